@@ -1,0 +1,217 @@
+"""What may be asked of an engine, and what it answers: requests, events, and the two faces of an engine.
+
+:class:`Engine` is synchronous and in-process (the headless commands, the server); :class:`Client` is what a view
+holds: it never blocks. Every job answers with a stream of events whose last is exactly one of :class:`JobEnded`,
+:class:`JobCancelled`, :class:`JobFailed`.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+import msgspec
+
+from icltui.prompt import Prompt
+from icltui.record import (
+    Components,
+    Generation,
+    Lane,
+    LaneStep,
+    Mode,
+    ModelInfo,
+    Path,
+    Prediction,
+    Row,
+    TokenizedPrompt,
+    Verification,
+)
+
+DEMO = "demo"
+"""The name of the embedded model."""
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="type"):
+    """Base of requests and events; ``type`` on the wire is the class's name."""
+
+
+# Requests are imperative.
+
+
+class LoadModel(Message):
+    """Load a model in place of the present one → Progress…, ModelLoaded."""
+
+    model: str = DEMO
+    revision: str | None = None
+    dtype: str = "auto"
+    device: str = "auto"
+
+
+class CountTokens(Message):
+    """Tokenise only → PromptTokenized."""
+
+    prompt: Prompt
+
+
+class Measure(Message):
+    """Measure every prefix of the context → PromptTokenized, UnitsMeasured…, MeasureEnded."""
+
+    prompt: Prompt
+    layers: str = "all"
+
+
+class Generate(Message):
+    """Generate the lanes side by side, greedily → LaneAdvanced…, GenerationEnded."""
+
+    prompt: Prompt
+    layers: str = "all"
+    mode: Mode = "per-step"
+    components: Components = "both"
+    n_tokens: int = 12
+    lanes: tuple[Lane, ...] = ("context", "plain", "patched")
+
+
+class Verify(Message):
+    """Prove the patch on this prompt → VerificationEnded."""
+
+    prompt: Prompt
+    layers: str = "all"
+    seed: int = 0
+
+
+Request = LoadModel | CountTokens | Measure | Generate | Verify
+
+# Events are past participles.
+
+
+class Progress(Message):
+    """Work in hand: ``done`` of ``total`` (bytes or units); ``total`` 0 when not known."""
+
+    stage: str
+    done: int
+    total: int
+
+
+class ModelLoaded(Message):
+    model: ModelInfo
+
+
+class PromptTokenized(Message):
+    tokens: TokenizedPrompt
+
+
+class UnitsMeasured(Message):
+    """A chunk of units, in ascending order; all rows of a unit arrive together."""
+
+    rows: tuple[Row, ...]
+    predictions: tuple[Prediction, ...]
+
+
+class MeasureEnded(Message):
+    layers: tuple[int, ...]
+    path: Path
+    seconds: float
+
+
+class LaneAdvanced(Message):
+    step: LaneStep
+
+
+class GenerationEnded(Message):
+    generation: Generation
+
+
+class VerificationEnded(Message):
+    verification: Verification
+
+
+class JobEnded(Message):
+    """The job is done."""
+
+
+class JobCancelled(Message):
+    """The job stopped because it was asked to; what it sent before holds."""
+
+
+class JobFailed(Message):
+    """The job could not be done; the engine is ready for the next."""
+
+    kind: str
+    """The name of the error's class in ``icltui.errors``."""
+    message: str
+    exit_code: int = 1
+
+
+class EngineStarted(Message):
+    """The engine's process answers; comes with job 0."""
+
+    version: str
+
+
+class EngineDied(Message):
+    """The engine's process is gone, every job with it; comes with job 0."""
+
+    message: str
+    log_tail: tuple[str, ...] = ()
+
+
+Event = (
+    Progress
+    | ModelLoaded
+    | PromptTokenized
+    | UnitsMeasured
+    | MeasureEnded
+    | LaneAdvanced
+    | GenerationEnded
+    | VerificationEnded
+    | JobEnded
+    | JobCancelled
+    | JobFailed
+    | EngineStarted
+    | EngineDied
+)
+
+JOB_OVER = (JobEnded, JobCancelled, JobFailed)
+"""The three events of which each job sends exactly one, last."""
+
+
+class Engine(Protocol):
+    """An engine in this process."""
+
+    def run(self, request: Request, should_stop: Callable[[], bool]) -> Iterator[Event]:
+        """Do one job, yielding its events without the last one (that is the caller's to add).
+
+        Raises:
+            IcltuiError: the job cannot be done. ``should_stop`` is asked between chunks and tokens; once it
+                is true the iterator ends early.
+        """
+        ...
+
+
+Listener = Callable[[int, Event], None]
+"""Called in the event loop with a job's id and its event; id 0 speaks of the engine itself."""
+
+
+class Client(Protocol):
+    """An engine as a view holds it: asynchronous, one job at a time, jobs queued in order."""
+
+    async def start(self, listener: Listener) -> None:
+        """Start the engine's process, or start it anew after it died; :class:`EngineStarted` follows.
+
+        Does not raise when the process cannot be had: :class:`EngineDied` is sent instead.
+        """
+        ...
+
+    def submit(self, request: Request) -> int:
+        """Queue a job; its id (1, 2, …) comes back at once."""
+        ...
+
+    def cancel(self, job: int) -> None:
+        """Ask a queued or running job to stop; :class:`JobCancelled` follows when it has."""
+        ...
+
+    async def kill(self) -> None:
+        """End the engine's process at once; :class:`EngineDied` follows."""
+        ...
+
+    async def close(self) -> None:
+        """End the engine's process politely, or at once if it does not listen; no event follows."""
+        ...

@@ -1,0 +1,103 @@
+"""Train the embedded model from nothing but a seed.
+
+Enters: a seed and a number of steps. Leaves: an ordinary Hugging Face folder with a Qwen3 model and a tokenizer.
+Matrices are trained by Muon, the rest by AdamW, both on one cosine; rows grow from 128 to 1,024 tokens at
+constant tokens per step, so that recall forms quickly and long contexts are still seen. One thread, because
+sums split over threads would make the weights depend on the machine.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor
+from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
+
+from icltui.demo import corpus
+
+TOKENS_PER_STEP = 3072
+STAGES = ((0.0, 128), (0.6, 256), (0.8, 1024))
+"""(fraction of training at which the stage begins, tokens in a row)."""
+MUON_RATE, ADAM_RATE = 2e-2, 3e-3
+WARMUP_STEPS = 50
+
+
+def make_config(vocab_size: int, bos_token_id: int) -> Qwen3Config:
+    """Six layers of width 128: 1.3 million parameters."""
+    return Qwen3Config(
+        vocab_size=vocab_size,
+        hidden_size=128,
+        intermediate_size=384,
+        num_hidden_layers=6,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=32,
+        max_position_embeddings=1024,
+        tie_word_embeddings=True,
+        bos_token_id=bos_token_id,
+        eos_token_id=bos_token_id,
+        pad_token_id=bos_token_id,
+    )
+
+
+def row_length(progress: float) -> int:
+    """Tokens in a row when ``progress`` (0 to 1) of the steps are done."""
+    return [length for begin, length in STAGES if progress >= begin][-1]
+
+
+def batches(seed: str, tokenizer: Tokenizer, n_steps: int) -> Iterator[Tensor]:
+    """``n_steps`` batches of ids, shape (rows, length), with rows × length = ``TOKENS_PER_STEP``."""
+    stream = corpus.documents(seed)
+    for step in range(n_steps):
+        length = row_length(step / n_steps)
+        rows = corpus.rows(tokenizer, stream, length)
+        yield torch.tensor([next(rows) for _ in range(TOKENS_PER_STEP // length)])
+
+
+def make_optimizers(model: Qwen3ForCausalLM) -> list[torch.optim.Optimizer]:
+    """Muon for the blocks' matrices, AdamW for embeddings and gains."""
+    matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and "layers" in name]
+    others = [p for name, p in model.named_parameters() if not (p.ndim == 2 and "layers" in name)]
+    return [
+        torch.optim.Muon(matrices, lr=MUON_RATE, momentum=0.95, weight_decay=0.01),
+        torch.optim.AdamW(others, lr=ADAM_RATE, betas=(0.9, 0.95), weight_decay=0.0),
+    ]
+
+
+def rate(step: int, n_steps: int) -> float:
+    """Share of the full learning rate: linear warm-up, then a cosine to zero."""
+    return min(1.0, (step + 1) / WARMUP_STEPS) * 0.5 * (1 + math.cos(math.pi * step / n_steps))
+
+
+def train(
+    folder: Path,
+    seed: int = 0,
+    n_steps: int = 4500,
+    report: Callable[[int, float], None] = lambda step, loss: None,
+) -> None:
+    """Train and save to ``folder``; ``report(step, loss)`` is called after every step (loss in nats)."""
+    torch.set_num_threads(1)
+    torch.manual_seed(seed)
+    backend = corpus.train_tokenizer(f"tokenizer/{seed}")
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=backend, bos_token=corpus.BOS, eos_token=corpus.BOS, pad_token=corpus.BOS
+    )
+    model = Qwen3ForCausalLM(make_config(len(tokenizer), tokenizer.bos_token_id)).train()
+    optimizers = make_optimizers(model)
+    schedules = [
+        torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate(step, n_steps))
+        for optimizer in optimizers
+    ]
+    for step, ids in enumerate(batches(f"train/{seed}", backend, n_steps)):
+        logits = model(ids[:, :-1], use_cache=False).logits
+        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten())
+        loss.backward()
+        for optimizer, schedule in zip(optimizers, schedules, strict=True):
+            optimizer.step()
+            schedule.step()
+            optimizer.zero_grad()
+        report(step, loss.item())
+    model.eval().save_pretrained(folder)
+    tokenizer.save_pretrained(folder)

@@ -1,0 +1,42 @@
+"""Everything that icltui refuses or fails at, as one tree.
+
+    IcltuiError                 exit code 1
+    ├── BadInput                exit code 2   a prompt, option or file that cannot be used as it is
+    │   └── SessionError                      a session file that cannot be read or written
+    ├── ModelError              exit code 3   the model could not be loaded, or cannot be explored
+    └── EngineError             exit code 1   the engine failed while it worked, or went away
+
+Each message is one line: what is wrong, with the value; what was needed; what to do.
+"""
+
+from typing import ClassVar
+
+
+class IcltuiError(Exception):
+    """Root of the tree; its text is shown to the user as it stands."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class BadInput(IcltuiError):
+    """A prompt, option or file that cannot be used as it is."""
+
+    exit_code = 2
+
+
+class SessionError(BadInput):
+    """A session file that is damaged, newer than this program, or cannot be written."""
+
+
+class ModelError(IcltuiError):
+    """A model that could not be loaded, or whose blocks cannot be explored."""
+
+    exit_code = 3
+
+
+class EngineError(IcltuiError):
+    """The engine failed while it worked, or its process went away."""
+
+
+EXIT_INTERRUPTED = 130
+"""Exit code after Ctrl-C."""

@@ -1,0 +1,70 @@
+"""What the user typed and chose: the request's own words, before any token exists.
+
+Torch-free. :class:`Prompt` says what is measured; :func:`resolve_layers` and :func:`layers_text` turn the text
+of ``--layers`` into indices and back.
+"""
+
+from collections.abc import Iterable
+from typing import Literal
+
+import msgspec
+
+from icltui.errors import BadInput
+
+Bos = Literal["auto", "always", "never"]
+
+
+class Prompt(msgspec.Struct, frozen=True, kw_only=True):
+    """A context, a query behind it, and how the context is cut into units."""
+
+    context: str = ""
+    query: str = ""
+    unit: str = "token"
+    """``token``, ``line``, ``sentence``, or a separator at which the context is cut."""
+    bos: Bos = "auto"
+    """Special tokens in front, the kept prefix: as the tokenizer does itself, always, or never."""
+
+
+def resolve_layers(text: str, n_layers: int) -> tuple[int, ...]:
+    """The sorted layer indices that ``all``, ``none``, ``last`` or ``0,3,5-8`` names, of ``n_layers``.
+
+    Raises:
+        BadInput: text that is none of these, or a layer that the model does not have.
+    """
+    text = text.strip().lower()
+    if text in ("all", "none", "last"):
+        return {"all": tuple(range(n_layers)), "none": (), "last": (n_layers - 1,)}[text]
+    chosen: set[int] = set()
+    for part in text.split(","):
+        first, dash, last = (piece.strip() for piece in part.partition("-"))
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise BadInput(f"layers {text!r} not understood: write all, none, last, or such as 0,3,5-8")
+        begin, end = int(first), int(last or first)
+        if not begin <= end < n_layers:
+            raise BadInput(
+                f"layers {part.strip()!r} out of range: this model has layers 0 to {n_layers - 1}"
+            )
+        chosen.update(range(begin, end + 1))
+    return tuple(sorted(chosen))
+
+
+def layers_text(layers: Iterable[int], n_layers: int) -> str:
+    """The shortest text that :func:`resolve_layers` reads back as ``layers``.
+
+    >>> layers_text([0, 1, 2, 5], 6)
+    '0-2,5'
+    >>> layers_text(range(6), 6)
+    'all'
+    """
+    chosen = sorted(set(layers))
+    if not chosen:
+        return "none"
+    if len(chosen) == n_layers:
+        return "all"
+    runs: list[list[int]] = []
+    for layer in chosen:
+        if runs and runs[-1][1] == layer - 1:
+            runs[-1][1] = layer
+        else:
+            runs.append([layer, layer])
+    return ",".join(f"{a}" if a == b else f"{a}-{b}" for a, b in runs)
