@@ -1,0 +1,147 @@
+"""Score the embedded model on prompts whose seeds no training document had.
+
+Enters: a model folder. Leaves: an :class:`Evaluation`, saved beside the weights with their hash, so that a test can tell
+whether the shipped weights are those that were scored. A prompt counts as right only if greedy decoding would give
+the whole answer and then end it.
+"""
+
+import hashlib
+import random
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from icltui.demo import families
+from icltui.demo.families import Problem
+
+N_PROMPTS = 400
+CASES: dict[str, tuple[Callable[[random.Random], families.Task], str]] = {
+    "nonce recall, 8 pairs": (partial(families.nonce_recall, n=8), "answer"),
+    "word recall, 8 pairs": (partial(families.word_recall, n=8), "answer"),
+    "entity stories, 5 people": (partial(families.story, n=5), "answer"),
+    "contradicted facts, 5 facts": (partial(families.contradicted_facts, n=5), "prior"),
+    "linear functions, 8 examples": (partial(families.linear_function, n=8), "answer"),
+    "months with a shift, 6 examples": (partial(families.months, n=6), "answer"),
+    "repeating patterns, 4 rounds": (partial(families.pattern, n=4), "answer"),
+    "labels for words, 10 examples": (partial(families.labels, n=10), "answer"),
+    "word functions, 6 examples": (partial(families.word_function, n=6), "answer"),
+}
+"""Row of the table → (family, what the query alone should give: the same answer, or what the weights know)."""
+
+
+class Score(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of the table; shares of prompts in [0, 1]."""
+
+    case: str
+    with_context: float
+    """Right answers behind the context."""
+    without: float
+    """Right answers to the query alone: chance for what only the context tells."""
+    true_without: float | None = None
+    """Answers to the query alone that agree with what the weights know; for contradicted facts."""
+
+
+class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
+    """The table, and whose it is."""
+
+    weights_sha256: str
+    n_prompts: int
+    seed: int
+    scores: tuple[Score, ...]
+    loss_first_tenth: float
+    """Mean loss per token in nats over the first tenth of long documents."""
+    loss_last_tenth: float
+
+
+def hash_weights(folder: Path) -> str:
+    """SHA-256 of ``model.safetensors``."""
+    return hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+
+
+def problems(case: str, seed: int, n: int) -> list[Problem]:
+    """``n`` fresh prompts of a case."""
+    family, _ = CASES[case]
+    rng = random.Random(f"evaluate/{seed}/{case}")
+    return [family(rng).problem(rng) for _ in range(n)]
+
+
+@torch.inference_mode()
+def share_right(model: Any, tokenizer: Any, prompts: Sequence[str], endings: Sequence[str]) -> float:
+    """Share of prompts whose greedy continuation begins with their ending, all of its tokens."""
+    return sum(
+        continues(model, tokenizer, p, e) for p, e in zip(prompts, endings, strict=True)
+    ) / len(prompts)
+
+
+def continues(model: Any, tokenizer: Any, prompt: str, ending: str) -> bool:
+    """Whether greedy decoding of ``prompt`` gives ``ending``: every token of it is the most probable one."""
+    encoded = tokenizer(prompt + ending, return_offsets_mapping=True, return_tensors="pt")
+    ids = encoded["input_ids"]
+    begin = next(k for k, (_, end) in enumerate(encoded["offset_mapping"][0].tolist()) if end > len(prompt))
+    predicted = model(ids).logits[0, begin - 1 : -1].argmax(-1)
+    return bool(torch.equal(predicted, ids[0, begin:]))
+
+
+def score(model: Any, tokenizer: Any, case: str, seed: int, n: int) -> Score:
+    """One row: with the context, and the query alone."""
+    fresh = problems(case, seed, n)
+    endings = [p.answer + p.terminator for p in fresh]
+    alone = [p.prompt for p in fresh]
+    right = partial(share_right, model, tokenizer)
+    # Alone, the model may end its answer as it likes: only the answer itself counts.
+    without = right(alone, [p.answer for p in fresh])
+    knows = CASES[case][1] == "prior"
+    return Score(
+        case=case,
+        with_context=right([p.context + p.prompt for p in fresh], endings),
+        without=without,
+        true_without=right(alone, [p.prior or p.answer for p in fresh]) if knows else None,
+    )
+
+
+@torch.inference_mode()
+def loss_fall(model: Any, tokenizer: Any, seed: int, n: int = 60, length: int = 400) -> tuple[float, float]:
+    """Mean loss in nats over the first and the last tenth of recall documents of ``length`` tokens."""
+    rng = random.Random(f"evaluate/{seed}/long")
+    losses = []
+    for _ in range(n):
+        text = families.nonce_recall(rng, n=12).document(rng, 80)
+        ids = tokenizer(text, return_tensors="pt")["input_ids"][:, : length + 1]
+        losses.append(torch.nn.functional.cross_entropy(model(ids).logits[0, :-1], ids[0, 1:], reduction="none"))
+    mean = torch.stack([loss[:length] for loss in losses if len(loss) >= length]).mean(0)
+    tenth = length // 10
+    return float(mean[:tenth].mean()), float(mean[-tenth:].mean())
+
+
+def evaluate(folder: Path, seed: int = 1, n: int = N_PROMPTS) -> Evaluation:
+    """Score the model in ``folder``."""
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForCausalLM.from_pretrained(folder).eval()
+    first, last = loss_fall(model, tokenizer, seed)
+    return Evaluation(
+        weights_sha256=hash_weights(folder),
+        n_prompts=n,
+        seed=seed,
+        scores=tuple(score(model, tokenizer, case, seed, n) for case in CASES),
+        loss_first_tenth=first,
+        loss_last_tenth=last,
+    )
+
+
+def table(evaluation: Evaluation) -> str:
+    """The evaluation as a Markdown table."""
+    lines = ["| task | right with context | right without | true without |", "|---|---|---|---|"]
+    for row in evaluation.scores:
+        true = "" if row.true_without is None else f"{row.true_without:.3f}"
+        lines.append(f"| {row.case} | {row.with_context:.3f} | {row.without:.3f} | {true} |")
+    first, last = evaluation.loss_first_tenth, evaluation.loss_last_tenth
+    lines.append(
+        f"\nLoss on long recall documents: {first:.2f} nats in the first tenth, {last:.2f} in the last "
+        f"(falls by {first - last:.2f}); {evaluation.n_prompts} prompts per row."
+    )
+    return "\n".join(lines)

@@ -1,0 +1,137 @@
+"""The engine in this process: requests in, events out; the one place where the stages are put together."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+
+from icltui.api import (
+    CountTokens,
+    Event,
+    Generate,
+    GenerationEnded,
+    LaneAdvanced,
+    LoadModel,
+    Measure,
+    MeasureEnded,
+    ModelLoaded,
+    Progress,
+    PromptTokenized,
+    Request,
+    UnitsMeasured,
+    VerificationEnded,
+    Verify,
+)
+from icltui.engine import model
+from icltui.engine.check import verify
+from icltui.engine.dynamics import measure_growth
+from icltui.engine.generate import generate
+from icltui.engine.prefixes import choose_path, measure_prefixes
+from icltui.engine.site import Site
+from icltui.engine.tokens import Ids, check_length, tokenize
+from icltui.errors import BadInput
+from icltui.prompt import Prompt, resolve_layers
+from icltui.record import LaneStep, ModelInfo, TokenizedPrompt
+
+ShouldStop = Callable[[], bool]
+
+
+class _Stopped(Exception):
+    """The job was asked to stop."""
+
+
+@dataclass
+class LocalEngine:
+    """Implements :class:`icltui.api.Engine`; holds at most one model."""
+
+    loaded: model.LoadedModel | None = None
+    info: ModelInfo | None = None
+
+    @torch.inference_mode()
+    def _next(self, events: Iterator[Event]) -> Event | None:
+        """One step of a job; inference mode must not stay on while the caller has the floor."""
+        return next(events, None)
+
+    def run(self, request: Request, should_stop: ShouldStop) -> Iterator[Event]:
+        """See :meth:`icltui.api.Engine.run`."""
+        match request:
+            case LoadModel():
+                events = self._load(request)
+            case CountTokens():
+                events = self._count(request)
+            case Measure():
+                events = self._measure(request)
+            case Generate():
+                events = self._generate(request)
+            case Verify():
+                events = self._verify(request, should_stop)
+        while not should_stop() and (event := self._next(events)) is not None:
+            yield event
+
+    def _load(self, request: LoadModel) -> Iterator[Event]:
+        yield Progress(stage=f"loading {request.model}", done=0, total=0)
+        self.loaded = self.info = None  # the old model's memory is free before the new one comes
+        self.loaded = model.load(request)
+        yield Progress(stage="checking the packed pass", done=0, total=0)
+        self.info = self.loaded.describe(choose_path(self.loaded))
+        yield ModelLoaded(model=self.info)
+
+    def _count(self, request: CountTokens) -> Iterator[Event]:
+        yield PromptTokenized(tokens=tokenize(self._model(), request.prompt)[1])
+
+    def _measure(self, request: Measure) -> Iterator[Event]:
+        loaded, sites, ids, tokens = self._prepare(request.prompt, request.layers)
+        assert self.info is not None
+        yield PromptTokenized(tokens=tokens)
+        start = time.perf_counter()
+        chunks = measure_prefixes(loaded, sites, ids, self.info.path)
+        for rows, predictions in measure_growth(sites, chunks, loaded.tokenizer, len(tokens.units)):
+            yield UnitsMeasured(rows=tuple(rows), predictions=tuple(predictions))
+        layers = tuple(site.layer for site in sites)
+        yield MeasureEnded(layers=layers, path=self.info.path, seconds=time.perf_counter() - start)
+
+    def _generate(self, request: Generate) -> Iterator[Event]:
+        if request.n_tokens < 1:
+            raise BadInput(f"{request.n_tokens} tokens to generate: ask for at least 1")
+        loaded, sites, ids, _ = self._prepare(request.prompt, request.layers, request.n_tokens)
+        for made in generate(
+            loaded,
+            sites,
+            ids,
+            lanes=request.lanes,
+            mode=request.mode,
+            components=request.components,
+            n_tokens=request.n_tokens,
+        ):
+            yield LaneAdvanced(step=made) if isinstance(made, LaneStep) else GenerationEnded(generation=made)
+
+    def _verify(self, request: Verify, should_stop: ShouldStop) -> Iterator[Event]:
+        loaded, sites, ids, _ = self._prepare(request.prompt, request.layers)
+
+        def progress(stage: str) -> None:  # noqa: ARG001
+            if should_stop():
+                raise _Stopped
+
+        yield Progress(stage="verifying", done=0, total=0)
+        try:
+            result = verify(loaded, sites, ids, request.seed, progress)
+        except _Stopped:
+            return
+        yield VerificationEnded(verification=result)
+
+    def _model(self) -> model.LoadedModel:
+        if self.loaded is None:
+            raise BadInput("no model is loaded: load one first")
+        return self.loaded
+
+    def _prepare(
+        self, prompt: Prompt, layers: str, n_more: int = 0
+    ) -> tuple[model.LoadedModel, list[Site], Ids, TokenizedPrompt]:
+        loaded = self._model()
+        chosen = resolve_layers(layers, len(loaded.sites))
+        if not chosen:
+            raise BadInput("no layer is selected: choose at least one")
+        ids, tokens = tokenize(loaded, prompt)
+        check_length(loaded, ids, n_more)
+        return loaded, [loaded.sites[layer] for layer in chosen], ids, tokens
