@@ -1,8 +1,8 @@
 """What may be asked of an engine, and what it answers: requests, events, and the two faces of an engine.
 
-:class:`Engine` is synchronous and in-process (the headless commands, the server); :class:`Client` is what a view
-holds: it never blocks. Every job answers with a stream of events whose last is exactly one of :class:`JobEnded`,
-:class:`JobCancelled`, :class:`JobFailed`.
+:class:`Engine` is synchronous and in-process (the headless commands, the server); :class:`Client` is what a
+view holds: it never blocks. Every job answers with a stream of events whose last is exactly one of
+:class:`JobEnded`, :class:`JobCancelled`, :class:`JobFailed`.
 """
 
 from collections.abc import Callable, Iterator
@@ -36,7 +36,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="ty
 # Requests are imperative.
 
 
-class LoadModel(Message):
+class LoadModel(Message, frozen=True):
     """Load a model in place of the present one → Progress…, ModelLoaded."""
 
     model: str = DEMO
@@ -45,20 +45,20 @@ class LoadModel(Message):
     device: str = "auto"
 
 
-class CountTokens(Message):
+class CountTokens(Message, frozen=True):
     """Tokenise only → PromptTokenized."""
 
     prompt: Prompt
 
 
-class Measure(Message):
+class Measure(Message, frozen=True):
     """Measure every prefix of the context → PromptTokenized, UnitsMeasured…, MeasureEnded."""
 
     prompt: Prompt
     layers: str = "all"
 
 
-class Generate(Message):
+class Generate(Message, frozen=True):
     """Generate the lanes side by side, greedily → LaneAdvanced…, GenerationEnded."""
 
     prompt: Prompt
@@ -69,7 +69,7 @@ class Generate(Message):
     lanes: tuple[Lane, ...] = ("context", "plain", "patched")
 
 
-class Verify(Message):
+class Verify(Message, frozen=True):
     """Prove the patch on this prompt → VerificationEnded."""
 
     prompt: Prompt
@@ -82,7 +82,7 @@ Request = LoadModel | CountTokens | Measure | Generate | Verify
 # Events are past participles.
 
 
-class Progress(Message):
+class Progress(Message, frozen=True):
     """Work in hand: ``done`` of ``total`` (bytes or units); ``total`` 0 when not known."""
 
     stage: str
@@ -90,48 +90,48 @@ class Progress(Message):
     total: int
 
 
-class ModelLoaded(Message):
+class ModelLoaded(Message, frozen=True):
     model: ModelInfo
 
 
-class PromptTokenized(Message):
+class PromptTokenized(Message, frozen=True):
     tokens: TokenizedPrompt
 
 
-class UnitsMeasured(Message):
+class UnitsMeasured(Message, frozen=True):
     """A chunk of units, in ascending order; all rows of a unit arrive together."""
 
     rows: tuple[Row, ...]
     predictions: tuple[Prediction, ...]
 
 
-class MeasureEnded(Message):
+class MeasureEnded(Message, frozen=True):
     layers: tuple[int, ...]
     path: Path
     seconds: float
 
 
-class LaneAdvanced(Message):
+class LaneAdvanced(Message, frozen=True):
     step: LaneStep
 
 
-class GenerationEnded(Message):
+class GenerationEnded(Message, frozen=True):
     generation: Generation
 
 
-class VerificationEnded(Message):
+class VerificationEnded(Message, frozen=True):
     verification: Verification
 
 
-class JobEnded(Message):
+class JobEnded(Message, frozen=True):
     """The job is done."""
 
 
-class JobCancelled(Message):
+class JobCancelled(Message, frozen=True):
     """The job stopped because it was asked to; what it sent before holds."""
 
 
-class JobFailed(Message):
+class JobFailed(Message, frozen=True):
     """The job could not be done; the engine is ready for the next."""
 
     kind: str
@@ -140,13 +140,13 @@ class JobFailed(Message):
     exit_code: int = 1
 
 
-class EngineStarted(Message):
+class EngineStarted(Message, frozen=True):
     """The engine's process answers; comes with job 0."""
 
     version: str
 
 
-class EngineDied(Message):
+class EngineDied(Message, frozen=True):
     """The engine's process is gone, every job with it; comes with job 0."""
 
     message: str

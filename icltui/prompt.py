@@ -41,9 +41,7 @@ def resolve_layers(text: str, n_layers: int) -> tuple[int, ...]:
             raise BadInput(f"layers {text!r} not understood: write all, none, last, or such as 0,3,5-8")
         begin, end = int(first), int(last or first)
         if not begin <= end < n_layers:
-            raise BadInput(
-                f"layers {part.strip()!r} out of range: this model has layers 0 to {n_layers - 1}"
-            )
+            raise BadInput(f"layers {part.strip()!r} out of range: this model has layers 0 to {n_layers - 1}")
         chosen.update(range(begin, end + 1))
     return tuple(sorted(chosen))
 

@@ -1,7 +1,7 @@
 """Values that leave the engine: frozen, torch-free, and at once the wire format and the session format.
 
-Norms are Euclidean or Frobenius; probabilities are in [0, 1]; entropies and divergences in nats. A number that is
-undefined or not finite is ``None``. Symbols refer to the papers named in ``icltui.engine``.
+Norms are Euclidean or Frobenius; probabilities are in [0, 1]; entropies and divergences in nats. A number
+that is undefined or not finite is ``None``. Symbols refer to the papers named in ``icltui.engine``.
 """
 
 from typing import Literal
@@ -23,7 +23,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     """Base of every value here."""
 
 
-class ModelInfo(Record):
+class ModelInfo(Record, frozen=True):
     """The loaded model, as a session remembers it."""
 
     name: str
@@ -45,14 +45,14 @@ class ModelInfo(Record):
     """Of icltui, torch, transformers."""
 
 
-class Token(Record):
+class Token(Record, frozen=True):
     """One token: its id, and its text for display (whole tokens need not be whole characters)."""
 
     id: int
     text: str
 
 
-class Unit(Record):
+class Unit(Record, frozen=True):
     """A piece of the context; ``index`` counts from 1, as unit 0 is the empty context."""
 
     index: int
@@ -60,7 +60,7 @@ class Unit(Record):
     tokens: int
 
 
-class TokenizedPrompt(Record):
+class TokenizedPrompt(Record, frozen=True):
     """Exactly what goes into the model: ``prefix + context + query``, or without the context."""
 
     prefix: tuple[Token, ...]
@@ -72,7 +72,7 @@ class TokenizedPrompt(Record):
     """What the user should know, such as a token that straddles context and query."""
 
 
-class Row(Record):
+class Row(Record, frozen=True):
     """What unit ``unit`` did at layer ``layer``, seen at the query's last token; see maths of *grow*, [1] Prop. 3.1."""
 
     unit: int
@@ -97,14 +97,14 @@ class Row(Record):
     """cos(A_i − A_{i−1}, A_{i−1} − A_{i−2}); None before unit 2."""
 
 
-class Candidate(Record):
+class Candidate(Record, frozen=True):
     """A possible next token."""
 
     token: Token
     probability: float
 
 
-class Prediction(Record):
+class Prediction(Record, frozen=True):
     """The next-token distribution behind the query, with the first ``unit`` units as its context."""
 
     unit: int
@@ -115,7 +115,7 @@ class Prediction(Record):
     """KL(full context ‖ this one)."""
 
 
-class Measurement(Record):
+class Measurement(Record, frozen=True):
     """Every number of one run of *measure*."""
 
     tokens: TokenizedPrompt
@@ -126,7 +126,7 @@ class Measurement(Record):
     seconds: float
 
 
-class LaneStep(Record):
+class LaneStep(Record, frozen=True):
     """One generated token and the distribution that it was taken from."""
 
     lane: Lane
@@ -139,7 +139,7 @@ class LaneStep(Record):
     """KL(context lane ‖ this lane) while both lanes hold the same tokens; then None."""
 
 
-class LaneText(Record):
+class LaneText(Record, frozen=True):
     """One lane, ended."""
 
     text: str
@@ -147,7 +147,7 @@ class LaneText(Record):
     steps: tuple[LaneStep, ...]
 
 
-class Agreement(Record):
+class Agreement(Record, frozen=True):
     """A lane's tokens against the context lane's."""
 
     equal: int
@@ -157,7 +157,7 @@ class Agreement(Record):
     """Index of the first token that differs; None if all are equal."""
 
 
-class LogitError(Record):
+class LogitError(Record, frozen=True):
     """Last-token logits against the contextual ones."""
 
     mse: float | None
@@ -166,7 +166,7 @@ class LogitError(Record):
     top1_equal: bool
 
 
-class Generation(Record):
+class Generation(Record, frozen=True):
     """The lanes of one run of *generate*."""
 
     lanes: dict[Lane, LaneText]
@@ -179,7 +179,7 @@ class Generation(Record):
     layers: tuple[int, ...]
 
 
-class LayerCheck(Record):
+class LayerCheck(Record, frozen=True):
     """Exactness at one layer; every value is relative to the contextual one and ideally 0 (cosine: 1)."""
 
     layer: int
@@ -192,7 +192,7 @@ class LayerCheck(Record):
     """Mean squared error over mean square."""
 
 
-class Verification(Record):
+class Verification(Record, frozen=True):
     """Proof on the loaded model, with controls and the noise floor beside it."""
 
     layers: tuple[LayerCheck, ...]

@@ -1,8 +1,8 @@
 """Score the embedded model on prompts whose seeds no training document had.
 
-Enters: a model folder. Leaves: an :class:`Evaluation`, saved beside the weights with their hash, so that a test can tell
-whether the shipped weights are those that were scored. A prompt counts as right only if greedy decoding would give
-the whole answer and then end it.
+Enters: a model folder. Leaves: an :class:`Evaluation`, saved beside the weights with their hash, so that a
+test can tell whether the shipped weights are those that were scored. A prompt counts as right only if greedy
+decoding would give the whole answer and then end it.
 """
 
 import hashlib
@@ -73,9 +73,9 @@ def problems(case: str, seed: int, n: int) -> list[Problem]:
 @torch.inference_mode()
 def share_right(model: Any, tokenizer: Any, prompts: Sequence[str], endings: Sequence[str]) -> float:
     """Share of prompts whose greedy continuation begins with their ending, all of its tokens."""
-    return sum(
-        continues(model, tokenizer, p, e) for p, e in zip(prompts, endings, strict=True)
-    ) / len(prompts)
+    return sum(continues(model, tokenizer, p, e) for p, e in zip(prompts, endings, strict=True)) / len(
+        prompts
+    )
 
 
 def continues(model: Any, tokenizer: Any, prompt: str, ending: str) -> bool:
@@ -112,7 +112,9 @@ def loss_fall(model: Any, tokenizer: Any, seed: int, n: int = 60, length: int = 
     for _ in range(n):
         text = families.nonce_recall(rng, n=12).document(rng, 80)
         ids = tokenizer(text, return_tensors="pt")["input_ids"][:, : length + 1]
-        losses.append(torch.nn.functional.cross_entropy(model(ids).logits[0, :-1], ids[0, 1:], reduction="none"))
+        losses.append(
+            torch.nn.functional.cross_entropy(model(ids).logits[0, :-1], ids[0, 1:], reduction="none")
+        )
     mean = torch.stack([loss[:length] for loss in losses if len(loss) >= length]).mean(0)
     tenth = length // 10
     return float(mean[:tenth].mean()), float(mean[-tenth:].mean())
@@ -145,3 +147,14 @@ def table(evaluation: Evaluation) -> str:
         f"(falls by {first - last:.2f}); {evaluation.n_prompts} prompts per row."
     )
     return "\n".join(lines)
+
+
+def write(folder: Path, evaluation: Evaluation) -> None:
+    """Save the table beside the weights."""
+    data = msgspec.json.format(msgspec.json.encode(evaluation), indent=1)
+    (folder / "evaluation.json").write_bytes(data + b"\n")
+
+
+def read(folder: Path) -> Evaluation:
+    """The table that lies beside the weights."""
+    return msgspec.json.decode((folder / "evaluation.json").read_bytes(), type=Evaluation)

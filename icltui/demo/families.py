@@ -185,9 +185,7 @@ def months(rng: random.Random, n: int | None = None) -> Task:
     arrow = rng.choice((" ->", ":", " ="))
     questions = [Question(lexicon.MONTHS[m] + arrow, f" {(m + shift) % 12 + 1}") for m in order]
     n = n or rng.randint(2, 8)
-    return Task(
-        [q.solved() for q in questions[:n]], questions[n:], rng.choice(("\n", "; ")), repeats=False
-    )
+    return Task([q.solved() for q in questions[:n]], questions[n:], rng.choice(("\n", "; ")), repeats=False)
 
 
 def pattern(rng: random.Random, n: int | None = None) -> Task:
@@ -205,15 +203,11 @@ def pattern(rng: random.Random, n: int | None = None) -> Task:
 def labels(rng: random.Random, n: int | None = None) -> Task:
     """Words of two or three categories, whose labels only the context tells; the query's word is new."""
     names = rng.sample(list(lexicon.CATEGORIES), rng.randint(2, 3))
-    if rng.random() < 0.5:
-        marks = lexicon.nonce_words(rng, len(names))
-    else:
-        marks = rng.sample(lexicon.COLOURS, len(names))
+    is_nonce = rng.random() < 0.5
+    marks = lexicon.nonce_words(rng, len(names)) if is_nonce else rng.sample(lexicon.COLOURS, len(names))
     arrow = rng.choice(_ARROWS)
     pairs = [
-        (word, mark)
-        for name, mark in zip(names, marks, strict=True)
-        for word in lexicon.CATEGORIES[name]
+        (word, mark) for name, mark in zip(names, marks, strict=True) for word in lexicon.CATEGORIES[name]
     ]
     rng.shuffle(pairs)
     questions = [Question(word + arrow, " " + mark) for word, mark in pairs]
@@ -233,9 +227,7 @@ def word_function(rng: random.Random, n: int | None = None) -> Task:
     arrow = rng.choice((" ->", ":", " ="))
     questions = [Question(word + arrow, " " + table[word]) for word in words]
     n = n or rng.randint(2, 8)
-    return Task(
-        [q.solved() for q in questions[:n]], questions[n:], rng.choice(("\n", "; ")), repeats=False
-    )
+    return Task([q.solved() for q in questions[:n]], questions[n:], rng.choice(("\n", "; ")), repeats=False)
 
 
 FAMILIES: dict[str, tuple[float, Family]] = {

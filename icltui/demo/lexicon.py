@@ -75,17 +75,11 @@ FRENCH: dict[str, str] = dict(
         "true:vrai first:premier near:proche loud:fort clean:propre thick:gros good:bon"
     ).split()
 )
-MONTHS = (
-    "January February March April May June July August September October November December"
-).split()
+MONTHS = ("January February March April May June July August September October November December").split()
 
 WORDS: tuple[str, ...] = tuple(
     dict.fromkeys(
-        [word for words in CATEGORIES.values() for word in words]
-        + COLOURS
-        + PLACES
-        + list(OPPOSITES)
-        + NAMES
+        [word for words in CATEGORIES.values() for word in words] + COLOURS + PLACES + list(OPPOSITES) + NAMES
     )
 )
 
@@ -97,8 +91,7 @@ _CODAS = ["", "", "b", "d", "g", "k", "l", "m", "n", "p", "r", "s", "t", "x"]
 def nonce_word(rng: random.Random) -> str:
     """One or two invented syllables, such as ``dax`` or ``blikop``; about 1.7 million in all."""
     syllables = (
-        rng.choice(_ONSETS) + rng.choice(_VOWELS) + rng.choice(_CODAS)
-        for _ in range(rng.choice((1, 2, 2)))
+        rng.choice(_ONSETS) + rng.choice(_VOWELS) + rng.choice(_CODAS) for _ in range(rng.choice((1, 2, 2)))
     )
     return "".join(syllables)
 

@@ -75,7 +75,7 @@ def train(
     folder: Path,
     seed: int = 0,
     n_steps: int = 4500,
-    report: Callable[[int, float], None] = lambda step, loss: None,
+    report: Callable[[int, float], None] = lambda _step, _loss: None,
 ) -> None:
     """Train and save to ``folder``; ``report(step, loss)`` is called after every step (loss in nats)."""
     torch.set_num_threads(1)
@@ -93,7 +93,7 @@ def train(
     for step, ids in enumerate(batches(f"train/{seed}", backend, n_steps)):
         logits = model(ids[:, :-1], use_cache=False).logits
         loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten())
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         for optimizer, schedule in zip(optimizers, schedules, strict=True):
             optimizer.step()
             schedule.step()

@@ -4,12 +4,13 @@ Stages, each importing only those before it::
 
     site ─▶ model ─▶ tokens ─▶ capture ─▶ prefixes ─▶ update ─▶ dynamics ─▶ patch ─▶ generate ─▶ check ─▶ local
 
-Glossary, also the axis names in signatures: ``hidden`` d, the residual stream's width; ``inner`` m, the width of what
-the MLP's first matrices produce, all of them stacked; ``tokens`` positions of one row; ``copies`` prefixes of the
-context that are measured together; ``layers`` the selected layers, ascending; ``vocabulary`` V.
+Glossary, also the axis names in signatures: ``hidden`` d, the residual stream's width; ``inner`` m, the width
+of what the MLP's first matrices produce, all of them stacked; ``tokens`` positions of one row; ``copies``
+prefixes of the context that are measured together; ``layers`` the selected layers, ascending; ``vocabulary``
+V.
 
-Symbols: z the MLP's input; v the residual stream before the MLP branch; g the input of the down projection; a subscript
-C means with the context. ΔW = (W δz) zᵀ/‖z‖², Δb = δ = v_C − v.
+Symbols: z the MLP's input; v the residual stream before the MLP branch; g the input of the down projection; a
+subscript C means with the context. ΔW = (W δz) zᵀ/‖z‖², Δb = δ = v_C − v.
 
 Sources: [1] arXiv 2507.16003 (Dherin et al.), [2] arXiv 2511.17864 (Goldwaser et al.), [3] arXiv 2512.11255
 (Innocenti, Achour).

@@ -1,7 +1,7 @@
 """See z, v and the block outputs of one forward pass at the selected layers, and nothing else.
 
-Enters: a model, ids, the positions wanted. Leaves: :class:`States`, in float32 (float64 models: float64), so that
-differences lose nothing to the model's own precision.
+Enters: a model, ids, the positions wanted. Leaves: :class:`States`, in float32 (float64 models: float64), so
+that differences lose nothing to the model's own precision.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,8 +1,8 @@
 """Is it right? Proof of the patch on the loaded model and this very prompt, with its controls beside it.
 
-Enters: ids. Leaves: a :class:`~icltui.record.Verification`. Identity and block errors are relative, at the query's last
-token, layer by layer in the patched run. Δb is the measured residual difference δ, never ``O_actual − O_without``, which
-would make the check a tautology.
+Enters: ids. Leaves: a :class:`~icltui.record.Verification`. Identity and block errors are relative, at the
+query's last token, layer by layer in the patched run. Δb is the measured residual difference δ, never
+``O_actual − O_without``, which would make the check a tautology.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 from transformers import DynamicCache
 
-from icltui.engine.capture import Capture, States, capturing
+from icltui.engine.capture import Capture, States
 from icltui.engine.dynamics import plain
 from icltui.engine.generate import ContextRun, logit_error
 from icltui.engine.model import LoadedModel
@@ -28,9 +28,9 @@ TOLERANCES = {torch.float64: 1e-4, torch.float32: 1e-4, torch.bfloat16: 5e-2, to
 """Relative errors allowed, by the model's dtype; float64 as float32, since norms compute in float32 inside."""
 
 NOTE = (
-    "The identity holds for any vectors, trained or not, and once the last layer is patched its output is the contextual "
-    "one by construction: small errors prove the hooks, not the theory. What is no tautology: how far the controls and "
-    "ΔW or Δb alone miss, and what a frozen patch says on tokens it was not made from."
+    "The identity holds for any vectors, trained or not, and once the last layer is patched its output is the "
+    "contextual one by construction: small errors prove the hooks, not the theory. What is no tautology: how far "
+    "the controls and ΔW or Δb alone miss, and what a frozen patch says on tokens it was not made from."
 )
 
 
@@ -39,7 +39,7 @@ def verify(
     sites: Sequence[Site],
     ids: Ids,
     seed: int,
-    progress: Callable[[str], None] = lambda stage: None,
+    progress: Callable[[str], None] = lambda _stage: None,
 ) -> Verification:
     """Every check of one prompt; ``progress`` is told the stage at hand and may raise to stop."""
     progress("context")
@@ -68,19 +68,23 @@ def verify(
         noise_floor=_noise_floor(loaded, ids, context),
         undone=undone,
         tolerance=tolerance,
-        ok=undone and _exact(layers, tolerance) and _reaches(loaded, sites, logits["patched"], tolerance * scale),
+        ok=undone
+        and _exact(layers, tolerance)
+        and _reaches(loaded, sites, logits["patched"], tolerance * scale),
         note=NOTE,
     )
 
 
-def _patched(
-    loaded: LoadedModel, patch: TokenPatch, ids: Ids, targets: States
-) -> tuple[Tensor, Capture]:
+def _patched(loaded: LoadedModel, patch: TokenPatch, ids: Ids, targets: States) -> tuple[Tensor, Capture]:
     """Logits of the patched query, and z before its map, v and block outputs at its last token."""
     patch.aim(targets, n_kept=len(ids.prefix))
     # The capture stands in front of the patch's map, to see z as it comes, and behind its shift.
     capture = Capture(slice(-1, None))
-    with attach(patch.sites, _Before(capture)), attach(patch.sites, patch), attach(patch.sites, _After(capture)):
+    with (
+        attach(patch.sites, _Before(capture)),
+        attach(patch.sites, patch),
+        attach(patch.sites, _After(capture)),
+    ):
         return forward(loaded.model, ids.plain), capture
 
 
@@ -126,9 +130,7 @@ def _layer_checks(sites: Sequence[Site], got: States, wanted: States) -> tuple[L
     checks = []
     for k, site in enumerate(sites):
         z, z_context = got.z[k], wanted.z[k]
-        identity = relative_error(
-            project(site, apply_map(z, z, z_context - z)), project(site, z_context)
-        )
+        identity = relative_error(project(site, apply_map(z, z, z_context - z)), project(site, z_context))
         actual, predicted = wanted.out[k], got.out[k]
         checks.append(
             LayerCheck(
@@ -144,7 +146,8 @@ def _layer_checks(sites: Sequence[Site], got: States, wanted: States) -> tuple[L
 
 def relative_error(got: Float[Tensor, "*shape"], wanted: Float[Tensor, "*shape"]) -> Float[Tensor, ""]:
     """‖got − wanted‖ / ‖wanted‖."""
-    return (got - wanted).norm() / wanted.norm()
+    error: Tensor = (got - wanted).norm() / wanted.norm()
+    return error
 
 
 def _exact(layers: Sequence[LayerCheck], tolerance: float) -> bool:
@@ -152,9 +155,7 @@ def _exact(layers: Sequence[LayerCheck], tolerance: float) -> bool:
     return all(error is not None and error <= tolerance for error in errors)
 
 
-def _reaches(
-    loaded: LoadedModel, sites: Sequence[Site], patched: LogitError, tolerance: float
-) -> bool:
+def _reaches(loaded: LoadedModel, sites: Sequence[Site], patched: LogitError, tolerance: float) -> bool:
     """The logits follow only when the last layer is among the patched ones; else there is nothing to ask."""
     if not sites or sites[-1].layer != loaded.sites[-1].layer:
         return True

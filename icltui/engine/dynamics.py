@@ -34,14 +34,14 @@ def measure_growth(
 ) -> Iterator[Measured]:
     """Rows and predictions in ascending order of units, a chunk at a time.
 
-    ``chunks`` come as :func:`icltui.engine.prefixes.measure_prefixes` gives them: the full context, kept for last
-    here, leads; then 0, 1, 2, ….
+    ``chunks`` come as :func:`icltui.engine.prefixes.measure_prefixes` gives them: the full context, kept for
+    last here, leads; then 0, 1, 2, ….
     """
     growth: _Growth | None = None
     last: PrefixChunk | None = None
     for chunk in chunks:
         if growth is None:
-            last, chunk = _split_full(chunk, n_units)  # noqa: PLW2901
+            last, chunk = _split_full(chunk, n_units)
             growth = _Growth(sites, tokenizer, last.logits[0].log_softmax(-1))
         if chunk.units:
             yield growth.step(chunk)
@@ -78,7 +78,8 @@ class _Growth:
         if self.reference is None:
             self.reference, self.z, self.v = chunk.z[0], chunk.z[0], chunk.v[0]
             self.cumulative = [0.0] * len(self.sites)
-        assert self.z is not None and self.v is not None
+        assert self.z is not None
+        assert self.v is not None
         deltas = chunk.z - torch.cat([self.z[None], chunk.z[:-1]])
         shifts = chunk.v - torch.cat([self.v[None], chunk.v[:-1]])
         before = torch.cat([deltas[:1] if self.delta is None else self.delta[None], deltas[:-1]])

@@ -1,8 +1,8 @@
 """Three lanes of greedy text: with the context, the query alone, the query through patched weights.
 
-Enters: ids and a patch's description. Leaves: lane steps as they come, then the :class:`~icltui.record.Generation`. The
-lanes advance side by side, each with a key-value cache of its own, so that their distributions can be compared token
-by token.
+Enters: ids and a patch's description. Leaves: lane steps as they come, then the
+:class:`~icltui.record.Generation`. The lanes advance side by side, each with a key-value cache of its own, so
+that their distributions can be compared token by token.
 """
 
 from collections.abc import Iterator, Sequence
@@ -211,7 +211,7 @@ def _step(
 def stop_tokens(loaded: LoadedModel) -> set[int]:
     """Ids behind which the model itself would stop."""
     eos = loaded.model.generation_config.eos_token_id if loaded.model.generation_config else None
-    return set(eos) if isinstance(eos, list) else {eos} - {None}
+    return set(eos) if isinstance(eos, list) else set() if eos is None else {eos}
 
 
 def summarize(
@@ -259,5 +259,3 @@ def logit_error(reference: Tensor, logits: Tensor) -> LogitError:
         linf=plain(difference.abs().max()),
         top1_equal=bool(logits.argmax() == reference.argmax()),
     )
-
-

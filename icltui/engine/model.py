@@ -24,7 +24,12 @@ from icltui.engine.site import Site, find_sites
 from icltui.errors import BadInput, ModelError
 from icltui.record import ModelInfo
 
-DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16, "float16": torch.float16}
+DTYPES = {
+    "float32": torch.float32,
+    "float64": torch.float64,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
 _WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
 
 
@@ -124,7 +129,9 @@ def pick_device(text: str) -> torch.device:
         device = torch.device(text)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise BadInput(f"device {text!r} is not to be had here: use auto, cpu, cuda, cuda:N or mps") from error
+        raise BadInput(
+            f"device {text!r} is not to be had here: use auto, cpu, cuda, cuda:N or mps"
+        ) from error
     return device
 
 

@@ -1,13 +1,13 @@
 """The patch: the context's share of a block, put in the context's place.
 
-Patching *all* matrices that read z is one map of their common input, ``x ↦ x + δz (z·x)/‖z‖²``, since
-``W + (W δz) zᵀ/‖z‖² = W (I + δz zᵀ/‖z‖²)``; so one hook serves every kind of MLP, touches no parameter and undoes itself
-exactly. The skip connection's share δ = v_C − v ([1], theorem B.2) is added behind the MLP branch.
+Patching *all* matrices that read z is one map of their common input, ``x ↦ x + δz (z·x)/‖z‖²``, since ``W +
+(W δz) zᵀ/‖z‖² = W (I + δz zᵀ/‖z‖²)``; so one hook serves every kind of MLP, touches no parameter and undoes
+itself exactly. The skip connection's share δ = v_C − v ([1], theorem B.2) is added behind the MLP branch.
 
 Enters: the contextual states of the tokens to come. Leaves: a :class:`Patch`, to be attached with
-:func:`icltui.engine.site.attach`. It derives itself in the run it acts in, layer by layer: δz and δ are taken against the
-patched-so-far z and v. :class:`TokenPatch` makes a new patch for every token; :class:`HeldPatch` derives that of one
-row's last token and holds it for every other.
+:func:`icltui.engine.site.attach`. It derives itself in the run it acts in, layer by layer: δz and δ are taken
+against the patched-so-far z and v. :class:`TokenPatch` makes a new patch for every token; :class:`HeldPatch`
+derives that of one row's last token and holds it for every other.
 """
 
 from collections.abc import Sequence
@@ -103,7 +103,9 @@ class TokenPatch(Patch):
         if self.noise is None:
             return difference
         random = torch.randn(difference.shape, generator=self.noise).to(difference)
-        return random * difference.norm(dim=-1, keepdim=True) / random.norm(dim=-1, keepdim=True)
+        scale = difference.norm(dim=-1, keepdim=True) / random.norm(dim=-1, keepdim=True)
+        scaled: Tensor = random * scale
+        return scaled
 
     def _joined(self, whole: Tensor, patched: Tensor) -> Tensor:
         return torch.cat([whole[: self.n_kept], patched.to(whole.dtype)])
@@ -123,8 +125,9 @@ class Factors:
 class HeldPatch(Patch):
     """The patch of the first row's last token, held for every token of every row: context as weights.
 
-    The shift is carried by the down projection, ``out += δ (g·g_C)/‖g_C‖²``, where there is one, else as a constant; both
-    equal δ at the token that the patch was made for, and nowhere else. ``targets`` hold that token's contextual states.
+    The shift is carried by the down projection, ``out += δ (g·g_C)/‖g_C‖²``, where there is one, else as a
+    constant; both equal δ at the token that the patch was made for, and nowhere else. ``targets`` hold that
+    token's contextual states.
     """
 
     targets: States

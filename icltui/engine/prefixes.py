@@ -1,9 +1,10 @@
 """The states and next-token logits behind every prefix of the context: in one packed pass, or one by one.
 
-Enters: the ids and the selected sites. Leaves, chunk by chunk: A_i = z(c_1..c_i, x) and v at the query's last token, and
-the logits there, for unit counts i. Causal attention makes the context's keys and values independent of what follows,
-so the context runs once with a cache; then copies of the query are packed in one row, copy i at the positions behind
-i units, with a mask that lets it see those units and its own tokens. Cost: n + (n+1) q tokens, not n²/2.
+Enters: the ids and the selected sites. Leaves, chunk by chunk: A_i = z(c_1..c_i, x) and v at the query's last
+token, and the logits there, for unit counts i. Causal attention makes the context's keys and values
+independent of what follows, so the context runs once with a cache; then copies of the query are packed in one
+row, copy i at the positions behind i units, with a mask that lets it see those units and its own tokens.
+Cost: n + (n+1) q tokens, not n²/2.
 """
 
 import inspect
@@ -118,10 +119,11 @@ def _chunks(order: list[int], q: int) -> Iterator[list[int]]:
 
 
 def packed_masks(model: Any, starts: Tensor, q: int, n_before: int) -> Any:
-    """Additive attention masks of one chunk, (1, 1, copies·q, n_before + copies·q), in the form the model takes.
+    """Additive attention masks of one chunk, (1, 1, copies·q, n_before + copies·q), in the form the model
+    takes.
 
-    ``starts`` (copies,): the position of each copy's first token, which is also how many cached tokens it may see.
-    Models that mix layer types take a dict by type, others one tensor.
+    ``starts`` (copies,): the position of each copy's first token, which is also how many cached tokens it may
+    see. Models that mix layer types take a dict by type, others one tensor.
 
     Raises:
         ValueError: a layer type whose attention this mask cannot express.
@@ -139,7 +141,9 @@ def packed_masks(model: Any, starts: Tensor, q: int, n_before: int) -> Any:
     near = seen & (query_position[:, None] - key_position[None] < window) if window else seen
 
     def additive(allowed: Tensor) -> Tensor:
-        mask = torch.zeros(allowed.shape, dtype=model.dtype).masked_fill_(~allowed, torch.finfo(model.dtype).min)
+        mask = torch.zeros(allowed.shape, dtype=model.dtype).masked_fill_(
+            ~allowed, torch.finfo(model.dtype).min
+        )
         return mask[None, None].to(model.get_input_embeddings().weight.device)
 
     kinds = layer_kinds(config)

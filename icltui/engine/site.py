@@ -1,8 +1,8 @@
 """Where in a model the theory's tensors pass by, and how to stand there.
 
 Enters: a loaded Hugging Face model. Leaves: one :class:`Site` per layer, and :func:`attach`, which lets a
-:class:`Probe` see, and replace, the tensors at those places for as long as a ``with`` block lasts. Module names come
-from ``interp_engine.arch.resolve_arch``; nothing here knows a model family by name.
+:class:`Probe` see, and replace, the tensors at those places for as long as a ``with`` block lasts. Module
+names come from ``interp_engine.arch.resolve_arch``; nothing here knows a model family by name.
 """
 
 from collections.abc import Iterator, Sequence
@@ -216,5 +216,3 @@ def _parallel_hooks(site: Site, probe: Probe) -> Iterator[Any]:
     yield site.block.register_forward_pre_hook(on_input, with_kwargs=True)
     yield site.attention.register_forward_hook(on_attention, with_kwargs=True)
     yield site.block.register_forward_hook(on_block, with_kwargs=True)
-
-

@@ -1,7 +1,8 @@
 """Text → token ids, once for both runs.
 
-Enters: a prompt and a tokenizer. Leaves: :class:`Ids`, the one tokenisation of ``context + query`` split by character
-offset, so that the query's ids are the same with the context and without it. Nothing is tokenised twice.
+Enters: a prompt and a tokenizer. Leaves: :class:`Ids`, the one tokenisation of ``context + query`` split by
+character offset, so that the query's ids are the same with the context and without it. Nothing is tokenised
+twice.
 """
 
 import re
@@ -163,5 +164,3 @@ def _units(prompt: Prompt, starts: list[int]) -> tuple[list[Unit], tuple[int, ..
         for i, (text, (a, b)) in enumerate(zip(texts, pairwise(ends), strict=True), start=1)
     ]
     return units, tuple(ends), notes
-
-

@@ -1,7 +1,7 @@
 """Closed forms of the weight update; ΔW itself is never formed.
 
-ΔW = (W δz) zᵀ/‖z‖² has rank 1, so its Frobenius norm is ‖W δz‖/‖z‖. W stands for all matrices that read z (c_fc; gate and
-up; router and every expert), stacked along ``inner``. Source: [1] theorem 2.2.
+ΔW = (W δz) zᵀ/‖z‖² has rank 1, so its Frobenius norm is ‖W δz‖/‖z‖. W stands for all matrices that read z
+(c_fc; gate and up; router and every expert), stacked along ``inner``. Source: [1] theorem 2.2.
 """
 
 from functools import cache

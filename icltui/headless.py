@@ -1,0 +1,72 @@
+"""One job of an engine in this process, from its request to the record that it amounts to.
+
+What the headless commands run on; the explorer sees the same events as a stream instead.
+"""
+
+from typing import TypeVar
+
+from icltui.api import (
+    Engine,
+    Event,
+    Generate,
+    GenerationEnded,
+    LoadModel,
+    Measure,
+    MeasureEnded,
+    ModelLoaded,
+    PromptTokenized,
+    Request,
+    UnitsMeasured,
+    VerificationEnded,
+    Verify,
+)
+from icltui.errors import EngineError
+from icltui.record import Generation, Measurement, ModelInfo, Prediction, Row, Verification
+
+Kind = TypeVar("Kind")
+
+
+def load(engine: Engine, request: LoadModel) -> ModelInfo:
+    """Load the model; its facts."""
+    return _last(_events(engine, request), ModelLoaded).model
+
+
+def measure(engine: Engine, request: Measure) -> Measurement:
+    """Every number of one measure."""
+    rows: list[Row] = []
+    predictions: list[Prediction] = []
+    events = _events(engine, request)
+    for event in events:
+        if isinstance(event, UnitsMeasured):
+            rows += event.rows
+            predictions += event.predictions
+    ended = _last(events, MeasureEnded)
+    return Measurement(
+        tokens=_last(events, PromptTokenized).tokens,
+        layers=ended.layers,
+        rows=tuple(rows),
+        predictions=tuple(predictions),
+        path=ended.path,
+        seconds=ended.seconds,
+    )
+
+
+def generate(engine: Engine, request: Generate) -> Generation:
+    """The lanes."""
+    return _last(_events(engine, request), GenerationEnded).generation
+
+
+def verify(engine: Engine, request: Verify) -> Verification:
+    """The proof."""
+    return _last(_events(engine, request), VerificationEnded).verification
+
+
+def _events(engine: Engine, request: Request) -> list[Event]:
+    return list(engine.run(request, lambda: False))
+
+
+def _last(events: list[Event], kind: type[Kind]) -> Kind:
+    for event in reversed(events):
+        if isinstance(event, kind):
+            return event
+    raise EngineError(f"the engine ended without {kind.__name__}: report this with the command that you ran")

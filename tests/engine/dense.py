@@ -1,0 +1,101 @@
+"""The slow reference: weights changed for real, one layer after the other, every ΔW a full matrix.
+
+Independent of the engine: parts are reached by hand-written names, states by plain hooks.
+"""
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tests.engine.models import Family, attribute
+
+
+class DenseModel:
+    """A copy of a model whose weights may be changed, with the block outputs' added vectors."""
+
+    def __init__(self, model: Any, family: Family) -> None:
+        self.model, self.family = copy.deepcopy(model), family
+        self.blocks = attribute(self.model, family.blocks)
+
+    def add_to_output(self, layer: int, vector: Tensor) -> None:
+        """From now on the block's output is shifted by ``vector``."""
+
+        def shifted(_: Any, __: Any, output: Any) -> Any:
+            if isinstance(output, tuple):
+                return (output[0] + vector, *output[1:])
+            return output + vector
+
+        self.blocks[layer].register_forward_hook(shifted)
+
+    def matrices(self, layer: int) -> list[Tensor]:
+        """What reads z, each (…, inner, hidden); views, so that they can be changed in place."""
+        mlp = attribute(self.blocks[layer], self.family.mlp)
+        weights = [attribute(mlp, path) for path in self.family.matrices]
+        return [w.T if self.family.transposed else w for w in weights]
+
+    def run(self, ids: list[int], layer: int) -> tuple[Tensor, Tensor, Tensor]:
+        """(z, v, logits) of every token; z and v at ``layer``."""
+        seen: dict[str, Tensor] = {}
+        block = self.blocks[layer]
+        handles = [
+            attribute(block, self.family.mlp).register_forward_pre_hook(
+                lambda _, args: seen.__setitem__("z", args[0][0])
+            )
+        ]
+        if self.family.residual == "parallel":
+            handles.append(
+                block.register_forward_pre_hook(lambda _, args: seen.__setitem__("in", args[0][0]))
+            )
+            handles.append(
+                block.attention.register_forward_hook(
+                    lambda _, __, out: seen.__setitem__("v", seen["in"] + out[0][0])
+                )
+            )
+        else:
+            handles.append(
+                attribute(block, self.family.residual).register_forward_pre_hook(
+                    lambda _, args: seen.__setitem__("v", args[0][0])
+                )
+            )
+        logits = self.model(torch.tensor([ids]), use_cache=False).logits[0]
+        for handle in handles:
+            handle.remove()
+        return seen["z"], seen["v"], logits
+
+
+def patch_densely(
+    model: Any, family: Family, full: list[int], plain: list[int], shift_by: str | None
+) -> DenseModel:
+    """The model with the context of ``full`` put into its weights, for the last token of ``plain``.
+
+    ``shift_by``: ``bias`` adds δ to the block's output, ``down`` gives it to the down projection's weights, None leaves
+    it out. Theorem B.2 of arXiv 2507.16003, layer after layer.
+    """
+    contextual, dense = DenseModel(model, family), DenseModel(model, family)
+    for layer in range(len(dense.blocks)):
+        z_context, v_context, _ = (t[-1] for t in contextual.run(full, layer))
+        z, v, _ = (t[-1] for t in dense.run(plain, layer))
+        for weight in dense.matrices(layer):
+            weight += ((weight @ (z_context - z))[..., None] * z) / (z @ z)
+        delta = v_context - v
+        if shift_by == "bias":
+            dense.add_to_output(layer, delta)
+        elif shift_by == "down":
+            _shift_down(dense, layer, plain, delta)
+    return dense
+
+
+def _shift_down(dense: DenseModel, layer: int, ids: list[int], delta: Tensor) -> None:
+    assert dense.family.down is not None
+    down = attribute(attribute(dense.blocks[layer], dense.family.mlp), dense.family.down)
+    seen: list[Tensor] = []
+    handle = down.register_forward_pre_hook(
+        lambda _, args: seen.append(args[0].reshape(-1, args[0].shape[-1])[-1])
+    )
+    dense.run(ids, layer)
+    handle.remove()
+    g = seen[0]
+    weight = down.weight.T if dense.family.transposed else down.weight
+    weight += delta[:, None] * g / (g @ g)
