@@ -44,11 +44,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def explore(args: argparse.Namespace) -> int:
     """The explorer on this terminal, its engine in a child process."""
+    session, path = _opening(args)
     if not (sys.stdin.isatty() and sys.__stderr__ is not None and sys.__stderr__.isatty()):
         raise BadInput(
             "the explorer needs a terminal on stdin and stderr: run it in one, or use measure, verify or generate"
         )
-    session, path = _opening(args)
     command = shlex.split(args.engine) if args.engine else [sys.executable, "-m", "icltui", "engine"]
     if not command:
         raise BadInput("--engine is empty: give a command such as 'ssh gpubox icltui engine'")
@@ -168,7 +168,7 @@ def _train(args: argparse.Namespace) -> int:
         if (step + 1) % 50 == 0:
             print(f"step {step + 1} of {args.steps}  loss {loss:.3f} nats", file=sys.stderr)  # noqa: T201
 
-    train(args.output, args.seed, args.steps, report)
+    train(args.output, args.seed, args.steps, report=report)
     return 0
 
 

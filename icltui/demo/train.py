@@ -75,12 +75,13 @@ def train(
     folder: Path,
     seed: int = 0,
     n_steps: int = 4500,
+    n_tokenizer_documents: int = 20_000,
     report: Callable[[int, float], None] = lambda _step, _loss: None,
 ) -> None:
     """Train and save to ``folder``; ``report(step, loss)`` is called after every step (loss in nats)."""
     torch.set_num_threads(1)
     torch.manual_seed(seed)
-    backend = corpus.train_tokenizer(f"tokenizer/{seed}")
+    backend = corpus.train_tokenizer(f"tokenizer/{seed}", n_tokenizer_documents)
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=backend, bos_token=corpus.BOS, eos_token=corpus.BOS, pad_token=corpus.BOS
     )

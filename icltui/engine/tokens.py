@@ -104,7 +104,9 @@ def pieces(tokenizer: Any, ids: tuple[int, ...]) -> tuple[Token, ...]:
     return tuple(Token(id=i, text=_text(tokenizer, i, name)) for i, name in zip(ids, names, strict=True))
 
 
-def _text(tokenizer: Any, token: int, name: str) -> str:
+def _text(tokenizer: Any, token: int, name: str | None) -> str:
+    if name is None:  # a padded vocabulary: the model has rows that the tokenizer does not know
+        return f"<{token}>"
     text: str = tokenizer.decode([token])
     if "\ufffd" in text or not text:  # a piece of a character has no text of its own
         return name

@@ -1,0 +1,60 @@
+"""Where sessions, logs and autosaves live, and where the examples are; each folder is made for its owner only."""
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+from icltui.errors import SessionError
+
+
+def sessions_folder() -> Path:
+    """Where sessions are saved: ``./sessions`` where that folder exists, else in the user's data folder."""
+    here = Path("sessions")
+    return here if here.is_dir() else platformdirs.user_data_path("icltui") / "sessions"
+
+
+def state_folder() -> Path:
+    """Where logs and autosaves go, made if need be.
+
+    Raises:
+        SessionError: it cannot be made.
+    """
+    folder = platformdirs.user_state_path("icltui")
+    try:
+        make_folder(folder)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise SessionError(
+            f"cannot make the folder {shown(folder)}: {reason}: set XDG_STATE_HOME to one that can be written"
+        ) from error
+    return folder
+
+
+def example_sessions() -> tuple[Path, ...]:
+    """The sessions that come with the program, by name."""
+    return tuple(sorted(_examples_folder().glob("*.json")))
+
+
+def is_example(path: Path) -> bool:
+    """Whether the file is one of those that come with the program."""
+    return Path(os.path.realpath(path)).parent == Path(os.path.realpath(_examples_folder()))
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder and those above it, each for its owner only (``parents=True`` would do so for the last)."""
+    for part in (*reversed(folder.parents), folder):
+        if not part.is_dir():
+            part.mkdir(mode=0o700, exist_ok=True)
+
+
+def shown(path: Path) -> str:
+    """The path as a message may hold it: on one line, whatever is in it."""
+    text = str(path)
+    return text if text.isprintable() else ascii(text)
+
+
+def _examples_folder() -> Path:
+    package = Path(__file__).resolve().parent
+    packaged = package / "sessions"
+    return packaged if packaged.is_dir() else package.parent / "sessions"

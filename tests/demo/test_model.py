@@ -1,0 +1,96 @@
+"""The embedded model: the weights that ship are those that were scored, and they do what the table says."""
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from icltui.demo import MODEL_DIR, evaluate
+from icltui.demo.train import STAGES, TOKENS_PER_STEP, row_length, train
+
+
+@pytest.fixture(scope="module")
+def demo():
+    return AutoModelForCausalLM.from_pretrained(MODEL_DIR).eval(), AutoTokenizer.from_pretrained(MODEL_DIR)
+
+
+@pytest.fixture(scope="module")
+def scores():
+    return {score.case: score for score in evaluate.read(MODEL_DIR).scores}
+
+
+def test_the_shipped_weights_are_those_evaluated():
+    assert evaluate.read(MODEL_DIR).weights_sha256 == evaluate.hash_weights(MODEL_DIR)
+
+
+def test_the_folder_is_small_and_ordinary():
+    assert sum(file.stat().st_size for file in MODEL_DIR.iterdir()) < 8_000_000
+    assert {"config.json", "model.safetensors", "tokenizer.json"} <= {file.name for file in MODEL_DIR.iterdir()}
+
+
+def test_it_is_qwen3_in_float32(demo):
+    model, _ = demo
+    assert model.config.model_type == "qwen3"
+    assert model.dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("case", "least"),
+    [
+        ("nonce recall, 8 pairs", 0.97),
+        ("contradicted facts, 5 facts", 0.97),
+        ("entity stories, 5 people", 0.97),
+        ("linear functions, 8 examples", 0.85),
+    ],
+)
+def test_the_table_holds_what_is_promised(scores, case, least):
+    assert scores[case].with_context >= least
+
+
+def test_without_the_context_it_cannot_know(scores):
+    assert scores["nonce recall, 8 pairs"].without <= 0.02
+    assert scores["contradicted facts, 5 facts"].without <= 0.02
+    assert scores["contradicted facts, 5 facts"].true_without >= 0.97
+
+
+def test_loss_falls_along_long_documents():
+    evaluation = evaluate.read(MODEL_DIR)
+    assert evaluation.loss_first_tenth - evaluation.loss_last_tenth >= 0.5
+
+
+@pytest.mark.parametrize("case", evaluate.CASES)
+def test_a_fresh_sample_agrees_with_the_table(demo, scores, case):
+    """Other prompts than the table's; the margin is four standard errors of 40 of them, at least 0.1."""
+    n = 40
+    fresh = evaluate.score(*demo, case, seed=2, n=n)
+    p = scores[case].with_context
+    assert abs(fresh.with_context - p) <= max(0.1, 4 * (p * (1 - p) / n) ** 0.5)
+
+
+def test_continues_wants_every_token(demo):
+    model, tokenizer = demo
+    context = "dax -> wug\nfep -> zib\ntoma -> blick\ndax ->"
+    assert evaluate.continues(model, tokenizer, context, " wug\n")
+    assert not evaluate.continues(model, tokenizer, context, " wugs\n")
+    assert not evaluate.continues(model, tokenizer, context, " zib\n")
+
+
+def test_training_is_a_function_of_its_seed(tmp_path):
+    losses: dict[str, list[float]] = {}
+    for name, seed in (("a", 3), ("b", 3), ("c", 4)):
+        losses[name] = []
+        train(
+            tmp_path / name,
+            seed=seed,
+            n_steps=2,
+            n_tokenizer_documents=2000,
+            report=lambda _, loss, name=name: losses[name].append(loss),
+        )
+    files = [(tmp_path / name / "model.safetensors").read_bytes() for name in "abc"]
+    assert files[0] == files[1] != files[2]
+    assert losses["a"] == losses["b"] != losses["c"]
+    assert losses["a"][0] == pytest.approx(6.93, abs=0.2)  # ln 1024: nothing known yet
+
+
+def test_rows_grow_at_constant_tokens():
+    assert [row_length(p) for p in (0.0, 0.5, 0.6, 0.9)] == [128, 128, 256, 1024]
+    assert all(TOKENS_PER_STEP % length == 0 for _, length in STAGES)

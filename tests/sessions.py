@@ -1,0 +1,219 @@
+"""Whole sessions: one made by hand, and any that hypothesis can think of."""
+
+from typing import Any
+
+import msgspec
+from hypothesis import strategies as st
+
+from icltui.prompt import Prompt
+from icltui.record import (
+    Agreement,
+    Candidate,
+    Generation,
+    LaneStep,
+    LaneText,
+    LayerCheck,
+    LogitError,
+    Measurement,
+    ModelInfo,
+    Prediction,
+    Row,
+    Token,
+    TokenizedPrompt,
+    Unit,
+    Verification,
+)
+from icltui.session import Session
+
+HOSTILE = "\x1b[2J[/INST]\x9b31m\u202eabc\u2067\n\udc80"
+"""A token that clears the screen, breaks markup and is no whole character."""
+
+ROME, PARIS = Token(id=7, text=" Rome"), Token(id=8, text=" Paris")
+
+
+def a_row(unit: int, layer: int) -> Row:
+    later = {
+        "delta_norm": 0.25,
+        "shift_norm": 0.5,
+        "patch_norm": 1 / 3,
+        "relative_patch_norm": 0.01,
+        "cumulative_patch_norm": 0.3 * unit,
+    }
+    return Row(
+        unit=unit,
+        layer=layer,
+        z_norm=8.0,
+        learning_rate=1 / 64,
+        net_patch_norm=0.2 * unit + layer,
+        **(later if unit else {}),
+    )
+
+
+def a_prediction(unit: int) -> Prediction:
+    top = (Candidate(token=ROME, probability=0.75), Candidate(token=PARIS, probability=0.125))
+    return Prediction(unit=unit, top=top, entropy=0.5, kl_to_full=None if unit else 2.5)
+
+
+A_MODEL = ModelInfo(
+    name="demo",
+    revision=None,
+    fingerprint="abc",
+    architecture="Qwen3ForCausalLM",
+    n_layers=2,
+    hidden_size=8,
+    n_parameters=1000,
+    dtype="float32",
+    device="cpu",
+    window=128,
+    path="packed",
+    versions={"icltui": "0.1.0"},
+)
+A_MEASUREMENT = Measurement(
+    tokens=TokenizedPrompt(
+        prefix=(Token(id=0, text="<s>"),),
+        context=(Token(id=5, text="The"), Token(id=6, text=HOSTILE)),
+        query=(Token(id=9, text="is"),),
+        units=(Unit(index=1, text="The", tokens=1), Unit(index=2, text=HOSTILE, tokens=1)),
+        notes=("one token straddles",),
+    ),
+    layers=(0, 1),
+    rows=tuple(a_row(unit, layer) for unit in range(3) for layer in range(2)),
+    predictions=tuple(a_prediction(unit) for unit in range(3)),
+    path="packed",
+    seconds=0.5,
+)
+AN_ERROR = LogitError(mse=1e-12, kl=None, linf=3e-6, top1_equal=True)
+A_GENERATION = Generation(
+    lanes={
+        "context": LaneText(
+            text=" Rome. \x1b[31mred\nnext line",
+            token_ids=(7, 1),
+            steps=(
+                LaneStep(
+                    lane="context",
+                    index=0,
+                    token=ROME,
+                    text=" Rome",
+                    top=(Candidate(token=ROME, probability=0.9),),
+                    kl_to_context=0.0,
+                ),
+            ),
+        ),
+        "plain": LaneText(text=" Paris.", token_ids=(8, 1), steps=()),
+        "patched": LaneText(text=" Rome.", token_ids=(7, 1), steps=()),
+    },
+    agreement={
+        "plain": Agreement(equal=1, total=2, first_difference=0),
+        "patched": Agreement(equal=2, total=2, first_difference=None),
+    },
+    fit={"plain": LogitError(mse=4.0, kl=2.5, linf=9.0, top1_equal=False), "patched": AN_ERROR},
+    mode="per-step",
+    components="both",
+    layers=(0, 1),
+)
+A_VERIFICATION = Verification(
+    layers=(
+        LayerCheck(layer=0, identity_error=1e-7, block_error=2e-7, cosine=1.0, nmse=1e-13),
+        LayerCheck(layer=1, identity_error=None, block_error=3e-7, cosine=1.0, nmse=1e-13),
+    ),
+    logits={"plain": A_GENERATION.fit["plain"], "weights": AN_ERROR, "shift": AN_ERROR, "patched": AN_ERROR},
+    controls={"random": A_GENERATION.fit["plain"], "shuffled": A_GENERATION.fit["plain"]},
+    noise_floor=1e-6,
+    undone=True,
+    tolerance=1e-4,
+    ok=True,
+    note="identity_error is a tautology; the logits are not",
+)
+A_SESSION = Session(
+    title="capital-conflict",
+    created="2025-01-02T03:04:05+00:00",
+    prompt=Prompt(context="The capital of France is Rome.\n", query="The capital of France is"),
+    layers="0-1",
+    model=A_MODEL,
+    measurement=A_MEASUREMENT,
+    generation=A_GENERATION,
+    verification=A_VERIFICATION,
+)
+
+
+def _is_one_text(text: str) -> bool:
+    """Two halves of a character side by side are one in JSON, and no such text can be typed."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass") == text
+
+
+TEXTS = st.text(max_size=8).filter(_is_one_text) | st.text(
+    st.characters(categories=("Cc", "Cs", "Zl", "Zp")), max_size=3
+).filter(_is_one_text)
+LEAVES: dict[type, st.SearchStrategy[Any]] = {
+    msgspec.inspect.IntType: st.integers(-(2**70), 2**70),
+    msgspec.inspect.FloatType: st.floats(allow_nan=False, allow_infinity=False),
+    msgspec.inspect.StrType: TEXTS,
+    msgspec.inspect.BoolType: st.booleans(),
+    msgspec.inspect.NoneType: st.none(),
+}
+
+
+def anything(kind: Any) -> st.SearchStrategy[Any]:
+    """Any value of a struct's field, found from its annotation."""
+    match kind:
+        case msgspec.inspect.StructType(cls=cls, fields=fields):
+            return st.builds(cls, **{field.name: anything(field.type) for field in fields})
+        case msgspec.inspect.VarTupleType(item_type=item):
+            return st.lists(anything(item), max_size=2).map(tuple)
+        case msgspec.inspect.DictType(key_type=key, value_type=value):
+            return st.dictionaries(anything(key), anything(value), max_size=3)
+        case msgspec.inspect.UnionType(types=kinds):
+            return st.one_of(*map(anything, kinds))
+        case msgspec.inspect.LiteralType(values=values):
+            return st.sampled_from(values)
+        case _:
+            return LEAVES[type(kind)]
+
+
+def of(struct: type) -> st.SearchStrategy[Any]:
+    """Any value of a struct, whether or not its parts fit together."""
+    return anything(msgspec.inspect.type_info(struct))
+
+
+@st.composite
+def sessions(draw: st.DrawFn) -> Session:
+    """Any session whose parts fit together."""
+    session = draw(of(Session))
+    measured, generation, proof = session.measurement, session.generation, session.verification
+    if measured is not None:
+        units = tuple(
+            msgspec.structs.replace(unit, index=index) for index, unit in enumerate(measured.tokens.units, 1)
+        )
+        layers = draw(st.sampled_from([(0,), (0, 1), ()]))
+        cells = [(unit, layer) for unit in range(len(units) + 1) for layer in layers]
+        measured = msgspec.structs.replace(
+            measured,
+            tokens=msgspec.structs.replace(measured.tokens, units=units),
+            layers=layers,
+            rows=tuple(
+                msgspec.structs.replace(row, unit=unit, layer=layer)
+                for row, (unit, layer) in zip(measured.rows, cells, strict=False)
+            ),
+            predictions=tuple(
+                msgspec.structs.replace(prediction, unit=0, top=prediction.top or a_prediction(0).top)
+                for prediction in measured.predictions
+            ),
+        )
+    if generation is not None:
+        agreement = {k: v for k, v in generation.agreement.items() if k in generation.lanes}
+        generation = msgspec.structs.replace(generation, agreement=agreement)
+    if proof is not None:
+        proof = msgspec.structs.replace(
+            proof, logits={**proof.logits, "plain": AN_ERROR, "patched": AN_ERROR}
+        )
+    model = session.model and msgspec.structs.replace(session.model, n_layers=2)
+    return msgspec.structs.replace(
+        session,
+        format=1,
+        layers=draw(st.sampled_from(["all", "none", "0-1"])),
+        n_tokens=draw(st.integers(1, 2**31 - 1)),
+        model=model,
+        measurement=measured,
+        generation=generation,
+        verification=proof,
+    )

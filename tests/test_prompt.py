@@ -1,0 +1,61 @@
+"""Layer texts: read, written, refused."""
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from icltui.errors import BadInput
+from icltui.prompt import layers_text, resolve_layers
+
+
+@pytest.mark.parametrize(
+    ("text", "layers"),
+    [
+        ("all", (0, 1, 2, 3, 4, 5)),
+        ("none", ()),
+        (" Last ", (5,)),
+        ("0", (0,)),
+        ("0,3-5", (0, 3, 4, 5)),
+        ("5, 3 - 4 ,3", (3, 4, 5)),
+        ("2-2", (2,)),
+    ],
+)
+def test_layers_are_read(text: str, layers: tuple[int, ...]) -> None:
+    assert resolve_layers(text, 6) == layers
+
+
+@pytest.mark.parametrize("text", ["", ",", "x", "0,", "1--2", "-1", "1.5", "0-", "0-x", "all,1", "²"])
+def test_what_is_no_layers_is_refused_with_what_would_be(text: str) -> None:
+    with pytest.raises(BadInput, match="write all, none, last, or such as 0,3,5-8"):
+        resolve_layers(text, 6)
+
+
+@pytest.mark.parametrize("text", ["6", "0,6", "3-6", "4-3", "1000000000000"])
+def test_layers_that_the_model_lacks_are_refused_with_those_it_has(text: str) -> None:
+    with pytest.raises(BadInput, match="this model has layers 0 to 5"):
+        resolve_layers(text, 6)
+
+
+@given(st.integers(1, 40), st.data())
+def test_texts_of_layers_are_read_back(n_layers: int, data: st.DataObject) -> None:
+    layers = data.draw(st.lists(st.integers(0, n_layers - 1)))
+    assert resolve_layers(layers_text(layers, n_layers), n_layers) == tuple(sorted(set(layers)))
+
+
+@given(st.text("0123456789-, alnost", max_size=12))
+@example("0-,1")
+def test_any_text_is_read_or_refused(text: str) -> None:
+    try:
+        layers = resolve_layers(text, 6)
+    except BadInput:
+        return
+    assert layers == tuple(sorted(set(layers)))
+    assert set(layers) <= set(range(6))
+
+
+@pytest.mark.parametrize(
+    ("layers", "text"),
+    [((), "none"), (range(6), "all"), ((5,), "5"), ((2, 1, 0, 5), "0-2,5"), ((0, 2), "0,2")],
+)
+def test_the_shortest_text_is_written(layers: tuple[int, ...], text: str) -> None:
+    assert layers_text(layers, 6) == text

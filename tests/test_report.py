@@ -1,0 +1,181 @@
+"""What the headless commands print: the keys that scripts rely on, and nothing that a terminal acts on."""
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+import icltui
+from icltui import plaintext, report
+from icltui.errors import EngineError
+from icltui.record import Candidate, Prediction, Row, Token
+
+from .sessions import A_GENERATION, A_MEASUREMENT, A_MODEL, A_VERIFICATION, HOSTILE
+
+TABLES = {
+    "measure": lambda width: report.measure_table(A_MEASUREMENT, width),
+    "verify": lambda width: report.verify_table(A_VERIFICATION, width),
+    "generate": lambda width: report.generate_text(A_GENERATION, width),
+}
+
+
+def cells_of(text: str, start: str) -> list[list[str]]:
+    """The words of each line of the table whose heading begins with ``start``."""
+    lines = text.splitlines()
+    first = next(i for i, line in enumerate(lines) if line.startswith(start)) + 2
+    return [line.split() for line in lines[first : lines.index("", first)]]
+
+
+def test_measure_json_has_the_keys_that_scripts_rely_on() -> None:
+    document = json.loads(report.measure_json(A_MODEL, A_MEASUREMENT))
+    assert document["model"]["name"] == "demo"
+    assert (document["path"], document["seconds"], document["layers"]) == ("packed", 0.5, [0, 1])
+    assert document["query_tokens"] == [{"id": 9, "text": "is"}]
+    assert [token["id"] for token in document["context_tokens"]] == [5, 6]
+    assert document["units"][1] == {"index": 2, "text": HOSTILE, "tokens": 1}
+    assert set(document["rows"][0]) == set(Row.__struct_fields__)
+    assert document["rows"][0]["delta_norm"] is None
+    assert document["rows"][5]["patch_norm"] == 1 / 3
+    first = document["predictions"][0]
+    assert [first[key] for key in ("unit", "token", "probability", "entropy", "kl_to_full")] == [
+        0,
+        " Rome",
+        0.75,
+        0.5,
+        2.5,
+    ]
+    assert first["top"][1] == {"token": {"id": 8, "text": " Paris"}, "probability": 0.125}
+
+
+def test_verify_json_has_the_keys_that_scripts_rely_on() -> None:
+    document = json.loads(report.verify_json(A_VERIFICATION))
+    assert set(document) == {
+        *("layers", "logits", "controls", "noise_floor", "ok", "undone", "tolerance", "note")
+    }
+    assert set(document["layers"][0]) >= {"layer", "identity_error", "block_error", "cosine", "nmse"}
+    assert list(document["logits"]) == ["plain", "weights", "shift", "patched"]
+    assert document["logits"]["plain"] == {"mse": 4.0, "kl": 2.5, "linf": 9.0, "top1_equal": False}
+    assert set(document["controls"]) == {"random", "shuffled"}
+
+
+def test_generate_json_has_the_keys_that_scripts_rely_on() -> None:
+    document = json.loads(report.generate_json(A_GENERATION))
+    assert document["lanes"]["plain"] == {"text": " Paris.", "token_ids": [8, 1]}
+    assert document["agreement"]["plain"] == {"equal": 1, "total": 2, "first_difference": 0}
+    assert (document["mode"], document["components"], document["layers"]) == ("per-step", "both", [0, 1])
+    assert set(document["fit"]["patched"]) == {"mse", "kl", "linf", "top1_equal"}
+
+
+def test_a_number_that_json_lacks_is_refused_in_words() -> None:
+    broken = msgspec.structs.replace(A_MEASUREMENT, seconds=float("nan"))
+    with pytest.raises(EngineError, match="not finite"):
+        report.measure_json(A_MODEL, broken)
+
+
+def test_csv_has_one_line_for_each_unit_and_layer() -> None:
+    text = report.measure_csv(A_MEASUREMENT)
+    assert len(text.splitlines()) == 7
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert [(row["unit"], row["layer"]) for row in rows] == [
+        (str(u), str(n)) for u in range(3) for n in (0, 1)
+    ]
+    assert (rows[0]["text"], rows[0]["delta_norm"], rows[0]["kl_to_full"]) == ("(no context)", "", "2.5")
+    assert (rows[3]["text"], float(rows[3]["patch_norm"]), rows[3]["token"]) == ("The", 1 / 3, "·Rome")
+
+
+def test_csv_of_a_run_cut_short_lacks_predictions_only() -> None:
+    cut = msgspec.structs.replace(A_MEASUREMENT, predictions=A_MEASUREMENT.predictions[:1])
+    rows = list(csv.DictReader(io.StringIO(report.measure_csv(cut))))
+    assert (rows[5]["net_patch_norm"], rows[5]["token"], rows[5]["probability"]) == ("1.4", "", "")
+
+
+@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("width", [1, 80, 110, 200])
+def test_tables_print_and_keep_their_width(name: str, width: int) -> None:
+    text = TABLES[name](width)
+    assert all(line.isprintable() for line in text.splitlines())
+    assert max(map(len, text.splitlines())) <= max(width, 80)
+    assert text.endswith("\n")
+
+
+@pytest.mark.parametrize(
+    "text", [report.measure_json(A_MODEL, A_MEASUREMENT), report.measure_csv(A_MEASUREMENT)]
+)
+def test_data_holds_nothing_that_a_terminal_acts_on(text: str) -> None:
+    assert all(line.isprintable() for line in text.splitlines())
+    text.encode()
+
+
+def test_the_measure_table_shows_the_numbers_of_the_last_layer() -> None:
+    text = report.measure_table(A_MEASUREMENT)
+    assert "note: one token straddles" in text
+    units = cells_of(text, "Each unit at layer 1")
+    assert units[0][:2] == ["#", "unit"]
+    assert units[2] == ["1", "The", "0.25", "8", "0.0156", "0.333", "0.01", "0.3", "1.2", "·"]
+    layers = cells_of(text, "Each layer")
+    assert layers[-1] == ["1", "8", "0.0156", "0.6", "1.4", "0.25", "1", "The"]
+    predictions = cells_of(text, "What follows")
+    assert predictions[2] == ["1", "The", "·Rome", "0.75", "0.5", "·"]
+
+
+def test_text_is_cut_where_the_table_is_too_wide_and_numbers_never() -> None:
+    small = {name: 1.23456e-05 for name in Row.__struct_fields__ if name not in ("unit", "layer")}
+    rows = tuple(Row(unit=unit, layer=1, **small) for unit in range(3))
+    tight = msgspec.structs.replace(A_MEASUREMENT, rows=rows)
+    assert cells_of(report.measure_table(tight, 80), "Each unit")[3].count("1.23e-05") == 8
+
+
+def test_a_measurement_of_no_layer_shows_its_predictions() -> None:
+    none = msgspec.structs.replace(A_MEASUREMENT, layers=(), rows=())
+    assert "Each unit" not in report.measure_table(none)
+    assert "·Rome" in report.measure_table(none)
+
+
+def test_markup_in_a_token_stays_text() -> None:
+    token = Token(id=1, text="[red][/INST]")
+    odd = Prediction(unit=0, top=(Candidate(token=token, probability=1.0),), entropy=0.0, kl_to_full=0.0)
+    text = report.measure_table(msgspec.structs.replace(A_MEASUREMENT, predictions=(odd,)))
+    assert "[red][/INST]" in text
+
+
+def test_the_verify_table_ends_with_the_verdict() -> None:
+    text = report.verify_table(A_VERIFICATION)
+    assert text.endswith("\nok\n")
+    assert "control: random" in text
+    failed = msgspec.structs.replace(A_VERIFICATION, ok=False, undone=False)
+    assert report.verify_table(failed).endswith("\nFAILED\n")
+    assert "without a trace: no" in report.verify_table(failed)
+
+
+def test_the_lanes_stand_in_their_order_with_their_agreement() -> None:
+    text = report.generate_text(A_GENERATION)
+    titles = [line for line in text.splitlines() if line.startswith(("With", "Query"))]
+    assert titles == [
+        "With context",
+        "Query only · 1 of 2 tokens as with the context, first different: token 1",
+        "Query + ΔW · 2 of 2 tokens as with the context",
+    ]
+    assert "   Rome. ␛[31mred\n  next line\n" in text
+
+
+def test_text_is_made_visible() -> None:
+    assert plaintext.token_text("  a b\t\n ") == "··a b⇥⏎·"
+    assert plaintext.token_text("  ") == "··"
+    assert plaintext.token_text("") == ""
+    assert plaintext.visible("\x00\x7f\x85\u200b\U000e0001\udc80é") == "␀\\x7f\\x85\\u200b\\U000e0001\\udc80é"
+
+
+def test_reports_need_no_model_and_no_screen() -> None:
+    source = (
+        "import sys, icltui.report, icltui.session\n"
+        "print(sorted({'torch', 'transformers', 'textual'} & set(sys.modules)))"
+    )
+    env = {**os.environ, "PYTHONPATH": str(Path(icltui.__file__).parents[1])}
+    ran = subprocess.run([sys.executable, "-c", source], env=env, capture_output=True, text=True, check=True)
+    assert ran.stdout == "[]\n"

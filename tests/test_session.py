@@ -1,0 +1,314 @@
+"""Session files: equal again after reading, and every damage one plain line."""
+
+import errno
+import json
+import os
+import random
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from icltui import session as module
+from icltui.errors import SessionError
+from icltui.prompt import Prompt
+from icltui.session import (
+    Session,
+    example_sessions,
+    is_example,
+    read_session,
+    session_title,
+    sessions_folder,
+    state_folder,
+    write_session,
+)
+
+from .sessions import A_MODEL, A_SESSION, sessions
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("sessions")
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    path = tmp_path / "saved.json"
+    write_session(path, A_SESSION)
+    return path
+
+
+def refusal(path: Path) -> str:
+    """The one line that reading the file fails with."""
+    with pytest.raises(SessionError) as caught:
+        read_session(path)
+    text = str(caught.value)
+    assert text.isprintable()
+    assert len(text) < 700
+    return text
+
+
+def reads(path: Path) -> Session | None:
+    """The session, or None where it was refused in one line."""
+    try:
+        return read_session(path)
+    except SessionError:
+        refusal(path)
+        return None
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(sessions())
+def test_any_session_comes_back_equal(folder: Path, session: Session) -> None:
+    path = folder / "any.json"
+    write_session(path, session)
+    assert read_session(path) == session
+
+
+def test_each_row_is_one_line_and_rewriting_changes_nothing(saved: Path) -> None:
+    text = saved.read_text()
+    assert sum('"unit": ' in line and '"layer": ' in line for line in text.splitlines()) == 6
+    write_session(saved, read_session(saved))
+    assert saved.read_text() == text
+
+
+def test_half_a_character_is_kept(tmp_path: Path) -> None:
+    session = Session(prompt=Prompt(context="a\udc80b", query="\ud83d"))
+    write_session(tmp_path / "s.json", session)
+    assert (tmp_path / "s.json").read_bytes().isascii()
+    assert read_session(tmp_path / "s.json") == session
+
+
+def test_a_new_session_knows_when_it_was_made() -> None:
+    assert Session(prompt=Prompt()).created.endswith("+00:00")
+
+
+# Damage.
+
+
+def test_every_cut_is_told(saved: Path) -> None:
+    data = saved.read_bytes().rstrip()
+    cuts = [*range(0, len(data), max(1, len(data) // 200))]
+    for cut in cuts:
+        saved.write_bytes(data[:cut])
+        text = refusal(saved)
+        assert str(saved) in text
+        assert "is empty" in text if cut == 0 else "cut off" in text or "damaged" in text
+
+
+def test_flipped_bits_read_or_are_told(saved: Path) -> None:
+    data, chance = saved.read_bytes(), random.Random(0)
+    refused = 0
+    for _ in range(400):
+        damaged = bytearray(data)
+        damaged[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+        saved.write_bytes(damaged)
+        refused += reads(saved) is None
+    assert refused > 200
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    yield path
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        yield from places(item, (*path, key))
+
+
+def put(document: Any, path: tuple[Any, ...], value: Any) -> Any:
+    if not path:
+        return value
+    changed = document.copy()
+    changed[path[0]] = put(document[path[0]], path[1:], value)
+    return changed
+
+
+def test_any_value_in_any_place_reads_or_is_told(saved: Path) -> None:
+    document = json.loads(saved.read_text())
+    chance = random.Random(0)
+    everywhere = list(places(document))
+    for path in everywhere:
+        for value in chance.sample([None, "x\x1b\n", -1, 10**40, 1.5, [], {}, [[]], {"a": 1}, True], 3):
+            saved.write_text(json.dumps(put(document, path, value)))
+            if (again := reads(saved)) is not None:
+                write_session(saved, again)
+                assert read_session(saved) == again
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", "is empty"),
+        (b" \n", "is empty"),
+        (b"\xff\xfe{}", "byte 1 is not text"),
+        (b"hello", "is damaged at line 1, column 1"),
+        (b"[1]", "not an icltui session"),
+        (b"{}", "not an icltui session"),
+        (b'{"format": true}', "not an icltui session"),
+        (b'{"format": 0, "prompt": {}}', "not an icltui session"),
+        (b'{"format": 7, "all": "else"}', "by a newer icltui (format 7; this one reads 1): update icltui"),
+        (b'{"format": 1}', "missing required field `prompt`"),
+        (b'{"format": 1, "prompt": {"context": 3}}', "`$.prompt.context`"),
+        (b'{"format": 1, "prompt": {"quert": "?"}}', "holds 'quert' at $.prompt"),
+        (b'{"format": 1, "prompt": {}, "mode": "a\\u001b\\nb"}', r"a\x1b\nb"),
+        (b'{"format": 1, "prompt": {}, "layers": "banana"}', "layers 'banana' not understood"),
+        (b'{"format": 1, "prompt": {}, "n_tokens": 0}', "n_tokens is 0"),
+        (b'{"format": 1, "prompt": {}, "n_tokens": NaN}', "NaN is not a number"),
+        (b'{"format": 1, "prompt": {}, "n_tokens": ' + b"9" * 5000 + b"}", "damaged"),
+        (b'{"format": 1, "prompt": {}, "layers": "' + b"9" * 5000 + b'"}', "does not fit together"),
+        (b'{"format": 1, "prompt": {"context": "abc', "is cut off"),
+        (b"[" * 100_000, "damaged"),
+    ],
+)
+def test_damage_is_told_in_words(tmp_path: Path, data: bytes, words: str) -> None:
+    path = tmp_path / "s.json"
+    path.write_bytes(data)
+    assert words in refusal(path)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        (("measurement", "rows", 0, "unit"), 9, "a row for unit 9"),
+        (("measurement", "rows", 0, "layer"), 1, "a row for unit 0 at layer 1"),
+        (("measurement", "layers"), [0, 5], "on a model of 2"),
+        (("measurement", "tokens", "units", 0, "index"), 0, "not numbered"),
+        (("measurement", "predictions", 1, "top"), [], "a prediction for unit 1 of 0 tokens"),
+        (("measurement", "rows", 0, "z_norm"), 1e999, "too large"),
+        (("model", "n_layers"), 0, "the model has 0 layers"),
+        (("layers",), "0-7", "out of range"),
+        (("generation", "lanes"), {}, "not generated"),
+        (("verification", "logits"), {}, "lacks the plain"),
+    ],
+)
+def test_parts_that_do_not_fit_are_told(saved: Path, path: tuple[Any, ...], value: Any, words: str) -> None:
+    document = put(json.loads(saved.read_text()), path, value)
+    saved.write_text(json.dumps(document).replace("Infinity", "1e999"))
+    assert words in refusal(saved)
+
+
+def test_what_is_no_file_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "no such file" in refusal(tmp_path / "none.json")
+    assert "is a folder" in refusal(tmp_path)
+    assert "check its name" in refusal(tmp_path / ("x" * 300))
+    assert "check its name" in refusal(tmp_path / "nul\0")
+    assert "\\n" in refusal(tmp_path / "line\nbreak.json")
+    os.mkfifo(tmp_path / "pipe")
+    assert "is not a file" in refusal(tmp_path / "pipe")
+    monkeypatch.setattr(module, "SIZE_LIMIT", 10)
+    (tmp_path / "huge.json").write_text(" " * 11)
+    assert "has 11 bytes" in refusal(tmp_path / "huge.json")
+
+
+# Writing.
+
+
+def test_files_and_folders_are_for_their_owner_only(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "deep" / "s.json"
+    before = os.umask(0)
+    try:
+        write_session(path, A_SESSION)
+    finally:
+        os.umask(before)
+    assert [stat.S_IMODE(p.stat().st_mode) for p in (path, path.parent, path.parent.parent)] == [
+        0o600,
+        0o700,
+        0o700,
+    ]
+
+
+@pytest.mark.parametrize("name", ["fsync", "replace"])
+def test_a_full_disk_keeps_the_old_file_and_leaves_no_other(
+    saved: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def full(*_args: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(module.os, name, full)
+    with pytest.raises(SessionError, match=r"cannot save .*no space left on device"):
+        write_session(saved, Session(prompt=Prompt(context="new")))
+    assert read_session(saved) == A_SESSION
+    assert os.listdir(saved.parent) == [saved.name]
+
+
+def test_an_interrupt_while_writing_leaves_no_other_file(
+    saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_args: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module.os, "fsync", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_session(saved, A_SESSION)
+    assert os.listdir(saved.parent) == [saved.name]
+
+
+def test_what_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    for path in (tmp_path / "file" / "s.json", tmp_path / "folder", tmp_path / ("x" * 300)):
+        with pytest.raises(SessionError, match=r"^cannot save "):
+            write_session(path, A_SESSION)
+    assert sorted(os.listdir(tmp_path)) == ["file", "folder"]
+
+
+def test_what_could_not_be_read_back_is_not_written(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert A_SESSION.measurement is not None
+    endless = msgspec.structs.replace(A_SESSION.measurement, seconds=float("inf"))
+    for wrong in ({"n_tokens": 0}, {"layers": "7"}, {"measurement": endless}):
+        with pytest.raises(SessionError, match=r"^cannot save "):
+            write_session(saved, msgspec.structs.replace(A_SESSION, **wrong))
+    monkeypatch.setattr(module, "SIZE_LIMIT", 100)
+    with pytest.raises(SessionError, match="more than 100"):
+        write_session(saved, A_SESSION)
+    monkeypatch.undo()
+    assert read_session(saved) == A_SESSION
+
+
+def test_a_link_is_followed(saved: Path, tmp_path: Path) -> None:
+    link = tmp_path / "link.json"
+    link.symlink_to(saved)
+    write_session(link, Session(prompt=Prompt(query="new"), model=A_MODEL))
+    assert link.is_symlink()
+    assert read_session(saved).prompt.query == "new"
+
+
+# Places.
+
+
+def test_sessions_go_beside_the_work_or_to_the_data_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    assert sessions_folder() == tmp_path / "data" / "icltui" / "sessions"
+    (tmp_path / "sessions").mkdir()
+    assert sessions_folder().resolve() == (tmp_path / "sessions").resolve()
+
+
+def test_the_state_folder_is_made_for_its_owner_or_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    made = state_folder()
+    assert made == tmp_path / "state" / "icltui"
+    assert stat.S_IMODE(made.stat().st_mode) == 0o700
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+    with pytest.raises(SessionError, match="set XDG_STATE_HOME"):
+        state_folder()
+
+
+def test_examples_read_and_know_that_they_are_examples(tmp_path: Path) -> None:
+    for path in example_sessions():
+        assert is_example(path)
+        assert read_session(path).measurement is not None
+    assert not is_example(tmp_path / "s.json")
+
+
+def test_a_session_is_called_after_its_file() -> None:
+    assert session_title(Path("a/capital-conflict.json")) == "capital-conflict"
+    assert session_title(Path("a\x1b[2J.txt")) == "a?[2J.txt"

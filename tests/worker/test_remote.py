@@ -1,0 +1,358 @@
+"""The parent's side, with real child processes."""
+
+import asyncio
+import gc
+import os
+import signal
+import stat
+import subprocess
+import sys
+import warnings
+from collections.abc import AsyncIterator, Callable
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+import icltui
+from icltui import api
+from icltui.errors import BadInput
+from icltui.prompt import Prompt
+from icltui.worker import child
+from icltui.worker.child import exit_words
+from icltui.worker.log import LOG_LIMIT
+from icltui.worker.remote import RemoteEngine
+from icltui.worker.wire import Happened, encode
+
+from .scripted import prompt, step
+
+HERE = Path(__file__).parent
+ENGINE = (sys.executable, str(HERE / "scripted.py"))
+ENV = {**os.environ, "PYTHONPATH": str(Path(icltui.__file__).parents[1])}
+HELLO = """print('{"say":"Hello","protocol":1,"version":"9"}', flush=True)"""
+
+
+def program(source: str) -> tuple[str, ...]:
+    return (sys.executable, "-c", source)
+
+
+class Heard:
+    """A listener that remembers, and waits for what it has not heard yet."""
+
+    def __init__(self) -> None:
+        self.all: list[tuple[int, api.Event]] = []
+        self._changed = asyncio.Event()
+
+    def __call__(self, job: int, event: api.Event) -> None:
+        self.all.append((job, event))
+        self._changed.set()
+
+    def of(self, job: int) -> list[api.Event]:
+        return [event for of, event in self.all if of == job]
+
+    async def until(self, predicate: Callable[[], object]) -> None:
+        async with asyncio.timeout(60):
+            while not predicate():
+                self._changed.clear()
+                await self._changed.wait()
+
+    async def over(self, job: int) -> api.Event:
+        await self.until(lambda: self.of(job) and isinstance(self.of(job)[-1], api.JOB_OVER))
+        return self.of(job)[-1]
+
+    async def died(self) -> api.EngineDied:
+        await self.until(lambda: any(isinstance(event, api.EngineDied) for event in self.of(0)))
+        return next(event for event in self.of(0) if isinstance(event, api.EngineDied))
+
+
+Make = Callable[..., RemoteEngine]
+
+
+@pytest.fixture
+async def make(tmp_path: Path) -> AsyncIterator[Make]:
+    made: list[RemoteEngine] = []
+
+    def make(*command: str) -> RemoteEngine:
+        made.append(RemoteEngine(command or ENGINE, tmp_path / "state" / "engine.log", ENV))
+        return made[-1]
+
+    yield make
+    for engine in made:
+        await engine.close()
+
+
+def ask(engine: RemoteEngine, act: str) -> int:
+    return engine.submit(api.Measure(prompt=prompt(act)))
+
+
+async def gone(pid: int) -> None:
+    """Wait until no such process is left, not even a zombie of ours."""
+    async with asyncio.timeout(30):
+        while Path(f"/proc/{pid}").exists() and "Z" not in Path(f"/proc/{pid}/stat").read_text().split()[2]:
+            await asyncio.sleep(0.01)
+
+
+async def test_jobs_stream_their_events_in_order_and_stop_when_asked(make: Make) -> None:
+    engine, heard = make(), Heard()
+    await engine.start(heard)
+    assert [ask(engine, act) for act in ("three steps", "until stopped", "three steps")] == [1, 2, 3]
+    await heard.until(lambda: heard.of(2))
+    engine.cancel(2)
+    await heard.over(3)
+    assert heard.all[0] == (0, api.EngineStarted(version=icltui.__version__))
+    assert heard.of(1) == [step(1), step(2), step(3), api.JobEnded()]
+    assert heard.of(2) == [step(1), step(2), api.JobCancelled()]
+    assert heard.of(3)[-1] == api.JobEnded()
+
+
+async def test_only_the_wire_is_on_the_wire(make: Make, tmp_path: Path) -> None:
+    engine, heard = make(), Heard()
+    await engine.start(heard)
+    assert await heard.over(ask(engine, "noise")) == api.JobEnded()
+    assert heard.of(1)[0] == api.Progress(stage="''", done=1, total=0)  # stdin held nothing to steal
+    log = tmp_path / "state" / "engine.log"
+    for words in ("printed by python", "native", "printed by a child"):
+        assert words in log.read_text()
+    assert stat.S_IMODE(log.stat().st_mode) == 0o600
+    assert stat.S_IMODE(log.parent.stat().st_mode) == 0o700
+
+
+async def test_an_interrupt_does_not_reach_the_job(make: Make) -> None:
+    engine, heard = make(), Heard()
+    await engine.start(heard)
+    assert await heard.over(ask(engine, "interrupt")) == api.JobEnded()
+
+
+async def test_the_loop_breathes_while_events_pour_in(make: Make) -> None:
+    lines = "".join(
+        encode(Happened(1, event)).decode() for event in (*map(step, range(1000)), api.JobEnded())
+    )
+    pour = f"import sys; {HELLO}; sys.stdin.readline(); sys.stdout.write({lines!r}); sys.stdout.flush()"
+    engine, heard, seen = make(*program(f"{pour}; sys.stdin.read()")), Heard(), [0]
+    await engine.start(heard)
+    ask(engine, "anything")
+    while seen[-1] < 1001:
+        await asyncio.sleep(0)
+        seen.append(len(heard.of(1)))
+    assert max(after - before for before, after in pairwise(seen)) <= 2
+
+
+@pytest.mark.parametrize(
+    ("act", "words"),
+    [("segfault", "was ended by signal 11 (SIGSEGV"), ("exit three", "ended with exit code 3")],
+)
+async def test_death_fails_every_job_then_tells_why(make: Make, act: str, words: str) -> None:
+    engine, heard = make(), Heard()
+    await engine.start(heard)
+    jobs = [ask(engine, act), ask(engine, "three steps")]
+    died = await heard.died()
+    assert words in died.message
+    for job in jobs:
+        last = heard.of(job)[-1]
+        assert isinstance(last, api.JobFailed)
+        assert words in last.message
+    assert heard.all[-1] == (0, died)
+    if act == "exit three":
+        assert died.log_tail == tuple(f"line {n}" for n in range(10, 30))
+    else:
+        assert any("Segmentation fault" in line for line in died.log_tail)
+
+
+async def test_a_dead_engine_refuses_jobs_and_lives_again(make: Make) -> None:
+    engine, heard = make(), Heard()
+    await engine.start(heard)
+    ask(engine, "exit three")
+    await heard.died()
+    job = ask(engine, "three steps")
+    assert heard.of(job) == []  # never before submit has returned the id
+    assert await heard.over(job) == api.JobFailed(
+        kind="EngineError", message="the engine is not running: restart it"
+    )
+    again = Heard()
+    await engine.start(again)
+    assert await again.over(ask(engine, "three steps")) == api.JobEnded()
+
+
+async def test_a_job_before_the_start_fails(make: Make) -> None:
+    engine, heard = make(), Heard()
+    ask(engine, "three steps")
+    await engine.start(heard)
+    assert isinstance(await heard.over(1), api.JobFailed)
+
+
+async def test_kill_ends_a_deaf_engine_and_its_children(make: Make) -> None:
+    engine, heard = make(), Heard()
+    await engine.start(heard)
+    job = ask(engine, "have child")
+    await heard.until(lambda: heard.of(job))
+    first = heard.of(job)[0]
+    assert isinstance(first, api.Progress)
+    engine.cancel(job)
+    await engine.kill()
+    assert heard.all[-2:] == [
+        (job, api.JobFailed(kind="EngineError", message="the engine was stopped")),
+        (0, api.EngineDied(message="the engine was stopped")),
+    ]
+    await gone(first.done)
+    await engine.kill()
+    assert sum(isinstance(event, api.EngineDied) for event in heard.of(0)) == 1
+
+
+async def test_no_event_of_an_older_process_after_a_new_start(make: Make) -> None:
+    engine, old, new = make(), Heard(), Heard()
+    await engine.start(old)
+    job, pid = ask(engine, "endless steps"), engine.pid
+    await old.until(lambda: old.of(job))
+    await engine.start(new)
+    heard = len(old.all)
+    assert not Path(f"/proc/{pid}").exists()
+    assert await new.over(ask(engine, "three steps")) == api.JobEnded()
+    assert len(old.all) == heard
+    failed = api.JobFailed(kind="EngineError", message="the engine was started anew: ask again")
+    assert new.of(job) == [failed]
+    assert new.of(0) == [api.EngineStarted(version=icltui.__version__)]
+
+
+@pytest.mark.parametrize("act", ["three steps", "deaf", "endless steps"])
+async def test_close_is_silent_and_leaves_nothing(make: Make, act: str) -> None:
+    engine, heard = make(), Heard()
+    await engine.start(heard)
+    job = ask(engine, act)
+    await heard.until(lambda: heard.of(job))
+    heard.all.clear()
+    pid = engine.pid
+    assert pid is not None
+    await engine.close()
+    assert not Path(f"/proc/{pid}").exists()
+    assert [event for _, event in heard.all if not isinstance(event, api.Progress)] in ([], [api.JobEnded()])
+    await engine.close()
+
+
+async def test_nothing_leaks_over_many_lives(make: Make) -> None:
+    descriptors, tasks = len(os.listdir("/proc/self/fd")), len(asyncio.all_tasks())
+    engine = make(*program(f"import sys; {HELLO}; sys.stdin.read()"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for end in (engine.kill, engine.close) * 3:
+            heard = Heard()
+            await engine.start(heard)
+            await heard.until(lambda: heard.of(0))  # noqa: B023
+            await end()
+            gc.collect()
+    assert len(asyncio.all_tasks()) == tasks
+    assert len(os.listdir("/proc/self/fd")) <= descriptors
+
+
+async def test_what_a_dead_child_did_not_read_troubles_nobody(make: Make) -> None:
+    troubles: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: troubles.append(context))
+    engine, heard = make(*program(f"import time; {HELLO}; time.sleep(1000)")), Heard()
+    await engine.start(heard)
+    await heard.until(lambda: heard.of(0))
+    engine.submit(api.Measure(prompt=Prompt(context="x" * 2**22)))
+    await engine.kill()
+    await engine.close()
+    gc.collect()
+    await asyncio.sleep(0)
+    assert troubles == []
+
+
+async def test_a_child_that_closed_its_output_is_ended(make: Make) -> None:
+    engine, heard = make(*program(f"import os, time; {HELLO}; os.close(1); time.sleep(1000)")), Heard()
+    await engine.start(heard)
+    assert "signal 9" in (await heard.died()).message
+
+
+async def test_a_stranger_that_holds_the_pipe_does_not_hold_us(make: Make) -> None:
+    keep = "import subprocess; subprocess.Popen(['sleep', '5'], start_new_session=True)"
+    engine, heard = make(*program(f"import sys; {keep}; {HELLO}; sys.stdin.read()")), Heard()
+    descriptors = len(os.listdir("/proc/self/fd"))
+    await engine.start(heard)
+    await heard.until(lambda: heard.of(0))
+    async with asyncio.timeout(4):
+        await engine.close()
+    assert len(os.listdir("/proc/self/fd")) <= descriptors
+
+
+async def test_unread_events_do_not_hold_up_the_end(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(child, "LINE_LIMIT", 1000)  # so that asyncio stops reading at once
+    monkeypatch.setattr(child, "PATIENCE", 60)
+    engine, heard = make(), Heard()
+    await engine.start(heard)
+    job = ask(engine, "endless steps")
+    await heard.until(lambda: len(heard.of(job)) > 100)
+    async with asyncio.timeout(30):
+        await engine.close()
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (("no-such-program", "engine"), "command was not found: no-such-program engine"),
+        (("/",), "could not be started: permission denied: /"),
+        (program("print('Welcome to gpubox!')"), "not understood: 'Welcome to gpubox!'"),
+        (program('print(\'{"say":"Happened","job":1,"event":{"type":"JobEnded"}}\')'), "greet first"),
+        (program(HELLO.replace(":1,", ":7,")), "icltui 9 and speaks protocol 7, this icltui"),
+        (program("import sys; sys.exit('no such model')"), "ended with exit code 1"),
+        (program("import sys; sys.stdout.write('x' * (65 * 2**20))"), "a line of more than"),
+    ],
+)
+async def test_a_command_that_is_no_engine_is_told_in_one_line(
+    make: Make, command: tuple[str, ...], words: str
+) -> None:
+    engine, heard = make(*command), Heard()
+    await engine.start(heard)
+    died = await heard.died()
+    assert words in died.message
+    assert died.message.isprintable()
+    assert isinstance(await heard.over(ask(engine, "three steps")), api.JobFailed)
+
+
+async def test_a_log_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    engine, heard = RemoteEngine(ENGINE, tmp_path), Heard()
+    await engine.start(heard)
+    assert "is a directory" in (await heard.died()).message
+
+
+async def test_the_log_is_kept_within_bounds_and_old_lines_out_of_the_tail(
+    make: Make, tmp_path: Path
+) -> None:
+    log = tmp_path / "state" / "engine.log"
+    log.parent.mkdir()
+    for old in ("yesterday\n", "x" * LOG_LIMIT + "yesterday\n"):
+        log.write_text(old)
+        engine, heard = make(*program("import sys; sys.exit('today')")), Heard()
+        await engine.start(heard)
+        assert (await heard.died()).log_tail == ("today",)
+        assert log.stat().st_size < 100
+
+
+async def test_half_a_character_fails_its_job_alone(make: Make) -> None:
+    engine, heard = make(), Heard()
+    await engine.start(heard)
+    job = engine.submit(api.CountTokens(prompt=Prompt(context="three steps", query="\udcff")))
+    last = await heard.over(job)
+    assert isinstance(last, api.JobFailed)
+    assert (last.kind, last.exit_code) == ("BadInput", 2)
+    assert await heard.over(ask(engine, "three steps")) == api.JobEnded()
+
+
+def test_an_empty_command_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="command is empty"):
+        RemoteEngine((), tmp_path / "log")
+
+
+def test_exits_are_put_into_words() -> None:
+    assert exit_words(0) == "ended with exit code 0"
+    assert "out of memory" not in exit_words(-signal.SIGTERM)
+    assert exit_words(-signal.SIGKILL).endswith("; often the system had run out of memory)")
+    assert exit_words(-250) == "was ended by signal 250"
+
+
+def test_neither_side_imports_torch_or_a_screen() -> None:
+    source = (
+        "import sys, icltui.worker.remote, icltui.worker.serve\n"
+        "print(sorted({'torch', 'transformers', 'textual', 'rich'} & set(sys.modules)))"
+    )
+    ran = subprocess.run(program(source), env=ENV, capture_output=True, text=True, check=True)
+    assert ran.stdout == "[]\n"

@@ -1,0 +1,97 @@
+"""The lines between the two processes."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from icltui import api
+from icltui.errors import BadInput, EngineError
+from icltui.prompt import Prompt
+from icltui.record import Candidate, Prediction, Row, Token
+from icltui.worker.wire import (
+    Cancel,
+    Happened,
+    Hello,
+    Submit,
+    addressed_job,
+    decode_order,
+    decode_report,
+    encode,
+)
+
+ROW = Row(unit=1, layer=0, z_norm=1.5, learning_rate=1e-300, net_patch_norm=None)
+PREDICTION = Prediction(
+    unit=1,
+    top=(Candidate(token=Token(id=3, text="[/INST]\x1b[2J\n\0"), probability=0.25),),
+    entropy=0.1,
+    kl_to_full=None,
+)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        api.LoadModel(model="demo", revision="main"),
+        api.CountTokens(prompt=Prompt(context="π ✨", unit="\n")),
+        api.Measure(prompt=Prompt(), layers="0,2-3"),
+        api.Generate(prompt=Prompt(), mode="frozen", components="shift", lanes=("patched",)),
+        api.Verify(prompt=Prompt(), seed=7),
+    ],
+)
+def test_an_order_comes_back_as_it_was(request_: api.Request) -> None:
+    line = encode(Submit(5, request_))
+    assert line.endswith(b"\n")
+    assert line.count(b"\n") == 1
+    assert decode_order(line) == Submit(5, request_)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        api.UnitsMeasured(rows=(ROW,), predictions=(PREDICTION,)),
+        api.JobEnded(),
+        api.JobFailed(kind="BadInput", message="no", exit_code=2),
+        api.Progress(stage="load", done=1, total=2),
+    ],
+)
+def test_an_event_comes_back_as_it_was(event: api.Event) -> None:
+    assert decode_report(encode(Happened(5, event))) == Happened(5, event)
+
+
+def test_greeting_and_cancel_come_back_as_they_were() -> None:
+    assert decode_report(encode(Hello(1, "0.1.0"))) == Hello(1, "0.1.0")
+    assert decode_order(encode(Cancel(4))) == Cancel(4)
+
+
+def test_numbers_without_value_arrive_as_none() -> None:
+    row = Row(unit=1, layer=0, z_norm=float("nan"), learning_rate=float("inf"), net_patch_norm=0.0)
+    report = decode_report(encode(Happened(1, api.UnitsMeasured(rows=(row,), predictions=()))))
+    assert isinstance(report, Happened)
+    assert isinstance(report.event, api.UnitsMeasured)
+    assert (report.event.rows[0].z_norm, report.event.rows[0].learning_rate) == (None, None)
+
+
+@given(st.binary(max_size=400))
+def test_any_other_line_is_one_plain_error(line: bytes) -> None:
+    for decode in (decode_order, decode_report):
+        with pytest.raises(EngineError, match=r"^line not understood: ") as caught:
+            decode(line)
+        assert str(caught.value).isprintable()
+
+
+def test_a_long_line_is_cut_in_its_error() -> None:
+    with pytest.raises(EngineError) as caught:
+        decode_report(b"Welcome to gpubox! " * 1000)
+    assert "Welcome to gpubox!" in str(caught.value)
+    assert len(str(caught.value)) < 300
+
+
+def test_half_a_character_is_refused_in_words() -> None:
+    with pytest.raises(BadInput, match=r"half a character \(U\+DC80 at character 3\)"):
+        encode(Submit(1, api.CountTokens(prompt=Prompt(context="ab\udc80"))))
+
+
+def test_the_job_of_an_unknown_request_is_still_found() -> None:
+    assert addressed_job(b'{"say":"Submit","job":9,"request":{"type":"Fly"}}') == 9
+    assert addressed_job(b"[1]") is None
+    assert addressed_job(b"\xff") is None
