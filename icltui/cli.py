@@ -22,9 +22,6 @@ from icltui.errors import EXIT_INTERRUPTED, BadInput, IcltuiError, SessionError
 from icltui.prompt import Prompt
 from icltui.session import Session, example_sessions, read_session, state_folder, write_session
 
-FIRST_EXAMPLE = "contradicted-capital"
-"""The example that the explorer opens on."""
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; its exit code."""
@@ -67,7 +64,7 @@ def _opening(args: argparse.Namespace) -> tuple[Session | None, Path | None]:
     """What the explorer opens on: a prompt from the command line, a session, or the first example."""
     path = Path(args.session) if args.session else None
     if path is None and args.context is None and args.query is None:
-        path = next((p for p in example_sessions() if p.stem == FIRST_EXAMPLE), None)
+        path = next(iter(example_sessions()), None)
     session = read_session(path) if path else None
     if args.context is not None or args.query is not None:
         return Session(prompt=_prompt(args), layers=args.layers or "all"), None
@@ -140,9 +137,11 @@ def engine(args: argparse.Namespace) -> int:  # noqa: ARG001
 
 
 def demo(args: argparse.Namespace) -> int:
-    """``icltui demo train|evaluate``."""
+    """``icltui demo train|examples|evaluate``."""
     if args.action == "train":
         return _train(args)
+    if args.action == "examples":
+        return _examples(args)
     from icltui import demo as package
     from icltui.demo import evaluate
 
@@ -170,6 +169,17 @@ def _train(args: argparse.Namespace) -> int:
 
     train(args.output, args.seed, args.steps, report=report)
     return 0
+
+
+def _examples(args: argparse.Namespace) -> int:
+    from icltui.demo.examples import write_examples
+
+    write_examples(_local_engine(), args.output, _now(), lambda name: print(name, file=sys.stderr))  # noqa: T201
+    return 0
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
@@ -206,7 +216,7 @@ def _start(args: argparse.Namespace) -> tuple[Engine, Session]:
     info = headless.load(local, _load_request(args, None))
     return local, Session(
         title=args.save.stem if args.save else "",
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        created=_now(),
         prompt=prompt,
         layers=args.layers or "all",
         model=info,

@@ -31,14 +31,28 @@ def state_folder() -> Path:
     return folder
 
 
+EXAMPLES = (
+    "contradicted-capital",
+    "nonce-mapping",
+    "entity-story",
+    "linear-function",
+    "months",
+    "control",
+)
+"""The sessions that come with the program, in the order in which a newcomer should open them."""
+
+
 def example_sessions() -> tuple[Path, ...]:
-    """The sessions that come with the program, by name."""
-    return tuple(sorted(_examples_folder().glob("*.json")))
+    """Those of :data:`EXAMPLES` that are there."""
+    paths = (_examples_folder() / f"{name}.json" for name in EXAMPLES)
+    return tuple(path for path in paths if path.is_file())
 
 
 def is_example(path: Path) -> bool:
     """Whether the file is one of those that come with the program."""
-    return Path(os.path.realpath(path)).parent == Path(os.path.realpath(_examples_folder()))
+    real = Path(os.path.realpath(path))
+    # In a checkout the user's own sessions may lie beside the examples.
+    return real.stem in EXAMPLES and real.parent == Path(os.path.realpath(_examples_folder()))
 
 
 def make_folder(folder: Path) -> None:

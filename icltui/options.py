@@ -63,7 +63,7 @@ def _explorer() -> argparse.ArgumentParser:
         "  verify     prove the patch on this model and prompt; exit 1 when a check fails\n"
         "  generate   three lanes of text: with context, query only, query + ΔW\n"
         "  engine     the engine as a server on stdin and stdout, for --engine\n"
-        "  demo       train or evaluate the embedded model\n\n"
+        "  demo       train or evaluate the embedded model, make its example sessions\n\n"
         "exit codes: 0 done, 1 a check failed, 2 bad use or input, 3 model not loaded, 130 interrupted",
     )
     parser.set_defaults(command="explore")
@@ -152,6 +152,8 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
     train.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="where to save it")
     train.add_argument("--seed", type=int, default=0)
     train.add_argument("--steps", type=int, default=4500, metavar="N", help="default 4500")
+    examples = actions.add_parser("examples", help="make the sessions that come with the program")
+    examples.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="where to save them")
     evaluate = actions.add_parser("evaluate", help="score a demo model on fresh prompts")
     evaluate.add_argument(
         "--folder", type=Path, default=None, metavar="FOLDER", help="default: the embedded model"

@@ -37,7 +37,8 @@ def resolve_layers(text: str, n_layers: int) -> tuple[int, ...]:
     chosen: set[int] = set()
     for part in text.split(","):
         first, dash, last = (piece.strip() for piece in part.partition("-"))
-        if not first.isdecimal() or (dash and not last.isdecimal()):
+        numbers = [first, last] if dash else [first]
+        if not all(number.isdecimal() and len(number) < 20 for number in numbers):
             raise BadInput(f"layers {text!r} not understood: write all, none, last, or such as 0,3,5-8")
         begin, end = int(first), int(last or first)
         if not begin <= end < n_layers:

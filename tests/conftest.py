@@ -1,4 +1,4 @@
-"""One thread per process, no network, no user's own settings: a test's numbers and pictures depend on the code alone."""
+"""One thread per process, no network, no settings of the user: numbers and pictures depend on the code alone."""
 
 import os
 

@@ -200,7 +200,7 @@ def _step(
         lane=name,
         index=index,
         token=pieces(loaded.tokenizer, (token,))[0],
-        text=loaded.tokenizer.decode(track.tokens),
+        text=loaded.tokenizer.decode(track.tokens[:-1] if track.ended else track.tokens),
         top=candidates(loaded.tokenizer, log_p),
         kl_to_context=None if context is None else plain(divergence(context, log_p)),
     )

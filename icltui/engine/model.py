@@ -91,9 +91,12 @@ def load(request: LoadModel) -> LoadedModel:
     with _plain_errors(request.model):
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
-        tokenizer = AutoTokenizer.from_pretrained(source, revision=request.revision)
+        where = {"revision": request.revision, "local_files_only": not _is_on_hub(source, request.revision)}
+        tokenizer = AutoTokenizer.from_pretrained(source, **where)
+        # Grouped kernels for mixtures of experts do not know float64.
+        extra = {"experts_implementation": "eager"} if dtype == torch.float64 else {}
         model = AutoModelForCausalLM.from_pretrained(
-            source, revision=request.revision, dtype=dtype, use_safetensors=True
+            source, dtype=dtype, use_safetensors=True, **where, **extra
         )
         model.to(device)
     return adopt(model, tokenizer, request.model, request.revision)
@@ -178,6 +181,38 @@ def _locate(name: str) -> str:
     return str(folder)
 
 
+def _is_on_hub(source: str, revision: str | None) -> bool:
+    """Whether the hub answers for this id; when it cannot be asked, what is in the local cache must do.
+
+    Asked once and briefly, as each file's own retries would take a minute without a network.
+
+    Raises:
+        ModelError: the hub says that there is no such model or revision.
+    """
+    if Path(source).is_dir():
+        return False
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
+
+    try:
+        HfApi().model_info(source, revision=revision, timeout=10)
+    except RepositoryNotFoundError as error:
+        raise ModelError(
+            f"the Hugging Face hub has no model {source!r}, or you may not see it: check the name, or log in"
+        ) from error
+    except RevisionNotFoundError as error:
+        raise ModelError(
+            f"model {source!r} has no revision {revision!r}: give a branch, tag or commit"
+        ) from error
+    except HFValidationError as error:
+        raise ModelError(
+            f"no folder {source!r}, and it is not a Hugging Face id such as owner/name"
+        ) from error
+    except Exception:  # noqa: BLE001 -- no network, offline mode, a proxy's nonsense: each library's own errors
+        return False
+    return True
+
+
 @contextmanager
 def _plain_errors(name: str) -> Iterator[None]:
     """Whatever goes wrong in loading becomes one line; progress bars and warnings stay off the wire."""
@@ -194,6 +229,8 @@ def _plain_errors(name: str) -> Iterator[None]:
         raise ModelError(
             f"model {name!r} does not fit into memory: try --dtype bfloat16, --device cpu or a smaller model"
         ) from error
+    except ModelError:
+        raise
     except Exception as error:
         raise ModelError(f"model {name!r} could not be loaded: {_reason(error)}") from error
 
@@ -202,5 +239,5 @@ def _reason(error: Exception) -> str:
     """The first line of ``error`` that says something, in words of the user where the cause is known."""
     text = " ".join(str(error).split())
     if isinstance(error, OSError) and ("is not a local folder" in text or "couldn't connect" in text):
-        return "no such folder, and not to be had from the Hugging Face hub (check the name and the network)"
+        return "no such folder, not in the local cache, and the Hugging Face hub does not answer (check both)"
     return f"{type(error).__name__}: {text[:200]}"

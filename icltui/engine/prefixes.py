@@ -21,6 +21,7 @@ from icltui.engine.capture import capturing, widen
 from icltui.engine.model import LoadedModel
 from icltui.engine.site import Site
 from icltui.engine.tokens import Ids
+from icltui.errors import EngineError
 from icltui.record import Path
 
 FIRST_CHUNK_TOKENS = 32
@@ -51,9 +52,12 @@ def forward(model: Any, ids: Sequence[int], cache: Any = None, **kwargs: Any) ->
         kwargs["logits_to_keep"] = 1 if keep is None else keep
     output = model(row, past_key_values=cache, use_cache=cache is not None, **kwargs)
     logits: Tensor = output.logits[0]
-    if keep is None:
-        return widen(logits[-1])
-    return widen(logits if "logits_to_keep" in kwargs else logits[keep])
+    kept = logits[-1] if keep is None else logits if "logits_to_keep" in kwargs else logits[keep]
+    if kept.isnan().any():
+        raise EngineError(
+            f"the model's logits are not numbers in {str(model.dtype)[6:]}: try --dtype float32"
+        )
+    return widen(kept)
 
 
 def accepted(model: Any) -> set[str]:

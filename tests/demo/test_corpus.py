@@ -28,7 +28,9 @@ def test_a_problem_is_answered_by_its_own_document(name):
         assert task.document(random.Random(seed), 10_000).find(problem.prompt.strip() + problem.answer) >= 0
 
 
-@pytest.mark.parametrize("name", ["linear functions", "months with a shift", "labels for words", "word functions"])
+@pytest.mark.parametrize(
+    "name", ["linear functions", "months with a shift", "labels for words", "word functions"]
+)
 def test_functions_ask_what_was_not_shown(name):
     for seed in range(40):
         problem = FAMILIES[name][1](random.Random(seed)).problem(random.Random(seed))
@@ -56,8 +58,15 @@ def test_linear_functions_are_linear():
     for seed in range(40):
         task = FAMILIES["linear functions"][1](random.Random(seed))
         problem = task.problem(random.Random(seed))
-        text = problem.context.replace("Input:", "").replace(", Output:", " ").replace("f(", "").replace(") =", "")
-        points = [tuple(map(int, pair.split())) for pair in text.replace("\n", ";").split(";") if pair.strip()]
+        text = (
+            problem.context.replace("Input:", "")
+            .replace(", Output:", " ")
+            .replace("f(", "")
+            .replace(") =", "")
+        )
+        points = [
+            tuple(map(int, pair.split())) for pair in text.replace("\n", ";").split(";") if pair.strip()
+        ]
         (x0, y0), (x1, y1) = points[:2]
         slope = (y1 - y0) // (x1 - x0)
         x = int("".join(c for c in problem.prompt if c.isdigit()))
@@ -66,7 +75,9 @@ def test_linear_functions_are_linear():
 
 def test_evaluation_prompts_come_from_seeds_of_their_own():
     assert len({p.context for p in evaluate.problems("nonce recall, 8 pairs", 1, 50)}) == 50
-    assert evaluate.problems("nonce recall, 8 pairs", 1, 5) == evaluate.problems("nonce recall, 8 pairs", 1, 5)
+    assert evaluate.problems("nonce recall, 8 pairs", 1, 5) == evaluate.problems(
+        "nonce recall, 8 pairs", 1, 5
+    )
 
 
 def test_rows_are_full_and_begin_with_bos():
@@ -80,7 +91,9 @@ def test_rows_are_full_and_begin_with_bos():
 @given(text=st.text(alphabet=st.characters(codec="utf-8")))
 def test_any_text_survives_the_tokenizer(text):
     tokenizer = _tokenizer()
-    assert tokenizer.decode(tokenizer.encode(text).ids, skip_special_tokens=True) == text.replace(corpus.BOS, "")
+    assert tokenizer.decode(tokenizer.encode(text).ids, skip_special_tokens=True) == text.replace(
+        corpus.BOS, ""
+    )
 
 
 _CACHE = []

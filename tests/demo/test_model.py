@@ -24,7 +24,9 @@ def test_the_shipped_weights_are_those_evaluated():
 
 def test_the_folder_is_small_and_ordinary():
     assert sum(file.stat().st_size for file in MODEL_DIR.iterdir()) < 8_000_000
-    assert {"config.json", "model.safetensors", "tokenizer.json"} <= {file.name for file in MODEL_DIR.iterdir()}
+    assert {"config.json", "model.safetensors", "tokenizer.json"} <= {
+        file.name for file in MODEL_DIR.iterdir()
+    }
 
 
 def test_it_is_qwen3_in_float32(demo):

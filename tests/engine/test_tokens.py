@@ -7,7 +7,7 @@ from transformers import AutoTokenizer
 
 from icltui.demo import MODEL_DIR
 from icltui.engine.model import LoadedModel
-from icltui.engine.tokens import check_length, tokenize
+from icltui.engine.tokens import check_length, pieces, tokenize
 from icltui.errors import BadInput
 from icltui.prompt import Prompt
 from tests.engine.models import tiny
@@ -109,3 +109,7 @@ def test_hostile_text_is_tokenised_like_any_other(text):
     ids, record = tokenize(tiny("llama"), Prompt(context=text, query=text))
     assert ids.context == ids.query
     assert len(record.context) == len(ids.context)
+
+
+def test_ids_that_the_tokenizer_does_not_know_have_a_text_of_their_own():
+    assert [t.text for t in pieces(tiny("llama").tokenizer, (299,))] == ["<299>"]
