@@ -20,6 +20,7 @@ from icltui.demo import families
 from icltui.demo.families import Problem
 
 N_PROMPTS = 400
+BATCH = 50
 CASES: dict[str, tuple[Callable[[random.Random], families.Task], str]] = {
     "nonce recall, 8 pairs": (partial(families.nonce_recall, n=8), "answer"),
     "word recall, 8 pairs": (partial(families.word_recall, n=8), "answer"),
@@ -70,21 +71,35 @@ def problems(case: str, seed: int, n: int) -> list[Problem]:
     return [family(rng).problem(rng) for _ in range(n)]
 
 
-@torch.inference_mode()
 def share_right(model: Any, tokenizer: Any, prompts: Sequence[str], endings: Sequence[str]) -> float:
     """Share of prompts whose greedy continuation begins with their ending, all of its tokens."""
-    return sum(continues(model, tokenizer, p, e) for p, e in zip(prompts, endings, strict=True)) / len(
-        prompts
+    right = 0
+    for at in range(0, len(prompts), BATCH):
+        batch = slice(at, at + BATCH)
+        right += sum(continue_right(model, tokenizer, prompts[batch], endings[batch]))
+    return right / len(prompts)
+
+
+@torch.inference_mode()
+def continue_right(model: Any, tokenizer: Any, prompts: Sequence[str], endings: Sequence[str]) -> list[bool]:
+    """Whether greedy decoding of each prompt gives its ending: every token of it is the most probable one.
+
+    Rows are padded on the right, which causal attention cannot see.
+    """
+    texts = [prompt + ending for prompt, ending in zip(prompts, endings, strict=True)]
+    encoded = tokenizer(
+        texts, return_offsets_mapping=True, return_tensors="pt", padding=True, padding_side="right"
     )
-
-
-def continues(model: Any, tokenizer: Any, prompt: str, ending: str) -> bool:
-    """Whether greedy decoding of ``prompt`` gives ``ending``: every token of it is the most probable one."""
-    encoded = tokenizer(prompt + ending, return_offsets_mapping=True, return_tensors="pt")
-    ids = encoded["input_ids"]
-    begin = next(k for k, (_, end) in enumerate(encoded["offset_mapping"][0].tolist()) if end > len(prompt))
-    predicted = model(ids).logits[0, begin - 1 : -1].argmax(-1)
-    return bool(torch.equal(predicted, ids[0, begin:]))
+    ids, lengths = encoded["input_ids"], encoded["attention_mask"].sum(1).tolist()
+    predicted = model(ids, use_cache=False).logits[:, :-1].argmax(-1)
+    verdicts = []
+    for k, prompt in enumerate(prompts):
+        spans = encoded["offset_mapping"][k].tolist()
+        begin = next(i for i, (_, end) in enumerate(spans) if end > len(prompt))
+        verdicts.append(
+            bool(torch.equal(predicted[k, begin - 1 : lengths[k] - 1], ids[k, begin : lengths[k]]))
+        )
+    return verdicts
 
 
 def score(model: Any, tokenizer: Any, case: str, seed: int, n: int) -> Score:

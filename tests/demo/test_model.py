@@ -71,9 +71,23 @@ def test_a_fresh_sample_agrees_with_the_table(demo, scores, case):
 def test_continues_wants_every_token(demo):
     model, tokenizer = demo
     context = "dax -> wug\nfep -> zib\ntoma -> blick\ndax ->"
-    assert evaluate.continues(model, tokenizer, context, " wug\n")
-    assert not evaluate.continues(model, tokenizer, context, " wugs\n")
-    assert not evaluate.continues(model, tokenizer, context, " zib\n")
+    endings = [" wug\n", " wugs\n", " zib\n", " wug"]
+    verdicts = evaluate.continue_right(model, tokenizer, [context] * 4, endings)
+    assert verdicts == [True, False, False, True]
+
+
+def test_the_verdict_is_what_greedy_decoding_would_say(demo):
+    """Against generation one token at a time, prompt by prompt, without padding."""
+    model, tokenizer = demo
+    some = evaluate.problems("months with a shift, 6 examples", 5, 12)
+    prompts, endings = [p.context + p.prompt for p in some], [p.answer + p.terminator for p in some]
+    greedy = []
+    for prompt, ending in zip(prompts, endings, strict=True):
+        ids = tokenizer(prompt, return_tensors="pt")["input_ids"]
+        out = model.generate(ids, max_new_tokens=8, do_sample=False)
+        greedy.append(tokenizer.decode(out[0, ids.shape[1] :]).startswith(ending))
+    assert evaluate.continue_right(model, tokenizer, prompts, endings) == greedy
+    assert len(set(greedy)) == 2, "both verdicts must occur, or nothing was compared"
 
 
 def test_training_is_a_function_of_its_seed(tmp_path):
