@@ -1,0 +1,138 @@
+"""The board: everything of one measurement that has streamed in so far, ready to be asked for.
+
+Rows and predictions enter, in any order of units; single values, series and bounds leave. Without Textual.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Self
+
+from icltui.record import Measurement, Prediction, Row, TokenizedPrompt
+
+EMPTY_CONTEXT = "∅"
+"""The text of unit 0."""
+Bounds = tuple[float, float]
+"""The least and the greatest of some numbers."""
+
+
+class Board:
+    """A mutable aggregate of what streamed in; ``version`` grows with each change."""
+
+    def __init__(self) -> None:
+        self.version = 0
+        self.tokens: TokenizedPrompt | None = None
+        self._rows: dict[int, dict[int, Row]] = {}
+        self._predictions: dict[int, Prediction] = {}
+        self._units: set[int] = set()
+        self._bounds: dict[tuple[str, tuple[int, ...], bool], Bounds | None] = {}
+
+    @classmethod
+    def from_measurement(cls, measurement: Measurement) -> Self:
+        """The board of a measurement that has ended."""
+        board = cls()
+        board.begin(measurement.tokens)
+        board.add(measurement.rows, measurement.predictions)
+        return board
+
+    def begin(self, tokens: TokenizedPrompt) -> None:
+        """Forget everything and expect the units of ``tokens``."""
+        self.clear()
+        self.tokens = tokens
+
+    def add(self, rows: Iterable[Row], predictions: Iterable[Prediction]) -> None:
+        """Take in one chunk; a unit that came before is replaced."""
+        rows = tuple(rows)
+        if any(row.unit in self._rows.get(row.layer, ()) for row in rows):
+            self._bounds.clear()
+        for row in rows:
+            self._rows.setdefault(row.layer, {})[row.unit] = row
+            self._units.add(row.unit)
+        for prediction in predictions:
+            self._predictions[prediction.unit] = prediction
+            self._units.add(prediction.unit)
+        for key in self._bounds:
+            self._widen(key, rows)
+        self.version += 1
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.tokens = None
+        self._rows.clear()
+        self._predictions.clear()
+        self._units.clear()
+        self._bounds.clear()
+        self.version += 1
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """The layers seen so far, ascending."""
+        return tuple(sorted(self._rows))
+
+    @property
+    def measured(self) -> frozenset[int]:
+        """The units that something is known of."""
+        return frozenset(self._units)
+
+    def is_measured(self, unit: int) -> bool:
+        """Whether anything is known of ``unit``."""
+        return unit in self._units
+
+    @property
+    def n_measured(self) -> int:
+        """How many units something is known of, the empty context among them."""
+        return len(self._units)
+
+    @property
+    def last_unit(self) -> int:
+        """The highest unit that something is known of; −1 when nothing is."""
+        return max(self._units, default=-1)
+
+    @property
+    def n_units(self) -> int:
+        """How many units there are to measure, the empty context among them; 0 when nothing was begun."""
+        expected = len(self.tokens.units) + 1 if self.tokens else 0
+        return max(expected, self.last_unit + 1)
+
+    def value(self, measure: str, unit: int, layer: int) -> float | None:
+        """One number; None where it is undefined or has not come yet."""
+        row = self._rows.get(layer, {}).get(unit)
+        return None if row is None else getattr(row, measure)
+
+    def series(self, measure: str, layer: int) -> list[float | None]:
+        """The numbers of one layer, indexed by unit."""
+        rows = self._rows.get(layer, {})
+        return [getattr(rows[unit], measure) if unit in rows else None for unit in range(self.n_units)]
+
+    def bounds(self, measure: str, layers: Sequence[int], *, positive: bool = False) -> Bounds | None:
+        """The least and greatest finite number on ``layers``; only positive ones, if a log scale asks."""
+        key = (measure, tuple(layers), positive)
+        if key not in self._bounds:
+            self._bounds[key] = None
+            self._widen(key, [row for layer in layers for row in self._rows.get(layer, {}).values()])
+        return self._bounds[key]
+
+    def _widen(self, key: tuple[str, tuple[int, ...], bool], rows: Iterable[Row]) -> None:
+        """Let known bounds hold ``rows`` too, which costs less than to look at every row again."""
+        measure, layers, positive = key
+        found = (getattr(row, measure) for row in rows if row.layer in layers)
+        finite = [value for value in found if value is not None and math.isfinite(value)]
+        values = [*(self._bounds[key] or ()), *(value for value in finite if value > 0 or not positive)]
+        self._bounds[key] = (min(values), max(values)) if values else None
+
+    def prediction(self, unit: int) -> Prediction | None:
+        """The next-token distribution after ``unit``."""
+        return self._predictions.get(unit)
+
+    def has_changed(self, unit: int) -> bool:
+        """Whether the most probable next token after ``unit`` differs from the one after the unit before."""
+        before, after = self._predictions.get(unit - 1), self._predictions.get(unit)
+        if not (before and after and before.top and after.top):
+            return False
+        return before.top[0].token.id != after.top[0].token.id
+
+    def unit_text(self, unit: int) -> str:
+        """The unit's own text, as it is; ``∅`` for the empty context."""
+        if unit == 0:
+            return EMPTY_CONTEXT
+        units = self.tokens.units if self.tokens else ()
+        return units[unit - 1].text if 0 < unit <= len(units) else ""

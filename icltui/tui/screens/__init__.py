@@ -1,0 +1,1 @@
+"""The screens: the explorer itself, and the dialogs that open over it."""

@@ -1,0 +1,101 @@
+"""The part of the explorer's screen that deals with files: save, open, new, and asking before work is lost."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from textual import work
+from textual.screen import Screen
+
+from icltui.errors import SessionError
+from icltui.session import is_example, sessions_folder, write_session
+from icltui.tui.cells import display
+from icltui.tui.flows.explorer import Explorer
+from icltui.tui.screens.confirm import UnsavedScreen
+from icltui.tui.screens.open import OpenScreen
+from icltui.tui.screens.save import SaveScreen
+
+
+class DocumentScreen(Screen[None]):
+    """A screen over one explorer whose session can be saved, opened and left."""
+
+    def __init__(self, explorer: Explorer) -> None:
+        super().__init__()
+        self.explorer = explorer
+
+    def take_edits(self) -> None:
+        """Bring what the editors hold into the explorer; the subclass has the editors."""
+
+    @work(exclusive=True, group="document")
+    async def action_save_session(self) -> None:
+        """Save to the session's own file, or ask for one."""
+        await self._save(self.explorer.document.path)
+
+    @work(exclusive=True, group="document")
+    async def action_save_session_as(self) -> None:
+        """Save to a file that is asked for."""
+        await self._save(None)
+
+    @work(exclusive=True, group="document")
+    async def action_open_session(self) -> None:
+        """Open a session in place of this one."""
+        await self._unless_kept(self._open)
+
+    @work(exclusive=True, group="document")
+    async def action_new_session(self) -> None:
+        """An empty session in place of this one."""
+        await self._unless_kept(self._new)
+
+    @work(exclusive=True, group="document")
+    async def leave(self) -> None:
+        """End the app, unless the user would rather keep unsaved work."""
+        await self._unless_kept(self._exit)
+
+    async def _unless_kept(self, go_on: Callable[[], Awaitable[None]]) -> None:
+        """Go on at once if nothing is lost by it, else as the user says."""
+        self.take_edits()
+        if self.explorer.is_unsaved:
+            answer = await self.app.push_screen_wait(UnsavedScreen(self.explorer.document.title))
+            if answer == "Cancel" or (answer == "Save" and not await self._save(self.explorer.document.path)):
+                return
+        await go_on()
+
+    async def _save(self, path: Path | None) -> bool:
+        """Whether the session was saved."""
+        self.take_edits()
+        if path is None or is_example(path):
+            path = await self.app.push_screen_wait(SaveScreen(self._proposal(), self._write))
+            return path is not None
+        try:
+            self._write(path)
+        except SessionError as error:
+            self.notify(display(str(error)), severity="error", markup=False)
+            return False
+        return True
+
+    def _proposal(self) -> Path:
+        """A name that is free in the folder of sessions."""
+        folder, title = sessions_folder(), self.explorer.document.title
+        names = (f"{title}.json" if n == 1 else f"{title}-{n}.json" for n in range(1, 1000))
+        return next(
+            (folder / name for name in names if not (folder / name).exists()), folder / f"{title}.json"
+        )
+
+    def _write(self, path: Path) -> None:
+        document = self.explorer.document
+        session = self.explorer.session(document.title if path == document.path else path.stem)
+        write_session(path, session)
+        self.explorer.saved(path, session.title)
+        older = self.explorer.results.measurement is not None and session.measurement is None
+        note = ", without the numbers of the prompt before it was edited" if older else ""
+        self.notify(display(f"saved to {path}{note}"), markup=False)
+
+    async def _open(self) -> None:
+        opened = await self.app.push_screen_wait(OpenScreen())
+        if opened:
+            self.explorer.open(*opened)
+
+    async def _new(self) -> None:
+        self.explorer.close()
+
+    async def _exit(self) -> None:
+        self.app.exit()

@@ -1,0 +1,198 @@
+"""The explorer's screen at work: facts come in as messages, are gathered, and are drawn at most eight times a second.
+
+Actions of the user go to the explorer as they are; what follows from them comes back as facts.
+"""
+
+from time import monotonic
+from typing import cast
+
+from textual import on
+from textual.timer import Timer
+from textual.widgets import TextArea
+
+from icltui.tui.cells import display
+from icltui.tui.flows.explorer import Explorer, Part
+from icltui.tui.messages import LayerSelected, LayersTicked, Noticed, PartChanged
+from icltui.tui.screens.help import HelpScreen
+from icltui.tui.screens.layout import LayoutScreen
+from icltui.tui.widgets.heatmap import Heatmap
+from icltui.tui.widgets.prompt_editor import PromptEditor
+from icltui.tui.widgets.status import StatusLine
+
+FLUSH_EVERY = 1 / 8
+"""Seconds between two drawings of what streams in."""
+COUNT_AFTER = 0.4
+"""Seconds without a key before the tokens are counted."""
+
+
+class ExplorerScreen(LayoutScreen):
+    """The one screen; dialogs open over it."""
+
+    def __init__(self, explorer: Explorer) -> None:
+        super().__init__(explorer)
+        self._due: set[Part] = set()
+        self._drawn_at = 0.0
+        self._death = ""
+        self._flush_timer: Timer | None = None
+        self._count_timer: Timer | None = None
+
+    def on_mount(self) -> None:
+        """Show the session at once; the engine is started by the app, after the first frame."""
+        self.explorer.listen(
+            changed=lambda part: self.post_message(PartChanged(part)),
+            noticed=lambda text, is_error: self.post_message(Noticed(text, is_error)),
+        )
+        self.watch(self.numbers.stream, "unit", self._follow, init=False)
+        self._draw(set(Part))
+
+    # Drawing.
+
+    @on(PartChanged)
+    def gather(self, event: PartChanged) -> None:
+        """Draw now if the last drawing is long past, else together with what comes until then."""
+        self._due.add(event.part)
+        if self._flush_timer is None:
+            wait = self._drawn_at + FLUSH_EVERY - monotonic()
+            self._flush_timer = self.set_timer(max(wait, 0.001), self._flush)
+
+    def _flush(self) -> None:
+        self._flush_timer, self._drawn_at = None, monotonic()
+        due, self._due = self._due, set()
+        self._draw(due)
+
+    def _draw(self, due: set[Part]) -> None:
+        explorer = self.explorer
+        if Part.DOCUMENT in due:
+            due = set(Part)
+            self.context.load(explorer.work.prompt.context)
+            self.question.load(explorer.work.prompt.query)
+        if Part.NUMBERS in due:
+            self.numbers.draw_numbers()
+        if Part.PROOF in due:
+            self.numbers.draw_proof()
+            self.layer_list.show_proof(explorer.results.verification)
+        if Part.LOG in due:
+            self.numbers.draw_log()
+        if due & {Part.NUMBERS, Part.WORK}:
+            self._draw_layers()
+        if due & {Part.LANES, Part.WORK}:
+            self.lanes.show(explorer.results, explorer.work)
+        if due & {Part.COUNTS, Part.WORK}:
+            self._draw_counts()
+        self._draw_status()
+
+    def _draw_layers(self) -> None:
+        explorer = self.explorer
+        ticked = explorer.work.chosen(explorer.n_layers) if explorer.n_layers else ()
+        self.layer_list.show(explorer.results.board, explorer.n_layers, ticked)
+        self.shown_layer = min(self.shown_layer, max(explorer.n_layers - 1, 0))
+        self.numbers.draw_layers()
+
+    def _draw_counts(self) -> None:
+        counts = self.explorer.results.counts
+        is_known = counts is not None and counts[0] == self.explorer.work.prompt
+        self.context.show_count(counts[1] if is_known and counts else None)
+        self.question.show_count(counts[2] if is_known and counts else None)
+
+    def _draw_status(self) -> None:
+        self.query_one(StatusLine).refresh()
+        if self.explorer.death != self._death:
+            self._death = self.explorer.death
+            line = f"✗ {self._death} — press ctrl+r to restart; prompt and results stay, the log is in tab 8"
+            self.banner.display = bool(self._death)
+            self.banner.update(display(line))
+
+    # Facts from the widgets.
+
+    @on(Noticed)
+    def tell(self, event: Noticed) -> None:
+        """Show one plain line."""
+        self.notify(
+            display(event.text),
+            severity="error" if event.is_error else "information",
+            timeout=8,
+            markup=False,
+        )
+
+    @on(TextArea.Changed)
+    def note_edit(self) -> None:
+        """Take the text over, and count its tokens once the typing pauses."""
+        self.take_edits()
+        if self._count_timer:
+            self._count_timer.stop()
+        self._count_timer = self.set_timer(COUNT_AFTER, self.explorer.count)
+
+    def take_edits(self) -> None:
+        """Bring what the editors hold into the explorer."""
+        self.explorer.edit(self.context.prompt_text, self.question.prompt_text)
+
+    @on(LayerSelected)
+    def follow_layer(self, event: LayerSelected) -> None:
+        """The layer list's cursor is the layer of every view."""
+        self.shown_layer = event.layer
+
+    @on(LayersTicked)
+    def take_layers(self, event: LayersTicked) -> None:
+        """The layers to measure and patch from the next run on."""
+        self.explorer.choose_layers(event.layers)
+
+    @on(Heatmap.CellSelected)
+    def follow_cell(self, event: Heatmap.CellSelected) -> None:
+        """The crosshair is the unit and layer of every view."""
+        self.unit, self.shown_layer = event.unit, event.layer
+
+    def _follow(self, unit: int) -> None:
+        """The table's cursor, moved by hand or following what streams in, is the unit of every view."""
+        self.unit = unit
+
+    # Actions.
+
+    async def action_run_prompt(self) -> None:
+        """Measure and generate."""
+        self.take_edits()
+        await self.explorer.run()
+
+    async def action_stop_job(self) -> None:
+        """Stop a run from anywhere; else leave the editor or the zoom; else stop the model's coming up."""
+        if self.explorer.jobs.is_running:
+            await self.explorer.stop()
+        elif isinstance(self.focused, PromptEditor):
+            self.action_show_pane(cast(str, self.numbers.current))
+        elif self.maximized is not None:
+            self.minimize()
+        else:
+            await self.explorer.stop()
+
+    def action_switch_delta(self) -> None:
+        """ΔW on or off."""
+        self.explorer.switch_delta()
+
+    def action_switch_mode(self) -> None:
+        """Per-step or frozen."""
+        self.explorer.next_mode()
+
+    def action_switch_components(self) -> None:
+        """Both, weights, shift."""
+        self.explorer.next_components()
+
+    def action_verify_patch(self) -> None:
+        """Verify, and show what comes of it."""
+        self.action_show_pane("verify")
+        self.explorer.verify()
+
+    def action_toggle_layer(self) -> None:
+        """Tick or untick the selected layer."""
+        self._tick(set(self.layer_list.ticked ^ {self.shown_layer}))
+
+    def action_tick_layers(self, which: str) -> None:
+        """All layers, none, or the others."""
+        everything = set(range(self.explorer.n_layers))
+        self._tick({"all": everything, "none": set(), "invert": everything - self.layer_list.ticked}[which])
+
+    def _tick(self, layers: set[int]) -> None:
+        if self.explorer.n_layers:
+            self.explorer.choose_layers(layers)
+
+    def action_show_help(self) -> None:
+        """Every key."""
+        self.app.push_screen(HelpScreen())

@@ -1,0 +1,63 @@
+"""Every key and what each number means, made from the registries of actions and measures."""
+
+from typing import ClassVar
+
+from rich.table import Table
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from icltui.tui.actions import ACTIONS, MOVES
+from icltui.tui.measures import MEASURES
+
+
+def _rows(group: str) -> list[tuple[str, str]]:
+    """Keys and meaning of each action of a group; the nine jumps share one row."""
+    actions = [action for action in ACTIONS if action.group == group and action.keys]
+    rows = [(a.keys_text(), a.help) for a in actions if not a.id.startswith("pane_")]
+    has_jumps = len(rows) < len(actions)
+    return rows + ([("1 … 9", "Jump to the pane of that number.")] if has_jumps else [])
+
+
+def help_sections() -> dict[str, list[tuple[str, str]]]:
+    """The whole help: titles with their rows."""
+    groups = dict.fromkeys(action.group for action in ACTIONS if action.group)
+    numbers = [(measure.title, measure.formula) for measure in MEASURES.values()]
+    return {**{group: _rows(group) for group in groups}, "Move": list(MOVES), "Numbers": numbers}
+
+
+def _section(title: str, rows: list[tuple[str, str]]) -> Table:
+    """A title over two columns; long meanings wrap in theirs."""
+    table = Table(
+        box=None, show_header=False, padding=(0, 1), title=Text(title, "bold"), title_justify="left"
+    )
+    table.add_column(width=13, no_wrap=True)
+    table.add_column(ratio=1)
+    for head, meaning in rows:
+        table.add_row(Text(head, "bold"), Text(meaning))
+    return table
+
+
+class HelpScreen(ModalScreen[None]):
+    """Scrolls; any of the usual keys closes it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,question_mark,f1", "dismiss(None)", "Close"),
+        Binding("j", "scroll(1)", show=False),
+        Binding("k", "scroll(-1)", show=False),
+    ]
+
+    def compose(self) -> ComposeResult:
+        """One text in a frame."""
+        with VerticalScroll(classes="dialog tall") as dialog:
+            dialog.border_title = "Help"
+            dialog.border_subtitle = "letters act outside the editors · esc closes"
+            for title, rows in help_sections().items():
+                yield Static(_section(title, rows), classes="section")
+
+    def action_scroll(self, lines: int) -> None:
+        """Scroll by some lines."""
+        self.query_one(VerticalScroll).scroll_relative(y=lines, animate=False)

@@ -1,0 +1,87 @@
+"""Which session to open: the user's own and the examples in a list, any other by its path."""
+
+from pathlib import Path
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Input, OptionList, Static
+from textual.widgets.option_list import Option
+
+from icltui.errors import SessionError
+from icltui.session import Session, example_sessions, read_session, session_title, sessions_folder
+from icltui.tui.cells import content, display
+
+Opened = tuple[Session, Path]
+
+
+def known_sessions() -> list[Path]:
+    """The user's sessions, newest first, and behind them the examples; each file once."""
+    folder = sessions_folder()
+    own = (
+        sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime, reverse=True)
+        if folder.is_dir()
+        else []
+    )
+    examples = example_sessions()
+    shipped = {path.resolve() for path in examples}
+    return [*(path for path in own if path.resolve() not in shipped), *examples]
+
+
+class OpenScreen(ModalScreen[Opened | None]):
+    """Closes with a session that could be read and its path, or with None."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Cancel")]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._paths = known_sessions()
+
+    def compose(self) -> ComposeResult:
+        """The list, a path, and a line for what is wrong with it."""
+        with Vertical(classes="dialog") as dialog:
+            dialog.border_title = "Open session"
+            dialog.border_subtitle = "enter opens · esc cancels"
+            yield OptionList(*map(self._option, self._paths), id="sessions", markup=False)
+            yield Input(id="path", placeholder=f"{'or ' if self._paths else ''}the path of a session file")
+            yield Static("", classes="error", markup=False)
+
+    def _option(self, path: Path) -> Option:
+        folder = "example" if path in self._examples else display(str(path.parent))
+        return Option(Content.assemble(content(session_title(path)), (f"  {folder}", "$foreground-muted")))
+
+    @property
+    def _examples(self) -> set[Path]:
+        return set(example_sessions())
+
+    def on_mount(self) -> None:
+        """Begin in the list, or in the path where there is no list."""
+        self.query_one(Input).cursor_blink = False
+        self.query_one(OptionList).display = bool(self._paths)
+        self.query_one(OptionList if self._paths else Input).focus()
+
+    @on(OptionList.OptionSelected)
+    def open_listed(self, selected: OptionList.OptionSelected) -> None:
+        """Open the session under the cursor."""
+        self._open(self._paths[selected.option_index])
+
+    @on(Input.Submitted)
+    def open_typed(self, submitted: Input.Submitted) -> None:
+        """Open the session at the path as typed."""
+        if submitted.value.strip():
+            self._open(Path(submitted.value.strip()))
+
+    def _open(self, path: Path) -> None:
+        try:
+            session = read_session(path.expanduser())
+        except (
+            SessionError,
+            RuntimeError,
+        ) as error:  # expanduser raises RuntimeError where there is no such user
+            self.query_one(".error", Static).update(content(str(error)))
+        else:
+            self.dismiss((session, path.expanduser()))

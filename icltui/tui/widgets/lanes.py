@@ -1,0 +1,118 @@
+"""The three lanes side by side: text, next tokens, divergence and agreement with the context lane.
+
+The token where a lane first leaves the context lane is underlined, so that colour is never all there is to see it by.
+"""
+
+from collections.abc import Sequence
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal, VerticalScroll
+from textual.content import Content
+from textual.widgets import Static
+
+from icltui.record import LANES, Agreement, Candidate, Lane, LaneStep
+from icltui.tui.cells import content, fit, number
+from icltui.tui.flows.results import Results
+from icltui.tui.flows.work import Work
+from icltui.tui.widgets.framed import Framed
+
+_TITLES: dict[Lane, str] = {"context": "9 With context", "plain": "Query only", "patched": "Query + ΔW"}
+_OFF = "ΔW is off.\n\n^t (or d) turns it on: the query alone, through weights changed the way the context changed them."
+_EMPTY = "nothing generated yet: ^r runs"
+
+
+def lane_text(steps: Sequence[LaneStep], first_difference: int | None) -> Content:
+    """The whole text of a lane, the first differing token underlined."""
+    text = steps[-1].text
+    if first_difference is None:
+        return content(text)
+    start = len(steps[first_difference - 1].text) if first_difference else 0
+    end = len(steps[first_difference].text)
+    return content(text[:start]) + content(text[start:end], "bold underline $warning") + content(text[end:])
+
+
+def candidate_lines(top: Sequence[Candidate], width: int) -> Content:
+    """A line for each candidate: token, probability, bar."""
+    name, bar = (width - 6, 0) if width < 20 else (max(8, (width - 6) // 2), (width - 6) // 2 - 1)
+    lines = [Content("next token" if width >= 12 else "next").stylize("$foreground-muted")]
+    for candidate in top:
+        filled = "█" * round(candidate.probability * bar)
+        name_and_number = f"{fit(candidate.token.text, max(name, 1))} {candidate.probability:4.2f} "
+        lines.append(Content(name_and_number) + Content(filled).stylize("$accent"))
+    return Content("\n").join(lines)
+
+
+class LanePane(VerticalScroll, Framed, can_focus=True):
+    """One lane."""
+
+    def __init__(self, lane: Lane) -> None:
+        super().__init__(id=f"lane-{lane}", classes="pane")
+        self.lane = lane
+        self._body = Static(classes="lane-body")
+        self._steps: Sequence[LaneStep] = ()
+        self._agreement: Agreement | None = None
+        self._hint = _EMPTY
+        self._drawn: object = None
+
+    def compose(self) -> ComposeResult:
+        """One growing text."""
+        yield self._body
+
+    def show(self, results: Results, work: Work) -> None:
+        """Draw what ``results`` hold for this lane."""
+        is_off = self.lane == "patched" and not work.is_delta_on
+        self._steps = () if is_off else results.lanes.get(self.lane, ())
+        self._agreement = None if self.lane == "context" else results.agreement(self.lane)
+        self._hint = _OFF if is_off else _EMPTY
+        is_stale = bool(self._steps) and not results.is_lane_fresh(self.lane, work)
+        self.set_class(is_stale, "stale")
+        self.frame(self._title(work), "edited since" if is_stale else self._summary())
+        self._draw()
+
+    def _title(self, work: Work) -> str:
+        if self.lane != "patched" or not work.is_delta_on:
+            return _TITLES[self.lane]
+        parts = {"both": "", "weights": " · no shift", "shift": " · shift only"}[work.components]
+        return f"{_TITLES[self.lane]} · {work.mode}{parts}"
+
+    def _summary(self) -> str:
+        """The numbers in the lower border."""
+        if not self._steps:
+            return ""
+        if self._agreement is None:
+            return f"{len(self._steps)} tok"
+        divergence = number(self._steps[0].kl_to_context, 6).strip()
+        return f"KL {divergence}, {self._agreement.equal}/{self._agreement.total} equal"
+
+    def on_resize(self) -> None:
+        """Bars follow the width."""
+        self._draw()
+
+    def _draw(self) -> None:
+        width = max(self.content_size.width - 1, 1)
+        drawn = (self._steps, self._agreement, self._hint, width)
+        if drawn != self._drawn:
+            self._drawn = drawn
+            self._body.update(self._text(width))
+
+    def _text(self, width: int) -> Content:
+        if not self._steps:
+            return Content(self._hint).stylize("$foreground-muted")
+        first = self._agreement.first_difference if self._agreement else None
+        return Content("\n\n").join(
+            [lane_text(self._steps, first), candidate_lines(self._steps[0].top[:5], width)]
+        )
+
+
+class Lanes(Horizontal):
+    """All three, always in the same order."""
+
+    def compose(self) -> ComposeResult:
+        """One pane for each lane."""
+        for lane in LANES:
+            yield LanePane(lane)
+
+    def show(self, results: Results, work: Work) -> None:
+        """Draw every lane."""
+        for pane in self.query(LanePane):
+            pane.show(results, work)

@@ -1,0 +1,160 @@
+"""The layers, one line each: ticked or not, a sparkline over the units, the number at the selected unit.
+
+The mark is drawn as ``[x]``, never by colour alone. Once the patch is verified, each line ends in its block error.
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.binding import Binding, BindingType
+from textual.events import Click
+from textual.geometry import Size
+from textual.reactive import reactive
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from icltui.record import Verification
+from icltui.tui.board import Board
+from icltui.tui.cells import number
+from icltui.tui.measures import MEASURES
+from icltui.tui.messages import LayerSelected, LayersTicked
+from icltui.tui.ramp import level
+from icltui.tui.widgets.framed import Framed
+
+_BARS = "▁▂▃▄▅▆▇█"
+
+
+def sparkline(
+    series: Sequence[float | None], bounds: tuple[float, float] | None, width: int, log: bool
+) -> str:
+    """``series`` stretched over exactly ``width`` bars, the largest of each bin; blank where nothing is known."""
+    if width <= 0:
+        return ""
+    if bounds is None or not series:
+        return " " * width
+    bars = []
+    for column in range(width):
+        first, last = column * len(series) // width, (column + 1) * len(series) // width
+        known = [value for value in series[first : max(last, first + 1)] if value is not None]
+        height = level(max(known), *bounds, log) if known else None
+        bars.append(" " if height is None else _BARS[min(7, int(height * 8))])
+    return "".join(bars)
+
+
+class LayerList(ScrollView, Framed, can_focus=True):
+    """A list with a cursor; ticking is the screen's to do."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down,j", "move(1)", "Down", show=False),
+        Binding("up,k", "move(-1)", "Up", show=False),
+        Binding("home,g", "move(-10000)", "First", show=False),
+        Binding("end,G", "move(10000)", "Last", show=False),
+        Binding("enter", "screen.toggle_layer", "Tick layer", show=False),
+    ]
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"layer-list--cursor", "layer-list--bars", "layer-list--quiet"}
+
+    cursor: reactive[int] = reactive(0)
+    unit: reactive[int] = reactive(0)
+    measure: reactive[str] = reactive("delta_norm")
+    is_log: reactive[bool] = reactive(False)
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__(id=id)
+        self.n_layers = 0
+        self.ticked: frozenset[int] = frozenset()
+        self._board = Board()
+        self._errors: dict[int, float | None] = {}
+        self._caption()
+
+    def show(self, board: Board, n_layers: int, ticked: Sequence[int]) -> None:
+        """Draw these layers with the numbers of ``board``."""
+        self._board, self.n_layers, self.ticked = board, n_layers, frozenset(ticked)
+        is_resized = self.virtual_size.height != n_layers
+        self.virtual_size = Size(0, n_layers)
+        self._caption()
+        self.refresh(layout=is_resized)
+
+    def show_proof(self, verification: Verification | None) -> None:
+        """Draw each layer's block error, or none."""
+        checks = verification.layers if verification else ()
+        self._errors = {check.layer: check.block_error for check in checks}
+        self.refresh()
+
+    def _caption(self) -> None:
+        title = f"3 Layers  {len(self.ticked)}/{self.n_layers}" if self.n_layers else "3 Layers"
+        at = f" at unit {self.unit}" if self._board.n_units else ""
+        error = " · block error" if self._errors else ""
+        self.frame(title, f"{MEASURES[self.measure].title}{at}{error}")
+
+    def watch_cursor(self, layer: int) -> None:
+        """Keep the cursor in sight."""
+        self._refresh_all()
+        height = self.scrollable_content_region.height
+        top = self.scroll_offset.y
+        if height and not top <= layer < top + height:
+            self.scroll_to(y=layer if layer < top else layer - height + 1, animate=False, force=True)
+
+    def watch_unit(self) -> None:
+        """Show the numbers of another unit."""
+        self._refresh_all()
+
+    def watch_measure(self) -> None:
+        """Show another measure."""
+        self._refresh_all()
+
+    def watch_is_log(self) -> None:
+        """Bars on another scale."""
+        self.refresh()
+
+    def _refresh_all(self) -> None:
+        self._caption()
+        self.refresh()
+
+    def action_move(self, step: int) -> None:
+        """Move the cursor by ``step`` layers."""
+        self._select(min(max(self.cursor + step, 0), self.n_layers - 1))
+
+    def on_click(self, event: Click) -> None:
+        """Select the layer under the pointer; a click on its mark ticks it as well."""
+        offset = event.get_content_offset(self)
+        if offset is None or not 0 <= offset.y + self.scroll_offset.y < self.n_layers:
+            return
+        layer = offset.y + self.scroll_offset.y
+        self._select(layer)
+        if offset.x < 3:
+            self.post_message(LayersTicked(set(self.ticked ^ {layer})))
+
+    def _select(self, layer: int) -> None:
+        if 0 <= layer < self.n_layers:
+            self.post_message(LayerSelected(layer))
+
+    def render_line(self, y: int) -> Strip:
+        """One layer; below the last, nothing."""
+        width = self.scrollable_content_region.width
+        layer = y + self.scroll_offset.y
+        if not self.n_layers and y == 0:
+            return self._line([("waiting for the model", "layer-list--quiet")], width)
+        if layer >= self.n_layers:
+            return self._line([], width)
+        return self._line(self._pieces(layer, width), width, is_cursor=layer == self.cursor)
+
+    def _pieces(self, layer: int, width: int) -> list[tuple[str, str]]:
+        """Mark, index, sparkline, number at the unit, block error: whatever of it has room."""
+        label = f"[{'x' if layer in self.ticked else ' '}] {layer:>{len(str(self.n_layers - 1))}} "
+        value = number(self._board.value(self.measure, self.unit, layer), 8) if width >= 20 else ""
+        error = number(self._errors.get(layer), 9) if self._errors and width >= 30 else ""
+        room = width - len(label) - len(value) - len(error)
+        bounds = self._board.bounds(self.measure, (layer,))
+        bars = sparkline(self._board.series(self.measure, layer), bounds, room, self.is_log)
+        return [(label, ""), (bars, "layer-list--bars"), (value, ""), (error, "layer-list--quiet")]
+
+    def _line(self, pieces: list[tuple[str, str]], width: int, is_cursor: bool = False) -> Strip:
+        base = self.get_component_rich_style("layer-list--cursor") if is_cursor else self.rich_style
+        segments = [Segment(text, self._style(base, name, is_cursor)) for text, name in pieces if text]
+        return Strip(segments).adjust_cell_length(width, base)
+
+    def _style(self, base: Style, name: str, is_cursor: bool) -> Style:
+        """On the cursor's line its own colours win, or bars could vanish in them."""
+        return base if is_cursor or not name else base + self.get_component_rich_style(name, partial=True)

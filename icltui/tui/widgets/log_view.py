@@ -1,0 +1,22 @@
+"""What happened, line by line: starts, failures, and the tail of a dead engine's log."""
+
+from collections.abc import Sequence
+
+from rich.text import Text
+from textual.widgets import RichLog
+
+from icltui.tui.cells import display
+
+
+class LogView(RichLog, can_focus=True):
+    """The explorer's log; only new lines are written."""
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__(id=id, max_lines=2000, wrap=True, markup=False, highlight=False)
+        self._n_shown = 0
+
+    def show(self, lines: Sequence[str]) -> None:
+        """Add those of ``lines`` that are not there yet."""
+        for line in lines[self._n_shown :]:
+            self.write(Text(display(line)))
+        self._n_shown = len(lines)

@@ -1,0 +1,136 @@
+"""The tabs of numbers in one frame: table, plots, heatmap, proof, log. Their names stand in its upper border."""
+
+from textual.app import ComposeResult
+from textual.content import Content
+from textual.reactive import reactive
+from textual.widgets import ContentSwitcher
+
+from icltui.tui.actions import PANES, TABS
+from icltui.tui.flows.explorer import Explorer
+from icltui.tui.measures import MEASURES
+from icltui.tui.widgets.framed import Framed
+from icltui.tui.widgets.heatmap import Heatmap
+from icltui.tui.widgets.log_view import LogView
+from icltui.tui.widgets.plot_panel import PlotPanel
+from icltui.tui.widgets.stream_table import StreamTable
+from icltui.tui.widgets.verify_view import VerifyView
+
+
+class Numbers(ContentSwitcher, Framed):
+    """One tab at a time; unit, layer, measure and scale are the same in all of them."""
+
+    ALLOW_MAXIMIZE = True
+
+    unit: reactive[int] = reactive(0)
+    shown_layer: reactive[int] = reactive(0)
+    measure: reactive[str] = reactive("delta_norm")
+    is_log: reactive[bool] = reactive(False)
+
+    def __init__(self, explorer: Explorer) -> None:
+        super().__init__(id="numbers", classes="pane", initial="stream")
+        self._explorer = explorer
+        self._shown: object = None
+        self.stream = StreamTable(id="stream")
+        self.plots = PlotPanel(id="plots")
+        self.heatmap = Heatmap(id="heatmap")
+        self.proof = VerifyView(id="verify")
+        self.log_view = LogView(id="log")
+
+    def compose(self) -> ComposeResult:
+        """Every tab; the switcher shows one."""
+        yield from (self.stream, self.plots, self.heatmap, self.proof, self.log_view)
+
+    def on_mount(self) -> None:
+        """Show what is there already."""
+        self.draw_numbers()
+        self.draw_proof()
+        self.draw_log()
+
+    def show_tab(self, tab: str) -> None:
+        """Bring a tab to the front and give it the focus."""
+        self.current = tab
+        self.caption()
+        self.get_child_by_id(tab).focus()
+
+    def neighbour(self, step: int) -> str:
+        """The tab ``step`` further, round and round."""
+        return TABS[(TABS.index(self.current or "stream") + step) % len(TABS)]
+
+    def draw_numbers(self) -> None:
+        """Pass the board on: whole when it is a new one, else only what was added."""
+        board = self._explorer.results.board
+        for view in (self.stream, self.plots, self.heatmap):
+            if board is self._shown:
+                view.advance()
+            else:
+                view.show(board)
+        if board is not self._shown:
+            self._shown = board
+            self.stream.unit = max(board.last_unit, 0)
+        self.draw_layers()
+
+    def draw_layers(self) -> None:
+        """Plot the ticked layers and tell in the border whether the numbers are of an older prompt."""
+        explorer = self._explorer
+        ticked = explorer.work.chosen(explorer.n_layers) if explorer.n_layers else ()
+        measured = explorer.results.board.layers
+        self.plots.layers = tuple(layer for layer in measured if layer in ticked) or measured
+        self.set_class(not explorer.results.is_numbers_fresh(explorer.work), "stale")
+        self.caption()
+
+    def draw_proof(self) -> None:
+        """Pass the verification on."""
+        self.proof.show(self._explorer.results.verification)
+        self.caption()
+
+    def draw_log(self) -> None:
+        """Pass the log on."""
+        self.log_view.show(self._explorer.log)
+
+    def caption(self) -> None:
+        """Tabs in the upper border, what the numbers are in the lower one."""
+        names = [self._tab_label(tab) for tab in TABS]
+        self.frame(Content("").join(names), " · ".join(filter(None, [self._subtitle(), self._staleness()])))
+
+    def _tab_label(self, tab: str) -> Content:
+        label = f" {PANES.index(tab) + 1} {tab.capitalize()} "
+        name = Content.from_markup(f"[@click=screen.show_pane('{tab}')]{label}[/]")
+        return name.stylize("bold reverse") if tab == self.current else name
+
+    def _subtitle(self) -> str:
+        measure = MEASURES[self.measure]
+        scale = "log" if self.is_log and measure.log else "linear"
+        return {
+            "stream": f"layer {self.shown_layer}",
+            "plots": f"{measure.formula} · {scale}",
+            "heatmap": f"{measure.formula} · {scale}",
+        }.get(self.current or "", "")
+
+    def _staleness(self) -> str:
+        results, work = self._explorer.results, self._explorer.work
+        if self.current == "log":
+            return ""
+        is_fresh = (
+            results.is_proof_fresh(work) if self.current == "verify" else results.is_numbers_fresh(work)
+        )
+        again = "v verifies again" if self.current == "verify" else "^r runs again"
+        return "" if is_fresh else f"edited since, {again}"
+
+    def watch_unit(self, unit: int) -> None:
+        """Move the row, the line and the crosshair together."""
+        self.stream.unit = self.plots.unit = self.heatmap.unit = unit
+
+    def watch_shown_layer(self, layer: int) -> None:
+        """Show another layer everywhere."""
+        self.stream.layer = self.heatmap.layer = layer
+        self.caption()
+
+    def watch_measure(self, measure: str) -> None:
+        """Show another measure everywhere."""
+        self.plots.measure = self.heatmap.measure = measure
+        self.caption()
+
+    def watch_is_log(self, is_log: bool) -> None:
+        """Change the scale everywhere."""
+        self.plots.log = self.heatmap.log = is_log
+        self.caption()

@@ -1,0 +1,40 @@
+"""The names of the three pages that a small terminal shows one at a time."""
+
+from dataclasses import dataclass
+
+from textual.content import Content
+from textual.reactive import reactive
+from textual.widgets import Static
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page: its name, the container whose focus turns to it, its digits, and the pane a click goes to."""
+
+    name: str
+    container: str
+    digits: str
+    pane: str
+
+
+PAGES = (
+    Page("prompt", "prompt", "1-3", "context"),
+    Page("numbers", "numbers", "4-8", "stream"),
+    Page("lanes", "lanes", "9", "lanes"),
+)
+
+
+class PageLine(Static):
+    """One line with the three names, the present one reversed."""
+
+    page: reactive[str] = reactive("numbers")
+
+    def render(self) -> Content:
+        """Names with the digits that lead there."""
+        return Content(" ").join([self._page_label(page) for page in PAGES])
+
+    def _page_label(self, page: Page) -> Content:
+        name = Content.from_markup(
+            f"[@click=screen.show_pane('{page.pane}')] {page.digits} {page.name.capitalize()} [/]"
+        )
+        return name.stylize("bold reverse") if page.name == self.page else name

@@ -1,0 +1,80 @@
+"""The line at the top: model, session, what is going on, ΔW. States differ by sign, not only by colour."""
+
+from textual.content import Content
+from textual.widgets import Static
+
+from icltui.api import Generate, LoadModel, Measure, Progress, Verify
+from icltui.record import ModelInfo
+from icltui.tui.cells import display, fit
+from icltui.tui.flows.explorer import Explorer
+
+_SUFFIXES = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
+
+
+def model_text(model: ModelInfo | None) -> str:
+    """``demo · Qwen3 6L·128 · float32 · cpu``."""
+    if model is None:
+        return "no model"
+    kind = model.architecture
+    for suffix in _SUFFIXES:
+        kind = kind.removesuffix(suffix)
+    return f"{model.name} · {kind} {model.n_layers}L·{model.hidden_size} · {model.dtype} · {model.device}"
+
+
+def progress_text(progress: Progress | None, otherwise: str) -> str:
+    """How far a job is: a share of many bytes, a count of few things."""
+    if progress is None:
+        return otherwise
+    stage = display(progress.stage)
+    if not progress.total:
+        return stage
+    if progress.total > 9999:
+        return f"{stage} {100 * progress.done // progress.total} %"
+    return f"{stage} {progress.done}/{progress.total}"
+
+
+def state_text(explorer: Explorer) -> str:
+    """What is going on, in a few words behind a sign."""
+    jobs, board = explorer.jobs, explorer.results.board
+    if jobs.engine == "dead":
+        return "✗ engine gone, ^r restarts"
+    if jobs.engine in ("off", "starting"):
+        return "◌ starting the engine"
+    if jobs.is_stopping:
+        return "◌ stopping, esc again ends the engine"
+    match jobs.request:
+        case LoadModel():
+            return f"◌ {progress_text(explorer.progress, 'loading the model')}"
+        case Measure() as request:
+            has_begun = explorer.results.measured is request
+            return f"● {board.n_measured - 1}/{board.n_units - 1} units" if has_begun else "● measuring"
+        case Generate() as request:
+            done = sum(
+                len(steps)
+                for lane, steps in explorer.results.lanes.items()
+                if explorer.results.lane_sources.get(lane) is request
+            )
+            return f"● {done}/{request.n_tokens * len(request.lanes)} tokens"
+        case Verify():
+            return f"● {progress_text(explorer.progress, 'verifying')}"
+    if not jobs.is_loaded:
+        return "○ no model, ^r loads it"
+    return "○ ready" if explorer.results.is_numbers_fresh(explorer.work) else "○ edited, ^r runs"
+
+
+class StatusLine(Static):
+    """One line, drawn to the width that is there."""
+
+    def __init__(self, explorer: Explorer) -> None:
+        super().__init__(id="status", markup=False)
+        self._explorer = explorer
+
+    def render(self) -> Content:
+        """Left what stands, right what moves; what has no room on the left is cut first."""
+        explorer, width = self._explorer, self.size.width
+        work = explorer.work
+        delta = f"ΔW {'on' if work.is_delta_on else 'off'}"
+        right = f"{state_text(explorer)}   {delta} "[: max(width - 1, 0)]
+        mark = "*" if explorer.is_unsaved else ""
+        left = fit(f"{explorer.document.title}{mark}   {model_text(explorer.model)}", width - len(right) - 12)
+        return Content.assemble((" icltui   ", "bold $accent"), left, "  ", (right, "bold"))

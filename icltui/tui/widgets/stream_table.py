@@ -1,0 +1,218 @@
+"""The stream table: one row per unit as it comes in, for one layer.
+
+A :class:`~icltui.tui.board.Board` enters through :meth:`StreamTable.show`; :class:`StreamTable.UnitSelected` leaves.
+Lines are drawn one by one and kept, since a whole DataTable would be painted anew at every change.
+"""
+
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.cache import LRUCache
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.reactive import reactive
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from icltui.tui.board import Board
+from icltui.tui.columns import Column, columns
+
+CURSOR = "❯"
+"""In front of the cursor's row, so that it is seen without colours too."""
+
+_NOTHING = "Nothing measured yet: write a context and a query, then run."
+
+
+class StreamTable(ScrollView, can_focus=True):
+    """The units of a board as rows, the newest at the end."""
+
+    DEFAULT_CSS = """
+    StreamTable {
+        overflow-x: hidden;
+        overflow-y: scroll;
+        scrollbar-size-vertical: 1;
+        & > .stream-table--header { color: $text-muted; text-style: bold; }
+        & > .stream-table--unit { color: $text-muted; }
+        & > .stream-table--token { color: $text-accent; }
+        & > .stream-table--changed { color: $text-success; text-style: bold; }
+        & > .stream-table--cursor {
+            background: $block-cursor-blurred-background;
+            color: $block-cursor-blurred-foreground;
+        }
+        &:focus > .stream-table--cursor {
+            background: $block-cursor-background;
+            color: $block-cursor-foreground;
+            text-style: bold;
+        }
+    }
+    """
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "stream-table--header",
+        "stream-table--unit",
+        "stream-table--token",
+        "stream-table--changed",
+        "stream-table--cursor",
+    }
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("j,down", "move_cursor(1)", "Next unit", False, tooltip="One unit down", id="stream.down"),
+        Binding("k,up", "move_cursor(-1)", "Previous unit", False, tooltip="One unit up", id="stream.up"),
+        Binding("g,home", "move_first", "First unit", False, tooltip="To the first unit", id="stream.first"),
+        Binding("G,end", "move_last", "Last unit", False, tooltip="To the last unit", id="stream.last"),
+        Binding(
+            "ctrl+d", "move_page(0.5)", "Half down", False, tooltip="Half a page down", id="stream.half_down"
+        ),
+        Binding("ctrl+u", "move_page(-0.5)", "Half up", False, tooltip="Half a page up", id="stream.half_up"),
+        Binding("pagedown", "move_page(1)", "Page down", False, tooltip="A page down", id="stream.page_down"),
+        Binding("pageup", "move_page(-1)", "Page up", False, tooltip="A page up", id="stream.page_up"),
+    ]
+
+    class UnitSelected(Message):
+        """The user moved the cursor to ``unit``."""
+
+        def __init__(self, unit: int) -> None:
+            super().__init__()
+            self.unit = unit
+
+    layer: reactive[int] = reactive(0)  # type: ignore[assignment]  # not Textual's CSS layer
+    """The layer whose numbers are shown."""
+    unit: reactive[int] = reactive(0)
+    """The cursor's row."""
+
+    def __init__(self, *, name: str | None = None, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(name=name, id=id, classes=classes)
+        self.board = Board()
+        self._n_rows = 0
+        self._lines: LRUCache[tuple[object, ...], Strip] = LRUCache(512)
+
+    # What comes in.
+
+    def show(self, board: Board) -> None:
+        """Show ``board`` from now on, the cursor as near to where it was as the board allows."""
+        self.board = board
+        self._lines.clear()  # another board may have the same version
+        self._lay_out()
+        self.unit = self.unit
+
+    def advance(self) -> None:
+        """Show what came in since; a cursor at the end stays at the end (and posts nothing)."""
+        was_last = self.unit >= self._n_rows - 1
+        self._lay_out()
+        self.unit = self._n_rows - 1 if was_last else self.unit
+
+    def _lay_out(self) -> None:
+        self._n_rows = self.board.last_unit + 1
+        self.virtual_size = Size(1, self._n_rows + 1)
+        self.refresh()
+
+    def validate_unit(self, unit: int) -> int:
+        """The nearest row there is."""
+        return max(0, min(unit, self._n_rows - 1))
+
+    def watch_unit(self, before: int, after: int) -> None:
+        """Repaint two lines and keep the cursor in sight."""
+        for unit in (before, after):
+            self.refresh(Region(0, unit + 1 - self.scroll_offset.y, self.size.width, 1))
+        self._reveal()
+
+    def watch_layer(self) -> None:
+        """Other numbers in every line."""
+        self.refresh()
+
+    def on_resize(self) -> None:
+        """Keep the cursor in sight."""
+        self._reveal()
+
+    def notify_style_update(self) -> None:
+        """The theme or the focus changed: draw every line anew."""
+        self._lines.clear()
+        super().notify_style_update()
+
+    def _reveal(self) -> None:
+        page = max(1, self.scrollable_content_region.height - 1)
+        top = min(max(self.scroll_offset.y, self.unit - page + 1), self.unit)
+        if top != self.scroll_offset.y:
+            self.scroll_to(y=top, animate=False)
+
+    # What the user does.
+
+    def action_move_cursor(self, rows: int) -> None:
+        """Move the cursor by ``rows``."""
+        self._select(self.unit + rows)
+
+    def action_move_first(self) -> None:
+        """Move the cursor to the empty context."""
+        self._select(0)
+
+    def action_move_last(self) -> None:
+        """Move the cursor to the newest unit, and follow it from then on."""
+        self._select(self._n_rows - 1)
+
+    def action_move_page(self, pages: float) -> None:
+        """Move the cursor by ``pages`` screens."""
+        rows = max(1, int(abs(pages) * (self.size.height - 1)))
+        self._select(self.unit + (rows if pages > 0 else -rows))
+
+    def on_click(self, event: events.Click) -> None:
+        """Move the cursor to the row under the mouse."""
+        offset = event.get_content_offset(self)
+        if offset is not None and offset.y > 0:
+            row = self.scroll_offset.y + offset.y - 1
+            if row < self._n_rows:
+                self._select(row)
+
+    def _select(self, unit: int) -> None:
+        before = self.unit
+        self.unit = unit
+        if self.unit != before:
+            self.post_message(self.UnitSelected(self.unit))
+
+    # What is drawn.
+
+    def render_line(self, y: int) -> Strip:
+        """The header on top, and below it the rows that are scrolled to."""
+        width = self.scrollable_content_region.width
+        row = None if y == 0 else self.scroll_offset.y + y - 1
+        key = (row, width, self.board.version, self.layer, row == self.unit)
+        if (line := self._lines.get(key)) is None:
+            line = self._lines[key] = self._draw(row, width)
+        return line
+
+    def _draw(self, row: int | None, width: int) -> Strip:
+        base = self.rich_style
+        if self._n_rows == 0:
+            segments = [Segment(self._empty_text(), base)] if row is None else []
+        elif row is None:
+            style = self.get_component_rich_style("stream-table--header")
+            titles = (column.header() for column in columns(width - 1, self.board.n_units))
+            segments = [Segment(" " + " ".join(titles), style)]
+        else:
+            segments = self._row(row, width) if row < self._n_rows else []
+        return Strip(segments).adjust_cell_length(width, base)
+
+    def _empty_text(self) -> str:
+        n_units = self.board.n_units
+        return f"Measuring {n_units - 1} units…" if n_units else _NOTHING
+
+    def _row(self, unit: int, width: int) -> list[Segment]:
+        if unit == self.unit:
+            cursor = self.get_component_rich_style("stream-table--cursor")
+            texts = (self._cell(column, unit) for column in columns(width - 1, self.board.n_units))
+            line = CURSOR + " ".join(texts)
+            return list(Strip([Segment(line, cursor)]).adjust_cell_length(width, cursor))
+        segments = [Segment(" ", self.rich_style)]
+        for column in columns(width - 1, self.board.n_units):
+            segments.append(Segment(self._cell(column, unit) + " ", self._style(column, unit)))
+        return segments
+
+    def _cell(self, column: Column, unit: int) -> str:
+        return column.cell(self.board, unit, self.layer, column.width)
+
+    def _style(self, column: Column, unit: int) -> Style:
+        if column.role == "next" and self.board.has_changed(unit):
+            return self.get_component_rich_style("stream-table--changed")
+        if column.role in ("unit", "token"):
+            return self.get_component_rich_style(f"stream-table--{column.role}")
+        return self.rich_style

@@ -1,0 +1,118 @@
+"""The explorer on a fake client, and a terminal that looks the same everywhere."""
+
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input, TextArea
+
+from icltui.api import Generate, LoadModel, Measure
+from icltui.session import Session
+from icltui.tui.app import IcltuiApp
+from icltui.tui.flows.explorer import Explorer
+from icltui.tui.screens.explorer import ExplorerScreen
+from tests.tui import samples
+from tests.tui.fake_client import FakeClient
+
+os.environ.pop("NO_COLOR", None)
+os.environ.pop("TEXTUAL_THEME", None)
+
+
+@pytest.fixture(autouse=True)
+def steady_terminal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No blinking, no settings of this machine, and folders of the test's own."""
+    for name in ("NO_COLOR", "TEXTUAL_THEME", "SSH_CONNECTION"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(TextArea, "_toggle_cursor_blink_visible", lambda _self: None)
+    monkeypatch.setattr(Input, "_toggle_cursor", lambda _self: None)
+
+
+class Desk:
+    """A running explorer with its fake client and its pilot."""
+
+    def __init__(self, client: FakeClient, app: IcltuiApp, pilot: Pilot[None]) -> None:
+        self.client, self.app, self.pilot = client, app, pilot
+
+    @property
+    def explorer(self) -> Explorer:
+        """The explorer under the screen."""
+        return self.app.explorer
+
+    @property
+    def screen(self) -> ExplorerScreen:
+        """The explorer's own screen, also below a dialog."""
+        screen = self.app.screen_stack[0]
+        assert isinstance(screen, ExplorerScreen)
+        return screen
+
+    async def until(self, is_so: Callable[[], object]) -> None:
+        """Let the app work until ``is_so``."""
+        for _ in range(500):
+            if is_so():
+                return
+            await self.pilot.pause(0.01)
+        raise AssertionError("never came true")
+
+    async def press(self, *keys: str) -> None:
+        """Press keys one by one."""
+        await self.pilot.press(*keys)
+
+    async def drawn(self) -> None:
+        """Let everything that was said be drawn."""
+        await self.pilot.pause()
+        await self.until(lambda: self.screen._flush_timer is None)
+        await self.pilot.pause()
+
+    async def settle(self) -> None:
+        """Answer whatever is asked, from loading to the lanes, until nothing is."""
+        await self.until(lambda: self.client.requests)
+        while (request := self.explorer.jobs.request) is not None:
+            match request:
+                case LoadModel():
+                    self.client.finish(samples.LOADED)
+                case Measure():
+                    self.client.finish(*samples.MEASURE)
+                case Generate():
+                    self.client.finish(*samples.generate(request.lanes))
+                case _:
+                    self.client.finish()
+        await self.drawn()
+
+    def toasts(self) -> list[str]:
+        """What was told in passing."""
+        return [notification.message for notification in self.app._notifications]
+
+    def text(self) -> str:
+        """Everything on the screen, line by line."""
+        width, height = self.app.size
+        strips = self.app.screen._compositor.render_strips()
+        return "\n".join(strip.text for strip in strips[:height] if width)
+
+
+@asynccontextmanager
+async def open_desk(
+    session: Session | None = None,
+    path: Path | None = None,
+    size: tuple[int, int] = (120, 40),
+    client: FakeClient | None = None,
+    notice: str = "",
+) -> AsyncIterator[Desk]:
+    """A running explorer."""
+    client = client or FakeClient()
+    app = IcltuiApp(client, LoadModel(), session, path, notice)
+    async with app.run_test(size=size) as pilot:
+        yield Desk(client, app, pilot)
+
+
+@pytest.fixture
+async def desk() -> AsyncIterator[Desk]:
+    """The example at 120×40, loaded, measured and generated."""
+    async with open_desk(samples.session()) as one:
+        await one.settle()
+        yield one

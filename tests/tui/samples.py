@@ -1,0 +1,223 @@
+"""A small model, prompt and set of numbers, made up but of plausible shape: the false capital of France."""
+
+import math
+
+from icltui.api import (
+    Event,
+    GenerationEnded,
+    LaneAdvanced,
+    MeasureEnded,
+    ModelLoaded,
+    PromptTokenized,
+    UnitsMeasured,
+)
+from icltui.prompt import Prompt
+from icltui.record import (
+    LANES,
+    Agreement,
+    Candidate,
+    Generation,
+    Lane,
+    LaneStep,
+    LaneText,
+    LayerCheck,
+    LogitError,
+    Measurement,
+    ModelInfo,
+    Prediction,
+    Row,
+    Token,
+    TokenizedPrompt,
+    Unit,
+    Verification,
+)
+from icltui.session import Session
+
+N_LAYERS = 6
+CONTEXT = "The capital of Spain is Cairo.\nThe capital of France is Rome.\nThe capital of Egypt is Oslo.\n"
+QUERY = "The capital of France is"
+PROMPT = Prompt(context=CONTEXT, query=QUERY)
+MODEL = ModelInfo(
+    name="demo",
+    revision=None,
+    fingerprint="0" * 16,
+    architecture="Qwen3ForCausalLM",
+    n_layers=N_LAYERS,
+    hidden_size=128,
+    n_parameters=1_400_000,
+    dtype="float32",
+    device="cpu",
+    window=512,
+    path="packed",
+    versions={"icltui": "0", "torch": "0", "transformers": "0"},
+)
+
+
+def _pieces(text: str) -> list[str]:
+    words = text.replace("\n", " \n").split(" ")
+    return [word if not at or word.startswith("\n") else f" {word}" for at, word in enumerate(words) if word]
+
+
+def tokens_of(text: str) -> tuple[Token, ...]:
+    """A token for each word, id by spelling."""
+    return tuple(Token(id=sum(map(ord, piece)), text=piece) for piece in _pieces(text))
+
+
+CONTEXT_TOKENS = tokens_of(CONTEXT)
+TOKENS = TokenizedPrompt(
+    prefix=(),
+    context=CONTEXT_TOKENS,
+    query=tokens_of(QUERY),
+    units=tuple(Unit(index=at, text=token.text, tokens=1) for at, token in enumerate(CONTEXT_TOKENS, 1)),
+)
+N_UNITS = len(CONTEXT_TOKENS)
+
+
+def row(unit: int, layer: int) -> Row:
+    """Numbers that fall with the unit and rise with the layer."""
+    z = 8.0 + layer + math.sin(unit)
+    if unit == 0:
+        return Row(unit=0, layer=layer, z_norm=z, learning_rate=1 / z**2, net_patch_norm=0.0)
+    delta = (0.3 + 0.25 * layer) * (1.2 + math.sin(unit * 1.7 + layer)) / math.sqrt(unit)
+    return Row(
+        unit=unit,
+        layer=layer,
+        z_norm=z,
+        learning_rate=1 / z**2,
+        delta_norm=delta,
+        shift_norm=delta * 1.4,
+        patch_norm=delta * 0.21,
+        relative_patch_norm=delta * 0.021,
+        cumulative_patch_norm=0.4 * math.sqrt(unit) * (1 + layer / 4),
+        net_patch_norm=0.25 * math.sqrt(unit),
+        cosine_previous=math.cos(unit) if unit > 1 else None,
+    )
+
+
+def candidates(*pairs: tuple[str, float]) -> tuple[Candidate, ...]:
+    """Next tokens with their probabilities."""
+    return tuple(
+        Candidate(token=Token(id=sum(map(ord, text)), text=text), probability=p) for text, p in pairs
+    )
+
+
+def prediction(unit: int) -> Prediction:
+    """Paris at first, Rome once the second sentence is in."""
+    is_told = unit >= N_UNITS // 2
+    first, second = (" Rome", " Paris") if is_told else (" Paris", " Rome")
+    p = 0.6 + 0.02 * (unit % 15)
+    return Prediction(
+        unit=unit,
+        top=candidates((first, p), (second, 0.9 - p), (" Cairo", 0.05), (" the", 0.02), (" Oslo", 0.01)),
+        entropy=0.8,
+        kl_to_full=max(0.0, 2.9 - 0.15 * unit),
+    )
+
+
+def chunk(first: int, last: int) -> UnitsMeasured:
+    """Everything about the units from ``first`` to ``last``."""
+    units = range(first, last + 1)
+    return UnitsMeasured(
+        rows=tuple(row(unit, layer) for unit in units for layer in range(N_LAYERS)),
+        predictions=tuple(prediction(unit) for unit in units),
+    )
+
+
+LOADED = ModelLoaded(model=MODEL)
+TOKENIZED = PromptTokenized(tokens=TOKENS)
+MEASURED = MeasureEnded(layers=tuple(range(N_LAYERS)), path="packed", seconds=0.5)
+MEASURE: tuple[Event, ...] = (TOKENIZED, chunk(0, N_UNITS), MEASURED)
+
+_FALSE = tokens_of(" Rome. The capital of Egypt is Oslo. The capital of Spain")
+_TRUE = tokens_of(" Paris. The capital of Spain is Madrid. The capital of Egypt")
+_TOPS = {
+    "context": candidates(
+        (" Rome", 0.93), (" Paris", 0.04), (" Cairo", 0.02), (" Oslo", 0.01), (" the", 0.0)
+    ),
+    "plain": candidates((" Paris", 0.97), (" Rome", 0.01), (" Madrid", 0.01), (" Lyon", 0.0), (" a", 0.0)),
+}
+
+
+def lane_steps(lane: Lane) -> tuple[LaneStep, ...]:
+    """The false capitals with the context and with ΔW, the true ones without."""
+    tokens = _TRUE if lane == "plain" else _FALSE
+    divergence = {"context": 0.0, "plain": 2.91, "patched": 3.1e-12}[lane]
+    texts = ["".join(token.text for token in tokens[: at + 1]) for at in range(len(tokens))]
+    return tuple(
+        LaneStep(
+            lane=lane,
+            index=at,
+            token=token,
+            text=texts[at],
+            top=_TOPS["plain" if lane == "plain" else "context"],
+            kl_to_context=divergence if at == 0 or lane != "plain" else None,
+        )
+        for at, token in enumerate(tokens)
+    )
+
+
+def generation(lanes: tuple[Lane, ...] = LANES) -> Generation:
+    """The lanes, ended."""
+    steps = {lane: lane_steps(lane) for lane in lanes}
+    n = len(_FALSE)
+    return Generation(
+        lanes={
+            lane: LaneText(text=s[-1].text, token_ids=tuple(step.token.id for step in s), steps=s)
+            for lane, s in steps.items()
+        },
+        agreement={
+            lane: Agreement(equal=n if lane == "patched" else 0, total=n, first_difference=None)
+            for lane in lanes[1:]
+        },
+        fit={},
+        mode="per-step",
+        components="both",
+        layers=tuple(range(N_LAYERS)),
+    )
+
+
+def generate(lanes: tuple[Lane, ...]) -> tuple[Event, ...]:
+    """The events of a generation, but for the last."""
+    steps = [step for each in zip(*(lane_steps(lane) for lane in lanes), strict=True) for step in each]
+    return (*(LaneAdvanced(step=step) for step in steps), GenerationEnded(generation=generation(lanes)))
+
+
+MEASUREMENT = Measurement(
+    tokens=TOKENS,
+    layers=MEASURED.layers,
+    rows=chunk(0, N_UNITS).rows,
+    predictions=chunk(0, N_UNITS).predictions,
+    path="packed",
+    seconds=0.5,
+)
+
+
+def _error(scale: float) -> LogitError:
+    return LogitError(mse=scale, kl=scale / 4, linf=scale * 3, top1_equal=scale < 0.1)
+
+
+VERIFICATION = Verification(
+    layers=tuple(
+        LayerCheck(layer=layer, identity_error=1.2e-7, block_error=2.3e-7, cosine=1.0, nmse=4e-14)
+        for layer in range(N_LAYERS)
+    ),
+    logits={"plain": _error(11.6), "weights": _error(4.2), "shift": _error(6.0), "patched": _error(3e-12)},
+    controls={"random": _error(13.1), "shuffled": _error(2.2)},
+    noise_floor=2.4e-6,
+    undone=True,
+    tolerance=1e-4,
+    ok=True,
+    note="The identity holds for any vectors; the controls and the noise floor are what it is to be judged by.",
+)
+
+
+def session(*, is_measured: bool = True) -> Session:
+    """The saved example, with numbers or without."""
+    return Session(
+        title="capital-conflict",
+        created="2026-01-01T00:00:00+00:00",
+        prompt=PROMPT,
+        model=MODEL if is_measured else None,
+        measurement=MEASUREMENT if is_measured else None,
+        generation=generation(LANES[:2]) if is_measured else None,
+    )

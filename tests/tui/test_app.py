@@ -1,0 +1,375 @@
+"""The explorer as the user meets it: start, streaming, stopping, death, files, sizes, hostile text."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+from time import monotonic
+
+import pytest
+from textual.widgets import Input, OptionList
+
+from icltui.api import JobFailed, LoadModel
+from icltui.prompt import Prompt
+from icltui.record import LANES
+from icltui.session import Session, read_session, write_session
+from icltui.tui.app import IcltuiApp
+from icltui.tui.screens.confirm import ConfirmScreen, UnsavedScreen
+from icltui.tui.screens.open import OpenScreen
+from icltui.tui.screens.save import SaveScreen, session_path
+from tests.tui import samples
+from tests.tui.conftest import Desk, open_desk
+from tests.tui.fake_client import FakeClient
+
+HOSTILE = "[/INST] [/] [b [red]x[/red] \x1b[2J\x1b]0;t\x07 \u202eabc \ud800 \r\n\u2028 👩‍👩‍👧 ｗｉｄｅ \x00"
+
+
+async def test_saved_numbers_are_on_the_screen_before_the_model_is() -> None:
+    async with open_desk(samples.session()) as desk:
+        await desk.drawn()
+        text = desk.text()
+        assert "·Rome" in text
+        assert "capital-conflict" in text
+        assert "[x] 5" in text
+        assert "Madrid" in text
+
+
+async def test_start_runs_by_itself_and_streams() -> None:
+    async with open_desk(samples.session(is_measured=False)) as desk:
+        await desk.until(lambda: desk.client.job == 1)
+        desk.client.finish(samples.LOADED)
+        desk.client.send(2, samples.TOKENIZED, samples.chunk(0, 8))
+        await desk.drawn()
+        assert "8/19 units" in desk.text()
+        assert desk.screen.unit == 8, "the cursor follows what streams in"
+        assert desk.screen.layer_list.unit == 8
+        assert "19 tok" in desk.text()
+
+
+async def test_nothing_runs_without_a_session() -> None:
+    async with open_desk() as desk:
+        await desk.until(lambda: desk.client.job == 1)
+        desk.client.finish(samples.LOADED)
+        await desk.drawn()
+        assert desk.client.job == 1
+        assert "ready" in desk.text()
+
+
+async def test_notice_is_shown() -> None:
+    async with open_desk(notice="[/INST] not found") as desk:
+        await desk.pilot.pause()
+        assert desk.toasts() == ["[/INST] not found"]
+
+
+async def test_drawing_is_gathered() -> None:
+    async with open_desk(samples.session(is_measured=False)) as desk:
+        await desk.until(lambda: desk.client.job == 1)
+        desk.client.finish(samples.LOADED)
+        await desk.drawn()
+        drawings = []
+        draw = desk.screen._draw
+        desk.screen._draw = lambda due: (drawings.append(due), draw(due))  # type: ignore[method-assign]
+        desk.client.send(2, samples.TOKENIZED)
+        began = monotonic()
+        for unit in range(samples.N_UNITS + 1):
+            desk.client.send(2, samples.chunk(unit, unit))
+            await desk.pilot.pause(0.01)
+        await desk.drawn()
+        assert len(drawings) <= 2 + 8 * (monotonic() - began)
+        assert desk.screen.unit == samples.N_UNITS
+
+
+async def test_delta_fills_the_third_lane(desk: Desk) -> None:
+    assert "turns it on" in desk.text()
+    await desk.press("ctrl+t")
+    desk.client.finish(*samples.generate(LANES))
+    await desk.drawn()
+    assert "turns it on" not in desk.text()
+    assert "11/11 equal" in desk.text()
+    assert "ΔW on" in desk.text()
+
+
+async def test_editing_marks_what_is_older(desk: Desk) -> None:
+    await desk.press("1", "x")
+    await desk.until(lambda: "edited" in desk.text())
+    assert desk.explorer.work.prompt.context == "x" + samples.CONTEXT
+    assert "… tok" in desk.text()
+    assert "capital-conflict*" in desk.text()
+    await desk.until(lambda: desk.client.request == desk.explorer.work.count())
+
+
+async def test_selection_is_shared(desk: Desk) -> None:
+    await desk.press("g", "j", "j")
+    assert (
+        desk.screen.numbers.heatmap.unit == desk.screen.numbers.plots.unit == desk.screen.layer_list.unit == 2
+    )
+    await desk.press("3", "j")
+    assert desk.screen.numbers.stream.layer == desk.screen.numbers.heatmap.layer == 1
+    await desk.press("6", "l", "j")
+    await desk.until(lambda: desk.screen.numbers.stream.unit == 3 and desk.screen.layer_list.cursor == 2)
+
+
+async def test_death_is_one_line_and_run_restarts(desk: Desk) -> None:
+    desk.client.die("the engine was ended by signal 9 (SIGKILL)", "CUDA error: [/] assert")
+    await desk.drawn()
+    assert "signal 9 (SIGKILL) — press ctrl+r" in desk.text()
+    assert "·Rome" in desk.text()
+    await desk.press("8")
+    await desk.until(lambda: "CUDA error: [/] assert" in desk.text())
+    await desk.press("ctrl+r")
+    await desk.settle()
+    assert desk.client.n_starts == 2
+    assert "press ctrl+r" not in desk.text()
+    assert "ready" in desk.text()
+
+
+async def test_failure_is_a_toast_and_stays_in_the_log(desk: Desk) -> None:
+    await desk.press("ctrl+r")
+    desk.client.send(desk.client.job, JobFailed(kind="BadInput", message="600 tokens [/]: window 512"))
+    await desk.until(lambda: desk.toasts() == ["600 tokens [/]: window 512"])
+    assert "600 tokens [/]: window 512" in desk.explorer.log
+
+
+async def test_save_and_open_round_trip(desk: Desk, tmp_path: Path) -> None:
+    await desk.press("ctrl+t")
+    desk.client.finish(*samples.generate(LANES))
+    await desk.press("ctrl+s")
+    await desk.until(lambda: isinstance(desk.app.screen, SaveScreen))
+    path = tmp_path / "new folder" / "mine.json"
+    desk.app.screen.query_one(Input).value = str(path)
+    await desk.press("enter")
+    await desk.until(path.exists)
+    await desk.until(lambda: not desk.explorer.is_unsaved)
+    session = read_session(path)
+    assert session.measurement == samples.MEASUREMENT
+    assert session.generation == samples.generation(LANES)
+    await desk.press("ctrl+n")
+    await desk.until(lambda: desk.explorer.document.title == "untitled")
+    assert desk.screen.context.text == ""
+    await desk.press("ctrl+l")
+    await desk.until(lambda: isinstance(desk.app.screen, OpenScreen))
+    desk.app.screen.query_one(Input).focus()
+    desk.app.screen.query_one(Input).value = str(path)
+    await desk.press("enter")
+    await desk.until(lambda: desk.explorer.document.path == path)
+    await desk.drawn()
+    assert desk.explorer.session("mine") == session
+    assert "11/11 equal" in desk.text()
+
+
+async def test_saving_again_asks_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "mine.json"
+    write_session(path, samples.session())
+    async with open_desk(read_session(path), path) as desk:
+        await desk.settle()
+        await desk.press("1", "x", "ctrl+s")
+        await desk.until(lambda: read_session(path).prompt.context.startswith("x"))
+        assert read_session(path).title == "capital-conflict"
+
+
+async def test_examples_are_never_overwritten(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = tmp_path / "example.json"
+    write_session(path, samples.session())
+    for place in ("screens.document", "screens.save", "flows.document"):
+        monkeypatch.setattr(f"icltui.tui.{place}.is_example", lambda asked: asked == path)
+    before = path.read_bytes()
+    async with open_desk(read_session(path), path) as desk:
+        await desk.settle()
+        await desk.press("1", "x", "ctrl+s")
+        await desk.until(lambda: isinstance(desk.app.screen, SaveScreen))
+        desk.app.screen.query_one(Input).value = str(path)
+        await desk.press("enter")
+        await desk.until(lambda: "one of the examples" in desk.text())
+        assert path.read_bytes() == before
+
+
+async def test_overwriting_is_asked(desk: Desk, tmp_path: Path) -> None:
+    path = tmp_path / "there.json"
+    path.write_text("precious")
+    await desk.press("1", "x", "ctrl+s")
+    await desk.until(lambda: isinstance(desk.app.screen, SaveScreen))
+    desk.app.screen.query_one(Input).value = str(path)
+    await desk.press("enter")
+    await desk.until(lambda: isinstance(desk.app.screen, ConfirmScreen))
+    await desk.press("c")
+    await desk.until(lambda: isinstance(desk.app.screen, SaveScreen))
+    assert path.read_text() == "precious"
+    await desk.press("enter")
+    await desk.until(lambda: isinstance(desk.app.screen, ConfirmScreen))
+    await desk.press("o")
+    await desk.until(lambda: path.read_text() != "precious")
+
+
+async def test_errors_stay_in_the_dialog(desk: Desk, tmp_path: Path) -> None:
+    (tmp_path / "bad.json").write_text("{")
+    await desk.press("ctrl+l")
+    await desk.until(lambda: isinstance(desk.app.screen, OpenScreen))
+    field = desk.app.screen.query_one(Input)
+    field.focus()
+    field.value = str(tmp_path / "bad.json")
+    await desk.press("enter")
+    await desk.until(lambda: str(desk.app.screen.query_one(".error").render()))
+    assert isinstance(desk.app.screen, OpenScreen)
+    await desk.press("escape")
+    await desk.until(lambda: desk.app.screen is desk.screen)
+    assert desk.explorer.work.prompt == samples.PROMPT
+
+
+async def test_listed_sessions_open_with_enter(tmp_path: Path) -> None:
+    (tmp_path / "sessions").mkdir()
+    session = samples.session(is_measured=False)
+    write_session(tmp_path / "sessions" / "a.json", session)
+    async with open_desk() as desk:
+        await desk.settle()
+        await desk.press("ctrl+l")
+        await desk.until(lambda: isinstance(desk.app.screen, OpenScreen))
+        assert desk.app.screen.query_one(OptionList).option_count >= 1
+        await desk.press("enter")
+        await desk.until(lambda: desk.explorer.work.prompt == samples.PROMPT)
+        await desk.until(lambda: desk.client.request == desk.explorer.work.measure())
+
+
+@pytest.mark.parametrize(("key", "is_left"), [("c", False), ("escape", False), ("d", True), ("ctrl+q", True)])
+async def test_leaving_unsaved_work_asks(key: str, is_left: bool) -> None:
+    async with open_desk(samples.session()) as desk:
+        await desk.settle()
+        await desk.press("1", "x", "ctrl+q")
+        await desk.until(lambda: isinstance(desk.app.screen, UnsavedScreen))
+        await desk.press(key)
+        await desk.until(lambda: desk.app._exit if is_left else desk.app.screen is desk.screen)
+        assert desk.app._exit is is_left
+
+
+async def test_leaving_with_save_saves(tmp_path: Path) -> None:
+    path = tmp_path / "mine.json"
+    write_session(path, samples.session())
+    async with open_desk(read_session(path), path) as desk:
+        await desk.settle()
+        await desk.press("1", "x", "ctrl+q")
+        await desk.until(lambda: isinstance(desk.app.screen, UnsavedScreen))
+        await desk.press("s")
+        await desk.until(lambda: desk.app._exit)
+    assert read_session(path).prompt.context == "x" + samples.CONTEXT
+    assert desk.client.is_closed
+
+
+async def test_leaving_saved_work_asks_nothing(desk: Desk) -> None:
+    await desk.press("ctrl+q")
+    await desk.until(lambda: desk.app._exit)
+
+
+async def test_a_signal_leaves_in_order() -> None:
+    async with open_desk(samples.session()) as desk:
+        await desk.settle()
+        os.kill(os.getpid(), signal.SIGTERM)
+        await desk.until(lambda: desk.app._exit)
+    assert desk.app.return_code == 128 + signal.SIGTERM
+    assert desk.client.is_closed
+
+
+async def test_an_unforeseen_error_leaves_a_log_and_one_line(tmp_path: Path) -> None:
+    async def divide() -> None:
+        async with open_desk() as desk:
+            desk.app.call_later(lambda: 1 / 0)
+            await desk.until(lambda: desk.app._exit_renderables)
+
+    with pytest.raises(ZeroDivisionError):
+        await divide()
+    logs = list(tmp_path.rglob("crash.log"))
+    assert len(logs) == 1
+    assert "ZeroDivisionError" in logs[0].read_text()
+    assert logs[0].stat().st_mode & 0o77 == 0
+
+
+SIZES = [(1, 1), (3, 3), (4, 60), (59, 18), (60, 18), (80, 24), (200, 60)]
+
+
+async def test_every_size_is_survived(desk: Desk) -> None:
+    for size in SIZES:
+        await desk.pilot.resize_terminal(*size)
+        await desk.press("1", "escape", "9", "6", "z")
+        assert desk.screen.has_class("-tiny") is (size[0] < 60 or size[1] < 18)
+    await desk.pilot.resize_terminal(120, 40)
+    await desk.press("4")
+    await desk.drawn()
+    assert "9 With context" in desk.text()
+
+
+@pytest.mark.parametrize("size", SIZES[:3])
+async def test_every_size_is_a_size_to_start_at(size: tuple[int, int]) -> None:
+    async with open_desk(samples.session(), size=size) as desk:
+        await desk.settle()
+        await desk.press("question_mark", "escape")
+        assert desk.screen.has_class("-tiny")
+
+
+async def test_a_small_terminal_says_what_it_needs() -> None:
+    async with open_desk(samples.session(), size=(50, 10)) as desk:
+        await desk.pilot.pause()
+        assert "terminal too small: 50×10, needs 60×18" in desk.text()
+
+
+async def test_pages_follow_the_digits() -> None:
+    async with open_desk(samples.session(), size=(80, 24)) as desk:
+        await desk.settle()
+        assert desk.screen.focused is desk.screen.numbers.stream
+        assert "4 Stream" in desk.text()
+        assert "1 Context" not in desk.text()
+        await desk.press("3")
+        assert "1 Context" in desk.text()
+        assert "4 Stream" not in desk.text()
+        await desk.press("9")
+        assert "Query + ΔW" in desk.text()
+        await desk.press("1", "escape")
+        assert desk.screen.focused is desk.screen.numbers.stream
+
+
+async def test_a_shrinking_terminal_keeps_the_page_of_the_focus(desk: Desk) -> None:
+    await desk.press("tab")
+    await desk.pilot.resize_terminal(80, 24)
+    await desk.drawn()
+    assert "Query + ΔW" in desk.text()
+    assert "4 Stream" not in desk.text()
+
+
+async def test_the_footer_fits_80_columns() -> None:
+    async with open_desk(samples.session(), size=(80, 24)) as desk:
+        await desk.settle()
+        last = desk.text().splitlines()[-1]
+        for label in ("Run", "ΔW", "Verify", "Save", "Open", "Help", "Quit", "palette"):
+            assert label in last
+
+
+async def test_hostile_text_is_shown_and_kept() -> None:
+    prompt = Prompt(context=HOSTILE, query=HOSTILE)
+    async with open_desk(Session(title=HOSTILE, created="", prompt=prompt)) as desk:
+        await desk.settle()
+        text = desk.text()
+        assert "[/INST]" in text
+        assert not any(character in text for character in "\x1b\x07\x00\u202e\ud800")
+        assert desk.explorer.work.prompt == prompt, "what is loaded and not edited stays as it was"
+        assert not desk.explorer.is_unsaved
+        await desk.press("ctrl+q")
+        await desk.until(lambda: desk.app._exit)
+
+
+async def test_an_engine_that_is_not_there_is_reported() -> None:
+    async with open_desk(samples.session(), client=FakeClient(is_startable=False)) as desk:
+        await desk.until(lambda: "not found: engine" in desk.text())
+        assert "·Rome" in desk.text()
+
+
+@pytest.mark.parametrize(
+    ("text", "name"), [("a", "a.json"), (" b.json ", "b.json"), ("c.d", "c.d.json"), ("", None), ("e/", None)]
+)
+def test_a_typed_name_becomes_a_path(text: str, name: str | None) -> None:
+    path = session_path(text)
+    assert (path and path.name) == name
+
+
+def test_ssh_means_no_animation(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def animation() -> str:
+        return IcltuiApp(FakeClient(), LoadModel()).animation_level
+
+    monkeypatch.setenv("SSH_CONNECTION", "1 2 3 4")
+    assert asyncio.run(animation()) == "none"

@@ -1,0 +1,392 @@
+"""The explorer without a screen: which request follows from what, and what is dropped."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from icltui.api import (
+    CountTokens,
+    Generate,
+    JobCancelled,
+    JobFailed,
+    LaneAdvanced,
+    LoadModel,
+    Measure,
+    Progress,
+    VerificationEnded,
+    Verify,
+)
+from icltui.record import LANES
+from icltui.session import Session
+from icltui.tui.flows.explorer import Explorer, Part
+from icltui.tui.flows.work import Work
+from tests.tui import samples
+from tests.tui.fake_client import FakeClient
+
+
+class Ear:
+    """An explorer with what it told."""
+
+    def __init__(self, session: Session | None = None) -> None:
+        self.client = FakeClient()
+        self.explorer = Explorer(self.client, LoadModel(), session, None)
+        self.parts: list[Part] = []
+        self.lines: list[str] = []
+        self.explorer.listen(self.parts.append, lambda text, _is_error: self.lines.append(text))
+
+    def kinds(self) -> list[str]:
+        """What was asked so far."""
+        return [type(request).__name__ for request in self.client.requests]
+
+
+@pytest.fixture
+def fresh() -> Ear:
+    """An example without numbers, its engine not started."""
+    return Ear(samples.session(is_measured=False))
+
+
+async def idle() -> Ear:
+    """An example, measured and generated."""
+    ear = Ear(samples.session(is_measured=False))
+    await ear.explorer.start()
+    ear.client.finish(samples.LOADED)
+    ear.client.finish(*samples.MEASURE)
+    ear.client.finish(*samples.generate(LANES[:2]))
+    return ear
+
+
+async def test_start_loads_then_measures_then_generates_two_lanes(fresh: Ear) -> None:
+    await fresh.explorer.start()
+    assert fresh.kinds() == ["LoadModel"]
+    fresh.client.finish(samples.LOADED)
+    assert fresh.kinds() == ["LoadModel", "Measure"]
+    fresh.client.finish(*samples.MEASURE)
+    assert fresh.client.request == Work(prompt=samples.PROMPT).generate()
+    assert fresh.client.request.lanes == LANES[:2]
+
+
+async def test_what_came_by_itself_is_not_unsaved_work() -> None:
+    ear = await idle()
+    assert not ear.explorer.is_unsaved
+    await ear.explorer.run()
+    ear.client.finish(*samples.MEASURE)
+    assert ear.explorer.is_unsaved
+
+
+async def test_results_are_the_sum_of_the_events() -> None:
+    ear = await idle()
+    results = ear.explorer.results
+    assert results.measurement == samples.MEASUREMENT
+    assert results.generation == samples.generation(LANES[:2])
+    assert results.board.n_measured == samples.N_UNITS + 1
+
+
+async def test_saved_numbers_show_before_anything_runs() -> None:
+    ear = Ear(samples.session())
+    assert ear.explorer.results.board.n_measured == samples.N_UNITS + 1
+    assert ear.explorer.n_layers == samples.N_LAYERS
+    assert ear.client.requests == []
+
+
+async def test_events_of_other_jobs_are_dropped(fresh: Ear) -> None:
+    await fresh.explorer.start()
+    fresh.client.finish(samples.LOADED)
+    fresh.client.send(1, *samples.MEASURE)
+    fresh.client.send(99, *samples.MEASURE)
+    assert fresh.explorer.results.measurement is None
+
+
+async def test_newest_run_wins_after_the_old_one_has_stopped() -> None:
+    ear = await idle()
+    await ear.explorer.run()
+    job = ear.client.job
+    ear.client.send(job, samples.TOKENIZED, samples.chunk(0, 3))
+    ear.explorer.edit("other context", samples.QUERY)
+    await ear.explorer.run()
+    await ear.explorer.run()
+    assert ear.client.cancelled == [job]
+    assert ear.client.job == job, "nothing new before the old one has ended"
+    ear.client.send(job, samples.chunk(4, 5))
+    assert ear.explorer.results.board.n_measured == 4, "an outdated job adds nothing"
+    ear.client.give_way(job)
+    assert ear.client.request == ear.explorer.work.measure()
+    assert ear.client.request.prompt.context == "other context"
+
+
+async def test_a_superseded_job_that_fails_is_not_reported() -> None:
+    ear = await idle()
+    await ear.explorer.run()
+    job = ear.client.job
+    await ear.explorer.run()
+    ear.client.send(job, JobFailed(kind="BadInput", message="too long"))
+    assert ear.lines == []
+    assert ear.client.job == job + 1
+
+
+async def test_stop_cancels_and_stop_again_kills() -> None:
+    ear = await idle()
+    await ear.explorer.run()
+    assert await ear.explorer.stop()
+    assert ear.client.cancelled == [ear.client.job]
+    assert ear.client.n_kills == 0
+    assert await ear.explorer.stop()
+    assert ear.client.n_kills == 1
+    assert ear.explorer.jobs.engine == "dead"
+
+
+async def test_stop_forgets_what_was_planned() -> None:
+    ear = await idle()
+    await ear.explorer.run()
+    await ear.explorer.stop()
+    ear.client.give_way()
+    assert ear.kinds()[-1] == "Measure"
+    assert not await ear.explorer.stop()
+
+
+async def test_a_run_that_ends_before_its_first_number_costs_nothing() -> None:
+    ear = await idle()
+    await ear.explorer.run()
+    ear.client.send(ear.client.job, samples.TOKENIZED)
+    ear.client.die("gone")
+    assert ear.explorer.results.measurement == samples.MEASUREMENT
+    assert ear.explorer.results.board.n_measured == samples.N_UNITS + 1
+
+
+async def test_cancelled_jobs_leave_what_they_sent() -> None:
+    ear = await idle()
+    await ear.explorer.run()
+    ear.client.send(ear.client.job, samples.TOKENIZED, samples.chunk(0, 3))
+    await ear.explorer.stop()
+    ear.client.send(ear.client.job, JobCancelled())
+    assert ear.explorer.results.board.n_measured == 4
+
+
+async def test_failure_is_told_and_ends_the_plan(fresh: Ear) -> None:
+    await fresh.explorer.start()
+    fresh.client.send(1, JobFailed(kind="ModelError", message="no model 'x'", exit_code=3))
+    assert fresh.lines == ["no model 'x'"]
+    assert fresh.kinds() == ["LoadModel"]
+    await fresh.explorer.run()
+    assert fresh.kinds() == ["LoadModel", "LoadModel"]
+    fresh.client.finish(samples.LOADED)
+    assert fresh.kinds()[-1] == "Measure"
+
+
+async def test_death_keeps_everything_and_run_starts_anew() -> None:
+    ear = await idle()
+    await ear.explorer.run()
+    ear.client.send(ear.client.job, samples.TOKENIZED, samples.chunk(0, 3))
+    ear.client.die("the engine was ended by signal 9", "CUDA error")
+    assert ear.explorer.death == "the engine was ended by signal 9"
+    assert "CUDA error" in ear.explorer.log
+    assert ear.explorer.results.board.n_measured == 4
+    assert not ear.explorer.jobs.is_busy
+    await ear.explorer.run()
+    assert ear.client.n_starts == 2
+    assert ear.explorer.death == ""
+    assert ear.client.request == LoadModel()
+    ear.client.finish(samples.LOADED)
+    assert isinstance(ear.client.request, Measure)
+
+
+async def test_an_engine_that_cannot_start_is_dead() -> None:
+    client = FakeClient(is_startable=False)
+    explorer = Explorer(client, LoadModel(), samples.session())
+    await explorer.start()
+    assert explorer.death == "not found: engine"
+    assert client.requests == []
+
+
+async def test_delta_regenerates_with_three_lanes_and_back_with_two() -> None:
+    ear = await idle()
+    ear.explorer.switch_delta()
+    assert ear.client.request.lanes == LANES
+    job = ear.client.job
+    ear.explorer.switch_delta()
+    assert ear.client.cancelled == [job]
+    ear.client.give_way(job)
+    assert ear.client.request.lanes == LANES[:2]
+
+
+async def test_delta_during_a_measurement_waits_for_it() -> None:
+    ear = await idle()
+    await ear.explorer.run()
+    ear.explorer.switch_delta()
+    assert ear.client.cancelled == []
+    ear.client.finish(*samples.MEASURE)
+    assert ear.client.request.lanes == LANES
+    ear.client.finish(*samples.generate(LANES))
+    assert ear.kinds()[-2:] == ["Measure", "Generate"], "generated once, not twice"
+
+
+async def test_mode_and_components_regenerate_only_with_delta_on() -> None:
+    ear = await idle()
+    n_jobs = ear.client.job
+    ear.explorer.next_mode()
+    ear.explorer.next_components()
+    assert ear.client.job == n_jobs
+    ear.explorer.switch_delta()
+    assert (ear.client.request.mode, ear.client.request.components) == ("frozen", "weights")
+    ear.client.finish(*samples.generate(LANES))
+    ear.explorer.next_mode()
+    ear.client.finish(*samples.generate(LANES))
+    ear.explorer.next_components()
+    assert (ear.client.request.mode, ear.client.request.components) == ("per-step", "shift")
+
+
+async def test_layers_need_a_run_and_go_into_it() -> None:
+    ear = await idle()
+    ear.explorer.choose_layers({0, 1, 5})
+    assert not ear.explorer.results.is_numbers_fresh(ear.explorer.work)
+    await ear.explorer.run()
+    assert ear.client.request.layers == "0-1,5"
+    ear.explorer.choose_layers(set(range(samples.N_LAYERS)))
+    assert ear.explorer.work.layers == "all"
+
+
+async def test_layers_that_the_model_does_not_have_become_all() -> None:
+    ear = Ear(replace_layers(samples.session(is_measured=False), "0-23"))
+    await ear.explorer.start()
+    ear.client.finish(samples.LOADED)
+    assert ear.client.request.layers == "all"
+
+
+def replace_layers(session: Session, layers: str) -> Session:
+    """The same session with other layers."""
+    return Session(title=session.title, created=session.created, prompt=session.prompt, layers=layers)
+
+
+async def test_verify_comes_behind_what_runs() -> None:
+    ear = await idle()
+    await ear.explorer.run()
+    ear.explorer.verify()
+    ear.client.finish(*samples.MEASURE)
+    ear.client.finish(*samples.generate(LANES[:2]))
+    assert isinstance(ear.client.request, Verify)
+    ear.client.finish(
+        Progress(stage="checking", done=1, total=2), VerificationEnded(verification=samples.VERIFICATION)
+    )
+    assert ear.explorer.results.verification == samples.VERIFICATION
+    assert ear.explorer.results.is_proof_fresh(ear.explorer.work)
+
+
+async def test_tokens_are_counted_when_nothing_else_goes_on_and_once() -> None:
+    ear = await idle()
+    ear.explorer.count()
+    assert not isinstance(ear.client.request, CountTokens), "the measurement has counted this prompt"
+    ear.explorer.edit("new", "query")
+    ear.explorer.count()
+    assert isinstance(ear.client.request, CountTokens)
+    assert not ear.explorer.jobs.is_busy
+    ear.client.send(ear.client.job, JobFailed(kind="BadInput", message="cannot"))
+    assert ear.lines == [], "nobody asked for it"
+    n_jobs = ear.client.job
+    ear.explorer.count()
+    assert ear.client.job == n_jobs, "never twice in vain"
+
+
+async def test_edits_during_a_run_are_counted_behind_it() -> None:
+    ear = await idle()
+    await ear.explorer.run()
+    ear.explorer.edit("new", "query")
+    ear.explorer.count()
+    ear.client.finish(*samples.MEASURE)
+    assert not ear.explorer.results.is_numbers_fresh(ear.explorer.work)
+    ear.client.finish(*samples.generate(LANES[:2]))
+    assert ear.client.request == ear.explorer.work.count()
+
+
+async def test_a_run_interrupts_counting() -> None:
+    ear = await idle()
+    ear.explorer.edit("new", "query")
+    ear.explorer.count()
+    job = ear.client.job
+    await ear.explorer.run()
+    assert ear.client.cancelled == [job]
+    ear.client.give_way(job)
+    assert isinstance(ear.client.request, Measure)
+
+
+async def test_an_empty_query_is_refused_in_words() -> None:
+    ear = await idle()
+    ear.explorer.edit("context", "  ")
+    n_jobs = ear.client.job
+    await ear.explorer.run()
+    ear.explorer.verify()
+    assert ear.client.job == n_jobs
+    assert len(ear.lines) == 2
+    assert all("query is empty" in line for line in ear.lines)
+
+
+async def test_open_drops_what_runs_for_the_old_session() -> None:
+    ear = await idle()
+    await ear.explorer.run()
+    job = ear.client.job
+    ear.explorer.open(samples.session(), Path("other.json"))
+    assert ear.client.cancelled == [job]
+    ear.client.send(job, samples.TOKENIZED, samples.chunk(0, 1))
+    ear.client.give_way(job)
+    assert ear.explorer.results.board.n_measured == samples.N_UNITS + 1
+    assert ear.client.job == job, "saved numbers need no run"
+    ear.explorer.open(samples.session(is_measured=False), None)
+    assert isinstance(ear.client.request, Measure)
+
+
+async def test_close_leaves_an_empty_prompt() -> None:
+    ear = await idle()
+    ear.explorer.close()
+    assert ear.explorer.work.prompt.context == ""
+    assert ear.explorer.results.lanes == {}
+    assert ear.explorer.document.title == "untitled"
+
+
+async def test_only_numbers_of_the_prompt_as_it_stands_are_saved() -> None:
+    ear = await idle()
+    session = ear.explorer.session("a")
+    assert session.measurement is not None
+    assert session.generation is not None
+    assert session.model == samples.MODEL
+    ear.explorer.edit("edited", samples.QUERY)
+    edited = ear.explorer.session("a")
+    assert (edited.measurement, edited.generation) == (None, None)
+    assert edited.prompt.context == "edited"
+    ear.explorer.edit(samples.CONTEXT, samples.QUERY)
+    assert ear.explorer.session("a") == session
+
+
+async def test_a_mode_that_no_lane_used_does_not_cost_the_lanes() -> None:
+    ear = await idle()
+    ear.explorer.next_mode()
+    assert ear.explorer.session("a").generation is not None
+    assert not ear.explorer.results.is_lane_fresh("plain", replace(ear.explorer.work, n_tokens=99))
+
+
+async def test_a_lane_keeps_its_text_until_the_new_one_begins() -> None:
+    ear = await idle()
+    before = ear.explorer.results.lanes["context"]
+    ear.explorer.switch_delta()
+    assert ear.explorer.results.lanes["context"] == before
+    first = samples.lane_steps("context")[0]
+    ear.client.send(ear.client.job, LaneAdvanced(step=first))
+    assert ear.explorer.results.lanes["context"] == (first,)
+
+
+async def test_agreement_is_counted_while_it_streams() -> None:
+    ear = await idle()
+    agreement = ear.explorer.results.agreement("plain")
+    assert agreement is not None
+    assert agreement.first_difference == 0
+    assert agreement.total == len(samples.lane_steps("plain"))
+    assert 0 < agreement.equal < agreement.total
+
+
+def test_requests_carry_every_choice() -> None:
+    work = Work(
+        prompt=samples.PROMPT, layers="0", mode="frozen", components="shift", n_tokens=3, is_delta_on=True
+    )
+    assert work.generate() == Generate(
+        prompt=samples.PROMPT, layers="0", mode="frozen", components="shift", n_tokens=3, lanes=LANES
+    )
+    assert work.verify() == Verify(prompt=samples.PROMPT, layers="0")
+    assert work.measure() == Measure(prompt=samples.PROMPT, layers="0")

@@ -1,0 +1,106 @@
+"""What the explorer looks like in each of its states, at its design size and at its small one."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from icltui.api import LoadModel, VerificationEnded
+from icltui.record import LANES
+from icltui.tui.app import IcltuiApp
+from tests.tui import samples
+from tests.tui.conftest import Desk
+from tests.tui.fake_client import FakeClient
+
+Compare = Callable[..., bool]
+Scene = Callable[[Desk], Awaitable[None]]
+
+
+async def start(desk: Desk) -> None:
+    """The example, before the model is there."""
+
+
+async def streaming(desk: Desk) -> None:
+    """Half of the units."""
+    desk.client.finish(samples.LOADED)
+    desk.client.send(desk.client.job, samples.TOKENIZED, samples.chunk(0, 8))
+
+
+async def delta(desk: Desk) -> None:
+    """Three lanes."""
+    await desk.settle()
+    await desk.press("ctrl+t")
+    desk.client.finish(*samples.generate(LANES))
+
+
+async def lanes(desk: Desk) -> None:
+    """Three lanes, and the focus on them."""
+    await delta(desk)
+    await desk.press("9")
+
+
+async def heatmap(desk: Desk) -> None:
+    """The heatmap, its crosshair moved."""
+    await desk.settle()
+    await desk.press("6", "h", "h", "j", "j")
+
+
+async def plots(desk: Desk) -> None:
+    """The plots of ‖ΔW‖ on a log scale."""
+    await desk.settle()
+    await desk.press("5", "m", "y")
+    await desk.until(lambda: desk.screen.numbers.plots._timer is None)
+
+
+async def proof(desk: Desk) -> None:
+    """The verification."""
+    await desk.settle()
+    await desk.press("v")
+    desk.client.finish(VerificationEnded(verification=samples.VERIFICATION))
+
+
+async def edited(desk: Desk) -> None:
+    """An edited context and an unticked layer, with older numbers beside them."""
+    await desk.settle()
+    await desk.press("3", "j", "space", "1", "H", "i", ".", " ")
+    desk.client.give_way() if desk.client.cancelled else None
+
+
+async def help_screen(desk: Desk) -> None:
+    """The help."""
+    await desk.settle()
+    await desk.press("question_mark")
+
+
+async def dead(desk: Desk) -> None:
+    """An engine that is gone."""
+    await desk.settle()
+    desk.client.die("the engine was ended by signal 9 (SIGKILL)", "CUDA error: device-side assert triggered")
+
+
+def shows(scene: Scene, size: tuple[int, int], compare: Compare) -> bool:
+    """Whether ``scene`` looks as it did."""
+    client = FakeClient()
+    app = IcltuiApp(client, LoadModel(), samples.session(), Path("capital-conflict.json"))
+
+    async def play(pilot: Pilot[None]) -> None:
+        desk = Desk(client, app, pilot)
+        await desk.until(lambda: client.requests)
+        await scene(desk)
+        await desk.drawn()
+
+    return compare(app, terminal_size=size, run_before=play)
+
+
+SCENES = (start, streaming, delta, heatmap, plots, proof, edited, help_screen, dead, lanes)
+
+
+@pytest.mark.parametrize("size", [(120, 40), (80, 24)], ids=["120x40", "80x24"])
+@pytest.mark.parametrize("scene", SCENES, ids=[scene.__name__ for scene in SCENES])
+def test_screen(scene: Scene, size: tuple[int, int], snap_compare: Compare) -> None:
+    assert shows(scene, size, snap_compare)
+
+
+def test_too_small(snap_compare: Compare) -> None:
+    assert shows(start, (50, 12), snap_compare)
