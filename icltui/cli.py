@@ -46,18 +46,25 @@ def explore(args: argparse.Namespace) -> int:
         raise BadInput(
             "the explorer needs a terminal on stdin and stderr: run it in one, or use measure, verify or generate"
         )
-    command = shlex.split(args.engine) if args.engine else [sys.executable, "-m", "icltui", "engine"]
-    if not command:
-        raise BadInput("--engine is empty: give a command such as 'ssh gpubox icltui engine'")
     if os.environ.get("SSH_CONNECTION"):  # read by textual when it is imported
         os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
     from icltui.tui.app import IcltuiApp
     from icltui.worker.remote import RemoteEngine
 
-    client = RemoteEngine(command, state_folder() / "engine.log")
+    client = RemoteEngine(_engine_command(args.engine), state_folder() / "engine.log")
     app = IcltuiApp(client, _load_request(args, session), session, path)
     app.run()
     return app.return_code or 0
+
+
+def _engine_command(text: str | None) -> list[str]:
+    """The words of ``--engine``; without it, this very program."""
+    if text is None:
+        return [sys.executable, "-m", "icltui", "engine"]
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise BadInput(f"--engine {text!r} is no command: {error}") from error
 
 
 def _opening(args: argparse.Namespace) -> tuple[Session | None, Path | None]:

@@ -153,7 +153,9 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
     train.add_argument("--seed", type=int, default=0)
     train.add_argument("--steps", type=int, default=4500, metavar="N", help="default 4500")
     examples = actions.add_parser("examples", help="make the sessions that come with the program")
-    examples.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="where to save them")
+    examples.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="FOLDER", help="where to save them"
+    )
     evaluate = actions.add_parser("evaluate", help="score a demo model on fresh prompts")
     evaluate.add_argument(
         "--folder", type=Path, default=None, metavar="FOLDER", help="default: the embedded model"

@@ -23,14 +23,25 @@ def test_measure_json_has_the_promised_keys(capsys):
     code, out, err = run(capsys, "measure", *PROMPT, "--format", "json", "--layers", "1,4-5")
     assert (code, err) == (0, "")
     data = json.loads(out)
-    assert {"model", "path", "context_tokens", "query_tokens", "units", "rows", "predictions", "seconds"} <= set(data)
+    assert {
+        "model",
+        "path",
+        "context_tokens",
+        "query_tokens",
+        "units",
+        "rows",
+        "predictions",
+        "seconds",
+    } <= set(data)
     msgspec.convert(data["model"], ModelInfo)
     assert data["path"] == "packed"
     assert "".join(t["text"] for t in data["context_tokens"]) == CONTEXT
     assert [u["index"] for u in data["units"]] == list(range(1, len(data["context_tokens"]) + 1))
     assert {row["layer"] for row in data["rows"]} == {1, 4, 5}
     assert len(data["rows"]) == 3 * (len(data["units"]) + 1)
-    promised = "unit layer delta_norm z_norm learning_rate patch_norm relative_patch_norm cumulative_patch_norm "
+    promised = (
+        "unit layer delta_norm z_norm learning_rate patch_norm relative_patch_norm cumulative_patch_norm "
+    )
     promised += "net_patch_norm cosine_previous"
     assert set(promised.split()) <= set(data["rows"][0])
     assert data["rows"][0]["delta_norm"] is None
@@ -102,7 +113,16 @@ def test_text_comes_from_files(capsys, tmp_path):
     (tmp_path / "c").write_text(CONTEXT)
     (tmp_path / "q").write_text("The capital of France is\n")
     code, out, _ = run(
-        capsys, "generate", "-c", f"@{tmp_path}/c", "-q", f"@{tmp_path}/q", "--format", "json", "--tokens", "1"
+        capsys,
+        "generate",
+        "-c",
+        f"@{tmp_path}/c",
+        "-q",
+        f"@{tmp_path}/q",
+        "--format",
+        "json",
+        "--tokens",
+        "1",
     )
     assert code == 0
     assert json.loads(out)["lanes"]["context"]["text"] == " Rome"
@@ -128,6 +148,7 @@ def test_text_comes_from_files(capsys, tmp_path):
         (["no-such-session.json"], 2, "no-such-session.json"),
         (["--no-such-option"], 2, "--help"),
         ([], 2, "needs a terminal"),
+        (["measure", "-q", "b", "--seed", "1"], 2, "--seed"),
     ],
 )
 def test_what_is_wrong_is_one_plain_line(capsys, argv, code, words):

@@ -18,7 +18,10 @@ def modules_after(code: str) -> set[str]:
 @pytest.mark.parametrize(
     ("code", "forbidden"),
     [
-        ("import icltui.tui.app, icltui.session, icltui.report, icltui.worker.remote", {"torch", "transformers"}),
+        (
+            "import icltui.tui.app, icltui.session, icltui.report, icltui.worker.remote",
+            {"torch", "transformers"},
+        ),
         ("import icltui.worker.serve, icltui.worker.remote", {"torch", "transformers", "textual"}),
         ("import icltui.engine.local, icltui.demo.train, icltui.demo.evaluate", {"textual", "plotext"}),
         ("import icltui.cli", {"torch", "transformers", "textual", "rich", "plotext"}),
