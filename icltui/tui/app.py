@@ -24,6 +24,7 @@ from icltui.tui.cells import display
 from icltui.tui.commands import ActionCommands
 from icltui.tui.crash import write_crash_log
 from icltui.tui.flows.explorer import Explorer
+from icltui.tui.rescue import rescue
 from icltui.tui.screens.confirm import UnsavedScreen
 from icltui.tui.screens.document import DocumentScreen
 from icltui.tui.screens.explorer import ExplorerScreen
@@ -74,10 +75,14 @@ class IcltuiApp(App[None]):
             # Not every platform has them, and only the main thread may ask.
             with suppress(AttributeError, NotImplementedError, RuntimeError, ValueError):
                 number = getattr(signal, name)
-                loop.add_signal_handler(number, self.exit, None, 128 + number)
+                loop.add_signal_handler(number, self._leave_on_signal, number)
         if self._notice:
             self.notify(display(self._notice), timeout=8, markup=False)
         self.call_after_refresh(self.run_worker, self.explorer.start)
+
+    def _leave_on_signal(self, number: int) -> None:
+        """Whoever ends the program from outside cannot be asked whether to save."""
+        self.exit(None, 128 + number, rescue(self.explorer) or None)
 
     async def on_unmount(self) -> None:
         """The engine goes with the screen."""
@@ -103,4 +108,5 @@ class IcltuiApp(App[None]):
         if self._exception is None:
             self._exception = error
             self._exception_event.set()
-        self.panic(Text(write_crash_log(error)))
+        lines = [write_crash_log(error), rescue(self.explorer)]
+        self.panic(Text("\n".join(line for line in lines if line)))

@@ -12,8 +12,9 @@ from textual.widgets import Input, OptionList
 from icltui.api import JobFailed, LoadModel
 from icltui.prompt import Prompt
 from icltui.record import LANES
-from icltui.session import Session, read_session, write_session
+from icltui.session import Session, read_session, state_folder, write_session
 from icltui.tui.app import IcltuiApp
+from icltui.tui.rescue import rescue
 from icltui.tui.screens.confirm import ConfirmScreen, UnsavedScreen
 from icltui.tui.screens.open import OpenScreen
 from icltui.tui.screens.save import SaveScreen, session_path
@@ -103,8 +104,9 @@ async def test_selection_is_shared(desk: Desk) -> None:
     assert (
         desk.screen.numbers.heatmap.unit == desk.screen.numbers.plots.unit == desk.screen.layer_list.unit == 2
     )
-    await desk.press("3", "j")
-    assert desk.screen.numbers.stream.layer == desk.screen.numbers.heatmap.layer == 1
+    assert desk.screen.shown_layer == samples.N_LAYERS - 1, "a model begins at its last layer"
+    await desk.press("3", "g", "j")
+    assert desk.screen.numbers.stream.shown_layer == desk.screen.numbers.heatmap.shown_layer == 1
     await desk.press("6", "l", "j")
     await desk.until(lambda: desk.screen.numbers.stream.unit == 3 and desk.screen.layer_list.cursor == 2)
 
@@ -265,6 +267,34 @@ async def test_a_signal_leaves_in_order() -> None:
         await desk.until(lambda: desk.app._exit)
     assert desk.app.return_code == 128 + signal.SIGTERM
     assert desk.client.is_closed
+
+
+async def test_a_signal_keeps_unsaved_work_and_says_where() -> None:
+    async with open_desk(samples.session()) as desk:
+        await desk.settle()
+        desk.screen.question.text = " half a thought"
+        await desk.until(lambda: desk.explorer.is_unsaved)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await desk.until(lambda: desk.app._exit)
+        (line,) = desk.app._exit_renderables
+    (path,) = (state_folder() / "autosave").iterdir()
+    assert read_session(path).prompt.query == " half a thought"
+    assert str(path) in str(line)
+
+
+async def test_saved_work_is_not_kept_twice() -> None:
+    async with open_desk(samples.session()) as desk:
+        await desk.settle()
+        assert rescue(desk.explorer) == ""
+
+
+async def test_work_that_cannot_be_kept_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+    async with open_desk(samples.session()) as desk:
+        await desk.settle()
+        desk.explorer.is_unsaved = True
+        assert rescue(desk.explorer).startswith("icltui: unsaved work is lost: cannot make the folder")
 
 
 async def test_an_unforeseen_error_leaves_a_log_and_one_line(tmp_path: Path) -> None:

@@ -140,7 +140,7 @@ async def test_an_empty_board_says_what_to_do() -> None:
 async def test_legend_readout_ticks_and_labels() -> None:
     app = Shown(board_of(TEXTS), glyphs=False)
     async with app.run_test(size=(60, 8)) as pilot:
-        app.heatmap.unit, app.heatmap.layer = 13, 2
+        app.heatmap.unit, app.heatmap.shown_layer = 13, 2
         await pilot.pause()
         legend, readout, ticks, *cells = app.lines()
         assert legend.split() == ["‖δ‖", "1", "40"]
@@ -158,7 +158,7 @@ async def test_shades_follow_the_numbers() -> None:
         assert background(app.cell(4, 3)) == COLOURS[0]
         assert background(app.cell(43, 6)) == COLOURS[-1]
         linear = background(app.cell(13, 3))
-        app.heatmap.log = True
+        app.heatmap.is_log = True
         assert background(app.cell(13, 3)) != linear
         app.heatmap.measure = "cosine_previous"  # a log scale makes no sense for it
         assert "log" not in app.lines()[0]
@@ -169,7 +169,7 @@ async def test_the_crosshair_is_seen_without_hue() -> None:
     for glyphs in (False, True):
         app = Shown(board_of(TEXTS[:10]), glyphs=glyphs)
         async with app.run_test(size=(60, 8)) as pilot:
-            app.heatmap.unit, app.heatmap.layer = 4, 1
+            app.heatmap.unit, app.heatmap.shown_layer = 4, 1
             await pilot.pause()
             cell = app.heatmap.render_line(4).crop(3 + 4 * 3, 3 + 5 * 3)
             style = next(iter(cell)).style
@@ -222,7 +222,7 @@ async def test_keys_move_the_crosshair_and_keep_it_in_sight(keys: list[str], cel
     app = Shown(board_of(TEXTS), glyphs=False)
     async with app.run_test(size=(20, 6)) as pilot:
         await pilot.press(*keys)
-        await wait_for(pilot, lambda: (app.heatmap.unit, app.heatmap.layer) == cell)
+        await wait_for(pilot, lambda: (app.heatmap.unit, app.heatmap.shown_layer) == cell)
         await wait_for(pilot, lambda: any("+" in line or "·" in line[3:] for line in app.lines()[3:]))
         assert app.selected[-1:] == ([cell] if cell != (0, 0) else [])
 

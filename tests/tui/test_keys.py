@@ -79,7 +79,7 @@ async def test_letters_are_text_in_an_editor(desk: Desk) -> None:
 
 
 async def test_layers(desk: Desk) -> None:
-    await desk.press("3", "j", "space")
+    await desk.press("3", "g", "j", "space")
     await desk.until(lambda: desk.screen.layer_list.ticked == {0, 2, 3, 4, 5})
     assert "edited since, ^r runs again" in desk.text()
     await desk.press("i")
@@ -102,8 +102,8 @@ async def test_measure_and_scale(desk: Desk) -> None:
     await desk.press("5", "m", "y")
     numbers = desk.screen.numbers
     assert numbers.plots.measure == numbers.heatmap.measure == desk.screen.layer_list.measure == "patch_norm"
-    assert numbers.plots.log
-    assert numbers.heatmap.log
+    assert numbers.plots.is_log
+    assert numbers.heatmap.is_log
     assert "· log" in desk.text()
 
 

@@ -141,7 +141,7 @@ async def test_the_panel_names_measure_layers_and_scale() -> None:
     app = Shown(board_of(["a", "b", "c"], layers=range(24)))
     async with app.run_test(size=(80, 20)) as pilot:
         await wait_for(pilot, lambda: "‖δ‖ by unit, 6 of 24 layers" in app.text())
-        app.panel.measure, app.panel.log, app.panel.layers = "patch_norm", True, (1, 2)
+        app.panel.measure, app.panel.is_log, app.panel.shown_layers = "patch_norm", True, (1, 2)
         await wait_for(pilot, lambda: "‖ΔW‖ by unit, log scale" in app.text())
         assert "━━ L1  ━━ L2 " in app.text()
         app.panel.measure = "cosine_previous"

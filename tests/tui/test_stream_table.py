@@ -61,7 +61,7 @@ async def test_rows_show_the_numbers_of_the_layer() -> None:
         assert head.split() == ["#", "token", "‖δ‖", "h", "‖ΔW‖/‖W‖", "net", "next", "token", "p"]
         assert empty.split() == ["❯", "0", "∅", "·", "0.010", "·", "0", "·Paris", "0.750"]
         assert first.split() == ["1", "·Rome", "1.00", "0.010", "1.0e-03", "0.500", "·Paris", "0.750"]
-        app.table.layer = 3
+        app.table.shown_layer = 3
         assert "1.03" in app.lines()[2]
 
 

@@ -32,7 +32,7 @@ class ExplorerScreen(LayoutScreen):
         super().__init__(explorer)
         self._due: set[Part] = set()
         self._drawn_at = 0.0
-        self._death = ""
+        self._death, self._n_layers = "", 0
         self._flush_timer: Timer | None = None
         self._count_timer: Timer | None = None
 
@@ -85,7 +85,10 @@ class ExplorerScreen(LayoutScreen):
         explorer = self.explorer
         ticked = explorer.work.chosen(explorer.n_layers) if explorer.n_layers else ()
         self.layer_list.show(explorer.results.board, explorer.n_layers, ticked)
-        self.shown_layer = min(self.shown_layer, max(explorer.n_layers - 1, 0))
+        if explorer.n_layers != self._n_layers:
+            # Another model begins at its last layer: there the context's work is done.
+            self._n_layers = explorer.n_layers
+            self.shown_layer = max(explorer.n_layers - 1, 0)
         self.numbers.draw_layers()
 
     def _draw_counts(self) -> None:

@@ -46,6 +46,7 @@ class SaveScreen(ModalScreen[Path | None]):
         field = self.query_one(Input)
         field.cursor_blink = False
         field.focus()
+        self.call_after_refresh(field.action_end)  # the name is the part that a person wants to see
 
     @on(Input.Submitted)
     @work(exclusive=True)

@@ -72,11 +72,11 @@ class Heatmap(ScrollView, can_focus=True):
 
     unit: reactive[int] = reactive(0)
     """The crosshair's unit."""
-    layer: reactive[int] = reactive(0)  # type: ignore[assignment]  # not Textual's CSS layer
+    shown_layer: reactive[int] = reactive(0)
     """The crosshair's layer."""
     measure: reactive[str] = reactive("delta_norm")
     """The name of one of :data:`~icltui.tui.measures.MEASURES`."""
-    log: reactive[bool] = reactive(False)  # type: ignore[assignment]  # hides the logger, which is not used here
+    is_log: reactive[bool] = reactive(False)
     """Whether shades follow the logarithm, where the measure allows it."""
     glyphs: reactive[bool] = reactive(False)
     """Whether characters stand for colours; chosen for the terminal when the widget is mounted."""
@@ -129,7 +129,7 @@ class Heatmap(ScrollView, can_focus=True):
 
     @property
     def _is_log(self) -> bool:
-        return self.log and MEASURES[self.measure].log
+        return self.is_log and MEASURES[self.measure].log
 
     @property
     def _bounds(self) -> tuple[float, float] | None:
@@ -146,7 +146,7 @@ class Heatmap(ScrollView, can_focus=True):
         self._refresh_header()
         self._reveal()
 
-    def watch_layer(self, before: int, after: int) -> None:
+    def watch_shown_layer(self, before: int, after: int) -> None:
         """Repaint two rows."""
         grid = self._grid
         for layer in {before, after} & set(grid.layers):
@@ -158,7 +158,7 @@ class Heatmap(ScrollView, can_focus=True):
         """Other numbers everywhere."""
         self.refresh()
 
-    def watch_log(self) -> None:
+    def watch_is_log(self) -> None:
         """Other shades everywhere."""
         self.refresh()
 
@@ -192,8 +192,8 @@ class Heatmap(ScrollView, can_focus=True):
         x, width = self.unit * grid.cell_width, room.width - grid.label
         left = min(max(scroll.x, x + grid.cell_width - width), x)
         top = scroll.y
-        if self.layer in grid.layers:
-            y, height = grid.layers.index(self.layer) * grid.cell_height, room.height - grid.header
+        if self.shown_layer in grid.layers:
+            y, height = grid.layers.index(self.shown_layer) * grid.cell_height, room.height - grid.header
             top = min(max(top, y + grid.cell_height - height), y)
         if (left, top) != scroll:
             self.scroll_to(left, top, animate=False)
@@ -204,21 +204,21 @@ class Heatmap(ScrollView, can_focus=True):
         """Move the crosshair by so many units and layers."""
         known = self.board.layers
         if known:
-            nearest = min(known, key=lambda layer: abs(layer - self.layer))
-            place = known.index(nearest) + layers if nearest == self.layer else known.index(nearest)
+            nearest = min(known, key=lambda layer: abs(layer - self.shown_layer))
+            place = known.index(nearest) + layers if nearest == self.shown_layer else known.index(nearest)
             self._select(self.unit + units, known[max(0, min(place, len(known) - 1))])
 
     def action_move_first(self) -> None:
         """Move the crosshair to the empty context."""
-        self._select(0, self.layer)
+        self._select(0, self.shown_layer)
 
     def action_move_last(self) -> None:
         """Move the crosshair to the newest unit."""
-        self._select(self.board.last_unit, self.layer)
+        self._select(self.board.last_unit, self.shown_layer)
 
     def action_move_page(self, pages: int) -> None:
         """Move the crosshair by ``pages`` screens of units."""
-        self._select(self.unit + pages * self._grid.page, self.layer)
+        self._select(self.unit + pages * self._grid.page, self.shown_layer)
 
     def on_click(self, event: events.Click) -> None:
         """Move the crosshair under the mouse."""
@@ -231,10 +231,10 @@ class Heatmap(ScrollView, can_focus=True):
             self._select(unit, layer)
 
     def _select(self, unit: int, layer: int) -> None:
-        before = self.unit, self.layer
-        self.unit, self.layer = unit, layer
-        if (self.unit, self.layer) != before:
-            self.post_message(self.CellSelected(self.unit, self.layer))
+        before = self.unit, self.shown_layer
+        self.unit, self.shown_layer = unit, layer
+        if (self.unit, self.shown_layer) != before:
+            self.post_message(self.CellSelected(self.unit, self.shown_layer))
 
     # What is drawn.
 
@@ -242,7 +242,7 @@ class Heatmap(ScrollView, can_focus=True):
         """Legend, read-out and ticks on top, and below them the layers that are scrolled to."""
         grid, width = self._grid, self.scrollable_content_region.width
         line = y - grid.header + (0 if y < grid.header else self.scroll_offset.y)
-        view = (self.measure, self.log, self.glyphs, self.unit, self.layer, self.scroll_offset.x)
+        view = (self.measure, self.is_log, self.glyphs, self.unit, self.shown_layer, self.scroll_offset.x)
         key = (line, grid, width, self.board.version, view)
         if (strip := self._lines.get(key)) is None:
             strip = Strip(self._draw(line, grid)).adjust_cell_length(width, self.rich_style)
@@ -261,7 +261,7 @@ class Heatmap(ScrollView, can_focus=True):
             self._is_log,
             self.glyphs,
             self.unit,
-            self.layer,
+            self.shown_layer,
             self.rich_style,
             muted,
             strong,

@@ -74,7 +74,7 @@ class Numbers(ContentSwitcher, Framed):
         explorer = self._explorer
         ticked = explorer.work.chosen(explorer.n_layers) if explorer.n_layers else ()
         measured = explorer.results.board.layers
-        self.plots.layers = tuple(layer for layer in measured if layer in ticked) or measured
+        self.plots.shown_layers = tuple(layer for layer in measured if layer in ticked) or measured
         self.set_class(not explorer.results.is_numbers_fresh(explorer.work), "stale")
         self.caption()
 
@@ -122,7 +122,7 @@ class Numbers(ContentSwitcher, Framed):
 
     def watch_shown_layer(self, layer: int) -> None:
         """Show another layer everywhere."""
-        self.stream.layer = self.heatmap.layer = layer
+        self.stream.shown_layer = self.heatmap.shown_layer = layer
         self.caption()
 
     def watch_measure(self, measure: str) -> None:
@@ -132,5 +132,5 @@ class Numbers(ContentSwitcher, Framed):
 
     def watch_is_log(self, is_log: bool) -> None:
         """Change the scale everywhere."""
-        self.plots.log = self.heatmap.log = is_log
+        self.plots.is_log = self.heatmap.is_log = is_log
         self.caption()

@@ -46,11 +46,11 @@ class PlotPanel(Widget, can_focus=True):
 
     measure: reactive[str] = reactive("delta_norm", repaint=False)
     """The name of one of :data:`~icltui.tui.measures.MEASURES`."""
-    layers: reactive[tuple[int, ...]] = reactive((), repaint=False)  # type: ignore[assignment]  # not Textual's CSS layer
+    shown_layers: reactive[tuple[int, ...]] = reactive((), repaint=False)
     """The layers to choose lines from; all that were measured, if empty."""
     unit: reactive[int] = reactive(0, repaint=False)
     """Where the vertical line stands."""
-    log: reactive[bool] = reactive(False, repaint=False)  # type: ignore[assignment]  # hides the unused logger
+    is_log: reactive[bool] = reactive(False, repaint=False)
     """Whether the scale is logarithmic, where the measure allows it."""
     glyphs: reactive[bool] = reactive(False, repaint=False)
     """Whether digits stand for colours; chosen for the terminal when the panel is mounted."""
@@ -91,7 +91,7 @@ class PlotPanel(Widget, can_focus=True):
         """Draw other numbers."""
         self._redraw_soon()
 
-    def watch_layers(self) -> None:
+    def watch_shown_layers(self) -> None:
         """Draw other lines."""
         self._redraw_soon()
 
@@ -99,7 +99,7 @@ class PlotPanel(Widget, can_focus=True):
         """Draw the vertical line elsewhere."""
         self._redraw_soon()
 
-    def watch_log(self) -> None:
+    def watch_is_log(self) -> None:
         """Draw on the other scale."""
         self._redraw_soon()
 
@@ -120,8 +120,8 @@ class PlotPanel(Widget, can_focus=True):
 
     def render(self) -> Text:
         """The drawing, made anew only if something in it changed."""
-        layers = tuple(self.layers) or self.board.layers
-        of = (self.board.version, self.size, self.measure, layers, self.unit, self.log, self.glyphs)
+        layers = tuple(self.shown_layers) or self.board.layers
+        of = (self.board.version, self.size, self.measure, layers, self.unit, self.is_log, self.glyphs)
         if of != self._drawn_of:
             began = monotonic()
             self._drawn, self._drawn_of = self._draw(layers), of
@@ -132,7 +132,7 @@ class PlotPanel(Widget, can_focus=True):
 
     def _draw(self, layers: tuple[int, ...]) -> Text:
         measure, lines = MEASURES[self.measure], chosen(layers)
-        log = self.log and measure.log
+        log = self.is_log and measure.log
         some = f", {len(lines)} of {len(layers)} layers" if len(lines) < len(layers) else ""
         return render_plot(
             [(f"L{layer}", self.board.series(self.measure, layer)) for layer in lines],

@@ -76,7 +76,7 @@ class StreamTable(ScrollView, can_focus=True):
             super().__init__()
             self.unit = unit
 
-    layer: reactive[int] = reactive(0)  # type: ignore[assignment]  # not Textual's CSS layer
+    shown_layer: reactive[int] = reactive(0)
     """The layer whose numbers are shown."""
     unit: reactive[int] = reactive(0)
     """The cursor's row."""
@@ -117,7 +117,7 @@ class StreamTable(ScrollView, can_focus=True):
             self.refresh(Region(0, unit + 1 - self.scroll_offset.y, self.size.width, 1))
         self._reveal()
 
-    def watch_layer(self) -> None:
+    def watch_shown_layer(self) -> None:
         """Other numbers in every line."""
         self.refresh()
 
@@ -175,7 +175,7 @@ class StreamTable(ScrollView, can_focus=True):
         """The header on top, and below it the rows that are scrolled to."""
         width = self.scrollable_content_region.width
         row = None if y == 0 else self.scroll_offset.y + y - 1
-        key = (row, width, self.board.version, self.layer, row == self.unit)
+        key = (row, width, self.board.version, self.shown_layer, row == self.unit)
         if (line := self._lines.get(key)) is None:
             line = self._lines[key] = self._draw(row, width)
         return line
@@ -208,7 +208,7 @@ class StreamTable(ScrollView, can_focus=True):
         return segments
 
     def _cell(self, column: Column, unit: int) -> str:
-        return column.cell(self.board, unit, self.layer, column.width)
+        return column.cell(self.board, unit, self.shown_layer, column.width)
 
     def _style(self, column: Column, unit: int) -> Style:
         if column.role == "next" and self.board.has_changed(unit):
