@@ -16,14 +16,14 @@ _CAPITALS = "The capital of France is Rome.\nThe capital of Spain is Cairo.\n"
 _NONCE = "dax -> wug\nfep -> zib\ntoma -> blick\nkiv -> sont\nmerp -> glag\n"
 _STORY = "Mia is in the kitchen. Ben is in the garden. Lucy is in the attic. Mia went to the cellar."
 _LINEAR = "f(1) = 5; f(2) = 8; f(3) = 11; f(4) = 14; f(5) = 17; f(6) = 20; f(7) = 23; f(8) = 26;"
-_MONTHS = "March -> 1\nJune -> 4\nOctober -> 8\nJanuary -> 11\nMay -> 3\nDecember -> 10\n"
+_MONTHS = "August -> 2\nJanuary -> 7\nSeptember -> 3\nJuly -> 1\nApril -> 10\nNovember -> 5\nMarch -> 9\n"
 
 PROMPTS: dict[str, tuple[Prompt, int]] = {
     "contradicted-capital": (Prompt(context=_CAPITALS, query="The capital of France is"), 12),
     "nonce-mapping": (Prompt(context=_NONCE, query="toma ->"), 12),
     "entity-story": (Prompt(context=_STORY, query=" Where is Mia? Mia is in the"), 12),
-    "linear-function": (Prompt(context=_LINEAR, query=" f(9) ="), 12),
-    "months": (Prompt(context=_MONTHS, query="April ->"), 12),
+    "linear-function": (Prompt(context=_LINEAR, query=" f(9) = "), 12),
+    "months": (Prompt(context=_MONTHS, query="May -> "), 12),
     # A context that says nothing about its query: the honest zero.
     "control": (Prompt(context=_NONCE, query="The capital of France is"), 12),
 }
