@@ -33,6 +33,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
+    except Exception as error:  # noqa: BLE001 -- nobody foresaw it: one line for the user, the traceback for the log
+        from icltui.tui.crash import write_crash_log
+
+        print(write_crash_log(error), file=sys.stderr)  # noqa: T201
+        return 1
     except BrokenPipeError:  # whoever read our output has seen enough
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -74,7 +79,8 @@ def _opening(args: argparse.Namespace) -> tuple[Session | None, Path | None]:
         path = next(iter(example_sessions()), None)
     session = read_session(path) if path else None
     if args.context is not None or args.query is not None:
-        return Session(prompt=_prompt(args), layers=args.layers or "all"), None
+        layers = "all" if args.layers is None else args.layers
+        return Session(prompt=_prompt(args), layers=layers), None
     return session, path
 
 
@@ -85,7 +91,12 @@ def _load_request(args: argparse.Namespace, session: Session | None) -> LoadMode
         dtype = saved.dtype if args.dtype == "auto" else args.dtype
         revision = args.revision or saved.revision
         return LoadModel(model=saved.name, revision=revision, dtype=dtype, device=args.device)
-    return LoadModel(model=args.model or DEMO, revision=args.revision, dtype=args.dtype, device=args.device)
+    name = DEMO if args.model is None else args.model
+    if not name:
+        raise BadInput(
+            "--model is empty: give a Hugging Face id or a folder, or leave it out for the embedded model"
+        )
+    return LoadModel(model=name, revision=args.revision, dtype=args.dtype, device=args.device)
 
 
 def measure(args: argparse.Namespace) -> int:
@@ -169,6 +180,7 @@ def _train(args: argparse.Namespace) -> int:
 
     if args.steps < 1:
         raise BadInput(f"{args.steps} steps: ask for at least 1")
+    _make_folder(args.output)
 
     def report(step: int, loss: float) -> None:
         if (step + 1) % 50 == 0:
@@ -176,6 +188,14 @@ def _train(args: argparse.Namespace) -> int:
 
     train(args.output, args.seed, args.steps, report=report)
     return 0
+
+
+def _make_folder(folder: Path) -> None:
+    """Before the work, so that an hour's training is not lost to a folder that cannot be made."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"cannot make the folder {str(folder)!r}: {error.strerror}") from error
 
 
 def _examples(args: argparse.Namespace) -> int:
@@ -217,6 +237,8 @@ def _prompt(args: argparse.Namespace) -> Prompt:
 def _start(args: argparse.Namespace) -> tuple[Engine, Session]:
     """An engine with the model loaded, and a session that holds what was asked."""
     prompt = _prompt(args)  # read first: a bad file must not cost a model's load
+    if args.output is not None and (args.output.is_dir() or not args.output.parent.is_dir()):
+        raise BadInput(f"cannot write {str(args.output)!r}: give a file in a folder that exists")
     if args.save is not None and args.save.exists():
         raise SessionError(f"{str(args.save)!r} exists already: give --save another name")
     local = _local_engine()
@@ -225,7 +247,7 @@ def _start(args: argparse.Namespace) -> tuple[Engine, Session]:
         title=args.save.stem if args.save else "",
         created=_now(),
         prompt=prompt,
-        layers=args.layers or "all",
+        layers="all" if args.layers is None else args.layers,
         model=info,
     )
 

@@ -17,6 +17,14 @@ COMMANDS = ("measure", "verify", "generate", "engine", "demo")
 _DTYPES = "auto, float32, float64, bfloat16, float16"
 
 
+def _seed(text: str) -> int:
+    """A seed that every generator takes."""
+    number = int(text)
+    if not 0 <= number < 2**63:
+        raise argparse.ArgumentTypeError("a seed must be from 0 to 2^63 - 1")
+    return number
+
+
 class _Parser(argparse.ArgumentParser):
     """Refuses in one line, as everything here does."""
 
@@ -84,7 +92,7 @@ def _commands() -> argparse.ArgumentParser:
     _add_job(measure, ("table", "json", "csv"))
     verify = commands.add_parser("verify", help="exactness, controls, noise floor")
     _add_job(verify, ("table", "json"))
-    verify.add_argument("--seed", type=int, default=0, help="of the control patches (default 0)")
+    verify.add_argument("--seed", type=_seed, default=0, help="of the control patches (default 0)")
     generate = commands.add_parser("generate", help="the three lanes")
     _add_job(generate, ("text", "json"))
     generate.add_argument(
@@ -150,7 +158,7 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
         "train", help="train the embedded model from a seed, about an hour on one core"
     )
     train.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="where to save it")
-    train.add_argument("--seed", type=int, default=0)
+    train.add_argument("--seed", type=_seed, default=0)
     train.add_argument("--steps", type=int, default=4500, metavar="N", help="default 4500")
     examples = actions.add_parser("examples", help="make the sessions that come with the program")
     examples.add_argument(
@@ -160,6 +168,6 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
     evaluate.add_argument(
         "--folder", type=Path, default=None, metavar="FOLDER", help="default: the embedded model"
     )
-    evaluate.add_argument("--seed", type=int, default=1, help="of the prompts (default 1)")
+    evaluate.add_argument("--seed", type=_seed, default=1, help="of the prompts (default 1)")
     evaluate.add_argument("--prompts", type=int, default=400, metavar="N", help="per task (default 400)")
     evaluate.add_argument("--save", action="store_true", help="write evaluation.json beside the weights")

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging
 
 from icltui.demo import families
 from icltui.demo.families import Problem
@@ -137,6 +138,7 @@ def loss_fall(model: Any, tokenizer: Any, seed: int, n: int = 60, length: int = 
 
 def evaluate(folder: Path, seed: int = 1, n: int = N_PROMPTS) -> Evaluation:
     """Score the model in ``folder``."""
+    logging.disable_progress_bar()
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = AutoModelForCausalLM.from_pretrained(folder).eval()
     first, last = loss_fall(model, tokenizer, seed)

@@ -16,6 +16,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
 from icltui.demo import corpus
+from icltui.errors import BadInput
 
 TOKENS_PER_STEP = 3072
 STAGES = ((0.0, 128), (0.6, 256), (0.8, 1024))
@@ -79,6 +80,8 @@ def train(
     report: Callable[[int, float], None] = lambda _step, _loss: None,
 ) -> None:
     """Train and save to ``folder``; ``report(step, loss)`` is called after every step (loss in nats)."""
+    if not hasattr(torch.optim, "Muon"):
+        raise BadInput(f"torch {torch.__version__} has no Muon optimizer: training needs torch 2.9 or newer")
     torch.set_num_threads(1)
     torch.manual_seed(seed)
     backend = corpus.train_tokenizer(f"tokenizer/{seed}", n_tokenizer_documents)

@@ -18,10 +18,11 @@ from icltui.engine.dynamics import plain
 from icltui.engine.generate import ContextRun, logit_error
 from icltui.engine.model import LoadedModel
 from icltui.engine.patch import TokenPatch, apply_map
-from icltui.engine.prefixes import forward
+from icltui.engine.prefixes import forward, sample_ids
 from icltui.engine.site import Site, attach
 from icltui.engine.tokens import Ids
 from icltui.engine.update import project
+from icltui.errors import ModelError
 from icltui.record import Components, LayerCheck, LogitError, Verification
 
 TOLERANCES = {torch.float64: 1e-4, torch.float32: 1e-4, torch.bfloat16: 5e-2, torch.float16: 1e-2}
@@ -61,18 +62,39 @@ def verify(
     layers = _layer_checks(sites, captured["patched"].states(), targets.token(-1))
     tolerance = TOLERANCES.get(loaded.dtype, 5e-2)
     scale = float(context.abs().max())
+    noise_floor = _noise_floor(loaded, ids, context)
     return Verification(
         layers=layers,
         logits=logits,
         controls=controls,
-        noise_floor=_noise_floor(loaded, ids, context),
+        noise_floor=noise_floor,
         undone=undone,
         tolerance=tolerance,
         ok=undone
+        and noise_floor <= tolerance * scale
         and _exact(layers, tolerance)
         and _reaches(loaded, sites, logits["patched"], tolerance * scale),
         note=NOTE,
     )
+
+
+def prove(loaded: LoadedModel) -> None:
+    """Refuse a model on which the patch is not exact, on a few arbitrary tokens: its numbers would be wrong in silence.
+
+    Raises:
+        ModelError: naming the first layer that fails, and by how much.
+    """
+    ids = sample_ids(loaded, n_context=6, n_query=3)
+    _, targets = ContextRun(loaded.model, sites=loaded.sites).states(ids.full, len(ids.query))
+    _, captured = _patched(loaded, TokenPatch(loaded.sites, "both"), ids, targets)
+    tolerance = TOLERANCES.get(loaded.dtype, 5e-2)
+    for check in _layer_checks(loaded.sites, captured.states(), targets.token(-1)):
+        if check.block_error is None or check.block_error > tolerance:
+            error = "not a number" if check.block_error is None else f"{check.block_error:.1e}"
+            raise ModelError(
+                f"{type(loaded.model).__name__} cannot be explored: at layer {check.layer} the patched block misses "
+                f"the contextual one by {error} (allowed: {tolerance:.0e}), so its blocks are not v + MLP(z)"
+            )
 
 
 def _patched(loaded: LoadedModel, patch: TokenPatch, ids: Ids, targets: States) -> tuple[Tensor, Capture]:
@@ -123,7 +145,7 @@ def _noise_floor(loaded: LoadedModel, ids: Ids, context: Tensor) -> float:
     before = [*ids.prefix, *ids.context]
     if before:
         forward(loaded.model, before, cache)
-    return float((forward(loaded.model, ids.query, cache) - context).abs().max())
+    return float((forward(loaded.model, ids.query, cache, past=len(before)) - context).abs().max())
 
 
 def _layer_checks(sites: Sequence[Site], got: States, wanted: States) -> tuple[LayerCheck, ...]:

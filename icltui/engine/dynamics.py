@@ -72,12 +72,15 @@ class _Growth:
     v: Tensor | None = None
     delta: Tensor | None = None
     cumulative: list[float] = field(default_factory=list)
+    weight_norms: list[float] = field(default_factory=list)
+    """‖W‖ of each layer, taken once a run."""
 
     def step(self, chunk: PrefixChunk) -> Measured:
         """The numbers of a chunk of consecutive units."""
         if self.reference is None:
             self.reference, self.z, self.v = chunk.z[0], chunk.z[0], chunk.v[0]
             self.cumulative = [0.0] * len(self.sites)
+            self.weight_norms = [weight_norm(site) for site in self.sites]
         assert self.z is not None
         assert self.v is not None
         deltas = chunk.z - torch.cat([self.z[None], chunk.z[:-1]])
@@ -122,7 +125,7 @@ class _Growth:
                     delta_norm=plain(delta_norm) if later else None,
                     shift_norm=plain(shift_norm) if later else None,
                     patch_norm=plain(patch) if later else None,
-                    relative_patch_norm=plain(patch / weight_norm(site)) if later else None,
+                    relative_patch_norm=plain(patch / self.weight_norms[k]) if later else None,
                     cumulative_patch_norm=plain(self.cumulative[k]),
                     cosine_previous=plain(cos) if unit > 1 else None,
                 )

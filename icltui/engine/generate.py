@@ -37,12 +37,15 @@ class _Run:
 
     model: Any
     cache: Any = None
+    n_fed: int = 0
 
     def feed(self, ids: Sequence[int]) -> Tensor:
         """Logits (vocabulary,) behind ``ids``, which continue what was fed before."""
         if self.cache is None:
             self.cache = DynamicCache(config=self.model.config)
-        return forward(self.model, ids, self.cache)
+        logits = forward(self.model, ids, self.cache, past=self.n_fed)
+        self.n_fed += len(ids)
+        return logits
 
 
 @dataclass

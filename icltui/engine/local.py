@@ -24,7 +24,7 @@ from icltui.api import (
     Verify,
 )
 from icltui.engine import model
-from icltui.engine.check import verify
+from icltui.engine.check import prove, verify
 from icltui.engine.dynamics import measure_growth
 from icltui.engine.generate import generate
 from icltui.engine.prefixes import choose_path, measure_prefixes
@@ -72,9 +72,11 @@ class LocalEngine:
     def _load(self, request: LoadModel) -> Iterator[Event]:
         yield Progress(stage=f"loading {request.model}", done=0, total=0)
         self.loaded = self.info = None  # the old model's memory is free before the new one comes
-        self.loaded = model.load(request)
-        yield Progress(stage="checking the packed pass", done=0, total=0)
-        self.info = self.loaded.describe(choose_path(self.loaded))
+        loaded = model.load(request)
+        yield Progress(stage="proving the patch on it", done=0, total=0)
+        prove(loaded)
+        self.info = loaded.describe(choose_path(loaded))
+        self.loaded = loaded
         yield ModelLoaded(model=self.info)
 
     def _count(self, request: CountTokens) -> Iterator[Event]:

@@ -6,6 +6,7 @@ evaluation mode, with its sites, its fingerprint and its facts.
 
 import hashlib
 import os
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -91,13 +92,18 @@ def load(request: LoadModel) -> LoadedModel:
     with _plain_errors(request.model):
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
-        where = {"revision": request.revision, "local_files_only": not _is_on_hub(source, request.revision)}
+        where = {
+            "revision": request.revision,
+            "local_files_only": not _is_on_hub(source, request.revision),
+            "trust_remote_code": False,  # None would ask on stdin, and run the model's own code on a y
+        }
         tokenizer = AutoTokenizer.from_pretrained(source, **where)
         # Grouped kernels for mixtures of experts do not know float64.
         extra = {"experts_implementation": "eager"} if dtype == torch.float64 else {}
-        model = AutoModelForCausalLM.from_pretrained(
-            source, dtype=dtype, use_safetensors=True, **where, **extra
+        model, found = AutoModelForCausalLM.from_pretrained(
+            source, dtype=dtype, use_safetensors=True, output_loading_info=True, **where, **extra
         )
+        _check_complete(request.model, found)
         model.to(device)
     return adopt(model, tokenizer, request.model, request.revision)
 
@@ -113,6 +119,8 @@ def adopt(model: Any, tokenizer: Any, name: str, revision: str | None = None) ->
             f"model {name!r} has a tokenizer without character offsets: icltui needs one with tokenizer.json"
         )
     model.eval().requires_grad_(False)
+    if not model.config.architectures:  # what the layout of the blocks is known by
+        model.config.architectures = [type(model).__name__]
     text_config = model.config.get_text_config(decoder=True)
     window = getattr(text_config, "max_position_embeddings", None)
     return LoadedModel(model, tokenizer, find_sites(model), name, revision, window)
@@ -130,8 +138,8 @@ def pick_device(text: str) -> torch.device:
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         device = torch.device(text)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
+        torch.ones(1, device=device).item()  # meta has no values
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise BadInput(
             f"device {text!r} is not to be had here: use auto, cpu, cuda, cuda:N or mps"
         ) from error
@@ -179,6 +187,24 @@ def _locate(name: str) -> str:
     if not any(path for pattern in _WEIGHTS for path in folder.glob(pattern)):
         raise ModelError(f"folder {name!r} has no weights: model.safetensors was expected beside config.json")
     return str(folder)
+
+
+def _check_complete(name: str, found: dict[str, Any]) -> None:
+    """Refuse weights that do not fill the model, which transformers would fill with noise, with only a warning.
+
+    Raises:
+        ModelError: naming the first that is missing, of another shape, or of a layer that the model lacks.
+    """
+    faults = [f"{key} is missing" for key in sorted(found["missing_keys"])]
+    faults += [f"{key[0]} is of another shape" for key in sorted(found["mismatched_keys"])]
+    faults += [
+        f"{key} has no place" for key in sorted(found["unexpected_keys"]) if re.search(r"\.\d+\.", key)
+    ]
+    if faults:
+        raise ModelError(
+            f"model {name!r} has weights that do not fit its config.json: {faults[0]}"
+            + (f", and {len(faults) - 1} more" if len(faults) > 1 else "")
+        )
 
 
 def _is_on_hub(source: str, revision: str | None) -> bool:

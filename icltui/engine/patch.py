@@ -126,8 +126,9 @@ class HeldPatch(Patch):
     """The patch of the first row's last token, held for every token of every row: context as weights.
 
     The shift is carried by the down projection, ``out += δ (g·g_C)/‖g_C‖²``, where there is one, else as a
-    constant; both equal δ at the token that the patch was made for, and nowhere else. ``targets`` hold that
-    token's contextual states.
+    constant; both equal δ at the token that the patch was made for, and nowhere else. Where the branch ends in a
+    norm (Gemma 2 and 3, OLMo-2) the shift is added behind that norm, which no change of the down projection alone
+    would do. ``targets`` hold that token's contextual states.
     """
 
     targets: States
@@ -151,7 +152,9 @@ class HeldPatch(Patch):
         held = self.factors[layer]
         if held.g is None:
             held.g = g[-1].clone()
-        self.share[layer] = (g @ held.g / held.g.square().sum())[:, None]
+        square = held.g.square().sum()
+        # A g of nothing but dead units carries nothing: then the shift is a constant, as where no g is seen.
+        self.share[layer] = torch.where(square > 0, g @ held.g / square, 1.0)[:, None]
 
     def block_output(self, layer: int, out: Tensor) -> Tensor | None:
         held = self.factors[layer]

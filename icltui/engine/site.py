@@ -108,7 +108,9 @@ def _down(arch: Any, layer: int) -> nn.Module | None:
     return down if isinstance(down, nn.Module) else None
 
 
-_OUTPUT_NAMES = ("down_proj", "c_proj", "fc2", "fc_out", "dense_4h_to_h", "w2", "wo", "out_proj", "output")
+_OUTPUT_NAMES = frozenset(
+    "down_proj c_proj fc2 fc_out dense_4h_to_h w2 wo out_proj output output_linear".split()
+)
 
 
 def _find_readers(mlp: nn.Module, hidden: int) -> tuple[Reader, ...]:
@@ -124,11 +126,26 @@ def _find_readers(mlp: nn.Module, hidden: int) -> tuple[Reader, ...]:
             if module.in_features == hidden:
                 readers.append(Reader(leaf or "fc", module, "weight", transposed=False))
         elif isinstance(getattr(module, "gate_up_proj", None), nn.Parameter):
-            transposed = bool(getattr(module, "is_transposed", False))
-            readers.append(Reader("experts", module, "gate_up_proj", transposed))
-        elif isinstance(weight := getattr(module, "weight", None), nn.Parameter) and weight.ndim == 2:
+            readers.append(
+                Reader("experts", module, "gate_up_proj", _is_transposed(module, "gate_up_proj", hidden))
+            )
+        elif isinstance(weight := getattr(module, "weight", None), nn.Parameter) and weight.ndim == 3:
+            readers.append(Reader(leaf, module, "weight", _is_transposed(module, "weight", hidden)))
+        elif isinstance(weight, nn.Parameter) and weight.ndim == 2:
             readers.append(Reader("router", module, "weight", transposed=False))
     return tuple(readers)
+
+
+def _is_transposed(module: nn.Module, parameter: str, hidden: int) -> bool:
+    """Whether experts are stored (experts, hidden, inner): as the module says, else by the axis that is hidden."""
+    if hasattr(module, "is_transposed"):
+        return bool(module.is_transposed)
+    *_, first, last = getattr(module, parameter).shape
+    if (first == hidden) == (last == hidden):
+        raise ValueError(
+            f"the experts' {parameter} of shape (…, {first}, {last}) does not tell which axis reads"
+        )
+    return bool(first == hidden)
 
 
 Tensors = tuple[tuple[Any, ...], dict[str, Any]]

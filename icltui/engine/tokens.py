@@ -47,7 +47,8 @@ def tokenize(loaded: LoadedModel, prompt: Prompt) -> tuple[Ids, TokenizedPrompt]
     """
     if not prompt.query:
         raise BadInput("the query is empty: type the text whose continuation is to be explained")
-    text = _encodable(prompt.context + prompt.query)
+    start = _encodable(prompt.context)
+    text = start + _encodable(prompt.query)
     special = prompt.bos != "never"
     encoded = loaded.tokenizer(
         text, add_special_tokens=special, return_offsets_mapping=True, return_special_tokens_mask=True
@@ -57,7 +58,7 @@ def tokenize(loaded: LoadedModel, prompt: Prompt) -> tuple[Ids, TokenizedPrompt]
     )
     prefix = _prefix(loaded, prompt, rows, special)
     body = [(token, span) for token, span, is_special in rows if not (special and is_special)]
-    boundary = len(prompt.context)
+    boundary = len(start)
     cut = next((k for k, (_, (_, end)) in enumerate(body) if end > boundary), len(body))
     context, query = body[:cut], body[cut:]
     if not query:
@@ -66,7 +67,7 @@ def tokenize(loaded: LoadedModel, prompt: Prompt) -> tuple[Ids, TokenizedPrompt]
     if query[0][1][0] < boundary:
         piece = text[slice(*query[0][1])]
         notes.append(f"the token {piece!r} straddles context and query: it counts as the query's")
-    units, ends, unit_notes = _units(prompt, [span[0] for _, span in context])
+    units, ends, unit_notes = _units(prompt.unit, start, [span[0] for _, span in context])
     ids = Ids(
         tuple(prefix),
         tuple(token for token, _ in context),
@@ -89,13 +90,18 @@ def check_length(loaded: LoadedModel, ids: Ids, n_more: int = 0) -> None:
     Raises:
         BadInput: naming how many tokens are too many.
     """
-    length = len(ids.full) + n_more
-    if loaded.window is not None and length > loaded.window:
-        more = f" and {n_more} to generate" if n_more else ""
-        raise BadInput(
-            f"context of {len(ids.context)} tokens, query of {len(ids.query)}{more} need {length} positions, "
-            f"the model has {loaded.window}: shorten the context by {length - loaded.window} tokens"
-        )
+    length = len(ids.full) + max(n_more - 1, 0)  # the last token generated is never fed
+    if loaded.window is None or length <= loaded.window:
+        return
+    excess = length - loaded.window
+    more = f" and {n_more} to generate" if n_more else ""
+    way_out = f"shorten the context by {excess} tokens" if excess <= len(ids.context) else "shorten the query"
+    if n_more > excess:
+        way_out += f", or generate {n_more - excess}"
+    raise BadInput(
+        f"context of {len(ids.context)} tokens, query of {len(ids.query)}{more} need {length} positions, "
+        f"the model has {loaded.window}: {way_out}"
+    )
 
 
 def pieces(tokenizer: Any, ids: tuple[int, ...]) -> tuple[Token, ...]:
@@ -137,9 +143,8 @@ def _prefix(loaded: LoadedModel, prompt: Prompt, rows: list[Any], special: bool)
 _SENTENCE_END = re.compile(r"[.!?…]+[\"')\]]*(?=\s|$)|\n+")
 
 
-def _cuts(prompt: Prompt) -> list[int]:
+def _cuts(unit: str, context: str) -> list[int]:
     """Character offsets behind which a new unit of the context begins."""
-    context, unit = prompt.context, prompt.unit
     if unit == "line":
         return [match.end() for match in re.finditer(r"\n", context)]
     if unit == "sentence":
@@ -147,20 +152,20 @@ def _cuts(prompt: Prompt) -> list[int]:
     return [match.end() for match in re.finditer(re.escape(unit), context)]
 
 
-def _units(prompt: Prompt, starts: list[int]) -> tuple[list[Unit], tuple[int, ...], list[str]]:
+def _units(unit: str, context: str, starts: list[int]) -> tuple[list[Unit], tuple[int, ...], list[str]]:
     """Units of whole tokens: a token belongs to the unit in which it starts; none is empty."""
     notes: list[str] = []
-    if prompt.unit == "token":
+    if unit == "token":
         ends = list(range(len(starts) + 1))
     else:
-        if not prompt.unit:
+        if not unit:
             raise BadInput("the unit is empty: use token, line, sentence, or a separator such as ';'")
-        cuts = _cuts(prompt)
+        cuts = _cuts(unit, context)
         if not cuts and starts:
-            notes.append(f"unit {prompt.unit!r} never ends in the context: the whole context is one unit")
+            notes.append(f"unit {unit!r} never ends in the context: the whole context is one unit")
         ends = sorted({0, *(bisect_left(starts, cut) for cut in cuts), len(starts)})
-    edges = [*starts, len(prompt.context)]
-    texts = [prompt.context[edges[a] : edges[b]] for a, b in pairwise(ends)]
+    edges = [*starts, len(context)]
+    texts = [context[edges[a] : edges[b]] for a, b in pairwise(ends)]
     units = [
         Unit(index=i, text=text, tokens=b - a)
         for i, (text, (a, b)) in enumerate(zip(texts, pairwise(ends), strict=True), start=1)

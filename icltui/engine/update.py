@@ -4,8 +4,6 @@
 (c_fc; gate and up; router and every expert), stacked along ``inner``. Source: [1] theorem 2.2.
 """
 
-from functools import cache
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -28,7 +26,6 @@ def project(site: Site, x: Float[Tensor, "rows hidden"]) -> Float[Tensor, "rows 
     return torch.cat([x @ widen(r.weight()).to(x.device, x.dtype).T for r in site.readers], dim=-1)
 
 
-@cache
 def weight_norm(site: Site) -> float:
     """‖W‖, Frobenius, of all matrices that read z at this layer."""
     squares = [float(widen(reader.weight()).square().sum(dtype=torch.float64)) for reader in site.readers]

@@ -4,11 +4,14 @@ import dataclasses
 
 import pytest
 import torch
+from transformers import AutoModelForCausalLM, OPTConfig
 
 from icltui.engine import check
+from icltui.engine.model import adopt
 from icltui.engine.patch import TokenPatch
 from icltui.engine.tokens import Ids
-from tests.engine.models import FAMILIES, make_tiny, tiny
+from icltui.errors import ModelError
+from tests.engine.models import FAMILIES, make_tiny, make_tokenizer, tiny
 
 IDS = Ids((0,), (17, 203, 88, 140, 9, 61), (70, 12, 199), tuple(range(7)))
 
@@ -92,3 +95,31 @@ def test_controls_follow_the_seed():
     loaded = tiny("llama", torch.float32)
     one, same, other = (check.verify(loaded, loaded.sites, IDS, seed=s).controls["random"] for s in (0, 0, 1))
     assert one == same != other
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_here_is_proved_at_load(family):
+    check.prove(tiny(family, torch.float32))
+    check.prove(make_tiny(family, torch.bfloat16))
+
+
+def test_a_block_of_another_build_is_refused_at_load():
+    """OPT's blocks hold their norm under a name that is not known: v would be taken behind it."""
+    config = OPTConfig(
+        vocab_size=300,
+        hidden_size=24,
+        num_hidden_layers=2,
+        ffn_dim=40,
+        num_attention_heads=4,
+        word_embed_proj_dim=24,
+    )
+    torch.manual_seed(0)
+    loaded = adopt(AutoModelForCausalLM.from_config(config), make_tokenizer(), "opt")
+    with pytest.raises(ModelError, match="cannot be explored: at layer 0"):
+        check.prove(loaded)
+
+
+def test_a_noise_floor_above_the_tolerance_is_not_ok(monkeypatch):
+    monkeypatch.setattr(check, "_noise_floor", lambda *_: 1.0)
+    loaded = tiny("llama", torch.float32)
+    assert not check.verify(loaded, loaded.sites, IDS, seed=0).ok

@@ -1,5 +1,8 @@
 """The engine's face: which events a job sends, in which order, and how it stops."""
 
+import gc
+import weakref
+
 import pytest
 import torch
 
@@ -8,6 +11,7 @@ from icltui.api import (
     Generate,
     GenerationEnded,
     LaneAdvanced,
+    LoadModel,
     Measure,
     MeasureEnded,
     PromptTokenized,
@@ -18,7 +22,7 @@ from icltui.api import (
 from icltui.engine.local import LocalEngine
 from icltui.errors import BadInput
 from icltui.prompt import Prompt
-from tests.engine.models import tiny
+from tests.engine.models import make_tiny, make_tokenizer, tiny
 
 PROMPT = Prompt(context="abc def ghi jkl mno pqr", query=" stu")
 
@@ -89,3 +93,16 @@ def test_bad_input_is_refused_before_any_work(engine, request_, words):
 def test_without_a_model():
     with pytest.raises(BadInput, match="no model is loaded"):
         list(LocalEngine().run(Measure(prompt=PROMPT), never))
+
+
+def test_a_replaced_model_is_freed(tmp_path):
+    """On a GPU the second model would not fit beside the first."""
+    make_tiny("llama", torch.float32).model.save_pretrained(tmp_path)
+    make_tokenizer().save_pretrained(tmp_path)
+    local, load = LocalEngine(), LoadModel(model=str(tmp_path), device="cpu")
+    list(local.run(load, never))
+    list(local.run(Measure(prompt=PROMPT), never))
+    first = weakref.ref(local.loaded.model)
+    list(local.run(load, never))
+    gc.collect()
+    assert first() is None

@@ -1,5 +1,7 @@
 """Loading: what is refused, in which words; the fingerprint; a folder that loads."""
 
+import json
+
 import pytest
 import torch
 
@@ -100,3 +102,25 @@ def test_devices_and_dtypes_that_do_not_exist():
         pick_dtype("float8")
     assert pick_device("cpu") == torch.device("cpu")
     assert pick_dtype("auto") == "auto"
+
+
+@pytest.mark.parametrize(("n_layers", "words"), [(5, "is missing"), (2, "has no place")])
+def test_weights_that_do_not_fill_the_model_are_refused(n_layers, words, folder, tmp_path):
+    """transformers fills what is missing with noise, and only warns."""
+    for file in folder.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"num_hidden_layers": n_layers}))
+    with pytest.raises(ModelError, match=words):
+        load(LoadModel(model=str(tmp_path), device="cpu"))
+
+
+def test_code_that_comes_with_a_model_is_not_run(folder, tmp_path):
+    for file in folder.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    config = json.loads((tmp_path / "config.json").read_text())
+    own = {"model_type": "own", "auto_map": {"AutoConfig": "own.Config", "AutoModelForCausalLM": "own.Model"}}
+    (tmp_path / "config.json").write_text(json.dumps(config | own))
+    (tmp_path / "own.py").write_text("raise SystemExit('was run')")
+    with pytest.raises(ModelError, match="could not be loaded"):
+        load(LoadModel(model=str(tmp_path), device="cpu"))

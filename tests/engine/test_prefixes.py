@@ -97,3 +97,22 @@ def test_path_is_loop_where_layers_are_of_another_type():
         assert choose_path(loaded) == "loop"
     finally:
         del config.layer_types
+
+
+@pytest.mark.parametrize("off", [-1, 1])
+def test_path_is_loop_where_a_copy_sees_one_token_too_many_or_too_few(off, monkeypatch):
+    honest = prefixes.packed_masks
+    monkeypatch.setattr(
+        prefixes, "packed_masks", lambda model, starts, q, n: honest(model, (starts + off).clamp(1, n), q, n)
+    )
+    assert choose_path(tiny("llama", torch.float32)) == "loop"
+
+
+def test_path_is_loop_where_rotation_depends_on_the_longest_position():
+    config = tiny("llama").model.config
+    before = config.rope_parameters
+    config.rope_parameters = before | {"rope_type": "longrope"}
+    try:
+        assert choose_path(tiny("llama")) == "loop"
+    finally:
+        config.rope_parameters = before

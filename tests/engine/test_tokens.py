@@ -95,7 +95,7 @@ def test_an_empty_query_is_refused(demo, query):
 def test_a_row_too_long_says_by_how_much(demo):
     ids, _ = tokenize(demo, Prompt(context="1" * 18, query="2"))
     check_length(demo, ids)
-    with pytest.raises(BadInput, match="shorten the context by 3 tokens"):
+    with pytest.raises(BadInput, match="shorten the context by 2 tokens, or generate 1"):
         check_length(demo, ids, n_more=3)
 
 
