@@ -89,12 +89,12 @@ class IcltuiApp(App[None]):
         await self._client.close()
 
     async def action_quit(self) -> None:
-        """Leave; ask first where something is not saved, and asked again leave all the same. A dialog only closes."""
+        """Leave; ask first where something is not saved, and asked again keep it aside. A dialog only closes."""
         match self.screen:
             case DocumentScreen() as screen:
                 screen.leave()
-            case UnsavedScreen() as question:
-                question.dismiss("Discard")
+            case UnsavedScreen():
+                self.exit(None, 0, rescue(self.explorer) or None)
             case ModalScreen() as dialog:
                 dialog.dismiss(None)
 

@@ -1,7 +1,7 @@
 """What goes into one line of a terminal: token text made safe and visible, cut to a width, and numbers.
 
 A token is any text at all: half a character, an escape sequence, markup. It reaches the screen through
-:func:`content` or :func:`fit` and in no other way.
+:func:`content`, :func:`passage` or :func:`fit` and in no other way.
 """
 
 import math
@@ -13,6 +13,8 @@ from rich.cells import cell_len, set_cell_size
 from textual.content import Content
 
 _VARIATION_SELECTORS = range(0xFE00, 0xFE10)
+_BLANKS = "\u115f\u1160\u2800\u3164\uffa0"
+"""Printable, says Unicode, and yet nothing is seen of them."""
 
 
 def display(text: str) -> str:
@@ -26,9 +28,12 @@ def display(text: str) -> str:
     inner = text.strip(" ")
     lead = len(text) - len(text.lstrip(" "))
     shown = "".join(map(_visible, inner))
-    if unicodedata.category(shown[:1] or "x").startswith("M"):
-        shown = "◌" + shown  # else the mark would land on the neighbouring cell
-    return "·" * lead + shown + "·" * (len(text) - lead - len(inner))
+    return "·" * lead + _carried(shown) + "·" * (len(text) - lead - len(inner))
+
+
+def _carried(shown: str) -> str:
+    """``shown`` with a carrier for a mark at its front, which would land on the neighbouring cell."""
+    return "◌" + shown if unicodedata.category(shown[:1] or "x").startswith("M") else shown
 
 
 def _visible(character: str) -> str:
@@ -42,7 +47,7 @@ def _visible(character: str) -> str:
     if code == 0x7F:
         return "␡"
     # Terminals disagree on the width of a character with a variation selector behind it.
-    if character.isprintable() and code not in _VARIATION_SELECTORS:
+    if character.isprintable() and code not in _VARIATION_SELECTORS and character not in _BLANKS:
         return character
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
@@ -52,19 +57,28 @@ def content(text: str, style: str = "") -> Content:
     return Content.styled(display(text), style)
 
 
+def passage(text: str, start: int = 0, end: int = 0, style: str = "") -> Content:
+    """``text`` to read and to wrap: spaces stay spaces but for the very first; ``text[start:end]`` is in ``style``."""
+    shown = [_visible(character) for character in text]
+    if shown:
+        shown[0] = "·" if text[0] == " " else _carried(shown[0])
+    before, marked = "".join(shown[:start]), "".join(shown[start:end])
+    return Content("".join(shown)).stylize(style, len(before), len(before) + len(marked))
+
+
 @lru_cache(4096)
 def fit(text: str, width: int) -> str:
-    """``text`` on exactly ``width`` cells of a terminal, cut with ``…`` or padded with spaces."""
-    shown = display(text)
+    """``text`` on exactly ``width`` cells of a terminal, cut with ``…`` or padded with spaces; no text is ``␣``."""
+    shown = display(text) or "␣"
     if cell_len(shown) <= width:
         return set_cell_size(shown, max(width, 0))
     return set_cell_size(set_cell_size(shown, width - 1).rstrip(" ") + "…", width) if width > 0 else ""
 
 
 def number(value: float | None, width: int) -> str:
-    """``value`` in at most three digits, right-aligned on exactly ``width`` cells.
+    """``value`` in three digits, or three decimals up to 1, right-aligned on exactly ``width`` cells.
 
-    A number that does not fit is cut to fewer digits, and to ``#`` where even one is too many.
+    A number that does not fit is cut to fewer digits, and to ``#`` where even one is too many or would read 0.
 
     >>> number(0.412, 7), number(1.2e-7, 7), number(None, 3)
     ('  0.412', '1.2e-07', '  ·')
@@ -72,7 +86,8 @@ def number(value: float | None, width: int) -> str:
     if value is None or not math.isfinite(value):
         return "·".rjust(width)[: max(width, 0)]
     texts = (_digits(value, digits) for digits in (3, 2, 1))
-    fitting = next((text for text in texts if len(text) <= width), "#" * width)
+    fits = (text for text in texts if len(text) <= width and (value == 0 or float(text) != 0))
+    fitting = next(fits, "#" * width)
     return fitting.rjust(width)
 
 
@@ -94,5 +109,5 @@ def _digits(value: float, digits: int) -> str:
     if not 0.00995 <= size < 99_995:
         return f"{value:.{digits - 2 if digits > 1 else 0}e}"
     whole = len(str(int(size)))
-    decimals = max(0, digits - whole) if size >= 1 else digits
+    decimals = digits if round(size, digits) <= 1 else max(0, digits - whole)
     return f"{value:.{decimals}f}"

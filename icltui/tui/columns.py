@@ -92,8 +92,10 @@ def _token(board: Board, unit: int, _layer: int, width: int) -> str:
 
 def _next(board: Board, unit: int, _layer: int, width: int) -> str:
     prediction = board.prediction(unit)
+    if prediction is None or not prediction.top:
+        return " " * width
     mark = CHANGED if board.has_changed(unit) else " "
-    return mark + fit(prediction.top[0].token.text if prediction and prediction.top else "", width - 1)
+    return mark + fit(prediction.top[0].token.text, width - 1)
 
 
 _TOKEN = Column("token", 0, _token, "token")

@@ -89,12 +89,24 @@ class Child:
             return await asyncio.wait_for(self._gone(), PATIENCE)
         except TimeoutError:
             self.kill()
-        # asyncio waits for the pipes too, and somebody else may hold their other ends: close ours.
-        self._transport.close()
+        self._close_pipes()
         try:
             return await asyncio.wait_for(self._gone(), PATIENCE)
         except TimeoutError:  # stuck in a driver's call, which even SIGKILL must wait for
             return -signal.SIGKILL
+
+    def _close_pipes(self) -> None:
+        """Close our ends: asyncio waits for the pipes too, and somebody else may hold the other ends.
+
+        Not the whole transport: it would ask for the exit code itself and take it away from asyncio's watcher, which
+        then makes up 255.
+        """
+        for number in (0, 1):
+            pipe = self._transport.get_pipe_transport(number)
+            if isinstance(pipe, asyncio.WriteTransport) and pipe.get_write_buffer_size():
+                pipe.abort()  # close waits until everything is read
+            elif pipe is not None:
+                pipe.close()
 
     async def _gone(self) -> int:
         assert self._process.stdout is not None

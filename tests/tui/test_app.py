@@ -99,6 +99,37 @@ async def test_editing_marks_what_is_older(desk: Desk) -> None:
     await desk.until(lambda: desk.client.request == desk.explorer.work.count())
 
 
+async def test_tokens_are_not_promised_without_a_query() -> None:
+    async with open_desk(samples.session(is_measured=False)) as desk:
+        desk.explorer.edit(samples.CONTEXT, "")
+        desk.screen.question.load("")
+        await desk.until(lambda: "0 tok" in desk.text())
+        assert "… tok" not in desk.text()
+        assert "counted with a query" in desk.text()
+
+
+async def test_numbers_that_were_not_written_are_told(desk: Desk, tmp_path: Path) -> None:
+    path = tmp_path / "mine.json"
+    await desk.press("1", "x", "ctrl+s")
+    await desk.until(lambda: isinstance(desk.app.screen, SaveScreen))
+    desk.app.screen.query_one(Input).value = str(path)
+    await desk.press("enter")
+    await desk.until(path.exists)
+    await desk.until(lambda: any("without the numbers and lanes" in line for line in desk.toasts()))
+    assert desk.explorer.is_unsaved
+    await desk.until(lambda: "mine*" in desk.text())
+
+
+async def test_a_stopped_run_is_marked_on_the_screen() -> None:
+    async with open_desk(samples.session(is_measured=False)) as desk:
+        await desk.until(lambda: desk.client.job == 1)
+        desk.client.finish(samples.LOADED)
+        desk.client.send(2, samples.TOKENIZED, samples.chunk(0, 8))
+        await desk.press("escape")
+        desk.client.give_way(2)
+        await desk.until(lambda: "stopped at 8/19, ^r runs" in desk.text())
+
+
 async def test_selection_is_shared(desk: Desk) -> None:
     await desk.press("g", "j", "j")
     assert (
@@ -280,6 +311,20 @@ async def test_a_signal_keeps_unsaved_work_and_says_where() -> None:
     (path,) = (state_folder() / "autosave").iterdir()
     assert read_session(path).prompt.query == " half a thought"
     assert str(path) in str(line)
+
+
+async def test_leaving_twice_keeps_unsaved_work_and_says_where() -> None:
+    async with open_desk(samples.session()) as desk:
+        await desk.settle()
+        await desk.press("1", "x", "ctrl+q")
+        await desk.until(lambda: isinstance(desk.app.screen, UnsavedScreen))
+        await desk.press("ctrl+q")
+        await desk.until(lambda: desk.app._exit)
+        (line,) = desk.app._exit_renderables
+    (path,) = (state_folder() / "autosave").iterdir()
+    assert read_session(path).prompt.context == "x" + samples.CONTEXT
+    assert str(path) in str(line)
+    assert desk.app.return_code == 0
 
 
 async def test_saved_work_is_not_kept_twice() -> None:

@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from textual.app import App, ComposeResult
 from textual.widgets import Static
 
-from icltui.tui.cells import content, display, fit, graduate, number
+from icltui.tui.cells import content, display, fit, graduate, number, passage
 from tests.tui import HOSTILE
 
 ANY_TEXT = st.one_of(st.sampled_from(HOSTILE), st.text(st.characters(categories=None), max_size=30))
@@ -35,6 +35,7 @@ ANY_TEXT = st.one_of(st.sampled_from(HOSTILE), st.text(st.characters(categories=
         ("❤\ufe0f", "❤\\ufe0f"),
         ("[/INST]", "[/INST]"),
         ("漢字", "漢字"),
+        ("\u2800\u3164", "\\u2800\\u3164"),
         ("", ""),
     ],
 )
@@ -59,6 +60,20 @@ def test_fit_cuts_visibly_and_pads() -> None:
     assert fit("漢字かな", 4) == "漢… "
     assert fit("ab", 4) == "ab  "
     assert fit("ab", 0) == ""
+
+
+@given(ANY_TEXT)
+def test_no_token_is_an_empty_cell(text: str) -> None:
+    assert fit(text, 12).strip()
+
+
+@given(ANY_TEXT, st.integers(0, 30), st.integers(0, 30))
+def test_a_passage_is_printable_and_marks_its_own_characters(text: str, first: int, n: int) -> None:
+    whole = passage(text, first, first + n, "bold")
+    assert whole.plain.isprintable()
+    assert whole.plain == passage(text).plain
+    marked = "".join(whole.plain[span.start : span.end] for span in whole.spans)
+    assert marked.strip("·◌ ") == display(text[first : first + n]).strip("·◌ ")
 
 
 @given(ANY_TEXT)
@@ -90,6 +105,12 @@ async def test_hostile_content_does_not_end_an_app() -> None:
         (12.34, "12.3"),
         (-0.5, "-0.500"),
         (1234.0, "1234"),
+        (1.0, "1.000"),
+        (0.99996, "1.000"),
+        (1.0000001, "1.000"),
+        (-1.0, "-1.000"),
+        (1.01, "1.01"),
+        (1e-300, "1.0e-300"),
         (1.2e-7, "1.2e-07"),
         (3e12, "3.0e+12"),
     ],
@@ -108,8 +129,15 @@ def test_a_wide_number_is_right_to_five_percent(value: float) -> None:
     assert math.isclose(float(number(value, 12)), value, rel_tol=0.051)
 
 
+@given(st.floats(-1e300, 1e300).filter(bool), st.integers(1, 12))
+def test_only_nothing_reads_as_nothing(value: float, width: int) -> None:
+    text = number(value, width).strip()
+    assert set(text) == {"#"} or float(text) != 0
+
+
 def test_a_number_loses_digits_before_its_meaning() -> None:
     assert [number(0.412, width) for width in (5, 4, 3, 2)] == ["0.412", "0.41", "0.4", "##"]
+    assert number(0.04, 3) == "###"
 
 
 def test_graduations_tell_numbers_apart() -> None:

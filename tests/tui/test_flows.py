@@ -3,12 +3,12 @@
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from icltui.api import (
     CountTokens,
     Generate,
-    JobCancelled,
     JobFailed,
     LaneAdvanced,
     LoadModel,
@@ -18,8 +18,10 @@ from icltui.api import (
     Verify,
 )
 from icltui.record import LANES
-from icltui.session import Session
+from icltui.session import Session, write_session
+from icltui.tui.flows.document import left_out
 from icltui.tui.flows.explorer import Explorer, Part
+from icltui.tui.flows.older import any_note, lane_note, numbers_note, proof_note
 from icltui.tui.flows.work import Work
 from tests.tui import samples
 from tests.tui.fake_client import FakeClient
@@ -153,13 +155,64 @@ async def test_a_run_that_ends_before_its_first_number_costs_nothing() -> None:
     assert ear.explorer.results.board.n_measured == samples.N_UNITS + 1
 
 
-async def test_cancelled_jobs_leave_what_they_sent() -> None:
+@pytest.mark.parametrize("end", ["cancelled", "failed", "died"])
+async def test_a_run_that_does_not_end_takes_nothing_away(end: str) -> None:
     ear = await idle()
+    whole = ear.explorer.results.board
     await ear.explorer.run()
     ear.client.send(ear.client.job, samples.TOKENIZED, samples.chunk(0, 3))
-    await ear.explorer.stop()
-    ear.client.send(ear.client.job, JobCancelled())
-    assert ear.explorer.results.board.n_measured == 4
+    assert ear.explorer.session("a").measurement == samples.MEASUREMENT, "kept until the new one is whole"
+    await over(ear, end)
+    assert ear.explorer.results.board is whole
+    assert ear.explorer.results.is_numbers_fresh(ear.explorer.work)
+    assert any("complete results from before" in line for line in ear.lines)
+    assert Part.NUMBERS in ear.parts
+
+
+async def over(ear: Ear, end: str) -> None:
+    """Let the current job be over before its end."""
+    if end == "cancelled":
+        await ear.explorer.stop()
+        ear.client.give_way()
+    elif end == "failed":
+        ear.client.send(ear.client.job, JobFailed(kind="EngineError", message="out of memory"))
+    else:
+        ear.client.die("the engine was ended by signal 9")
+
+
+@pytest.mark.parametrize("end", ["cancelled", "failed", "died"])
+async def test_a_first_run_that_does_not_end_is_kept_and_marked(fresh: Ear, end: str, tmp_path: Path) -> None:
+    await fresh.explorer.start()
+    fresh.client.finish(samples.LOADED)
+    fresh.client.send(fresh.client.job, samples.TOKENIZED, samples.chunk(0, 3))
+    await over(fresh, end)
+    explorer = fresh.explorer
+    assert explorer.results.board.n_measured == 4
+    assert not explorer.results.is_numbers_fresh(explorer.work)
+    assert numbers_note(explorer.results, explorer.work) == f"stopped at 3/{samples.N_UNITS}, ^r runs"
+    assert explorer.session("a").measurement is None
+    assert explorer.saved(tmp_path / "a.json", explorer.session("a")) == ("numbers",)
+    assert explorer.is_unsaved, "the numbers on the screen are in no file"
+
+
+async def test_a_stopped_generation_gives_the_lanes_back_and_marks_the_new_one(tmp_path: Path) -> None:
+    ear = await idle()
+    explorer, before = ear.explorer, ear.explorer.results.lanes
+    explorer.switch_delta()
+    ear.client.send(ear.client.job, *samples.generate(LANES)[: 3 * 4])
+    await over(ear, "cancelled")
+    assert {lane: explorer.results.lanes[lane] for lane in before} == before
+    assert lane_note(explorer.results, explorer.work, "context") == ""
+    assert lane_note(explorer.results, explorer.work, "patched") == "stopped at 4/12, ^r runs"
+    session = explorer.session("a")
+    assert session.generation == samples.generation(LANES[:2])
+    assert explorer.saved(tmp_path / "a.json", session) == ("lanes",)
+    await explorer.run()
+    ear.client.finish(*samples.MEASURE)
+    ear.client.finish(*samples.generate(LANES))
+    assert any_note(explorer.results, explorer.work) == ""
+    assert explorer.saved(tmp_path / "a.json", explorer.session("a")) == ()
+    assert not explorer.is_unsaved
 
 
 async def test_failure_is_told_and_ends_the_plan(fresh: Ear) -> None:
@@ -180,7 +233,7 @@ async def test_death_keeps_everything_and_run_starts_anew() -> None:
     ear.client.die("the engine was ended by signal 9", "CUDA error")
     assert ear.explorer.death == "the engine was ended by signal 9"
     assert "CUDA error" in ear.explorer.log
-    assert ear.explorer.results.board.n_measured == 4
+    assert ear.explorer.results.board.n_measured == samples.N_UNITS + 1
     assert not ear.explorer.jobs.is_busy
     await ear.explorer.run()
     assert ear.client.n_starts == 2
@@ -188,6 +241,18 @@ async def test_death_keeps_everything_and_run_starts_anew() -> None:
     assert ear.client.request == LoadModel()
     ear.client.finish(samples.LOADED)
     assert isinstance(ear.client.request, Measure)
+
+
+async def test_a_death_during_a_job_is_logged_once() -> None:
+    ear = await idle()
+    await ear.explorer.run()
+    ear.client.send(ear.client.job, JobFailed(kind="EngineError", message="gone"))
+    ear.client.die("gone", "the tail")
+    assert ear.explorer.log[-2:] == ["gone", "the tail"]
+    assert ear.explorer.log.count("gone") == 1
+    await ear.explorer.run()
+    ear.client.die("gone")
+    assert ear.explorer.log.count("gone") == 2, "another death is told again"
 
 
 async def test_an_engine_that_cannot_start_is_dead() -> None:
@@ -233,6 +298,19 @@ async def test_mode_and_components_regenerate_only_with_delta_on() -> None:
     ear.client.finish(*samples.generate(LANES))
     ear.explorer.next_components()
     assert (ear.client.request.mode, ear.client.request.components) == ("per-step", "shift")
+
+
+async def test_a_patch_that_nobody_sees_is_told() -> None:
+    ear = await idle()
+    ear.explorer.next_mode()
+    ear.explorer.next_components()
+    assert ear.lines == [
+        "patch: frozen, ΔW and Δb; ^t turns ΔW on",
+        "patch: frozen, ΔW alone; ^t turns ΔW on",
+    ]
+    ear.explorer.switch_delta()
+    ear.explorer.next_components()
+    assert len(ear.lines) == 2
 
 
 async def test_layers_need_a_run_and_go_into_it() -> None:
@@ -390,3 +468,73 @@ def test_requests_carry_every_choice() -> None:
     )
     assert work.verify() == Verify(prompt=samples.PROMPT, layers="0")
     assert work.measure() == Measure(prompt=samples.PROMPT, layers="0")
+
+
+OTHER = msgspec.structs.replace(samples.MODEL, name="org/Other-1B", fingerprint="f" * 16, n_layers=24)
+
+
+def of_other(**changes: object) -> Session:
+    """The example as another model measured it, on the first half of its layers."""
+    session = msgspec.structs.replace(samples.session(), model=OTHER, layers="0-11", title="other")
+    return msgspec.structs.replace(session, verification=samples.VERIFICATION, **changes)
+
+
+async def test_a_session_of_another_model_is_shown_as_older_and_saved_as_its_own(tmp_path: Path) -> None:
+    ear = await idle()
+    explorer, opened = ear.explorer, of_other()
+    explorer.open(opened, tmp_path / "other.json")
+    results, work = explorer.results, explorer.work
+    assert explorer.model == samples.MODEL
+    assert not results.is_numbers_fresh(work)
+    assert not results.is_lane_fresh("context", work)
+    assert not results.is_proof_fresh(work)
+    assert numbers_note(results, work) == "measured on Other-1B, ^r measures on demo"
+    assert lane_note(results, work, "plain") == "generated on Other-1B, ^r generates on demo"
+    assert proof_note(results, work) == "verified on Other-1B, v verifies on demo"
+    assert explorer.session("other") == opened
+    write_session(tmp_path / "other.json", explorer.session("other"))
+    assert explorer.saved(tmp_path / "other.json", opened) == ()
+
+
+async def test_results_of_two_models_are_never_in_one_file() -> None:
+    ear = await idle()
+    explorer = ear.explorer
+    explorer.open(of_other(), None)
+    await explorer.run()
+    assert ear.client.request == Measure(prompt=samples.PROMPT, layers="all"), "in the loaded model's terms"
+    ear.client.finish(*samples.MEASURE)
+    session = explorer.session("a")
+    assert session.model == samples.MODEL
+    assert session.measurement == samples.MEASUREMENT
+    assert (session.generation, session.verification) == (None, None), "these are of the other model"
+    assert left_out(session, explorer.work, explorer.results) == ("lanes", "verification")
+
+
+async def test_saved_numbers_of_other_weights_are_stale_once_the_model_is_there() -> None:
+    weights = msgspec.structs.replace(samples.MODEL, fingerprint="f" * 16)
+    saved = msgspec.structs.replace(samples.session(), model=weights, verification=samples.VERIFICATION)
+    ear = Ear(saved)
+    assert any_note(ear.explorer.results, ear.explorer.work) == ""
+    await ear.explorer.start()
+    ear.client.finish(samples.LOADED)
+    results, work = ear.explorer.results, ear.explorer.work
+    assert numbers_note(results, work) == "measured on other weights of demo, ^r measures on demo"
+    assert not results.is_proof_fresh(work)
+    ear.client.finish(*samples.MEASURE)
+    assert results.is_numbers_fresh(work)
+    assert ear.explorer.session("a").verification is None
+
+
+async def test_a_session_of_the_loaded_model_is_fresh() -> None:
+    ear = await idle()
+    ear.explorer.open(samples.session(), None)
+    assert any_note(ear.explorer.results, ear.explorer.work) == ""
+    assert left_out(ear.explorer.session("a"), ear.explorer.work, ear.explorer.results) == ()
+
+
+async def test_an_edited_session_of_another_model_fits_the_loaded_one() -> None:
+    ear = await idle()
+    ear.explorer.open(of_other(), None)
+    ear.explorer.edit("edited", samples.QUERY)
+    session = ear.explorer.session("a")
+    assert (session.model, session.layers, session.measurement) == (samples.MODEL, "all", None)

@@ -1,6 +1,11 @@
 """Every key of the registry does what it says, and the registry feeds footer, help and palette."""
 
+from pathlib import Path
+
+import pytest
 from textual.command import CommandPalette
+from textual.events import Key
+from textual.widgets import Input, Static
 
 from icltui.api import Generate, Measure, Verify
 from icltui.record import LANES
@@ -76,6 +81,28 @@ async def test_letters_are_text_in_an_editor(desk: Desk) -> None:
     await desk.press("1", "d", "v", "p", "z", "5", "question_mark")
     assert desk.screen.context.text.startswith("dvpz5?")
     assert desk.client.job == n_jobs
+
+
+@pytest.mark.parametrize("size", [(120, 40), (80, 24)])
+async def test_what_is_typed_ahead_of_a_jump_is_text(size: tuple[int, int]) -> None:
+    async with open_desk(samples.session(), size=size) as desk:
+        await desk.settle()
+        n_jobs, screen = desk.client.job, desk.screen
+        for jump in ("9", "3", "5", "4", "1"):
+            type_ahead(desk, jump)
+        type_ahead(desk, *"dvpzc")
+        await desk.until(lambda: screen.context.text.startswith("dvpzc"))
+        await desk.drawn()
+        assert screen.focused is screen.context
+        assert (desk.client.job, desk.explorer.work.mode) == (n_jobs, "per-step")
+        assert screen.numbers.current == "stream"
+        assert "1 Context" in desk.text()
+
+
+def type_ahead(desk: Desk, *keys: str) -> None:
+    """Keys that are there all at once, as from a paste or a slow line."""
+    for key in keys:
+        desk.app.post_message(Key(key, key))
 
 
 async def test_layers(desk: Desk) -> None:
@@ -159,6 +186,30 @@ async def test_save(desk: Desk) -> None:
     await desk.until(lambda: isinstance(desk.app.screen, SaveScreen))
     await desk.press("ctrl+q")
     await desk.until(lambda: desk.app.screen is desk.screen)
+
+
+async def test_a_folder_is_no_file_to_save_to(desk: Desk, tmp_path: Path) -> None:
+    for folder in (tmp_path / "plain", tmp_path / "named.json"):
+        folder.mkdir()
+    await desk.press("ctrl+s")
+    await desk.until(lambda: isinstance(desk.app.screen, SaveScreen))
+    for path in ("plain", "plain/", ".", "~", "named", "named.json", str(tmp_path)):
+        (tmp_path / "home").mkdir(exist_ok=True)
+        desk.app.screen.query_one(".error", Static).update("")
+        desk.app.screen.query_one(Input).value = path
+        await desk.press("enter")
+        await desk.until(lambda: "that is a folder: add a file name" in desk.text())
+    assert not list(tmp_path.rglob("*.json/*"))
+    assert not (tmp_path / "plain.json").exists()
+
+
+async def test_help_and_quit_stay_in_a_narrow_footer() -> None:
+    async with open_desk(samples.session(), size=(60, 18)) as desk:
+        await desk.settle()
+        last = desk.text().splitlines()[-1]
+        assert all(label in last for label in ("Run", "ΔW", "? Help", "^q Quit", "^p palette"))
+        await desk.pilot.resize_terminal(80, 24)
+        await desk.until(lambda: "Save" in desk.text().splitlines()[-1])
 
 
 async def test_new(desk: Desk) -> None:

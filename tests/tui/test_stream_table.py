@@ -41,7 +41,7 @@ async def test_an_empty_board_says_what_to_do() -> None:
     app = Shown(Board())
     async with app.run_test(size=(80, 10)) as pilot:
         await pilot.pause()
-        assert "then run" in app.lines()[0]
+        assert "a run fills them" in app.lines()[0]
 
 
 async def test_a_begun_board_says_what_it_waits_for() -> None:
@@ -60,7 +60,7 @@ async def test_rows_show_the_numbers_of_the_layer() -> None:
         head, empty, first = app.lines()[:3]
         assert head.split() == ["#", "token", "‖δ‖", "h", "‖ΔW‖/‖W‖", "net", "next", "token", "p"]
         assert empty.split() == ["❯", "0", "∅", "·", "0.010", "·", "0", "·Paris", "0.750"]
-        assert first.split() == ["1", "·Rome", "1.00", "0.010", "1.0e-03", "0.500", "·Paris", "0.750"]
+        assert first.split() == ["1", "·Rome", "1.000", "0.010", "1.0e-03", "0.500", "·Paris", "0.750"]
         app.table.shown_layer = 3
         assert "1.03" in app.lines()[2]
 

@@ -274,6 +274,42 @@ async def test_a_stranger_that_holds_the_pipe_does_not_hold_us(make: Make) -> No
     assert len(os.listdir("/proc/self/fd")) <= descriptors
 
 
+async def test_nobody_but_the_watcher_asks_for_the_exit_code(
+    make: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    taken: list[int] = []
+    poll = subprocess.Popen.poll
+
+    def taking(process: subprocess.Popen[bytes]) -> int | None:
+        if process.returncode is None:
+            taken.append(process.pid)
+        return poll(process)
+
+    monkeypatch.setattr(subprocess.Popen, "poll", taking)
+    monkeypatch.setattr(child, "PATIENCE", 0.01)
+    engine, heard = make(*program(f"import time; {HELLO}; time.sleep(1000)")), Heard()
+    for _ in range(5):
+        await engine.start(heard)
+        await heard.until(lambda: heard.of(0))
+        heard.all.clear()
+    await engine.close()
+    gc.collect()
+    assert taken == []
+    assert "Unknown child process" not in caplog.text
+
+
+async def test_a_child_that_hangs_at_its_end_is_told_by_its_signal(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    one = await child.Child.spawn(
+        program("import time; print('up', flush=True); time.sleep(1000)"), tmp_path / "l", ENV
+    )
+    assert await one.read() == b"up\n"
+    monkeypatch.setattr(child, "PATIENCE", 1)
+    one.write(b"x" * 2**22)
+    assert await one.end() == -signal.SIGKILL
+
+
 async def test_unread_events_do_not_hold_up_the_end(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(child, "LINE_LIMIT", 1000)  # so that asyncio stops reading at once
     monkeypatch.setattr(child, "PATIENCE", 60)

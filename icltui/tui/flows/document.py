@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from icltui.record import ModelInfo
+from icltui.api import Request
+from icltui.record import Lane
 from icltui.session import Session, is_example
+from icltui.tui.flows.origin import Origin
 from icltui.tui.flows.results import Results
 from icltui.tui.flows.work import Work
 
@@ -45,20 +47,52 @@ def work_of(session: Session, path: Path | None) -> Work:
     return work.fitted(session.model.n_layers) if session.model else work
 
 
-def session_of(document: Document, work: Work, results: Results, model: ModelInfo | None) -> Session:
-    """The whole session, with those numbers only that belong to the prompt as it stands."""
-    lanes = results.generation.lanes if results.generation else {}
-    is_text_fresh = all(results.is_lane_fresh(lane, work) for lane in lanes)
+def session_of(document: Document, work: Work, results: Results) -> Session:
+    """The whole session, with those complete numbers only that belong to the prompt as it stands and to one model.
+
+    That is the loaded model, or, where nothing is of it, the one that the session came with.
+    """
+    measured = results.measured if _answers(results.measured, work.measure()) else None
+    generated = results.generated if _answers_lanes(results, work) else None
+    verified = results.verified if _answers(results.verified, work.verify()) else None
+    origins = [origin for origin in (measured, generated, verified) if origin]
+    ours = [origin for origin in origins if origin.is_of(results.model)] or origins
+    model = ours[0].model if ours else results.model
+    kept = [origin for origin in ours if origin.is_of(model)]
     return Session(
         title=document.title,
         created=document.created or datetime.now(UTC).isoformat(timespec="seconds"),
         prompt=work.prompt,
-        layers=work.layers,
+        layers=work.fitted(model.n_layers).layers if model else work.layers,
         mode=work.mode,
         components=work.components,
         n_tokens=work.n_tokens,
         model=model,
-        measurement=results.measurement if results.is_numbers_fresh(work) else None,
-        generation=results.generation if is_text_fresh else None,
-        verification=results.verification if results.is_proof_fresh(work) else None,
+        measurement=results.measurement if measured in kept else None,
+        generation=results.generation if generated in kept else None,
+        verification=results.verification if verified in kept else None,
     )
+
+
+def left_out(session: Session, work: Work, results: Results) -> tuple[str, ...]:
+    """What is on the screen and not in ``session``."""
+    shown = {lane: results.lanes[lane] for lane in work.generate().lanes if lane in results.lanes}
+    written = (
+        {lane: text.steps for lane, text in session.generation.lanes.items()} if session.generation else {}
+    )
+    is_board_written = session.measurement is not None and results.board_origin is results.measured
+    names = {
+        "numbers": results.board_origin is not None and not is_board_written,
+        "lanes": any(written.get(lane) != steps for lane, steps in shown.items()),
+        "verification": results.verification is not None and session.verification is None,
+    }
+    return tuple(name for name, is_missing in names.items() if is_missing)
+
+
+def _answers(origin: Origin | None, request: Request, lane: Lane | None = None) -> bool:
+    return origin is not None and origin.answers(request, lane)
+
+
+def _answers_lanes(results: Results, work: Work) -> bool:
+    lanes = results.generation.lanes if results.generation else {}
+    return all(_answers(results.generated, work.generate(), lane) for lane in lanes)

@@ -6,7 +6,6 @@ two functions: ``changed(part)`` after something changed, ``noticed(text, is_err
 
 from collections.abc import Callable
 from dataclasses import replace
-from enum import Enum, auto
 from pathlib import Path
 
 from icltui.api import (
@@ -33,26 +32,13 @@ from icltui.api import (
 from icltui.prompt import Prompt, layers_text
 from icltui.record import ModelInfo
 from icltui.session import Session
-from icltui.tui.flows.document import Document, document_of, session_of, work_of
+from icltui.tui.flows.document import Document, document_of, left_out, session_of, work_of
 from icltui.tui.flows.jobs import Jobs
+from icltui.tui.flows.part import Part
 from icltui.tui.flows.results import Results
 from icltui.tui.flows.work import Work
 
-
-class Part(Enum):
-    """What of the explorer changed, as far as a view draws it apart."""
-
-    STATUS = auto()
-    """Engine, job, progress, title."""
-    WORK = auto()
-    """The choices, or which results still belong to them."""
-    DOCUMENT = auto()
-    """Another session stands on the screen."""
-    COUNTS = auto()
-    NUMBERS = auto()
-    LANES = auto()
-    PROOF = auto()
-    LOG = auto()
+__all__ = ["Explorer", "Part"]
 
 
 class Explorer:
@@ -63,7 +49,6 @@ class Explorer:
     ):
         self.load = load
         self.work, self.document, self.results = Work(), Document(), Results()
-        self.model: ModelInfo | None = None
         self.progress: Progress | None = None
         self.death: str = ""
         """Why the engine is gone; empty while it is not."""
@@ -74,12 +59,18 @@ class Explorer:
         self._noticed: Callable[[str, bool], object] = lambda _text, _is_error: None
         self._is_asked = False
         self._counted: Prompt | None = None
+        self._failure = ""
         if session:
             self._adopt(session, path)
 
     def listen(self, changed: Callable[[Part], object], noticed: Callable[[str, bool], object]) -> None:
         """From now on tell a view."""
         self._changed, self._noticed = changed, noticed
+
+    @property
+    def model(self) -> ModelInfo | None:
+        """The loaded one; before there is one, that of the saved numbers."""
+        return self.results.model
 
     # What the user does.
 
@@ -90,14 +81,12 @@ class Explorer:
 
     async def run(self) -> None:
         """Measure and generate what is on the screen now; a dead engine is started anew for it."""
-        if not self.work.prompt.query.strip():
-            self._noticed("the query is empty: type what the model should continue, then run", True)
-            return
-        self._is_asked = True
-        self.jobs.ask(self._behind_load(self._whole_run()), (Measure, Generate, Verify))
-        if self.jobs.engine in ("dead", "off"):
-            await self._start_engine()
-        self._changed(Part.STATUS)
+        if self._has_query():
+            self._is_asked = True
+            self.jobs.ask(self._behind_load(self._whole_run()), (Measure, Generate, Verify))
+            if self.jobs.engine in ("dead", "off"):
+                await self._start_engine()
+            self._changed(Part.STATUS)
 
     async def stop(self) -> bool:
         """Stop the current job, or, asked twice, the engine; False if there is nothing to stop."""
@@ -161,13 +150,15 @@ class Explorer:
 
     def session(self, title: str) -> Session:
         """What would be saved now under this title."""
-        return session_of(replace(self.document, title=title), self.work, self.results, self.model)
+        return session_of(replace(self.document, title=title), self.work, self.results)
 
-    def saved(self, path: Path, title: str) -> None:
-        """Remember that the session now lies at ``path``."""
-        self.document = replace(self.document, path=path, title=title)
-        self.is_unsaved = False
+    def saved(self, path: Path, session: Session) -> tuple[str, ...]:
+        """Remember that ``session`` now lies at ``path``; what of the screen is not in it, and so still unsaved."""
+        self.document = replace(self.document, path=path, title=session.title)
+        missing = left_out(session, self.work, self.results)
+        self.is_unsaved = bool(missing)
         self._changed(Part.STATUS)
+        return missing
 
     def open(self, session: Session, path: Path | None) -> None:
         """Put ``session`` on the screen; it is run only if it holds no numbers yet."""
@@ -183,16 +174,19 @@ class Explorer:
 
     def _adopt(self, session: Session, path: Path | None) -> None:
         self.work, self.document = work_of(session, path), document_of(session, path)
-        self.results = Results.from_session(session, self.work)
-        if self.jobs.is_loaded and self.model:
-            self.work = self.work.fitted(self.model.n_layers)
-        else:
-            self.model = session.model
+        model = self.model if self.jobs.is_loaded else session.model
+        self.results = Results.from_session(session, self.work, model)
         self.is_unsaved = self._is_asked = False
 
     # What follows from what.
 
+    def _fit_work(self) -> None:
+        """Put the choices in the loaded model's terms, before they go into a request."""
+        if self.jobs.is_loaded and self.model:
+            self.work = self.work.fitted(self.model.n_layers)
+
     def _whole_run(self) -> list[Request]:
+        self._fit_work()
         return [self.work.measure(), self.work.generate()] if self.work.prompt.query.strip() else []
 
     def _behind_load(self, plan: list[Request]) -> list[Request]:
@@ -204,11 +198,15 @@ class Explorer:
         """Whether a request other than a run makes sense; if not, the user is told."""
         if self.jobs.engine in ("dead", "off"):
             self._noticed("the engine is not running: ctrl+r starts it anew and runs", True)
-        elif not self.work.prompt.query.strip():
+            return False
+        self._fit_work()
+        return self._has_query()
+
+    def _has_query(self) -> bool:
+        """Whether there is anything to continue; if not, the user is told."""
+        if not (words := self.work.prompt.query.strip()):
             self._noticed("the query is empty: type what the model should continue, then run", True)
-        else:
-            return True
-        return False
+        return bool(words)
 
     def _regenerate(self) -> None:
         """Generate with the present choices, in place of a generation that runs or waits."""
@@ -222,13 +220,15 @@ class Explorer:
     def _regenerate_patched(self) -> None:
         if self.work.is_delta_on:
             self._regenerate()
+        else:
+            self._noticed(f"patch: {self.work.patch_words}; ^t turns ΔW on", False)
 
     def _set_work(self, work: Work) -> None:
         self.work, self.is_unsaved = work, True
         self._changed(Part.WORK)
 
     async def _start_engine(self) -> None:
-        self.death = ""
+        self.death = self._failure = ""
         self._changed(Part.STATUS)
         await self.jobs.start()
 
@@ -238,7 +238,10 @@ class Explorer:
         self.progress = None
         if isinstance(event, EngineDied):
             self.death = event.message
-            self.log += [event.message, *event.log_tail]
+            if self._failure != event.message:  # which the job that died with it has told
+                self.log.append(event.message)
+            self.log += event.log_tail
+            self._give_up()
         else:
             self.log.append(f"engine {event.version} started")
         self._changed(Part.LOG)
@@ -251,10 +254,8 @@ class Explorer:
                 self.progress = event
             case ModelLoaded():
                 self._fit(event.model)
-            case PromptTokenized():
+            case PromptTokenized() | UnitsMeasured() | MeasureEnded():
                 self._changed(Part.COUNTS)
-                self._changed(Part.NUMBERS)
-            case UnitsMeasured() | MeasureEnded():
                 self._changed(Part.NUMBERS)
             case LaneAdvanced() | GenerationEnded():
                 self._changed(Part.LANES)
@@ -265,15 +266,25 @@ class Explorer:
         if isinstance(event, MeasureEnded | GenerationEnded | VerificationEnded):
             self.is_unsaved |= self._is_asked
         if self.jobs.request is None:
+            self._give_up()
             self._settle()
         self._changed(Part.STATUS)
 
     def _fail(self, request: Request, event: JobFailed) -> None:
         """Say why, except of token counts (asked for by nobody) and of jobs that were to stop anyway."""
         if not isinstance(request, CountTokens):
+            self._failure = event.message
             self.log.append(event.message)
             self._changed(Part.LOG)
             self._noticed(event.message, True)
+
+    def _give_up(self) -> None:
+        """What a run in hand had not finished is taken back or marked."""
+        if self.results.give_up():
+            self._changed(Part.NUMBERS)
+            self._changed(Part.LANES)
+            if not self.results.is_cut and not self.jobs.plan:
+                self._noticed("the run did not end: the complete results from before it are back", False)
 
     def _settle(self) -> None:
         """A job is over: tell what that means for what is drawn, and let the newest text be counted."""
@@ -283,6 +294,6 @@ class Explorer:
 
     def _fit(self, model: ModelInfo) -> None:
         """Put the choices in this model's terms, also those that wait."""
-        self.model, self.work, self._counted = model, self.work.fitted(model.n_layers), None
+        self.work, self._counted = self.work.fitted(model.n_layers), None
         self.jobs.plan = [self.work.renew(request) for request in self.jobs.plan]
         self._changed(Part.WORK)

@@ -1,7 +1,10 @@
 """What came back: events enter one by one, and the numbers on the screen are their sum.
 
-Each result remembers the request that it answers, so that a view can tell numbers of this prompt from older ones.
+Each result remembers its origin, so that a view can tell numbers of this prompt and model from others. A run that
+is over before its end takes nothing away: what was complete before it comes back.
 """
+
+from dataclasses import replace
 
 from icltui.api import (
     CountTokens,
@@ -9,8 +12,10 @@ from icltui.api import (
     Generate,
     GenerationEnded,
     LaneAdvanced,
+    LoadModel,
     Measure,
     MeasureEnded,
+    ModelLoaded,
     PromptTokenized,
     Request,
     UnitsMeasured,
@@ -24,6 +29,7 @@ from icltui.record import (
     Lane,
     LaneStep,
     Measurement,
+    ModelInfo,
     Prediction,
     Row,
     TokenizedPrompt,
@@ -31,49 +37,57 @@ from icltui.record import (
 )
 from icltui.session import Session
 from icltui.tui.board import Board
+from icltui.tui.flows.origin import Origin
 from icltui.tui.flows.work import Work
 
 
 class Results:
     """Everything measured, generated and verified; :meth:`take` is the only way in while a job runs."""
 
-    def __init__(self) -> None:
+    def __init__(self, model: ModelInfo | None = None) -> None:
+        self.model = model
+        """The loaded one; before there is one, that of the saved numbers."""
         self.board = Board()
         """Another object for each run, so that a view sees when a new one began."""
+        self.board_origin: Origin | None = None
+        self.lanes: dict[Lane, tuple[LaneStep, ...]] = {}
+        self.lane_origins: dict[Lane, Origin] = {}
         self.counts: tuple[Prompt, int, int] | None = None
         """A prompt, its context tokens and its query tokens."""
-        self.tokens: TokenizedPrompt | None = None
-        self.lanes: dict[Lane, tuple[LaneStep, ...]] = {}
+        # The last complete ones, which a run in hand replaces at its end only.
         self.measurement: Measurement | None = None
         self.generation: Generation | None = None
         self.verification: Verification | None = None
-        self.measured: Measure | None = None
-        self.generated: Generate | None = None
-        self.verified: Verify | None = None
-        self.lane_sources: dict[Lane, Generate] = {}
+        self.measured: Origin | None = None
+        self.generated: Origin | None = None
+        self.verified: Origin | None = None
+        self._whole_board: Board | None = None
+        self._whole_lanes: dict[Lane, tuple[tuple[LaneStep, ...], Origin]] = {}
         self._coming: TokenizedPrompt | None = None
         self._rows: list[Row] = []
         self._predictions: list[Prediction] = []
 
     @classmethod
-    def from_session(cls, session: Session, work: Work) -> "Results":
+    def from_session(cls, session: Session, work: Work, model: ModelInfo | None) -> "Results":
         """The numbers that a session was saved with; ``work`` is what it was saved from."""
-        results = cls()
+        results = cls(model)
         if session.measurement:
-            results.measurement, results.measured = session.measurement, work.measure()
-            results.board = Board.from_measurement(session.measurement)
+            results.measurement, results.measured = session.measurement, Origin(work.measure(), session.model)
+            results.board = results._whole_board = Board.from_measurement(session.measurement)
+            results.board_origin = results.measured
             results._count(work.prompt, session.measurement.tokens)
         if session.generation:
-            results.generation, results.generated = session.generation, work.generate()
-            results.lanes = {lane: text.steps for lane, text in session.generation.lanes.items()}
-            results.lane_sources = dict.fromkeys(results.lanes, work.generate())
+            results._keep_lanes(session.generation, Origin(work.generate(), session.model))
         if session.verification:
-            results.verification, results.verified = session.verification, work.verify()
+            results.verification = session.verification
+            results.verified = Origin(work.verify(), session.model)
         return results
 
     def take(self, request: Request, event: Event) -> None:
         """Add one event of the job that ``request`` started."""
         match request, event:
+            case LoadModel(), ModelLoaded():
+                self.model = event.model
             case CountTokens(), PromptTokenized():
                 self._count(request.prompt, event.tokens)
             case Measure(), PromptTokenized():
@@ -90,10 +104,29 @@ class Results:
             case Generate(), LaneAdvanced():
                 self._advance(request, event.step)
             case Generate(), GenerationEnded():
-                self.generation, self.generated = event.generation, request
-                self.lanes = self.lanes | {lane: text.steps for lane, text in event.generation.lanes.items()}
+                self._keep_lanes(event.generation, Origin(request, self.model))
             case Verify(), VerificationEnded():
-                self.verification, self.verified = event.verification, request
+                self.verification, self.verified = event.verification, Origin(request, self.model)
+
+    def give_up(self) -> bool:
+        """No more of a run will come: bring back what was whole, or mark what is not; whether there was any."""
+        origin = self.board_origin
+        is_board_cut = origin is not None and origin is not self.measured and not origin.is_stopped
+        cut = [lane for lane in self.lanes if self._is_lane_cut(lane)]
+        self._coming = None
+        if is_board_cut and self._whole_board:
+            self.board, self.board_origin = self._whole_board, self.measured
+        elif is_board_cut and origin:
+            self.board_origin = replace(origin, is_stopped=True)
+        for lane in cut:
+            partial = (self.lanes[lane], replace(self.lane_origins[lane], is_stopped=True))
+            steps, self.lane_origins[lane] = self._whole_lanes.get(lane, partial)
+            self.lanes = {**self.lanes, lane: steps}
+        return is_board_cut or bool(cut)
+
+    def _is_lane_cut(self, lane: Lane) -> bool:
+        origin, whole = self.lane_origins[lane], self._whole_lanes.get(lane)
+        return not origin.is_stopped and (whole is None or origin is not whole[1])
 
     def agreement(self, lane: Lane) -> Agreement | None:
         """How ``lane`` compares with the context lane so far; None before both have begun."""
@@ -105,43 +138,48 @@ class Results:
         first = next((at for at, is_equal in enumerate(equal) if not is_equal), None)
         return Agreement(equal=sum(equal), total=total, first_difference=first)
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether anything here is a part of a run that is over."""
+        return any(
+            origin and origin.is_stopped for origin in (self.board_origin, *self.lane_origins.values())
+        )
+
     def is_numbers_fresh(self, work: Work) -> bool:
-        """Whether the measured numbers are those of ``work``; also where there are none."""
-        return self.measured is None or self.measured == work.measure()
+        """Whether the numbers shown are those of ``work`` and the model; also where there are none."""
+        return self._is_fresh(self.board_origin, work.measure())
 
     def is_lane_fresh(self, lane: Lane, work: Work) -> bool:
-        """Whether a lane's text is that of ``work``; only the patched one depends on layers and patch."""
-        source = self.lane_sources.get(lane)
-        if source is None:
-            return True
-        wanted = work.generate()
-        if (source.prompt, source.n_tokens) != (wanted.prompt, wanted.n_tokens):
-            return False
-        patch = (source.layers, source.mode, source.components)
-        return lane != "patched" or patch == (wanted.layers, wanted.mode, wanted.components)
+        """Whether a lane's text is that of ``work`` and the model; also where there is none."""
+        return self._is_fresh(self.lane_origins.get(lane), work.generate(), lane)
 
     def is_proof_fresh(self, work: Work) -> bool:
-        """Whether the verification is that of ``work``; also where there is none."""
-        return self.verified is None or self.verified == work.verify()
+        """Whether the verification is that of ``work`` and the model; also where there is none."""
+        return self._is_fresh(self.verified, work.verify())
+
+    def _is_fresh(self, origin: Origin | None, request: Request, lane: Lane | None = None) -> bool:
+        if origin is None:
+            return True
+        return not origin.is_stopped and origin.is_of(self.model) and origin.answers(request, lane)
 
     def _count(self, prompt: Prompt, tokens: TokenizedPrompt) -> None:
         self.counts = (prompt, len(tokens.context), len(tokens.query))
 
     def _begin(self, request: Measure) -> None:
-        """With its first numbers, and not before, a run takes the place of the one before it."""
+        """With its first numbers, and not before, a run takes the place of the one before it on the screen."""
         if self._coming is None:
             return
-        self.tokens, self._coming = self._coming, None
         self.board = Board()
-        self.board.begin(self.tokens)
-        self.measured, self.measurement = request, None
+        self.board.begin(self._coming)
+        self.board_origin, self._coming = Origin(request, self.model), None
         self._rows, self._predictions = [], []
 
     def _end(self, event: MeasureEnded) -> None:
-        if self.tokens is None:
+        if self.board.tokens is None:
             return
+        self.measured, self._whole_board = self.board_origin, self.board
         self.measurement = Measurement(
-            tokens=self.tokens,
+            tokens=self.board.tokens,
             layers=event.layers,
             rows=tuple(self._rows),
             predictions=tuple(self._predictions),
@@ -153,4 +191,11 @@ class Results:
         """The first step of a lane puts the new text in place of the old, so that nothing flickers before."""
         before = self.lanes.get(step.lane, ()) if step.index else ()
         self.lanes = {**self.lanes, step.lane: (*before, step)}
-        self.lane_sources[step.lane] = request
+        self.lane_origins[step.lane] = Origin(request, self.model)
+
+    def _keep_lanes(self, generation: Generation, origin: Origin) -> None:
+        self.generation, self.generated = generation, origin
+        for lane, text in generation.lanes.items():
+            self.lanes = {**self.lanes, lane: text.steps}
+            self.lane_origins[lane] = origin
+            self._whole_lanes[lane] = (text.steps, origin)

@@ -24,6 +24,12 @@ class Work:
     is_delta_on: bool = False
     """Whether the third lane runs."""
 
+    @property
+    def patch_words(self) -> str:
+        """How the patch acts, for a person."""
+        parts = {"both": "ΔW and Δb", "weights": "ΔW alone", "shift": "Δb alone"}[self.components]
+        return f"{self.mode}, {parts}"
+
     def count(self) -> CountTokens:
         """The request that only tokenises."""
         return CountTokens(prompt=self.prompt)

@@ -84,9 +84,12 @@ class DocumentScreen(Screen[None]):
         document = self.explorer.document
         session = self.explorer.session(document.title if path == document.path else path.stem)
         write_session(path, session)
-        self.explorer.saved(path, session.title)
-        older = self.explorer.results.measurement is not None and session.measurement is None
-        note = ", without the numbers of the prompt before it was edited" if older else ""
+        missing = " and ".join(self.explorer.saved(path, session))
+        note = (
+            f", without the {missing} on the screen: not whole, or of another prompt or model"
+            if missing
+            else ""
+        )
         self.notify(display(f"saved to {path}{note}"), markup=False)
 
     async def _open(self) -> None:

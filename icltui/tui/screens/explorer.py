@@ -93,6 +93,10 @@ class ExplorerScreen(LayoutScreen):
 
     def _draw_counts(self) -> None:
         counts = self.explorer.results.counts
+        if not self.explorer.work.prompt.query:  # no model is asked then, and nothing may look as if one were
+            self.question.show_count(0)
+            self.context.frame(self.context.border_title or "", "counted with a query")
+            return
         is_known = counts is not None and counts[0] == self.explorer.work.prompt
         self.context.show_count(counts[1] if is_known and counts else None)
         self.question.show_count(counts[2] if is_known and counts else None)

@@ -4,12 +4,17 @@ Prompt and layers are on the left, numbers and lanes on the right. Below 100×30
 time, with the same widgets: the page follows the focus. Unit, layer, measure and scale are one state, shared by all.
 """
 
+from dataclasses import replace
+from typing import ClassVar
+
 from textual import on
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.events import DescendantFocus, Resize
 from textual.reactive import reactive
 from textual.widgets import Footer, Static
+from textual.widgets._footer import FooterKey
 
 from icltui.tui.actions import BINDINGS, TABS
 from icltui.tui.flows.explorer import Explorer
@@ -24,12 +29,38 @@ from icltui.tui.widgets.status import StatusLine
 
 SMALLEST = (60, 18)
 ROOMY = (100, 30)
+FOOTER_WIDTH = 72
+"""What all keys of the footer need."""
+
+
+class KeyLine(Footer):
+    """The footer; where it is narrow Save and Open give way, since Textual would cut off Help and Quit."""
+
+    DEFAULT_CSS = "KeyLine.-narrow FooterKey.-gives-way { display: none; }"
+
+    def compose(self) -> ComposeResult:
+        """Textual's keys, those that give way marked."""
+        for widget in super().compose():
+            if isinstance(widget, FooterKey):
+                widget.set_class(widget.action in ("save_session", "open_session"), "-gives-way")
+            yield widget
+
+    def on_resize(self, event: Resize) -> None:
+        """As many keys as there is room for."""
+        self.set_class(event.size.width < FOOTER_WIDTH, "-narrow")
+
+
+def _typed_ahead(binding: BindingType) -> BindingType:
+    """A jump acts before the next key is handed out, else letters typed at once behind it would be commands."""
+    if not isinstance(binding, Binding) or not binding.action.startswith("show_pane("):
+        return binding
+    return replace(binding, action=binding.action.replace("show", "jump_to", 1), priority=True)
 
 
 class LayoutScreen(DocumentScreen):
     """The panes, without what goes on in them."""
 
-    BINDINGS = BINDINGS
+    BINDINGS: ClassVar[list[BindingType]] = [_typed_ahead(binding) for binding in BINDINGS]
     AUTO_FOCUS = "StreamTable"
     ESCAPE_TO_MINIMIZE = False
     ALLOW_IN_MAXIMIZED_VIEW = "Footer, StatusLine, #banner"
@@ -62,7 +93,7 @@ class LayoutScreen(DocumentScreen):
                 yield self.numbers
                 yield self.lanes
         yield Static("", id="too-small", markup=False)
-        yield Footer(compact=True)
+        yield KeyLine(compact=True)
 
     def watch_unit(self, unit: int) -> None:
         """One unit everywhere."""
@@ -95,6 +126,8 @@ class LayoutScreen(DocumentScreen):
     @on(DescendantFocus)
     def follow_focus(self, event: DescendantFocus) -> None:
         """Turn to the page that the focus is on."""
+        if event.widget is not self.focused:
+            return  # already elsewhere
         ids = {node.id for node in event.widget.ancestors_with_self}
         page = next((page for page in PAGES if page.container in ids), None)
         if page:
@@ -126,18 +159,27 @@ class LayoutScreen(DocumentScreen):
         """The next tab or the one before."""
         self.action_show_pane(self.numbers.neighbour(step))
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """In an editor digits are text."""
+        is_text = action == "jump_to_pane" and isinstance(self.focused, PromptEditor)
+        return not is_text and super().check_action(action, parameters)
+
+    def action_jump_to_pane(self, pane: str) -> None:
+        """Jump by a digit."""
+        self.action_show_pane(pane)
+
     def action_show_pane(self, pane: str) -> None:
-        """Jump to a pane, whatever page it is on."""
+        """Jump to a pane, whatever page it is on; the focus moves now, not after the keys typed ahead."""
         self.maximized = None
         if pane in TABS:
             self._turn_to("numbers")
             self.numbers.show_tab(pane)
         elif pane == "lanes":
             self._turn_to("lanes")
-            self.lanes.children[0].focus()
+            self.set_focus(self.lanes.children[0])
         else:
             self._turn_to("prompt")
-            self.query_one(f"#{pane}").focus()
+            self.set_focus(self.query_one(f"#{pane}"))
 
     def action_zoom_pane(self) -> None:
         """The focused pane alone, or all again."""

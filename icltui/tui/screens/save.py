@@ -1,5 +1,6 @@
 """Where to save a session: a path to type, an answer to an existing file, and any error in place."""
 
+import os.path
 from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
@@ -46,18 +47,21 @@ class SaveScreen(ModalScreen[Path | None]):
         field = self.query_one(Input)
         field.cursor_blink = False
         field.focus()
-        self.call_after_refresh(field.action_end)  # the name is the part that a person wants to see
+        field.cursor_position = 0
+        self.call_after_refresh(field.action_end)  # scrolls: the name is the part that a person wants to see
 
     @on(Input.Submitted)
     @work(exclusive=True)
     async def save(self, submitted: Input.Submitted) -> None:
         """Write to the path as typed; whatever stands in the way is said here."""
-        path = session_path(submitted.value)
-        if path is None:
+        path = None if is_folder(submitted.value) else session_path(submitted.value)
+        if is_folder(submitted.value) or (path and is_folder(str(path))):
+            self._complain("that is a folder: add a file name")
+        elif path is None:
             self._complain("no name: type the path of the file to save to")
         elif is_example(path):
             self._complain("this is one of the examples, which are kept as they are: choose another name")
-        elif not path.exists() or await self._may_overwrite(path):
+        elif not os.path.exists(path) or await self._may_overwrite(path):
             try:
                 self._write(path)
             except SessionError as error:
@@ -71,6 +75,11 @@ class SaveScreen(ModalScreen[Path | None]):
 
     def _complain(self, text: str) -> None:
         self.query_one(".error", Static).update(content(text))
+
+
+def is_folder(text: str) -> bool:
+    """Whether ``text`` names a folder that is there; what cannot be looked at is none."""
+    return os.path.isdir(os.path.expanduser(text.strip()))
 
 
 def session_path(text: str) -> Path | None:

@@ -10,25 +10,27 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from icltui.record import LANES, Agreement, Candidate, Lane, LaneStep
-from icltui.tui.cells import content, fit, number
+from icltui.record import LANES, Agreement, Candidate, Components, Lane, LaneStep
+from icltui.tui.cells import display, fit, number, passage
+from icltui.tui.flows.older import lane_note
 from icltui.tui.flows.results import Results
 from icltui.tui.flows.work import Work
 from icltui.tui.widgets.framed import Framed
 
 _TITLES: dict[Lane, str] = {"context": "9 With context", "plain": "Query only", "patched": "Query + ΔW"}
+_PARTS: dict[Components, str] = {"both": "ΔW+Δb", "weights": "ΔW alone", "shift": "Δb alone"}
 _OFF = "ΔW is off.\n\n^t (or d) turns it on: the query alone, through weights changed the way the context changed them."
-_EMPTY = "nothing generated yet: ^r runs"
+_EMPTY = "no text yet"
 
 
 def lane_text(steps: Sequence[LaneStep], first_difference: int | None) -> Content:
     """The whole text of a lane, the first differing token underlined."""
     text = steps[-1].text
     if first_difference is None:
-        return content(text)
+        return passage(text)
     start = len(steps[first_difference - 1].text) if first_difference else 0
     end = len(steps[first_difference].text)
-    return content(text[:start]) + content(text[start:end], "bold underline $warning") + content(text[end:])
+    return passage(text, start, end, "bold underline $warning")
 
 
 def candidate_lines(top: Sequence[Candidate], width: int) -> Content:
@@ -66,14 +68,15 @@ class LanePane(VerticalScroll, Framed, can_focus=True):
         self._hint = _OFF if is_off else _EMPTY
         is_stale = bool(self._steps) and not results.is_lane_fresh(self.lane, work)
         self.set_class(is_stale, "stale")
-        self.frame(self._title(work), "edited since" if is_stale else self._summary())
+        self.frame(
+            self._title(work), display(lane_note(results, work, self.lane)) if is_stale else self._summary()
+        )
         self._draw()
 
     def _title(self, work: Work) -> str:
         if self.lane != "patched" or not work.is_delta_on:
             return _TITLES[self.lane]
-        parts = {"both": "", "weights": " · no shift", "shift": " · shift only"}[work.components]
-        return f"{_TITLES[self.lane]} · {work.mode}{parts}"
+        return f"{_PARTS[work.components]} · {work.mode}"  # the parts first: a narrow border cuts the end
 
     def _summary(self) -> str:
         """The numbers in the lower border."""

@@ -6,7 +6,9 @@ from textual.reactive import reactive
 from textual.widgets import ContentSwitcher
 
 from icltui.tui.actions import PANES, TABS
+from icltui.tui.cells import display
 from icltui.tui.flows.explorer import Explorer
+from icltui.tui.flows.older import numbers_note, proof_note
 from icltui.tui.measures import MEASURES
 from icltui.tui.widgets.framed import Framed
 from icltui.tui.widgets.heatmap import Heatmap
@@ -50,7 +52,7 @@ class Numbers(ContentSwitcher, Framed):
         """Bring a tab to the front and give it the focus."""
         self.current = tab
         self.caption()
-        self.get_child_by_id(tab).focus()
+        self.screen.set_focus(self.get_child_by_id(tab))  # at once: keys may have been typed ahead
 
     def neighbour(self, step: int) -> str:
         """The tab ``step`` further, round and round."""
@@ -110,11 +112,7 @@ class Numbers(ContentSwitcher, Framed):
         results, work = self._explorer.results, self._explorer.work
         if self.current == "log":
             return ""
-        is_fresh = (
-            results.is_proof_fresh(work) if self.current == "verify" else results.is_numbers_fresh(work)
-        )
-        again = "v verifies again" if self.current == "verify" else "^r runs again"
-        return "" if is_fresh else f"edited since, {again}"
+        return display((proof_note if self.current == "verify" else numbers_note)(results, work))
 
     def watch_unit(self, unit: int) -> None:
         """Move the row, the line and the crosshair together."""

@@ -7,6 +7,7 @@ from icltui.api import Generate, LoadModel, Measure, Progress, Verify
 from icltui.record import ModelInfo
 from icltui.tui.cells import display, fit
 from icltui.tui.flows.explorer import Explorer
+from icltui.tui.flows.older import any_note
 
 _SUFFIXES = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
 
@@ -35,31 +36,31 @@ def progress_text(progress: Progress | None, otherwise: str) -> str:
 
 def state_text(explorer: Explorer) -> str:
     """What is going on, in a few words behind a sign."""
-    jobs, board = explorer.jobs, explorer.results.board
+    jobs, results, board = explorer.jobs, explorer.results, explorer.results.board
     if jobs.engine == "dead":
         return "✗ engine gone, ^r restarts"
     if jobs.engine in ("off", "starting"):
-        return "◌ starting the engine"
+        return "◌ starting the engine, esc ends it"
     if jobs.is_stopping:
         return "◌ stopping, esc again ends the engine"
     match jobs.request:
         case LoadModel():
             return f"◌ {progress_text(explorer.progress, 'loading the model')}"
         case Measure() as request:
-            has_begun = explorer.results.measured is request
+            has_begun = results.board_origin is not None and results.board_origin.request is request
             return f"● {board.n_measured - 1}/{board.n_units - 1} units" if has_begun else "● measuring"
         case Generate() as request:
             done = sum(
                 len(steps)
-                for lane, steps in explorer.results.lanes.items()
-                if explorer.results.lane_sources.get(lane) is request
+                for lane, steps in results.lanes.items()
+                if results.lane_origins[lane].request is request
             )
             return f"● {done}/{request.n_tokens * len(request.lanes)} tokens"
         case Verify():
             return f"● {progress_text(explorer.progress, 'verifying')}"
     if not jobs.is_loaded:
         return "○ no model, ^r loads it"
-    return "○ ready" if explorer.results.is_numbers_fresh(explorer.work) else "○ edited, ^r runs"
+    return f"○ {display(any_note(results, explorer.work)) or 'ready'}"
 
 
 class StatusLine(Static):

@@ -23,7 +23,7 @@ from icltui.tui.columns import Column, columns
 CURSOR = "❯"
 """In front of the cursor's row, so that it is seen without colours too."""
 
-_NOTHING = "Nothing measured yet: write a context and a query, then run."
+_NOTHING = "no numbers yet: a run fills them"
 
 
 class StreamTable(ScrollView, can_focus=True):

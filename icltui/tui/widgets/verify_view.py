@@ -10,8 +10,8 @@ from icltui.tui.cells import content, number
 
 _EMPTY = (
     "Not verified yet: v does it.\n\n"
-    "It runs the patched model on this prompt and compares, layer by layer and at the logits, with the run that has\n"
-    "the context, beside controls: a random patch of equal norms, and the patch of a shuffled context."
+    "It runs the patched model on this prompt and compares, layer by layer and at the logits, with the run that "
+    "has the context, beside controls: a random patch of equal norms, and the patch of a shuffled context."
 )
 _NAMES = {
     "plain": "no patch",

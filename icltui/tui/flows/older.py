@@ -1,0 +1,54 @@
+"""Results and work enter; one line leaves that says why what is shown is not the answer, or nothing if it is."""
+
+from icltui.record import Lane, ModelInfo
+from icltui.tui.flows.origin import Origin
+from icltui.tui.flows.results import Results
+from icltui.tui.flows.work import Work
+
+
+def numbers_note(results: Results, work: Work) -> str:
+    """Of the measured numbers."""
+    origin, board = results.board_origin, results.board
+    if origin is None or results.is_numbers_fresh(work):
+        return ""
+    if origin.is_stopped:
+        return f"stopped at {board.n_measured - 1}/{board.n_units - 1}, ^r runs"
+    return _foreign(origin, results.model, ("measured", "measures")) or "edited, ^r runs"
+
+
+def lane_note(results: Results, work: Work, lane: Lane) -> str:
+    """Of one lane."""
+    origin = results.lane_origins.get(lane)
+    if origin is None or results.is_lane_fresh(lane, work):
+        return ""
+    if origin.is_stopped:
+        return f"stopped at {len(results.lanes[lane])}/{work.n_tokens}, ^r runs"
+    return _foreign(origin, results.model, ("generated", "generates")) or "edited, ^r runs"
+
+
+def proof_note(results: Results, work: Work) -> str:
+    """Of the verification."""
+    origin = results.verified
+    if origin is None or results.is_proof_fresh(work):
+        return ""
+    return _foreign(origin, results.model, ("verified", "verifies"), "v") or "edited, v verifies"
+
+
+def any_note(results: Results, work: Work) -> str:
+    """Of numbers and lanes: the first there is."""
+    lanes = (lane_note(results, work, lane) for lane in work.generate().lanes)
+    return next(filter(None, (numbers_note(results, work), *lanes)), "")
+
+
+def _foreign(origin: Origin, model: ModelInfo | None, verb: tuple[str, str], key: str = "^r") -> str:
+    if origin.is_of(model):
+        return ""
+    theirs, ours = _name(origin.model), _name(model)
+    theirs = f"other weights of {ours}" if theirs == ours else theirs
+    past, present = verb
+    return f"{past} on {theirs}, {key} {present} on {ours}"
+
+
+def _name(model: ModelInfo | None) -> str:
+    """Of a model, without its folder or owner."""
+    return model.name.rstrip("/").rpartition("/")[2] if model else "an unknown model"

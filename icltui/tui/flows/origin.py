@@ -1,0 +1,35 @@
+"""Where a result comes from: the request that it answers and the model that did. Numbers are told apart by it."""
+
+from dataclasses import dataclass
+
+from icltui.api import Generate, Request
+from icltui.record import Lane, ModelInfo
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What was asked, and of which model."""
+
+    request: Request
+    model: ModelInfo | None
+    """None where numbers were saved without their model."""
+    is_stopped: bool = False
+    """Whether the run was over before the result was whole."""
+
+    def is_of(self, model: ModelInfo | None) -> bool:
+        """Whether ``model`` has the weights that the result was computed with."""
+        return _fingerprint(self.model) == _fingerprint(model)
+
+    def answers(self, request: Request, lane: Lane | None = None) -> bool:
+        """Whether ``request`` asks for the same, or the same lane; only the patched one depends on the patch."""
+        ours = self.request
+        if lane is None or not isinstance(ours, Generate) or not isinstance(request, Generate):
+            return ours == request
+        if (ours.prompt, ours.n_tokens) != (request.prompt, request.n_tokens):
+            return False
+        patch = (ours.layers, ours.mode, ours.components)
+        return lane != "patched" or patch == (request.layers, request.mode, request.components)
+
+
+def _fingerprint(model: ModelInfo | None) -> str | None:
+    return model.fingerprint if model else None

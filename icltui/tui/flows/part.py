@@ -1,0 +1,19 @@
+"""What of the explorer changed, as far as a view draws it apart."""
+
+from enum import Enum, auto
+
+
+class Part(Enum):
+    """One thing that a view redraws."""
+
+    STATUS = auto()
+    """Engine, job, progress, title."""
+    WORK = auto()
+    """The choices, or which results still belong to them."""
+    DOCUMENT = auto()
+    """Another session stands on the screen."""
+    COUNTS = auto()
+    NUMBERS = auto()
+    LANES = auto()
+    PROOF = auto()
+    LOG = auto()
