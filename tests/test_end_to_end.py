@@ -128,7 +128,9 @@ def test_a_newcomer_sees_numbers_then_turns_the_patch_on_saves_and_quits(explore
     terminal.press(b"\x13")  # ctrl+s
     terminal.until(lambda: "untitled.json" in terminal.text, "the save dialog")
     path = home / "mine.json"
-    terminal.press(b"\x15" + str(path).encode())
+    terminal.press(b"\x15")  # ctrl+u
+    terminal.until(lambda: "path of the session file" in terminal.text, "the empty field")
+    terminal.press(str(path).encode())
     terminal.until(lambda: "mine.json" in terminal.text, "the path as typed")
     terminal.press(b"\r")
     terminal.until(path.exists, "the file")
