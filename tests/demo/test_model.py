@@ -6,6 +6,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from icltui.demo import MODEL_DIR, evaluate
 from icltui.demo.train import STAGES, TOKENS_PER_STEP, row_length, train
+from icltui.engine.model import fingerprint
+from icltui.folders import EXAMPLES
+from icltui.session import example_sessions, read_session
 
 
 @pytest.fixture(scope="module")
@@ -110,3 +113,17 @@ def test_training_is_a_function_of_its_seed(tmp_path):
 def test_rows_grow_at_constant_tokens():
     assert [row_length(p) for p in (0.0, 0.5, 0.6, 0.9)] == [128, 128, 256, 1024]
     assert all(TOKENS_PER_STEP % length == 0 for _, length in STAGES)
+
+
+@pytest.mark.parametrize("path", example_sessions(), ids=lambda path: path.stem)
+def test_the_example_sessions_are_of_the_shipped_weights(demo, path):
+    session = read_session(path)
+    assert session.model.fingerprint == fingerprint(demo[0])
+    assert session.verification.ok
+    patched, context = (session.generation.lanes[lane].token_ids for lane in ("patched", "context"))
+    assert patched == context
+
+
+def test_there_are_six_examples():
+    assert [path.stem for path in example_sessions()] == list(EXAMPLES)
+    assert len(EXAMPLES) >= 6
