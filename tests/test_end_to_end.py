@@ -36,7 +36,8 @@ class Terminal:
     def __init__(self, argv: list[str], home: Path) -> None:
         self.master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
-        environment = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "TEXTUAL_THEME")}
+        ours = ("NO_COLOR", "TEXTUAL_THEME", "COLUMNS", "LINES", "SSH_CONNECTION")
+        environment = {k: v for k, v in os.environ.items() if k not in ours}
         environment |= {"HOME": str(home), "XDG_STATE_HOME": str(home / "state"), "TERM": "xterm-256color"}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "icltui", *argv],
