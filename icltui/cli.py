@@ -75,13 +75,15 @@ def _engine_command(text: str | None) -> list[str]:
 def _opening(args: argparse.Namespace) -> tuple[Session | None, Path | None]:
     """What the explorer opens on: a prompt from the command line, a session, or the first example."""
     path = Path(args.session) if args.session else None
-    if path is None and args.context is None and args.query is None:
-        path = next(iter(example_sessions()), None)
-    session = read_session(path) if path else None
     if args.context is not None or args.query is not None:
+        if path is not None:
+            raise BadInput(f"both a session, {args.session!r}, and a prompt: give one of them")
         layers = "all" if args.layers is None else args.layers
         return Session(prompt=_prompt(args), layers=layers), None
-    return session, path
+    if (args.unit, args.bos, args.layers) != ("token", "auto", None):
+        raise BadInput("--unit, --bos and --layers go with a prompt: give -c and -q too")
+    path = path or next(iter(example_sessions()), None)
+    return (read_session(path) if path else None), path
 
 
 def _load_request(args: argparse.Namespace, session: Session | None) -> LoadModel:

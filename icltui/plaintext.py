@@ -7,6 +7,9 @@ from rich.console import Console, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
+_VARIATION_SELECTORS = range(0xFE00, 0xFE10)
+_BLANKS = "\u115f\u1160\u2800\u3164\uffa0"
+"""Printable, says Unicode, and yet nothing is seen of them."""
 _NARROWEST = 80
 """Below this a terminal wraps the lines, which shows more than cut numbers would."""
 
@@ -17,7 +20,7 @@ def visible(text: str) -> str:
     >>> visible("a\\n\\x1b[31m")
     'a⏎␛[31m'
     """
-    return "".join(map(_visible, text))
+    return "".join(map(glyph, text))
 
 
 def token_text(text: str) -> str:
@@ -72,7 +75,8 @@ def render(parts: Iterable[RenderableType], width: int) -> str:
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
-def _visible(character: str) -> str:
+def glyph(character: str) -> str:
+    """One character as a terminal may show it: itself, or something printable in its place."""
     code = ord(character)
     if character == "\n":
         return "⏎"
@@ -80,6 +84,9 @@ def _visible(character: str) -> str:
         return "⇥"
     if code < 0x20:
         return chr(0x2400 + code)
-    if character.isprintable():
+    if code == 0x7F:
+        return "␡"
+    # Terminals disagree on the width of a character with a variation selector behind it.
+    if character.isprintable() and code not in _VARIATION_SELECTORS and character not in _BLANKS:
         return character
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

@@ -152,6 +152,8 @@ def test_text_comes_from_files(capsys, tmp_path):
         (["demo"], 2, "--help"),
         (["no-such-session.json"], 2, "no-such-session.json"),
         (["--no-such-option"], 2, "--help"),
+        (["a.json", "-q", "b"], 2, "give one of them"),
+        (["--layers", "last"], 2, "go with a prompt"),
         ([], 2, "needs a terminal"),
         (["measure", "-q", "b", "--seed", "1"], 2, "--seed"),
     ],

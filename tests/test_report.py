@@ -168,7 +168,7 @@ def test_text_is_made_visible() -> None:
     assert plaintext.token_text("  a b\t\n ") == "··a b⇥⏎·"
     assert plaintext.token_text("  ") == "··"
     assert plaintext.token_text("") == ""
-    assert plaintext.visible("\x00\x7f\x85\u200b\U000e0001\udc80é") == "␀\\x7f\\x85\\u200b\\U000e0001\\udc80é"
+    assert plaintext.visible("\x00\x7f\x85\u200b\U000e0001\udc80é") == "␀␡\\x85\\u200b\\U000e0001\\udc80é"
 
 
 def test_reports_need_no_model_and_no_screen() -> None:

@@ -12,9 +12,7 @@ from functools import lru_cache
 from rich.cells import cell_len, set_cell_size
 from textual.content import Content
 
-_VARIATION_SELECTORS = range(0xFE00, 0xFE10)
-_BLANKS = "\u115f\u1160\u2800\u3164\uffa0"
-"""Printable, says Unicode, and yet nothing is seen of them."""
+from icltui.plaintext import glyph
 
 
 def display(text: str) -> str:
@@ -27,29 +25,13 @@ def display(text: str) -> str:
     """
     inner = text.strip(" ")
     lead = len(text) - len(text.lstrip(" "))
-    shown = "".join(map(_visible, inner))
+    shown = "".join(map(glyph, inner))
     return "·" * lead + _carried(shown) + "·" * (len(text) - lead - len(inner))
 
 
 def _carried(shown: str) -> str:
     """``shown`` with a carrier for a mark at its front, which would land on the neighbouring cell."""
     return "◌" + shown if unicodedata.category(shown[:1] or "x").startswith("M") else shown
-
-
-def _visible(character: str) -> str:
-    code = ord(character)
-    if character == "\n":
-        return "⏎"
-    if character == "\t":
-        return "⇥"
-    if code < 0x20:
-        return chr(0x2400 + code)
-    if code == 0x7F:
-        return "␡"
-    # Terminals disagree on the width of a character with a variation selector behind it.
-    if character.isprintable() and code not in _VARIATION_SELECTORS and character not in _BLANKS:
-        return character
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def content(text: str, style: str = "") -> Content:
@@ -59,7 +41,7 @@ def content(text: str, style: str = "") -> Content:
 
 def passage(text: str, start: int = 0, end: int = 0, style: str = "") -> Content:
     """``text`` to read and to wrap: spaces stay spaces but for the very first; ``text[start:end]`` is in ``style``."""
-    shown = [_visible(character) for character in text]
+    shown = [glyph(character) for character in text]
     if shown:
         shown[0] = "·" if text[0] == " " else _carried(shown[0])
     before, marked = "".join(shown[:start]), "".join(shown[start:end])
