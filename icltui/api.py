@@ -6,20 +6,24 @@ view holds: it never blocks. Every job answers with a stream of events whose las
 """
 
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
 from icltui.prompt import Prompt
 from icltui.record import (
     Components,
+    Dynamics,
+    Estimate,
     Generation,
     Lane,
     LaneStep,
     Mode,
     ModelInfo,
+    Pairs,
     Path,
     Prediction,
+    Reference,
     Row,
     TokenizedPrompt,
     Verification,
@@ -27,6 +31,9 @@ from icltui.record import (
 
 DEMO = "demo"
 """The name of the embedded model."""
+Quantize = Literal["none", "8bit", "4bit"]
+DeviceMap = Literal["none", "auto", "balanced", "sequential"]
+"""How layers are spread over several devices, by accelerate; ``none``: all on one."""
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="type"):
@@ -37,12 +44,20 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="ty
 
 
 class LoadModel(Message, frozen=True):
-    """Load a model in place of the present one → Progress…, ModelLoaded."""
+    """Load a model in place of the present one → ModelEstimated, Progress…, ModelLoaded."""
 
     model: str = DEMO
     revision: str | None = None
     dtype: str = "auto"
     device: str = "auto"
+    device_map: DeviceMap = "none"
+    quantize: Quantize = "none"
+    allow_pickle: bool = False
+    """Whether weights may come as pickles, which can run code."""
+    trust_remote_code: bool = False
+    """Whether code that comes with the model may run."""
+    sites: dict[str, str] = {}
+    """Places given by hand, ``{layer}`` standing for its number: ``mlp``, ``norm``, ``down``, ``block``."""
 
 
 class CountTokens(Message, frozen=True):
@@ -56,6 +71,10 @@ class Measure(Message, frozen=True):
 
     prompt: Prompt
     layers: str = "all"
+    dynamics: Dynamics = "grow"
+    reference: Reference = "free"
+    pairs: bool = False
+    """Whether units are compared with each other, which needs memory in the square of their number."""
 
 
 class Generate(Message, frozen=True):
@@ -90,6 +109,12 @@ class Progress(Message, frozen=True):
     total: int
 
 
+class ModelEstimated(Message, frozen=True):
+    """What the model will take; loading goes on unless it cannot fit."""
+
+    estimate: Estimate
+
+
 class ModelLoaded(Message, frozen=True):
     model: ModelInfo
 
@@ -99,7 +124,10 @@ class PromptTokenized(Message, frozen=True):
 
 
 class UnitsMeasured(Message, frozen=True):
-    """A chunk of units, in ascending order; all rows of a unit arrive together."""
+    """A chunk of units, in ascending order; all rows of a unit arrive together.
+
+    A prediction may come again when the full context has run, its ``kl_to_full`` now known: the later one counts.
+    """
 
     rows: tuple[Row, ...]
     predictions: tuple[Prediction, ...]
@@ -109,6 +137,7 @@ class MeasureEnded(Message, frozen=True):
     layers: tuple[int, ...]
     path: Path
     seconds: float
+    pairs: tuple[Pairs, ...] = ()
 
 
 class LaneAdvanced(Message, frozen=True):
@@ -155,6 +184,7 @@ class EngineDied(Message, frozen=True):
 
 Event = (
     Progress
+    | ModelEstimated
     | ModelLoaded
     | PromptTokenized
     | UnitsMeasured

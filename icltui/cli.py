@@ -16,10 +16,11 @@ from pathlib import Path
 
 import msgspec
 
-from icltui import headless, options
+from icltui import headless, loading, options
 from icltui.api import DEMO, Engine, Generate, LoadModel, Measure, Verify
 from icltui.errors import EXIT_INTERRUPTED, BadInput, IcltuiError, SessionError
 from icltui.prompt import Prompt
+from icltui.record import ModelInfo
 from icltui.session import Session, example_sessions, read_session, state_folder, write_session
 
 
@@ -79,39 +80,56 @@ def _opening(args: argparse.Namespace) -> tuple[Session | None, Path | None]:
         if path is not None:
             raise BadInput(f"both a session, {args.session!r}, and a prompt: give one of them")
         layers = "all" if args.layers is None else args.layers
-        return Session(prompt=_prompt(args), layers=layers), None
-    if (args.unit, args.bos, args.layers) != ("token", "auto", None):
-        raise BadInput("--unit, --bos and --layers go with a prompt: give -c and -q too")
+        prompt = _prompt(args)
+        return Session(prompt=prompt, layers=layers, dynamics=args.dynamics, reference=args.reference), None
+    if given := options.prompt_options(args):
+        raise BadInput(f"{' '.join(given)}: options that go with a prompt: give -c and -q too")
     path = path or next(iter(example_sessions()), None)
     return (read_session(path) if path else None), path
 
 
 def _load_request(args: argparse.Namespace, session: Session | None) -> LoadModel:
     """The model that was asked for; else the session's own, in the dtype it was measured in."""
-    if args.model is None and session is not None and session.model is not None:
-        saved = session.model
-        dtype = saved.dtype if args.dtype == "auto" else args.dtype
-        revision = args.revision or saved.revision
-        return LoadModel(model=saved.name, revision=revision, dtype=dtype, device=args.device)
-    name = DEMO if args.model is None else args.model
+    saved = session.model if session is not None and args.model is None else None
+    name = saved.name if saved is not None else DEMO if args.model is None else args.model
     if not name:
         raise BadInput(
             "--model is empty: give a Hugging Face id or a folder, or leave it out for the embedded model"
         )
-    return LoadModel(model=name, revision=args.revision, dtype=args.dtype, device=args.device)
+    return LoadModel(
+        model=name,
+        revision=args.revision or (None if saved is None else saved.revision),
+        dtype=args.dtype if saved is None or args.dtype != "auto" else saved.dtype,
+        device=args.device,
+        device_map=args.device_map,
+        quantize=args.quantize,
+        allow_pickle=args.allow_pickle,
+        trust_remote_code=args.trust_remote_code,
+        sites=args.sites,
+    )
 
 
 def measure(args: argparse.Namespace) -> int:
     """``icltui measure``."""
     from icltui import report
+    from icltui.table_measure import measure_table
 
-    engine, session = _start(args)
-    result = headless.measure(engine, Measure(prompt=session.prompt, layers=session.layers))
-    assert session.model is not None
+    if args.pairs and args.format == "csv":
+        raise BadInput("--pairs has no place in csv: use --format json or table")
+    engine, model, session = _start(args)
+    session = _with(session, dynamics=args.dynamics, reference=args.reference)
+    request = Measure(
+        prompt=session.prompt,
+        layers=session.layers,
+        dynamics=session.dynamics,
+        reference=session.reference,
+        pairs=args.pairs,
+    )
+    result = headless.measure(engine, request)
     formats = {
-        "json": lambda: report.measure_json(session.model, result),
+        "json": lambda: report.measure_json(model, session.prompt, result),
         "csv": lambda: report.measure_csv(result),
-        "table": lambda: report.measure_table(result, _width()),
+        "table": lambda: measure_table(model, session.prompt, result, _width()),
     }
     return _finish(args, _with(session, measurement=result), formats[args.format]())
 
@@ -120,19 +138,35 @@ def verify(args: argparse.Namespace) -> int:
     """``icltui verify``."""
     from icltui import report
 
-    engine, session = _start(args)
+    engine, model, session = _start(args)
     request = Verify(prompt=session.prompt, layers=session.layers, seed=args.seed)
     result = headless.verify(engine, request)
-    text = report.verify_json(result) if args.format == "json" else report.verify_table(result, _width())
+    as_json = args.format == "json"
+    text = report.verify_json(result) if as_json else report.verify_table(model, result, _width())
     _finish(args, _with(session, verification=result), text)
     return 0 if result.ok else 1
+
+
+def zoo(args: argparse.Namespace) -> int:
+    """``icltui verify --zoo``; exit 1 when a layer that is not refused is not exact, or a patch leaves a trace."""
+    from icltui import report
+    from icltui.engine.zoo import examine_members, holds, resolve_members
+
+    _check_output(args)
+    rows = []
+    for row in examine_members(resolve_members(args.family)):
+        print(f"{row.family}: {row.n_exact} of {row.n_layers} layers exact", file=sys.stderr)  # noqa: T201
+        rows.append(row)
+    text = report.zoo_json(rows) if args.format == "json" else report.zoo_table(rows, _width())
+    _write(args, text)
+    return 0 if all(map(holds, rows)) else 1
 
 
 def generate(args: argparse.Namespace) -> int:
     """``icltui generate``."""
     from icltui import report
 
-    engine, session = _start(args)
+    engine, model, session = _start(args)
     session = _with(session, mode=args.mode, components=args.components, n_tokens=args.tokens)
     result = headless.generate(
         engine,
@@ -144,7 +178,8 @@ def generate(args: argparse.Namespace) -> int:
             n_tokens=session.n_tokens,
         ),
     )
-    text = report.generate_json(result) if args.format == "json" else report.generate_text(result, _width())
+    as_json = args.format == "json"
+    text = report.generate_json(result) if as_json else report.generate_text(model, result, _width())
     return _finish(args, _with(session, generation=result), text)
 
 
@@ -211,13 +246,36 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
+def bench(args: argparse.Namespace) -> int:
+    """``icltui bench``."""
+    from icltui.bench.race import race
+    from icltui.bench.subject import Settings
+    from icltui.bench.table import race_table
+
+    settings = Settings(
+        model=args.model,
+        device=args.device,
+        threads=args.threads,
+        context_sizes=args.n,
+        query_sizes=args.q,
+        repeat=args.repeat,
+        limit=args.limit,
+        memory=args.memory,
+    )
+    result = race(settings, lambda text: print(text, file=sys.stderr, flush=True))  # noqa: T201
+    print(race_table(result, _width()), end="")  # noqa: T201
+    return 0
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "explore": explore,
     "measure": measure,
     "verify": verify,
+    "zoo": zoo,
     "generate": generate,
     "engine": engine,
     "demo": demo,
+    "bench": bench,
 }
 
 
@@ -233,25 +291,37 @@ def _prompt(args: argparse.Namespace) -> Prompt:
         query=options.read_text(args.query or "", is_query=True),
         unit=args.unit,
         bos=args.bos,
+        chat=args.chat,
+        positions=args.positions,
     )
 
 
-def _start(args: argparse.Namespace) -> tuple[Engine, Session]:
-    """An engine with the model loaded, and a session that holds what was asked."""
+def _start(args: argparse.Namespace) -> tuple[Engine, ModelInfo, Session]:
+    """An engine with the model loaded, that model, and a session that holds what was asked."""
     prompt = _prompt(args)  # read first: a bad file must not cost a model's load
-    if args.output is not None and (args.output.is_dir() or not args.output.parent.is_dir()):
-        raise BadInput(f"cannot write {str(args.output)!r}: give a file in a folder that exists")
+    _check_output(args)
     if args.save is not None and args.save.exists():
         raise SessionError(f"{str(args.save)!r} exists already: give --save another name")
     local = _local_engine()
-    info = headless.load(local, _load_request(args, None))
-    return local, Session(
-        title=args.save.stem if args.save else "",
-        created=_now(),
-        prompt=prompt,
-        layers="all" if args.layers is None else args.layers,
-        model=info,
+    request = _load_request(args, None)
+    with loading.told_on(sys.stderr, request.model) as tell:
+        info = headless.load(local, request, tell)
+    return (
+        local,
+        info,
+        Session(
+            title=args.save.stem if args.save else "",
+            created=_now(),
+            prompt=prompt,
+            layers="all" if args.layers is None else args.layers,
+            model=info,
+        ),
     )
+
+
+def _check_output(args: argparse.Namespace) -> None:
+    if args.output is not None and (args.output.is_dir() or not args.output.parent.is_dir()):
+        raise BadInput(f"cannot write {str(args.output)!r}: give a file in a folder that exists")
 
 
 def _with(session: Session, **changes: object) -> Session:
@@ -261,6 +331,10 @@ def _with(session: Session, **changes: object) -> Session:
 def _finish(args: argparse.Namespace, session: Session, text: str) -> int:
     if args.save is not None:
         write_session(args.save, session)
+    return _write(args, text)
+
+
+def _write(args: argparse.Namespace, text: str) -> int:
     if args.output is None:
         sys.stdout.write(text if text.endswith("\n") else text + "\n")
         sys.stdout.flush()

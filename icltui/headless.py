@@ -3,6 +3,7 @@
 What the headless commands run on; the explorer sees the same events as a stream instead.
 """
 
+from collections.abc import Callable
 from typing import TypeVar
 
 from icltui.api import (
@@ -26,28 +27,37 @@ from icltui.record import Generation, Measurement, ModelInfo, Prediction, Row, V
 Kind = TypeVar("Kind")
 
 
-def load(engine: Engine, request: LoadModel) -> ModelInfo:
-    """Load the model; its facts."""
-    return _last(_events(engine, request), ModelLoaded).model
+def load(
+    engine: Engine, request: LoadModel, tell: Callable[[Event], None] = lambda _event: None
+) -> ModelInfo:
+    """Load the model; its facts. ``tell`` hears every event as it comes."""
+    events: list[Event] = []
+    for event in engine.run(request, lambda: False):
+        tell(event)
+        events.append(event)
+    return _last(events, ModelLoaded).model
 
 
 def measure(engine: Engine, request: Measure) -> Measurement:
     """Every number of one measure."""
     rows: list[Row] = []
-    predictions: list[Prediction] = []
+    predictions: dict[int, Prediction] = {}
     events = _events(engine, request)
     for event in events:
         if isinstance(event, UnitsMeasured):
             rows += event.rows
-            predictions += event.predictions
+            predictions |= {prediction.unit: prediction for prediction in event.predictions}
     ended = _last(events, MeasureEnded)
     return Measurement(
         tokens=_last(events, PromptTokenized).tokens,
         layers=ended.layers,
         rows=tuple(rows),
-        predictions=tuple(predictions),
+        predictions=tuple(predictions.values()),
         path=ended.path,
         seconds=ended.seconds,
+        dynamics=request.dynamics,
+        reference=request.reference,
+        pairs=ended.pairs,
     )
 
 

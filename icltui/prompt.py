@@ -4,7 +4,8 @@ Torch-free. :class:`Prompt` says what is measured; :func:`resolve_layers` and :f
 of ``--layers`` into indices and back.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Literal
 
 import msgspec
@@ -12,6 +13,10 @@ import msgspec
 from icltui.errors import BadInput
 
 Bos = Literal["auto", "always", "never"]
+Positions = Literal["reset", "keep"]
+"""Where the query stands when context is missing: right behind what is left, or where the full context puts it."""
+
+_NONE: Mapping[int, str] = MappingProxyType({})
 
 
 class Prompt(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,17 +28,23 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     """``token``, ``line``, ``sentence``, or a separator at which the context is cut."""
     bos: Bos = "auto"
     """Special tokens in front, the kept prefix: as the tokenizer does itself, always, or never."""
+    chat: bool = False
+    """Whether context and query are one user turn of the tokenizer's chat template, its header a kept prefix."""
+    positions: Positions = "reset"
 
 
-def resolve_layers(text: str, n_layers: int) -> tuple[int, ...]:
+def resolve_layers(text: str, n_layers: int, refused: Mapping[int, str] = _NONE) -> tuple[int, ...]:
     """The sorted layer indices that ``all``, ``none``, ``last`` or ``0,3,5-8`` names, of ``n_layers``.
 
+    ``refused`` layers, with the reason, are no part of ``all`` and ``last``, and may not be named.
+
     Raises:
-        BadInput: text that is none of these, or a layer that the model does not have.
+        BadInput: text that is none of these, a layer that the model does not have, or a refused one.
     """
     text = text.strip().lower()
+    usable = tuple(layer for layer in range(n_layers) if layer not in refused)
     if text in ("all", "none", "last"):
-        return {"all": tuple(range(n_layers)), "none": (), "last": (n_layers - 1,)}[text]
+        return {"all": usable, "none": (), "last": usable[-1:]}[text]
     chosen: set[int] = set()
     for part in text.split(","):
         first, dash, last = (piece.strip() for piece in part.partition("-"))
@@ -44,6 +55,8 @@ def resolve_layers(text: str, n_layers: int) -> tuple[int, ...]:
         if not begin <= end < n_layers:
             raise BadInput(f"layers {part.strip()!r} out of range: this model has layers 0 to {n_layers - 1}")
         chosen.update(range(begin, end + 1))
+    for layer in sorted(chosen & refused.keys()):
+        raise BadInput(f"layer {layer} cannot be used: {refused[layer]}: leave it out")
     return tuple(sorted(chosen))
 
 

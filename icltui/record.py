@@ -17,10 +17,21 @@ Mode = Literal["per-step", "frozen"]
 """A new patch for every token, or the patch of the query's last token held while generating."""
 Components = Literal["both", "weights", "shift"]
 """Which parts of the patch act: ΔW and Δb, ΔW alone, Δb alone."""
+Dynamics = Literal["grow", "shrink", "drop"]
+"""How the context's units come and go: arrive from the left, leave from the left, or leave one at a time."""
+Reference = Literal["free", "local"]
+"""What a missing unit means: it was never there; or only this layer's attention may not see it."""
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """Base of every value here."""
+
+
+class RefusedLayer(Record, frozen=True):
+    """A layer on which the patch is not exact, so that its numbers would be wrong."""
+
+    layer: int
+    reason: str
 
 
 class ModelInfo(Record, frozen=True):
@@ -43,6 +54,20 @@ class ModelInfo(Record, frozen=True):
     path: Path
     versions: dict[str, str]
     """Of icltui, torch, transformers."""
+    path_reason: str = ""
+    """Why the prefixes are measured one by one; empty where they are packed."""
+    refused: tuple[RefusedLayer, ...] = ()
+
+
+class Estimate(Record, frozen=True):
+    """What a model will take, known before it is loaded; sizes in bytes."""
+
+    n_parameters: int
+    weight_bytes: int
+    measure_bytes: int
+    """What a measure adds: the cache of a context as long as the positions allow (at most 4,096), and one chunk."""
+    available_bytes: int
+    """Free where the model is to go."""
 
 
 class Token(Record, frozen=True):
@@ -73,16 +98,20 @@ class TokenizedPrompt(Record, frozen=True):
 
 
 class Row(Record, frozen=True):
-    """What unit ``unit`` did at layer ``layer``, seen at the query's last token; see maths of *grow*, [1] Prop. 3.1."""
+    """What unit ``unit`` did at layer ``layer``, seen at the query's last token.
+
+    A_i is the MLP's input there: with the first i units (*grow*), without the first i (*shrink*, B_i in [1]), or
+    without unit i alone (*drop*; A_0 is the full context, and each unit is compared with it, not with the unit before).
+    """
 
     unit: int
     layer: int
     z_norm: float | None
-    """‖A_i‖: the MLP's input with the first i units in the context."""
+    """‖A_i‖."""
     learning_rate: float | None
     """h_i = 1/‖A_i‖²."""
     net_patch_norm: float | None
-    """‖W_i − W_0‖ of all matrices that read z, stacked."""
+    """‖W_i − W_0‖ of all matrices that read z, stacked; None under *drop*."""
     delta_norm: float | None = None
     """‖A_i − A_{i−1}‖; None at unit 0."""
     shift_norm: float | None = None
@@ -92,9 +121,26 @@ class Row(Record, frozen=True):
     relative_patch_norm: float | None = None
     """``patch_norm`` / ‖W‖."""
     cumulative_patch_norm: float | None = None
-    """Sum of ``patch_norm`` over the units up to this one."""
+    """Sum of ``patch_norm`` over the units up to this one; None under *drop*."""
     cosine_previous: float | None = None
-    """cos(A_i − A_{i−1}, A_{i−1} − A_{i−2}); None before unit 2."""
+    """cos(δ_i, δ_{i−1}), δ_i = A_i − A_{i−1}; None before unit 2."""
+    output_patch_norm: float | None = None
+    """‖v_i − v_{i−1}‖ / ‖g_i‖: the shift as a patch of the down projection; None where there is no single one."""
+    amplification: float | None = None
+    """(‖W δ_i‖/‖δ_i‖) / (‖W‖/√d): 1 is what a random direction gets."""
+    implicit_loss: float | None = None
+    """tr(Δᵀ W) = −dp_i·p_{i−1}, of the weights before the step; depends on their origin: see ``half_step_square``."""
+    half_step_square: float | None = None
+    """Q_i = ½‖dp_i‖², dp_i = p_i − p_{i−1}, p_i = W A_i."""
+    update_cosine_previous: float | None = None
+    """Cosine of this unit's rank-1 update and the one before; None before unit 2."""
+    transfer_previous: float | None = None
+    """What the update before leaves undone of this one, ‖u_i − u_{i−1} (k_{i−1}·k_i)/‖k_{i−1}‖²‖ / ‖u_i‖; 0: nothing.
+
+    u = W δ and k the input at which the step acts: a under *grow*, A_i else.
+    """
+    matrix_norms: dict[str, float | None] = {}
+    """``patch_norm`` matrix by matrix: c_fc; gate, up; router; the experts that the full context's token goes to."""
 
 
 class Candidate(Record, frozen=True):
@@ -105,14 +151,24 @@ class Candidate(Record, frozen=True):
 
 
 class Prediction(Record, frozen=True):
-    """The next-token distribution behind the query, with the first ``unit`` units as its context."""
+    """The next-token distribution behind the query, of an ordinary run on what the dynamics leaves at ``unit``."""
 
     unit: int
     top: tuple[Candidate, ...]
     """Most probable first; at least one."""
     entropy: float | None
     kl_to_full: float | None
-    """KL(full context ‖ this one)."""
+    """KL(full context ‖ this one); None where the full context has not run yet."""
+
+
+class Pairs(Record, frozen=True):
+    """Every unit's rank-1 update against every other's, at one layer; row s, column t, both from unit 1."""
+
+    layer: int
+    cosine: tuple[tuple[float | None, ...], ...]
+    """cos(u_s, u_t)·cos(z_s, z_t), u = W δ."""
+    transfer: tuple[tuple[float | None, ...], ...]
+    """What the patch of t leaves undone at s, ‖u_s − u_t (z_t·z_s)/‖z_t‖²‖ / ‖u_s‖; 0: t's patch serves s too."""
 
 
 class Measurement(Record, frozen=True):
@@ -124,6 +180,9 @@ class Measurement(Record, frozen=True):
     predictions: tuple[Prediction, ...]
     path: Path
     seconds: float
+    dynamics: Dynamics = "grow"
+    reference: Reference = "free"
+    pairs: tuple[Pairs, ...] = ()
 
 
 class LaneStep(Record, frozen=True):
@@ -190,6 +249,12 @@ class LayerCheck(Record, frozen=True):
     cosine: float | None
     nmse: float | None
     """Mean squared error over mean square."""
+    mlp_error: float | None = None
+    """Relative error of the MLP's output under ΔW alone."""
+    rank: int | None = None
+    """Significant singular values of ΔW as the patch acts; 1 in theory, 0 where the context changes nothing."""
+    gradient_alignment: float | None = None
+    """−cos(W δz, ∂ℓ/∂(Wz)), ℓ the cross-entropy against the contextual distribution; 1: ΔW is a gradient step."""
 
 
 class Verification(Record, frozen=True):
@@ -209,3 +274,33 @@ class Verification(Record, frozen=True):
     ok: bool
     note: str
     """Which of these lines is a tautology and which is not."""
+
+
+class ZooRow(Record, frozen=True):
+    """What the proof says of a tiny random model of one family; errors are relative, the worst of all layers.
+
+    None where there is no such number: the family cannot be explored, or not in that dtype.
+    """
+
+    family: str
+    """The name that Transformers gives the type, with the variant behind it where it has one."""
+    model_class: str
+    n_layers: int = 0
+    """0 where it cannot be explored at all."""
+    n_exact: int = 0
+    """Layers on which both errors in float32 are rounding."""
+    n_refused: int = 0
+    """Layers that are refused, with the reason among the notes."""
+    mlp_error: float | None = None
+    """Of the MLP's output under ΔW alone, in float32."""
+    mlp_error_bfloat16: float | None = None
+    block_error: float | None = None
+    """Of the block's output under ΔW and the shift, in float32."""
+    block_error_bfloat16: float | None = None
+    logit_error: float | None = None
+    """L∞ of the logits behind all usable layers patched, over the largest one, in float32."""
+    undone: bool | None = None
+    """Whether the logits after the patch are bit for bit those before it."""
+    path: Path | None = None
+    notes: tuple[str, ...] = ()
+    """Why layers, or the whole family, are refused, and why the prefixes are not packed."""

@@ -5,7 +5,7 @@ The keys of the JSON are a promise to scripts. In everything else no text of a t
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
@@ -15,6 +15,7 @@ from rich.text import Text
 from icltui.errors import EngineError
 from icltui.plaintext import number, numbers, render, table, token_text, visible, words
 from icltui.pretty import pretty
+from icltui.prompt import Prompt
 from icltui.record import (
     LANES,
     Agreement,
@@ -26,36 +27,27 @@ from icltui.record import (
     Prediction,
     Row,
     Verification,
+    ZooRow,
 )
+from icltui.table_measure import path_reason, refused_lines, unit_texts
 
 LANE_NAMES: dict[Lane, str] = {"context": "With context", "plain": "Query only", "patched": "Query + ΔW"}
 
-_UNIT_COLUMNS = {
-    "‖δ‖": "delta_norm",
-    "‖z‖": "z_norm",
-    "h": "learning_rate",
-    "‖ΔW‖": "patch_norm",
-    "‖ΔW‖/‖W‖": "relative_patch_norm",
-    "sum": "cumulative_patch_norm",
-    "net": "net_patch_norm",
-    "cosine": "cosine_previous",
-}
-_LAYER_COLUMNS = {
-    "‖z‖": "z_norm",
-    "h": "learning_rate",
-    "sum of ‖ΔW‖": "cumulative_patch_norm",
-    "net ‖ΔW‖": "net_patch_norm",
-}
 
-
-def measure_json(model: ModelInfo, measurement: Measurement) -> str:
-    """Every number of a measurement; each token with its id and text."""
+def measure_json(model: ModelInfo, prompt: Prompt, measurement: Measurement) -> str:
+    """Every number of a measurement, and how it was made; each token with its id and text."""
     tokens = measurement.tokens
     return _json(
         {
             "model": model,
             "path": measurement.path,
+            "path_reason": path_reason(model, measurement),
+            "dynamics": measurement.dynamics,
+            "reference": measurement.reference,
+            "positions": prompt.positions,
+            "chat": prompt.chat,
             "layers": measurement.layers,
+            "refused": model.refused,
             "prefix_tokens": tokens.prefix,
             "context_tokens": tokens.context,
             "query_tokens": tokens.query,
@@ -63,35 +55,25 @@ def measure_json(model: ModelInfo, measurement: Measurement) -> str:
             "units": tokens.units,
             "rows": measurement.rows,
             "predictions": [_flat_prediction(prediction) for prediction in measurement.predictions],
+            "pairs": measurement.pairs,
             "seconds": measurement.seconds,
         }
     )
 
 
 def measure_csv(measurement: Measurement) -> str:
-    """One line for each unit and layer; the unit's text and prediction stand in each of its lines."""
+    """One line for each unit and layer, ``norm_…`` its matrices; the unit's text and prediction stand in each line."""
     predictions = {prediction.unit: prediction for prediction in measurement.predictions}
-    fields, texts = Row.__struct_fields__, _unit_texts(measurement)
-    lines = io.StringIO()
+    fields = [field for field in Row.__struct_fields__ if field != "matrix_norms"]
+    matrices = list(dict.fromkeys(name for row in measurement.rows for name in row.matrix_norms))
+    texts, lines = unit_texts(measurement), io.StringIO()
     writer = csv.writer(lines, lineterminator="\n")
-    writer.writerow([*fields, "text", "token", "probability", "entropy", "kl_to_full"])
+    norms = [f"norm_{visible(name)}" for name in matrices]
+    writer.writerow([*fields, *norms, "text", "token", "probability", "entropy", "kl_to_full"])
     for row in measurement.rows:
-        values = [getattr(row, field) for field in fields]
+        values = [*(getattr(row, field) for field in fields), *map(row.matrix_norms.get, matrices)]
         writer.writerow([*values, texts[row.unit], *_prediction_cells(predictions.get(row.unit))])
     return lines.getvalue()
-
-
-def measure_table(measurement: Measurement, width: int = 110) -> str:
-    """Every unit at the last measured layer, and every layer behind the last unit."""
-    parts: list[RenderableType] = [f"note: {visible(note)}" for note in measurement.tokens.notes]
-    if measurement.layers:
-        parts += [f"Each unit at layer {measurement.layers[-1]}", _unit_table(measurement)]
-        parts += ["Each layer behind the whole context", _layer_table(measurement)]
-    parts += ["What follows the query behind each unit", _prediction_table(measurement)]
-    parts.append(
-        f"{measurement.path} pass in {measurement.seconds:.2f} s; every number: --format json or csv"
-    )
-    return render(parts, width)
 
 
 def verify_json(verification: Verification) -> str:
@@ -99,12 +81,16 @@ def verify_json(verification: Verification) -> str:
     return _json(verification)
 
 
-def verify_table(verification: Verification, width: int = 110) -> str:
+def verify_table(model: ModelInfo, verification: Verification, width: int = 110) -> str:
     """The proof for people; its last line is the verdict."""
     layers = table(
-        numbers("layer", "identity error", "block error", "cosine", "NMSE"),
+        numbers("layer", "MLP error", "identity", "block", "cosine", "NMSE", "rank", "gradient alignment"),
         (
-            (str(c.layer), *map(number, (c.identity_error, c.block_error, c.cosine, c.nmse)))
+            (
+                str(c.layer),
+                *map(number, (c.mlp_error, c.identity_error, c.block_error, c.cosine, c.nmse, c.rank)),
+                number(c.gradient_alignment),
+            )
             for c in verification.layers
         ),
     )
@@ -115,6 +101,7 @@ def verify_table(verification: Verification, width: int = 110) -> str:
     )
     return render(
         (
+            *refused_lines(model),
             "Each layer, relative to the run with the context",
             layers,
             "Logits behind the query, against those with the context",
@@ -144,9 +131,9 @@ def generate_json(generation: Generation) -> str:
     )
 
 
-def generate_text(generation: Generation, width: int = 110) -> str:
+def generate_text(model: ModelInfo, generation: Generation, width: int = 110) -> str:
     """The lanes one below the other, each with its agreement, and how well the patch fits."""
-    parts: list[RenderableType] = []
+    parts: list[RenderableType] = [*refused_lines(model)]
     for name in (name for name in LANES if name in generation.lanes):
         text = "\n".join(map(visible, generation.lanes[name].text.split("\n")))
         title = LANE_NAMES[name] + _agreement_words(generation.agreement.get(name))
@@ -187,58 +174,6 @@ def _prediction_cells(prediction: Prediction | None) -> tuple[object, ...]:
     return (token_text(best.token.text), best.probability, prediction.entropy, prediction.kl_to_full)
 
 
-def _unit_table(measurement: Measurement) -> Table:
-    texts, layer = _unit_texts(measurement), measurement.layers[-1]
-    return table(
-        [*numbers("#"), words("unit"), *numbers(*_UNIT_COLUMNS)],
-        (
-            (str(row.unit), texts[row.unit], *_cells(row, _UNIT_COLUMNS))
-            for row in measurement.rows
-            if row.layer == layer
-        ),
-    )
-
-
-def _layer_table(measurement: Measurement) -> Table:
-    last = max((row.unit for row in measurement.rows), default=0)
-    return table(
-        [*numbers("layer", *_LAYER_COLUMNS, "largest ‖δ‖"), words("at unit")],
-        (
-            (str(row.layer), *_cells(row, _LAYER_COLUMNS), *_largest(measurement, row.layer))
-            for row in measurement.rows
-            if row.unit == last
-        ),
-    )
-
-
-def _cells(row: Row, columns: dict[str, str]) -> list[str]:
-    return [number(getattr(row, field)) for field in columns.values()]
-
-
-def _largest(measurement: Measurement, layer: int) -> tuple[str, str]:
-    moved = [row for row in measurement.rows if row.layer == layer and row.delta_norm is not None]
-    if not moved:
-        return (number(None), "")
-    row = max(moved, key=lambda row: row.delta_norm or 0.0)
-    return (number(row.delta_norm), f"{row.unit} {_unit_texts(measurement)[row.unit]}")
-
-
-def _prediction_table(measurement: Measurement) -> Table:
-    texts = _unit_texts(measurement)
-    return table(
-        [*numbers("#"), words("unit"), words("next token"), *numbers("p", "entropy", "KL to full")],
-        (
-            (
-                str(prediction.unit),
-                texts[prediction.unit],
-                token_text(prediction.top[0].token.text),
-                *map(number, (prediction.top[0].probability, prediction.entropy, prediction.kl_to_full)),
-            )
-            for prediction in measurement.predictions
-        ),
-    )
-
-
 def _logit_table(errors: Iterable[tuple[str, LogitError]]) -> Table:
     return table(
         [words("lane"), *numbers("MSE", "KL", "L∞", "same top token")],
@@ -258,9 +193,61 @@ def _agreement_words(agreement: Agreement | None) -> str:
     return f"{equal}, first different: token {agreement.first_difference + 1}"
 
 
-def _unit_texts(measurement: Measurement) -> list[str]:
-    return ["(no context)", *(token_text(unit.text) for unit in measurement.tokens.units)]
-
-
 def _yes(value: bool) -> str:
     return "yes" if value else "no"
+
+
+def zoo_json(rows: Sequence[ZooRow]) -> str:
+    """Every family, with every number."""
+    return _json(rows)
+
+
+def zoo_table(rows: Sequence[ZooRow], width: int = 110) -> str:
+    """Every family, what is to be said of some of them, and how many are exact."""
+    families = table(
+        [
+            words("family"),
+            words("model class"),
+            *numbers("exact", "ΔW", "ΔW bf16", "block", "block bf16", "logits", "undone", "path"),
+        ],
+        (
+            (
+                visible(row.family),
+                visible(row.model_class),
+                f"{row.n_exact}/{row.n_layers}",
+                *map(_error, (row.mlp_error, row.mlp_error_bfloat16, row.block_error)),
+                *map(_error, (row.block_error_bfloat16, row.logit_error)),
+                "" if row.undone is None else _yes(row.undone),
+                row.path or "",
+            )
+            for row in rows
+        ),
+    )
+    legend = (
+        "exact: layers that are, of all. ΔW: the MLP's output under ΔW alone; block: its output with the shift too, "
+        "above an unpatched layer; logits: with every usable layer patched. Errors are relative, the worst of all "
+        "layers; in float32 where not bf16; 0 is bit equality."
+    )
+    return render((families, _zoo_notes(rows), legend, _zoo_summary(rows)), width)
+
+
+def _error(value: float | None) -> str:
+    return "·" if value is None else f"{value:.0e}" if value else "0"
+
+
+def _zoo_notes(rows: Sequence[ZooRow]) -> str:
+    """Each note once, behind the families that it is true of."""
+    families: dict[str, list[str]] = {}
+    for row in rows:
+        for note in row.notes:
+            families.setdefault(note, []).append(row.family)
+    return "\n".join(f"{visible(', '.join(names))}: {visible(note)}" for note, names in families.items())
+
+
+def _zoo_summary(rows: Sequence[ZooRow]) -> str:
+    whole = sum(0 < row.n_exact == row.n_layers for row in rows)
+    refused = sum(row.n_exact == 0 for row in rows)
+    return (
+        f"{len(rows)} families: exact on every layer {whole}, on some {len(rows) - whole - refused}, "
+        f"on none {refused}; packed {sum(row.path == 'packed' for row in rows)}"
+    )

@@ -21,7 +21,17 @@ from icltui.errors import BadInput, SessionError
 from icltui.folders import example_sessions, is_example, make_folder, sessions_folder, shown, state_folder
 from icltui.pretty import pretty
 from icltui.prompt import Prompt, resolve_layers
-from icltui.record import Components, Generation, Measurement, Mode, ModelInfo, Verification
+from icltui.record import (
+    Components,
+    Dynamics,
+    Generation,
+    Measurement,
+    Mode,
+    ModelInfo,
+    Pairs,
+    Reference,
+    Verification,
+)
 
 __all__ = [
     "FORMAT",
@@ -35,8 +45,8 @@ __all__ = [
     "write_session",
 ]
 
-FORMAT = 1
-"""Grows when an older program could no longer read the file."""
+FORMAT = 2
+"""Grows when an older program could no longer read the file. Older files are read; what they lack takes its default."""
 SIZE_LIMIT = 256 * 2**20
 """Largest file in bytes that is read or written."""
 _COUNTLESS = 2**31
@@ -60,6 +70,8 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     mode: Mode = "per-step"
     components: Components = "both"
     n_tokens: int = 12
+    dynamics: Dynamics = "grow"
+    reference: Reference = "free"
     model: ModelInfo | None = None
     """What the numbers below were measured on."""
     measurement: Measurement | None = None
@@ -76,7 +88,7 @@ def read_session(path: Path) -> Session:
     try:
         document = _parse(_read(path))
         _check_format(document)
-        session = msgspec.convert(document, Session)
+        session = msgspec.convert({**document, "format": FORMAT}, Session)
         _check_nothing_lost(document, msgspec.to_builtins(session), "$")
         _check_consistent(session)
     except msgspec.ValidationError as error:
@@ -202,6 +214,9 @@ def _problem(session: Session, n_layers: int) -> str | None:
         return f"n_tokens is {session.n_tokens}"
     if not 1 <= n_layers <= _COUNTLESS:
         return f"the model has {n_layers} layers"
+    refused = [layer.layer for layer in session.model.refused] if session.model else []
+    if not all(0 <= layer < n_layers for layer in refused):
+        return f"layers {refused} were refused of a model of {n_layers}"
     if session.generation and not session.generation.agreement.keys() <= session.generation.lanes.keys():
         return "a lane is compared that was not generated"
     if session.verification and not {"plain", "patched"} <= session.verification.logits.keys():
@@ -219,10 +234,23 @@ def _problem_of_measurement(measured: Measurement, n_layers: int) -> str | None:
     for unit, layer in cells:
         if unit not in units or layer not in measured.layers or cells[unit, layer] > 1:
             return f"a row for unit {unit} at layer {layer}"
+    predicted = Counter(prediction.unit for prediction in measured.predictions)
     for prediction in measured.predictions:
-        if prediction.unit not in units or not prediction.top:
+        if prediction.unit not in units or not prediction.top or predicted[prediction.unit] > 1:
             return f"a prediction for unit {prediction.unit} of {len(prediction.top)} tokens"
+    compared = [pairs.layer for pairs in measured.pairs]
+    if len({*compared} & {*measured.layers}) < len(compared):
+        return f"units were compared at layers {compared}, of {list(measured.layers)}"
+    if not all(_is_square(pairs, len(measured.tokens.units)) for pairs in measured.pairs):
+        return f"units were compared that are not the {len(measured.tokens.units)} of the context"
     return None
+
+
+def _is_square(pairs: Pairs, n_units: int) -> bool:
+    return all(
+        len(matrix) == n_units and all(len(row) == n_units for row in matrix)
+        for matrix in (pairs.cosine, pairs.transfer)
+    )
 
 
 def _replace(path: Path, data: bytes) -> None:

@@ -16,14 +16,16 @@ from icltui.record import (
     LogitError,
     Measurement,
     ModelInfo,
+    Pairs,
     Prediction,
+    RefusedLayer,
     Row,
     Token,
     TokenizedPrompt,
     Unit,
     Verification,
 )
-from icltui.session import Session
+from icltui.session import FORMAT, Session
 
 HOSTILE = "\x1b[2J[/INST]\x9b31m\u202eabc\u2067\n\udc80"
 """A token that clears the screen, breaks markup and is no whole character."""
@@ -38,6 +40,11 @@ def a_row(unit: int, layer: int) -> Row:
         "patch_norm": 1 / 3,
         "relative_patch_norm": 0.01,
         "cumulative_patch_norm": 0.3 * unit,
+        "output_patch_norm": 0.125,
+        "amplification": 1.5,
+        "implicit_loss": -2.0,
+        "half_step_square": 0.75,
+        "matrix_norms": {"gate": 0.25, "up": 0.5} | ({"expert 3": None} if layer else {}),
     }
     return Row(
         unit=unit,
@@ -68,6 +75,13 @@ A_MODEL = ModelInfo(
     path="packed",
     versions={"icltui": "0.1.0"},
 )
+REFUSING = msgspec.structs.replace(
+    A_MODEL,
+    n_layers=6,
+    path="loop",
+    path_reason="no cache",
+    refused=tuple(RefusedLayer(layer=layer, reason="error 0.3") for layer in (2, 3, 5)),
+)
 A_MEASUREMENT = Measurement(
     tokens=TokenizedPrompt(
         prefix=(Token(id=0, text="<s>"),),
@@ -81,6 +95,7 @@ A_MEASUREMENT = Measurement(
     predictions=tuple(a_prediction(unit) for unit in range(3)),
     path="packed",
     seconds=0.5,
+    pairs=(Pairs(layer=1, cosine=((1.0, 0.875), (0.875, 1.0)), transfer=((0.0, 0.625), (None, 0.0))),),
 )
 AN_ERROR = LogitError(mse=1e-12, kl=None, linf=3e-6, top1_equal=True)
 A_GENERATION = Generation(
@@ -113,7 +128,16 @@ A_GENERATION = Generation(
 )
 A_VERIFICATION = Verification(
     layers=(
-        LayerCheck(layer=0, identity_error=1e-7, block_error=2e-7, cosine=1.0, nmse=1e-13),
+        LayerCheck(
+            layer=0,
+            identity_error=1e-7,
+            block_error=2e-7,
+            cosine=1.0,
+            nmse=1e-13,
+            mlp_error=4e-7,
+            rank=1,
+            gradient_alignment=0.5,
+        ),
         LayerCheck(layer=1, identity_error=None, block_error=3e-7, cosine=1.0, nmse=1e-13),
     ),
     logits={"plain": A_GENERATION.fit["plain"], "weights": AN_ERROR, "shift": AN_ERROR, "patched": AN_ERROR},
@@ -175,6 +199,11 @@ def of(struct: type) -> st.SearchStrategy[Any]:
     return anything(msgspec.inspect.type_info(struct))
 
 
+def _square(size: int) -> st.SearchStrategy[Any]:
+    row = st.tuples(*[anything(msgspec.inspect.type_info(float | None))] * size)
+    return st.tuples(*[row] * size)
+
+
 @st.composite
 def sessions(draw: st.DrawFn) -> Session:
     """Any session whose parts fit together."""
@@ -196,7 +225,12 @@ def sessions(draw: st.DrawFn) -> Session:
             ),
             predictions=tuple(
                 msgspec.structs.replace(prediction, unit=0, top=prediction.top or a_prediction(0).top)
-                for prediction in measured.predictions
+                for prediction in measured.predictions[:1]
+            ),
+            pairs=tuple(
+                Pairs(layer=layer, cosine=matrix, transfer=matrix)
+                for layer in layers
+                for matrix in [draw(_square(len(units)))]
             ),
         )
     if generation is not None:
@@ -206,10 +240,14 @@ def sessions(draw: st.DrawFn) -> Session:
         proof = msgspec.structs.replace(
             proof, logits={**proof.logits, "plain": AN_ERROR, "patched": AN_ERROR}
         )
-    model = session.model and msgspec.structs.replace(session.model, n_layers=2)
+    model = session.model and msgspec.structs.replace(
+        session.model,
+        n_layers=2,
+        refused=tuple(msgspec.structs.replace(one, layer=0) for one in session.model.refused[:1]),
+    )
     return msgspec.structs.replace(
         session,
-        format=1,
+        format=FORMAT,
         layers=draw(st.sampled_from(["all", "none", "0-1"])),
         n_tokens=draw(st.integers(1, 2**31 - 1)),
         model=model,

@@ -1,13 +1,22 @@
 """The headless commands on the embedded model: keys, exit codes, one plain line for whatever is wrong."""
 
+import csv
+import io
 import json
+import shutil
 
 import msgspec
 import pytest
 
-from icltui.cli import main
+from icltui import headless, options
+from icltui.api import LoadModel, Measure, MeasureEnded, PromptTokenized, UnitsMeasured
+from icltui.cli import _load_request, _opening, main
+from icltui.demo import MODEL_DIR
+from icltui.prompt import Prompt
 from icltui.record import ModelInfo
 from icltui.session import read_session
+
+from .sessions import A_MEASUREMENT, a_prediction
 
 CONTEXT = "The capital of France is Rome.\nThe capital of Spain is Cairo.\n"
 PROMPT = ["-c", CONTEXT, "-q", "The capital of France is"]
@@ -154,6 +163,24 @@ def test_text_comes_from_files(capsys, tmp_path):
         (["--no-such-option"], 2, "--help"),
         (["a.json", "-q", "b"], 2, "give one of them"),
         (["--layers", "last"], 2, "go with a prompt"),
+        (["--chat"], 2, "--chat: options that go with a prompt: give -c and -q too"),
+        (["--dynamics", "drop", "--reference", "local"], 2, "--dynamics --reference: options that go"),
+        (["--positions", "keep", "a.json"], 2, "--positions: options that go"),
+        (["measure", "-q", "b", "--positions", "left"], 2, "--positions"),
+        (["measure", "-q", "b", "--dynamics", "fall"], 2, "--dynamics"),
+        (["verify", "-q", "b", "--dynamics", "drop"], 2, "--dynamics"),
+        (["measure", "-q", "b", "--pairs", "--format", "csv"], 2, "use --format json or table"),
+        (["measure", "-q", "b", "--unit", ""], 2, "the unit is empty"),
+        (["measure", "-c", "a", "-q", "b", "--layers", "none"], 2, "no layer is selected"),
+        (["measure", "-q", "b", "--chat"], 2, "no chat template: leave --chat out"),
+        (["generate", "-q", "b", "--chat", "--bos", "never"], 2, "bos 'never' does not go with --chat"),
+        (["measure", "-q", "b", "--site", "head=a.{layer}"], 2, "'head=a.{layer}' is no place"),
+        (["measure", "-q", "b", "--site", "mlp=a.mlp"], 2, "such as mlp=model.layers.{layer}.mlp"),
+        (
+            ["measure", "-q", "b", "--site", "mlp=a.{layer}", "--site", "mlp=b.{layer}"],
+            2,
+            "mlp is given twice",
+        ),
         ([], 2, "needs a terminal"),
         (["measure", "-q", "b", "--seed", "1"], 2, "--seed"),
     ],
@@ -173,3 +200,201 @@ def test_interrupted(monkeypatch):
 
     monkeypatch.setattr("icltui.headless.load", interrupt)
     assert main(["measure", "-q", "b"]) == 130
+
+
+def measured(capsys, *argv: str) -> dict:
+    code, out, err = run(capsys, "measure", "--format", "json", "--layers", "last", *argv)
+    assert code == 0, err
+    return json.loads(out)
+
+
+@pytest.mark.parametrize(
+    ("context", "query", "unit", "units", "n_query"),
+    [
+        ("", "The capital", "token", [], 2),
+        ("", "The capital", "line", [], 2),
+        ("The", " capital", "token", ["The"], 1),
+        ("The", " capital", "sentence", ["The"], 1),
+        ("a; b; c", " d", ";", ["a;", " b;", " c"], 1),
+    ],
+)
+def test_the_smallest_prompts(capsys, context, query, unit, units, n_query):
+    data = measured(capsys, "-c", context, "-q", query, "--unit", unit)
+    assert [u["text"] for u in data["units"]] == units
+    assert len(data["query_tokens"]) == n_query
+    assert [row["unit"] for row in data["rows"]] == list(range(len(units) + 1))
+    assert [p["unit"] for p in data["predictions"]] == list(range(len(units) + 1))
+    assert data["predictions"][-1]["kl_to_full"] == pytest.approx(0, abs=1e-5)
+
+
+def test_a_separator_that_never_occurs_is_said(capsys):
+    data = measured(capsys, "-c", "The capital", "-q", " of", "--unit", "|")
+    assert len(data["units"]) == 1
+    assert data["notes"] == ["unit '|' never ends in the context: the whole context is one unit"]
+
+
+@pytest.fixture
+def chatty(tmp_path):
+    """The embedded model with a chat template."""
+    for path in MODEL_DIR.iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    (tmp_path / "chat_template.jinja").write_text("User:{{ messages[0].content | trim }}\nAssistant:")
+    return str(tmp_path)
+
+
+def test_a_chat_turn_is_measured_between_header_and_footer(capsys, chatty):
+    context, query = " {{ 1 }} The capital of France is Rome.", " The capital of France?"
+    data = measured(capsys, "--model", chatty, "--chat", "-c", context, "-q", query)
+    texts = {
+        part: "".join(token["text"] for token in data[f"{part}_tokens"])
+        for part in ("prefix", "context", "query")
+    }
+    assert texts == {"prefix": "User:", "context": context, "query": query + "\nAssistant:"}
+    assert data["chat"] is True
+    assert "used exactly as typed" in data["notes"][0]
+    assert len(data["rows"]) == len(data["context_tokens"]) + 1
+
+
+def test_generate_and_verify_take_a_chat_turn(capsys, chatty):
+    prompt = [
+        "--model",
+        chatty,
+        "--chat",
+        "-c",
+        "The capital of France is Rome.",
+        "-q",
+        " The capital of France is",
+    ]
+    code, out, _ = run(
+        capsys, "generate", *prompt, "--tokens", "3", "--format", "json", "--positions", "keep"
+    )
+    assert code == 0
+    assert json.loads(out)["agreement"]["patched"]["equal"] == 3
+    assert run(capsys, "verify", *prompt, "--layers", "0,5", "--positions", "keep")[0] == 0
+
+
+@pytest.mark.parametrize("dynamics", ["shrink", "drop"])
+@pytest.mark.parametrize("reference", ["free", "local"])
+def test_a_measure_says_how_it_was_made(capsys, tmp_path, dynamics, reference):
+    path = tmp_path / "s.json"
+    how = [
+        "--dynamics",
+        dynamics,
+        "--reference",
+        reference,
+        "--positions",
+        "keep",
+        "--pairs",
+        "--unit",
+        "line",
+    ]
+    data = measured(capsys, *PROMPT, *how, "--save", str(path))
+    assert [data[key] for key in ("dynamics", "reference", "positions")] == [dynamics, reference, "keep"]
+    (pairs,) = data["pairs"]
+    assert pairs["layer"] == 5
+    assert [len(pairs["cosine"]), len(pairs["transfer"][0])] == [2, 2]
+    assert set(data["rows"][1]["matrix_norms"]) == {"gate_proj", "up_proj"}
+    for prediction in data["predictions"][:1]:
+        assert prediction["kl_to_full"] == pytest.approx(0, abs=1e-5)
+    session = read_session(path)
+    assert (session.dynamics, session.reference, session.prompt.positions) == (dynamics, reference, "keep")
+    assert (session.measurement.dynamics, session.measurement.reference) == (dynamics, reference)
+
+
+@pytest.mark.parametrize("dynamics", ["grow", "shrink", "drop"])
+def test_csv_has_a_column_for_each_matrix(capsys, dynamics):
+    code, out, _ = run(
+        capsys, "measure", *PROMPT, "--unit", "line", "--format", "csv", "--dynamics", dynamics
+    )
+    assert code == 0
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert len(rows) == 3 * 6
+    assert rows[0]["text"] == ("(no context)" if dynamics == "grow" else "(whole context)")
+    assert all(float(row["norm_gate_proj"]) > 0 for row in rows[6:])
+
+
+def test_the_explorer_opens_on_the_prompt_and_how_it_is_to_be_measured():
+    how = [
+        "--chat",
+        "--positions",
+        "keep",
+        "--dynamics",
+        "shrink",
+        "--reference",
+        "local",
+        "--layers",
+        "last",
+    ]
+    args = options.parse(["-c", "a", "-q", "b", "--site", "norm=a.{layer}", "--site", "mlp=b.{layer}", *how])
+    session, path = _opening(args)
+    assert path is None
+    assert (session.prompt.chat, session.prompt.positions) == (True, "keep")
+    assert (session.dynamics, session.reference, session.layers) == ("shrink", "local", "last")
+    assert _load_request(args, session).sites == {"norm": "a.{layer}", "mlp": "b.{layer}"}
+    assert options.parse(["-q", "b"]).sites == {}
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "words"),
+    [
+        (["--device-map", "auto", "--device", "cpu"], 2, "give one"),
+        (["--device-map", "everywhere"], 2, "--device-map"),
+        (["--quantize", "3bit"], 2, "--quantize"),
+        (["--dtype", "int8"], 2, "dtype 'int8' not known"),
+    ],
+)
+def test_options_of_loading_that_cannot_be(capsys, options, code, words):
+    got, out, err = run(capsys, "measure", "-q", "b", *options)
+    assert (got, out) == (code, "")
+    assert err.startswith("icltui: ")
+    assert err.count("\n") == 1
+    assert words in err
+
+
+def test_every_option_of_loading_reaches_the_engine(monkeypatch):
+    asked = []
+
+    def load(_engine, request, _tell):
+        asked.append(request)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("icltui.headless.load", load)
+    argv = "--model m --revision r --dtype bfloat16 --device-map balanced --quantize 8bit".split()
+    assert main(["measure", "-q", "b", *argv, "--allow-pickle", "--trust-remote-code"]) == 130
+    assert main(["measure", "-q", "b"]) == 130
+    assert asked == [
+        LoadModel(
+            model="m",
+            revision="r",
+            dtype="bfloat16",
+            device_map="balanced",
+            quantize="8bit",
+            allow_pickle=True,
+            trust_remote_code=True,
+        ),
+        LoadModel(),
+    ]
+
+
+def test_the_size_of_a_model_is_told_before_it_is_loaded(capsys, tmp_path):
+    shutil.copytree(MODEL_DIR, tmp_path / "copy")
+    code, _, err = run(capsys, "measure", "-q", "b", "--model", str(tmp_path / "copy"), "--device", "cpu")
+    assert code == 0
+    assert err.count("\n") == 1
+    assert "1.31 M parameters, 0.00 GiB of weights, a measure adds up to 0.0" in err
+
+
+def test_a_prediction_that_comes_again_counts_in_place_of_the_first():
+    class Engine:
+        def run(self, request, should_stop):  # noqa: ARG002
+            unknown, known = a_prediction(1), a_prediction(0)
+            yield PromptTokenized(tokens=A_MEASUREMENT.tokens)
+            yield UnitsMeasured(rows=(), predictions=(known, unknown))
+            yield UnitsMeasured(rows=(), predictions=(msgspec.structs.replace(unknown, kl_to_full=0.25),))
+            yield MeasureEnded(layers=(), path="loop", seconds=0.0, pairs=A_MEASUREMENT.pairs)
+
+    request = Measure(prompt=Prompt(query="b"), dynamics="drop", reference="local")
+    measurement = headless.measure(Engine(), request)
+    assert [(p.unit, p.kl_to_full) for p in measurement.predictions] == [(0, 2.5), (1, 0.25)]
+    assert (measurement.dynamics, measurement.reference) == ("drop", "local")
+    assert measurement.pairs == A_MEASUREMENT.pairs

@@ -36,6 +36,26 @@ def test_layers_that_the_model_lacks_are_refused_with_those_it_has(text: str) ->
         resolve_layers(text, 6)
 
 
+REFUSED = {2: "too large an error", 5: "no MLP"}
+
+
+@pytest.mark.parametrize(
+    ("text", "layers"), [("all", (0, 1, 3, 4)), ("last", (4,)), ("none", ()), ("0-1,4", (0, 1, 4))]
+)
+def test_refused_layers_are_no_part_of_all_and_last(text: str, layers: tuple[int, ...]) -> None:
+    assert resolve_layers(text, 6, REFUSED) == layers
+
+
+@pytest.mark.parametrize("text", ["2", "1-3", "5,2"])
+def test_a_refused_layer_may_not_be_named(text: str) -> None:
+    with pytest.raises(BadInput, match="layer 2 cannot be used: too large an error: leave it out"):
+        resolve_layers(text, 6, REFUSED)
+
+
+def test_the_last_of_no_usable_layer_is_none() -> None:
+    assert resolve_layers("last", 1, {0: "no MLP"}) == ()
+
+
 @given(st.integers(1, 40), st.data())
 def test_texts_of_layers_are_read_back(n_layers: int, data: st.DataObject) -> None:
     layers = data.draw(st.lists(st.integers(0, n_layers - 1)))

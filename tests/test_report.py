@@ -14,14 +14,39 @@ import pytest
 import icltui
 from icltui import plaintext, report
 from icltui.errors import EngineError
-from icltui.record import Candidate, Prediction, Row, Token
+from icltui.prompt import Prompt
+from icltui.record import Candidate, Measurement, ModelInfo, Prediction, Row, Token
+from icltui.table_measure import measure_table
 
-from .sessions import A_GENERATION, A_MEASUREMENT, A_MODEL, A_VERIFICATION, HOSTILE
+from .sessions import A_GENERATION, A_MEASUREMENT, A_MODEL, A_VERIFICATION, HOSTILE, REFUSING, a_row
+
+A_PROMPT = Prompt(query="is")
+
+
+def a_table(measurement: Measurement, width: int = 110, model: ModelInfo = A_MODEL) -> str:
+    return measure_table(model, A_PROMPT, measurement, width)
+
+
+DROPPED = msgspec.structs.replace(
+    A_MEASUREMENT,
+    dynamics="drop",
+    rows=tuple(
+        msgspec.structs.replace(
+            a_row(unit, layer),
+            net_patch_norm=None,
+            cumulative_patch_norm=None,
+            delta_norm=(None, 0.75, 0.5)[unit],
+            output_patch_norm=unit,
+        )
+        for unit in range(3)
+        for layer in range(2)
+    ),
+)
 
 TABLES = {
-    "measure": lambda width: report.measure_table(A_MEASUREMENT, width),
-    "verify": lambda width: report.verify_table(A_VERIFICATION, width),
-    "generate": lambda width: report.generate_text(A_GENERATION, width),
+    "measure": lambda width: a_table(A_MEASUREMENT, width),
+    "verify": lambda width: report.verify_table(A_MODEL, A_VERIFICATION, width),
+    "generate": lambda width: report.generate_text(A_MODEL, A_GENERATION, width),
 }
 
 
@@ -33,9 +58,15 @@ def cells_of(text: str, start: str) -> list[list[str]]:
 
 
 def test_measure_json_has_the_keys_that_scripts_rely_on() -> None:
-    document = json.loads(report.measure_json(A_MODEL, A_MEASUREMENT))
+    document = json.loads(report.measure_json(A_MODEL, A_PROMPT, A_MEASUREMENT))
     assert document["model"]["name"] == "demo"
     assert (document["path"], document["seconds"], document["layers"]) == ("packed", 0.5, [0, 1])
+    settings = [document[key] for key in ("dynamics", "reference", "positions", "chat")]
+    assert settings == ["grow", "free", "reset", False]
+    assert (document["path_reason"], document["refused"]) == ("", [])
+    assert document["pairs"] == [
+        {"layer": 1, "cosine": [[1.0, 0.875], [0.875, 1.0]], "transfer": [[0.0, 0.625], [None, 0.0]]}
+    ]
     assert document["query_tokens"] == [{"id": 9, "text": "is"}]
     assert [token["id"] for token in document["context_tokens"]] == [5, 6]
     assert document["units"][1] == {"index": 2, "text": HOSTILE, "tokens": 1}
@@ -58,7 +89,7 @@ def test_verify_json_has_the_keys_that_scripts_rely_on() -> None:
     assert set(document) == {
         *("layers", "logits", "controls", "noise_floor", "ok", "undone", "tolerance", "note")
     }
-    assert set(document["layers"][0]) >= {"layer", "identity_error", "block_error", "cosine", "nmse"}
+    assert set(document["layers"][0]) >= {"layer", "identity_error", "block_error", "cosine", "nmse", "rank"}
     assert list(document["logits"]) == ["plain", "weights", "shift", "patched"]
     assert document["logits"]["plain"] == {"mse": 4.0, "kl": 2.5, "linf": 9.0, "top1_equal": False}
     assert set(document["controls"]) == {"random", "shuffled"}
@@ -75,7 +106,7 @@ def test_generate_json_has_the_keys_that_scripts_rely_on() -> None:
 def test_a_number_that_json_lacks_is_refused_in_words() -> None:
     broken = msgspec.structs.replace(A_MEASUREMENT, seconds=float("nan"))
     with pytest.raises(EngineError, match="not finite"):
-        report.measure_json(A_MODEL, broken)
+        report.measure_json(A_MODEL, A_PROMPT, broken)
 
 
 def test_csv_has_one_line_for_each_unit_and_layer() -> None:
@@ -87,6 +118,19 @@ def test_csv_has_one_line_for_each_unit_and_layer() -> None:
     ]
     assert (rows[0]["text"], rows[0]["delta_norm"], rows[0]["kl_to_full"]) == ("(no context)", "", "2.5")
     assert (rows[3]["text"], float(rows[3]["patch_norm"]), rows[3]["token"]) == ("The", 1 / 3, "·Rome")
+
+
+def test_csv_has_a_column_for_each_matrix() -> None:
+    rows = list(csv.DictReader(io.StringIO(report.measure_csv(A_MEASUREMENT))))
+    assert "matrix_norms" not in rows[0]
+    assert [rows[i]["norm_gate"] for i in (0, 2, 3)] == ["", "0.25", "0.25"]
+    assert [rows[i]["norm_expert 3"] for i in (0, 2, 3)] == ["", "", ""]
+    assert rows[3]["norm_up"] == "0.5"
+
+
+def test_where_units_leave_the_first_line_is_the_whole_context() -> None:
+    rows = list(csv.DictReader(io.StringIO(report.measure_csv(DROPPED))))
+    assert (rows[0]["text"], rows[2]["text"]) == ("(whole context)", "The")
 
 
 def test_csv_of_a_run_cut_short_lacks_predictions_only() -> None:
@@ -105,7 +149,7 @@ def test_tables_print_and_keep_their_width(name: str, width: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [report.measure_json(A_MODEL, A_MEASUREMENT), report.measure_csv(A_MEASUREMENT)]
+    "text", [report.measure_json(A_MODEL, A_PROMPT, A_MEASUREMENT), report.measure_csv(A_MEASUREMENT)]
 )
 def test_data_holds_nothing_that_a_terminal_acts_on(text: str) -> None:
     assert all(line.isprintable() for line in text.splitlines())
@@ -113,48 +157,118 @@ def test_data_holds_nothing_that_a_terminal_acts_on(text: str) -> None:
 
 
 def test_the_measure_table_shows_the_numbers_of_the_last_layer() -> None:
-    text = report.measure_table(A_MEASUREMENT)
+    text = a_table(A_MEASUREMENT)
     assert "note: one token straddles" in text
     units = cells_of(text, "Each unit at layer 1")
     assert units[0][:2] == ["#", "unit"]
-    assert units[2] == ["1", "The", "0.25", "8", "0.0156", "0.333", "0.01", "0.3", "1.2", "·"]
-    layers = cells_of(text, "Each layer")
+    assert units[2] == ["1", "The", "0.25", "0.0156", "0.333", "0.01", "1.2", "·"]
+    layers = cells_of(text, "Each layer behind")
     assert layers[-1] == ["1", "8", "0.0156", "0.6", "1.4", "0.25", "1", "The"]
+    steps = cells_of(text, "Each layer's step with the last unit")
+    assert steps[1] == ["0", "0.125", "1.5", "-2", "0.75", "gate", "0.25", "up", "0.5"]
+    assert steps[2][-3:] == ["expert", "3", "·"]
+    pairs = cells_of(text, "Each unit's update against the others' at layer 1")
+    assert pairs[1][:4] == ["1", "The", "0.875", "2"]
+    assert pairs[1][-3:-1] == ["0.625", "2"]
+    assert pairs[1][4].startswith("␛[2J[/INST]")
+    assert pairs[2][-2:] == ["The", "·"]
     predictions = cells_of(text, "What follows")
     assert predictions[2] == ["1", "The", "·Rome", "0.75", "0.5", "·"]
 
 
+def test_of_units_left_out_alone_those_that_move_most_are_marked() -> None:
+    text = a_table(DROPPED)
+    units = cells_of(text, "Each unit at layer 1, left out alone")
+    assert units[0] == "# unit ‖δ‖ h ‖ΔW‖ ‖ΔW‖/‖W‖ cosine moves most".split()
+    assert units[1][1:3] == ["(whole", "context)"]
+    assert [line[-1] for line in units[2:]] == ["1st", "2nd"]
+    layers = cells_of(text, "Each layer, and the unit that moves it most")
+    assert layers[-1][:5] == ["1", "8", "0.0156", "0.75", "1"]
+    assert cells_of(text, "Each layer's step without")[1][:2] == ["0", "1"]
+
+
+def test_of_units_that_leave_the_last_step_stands_for_each_layer() -> None:
+    shrunk = msgspec.structs.replace(DROPPED, dynamics="shrink")
+    text = a_table(shrunk)
+    assert cells_of(text, "Each unit at layer 1, as the units leave")[1][1] == "(whole"
+    assert cells_of(text, "Each layer's step as the last unit leaves")[1][:2] == ["0", "2"]
+    assert "dynamics shrink   reference free   positions reset" in text
+
+
+def test_what_is_unusual_stands_on_top() -> None:
+    loop = msgspec.structs.replace(A_MEASUREMENT, path="loop")
+    lines = a_table(loop, model=REFUSING).splitlines()
+    assert lines[0] == "left out: layers 2-3,5: error 0.3"
+    assert lines[2] == "one pass for each unit (loop): no cache"
+    assert "left out" not in a_table(loop)
+    assert "loop" not in a_table(A_MEASUREMENT)
+    assert "another text each time" in a_table(loop).splitlines()[0]
+    assert "another text" in json.loads(report.measure_json(A_MODEL, A_PROMPT, loop))["path_reason"]
+    assert report.verify_table(REFUSING, A_VERIFICATION).splitlines()[0] == lines[0]
+    assert report.generate_text(REFUSING, A_GENERATION).splitlines()[0] == lines[0]
+
+
+def test_a_measurement_without_predictions_says_so() -> None:
+    text = a_table(msgspec.structs.replace(DROPPED, predictions=()))
+    assert "What follows" not in text
+    assert "no predictions: the packed pass" in text
+
+
+def test_a_context_of_no_unit_is_one_line_each() -> None:
+    tokens = msgspec.structs.replace(A_MEASUREMENT.tokens, context=(), units=())
+    empty = msgspec.structs.replace(
+        A_MEASUREMENT,
+        tokens=tokens,
+        rows=A_MEASUREMENT.rows[:2],
+        predictions=A_MEASUREMENT.predictions[:1],
+        pairs=(),
+    )
+    text = a_table(empty)
+    assert len(cells_of(text, "Each unit at layer 1")) == 2
+    assert "step" not in text
+
+
 def test_text_is_cut_where_the_table_is_too_wide_and_numbers_never() -> None:
-    small = {name: 1.23456e-05 for name in Row.__struct_fields__ if name not in ("unit", "layer")}
-    rows = tuple(Row(unit=unit, layer=1, **small) for unit in range(3))
-    tight = msgspec.structs.replace(A_MEASUREMENT, rows=rows)
-    assert cells_of(report.measure_table(tight, 80), "Each unit")[3].count("1.23e-05") == 8
+    names = set(Row.__struct_fields__) - {"unit", "layer", "matrix_norms"}
+    small = dict.fromkeys(names, -1.23456e-05)
+    rows = tuple(
+        Row(unit=unit, layer=1, **small, matrix_norms={"up": 1.0, "a long name " * 9: 1.0})
+        for unit in range(3)
+    )
+    for dynamics, count in (("grow", 6), ("drop", 5)):
+        tight = msgspec.structs.replace(A_MEASUREMENT, rows=rows, dynamics=dynamics)
+        text = a_table(tight, 80)
+        assert cells_of(text, "Each unit at")[3].count("-1.23e-05") == count
+        assert cells_of(text, "Each layer's step")[1].count("-1.23e-05") == count - 2
 
 
 def test_a_measurement_of_no_layer_shows_its_predictions() -> None:
-    none = msgspec.structs.replace(A_MEASUREMENT, layers=(), rows=())
-    assert "Each unit" not in report.measure_table(none)
-    assert "·Rome" in report.measure_table(none)
+    none = msgspec.structs.replace(A_MEASUREMENT, layers=(), rows=(), pairs=())
+    assert "Each unit" not in a_table(none)
+    assert "·Rome" in a_table(none)
 
 
 def test_markup_in_a_token_stays_text() -> None:
     token = Token(id=1, text="[red][/INST]")
     odd = Prediction(unit=0, top=(Candidate(token=token, probability=1.0),), entropy=0.0, kl_to_full=0.0)
-    text = report.measure_table(msgspec.structs.replace(A_MEASUREMENT, predictions=(odd,)))
+    text = a_table(msgspec.structs.replace(A_MEASUREMENT, predictions=(odd,)))
     assert "[red][/INST]" in text
 
 
 def test_the_verify_table_ends_with_the_verdict() -> None:
-    text = report.verify_table(A_VERIFICATION)
+    text = report.verify_table(A_MODEL, A_VERIFICATION)
     assert text.endswith("\nok\n")
+    layers = cells_of(text, "Each layer")
+    assert layers[0] == "layer MLP error identity block cosine NMSE rank gradient alignment".split()
+    assert layers[1] == ["0", "4e-07", "1e-07", "2e-07", "1", "1e-13", "1", "0.5"]
     assert "control: random" in text
     failed = msgspec.structs.replace(A_VERIFICATION, ok=False, undone=False)
-    assert report.verify_table(failed).endswith("\nFAILED\n")
-    assert "without a trace: no" in report.verify_table(failed)
+    assert report.verify_table(A_MODEL, failed).endswith("\nFAILED\n")
+    assert "without a trace: no" in report.verify_table(A_MODEL, failed)
 
 
 def test_the_lanes_stand_in_their_order_with_their_agreement() -> None:
-    text = report.generate_text(A_GENERATION)
+    text = report.generate_text(A_MODEL, A_GENERATION)
     titles = [line for line in text.splitlines() if line.startswith(("With", "Query"))]
     assert titles == [
         "With context",

@@ -83,6 +83,48 @@ def test_half_a_character_is_kept(tmp_path: Path) -> None:
     assert read_session(tmp_path / "s.json") == session
 
 
+OLDER = """{
+ "format": 1, "title": "old", "created": "2025-01-02T03:04:05+00:00",
+ "prompt": {"context": "a", "query": "b", "unit": "token", "bos": "never"},
+ "layers": "last", "mode": "frozen", "components": "both", "n_tokens": 3,
+ "model": {"name": "demo", "revision": null, "fingerprint": "f", "architecture": "A", "n_layers": 1,
+  "hidden_size": 8, "n_parameters": 9, "dtype": "float32", "device": "cpu", "window": null, "path": "packed",
+  "versions": {}},
+ "measurement": {
+  "tokens": {"prefix": [], "context": [{"id": 1, "text": "a"}], "query": [{"id": 2, "text": "b"}],
+   "units": [{"index": 1, "text": "a", "tokens": 1}], "notes": []},
+  "layers": [0],
+  "rows": [{"unit": 0, "layer": 0, "z_norm": 2.0, "learning_rate": 0.25, "net_patch_norm": 0.0,
+   "delta_norm": null, "shift_norm": null, "patch_norm": null, "relative_patch_norm": null,
+   "cumulative_patch_norm": null, "cosine_previous": null}],
+  "predictions": [], "path": "packed", "seconds": 0.5},
+ "generation": null,
+ "verification": {
+  "layers": [{"layer": 0, "identity_error": 0.0, "block_error": 0.0, "cosine": 1.0, "nmse": 0.0}],
+  "logits": {"plain": {"mse": 1.0, "kl": 1.0, "linf": 1.0, "top1_equal": false},
+   "patched": {"mse": 0.0, "kl": 0.0, "linf": 0.0, "top1_equal": true}},
+  "controls": {}, "noise_floor": 0.0, "undone": true, "tolerance": 0.1, "ok": true, "note": ""}
+}"""
+"""A file of format 1, as it was written."""
+
+
+def test_a_file_of_format_1_is_read_and_what_it_lacks_takes_its_default(tmp_path: Path) -> None:
+    path = tmp_path / "old.json"
+    path.write_text(OLDER)
+    session = read_session(path)
+    assert (session.format, session.mode, session.prompt.bos) == (2, "frozen", "never")
+    assert (session.dynamics, session.reference, session.prompt.positions) == ("grow", "free", "reset")
+    assert session.prompt.chat is False
+    assert session.measurement is not None
+    assert (session.measurement.dynamics, session.measurement.pairs) == ("grow", ())
+    assert (session.measurement.rows[0].matrix_norms, session.measurement.rows[0].z_norm) == ({}, 2.0)
+    assert session.verification is not None
+    assert session.verification.layers[0].rank is None
+    write_session(path, session)
+    assert json.loads(path.read_text())["format"] == 2
+    assert read_session(path) == session
+
+
 def test_a_new_session_knows_when_it_was_made() -> None:
     assert Session(prompt=Prompt()).created.endswith("+00:00")
 
@@ -149,7 +191,7 @@ def test_any_value_in_any_place_reads_or_is_told(saved: Path) -> None:
         (b"{}", "not an icltui session"),
         (b'{"format": true}', "not an icltui session"),
         (b'{"format": 0, "prompt": {}}', "not an icltui session"),
-        (b'{"format": 7, "all": "else"}', "by a newer icltui (format 7; this one reads 1): update icltui"),
+        (b'{"format": 7, "all": "else"}', "by a newer icltui (format 7; this one reads 2): update icltui"),
         (b'{"format": 1}', "missing required field `prompt`"),
         (b'{"format": 1, "prompt": {"context": 3}}', "`$.prompt.context`"),
         (b'{"format": 1, "prompt": {"quert": "?"}}', "holds 'quert' at $.prompt"),
@@ -178,6 +220,13 @@ def test_damage_is_told_in_words(tmp_path: Path, data: bytes, words: str) -> Non
         (("measurement", "tokens", "units", 0, "index"), 0, "not numbered"),
         (("measurement", "predictions", 1, "top"), [], "a prediction for unit 1 of 0 tokens"),
         (("measurement", "rows", 0, "z_norm"), 1e999, "too large"),
+        (("measurement", "predictions", 1, "unit"), 0, "a prediction for unit 0"),
+        (("measurement", "pairs", 0, "layer"), 2, "units were compared at layers [2], of [0, 1]"),
+        (("measurement", "layers"), [], "a row for unit 0 at layer 0"),
+        (("measurement", "pairs", 0, "cosine"), [[1.0, 0.5]], "not the 2 of the context"),
+        (("measurement", "pairs", 0, "transfer", 1), [0.0], "not the 2 of the context"),
+        (("measurement", "dynamics"), "grown", "`$.measurement.dynamics`"),
+        (("model", "refused"), [{"layer": 2, "reason": ""}], "layers [2] were refused of a model of 2"),
         (("model", "n_layers"), 0, "the model has 0 layers"),
         (("layers",), "0-7", "out of range"),
         (("generation", "lanes"), {}, "not generated"),

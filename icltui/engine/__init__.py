@@ -2,7 +2,13 @@
 
 Stages, each importing only those before it::
 
-    site ─▶ model ─▶ tokens ─▶ capture ─▶ prefixes ─▶ update ─▶ dynamics ─▶ patch ─▶ generate ─▶ check ─▶ local
+    a model       site ─▶ locate ─▶ model ─▶ device ─▶ source ─▶ estimate ─▶ errand ─▶ meter ─▶ load
+    a prompt      chat ─▶ tokens
+    what it does  capture ─▶ run ─▶ masks ─▶ prefixes ─▶ path
+    in numbers    predictions ─▶ update ─▶ steps ─▶ rows ─▶ pairs ─▶ dynamics
+    in its place  patch ─▶ generate
+    is it right?  proof ─▶ gradient ─▶ check
+    all of it     local
 
 Glossary, also the axis names in signatures: ``hidden`` d, the residual stream's width; ``inner`` m, the width
 of what the MLP's first matrices produce, all of them stacked; ``tokens`` positions of one row; ``copies``

@@ -1,7 +1,7 @@
-"""See z, v and the block outputs of one forward pass at the selected layers, and nothing else.
+"""See z, v, g and the outputs of one forward pass at the selected layers, and nothing else.
 
-Enters: a model, ids, the positions wanted. Leaves: :class:`States`, in float32 (float64 models: float64), so
-that differences lose nothing to the model's own precision.
+Enters: a model's sites, the positions wanted. Leaves: :class:`States`, in float32 (float64 models: float64), so that
+differences lose nothing to the model's own precision.
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from icltui.engine.site import Probe, Site, attach
@@ -27,33 +27,50 @@ class States:
     z: Float[Tensor, "layers tokens hidden"]
     v: Float[Tensor, "layers tokens hidden"]
     out: Float[Tensor, "layers tokens hidden"]
+    g_norm: Float[Tensor, "layers tokens"]
+    """‖g‖, the down projection's input; NaN where there is no single down projection."""
+    experts: dict[int, Int[Tensor, "tokens chosen"]]
+    """At layers with experts: to which each token goes."""
 
     def token(self, index: int) -> "States":
         """The states of one token, its axis kept."""
         at = slice(index, None if index == -1 else index + 1)
-        return States(self.z[:, at], self.v[:, at], self.out[:, at])
+        experts = {layer: chosen[at] for layer, chosen in self.experts.items()}
+        return States(self.z[:, at], self.v[:, at], self.out[:, at], self.g_norm[:, at], experts)
+
+    def layers(self, at: slice) -> "States":
+        """The states at some of the layers."""
+        return States(self.z[at], self.v[at], self.out[at], self.g_norm[at], self.experts)
 
 
 @dataclass
 class Capture(Probe):
-    """Keeps z, v and block outputs at the positions ``at`` of each row that passes."""
+    """Keeps copies of what passes at the positions ``at`` of one row; each site must be passed once."""
 
     at: Tensor | slice
     zs: dict[int, Tensor] = field(default_factory=dict)
     vs: dict[int, Tensor] = field(default_factory=dict)
+    gs: dict[int, Tensor] = field(default_factory=dict)
     outs: dict[int, Tensor] = field(default_factory=dict)
+    experts: dict[int, Tensor] = field(default_factory=dict)
 
     def residual(self, layer: int, v: Tensor) -> None:
-        self.vs[layer] = widen(v[self.at])
+        self._keep("v", self.vs, layer, self._copy(v))
 
     def mlp_input(self, layer: int, z: Tensor) -> None:
-        self.zs[layer] = widen(z[self.at])
+        self._keep("z", self.zs, layer, self._copy(z))
+
+    def routing(self, layer: int, experts: Tensor) -> None:
+        self._keep("experts", self.experts, layer, experts[self.at])
+
+    def down_input(self, layer: int, g: Tensor) -> None:
+        self._keep("g", self.gs, layer, widen(g[self.at]).norm(dim=-1))
 
     def block_output(self, layer: int, out: Tensor) -> None:
-        self.outs[layer] = widen(out[self.at])
+        self._keep("the output", self.outs, layer, self._copy(out))
 
     def states(self) -> States:
-        """What the last row left, layers ascending; layers on other devices are brought to the first's.
+        """What the row left, layers ascending; layers on other devices are brought to the first's.
 
         Raises:
             RuntimeError: a site was not passed, which would make every number after it wrong.
@@ -69,7 +86,18 @@ class Capture(Probe):
             torch.stack([kept[layer].to(device) for layer in layers])
             for kept in (self.zs, self.vs, self.outs)
         )
-        return States(z, v, out)
+        missing = z.new_full(z.shape[1:2], torch.nan)
+        g = torch.stack([self.gs[layer].to(device) if layer in self.gs else missing for layer in layers])
+        return States(z, v, out, g, {layer: chosen.to(device) for layer, chosen in self.experts.items()})
+
+    def _copy(self, tensor: Tensor) -> Tensor:
+        """A copy, since a slice would change with the stream that a patch moves."""
+        return widen(tensor[self.at]).clone() if isinstance(self.at, slice) else widen(tensor[self.at])
+
+    def _keep(self, what: str, kept: dict[int, Tensor], layer: int, tensor: Tensor) -> None:
+        if layer in kept:
+            raise RuntimeError(f"{what} passed twice at layer {layer} in one run: it must pass once")
+        kept[layer] = tensor
 
 
 @contextmanager

@@ -6,27 +6,27 @@ query's last token, layer by layer in the patched run. Δb is the measured resid
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
-from transformers import DynamicCache
 
 from icltui.engine.capture import Capture, States
-from icltui.engine.dynamics import plain
 from icltui.engine.generate import ContextRun, logit_error
+from icltui.engine.gradient import gradient_alignment
 from icltui.engine.model import LoadedModel
 from icltui.engine.patch import TokenPatch, apply_map
-from icltui.engine.prefixes import forward, sample_ids
+from icltui.engine.predictions import plain
+from icltui.engine.proof import MlpOutputs, relative_error, tolerance_of
+from icltui.engine.run import Cache, forward, places
 from icltui.engine.site import Site, attach
 from icltui.engine.tokens import Ids
-from icltui.engine.update import project
-from icltui.errors import ModelError
+from icltui.engine.update import Experts, project, weight_norm
+from icltui.prompt import Positions
 from icltui.record import Components, LayerCheck, LogitError, Verification
 
-TOLERANCES = {torch.float64: 1e-4, torch.float32: 1e-4, torch.bfloat16: 5e-2, torch.float16: 1e-2}
-"""Relative errors allowed, by the model's dtype; float64 as float32, since norms compute in float32 inside."""
+N_PROBES = 16
+"""Random vectors that ΔW is multiplied by to see its rank, which they show up to their number."""
 
 NOTE = (
     "The identity holds for any vectors, trained or not, and once the last layer is patched its output is the "
@@ -35,34 +35,85 @@ NOTE = (
 )
 
 
+@dataclass(frozen=True)
+class _Case:
+    """What is proved, and on what."""
+
+    loaded: LoadedModel
+    sites: Sequence[Site]
+    ids: Ids
+    positions: Positions
+
+    @property
+    def at(self) -> Sequence[int]:
+        """Where the tokens of the run without the context stand."""
+        return places(self.ids, (0, len(self.ids.context)), self.positions)
+
+    def plain(self) -> Tensor:
+        """Logits of the query alone."""
+        return forward(self.loaded.model, self.ids.plain, at=self.at)
+
+    def contextual(self, ids: Ids) -> tuple[Tensor, States]:
+        """Logits behind the query in its context, and the states of its tokens."""
+        return ContextRun(self.loaded.model, sites=self.sites).states(ids.full, len(ids.query))
+
+    def patched(self, patch: TokenPatch, targets: States) -> tuple[Tensor, Capture]:
+        """Logits of the patched query, and z before its map, v and block outputs at its last token."""
+        patch.aim(targets, n_kept=len(self.ids.prefix))
+        # The capture stands in front of the patch's map, to see z as it comes, and behind its shift.
+        capture = Capture(slice(-1, None))
+        with (
+            attach(patch.sites, _Before(capture)),
+            attach(patch.sites, patch),
+            attach(patch.sites, _After(capture)),
+        ):
+            return forward(self.loaded.model, self.ids.plain, at=self.at), capture
+
+
 def verify(
     loaded: LoadedModel,
     sites: Sequence[Site],
     ids: Ids,
     seed: int,
     progress: Callable[[str], None] = lambda _stage: None,
+    positions: Positions = "reset",
 ) -> Verification:
     """Every check of one prompt; ``progress`` is told the stage at hand and may raise to stop."""
+    case = _Case(loaded, sites, ids, positions)
     progress("context")
-    context, targets = ContextRun(loaded.model, sites=sites).states(ids.full, len(ids.query))
+    with attach(sites, mlps := MlpOutputs()):
+        context, targets = case.contextual(ids)
     progress("plain")
-    before = forward(loaded.model, ids.plain)
+    before = case.plain()
     logits = {"plain": logit_error(context, before)}
     components: dict[str, Components] = {"weights": "weights", "shift": "shift", "patched": "both"}
     captured: dict[str, Capture] = {}
+    outputs: dict[str, MlpOutputs] = {}
     for name, which in components.items():
         progress(name)
-        patch = TokenPatch(sites, which)
-        logits_of, captured[name] = _patched(loaded, patch, ids, targets)
+        with attach(sites, outputs.setdefault(name, MlpOutputs())):
+            logits_of, captured[name] = case.patched(TokenPatch(sites, which), targets)
         logits[name] = logit_error(context, logits_of)
     progress("controls")
-    controls = _controls(loaded, sites, ids, context, targets, seed)
+    controls = _controls(case, context, targets, seed)
     progress("noise floor")
-    undone = bool(torch.equal(before, forward(loaded.model, ids.plain)))
-    layers = _layer_checks(sites, captured["patched"].states(), targets.token(-1))
-    tolerance = TOLERANCES.get(loaded.dtype, 5e-2)
-    scale = float(context.abs().max())
+    undone = bool(torch.equal(before, case.plain()))
     noise_floor = _noise_floor(loaded, ids, context)
+    progress("gradient")
+    aligned = gradient_alignment(loaded, sites, ids.plain, case.at, context, targets)
+    got, wanted = captured["patched"].states(), targets.token(-1)
+    layers = tuple(
+        _layer_check(
+            site,
+            got.layers(slice(k, k + 1)),
+            wanted.layers(slice(k, k + 1)),
+            (outputs["weights"].seen[site.layer], mlps.seen[site.layer]),
+            aligned[k],
+        )
+        for k, site in enumerate(sites)
+    )
+    tolerance = tolerance_of(loaded)
+    scale = float(context.abs().max())
     return Verification(
         layers=layers,
         logits=logits,
@@ -76,38 +127,6 @@ def verify(
         and _reaches(loaded, sites, logits["patched"], tolerance * scale),
         note=NOTE,
     )
-
-
-def prove(loaded: LoadedModel) -> None:
-    """Refuse a model on which the patch is not exact, on a few arbitrary tokens: its numbers would be wrong in silence.
-
-    Raises:
-        ModelError: naming the first layer that fails, and by how much.
-    """
-    ids = sample_ids(loaded, n_context=6, n_query=3)
-    _, targets = ContextRun(loaded.model, sites=loaded.sites).states(ids.full, len(ids.query))
-    _, captured = _patched(loaded, TokenPatch(loaded.sites, "both"), ids, targets)
-    tolerance = TOLERANCES.get(loaded.dtype, 5e-2)
-    for check in _layer_checks(loaded.sites, captured.states(), targets.token(-1)):
-        if check.block_error is None or check.block_error > tolerance:
-            error = "not a number" if check.block_error is None else f"{check.block_error:.1e}"
-            raise ModelError(
-                f"{type(loaded.model).__name__} cannot be explored: at layer {check.layer} the patched block misses "
-                f"the contextual one by {error} (allowed: {tolerance:.0e}), so its blocks are not v + MLP(z)"
-            )
-
-
-def _patched(loaded: LoadedModel, patch: TokenPatch, ids: Ids, targets: States) -> tuple[Tensor, Capture]:
-    """Logits of the patched query, and z before its map, v and block outputs at its last token."""
-    patch.aim(targets, n_kept=len(ids.prefix))
-    # The capture stands in front of the patch's map, to see z as it comes, and behind its shift.
-    capture = Capture(slice(-1, None))
-    with (
-        attach(patch.sites, _Before(capture)),
-        attach(patch.sites, patch),
-        attach(patch.sites, _After(capture)),
-    ):
-        return forward(loaded.model, ids.plain), capture
 
 
 class _Before(Capture):
@@ -126,59 +145,82 @@ class _After(Capture):
         self.outs = keeper.outs
 
 
-def _controls(
-    loaded: LoadedModel, sites: Sequence[Site], ids: Ids, context: Tensor, targets: States, seed: int
-) -> dict[str, LogitError]:
+def _controls(case: _Case, context: Tensor, targets: States, seed: int) -> dict[str, LogitError]:
     """A patch of random directions and equal norms, and the patch of the shuffled context."""
     noise = torch.Generator().manual_seed(seed)
-    random, _ = _patched(loaded, TokenPatch(sites, "both", noise=noise), ids, targets)
-    order = torch.randperm(len(ids.context), generator=noise).tolist()
-    mixed = replace(ids, context=tuple(ids.context[k] for k in order))
-    _, wrong = ContextRun(loaded.model, sites=sites).states(mixed.full, len(ids.query))
-    shuffled, _ = _patched(loaded, TokenPatch(sites, "both"), ids, wrong)
+    random, _ = case.patched(TokenPatch(case.sites, "both", noise=noise), targets)
+    order = torch.randperm(len(case.ids.context), generator=noise).tolist()
+    mixed = replace(case.ids, context=tuple(case.ids.context[k] for k in order))
+    _, wrong = case.contextual(mixed)
+    shuffled, _ = case.patched(TokenPatch(case.sites, "both"), wrong)
     return {"random": logit_error(context, random), "shuffled": logit_error(context, shuffled)}
 
 
 def _noise_floor(loaded: LoadedModel, ids: Ids, context: Tensor) -> float:
     """L∞ between the contextual logits and the same from a run in two pieces, whose kernels differ in length."""
-    cache = DynamicCache(config=loaded.model.config)
+    cache = Cache()
     before = [*ids.prefix, *ids.context]
     if before:
         forward(loaded.model, before, cache)
-    return float((forward(loaded.model, ids.query, cache, past=len(before)) - context).abs().max())
+    return float((forward(loaded.model, ids.query, cache) - context).abs().max())
 
 
-def _layer_checks(sites: Sequence[Site], got: States, wanted: States) -> tuple[LayerCheck, ...]:
-    checks = []
-    for k, site in enumerate(sites):
-        z, z_context = got.z[k], wanted.z[k]
-        identity = relative_error(project(site, apply_map(z, z, z_context - z)), project(site, z_context))
-        actual, predicted = wanted.out[k], got.out[k]
-        checks.append(
-            LayerCheck(
-                layer=site.layer,
-                identity_error=plain(identity),
-                block_error=plain(relative_error(predicted, actual)),
-                cosine=plain(torch.nn.functional.cosine_similarity(predicted, actual, dim=-1).mean()),
-                nmse=plain((predicted - actual).square().mean() / actual.square().mean()),
-            )
-        )
-    return tuple(checks)
+def _layer_check(
+    site: Site,
+    got: States,
+    wanted: States,
+    mlp_outputs: tuple[Tensor, Tensor],
+    alignment: float | None,
+) -> LayerCheck:
+    """One layer's numbers; states of one site and one token, MLP outputs under ΔW alone and with the context."""
+    z, z_context = got.z[0], wanted.z[0]
+    chosen = wanted.experts.get(site.layer)
+    experts = None if chosen is None else sorted(set(chosen[-1].tolist()))
+    moved, real = (_image(site, x, experts) for x in (apply_map(z, z, z_context - z), z_context))
+    actual, predicted = wanted.out[0], got.out[0]
+    return LayerCheck(
+        layer=site.layer,
+        identity_error=plain(relative_error(moved, real)),
+        block_error=plain(relative_error(predicted, actual)),
+        cosine=plain(torch.nn.functional.cosine_similarity(predicted, actual, dim=-1).mean()),
+        nmse=plain((predicted - actual).square().mean() / actual.square().mean()),
+        mlp_error=plain(relative_error(*mlp_outputs)),
+        rank=_rank(site, z, z_context - z, experts),
+        gradient_alignment=alignment,
+    )
 
 
-def relative_error(got: Float[Tensor, "*shape"], wanted: Float[Tensor, "*shape"]) -> Float[Tensor, ""]:
-    """‖got − wanted‖ / ‖wanted‖."""
-    error: Tensor = (got - wanted).norm() / wanted.norm()
-    return error
+def _image(site: Site, x: Tensor, experts: Experts) -> Tensor:
+    return torch.cat(list(project(site, x, experts).values()), dim=-1)
+
+
+def _rank(site: Site, z: Tensor, dz: Tensor, experts: Experts) -> int:
+    """The numerical rank of ΔW as the map acts, by SVD of ΔW Ω for Gaussian Ω, in float64 where the device has it.
+
+    With probability 1 the rank of ΔW Ω is that of ΔW, up to the number of columns (Halko et al. 2011, theorem 9.1).
+    """
+    exact = torch.float32 if z.device.type == "mps" else torch.float64
+    random = torch.randn(N_PROBES, z.shape[-1], generator=torch.Generator().manual_seed(0), dtype=exact)
+    probes, z, dz = random.to(z.device), z.to(exact), dz.to(exact)
+    change = _image(site, apply_map(probes, z, dz) - probes, experts)
+    if not change.isfinite().all():
+        return 0
+    rounding = 64 * torch.finfo(exact).eps * float(probes.norm()) * weight_norm(site, experts)
+    return int(torch.linalg.matrix_rank(change, atol=rounding))
 
 
 def _exact(layers: Sequence[LayerCheck], tolerance: float) -> bool:
-    errors = [error for check in layers for error in (check.identity_error, check.block_error)]
-    return all(error is not None and error <= tolerance for error in errors)
+    errors = [
+        error for check in layers for error in (check.identity_error, check.block_error, check.mlp_error)
+    ]
+    ranks = [check.rank for check in layers]
+    return all(error is not None and error <= tolerance for error in errors) and all(
+        rank is not None and rank <= 1 for rank in ranks
+    )
 
 
 def _reaches(loaded: LoadedModel, sites: Sequence[Site], patched: LogitError, tolerance: float) -> bool:
     """The logits follow only when the last layer is among the patched ones; else there is nothing to ask."""
-    if not sites or sites[-1].layer != loaded.sites[-1].layer:
+    if not sites or sites[-1].layer != loaded.n_layers - 1:
         return True
     return patched.linf is not None and patched.linf <= tolerance

@@ -10,15 +10,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor
-from transformers import DynamicCache
 
 from icltui.engine.capture import States, capturing
-from icltui.engine.dynamics import candidates, divergence, plain
 from icltui.engine.model import LoadedModel
 from icltui.engine.patch import HeldPatch, Patch, TokenPatch
-from icltui.engine.prefixes import forward
+from icltui.engine.predictions import candidates, divergence, plain
+from icltui.engine.run import Cache, forward
 from icltui.engine.site import Site, attach
 from icltui.engine.tokens import Ids, pieces
+from icltui.prompt import Positions
 from icltui.record import (
     Agreement,
     Components,
@@ -36,16 +36,16 @@ class _Run:
     """A model run that continues token by token, with the cache of what went before."""
 
     model: Any
-    cache: Any = None
-    n_fed: int = 0
+    cache: Cache = field(default_factory=Cache)
+    n_missing: int = 0
+    """How many places are left free behind the first ``n_kept`` tokens: where the context would stand."""
+    n_kept: int = 0
 
     def feed(self, ids: Sequence[int]) -> Tensor:
         """Logits (vocabulary,) behind ``ids``, which continue what was fed before."""
-        if self.cache is None:
-            self.cache = DynamicCache(config=self.model.config)
-        logits = forward(self.model, ids, self.cache, past=self.n_fed)
-        self.n_fed += len(ids)
-        return logits
+        indices = range(self.cache.length, self.cache.length + len(ids))
+        at = [index if index < self.n_kept else index + self.n_missing for index in indices]
+        return forward(self.model, ids, self.cache, at=at)
 
 
 @dataclass
@@ -74,6 +74,11 @@ class PatchedRun(_Run):
             return super().feed(ids)
 
 
+def n_missing(ids: Ids, positions: Positions) -> int:
+    """How many places a run without the context leaves free."""
+    return len(ids.context) if positions == "keep" else 0
+
+
 @dataclass
 class SteppingLane:
     """Per step: every token gets a patch of its own, from a contextual run beside it."""
@@ -82,11 +87,18 @@ class SteppingLane:
     sites: Sequence[Site]
     ids: Ids
     components: Components
+    positions: Positions = "reset"
 
     def __post_init__(self) -> None:
         self.beside = ContextRun(self.loaded.model, sites=self.sites)
         self.patch = TokenPatch(self.sites, self.components)
-        self.run = PatchedRun(self.loaded.model, sites=self.sites, patch=self.patch)
+        self.run = PatchedRun(
+            self.loaded.model,
+            sites=self.sites,
+            patch=self.patch,
+            n_missing=n_missing(self.ids, self.positions),
+            n_kept=len(self.ids.prefix),
+        )
 
     def start(self) -> Tensor:
         _, targets = self.beside.states(self.ids.full, len(self.ids.query))
@@ -107,11 +119,18 @@ class FrozenLane:
     sites: Sequence[Site]
     ids: Ids
     components: Components
+    positions: Positions = "reset"
 
     def start(self) -> Tensor:
         _, targets = ContextRun(self.loaded.model, sites=self.sites).states(self.ids.full, 1)
         patch = HeldPatch(self.sites, self.components, targets)
-        self.run = PatchedRun(self.loaded.model, sites=self.sites, patch=patch)
+        self.run = PatchedRun(
+            self.loaded.model,
+            sites=self.sites,
+            patch=patch,
+            n_missing=n_missing(self.ids, self.positions),
+            n_kept=len(self.ids.prefix),
+        )
         return self.run.feed(self.ids.plain)
 
     def feed(self, token: int) -> Tensor:
@@ -124,9 +143,11 @@ class PlainLane:
 
     loaded: LoadedModel
     row: list[int]
+    n_missing: int = 0
+    n_kept: int = 0
 
     def __post_init__(self) -> None:
-        self.run = _Run(self.loaded.model)
+        self.run = _Run(self.loaded.model, n_missing=self.n_missing, n_kept=self.n_kept)
 
     def start(self) -> Tensor:
         return self.run.feed(self.row)
@@ -158,12 +179,15 @@ def generate(
     mode: Mode,
     components: Components,
     n_tokens: int,
+    positions: Positions = "reset",
 ) -> Iterator[LaneStep | Generation]:
     """Lane steps in the order in which they are made, then the whole generation.
 
     The context lane always runs, as the others are measured against it.
     """
-    tracks = {name: _Track(make_lane(loaded, sites, ids, name, mode, components)) for name in lanes}
+    tracks = {
+        name: _Track(make_lane(loaded, sites, ids, name, mode, components, positions)) for name in lanes
+    }
     tracks = {"context": tracks.pop("context", _Track(PlainLane(loaded, ids.full))), **tracks}
     for index in range(n_tokens):
         context_log_p: Tensor | None = None
@@ -182,15 +206,21 @@ def generate(
 
 
 def make_lane(
-    loaded: LoadedModel, sites: Sequence[Site], ids: Ids, name: Lane, mode: Mode, components: Components
+    loaded: LoadedModel,
+    sites: Sequence[Site],
+    ids: Ids,
+    name: Lane,
+    mode: Mode,
+    components: Components,
+    positions: Positions = "reset",
 ) -> AnyLane:
     """The lane of that name."""
     if name == "context":
         return PlainLane(loaded, ids.full)
     if name == "plain":
-        return PlainLane(loaded, ids.plain)
+        return PlainLane(loaded, ids.plain, n_missing(ids, positions), len(ids.prefix))
     kind = SteppingLane if mode == "per-step" else FrozenLane
-    return kind(loaded, sites, ids, components)
+    return kind(loaded, sites, ids, components, positions)
 
 
 def _step(

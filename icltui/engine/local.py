@@ -24,10 +24,15 @@ from icltui.api import (
     Verify,
 )
 from icltui.engine import model
-from icltui.engine.check import prove, verify
-from icltui.engine.dynamics import measure_growth
+from icltui.engine.check import verify
+from icltui.engine.dynamics import Dynamics
 from icltui.engine.generate import generate
-from icltui.engine.prefixes import choose_path, measure_prefixes
+from icltui.engine.load import load
+from icltui.engine.pairs import MOST_UNITS
+from icltui.engine.path import choose_path
+from icltui.engine.predictions import Vocabulary
+from icltui.engine.prefixes import Plan, measure_prefixes
+from icltui.engine.proof import prove
 from icltui.engine.site import Site
 from icltui.engine.tokens import Ids, check_length, tokenize
 from icltui.errors import BadInput
@@ -70,12 +75,15 @@ class LocalEngine:
             yield event
 
     def _load(self, request: LoadModel) -> Iterator[Event]:
-        yield Progress(stage=f"loading {request.model}", done=0, total=0)
         self.loaded = self.info = None  # the old model's memory is free before the new one comes
-        loaded = model.load(request)
+        for made in load(request):
+            if isinstance(made, model.LoadedModel):
+                loaded = made
+            else:
+                yield made
         yield Progress(stage="proving the patch on it", done=0, total=0)
-        prove(loaded)
-        self.info = loaded.describe(choose_path(loaded))
+        loaded = prove(loaded)
+        self.info = loaded.describe(*choose_path(loaded))
         self.loaded = loaded
         yield ModelLoaded(model=self.info)
 
@@ -85,13 +93,24 @@ class LocalEngine:
     def _measure(self, request: Measure) -> Iterator[Event]:
         loaded, sites, ids, tokens = self._prepare(request.prompt, request.layers)
         assert self.info is not None
+        if request.pairs and len(tokens.units) > MOST_UNITS:
+            raise BadInput(
+                f"{len(tokens.units)} units to compare with each other: at most {MOST_UNITS}; use larger units"
+            )
         yield PromptTokenized(tokens=tokens)
         start = time.perf_counter()
-        chunks = measure_prefixes(loaded, sites, ids, self.info.path)
-        for rows, predictions in measure_growth(sites, chunks, loaded.tokenizer, len(tokens.units)):
-            yield UnitsMeasured(rows=tuple(rows), predictions=tuple(predictions))
-        layers = tuple(site.layer for site in sites)
-        yield MeasureEnded(layers=layers, path=self.info.path, seconds=time.perf_counter() - start)
+        plan = Plan(ids, request.dynamics, request.reference, request.prompt.positions)
+        path = self.info.path if plan.packs else "loop"
+        run = Dynamics(sites, plan, Vocabulary(loaded.tokenizer), request.pairs)
+        for rows, predictions in run.measure(measure_prefixes(loaded, sites, plan, path)):
+            if rows or predictions:
+                yield UnitsMeasured(rows=tuple(rows), predictions=tuple(predictions))
+        yield MeasureEnded(
+            layers=tuple(site.layer for site in sites),
+            path=path,
+            seconds=time.perf_counter() - start,
+            pairs=run.pairs(),
+        )
 
     def _generate(self, request: Generate) -> Iterator[Event]:
         if request.n_tokens < 1:
@@ -105,6 +124,7 @@ class LocalEngine:
             mode=request.mode,
             components=request.components,
             n_tokens=request.n_tokens,
+            positions=request.prompt.positions,
         ):
             yield LaneAdvanced(step=made) if isinstance(made, LaneStep) else GenerationEnded(generation=made)
 
@@ -117,7 +137,7 @@ class LocalEngine:
 
         yield Progress(stage="verifying", done=0, total=0)
         try:
-            result = verify(loaded, sites, ids, request.seed, progress)
+            result = verify(loaded, sites, ids, request.seed, progress, request.prompt.positions)
         except _Stopped:
             return
         yield VerificationEnded(verification=result)
@@ -131,9 +151,10 @@ class LocalEngine:
         self, prompt: Prompt, layers: str, n_more: int = 0
     ) -> tuple[model.LoadedModel, list[Site], Ids, TokenizedPrompt]:
         loaded = self._model()
-        chosen = resolve_layers(layers, len(loaded.sites))
+        refused = {layer.layer: layer.reason for layer in loaded.refused}
+        chosen = resolve_layers(layers, loaded.n_layers, refused)
         if not chosen:
             raise BadInput("no layer is selected: choose at least one")
         ids, tokens = tokenize(loaded, prompt)
         check_length(loaded, ids, n_more)
-        return loaded, [loaded.sites[layer] for layer in chosen], ids, tokens
+        return loaded, [site for site in loaded.sites if site.layer in chosen], ids, tokens

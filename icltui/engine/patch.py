@@ -75,21 +75,22 @@ class TokenPatch(Patch):
         self.targets, self.n_kept = targets, n_kept
 
     def residual(self, layer: int, v: Tensor) -> None:
-        self.v[layer] = widen(v[self.n_kept :])
+        self.v[layer] = widen(v).clone()  # the stream that it belongs to will be moved
 
     def mlp_input(self, layer: int, z: Tensor) -> Tensor | None:
         if not self.maps:
             return None
         x = widen(z[self.n_kept :])
         dz = self._difference(self._target("z", layer, x), x)
-        return self._joined(z, apply_map(x, x, dz))
+        patched = apply_map(x, x, dz).to(z.dtype)
+        return torch.cat([z[: self.n_kept], patched])
 
-    def block_output(self, layer: int, out: Tensor) -> Tensor | None:
+    def shift(self, layer: int) -> Tensor | None:
+        v = self.v.pop(layer)
         if not self.shifts:
             return None
-        v = self.v.pop(layer)
-        shift = self._difference(self._target("v", layer, v), v)
-        return self._joined(out, widen(out[self.n_kept :]) + shift)
+        v, kept = v[self.n_kept :], v[: self.n_kept]
+        return torch.cat([torch.zeros_like(kept), self._difference(self._target("v", layer, v), v)])
 
     def _target(self, name: str, layer: int, like: Tensor) -> Tensor:
         assert self.targets is not None, "aim the patch before the row passes"
@@ -106,9 +107,6 @@ class TokenPatch(Patch):
         scale = difference.norm(dim=-1, keepdim=True) / random.norm(dim=-1, keepdim=True)
         scaled: Tensor = random * scale
         return scaled
-
-    def _joined(self, whole: Tensor, patched: Tensor) -> Tensor:
-        return torch.cat([whole[: self.n_kept], patched.to(whole.dtype)])
 
 
 @dataclass
@@ -135,9 +133,11 @@ class HeldPatch(Patch):
     factors: dict[int, Factors] = field(default_factory=dict)
     v: dict[int, Tensor] = field(default_factory=dict)
     share: dict[int, Tensor] = field(default_factory=dict)
+    n_rows: int = 0
+    """Tokens of the row that passes."""
 
     def residual(self, layer: int, v: Tensor) -> None:
-        self.v[layer] = widen(v[-1])
+        self.v[layer], self.n_rows = widen(v[-1]).clone(), len(v)
 
     def mlp_input(self, layer: int, z: Tensor) -> Tensor | None:
         x = widen(z)
@@ -156,7 +156,7 @@ class HeldPatch(Patch):
         # A g of nothing but dead units carries nothing: then the shift is a constant, as where no g is seen.
         self.share[layer] = torch.where(square > 0, g @ held.g / square, 1.0)[:, None]
 
-    def block_output(self, layer: int, out: Tensor) -> Tensor | None:
+    def shift(self, layer: int) -> Tensor | None:
         held = self.factors[layer]
         v = self.v.pop(layer)
         if held.shift is None:
@@ -164,5 +164,4 @@ class HeldPatch(Patch):
         share = self.share.pop(layer, None)
         if not self.shifts:
             return None
-        carried = held.shift if share is None else share * held.shift
-        return (widen(out) + carried).to(out.dtype)
+        return held.shift.expand(self.n_rows, -1) if share is None else share * held.shift

@@ -1,216 +1,265 @@
-"""The states and next-token logits behind every prefix of the context: in one packed pass, or one by one.
+"""The states and next-token logits behind every part of the context: in one packed pass, or one by one.
 
-Enters: the ids and the selected sites. Leaves, chunk by chunk: A_i = z(c_1..c_i, x) and v at the query's last
-token, and the logits there, for unit counts i. Causal attention makes the context's keys and values
-independent of what follows, so the context runs once with a cache; then copies of the query are packed in one
-row, copy i at the positions behind i units, with a mask that lets it see those units and its own tokens.
-Cost: n + (n+1) q tokens, not n²/2.
+Enters: the ids, the selected sites, and how units come and go. Leaves, chunk by chunk: z and v at the query's last
+token and the logits there, a *copy* of the query for each unit. Causal attention makes the context's keys and values
+independent of what follows, so the context runs once with a cache; then copies of the query are packed in one row,
+copy i at its positions, with a mask that lets it see its part of the context and its own tokens. Cost: n + (n+1) q
+tokens, not n²/2.
+
+Under the reference *local* ([2], [3]) every selected layer is handed the residual stream of the contextual run, so that
+a missing unit is missing from that layer's attention alone.
 """
 
-import inspect
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import DynamicCache
 
-from icltui.engine.capture import capturing, widen
+from icltui.engine.capture import States, capturing
+from icltui.engine.masks import packed_masks
 from icltui.engine.model import LoadedModel
-from icltui.engine.site import Site
+from icltui.engine.run import Cache, Gap, forward, places, row
+from icltui.engine.site import Probe, Site, attach
 from icltui.engine.tokens import Ids
-from icltui.errors import EngineError
-from icltui.record import Path
+from icltui.prompt import Positions
+from icltui.record import Dynamics, Path, Reference
 
 FIRST_CHUNK_TOKENS = 32
 """The first chunk is small, so that numbers appear at once."""
-CHUNK_TOKENS = 512
-"""Query tokens in a chunk; bounds the mask and the activations."""
+CHUNK_TOKENS = 256
+"""Query tokens in a chunk on a CPU: fewer make its matrix products slower, more its attention, which sees all keys."""
+CHUNK_BYTES = 2**28
+"""What the activations, the mask and the logits of a chunk may take."""
 
 
 @dataclass(frozen=True)
-class PrefixChunk:
-    """What was seen behind some prefixes."""
+class Plan:
+    """What is measured: the prompt's ids and how its units come and go."""
+
+    ids: Ids
+    dynamics: Dynamics = "grow"
+    reference: Reference = "free"
+    positions: Positions = "reset"
+
+    @property
+    def n_units(self) -> int:
+        return len(self.ids.ends) - 1
+
+    @property
+    def full(self) -> int:
+        """The unit whose copy sees the whole context."""
+        return self.n_units if self.dynamics == "grow" else 0
+
+    def gap(self, unit: int) -> Gap:
+        """The context tokens that are missing at ``unit``."""
+        ends = self.ids.ends
+        if self.dynamics == "grow":
+            return ends[unit], ends[-1]
+        return (0 if self.dynamics == "shrink" else ends[max(unit - 1, 0)]), ends[unit]
+
+    @property
+    def packs(self) -> bool:
+        """Whether all copies can share one contextual cache: their part of the context must not know of the gap."""
+        return self.dynamics == "grow" or (self.reference, self.positions) == ("local", "keep")
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """What was seen at some units."""
 
     units: tuple[int, ...]
-    """How many units of the context each copy had before it."""
     z: Float[Tensor, "copies layers hidden"]
     v: Float[Tensor, "copies layers hidden"]
-    logits: Float[Tensor, "copies vocabulary"]
+    g_norm: Float[Tensor, "copies layers"]
+    experts: dict[int, Int[Tensor, "copies chosen"]]
+    logits: Float[Tensor, "copies vocabulary"] | None
+    """Of ordinary runs; None where those would have to be made one by one."""
 
-
-def forward(model: Any, ids: Sequence[int], cache: Any = None, past: int = 0, **kwargs: Any) -> Tensor:
-    """Logits (vocabulary,) behind the last of ``ids``, which continue the ``past`` tokens of ``cache``, if given.
-
-    With ``logits_to_keep`` in ``kwargs``: logits of those positions, (positions, vocabulary).
-    """
-    row = torch.tensor([list(ids)], device=model.get_input_embeddings().weight.device)
-    keep = kwargs.pop("logits_to_keep", None)
-    if cache is not None and "position_ids" in accepted(model) and "position_ids" not in kwargs:
-        # Some models would begin at 0 again behind a cache.
-        kwargs["position_ids"] = torch.arange(past, past + len(ids), device=row.device)[None]
-    if "logits_to_keep" in accepted(model):
-        kwargs["logits_to_keep"] = 1 if keep is None else keep
-    output = model(row, past_key_values=cache, use_cache=cache is not None, **kwargs)
-    logits: Tensor = output.logits[0]
-    kept = logits[-1] if keep is None else logits if "logits_to_keep" in kwargs else logits[keep]
-    if kept.isnan().any():
-        dtype = str(model.dtype).removeprefix("torch.")
-        advice = "its weights may be damaged" if dtype in ("float32", "float64") else "try --dtype float32"
-        raise EngineError(f"the model's logits are not numbers in {dtype}: {advice}")
-    return widen(kept)
-
-
-def accepted(model: Any) -> set[str]:
-    """Names of the arguments that the model's forward takes."""
-    return set(inspect.signature(model.forward).parameters)
-
-
-def measure_prefixes(
-    loaded: LoadedModel, sites: Sequence[Site], ids: Ids, path: Path
-) -> Iterator[PrefixChunk]:
-    """Every prefix once, in chunks: first the full context and the empty one, then 1, 2, …, n−1.
-
-    The full context leads because each prediction is compared with it.
-    """
-    n = len(ids.ends) - 1
-    order = [0] if n == 0 else [n, *range(n)]
-    if path == "packed":
-        yield from _packed(loaded, sites, ids, order)
-    else:
-        yield from _loop(loaded, sites, ids, order)
-
-
-def _loop(loaded: LoadedModel, sites: Sequence[Site], ids: Ids, order: list[int]) -> Iterator[PrefixChunk]:
-    """One ordinary forward pass per prefix, without a cache."""
-    for i in order:
-        row = [*ids.prefix, *ids.context[: ids.ends[i]], *ids.query]
-        with capturing(sites, torch.tensor([len(row) - 1])) as capture:
-            logits = forward(loaded.model, row)
-        states = capture.states()
-        yield PrefixChunk((i,), states.z.transpose(0, 1), states.v.transpose(0, 1), logits[None])
-
-
-def _packed(loaded: LoadedModel, sites: Sequence[Site], ids: Ids, order: list[int]) -> Iterator[PrefixChunk]:
-    cache = DynamicCache()  # without a config: full length also where attention has a sliding window
-    n_before = len(ids.prefix) + len(ids.context)
-    if n_before:
-        forward(loaded.model, [*ids.prefix, *ids.context], cache)
-    q = len(ids.query)
-    for units in _chunks(order, q):
-        starts = torch.tensor([len(ids.prefix) + ids.ends[i] for i in units])
-        positions = (starts[:, None] + torch.arange(q)).flatten()
-        last = torch.arange(1, len(units) + 1) * q - 1
-        with capturing(sites, last) as capture:
-            logits = forward(
-                loaded.model,
-                list(ids.query) * len(units),
-                cache,
-                position_ids=positions[None].to(loaded.device),
-                attention_mask=packed_masks(loaded.model, starts, q, n_before),
-                logits_to_keep=last.to(loaded.device),
-            )
-        cache.crop(-len(units) * q)
-        states = capture.states()
-        yield PrefixChunk(tuple(units), states.z.transpose(0, 1), states.v.transpose(0, 1), logits)
-
-
-def _chunks(order: list[int], q: int) -> Iterator[list[int]]:
-    begin, size = 0, max(2, FIRST_CHUNK_TOKENS // q)
-    while begin < len(order):
-        yield order[begin : begin + size]
-        begin += size
-        size = max(1, CHUNK_TOKENS // q)
-
-
-def packed_masks(model: Any, starts: Tensor, q: int, n_before: int) -> Any:
-    """Additive attention masks of one chunk, (1, 1, copies·q, n_before + copies·q), in the form the model
-    takes.
-
-    ``starts`` (copies,): the position of each copy's first token, which is also how many cached tokens it may
-    see. Models that mix layer types take a dict by type, others one tensor.
-
-    Raises:
-        ValueError: a layer type whose attention this mask cannot express.
-    """
-    config = model.config.get_text_config(decoder=True)
-    copies = len(starts)
-    own = torch.arange(copies).repeat_interleave(q)
-    place = torch.arange(q).repeat(copies)
-    query_position = starts[own] + place
-    key_position = torch.cat([torch.arange(n_before), query_position])
-    before = torch.arange(n_before)[None] < starts[own][:, None]
-    within = (own[:, None] == own[None]) & (place[:, None] >= place[None])
-    seen = torch.cat([before, within], dim=1)
-    window = getattr(config, "sliding_window", None)
-    near = seen & (query_position[:, None] - key_position[None] < window) if window else seen
-
-    def additive(allowed: Tensor) -> Tensor:
-        mask = torch.zeros(allowed.shape, dtype=model.dtype).masked_fill_(
-            ~allowed, torch.finfo(model.dtype).min
+    def at(self, index: slice) -> "Chunk":
+        """Some of the copies."""
+        return Chunk(
+            self.units[index],
+            self.z[index],
+            self.v[index],
+            self.g_norm[index],
+            {layer: chosen[index] for layer, chosen in self.experts.items()},
+            None if self.logits is None else self.logits[index],
         )
-        return mask[None, None].to(model.get_input_embeddings().weight.device)
-
-    kinds = layer_kinds(config)
-    if not kinds <= {"full_attention", "sliding_attention"}:
-        raise ValueError(f"layers of type {sorted(kinds)} cannot be packed")
-    by_kind = {"full_attention": seen, "sliding_attention": near}
-    masks = {kind: additive(by_kind[kind]) for kind in sorted(kinds)}
-    return masks if len(masks) > 1 else next(iter(masks.values()))
 
 
-def layer_kinds(config: Any) -> set[str]:
-    """The attention types of a text config's layers."""
-    types = getattr(config, "layer_types", None)
-    if types:
-        return set(types)
-    windowed = getattr(config, "sliding_window", None) and getattr(config, "use_sliding_window", True)
-    return {"sliding_attention" if windowed else "full_attention"}
+def measure_prefixes(loaded: LoadedModel, sites: Sequence[Site], plan: Plan, path: Path) -> Iterator[Chunk]:
+    """Every unit's copy once, from unit 0 up, but the full context's as soon as all of the context has run."""
+    packed = path == "packed" and plan.packs
+    yield from (_Packed(loaded, sites, plan).chunks() if packed else _loop(loaded, sites, plan))
 
 
-def choose_path(loaded: LoadedModel) -> Path:
-    """``packed`` where the packed pass agrees with the loop on a few tokens of this very model, else ``loop``."""
-    if "position_ids" not in accepted(loaded.model) or _rotates_by_length(loaded.model.config):
-        return "loop"
-    ids = sample_ids(loaded, n_context=9, n_query=4)
-    try:
-        with torch.inference_mode():
-            packed = _gather(measure_prefixes(loaded, loaded.sites, ids, "packed"))
-            loop = _gather(measure_prefixes(loaded, loaded.sites, ids, "loop"))
-    except (EngineError, TypeError, ValueError, RuntimeError, KeyError, AttributeError, IndexError):
-        return "loop"
-    # Against the spread between prefixes, not against the states: what a wrong mask would change is that spread.
-    tolerance = 1e-2 if loaded.dtype in (torch.float32, torch.float64) else 0.3
-    agree = all((a - b).norm() <= tolerance * (b - b[:1]).norm() for a, b in zip(packed, loop, strict=True))
-    return "packed" if agree else "loop"
+def _chunk(units: Sequence[int], states: States, logits: Tensor | None) -> Chunk:
+    z, v = states.z.transpose(0, 1), states.v.transpose(0, 1)
+    return Chunk(tuple(units), z, v, states.g_norm.T, states.experts, logits)
 
 
-def sample_ids(loaded: LoadedModel, n_context: int, n_query: int) -> Ids:
-    """Arbitrary tokens from all over the vocabulary, one of them as the kept prefix."""
-    n_vocabulary = min(len(loaded.tokenizer), loaded.model.get_input_embeddings().weight.shape[0])
-    tokens = [(k * 2654435761 + 97) % n_vocabulary for k in range(1 + n_context + n_query)]
-    return Ids(
-        tuple(tokens[:1]),
-        tuple(tokens[1 : 1 + n_context]),
-        tuple(tokens[1 + n_context :]),
-        tuple(range(n_context + 1)),
-    )
+@dataclass
+class _Inputs(Probe):
+    """Remembers the residual stream that enters each selected block."""
+
+    seen: dict[int, Tensor] = field(default_factory=dict)
+
+    def block_input(self, layer: int, r: Tensor) -> None:
+        self.seen[layer] = r.clone()
 
 
-def _rotates_by_length(config: Any) -> bool:
-    """Whether rotary factors depend on the longest position of a call, which packing changes."""
-    text = config.get_text_config(decoder=True)
-    rope = getattr(text, "rope_parameters", None) or {}
-    kinds = {rope.get("rope_type"), *(r.get("rope_type") for r in rope.values() if isinstance(r, dict))}
-    return bool(kinds & {"longrope", "dynamic"})
+@dataclass
+class _Inherited(Probe):
+    """Hands each selected block the contextual stream, the tokens ``at`` of it."""
+
+    inputs: dict[int, Tensor]
+    at: Tensor
+
+    def block_input(self, layer: int, r: Tensor) -> Tensor:  # noqa: ARG002
+        return self.inputs[layer][self.at.to(self.inputs[layer].device)]
 
 
-def _gather(chunks: Iterator[PrefixChunk]) -> tuple[Tensor, Tensor, Tensor]:
-    kept = list(chunks)
-    return (
-        torch.cat([c.z for c in kept]),
-        torch.cat([c.v for c in kept]),
-        torch.cat([c.logits for c in kept]),
-    )
+def _orders_full_first(plan: Plan, sites: Sequence[Site]) -> bool:
+    """Whether the full context must be known before anything else: its token says which experts act."""
+    return plan.reference == "local" or any(r.experts is not None for site in sites for r in site.readers)
+
+
+def _loop(loaded: LoadedModel, sites: Sequence[Site], plan: Plan) -> Iterator[Chunk]:
+    """One ordinary forward pass per unit, without a cache; under *local* one more for the states."""
+    inputs = _contextual_inputs(loaded, sites, plan.ids) if plan.reference == "local" else {}
+    units = [unit for unit in range(plan.n_units + 1) if unit != plan.full]
+    leads = plan.full == 0 or _orders_full_first(plan, sites)
+    units.insert(0 if leads else 1, plan.full)
+    for unit in units:
+        gap = plan.gap(unit)
+        tokens, at = row(plan.ids, gap), places(plan.ids, gap, plan.positions)
+        last = torch.tensor([len(tokens) - 1])
+        with ExitStack() as stack:
+            if inputs:
+                logits = forward(loaded.model, tokens, at=at)
+                kept = torch.tensor(list(places(plan.ids, gap, "keep")))
+                stack.enter_context(attach(sites, _Inherited(inputs, kept)))
+            capture = stack.enter_context(capturing(sites, last))
+            behind = forward(loaded.model, tokens, at=at)
+        yield _chunk((unit,), capture.states(), (logits if inputs else behind)[None])
+
+
+def _contextual_inputs(loaded: LoadedModel, sites: Sequence[Site], ids: Ids) -> dict[int, Tensor]:
+    inputs = _Inputs()
+    with attach(sites, inputs):
+        forward(loaded.model, ids.full)
+    return inputs.seen
+
+
+class _Packed:
+    """The context once, with a cache; then chunks of copies behind it, each dropped from the cache when it is done."""
+
+    def __init__(self, loaded: LoadedModel, sites: Sequence[Site], plan: Plan) -> None:
+        self.loaded, self.sites, self.plan, self.ids = loaded, sites, plan, plan.ids
+        self.q, self.n_prefix = len(plan.ids.query), len(plan.ids.prefix)
+        # Made without a config: of full length also where attention has a sliding window.
+        self.cache = Cache(DynamicCache())
+        self.n_cached = 0
+        """Context tokens in the cache."""
+        self.inputs: dict[int, Tensor] = {}
+
+    def chunks(self) -> Iterator[Chunk]:
+        units, n_per_chunk = self._first_units()
+        if units:
+            self._run_context(self.plan.gap(units[-1])[0])
+            yield self._measure(units)
+        self._run_context(len(self.ids.context))
+        if self.plan.reference == "local":
+            self._remember_inputs()
+        rest = [unit for unit in range(len(units), self.plan.n_units + 1) if unit != self.plan.full]
+        rest = rest if self.plan.full in units else [self.plan.full, *rest]
+        size = n_per_chunk if units else max(2, FIRST_CHUNK_TOKENS // self.q)
+        while rest:
+            yield self._measure(rest[:size])
+            rest, size = rest[size:], n_per_chunk
+
+    def _first_units(self) -> tuple[list[int], int]:
+        """Units to be shown before the whole context has run, if there are any; and how many make a later chunk."""
+        n_per_chunk = max(1, chunk_tokens(self.loaded, self.sites, self.ids) // self.q)
+        if self.plan.dynamics != "grow" or _orders_full_first(self.plan, self.sites):
+            return [], n_per_chunk
+        n_first = min(self.plan.n_units + 1, n_per_chunk, max(2, FIRST_CHUNK_TOKENS // self.q))
+        return list(range(n_first)), n_per_chunk
+
+    def _run_context(self, end: int) -> None:
+        """Bring the first ``end`` context tokens into the cache."""
+        before = [*self.ids.prefix, *self.ids.context]
+        tokens = before[self.cache.length : self.n_prefix + end]
+        if tokens:
+            forward(self.loaded.model, tokens, self.cache)
+        self.n_cached = end
+
+    def _remember_inputs(self) -> None:
+        inputs = _Inputs()
+        with attach(self.sites, inputs):
+            forward(self.loaded.model, self.ids.query, self.cache)
+        self.cache.drop(self.q)
+        self.inputs = inputs.seen
+
+    def _measure(self, units: list[int]) -> Chunk:
+        if not self.inputs:
+            return _chunk(units, *self._pass(units, None))
+        inherited = _Inherited(self.inputs, torch.arange(self.q).repeat(len(units)))
+        states, _ = self._pass(units, inherited)
+        # What an ordinary run would say is known only where copies share the ordinary run's cache.
+        logits = self._pass(units, None)[1] if self.plan.dynamics == "grow" else None
+        return _chunk(units, states, logits)
+
+    def _pass(self, units: list[int], probe: Probe | None) -> tuple[States, Tensor]:
+        gaps = [self.plan.gap(unit) for unit in units]
+        at = [p for gap in gaps for p in places(self.ids, gap, self.plan.positions)[-self.q :]]
+        last = torch.arange(1, len(units) + 1) * self.q - 1
+        masks = packed_masks(
+            self.loaded.model, gaps, self.n_prefix, len(self.ids.context), self.n_cached, self.q
+        )
+        with ExitStack() as stack:
+            if probe is not None:
+                stack.enter_context(attach(self.sites, probe))
+            capture = stack.enter_context(capturing(self.sites, last))
+            logits = forward(
+                self.loaded.model,
+                self.ids.query * len(units),
+                self.cache,
+                at=at,
+                keep=last,
+                attention_mask=masks,
+            )
+        self.cache.drop(len(units) * self.q)
+        return capture.states(), logits
+
+
+def chunk_tokens(loaded: LoadedModel, sites: Sequence[Site], ids: Ids) -> int:
+    """Query tokens in a chunk, so that its tensors stay within ``CHUNK_BYTES``; at least one copy's.
+
+    Counted per token: a dozen vectors of the residual stream's width, what the widest MLP makes of one thrice, the mask
+    and, without SDPA, every head's scores; per copy its logits, thrice, in float32.
+    """
+    config: Any = loaded.model.config.get_text_config(decoder=True)
+    q, n_keys = len(ids.query), len(ids.full) + CHUNK_TOKENS
+    hidden = loaded.model.get_input_embeddings().weight.shape[1]
+    inner = max((_width(site) for site in sites), default=4 * hidden)
+    heads = getattr(config, "num_attention_heads", 1)
+    scores = 0 if loaded.model.config._attn_implementation == "sdpa" else 2 * heads * n_keys
+    size = torch.finfo(loaded.dtype).bits // 8
+    per_token = size * (12 * hidden + 3 * inner + scores) + 4 * n_keys + 12 * config.vocab_size / q
+    most = CHUNK_TOKENS if loaded.device.type == "cpu" else 16 * CHUNK_TOKENS
+    return max(q, min(most, int(CHUNK_BYTES / per_token)))
+
+
+def _width(site: Site) -> int:
+    """What all matrices that read one token's z make of it, in numbers; experts are not all active."""
+    total = 0
+    for reader in site.readers:
+        if reader.experts is None:
+            total += max(getattr(reader.module, reader.parameter).shape)
+    return total

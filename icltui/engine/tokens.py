@@ -2,7 +2,8 @@
 
 Enters: a prompt and a tokenizer. Leaves: :class:`Ids`, the one tokenisation of ``context + query`` split by
 character offset, so that the query's ids are the same with the context and without it. Nothing is tokenised
-twice.
+twice. As a chat turn the row is ``header + context + query + footer``: the header is kept in both runs, the footer
+ends the query in both.
 """
 
 import re
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from icltui.engine.chat import render_turn
 from icltui.engine.model import LoadedModel
 from icltui.errors import BadInput
 from icltui.prompt import Prompt
@@ -37,39 +39,40 @@ class Ids:
         return [*self.prefix, *self.query]
 
 
+@dataclass(frozen=True)
+class _Row:
+    """The one tokenised text; the user's own part of it begins at character ``begin``."""
+
+    text: str
+    begin: int
+    prefix: list[int]
+    body: list[tuple[int, tuple[int, int]]]
+    """What is behind the prefix: ids with the characters that they stand for."""
+    notes: list[str]
+
+
 def tokenize(loaded: LoadedModel, prompt: Prompt) -> tuple[Ids, TokenizedPrompt]:
     """The ids of ``prompt`` and the record of them.
 
-    A token that straddles the boundary belongs to the query, and the record's notes say so.
+    A token that straddles context and query belongs to the query, one that straddles chat header and context to
+    the context, and the record's notes say so.
 
     Raises:
-        BadInput: an empty query, no BOS where one is demanded.
+        BadInput: an empty query, no BOS where one is demanded, a chat template that cannot be used.
     """
     if not prompt.query:
         raise BadInput("the query is empty: type the text whose continuation is to be explained")
-    start = _encodable(prompt.context)
-    text = start + _encodable(prompt.query)
-    special = prompt.bos != "never"
-    encoded = loaded.tokenizer(
-        text, add_special_tokens=special, return_offsets_mapping=True, return_special_tokens_mask=True
-    )
-    rows = list(
-        zip(encoded["input_ids"], encoded["offset_mapping"], encoded["special_tokens_mask"], strict=True)
-    )
-    prefix = _prefix(loaded, prompt, rows, special)
-    body = [(token, span) for token, span, is_special in rows if not (special and is_special)]
-    boundary = len(start)
-    cut = next((k for k, (_, (_, end)) in enumerate(body) if end > boundary), len(body))
-    context, query = body[:cut], body[cut:]
+    start, query_text = _encodable(prompt.context), _encodable(prompt.query)
+    row = (_turn if prompt.chat else _typed)(loaded.tokenizer, prompt, start + query_text)
+    boundary = row.begin + len(start)
+    cut = next((k for k, (_, (_, end)) in enumerate(row.body) if end > boundary), len(row.body))
+    context, query = row.body[:cut], row.body[cut:]
     if not query:
         raise BadInput("the query has no tokens of its own: type a longer one")
-    notes = []
-    if query[0][1][0] < boundary:
-        piece = text[slice(*query[0][1])]
-        notes.append(f"the token {piece!r} straddles context and query: it counts as the query's")
-    units, ends, unit_notes = _units(prompt.unit, start, [span[0] for _, span in context])
+    edges = [min(max(begin - row.begin, 0), len(start)) for _, (begin, _) in row.body[: cut + 1]]
+    units, ends, unit_notes = _units(prompt.unit, start, edges)
     ids = Ids(
-        tuple(prefix),
+        tuple(row.prefix),
         tuple(token for token, _ in context),
         tuple(token for token, _ in query),
         ends,
@@ -79,9 +82,74 @@ def tokenize(loaded: LoadedModel, prompt: Prompt) -> tuple[Ids, TokenizedPrompt]
         context=pieces(loaded.tokenizer, ids.context),
         query=pieces(loaded.tokenizer, ids.query),
         units=tuple(units),
-        notes=(*notes, *unit_notes),
+        notes=(*row.notes, *_straddling(row, cut, boundary), *unit_notes),
     )
     return ids, record
+
+
+def _typed(tokenizer: Any, prompt: Prompt, text: str) -> _Row:
+    """The text as it is; the special tokens that the tokenizer puts in front, or a BOS that is demanded, are kept."""
+    special = prompt.bos != "never"
+    encoded = tokenizer(
+        text, add_special_tokens=special, return_offsets_mapping=True, return_special_tokens_mask=True
+    )
+    ids, added = encoded["input_ids"], [bool(mark) and special for mark in encoded["special_tokens_mask"]]
+    prefix = ids[: added.index(False)] if False in added else ids
+    if prompt.bos == "always" and not prefix:
+        prefix = [_bos(tokenizer)]
+    spans = zip(ids, encoded["offset_mapping"], added, strict=True)
+    return _Row(
+        text, 0, prefix, _whole([(token, span) for token, span, is_added in spans if not is_added]), []
+    )
+
+
+def _turn(tokenizer: Any, prompt: Prompt, text: str) -> _Row:
+    """The text as one user turn: the template's header is kept, its footer is the end of the query."""
+    if prompt.bos == "never":
+        raise BadInput("bos 'never' does not go with --chat, whose template says what is in front: use auto")
+    turn = render_turn(tokenizer, text)
+    begin, whole = len(turn.header), turn.header + text + turn.footer
+    encoded = tokenizer(whole, add_special_tokens=False, return_offsets_mapping=True)
+    body = _whole(list(zip(encoded["input_ids"], encoded["offset_mapping"], strict=True)))
+    first = next((k for k, (_, (_, end)) in enumerate(body) if end > begin), len(body))
+    prefix = [token for token, _ in body[:first]]
+    if prompt.bos == "always" and prefix[:1] != [_bos(tokenizer)]:
+        prefix.insert(0, _bos(tokenizer))
+    typed = {token for token, (start, _) in body[first:] if start < begin + len(text)}
+    notes = [
+        f"the text holds {token.content!r}, which the model reads as that special token"
+        for key, token in tokenizer.added_tokens_decoder.items()
+        if key in typed and token.special
+    ]
+    if not turn.is_as_typed:
+        notes.insert(
+            0, "the chat template would change this text, such as its spaces: it is used exactly as typed"
+        )
+    return _Row(whole, begin, prefix, body[first:], notes)
+
+
+def _straddling(row: _Row, cut: int, boundary: int) -> list[str]:
+    """What to say of tokens on an edge; ``row.body[cut]`` is the query's first."""
+    notes = []
+    begin, end = row.body[0][1]
+    if begin < row.begin:
+        owner = "context" if cut else "query"
+        piece = row.text[begin:end]
+        notes.append(f"the token {piece!r} straddles chat header and {owner}: it counts as the {owner}'s")
+    begin, end = row.body[cut][1]
+    if row.begin < boundary and begin < boundary:
+        piece = row.text[begin:end]
+        notes.append(f"the token {piece!r} straddles context and query: it counts as the query's")
+    return notes
+
+
+def _whole(body: list[tuple[int, tuple[int, int]]]) -> list[tuple[int, tuple[int, int]]]:
+    """Some tokenizers leave the space in front out of a token's characters: it is put back."""
+    reached = [0, *(end for _, (_, end) in body)]
+    return [
+        (token, (min(begin, before), end))
+        for (token, (begin, end)), before in zip(body, reached, strict=False)
+    ]
 
 
 def check_length(loaded: LoadedModel, ids: Ids, n_more: int = 0) -> None:
@@ -126,18 +194,10 @@ def _encodable(text: str) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def _prefix(loaded: LoadedModel, prompt: Prompt, rows: list[Any], special: bool) -> list[int]:
-    """The special tokens that the tokenizer itself puts in front, and BOS if it is demanded."""
-    prefix: list[int] = []
-    for token, _, is_special in rows if special else []:
-        if not is_special:
-            break
-        prefix.append(token)
-    if prompt.bos == "always" and not prefix:
-        if loaded.tokenizer.bos_token_id is None:
-            raise BadInput("bos 'always' asked, but this tokenizer has no BOS token: use auto or never")
-        prefix.append(loaded.tokenizer.bos_token_id)
-    return prefix
+def _bos(tokenizer: Any) -> int:
+    if tokenizer.bos_token_id is None:
+        raise BadInput("bos 'always' asked, but this tokenizer has no BOS token: use auto or never")
+    return int(tokenizer.bos_token_id)
 
 
 _SENTENCE_END = re.compile(r"[.!?…]+[\"')\]]*(?=\s|$)|\n+")
@@ -152,19 +212,22 @@ def _cuts(unit: str, context: str) -> list[int]:
     return [match.end() for match in re.finditer(re.escape(unit), context)]
 
 
-def _units(unit: str, context: str, starts: list[int]) -> tuple[list[Unit], tuple[int, ...], list[str]]:
-    """Units of whole tokens: a token belongs to the unit in which it starts; none is empty."""
+def _units(unit: str, context: str, edges: list[int]) -> tuple[list[Unit], tuple[int, ...], list[str]]:
+    """Units of whole tokens: a token belongs to the unit in which it starts; none is empty.
+
+    ``edges`` are the characters at which the context's tokens begin, and the one behind the last of them.
+    """
     notes: list[str] = []
+    starts = edges[:-1]
+    if not unit:
+        raise BadInput("the unit is empty: use token, line, sentence, or a separator such as ';'")
     if unit == "token":
-        ends = list(range(len(starts) + 1))
+        ends = list(range(len(edges)))
     else:
-        if not unit:
-            raise BadInput("the unit is empty: use token, line, sentence, or a separator such as ';'")
         cuts = _cuts(unit, context)
         if not cuts and starts:
             notes.append(f"unit {unit!r} never ends in the context: the whole context is one unit")
         ends = sorted({0, *(bisect_left(starts, cut) for cut in cuts), len(starts)})
-    edges = [*starts, len(context)]
     texts = [context[edges[a] : edges[b]] for a, b in pairwise(ends)]
     units = [
         Unit(index=i, text=text, tokens=b - a)

@@ -1,57 +1,20 @@
-"""Every action of the explorer, once: its id, keys, label and explanation.
+"""Every action of the explorer, once.
 
 From this table come the key bindings, the footer, the help screen and the command palette.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 
-
-@dataclass(frozen=True, kw_only=True)
-class Action:
-    """Something the user can do now."""
-
-    id: str
-    keys: str
-    """As Textual names them, comma-separated; empty for the palette alone. Single letters act outside editors only."""
-    action: str
-    """The name of the method, without ``action_``, and its arguments."""
-    label: str
-    """Two words at most: the footer and the palette."""
-    help: str
-    """One sentence: the tooltip, the help screen and the palette."""
-    group: str
-    is_in_footer: bool = False
-    shown_keys: str = ""
-    """The keys as a person reads them; by default made from ``keys``."""
-
-    def binding(self) -> Binding:
-        """As Textual wants it."""
-        return Binding(
-            self.keys, self.action, self.label, show=self.is_in_footer, id=self.id, tooltip=self.help
-        )
-
-    def keys_text(self) -> str:
-        """The keys for a person: ``^r F5``."""
-        return self.shown_keys or " ".join(_key_text(key) for key in self.keys.split(",") if key)
-
-
-_NAMES = {"question_mark": "?", "left_square_bracket": "[", "right_square_bracket": "]", "escape": "esc"}
-
-
-def _key_text(key: str) -> str:
-    if key.startswith("ctrl+"):
-        return f"^{key[5:]}"
-    return _NAMES.get(key, key.upper() if key[0] == "f" and key[1:].isdecimal() else key)
-
+from icltui.tui.action import Action
 
 PANES = ("context", "query", "layers", "stream", "plots", "heatmap", "verify", "log", "lanes")
 """In the order of their digits, 1 to 9."""
 TABS = PANES[3:8]
 """Those that share one place."""
 
-_RUN, _PANES, _PATCH, _FILE = "Run", "Look around", "Patch", "Session"
+_RUN, _METHOD, _PANES, _PATCH, _FILE = "Run", "What is measured", "Look around", "Patch", "Session"
 
 ACTIONS: tuple[Action, ...] = (
     Action(
@@ -99,9 +62,41 @@ ACTIONS: tuple[Action, ...] = (
         group=_RUN,
     ),
     Action(
+        id="dynamics",
+        keys="D",
+        action="next_choice('dynamics')",
+        label="Dynamics",
+        help="Units arrive from the left (grow), leave from the left (shrink), or are missing one at a time (drop).",
+        group=_METHOD,
+    ),
+    Action(
+        id="reference",
+        keys="R",
+        action="next_choice('reference')",
+        label="Reference",
+        help="A missing unit was never there (free), or is only hidden from each layer's own attention (local).",
+        group=_METHOD,
+    ),
+    Action(
+        id="positions",
+        keys="P",
+        action="next_choice('positions')",
+        label="Positions",
+        help="Without context the query moves up to what is left (reset), or stays where it stood (keep).",
+        group=_METHOD,
+    ),
+    Action(
+        id="chat",
+        keys="T",
+        action="next_choice('chat')",
+        label="Chat template",
+        help="Put context and query into the model's chat template, whose header stays in every run, or do not.",
+        group=_METHOD,
+    ),
+    Action(
         id="mode",
         keys="p",
-        action="switch_mode",
+        action="next_choice('mode')",
         label="Patch mode",
         help="A new patch for every token (per-step), or the query's own patch held throughout (frozen).",
         group=_PATCH,
@@ -109,7 +104,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         id="components",
         keys="c",
-        action="switch_components",
+        action="next_choice('components')",
         label="Patch parts",
         help="Let ΔW and the shift act together, the weights alone, or the shift alone.",
         group=_PATCH,
@@ -127,7 +122,7 @@ ACTIONS: tuple[Action, ...] = (
         keys="a",
         action="tick_layers('all')",
         label="All layers",
-        help="Tick every layer.",
+        help="Tick every layer that is not refused.",
         group=_PATCH,
     ),
     Action(
@@ -149,9 +144,17 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         id="measure",
         keys="m",
-        action="next_measure",
+        action="move_measure(1)",
         label="Next measure",
         help="Show the next measure in plots, heatmap and layer list.",
+        group=_PANES,
+    ),
+    Action(
+        id="previous_measure",
+        keys="M",
+        action="move_measure(-1)",
+        label="Previous measure",
+        help="Show the measure before.",
         group=_PANES,
     ),
     Action(

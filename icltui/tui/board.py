@@ -7,10 +7,10 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Self
 
-from icltui.record import Measurement, Prediction, Row, TokenizedPrompt
+from icltui.record import Dynamics, Measurement, Path, Prediction, Row, TokenizedPrompt
 
-EMPTY_CONTEXT = "∅"
-"""The text of unit 0."""
+EMPTY_CONTEXT, FULL_CONTEXT = "∅", "all"
+"""The text of unit 0: where *grow* begins, and where *shrink* and *drop* do."""
 Bounds = tuple[float, float]
 """The least and the greatest of some numbers."""
 
@@ -21,6 +21,9 @@ class Board:
     def __init__(self) -> None:
         self.version = 0
         self.tokens: TokenizedPrompt | None = None
+        self.dynamics: Dynamics = "grow"
+        self.path: Path | None = None
+        """How the units were measured; None until all of them are."""
         self._rows: dict[int, dict[int, Row]] = {}
         self._predictions: dict[int, Prediction] = {}
         self._units: set[int] = set()
@@ -30,17 +33,18 @@ class Board:
     def from_measurement(cls, measurement: Measurement) -> Self:
         """The board of a measurement that has ended."""
         board = cls()
-        board.begin(measurement.tokens)
+        board.begin(measurement.tokens, measurement.dynamics)
         board.add(measurement.rows, measurement.predictions)
+        board.path = measurement.path
         return board
 
-    def begin(self, tokens: TokenizedPrompt) -> None:
+    def begin(self, tokens: TokenizedPrompt, dynamics: Dynamics = "grow") -> None:
         """Forget everything and expect the units of ``tokens``."""
         self.clear()
-        self.tokens = tokens
+        self.tokens, self.dynamics = tokens, dynamics
 
     def add(self, rows: Iterable[Row], predictions: Iterable[Prediction]) -> None:
-        """Take in one chunk; a unit that came before is replaced."""
+        """Take in one chunk; a row or a prediction that came before is replaced."""
         rows = tuple(rows)
         if any(row.unit in self._rows.get(row.layer, ()) for row in rows):
             self._bounds.clear()
@@ -56,7 +60,7 @@ class Board:
 
     def clear(self) -> None:
         """Forget everything."""
-        self.tokens = None
+        self.tokens, self.dynamics, self.path = None, "grow", None
         self._rows.clear()
         self._predictions.clear()
         self._units.clear()
@@ -123,16 +127,24 @@ class Board:
         """The next-token distribution after ``unit``."""
         return self._predictions.get(unit)
 
+    def matrix_norms(self, unit: int, layer: int) -> dict[str, float | None]:
+        """‖ΔW‖ of a unit by the name of the matrix; empty where it is not known."""
+        row = self._rows.get(layer, {}).get(unit)
+        return row.matrix_norms if row else {}
+
     def has_changed(self, unit: int) -> bool:
-        """Whether the most probable next token after ``unit`` differs from the one after the unit before."""
-        before, after = self._predictions.get(unit - 1), self._predictions.get(unit)
+        """Whether the most probable next token at ``unit`` differs from that at the unit before, or, where units are
+        dropped one at a time, from the full context's.
+        """
+        before = self._predictions.get(0 if self.dynamics == "drop" else unit - 1)
+        after = self._predictions.get(unit)
         if not (before and after and before.top and after.top):
             return False
         return before.top[0].token.id != after.top[0].token.id
 
     def unit_text(self, unit: int) -> str:
-        """The unit's own text, as it is; ``∅`` for the empty context."""
+        """The unit's own text, as it is; for unit 0 what the dynamics begins with."""
         if unit == 0:
-            return EMPTY_CONTEXT
+            return EMPTY_CONTEXT if self.dynamics == "grow" else FULL_CONTEXT
         units = self.tokens.units if self.tokens else ()
         return units[unit - 1].text if 0 < unit <= len(units) else ""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from icltui.record import Prediction
+from icltui.record import Dynamics, Prediction
 from icltui.tui.board import Board
 from icltui.tui.cells import fit, number
 from icltui.tui.measures import MEASURES
@@ -40,31 +40,29 @@ class Column:
 
 
 @lru_cache(64)
-def columns(width: int, n_units: int) -> tuple[Column, ...]:
+def columns(width: int, n_units: int, dynamics: Dynamics = "grow") -> tuple[Column, ...]:
     """The columns for a table ``width`` cells wide, one space between two of them."""
-    chosen = _chosen(width, max(3, len(str(n_units))))
+    token = replace(_TOKEN, title=_TOKEN_TITLES[dynamics])
+    chosen = _chosen(width, Column("#", max(3, len(str(n_units))), _unit, "unit"), token, dynamics)
     n_flexible = sum(column.width == 0 for column in chosen)
     left = width - sum(column.width for column in chosen) - len(chosen) + 1
     share = min(_WIDEST_TEXT, max(_NARROWEST_TEXT, left // n_flexible))
     return tuple(replace(column, width=column.width or share) for column in chosen)
 
 
-def _chosen(width: int, digits: int) -> tuple[Column, ...]:
-    unit = Column("#", digits, _unit, "unit")
+def _chosen(width: int, unit: Column, token: Column, dynamics: Dynamics) -> tuple[Column, ...]:
+    delta, relative = _measure("delta_norm"), _measure("relative_patch_norm", 9)
     if width < 44:
-        return (unit, _TOKEN, _measure("delta_norm"), _NEXT)
+        return (unit, token, delta, _NEXT)
     if width < 60:
-        return (unit, _TOKEN, _measure("delta_norm"), _measure("relative_patch_norm", 9), _NEXT, _PROBABILITY)
-    measures = (
-        _measure("delta_norm"),
-        _measure("learning_rate"),
-        _measure("relative_patch_norm", 9),
-        _measure("net_patch_norm", 7, "net"),
-    )
+        return (unit, token, delta, relative, _NEXT, _PROBABILITY)
+    is_way = MEASURES["net_patch_norm"].is_defined(dynamics)
+    last = _measure("net_patch_norm", 7, "net") if is_way else _measure("amplification")
+    measures = (delta, _measure("learning_rate"), relative, last)
     if width <= 110:
-        return (unit, _TOKEN, *measures, _NEXT, _PROBABILITY)
-    more = (_measure("cumulative_patch_norm"), _measure("cosine_previous"))
-    return (unit, _TOKEN, *measures, *more, _NEXT, _PROBABILITY, _KL, _ENTROPY)
+        return (unit, token, *measures, _NEXT, _PROBABILITY)
+    more = _measure("cumulative_patch_norm") if is_way else _measure("shift_norm")
+    return (unit, token, *measures, more, _measure("cosine_previous"), _NEXT, _PROBABILITY, _KL, _ENTROPY)
 
 
 def _measure(name: str, width: int = 7, title: str = "") -> Column:
@@ -99,6 +97,8 @@ def _next(board: Board, unit: int, _layer: int, width: int) -> str:
 
 
 _TOKEN = Column("token", 0, _token, "token")
+_TOKEN_TITLES: dict[Dynamics, str] = {"grow": "token", "shrink": "removed", "drop": "without"}
+"""What a row's unit is: the newest, the last taken away from the left, the only one that is missing."""
 _NEXT = Column("next token", 0, _next, "next")
 _PROBABILITY = _predicted(
     "p", 5, lambda prediction: prediction.top[0].probability if prediction.top else None

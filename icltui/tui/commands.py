@@ -6,7 +6,8 @@ from functools import partial
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 
-from icltui.tui.actions import ACTIONS, Action
+from icltui.tui.action import Action
+from icltui.tui.actions import ACTIONS
 
 
 class ActionCommands(Provider):

@@ -1,6 +1,15 @@
-"""The measures that the explorer can show: their names, their formulas, and whether a log scale suits them."""
+"""The measures that the explorer can show: their names, what they mean under each dynamics, and their scale.
+
+Symbols are those of :class:`icltui.record.Row`: A_i is the MLP's input behind i units (*grow*) or with the first i
+taken away (*shrink*); *drop* compares A, the full context's, with A_without, where one unit alone is missing.
+"""
 
 from dataclasses import dataclass
+
+from icltui.record import Dynamics
+
+Meaning = tuple[str, str]
+"""What a number is: in words, and as a formula."""
 
 
 @dataclass(frozen=True)
@@ -11,27 +20,135 @@ class Measure:
     """The field of :class:`icltui.record.Row` that holds it."""
     title: str
     """Its symbol, at most nine cells wide."""
-    formula: str
-    """What it is, in one line."""
     log: bool
     """Whether a log scale makes sense: the number is never negative."""
+    grow: Meaning
+    shrink: Meaning | None = None
+    """Where it differs from *grow*."""
+    drop: Meaning | None = None
+    """The same; two empty texts where there is no such number."""
 
+    def meaning(self, dynamics: Dynamics) -> Meaning:
+        """In words and as a formula."""
+        others = {"shrink": self.shrink, "drop": self.drop}
+        return others.get(dynamics) or self.grow
+
+    def is_defined(self, dynamics: Dynamics) -> bool:
+        """Whether there is such a number at all."""
+        return any(self.meaning(dynamics))
+
+
+_NONE: Meaning = ("", "")
+_TRANSFER = "what the last unit's update leaves undone of this one; 0: nothing"
+_SIZE_OF_STEP = "half the square of the step in p = W A"
 
 _ALL = (
-    Measure("delta_norm", "‖δ‖", "how far this unit moved the MLP's input: ‖A_i − A_{i−1}‖", True),
-    Measure("patch_norm", "‖ΔW‖", "how far this unit moved the weights: ‖W_i − W_{i−1}‖ = ‖W δ‖ / ‖a‖", True),
     Measure(
-        "relative_patch_norm", "‖ΔW‖/‖W‖", "the same as a share of the weights: ‖W_i − W_{i−1}‖ / ‖W‖", True
+        "delta_norm",
+        "‖δ‖",
+        True,
+        ("how far this unit moved the MLP's input", "‖A_i − A_{i−1}‖"),
+        ("how far its removal moved the MLP's input", "‖A_i − A_{i−1}‖"),
+        ("how much it alone moves the MLP's input", "‖A − A_without‖"),
     ),
-    Measure("cumulative_patch_norm", "Σ‖ΔW‖", "the length of the way so far: Σ_{j≤i} ‖W_j − W_{j−1}‖", True),
-    Measure("net_patch_norm", "net ‖ΔW‖", "how far the weights are from where they began: ‖W_i − W_0‖", True),
     Measure(
-        "learning_rate", "h", "the implicit learning rate: h = 1/‖A_i‖²; nearly flat under RMSNorm", True
+        "patch_norm",
+        "‖ΔW‖",
+        True,
+        ("how far this unit moved the weights", "‖W_i − W_{i−1}‖ = ‖W_0 δ_i‖ / ‖A_0‖"),
+        ("how far its removal moved the weights", "‖W_i − W_{i−1}‖ = ‖W_{i−1} δ_i‖ / ‖A_i‖"),
+        ("the change of weights that stands for it", "‖W δ‖ / ‖A_without‖"),
     ),
-    Measure("shift_norm", "‖δv‖", "how far this unit moved the residual stream: ‖v_i − v_{i−1}‖", True),
-    Measure("z_norm", "‖z‖", "the size of the MLP's input after this unit: ‖A_i‖", True),
+    Measure("relative_patch_norm", "‖ΔW‖/‖W‖", True, ("‖ΔW‖ as a share of the weights", "‖ΔW‖ / ‖W‖")),
     Measure(
-        "cosine_previous", "cos", "whether this unit pushed on the way of the last: cos(δ_i, δ_{i−1})", False
+        "cumulative_patch_norm",
+        "Σ‖ΔW‖",
+        True,
+        ("the length of the way so far", "Σ_{j≤i} ‖W_j − W_{j−1}‖"),
+        drop=_NONE,
+    ),
+    Measure(
+        "net_patch_norm",
+        "net ‖ΔW‖",
+        True,
+        ("how far the weights are from the start", "‖W_i − W_0‖"),
+        drop=_NONE,
+    ),
+    Measure(
+        "learning_rate",
+        "h",
+        True,
+        ("implicit learning rate, nearly flat under RMSNorm", "1/‖A_i‖²"),
+        drop=("implicit learning rate, nearly flat under RMSNorm", "1/‖A_without‖²"),
+    ),
+    Measure(
+        "shift_norm",
+        "‖δv‖",
+        True,
+        ("how far this unit moved the residual stream", "‖v_i − v_{i−1}‖"),
+        ("how far its removal moved the residual stream", "‖v_i − v_{i−1}‖"),
+        ("how much it alone moves the residual stream", "‖v − v_without‖"),
+    ),
+    Measure(
+        "z_norm",
+        "‖z‖",
+        True,
+        ("size of the MLP's input behind the units so far", "‖A_i‖"),
+        ("size of the MLP's input behind the units left", "‖A_i‖"),
+        ("size of the MLP's input without this unit", "‖A_without‖"),
+    ),
+    Measure(
+        "cosine_previous", "cos", False, ("whether it pushed the way the last unit did", "cos(δ_i, δ_{i−1})")
+    ),
+    Measure(
+        "output_patch_norm",
+        "‖ΔW_down‖",
+        True,
+        ("the residual shift as a patch of the down projection", "‖v_i − v_{i−1}‖ / ‖g_i‖"),
+        drop=("the residual shift as a patch of the down projection", "‖v − v_without‖ / ‖g_without‖"),
+    ),
+    Measure(
+        "amplification",
+        "amplify",
+        True,
+        ("how strongly W answers δ; 1: as a random direction", "(‖W_0 δ_i‖/‖δ_i‖) / (‖W_0‖/√d)"),
+        ("how strongly W answers δ; 1: as a random direction", "(‖W_{i−1} δ_i‖/‖δ_i‖) / (‖W_0‖/√d)"),
+        ("how strongly W answers δ; 1: as a random direction", "(‖W δ‖/‖δ‖) / (‖W‖/√d)"),
+    ),
+    Measure(
+        "implicit_loss",
+        "L",
+        False,
+        ("implicit loss; depends on where W is counted from", "−(p_i − p_{i−1})·p_{i−1}, p = W_0 A"),
+        _NONE,
+        _NONE,
+    ),
+    Measure(
+        "half_step_square",
+        "Q",
+        True,
+        (_SIZE_OF_STEP, "½‖p_i − p_{i−1}‖² = ½‖W_0 δ_i‖²"),
+        (_SIZE_OF_STEP, "½‖W_{i−1} δ_i‖²"),
+        (_SIZE_OF_STEP, "½‖W δ‖²"),
+    ),
+    Measure(
+        "update_cosine_previous",
+        "cos ΔW",
+        False,
+        ("cosine of its update and the last unit's", "cos(u_i, u_{i−1}), u = W_0 δ"),
+        (
+            "cosine of its update and the last unit's",
+            "cos(u_i, u_{i−1})·cos(A_i, A_{i−1}), u_i = W_{i−1} δ_i",
+        ),
+        ("cosine of its update and the last unit's", "cos(u_i, u_{i−1})·cos(z_i, z_{i−1}), z = A_without"),
+    ),
+    Measure(
+        "transfer_previous",
+        "transfer",
+        True,
+        (_TRANSFER, "‖u_i − u_{i−1}‖ / ‖u_i‖, u = W_0 δ"),
+        (_TRANSFER, "‖u_i − u_{i−1} (A_{i−1}·A_i)/‖A_{i−1}‖²‖ / ‖u_i‖"),
+        (_TRANSFER, "‖u_i − u_{i−1} (z_{i−1}·z_i)/‖z_{i−1}‖²‖ / ‖u_i‖, z = A_without"),
     ),
 )
 

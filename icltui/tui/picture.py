@@ -13,7 +13,7 @@ from rich.style import Style
 from textual.strip import Strip
 
 from icltui.tui.board import Board
-from icltui.tui.cells import fit, graduate
+from icltui.tui.cells import display, fit, graduate, number
 from icltui.tui.grid import Grid
 from icltui.tui.measures import MEASURES
 from icltui.tui.ramp import COLOURS, GLYPHS, colour, glyph, level
@@ -66,11 +66,16 @@ class Picture:
         else:
             n_colours = len(COLOURS)
             yield from (Segment(" ", self.base + colour(step / (n_colours - 1))) for step in range(n_colours))
-        yield Segment(" " + high, self.muted)
+        yield Segment(f" {high}   {MEASURES[self.measure].meaning(self.board.dynamics)[0]}", self.muted)
 
     def _readout(self) -> str:
         token = fit(self.board.unit_text(self.unit), _TOKEN_WIDTH).rstrip()
-        return f"{self._value()}  layer {self.layer}  unit {self.unit} {token}"
+        return f"{self._value()}  layer {self.layer}  unit {self.unit} {token}{self._matrices()}"
+
+    def _matrices(self) -> str:
+        norms = self.board.matrix_norms(self.unit, self.layer).items()
+        each = (f"{display(name.removesuffix('_proj'))} {number(norm, 8).strip()}" for name, norm in norms)
+        return f"  ‖ΔW‖ of {'  '.join(each)}" if norms else ""
 
     def _value(self) -> str:
         title = MEASURES[self.measure].title

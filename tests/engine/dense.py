@@ -64,6 +64,17 @@ class DenseModel:
             handle.remove()
         return seen["z"], seen["v"], logits
 
+    def down_input(self, ids: list[int], layer: int) -> Tensor | None:
+        """g of the last token; None where there is no single down projection."""
+        if self.family.g is None:
+            return None
+        seen: list[Tensor] = []
+        down = attribute(attribute(self.blocks[layer], self.family.mlp), self.family.g)
+        handle = down.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+        self.model(torch.tensor([ids]), use_cache=False)
+        handle.remove()
+        return seen[0].reshape(-1, seen[0].shape[-1])[-1]
+
 
 def patch_densely(
     model: Any, family: Family, full: list[int], plain: list[int], shift_by: str | None

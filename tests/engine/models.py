@@ -52,6 +52,13 @@ class Family:
     down: str | None = None
     """Inside the MLP: the down projection, where an output patch on it is exact."""
     transposed: bool = False
+    norm_behind: str | None = None
+    """Inside the MLP: a down projection whose output a norm follows, so that an output patch on it is not exact."""
+
+    @property
+    def g(self) -> str | None:
+        """Inside the MLP: what g is the input of; None for a mixture of experts."""
+        return self.down or self.norm_behind
 
 
 FAMILIES = {
@@ -98,6 +105,7 @@ FAMILIES = {
         "mlp",
         "pre_feedforward_layernorm",
         ("gate_proj.weight", "up_proj.weight"),
+        norm_behind="down_proj",
     ),
     "olmo2": Family(
         lambda: Olmo2Config(**{k: v for k, v in _COMMON.items() if k != "head_dim"}),
@@ -105,6 +113,7 @@ FAMILIES = {
         "mlp",
         "mlp",
         ("gate_proj.weight", "up_proj.weight"),
+        norm_behind="down_proj",
     ),
     "gpt_neox": Family(
         lambda: GPTNeoXConfig(

@@ -1,19 +1,21 @@
-"""The measures of *grow* against materialised matrices in float64, and the identities they obey."""
+"""The measures against materialised matrices in float64, and the identities they obey."""
 
 import math
 
 import pytest
 import torch
 
-from icltui.engine.dynamics import divergence, measure_growth, plain
-from icltui.engine.prefixes import measure_prefixes
+from icltui.engine.dynamics import Dynamics
+from icltui.engine.predictions import Vocabulary, divergence, plain
+from icltui.engine.prefixes import Plan, measure_prefixes
 from icltui.engine.tokens import Ids
-from icltui.engine.update import project, projected_norm, weight_norm
+from icltui.engine.update import project, project_back, weight_norm
 from tests.engine.dense import DenseModel
 from tests.engine.models import FAMILIES, tiny
 
 IDS = Ids((0,), (17, 203, 88, 140, 9), (70, 12), tuple(range(6)))
 N = 5
+ALL = ("grow", "shrink", "drop")
 
 
 @pytest.fixture(autouse=True)
@@ -22,34 +24,64 @@ def _no_gradients():
         yield
 
 
-def measured(family: str, ids: Ids = IDS):
+def run(family: str, ids: Ids = IDS, dynamics="grow", path="packed", pairs=False, **more) -> tuple:
     loaded = tiny(family)
-    chunks = measure_prefixes(loaded, loaded.sites, ids, "packed")
-    steps = list(measure_growth(loaded.sites, chunks, loaded.tokenizer, len(ids.ends) - 1))
-    rows = {(row.unit, row.layer): row for some, _ in steps for row in some}
-    predictions = {p.unit: p for _, some in steps for p in some}
+    plan = Plan(ids, dynamics, **more)
+    measure = Dynamics(loaded.sites, plan, Vocabulary(loaded.tokenizer), pairs)
+    return measure, list(measure.measure(measure_prefixes(loaded, loaded.sites, plan, path)))
+
+
+def measured(family: str, ids: Ids = IDS, dynamics="grow", **more):
+    _, chunks = run(family, ids, dynamics, **more)
+    rows = {(row.unit, row.layer): row for some, _ in chunks for row in some}
+    predictions = {p.unit: p for _, some in chunks for p in some}
     return rows, predictions
 
 
-def reference(family: str, layer: int):
-    """A_0..A_n, v_0..v_n of the last query token and the stacked W, by hand-written names."""
+def left(unit: int, dynamics: str) -> tuple[int, ...]:
+    """The context that is left at ``unit``."""
+    context = IDS.context
+    if dynamics == "grow":
+        return context[:unit]
+    if dynamics == "shrink":
+        return context[unit:]
+    return context if unit == 0 else context[: unit - 1] + context[unit:]
+
+
+def reference(family: str, layer: int, dynamics: str):
+    """A_0..A_n, v_0..v_n of the last query token and the matrices that act, by hand-written names."""
     dense = DenseModel(tiny(family).model, FAMILIES[family])
-    states = [dense.run([*IDS.prefix, *IDS.context[:i], *IDS.query], layer) for i in range(N + 1)]
-    stacked = torch.cat([w.reshape(-1, w.shape[-1]) for w in dense.matrices(layer)])
-    return [z[-1] for z, _, _ in states], [v[-1] for _, v, _ in states], stacked
+    states = [dense.run([*IDS.prefix, *left(i, dynamics), *IDS.query], layer) for i in range(N + 1)]
+    full = states[N if dynamics == "grow" else 0][0][-1]
+    matrices = dense.matrices(layer)
+    if family == "mixtral":
+        router, experts = matrices
+        chosen = (router @ full).topk(2).indices.sort().values
+        matrices = [router, *experts[chosen]]
+    g = [dense.down_input([*IDS.prefix, *left(i, dynamics), *IDS.query], layer) for i in range(N + 1)]
+    return [z[-1] for z, _, _ in states], [v[-1] for _, v, _ in states], matrices, g
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("layer", [0, 2])
-def test_rows_equal_dense_matrices(family, layer):
-    rows, _ = measured(family)
-    a, v, w0 = reference(family, layer)
-    reference_norm, w, total, previous = a[0].norm(), w0.clone(), 0.0, None
-    assert abs(weight_norm(tiny(family).sites[layer]) - float(w0.norm())) < 1e-6
+@pytest.mark.parametrize("dynamics", ALL)
+def test_rows_equal_dense_matrices(family, dynamics):
+    layer = 2
+    rows, _ = measured(family, dynamics=dynamics)
+    a, v, matrices, g = reference(family, layer, dynamics)
+    w0 = torch.cat([w.reshape(-1, w.shape[-1]) for w in matrices])
+    w, total, before = w0.clone(), 0.0, None
     for i in range(1, N + 1):
-        delta = a[i] - a[i - 1]
-        update = torch.outer(w0 @ delta, a[0]) / reference_norm**2
-        w = w + update
+        base = 0 if dynamics == "drop" else i - 1
+        delta = a[i] - a[base]
+        if dynamics == "grow":
+            key, loss = a[0], -float((w0 @ delta) @ (w0 @ a[i - 1]))
+            update = torch.outer(w0 @ delta, key) / (key @ key)
+        else:
+            key, loss = a[i], None
+            start = w if dynamics == "shrink" else w0
+            update = torch.outer(start @ (a[base] - a[i]), key) / (key @ key)
+        u = update @ key
+        w = (w0 if dynamics == "drop" else w) + update
         total += float(torch.linalg.matrix_norm(update))
         row = rows[i, layer]
         wanted = {
@@ -58,24 +90,68 @@ def test_rows_equal_dense_matrices(family, layer):
             "learning_rate": 1 / a[i].norm() ** 2,
             "patch_norm": torch.linalg.matrix_norm(update, 2),
             "relative_patch_norm": update.norm() / w0.norm(),
-            "cumulative_patch_norm": total,
-            "net_patch_norm": (w - w0).norm(),
-            "shift_norm": (v[i] - v[i - 1]).norm(),
-            "cosine_previous": None
-            if previous is None
-            else delta @ previous / delta.norm() / previous.norm(),
+            "cumulative_patch_norm": None if dynamics == "drop" else total,
+            "net_patch_norm": None if dynamics == "drop" else (w - w0).norm(),
+            "shift_norm": (v[i] - v[base]).norm(),
+            "output_patch_norm": None if g[i] is None else (v[i] - v[base]).norm() / g[i].norm(),
+            "implicit_loss": loss,
+            "half_step_square": u @ u / 2,
+            "amplification": u.norm() / delta.norm() / (w0.norm() / len(key) ** 0.5),
         }
-        for name, value in wanted.items():
-            got = getattr(row, name)
-            if value is not None and not math.isfinite(
-                value
-            ):  # a parallel block's first δ is 0, its cosine undefined
-                value = None
-            assert (got is None) == (value is None), name
-            assert value is None or math.isclose(got, float(value), rel_tol=3e-5, abs_tol=1e-7), (name, i)
-        previous = delta
-    # Prop. 3.1: after n steps the weights give without the context what they gave with it.
-    assert torch.allclose(w @ a[0], w0 @ a[-1], rtol=1e-6, atol=1e-9)
+        if before is not None:
+            last, last_delta = before
+            inner = (update * last).sum() / update.norm() / last.norm()
+            wanted["update_cosine_previous"] = inner
+            wanted["cosine_previous"] = delta @ last_delta / delta.norm() / last_delta.norm()
+            wanted["transfer_previous"] = ((update - last) @ key).norm() / u.norm()
+        close(row, wanted, i)
+        begin = 0
+        for name, matrix in row.matrix_norms.items():
+            size = sum(len(m) for m, n in zip(matrices, names(family, matrices), strict=True) if n == name)
+            part = update[begin : begin + size]
+            assert matrix == pytest.approx(float(part.norm()), rel=3e-5, abs=1e-7), name
+            begin += size
+        assert begin == len(w0), "every matrix must be told of"
+        before = update, delta
+    if dynamics == "grow":  # Prop. 3.1: the weights give without the context what they gave with it
+        assert torch.allclose(w @ a[0], w0 @ a[-1], rtol=1e-6, atol=1e-9)
+    if dynamics == "shrink":
+        assert torch.allclose(w @ a[-1], w0 @ a[0], rtol=1e-6, atol=1e-9)
+
+
+def names(family: str, matrices) -> list[str]:
+    if family == "mixtral":
+        return ["router", *["experts"] * (len(matrices) - 1)]
+    return [path.removesuffix(".weight") for path in FAMILIES[family].matrices]
+
+
+def close(row, wanted: dict, unit: int) -> None:
+    for name, value in wanted.items():
+        got = getattr(row, name)
+        value = None if value is None or not math.isfinite(value) else float(value)
+        assert (got is None) == (value is None), (name, unit, got, value)
+        assert value is None or math.isclose(got, value, rel_tol=1e-4, abs_tol=2e-6), (name, unit, got, value)
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2", "mixtral"])
+def test_pairs_equal_dense_matrices(family):
+    measure, _ = run(family, pairs=True, dynamics="drop")
+    found = {pairs.layer: pairs for pairs in measure.pairs()}
+    assert sorted(found) == [0, 1, 2]
+    a, _, matrices, _ = reference(family, 1, "drop")
+    w0 = torch.cat([w.reshape(-1, w.shape[-1]) for w in matrices])
+    updates = [torch.outer(w0 @ (a[0] - a[i]), a[i]) / (a[i] @ a[i]) for i in range(1, N + 1)]
+    for s in range(N):
+        for t in range(N):
+            cosine = (updates[s] * updates[t]).sum() / updates[s].norm() / updates[t].norm()
+            key = a[s + 1]
+            undone = ((updates[s] - updates[t]) @ key).norm() / (updates[s] @ key).norm()
+            assert found[1].cosine[s][t] == pytest.approx(float(cosine), rel=1e-4, abs=1e-6)
+            assert found[1].transfer[s][t] == pytest.approx(float(undone), rel=1e-4, abs=1e-6)
+
+
+def test_units_are_compared_only_when_asked():
+    assert run("llama")[0].pairs() == ()
 
 
 def test_unit_zero_has_no_steps_and_the_last_predicts_as_the_context_does():
@@ -87,20 +163,56 @@ def test_unit_zero_has_no_steps_and_the_last_predicts_as_the_context_does():
     assert predictions[0].kl_to_full > 1e-4
 
 
-def test_predictions_equal_an_ordinary_forward_pass():
-    _, predictions = measured("gpt2")
+@pytest.mark.parametrize("dynamics", ALL)
+@pytest.mark.parametrize("path", ["packed", "loop"])
+@pytest.mark.parametrize("family", ["llama", "mixtral"])
+def test_rows_ascend_each_once_and_every_prediction_ends_with_its_distance(dynamics, path, family):
+    _, chunks = run(family, dynamics=dynamics, path=path)
+    assert [(r.unit, r.layer) for some, _ in chunks for r in some] == [
+        (unit, layer) for unit in range(N + 1) for layer in range(3)
+    ]
+    last = {p.unit: p for _, some in chunks for p in some}
+    assert sorted(last) == list(range(N + 1))
+    assert all(p.kl_to_full is not None for p in last.values())
+    assert last[N if dynamics == "grow" else 0].kl_to_full == 0.0
+
+
+def test_a_long_context_shows_rows_before_it_has_run(monkeypatch):
+    monkeypatch.setattr("icltui.engine.prefixes.FIRST_CHUNK_TOKENS", 4)
+    _, chunks = run("llama")
+    (rows, predictions), *_ = chunks
+    assert {row.unit for row in rows} == {0, 1}
+    assert [p.kl_to_full for p in predictions] == [None, None]
+    again = [p for _, some in chunks[1:] for p in some if p.unit in (0, 1)]
+    assert [p.unit for p in again] == [0, 1]
+    assert all(p.kl_to_full is not None for p in again)
+
+
+@pytest.mark.parametrize("dynamics", ALL)
+def test_predictions_equal_an_ordinary_forward_pass(dynamics):
+    _, predictions = measured("gpt2", dynamics=dynamics)
     model = tiny("gpt2").model
-    p = model(torch.tensor([[*IDS.prefix, *IDS.context[:3], *IDS.query]])).logits[0, -1].softmax(-1)
+    p = model(torch.tensor([[*IDS.prefix, *left(3, dynamics), *IDS.query]])).logits[0, -1].softmax(-1)
     top = predictions[3].top
     assert top[0].token.id == int(p.argmax())
     assert [c.probability for c in top] == pytest.approx(p.topk(5).values.tolist(), rel=1e-5)
     assert predictions[3].entropy == pytest.approx(float(-(p * p.log()).sum()), rel=1e-5)
 
 
-def test_an_empty_context_is_one_row_a_layer():
-    rows, predictions = measured("llama", Ids((0,), (), (70, 12), (0,)))
+@pytest.mark.parametrize("dynamics", ALL)
+def test_an_empty_context_is_one_row_a_layer(dynamics):
+    rows, predictions = measured("llama", Ids((0,), (), (70, 12), (0,)), dynamics)
     assert sorted(rows) == [(0, 0), (0, 1), (0, 2)]
     assert predictions[0].kl_to_full == 0.0
+
+
+@pytest.mark.parametrize("dynamics", ALL)
+@pytest.mark.parametrize("path", ["packed", "loop"])
+def test_a_context_of_one_token_is_one_step(dynamics, path):
+    rows, _ = measured("llama", Ids((0,), (17,), (70,), (0, 1)), dynamics, path=path)
+    assert sorted(unit for unit, layer in rows if layer == 0) == [0, 1]
+    assert rows[1, 0].delta_norm > 0
+    assert rows[1, 0].update_cosine_previous is None
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -109,8 +221,28 @@ def test_projection_stacks_every_matrix_that_reads_z(family):
     dense = DenseModel(tiny(family).model, FAMILIES[family])
     stacked = torch.cat([w.reshape(-1, w.shape[-1]) for w in dense.matrices(1)])
     x = torch.randn(3, stacked.shape[1], dtype=torch.float64)
-    assert torch.allclose(projected_norm(site, x), (x @ stacked.T).norm(dim=-1))
-    assert project(site, x).shape == (3, len(stacked))
+    images = project(site, x)
+    assert torch.allclose(torch.cat(list(images.values()), dim=-1), x @ stacked.T)
+    assert torch.allclose(project_back(site, images), x @ stacked.T @ stacked)
+    assert weight_norm(site) == pytest.approx(float(stacked.norm()), rel=1e-6)
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama", "mixtral"])
+def test_half_precision_matrices_are_widened_a_few_rows_at_a_time(family, monkeypatch):
+    monkeypatch.setattr("icltui.engine.update._BLOCK", 7 * 24)
+    site = tiny(family, torch.bfloat16).sites[1]
+    x = torch.randn(3, 24)
+    stacked = torch.cat([matrix.float() for matrix in _matrices(site)])
+    got = torch.cat(list(project(site, x).values()), dim=-1)
+    assert torch.allclose(got, x @ stacked.T, rtol=1e-5, atol=1e-5)
+    assert weight_norm(site) == pytest.approx(float(stacked.norm()), rel=1e-5)
+
+
+def _matrices(site):
+    for reader in site.readers:
+        weight = getattr(reader.module, reader.parameter)
+        weight = weight.mT if reader.transposed else weight
+        yield weight.reshape(-1, weight.shape[-1])
 
 
 def test_divergence_of_impossible_tokens_is_finite_where_it_should_be():

@@ -42,8 +42,10 @@ def test_measure_streams_units_in_order(engine):
     assert isinstance(first, PromptTokenized)
     assert isinstance(last, MeasureEnded)
     assert all(isinstance(event, UnitsMeasured) for event in middle)
-    units = [p.unit for event in middle for p in event.predictions]
-    assert units == list(range(len(PROMPT.context) + 1))
+    units = list(range(len(PROMPT.context) + 1))
+    last_told = {p.unit: p for event in middle for p in event.predictions}
+    assert sorted(last_told) == units
+    assert all(p.kl_to_full is not None for p in last_told.values())
     assert [(r.unit, r.layer) for e in middle for r in e.rows] == [(u, k) for u in units for k in range(3)]
     assert len(middle) > 1, "the first numbers must not wait for the last"
 

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from icltui.engine.check import relative_error
 from icltui.engine.generate import ContextRun, PatchedRun
 from icltui.engine.patch import HeldPatch, TokenPatch, apply_map
-from icltui.engine.prefixes import forward
+from icltui.engine.proof import relative_error
+from icltui.engine.run import forward
 from icltui.engine.site import attach
 from icltui.engine.tokens import Ids
 from tests.engine.dense import patch_densely

@@ -1,8 +1,11 @@
-"""One tokenisation, split by offset: ids equal in both runs, straddling tokens, units, the kept prefix."""
+"""One tokenisation, split by offset: ids equal in both runs, straddling tokens, units, the kept prefix, chat turns."""
+
+from functools import cache
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import processors
 from transformers import AutoTokenizer
 
 from icltui.demo import MODEL_DIR
@@ -48,6 +51,22 @@ def test_a_straddling_token_is_the_querys_and_said(demo):
     assert ids.full == demo.tokenizer("The capital of France is")["input_ids"]
 
 
+def test_a_straddling_tokens_text_is_in_no_unit(demo):
+    _, record = tokenize(demo, Prompt(context="The capital of Fra", query="nce is"))
+    assert "".join(unit.text for unit in record.units) == "The capital of"
+
+
+def test_a_tokenizer_that_leaves_spaces_out_of_its_offsets_loses_none():
+    tokenizer = AutoTokenizer.from_pretrained(MODEL_DIR)
+    trimming = processors.ByteLevel(add_prefix_space=False, trim_offsets=True)
+    tokenizer.backend_tokenizer.post_processor = trimming
+    assert tokenizer(" The", return_offsets_mapping=True)["offset_mapping"] == [(1, 4)]
+    loaded = LoadedModel(None, tokenizer, (), "demo", None, 20)
+    _, record = tokenize(loaded, Prompt(context=" The capital of ", query="France"))
+    assert "".join(unit.text for unit in record.units) == " The capital of"
+    assert "' France' straddles" in record.notes[0]
+
+
 def test_a_space_between_belongs_to_the_query(demo):
     _, record = tokenize(demo, Prompt(context="The capital of France is Rome.", query=" The capital"))
     assert [t.text for t in record.query] == [" The", " capital"]
@@ -61,6 +80,12 @@ def test_a_space_between_belongs_to_the_query(demo):
         ("sentence", "One two. Three! Four", ["One two.", " Three!", " Four"]),
         (";", "a = 1; b = 2; c", ["a = 1;", " b = 2;", " c"]),
         ("line", "", []),
+        ("token", "", []),
+        ("token", "one", ["on", "e"]),
+        ("token", "5", ["5"]),
+        ("sentence", "5", ["5"]),
+        (".", "1.2.", ["1.", "2."]),
+        ("ab", "xaabb", ["xaab", "b"]),
     ],
 )
 def test_units(demo, unit, context, wanted):
@@ -81,15 +106,24 @@ def test_the_kept_prefix(demo, bos, prefix):
     assert len(ids.prefix) == prefix
 
 
-@pytest.mark.parametrize(
-    "query",
-    [
-        "",
-    ],
-)
-def test_an_empty_query_is_refused(demo, query):
+@pytest.mark.parametrize("chat", [False, True])
+def test_an_empty_query_is_refused(demo, chat):
     with pytest.raises(BadInput, match="the query is empty"):
-        tokenize(demo, Prompt(context="a", query=query))
+        tokenize(demo, Prompt(context="a", query="", chat=chat))
+
+
+@pytest.mark.parametrize("context", ["", "a"])
+def test_an_empty_unit_is_refused(demo, context):
+    with pytest.raises(BadInput, match="the unit is empty"):
+        tokenize(demo, Prompt(context=context, query="b", unit=""))
+
+
+def test_a_bos_that_the_tokenizer_lacks_is_refused():
+    tokenizer = AutoTokenizer.from_pretrained(MODEL_DIR)
+    tokenizer.backend_tokenizer.post_processor = processors.ByteLevel(trim_offsets=False)
+    tokenizer.bos_token = None
+    with pytest.raises(BadInput, match="no BOS token"):
+        tokenize(LoadedModel(None, tokenizer, (), "demo", None, 20), Prompt(query="b", bos="always"))
 
 
 def test_a_row_too_long_says_by_how_much(demo):
@@ -113,3 +147,135 @@ def test_hostile_text_is_tokenised_like_any_other(text):
 
 def test_ids_that_the_tokenizer_does_not_know_have_a_text_of_their_own():
     assert [t.text for t in pieces(tiny("llama").tokenizer, (299,))] == ["<299>"]
+
+
+# Chat turns: the template's name → template, and what it writes around a text, spelt out by hand.
+
+_CHATML = """{% for message in messages %}<|im_start|>{{ message.role }}
+{{ message.content }}<|im_end|>
+{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant
+{% endif %}"""
+_LLAMA3 = """{% for message in messages %}{{ bos_token if loop.first else '' }}<|start|>{{ message.role }}<|end|>
+
+{{ message.content | trim }}<|eot|>{% endfor %}{{ '<|start|>assistant<|end|>\n\n' if add_generation_prompt }}"""
+TEMPLATES = {
+    "chatml": (_CHATML, "<|im_start|>user\n", "<|im_end|>\n<|im_start|>assistant\n"),
+    "llama3": (_LLAMA3, "<|bos|><|start|>user<|end|>\n\n", "<|eot|><|start|>assistant<|end|>\n\n"),
+    "plain words": ("User:{{ messages[0]['content'] }}\nAssistant:", "User:", "\nAssistant:"),
+    "bare": ("{{ messages[0]['content'] }}", "", ""),
+}
+_SPECIAL = ["<|im_start|>", "<|im_end|>", "<|start|>", "<|end|>", "<|eot|>"]
+
+
+@cache
+def chatty(template: str) -> LoadedModel:
+    """The embedded tokenizer, which merges, with a chat template."""
+    tokenizer = AutoTokenizer.from_pretrained(MODEL_DIR)
+    tokenizer.add_special_tokens({"extra_special_tokens": _SPECIAL})
+    tokenizer.chat_template = TEMPLATES[template][0] if template in TEMPLATES else template
+    return LoadedModel(None, tokenizer, (), "demo", None, 400)
+
+
+def ids_of(loaded: LoadedModel, text: str) -> list[int]:
+    return loaded.tokenizer(text, add_special_tokens=False)["input_ids"]
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+@settings(max_examples=60, deadline=None)
+@given(context=TEXT, query=TEXT.filter(bool))
+def test_a_turn_is_tokenised_once_and_written_by_the_template(name, context, query):
+    _, header, footer = TEMPLATES[name]
+    loaded = chatty(name)
+    ids, record = tokenize(loaded, Prompt(context=context, query=query, chat=True))
+    assert ids.full == ids_of(loaded, header + context + query + footer)
+    assert ids.plain == [*ids.prefix, *ids.query]
+    assert ids.ends[-1] == len(ids.context)
+    if not any("straddles" in note for note in record.notes):
+        assert list(ids.prefix) == ids_of(loaded, header)
+        assert "".join(unit.text for unit in record.units) == context
+        assert loaded.tokenizer.decode(ids.query) == query + footer
+
+
+def test_header_and_footer_are_in_both_runs():
+    ids, record = tokenize(chatty("chatml"), Prompt(context="The capital", query=" of", chat=True))
+    assert record.prefix[0].text == "<|im_start|>"
+    assert [t.text for t in record.context] == ["The", " capital"]
+    assert [t.text for t in record.query][:3] == [" of", "<|im_end|>", "\n"]
+    assert record.query[-1].text == "\n"
+    assert record.notes == ()
+    assert ids.plain == [*ids.prefix, *ids.query]
+
+
+def test_a_token_that_straddles_header_and_context_is_the_contexts_and_said():
+    loaded = chatty("User: Fra{{ messages[0]['content'] }}\n")
+    _, record = tokenize(loaded, Prompt(context="nce is", query=" a", chat=True))
+    assert record.context[0].text == " France"
+    assert record.units[0].text == "nce"
+    assert record.notes == (
+        "the token ' France' straddles chat header and context: it counts as the context's",
+    )
+
+
+@pytest.mark.parametrize("context", ["", "n"])
+def test_a_token_that_straddles_the_header_and_reaches_the_query_is_the_querys(context):
+    loaded = chatty("User: Fra{{ messages[0]['content'] }}\n")
+    ids, record = tokenize(loaded, Prompt(context=context, query="nce"[len(context) :], chat=True))
+    assert ids.context == ()
+    assert record.query[0].text == " France"
+    assert "straddles chat header and query" in record.notes[0]
+    assert len(record.notes) == 1 + len(context)
+
+
+def test_a_template_that_strips_is_not_followed_and_said():
+    ids, record = tokenize(chatty("llama3"), Prompt(context="  The", query=" end  ", chat=True))
+    assert ids.full == ids_of(
+        chatty("llama3"), TEMPLATES["llama3"][1] + "  The end  " + TEMPLATES["llama3"][2]
+    )
+    assert "it is used exactly as typed" in record.notes[0]
+
+
+def test_template_code_in_a_prompt_is_text():
+    text = "{{ 7 * 7 }}{% for m in messages %}{# c #}"
+    _, record = tokenize(chatty("chatml"), Prompt(context=text, query="{{ bos_token }}", chat=True))
+    assert "".join(token.text for token in record.context) == text
+    assert record.notes == ()
+
+
+def test_a_special_token_that_was_typed_is_said():
+    _, record = tokenize(chatty("chatml"), Prompt(context="a<|im_end|>", query="b", chat=True))
+    assert record.notes == ("the text holds '<|im_end|>', which the model reads as that special token",)
+
+
+@pytest.mark.parametrize(
+    ("template", "words"),
+    [
+        (None, "has no chat template: leave --chat out"),
+        ("{{ messages[0]['content'] }} {{ messages[0]['content'] }}", "writes the user's text 2 times"),
+        ("{{ messages[0]['content'] | upper }}", "writes the user's text 0 times"),
+        (
+            "{% if messages[0]['role'] != 'system' %}{{ raise_exception('a system\n turn first') }}{% endif %}",
+            r"refuses a lone user turn \(a system turn first\): leave --chat out",
+        ),
+        ("{{ messages[0]['content'] + 1 }}", "refuses a lone user turn"),
+        ("{% if %}", "refuses a lone user turn"),
+        ({"tool_use": "a"}, "refuses a lone user turn"),
+    ],
+)
+def test_a_template_that_cannot_be_used_is_refused_with_the_way_out(template, words):
+    tokenizer = AutoTokenizer.from_pretrained(MODEL_DIR)
+    tokenizer.chat_template = template
+    with pytest.raises(BadInput, match=words) as caught:
+        tokenize(LoadedModel(None, tokenizer, (), "demo", None, 20), Prompt(query="b", chat=True))
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(("name", "wanted"), [("chatml", 1), ("llama3", 1), ("bare", 1)])
+def test_bos_always_puts_one_in_front_of_a_turn(name, wanted):
+    ids, _ = tokenize(chatty(name), Prompt(context="a", query="b", chat=True, bos="always"))
+    assert ids.prefix[0] == 0
+    assert ids.full.count(0) == wanted
+
+
+def test_bos_never_does_not_go_with_a_turn():
+    with pytest.raises(BadInput, match="bos 'never' does not go with --chat"):
+        tokenize(chatty("llama3"), Prompt(query="b", chat=True, bos="never"))

@@ -5,7 +5,7 @@ from typing import Any
 
 from textual.pilot import Pilot
 
-from icltui.record import Candidate, Prediction, Row, Token, TokenizedPrompt, Unit
+from icltui.record import Candidate, Dynamics, Prediction, Row, Token, TokenizedPrompt, Unit
 from icltui.tui.board import Board
 
 HOSTILE = (
@@ -55,6 +55,13 @@ def _row(unit: int, layer: int, size: float) -> Row:
         relative_patch_norm=size / 1000,
         cumulative_patch_norm=size * 3,
         cosine_previous=-0.5 if unit > 1 else None,
+        output_patch_norm=size / 20,
+        amplification=1.5,
+        implicit_loss=-size,
+        half_step_square=size**2 / 2,
+        update_cosine_previous=0.25 if unit > 1 else None,
+        transfer_previous=0.9 if unit > 1 else None,
+        matrix_norms={"gate_proj": size / 12, "up_proj": size / 15},
     )
 
 
@@ -70,10 +77,12 @@ def fill(board: Board, units: Sequence[int], layers: Sequence[int] = (0, 1, 2, 3
     board.add(rows, tuple(prediction_of(unit) for unit in units))
 
 
-def board_of(texts: Sequence[str], layers: Sequence[int] = (0, 1, 2, 3)) -> Board:
+def board_of(
+    texts: Sequence[str], layers: Sequence[int] = (0, 1, 2, 3), dynamics: Dynamics = "grow"
+) -> Board:
     """A board with every unit measured."""
     board = Board()
-    board.begin(tokenized(texts))
+    board.begin(tokenized(texts), dynamics)
     fill(board, range(len(texts) + 1), layers)
     return board
 

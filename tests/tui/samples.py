@@ -2,6 +2,8 @@
 
 import math
 
+import msgspec
+
 from icltui.api import (
     Event,
     GenerationEnded,
@@ -16,6 +18,7 @@ from icltui.record import (
     LANES,
     Agreement,
     Candidate,
+    Estimate,
     Generation,
     Lane,
     LaneStep,
@@ -25,6 +28,7 @@ from icltui.record import (
     Measurement,
     ModelInfo,
     Prediction,
+    RefusedLayer,
     Row,
     Token,
     TokenizedPrompt,
@@ -91,6 +95,13 @@ def row(unit: int, layer: int) -> Row:
         cumulative_patch_norm=0.4 * math.sqrt(unit) * (1 + layer / 4),
         net_patch_norm=0.25 * math.sqrt(unit),
         cosine_previous=math.cos(unit) if unit > 1 else None,
+        output_patch_norm=delta * 0.12,
+        amplification=0.7 + 0.1 * layer,
+        implicit_loss=math.sin(unit) * delta,
+        half_step_square=delta**2 / 2,
+        update_cosine_previous=math.cos(unit) / 2 if unit > 1 else None,
+        transfer_previous=0.8 + 0.2 * math.sin(unit) if unit > 1 else None,
+        matrix_norms={"gate_proj": delta * 0.15, "up_proj": delta * 0.147},
     )
 
 
@@ -124,6 +135,17 @@ def chunk(first: int, last: int) -> UnitsMeasured:
 
 
 LOADED = ModelLoaded(model=MODEL)
+REFUSED = RefusedLayer(layer=3, reason="its MLP reads four streams: patched output off by 2.1e-01")
+ODD_MODEL = msgspec.structs.replace(
+    MODEL, refused=(REFUSED,), path="loop", path_reason="ALiBi biases depend on the key's place in the cache"
+)
+"""The same model, had its check failed at one layer and for packing."""
+ESTIMATE = Estimate(
+    n_parameters=124_439_808,
+    weight_bytes=548_105_171,
+    measure_bytes=96_000_000,
+    available_bytes=6_200_000_000,
+)
 TOKENIZED = PromptTokenized(tokens=TOKENS)
 MEASURED = MeasureEnded(layers=tuple(range(N_LAYERS)), path="packed", seconds=0.5)
 MEASURE: tuple[Event, ...] = (TOKENIZED, chunk(0, N_UNITS), MEASURED)
@@ -198,7 +220,16 @@ def _error(scale: float) -> LogitError:
 
 VERIFICATION = Verification(
     layers=tuple(
-        LayerCheck(layer=layer, identity_error=1.2e-7, block_error=2.3e-7, cosine=1.0, nmse=4e-14)
+        LayerCheck(
+            layer=layer,
+            mlp_error=1.8e-7,
+            identity_error=1.2e-7,
+            block_error=2.3e-7,
+            cosine=1.0,
+            nmse=4e-14,
+            rank=1,
+            gradient_alignment=0.31 - 0.06 * layer,
+        )
         for layer in range(N_LAYERS)
     ),
     logits={"plain": _error(11.6), "weights": _error(4.2), "shift": _error(6.0), "patched": _error(3e-12)},

@@ -1,7 +1,11 @@
 """The board gathers what streams in, in whatever order."""
 
-from icltui.record import Measurement, Row
+import msgspec
+import pytest
+
+from icltui.record import Dynamics, Measurement, Row
 from icltui.tui.board import Board
+from icltui.tui.flows.work import DYNAMICS
 from icltui.tui.measures import MEASURES
 from tests.tui import board_of, fill, prediction_of, rows_of, tokenized
 
@@ -111,4 +115,61 @@ def test_from_measurement_holds_all_of_it() -> None:
 def test_every_measure_is_a_number_of_a_row() -> None:
     row = rows_of(2, (0,))[0]
     assert all(isinstance(getattr(row, name), float) for name in MEASURES)
-    assert all("[" not in measure.formula + measure.title for measure in MEASURES.values())
+    assert all(len(measure.title) <= 9 for measure in MEASURES.values())
+
+
+@pytest.mark.parametrize("dynamics", DYNAMICS)
+def test_every_measure_says_what_it_is_where_it_is_defined(dynamics: Dynamics) -> None:
+    for measure in MEASURES.values():
+        words, formula = measure.meaning(dynamics)
+        assert bool(words) == bool(formula) == measure.is_defined(dynamics)
+        assert "[" not in measure.title + words + formula
+    undefined = {name for name, measure in MEASURES.items() if not measure.is_defined(dynamics)}
+    no_way = {"net_patch_norm", "cumulative_patch_norm"} if dynamics == "drop" else set()
+    assert undefined == no_way | ({"implicit_loss"} if dynamics != "grow" else set())
+
+
+def test_formulas_are_those_of_the_dynamics() -> None:
+    formulas = {dynamics: MEASURES["delta_norm"].meaning(dynamics)[1] for dynamics in DYNAMICS}
+    assert formulas == {
+        "grow": "‖A_i − A_{i−1}‖",
+        "shrink": "‖A_i − A_{i−1}‖",
+        "drop": "‖A − A_without‖",
+    }
+    assert "‖A_i‖" in MEASURES["patch_norm"].meaning("shrink")[1]
+    assert "‖A_0‖" in MEASURES["patch_norm"].meaning("grow")[1]
+
+
+def test_only_what_is_never_negative_has_a_log_scale() -> None:
+    linear = {name for name, measure in MEASURES.items() if not measure.log}
+    assert linear == {"cosine_previous", "implicit_loss", "update_cosine_previous"}
+
+
+@pytest.mark.parametrize(("dynamics", "text"), [("grow", "∅"), ("shrink", "all"), ("drop", "all")])
+def test_unit_0_is_what_the_dynamics_begins_with(dynamics: Dynamics, text: str) -> None:
+    assert board_of(["a"], dynamics=dynamics).unit_text(0) == text
+
+
+def test_a_dropped_unit_is_compared_with_the_full_context() -> None:
+    predictions = [prediction_of(0, " Rome", 8), prediction_of(1, " Paris", 7), prediction_of(2, " Paris", 7)]
+    for dynamics, changed in (("drop", [False, True, True]), ("shrink", [False, True, False])):
+        board = board_of(["a", "b"], dynamics=dynamics)
+        board.add([], predictions)
+        assert [board.has_changed(unit) for unit in range(3)] == changed
+
+
+def test_matrices_are_known_by_name() -> None:
+    board = board_of(["a"])
+    assert board.matrix_norms(1, 0) == {"gate_proj": 1 / 12, "up_proj": 1 / 15}
+    assert board.matrix_norms(0, 0) == board.matrix_norms(9, 9) == {}
+
+
+def test_a_prediction_that_comes_again_takes_the_place_of_the_first() -> None:
+    board = board_of(["a", "b"])
+    first = msgspec.structs.replace(prediction_of(1), kl_to_full=None)
+    board.add([], [first])
+    assert board.prediction(1) == first
+    version = board.version
+    board.add([], [prediction_of(1)])
+    assert board.prediction(1) == prediction_of(1)
+    assert board.version > version

@@ -231,13 +231,13 @@ async def test_death_keeps_everything_and_run_starts_anew() -> None:
     await ear.explorer.run()
     ear.client.send(ear.client.job, samples.TOKENIZED, samples.chunk(0, 3))
     ear.client.die("the engine was ended by signal 9", "CUDA error")
-    assert ear.explorer.death == "the engine was ended by signal 9"
-    assert "CUDA error" in ear.explorer.log
+    assert ear.explorer.journal.death == "the engine was ended by signal 9"
+    assert "CUDA error" in ear.explorer.journal.lines
     assert ear.explorer.results.board.n_measured == samples.N_UNITS + 1
     assert not ear.explorer.jobs.is_busy
     await ear.explorer.run()
     assert ear.client.n_starts == 2
-    assert ear.explorer.death == ""
+    assert ear.explorer.journal.death == ""
     assert ear.client.request == LoadModel()
     ear.client.finish(samples.LOADED)
     assert isinstance(ear.client.request, Measure)
@@ -248,18 +248,18 @@ async def test_a_death_during_a_job_is_logged_once() -> None:
     await ear.explorer.run()
     ear.client.send(ear.client.job, JobFailed(kind="EngineError", message="gone"))
     ear.client.die("gone", "the tail")
-    assert ear.explorer.log[-2:] == ["gone", "the tail"]
-    assert ear.explorer.log.count("gone") == 1
+    assert ear.explorer.journal.lines[-2:] == ["gone", "the tail"]
+    assert ear.explorer.journal.lines.count("gone") == 1
     await ear.explorer.run()
     ear.client.die("gone")
-    assert ear.explorer.log.count("gone") == 2, "another death is told again"
+    assert ear.explorer.journal.lines.count("gone") == 2, "another death is told again"
 
 
 async def test_an_engine_that_cannot_start_is_dead() -> None:
     client = FakeClient(is_startable=False)
     explorer = Explorer(client, LoadModel(), samples.session())
     await explorer.start()
-    assert explorer.death == "not found: engine"
+    assert explorer.journal.death == "not found: engine"
     assert client.requests == []
 
 
@@ -288,28 +288,28 @@ async def test_delta_during_a_measurement_waits_for_it() -> None:
 async def test_mode_and_components_regenerate_only_with_delta_on() -> None:
     ear = await idle()
     n_jobs = ear.client.job
-    ear.explorer.next_mode()
-    ear.explorer.next_components()
+    ear.explorer.next_choice("mode")
+    ear.explorer.next_choice("components")
     assert ear.client.job == n_jobs
     ear.explorer.switch_delta()
     assert (ear.client.request.mode, ear.client.request.components) == ("frozen", "weights")
     ear.client.finish(*samples.generate(LANES))
-    ear.explorer.next_mode()
+    ear.explorer.next_choice("mode")
     ear.client.finish(*samples.generate(LANES))
-    ear.explorer.next_components()
+    ear.explorer.next_choice("components")
     assert (ear.client.request.mode, ear.client.request.components) == ("per-step", "shift")
 
 
 async def test_a_patch_that_nobody_sees_is_told() -> None:
     ear = await idle()
-    ear.explorer.next_mode()
-    ear.explorer.next_components()
+    ear.explorer.next_choice("mode")
+    ear.explorer.next_choice("components")
     assert ear.lines == [
         "patch: frozen, ΔW and Δb; ^t turns ΔW on",
         "patch: frozen, ΔW alone; ^t turns ΔW on",
     ]
     ear.explorer.switch_delta()
-    ear.explorer.next_components()
+    ear.explorer.next_choice("components")
     assert len(ear.lines) == 2
 
 
@@ -435,7 +435,7 @@ async def test_only_numbers_of_the_prompt_as_it_stands_are_saved() -> None:
 
 async def test_a_mode_that_no_lane_used_does_not_cost_the_lanes() -> None:
     ear = await idle()
-    ear.explorer.next_mode()
+    ear.explorer.next_choice("mode")
     assert ear.explorer.session("a").generation is not None
     assert not ear.explorer.results.is_lane_fresh("plain", replace(ear.explorer.work, n_tokens=99))
 

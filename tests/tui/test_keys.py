@@ -11,6 +11,7 @@ from icltui.api import Generate, Measure, Verify
 from icltui.record import LANES
 from icltui.tui.actions import ACTIONS, BINDINGS, PANES
 from icltui.tui.commands import ActionCommands
+from icltui.tui.measures import MEASURES
 from icltui.tui.screens.help import HelpScreen, help_sections
 from icltui.tui.screens.open import OpenScreen
 from icltui.tui.screens.save import SaveScreen
@@ -132,6 +133,8 @@ async def test_measure_and_scale(desk: Desk) -> None:
     assert numbers.plots.is_log
     assert numbers.heatmap.is_log
     assert "· log" in desk.text()
+    await desk.press("M", "M")
+    assert numbers.plots.measure == list(MEASURES)[-1], "round and round"
 
 
 async def test_digits(desk: Desk) -> None:

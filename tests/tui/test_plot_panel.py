@@ -145,7 +145,7 @@ async def test_the_panel_names_measure_layers_and_scale() -> None:
         await wait_for(pilot, lambda: "‖ΔW‖ by unit, log scale" in app.text())
         assert "━━ L1  ━━ L2 " in app.text()
         app.panel.measure = "cosine_previous"
-        await wait_for(pilot, lambda: app.text().startswith("cos by unit  "))
+        await wait_for(pilot, lambda: app.text().startswith("cos by unit: whether"))
 
 
 async def test_an_empty_panel_is_friendly() -> None:

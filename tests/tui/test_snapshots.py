@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from icltui.api import LoadModel, VerificationEnded
+from icltui.api import LoadModel, ModelLoaded, Progress, VerificationEnded
 from icltui.record import LANES
 from icltui.tui.app import IcltuiApp
 from tests.tui import samples
@@ -67,6 +67,35 @@ async def edited(desk: Desk) -> None:
     desk.client.give_way() if desk.client.cancelled else None
 
 
+async def loading(desk: Desk) -> None:
+    """A model on its way, in bytes."""
+    desk.client.send(1, Progress(stage="loading gpt2", done=312_000_000, total=548_105_171))
+
+
+async def shrunk(desk: Desk) -> None:
+    """Units that leave from the left, hidden from each layer's own attention; a choice beside it that no run took."""
+    await desk.settle()
+    await desk.press("D", "R", "ctrl+r")
+    await desk.settle()
+    await desk.press("g", "j", "P")
+
+
+async def dropped(desk: Desk) -> None:
+    """The heatmap of units that are missing one at a time."""
+    await desk.settle()
+    await desk.press("D", "D", "ctrl+r")
+    await desk.settle()
+    await desk.press("6", "h", "h")
+
+
+async def refused(desk: Desk) -> None:
+    """A layer that cannot be used, under the cursor, and the loop."""
+    desk.client.finish(ModelLoaded(model=samples.ODD_MODEL))
+    await desk.settle()
+    await desk.press("3", "k", "k")
+    await desk.press("8") if desk.app.size.width >= 100 else None
+
+
 async def help_screen(desk: Desk) -> None:
     """The help."""
     await desk.settle()
@@ -93,7 +122,22 @@ def shows(scene: Scene, size: tuple[int, int], compare: Compare) -> bool:
     return compare(app, terminal_size=size, run_before=play)
 
 
-SCENES = (start, streaming, delta, heatmap, plots, proof, edited, help_screen, dead, lanes)
+SCENES = (
+    start,
+    loading,
+    streaming,
+    delta,
+    heatmap,
+    plots,
+    proof,
+    edited,
+    shrunk,
+    dropped,
+    refused,
+    help_screen,
+    dead,
+    lanes,
+)
 
 
 @pytest.mark.parametrize("size", [(120, 40), (80, 24)], ids=["120x40", "80x24"])

@@ -39,12 +39,14 @@ def work_of(session: Session, path: Path | None) -> Work:
     work = Work(
         prompt=session.prompt,
         layers=session.layers,
+        dynamics=session.dynamics,
+        reference=session.reference,
         mode=session.mode,
         components=session.components,
         n_tokens=session.n_tokens,
         is_delta_on=is_patched and not (path and is_example(path)),
     )
-    return work.fitted(session.model.n_layers) if session.model else work
+    return work.fitted(session.model) if session.model else work
 
 
 def session_of(document: Document, work: Work, results: Results) -> Session:
@@ -63,7 +65,9 @@ def session_of(document: Document, work: Work, results: Results) -> Session:
         title=document.title,
         created=document.created or datetime.now(UTC).isoformat(timespec="seconds"),
         prompt=work.prompt,
-        layers=work.fitted(model.n_layers).layers if model else work.layers,
+        layers=work.fitted(model).layers if model else work.layers,
+        dynamics=work.dynamics,
+        reference=work.reference,
         mode=work.mode,
         components=work.components,
         n_tokens=work.n_tokens,

@@ -1,9 +1,10 @@
 """Results and work enter; one line leaves that says why what is shown is not the answer, or nothing if it is."""
 
+from icltui.api import Measure
 from icltui.record import Lane, ModelInfo
 from icltui.tui.flows.origin import Origin
 from icltui.tui.flows.results import Results
-from icltui.tui.flows.work import Work
+from icltui.tui.flows.work import Work, method_words
 
 
 def numbers_note(results: Results, work: Work) -> str:
@@ -13,7 +14,11 @@ def numbers_note(results: Results, work: Work) -> str:
         return ""
     if origin.is_stopped:
         return f"stopped at {board.n_measured - 1}/{board.n_units - 1}, ^r runs"
-    return _foreign(origin, results.model, ("measured", "measures")) or "edited, ^r runs"
+    if foreign := _foreign(origin, results.model, ("measured", "measures")):
+        return foreign
+    asked = work.measure()
+    is_same = isinstance(origin.request, Measure) and method_words(origin.request) == method_words(asked)
+    return "edited, ^r runs" if is_same else f"^r runs {method_words(asked)}"
 
 
 def lane_note(results: Results, work: Work, lane: Lane) -> str:
@@ -50,5 +55,9 @@ def _foreign(origin: Origin, model: ModelInfo | None, verb: tuple[str, str], key
 
 
 def _name(model: ModelInfo | None) -> str:
-    """Of a model, without its folder or owner."""
-    return model.name.rstrip("/").rpartition("/")[2] if model else "an unknown model"
+    return short_name(model.name) if model else "an unknown model"
+
+
+def short_name(model: str) -> str:
+    """A model's name without its folder or owner."""
+    return model.rstrip("/").rpartition("/")[2]

@@ -6,6 +6,8 @@ is over before its end takes nothing away: what was complete before it comes bac
 
 from dataclasses import replace
 
+from msgspec.structs import replace as with_changes
+
 from icltui.api import (
     CountTokens,
     Event,
@@ -65,14 +67,16 @@ class Results:
         self._whole_lanes: dict[Lane, tuple[tuple[LaneStep, ...], Origin]] = {}
         self._coming: TokenizedPrompt | None = None
         self._rows: list[Row] = []
-        self._predictions: list[Prediction] = []
+        self._predictions: dict[int, Prediction] = {}
+        """The last of each unit: one may come again, its divergence now known."""
 
     @classmethod
     def from_session(cls, session: Session, work: Work, model: ModelInfo | None) -> "Results":
         """The numbers that a session was saved with; ``work`` is what it was saved from."""
         results = cls(model)
         if session.measurement:
-            results.measurement, results.measured = session.measurement, Origin(work.measure(), session.model)
+            results.measurement = session.measurement
+            results.measured = Origin(request_of(session.measurement, work), session.model)
             results.board = results._whole_board = Board.from_measurement(session.measurement)
             results.board_origin = results.measured
             results._count(work.prompt, session.measurement.tokens)
@@ -96,11 +100,11 @@ class Results:
             case Measure(), UnitsMeasured():
                 self._begin(request)
                 self._rows += event.rows
-                self._predictions += event.predictions
+                self._predictions |= {prediction.unit: prediction for prediction in event.predictions}
                 self.board.add(event.rows, event.predictions)
             case Measure(), MeasureEnded():
                 self._begin(request)
-                self._end(event)
+                self._end(request, event)
             case Generate(), LaneAdvanced():
                 self._advance(request, event.step)
             case Generate(), GenerationEnded():
@@ -170,21 +174,25 @@ class Results:
         if self._coming is None:
             return
         self.board = Board()
-        self.board.begin(self._coming)
+        self.board.begin(self._coming, request.dynamics)
         self.board_origin, self._coming = Origin(request, self.model), None
-        self._rows, self._predictions = [], []
+        self._rows, self._predictions = [], {}
 
-    def _end(self, event: MeasureEnded) -> None:
+    def _end(self, request: Measure, event: MeasureEnded) -> None:
         if self.board.tokens is None:
             return
+        self.board.path = event.path
         self.measured, self._whole_board = self.board_origin, self.board
         self.measurement = Measurement(
             tokens=self.board.tokens,
             layers=event.layers,
             rows=tuple(self._rows),
-            predictions=tuple(self._predictions),
+            predictions=tuple(self._predictions.values()),
             path=event.path,
             seconds=event.seconds,
+            dynamics=request.dynamics,
+            reference=request.reference,
+            pairs=event.pairs,
         )
 
     def _advance(self, request: Generate, step: LaneStep) -> None:
@@ -199,3 +207,8 @@ class Results:
             self.lanes = {**self.lanes, lane: text.steps}
             self.lane_origins[lane] = origin
             self._whole_lanes[lane] = (text.steps, origin)
+
+
+def request_of(measurement: Measurement, work: Work) -> Measure:
+    """The request that ``measurement`` answered, saved beside ``work``."""
+    return with_changes(work.measure(), dynamics=measurement.dynamics, reference=measurement.reference)

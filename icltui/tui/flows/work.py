@@ -1,14 +1,27 @@
 """What the user has set up on the screen, frozen, and the requests that it amounts to."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal, TypeVar
+
+from msgspec.structs import replace as with_changes
 
 from icltui.api import CountTokens, Generate, Measure, Request, Verify
 from icltui.errors import BadInput
-from icltui.prompt import Prompt, layers_text, resolve_layers
-from icltui.record import LANES, Components, Mode
+from icltui.prompt import Positions, Prompt, layers_text, resolve_layers
+from icltui.record import LANES, Components, Dynamics, Mode, ModelInfo, Path, Reference
 
 MODES: tuple[Mode, ...] = ("per-step", "frozen")
 COMPONENTS: tuple[Components, ...] = ("both", "weights", "shift")
+DYNAMICS: tuple[Dynamics, ...] = ("grow", "shrink", "drop")
+REFERENCES: tuple[Reference, ...] = ("free", "local")
+POSITIONS: tuple[Positions, ...] = ("reset", "keep")
+
+Choice = Literal["mode", "components", "dynamics", "reference", "positions", "chat"]
+"""What a key changes, round and round."""
+PATCH_CHOICES: tuple[Choice, ...] = ("mode", "components")
+"""Those that only the patched lane depends on."""
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +30,9 @@ class Work:
 
     prompt: Prompt = field(default_factory=Prompt)
     layers: str = "all"
-    """In the words of ``--layers``; canonical once the number of layers is known."""
+    """In the words of ``--layers``; canonical once the model is known."""
+    dynamics: Dynamics = "grow"
+    reference: Reference = "free"
     mode: Mode = "per-step"
     components: Components = "both"
     n_tokens: int = 12
@@ -36,7 +51,9 @@ class Work:
 
     def measure(self) -> Measure:
         """The request that fills table, plots and heatmap."""
-        return Measure(prompt=self.prompt, layers=self.layers)
+        return Measure(
+            prompt=self.prompt, layers=self.layers, dynamics=self.dynamics, reference=self.reference
+        )
 
     def generate(self) -> Generate:
         """The request that fills the lanes: three of them with ΔW on, else the first two."""
@@ -64,22 +81,55 @@ class Work:
                 return self.verify()
         return request
 
-    def chosen(self, n_layers: int) -> tuple[int, ...]:
-        """The ticked layers of ``n_layers``; all of them where the text does not fit this model."""
+    def chosen(self, n_layers: int, refused: Mapping[int, str]) -> tuple[int, ...]:
+        """The ticked layers of ``n_layers``; all that are not refused where the text does not fit this model."""
         try:
-            return resolve_layers(self.layers, n_layers)
+            return resolve_layers(self.layers, n_layers, refused)
         except BadInput:
-            return tuple(range(n_layers))
+            return resolve_layers("all", n_layers, refused)
 
-    def fitted(self, n_layers: int) -> "Work":
-        """This work with its layers in canonical words for a model of ``n_layers``."""
-        return replace(self, layers=layers_text(self.chosen(n_layers), n_layers))
+    def ticked(self, layers: Iterable[int], n_layers: int, refused: Mapping[int, str]) -> "Work":
+        """This work on exactly these layers, none of them refused, in canonical words."""
+        chosen = tuple(sorted(layers))
+        is_all = chosen == resolve_layers("all", n_layers, refused) and n_layers > 0
+        return replace(self, layers="all" if is_all else layers_text(chosen, n_layers))
 
-    def with_next_mode(self) -> "Work":
-        """Per-step becomes frozen, and back."""
-        return replace(self, mode=MODES[(MODES.index(self.mode) + 1) % len(MODES)])
+    def fitted(self, model: ModelInfo) -> "Work":
+        """This work with its layers in canonical words for ``model``."""
+        refused = refused_by(model)
+        return self.ticked(self.chosen(model.n_layers, refused), model.n_layers, refused)
 
-    def with_next_components(self) -> "Work":
-        """Both, then weights alone, then the shift alone."""
-        at = COMPONENTS.index(self.components)
-        return replace(self, components=COMPONENTS[(at + 1) % len(COMPONENTS)])
+    def with_next(self, choice: Choice) -> "Work":
+        """The next value of one choice, round and round."""
+        prompt = self.prompt
+        match choice:
+            case "mode":
+                return replace(self, mode=_next(MODES, self.mode))
+            case "components":
+                return replace(self, components=_next(COMPONENTS, self.components))
+            case "dynamics":
+                return replace(self, dynamics=_next(DYNAMICS, self.dynamics))
+            case "reference":
+                return replace(self, reference=_next(REFERENCES, self.reference))
+            case "positions":
+                return replace(
+                    self, prompt=with_changes(prompt, positions=_next(POSITIONS, prompt.positions))
+                )
+            case "chat":
+                return replace(self, prompt=with_changes(prompt, chat=not prompt.chat))
+
+
+def _next(values: Sequence[_T], value: _T) -> _T:
+    return values[(values.index(value) + 1) % len(values)]
+
+
+def refused_by(model: ModelInfo | None) -> dict[int, str]:
+    """The layers that cannot be used, with the reason."""
+    return {refused.layer: refused.reason for refused in model.refused} if model else {}
+
+
+def method_words(request: Measure, path: Path | None = None) -> str:
+    """How the context was, or will be, taken away: ``grow · free · reset · packed``."""
+    prompt = request.prompt
+    words = (request.dynamics, request.reference, prompt.positions, "chat" if prompt.chat else "", path or "")
+    return " · ".join(filter(None, words))

@@ -12,6 +12,8 @@ from textual.widgets import TextArea
 
 from icltui.tui.cells import display
 from icltui.tui.flows.explorer import Explorer, Part
+from icltui.tui.flows.journal import model_facts
+from icltui.tui.flows.work import Choice
 from icltui.tui.messages import LayerSelected, LayersTicked, Noticed, PartChanged
 from icltui.tui.screens.help import HelpScreen
 from icltui.tui.screens.layout import LayoutScreen
@@ -83,8 +85,7 @@ class ExplorerScreen(LayoutScreen):
 
     def _draw_layers(self) -> None:
         explorer = self.explorer
-        ticked = explorer.work.chosen(explorer.n_layers) if explorer.n_layers else ()
-        self.layer_list.show(explorer.results.board, explorer.n_layers, ticked)
+        self.layer_list.show(explorer.results.board, explorer.n_layers, explorer.ticked, explorer.refused)
         if explorer.n_layers != self._n_layers:
             # Another model begins at its last layer: there the context's work is done.
             self._n_layers = explorer.n_layers
@@ -103,8 +104,8 @@ class ExplorerScreen(LayoutScreen):
 
     def _draw_status(self) -> None:
         self.query_one(StatusLine).refresh()
-        if self.explorer.death != self._death:
-            self._death = self.explorer.death
+        if self.explorer.journal.death != self._death:
+            self._death = self.explorer.journal.death
             line = f"✗ {self._death} — press ctrl+r to restart; prompt and results stay, the log is in tab 8"
             self.banner.display = bool(self._death)
             self.banner.update(display(line))
@@ -174,13 +175,10 @@ class ExplorerScreen(LayoutScreen):
         """ΔW on or off."""
         self.explorer.switch_delta()
 
-    def action_switch_mode(self) -> None:
-        """Per-step or frozen."""
-        self.explorer.next_mode()
-
-    def action_switch_components(self) -> None:
-        """Both, weights, shift."""
-        self.explorer.next_components()
+    def action_next_choice(self, choice: Choice) -> None:
+        """The next value of dynamics, reference, positions, chat template, patch mode or patch parts."""
+        self.take_edits()
+        self.explorer.next_choice(choice)
 
     def action_verify_patch(self) -> None:
         """Verify, and show what comes of it."""
@@ -193,7 +191,7 @@ class ExplorerScreen(LayoutScreen):
 
     def action_tick_layers(self, which: str) -> None:
         """All layers, none, or the others."""
-        everything = set(range(self.explorer.n_layers))
+        everything = set(range(self.explorer.n_layers)) - self.explorer.refused.keys()
         self._tick({"all": everything, "none": set(), "invert": everything - self.layer_list.ticked}[which])
 
     def _tick(self, layers: set[int]) -> None:
@@ -201,5 +199,6 @@ class ExplorerScreen(LayoutScreen):
             self.explorer.choose_layers(layers)
 
     def action_show_help(self) -> None:
-        """Every key."""
-        self.app.push_screen(HelpScreen())
+        """Every key, what each number means now, and what the model's check found."""
+        model = self.explorer.model
+        self.app.push_screen(HelpScreen(self.explorer.work.dynamics, model_facts(model) if model else ()))

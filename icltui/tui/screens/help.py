@@ -1,5 +1,6 @@
 """Every key and what each number means, made from the registries of actions and measures."""
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 from rich.table import Table
@@ -10,8 +11,10 @@ from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from icltui.record import Dynamics
 from icltui.tui.actions import ACTIONS, MOVES
-from icltui.tui.measures import MEASURES
+from icltui.tui.cells import display
+from icltui.tui.measures import MEASURES, Measure
 
 
 def _rows(group: str) -> list[tuple[str, str]]:
@@ -22,11 +25,19 @@ def _rows(group: str) -> list[tuple[str, str]]:
     return rows + ([("1 … 9", "Jump to the pane of that number.")] if has_jumps else [])
 
 
-def help_sections() -> dict[str, list[tuple[str, str]]]:
-    """The whole help: titles with their rows."""
+def help_sections(
+    dynamics: Dynamics = "grow", facts: Iterable[tuple[str, str]] = ()
+) -> dict[str, list[tuple[str, str]]]:
+    """The whole help: titles with their rows; ``facts`` are of the model."""
     groups = dict.fromkeys(action.group for action in ACTIONS if action.group)
-    numbers = [(measure.title, measure.formula) for measure in MEASURES.values()]
-    return {**{group: _rows(group) for group in groups}, "Move": list(MOVES), "Numbers": numbers}
+    sections = {group: _rows(group) for group in groups} | {"Move": list(MOVES)}
+    sections[f"Numbers, under {dynamics}"] = [_meaning(measure, dynamics) for measure in MEASURES.values()]
+    model = [(name, display(fact)) for name, fact in facts]
+    return sections | ({"This model": model} if model else {})
+
+
+def _meaning(measure: Measure, dynamics: Dynamics) -> tuple[str, str]:
+    return measure.title, ": ".join(filter(None, measure.meaning(dynamics))) or f"undefined under {dynamics}"
 
 
 def _section(title: str, rows: list[tuple[str, str]]) -> Table:
@@ -50,12 +61,16 @@ class HelpScreen(ModalScreen[None]):
         Binding("k", "scroll(-1)", show=False),
     ]
 
+    def __init__(self, dynamics: Dynamics, facts: Iterable[tuple[str, str]]) -> None:
+        super().__init__()
+        self._sections = help_sections(dynamics, facts)
+
     def compose(self) -> ComposeResult:
         """One text in a frame."""
         with VerticalScroll(classes="dialog tall") as dialog:
             dialog.border_title = "Help"
             dialog.border_subtitle = "letters act outside the editors · esc closes"
-            for title, rows in help_sections().items():
+            for title, rows in self._sections.items():
                 yield Static(_section(title, rows), classes="section")
 
     def action_scroll(self, lines: int) -> None:

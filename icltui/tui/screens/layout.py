@@ -146,10 +146,10 @@ class LayoutScreen(DocumentScreen):
 
     # Getting around.
 
-    def action_next_measure(self) -> None:
-        """The next measure, round and round."""
+    def action_move_measure(self, step: int) -> None:
+        """The next measure or the one before, round and round."""
         names = list(MEASURES)
-        self.measure = names[(names.index(self.measure) + 1) % len(names)]
+        self.measure = names[(names.index(self.measure) + step) % len(names)]
 
     def action_switch_log_scale(self) -> None:
         """Logarithmic or linear."""

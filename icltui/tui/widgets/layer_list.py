@@ -1,14 +1,17 @@
 """The layers, one line each: ticked or not, a sparkline over the units, the number at the selected unit.
 
-The mark is drawn as ``[x]``, never by colour alone. Once the patch is verified, each line ends in its block error.
+The mark is drawn as ``[x]``, never by colour alone; ``[-]`` is a layer that the check at load refused, its reason in
+the border under the cursor and in the tooltip. Once the patch is verified, each line ends in its block error.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding, BindingType
+from textual.content import Content
 from textual.events import Click
 from textual.geometry import Size
 from textual.reactive import reactive
@@ -17,12 +20,13 @@ from textual.strip import Strip
 
 from icltui.record import Verification
 from icltui.tui.board import Board
-from icltui.tui.cells import number
+from icltui.tui.cells import content, display, number
 from icltui.tui.measures import MEASURES
 from icltui.tui.messages import LayerSelected, LayersTicked
 from icltui.tui.ramp import level
 from icltui.tui.widgets.framed import Framed
 
+_NONE: Mapping[int, str] = MappingProxyType({})
 _BARS = "▁▂▃▄▅▆▇█"
 
 
@@ -64,13 +68,20 @@ class LayerList(ScrollView, Framed, can_focus=True):
         super().__init__(id=id)
         self.n_layers = 0
         self.ticked: frozenset[int] = frozenset()
+        self.refused: Mapping[int, str] = {}
         self._board = Board()
         self._errors: dict[int, float | None] = {}
         self._caption()
 
-    def show(self, board: Board, n_layers: int, ticked: Sequence[int]) -> None:
-        """Draw these layers with the numbers of ``board``."""
+    def show(
+        self, board: Board, n_layers: int, ticked: Sequence[int], refused: Mapping[int, str] = _NONE
+    ) -> None:
+        """Draw these layers with the numbers of ``board``; ``refused`` ones with no number."""
         self._board, self.n_layers, self.ticked = board, n_layers, frozenset(ticked)
+        if refused != self.refused:
+            self.refused = refused
+            reasons = [content(f"layer {layer} is refused: {reason}") for layer, reason in refused.items()]
+            self.tooltip = Content("\n").join(reasons) if reasons else None
         is_resized = self.virtual_size.height != n_layers
         self.virtual_size = Size(0, n_layers)
         self._caption()
@@ -86,7 +97,8 @@ class LayerList(ScrollView, Framed, can_focus=True):
         title = f"3 Layers  {len(self.ticked)}/{self.n_layers}" if self.n_layers else "3 Layers"
         at = f" at unit {self.unit}" if self._board.n_units else ""
         error = " · block error" if self._errors else ""
-        self.frame(title, f"{MEASURES[self.measure].title}{at}{error}")
+        remark = f"{MEASURES[self.measure].title}{at}{error}"
+        self.frame(title, display(self.refused.get(self.cursor, remark)))
 
     def watch_cursor(self, layer: int) -> None:
         """Keep the cursor in sight."""
@@ -142,7 +154,10 @@ class LayerList(ScrollView, Framed, can_focus=True):
 
     def _pieces(self, layer: int, width: int) -> list[tuple[str, str]]:
         """Mark, index, sparkline, number at the unit, block error: whatever of it has room."""
-        label = f"[{'x' if layer in self.ticked else ' '}] {layer:>{len(str(self.n_layers - 1))}} "
+        mark = "-" if layer in self.refused else "x" if layer in self.ticked else " "
+        label = f"[{mark}] {layer:>{len(str(self.n_layers - 1))}} "
+        if layer in self.refused:
+            return [(label, ""), (" refused", "layer-list--quiet")]
         value = number(self._board.value(self.measure, self.unit, layer), 8) if width >= 20 else ""
         error = number(self._errors.get(layer), 9) if self._errors and width >= 30 else ""
         room = width - len(label) - len(value) - len(error)

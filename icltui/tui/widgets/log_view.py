@@ -12,7 +12,7 @@ class LogView(RichLog, can_focus=True):
     """The explorer's log; only new lines are written."""
 
     def __init__(self, *, id: str) -> None:
-        super().__init__(id=id, max_lines=2000, wrap=True, markup=False, highlight=False)
+        super().__init__(id=id, max_lines=2000, min_width=1, wrap=True, markup=False, highlight=False)
         self._n_shown = 0
 
     def show(self, lines: Sequence[str]) -> None:

@@ -5,10 +5,12 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widgets import ContentSwitcher
 
+from icltui.api import Measure
 from icltui.tui.actions import PANES, TABS
 from icltui.tui.cells import display
 from icltui.tui.flows.explorer import Explorer
 from icltui.tui.flows.older import numbers_note, proof_note
+from icltui.tui.flows.work import method_words
 from icltui.tui.measures import MEASURES
 from icltui.tui.widgets.framed import Framed
 from icltui.tui.widgets.heatmap import Heatmap
@@ -74,7 +76,7 @@ class Numbers(ContentSwitcher, Framed):
     def draw_layers(self) -> None:
         """Plot the ticked layers and tell in the border whether the numbers are of an older prompt."""
         explorer = self._explorer
-        ticked = explorer.work.chosen(explorer.n_layers) if explorer.n_layers else ()
+        ticked = explorer.ticked
         measured = explorer.results.board.layers
         self.plots.shown_layers = tuple(layer for layer in measured if layer in ticked) or measured
         self.set_class(not explorer.results.is_numbers_fresh(explorer.work), "stale")
@@ -87,12 +89,13 @@ class Numbers(ContentSwitcher, Framed):
 
     def draw_log(self) -> None:
         """Pass the log on."""
-        self.log_view.show(self._explorer.log)
+        self.log_view.show(self._explorer.journal.lines)
 
     def caption(self) -> None:
         """Tabs in the upper border, what the numbers are in the lower one."""
         names = [self._tab_label(tab) for tab in TABS]
-        self.frame(Content("").join(names), " · ".join(filter(None, [self._subtitle(), self._staleness()])))
+        # What is out of date comes first: a narrow border cuts the end.
+        self.frame(Content("").join(names), " · ".join(filter(None, [self._staleness(), self._subtitle()])))
 
     def _tab_label(self, tab: str) -> Content:
         label = f" {PANES.index(tab) + 1} {tab.capitalize()} "
@@ -100,13 +103,21 @@ class Numbers(ContentSwitcher, Framed):
         return name.stylize("bold reverse") if tab == self.current else name
 
     def _subtitle(self) -> str:
-        measure = MEASURES[self.measure]
-        scale = "log" if self.is_log and measure.log else "linear"
+        measure, method = MEASURES[self.measure], self._method()
+        scale = " · log" if self.is_log and measure.log else ""
+        formula = measure.meaning(self._explorer.results.board.dynamics)[1] or "undefined"
         return {
-            "stream": f"layer {self.shown_layer}",
-            "plots": f"{measure.formula} · {scale}",
-            "heatmap": f"{measure.formula} · {scale}",
+            "stream": f"layer {self.shown_layer} · {method}",
+            "plots": f"{method}{scale} · {formula}",
+            "heatmap": f"{method}{scale} · {formula}",
         }.get(self.current or "", "")
+
+    def _method(self) -> str:
+        """How the numbers shown were measured; where there are none, how they will be."""
+        results = self._explorer.results
+        origin = results.board_origin
+        request = origin.request if origin and isinstance(origin.request, Measure) else None
+        return method_words(request or self._explorer.work.measure(), results.board.path)
 
     def _staleness(self) -> str:
         results, work = self._explorer.results, self._explorer.work

@@ -133,12 +133,13 @@ class PlotPanel(Widget, can_focus=True):
     def _draw(self, layers: tuple[int, ...]) -> Text:
         measure, lines = MEASURES[self.measure], chosen(layers)
         log = self.is_log and measure.log
+        words = measure.meaning(self.board.dynamics)[0]
         some = f", {len(lines)} of {len(layers)} layers" if len(lines) < len(layers) else ""
         return render_plot(
             [(f"L{layer}", self.board.series(self.measure, layer)) for layer in lines],
             *self.size,
             log=log,
             cursor=self.unit if self.board.n_units else None,
-            title=f"{measure.title} by unit{', log scale' if log else ''}{some}",
+            title=f"{measure.title} by unit{', log scale' if log else ''}{some}: {words}".rstrip(": "),
             colours=() if self.glyphs else LINE_COLOURS,
         )

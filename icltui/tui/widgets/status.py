@@ -1,5 +1,6 @@
 """The line at the top: model, session, what is going on, ΔW. States differ by sign, not only by colour."""
 
+from msgspec.structs import replace as with_changes
 from textual.content import Content
 from textual.widgets import Static
 
@@ -7,8 +8,13 @@ from icltui.api import Generate, LoadModel, Measure, Progress, Verify
 from icltui.record import ModelInfo
 from icltui.tui.cells import display, fit
 from icltui.tui.flows.explorer import Explorer
-from icltui.tui.flows.older import any_note
+from icltui.tui.flows.journal import Journal
+from icltui.tui.flows.older import any_note, short_name
+from icltui.tui.sizes import bar, in_bytes
 
+_STAGE_WIDTH, _BAR_WIDTH = 32, 8
+_MOST_THINGS = 9999
+"""More than this are bytes."""
 _SUFFIXES = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
 
 
@@ -23,15 +29,27 @@ def model_text(model: ModelInfo | None) -> str:
 
 
 def progress_text(progress: Progress | None, otherwise: str) -> str:
-    """How far a job is: a share of many bytes, a count of few things."""
+    """How far a job is: sizes and a bar of many bytes, a count of few things."""
     if progress is None:
         return otherwise
-    stage = display(progress.stage)
+    stage = fit(progress.stage, _STAGE_WIDTH).rstrip()
     if not progress.total:
         return stage
-    if progress.total > 9999:
-        return f"{stage} {100 * progress.done // progress.total} %"
+    if progress.total > _MOST_THINGS:
+        drawn = bar(progress.done, progress.total, _BAR_WIDTH)
+        return f"{stage} {in_bytes(progress.done)} of {in_bytes(progress.total)} {drawn}"
     return f"{stage} {progress.done}/{progress.total}"
+
+
+def loading_text(journal: Journal, model: str) -> str:
+    """What loading ``model`` has come to: until it begins, what will be needed of what there is."""
+    name = short_name(model)
+    if (estimate := journal.estimate) is None:
+        stage = journal.progress and journal.progress.stage.replace(model, name)
+        progress = journal.progress and with_changes(journal.progress, stage=stage)
+        return progress_text(progress, f"loading {name}")
+    need = f"{in_bytes(estimate.weight_bytes)} + {in_bytes(estimate.measure_bytes)}"
+    return f"needs {need} of {in_bytes(estimate.available_bytes)} free"
 
 
 def state_text(explorer: Explorer) -> str:
@@ -44,8 +62,8 @@ def state_text(explorer: Explorer) -> str:
     if jobs.is_stopping:
         return "◌ stopping, esc again ends the engine"
     match jobs.request:
-        case LoadModel():
-            return f"◌ {progress_text(explorer.progress, 'loading the model')}"
+        case LoadModel() as request:
+            return f"◌ {loading_text(explorer.journal, request.model)}"
         case Measure() as request:
             has_begun = results.board_origin is not None and results.board_origin.request is request
             return f"● {board.n_measured - 1}/{board.n_units - 1} units" if has_begun else "● measuring"
@@ -57,7 +75,7 @@ def state_text(explorer: Explorer) -> str:
             )
             return f"● {done}/{request.n_tokens * len(request.lanes)} tokens"
         case Verify():
-            return f"● {progress_text(explorer.progress, 'verifying')}"
+            return f"● {progress_text(explorer.journal.progress, 'verifying')}"
     if not jobs.is_loaded:
         return "○ no model, ^r loads it"
     return f"○ {display(any_note(results, explorer.work)) or 'ready'}"

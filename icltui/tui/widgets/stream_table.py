@@ -186,11 +186,14 @@ class StreamTable(ScrollView, can_focus=True):
             segments = [Segment(self._empty_text(), base)] if row is None else []
         elif row is None:
             style = self.get_component_rich_style("stream-table--header")
-            titles = (column.header() for column in columns(width - 1, self.board.n_units))
+            titles = (column.header() for column in self._columns(width))
             segments = [Segment(" " + " ".join(titles), style)]
         else:
             segments = self._row(row, width) if row < self._n_rows else []
         return Strip(segments).adjust_cell_length(width, base)
+
+    def _columns(self, width: int) -> tuple[Column, ...]:
+        return columns(width - 1, self.board.n_units, self.board.dynamics)
 
     def _empty_text(self) -> str:
         n_units = self.board.n_units
@@ -199,11 +202,11 @@ class StreamTable(ScrollView, can_focus=True):
     def _row(self, unit: int, width: int) -> list[Segment]:
         if unit == self.unit:
             cursor = self.get_component_rich_style("stream-table--cursor")
-            texts = (self._cell(column, unit) for column in columns(width - 1, self.board.n_units))
+            texts = (self._cell(column, unit) for column in self._columns(width))
             line = CURSOR + " ".join(texts)
             return list(Strip([Segment(line, cursor)]).adjust_cell_length(width, cursor))
         segments = [Segment(" ", self.rich_style)]
-        for column in columns(width - 1, self.board.n_units):
+        for column in self._columns(width):
             segments.append(Segment(self._cell(column, unit) + " ", self._style(column, unit)))
         return segments
 

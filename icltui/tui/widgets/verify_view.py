@@ -1,11 +1,13 @@
 """The proof of the patch as text: verdict, logits, controls, and every layer."""
 
+from collections.abc import Iterator
+
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from icltui.record import LogitError, Verification
+from icltui.record import LayerCheck, LogitError, Verification
 from icltui.tui.cells import content, number
 
 _EMPTY = (
@@ -13,6 +15,8 @@ _EMPTY = (
     "It runs the patched model on this prompt and compares, layer by layer and at the logits, with the run that "
     "has the context, beside controls: a random patch of equal norms, and the patch of a shuffled context."
 )
+_COLUMNS = {"MLP ΔW": 10, "identity": 10, "block": 10, "cosine": 10, "NMSE": 10, "rank": 7, "align": 8}
+"""What is checked at each layer, with its cells: all of it fits 80 columns."""
 _NAMES = {
     "plain": "no patch",
     "weights": "ΔW alone",
@@ -38,15 +42,21 @@ def proof_text(proof: Verification) -> Content:
         Content(f"{'last-token logits':<36}{'MSE':>9}{'KL':>9}{'L∞':>9}  top-1").stylize("$foreground-muted")
     ]
     logits += [_logit_line(name, error) for name, error in errors.items()]
-    layers = [
-        Content(f"layer{'identity':>11}{'block':>11}{'cosine':>11}{'NMSE':>11}").stylize("$foreground-muted")
-    ]
-    for check in proof.layers:
-        values = (check.identity_error, check.block_error, check.cosine, check.nmse)
-        layers.append(Content(f"{check.layer:>5}" + "".join("  " + number(value, 9) for value in values)))
+    titles = "".join(title.rjust(width) for title, width in _COLUMNS.items())
+    layers = [Content(f"layer{titles}").stylize("$foreground-muted")]
+    layers += [Content(f"{check.layer:>5}" + "".join(_layer_cells(check))) for check in proof.layers]
     note = [content(proof.note).stylize("$foreground-muted")] if proof.note else []
     blocks = [head, logits, layers, note]
     return Content("\n\n").join([Content("\n").join(lines) for lines in blocks if lines])
+
+
+def _layer_cells(check: LayerCheck) -> Iterator[str]:
+    """One cell under each title."""
+    errors = (check.mlp_error, check.identity_error, check.block_error)
+    values = (*errors, check.cosine, check.nmse, check.rank, check.gradient_alignment)
+    for value, width in zip(values, _COLUMNS.values(), strict=True):
+        text = str(value) if isinstance(value, int) else number(value, width - 1)
+        yield text.rjust(width)
 
 
 def _logit_line(name: str, error: LogitError) -> Content:

@@ -1,0 +1,84 @@
+"""Where a model goes and in which numbers: devices, dtypes, and how much memory is free.
+
+Enters: the words of a :class:`~icltui.api.LoadModel` request. Leaves: torch's own names for them, and bytes.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from icltui.api import DeviceMap
+from icltui.errors import BadInput
+
+DTYPES = {
+    "float32": torch.float32,
+    "float64": torch.float64,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
+_MEMINFO = Path("/proc/meminfo")
+
+
+def pick_device(text: str) -> torch.device:
+    """The device that ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps`` names.
+
+    Raises:
+        BadInput: no such device here.
+    """
+    if text == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(text)
+        torch.ones(1, device=device).item()  # meta has no values
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise BadInput(
+            f"device {text!r} is not to be had here: use auto, cpu, cuda, cuda:N or mps"
+        ) from error
+    return device
+
+
+def pick_dtype(text: str) -> Any:
+    """``auto`` (as the checkpoint was saved) or the torch dtype of that name.
+
+    Raises:
+        BadInput: an unknown name.
+    """
+    if text != "auto" and text not in DTYPES:
+        raise BadInput(f"dtype {text!r} not known: use auto, {', '.join(DTYPES)}")
+    return DTYPES.get(text, "auto")
+
+
+def free_bytes(device: torch.device, device_map: DeviceMap = "none") -> int | None:
+    """Memory free on ``device``, or in all where a device map spreads the model; None where it cannot be known."""
+    if device_map != "none":
+        here = _free_ram()
+        gpus = [_free_on_gpu(torch.device("cuda", k)) for k in range(torch.cuda.device_count())]
+        return None if here is None else here + sum(gpus)
+    if device.type == "cuda":
+        return _free_on_gpu(device)
+    if device.type == "mps":
+        return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
+    return _free_ram()
+
+
+def _free_on_gpu(device: torch.device) -> int:
+    """What the driver has left, and what torch holds but does not use."""
+    free, _ = torch.cuda.mem_get_info(device)
+    unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return int(free) + unused
+
+
+def _free_ram() -> int | None:
+    """What Linux says can be had without swapping; elsewhere the pages that the system calls free."""
+    if _MEMINFO.is_file():
+        for line in _MEMINFO.read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # Windows has no sysconf, macOS no count of free pages
+        return None

@@ -1,0 +1,177 @@
+"""What a model will take, before it is loaded: read from the headers of its files.
+
+Enters: a :class:`~icltui.engine.source.Source`, its configuration, the request. Leaves: an
+:class:`~icltui.record.Estimate`, and the size of each tensor. With L layers, h key-value heads of width e, MLP width
+m, hidden size d, vocabulary V, T = min(window, 4096) tokens, C tokens in a chunk and b bytes per number a measure
+adds::
+
+    b · T · (2 L h e + 2 m + 4 d)   the context's keys and values, and its own pass through one block
+    + 4 · C · (V + 2 T)             a chunk's logits and its two masks, in float32
+"""
+
+import json
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub import HfApi
+from safetensors import safe_open
+
+from icltui.api import LoadModel
+from icltui.engine.source import Source
+from icltui.errors import ModelError
+from icltui.record import Estimate
+
+CONTEXT_TOKENS = 4096
+CHUNK_TOKENS = 512
+_BITS = {"8bit": 8, "4bit": 4}
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A tensor as its file describes it."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    """In the words of safetensors: F32, BF16, F8_E4M3, I64, BOOL."""
+
+    @property
+    def n_numbers(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def n_bytes(self) -> int:
+        bits = re.search(r"\d+", self.dtype)
+        return self.n_numbers * (int(bits[0]) if bits else 8) // 8
+
+    @property
+    def is_float(self) -> bool:
+        return self.dtype.startswith(("F", "BF"))
+
+
+def stored_tensors(source: Source) -> dict[str, Stored]:
+    """Every tensor of the checkpoint, by name; empty where that cannot be known without loading it."""
+    if source.folder is None:
+        return _hub_headers(source)
+    for stem, read in (("model.safetensors", _safe_header), ("pytorch_model.bin", _pickle_header)):
+        files = _files(source.folder, stem)
+        if files:
+            return {name: tensor for file in files for name, tensor in read(file).items()}
+    return {}
+
+
+def estimate(
+    stored: dict[str, Stored], config: Any, request: LoadModel, dtype: Any, available: int
+) -> Estimate:
+    """What the model takes in the numbers that ``request`` asks for."""
+    if dtype == "auto":
+        dtype = getattr(config, "dtype", None)
+    is_fixed = dtype is None or getattr(config, "quantization_config", None) is not None
+    width = 4 if dtype is None else dtype.itemsize
+    bits = _BITS.get(request.quantize, 8 * width)
+
+    def taken(tensor: Stored) -> int:
+        if is_fixed or not tensor.is_float:
+            return tensor.n_bytes
+        return tensor.n_numbers * (bits if len(tensor.shape) >= 2 else 8 * width) // 8
+
+    return Estimate(
+        n_parameters=sum(tensor.n_numbers for tensor in stored.values()),
+        weight_bytes=sum(taken(tensor) for tensor in stored.values()),
+        measure_bytes=measure_bytes(config.get_text_config(decoder=True), width),
+        available_bytes=available,
+    )
+
+
+def measure_bytes(text_config: Any, width: int) -> int:
+    """The formula at the top of this page, for numbers of ``width`` bytes."""
+
+    def field(name: str, default: int) -> int:
+        value = getattr(text_config, name, None)
+        if isinstance(value, (list, tuple)):  # one per layer
+            value = max(value, default=None)
+        return value if isinstance(value, int) else default
+
+    hidden = field("hidden_size", 0)
+    heads = field("num_attention_heads", 1)
+    cache = 2 * field("num_hidden_layers", 0) * field("num_key_value_heads", heads)
+    cache *= field("head_dim", hidden // max(heads, 1))
+    tokens = min(field("max_position_embeddings", CONTEXT_TOKENS), CONTEXT_TOKENS)
+    block = 2 * field("intermediate_size", 4 * hidden) + 4 * hidden
+    return width * tokens * (cache + block) + 4 * CHUNK_TOKENS * (field("vocab_size", 0) + 2 * tokens)
+
+
+def check_fits(request: LoadModel, estimated: Estimate) -> None:
+    """Refuse what cannot fit, before it takes minutes and the machine's memory.
+
+    Raises:
+        ModelError: naming what is needed, what is free, and the way out.
+    """
+    needed = estimated.weight_bytes + estimated.measure_bytes
+    if needed <= estimated.available_bytes:
+        return
+    ways = {
+        "--dtype bfloat16": request.dtype not in ("bfloat16", "float16"),
+        "--quantize 4bit": request.quantize == "none",
+        "--device-map auto": request.device_map == "none" and torch.cuda.is_available(),
+    }
+    advice = ", ".join(way for way, is_open in ways.items() if is_open)
+    raise ModelError(
+        f"model {request.model!r} needs {_gib(needed)} ({_gib(estimated.weight_bytes)} of weights, "
+        f"{_gib(estimated.measure_bytes)} for a measure), and {_gib(estimated.available_bytes)} are free: "
+        f"try {advice + ', or ' if advice else ''}a smaller model"
+    )
+
+
+def _gib(n_bytes: int) -> str:
+    return f"{n_bytes / 2**30:.2f} GiB"
+
+
+def _files(folder: Path, stem: str) -> list[Path]:
+    """The file of that name, or the pieces that its index names."""
+    if (folder / stem).is_file():
+        return [folder / stem]
+    index = folder / f"{stem}.index.json"
+    if not index.is_file():
+        return []
+    return [folder / name for name in sorted(set(json.loads(index.read_text())["weight_map"].values()))]
+
+
+def _safe_header(file: Path) -> dict[str, Stored]:
+    with safe_open(file, framework="pt") as opened:
+        slices = {name: opened.get_slice(name) for name in opened.keys()}  # noqa: SIM118 -- no mapping
+        return {name: Stored(tuple(s.get_shape()), s.get_dtype()) for name, s in slices.items()}
+
+
+_DTYPE_LETTERS = {"float": "F", "bfloat": "BF", "int": "I", "uint": "U"}
+
+
+def _pickle_header(file: Path) -> dict[str, Stored]:
+    """Shapes without the numbers; nothing but tensors is unpickled."""
+    try:
+        tensors = torch.load(file, map_location="meta", weights_only=True, mmap=True)
+    except RuntimeError:  # a format of before 2020, which cannot be read in parts
+        return {}
+    return {name: Stored(tuple(t.shape), _spelled(t.dtype)) for name, t in tensors.items()}
+
+
+def _spelled(dtype: torch.dtype) -> str:
+    """torch's ``bfloat16`` as safetensors' ``BF16``."""
+    word = str(dtype).removeprefix("torch.")
+    letters = re.match(r"[a-z]+", word)
+    return _DTYPE_LETTERS.get(letters[0] if letters else "", "I") + str(8 * dtype.itemsize)
+
+
+def _hub_headers(source: Source) -> dict[str, Stored]:
+    try:
+        found = HfApi().get_safetensors_metadata(source.place, revision=source.revision)
+    except Exception:  # noqa: BLE001 -- an estimate is a courtesy; what is really wrong shows when loading
+        return {}
+    return {
+        name: Stored(tuple(tensor.shape), tensor.dtype)
+        for file in found.files_metadata.values()
+        for name, tensor in file.tensors.items()
+    }

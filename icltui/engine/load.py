@@ -1,0 +1,190 @@
+"""Load a Hugging Face model for exploring.
+
+Enters: a :class:`~icltui.api.LoadModel` request. Leaves: events, and at last a
+:class:`~icltui.engine.model.LoadedModel`: its weights complete and untouched, made outside of inference mode.
+"""
+
+import gc
+import os
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from logging import ERROR, getLogger
+from typing import Any
+
+import torch
+import transformers
+from transformers import AutoConfig, AutoTokenizer, BitsAndBytesConfig
+from transformers.utils import is_bitsandbytes_available, logging
+
+from icltui.api import Event, LoadModel, ModelEstimated, Progress
+from icltui.engine.device import free_bytes, pick_device, pick_dtype
+from icltui.engine.errand import GivenUp, Tell, run_errand
+from icltui.engine.estimate import Stored, check_fits, estimate, stored_tensors
+from icltui.engine.meter import Meter
+from icltui.engine.model import LoadedModel, adopt
+from icltui.engine.source import Source, find_source
+from icltui.errors import BadInput, IcltuiError, ModelError
+
+
+def load(request: LoadModel) -> Iterator[Event | LoadedModel]:
+    """The model that ``request`` names, behind the events of its loading; closing the iterator gives it up.
+
+    Raises:
+        BadInput: an unknown dtype or device, or options that contradict each other.
+        ModelError: no such model, no weights, weights that do not fit, or blocks without an MLP.
+    """
+    yield from run_errand(lambda tell: _load(request, tell))
+
+
+def _load(request: LoadModel, tell: Tell) -> LoadedModel:
+    tell(Progress(stage=f"loading {request.model}", done=0, total=0))
+    if request.device_map != "none" and request.device != "auto":
+        raise BadInput(
+            f"--device {request.device} and --device-map {request.device_map} both say where the model goes: give one"
+        )
+    device, dtype = pick_device(request.device), pick_dtype(request.dtype)
+    gc.collect()  # the model before this one, whose memory is counted on
+    with _plain_errors(request):
+        quantization = _quantization(request)
+        source = find_source(request)
+        config = AutoConfig.from_pretrained(source.place, **source.arguments)
+        tokenizer = AutoTokenizer.from_pretrained(source.place, **source.arguments)
+        stored = stored_tensors(source)
+        _estimate(request, stored, config, dtype, device, tell)
+        model = _read(
+            request, source, config, stored, tell, dtype=dtype, **quantization, **_place(request, device)
+        )
+    return adopt(model, tokenizer, request.model, request.revision, request.sites)
+
+
+def _read(
+    request: LoadModel, source: Source, config: Any, stored: dict[str, Stored], tell: Tell, **how: Any
+) -> Any:
+    meter = Meter(request.model, {name: tensor.n_bytes for name, tensor in stored.items()}, tell)
+    if how["dtype"] == torch.float64:
+        how["experts_implementation"] = "eager"  # grouped kernels for mixtures of experts do not know float64
+    with meter.watching():
+        model, found = _auto_class(request.model, config).from_pretrained(
+            source.place,
+            config=config,
+            use_safetensors=None if request.allow_pickle else True,
+            output_loading_info=True,
+            tqdm_class=meter.download_bar(),
+            **source.arguments,
+            **how,
+        )
+    _check_complete(request.model, found, model)
+    return model
+
+
+def _auto_class(name: str, config: Any) -> Any:
+    """The class that makes a text decoder of ``config``, inside of a multimodal wrapper if need be."""
+    own = getattr(config, "auto_map", None) or {}
+    if type(config) in transformers.MODEL_FOR_CAUSAL_LM_MAPPING or "AutoModelForCausalLM" in own:
+        return transformers.AutoModelForCausalLM
+    wraps = type(config) in transformers.MODEL_FOR_MULTIMODAL_LM_MAPPING or "AutoModelForMultimodalLM" in own
+    if not wraps or config.is_encoder_decoder:
+        raise ModelError(
+            f"model {name!r} is of type {config.model_type!r}, which generates no text by itself: "
+            "a causal language model is needed"
+        )
+    return transformers.AutoModelForMultimodalLM
+
+
+def _place(request: LoadModel, device: torch.device) -> dict[str, Any]:
+    """Straight to where it belongs, so that no copy passes through the main memory."""
+    if request.device_map != "none":
+        return {"device_map": request.device_map}
+    if device.type == "cpu" and request.quantize == "none":
+        return {}
+    return {"device_map": {"": device}}
+
+
+def _quantization(request: LoadModel) -> dict[str, Any]:
+    """bitsandbytes' settings, where they are asked for.
+
+    Raises:
+        ModelError: bitsandbytes is missing, or too old for transformers.
+    """
+    if request.quantize == "none":
+        return {}
+    if not is_bitsandbytes_available():
+        raise ModelError(
+            f"--quantize {request.quantize} needs bitsandbytes, which is missing or too old here: "
+            "pip install 'icltui[quantize]'"
+        )
+    getLogger("bitsandbytes").setLevel(ERROR)  # it would tell of its casts at every layer of every pass
+    return {"quantization_config": BitsAndBytesConfig(**{f"load_in_{request.quantize}": True})}
+
+
+def _estimate(
+    request: LoadModel, stored: dict[str, Stored], config: Any, dtype: Any, device: torch.device, tell: Tell
+) -> None:
+    """Tell what the model will take, and refuse it if it cannot fit."""
+    available = free_bytes(device, request.device_map)
+    if available is None or not stored:
+        tell(Progress(stage=f"loading {request.model}, of unknown size", done=0, total=0))
+        return
+    estimated = estimate(stored, config, request, dtype, available)
+    tell(ModelEstimated(estimate=estimated))
+    check_fits(request, estimated)
+
+
+def _check_complete(name: str, found: dict[str, Any], model: Any) -> None:
+    """Refuse weights that do not fill the model, which transformers would fill with noise, with only a warning.
+
+    Raises:
+        ModelError: naming the first that is missing, of another shape, or of a layer that the model lacks.
+    """
+    stacks = {_stack(key) for key, _ in model.named_parameters()}
+    faults = [f"{key} is missing" for key in sorted(found["missing_keys"])]
+    faults += [f"{key[0]} is of another shape" for key in sorted(found["mismatched_keys"])]
+    faults += [f"{key} has no place" for key in sorted(found["unexpected_keys"]) if _belongs(key, stacks)]
+    if faults:
+        raise ModelError(
+            f"model {name!r} has weights that do not fit its config.json: {faults[0]}"
+            + (f", and {len(faults) - 1} more" if len(faults) > 1 else "")
+        )
+
+
+def _stack(key: str) -> str:
+    """``model.layers.`` of ``model.layers.3.mlp.up_proj.weight``; empty where there is no number."""
+    match = re.search(r"\.\d+\.", f".{key}")
+    return f".{key}"[: match.start() + 1] if match else ""
+
+
+def _belongs(key: str, stacks: set[str]) -> bool:
+    """Whether the weight is of a stack of layers that the model has; others, such as a vision tower, may stay out."""
+    stack = _stack(key)
+    return bool(stack) and any(known.endswith(stack) for known in stacks)
+
+
+@contextmanager
+def _plain_errors(request: LoadModel) -> Iterator[None]:
+    """Whatever goes wrong in loading becomes one line; progress bars and warnings stay off the wire."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    # Without it transformers would ask a service of the hub to convert pickles, and load what that offers.
+    os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    name = request.model
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise ModelError(
+            f"model {name!r} does not fit into memory: try --dtype bfloat16, --device cpu or a smaller model"
+        ) from error
+    except (IcltuiError, GivenUp):
+        raise
+    except Exception as error:
+        if "trust_remote_code=True" in str(error):
+            raise ModelError(
+                f"model {name!r} comes with code of its own, which was not run: if you trust it, give "
+                "--trust-remote-code"
+            ) from error
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(f"model {name!r} could not be loaded: {type(error).__name__}: {reason}") from error

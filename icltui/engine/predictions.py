@@ -1,0 +1,85 @@
+"""What a distribution over next tokens says: its top tokens, its entropy, its distance to another.
+
+Enters: log-probabilities. Leaves: records. Entropies and divergences are in nats.
+"""
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import kl_div
+
+from icltui.engine.tokens import pieces
+from icltui.record import Candidate, Prediction, Token
+
+N_CANDIDATES = 5
+
+
+def plain(value: float | Tensor) -> float | None:
+    """A number for a record: None when it is not finite."""
+    number = float(value)
+    return number if math.isfinite(number) else None
+
+
+def cells(table: Float[Tensor, "rows columns"]) -> list[list[float | None]]:
+    """The numbers of a table for records: None where one is not finite."""
+    lines = table.double().tolist()
+    return [[number if math.isfinite(number) else None for number in line] for line in lines]
+
+
+def divergence(log_p: Tensor, log_q: Tensor) -> Tensor:
+    """KL(p ‖ q) in nats over the last axis; never below 0."""
+    terms = kl_div(log_q, log_p.expand_as(log_q), reduction="none", log_target=True)
+    # Where p is 0 its term is 0, but comes out as 0 times infinity.
+    return terms.nan_to_num_(nan=0.0, posinf=torch.inf, neginf=-torch.inf).sum(-1).clamp_min(0.0)
+
+
+def entropy(log_p: Tensor) -> Tensor:
+    """−Σ p ln p over the last axis, in nats; never below 0."""
+    return -(log_p.exp() * log_p).nan_to_num_(nan=0.0).sum(-1).clamp_max(0.0)
+
+
+@dataclass
+class Vocabulary:
+    """Tokens by id, each decoded once."""
+
+    tokenizer: Any
+    known: dict[int, Token] = field(default_factory=dict)
+
+    def token(self, index: int) -> Token:
+        """The token of that id, with its text."""
+        if index not in self.known:
+            self.known[index] = pieces(self.tokenizer, (index,))[0]
+        return self.known[index]
+
+    def candidates(self, log_p: Float[Tensor, "rows vocabulary"]) -> list[tuple[Candidate, ...]]:
+        """The most probable next tokens of each row."""
+        top = log_p.topk(min(N_CANDIDATES, log_p.shape[-1]))
+        return [
+            tuple(Candidate(token=self.token(i), probability=p) for i, p in zip(ids, ps, strict=True))
+            for ids, ps in zip(top.indices.tolist(), top.values.exp().tolist(), strict=True)
+        ]
+
+
+def predict(
+    vocabulary: Vocabulary,
+    units: tuple[int, ...],
+    logits: Float[Tensor, "rows vocabulary"],
+    full: Float[Tensor, " vocabulary"] | None,
+) -> list[Prediction]:
+    """The predictions of ``units``; ``full``: log-probabilities behind the full context, once they are known."""
+    log_p = logits.log_softmax(-1)
+    entropies = entropy(log_p).tolist()
+    kls = [None] * len(units) if full is None else divergence(full.to(log_p.device)[None], log_p).tolist()
+    return [
+        Prediction(unit=unit, top=top, entropy=plain(nats), kl_to_full=None if kl is None else plain(kl))
+        for unit, top, nats, kl in zip(units, vocabulary.candidates(log_p), entropies, kls, strict=True)
+    ]
+
+
+def candidates(tokenizer: Any, log_p: Float[Tensor, " vocabulary"]) -> tuple[Candidate, ...]:
+    """The most probable next tokens of one distribution."""
+    return Vocabulary(tokenizer).candidates(log_p[None])[0]

@@ -1,0 +1,111 @@
+"""One row of tokens through the model: where each stands, and the logits behind it.
+
+Enters: ids, what they continue, and where they stand. Leaves: logits in at least float32.
+"""
+
+import inspect
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from icltui.engine.capture import widen
+from icltui.engine.site import input_device
+from icltui.engine.tokens import Ids
+from icltui.errors import BadInput, EngineError
+from icltui.prompt import Positions
+
+Gap = tuple[int, int]
+"""The context tokens [begin, end) that a run goes without."""
+
+
+@dataclass
+class Cache:
+    """What a run remembers of the tokens that were fed: of the kind that the model itself makes at its first use."""
+
+    value: Any = None
+    length: int = 0
+    """Tokens in it."""
+
+    def drop(self, n: int) -> None:
+        """Forget the last ``n`` tokens."""
+        self.value.crop(-n)
+        self.length -= n
+
+
+def accepted(model: Any) -> set[str]:
+    """Names of the arguments that the model's forward takes."""
+    return set(inspect.signature(model.forward).parameters)
+
+
+def row(ids: Ids, gap: Gap) -> list[int]:
+    """The prompt without the context tokens of ``gap``."""
+    begin, end = gap
+    return [*ids.prefix, *ids.context[:begin], *ids.context[end:], *ids.query]
+
+
+def places(ids: Ids, gap: Gap, positions: Positions, n_more: int = 0) -> range | list[int]:
+    """Where each token of :func:`row` stands, and ``n_more`` behind them: close together, or as if none were missing.
+
+    >>> places(Ids((7,), (1, 2, 3), (9,), (0, 1, 2, 3)), (1, 3), "keep")
+    [0, 1, 4]
+    """
+    begin, end = gap
+    length = len(ids.full) + n_more
+    if positions == "reset" or begin == end:
+        return range(length - (end - begin))
+    first = len(ids.prefix) + begin
+    return [*range(first), *range(first + end - begin, length)]
+
+
+def forward(
+    model: Any,
+    ids: Sequence[int],
+    cache: Cache | None = None,
+    at: Sequence[int] | None = None,
+    keep: Tensor | None = None,
+    **kwargs: Any,
+) -> Tensor:
+    """Logits (vocabulary,) behind the last of ``ids``, which continue what is in ``cache``, if given, and go into it.
+
+    ``at``: the position of each, by default right behind those in the cache. ``keep``: the indices whose logits are
+    wanted instead of the last's, (positions, vocabulary).
+
+    Raises:
+        BadInput: positions with a gap for a model that cannot be told any.
+        EngineError: logits that are not numbers.
+    """
+    device = input_device(model)
+    known = accepted(model)
+    past = cache.length if cache is not None else 0
+    if past and cache is not None and cache.value is None:
+        raise EngineError(
+            "this model gives no cache to go on from: measure works on it, generate and verify do not"
+        )
+    usual = range(past, past + len(ids))
+    at = usual if at is None else at
+    if "position_ids" in known:
+        if cache is not None or list(at) != list(usual):  # some models would begin at 0 again behind a cache
+            kwargs["position_ids"] = torch.tensor([list(at)], device=device)
+        if list(at) != list(usual) and "attention_mask" not in kwargs:
+            # Without it, a jump in the positions is taken for the beginning of another text.
+            kwargs["attention_mask"] = torch.ones(1, past + len(ids), dtype=torch.long, device=device)
+    elif list(at) != list(usual):
+        raise BadInput("this model takes no positions: use --positions reset")
+    if "logits_to_keep" in known:
+        kwargs["logits_to_keep"] = 1 if keep is None else keep.to(device)
+    batch = torch.tensor([list(ids)], device=device)
+    if cache is not None and cache.value is not None:
+        kwargs["past_key_values"] = cache.value
+    output = model(batch, use_cache=cache is not None, **kwargs)
+    if cache is not None:
+        cache.value, cache.length = getattr(output, "past_key_values", None), past + len(ids)
+    logits: Tensor = output.logits[0]
+    kept = logits[-1] if keep is None else logits if "logits_to_keep" in known else logits[keep]
+    if not bool(kept.sum().isfinite()) and not bool((kept < torch.inf).all()):  # the sum is quicker than each
+        dtype = str(model.dtype).removeprefix("torch.")
+        advice = "its weights may be damaged" if dtype in ("float32", "float64") else "try --dtype float32"
+        raise EngineError(f"the model's logits are not numbers in {dtype}: {advice}")
+    return widen(kept)

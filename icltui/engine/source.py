@@ -1,0 +1,111 @@
+"""Where a model's files are, and whether they are fit to be read: before anything is loaded.
+
+Enters: a :class:`~icltui.api.LoadModel` request. Leaves: a :class:`Source`, a folder or an id on the Hugging Face hub.
+Weights that are pickles can run code when they are read, so they are refused unless the request allows them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import HfApi, snapshot_download
+from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
+
+from icltui.api import DEMO, LoadModel
+from icltui.demo import MODEL_DIR
+from icltui.errors import ModelError
+
+
+@dataclass(frozen=True)
+class Source:
+    """What ``from_pretrained`` is to be given."""
+
+    place: str
+    """A folder, or an id on the hub."""
+    revision: str | None
+    trusts_code: bool
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder; None: it is on the hub."""
+        return Path(self.place) if Path(self.place).is_dir() else None
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """Those that configuration, tokenizer and model share."""
+        return {
+            "revision": self.revision,
+            "local_files_only": self.folder is not None,
+            "trust_remote_code": self.trusts_code,  # None would ask on stdin
+        }
+
+
+def find_source(request: LoadModel) -> Source:
+    """The folder or id that ``request`` names; a folder is looked at first, so that its faults are named plainly.
+
+    Raises:
+        ModelError: there is no such model, or it has no weights that may be read.
+    """
+    name = request.model
+    folder = MODEL_DIR if name == DEMO else Path(name).expanduser()
+    if folder.is_dir():
+        place, files = str(folder), _names(folder)
+    elif name == DEMO:
+        raise ModelError("the embedded model is missing from this installation: reinstall icltui")
+    elif name.startswith((".", "/", "~")) or name.count("/") > 1:
+        raise ModelError(f"no folder {name!r}: give a folder with config.json, or a Hugging Face id")
+    else:
+        place, files = _on_hub(name, request.revision)
+    kind = "folder" if folder.is_dir() else "model"
+    if "config.json" not in files:
+        raise ModelError(f"{kind} {name!r} has no config.json: it is not a Hugging Face model {kind}")
+    _check_weights(f"{kind} {name!r}", files, request.allow_pickle)
+    return Source(place, request.revision, request.trust_remote_code)
+
+
+def _check_weights(whose: str, files: Sequence[str], allow_pickle: bool) -> None:
+    if any(file.endswith((".safetensors", ".safetensors.index.json")) for file in files):
+        return
+    if not any(file.endswith((".bin", ".bin.index.json")) for file in files):
+        raise ModelError(f"{whose} has no weights: model.safetensors was expected beside config.json")
+    if not allow_pickle:
+        raise ModelError(
+            f"{whose} has its weights as pickles only, which can run code: if you trust it, give --allow-pickle"
+        )
+
+
+def _names(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
+def _on_hub(name: str, revision: str | None) -> tuple[str, list[str]]:
+    """The id and its files if the hub answers, else the folder of the local cache.
+
+    Asked once and briefly, as each file's own retries would take a minute without a network.
+
+    Raises:
+        ModelError: the hub says that there is no such model or revision, or neither hub nor cache has it.
+    """
+    try:
+        found = HfApi().model_info(name, revision=revision, timeout=10)
+        return name, [file.rfilename for file in found.siblings or () if "/" not in file.rfilename]
+    except RepositoryNotFoundError as error:
+        raise ModelError(
+            f"the Hugging Face hub has no model {name!r}, or you may not see it: check the name, or log in"
+        ) from error
+    except RevisionNotFoundError as error:
+        raise ModelError(
+            f"model {name!r} has no revision {revision!r}: give a branch, tag or commit"
+        ) from error
+    except HFValidationError as error:
+        raise ModelError(f"no folder {name!r}, and it is not a Hugging Face id such as owner/name") from error
+    except Exception:  # noqa: BLE001 -- no network, offline mode, a proxy's nonsense: each library's own errors
+        try:
+            folder = Path(snapshot_download(name, revision=revision, local_files_only=True))
+        except Exception as error:
+            raise ModelError(
+                f"model {name!r} is no folder, not in the local cache, and the Hugging Face hub does not answer: "
+                "check the name and the network"
+            ) from error
+        return str(folder), _names(folder)

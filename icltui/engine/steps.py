@@ -1,0 +1,141 @@
+"""Units of the context as steps in weight space: each is a rank-1 update ``u kᵀ/‖k‖²`` of W.
+
+Enters: the MLP's input z at one layer, unit by unit. Leaves: the :class:`Steps` of the units. With ``A_i`` the input
+behind unit i and ``W_0`` the model's own weights ([1], proposition 3.1 and appendix):
+
+    grow     W_i = W_{i−1} + W_0 (A_i − A_{i−1}) aᵀ/‖a‖²,            a = A_0
+    shrink   W_i = W_{i−1} (I + (B_{i−1} − B_i) B_iᵀ/‖B_i‖²)          so W_i B_i = W_0 B_0 for every i
+    drop     W_0 + W_0 (A_0 − A_i) A_iᵀ/‖A_i‖²                        each unit on its own, A_0 the full context
+
+A step of *grow* or *shrink* is a normalised-LMS step; both end with the map of z(x) to W_0 z(C, x).
+"""
+
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from icltui.engine.site import Site
+from icltui.engine.update import Experts, project, project_back
+from icltui.record import Dynamics
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Consecutive units at one layer."""
+
+    delta: Float[Tensor, "units hidden"]
+    """A_i − A_{i−1}; under *drop* A_i − A_0."""
+    u: Float[Tensor, "units inner"]
+    """What the step adds to W k, the matrices stacked."""
+    widths: dict[str, int]
+    """How much of ``inner`` is whose."""
+    key: Float[Tensor, "units hidden"]
+    """k: the input at which the step acts in full."""
+    net: Float[Tensor, " units"] | None
+    """‖W_i − W_0‖."""
+    loss: Float[Tensor, " units"] | None
+    """L_i(W_i) = −dp_i·p_i, defined for a fixed reference."""
+
+    def images(self) -> dict[str, Float[Tensor, "units _inner"]]:
+        """u matrix by matrix."""
+        parts = torch.split(self.u, list(self.widths.values()), dim=-1)
+        return dict(zip(self.widths, parts, strict=True))
+
+
+@runtime_checkable
+class Walk(Protocol):
+    """The steps of one layer, from unit 1 up."""
+
+    def take(self, z: Float[Tensor, "units hidden"]) -> Steps:
+        """The steps of the next units."""
+        ...
+
+
+def begin(dynamics: Dynamics, site: Site, z: Float[Tensor, " hidden"], experts: Experts) -> Walk:
+    """The walk that starts at unit 0's ``z``."""
+    kind = {"grow": _Grow, "shrink": _Shrink, "drop": _Drop}[dynamics]
+    walk: Walk = kind(site, z, experts)
+    return walk
+
+
+def _stacked(images: dict[str, Tensor]) -> tuple[Tensor, dict[str, int]]:
+    widths = {name: image.shape[-1] for name, image in images.items()}
+    parts = list(images.values())
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1), widths
+
+
+@dataclass
+class _Grow:
+    site: Site
+    reference: Tensor
+    experts: Experts
+    z: Tensor = field(init=False)
+    moved: Tensor | None = None
+    """p_i − p_0 so far."""
+
+    def __post_init__(self) -> None:
+        self.z = self.reference
+        self.p = _stacked(project(self.site, self.reference[None], self.experts))[0][0]
+
+    def take(self, z: Tensor) -> Steps:
+        delta = z - torch.cat([self.z[None], z[:-1]])
+        u, widths = _stacked(project(self.site, delta, self.experts))
+        moved = u.new_ones(len(u), len(u)).tril_() @ u  # a running sum, quicker than cumsum along rows
+        if self.moved is not None:
+            moved += self.moved
+        loss = u.square().sum(-1) - u @ self.p - (u * moved).sum(-1)  # −dp_i·p_{i−1}
+        self.z, self.moved = z[-1], moved[-1]
+        net = moved.norm(dim=-1) / self.reference.norm()
+        return Steps(delta, u, widths, self.reference.expand_as(z), net, loss)
+
+
+@dataclass
+class _Drop:
+    site: Site
+    full: Tensor
+    experts: Experts
+
+    def take(self, z: Tensor) -> Steps:
+        delta = z - self.full
+        return Steps(delta, *_stacked(project(self.site, -delta, self.experts)), z, None, None)
+
+
+class _Shrink:
+    """W_i = W_0 M_i with M_i = I + Σ_{j≤i} y_j B_jᵀ/‖B_j‖², y_j = B_0 − M_{j−1} B_j: M_i maps B_i to B_0 (derived).
+
+    ‖W_i − W_0‖² = Σ_{j,k≤i} (W_0 y_j · W_0 y_k)(B_j·B_k)/(‖B_j‖²‖B_k‖²), from vectors of width ``hidden`` alone; in
+    float64 where the device has it, as its terms cancel.
+    """
+
+    def __init__(self, site: Site, first: Tensor, experts: Experts) -> None:
+        self.site, self.experts, self.z = site, experts, first
+        self.exact = torch.float32 if first.device.type == "mps" else torch.float64
+        self.first = first.to(self.exact)
+        empty = self.first[None][:0]
+        self.y, self.key, self.back = empty, empty, empty
+        """y_j, B_j/‖B_j‖², W_0ᵀ W_0 y_j of all units so far."""
+        self.net_square = 0.0
+
+    def take(self, z: Tensor) -> Steps:
+        delta = z - torch.cat([self.z[None], z[:-1]])
+        begin = len(self.y)
+        for x in z.to(self.exact):
+            y = self.first - x - (self.key @ x) @ self.y
+            self.y, self.key = torch.cat([self.y, y[None]]), torch.cat([self.key, (x / (x @ x))[None]])
+        images = project(self.site, self.y[begin:].to(z.dtype), self.experts)
+        back = project_back(self.site, images, self.experts)
+        self.back = torch.cat([self.back, back.to(self.exact)])
+        self.z = z[-1]
+        return Steps(delta, *_stacked(images), z, self._net(begin).to(z.dtype), None)
+
+    def _net(self, begin: int) -> Tensor:
+        terms = (self.y[begin:] @ self.back.T) * (self.key[begin:] @ self.key.T)
+        index = torch.arange(len(self.y), device=terms.device)
+        own = index[begin:, None]
+        added = (terms * (2.0 * (index[None] < own) + (index[None] == own))).sum(-1)
+        squares = self.net_square + added.cumsum(0)
+        self.net_square = float(squares[-1])
+        return squares.clamp_min(0.0).sqrt()

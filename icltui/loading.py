@@ -1,0 +1,76 @@
+"""What a headless command says on stderr while its model loads: one line of size, and on a terminal how far it is.
+
+Enters: the events of a :class:`~icltui.api.LoadModel` job. Leaves: text. The embedded model, of a few megabytes, loads
+in silence, so that a script's stderr holds nothing but errors.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+from icltui.api import DEMO, Event, ModelEstimated, Progress
+from icltui.record import Estimate
+
+_CLEAR = "\r\x1b[K"
+
+
+@contextmanager
+def told_on(stream: TextIO, name: str) -> Iterator[Callable[[Event], None]]:
+    """A listener for the job's events; the line of progress is gone when the block ends, whatever happened."""
+    is_live = stream.isatty()
+
+    def tell(event: Event) -> None:
+        if isinstance(event, ModelEstimated) and name != DEMO:
+            stream.write((_CLEAR if is_live else "") + estimate_line(name, event.estimate) + "\n")
+        elif isinstance(event, Progress) and is_live:
+            stream.write(_CLEAR + progress_line(event))
+            stream.flush()
+
+    try:
+        yield tell
+    finally:
+        if is_live:
+            stream.write(_CLEAR)
+            stream.flush()
+
+
+def estimate_line(name: str, estimate: Estimate) -> str:
+    """What the model takes and what is there.
+
+    >>> estimate = Estimate(
+    ...     n_parameters=124_439_808, weight_bytes=497_759_232, measure_bytes=2**27, available_bytes=2**34
+    ... )
+    >>> estimate_line("gpt2", estimate)
+    'gpt2: 124 M parameters, 0.46 GiB of weights, a measure adds up to 0.12 GiB, 16.0 GiB free'
+    """
+    return (
+        f"{name}: {_count(estimate.n_parameters)} parameters, {_gib(estimate.weight_bytes, 2)} of weights, "
+        f"a measure adds up to {_gib(estimate.measure_bytes, 2)}, {_gib(estimate.available_bytes, 1)} free"
+    )
+
+
+def progress_line(progress: Progress) -> str:
+    """The stage, and how far it is where that is known.
+
+    >>> progress_line(Progress(stage="loading gpt2", done=2**28, total=2**30))
+    'loading gpt2  0.2 of 1.0 GiB'
+    """
+    if not progress.total:
+        return progress.stage
+    return f"{progress.stage}  {progress.done / 2**30:.1f} of {_gib(progress.total, 1)}"
+
+
+def _count(number: int) -> str:
+    """Three digits, rounded.
+
+    >>> _count(37_000), _count(7_615_616_512)
+    ('37 K', '7.62 B')
+    """
+    for unit, letter in ((10**9, "B"), (10**6, "M"), (10**3, "K")):
+        if number >= 0.9995 * unit:
+            return f"{number / unit:.3g} {letter}"
+    return str(number)
+
+
+def _gib(n_bytes: int, digits: int) -> str:
+    return f"{n_bytes / 2**30:.{digits}f} GiB"

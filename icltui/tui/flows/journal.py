@@ -1,0 +1,111 @@
+"""What the engine tells of itself: how far it is, what the model takes, what it is, why it failed; and the log of it.
+
+Events enter; lines for people leave. Nothing here decides what is done about them.
+"""
+
+from collections.abc import Sequence
+
+from icltui.api import (
+    CountTokens,
+    EngineDied,
+    EngineStarted,
+    Event,
+    JobFailed,
+    LoadModel,
+    Measure,
+    MeasureEnded,
+    ModelEstimated,
+    ModelLoaded,
+    Progress,
+    PromptTokenized,
+    Request,
+)
+from icltui.record import Estimate, ModelInfo
+from icltui.tui.flows.work import method_words
+from icltui.tui.sizes import in_bytes, short
+
+
+class Journal:
+    """The log, and what of the present is no result."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.progress: Progress | None = None
+        self.estimate: Estimate | None = None
+        """What the coming model will take, until its loading begins."""
+        self.death: str = ""
+        """Why the engine is gone; empty while it is not."""
+        self._failure = ""
+        self._told: set[str] = set()
+        """What need not be told again of the same model."""
+        self._model: ModelInfo | None = None
+
+    def begin(self) -> None:
+        """An engine is being started."""
+        self.death = self._failure = ""
+
+    def rest(self) -> None:
+        """Nothing is done now."""
+        self.progress = self.estimate = None
+
+    def take_engine(self, event: EngineStarted | EngineDied) -> None:
+        """Remember a start or a death."""
+        self.rest()
+        if isinstance(event, EngineStarted):
+            self.lines.append(f"engine {event.version} started")
+            return
+        self.death = event.message
+        if self._failure != event.message:  # which the job that died with it has told
+            self.lines.append(event.message)
+        self.lines += event.log_tail
+
+    def take(self, request: Request, event: Event) -> None:
+        """Remember one event of the job that ``request`` started."""
+        match request, event:
+            case _, Progress():
+                self.progress, self.estimate = event, None
+            case LoadModel(), ModelEstimated():
+                self.progress, self.estimate = None, event.estimate
+                self.lines.append(f"{request.model}: {estimate_line(event.estimate)}")
+            case LoadModel(), ModelLoaded():
+                self.rest()
+                self._model = event.model
+                self._told.clear()
+                name = event.model.name
+                self.lines += (f"{name}: {topic}: {fact}" for topic, fact in model_facts(event.model))
+            case Measure(), PromptTokenized():
+                self._tell_once(event.tokens.notes)
+            case Measure(), MeasureEnded() if event.path == "loop":
+                why = (self._model and self._model.path_reason) or _GAP
+                self._tell_once([f"{method_words(request, event.path)}: {why}"])
+            case CountTokens(), JobFailed():
+                pass  # asked for by nobody
+            case _, JobFailed():
+                self._failure = event.message
+                self.lines.append(event.message)
+
+    def _tell_once(self, lines: Sequence[str]) -> None:
+        self.lines += (line for line in lines if line not in self._told)
+        self._told.update(lines)
+
+
+def estimate_line(estimate: Estimate) -> str:
+    """What a model will take, in one line."""
+    return (
+        f"{short(estimate.n_parameters)} parameters, {in_bytes(estimate.weight_bytes)} of weights; "
+        f"a measure adds up to {in_bytes(estimate.measure_bytes)}; {in_bytes(estimate.available_bytes)} are free"
+    )
+
+
+_GAP = "what is left of the context changes with what is missing, so each unit takes a pass of its own"
+_PATHS = {
+    "packed": "grow, and whatever is local · keep, takes one pass for all units; the rest one for each (loop)",
+    "loop": "each unit takes a pass of its own",
+}
+
+
+def model_facts(model: ModelInfo) -> list[tuple[str, str]]:
+    """What its check at load found: how units are measured and why, and each layer that is refused and why."""
+    why = f": {model.path_reason}" if model.path_reason else ""
+    refused = [(f"layer {refused.layer}", f"refused: {refused.reason}") for refused in model.refused]
+    return [(model.path, f"{_PATHS[model.path]}{why}"), *refused]

@@ -1,0 +1,82 @@
+"""The sheet: what lies before the user (work, results, journal, the file's side), and whether all of it is saved.
+
+It knows of no engine. A view that listens is told which part to draw anew, and plain lines for the user.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from icltui.record import ModelInfo
+from icltui.session import Session
+from icltui.tui.flows.document import Document, document_of, left_out, session_of, work_of
+from icltui.tui.flows.journal import Journal
+from icltui.tui.flows.part import Part
+from icltui.tui.flows.results import Results
+from icltui.tui.flows.work import Work, refused_by
+
+
+class Sheet:
+    """One document with its numbers."""
+
+    def __init__(self) -> None:
+        self.work, self.document, self.results, self.journal = Work(), Document(), Results(), Journal()
+        self.is_unsaved = False
+        self._changed: Callable[[Part], object] = lambda _part: None
+        self._noticed: Callable[[str, bool], object] = lambda _text, _is_error: None
+
+    def listen(self, changed: Callable[[Part], object], noticed: Callable[[str, bool], object]) -> None:
+        """From now on tell a view."""
+        self._changed, self._noticed = changed, noticed
+
+    @property
+    def model(self) -> ModelInfo | None:
+        """The loaded one; before there is one, that of the saved numbers."""
+        return self.results.model
+
+    @property
+    def n_layers(self) -> int:
+        """Layers of the model; before it is loaded, those that the saved numbers speak of."""
+        if self.model:
+            return self.model.n_layers
+        measured = self.results.measurement
+        return measured.layers[-1] + 1 if measured and measured.layers else 0
+
+    @property
+    def refused(self) -> dict[int, str]:
+        """The layers of the model that cannot be used, with the reason."""
+        return refused_by(self.model)
+
+    @property
+    def ticked(self) -> tuple[int, ...]:
+        """The layers that the next run measures and patches."""
+        return self.work.chosen(self.n_layers, self.refused) if self.n_layers else ()
+
+    def choose_layers(self, layers: set[int]) -> None:
+        """Tick exactly these layers, none of which may be refused; the numbers follow at the next run."""
+        if barred := sorted(layers & self.refused.keys()):
+            self._noticed(f"layer {barred[0]} is refused: {self.refused[barred[0]]}", True)
+        else:
+            self._set_work(self.work.ticked(layers, self.n_layers, self.refused))
+
+    def session(self, title: str) -> Session:
+        """What would be saved now under this title."""
+        return session_of(replace(self.document, title=title), self.work, self.results)
+
+    def saved(self, path: Path, session: Session) -> tuple[str, ...]:
+        """Remember that ``session`` now lies at ``path``; what of the screen is not in it, and so still unsaved."""
+        self.document = replace(self.document, path=path, title=session.title)
+        missing = left_out(session, self.work, self.results)
+        self.is_unsaved = bool(missing)
+        self._changed(Part.STATUS)
+        return missing
+
+    def _adopt(self, session: Session, path: Path | None, loaded: ModelInfo | None) -> None:
+        """Let ``session`` lie here; beside a ``loaded`` model its numbers may be of another."""
+        self.work, self.document = work_of(session, path), document_of(session, path)
+        self.results = Results.from_session(session, self.work, loaded or session.model)
+        self.is_unsaved = False
+
+    def _set_work(self, work: Work) -> None:
+        self.work, self.is_unsaved = work, True
+        self._changed(Part.WORK)

@@ -1,0 +1,50 @@
+"""Which path a model gets, and that the check at load notices a packed pass that is wrong."""
+
+import pytest
+import torch
+
+from icltui.engine import prefixes
+from icltui.engine.path import choose_path
+from tests.engine.models import FAMILIES, tiny
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_here_packs(family):
+    assert choose_path(tiny(family)) == ("packed", "")
+
+
+@pytest.mark.parametrize("off", [-1, 1])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_loop_where_a_copy_sees_one_token_too_many_or_too_few(off, dtype, monkeypatch):
+    honest = prefixes.packed_masks
+
+    def wrong(model, gaps, n_prefix, n_context, n_cached, q):
+        gaps = [(min(max(begin + off, 0), end), end) for begin, end in gaps]
+        return honest(model, gaps, n_prefix, n_context, n_cached, q)
+
+    monkeypatch.setattr(prefixes, "packed_masks", wrong)
+    path, reason = choose_path(tiny("llama", dtype))
+    assert path == "loop"
+    assert "packed prefixes miss single ones by" in reason
+
+
+def test_loop_where_layers_are_of_another_type():
+    loaded = tiny("llama")
+    config = loaded.model.config
+    config.layer_types = ["linear_attention"] * 3
+    try:
+        path, reason = choose_path(loaded)
+    finally:
+        del config.layer_types
+    assert path == "loop"
+    assert "layers of type linear_attention cannot be packed" in reason
+
+
+def test_loop_where_rotation_depends_on_the_longest_position():
+    config = tiny("llama").model.config
+    before = config.rope_parameters
+    config.rope_parameters = before | {"rope_type": "longrope"}
+    try:
+        assert choose_path(tiny("llama"))[0] == "loop"
+    finally:
+        config.rope_parameters = before

@@ -1,0 +1,100 @@
+"""Where a model is, and whether its files may be read; the hub is played by a few lines."""
+
+from types import SimpleNamespace
+
+import pytest
+from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
+
+from icltui.api import LoadModel
+from icltui.engine import source
+from icltui.engine.source import find_source
+from icltui.errors import ModelError
+
+
+@pytest.fixture
+def hub(monkeypatch):
+    """A hub that has these files, or raises this error, and a local cache in ``hub.cached``."""
+    hub = SimpleNamespace(files=["config.json", "model.safetensors"], error=None, cached=None, asked=[])
+
+    class Api:
+        def model_info(self, name, revision, timeout):
+            hub.asked.append((name, revision))
+            assert timeout <= 10
+            if hub.error is not None:
+                raise hub.error
+            return SimpleNamespace(siblings=[SimpleNamespace(rfilename=file) for file in hub.files])
+
+    def snapshot_download(name, revision, local_files_only):
+        assert local_files_only
+        if hub.cached is None:
+            raise FileNotFoundError(name, revision)
+        return str(hub.cached)
+
+    monkeypatch.setattr(source, "HfApi", Api)
+    monkeypatch.setattr(source, "snapshot_download", snapshot_download)
+    return hub
+
+
+def find(name="owner/name", **options):
+    return find_source(LoadModel(model=name, **options))
+
+
+def refusal(kind):
+    return kind("no", response=SimpleNamespace(headers={}, request=None, status_code=404))
+
+
+def test_a_model_on_the_hub(hub):
+    found = find(revision="v1", trust_remote_code=True)
+    assert (found.place, found.folder) == ("owner/name", None)
+    assert found.arguments == {"revision": "v1", "local_files_only": False, "trust_remote_code": True}
+    assert hub.asked == [("owner/name", "v1")]
+
+
+@pytest.mark.usefixtures("hub")
+def test_code_is_never_asked_about_on_stdin():
+    assert find().arguments["trust_remote_code"] is False
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        (["README.md"], "has no config.json"),
+        (["config.json"], "has no weights"),
+        (["config.json", "onnx/model.safetensors"], "has no weights"),
+        (["config.json", "pytorch_model.bin"], "give --allow-pickle"),
+    ],
+)
+def test_files_that_will_not_do(hub, files, words):
+    hub.files = files
+    with pytest.raises(ModelError, match=words) as caught:
+        find()
+    assert "model 'owner/name'" in str(caught.value)
+
+
+def test_pickles_are_taken_when_allowed(hub):
+    hub.files = ["config.json", "pytorch_model.bin"]
+    assert find(allow_pickle=True).place == "owner/name"
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (refusal(RepositoryNotFoundError), "has no model 'owner/name'"),
+        (refusal(RevisionNotFoundError), "has no revision 'v9'"),
+        (HFValidationError("bad"), "not a Hugging Face id"),
+        (ConnectionError("no route"), "the Hugging Face hub does not answer"),
+    ],
+)
+def test_what_the_hub_refuses_is_said_in_one_line(hub, error, words):
+    hub.error = error
+    with pytest.raises(ModelError, match=words):
+        find(revision="v9")
+
+
+def test_without_a_network_the_local_cache_must_do(hub, tmp_path):
+    hub.error, hub.cached = ConnectionError("no route"), tmp_path
+    for file in ("config.json", "model.safetensors.index.json"):
+        (tmp_path / file).touch()
+    found = find()
+    assert found.folder == tmp_path
+    assert found.arguments["local_files_only"]
