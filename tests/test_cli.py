@@ -10,7 +10,9 @@ import pytest
 
 from icltui import headless, options
 from icltui.api import LoadModel, Measure, MeasureEnded, PromptTokenized, UnitsMeasured
-from icltui.cli import _load_request, _opening, main
+from icltui.cli import main
+from icltui.cli.explore import opening
+from icltui.cli.parts import load_request
 from icltui.demo import MODEL_DIR
 from icltui.prompt import Prompt
 from icltui.record import ModelInfo
@@ -326,11 +328,11 @@ def test_the_explorer_opens_on_the_prompt_and_how_it_is_to_be_measured():
         "last",
     ]
     args = options.parse(["-c", "a", "-q", "b", "--site", "norm=a.{layer}", "--site", "mlp=b.{layer}", *how])
-    session, path = _opening(args)
+    session, path = opening(args)
     assert path is None
     assert (session.prompt.chat, session.prompt.positions) == (True, "keep")
     assert (session.dynamics, session.reference, session.layers) == ("shrink", "local", "last")
-    assert _load_request(args, session).sites == {"norm": "a.{layer}", "mlp": "b.{layer}"}
+    assert load_request(args, session).sites == {"norm": "a.{layer}", "mlp": "b.{layer}"}
     assert options.parse(["-q", "b"]).sites == {}
 
 

@@ -1,0 +1,63 @@
+"""``icltui``: the explorer on this terminal, its engine in a child process; and ``icltui engine``, that child."""
+
+import argparse
+import os
+import shlex
+import sys
+from pathlib import Path
+
+from icltui import options
+from icltui.cli.parts import load_request, local_engine, read_prompt
+from icltui.errors import BadInput
+from icltui.session import Session, example_sessions, read_session, state_folder
+
+
+def explore(args: argparse.Namespace) -> int:
+    """The explorer on this terminal, its engine in a child process."""
+    session, path = opening(args)
+    if not (sys.stdin.isatty() and sys.__stderr__ is not None and sys.__stderr__.isatty()):
+        raise BadInput(
+            "the explorer needs a terminal on stdin and stderr: run it in one, or use measure, verify or generate"
+        )
+    if os.environ.get("SSH_CONNECTION"):  # read by textual when it is imported
+        os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
+    from icltui.tui.app import IcltuiApp
+    from icltui.worker.remote import RemoteEngine
+
+    client = RemoteEngine(engine_command(args.engine), state_folder() / "engine.log")
+    app = IcltuiApp(client, load_request(args, session), session, path)
+    app.run()
+    return app.return_code or 0
+
+
+def engine(args: argparse.Namespace) -> int:  # noqa: ARG001
+    """``icltui engine``: the server; torch is imported after it has said hello."""
+    from icltui.worker import serve
+
+    serve.main(local_engine)
+    return 0
+
+
+def engine_command(text: str | None) -> list[str]:
+    """The words of ``--engine``; without it, this very program."""
+    if text is None:
+        return [sys.executable, "-m", "icltui", "engine"]
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise BadInput(f"--engine {text!r} is no command: {error}") from error
+
+
+def opening(args: argparse.Namespace) -> tuple[Session | None, Path | None]:
+    """What the explorer opens on: a prompt from the command line, a session, or the first example."""
+    path = Path(args.session) if args.session else None
+    if args.context is not None or args.query is not None:
+        if path is not None:
+            raise BadInput(f"both a session, {args.session!r}, and a prompt: give one of them")
+        layers = "all" if args.layers is None else args.layers
+        prompt = read_prompt(args)
+        return Session(prompt=prompt, layers=layers, dynamics=args.dynamics, reference=args.reference), None
+    if given := options.prompt_options(args):
+        raise BadInput(f"{' '.join(given)}: options that go with a prompt: give -c and -q too")
+    path = path or next(iter(example_sessions()), None)
+    return (read_session(path) if path else None), path

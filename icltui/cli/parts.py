@@ -1,0 +1,75 @@
+"""What several commands are put together from: the engine, the prompt, the model asked for, the way out."""
+
+import argparse
+import shutil
+import sys
+from datetime import UTC, datetime
+
+from icltui import options
+from icltui.api import DEMO, Engine, LoadModel
+from icltui.errors import BadInput
+from icltui.prompt import Prompt
+from icltui.session import Session
+
+
+def local_engine() -> Engine:
+    from icltui.engine.local import LocalEngine
+
+    return LocalEngine()
+
+
+def read_prompt(args: argparse.Namespace) -> Prompt:
+    return Prompt(
+        context=options.read_text(args.context or ""),
+        query=options.read_text(args.query or "", is_query=True),
+        unit=args.unit,
+        bos=args.bos,
+        chat=args.chat,
+        positions=args.positions,
+    )
+
+
+def load_request(args: argparse.Namespace, session: Session | None) -> LoadModel:
+    """The model that was asked for; else the session's own, in the dtype it was measured in."""
+    saved = session.model if session is not None and args.model is None else None
+    name = saved.name if saved is not None else DEMO if args.model is None else args.model
+    if not name:
+        raise BadInput(
+            "--model is empty: give a Hugging Face id or a folder, or leave it out for the embedded model"
+        )
+    return LoadModel(
+        model=name,
+        revision=args.revision or (None if saved is None else saved.revision),
+        dtype=args.dtype if saved is None or args.dtype != "auto" else saved.dtype,
+        device=args.device,
+        device_map=args.device_map,
+        quantize=args.quantize,
+        allow_pickle=args.allow_pickle,
+        trust_remote_code=args.trust_remote_code,
+        sites=args.sites,
+    )
+
+
+def check_output(args: argparse.Namespace) -> None:
+    if args.output is not None and (args.output.is_dir() or not args.output.parent.is_dir()):
+        raise BadInput(f"cannot write {str(args.output)!r}: give a file in a folder that exists")
+
+
+def write_text(args: argparse.Namespace, text: str) -> int:
+    if args.output is None:
+        sys.stdout.write(text if text.endswith("\n") else text + "\n")
+        sys.stdout.flush()
+        return 0
+    try:
+        args.output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise BadInput(f"cannot write {str(args.output)!r}: {error.strerror}") from error
+    return 0
+
+
+def width() -> int:
+    return shutil.get_terminal_size((110, 40)).columns
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

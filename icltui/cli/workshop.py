@@ -1,0 +1,80 @@
+"""``icltui demo|bench``: the embedded model made, scored and shown; the measure raced against other ways."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from icltui.cli.parts import local_engine, now, width
+from icltui.errors import BadInput
+
+
+def demo(args: argparse.Namespace) -> int:
+    """``icltui demo train|examples|evaluate``."""
+    if args.action == "train":
+        return _train(args)
+    if args.action == "examples":
+        return _examples(args)
+    from icltui import demo as package
+    from icltui.demo import evaluate
+
+    folder = args.folder or package.MODEL_DIR
+    if not (folder / "model.safetensors").is_file():
+        raise BadInput(f"no model in {str(folder)!r}: model.safetensors was expected there")
+    if args.prompts < 1:
+        raise BadInput(f"{args.prompts} prompts: ask for at least 1")
+    evaluation = evaluate.evaluate(folder, args.seed, args.prompts)
+    if args.save:
+        evaluate.write(folder, evaluation)
+    print(evaluate.table(evaluation))  # noqa: T201
+    return 0
+
+
+def _train(args: argparse.Namespace) -> int:
+    from icltui.demo.train import train
+
+    if args.steps < 1:
+        raise BadInput(f"{args.steps} steps: ask for at least 1")
+    _make_folder(args.output)
+
+    def report(step: int, loss: float) -> None:
+        if (step + 1) % 50 == 0:
+            print(f"step {step + 1} of {args.steps}  loss {loss:.3f} nats", file=sys.stderr)  # noqa: T201
+
+    train(args.output, args.seed, args.steps, report=report)
+    return 0
+
+
+def _make_folder(folder: Path) -> None:
+    """Before the work, so that an hour's training is not lost to a folder that cannot be made."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"cannot make the folder {str(folder)!r}: {error.strerror}") from error
+
+
+def _examples(args: argparse.Namespace) -> int:
+    from icltui.demo.examples import write_examples
+
+    write_examples(local_engine(), args.output, now(), lambda name: print(name, file=sys.stderr))  # noqa: T201
+    return 0
+
+
+def bench(args: argparse.Namespace) -> int:
+    """``icltui bench``."""
+    from icltui.bench.race import race
+    from icltui.bench.subject import Settings
+    from icltui.bench.table import race_table
+
+    settings = Settings(
+        model=args.model,
+        device=args.device,
+        threads=args.threads,
+        context_sizes=args.n,
+        query_sizes=args.q,
+        repeat=args.repeat,
+        limit=args.limit,
+        memory=args.memory,
+    )
+    result = race(settings, lambda text: print(text, file=sys.stderr, flush=True))  # noqa: T201
+    print(race_table(result, width()), end="")  # noqa: T201
+    return 0
