@@ -73,4 +73,11 @@ def _count(number: int) -> str:
 
 
 def _gib(n_bytes: int, digits: int) -> str:
+    """In GiB, or in MiB where that would be next to nothing.
+
+    >>> _gib(3 * 2**30, 1), _gib(5 * 2**20, 2)
+    ('3.0 GiB', '5.0 MiB')
+    """
+    if n_bytes < 2**30 / 20:
+        return f"{n_bytes / 2**20:.1f} MiB"
     return f"{n_bytes / 2**30:.{digits}f} GiB"

@@ -52,7 +52,9 @@ def resolve_layers(text: str, n_layers: int, refused: Mapping[int, str] = _NONE)
         if not all(number.isdecimal() and len(number) < 20 for number in numbers):
             raise BadInput(f"layers {text!r} not understood: write all, none, last, or such as 0,3,5-8")
         begin, end = int(first), int(last or first)
-        if not begin <= end < n_layers:
+        if begin > end:
+            raise BadInput(f"layers {part.strip()!r} run backwards: write {end}-{begin}")
+        if end >= n_layers:
             raise BadInput(f"layers {part.strip()!r} out of range: this model has layers 0 to {n_layers - 1}")
         chosen.update(range(begin, end + 1))
     for layer in sorted(chosen & refused.keys()):

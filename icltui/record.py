@@ -125,13 +125,16 @@ class Row(Record, frozen=True):
     cosine_previous: float | None = None
     """cos(δ_i, δ_{i−1}), δ_i = A_i − A_{i−1}; None before unit 2."""
     output_patch_norm: float | None = None
-    """‖v_i − v_{i−1}‖ / ‖g_i‖: the shift as a patch of the down projection; None where there is no single one."""
+    """‖v_i − v_{i−1}‖ / ‖g_C‖: the shift as a patch of the down projection; None where there is no single one.
+
+    g_C, its input with the unit: g_i under *grow*; under *shrink* and *drop* the full context's.
+    """
     amplification: float | None = None
     """(‖W δ_i‖/‖δ_i‖) / (‖W‖/√d): 1 is what a random direction gets."""
     implicit_loss: float | None = None
     """tr(Δᵀ W) = −dp_i·p_{i−1}, of the weights before the step; depends on their origin: see ``half_step_square``."""
     half_step_square: float | None = None
-    """Q_i = ½‖dp_i‖², dp_i = p_i − p_{i−1}, p_i = W A_i."""
+    """Q_i = ½‖dp_i‖², dp_i = u: what the step adds at the input where it acts; p_i − p_{i−1} under *grow*."""
     update_cosine_previous: float | None = None
     """Cosine of this unit's rank-1 update and the one before; None before unit 2."""
     transfer_previous: float | None = None

@@ -8,7 +8,7 @@ import shutil
 import msgspec
 import pytest
 
-from icltui import headless, options
+from icltui import cli, headless, options
 from icltui.api import LoadModel, Measure, MeasureEnded, PromptTokenized, UnitsMeasured
 from icltui.cli import main
 from icltui.cli.explore import opening
@@ -400,3 +400,36 @@ def test_a_prediction_that_comes_again_counts_in_place_of_the_first():
     assert [(p.unit, p.kl_to_full) for p in measurement.predictions] == [(0, 2.5), (1, 0.25)]
     assert (measurement.dynamics, measurement.reference) == ("drop", "local")
     assert measurement.pairs == A_MEASUREMENT.pairs
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(monkeypatch):
+    def gone(*_):
+        raise BrokenPipeError
+
+    monkeypatch.setitem(cli.COMMANDS, "measure", gone)
+    monkeypatch.setattr(cli.os, "dup2", lambda *_: None)
+    assert main(["measure", "-q", "x"]) == 0
+
+
+def test_one_file_cannot_be_both_text_and_session(tmp_path, capsys):
+    path = str(tmp_path / "one.json")
+    assert main(["measure", "-q", "x", "-o", path, "--save", path]) == 2
+    assert "both name" in capsys.readouterr().err
+    assert not (tmp_path / "one.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (["measure", "-c", "a", "-q", ""], "the query is empty"),
+        (["measure", "-c", "a", "-q", "b", "--unit", ""], "the unit is empty"),
+        (["measure", "-c", "a", "-q", "b", "--layers", "2-1"], "run backwards: write 1-2"),
+        (["measure", "-c", "a", "-q", "b", "--layers", "x"], "not understood"),
+        (["generate", "-c", "a", "-q", "b", "--tokens", "0"], "ask for at least 1"),
+        (["measure", "-c", "a", "-q", "b", "-o", "/proc/x"], "cannot write '/proc/x'"),
+    ],
+)
+def test_bad_input_does_not_cost_a_load(words, error, capsys, monkeypatch):
+    monkeypatch.setattr("icltui.cli.jobs.local_engine", None)
+    assert main(words) == 2
+    assert error in capsys.readouterr().err

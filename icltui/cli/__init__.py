@@ -25,15 +25,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
+    except BrokenPipeError:  # whoever read our output has seen enough
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except Exception as error:  # noqa: BLE001 -- nobody foresaw it: one line for the user, the traceback for the log
         from icltui.tui.crash import write_crash_log
 
         print(write_crash_log(error), file=sys.stderr)  # noqa: T201
         return 1
-    except BrokenPipeError:  # whoever read our output has seen enough
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {

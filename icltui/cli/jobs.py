@@ -7,10 +7,23 @@ import msgspec
 
 from icltui import headless, loading
 from icltui.api import Engine, Generate, Measure, Verify
-from icltui.cli.parts import check_output, load_request, local_engine, now, read_prompt, width, write_text
+from icltui.cli.parts import (
+    check_output,
+    load_request,
+    local_engine,
+    now,
+    quiet,
+    read_prompt,
+    width,
+    write_text,
+)
 from icltui.errors import BadInput, SessionError
+from icltui.prompt import Prompt, resolve_layers
 from icltui.record import ModelInfo
 from icltui.session import Session, write_session
+
+MOST_LAYERS = 1_000_000
+"""More than any model has: what layers are checked against before one is loaded."""
 
 
 def measure(args: argparse.Namespace) -> int:
@@ -29,7 +42,8 @@ def measure(args: argparse.Namespace) -> int:
         reference=session.reference,
         pairs=args.pairs,
     )
-    result = headless.measure(engine, request)
+    with quiet():
+        result = headless.measure(engine, request)
     formats = {
         "json": lambda: report.measure_json(model, session.prompt, result),
         "csv": lambda: report.measure_csv(result),
@@ -44,7 +58,8 @@ def verify(args: argparse.Namespace) -> int:
 
     engine, model, session = _start(args)
     request = Verify(prompt=session.prompt, layers=session.layers, seed=args.seed)
-    result = headless.verify(engine, request)
+    with quiet():
+        result = headless.verify(engine, request)
     as_json = args.format == "json"
     text = report.verify_json(result) if as_json else report.verify_table(model, result, width())
     _finish(args, _with(session, verification=result), text)
@@ -72,16 +87,15 @@ def generate(args: argparse.Namespace) -> int:
 
     engine, model, session = _start(args)
     session = _with(session, mode=args.mode, components=args.components, n_tokens=args.tokens)
-    result = headless.generate(
-        engine,
-        Generate(
-            prompt=session.prompt,
-            layers=session.layers,
-            mode=session.mode,
-            components=session.components,
-            n_tokens=session.n_tokens,
-        ),
+    request = Generate(
+        prompt=session.prompt,
+        layers=session.layers,
+        mode=session.mode,
+        components=session.components,
+        n_tokens=session.n_tokens,
     )
+    with quiet():
+        result = headless.generate(engine, request)
     as_json = args.format == "json"
     text = report.generate_json(result) if as_json else report.generate_text(model, result, width())
     return _finish(args, _with(session, generation=result), text)
@@ -89,13 +103,10 @@ def generate(args: argparse.Namespace) -> int:
 
 def _start(args: argparse.Namespace) -> tuple[Engine, ModelInfo, Session]:
     """An engine with the model loaded, that model, and a session that holds what was asked."""
-    prompt = read_prompt(args)  # read first: a bad file must not cost a model's load
-    check_output(args)
-    if args.save is not None and args.save.exists():
-        raise SessionError(f"{str(args.save)!r} exists already: give --save another name")
+    prompt = _checked(args)  # first: bad input must not cost a model's load
     local = local_engine()
     request = load_request(args, None)
-    with loading.told_on(sys.stderr, request.model) as tell:
+    with loading.told_on(sys.stderr, request.model) as tell, quiet():
         info = headless.load(local, request, tell)
     return (
         local,
@@ -110,11 +121,31 @@ def _start(args: argparse.Namespace) -> tuple[Engine, ModelInfo, Session]:
     )
 
 
+def _checked(args: argparse.Namespace) -> Prompt:
+    """The prompt, when all is well that can be known without a model."""
+    prompt = read_prompt(args)
+    if not prompt.query:
+        raise BadInput("the query is empty: type the text whose continuation is to be explained")
+    if not prompt.unit:
+        raise BadInput("the unit is empty: use token, line, sentence, or a separator such as ';'")
+    if getattr(args, "tokens", 1) < 1:
+        raise BadInput(f"{args.tokens} tokens to generate: ask for at least 1")
+    if args.layers not in (None, "last"):
+        resolve_layers(args.layers, MOST_LAYERS)
+    check_output(args)
+    if args.save is not None and args.save.exists():
+        raise SessionError(f"{str(args.save)!r} exists already: give --save another name")
+    if args.save is not None and args.output is not None and args.save.resolve() == args.output.resolve():
+        raise BadInput(f"-o and --save both name {str(args.save)!r}: give each a file of its own")
+    return prompt
+
+
 def _with(session: Session, **changes: object) -> Session:
     return msgspec.structs.replace(session, **changes)
 
 
 def _finish(args: argparse.Namespace, session: Session, text: str) -> int:
+    write_text(args, text)  # first: if the session cannot be saved, the text is not lost
     if args.save is not None:
         write_session(args.save, session)
-    return write_text(args, text)
+    return 0

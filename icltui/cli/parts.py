@@ -1,9 +1,12 @@
 """What several commands are put together from: the engine, the prompt, the model asked for, the way out."""
 
 import argparse
+import contextlib
+import os
 import shutil
 import sys
 from datetime import UTC, datetime
+from typing import TextIO
 
 from icltui import options
 from icltui.api import DEMO, Engine, LoadModel
@@ -51,8 +54,13 @@ def load_request(args: argparse.Namespace, session: Session | None) -> LoadModel
 
 
 def check_output(args: argparse.Namespace) -> None:
-    if args.output is not None and (args.output.is_dir() or not args.output.parent.is_dir()):
+    """Refuse a file that could not be written, before the work rather than after it."""
+    if args.output is None:
+        return
+    if args.output.is_dir() or not args.output.parent.is_dir():
         raise BadInput(f"cannot write {str(args.output)!r}: give a file in a folder that exists")
+    if not os.access(args.output if args.output.exists() else args.output.parent, os.W_OK):
+        raise BadInput(f"cannot write {str(args.output)!r}: permission denied: choose another place")
 
 
 def write_text(args: argparse.Namespace, text: str) -> int:
@@ -65,6 +73,11 @@ def write_text(args: argparse.Namespace, text: str) -> int:
     except OSError as error:
         raise BadInput(f"cannot write {str(args.output)!r}: {error.strerror}") from error
     return 0
+
+
+def quiet() -> contextlib.redirect_stdout[TextIO]:
+    """Whatever a model's own code prints goes to stderr, so that stdout holds nothing but data."""
+    return contextlib.redirect_stdout(sys.stderr)
 
 
 def width() -> int:

@@ -2,7 +2,7 @@
 
 Stages, each importing only those before it::
 
-    a model       site ─▶ locate ─▶ model ─▶ device ─▶ source ─▶ estimate ─▶ errand ─▶ meter ─▶ load
+    a model       site ─▶ trace ─▶ readers ─▶ locate ─▶ model ─▶ device ─▶ source ─▶ estimate ─▶ errand ─▶ meter ─▶ load
     a prompt      chat ─▶ tokens
     what it does  capture ─▶ run ─▶ masks ─▶ prefixes ─▶ path
     in numbers    predictions ─▶ update ─▶ steps ─▶ rows ─▶ pairs ─▶ dynamics

@@ -141,7 +141,7 @@ def _files(folder: Path, stem: str) -> list[Path]:
 
 
 def _safe_header(file: Path) -> dict[str, Stored]:
-    with safe_open(file, framework="pt") as opened:
+    with safe_open(file, framework="np") as opened:
         slices = {name: opened.get_slice(name) for name in opened.keys()}  # noqa: SIM118 -- no mapping
         return {name: Stored(tuple(s.get_shape()), s.get_dtype()) for name, s in slices.items()}
 

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
 
 from icltui.engine.capture import States, capturing
 from icltui.engine.model import LoadedModel
@@ -40,7 +41,7 @@ def gradient_alignment(
         stack.callback(embedding.register_forward_hook(_with_gradient).remove)
         for site in sites:
             for reader in site.readers:
-                if isinstance(reader.module, nn.Module) and reader.experts is None:
+                if isinstance(reader.module, nn.Linear | Conv1D):  # others need not give W z
                     keep = _keeping(images[site.layer], reader.name)
                     stack.callback(reader.module.register_forward_hook(keep).remove)
         capture = stack.enter_context(capturing(sites, slice(-1, None)))

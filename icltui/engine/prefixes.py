@@ -26,6 +26,7 @@ from icltui.engine.model import LoadedModel
 from icltui.engine.run import Cache, Gap, forward, places, row
 from icltui.engine.site import Probe, Site, attach
 from icltui.engine.tokens import Ids
+from icltui.errors import BadInput
 from icltui.prompt import Positions
 from icltui.record import Dynamics, Path, Reference
 
@@ -153,7 +154,18 @@ def _contextual_inputs(loaded: LoadedModel, sites: Sequence[Site], ids: Ids) -> 
     inputs = _Inputs()
     with attach(sites, inputs):
         forward(loaded.model, ids.full)
-    return inputs.seen
+    return _single(inputs.seen, len(ids.full))
+
+
+def _single(streams: dict[int, Tensor], n_tokens: int) -> dict[int, Tensor]:
+    """The streams, one row for each token.
+
+    Raises:
+        BadInput: the model carries several side by side.
+    """
+    if any(len(stream) != n_tokens for stream in streams.values()):
+        raise BadInput("this model has several residual streams: use --reference free")
+    return streams
 
 
 class _Packed:
@@ -204,7 +216,7 @@ class _Packed:
         with attach(self.sites, inputs):
             forward(self.loaded.model, self.ids.query, self.cache)
         self.cache.drop(self.q)
-        self.inputs = inputs.seen
+        self.inputs = _single(inputs.seen, self.q)
 
     def _measure(self, units: list[int]) -> Chunk:
         if not self.inputs:

@@ -17,12 +17,12 @@ from torch import Tensor, nn
 
 from icltui.engine.capture import Capture, States, capturing, widen
 from icltui.engine.generate import ContextRun
-from icltui.engine.locate import is_made_of
 from icltui.engine.model import LoadedModel
 from icltui.engine.patch import TokenPatch
 from icltui.engine.path import sample_ids
 from icltui.engine.run import forward
 from icltui.engine.site import Probe, Site, attach, first_tensor
+from icltui.engine.trace import is_made_of
 from icltui.errors import ModelError
 from icltui.record import Components, RefusedLayer
 
@@ -74,6 +74,13 @@ def prove(loaded: LoadedModel) -> LoadedModel:
     if not proof.undone:
         raise ModelError(
             f"{type(loaded.model).__name__} cannot be explored: its logits are not the same after a patch as before"
+        )
+    last = proof.layers[-1]
+    reaches_end = last.layer == loaded.n_layers - 1 and not last.fault
+    if reaches_end and not proof.logit_error <= tolerance_of(loaded):
+        raise ModelError(
+            f"{type(loaded.model).__name__} cannot be explored: with the last layer patched its logits miss the "
+            f"contextual ones by {proof.logit_error:.1e}, so what was taken for its blocks are none"
         )
     refused = [RefusedLayer(layer=p.layer, reason=p.fault) for p in proof.layers if p.fault]
     usable = tuple(site for site, p in zip(sites, proof.layers, strict=True) if not p.fault)

@@ -43,6 +43,8 @@ class LayerRows:
     """Whether every step is kept for comparing units with each other."""
     walk: Walk | None = None
     v: Tensor | None = None
+    g_norm: Tensor | None = None
+    """‖g‖ at unit 0."""
     last: Steps | None = None
     cumulative: float = 0.0
     kept: list[Steps] = field(default_factory=list)
@@ -60,7 +62,8 @@ class LayerRows:
         """The rows of the next units."""
         rows = []
         if self.walk is None:
-            self.walk, self.v = begin(self.dynamics, self.site, z[0], self.experts), v[0]
+            self.walk = begin(self.dynamics, self.site, z[0].clone(), self.experts)
+            self.v, self.g_norm = v[0].clone(), g_norm[0].clone()
             rows.append(self._first(units[0], float(z[0].double().norm())))
             units, z, v, g_norm = units[1:], z[1:], v[1:], g_norm[1:]
         if not units:
@@ -70,7 +73,7 @@ class LayerRows:
         matrices = self._matrix_norms(steps)
         hidden = z.shape[-1]
         rows += [self._row(*line, hidden) for line in zip(units, table, matrices, strict=True)]
-        self.last = steps
+        self.last = steps.last()
         if self.keeps:
             self.kept.append(steps)
         return rows
@@ -89,11 +92,12 @@ class LayerRows:
     def _table(self, steps: Steps, z: Tensor, v: Tensor, g_norm: Tensor) -> list[list[float | None]]:
         """A line for each unit, a column for each name in ``_COLUMNS``."""
         assert self.v is not None
+        assert self.g_norm is not None
         missing = torch.full_like(g_norm, torch.nan)
         walks = self.dynamics != "drop"
         shift = (v - (torch.cat([self.v[None], v[:-1]]) if walks else self.v)).norm(dim=-1)
         if walks:
-            self.v = v[-1]
+            self.v = v[-1].clone()
         squares = steps.u.square().sum(-1)
         delta_square, key_square = steps.delta.square().sum(-1), steps.key.square().sum(-1)
         columns = (
@@ -103,7 +107,8 @@ class LayerRows:
             (squares / key_square).sqrt(),
             missing if steps.net is None else steps.net,
             self._cosine("delta", steps, delta_square),
-            shift / g_norm,
+            # g_C: what the down projection is handed with the unit; under *shrink* W_i keeps it what it was.
+            shift / (g_norm if self.dynamics == "grow" else self.g_norm),
             missing if steps.loss is None else steps.loss,
             squares / 2,
             self._cosine("u", steps, squares) * self._cosine("key", steps, key_square),

@@ -95,6 +95,14 @@ def first_tensor(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
     return tensor
 
 
+def routing(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor | None:
+    """Which experts each token goes to, (tokens, experts per token), if a module is told."""
+    for value in (*args, *kwargs.values()):
+        if isinstance(value, Tensor) and value.ndim == 2 and value.dtype in (torch.int64, torch.int32):
+            return value
+    return None
+
+
 def first_output(output: Any) -> Any:
     """The hidden states among a module's results."""
     return output[0] if isinstance(output, tuple | list) else output
@@ -190,10 +198,9 @@ class _Station:
         return None if new is None else _replaced(args, kwargs, new)
 
     def on_experts(self, _: nn.Module, args: Any, kwargs: Any) -> None:
-        for value in (*args, *kwargs.values()):
-            if isinstance(value, Tensor) and value.ndim == 2 and value.dtype in (torch.int64, torch.int32):
-                self.probe.routing(self.layer, value)
-                return
+        chosen = routing(args, kwargs)
+        if chosen is not None:
+            self.probe.routing(self.layer, chosen)
 
     def on_down(self, _: nn.Module, args: Any, kwargs: Any) -> None:
         self.probe.down_input(self.layer, _flat(first_tensor(args, kwargs)))

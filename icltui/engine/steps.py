@@ -39,6 +39,14 @@ class Steps:
     loss: Float[Tensor, " units"] | None
     """L_i(W_i) = −dp_i·p_i, defined for a fixed reference."""
 
+    def last(self) -> "Steps":
+        """The last unit's, without the memory of the others."""
+        net = None if self.net is None else self.net[-1:].clone()
+        loss = None if self.loss is None else self.loss[-1:].clone()
+        return Steps(
+            self.delta[-1:].clone(), self.u[-1:].clone(), self.widths, self.key[-1:].clone(), net, loss
+        )
+
     def images(self) -> dict[str, Float[Tensor, "units _inner"]]:
         """u matrix by matrix."""
         parts = torch.split(self.u, list(self.widths.values()), dim=-1)
@@ -87,7 +95,7 @@ class _Grow:
         if self.moved is not None:
             moved += self.moved
         loss = u.square().sum(-1) - u @ self.p - (u * moved).sum(-1)  # −dp_i·p_{i−1}
-        self.z, self.moved = z[-1], moved[-1]
+        self.z, self.moved = z[-1].clone(), moved[-1].clone()
         net = moved.norm(dim=-1) / self.reference.norm()
         return Steps(delta, u, widths, self.reference.expand_as(z), net, loss)
 
@@ -114,28 +122,45 @@ class _Shrink:
         self.site, self.experts, self.z = site, experts, first
         self.exact = torch.float32 if first.device.type == "mps" else torch.float64
         self.first = first.to(self.exact)
-        empty = self.first[None][:0]
-        self.y, self.key, self.back = empty, empty, empty
+        self.y, self.key, self.back = _Rows(self.first), _Rows(self.first), _Rows(self.first)
         """y_j, B_j/‖B_j‖², W_0ᵀ W_0 y_j of all units so far."""
         self.net_square = 0.0
 
     def take(self, z: Tensor) -> Steps:
         delta = z - torch.cat([self.z[None], z[:-1]])
-        begin = len(self.y)
+        begin = self.y.n
         for x in z.to(self.exact):
-            y = self.first - x - (self.key @ x) @ self.y
-            self.y, self.key = torch.cat([self.y, y[None]]), torch.cat([self.key, (x / (x @ x))[None]])
-        images = project(self.site, self.y[begin:].to(z.dtype), self.experts)
-        back = project_back(self.site, images, self.experts)
-        self.back = torch.cat([self.back, back.to(self.exact)])
-        self.z = z[-1]
+            y = self.first - x - (self.key.all @ x) @ self.y.all
+            self.y.append(y[None])
+            self.key.append((x / (x @ x))[None])
+        images = project(self.site, self.y.all[begin:].to(z.dtype), self.experts)
+        self.back.append(project_back(self.site, images, self.experts))
+        self.z = z[-1].clone()
         return Steps(delta, *_stacked(images), z, self._net(begin).to(z.dtype), None)
 
     def _net(self, begin: int) -> Tensor:
-        terms = (self.y[begin:] @ self.back.T) * (self.key[begin:] @ self.key.T)
-        index = torch.arange(len(self.y), device=terms.device)
+        key = self.key.all
+        terms = (self.y.all[begin:] @ self.back.all.T) * (key[begin:] @ key.T)
+        index = torch.arange(len(key), device=terms.device)
         own = index[begin:, None]
         added = (terms * (2.0 * (index[None] < own) + (index[None] == own))).sum(-1)
         squares = self.net_square + added.cumsum(0)
         self.net_square = float(squares[-1])
         return squares.clamp_min(0.0).sqrt()
+
+
+class _Rows:
+    """Vectors that become more; their memory doubles when it is full, so that adding one costs one."""
+
+    def __init__(self, like: Tensor) -> None:
+        self.memory, self.n = like.new_empty(64, len(like)), 0
+
+    @property
+    def all(self) -> Tensor:
+        return self.memory[: self.n]
+
+    def append(self, rows: Tensor) -> None:
+        while self.n + len(rows) > len(self.memory):
+            self.memory = torch.cat([self.memory, torch.empty_like(self.memory)])
+        self.memory[self.n : self.n + len(rows)] = rows
+        self.n += len(rows)

@@ -162,13 +162,14 @@ def check_length(loaded: LoadedModel, ids: Ids, n_more: int = 0) -> None:
     if loaded.window is None or length <= loaded.window:
         return
     excess = length - loaded.window
-    more = f" and {n_more} to generate" if n_more else ""
-    way_out = f"shorten the context by {excess} tokens" if excess <= len(ids.context) else "shorten the query"
-    if n_more > excess:
-        way_out += f", or generate {n_more - excess}"
+    parts = {"in front": len(ids.prefix), "of context": len(ids.context), "of query": len(ids.query)}
+    needs = [f"{count} {what}" for what, count in parts.items() if count]
+    needs += [f"{n_more} to generate"] if n_more else []
+    ways = [f"shorten the context by {excess}"] if excess <= len(ids.context) else []
+    ways += [f"generate {n_more - excess}"] if n_more > excess else []
     raise BadInput(
-        f"context of {len(ids.context)} tokens, query of {len(ids.query)}{more} need {length} positions, "
-        f"the model has {loaded.window}: {way_out}"
+        f"tokens: {', '.join(needs)} need {length} positions, the model has {loaded.window}: "
+        + (", or ".join(ways) or "shorten context and query")
     )
 
 

@@ -93,7 +93,9 @@ def test_rows_equal_dense_matrices(family, dynamics):
             "cumulative_patch_norm": None if dynamics == "drop" else total,
             "net_patch_norm": None if dynamics == "drop" else (w - w0).norm(),
             "shift_norm": (v[i] - v[base]).norm(),
-            "output_patch_norm": None if g[i] is None else (v[i] - v[base]).norm() / g[i].norm(),
+            "output_patch_norm": None
+            if g[i] is None
+            else (v[i] - v[base]).norm() / g[i if dynamics == "grow" else 0].norm(),
             "implicit_loss": loss,
             "half_step_square": u @ u / 2,
             "amplification": u.norm() / delta.norm() / (w0.norm() / len(key) ** 0.5),

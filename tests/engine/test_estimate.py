@@ -1,5 +1,7 @@
 """What a model will take, against what it takes."""
 
+import json
+
 import pytest
 import torch
 from transformers import AutoConfig, GPT2Config, LlamaConfig
@@ -131,3 +133,18 @@ def test_what_cannot_fit_is_refused_with_the_way_out():
         check_fits(LoadModel(model="big", dtype="float16", quantize="4bit"), small)
     exact = Estimate(n_parameters=1, weight_bytes=3, measure_bytes=1, available_bytes=4)
     check_fits(LoadModel(model="big"), exact)
+
+
+def test_a_file_larger_than_memory_is_only_looked_at(tmp_path):
+    """Its header is read without the file being mapped whole."""
+    header = json.dumps(
+        {"w": {"dtype": "BF16", "shape": [2**20, 2**20], "data_offsets": [0, 2**41]}}
+    ).encode()
+    file = tmp_path / "model.safetensors"
+    with file.open("wb") as opened:
+        opened.write(len(header).to_bytes(8, "little") + header)
+        try:
+            opened.truncate(8 + len(header) + 2**41)  # a hole, which takes no room
+        except OSError:
+            pytest.skip("no sparse files of 2 TiB here")
+    assert stored_tensors(source(tmp_path))["w"].n_bytes == 2**41

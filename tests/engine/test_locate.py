@@ -5,9 +5,9 @@ import torch
 from torch import nn
 from transformers import AutoModelForCausalLM, JetMoeConfig, Llama4TextConfig
 
-from icltui.engine.locate import _is_transposed
 from icltui.engine.model import adopt
 from icltui.engine.patch import apply_map
+from icltui.engine.readers import _is_transposed
 from tests.engine.models import FAMILIES, make_tiny, make_tokenizer
 
 D = 24

@@ -5,7 +5,7 @@ import torch
 
 from icltui.engine import prefixes
 from icltui.engine.path import choose_path
-from tests.engine.models import FAMILIES, tiny
+from tests.engine.models import FAMILIES, make_tiny, tiny
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -48,3 +48,20 @@ def test_loop_where_rotation_depends_on_the_longest_position():
         assert choose_path(tiny("llama"))[0] == "loop"
     finally:
         config.rope_parameters = before
+
+
+@pytest.mark.parametrize("window", [3, 64])
+def test_loop_where_the_model_does_not_keep_to_the_window_of_its_config(window):
+    """The window may be longer than the few tokens of the check."""
+    loaded = make_tiny("llama", torch.float32)
+    loaded.model.config.sliding_window = window
+    assert choose_path(loaded)[0] == "loop"
+    assert loaded.model.config.sliding_window == window
+
+
+def test_loop_where_the_config_has_a_reach_of_another_name():
+    loaded = make_tiny("llama", torch.float32)
+    loaded.model.config.window_size = 256
+    path, reason = choose_path(loaded)
+    assert path == "loop"
+    assert "'window_size'" in reason

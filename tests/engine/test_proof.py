@@ -138,12 +138,46 @@ def test_a_place_given_by_hand_is_taken():
     assert [site.mlp for site in sites] == [block.mlp for block in loaded.model.model.layers]
 
 
-def test_a_wrong_place_given_by_hand_is_refused_by_the_proof():
+@pytest.mark.parametrize(
+    ("by_hand", "words"),
+    [
+        ({"norm": "model.layers.{layer}.input_layernorm"}, "the patched block misses the contextual one"),
+        ({"down": "model.layers.{layer}.mlp.up_proj"}, "is not the MLP's last matrix"),
+        ({"down": "model.layers.{layer}.self_attn.o_proj"}, "is not the MLP's last matrix"),
+        ({"block": "model.layers.{layer}.mlp"}, "what was taken for its blocks are none"),
+    ],
+)  # fmt: skip
+def test_a_wrong_place_given_by_hand_is_refused(by_hand, words):
     loaded = make_tiny("llama", torch.float32)
-    sites, refused = find_sites(loaded.model, {"norm": "model.layers.{layer}.input_layernorm"})
-    wrong = dataclasses.replace(loaded, sites=tuple(dataclasses.replace(s, others=()) for s in sites))
-    assert not refused
-    assert all(layer.fault for layer in examine(wrong)[1].layers)
+    with pytest.raises(ModelError, match=words):
+        prove(adopt(loaded.model, loaded.tokenizer, "x", by_hand=by_hand))
+
+
+def test_a_block_whose_stream_others_read_beside_the_mlp_is_refused():
+    loaded = make_tiny("llama", torch.float32)
+    layers = loaded.model.model.layers
+    layers[1] = Beside(layers[1])
+    _, refused = find_sites(loaded.model)
+    assert [(r.layer, r.reason) for r in refused] == [
+        (1, "its Linear reads the residual stream beside the MLP")
+    ]
+
+
+class Beside(nn.Module):
+    """A block with a second branch, of the stream as it is, behind the MLP."""
+
+    def __init__(self, block: nn.Module) -> None:
+        super().__init__()
+        self.attention_type = getattr(block, "attention_type", None)
+        self.mlp, self.self_attn, self.other = block.mlp, block.self_attn, nn.Linear(24, 24)
+        self.input_layernorm, self.post_attention_layernorm = (
+            block.input_layernorm,
+            block.post_attention_layernorm,
+        )
+
+    def forward(self, hidden_states, **kwargs):
+        v = hidden_states + self.self_attn(hidden_states=self.input_layernorm(hidden_states), **kwargs)[0]
+        return self.mlp(self.post_attention_layernorm(v)) + v + self.other(v)
 
 
 @pytest.mark.parametrize(

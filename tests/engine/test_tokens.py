@@ -129,7 +129,7 @@ def test_a_bos_that_the_tokenizer_lacks_is_refused():
 def test_a_row_too_long_says_by_how_much(demo):
     ids, _ = tokenize(demo, Prompt(context="1" * 18, query="2"))
     check_length(demo, ids)
-    with pytest.raises(BadInput, match="shorten the context by 2 tokens, or generate 1"):
+    with pytest.raises(BadInput, match="shorten the context by 2, or generate 1"):
         check_length(demo, ids, n_more=3)
 
 

@@ -1,0 +1,10 @@
+"""The benchmark: what the packed measure costs, against every other way to the same numbers.
+
+Enters: :class:`~icltui.bench.subject.Settings`. Leaves: ratios, all from one run. Data flows one way::
+
+    subject ─▶ ways ─▶ race ─▶ table
+    a model    ours,    times,   text
+    prompts    others   memory
+
+Not a test: times say something only about the machine and the moment that they were taken on, ratios a little more.
+"""

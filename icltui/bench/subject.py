@@ -1,0 +1,183 @@
+"""What is raced on: a model, and prompts of an exact number of tokens.
+
+Enters: :class:`Settings`. Leaves: a :class:`Subject` in float32, and a :class:`Task` for each size. Without a name
+the model is a Llama of 6 layers and width 384 with random weights, whose tokens are bytes: what is timed does not
+depend on what weights say.
+"""
+
+import random
+import string
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from torch import Tensor
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from icltui.api import CountTokens, LoadModel, PromptTokenized
+from icltui.engine.device import pick_device
+from icltui.engine.local import LocalEngine
+from icltui.engine.model import adopt
+from icltui.errors import BadInput
+from icltui.prompt import Prompt
+
+RANDOM_LLAMA: dict[str, int] = {
+    "hidden_size": 384,
+    "intermediate_size": 1024,
+    "num_hidden_layers": 6,
+    "num_attention_heads": 6,
+    "vocab_size": 8192,
+    "max_position_embeddings": 32768,
+}
+
+WARM_UP = (8, 2)
+"""The size that each way runs once before it counts."""
+Size = tuple[int, int]
+"""n context and q query tokens."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is raced, and how."""
+
+    model: str | None = None
+    """Hugging Face id or folder; None: the random Llama."""
+    device: str = "cpu"
+    threads: int | None = None
+    """Of torch on the CPU; None: as torch itself chooses."""
+    context_sizes: tuple[int, ...] = (64, 256, 1024)
+    query_sizes: tuple[int, ...] = (1, 4, 16)
+    repeat: int = 3
+    limit: float = 120.0
+    """Seconds beyond which a way is not run at a size."""
+    memory: bool = True
+    """Whether each way runs once more in a fresh process for its peak memory."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One prompt, as text for us and as ids for the others."""
+
+    prompt: Prompt
+    prefix: tuple[int, ...]
+    context: tuple[int, ...]
+    query: tuple[int, ...]
+    begin: int = 1
+    """The first prefix behind the empty one that is run; 1 but where only the longest matter."""
+
+    @property
+    def n(self) -> int:
+        return len(self.context)
+
+    @property
+    def q(self) -> int:
+        return len(self.query)
+
+    def row(self, prefix: int) -> list[int]:
+        """The ids of the prompt whose context is only its first ``prefix`` tokens."""
+        return [*self.prefix, *self.context[:prefix], *self.query]
+
+    def longest(self, count: int) -> "Task":
+        """The same with its ``count`` longest prefixes alone, which need the most memory."""
+        return replace(self, begin=max(1, self.n + 1 - count))
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model as its two users see it: our engine, and whoever writes hooks by hand."""
+
+    engine: LocalEngine
+    name: str
+    model: Any
+    tokenizer: Any
+    layers: tuple[Any, ...]
+    """The decoder's blocks; each has ``mlp.gate_proj`` and ``mlp.up_proj``."""
+
+    @property
+    def matrices(self) -> list[tuple[Tensor, Tensor]]:
+        """The matrices that read z, layer by layer."""
+        return [(layer.mlp.gate_proj.weight, layer.mlp.up_proj.weight) for layer in self.layers]
+
+    def task(self, n: int, q: int) -> Task:
+        """A prompt of ``n`` context and ``q`` query tokens.
+
+        Raises:
+            BadInput: no text of so many tokens was found for this tokenizer.
+        """
+        for context, query in _texts(n, q):
+            prompt = Prompt(context=context, query=query)
+            for event in self.engine.run(CountTokens(prompt=prompt), lambda: False):
+                assert isinstance(event, PromptTokenized)
+                parts = event.tokens.prefix, event.tokens.context, event.tokens.query
+                prefix, before, behind = (tuple(token.id for token in part) for part in parts)
+                if (len(before), len(behind)) == (n, q):
+                    return Task(prompt, prefix, before, behind)
+        raise BadInput(f"model {self.name!r} has a tokenizer that cuts no text of ours into {n} + {q} tokens")
+
+
+def make_subject(settings: Settings) -> Subject:
+    """The model that ``settings`` names, loaded, with torch's threads set.
+
+    Raises:
+        BadInput: no such device, or blocks that the public ways cannot be written for.
+        ModelError: the model could not be loaded.
+    """
+    if settings.threads is not None:
+        torch.set_num_threads(settings.threads)
+    if settings.model is None:
+        engine = _random_llama(settings.device)
+    else:
+        engine = LocalEngine()
+        request = LoadModel(model=settings.model, dtype="float32", device=settings.device)
+        for _ in engine.run(request, lambda: False):
+            pass  # its progress is of no interest here
+    assert engine.loaded is not None
+    assert engine.info is not None
+    model = engine.loaded.model
+    layers = tuple(getattr(model.get_decoder(), "layers", ()))
+    alike = all(
+        hasattr(getattr(layer, "mlp", None), name) for layer in layers for name in ("gate_proj", "up_proj")
+    )
+    if not (layers and alike) or engine.info.refused:
+        raise BadInput(
+            f"model {engine.info.name!r} is not built as Llama is, layers with mlp.gate_proj and mlp.up_proj: "
+            "give another --model, or none"
+        )
+    return Subject(engine, engine.info.name, model, engine.loaded.tokenizer, layers)
+
+
+def _random_llama(device: str) -> LocalEngine:
+    with torch.random.fork_rng(devices=[]):  # the caller's random numbers are not ours to use up
+        torch.manual_seed(0)
+        model = LlamaForCausalLM(LlamaConfig(**RANDOM_LLAMA)).requires_grad_(False)
+        for gain in (parameter for parameter in model.parameters() if parameter.ndim == 1):
+            gain.normal_(1.0, 0.5)  # all ones would make ‖z‖, and h, the same whatever the context
+    size = "{num_hidden_layers} layers, width {hidden_size}".format_map(RANDOM_LLAMA)
+    loaded = adopt(
+        model.to(pick_device(device)), _byte_tokenizer(RANDOM_LLAMA["vocab_size"]), f"random Llama, {size}"
+    )
+    return LocalEngine(loaded, loaded.describe("packed"))
+
+
+def _byte_tokenizer(n_tokens: int) -> PreTrainedTokenizerFast:
+    """Every byte a token; the rest of the vocabulary never occurs in a text."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    unused = [f"<{index}>" for index in range(len(alphabet), n_tokens)]
+    bytes_only = Tokenizer(models.BPE(vocab={t: i for i, t in enumerate([*alphabet, *unused])}, merges=[]))
+    bytes_only.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    bytes_only.decoder = decoders.ByteLevel()
+    return PreTrainedTokenizerFast(tokenizer_object=bytes_only)
+
+
+def _texts(n: int, q: int) -> Iterator[tuple[str, str]]:
+    """Contexts and queries which this or that tokenizer cuts into n and q tokens."""
+    chance = random.Random(0)
+    words = (
+        " the of and to in is it was for on are as with his they at be this from have or by one had".split(
+            " "
+        )[1:]
+    )
+    for pieces in (string.ascii_lowercase, [f" {word}" for word in words]):
+        yield "".join(chance.choices(pieces, k=n)), "".join(chance.choices(pieces, k=q))

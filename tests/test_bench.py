@@ -1,0 +1,157 @@
+"""The benchmark on a tiny model: finite ratios, and no race against a wrong answer."""
+
+import math
+import re
+from dataclasses import replace
+from functools import partial
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from icltui.bench import memory, race, subject, ways
+from icltui.bench.subject import Settings
+from icltui.bench.table import race_table
+from icltui.bench.ways import Answer, Way
+from icltui.cli import main
+from icltui.errors import BadInput, EngineError
+
+SIZE = Settings(context_sizes=(6,), query_sizes=(2,), repeat=1, memory=False)
+PACKED = ways.WAYS[0]
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch):
+    sizes = {"hidden_size": 48, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 3}
+    for name, value in sizes.items():
+        monkeypatch.setitem(subject.RANDOM_LLAMA, name, value)
+
+
+def quiet(_: str) -> None:
+    pass
+
+
+def changed(factor: float) -> Way:
+    """Our way, with one number of one layer changed."""
+
+    def prepare(given: subject.Subject) -> ways.Run:
+        run = PACKED.prepare(given)
+
+        def wrong(task: subject.Task) -> Answer:
+            answer = run(task)
+            assert answer is not None
+            figures = answer.figures.clone()
+            figures[-1, 1, 1] *= factor
+            return replace(answer, figures=figures)
+
+        return wrong
+
+    return Way("wrong", prepare)
+
+
+def test_command_prints_finite_ratios(capsys):
+    assert main(["bench", "-n", "6", "-q", "2", "--repeat", "1", "--no-memory"]) == 0
+    out, err = capsys.readouterr()
+    assert "n = 6, q = 2" in err
+    ratios, seconds = out.split("Times as long")[1].split("Seconds")
+    names = "our loop|hooks|hooks, batched|script with SVD|packed / plain, time|first rows / all rows"
+    found = {match[1]: float(match[2]) for match in re.finditer(rf"^({names}) +(\S+)$", ratios, re.MULTILINE)}
+    assert set(found) == set(names.split("|"))
+    assert all(0 < value < math.inf for value in found.values())
+    assert found["first rows / all rows"] <= 1
+    assert re.search(r"^packed +[\d.e-]+$", seconds, re.MULTILINE)
+
+
+def test_every_way_that_is_here_agrees():
+    result = race.race(SIZE, quiet)
+    here = [way.name for way in ways.WAYS if way.is_here]
+    assert [line.way for line in result.lines] == here
+    assert len(result.notes) == len(ways.WAYS) - len(here)
+    for way in ways.WAYS:
+        assert way.is_here or any(
+            f"{way.name}: skipped, {way.needs} is not installed" == note for note in result.notes
+        )
+    assert race_table(result, 100).endswith("\n")
+
+
+@pytest.mark.parametrize("factor", [1.01, math.nan])
+def test_other_numbers_end_the_race(factor):
+    with pytest.raises(
+        EngineError, match=r"wrong gives another ‖ΔW‖ than we do at n = 6, q = 2: relative difference"
+    ):
+        race.race(SIZE, quiet, (PACKED, changed(factor)))
+
+
+def test_rounding_does_not():
+    assert len(race.race(SIZE, quiet, (PACKED, changed(1 + 1e-5))).lines) == 2
+
+
+def test_no_update_is_no_rank_one():
+    layer = SimpleNamespace(matrices=[(torch.eye(3), torch.eye(3))])
+    with pytest.raises(EngineError, match="rank 0"):
+        ways._formed(layer, 0, torch.zeros(3), torch.ones(3))
+
+
+def test_a_slow_way_is_left_out_with_a_note():
+    slow = Way("slow", partial(ways.prefix_by_prefix, observer=ways.hooks))
+    result = race.race(replace(SIZE, context_sizes=(6, 12), limit=1e-9), quiet, (PACKED, slow))
+    assert [(line.way, line.n) for line in result.lines] == [("packed", 6), ("slow", 6), ("packed", 12)]
+    assert result.notes[0].startswith("slow: skipped at n = 12, q = 2: about")
+
+
+def test_table_has_peaks_where_there_are_any():
+    size = {"n": 8, "q": 2, "first": None}
+    lines = (
+        race.Line("packed", seconds=2.0, peak=3 * 2**20, **size),
+        race.Line("plain forward", seconds=4.0, peak=2**22, **size),
+    )
+    text = race_table(race.Race(SIZE, "model", 1, lines, ()), 100)
+    assert re.search(r"packed / plain, time +0.5\n", text)
+    assert re.search(r"packed / plain, memory +0.75\n", text)
+    assert re.search(r"megabytes\n\n +8,2\npacked +3\nplain forward +4\n", text)
+
+
+def test_growth_is_the_power_of_n():
+    assert race.exponent([(64, 1.0), (256, 16.0), (1024, 256.0)]) == pytest.approx(2)
+    assert race.exponent([(64, 1.0)]) is None
+    assert race._expected([(64, 1.0), (256, 4.0)], 1024) == pytest.approx(16)
+    assert race._expected([(64, 1.0)], 128) == pytest.approx(4)
+
+
+@pytest.mark.skipif(not memory._RESET.exists(), reason="this system does not tell")
+def test_peak_is_what_the_run_takes_at_most():
+    def hungry(_: subject.Subject, floats: int) -> ways.Run:
+        return lambda task: torch.ones(floats * task.n).sum().item() and None
+
+    megabyte, floats = 2**20, 2**22  # 16 megabytes for each token: what the allocator hands back at once
+    taken = memory._peaks(SIZE, Way("hungry", partial(hungry, floats=floats)), [(4, 2), (8, 2)])
+    assert [round(taken[n, 2] / (64 * megabyte)) for n in (4, 8)] == [1, 2]
+
+
+def test_a_task_has_exactly_so_many_tokens():
+    task = subject.make_subject(SIZE).task(11, 3)
+    assert (task.n, task.q) == (11, 3)
+    assert task.row(4) == [*task.prefix, *task.context[:4], *task.query]
+    assert task.longest(2).begin == 10
+    assert task.longest(99).begin == 1
+
+
+@pytest.mark.parametrize("words", ["-n 0", "-q x", "--repeat 0", "--limit 0", "--device nowhere"])
+def test_bad_words_are_refused(words, capsys):
+    assert main(["bench", "-n", "6", "-q", "2", *words.split()]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_model_of_another_make_is_refused(monkeypatch):
+    monkeypatch.setattr(
+        subject,
+        "_random_llama",
+        lambda _: SimpleNamespace(
+            loaded=SimpleNamespace(
+                model=SimpleNamespace(get_decoder=lambda: SimpleNamespace(layers=[object()]))
+            ),
+            info=SimpleNamespace(name="other", refused=()),
+        ),
+    )
+    with pytest.raises(BadInput, match="not built as Llama is"):
+        subject.make_subject(SIZE)
