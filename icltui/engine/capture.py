@@ -7,6 +7,7 @@ differences lose nothing to the model's own precision.
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -94,10 +95,21 @@ class Capture(Probe):
         """A copy, since a slice would change with the stream that a patch moves."""
         return widen(tensor[self.at]).clone() if isinstance(self.at, slice) else widen(tensor[self.at])
 
-    def _keep(self, what: str, kept: dict[int, Tensor], layer: int, tensor: Tensor) -> None:
-        if layer in kept:
-            raise RuntimeError(f"{what} passed twice at layer {layer} in one run: it must pass once")
-        kept[layer] = tensor
+    def _keep(self, what: str, kept: dict[Any, Tensor], key: Any, tensor: Tensor) -> None:
+        if key in kept:
+            raise RuntimeError(f"{what} passed twice at layer {key} in one run: it must pass once")
+        kept[key] = tensor
+
+
+@dataclass
+class ImageCapture(Capture):
+    """Keeps, besides, what each matrix makes of z, where the model itself computes it precisely enough."""
+
+    images: dict[int, dict[str, Tensor]] = field(default_factory=dict)
+
+    def reader_output(self, layer: int, name: str, p: Tensor) -> None:
+        if p.dtype in (torch.float32, torch.float64):
+            self._keep(f"W z of {name}", self.images.setdefault(layer, {}), name, self._copy(p))
 
 
 @contextmanager

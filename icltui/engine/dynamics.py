@@ -76,7 +76,8 @@ class Dynamics:
         rows: list[list[Row]] = [[] for _ in chunk.units]
         if chunk.units:
             for k, layer in enumerate(self.layers):
-                taken = layer.take(chunk.units, chunk.z[:, k], chunk.v[:, k], chunk.g_norm[:, k])
+                known = chunk.images.get(layer.site.layer, {})
+                taken = layer.take(chunk.units, chunk.z[:, k], chunk.v[:, k], chunk.g_norm[:, k], known)
                 for of_unit, row in zip(rows, taken, strict=True):
                     of_unit.append(row)
         return [row for of_unit in rows for row in of_unit], self._predictions(chunk)

@@ -7,10 +7,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn.functional import kl_div
 
 from icltui.engine.tokens import pieces
 from icltui.record import Candidate, Prediction, Token
@@ -30,16 +28,21 @@ def cells(table: Float[Tensor, "rows columns"]) -> list[list[float | None]]:
     return [[number if math.isfinite(number) else None for number in line] for line in lines]
 
 
-def divergence(log_p: Tensor, log_q: Tensor) -> Tensor:
-    """KL(p ‖ q) in nats over the last axis; never below 0."""
-    terms = kl_div(log_q, log_p.expand_as(log_q), reduction="none", log_target=True)
-    # Where p is 0 its term is 0, but comes out as 0 times infinity.
-    return terms.nan_to_num_(nan=0.0, posinf=torch.inf, neginf=-torch.inf).sum(-1).clamp_min(0.0)
+def divergence(
+    log_p: Float[Tensor, " vocabulary"], log_q: Float[Tensor, "*rows vocabulary"]
+) -> Float[Tensor, "*rows"]:
+    """KL(p ‖ q) in nats of each q; never below 0."""
+    p = log_p.exp()
+    possible = p > 0
+    if not possible.all():  # 0 times infinity is no number, and counts as 0
+        p, log_p, log_q = p[possible], log_p[possible], log_q[..., possible]
+    return (log_p - log_q).mul_(p).sum(-1).clamp_min(0.0)
 
 
-def entropy(log_p: Tensor) -> Tensor:
-    """−Σ p ln p over the last axis, in nats; never below 0."""
-    return -(log_p.exp() * log_p).nan_to_num_(nan=0.0).sum(-1).clamp_max(0.0)
+def entropy(log_p: Float[Tensor, "*rows vocabulary"]) -> Float[Tensor, "*rows"]:
+    """−Σ p ln p in nats of each row; never below 0."""
+    terms = log_p.exp().mul_(log_p).nan_to_num_(nan=0.0)
+    return terms.sum(-1).clamp_max(0.0).neg().add(0.0)  # never −0
 
 
 @dataclass
@@ -73,7 +76,7 @@ def predict(
     """The predictions of ``units``; ``full``: log-probabilities behind the full context, once they are known."""
     log_p = logits.log_softmax(-1)
     entropies = entropy(log_p).tolist()
-    kls = [None] * len(units) if full is None else divergence(full.to(log_p.device)[None], log_p).tolist()
+    kls = [None] * len(units) if full is None else divergence(full.to(log_p.device), log_p).tolist()
     return [
         Prediction(unit=unit, top=top, entropy=plain(nats), kl_to_full=None if kl is None else plain(kl))
         for unit, top, nats, kl in zip(units, vocabulary.candidates(log_p), entropies, kls, strict=True)

@@ -20,7 +20,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import DynamicCache
 
-from icltui.engine.capture import States, capturing
+from icltui.engine.capture import ImageCapture
 from icltui.engine.masks import packed_masks
 from icltui.engine.model import LoadedModel
 from icltui.engine.run import Cache, Gap, forward, places, row
@@ -78,6 +78,8 @@ class Chunk:
     v: Float[Tensor, "copies layers hidden"]
     g_norm: Float[Tensor, "copies layers"]
     experts: dict[int, Int[Tensor, "copies chosen"]]
+    images: dict[int, dict[str, Float[Tensor, "copies _inner"]]]
+    """W z by layer and matrix, where the model computed it on its way."""
     logits: Float[Tensor, "copies vocabulary"] | None
     """Of ordinary runs; None where those would have to be made one by one."""
 
@@ -89,6 +91,7 @@ class Chunk:
             self.v[index],
             self.g_norm[index],
             {layer: chosen[index] for layer, chosen in self.experts.items()},
+            {layer: {name: p[index] for name, p in of.items()} for layer, of in self.images.items()},
             None if self.logits is None else self.logits[index],
         )
 
@@ -99,9 +102,10 @@ def measure_prefixes(loaded: LoadedModel, sites: Sequence[Site], plan: Plan, pat
     yield from (_Packed(loaded, sites, plan).chunks() if packed else _loop(loaded, sites, plan))
 
 
-def _chunk(units: Sequence[int], states: States, logits: Tensor | None) -> Chunk:
+def _chunk(units: Sequence[int], capture: ImageCapture, logits: Tensor | None) -> Chunk:
+    states = capture.states()
     z, v = states.z.transpose(0, 1), states.v.transpose(0, 1)
-    return Chunk(tuple(units), z, v, states.g_norm.T, states.experts, logits)
+    return Chunk(tuple(units), z, v, states.g_norm.T, states.experts, capture.images, logits)
 
 
 @dataclass
@@ -145,9 +149,9 @@ def _loop(loaded: LoadedModel, sites: Sequence[Site], plan: Plan) -> Iterator[Ch
                 logits = forward(loaded.model, tokens, at=at)
                 kept = torch.tensor(list(places(plan.ids, gap, "keep")))
                 stack.enter_context(attach(sites, _Inherited(inputs, kept)))
-            capture = stack.enter_context(capturing(sites, last))
+            stack.enter_context(attach(sites, capture := ImageCapture(last)))
             behind = forward(loaded.model, tokens, at=at)
-        yield _chunk((unit,), capture.states(), (logits if inputs else behind)[None])
+        yield _chunk((unit,), capture, (logits if inputs else behind)[None])
 
 
 def _contextual_inputs(loaded: LoadedModel, sites: Sequence[Site], ids: Ids) -> dict[int, Tensor]:
@@ -222,12 +226,12 @@ class _Packed:
         if not self.inputs:
             return _chunk(units, *self._pass(units, None))
         inherited = _Inherited(self.inputs, torch.arange(self.q).repeat(len(units)))
-        states, _ = self._pass(units, inherited)
+        capture, _ = self._pass(units, inherited)
         # What an ordinary run would say is known only where copies share the ordinary run's cache.
         logits = self._pass(units, None)[1] if self.plan.dynamics == "grow" else None
-        return _chunk(units, states, logits)
+        return _chunk(units, capture, logits)
 
-    def _pass(self, units: list[int], probe: Probe | None) -> tuple[States, Tensor]:
+    def _pass(self, units: list[int], probe: Probe | None) -> tuple[ImageCapture, Tensor]:
         gaps = [self.plan.gap(unit) for unit in units]
         at = [p for gap in gaps for p in places(self.ids, gap, self.plan.positions)[-self.q :]]
         last = torch.arange(1, len(units) + 1) * self.q - 1
@@ -237,7 +241,7 @@ class _Packed:
         with ExitStack() as stack:
             if probe is not None:
                 stack.enter_context(attach(self.sites, probe))
-            capture = stack.enter_context(capturing(self.sites, last))
+            stack.enter_context(attach(self.sites, capture := ImageCapture(last)))
             logits = forward(
                 self.loaded.model,
                 self.ids.query * len(units),
@@ -247,23 +251,24 @@ class _Packed:
                 attention_mask=masks,
             )
         self.cache.drop(len(units) * self.q)
-        return capture.states(), logits
+        return capture, logits
 
 
 def chunk_tokens(loaded: LoadedModel, sites: Sequence[Site], ids: Ids) -> int:
     """Query tokens in a chunk, so that its tensors stay within ``CHUNK_BYTES``; at least one copy's.
 
     Counted per token: a dozen vectors of the residual stream's width, what the widest MLP makes of one thrice, the mask
-    and, without SDPA, every head's scores; per copy its logits, thrice, in float32.
+    and, without SDPA, every head's scores; per copy its logits, thrice, and what every MLP makes of it, in float32.
     """
     config: Any = loaded.model.config.get_text_config(decoder=True)
     q, n_keys = len(ids.query), len(ids.full) + CHUNK_TOKENS
     hidden = loaded.model.get_input_embeddings().weight.shape[1]
-    inner = max((_width(site) for site in sites), default=4 * hidden)
+    widths = [_width(site) for site in sites] or [4 * hidden]
     heads = getattr(config, "num_attention_heads", 1)
     scores = 0 if loaded.model.config._attn_implementation == "sdpa" else 2 * heads * n_keys
     size = torch.finfo(loaded.dtype).bits // 8
-    per_token = size * (12 * hidden + 3 * inner + scores) + 4 * n_keys + 12 * config.vocab_size / q
+    per_copy = 12 * config.vocab_size + 4 * sum(widths)
+    per_token = size * (12 * hidden + 3 * max(widths) + scores) + 4 * n_keys + per_copy / q
     most = CHUNK_TOKENS if loaded.device.type == "cpu" else 16 * CHUNK_TOKENS
     return max(q, min(most, int(CHUNK_BYTES / per_token)))
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from icltui.engine.predictions import cells, plain
 from icltui.engine.site import Site
 from icltui.engine.steps import Steps, Walk, begin
-from icltui.engine.update import Experts, weight_norm
+from icltui.engine.update import Experts, Images, weight_norm
 from icltui.record import Dynamics, Row
 
 _COLUMNS = (
@@ -58,17 +58,20 @@ class LayerRows:
         z: Float[Tensor, "units hidden"],
         v: Float[Tensor, "units hidden"],
         g_norm: Float[Tensor, " units"],
+        known: Images,
     ) -> list[Row]:
-        """The rows of the next units."""
+        """The rows of the next units; ``known``: what of W z was seen already."""
         rows = []
         if self.walk is None:
-            self.walk = begin(self.dynamics, self.site, z[0].clone(), self.experts)
+            first = {name: p[:1].clone() for name, p in known.items()}
+            self.walk = begin(self.dynamics, self.site, z[:1].clone(), first, self.experts)
             self.v, self.g_norm = v[0].clone(), g_norm[0].clone()
             rows.append(self._first(units[0], float(z[0].double().norm())))
             units, z, v, g_norm = units[1:], z[1:], v[1:], g_norm[1:]
+            known = {name: p[1:] for name, p in known.items()}
         if not units:
             return rows
-        steps = self.walk.take(z)
+        steps = self.walk.take(z, known)
         table = self._table(steps, z, v, g_norm)
         matrices = self._matrix_norms(steps)
         hidden = z.shape[-1]

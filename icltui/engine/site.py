@@ -10,10 +10,12 @@ carries is then v + δ, to the bit what the contextual run carries, whatever the
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
 
 Residual = Literal["norm", "mlp", "parallel"]
 """What v is: the pre-MLP norm's input; the MLP's own input; block input plus attention output."""
@@ -63,6 +65,9 @@ class Probe:
 
     def mlp_input(self, layer: int, z: Tensor) -> Tensor | None:
         """Sees z, and may replace it for every matrix that reads it."""
+
+    def reader_output(self, layer: int, name: str, p: Tensor) -> None:
+        """Sees what a matrix makes of z, where it is a module of its own that is handed all of z."""
 
     def routing(self, layer: int, experts: Tensor) -> None:
         """Sees which experts each token goes to, (tokens, experts per token)."""
@@ -169,6 +174,9 @@ class _Station:
         for reader in site.readers:
             if reader.experts is not None:
                 yield reader.module.register_forward_pre_hook(self.on_experts, with_kwargs=True)
+            elif type(self.probe).reader_output is not Probe.reader_output:
+                hook = partial(self.on_reader, reader.name)
+                yield reader.module.register_forward_hook(hook, with_kwargs=True)
         if site.down is not None:
             yield site.down.register_forward_pre_hook(self.on_down, with_kwargs=True)
         yield site.mlp.register_forward_hook(self.on_mlp_output, with_kwargs=True)
@@ -196,6 +204,13 @@ class _Station:
             self.z = (z, self.probe.mlp_input(self.layer, _flat(z)))
         new = self.z[1]
         return None if new is None else _replaced(args, kwargs, new)
+
+    def on_reader(self, name: str, module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+        z = first_tensor(args, kwargs)
+        whole = self.z is not None and z.numel() == self.z[0].numel() and z.data_ptr() == self.z[0].data_ptr()
+        if whole and isinstance(module, nn.Linear | Conv1D):
+            out = _flat(output)
+            self.probe.reader_output(self.layer, name, out if module.bias is None else out - module.bias)
 
     def on_experts(self, _: nn.Module, args: Any, kwargs: Any) -> None:
         chosen = routing(args, kwargs)

@@ -10,7 +10,7 @@ behind unit i and ``W_0`` the model's own weights ([1], proposition 3.1 and appe
 A step of *grow* or *shrink* is a normalised-LMS step; both end with the map of z(x) to W_0 z(C, x).
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -18,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from icltui.engine.site import Site
-from icltui.engine.update import Experts, project, project_back
+from icltui.engine.update import Experts, Images, project, project_back
 from icltui.record import Dynamics
 
 
@@ -57,16 +57,19 @@ class Steps:
 class Walk(Protocol):
     """The steps of one layer, from unit 1 up."""
 
-    def take(self, z: Float[Tensor, "units hidden"]) -> Steps:
-        """The steps of the next units."""
+    def take(self, z: Float[Tensor, "units hidden"], known: Images) -> Steps:
+        """The steps of the next units; ``known``: what of W z was seen already."""
         ...
 
 
-def begin(dynamics: Dynamics, site: Site, z: Float[Tensor, " hidden"], experts: Experts) -> Walk:
+def begin(
+    dynamics: Dynamics, site: Site, z: Float[Tensor, "1 hidden"], known: Images, experts: Experts
+) -> Walk:
     """The walk that starts at unit 0's ``z``."""
-    kind = {"grow": _Grow, "shrink": _Shrink, "drop": _Drop}[dynamics]
-    walk: Walk = kind(site, z, experts)
-    return walk
+    if dynamics == "shrink":
+        return _Shrink(site, z[0], experts)
+    p, _ = _stacked(project(site, z, experts, known))
+    return _Grow(site, z[0], p[0], experts) if dynamics == "grow" else _Drop(site, z[0], p[0], experts)
 
 
 def _stacked(images: dict[str, Tensor]) -> tuple[Tensor, dict[str, int]]:
@@ -75,40 +78,27 @@ def _stacked(images: dict[str, Tensor]) -> tuple[Tensor, dict[str, int]]:
     return parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1), widths
 
 
-@dataclass
 class _Grow:
-    site: Site
-    reference: Tensor
-    experts: Experts
-    z: Tensor = field(init=False)
-    moved: Tensor | None = None
-    """p_i − p_0 so far."""
+    def __init__(self, site: Site, reference: Tensor, p: Tensor, experts: Experts) -> None:
+        self.site, self.reference, self.experts = site, reference, experts
+        self.first, self.z, self.p = p, reference, p
 
-    def __post_init__(self) -> None:
-        self.z = self.reference
-        self.p = _stacked(project(self.site, self.reference[None], self.experts))[0][0]
-
-    def take(self, z: Tensor) -> Steps:
-        delta = z - torch.cat([self.z[None], z[:-1]])
-        u, widths = _stacked(project(self.site, delta, self.experts))
-        moved = u.new_ones(len(u), len(u)).tril_() @ u  # a running sum, quicker than cumsum along rows
-        if self.moved is not None:
-            moved += self.moved
-        loss = u.square().sum(-1) - u @ self.p - (u * moved).sum(-1)  # −dp_i·p_{i−1}
-        self.z, self.moved = z[-1].clone(), moved[-1].clone()
-        net = moved.norm(dim=-1) / self.reference.norm()
-        return Steps(delta, u, widths, self.reference.expand_as(z), net, loss)
+    def take(self, z: Tensor, known: Images) -> Steps:
+        p, widths = _stacked(project(self.site, z, self.experts, known))
+        before = torch.cat([self.p[None], p[:-1]])
+        delta, u = z - torch.cat([self.z[None], z[:-1]]), p - before
+        net = (p - self.first).norm(dim=-1) / self.reference.norm()
+        self.z, self.p = z[-1].clone(), p[-1].clone()
+        return Steps(delta, u, widths, self.reference.expand_as(z), net, -(u * before).sum(-1))
 
 
-@dataclass
 class _Drop:
-    site: Site
-    full: Tensor
-    experts: Experts
+    def __init__(self, site: Site, full: Tensor, p: Tensor, experts: Experts) -> None:
+        self.site, self.full, self.p, self.experts = site, full, p, experts
 
-    def take(self, z: Tensor) -> Steps:
-        delta = z - self.full
-        return Steps(delta, *_stacked(project(self.site, -delta, self.experts)), z, None, None)
+    def take(self, z: Tensor, known: Images) -> Steps:
+        p, widths = _stacked(project(self.site, z, self.experts, known))
+        return Steps(z - self.full, self.p - p, widths, z, None, None)
 
 
 class _Shrink:
@@ -126,7 +116,7 @@ class _Shrink:
         """y_j, B_j/‖B_j‖², W_0ᵀ W_0 y_j of all units so far."""
         self.net_square = 0.0
 
-    def take(self, z: Tensor) -> Steps:
+    def take(self, z: Tensor, known: Images) -> Steps:  # noqa: ARG002 -- W y is what counts here, not W z
         delta = z - torch.cat([self.z[None], z[:-1]])
         begin = self.y.n
         for x in z.to(self.exact):

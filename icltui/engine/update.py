@@ -4,7 +4,8 @@
 and up; the router and the experts that act), stacked along ``inner``. Source: [1] theorem 2.2.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from weakref import WeakKeyDictionary
 
 import torch
@@ -17,6 +18,9 @@ from icltui.engine.site import Reader, Site
 
 Experts = Sequence[int] | None
 """The experts that act; None: all."""
+Images = Mapping[str, Tensor]
+"""W x by the matrix's name, (rows, inner)."""
+_NOTHING: Images = MappingProxyType({})
 _EXACT = (torch.float32, torch.float64)
 _BLOCK = 2**22
 """Numbers of a half-precision matrix that are widened at a time."""
@@ -25,11 +29,16 @@ _NORMS: WeakKeyDictionary[nn.Module, dict[str, Tensor]] = WeakKeyDictionary()
 
 
 def project(
-    site: Site, x: Float[Tensor, "rows hidden"], experts: Experts = None
+    site: Site, x: Float[Tensor, "rows hidden"], experts: Experts = None, known: Images = _NOTHING
 ) -> dict[str, Float[Tensor, "rows _inner"]]:
-    """W x of each row in x's precision, matrix by matrix under its name; experts side by side."""
+    """W x of each row in x's precision, matrix by matrix under its name; experts side by side.
+
+    What is ``known`` of it is taken as it is.
+    """
     return {
-        reader.name: _side_by_side([_times(x, part) for part in _parts(reader, experts)])
+        reader.name: known[reader.name]
+        if reader.name in known
+        else _side_by_side([_times(x, part) for part in _parts(reader, experts)])
         for reader in site.readers
     }
 

@@ -257,3 +257,19 @@ def test_divergence_of_impossible_tokens_is_finite_where_it_should_be():
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 def test_a_number_that_is_none_is_none(value):
     assert plain(value) is None
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_what_the_model_computes_on_its_way_is_what_a_projection_gives(family):
+    """W z as the matrices' own modules give it, without their biases; experts and half precision are projected."""
+    loaded = tiny(family)
+    (chunk, *_) = measure_prefixes(loaded, loaded.sites, Plan(IDS), "packed")
+    for k, site in enumerate(loaded.sites):
+        images = project(site, chunk.z[:, k])
+        known = chunk.images.get(site.layer, {})
+        assert set(known) == {r.name for r in site.readers if r.name not in ("router", "experts")}
+        for name, p in known.items():
+            assert torch.allclose(p, images[name], rtol=1e-9, atol=1e-12), name
+    half = tiny(family, torch.bfloat16)
+    (chunk, *_) = measure_prefixes(half, half.sites, Plan(IDS), "packed")
+    assert chunk.images == {}
