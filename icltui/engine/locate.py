@@ -175,7 +175,7 @@ def _check_down(down: nn.Module, trace: Trace, mlp: nn.Module, readers: Sequence
         not outputs
         or outputs[-1].shape[-1] != z.shape[-1]
         or order.index(down) < order.index(mlp)
-        or any(reader.module is down for reader in readers)
+        or any(reader.module in set(down.modules()) for reader in readers)
     ):
         raise LookupError(
             f"its {type(down).__name__} taken for the down projection is not the MLP's last matrix"

@@ -23,6 +23,12 @@ def find_readers(root: nn.Module, trace: Trace, z: Tensor, path: str = "") -> li
     for name, module in root.named_modules():
         reader = _as_reader(name or path.rpartition(".")[2], module, hidden)
         if reader is None:
+            if _hides_a_matrix(module) and any(
+                seen is module and is_same(tensor, z) for seen, tensor in trace.entered
+            ):
+                raise LookupError(
+                    f"its {type(module).__name__} reads the MLP's input but does not show its matrix"
+                )
             continue
         tensors = [tensor for seen, tensor in trace.entered if seen is module]
         if any(is_same(tensor, z) or is_made_of(tensor, rows) for tensor in tensors):
@@ -30,6 +36,12 @@ def find_readers(root: nn.Module, trace: Trace, z: Tensor, path: str = "") -> li
                 reader = replace(reader, name="all experts")
             readers.append(reader)
     return readers
+
+
+def _hides_a_matrix(module: nn.Module) -> bool:
+    """Whether the module may multiply by something that is not known as a matrix, such as packed weights."""
+    is_leaf = next(module.children(), None) is None
+    return is_leaf and any(True for _ in (*module.parameters(), *module.buffers()))
 
 
 def _as_reader(name: str, module: nn.Module, hidden: int) -> Reader | None:

@@ -46,7 +46,8 @@ class LayerRows:
     g_norm: Tensor | None = None
     """‖g‖ at unit 0."""
     last: Steps | None = None
-    cumulative: float = 0.0
+    cumulative: float | None = 0.0
+    """The sum of the steps so far; None behind a step that is no number."""
     kept: list[Steps] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -149,8 +150,7 @@ class LayerRows:
         patch, delta, q = named["patch_norm"], named["delta_norm"], named["half_step_square"]
         z_norm, weight = named["z_norm"], self.weight_norm
         walks = self.dynamics != "drop"
-        if walks and patch is not None:
-            self.cumulative += patch
+        self.cumulative = None if self.cumulative is None or patch is None else self.cumulative + patch
         image = None if q is None else (2 * q) ** 0.5
         return Row(
             unit=unit,
@@ -158,7 +158,7 @@ class LayerRows:
             **named,
             learning_rate=plain(z_norm**-2) if z_norm else None,
             relative_patch_norm=None if patch is None or not weight else plain(patch / weight),
-            cumulative_patch_norm=plain(self.cumulative) if walks else None,
+            cumulative_patch_norm=self.cumulative if walks else None,
             amplification=plain(image / delta / weight * hidden**0.5) if image and delta and weight else None,
             matrix_norms=matrices,
         )

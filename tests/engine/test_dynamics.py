@@ -1,17 +1,19 @@
 """The measures against materialised matrices in float64, and the identities they obey."""
 
+import dataclasses
 import math
 
 import pytest
 import torch
 
 from icltui.engine.dynamics import Dynamics
+from icltui.engine.locate import find_sites
 from icltui.engine.predictions import Vocabulary, divergence, plain
 from icltui.engine.prefixes import Plan, measure_prefixes
 from icltui.engine.tokens import Ids
 from icltui.engine.update import project, project_back, weight_norm
 from tests.engine.dense import DenseModel
-from tests.engine.models import FAMILIES, tiny
+from tests.engine.models import FAMILIES, make_tiny, tiny
 
 IDS = Ids((0,), (17, 203, 88, 140, 9), (70, 12), tuple(range(6)))
 N = 5
@@ -273,3 +275,20 @@ def test_what_the_model_computes_on_its_way_is_what_a_projection_gives(family):
     half = tiny(family, torch.bfloat16)
     (chunk, *_) = measure_prefixes(half, half.sites, Plan(IDS), "packed")
     assert chunk.images == {}
+
+
+def test_where_z_is_zero_cells_are_marked_and_nothing_is_summed_over_them():
+    loaded = make_tiny("olmo2")
+    loaded.model.model.layers[1].mlp.register_forward_pre_hook(lambda _, args: (args[0] * 0,))
+    with torch.inference_mode(False):
+        loaded = dataclasses.replace(loaded, sites=find_sites(loaded.model)[0])
+    measure = Dynamics(loaded.sites, Plan(IDS), Vocabulary(loaded.tokenizer))
+    rows = [
+        row
+        for some, _ in measure.measure(measure_prefixes(loaded, loaded.sites, Plan(IDS), "packed"))
+        for row in some
+    ]
+    marked = [row for row in rows if row.layer == 1 and row.unit > 0]
+    assert marked
+    for row in marked:
+        assert row.patch_norm is row.cumulative_patch_norm is row.net_patch_norm is row.learning_rate is None

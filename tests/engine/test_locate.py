@@ -5,6 +5,7 @@ import torch
 from torch import nn
 from transformers import AutoModelForCausalLM, JetMoeConfig, Llama4TextConfig
 
+from icltui.engine.locate import find_sites
 from icltui.engine.model import adopt
 from icltui.engine.patch import apply_map
 from icltui.engine.readers import _is_transposed
@@ -65,3 +66,25 @@ def test_experts_whose_orientation_cannot_be_told_are_refused():
     module.gate_up_proj = nn.Parameter(torch.zeros(4, D, D))
     with pytest.raises(LookupError, match="does not tell"):
         _is_transposed(module, "gate_up_proj", D)
+
+
+class Packed(nn.Module):
+    """A matrix in a form of its own, as quantised modules hold it."""
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        self.register_buffer("qweight", linear.weight.detach().half())
+
+    def forward(self, x):
+        return x @ self.qweight.to(x.dtype).T
+
+
+def test_a_matrix_that_does_not_show_itself_is_not_passed_over():
+    loaded = make_tiny("llama", torch.float32)
+    mlp = loaded.model.model.layers[1].mlp
+    mlp.up_proj = Packed(mlp.up_proj)
+    sites, refused = find_sites(loaded.model)
+    assert [site.layer for site in sites] == [0, 2]
+    assert [(r.layer, r.reason) for r in refused] == [
+        (1, "its Packed reads the MLP's input but does not show its matrix")
+    ]
