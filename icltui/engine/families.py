@@ -87,6 +87,7 @@ CHANGES: Mapping[str, dict[str, Any]] = MappingProxyType(
         "hunyuan_v1_dense": _HEADS,
         "hunyuan_v1_moe": _HEADS,
         "jamba": {"attn_layer_period": 3, "attn_layer_offset": 1},
+        "lfm2": {"layer_types": ["conv", "full_attention", "conv", "full_attention"]},
         "lfm2_moe": {"layer_types": ["conv", "full_attention", "conv", "full_attention"]},
         "mamba2": {"head_dim": 16, "num_heads": 8, "n_groups": 1},
         "ministral": _HEADS,

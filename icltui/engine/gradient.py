@@ -18,7 +18,7 @@ from icltui.engine.capture import States, capturing
 from icltui.engine.model import LoadedModel
 from icltui.engine.predictions import plain
 from icltui.engine.run import forward
-from icltui.engine.site import Site, first_output
+from icltui.engine.site import Site
 from icltui.engine.update import project
 
 
@@ -40,6 +40,8 @@ def gradient_alignment(
         embedding = loaded.model.get_input_embeddings()
         stack.callback(embedding.register_forward_hook(_with_gradient).remove)
         for site in sites:
+            if any(reader.experts is not None for reader in site.readers):
+                continue  # what experts make of z is not to be seen, and the rest is not W
             for reader in site.readers:
                 if isinstance(reader.module, nn.Linear | Conv1D):  # others need not give W z
                     keep = _keeping(images[site.layer], reader.name)
@@ -61,10 +63,9 @@ def _with_gradient(_: nn.Module, __: Any, output: Tensor) -> Tensor:
 
 def _keeping(kept: dict[str, Tensor], name: str) -> Any:
     def hook(_: nn.Module, __: Any, output: Any) -> None:
-        out = first_output(output)
-        if isinstance(out, Tensor) and out.requires_grad:
-            out.retain_grad()
-            kept[name] = out
+        if isinstance(output, Tensor) and output.requires_grad:
+            output.retain_grad()
+            kept[name] = output
 
     return hook
 

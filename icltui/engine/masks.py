@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from icltui.engine.run import Gap
@@ -33,29 +33,45 @@ def packed_masks(
     if not kinds <= PACKABLE:
         raise ValueError(f"layers of type {', '.join(sorted(kinds - PACKABLE))} cannot be packed")
     device = input_device(model)
-    begin, end = torch.tensor(list(gaps), device=device).repeat_interleave(q, dim=0).T[:, :, None]
-    seen, distance = _seen(begin, end, n_prefix, n_context, n_cached, q)
+    copies = torch.tensor(list(gaps), dtype=torch.int32, device=device).repeat_interleave(q, dim=0)
+    begin, end = copies.T[:, :, None]
+    seen = _seen(begin, end, n_prefix, n_cached, q)
     masks: dict[str, Any] = {"full_attention": seen}
-    if window := getattr(config, "sliding_window", None):
-        masks["sliding_attention"] = seen & (distance < window)
+    if (window := getattr(config, "sliding_window", None)) and "sliding_attention" in kinds:
+        masks["sliding_attention"] = seen & (_distance(begin, end, n_prefix, n_context, n_cached, q) < window)
     chosen = {kind: _as_taken(model, masks.get(kind, seen)) for kind in sorted(kinds)}
     return chosen if len(chosen) > 1 else next(iter(chosen.values()))
 
 
-def _seen(
-    begin: Tensor, end: Tensor, n_prefix: int, n_context: int, n_cached: int, q: int
-) -> tuple[Bool[Tensor, "queries keys"], Tensor]:
-    """Which keys each query token sees, and how far before it they stand in its copy's own row."""
-    rows = len(begin)
-    place = torch.arange(rows, device=begin.device) % q
-    copy = torch.arange(rows, device=begin.device) // q
-    stands = n_prefix + n_context - (end - begin) + place[:, None]
-    key = torch.arange(-n_prefix, n_cached, device=begin.device)[None]
+def _places(begin: Tensor, q: int) -> tuple[Tensor, Tensor]:
+    """Of each packed token its copy and its place in the query."""
+    index = torch.arange(len(begin), dtype=torch.int32, device=begin.device)
+    return index // q, index % q
+
+
+def _keys(begin: Tensor, n_prefix: int, n_cached: int) -> Tensor:
+    """The context index of each cached token, negative in the prefix."""
+    return torch.arange(-n_prefix, n_cached, dtype=torch.int32, device=begin.device)[None]
+
+
+def _seen(begin: Tensor, end: Tensor, n_prefix: int, n_cached: int, q: int) -> Bool[Tensor, "queries keys"]:
+    """Which keys each query token sees."""
+    copy, place = _places(begin, q)
+    key = _keys(begin, n_prefix, n_cached)
     before = (key < begin) | (key >= end)
     own = (copy[:, None] == copy[None]) & (place[:, None] >= place[None])
-    key_stands = n_prefix + key - torch.where(key >= end, end - begin, 0)
-    distance = torch.cat([stands - key_stands, place[:, None] - place[None]], dim=1)
-    return torch.cat([before, own], dim=1), distance
+    return torch.cat([before, own], dim=1)
+
+
+def _distance(
+    begin: Tensor, end: Tensor, n_prefix: int, n_context: int, n_cached: int, q: int
+) -> Int[Tensor, "queries keys"]:
+    """How far before each query token its keys stand in its copy's own row."""
+    _, place = _places(begin, q)
+    key = _keys(begin, n_prefix, n_cached)
+    stands = n_context - (end - begin) + place[:, None]
+    before = stands - key + torch.where(key >= end, end - begin, 0)
+    return torch.cat([before, place[:, None] - place[None]], dim=1)
 
 
 def _as_taken(model: Any, allowed: Bool[Tensor, "queries keys"]) -> Tensor:

@@ -29,6 +29,7 @@ _COLUMNS = (
     "half_step_square",
     "update_cosine_previous",
     "transfer_previous",
+    "amplification",
 )
 
 
@@ -46,6 +47,8 @@ class LayerRows:
     g_norm: Tensor | None = None
     """‖g‖ at unit 0."""
     last: Steps | None = None
+    was_still: bool = False
+    """Whether the last unit did not move z."""
     cumulative: float | None = 0.0
     """The sum of the steps so far; None behind a step that is no number."""
     kept: list[Steps] = field(default_factory=list)
@@ -75,8 +78,7 @@ class LayerRows:
         steps = self.walk.take(z, known)
         table = self._table(steps, z, v, g_norm)
         matrices = self._matrix_norms(steps)
-        hidden = z.shape[-1]
-        rows += [self._row(*line, hidden) for line in zip(units, table, matrices, strict=True)]
+        rows += [self._row(*line) for line in zip(units, table, matrices, strict=True)]
         self.last = steps.last()
         if self.keeps:
             self.kept.append(steps)
@@ -104,21 +106,33 @@ class LayerRows:
             self.v = v[-1].clone()
         squares = steps.u.square().sum(-1)
         delta_square, key_square = steps.delta.square().sum(-1), steps.key.square().sum(-1)
+        delta, noise = delta_square.sqrt(), self._is_noise(z, delta_square)
         columns = (
             z.norm(dim=-1),
-            delta_square.sqrt(),
+            delta,
             shift,
             (squares / key_square).sqrt(),
             missing if steps.net is None else steps.net,
-            self._cosine("delta", steps, delta_square),
+            self._cosine("delta", steps, delta_square).where(~noise, torch.nan),
             # g_C: what the down projection is handed with the unit; under *shrink* W_i keeps it what it was.
             shift / (g_norm if self.dynamics == "grow" else self.g_norm),
             missing if steps.loss is None else steps.loss,
             squares / 2,
-            self._cosine("u", steps, squares) * self._cosine("key", steps, key_square),
-            self._previous(steps, left_undone, "u", "key"),
+            (self._cosine("u", steps, squares) * self._cosine("key", steps, key_square)).where(
+                ~noise, torch.nan
+            ),
+            self._previous(steps, left_undone, "u", "key").where(~noise, torch.nan),
+            (squares.sqrt() / delta * (z.shape[-1] ** 0.5 / self.weight_norm)).where(~noise, torch.nan),
         )
         return cells(torch.stack(columns, dim=-1))
+
+    def _is_noise(self, z: Tensor, delta_square: Tensor) -> Tensor:
+        """Where this unit or the one before did not move z beyond rounding, so that directions mean nothing."""
+        still = delta_square.sqrt() <= 16 * torch.finfo(z.dtype).eps * z.norm(dim=-1)
+        before = still.new_tensor([self.was_still])
+        self.was_still = bool(still[-1])
+        either: Tensor = still | torch.cat([before, still[:-1]])
+        return either
 
     def _matrix_norms(self, steps: Steps) -> list[dict[str, float | None]]:
         """‖ΔW‖ of each matrix by name, for each unit."""
@@ -143,15 +157,11 @@ class LayerRows:
         before = (getattr(self.last, name)[-1:] for name in names)
         return torch.cat([compare(*(x[:1] for x in now), *before), later])
 
-    def _row(
-        self, unit: int, values: list[float | None], matrices: dict[str, float | None], hidden: int
-    ) -> Row:
+    def _row(self, unit: int, values: list[float | None], matrices: dict[str, float | None]) -> Row:
         named = dict(zip(_COLUMNS, values, strict=True))
-        patch, delta, q = named["patch_norm"], named["delta_norm"], named["half_step_square"]
-        z_norm, weight = named["z_norm"], self.weight_norm
+        patch, z_norm, weight = named["patch_norm"], named["z_norm"], self.weight_norm
         walks = self.dynamics != "drop"
         self.cumulative = None if self.cumulative is None or patch is None else self.cumulative + patch
-        image = None if q is None else (2 * q) ** 0.5
         return Row(
             unit=unit,
             layer=self.site.layer,
@@ -159,7 +169,6 @@ class LayerRows:
             learning_rate=plain(z_norm**-2) if z_norm else None,
             relative_patch_norm=None if patch is None or not weight else plain(patch / weight),
             cumulative_patch_norm=self.cumulative if walks else None,
-            amplification=plain(image / delta / weight * hidden**0.5) if image and delta and weight else None,
             matrix_norms=matrices,
         )
 

@@ -292,3 +292,14 @@ def test_where_z_is_zero_cells_are_marked_and_nothing_is_summed_over_them():
     assert marked
     for row in marked:
         assert row.patch_norm is row.cumulative_patch_norm is row.net_patch_norm is row.learning_rate is None
+
+
+@pytest.mark.parametrize("positions", ["reset", "keep"])
+def test_directions_of_rounding_errors_are_not_told(positions, monkeypatch):
+    """A parallel block's MLP does not see this layer's attention: under *local* z moves by rounding alone."""
+    monkeypatch.setattr("icltui.engine.prefixes.CHUNK_TOKENS", 4)
+    rows, _ = measured("gpt_neox", reference="local", positions=positions)
+    for row in rows.values():
+        assert row.delta_norm is None or row.delta_norm < 1e-13
+        assert row.cosine_previous is row.update_cosine_previous is row.transfer_previous is None
+        assert row.amplification is None
