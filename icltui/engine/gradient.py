@@ -35,6 +35,8 @@ def gradient_alignment(
     ``row`` and ``at``: the tokens without the context and their positions; ``contextual``: logits with it; ``targets``:
     the states of the last token with it.
     """
+    if any(getattr(getattr(m, "_hf_hook", None), "offload", False) for m in loaded.model.modules()):
+        return [None] * len(sites)  # the graph would hold every weight at once where it works
     images: dict[int, dict[str, Tensor]] = {site.layer: {} for site in sites}
     with torch.inference_mode(False), torch.enable_grad(), ExitStack() as stack:
         embedding = loaded.model.get_input_embeddings()

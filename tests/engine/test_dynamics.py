@@ -6,10 +6,15 @@ import math
 import pytest
 import torch
 
+from icltui.engine.capture import capturing
 from icltui.engine.dynamics import Dynamics
+from icltui.engine.generate import ContextRun
 from icltui.engine.locate import find_sites
+from icltui.engine.patch import TokenPatch
 from icltui.engine.predictions import Vocabulary, divergence, plain
 from icltui.engine.prefixes import Plan, measure_prefixes
+from icltui.engine.run import forward
+from icltui.engine.site import attach
 from icltui.engine.tokens import Ids
 from icltui.engine.update import project, project_back, weight_norm
 from tests.engine.dense import DenseModel
@@ -303,3 +308,38 @@ def test_directions_of_rounding_errors_are_not_told(positions, monkeypatch):
         assert row.delta_norm is None or row.delta_norm < 1e-13
         assert row.cosine_previous is row.update_cosine_previous is row.transfer_previous is None
         assert row.amplification is None
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_local_is_what_exact_patches_below_leave_to_a_layer(family):
+    """[2], [3]: with every layer below patched, a layer without the context sees what *local* says it sees."""
+    loaded = tiny(family)
+    empty = next(
+        chunk.at(slice(k, k + 1))
+        for chunk in measure_prefixes(loaded, loaded.sites, Plan(IDS, "grow", "local"), "packed")
+        for k, unit in enumerate(chunk.units)
+        if unit == 0
+    )
+    _, targets = ContextRun(loaded.model, sites=loaded.sites).states(IDS.full, len(IDS.query))
+    for layer, site in enumerate(loaded.sites):
+        below = loaded.sites[:layer]
+        patch = TokenPatch(below, "both")
+        patch.aim(targets.layers(slice(0, layer)), n_kept=len(IDS.prefix))
+        with attach(below, patch), capturing([site], slice(-1, None)) as capture:
+            forward(loaded.model, IDS.plain)
+        states = capture.states()
+        for got, wanted in ((empty.z[0, layer], states.z[0, 0]), (empty.v[0, layer], states.v[0, 0])):
+            assert (got - wanted).norm() <= 2e-6 * wanted.norm(), layer
+
+
+@pytest.mark.parametrize("dynamics", ["grow", "shrink"])
+@pytest.mark.parametrize("reference", ["free", "local"])
+def test_steps_sum_up_and_the_way_is_no_shorter_than_the_distance(dynamics, reference):
+    rows, _ = measured("qwen3", dynamics=dynamics, reference=reference)
+    for layer in range(3):
+        total = 0.0
+        for unit in range(1, N + 1):
+            row = rows[unit, layer]
+            total += row.patch_norm
+            assert row.cumulative_patch_norm == pytest.approx(total, rel=1e-12)
+            assert row.net_patch_norm <= total * (1 + 1e-9)
