@@ -13,7 +13,7 @@ from icltui.engine.locate import find_sites
 from icltui.engine.patch import TokenPatch
 from icltui.engine.predictions import Vocabulary, divergence, plain
 from icltui.engine.prefixes import Plan, measure_prefixes
-from icltui.engine.run import forward
+from icltui.engine.run import forward, places
 from icltui.engine.site import attach
 from icltui.engine.tokens import Ids
 from icltui.engine.update import project, project_back, weight_norm
@@ -312,11 +312,14 @@ def test_directions_of_rounding_errors_are_not_told(positions, monkeypatch):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_local_is_what_exact_patches_below_leave_to_a_layer(family):
-    """[2], [3]: with every layer below patched, a layer without the context sees what *local* says it sees."""
-    loaded = tiny(family)
+    """[2], [3]: with every layer below patched, a layer without the context sees what *local* says it sees.
+
+    With positions kept, as learned ones are part of the stream that enters the first layer.
+    """
+    loaded, at = tiny(family), places(IDS, (0, N), "keep")
     empty = next(
         chunk.at(slice(k, k + 1))
-        for chunk in measure_prefixes(loaded, loaded.sites, Plan(IDS, "grow", "local"), "packed")
+        for chunk in measure_prefixes(loaded, loaded.sites, Plan(IDS, "grow", "local", "keep"), "packed")
         for k, unit in enumerate(chunk.units)
         if unit == 0
     )
@@ -326,7 +329,7 @@ def test_local_is_what_exact_patches_below_leave_to_a_layer(family):
         patch = TokenPatch(below, "both")
         patch.aim(targets.layers(slice(0, layer)), n_kept=len(IDS.prefix))
         with attach(below, patch), capturing([site], slice(-1, None)) as capture:
-            forward(loaded.model, IDS.plain)
+            forward(loaded.model, IDS.plain, at=at)
         states = capture.states()
         for got, wanted in ((empty.z[0, layer], states.z[0, 0]), (empty.v[0, layer], states.v[0, 0])):
             assert (got - wanted).norm() <= 2e-6 * wanted.norm(), layer
