@@ -23,6 +23,7 @@ from icltui.record import (
     Pairs,
     Path,
     Prediction,
+    Quantize,
     Reference,
     Row,
     TokenizedPrompt,
@@ -31,7 +32,6 @@ from icltui.record import (
 
 DEMO = "demo"
 """The name of the embedded model."""
-Quantize = Literal["none", "8bit", "4bit"]
 DeviceMap = Literal["none", "auto", "balanced", "sequential"]
 """How layers are spread over several devices, by accelerate; ``none``: all on one."""
 

@@ -4,8 +4,9 @@ import argparse
 from pathlib import Path
 from typing import Any, NoReturn, get_args
 
-from icltui.api import DEMO, DeviceMap, Quantize
+from icltui.api import DEMO, DeviceMap
 from icltui.errors import BadInput
+from icltui.record import Quantize
 
 SITES = ("mlp", "norm", "down", "block")
 _DTYPES = "auto, float32, float64, bfloat16, float16"

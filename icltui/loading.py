@@ -10,8 +10,11 @@ from typing import TextIO
 
 from icltui.api import DEMO, Event, ModelEstimated, Progress
 from icltui.record import Estimate
+from icltui.visible import visible
 
 _CLEAR = "\r\x1b[K"
+_MOST_PASSES = 9_999
+"""A larger total is one of bytes."""
 
 
 @contextmanager
@@ -44,7 +47,7 @@ def estimate_line(name: str, estimate: Estimate) -> str:
     'gpt2: 124 M parameters, 0.46 GiB of weights, a measure adds up to 0.12 GiB, 16.0 GiB free'
     """
     return (
-        f"{name}: {_count(estimate.n_parameters)} parameters, {_gib(estimate.weight_bytes, 2)} of weights, "
+        f"{visible(name)}: {_count(estimate.n_parameters)} parameters, {_gib(estimate.weight_bytes, 2)} of weights, "
         f"a measure adds up to {_gib(estimate.measure_bytes, 2)}, {_gib(estimate.available_bytes, 1)} free"
     )
 
@@ -53,11 +56,16 @@ def progress_line(progress: Progress) -> str:
     """The stage, and how far it is where that is known.
 
     >>> progress_line(Progress(stage="loading gpt2", done=2**28, total=2**30))
-    'loading gpt2  0.2 of 1.0 GiB'
+    'loading gpt2  0.2 GiB of 1.0 GiB'
+    >>> progress_line(Progress(stage="proving the patch on it", done=3, total=12))
+    'proving the patch on it  3 of 12'
     """
+    stage = visible(progress.stage)
     if not progress.total:
-        return progress.stage
-    return f"{progress.stage}  {progress.done / 2**30:.1f} of {_gib(progress.total, 1)}"
+        return stage
+    if progress.total <= _MOST_PASSES:
+        return f"{stage}  {progress.done} of {progress.total}"
+    return f"{stage}  {_gib(progress.done, 1)} of {_gib(progress.total, 1)}"
 
 
 def _count(number: int) -> str:

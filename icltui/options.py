@@ -49,17 +49,23 @@ def prompt_options(args: argparse.Namespace) -> list[str]:
 def read_text(text: str, is_query: bool = False) -> str:
     """``text`` itself, or the content of FILE where it is ``@FILE``; a query loses the file's last line end.
 
+    ``@@`` stands for a text that begins with ``@``.
+
     Raises:
         BadInput: a file that cannot be read as text.
     """
     if not text.startswith("@"):
         return text
+    if text.startswith("@@"):
+        return text[1:]
     path = Path(text[1:]).expanduser()
     try:
         content = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise BadInput(f"cannot read {str(path)!r}: {reason}") from error
+        reason = getattr(error, "strerror", None) or "it is no UTF-8 text"
+        raise BadInput(
+            f"cannot read {str(path)!r}: {reason.lower()}: name a file, or write @@ where a text begins with @"
+        ) from error
     return content.removesuffix("\n") if is_query else content
 
 

@@ -22,6 +22,9 @@ Dynamics = Literal["grow", "shrink", "drop"]
 Reference = Literal["free", "local"]
 """What a missing unit means: it was never there; or only this layer's attention may not see it."""
 
+Quantize = Literal["none", "8bit", "4bit"]
+"""Whether the weights are squeezed while they load, by bitsandbytes."""
+
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """Base of every value here."""
@@ -57,6 +60,9 @@ class ModelInfo(Record, frozen=True):
     path_reason: str = ""
     """Why the prefixes are measured one by one; empty where they are packed."""
     refused: tuple[RefusedLayer, ...] = ()
+    sites: dict[str, str] = {}
+    """Places given by hand, without which other numbers would come out."""
+    quantize: Quantize = "none"
 
 
 class Estimate(Record, frozen=True):

@@ -7,13 +7,14 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 
+import msgspec
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from icltui.errors import EngineError
-from icltui.plaintext import number, numbers, render, table, token_text, visible, words
+from icltui.plaintext import number, numbers, render, table, words
 from icltui.pretty import pretty
 from icltui.prompt import Prompt
 from icltui.record import (
@@ -30,6 +31,7 @@ from icltui.record import (
     ZooRow,
 )
 from icltui.table_measure import path_reason, refused_lines, unit_texts
+from icltui.visible import token_text, visible
 
 LANE_NAMES: dict[Lane, str] = {"context": "With context", "plain": "Query only", "patched": "Query + ΔW"}
 
@@ -39,15 +41,12 @@ def measure_json(model: ModelInfo, prompt: Prompt, measurement: Measurement) -> 
     tokens = measurement.tokens
     return _json(
         {
-            "model": model,
+            **_origin(model, prompt),
             "path": measurement.path,
             "path_reason": path_reason(model, measurement),
             "dynamics": measurement.dynamics,
             "reference": measurement.reference,
-            "positions": prompt.positions,
-            "chat": prompt.chat,
             "layers": measurement.layers,
-            "refused": model.refused,
             "prefix_tokens": tokens.prefix,
             "context_tokens": tokens.context,
             "query_tokens": tokens.query,
@@ -76,9 +75,9 @@ def measure_csv(measurement: Measurement) -> str:
     return lines.getvalue()
 
 
-def verify_json(verification: Verification) -> str:
-    """The proof, its controls, and what it was held against."""
-    return _json(verification)
+def verify_json(model: ModelInfo, prompt: Prompt, seed: int, verification: Verification) -> str:
+    """The proof, its controls, what it was held against, and how it was made."""
+    return _json({**_origin(model, prompt), "seed": seed, **msgspec.structs.asdict(verification)})
 
 
 def verify_table(model: ModelInfo, verification: Verification, width: int = 110) -> str:
@@ -114,13 +113,14 @@ def verify_table(model: ModelInfo, verification: Verification, width: int = 110)
     )
 
 
-def generate_json(generation: Generation) -> str:
-    """The lanes' texts and token ids, and how they compare."""
+def generate_json(model: ModelInfo, prompt: Prompt, generation: Generation) -> str:
+    """The lanes' texts and token ids, how they compare, and how they were made."""
     lanes = {
         name: {"text": lane.text, "token_ids": lane.token_ids} for name, lane in generation.lanes.items()
     }
     return _json(
         {
+            **_origin(model, prompt),
             "lanes": lanes,
             "agreement": generation.agreement,
             "mode": generation.mode,
@@ -146,6 +146,16 @@ def generate_text(model: ModelInfo, generation: Generation, width: int = 110) ->
     layers = ", ".join(map(str, generation.layers)) or "none"
     parts.append(f"mode {generation.mode}   components {generation.components}   layers {layers}")
     return render(parts, width)
+
+
+def _origin(model: ModelInfo, prompt: Prompt) -> dict[str, object]:
+    """What every answer was got from."""
+    return {
+        "model": model,
+        "refused": model.refused,
+        "positions": prompt.positions,
+        "chat": prompt.chat,
+    }
 
 
 def _json(value: object) -> str:
@@ -187,7 +197,8 @@ def _logit_table(errors: Iterable[tuple[str, LogitError]]) -> Table:
 def _agreement_words(agreement: Agreement | None) -> str:
     if agreement is None:
         return ""
-    equal = f" · {agreement.equal} of {agreement.total} tokens as with the context"
+    tokens = "token" if agreement.total == 1 else "tokens"
+    equal = f" · {agreement.equal} of {agreement.total} {tokens} as with the context"
     if agreement.first_difference is None:
         return equal
     return f"{equal}, first different: token {agreement.first_difference + 1}"

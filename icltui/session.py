@@ -11,6 +11,7 @@ import os
 import stat
 import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
@@ -146,7 +147,7 @@ def _parse(text: str) -> dict[str, Any]:
     if not text.strip():
         raise SessionError("is empty: restore a copy")
     try:
-        document = json.loads(text, parse_constant=_refuse_constant)
+        document = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_without_doubles)
     except json.JSONDecodeError as error:
         is_cut = error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated")
         what = "is cut off" if is_cut else "is damaged"
@@ -161,6 +162,15 @@ def _parse(text: str) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a number")
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The JSON object; of a name that stands in it twice, one value would be lost."""
+    document = dict(pairs)
+    if len(document) < len(pairs):
+        name, _ = Counter(name for name, _ in pairs).most_common(1)[0]
+        raise ValueError(f"it holds {ascii(name)[:80]} twice in one place")
+    return document
 
 
 def _plain(error: Exception) -> str:
@@ -200,9 +210,10 @@ def _check_consistent(session: Session) -> None:
     """Refuse what no run of the program could have made, so that a view need not expect it."""
     n_layers = session.model.n_layers if session.model else _COUNTLESS
     problem = _problem(session, n_layers)
+    refused = {layer.layer: layer.reason for layer in session.model.refused} if session.model else {}
     try:
         if session.layers.strip().lower() not in ("all", "none", "last"):
-            resolve_layers(session.layers, min(n_layers, 10_000))
+            resolve_layers(session.layers, min(n_layers, 10_000), refused)
     except (BadInput, ValueError) as error:
         problem = problem or str(error)
     if problem:
@@ -214,23 +225,42 @@ def _problem(session: Session, n_layers: int) -> str | None:
         return f"n_tokens is {session.n_tokens}"
     if not 1 <= n_layers <= _COUNTLESS:
         return f"the model has {n_layers} layers"
+    if not session.prompt.unit:
+        return "the prompt's unit is empty"
     refused = [layer.layer for layer in session.model.refused] if session.model else []
     if not all(0 <= layer < n_layers for layer in refused):
         return f"layers {refused} were refused of a model of {n_layers}"
+    if len({*refused}) < len(refused) or len(refused) == n_layers:
+        return f"layers {refused} were refused, each once and not all of {n_layers}"
+    for done, layers in _layers_worked_on(session).items():
+        if list(layers) != sorted({*layers} - {*refused}) or not all(
+            0 <= layer < n_layers for layer in layers
+        ):
+            without = f" without layers {refused}" if refused else ""
+            return f"layers {list(layers)} were {done} on a model of {n_layers}{without}"
     if session.generation and not session.generation.agreement.keys() <= session.generation.lanes.keys():
         return "a lane is compared that was not generated"
     if session.verification and not {"plain", "patched"} <= session.verification.logits.keys():
         return "the proof lacks the plain or the patched logits"
-    return _problem_of_measurement(session.measurement, n_layers) if session.measurement else None
+    return _problem_of_measurement(session.measurement) if session.measurement else None
 
 
-def _problem_of_measurement(measured: Measurement, n_layers: int) -> str | None:
+def _layers_worked_on(session: Session) -> dict[str, Sequence[int]]:
+    found: dict[str, Sequence[int]] = {}
+    if session.measurement:
+        found["measured"] = session.measurement.layers
+    if session.generation:
+        found["patched"] = session.generation.layers
+    if session.verification:
+        found["proved"] = [check.layer for check in session.verification.layers]
+    return found
+
+
+def _problem_of_measurement(measured: Measurement) -> str | None:
     units = range(len(measured.tokens.units) + 1)
     cells = Counter((row.unit, row.layer) for row in measured.rows)
     if [unit.index for unit in measured.tokens.units] != list(units[1:]):
         return "the units are not numbered 1, 2, 3, …"
-    if not all(0 <= layer < n_layers for layer in measured.layers):
-        return f"layers {list(measured.layers)} were measured on a model of {n_layers}"
     for unit, layer in cells:
         if unit not in units or layer not in measured.layers or cells[unit, layer] > 1:
             return f"a row for unit {unit} at layer {layer}"

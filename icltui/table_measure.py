@@ -9,9 +9,10 @@ from collections import defaultdict
 from rich.console import RenderableType
 from rich.table import Table
 
-from icltui.plaintext import number, numbers, render, table, token_text, visible, words
+from icltui.plaintext import number, numbers, render, table, words
 from icltui.prompt import Prompt, layers_text
 from icltui.record import Dynamics, Measurement, ModelInfo, Pairs, Row
+from icltui.visible import token_text, visible
 
 _UNIT_COLUMNS = {
     "‖δ‖": "delta_norm",

@@ -208,12 +208,14 @@ def _square(size: int) -> st.SearchStrategy[Any]:
 def sessions(draw: st.DrawFn) -> Session:
     """Any session whose parts fit together."""
     session = draw(of(Session))
+    refused = session.model.refused[:1] if session.model else ()
+    usable = [(), (1,)] if refused else [(), (0,), (0, 1)]
     measured, generation, proof = session.measurement, session.generation, session.verification
     if measured is not None:
         units = tuple(
             msgspec.structs.replace(unit, index=index) for index, unit in enumerate(measured.tokens.units, 1)
         )
-        layers = draw(st.sampled_from([(0,), (0, 1), ()]))
+        layers = draw(st.sampled_from(usable))
         cells = [(unit, layer) for unit in range(len(units) + 1) for layer in layers]
         measured = msgspec.structs.replace(
             measured,
@@ -235,20 +237,24 @@ def sessions(draw: st.DrawFn) -> Session:
         )
     if generation is not None:
         agreement = {k: v for k, v in generation.agreement.items() if k in generation.lanes}
-        generation = msgspec.structs.replace(generation, agreement=agreement)
+        layers = draw(st.sampled_from(usable))
+        generation = msgspec.structs.replace(generation, agreement=agreement, layers=layers)
     if proof is not None:
         proof = msgspec.structs.replace(
-            proof, logits={**proof.logits, "plain": AN_ERROR, "patched": AN_ERROR}
+            proof,
+            logits={**proof.logits, "plain": AN_ERROR, "patched": AN_ERROR},
+            layers=tuple(msgspec.structs.replace(check, layer=1) for check in proof.layers[:1]),
         )
     model = session.model and msgspec.structs.replace(
         session.model,
         n_layers=2,
-        refused=tuple(msgspec.structs.replace(one, layer=0) for one in session.model.refused[:1]),
+        refused=tuple(msgspec.structs.replace(one, layer=0) for one in refused),
     )
     return msgspec.structs.replace(
         session,
         format=FORMAT,
-        layers=draw(st.sampled_from(["all", "none", "0-1"])),
+        prompt=msgspec.structs.replace(session.prompt, unit=session.prompt.unit or "token"),
+        layers=draw(st.sampled_from(["all", "none", "1" if refused else "0-1"])),
         n_tokens=draw(st.integers(1, 2**31 - 1)),
         model=model,
         measurement=measured,

@@ -1,9 +1,12 @@
 """The headless commands on the embedded model: keys, exit codes, one plain line for whatever is wrong."""
 
+import argparse
 import csv
 import io
 import json
+import re
 import shutil
+import sys
 
 import msgspec
 import pytest
@@ -12,13 +15,14 @@ from icltui import cli, headless, options
 from icltui.api import LoadModel, Measure, MeasureEnded, PromptTokenized, UnitsMeasured
 from icltui.cli import main
 from icltui.cli.explore import opening
-from icltui.cli.parts import load_request
+from icltui.cli.parts import load_request, write_text
 from icltui.demo import MODEL_DIR
+from icltui.errors import BadInput
 from icltui.prompt import Prompt
 from icltui.record import ModelInfo
-from icltui.session import read_session
+from icltui.session import Session, read_session
 
-from .sessions import A_MEASUREMENT, a_prediction
+from .sessions import A_MEASUREMENT, A_MODEL, a_prediction
 
 CONTEXT = "The capital of France is Rome.\nThe capital of Spain is Cairo.\n"
 PROMPT = ["-c", CONTEXT, "-q", "The capital of France is"]
@@ -66,7 +70,7 @@ def test_generate_json(capsys):
     code, out, _ = run(capsys, "generate", *PROMPT, "--format", "json", "--tokens", "8")
     assert code == 0
     data = json.loads(out)
-    assert set(data) >= {"lanes", "agreement", "mode", "fit"}
+    assert set(data) >= {"lanes", "agreement", "mode", "fit", "model", "refused", "positions", "chat"}
     assert data["lanes"]["context"]["text"].startswith(" Rome")
     assert data["lanes"]["plain"]["text"].startswith(" Paris")
     assert data["lanes"]["patched"]["token_ids"] == data["lanes"]["context"]["token_ids"]
@@ -78,7 +82,7 @@ def test_verify_json(capsys):
     code, out, _ = run(capsys, "verify", *PROMPT, "--format", "json")
     assert code == 0
     data = json.loads(out)
-    assert set(data) >= {"layers", "logits", "controls", "noise_floor", "ok"}
+    assert set(data) >= {"layers", "logits", "controls", "noise_floor", "ok", "model", "refused", "seed"}
     assert data["ok"] is True
     assert set(data["logits"]) == {"plain", "weights", "shift", "patched"}
     assert set(data["controls"]) == {"random", "shuffled"}
@@ -148,6 +152,8 @@ def test_text_comes_from_files(capsys, tmp_path):
         (["measure", "-q", "b", "--format", "xml"], 2, "--format"),
         (["measure", "-c", "a " * 2000, "-q", "b"], 2, "shorten the context by"),
         (["measure", "-c", "@no/such/file", "-q", "b"], 2, "cannot read 'no/such/file'"),
+        (["measure", "-c", "@bob", "-q", "b"], 2, "write @@ where a text begins with @"),
+        (["measure", "-q", "b", "--revision", "v9", "--model", "."], 2, "not with a folder"),
         (["measure", "-q", "b", "--dtype", "float8"], 2, "not known"),
         (["measure", "-q", "b", "--device", "gpu"], 2, "not to be had"),
         (["measure", "-q", "b", "--model", "./none"], 3, "no folder './none'"),
@@ -336,6 +342,18 @@ def test_the_explorer_opens_on_the_prompt_and_how_it_is_to_be_measured():
     assert options.parse(["-q", "b"]).sites == {}
 
 
+def test_a_session_is_loaded_as_its_numbers_were_made():
+    model = msgspec.structs.replace(A_MODEL, dtype="float16", quantize="4bit", sites={"mlp": "a.{layer}"})
+    session = Session(prompt=Prompt(query="b"), model=model)
+    same = load_request(options.parse(["s.json"]), session)
+    assert (same.dtype, same.quantize, same.sites) == ("float16", "4bit", {"mlp": "a.{layer}"})
+    words = ["s.json", "--dtype", "float32", "--quantize", "8bit", "--site", "norm=b.{layer}"]
+    other = load_request(options.parse(words), session)
+    assert (other.dtype, other.quantize, other.sites) == ("float32", "8bit", {"norm": "b.{layer}"})
+    own = load_request(options.parse(["s.json", "--model", "m"]), session)
+    assert (own.dtype, own.quantize, own.sites) == ("auto", "none", {})
+
+
 @pytest.mark.parametrize(
     ("options", "code", "words"),
     [
@@ -383,7 +401,7 @@ def test_the_size_of_a_model_is_told_before_it_is_loaded(capsys, tmp_path):
     code, _, err = run(capsys, "measure", "-q", "b", "--model", str(tmp_path / "copy"), "--device", "cpu")
     assert code == 0
     assert err.count("\n") == 1
-    assert "1.31 M parameters, 0.00 GiB of weights, a measure adds up to 0.0" in err
+    assert re.search(r"1\.31 M parameters, \d\.\d MiB of weights, a measure adds up to \d+\.\d MiB, ", err)
 
 
 def test_a_prediction_that_comes_again_counts_in_place_of_the_first():
@@ -407,7 +425,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(monkeypatch):
         raise BrokenPipeError
 
     monkeypatch.setitem(cli.COMMANDS, "measure", gone)
-    monkeypatch.setattr(cli.os, "dup2", lambda *_: None)
+    monkeypatch.setattr(cli, "leave_stdout", lambda: None)
     assert main(["measure", "-q", "x"]) == 0
 
 
@@ -426,10 +444,51 @@ def test_one_file_cannot_be_both_text_and_session(tmp_path, capsys):
         (["measure", "-c", "a", "-q", "b", "--layers", "2-1"], "run backwards: write 1-2"),
         (["measure", "-c", "a", "-q", "b", "--layers", "x"], "not understood"),
         (["generate", "-c", "a", "-q", "b", "--tokens", "0"], "ask for at least 1"),
-        (["measure", "-c", "a", "-q", "b", "-o", "/proc/x"], "cannot write '/proc/x'"),
+        (["measure", "-c", "a", "-q", "b", "-o", f"{__file__}/x"], "cannot write"),
     ],
 )
 def test_bad_input_does_not_cost_a_load(words, error, capsys, monkeypatch):
     monkeypatch.setattr("icltui.cli.jobs.local_engine", None)
     assert main(words) == 2
     assert error in capsys.readouterr().err
+
+
+def test_a_text_may_begin_with_an_at_sign():
+    assert options.read_text("@@bob says hi") == "@bob says hi"
+
+
+def output(text: str) -> int:
+    return write_text(argparse.Namespace(output=None), text)
+
+
+def test_stdout_is_utf_8_whatever_the_locale_says(monkeypatch):
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="latin-1"))
+    assert output("‖ΔW‖") == 0
+    assert raw.getvalue().decode() == "‖ΔW‖\n"
+
+
+def test_a_stdout_that_takes_nothing_is_said(monkeypatch):
+    class Full(io.StringIO):
+        def flush(self):
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(sys, "stdout", Full())
+    with pytest.raises(BadInput, match="cannot write to stdout: no space left on device"):
+        output("a")
+    monkeypatch.setattr(sys, "stdout", None)
+    with pytest.raises(BadInput, match="cannot write to stdout: it is closed"):
+        output("a")
+
+
+def test_what_a_terminal_acts_on_stays_out_of_errors(capsys, monkeypatch):
+    """A chat template or a config may say anything in an error."""
+
+    def refuse(_):
+        raise BadInput("\x1b]0;pwned\x07\u202e é")
+
+    monkeypatch.setitem(cli.COMMANDS, "measure", refuse)
+    _, _, err = run(capsys, "measure", "-q", "b")
+    assert err.startswith("icltui: ")
+    assert err.endswith(" é\n")
+    assert err[:-1].isprintable()

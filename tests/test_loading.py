@@ -43,7 +43,7 @@ def test_a_terminal_shows_how_far_it_is_and_is_left_clean():
     text = said(Terminal())
     lines = [line.split("\x1b[K")[-1] for line in text.split("\n")]
     assert lines == [LINE, ""]
-    assert "loading gpt2  0.2 of 1.0 GiB" in text
+    assert "loading gpt2  0.2 GiB of 1.0 GiB" in text
 
 
 def test_a_terminal_is_left_clean_after_an_error():
@@ -70,3 +70,11 @@ def test_parameters_have_three_digits(number, text):
 
 def test_progress_of_unknown_length_is_its_stage():
     assert progress_line(EVENTS[0]) == "loading gpt2"
+
+
+@pytest.mark.parametrize(
+    ("done", "total", "text"),
+    [(3, 12, "3 of 12"), (2**20, 2**22, "1.0 MiB of 4.0 MiB"), (2**20, 2**30, "1.0 MiB of 1.0 GiB")],
+)
+def test_passes_are_counted_and_bytes_have_their_unit(done, total, text):
+    assert progress_line(Progress(stage="at work", done=done, total=total)) == f"at work  {text}"

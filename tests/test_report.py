@@ -12,10 +12,10 @@ import msgspec
 import pytest
 
 import icltui
-from icltui import plaintext, report
+from icltui import report, visible
 from icltui.errors import EngineError
 from icltui.prompt import Prompt
-from icltui.record import Candidate, Measurement, ModelInfo, Prediction, Row, Token
+from icltui.record import Agreement, Candidate, Measurement, ModelInfo, Prediction, Row, Token
 from icltui.table_measure import measure_table
 
 from .sessions import A_GENERATION, A_MEASUREMENT, A_MODEL, A_VERIFICATION, HOSTILE, REFUSING, a_row
@@ -85,10 +85,13 @@ def test_measure_json_has_the_keys_that_scripts_rely_on() -> None:
 
 
 def test_verify_json_has_the_keys_that_scripts_rely_on() -> None:
-    document = json.loads(report.verify_json(A_VERIFICATION))
+    document = json.loads(report.verify_json(REFUSING, A_PROMPT, 7, A_VERIFICATION))
     assert set(document) == {
-        *("layers", "logits", "controls", "noise_floor", "ok", "undone", "tolerance", "note")
+        *("layers", "logits", "controls", "noise_floor", "ok", "undone", "tolerance", "note"),
+        *("model", "refused", "positions", "chat", "seed"),
     }
+    assert [layer["layer"] for layer in document["refused"]] == [2, 3, 5]
+    assert (document["positions"], document["chat"], document["seed"]) == ("reset", False, 7)
     assert set(document["layers"][0]) >= {"layer", "identity_error", "block_error", "cosine", "nmse", "rank"}
     assert list(document["logits"]) == ["plain", "weights", "shift", "patched"]
     assert document["logits"]["plain"] == {"mse": 4.0, "kl": 2.5, "linf": 9.0, "top1_equal": False}
@@ -96,7 +99,11 @@ def test_verify_json_has_the_keys_that_scripts_rely_on() -> None:
 
 
 def test_generate_json_has_the_keys_that_scripts_rely_on() -> None:
-    document = json.loads(report.generate_json(A_GENERATION))
+    prompt = msgspec.structs.replace(A_PROMPT, chat=True, positions="keep")
+    document = json.loads(report.generate_json(REFUSING, prompt, A_GENERATION))
+    assert [layer["layer"] for layer in document["refused"]] == [2, 3, 5]
+    assert (document["positions"], document["chat"]) == ("keep", True)
+    assert document["model"]["name"] == "demo"
     assert document["lanes"]["plain"] == {"text": " Paris.", "token_ids": [8, 1]}
     assert document["agreement"]["plain"] == {"equal": 1, "total": 2, "first_difference": 0}
     assert (document["mode"], document["components"], document["layers"]) == ("per-step", "both", [0, 1])
@@ -276,13 +283,17 @@ def test_the_lanes_stand_in_their_order_with_their_agreement() -> None:
         "Query + ΔW · 2 of 2 tokens as with the context",
     ]
     assert "   Rome. ␛[31mred\n  next line\n" in text
+    one = {"plain": Agreement(equal=0, total=1, first_difference=0)}
+    assert "0 of 1 token as with" in report.generate_text(
+        A_MODEL, msgspec.structs.replace(A_GENERATION, agreement=one)
+    )
 
 
 def test_text_is_made_visible() -> None:
-    assert plaintext.token_text("  a b\t\n ") == "··a b⇥⏎·"
-    assert plaintext.token_text("  ") == "··"
-    assert plaintext.token_text("") == ""
-    assert plaintext.visible("\x00\x7f\x85\u200b\U000e0001\udc80é") == "␀␡\\x85\\u200b\\U000e0001\\udc80é"
+    assert visible.token_text("  a b\t\n ") == "··a b⇥⏎·"
+    assert visible.token_text("  ") == "··"
+    assert visible.token_text("") == ""
+    assert visible.visible("\x00\x7f\x85\u200b\U000e0001\udc80é") == "␀␡\\x85\\u200b\\U000e0001\\udc80é"
 
 
 def test_reports_need_no_model_and_no_screen() -> None:

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from icltui import session as module
 from icltui.errors import SessionError
 from icltui.prompt import Prompt
+from icltui.record import RefusedLayer
 from icltui.session import (
     Session,
     example_sessions,
@@ -117,6 +118,8 @@ def test_a_file_of_format_1_is_read_and_what_it_lacks_takes_its_default(tmp_path
     assert session.prompt.chat is False
     assert session.measurement is not None
     assert (session.measurement.dynamics, session.measurement.pairs) == ("grow", ())
+    assert session.model is not None
+    assert (session.model.sites, session.model.quantize) == ({}, "none")
     assert (session.measurement.rows[0].matrix_norms, session.measurement.rows[0].z_norm) == ({}, 2.0)
     assert session.verification is not None
     assert session.verification.layers[0].rank is None
@@ -195,6 +198,10 @@ def test_any_value_in_any_place_reads_or_is_told(saved: Path) -> None:
         (b'{"format": 1}', "missing required field `prompt`"),
         (b'{"format": 1, "prompt": {"context": 3}}', "`$.prompt.context`"),
         (b'{"format": 1, "prompt": {"quert": "?"}}', "holds 'quert' at $.prompt"),
+        (
+            b'{"format": 1, "prompt": {"unit": "a", "unit": "b"}}',
+            "is damaged: it holds 'unit' twice in one place",
+        ),
         (b'{"format": 1, "prompt": {}, "mode": "a\\u001b\\nb"}', r"a\x1b\nb"),
         (b'{"format": 1, "prompt": {}, "layers": "banana"}', "layers 'banana' not understood"),
         (b'{"format": 1, "prompt": {}, "n_tokens": 0}', "n_tokens is 0"),
@@ -227,6 +234,18 @@ def test_damage_is_told_in_words(tmp_path: Path, data: bytes, words: str) -> Non
         (("measurement", "pairs", 0, "transfer", 1), [0.0], "not the 2 of the context"),
         (("measurement", "dynamics"), "grown", "`$.measurement.dynamics`"),
         (("model", "refused"), [{"layer": 2, "reason": ""}], "layers [2] were refused of a model of 2"),
+        (("measurement", "layers"), [0, 0, 1], "layers [0, 0, 1] were measured on a model of 2"),
+        (("measurement", "layers"), [1, 0], "layers [1, 0] were measured on a model of 2"),
+        (("generation", "layers"), [0, 2], "layers [0, 2] were patched on a model of 2"),
+        (("verification", "layers", 0, "layer"), 1, "layers [1, 1] were proved on a model of 2"),
+        (
+            ("model", "refused"),
+            [{"layer": 1, "reason": "x"}],
+            "were measured on a model of 2 without layers [1]",
+        ),
+        (("model", "refused"), [{"layer": 1, "reason": ""}] * 2, "layers [1, 1] were refused, each once"),
+        (("model", "refused"), [{"layer": k, "reason": ""} for k in (0, 1)], "and not all of 2"),
+        (("prompt", "unit"), "", "the prompt's unit is empty"),
         (("model", "n_layers"), 0, "the model has 0 layers"),
         (("layers",), "0-7", "out of range"),
         (("generation", "lanes"), {}, "not generated"),
@@ -237,6 +256,14 @@ def test_parts_that_do_not_fit_are_told(saved: Path, path: tuple[Any, ...], valu
     document = put(json.loads(saved.read_text()), path, value)
     saved.write_text(json.dumps(document).replace("Infinity", "1e999"))
     assert words in refusal(saved)
+
+
+def test_a_layer_that_is_chosen_cannot_be_one_that_was_refused(tmp_path: Path) -> None:
+    model = msgspec.structs.replace(A_MODEL, refused=(RefusedLayer(layer=1, reason="error 0.3"),))
+    write_session(tmp_path / "s.json", Session(prompt=Prompt(query="b"), model=model, layers="all"))
+    document = json.loads((tmp_path / "s.json").read_text())
+    (tmp_path / "s.json").write_text(json.dumps(put(document, ("layers",), "0-1")))
+    assert "layer 1 cannot be used: error 0.3" in refusal(tmp_path / "s.json")
 
 
 def test_what_is_no_file_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

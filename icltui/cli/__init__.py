@@ -5,14 +5,14 @@ need them.
 """
 
 import argparse
-import contextlib
-import os
 import sys
 from collections.abc import Callable, Sequence
 
 from icltui import options
 from icltui.cli import explore, jobs, workshop
+from icltui.cli.parts import leave_stdout
 from icltui.errors import EXIT_INTERRUPTED, IcltuiError
+from icltui.visible import visible
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -21,13 +21,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = options.parse(sys.argv[1:] if argv is None else argv)
         return COMMANDS[args.command](args)
     except IcltuiError as error:
-        print(f"icltui: {error}", file=sys.stderr)  # noqa: T201
+        print(f"icltui: {visible(str(error))}", file=sys.stderr)  # noqa: T201
         return error.exit_code
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:  # whoever read our output has seen enough
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        leave_stdout()
         return 0
     except Exception as error:  # noqa: BLE001 -- nobody foresaw it: one line for the user, the traceback for the log
         from icltui.tui.crash import write_crash_log

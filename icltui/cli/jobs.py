@@ -61,7 +61,11 @@ def verify(args: argparse.Namespace) -> int:
     with quiet():
         result = headless.verify(engine, request)
     as_json = args.format == "json"
-    text = report.verify_json(result) if as_json else report.verify_table(model, result, width())
+    text = (
+        report.verify_json(model, session.prompt, args.seed, result)
+        if as_json
+        else report.verify_table(model, result, width())
+    )
     _finish(args, _with(session, verification=result), text)
     return 0 if result.ok else 1
 
@@ -97,7 +101,11 @@ def generate(args: argparse.Namespace) -> int:
     with quiet():
         result = headless.generate(engine, request)
     as_json = args.format == "json"
-    text = report.generate_json(result) if as_json else report.generate_text(model, result, width())
+    text = (
+        report.generate_json(model, session.prompt, result)
+        if as_json
+        else report.generate_text(model, result, width())
+    )
     return _finish(args, _with(session, generation=result), text)
 
 

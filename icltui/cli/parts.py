@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import io
 import os
 import shutil
 import sys
@@ -33,7 +34,7 @@ def read_prompt(args: argparse.Namespace) -> Prompt:
 
 
 def load_request(args: argparse.Namespace, session: Session | None) -> LoadModel:
-    """The model that was asked for; else the session's own, in the dtype it was measured in."""
+    """The model that was asked for; else the session's own, as it was loaded for the session's numbers."""
     saved = session.model if session is not None and args.model is None else None
     name = saved.name if saved is not None else DEMO if args.model is None else args.model
     if not name:
@@ -46,10 +47,10 @@ def load_request(args: argparse.Namespace, session: Session | None) -> LoadModel
         dtype=args.dtype if saved is None or args.dtype != "auto" else saved.dtype,
         device=args.device,
         device_map=args.device_map,
-        quantize=args.quantize,
+        quantize=args.quantize if saved is None or args.quantize != "none" else saved.quantize,
         allow_pickle=args.allow_pickle,
         trust_remote_code=args.trust_remote_code,
-        sites=args.sites,
+        sites=args.sites or (saved.sites if saved is not None else {}),
     )
 
 
@@ -64,15 +65,37 @@ def check_output(args: argparse.Namespace) -> None:
 
 
 def write_text(args: argparse.Namespace, text: str) -> int:
-    if args.output is None:
-        sys.stdout.write(text if text.endswith("\n") else text + "\n")
-        sys.stdout.flush()
-        return 0
+    """The text into the file that was asked for, else to stdout; in UTF-8 wherever it goes."""
     try:
-        args.output.write_text(text, encoding="utf-8")
+        if args.output is None:
+            _print(text if text.endswith("\n") else text + "\n")
+        else:
+            args.output.write_text(text, encoding="utf-8")
+    except BrokenPipeError:
+        raise
     except OSError as error:
-        raise BadInput(f"cannot write {str(args.output)!r}: {error.strerror}") from error
+        where = "to stdout" if args.output is None else repr(str(args.output))
+        raise BadInput(f"cannot write {where}: {(error.strerror or str(error)).lower()}") from error
     return 0
+
+
+def _print(text: str) -> None:
+    if sys.stdout is None:
+        raise OSError("it is closed")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except OSError:
+        leave_stdout()
+        raise
+
+
+def leave_stdout() -> None:
+    """Send to nowhere what is still on its way, else the interpreter would try once more as it ends."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def quiet() -> contextlib.redirect_stdout[TextIO]:

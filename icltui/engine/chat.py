@@ -5,10 +5,14 @@ The template is given a mark in the text's place, so that it neither changes the
 its own: what was typed goes into the model as it was typed.
 """
 
+import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from icltui.errors import BadInput
+
+Content = str | list[dict[str, str]]
 
 _MARK = "icltui-8c41e7-text"
 """Stands for the text; of letters that no template strips, escapes or happens to write itself."""
@@ -34,16 +38,32 @@ def render_turn(tokenizer: Any, text: str) -> Turn:
     """
     if not getattr(tokenizer, "chat_template", None):
         raise BadInput(f"this tokenizer has no chat template: {_WAY_OUT}")
-    parts = _render(tokenizer, _MARK).split(_MARK)
-    if len(parts) != 2:
+    form, around = _whole, _around(tokenizer, _whole)
+    if len(around) == 1:  # such a template walks over the parts of a text, of which a plain one has none
+        with contextlib.suppress(BadInput):
+            form, around = _in_parts, _around(tokenizer, _in_parts)
+    if len(around) != 2:
         raise BadInput(
-            f"the chat template writes the user's text {len(parts) - 1} times, and once is needed: {_WAY_OUT}"
+            f"the chat template writes the user's text {len(around) - 1} times, and once is needed: {_WAY_OUT}"
         )
-    header, footer = parts
-    return Turn(header, footer, _render(tokenizer, text) == header + text + footer)
+    header, footer = around
+    return Turn(header, footer, _render(tokenizer, form(text)) == header + text + footer)
 
 
-def _render(tokenizer: Any, content: str) -> str:
+def _whole(text: str) -> Content:
+    return text
+
+
+def _in_parts(text: str) -> Content:
+    """As the templates of models that see pictures too take it."""
+    return [{"type": "text", "text": text}]
+
+
+def _around(tokenizer: Any, form: Callable[[str], Content]) -> list[str]:
+    return _render(tokenizer, form(_MARK)).split(_MARK)
+
+
+def _render(tokenizer: Any, content: Content) -> str:
     turn = [{"role": "user", "content": content}]
     try:
         return str(tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True))

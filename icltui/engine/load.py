@@ -8,13 +8,15 @@ import gc
 import os
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from logging import ERROR, getLogger
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
 import transformers
+from safetensors import SafetensorError
 from transformers import AutoConfig, AutoTokenizer, BitsAndBytesConfig
 from transformers.utils import is_bitsandbytes_available, logging
 
@@ -26,37 +28,62 @@ from icltui.engine.meter import Meter
 from icltui.engine.model import LoadedModel, adopt
 from icltui.engine.source import Source, find_source
 from icltui.errors import BadInput, IcltuiError, ModelError
+from icltui.record import Estimate
 
 
-def load(request: LoadModel) -> Iterator[Event | LoadedModel]:
+def load(request: LoadModel, make_room: Callable[[], None] = lambda: None) -> Iterator[Event | LoadedModel]:
     """The model that ``request`` names, behind the events of its loading; closing the iterator gives it up.
+
+    ``make_room`` is called, in another thread, when all but the weights is found to be in order.
 
     Raises:
         BadInput: an unknown dtype or device, or options that contradict each other.
         ModelError: no such model, no weights, weights that do not fit, or blocks without an MLP.
     """
-    yield from run_errand(lambda tell: _load(request, tell))
+    yield from run_errand(lambda tell: _load(request, make_room, tell))
 
 
-def _load(request: LoadModel, tell: Tell) -> LoadedModel:
+def _load(request: LoadModel, make_room: Callable[[], None], tell: Tell) -> LoadedModel:
     tell(Progress(stage=f"loading {request.model}", done=0, total=0))
     if request.device_map != "none" and request.device != "auto":
         raise BadInput(
             f"--device {request.device} and --device-map {request.device_map} both say where the model goes: give one"
         )
     device, dtype = pick_device(request.device), pick_dtype(request.dtype)
-    gc.collect()  # the model before this one, whose memory is counted on
     with _plain_errors(request):
         quantization = _quantization(request)
         source = find_source(request)
         config = AutoConfig.from_pretrained(source.place, **source.arguments)
-        tokenizer = AutoTokenizer.from_pretrained(source.place, **source.arguments)
+        tokenizer = _tokenizer(request, source)
         stored = stored_tensors(source)
-        _estimate(request, stored, config, dtype, device, tell)
+        _auto_class(request.model, config)
+        tell(Progress(stage=f"loading {request.model}", done=0, total=0))  # not if it was given up
+        make_room()
+        gc.collect()  # the model before this one, whose memory is counted on
+        _estimate(request, stored, config, device, tell)
         model = _read(
             request, source, config, stored, tell, dtype=dtype, **quantization, **_place(request, device)
         )
     return adopt(model, tokenizer, request.model, request.revision, request.sites)
+
+
+def _tokenizer(request: LoadModel, source: Source) -> Any:
+    """The model's tokenizer.
+
+    Raises:
+        ModelError: it has none, where transformers fails for some models and makes an empty one for others.
+    """
+    tokenizer = None
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source.place, **source.arguments)
+    except ValueError as error:
+        if "instantiate the backend tokenizer" not in str(error):
+            raise
+    if tokenizer is None or tokenizer.get_vocab().keys() <= tokenizer.get_added_vocab().keys():
+        raise ModelError(
+            f"model {request.model!r} has no tokenizer: tokenizer.json was expected beside config.json"
+        )
+    return tokenizer
 
 
 def _read(
@@ -71,6 +98,7 @@ def _read(
             config=config,
             use_safetensors=None if request.allow_pickle else True,
             output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are refused below, by name
             tqdm_class=meter.download_bar(),
             **source.arguments,
             **how,
@@ -120,16 +148,19 @@ def _quantization(request: LoadModel) -> dict[str, Any]:
 
 
 def _estimate(
-    request: LoadModel, stored: dict[str, Stored], config: Any, dtype: Any, device: torch.device, tell: Tell
+    request: LoadModel, stored: dict[str, Stored], config: Any, device: torch.device, tell: Tell
 ) -> None:
     """Tell what the model will take, and refuse it if it cannot fit."""
-    available = free_bytes(device, request.device_map)
-    if available is None or not stored:
+    if free_bytes(device, request.device_map) is None or not stored:
         tell(Progress(stage=f"loading {request.model}, of unknown size", done=0, total=0))
         return
-    estimated = estimate(stored, config, request, dtype, available)
-    tell(ModelEstimated(estimate=estimated))
-    check_fits(request, estimated)
+
+    def size_of(asked: LoadModel) -> Estimate:
+        free = free_bytes(device, asked.device_map) or 0
+        return estimate(stored, config, asked, pick_dtype(asked.dtype), free, on_cpu=device.type == "cpu")
+
+    tell(ModelEstimated(estimate=size_of(request)))
+    check_fits(request, size_of)
 
 
 def _check_complete(name: str, found: dict[str, Any], model: Any) -> None:
@@ -180,6 +211,14 @@ def _plain_errors(request: LoadModel) -> Iterator[None]:
         ) from error
     except (IcltuiError, GivenUp):
         raise
+    except SafetensorError as error:
+        raise ModelError(
+            f"model {name!r} has a safetensors file that is damaged or cut off: download it again ({error})"
+        ) from error
+    except UnpicklingError as error:  # torch's own words would say how to run the code
+        raise ModelError(
+            f"model {name!r} has a pickle that is damaged or holds more than tensors: it was not read"
+        ) from error
     except Exception as error:
         if "trust_remote_code=True" in str(error):
             raise ModelError(

@@ -3,7 +3,9 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
+import msgspec
 import torch
 
 from icltui.api import (
@@ -26,24 +28,48 @@ from icltui.api import (
 from icltui.engine import model
 from icltui.engine.check import verify
 from icltui.engine.dynamics import Dynamics
+from icltui.engine.errand import Tell, run_errand
 from icltui.engine.generate import generate
 from icltui.engine.load import load
 from icltui.engine.pairs import MOST_UNITS
-from icltui.engine.path import choose_path
+from icltui.engine.path import PassProgress, choose_path
 from icltui.engine.predictions import Vocabulary
 from icltui.engine.prefixes import Plan, measure_prefixes
 from icltui.engine.proof import prove
 from icltui.engine.site import Site
-from icltui.engine.tokens import Ids, check_length, tokenize
+from icltui.engine.tokens import Ids, check_known, check_length, tokenize
 from icltui.errors import BadInput
 from icltui.prompt import Prompt, resolve_layers
-from icltui.record import LaneStep, ModelInfo, TokenizedPrompt
+from icltui.record import LaneStep, ModelInfo, TokenizedPrompt, Verification
 
 ShouldStop = Callable[[], bool]
 
 
 class _Stopped(Exception):
     """The job was asked to stop."""
+
+
+def _try_out(
+    loaded: model.LoadedModel, request: LoadModel, tell: Tell
+) -> tuple[model.LoadedModel, ModelInfo]:
+    """The model without what cannot be used, and what is known of it then."""
+
+    def telling(stage: str) -> PassProgress:
+        return lambda done, total: tell(Progress(stage=stage, done=done, total=total))
+
+    proved = prove(loaded, telling("proving the patch on it"))
+    path = choose_path(proved, telling("trying the packed pass on it"))
+    info = proved.describe(*path)
+    return proved, msgspec.structs.replace(info, sites=request.sites, quantize=request.quantize)
+
+
+def _vain(result: Verification) -> list[str]:
+    """What of the proof says nothing on this prompt."""
+    if result.logits["plain"].linf == 0:
+        return ["The context changes nothing, so nothing was proved."]
+    if result.controls["shuffled"] == result.logits["patched"]:
+        return ["The context shuffled is the context itself, so that control shows nothing."]
+    return []
 
 
 @dataclass
@@ -75,17 +101,21 @@ class LocalEngine:
             yield event
 
     def _load(self, request: LoadModel) -> Iterator[Event]:
-        self.loaded = self.info = None  # the old model's memory is free before the new one comes
-        for made in load(request):
+        for made in load(request, self._make_room):
             if isinstance(made, model.LoadedModel):
                 loaded = made
             else:
                 yield made
-        yield Progress(stage="proving the patch on it", done=0, total=0)
-        loaded = prove(loaded)
-        self.info = loaded.describe(*choose_path(loaded))
-        self.loaded = loaded
-        yield ModelLoaded(model=self.info)
+        for found in run_errand(partial(_try_out, loaded, request)):
+            if isinstance(found, tuple):
+                self.loaded, self.info = found
+                yield ModelLoaded(model=self.info)
+            else:
+                yield found
+
+    def _make_room(self) -> None:
+        """Forget the present model: its memory is free before the new one's weights come, and no sooner."""
+        self.loaded = self.info = None
 
     def _count(self, request: CountTokens) -> Iterator[Event]:
         yield PromptTokenized(tokens=tokenize(self._model(), request.prompt)[1])
@@ -140,7 +170,8 @@ class LocalEngine:
             result = verify(loaded, sites, ids, request.seed, progress, request.prompt.positions)
         except _Stopped:
             return
-        yield VerificationEnded(verification=result)
+        note = " ".join([*_vain(result), result.note])
+        yield VerificationEnded(verification=msgspec.structs.replace(result, note=note))
 
     def _model(self) -> model.LoadedModel:
         if self.loaded is None:
@@ -156,5 +187,6 @@ class LocalEngine:
         if not chosen:
             raise BadInput("no layer is selected: choose at least one")
         ids, tokens = tokenize(loaded, prompt)
+        check_known(loaded, ids)
         check_length(loaded, ids, n_more)
         return loaded, [site for site in loaded.sites if site.layer in chosen], ids, tokens

@@ -109,7 +109,12 @@ def fingerprint(model: nn.Module) -> str:
     Sampled, so that it takes no noticeable time on any model; a fine-tune changes it all the same.
     """
     digest = hashlib.sha256()
+    tied = set(
+        getattr(model, "all_tied_weights_keys", ())
+    )  # offloaded, they would seem parameters of their own
     for name, parameter in sorted(model.named_parameters()):
+        if name in tied:
+            continue
         digest.update(f"{name} {tuple(parameter.shape)} {parameter.dtype}".encode())
         if parameter.device.type == "meta":  # offloaded: on its device only while it works
             parameter = load_offloaded_parameter(model, name)

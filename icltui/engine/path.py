@@ -3,8 +3,9 @@
 Enters: a loaded model. Leaves: the path, and the reason where it is the loop.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from typing import Any
 
 import torch
@@ -19,9 +20,34 @@ from icltui.record import Path
 
 _TOLERANCES = {torch.float32: 1e-2, torch.float64: 1e-2}
 """Of the spread between prefixes, which is what a wrong mask would change."""
+_N_PASSES = 8
+"""Of the comparison: the context and its copies, each in two parts; and one for each of four units."""
+
+PassProgress = Callable[[int, int], object]
+"""Told before each forward pass how many are done, of about how many; an exception of its own stops the work."""
 
 
-def choose_path(loaded: LoadedModel) -> tuple[Path, str]:
+def unheard(done: int, total: int) -> None:
+    """Where nobody asks how far it is."""
+
+
+@contextmanager
+def telling_passes(loaded: LoadedModel, progress: PassProgress, about: int) -> Iterator[None]:
+    """Tells ``progress`` of every forward pass of the model within; ``about`` how many there will be."""
+    numbers = count()
+
+    def begin(*_: Any) -> None:
+        done = next(numbers)
+        progress(done, max(about, done + 1))
+
+    handle = loaded.model.register_forward_pre_hook(begin)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def choose_path(loaded: LoadedModel, progress: PassProgress = unheard) -> tuple[Path, str]:
     """``packed`` where the packed pass agrees with the loop on a few tokens of this model, else ``loop`` and why."""
     if "position_ids" not in accepted(loaded.model):
         return "loop", "the model cannot be told positions"
@@ -30,9 +56,10 @@ def choose_path(loaded: LoadedModel) -> tuple[Path, str]:
     text = loaded.model.config.get_text_config(decoder=True)
     if unknown := [name for name, value in vars(text).items() if _is_unknown_reach(name, value)]:
         return "loop", f"its config has {unknown[0]!r}, a reach of attention that packing does not know"
-    plan = Plan(sample_ids(loaded, n_context=9, n_query=4))
+    # So long a query that not all copies fit into the first chunk, and the context comes piece by piece.
+    plan = Plan(sample_ids(loaded, n_context=9, n_query=12))
     try:
-        with _short_window(text):
+        with _short_window(text), telling_passes(loaded, progress, _N_PASSES):
             packed, loop = (_gather(loaded, plan, path) for path in ("packed", "loop"))
     except (IcltuiError, ValueError) as error:
         return "loop", f"packing is not possible: {str(error).splitlines()[0][:200]}"
@@ -52,8 +79,8 @@ def choose_path(loaded: LoadedModel) -> tuple[Path, str]:
 
 
 def _is_unknown_reach(name: str, value: Any) -> bool:
-    is_window = "window" in name and "sliding_window" not in name and name != "max_window_layers"
-    return is_window and type(value) is int and value > 0
+    known = ("sliding_window", "use_sliding_window", "sliding_window_pattern", "max_window_layers")
+    return "window" in name and name.lstrip("_") not in known and type(value) is int and value > 0
 
 
 @contextmanager
@@ -71,14 +98,14 @@ def _short_window(text: Any) -> Iterator[None]:
 
 
 def sample_ids(loaded: LoadedModel, n_context: int, n_query: int, seed: int = 97) -> Ids:
-    """Arbitrary tokens from all over the vocabulary, one of them as the kept prefix."""
+    """Arbitrary tokens from all over the vocabulary, one of them as the kept prefix; three make a unit."""
     n_vocabulary = min(len(loaded.tokenizer), loaded.model.get_input_embeddings().weight.shape[0])
     tokens = [(k * 2654435761 + seed) % n_vocabulary for k in range(1 + n_context + n_query)]
     return Ids(
         tuple(tokens[:1]),
         tuple(tokens[1 : 1 + n_context]),
         tuple(tokens[1 + n_context :]),
-        tuple(range(n_context + 1)),
+        tuple(range(0, n_context + 1, 3)),
     )
 
 

@@ -19,15 +19,17 @@ from icltui.engine.capture import Capture, States, capturing, widen
 from icltui.engine.generate import ContextRun
 from icltui.engine.model import LoadedModel
 from icltui.engine.patch import TokenPatch
-from icltui.engine.path import sample_ids
+from icltui.engine.path import PassProgress, sample_ids, telling_passes, unheard
 from icltui.engine.run import forward
 from icltui.engine.site import Probe, Site, attach, first_tensor
 from icltui.engine.trace import is_made_of
-from icltui.errors import ModelError
+from icltui.errors import EngineError, ModelError
 from icltui.record import Components, RefusedLayer
 
 TOLERANCES = {torch.float64: 1e-4, torch.float32: 1e-4, torch.bfloat16: 5e-2, torch.float16: 1e-2}
 """Relative errors allowed, by the model's dtype; float64 as float32, since norms compute in float32 inside."""
+_N_PASSES = 12
+"""Where every layer proves at once."""
 _FAULTS = (RuntimeError, LookupError, AttributeError, TypeError, ValueError)
 
 
@@ -64,13 +66,16 @@ class Proof:
     """Whether the logits after the patches are bit for bit those before."""
 
 
-def prove(loaded: LoadedModel) -> LoadedModel:
+def prove(loaded: LoadedModel, progress: PassProgress = unheard) -> LoadedModel:
     """The model without the layers that cannot be used.
 
     Raises:
-        ModelError: no layer can be used, or a patch leaves something behind.
+        ModelError: no layer can be used, a patch leaves something behind, or the model gives no numbers.
     """
-    sites, proof = examine(loaded)
+    try:
+        sites, proof = examine(loaded, progress)
+    except EngineError as error:
+        raise ModelError(f"{type(loaded.model).__name__} cannot be explored: {error}") from error
     if not proof.undone:
         raise ModelError(
             f"{type(loaded.model).__name__} cannot be explored: its logits are not the same after a patch as before"
@@ -94,8 +99,13 @@ def prove(loaded: LoadedModel) -> LoadedModel:
 
 
 @torch.inference_mode()
-def examine(loaded: LoadedModel) -> tuple[tuple[Site, ...], Proof]:
+def examine(loaded: LoadedModel, progress: PassProgress = unheard) -> tuple[tuple[Site, ...], Proof]:
     """Each site in the kind that proves best, and what was found there."""
+    with telling_passes(loaded, progress, _N_PASSES):
+        return _examine(loaded)
+
+
+def _examine(loaded: LoadedModel) -> tuple[tuple[Site, ...], Proof]:
     trial = _Trial(loaded)
     before = forward(loaded.model, trial.ids.plain)
     best = list(zip(loaded.sites, trial.layers(loaded.sites), strict=True))

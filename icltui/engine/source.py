@@ -14,7 +14,7 @@ from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, R
 
 from icltui.api import DEMO, LoadModel
 from icltui.demo import MODEL_DIR
-from icltui.errors import ModelError
+from icltui.errors import BadInput, ModelError
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,14 @@ def find_source(request: LoadModel) -> Source:
     """The folder or id that ``request`` names; a folder is looked at first, so that its faults are named plainly.
 
     Raises:
+        BadInput: a revision of a folder.
         ModelError: there is no such model, or it has no weights that may be read.
     """
     name = request.model
     folder = MODEL_DIR if name == DEMO else Path(name).expanduser()
     if folder.is_dir():
+        if request.revision is not None:
+            raise BadInput(f"--revision {request.revision} goes with a model on the hub, not with a folder")
         place, files = str(folder), _names(folder)
     elif name == DEMO:
         raise ModelError("the embedded model is missing from this installation: reinstall icltui")
@@ -65,9 +68,9 @@ def find_source(request: LoadModel) -> Source:
 
 
 def _check_weights(whose: str, files: Sequence[str], allow_pickle: bool) -> None:
-    if any(file.endswith((".safetensors", ".safetensors.index.json")) for file in files):
+    if not {"model.safetensors", "model.safetensors.index.json"}.isdisjoint(files):
         return
-    if not any(file.endswith((".bin", ".bin.index.json")) for file in files):
+    if {"pytorch_model.bin", "pytorch_model.bin.index.json"}.isdisjoint(files):
         raise ModelError(f"{whose} has no weights: model.safetensors was expected beside config.json")
     if not allow_pickle:
         raise ModelError(

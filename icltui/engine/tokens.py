@@ -8,6 +8,7 @@ ends the query in both.
 
 import re
 from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -70,17 +71,18 @@ def tokenize(loaded: LoadedModel, prompt: Prompt) -> tuple[Ids, TokenizedPrompt]
     if not query:
         raise BadInput("the query has no tokens of its own: type a longer one")
     edges = [min(max(begin - row.begin, 0), len(start)) for _, (begin, _) in row.body[: cut + 1]]
-    units, ends, unit_notes = _units(prompt.unit, start, edges)
+    shown, asked = (pieces(loaded.tokenizer, tuple(token for token, _ in part)) for part in (context, query))
+    units, ends, unit_notes = _units(prompt.unit, start, edges, shown)
     ids = Ids(
         tuple(row.prefix),
-        tuple(token for token, _ in context),
-        tuple(token for token, _ in query),
+        tuple(token.id for token in shown),
+        tuple(token.id for token in asked),
         ends,
     )
     record = TokenizedPrompt(
         prefix=pieces(loaded.tokenizer, ids.prefix),
-        context=pieces(loaded.tokenizer, ids.context),
-        query=pieces(loaded.tokenizer, ids.query),
+        context=shown,
+        query=asked,
         units=tuple(units),
         notes=(*row.notes, *_straddling(row, cut, boundary), *unit_notes),
     )
@@ -98,9 +100,8 @@ def _typed(tokenizer: Any, prompt: Prompt, text: str) -> _Row:
     if prompt.bos == "always" and not prefix:
         prefix = [_bos(tokenizer)]
     spans = zip(ids, encoded["offset_mapping"], added, strict=True)
-    return _Row(
-        text, 0, prefix, _whole([(token, span) for token, span, is_added in spans if not is_added]), []
-    )
+    body = _whole([(token, span) for token, span, is_added in spans if not is_added])
+    return _Row(text, 0, prefix, body, _specials(tokenizer, [token for token, _ in body]))
 
 
 def _turn(tokenizer: Any, prompt: Prompt, text: str) -> _Row:
@@ -115,17 +116,22 @@ def _turn(tokenizer: Any, prompt: Prompt, text: str) -> _Row:
     prefix = [token for token, _ in body[:first]]
     if prompt.bos == "always" and prefix[:1] != [_bos(tokenizer)]:
         prefix.insert(0, _bos(tokenizer))
-    typed = {token for token, (start, _) in body[first:] if start < begin + len(text)}
-    notes = [
-        f"the text holds {token.content!r}, which the model reads as that special token"
-        for key, token in tokenizer.added_tokens_decoder.items()
-        if key in typed and token.special
-    ]
+    typed = [token for token, (start, _) in body[first:] if start < begin + len(text)]
+    notes = _specials(tokenizer, typed)
     if not turn.is_as_typed:
         notes.insert(
             0, "the chat template would change this text, such as its spaces: it is used exactly as typed"
         )
     return _Row(whole, begin, prefix, body[first:], notes)
+
+
+def _specials(tokenizer: Any, typed: Sequence[int]) -> list[str]:
+    """What to say of special tokens that come out of the user's own text."""
+    return [
+        f"the text holds {token.content!r}, which the model reads as that special token"
+        for key, token in tokenizer.added_tokens_decoder.items()
+        if key in typed and token.special
+    ]
 
 
 def _straddling(row: _Row, cut: int, boundary: int) -> list[str]:
@@ -150,6 +156,19 @@ def _whole(body: list[tuple[int, tuple[int, int]]]) -> list[tuple[int, tuple[int
         (token, (min(begin, before), end))
         for (token, (begin, end)), before in zip(body, reached, strict=False)
     ]
+
+
+def check_known(loaded: LoadedModel, ids: Ids) -> None:
+    """Refuse a token that the model has no row for, as when tokens were added to the tokenizer alone.
+
+    Raises:
+        BadInput: naming the token.
+    """
+    n_rows = loaded.model.get_input_embeddings().weight.shape[0]
+    for token in pieces(loaded.tokenizer, tuple(id_ for id_ in ids.full if id_ >= n_rows)):
+        raise BadInput(
+            f"token {token.text!r} has id {token.id}, and this model embeds ids 0 to {n_rows - 1}: leave it out"
+        )
 
 
 def check_length(loaded: LoadedModel, ids: Ids, n_more: int = 0) -> None:
@@ -201,7 +220,8 @@ def _bos(tokenizer: Any) -> int:
     return int(tokenizer.bos_token_id)
 
 
-_SENTENCE_END = re.compile(r"[.!?…]+[\"')\]]*(?=\s|$)|\n+")
+_SENTENCE_END = re.compile(r"[.!?…]+[\"')\]]*(?=\s|$)|[。！？｡]+[」』”’）】]*|\n+")
+"""Chinese and Japanese put no space behind their stops."""
 
 
 def _cuts(unit: str, context: str) -> list[int]:
@@ -213,10 +233,13 @@ def _cuts(unit: str, context: str) -> list[int]:
     return [match.end() for match in re.finditer(re.escape(unit), context)]
 
 
-def _units(unit: str, context: str, edges: list[int]) -> tuple[list[Unit], tuple[int, ...], list[str]]:
-    """Units of whole tokens: a token belongs to the unit in which it starts; none is empty.
+def _units(
+    unit: str, context: str, edges: list[int], shown: Sequence[Token]
+) -> tuple[list[Unit], tuple[int, ...], list[str]]:
+    """Units of whole tokens: a token belongs to the unit in which it starts; none is empty, nor its text.
 
-    ``edges`` are the characters at which the context's tokens begin, and the one behind the last of them.
+    ``edges`` are the characters at which the context's tokens begin, and the one behind the last of them. Where the
+    next token covers all that a unit does, such as the space before a word, the unit's text is its tokens' own.
     """
     notes: list[str] = []
     starts = edges[:-1]
@@ -229,7 +252,9 @@ def _units(unit: str, context: str, edges: list[int]) -> tuple[list[Unit], tuple
         if not cuts and starts:
             notes.append(f"unit {unit!r} never ends in the context: the whole context is one unit")
         ends = sorted({0, *(bisect_left(starts, cut) for cut in cuts), len(starts)})
-    texts = [context[edges[a] : edges[b]] for a, b in pairwise(ends)]
+    texts = [
+        context[edges[a] : edges[b]] or "".join(token.text for token in shown[a:b]) for a, b in pairwise(ends)
+    ]
     units = [
         Unit(index=i, text=text, tokens=b - a)
         for i, (text, (a, b)) in enumerate(zip(texts, pairwise(ends), strict=True), start=1)

@@ -9,11 +9,13 @@ from types import SimpleNamespace
 import pytest
 import torch
 import transformers
+from safetensors.torch import load_file, save_file
 from transformers.utils import logging
 
 from icltui.api import DEMO, LoadModel, ModelEstimated, Progress
 from icltui.engine import load as module
 from icltui.engine.load import load
+from icltui.engine.local import LocalEngine
 from icltui.engine.model import fingerprint
 from icltui.errors import BadInput, ModelError
 from tests.engine.models import make_tiny, make_tokenizer
@@ -96,7 +98,7 @@ def test_what_cannot_fit_is_refused_before_it_is_read(folder, monkeypatch):
     monkeypatch.setattr(module, "free_bytes", lambda _device, _map: 2**16)
     monkeypatch.setattr(module, "_read", lambda *_, **__: pytest.fail("was read"))
     told = []
-    with pytest.raises(ModelError, match=r"needs 0\.00 GiB .* are free: try --dtype bfloat16"):
+    with pytest.raises(ModelError, match=r"needs \d\.\d MiB .* are free: try a smaller model"):
         told.extend(load(LoadModel(model=str(folder), device="cpu")))
     assert isinstance(told[-1], ModelEstimated)
 
@@ -130,20 +132,56 @@ def test_a_load_that_was_given_up_does_not_hinder_the_next(folder):
         ("./no-such-folder", "no folder './no-such-folder'"),
         ("{empty}", "has no config.json"),
         ("{weightless}", "has no weights"),
-        ("{cut}", "could not be loaded"),
+        ("{cut}", r"model\.safetensors' is damaged or cut off: download it again"),
+        ("{wordless}", "has no tokenizer: tokenizer.json was expected"),
+        ("{wide}", "is of another shape"),
     ],
 )
 def test_what_is_no_model_is_refused_in_one_line(model, words, folder, copy, tmp_path):
-    empty, weightless, cut = tmp_path / "empty", tmp_path / "weightless", copy
-    for path in (empty, weightless):
+    empty, weightless, wordless, wide, cut = (
+        *(tmp_path / name for name in ("empty", "weightless", "wordless", "wide")),
+        copy,
+    )
+    for path in (empty, weightless, wordless):
         path.mkdir()
+    for file in ("config.json", "model.safetensors"):
+        shutil.copy(folder / file, wordless)
+    shutil.copytree(folder, wide)
+    configure(wide, intermediate_size=44)
     shutil.copy(folder / "config.json", weightless)
     data = (folder / "model.safetensors").read_bytes()
     (cut / "model.safetensors").write_bytes(data[: len(data) // 2])
     with pytest.raises(ModelError, match=words) as caught:
-        loaded_from(model.format(empty=empty, weightless=weightless, cut=cut))
+        loaded_from(model.format(empty=empty, weightless=weightless, wordless=wordless, wide=wide, cut=cut))
     assert "\n" not in str(caught.value)
     assert caught.value.exit_code == 3
+
+
+def test_an_empty_tokenizer_is_none(tmp_path):
+    """transformers makes one of this type's special tokens alone."""
+    make_tiny("gpt2", torch.float32).model.save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match=r"has no tokenizer: tokenizer\.json was expected"):
+        loaded_from(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("share", "advice"), [(0.6, "try --dtype bfloat16, "), (0.05, "try a smaller model")]
+)
+def test_only_what_would_do_is_advised(folder, monkeypatch, share, advice):
+    told = next(e.estimate for e in events_of(folder) if isinstance(e, ModelEstimated))
+    free = int(share * told.weight_bytes) + told.measure_bytes
+    monkeypatch.setattr(module, "free_bytes", lambda _device, _map: free if share > 0.1 else 2**10)
+    with pytest.raises(ModelError, match=advice):
+        loaded_from(folder)
+
+
+def test_an_overflow_is_said_while_the_model_is_loaded(copy):
+    weights = load_file(copy / "model.safetensors")
+    weights["lm_head.weight"] *= 5e4
+    save_file(weights, copy / "model.safetensors", {"format": "pt"})
+    request = LoadModel(model=str(copy), device="cpu", dtype="float16")
+    with pytest.raises(ModelError, match="not numbers in float16: try --dtype float32"):
+        list(LocalEngine().run(request, lambda: False))
 
 
 def test_an_unknown_id_without_a_network_is_refused(monkeypatch):
@@ -211,7 +249,7 @@ class Evil:
 def test_a_pickle_that_was_allowed_holds_tensors_and_nothing_else(copy):
     (copy / "model.safetensors").unlink()
     torch.save({"model.embed_tokens.weight": Evil()}, copy / "pytorch_model.bin")
-    with pytest.raises(ModelError, match="could not be loaded"):
+    with pytest.raises(ModelError, match=r"holds more than tensors: it was not read$"):
         loaded_from(copy, allow_pickle=True)
 
 

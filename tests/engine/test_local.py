@@ -1,6 +1,7 @@
 """The engine's face: which events a job sends, in which order, and how it stops."""
 
 import gc
+import threading
 import weakref
 
 import pytest
@@ -14,13 +15,15 @@ from icltui.api import (
     LoadModel,
     Measure,
     MeasureEnded,
+    ModelLoaded,
     PromptTokenized,
     UnitsMeasured,
     VerificationEnded,
     Verify,
 )
+from icltui.engine import local
 from icltui.engine.local import LocalEngine
-from icltui.errors import BadInput
+from icltui.errors import BadInput, ModelError
 from icltui.prompt import Prompt
 from tests.engine.models import make_tiny, make_tokenizer, tiny
 
@@ -82,7 +85,10 @@ def test_a_job_stops_when_asked(engine, request_):
         (Measure(prompt=Prompt(context="a", query="")), "the query is empty"),
         (Measure(prompt=PROMPT, layers="none"), "no layer is selected"),
         (Measure(prompt=PROMPT, layers="7"), "out of range"),
-        (Measure(prompt=Prompt(context="a" * 80, query="b")), "shorten the context by 18 tokens"),
+        (
+            Measure(prompt=Prompt(context="a" * 80, query="b")),
+            "1 in front, 80 of context, 1 of query need 82 positions, the model has 64: shorten the context by 18$",
+        ),
         (Generate(prompt=PROMPT, n_tokens=0), "at least 1"),
         (Generate(prompt=Prompt(context="a" * 60, query="b"), n_tokens=12), "12 to generate"),
     ],
@@ -90,6 +96,105 @@ def test_a_job_stops_when_asked(engine, request_):
 def test_bad_input_is_refused_before_any_work(engine, request_, words):
     with pytest.raises(BadInput, match=words):
         list(engine.run(request_, never))
+
+
+@pytest.mark.parametrize(
+    ("context", "seed", "words"),
+    [
+        ("", 0, "The context changes nothing, so nothing was proved. The identity holds"),
+        ("a", 0, "The context shuffled is the context itself, so that control shows nothing. The identity"),
+        ("aaa", 0, "The context shuffled is the context itself"),
+        ("abc def", 0, "The identity holds"),
+    ],
+)
+def test_a_proof_of_nothing_says_so(engine, context, seed, words):
+    *_, ended = engine.run(Verify(prompt=Prompt(context=context, query=" x"), seed=seed), never)
+    assert ended.verification.ok
+    assert ended.verification.note.startswith(words)
+
+
+def trying_out(monkeypatch, model=None, **how):
+    """An engine to which a tiny model comes, and the request that it comes by."""
+    model = model or make_tiny("llama", torch.float32)
+    monkeypatch.setattr(local, "load", lambda *_: iter([model]))
+    return LocalEngine(), LoadModel(model="x", **how)
+
+
+def test_every_pass_of_the_proof_is_told(monkeypatch):
+    engine, request = trying_out(monkeypatch)
+    *told, loaded = engine.run(request, never)
+    assert isinstance(loaded, ModelLoaded)
+    stages: dict[str, list[tuple[int, int]]] = {}
+    for event in told:
+        stages.setdefault(event.stage, []).append((event.done, event.total))
+    assert stages == {
+        "proving the patch on it": [(done, 12) for done in range(12)],
+        "trying the packed pass on it": [(done, 8) for done in range(8)],
+    }
+
+
+@pytest.mark.parametrize("n_told", [1, 3, 14])
+def test_a_proof_that_is_stopped_leaves_no_model(monkeypatch, n_told):
+    engine, request = trying_out(monkeypatch)
+    told = []
+    for event in engine.run(request, lambda: len(told) >= n_told):
+        told.append(event)
+    assert len(told) == n_told
+    assert engine.loaded is engine.info is None
+
+
+def test_a_pass_that_takes_long_is_no_reason_to_go_on(monkeypatch):
+    """Whoever waits is asked again and again, though the model is busy."""
+    slow = make_tiny("llama", torch.float32)
+    engine, request = trying_out(monkeypatch, slow)
+    busy, free = threading.Event(), threading.Event()
+
+    def pass_forever(*_):
+        busy.set()
+        free.wait()
+
+    slow.model.model.register_forward_pre_hook(pass_forever)
+    monkeypatch.setattr("icltui.engine.errand.HEARTBEAT", 0.01)
+    try:
+        told = list(engine.run(request, busy.is_set))
+    finally:
+        free.set()
+    assert {event.done for event in told} <= {0}
+    assert engine.loaded is None
+
+
+def test_a_model_is_remembered_with_how_it_was_loaded(monkeypatch):
+    engine, request = trying_out(monkeypatch, sites={"norm": "a.{layer}"}, quantize="8bit")
+    *_, loaded = engine.run(request, never)
+    assert (loaded.model.sites, loaded.model.quantize) == ({"norm": "a.{layer}"}, "8bit")
+
+
+def test_a_model_that_gives_no_numbers_cannot_be_loaded(monkeypatch):
+    spoiled = make_tiny("llama", torch.float32)
+    spoiled.model.lm_head.weight.data.fill_(torch.nan)
+    engine, request = trying_out(monkeypatch, spoiled)
+    with pytest.raises(ModelError, match="cannot be explored: the model's logits are not numbers"):
+        list(engine.run(request, never))
+
+
+def test_a_load_that_fails_early_costs_no_model(engine, tmp_path):
+    with pytest.raises(ModelError, match=r"has no config\.json"):
+        list(engine.run(LoadModel(model=str(tmp_path)), never))
+    assert engine.loaded is not None
+    assert isinstance(list(engine.run(Measure(prompt=PROMPT), never))[-1], MeasureEnded)
+
+
+def test_a_token_that_the_model_has_no_row_for_is_refused():
+    loaded = make_tiny("llama", torch.float32)
+    loaded.tokenizer.add_tokens(["ZZZ99"])
+    id_ = loaded.tokenizer.convert_tokens_to_ids("ZZZ99")
+    rows = loaded.model.get_input_embeddings()
+    rows.weight = torch.nn.Parameter(rows.weight[:id_], requires_grad=False)
+    engine = LocalEngine(loaded, loaded.describe("packed"))
+    with pytest.raises(
+        BadInput, match=f"token 'ZZZ99' has id {id_}, and this model embeds ids 0 to {id_ - 1}"
+    ):
+        list(engine.run(Measure(prompt=Prompt(context="a ZZZ99", query=" b")), never))
 
 
 def test_without_a_model():

@@ -13,6 +13,28 @@ def test_every_family_here_packs(family):
     assert choose_path(tiny(family)) == ("packed", "")
 
 
+def test_every_pass_is_told_and_the_packed_ones_are_in_two_chunks():
+    told = []
+    assert choose_path(tiny("llama"), lambda done, about: told.append((done, about))) == ("packed", "")
+    assert told == [(done, 8) for done in range(8)]
+
+
+def test_a_callback_that_raises_stops_and_leaves_nothing_behind():
+    class Enough(Exception):
+        pass
+
+    def stop(done, _):
+        if done == 2:
+            raise Enough
+
+    loaded = make_tiny("llama", torch.float32)
+    loaded.model.config.sliding_window = 64
+    with pytest.raises(Enough):
+        choose_path(loaded, stop)
+    assert not loaded.model._forward_pre_hooks
+    assert loaded.model.config.sliding_window == 64
+
+
 @pytest.mark.parametrize("off", [-1, 1])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_loop_where_a_copy_sees_one_token_too_many_or_too_few(off, dtype, monkeypatch):

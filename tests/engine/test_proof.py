@@ -36,6 +36,12 @@ def test_exact_families(family):
         assert all(layer.block_error == 0.0 for layer in rough.layers), "the stream is moved to the bit"
 
 
+def test_every_pass_is_told():
+    told = []
+    prove(tiny("llama", torch.float32), lambda done, about: told.append((done, about)))
+    assert told == [(done, 12) for done in range(12)]
+
+
 def make(config) -> object:
     torch.manual_seed(0)
     model = AutoModelForCausalLM.from_config(config)
@@ -86,7 +92,7 @@ def spoiled(layer: int):
 
 
 def test_a_layer_that_fails_is_refused_and_the_rest_stay_usable(monkeypatch):
-    monkeypatch.setattr(local, "load", lambda _: iter([spoiled(1)]))
+    monkeypatch.setattr(local, "load", lambda *_: iter([spoiled(1)]))
     engine = local.LocalEngine()
     *_, last = engine.run(LoadModel(model="x"), lambda: False)
     assert isinstance(last, ModelLoaded)

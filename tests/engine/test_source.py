@@ -8,7 +8,7 @@ from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, R
 from icltui.api import LoadModel
 from icltui.engine import source
 from icltui.engine.source import find_source
-from icltui.errors import ModelError
+from icltui.errors import BadInput, ModelError
 
 
 @pytest.fixture
@@ -62,6 +62,8 @@ def test_code_is_never_asked_about_on_stdin():
         (["config.json"], "has no weights"),
         (["config.json", "onnx/model.safetensors"], "has no weights"),
         (["config.json", "pytorch_model.bin"], "give --allow-pickle"),
+        (["config.json", "pytorch_model.bin", "adapter_model.safetensors"], "give --allow-pickle"),
+        (["config.json", "training_args.bin"], "has no weights"),
     ],
 )
 def test_files_that_will_not_do(hub, files, words):
@@ -69,6 +71,11 @@ def test_files_that_will_not_do(hub, files, words):
     with pytest.raises(ModelError, match=words) as caught:
         find()
     assert "model 'owner/name'" in str(caught.value)
+
+
+def test_a_folder_has_no_revisions(tmp_path):
+    with pytest.raises(BadInput, match="--revision v9 goes with a model on the hub"):
+        find(str(tmp_path), revision="v9")
 
 
 def test_pickles_are_taken_when_allowed(hub):

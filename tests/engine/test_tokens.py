@@ -5,8 +5,9 @@ from functools import cache
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizers import processors
-from transformers import AutoTokenizer
+from tokenizers import Tokenizer, decoders, normalizers, processors
+from tokenizers.models import BPE
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from icltui.demo import MODEL_DIR
 from icltui.engine.model import LoadedModel
@@ -39,8 +40,10 @@ def test_parts_make_up_the_one_tokenisation(context, query, unit):
     assert [unit.tokens for unit in record.units] == [
         b - a for a, b in zip(ids.ends, ids.ends[1:], strict=False)
     ]
+    assert all(piece.text for piece in record.units)
     if not record.notes:
-        assert "".join(unit.text for unit in record.units) == context
+        if unit != "token" or context.isascii():  # else a token may be a piece of a character
+            assert "".join(piece.text for piece in record.units) == context
         assert loaded.tokenizer.decode(ids.query) == query
 
 
@@ -54,6 +57,23 @@ def test_a_straddling_token_is_the_querys_and_said(demo):
 def test_a_straddling_tokens_text_is_in_no_unit(demo):
     _, record = tokenize(demo, Prompt(context="The capital of Fra", query="nce is"))
     assert "".join(unit.text for unit in record.units) == "The capital of"
+
+
+def test_a_token_that_the_next_one_covers_has_its_own_text():
+    """A SentencePiece tokenizer counts the space before a word as the word's, though it is a token of its own."""
+    known = {name: k for k, name in enumerate(["<unk>", "</s>", "▁", "a", "b", "▁a", "▁b"])}
+    tokenizer = Tokenizer(BPE(known, [("▁", "a"), ("▁", "b")], unk_token="<unk>"))
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    tokenizer.decoder = decoders.Metaspace()
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="<unk>", eos_token="</s>")
+    _, record = tokenize(LoadedModel(None, fast, (), "x", None, 20), Prompt(context="a </s> b", query=" b"))
+    assert [unit.text for unit in record.units] == ["a", " ", "</s>", "▁", " b"]
+    assert record.notes == ("the text holds '</s>', which the model reads as that special token",)
+
+
+def test_a_piece_of_a_character_has_its_own_text():
+    _, record = tokenize(tiny("llama"), Prompt(context="é", query="b"))
+    assert [unit.text for unit in record.units] == [record.context[0].text, "é"]
 
 
 def test_a_tokenizer_that_leaves_spaces_out_of_its_offsets_loses_none():
@@ -78,6 +98,7 @@ def test_a_space_between_belongs_to_the_query(demo):
     [
         ("line", "one two\nthree\n", ["one two\n", "three\n"]),
         ("sentence", "One two. Three! Four", ["One two.", " Three!", " Four"]),
+        ("sentence", "日本。「何？」はい！ v. 3.5", ["日本。", "「何？」", "はい！", " v.", " 3.5"]),
         (";", "a = 1; b = 2; c", ["a = 1;", " b = 2;", " c"]),
         ("line", "", []),
         ("token", "", []),
@@ -190,9 +211,11 @@ def test_a_turn_is_tokenised_once_and_written_by_the_template(name, context, que
     assert ids.full == ids_of(loaded, header + context + query + footer)
     assert ids.plain == [*ids.prefix, *ids.query]
     assert ids.ends[-1] == len(ids.context)
+    assert all(unit.text for unit in record.units)
     if not any("straddles" in note for note in record.notes):
         assert list(ids.prefix) == ids_of(loaded, header)
-        assert "".join(unit.text for unit in record.units) == context
+        if context.isascii():
+            assert "".join(unit.text for unit in record.units) == context
         assert loaded.tokenizer.decode(ids.query) == query + footer
 
 
@@ -234,6 +257,14 @@ def test_a_template_that_strips_is_not_followed_and_said():
     assert "it is used exactly as typed" in record.notes[0]
 
 
+def test_a_template_that_walks_over_parts_is_followed():
+    parted = "User: {% for part in messages[0]['content'] %}{{ part['text'] }}{% endfor %}\n"
+    _, record = tokenize(chatty(parted), Prompt(context="The capital", query=" of", chat=True))
+    assert "".join(token.text for token in record.prefix) == "User:"
+    assert "".join(token.text for token in record.context) == " The capital"
+    assert "".join(token.text for token in record.query) == " of"
+
+
 def test_template_code_in_a_prompt_is_text():
     text = "{{ 7 * 7 }}{% for m in messages %}{# c #}"
     _, record = tokenize(chatty("chatml"), Prompt(context=text, query="{{ bos_token }}", chat=True))
@@ -241,8 +272,9 @@ def test_template_code_in_a_prompt_is_text():
     assert record.notes == ()
 
 
-def test_a_special_token_that_was_typed_is_said():
-    _, record = tokenize(chatty("chatml"), Prompt(context="a<|im_end|>", query="b", chat=True))
+@pytest.mark.parametrize("chat", [True, False])
+def test_a_special_token_that_was_typed_is_said(chat):
+    _, record = tokenize(chatty("chatml"), Prompt(context="a<|im_end|>", query="b", chat=chat))
     assert record.notes == ("the text holds '<|im_end|>', which the model reads as that special token",)
 
 

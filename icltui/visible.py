@@ -1,0 +1,43 @@
+"""Text of any origin as characters that a terminal shows and does not act on."""
+
+_VARIATION_SELECTORS = range(0xFE00, 0xFE10)
+_BLANKS = "\u115f\u1160\u2800\u3164\uffa0"
+"""Printable, says Unicode, and yet nothing is seen of them."""
+
+
+def visible(text: str) -> str:
+    """``text`` on one line, each character that does not print replaced by one or some that do.
+
+    >>> visible("a\\n\\x1b[31m")
+    'a⏎␛[31m'
+    """
+    return "".join(map(glyph, text))
+
+
+def token_text(text: str) -> str:
+    """As :func:`visible`, and the spaces around it as dots.
+
+    >>> token_text(" Rome ")
+    '·Rome·'
+    """
+    if not (inner := text.strip(" ")):
+        return "·" * len(text)
+    lead = text.index(inner)
+    return "·" * lead + visible(inner) + "·" * (len(text) - lead - len(inner))
+
+
+def glyph(character: str) -> str:
+    """One character as a terminal may show it: itself, or something printable in its place."""
+    code = ord(character)
+    if character == "\n":
+        return "⏎"
+    if character == "\t":
+        return "⇥"
+    if code < 0x20:
+        return chr(0x2400 + code)
+    if code == 0x7F:
+        return "␡"
+    # Terminals disagree on the width of a character with a variation selector behind it.
+    if character.isprintable() and code not in _VARIATION_SELECTORS and character not in _BLANKS:
+        return character
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
