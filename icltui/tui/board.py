@@ -9,8 +9,8 @@ from typing import Self
 
 from icltui.record import Dynamics, Measurement, Path, Prediction, Row, TokenizedPrompt
 
-EMPTY_CONTEXT, FULL_CONTEXT = "∅", "all"
-"""The text of unit 0: where *grow* begins, and where *shrink* and *drop* do."""
+EMPTY_CONTEXT, FULL_CONTEXT = "∅", "nothing"
+"""The text of unit 0: where *grow* begins; and what is missing where *shrink* and *drop* do."""
 Bounds = tuple[float, float]
 """The least and the greatest of some numbers."""
 
@@ -126,6 +126,11 @@ class Board:
     def prediction(self, unit: int) -> Prediction | None:
         """The next-token distribution after ``unit``."""
         return self._predictions.get(unit)
+
+    @property
+    def is_mute(self) -> bool:
+        """Whether the measure has ended and took no next tokens: they would have cost a pass for each unit."""
+        return self.path is not None and not self._predictions
 
     def matrix_norms(self, unit: int, layer: int) -> dict[str, float | None]:
         """‖ΔW‖ of a unit by the name of the matrix; empty where it is not known."""

@@ -12,7 +12,7 @@ from functools import lru_cache
 from rich.cells import cell_len, set_cell_size
 from textual.content import Content
 
-from icltui.plaintext import glyph
+from icltui.visible import glyph
 
 
 def display(text: str) -> str:

@@ -91,7 +91,7 @@ def _token(board: Board, unit: int, _layer: int, width: int) -> str:
 def _next(board: Board, unit: int, _layer: int, width: int) -> str:
     prediction = board.prediction(unit)
     if prediction is None or not prediction.top:
-        return " " * width
+        return " " + number(None, 1).ljust(width - 1)
     mark = CHANGED if board.has_changed(unit) else " "
     return mark + fit(prediction.top[0].token.text, width - 1)
 

@@ -1,7 +1,8 @@
 """The measures that the explorer can show: their names, what they mean under each dynamics, and their scale.
 
 Symbols are those of :class:`icltui.record.Row`: A_i is the MLP's input behind i units (*grow*) or with the first i
-taken away (*shrink*); *drop* compares A, the full context's, with A_without, where one unit alone is missing.
+taken away (*shrink*); *drop* compares A, the full context's, with A_without, where one unit alone is missing. v and g,
+the down projection's input, are indexed alike; u is what an update adds where it acts in full.
 """
 
 from dataclasses import dataclass
@@ -39,8 +40,10 @@ class Measure:
 
 
 _NONE: Meaning = ("", "")
-_TRANSFER = "what the last unit's update leaves undone of this one; 0: nothing"
-_SIZE_OF_STEP = "half the square of the step in p = W A"
+_DOWN = "the residual shift as a patch of the down projection"
+_STEP = "half the square of what the step adds at its input"
+_COSINE = "cosine of its update and the one before"
+_TRANSFER = "what the update before leaves undone of this one; 0: nothing"
 
 _ALL = (
     Measure(
@@ -55,8 +58,8 @@ _ALL = (
         "patch_norm",
         "‖ΔW‖",
         True,
-        ("how far this unit moved the weights", "‖W_i − W_{i−1}‖ = ‖W_0 δ_i‖ / ‖A_0‖"),
-        ("how far its removal moved the weights", "‖W_i − W_{i−1}‖ = ‖W_{i−1} δ_i‖ / ‖A_i‖"),
+        ("how far this unit moved the weights", "‖W_0 δ_i‖ / ‖A_0‖"),
+        ("how far its removal moved the weights", "‖W_{i−1} δ_i‖ / ‖A_i‖"),
         ("the change of weights that stands for it", "‖W δ‖ / ‖A_without‖"),
     ),
     Measure("relative_patch_norm", "‖ΔW‖/‖W‖", True, ("‖ΔW‖ as a share of the weights", "‖ΔW‖ / ‖W‖")),
@@ -98,14 +101,18 @@ _ALL = (
         ("size of the MLP's input without this unit", "‖A_without‖"),
     ),
     Measure(
-        "cosine_previous", "cos", False, ("whether it pushed the way the last unit did", "cos(δ_i, δ_{i−1})")
+        "cosine_previous",
+        "cos",
+        False,
+        ("whether it pushed the way the unit before did", "cos(δ_i, δ_{i−1})"),
     ),
     Measure(
         "output_patch_norm",
         "‖ΔW_down‖",
         True,
-        ("the residual shift as a patch of the down projection", "‖v_i − v_{i−1}‖ / ‖g_i‖"),
-        drop=("the residual shift as a patch of the down projection", "‖v − v_without‖ / ‖g_without‖"),
+        (_DOWN, "‖v_i − v_{i−1}‖ / ‖g_i‖"),
+        (_DOWN, "‖v_i − v_{i−1}‖ / ‖g_0‖"),
+        (_DOWN, "‖v − v_without‖ / ‖g‖"),
     ),
     Measure(
         "amplification",
@@ -127,28 +134,25 @@ _ALL = (
         "half_step_square",
         "Q",
         True,
-        (_SIZE_OF_STEP, "½‖p_i − p_{i−1}‖² = ½‖W_0 δ_i‖²"),
-        (_SIZE_OF_STEP, "½‖W_{i−1} δ_i‖²"),
-        (_SIZE_OF_STEP, "½‖W δ‖²"),
+        ("half the square of the step in p = W_0 A", "½‖p_i − p_{i−1}‖² = ½‖W_0 δ_i‖²"),
+        (_STEP, "½‖W_{i−1} δ_i‖²"),
+        (_STEP, "½‖W δ‖²"),
     ),
     Measure(
         "update_cosine_previous",
         "cos ΔW",
         False,
-        ("cosine of its update and the last unit's", "cos(u_i, u_{i−1}), u = W_0 δ"),
-        (
-            "cosine of its update and the last unit's",
-            "cos(u_i, u_{i−1})·cos(A_i, A_{i−1}), u_i = W_{i−1} δ_i",
-        ),
-        ("cosine of its update and the last unit's", "cos(u_i, u_{i−1})·cos(z_i, z_{i−1}), z = A_without"),
+        (f"{_COSINE}; u = W_0 δ", "cos(u_i, u_{i−1})"),
+        (f"{_COSINE}; u_i = W_{{i−1}} δ_i", "cos(u_i, u_{i−1})·cos(A_i, A_{i−1})"),
+        (f"{_COSINE}; u = W δ, z = A_without", "cos(u_i, u_{i−1})·cos(z_i, z_{i−1})"),
     ),
     Measure(
         "transfer_previous",
         "transfer",
         True,
-        (_TRANSFER, "‖u_i − u_{i−1}‖ / ‖u_i‖, u = W_0 δ"),
+        (_TRANSFER, "‖u_i − u_{i−1}‖ / ‖u_i‖"),
         (_TRANSFER, "‖u_i − u_{i−1} (A_{i−1}·A_i)/‖A_{i−1}‖²‖ / ‖u_i‖"),
-        (_TRANSFER, "‖u_i − u_{i−1} (z_{i−1}·z_i)/‖z_{i−1}‖²‖ / ‖u_i‖, z = A_without"),
+        (_TRANSFER, "‖u_i − u_{i−1} (z_{i−1}·z_i)/‖z_{i−1}‖²‖ / ‖u_i‖"),
     ),
 )
 

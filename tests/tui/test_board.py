@@ -145,7 +145,7 @@ def test_only_what_is_never_negative_has_a_log_scale() -> None:
     assert linear == {"cosine_previous", "implicit_loss", "update_cosine_previous"}
 
 
-@pytest.mark.parametrize(("dynamics", "text"), [("grow", "∅"), ("shrink", "all"), ("drop", "all")])
+@pytest.mark.parametrize(("dynamics", "text"), [("grow", "∅"), ("shrink", "nothing"), ("drop", "nothing")])
 def test_unit_0_is_what_the_dynamics_begins_with(dynamics: Dynamics, text: str) -> None:
     assert board_of(["a"], dynamics=dynamics).unit_text(0) == text
 

@@ -132,7 +132,7 @@ async def test_measure_and_scale(desk: Desk) -> None:
     assert numbers.plots.measure == numbers.heatmap.measure == desk.screen.layer_list.measure == "patch_norm"
     assert numbers.plots.is_log
     assert numbers.heatmap.is_log
-    assert "· log" in desk.text()
+    await desk.until(lambda: "log scale" in desk.text())
     await desk.press("M", "M")
     assert numbers.plots.measure == list(MEASURES)[-1], "round and round"
 

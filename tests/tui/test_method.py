@@ -4,13 +4,15 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from rich.cells import cell_len
 
-from icltui.api import CountTokens, MeasureEnded, PromptTokenized, UnitsMeasured
-from icltui.record import Measurement, Pairs
+from icltui.api import CountTokens, JobFailed, MeasureEnded, PromptTokenized, UnitsMeasured
+from icltui.record import Dynamics, Measurement, Pairs
 from icltui.session import Session, read_session, write_session
 from icltui.tui.flows.older import any_note, lane_note, numbers_note, proof_note
 from icltui.tui.flows.results import Results
-from icltui.tui.flows.work import Work, method_words
+from icltui.tui.flows.work import DYNAMICS, Work, method_words
+from icltui.tui.measures import MEASURES
 from tests.tui import samples
 from tests.tui.conftest import Desk, open_desk
 
@@ -50,7 +52,7 @@ async def test_a_choice_marks_the_numbers_and_a_run_takes_it(desk: Desk) -> None
     assert desk.toasts() == [], "the border says it"
     assert explorer.is_unsaved
     await desk.drawn()
-    assert "^r runs shrink · local · reset · layer 5 · grow · free · reset · packed" in desk.text()
+    assert "^r runs shrink · local · reset ─ layer 5 · grow · free · reset · packed" in desk.text()
     await desk.press("ctrl+r")
     assert desk.client.request == explorer.work.measure()
     assert (desk.client.request.dynamics, desk.client.request.reference) == ("shrink", "local")
@@ -108,8 +110,8 @@ async def test_letters_of_choices_are_text_in_an_editor(desk: Desk) -> None:
     ("dynamics", "first", "titles"),
     [
         ("grow", "∅", ["token", "net"]),
-        ("shrink", "all", ["removed", "net"]),
-        ("drop", "all", ["without", "amplify"]),
+        ("shrink", "nothing", ["removed", "net"]),
+        ("drop", "nothing", ["without", "amplify"]),
     ],
 )
 async def test_titles_and_unit_0_are_those_of_the_dynamics(
@@ -135,7 +137,7 @@ async def test_the_border_says_the_formula_of_the_numbers_that_are_shown() -> No
         await desk.settle()
         await desk.press("6")
         await desk.drawn()
-        assert "drop · free · reset · packed · ‖A − A_without‖" in desk.text()
+        assert "‖A − A_without‖ · drop · free · reset · packed" in desk.text()
         await desk.press("D")
         await desk.drawn()
         assert "‖A − A_without‖" in desk.text(), "the numbers are still those of drop"
@@ -224,3 +226,80 @@ async def test_a_divergence_that_is_not_known_yet_is_a_dot_and_then_a_number() -
         await desk.drawn()
         assert divergence() == "1.70"
         assert desk.explorer.results.board.n_measured == 9
+
+
+@pytest.mark.parametrize("dynamics", ["shrink", "drop"])
+async def test_a_measure_without_next_tokens_says_so(dynamics: str) -> None:
+    async with open_desk(session_under(dynamics)) as desk:
+        await desk.until(lambda: desk.client.job == 1)
+        desk.client.finish(samples.LOADED)
+        mute = UnitsMeasured(rows=samples.chunk(0, samples.N_UNITS).rows, predictions=())
+        desk.client.send(2, samples.TOKENIZED, mute)
+        await desk.drawn()
+        assert "no next tokens" not in desk.text(), "they may still come"
+        desk.client.finish(samples.MEASURED)
+        await desk.drawn()
+        assert f"layer 5 · {dynamics} · free · reset · packed · no next tokens" in desk.text()
+        row = next(line for line in desk.text().splitlines() if "❯" in line)
+        assert row.split("│")[-2].split()[-2:] == ["·", "·"]
+
+
+@pytest.mark.parametrize(
+    ("dynamics", "formula"),
+    [
+        ("grow", "‖v_i − v_{i−1}‖ / ‖g_i‖"),
+        ("shrink", "‖v_i − v_{i−1}‖ / ‖g_0‖"),
+        ("drop", "‖v − v_without‖ / ‖g‖"),
+    ],
+)
+def test_the_output_patch_is_held_against_what_the_context_hands_on(dynamics: Dynamics, formula: str) -> None:
+    assert MEASURES["output_patch_norm"].meaning(dynamics)[1] == formula
+
+
+@pytest.mark.parametrize("dynamics", DYNAMICS)
+def test_a_formula_has_room_in_the_border_of_80_columns(dynamics: Dynamics) -> None:
+    formulas = [measure.meaning(dynamics)[1] for measure in MEASURES.values()]
+    assert max(map(cell_len, formulas)) + len(f" · {dynamics} · local · reset") <= 80 - 6
+
+
+async def test_a_choice_beside_a_stopped_run_is_told() -> None:
+    async with open_desk(samples.session(is_measured=False)) as desk:
+        await desk.until(lambda: desk.client.job == 1)
+        desk.client.finish(samples.LOADED)
+        desk.client.send(2, samples.TOKENIZED, samples.chunk(0, 8))
+        await desk.press("escape")
+        desk.client.give_way()
+        await desk.drawn()
+        assert "stopped at 8/19, ^r runs ─ layer 5 · grow" in desk.text()
+        await desk.press("D")
+        await desk.drawn()
+        assert "stopped at 8/19, ^r runs shrink · free · reset ─ layer 5 · grow" in desk.text()
+
+
+async def test_numbers_of_another_model_say_what_a_run_would_measure() -> None:
+    saved = samples.session()
+    assert saved.model is not None
+    other = msgspec.structs.replace(saved.model, name="gpt2", fingerprint="1" * 16)
+    async with open_desk(msgspec.structs.replace(saved, model=other)) as desk:
+        await desk.until(lambda: desk.client.job == 1)
+        desk.client.finish(samples.LOADED)
+        await desk.drawn()
+        results, explorer = desk.explorer.results, desk.explorer
+        assert numbers_note(results, explorer.work) == "measured on gpt2, ^r measures on demo"
+        await desk.press("D")
+        told = "measured on gpt2, ^r measures on demo: shrink · free · reset"
+        assert numbers_note(results, explorer.work) == told
+
+
+async def test_a_prompt_that_cannot_be_counted_says_why(desk: Desk) -> None:
+    await desk.press("T")
+    assert isinstance(desk.client.request, CountTokens)
+    desk.client.finish(JobFailed(kind="BadInput", message="no chat template [/b]"))
+    await desk.drawn()
+    assert "─ no chat template [/b] ─" in desk.text()
+    assert "not counted" in desk.text()
+    assert "… tok" not in desk.text(), "nothing is on its way"
+    await desk.press("T")
+    await desk.drawn()
+    assert "19 tok" in desk.text()
+    assert "no chat template" not in desk.text()

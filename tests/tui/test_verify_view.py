@@ -6,6 +6,7 @@ from rich.cells import cell_len
 from icltui.record import LayerCheck
 from icltui.tui.widgets.verify_view import proof_text
 from tests.tui import samples
+from tests.tui.conftest import open_desk
 
 ROOM = 80 - 6
 """Columns inside the frame, the padding and the scrollbar."""
@@ -46,3 +47,40 @@ def test_it_fits_80_columns() -> None:
     )
     proof = msgspec.structs.replace(samples.VERIFICATION, layers=(wild,), note="")
     assert all(cell_len(line) <= ROOM for line in proof_text(proof).plain.splitlines())
+
+
+def test_narrow_lines_leave_out_what_says_no_more() -> None:
+    lines = proof_text(msgspec.structs.replace(samples.VERIFICATION, note=""), 60 - 6).plain.splitlines()
+    assert all(cell_len(line) <= 60 - 6 for line in lines if not line.startswith("tolerance"))
+    head = next(line for line in lines if line.startswith("layer"))
+    assert head.split() == [title for title in TITLES if title not in ("cosine", "NMSE")]
+    assert lines[lines.index(head) + 1].split() == ["0", "1.8e-07", "1.2e-07", "2.3e-07", "1", "0.310"]
+    assert any(line.startswith("control: shuffled c") for line in lines)
+
+
+async def test_the_columns_follow_the_terminal() -> None:
+    session = msgspec.structs.replace(samples.session(), verification=samples.VERIFICATION)
+    for size, is_there in (((60, 18), False), ((80, 24), True), ((120, 40), True)):
+        async with open_desk(session, size=size) as desk:
+            await desk.press("7")
+            await desk.drawn()
+            lines = desk.text().splitlines()
+            assert any("last-token logits" in line and "top-1" in line for line in lines), "on one line"
+            desk.screen.numbers.proof.scroll_end(animate=False)
+            await desk.drawn()
+            assert ("NMSE" in desk.text()) is is_there
+
+
+def test_where_the_context_changes_nothing_nothing_is_proved() -> None:
+    zeros = tuple(msgspec.structs.replace(check, rank=0) for check in samples.VERIFICATION.layers)
+    for layers, is_proof in ((samples.VERIFICATION.layers, True), (zeros, False), ((), True)):
+        text = proof_text(msgspec.structs.replace(samples.VERIFICATION, layers=layers)).plain
+        assert text.startswith("✓") is is_proof
+        assert ("nothing was proved" in text.splitlines()[0]) is not is_proof
+
+
+def test_small_alignments_keep_their_digits() -> None:
+    check = LayerCheck(
+        layer=0, identity_error=0.0, block_error=0.0, cosine=1.0, nmse=0.0, gradient_alignment=-0.0072
+    )
+    assert lines_of(check)[1].endswith(" -7.2e-03")

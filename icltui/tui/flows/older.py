@@ -12,13 +12,15 @@ def numbers_note(results: Results, work: Work) -> str:
     origin, board = results.board_origin, results.board
     if origin is None or results.is_numbers_fresh(work):
         return ""
+    asked = method_words(work.measure())
+    is_same = isinstance(origin.request, Measure) and method_words(origin.request) == asked
     if origin.is_stopped:
-        return f"stopped at {board.n_measured - 1}/{board.n_units - 1}, ^r runs"
+        return f"stopped at {board.n_measured - 1}/{board.n_units - 1}, ^r runs" + (
+            "" if is_same else f" {asked}"
+        )
     if foreign := _foreign(origin, results.model, ("measured", "measures")):
-        return foreign
-    asked = work.measure()
-    is_same = isinstance(origin.request, Measure) and method_words(origin.request) == method_words(asked)
-    return "edited, ^r runs" if is_same else f"^r runs {method_words(asked)}"
+        return foreign if is_same else f"{foreign}: {asked}"
+    return "edited, ^r runs" if is_same else f"^r runs {asked}"
 
 
 def lane_note(results: Results, work: Work, lane: Lane) -> str:

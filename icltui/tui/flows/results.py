@@ -13,6 +13,7 @@ from icltui.api import (
     Event,
     Generate,
     GenerationEnded,
+    JobFailed,
     LaneAdvanced,
     LoadModel,
     Measure,
@@ -56,6 +57,8 @@ class Results:
         self.lane_origins: dict[Lane, Origin] = {}
         self.counts: tuple[Prompt, int, int] | None = None
         """A prompt, its context tokens and its query tokens."""
+        self.uncounted: tuple[Prompt, str] | None = None
+        """The last prompt that could not be counted, and why."""
         # The last complete ones, which a run in hand replaces at its end only.
         self.measurement: Measurement | None = None
         self.generation: Generation | None = None
@@ -94,6 +97,8 @@ class Results:
                 self.model = event.model
             case CountTokens(), PromptTokenized():
                 self._count(request.prompt, event.tokens)
+            case CountTokens(), JobFailed():
+                self.uncounted = request.prompt, event.message
             case Measure(), PromptTokenized():
                 self._count(request.prompt, event.tokens)
                 self._coming = event.tokens

@@ -93,10 +93,14 @@ class ExplorerScreen(LayoutScreen):
         self.numbers.draw_layers()
 
     def _draw_counts(self) -> None:
-        counts = self.explorer.results.counts
+        counts, uncounted = self.explorer.results.counts, self.explorer.results.uncounted
         if not self.explorer.work.prompt.query:  # no model is asked then, and nothing may look as if one were
             self.question.show_count(0)
             self.context.frame(self.context.border_title or "", "counted with a query")
+            return
+        if uncounted and uncounted[0] == self.explorer.work.prompt:
+            self.question.frame(self.question.border_title or "", "not counted")
+            self.context.frame(self.context.border_title or "", display(uncounted[1]))
             return
         is_known = counts is not None and counts[0] == self.explorer.work.prompt
         self.context.show_count(counts[1] if is_known and counts else None)

@@ -14,6 +14,7 @@ from textual.widgets import Static
 from icltui.record import Dynamics
 from icltui.tui.actions import ACTIONS, MOVES
 from icltui.tui.cells import display
+from icltui.tui.columns import CHANGED
 from icltui.tui.measures import MEASURES, Measure
 
 
@@ -31,13 +32,24 @@ def help_sections(
     """The whole help: titles with their rows; ``facts`` are of the model."""
     groups = dict.fromkeys(action.group for action in ACTIONS if action.group)
     sections = {group: _rows(group) for group in groups} | {"Move": list(MOVES)}
-    sections[f"Numbers, under {dynamics}"] = [_meaning(measure, dynamics) for measure in MEASURES.values()]
+    numbers = [_meaning(measure, dynamics) for measure in MEASURES.values()]
+    sections[f"Numbers, under {dynamics}"] = numbers + _predicted(dynamics)
     model = [(name, display(fact)) for name, fact in facts]
     return sections | ({"This model": model} if model else {})
 
 
 def _meaning(measure: Measure, dynamics: Dynamics) -> tuple[str, str]:
     return measure.title, ": ".join(filter(None, measure.meaning(dynamics))) or f"undefined under {dynamics}"
+
+
+def _predicted(dynamics: Dynamics) -> list[tuple[str, str]]:
+    other = "the full context's" if dynamics == "drop" else "the unit before's"
+    gap = "" if dynamics == "grow" else "; none under local · keep where packed, as each would take a pass"
+    words = "the likeliest after an ordinary run of what is left, also under local"
+    return [
+        ("next token p", f"{words}; {CHANGED} another than {other}{gap}"),
+        ("KL, entropy", "of its distribution, in nats: KL(full context ‖ this one)"),
+    ]
 
 
 def _section(title: str, rows: list[tuple[str, str]]) -> Table:

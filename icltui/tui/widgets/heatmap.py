@@ -251,7 +251,7 @@ class Heatmap(ScrollView, can_focus=True):
 
     def _draw(self, line: int, grid: Grid) -> list[Segment]:
         if not grid.n_units:
-            return [Segment(_NOTHING, self.rich_style)] if line in (0, -grid.header) else []
+            return [Segment(_NOTHING, self.rich_style)] if line == -grid.header else []
         muted = self.get_component_rich_style("heatmap--muted")
         strong = self.get_component_rich_style("heatmap--strong")
         picture = Picture(

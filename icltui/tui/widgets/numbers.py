@@ -94,8 +94,8 @@ class Numbers(ContentSwitcher, Framed):
     def caption(self) -> None:
         """Tabs in the upper border, what the numbers are in the lower one."""
         names = [self._tab_label(tab) for tab in TABS]
-        # What is out of date comes first: a narrow border cuts the end.
-        self.frame(Content("").join(names), " · ".join(filter(None, [self._staleness(), self._subtitle()])))
+        # What is out of date comes first, set apart by the border's own line: a narrow border cuts the end.
+        self.frame(Content("").join(names), " ─ ".join(filter(None, [self._staleness(), self._subtitle()])))
 
     def _tab_label(self, tab: str) -> Content:
         label = f" {PANES.index(tab) + 1} {tab.capitalize()} "
@@ -103,13 +103,13 @@ class Numbers(ContentSwitcher, Framed):
         return name.stylize("bold reverse") if tab == self.current else name
 
     def _subtitle(self) -> str:
-        measure, method = MEASURES[self.measure], self._method()
-        scale = " · log" if self.is_log and measure.log else ""
-        formula = measure.meaning(self._explorer.results.board.dynamics)[1] or "undefined"
+        board, method = self._explorer.results.board, self._method()
+        formula = MEASURES[self.measure].meaning(board.dynamics)[1] or "undefined"
+        silence = " · no next tokens" if board.is_mute else ""
         return {
-            "stream": f"layer {self.shown_layer} · {method}",
-            "plots": f"{method}{scale} · {formula}",
-            "heatmap": f"{method}{scale} · {formula}",
+            "stream": f"layer {self.shown_layer} · {method}{silence}",
+            "plots": f"{formula} · {method}",
+            "heatmap": f"{formula} · {method}",
         }.get(self.current or "", "")
 
     def _method(self) -> str:

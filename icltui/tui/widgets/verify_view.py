@@ -1,6 +1,6 @@
 """The proof of the patch as text: verdict, logits, controls, and every layer."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
@@ -8,15 +8,18 @@ from textual.content import Content
 from textual.widgets import Static
 
 from icltui.record import LayerCheck, LogitError, Verification
-from icltui.tui.cells import content, number
+from icltui.tui.cells import content, fit, number
 
 _EMPTY = (
     "Not verified yet: v does it.\n\n"
     "It runs the patched model on this prompt and compares, layer by layer and at the logits, with the run that "
     "has the context, beside controls: a random patch of equal norms, and the patch of a shuffled context."
 )
-_COLUMNS = {"MLP ΔW": 10, "identity": 10, "block": 10, "cosine": 10, "NMSE": 10, "rank": 7, "align": 8}
+_COLUMNS = {"MLP ΔW": 10, "identity": 10, "block": 10, "cosine": 10, "NMSE": 10, "rank": 7, "align": 9}
 """What is checked at each layer, with its cells: all of it fits 80 columns."""
+_GIVES_WAY = ("cosine", "NMSE")
+"""What narrow lines leave out: it says no more than the block error does."""
+_WIDE = 5 + sum(_COLUMNS.values())
 _NAMES = {
     "plain": "no patch",
     "weights": "ΔW alone",
@@ -27,41 +30,56 @@ _NAMES = {
 }
 
 
-def proof_text(proof: Verification) -> Content:
-    """The whole verification; numbers in columns, the verdict first."""
-    verdict = "✓ the patched model is the contextual one" if proof.ok else "✗ the patched model differs"
+def proof_text(proof: Verification, width: int = _WIDE) -> Content:
+    """The whole verification; numbers in columns within ``width`` cells, 48 at least, the verdict first."""
     undone = "yes" if proof.undone else "NO"
     head = [
-        Content(verdict).stylize("bold $success" if proof.ok else "bold $error"),
+        _verdict(proof),
         content(
             f"tolerance {proof.tolerance:.1e} · noise floor {proof.noise_floor:.1e} · undone exactly: {undone}"
         ),
     ]
     errors = {**proof.logits, **proof.controls}
+    names = min(36, width - 34)
     logits = [
-        Content(f"{'last-token logits':<36}{'MSE':>9}{'KL':>9}{'L∞':>9}  top-1").stylize("$foreground-muted")
+        Content(f"{fit('last-token logits', names)}{'MSE':>9}{'KL':>9}{'L∞':>9}  top-1").stylize(
+            "$foreground-muted"
+        )
     ]
-    logits += [_logit_line(name, error) for name, error in errors.items()]
-    titles = "".join(title.rjust(width) for title, width in _COLUMNS.items())
+    logits += [_logit_line(name, error, names) for name, error in errors.items()]
+    columns = {title: cells for title, cells in _COLUMNS.items() if width >= _WIDE or title not in _GIVES_WAY}
+    titles = "".join(title.rjust(cells) for title, cells in columns.items())
     layers = [Content(f"layer{titles}").stylize("$foreground-muted")]
-    layers += [Content(f"{check.layer:>5}" + "".join(_layer_cells(check))) for check in proof.layers]
+    layers += [Content(f"{check.layer:>5}" + "".join(_layer_cells(check, columns))) for check in proof.layers]
     note = [content(proof.note).stylize("$foreground-muted")] if proof.note else []
     blocks = [head, logits, layers, note]
     return Content("\n\n").join([Content("\n").join(lines) for lines in blocks if lines])
 
 
-def _layer_cells(check: LayerCheck) -> Iterator[str]:
+def _verdict(proof: Verification) -> Content:
+    if not proof.ok:
+        return Content("✗ the patched model differs").stylize("bold $error")
+    if proof.layers and all(check.rank == 0 for check in proof.layers):
+        return Content("○ the context changes nothing here, so nothing was proved").stylize("bold $warning")
+    return Content("✓ the patched model is the contextual one").stylize("bold $success")
+
+
+def _layer_cells(check: LayerCheck, columns: Iterable[str]) -> Iterator[str]:
     """One cell under each title."""
     errors = (check.mlp_error, check.identity_error, check.block_error)
     values = (*errors, check.cosine, check.nmse, check.rank, check.gradient_alignment)
-    for value, width in zip(values, _COLUMNS.values(), strict=True):
+    named = dict(zip(_COLUMNS, values, strict=True))
+    for title in columns:
+        value, width = named[title], _COLUMNS[title]
         text = str(value) if isinstance(value, int) else number(value, width - 1)
         yield text.rjust(width)
 
 
-def _logit_line(name: str, error: LogitError) -> Content:
+def _logit_line(name: str, error: LogitError, width: int) -> Content:
     numbers = "".join(" " + number(value, 8) for value in (error.mse, error.kl, error.linf))
-    return Content(f"{_NAMES.get(name, name):<36}{numbers}  {'same' if error.top1_equal else 'other'}")
+    return Content(
+        f"{fit(_NAMES.get(name, name), width)}{numbers}  {'same' if error.top1_equal else 'other'}"
+    )
 
 
 class VerifyView(VerticalScroll, can_focus=True):
@@ -70,6 +88,7 @@ class VerifyView(VerticalScroll, can_focus=True):
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
         self._body = Static(Content(_EMPTY))
+        self._proof: Verification | None = None
 
     def compose(self) -> ComposeResult:
         """One text."""
@@ -77,4 +96,13 @@ class VerifyView(VerticalScroll, can_focus=True):
 
     def show(self, proof: Verification | None) -> None:
         """Draw ``proof``; None: say how to get one."""
-        self._body.update(proof_text(proof) if proof else Content(_EMPTY))
+        self._proof = proof
+        self._draw()
+
+    def on_resize(self) -> None:
+        """Columns follow the width."""
+        self._draw()
+
+    def _draw(self) -> None:
+        width = max(48, self.content_size.width - self.styles.scrollbar_size_vertical)
+        self._body.update(proof_text(self._proof, width) if self._proof else Content(_EMPTY))
