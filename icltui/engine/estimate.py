@@ -3,22 +3,31 @@
 Enters: a :class:`~icltui.engine.source.Source`, its configuration, the request. Leaves: an
 :class:`~icltui.record.Estimate`, and the size of each tensor. With L layers, h key-value heads of width e, MLP width
 m, hidden size d, vocabulary V, T = min(window, 4096) tokens, C tokens in a chunk and b bytes per number a measure
-adds::
+adds, with a query of one token and everything measured::
 
-    b · T · (2 L h e + 2 m + 4 d)   the context's keys and values, and its own pass through one block
-    + 4 · C · (V + 2 T)             a chunk's logits and its two masks, in float32
+    b · T · (2 L h e + 2 m + 4 d)        the context's keys and values, and its own pass through one block
+    + (1 + b) · T²                       that pass's causal mask, as SDPA is handed it and as it adds it
+    + C · (b (12 d + 6 m) + 16 (T + C))  a chunk's own pass through one block, and how its masks come about
+    + 16 · C · (V + L (m + d))           its logits four times in float32; what its matrices make of z, and v, of two
+                                         chunks, as the one before goes when the next one is there
+    + 1536 · L · T                       the rows that leave
+
+and a quarter more, which the allocator keeps between the pieces. C is at most 256, on a GPU 4096, and less where a
+chunk would take more than 256 MiB in the words of :func:`icltui.engine.prefixes.chunk_tokens`.
 """
 
 import json
 import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from huggingface_hub import HfApi
-from safetensors import safe_open
+from msgspec.structs import replace
+from safetensors import SafetensorError, safe_open
 
 from icltui.api import LoadModel
 from icltui.engine.source import Source
@@ -26,7 +35,9 @@ from icltui.errors import ModelError
 from icltui.record import Estimate
 
 CONTEXT_TOKENS = 4096
-CHUNK_TOKENS = 512
+CHUNK_TOKENS = 256
+CHUNK_BYTES = 2**28
+ROW_BYTES = 1536
 _BITS = {"8bit": 8, "4bit": 4}
 
 
@@ -64,7 +75,12 @@ def stored_tensors(source: Source) -> dict[str, Stored]:
 
 
 def estimate(
-    stored: dict[str, Stored], config: Any, request: LoadModel, dtype: Any, available: int
+    stored: dict[str, Stored],
+    config: Any,
+    request: LoadModel,
+    dtype: Any,
+    available: int,
+    on_cpu: bool = True,
 ) -> Estimate:
     """What the model takes in the numbers that ``request`` asks for."""
     if dtype == "auto":
@@ -81,12 +97,12 @@ def estimate(
     return Estimate(
         n_parameters=sum(tensor.n_numbers for tensor in stored.values()),
         weight_bytes=sum(taken(tensor) for tensor in stored.values()),
-        measure_bytes=measure_bytes(config.get_text_config(decoder=True), width),
+        measure_bytes=measure_bytes(config.get_text_config(decoder=True), width, on_cpu),
         available_bytes=available,
     )
 
 
-def measure_bytes(text_config: Any, width: int) -> int:
+def measure_bytes(text_config: Any, width: int, on_cpu: bool = True) -> int:
     """The formula at the top of this page, for numbers of ``width`` bytes."""
 
     def field(name: str, default: int) -> int:
@@ -95,39 +111,47 @@ def measure_bytes(text_config: Any, width: int) -> int:
             value = max(value, default=None)
         return value if isinstance(value, int) else default
 
-    hidden = field("hidden_size", 0)
-    heads = field("num_attention_heads", 1)
-    cache = 2 * field("num_hidden_layers", 0) * field("num_key_value_heads", heads)
-    cache *= field("head_dim", hidden // max(heads, 1))
+    hidden, layers, vocabulary = (field(n, 0) for n in ("hidden_size", "num_hidden_layers", "vocab_size"))
+    heads, inner = field("num_attention_heads", 1), field("intermediate_size", 4 * hidden)
+    cache = 2 * layers * field("num_key_value_heads", heads) * field("head_dim", hidden // max(heads, 1))
     tokens = min(field("max_position_embeddings", CONTEXT_TOKENS), CONTEXT_TOKENS)
-    block = 2 * field("intermediate_size", 4 * hidden) + 4 * hidden
-    return width * tokens * (cache + block) + 4 * CHUNK_TOKENS * (field("vocab_size", 0) + 2 * tokens)
+    context = width * tokens * (cache + 2 * inner + 4 * hidden) + (1 + width) * tokens**2
+    block = width * (12 * hidden + 6 * inner)
+    counted = block + 4 * (tokens + CHUNK_TOKENS) + 12 * vocabulary + 8 * layers * inner
+    size = max(1, min(CHUNK_TOKENS if on_cpu else 16 * CHUNK_TOKENS, CHUNK_BYTES // counted))
+    chunk = size * (block + 16 * (tokens + size) + 16 * (vocabulary + layers * (inner + hidden)))
+    return 5 * (context + chunk + ROW_BYTES * layers * tokens) // 4
 
 
-def check_fits(request: LoadModel, estimated: Estimate) -> None:
+def check_fits(request: LoadModel, size_of: Callable[[LoadModel], Estimate]) -> None:
     """Refuse what cannot fit, before it takes minutes and the machine's memory.
 
     Raises:
-        ModelError: naming what is needed, what is free, and the way out.
+        ModelError: naming what is needed, what is free, and the ways out that would do.
     """
-    needed = estimated.weight_bytes + estimated.measure_bytes
-    if needed <= estimated.available_bytes:
+    estimated = size_of(request)
+    if _lacking(estimated) <= 0:
         return
     ways = {
-        "--dtype bfloat16": request.dtype not in ("bfloat16", "float16"),
-        "--quantize 4bit": request.quantize == "none",
-        "--device-map auto": request.device_map == "none" and torch.cuda.is_available(),
+        "--dtype bfloat16": replace(request, dtype="bfloat16"),
+        "--quantize 4bit": replace(request, quantize="4bit"),
+        "--device-map auto": replace(request, device="auto", device_map="auto"),
     }
-    advice = ", ".join(way for way, is_open in ways.items() if is_open)
+    advice = [way for way, other in ways.items() if _lacking(size_of(other)) <= 0]
+    needed = estimated.weight_bytes + estimated.measure_bytes
     raise ModelError(
-        f"model {request.model!r} needs {_gib(needed)} ({_gib(estimated.weight_bytes)} of weights, "
-        f"{_gib(estimated.measure_bytes)} for a measure), and {_gib(estimated.available_bytes)} are free: "
-        f"try {advice + ', or ' if advice else ''}a smaller model"
+        f"model {request.model!r} needs {_size(needed)} ({_size(estimated.weight_bytes)} of weights, "
+        f"{_size(estimated.measure_bytes)} for a measure), and {_size(estimated.available_bytes)} are free: "
+        f"try {', '.join([*advice, 'or a smaller model']) if advice else 'a smaller model'}"
     )
 
 
-def _gib(n_bytes: int) -> str:
-    return f"{n_bytes / 2**30:.2f} GiB"
+def _lacking(estimated: Estimate) -> int:
+    return estimated.weight_bytes + estimated.measure_bytes - estimated.available_bytes
+
+
+def _size(n_bytes: int) -> str:
+    return f"{n_bytes / 2**30:.2f} GiB" if n_bytes >= 2**30 / 20 else f"{n_bytes / 2**20:.1f} MiB"
 
 
 def _files(folder: Path, stem: str) -> list[Path]:
@@ -141,9 +165,16 @@ def _files(folder: Path, stem: str) -> list[Path]:
 
 
 def _safe_header(file: Path) -> dict[str, Stored]:
-    with safe_open(file, framework="np") as opened:
-        slices = {name: opened.get_slice(name) for name in opened.keys()}  # noqa: SIM118 -- no mapping
-        return {name: Stored(tuple(s.get_shape()), s.get_dtype()) for name, s in slices.items()}
+    if not file.is_file():
+        raise ModelError(
+            f"folder {str(file.parent)!r} lacks {file.name}, a part of its weights: download it again"
+        )
+    try:
+        with safe_open(file, framework="np") as opened:
+            slices = {name: opened.get_slice(name) for name in opened.keys()}  # noqa: SIM118 -- no mapping
+            return {name: Stored(tuple(s.get_shape()), s.get_dtype()) for name, s in slices.items()}
+    except SafetensorError as error:
+        raise ModelError(f"{str(file)!r} is damaged or cut off: download it again") from error
 
 
 _DTYPE_LETTERS = {"float": "F", "bfloat": "BF", "int": "I", "uint": "U"}

@@ -1,14 +1,18 @@
 """What a model will take, against what it takes."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 import torch
+from msgspec.structs import replace
 from transformers import AutoConfig, GPT2Config, LlamaConfig
 
 from icltui.api import LoadModel
 from icltui.engine import estimate as module
-from icltui.engine.estimate import CHUNK_TOKENS, Stored, check_fits, estimate, measure_bytes, stored_tensors
+from icltui.engine import prefixes
+from icltui.engine.estimate import Stored, check_fits, estimate, measure_bytes, stored_tensors
 from icltui.engine.source import Source
 from icltui.errors import ModelError
 from icltui.record import Estimate
@@ -112,8 +116,9 @@ def test_the_cache_is_what_a_cache_takes():
     with torch.inference_mode():
         cache = model(torch.zeros(1, 64, dtype=torch.long), use_cache=True).past_key_values
     held = sum(layer.keys.nbytes + layer.values.nbytes for layer in cache.layers)
-    rest = 4 * 64 * (2 * 40 + 4 * 24) + 4 * CHUNK_TOKENS * (300 + 2 * 64)
-    assert measure_bytes(config, 4) == held + rest
+    context = 4 * 64 * (2 * 40 + 4 * 24) + 5 * 64**2
+    chunk = 4 * (12 * 24 + 6 * 40) + 16 * (64 + 256) + 16 * (300 + 3 * (40 + 24))
+    assert measure_bytes(config, 4) == 5 * (held + context + 256 * chunk + 1536 * 3 * 64) // 4
     longer = LlamaConfig(**config.to_dict() | {"max_position_embeddings": 10**6})
     longest = LlamaConfig(**config.to_dict() | {"max_position_embeddings": 4096})
     assert measure_bytes(longer, 4) == measure_bytes(longest, 4)
@@ -123,16 +128,121 @@ def test_a_config_that_leaves_things_out_is_estimated_all_the_same():
     assert measure_bytes(GPT2Config(), 4) > 2 * 12 * 12 * 64 * 1024 * 4
 
 
-def test_what_cannot_fit_is_refused_with_the_way_out():
-    small = Estimate(n_parameters=1, weight_bytes=3 * 2**30, measure_bytes=2**30, available_bytes=2**31)
-    with pytest.raises(ModelError) as caught:
-        check_fits(LoadModel(model="big"), small)
-    for words in ("'big' needs 4.00 GiB", "3.00 GiB of weights", "2.00 GiB are free", "--dtype bfloat16"):
-        assert words in str(caught.value)
-    with pytest.raises(ModelError, match="free: try a smaller model"):
-        check_fits(LoadModel(model="big", dtype="float16", quantize="4bit"), small)
-    exact = Estimate(n_parameters=1, weight_bytes=3, measure_bytes=1, available_bytes=4)
-    check_fits(LoadModel(model="big"), exact)
+def test_a_chunk_is_counted_as_it_is_made():
+    assert (module.CHUNK_TOKENS, module.CHUNK_BYTES) == (prefixes.CHUNK_TOKENS, prefixes.CHUNK_BYTES)
+    config = GPT2Config(vocab_size=10**6)
+    assert measure_bytes(config, 4, on_cpu=True) < 5 * 2**28
+    assert measure_bytes(GPT2Config(), 4, on_cpu=False) > measure_bytes(GPT2Config(), 4, on_cpu=True)
+
+
+MEASURE = """
+import gc, os, sys, warnings
+import torch, transformers
+from icltui.api import Measure
+from icltui.engine.estimate import measure_bytes
+from icltui.engine.local import LocalEngine
+from icltui.engine.model import adopt
+from icltui.prompt import Prompt
+from tests.engine.models import make_tokenizer
+
+warnings.simplefilter("ignore")
+transformers.utils.logging.set_verbosity_error()
+torch.manual_seed(0)
+config = transformers.{config}
+loaded = adopt(transformers.AutoModelForCausalLM.from_config(config), make_tokenizer(), "m")
+engine = LocalEngine(loaded, loaded.describe("packed"))
+
+def status(word):
+    with open("/proc/self/status") as lines:
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(word))
+
+gc.collect()
+with open("/proc/self/clear_refs", "w") as peak:
+    peak.write("5")
+before = status("VmRSS")
+kept = list(engine.run(Measure(prompt=Prompt(context="a" * {n}, query="b")), lambda: False))
+print(measure_bytes(config, 4) / (status("VmHWM") - before))
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+@pytest.mark.parametrize(
+    ("n", "config"),
+    [
+        (
+            200,
+            "LlamaConfig(vocab_size=300, hidden_size=256, intermediate_size=688, num_hidden_layers=8,"
+            " num_attention_heads=4, num_key_value_heads=4, max_position_embeddings=256)",
+        ),
+        (
+            1000,
+            "GPT2Config(vocab_size=30_000, n_embd=32, n_inner=128, n_layer=4, n_head=4, n_positions=1024)",
+        ),
+    ],
+)
+def test_a_measure_takes_no_more_than_was_told(n, config):
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE.format(n=n, config=config)],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert 0.9 < float(done.stdout) < 4
+
+
+GIB = 2**30
+
+
+def sized(weights, free=2 * GIB):
+    """A model of so many bytes at the dtype that its file has, and what it takes in other ways."""
+
+    def size_of(request):
+        share = {"bfloat16": 1 / 2}.get(request.dtype, 1) * {"4bit": 1 / 8}.get(request.quantize, 1)
+        there = 4 * free if request.device_map == "auto" else free
+        return Estimate(
+            n_parameters=1,
+            weight_bytes=int(weights * share),
+            measure_bytes=GIB // 4,
+            available_bytes=there,
+        )
+
+    return size_of
+
+
+def test_what_cannot_fit_is_refused_with_the_ways_out_that_would_do():
+    request = LoadModel(model="big")
+
+    def advice(weights, request=request):
+        with pytest.raises(ModelError) as caught:
+            check_fits(request, sized(weights))
+        return str(caught.value)
+
+    assert advice(3 * GIB) == (
+        "model 'big' needs 3.25 GiB (3.00 GiB of weights, 0.25 GiB for a measure), and 2.00 GiB are free: "
+        "try --dtype bfloat16, --quantize 4bit, --device-map auto, or a smaller model"
+    )
+    assert advice(7 * GIB).endswith("free: try --quantize 4bit, --device-map auto, or a smaller model")
+    assert advice(12 * GIB).endswith("free: try --quantize 4bit, or a smaller model")
+    assert advice(100 * GIB).endswith("free: try a smaller model")
+    assert advice(24 * GIB, replace(request, quantize="4bit")).endswith(
+        "free: try --dtype bfloat16, --device-map auto, or a smaller model"
+    )
+    check_fits(request, sized(2 * GIB - GIB // 4))
+    with pytest.raises(ModelError, match=r"needs 0\.25 GiB \(1\.0 MiB of weights.* 2\.0 MiB are free"):
+        check_fits(request, sized(2**20, free=2**21))
+
+
+def test_a_part_of_the_weights_that_is_missing_or_damaged_is_named(model, tmp_path):
+    model.save_pretrained(tmp_path, max_shard_size="20KB")
+    part = sorted(tmp_path.glob("*.safetensors"))[1]
+    part.write_bytes(part.read_bytes()[:-4])
+    with pytest.raises(ModelError, match=f"{part.name}' is damaged or cut off: download it again"):
+        stored_tensors(source(tmp_path))
+    part.unlink()
+    with pytest.raises(ModelError, match=f"lacks {part.name}, a part of its weights: download it again"):
+        stored_tensors(source(tmp_path))
 
 
 def test_a_file_larger_than_memory_is_only_looked_at(tmp_path):
