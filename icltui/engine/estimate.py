@@ -35,7 +35,7 @@ from icltui.errors import ModelError
 from icltui.record import Estimate
 
 CONTEXT_TOKENS = 4096
-CHUNK_TOKENS = 256
+CHUNK_TOKENS = 512
 CHUNK_BYTES = 2**28
 ROW_BYTES = 1536
 _BITS = {"8bit": 8, "4bit": 4}

@@ -57,7 +57,7 @@ def choose_path(loaded: LoadedModel, progress: PassProgress = unheard) -> tuple[
     if unknown := [name for name, value in vars(text).items() if _is_unknown_reach(name, value)]:
         return "loop", f"its config has {unknown[0]!r}, a reach of attention that packing does not know"
     # So long a query that not all copies fit into the first chunk, and the context comes piece by piece.
-    plan = Plan(sample_ids(loaded, n_context=9, n_query=12))
+    plan = Plan(sample_ids(loaded, n_context=9, n_query=12), early=True)
     try:
         with _short_window(text), telling_passes(loaded, progress, _N_PASSES):
             packed, loop = (_gather(loaded, plan, path) for path in ("packed", "loop"))

@@ -31,8 +31,10 @@ from icltui.prompt import Positions
 from icltui.record import Dynamics, Path, Reference
 
 FIRST_CHUNK_TOKENS = 32
-"""The first chunk is small, so that numbers appear at once."""
-CHUNK_TOKENS = 256
+"""The first chunk of a long run is small, so that numbers appear at once."""
+SHORT_RUN = 4e10
+"""Parameters times tokens below which a run is over in about a second, and a small first chunk would only cost."""
+CHUNK_TOKENS = 512
 """Query tokens in a chunk on a CPU: fewer make its matrix products slower, more its attention, which sees all keys."""
 CHUNK_BYTES = 2**28
 """What the activations, the mask and the logits of a chunk may take."""
@@ -46,6 +48,8 @@ class Plan:
     dynamics: Dynamics = "grow"
     reference: Reference = "free"
     positions: Positions = "reset"
+    early: bool | None = None
+    """Whether the first units come before the whole context has run; None: where the run is long."""
 
     @property
     def n_units(self) -> int:
@@ -194,15 +198,25 @@ class _Packed:
             self._remember_inputs()
         rest = [unit for unit in range(len(units), self.plan.n_units + 1) if unit != self.plan.full]
         rest = rest if self.plan.full in units else [self.plan.full, *rest]
-        size = n_per_chunk if units else max(2, FIRST_CHUNK_TOKENS // self.q)
+        size = n_per_chunk if units or self.is_whole else max(2, FIRST_CHUNK_TOKENS // self.q)
         while rest:
+            size = -(-len(rest) // -(-len(rest) // size)) if self.is_whole else size  # of equal length
             yield self._measure(rest[:size])
             rest, size = rest[size:], n_per_chunk
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is shown before the whole context has run, as the run is over at once."""
+        if self.plan.early is not None:
+            return not self.plan.early
+        n_tokens = len(self.ids.full) + (self.plan.n_units + 1) * self.q
+        n_parameters: int = sum(p.numel() for p in self.loaded.model.parameters())
+        return n_tokens * n_parameters < SHORT_RUN
 
     def _first_units(self) -> tuple[list[int], int]:
         """Units to be shown before the whole context has run, if there are any; and how many make a later chunk."""
         n_per_chunk = max(1, chunk_tokens(self.loaded, self.sites, self.ids) // self.q)
-        if self.plan.dynamics != "grow" or _orders_full_first(self.plan, self.sites):
+        if self.plan.dynamics != "grow" or self.is_whole or _orders_full_first(self.plan, self.sites):
             return [], n_per_chunk
         n_first = min(self.plan.n_units + 1, n_per_chunk, max(2, FIRST_CHUNK_TOKENS // self.q))
         return list(range(n_first)), n_per_chunk

@@ -188,6 +188,7 @@ def test_rows_ascend_each_once_and_every_prediction_ends_with_its_distance(dynam
 
 def test_a_long_context_shows_rows_before_it_has_run(monkeypatch):
     monkeypatch.setattr("icltui.engine.prefixes.FIRST_CHUNK_TOKENS", 4)
+    monkeypatch.setattr("icltui.engine.prefixes.SHORT_RUN", 0)
     _, chunks = run("llama")
     (rows, predictions), *_ = chunks
     assert {row.unit for row in rows} == {0, 1}

@@ -40,7 +40,8 @@ def never() -> bool:
     return False
 
 
-def test_measure_streams_units_in_order(engine):
+def test_measure_streams_units_in_order(engine, monkeypatch):
+    monkeypatch.setattr("icltui.engine.prefixes.SHORT_RUN", 0)
     first, *middle, last = engine.run(Measure(prompt=PROMPT), never)
     assert isinstance(first, PromptTokenized)
     assert isinstance(last, MeasureEnded)

@@ -51,9 +51,11 @@ def agree(packed: dict, loop: dict, n_units: int) -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize(("n", "q", "prefix", "step"), [(13, 3, 1, 1), (9, 1, 0, 1), (12, 4, 2, 5)])
-def test_packed_equals_loop(family, n, q, prefix, step, monkeypatch):
+@pytest.mark.parametrize("short", [0, 1e12])
+def test_packed_equals_loop(family, n, q, prefix, step, short, monkeypatch):
     monkeypatch.setattr(prefixes, "CHUNK_TOKENS", 12)
     monkeypatch.setattr(prefixes, "FIRST_CHUNK_TOKENS", 6)
+    monkeypatch.setattr(prefixes, "SHORT_RUN", short)
     loaded, plan = tiny(family), Plan(ids(n, q, prefix, step))
     agree(gather(loaded, plan, "packed"), gather(loaded, plan, "loop"), plan.n_units)
 
@@ -70,8 +72,10 @@ def test_packed_equals_loop(family, n, q, prefix, step, monkeypatch):
     ],
 )
 def test_packed_equals_loop_whatever_is_missing_and_how(family, dynamics, reference, positions, monkeypatch):
+    short = 0
     monkeypatch.setattr(prefixes, "CHUNK_TOKENS", 9)
     monkeypatch.setattr(prefixes, "FIRST_CHUNK_TOKENS", 6)
+    monkeypatch.setattr(prefixes, "SHORT_RUN", short)
     loaded, plan = tiny(family), Plan(ids(11, 3, 2, 2), dynamics, reference, positions)
     assert plan.packs
     agree(gather(loaded, plan, "packed"), gather(loaded, plan, "loop"), plan.n_units)
@@ -80,13 +84,14 @@ def test_packed_equals_loop_whatever_is_missing_and_how(family, dynamics, refere
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     n=st.integers(0, 12), q=st.integers(1, 5), prefix=st.integers(0, 2), step=st.integers(1, 6),
-    layers=st.sets(st.integers(0, 2), min_size=1), chunk=st.integers(1, 20),
+    layers=st.sets(st.integers(0, 2), min_size=1), chunk=st.integers(1, 20), short=st.sampled_from([0, 1e12]),
     reference=st.sampled_from(["free", "local"]), positions=st.sampled_from(["reset", "keep"]),
 )  # fmt: skip
 def test_packed_equals_loop_at_any_lengths_units_and_layers(
-    n, q, prefix, step, layers, chunk, reference, positions, monkeypatch
+    n, q, prefix, step, layers, chunk, short, reference, positions, monkeypatch
 ):
     monkeypatch.setattr(prefixes, "CHUNK_TOKENS", chunk)
+    monkeypatch.setattr(prefixes, "SHORT_RUN", short)
     loaded, plan = tiny("qwen3"), Plan(ids(n, q, prefix, step), "grow", reference, positions)
     sites = [loaded.sites[k] for k in sorted(layers)]
     agree(gather(loaded, plan, "packed", sites), gather(loaded, plan, "loop", sites), plan.n_units)
@@ -161,6 +166,7 @@ def test_places(gap, positions, wanted):
 @pytest.mark.parametrize("path", ["packed", "loop"])
 def test_the_first_units_come_before_the_whole_context_has_run(path, monkeypatch):
     monkeypatch.setattr(prefixes, "FIRST_CHUNK_TOKENS", 4)
+    monkeypatch.setattr(prefixes, "SHORT_RUN", 0)
     order = list(gather(tiny("llama"), Plan(ids(5, 2)), path))
     assert order == ([0, 1, 5, 2, 3, 4] if path == "packed" else [0, 5, 1, 2, 3, 4])
 
