@@ -11,14 +11,16 @@ from typing import Literal, Protocol
 import msgspec
 
 from icltui.prompt import Prompt
+from icltui.recipe import Recipe, Sampling
 from icltui.record import (
-    Components,
+    LANES,
     Dynamics,
     Estimate,
+    ExportFormat,
+    ExportReport,
     Generation,
     Lane,
     LaneStep,
-    Mode,
     ModelInfo,
     Pairs,
     Path,
@@ -78,14 +80,18 @@ class Measure(Message, frozen=True):
 
 
 class Generate(Message, frozen=True):
-    """Generate the lanes side by side, greedily → LaneAdvanced…, GenerationEnded."""
+    """Make the patch, generate the lanes side by side, test the patch → Progress…, LaneAdvanced…, GenerationEnded."""
 
     prompt: Prompt
     layers: str = "all"
-    mode: Mode = "per-step"
-    components: Components = "both"
+    recipe: Recipe = Recipe()
+    sampling: Sampling = Sampling()
     n_tokens: int = 12
-    lanes: tuple[Lane, ...] = ("context", "plain", "patched")
+    lanes: tuple[Lane, ...] = LANES
+    holdout: tuple[str, ...] = ()
+    """Other queries behind the same context, to test the patch on."""
+    curves: bool = False
+    """Whether the patch is varied too: strength, layers from both ends, calibration queries."""
 
 
 class Verify(Message, frozen=True):
@@ -96,7 +102,20 @@ class Verify(Message, frozen=True):
     seed: int = 0
 
 
-Request = LoadModel | CountTokens | Measure | Generate | Verify
+class Export(Message, frozen=True):
+    """Make the patch and write it for another program → Progress…, ExportEnded."""
+
+    prompt: Prompt
+    layers: str = "all"
+    recipe: Recipe = Recipe(mode="frozen")
+    format: ExportFormat = "peft"
+    path: str = ""
+    """A folder for ``peft``, a file for the others; it must not exist. Written where the engine runs."""
+    fingerprint: str | None = None
+    """Of the model that the patch belongs to; another one is refused. None: of whatever is loaded."""
+
+
+Request = LoadModel | CountTokens | Measure | Generate | Verify | Export
 
 # Events are past participles.
 
@@ -152,6 +171,10 @@ class VerificationEnded(Message, frozen=True):
     verification: Verification
 
 
+class ExportEnded(Message, frozen=True):
+    report: ExportReport
+
+
 class JobEnded(Message, frozen=True):
     """The job is done."""
 
@@ -192,6 +215,7 @@ Event = (
     | LaneAdvanced
     | GenerationEnded
     | VerificationEnded
+    | ExportEnded
     | JobEnded
     | JobCancelled
     | JobFailed

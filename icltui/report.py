@@ -17,6 +17,7 @@ from icltui.errors import EngineError
 from icltui.plaintext import number, numbers, render, table, words
 from icltui.pretty import pretty
 from icltui.prompt import Prompt
+from icltui.recipe import patch_words
 from icltui.record import (
     LANES,
     Agreement,
@@ -123,8 +124,8 @@ def generate_json(model: ModelInfo, prompt: Prompt, generation: Generation) -> s
             **_origin(model, prompt),
             "lanes": lanes,
             "agreement": generation.agreement,
-            "mode": generation.mode,
-            "components": generation.components,
+            "mode": generation.recipe.mode,
+            "components": generation.recipe.components,
             "layers": generation.layers,
             "fit": generation.fit,
         }
@@ -144,7 +145,7 @@ def generate_text(model: ModelInfo, generation: Generation, width: int = 110) ->
             _logit_table(generation.fit.items()),
         ]
     layers = ", ".join(map(str, generation.layers)) or "none"
-    parts.append(f"mode {generation.mode}   components {generation.components}   layers {layers}")
+    parts.append(f"patch: {patch_words(generation.recipe)}; layers {layers}")
     return render(parts, width)
 
 

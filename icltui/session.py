@@ -22,12 +22,11 @@ from icltui.errors import BadInput, SessionError
 from icltui.folders import example_sessions, is_example, make_folder, sessions_folder, shown, state_folder
 from icltui.pretty import pretty
 from icltui.prompt import Prompt, resolve_layers
+from icltui.recipe import Recipe, Sampling
 from icltui.record import (
-    Components,
     Dynamics,
     Generation,
     Measurement,
-    Mode,
     ModelInfo,
     Pairs,
     Reference,
@@ -46,7 +45,7 @@ __all__ = [
     "write_session",
 ]
 
-FORMAT = 2
+FORMAT = 3
 """Grows when an older program could no longer read the file. Older files are read; what they lack takes its default."""
 SIZE_LIMIT = 256 * 2**20
 """Largest file in bytes that is read or written."""
@@ -68,8 +67,10 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     prompt: Prompt
     layers: str = "all"
     """As :func:`icltui.prompt.resolve_layers` reads it."""
-    mode: Mode = "per-step"
-    components: Components = "both"
+    recipe: Recipe = Recipe()
+    sampling: Sampling = Sampling()
+    holdout: tuple[str, ...] = ()
+    """Other queries behind the same context, that the patch is tested on."""
     n_tokens: int = 12
     dynamics: Dynamics = "grow"
     reference: Reference = "free"
@@ -89,6 +90,7 @@ def read_session(path: Path) -> Session:
     try:
         document = _parse(_read(path))
         _check_format(document)
+        _migrate(document)
         session = msgspec.convert({**document, "format": FORMAT}, Session)
         _check_nothing_lost(document, msgspec.to_builtins(session), "$")
         _check_consistent(session)
@@ -187,6 +189,17 @@ def _check_format(document: dict[str, Any]) -> None:
         raise SessionError(
             f"was written by a newer icltui (format {number}; this one reads {FORMAT}): update icltui"
         )
+
+
+def _migrate(document: dict[str, Any]) -> None:
+    """Formats 1 and 2 had ``mode`` and ``components`` where a recipe is now."""
+    if document["format"] > 2:
+        return
+    for holder in (document, document.get("generation")):
+        if isinstance(holder, dict):
+            moved = {name: holder.pop(name) for name in ("mode", "components") if name in holder}
+            if moved:
+                holder["recipe"] = moved
 
 
 def _check_nothing_lost(found: Any, understood: Any, where: str) -> None:

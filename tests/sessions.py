@@ -6,6 +6,7 @@ import msgspec
 from hypothesis import strategies as st
 
 from icltui.prompt import Prompt
+from icltui.recipe import Recipe
 from icltui.record import (
     Agreement,
     Candidate,
@@ -122,8 +123,7 @@ A_GENERATION = Generation(
         "patched": Agreement(equal=2, total=2, first_difference=None),
     },
     fit={"plain": LogitError(mse=4.0, kl=2.5, linf=9.0, top1_equal=False), "patched": AN_ERROR},
-    mode="per-step",
-    components="both",
+    recipe=Recipe(),
     layers=(0, 1),
 )
 A_VERIFICATION = Verification(

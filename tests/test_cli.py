@@ -117,7 +117,7 @@ def test_save_writes_a_session_that_opens_without_a_model(capsys, tmp_path):
     session = read_session(path)
     assert session.prompt.context == CONTEXT
     assert session.model.architecture == "Qwen3ForCausalLM"
-    assert session.mode == "frozen"
+    assert session.recipe.mode == "frozen"
     assert session.generation.lanes["context"].text == " Rome.\n"
     code, _, err = run(capsys, "generate", *PROMPT, "--save", str(path))
     assert code == 2

@@ -113,7 +113,7 @@ def test_a_file_of_format_1_is_read_and_what_it_lacks_takes_its_default(tmp_path
     path = tmp_path / "old.json"
     path.write_text(OLDER)
     session = read_session(path)
-    assert (session.format, session.mode, session.prompt.bos) == (2, "frozen", "never")
+    assert (session.format, session.recipe.mode, session.prompt.bos) == (3, "frozen", "never")
     assert (session.dynamics, session.reference, session.prompt.positions) == ("grow", "free", "reset")
     assert session.prompt.chat is False
     assert session.measurement is not None
@@ -194,7 +194,7 @@ def test_any_value_in_any_place_reads_or_is_told(saved: Path) -> None:
         (b"{}", "not an icltui session"),
         (b'{"format": true}', "not an icltui session"),
         (b'{"format": 0, "prompt": {}}', "not an icltui session"),
-        (b'{"format": 7, "all": "else"}', "by a newer icltui (format 7; this one reads 2): update icltui"),
+        (b'{"format": 7, "all": "else"}', "by a newer icltui (format 7; this one reads 3): update icltui"),
         (b'{"format": 1}', "missing required field `prompt`"),
         (b'{"format": 1, "prompt": {"context": 3}}', "`$.prompt.context`"),
         (b'{"format": 1, "prompt": {"quert": "?"}}', "holds 'quert' at $.prompt"),

@@ -19,6 +19,7 @@ from icltui.cli.parts import (
 )
 from icltui.errors import BadInput, SessionError
 from icltui.prompt import Prompt, resolve_layers
+from icltui.recipe import Recipe
 from icltui.record import ModelInfo
 from icltui.session import Session, write_session
 
@@ -90,12 +91,11 @@ def generate(args: argparse.Namespace) -> int:
     from icltui import report
 
     engine, model, session = _start(args)
-    session = _with(session, mode=args.mode, components=args.components, n_tokens=args.tokens)
+    session = _with(session, recipe=Recipe(mode=args.mode, components=args.components), n_tokens=args.tokens)
     request = Generate(
         prompt=session.prompt,
         layers=session.layers,
-        mode=session.mode,
-        components=session.components,
+        recipe=session.recipe,
         n_tokens=session.n_tokens,
     )
     with quiet():

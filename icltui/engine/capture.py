@@ -39,6 +39,15 @@ class States:
         experts = {layer: chosen[at] for layer, chosen in self.experts.items()}
         return States(self.z[:, at], self.v[:, at], self.out[:, at], self.g_norm[:, at], experts)
 
+    @staticmethod
+    def join(parts: "Sequence[States]") -> "States":
+        """The tokens of all parts, one behind the other."""
+        z, v, out, g_norm = (
+            torch.cat([getattr(part, name) for part in parts], dim=1) for name in ("z", "v", "out", "g_norm")
+        )
+        experts = {layer: torch.cat([part.experts[layer] for part in parts]) for layer in parts[0].experts}
+        return States(z, v, out, g_norm, experts)
+
     def layers(self, at: slice) -> "States":
         """The states at some of the layers."""
         return States(self.z[at], self.v[at], self.out[at], self.g_norm[at], self.experts)

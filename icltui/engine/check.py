@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from icltui.engine.capture import Capture, States
-from icltui.engine.generate import ContextRun, logit_error
+from icltui.engine.generate import logit_error
 from icltui.engine.gradient import gradient_alignment
+from icltui.engine.lanes import ContextRun
 from icltui.engine.model import LoadedModel
 from icltui.engine.patch import TokenPatch, apply_map
 from icltui.engine.predictions import plain
@@ -23,7 +24,8 @@ from icltui.engine.site import Site, attach
 from icltui.engine.tokens import Ids
 from icltui.engine.update import Experts, project, weight_norm
 from icltui.prompt import Positions
-from icltui.record import Components, LayerCheck, LogitError, Verification
+from icltui.recipe import Components
+from icltui.record import LayerCheck, LogitError, Verification
 
 N_PROBES = 16
 """Random vectors that ΔW is multiplied by to see its rank, which they show up to their number."""
@@ -126,6 +128,7 @@ def verify(
         and _exact(layers, tolerance)
         and _reaches(loaded, sites, logits["patched"], tolerance * scale),
         note=NOTE,
+        seed=seed,
     )
 
 

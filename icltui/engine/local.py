@@ -26,7 +26,9 @@ from icltui.api import (
     Verify,
 )
 from icltui.engine import model
+from icltui.engine.account import report_on
 from icltui.engine.check import verify
+from icltui.engine.craft import Case, Crafted, Told, craft
 from icltui.engine.dynamics import Dynamics
 from icltui.engine.errand import Tell, run_errand
 from icltui.engine.generate import generate
@@ -37,10 +39,12 @@ from icltui.engine.predictions import Vocabulary
 from icltui.engine.prefixes import Plan, measure_prefixes
 from icltui.engine.proof import prove
 from icltui.engine.site import Site
+from icltui.engine.strength import fitted_strength
 from icltui.engine.tokens import Ids, check_known, check_length, tokenize
 from icltui.errors import BadInput
 from icltui.prompt import Prompt, resolve_layers
-from icltui.record import LaneStep, ModelInfo, TokenizedPrompt, Verification
+from icltui.recipe import Recipe, check_recipe, check_sampling
+from icltui.record import LaneStep, ModelInfo, PatchReport, TokenizedPrompt, Verification
 
 ShouldStop = Callable[[], bool]
 
@@ -61,6 +65,23 @@ def _try_out(
     path = choose_path(proved, telling("trying the packed pass on it"))
     info = proved.describe(*path)
     return proved, msgspec.structs.replace(info, sites=request.sites, quantize=request.quantize)
+
+
+@torch.no_grad()  # not inference mode, under which nothing could be derived
+def _make_patch(case: Case, tell: Tell) -> Crafted:
+    """The patch at its strength."""
+    told = _telling(tell)
+    return fitted_strength(craft(case, told=told), told)
+
+
+@torch.no_grad()
+def _report_on(crafted: Crafted, curves: bool, tell: Tell) -> PatchReport:
+    """What the patch is and does."""
+    return report_on(crafted, curves, _telling(tell))
+
+
+def _telling(tell: Tell) -> Told:
+    return lambda stage, done, total: tell(Progress(stage=stage, done=done, total=total))
 
 
 def _vain(result: Verification) -> list[str]:
@@ -145,18 +166,58 @@ class LocalEngine:
     def _generate(self, request: Generate) -> Iterator[Event]:
         if request.n_tokens < 1:
             raise BadInput(f"{request.n_tokens} tokens to generate: ask for at least 1")
-        loaded, sites, ids, _ = self._prepare(request.prompt, request.layers, request.n_tokens)
+        check_recipe(request.recipe)
+        check_sampling(request.sampling)
+        case = self._case(request.prompt, request.layers, request.recipe, request.holdout, request.n_tokens)
+        crafted: Crafted | None = None
+        if "patched" in request.lanes:
+            for found in run_errand(partial(_make_patch, case)):
+                if isinstance(found, Crafted):
+                    crafted = found
+                else:
+                    yield found
         for made in generate(
+            case, crafted, lanes=request.lanes, n_tokens=request.n_tokens, sampling=request.sampling
+        ):
+            if isinstance(made, LaneStep):
+                yield LaneAdvanced(step=made)
+            else:
+                generation = msgspec.structs.replace(made, holdout=request.holdout)
+        if crafted is not None:
+            for told in run_errand(partial(_report_on, crafted, request.curves)):
+                if isinstance(told, PatchReport):
+                    generation = msgspec.structs.replace(generation, patch=told)
+                else:
+                    yield told
+        yield GenerationEnded(generation=generation)
+
+    def _case(
+        self, prompt: Prompt, layers: str, recipe: Recipe, holdout: tuple[str, ...], n_tokens: int
+    ) -> Case:
+        """The prompt, the recipe's queries and the held-out ones behind the same context."""
+        n_fitted = recipe.n_fitted if recipe.mode == "compiled" else 0
+        loaded, sites, ids, _ = self._prepare(prompt, layers, max(n_tokens, n_fitted + 1))
+
+        def behind_it(query: str) -> Ids:
+            _, _, others, _ = self._prepare(
+                msgspec.structs.replace(prompt, query=query), layers, max(n_tokens, n_fitted + 1)
+            )
+            return others
+
+        other_context: tuple[int, ...] = ()
+        if recipe.control == "other":
+            other = msgspec.structs.replace(prompt, context=recipe.other_context)
+            other_context = self._prepare(other, layers, max(n_tokens, n_fitted + 1))[2].context
+        return Case(
             loaded,
             sites,
             ids,
-            lanes=request.lanes,
-            mode=request.mode,
-            components=request.components,
-            n_tokens=request.n_tokens,
-            positions=request.prompt.positions,
-        ):
-            yield LaneAdvanced(step=made) if isinstance(made, LaneStep) else GenerationEnded(generation=made)
+            prompt.positions,
+            recipe,
+            calibration=tuple(map(behind_it, recipe.queries)) if recipe.mode == "compiled" else (),
+            holdout=tuple(map(behind_it, holdout)),
+            other_context=other_context,
+        )
 
     def _verify(self, request: Verify, should_stop: ShouldStop) -> Iterator[Event]:
         loaded, sites, ids, _ = self._prepare(request.prompt, request.layers)

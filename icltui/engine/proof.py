@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from icltui.engine.capture import Capture, States, capturing, widen
-from icltui.engine.generate import ContextRun
+from icltui.engine.lanes import ContextRun
 from icltui.engine.model import LoadedModel
 from icltui.engine.patch import TokenPatch
 from icltui.engine.path import PassProgress, sample_ids, telling_passes, unheard
@@ -24,7 +24,8 @@ from icltui.engine.run import forward
 from icltui.engine.site import Probe, Site, attach, first_tensor
 from icltui.engine.trace import is_made_of
 from icltui.errors import EngineError, ModelError
-from icltui.record import Components, RefusedLayer
+from icltui.recipe import Components
+from icltui.record import RefusedLayer
 
 TOLERANCES = {torch.float64: 1e-4, torch.float32: 1e-4, torch.bfloat16: 5e-2, torch.float16: 1e-2}
 """Relative errors allowed, by the model's dtype; float64 as float32, since norms compute in float32 inside."""

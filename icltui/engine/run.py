@@ -60,6 +60,28 @@ def places(ids: Ids, gap: Gap, positions: Positions, n_more: int = 0) -> range |
     return [*range(first), *range(first + end - begin, length)]
 
 
+def pass_rows(model: Any, rows: Sequence[Sequence[int]], at: Sequence[Sequence[int]]) -> None:
+    """Run several rows at once for the hooks' sake; ``at``: where each token stands.
+
+    Shorter rows are padded behind, where causal attention does not look.
+    """
+    longest = max(map(len, rows))
+    if len(rows) == 1:
+        forward(model, rows[0], at=at[0])
+        return
+    known, device = accepted(model), input_device(model)
+    ids = torch.tensor([[*row, *[0] * (longest - len(row))] for row in rows], device=device)
+    kwargs: dict[str, Any] = {"logits_to_keep": 1} if "logits_to_keep" in known else {}
+    padded = [[*stands, *range(stands[-1] + 1, stands[-1] + 1 + longest - len(stands))] for stands in at]
+    if any(stands != list(range(longest)) for stands in padded):
+        if "position_ids" not in known:
+            raise BadInput("this model takes no positions: use --positions reset")
+        kwargs["position_ids"] = torch.tensor(padded, device=device)
+        # Without it, a jump in the positions is taken for the beginning of another text.
+        kwargs["attention_mask"] = torch.ones_like(ids)
+    model(ids, use_cache=False, **kwargs)
+
+
 def forward(
     model: Any,
     ids: Sequence[int],

@@ -160,27 +160,38 @@ class _Station:
         self.z: tuple[Tensor, Tensor | None] | None = None
         """The z that passed, and what stands in for it."""
 
+    def _asks(self, *methods: str) -> bool:
+        """Whether the probe does anything at one of its places: where it does not, no hook costs time."""
+        return any(getattr(type(self.probe), name) is not getattr(Probe, name) for name in methods)
+
     def hooks(self) -> Iterator[Any]:
-        site = self.site
-        yield site.block.register_forward_pre_hook(self.on_block_input, with_kwargs=True)
-        if site.residual == "parallel":
+        site, asks = self.site, self._asks
+        is_parallel = site.residual == "parallel"
+        follows_stream = asks("residual", "shift")
+        if asks("block_input", "reader_output") or site.beside or (is_parallel and asks("residual")):
+            yield site.block.register_forward_pre_hook(self.on_block_input, with_kwargs=True)
+        if is_parallel and asks("residual"):
             assert site.attention is not None
             yield site.attention.register_forward_hook(self.on_attention, with_kwargs=True)
-        if site.residual == "norm":
+        if site.residual == "norm" and follows_stream:
             assert site.norm is not None
             yield site.norm.register_forward_pre_hook(self.on_norm, with_kwargs=True)
-        for module in (site.mlp, *site.beside):
-            yield module.register_forward_pre_hook(self.on_mlp, with_kwargs=True)
+        if asks("mlp_input", "reader_output") or (site.residual == "mlp" and follows_stream):
+            for module in (site.mlp, *site.beside):
+                yield module.register_forward_pre_hook(self.on_mlp, with_kwargs=True)
         for reader in site.readers:
             if reader.experts is not None:
-                yield reader.module.register_forward_pre_hook(self.on_experts, with_kwargs=True)
-            elif type(self.probe).reader_output is not Probe.reader_output:
+                if asks("routing"):
+                    yield reader.module.register_forward_pre_hook(self.on_experts, with_kwargs=True)
+            elif asks("reader_output"):
                 hook = partial(self.on_reader, reader.name)
                 yield reader.module.register_forward_hook(hook, with_kwargs=True)
-        if site.down is not None:
+        if site.down is not None and asks("down_input", "shift"):
             yield site.down.register_forward_pre_hook(self.on_down, with_kwargs=True)
-        yield site.mlp.register_forward_hook(self.on_mlp_output, with_kwargs=True)
-        yield site.block.register_forward_hook(self.on_block, with_kwargs=True)
+        if asks("mlp_output") or (site.down is None and asks("shift")):
+            yield site.mlp.register_forward_hook(self.on_mlp_output, with_kwargs=True)
+        if asks("block_output") or (is_parallel and follows_stream):
+            yield site.block.register_forward_hook(self.on_block, with_kwargs=True)
 
     def on_block_input(self, _: nn.Module, args: Any, kwargs: Any) -> Tensors | None:
         r = first_tensor(args, kwargs)
@@ -197,7 +208,7 @@ class _Station:
 
     def on_mlp(self, _: nn.Module, args: Any, kwargs: Any) -> Tensors | None:
         z = first_tensor(args, kwargs)
-        if self.z is None:
+        if self.z is None or not self.site.beside:
             if self.site.residual == "mlp":
                 self.stream = z
                 self.probe.residual(self.layer, _flat(z))
@@ -239,9 +250,10 @@ class _Station:
         out = first_output(output)
         shift = None
         if self.site.residual == "parallel":
-            assert self.stream is not None
-            assert self.attended is not None
-            self.probe.residual(self.layer, _flat(self.stream + self.attended))
+            if self._asks("residual"):
+                assert self.stream is not None
+                assert self.attended is not None
+                self.probe.residual(self.layer, _flat(self.stream + self.attended))
             shift = self.probe.shift(self.layer)
         new = out if shift is None else _moved(out, shift)
         # Of several residual streams side by side, the last.

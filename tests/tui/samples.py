@@ -14,6 +14,7 @@ from icltui.api import (
     UnitsMeasured,
 )
 from icltui.prompt import Prompt
+from icltui.recipe import Recipe
 from icltui.record import (
     LANES,
     Agreement,
@@ -192,8 +193,7 @@ def generation(lanes: tuple[Lane, ...] = LANES) -> Generation:
             for lane in lanes[1:]
         },
         fit={},
-        mode="per-step",
-        components="both",
+        recipe=Recipe(),
         layers=tuple(range(N_LAYERS)),
     )
 

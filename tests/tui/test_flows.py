@@ -17,6 +17,7 @@ from icltui.api import (
     VerificationEnded,
     Verify,
 )
+from icltui.recipe import Recipe
 from icltui.record import LANES
 from icltui.session import Session, write_session
 from icltui.tui.flows.document import left_out
@@ -292,12 +293,12 @@ async def test_mode_and_components_regenerate_only_with_delta_on() -> None:
     ear.explorer.next_choice("components")
     assert ear.client.job == n_jobs
     ear.explorer.switch_delta()
-    assert (ear.client.request.mode, ear.client.request.components) == ("frozen", "weights")
+    assert (ear.client.request.recipe.mode, ear.client.request.recipe.components) == ("frozen", "weights")
     ear.client.finish(*samples.generate(LANES))
     ear.explorer.next_choice("mode")
     ear.client.finish(*samples.generate(LANES))
     ear.explorer.next_choice("components")
-    assert (ear.client.request.mode, ear.client.request.components) == ("per-step", "shift")
+    assert (ear.client.request.recipe.mode, ear.client.request.recipe.components) == ("compiled", "shift")
 
 
 async def test_a_patch_that_nobody_sees_is_told() -> None:
@@ -460,11 +461,10 @@ async def test_agreement_is_counted_while_it_streams() -> None:
 
 
 def test_requests_carry_every_choice() -> None:
-    work = Work(
-        prompt=samples.PROMPT, layers="0", mode="frozen", components="shift", n_tokens=3, is_delta_on=True
-    )
+    recipe = Recipe(mode="frozen", components="shift")
+    work = Work(prompt=samples.PROMPT, layers="0", recipe=recipe, n_tokens=3, is_delta_on=True)
     assert work.generate() == Generate(
-        prompt=samples.PROMPT, layers="0", mode="frozen", components="shift", n_tokens=3, lanes=LANES
+        prompt=samples.PROMPT, layers="0", recipe=recipe, n_tokens=3, lanes=LANES
     )
     assert work.verify() == Verify(prompt=samples.PROMPT, layers="0")
     assert work.measure() == Measure(prompt=samples.PROMPT, layers="0")

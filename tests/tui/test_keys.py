@@ -44,7 +44,7 @@ async def test_delta(desk: Desk) -> None:
 async def test_mode_and_components(desk: Desk) -> None:
     await desk.press("d", "p", "c")
     desk.client.give_way()
-    assert (desk.client.request.mode, desk.client.request.components) == ("frozen", "weights")
+    assert (desk.client.request.recipe.mode, desk.client.request.recipe.components) == ("frozen", "weights")
     await desk.drawn()
     assert "frozen" in desk.text()
 
@@ -95,7 +95,7 @@ async def test_what_is_typed_ahead_of_a_jump_is_text(size: tuple[int, int]) -> N
         await desk.until(lambda: screen.context.text.startswith("dvpzc"))
         await desk.drawn()
         assert screen.focused is screen.context
-        assert (desk.client.job, desk.explorer.work.mode) == (n_jobs, "per-step")
+        assert (desk.client.job, desk.explorer.work.recipe.mode) == (n_jobs, "per-step")
         assert screen.numbers.current == "stream"
         assert "1 Context" in desk.text()
 
@@ -235,7 +235,7 @@ async def test_palette_runs_actions(desk: Desk) -> None:
     await desk.press(*"patch mode")
     await desk.until(lambda: desk.app.screen.query_one("CommandList").option_count)  # type: ignore[attr-defined]
     await desk.press("enter")
-    await desk.until(lambda: desk.explorer.work.mode == "frozen")
+    await desk.until(lambda: desk.explorer.work.recipe.mode == "frozen")
 
 
 async def test_every_action_exists_and_is_offered(desk: Desk) -> None:

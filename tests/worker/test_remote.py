@@ -29,7 +29,7 @@ from .scripted import prompt, step
 HERE = Path(__file__).parent
 ENGINE = (sys.executable, str(HERE / "scripted.py"))
 ENV = {**os.environ, "PYTHONPATH": str(Path(icltui.__file__).parents[1])}
-HELLO = """print('{"say":"Hello","protocol":1,"version":"9"}', flush=True)"""
+HELLO = """print('{"say":"Hello","protocol":2,"version":"9"}', flush=True)"""
 
 
 def program(source: str) -> tuple[str, ...]:
@@ -328,7 +328,7 @@ async def test_unread_events_do_not_hold_up_the_end(make: Make, monkeypatch: pyt
         (("/",), "could not be started: permission denied: /"),
         (program("print('Welcome to gpubox!')"), "not understood: 'Welcome to gpubox!'"),
         (program('print(\'{"say":"Happened","job":1,"event":{"type":"JobEnded"}}\')'), "greet first"),
-        (program(HELLO.replace(":1,", ":7,")), "icltui 9 and speaks protocol 7, this icltui"),
+        (program(HELLO.replace(":2,", ":7,")), "icltui 9 and speaks protocol 7, this icltui"),
         (program("import sys; sys.exit('no such model')"), "ended with exit code 1"),
         (program("import sys; sys.stdout.write('x' * (65 * 2**20))"), "a line of more than"),
     ],

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from icltui import api
 from icltui.errors import BadInput, EngineError
 from icltui.prompt import Prompt
+from icltui.recipe import Recipe
 from icltui.record import Candidate, Prediction, Row, Token
 from icltui.worker.wire import (
     Cancel,
@@ -34,7 +35,7 @@ PREDICTION = Prediction(
         api.LoadModel(model="demo", revision="main"),
         api.CountTokens(prompt=Prompt(context="π ✨", unit="\n")),
         api.Measure(prompt=Prompt(), layers="0,2-3"),
-        api.Generate(prompt=Prompt(), mode="frozen", components="shift", lanes=("patched",)),
+        api.Generate(prompt=Prompt(), recipe=Recipe(mode="frozen", components="shift"), lanes=("patched",)),
         api.Verify(prompt=Prompt(), seed=7),
     ],
 )

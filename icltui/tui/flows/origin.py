@@ -25,10 +25,11 @@ class Origin:
         ours = self.request
         if lane is None or not isinstance(ours, Generate) or not isinstance(request, Generate):
             return ours == request
-        if (ours.prompt, ours.n_tokens) != (request.prompt, request.n_tokens):
+        text = (ours.prompt, ours.n_tokens, ours.sampling)
+        if text != (request.prompt, request.n_tokens, request.sampling):
             return False
-        patch = (ours.layers, ours.mode, ours.components)
-        return lane != "patched" or patch == (request.layers, request.mode, request.components)
+        patch = (ours.layers, ours.recipe, ours.holdout)
+        return lane != "patched" or patch == (request.layers, request.recipe, request.holdout)
 
 
 def _fingerprint(model: ModelInfo | None) -> str | None:

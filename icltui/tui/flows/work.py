@@ -9,10 +9,10 @@ from msgspec.structs import replace as with_changes
 from icltui.api import CountTokens, Generate, Measure, Request, Verify
 from icltui.errors import BadInput
 from icltui.prompt import Positions, Prompt, layers_text, resolve_layers
-from icltui.record import LANES, Components, Dynamics, Mode, ModelInfo, Path, Reference
+from icltui.recipe import COMPONENTS, MODES, Recipe, Sampling
+from icltui.recipe import patch_words as words_of
+from icltui.record import LANES, Dynamics, ModelInfo, Path, Reference
 
-MODES: tuple[Mode, ...] = ("per-step", "frozen")
-COMPONENTS: tuple[Components, ...] = ("both", "weights", "shift")
 DYNAMICS: tuple[Dynamics, ...] = ("grow", "shrink", "drop")
 REFERENCES: tuple[Reference, ...] = ("free", "local")
 POSITIONS: tuple[Positions, ...] = ("reset", "keep")
@@ -33,8 +33,10 @@ class Work:
     """In the words of ``--layers``; canonical once the model is known."""
     dynamics: Dynamics = "grow"
     reference: Reference = "free"
-    mode: Mode = "per-step"
-    components: Components = "both"
+    recipe: Recipe = field(default_factory=Recipe)
+    """How the patch is made."""
+    sampling: Sampling = field(default_factory=Sampling)
+    holdout: tuple[str, ...] = ()
     n_tokens: int = 12
     is_delta_on: bool = False
     """Whether the third lane runs."""
@@ -42,8 +44,7 @@ class Work:
     @property
     def patch_words(self) -> str:
         """How the patch acts, for a person."""
-        parts = {"both": "ΔW and Δb", "weights": "ΔW alone", "shift": "Δb alone"}[self.components]
-        return f"{self.mode}, {parts}"
+        return words_of(self.recipe)
 
     def count(self) -> CountTokens:
         """The request that only tokenises."""
@@ -60,9 +61,10 @@ class Work:
         return Generate(
             prompt=self.prompt,
             layers=self.layers,
-            mode=self.mode,
-            components=self.components,
+            recipe=self.recipe,
+            sampling=self.sampling,
             n_tokens=self.n_tokens,
+            holdout=self.holdout,
             lanes=LANES if self.is_delta_on else LANES[:2],
         )
 
@@ -104,9 +106,9 @@ class Work:
         prompt = self.prompt
         match choice:
             case "mode":
-                return replace(self, mode=_next(MODES, self.mode))
+                return self._with_recipe(mode=_next(MODES, self.recipe.mode))
             case "components":
-                return replace(self, components=_next(COMPONENTS, self.components))
+                return self._with_recipe(components=_next(COMPONENTS, self.recipe.components))
             case "dynamics":
                 return replace(self, dynamics=_next(DYNAMICS, self.dynamics))
             case "reference":
@@ -117,6 +119,9 @@ class Work:
                 )
             case "chat":
                 return replace(self, prompt=with_changes(prompt, chat=not prompt.chat))
+
+    def _with_recipe(self, **changes: object) -> "Work":
+        return replace(self, recipe=with_changes(self.recipe, **changes))
 
 
 def _next(values: Sequence[_T], value: _T) -> _T:

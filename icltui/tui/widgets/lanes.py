@@ -10,7 +10,8 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from icltui.record import LANES, Agreement, Candidate, Components, Lane, LaneStep
+from icltui.recipe import Components
+from icltui.record import LANES, Agreement, Candidate, Lane, LaneStep
 from icltui.tui.cells import display, fit, number, passage
 from icltui.tui.flows.older import lane_note
 from icltui.tui.flows.results import Results
@@ -76,7 +77,7 @@ class LanePane(VerticalScroll, Framed, can_focus=True):
     def _title(self, work: Work) -> str:
         if self.lane != "patched" or not work.is_delta_on:
             return _TITLES[self.lane]
-        return f"{_PARTS[work.components]} · {work.mode}"  # the parts first: a narrow border cuts the end
+        return f"{_PARTS[work.recipe.components]} · {work.recipe.mode}"  # the parts first: a narrow border cuts the end
 
     def _summary(self) -> str:
         """The numbers in the lower border."""

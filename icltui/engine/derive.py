@@ -1,0 +1,186 @@
+"""A held patch, made in one run without the context, layer by layer, in the very run it acts in.
+
+Enters: passages, whose tokens' contextual states are known. Leaves: a :class:`~icltui.engine.patch.HeldPatch`, and how
+it fits. At each selected layer the patched-so-far Z and V of the k fitted tokens are seen; ΔW is solved for D = Z_C − Z,
+the shift for E = V_C − V through the down projection's inputs G. With one token it is the theorem's rank-1 patch; with
+several, its least squares.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from icltui.engine.capture import widen
+from icltui.engine.lowrank import Fit, LowRank, check_rank, solve
+from icltui.engine.model import LoadedModel
+from icltui.engine.passage import Passage
+from icltui.engine.patch import HeldPatch, LayerPatch, random_like
+from icltui.engine.predictions import plain
+from icltui.engine.run import pass_rows
+from icltui.engine.site import Probe, Site, attach
+from icltui.engine.update import project, weight_norm
+from icltui.errors import BadInput
+from icltui.recipe import Recipe
+from icltui.record import LayerFit
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A passage, and which of its tokens are fitted: the query's last ones, and what follows them."""
+
+    passage: Passage
+    n_query: int
+    n_continuation: int = 0
+
+    @property
+    def n_tokens(self) -> int:
+        return self.n_query + self.n_continuation
+
+    @property
+    def row(self) -> list[int]:
+        """The row without the context, up to the last fitted token."""
+        return self.passage.plain[: len(self.passage.ids.plain) + self.n_continuation]
+
+    @property
+    def among_targets(self) -> slice:
+        """Where they are among the passage's targets."""
+        begin = len(self.passage.ids.query) - self.n_query
+        return slice(begin, begin + self.n_tokens)
+
+
+def derive(
+    loaded: LoadedModel,
+    sites: Sequence[Site],
+    fitted: Sequence[Fitted],
+    recipe: Recipe,
+    unshifted: frozenset[int] = frozenset(),
+) -> tuple[HeldPatch, tuple[LayerFit, ...]]:
+    """The patch at strength 1, whatever the recipe's; layers in ``unshifted`` get no shift.
+
+    Raises:
+        BadInput: tokens that no patch can meet, or a rank that it cannot have.
+    """
+    z, v = (
+        torch.cat([getattr(part.passage.targets, name)[:, part.among_targets] for part in fitted], dim=1)
+        for name in ("z", "v")
+    )
+    check_rank(recipe.rank, z.shape[1], z.shape[2], recipe.ridge)
+    longest = max(len(part.row) for part in fitted)
+    ends = [number * longest + len(part.row) for number, part in enumerate(fitted)]
+    at = [index for part, end in zip(fitted, ends, strict=True) for index in range(end - part.n_tokens, end)]
+    probe = Derivation(sites, recipe, z, v, torch.tensor(at), unshifted)
+    with attach(sites, probe):
+        pass_rows(
+            loaded.model,
+            [part.row for part in fitted],
+            [part.passage.places[: len(part.row)] for part in fitted],
+        )
+    return HeldPatch(sites, probe.made), tuple(probe.layer_fit(site) for site in sites)
+
+
+@dataclass
+class Derivation(Probe):
+    """Makes the patch of the tokens ``at`` while every token passes through it."""
+
+    sites: Sequence[Site]
+    recipe: Recipe
+    z_context: Float[Tensor, "layers fitted hidden"]
+    v_context: Float[Tensor, "layers fitted hidden"]
+    at: Int[Tensor, " fitted"]
+    """Their indices among all tokens of the run, its rows laid end to end."""
+    unshifted: frozenset[int] = frozenset()
+    made: dict[int, LayerPatch] = field(default_factory=dict)
+    fits: dict[int, tuple[Fit | None, Fit | None]] = field(default_factory=dict)
+    """Of ΔW and of the shift."""
+    v: dict[int, Tensor] = field(default_factory=dict)
+    g: dict[int, Tensor] = field(default_factory=dict)
+    n_rows: int = 0
+
+    def __post_init__(self) -> None:
+        self.place = {site.layer: k for k, site in enumerate(self.sites)}
+        is_random = self.recipe.control == "random"
+        self.noise = torch.Generator().manual_seed(self.recipe.seed) if is_random else None
+
+    def residual(self, layer: int, v: Tensor) -> None:
+        self.v[layer] = widen(v[self.at.to(v.device)]).clone()  # the stream that it belongs to will be moved
+
+    def mlp_input(self, layer: int, z: Tensor) -> Tensor | None:
+        x, self.n_rows = widen(z), len(z)
+        if self.recipe.components == "shift":
+            self.made[layer], self.fits[layer] = LayerPatch(), (None, None)
+            return None
+        present = x[self.at.to(x.device)]
+        map_, fit = self._solve(layer, "ΔW", present, self._missing(self.z_context, layer, present))
+        self.made[layer], self.fits[layer] = LayerPatch(weights=map_), (fit, None)
+        return (x + map_(x)).to(z.dtype)
+
+    def down_input(self, layer: int, g: Tensor) -> None:
+        self.g[layer] = widen(g)
+
+    def shift(self, layer: int) -> Tensor | None:
+        v, g = self.v.pop(layer), self.g.pop(layer, None)
+        if self.recipe.components == "weights" or layer in self.unshifted:
+            return None
+        weights, fit = self.made[layer].weights, self.fits[layer][0]
+        missing = self._missing(self.v_context, layer, v)
+        at = self.at.to(v.device)
+        # A g of nothing but dead units carries nothing: then the shift is a constant, as where no g is seen.
+        if self.recipe.carrier == "bias" or g is None or not bool(g[at].any(-1).all()):
+            bias = missing.mean(0)
+            self.made[layer] = LayerPatch(weights=weights, bias=bias)
+            self.fits[layer] = fit, _fit_of_constant(bias, missing)
+            return bias.expand(self.n_rows, -1)
+        output, shift_fit = self._solve(layer, "the shift", g[at], missing)
+        self.made[layer] = LayerPatch(weights=weights, output=output)
+        self.fits[layer] = fit, shift_fit
+        return output(g)
+
+    def layer_fit(self, site: Site) -> LayerFit:
+        """How well the layer's patch meets its tokens."""
+        fit, shift = self.fits[site.layer]
+        weights = self.made[site.layer].weights
+        norm = None if weights is None else _norm(site, weights)
+        return LayerFit(
+            layer=site.layer,
+            error=None if fit is None else plain(fit.error),
+            condition=None if fit is None else plain(fit.condition),
+            rank=None if fit is None else fit.rank,
+            shift_error=None if shift is None else plain(shift.error),
+            shift_condition=None if shift is None else plain(shift.condition),
+            shift_rank=None if shift is None else shift.rank,
+            patch_norm=None if norm is None else plain(norm),
+            relative_patch_norm=None if norm is None else plain(norm / weight_norm(site)),
+        )
+
+    def _missing(self, context: Tensor, layer: int, present: Tensor) -> Tensor:
+        """What the context would add to each of the fitted tokens."""
+        target = context[self.place[layer]].to(present.device)
+        if target.shape != present.shape:
+            raise RuntimeError(f"targets of shape {tuple(target.shape)} for tokens of {tuple(present.shape)}")
+        difference = target - present
+        return difference if self.noise is None else random_like(difference, self.noise)
+
+    def _solve(self, layer: int, what: str, x: Tensor, missing: Tensor) -> tuple[LowRank, Fit]:
+        map_, fit = solve(x, missing, self.recipe.ridge, self.recipe.rank)
+        if self.recipe.ridge == 0 and len(x) > 1 and not fit.is_met:
+            raise BadInput(
+                f"layer {layer}: of {len(x)} tokens to fit {len(x) - fit.rank} depend on the others, so {what} is not "
+                "determined: give --ridge, such as 1e-6, or fit fewer tokens"
+            )
+        return map_.to(x), fit
+
+
+def _fit_of_constant(bias: Tensor, missing: Tensor) -> Fit:
+    """One vector for all tokens: exact only where they miss the same."""
+    scale = float(missing.norm())
+    error = float((bias - missing).norm()) / scale if scale else 0.0
+    return Fit(error=error, condition=1.0, rank=1, is_met=len(missing) == 1)
+
+
+def _norm(site: Site, weights: LowRank) -> float:
+    """‖W write read‖, which is ‖W write‖, as the rows of read are orthonormal."""
+    images = project(site, weights.write.T)
+    return float(sum(float(image.square().sum()) for image in images.values()) ** 0.5)

@@ -1,0 +1,162 @@
+"""Runs that go on token by token, and the lanes made of them; each has a key-value cache of its own.
+
+Enters: ids, and a patch where there is one. Leaves: logits behind each token that is fed.
+"""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from icltui.engine.capture import States, capturing
+from icltui.engine.model import LoadedModel
+from icltui.engine.patch import HeldPatch, TokenPatch
+from icltui.engine.run import Cache, forward
+from icltui.engine.site import Site, attach
+from icltui.engine.tokens import Ids
+from icltui.prompt import Positions
+
+
+@dataclass
+class Run:
+    """A model run that continues token by token, with the cache of what went before."""
+
+    model: Any
+    cache: Cache = field(default_factory=Cache)
+    n_missing: int = 0
+    """How many places are left free behind the first ``n_kept`` tokens: where the context would stand."""
+    n_kept: int = 0
+
+    def feed(self, ids: Sequence[int], keep: Tensor | None = None) -> Tensor:
+        """Logits (vocabulary,) behind ``ids``, which continue what was fed before; or at ``keep``, see ``forward``."""
+        indices = range(self.cache.length, self.cache.length + len(ids))
+        at = [index if index < self.n_kept else index + self.n_missing for index in indices]
+        return forward(self.model, ids, self.cache, at=at, keep=keep)
+
+
+@dataclass
+class ContextRun(Run):
+    """The contextual run: tells the states at the selected sites of the last ``n`` tokens it was fed."""
+
+    sites: Sequence[Site] = ()
+
+    def states(self, ids: Sequence[int], n: int, keep: Tensor | None = None) -> tuple[Tensor, States]:
+        """Feed ``ids``; logits behind them, and the states of their last ``n``."""
+        with capturing(self.sites, slice(len(ids) - n, None)) as capture:
+            logits = self.feed(ids, keep)
+        return logits, capture.states()
+
+
+@dataclass
+class PatchedRun(Run):
+    """The run without the context, through a patch."""
+
+    patch: TokenPatch | HeldPatch | None = None
+
+    def feed(self, ids: Sequence[int], keep: Tensor | None = None) -> Tensor:
+        with acting(self.patch):
+            return super().feed(ids, keep)
+
+
+def acting(patch: TokenPatch | HeldPatch | None) -> AbstractContextManager[None]:
+    """The patch acts inside the block; at strength 0 nothing does, and the model is bit for bit itself."""
+    is_none = patch is None or (isinstance(patch.alpha, float) and patch.alpha == 0)
+    return nullcontext() if patch is None or is_none else attach(patch.sites, patch)
+
+
+class AnyLane(Protocol):
+    """What continues a row."""
+
+    def start(self) -> Tensor:
+        """Logits (vocabulary,) behind the row that the lane begins with."""
+        ...
+
+    def feed(self, token: int) -> Tensor:
+        """Logits behind one more token."""
+        ...
+
+
+@dataclass
+class PlainLane:
+    """No patch: the row that it starts with is the only difference between the first two lanes."""
+
+    loaded: LoadedModel
+    row: list[int]
+    n_missing: int = 0
+    n_kept: int = 0
+
+    def __post_init__(self) -> None:
+        self.run = Run(self.loaded.model, n_missing=self.n_missing, n_kept=self.n_kept)
+
+    def start(self) -> Tensor:
+        return self.run.feed(self.row)
+
+    def feed(self, token: int) -> Tensor:
+        return self.run.feed([token])
+
+
+@dataclass
+class SteppingLane:
+    """Per step: every token gets a patch of its own, from a contextual run beside it."""
+
+    loaded: LoadedModel
+    ids: Ids
+    patch: TokenPatch
+    positions: Positions = "reset"
+    other_context: tuple[int, ...] | None = None
+    """What the run beside it reads in place of the prompt's own context: a control."""
+
+    def __post_init__(self) -> None:
+        self.beside = ContextRun(self.loaded.model, sites=self.patch.sites)
+        self.run = without_context(self.loaded, self.ids, self.positions, self.patch)
+
+    def start(self) -> Tensor:
+        ids = self.ids if self.other_context is None else replace(self.ids, context=self.other_context)
+        _, targets = self.beside.states(ids.full, len(ids.query))
+        self.patch.aim(targets, n_kept=len(self.ids.prefix))
+        return self.run.feed(self.ids.plain)
+
+    def feed(self, token: int) -> Tensor:
+        _, targets = self.beside.states([token], 1)
+        self.patch.aim(targets)
+        return self.run.feed([token])
+
+
+@dataclass
+class HeldLane:
+    """Frozen and compiled: one patch, held for every token of the lane."""
+
+    loaded: LoadedModel
+    ids: Ids
+    patch: HeldPatch
+    positions: Positions = "reset"
+
+    def __post_init__(self) -> None:
+        self.run = without_context(self.loaded, self.ids, self.positions, self.patch)
+
+    def start(self) -> Tensor:
+        return self.run.feed(self.ids.plain)
+
+    def feed(self, token: int) -> Tensor:
+        return self.run.feed([token])
+
+
+def without_context(
+    loaded: LoadedModel, ids: Ids, positions: Positions, patch: TokenPatch | HeldPatch | None = None
+) -> PatchedRun:
+    """A run of the row without the context, its tokens where ``positions`` puts them."""
+    missing = n_missing(ids, positions)
+    return PatchedRun(loaded.model, n_missing=missing, n_kept=len(ids.prefix), patch=patch)
+
+
+def n_missing(ids: Ids, positions: Positions) -> int:
+    """How many places a run without the context leaves free."""
+    return len(ids.context) if positions == "keep" else 0
+
+
+def stop_tokens(loaded: LoadedModel) -> set[int]:
+    """Ids behind which the model itself would stop."""
+    eos = loaded.model.generation_config.eos_token_id if loaded.model.generation_config else None
+    return set(eos) if isinstance(eos, list) else set() if eos is None else {eos}

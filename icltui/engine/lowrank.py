@@ -1,0 +1,116 @@
+"""One linear map of low rank, from the vectors that it must send to others; neither d×d nor m×d is ever formed.
+
+Enters: Z (vectors in), D (vectors out, what must be added for each), a ridge, a rank. Leaves: a :class:`LowRank` map
+x ↦ D K⁻¹ Zᵀ x with K = ZᵀZ + ρI, and a :class:`Fit`. With one vector it is D zᵀ/‖z‖². All is solved in float64, from
+Z's singular values Z = U S Vᵀ, since K's condition number is the square of Z's: D K⁻¹ Zᵀ = [D V S/(S²+ρ)] Uᵀ.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from icltui.errors import BadInput
+
+
+@dataclass(frozen=True)
+class LowRank:
+    """x ↦ write (read · x); an outer product's two sides."""
+
+    read: Float[Tensor, "rank width"]
+    """Its rows are orthonormal."""
+    write: Float[Tensor, "hidden rank"]
+
+    def __call__(self, x: Float[Tensor, "tokens width"]) -> Float[Tensor, "tokens hidden"]:
+        return torch.mm(torch.mm(x, self.read.T), self.write.T)
+
+    @property
+    def rank(self) -> int:
+        return int(self.read.shape[0])
+
+    def to(self, like: Tensor) -> "LowRank":
+        """On the device and in the precision of ``like``."""
+        return LowRank(self.read.to(like.device, like.dtype), self.write.to(like.device, like.dtype))
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How well the vectors are met."""
+
+    error: float
+    """‖map(Z) − D‖ / ‖D‖, in float64."""
+    condition: float
+    """Of K; infinite where it is singular."""
+    rank: int
+    """Numerical rank of Z, whose vectors are known to single precision."""
+    is_met: bool
+    """Whether every vector could be met, which dependent ones without a ridge cannot."""
+
+
+def exact_dtype(tensor: Tensor) -> torch.dtype:
+    """float64, where the device has it."""
+    return torch.float32 if tensor.device.type == "mps" else torch.float64
+
+
+def solve(
+    z: Float[Tensor, "tokens width"],
+    d: Float[Tensor, "tokens hidden"],
+    ridge: float = 0.0,
+    rank: int | None = None,
+) -> tuple[LowRank, Fit]:
+    """The map that sends each row of ``z`` to that of ``d``, as the least squares with ``ridge`` have it.
+
+    ``ridge`` is ρ as a share of the mean of ZᵀZ's diagonal. ``rank`` cuts the map to its largest singular values.
+    Vectors that depend on each other are met in the least squares' sense: :attr:`Fit.is_met` tells.
+
+    >>> map_, fit = solve(torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 3.0]]))
+    >>> map_(torch.tensor([[4.0, 5.0]], dtype=torch.float64)).abs()  # D zᵀx/‖z‖² = [0, 3]·8/4
+    tensor([[0., 6.]], dtype=torch.float64)
+    """
+    exact = exact_dtype(z)
+    z, d = z.to(exact), d.to(exact)
+    rows, singular, columns = torch.linalg.svd(z, full_matrices=False)  # z = rows · S · columns
+    largest = float(singular.max())
+    threshold = largest * max(z.shape) * torch.finfo(torch.float32).eps
+    is_known = singular > threshold
+    penalty = ridge * float(z.square().sum()) / len(z)
+    squares = singular.square() + penalty
+    kept = is_known if penalty == 0 else squares > 0
+    scale = torch.where(kept, singular / squares.where(kept, 1.0), 0.0)
+    write, read = (d.T @ rows * scale)[:, kept], columns[kept]
+    smallest = float(singular[-1]) if len(z) <= z.shape[1] else 0.0
+    lowest = smallest**2 + penalty
+    numerical_rank = int(is_known.sum())
+    if rank is not None and rank < len(read):
+        read, write = _cut(read, write, rank)
+    missed = (z @ read.T) @ write.T - d
+    scale_of_d = float(d.norm())
+    fit = Fit(
+        error=float(missed.norm()) / scale_of_d if scale_of_d else 0.0,
+        condition=(largest**2 + penalty) / lowest if lowest > 0 else torch.inf,
+        rank=numerical_rank,
+        is_met=numerical_rank == len(z),
+    )
+    return LowRank(read, write), fit
+
+
+def _cut(read: Tensor, write: Tensor, rank: int) -> tuple[Tensor, Tensor]:
+    """The nearest map of that rank: as ``read`` has orthonormal rows, by an SVD of ``write`` alone."""
+    left, singular, right = torch.linalg.svd(write, full_matrices=False)
+    return right[:rank] @ read, left[:, :rank] * singular[:rank]
+
+
+def check_rank(rank: int | None, n_tokens: int, width: int, ridge: float) -> None:
+    """Refuse more tokens, or a higher rank, than a map of ``width`` can have.
+
+    Raises:
+        BadInput: with the way out.
+    """
+    if rank is not None and rank > min(n_tokens, width):
+        what = f"{n_tokens} fitted tokens" if n_tokens <= width else f"a width of {width}"
+        raise BadInput(f"rank {rank} is more than {what} can have: give at most {min(n_tokens, width)}")
+    if n_tokens > width and ridge == 0:
+        raise BadInput(
+            f"{n_tokens} tokens to fit, more than the width of {width}: fit fewer, or give --ridge, such as 1e-4"
+        )

@@ -1,0 +1,49 @@
+"""The next token, drawn from a distribution: all lanes with the same noise.
+
+Enters: log-probabilities, how to draw, the step. Leaves: an id. A token is the argmax of ``log p / T + Gumbel noise``,
+which is a sample of p^(1/T) (Gumbel 1954; Maddison et al., arXiv 1411.0030). As the noise of a step is one for all
+lanes, equal distributions give equal tokens, and lanes differ only where their distributions do.
+"""
+
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from icltui.recipe import Sampling
+
+
+@dataclass
+class Sampler:
+    """Draws for every lane; steps are asked for in any order, each gets its noise once."""
+
+    sampling: Sampling
+    noise: list[Tensor] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.chance = torch.Generator().manual_seed(self.sampling.seed)
+
+    def draw(self, log_p: Float[Tensor, " vocabulary"], step: int) -> int:
+        """The id of the token that the lane with this distribution takes at ``step``."""
+        if self.sampling.temperature == 0:
+            return int(log_p.argmax())
+        scores = log_p.cpu().double() / self.sampling.temperature
+        allowed = _allowed(scores, self.sampling)
+        return int((scores + self._gumbel(step, len(scores))).masked_fill(~allowed, -torch.inf).argmax())
+
+    def _gumbel(self, step: int, n: int) -> Tensor:
+        while len(self.noise) <= step:
+            uniform = torch.rand(n, generator=self.chance, dtype=torch.float64)
+            self.noise.append(-(-uniform.clamp_min(torch.finfo(torch.float64).tiny).log()).log())
+        return self.noise[step]
+
+
+def _allowed(scores: Float[Tensor, " vocabulary"], sampling: Sampling) -> Tensor:
+    """Which tokens may be drawn: of the ``top_k`` most probable, those that reach ``top_p`` together."""
+    order = scores.argsort(descending=True, stable=True)[: sampling.top_k]
+    mass = scores[order].softmax(-1).cumsum(-1)
+    before = torch.cat([mass.new_zeros(1), mass[:-1]])
+    allowed = torch.zeros_like(scores, dtype=torch.bool)
+    allowed[order[before < sampling.top_p]] = True
+    return allowed

@@ -1,0 +1,129 @@
+"""How a patch is made and how text is drawn: the user's choices, frozen, torch-free.
+
+All that a session stores of a patch is its :class:`Recipe`: on the same model it gives the same patch each time.
+Symbols and sources as in ``icltui.engine``.
+"""
+
+import math
+from typing import Literal
+
+import msgspec
+
+from icltui.errors import BadInput
+
+Mode = Literal["per-step", "frozen", "compiled"]
+"""A new patch for every token; that of the query's last token, held; one patch for many tokens at once, held."""
+Components = Literal["both", "weights", "shift"]
+"""Which parts of the patch act: ΔW and Δb, ΔW alone, Δb alone."""
+Carrier = Literal["output", "bias"]
+"""What holds the shift: a patch of the down projection, ``out += δ (g·g_C)/‖g_C‖²``; or a constant for every token.
+
+Both equal δ at the token that they were made for, and nowhere else. The constant is known to end in repetition.
+"""
+Control = Literal["none", "random", "shuffled", "other"]
+"""What stands in for the context's own patch: random directions of equal norms; the shuffled, or another, context's."""
+AlphaSearch = Literal["search", "jvp"]
+"""A strength found by line search, or in closed form to first order, on the logits behind the query."""
+
+MODES: tuple[Mode, ...] = ("per-step", "frozen", "compiled")
+COMPONENTS: tuple[Components, ...] = ("both", "weights", "shift")
+LARGEST_ALPHA = 2.0
+
+
+class Recipe(msgspec.Struct, frozen=True, kw_only=True):
+    """How a patch is made. What does not concern ``mode`` is not looked at: see :func:`idle`."""
+
+    mode: Mode = "per-step"
+    components: Components = "both"
+    carrier: Carrier = "output"
+    """Frozen and compiled."""
+    alpha: float | AlphaSearch = 1.0
+    """Strength, 0 to 2: what the patch adds is multiplied by it; 1 is the patch itself, 0 none."""
+    n_fitted: int = 8
+    """Compiled: how many tokens of the contextual continuation are fitted, besides the query's own."""
+    rank: int | None = None
+    """Compiled: the rank that the patch is cut to, by SVD; None: as many as tokens are fitted."""
+    ridge: float = 0.0
+    """Compiled: ρ in ``K = ZᵀZ + ρI``, as a share of the mean of ZᵀZ's diagonal."""
+    queries: tuple[str, ...] = ()
+    """Compiled: the queries that the patch is fitted on; empty: the prompt's own."""
+    control: Control = "none"
+    other_context: str = ""
+    """The context of the control ``other``."""
+    seed: int = 0
+    """Of the controls ``random`` and ``shuffled``."""
+
+
+class Sampling(msgspec.Struct, frozen=True, kw_only=True):
+    """How tokens are drawn. All lanes share one noise per step, so they differ only where their distributions do."""
+
+    temperature: float = 0.0
+    """0: the most probable token each time."""
+    top_k: int | None = None
+    """Only so many of the most probable tokens may be drawn."""
+    top_p: float = 1.0
+    """Only the most probable tokens that together reach this probability may be drawn."""
+    seed: int = 0
+
+
+def check_recipe(recipe: Recipe) -> None:
+    """Refuse a recipe that no patch can be made by.
+
+    Raises:
+        BadInput: naming the value, what was needed, and what to do.
+    """
+    alpha = recipe.alpha
+    if not isinstance(alpha, str) and not 0 <= alpha <= LARGEST_ALPHA:
+        raise BadInput(f"alpha {alpha:g} is out of range: give 0 to {LARGEST_ALPHA:g}, search or jvp")
+    if recipe.n_fitted < 0:
+        raise BadInput(f"{recipe.n_fitted} continuation tokens to fit: give 0 or more")
+    if recipe.rank is not None and recipe.rank < 1:
+        raise BadInput(f"rank {recipe.rank} is too small: at least 1 is needed")
+    if not (math.isfinite(recipe.ridge) and recipe.ridge >= 0):
+        raise BadInput(f"ridge {recipe.ridge:g} is no penalty: give 0 or more, such as 1e-4")
+    if recipe.control == "other" and not recipe.other_context:
+        raise BadInput("control 'other' needs another context: give --other-context TEXT or @FILE")
+    if any(not query for query in recipe.queries):
+        raise BadInput("a query to fit on is empty: leave empty lines out")
+
+
+def check_sampling(sampling: Sampling) -> None:
+    """Refuse what no token can be drawn by.
+
+    Raises:
+        BadInput: naming the value, what was needed, and what to do.
+    """
+    if not (math.isfinite(sampling.temperature) and sampling.temperature >= 0):
+        raise BadInput(f"temperature {sampling.temperature:g} is out of range: give 0 (greedy) or more")
+    if sampling.top_k is not None and sampling.top_k < 1:
+        raise BadInput(f"top-k {sampling.top_k} leaves no token: give at least 1")
+    if not 0 < sampling.top_p <= 1:
+        raise BadInput(f"top-p {sampling.top_p:g} is out of range: give more than 0, at most 1")
+
+
+def idle(recipe: Recipe) -> tuple[str, ...]:
+    """Names of the fields that were changed and mean nothing in the recipe's mode."""
+    usual = Recipe()
+    held, compiled = ("carrier",), ("n_fitted", "rank", "ridge", "queries")
+    names = {"per-step": (*held, *compiled), "frozen": compiled, "compiled": ()}[recipe.mode]
+    if recipe.control != "other":
+        names = (*names, "other_context")
+    return tuple(name for name in names if getattr(recipe, name) != getattr(usual, name))
+
+
+def patch_words(recipe: Recipe) -> str:
+    """The recipe in a few words: ``compiled on 8 tokens, ΔW and Δb, α 0.5``."""
+    parts = {"both": "ΔW and Δb", "weights": "ΔW alone", "shift": "Δb alone"}
+    words = [recipe.mode, parts[recipe.components]]
+    if recipe.mode == "compiled":
+        words[0] += f" on {recipe.n_fitted} tokens"
+        words += [f"{len(recipe.queries)} queries"] if recipe.queries else []
+        words += [f"rank {recipe.rank}"] if recipe.rank else []
+        words += [f"ridge {recipe.ridge:g}"] if recipe.ridge else []
+    if recipe.mode != "per-step" and recipe.carrier == "bias":
+        words.append("the shift as a constant")
+    if recipe.alpha != 1.0:
+        words.append(f"α {recipe.alpha}" if isinstance(recipe.alpha, str) else f"α {recipe.alpha:g}")
+    if recipe.control != "none":
+        words.append(f"control: {recipe.control}")
+    return ", ".join(words)

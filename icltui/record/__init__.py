@@ -1,0 +1,59 @@
+"""Values that leave the engine: frozen, torch-free, and at once the wire format and the session format.
+
+Norms are Euclidean or Frobenius; probabilities are in [0, 1]; entropies and divergences in nats. A number
+that is undefined or not finite is ``None``. Symbols refer to the papers named in ``icltui.engine``.
+"""
+
+from icltui.record.base import Candidate, LogitError, Record, Token
+from icltui.record.export import ExportFormat, ExportReport
+from icltui.record.generation import LANES, Agreement, Generation, Lane, LaneStep, LaneText
+from icltui.record.measurement import (
+    Dynamics,
+    Measurement,
+    Pairs,
+    Prediction,
+    Reference,
+    Row,
+    TokenizedPrompt,
+    Unit,
+)
+from icltui.record.model import Estimate, ModelInfo, Path, Quantize, RefusedLayer, ZooRow
+from icltui.record.patch import CurvePoint, Curves, LayerFit, PatchReport, PatchTest, Tested
+from icltui.record.verification import LayerCheck, Verification
+
+__all__ = [
+    "LANES",
+    "Agreement",
+    "Candidate",
+    "CurvePoint",
+    "Curves",
+    "Dynamics",
+    "Estimate",
+    "ExportFormat",
+    "ExportReport",
+    "Generation",
+    "Lane",
+    "LaneStep",
+    "LaneText",
+    "LayerCheck",
+    "LayerFit",
+    "LogitError",
+    "Measurement",
+    "ModelInfo",
+    "Pairs",
+    "PatchReport",
+    "PatchTest",
+    "Path",
+    "Prediction",
+    "Quantize",
+    "Record",
+    "Reference",
+    "RefusedLayer",
+    "Row",
+    "Tested",
+    "Token",
+    "TokenizedPrompt",
+    "Unit",
+    "Verification",
+    "ZooRow",
+]

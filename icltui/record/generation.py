@@ -1,0 +1,59 @@
+"""What *generate* gives: the lanes of text."""
+
+from typing import Literal
+
+from icltui.recipe import Recipe, Sampling
+from icltui.record.base import Candidate, LogitError, Record, Token
+from icltui.record.patch import PatchReport
+
+Lane = Literal["context", "plain", "patched"]
+"""With the context; the query alone; the query alone through patched weights."""
+LANES: tuple[Lane, ...] = ("context", "plain", "patched")
+
+
+class LaneStep(Record, frozen=True):
+    """One generated token and the distribution that it was taken from."""
+
+    lane: Lane
+    index: int
+    token: Token
+    text: str
+    """The whole lane so far."""
+    top: tuple[Candidate, ...]
+    kl_to_context: float | None
+    """KL(context lane ‖ this lane) while both lanes hold the same tokens; then None."""
+
+
+class LaneText(Record, frozen=True):
+    """One lane, ended."""
+
+    text: str
+    token_ids: tuple[int, ...]
+    steps: tuple[LaneStep, ...]
+
+
+class Agreement(Record, frozen=True):
+    """A lane's tokens against the context lane's."""
+
+    equal: int
+    """Tokens equal at their place."""
+    total: int
+    first_difference: int | None
+    """Index of the first token that differs; None if all are equal."""
+
+
+class Generation(Record, frozen=True):
+    """The lanes of one run of *generate*."""
+
+    lanes: dict[Lane, LaneText]
+    agreement: dict[Lane, Agreement]
+    """Of ``plain`` and, where it ran, ``patched``."""
+    fit: dict[Lane, LogitError]
+    """Logits behind the query's last token, before anything was generated."""
+    recipe: Recipe
+    layers: tuple[int, ...]
+    sampling: Sampling = Sampling()
+    patch: PatchReport | None = None
+    """Where the patched lane ran."""
+    holdout: tuple[str, ...] = ()
+    """Other queries that the patch was tested on."""

@@ -1,0 +1,117 @@
+"""What *measure* gives: what each unit of the context did at each layer."""
+
+from typing import Literal
+
+import msgspec
+
+from icltui.record.base import Candidate, Record, Token
+from icltui.record.model import Path
+
+Dynamics = Literal["grow", "shrink", "drop"]
+"""How the context's units come and go: arrive from the left, leave from the left, or leave one at a time."""
+Reference = Literal["free", "local"]
+"""What a missing unit means: it was never there; or only this layer's attention may not see it."""
+
+
+class Unit(Record, frozen=True):
+    """A piece of the context; ``index`` counts from 1, as unit 0 is the empty context."""
+
+    index: int
+    text: str
+    tokens: int
+
+
+class TokenizedPrompt(Record, frozen=True):
+    """Exactly what goes into the model: ``prefix + context + query``, or without the context."""
+
+    prefix: tuple[Token, ...]
+    """Kept in both runs: BOS and the like."""
+    context: tuple[Token, ...]
+    query: tuple[Token, ...]
+    units: tuple[Unit, ...]
+    notes: tuple[str, ...] = ()
+    """What the user should know, such as a token that straddles context and query."""
+
+
+class Row(Record, frozen=True):
+    """What unit ``unit`` did at layer ``layer``, seen at the query's last token.
+
+    A_i is the MLP's input there: with the first i units (*grow*), without the first i (*shrink*, B_i in [1]), or
+    without unit i alone (*drop*; A_0 is the full context, and each unit is compared with it, not with the unit before).
+    """
+
+    unit: int
+    layer: int
+    z_norm: float | None
+    """‖A_i‖."""
+    learning_rate: float | None
+    """h_i = 1/‖A_i‖²."""
+    net_patch_norm: float | None
+    """‖W_i − W_0‖ of all matrices that read z, stacked; None under *drop*."""
+    delta_norm: float | None = None
+    """‖A_i − A_{i−1}‖; None at unit 0."""
+    shift_norm: float | None = None
+    """The same difference of the residual stream, ‖v_i − v_{i−1}‖; None at unit 0."""
+    patch_norm: float | None = None
+    """‖W_i − W_{i−1}‖; None at unit 0."""
+    relative_patch_norm: float | None = None
+    """``patch_norm`` / ‖W‖."""
+    cumulative_patch_norm: float | None = None
+    """Sum of ``patch_norm`` over the units up to this one; None under *drop*."""
+    cosine_previous: float | None = None
+    """cos(δ_i, δ_{i−1}), δ_i = A_i − A_{i−1}; None before unit 2."""
+    output_patch_norm: float | None = None
+    """‖v_i − v_{i−1}‖ / ‖g_C‖: the shift as a patch of the down projection; None where there is no single one.
+
+    g_C, its input with the unit: g_i under *grow*; under *shrink* and *drop* the full context's.
+    """
+    amplification: float | None = None
+    """(‖W δ_i‖/‖δ_i‖) / (‖W‖/√d): 1 is what a random direction gets."""
+    implicit_loss: float | None = None
+    """tr(Δᵀ W) = −dp_i·p_{i−1}, of the weights before the step; depends on their origin: see ``half_step_square``."""
+    half_step_square: float | None = None
+    """Q_i = ½‖dp_i‖², dp_i = u: what the step adds at the input where it acts; p_i − p_{i−1} under *grow*."""
+    update_cosine_previous: float | None = None
+    """Cosine of this unit's rank-1 update and the one before; None before unit 2."""
+    transfer_previous: float | None = None
+    """What the update before leaves undone of this one, ‖u_i − u_{i−1} (k_{i−1}·k_i)/‖k_{i−1}‖²‖ / ‖u_i‖; 0: nothing.
+
+    u = W δ and k the input at which the step acts: a under *grow*, A_i else.
+    """
+    matrix_norms: dict[str, float | None] = msgspec.field(default_factory=dict)
+    """``patch_norm`` matrix by matrix: c_fc; gate, up; router; the experts that the full context's token goes to."""
+
+
+class Prediction(Record, frozen=True):
+    """The next-token distribution behind the query, of an ordinary run on what the dynamics leaves at ``unit``."""
+
+    unit: int
+    top: tuple[Candidate, ...]
+    """Most probable first; at least one."""
+    entropy: float | None
+    kl_to_full: float | None
+    """KL(full context ‖ this one); None where the full context has not run yet."""
+
+
+class Pairs(Record, frozen=True):
+    """Every unit's rank-1 update against every other's, at one layer; row s, column t, both from unit 1."""
+
+    layer: int
+    cosine: tuple[tuple[float | None, ...], ...]
+    """cos(u_s, u_t)·cos(z_s, z_t), u = W δ."""
+    transfer: tuple[tuple[float | None, ...], ...]
+    """What the patch of t leaves undone at s, ‖u_s − u_t (z_t·z_s)/‖z_t‖²‖ / ‖u_s‖; 0: t's patch serves s too."""
+
+
+class Measurement(Record, frozen=True):
+    """Every number of one run of *measure*."""
+
+    tokens: TokenizedPrompt
+    layers: tuple[int, ...]
+    rows: tuple[Row, ...]
+    predictions: tuple[Prediction, ...]
+    path: Path
+    seconds: float
+    dynamics: Dynamics = "grow"
+    reference: Reference = "free"
+    pairs: tuple[Pairs, ...] = ()

@@ -1,0 +1,88 @@
+"""What is known of a model."""
+
+from typing import Literal
+
+import msgspec
+
+from icltui.record.base import Record
+
+Path = Literal["packed", "loop"]
+"""How the prefixes were measured: all in one packed pass, or one forward pass each."""
+Quantize = Literal["none", "8bit", "4bit"]
+"""Whether the weights are squeezed while they load, by bitsandbytes."""
+
+
+class RefusedLayer(Record, frozen=True):
+    """A layer on which the patch is not exact, so that its numbers would be wrong."""
+
+    layer: int
+    reason: str
+
+
+class ModelInfo(Record, frozen=True):
+    """The loaded model, as a session remembers it."""
+
+    name: str
+    """Hugging Face id, folder, or ``demo`` for the embedded model."""
+    revision: str | None
+    fingerprint: str
+    """Hash of the weights: equal fingerprints mean equal numbers on equal versions."""
+    architecture: str
+    """The class of the Hugging Face model."""
+    n_layers: int
+    hidden_size: int
+    n_parameters: int
+    dtype: str
+    device: str
+    window: int | None
+    """Longest sequence in tokens that the model's positions allow."""
+    path: Path
+    versions: dict[str, str]
+    """Of icltui, torch, transformers."""
+    path_reason: str = ""
+    """Why the prefixes are measured one by one; empty where they are packed."""
+    refused: tuple[RefusedLayer, ...] = ()
+    sites: dict[str, str] = msgspec.field(default_factory=dict)
+    """Places given by hand, without which other numbers would come out."""
+    quantize: Quantize = "none"
+
+
+class Estimate(Record, frozen=True):
+    """What a model will take, known before it is loaded; sizes in bytes."""
+
+    n_parameters: int
+    weight_bytes: int
+    measure_bytes: int
+    """What a measure adds: the cache of a context as long as the positions allow (at most 4,096), and one chunk."""
+    available_bytes: int
+    """Free where the model is to go."""
+
+
+class ZooRow(Record, frozen=True):
+    """What the proof says of a tiny random model of one family; errors are relative, the worst of all layers.
+
+    None where there is no such number: the family cannot be explored, or not in that dtype.
+    """
+
+    family: str
+    """The name that Transformers gives the type, with the variant behind it where it has one."""
+    model_class: str
+    n_layers: int = 0
+    """0 where it cannot be explored at all."""
+    n_exact: int = 0
+    """Layers on which both errors in float32 are rounding."""
+    n_refused: int = 0
+    """Layers that are refused, with the reason among the notes."""
+    mlp_error: float | None = None
+    """Of the MLP's output under ΔW alone, in float32."""
+    mlp_error_bfloat16: float | None = None
+    block_error: float | None = None
+    """Of the block's output under ΔW and the shift, in float32."""
+    block_error_bfloat16: float | None = None
+    logit_error: float | None = None
+    """L∞ of the logits behind all usable layers patched, over the largest one, in float32."""
+    undone: bool | None = None
+    """Whether the logits after the patch are bit for bit those before it."""
+    path: Path | None = None
+    notes: tuple[str, ...] = ()
+    """Why layers, or the whole family, are refused, and why the prefixes are not packed."""

@@ -1,0 +1,93 @@
+"""What is known of a patch that was made: how well it fits, and what it does on tokens that it was not made from.
+
+Distributions are held against the contextual ones at the same tokens; means are over tokens.
+"""
+
+from typing import Literal
+
+from icltui.record.base import Record
+
+Tested = Literal["fitted tokens", "later tokens", "other queries"]
+"""Tokens that the patch was made from; the contextual continuation behind them; queries it never saw, with theirs."""
+
+
+class LayerFit(Record, frozen=True):
+    """One layer of a held patch. Z (hidden, k): the MLP inputs of its k tokens without the context; D = Z_C − Z."""
+
+    layer: int
+    error: float | None
+    """‖ΔZ − D‖ / ‖D‖, ΔZ what the patch adds to Z: 0 where every fitted token is met. None without ΔW."""
+    condition: float | None
+    """Condition number of K = ZᵀZ + ρI; None where K is singular, or without ΔW."""
+    rank: int | None
+    """Numerical rank of Z; None without ΔW."""
+    shift_error: float | None
+    """The same of the shift, against v_C − v; None without a shift."""
+    shift_condition: float | None
+    """Of G, the down projection's inputs; None where a constant carries the shift."""
+    shift_rank: int | None
+    patch_norm: float | None = None
+    """‖ΔW‖ of all matrices that read z, stacked; experts: all of them."""
+    relative_patch_norm: float | None = None
+    """``patch_norm`` / ‖W‖."""
+
+
+class PatchTest(Record, frozen=True):
+    """The patch against no patch, on some tokens of one kind."""
+
+    what: Tested
+    n_tokens: int
+    kl: float | None
+    """Mean KL(with context ‖ patched) in nats."""
+    kl_plain: float | None
+    """The same without a patch: what there was to be won."""
+    mse: float | None
+    """Mean squared error of the logits, each row's mean taken off."""
+    mse_plain: float | None
+    equal: int
+    """At how many tokens the most probable next one is the contextual one."""
+    equal_plain: int
+    state_error: float | None = None
+    """‖z_C − z_patched‖ / ‖z_C − z‖ of the MLP inputs, mean over layers: 0 as with the context, 1 as without."""
+
+
+class CurvePoint(Record, frozen=True):
+    """What a patch achieves at one value of something that is varied."""
+
+    x: float
+    """α; the number of layers; or the number of queries that were fitted."""
+    kl: float | None
+    """KL(with context ‖ patched) behind the prompt's query; against calibration queries: on their fitted tokens."""
+    mse: float | None
+    kl_others: float | None = None
+    """Mean KL on tokens that the patch was not made from; None where there are none."""
+
+
+class Curves(Record, frozen=True):
+    """The patch varied, one thing at a time."""
+
+    alpha: tuple[CurvePoint, ...] = ()
+    from_bottom: tuple[CurvePoint, ...] = ()
+    """x layers, the lowest ones."""
+    from_top: tuple[CurvePoint, ...] = ()
+    """x layers, the highest ones."""
+    queries: tuple[CurvePoint, ...] = ()
+    """x of the calibration queries."""
+
+
+class PatchReport(Record, frozen=True):
+    """A patch as it was made from its recipe."""
+
+    n_tokens: int
+    """How many tokens it was made from."""
+    rank: int
+    """The largest rank of its parts, over the layers."""
+    alpha: float
+    """The strength that acts, found or given."""
+    layers: tuple[LayerFit, ...] = ()
+    """Of a held patch."""
+    tests: tuple[PatchTest, ...] = ()
+    verdict: str = ""
+    """In one sentence, whether it serves on tokens that it was not made from."""
+    notes: tuple[str, ...] = ()
+    curves: Curves | None = None

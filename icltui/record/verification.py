@@ -1,0 +1,43 @@
+"""What *verify* gives: proof on the loaded model."""
+
+from icltui.record.base import LogitError, Record
+
+
+class LayerCheck(Record, frozen=True):
+    """Exactness at one layer; every value is relative to the contextual one and ideally 0 (cosine: 1)."""
+
+    layer: int
+    identity_error: float | None
+    """‖(W+ΔW)z − W z_C‖ / ‖W z_C‖."""
+    block_error: float | None
+    """‖O_patched − O_context‖ / ‖O_context‖ of the block's output."""
+    cosine: float | None
+    nmse: float | None
+    """Mean squared error over mean square."""
+    mlp_error: float | None = None
+    """Relative error of the MLP's output under ΔW alone."""
+    rank: int | None = None
+    """Significant singular values of ΔW as the patch acts; 1 in theory, 0 where the context changes nothing."""
+    gradient_alignment: float | None = None
+    """−cos(W δz, ∂ℓ/∂(Wz)), ℓ the cross-entropy against the contextual distribution; 1: ΔW is a gradient step."""
+
+
+class Verification(Record, frozen=True):
+    """Proof on the loaded model, with controls and the noise floor beside it."""
+
+    layers: tuple[LayerCheck, ...]
+    logits: dict[str, LogitError]
+    """``plain``, ``weights`` (ΔW alone), ``shift`` (Δb alone), ``patched`` (both)."""
+    controls: dict[str, LogitError]
+    """``random``: a patch of equal norms; ``shuffled``: the patch of the shuffled context."""
+    noise_floor: float
+    """L∞ of two contextual runs through kernels of different length."""
+    undone: bool
+    """Whether the logits after removing the patch are bit for bit those before it."""
+    tolerance: float
+    """What ``identity_error``, ``block_error`` and the relative patched logit error must stay under."""
+    ok: bool
+    note: str
+    """Which of these lines is a tautology and which is not."""
+    seed: int = 0
+    """Of the controls."""
