@@ -94,6 +94,23 @@ class Generate(Message, frozen=True):
     """Whether the patch is varied too: strength, layers from both ends, calibration queries."""
 
 
+class GenerateEach(Message, frozen=True):
+    """Generate the lanes of several queries behind one context → Progress…, a GenerationEnded for each query, in order.
+
+    A patch that is compiled on the recipe's own queries is made once and serves all.
+    """
+
+    prompt: Prompt
+    """Its query is not looked at."""
+    queries: tuple[str, ...]
+    layers: str = "all"
+    recipe: Recipe = Recipe()
+    sampling: Sampling = Sampling()
+    n_tokens: int = 12
+    lanes: tuple[Lane, ...] = LANES
+    holdout: tuple[str, ...] = ()
+
+
 class Verify(Message, frozen=True):
     """Prove the patch on this prompt → VerificationEnded."""
 
@@ -115,7 +132,7 @@ class Export(Message, frozen=True):
     """Of the model that the patch belongs to; another one is refused. None: of whatever is loaded."""
 
 
-Request = LoadModel | CountTokens | Measure | Generate | Verify | Export
+Request = LoadModel | CountTokens | Measure | Generate | GenerateEach | Verify | Export
 
 # Events are past participles.
 

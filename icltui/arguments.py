@@ -140,8 +140,15 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_job(parser: argparse.ArgumentParser, formats: tuple[str, ...]) -> argparse._ArgumentGroup:
-    prompt = add_prompt(parser, required=True)
+def add_job(
+    parser: argparse.ArgumentParser, formats: tuple[str, ...], each: bool = False
+) -> argparse._ArgumentGroup:
+    """What every headless job takes; with ``each`` a file of queries may stand in place of ``-q``."""
+    prompt = add_prompt(parser, required=not each)
+    if each:
+        prompt.add_argument(
+            "--each", metavar="FILE", type=Path, help="one run for each line of the file, in place of -q"
+        )
     add_model(parser)
     group = add_output(parser, formats)
     group.add_argument("--save", metavar="SESSION.json", type=Path, help="save the result as a session too")
@@ -215,6 +222,14 @@ def add_bench(parser: argparse.ArgumentParser) -> None:
         action="store_false",
         help="times alone; else each way runs once more, alone",
     )
+    parser.add_argument(
+        "--decode",
+        type=positive,
+        default=64,
+        metavar="T",
+        help="tokens that each lane decodes, with and without patches (default 64)",
+    )
+    parser.add_argument("--only", choices=("race", "decode"), help="the race, or the decoding, alone")
 
 
 def positive(text: str) -> int:

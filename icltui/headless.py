@@ -10,6 +10,7 @@ from icltui.api import (
     Engine,
     Event,
     Generate,
+    GenerateEach,
     GenerationEnded,
     LoadModel,
     Measure,
@@ -64,6 +65,12 @@ def measure(engine: Engine, request: Measure) -> Measurement:
 def generate(engine: Engine, request: Generate) -> Generation:
     """The lanes."""
     return _last(_events(engine, request), GenerationEnded).generation
+
+
+def generate_each(engine: Engine, request: GenerateEach) -> tuple[Generation, ...]:
+    """The lanes of each query."""
+    events = _events(engine, request)
+    return tuple(event.generation for event in events if isinstance(event, GenerationEnded))
 
 
 def verify(engine: Engine, request: Verify) -> Verification:

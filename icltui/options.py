@@ -20,6 +20,7 @@ from icltui.arguments import (
     add_prompt,
     seed,
 )
+from icltui.arguments_patch import add_recipe, add_sampling, add_tests
 from icltui.errors import BadInput
 
 COMMANDS = ("measure", "verify", "generate", "engine", "demo", "bench")
@@ -111,17 +112,10 @@ def _commands() -> argparse.ArgumentParser:
     add_job(verify, ("table", "json"))
     verify.add_argument("--seed", type=seed, default=0, help="of the control patches (default 0)")
     generate = commands.add_parser("generate", help="the three lanes")
-    add_job(generate, ("text", "json"))
-    generate.add_argument(
-        "--mode",
-        choices=("per-step", "frozen"),
-        default="per-step",
-        help="a new patch per token, or one held",
-    )
-    generate.add_argument(
-        "--components", choices=("both", "weights", "shift"), default="both", help="ΔW and Δb, or one alone"
-    )
-    generate.add_argument("--tokens", type=int, default=12, metavar="N", help="tokens per lane (default 12)")
+    add_job(generate, ("text", "json"), each=True)
+    add_recipe(generate)
+    add_sampling(generate)
+    add_tests(generate)
     commands.add_parser("engine", help="the stdio server")
     add_demo(commands.add_parser("demo", help="the embedded model"))
     add_bench(commands.add_parser("bench", help="what the packed measure costs, against other ways"))

@@ -83,8 +83,9 @@ def check_recipe(recipe: Recipe) -> None:
         raise BadInput(f"ridge {recipe.ridge:g} is no penalty: give 0 or more, such as 1e-4")
     if recipe.control == "other" and not recipe.other_context:
         raise BadInput("control 'other' needs another context: give --other-context TEXT or @FILE")
-    if any(not query for query in recipe.queries):
+    if not all(recipe.queries):
         raise BadInput("a query to fit on is empty: leave empty lines out")
+    _check_seed(recipe.seed)
 
 
 def check_sampling(sampling: Sampling) -> None:
@@ -99,6 +100,12 @@ def check_sampling(sampling: Sampling) -> None:
         raise BadInput(f"top-k {sampling.top_k} leaves no token: give at least 1")
     if not 0 < sampling.top_p <= 1:
         raise BadInput(f"top-p {sampling.top_p:g} is out of range: give more than 0, at most 1")
+    _check_seed(sampling.seed)
+
+
+def _check_seed(seed: int) -> None:
+    if not 0 <= seed < 2**63:
+        raise BadInput(f"seed {seed} is out of range: give 0 to 2^63 - 1")
 
 
 def idle(recipe: Recipe) -> tuple[str, ...]:

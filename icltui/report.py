@@ -8,21 +8,13 @@ import io
 from collections.abc import Iterable, Sequence
 
 import msgspec
-from rich.console import Group, RenderableType
-from rich.padding import Padding
 from rich.table import Table
-from rich.text import Text
 
 from icltui.errors import EngineError
 from icltui.plaintext import number, numbers, render, table, words
 from icltui.pretty import pretty
 from icltui.prompt import Prompt
-from icltui.recipe import patch_words
 from icltui.record import (
-    LANES,
-    Agreement,
-    Generation,
-    Lane,
     LogitError,
     Measurement,
     ModelInfo,
@@ -34,15 +26,13 @@ from icltui.record import (
 from icltui.table_measure import path_reason, refused_lines, unit_texts
 from icltui.visible import token_text, visible
 
-LANE_NAMES: dict[Lane, str] = {"context": "With context", "plain": "Query only", "patched": "Query + ΔW"}
-
 
 def measure_json(model: ModelInfo, prompt: Prompt, measurement: Measurement) -> str:
     """Every number of a measurement, and how it was made; each token with its id and text."""
     tokens = measurement.tokens
-    return _json(
+    return as_json(
         {
-            **_origin(model, prompt),
+            **origin(model, prompt),
             "path": measurement.path,
             "path_reason": path_reason(model, measurement),
             "dynamics": measurement.dynamics,
@@ -76,9 +66,9 @@ def measure_csv(measurement: Measurement) -> str:
     return lines.getvalue()
 
 
-def verify_json(model: ModelInfo, prompt: Prompt, seed: int, verification: Verification) -> str:
+def verify_json(model: ModelInfo, prompt: Prompt, verification: Verification) -> str:
     """The proof, its controls, what it was held against, and how it was made."""
-    return _json({**_origin(model, prompt), "seed": seed, **msgspec.structs.asdict(verification)})
+    return as_json({**origin(model, prompt), **msgspec.structs.asdict(verification)})
 
 
 def verify_table(model: ModelInfo, verification: Verification, width: int = 110) -> str:
@@ -97,7 +87,7 @@ def verify_table(model: ModelInfo, verification: Verification, width: int = 110)
     controls = [(f"control: {name}", error) for name, error in verification.controls.items()]
     limits = (
         f"noise floor {number(verification.noise_floor)}   tolerance {number(verification.tolerance)}   "
-        f"removed without a trace: {_yes(verification.undone)}"
+        f"removed without a trace: {yes(verification.undone)}"
     )
     return render(
         (
@@ -105,7 +95,7 @@ def verify_table(model: ModelInfo, verification: Verification, width: int = 110)
             "Each layer, relative to the run with the context",
             layers,
             "Logits behind the query, against those with the context",
-            _logit_table([*verification.logits.items(), *controls]),
+            logit_table([*verification.logits.items(), *controls]),
             limits,
             f"note: {visible(verification.note)}",
             "ok" if verification.ok else "FAILED",
@@ -114,42 +104,7 @@ def verify_table(model: ModelInfo, verification: Verification, width: int = 110)
     )
 
 
-def generate_json(model: ModelInfo, prompt: Prompt, generation: Generation) -> str:
-    """The lanes' texts and token ids, how they compare, and how they were made."""
-    lanes = {
-        name: {"text": lane.text, "token_ids": lane.token_ids} for name, lane in generation.lanes.items()
-    }
-    return _json(
-        {
-            **_origin(model, prompt),
-            "lanes": lanes,
-            "agreement": generation.agreement,
-            "mode": generation.recipe.mode,
-            "components": generation.recipe.components,
-            "layers": generation.layers,
-            "fit": generation.fit,
-        }
-    )
-
-
-def generate_text(model: ModelInfo, generation: Generation, width: int = 110) -> str:
-    """The lanes one below the other, each with its agreement, and how well the patch fits."""
-    parts: list[RenderableType] = [*refused_lines(model)]
-    for name in (name for name in LANES if name in generation.lanes):
-        text = "\n".join(map(visible, generation.lanes[name].text.split("\n")))
-        title = LANE_NAMES[name] + _agreement_words(generation.agreement.get(name))
-        parts.append(Group(Text(title), Padding(Text(text), (0, 0, 0, 2))))
-    if generation.fit:
-        parts += [
-            "Logits behind the query, against those with the context",
-            _logit_table(generation.fit.items()),
-        ]
-    layers = ", ".join(map(str, generation.layers)) or "none"
-    parts.append(f"patch: {patch_words(generation.recipe)}; layers {layers}")
-    return render(parts, width)
-
-
-def _origin(model: ModelInfo, prompt: Prompt) -> dict[str, object]:
+def origin(model: ModelInfo, prompt: Prompt) -> dict[str, object]:
     """What every answer was got from."""
     return {
         "model": model,
@@ -159,7 +114,12 @@ def _origin(model: ModelInfo, prompt: Prompt) -> dict[str, object]:
     }
 
 
-def _json(value: object) -> str:
+def as_json(value: object) -> str:
+    """Any record as JSON text.
+
+    Raises:
+        EngineError: a number in it is not finite.
+    """
     try:
         return pretty(value) + "\n"
     except ValueError as error:
@@ -185,33 +145,25 @@ def _prediction_cells(prediction: Prediction | None) -> tuple[object, ...]:
     return (token_text(best.token.text), best.probability, prediction.entropy, prediction.kl_to_full)
 
 
-def _logit_table(errors: Iterable[tuple[str, LogitError]]) -> Table:
+def logit_table(errors: Iterable[tuple[str, LogitError]]) -> Table:
+    """A line for each set of logits that was held against the contextual ones."""
     return table(
         [words("lane"), *numbers("MSE", "KL", "L∞", "same top token")],
         (
-            (visible(name), *map(number, (error.mse, error.kl, error.linf)), _yes(error.top1_equal))
+            (visible(name), *map(number, (error.mse, error.kl, error.linf)), yes(error.top1_equal))
             for name, error in errors
         ),
     )
 
 
-def _agreement_words(agreement: Agreement | None) -> str:
-    if agreement is None:
-        return ""
-    tokens = "token" if agreement.total == 1 else "tokens"
-    equal = f" · {agreement.equal} of {agreement.total} {tokens} as with the context"
-    if agreement.first_difference is None:
-        return equal
-    return f"{equal}, first different: token {agreement.first_difference + 1}"
-
-
-def _yes(value: bool) -> str:
+def yes(value: bool) -> str:
+    """A truth in a table."""
     return "yes" if value else "no"
 
 
 def zoo_json(rows: Sequence[ZooRow]) -> str:
     """Every family, with every number."""
-    return _json(rows)
+    return as_json(rows)
 
 
 def zoo_table(rows: Sequence[ZooRow], width: int = 110) -> str:
@@ -229,7 +181,7 @@ def zoo_table(rows: Sequence[ZooRow], width: int = 110) -> str:
                 f"{row.n_exact}/{row.n_layers}",
                 *map(_error, (row.mlp_error, row.mlp_error_bfloat16, row.block_error)),
                 *map(_error, (row.block_error_bfloat16, row.logit_error)),
-                "" if row.undone is None else _yes(row.undone),
+                "" if row.undone is None else yes(row.undone),
                 row.path or "",
             )
             for row in rows

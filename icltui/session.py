@@ -22,7 +22,7 @@ from icltui.errors import BadInput, SessionError
 from icltui.folders import example_sessions, is_example, make_folder, sessions_folder, shown, state_folder
 from icltui.pretty import pretty
 from icltui.prompt import Prompt, resolve_layers
-from icltui.recipe import Recipe, Sampling
+from icltui.recipe import Recipe, Sampling, check_recipe, check_sampling
 from icltui.record import (
     Dynamics,
     Generation,
@@ -222,7 +222,7 @@ def _check_nothing_lost(found: Any, understood: Any, where: str) -> None:
 def _check_consistent(session: Session) -> None:
     """Refuse what no run of the program could have made, so that a view need not expect it."""
     n_layers = session.model.n_layers if session.model else _COUNTLESS
-    problem = _problem(session, n_layers)
+    problem = _problem(session, n_layers) or _problem_of_patch(session)
     refused = {layer.layer: layer.reason for layer in session.model.refused} if session.model else {}
     try:
         if session.layers.strip().lower() not in ("all", "none", "last"):
@@ -256,6 +256,19 @@ def _problem(session: Session, n_layers: int) -> str | None:
     if session.verification and not {"plain", "patched"} <= session.verification.logits.keys():
         return "the proof lacks the plain or the patched logits"
     return _problem_of_measurement(session.measurement) if session.measurement else None
+
+
+def _problem_of_patch(session: Session) -> str | None:
+    """What no patch can be made by, or no text drawn by."""
+    for made in filter(None, (session, session.generation)):
+        if not all(made.holdout):
+            return "a held-out query is empty"
+        try:
+            check_recipe(made.recipe)
+            check_sampling(made.sampling)
+        except BadInput as error:
+            return str(error)
+    return None
 
 
 def _layers_worked_on(session: Session) -> dict[str, Sequence[int]]:

@@ -6,7 +6,7 @@ import msgspec
 from hypothesis import strategies as st
 
 from icltui.prompt import Prompt
-from icltui.recipe import Recipe
+from icltui.recipe import Recipe, Sampling
 from icltui.record import (
     Agreement,
     Candidate,
@@ -204,6 +204,36 @@ def _square(size: int) -> st.SearchStrategy[Any]:
     return st.tuples(*[row] * size)
 
 
+SEEDS = st.integers(0, 2**63 - 1)
+
+
+@st.composite
+def recipes(draw: st.DrawFn) -> Recipe:
+    """Any recipe that a patch can be made by."""
+    recipe = msgspec.structs.replace(
+        draw(of(Recipe)),
+        alpha=draw(st.floats(0, 2) | st.sampled_from(["search", "jvp"])),
+        n_fitted=draw(st.integers(0, 100)),
+        rank=draw(st.none() | st.integers(1, 100)),
+        ridge=draw(st.floats(0, 1e6)),
+        queries=draw(st.lists(TEXTS.filter(bool), max_size=2).map(tuple)),
+        seed=draw(SEEDS),
+    )
+    is_whole = recipe.control != "other" or recipe.other_context
+    return recipe if is_whole else msgspec.structs.replace(recipe, other_context="x")
+
+
+@st.composite
+def samplings(draw: st.DrawFn) -> Sampling:
+    """Any way that text can be drawn in."""
+    return Sampling(
+        temperature=draw(st.floats(0, 1e6)),
+        top_k=draw(st.none() | st.integers(1, 100)),
+        top_p=draw(st.floats(0, 1, exclude_min=True)),
+        seed=draw(SEEDS),
+    )
+
+
 @st.composite
 def sessions(draw: st.DrawFn) -> Session:
     """Any session whose parts fit together."""
@@ -238,7 +268,14 @@ def sessions(draw: st.DrawFn) -> Session:
     if generation is not None:
         agreement = {k: v for k, v in generation.agreement.items() if k in generation.lanes}
         layers = draw(st.sampled_from(usable))
-        generation = msgspec.structs.replace(generation, agreement=agreement, layers=layers)
+        generation = msgspec.structs.replace(
+            generation,
+            agreement=agreement,
+            layers=layers,
+            recipe=draw(recipes()),
+            sampling=draw(samplings()),
+            holdout=tuple(filter(None, generation.holdout)),
+        )
     if proof is not None:
         proof = msgspec.structs.replace(
             proof,
@@ -256,6 +293,9 @@ def sessions(draw: st.DrawFn) -> Session:
         prompt=msgspec.structs.replace(session.prompt, unit=session.prompt.unit or "token"),
         layers=draw(st.sampled_from(["all", "none", "1" if refused else "0-1"])),
         n_tokens=draw(st.integers(1, 2**31 - 1)),
+        recipe=draw(recipes()),
+        sampling=draw(samplings()),
+        holdout=tuple(filter(None, session.holdout)),
         model=model,
         measurement=measured,
         generation=generation,

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 import icltui
-from icltui import report, visible
+from icltui import report, report_generation, visible
 from icltui.errors import EngineError
 from icltui.prompt import Prompt
 from icltui.record import Agreement, Candidate, Measurement, ModelInfo, Prediction, Row, Token
@@ -46,7 +46,7 @@ DROPPED = msgspec.structs.replace(
 TABLES = {
     "measure": lambda width: a_table(A_MEASUREMENT, width),
     "verify": lambda width: report.verify_table(A_MODEL, A_VERIFICATION, width),
-    "generate": lambda width: report.generate_text(A_MODEL, A_GENERATION, width),
+    "generate": lambda width: report_generation.generate_text(A_MODEL, A_GENERATION, width),
 }
 
 
@@ -85,7 +85,7 @@ def test_measure_json_has_the_keys_that_scripts_rely_on() -> None:
 
 
 def test_verify_json_has_the_keys_that_scripts_rely_on() -> None:
-    document = json.loads(report.verify_json(REFUSING, A_PROMPT, 7, A_VERIFICATION))
+    document = json.loads(report.verify_json(REFUSING, A_PROMPT, msgspec.structs.replace(A_VERIFICATION, seed=7)))
     assert set(document) == {
         *("layers", "logits", "controls", "noise_floor", "ok", "undone", "tolerance", "note"),
         *("model", "refused", "positions", "chat", "seed"),
@@ -100,11 +100,11 @@ def test_verify_json_has_the_keys_that_scripts_rely_on() -> None:
 
 def test_generate_json_has_the_keys_that_scripts_rely_on() -> None:
     prompt = msgspec.structs.replace(A_PROMPT, chat=True, positions="keep")
-    document = json.loads(report.generate_json(REFUSING, prompt, A_GENERATION))
+    document = json.loads(report_generation.generate_json(REFUSING, prompt, A_GENERATION))
     assert [layer["layer"] for layer in document["refused"]] == [2, 3, 5]
     assert (document["positions"], document["chat"]) == ("keep", True)
     assert document["model"]["name"] == "demo"
-    assert document["lanes"]["plain"] == {"text": " Paris.", "token_ids": [8, 1]}
+    assert document["lanes"]["plain"] == {"text": " Paris.", "token_ids": [8, 1], "steps": []}
     assert document["agreement"]["plain"] == {"equal": 1, "total": 2, "first_difference": 0}
     assert (document["mode"], document["components"], document["layers"]) == ("per-step", "both", [0, 1])
     assert set(document["fit"]["patched"]) == {"mse", "kl", "linf", "top1_equal"}
@@ -212,7 +212,7 @@ def test_what_is_unusual_stands_on_top() -> None:
     assert "another text each time" in a_table(loop).splitlines()[0]
     assert "another text" in json.loads(report.measure_json(A_MODEL, A_PROMPT, loop))["path_reason"]
     assert report.verify_table(REFUSING, A_VERIFICATION).splitlines()[0] == lines[0]
-    assert report.generate_text(REFUSING, A_GENERATION).splitlines()[0] == lines[0]
+    assert report_generation.generate_text(REFUSING, A_GENERATION).splitlines()[0] == lines[0]
 
 
 def test_a_measurement_without_predictions_says_so() -> None:
@@ -275,7 +275,7 @@ def test_the_verify_table_ends_with_the_verdict() -> None:
 
 
 def test_the_lanes_stand_in_their_order_with_their_agreement() -> None:
-    text = report.generate_text(A_MODEL, A_GENERATION)
+    text = report_generation.generate_text(A_MODEL, A_GENERATION)
     titles = [line for line in text.splitlines() if line.startswith(("With", "Query"))]
     assert titles == [
         "With context",
@@ -284,7 +284,7 @@ def test_the_lanes_stand_in_their_order_with_their_agreement() -> None:
     ]
     assert "   Rome. ␛[31mred\n  next line\n" in text
     one = {"plain": Agreement(equal=0, total=1, first_difference=0)}
-    assert "0 of 1 token as with" in report.generate_text(
+    assert "0 of 1 token as with" in report_generation.generate_text(
         A_MODEL, msgspec.structs.replace(A_GENERATION, agreement=one)
     )
 

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from icltui import session as module
 from icltui.errors import SessionError
 from icltui.prompt import Prompt
+from icltui.recipe import Recipe, Sampling
 from icltui.record import RefusedLayer
 from icltui.session import (
     Session,
@@ -124,8 +125,23 @@ def test_a_file_of_format_1_is_read_and_what_it_lacks_takes_its_default(tmp_path
     assert session.verification is not None
     assert session.verification.layers[0].rank is None
     write_session(path, session)
-    assert json.loads(path.read_text())["format"] == 2
+    assert json.loads(path.read_text())["format"] == 3
     assert read_session(path) == session
+
+
+def test_a_patch_of_format_2_becomes_a_recipe(tmp_path: Path) -> None:
+    path = tmp_path / "old.json"
+    lanes = '{"lanes": {}, "agreement": {}, "fit": {}, "mode": "frozen", "components": "shift", "layers": [0]}'
+    older = OLDER.replace('"format": 1', '"format": 2').replace('"generation": null', f'"generation": {lanes}')
+    path.write_text(older)
+    session = read_session(path)
+    assert session.generation is not None
+    assert session.recipe == Recipe(mode="frozen")
+    assert session.generation.recipe == Recipe(mode="frozen", components="shift")
+    assert (session.generation.sampling, session.generation.patch) == (Sampling(), None)
+    path.write_text(OLDER.replace('"format": 1', '"format": 3'))
+    with pytest.raises(SessionError, match="holds 'mode' at"):
+        read_session(path)
 
 
 def test_a_new_session_knows_when_it_was_made() -> None:
@@ -205,6 +221,11 @@ def test_any_value_in_any_place_reads_or_is_told(saved: Path) -> None:
         (b'{"format": 1, "prompt": {}, "mode": "a\\u001b\\nb"}', r"a\x1b\nb"),
         (b'{"format": 1, "prompt": {}, "layers": "banana"}', "layers 'banana' not understood"),
         (b'{"format": 1, "prompt": {}, "n_tokens": 0}', "n_tokens is 0"),
+        (b'{"format": 3, "prompt": {}, "recipe": {"alpha": 9.0}}', "alpha 9 is out of range"),
+        (b'{"format": 3, "prompt": {}, "recipe": {"alpha": "best"}}', "`$.recipe.alpha`"),
+        (b'{"format": 3, "prompt": {}, "recipe": {"mode": "sideways"}}', "`$.recipe.mode`"),
+        (b'{"format": 3, "prompt": {}, "sampling": {"top_p": 0.0}}', "top-p 0 is out of range"),
+        (b'{"format": 3, "prompt": {}, "holdout": [""]}', "a held-out query is empty"),
         (b'{"format": 1, "prompt": {}, "n_tokens": NaN}', "NaN is not a number"),
         (b'{"format": 1, "prompt": {}, "n_tokens": ' + b"9" * 5000 + b"}", "damaged"),
         (b'{"format": 1, "prompt": {}, "layers": "' + b"9" * 5000 + b'"}', "does not fit together"),

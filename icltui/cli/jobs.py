@@ -2,11 +2,14 @@
 
 import argparse
 import sys
+from pathlib import Path
+from typing import Any
 
 import msgspec
 
-from icltui import headless, loading
-from icltui.api import Engine, Generate, Measure, Verify
+from icltui import headless, loading, options
+from icltui.api import Engine, Export, Generate, GenerateEach, Measure, Verify
+from icltui.arguments_patch import read_queries, read_recipe, read_sampling
 from icltui.cli.parts import (
     check_output,
     load_request,
@@ -19,7 +22,6 @@ from icltui.cli.parts import (
 )
 from icltui.errors import BadInput, SessionError
 from icltui.prompt import Prompt, resolve_layers
-from icltui.recipe import Recipe
 from icltui.record import ModelInfo
 from icltui.session import Session, write_session
 
@@ -63,7 +65,7 @@ def verify(args: argparse.Namespace) -> int:
         result = headless.verify(engine, request)
     as_json = args.format == "json"
     text = (
-        report.verify_json(model, session.prompt, args.seed, result)
+        report.verify_json(model, session.prompt, result)
         if as_json
         else report.verify_table(model, result, width())
     )
@@ -88,25 +90,77 @@ def zoo(args: argparse.Namespace) -> int:
 
 def generate(args: argparse.Namespace) -> int:
     """``icltui generate``."""
-    from icltui import report
+    from icltui import report_generation
 
+    choices = {
+        "recipe": read_recipe(args, options.read_text(args.other_context or "")),
+        "sampling": read_sampling(args),
+        "holdout": () if args.holdout is None else read_queries(args.holdout),
+        "n_tokens": args.tokens,
+    }
+    if args.with_factors:
+        _check_factors(args)
+    if args.each is not None:
+        return _generate_each(args, choices)
     engine, model, session = _start(args)
-    session = _with(session, recipe=Recipe(mode=args.mode, components=args.components), n_tokens=args.tokens)
-    request = Generate(
-        prompt=session.prompt,
-        layers=session.layers,
-        recipe=session.recipe,
-        n_tokens=session.n_tokens,
-    )
+    session = _with(session, **choices)
+    request = Generate(prompt=session.prompt, layers=session.layers, curves=args.curves, **choices)
     with quiet():
         result = headless.generate(engine, request)
     as_json = args.format == "json"
     text = (
-        report.generate_json(model, session.prompt, result)
+        report_generation.generate_json(model, session.prompt, result)
         if as_json
-        else report.generate_text(model, result, width())
+        else report_generation.generate_text(model, result, width())
     )
-    return _finish(args, _with(session, generation=result), text)
+    code = _finish(args, _with(session, generation=result), text)
+    if args.with_factors:
+        export = Export(
+            prompt=session.prompt,
+            layers=session.layers,
+            recipe=session.recipe,
+            format="factors",
+            path=str(_factors_path(args.save)),
+        )
+        with quiet():
+            headless.export(engine, export)
+    return code
+
+
+def _generate_each(args: argparse.Namespace, choices: dict[str, Any]) -> int:
+    """The lanes of every query in a file."""
+    from icltui import report_generation
+
+    for option, is_given in (("-q", args.query is not None), ("--save", args.save), ("--curves", args.curves)):
+        if is_given:
+            raise BadInput(f"{option} does not go with --each, which runs every query of a file: leave it out")
+    queries = read_queries(args.each)
+    args.query = queries[0]
+    engine, model, session = _start(args)
+    request = GenerateEach(prompt=session.prompt, queries=queries, layers=session.layers, **choices)
+    with quiet():
+        results = headless.generate_each(engine, request)
+    as_json = args.format == "json"
+    text = (
+        report_generation.each_json(model, session.prompt, queries, results)
+        if as_json
+        else report_generation.each_text(model, queries, results, width())
+    )
+    return write_text(args, text)
+
+
+def _factors_path(session: Path) -> Path:
+    """Where the factors of a session's patch lie: beside it."""
+    return session.with_suffix(".safetensors")
+
+
+def _check_factors(args: argparse.Namespace) -> None:
+    if args.save is None:
+        raise BadInput("--with-factors writes a file beside the session: give --save SESSION.json too")
+    if args.mode == "per-step":
+        raise BadInput("--with-factors needs a patch that is held: give --mode frozen or compiled")
+    if _factors_path(args.save).exists():
+        raise SessionError(f"{str(_factors_path(args.save))!r} exists already: give --save another name")
 
 
 def _start(args: argparse.Namespace) -> tuple[Engine, ModelInfo, Session]:

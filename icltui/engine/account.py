@@ -5,7 +5,7 @@ Enters: a crafted patch. Leaves: a :class:`~icltui.record.PatchReport`.
 
 from icltui.engine.craft import Crafted, Told, unheard
 from icltui.engine.curves import draw_curves
-from icltui.engine.trial import held_out, other_passages, parts_of, try_patch, verdict
+from icltui.engine.trial import other_passages, parts_of, try_patch, verdict
 from icltui.record import PatchReport
 
 
@@ -24,7 +24,7 @@ def report_on(crafted: Crafted, curves: bool = False, told: Told = unheard) -> P
         tests=tests,
         verdict=verdict(tests) if crafted.patch is not None else "",
         notes=_notes(crafted),
-        curves=draw_curves(crafted, held_out(parts), told) if curves else None,
+        curves=draw_curves(crafted, parts, told) if curves else None,
     )
 
 

@@ -67,8 +67,8 @@ class Crafted:
     """A patch and what it was made from."""
 
     case: Case
-    own: Passage
-    """The prompt's, whether or not it was fitted."""
+    prompt: Passage | None = None
+    """The prompt's, whether or not it was fitted; None where nothing had to be known of it."""
     fitted: tuple[Fitted, ...] = ()
     """Empty per step."""
     patch: HeldPatch | None = None
@@ -82,6 +82,12 @@ class Crafted:
         if self.patch is not None:
             return self.patch.at(strength)
         return stepping(self.case, passage, strength)
+
+    @property
+    def own(self) -> Passage:
+        """The prompt's passage, read when the patch was crafted."""
+        assert self.prompt is not None, "a patch per step of a given strength asks nothing of its prompt"
+        return self.prompt
 
     @property
     def n_tokens(self) -> int:
@@ -116,7 +122,7 @@ def under_control(case: Case, passage: Passage) -> Passage:
 
 
 def craft(case: Case, n_later: int = N_LATER, told: Told = unheard) -> Crafted:
-    """The patch at strength 1.
+    """The patch at strength 1; the prompt's text is read ``n_later`` tokens further than it is fitted.
 
     Raises:
         BadInput: tokens that no patch can meet, or a rank that it cannot have.

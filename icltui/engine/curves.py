@@ -11,18 +11,18 @@ from icltui.engine.craft import Crafted, Told, made, unheard
 from icltui.engine.passage import Passage
 from icltui.engine.predictions import plain
 from icltui.engine.strength import logits_through
-from icltui.engine.trial import Part, Score, score, total
+from icltui.engine.trial import Part, Score, held_out, score, total
 from icltui.recipe import LARGEST_ALPHA
-from icltui.record import CurvePoint, Curves
+from icltui.record import CurvePoint, Curves, Tested
 
 ALPHA_STEP = 0.1
 COUNTS = (1, 2, 3, 4, 6, 8, 10, 15, 20, 25, 30, 40, 60, 80, 100)
 """Numbers of calibration queries."""
 
 
-def draw_curves(crafted: Crafted, others: Sequence[Part], told: Told = unheard) -> Curves:
-    """Every curve that the recipe has; ``others``: tokens that the patch was not made from."""
-    n_layers = len(crafted.case.sites)
+def draw_curves(crafted: Crafted, parts: dict[Tested, list[Part]], told: Told = unheard) -> Curves:
+    """Every curve that the recipe has; ``parts``: what the patch is tested on."""
+    n_layers, others = len(crafted.case.sites), held_out(parts)
     alphas, low, high = [], [], []
     n_steps = round(LARGEST_ALPHA / ALPHA_STEP)
     for step in range(n_steps + 1):
@@ -31,19 +31,19 @@ def draw_curves(crafted: Crafted, others: Sequence[Part], told: Told = unheard) 
         alphas.append(_point(replace(crafted, alpha=alpha), alpha, others))
     for n in range(1, n_layers + 1):
         told("KL against layers", n - 1, n_layers)
-        low.append(_on_layers(crafted, n, slice(0, n), others))
-        high.append(_on_layers(crafted, n, slice(n_layers - n, n_layers), others))
-    queries = _on_queries(crafted, others, told) if crafted.case.calibration else ()
+        low.append(_on_layers(crafted, slice(0, n), others))
+        high.append(_on_layers(crafted, slice(n_layers - n, n_layers), others))
+    queries = _on_queries(crafted, parts["other queries"], told) if crafted.case.calibration else ()
     return Curves(alpha=tuple(alphas), from_bottom=tuple(low), from_top=tuple(high), queries=queries)
 
 
-def _on_layers(crafted: Crafted, n: int, at: slice, others: Sequence[Part]) -> CurvePoint:
+def _on_layers(crafted: Crafted, at: slice, others: Sequence[Part]) -> CurvePoint:
     """The patch of the same tokens, made anew on some of the layers."""
     case = replace(crafted.case, sites=crafted.case.sites[at])
     fitted = tuple(replace(part, passage=_seen_at(part.passage, at)) for part in crafted.fitted)
-    some = replace(crafted, case=case, own=_seen_at(crafted.own, at), fitted=fitted)
+    some = replace(crafted, case=case, prompt=_seen_at(crafted.own, at), fitted=fitted)
     parts = [replace(part, passage=_seen_at(part.passage, at)) for part in others]
-    return _point(made(some) if crafted.patch is not None else some, n, parts)
+    return _point(made(some) if crafted.patch is not None else some, float(len(case.sites)), parts)
 
 
 def _on_queries(crafted: Crafted, others: Sequence[Part], told: Told) -> tuple[CurvePoint, ...]:
@@ -53,7 +53,7 @@ def _on_queries(crafted: Crafted, others: Sequence[Part], told: Told) -> tuple[C
         told("KL against calibration queries", n, n_queries)
         some = made(replace(crafted, fitted=crafted.fitted[:n]))
         fitted = [Part(part.passage, 0, part.n_continuation + 1) for part in some.fitted]
-        points.append(_as_point(n, _score(some, fitted), _score(some, others)))
+        points.append(_as_point(float(n), _score(some, fitted), _score(some, others)))
     return tuple(points)
 
 

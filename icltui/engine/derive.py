@@ -1,13 +1,13 @@
 """A held patch, made in one run without the context, layer by layer, in the very run it acts in.
 
 Enters: passages, whose tokens' contextual states are known. Leaves: a :class:`~icltui.engine.patch.HeldPatch`, and how
-it fits. At each selected layer the patched-so-far Z and V of the k fitted tokens are seen; ΔW is solved for D = Z_C − Z,
-the shift for E = V_C − V through the down projection's inputs G. With one token it is the theorem's rank-1 patch; with
-several, its least squares.
+it fits. At each selected layer the patched-so-far Z and V of the k fitted tokens are seen; ΔW is solved for Z_C − Z, the
+shift for V_C − V through the down projection's inputs G. With one token it is the theorem's rank-1 patch; with several,
+its least squares.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Float, Int
@@ -51,6 +51,19 @@ class Fitted:
         return slice(begin, begin + self.n_tokens)
 
 
+@dataclass
+class Seen:
+    """What one layer's patch was made from: vectors of the fitted tokens, in the run without the context."""
+
+    z: Float[Tensor, "fitted hidden"] | None = None
+    """None without ΔW, as is ``dz``."""
+    dz: Float[Tensor, "fitted hidden"] | None = None
+    delta: Float[Tensor, "fitted hidden"] | None = None
+    """v_C − v. None without a shift."""
+    g: Float[Tensor, "fitted _inner"] | None = None
+    """None where the down projection does not carry the shift."""
+
+
 def derive(
     loaded: LoadedModel,
     sites: Sequence[Site],
@@ -63,6 +76,18 @@ def derive(
     Raises:
         BadInput: tokens that no patch can meet, or a rank that it cannot have.
     """
+    probe = derivation(loaded, sites, fitted, recipe, unshifted)
+    return HeldPatch(sites, probe.made), tuple(probe.layer_fit(site) for site in sites)
+
+
+def derivation(
+    loaded: LoadedModel,
+    sites: Sequence[Site],
+    fitted: Sequence[Fitted],
+    recipe: Recipe,
+    unshifted: frozenset[int] = frozenset(),
+) -> "Derivation":
+    """The same, with all that was seen on the way."""
     z, v = (
         torch.cat([getattr(part.passage.targets, name)[:, part.among_targets] for part in fitted], dim=1)
         for name in ("z", "v")
@@ -78,7 +103,7 @@ def derive(
             [part.row for part in fitted],
             [part.passage.places[: len(part.row)] for part in fitted],
         )
-    return HeldPatch(sites, probe.made), tuple(probe.layer_fit(site) for site in sites)
+    return probe
 
 
 @dataclass
@@ -95,6 +120,7 @@ class Derivation(Probe):
     made: dict[int, LayerPatch] = field(default_factory=dict)
     fits: dict[int, tuple[Fit | None, Fit | None]] = field(default_factory=dict)
     """Of ΔW and of the shift."""
+    seen: dict[int, Seen] = field(default_factory=dict)
     v: dict[int, Tensor] = field(default_factory=dict)
     g: dict[int, Tensor] = field(default_factory=dict)
     n_rows: int = 0
@@ -109,11 +135,14 @@ class Derivation(Probe):
 
     def mlp_input(self, layer: int, z: Tensor) -> Tensor | None:
         x, self.n_rows = widen(z), len(z)
+        self.seen[layer] = Seen()
         if self.recipe.components == "shift":
             self.made[layer], self.fits[layer] = LayerPatch(), (None, None)
             return None
         present = x[self.at.to(x.device)]
-        map_, fit = self._solve(layer, "ΔW", present, self._missing(self.z_context, layer, present))
+        missing = self._missing(self.z_context, layer, present)
+        map_, fit = self._solve(layer, "ΔW", present, missing)
+        self.seen[layer] = Seen(z=present, dz=missing)
         self.made[layer], self.fits[layer] = LayerPatch(weights=map_), (fit, None)
         return (x + map_(x)).to(z.dtype)
 
@@ -126,6 +155,7 @@ class Derivation(Probe):
             return None
         weights, fit = self.made[layer].weights, self.fits[layer][0]
         missing = self._missing(self.v_context, layer, v)
+        self.seen[layer].delta = missing
         at = self.at.to(v.device)
         # A g of nothing but dead units carries nothing: then the shift is a constant, as where no g is seen.
         if self.recipe.carrier == "bias" or g is None or not bool(g[at].any(-1).all()):
@@ -133,6 +163,7 @@ class Derivation(Probe):
             self.made[layer] = LayerPatch(weights=weights, bias=bias)
             self.fits[layer] = fit, _fit_of_constant(bias, missing)
             return bias.expand(self.n_rows, -1)
+        self.seen[layer].g = g[at]
         output, shift_fit = self._solve(layer, "the shift", g[at], missing)
         self.made[layer] = LayerPatch(weights=weights, output=output)
         self.fits[layer] = fit, shift_fit
@@ -170,14 +201,19 @@ class Derivation(Probe):
                 f"layer {layer}: of {len(x)} tokens to fit {len(x) - fit.rank} depend on the others, so {what} is not "
                 "determined: give --ridge, such as 1e-6, or fit fewer tokens"
             )
-        return map_.to(x), fit
+        acting = map_.to(x)
+        return acting, replace(fit, error=_missed(acting(x), missing))
 
 
 def _fit_of_constant(bias: Tensor, missing: Tensor) -> Fit:
     """One vector for all tokens: exact only where they miss the same."""
+    return Fit(error=_missed(bias, missing), condition=1.0, rank=1, is_met=len(missing) == 1)
+
+
+def _missed(added: Tensor, missing: Tensor) -> float:
+    """‖added − missing‖ / ‖missing‖, in the precision in which it acts."""
     scale = float(missing.norm())
-    error = float((bias - missing).norm()) / scale if scale else 0.0
-    return Fit(error=error, condition=1.0, rank=1, is_met=len(missing) == 1)
+    return float((added - missing).norm()) / scale if scale else 0.0
 
 
 def _norm(site: Site, weights: LowRank) -> float:

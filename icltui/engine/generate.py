@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from icltui.engine.craft import Case, Crafted, noise_of
-from icltui.engine.lanes import AnyLane, HeldLane, PlainLane, SteppingLane, n_missing, stop_tokens
+from icltui.engine.lanes import AnyLane, RowLane, Run, SteppingLane, stop_tokens, without_context
 from icltui.engine.model import LoadedModel
 from icltui.engine.patch import TokenPatch
 from icltui.engine.predictions import candidates, divergence, plain
@@ -67,12 +67,13 @@ def make_lane(case: Case, crafted: Crafted | None, name: Lane) -> AnyLane:
     """The lane of that name."""
     loaded, ids = case.loaded, case.ids
     if name == "context":
-        return PlainLane(loaded, ids.full)
+        return RowLane(Run(loaded.model), ids.full)
     if name == "plain":
-        return PlainLane(loaded, ids.plain, n_missing(ids, case.positions), len(ids.prefix))
+        return RowLane(without_context(loaded, ids, case.positions), ids.plain)
     assert crafted is not None, "craft the patch before its lane is made"
     if crafted.patch is not None:
-        return HeldLane(loaded, ids, crafted.patch.at(crafted.alpha), case.positions)
+        held = crafted.patch.at(crafted.alpha)
+        return RowLane(without_context(loaded, ids, case.positions, held), ids.plain)
     patch = TokenPatch(case.sites, case.recipe.components, crafted.alpha, noise_of(case.recipe))
     return SteppingLane(loaded, ids, patch, case.positions, case.control_context())
 

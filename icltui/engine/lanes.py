@@ -6,7 +6,7 @@ Enters: ids, and a patch where there is one. Leaves: logits behind each token th
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any
 
 from torch import Tensor
 
@@ -55,45 +55,33 @@ class PatchedRun(Run):
 
     patch: TokenPatch | HeldPatch | None = None
 
+    def __post_init__(self) -> None:
+        self._acting = acting(self.patch)
+
     def feed(self, ids: Sequence[int], keep: Tensor | None = None) -> Tensor:
-        with acting(self.patch):
+        with self._acting:
             return super().feed(ids, keep)
 
 
 def acting(patch: TokenPatch | HeldPatch | None) -> AbstractContextManager[None]:
-    """The patch acts inside the block; at strength 0 nothing does, and the model is bit for bit itself."""
+    """The patch acts inside each block on it; at strength 0 nothing does, and the model is bit for bit itself."""
     is_none = patch is None or (isinstance(patch.alpha, float) and patch.alpha == 0)
     return nullcontext() if patch is None or is_none else attach(patch.sites, patch)
 
 
-class AnyLane(Protocol):
-    """What continues a row."""
-
-    def start(self) -> Tensor:
-        """Logits (vocabulary,) behind the row that the lane begins with."""
-        ...
-
-    def feed(self, token: int) -> Tensor:
-        """Logits behind one more token."""
-        ...
-
-
 @dataclass
-class PlainLane:
-    """No patch: the row that it starts with is the only difference between the first two lanes."""
+class RowLane:
+    """A row that a run continues: with the context, without it, or without it through a patch that is held."""
 
-    loaded: LoadedModel
+    run: Run
     row: list[int]
-    n_missing: int = 0
-    n_kept: int = 0
-
-    def __post_init__(self) -> None:
-        self.run = Run(self.loaded.model, n_missing=self.n_missing, n_kept=self.n_kept)
 
     def start(self) -> Tensor:
+        """Logits (vocabulary,) behind the row."""
         return self.run.feed(self.row)
 
     def feed(self, token: int) -> Tensor:
+        """Logits behind one more token."""
         return self.run.feed([token])
 
 
@@ -113,34 +101,20 @@ class SteppingLane:
         self.run = without_context(self.loaded, self.ids, self.positions, self.patch)
 
     def start(self) -> Tensor:
+        """Logits (vocabulary,) behind the row without the context, each token of its query patched."""
         ids = self.ids if self.other_context is None else replace(self.ids, context=self.other_context)
         _, targets = self.beside.states(ids.full, len(ids.query))
         self.patch.aim(targets, n_kept=len(self.ids.prefix))
         return self.run.feed(self.ids.plain)
 
     def feed(self, token: int) -> Tensor:
+        """Logits behind one more token, patched."""
         _, targets = self.beside.states([token], 1)
         self.patch.aim(targets)
         return self.run.feed([token])
 
 
-@dataclass
-class HeldLane:
-    """Frozen and compiled: one patch, held for every token of the lane."""
-
-    loaded: LoadedModel
-    ids: Ids
-    patch: HeldPatch
-    positions: Positions = "reset"
-
-    def __post_init__(self) -> None:
-        self.run = without_context(self.loaded, self.ids, self.positions, self.patch)
-
-    def start(self) -> Tensor:
-        return self.run.feed(self.ids.plain)
-
-    def feed(self, token: int) -> Tensor:
-        return self.run.feed([token])
+AnyLane = RowLane | SteppingLane
 
 
 def without_context(

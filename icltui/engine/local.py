@@ -12,8 +12,7 @@ from icltui.api import (
     CountTokens,
     Event,
     Generate,
-    GenerationEnded,
-    LaneAdvanced,
+    GenerateEach,
     LoadModel,
     Measure,
     MeasureEnded,
@@ -26,25 +25,20 @@ from icltui.api import (
     Verify,
 )
 from icltui.engine import model
-from icltui.engine.account import report_on
 from icltui.engine.check import verify
-from icltui.engine.craft import Case, Crafted, Told, craft
 from icltui.engine.dynamics import Dynamics
 from icltui.engine.errand import Tell, run_errand
-from icltui.engine.generate import generate
 from icltui.engine.load import load
 from icltui.engine.pairs import MOST_UNITS
 from icltui.engine.path import PassProgress, choose_path
 from icltui.engine.predictions import Vocabulary
 from icltui.engine.prefixes import Plan, measure_prefixes
+from icltui.engine.prepare import prepare
 from icltui.engine.proof import prove
-from icltui.engine.site import Site
-from icltui.engine.strength import fitted_strength
-from icltui.engine.tokens import Ids, check_known, check_length, tokenize
+from icltui.engine.speak import speak, speak_each
+from icltui.engine.tokens import tokenize
 from icltui.errors import BadInput
-from icltui.prompt import Prompt, resolve_layers
-from icltui.recipe import Recipe, check_recipe, check_sampling
-from icltui.record import LaneStep, ModelInfo, PatchReport, TokenizedPrompt, Verification
+from icltui.record import ModelInfo, Verification
 
 ShouldStop = Callable[[], bool]
 
@@ -65,23 +59,6 @@ def _try_out(
     path = choose_path(proved, telling("trying the packed pass on it"))
     info = proved.describe(*path)
     return proved, msgspec.structs.replace(info, sites=request.sites, quantize=request.quantize)
-
-
-@torch.no_grad()  # not inference mode, under which nothing could be derived
-def _make_patch(case: Case, tell: Tell) -> Crafted:
-    """The patch at its strength."""
-    told = _telling(tell)
-    return fitted_strength(craft(case, told=told), told)
-
-
-@torch.no_grad()
-def _report_on(crafted: Crafted, curves: bool, tell: Tell) -> PatchReport:
-    """What the patch is and does."""
-    return report_on(crafted, curves, _telling(tell))
-
-
-def _telling(tell: Tell) -> Told:
-    return lambda stage, done, total: tell(Progress(stage=stage, done=done, total=total))
 
 
 def _vain(result: Verification) -> list[str]:
@@ -115,7 +92,9 @@ class LocalEngine:
             case Measure():
                 events = self._measure(request)
             case Generate():
-                events = self._generate(request)
+                events = speak(self._model(), request)
+            case GenerateEach():
+                events = speak_each(self._model(), request)
             case Verify():
                 events = self._verify(request, should_stop)
         while not should_stop() and (event := self._next(events)) is not None:
@@ -142,7 +121,9 @@ class LocalEngine:
         yield PromptTokenized(tokens=tokenize(self._model(), request.prompt)[1])
 
     def _measure(self, request: Measure) -> Iterator[Event]:
-        loaded, sites, ids, tokens = self._prepare(request.prompt, request.layers)
+        loaded = self._model()
+        prepared = prepare(loaded, request.prompt, request.layers)
+        sites, ids, tokens = prepared.sites, prepared.ids, prepared.tokens
         assert self.info is not None
         if request.pairs and len(tokens.units) > MOST_UNITS:
             raise BadInput(
@@ -163,64 +144,9 @@ class LocalEngine:
             pairs=run.pairs(),
         )
 
-    def _generate(self, request: Generate) -> Iterator[Event]:
-        if request.n_tokens < 1:
-            raise BadInput(f"{request.n_tokens} tokens to generate: ask for at least 1")
-        check_recipe(request.recipe)
-        check_sampling(request.sampling)
-        case = self._case(request.prompt, request.layers, request.recipe, request.holdout, request.n_tokens)
-        crafted: Crafted | None = None
-        if "patched" in request.lanes:
-            for found in run_errand(partial(_make_patch, case)):
-                if isinstance(found, Crafted):
-                    crafted = found
-                else:
-                    yield found
-        for made in generate(
-            case, crafted, lanes=request.lanes, n_tokens=request.n_tokens, sampling=request.sampling
-        ):
-            if isinstance(made, LaneStep):
-                yield LaneAdvanced(step=made)
-            else:
-                generation = msgspec.structs.replace(made, holdout=request.holdout)
-        if crafted is not None:
-            for told in run_errand(partial(_report_on, crafted, request.curves)):
-                if isinstance(told, PatchReport):
-                    generation = msgspec.structs.replace(generation, patch=told)
-                else:
-                    yield told
-        yield GenerationEnded(generation=generation)
-
-    def _case(
-        self, prompt: Prompt, layers: str, recipe: Recipe, holdout: tuple[str, ...], n_tokens: int
-    ) -> Case:
-        """The prompt, the recipe's queries and the held-out ones behind the same context."""
-        n_fitted = recipe.n_fitted if recipe.mode == "compiled" else 0
-        loaded, sites, ids, _ = self._prepare(prompt, layers, max(n_tokens, n_fitted + 1))
-
-        def behind_it(query: str) -> Ids:
-            _, _, others, _ = self._prepare(
-                msgspec.structs.replace(prompt, query=query), layers, max(n_tokens, n_fitted + 1)
-            )
-            return others
-
-        other_context: tuple[int, ...] = ()
-        if recipe.control == "other":
-            other = msgspec.structs.replace(prompt, context=recipe.other_context)
-            other_context = self._prepare(other, layers, max(n_tokens, n_fitted + 1))[2].context
-        return Case(
-            loaded,
-            sites,
-            ids,
-            prompt.positions,
-            recipe,
-            calibration=tuple(map(behind_it, recipe.queries)) if recipe.mode == "compiled" else (),
-            holdout=tuple(map(behind_it, holdout)),
-            other_context=other_context,
-        )
-
     def _verify(self, request: Verify, should_stop: ShouldStop) -> Iterator[Event]:
-        loaded, sites, ids, _ = self._prepare(request.prompt, request.layers)
+        loaded = self._model()
+        prepared = prepare(loaded, request.prompt, request.layers)
 
         def progress(stage: str) -> None:  # noqa: ARG001
             if should_stop():
@@ -228,7 +154,7 @@ class LocalEngine:
 
         yield Progress(stage="verifying", done=0, total=0)
         try:
-            result = verify(loaded, sites, ids, request.seed, progress, request.prompt.positions)
+            result = verify(loaded, prepared.sites, prepared.ids, request.seed, progress, request.prompt.positions)
         except _Stopped:
             return
         note = " ".join([*_vain(result), result.note])
@@ -238,16 +164,3 @@ class LocalEngine:
         if self.loaded is None:
             raise BadInput("no model is loaded: load one first")
         return self.loaded
-
-    def _prepare(
-        self, prompt: Prompt, layers: str, n_more: int = 0
-    ) -> tuple[model.LoadedModel, list[Site], Ids, TokenizedPrompt]:
-        loaded = self._model()
-        refused = {layer.layer: layer.reason for layer in loaded.refused}
-        chosen = resolve_layers(layers, loaded.n_layers, refused)
-        if not chosen:
-            raise BadInput("no layer is selected: choose at least one")
-        ids, tokens = tokenize(loaded, prompt)
-        check_known(loaded, ids)
-        check_length(loaded, ids, n_more)
-        return loaded, [site for site in loaded.sites if site.layer in chosen], ids, tokens

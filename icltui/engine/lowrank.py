@@ -39,7 +39,7 @@ class Fit:
     """How well the vectors are met."""
 
     error: float
-    """‖map(Z) − D‖ / ‖D‖, in float64."""
+    """‖map(Z) − D‖ / ‖D‖."""
     condition: float
     """Of K; infinite where it is singular."""
     rank: int

@@ -72,7 +72,7 @@ class Curves(Record, frozen=True):
     from_top: tuple[CurvePoint, ...] = ()
     """x layers, the highest ones."""
     queries: tuple[CurvePoint, ...] = ()
-    """x of the calibration queries."""
+    """x of the calibration queries; kl_others on other queries."""
 
 
 class PatchReport(Record, frozen=True):

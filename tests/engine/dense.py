@@ -76,6 +76,58 @@ class DenseModel:
         return seen[0].reshape(-1, seen[0].shape[-1])[-1]
 
 
+def compile_densely(
+    model: Any,
+    family: Family,
+    rows: list[tuple[list[int], list[int], int]],
+    shift_by: str | None,
+    ridge: float = 0.0,
+) -> DenseModel:
+    """The model with several tokens' context in its weights.
+
+    ``rows``: each with the context, without it, and how many of its last tokens to fit.
+
+    Layer after layer W += W D (ZᵀZ + ρI)⁻¹ Zᵀ, by the normal equations, and the down projection or a constant for the
+    shift. maths.md, section 4.
+    """
+    contextual, dense = DenseModel(model, family), DenseModel(model, family)
+    for layer in range(len(dense.blocks)):
+        seen = [(contextual.run(full, layer), dense.run(plain, layer), n) for full, plain, n in rows]
+        z, dz = _columns([(theirs[0][-n:], ours[0][-n:]) for theirs, ours, n in seen])
+        _, dv = _columns([(theirs[1][-n:], ours[1][-n:]) for theirs, ours, n in seen])
+        for weight in dense.matrices(layer):
+            weight += weight @ dz @ _inverse(z, ridge)
+        if shift_by == "bias":
+            dense.add_to_output(layer, dv.mean(1))
+        elif shift_by == "down":
+            assert family.down is not None
+            down = attribute(attribute(dense.blocks[layer], family.mlp), family.down)
+            g = torch.cat([_inputs(dense, down, plain, layer)[-n:] for _, plain, n in rows]).T
+            weight = down.weight.T if family.transposed else down.weight
+            weight += dv @ _inverse(g, ridge)
+    return dense
+
+
+def _columns(pairs: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """Without the context, and what it adds; each (hidden, tokens)."""
+    without = torch.cat([ours for _, ours in pairs]).T
+    return without, torch.cat([theirs for theirs, _ in pairs]).T - without
+
+
+def _inverse(z: Tensor, ridge: float) -> Tensor:
+    """(ZᵀZ + ρI)⁻¹ Zᵀ."""
+    gram = z.T @ z
+    return torch.linalg.solve(gram + ridge * gram.diagonal().mean() * torch.eye(len(gram), dtype=gram.dtype), z.T)
+
+
+def _inputs(dense: DenseModel, module: Any, ids: list[int], layer: int) -> Tensor:
+    seen: list[Tensor] = []
+    handle = module.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    dense.run(ids, layer)
+    handle.remove()
+    return seen[0].reshape(-1, seen[0].shape[-1])
+
+
 def patch_densely(
     model: Any, family: Family, full: list[int], plain: list[int], shift_by: str | None
 ) -> DenseModel:
@@ -101,12 +153,6 @@ def patch_densely(
 def _shift_down(dense: DenseModel, layer: int, ids: list[int], delta: Tensor) -> None:
     assert dense.family.down is not None
     down = attribute(attribute(dense.blocks[layer], dense.family.mlp), dense.family.down)
-    seen: list[Tensor] = []
-    handle = down.register_forward_pre_hook(
-        lambda _, args: seen.append(args[0].reshape(-1, args[0].shape[-1])[-1])
-    )
-    dense.run(ids, layer)
-    handle.remove()
-    g = seen[0]
+    g = _inputs(dense, down, ids, layer)[-1]
     weight = down.weight.T if dense.family.transposed else down.weight
     weight += delta[:, None] * g / (g @ g)

@@ -3,8 +3,10 @@
 import pytest
 import torch
 
+from icltui.engine.craft import Case, craft
 from icltui.engine.generate import agree, generate, logit_error
 from icltui.engine.tokens import Ids
+from icltui.recipe import Recipe, Sampling
 from icltui.record import Agreement, Generation, LaneStep
 from tests.engine.models import FAMILIES, make_tiny, tiny
 
@@ -18,10 +20,11 @@ def _no_gradients():
         yield
 
 
-def run(family, ids=IDS, layers=None, mode="per-step", components="both", lanes=LANES, n=6):
-    loaded = tiny(family)
+def run(family, ids=IDS, layers=None, lanes=LANES, n=6, sampling=Sampling(), loaded=None, **recipe):  # noqa: B008
+    loaded = loaded or tiny(family)
     sites = loaded.sites if layers is None else [loaded.sites[k] for k in layers]
-    *steps, whole = generate(loaded, sites, ids, lanes=lanes, mode=mode, components=components, n_tokens=n)
+    case = Case(loaded, sites, ids, "reset", Recipe(**recipe))
+    *steps, whole = generate(case, craft(case, 2), lanes=lanes, n_tokens=n, sampling=sampling)
     assert isinstance(whole, Generation)
     assert all(isinstance(step, LaneStep) for step in steps)
     return steps, whole
@@ -82,9 +85,7 @@ def test_a_lane_ends_at_the_models_own_stop():
     loaded = make_tiny("llama")
     first = greedy(loaded.model, IDS.full, 3)
     loaded.model.generation_config.eos_token_id = [first[1]]
-    *_, whole = generate(
-        loaded, loaded.sites, IDS, lanes=LANES, mode="per-step", components="both", n_tokens=6
-    )
+    _, whole = run("llama", loaded=loaded)
     assert whole.lanes["context"].token_ids == first[:2]
     assert whole.lanes["patched"].token_ids == first[:2]
 

@@ -3,12 +3,14 @@
 import pytest
 import torch
 
-from icltui.engine.generate import ContextRun, PatchedRun
+from icltui.engine.craft import Case, craft
+from icltui.engine.lanes import ContextRun, PatchedRun
 from icltui.engine.patch import HeldPatch, TokenPatch, apply_map
 from icltui.engine.proof import relative_error
 from icltui.engine.run import forward
 from icltui.engine.site import attach
 from icltui.engine.tokens import Ids
+from icltui.recipe import Recipe
 from tests.engine.dense import patch_densely
 from tests.engine.models import FAMILIES, make_tiny, tiny
 
@@ -23,6 +25,13 @@ EXACT = 2e-6
 def _no_gradients():
     with torch.inference_mode():
         yield
+
+
+def frozen(loaded) -> HeldPatch:
+    """The patch of the query's last token."""
+    patch = craft(Case(loaded, loaded.sites, IDS, "reset", Recipe(mode="frozen")), n_later=0).patch
+    assert patch is not None
+    return patch
 
 
 def test_map_equals_the_materialised_update():
@@ -47,7 +56,7 @@ def test_one_token_patch_equals_dense_weights_and_the_context(family):
     context, targets = ContextRun(loaded.model, sites=loaded.sites).states(ONE.full, 1)
     patch = TokenPatch(loaded.sites, "both")
     patch.aim(targets)
-    logits = PatchedRun(loaded.model, sites=loaded.sites, patch=patch).feed(ONE.plain)
+    logits = PatchedRun(loaded.model, patch=patch).feed(ONE.plain)
     plain = forward(loaded.model, ONE.plain)
     assert relative_error(logits, reference[-1]) < EXACT
     assert relative_error(logits, context) < EXACT
@@ -60,7 +69,7 @@ def test_every_query_token_patched_gives_the_contextual_logits(family):
     context, targets = ContextRun(loaded.model, sites=loaded.sites).states(IDS.full, len(QUERY))
     patch = TokenPatch(loaded.sites, "both")
     patch.aim(targets, n_kept=1)
-    logits = PatchedRun(loaded.model, sites=loaded.sites, patch=patch).feed(IDS.plain)
+    logits = PatchedRun(loaded.model, patch=patch).feed(IDS.plain)
     assert relative_error(logits, context) < EXACT
 
 
@@ -70,7 +79,7 @@ def test_one_component_alone_does_not(components):
     context, targets = ContextRun(loaded.model, sites=loaded.sites).states(IDS.full, len(QUERY))
     patch = TokenPatch(loaded.sites, components)
     patch.aim(targets, n_kept=1)
-    logits = PatchedRun(loaded.model, sites=loaded.sites, patch=patch).feed(IDS.plain)
+    logits = PatchedRun(loaded.model, patch=patch).feed(IDS.plain)
     assert relative_error(logits, context) > 0.01
 
 
@@ -80,7 +89,7 @@ def test_weights_alone_equal_dense_weights_alone():
     _, targets = ContextRun(loaded.model, sites=loaded.sites).states(ONE.full, 1)
     patch = TokenPatch(loaded.sites, "weights")
     patch.aim(targets)
-    logits = PatchedRun(loaded.model, sites=loaded.sites, patch=patch).feed(ONE.plain)
+    logits = PatchedRun(loaded.model, patch=patch).feed(ONE.plain)
     assert relative_error(logits, dense.run(ONE.plain, 0)[2][-1]) < EXACT
 
 
@@ -89,9 +98,7 @@ def test_held_patch_is_a_change_of_weights_on_every_token(family):
     """Held, the patch must act as W + ΔW and a changed down projection do, also on tokens it was not made for."""
     loaded = tiny(family)
     dense = patch_densely(loaded.model, FAMILIES[family], IDS.full, IDS.plain, "down")
-    _, targets = ContextRun(loaded.model, sites=loaded.sites).states(IDS.full, 1)
-    patch = HeldPatch(loaded.sites, "both", targets)
-    run = PatchedRun(loaded.model, sites=loaded.sites, patch=patch)
+    run = PatchedRun(loaded.model, patch=frozen(loaded))
     later = [33, 101, 7]
     got = [run.feed(IDS.plain), *(run.feed([token]) for token in later)]
     wanted = dense.run([*IDS.plain, *later], 0)[2][-4:]
@@ -103,8 +110,7 @@ def test_held_patch_is_a_change_of_weights_on_every_token(family):
 def test_experts_without_a_common_down_projection_hold_the_shift_as_a_bias(family):
     loaded = tiny(family)
     dense = patch_densely(loaded.model, FAMILIES[family], IDS.full, IDS.plain, "bias")
-    _, targets = ContextRun(loaded.model, sites=loaded.sites).states(IDS.full, 1)
-    run = PatchedRun(loaded.model, sites=loaded.sites, patch=HeldPatch(loaded.sites, "both", targets))
+    run = PatchedRun(loaded.model, patch=frozen(loaded))
     got = torch.stack([run.feed(IDS.plain), run.feed([33])])
     assert relative_error(got, dense.run([*IDS.plain, 33], 0)[2][-2:]) < EXACT
 
@@ -114,8 +120,7 @@ def test_leaving_restores_every_bit(family):
     loaded = make_tiny(family, torch.float32)
     before = forward(loaded.model, IDS.plain)
     weights = [p.clone() for p in loaded.model.parameters()]
-    _, targets = ContextRun(loaded.model, sites=loaded.sites).states(IDS.full, 1)
-    run = PatchedRun(loaded.model, sites=loaded.sites, patch=HeldPatch(loaded.sites, "both", targets))
+    run = PatchedRun(loaded.model, patch=frozen(loaded))
     assert not torch.equal(run.feed(IDS.plain), before)
     assert torch.equal(forward(loaded.model, IDS.plain), before)
     assert all(torch.equal(a, b) for a, b in zip(weights, loaded.model.parameters(), strict=True))
@@ -143,7 +148,7 @@ def test_targets_of_another_row_are_refused():
     patch = TokenPatch(loaded.sites, "both")
     patch.aim(targets, n_kept=1)
     with pytest.raises(RuntimeError, match="targets of shape"):
-        PatchedRun(loaded.model, sites=loaded.sites, patch=patch).feed(IDS.plain)
+        PatchedRun(loaded.model, patch=patch).feed(IDS.plain)
 
 
 def test_some_layers_only_are_exact_there_and_leave_the_rest():

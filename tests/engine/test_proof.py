@@ -110,7 +110,7 @@ def test_a_layer_that_fails_is_refused_and_the_rest_stay_usable(monkeypatch):
 
 
 def test_a_model_of_nothing_but_faults_is_refused(monkeypatch):
-    monkeypatch.setattr(TokenPatch, "shifts", property(lambda _: False))
+    monkeypatch.setattr(TokenPatch, "shift", lambda *_: None)
     with pytest.raises(ModelError, match=r"at layer 0 the patched block misses .* and so at every other"):
         prove(tiny("llama", torch.float32))
 

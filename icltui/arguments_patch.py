@@ -1,0 +1,174 @@
+"""The command line's arguments that say how a patch is made, how text is drawn, and what it is tested on."""
+
+import argparse
+from pathlib import Path
+from typing import cast, get_args
+
+from icltui.arguments import seed
+from icltui.errors import BadInput
+from icltui.recipe import (
+    COMPONENTS,
+    MODES,
+    AlphaSearch,
+    Carrier,
+    Control,
+    Recipe,
+    Sampling,
+    check_recipe,
+    check_sampling,
+    idle,
+)
+
+OPTIONS = {"n_fitted": "--fit", "other_context": "--other-context"}
+"""Where an option is not called as its field is."""
+
+
+def add_recipe(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("patch")
+    group.add_argument(
+        "--mode",
+        choices=MODES,
+        default="per-step",
+        help="a new patch per token; the query's last token's, held; or one for many tokens at once, held",
+    )
+    group.add_argument("--components", choices=COMPONENTS, default="both", help="ΔW and Δb, or one alone")
+    group.add_argument(
+        "--carrier",
+        choices=get_args(Carrier),
+        default="output",
+        help="held: the shift as a patch of the down projection, or as a constant, which ends in repetition",
+    )
+    group.add_argument(
+        "--alpha",
+        type=_alpha,
+        default=1.0,
+        metavar="A",
+        help="strength, 0 to 2; search: by line search; jvp: in closed form to first order (default 1)",
+    )
+    group.add_argument(
+        "--fit",
+        type=int,
+        default=8,
+        metavar="N",
+        help="compiled: tokens of the contextual continuation to fit, besides the query's own (default 8)",
+    )
+    group.add_argument("--rank", type=int, metavar="K", help="compiled: cut the patch to this rank by SVD")
+    group.add_argument(
+        "--ridge",
+        type=float,
+        default=0.0,
+        metavar="R",
+        help="compiled: penalty, as a share of the mean square (default 0: exact)",
+    )
+    group.add_argument(
+        "--queries", type=Path, metavar="FILE", help="compiled: fit on these queries, one a line, not on -q"
+    )
+    group.add_argument(
+        "--control",
+        choices=get_args(Control),
+        default="none",
+        help="instead of the context's patch: a random one of equal norms, the shuffled or another context's",
+    )
+    group.add_argument("--other-context", metavar="TEXT|@FILE", help="for --control other")
+
+
+def add_sampling(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("text")
+    group.add_argument("--tokens", type=int, default=12, metavar="N", help="tokens per lane (default 12)")
+    group.add_argument(
+        "--temperature", type=float, default=0.0, metavar="T", help="of sampling; default 0: greedy"
+    )
+    group.add_argument("--top-k", type=int, metavar="K", help="draw from the K most probable tokens")
+    group.add_argument(
+        "--top-p", type=float, default=1.0, metavar="P", help="draw from the most probable that reach P"
+    )
+    group.add_argument(
+        "--seed", type=seed, default=0, help="of sampling, one noise for all lanes, and of the controls"
+    )
+
+
+def add_tests(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("tests of the patch")
+    group.add_argument(
+        "--holdout", type=Path, metavar="FILE", help="other queries behind the same context, one a line"
+    )
+    group.add_argument(
+        "--curves",
+        action="store_true",
+        help="vary strength, layers from both ends, and calibration queries",
+    )
+    group.add_argument(
+        "--with-factors",
+        action="store_true",
+        help="with --save: z, δ and the patch's factors as safetensors beside the session",
+    )
+
+
+def read_recipe(args: argparse.Namespace, other_context: str) -> Recipe:
+    """The recipe that the options amount to.
+
+    Raises:
+        BadInput: a value that cannot be, or an option that would do nothing.
+    """
+    recipe = Recipe(
+        mode=args.mode,
+        components=args.components,
+        carrier=args.carrier,
+        alpha=args.alpha,
+        n_fitted=args.fit,
+        rank=args.rank,
+        ridge=args.ridge,
+        queries=() if args.queries is None else read_queries(args.queries),
+        control=args.control,
+        other_context=other_context,
+        seed=args.seed,
+    )
+    check_recipe(recipe)
+    for name in idle(recipe):
+        option = OPTIONS.get(name, f"--{name}")
+        need = {"carrier": "--mode frozen or compiled", "other_context": "--control other"}
+        raise BadInput(
+            f"{option} does nothing in mode {recipe.mode!r}: it goes with {need.get(name, '--mode compiled')}"
+        )
+    return recipe
+
+
+def read_sampling(args: argparse.Namespace) -> Sampling:
+    """How text is drawn.
+
+    Raises:
+        BadInput: a value that cannot be, or an option that would do nothing.
+    """
+    sampling = Sampling(
+        temperature=args.temperature, top_k=args.top_k, top_p=args.top_p, seed=args.seed
+    )
+    check_sampling(sampling)
+    if sampling.temperature == 0 and (sampling.top_k is not None or sampling.top_p < 1):
+        raise BadInput("--top-k and --top-p do nothing at temperature 0: give --temperature too")
+    return sampling
+
+
+def read_queries(path: Path) -> tuple[str, ...]:
+    """One query for each line of the file that is not empty; spaces in front are part of it.
+
+    Raises:
+        BadInput: a file that cannot be read, or holds none.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no UTF-8 text"
+        raise BadInput(f"cannot read {str(path)!r}: {reason.lower()}: name a file of queries") from error
+    queries = tuple(line.removesuffix("\r") for line in lines if line.strip())
+    if not queries:
+        raise BadInput(f"{str(path)!r} holds no query: write one on each line")
+    return queries
+
+
+def _alpha(text: str) -> float | AlphaSearch:
+    if text in get_args(AlphaSearch):
+        return cast(AlphaSearch, text)
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no strength: give a number, search or jvp") from None

@@ -1,0 +1,113 @@
+"""*generate* as a stream of events: the patch is made, the lanes speak, the patch is tested.
+
+Enters: a loaded model and a request. Leaves: :class:`~icltui.api.Progress`, lane steps, and the
+:class:`~icltui.record.Generation` of each query.
+"""
+
+from collections.abc import Generator, Iterator
+from dataclasses import replace
+from functools import partial
+
+import torch
+from msgspec.structs import replace as with_changes
+
+from icltui.api import Event, Generate, GenerateEach, GenerationEnded, LaneAdvanced, Progress
+from icltui.engine.account import report_on
+from icltui.engine.craft import Case, Crafted, Told, craft
+from icltui.engine.errand import Tell, run_errand
+from icltui.engine.generate import generate
+from icltui.engine.model import LoadedModel
+from icltui.engine.prepare import make_case
+from icltui.engine.strength import fitted_strength
+from icltui.errors import BadInput
+from icltui.recipe import check_sampling
+from icltui.record import LaneStep, PatchReport
+
+
+def speak(loaded: LoadedModel, request: Generate) -> Iterator[Event]:
+    """The lanes of one prompt.
+
+    Raises:
+        BadInput: a prompt, recipe or sampling that cannot be.
+    """
+    case = _case(loaded, request)
+    crafted = yield from _crafted(case, request)
+    yield from _spoken(case, crafted, request, request.curves)
+
+
+def speak_each(loaded: LoadedModel, request: GenerateEach) -> Iterator[Event]:
+    """The lanes of every query, one after the other.
+
+    Raises:
+        BadInput: a prompt, recipe or sampling that cannot be.
+    """
+    if not request.queries:
+        raise BadInput("no query to run: give at least one")
+    # All are looked at before the first is run, which may take long.
+    cases = [_case(loaded, request, query) for query in request.queries]
+    shared: Crafted | None = None
+    for number, case in enumerate(cases):
+        yield Progress(stage="generating", done=number, total=len(cases))
+        if shared is None:
+            crafted = yield from _crafted(case, request)
+            shared = crafted if case.calibration else None
+        else:
+            crafted = replace(shared, case=case)
+        yield from _spoken(case, crafted, request, False, tell=shared is None or number == 0)
+
+
+def _case(loaded: LoadedModel, request: Generate | GenerateEach, query: str | None = None) -> Case:
+    if request.n_tokens < 1:
+        raise BadInput(f"{request.n_tokens} tokens to generate: ask for at least 1")
+    check_sampling(request.sampling)
+    prompt = request.prompt if query is None else with_changes(request.prompt, query=query)
+    return make_case(loaded, prompt, request.layers, request.recipe, request.holdout, request.n_tokens)
+
+
+def _crafted(case: Case, request: Generate | GenerateEach) -> Generator[Event, None, Crafted | None]:
+    if "patched" not in request.lanes:
+        return None
+    alpha, is_varied = request.recipe.alpha, isinstance(request, Generate) and request.curves
+    if case.recipe.mode == "per-step" and not (isinstance(alpha, str) or is_varied or case.holdout):
+        return Crafted(case, alpha=alpha)  # made while it speaks
+    for found in run_errand(partial(make_patch, case)):
+        if isinstance(found, Crafted):
+            return found
+        yield found
+    return None
+
+
+def _spoken(
+    case: Case, crafted: Crafted | None, request: Generate | GenerateEach, curves: bool, tell: bool = True
+) -> Iterator[Event]:
+    """The lanes, and behind them, where it is to be told, the report on the patch."""
+    lanes = generate(case, crafted, lanes=request.lanes, n_tokens=request.n_tokens, sampling=request.sampling)
+    for made in lanes:
+        if isinstance(made, LaneStep):
+            yield LaneAdvanced(step=made)
+        else:
+            generation = with_changes(made, holdout=request.holdout)
+    if crafted is not None and crafted.prompt is not None and tell:
+        for told in run_errand(partial(_report_on, crafted, curves)):
+            if isinstance(told, PatchReport):
+                generation = with_changes(generation, patch=told)
+            else:
+                yield told
+    yield GenerationEnded(generation=generation)
+
+
+@torch.no_grad()  # not inference mode, under which nothing could be derived
+def make_patch(case: Case, tell: Tell) -> Crafted:
+    """The patch at its strength."""
+    told = telling(tell)
+    return fitted_strength(craft(case, told=told), told)
+
+
+@torch.no_grad()
+def _report_on(crafted: Crafted, curves: bool, tell: Tell) -> PatchReport:
+    return report_on(crafted, curves, telling(tell))
+
+
+def telling(tell: Tell) -> Told:
+    """Stages as progress."""
+    return lambda stage, done, total: tell(Progress(stage=stage, done=done, total=total))

@@ -1,0 +1,157 @@
+"""What a patch does where it was not made: sums over the right tokens, verdicts that can be bad, curves."""
+
+import math
+
+import pytest
+import torch
+
+from icltui.engine.account import report_on
+from icltui.engine.craft import Case, craft
+from icltui.engine.passage import logits_without
+from icltui.engine.tokens import Ids
+from icltui.engine.trial import verdict
+from icltui.recipe import Recipe
+from icltui.record import PatchTest
+from tests.engine.models import tiny
+
+CONTEXT = (17, 203, 88, 140, 9, 61, 255, 34)
+IDS = Ids((0,), CONTEXT, (70, 12, 199), tuple(range(9)))
+OTHERS = tuple(Ids((0,), CONTEXT, query, tuple(range(9))) for query in ((33, 101), (5, 66, 7, 181), (90,)))
+
+
+@pytest.fixture(autouse=True)
+def _no_gradients():
+    with torch.no_grad():
+        yield
+
+
+def crafted(calibration=(), holdout=(), sites=None, n_later=3, **recipe):
+    loaded = tiny("llama")
+    made = Recipe(**{"mode": "compiled", "n_fitted": 2, **recipe})
+    return craft(Case(loaded, sites or loaded.sites, IDS, "reset", made, calibration, holdout), n_later)
+
+
+def by_hand(made, passage, begin, end, alpha):
+    """Mean KL and equal top tokens of some tokens, by another formula."""
+    patch = made.through(passage, alpha)
+    from icltui.engine.lanes import acting
+
+    with acting(patch):
+        logits = logits_without(made.case.loaded, passage)
+    p, q = (x[begin:end].double().softmax(-1) for x in (passage.logits, logits))
+    kl = (p * (p / q).log()).sum(-1)
+    return float(kl.mean()), int((p.argmax(-1) == q.argmax(-1)).sum())
+
+
+def test_each_kind_of_tokens_is_counted_apart():
+    made = crafted(holdout=OTHERS[:1])
+    fitted, later, others = report_on(made).tests
+    assert (fitted.what, fitted.n_tokens, later.what, later.n_tokens) == (
+        "fitted tokens",
+        3,
+        "later tokens",
+        3,
+    )
+    assert (others.what, others.n_tokens) == ("other queries", 6)
+    kl, equal = by_hand(made, made.own, 3, None, 1.0)
+    assert later.kl == pytest.approx(kl, rel=1e-6)
+    assert later.equal == equal
+    kl, equal = by_hand(made, made.own, 3, None, 0.0)
+    assert (later.kl_plain, later.equal_plain) == (pytest.approx(kl, rel=1e-6), equal)
+    assert fitted.kl < 1e-9
+    assert fitted.state_error < 1e-5 < 0.05 < later.state_error
+    assert fitted.equal == 3
+    assert fitted.kl_plain > 0.1
+
+
+def test_the_prompts_own_query_is_another_where_the_patch_was_made_from_a_file():
+    made = crafted(calibration=OTHERS[:2], ridge=1e-6)
+    fitted, later, others = report_on(made).tests
+    assert (fitted.n_tokens, later.n_tokens, others.n_tokens) == (6, 6, 6)
+    assert others.kl == pytest.approx(by_hand(made, made.own, 0, None, 1.0)[0], rel=1e-6)
+
+
+def a_test(what="other queries", kl=0.0, kl_plain=2.0, equal=4, equal_plain=1):
+    return PatchTest(
+        what=what,
+        n_tokens=4,
+        kl=kl,
+        kl_plain=kl_plain,
+        mse=0.0,
+        mse_plain=1.0,
+        equal=equal,
+        equal_plain=equal_plain,
+    )
+
+
+@pytest.mark.parametrize(
+    ("test", "words"),
+    [
+        (
+            a_test(kl=0.01),
+            "The patch carries over to 4 tokens of other queries (KL 0.01 against 2 without it",
+        ),
+        (a_test(kl=0.01, equal=3), "helps in part on"),
+        (a_test(kl=0.5), "helps in part on"),
+        (a_test(kl=1.5), "does not carry over to"),
+        (a_test(kl=9.0), "does not carry over to"),
+        (a_test(kl=0.0, kl_plain=0.0), "does not carry over to"),
+        (a_test("later tokens", kl=0.01), "4 tokens of the later text"),
+    ],
+)
+def test_the_verdict_says_plainly_what_the_numbers_do(test, words):
+    assert words in verdict([a_test("fitted tokens"), test])
+
+
+def test_there_is_no_verdict_on_what_the_patch_was_made_for():
+    assert verdict([a_test("fitted tokens")]) == ""
+
+
+def test_curves_begin_and_end_where_they_must():
+    made = crafted(holdout=OTHERS[:1])
+    report = report_on(made, curves=True)
+    curves = report.curves
+    assert [p.x for p in curves.alpha] == pytest.approx([k / 10 for k in range(21)])
+    none, whole = curves.alpha[0], curves.alpha[10]
+    assert none.kl == pytest.approx(by_hand(made, made.own, 0, 1, 0.0)[0], rel=1e-6)
+    assert whole.kl < 1e-9
+    later, others = report.tests[1:]
+    both = (later.kl * later.n_tokens + others.kl * others.n_tokens) / (later.n_tokens + others.n_tokens)
+    assert whole.kl_others == pytest.approx(both, rel=1e-6)
+    for curve in (curves.from_bottom, curves.from_top):
+        assert [p.x for p in curve] == [1, 2, 3]
+        assert curve[-1].kl < 1e-9
+        assert curve[-1].kl_others == pytest.approx(whole.kl_others, rel=1e-4)
+    assert curves.from_bottom[0].kl > 1e-3
+    assert curves.from_top[0].kl < 1e-9, "a patched last layer gives the context's output, whatever is below"
+    lowest = crafted(sites=tiny("llama").sites[:1])
+    assert curves.from_bottom[0].kl == pytest.approx(by_hand(lowest, lowest.own, 0, 1, 1.0)[0], rel=1e-4)
+    assert curves.queries == ()
+
+
+def test_the_curve_of_calibration_queries():
+    made = crafted(calibration=OTHERS, ridge=1e-4)
+    points = report_on(made, curves=True).curves.queries
+    assert [p.x for p in points] == [1, 2, 3]
+    alone = crafted(calibration=OTHERS[:1], ridge=1e-4)
+    assert points[0].kl_others == pytest.approx(by_hand(alone, alone.own, 0, None, 1.0)[0], rel=1e-5)
+    assert points[0].kl < 1e-3
+    assert all(math.isfinite(p.kl_others) for p in points)
+
+
+def test_per_step_has_curves_too_and_nothing_held():
+    made = crafted(mode="per-step", holdout=OTHERS[:1])
+    report = report_on(made, curves=True)
+    assert [test.what for test in report.tests] == ["other queries"]
+    assert report.tests[0].kl < 1e-9
+    assert (report.layers, report.verdict) == ((), "")
+    assert report.curves.alpha[10].kl < 1e-9 < report.curves.alpha[5].kl
+    assert report.curves.from_bottom[0].kl > 1e-3
+
+
+def test_what_was_not_as_asked_is_told():
+    report = report_on(crafted(carrier="bias", n_later=0))
+    assert report.notes == ()
+    loaded = tiny("mixtral")
+    moe = craft(Case(loaded, loaded.sites, IDS, "reset", Recipe(mode="frozen")), 0)
+    assert "at 3 of 3 layers no single down projection can carry the shift" in report_on(moe).notes[0]

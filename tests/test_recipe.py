@@ -1,0 +1,85 @@
+"""What a patch may be made by, what a mode does not look at, and how it is said."""
+
+import pytest
+
+from icltui.errors import BadInput
+from icltui.recipe import Recipe, Sampling, check_recipe, check_sampling, idle, patch_words
+
+
+@pytest.mark.parametrize(
+    ("recipe", "words"),
+    [
+        (Recipe(alpha=2.1), "alpha 2.1 is out of range: give 0 to 2, search or jvp"),
+        (Recipe(alpha=-0.1), "alpha -0.1"),
+        (Recipe(alpha=float("nan")), "alpha nan"),
+        (Recipe(n_fitted=-1), "-1 continuation tokens"),
+        (Recipe(rank=0), "rank 0"),
+        (Recipe(ridge=-1.0), "ridge -1"),
+        (Recipe(ridge=float("inf")), "ridge inf"),
+        (Recipe(control="other"), "needs another context: give --other-context"),
+        (Recipe(queries=("a", "")), "a query to fit on is empty"),
+        (Recipe(seed=2**63), "seed 9223372036854775808 is out of range"),
+    ],
+)
+def test_what_no_patch_can_be_made_by_is_one_line(recipe, words):
+    with pytest.raises(BadInput, match=words) as caught:
+        check_recipe(recipe)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1.0, 2.0, 1, "search", "jvp"])
+def test_every_strength_in_range_will_do(alpha):
+    check_recipe(Recipe(alpha=alpha))
+
+
+@pytest.mark.parametrize(
+    ("sampling", "words"),
+    [
+        (Sampling(temperature=-1.0), "temperature -1"),
+        (Sampling(temperature=float("nan")), "temperature nan"),
+        (Sampling(top_k=0), "top-k 0"),
+        (Sampling(top_p=0.0), "top-p 0 "),
+        (Sampling(top_p=1.5), "top-p 1.5"),
+        (Sampling(seed=-1), "seed -1"),
+    ],
+)
+def test_what_no_token_can_be_drawn_by(sampling, words):
+    with pytest.raises(BadInput, match=words):
+        check_sampling(sampling)
+
+
+def test_idle_fields_are_those_that_were_changed_and_do_nothing():
+    assert idle(Recipe()) == ()
+    assert idle(Recipe(carrier="bias")) == ("carrier",)
+    assert idle(Recipe(mode="frozen", carrier="bias")) == ()
+    assert idle(Recipe(mode="frozen", rank=2, ridge=0.1, n_fitted=3)) == ("n_fitted", "rank", "ridge")
+    assert idle(Recipe(mode="compiled", rank=2, ridge=0.1, queries=("a",))) == ()
+    assert idle(Recipe(control="random", other_context="x")) == ("other_context",)
+    assert idle(Recipe(control="other", other_context="x")) == ()
+
+
+@pytest.mark.parametrize(
+    ("recipe", "words"),
+    [
+        (Recipe(), "per-step, ΔW and Δb"),
+        (
+            Recipe(mode="frozen", components="shift", carrier="bias"),
+            "frozen, Δb alone, the shift as a constant",
+        ),
+        (
+            Recipe(
+                mode="compiled",
+                n_fitted=4,
+                rank=3,
+                ridge=1e-4,
+                alpha=0.5,
+                control="random",
+                queries=("a", "b"),
+            ),
+            "compiled on 4 tokens, ΔW and Δb, 2 queries, rank 3, ridge 0.0001, α 0.5, control: random",
+        ),
+        (Recipe(alpha="jvp", rank=3), "per-step, ΔW and Δb, α jvp"),
+    ],
+)
+def test_a_recipe_in_words(recipe, words):
+    assert patch_words(recipe) == words
