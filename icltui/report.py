@@ -172,7 +172,7 @@ def zoo_table(rows: Sequence[ZooRow], width: int = 110) -> str:
         [
             words("family"),
             words("model class"),
-            *numbers("exact", "ΔW", "ΔW bf16", "block", "block bf16", "logits", "undone", "path"),
+            *numbers("exact", "ΔW", "ΔW bf16", "block", "block bf16", "logits", "undone", "said", "path"),
         ],
         (
             (
@@ -182,6 +182,7 @@ def zoo_table(rows: Sequence[ZooRow], width: int = 110) -> str:
                 *map(_error, (row.mlp_error, row.mlp_error_bfloat16, row.block_error)),
                 *map(_error, (row.block_error_bfloat16, row.logit_error)),
                 "" if row.undone is None else yes(row.undone),
+                "·" if row.n_said is None else str(row.n_said),
                 row.path or "",
             )
             for row in rows
@@ -190,7 +191,8 @@ def zoo_table(rows: Sequence[ZooRow], width: int = 110) -> str:
     legend = (
         "exact: layers that are, of all. ΔW: the MLP's output under ΔW alone; block: its output with the shift too, "
         "above an unpatched layer; logits: with every usable layer patched. Errors are relative, the worst of all "
-        "layers; in float32 where not bf16; 0 is bit equality."
+        "layers; in float32 where not bf16; 0 is bit equality. said: tokens of 6 that a patch per step generates as the "
+        "context does; a dot where the model keeps no cache to go on from."
     )
     return render((families, _zoo_notes(rows), legend, _zoo_summary(rows)), width)
 

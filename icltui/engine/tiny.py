@@ -60,6 +60,8 @@ def build(member: str, dtype: torch.dtype = torch.float32) -> Any:
         torch.manual_seed(0)
         model = auto.from_config(config, dtype=dtype)
         _fill(model)
+    if model.generation_config is not None:
+        model.generation_config.eos_token_id = None  # random weights have no ends of texts
     return model.eval()
 
 

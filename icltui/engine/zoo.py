@@ -9,7 +9,7 @@ import re
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any
 
@@ -19,17 +19,22 @@ from tokenizers.models import WordLevel
 from transformers import PreTrainedTokenizerFast
 from transformers.utils import logging
 
+from icltui.engine.craft import Case, Crafted
 from icltui.engine.families import BY_HAND, VOCABULARY
+from icltui.engine.generate import generate
 from icltui.engine.model import LoadedModel, adopt
-from icltui.engine.path import choose_path
+from icltui.engine.path import choose_path, sample_ids
 from icltui.engine.proof import LayerProof, Proof, examine
 from icltui.engine.tiny import build, members
-from icltui.errors import BadInput, IcltuiError
+from icltui.errors import BadInput, EngineError, IcltuiError
 from icltui.prompt import layers_text
-from icltui.record import ZooRow
+from icltui.recipe import Recipe
+from icltui.record import Generation, ZooRow
 
 EXACT = 2e-6
 """The largest relative error in float32 that rounding explains."""
+N_TOKENS = 6
+"""Generated with the context, and through a patch per step."""
 
 
 def resolve_members(names: Sequence[str]) -> tuple[str, ...]:
@@ -81,7 +86,8 @@ def _find(name: str, dtype: torch.dtype) -> _Found:
         model = build(name, dtype)
         model_class = type(model).__name__
         loaded = adopt(model, _tokenizer(), name, by_hand=BY_HAND.get(name))
-        return _Found(model_class, loaded, examine(loaded)[1])
+        sites, proof = examine(loaded)
+        return _Found(model_class, replace(loaded, sites=tuple(sites)), proof)
     except IcltuiError as error:
         return _Found(model_class, trouble=str(error))
     except Exception as error:  # noqa: BLE001 -- in another version a config or kernel may refuse in any way it likes
@@ -95,6 +101,7 @@ def _row(name: str, full: _Found, half: _Found) -> ZooRow:
         return ZooRow(family=name, model_class=full.model_class, notes=(full.trouble or "",))
     is_usable = not all(layer.fault for layer in full.layers)
     path, reason = choose_path(full.loaded) if is_usable else (None, "")
+    said = _said(full) if is_usable else None
     notes = _faults(full) or [f"bfloat16: {note}" for note in _faults(half)]
     notes += [reason] if reason else []
     if by_hand := BY_HAND.get(name):
@@ -112,8 +119,24 @@ def _row(name: str, full: _Found, half: _Found) -> ZooRow:
         logit_error=_worst([full.proof.logit_error]),
         undone=full.proof.undone,
         path=path,
+        n_said=said,
         notes=tuple(notes),
     )
+
+
+@torch.inference_mode()
+def _said(found: _Found) -> int | None:
+    """How many greedy tokens a patch per step on every usable layer says as the context does."""
+    assert found.loaded is not None
+    faulty = {layer.layer for layer in found.layers if layer.fault}
+    sites = [site for site in found.loaded.sites if site.layer not in faulty]
+    case = Case(found.loaded, sites, sample_ids(found.loaded, 9, 4), "reset", Recipe())
+    try:
+        *_, whole = generate(case, Crafted(case), lanes=("context", "patched"), n_tokens=N_TOKENS)
+    except EngineError:  # no cache to go on from
+        return None
+    assert isinstance(whole, Generation)
+    return whole.agreement["patched"].equal
 
 
 def _is_exact(layer: LayerProof) -> bool:

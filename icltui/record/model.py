@@ -83,6 +83,8 @@ class ZooRow(Record, frozen=True):
     """L∞ of the logits behind all usable layers patched, over the largest one, in float32."""
     undone: bool | None = None
     """Whether the logits after the patch are bit for bit those before it."""
+    n_said: int | None = None
+    """Of ``N_TOKENS`` generated with the context, how many a patch per step says too; None where it cannot go on."""
     path: Path | None = None
     notes: tuple[str, ...] = ()
     """Why layers, or the whole family, are refused, and why the prefixes are not packed."""

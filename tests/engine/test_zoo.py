@@ -8,7 +8,7 @@ from transformers import ExaoneMoeConfig, Gemma3TextConfig, LlamaConfig
 from icltui.engine import tiny
 from icltui.engine.families import BY_HAND, CHANGES, LAYERS, LEFT_OUT, VARIANTS, VOCABULARY, WRAPPERS
 from icltui.engine.proof import TOLERANCES
-from icltui.engine.zoo import EXACT, examine_members, holds, resolve_members
+from icltui.engine.zoo import EXACT, N_TOKENS, examine_members, holds, resolve_members
 from icltui.errors import BadInput
 from icltui.record import ZooRow
 
@@ -39,6 +39,7 @@ def test_a_promised_family_is_exact_on_every_layer(member: str) -> None:
     assert row.logit_error is not None
     assert row.logit_error <= 1e-5
     assert row.undone
+    assert row.n_said == N_TOKENS, "a patch per step says what the context says"
     assert holds(row)
     assert row.path == "packed" or row.notes
 
