@@ -23,6 +23,7 @@ from icltui.record import (
     LaneStep,
     ModelInfo,
     Pairs,
+    PatchReport,
     Path,
     Prediction,
     Quantize,
@@ -80,7 +81,10 @@ class Measure(Message, frozen=True):
 
 
 class Generate(Message, frozen=True):
-    """Make the patch, generate the lanes side by side, test the patch → Progress…, LaneAdvanced…, GenerationEnded."""
+    """Make the patch, generate the lanes side by side, then test the patch.
+
+    → Progress…, LaneAdvanced…, GenerationEnded, and, where there is something to be told of the patch, PatchTested.
+    """
 
     prompt: Prompt
     layers: str = "all"
@@ -95,7 +99,7 @@ class Generate(Message, frozen=True):
 
 
 class GenerateEach(Message, frozen=True):
-    """Generate the lanes of several queries behind one context → Progress…, a GenerationEnded for each query, in order.
+    """Generate the lanes of several queries behind one context, as :class:`Generate` does, one after the other.
 
     A patch that is compiled on the recipe's own queries is made once and serves all.
     """
@@ -184,6 +188,12 @@ class GenerationEnded(Message, frozen=True):
     generation: Generation
 
 
+class PatchTested(Message, frozen=True):
+    """What is known of the patch of the generation that ended before."""
+
+    patch: PatchReport
+
+
 class VerificationEnded(Message, frozen=True):
     verification: Verification
 
@@ -231,6 +241,7 @@ Event = (
     | MeasureEnded
     | LaneAdvanced
     | GenerationEnded
+    | PatchTested
     | VerificationEnded
     | ExportEnded
     | JobEnded

@@ -7,10 +7,10 @@ from typing import cast, get_args
 from icltui.arguments import seed
 from icltui.errors import BadInput
 from icltui.recipe import (
+    CARRIERS,
     COMPONENTS,
     MODES,
     AlphaSearch,
-    Carrier,
     Control,
     Recipe,
     Sampling,
@@ -34,7 +34,7 @@ def add_recipe(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--components", choices=COMPONENTS, default="both", help="ΔW and Δb, or one alone")
     group.add_argument(
         "--carrier",
-        choices=get_args(Carrier),
+        choices=CARRIERS,
         default="output",
         help="held: the shift as a patch of the down projection, or as a constant, which ends in repetition",
     )

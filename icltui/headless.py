@@ -6,9 +6,13 @@ What the headless commands run on; the explorer sees the same events as a stream
 from collections.abc import Callable
 from typing import TypeVar
 
+import msgspec
+
 from icltui.api import (
     Engine,
     Event,
+    Export,
+    ExportEnded,
     Generate,
     GenerateEach,
     GenerationEnded,
@@ -16,6 +20,7 @@ from icltui.api import (
     Measure,
     MeasureEnded,
     ModelLoaded,
+    PatchTested,
     PromptTokenized,
     Request,
     UnitsMeasured,
@@ -23,7 +28,7 @@ from icltui.api import (
     Verify,
 )
 from icltui.errors import EngineError
-from icltui.record import Generation, Measurement, ModelInfo, Prediction, Row, Verification
+from icltui.record import ExportReport, Generation, Measurement, ModelInfo, Prediction, Row, Verification
 
 Kind = TypeVar("Kind")
 
@@ -63,19 +68,36 @@ def measure(engine: Engine, request: Measure) -> Measurement:
 
 
 def generate(engine: Engine, request: Generate) -> Generation:
-    """The lanes."""
-    return _last(_events(engine, request), GenerationEnded).generation
+    """The lanes, and what is known of their patch."""
+    return _generations(_events(engine, request))[-1]
 
 
 def generate_each(engine: Engine, request: GenerateEach) -> tuple[Generation, ...]:
     """The lanes of each query."""
-    events = _events(engine, request)
-    return tuple(event.generation for event in events if isinstance(event, GenerationEnded))
+    return _generations(_events(engine, request))
 
 
 def verify(engine: Engine, request: Verify) -> Verification:
     """The proof."""
     return _last(_events(engine, request), VerificationEnded).verification
+
+
+def export(engine: Engine, request: Export) -> ExportReport:
+    """The patch, written for another program."""
+    return _last(_events(engine, request), ExportEnded).report
+
+
+def _generations(events: list[Event]) -> tuple[Generation, ...]:
+    """Each generation, with the report on its patch where one follows it."""
+    found: list[Generation] = []
+    for event in events:
+        if isinstance(event, GenerationEnded):
+            found.append(event.generation)
+        elif isinstance(event, PatchTested):
+            found[-1] = msgspec.structs.replace(found[-1], patch=event.patch)
+    if not found:
+        raise EngineError("the engine ended without a generation: report this with the command that you ran")
+    return tuple(found)
 
 
 def _events(engine: Engine, request: Request) -> list[Event]:

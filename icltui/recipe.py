@@ -27,6 +27,7 @@ AlphaSearch = Literal["search", "jvp"]
 
 MODES: tuple[Mode, ...] = ("per-step", "frozen", "compiled")
 COMPONENTS: tuple[Components, ...] = ("both", "weights", "shift")
+CARRIERS: tuple[Carrier, ...] = ("output", "bias")
 LARGEST_ALPHA = 2.0
 
 
@@ -116,6 +117,12 @@ def idle(recipe: Recipe) -> tuple[str, ...]:
     if recipe.control != "other":
         names = (*names, "other_context")
     return tuple(name for name in names if getattr(recipe, name) != getattr(usual, name))
+
+
+def canonical(recipe: Recipe) -> Recipe:
+    """The recipe without what means nothing in its mode: equal ones make equal patches."""
+    usual = Recipe()
+    return msgspec.structs.replace(recipe, **{name: getattr(usual, name) for name in idle(recipe)})
 
 
 def patch_words(recipe: Recipe) -> str:

@@ -11,7 +11,7 @@ from functools import partial
 import torch
 from msgspec.structs import replace as with_changes
 
-from icltui.api import Event, Generate, GenerateEach, GenerationEnded, LaneAdvanced, Progress
+from icltui.api import Event, Generate, GenerateEach, GenerationEnded, LaneAdvanced, PatchTested, Progress
 from icltui.engine.account import report_on
 from icltui.engine.craft import Case, Crafted, Told, craft
 from icltui.engine.errand import Tell, run_errand
@@ -86,14 +86,10 @@ def _spoken(
         if isinstance(made, LaneStep):
             yield LaneAdvanced(step=made)
         else:
-            generation = with_changes(made, holdout=request.holdout)
+            yield GenerationEnded(generation=with_changes(made, holdout=request.holdout))
     if crafted is not None and crafted.prompt is not None and tell:
         for told in run_errand(partial(_report_on, crafted, curves)):
-            if isinstance(told, PatchReport):
-                generation = with_changes(generation, patch=told)
-            else:
-                yield told
-    yield GenerationEnded(generation=generation)
+            yield PatchTested(patch=told) if isinstance(told, PatchReport) else told
 
 
 @torch.no_grad()  # not inference mode, under which nothing could be derived

@@ -98,7 +98,7 @@ ACTIONS: tuple[Action, ...] = (
         keys="p",
         action="next_choice('mode')",
         label="Patch mode",
-        help="A new patch for every token (per-step), or the query's own patch held throughout (frozen).",
+        help="A new patch per token (per-step), the last query token's, held (frozen), or one for many tokens (compiled).",
         group=_PATCH,
     ),
     Action(
@@ -107,6 +107,14 @@ ACTIONS: tuple[Action, ...] = (
         action="next_choice('components')",
         label="Patch parts",
         help="Let ΔW and the shift act together, the weights alone, or the shift alone.",
+        group=_PATCH,
+    ),
+    Action(
+        id="carrier",
+        keys="b",
+        action="next_choice('carrier')",
+        label="Shift carrier",
+        help="Held, the shift rides on the down projection (output), or is a constant (bias), which ends in repetition.",
         group=_PATCH,
     ),
     Action(

@@ -28,6 +28,8 @@ from icltui.record import (
     LogitError,
     Measurement,
     ModelInfo,
+    PatchReport,
+    PatchTest,
     Prediction,
     RefusedLayer,
     Row,
@@ -203,6 +205,22 @@ def generate(lanes: tuple[Lane, ...]) -> tuple[Event, ...]:
     steps = [step for each in zip(*(lane_steps(lane) for lane in lanes), strict=True) for step in each]
     return (*(LaneAdvanced(step=step) for step in steps), GenerationEnded(generation=generation(lanes)))
 
+
+PATCH = PatchReport(
+    n_tokens=13,
+    rank=13,
+    alpha=1.0,
+    tests=(
+        PatchTest(
+            what="fitted tokens", n_tokens=9, kl=1.7e-10, kl_plain=1.5, mse=1e-10, mse_plain=9.0, equal=9, equal_plain=6
+        ),
+        PatchTest(
+            what="later tokens", n_tokens=8, kl=0.74, kl_plain=0.29, mse=2.0, mse_plain=1.5, equal=7, equal_plain=8
+        ),
+    ),
+    verdict="The patch does not carry over to 8 tokens of the later text.",
+    notes=("the text ends by itself",),
+)
 
 MEASUREMENT = Measurement(
     tokens=TOKENS,

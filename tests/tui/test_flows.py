@@ -13,6 +13,7 @@ from icltui.api import (
     LaneAdvanced,
     LoadModel,
     Measure,
+    PatchTested,
     Progress,
     VerificationEnded,
     Verify,
@@ -312,6 +313,35 @@ async def test_a_patch_that_nobody_sees_is_told() -> None:
     ear.explorer.switch_delta()
     ear.explorer.next_choice("components")
     assert len(ear.lines) == 2
+
+
+async def test_a_choice_that_does_nothing_in_this_mode_is_told_and_costs_nothing() -> None:
+    ear = await idle()
+    ear.explorer.switch_delta()
+    ear.client.finish(*samples.generate(LANES))
+    n_jobs = ear.client.job
+    ear.explorer.next_choice("carrier")
+    assert (ear.client.job, ear.lines[-1]) == (n_jobs, "carrier: bias, which acts in another patch mode (p)")
+    assert ear.explorer.results.is_lane_fresh("patched", ear.explorer.work)
+    assert ear.explorer.session("a").recipe.carrier == "bias"
+
+
+async def test_what_is_known_of_the_patch_comes_behind_its_lane_and_is_saved() -> None:
+    ear = await idle()
+    ear.explorer.switch_delta()
+    assert ear.explorer.results.patch is None
+    ear.client.send(ear.client.job, *samples.generate(LANES), PatchTested(patch=samples.PATCH))
+    ear.client.finish()
+    assert ear.explorer.results.patch == samples.PATCH
+    assert ear.explorer.journal.lines[-2:] == [samples.PATCH.verdict, *samples.PATCH.notes]
+    saved = ear.explorer.session("a").generation
+    assert saved is not None
+    assert saved.patch == samples.PATCH
+    ear.explorer.next_choice("mode")
+    ear.client.send(ear.client.job, *samples.generate(LANES)[:1])
+    assert ear.explorer.results.patch == samples.PATCH
+    ear.client.send(ear.client.job, *samples.generate(LANES)[1:3])
+    assert ear.explorer.results.patch is None, "the lane on the screen is another patch's"
 
 
 async def test_layers_need_a_run_and_go_into_it() -> None:

@@ -49,6 +49,20 @@ async def test_mode_and_components(desk: Desk) -> None:
     assert "frozen" in desk.text()
 
 
+async def test_the_carrier_acts_where_a_patch_is_held(desk: Desk) -> None:
+    await desk.press("d")
+    desk.client.give_way()
+    n_jobs = desk.client.job
+    await desk.press("b")
+    assert (desk.client.job, desk.explorer.work.recipe.carrier) == (n_jobs, "bias")
+    for mode in ("frozen", "compiled"):
+        await desk.press("p")
+        desk.client.give_way()
+        assert (desk.client.request.recipe.mode, desk.client.request.recipe.carrier) == (mode, "bias")
+        await desk.drawn()
+        assert f"─ ΔW+bias · {mode} ─" in desk.text()
+
+
 async def test_verify(desk: Desk) -> None:
     await desk.press("v")
     assert isinstance(desk.client.request, Verify)
@@ -91,8 +105,8 @@ async def test_what_is_typed_ahead_of_a_jump_is_text(size: tuple[int, int]) -> N
         n_jobs, screen = desk.client.job, desk.screen
         for jump in ("9", "3", "5", "4", "1"):
             type_ahead(desk, jump)
-        type_ahead(desk, *"dvpzc")
-        await desk.until(lambda: screen.context.text.startswith("dvpzc"))
+        type_ahead(desk, *"dvpzcb")
+        await desk.until(lambda: screen.context.text.startswith("dvpzcb"))
         await desk.drawn()
         assert screen.focused is screen.context
         assert (desk.client.job, desk.explorer.work.recipe.mode) == (n_jobs, "per-step")

@@ -3,7 +3,7 @@
 import pytest
 
 from icltui.record import Candidate, LaneStep, Token
-from icltui.tui.widgets.lanes import LanePane, candidate_lines, lane_text
+from icltui.tui.widgets.lanes import LanePane, candidate_lines, lane_text, trial_lines
 from tests.tui import samples
 from tests.tui.conftest import Desk, open_desk
 
@@ -59,6 +59,14 @@ async def test_the_title_names_the_parts_that_act(size: tuple[int, int]) -> None
             await desk.drawn()
             assert f"─ {title} ─" in desk.text()
             await desk.press("c")
+
+
+def test_a_test_of_the_patch_is_read_without_its_colour() -> None:
+    assert trial_lines(samples.PATCH.tests).plain.splitlines() == [
+        "patch on   KL (without)",
+        "fitted 9/9 2e-10 (1.50)",
+        "later 7/8 0.740 (0.290)",
+    ]
 
 
 async def test_an_empty_lane_and_table_do_not_ask_for_a_run_that_is_on() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from icltui.api import LoadModel, ModelLoaded, Progress, VerificationEnded
+from icltui.api import LoadModel, ModelLoaded, PatchTested, Progress, VerificationEnded
 from icltui.record import LANES
 from icltui.tui.app import IcltuiApp
 from tests.tui import samples
@@ -38,6 +38,14 @@ async def lanes(desk: Desk) -> None:
     """Three lanes, and the focus on them."""
     await delta(desk)
     await desk.press("9")
+
+
+async def compiled(desk: Desk) -> None:
+    """A patch compiled on many tokens, and what it does elsewhere."""
+    await desk.settle()
+    await desk.press("9", "d", "p", "p")
+    desk.client.give_way()
+    desk.client.finish(*samples.generate(LANES), PatchTested(patch=samples.PATCH))
 
 
 async def heatmap(desk: Desk) -> None:
@@ -127,6 +135,7 @@ SCENES = (
     loading,
     streaming,
     delta,
+    compiled,
     heatmap,
     plots,
     proof,

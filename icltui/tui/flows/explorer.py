@@ -23,6 +23,7 @@ from icltui.api import (
     Measure,
     MeasureEnded,
     ModelLoaded,
+    PatchTested,
     PromptTokenized,
     Request,
     UnitsMeasured,
@@ -30,6 +31,7 @@ from icltui.api import (
     Verify,
 )
 from icltui.prompt import Prompt
+from icltui.recipe import idle
 from icltui.record import ModelInfo
 from icltui.session import Session
 from icltui.tui.flows.jobs import Jobs
@@ -105,6 +107,8 @@ class Explorer(Sheet):
             if self.results.board_origin is None:  # else the numbers' own border says it
                 self._noticed(f"measure: {method_words(self.work.measure())}", False)
             self.count()
+        elif choice in idle(self.work.recipe):
+            self._noticed(f"{choice}: {getattr(self.work.recipe, choice)}, which acts in another patch mode (p)", False)
         elif self.work.is_delta_on:
             self._regenerate()
         else:
@@ -196,7 +200,7 @@ class Explorer(Sheet):
         if len(self.journal.lines) > n_lines:
             self._changed(Part.LOG)
         self._tell(request, event)
-        if isinstance(event, MeasureEnded | GenerationEnded | VerificationEnded):
+        if isinstance(event, MeasureEnded | GenerationEnded | PatchTested | VerificationEnded):
             self.is_unsaved |= self._is_asked
         if self.jobs.request is None:
             self._give_up()
@@ -211,7 +215,7 @@ class Explorer(Sheet):
             case PromptTokenized() | UnitsMeasured() | MeasureEnded():
                 self._changed(Part.COUNTS)
                 self._changed(Part.NUMBERS)
-            case LaneAdvanced() | GenerationEnded():
+            case LaneAdvanced() | GenerationEnded() | PatchTested():
                 self._changed(Part.LANES)
             case VerificationEnded():
                 self._changed(Part.PROOF)

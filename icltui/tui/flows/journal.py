@@ -16,6 +16,7 @@ from icltui.api import (
     MeasureEnded,
     ModelEstimated,
     ModelLoaded,
+    PatchTested,
     Progress,
     PromptTokenized,
     Request,
@@ -78,6 +79,8 @@ class Journal:
             case Measure(), MeasureEnded() if event.path == "loop":
                 why = (self._model and self._model.path_reason) or _GAP
                 self._tell_once([f"{method_words(request, event.path)}: {why}"])
+            case _, PatchTested():
+                self.lines += filter(None, (event.patch.verdict, *event.patch.notes))
             case CountTokens(), JobFailed():
                 pass  # asked for by nobody
             case _, JobFailed():

@@ -19,6 +19,7 @@ from icltui.api import (
     Measure,
     MeasureEnded,
     ModelLoaded,
+    PatchTested,
     PromptTokenized,
     Request,
     UnitsMeasured,
@@ -33,6 +34,7 @@ from icltui.record import (
     LaneStep,
     Measurement,
     ModelInfo,
+    PatchReport,
     Prediction,
     Row,
     TokenizedPrompt,
@@ -114,6 +116,8 @@ class Results:
                 self._advance(request, event.step)
             case Generate(), GenerationEnded():
                 self._keep_lanes(event.generation, Origin(request, self.model))
+            case Generate(), PatchTested() if self.generation:
+                self.generation = with_changes(self.generation, patch=event.patch)
             case Verify(), VerificationEnded():
                 self.verification, self.verified = event.verification, Origin(request, self.model)
 
@@ -136,6 +140,12 @@ class Results:
     def _is_lane_cut(self, lane: Lane) -> bool:
         origin, whole = self.lane_origins[lane], self._whole_lanes.get(lane)
         return not origin.is_stopped and (whole is None or origin is not whole[1])
+
+    @property
+    def patch(self) -> PatchReport | None:
+        """What is known of the patch whose lane is shown, once it is."""
+        is_shown = self.generated is not None and self.lane_origins.get("patched") is self.generated
+        return self.generation.patch if is_shown and self.generation else None
 
     def agreement(self, lane: Lane) -> Agreement | None:
         """How ``lane`` compares with the context lane so far; None before both have begun."""

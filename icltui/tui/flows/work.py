@@ -9,7 +9,7 @@ from msgspec.structs import replace as with_changes
 from icltui.api import CountTokens, Generate, Measure, Request, Verify
 from icltui.errors import BadInput
 from icltui.prompt import Positions, Prompt, layers_text, resolve_layers
-from icltui.recipe import COMPONENTS, MODES, Recipe, Sampling
+from icltui.recipe import CARRIERS, COMPONENTS, MODES, Recipe, Sampling, canonical
 from icltui.recipe import patch_words as words_of
 from icltui.record import LANES, Dynamics, ModelInfo, Path, Reference
 
@@ -17,9 +17,9 @@ DYNAMICS: tuple[Dynamics, ...] = ("grow", "shrink", "drop")
 REFERENCES: tuple[Reference, ...] = ("free", "local")
 POSITIONS: tuple[Positions, ...] = ("reset", "keep")
 
-Choice = Literal["mode", "components", "dynamics", "reference", "positions", "chat"]
+Choice = Literal["mode", "components", "carrier", "dynamics", "reference", "positions", "chat"]
 """What a key changes, round and round."""
-PATCH_CHOICES: tuple[Choice, ...] = ("mode", "components")
+PATCH_CHOICES: tuple[Choice, ...] = ("mode", "components", "carrier")
 """Those that only the patched lane depends on."""
 _T = TypeVar("_T")
 
@@ -61,7 +61,7 @@ class Work:
         return Generate(
             prompt=self.prompt,
             layers=self.layers,
-            recipe=self.recipe,
+            recipe=canonical(self.recipe),
             sampling=self.sampling,
             n_tokens=self.n_tokens,
             holdout=self.holdout,
@@ -109,6 +109,8 @@ class Work:
                 return self._with_recipe(mode=_next(MODES, self.recipe.mode))
             case "components":
                 return self._with_recipe(components=_next(COMPONENTS, self.recipe.components))
+            case "carrier":
+                return self._with_recipe(carrier=_next(CARRIERS, self.recipe.carrier))
             case "dynamics":
                 return replace(self, dynamics=_next(DYNAMICS, self.dynamics))
             case "reference":

@@ -180,7 +180,7 @@ class ExplorerScreen(LayoutScreen):
         self.explorer.switch_delta()
 
     def action_next_choice(self, choice: Choice) -> None:
-        """The next value of dynamics, reference, positions, chat template, patch mode or patch parts."""
+        """The next value of dynamics, reference, positions, chat template, patch mode, parts or carrier."""
         self.take_edits()
         self.explorer.next_choice(choice)
 

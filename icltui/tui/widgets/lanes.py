@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from icltui.recipe import Components
-from icltui.record import LANES, Agreement, Candidate, Lane, LaneStep
+from icltui.record import LANES, Agreement, Candidate, Lane, LaneStep, PatchTest, Tested
 from icltui.tui.cells import display, fit, number, passage
 from icltui.tui.flows.older import lane_note
 from icltui.tui.flows.results import Results
@@ -22,6 +22,7 @@ _TITLES: dict[Lane, str] = {"context": "9 With context", "plain": "Query only", 
 _PARTS: dict[Components, str] = {"both": "ΔW+Δb", "weights": "ΔW alone", "shift": "Δb alone"}
 _OFF = "ΔW is off.\n\n^t (or d) turns it on: the query alone, through weights changed the way the context changed them."
 _EMPTY = "no text yet"
+_KINDS: dict[Tested, str] = {"fitted tokens": "fitted", "later tokens": "later", "other queries": "others"}
 
 
 def lane_text(steps: Sequence[LaneStep], first_difference: int | None) -> Content:
@@ -45,6 +46,19 @@ def candidate_lines(top: Sequence[Candidate], width: int) -> Content:
     return Content("\n").join(lines)
 
 
+def trial_lines(tests: Sequence[PatchTest]) -> Content:
+    """Of each kind of tokens: how many top tokens are as with the context, and KL with the patch and without it."""
+    lines = [Content("patch on   KL (without)").stylize("$foreground-muted")]
+    for test in tests:
+        ours, theirs = (number(kl, 6).strip() for kl in (test.kl, test.kl_plain))
+        kind = _KINDS[test.what]
+        lines.append(
+            Content(f"{kind} {test.equal}/{test.n_tokens} {ours} ")
+            + Content(f"({theirs})").stylize("$foreground-muted")
+        )
+    return Content("\n").join(lines)
+
+
 class LanePane(VerticalScroll, Framed, can_focus=True):
     """One lane."""
 
@@ -54,6 +68,7 @@ class LanePane(VerticalScroll, Framed, can_focus=True):
         self._body = Static(classes="lane-body")
         self._steps: Sequence[LaneStep] = ()
         self._agreement: Agreement | None = None
+        self._tests: Sequence[PatchTest] = ()
         self._hint = _EMPTY
         self._drawn: object = None
 
@@ -66,6 +81,7 @@ class LanePane(VerticalScroll, Framed, can_focus=True):
         is_off = self.lane == "patched" and not work.is_delta_on
         self._steps = () if is_off else results.lanes.get(self.lane, ())
         self._agreement = None if self.lane == "context" else results.agreement(self.lane)
+        self._tests = results.patch.tests if self.lane == "patched" and results.patch and self._steps else ()
         self._hint = _OFF if is_off else _EMPTY
         is_stale = bool(self._steps) and not results.is_lane_fresh(self.lane, work)
         self.set_class(is_stale, "stale")
@@ -77,7 +93,10 @@ class LanePane(VerticalScroll, Framed, can_focus=True):
     def _title(self, work: Work) -> str:
         if self.lane != "patched" or not work.is_delta_on:
             return _TITLES[self.lane]
-        return f"{_PARTS[work.recipe.components]} · {work.recipe.mode}"  # the parts first: a narrow border cuts the end
+        recipe = work.recipe
+        is_constant = recipe.mode != "per-step" and recipe.carrier == "bias"
+        parts = _PARTS[recipe.components].replace("Δb", "bias" if is_constant else "Δb")
+        return f"{parts} · {recipe.mode}"  # the parts first: a narrow border cuts the end
 
     def _summary(self) -> str:
         """The numbers in the lower border."""
@@ -94,7 +113,7 @@ class LanePane(VerticalScroll, Framed, can_focus=True):
 
     def _draw(self) -> None:
         width = max(self.content_size.width - 1, 1)
-        drawn = (self._steps, self._agreement, self._hint, width)
+        drawn = (self._steps, self._agreement, self._tests, self._hint, width)
         if drawn != self._drawn:
             self._drawn = drawn
             self._body.update(self._text(width))
@@ -103,9 +122,10 @@ class LanePane(VerticalScroll, Framed, can_focus=True):
         if not self._steps:
             return Content(self._hint).stylize("$foreground-muted")
         first = self._agreement.first_difference if self._agreement else None
-        return Content("\n\n").join(
-            [lane_text(self._steps, first), candidate_lines(self._steps[0].top[:5], width)]
-        )
+        parts = [lane_text(self._steps, first), candidate_lines(self._steps[0].top[:5], width)]
+        if self._tests:
+            parts.insert(1, trial_lines(self._tests))
+        return Content("\n\n").join(parts)
 
 
 class Lanes(Horizontal):
