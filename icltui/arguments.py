@@ -174,6 +174,7 @@ def add_demo(parser: argparse.ArgumentParser) -> None:
     examples.add_argument(
         "-o", "--output", type=Path, required=True, metavar="FOLDER", help="where to save them"
     )
+    actions.add_parser("patches", help="what each kind of patch achieves on the example prompts")
     evaluate = actions.add_parser("evaluate", help="score a demo model on fresh prompts")
     evaluate.add_argument(
         "--folder", type=Path, default=None, metavar="FOLDER", help="default: the embedded model"

@@ -1,4 +1,4 @@
-"""``icltui demo|bench``: the embedded model made, scored and shown; the measure raced against other ways."""
+"""``icltui demo|bench``: the embedded model made, scored and shown; the measure raced, decoding timed."""
 
 import argparse
 import sys
@@ -9,11 +9,13 @@ from icltui.errors import BadInput
 
 
 def demo(args: argparse.Namespace) -> int:
-    """``icltui demo train|examples|evaluate``."""
+    """``icltui demo train|examples|patches|evaluate``."""
     if args.action == "train":
         return _train(args)
     if args.action == "examples":
         return _examples(args)
+    if args.action == "patches":
+        return _patches()
     from icltui import demo as package
     from icltui.demo import evaluate
 
@@ -44,6 +46,14 @@ def _train(args: argparse.Namespace) -> int:
     return 0
 
 
+def _patches() -> int:
+    from icltui.demo.patches import try_patches
+    from icltui.report_patches import patches_table
+
+    print(patches_table(try_patches(local_engine()), width()), end="")  # noqa: T201
+    return 0
+
+
 def _make_folder(folder: Path) -> None:
     """Before the work, so that an hour's training is not lost to a folder that cannot be made."""
     try:
@@ -61,9 +71,14 @@ def _examples(args: argparse.Namespace) -> int:
 
 def bench(args: argparse.Namespace) -> int:
     """``icltui bench``."""
+    from icltui.bench.decode import time_decoding
+    from icltui.bench.decode_table import decode_table
     from icltui.bench.race import race
     from icltui.bench.subject import Settings
     from icltui.bench.table import race_table
+
+    def tell(text: str) -> None:
+        print(text, file=sys.stderr, flush=True)  # noqa: T201
 
     settings = Settings(
         model=args.model,
@@ -74,7 +89,12 @@ def bench(args: argparse.Namespace) -> int:
         repeat=args.repeat,
         limit=args.limit,
         memory=args.memory,
+        decode=args.decode,
     )
-    result = race(settings, lambda text: print(text, file=sys.stderr, flush=True))  # noqa: T201
-    print(race_table(result, width()), end="")  # noqa: T201
+    reports = []
+    if args.only != "decode":
+        reports.append(race_table(race(settings, tell), width()))
+    if args.only != "race":
+        reports.append(decode_table(time_decoding(settings, tell), width()))
+    print("\n".join(reports), end="")  # noqa: T201
     return 0

@@ -1,0 +1,35 @@
+"""What each kind of patch achieves on the example prompts: what the README's table is made from.
+
+Enters: an engine. Leaves: a generation for each prompt and recipe.
+"""
+
+from collections.abc import Iterator
+
+from icltui import headless
+from icltui.api import Engine, Generate, LoadModel
+from icltui.demo.examples import PROMPTS
+from icltui.folders import EXAMPLES
+from icltui.recipe import Recipe
+from icltui.record import Generation
+
+N_TOKENS = 24
+RECIPES: dict[str, Recipe] = {
+    "per step": Recipe(),
+    "frozen": Recipe(mode="frozen"),
+    "frozen, ΔW alone": Recipe(mode="frozen", components="weights"),
+    "frozen, Δb alone": Recipe(mode="frozen", components="shift"),
+    "frozen, constant Δb": Recipe(mode="frozen", carrier="bias"),
+    "compiled on 4": Recipe(mode="compiled", n_fitted=4),
+    "compiled on 8": Recipe(mode="compiled", n_fitted=8),
+    "compiled on 16": Recipe(mode="compiled", n_fitted=16),
+}
+
+
+def try_patches(engine: Engine) -> Iterator[tuple[str, str, Generation]]:
+    """Prompt, recipe, and what came of it; every recipe on every example."""
+    headless.load(engine, LoadModel(device="cpu"))
+    for name in EXAMPLES:
+        prompt, _ = PROMPTS[name]
+        for title, recipe in RECIPES.items():
+            request = Generate(prompt=prompt, recipe=recipe, n_tokens=N_TOKENS)
+            yield name, title, headless.generate(engine, request)
