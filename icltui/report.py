@@ -191,8 +191,8 @@ def zoo_table(rows: Sequence[ZooRow], width: int = 110) -> str:
     legend = (
         "exact: layers that are, of all. ΔW: the MLP's output under ΔW alone; block: its output with the shift too, "
         "above an unpatched layer; logits: with every usable layer patched. Errors are relative, the worst of all "
-        "layers; in float32 where not bf16; 0 is bit equality. said: tokens of 6 that a patch per step generates as the "
-        "context does; a dot where the model keeps no cache to go on from."
+        "layers; in float32 where not bf16; 0 is bit equality. said: tokens of 6 that a patch per step generates as "
+        "the context does; a dot where the model keeps no cache to go on from."
     )
     return render((families, _zoo_notes(rows), legend, _zoo_summary(rows)), width)
 

@@ -130,7 +130,8 @@ def _drawn(generation: Generation) -> str:
 
 def _patch(patch: PatchReport) -> Iterator[RenderableType]:
     if patch.layers:
-        yield f"Made from {patch.n_tokens} token{'s' if patch.n_tokens > 1 else ''}: rank {patch.rank}, α {patch.alpha:g}. Fit, layer by layer"
+        tokens = "1 token" if patch.n_tokens == 1 else f"{patch.n_tokens} tokens"
+        yield f"Made from {tokens}: rank {patch.rank}, α {patch.alpha:g}. Fit, layer by layer"
         yield _fits(patch.layers)
     elif patch.alpha != 1:
         yield f"α {patch.alpha:g}"

@@ -33,7 +33,7 @@ def draw_curves(crafted: Crafted, parts: dict[Tested, list[Part]], told: Told = 
         told("KL against layers", n - 1, n_layers)
         low.append(_on_layers(crafted, slice(0, n), others))
         high.append(_on_layers(crafted, slice(n_layers - n, n_layers), others))
-    queries = _on_queries(crafted, parts["other queries"], told) if crafted.case.calibration else ()
+    queries = _on_queries(crafted, others, told) if crafted.case.calibration else ()
     return Curves(alpha=tuple(alphas), from_bottom=tuple(low), from_top=tuple(high), queries=queries)
 
 

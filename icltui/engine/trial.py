@@ -34,17 +34,19 @@ def parts_of(crafted: Crafted, others: Sequence[Passage]) -> dict[Tested, list[P
     """What the patch is tested on, by kind; ``others``: passages of queries that it was not made from."""
     fitted = [Part(part.passage, 0, part.n_continuation + 1) for part in crafted.fitted]
     later = [Part(part.passage, part.n_continuation + 1) for part in crafted.fitted]
+    n = crafted.case.n_fitted + 1
     kinds: dict[Tested, list[Part]] = {
         "fitted tokens": fitted,
         "later tokens": later,
-        "other queries": [Part(passage, 0) for passage in others],
+        "other queries": [Part(passage, 0, n) for passage in others],
+        "other queries, later": [Part(passage, n) for passage in others],
     }
     return {kind: kept for kind, parts in kinds.items() if (kept := [part for part in parts if _count(part)])}
 
 
 def held_out(parts: dict[Tested, list[Part]]) -> list[Part]:
-    """Of what the patch is tested on, all that it was not made from."""
-    return [part for kind, kept in parts.items() if kind != "fitted tokens" for part in kept]
+    """Of what the patch is tested on, what tells most of it: other queries, if there are any, else the later text."""
+    return parts.get("other queries") or parts.get("later tokens", [])
 
 
 def other_passages(crafted: Crafted, told: Told = unheard) -> list[Passage]:
@@ -127,6 +129,13 @@ def try_patch(
     return tuple(tests)
 
 
+_PLACES: dict[Tested, str] = {
+    "later tokens": "the later text",
+    "other queries": "other queries",
+    "other queries, later": "the later text behind other queries",
+}
+
+
 def verdict(tests: Sequence[PatchTest]) -> str:
     """In one sentence, whether the patch serves on tokens that it was not made from."""
     sentences = []
@@ -139,7 +148,7 @@ def verdict(tests: Sequence[PatchTest]) -> str:
             "carries over to" if is_whole else "helps in part on" if gain > 0.5 else "does not carry over to"
         )
         sentences.append(
-            f"{word} {test.n_tokens} tokens of {test.what if test.what == 'other queries' else 'the later text'} "
+            f"{word} {test.n_tokens} tokens of {_PLACES[test.what]} "
             f"(KL {test.kl:.2g} against {test.kl_plain:.2g} without it; {test.equal} of {test.n_tokens} top tokens as "
             f"with the context, {test.equal_plain} without it)"
         )

@@ -19,6 +19,14 @@ from icltui.record.measurement import (
 )
 from icltui.record.model import Estimate, ModelInfo, Path, Quantize, RefusedLayer, ZooRow
 from icltui.record.patch import CurvePoint, Curves, LayerFit, PatchReport, PatchTest, Tested
+from icltui.record.replay import (
+    Difference,
+    DifferenceKind,
+    FieldReplay,
+    Replay,
+    Section,
+    SectionReplay,
+)
 from icltui.record.verification import LayerCheck, Verification
 
 __all__ = [
@@ -27,10 +35,13 @@ __all__ = [
     "Candidate",
     "CurvePoint",
     "Curves",
+    "Difference",
+    "DifferenceKind",
     "Dynamics",
     "Estimate",
     "ExportFormat",
     "ExportReport",
+    "FieldReplay",
     "Generation",
     "Lane",
     "LaneStep",
@@ -49,7 +60,10 @@ __all__ = [
     "Record",
     "Reference",
     "RefusedLayer",
+    "Replay",
     "Row",
+    "Section",
+    "SectionReplay",
     "Tested",
     "Token",
     "TokenizedPrompt",

@@ -7,8 +7,8 @@ from typing import Literal
 
 from icltui.record.base import Record
 
-Tested = Literal["fitted tokens", "later tokens", "other queries"]
-"""Tokens that the patch was made from; the contextual continuation behind them; queries it never saw, with theirs."""
+Tested = Literal["fitted tokens", "later tokens", "other queries", "other queries, later"]
+"""Tokens that the patch was made from, and the contextual text behind them; the same of queries that it never saw."""
 
 
 class LayerFit(Record, frozen=True):
@@ -60,7 +60,7 @@ class CurvePoint(Record, frozen=True):
     """KL(with context ‖ patched) behind the prompt's query; against calibration queries: on their fitted tokens."""
     mse: float | None
     kl_others: float | None = None
-    """Mean KL on tokens that the patch was not made from; None where there are none."""
+    """Mean KL on tokens that it was not made from: other queries, else the later text; None without either."""
 
 
 class Curves(Record, frozen=True):

@@ -98,7 +98,7 @@ ACTIONS: tuple[Action, ...] = (
         keys="p",
         action="next_choice('mode')",
         label="Patch mode",
-        help="A new patch per token (per-step), the last query token's, held (frozen), or one for many tokens (compiled).",
+        help="A new patch per token (per-step), the last query token's, held (frozen), or one of many (compiled).",
         group=_PATCH,
     ),
     Action(
@@ -114,7 +114,7 @@ ACTIONS: tuple[Action, ...] = (
         keys="b",
         action="next_choice('carrier')",
         label="Shift carrier",
-        help="Held, the shift rides on the down projection (output), or is a constant (bias), which ends in repetition.",
+        help="Held, the shift rides on the down projection (output), or is a constant (bias), which repeats itself.",
         group=_PATCH,
     ),
     Action(

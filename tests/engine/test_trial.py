@@ -45,14 +45,13 @@ def by_hand(made, passage, begin, end, alpha):
 
 def test_each_kind_of_tokens_is_counted_apart():
     made = crafted(holdout=OTHERS[:1])
-    fitted, later, others = report_on(made).tests
-    assert (fitted.what, fitted.n_tokens, later.what, later.n_tokens) == (
-        "fitted tokens",
-        3,
-        "later tokens",
-        3,
-    )
-    assert (others.what, others.n_tokens) == ("other queries", 6)
+    fitted, later, others, behind = report_on(made).tests
+    assert [(test.what, test.n_tokens) for test in (fitted, later, others, behind)] == [
+        ("fitted tokens", 3),
+        ("later tokens", 3),
+        ("other queries", 3),
+        ("other queries, later", 3),
+    ]
     kl, equal = by_hand(made, made.own, 3, None, 1.0)
     assert later.kl == pytest.approx(kl, rel=1e-6)
     assert later.equal == equal
@@ -66,9 +65,10 @@ def test_each_kind_of_tokens_is_counted_apart():
 
 def test_the_prompts_own_query_is_another_where_the_patch_was_made_from_a_file():
     made = crafted(calibration=OTHERS[:2], ridge=1e-6)
-    fitted, later, others = report_on(made).tests
-    assert (fitted.n_tokens, later.n_tokens, others.n_tokens) == (6, 6, 6)
-    assert others.kl == pytest.approx(by_hand(made, made.own, 0, None, 1.0)[0], rel=1e-6)
+    fitted, later, others, behind = report_on(made).tests
+    assert (fitted.n_tokens, later.n_tokens, others.n_tokens, behind.n_tokens) == (6, 6, 3, 3)
+    assert others.kl == pytest.approx(by_hand(made, made.own, 0, 3, 1.0)[0], rel=1e-6)
+    assert behind.kl == pytest.approx(by_hand(made, made.own, 3, None, 1.0)[0], rel=1e-6)
 
 
 def a_test(what="other queries", kl=0.0, kl_plain=2.0, equal=4, equal_plain=1):
@@ -97,6 +97,7 @@ def a_test(what="other queries", kl=0.0, kl_plain=2.0, equal=4, equal_plain=1):
         (a_test(kl=9.0), "does not carry over to"),
         (a_test(kl=0.0, kl_plain=0.0), "does not carry over to"),
         (a_test("later tokens", kl=0.01), "4 tokens of the later text"),
+        (a_test("other queries, later", kl=0.01), "4 tokens of the later text behind other queries"),
     ],
 )
 def test_the_verdict_says_plainly_what_the_numbers_do(test, words):
@@ -115,9 +116,10 @@ def test_curves_begin_and_end_where_they_must():
     none, whole = curves.alpha[0], curves.alpha[10]
     assert none.kl == pytest.approx(by_hand(made, made.own, 0, 1, 0.0)[0], rel=1e-6)
     assert whole.kl < 1e-9
-    later, others = report.tests[1:]
-    both = (later.kl * later.n_tokens + others.kl * others.n_tokens) / (later.n_tokens + others.n_tokens)
-    assert whole.kl_others == pytest.approx(both, rel=1e-6)
+    assert report.tests[2].what == "other queries"
+    assert whole.kl_others == pytest.approx(report.tests[2].kl, rel=1e-6)
+    alone = report_on(crafted(), curves=True)
+    assert alone.curves.alpha[10].kl_others == pytest.approx(alone.tests[1].kl, rel=1e-6)
     for curve in (curves.from_bottom, curves.from_top):
         assert [p.x for p in curve] == [1, 2, 3]
         assert curve[-1].kl < 1e-9
@@ -134,7 +136,7 @@ def test_the_curve_of_calibration_queries():
     points = report_on(made, curves=True).curves.queries
     assert [p.x for p in points] == [1, 2, 3]
     alone = crafted(calibration=OTHERS[:1], ridge=1e-4)
-    assert points[0].kl_others == pytest.approx(by_hand(alone, alone.own, 0, None, 1.0)[0], rel=1e-5)
+    assert points[0].kl_others == pytest.approx(by_hand(alone, alone.own, 0, 3, 1.0)[0], rel=1e-5)
     assert points[0].kl < 1e-3
     assert all(math.isfinite(p.kl_others) for p in points)
 
@@ -142,7 +144,7 @@ def test_the_curve_of_calibration_queries():
 def test_per_step_has_curves_too_and_nothing_held():
     made = crafted(mode="per-step", holdout=OTHERS[:1])
     report = report_on(made, curves=True)
-    assert [test.what for test in report.tests] == ["other queries"]
+    assert [test.what for test in report.tests] == ["other queries", "other queries, later"]
     assert report.tests[0].kl < 1e-9
     assert (report.layers, report.verdict) == ((), "")
     assert report.curves.alpha[10].kl < 1e-9 < report.curves.alpha[5].kl

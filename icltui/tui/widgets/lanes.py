@@ -22,7 +22,12 @@ _TITLES: dict[Lane, str] = {"context": "9 With context", "plain": "Query only", 
 _PARTS: dict[Components, str] = {"both": "ΔW+Δb", "weights": "ΔW alone", "shift": "Δb alone"}
 _OFF = "ΔW is off.\n\n^t (or d) turns it on: the query alone, through weights changed the way the context changed them."
 _EMPTY = "no text yet"
-_KINDS: dict[Tested, str] = {"fitted tokens": "fitted", "later tokens": "later", "other queries": "others"}
+_KINDS: dict[Tested, str] = {
+    "fitted tokens": "fitted",
+    "later tokens": "later",
+    "other queries": "others",
+    "other queries, later": "behind",
+}
 
 
 def lane_text(steps: Sequence[LaneStep], first_difference: int | None) -> Content:
