@@ -38,6 +38,7 @@ EXAMPLES = (
     "linear-function",
     "months",
     "control",
+    "labels",
 )
 """The sessions that come with the program, in the order in which a newcomer should open them."""
 

@@ -126,12 +126,16 @@ def canonical(recipe: Recipe) -> Recipe:
 
 
 def patch_words(recipe: Recipe) -> str:
-    """The recipe in a few words: ``compiled on 8 tokens, ΔW and Δb, α 0.5``."""
+    """The recipe in a few words: ``compiled on the query and 8 tokens behind it, ΔW and Δb, α 0.5``."""
     parts = {"both": "ΔW and Δb", "weights": "ΔW alone", "shift": "Δb alone"}
     words = [recipe.mode, parts[recipe.components]]
     if recipe.mode == "compiled":
-        words[0] += f" on {recipe.n_fitted} tokens"
-        words += [f"{len(recipe.queries)} queries"] if recipe.queries else []
+        on, behind = "the query", "it"
+        if n := len(recipe.queries):
+            on, behind = ("1 query", "it") if n == 1 else (f"{n} queries", "each")
+        words[0] += f" on {on}"
+        if recipe.n_fitted:
+            words[0] += f" and {recipe.n_fitted} token{'s' if recipe.n_fitted > 1 else ''} behind {behind}"
         words += [f"rank {recipe.rank}"] if recipe.rank else []
         words += [f"ridge {recipe.ridge:g}"] if recipe.ridge else []
     if recipe.mode != "per-step" and recipe.carrier == "bias":

@@ -260,14 +260,15 @@ def _problem(session: Session, n_layers: int) -> str | None:
 
 def _problem_of_patch(session: Session) -> str | None:
     """What no patch can be made by, or no text drawn by."""
-    for made in filter(None, (session, session.generation)):
-        if not all(made.holdout):
-            return "a held-out query is empty"
-        try:
-            check_recipe(made.recipe)
-            check_sampling(made.sampling)
-        except BadInput as error:
-            return str(error)
+    made: list[Session | Generation] = [session, *([session.generation] if session.generation else [])]
+    try:
+        for one in made:
+            check_recipe(one.recipe)
+            check_sampling(one.sampling)
+            if not all(one.holdout):
+                return "a held-out query is empty"
+    except BadInput as error:
+        return str(error)
     return None
 
 

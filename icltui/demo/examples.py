@@ -4,12 +4,14 @@ Enters: an engine. Leaves: one file for each of ``icltui.folders.EXAMPLES``, wit
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from icltui import headless
 from icltui.api import Engine, Generate, LoadModel, Measure, Verify
 from icltui.folders import EXAMPLES
 from icltui.prompt import Prompt
+from icltui.recipe import Recipe
 from icltui.session import Session, write_session
 
 _CAPITALS = "The capital of France is Rome.\nThe capital of Spain is Cairo.\n"
@@ -18,16 +20,49 @@ _STORY = "Mia is in the kitchen. Ben is in the garden. Lucy is in the attic. Mia
 _LINEAR = "f(1) = 5; f(2) = 8; f(3) = 11; f(4) = 14; f(5) = 17; f(6) = 20; f(7) = 23; f(8) = 26;"
 _MONTHS = "August -> 2\nJanuary -> 7\nSeptember -> 3\nJuly -> 1\nApril -> 10\nNovember -> 5\nMarch -> 9\n"
 
-PROMPTS: dict[str, tuple[Prompt, int]] = {
-    "contradicted-capital": (Prompt(context=_CAPITALS, query="The capital of France is"), 12),
-    "nonce-mapping": (Prompt(context=_NONCE, query="toma ->"), 12),
-    "entity-story": (Prompt(context=_STORY, query=" Where is Mia? Mia is in the"), 12),
-    "linear-function": (Prompt(context=_LINEAR, query=" f(9) = "), 12),
-    "months": (Prompt(context=_MONTHS, query="May -> "), 12),
+_LABELS = (
+    "plum: yellow\npine: red\nsalad: yellow\nhorse: orange\nrabbit: orange\nwillow: red\ncheese: yellow\nmoss: red\n"
+    "mouse: orange\npalm: red\n"
+)
+_FITTED = (
+    "cat rose cactus pasta grass egg onion frog lily fox bear eagle tulip honey dog birch maple sheep lion ivy rice "
+    "tiger pear wolf daisy"
+)
+_UNSEEN = "owl oak goat carrot apple butter bread cake fern cow soup clover"
+
+
+@dataclass(frozen=True)
+class Example:
+    """What is asked, how many tokens the lanes get, and the patch that speaks in the third."""
+
+    prompt: Prompt
+    n_tokens: int = 12
+    recipe: Recipe = field(default_factory=Recipe)
+    holdout: tuple[str, ...] = ()
+
+
+def _words(text: str) -> tuple[str, ...]:
+    """A query for each word: its label is what the context is about."""
+    return tuple(f"{word}:" for word in text.split())
+
+
+PROMPTS: dict[str, Example] = {
+    "contradicted-capital": Example(Prompt(context=_CAPITALS, query="The capital of France is")),
+    "nonce-mapping": Example(Prompt(context=_NONCE, query="toma ->")),
+    "entity-story": Example(Prompt(context=_STORY, query=" Where is Mia? Mia is in the")),
+    "linear-function": Example(Prompt(context=_LINEAR, query=" f(9) = ")),
+    "months": Example(Prompt(context=_MONTHS, query="May -> ")),
     # A context that says nothing about its query: the honest zero.
-    "control": (Prompt(context=_NONCE, query="The capital of France is"), 12),
+    "control": Example(Prompt(context=_NONCE, query="The capital of France is")),
+    # One patch, compiled on other words than those that it is asked for.
+    "labels": Example(
+        Prompt(context=_LABELS, query="sugar:"),
+        n_tokens=2,
+        recipe=Recipe(mode="compiled", n_fitted=1, queries=_words(_FITTED), ridge=0.01),
+        holdout=_words(_UNSEEN),
+    ),
 }
-"""Name → what is asked, and how many tokens the lanes get."""
+"""By name; each context speaks of another task that the embedded model learned."""
 
 
 def write_examples(engine: Engine, folder: Path, created: str, report: Callable[[str], None]) -> None:
@@ -39,15 +74,24 @@ def write_examples(engine: Engine, folder: Path, created: str, report: Callable[
     model = headless.load(engine, LoadModel(device="cpu"))
     for name in EXAMPLES:
         report(name)
-        prompt, n_tokens = PROMPTS[name]
+        example = PROMPTS[name]
+        generate = Generate(
+            prompt=example.prompt,
+            recipe=example.recipe,
+            n_tokens=example.n_tokens,
+            holdout=example.holdout,
+            curves=bool(example.recipe.queries),
+        )
         session = Session(
             title=name,
             created=created,
-            prompt=prompt,
-            n_tokens=n_tokens,
+            prompt=example.prompt,
             model=model,
-            measurement=headless.measure(engine, Measure(prompt=prompt)),
-            generation=headless.generate(engine, Generate(prompt=prompt, n_tokens=n_tokens)),
-            verification=headless.verify(engine, Verify(prompt=prompt)),
+            measurement=headless.measure(engine, Measure(prompt=example.prompt)),
+            generation=headless.generate(engine, generate),
+            verification=headless.verify(engine, Verify(prompt=example.prompt)),
+            recipe=example.recipe,
+            n_tokens=example.n_tokens,
+            holdout=example.holdout,
         )
         write_session(folder / f"{name}.json", session)

@@ -29,7 +29,7 @@ def try_patches(engine: Engine) -> Iterator[tuple[str, str, Generation]]:
     """Prompt, recipe, and what came of it; every recipe on every example."""
     headless.load(engine, LoadModel(device="cpu"))
     for name in EXAMPLES:
-        prompt, _ = PROMPTS[name]
+        prompt = PROMPTS[name].prompt
         for title, recipe in RECIPES.items():
             request = Generate(prompt=prompt, recipe=recipe, n_tokens=N_TOKENS)
             yield name, title, headless.generate(engine, request)
