@@ -2,8 +2,8 @@
 
 Enters: passages, whose tokens' contextual states are known. Leaves: a :class:`~icltui.engine.patch.HeldPatch`, and how
 it fits. At each selected layer the patched-so-far Z and V of the k fitted tokens are seen; ΔW is solved for Z_C − Z,
-the shift for V_C − V through the down projection's inputs G. With one token it is the theorem's rank-1 patch; with several,
-its least squares.
+the shift for V_C − V through the down projection's inputs G. With one token it is the theorem's rank-1 patch; with
+several, its least squares.
 """
 
 from collections.abc import Sequence

@@ -21,10 +21,9 @@ from icltui.record import Agreement, Generation, Lane, LaneStep, LaneText, Logit
 
 
 @dataclass
-class _Track:
+class Track:
     """What a lane has said so far."""
 
-    lane: AnyLane
     first_logits: Tensor | None = None
     tokens: list[int] = field(default_factory=list)
     steps: list[LaneStep] = field(default_factory=list)
@@ -43,21 +42,19 @@ def generate(
 
     The context lane always runs, as the others are measured against it. The patched lane needs a crafted patch.
     """
-    tracks = {name: _Track(make_lane(case, crafted, name)) for name in lanes}
-    tracks = {"context": tracks.pop("context", _Track(make_lane(case, crafted, "context"))), **tracks}
+    tracks: dict[Lane, Track] = {name: Track() for name in with_context(lanes)}
+    speakers = {name: make_lane(case, crafted, name) for name in tracks}
     sampler = Sampler(sampling)
     for index in range(n_tokens):
         context_log_p: Tensor | None = None
         for name, track in tracks.items():
             if track.ended:
                 continue
-            logits = track.lane.start() if index == 0 else track.lane.feed(track.tokens[-1])
-            track.first_logits = logits if index == 0 else track.first_logits
-            log_p = logits.log_softmax(-1)
-            context_log_p = log_p if name == "context" else context_log_p
+            lane = speakers[name]
+            logits = lane.start() if index == 0 else lane.feed(track.tokens[-1])
+            context_log_p = logits.log_softmax(-1) if name == "context" else context_log_p
             same = track.tokens == tracks["context"].tokens[:index]
-            token = sampler.draw(log_p, index)
-            yield _step(case.loaded, name, track, token, log_p, context_log_p if same else None)
+            yield step(case.loaded, name, track, sampler, logits, context_log_p if same else None)
         if all(track.ended for track in tracks.values()):
             break
     yield summarize(tracks, case, sampling)
@@ -78,27 +75,44 @@ def make_lane(case: Case, crafted: Crafted | None, name: Lane) -> AnyLane:
     return SteppingLane(loaded, ids, patch, case.positions, case.control_context())
 
 
-def _step(
-    loaded: LoadedModel, name: Lane, track: _Track, token: int, log_p: Tensor, context: Tensor | None
+def with_context(lanes: Sequence[Lane]) -> tuple[Lane, ...]:
+    """The lanes, the contextual one first."""
+    return ("context", *(lane for lane in lanes if lane != "context"))
+
+
+def step(
+    loaded: LoadedModel,
+    name: Lane,
+    track: Track,
+    sampler: Sampler,
+    logits: Tensor,
+    context: Tensor | None,
 ) -> LaneStep:
+    """Let a lane say its next token.
+
+    ``context``: the contextual lane's log-probabilities, where both lanes have said the same so far.
+    """
+    log_p, index = logits.log_softmax(-1), len(track.tokens)
+    token = sampler.draw(log_p, index)
     track.tokens.append(token)
+    track.first_logits = logits if index == 0 else track.first_logits
     track.ended = token in stop_tokens(loaded)
-    step = LaneStep(
+    said = LaneStep(
         lane=name,
-        index=len(track.tokens) - 1,
+        index=index,
         token=pieces(loaded.tokenizer, (token,))[0],
         text=loaded.tokenizer.decode(track.tokens[:-1] if track.ended else track.tokens),
         top=candidates(loaded.tokenizer, log_p),
         kl_to_context=None if context is None else plain(divergence(context, log_p)),
     )
-    track.steps.append(step)
-    return step
+    track.steps.append(said)
+    return said
 
 
-def summarize(tracks: dict[Lane, _Track], case: Case, sampling: Sampling) -> Generation:
+def summarize(tracks: dict[Lane, Track], case: Case, sampling: Sampling) -> Generation:
     """The lanes' texts, and how the others compare with the context lane."""
     context = tracks["context"]
-    others: dict[Lane, _Track] = {name: track for name, track in tracks.items() if name != "context"}
+    others: dict[Lane, Track] = {name: track for name, track in tracks.items() if name != "context"}
     return Generation(
         lanes={
             name: LaneText(

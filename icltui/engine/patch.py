@@ -10,7 +10,7 @@ every token, made by :mod:`icltui.engine.derive`.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Float
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from icltui.engine.capture import States, widen
 from icltui.engine.lowrank import LowRank
-from icltui.engine.site import Probe, Site
+from icltui.engine.site import Probe, Site, add_to
 from icltui.recipe import Components
 
 Alpha = float | Tensor
@@ -57,8 +57,8 @@ class TokenPatch(Probe):
     alpha: Alpha = 1.0
     noise: torch.Generator | None = None
     targets: States | None = None
-    n_kept: int = 0
-    """Tokens at the row's start that have no target and stay unpatched: the kept prefix."""
+    at: slice | Tensor | None = None
+    """Which tokens of the run have a target, the others stay unpatched; None: all have."""
     v: dict[int, Tensor] = field(default_factory=dict)
     place: dict[int, int] = field(init=False)
     """Layer → its place among the selected ones."""
@@ -66,9 +66,13 @@ class TokenPatch(Probe):
     def __post_init__(self) -> None:
         self.place = {site.layer: k for k, site in enumerate(self.sites)}
 
-    def aim(self, targets: States, n_kept: int = 0) -> None:
-        """The contextual states of the tokens that the next row ends in, after ``n_kept`` unpatched ones."""
-        self.targets, self.n_kept = targets, n_kept
+    def aim(self, targets: States, n_kept: int = 0, at: Tensor | None = None) -> None:
+        """The contextual states of the next row's tokens behind ``n_kept`` unpatched ones; or of those ``at`` indices.
+
+        Of several rows the indices count from one row's tokens on to the next's.
+        """
+        self.targets = targets
+        self.at = at if at is not None else slice(n_kept, None) if n_kept else None
 
     def residual(self, layer: int, v: Tensor) -> None:
         self.v[layer] = widen(v).clone()  # the stream that it belongs to will be moved
@@ -76,18 +80,28 @@ class TokenPatch(Probe):
     def mlp_input(self, layer: int, z: Tensor) -> Tensor | None:
         if self.components == "shift":
             return None
-        x = widen(z[self.n_kept :])
+        x = widen(self._targeted(z))
         dz = self.alpha * self._difference(self._target("z", layer, x), x)
-        patched = apply_map(x, x, dz).to(z.dtype)
-        return torch.cat([z[: self.n_kept], patched])
+        return self._among(z, apply_map(x, x, dz).to(z.dtype))
 
     def shift(self, layer: int) -> Tensor | None:
         v = self.v.pop(layer)
         if self.components == "weights":
             return None
-        v, kept = v[self.n_kept :], v[: self.n_kept]
-        delta = self.alpha * self._difference(self._target("v", layer, v), v)
-        return torch.cat([torch.zeros_like(kept), delta])
+        present = self._targeted(v)
+        delta = self.alpha * self._difference(self._target("v", layer, present), present)
+        return self._among(torch.zeros_like(v), delta)
+
+    def _targeted(self, tokens: Tensor) -> Tensor:
+        return tokens if self.at is None else tokens[self.at]
+
+    def _among(self, rest: Tensor, ours: Tensor) -> Tensor:
+        """``ours`` at the tokens that have a target, ``rest`` at the others."""
+        if self.at is None:
+            return ours
+        whole = rest.clone()
+        whole[self.at] = ours
+        return whole
 
     def _target(self, name: str, layer: int, like: Tensor) -> Tensor:
         assert self.targets is not None, "aim the patch before the row passes"
@@ -112,6 +126,26 @@ class LayerPatch:
     bias: Float[Tensor, " hidden"] | None = None
     """The shift as a constant."""
 
+    def times(self, alpha: Alpha) -> "LayerPatch":
+        """The same at strength ``alpha``."""
+        return LayerPatch(
+            None if self.weights is None else self.weights.times(alpha),
+            None if self.output is None else self.output.times(alpha),
+            None if self.bias is None else alpha * self.bias,
+        )
+
+
+class _Acting(dict[int, LayerPatch]):
+    """The layers at a patch's strength; each is multiplied once, when it is first passed."""
+
+    def __init__(self, layers: Mapping[int, LayerPatch], alpha: Alpha) -> None:
+        super().__init__()
+        self.layers, self.alpha = layers, alpha
+
+    def __missing__(self, layer: int) -> LayerPatch:
+        self[layer] = self.layers[layer].times(self.alpha)
+        return self[layer]
+
 
 @dataclass
 class HeldPatch(Probe):
@@ -124,13 +158,16 @@ class HeldPatch(Probe):
     sites: Sequence[Site]
     layers: Mapping[int, LayerPatch]
     alpha: Alpha = 1.0
-    shares: dict[int, Tensor] = field(default_factory=dict)
-    """At layers whose MLP runs: the shift that the down projection gives its tokens."""
-    n_rows: int = 0
+    g: Tensor | None = None
+    """The input of the down projection that runs."""
+    flattened = False
+
+    def __post_init__(self) -> None:
+        self.acting = _Acting(self.layers, self.alpha)
 
     def at(self, alpha: Alpha) -> "HeldPatch":
         """The same patch at another strength."""
-        return replace(self, alpha=alpha, shares={})
+        return HeldPatch(self.sites, self.layers, alpha)
 
     def only(self, components: Components) -> "HeldPatch":
         """The same patch with one of its components, or both, acting."""
@@ -142,20 +179,25 @@ class HeldPatch(Probe):
             )
             for layer, held in self.layers.items()
         }
-        return replace(self, layers=kept, shares={})
+        return HeldPatch(self.sites, kept, self.alpha)
 
     def mlp_input(self, layer: int, z: Tensor) -> Tensor | None:
-        held, self.n_rows = self.layers[layer].weights, len(z)
-        if held is None:
+        weights = self.acting[layer].weights
+        if weights is None:
             return None
-        x = widen(z)
-        return (x + self.alpha * held(x)).to(z.dtype)
+        if z.dtype == weights.write.dtype:  # nothing to widen, and no time to find that out in
+            return z + weights(z)
+        return (widen(z) + weights(widen(z))).to(z.dtype)
 
-    def down_input(self, layer: int, g: Tensor) -> None:
-        held = self.layers[layer].output
-        if held is not None:
-            self.shares[layer] = self.alpha * held(widen(g))
+    def down_input(self, layer: int, g: Tensor) -> None:  # noqa: ARG002
+        self.g = g
 
-    def shift(self, layer: int) -> Tensor | None:
-        share, bias = self.shares.pop(layer, None), self.layers[layer].bias
-        return share if bias is None else (self.alpha * bias).expand(self.n_rows, -1)
+    def move(self, layer: int, stream: Tensor) -> None:
+        held, g, self.g = self.acting[layer], self.g, None
+        if held.bias is not None:
+            add_to(stream, held.bias)
+        elif held.output is not None and g is not None:
+            if g.dtype == stream.dtype == held.output.write.dtype and g.ndim == stream.ndim:
+                stream += held.output(g)
+            else:
+                add_to(stream, held.output(widen(g)).view_as(stream))

@@ -13,6 +13,7 @@ from msgspec.structs import replace as with_changes
 
 from icltui.api import Event, Generate, GenerateEach, GenerationEnded, LaneAdvanced, PatchTested, Progress
 from icltui.engine.account import report_on
+from icltui.engine.batch import can_batch, generate_rows, in_batches
 from icltui.engine.craft import Case, Crafted, Told, craft
 from icltui.engine.errand import Tell, run_errand
 from icltui.engine.generate import generate
@@ -21,7 +22,7 @@ from icltui.engine.prepare import make_case
 from icltui.engine.strength import fitted_strength
 from icltui.errors import BadInput
 from icltui.recipe import check_sampling
-from icltui.record import LaneStep, PatchReport
+from icltui.record import Generation, LaneStep, PatchReport
 
 
 def speak(loaded: LoadedModel, request: Generate) -> Iterator[Event]:
@@ -32,11 +33,13 @@ def speak(loaded: LoadedModel, request: Generate) -> Iterator[Event]:
     """
     case = _case(loaded, request)
     crafted = yield from _crafted(case, request)
-    yield from _spoken(case, crafted, request, request.curves)
+    yield from _lanes(case, crafted, request)
+    if crafted is not None:
+        yield from _tested(crafted, request.curves)
 
 
 def speak_each(loaded: LoadedModel, request: GenerateEach) -> Iterator[Event]:
-    """The lanes of every query, one after the other.
+    """The lanes of every query: all at once where one patch serves them, else one after the other.
 
     Raises:
         BadInput: a prompt, recipe or sampling that cannot be.
@@ -45,15 +48,39 @@ def speak_each(loaded: LoadedModel, request: GenerateEach) -> Iterator[Event]:
         raise BadInput("no query to run: give at least one")
     # All are looked at before the first is run, which may take long.
     cases = [_case(loaded, request, query) for query in request.queries]
-    shared: Crafted | None = None
+    crafted = yield from _crafted(cases[0], request)
+    spoken: list[Generation] | None = None
+    if can_batch(cases[0], crafted):
+        for found in run_errand(partial(_in_rows, cases, crafted, request)):
+            if isinstance(found, list):
+                spoken = found
+            elif isinstance(found, Progress):
+                yield found
     for number, case in enumerate(cases):
-        yield Progress(stage="generating", done=number, total=len(cases))
-        if shared is None:
-            crafted = yield from _crafted(case, request)
-            shared = crafted if case.calibration else None
+        if spoken is not None:
+            yield GenerationEnded(generation=with_changes(spoken[number], holdout=request.holdout))
         else:
-            crafted = replace(shared, case=case)
-        yield from _spoken(case, crafted, request, False, tell=shared is None or number == 0)
+            if number and crafted is not None:
+                crafted = (
+                    replace(crafted, case=case) if case.calibration else (yield from _crafted(case, request))
+                )
+            yield from _lanes(case, crafted, request)
+        if crafted is not None and (number == 0 or not (case.calibration or spoken)):
+            yield from _tested(crafted, False)
+
+
+@torch.inference_mode()
+def _in_rows(
+    cases: list[Case], crafted: Crafted | None, request: GenerateEach, tell: Tell
+) -> list[Generation] | None:
+    """The lanes of all queries, batch by batch; None where this model has to take them one by one."""
+    spoken: list[Generation] = []
+    for some in in_batches(cases, request.n_tokens):
+        made = generate_rows(some, crafted, request.lanes, request.n_tokens, request.sampling, telling(tell))
+        if made is None:
+            return None
+        spoken += made
+    return spoken
 
 
 def _case(loaded: LoadedModel, request: Generate | GenerateEach, query: str | None = None) -> Case:
@@ -77,17 +104,20 @@ def _crafted(case: Case, request: Generate | GenerateEach) -> Generator[Event, N
     return None
 
 
-def _spoken(
-    case: Case, crafted: Crafted | None, request: Generate | GenerateEach, curves: bool, tell: bool = True
-) -> Iterator[Event]:
-    """The lanes, and behind them, where it is to be told, the report on the patch."""
-    lanes = generate(case, crafted, lanes=request.lanes, n_tokens=request.n_tokens, sampling=request.sampling)
-    for made in lanes:
+def _lanes(case: Case, crafted: Crafted | None, request: Generate | GenerateEach) -> Iterator[Event]:
+    """The lanes of one prompt, as they speak."""
+    for made in generate(
+        case, crafted, lanes=request.lanes, n_tokens=request.n_tokens, sampling=request.sampling
+    ):
         if isinstance(made, LaneStep):
             yield LaneAdvanced(step=made)
         else:
             yield GenerationEnded(generation=with_changes(made, holdout=request.holdout))
-    if crafted is not None and crafted.prompt is not None and tell:
+
+
+def _tested(crafted: Crafted, curves: bool) -> Iterator[Event]:
+    """The report on the patch, where there is something to tell."""
+    if crafted.prompt is not None:
         for told in run_errand(partial(_report_on, crafted, curves)):
             yield PatchTested(patch=told) if isinstance(told, PatchReport) else told
 
