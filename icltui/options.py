@@ -20,10 +20,12 @@ from icltui.arguments import (
     add_prompt,
     seed,
 )
+from icltui.arguments_export import add_export
 from icltui.arguments_patch import add_recipe, add_sampling, add_tests
+from icltui.arguments_replay import add_replay
 from icltui.errors import BadInput
 
-COMMANDS = ("measure", "verify", "generate", "engine", "demo", "bench")
+COMMANDS = ("measure", "verify", "generate", "replay", "export", "engine", "demo", "bench")
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -79,6 +81,8 @@ def _explorer() -> argparse.ArgumentParser:
         "  measure    per-unit, per-layer measures of a context as table, json or csv\n"
         "  verify     prove the patch on this model and prompt; exit 1 when a check fails\n"
         "  generate   three lanes of text: with context, query only, query + ΔW\n"
+        "  replay     compute a session's results again; exit 1 when something differs\n"
+        "  export     write a session's patch for PEFT or llama.cpp\n"
         "  engine     the engine as a server on stdin and stdout, for --engine\n"
         "  demo       train or evaluate the embedded model, make its example sessions\n"
         "  bench      what the packed measure costs, against other ways to the same numbers\n\n"
@@ -116,6 +120,8 @@ def _commands() -> argparse.ArgumentParser:
     add_recipe(generate)
     add_sampling(generate)
     add_tests(generate)
+    add_replay(commands.add_parser("replay", help="compute a session's results again, and say what differs"))
+    add_export(commands.add_parser("export", help="write a session's patch for PEFT or llama.cpp"))
     commands.add_parser("engine", help="the stdio server")
     add_demo(commands.add_parser("demo", help="the embedded model"))
     add_bench(commands.add_parser("bench", help="what the packed measure costs, against other ways"))

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from icltui import options
-from icltui.cli import explore, jobs, workshop
+from icltui.cli import explore, jobs, leave, replay, workshop
 from icltui.cli.parts import leave_stdout
 from icltui.errors import EXIT_INTERRUPTED, IcltuiError
 from icltui.visible import visible
@@ -42,6 +42,8 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "verify": jobs.verify,
     "zoo": jobs.zoo,
     "generate": jobs.generate,
+    "replay": replay.replay,
+    "export": leave.export,
     "demo": workshop.demo,
     "bench": workshop.bench,
 }

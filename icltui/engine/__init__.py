@@ -8,6 +8,7 @@ Stages, each importing only those before it::
     in numbers    predictions ─▶ update ─▶ steps ─▶ rows ─▶ pairs ─▶ dynamics
     in its place  patch ─▶ generate
     is it right?  proof ─▶ gradient ─▶ check
+    out of it     reference ─▶ carry ─▶ factors ─▶ control_vector ─▶ adapter ─▶ reload ─▶ draft ─▶ leave
     all of it     local
 
 Glossary, also the axis names in signatures: ``hidden`` d, the residual stream's width; ``inner`` m, the width

@@ -1,9 +1,11 @@
 """The engine in this process: requests in, events out; the one place where the stages are put together."""
 
+import copy
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import msgspec
 import torch
@@ -11,6 +13,7 @@ import torch
 from icltui.api import (
     CountTokens,
     Event,
+    Export,
     Generate,
     GenerateEach,
     LoadModel,
@@ -28,6 +31,7 @@ from icltui.engine import model
 from icltui.engine.check import verify
 from icltui.engine.dynamics import Dynamics
 from icltui.engine.errand import Tell, run_errand
+from icltui.engine.leave import leave, same_weights
 from icltui.engine.load import load
 from icltui.engine.pairs import MOST_UNITS
 from icltui.engine.path import PassProgress, choose_path
@@ -37,7 +41,7 @@ from icltui.engine.prepare import prepare
 from icltui.engine.proof import prove
 from icltui.engine.speak import speak, speak_each
 from icltui.engine.tokens import tokenize
-from icltui.errors import BadInput
+from icltui.errors import BadInput, EngineError
 from icltui.record import ModelInfo, Verification
 
 ShouldStop = Callable[[], bool]
@@ -76,6 +80,8 @@ class LocalEngine:
 
     loaded: model.LoadedModel | None = None
     info: ModelInfo | None = None
+    request: LoadModel | None = None
+    """What the model came by, so that it can be loaded anew; None where it was handed in."""
 
     @torch.inference_mode()
     def _next(self, events: Iterator[Event]) -> Event | None:
@@ -84,21 +90,28 @@ class LocalEngine:
 
     def run(self, request: Request, should_stop: ShouldStop) -> Iterator[Event]:
         """See :meth:`icltui.api.Engine.run`."""
-        match request:
-            case LoadModel():
-                events = self._load(request)
-            case CountTokens():
-                events = self._count(request)
-            case Measure():
-                events = self._measure(request)
-            case Generate():
-                events = speak(self._model(), request)
-            case GenerateEach():
-                events = speak_each(self._model(), request)
-            case Verify():
-                events = self._verify(request, should_stop)
+        events = self._events(request, should_stop)
         while not should_stop() and (event := self._next(events)) is not None:
             yield event
+
+    def _events(self, request: Request, should_stop: ShouldStop) -> Iterator[Event]:
+        if self.loaded is None and not isinstance(request, LoadModel):
+            yield from self._again()
+        match request:
+            case LoadModel():
+                yield from self._load(request)
+            case CountTokens():
+                yield from self._count(request)
+            case Measure():
+                yield from self._measure(request)
+            case Generate():
+                yield from speak(self._model(), request)
+            case GenerateEach():
+                yield from speak_each(self._model(), request)
+            case Verify():
+                yield from self._verify(request, should_stop)
+            case Export():
+                yield from self._export(request)
 
     def _load(self, request: LoadModel) -> Iterator[Event]:
         for made in load(request, self._make_room):
@@ -109,13 +122,47 @@ class LocalEngine:
         for found in run_errand(partial(_try_out, loaded, request)):
             if isinstance(found, tuple):
                 self.loaded, self.info = found
+                self.request = request
                 yield ModelLoaded(model=self.info)
             else:
                 yield found
 
     def _make_room(self) -> None:
         """Forget the present model: its memory is free before the new one's weights come, and no sooner."""
-        self.loaded = self.info = None
+        self.loaded = self.info = self.request = None
+
+    def _again(self) -> Iterator[Event]:
+        """The model loaded anew in its own place; where that is stopped half-way, the next job does it."""
+        if (request := self.request) is None:
+            return
+        try:
+            for event in self._load(request):
+                if not isinstance(event, ModelLoaded):
+                    yield event
+        finally:
+            self.request = request
+
+    def _export(self, request: Export) -> Iterator[Event]:
+        self._model()
+        assert self.info is not None
+        try:
+            yield from leave(request, self.info, self._model, self._fresh)
+        except EngineError:
+            if self.request is not None:
+                self.loaded = None  # an adapter may be stuck in it: the next job loads it anew
+            raise
+
+    def _fresh(self) -> Generator[Event, None, Any]:
+        """A model like the present one that nothing was done to: loaded anew, as two may not fit beside each other."""
+        if self.request is None:
+            handed_in = self._model().model
+            (copied,) = run_errand(lambda _tell: copy.deepcopy(handed_in))
+            return copied
+        assert self.info is not None
+        before = self.info.fingerprint
+        yield from self._again()
+        same_weights(before, self.info.fingerprint)
+        return self._model().model
 
     def _count(self, request: CountTokens) -> Iterator[Event]:
         yield PromptTokenized(tokens=tokenize(self._model(), request.prompt)[1])

@@ -1,0 +1,42 @@
+"""The command line's arguments of *export*: which session's patch, in which form, to where."""
+
+import argparse
+from pathlib import Path
+
+from icltui.arguments import add_model
+from icltui.recipe import COMPONENTS, MODES
+from icltui.record import ExportFormat
+
+FORMATS: tuple[ExportFormat, ...] = ("peft", "gguf-control-vector")
+"""What a session's patch can be written as; its factors are written while it is generated."""
+
+
+def add_export(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("session", metavar="SESSION.json", type=Path, help="the session whose patch to write")
+    parser.add_argument(
+        "--to",
+        choices=FORMATS,
+        required=True,
+        help="a LoRA adapter for PEFT and what reads its files; or the mean shift for llama.cpp",
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        dest="target",
+        metavar="PATH",
+        type=Path,
+        required=True,
+        help="a folder (peft) or a file (gguf-control-vector), not there yet",
+    )
+    group = parser.add_argument_group("patch", "as the session has it, unless given here")
+    group.add_argument(
+        "--mode",
+        choices=[mode for mode in MODES if mode != "per-step"],
+        default=None,
+        help="a patch per step cannot leave: the query's last token's, held (then the default), or one for many tokens",
+    )
+    group.add_argument("--components", choices=COMPONENTS, default=None, help="ΔW and Δb, or one alone")
+    add_model(parser)
+    report = parser.add_argument_group("report")
+    parser.set_defaults(output=None)  # where the report goes: to stdout
+    report.add_argument("--format", choices=("text", "json"), default="text", help="default text")

@@ -1,0 +1,61 @@
+"""``icltui export``: a session's patch, written for another program."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from icltui import headless, loading
+from icltui.api import Export
+from icltui.cli.parts import load_request, local_engine, quiet, width, write_text
+from icltui.errors import BadInput
+from icltui.folders import shown
+from icltui.recipe import Recipe
+from icltui.session import Session, read_session
+
+
+def export(args: argparse.Namespace) -> int:
+    """``icltui export``."""
+    from icltui.report_export import export_json, export_text
+
+    session = read_session(args.session)
+    _check(args.session, session, args.target)
+    recipe = _recipe(args, session)
+    engine = local_engine()
+    load = load_request(args, session)
+    with loading.told_on(sys.stderr, load.model) as tell, quiet():
+        headless.load(engine, load, tell)
+    request = Export(
+        prompt=session.prompt,
+        layers=session.layers,
+        recipe=recipe,
+        format=args.to,
+        path=str(args.target),
+        fingerprint=None if session.model is None else session.model.fingerprint,
+    )
+    with quiet():
+        report = headless.export(engine, request)
+    text = export_json(recipe, report) if args.format == "json" else export_text(recipe, report, width())
+    return write_text(args, text)
+
+
+def _check(path: Path, session: Session, target: Path) -> None:
+    """Refuse before a model is loaded what no model could mend."""
+    if not session.prompt.query:
+        raise BadInput(f"{shown(path)} holds no query, so it has no patch: name a session that was run")
+    if target.exists() or target.is_symlink():
+        raise BadInput(f"{shown(target)} exists already: give -o another name")
+
+
+def _recipe(args: argparse.Namespace, session: Session) -> Recipe:
+    """The session's recipe with what was given on the command line; per step becomes frozen, and it is said."""
+    recipe = session.recipe
+    mode = args.mode or ("frozen" if recipe.mode == "per-step" else recipe.mode)
+    if args.mode is None and recipe.mode == "per-step":
+        print(  # noqa: T201
+            "icltui: the session's patch is made anew for every token; exported is the frozen one, of the query's "
+            "last token (--mode compiled fits more of them)",
+            file=sys.stderr,
+        )
+    return replace(recipe, mode=mode, components=args.components or recipe.components)

@@ -1,0 +1,67 @@
+"""What the tests of *export* share: an engine that holds a tiny model, and one export of its patch."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from icltui.api import Export, ExportEnded
+from icltui.engine.craft import Case, Crafted
+from icltui.engine.local import LocalEngine
+from icltui.engine.model import LoadedModel, adopt
+from icltui.engine.prepare import make_case
+from icltui.engine.run import forward
+from icltui.engine.speak import make_patch
+from icltui.engine.tiny import build
+from icltui.engine.tokens import tokenize
+from icltui.prompt import Prompt
+from icltui.recipe import Recipe
+from icltui.record import ExportReport
+from tests.engine.models import FAMILIES, make_tokenizer, tiny
+
+PROMPT = Prompt(context="abc def ghi", query=" stu")
+FROZEN = Recipe(mode="frozen")
+COMPILED = Recipe(mode="compiled", n_fitted=3)
+
+
+def model_of(family: str) -> LoadedModel:
+    """The family's shared tiny model in float32, from the table by hand or from the zoo."""
+    if family in FAMILIES:
+        return tiny(family, torch.float32)
+    return adopt(build(family), make_tokenizer(), family)
+
+
+def engine_of(loaded: LoadedModel) -> LocalEngine:
+    return LocalEngine(loaded, loaded.describe("packed"))
+
+
+def export(engine: LocalEngine, target: Path, **changes: Any) -> ExportReport:
+    """One export of the frozen patch, with ``changes`` of the request."""
+    request = Export(**({"prompt": PROMPT, "recipe": FROZEN, "path": str(target)} | changes))
+    *_, ended = engine.run(request, lambda: False)
+    assert isinstance(ended, ExportEnded)
+    return ended.report
+
+
+def craft_here(loaded: LoadedModel, recipe: Recipe = FROZEN) -> Crafted:
+    """The same patch, made without an export."""
+    with torch.inference_mode(False):
+        return make_patch(case_here(loaded, recipe), lambda _event: None)
+
+
+def case_here(loaded: LoadedModel, recipe: Recipe = FROZEN) -> Case:
+    return make_case(loaded, PROMPT, "all", recipe)
+
+
+def ids_of(loaded: LoadedModel) -> Any:
+    return tokenize(loaded, PROMPT)[0]
+
+
+@torch.no_grad()
+def logits(loaded: LoadedModel) -> torch.Tensor:
+    """Behind the query alone."""
+    return forward(loaded.model, ids_of(loaded).plain)
+
+
+def hooks_left(model: Any) -> int:
+    return sum(len(module._forward_hooks) + len(module._forward_pre_hooks) for module in model.modules())
