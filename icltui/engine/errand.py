@@ -61,6 +61,16 @@ def run_errand(work: Callable[[Tell], Result]) -> Iterator[Event | Result]:
         is_given_up.set()
 
 
+def afterwards(work: Callable[[], object]) -> None:
+    """Do ``work`` once no errand runs any more, one that was given up among them; nobody waits for it."""
+
+    def run() -> None:
+        with _ONE_AT_A_TIME:
+            work()
+
+    Thread(target=run, name="afterwards", daemon=True).start()
+
+
 def _listen(said: "SimpleQueue[Event | _Over[Result]]") -> Iterator[Event | Result]:
     last: Event | None = None
     while True:

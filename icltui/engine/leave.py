@@ -20,7 +20,7 @@ from msgspec.structs import replace as with_changes
 from icltui.api import Event, Export, ExportEnded, Progress
 from icltui.engine.control_vector import check_gguf
 from icltui.engine.draft import Draft, draft_adapter, draft_factors, draft_vectors
-from icltui.engine.errand import Tell, run_errand
+from icltui.engine.errand import Tell, afterwards, run_errand
 from icltui.engine.model import LoadedModel
 from icltui.engine.reload import check_peft, compare
 from icltui.errors import BadInput, EngineError
@@ -117,6 +117,8 @@ def _staged(target: Path) -> Iterator[Path]:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+            if folder.exists():  # work that was given up still writes there
+                afterwards(partial(shutil.rmtree, folder, ignore_errors=True))
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise BadInput(f"cannot write {shown(target)}: {reason}: choose another place") from error

@@ -2,6 +2,7 @@
 
 import gc
 import json
+import threading
 import weakref
 from dataclasses import replace
 
@@ -344,5 +345,8 @@ def test_stopped_at_any_stage_it_leaves_nothing_and_the_next_job_has_its_model(f
         seen.append(event.stage if isinstance(event, Progress) else type(event).__name__)
     assert seen[-1].startswith(stage)
     gc.collect()
+    for thread in threading.enumerate():
+        if thread.name in ("errand", "afterwards"):
+            thread.join(60)
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
     assert isinstance(list(from_disk.run(Measure(prompt=PROMPT), lambda: False))[-1], MeasureEnded)
