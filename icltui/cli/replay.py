@@ -1,0 +1,136 @@
+"""``icltui replay``: all that a session records, computed again; exit 1 when something differs."""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+
+from msgspec.structs import replace
+
+from icltui import headless, loading
+from icltui.api import Engine, Generate, LoadModel, Measure, Verify
+from icltui.cli.parts import check_output, load_request, local_engine, quiet, width, write_text
+from icltui.errors import BadInput
+from icltui.prompt import layers_text
+from icltui.record import Generation, Measurement, ModelInfo, Record, Replay, Section, Verification
+from icltui.session import Session, read_session
+
+
+def replay(args: argparse.Namespace) -> int:
+    """``icltui replay``."""
+    from icltui import report_replay
+
+    session = read_session(args.session)
+    saved = _origin(session, str(args.session))
+    check_output(args)
+    engine = local_engine()
+    request = model_request(args, session, saved)
+    with loading.told_on(sys.stderr, request.model) as tell, quiet():
+        now = headless.load(engine, request, tell)
+    check_weights(saved, now)
+    with quiet():
+        result = run(engine, session, saved, now)
+    as_json = args.format == "json"
+    text = report_replay.replay_json(now, result) if as_json else report_replay.replay_text(result, width())
+    write_text(args, text)
+    return 0 if result.same else 1
+
+
+def run(engine: Engine, session: Session, saved: ModelInfo, now: ModelInfo) -> Replay:
+    """Every result of the session against the same, computed by ``engine``, which holds the model ``now``."""
+    from icltui.replay import compare, told
+    from icltui.tolerance import coarser
+
+    dtype = coarser(saved, now)
+    sections = tuple(
+        compare(section, record, again(), dtype) for section, record, again in _jobs(engine, session)
+    )
+    return Replay(
+        same=all(section.same for section in sections),
+        held_to=dtype,
+        notes=told(saved, now),
+        sections=sections,
+    )
+
+
+def check_weights(saved: ModelInfo, now: ModelInfo) -> None:
+    """Refuse another model. In another dtype the fingerprints differ whatever the weights are: then its shape decides.
+
+    Raises:
+        BadInput: with the way out.
+    """
+    converted = (saved.dtype, saved.quantize) != (now.dtype, now.quantize)
+    names = ("architecture", "n_layers", "hidden_size") if converted else ("fingerprint",)
+    for name in names:
+        was, found = getattr(saved, name), getattr(now, name)
+        if was != found:
+            raise BadInput(
+                f"model {now.name!r} is another one than the session's: {name.replace('_', ' ')} {found}, saved was "
+                f"{was}: name the session's own by --model and --revision"
+            )
+
+
+def _origin(session: Session, path: str) -> ModelInfo:
+    if not (session.measurement or session.generation or session.verification):
+        raise BadInput(
+            f"{path!r} holds no results to compute again: run measure, generate or verify with --save first"
+        )
+    if session.model is None:
+        raise BadInput(
+            f"{path!r} does not say which model its results were got from: restore a copy that has its model"
+        )
+    return session.model
+
+
+def model_request(args: argparse.Namespace, session: Session, saved: ModelInfo) -> LoadModel:
+    """The recorded model as it was loaded; ``--model`` says where it is now."""
+    if args.model is not None:
+        session = replace(session, model=replace(saved, name=args.model, revision=args.revision))
+        args.model = None
+    return load_request(args, session)
+
+
+def _jobs(engine: Engine, session: Session) -> Iterator[tuple[Section, Record, Callable[[], Record]]]:
+    """Each result of the session, and how to compute it again from what it says of itself."""
+    if (measured := session.measurement) is not None:
+        yield "measurement", measured, partial(headless.measure, engine, _measure(session, measured))
+    if (generated := session.generation) is not None:
+        yield "generation", generated, partial(headless.generate, engine, _generate(session, generated))
+    if (verified := session.verification) is not None:
+        yield "verification", verified, partial(headless.verify, engine, _verify(session, verified))
+
+
+def _measure(session: Session, measured: Measurement) -> Measure:
+    return Measure(
+        prompt=session.prompt,
+        layers=_layers(session, measured.layers),
+        dynamics=measured.dynamics,
+        reference=measured.reference,
+        pairs=bool(measured.pairs),
+    )
+
+
+def _generate(session: Session, generated: Generation) -> Generate:
+    return Generate(
+        prompt=session.prompt,
+        layers=_layers(session, generated.layers),
+        recipe=generated.recipe,
+        sampling=generated.sampling,
+        n_tokens=session.n_tokens,
+        lanes=tuple(generated.lanes),
+        holdout=generated.holdout,
+        curves=generated.patch is not None and generated.patch.curves is not None,
+    )
+
+
+def _verify(session: Session, verified: Verification) -> Verify:
+    return Verify(
+        prompt=session.prompt,
+        layers=_layers(session, tuple(check.layer for check in verified.layers)),
+        seed=verified.seed,
+    )
+
+
+def _layers(session: Session, layers: tuple[int, ...]) -> str:
+    n_layers = session.model.n_layers if session.model else 0
+    return layers_text(layers, n_layers)

@@ -1,0 +1,153 @@
+"""Is it still so? A record that was saved, held against the same record, computed again.
+
+Enters: both, and how much rounding to allow for. Leaves: a :class:`~icltui.record.SectionReplay`: every field of
+numbers with its largest difference, and everything else that differs. Seconds are left out. The rule:
+
+* A number may differ by what :mod:`icltui.tolerance` allows.
+* Whatever is no such number (ids, texts, truths, counts, whether it is there) must be equal; a token that was drawn or
+  that is the most probable one must be, however near the next one was.
+* Less probable candidates may swap places, and the last may give way to another one, where the probabilities allow
+  it: a ``tie``.
+* The program's own sentences, whether the prefixes were packed, and the proof's tolerance may differ: ``words``.
+* What the saved record lacks altogether, being older or made without it, may be there now: ``new``.
+"""
+
+import sys
+from collections.abc import Iterator
+
+from icltui.difference import difference
+from icltui.record import (
+    Candidate,
+    Difference,
+    FieldReplay,
+    ModelInfo,
+    Record,
+    Section,
+    SectionReplay,
+)
+from icltui.side_by_side import Pair, walk
+from icltui.tolerance import Limits
+
+
+class _Field:
+    """The numbers of one field, as they come."""
+
+    def __init__(self, name: str, scale: float) -> None:
+        self.name, self.scale = name, scale
+        self.n_compared = self.n_beyond = 0
+        self.largest, self.tolerance = 0.0, 0.0
+        self.worst: Pair | None = None
+        """Where ``largest`` is."""
+
+    def add(self, pair: Pair, tolerance: float) -> None:
+        distance = abs(pair.saved - pair.again)
+        is_beyond = distance > tolerance
+        if distance and (is_beyond, distance) > (self.n_beyond > 0, self.largest):
+            self.largest, self.tolerance, self.worst = distance, tolerance, pair
+        self.n_compared += 1
+        self.n_beyond += is_beyond
+
+    def replay(self) -> FieldReplay:
+        return FieldReplay(
+            field=self.name,
+            n_compared=self.n_compared,
+            n_beyond=self.n_beyond,
+            largest=_finite(self.largest),
+            relative=_finite(self.largest / self.scale) if self.scale else None,
+            tolerance=_finite(self.tolerance),
+            at="" if self.worst is None else self.worst.at,
+            saved=None if self.worst is None else self.worst.saved,
+            recomputed=None if self.worst is None else self.worst.again,
+        )
+
+
+def compare(section: Section, saved: Record, again: Record, dtype: str) -> SectionReplay:
+    """What differs between ``saved`` and ``again``; ``dtype``: the one whose rounding is allowed for."""
+    scales, held = _survey(section, saved)
+    limits, fields, n_others = Limits(saved, dtype), dict[str, _Field](), 0
+    differences: list[Difference] = []
+    for pair in walk(Pair(section, section, saved, again)):
+        if pair.is_ranking:
+            n_others += len(pair.saved)
+            differences += _places(pair, limits.of_a_share(pair.field))
+        if pair.is_open:
+            continue
+        if pair.kind == "changed" and _are_numbers(pair.saved, pair.again):
+            field = fields.setdefault(pair.field, _Field(pair.field, scales[pair.field]))
+            field.add(pair, limits.of(pair.at, pair.field, field.scale))
+            continue
+        n_others += 1
+        if pair.saved != pair.again and not limits.hides(pair.at, pair.field):
+            is_lost = pair.kind == "new" and pair.field in held
+            differences.append(
+                difference("changed" if is_lost else pair.kind, pair.at, pair.saved, pair.again)
+            )
+    replays = tuple(field.replay() for field in fields.values())
+    return SectionReplay(
+        section=section,
+        same=not any(f.n_beyond for f in replays) and all(d.kind != "changed" for d in differences),
+        n_numbers=sum(f.n_compared for f in replays),
+        n_others=n_others,
+        fields=replays,
+        differences=tuple(differences),
+    )
+
+
+def _survey(section: Section, saved: Record) -> tuple[dict[str, float], set[str]]:
+    """The largest magnitude in each field of numbers; and the fields that the record does not lack."""
+    scales: dict[str, float] = {}
+    held = set()
+    for pair in walk(Pair(section, section, saved, saved)):
+        if _are_numbers(pair.saved, pair.saved):
+            scales[pair.field] = max(scales.get(pair.field, 0.0), abs(pair.saved))
+        if pair.saved not in (None, (), {}, ""):
+            held.add(pair.field)
+    return scales, held
+
+
+def _are_numbers(saved: object, again: object) -> bool:
+    """Numbers that can be near each other; a whole one counts something or names it."""
+    return isinstance(saved, float) and isinstance(again, float)
+
+
+def _places(pair: Pair, share: float) -> Iterator[Difference]:
+    """Places that another candidate has."""
+    for place, (saved, again) in enumerate(zip(pair.saved, pair.again, strict=False)):
+        if saved.token != again.token:
+            could_swap = place and _stays(saved, pair.again, share) and _stays(again, pair.saved, share)
+            yield difference(
+                "tie" if could_swap else "changed", f"{pair.at}[{place}].token", saved.token, again.token
+            )
+
+
+def _stays(candidate: Candidate, others: tuple[Candidate, ...], share: float) -> bool:
+    """Whether the candidate is as probable among the others, or where it is not one, may be just below the last."""
+    found = [other.probability for other in others if other.token == candidate.token]
+    mine, slack = candidate.probability, share * candidate.probability
+    return abs(mine - found[0]) <= slack if found else mine - others[-1].probability <= slack
+
+
+def _finite(value: float) -> float:
+    """JSON has no infinity."""
+    return min(value, sys.float_info.max)
+
+
+def told(saved: ModelInfo, now: ModelInfo) -> tuple[str, ...]:
+    """What was not as it is when the session was saved, in sentences."""
+    places = {
+        "the model": (saved.name, now.name),
+        "revision": (saved.revision, now.revision),
+        "sites": (saved.sites, now.sites),
+    }
+    notes = [f"{what}: {a} when it was saved, {b} now" for what, (a, b) in places.items() if a != b]
+    if saved.dtype != now.dtype:
+        notes.append(f"recorded in {saved.dtype}, recomputed in {now.dtype}")
+    if saved.quantize != now.quantize:
+        notes.append(f"recorded with quantize {saved.quantize}, recomputed with {now.quantize}")
+    if saved.device != now.device:
+        notes.append(f"recorded on {saved.device}, recomputed on {now.device}")
+    for package in sorted(saved.versions.keys() | now.versions.keys()):
+        a, b = (versions.get(package, "unknown") for versions in (saved.versions, now.versions))
+        if a != b:
+            notes.append(f"{package} {a} when it was saved, {b} now")
+    return tuple(notes)

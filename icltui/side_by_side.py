@@ -1,0 +1,103 @@
+"""Two records of one type walked through together, from the whole down to each number, token and text.
+
+Enters: a :class:`Pair` of them. Leaves: pairs of their parts, each with its place and its field. What one has and the
+other lacks is paired with ``None``, or, of a name in a table, with ``UNSET``. Seconds are left out.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import msgspec
+from msgspec import UNSET
+
+from icltui.record import Candidate, DifferenceKind, Token
+
+_LEFT_OUT = ("seconds",)
+_WORDS = ("note", "notes", "verdict", "path", "tolerance")
+"""The program's own sentences, the way that it took, and what it held its proof to."""
+_EMPTY: tuple[Any, ...] = (None, (), {}, "")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The same thing of both records."""
+
+    at: str
+    """Its place, such as ``measurement.rows[3].z_norm``."""
+    field: str
+    """The same without indices, such as ``measurement.rows[].z_norm``."""
+    saved: Any
+    again: Any
+    kind: DifferenceKind = "changed"
+    """What it is where both differ."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is compared part by part."""
+        if self.kind in ("words", "new") or type(self.saved) is not type(self.again):
+            return False
+        return isinstance(self.saved, msgspec.Struct | tuple | dict) and not isinstance(self.saved, Token)
+
+    @property
+    def is_ranking(self) -> bool:
+        """Whether it is a list of possible next tokens, whose places are judged together."""
+        return (
+            isinstance(self.saved, tuple)
+            and self.is_open
+            and any(isinstance(c, Candidate) for c in self.saved)
+        )
+
+    def named(self, name: str, saved: Any, again: Any, kind: DifferenceKind = "changed") -> "Pair":
+        """A part of it."""
+        return Pair(f"{self.at}.{name}", f"{self.field}.{name}", saved, again, kind)
+
+
+def walk(pair: Pair) -> Iterator[Pair]:
+    """The pair, then all that it is made of."""
+    yield pair
+    if pair.is_open:
+        for part in _parts(pair):
+            yield from walk(part)
+
+
+def _parts(pair: Pair) -> Iterator[Pair]:
+    saved, again = pair.saved, pair.again
+    if isinstance(saved, Candidate):  # its token is judged with those before and behind it
+        yield pair.named("probability", saved.probability, again.probability)
+    elif isinstance(saved, tuple):
+        if len(saved) != len(again):
+            yield pair.named("length", len(saved), len(again))
+        for index, entries in enumerate(zip(saved, again, strict=False)):
+            yield Pair(f"{pair.at}[{index}]", f"{pair.field}[]", *entries)
+    elif isinstance(saved, dict):
+        for key in saved | again:
+            kind: DifferenceKind = "changed" if key in saved else "new"
+            yield pair.named(str(key), saved.get(key, UNSET), again.get(key, UNSET), kind)
+    else:
+        yield from _fields(pair)
+
+
+def _fields(pair: Pair) -> Iterator[Pair]:
+    struct: type[msgspec.Struct] = type(pair.saved)
+    for name in struct.__struct_fields__:
+        if name in _LEFT_OUT:
+            continue
+        saved, again = getattr(pair.saved, name), getattr(pair.again, name)
+        kind: DifferenceKind = "changed"
+        if name in _WORDS:
+            kind = "words"
+        elif saved in _EMPTY and again not in _EMPTY and name in _optional(struct):
+            kind = "new"
+        yield pair.named(name, saved, again, kind)
+
+
+@cache
+def _optional(struct: type[msgspec.Struct]) -> frozenset[str]:
+    """The fields that older files lack: those that are empty where nothing is given."""
+    return frozenset(
+        field.name
+        for field in msgspec.structs.fields(struct)
+        if field.default_factory is dict or any(field.default is empty for empty in _EMPTY)
+    )
