@@ -12,11 +12,13 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from icltui.record import Candidate, DifferenceKind, Token
+from icltui.record import Candidate, DifferenceKind, LayerFit, Token
 
 _LEFT_OUT = ("seconds",)
 _WORDS = ("note", "notes", "verdict", "path", "tolerance")
 """The program's own sentences, the way that it took, and what it held its proof to."""
+_AT_A_THRESHOLD = ("rank", "shift_rank")
+"""Of tokens that nearly depend on each other, rounding decides how many singular values count."""
 _EMPTY: tuple[Any, ...] = (None, (), {}, "")
 
 
@@ -86,7 +88,7 @@ def _fields(pair: Pair) -> Iterator[Pair]:
             continue
         saved, again = getattr(pair.saved, name), getattr(pair.again, name)
         kind: DifferenceKind = "changed"
-        if name in _WORDS:
+        if name in _WORDS or (struct is LayerFit and name in _AT_A_THRESHOLD):
             kind = "words"
         elif saved in _EMPTY and again not in _EMPTY and name in _optional(struct):
             kind = "new"

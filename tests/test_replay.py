@@ -157,6 +157,20 @@ def test_every_number_and_every_other_thing_is_counted() -> None:
         assert found.n_others > 0
 
 
+def test_the_numerical_rank_of_a_fit_is_told_and_that_of_a_proof_must_be_the_same() -> None:
+    fit = LayerFit(
+        layer=0, error=0.1, condition=9.0, rank=94, shift_error=None, shift_condition=None, shift_rank=None
+    )
+    report = PatchReport(n_tokens=99, rank=99, alpha=1.0, layers=(fit,))
+    other = with_(report, layers=(with_(fit, rank=105),))
+    found = replayed(with_(A_GENERATION, patch=report), with_(A_GENERATION, patch=other))
+    assert changes(found) == [("words", "generation.patch.layers[0].rank")]
+    proof = with_(
+        A_VERIFICATION, layers=(with_(A_VERIFICATION.layers[0], rank=2), *A_VERIFICATION.layers[1:])
+    )
+    assert changes(replayed(A_VERIFICATION, proof)) == [("changed", "verification.layers[0].rank")]
+
+
 def test_seconds_are_left_out_and_words_are_told() -> None:
     again = with_(A_MEASUREMENT, seconds=9.0, path="loop")
     found = replayed(A_MEASUREMENT, again)
