@@ -62,10 +62,14 @@ async def test_the_title_names_the_parts_that_act(size: tuple[int, int]) -> None
 
 
 def test_a_test_of_the_patch_is_read_without_its_colour() -> None:
-    assert trial_lines(samples.PATCH.tests).plain.splitlines() == [
+    assert trial_lines(samples.PATCH.tests, 24).plain.splitlines() == [
         "patch on   KL (without)",
-        "fitted 9/9 2e-10 (1.50)",
-        "later 7/8 0.740 (0.290)",
+        "fitted  2e-10 (1.50)",
+        "later   0.740 (0.290)",
+    ]
+    assert trial_lines(samples.PATCH.tests, 40).plain.splitlines()[1:] == [
+        "fitted 9/9     2e-10 (1.50)",
+        "later  7/8     0.740 (0.290)",
     ]
 
 

@@ -51,14 +51,16 @@ def candidate_lines(top: Sequence[Candidate], width: int) -> Content:
     return Content("\n").join(lines)
 
 
-def trial_lines(tests: Sequence[PatchTest]) -> Content:
-    """Of each kind of tokens: how many top tokens are as with the context, and KL with the patch and without it."""
+def trial_lines(tests: Sequence[PatchTest], width: int) -> Content:
+    """Of each kind of tokens: KL with the patch and without it; with room, how many top tokens are right too."""
     lines = [Content("patch on   KL (without)").stylize("$foreground-muted")]
     for test in tests:
         ours, theirs = (number(kl, 6).strip() for kl in (test.kl, test.kl_plain))
-        kind = _KINDS[test.what]
+        count = f"{test.equal}/{test.n_tokens}" if width >= 30 else ""
         lines.append(
-            Content(f"{kind} {test.equal}/{test.n_tokens} {ours} ")
+            Content(
+                f"{_KINDS[test.what]:<7}{count:<8}{ours} " if count else f"{_KINDS[test.what]:<7} {ours} "
+            )
             + Content(f"({theirs})").stylize("$foreground-muted")
         )
     return Content("\n").join(lines)
@@ -129,7 +131,7 @@ class LanePane(VerticalScroll, Framed, can_focus=True):
         first = self._agreement.first_difference if self._agreement else None
         parts = [lane_text(self._steps, first), candidate_lines(self._steps[0].top[:5], width)]
         if self._tests:
-            parts.insert(1, trial_lines(self._tests))
+            parts.insert(1, trial_lines(self._tests, width))
         return Content("\n\n").join(parts)
 
 
