@@ -3,6 +3,8 @@
 import json
 
 import pytest
+import torch
+from safetensors import safe_open
 
 from icltui.api import LoadModel, ModelLoaded
 from icltui.cli import main
@@ -263,3 +265,18 @@ def test_dependent_tokens_are_refused_with_the_way_out(capsys, tmp_path):
     code, _, err = run(capsys, *PROMPT, "--mode", "compiled", "--fit", "1", "--queries", str(path))
     assert code == 2
     assert "depend on the others, so ΔW is not determined: give --ridge, such as 1e-6, or fit fewer" in err
+
+
+def test_the_factors_lie_beside_the_session(capsys, tmp_path):
+    path = tmp_path / "s.json"
+    options = ["--mode", "frozen", "--tokens", "1", "--save", str(path), "--with-factors"]
+    assert run(capsys, *PROMPT, *options)[0] == 0
+    with safe_open(tmp_path / "s.safetensors", "pt") as factors:
+        assert factors.metadata()["fingerprint"] == read_session(path).model.fingerprint
+        z, dz = factors.get_tensor("layers.0.z")[0], factors.get_tensor("layers.0.dz")[0]
+        read, write = (factors.get_tensor(f"layers.0.weights.{name}") for name in ("read", "write"))
+    assert torch.allclose(write @ read @ z, dz, atol=1e-5), "ΔW maps z to what the context adds"
+    path.unlink()
+    code, _, err = run(capsys, *PROMPT, *options)
+    assert code == 2
+    assert "s.safetensors' exists already: give --save another name" in err
