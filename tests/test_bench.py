@@ -9,11 +9,13 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from icltui.bench import memory, race, subject, ways
+from icltui.bench import decode, memory, race, subject, ways
 from icltui.bench.subject import Settings
 from icltui.bench.table import race_table
 from icltui.bench.ways import Answer, Way
 from icltui.cli import main
+from icltui.engine.craft import Case, craft
+from icltui.engine.lanes import acting
 from icltui.errors import BadInput, EngineError
 
 SIZE = Settings(context_sizes=(6,), query_sizes=(2,), repeat=1, memory=False)
@@ -50,7 +52,8 @@ def changed(factor: float) -> Way:
 
 
 def test_command_prints_finite_ratios(capsys):
-    assert main(["bench", "-n", "6", "-q", "2", "--repeat", "1", "--no-memory"]) == 0
+    words = "-n 6 -q 2 --repeat 1 --no-memory --only race"
+    assert main(["bench", *words.split()]) == 0
     out, err = capsys.readouterr()
     assert "n = 6, q = 2" in err
     ratios, seconds = out.split("Times as long")[1].split("Seconds")
@@ -155,3 +158,45 @@ def test_a_model_of_another_make_is_refused(monkeypatch):
     )
     with pytest.raises(BadInput, match="not built as Llama is"):
         subject.make_subject(SIZE)
+
+
+def uncached(model, row: list[int], n: int, patch=None) -> tuple[int, ...]:
+    """Greedy, the whole row each time."""
+    row = list(row)
+    for _ in range(n):
+        with acting(patch):
+            row.append(int(model(torch.tensor([row]), use_cache=False).logits[0, -1].argmax()))
+    return tuple(row[-n:])
+
+
+def test_what_is_decoded_is_what_greedy_decoding_without_a_cache_says(monkeypatch):
+    monkeypatch.setattr(decode, "SIZE", (6, 16))
+    settings = replace(SIZE, decode=3)
+    decoding = decode.time_decoding(settings, quiet)
+    said = {line.way: line.tokens for line in decoding.lines}
+    loaded = subject.make_subject(settings).engine.loaded
+    ids, context = decoding.ids, decode.CONTEXT
+    with torch.inference_mode():
+        assert said[context] == said["per step, two runs"] == uncached(loaded.model, ids.full, 4)
+        assert said[decode.LOOP] == said[decode.PLAIN] == uncached(loaded.model, ids.plain, 4)
+        for way, recipe in decode.RECIPES.items():
+            patch = craft(Case(loaded, loaded.sites, ids, "reset", recipe), n_later=0).patch
+            assert patch is None or said[way] == uncached(loaded.model, ids.plain, 4, patch)
+    assert all(0 < line.milliseconds < math.inf and 0 < line.ratio < math.inf for line in decoding.lines)
+
+
+def test_decoding_alone_prints_every_way(monkeypatch, capsys):
+    monkeypatch.setattr(decode, "SIZE", (6, 16))
+    assert main(["bench", "--only", "decode", "--decode", "2", "--repeat", "1"]) == 0
+    out, _ = capsys.readouterr()
+    assert "Times as long as packed" not in out
+    for way in (decode.LOOP, decode.PLAIN, decode.CONTEXT, *decode.RECIPES):
+        assert re.search(rf"^{re.escape(way)} +[\d.e-]+ +[\d.]+$", out, re.MULTILINE)
+    assert f"{decode.PLAIN} " in out
+    assert "1.000" in out
+
+
+def test_more_tokens_than_positions_are_refused(monkeypatch):
+    monkeypatch.setitem(subject.RANDOM_LLAMA, "max_position_embeddings", 280)
+    with pytest.raises(BadInput, match="give less --decode"):
+        decode.time_decoding(replace(SIZE, decode=64), quiet)

@@ -1,10 +1,14 @@
-"""The benchmark: what the packed measure costs, against every other way to the same numbers.
+"""The benchmark: what the packed measure costs, against every other way to the same numbers, and what a patch costs
+while text is generated.
 
 Enters: :class:`~icltui.bench.subject.Settings`. Leaves: ratios, all from one run. Data flows one way::
 
     subject ─▶ ways ─▶ race ─▶ table
     a model    ours,    times,   text
     prompts    others   memory
+
+    subject ─▶ decode ─▶ decode_table
+               times      text
 
 Not a test: times say something only about the machine and the moment that they were taken on, ratios a little more.
 """

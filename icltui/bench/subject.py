@@ -54,6 +54,8 @@ class Settings:
     """Seconds beyond which a way is not run at a size."""
     memory: bool = True
     """Whether each way runs once more in a fresh process for its peak memory."""
+    decode: int = 64
+    """Tokens that every lane decodes."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn.functional import linear
 
 from icltui.errors import BadInput
 
@@ -22,8 +23,12 @@ class LowRank:
     """Its rows are orthonormal."""
     write: Float[Tensor, "hidden rank"]
 
-    def __call__(self, x: Float[Tensor, "tokens width"]) -> Float[Tensor, "tokens hidden"]:
-        return torch.mm(torch.mm(x, self.read.T), self.write.T)
+    def __call__(self, x: Float[Tensor, "*rows width"]) -> Float[Tensor, "*rows hidden"]:
+        return linear(linear(x, self.read), self.write)
+
+    def times(self, factor: float | Tensor) -> "LowRank":
+        """The map with its values multiplied."""
+        return LowRank(self.read, factor * self.write)
 
     @property
     def rank(self) -> int:

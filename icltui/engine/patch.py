@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn.functional import linear
 
 from icltui.engine.capture import States, widen
 from icltui.engine.lowrank import LowRank
@@ -181,23 +182,26 @@ class HeldPatch(Probe):
         }
         return HeldPatch(self.sites, kept, self.alpha)
 
+    # Where nothing is to be widened the map is written out: at each layer and token a call costs as much as a product.
+
     def mlp_input(self, layer: int, z: Tensor) -> Tensor | None:
-        weights = self.acting[layer].weights
-        if weights is None:
+        map_ = self.acting[layer].weights
+        if map_ is None:
             return None
-        if z.dtype == weights.write.dtype:  # nothing to widen, and no time to find that out in
-            return z + weights(z)
-        return (widen(z) + weights(widen(z))).to(z.dtype)
+        if z.dtype == map_.write.dtype:
+            return z + linear(linear(z, map_.read), map_.write)
+        return (widen(z) + map_(widen(z))).to(z.dtype)
 
     def down_input(self, layer: int, g: Tensor) -> None:  # noqa: ARG002
         self.g = g
 
     def move(self, layer: int, stream: Tensor) -> None:
         held, g, self.g = self.acting[layer], self.g, None
-        if held.bias is not None:
-            add_to(stream, held.bias)
-        elif held.output is not None and g is not None:
-            if g.dtype == stream.dtype == held.output.write.dtype and g.ndim == stream.ndim:
-                stream += held.output(g)
-            else:
-                add_to(stream, held.output(widen(g)).view_as(stream))
+        map_ = held.output
+        if map_ is None or g is None:
+            if held.bias is not None:
+                add_to(stream, held.bias)
+        elif g.dtype == stream.dtype == map_.write.dtype and g.ndim == stream.ndim:
+            stream += linear(linear(g, map_.read), map_.write)
+        else:
+            add_to(stream, map_(widen(g)).view_as(stream))

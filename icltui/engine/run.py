@@ -4,8 +4,9 @@ Enters: ids, what they continue, and where they stand. Leaves: logits in at leas
 """
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -35,9 +36,14 @@ class Cache:
         self.length -= n
 
 
-def accepted(model: Any) -> set[str]:
+def accepted(model: Any) -> frozenset[str]:
     """Names of the arguments that the model's forward takes."""
-    return set(inspect.signature(model.forward).parameters)
+    return _parameters(type(model).forward)
+
+
+@cache  # as it takes as long as a patch at several layers
+def _parameters(forward: Callable[..., Any]) -> frozenset[str]:
+    return frozenset(inspect.signature(forward).parameters)
 
 
 def row(ids: Ids, gap: Gap) -> list[int]:
@@ -106,15 +112,15 @@ def forward(
         raise EngineError(
             "this model gives no cache to go on from: measure works on it, generate and verify do not"
         )
-    usual = range(past, past + len(ids))
-    at = usual if at is None else at
+    usual = list(range(past, past + len(ids)))
+    at = usual if at is None else list(at)
     if "position_ids" in known:
-        if cache is not None or list(at) != list(usual):  # some models would begin at 0 again behind a cache
-            kwargs["position_ids"] = torch.tensor([list(at)], device=device)
-        if list(at) != list(usual) and "attention_mask" not in kwargs:
+        if cache is not None or at != usual:  # some models would begin at 0 again behind a cache
+            kwargs["position_ids"] = torch.tensor([at], device=device)
+        if at != usual and "attention_mask" not in kwargs:
             # Without it, a jump in the positions is taken for the beginning of another text.
             kwargs["attention_mask"] = torch.ones(1, past + len(ids), dtype=torch.long, device=device)
-    elif list(at) != list(usual):
+    elif at != usual:
         raise BadInput("this model takes no positions: use --positions reset")
     if "logits_to_keep" in known:
         kwargs["logits_to_keep"] = 1 if keep is None else keep.to(device)

@@ -8,7 +8,7 @@ import torch
 
 from icltui.engine.capture import capturing
 from icltui.engine.dynamics import Dynamics
-from icltui.engine.generate import ContextRun
+from icltui.engine.lanes import ContextRun
 from icltui.engine.locate import find_sites
 from icltui.engine.patch import TokenPatch
 from icltui.engine.predictions import Vocabulary, divergence, plain
