@@ -139,9 +139,7 @@ def read_sampling(args: argparse.Namespace) -> Sampling:
     Raises:
         BadInput: a value that cannot be, or an option that would do nothing.
     """
-    sampling = Sampling(
-        temperature=args.temperature, top_k=args.top_k, top_p=args.top_p, seed=args.seed
-    )
+    sampling = Sampling(temperature=args.temperature, top_k=args.top_k, top_p=args.top_p, seed=args.seed)
     check_sampling(sampling)
     if sampling.temperature == 0 and (sampling.top_k is not None or sampling.top_p < 1):
         raise BadInput("--top-k and --top-p do nothing at temperature 0: give --temperature too")

@@ -37,7 +37,10 @@ def replay_text(replay: Replay, width: int = 110) -> str:
         reverse=True,
     )
     differences = [difference for section in replay.sections for difference in section.differences]
-    parts: list[RenderableType] = [_sections(replay.sections)]
+    parts: list[RenderableType] = [
+        f"Computed again; beyond: of the numbers, more than rounding in {replay.held_to} explains",
+        _sections(replay.sections),
+    ]
     if fields:
         parts += [
             f"Numbers that differ most, against what rounding in {replay.held_to} may do",
@@ -61,7 +64,7 @@ def _sections(sections: Iterable[SectionReplay]) -> Table:
     return table(
         [
             words("result"),
-            *numbers("numbers", "beyond rounding", "largest, of what is allowed", "others", "changed"),
+            *numbers("numbers", "beyond", "largest / allowed", "others", "changed"),
             words(""),
         ],
         (

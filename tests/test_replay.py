@@ -389,7 +389,7 @@ def whole(*sections: SectionReplay, notes: tuple[str, ...] = ()) -> Replay:
 def test_the_report_ends_in_its_verdict_and_nothing_in_it_acts_on_a_terminal() -> None:
     same = replay_text(whole(*(compare(name, record, record, "float32") for name, record in RECORDS.items())))
     assert same.splitlines()[-1] == "same"
-    assert len(same.splitlines()) == 6
+    assert len(same.splitlines()) == 8
     lane = with_(A_GENERATION.lanes["plain"], text=HOSTILE)
     hostile = with_(A_GENERATION, lanes={**A_GENERATION.lanes, "plain": lane})
     moved = changed("measurement", "measurement.rows[3].z_norm", 9.0)

@@ -85,7 +85,9 @@ def test_measure_json_has_the_keys_that_scripts_rely_on() -> None:
 
 
 def test_verify_json_has_the_keys_that_scripts_rely_on() -> None:
-    document = json.loads(report.verify_json(REFUSING, A_PROMPT, msgspec.structs.replace(A_VERIFICATION, seed=7)))
+    document = json.loads(
+        report.verify_json(REFUSING, A_PROMPT, msgspec.structs.replace(A_VERIFICATION, seed=7))
+    )
     assert set(document) == {
         *("layers", "logits", "controls", "noise_floor", "ok", "undone", "tolerance", "note"),
         *("model", "refused", "positions", "chat", "seed"),

@@ -131,8 +131,12 @@ def test_a_file_of_format_1_is_read_and_what_it_lacks_takes_its_default(tmp_path
 
 def test_a_patch_of_format_2_becomes_a_recipe(tmp_path: Path) -> None:
     path = tmp_path / "old.json"
-    lanes = '{"lanes": {}, "agreement": {}, "fit": {}, "mode": "frozen", "components": "shift", "layers": [0]}'
-    older = OLDER.replace('"format": 1', '"format": 2').replace('"generation": null', f'"generation": {lanes}')
+    lanes = (
+        '{"lanes": {}, "agreement": {}, "fit": {}, "mode": "frozen", "components": "shift", "layers": [0]}'
+    )
+    older = OLDER.replace('"format": 1', '"format": 2').replace(
+        '"generation": null', f'"generation": {lanes}'
+    )
     path.write_text(older)
     session = read_session(path)
     assert session.generation is not None

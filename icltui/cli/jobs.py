@@ -131,9 +131,15 @@ def _generate_each(args: argparse.Namespace, choices: dict[str, Any]) -> int:
     """The lanes of every query in a file."""
     from icltui import report_generation
 
-    for option, is_given in (("-q", args.query is not None), ("--save", args.save), ("--curves", args.curves)):
+    for option, is_given in (
+        ("-q", args.query is not None),
+        ("--save", args.save),
+        ("--curves", args.curves),
+    ):
         if is_given:
-            raise BadInput(f"{option} does not go with --each, which runs every query of a file: leave it out")
+            raise BadInput(
+                f"{option} does not go with --each, which runs every query of a file: leave it out"
+            )
     queries = read_queries(args.each)
     args.query = queries[0]
     engine, model, session = _start(args)

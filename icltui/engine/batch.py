@@ -1,7 +1,8 @@
 """Several queries at once: rows of different lengths, padded in front, each lane one run of all of them.
 
 Enters: cases that differ in their query alone. Leaves: a :class:`~icltui.record.Generation` for each. A patch that is
-made for each query apart (frozen, or compiled on the prompt's own) cannot act on all rows: see :func:`can_batch`. Whether padding leaves the model's numbers as they are is tried on the shortest row, each time.
+made for each query apart (frozen, or compiled on the prompt's own) cannot act on all rows: see :func:`can_batch`.
+Whether padding leaves the model's numbers as they are is tried on the shortest row, each time.
 """
 
 from collections.abc import Iterator, Sequence

@@ -201,7 +201,9 @@ class LocalEngine:
 
         yield Progress(stage="verifying", done=0, total=0)
         try:
-            result = verify(loaded, prepared.sites, prepared.ids, request.seed, progress, request.prompt.positions)
+            result = verify(
+                loaded, prepared.sites, prepared.ids, request.seed, progress, request.prompt.positions
+            )
         except _Stopped:
             return
         note = " ".join([*_vain(result), result.note])

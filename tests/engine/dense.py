@@ -117,7 +117,9 @@ def _columns(pairs: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
 def _inverse(z: Tensor, ridge: float) -> Tensor:
     """(ZᵀZ + ρI)⁻¹ Zᵀ."""
     gram = z.T @ z
-    return torch.linalg.solve(gram + ridge * gram.diagonal().mean() * torch.eye(len(gram), dtype=gram.dtype), z.T)
+    return torch.linalg.solve(
+        gram + ridge * gram.diagonal().mean() * torch.eye(len(gram), dtype=gram.dtype), z.T
+    )
 
 
 def _inputs(dense: DenseModel, module: Any, ids: list[int], layer: int) -> Tensor:

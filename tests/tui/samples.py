@@ -212,10 +212,24 @@ PATCH = PatchReport(
     alpha=1.0,
     tests=(
         PatchTest(
-            what="fitted tokens", n_tokens=9, kl=1.7e-10, kl_plain=1.5, mse=1e-10, mse_plain=9.0, equal=9, equal_plain=6
+            what="fitted tokens",
+            n_tokens=9,
+            kl=1.7e-10,
+            kl_plain=1.5,
+            mse=1e-10,
+            mse_plain=9.0,
+            equal=9,
+            equal_plain=6,
         ),
         PatchTest(
-            what="later tokens", n_tokens=8, kl=0.74, kl_plain=0.29, mse=2.0, mse_plain=1.5, equal=7, equal_plain=8
+            what="later tokens",
+            n_tokens=8,
+            kl=0.74,
+            kl_plain=0.29,
+            mse=2.0,
+            mse_plain=1.5,
+            equal=7,
+            equal_plain=8,
         ),
     ),
     verdict="The patch does not carry over to 8 tokens of the later text.",

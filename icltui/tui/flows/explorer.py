@@ -108,7 +108,9 @@ class Explorer(Sheet):
                 self._noticed(f"measure: {method_words(self.work.measure())}", False)
             self.count()
         elif choice in idle(self.work.recipe):
-            self._noticed(f"{choice}: {getattr(self.work.recipe, choice)}, which acts in another patch mode (p)", False)
+            self._noticed(
+                f"{choice}: {getattr(self.work.recipe, choice)}, which acts in another patch mode (p)", False
+            )
         elif self.work.is_delta_on:
             self._regenerate()
         else:
