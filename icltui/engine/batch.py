@@ -19,7 +19,8 @@ from icltui.engine.lanes import acting
 from icltui.engine.patch import HeldPatch, TokenPatch
 from icltui.engine.run import accepted, forward, places
 from icltui.engine.sample import Sampler
-from icltui.engine.site import Probe, Site, attach, input_device
+from icltui.engine.site import Probe, Site, input_device
+from icltui.engine.station import attach
 from icltui.recipe import Sampling
 from icltui.record import Generation, Lane
 

@@ -13,7 +13,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from icltui.engine.site import Probe, Site, attach
+from icltui.engine.site import Probe, Site
+from icltui.engine.station import attach
 
 
 def widen(tensor: Tensor) -> Tensor:

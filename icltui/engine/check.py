@@ -20,7 +20,8 @@ from icltui.engine.patch import TokenPatch, apply_map
 from icltui.engine.predictions import plain
 from icltui.engine.proof import MlpOutputs, relative_error, tolerance_of
 from icltui.engine.run import Cache, forward, places
-from icltui.engine.site import Site, attach
+from icltui.engine.site import Site
+from icltui.engine.station import attach
 from icltui.engine.tokens import Ids
 from icltui.engine.update import Experts, project, weight_norm
 from icltui.prompt import Positions

@@ -20,7 +20,8 @@ from icltui.engine.passage import Passage
 from icltui.engine.patch import HeldPatch, LayerPatch, random_like
 from icltui.engine.predictions import plain
 from icltui.engine.run import pass_rows
-from icltui.engine.site import Probe, Site, attach
+from icltui.engine.site import Probe, Site
+from icltui.engine.station import attach
 from icltui.engine.update import project, weight_norm
 from icltui.errors import BadInput
 from icltui.recipe import Recipe

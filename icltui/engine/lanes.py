@@ -14,7 +14,8 @@ from icltui.engine.capture import States, capturing
 from icltui.engine.model import LoadedModel
 from icltui.engine.patch import HeldPatch, TokenPatch
 from icltui.engine.run import Cache, forward
-from icltui.engine.site import Site, attach
+from icltui.engine.site import Site
+from icltui.engine.station import attach
 from icltui.engine.tokens import Ids
 from icltui.prompt import Positions
 

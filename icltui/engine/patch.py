@@ -4,7 +4,7 @@ Patching *all* matrices that read z is one map of their common input, ``x ↦ x 
 (W δz) zᵀ/‖z‖² = W (I + δz zᵀ/‖z‖²)``; so one hook serves every kind of MLP, touches no parameter and undoes
 itself exactly. The skip connection's share δ = v_C − v ([1], theorem B.2) is added behind the MLP branch.
 
-Enters: the contextual states of some tokens. Leaves: a patch, to be attached with :func:`icltui.engine.site.attach`.
+Enters: the contextual states of some tokens. Leaves: a patch, to be attached with :func:`icltui.engine.station.attach`.
 :class:`TokenPatch` makes a new one for every token, in the very run it acts in; :class:`HeldPatch` is one patch for
 every token, made by :mod:`icltui.engine.derive`.
 """

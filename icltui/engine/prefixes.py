@@ -24,7 +24,8 @@ from icltui.engine.capture import ImageCapture
 from icltui.engine.masks import packed_masks
 from icltui.engine.model import LoadedModel
 from icltui.engine.run import Cache, Gap, forward, places, row
-from icltui.engine.site import Probe, Site, attach
+from icltui.engine.site import Probe, Site
+from icltui.engine.station import attach
 from icltui.engine.tokens import Ids
 from icltui.errors import BadInput
 from icltui.prompt import Positions

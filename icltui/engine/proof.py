@@ -21,7 +21,8 @@ from icltui.engine.model import LoadedModel
 from icltui.engine.patch import TokenPatch
 from icltui.engine.path import PassProgress, sample_ids, telling_passes, unheard
 from icltui.engine.run import forward
-from icltui.engine.site import Probe, Site, attach, first_tensor
+from icltui.engine.site import Probe, Site, first_tensor
+from icltui.engine.station import attach
 from icltui.engine.trace import is_made_of
 from icltui.errors import EngineError, ModelError
 from icltui.recipe import Components

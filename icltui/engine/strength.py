@@ -17,7 +17,7 @@ from icltui.engine.craft import Crafted, Told, unheard
 from icltui.engine.lanes import acting
 from icltui.engine.passage import Passage, logits_without
 from icltui.engine.patch import Alpha
-from icltui.engine.site import attach
+from icltui.engine.station import attach
 from icltui.engine.trial import Part, centred, score, total
 from icltui.errors import BadInput
 from icltui.recipe import LARGEST_ALPHA

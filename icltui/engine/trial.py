@@ -17,7 +17,8 @@ from icltui.engine.lanes import acting
 from icltui.engine.passage import Passage, logits_without, read_passage
 from icltui.engine.patch import HeldPatch, TokenPatch
 from icltui.engine.predictions import plain
-from icltui.engine.site import Probe, attach
+from icltui.engine.site import Probe
+from icltui.engine.station import attach
 from icltui.record import PatchTest, Tested
 
 

@@ -27,9 +27,11 @@ from icltui.record.replay import (
     Section,
     SectionReplay,
 )
+from icltui.record.session import FORMAT, Session
 from icltui.record.verification import LayerCheck, Verification
 
 __all__ = [
+    "FORMAT",
     "LANES",
     "Agreement",
     "Candidate",
@@ -64,6 +66,7 @@ __all__ = [
     "Row",
     "Section",
     "SectionReplay",
+    "Session",
     "Tested",
     "Token",
     "TokenizedPrompt",

@@ -14,7 +14,7 @@ from icltui.engine.patch import TokenPatch
 from icltui.engine.predictions import Vocabulary, divergence, plain
 from icltui.engine.prefixes import Plan, measure_prefixes
 from icltui.engine.run import forward, places
-from icltui.engine.site import attach
+from icltui.engine.station import attach
 from icltui.engine.tokens import Ids
 from icltui.engine.update import project, project_back, weight_norm
 from tests.engine.dense import DenseModel

@@ -8,7 +8,7 @@ from icltui.engine.lanes import ContextRun, PatchedRun
 from icltui.engine.patch import HeldPatch, TokenPatch, apply_map
 from icltui.engine.proof import relative_error
 from icltui.engine.run import forward
-from icltui.engine.site import attach
+from icltui.engine.station import attach
 from icltui.engine.tokens import Ids
 from icltui.recipe import Recipe
 from tests.engine.dense import patch_densely

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from icltui.engine.run import forward
-from icltui.engine.site import Attachment, Probe, attach
+from icltui.engine.site import Probe
+from icltui.engine.station import Attachment, attach
 from tests.engine.models import tiny
 
 ROW = [0, 17, 203, 88]

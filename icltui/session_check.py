@@ -1,0 +1,109 @@
+"""Does a session fit together? What no run of the program could have made is refused: no view need expect it.
+
+Enters: a session, read or about to be written. Leaves: nothing, or a :class:`~icltui.errors.SessionError`.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from icltui.errors import BadInput, SessionError
+from icltui.prompt import resolve_layers
+from icltui.recipe import check_recipe, check_sampling
+from icltui.record import Generation, Measurement, Pairs, Session
+
+_COUNTLESS = 2**31
+
+
+def check_consistent(session: Session) -> None:
+    """Refuse a session whose parts are not of one run.
+
+    Raises:
+        SessionError: naming what does not fit.
+    """
+    n_layers = session.model.n_layers if session.model else _COUNTLESS
+    problem = _problem(session, n_layers) or _problem_of_patch(session)
+    refused = {layer.layer: layer.reason for layer in session.model.refused} if session.model else {}
+    try:
+        if session.layers.strip().lower() not in ("all", "none", "last"):
+            resolve_layers(session.layers, min(n_layers, 10_000), refused)
+    except (BadInput, ValueError) as error:
+        problem = problem or str(error)
+    if problem:
+        raise SessionError(f"does not fit together: {problem}: correct it or restore a copy")
+
+
+def _problem(session: Session, n_layers: int) -> str | None:
+    if not 1 <= session.n_tokens < _COUNTLESS:
+        return f"n_tokens is {session.n_tokens}"
+    if not 1 <= n_layers <= _COUNTLESS:
+        return f"the model has {n_layers} layers"
+    if not session.prompt.unit:
+        return "the prompt's unit is empty"
+    refused = [layer.layer for layer in session.model.refused] if session.model else []
+    if not all(0 <= layer < n_layers for layer in refused):
+        return f"layers {refused} were refused of a model of {n_layers}"
+    if len({*refused}) < len(refused) or len(refused) == n_layers:
+        return f"layers {refused} were refused, each once and not all of {n_layers}"
+    for done, layers in _layers_worked_on(session).items():
+        if list(layers) != sorted({*layers} - {*refused}) or not all(
+            0 <= layer < n_layers for layer in layers
+        ):
+            without = f" without layers {refused}" if refused else ""
+            return f"layers {list(layers)} were {done} on a model of {n_layers}{without}"
+    if session.generation and not session.generation.agreement.keys() <= session.generation.lanes.keys():
+        return "a lane is compared that was not generated"
+    if session.verification and not {"plain", "patched"} <= session.verification.logits.keys():
+        return "the proof lacks the plain or the patched logits"
+    return _problem_of_measurement(session.measurement) if session.measurement else None
+
+
+def _problem_of_patch(session: Session) -> str | None:
+    """What no patch can be made by, or no text drawn by."""
+    made: list[Session | Generation] = [session, *([session.generation] if session.generation else [])]
+    try:
+        for one in made:
+            check_recipe(one.recipe)
+            check_sampling(one.sampling)
+            if not all(one.holdout):
+                return "a held-out query is empty"
+    except BadInput as error:
+        return str(error)
+    return None
+
+
+def _layers_worked_on(session: Session) -> dict[str, Sequence[int]]:
+    found: dict[str, Sequence[int]] = {}
+    if session.measurement:
+        found["measured"] = session.measurement.layers
+    if session.generation:
+        found["patched"] = session.generation.layers
+    if session.verification:
+        found["proved"] = [check.layer for check in session.verification.layers]
+    return found
+
+
+def _problem_of_measurement(measured: Measurement) -> str | None:
+    units = range(len(measured.tokens.units) + 1)
+    cells = Counter((row.unit, row.layer) for row in measured.rows)
+    if [unit.index for unit in measured.tokens.units] != list(units[1:]):
+        return "the units are not numbered 1, 2, 3, …"
+    for unit, layer in cells:
+        if unit not in units or layer not in measured.layers or cells[unit, layer] > 1:
+            return f"a row for unit {unit} at layer {layer}"
+    predicted = Counter(prediction.unit for prediction in measured.predictions)
+    for prediction in measured.predictions:
+        if prediction.unit not in units or not prediction.top or predicted[prediction.unit] > 1:
+            return f"a prediction for unit {prediction.unit} of {len(prediction.top)} tokens"
+    compared = [pairs.layer for pairs in measured.pairs]
+    if len({*compared} & {*measured.layers}) < len(compared):
+        return f"units were compared at layers {compared}, of {list(measured.layers)}"
+    if not all(_is_square(pairs, len(measured.tokens.units)) for pairs in measured.pairs):
+        return f"units were compared that are not the {len(measured.tokens.units)} of the context"
+    return None
+
+
+def _is_square(pairs: Pairs, n_units: int) -> bool:
+    return all(
+        len(matrix) == n_units and all(len(row) == n_units for row in matrix)
+        for matrix in (pairs.cosine, pairs.transfer)
+    )
