@@ -2,12 +2,15 @@
 
 Stages, each importing only those before it::
 
-    a model       site ─▶ trace ─▶ readers ─▶ locate ─▶ model ─▶ device ─▶ source ─▶ estimate ─▶ errand ─▶ meter ─▶ load
+    a model       door ─▶ site ─▶ station ─▶ trace ─▶ readers ─▶ locate ─▶ model
+    from where    device ─▶ source ─▶ estimate ─▶ errand ─▶ meter ─▶ load
     a prompt      chat ─▶ tokens
-    what it does  capture ─▶ run ─▶ masks ─▶ prefixes ─▶ path
+    it runs       capture ─▶ run ─▶ masks ─▶ prefixes ─▶ path
     in numbers    predictions ─▶ update ─▶ steps ─▶ rows ─▶ pairs ─▶ dynamics
-    in its place  patch ─▶ generate
-    is it right?  proof ─▶ gradient ─▶ check
+    in its place  lowrank ─▶ patch ─▶ lanes ─▶ passage ─▶ derive ─▶ craft
+    what it does  trial ─▶ strength ─▶ curves ─▶ account
+    it speaks     sample ─▶ generate ─▶ batch ─▶ prepare ─▶ speak
+    is it right?  proof ─▶ gradient ─▶ check ─▶ zoo
     out of it     reference ─▶ carry ─▶ factors ─▶ control_vector ─▶ adapter ─▶ reload ─▶ draft ─▶ leave
     all of it     local
 
