@@ -126,9 +126,10 @@ def read_recipe(args: argparse.Namespace, other_context: str) -> Recipe:
     check_recipe(recipe)
     for name in idle(recipe):
         option = OPTIONS.get(name, f"--{name}")
-        need = {"carrier": "--mode frozen or compiled", "other_context": "--control other"}
+        need = {"carrier": "--mode frozen or compiled and a shift", "other_context": "--control other"}
+        words = need.get(name, "--mode compiled and something to solve")
         raise BadInput(
-            f"{option} does nothing in mode {recipe.mode!r}: it goes with {need.get(name, '--mode compiled')}"
+            f"{option} does nothing in mode {recipe.mode!r} with components {recipe.components!r}: it goes with {words}"
         )
     return recipe
 
@@ -153,7 +154,7 @@ def read_queries(path: Path) -> tuple[str, ...]:
         BadInput: a file that cannot be read, or holds none.
     """
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is no UTF-8 text"
         raise BadInput(f"cannot read {str(path)!r}: {reason.lower()}: name a file of queries") from error

@@ -110,13 +110,19 @@ def _check_seed(seed: int) -> None:
 
 
 def idle(recipe: Recipe) -> tuple[str, ...]:
-    """Names of the fields that were changed and mean nothing in the recipe's mode."""
+    """Names of the fields that were changed and mean nothing beside the others."""
     usual = Recipe()
     held, compiled = ("carrier",), ("n_fitted", "rank", "ridge", "queries")
-    names = {"per-step": (*held, *compiled), "frozen": compiled, "compiled": ()}[recipe.mode]
+    names: tuple[str, ...] = {"per-step": (*held, *compiled), "frozen": compiled, "compiled": ()}[recipe.mode]
+    if recipe.components == "weights":
+        names = (*names, "carrier")
+    if (
+        recipe.components == "shift" and recipe.carrier == "bias"
+    ):  # a constant is a mean, and nothing is solved
+        names = (*names, "rank", "ridge")
     if recipe.control != "other":
         names = (*names, "other_context")
-    return tuple(name for name in names if getattr(recipe, name) != getattr(usual, name))
+    return tuple(dict.fromkeys(name for name in names if getattr(recipe, name) != getattr(usual, name)))
 
 
 def canonical(recipe: Recipe) -> Recipe:
@@ -138,7 +144,7 @@ def patch_words(recipe: Recipe) -> str:
             words[0] += f" and {recipe.n_fitted} token{'s' if recipe.n_fitted > 1 else ''} behind {behind}"
         words += [f"rank {recipe.rank}"] if recipe.rank else []
         words += [f"ridge {recipe.ridge:g}"] if recipe.ridge else []
-    if recipe.mode != "per-step" and recipe.carrier == "bias":
+    if recipe.mode != "per-step" and recipe.carrier == "bias" and recipe.components != "weights":
         words.append("the shift as a constant")
     if recipe.alpha != 1.0:
         words.append(f"α {recipe.alpha}" if isinstance(recipe.alpha, str) else f"α {recipe.alpha:g}")

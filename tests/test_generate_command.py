@@ -51,7 +51,7 @@ def document(capsys, *argv: str):
 @pytest.fixture
 def queries(tmp_path):
     path = tmp_path / "queries.txt"
-    path.write_text("dax ->\n\nfep ->\nkiv ->\r\n")
+    path.write_text("\ufeffdax ->\n\nfep ->\nkiv ->\r\n")
     return str(path)
 
 
@@ -216,12 +216,12 @@ def test_a_session_keeps_the_recipe_and_what_the_patch_did(capsys, tmp_path, hol
     [
         (
             ["--mode", "frozen", "--rank", "2"],
-            "--rank does nothing in mode 'frozen': it goes with --mode compiled",
+            "--rank does nothing in mode 'frozen' with components 'both': it goes with --mode compiled",
         ),
         (["--fit", "2"], "--fit does nothing in mode 'per-step'"),
         (
             ["--carrier", "bias"],
-            "--carrier does nothing in mode 'per-step': it goes with --mode frozen or compiled",
+            "--carrier does nothing in mode 'per-step' with components 'both': it goes with --mode frozen or compiled",
         ),
         (["--other-context", "x"], "--other-context does nothing"),
         (["--alpha", "3"], "alpha 3 is out of range: give 0 to 2, search or jvp"),
@@ -239,6 +239,8 @@ def test_a_session_keeps_the_recipe_and_what_the_patch_did(capsys, tmp_path, hol
         (["--temperature", "1", "--top-p", "0"], "top-p 0"),
         (["--with-factors"], "give --save SESSION.json too"),
         (["--with-factors", "--save", "x.json"], "give --mode frozen or compiled"),
+        (["--with-factors", "--mode", "frozen", "--save", "x.safetensors"], "is where the factors go"),
+        (["--mode", "frozen", "--components", "weights", "--carrier", "bias"], "--carrier does nothing"),
         (["--each", "no/file"], "-q does not go with --each"),
         (["--mode", "compiled", "--fit", "2000"], "positions"),
     ],

@@ -54,6 +54,9 @@ def test_idle_fields_are_those_that_were_changed_and_do_nothing():
     assert idle(Recipe(mode="frozen", carrier="bias")) == ()
     assert idle(Recipe(mode="frozen", rank=2, ridge=0.1, n_fitted=3)) == ("n_fitted", "rank", "ridge")
     assert idle(Recipe(mode="compiled", rank=2, ridge=0.1, queries=("a",))) == ()
+    assert idle(Recipe(mode="frozen", carrier="bias", components="weights")) == ("carrier",)
+    constant = Recipe(mode="compiled", carrier="bias", components="shift", rank=2, ridge=0.1)
+    assert idle(constant) == ("rank", "ridge")
     assert idle(Recipe(control="random", other_context="x")) == ("other_context",)
     assert idle(Recipe(control="other", other_context="x")) == ()
 

@@ -165,6 +165,10 @@ def _check_factors(args: argparse.Namespace) -> None:
         raise BadInput("--with-factors writes a file beside the session: give --save SESSION.json too")
     if args.mode == "per-step":
         raise BadInput("--with-factors needs a patch that is held: give --mode frozen or compiled")
+    if _factors_path(args.save) == args.save:
+        raise BadInput(
+            f"--save {str(args.save)!r} is where the factors go: give it another ending, such as .json"
+        )
     if _factors_path(args.save).exists():
         raise SessionError(f"{str(_factors_path(args.save))!r} exists already: give --save another name")
 

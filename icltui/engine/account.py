@@ -5,7 +5,7 @@ Enters: a crafted patch. Leaves: a :class:`~icltui.record.PatchReport`.
 
 from icltui.engine.craft import Crafted, Told, unheard
 from icltui.engine.curves import draw_curves
-from icltui.engine.trial import other_passages, parts_of, try_patch, verdict
+from icltui.engine.trial import fitted_queries, other_passages, parts_of, try_patch, verdict
 from icltui.record import PatchReport
 
 
@@ -39,7 +39,17 @@ def _notes(crafted: Crafted) -> tuple[str, ...]:
             f"the text ends by itself before {wanted} tokens behind {len(short)} of {len(crafted.fitted)} queries: "
             f"as few as {fewest} were fitted there"
         )
-    recipe = crafted.case.recipe
+    recipe, fitted = crafted.case.recipe, fitted_queries(crafted)
+    if dropped := sum(ids.query in fitted for ids in crafted.case.holdout):
+        notes.append(
+            f"{dropped} of the held-out queries {'is' if dropped == 1 else 'are'} fitted: no test of anything"
+        )
+    if isinstance(recipe.alpha, str):
+        queries = "these queries" if len(fitted) > 1 else "this query"
+        notes.append(
+            f"α {crafted.alpha:g} was fitted on the logits behind {queries}: "
+            "what it is worth is seen on other tokens alone"
+        )
     if crafted.patch is not None and recipe.carrier == "output" and recipe.components != "weights":
         constant = [layer for layer, held in crafted.patch.layers.items() if held.bias is not None]
         if constant:

@@ -35,7 +35,7 @@ def can_batch(case: Case, crafted: Crafted | None) -> bool:
     if "position_ids" not in accepted(case.loaded.model):
         return False
     if crafted is not None and crafted.patch is None:
-        return case.recipe.control == "none"
+        return case.recipe.control == "none" and not isinstance(case.recipe.alpha, str)
     return crafted is None or bool(case.calibration)
 
 

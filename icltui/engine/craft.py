@@ -138,7 +138,7 @@ def craft(case: Case, n_later: int = N_LATER, told: Told = unheard) -> Crafted:
                 case.loaded,
                 case.sites,
                 ids,
-                _room(case, ids, n_more),
+                room(case, ids, n_more),
                 case.positions,
                 partial(told, "reading the contextual text", number, len(rows)),
             )
@@ -166,7 +166,10 @@ def made(crafted: Crafted, unshifted: frozenset[int] = frozenset()) -> Crafted:
     return replace(crafted, patch=patch, fits=fits)
 
 
-def _room(case: Case, ids: Ids, n_more: int) -> int:
-    """``n_more``, or what the model's positions leave of it; fitted tokens were checked to have room."""
+def room(case: Case, ids: Ids, n_more: int) -> int:
+    """``n_more`` tokens behind a query, or what the model's positions leave of them.
+
+    Fitted tokens were checked to have room.
+    """
     window = case.loaded.window
     return n_more if window is None else max(0, min(n_more, window - len(ids.full)))

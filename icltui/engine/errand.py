@@ -61,6 +61,16 @@ def run_errand(work: Callable[[Tell], Result]) -> Iterator[Event | Result]:
         is_given_up.set()
 
 
+def until_settled() -> Iterator[Event]:
+    """Wait until no errand runs any more: one that was given up goes on until it next tells something.
+
+    Till then its hooks are on the model that the next job would use.
+    """
+    while not _ONE_AT_A_TIME.acquire(timeout=HEARTBEAT):
+        yield Progress(stage="stopping what was given up", done=0, total=0)
+    _ONE_AT_A_TIME.release()
+
+
 def afterwards(work: Callable[[], object]) -> None:
     """Do ``work`` once no errand runs any more, one that was given up among them; nobody waits for it."""
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from msgspec.structs import replace as with_changes
+from safetensors import SafetensorError
 
 from icltui.api import Event, Export, ExportEnded, Progress
 from icltui.engine.control_vector import check_gguf
@@ -119,8 +120,8 @@ def _staged(target: Path) -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)
             if folder.exists():  # work that was given up still writes there
                 afterwards(partial(shutil.rmtree, folder, ignore_errors=True))
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+    except (OSError, SafetensorError) as error:
+        reason = (getattr(error, "strerror", None) or str(error)).lower()
         raise BadInput(f"cannot write {shown(target)}: {reason}: choose another place") from error
 
 

@@ -30,7 +30,7 @@ from icltui.api import (
 from icltui.engine import model
 from icltui.engine.check import verify
 from icltui.engine.dynamics import Dynamics
-from icltui.engine.errand import Tell, run_errand
+from icltui.engine.errand import Tell, run_errand, until_settled
 from icltui.engine.leave import leave, same_weights
 from icltui.engine.load import load
 from icltui.engine.pairs import MOST_UNITS
@@ -95,6 +95,7 @@ class LocalEngine:
             yield event
 
     def _events(self, request: Request, should_stop: ShouldStop) -> Iterator[Event]:
+        yield from until_settled()
         if self.loaded is None and not isinstance(request, LoadModel):
             yield from self._again()
         match request:

@@ -14,6 +14,9 @@ from torch.nn.functional import linear
 
 from icltui.errors import BadInput
 
+NOISE = 1e-6
+"""Share of the vectors' length below which nothing is wanted of them, as below the first attention."""
+
 
 @dataclass(frozen=True)
 class LowRank:
@@ -50,7 +53,7 @@ class Fit:
     rank: int
     """Numerical rank of Z, whose vectors are known to single precision."""
     is_met: bool
-    """Whether every vector could be met, which dependent ones without a ridge cannot."""
+    """Whether every vector can be met: they are independent, or nothing is wanted of them."""
 
 
 def exact_dtype(tensor: Tensor) -> torch.dtype:
@@ -86,16 +89,15 @@ def solve(
     write, read = (d.T @ rows * scale)[:, kept], columns[kept]
     smallest = float(singular[-1]) if len(z) <= z.shape[1] else 0.0
     lowest = smallest**2 + penalty
-    numerical_rank = int(is_known.sum())
+    numerical_rank, wanted = int(is_known.sum()), float(d.norm())
     if rank is not None and rank < len(read):
         read, write = _cut(read, write, rank)
-    missed = (z @ read.T) @ write.T - d
-    scale_of_d = float(d.norm())
+    missed = float(((z @ read.T) @ write.T - d).norm())
     fit = Fit(
-        error=float(missed.norm()) / scale_of_d if scale_of_d else 0.0,
+        error=missed / wanted if wanted else 0.0,
         condition=(largest**2 + penalty) / lowest if lowest > 0 else torch.inf,
         rank=numerical_rank,
-        is_met=numerical_rank == len(z),
+        is_met=numerical_rank == len(z) or wanted <= NOISE * float(z.norm()),
     )
     return LowRank(read, write), fit
 

@@ -28,7 +28,8 @@ class Sampler:
         """The id of the token that the lane with this distribution takes at ``step``."""
         if self.sampling.temperature == 0:
             return int(log_p.argmax())
-        scores = log_p.cpu().double() / self.sampling.temperature
+        log_p = log_p.cpu().double()
+        scores = (log_p - log_p.max()) / self.sampling.temperature  # the largest is 0, however cold it is
         allowed = _allowed(scores, self.sampling)
         return int((scores + self._gumbel(step, len(scores))).masked_fill(~allowed, -torch.inf).argmax())
 

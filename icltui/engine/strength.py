@@ -22,6 +22,8 @@ from icltui.engine.trial import Part, centred, score, total
 from icltui.errors import BadInput
 from icltui.recipe import LARGEST_ALPHA
 
+ROUNDING = 1e-5
+"""Share of the largest logit below which a difference is none."""
 COARSE, ROUNDS, FINER = 0.25, 3, 4
 """First step of the search, how often it is made finer, and by what."""
 
@@ -82,15 +84,18 @@ def first_order(crafted: Crafted) -> float:
     Raises:
         BadInput: the model has an operation without a forward derivative, or the patch does nothing.
     """
-    along, square = 0.0, 0.0
+    along, square, gap, scale = 0.0, 0.0, 0.0, 0.0
     for part in asked(crafted):
         logits, slope = _derivative(crafted, part.passage)
         missing = centred(part.passage.logits[:1].to(logits.device)) - centred(logits[:1])
         slope = centred(slope[:1])
         along += float((slope * missing).sum())
         square += float(slope.square().sum())
+        gap, scale = max(gap, float(missing.abs().max())), max(scale, float(logits.abs().max()))
     if square == 0:
         raise BadInput("alpha 'jvp': the patch changes no logit, so no strength fits: use --alpha 1")
+    if gap <= ROUNDING * scale:
+        raise BadInput("alpha 'jvp': the context changes no logit beyond rounding: use --alpha 1")
     return min(max(along / square, 0.0), LARGEST_ALPHA)
 
 
@@ -112,8 +117,8 @@ def _derivative(crafted: Crafted, passage: Passage) -> tuple[Tensor, Tensor]:
                 logits, slope = forward_ad.unpack_dual(dual)  # type: ignore[no-untyped-call]
     except (RuntimeError, NotImplementedError) as error:
         raise BadInput(
-            "alpha 'jvp': this model has an operation without a forward derivative "
-            f"({str(error).splitlines()[0][:120]}): use --alpha search"
+            "alpha 'jvp': the derivative cannot be taken on this model "
+            f"({str(error).splitlines()[0][:120]}): use --alpha search, or --dtype float32"
         ) from error
     if slope is None:
         raise BadInput("alpha 'jvp': the patch changes no logit, so no strength fits: use --alpha 1")

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from icltui.engine.capture import widen
-from icltui.engine.craft import Crafted, Told, unheard
+from icltui.engine.craft import N_LATER, Crafted, Told, room, unheard
 from icltui.engine.lanes import acting
 from icltui.engine.passage import Passage, logits_without, read_passage
 from icltui.engine.patch import HeldPatch, TokenPatch
@@ -35,6 +35,8 @@ def parts_of(crafted: Crafted, others: Sequence[Passage]) -> dict[Tested, list[P
     """What the patch is tested on, by kind; ``others``: passages of queries that it was not made from."""
     fitted = [Part(part.passage, 0, part.n_continuation + 1) for part in crafted.fitted]
     later = [Part(part.passage, part.n_continuation + 1) for part in crafted.fitted]
+    if not crafted.fitted:  # per step: only a strength was made from anything, and that from one token
+        later = [Part(crafted.own, 1)]
     n = crafted.case.n_fitted + 1
     kinds: dict[Tested, list[Part]] = {
         "fitted tokens": fitted,
@@ -51,14 +53,21 @@ def held_out(parts: dict[Tested, list[Part]]) -> list[Part]:
 
 
 def other_passages(crafted: Crafted, told: Told = unheard) -> list[Passage]:
-    """The held-out queries in their context, and the prompt's own where it was not fitted."""
-    case = crafted.case
-    n = len(crafted.own.continuation)
-    read = []
-    for number, ids in enumerate(case.holdout):
-        told("reading the other queries", number, len(case.holdout))
+    """The held-out queries in their context, and the prompt's own, as far as they were not fitted."""
+    case, fitted = crafted.case, fitted_queries(crafted)
+    unseen = [ids for ids in case.holdout if ids.query not in fitted]
+    read = [] if crafted.own.ids.query in fitted or not case.calibration else [crafted.own]
+    for number, ids in enumerate(unseen):
+        told("reading the other queries", number, len(unseen))
+        n = room(case, ids, case.n_fitted + N_LATER)
         read.append(read_passage(case.loaded, case.sites, ids, n, case.positions))
-    return [crafted.own, *read] if case.calibration else read
+    return read
+
+
+def fitted_queries(crafted: Crafted) -> set[tuple[int, ...]]:
+    """The queries that the patch, or its strength, was made from: they are no others."""
+    passages = [part.passage for part in crafted.fitted] or [crafted.own]
+    return {passage.ids.query for passage in passages}
 
 
 @dataclass(frozen=True)
@@ -124,12 +133,14 @@ def try_patch(
                 mse_plain=plain(theirs.mse / ours.n),
                 equal=ours.equal,
                 equal_plain=theirs.equal,
-                state_error=plain((missed / gap).sqrt().mean()),
+                state_error=plain((missed / gap)[gap > 0].sqrt().mean()),
             )
         )
     return tuple(tests)
 
 
+NOTHING = 1e-5
+"""KL in nats below which the context changes nothing that could be told from rounding."""
 _PLACES: dict[Tested, str] = {
     "later tokens": "the later text",
     "other queries": "other queries",
@@ -139,21 +150,24 @@ _PLACES: dict[Tested, str] = {
 
 def verdict(tests: Sequence[PatchTest]) -> str:
     """In one sentence, whether the patch serves on tokens that it was not made from."""
-    sentences = []
-    for test in tests:
-        if test.what == "fitted tokens" or test.kl is None or test.kl_plain is None:
-            continue
-        gain = 1 - test.kl / test.kl_plain if test.kl_plain > 0 else 0.0
-        is_whole = gain > 0.9 and test.equal == test.n_tokens
-        word = (
-            "carries over to" if is_whole else "helps in part on" if gain > 0.5 else "does not carry over to"
-        )
-        sentences.append(
-            f"{word} {test.n_tokens} tokens of {_PLACES[test.what]} "
-            f"(KL {test.kl:.2g} against {test.kl_plain:.2g} without it; {test.equal} of {test.n_tokens} top tokens as "
-            f"with the context, {test.equal_plain} without it)"
-        )
-    return f"The patch {'; it '.join(sentences)}." if sentences else ""
+    sentences = [_sentence(test) for test in tests if test.what != "fitted tokens"]
+    return f"The patch {'; it '.join(filter(None, sentences))}." if any(sentences) else ""
+
+
+def _sentence(test: PatchTest) -> str:
+    if test.kl is None or test.kl_plain is None:
+        return ""
+    on = f"{test.n_tokens} token{'s' if test.n_tokens > 1 else ''} of {_PLACES[test.what]}"
+    against = f"KL {test.kl:.2g} against {test.kl_plain:.2g} without it"
+    if test.kl_plain < NOTHING:
+        return f"had nothing to win on {on} ({against})"
+    gain = 1 - test.kl / test.kl_plain
+    is_whole = gain > 0.9 and test.equal == test.n_tokens
+    word = "carries over to" if is_whole else "helps in part on" if gain > 0.5 else "does not carry over to"
+    return (
+        f"{word} {on} ({against}; {test.equal} of {test.n_tokens} top tokens as with the context, "
+        f"{test.equal_plain} without it)"
+    )
 
 
 def _count(part: Part) -> int:

@@ -91,6 +91,8 @@ def test_what_cannot_share_a_patch_is_not_batched():
     )
     assert not can_batch(frozen, craft(frozen, 0))
     assert not can_batch(random, Crafted(random))
+    searched = replace(plain, recipe=Recipe(alpha="search"))
+    assert not can_batch(searched, Crafted(searched)), "each query has a strength of its own"
     assert can_batch(plain, Crafted(plain))
     assert can_batch(frozen, None)
 

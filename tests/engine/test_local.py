@@ -16,6 +16,7 @@ from icltui.api import (
     Measure,
     MeasureEnded,
     ModelLoaded,
+    Progress,
     PromptTokenized,
     UnitsMeasured,
     VerificationEnded,
@@ -25,6 +26,7 @@ from icltui.engine import local
 from icltui.engine.local import LocalEngine
 from icltui.errors import BadInput, ModelError
 from icltui.prompt import Prompt
+from icltui.recipe import Recipe
 from tests.engine.models import make_tiny, make_tokenizer, tiny
 
 PROMPT = Prompt(context="abc def ghi jkl mno pqr", query=" stu")
@@ -78,6 +80,20 @@ def test_a_job_stops_when_asked(engine, request_):
     for event in engine.run(request_, lambda: len(seen) >= 1):
         seen.append(event)
     assert len(seen) == 1
+
+
+def test_a_job_waits_until_one_that_was_given_up_has_left_the_model(engine):
+    """Its hooks would act in the next job's runs."""
+    recipe = Recipe(mode="compiled", n_fitted=2)
+    alone = [*engine.run(Generate(prompt=PROMPT, n_tokens=3, lanes=("context", "plain")), never)][-1]
+    for stage in ("reading the contextual text", "making the patch", "testing the patch", "KL against"):
+        seen = []
+        request = Generate(prompt=PROMPT, recipe=recipe, n_tokens=1, curves=True)
+        for event in engine.run(request, lambda: bool(seen) and seen[-1].startswith(stage)):  # noqa: B023
+            seen.append(event.stage if isinstance(event, Progress) else "")
+        assert seen[-1].startswith(stage)
+        *_, again = engine.run(Generate(prompt=PROMPT, n_tokens=3, lanes=("context", "plain")), never)
+        assert again == alone
 
 
 @pytest.mark.parametrize(

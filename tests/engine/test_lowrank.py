@@ -69,6 +69,13 @@ def test_a_zero_vector_carries_nothing():
     assert (map_.rank, fit.rank, fit.is_met, fit.condition) == (0, 0, False, torch.inf)
 
 
+def test_dependent_vectors_of_which_nothing_is_wanted_are_met():
+    z, d = columns(3)
+    z[2] = z[0]
+    assert not solve(z, d)[1].is_met
+    assert solve(z, 1e-9 * d)[1].is_met, "as at the first layer of parallel blocks, where z knows no context"
+
+
 def test_nothing_to_add_is_met():
     z, _ = columns(2)
     assert solve(z, torch.zeros(2, 3, dtype=torch.float64))[1].error == 0.0

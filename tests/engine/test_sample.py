@@ -38,6 +38,12 @@ def test_top_k_and_top_p_leave_the_most_probable():
     assert set(draws(log_p, Sampling(temperature=1.0, top_k=9), 400).tolist()) == {0, 1, 2, 3}
 
 
+@pytest.mark.parametrize("temperature", [5e-324, 1e-310, 1e-9])
+def test_however_cold_it_is_the_most_probable_token_comes(temperature):
+    log_p = torch.tensor([0.05, 0.5, 0.3, 0.15]).log()
+    assert set(draws(log_p, Sampling(temperature=temperature), 20).tolist()) == {1}
+
+
 def test_what_is_impossible_is_never_drawn():
     log_p = torch.tensor([-torch.inf, 0.0, -torch.inf])
     assert set(draws(log_p, Sampling(temperature=5.0), 100).tolist()) == {1}

@@ -82,13 +82,22 @@ def test_a_patch_that_does_nothing_has_no_strength():
         fitted_strength(craft(case, 0))
 
 
+def test_no_strength_fits_a_context_that_says_nothing():
+    made = crafted(mode="frozen", alpha="jvp")
+    same = replace(made, prompt=replace(made.own, logits=logits_through(made, made.own, 0.0)))
+    same = replace(same, fitted=tuple(replace(part, passage=same.own) for part in made.fitted))
+    with pytest.raises(BadInput, match="the context changes no logit beyond rounding"):
+        first_order(same)
+
+
 def test_a_model_without_forward_derivatives_says_so(monkeypatch):
     def refuse(*_):
         raise NotImplementedError("no forward AD for op\nmore")
 
     monkeypatch.setattr("icltui.engine.strength.logits_without", refuse)
     with pytest.raises(
-        BadInput, match=r"without a forward derivative \(no forward AD for op\): use --alpha search"
+        BadInput,
+        match=r"the derivative cannot be taken on this model \(no forward AD for op\): use --alpha search",
     ):
         first_order(crafted())
 
@@ -102,7 +111,11 @@ def test_what_a_strength_is_worth_is_told_of_other_tokens():
     ]
     assert report.tests[0].n_tokens == 1
     assert report.tests[1].n_tokens == 3
-    assert (report.tests[2].n_tokens, report.tests[3].n_tokens) == (1, 3)
+    assert (report.tests[2].n_tokens, report.tests[3].n_tokens) == (1, 8)
+    assert (
+        "was fitted on the logits behind this query: what it is worth is seen on other tokens"
+        in report.notes[0]
+    )
 
 
 def test_calibration_queries_share_one_strength():

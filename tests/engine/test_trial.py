@@ -1,6 +1,7 @@
 """What a patch does where it was not made: sums over the right tokens, verdicts that can be bad, curves."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -50,7 +51,7 @@ def test_each_kind_of_tokens_is_counted_apart():
         ("fitted tokens", 3),
         ("later tokens", 3),
         ("other queries", 3),
-        ("other queries, later", 3),
+        ("other queries, later", 8),
     ]
     kl, equal = by_hand(made, made.own, 3, None, 1.0)
     assert later.kl == pytest.approx(kl, rel=1e-6)
@@ -69,6 +70,29 @@ def test_the_prompts_own_query_is_another_where_the_patch_was_made_from_a_file()
     assert (fitted.n_tokens, later.n_tokens, others.n_tokens, behind.n_tokens) == (6, 6, 3, 3)
     assert others.kl == pytest.approx(by_hand(made, made.own, 0, 3, 1.0)[0], rel=1e-6)
     assert behind.kl == pytest.approx(by_hand(made, made.own, 3, None, 1.0)[0], rel=1e-6)
+
+
+def test_a_query_that_was_fitted_is_no_other():
+    alone = report_on(crafted(holdout=(IDS, OTHERS[0])))
+    assert [test.what for test in alone.tests[2:]] == ["other queries", "other queries, later"]
+    assert alone.tests[2].n_tokens == 3
+    assert alone.notes == ("1 of the held-out queries is fitted: no test of anything",)
+    shared = report_on(crafted(calibration=(IDS, OTHERS[0]), holdout=(OTHERS[0], OTHERS[1]), ridge=1e-4))
+    assert shared.tests[2].n_tokens == 3, "neither the prompt's own nor the first is another"
+    assert "1 of the held-out queries is fitted" in shared.notes[0]
+
+
+def test_other_queries_are_read_no_further_than_the_window():
+    loaded = replace(tiny("llama"), window=len(IDS.full) + 4)
+    case = Case(loaded, loaded.sites, IDS, "reset", Recipe(mode="compiled", n_fitted=2), holdout=OTHERS[1:2])
+    tests = report_on(craft(case)).tests
+    assert [test.n_tokens for test in tests] == [3, 2, 3, 1]
+
+
+def test_a_layer_that_knows_no_context_does_not_spoil_the_others():
+    loaded = tiny("gpt_neox")
+    case = Case(loaded, loaded.sites, IDS, "reset", Recipe(mode="frozen"))
+    assert report_on(craft(case)).tests[1].state_error > 0.05
 
 
 def a_test(what="other queries", kl=0.0, kl_plain=2.0, equal=4, equal_plain=1):
@@ -95,7 +119,8 @@ def a_test(what="other queries", kl=0.0, kl_plain=2.0, equal=4, equal_plain=1):
         (a_test(kl=0.5), "helps in part on"),
         (a_test(kl=1.5), "does not carry over to"),
         (a_test(kl=9.0), "does not carry over to"),
-        (a_test(kl=0.0, kl_plain=0.0), "does not carry over to"),
+        (a_test(kl=0.0, kl_plain=0.0), "had nothing to win on 4 tokens"),
+        (a_test(kl=1e-11, kl_plain=3e-11), "had nothing to win on 4 tokens"),
         (a_test("later tokens", kl=0.01), "4 tokens of the later text"),
         (a_test("other queries, later", kl=0.01), "4 tokens of the later text behind other queries"),
     ],
@@ -144,8 +169,8 @@ def test_the_curve_of_calibration_queries():
 def test_per_step_has_curves_too_and_nothing_held():
     made = crafted(mode="per-step", holdout=OTHERS[:1])
     report = report_on(made, curves=True)
-    assert [test.what for test in report.tests] == ["other queries", "other queries, later"]
-    assert report.tests[0].kl < 1e-9
+    assert [test.what for test in report.tests] == ["later tokens", "other queries", "other queries, later"]
+    assert max(test.kl for test in report.tests) < 1e-9
     assert (report.layers, report.verdict) == ((), "")
     assert report.curves.alpha[10].kl < 1e-9 < report.curves.alpha[5].kl
     assert report.curves.from_bottom[0].kl > 1e-3
