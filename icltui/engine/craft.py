@@ -13,7 +13,7 @@ import torch
 
 from icltui.engine.derive import Fitted, derive
 from icltui.engine.model import LoadedModel
-from icltui.engine.passage import Passage, in_another_context, read_passage
+from icltui.engine.passage import Passage, Reader, in_another_context
 from icltui.engine.patch import Alpha, HeldPatch, TokenPatch
 from icltui.engine.site import Site
 from icltui.engine.tokens import Ids
@@ -130,19 +130,11 @@ def craft(case: Case, n_later: int = N_LATER, told: Told = unheard) -> Crafted:
     is_compiled = case.recipe.mode == "compiled"
     rows = [case.ids, *case.calibration]
     n_more = case.n_fitted + n_later
-    passages = []
+    reader, passages = Reader(case.loaded, case.sites, case.positions, len(rows)), []
     for number, ids in enumerate(rows):
         told("reading the contextual text", number, len(rows))
-        passages.append(
-            read_passage(
-                case.loaded,
-                case.sites,
-                ids,
-                room(case, ids, n_more),
-                case.positions,
-                partial(told, "reading the contextual text", number, len(rows)),
-            )
-        )
+        still = partial(told, "reading the contextual text", number, len(rows))
+        passages.append(reader.read(ids, room(case, ids, n_more), still))
     own, *others = passages
     if case.recipe.mode == "per-step":
         return Crafted(case, own)

@@ -19,6 +19,9 @@ from icltui.engine.site import Site
 from icltui.engine.tokens import Ids
 from icltui.prompt import Positions
 
+CUT = 1e-5
+"""Share of the largest logit that a cache which was cut back may change."""
+
 
 @dataclass(frozen=True)
 class Passage:
@@ -57,9 +60,21 @@ def read_passage(
     ``told`` is called before each token and may raise to stop.
     """
     run = ContextRun(loaded.model, sites=sites)
-    logits, states = run.states(ids.full, len(ids.query))
+    return _read(loaded, run, ids, run.states(ids.full, len(ids.query)), n_more, positions, told)
+
+
+def _read(
+    loaded: LoadedModel,
+    run: ContextRun,
+    ids: Ids,
+    first: tuple[Tensor, States],
+    n_more: int,
+    positions: Positions,
+    told: Callable[[], object],
+) -> Passage:
+    """What the model says behind the query that ``run`` was just fed."""
     continuation: list[int] = []
-    behind, parts = [logits], [states]
+    behind, parts = [first[0]], [first[1]]
     for _ in range(n_more):
         told()
         token = int(behind[-1].argmax())
@@ -70,6 +85,55 @@ def read_passage(
         behind.append(logits)
         parts.append(states)
     return Passage(ids, tuple(continuation), States.join(parts), torch.stack(behind), positions)
+
+
+@dataclass
+class Reader:
+    """Reads passages of many queries behind one context, which runs once, where the model's cache can be cut back.
+
+    Whether it can is tried on the first query: read again behind the cut cache it must say the same.
+    """
+
+    loaded: LoadedModel
+    sites: Sequence[Site]
+    positions: Positions
+    n_queries: int
+    """How many will be read: for two, to try whether the cache can be cut would cost what it saves."""
+    run: ContextRun | None = None
+    """Behind the context; None where there is none yet, or the cache cannot be cut."""
+    start: tuple[int, ...] = ()
+    """What ``run`` holds."""
+    is_cuttable: bool = True
+
+    def read(self, ids: Ids, n_more: int, told: Callable[[], object] = lambda: None) -> Passage:
+        """As :func:`read_passage`."""
+        start = (*ids.prefix, *ids.context)
+        if not self.is_cuttable or not start or self.n_queries <= 2:
+            return read_passage(self.loaded, self.sites, ids, n_more, self.positions, told)
+        told()
+        if self.run is None or self.start != start:
+            self.run, self.start = ContextRun(self.loaded.model, sites=self.sites), start
+            self.run.feed(start)
+            if not self._is_cut_right(ids):
+                self.run, self.is_cuttable = None, False
+                return read_passage(self.loaded, self.sites, ids, n_more, self.positions, told)
+        first = self.run.states(ids.query, len(ids.query))
+        passage = _read(self.loaded, self.run, ids, first, n_more, self.positions, told)
+        self.run.cache.drop(len(ids.query) + len(passage.continuation))
+        return passage
+
+    def _is_cut_right(self, ids: Ids) -> bool:
+        """Whether the query says the same behind a cache that was cut back as before."""
+        assert self.run is not None
+        try:
+            # Of two tokens, so that more than one is cut, and a window that they push would show.
+            once = self.run.feed([*ids.query, *ids.query[:1]])
+            self.run.cache.drop(len(ids.query) + 1)
+            again = self.run.feed([*ids.query, *ids.query[:1]])
+            self.run.cache.drop(len(ids.query) + 1)
+        except (AttributeError, NotImplementedError, RuntimeError, ValueError, TypeError, IndexError):
+            return False
+        return bool((once - again).abs().max() <= CUT * once.abs().max())
 
 
 def in_another_context(

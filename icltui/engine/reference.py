@@ -21,10 +21,12 @@ from icltui.engine.patch import HeldPatch, LayerPatch
 from icltui.engine.proof import tolerance_of
 from icltui.engine.run import forward
 from icltui.engine.strength import logits_through
-from icltui.errors import EngineError
+from icltui.errors import BadInput, EngineError
 
 _N_JITTERS, _ALLOWED = 3, 3.0
 """How often the factors are jittered, and how many times the largest effect of it is allowed."""
+_HIDDEN = 0.3
+"""Share of the patch's effect that rounding may hide: a wrong factor at one layer would show still."""
 
 
 @dataclass(frozen=True)
@@ -91,13 +93,24 @@ class References:
 
 
 def refer(crafted: Crafted) -> References:
-    """What the patch says, and how far from it is near enough."""
+    """What the patch says, and how far from it is near enough.
+
+    Raises:
+        BadInput: rounding hides too much of what the patch does for anything to be proved.
+    """
     others = (part.passage for part in crafted.fitted if part.passage is not crafted.own)
     passages = (crafted.own, *others)
     exact = References(
         tuple(_reference(crafted, passage) for passage in passages), tolerance_of(crafted.case.loaded)
     )
     noise = max(exact.largest(logits) for logits in _jittered(crafted, passages))
+    if _ALLOWED * noise > max(_HIDDEN * exact.effect, exact.tolerance * exact.scale):
+        dtype = str(crafted.case.loaded.dtype).removeprefix("torch.")
+        raise BadInput(
+            f"rounding in {dtype} alone moves this patch's logits by {noise:.2g} of the {exact.effect:.2g} that it "
+            "does, so nothing shows whether what is written is right: generate it with --dtype float32, or a larger "
+            "--ridge"
+        )
     return replace(exact, tolerance=max(exact.tolerance, _ALLOWED * noise / exact.scale)) if noise else exact
 
 

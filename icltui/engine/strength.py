@@ -92,10 +92,10 @@ def first_order(crafted: Crafted) -> float:
         along += float((slope * missing).sum())
         square += float(slope.square().sum())
         gap, scale = max(gap, float(missing.abs().max())), max(scale, float(logits.abs().max()))
-    if square == 0:
-        raise BadInput("alpha 'jvp': the patch changes no logit, so no strength fits: use --alpha 1")
     if gap <= ROUNDING * scale:
         raise BadInput("alpha 'jvp': the context changes no logit beyond rounding: use --alpha 1")
+    if square == 0:
+        raise BadInput("alpha 'jvp': the patch changes no logit, so no strength fits: use --alpha 1")
     return min(max(along / square, 0.0), LARGEST_ALPHA)
 
 

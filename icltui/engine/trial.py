@@ -14,7 +14,7 @@ from torch import Tensor
 from icltui.engine.capture import widen
 from icltui.engine.craft import N_LATER, Crafted, Told, room, unheard
 from icltui.engine.lanes import acting
-from icltui.engine.passage import Passage, logits_without, read_passage
+from icltui.engine.passage import Passage, Reader, logits_without
 from icltui.engine.patch import HeldPatch, TokenPatch
 from icltui.engine.predictions import plain
 from icltui.engine.site import Probe
@@ -56,11 +56,12 @@ def other_passages(crafted: Crafted, told: Told = unheard) -> list[Passage]:
     """The held-out queries in their context, and the prompt's own, as far as they were not fitted."""
     case, fitted = crafted.case, fitted_queries(crafted)
     unseen = [ids for ids in case.holdout if ids.query not in fitted]
+    reader = Reader(case.loaded, case.sites, case.positions, len(unseen))
     read = [] if crafted.own.ids.query in fitted or not case.calibration else [crafted.own]
     for number, ids in enumerate(unseen):
         told("reading the other queries", number, len(unseen))
         n = room(case, ids, case.n_fitted + N_LATER)
-        read.append(read_passage(case.loaded, case.sites, ids, n, case.positions))
+        read.append(reader.read(ids, n))
     return read
 
 

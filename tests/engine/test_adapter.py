@@ -178,6 +178,16 @@ def test_in_half_precision_as_much_is_allowed_as_rounding_moves_the_patch(family
         export(engine, tmp_path / "other")
 
 
+def test_a_patch_that_rounding_hides_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("icltui.engine.reference._HIDDEN", 0.01)
+    with pytest.raises(
+        BadInput, match=r"rounding in bfloat16 alone moves .* generate it with --dtype float32"
+    ):
+        export(engine_of(tiny("llama", torch.bfloat16)), tmp_path / "adapter")
+    assert list(tmp_path.iterdir()) == []
+    export(engine_of(tiny("llama", torch.float32)), tmp_path / "adapter")
+
+
 # What is not the patch is never kept.
 
 

@@ -78,7 +78,7 @@ def test_a_patch_that_does_nothing_has_no_strength():
     case = Case(
         loaded, loaded.sites, Ids((0,), (), (70, 12), (0,)), "reset", Recipe(mode="frozen", alpha="jvp")
     )
-    with pytest.raises(BadInput, match="the patch changes no logit"):
+    with pytest.raises(BadInput, match="the context changes no logit beyond rounding"):
         fitted_strength(craft(case, 0))
 
 
