@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from icltui import api
 from icltui.errors import BadInput, EngineError
 from icltui.prompt import Prompt
-from icltui.recipe import Recipe
-from icltui.record import Candidate, Prediction, Row, Token
+from icltui.recipe import Recipe, Sampling
+from icltui.record import Candidate, ExportReport, Prediction, Row, Token
 from icltui.worker.wire import (
     Cancel,
     Happened,
@@ -19,6 +19,7 @@ from icltui.worker.wire import (
     decode_report,
     encode,
 )
+from tests.tui.samples import PATCH
 
 ROW = Row(unit=1, layer=0, z_norm=1.5, learning_rate=1e-300, net_patch_norm=None)
 PREDICTION = Prediction(
@@ -36,6 +37,15 @@ PREDICTION = Prediction(
         api.CountTokens(prompt=Prompt(context="π ✨", unit="\n")),
         api.Measure(prompt=Prompt(), layers="0,2-3"),
         api.Generate(prompt=Prompt(), recipe=Recipe(mode="frozen", components="shift"), lanes=("patched",)),
+        api.Generate(
+            prompt=Prompt(),
+            recipe=Recipe(mode="compiled", alpha="search", rank=3, ridge=1e-4, queries=("a", "[/INST]")),
+            sampling=Sampling(temperature=0.5, top_k=4, seed=2**63 - 1),
+            holdout=("b",),
+            curves=True,
+        ),
+        api.GenerateEach(prompt=Prompt(), queries=("a", "b\x1b[2J"), recipe=Recipe(alpha=0.5)),
+        api.Export(prompt=Prompt(), recipe=Recipe(mode="frozen"), path="out", fingerprint="f"),
         api.Verify(prompt=Prompt(), seed=7),
     ],
 )
@@ -53,6 +63,8 @@ def test_an_order_comes_back_as_it_was(request_: api.Request) -> None:
         api.JobEnded(),
         api.JobFailed(kind="BadInput", message="no", exit_code=2),
         api.Progress(stage="load", done=1, total=2),
+        api.PatchTested(patch=PATCH),
+        api.ExportEnded(report=ExportReport(format="peft", files=("a/b",), rank=4, n_tensors=36)),
     ],
 )
 def test_an_event_comes_back_as_it_was(event: api.Event) -> None:
