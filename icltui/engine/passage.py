@@ -21,6 +21,8 @@ from icltui.prompt import Positions
 
 CUT = 1e-5
 """Share of the largest logit that a cache which was cut back may change."""
+_UNCUTTABLE = (AttributeError, NotImplementedError, RuntimeError, ValueError, TypeError, IndexError)
+"""What caches raise that cannot be cut back."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,10 @@ class Reader:
                 return read_passage(self.loaded, self.sites, ids, n_more, self.positions, told)
         first = self.run.states(ids.query, len(ids.query))
         passage = _read(self.loaded, self.run, ids, first, n_more, self.positions, told)
-        self.run.cache.drop(len(ids.query) + len(passage.continuation))
+        try:
+            self.run.cache.drop(len(ids.query) + len(passage.continuation))
+        except _UNCUTTABLE:  # this query reached over the edge of a window that the first did not reach
+            self.run, self.is_cuttable = None, False
         return passage
 
     def _is_cut_right(self, ids: Ids) -> bool:
@@ -131,7 +136,7 @@ class Reader:
             self.run.cache.drop(len(ids.query) + 1)
             again = self.run.feed([*ids.query, *ids.query[:1]])
             self.run.cache.drop(len(ids.query) + 1)
-        except (AttributeError, NotImplementedError, RuntimeError, ValueError, TypeError, IndexError):
+        except _UNCUTTABLE:
             return False
         return bool((once - again).abs().max() <= CUT * once.abs().max())
 

@@ -49,6 +49,18 @@ def test_behind_one_context_each_query_is_read_as_alone(family, positions):
     assert reader.is_cuttable == (family in CUTTABLE)
 
 
+@pytest.mark.parametrize("family", ["gemma3", "mistral"])
+def test_a_query_that_reaches_over_a_window_is_read_and_those_behind_it_too(family):
+    """The first fits into the window of 5, so that the cache could be cut behind it."""
+    loaded = tiny(family)
+    reader = Reader(loaded, loaded.sites, "reset", 3)
+    for query in ((5,), (5, 6, 7, 8), (9, 10)):
+        ids = Ids((0,), (9,), query, (0, 1))
+        theirs = read_passage(loaded, loaded.sites, ids, 2, "reset")
+        assert relative_error(reader.read(ids, 2).logits, theirs.logits) < 2e-6
+    assert not reader.is_cuttable
+
+
 def test_another_context_is_run_anew():
     loaded = tiny("llama")
     reader = Reader(loaded, loaded.sites, "reset", 9)

@@ -19,12 +19,13 @@ from icltui.api import (
     Verify,
 )
 from icltui.recipe import Recipe
-from icltui.record import LANES
+from icltui.record import LANES, CurvePoint, Curves
 from icltui.session import Session, write_session
 from icltui.tui.flows.document import left_out
 from icltui.tui.flows.explorer import Explorer, Part
 from icltui.tui.flows.older import any_note, lane_note, numbers_note, proof_note
 from icltui.tui.flows.work import Work
+from icltui.tui.widgets.status import state_text
 from tests.tui import samples
 from tests.tui.fake_client import FakeClient
 
@@ -342,6 +343,43 @@ async def test_what_is_known_of_the_patch_comes_behind_its_lane_and_is_saved() -
     assert ear.explorer.results.patch == samples.PATCH
     ear.client.send(ear.client.job, *samples.generate(LANES)[1:3])
     assert ear.explorer.results.patch is None, "the lane on the screen is another patch's"
+
+
+async def test_a_run_that_is_stopped_before_its_patch_is_tested_keeps_what_was_known_of_it() -> None:
+    ear = await idle()
+    ear.explorer.switch_delta()
+    known = msgspec.structs.replace(
+        samples.PATCH, curves=Curves(alpha=(CurvePoint(x=1.0, kl=0.5, mse=None),))
+    )
+    ear.client.finish(*samples.generate(LANES), PatchTested(patch=known))
+    await ear.explorer.run()
+    ear.client.finish(*samples.MEASURE)
+    ear.client.send(ear.client.job, *samples.generate(LANES))
+    await ear.explorer.stop()
+    ear.client.give_way()
+    assert ear.explorer.results.patch == known
+    saved = ear.explorer.session("a").generation
+    assert saved is not None
+    assert saved.patch == known
+    await ear.explorer.run()
+    ear.client.finish(*samples.MEASURE)
+    ear.client.finish(*samples.generate(LANES), PatchTested(patch=samples.PATCH))
+    assert ear.explorer.results.patch == known, "the curves are the same patch's"
+    ear.explorer.next_choice("mode")
+    ear.client.send(ear.client.job, *samples.generate(LANES))
+    assert ear.explorer.results.patch is None, "and are no other's"
+
+
+async def test_what_the_patch_is_at_is_told() -> None:
+    ear = await idle()
+    ear.explorer.switch_delta()
+    ear.client.send(ear.client.job, Progress(stage="making the patch", done=0, total=1))
+    assert state_text(ear.explorer) == "● making the patch 0/1"
+    ear.client.send(ear.client.job, *samples.generate(LANES)[:2])
+    assert state_text(ear.explorer) == "● 2/36 tokens"
+    ear.client.send(ear.client.job, *samples.generate(LANES)[2:])
+    ear.client.send(ear.client.job, Progress(stage="testing the patch", done=3, total=9))
+    assert state_text(ear.explorer) == "● testing the patch 3/9"
 
 
 async def test_layers_need_a_run_and_go_into_it() -> None:

@@ -115,9 +115,20 @@ class Results:
             case Generate(), LaneAdvanced():
                 self._advance(request, event.step)
             case Generate(), GenerationEnded():
-                self._keep_lanes(event.generation, Origin(request, self.model))
+                # The same patch's report stands until the new one comes, which a stopped run would never send.
+                known = self.generation.patch if self.generation and self._is_patch_of(request) else None
+                generation = (
+                    event.generation
+                    if event.generation.patch
+                    else with_changes(event.generation, patch=known)
+                )
+                self._keep_lanes(generation, Origin(request, self.model))
             case Generate(), PatchTested() if self.generation:
-                self.generation = with_changes(self.generation, patch=event.patch)
+                known = self.generation.patch
+                curves = event.patch.curves or (known.curves if known else None)
+                self.generation = with_changes(
+                    self.generation, patch=with_changes(event.patch, curves=curves)
+                )
             case Verify(), VerificationEnded():
                 self.verification, self.verified = event.verification, Origin(request, self.model)
 
@@ -215,6 +226,12 @@ class Results:
         before = self.lanes.get(step.lane, ()) if step.index else ()
         self.lanes = {**self.lanes, step.lane: (*before, step)}
         self.lane_origins[step.lane] = Origin(request, self.model)
+
+    def _is_patch_of(self, request: Generate) -> bool:
+        """Whether the patch that was made last is the one that ``request`` asks for."""
+        made = self.generated
+        is_asked = "patched" in request.lanes and made is not None and made.answers(request, "patched")
+        return is_asked and made is not None and made.is_of(self.model)
 
     def _keep_lanes(self, generation: Generation, origin: Origin) -> None:
         self.generation, self.generated = generation, origin

@@ -73,7 +73,12 @@ def state_text(explorer: Explorer) -> str:
                 for lane, steps in results.lanes.items()
                 if results.lane_origins[lane].request is request
             )
-            return f"● {done}/{request.n_tokens * len(request.lanes)} tokens"
+            text = f"{done}/{request.n_tokens * len(request.lanes)} tokens"
+            has_spoken = results.generated is not None and results.generated.request is request
+            is_at_the_patch = (
+                not done or has_spoken
+            )  # it is made before the lanes speak, and tested behind them
+            return f"● {progress_text(explorer.journal.progress, text) if is_at_the_patch else text}"
         case Verify():
             return f"● {progress_text(explorer.journal.progress, 'verifying')}"
     if not jobs.is_loaded:
