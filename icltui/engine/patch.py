@@ -170,20 +170,6 @@ class HeldPatch(Probe):
         """The same patch at another strength."""
         return HeldPatch(self.sites, self.layers, alpha)
 
-    def only(self, components: Components) -> "HeldPatch":
-        """The same patch with one of its components, or both, acting."""
-        kept = {
-            layer: LayerPatch(
-                held.weights if components != "shift" else None,
-                held.output if components != "weights" else None,
-                held.bias if components != "weights" else None,
-            )
-            for layer, held in self.layers.items()
-        }
-        return HeldPatch(self.sites, kept, self.alpha)
-
-    # Where nothing is to be widened the map is written out: at each layer and token a call costs as much as a product.
-
     def mlp_input(self, layer: int, z: Tensor) -> Tensor | None:
         map_ = self.acting[layer].weights
         if map_ is None:

@@ -15,6 +15,7 @@ from icltui.engine import adapter, draft, local, reload
 from icltui.engine.carry import carried
 from icltui.engine.craft import made
 from icltui.engine.local import LocalEngine
+from icltui.engine.patch import HeldPatch, LayerPatch
 from icltui.engine.predictions import divergence
 from icltui.engine.strength import logits_through
 from icltui.errors import BadInput, EngineError, ModelError
@@ -124,7 +125,8 @@ def test_where_a_norm_stands_behind_the_shift_is_left_out_and_the_rest_derived_a
             return float(divergence(context, logits_through(crafted, whole.own)[0].log_softmax(-1)))
 
         anew = kl(made(whole, frozenset({0, 1, 2})))
-        cut = kl(replace(whole, patch=whole.patch.only("weights")))
+        bare = {layer: LayerPatch(held.weights) for layer, held in whole.patch.layers.items()}
+        cut = kl(replace(whole, patch=HeldPatch(whole.patch.sites, bare)))
     assert report.kl_exported == pytest.approx(anew, rel=1e-5)
     assert report.kl_exported != pytest.approx(cut, rel=0.01)
     assert report.kl_patch < 1e-6 < report.kl_exported
