@@ -19,11 +19,12 @@ import msgspec
 from icltui.errors import SessionError
 from icltui.folders import example_sessions, is_example, make_folder, sessions_folder, shown, state_folder
 from icltui.pretty import pretty
-from icltui.record import FORMAT, Session
+from icltui.record import FORMAT, Run, Session
 from icltui.session_check import check_consistent
 
 __all__ = [
     "FORMAT",
+    "Run",
     "Session",
     "example_sessions",
     "is_example",
@@ -150,7 +151,7 @@ def _check_format(document: dict[str, Any]) -> None:
 
 
 def _migrate(document: dict[str, Any]) -> None:
-    """Formats 1 and 2 had ``mode`` and ``components`` where a recipe is now."""
+    """Formats 1 and 2 had ``mode`` and ``components`` where a recipe is now; before 4 there was no history."""
     if document["format"] > 2:
         return
     for holder in (document, document.get("generation")):

@@ -15,11 +15,22 @@ _COUNTLESS = 2**31
 
 
 def check_consistent(session: Session) -> None:
-    """Refuse a session whose parts are not of one run.
+    """Refuse a session whose parts are not of one run, or whose runs are not.
 
     Raises:
         SessionError: naming what does not fit.
     """
+    _check_sheet(session)
+    if problem := _problem_of_runs(session):
+        raise SessionError(f"does not fit together: {problem}: correct it or restore a copy")
+    for run in session.runs:
+        try:
+            _check_sheet(run.session)
+        except SessionError as error:
+            raise SessionError(f"run {run.number} {error}") from error
+
+
+def _check_sheet(session: Session) -> None:
     n_layers = session.model.n_layers if session.model else _COUNTLESS
     problem = _problem(session, n_layers) or _problem_of_patch(session)
     refused = {layer.layer: layer.reason for layer in session.model.refused} if session.model else {}
@@ -30,6 +41,22 @@ def check_consistent(session: Session) -> None:
         problem = problem or str(error)
     if problem:
         raise SessionError(f"does not fit together: {problem}: correct it or restore a copy")
+
+
+def _problem_of_runs(session: Session) -> str | None:
+    numbers = [run.number for run in session.runs]
+    if numbers != sorted({*numbers}) or not all(1 <= number < _COUNTLESS for number in numbers):
+        return f"the runs are numbered {numbers}"
+    for run in session.runs:
+        if run.parent is not None and not 1 <= run.parent < run.number:
+            return f"run {run.number} comes from run {run.parent}"
+        if run.session.runs or run.session.run is not None:
+            return f"run {run.number} holds runs of its own"
+        if run.session.format != session.format:
+            return f"run {run.number} has format {run.session.format}, the session {session.format}"
+    if session.run is not None and session.run not in numbers:
+        return f"it stands at run {session.run}, which it does not hold"
+    return None
 
 
 def _problem(session: Session, n_layers: int) -> str | None:

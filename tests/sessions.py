@@ -26,7 +26,7 @@ from icltui.record import (
     Unit,
     Verification,
 )
-from icltui.session import FORMAT, Session
+from icltui.session import FORMAT, Run, Session
 
 HOSTILE = "\x1b[2J[/INST]\x9b31m\u202eabc\u2067\n\udc80"
 """A token that clears the screen, breaks markup and is no whole character."""
@@ -182,6 +182,8 @@ def anything(kind: Any) -> st.SearchStrategy[Any]:
     match kind:
         case msgspec.inspect.StructType(cls=cls, fields=fields):
             return st.builds(cls, **{field.name: anything(field.type) for field in fields})
+        case msgspec.inspect.VarTupleType(item_type=msgspec.inspect.StructType(cls=cls)) if cls is Run:
+            return st.just(())  # a run holds a session, which holds runs: see ``sessions``
         case msgspec.inspect.VarTupleType(item_type=item):
             return st.lists(anything(item), max_size=2).map(tuple)
         case msgspec.inspect.DictType(key_type=key, value_type=value):
@@ -236,8 +238,25 @@ def samplings(draw: st.DrawFn) -> Sampling:
 
 @st.composite
 def sessions(draw: st.DrawFn) -> Session:
-    """Any session whose parts fit together."""
-    session = draw(of(Session))
+    """Any session whose parts fit together, with the runs that led to it."""
+    session = draw(_sheets())
+    numbers = draw(st.lists(st.integers(1, 99), max_size=2, unique=True).map(sorted))
+    runs = tuple(
+        Run(
+            number=number,
+            parent=draw(st.none() | st.integers(1, number - 1)) if number > 1 else None,
+            note=draw(TEXTS),
+            session=draw(_sheets()),
+        )
+        for number in numbers
+    )
+    run = draw(st.none() | st.sampled_from(numbers)) if numbers else None
+    return msgspec.structs.replace(session, runs=runs, run=run)
+
+
+@st.composite
+def _sheets(draw: st.DrawFn) -> Session:
+    session = msgspec.structs.replace(draw(of(Session)), run=None)
     refused = session.model.refused[:1] if session.model else ()
     usable = [(), (1,)] if refused else [(), (0,), (0, 1)]
     measured, generation, proof = session.measurement, session.generation, session.verification

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import random
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
+from msgspec.structs import replace
 
 from icltui import session as module
 from icltui.errors import SessionError
@@ -19,6 +21,7 @@ from icltui.prompt import Prompt
 from icltui.recipe import Recipe, Sampling
 from icltui.record import RefusedLayer
 from icltui.session import (
+    Run,
     Session,
     example_sessions,
     is_example,
@@ -114,7 +117,7 @@ def test_a_file_of_format_1_is_read_and_what_it_lacks_takes_its_default(tmp_path
     path = tmp_path / "old.json"
     path.write_text(OLDER)
     session = read_session(path)
-    assert (session.format, session.recipe.mode, session.prompt.bos) == (3, "frozen", "never")
+    assert (session.format, session.recipe.mode, session.prompt.bos) == (4, "frozen", "never")
     assert (session.dynamics, session.reference, session.prompt.positions) == ("grow", "free", "reset")
     assert session.prompt.chat is False
     assert session.measurement is not None
@@ -125,7 +128,7 @@ def test_a_file_of_format_1_is_read_and_what_it_lacks_takes_its_default(tmp_path
     assert session.verification is not None
     assert session.verification.layers[0].rank is None
     write_session(path, session)
-    assert json.loads(path.read_text())["format"] == 3
+    assert json.loads(path.read_text())["format"] == 4
     assert read_session(path) == session
 
 
@@ -146,6 +149,27 @@ def test_a_patch_of_format_2_becomes_a_recipe(tmp_path: Path) -> None:
     path.write_text(OLDER.replace('"format": 1', '"format": 3'))
     with pytest.raises(SessionError, match="holds 'mode' at"):
         read_session(path)
+
+
+@pytest.mark.parametrize(
+    ("runs", "run", "words"),
+    [
+        ((Run(number=0, session=A_SESSION),), None, "the runs are numbered [0]"),
+        ((Run(number=2, session=A_SESSION), Run(number=1, session=A_SESSION)), None, "are numbered [2, 1]"),
+        ((Run(number=1, parent=1, session=A_SESSION),), None, "run 1 comes from run 1"),
+        ((Run(number=1, session=replace(A_SESSION, run=1)),), None, "run 1 holds runs of its own"),
+        ((Run(number=1, session=replace(A_SESSION, format=3)),), None, "run 1 has format 3"),
+        ((), 4, "it stands at run 4"),
+        (
+            (Run(number=1, session=replace(A_SESSION, n_tokens=0)),),
+            1,
+            "run 1 does not fit together: n_tokens",
+        ),
+    ],
+)
+def test_runs_that_no_session_could_have_are_refused(tmp_path: Path, runs, run, words) -> None:
+    with pytest.raises(SessionError, match=re.escape(words)):
+        write_session(tmp_path / "s.json", replace(A_SESSION, runs=runs, run=run))
 
 
 def test_a_new_session_knows_when_it_was_made() -> None:
@@ -214,7 +238,7 @@ def test_any_value_in_any_place_reads_or_is_told(saved: Path) -> None:
         (b"{}", "not an icltui session"),
         (b'{"format": true}', "not an icltui session"),
         (b'{"format": 0, "prompt": {}}', "not an icltui session"),
-        (b'{"format": 7, "all": "else"}', "by a newer icltui (format 7; this one reads 3): update icltui"),
+        (b'{"format": 7, "all": "else"}', "by a newer icltui (format 7; this one reads 4): update icltui"),
         (b'{"format": 1}', "missing required field `prompt`"),
         (b'{"format": 1, "prompt": {"context": 3}}', "`$.prompt.context`"),
         (b'{"format": 1, "prompt": {"quert": "?"}}', "holds 'quert' at $.prompt"),

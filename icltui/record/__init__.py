@@ -27,7 +27,7 @@ from icltui.record.replay import (
     Section,
     SectionReplay,
 )
-from icltui.record.session import FORMAT, Session
+from icltui.record.session import FORMAT, Run, Session
 from icltui.record.verification import LayerCheck, Verification
 
 __all__ = [
@@ -64,6 +64,7 @@ __all__ = [
     "RefusedLayer",
     "Replay",
     "Row",
+    "Run",
     "Section",
     "SectionReplay",
     "Session",

@@ -1,4 +1,4 @@
-"""What a session holds: the user's choices, and every result that they had."""
+"""What a session holds: the user's choices, every result that they had, and the runs before."""
 
 from datetime import UTC, datetime
 
@@ -11,7 +11,7 @@ from icltui.record.measurement import Dynamics, Measurement, Reference
 from icltui.record.model import ModelInfo
 from icltui.record.verification import Verification
 
-FORMAT = 3
+FORMAT = 4
 """Grows when an older program could no longer read the file. Older files are read; what they lack takes its default."""
 
 
@@ -41,3 +41,20 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     measurement: Measurement | None = None
     generation: Generation | None = None
     verification: Verification | None = None
+    runs: tuple["Run", ...] = ()
+    """The runs that led here, in the order of their numbers; empty where there was no other than the above."""
+    run: int | None = None
+    """The number of the run that the above is, or, edited since, came from."""
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """A state that the session went through: what was asked, and what came of it."""
+
+    number: int
+    """From 1; never given twice."""
+    parent: int | None = None
+    """The number of the run before the user when this one was asked."""
+    note: str = ""
+    """The user's own line about it."""
+    session: Session
+    """Itself as a whole session, without runs."""
