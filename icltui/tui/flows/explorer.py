@@ -33,7 +33,7 @@ from icltui.api import (
 from icltui.prompt import Prompt
 from icltui.recipe import idle
 from icltui.record import ModelInfo
-from icltui.session import Session
+from icltui.session import Run, Session
 from icltui.tui.flows.jobs import Jobs
 from icltui.tui.flows.part import Part
 from icltui.tui.flows.sheet import Sheet
@@ -51,7 +51,7 @@ class Explorer(Sheet):
         super().__init__()
         self.load = load
         self.jobs = Jobs(client, self._hear, self._hear_engine)
-        self._is_asked = False
+        self._is_asked = self._is_new_run = False
         self._counted: Prompt | None = None
         if session:
             self._open(session, path)
@@ -66,7 +66,7 @@ class Explorer(Sheet):
     async def run(self) -> None:
         """Measure and generate what is on the screen now; a dead engine is started anew for it."""
         if self._has_query():
-            self._is_asked = True
+            self._is_asked = self._is_new_run = True
             self.jobs.ask(self._behind_load(self._whole_run()), (Measure, Generate, Verify))
             if self.jobs.engine in ("dead", "off"):
                 await self._start_engine()
@@ -124,6 +124,30 @@ class Explorer(Sheet):
             self.jobs.ask(self._behind_load([*others, self.work.verify()]))
             self._changed(Part.STATUS)
 
+    # The runs before.
+
+    def step_run(self, step: int) -> None:
+        """Put the run before, or the next one, on the screen."""
+        run = self.history.neighbour(step)
+        if run is None:
+            self._noticed("no earlier run" if step < 0 else "no later run", False)
+        else:
+            self.go_to_run(run.number)
+
+    def go_to_run(self, number: int) -> None:
+        """Put a run on the screen as it was; the next run branches from it."""
+        run = self.history.run(number)
+        if run is None or (number == self.history.at and not self._is_edited(run)):
+            return
+        if self.jobs.is_running:
+            self._noticed("a run goes on: esc stops it, then step", True)
+            return
+        self._return_to(run, self.model if self.jobs.is_loaded else None)
+        self._noticed(f"run {number}{': ' + run.note if run.note else ''}", False)
+
+    def _is_edited(self, run: Run) -> bool:
+        return self.work.prompt != run.session.prompt
+
     # Documents.
 
     def open(self, session: Session, path: Path | None) -> None:
@@ -140,7 +164,7 @@ class Explorer(Sheet):
 
     def _open(self, session: Session, path: Path | None) -> None:
         self._adopt(session, path, self.model if self.jobs.is_loaded else None)
-        self._is_asked = False
+        self._is_asked = self._is_new_run = False
 
     # What follows from what.
 
@@ -204,6 +228,8 @@ class Explorer(Sheet):
         self._tell(request, event)
         if isinstance(event, MeasureEnded | GenerationEnded | PatchTested | VerificationEnded):
             self.is_unsaved |= self._is_asked
+            self._record(request, self._is_new_run)
+            self._is_new_run = False
         if self.jobs.request is None:
             self._give_up()
             self._settle()

@@ -7,9 +7,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from icltui.api import Request
 from icltui.record import ModelInfo
-from icltui.session import Session
+from icltui.session import Run, Session
+from icltui.tui.flows.contrast import Other
 from icltui.tui.flows.document import Document, document_of, left_out, session_of, work_of
+from icltui.tui.flows.history import History
 from icltui.tui.flows.journal import Journal
 from icltui.tui.flows.part import Part
 from icltui.tui.flows.results import Results
@@ -21,6 +24,9 @@ class Sheet:
 
     def __init__(self) -> None:
         self.work, self.document, self.results, self.journal = Work(), Document(), Results(), Journal()
+        self.history = History()
+        self.other: Other | None = None
+        """What the numbers are compared with."""
         self.is_unsaved = False
         self._changed: Callable[[Part], object] = lambda _part: None
         self._noticed: Callable[[str, bool], object] = lambda _text, _is_error: None
@@ -61,7 +67,7 @@ class Sheet:
 
     def session(self, title: str) -> Session:
         """What would be saved now under this title."""
-        return session_of(replace(self.document, title=title), self.work, self.results)
+        return self.history.saved_in(session_of(replace(self.document, title=title), self.work, self.results))
 
     def saved(self, path: Path, session: Session) -> tuple[str, ...]:
         """Remember that ``session`` now lies at ``path``; what of the screen is not in it, and so still unsaved."""
@@ -71,10 +77,45 @@ class Sheet:
         self._changed(Part.STATUS)
         return missing
 
+    # The runs before.
+
+    def annotate(self, number: int, note: str) -> None:
+        """Put the user's line beside a run."""
+        self.history, self.is_unsaved = self.history.noted(number, note.strip()), True
+        self._changed(Part.STATUS)
+
+    def compare_with(self, other: Other | None) -> None:
+        """Hold the numbers against others from now on, or against none."""
+        self.other = other
+        self._changed(Part.NUMBERS)
+
+    def _record(self, request: Request, is_new: bool) -> None:
+        """Put down what came back to ``request``; where there is no more room, say which numbers gave way."""
+        before = {run.number for run in self.history.runs if run.session.measurement}
+        self.history = self.history.recorded(self._sheet(self.work.asking(request)), is_new)
+        after = {run.number for run in self.history.runs if run.session.measurement}
+        if gone := sorted(before - after):
+            self._noticed(
+                f"history is full: run {gone[-1]} keeps its prompt and texts, its numbers were let go", False
+            )
+
+    def _sheet(self, work: Work) -> Session:
+        return session_of(replace(self.document, created=""), work, self.results)
+
+    def _return_to(self, run: Run, loaded: ModelInfo | None) -> None:
+        """Let a run lie here again; a prompt that was typed and not run is put down first."""
+        drafted = self.history.drafted(self._sheet(self.work))
+        session = run.session
+        self.work = work_of(session, None)
+        self.results = Results.from_session(session, self.work, loaded or session.model)
+        self.history, self.is_unsaved = replace(drafted, at=run.number), True
+        self._changed(Part.DOCUMENT)
+
     def _adopt(self, session: Session, path: Path | None, loaded: ModelInfo | None) -> None:
         """Let ``session`` lie here; beside a ``loaded`` model its numbers may be of another."""
         self.work, self.document = work_of(session, path), document_of(session, path)
         self.results = Results.from_session(session, self.work, loaded or session.model)
+        self.history, self.other = History.of(session), None
         self.is_unsaved = False
 
     def _set_work(self, work: Work) -> None:

@@ -83,6 +83,34 @@ class Work:
                 return self.verify()
         return request
 
+    def asking(self, request: Request) -> "Work":
+        """This work with the choices of ``request``: what was asked, where the user has gone on since."""
+        match request:
+            case Measure():
+                return replace(
+                    self,
+                    prompt=request.prompt,
+                    layers=request.layers,
+                    dynamics=request.dynamics,
+                    reference=request.reference,
+                )
+            case Generate():
+                recipe = (
+                    self.recipe if canonical(self.recipe) == canonical(request.recipe) else request.recipe
+                )
+                return replace(
+                    self,
+                    prompt=request.prompt,
+                    layers=request.layers,
+                    recipe=recipe,
+                    sampling=request.sampling,
+                    n_tokens=request.n_tokens,
+                    holdout=request.holdout,
+                )
+            case Verify():
+                return replace(self, prompt=request.prompt, layers=request.layers)
+        return self
+
     def chosen(self, n_layers: int, refused: Mapping[int, str]) -> tuple[int, ...]:
         """The ticked layers of ``n_layers``; all that are not refused where the text does not fit this model."""
         try:

@@ -1,0 +1,152 @@
+"""The runs of a session: kept as they end, to step back to, to branch from, and to write a line about.
+
+A run is what was asked and what came of it. Turning ΔW on, another strength or a proof add to the run before the user;
+another prompt, other layers, another model, or a run asked for with other choices begin the next one.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from msgspec.structs import replace as with_changes
+
+from icltui.record import ModelInfo
+from icltui.session import Run, Session
+
+MOST_ROWS = 200_000
+"""Rows of numbers over all runs; beyond them the oldest runs keep their prompt and texts only. About 70 megabytes."""
+
+
+@dataclass(frozen=True)
+class History:
+    """Runs in the order of their numbers, and the one before the user."""
+
+    runs: tuple[Run, ...] = ()
+    at: int | None = None
+
+    @classmethod
+    def of(cls, session: Session) -> "History":
+        """That of a session as it was read; one without runs is its own first run."""
+        if session.runs:
+            return cls(session.runs, session.run)
+        return cls().recorded(session)
+
+    @property
+    def present(self) -> Run | None:
+        """The run before the user."""
+        return self.run(self.at)
+
+    def run(self, number: int | None) -> Run | None:
+        """The run of that number."""
+        return next((run for run in self.runs if run.number == number), None)
+
+    def recorded(self, session: Session, is_new: bool = False) -> "History":
+        """With what came back put down; ``is_new``: the user asked for a run, not for more of the present one."""
+        sheet = _alone(session)
+        if not (sheet.measurement or sheet.generation or sheet.verification):
+            return self
+        present = self.present
+        if present is None or not _is_same_run(present.session, sheet, is_new):
+            return self._with(sheet)._thinned()
+        run = with_changes(present, session=_joined(present.session, sheet))
+        return replace(self, runs=tuple(run if r.number == run.number else r for r in self.runs))
+
+    def drafted(self, session: Session) -> "History":
+        """With a prompt put down that was typed and never run, so that stepping away does not lose it."""
+        present = self.present
+        text = (session.prompt.context, session.prompt.query)
+        is_known = present and text == (present.session.prompt.context, present.session.prompt.query)
+        if is_known or not any(text):
+            return self
+        bare = with_changes(_alone(session), model=None, measurement=None, generation=None, verification=None)
+        return self._with(bare)
+
+    def noted(self, number: int, note: str) -> "History":
+        """With the user's line about a run."""
+        runs = (with_changes(run, note=note) if run.number == number else run for run in self.runs)
+        return replace(self, runs=tuple(runs))
+
+    def neighbour(self, step: int) -> Run | None:
+        """The run ``step`` further in the order of numbers; None beyond the ends."""
+        numbers = [run.number for run in self.runs]
+        place = numbers.index(self.at) + step if self.at in numbers else len(numbers) - 1
+        return self.runs[place] if 0 <= place < len(self.runs) else None
+
+    def saved_in(self, session: Session) -> Session:
+        """``session`` with the runs, where there is more to them than itself."""
+        if len(self.runs) < 2 and not any(run.note for run in self.runs):
+            return session
+        return with_changes(session, runs=self.runs, run=self.at)
+
+    def tree(self) -> Iterator[tuple[int, Run]]:
+        """Each run with its depth: a branch goes one deeper where its parent has gone on another way before."""
+        depths: dict[int | None, int] = {None: 0}
+        led_on: set[int | None] = set()
+        for run in self.runs:
+            parent = run.parent if run.parent in depths else None
+            depths[run.number] = depths[parent] + (parent in led_on and parent is not None)
+            led_on.add(parent)
+            yield depths[run.number], run
+
+    def _with(self, sheet: Session) -> "History":
+        number = max((run.number for run in self.runs), default=0) + 1
+        return History((*self.runs, Run(number=number, parent=self.at, session=sheet)), number)
+
+    def _thinned(self) -> "History":
+        """The newest runs with their rows, as many as there is room for."""
+        room, runs = MOST_ROWS, []
+        for run in reversed(self.runs):
+            measured = run.session.measurement
+            room -= len(measured.rows) if measured else 0
+            is_kept = room >= 0 or run.number == self.at
+            runs.append(
+                run if is_kept else with_changes(run, session=with_changes(run.session, measurement=None))
+            )
+        return replace(self, runs=tuple(reversed(runs)))
+
+
+def _alone(session: Session) -> Session:
+    return with_changes(session, runs=(), run=None)
+
+
+def _is_same_run(ours: Session, theirs: Session, is_new: bool) -> bool:
+    if _asked(ours) != _asked(theirs):
+        return False
+    return not is_new or _drawn(ours) == _drawn(theirs)
+
+
+def _asked(session: Session) -> tuple[object, ...]:
+    return (
+        session.prompt,
+        session.layers,
+        session.dynamics,
+        session.reference,
+        _fingerprint(session.model),
+    )
+
+
+def _drawn(session: Session) -> tuple[object, ...]:
+    return (session.recipe, session.sampling, session.n_tokens, session.holdout)
+
+
+def _fingerprint(model: ModelInfo | None) -> str | None:
+    return model.fingerprint if model else None
+
+
+def _joined(before: Session, now: Session) -> Session:
+    """One run's results, the newer where there are both; its texts stay with the choices that they answer."""
+    joined = with_changes(
+        now,
+        created=before.created,
+        measurement=now.measurement or before.measurement,
+        verification=now.verification or before.verification,
+    )
+    if now.generation is None and before.generation is not None:
+        return with_changes(
+            joined,
+            generation=before.generation,
+            recipe=before.recipe,
+            sampling=before.sampling,
+            n_tokens=before.n_tokens,
+            holdout=before.holdout,
+        )
+    return joined
