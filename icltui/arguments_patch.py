@@ -6,6 +6,7 @@ from typing import cast, get_args
 
 from icltui.arguments import seed
 from icltui.errors import BadInput
+from icltui.queries import read_queries
 from icltui.recipe import (
     CARRIERS,
     COMPONENTS,
@@ -145,23 +146,6 @@ def read_sampling(args: argparse.Namespace) -> Sampling:
     if sampling.temperature == 0 and (sampling.top_k is not None or sampling.top_p < 1):
         raise BadInput("--top-k and --top-p do nothing at temperature 0: give --temperature too")
     return sampling
-
-
-def read_queries(path: Path) -> tuple[str, ...]:
-    """One query for each line of the file that is not empty; spaces in front are part of it.
-
-    Raises:
-        BadInput: a file that cannot be read, or holds none.
-    """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no UTF-8 text"
-        raise BadInput(f"cannot read {str(path)!r}: {reason.lower()}: name a file of queries") from error
-    queries = tuple(line.removesuffix("\r") for line in lines if line.strip())
-    if not queries:
-        raise BadInput(f"{str(path)!r} holds no query: write one on each line")
-    return queries
 
 
 def _alpha(text: str) -> float | AlphaSearch:

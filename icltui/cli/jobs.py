@@ -9,7 +9,7 @@ import msgspec
 
 from icltui import headless, loading, options
 from icltui.api import Engine, Export, Generate, GenerateEach, Measure, Verify
-from icltui.arguments_patch import read_queries, read_recipe, read_sampling
+from icltui.arguments_patch import read_recipe, read_sampling
 from icltui.cli.parts import (
     check_output,
     load_request,
@@ -22,6 +22,7 @@ from icltui.cli.parts import (
 )
 from icltui.errors import BadInput, SessionError
 from icltui.prompt import Prompt, resolve_layers
+from icltui.queries import read_queries
 from icltui.record import ModelInfo
 from icltui.session import Session, write_session
 

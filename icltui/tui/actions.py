@@ -14,7 +14,8 @@ PANES = ("context", "query", "layers", "stream", "plots", "heatmap", "verify", "
 TABS = PANES[3:8]
 """Those that share one place."""
 
-_RUN, _METHOD, _PANES, _PATCH, _FILE = "Run", "What is measured", "Look around", "Patch", "Session"
+_RUN, _METHOD, _PANES, _PATCH = "Run", "What is measured", "Look around", "Patch"
+_RUNS, _FILE = "Runs before", "Session"
 
 ACTIONS: tuple[Action, ...] = (
     Action(
@@ -118,6 +119,41 @@ ACTIONS: tuple[Action, ...] = (
         group=_PATCH,
     ),
     Action(
+        id="weaker",
+        keys="left",
+        action="change_alpha(-0.05)",
+        label="Weaker patch",
+        help="Less strength α, by 0.05, and the patched lane again; shift: by 0.5, < : by 0.01.",
+        group=_PATCH,
+        shown_keys="←",
+    ),
+    Action(
+        id="stronger",
+        keys="right",
+        action="change_alpha(0.05)",
+        label="Stronger patch",
+        help="More strength α, by 0.05, up to 2, and the patched lane again; shift: by 0.5, > : by 0.01.",
+        group=_PATCH,
+        shown_keys="→",
+    ),
+    *(
+        Action(id=id, keys=keys, action=f"change_alpha({step})", label=f"α {step:+}", help=words, group="")
+        for id, keys, step, words in (
+            ("much_weaker", "shift+left", -0.5, "Less strength α, by 0.5."),
+            ("much_stronger", "shift+right", 0.5, "More strength α, by 0.5."),
+            ("little_weaker", "less_than_sign", -0.01, "Less strength α, by 0.01."),
+            ("little_stronger", "greater_than_sign", 0.01, "More strength α, by 0.01."),
+        )
+    ),
+    Action(
+        id="settings",
+        keys="o",
+        action="set_choices",
+        label="Settings",
+        help="Type strength, fit, rank, ridge, controls, held-out queries, sampling, tokens and units.",
+        group=_PATCH,
+    ),
+    Action(
         id="toggle_layer",
         keys="space",
         action="toggle_layer",
@@ -147,6 +183,22 @@ ACTIONS: tuple[Action, ...] = (
         action="tick_layers('invert')",
         label="Invert layers",
         help="Tick what is unticked and the other way round.",
+        group=_PATCH,
+    ),
+    Action(
+        id="upward_layers",
+        keys="f",
+        action="tick_upwards",
+        label="From here up",
+        help="Tick the selected layer and every later one, and no other.",
+        group=_PATCH,
+    ),
+    Action(
+        id="range_layers",
+        keys="r",
+        action="type_layers",
+        label="Layers by range",
+        help="Type the layers: all, none, last, or such as 0,3,5-8.",
         group=_PATCH,
     ),
     Action(
@@ -207,6 +259,48 @@ ACTIONS: tuple[Action, ...] = (
             group=_PANES,
         )
         for digit, pane in enumerate(PANES, start=1)
+    ),
+    Action(
+        id="earlier_run",
+        keys="comma",
+        action="step_run(-1)",
+        label="Earlier run",
+        help="Put the run before on the screen, prompt, choices and numbers; running from there branches.",
+        group=_RUNS,
+        shown_keys=",",
+    ),
+    Action(
+        id="later_run",
+        keys="full_stop",
+        action="step_run(1)",
+        label="Later run",
+        help="Put the next run on the screen.",
+        group=_RUNS,
+        shown_keys=".",
+    ),
+    Action(
+        id="runs",
+        keys="H",
+        action="show_runs",
+        label="Runs",
+        help="List the runs of this session: go to one, compare with one, write a note.",
+        group=_RUNS,
+    ),
+    Action(
+        id="note",
+        keys="A",
+        action="note_run",
+        label="Note",
+        help="Write a line about this run; it is saved with the session.",
+        group=_RUNS,
+    ),
+    Action(
+        id="compare",
+        keys="B",
+        action="compare_runs",
+        label="Compare",
+        help="Hold this run against another one or another session: curves overlaid, differences listed.",
+        group=_RUNS,
     ),
     Action(
         id="save",

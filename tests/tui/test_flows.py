@@ -516,7 +516,53 @@ async def test_a_lane_keeps_its_text_until_the_new_one_begins() -> None:
     assert ear.explorer.results.lanes["context"] == before
     first = samples.lane_steps("context")[0]
     ear.client.send(ear.client.job, LaneAdvanced(step=first))
-    assert ear.explorer.results.lanes["context"] == (first,)
+    assert ear.explorer.results.lanes["context"] == before, "the same token: nothing to draw anew"
+    other = msgspec.structs.replace(first, token=samples.tokens_of(" elsewhere")[0])
+    ear.client.send(ear.client.job, LaneAdvanced(step=other))
+    assert ear.explorer.results.lanes["context"] == (other,)
+
+
+async def test_another_strength_says_only_the_patched_lane_anew() -> None:
+    ear = await idle()
+    ear.explorer.switch_delta()
+    ear.client.finish(*samples.generate(LANES))
+    before = dict(ear.explorer.results.lanes)
+    ear.explorer.change_alpha(-0.05)
+    request = ear.client.request
+    assert (request.recipe.alpha, request.lanes) == (0.95, LANES)
+    ear.client.send(ear.client.job, *samples.generate(LANES)[:3])
+    now = ear.explorer.results.lanes
+    assert (now["context"], now["plain"]) == (before["context"], before["plain"])
+    assert len(now["patched"]) == 1
+
+
+async def test_the_newest_strength_wins_and_stays_in_its_bounds() -> None:
+    ear = await idle()
+    ear.explorer.change_alpha(0.5)
+    assert (ear.explorer.work.recipe.alpha, ear.lines[-1]) == (
+        1.5,
+        "patch: per-step, ΔW and Δb, α 1.5; ^t turns ΔW on",
+    )
+    ear.explorer.switch_delta()
+    for _ in range(3):
+        ear.explorer.change_alpha(0.5)
+    assert ear.lines[-1] == "α is 2: it goes from 0 to 2"
+    ear.client.give_way()
+    assert ear.client.request.recipe.alpha == 2.0
+
+
+async def test_a_strength_that_was_searched_for_is_where_the_keys_go_on_from() -> None:
+    ear = await idle()
+    ear.explorer.switch_delta()
+    ear.client.finish(
+        *samples.generate(LANES), PatchTested(patch=msgspec.structs.replace(samples.PATCH, alpha=0.8))
+    )
+    ear.explorer.set_work(replace(ear.explorer.work, recipe=Recipe(alpha="search")))
+    ear.client.finish(
+        *samples.generate(LANES), PatchTested(patch=msgspec.structs.replace(samples.PATCH, alpha=0.8))
+    )
+    ear.explorer.change_alpha(0.05)
+    assert ear.explorer.work.recipe.alpha == 0.85
 
 
 async def test_agreement_is_counted_while_it_streams() -> None:

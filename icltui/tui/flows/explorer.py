@@ -31,13 +31,13 @@ from icltui.api import (
     Verify,
 )
 from icltui.prompt import Prompt
-from icltui.recipe import idle
+from icltui.recipe import LARGEST_ALPHA, idle
 from icltui.record import ModelInfo
 from icltui.session import Run, Session
 from icltui.tui.flows.jobs import Jobs
 from icltui.tui.flows.part import Part
 from icltui.tui.flows.sheet import Sheet
-from icltui.tui.flows.work import PATCH_CHOICES, Choice, method_words
+from icltui.tui.flows.work import PATCH_CHOICES, Choice, Work, method_words
 
 __all__ = ["Explorer", "Part"]
 
@@ -111,7 +111,33 @@ class Explorer(Sheet):
             self._noticed(
                 f"{choice}: {getattr(self.work.recipe, choice)}, which acts in another patch mode (p)", False
             )
-        elif self.work.is_delta_on:
+        else:
+            self._follow_patch()
+
+    def change_alpha(self, step: float) -> None:
+        """Another strength of the patch; its lane is generated anew behind it, the newest strength wins."""
+        patch = self.results.patch
+        work = self.work.with_alpha(step, patch.alpha if patch else None)
+        if work.recipe.alpha == self.work.recipe.alpha:
+            self._noticed(f"α is {work.recipe.alpha:g}: it goes from 0 to {LARGEST_ALPHA:g}", False)
+            return
+        self._set_work(work)
+        self._follow_patch()
+
+    def set_work(self, work: Work) -> None:
+        """Other choices all at once: the lanes are generated anew where they change, numbers follow at the next run."""
+        before = self.work
+        if work == before:
+            return
+        self._set_work(work)
+        if work.measure() != before.measure():
+            self.count()
+        elif work.is_delta_on or work.sampling != before.sampling or work.n_tokens != before.n_tokens:
+            self._regenerate()
+
+    def _follow_patch(self) -> None:
+        """A patch that is on acts at once as it is now asked for."""
+        if self.work.is_delta_on:
             self._regenerate()
         else:
             self._noticed(f"patch: {self.work.patch_words}; ^t turns ΔW on", False)

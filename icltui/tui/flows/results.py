@@ -61,6 +61,8 @@ class Results:
         """A prompt, its context tokens and its query tokens."""
         self.uncounted: tuple[Prompt, str] | None = None
         """The last prompt that could not be counted, and why."""
+        self._saying: tuple[Generate | None, int] = (None, 0)
+        """The request whose lanes spoke last, and how many tokens they have said."""
         # The last complete ones, which a run in hand replaces at its end only.
         self.measurement: Measurement | None = None
         self.generation: Generation | None = None
@@ -113,6 +115,7 @@ class Results:
                 self._begin(request)
                 self._end(request, event)
             case Generate(), LaneAdvanced():
+                self._saying = request, self.n_said(request) + 1
                 self._advance(request, event.step)
             case Generate(), GenerationEnded():
                 # The same patch's report stands until the new one comes, which a stopped run would never send.
@@ -151,6 +154,11 @@ class Results:
     def _is_lane_cut(self, lane: Lane) -> bool:
         origin, whole = self.lane_origins[lane], self._whole_lanes.get(lane)
         return not origin.is_stopped and (whole is None or origin is not whole[1])
+
+    def n_said(self, request: Generate) -> int:
+        """Tokens that the lanes of ``request`` have said so far, also those that a lane had said before."""
+        saying, n_tokens = self._saying
+        return n_tokens if saying is request else 0
 
     @property
     def patch(self) -> PatchReport | None:
@@ -222,10 +230,27 @@ class Results:
         )
 
     def _advance(self, request: Generate, step: LaneStep) -> None:
-        """The first step of a lane puts the new text in place of the old, so that nothing flickers before."""
-        before = self.lanes.get(step.lane, ()) if step.index else ()
+        """The first step of a lane puts the new text in place of the old, so that nothing flickers before.
+
+        A text that does not depend on what changed, such as the context's under another patch, stays as it is.
+        """
+        if self._is_said_already(request, step):
+            return
+        before = self.lanes.get(step.lane, ())[: step.index]
         self.lanes = {**self.lanes, step.lane: (*before, step)}
         self.lane_origins[step.lane] = Origin(request, self.model)
+
+    def _is_said_already(self, request: Generate, step: LaneStep) -> bool:
+        steps, origin = self._whole_lanes.get(step.lane, ((), None))
+        is_ours = origin is not None and origin is self.lane_origins.get(step.lane)
+        if (
+            not is_ours
+            or origin is None
+            or not origin.answers(request, step.lane)
+            or not origin.is_of(self.model)
+        ):
+            return False
+        return step.index < len(steps) and steps[step.index].token.id == step.token.id
 
     def _is_patch_of(self, request: Generate) -> bool:
         """Whether the patch that was made last is the one that ``request`` asks for."""

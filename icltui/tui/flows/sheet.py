@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from icltui.api import Request
+from icltui.prompt import resolve_layers
 from icltui.record import ModelInfo
 from icltui.session import Run, Session
 from icltui.tui.flows.contrast import Other
@@ -58,6 +59,14 @@ class Sheet:
         """The layers that the next run measures and patches."""
         return self.work.chosen(self.n_layers, self.refused) if self.n_layers else ()
 
+    def layers_of(self, text: str) -> tuple[int, ...]:
+        """The layers that ``text`` names on this model.
+
+        Raises:
+            BadInput: it names none that there is, or a refused one.
+        """
+        return resolve_layers(text, self.n_layers, self.refused)
+
     def choose_layers(self, layers: set[int]) -> None:
         """Tick exactly these layers, none of which may be refused; the numbers follow at the next run."""
         if barred := sorted(layers & self.refused.keys()):
@@ -76,6 +85,10 @@ class Sheet:
         self.is_unsaved = bool(missing)
         self._changed(Part.STATUS)
         return missing
+
+    def say(self, line: str) -> None:
+        """One plain line for the user."""
+        self._noticed(line, False)
 
     # The runs before.
 

@@ -9,7 +9,7 @@ from msgspec.structs import replace as with_changes
 from icltui.api import CountTokens, Generate, Measure, Request, Verify
 from icltui.errors import BadInput
 from icltui.prompt import Positions, Prompt, layers_text, resolve_layers
-from icltui.recipe import CARRIERS, COMPONENTS, MODES, Recipe, Sampling, canonical
+from icltui.recipe import CARRIERS, COMPONENTS, LARGEST_ALPHA, MODES, Recipe, Sampling, canonical
 from icltui.recipe import patch_words as words_of
 from icltui.record import LANES, Dynamics, ModelInfo, Path, Reference
 
@@ -149,6 +149,12 @@ class Work:
                 )
             case "chat":
                 return replace(self, prompt=with_changes(prompt, chat=not prompt.chat))
+
+    def with_alpha(self, step: float, found: float | None) -> "Work":
+        """Another strength by ``step``, within its bounds; from the ``found`` one where it is searched for."""
+        alpha = self.recipe.alpha
+        start = (1.0 if found is None else found) if isinstance(alpha, str) else alpha
+        return self._with_recipe(alpha=min(max(round(start + step, 2), 0.0), LARGEST_ALPHA))
 
     def _with_recipe(self, **changes: object) -> "Work":
         return replace(self, recipe=with_changes(self.recipe, **changes))

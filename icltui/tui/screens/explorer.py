@@ -6,7 +6,7 @@ Actions of the user go to the explorer as they are; what follows from them comes
 from time import monotonic
 from typing import cast
 
-from textual import on
+from textual import on, work
 from textual.timer import Timer
 from textual.widgets import TextArea
 
@@ -15,8 +15,10 @@ from icltui.tui.flows.explorer import Explorer, Part
 from icltui.tui.flows.journal import model_facts
 from icltui.tui.flows.work import Choice
 from icltui.tui.messages import LayerSelected, LayersTicked, Noticed, PartChanged
+from icltui.tui.screens.ask import AskScreen
 from icltui.tui.screens.help import HelpScreen
 from icltui.tui.screens.layout import LayoutScreen
+from icltui.tui.screens.settings import SettingsScreen
 from icltui.tui.widgets.heatmap import Heatmap
 from icltui.tui.widgets.prompt_editor import PromptEditor
 from icltui.tui.widgets.status import StatusLine
@@ -184,6 +186,18 @@ class ExplorerScreen(LayoutScreen):
         self.take_edits()
         self.explorer.next_choice(choice)
 
+    def action_change_alpha(self, step: float) -> None:
+        """A stronger or a weaker patch."""
+        self.explorer.change_alpha(step)
+
+    @work(exclusive=True, group="document")
+    async def action_set_choices(self) -> None:
+        """Strength, fit, controls, tests, sampling and units, typed."""
+        self.take_edits()
+        chosen = await self.app.push_screen_wait(SettingsScreen(self.explorer.work))
+        if chosen is not None:
+            self.explorer.set_work(chosen)
+
     def action_verify_patch(self) -> None:
         """Verify, and show what comes of it."""
         self.action_show_pane("verify")
@@ -197,6 +211,23 @@ class ExplorerScreen(LayoutScreen):
         """All layers, none, or the others."""
         everything = set(range(self.explorer.n_layers)) - self.explorer.refused.keys()
         self._tick({"all": everything, "none": set(), "invert": everything - self.layer_list.ticked}[which])
+
+    def action_tick_upwards(self) -> None:
+        """The selected layer and all above it, up to the last."""
+        later = range(self.shown_layer, self.explorer.n_layers)
+        self._tick(set(later) - self.explorer.refused.keys())
+
+    @work(exclusive=True, group="document")
+    async def action_type_layers(self) -> None:
+        """Layers by range, typed."""
+        explorer = self.explorer
+        if not explorer.n_layers:
+            explorer.say("the layers are known once the model is loaded")
+            return
+        hint = f"all, none, last, or such as 0,3,5-{explorer.n_layers - 1}"
+        question = AskScreen("Layers", explorer.work.layers, hint, explorer.layers_of)
+        if (text := await self.app.push_screen_wait(question)) is not None:
+            self._tick(set(explorer.layers_of(text)))
 
     def _tick(self, layers: set[int]) -> None:
         if self.explorer.n_layers:

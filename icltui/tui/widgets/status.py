@@ -68,11 +68,7 @@ def state_text(explorer: Explorer) -> str:
             has_begun = results.board_origin is not None and results.board_origin.request is request
             return f"● {board.n_measured - 1}/{board.n_units - 1} units" if has_begun else "● measuring"
         case Generate() as request:
-            done = sum(
-                len(steps)
-                for lane, steps in results.lanes.items()
-                if results.lane_origins[lane].request is request
-            )
+            done = results.n_said(request)
             text = f"{done}/{request.n_tokens * len(request.lanes)} tokens"
             has_spoken = results.generated is not None and results.generated.request is request
             is_at_the_patch = (

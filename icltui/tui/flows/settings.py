@@ -1,0 +1,238 @@
+"""What is set by typing rather than by a key: the fields of a form, each with its text and the way back from it.
+
+A work enters, texts leave; texts enter, another work leaves, or one line that says which field is wrong and why.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import cast, get_args
+
+from msgspec.structs import replace as with_changes
+
+from icltui.errors import BadInput
+from icltui.prompt import Bos
+from icltui.queries import read_queries
+from icltui.recipe import AlphaSearch, Control, check_recipe, check_sampling
+from icltui.tui.flows.work import Work
+
+_NONE = ""
+_MOST_TOKENS = 4096
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One field of the form."""
+
+    name: str
+    label: str
+    help: str
+    read: Callable[[Work], str]
+    write: Callable[[Work, str], Work]
+
+
+def texts_of(work: Work) -> dict[str, str]:
+    """What the fields show."""
+    return {setting.name: setting.read(work) for setting in SETTINGS}
+
+
+def with_texts(work: Work, texts: Mapping[str, str]) -> Work:
+    """``work`` as the fields say; a field that was left alone changes nothing.
+
+    Raises:
+        BadInput: naming the field, what is wrong with it, and what was needed.
+    """
+    changed = work
+    for setting in SETTINGS:
+        if texts[setting.name] != setting.read(work):
+            changed = _written(changed, setting, texts[setting.name])
+    check_recipe(changed.recipe)
+    check_sampling(changed.sampling)
+    return changed
+
+
+def _written(work: Work, setting: Setting, text: str) -> Work:
+    try:
+        return setting.write(work, text.strip() if setting.name != "unit" else text)
+    except BadInput as error:
+        raise BadInput(f"{setting.label}: {error}") from error
+
+
+def _recipe(work: Work, **changes: object) -> Work:
+    return replace(work, recipe=with_changes(work.recipe, **changes))
+
+
+def _sampling(work: Work, **changes: object) -> Work:
+    return replace(work, sampling=with_changes(work.sampling, **changes))
+
+
+def _prompt(work: Work, **changes: object) -> Work:
+    return replace(work, prompt=with_changes(work.prompt, **changes))
+
+
+def _whole(text: str, need: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise BadInput(f"{text!r} is no whole number: {need}") from None
+
+
+def _real(text: str, need: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise BadInput(f"{text!r} is no number: {need}") from None
+
+
+def _one_of(text: str, values: tuple[str, ...]) -> str:
+    if text not in values:
+        raise BadInput(f"{text!r} is none of {', '.join(values)}")
+    return text
+
+
+def _strength(text: str) -> float | AlphaSearch:
+    return cast(AlphaSearch, text) if text in get_args(AlphaSearch) else _real(text, "0 to 2, search, or jvp")
+
+
+def _tokens(text: str) -> int:
+    if not 1 <= (n := _whole(text, f"give 1 to {_MOST_TOKENS}")) <= _MOST_TOKENS:
+        raise BadInput(f"{n} is out of range: give 1 to {_MOST_TOKENS}")
+    return n
+
+
+def _unit(text: str) -> str:
+    if not text:
+        raise BadInput("empty: give token, line, sentence, or the text at which to cut")
+    return text
+
+
+def _one_line(text: str) -> str:
+    """As a field of one line can hold it, so that :func:`_lines` gives it back; what is not printable is dropped."""
+    escaped = text.replace("\\", "\\\\").replace("\n", "\\n").replace("\t", "\\t")
+    return "".join(character for character in escaped if character.isprintable())
+
+
+def _lines(text: str) -> str:
+    return re.sub(r"\\(.)", lambda match: {"n": "\n", "t": "\t"}.get(match[1], match[1]), text)
+
+
+def _listed(queries: tuple[str, ...]) -> str:
+    """Queries cannot be typed into one line: the field says how many there are, and takes the name of a file."""
+    return f"({len(queries)})" if queries else _NONE
+
+
+def _queries(text: str) -> tuple[str, ...]:
+    return read_queries(Path(text.removeprefix("@")).expanduser()) if text else ()
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting(
+        "alpha",
+        "α",
+        "strength, 0 to 2; search: by line search; jvp: to first order",
+        lambda work: str(work.recipe.alpha),
+        lambda work, text: _recipe(work, alpha=_strength(text)),
+    ),
+    Setting(
+        "n_fitted",
+        "fit",
+        "compiled: tokens of the contextual text to fit, behind the query",
+        lambda work: str(work.recipe.n_fitted),
+        lambda work, text: _recipe(work, n_fitted=_whole(text, "give 0 or more")),
+    ),
+    Setting(
+        "rank",
+        "rank",
+        "compiled: cut to this rank; empty: full",
+        lambda work: _NONE if work.recipe.rank is None else str(work.recipe.rank),
+        lambda work, text: _recipe(work, rank=_whole(text, "give 1 or more") if text else None),
+    ),
+    Setting(
+        "ridge",
+        "ridge",
+        "compiled: penalty, such as 1e-4, where tokens depend on each other",
+        lambda work: f"{work.recipe.ridge:g}",
+        lambda work, text: _recipe(work, ridge=_real(text, "give 0 or more")),
+    ),
+    Setting(
+        "queries",
+        "fit on",
+        "compiled: a file of queries, one a line; empty: the query above",
+        lambda work: _listed(work.recipe.queries),
+        lambda work, text: _recipe(work, queries=_queries(text)),
+    ),
+    Setting(
+        "holdout",
+        "test on",
+        "a file of other queries behind the same context; empty: none",
+        lambda work: _listed(work.holdout),
+        lambda work, text: replace(work, holdout=_queries(text)),
+    ),
+    Setting(
+        "control",
+        "control",
+        "none, random, shuffled or other: what stands in for the patch",
+        lambda work: work.recipe.control,
+        lambda work, text: _recipe(work, control=cast(Control, _one_of(text, get_args(Control)))),
+    ),
+    Setting(
+        "other_context",
+        "other",
+        "for control other: that context, its line ends as \\n",
+        lambda work: _one_line(work.recipe.other_context),
+        lambda work, text: _recipe(work, other_context=_lines(text)),
+    ),
+    Setting(
+        "n_tokens",
+        "tokens",
+        "how many each lane says",
+        lambda work: str(work.n_tokens),
+        lambda work, text: replace(work, n_tokens=_tokens(text)),
+    ),
+    Setting(
+        "temperature",
+        "temperature",
+        "0: the likeliest token each time",
+        lambda work: f"{work.sampling.temperature:g}",
+        lambda work, text: _sampling(work, temperature=_real(text, "give 0 or more")),
+    ),
+    Setting(
+        "top_k",
+        "top-k",
+        "draw from so many of the likeliest; empty: all",
+        lambda work: _NONE if work.sampling.top_k is None else str(work.sampling.top_k),
+        lambda work, text: _sampling(work, top_k=_whole(text, "give 1 or more") if text else None),
+    ),
+    Setting(
+        "top_p",
+        "top-p",
+        "draw from the likeliest that together reach it",
+        lambda work: f"{work.sampling.top_p:g}",
+        lambda work, text: _sampling(work, top_p=_real(text, "give more than 0, at most 1")),
+    ),
+    Setting(
+        "seed",
+        "seed",
+        "of the text, one noise for all lanes, and of the controls",
+        lambda work: str(work.sampling.seed),
+        lambda work, text: _recipe(
+            _sampling(work, seed=_whole(text, "give 0 or more")), seed=_whole(text, "give 0 or more")
+        ),
+    ),
+    Setting(
+        "unit",
+        "unit",
+        "token, line, sentence, or the text at which the context is cut",
+        lambda work: _one_line(work.prompt.unit),
+        lambda work, text: _prompt(work, unit=_unit(_lines(text))),
+    ),
+    Setting(
+        "bos",
+        "special",
+        "tokens in front: auto, always or never",
+        lambda work: work.prompt.bos,
+        lambda work, text: _prompt(work, bos=cast(Bos, _one_of(text, get_args(Bos)))),
+    ),
+)
+"""In the order of the form: the patch, its tests, the text, the prompt."""
