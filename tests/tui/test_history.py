@@ -164,21 +164,21 @@ def test_two_runs_are_told_apart_in_words() -> None:
     other = replace(A, prompt=OTHER_PROMPT, layers="0-2", verification=None)
     assert [row.name for row in asked_differently(A, other)] == ["context", "layers"]
     rows = {row.name: row for row in answers(A, other)}
-    assert rows["next token, full context"].ours == rows["next token, full context"].theirs
+    assert rows["full context says"].ours == rows["full context says"].theirs
     assert rows["query only"].ours.startswith(" Paris.")
-    assert rows["layer 5"].ours.startswith("largest ‖δ‖ ")
+    assert rows["layer 5"].ours.startswith("‖δ‖ ≤ ")
     assert answers(replace(A, measurement=None, generation=None, verification=None), other)
     assert Other.of(other, "run 2").board.n_units == Other.of(A, "run 1").board.n_units
 
 
 def test_where_the_answer_flips_is_in_the_words_of_its_dynamics() -> None:
     rows = {row.name: row.ours for row in answers(A, A)}
-    assert rows["next token, full context"].startswith("' Rome'")
-    assert rows["next token, no context"].startswith("' Paris'")
+    assert rows["full context says"].startswith("' Rome'")
+    assert rows["no context says"].startswith("' Paris'")
     shrunk = {row.name: row.ours for row in answers(replace(A, dynamics="shrink"), A)}
-    assert shrunk["next token, full context"].startswith("' Paris'")
+    assert shrunk["full context says"].startswith("' Paris'")
     dropped = {row.name: row.ours for row in answers(replace(A, dynamics="drop"), A)}
-    assert dropped["next token, full context"].startswith("' Paris'")
-    assert "next token, no context" not in {
+    assert dropped["full context says"].startswith("' Paris'")
+    assert "no context says" not in {
         row.name for row in answers(replace(A, dynamics="drop"), replace(A, dynamics="drop"))
     }

@@ -84,16 +84,16 @@ def _came(session: Session) -> Iterator[tuple[str, str]]:
     predictions = _by_unit(session.measurement)
     ends = predictions[:1] + predictions[-1:]
     empty, full = ends if ends and session.dynamics == "grow" else (ends[::-1] or (None, None))
-    yield "next token, full context", _top(full)
-    yield "next token, no context", _top(None if session.dynamics == "drop" else empty)
-    yield "top token changes at unit", _NOTHING if session.dynamics == "drop" else _flips(predictions)
+    yield "full context says", _top(full)
+    yield "no context says", _top(None if session.dynamics == "drop" else empty)
+    yield "changes at unit", _NOTHING if session.dynamics == "drop" else _flips(predictions)
     for lane in LANES:
         text = generation.lanes.get(lane) if generation else None
         yield _LANES[lane], text.steps[-1].text if text and text.steps else _NOTHING
         if lane != "context":
             agreement = generation.agreement.get(lane) if generation else None
             yield (
-                f"{_LANES[lane]}, equal to context",
+                "  equal to context",
                 (f"{agreement.equal}/{agreement.total}" if agreement else _NOTHING),
             )
     for name, what in (("KL without the patch", "plain"), ("KL with the patch", "patched")):
@@ -132,9 +132,9 @@ def _layer(measured: Measurement | None, layer: int) -> str:
     if measured is None or not moved:
         return _NOTHING
     largest, row = max(moved, key=lambda pair: pair[0])
-    text = f"largest ‖δ‖ {largest:.3g} at {row.unit} {_unit(measured, row)!r}"
+    text = f"‖δ‖ ≤ {largest:.3g} at {row.unit} {_unit(measured, row)!r}"
     total = max(rows, key=lambda row: row.unit).net_patch_norm
-    return text if total is None else f"{text}, net ‖ΔW‖ {total:.3g}"
+    return text if total is None else f"{text} · net {total:.3g}"
 
 
 def _unit(measured: Measurement, row: Row) -> str:

@@ -1,0 +1,136 @@
+"""The runs on the screen: stepping, the list, the note, and two of them side by side."""
+
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+from textual.widgets import Input
+
+from icltui.session import Run, write_session
+from icltui.tui.screens.ask import AskScreen
+from icltui.tui.screens.contrast import ContrastScreen
+from icltui.tui.screens.open import OpenScreen
+from icltui.tui.screens.runs import RunsScreen
+from tests.tui import samples
+from tests.tui.conftest import Desk, open_desk
+
+A = samples.session()
+HOSTILE = "[/INST] \x1b[31m\u202e\ud83d 漢字 [b"
+B = replace(A, prompt=replace(A.prompt, context=HOSTILE))
+SESSION = replace(
+    A,
+    runs=(
+        Run(number=1, session=B, note=HOSTILE),
+        Run(number=2, parent=1, session=A),
+        Run(number=3, parent=1, session=replace(A, measurement=None, generation=None)),
+    ),
+    run=2,
+)
+
+
+@pytest.fixture
+async def three():
+    async with open_desk(SESSION) as desk:
+        await desk.until(lambda: desk.client.requests)
+        desk.client.finish(samples.LOADED)
+        await desk.settle()
+        yield desk
+
+
+async def on(desk: Desk, kind: type) -> None:
+    await desk.until(lambda: isinstance(desk.app.screen, kind) and desk.app.screen.is_running)
+    await desk.pilot.pause()
+
+
+async def test_comma_and_full_stop_step_through_the_runs(three: Desk) -> None:
+    await three.press("comma")
+    await three.until(lambda: three.explorer.history.at == 1)
+    await three.drawn()
+    assert "[/INST]" in three.text()
+    await three.press("full_stop", "full_stop")
+    await three.until(lambda: three.explorer.history.at == 3)
+
+
+async def test_a_prompt_being_typed_is_put_down_before_stepping(three: Desk) -> None:
+    three.screen.context.load("not run yet")
+    await three.press("comma")
+    await three.until(lambda: three.explorer.history.at == 1)
+    assert three.explorer.history.runs[-1].session.prompt.context == "not run yet"
+
+
+async def test_the_list_goes_to_the_run_under_its_cursor(three: Desk) -> None:
+    await three.press("H")
+    await on(three, RunsScreen)
+    assert "not run" in three.text()
+    await three.press("k", "enter")
+    await three.until(lambda: three.explorer.history.at == 1)
+
+
+async def test_a_note_is_written_and_saved(three: Desk) -> None:
+    await three.press("A")
+    await on(three, AskScreen)
+    await three.press(*"seen", "enter")
+    await three.until(lambda: three.explorer.history.runs[1].note == "seen")
+    assert three.explorer.session("x").runs[1].note == "seen"
+    await three.press("H")
+    await on(three, RunsScreen)
+    assert "seen" in three.text()
+    await three.press("a")
+    await on(three, AskScreen)
+    assert three.app.screen.query_one(Input).value == "seen"
+
+
+async def test_two_runs_stand_side_by_side(three: Desk) -> None:
+    await three.press("B")
+    await on(three, RunsScreen)
+    await three.press("enter")  # the run before the present one
+    await on(three, ContrastScreen)
+    assert three.explorer.other is not None
+    assert three.explorer.other.label == "run 1"
+    assert "≠ context" in three.text()
+    assert "\x1b" not in three.text()
+    await three.press("escape", "B")
+    await on(three, ContrastScreen)
+    await three.press("x")
+    await three.until(lambda: three.explorer.other is None)
+
+
+async def test_a_file_can_be_compared_with(three: Desk, tmp_path: Path) -> None:
+    write_session(tmp_path / "other.json", B)
+    await three.press("B")
+    await on(three, RunsScreen)
+    await three.press("f")
+    await on(three, OpenScreen)
+    field = three.app.screen.query_one(Input)
+    field.focus()
+    field.value = str(tmp_path / "other.json")
+    await three.press("enter")
+    await on(three, ContrastScreen)
+    assert three.explorer.other is not None
+    assert three.explorer.other.label == "other"
+
+
+async def test_without_runs_the_list_says_so() -> None:
+    async with open_desk() as desk:
+        await desk.until(lambda: desk.client.requests)
+        await desk.press("H")
+        await on(desk, RunsScreen)
+        assert "no run yet" in desk.text()
+        await desk.press("enter", "c", "a", "x", "escape")
+        await desk.until(lambda: desk.app.screen is desk.screen)
+        await desk.press("A")
+        await desk.until(lambda: any("no run yet" in toast for toast in desk.toasts()))
+
+
+async def test_strength_by_keys_and_layers_by_range(three: Desk) -> None:
+    await three.press("left", "shift+right", "less_than_sign")
+    await three.until(lambda: three.explorer.work.recipe.alpha == 1.44)
+    await three.press("r")
+    await on(three, AskScreen)
+    await three.press(*"0,9", "enter")
+    await three.until(lambda: "out of range" in three.text())
+    await three.press("backspace", *"4-5", "enter")
+    await three.until(lambda: three.explorer.ticked == (0, 4, 5))
+    three.screen.shown_layer = 3
+    await three.press("f")
+    await three.until(lambda: three.explorer.ticked == (3, 4, 5))
