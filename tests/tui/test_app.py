@@ -14,6 +14,7 @@ from icltui.prompt import Prompt
 from icltui.record import LANES
 from icltui.session import Session, read_session, state_folder, write_session
 from icltui.tui.app import IcltuiApp
+from icltui.tui.messages import Noticed
 from icltui.tui.rescue import rescue
 from icltui.tui.screens.confirm import ConfirmScreen, UnsavedScreen
 from icltui.tui.screens.open import OpenScreen
@@ -60,6 +61,15 @@ async def test_notice_is_shown() -> None:
     async with open_desk(notice="[/INST] not found") as desk:
         await desk.pilot.pause()
         assert desk.toasts() == ["[/INST] not found"]
+
+
+async def test_an_error_outlives_the_lines_behind_it(desk: Desk) -> None:
+    desk.screen.tell(Noticed("first", False))
+    desk.screen.tell(Noticed("second", False))
+    assert desk.toasts() == ["second"]
+    desk.screen.tell(Noticed("what went wrong", True))
+    desk.screen.tell(Noticed("third", False))
+    assert desk.toasts() == ["what went wrong", "third"]
 
 
 async def test_drawing_is_gathered() -> None:

@@ -78,7 +78,7 @@ async def test_a_choice_before_there_are_numbers_is_told() -> None:
         desk.client.finish(samples.LOADED)
         await desk.press("R", "D")
         await desk.drawn()
-        assert desk.toasts() == ["measure: grow · local · reset", "measure: shrink · local · reset"]
+        assert desk.toasts() == ["measure: shrink · local · reset"], "the newest line replaces the one before"
         assert "layer 5 · shrink · local · reset" in desk.text()
 
 

@@ -7,6 +7,7 @@ from time import monotonic
 from typing import cast
 
 from textual import on, work
+from textual.notifications import SeverityLevel
 from textual.timer import Timer
 from textual.widgets import TextArea
 
@@ -25,6 +26,8 @@ from icltui.tui.widgets.status import StatusLine
 
 FLUSH_EVERY = 1 / 8
 """Seconds between two drawings of what streams in."""
+TOLD_FOR = 8.0
+"""Seconds that a plain line stays."""
 COUNT_AFTER = 0.4
 """Seconds without a key before the tokens are counted."""
 
@@ -35,7 +38,7 @@ class ExplorerScreen(LayoutScreen):
     def __init__(self, explorer: Explorer) -> None:
         super().__init__(explorer)
         self._due: set[Part] = set()
-        self._drawn_at = 0.0
+        self._drawn_at = self._error_until = 0.0
         self._death, self._n_layers = "", 0
         self._flush_timer: Timer | None = None
         self._count_timer: Timer | None = None
@@ -120,13 +123,13 @@ class ExplorerScreen(LayoutScreen):
 
     @on(Noticed)
     def tell(self, event: Noticed) -> None:
-        """Show one plain line."""
-        self.notify(
-            display(event.text),
-            severity="error" if event.is_error else "information",
-            timeout=8,
-            markup=False,
-        )
+        """Show one plain line in place of the one before; an error stays for its time."""
+        if event.is_error or monotonic() >= self._error_until:
+            self.app.clear_notifications()
+        if event.is_error:
+            self._error_until = monotonic() + TOLD_FOR
+        severity: SeverityLevel = "error" if event.is_error else "information"
+        self.notify(display(event.text), severity=severity, timeout=TOLD_FOR, markup=False)
 
     @on(TextArea.Changed)
     def note_edit(self) -> None:

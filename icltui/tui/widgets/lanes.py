@@ -10,6 +10,7 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
+from icltui.api import Generate
 from icltui.recipe import Components
 from icltui.record import LANES, Agreement, Candidate, Lane, LaneStep, PatchTest, Tested
 from icltui.tui.cells import display, fit, number, passage
@@ -93,14 +94,17 @@ class LanePane(VerticalScroll, Framed, can_focus=True):
         is_stale = bool(self._steps) and not results.is_lane_fresh(self.lane, work)
         self.set_class(is_stale, "stale")
         self.frame(
-            self._title(work), display(lane_note(results, work, self.lane)) if is_stale else self._summary()
+            self._title(results, work),
+            display(lane_note(results, work, self.lane)) if is_stale else self._summary(),
         )
         self._draw()
 
-    def _title(self, work: Work) -> str:
+    def _title(self, results: Results, work: Work) -> str:
+        """What the lane is; of the patched one, by which patch its text was said."""
         if self.lane != "patched" or not work.is_delta_on:
             return _TITLES[self.lane]
-        recipe = work.recipe
+        origin = results.lane_origins.get("patched") if self._steps else None
+        recipe = origin.request.recipe if origin and isinstance(origin.request, Generate) else work.recipe
         is_constant = recipe.mode != "per-step" and recipe.carrier == "bias"
         parts = _PARTS[recipe.components].replace("Δb", "bias" if is_constant else "Δb")
         alpha = recipe.alpha if isinstance(recipe.alpha, str) else f"{recipe.alpha:g}"
