@@ -64,12 +64,15 @@ async def test_notice_is_shown() -> None:
 
 
 async def test_an_error_outlives_the_lines_behind_it(desk: Desk) -> None:
-    desk.screen.tell(Noticed("first", False))
-    desk.screen.tell(Noticed("second", False))
-    assert desk.toasts() == ["second"]
-    desk.screen.tell(Noticed("what went wrong", True))
-    desk.screen.tell(Noticed("third", False))
-    assert desk.toasts() == ["what went wrong", "third"]
+    for text, is_error, told in (
+        ("first", False, ["first"]),
+        ("second", False, ["second"]),
+        ("what went wrong", True, ["what went wrong"]),
+        ("third", False, ["what went wrong", "third"]),
+    ):
+        desk.screen.tell(Noticed(text, is_error))
+        await desk.pilot.pause()
+        assert desk.toasts() == told
 
 
 async def test_drawing_is_gathered() -> None:
