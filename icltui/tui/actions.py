@@ -9,10 +9,16 @@ from textual.binding import BindingType
 
 from icltui.tui.action import Action
 
-PANES = ("context", "query", "layers", "stream", "plots", "heatmap", "verify", "log", "lanes")
-"""In the order of their digits, 1 to 9."""
-TABS = PANES[3:8]
+PANES = ("context", "query", "layers", "stream", "plots", "heatmap", "verify", "log", "lanes", "text")
+"""In the order of their digits, 1 to 9 and 0."""
+TABS = (*PANES[3:8], "text")
 """Those that share one place."""
+
+
+def digit_of(pane: str) -> int:
+    """The key that leads to a pane."""
+    return (PANES.index(pane) + 1) % 10
+
 
 _RUN, _METHOD, _PANES, _PATCH = "Run", "What is measured", "Look around", "Patch"
 _RUNS, _FILE = "Runs before", "Session"
@@ -154,6 +160,14 @@ ACTIONS: tuple[Action, ...] = (
         group=_PATCH,
     ),
     Action(
+        id="curves",
+        keys="C",
+        action="vary_patch",
+        label="Curves",
+        help="Turn ΔW on and vary the patch: KL against α, against layers from both ends, and against queries.",
+        group=_PATCH,
+    ),
+    Action(
         id="toggle_layer",
         keys="space",
         action="toggle_layer",
@@ -226,6 +240,30 @@ ACTIONS: tuple[Action, ...] = (
         group=_PANES,
     ),
     Action(
+        id="shade",
+        keys="s",
+        action="move_shade(1)",
+        label="Next colouring",
+        help="Colour the context's text by the next number: ‖δ‖, ‖ΔW‖/‖W‖, h, drop-one, KL, |ΔKL|.",
+        group=_PANES,
+    ),
+    Action(
+        id="previous_shade",
+        keys="S",
+        action="move_shade(-1)",
+        label="Previous colouring",
+        help="Colour the context's text by the number before.",
+        group=_PANES,
+    ),
+    Action(
+        id="plot",
+        keys="w",
+        action="next_plot",
+        label="Next plot",
+        help="Plot the next thing: a measure, next tokens and their flips, the patch against α, layers, queries.",
+        group=_PANES,
+    ),
+    Action(
         id="next_tab",
         keys="right_square_bracket",
         action="move_tab(1)",
@@ -252,13 +290,13 @@ ACTIONS: tuple[Action, ...] = (
     *(
         Action(
             id=f"pane_{pane}",
-            keys=str(digit),
+            keys=str(digit_of(pane)),
             action=f"show_pane('{pane}')",
             label=f"Go to {pane}",
             help=f"Jump to the {pane} pane.",
             group=_PANES,
         )
-        for digit, pane in enumerate(PANES, start=1)
+        for pane in PANES
     ),
     Action(
         id="earlier_run",
@@ -358,7 +396,7 @@ ACTIONS: tuple[Action, ...] = (
 
 MOVES = (
     ("tab shift+tab", "To the next or the previous pane."),
-    ("j k ↓ ↑", "Down and up; in the heatmap also h l ← →."),
+    ("j k ↓ ↑", "Down and up; in heatmap and text also h l ← →."),
     ("g G", "To the first and the last unit."),
     ("^d ^u", "Half a page down and up."),
 )

@@ -34,6 +34,15 @@ def _carried(shown: str) -> str:
     return "◌" + shown if unicodedata.category(shown[:1] or "x").startswith("M") else shown
 
 
+def readable(text: str) -> str:
+    """A part of a text that is read in one go: spaces stay spaces, everything else invisible is shown.
+
+    >>> readable(" a\\n")
+    ' a⏎'
+    """
+    return _carried("".join(map(glyph, text)))
+
+
 def content(text: str, style: str = "") -> Content:
     """``text`` as a widget may show it: one line, nothing in it read as markup."""
     return Content.styled(display(text), style)

@@ -13,10 +13,11 @@ from rich.style import Style
 from textual.strip import Strip
 
 from icltui.tui.board import Board
-from icltui.tui.cells import display, fit, graduate, number
+from icltui.tui.cells import display, fit, number
 from icltui.tui.grid import Grid
+from icltui.tui.legend import legend
 from icltui.tui.measures import MEASURES
-from icltui.tui.ramp import COLOURS, GLYPHS, colour, glyph, level
+from icltui.tui.ramp import colour, glyph, level
 
 _CROSSHAIR = ("", "+", "[]", "[ ]")
 """The mark of the cell under the crosshair, by cell width."""
@@ -54,19 +55,9 @@ class Picture:
         return [Segment(" " + self._readout(), self.strong)] if line == 1 else self._ticks(scroll)
 
     def _legend(self) -> Iterator[Segment]:
-        scale = "  log" if self.log else ""
-        yield Segment(f" {MEASURES[self.measure].title}{scale}  ", self.muted)
-        if self.bounds is None:
-            yield Segment("no numbers yet", self.muted)
-            return
-        low, high = graduate(self.bounds)
-        yield Segment(low + " ", self.muted)
-        if self.glyphs:
-            yield Segment(GLYPHS, self.base)
-        else:
-            n_colours = len(COLOURS)
-            yield from (Segment(" ", self.base + colour(step / (n_colours - 1))) for step in range(n_colours))
-        yield Segment(f" {high}   {MEASURES[self.measure].meaning(self.board.dynamics)[0]}", self.muted)
+        measure = MEASURES[self.measure]
+        meaning = measure.meaning(self.board.dynamics)[0]
+        yield from legend(measure.title, meaning, self.bounds, self.log, self.glyphs, self.base, self.muted)
 
     def _readout(self) -> str:
         token = fit(self.board.unit_text(self.unit), _TOKEN_WIDTH).rstrip()

@@ -23,6 +23,7 @@ from icltui.tui.screens.settings import SettingsScreen
 from icltui.tui.widgets.heatmap import Heatmap
 from icltui.tui.widgets.prompt_editor import PromptEditor
 from icltui.tui.widgets.status import StatusLine
+from icltui.tui.widgets.token_strip import TokenStrip
 
 FLUSH_EVERY = 1 / 8
 """Seconds between two drawings of what streams in."""
@@ -157,6 +158,11 @@ class ExplorerScreen(LayoutScreen):
     def follow_cell(self, event: Heatmap.CellSelected) -> None:
         """The crosshair is the unit and layer of every view."""
         self.unit, self.shown_layer = event.unit, event.layer
+
+    @on(TokenStrip.UnitSelected)
+    def follow_text(self, event: TokenStrip.UnitSelected) -> None:
+        """The unit chosen in the text is the unit of every view."""
+        self.unit = event.unit
 
     def _follow(self, unit: int) -> None:
         """The table's cursor, moved by hand or following what streams in, is the unit of every view."""

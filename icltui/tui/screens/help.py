@@ -19,11 +19,11 @@ from icltui.tui.measures import MEASURES, Measure
 
 
 def _rows(group: str) -> list[tuple[str, str]]:
-    """Keys and meaning of each action of a group; the nine jumps share one row."""
+    """Keys and meaning of each action of a group; the jumps share one row."""
     actions = [action for action in ACTIONS if action.group == group and action.keys]
     rows = [(a.keys_text(), a.help) for a in actions if not a.id.startswith("pane_")]
     has_jumps = len(rows) < len(actions)
-    return rows + ([("1 … 9", "Jump to the pane of that number.")] if has_jumps else [])
+    return rows + ([("0 … 9", "Jump to the pane of that number.")] if has_jumps else [])
 
 
 def help_sections(

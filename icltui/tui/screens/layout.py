@@ -155,6 +155,13 @@ class LayoutScreen(HistoryScreen):
         """Logarithmic or linear."""
         self.is_log = not self.is_log
 
+    def action_move_shade(self, step: int) -> None:
+        """Colour the text by another number; from elsewhere, show it first."""
+        if self.numbers.current == "text":
+            self.numbers.strip.move_shade(step)
+        else:
+            self.action_show_pane("text")
+
     def action_move_tab(self, step: int) -> None:
         """The next tab or the one before."""
         self.action_show_pane(self.numbers.neighbour(step))

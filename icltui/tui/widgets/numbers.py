@@ -1,4 +1,4 @@
-"""The tabs of numbers in one frame: table, plots, heatmap, proof, log. Their names stand in its upper border."""
+"""The tabs of numbers in one frame: table, plots, heatmap, proof, log, text. Their names stand in its upper border."""
 
 from textual.app import ComposeResult
 from textual.content import Content
@@ -6,7 +6,7 @@ from textual.reactive import reactive
 from textual.widgets import ContentSwitcher
 
 from icltui.api import Measure
-from icltui.tui.actions import PANES, TABS
+from icltui.tui.actions import TABS, digit_of
 from icltui.tui.cells import display
 from icltui.tui.flows.explorer import Explorer
 from icltui.tui.flows.older import numbers_note, proof_note
@@ -17,6 +17,7 @@ from icltui.tui.widgets.heatmap import Heatmap
 from icltui.tui.widgets.log_view import LogView
 from icltui.tui.widgets.plot_panel import PlotPanel
 from icltui.tui.widgets.stream_table import StreamTable
+from icltui.tui.widgets.token_strip import TokenStrip
 from icltui.tui.widgets.verify_view import VerifyView
 
 
@@ -39,10 +40,11 @@ class Numbers(ContentSwitcher, Framed):
         self.heatmap = Heatmap(id="heatmap")
         self.proof = VerifyView(id="verify")
         self.log_view = LogView(id="log")
+        self.strip = TokenStrip(id="text")
 
     def compose(self) -> ComposeResult:
         """Every tab; the switcher shows one."""
-        yield from (self.stream, self.plots, self.heatmap, self.proof, self.log_view)
+        yield from (self.stream, self.plots, self.heatmap, self.proof, self.log_view, self.strip)
 
     def on_mount(self) -> None:
         """Show what is there already."""
@@ -63,7 +65,7 @@ class Numbers(ContentSwitcher, Framed):
     def draw_numbers(self) -> None:
         """Pass the board on: whole when it is a new one, else only what was added."""
         board = self._explorer.results.board
-        for view in (self.stream, self.plots, self.heatmap):
+        for view in (self.stream, self.plots, self.heatmap, self.strip):
             if board is self._shown:
                 view.advance()
             else:
@@ -98,7 +100,7 @@ class Numbers(ContentSwitcher, Framed):
         self.frame(Content("").join(names), " ─ ".join(filter(None, [self._staleness(), self._subtitle()])))
 
     def _tab_label(self, tab: str) -> Content:
-        label = f" {PANES.index(tab) + 1} {tab.capitalize()} "
+        label = f" {digit_of(tab)} {tab.capitalize()} "
         name = Content.from_markup(f"[@click=screen.show_pane('{tab}')]{label}[/]")
         return name.stylize("bold reverse") if tab == self.current else name
 
@@ -110,6 +112,7 @@ class Numbers(ContentSwitcher, Framed):
             "stream": f"layer {self.shown_layer} · {method}{silence}",
             "plots": f"{formula} · {method}",
             "heatmap": f"{formula} · {method}",
+            "text": method,
         }.get(self.current or "", "")
 
     def _method(self) -> str:
@@ -127,11 +130,11 @@ class Numbers(ContentSwitcher, Framed):
 
     def watch_unit(self, unit: int) -> None:
         """Move the row, the line and the crosshair together."""
-        self.stream.unit = self.plots.unit = self.heatmap.unit = unit
+        self.stream.unit = self.plots.unit = self.heatmap.unit = self.strip.unit = unit
 
     def watch_shown_layer(self, layer: int) -> None:
         """Show another layer everywhere."""
-        self.stream.shown_layer = self.heatmap.shown_layer = layer
+        self.stream.shown_layer = self.heatmap.shown_layer = self.strip.shown_layer = layer
         self.caption()
 
     def watch_measure(self, measure: str) -> None:
@@ -141,5 +144,5 @@ class Numbers(ContentSwitcher, Framed):
 
     def watch_is_log(self, is_log: bool) -> None:
         """Change the scale everywhere."""
-        self.plots.is_log = self.heatmap.is_log = is_log
+        self.plots.is_log = self.heatmap.is_log = self.strip.is_log = is_log
         self.caption()

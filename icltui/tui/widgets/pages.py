@@ -19,7 +19,7 @@ class Page:
 
 PAGES = (
     Page("prompt", "prompt", "1-3", "context"),
-    Page("numbers", "numbers", "4-8", "stream"),
+    Page("numbers", "numbers", "4-8 0", "stream"),
     Page("lanes", "lanes", "9", "lanes"),
 )
 
