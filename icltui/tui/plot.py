@@ -1,82 +1,138 @@
 """Lines of numbers drawn with characters, through plotext.
 
-Series enter, a text of exact size leaves. Numbers are brought to 0…1 and axes labelled here: plotext's own log scale
+A figure enters, a text of exact size leaves. Numbers are brought to 0…1 and axes labelled here: plotext's own log scale
 and tick labels fail on small numbers. Where there are more points than columns, the least and the greatest of each
-two columns are drawn.
+two columns are drawn. Each line carries a mark, so that colour is never all there is to tell it by.
 """
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import groupby
+from typing import NamedTuple
 
 import plotext
 from rich.cells import cell_len
 from rich.text import Text
 
-from icltui.tui.cells import graduate
+from icltui.tui.cells import graduate, number
 from icltui.tui.ramp import level
 
-Series = tuple[str, list[float | None]]
-"""A line's name, and its numbers by unit."""
 Point = tuple[int, float]
 
 LINE_COLOURS = (33, 208, 35, 170, 136, 67)
 """xterm-256 indices of middle lightness: they read on dark and on light."""
-_CURSOR_COLOUR = 244
+OTHER = "×"
+"""What the points of another run are drawn with."""
+FLAG = "▾"
+_CURSOR_COLOUR, _OTHER_COLOUR = 244, 244
 _SMALLEST = (20, 5)
 """Narrower or lower, axes leave no room for lines."""
 _LABEL = 8
 """Columns of the numbers at the left: the frame must not jump when a number gets longer."""
-_EMPTY = "No numbers to draw yet."
+_NUMBER = 8
+_NO_NUMBERS = "No numbers to draw yet."
 
 
-def render_plot(
-    series: Sequence[Series],
-    width: int,
-    height: int,
-    *,
-    log: bool,
-    cursor: int | None,
-    title: str,
-    colours: Sequence[int] = LINE_COLOURS,
-) -> Text:
-    """The lines of ``series`` over units, on ``width`` × ``height`` cells.
+class Series(NamedTuple):
+    """One line."""
 
-    Without ``colours`` each line is drawn with the last character of its name. On a log scale only positive
-    numbers are drawn. ``cursor`` is the unit at which a vertical line stands.
-    """
-    heading = [Text(title), _legend(series, colours)]
-    bounds = _bounds([values for _, values in series], log)
+    name: str
+    values: list[float | None]
+    """From the left to the right."""
+    mark: str
+    """One character, which stands on the line, or draws it where there are no colours; OTHER: it draws points alone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """What is to be drawn."""
+
+    title: str
+    series: Sequence[Series] = ()
+    log: bool = False
+    """Whether the scale is logarithmic: then only positive numbers are drawn."""
+    cursor: int | None = None
+    """Where a vertical line stands; the legend tells the numbers there."""
+    place: str = ""
+    """What the cursor is on, in front of the legend."""
+    bounds: tuple[float, float] | None = None
+    """The ends of a linear scale; by default those of the numbers."""
+    x_names: Sequence[str] = ()
+    """What stands below the places from left to right; by default their numbers."""
+    flags: Sequence[int] | None = None
+    """Places that get a mark above the frame; None: there is no line for them."""
+    below: Sequence[Text] = ()
+    """Lines below the drawing."""
+    empty: str = _NO_NUMBERS
+    """What is said where there is nothing to draw."""
+
+
+def render_plot(figure: Figure, width: int, height: int, colours: Sequence[int] = LINE_COLOURS) -> Text:
+    """``figure`` on ``width`` × ``height`` cells; without ``colours`` each line is drawn with its mark."""
+    title = Text(figure.title)
+    bounds = _bounds(figure)
     if bounds is None:
-        return _fitted([*heading[:1], Text(_EMPTY)], width, height)
-    room = height - len(heading)
+        return _fitted([title, Text(figure.empty)], width, height)
+    heading = [title, *_legend(figure, colours, width)]
+    n_places = max(len(line.values) for line in figure.series)
+    flags = [] if figure.flags is None else [_flag_line(figure.flags, n_places, width)]
+    room = height - len(heading) - len(flags) - len(figure.below)
     if width < _SMALLEST[0] or room < _SMALLEST[1]:
         return _fitted([*heading, Text("Too small to draw.")], width, height)
-    n_units = max(len(values) for _, values in series)
-    _set_axes(width, room, n_units, bounds, log)
-    if cursor is not None and 0 <= cursor < n_units:
-        plotext.vline(cursor, _CURSOR_COLOUR)
-    for place, (name, values) in enumerate(series):
-        _draw(name, values, width, bounds, log, colours[place % len(colours)] if colours else None)
+    _set_axes(figure, width, room, n_places, bounds)
+    if figure.cursor is not None and 0 <= figure.cursor < n_places:
+        plotext.vline(figure.cursor, _CURSOR_COLOUR)
+    for place, line in enumerate(figure.series):
+        colour = colours[place % len(colours)] if colours else None
+        _draw(line, place, len(figure.series), width, bounds, figure.log, colour)
     lines = Text.from_ansi(plotext.build()).split("\n")
-    return _fitted([*heading, *lines], width, height)
+    return _fitted([*heading, *flags, *lines, *figure.below], width, height)
 
 
-def _bounds(every: Sequence[list[float | None]], log: bool) -> tuple[float, float] | None:
-    numbers = [v for values in every for v in values if v is not None and math.isfinite(v)]
-    numbers = [v for v in numbers if v > 0 or not log]
-    return (min(numbers), max(numbers)) if numbers else None
+def _bounds(figure: Figure) -> tuple[float, float] | None:
+    numbers = [v for line in figure.series for v in line.values if v is not None and math.isfinite(v)]
+    numbers = [v for v in numbers if v > 0 or not figure.log]
+    if not numbers:
+        return None
+    return figure.bounds if figure.bounds and not figure.log else (min(numbers), max(numbers))
 
 
-def _legend(series: Sequence[Series], colours: Sequence[int]) -> Text:
-    legend = Text()
-    for place, (name, _) in enumerate(series):
-        mark, style = ("━━", f"color({colours[place % len(colours)]})") if colours else (name[-1:] * 2, "")
-        legend.append(mark, style).append(f" {name}  ")
+def _legend(figure: Figure, colours: Sequence[int], width: int) -> list[Text]:
+    """What the cursor is on, then each line's mark, name and number there, on as many lines as they need."""
+    items = [Text(figure.place)] if figure.place else []
+    for place, line in enumerate(figure.series):
+        at = figure.cursor
+        is_there = at is not None and 0 <= at < len(line.values)
+        value = f" {number(line.values[at], _NUMBER).strip()}" if is_there and at is not None else ""
+        items.append(_key(line, place, colours).append(f" {line.name}{value}", ""))
+    legend = [Text(overflow="ellipsis")]
+    for item in items:
+        if legend[-1] and cell_len(legend[-1].plain) + 2 + cell_len(item.plain) > width:
+            legend.append(Text())
+        legend[-1].append("  " if legend[-1] else "").append_text(item)
     return legend
 
 
-def _set_axes(width: int, height: int, n_units: int, bounds: tuple[float, float], log: bool) -> None:
+def _key(line: Series, place: int, colours: Sequence[int]) -> Text:
+    if line.mark == OTHER:
+        return Text(OTHER * 2, f"color({_OTHER_COLOUR})" if colours else "")
+    if not colours:
+        return Text(line.mark * 2)
+    return Text(f"━{line.mark}", f"color({colours[place % len(colours)]})")
+
+
+def _flag_line(flags: Sequence[int], n_places: int, width: int) -> Text:
+    """A mark above the column of each of these places."""
+    cells = [" "] * max(0, width - _LABEL - 2)  # between the two sides of the frame
+    for flag in flags:
+        column = round(flag / max(1, n_places - 1) * (len(cells) - 1))
+        if 0 <= column < len(cells):
+            cells[column] = FLAG
+    return Text("flips".rjust(_LABEL) + " " + "".join(cells))
+
+
+def _set_axes(figure: Figure, width: int, height: int, n_places: int, bounds: tuple[float, float]) -> None:
     plotext.clear_figure()
     plotext.limitsize(False, False)  # else the size of some other terminal cuts it
     plotext.theme("clear")
@@ -84,11 +140,11 @@ def _set_axes(width: int, height: int, n_units: int, bounds: tuple[float, float]
     low, high = bounds
     plotext.ylim(0.0, 1.0)
     fractions = (0.5,) if high <= low else _fractions(height)
-    texts = graduate([_at(fraction, low, high, log) for fraction in fractions])
+    texts = graduate([_at(fraction, low, high, figure.log) for fraction in fractions])
     plotext.yticks(list(fractions), [text.rjust(_LABEL) for text in texts])
-    units = _ticks(n_units, max(2, width // 12))
-    plotext.xlim(0, max(1, n_units - 1))
-    plotext.xticks(units, [str(unit) for unit in units])
+    places = _ticks(n_places, max(2, width // 12))
+    plotext.xlim(0, max(1, n_places - 1))
+    plotext.xticks(places, [figure.x_names[at] if figure.x_names else str(at) for at in places])
 
 
 def _fractions(height: int) -> tuple[float, ...]:
@@ -109,20 +165,31 @@ def _ticks(n_units: int, n_most: int) -> list[int]:
 
 
 def _draw(
-    name: str,
-    values: list[float | None],
+    line: Series,
+    place: int,
+    n_lines: int,
     width: int,
     bounds: tuple[float, float],
     log: bool,
     colour: int | None,
 ) -> None:
+    """One line without its gaps, and its mark somewhere on it, apart from those of the others."""
+    values = line.values
     levels = [
         None if log and value is not None and value <= 0 else level(value, *bounds, log) for value in values
     ]
     for run in _runs(levels):
         points = thinned(run, max(1, len(run) * width // (2 * len(values))))
         x, y = [unit for unit, _ in points], [fraction for _, fraction in points]
-        plotext.plot(x, y, color=colour, marker="braille" if colour is not None else name[-1:])
+        if line.mark == OTHER:
+            plotext.scatter(x, y, color=_OTHER_COLOUR if colour is not None else None, marker=OTHER)
+        else:
+            plotext.plot(x, y, color=colour, marker="braille" if colour is not None else line.mark)
+    known = [point for point in enumerate(levels) if point[1] is not None]
+    if known and colour is not None and line.mark != OTHER:
+        wanted = (place + 1) / (n_lines + 1) * (len(values) - 1)
+        at, fraction = min(known, key=lambda point: abs(point[0] - wanted))
+        plotext.text(line.mark, at, fraction, color=colour, style="bold")
 
 
 def _runs(levels: Sequence[float | None]) -> Iterator[list[Point]]:

@@ -19,8 +19,8 @@ from icltui.tui.ramp import colour, glyph, level
 from icltui.tui.shades import Shade
 from icltui.tui.typeset import Page, Piece
 
-HEADER = 2
-"""The legend and the read-out."""
+HEADER = 3
+"""The legend, the read-out, and a blank line."""
 _TOKEN_WIDTH = 24
 _SELECTED = Style(reverse=True, bold=True, underline=True)
 
@@ -55,9 +55,9 @@ class ShadedText:
         return 2 if self.glyphs else 1
 
     def header(self, line: int) -> list[Segment]:
-        """Line 0: the legend, or what is needed for one; line 1: the read-out of the selected unit."""
-        if line == 1:
-            return [Segment(f" {self._readout()}", self.strong)]
+        """Line 0: the legend, or what is needed for one; line 1: the read-out of the selected unit; a blank line."""
+        if line > 0:
+            return [Segment(f" {self._readout()}", self.strong)] if line == 1 else []
         if need := self.shade.need(self.board):
             return [Segment(f" {self.shade.title}: {need}", self.base)]
         meaning = self.shade.meaning(self.board)

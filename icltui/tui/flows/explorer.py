@@ -100,6 +100,14 @@ class Explorer(Sheet):
         self.work = replace(self.work, is_delta_on=not self.work.is_delta_on)
         self._regenerate()
 
+    def vary_patch(self) -> None:
+        """Turn the third lane on, generate anew and vary the patch, in place of a generation that runs or waits."""
+        if self._can_ask():
+            self.work, self._is_asked = replace(self.work, is_delta_on=True), True
+            others = [r for r in self.jobs.plan if not isinstance(r, Generate)]
+            self.jobs.ask(self._behind_load([*others, self.work.vary()]), (Generate,))
+            self._changed(Part.WORK)
+
     def next_choice(self, choice: Choice) -> None:
         """The next value of a choice: a patch acts at once where it is on, numbers follow at the next run."""
         self._set_work(self.work.with_next(choice))

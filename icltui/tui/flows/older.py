@@ -33,6 +33,14 @@ def lane_note(results: Results, work: Work, lane: Lane) -> str:
     return _foreign(origin, results.model, ("generated", "generates")) or "edited, ^r runs"
 
 
+def curves_note(results: Results, work: Work) -> str:
+    """Of the varied patch."""
+    origin = results.varied_origin
+    if origin is None or (origin.is_of(results.model) and origin.answers(work.vary(), "patched")):
+        return ""
+    return _foreign(origin, results.model, ("varied", "varies"), "C") or "edited, C varies it"
+
+
 def proof_note(results: Results, work: Work) -> str:
     """Of the verification."""
     origin = results.verified

@@ -29,6 +29,7 @@ from icltui.api import (
 from icltui.prompt import Prompt
 from icltui.record import (
     Agreement,
+    Curves,
     Generation,
     Lane,
     LaneStep,
@@ -67,9 +68,12 @@ class Results:
         self.measurement: Measurement | None = None
         self.generation: Generation | None = None
         self.verification: Verification | None = None
+        self.varied: PatchReport | None = None
+        """The last report with curves, which a patch made anew does not bring again."""
         self.measured: Origin | None = None
         self.generated: Origin | None = None
         self.verified: Origin | None = None
+        self.varied_origin: Origin | None = None
         self._whole_board: Board | None = None
         self._whole_lanes: dict[Lane, tuple[tuple[LaneStep, ...], Origin]] = {}
         self._coming: TokenizedPrompt | None = None
@@ -88,7 +92,10 @@ class Results:
             results.board_origin = results.measured
             results._count(work.prompt, session.measurement.tokens)
         if session.generation:
-            results._keep_lanes(session.generation, Origin(work.generate(), session.model))
+            origin = Origin(work.generate(), session.model)
+            results._keep_lanes(session.generation, origin)
+            if (patch := session.generation.patch) and patch.curves:
+                results.varied, results.varied_origin = patch, origin
         if session.verification:
             results.verification = session.verification
             results.verified = Origin(work.verify(), session.model)
@@ -127,11 +134,10 @@ class Results:
                 )
                 self._keep_lanes(generation, Origin(request, self.model))
             case Generate(), PatchTested() if self.generation:
-                known = self.generation.patch
-                curves = event.patch.curves or (known.curves if known else None)
-                self.generation = with_changes(
-                    self.generation, patch=with_changes(event.patch, curves=curves)
-                )
+                patch = with_changes(event.patch, curves=event.patch.curves or self._known_curves(request))
+                self.generation = with_changes(self.generation, patch=patch)
+                if patch.curves:
+                    self.varied, self.varied_origin = patch, Origin(request, self.model)
             case Verify(), VerificationEnded():
                 self.verification, self.verified = event.verification, Origin(request, self.model)
 
@@ -257,6 +263,12 @@ class Results:
         made = self.generated
         is_asked = "patched" in request.lanes and made is not None and made.answers(request, "patched")
         return is_asked and made is not None and made.is_of(self.model)
+
+    def _known_curves(self, request: Generate) -> Curves | None:
+        """The curves of the very patch that ``request`` asks for, if it was varied before."""
+        origin = self.varied_origin
+        is_known = origin and origin.answers(request, "patched") and origin.is_of(self.model)
+        return self.varied.curves if self.varied and is_known else None
 
     def _keep_lanes(self, generation: Generation, origin: Origin) -> None:
         self.generation, self.generated = generation, origin

@@ -68,6 +68,10 @@ class Work:
             lanes=LANES if self.is_delta_on else LANES[:2],
         )
 
+    def vary(self) -> Generate:
+        """The request that fills the lanes and varies the patch."""
+        return with_changes(self.generate(), lanes=LANES, curves=True)
+
     def verify(self) -> Verify:
         """The request that proves the patch."""
         return Verify(prompt=self.prompt, layers=self.layers)
@@ -78,7 +82,7 @@ class Work:
             case Measure():
                 return self.measure()
             case Generate():
-                return self.generate()
+                return with_changes(self.generate(), curves=request.curves and self.is_delta_on)
             case Verify():
                 return self.verify()
         return request

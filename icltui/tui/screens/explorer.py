@@ -76,6 +76,8 @@ class ExplorerScreen(LayoutScreen):
             self.question.load(explorer.work.prompt.query)
         if Part.NUMBERS in due:
             self.numbers.draw_numbers()
+        if due & {Part.LANES, Part.WORK}:
+            self.numbers.draw_patch()
         if Part.PROOF in due:
             self.numbers.draw_proof()
             self.layer_list.show_proof(explorer.results.verification)
@@ -211,6 +213,12 @@ class ExplorerScreen(LayoutScreen):
         """Verify, and show what comes of it."""
         self.action_show_pane("verify")
         self.explorer.verify()
+
+    def action_vary_patch(self) -> None:
+        """Compute the patch's curves, and show where they will be drawn."""
+        self.numbers.plots.view = "alpha"
+        self.action_show_pane("plots")
+        self.explorer.vary_patch()
 
     def action_toggle_layer(self) -> None:
         """Tick or untick the selected layer."""

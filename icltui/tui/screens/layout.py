@@ -162,6 +162,13 @@ class LayoutScreen(HistoryScreen):
         else:
             self.action_show_pane("text")
 
+    def action_next_plot(self) -> None:
+        """Plot something else; from elsewhere, show the plots first."""
+        if self.numbers.current == "plots":
+            self.numbers.next_plot()
+        else:
+            self.action_show_pane("plots")
+
     def action_move_tab(self, step: int) -> None:
         """The next tab or the one before."""
         self.action_show_pane(self.numbers.neighbour(step))

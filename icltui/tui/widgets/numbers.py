@@ -5,11 +5,12 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widgets import ContentSwitcher
 
-from icltui.api import Measure
+from icltui.api import Generate, Measure
+from icltui.recipe import patch_words
 from icltui.tui.actions import TABS, digit_of
 from icltui.tui.cells import display
 from icltui.tui.flows.explorer import Explorer
-from icltui.tui.flows.older import numbers_note, proof_note
+from icltui.tui.flows.older import curves_note, numbers_note, proof_note
 from icltui.tui.flows.work import method_words
 from icltui.tui.measures import MEASURES
 from icltui.tui.widgets.framed import Framed
@@ -49,6 +50,7 @@ class Numbers(ContentSwitcher, Framed):
     def on_mount(self) -> None:
         """Show what is there already."""
         self.draw_numbers()
+        self.draw_patch()
         self.draw_proof()
         self.draw_log()
 
@@ -84,6 +86,16 @@ class Numbers(ContentSwitcher, Framed):
         self.set_class(not explorer.results.is_numbers_fresh(explorer.work), "stale")
         self.caption()
 
+    def draw_patch(self) -> None:
+        """Pass the varied patch on."""
+        self.plots.show_patch(self._explorer.results.varied)
+        self.caption()
+
+    def next_plot(self) -> None:
+        """Plot the next thing."""
+        self.plots.next_view()
+        self.caption()
+
     def draw_proof(self) -> None:
         """Pass the verification on."""
         self.proof.show(self._explorer.results.verification)
@@ -110,10 +122,17 @@ class Numbers(ContentSwitcher, Framed):
         silence = " · no next tokens" if board.is_mute else ""
         return {
             "stream": f"layer {self.shown_layer} · {method}{silence}",
-            "plots": f"{formula} · {method}",
+            "plots": self._plot_subtitle(formula, method),
             "heatmap": f"{formula} · {method}",
             "text": method,
         }.get(self.current or "", "")
+
+    def _plot_subtitle(self, formula: str, method: str) -> str:
+        if not self.plots.is_of_patch:
+            return method if self.plots.view == "tokens" else f"{formula} · {method}"
+        origin = self._explorer.results.varied_origin
+        request = origin.request if origin else None
+        return f"{patch_words(request.recipe)} · w next" if isinstance(request, Generate) else "w next"
 
     def _method(self) -> str:
         """How the numbers shown were measured; where there are none, how they will be."""
@@ -126,6 +145,8 @@ class Numbers(ContentSwitcher, Framed):
         results, work = self._explorer.results, self._explorer.work
         if self.current == "log":
             return ""
+        if self.current == "plots" and self.plots.is_of_patch:
+            return display(curves_note(results, work))
         return display((proof_note if self.current == "verify" else numbers_note)(results, work))
 
     def watch_unit(self, unit: int) -> None:
@@ -135,6 +156,7 @@ class Numbers(ContentSwitcher, Framed):
     def watch_shown_layer(self, layer: int) -> None:
         """Show another layer everywhere."""
         self.stream.shown_layer = self.heatmap.shown_layer = self.strip.shown_layer = layer
+        self.plots.shown_layer = layer
         self.caption()
 
     def watch_measure(self, measure: str) -> None:

@@ -1,11 +1,11 @@
-"""The plot panel: one measure over the units, a line for each of a few layers.
+"""The plot panel: a measure by unit, the next tokens by unit, or a patch that is varied.
 
-A :class:`~icltui.tui.board.Board` enters through :meth:`PlotPanel.show`; nothing leaves. A drawing can cost a
+A :class:`~icltui.tui.board.Board` enters through :meth:`PlotPanel.show`, beside it that of another run to compare with,
+and the report on a patch through :meth:`PlotPanel.show_patch`; nothing leaves. A drawing can cost a
 tenth of a second, so it is kept until something it shows changes, and changes are drawn at most three times a
 second, more seldom if they cost more.
 """
 
-from collections.abc import Sequence
 from time import monotonic
 
 from rich.text import Text
@@ -13,41 +13,41 @@ from textual.reactive import reactive
 from textual.timer import Timer
 from textual.widget import Widget
 
+from icltui.record import PatchReport
 from icltui.tui.board import Board
-from icltui.tui.measures import MEASURES
-from icltui.tui.plot import LINE_COLOURS, render_plot
+from icltui.tui.figures import (
+    OF_PATCH,
+    Other,
+    View,
+    curve_figure,
+    measure_figure,
+    tokens_figure,
+    views,
+)
+from icltui.tui.plot import LINE_COLOURS, Figure, render_plot
 from icltui.tui.ramp import needs_glyphs
 
-N_LINES = 6
-"""More lines than this cannot be told apart."""
 INTERVAL = 1 / 3
 """Least seconds from one drawing to the next."""
 SHARE = 0.2
 """The most of the time that goes into drawings."""
 
 
-def chosen(layers: Sequence[int], n: int = N_LINES) -> tuple[int, ...]:
-    """At most ``n`` of ``layers``, evenly spread from the first to the last.
-
-    >>> chosen(range(24))
-    (0, 5, 9, 14, 18, 23)
-    """
-    if len(layers) <= n:
-        return tuple(layers)
-    return tuple(layers[round(place * (len(layers) - 1) / (n - 1))] for place in range(n))
-
-
 class PlotPanel(Widget, can_focus=True):
-    """Lines over the units of a board."""
+    """Lines over the units of a board, or over what is varied of a patch."""
 
     DEFAULT_CSS = """
     PlotPanel { height: 1fr; }
     """
 
+    view: reactive[View] = reactive("measure", repaint=False)
+    """What is plotted."""
     measure: reactive[str] = reactive("delta_norm", repaint=False)
     """The name of one of :data:`~icltui.tui.measures.MEASURES`."""
     shown_layers: reactive[tuple[int, ...]] = reactive((), repaint=False)
     """The layers to choose lines from; all that were measured, if empty."""
+    shown_layer: reactive[int] = reactive(0, repaint=False)
+    """The layer of another run's line."""
     unit: reactive[int] = reactive(0, repaint=False)
     """Where the vertical line stands."""
     is_log: reactive[bool] = reactive(False, repaint=False)
@@ -65,6 +65,8 @@ class PlotPanel(Widget, can_focus=True):
     ) -> None:
         super().__init__(name=name, id=id, classes=classes)
         self.board = Board()
+        self.patch: PatchReport | None = None
+        self._other: tuple[Board, str] | None = None
         self.n_drawings = 0
         """How many drawings were made so far."""
         self._glyphs_asked = glyphs
@@ -77,15 +79,44 @@ class PlotPanel(Widget, can_focus=True):
         """See what the terminal can do."""
         self.glyphs = needs_glyphs(self.app) if self._glyphs_asked is None else self._glyphs_asked
 
-    def show(self, board: Board) -> None:
-        """Show ``board`` from now on."""
+    def show(self, board: Board, other: Board | None = None, label: str = "") -> None:
+        """Show ``board`` from now on; over it one line of the ``other``, which the legend names ``label``."""
         self.board = board
+        self._other = (other, label) if other else None
         self._drawn_of = ()  # another board may have the same version
         self._redraw_soon()
+
+    def show_patch(self, patch: PatchReport | None) -> None:
+        """Have the curves of ``patch``; None, or a report without curves: say how to get them."""
+        if patch is not self.patch:
+            self.patch = patch
+            if self.view not in views(patch):
+                self.view = "alpha"
+            self._drawn_of = ()
+            self._redraw_soon()
+
+    def next_view(self) -> None:
+        """Plot the next thing that there is, round and round."""
+        there = views(self.patch)
+        self.view = there[(there.index(self.view) + 1) % len(there)]
+
+    @property
+    def is_of_patch(self) -> bool:
+        """Whether a patch is plotted and no measurement."""
+        return self.view in OF_PATCH
 
     def advance(self) -> None:
         """Show what came in since, when it is time for another drawing."""
         self._redraw_soon()
+
+    def watch_view(self) -> None:
+        """Draw something else."""
+        self._redraw_soon()
+
+    def watch_shown_layer(self) -> None:
+        """Draw the other run's line of this layer."""
+        if self._other:
+            self._redraw_soon()
 
     def watch_measure(self) -> None:
         """Draw other numbers."""
@@ -121,25 +152,23 @@ class PlotPanel(Widget, can_focus=True):
     def render(self) -> Text:
         """The drawing, made anew only if something in it changed."""
         layers = tuple(self.shown_layers) or self.board.layers
-        of = (self.board.version, self.size, self.measure, layers, self.unit, self.is_log, self.glyphs)
+        of = (
+            *(self.board.version, self._other and (self._other[0].version, self.shown_layer)),
+            *(self.size, self.view, self.measure, layers, self.unit, self.is_log, self.glyphs),
+        )
         if of != self._drawn_of:
             began = monotonic()
-            self._drawn, self._drawn_of = self._draw(layers), of
+            colours = () if self.glyphs else LINE_COLOURS
+            self._drawn, self._drawn_of = render_plot(self._figure(layers), *self.size, colours), of
             ended = monotonic()
             self._may_draw_at = ended + max(INTERVAL, (ended - began) / SHARE)
             self.n_drawings += 1
         return self._drawn
 
-    def _draw(self, layers: tuple[int, ...]) -> Text:
-        measure, lines = MEASURES[self.measure], chosen(layers)
-        log = self.is_log and measure.log
-        words = measure.meaning(self.board.dynamics)[0]
-        some = f", {len(lines)} of {len(layers)} layers" if len(lines) < len(layers) else ""
-        return render_plot(
-            [(f"L{layer}", self.board.series(self.measure, layer)) for layer in lines],
-            *self.size,
-            log=log,
-            cursor=self.unit if self.board.n_units else None,
-            title=f"{measure.title} by unit{', log scale' if log else ''}{some}: {words}".rstrip(": "),
-            colours=() if self.glyphs else LINE_COLOURS,
-        )
+    def _figure(self, layers: tuple[int, ...]) -> Figure:
+        if self.is_of_patch:
+            return curve_figure(self.patch, self.view, self.is_log)
+        if self.view == "tokens":
+            return tokens_figure(self.board, self.is_log, self.unit, self.size.width)
+        other = Other(*self._other, self.shown_layer) if self._other else None
+        return measure_figure(self.board, self.measure, layers, self.is_log, self.unit, other)
