@@ -102,16 +102,20 @@ def _legend(figure: Figure, colours: Sequence[int], width: int) -> list[Text]:
     """What the cursor is on, then each line's mark, name and number there, on as many lines as they need."""
     items = [Text(figure.place)] if figure.place else []
     for place, line in enumerate(figure.series):
-        at = figure.cursor
-        is_there = at is not None and 0 <= at < len(line.values)
-        value = f" {number(line.values[at], _NUMBER).strip()}" if is_there and at is not None else ""
-        items.append(_key(line, place, colours).append(f" {line.name}{value}", ""))
-    legend = [Text(overflow="ellipsis")]
+        items.append(Text().append_text(_key(line, place, colours)).append(f" {line.name}{_value_at(line, figure)}"))
+    legend = [Text()]
     for item in items:
         if legend[-1] and cell_len(legend[-1].plain) + 2 + cell_len(item.plain) > width:
             legend.append(Text())
         legend[-1].append("  " if legend[-1] else "").append_text(item)
     return legend
+
+
+def _value_at(line: Series, figure: Figure) -> str:
+    """The line's number at the cursor, if there is one."""
+    at = figure.cursor
+    value = line.values[at] if at is not None and 0 <= at < len(line.values) else None
+    return "" if value is None else f" {number(value, _NUMBER).strip()}"
 
 
 def _key(line: Series, place: int, colours: Sequence[int]) -> Text:

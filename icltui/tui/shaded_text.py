@@ -4,6 +4,7 @@ A board, a page of text and a shade enter; segments of styled text leave. Where 
 characters of rising ink stands under each line of text.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
@@ -16,12 +17,13 @@ from icltui.tui.cells import fit, number
 from icltui.tui.columns import CHANGED
 from icltui.tui.legend import legend
 from icltui.tui.ramp import colour, glyph, level
-from icltui.tui.shades import Shade
+from icltui.tui.shades import SHADES, Shade
 from icltui.tui.typeset import Page, Piece
 
-HEADER = 3
-"""The legend, the read-out, and a blank line."""
+HEADER = 4
+"""The choice of shades, the legend, the read-out, and a blank line."""
 _TOKEN_WIDTH = 24
+_CHOSEN = Style(reverse=True, bold=True)
 _SELECTED = Style(reverse=True, bold=True, underline=True)
 
 
@@ -55,9 +57,22 @@ class ShadedText:
         return 2 if self.glyphs else 1
 
     def header(self, line: int) -> list[Segment]:
-        """Line 0: the legend, or what is needed for one; line 1: the read-out of the selected unit; a blank line."""
-        if line > 0:
-            return [Segment(f" {self._readout()}", self.strong)] if line == 1 else []
+        """The shades there are, the legend or what is needed for one, the read-out of the selected unit, a blank line."""
+        match line:
+            case 0:
+                return list(self._choice())
+            case 1:
+                return self._legend()
+            case 2:
+                return [Segment(f" {self._readout()}", self.strong)]
+        return []
+
+    def _choice(self) -> Iterator[Segment]:
+        yield Segment(" s ", self.strong)
+        for shade in SHADES.values():
+            yield Segment(f" {shade.title} ", self.base + _CHOSEN if shade is self.shade else self.muted)
+
+    def _legend(self) -> list[Segment]:
         if need := self.shade.need(self.board):
             return [Segment(f" {self.shade.title}: {need}", self.base)]
         meaning = self.shade.meaning(self.board)

@@ -102,7 +102,7 @@ _ALL = (
     _of_measure("learning_rate"),
     Shade(
         name="drop_one",
-        title="drop-one ‖δ‖",
+        title="drop-one",
         log=True,
         is_by_layer=True,
         value=_drop,

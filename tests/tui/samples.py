@@ -19,6 +19,8 @@ from icltui.record import (
     LANES,
     Agreement,
     Candidate,
+    CurvePoint,
+    Curves,
     Estimate,
     Generation,
     Lane,
@@ -235,6 +237,27 @@ PATCH = PatchReport(
     verdict="The patch does not carry over to 8 tokens of the later text.",
     notes=("the text ends by itself",),
 )
+
+
+
+def _points(last: int, scale: float, *, least: int) -> tuple[CurvePoint, ...]:
+    """A divergence that is smallest at ``least``."""
+    kls = [0.01 + 0.1 * (step - least) ** 2 for step in range(last + 1)]
+    return tuple(
+        CurvePoint(x=round(step * scale, 1), kl=kl, mse=kl * 3, kl_others=kl * 2 + 0.1)
+        for step, kl in enumerate(kls)
+    )
+
+
+VARIED = msgspec.structs.replace(
+    PATCH,
+    curves=Curves(
+        alpha=_points(20, 0.1, least=10),
+        from_bottom=_points(N_LAYERS, 1.0, least=N_LAYERS)[1:],
+        from_top=_points(N_LAYERS, 1.0, least=4)[1:],
+    ),
+)
+"""The same patch, varied."""
 
 MEASUREMENT = Measurement(
     tokens=TOKENS,

@@ -7,7 +7,7 @@ from textual.command import CommandPalette
 from textual.events import Key
 from textual.widgets import Input, Static
 
-from icltui.api import Generate, Measure, Verify
+from icltui.api import Generate, Measure, PatchTested, Verify
 from icltui.record import LANES
 from icltui.tui.actions import ACTIONS, BINDINGS, PANES
 from icltui.tui.commands import ActionCommands
@@ -15,6 +15,7 @@ from icltui.tui.measures import MEASURES
 from icltui.tui.screens.help import HelpScreen, help_sections
 from icltui.tui.screens.open import OpenScreen
 from icltui.tui.screens.save import SaveScreen
+from icltui.tui.shades import SHADES
 from tests.tui import samples
 from tests.tui.conftest import Desk, open_desk
 
@@ -151,9 +152,51 @@ async def test_measure_and_scale(desk: Desk) -> None:
     assert numbers.plots.measure == list(MEASURES)[-1], "round and round"
 
 
+async def test_what_the_text_is_coloured_by(desk: Desk) -> None:
+    strip = desk.screen.numbers.strip
+    await desk.press("s")
+    assert (desk.screen.numbers.current, strip.shade) == ("text", "delta_norm"), "from elsewhere it only shows it"
+    await desk.press("s")
+    assert strip.shade == "relative_patch_norm"
+    await desk.press("S", "S")
+    assert strip.shade == list(SHADES)[-1], "round and round"
+
+
+async def test_the_text_shares_unit_layer_and_scale(desk: Desk) -> None:
+    numbers = desk.screen.numbers
+    await desk.press("0", "g", "l", "l", "y")
+    await desk.until(lambda: numbers.stream.unit == numbers.heatmap.unit == numbers.plots.unit == 2)
+    assert numbers.strip.is_log
+    await desk.press("3", "k")
+    await desk.until(lambda: numbers.strip.shown_layer == desk.screen.shown_layer)
+    await desk.press("4", "j")
+    await desk.until(lambda: numbers.strip.unit == 3)
+
+
+async def test_what_is_plotted(desk: Desk) -> None:
+    plots = desk.screen.numbers.plots
+    await desk.press("w")
+    assert (desk.screen.numbers.current, plots.view) == ("plots", "measure"), "from elsewhere it only shows it"
+    for view in ("tokens", "alpha", "layers", "measure"):
+        await desk.press("w")
+        assert plots.view == view
+    await desk.press("w")
+    await desk.until(lambda: "the answer flips" in desk.text())
+
+
+async def test_curves(desk: Desk) -> None:
+    await desk.press("C")
+    request = desk.client.request
+    assert isinstance(request, Generate)
+    assert (request.curves, request.lanes) == (True, LANES)
+    assert (desk.screen.numbers.current, desk.screen.numbers.plots.view) == ("plots", "alpha")
+    desk.client.finish(*samples.generate(LANES), PatchTested(patch=samples.VARIED))
+    await desk.until(lambda: "against α" in desk.text())
+
+
 async def test_digits(desk: Desk) -> None:
-    for digit, pane in enumerate(PANES, start=1):
-        await desk.press("escape", str(digit))
+    for digit, pane in zip("1234567890", PANES, strict=True):
+        await desk.press("escape", digit)
         focused = desk.screen.focused
         assert focused is not None
         assert focused.id == ("lane-context" if pane == "lanes" else pane)
@@ -163,7 +206,7 @@ async def test_brackets_turn_tabs_round(desk: Desk) -> None:
     await desk.press("right_square_bracket")
     assert desk.screen.numbers.current == "plots"
     await desk.press("left_square_bracket", "left_square_bracket")
-    assert desk.screen.numbers.current == "log"
+    assert desk.screen.numbers.current == "text"
 
 
 async def test_tabs_by_mouse(desk: Desk) -> None:

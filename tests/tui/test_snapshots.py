@@ -61,6 +61,35 @@ async def plots(desk: Desk) -> None:
     await desk.until(lambda: desk.screen.numbers.plots._timer is None)
 
 
+async def text(desk: Desk) -> None:
+    """The context's own text, one unit selected."""
+    await desk.settle()
+    await desk.press("0", "k", "h")
+
+
+async def dropped_text(desk: Desk) -> None:
+    """A colouring that the numbers do not have."""
+    await desk.settle()
+    await desk.press("0", "s", "s", "s")
+
+
+async def flips(desk: Desk) -> None:
+    """The next tokens by unit, and where the answer flips."""
+    await desk.settle()
+    await desk.press("5", "w")
+    await desk.until(lambda: desk.screen.numbers.plots._timer is None)
+
+
+async def curves(desk: Desk) -> None:
+    """A patch that was varied, on a log scale."""
+    await desk.settle()
+    await desk.press("C")
+    desk.client.finish(*samples.generate(LANES), PatchTested(patch=samples.VARIED))
+    await desk.press("y")
+    await desk.drawn()
+    await desk.until(lambda: desk.screen.numbers.plots._timer is None)
+
+
 async def proof(desk: Desk) -> None:
     """The verification."""
     await desk.settle()
@@ -138,6 +167,10 @@ SCENES = (
     compiled,
     heatmap,
     plots,
+    text,
+    dropped_text,
+    flips,
+    curves,
     proof,
     edited,
     shrunk,

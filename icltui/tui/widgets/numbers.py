@@ -132,7 +132,7 @@ class Numbers(ContentSwitcher, Framed):
             return method if self.plots.view == "tokens" else f"{formula} · {method}"
         origin = self._explorer.results.varied_origin
         request = origin.request if origin else None
-        return f"{patch_words(request.recipe)} · w next" if isinstance(request, Generate) else "w next"
+        return patch_words(request.recipe) if isinstance(request, Generate) else ""
 
     def _method(self) -> str:
         """How the numbers shown were measured; where there are none, how they will be."""
