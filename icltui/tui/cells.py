@@ -14,6 +14,9 @@ from textual.content import Content
 
 from icltui.visible import glyph
 
+CURSOR = "❯"
+"""In front of what is selected, so that it is seen without colours too."""
+
 
 def display(text: str) -> str:
     """``text`` on one line, printable: line ends, tabs, outer spaces and everything invisible made visible.

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from icltui.record import CurvePoint, PatchReport
 from icltui.tui.board import Board
-from icltui.tui.cells import display, fit, number
+from icltui.tui.cells import CURSOR, display, fit, number
 from icltui.tui.flips import Flip, flips, leading
 from icltui.tui.measures import MEASURES
 from icltui.tui.plot import OTHER, Figure, Series
@@ -139,8 +139,8 @@ def _flip_text(flip: Flip, is_selected: bool) -> Text:
     text = f"unit {flip.unit} {after} ← {before}"
     if cell_len(text) > _FLIP_WIDTH - 2:
         text = set_cell_size(text, _FLIP_WIDTH - 3).rstrip() + "…"
-    cell = Text(f"{'❯' if is_selected else ' '}{set_cell_size(text, _FLIP_WIDTH - 1)}")
-    return cell
+    mark = CURSOR if is_selected else " "
+    return Text(mark + set_cell_size(text, _FLIP_WIDTH - 1))
 
 
 def curve_figure(patch: PatchReport | None, view: View, log: bool) -> Figure:

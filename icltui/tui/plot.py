@@ -102,7 +102,9 @@ def _legend(figure: Figure, colours: Sequence[int], width: int) -> list[Text]:
     """What the cursor is on, then each line's mark, name and number there, on as many lines as they need."""
     items = [Text(figure.place)] if figure.place else []
     for place, line in enumerate(figure.series):
-        items.append(Text().append_text(_key(line, place, colours)).append(f" {line.name}{_value_at(line, figure)}"))
+        items.append(
+            Text().append_text(_key(line, place, colours)).append(f" {line.name}{_value_at(line, figure)}")
+        )
     legend = [Text()]
     for item in items:
         if legend[-1] and cell_len(legend[-1].plain) + 2 + cell_len(item.plain) > width:

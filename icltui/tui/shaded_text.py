@@ -57,7 +57,7 @@ class ShadedText:
         return 2 if self.glyphs else 1
 
     def header(self, line: int) -> list[Segment]:
-        """The shades there are, the legend or what is needed for one, the read-out of the selected unit, a blank line."""
+        """The shades there are; the legend, or what is needed for one; the read-out of the selected unit; a blank."""
         match line:
             case 0:
                 return list(self._choice())
@@ -77,9 +77,7 @@ class ShadedText:
             return [Segment(f" {self.shade.title}: {need}", self.base)]
         meaning = self.shade.meaning(self.board)
         return list(
-            legend(
-                self.shade.title, meaning, self.bounds, self._is_log, self.glyphs, self.base, self.muted
-            )
+            legend(self.shade.title, meaning, self.bounds, self._is_log, self.glyphs, self.base, self.muted)
         )
 
     def _readout(self) -> str:

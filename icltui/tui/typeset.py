@@ -66,7 +66,8 @@ class Page:
 def typeset(units: Iterable[tuple[int, str]], width: int) -> Page:
     """``units``, numbers with their texts, on lines of at most ``width`` cells; a space may hang into the last.
 
-    >>> [[(piece.unit, piece.text) for piece in line] for line in typeset([(1, "a b"), (2, " cd\\n"), (3, "e")], 4).lines]
+    >>> page = typeset([(1, "a b"), (2, " cd\\n"), (3, "e")], 4)
+    >>> [[(piece.unit, piece.text) for piece in line] for line in page.lines]
     [[(1, 'a b'), (2, ' ')], [(2, 'cd⏎')], [(3, 'e')]]
     """
     setter = _Setter(max(width, 2))

@@ -239,7 +239,6 @@ PATCH = PatchReport(
 )
 
 
-
 def _points(last: int, scale: float, *, least: int) -> tuple[CurvePoint, ...]:
     """A divergence that is smallest at ``least``."""
     kls = [0.01 + 0.1 * (step - least) ** 2 for step in range(last + 1)]

@@ -32,7 +32,7 @@ async def test_saved_numbers_are_on_the_screen_before_the_model_is() -> None:
         text = desk.text()
         assert "·Rome" in text
         assert "capital-conflict" in text
-        assert "[x] 5" in text
+        assert "[x]❯5" in text
         assert "Madrid" in text
 
 

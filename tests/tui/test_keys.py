@@ -155,7 +155,9 @@ async def test_measure_and_scale(desk: Desk) -> None:
 async def test_what_the_text_is_coloured_by(desk: Desk) -> None:
     strip = desk.screen.numbers.strip
     await desk.press("s")
-    assert (desk.screen.numbers.current, strip.shade) == ("text", "delta_norm"), "from elsewhere it only shows it"
+    assert (desk.screen.numbers.current, strip.shade) == ("text", "delta_norm"), (
+        "from elsewhere it only shows it"
+    )
     await desk.press("s")
     assert strip.shade == "relative_patch_norm"
     await desk.press("S", "S")
@@ -176,7 +178,9 @@ async def test_the_text_shares_unit_layer_and_scale(desk: Desk) -> None:
 async def test_what_is_plotted(desk: Desk) -> None:
     plots = desk.screen.numbers.plots
     await desk.press("w")
-    assert (desk.screen.numbers.current, plots.view) == ("plots", "measure"), "from elsewhere it only shows it"
+    assert (desk.screen.numbers.current, plots.view) == ("plots", "measure"), (
+        "from elsewhere it only shows it"
+    )
     for view in ("tokens", "alpha", "layers", "measure"):
         await desk.press("w")
         assert plots.view == view

@@ -185,7 +185,9 @@ async def test_the_selected_unit_stays_in_sight() -> None:
     async with app.run_test(size=(40, 12)) as pilot:
         for unit in (399, 200, 1, 399):
             app.strip.unit = unit
-            await wait_for(pilot, lambda unit=unit: any(f"word{unit}" in line for line in app.lines()[HEADER:]))
+            await wait_for(
+                pilot, lambda unit=unit: any(f"word{unit}" in line for line in app.lines()[HEADER:])
+            )
 
 
 async def test_only_lines_with_new_shades_are_repainted() -> None:

@@ -20,7 +20,7 @@ from textual.strip import Strip
 
 from icltui.record import Verification
 from icltui.tui.board import Board
-from icltui.tui.cells import content, display, number
+from icltui.tui.cells import CURSOR, content, display, number
 from icltui.tui.measures import MEASURES
 from icltui.tui.messages import LayerSelected, LayersTicked
 from icltui.tui.ramp import level
@@ -155,7 +155,8 @@ class LayerList(ScrollView, Framed, can_focus=True):
     def _pieces(self, layer: int, width: int) -> list[tuple[str, str]]:
         """Mark, index, sparkline, number at the unit, block error: whatever of it has room."""
         mark = "-" if layer in self.refused else "x" if layer in self.ticked else " "
-        label = f"[{mark}] {layer:>{len(str(self.n_layers - 1))}} "
+        cursor = CURSOR if layer == self.cursor else " "
+        label = f"[{mark}]{cursor}{layer:>{len(str(self.n_layers - 1))}} "
         if layer in self.refused:
             return [(label, ""), (" refused", "layer-list--quiet")]
         value = number(self._board.value(self.measure, self.unit, layer), 8) if width >= 20 else ""

@@ -18,10 +18,8 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from icltui.tui.board import Board
+from icltui.tui.cells import CURSOR
 from icltui.tui.columns import Column, columns
-
-CURSOR = "❯"
-"""In front of the cursor's row, so that it is seen without colours too."""
 
 _NOTHING = "no numbers yet: a run fills them"
 
