@@ -31,7 +31,7 @@ _NO_CURVES = "No curves yet: C turns ΔW on and varies the present patch."
 
 
 @dataclass(frozen=True)
-class Other:
+class Overlay:
     """A second run, whose line of the shown layer lies over the first's."""
 
     board: Board
@@ -57,7 +57,7 @@ def chosen(layers: Sequence[int], n: int = N_LINES) -> tuple[int, ...]:
 
 
 def measure_figure(
-    board: Board, measure: str, layers: Sequence[int], log: bool, unit: int, other: Other | None = None
+    board: Board, measure: str, layers: Sequence[int], log: bool, unit: int, other: Overlay | None = None
 ) -> Figure:
     """One measure by unit, a line for each of a few layers."""
     what, shown = MEASURES[measure], chosen(layers)
@@ -143,8 +143,11 @@ def _flip_text(flip: Flip, is_selected: bool) -> Text:
     return Text(mark + set_cell_size(text, _FLIP_WIDTH - 1))
 
 
-def curve_figure(patch: PatchReport | None, view: View, log: bool) -> Figure:
-    """The divergence that a patch leaves, against its strength, its layers or the queries that it was made from."""
+def curve_figure(patch: PatchReport | None, view: View, log: bool, alpha: float | None = None) -> Figure:
+    """The divergence that a patch leaves, against its strength, its layers or the queries that it was made from.
+
+    The strength ``alpha`` is marked, or that which the patch had.
+    """
     curves = patch.curves if patch else None
     if patch is None or curves is None:
         return Figure(title="KL(with context ‖ patched), the patch varied", empty=_NO_CURVES)
@@ -158,7 +161,8 @@ def curve_figure(patch: PatchReport | None, view: View, log: bool) -> Figure:
         at, what, place = len(curves.queries) - 1, "the number of calibration queries", "all queries"
     else:
         lines, names = _lines(curves.alpha, "this query", "q"), _names(curves.alpha)
-        nearest = min(curves.alpha, key=lambda point: abs(point.x - patch.alpha), default=None)
+        strength = patch.alpha if alpha is None else alpha
+        nearest = min(curves.alpha, key=lambda point: abs(point.x - strength), default=None)
         at = curves.alpha.index(nearest) if nearest else 0
         what, place = "α", f"α {nearest.x:g}" if nearest else ""
     return Figure(

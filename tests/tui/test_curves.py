@@ -89,3 +89,15 @@ async def test_queries_are_offered_where_there_are_some(desk: Desk) -> None:
     await desk.press("w", "w")
     assert desk.screen.numbers.plots.view == "queries"
     await desk.until(lambda: "against the number of calibration queries" in desk.text())
+
+
+async def test_the_curve_against_alpha_follows_the_strength_and_is_no_older_for_it(desk: Desk) -> None:
+    await vary(desk)
+    await desk.until(lambda: "α 1  ━q this query 0.010" in desk.text())
+    await desk.press("9", "shift+left", "5")
+    desk.client.finish(*samples.generate(LANES), PatchTested(patch=samples.PATCH))
+    await desk.drawn()
+    await desk.until(lambda: "α 0.5  ━q this query 2.51" in desk.text())
+    assert "varies it" not in desk.text()
+    await desk.press("w")
+    await desk.until(lambda: "edited, C varies it" in desk.text())

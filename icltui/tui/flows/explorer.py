@@ -101,12 +101,11 @@ class Explorer(Sheet):
         self._regenerate()
 
     def vary_patch(self) -> None:
-        """Turn the third lane on, generate anew and vary the patch, in place of a generation that runs or waits."""
+        """Turn the third lane on, generate anew, and vary the patch."""
         if self._can_ask():
-            self.work, self._is_asked = replace(self.work, is_delta_on=True), True
-            others = [r for r in self.jobs.plan if not isinstance(r, Generate)]
-            self.jobs.ask(self._behind_load([*others, self.work.vary()]), (Generate,))
+            self.work = replace(self.work, is_delta_on=True)
             self._changed(Part.WORK)
+            self._ask_for(self.work.vary())
 
     def next_choice(self, choice: Choice) -> None:
         """The next value of a choice: a patch acts at once where it is on, numbers follow at the next run."""
@@ -233,11 +232,13 @@ class Explorer(Sheet):
     def _regenerate(self) -> None:
         """Generate with the present choices, in place of a generation that runs or waits."""
         self._changed(Part.WORK)
-        if self.results.lanes or self.jobs.is_busy:
-            self._is_asked = True
-            if self._can_ask():
-                others = [r for r in self.jobs.plan if not isinstance(r, Generate)]
-                self.jobs.ask(self._behind_load([*others, self.work.generate()]), (Generate,))
+        if (self.results.lanes or self.jobs.is_busy) and self._can_ask():
+            self._ask_for(self.work.generate())
+
+    def _ask_for(self, request: Generate) -> None:
+        self._is_asked = True
+        others = [r for r in self.jobs.plan if not isinstance(r, Generate)]
+        self.jobs.ask(self._behind_load([*others, request]), (Generate,))
 
     async def _start_engine(self) -> None:
         self.journal.begin()

@@ -1,6 +1,8 @@
 """Results and work enter; one line leaves that says why what is shown is not the answer, or nothing if it is."""
 
-from icltui.api import Measure
+from msgspec.structs import replace as with_changes
+
+from icltui.api import Generate, Measure
 from icltui.record import Lane, ModelInfo
 from icltui.tui.flows.origin import Origin
 from icltui.tui.flows.results import Results
@@ -33,10 +35,15 @@ def lane_note(results: Results, work: Work, lane: Lane) -> str:
     return _foreign(origin, results.model, ("generated", "generates")) or "edited, ^r runs"
 
 
-def curves_note(results: Results, work: Work) -> str:
-    """Of the varied patch."""
+def curves_note(results: Results, work: Work, is_alpha: bool) -> str:
+    """Of the varied patch; ``is_alpha``: of its strength, whose curve is the same whatever strength acts."""
     origin = results.varied_origin
-    if origin is None or (origin.is_of(results.model) and origin.answers(work.vary(), "patched")):
+    if origin is None or not isinstance(origin.request, Generate):
+        return ""
+    asked = work.vary()
+    if is_alpha:
+        asked = with_changes(asked, recipe=with_changes(asked.recipe, alpha=origin.request.recipe.alpha))
+    if origin.is_of(results.model) and origin.answers(asked, "patched"):
         return ""
     return _foreign(origin, results.model, ("varied", "varies"), "C") or "edited, C varies it"
 

@@ -88,6 +88,8 @@ class Numbers(ContentSwitcher, Framed):
 
     def draw_patch(self) -> None:
         """Pass the varied patch on."""
+        alpha = self._explorer.work.recipe.alpha
+        self.plots.alpha = alpha if isinstance(alpha, float) else None
         self.plots.show_patch(self._explorer.results.varied)
         self.caption()
 
@@ -146,7 +148,7 @@ class Numbers(ContentSwitcher, Framed):
         if self.current == "log":
             return ""
         if self.current == "plots" and self.plots.is_of_patch:
-            return display(curves_note(results, work))
+            return display(curves_note(results, work, self.plots.view == "alpha"))
         return display((proof_note if self.current == "verify" else numbers_note)(results, work))
 
     def watch_unit(self, unit: int) -> None:

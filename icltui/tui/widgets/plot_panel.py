@@ -17,7 +17,7 @@ from icltui.record import PatchReport
 from icltui.tui.board import Board
 from icltui.tui.figures import (
     OF_PATCH,
-    Other,
+    Overlay,
     View,
     curve_figure,
     measure_figure,
@@ -50,6 +50,8 @@ class PlotPanel(Widget, can_focus=True):
     """The layer of another run's line."""
     unit: reactive[int] = reactive(0, repaint=False)
     """Where the vertical line stands."""
+    alpha: reactive[float | None] = reactive(None, repaint=False)
+    """Which strength the curve against α marks; None: the one that the varied patch has."""
     is_log: reactive[bool] = reactive(False, repaint=False)
     """Whether the scale is logarithmic, where the measure allows it."""
     glyphs: reactive[bool] = reactive(False, repaint=False)
@@ -130,6 +132,10 @@ class PlotPanel(Widget, can_focus=True):
         """Draw the vertical line elsewhere."""
         self._redraw_soon()
 
+    def watch_alpha(self) -> None:
+        """Draw the vertical line elsewhere."""
+        self._redraw_soon()
+
     def watch_is_log(self) -> None:
         """Draw on the other scale."""
         self._redraw_soon()
@@ -154,7 +160,7 @@ class PlotPanel(Widget, can_focus=True):
         layers = tuple(self.shown_layers) or self.board.layers
         of = (
             *(self.board.version, self._other and (self._other[0].version, self.shown_layer)),
-            *(self.size, self.view, self.measure, layers, self.unit, self.is_log, self.glyphs),
+            *(self.size, self.view, self.measure, layers, self.unit, self.alpha, self.is_log, self.glyphs),
         )
         if of != self._drawn_of:
             began = monotonic()
@@ -167,8 +173,8 @@ class PlotPanel(Widget, can_focus=True):
 
     def _figure(self, layers: tuple[int, ...]) -> Figure:
         if self.is_of_patch:
-            return curve_figure(self.patch, self.view, self.is_log)
+            return curve_figure(self.patch, self.view, self.is_log, self.alpha)
         if self.view == "tokens":
             return tokens_figure(self.board, self.is_log, self.unit, self.size.width)
-        other = Other(*self._other, self.shown_layer) if self._other else None
+        other = Overlay(*self._other, self.shown_layer) if self._other else None
         return measure_figure(self.board, self.measure, layers, self.is_log, self.unit, other)
