@@ -185,7 +185,7 @@ async def test_another_run_lies_over_the_shown_layer() -> None:
     ours, theirs = board_of(["a", "b"]), board_of(["a", "b", "c"])
     app = Shown(ours)
     async with app.run_test(size=(80, 20)) as pilot:
-        app.panel.show(ours, theirs, "[/INST] old")
+        app.panel.compare(theirs, "[/INST] old")
         app.panel.shown_layer, app.panel.unit = 2, 1
         await wait_for(pilot, lambda: "×× [/INST] old L2 1.02" in app.text())
         app.panel.shown_layer = 3
@@ -193,7 +193,7 @@ async def test_another_run_lies_over_the_shown_layer() -> None:
         fill(theirs, [4])
         app.panel.advance()
         await wait_for(pilot, lambda: app.text().split("\n")[-1].split()[-1] == "4")
-        app.panel.show(ours)
+        app.panel.compare(None)
         await wait_for(pilot, lambda: OTHER not in app.text())
 
 

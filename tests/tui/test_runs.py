@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from textual.widgets import Input
 
 from icltui.session import Run, write_session
+from icltui.tui.flows.contrast import Other
 from icltui.tui.screens.ask import AskScreen
 from icltui.tui.screens.contrast import ContrastScreen
 from icltui.tui.screens.open import OpenScreen
@@ -134,3 +135,12 @@ async def test_strength_by_keys_and_layers_by_range(three: Desk) -> None:
     three.screen.shown_layer = 3
     await three.press("f")
     await three.until(lambda: three.explorer.ticked == (3, 4, 5))
+
+
+async def test_the_other_run_is_laid_over_the_plot(three: Desk) -> None:
+    await three.press("5")
+    three.explorer.compare_with(Other.of(B, "run 1"))
+    await three.drawn()
+    await three.until(lambda: "run 1" in three.text())
+    three.explorer.compare_with(None)
+    await three.until(lambda: "run 1" not in three.text())

@@ -36,6 +36,7 @@ class Numbers(ContentSwitcher, Framed):
         super().__init__(id="numbers", classes="pane", initial="stream")
         self._explorer = explorer
         self._shown: object = None
+        self._compared: object = None
         self.stream = StreamTable(id="stream")
         self.plots = PlotPanel(id="plots")
         self.heatmap = Heatmap(id="heatmap")
@@ -72,6 +73,9 @@ class Numbers(ContentSwitcher, Framed):
                 view.advance()
             else:
                 view.show(board)
+        if self._explorer.other is not self._compared:
+            self._compared = other = self._explorer.other
+            self.plots.compare(other.board if other else None, other.label if other else "")
         if board is not self._shown:
             self._shown = board
             self.stream.unit = max(board.last_unit, 0)

@@ -81,11 +81,16 @@ class PlotPanel(Widget, can_focus=True):
         """See what the terminal can do."""
         self.glyphs = needs_glyphs(self.app) if self._glyphs_asked is None else self._glyphs_asked
 
-    def show(self, board: Board, other: Board | None = None, label: str = "") -> None:
-        """Show ``board`` from now on; over it one line of the ``other``, which the legend names ``label``."""
+    def show(self, board: Board) -> None:
+        """Show ``board`` from now on."""
         self.board = board
-        self._other = (other, label) if other else None
         self._drawn_of = ()  # another board may have the same version
+        self._redraw_soon()
+
+    def compare(self, other: Board | None, label: str = "") -> None:
+        """Lay one line of ``other`` over the plot, which the legend names ``label``; None: of no other."""
+        self._other = (other, label) if other else None
+        self._drawn_of = ()
         self._redraw_soon()
 
     def show_patch(self, patch: PatchReport | None) -> None:
