@@ -8,6 +8,7 @@ import io
 from collections.abc import Iterable, Sequence
 
 import msgspec
+from rich.console import RenderableType
 from rich.table import Table
 
 from icltui.errors import EngineError
@@ -73,6 +74,11 @@ def verify_json(model: ModelInfo, prompt: Prompt, verification: Verification) ->
 
 def verify_table(model: ModelInfo, verification: Verification, width: int = 110) -> str:
     """The proof for people; its last line is the verdict."""
+    return render(verify_parts(model, verification), width)
+
+
+def verify_parts(model: ModelInfo, verification: Verification) -> tuple[RenderableType, ...]:
+    """The same as sentences and tables, each table behind its title."""
     layers = table(
         numbers("layer", "MLP error", "identity", "block", "cosine", "NMSE", "rank", "gradient alignment"),
         (
@@ -89,18 +95,15 @@ def verify_table(model: ModelInfo, verification: Verification, width: int = 110)
         f"noise floor {number(verification.noise_floor)}   tolerance {number(verification.tolerance)}   "
         f"removed without a trace: {yes(verification.undone)}"
     )
-    return render(
-        (
-            *refused_lines(model),
-            "Each layer, relative to the run with the context",
-            layers,
-            "Logits behind the query, against those with the context",
-            logit_table([*verification.logits.items(), *controls]),
-            limits,
-            f"note: {visible(verification.note)}",
-            "ok" if verification.ok else "FAILED",
-        ),
-        width,
+    return (
+        *refused_lines(model),
+        "Each layer, relative to the run with the context",
+        layers,
+        "Logits behind the query, against those with the context",
+        logit_table([*verification.logits.items(), *controls]),
+        limits,
+        f"note: {visible(verification.note)}",
+        "ok" if verification.ok else "FAILED",
     )
 
 

@@ -51,8 +51,13 @@ def each_json(
 
 def generate_text(model: ModelInfo, generation: Generation, width: int = 110) -> str:
     """The lanes one below the other, each with its agreement; then how the patch fits and what it is worth."""
-    parts: list[RenderableType] = [*refused_lines(model)]
-    parts += [_lane(generation, name) for name in LANES if name in generation.lanes]
+    lanes = (_lane(generation, name) for name in LANES if name in generation.lanes)
+    return render((*refused_lines(model), *lanes, *patch_parts(generation)), width)
+
+
+def patch_parts(generation: Generation) -> list[RenderableType]:
+    """How the patch was made, fits and fares, as sentences and tables, each table behind its title."""
+    parts: list[RenderableType] = []
     if generation.fit:
         parts += [
             "Logits behind the query, against those with the context",
@@ -62,7 +67,7 @@ def generate_text(model: ModelInfo, generation: Generation, width: int = 110) ->
     parts.append(f"patch: {visible(patch_words(generation.recipe))}; layers {layers}{_drawn(generation)}")
     if generation.patch is not None:
         parts += _patch(generation.patch)
-    return render(parts, width)
+    return parts
 
 
 def each_text(
@@ -105,8 +110,12 @@ def _lane_document(lane: LaneText) -> dict[str, object]:
 
 def _lane(generation: Generation, name: Lane) -> Group:
     text = "\n".join(map(visible, generation.lanes[name].text.split("\n")))
-    title = LANE_NAMES[name] + _agreement_words(generation.agreement.get(name))
-    return Group(Text(title), Padding(Text(text), (0, 0, 0, 2)))
+    return Group(Text(lane_title(generation, name)), Padding(Text(text), (0, 0, 0, 2)))
+
+
+def lane_title(generation: Generation, lane: Lane) -> str:
+    """What the lane is, and how far it says what the context's says."""
+    return LANE_NAMES[lane] + _agreement_words(generation.agreement.get(lane))
 
 
 def _agreement_words(agreement: Agreement | None) -> str:

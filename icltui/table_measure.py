@@ -65,6 +65,17 @@ _PLACES = ("1st", "2nd", "3rd")
 
 def measure_table(model: ModelInfo, prompt: Prompt, measurement: Measurement, width: int = 110) -> str:
     """Every unit at the last measured layer, every layer at the last unit, and the predictions."""
+    return render(
+        (
+            *measure_parts(model, prompt, measurement),
+            f"{measurement.path} pass in {measurement.seconds:.2f} s; every number: --format json or csv",
+        ),
+        width,
+    )
+
+
+def measure_parts(model: ModelInfo, prompt: Prompt, measurement: Measurement) -> list[RenderableType]:
+    """The same as sentences and tables, each table behind its title."""
     units, layers, step, predictions = _WORDS[measurement.dynamics]
     parts: list[RenderableType] = [*_settings(model, prompt, measurement)]
     parts += [f"note: {visible(note)}" for note in measurement.tokens.notes]
@@ -82,10 +93,7 @@ def measure_table(model: ModelInfo, prompt: Prompt, measurement: Measurement, wi
         parts += [predictions, _prediction_table(measurement)]
     else:
         parts.append("no predictions: the packed pass of reference local runs none of these texts whole")
-    parts.append(
-        f"{measurement.path} pass in {measurement.seconds:.2f} s; every number: --format json or csv"
-    )
-    return render(parts, width)
+    return parts
 
 
 def refused_lines(model: ModelInfo) -> list[str]:
