@@ -1,9 +1,10 @@
-"""The command line's arguments of *export*: which session's patch, in which form, to where."""
+"""The command line's arguments of *export*: what of which session, in which form, to where."""
 
 import argparse
 from pathlib import Path
 
 from icltui.arguments import add_model
+from icltui.export import RECORDS
 from icltui.recipe import COMPONENTS, MODES
 from icltui.record import ExportFormat
 
@@ -12,12 +13,13 @@ FORMATS: tuple[ExportFormat, ...] = ("peft", "gguf-control-vector")
 
 
 def add_export(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("session", metavar="SESSION.json", type=Path, help="the session whose patch to write")
+    parser.add_argument("session", metavar="SESSION.json", type=Path, help="the session to write from")
     parser.add_argument(
         "--to",
-        choices=FORMATS,
+        choices=(*RECORDS, *FORMATS),
         required=True,
-        help="a LoRA adapter for PEFT and what reads its files; or the mean shift for llama.cpp",
+        help="what it records, which needs no model: every measure as a table (csv), a Markdown report (md), a figure "
+        "(svg, png); or its patch: a LoRA adapter for PEFT and what reads its files, or the mean shift for llama.cpp",
     )
     parser.add_argument(
         "-o",
@@ -26,9 +28,11 @@ def add_export(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         type=Path,
         required=True,
-        help="a folder (peft) or a file (gguf-control-vector), not there yet",
+        help="a folder (peft) or a file (all others), not there yet",
     )
-    group = parser.add_argument_group("patch", "as the session has it, unless given here")
+    group = parser.add_argument_group(
+        "patch", "as the session has it, unless given here; not of what it records"
+    )
     group.add_argument(
         "--mode",
         choices=[mode for mode in MODES if mode != "per-step"],

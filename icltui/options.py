@@ -49,6 +49,19 @@ def prompt_options(args: argparse.Namespace) -> list[str]:
     return [f"--{name}" for name in names if getattr(args, name) != getattr(usual, name)]
 
 
+def engine_options(args: argparse.Namespace) -> list[str]:
+    """The options of *export* that mean nothing where no patch is made, and yet were given."""
+    usual = vars(
+        _commands().parse_args(["export", str(args.session), "--to", args.to, "-o", str(args.target)])
+    )
+    named = {"sites": "site", "target": "output"}
+    return [
+        f"--{named.get(name, name).replace('_', '-')}"
+        for name, value in vars(args).items()
+        if value != usual[name]
+    ]
+
+
 def read_text(text: str, is_query: bool = False) -> str:
     """``text`` itself, or the content of FILE where it is ``@FILE``; a query loses the file's last line end.
 
@@ -82,7 +95,7 @@ def _explorer() -> argparse.ArgumentParser:
         "  verify     prove the patch on this model and prompt; exit 1 when a check fails\n"
         "  generate   three lanes of text: with context, query only, query + ΔW\n"
         "  replay     compute a session's results again; exit 1 when something differs\n"
-        "  export     write a session's patch for PEFT or llama.cpp\n"
+        "  export     write a session as csv, Markdown or a figure, or its patch for PEFT or llama.cpp\n"
         "  engine     the engine as a server on stdin and stdout, for --engine\n"
         "  demo       train or evaluate the embedded model, make its example sessions\n"
         "  bench      what the packed measure costs, against other ways to the same numbers\n\n"
@@ -121,7 +134,9 @@ def _commands() -> argparse.ArgumentParser:
     add_sampling(generate)
     add_tests(generate)
     add_replay(commands.add_parser("replay", help="compute a session's results again, and say what differs"))
-    add_export(commands.add_parser("export", help="write a session's patch for PEFT or llama.cpp"))
+    add_export(
+        commands.add_parser("export", help="write what a session records, or its patch for PEFT or llama.cpp")
+    )
     commands.add_parser("engine", help="the stdio server")
     add_demo(commands.add_parser("demo", help="the embedded model"))
     add_bench(commands.add_parser("bench", help="what the packed measure costs, against other ways"))

@@ -1,4 +1,4 @@
-"""``icltui export``: a session's patch, written for another program."""
+"""``icltui export``: what a session records as a file to keep, or its patch, written for another program."""
 
 import argparse
 import sys
@@ -6,10 +6,12 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from icltui import headless, loading
+from icltui import headless, loading, options
 from icltui.api import Export
 from icltui.cli.parts import load_request, local_engine, quiet, width, write_text
 from icltui.errors import BadInput
+from icltui.export import RECORDS, WORDS, content
+from icltui.export.place import is_taken, write_file
 from icltui.folders import shown
 from icltui.recipe import Recipe
 from icltui.session import Session, read_session
@@ -17,6 +19,23 @@ from icltui.session import Session, read_session
 
 def export(args: argparse.Namespace) -> int:
     """``icltui export``."""
+    return _export_record(args) if args.to in RECORDS else _export_patch(args)
+
+
+def _export_record(args: argparse.Namespace) -> int:
+    """What the session holds already: no engine is asked."""
+    if idle := options.engine_options(args):
+        raise BadInput(
+            f"{idle[0]} means nothing to a {WORDS[args.to]}, which is of the session as it is: leave it out"
+        )
+    session = read_session(args.session)
+    _check_target(args.target)
+    data = content(session, args.to)
+    write_file(args.target, data)
+    return write_text(args, f"{WORDS[args.to]}: {shown(args.target)}, {len(data):,} bytes")
+
+
+def _export_patch(args: argparse.Namespace) -> int:
     from icltui.report_export import export_json, export_text
 
     session = read_session(args.session)
@@ -44,7 +63,11 @@ def _check(path: Path, session: Session, target: Path) -> None:
     """Refuse before a model is loaded what no model could mend."""
     if not session.prompt.query:
         raise BadInput(f"{shown(path)} holds no query, so it has no patch: name a session that was run")
-    if target.exists() or target.is_symlink():
+    _check_target(target)
+
+
+def _check_target(target: Path) -> None:
+    if is_taken(target):
         raise BadInput(f"{shown(target)} exists already: give -o another name")
 
 

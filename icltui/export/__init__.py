@@ -1,0 +1,43 @@
+"""A session as something to keep, to paste or to print: a table, a report, a figure. Needs no model and no torch.
+
+A :class:`~icltui.session.Session` enters :func:`content`, bytes of one file leave; :func:`place.write_file
+<icltui.export.place.write_file>` puts them where they belong. What draws and sets is imported when it is asked for.
+"""
+
+from typing import Literal, get_args
+
+from icltui.errors import BadInput
+from icltui.session import Session
+
+Record = Literal["csv", "md", "svg", "png"]
+"""A CSV table; a Markdown report; a figure as SVG, or as PNG."""
+RECORDS: tuple[Record, ...] = get_args(Record)
+WORDS: dict[Record, str] = {
+    "csv": "CSV table",
+    "md": "Markdown report",
+    "svg": "SVG figure",
+    "png": "PNG figure",
+}
+
+
+def content(session: Session, kind: Record) -> bytes:
+    """The file's bytes.
+
+    Raises:
+        BadInput: the session holds nothing of the kind, or what draws figures is not installed.
+    """
+    if kind == "md":
+        from icltui.export.markdown import markdown
+
+        return markdown(session).encode()
+    if session.measurement is None or not session.measurement.rows:
+        raise BadInput(
+            f"the session holds no measures, so there is no {WORDS[kind]}: run it and save it first"
+        )
+    if kind == "csv":
+        from icltui.report import measure_csv
+
+        return measure_csv(session.measurement).encode()
+    from icltui.export.figure import figure
+
+    return figure(session, kind)

@@ -1,0 +1,123 @@
+"""A session as a report in Markdown, to be pasted into a lab notebook or an issue.
+
+Its sentences and tables are those of the headless commands; here they are only set another way.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from rich.console import RenderableType
+from rich.table import Table
+
+from icltui import __version__
+from icltui.export.marks import block, code, plain
+from icltui.export.marks import table as set_table
+from icltui.export.rank import flips, most_moving
+from icltui.prompt import Prompt
+from icltui.record import LANES, Generation, Measurement, ModelInfo
+from icltui.report import verify_parts
+from icltui.report_generation import lane_title, patch_parts
+from icltui.session import Session
+from icltui.table_measure import measure_parts
+
+_PARTS = {"measurement": "measures", "generation": "lanes", "verification": "proof"}
+
+
+def markdown(session: Session) -> str:
+    """The report, ending in a line end."""
+    return "\n\n".join(_sections(session)) + "\n"
+
+
+def _sections(session: Session) -> Iterator[str]:
+    yield f"# {plain(session.title or 'icltui session')}"
+    yield from _prompt(session.prompt, session.measurement)
+    model = session.model
+    if model is not None:
+        yield from ("## Model", "\n".join(f"- {line}" for line in _model(model)))
+        if session.measurement is not None:
+            yield from _measures(model, session.prompt, session.measurement)
+        if session.generation is not None:
+            yield from _lanes(session, session.generation)
+        if session.verification is not None:
+            yield from ("## Verification", *_set(verify_parts(model, session.verification)))
+    missing = [words for name, words in _PARTS.items() if model is None or getattr(session, name) is None]
+    if missing:
+        yield f"Not in this session: {', '.join(missing)}."
+    made = f", session of {plain(session.created)}" if session.created else ""
+    yield f"Written by icltui {__version__}{made}."
+
+
+def _prompt(prompt: Prompt, measurement: Measurement | None) -> Iterator[str]:
+    tokens = measurement.tokens if measurement else None
+    yield "## Prompt"
+    yield f"Context{_count(len(tokens.context)) if tokens else ''}"
+    yield block(prompt.context)
+    yield f"Query{_count(len(tokens.query)) if tokens else ''}"
+    yield block(prompt.query)
+    chat = ", as one turn of the chat template" if prompt.chat else ""
+    yield f"Unit {code(prompt.unit)}, special tokens {prompt.bos}, positions {prompt.positions}{chat}."
+
+
+def _count(n: int) -> str:
+    return f" ({n} token{'' if n == 1 else 's'})"
+
+
+def _model(model: ModelInfo) -> Iterator[str]:
+    revision = f", revision {code(model.revision)}" if model.revision else ""
+    yield f"{code(model.name)}{revision}, {code(model.architecture)}"
+    yield f"{model.n_layers} layers, width {model.hidden_size}, {model.n_parameters:,} parameters"
+    quantized = "" if model.quantize == "none" else f", weights in {model.quantize}"
+    yield f"{plain(model.dtype)}{quantized} on {plain(model.device)}"
+    yield f"weights' fingerprint {code(model.fingerprint)}"
+    yield ", ".join(f"{plain(name)} {plain(version)}" for name, version in model.versions.items())
+    if model.sites:
+        yield "places by hand: " + ", ".join(code(f"{key}={path}") for key, path in model.sites.items())
+
+
+def _measures(model: ModelInfo, prompt: Prompt, measurement: Measurement) -> Iterator[str]:
+    yield "## Measures"
+    how = "all units in one packed pass" if measurement.path == "packed" else "a pass for each unit"
+    yield f"Seen at the query's last token; {how}, {measurement.seconds:.2f} s."
+    if measurement.layers and measurement.tokens.units:
+        layer = measurement.layers[-1]
+        yield set_table(f"The units with the largest ‖δ‖ at layer {layer}", most_moving(measurement, layer))
+    if measurement.predictions:
+        made = flips(measurement)
+        title = "Where the most probable next token changes"
+        yield set_table(title, made) if made.row_count else f"**{title}**: nowhere."
+    yield from _set(measure_parts(model, prompt, measurement))
+
+
+def _lanes(session: Session, generation: Generation) -> Iterator[str]:
+    yield "## Lanes"
+    for lane in (lane for lane in LANES if lane in generation.lanes):
+        yield f"**{plain(lane_title(generation, lane))}**"
+        yield block(generation.lanes[lane].text)
+    yield "## Patch"
+    for title, queries in (
+        ("Fitted on the queries", generation.recipe.queries),
+        ("Held-out queries", generation.holdout),
+    ):
+        if queries:
+            yield f"{title}: {', '.join(map(code, queries))}."
+    if generation.recipe.control == "other":
+        yield f"The control's context: {code(generation.recipe.other_context)}"
+    if generation.recipe.control in ("random", "shuffled"):
+        yield f"The control's seed: {generation.recipe.seed}."
+    yield from _set(patch_parts(generation))
+    if session.recipe != generation.recipe:
+        yield "The session's present recipe is another one, which was not run."
+
+
+def _set(parts: Iterable[RenderableType]) -> Iterator[str]:
+    """Sentences as paragraphs; a table takes the sentence before it as its title."""
+    title = ""
+    for part in parts:
+        if isinstance(part, Table):
+            yield set_table(title, part)
+            title = ""
+        else:
+            if title:
+                yield from map(plain, title.split("\n"))
+            title = str(part)
+    if title:
+        yield from map(plain, title.split("\n"))

@@ -1,0 +1,61 @@
+"""What a reader of many units asks first: which of them moved the model most, and which changed its answer.
+
+A measurement enters, tables leave.
+"""
+
+import heapq
+
+from rich.table import Table
+
+from icltui.plaintext import number, numbers, table, words
+from icltui.record import Measurement, Prediction
+from icltui.table_measure import unit_texts
+from icltui.visible import token_text
+
+N_MOST = 10
+
+
+def most_moving(measurement: Measurement, layer: int) -> Table:
+    """The units with the largest ‖δ‖ at ``layer``, and what follows the query behind each."""
+    rows = [row for row in measurement.rows if row.layer == layer and row.delta_norm is not None]
+    most = heapq.nlargest(N_MOST, rows, key=lambda row: row.delta_norm or 0.0)
+    texts, predictions = unit_texts(measurement), {p.unit: p for p in measurement.predictions}
+    columns = [*numbers("#"), words("unit"), *numbers("‖δ‖", "h", "‖ΔW‖", "‖ΔW‖/‖W‖")]
+    return table(
+        [*columns, words("next token"), *numbers("p")],
+        (
+            (
+                str(row.unit),
+                texts[row.unit],
+                *map(number, (row.delta_norm, row.learning_rate, row.patch_norm, row.relative_patch_norm)),
+                *_answer(predictions.get(row.unit)),
+            )
+            for row in most
+        ),
+    )
+
+
+def flips(measurement: Measurement) -> Table:
+    """Each unit whose most probable next token is not that of the unit before.
+
+    Of units left out one at a time: not that of the whole context.
+    """
+    texts = unit_texts(measurement)
+    ordered = sorted(measurement.predictions, key=lambda prediction: prediction.unit)
+    whole = ordered[:1] * (len(ordered) - 1)
+    pairs = zip(whole if measurement.dynamics == "drop" else ordered, ordered[1:], strict=False)
+    return table(
+        [*numbers("#"), words("unit"), words("before"), *numbers("p"), words("with it"), *numbers("p")],
+        (
+            (str(after.unit), texts[after.unit], *_answer(before), *_answer(after))
+            for before, after in pairs
+            if before.top[0].token.id != after.top[0].token.id
+        ),
+    )
+
+
+def _answer(prediction: Prediction | None) -> tuple[str, str]:
+    if prediction is None:
+        return "", number(None)
+    best = prediction.top[0]
+    return token_text(best.token.text), number(best.probability)
