@@ -22,7 +22,12 @@ def export_json(recipe: Recipe, report: ExportReport) -> str:
 
 def export_text(recipe: Recipe, report: ExportReport, width: int = 110) -> str:
     """What was written, how it compares with the patch, what was left out, and what to know."""
-    return render(["\n".join(_lines(recipe, report))], width)
+    return render(["\n".join(export_lines(recipe, report))], width)
+
+
+def export_lines(recipe: Recipe, report: ExportReport) -> list[str]:
+    """The same line by line; the first says what was written."""
+    return list(_lines(recipe, report))
 
 
 def _lines(recipe: Recipe, report: ExportReport) -> Iterator[str]:

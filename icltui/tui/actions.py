@@ -375,6 +375,22 @@ ACTIONS: tuple[Action, ...] = (
         group=_FILE,
     ),
     Action(
+        id="export",
+        keys="e",
+        action="export_session",
+        label="Export",
+        help="Write a report, a table, a figure, a picture of the pane, or the patch for another program.",
+        group=_FILE,
+    ),
+    Action(
+        id="copy",
+        keys="ctrl+g",
+        action="copy_pane",
+        label="Copy pane",
+        help="Send what the focused pane holds to the terminal's clipboard, through SSH and tmux too (OSC 52).",
+        group=_FILE,
+    ),
+    Action(
         id="help",
         keys="question_mark,f1",
         action="show_help",

@@ -21,6 +21,7 @@ from icltui.api import Client, LoadModel
 from icltui.session import Session
 from icltui.tui.actions import QUIT
 from icltui.tui.cells import display
+from icltui.tui.clipboard import copyable_text, passed_on
 from icltui.tui.commands import ActionCommands
 from icltui.tui.crash import write_crash_log
 from icltui.tui.flows.explorer import Explorer
@@ -97,6 +98,12 @@ class IcltuiApp(App[None]):
                 self.exit(None, 0, rescue(self.explorer) or None)
             case ModalScreen() as dialog:
                 dialog.dismiss(None)
+
+    def copy_to_clipboard(self, text: str) -> None:
+        """By OSC 52, and in a wrap too where tmux or GNU screen stands between."""
+        super().copy_to_clipboard(copyable_text(text))
+        if self._driver is not None and (wrapped := passed_on(text, os.environ)):
+            self._driver.write(wrapped)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Textual's own commands, less those that the registry of actions has."""

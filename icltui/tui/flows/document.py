@@ -1,5 +1,6 @@
 """The session that is on the screen: where it came from, what it is called, and how it becomes a file again."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -93,6 +94,12 @@ def left_out(session: Session, work: Work, results: Results) -> tuple[str, ...]:
         "verification": results.verification is not None and session.verification is None,
     }
     return tuple(name for name, is_missing in names.items() if is_missing)
+
+
+def without_words(missing: Iterable[str]) -> str:
+    """What a line about a file says of what is not in it; empty if all is."""
+    names = " and ".join(missing)
+    return f", without the {names} on the screen: not whole, or of another prompt or model" if names else ""
 
 
 def _answers(origin: Origin | None, request: Request, lane: Lane | None = None) -> bool:

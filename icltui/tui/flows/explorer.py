@@ -15,6 +15,8 @@ from icltui.api import (
     EngineDied,
     EngineStarted,
     Event,
+    Export,
+    ExportEnded,
     Generate,
     GenerationEnded,
     JobFailed,
@@ -32,7 +34,8 @@ from icltui.api import (
 )
 from icltui.prompt import Prompt
 from icltui.recipe import LARGEST_ALPHA, idle
-from icltui.record import ModelInfo
+from icltui.record import ExportFormat, ModelInfo
+from icltui.report_export import export_lines
 from icltui.session import Run, Session
 from icltui.tui.flows.jobs import Jobs
 from icltui.tui.flows.part import Part
@@ -181,6 +184,14 @@ class Explorer(Sheet):
     def _is_edited(self, run: Run) -> bool:
         return self.work.prompt != run.session.prompt
 
+    def export_patch(self, form: ExportFormat, path: str) -> None:
+        """Write the patch of this prompt for another program, where the engine runs."""
+        if self.jobs.is_running:
+            self._noticed("the engine is at work: export when it is done, or stop it with esc", True)
+        elif self._can_ask():
+            self.jobs.ask(self._behind_load([self.work.export(form, path)]))
+            self._changed(Part.STATUS)
+
     # Documents.
 
     def open(self, session: Session, path: Path | None) -> None:
@@ -282,6 +293,8 @@ class Explorer(Sheet):
                 self._changed(Part.LANES)
             case VerificationEnded():
                 self._changed(Part.PROOF)
+            case ExportEnded() if isinstance(request, Export):
+                self._noticed(f"{export_lines(request.recipe, event.report)[0]}; more in the log (8)", False)
             case JobFailed() if not isinstance(request, CountTokens):
                 self._noticed(event.message, True)
 

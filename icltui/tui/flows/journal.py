@@ -10,6 +10,8 @@ from icltui.api import (
     EngineDied,
     EngineStarted,
     Event,
+    Export,
+    ExportEnded,
     JobFailed,
     LoadModel,
     Measure,
@@ -22,6 +24,7 @@ from icltui.api import (
     Request,
 )
 from icltui.record import Estimate, ModelInfo
+from icltui.report_export import export_lines
 from icltui.tui.flows.work import method_words
 from icltui.tui.sizes import in_bytes, short
 
@@ -81,6 +84,8 @@ class Journal:
                 self._tell_once([f"{method_words(request, event.path)}: {why}"])
             case _, PatchTested():
                 self.lines += filter(None, (event.patch.verdict, *event.patch.notes))
+            case Export(), ExportEnded():
+                self.lines += export_lines(request.recipe, event.report)
             case CountTokens(), JobFailed():
                 pass  # asked for by nobody
             case _, JobFailed():

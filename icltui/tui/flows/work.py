@@ -6,12 +6,12 @@ from typing import Literal, TypeVar
 
 from msgspec.structs import replace as with_changes
 
-from icltui.api import CountTokens, Generate, Measure, Request, Verify
+from icltui.api import CountTokens, Export, Generate, Measure, Request, Verify
 from icltui.errors import BadInput
 from icltui.prompt import Positions, Prompt, layers_text, resolve_layers
 from icltui.recipe import CARRIERS, COMPONENTS, LARGEST_ALPHA, MODES, Recipe, Sampling, canonical
 from icltui.recipe import patch_words as words_of
-from icltui.record import LANES, Dynamics, ModelInfo, Path, Reference
+from icltui.record import LANES, Dynamics, ExportFormat, ModelInfo, Path, Reference
 
 DYNAMICS: tuple[Dynamics, ...] = ("grow", "shrink", "drop")
 REFERENCES: tuple[Reference, ...] = ("free", "local")
@@ -75,6 +75,12 @@ class Work:
     def verify(self) -> Verify:
         """The request that proves the patch."""
         return Verify(prompt=self.prompt, layers=self.layers)
+
+    def export(self, form: ExportFormat, path: str) -> Export:
+        """The request that writes the patch; one per step cannot leave, so that of the query's last token does."""
+        recipe = self.recipe
+        held = with_changes(recipe, mode="frozen") if recipe.mode == "per-step" else recipe
+        return Export(prompt=self.prompt, layers=self.layers, recipe=canonical(held), format=form, path=path)
 
     def renew(self, request: Request) -> Request:
         """A request that waits, in the words of this work."""

@@ -9,6 +9,7 @@ from textual.screen import Screen
 from icltui.errors import SessionError
 from icltui.session import is_example, sessions_folder, write_session
 from icltui.tui.cells import display
+from icltui.tui.flows.document import without_words
 from icltui.tui.flows.explorer import Explorer
 from icltui.tui.screens.confirm import UnsavedScreen
 from icltui.tui.screens.open import OpenScreen
@@ -84,12 +85,7 @@ class DocumentScreen(Screen[None]):
         document = self.explorer.document
         session = self.explorer.session(document.title if path == document.path else path.stem)
         write_session(path, session)
-        missing = " and ".join(self.explorer.saved(path, session))
-        note = (
-            f", without the {missing} on the screen: not whole, or of another prompt or model"
-            if missing
-            else ""
-        )
+        note = without_words(self.explorer.saved(path, session))
         self.notify(display(f"saved to {path}{note}"), markup=False)
 
     async def _open(self) -> None:

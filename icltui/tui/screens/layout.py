@@ -20,6 +20,7 @@ from icltui.tui.actions import BINDINGS, TABS
 from icltui.tui.flows.explorer import Explorer
 from icltui.tui.measures import MEASURES
 from icltui.tui.screens.history import HistoryScreen
+from icltui.tui.screens.output import OutputScreen
 from icltui.tui.widgets.lanes import Lanes
 from icltui.tui.widgets.layer_list import LayerList
 from icltui.tui.widgets.numbers import Numbers
@@ -57,7 +58,7 @@ def _typed_ahead(binding: BindingType) -> BindingType:
     return replace(binding, action=binding.action.replace("show", "jump_to", 1), priority=True)
 
 
-class LayoutScreen(HistoryScreen):
+class LayoutScreen(HistoryScreen, OutputScreen):
     """The panes, without what goes on in them."""
 
     BINDINGS: ClassVar[list[BindingType]] = [_typed_ahead(binding) for binding in BINDINGS]

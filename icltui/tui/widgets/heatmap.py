@@ -17,6 +17,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from icltui.tui.board import Board
+from icltui.tui.copies import measure_copy
 from icltui.tui.grid import Grid
 from icltui.tui.measures import MEASURES
 from icltui.tui.picture import Picture
@@ -122,6 +123,10 @@ class Heatmap(ScrollView, can_focus=True):
             self._refresh_units(min(new), max(new))
             self._refresh_header()
         self._shown, self._units_shown = shown, measured
+
+    def copied(self) -> str:
+        """The present measure of every unit at every layer."""
+        return measure_copy(self.board, self.measure, self.board.layers)
 
     @property
     def _grid(self) -> Grid:

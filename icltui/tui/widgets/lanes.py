@@ -14,6 +14,7 @@ from icltui.api import Generate
 from icltui.recipe import Components
 from icltui.record import LANES, Agreement, Candidate, Lane, LaneStep, PatchTest, Tested
 from icltui.tui.cells import display, fit, number, passage
+from icltui.tui.copies import lane_copy
 from icltui.tui.flows.older import lane_note
 from icltui.tui.flows.results import Results
 from icltui.tui.flows.work import Work
@@ -119,6 +120,10 @@ class LanePane(VerticalScroll, Framed, can_focus=True):
             return f"{len(self._steps)} tok"
         divergence = number(self._steps[0].kl_to_context, 6).strip()
         return f"KL {divergence}, {self._agreement.equal}/{self._agreement.total} equal"
+
+    def copied(self) -> str:
+        """Its title, the whole text, and the candidates behind the query."""
+        return lane_copy(" · ".join(filter(None, self._frame)).removeprefix("9 "), self._steps)
 
     def on_resize(self) -> None:
         """Bars follow the width."""

@@ -21,6 +21,7 @@ from textual.strip import Strip
 from icltui.record import Verification
 from icltui.tui.board import Board
 from icltui.tui.cells import CURSOR, content, display, number
+from icltui.tui.copies import layers_copy
 from icltui.tui.measures import MEASURES
 from icltui.tui.messages import LayerSelected, LayersTicked
 from icltui.tui.ramp import level
@@ -92,6 +93,11 @@ class LayerList(ScrollView, Framed, can_focus=True):
         checks = verification.layers if verification else ()
         self._errors = {check.layer: check.block_error for check in checks}
         self.refresh()
+
+    def copied(self) -> str:
+        """Every layer."""
+        ticked = {layer: layer in self.ticked for layer in range(self.n_layers)}
+        return layers_copy(self._board, self.measure, self.unit, ticked, self._errors, self.refused)
 
     def _caption(self) -> None:
         title = f"3 Layers  {len(self.ticked)}/{self.n_layers}" if self.n_layers else "3 Layers"

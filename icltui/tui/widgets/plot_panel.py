@@ -15,6 +15,7 @@ from textual.widget import Widget
 
 from icltui.record import PatchReport
 from icltui.tui.board import Board
+from icltui.tui.copies import measure_copy
 from icltui.tui.figures import (
     OF_PATCH,
     Overlay,
@@ -124,6 +125,12 @@ class PlotPanel(Widget, can_focus=True):
         """Draw the other run's line of this layer."""
         if self._other:
             self._redraw_soon()
+
+    def copied(self) -> str:
+        """The present measure of every unit at the layers that may be drawn; of another plot, its lines as drawn."""
+        if self.view != "measure":
+            return self._drawn.plain
+        return measure_copy(self.board, self.measure, tuple(self.shown_layers) or self.board.layers)
 
     def watch_measure(self) -> None:
         """Draw other numbers."""

@@ -71,6 +71,10 @@ class PromptEditor(TextArea, Framed):
         """What was typed, or exactly what was loaded."""
         return self._original if self.text == self._baseline else self.text
 
+    def copied(self) -> str:
+        """What is selected, else all of it, as it was typed or loaded."""
+        return self.selected_text or self.prompt_text
+
     def show_count(self, n_tokens: int | None) -> None:
         """Write the number of tokens into the border; None: not known."""
         self.frame(self._title, "… tok" if n_tokens is None else f"{n_tokens} tok")

@@ -4,7 +4,7 @@ from msgspec.structs import replace as with_changes
 from textual.content import Content
 from textual.widgets import Static
 
-from icltui.api import Generate, LoadModel, Measure, Progress, Verify
+from icltui.api import Export, Generate, LoadModel, Measure, Progress, Verify
 from icltui.record import ModelInfo
 from icltui.tui.cells import display, fit
 from icltui.tui.flows.explorer import Explorer
@@ -77,6 +77,8 @@ def state_text(explorer: Explorer) -> str:
             return f"● {progress_text(explorer.journal.progress, text) if is_at_the_patch else text}"
         case Verify():
             return f"● {progress_text(explorer.journal.progress, 'verifying')}"
+        case Export():
+            return f"● {progress_text(explorer.journal.progress, 'exporting')}"
     if not jobs.is_loaded:
         return "○ no model, ^r loads it"
     return f"○ {display(any_note(results, explorer.work)) or 'ready'}"

@@ -20,6 +20,7 @@ from textual.strip import Strip
 from icltui.tui.board import Board
 from icltui.tui.cells import CURSOR
 from icltui.tui.columns import Column, columns
+from icltui.tui.copies import stream_copy
 
 _NOTHING = "no numbers yet: a run fills them"
 
@@ -99,6 +100,10 @@ class StreamTable(ScrollView, can_focus=True):
         was_last = self.unit >= self._n_rows - 1
         self._lay_out()
         self.unit = self._n_rows - 1 if was_last else self.unit
+
+    def copied(self) -> str:
+        """Every unit, with every measure at the shown layer."""
+        return stream_copy(self.board, self.shown_layer)
 
     def _lay_out(self) -> None:
         self._n_rows = self.board.last_unit + 1

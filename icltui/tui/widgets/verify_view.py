@@ -99,6 +99,10 @@ class VerifyView(VerticalScroll, can_focus=True):
         self._proof = proof
         self._draw()
 
+    def copied(self) -> str:
+        """The proof, in all its columns."""
+        return f"{proof_text(self._proof).plain}\n" if self._proof else ""
+
     def on_resize(self) -> None:
         """Columns follow the width."""
         self._draw()

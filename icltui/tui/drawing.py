@@ -1,0 +1,47 @@
+"""A figure drawn by a process of its own: Matplotlib would make the screen wait, and stay in its memory.
+
+A session enters, the bytes of the figure leave.
+"""
+
+import asyncio
+import contextlib
+import sys
+import tempfile
+from pathlib import Path
+from typing import Literal
+
+from msgspec.structs import replace
+
+from icltui.errors import BadInput
+from icltui.session import Session, write_session
+
+
+async def draw_figure(session: Session, kind: Literal["svg", "png"]) -> bytes:
+    """What ``icltui export`` writes of the session.
+
+    Raises:
+        BadInput: with what it says where it refuses.
+    """
+    with tempfile.TemporaryDirectory(prefix="icltui-") as folder:
+        source, target = Path(folder, "session.json"), Path(folder, f"figure.{kind}")
+        await asyncio.to_thread(write_session, source, replace(session, runs=(), run=None))
+        words = ("-m", "icltui", "export", str(source), "--to", kind, "-o", str(target))
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *words,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        try:
+            _, told = await process.communicate()
+        except asyncio.CancelledError:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+            raise
+        if process.returncode:
+            lines = told.decode("utf-8", "replace").strip().splitlines()
+            reason = lines[-1].removeprefix("icltui: ") if lines else f"exit code {process.returncode}"
+            raise BadInput(f"the figure was not drawn: {reason}")
+        return target.read_bytes()

@@ -1,0 +1,37 @@
+"""A pane, or the whole screen, as an SVG: the lines that Textual draws, with border, title and colours.
+
+A widget enters as strips, which must be taken where widgets live; the SVG's text is made of them anywhere.
+"""
+
+import io
+from collections.abc import Sequence
+from hashlib import sha256
+
+from rich.console import Console
+from textual._compositor import Compositor
+from textual.strip import Strip, StripRenderable
+from textual.widget import Widget
+
+
+def pane_strips(pane: Widget) -> list[Strip]:
+    """The pane as it is, on its own: nothing that lies over it, such as a toast or a dialog."""
+    compositor = Compositor()
+    compositor.reflow(pane, pane.outer_size)
+    return compositor.render_strips(pane.outer_size)
+
+
+def svg_of(strips: Sequence[Strip], title: str) -> str:
+    """The strips as an SVG under ``title``; the same strips give the same text."""
+    width = max((strip.cell_length for strip in strips), default=1) or 1
+    console = Console(
+        width=width,
+        height=max(len(strips), 1),
+        file=io.StringIO(),
+        force_terminal=True,
+        color_system="truecolor",
+        record=True,
+        legacy_windows=False,
+    )
+    console.print(StripRenderable(list(strips), width))
+    digest = sha256("\n".join(strip.text for strip in strips).encode("utf-8", "replace")).hexdigest()[:12]
+    return console.export_svg(title=title, unique_id=f"icltui-{digest}")

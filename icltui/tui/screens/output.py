@@ -1,0 +1,147 @@
+"""The part of the explorer's screen through which things leave it: to the clipboard, to a file, to other programs."""
+
+import asyncio
+import re
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from textual import work
+from textual.dom import DOMNode
+from textual.strip import Strip
+from textual.widget import Widget
+
+from icltui import export
+from icltui.export.place import is_taken
+from icltui.session import Session, sessions_folder
+from icltui.tui.cells import display
+from icltui.tui.clipboard import LIMIT, Copyable, encoded_size
+from icltui.tui.drawing import draw_figure
+from icltui.tui.flows.document import left_out, without_words
+from icltui.tui.portrait import pane_strips, svg_of
+from icltui.tui.screens.document import DocumentScreen
+from icltui.tui.screens.export import ExportScreen, Offer
+from icltui.tui.widgets.framed import Framed
+
+_ROOMY = 60
+"""A narrower picture has room for the pane's name alone."""
+
+
+class OutputScreen(DocumentScreen):
+    """A screen whose panes can be copied, and whose session and looks can be exported."""
+
+    def action_copy_pane(self) -> None:
+        """Send the focused pane's content to the terminal's clipboard."""
+        pane = next((node for node in _around(self.focused) if isinstance(node, Copyable)), None)
+        text = pane.copied() if pane else ""
+        if pane is None or not text:
+            self.notify("nothing to copy here: go to a pane that holds something", markup=False)
+        elif (size := encoded_size(text)) > LIMIT:
+            self.notify(
+                f"too much for a terminal's clipboard: {size:,} bytes encoded, of at most {LIMIT:,}: "
+                "e exports it to a file",
+                severity="error",
+                markup=False,
+            )
+        else:
+            self.app.copy_to_clipboard(text)
+            lines = text.count("\n") + (not text.endswith("\n"))
+            what = f"{lines} line{'' if lines == 1 else 's'} of {_name(self.focused)}"
+            self.notify(f"{what} sent to the terminal's clipboard", markup=False)
+
+    @work(exclusive=True, group="document")
+    async def action_export_session(self) -> None:
+        """Ask what goes where, and see that it gets there."""
+        self.take_edits()
+        session = self.explorer.session(self.explorer.document.title)
+        offers = [*self._records(session), *self._looks(), *self._patches()]
+        if (chosen := await self.app.push_screen_wait(ExportScreen(offers))) is None:
+            return
+        offer, path = chosen
+        if offer.form:
+            self.explorer.export_patch(offer.form, str(path))
+            return
+        missing = left_out(session, self.explorer.work, self.explorer.results) if offer.is_record else ()
+        line = f"{offer.label} written to {path}{without_words(missing)}"
+        self.notify(display(line), timeout=8, markup=False)
+
+    def _records(self, session: Session) -> list[Offer]:
+        """What the session holds."""
+        of = partial(_record, session)
+        draw = partial(draw_figure, session)
+        return [
+            Offer(
+                export.WORDS["md"], "prompt, tables, lanes, proof", self._free(".md"), partial(of, "md"), True
+            ),
+            Offer(
+                export.WORDS["csv"],
+                "every measure, unit and layer",
+                self._free(".csv"),
+                partial(of, "csv"),
+                True,
+            ),
+            Offer(
+                export.WORDS["png"],
+                "heatmap, curves, next tokens",
+                self._free(".png"),
+                partial(draw, "png"),
+                True,
+            ),
+            Offer(
+                export.WORDS["svg"], "the same, as vectors", self._free(".svg"), partial(draw, "svg"), True
+            ),
+        ]
+
+    def _looks(self) -> list[Offer]:
+        """What the screen shows now, before a dialog lies over it."""
+        whole, title = self._compositor.render_strips(), self.explorer.document.title
+        offers = [
+            Offer("SVG of the screen", "as it is now", self._free("-screen.svg"), partial(_svg, whole, title))
+        ]
+        if pane := next((node for node in _around(self.focused) if isinstance(node, Framed)), None):
+            name, strips = _name(self.focused), pane_strips(pane)
+            heading = f"{title}: {name}" if pane.outer_size.width >= _ROOMY else name
+            drawn = partial(_svg, strips, heading)
+            offers.insert(
+                0, Offer("SVG of the pane", f"{name}, as it is now", self._free(f"-{name}.svg"), drawn)
+            )
+        return offers
+
+    def _patches(self) -> list[Offer]:
+        """What the engine writes."""
+        return [
+            Offer("LoRA adapter", "the patch for PEFT, a folder", self._free("-peft"), form="peft"),
+            Offer(
+                "control vector",
+                "the shift for llama.cpp",
+                self._free("-shift.gguf"),
+                form="gguf-control-vector",
+            ),
+            Offer("factors", "z, δ and the patch itself", self._free(".safetensors"), form="factors"),
+        ]
+
+    def _free(self, ending: str) -> Path:
+        """A name that is free in the folder of sessions."""
+        folder = sessions_folder()
+        title = re.sub(r"[^\w.-]+", "-", self.explorer.document.title)[:80]
+        names = (folder / f"{title}{'' if n == 1 else f'-{n}'}{ending}" for n in range(1, 1000))
+        return next((path for path in names if not is_taken(path)), folder / f"{title}{ending}")
+
+
+async def _record(session: Session, kind: export.Record) -> bytes:
+    return await asyncio.to_thread(export.content, session, kind)
+
+
+async def _svg(strips: list[Strip], title: str) -> bytes:
+    text = await asyncio.to_thread(svg_of, strips, title)
+    return text.encode("utf-8", "replace")
+
+
+def _around(widget: Widget | None) -> Sequence[DOMNode]:
+    """The widget itself and what it is in, the nearest first."""
+    return widget.ancestors_with_self if widget else ()
+
+
+def _name(widget: Widget | None) -> str:
+    """What a pane is called, also in a file's name."""
+    return (widget and widget.id) or "pane"
