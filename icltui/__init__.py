@@ -14,6 +14,7 @@ context's place. Data flows one way, and each arrow is an import that points lef
 ``api``        what may be asked of an engine, and what it answers
 ``worker``     the engine in a child process: JSON lines over stdio
 ``session``    sessions as JSON files
+``export``     a session as a table, a report or a figure
 ``tui``        the explorer, in Textual; it never sees a tensor
 ``demo``       the embedded model: its corpus, its trainer, its score
 ``cli``        the one place where all of these are put together

@@ -11,7 +11,7 @@ from rich.table import Table
 from icltui import __version__
 from icltui.export.marks import block, code, plain
 from icltui.export.marks import table as set_table
-from icltui.export.rank import flips, most_moving
+from icltui.export.rank import flips, most_moving, runs
 from icltui.prompt import Prompt
 from icltui.record import LANES, Generation, Measurement, ModelInfo
 from icltui.report import verify_parts
@@ -39,6 +39,8 @@ def _sections(session: Session) -> Iterator[str]:
             yield from _lanes(session, session.generation)
         if session.verification is not None:
             yield from ("## Verification", *_set(verify_parts(model, session.verification)))
+    if session.runs:
+        yield from ("## Runs", set_table("What was run, in this order", runs(session.runs)))
     missing = [words for name, words in _PARTS.items() if model is None or getattr(session, name) is None]
     if missing:
         yield f"Not in this session: {', '.join(missing)}."

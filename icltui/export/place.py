@@ -22,14 +22,18 @@ def write_file(path: Path, data: bytes, *, may_replace: bool = False) -> None:
     """
     try:
         if is_taken(path) and not may_replace:
-            raise FileExistsError
+            raise _there_already(path)
         make_folder(path.parent)
         _write(path, data, may_replace)
     except FileExistsError as error:
-        raise BadInput(f"{shown(path)} exists already: choose another name") from error
+        raise BadInput(f"cannot write {shown(path)}: a file is in the way: choose another place") from error
     except (OSError, ValueError) as error:
         reason = (getattr(error, "strerror", None) or str(error)).lower()
         raise BadInput(f"cannot write {shown(path)}: {reason}: choose another place") from error
+
+
+def _there_already(path: Path) -> BadInput:
+    return BadInput(f"{shown(path)} exists already: choose another name")
 
 
 def _write(path: Path, data: bytes, may_replace: bool) -> None:
@@ -42,7 +46,7 @@ def _write(path: Path, data: bytes, may_replace: bool) -> None:
             file.flush()
             os.fsync(file.fileno())
         if not may_replace and is_taken(path):  # it came while we wrote
-            raise FileExistsError
+            raise _there_already(path)
         os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):

@@ -1,14 +1,16 @@
-"""What a reader of many units asks first: which of them moved the model most, and which changed its answer.
+"""What a reader asks first: which units moved the model most, which changed its answer, and what else was run.
 
-A measurement enters, tables leave.
+A measurement, or runs, enter; tables leave.
 """
 
 import heapq
+from collections.abc import Iterable
 
 from rich.table import Table
 
 from icltui.plaintext import number, numbers, table, words
-from icltui.record import Measurement, Prediction
+from icltui.recipe import patch_words
+from icltui.record import Measurement, Prediction, Run
 from icltui.table_measure import unit_texts
 from icltui.visible import token_text
 
@@ -50,6 +52,23 @@ def flips(measurement: Measurement) -> Table:
             (str(after.unit), texts[after.unit], *_answer(before), *_answer(after))
             for before, after in pairs
             if before.top[0].token.id != after.top[0].token.id
+        ),
+    )
+
+
+def runs(made: Iterable[Run]) -> Table:
+    """Each run with the one that it came from, what was asked and the user's line about it."""
+    return table(
+        [*numbers("#", "from"), words("query"), words("patch"), words("note")],
+        (
+            (
+                str(run.number),
+                "·" if run.parent is None else str(run.parent),
+                token_text(run.session.prompt.query),
+                patch_words(run.session.recipe),
+                run.note,
+            )
+            for run in made
         ),
     )
 

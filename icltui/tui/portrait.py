@@ -12,6 +12,8 @@ from textual._compositor import Compositor
 from textual.strip import Strip, StripRenderable
 from textual.widget import Widget
 
+from icltui.visible import visible
+
 
 def pane_strips(pane: Widget) -> list[Strip]:
     """The pane as it is, on its own: nothing that lies over it, such as a toast or a dialog."""
@@ -34,4 +36,4 @@ def svg_of(strips: Sequence[Strip], title: str) -> str:
     )
     console.print(StripRenderable(list(strips), width))
     digest = sha256("\n".join(strip.text for strip in strips).encode("utf-8", "replace")).hexdigest()[:12]
-    return console.export_svg(title=title, unique_id=f"icltui-{digest}")
+    return console.export_svg(title=visible(title), unique_id=f"icltui-{digest}")

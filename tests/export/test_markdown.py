@@ -11,6 +11,7 @@ from markdown_it import MarkdownIt
 from icltui import export
 from icltui.export.marks import block, code, plain
 from icltui.prompt import Prompt
+from icltui.record import Run
 from icltui.session import Session
 from icltui.visible import visible
 from tests.sessions import A_MEASUREMENT, A_SESSION, TEXTS
@@ -65,6 +66,14 @@ def test_every_part_and_the_sentence_on_what_is_no_news():
         "session of 2025-01-02T03:04:05+00:00.",
     ):
         assert words in text
+
+
+def test_the_runs_before_and_what_the_user_said_of_them():
+    before = msgspec.structs.replace(A_SESSION, runs=(), run=None)
+    runs = (Run(number=1, session=before), Run(number=3, parent=1, note="a | b\n", session=before))
+    text = report(msgspec.structs.replace(A_SESSION, runs=runs))
+    assert "| 1 | · | `The capital of France is` | `per-step, ΔW and Δb` |  |" in text
+    assert "| 3 | 1 | `The capital of France is` | `per-step, ΔW and Δb` | <code>a &#124; b⏎</code> |" in text
 
 
 def test_what_is_missing_is_said():

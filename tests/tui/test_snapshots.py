@@ -139,6 +139,12 @@ async def help_screen(desk: Desk) -> None:
     await desk.press("question_mark")
 
 
+async def exporting(desk: Desk) -> None:
+    """What can be exported from the heatmap."""
+    await desk.settle()
+    await desk.press("6", "e", "down", "down")
+
+
 async def dead(desk: Desk) -> None:
     """An engine that is gone."""
     await desk.settle()
@@ -179,6 +185,7 @@ SCENES = (
     help_screen,
     dead,
     lanes,
+    exporting,
 )
 
 

@@ -294,7 +294,8 @@ class Explorer(Sheet):
             case VerificationEnded():
                 self._changed(Part.PROOF)
             case ExportEnded() if isinstance(request, Export):
-                self._noticed(f"{export_lines(request.recipe, event.report)[0]}; more in the log (8)", False)
+                what = export_lines(request.recipe, event.report)[0]
+                self._noticed(f"{what}, in {request.path}; which patch it is says the log (8)", False)
             case JobFailed() if not isinstance(request, CountTokens):
                 self._noticed(event.message, True)
 
