@@ -15,7 +15,6 @@ from icltui.api import (
     EngineDied,
     EngineStarted,
     Event,
-    Export,
     ExportEnded,
     Generate,
     GenerationEnded,
@@ -35,7 +34,6 @@ from icltui.api import (
 from icltui.prompt import Prompt
 from icltui.recipe import LARGEST_ALPHA, idle
 from icltui.record import ExportFormat, ModelInfo
-from icltui.report_export import export_lines
 from icltui.session import Run, Session
 from icltui.tui.flows.jobs import Jobs
 from icltui.tui.flows.part import Part
@@ -293,9 +291,8 @@ class Explorer(Sheet):
                 self._changed(Part.LANES)
             case VerificationEnded():
                 self._changed(Part.PROOF)
-            case ExportEnded() if isinstance(request, Export):
-                what = export_lines(request.recipe, event.report)[0]
-                self._noticed(f"{what}, in {request.path}; which patch it is says the log (8)", False)
+            case ExportEnded():
+                self._noticed(self.journal.written, False)
             case JobFailed() if not isinstance(request, CountTokens):
                 self._noticed(event.message, True)
 

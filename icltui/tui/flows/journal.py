@@ -24,7 +24,6 @@ from icltui.api import (
     Request,
 )
 from icltui.record import Estimate, ModelInfo
-from icltui.report_export import export_lines
 from icltui.tui.flows.work import method_words
 from icltui.tui.sizes import in_bytes, short
 
@@ -39,6 +38,8 @@ class Journal:
         """What the coming model will take, until its loading begins."""
         self.death: str = ""
         """Why the engine is gone; empty while it is not."""
+        self.written = ""
+        """What the last export of a patch wrote, in one line."""
         self._failure = ""
         self._told: set[str] = set()
         """What need not be told again of the same model."""
@@ -85,12 +86,21 @@ class Journal:
             case _, PatchTested():
                 self.lines += filter(None, (event.patch.verdict, *event.patch.notes))
             case Export(), ExportEnded():
-                self.lines += export_lines(request.recipe, event.report)
+                self._tell_export(request, event)
             case CountTokens(), JobFailed():
                 pass  # asked for by nobody
             case _, JobFailed():
                 self._failure = event.message
                 self.lines.append(event.message)
+
+    def _tell_export(self, request: Export, event: ExportEnded) -> None:
+        from icltui.report_export import (
+            export_lines,
+        )  # with its tables, for which the first frame need not wait
+
+        lines = export_lines(request.recipe, event.report)
+        self.written = f"{lines[0]}, in {request.path}; which patch it is says the log (8)"
+        self.lines += lines
 
     def _tell_once(self, lines: Sequence[str]) -> None:
         self.lines += (line for line in lines if line not in self._told)
