@@ -16,6 +16,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from icltui.tui.board import EMPTY_CONTEXT, Board
+from icltui.tui.copies import stream_copy
 from icltui.tui.ramp import needs_glyphs
 from icltui.tui.shaded_text import HEADER, ShadedText
 from icltui.tui.shades import SHADES
@@ -237,6 +238,10 @@ class TokenStrip(ScrollView, can_focus=True):
         """Colour by the next number or the one before, round and round."""
         names = list(SHADES)
         self.shade = names[(names.index(self.shade) + step) % len(names)]
+
+    def copied(self) -> str:
+        """Every unit at the layer shown, as the table has it."""
+        return stream_copy(self.board, self.shown_layer)
 
     def action_move_unit(self, units: int) -> None:
         """Move by units."""
