@@ -461,3 +461,10 @@ def test_ssh_means_no_animation(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setenv("SSH_CONNECTION", "1 2 3 4")
     assert asyncio.run(animation()) == "none"
+
+
+async def test_every_view_begins_at_the_last_unit_of_saved_numbers() -> None:
+    async with open_desk(samples.session()) as desk:
+        await desk.until(lambda: desk.client.requests)
+        await desk.until(lambda: desk.screen.unit == samples.N_UNITS)
+        assert desk.screen.numbers.heatmap.unit == desk.screen.layer_list.unit == samples.N_UNITS

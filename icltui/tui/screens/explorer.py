@@ -52,6 +52,8 @@ class ExplorerScreen(LayoutScreen):
         )
         self.watch(self.numbers.stream, "unit", self._follow, init=False)
         self._draw(set(Part))
+        # The widgets' own beginnings, all at unit 0, come behind this; saved numbers begin at their last unit.
+        self.call_after_refresh(self.numbers.stream.action_move_last)
 
     # Drawing.
 
