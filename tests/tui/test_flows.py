@@ -536,6 +536,21 @@ async def test_another_strength_says_only_the_patched_lane_anew() -> None:
     assert len(now["patched"]) == 1
 
 
+async def test_turning_delta_off_takes_its_text_from_no_file() -> None:
+    ear = await idle()
+    ear.explorer.switch_delta()
+    ear.client.finish(*samples.generate(LANES), PatchTested(patch=samples.PATCH))
+    whole = ear.explorer.session("a").generation
+    ear.explorer.switch_delta()
+    ear.client.finish(*samples.generate(LANES[:2]))
+    assert whole is not None
+    assert whole.patch == samples.PATCH
+    assert ear.explorer.session("a").generation == whole
+    ear.explorer.switch_delta()
+    ear.client.finish(*samples.generate(LANES))
+    assert ear.explorer.session("a").generation == whole
+
+
 async def test_the_newest_strength_wins_and_stays_in_its_bounds() -> None:
     ear = await idle()
     ear.explorer.change_alpha(0.5)

@@ -124,6 +124,8 @@ class Results:
             case Generate(), LaneAdvanced():
                 self._saying = request, self.n_said(request) + 1
                 self._advance(request, event.step)
+            case Generate(), GenerationEnded() if self._is_part_of_what_is_there(request):
+                pass  # the same texts without the patched one: turning ΔW off takes nothing away
             case Generate(), GenerationEnded():
                 # The same patch's report stands until the new one comes, which a stopped run would never send.
                 known = self.generation.patch if self.generation and self._is_patch_of(request) else None
@@ -257,6 +259,11 @@ class Results:
         ):
             return False
         return step.index < len(steps) and steps[step.index].token.id == step.token.id
+
+    def _is_part_of_what_is_there(self, request: Generate) -> bool:
+        made, lanes = self.generated, self.generation.lanes.keys() if self.generation else set()
+        is_ours = made is not None and made.answers(request, "patched") and made.is_of(self.model)
+        return is_ours and {*request.lanes} < {*lanes}
 
     def _is_patch_of(self, request: Generate) -> bool:
         """Whether the patch that was made last is the one that ``request`` asks for."""
