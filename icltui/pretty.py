@@ -24,9 +24,10 @@ def pretty(value: object) -> str:
 
 
 def _lay_out(value: Any, indent: str) -> str:
-    flat = json.dumps(value, ensure_ascii=False, allow_nan=False)
-    if len(flat) <= _LINE or not isinstance(value, dict | list | tuple):
-        return flat
+    if not _is_long(value):
+        flat = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        if len(flat) <= _LINE or not isinstance(value, dict | list | tuple):
+            return flat
     inner = indent + " "
     if isinstance(value, dict):
         parts = [
@@ -38,3 +39,11 @@ def _lay_out(value: Any, indent: str) -> str:
         opening, closing = "[]"
     body = ",\n".join(inner + part for part in parts)
     return f"{opening}\n{body}\n{indent}{closing}"
+
+
+def _is_long(value: Any) -> bool:
+    """Whether it holds too many things for one line; told without writing them, which may take a second at a time."""
+    if not isinstance(value, dict | list | tuple):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return len(value) > _LINE // 3 or any(map(_is_long, inner))
