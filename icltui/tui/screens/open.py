@@ -52,7 +52,7 @@ class OpenScreen(ModalScreen[Opened | None]):
 
     def _option(self, path: Path) -> Option:
         folder = "example" if path in self._examples else display(str(path.parent))
-        return Option(Content.assemble(content(session_title(path)), (f"  {folder}", "$foreground-muted")))
+        return Option(Content.assemble(content(session_title(path)), (f"  {folder}", "dim")))
 
     @property
     def _examples(self) -> set[Path]:

@@ -39,7 +39,7 @@ def lane_text(steps: Sequence[LaneStep], first_difference: int | None) -> Conten
         return passage(text)
     start = len(steps[first_difference - 1].text) if first_difference else 0
     end = len(steps[first_difference].text)
-    return passage(text, start, end, "bold underline $warning")
+    return passage(text, start, end, "bold underline $text-warning")
 
 
 def candidate_lines(top: Sequence[Candidate], width: int) -> Content:

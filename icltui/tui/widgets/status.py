@@ -99,4 +99,4 @@ class StatusLine(Static):
         right = f"{state_text(explorer)}   {delta} "[: max(width - 1, 0)]
         mark = "*" if explorer.is_unsaved else ""
         left = fit(f"{explorer.document.title}{mark}   {model_text(explorer.model)}", width - len(right) - 12)
-        return Content.assemble((" icltui   ", "bold $accent"), left, "  ", (right, "bold"))
+        return Content.assemble((" icltui   ", "bold $text-accent"), left, "  ", (right, "bold"))

@@ -58,10 +58,12 @@ def proof_text(proof: Verification, width: int = _WIDE) -> Content:
 
 def _verdict(proof: Verification) -> Content:
     if not proof.ok:
-        return Content("✗ the patched model differs").stylize("bold $error")
+        return Content("✗ the patched model differs").stylize("bold $text-error")
     if proof.layers and all(check.rank == 0 for check in proof.layers):
-        return Content("○ the context changes nothing here, so nothing was proved").stylize("bold $warning")
-    return Content("✓ the patched model is the contextual one").stylize("bold $success")
+        return Content("○ the context changes nothing here, so nothing was proved").stylize(
+            "bold $text-warning"
+        )
+    return Content("✓ the patched model is the contextual one").stylize("bold $text-success")
 
 
 def _layer_cells(check: LayerCheck, columns: Iterable[str]) -> Iterator[str]:
