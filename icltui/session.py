@@ -180,6 +180,10 @@ def _check_nothing_lost(found: Any, understood: Any, where: str) -> None:
 
 def _replace(path: Path, data: bytes) -> None:
     make_folder(path.parent)
+    if path.exists() and (not path.stat().st_mode & 0o222 or not os.access(path, os.W_OK)):
+        raise SessionError(
+            "it is read-only: choose another name"
+        )  # though the folder would let it be replaced
     handle, temporary = tempfile.mkstemp(prefix=".icltui-", dir=path.parent)  # mode 0600
     try:
         with os.fdopen(handle, "wb") as file:

@@ -80,9 +80,10 @@ class Sheet:
 
     def saved(self, path: Path, session: Session) -> tuple[str, ...]:
         """Remember that ``session`` now lies at ``path``; what of the screen is not in it, and so still unsaved."""
-        self.document = replace(self.document, path=path, title=session.title)
+        self.document = replace(self.document, path=path, title=session.title, created=session.created)
         missing = left_out(session, self.work, self.results)
-        self.is_unsaved = bool(missing)
+        # While it was written the user may have gone on.
+        self.is_unsaved = bool(missing) or self.session(session.title) != session
         self._changed(Part.STATUS)
         return missing
 
@@ -95,7 +96,7 @@ class Sheet:
     def annotate(self, number: int, note: str) -> None:
         """Put the user's line beside a run."""
         self.history, self.is_unsaved = self.history.noted(number, note.strip()), True
-        self._changed(Part.STATUS)
+        self._changed(Part.WORK)
 
     def compare_with(self, other: Other | None) -> None:
         """Hold the numbers against others from now on, or against none."""

@@ -1,5 +1,6 @@
 """The part of the explorer's screen that deals with files: save, open, new, and asking before work is lost."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -64,14 +65,16 @@ class DocumentScreen(Screen[None]):
         """Whether the session was saved."""
         self.take_edits()
         if path is None or is_example(path):
-            path = await self.app.push_screen_wait(SaveScreen(self._proposal(), self._write))
-            return path is not None
+            return await self._save_as(self._proposal())
         try:
-            self._write(path)
+            await self._write(path)
         except SessionError as error:
-            self.notify(display(str(error)), severity="error", markup=False)
-            return False
+            return await self._save_as(path, str(error))
         return True
+
+    async def _save_as(self, proposal: Path, complaint: str = "") -> bool:
+        saved = await self.app.push_screen_wait(SaveScreen(proposal, self._write, complaint))
+        return saved is not None
 
     def _proposal(self) -> Path:
         """A name that is free in the folder of sessions."""
@@ -81,10 +84,11 @@ class DocumentScreen(Screen[None]):
             (folder / name for name in names if not (folder / name).exists()), folder / f"{title}.json"
         )
 
-    def _write(self, path: Path) -> None:
+    async def _write(self, path: Path) -> None:
+        """On a thread: a large session takes seconds, and so does a slow disk."""
         document = self.explorer.document
         session = self.explorer.session(document.title if path == document.path else path.stem)
-        write_session(path, session)
+        await asyncio.to_thread(write_session, path, session)
         note = without_words(self.explorer.saved(path, session))
         self.notify(display(f"saved to {path}{note}"), markup=False)
 
@@ -97,4 +101,5 @@ class DocumentScreen(Screen[None]):
         self.explorer.close()
 
     async def _exit(self) -> None:
+        self.explorer.is_unsaved = False  # saved, or knowingly discarded
         self.app.exit()

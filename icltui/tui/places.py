@@ -1,0 +1,52 @@
+"""Where else a session could be saved, when the place asked for is full or cannot be written."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+from icltui.session import sessions_folder
+
+LEAST = 2**20
+"""Bytes that must be free, for a place to be offered."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A file that is not there yet, in a folder with room."""
+
+    path: Path
+    free: int
+    """Bytes."""
+
+
+def other_places(path: Path) -> list[Place]:
+    """Places for what could not be written to ``path``; in its own folder only beside a file that is in the way."""
+    folders = {os.path.realpath(folder): folder for folder in (path.parent, *_folders())}
+    if not os.path.lexists(path):
+        folders.pop(os.path.realpath(path.parent), None)
+    free = {folder: _free(folder) for folder in folders.values()}
+    return [Place(_unused(folder, path.stem), room) for folder, room in free.items() if room >= LEAST]
+
+
+def _folders() -> Iterator[Path]:
+    yield from (sessions_folder().absolute(), platformdirs.user_data_path("icltui") / "sessions")
+    yield from (Path.home(), Path.cwd(), Path(tempfile.gettempdir()))
+
+
+def _free(folder: Path) -> int:
+    """The bytes that the user can put into ``folder``, which may have to be made first; 0 if none."""
+    there = next((part for part in (folder, *folder.parents) if part.exists()), folder)
+    try:
+        return shutil.disk_usage(there).free if os.access(there, os.W_OK | os.X_OK) else 0
+    except OSError:
+        return 0
+
+
+def _unused(folder: Path, stem: str) -> Path:
+    names = (folder / (f"{stem}.json" if n == 1 else f"{stem}-{n}.json") for n in range(1, 1000))
+    return next((path for path in names if not os.path.lexists(path)), folder / f"{stem}.json")

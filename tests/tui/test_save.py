@@ -1,0 +1,142 @@
+"""Where a session cannot be saved: said in the dialog, the work stays, and other places are one key away."""
+
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from textual.widgets import Input, OptionList
+
+from icltui.errors import SessionError
+from icltui.session import read_session, write_session
+from icltui.tui.places import other_places
+from icltui.tui.screens import document
+from icltui.tui.screens.save import SaveScreen
+from tests.tui import samples
+from tests.tui.conftest import Desk, open_desk
+
+
+@contextmanager
+def full_disk(n_bytes: int = 1000) -> Iterator[None]:
+    """Files that can have this many bytes at most."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_full_disk_leaves_what_was_in_the_file_and_nothing_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "full" / "mine.json"
+    write_session(path, samples.session())
+    before = path.read_bytes()
+    with (
+        full_disk(),
+        pytest.raises(SessionError, match=r"cannot save .*: file too large: choose another place"),
+    ):
+        write_session(path, samples.session(is_measured=True))
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_read_only_file_is_not_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "mine.json"
+    write_session(path, samples.session())
+    path.chmod(0o400)
+    before = path.read_bytes()
+    with pytest.raises(SessionError, match="it is read-only: choose another name"):
+        write_session(path, samples.session(is_measured=False))
+    assert path.read_bytes() == before
+
+
+async def test_own_file_that_cannot_be_written_offers_other_places(tmp_path: Path) -> None:
+    path = tmp_path / "mine.json"
+    write_session(path, samples.session())
+    path.chmod(0o400)
+    async with open_desk(read_session(path), path) as desk:
+        await desk.settle()
+        await desk.press("1", "x", "ctrl+s")
+        await desk.until(lambda: isinstance(desk.app.screen, SaveScreen))
+        await desk.until(lambda: "it is read-only" in desk.text())
+        assert "nothing is lost" in desk.text()
+        first = desk.app.screen.query_one(OptionList).get_option_at_index(0)
+        assert str(first.prompt).startswith(str(tmp_path / "mine-2.json"))
+        await desk.press("enter")
+        await desk.until(lambda: desk.app.screen is desk.screen)
+        assert read_session(tmp_path / "mine-2.json").prompt.context == "x" + samples.CONTEXT
+        assert desk.explorer.document.path == tmp_path / "mine-2.json"
+    assert read_session(path).prompt.context == samples.CONTEXT
+
+
+async def test_a_full_place_offers_others_in_the_same_dialog(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse_in_full(path: Path, session: object) -> None:
+        if path.parent.name == "full":
+            raise SessionError(f"cannot save {path}: no space left on device: choose another place")
+        write_session(path, session)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(document, "write_session", refuse_in_full)
+    await desk.press("1", "x", "ctrl+s")
+    await desk.until(lambda: isinstance(desk.app.screen, SaveScreen))
+    assert not desk.app.screen.query_one(OptionList).display
+    desk.app.screen.query_one(Input).value = str(tmp_path / "full" / "mine.json")
+    await desk.press("enter")
+    await desk.until(lambda: "no space left on device" in desk.text())
+    assert desk.explorer.is_unsaved
+    await desk.press("down", "enter")
+    await desk.until(lambda: desk.app.screen is desk.screen)
+    assert desk.explorer.document.path is not None
+    assert desk.explorer.document.path.name == "mine.json"
+    assert read_session(desk.explorer.document.path).prompt.context == "x" + samples.CONTEXT
+
+
+async def test_leaving_waits_for_a_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path, _session: object) -> None:
+        raise SessionError(f"cannot save {path}: no space left on device: choose another place")
+
+    monkeypatch.setattr(document, "write_session", refuse)
+    async with open_desk(samples.session(), tmp_path / "mine.json") as desk:
+        await desk.settle()
+        await desk.press("1", "x", "ctrl+q", "s")
+        await desk.until(lambda: isinstance(desk.app.screen, SaveScreen))
+        await desk.press("escape")
+        await desk.until(lambda: desk.app.screen is desk.screen)
+        assert not desk.app._exit
+        assert desk.explorer.is_unsaved
+
+
+async def test_an_edit_during_the_writing_stays_unsaved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "mine.json"
+    async with open_desk(samples.session(), path) as desk:
+        await desk.settle()
+
+        def write_while_typing(path: Path, session: object) -> None:
+            write_session(path, session)  # type: ignore[arg-type]
+            desk.app.call_from_thread(desk.explorer.edit, "other", samples.PROMPT.query)
+
+        monkeypatch.setattr(document, "write_session", write_while_typing)
+        await desk.press("ctrl+s")
+        await desk.until(path.exists)
+        await desk.until(lambda: any("saved to" in line for line in desk.toasts()))
+        assert desk.explorer.is_unsaved
+
+
+def test_places_are_free_names_in_other_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "tmp" / "mine.json").touch()
+    paths = [place.path for place in other_places(tmp_path / "full" / "mine.json")]
+    home = tmp_path / "home"
+    data = home / "icltui" / "sessions" / "mine.json"
+    assert paths == [data, home / "mine.json", tmp_path / "mine.json", tmp_path / "tmp" / "mine-2.json"]
+    assert tmp_path / "mine.json" not in [place.path for place in other_places(tmp_path / "mine.json")]
+
+
+def test_places_without_room_are_not_offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("icltui.tui.places.LEAST", 2**80)
+    assert other_places(tmp_path / "mine.json") == []
