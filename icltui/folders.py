@@ -14,13 +14,18 @@ def sessions_folder() -> Path:
     return here if here.is_dir() else platformdirs.user_data_path("icltui") / "sessions"
 
 
+def state_path() -> Path:
+    """Where logs and autosaves go, whether it is there or not."""
+    return platformdirs.user_state_path("icltui")
+
+
 def state_folder() -> Path:
-    """Where logs and autosaves go, made if need be.
+    """The same, made if need be.
 
     Raises:
         SessionError: it cannot be made.
     """
-    folder = platformdirs.user_state_path("icltui")
+    folder = state_path()
     try:
         make_folder(folder)
     except OSError as error:
@@ -45,7 +50,7 @@ EXAMPLES = (
 
 def example_sessions() -> tuple[Path, ...]:
     """Those of :data:`EXAMPLES` that are there."""
-    paths = (_examples_folder() / f"{name}.json" for name in EXAMPLES)
+    paths = (examples_folder() / f"{name}.json" for name in EXAMPLES)
     return tuple(path for path in paths if path.is_file())
 
 
@@ -53,7 +58,7 @@ def is_example(path: Path) -> bool:
     """Whether the file is one of those that come with the program."""
     real = Path(os.path.realpath(path))
     # In a checkout the user's own sessions may lie beside the examples.
-    return real.stem in EXAMPLES and real.parent == Path(os.path.realpath(_examples_folder()))
+    return real.stem in EXAMPLES and real.parent == Path(os.path.realpath(examples_folder()))
 
 
 def make_folder(folder: Path) -> None:
@@ -69,7 +74,8 @@ def shown(path: Path) -> str:
     return text if text.isprintable() else ascii(text)
 
 
-def _examples_folder() -> Path:
+def examples_folder() -> Path:
+    """Where the examples are: in the package, or beside it in a checkout."""
     package = Path(__file__).resolve().parent
     packaged = package / "sessions"
     return packaged if packaged.is_dir() else package.parent / "sessions"

@@ -25,7 +25,7 @@ from icltui.arguments_patch import add_recipe, add_sampling, add_tests
 from icltui.arguments_replay import add_replay
 from icltui.errors import BadInput
 
-COMMANDS = ("measure", "verify", "generate", "replay", "export", "engine", "demo", "bench")
+COMMANDS = ("measure", "verify", "generate", "replay", "export", "engine", "config", "demo", "bench")
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -97,6 +97,7 @@ def _explorer() -> argparse.ArgumentParser:
         "  replay     compute a session's results again; exit 1 when something differs\n"
         "  export     write a session as csv, Markdown or a figure, or its patch for PEFT or llama.cpp\n"
         "  engine     the engine as a server on stdin and stdout, for --engine\n"
+        "  config     where everything is kept, and the settings in force\n"
         "  demo       train or evaluate the embedded model, make its example sessions\n"
         "  bench      what the packed measure costs, against other ways to the same numbers\n\n"
         "exit codes: 0 done, 1 a check failed, 2 bad use or input, 3 model not loaded, 130 interrupted",
@@ -106,6 +107,13 @@ def _explorer() -> argparse.ArgumentParser:
     parser.add_argument("session", nargs="?", metavar="SESSION.json", help="open a saved session")
     parser.add_argument(
         "--engine", metavar="CMD", help="run the engine by this command, such as 'ssh gpubox icltui engine'"
+    )
+    parser.add_argument("--theme", default="", metavar="NAME", help="colours of the screen, such as nord")
+    parser.add_argument(
+        "--no-mouse",
+        dest="mouse",
+        action="store_false",
+        help="leave the mouse to the terminal, to select text",
     )
     add_dynamics(add_prompt(parser, required=False))
     add_model(parser)
@@ -138,6 +146,7 @@ def _commands() -> argparse.ArgumentParser:
         commands.add_parser("export", help="write what a session records, or its patch for PEFT or llama.cpp")
     )
     commands.add_parser("engine", help="the stdio server")
+    commands.add_parser("config", help="where everything is kept, and the settings in force")
     add_demo(commands.add_parser("demo", help="the embedded model"))
     add_bench(commands.add_parser("bench", help="what the packed measure costs, against other ways"))
     return parser

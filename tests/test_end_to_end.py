@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import os
 import pty
+import re
 import select
 import signal
 import struct
@@ -11,15 +12,16 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyte
 import pytest
 
 from icltui.api import Generate, GenerationEnded, JobEnded, LoadModel, Measure, MeasureEnded
 from icltui.prompt import Prompt
-from icltui.session import read_session
+from icltui.session import Session, read_session, write_session
 from icltui.worker.remote import RemoteEngine
 from tests.worker.test_remote import Heard
 
@@ -33,14 +35,17 @@ ENTER_ALTERNATE, LEAVE_ALTERNATE, SHOW_CURSOR = b"\x1b[?1049h", b"\x1b[?1049l", 
 class Terminal:
     """``icltui`` on a pseudo-terminal, and what a person would see there."""
 
-    def __init__(self, argv: list[str], home: Path) -> None:
+    def __init__(
+        self, argv: list[str], home: Path, program: Sequence[str] = ("-m", "icltui"), **more: str
+    ) -> None:
         self.master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
         ours = ("NO_COLOR", "TEXTUAL_THEME", "COLUMNS", "LINES", "SSH_CONNECTION")
         environment = {k: v for k, v in os.environ.items() if k not in ours}
         environment |= {"HOME": str(home), "XDG_STATE_HOME": str(home / "state"), "TERM": "xterm-256color"}
+        environment |= {"XDG_CONFIG_HOME": str(home / "config"), **more}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "icltui", *argv],
+            [sys.executable, *program, *argv],
             stdin=slave, stdout=slave, stderr=slave, env=environment, start_new_session=True, cwd=home,
         )  # fmt: skip
         os.close(slave)
@@ -70,11 +75,24 @@ class Terminal:
                 self.drawn += data
                 self._stream.feed(data)
 
+    def left_behind(self) -> str:
+        """What stands on the terminal's own screen once the program has ended."""
+        self.until(lambda: restored(self), "the terminal restored")
+        self.process.wait(20)
+        while select.select([self.master], [], [], 0.1)[0]:
+            try:
+                self.drawn += os.read(self.master, 65536)
+            except OSError:
+                break
+        text = self.drawn[self.drawn.rfind(LEAVE_ALTERNATE) :].decode()
+        return re.sub(r"\x1b\[[0-9;?>=<]*[a-zA-Z]", "", text).replace("\r", "").strip()
+
     def close(self) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
-        os.close(self.master)
+        with contextlib.suppress(OSError):
+            os.close(self.master)
 
 
 @pytest.fixture
@@ -86,8 +104,8 @@ def home(tmp_path: Path) -> Path:
 def explorer(home: Path) -> Iterator[Callable[..., Terminal]]:
     opened: list[Terminal] = []
 
-    def make(*argv: str) -> Terminal:
-        opened.append(Terminal(list(argv), home))
+    def make(*argv: str, **more: Any) -> Terminal:
+        opened.append(Terminal(list(argv), home, **more))
         return opened[-1]
 
     yield make
@@ -143,10 +161,114 @@ def test_a_newcomer_sees_numbers_then_turns_the_patch_on_saves_and_quits(explore
     assert len(session.measurement.predictions) == 17
 
 
+SILENT = ["--engine", "sleep 1000"]
+"""An engine that never answers: the screen is there at once, and stays as it is."""
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_leaves_the_terminal_as_it_was(explorer, number):
-    terminal = explorer("-q", "dax")
+    terminal = explorer("-q", "dax", *SILENT)
     terminal.until(lambda: "1 Context" in terminal.text, "the first frame")
     terminal.process.send_signal(number)
-    terminal.until(lambda: restored(terminal), "the terminal restored")
+    assert terminal.left_behind() == ""
+    assert terminal.process.returncode == 128 + number
+
+
+def test_a_signal_keeps_unsaved_work_and_the_next_start_offers_it(explorer, home):
+    terminal = explorer("-q", "dax", *SILENT)
+    terminal.until(lambda: "1 Context" in terminal.text, "the first frame")
+    terminal.press(b"1half a thought")
+    terminal.until(lambda: "half a thought" in terminal.text, "the text")
+    terminal.process.send_signal(signal.SIGTERM)
+    line = terminal.left_behind()
+    (path,) = (home / "state" / "icltui" / "autosave").iterdir()
+    assert line == f"unsaved work was kept, open it with:  icltui {path}"
+    assert read_session(path).prompt.context == "half a thought"
+    after = explorer(*SILENT)
+    after.until(lambda: "icltui ended before this was saved" in after.text, "the question")
+    after.press(b"\r")
+    after.until(lambda: "half a thought" in after.text, "the work")
+    after.until(lambda: not path.exists(), "the work in a file of the new program's own")
+    after.process.kill()
+    again = explorer(*SILENT)
+    again.until(lambda: "icltui ended before this was saved" in again.text, "the question again")
+
+
+def test_a_line_that_breaks_keeps_unsaved_work(explorer, home):
+    """The terminal goes away, as a window that is closed, and SIGHUP comes: nothing can be written to it any more."""
+    terminal = explorer("-q", "dax", *SILENT)
+    terminal.until(lambda: "1 Context" in terminal.text, "the first frame")
+    terminal.press(b"1half a thought")
+    terminal.until(lambda: "half a thought" in terminal.text, "the text")
+    os.close(terminal.master)
+    terminal.process.send_signal(signal.SIGHUP)
     terminal.process.wait(20)
+    (path,) = (home / "state" / "icltui" / "autosave").glob("*.json")
+    assert read_session(path).prompt.context == "half a thought"
+
+
+def test_a_crash_leaves_one_line_the_work_and_the_terminal_as_it_was(explorer, home):
+    code = (
+        "from icltui.cli import main; from icltui.tui.screens.help import HelpScreen\n"
+        "HelpScreen.compose = lambda self: 1 / 0\n"
+        "raise SystemExit(main())"
+    )
+    terminal = explorer("-q", "dax", *SILENT, program=("-c", code))
+    terminal.until(lambda: "1 Context" in terminal.text, "the first frame")
+    terminal.press(b"1half a thought")
+    terminal.until(lambda: "half a thought" in terminal.text, "the text")
+    terminal.press(b"\x1bOP")  # F1
+    lines = terminal.left_behind()
+    assert "icltui stopped on an error of its own (ZeroDivisionError: division by zero)" in " ".join(
+        lines.split()
+    )
+    assert "Traceback" not in lines
+    (path,) = (home / "state" / "icltui" / "autosave").glob("*.json")
+    assert lines.splitlines()[-1] == f"unsaved work was kept, open it with:  icltui {path}"
+    assert terminal.process.returncode == 1
+
+
+def test_leaving_while_the_engine_loads(explorer):
+    terminal = explorer("-q", "dax")
+    terminal.until(lambda: "1 Context" in terminal.text, "the first frame")
+    terminal.press(b"\x11")
+    assert terminal.left_behind() == ""
+    assert terminal.process.returncode == 0
+
+
+def test_an_engine_that_is_not_there_leaves_the_screen(explorer):
+    terminal = explorer("-q", "dax", "--engine", "no-such-program")
+    terminal.until(lambda: "no-such-program" in terminal.text, "what is wrong")
+    assert "1 Context" in terminal.text
+    terminal.press(b"\x11")
+    assert terminal.left_behind() == ""
+    assert terminal.process.returncode == 0
+
+
+def test_the_last_line_opens_the_session_again(explorer, home):
+    write_session(home / "my own.json", Session(created="", prompt=PROMPT))
+    terminal = explorer("my own.json", *SILENT)
+    terminal.until(lambda: "my own" in terminal.text, "the first frame")
+    terminal.press(b"\x11")
+    assert terminal.left_behind() == "open it again with:  icltui 'my own.json'"
+
+
+def test_a_bad_config_is_said_and_keeps_nothing_from_starting(explorer, home):
+    (home / "config" / "icltui").mkdir(parents=True)
+    (home / "config" / "icltui" / "config.toml").write_text('theme = "nort"\n[keys]\nquit = "f10"\n')
+    terminal = explorer("-q", "dax", *SILENT, NO_COLOR="1", SSH_CONNECTION="1 2 3 4")
+    terminal.until(lambda: "theme 'nort' is not known" in terminal.text, "the notice")
+    terminal.until(lambda: "f10 Quit" in terminal.text, "the key of one's own")
+    terminal.press(b"\x1b[21~")
+    assert terminal.left_behind() == ""
+    assert terminal.process.returncode == 0
+
+
+def test_a_small_terminal_says_what_it_needs_and_leaves_as_any_other(explorer):
+    terminal = explorer("-q", "dax", *SILENT)
+    terminal.until(lambda: "1 Context" in terminal.text, "the first frame")
+    fcntl.ioctl(terminal.master, termios.TIOCSWINSZ, struct.pack("HHHH", 12, 50, 0, 0))
+    terminal.process.send_signal(signal.SIGWINCH)
+    terminal.until(lambda: "terminal too small: 50×12, needs 60×18" in terminal.text, "the one line")
+    terminal.press(b"\x11")
+    assert terminal.left_behind() == ""

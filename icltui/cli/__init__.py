@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from icltui import options
-from icltui.cli import explore, jobs, leave, replay, workshop
+from icltui.cli import explore, jobs, leave, replay, settings, workshop
 from icltui.cli.parts import leave_stdout
 from icltui.errors import EXIT_INTERRUPTED, IcltuiError
 from icltui.visible import visible
@@ -38,6 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "explore": explore.explore,
     "engine": explore.engine,
+    "config": settings.config,
     "measure": jobs.measure,
     "verify": jobs.verify,
     "zoo": jobs.zoo,

@@ -1,6 +1,7 @@
 """``icltui``: the explorer on this terminal, its engine in a child process; and ``icltui engine``, that child."""
 
 import argparse
+import contextlib
 import os
 import shlex
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 
 from icltui import options
 from icltui.cli.parts import load_request, local_engine, read_prompt
+from icltui.config import COLOUR_SYSTEMS, Config, config_path, read_config
 from icltui.errors import BadInput
 from icltui.session import Session, example_sessions, read_session, state_folder
 
@@ -19,15 +21,33 @@ def explore(args: argparse.Namespace) -> int:
         raise BadInput(
             "the explorer needs a terminal on stdin and stderr: run it in one, or use measure, verify or generate"
         )
-    if os.environ.get("SSH_CONNECTION"):  # read by textual when it is imported
-        os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
+    config, faults = read_config(config_path())
+    prepare_terminal(config)
     from icltui.tui.app import IcltuiApp
+    from icltui.tui.preferences import check_theme
     from icltui.worker.remote import RemoteEngine
 
+    check_theme(args.theme)
+    if args.model is None and (args.session is None or session is None or session.model is None):
+        args.model = config.model or None  # an example that nobody asked for says nothing about the model
     client = RemoteEngine(engine_command(args.engine), state_folder() / "engine.log")
-    app = IcltuiApp(client, load_request(args, session), session, path)
-    app.run()
+    notice = "\n".join(faults)
+    app = IcltuiApp(client, load_request(args, session), session, path, notice, config, args.theme)
+    app.run(mouse=config.mouse and args.mouse)
+    if app.farewell:
+        with contextlib.suppress(OSError):  # the terminal may be what ended
+            print(app.farewell, file=sys.stderr)  # noqa: T201
     return app.return_code or 0
+
+
+def prepare_terminal(config: Config) -> None:
+    """What textual reads when it is imported; what the environment says already stands."""
+    if config.colours in COLOUR_SYSTEMS:
+        os.environ.setdefault("TEXTUAL_COLOR_SYSTEM", COLOUR_SYSTEMS[config.colours])
+    if os.environ.get("SSH_CONNECTION"):
+        if config.animation == "auto":
+            os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
+        os.environ.setdefault("TEXTUAL_SMOOTH_SCROLL", "0")
 
 
 def engine(args: argparse.Namespace) -> int:  # noqa: ARG001

@@ -3,6 +3,10 @@
 from dataclasses import dataclass
 
 from textual.binding import Binding
+from textual.keys import format_key
+
+KEYS_NOW: dict[str, str] = {}
+"""Keys by the id of each action that the user gave others; the app fills it, since Textual has one keymap per app."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,13 +35,17 @@ class Action:
 
     def keys_text(self) -> str:
         """The keys for a person: ``^r F5``."""
-        return self.shown_keys or " ".join(_key_text(key) for key in self.keys.split(",") if key)
+        if self.id not in KEYS_NOW and self.shown_keys:
+            return self.shown_keys
+        return " ".join(_key_text(key) for key in self.keys_now.split(",") if key)
 
-
-_NAMES = {"question_mark": "?", "left_square_bracket": "[", "right_square_bracket": "]", "escape": "esc"}
+    @property
+    def keys_now(self) -> str:
+        """As in ``keys``, but those that the user gave it."""
+        return KEYS_NOW.get(self.id, self.keys)
 
 
 def _key_text(key: str) -> str:
     if key.startswith("ctrl+"):
-        return f"^{key[5:]}"
-    return _NAMES.get(key, key.upper() if key[0] == "f" and key[1:].isdecimal() else key)
+        return f"^{format_key(key[5:])}"
+    return key.upper() if key[0] == "f" and key[1:].isdecimal() else format_key(key)

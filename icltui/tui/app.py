@@ -13,23 +13,36 @@ from pathlib import Path
 from typing import ClassVar
 
 from rich.text import Text
+from textual import on
 from textual.app import App, SystemCommand
 from textual.binding import BindingType
+from textual.events import DescendantFocus
 from textual.screen import ModalScreen, Screen
+from textual.theme import Theme
+from textual.timer import Timer
+from textual.widgets import Input, TextArea
 
 from icltui.api import Client, LoadModel
+from icltui.config import Config
+from icltui.errors import SessionError
 from icltui.session import Session
 from icltui.tui.actions import QUIT
+from icltui.tui.autosave import Autosave, Orphan, orphans
 from icltui.tui.cells import display
 from icltui.tui.clipboard import copyable_text, passed_on
 from icltui.tui.commands import ActionCommands
 from icltui.tui.crash import write_crash_log
-from icltui.tui.flows.explorer import Explorer
+from icltui.tui.flows.explorer import Explorer, Part
+from icltui.tui.messages import PartChanged
+from icltui.tui.preferences import bind_without_usual_key, put_into_effect, remember_theme
 from icltui.tui.rescue import rescue
 from icltui.tui.screens.confirm import UnsavedScreen
 from icltui.tui.screens.document import DocumentScreen
 from icltui.tui.screens.explorer import ExplorerScreen
+from icltui.tui.screens.recover import RecoverScreen
 
+KEEP_AFTER = 5.0
+"""Seconds from an edit until it is kept in a file: this much is lost at most when the machine goes down."""
 _SIGNALS = ("SIGTERM", "SIGHUP")
 _SYSTEM_COMMANDS = ("Theme", "Screenshot")
 
@@ -42,7 +55,9 @@ class IcltuiApp(App[None]):
         load: the model to load.
         session: what to open on; its saved numbers show at once.
         path: the file that the session came from.
-        notice: one line to show at the start.
+        notice: what to show at the start, a notification for each line.
+        config: the user's settings.
+        theme: the theme to begin with, whatever the settings say.
     """
 
     TITLE = "icltui"
@@ -57,17 +72,27 @@ class IcltuiApp(App[None]):
         session: Session | None = None,
         path: Path | None = None,
         notice: str = "",
+        config: Config | None = None,
+        theme: str = "",
     ) -> None:
         super().__init__()
-        self.theme = os.environ.get("TEXTUAL_THEME") or "textual-dark"
-        if "SSH_CONNECTION" in os.environ:
-            self.animation_level = "none"
+        self._config = config or Config()
+        self._notices = [*notice.splitlines(), *put_into_effect(self, self._config, theme)]
+        self._first_theme = self.theme
         self.explorer = Explorer(client, load, session, path)
-        self._client, self._notice = client, notice
+        self.autosave = Autosave(
+            self.explorer, lambda line: self.notify(display(line), severity="error", markup=False)
+        )
+        self.farewell: str | None = None
+        """The line to leave on the terminal, once it is known."""
+        self._client = client
+        self._keep_timer: Timer | None = None
 
     def get_default_screen(self) -> Screen[None]:
         """The explorer's screen is there from the first frame on."""
-        return ExplorerScreen(self.explorer)
+        screen = ExplorerScreen(self.explorer)
+        bind_without_usual_key(screen)
+        return screen
 
     def on_mount(self) -> None:
         """Listen for signals now, start the engine behind the first frame."""
@@ -77,17 +102,79 @@ class IcltuiApp(App[None]):
             with suppress(AttributeError, NotImplementedError, RuntimeError, ValueError):
                 number = getattr(signal, name)
                 loop.add_signal_handler(number, self._leave_on_signal, number)
-        if self._notice:
-            self.notify(display(self._notice), timeout=8, markup=False)
+        for notice in self._notices:
+            self.notify(display(notice), timeout=8, markup=False)
+        self.theme_changed_signal.subscribe(self, self._remember_theme)
         self.call_after_refresh(self.run_worker, self.explorer.start)
+        self.call_after_refresh(self.run_worker, self._offer_recovery)
 
     def _leave_on_signal(self, number: int) -> None:
         """Whoever ends the program from outside cannot be asked whether to save."""
-        self.exit(None, 128 + number, rescue(self.explorer) or None)
+        self._rescue()
+        self.exit(None, 128 + number)
+
+    def _rescue(self) -> None:
+        """Once, as early as it is known that the program ends: there may be little time."""
+        if self.farewell is None:
+            try:
+                for screen in self.screen_stack:
+                    if isinstance(screen, DocumentScreen):
+                        screen.take_edits()  # what was typed last may not have been heard of yet
+                self.farewell = rescue(self.explorer, self.autosave)
+            except Exception as error:  # noqa: BLE001 -- whatever is wrong, the terminal must still be restored
+                self.farewell = f"icltui: unsaved work is lost: {display(str(error))}"
 
     async def on_unmount(self) -> None:
-        """The engine goes with the screen."""
+        """The engine goes with the screen, and what is not saved stays in a file."""
+        self._rescue()
+        self.autosave.close()
         await self._client.close()
+
+    @on(PartChanged)
+    def keep_work(self, event: PartChanged) -> None:
+        """After each run into a file, and soon after an edit, until the user has saved or given up what is in it."""
+        if not self.explorer.is_unsaved:
+            self.autosave.forget()
+        elif event.part is Part.RESULT:
+            self.autosave.keep()
+        elif event.part is Part.WORK and self._keep_timer is None:
+            self._keep_timer = self.set_timer(KEEP_AFTER, self._keep_edits)
+
+    def _keep_edits(self) -> None:
+        self._keep_timer = None
+        if self.explorer.is_unsaved:
+            self.autosave.keep()
+
+    async def _offer_recovery(self) -> None:
+        """Work that an earlier program left; it is removed from there only once it is kept here."""
+        found = await asyncio.to_thread(orphans)
+        opened = next(filter(None, map(self._opened_already, found)), None)
+        if found and opened is None:
+            opened = await self.push_screen_wait(RecoverScreen(found))
+        if opened:
+            orphan, session = opened
+            self.explorer.open(session, None)
+            self.explorer.is_unsaved = True  # no file of the user's has it
+            with suppress(SessionError, OSError):  # the first is told by whoever keeps
+                await asyncio.wrap_future(self.autosave.keep())
+                orphan.delete()
+
+    def _opened_already(self, orphan: Orphan) -> tuple[Orphan, Session] | None:
+        """``orphan`` where it is the very file that the program was started with."""
+        path = self.explorer.document.path
+        if path is None or os.path.realpath(path) != os.path.realpath(orphan.path):
+            return None
+        return orphan, self.explorer.session(orphan.title)
+
+    def _remember_theme(self, theme: Theme) -> None:
+        """A theme chosen in the palette is that of the next time, unless the settings say another."""
+        if theme.name != self._first_theme:
+            remember_theme(theme.name)
+
+    def on_descendant_focus(self, event: DescendantFocus) -> None:
+        """No cursor blinks, also not in Textual's own fields: each blink is bytes on a slow line."""
+        if isinstance(event.widget, Input | TextArea):
+            event.widget.cursor_blink = False
 
     async def action_quit(self) -> None:
         """Leave; ask first where something is not saved, and asked again keep it aside. A dialog only closes."""
@@ -95,7 +182,8 @@ class IcltuiApp(App[None]):
             case DocumentScreen() as screen:
                 screen.leave()
             case UnsavedScreen():
-                self.exit(None, 0, rescue(self.explorer) or None)
+                self._rescue()
+                self.exit(None, 0)
             case ModalScreen() as dialog:
                 dialog.dismiss(None)
 
@@ -115,5 +203,5 @@ class IcltuiApp(App[None]):
         if self._exception is None:
             self._exception = error
             self._exception_event.set()
-        lines = [write_crash_log(error), rescue(self.explorer)]
-        self.panic(Text("\n".join(line for line in lines if line)))
+        self._rescue()
+        self.panic(Text(write_crash_log(error)))

@@ -1,24 +1,54 @@
-"""What remains of unsaved work when the program must leave without asking: a file, and the line that names it."""
+"""What remains when the program ends: unsaved work in a file, and the line that opens it again."""
 
-import re
-from datetime import UTC, datetime
+import os
+import shlex
+import tempfile
+from pathlib import Path
 
 from icltui.errors import SessionError
-from icltui.folders import shown, state_folder
-from icltui.session import write_session
+from icltui.session import is_example, write_session
+from icltui.tui.autosave import Autosave
 from icltui.tui.flows.explorer import Explorer
 
 
-def rescue(explorer: Explorer) -> str:
-    """Save what is not saved into the state folder; a line that says where, or why not; empty if all is saved."""
+def rescue(explorer: Explorer, autosave: Autosave) -> str:
+    """Keep what is not saved; the line to leave on the terminal, empty if there is no file to open again."""
+    path = explorer.document.path
     if not explorer.is_unsaved:
-        return ""
-    title = explorer.document.title
-    name = re.sub(r"[^\w.-]+", "-", title)[:80]
-    moment = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+        autosave.forget()
+        return "" if path is None or is_example(path) else f"open it again with:  icltui {quoted(path)}"
     try:
-        path = state_folder() / "autosave" / f"{name}-{moment}.json"
-        write_session(path, explorer.session(title))
+        kept = autosave.keep().result() or _keep_elsewhere(explorer)
     except SessionError as error:
-        return f"icltui: unsaved work is lost: {error}"
-    return f"unsaved work was kept: open it with  icltui {shown(path)}"
+        try:
+            kept = _keep_elsewhere(explorer)
+        except (OSError, SessionError):
+            return f"icltui: unsaved work is lost: {error}"
+    return f"unsaved work was kept, open it with:  icltui {quoted(kept)}"
+
+
+def _keep_elsewhere(explorer: Explorer) -> Path:
+    """Into the folder for temporary files, where the state folder is full or cannot be written."""
+    folder = Path(tempfile.mkdtemp(prefix="icltui-"))  # for the user alone
+    path = folder / "unsaved.json"
+    try:
+        write_session(path, explorer.session(explorer.document.title))
+    except SessionError:
+        folder.rmdir()
+        raise
+    return path
+
+
+def quoted(path: Path) -> str:
+    """The path as a word for the shell, on one line and no option, whatever is in it."""
+    text = str(path)
+    if not text.isprintable():
+        escaped = (
+            chr(byte) if (chr(byte).isalnum() and byte < 128) or byte in b"./-_ " else f"\\x{byte:02x}"
+            for byte in os.fsencode(text)
+        )
+        return f"$'{''.join(escaped)}'"
+    is_file = text.endswith(".json") and not text.startswith(
+        "-"
+    )  # else it may be read as an option or a command
+    return shlex.quote(text if is_file or path.is_absolute() else f"./{text}")

@@ -10,6 +10,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input, TextArea
 
 from icltui.api import Generate, LoadModel, Measure
+from icltui.config import Config
 from icltui.session import Session
 from icltui.tui.app import IcltuiApp
 from icltui.tui.flows.explorer import Explorer
@@ -26,6 +27,7 @@ def steady_terminal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No blinking, no settings of this machine, and folders of the test's own."""
     for name in ("NO_COLOR", "TEXTUAL_THEME", "SSH_CONNECTION"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
     for name in ("HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
         monkeypatch.setenv(name, str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
@@ -102,10 +104,11 @@ async def open_desk(
     size: tuple[int, int] = (120, 40),
     client: FakeClient | None = None,
     notice: str = "",
+    config: Config | None = None,
 ) -> AsyncIterator[Desk]:
     """A running explorer."""
     client = client or FakeClient()
-    app = IcltuiApp(client, LoadModel(), session, path, notice)
+    app = IcltuiApp(client, LoadModel(), session, path, notice, config)
     async with app.run_test(size=size) as pilot:
         yield Desk(client, app, pilot)
 

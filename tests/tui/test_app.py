@@ -1,6 +1,5 @@
 """The explorer as the user meets it: start, streaming, stopping, death, files, sizes, hostile text."""
 
-import asyncio
 import os
 import signal
 from pathlib import Path
@@ -9,13 +8,11 @@ from time import monotonic
 import pytest
 from textual.widgets import Input, OptionList
 
-from icltui.api import JobFailed, LoadModel
+from icltui.api import JobFailed
 from icltui.prompt import Prompt
 from icltui.record import LANES
 from icltui.session import Session, read_session, state_folder, write_session
-from icltui.tui.app import IcltuiApp
 from icltui.tui.messages import Noticed
-from icltui.tui.rescue import rescue
 from icltui.tui.screens.confirm import ConfirmScreen, UnsavedScreen
 from icltui.tui.screens.open import OpenScreen
 from icltui.tui.screens.save import SaveScreen, session_path
@@ -320,10 +317,9 @@ async def test_a_signal_keeps_unsaved_work_and_says_where() -> None:
         await desk.until(lambda: desk.explorer.is_unsaved)
         os.kill(os.getpid(), signal.SIGTERM)
         await desk.until(lambda: desk.app._exit)
-        (line,) = desk.app._exit_renderables
     (path,) = (state_folder() / "autosave").iterdir()
     assert read_session(path).prompt.query == " half a thought"
-    assert str(path) in str(line)
+    assert desk.app.farewell == f"unsaved work was kept, open it with:  icltui {path}"
 
 
 async def test_leaving_twice_keeps_unsaved_work_and_says_where() -> None:
@@ -333,26 +329,10 @@ async def test_leaving_twice_keeps_unsaved_work_and_says_where() -> None:
         await desk.until(lambda: isinstance(desk.app.screen, UnsavedScreen))
         await desk.press("ctrl+q")
         await desk.until(lambda: desk.app._exit)
-        (line,) = desk.app._exit_renderables
     (path,) = (state_folder() / "autosave").iterdir()
     assert read_session(path).prompt.context == "x" + samples.CONTEXT
-    assert str(path) in str(line)
+    assert desk.app.farewell == f"unsaved work was kept, open it with:  icltui {path}"
     assert desk.app.return_code == 0
-
-
-async def test_saved_work_is_not_kept_twice() -> None:
-    async with open_desk(samples.session()) as desk:
-        await desk.settle()
-        assert rescue(desk.explorer) == ""
-
-
-async def test_work_that_cannot_be_kept_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
-    async with open_desk(samples.session()) as desk:
-        await desk.settle()
-        desk.explorer.is_unsaved = True
-        assert rescue(desk.explorer).startswith("icltui: unsaved work is lost: cannot make the folder")
 
 
 async def test_an_unforeseen_error_leaves_a_log_and_one_line(tmp_path: Path) -> None:
@@ -453,14 +433,6 @@ async def test_an_engine_that_is_not_there_is_reported() -> None:
 def test_a_typed_name_becomes_a_path(text: str, name: str | None) -> None:
     path = session_path(text)
     assert (path and path.name) == name
-
-
-def test_ssh_means_no_animation(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def animation() -> str:
-        return IcltuiApp(FakeClient(), LoadModel()).animation_level
-
-    monkeypatch.setenv("SSH_CONNECTION", "1 2 3 4")
-    assert asyncio.run(animation()) == "none"
 
 
 async def test_every_view_begins_at_the_last_unit_of_saved_numbers() -> None:

@@ -274,6 +274,7 @@ class Explorer(Sheet):
             self.is_unsaved |= self._is_asked
             self._record(request, self._is_new_run)
             self._is_new_run = False
+            self._changed(Part.RESULT)
         if self.jobs.request is None:
             self._give_up()
             self._settle()

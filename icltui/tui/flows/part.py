@@ -17,3 +17,5 @@ class Part(Enum):
     LANES = auto()
     PROOF = auto()
     LOG = auto()
+    RESULT = auto()
+    """A job gave all that it was asked for; nothing of it is drawn apart."""

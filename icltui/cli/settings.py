@@ -1,0 +1,56 @@
+"""``icltui config``: where everything is kept, and the settings in force."""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+from icltui.config import Config, config_path, read_config
+from icltui.folders import examples_folder, sessions_folder, shown, state_path
+from icltui.visible import visible
+
+
+def config(args: argparse.Namespace) -> int:  # noqa: ARG001
+    """Print it, in the words of the file itself; 2 if something in the file cannot be used."""
+    from icltui.tui.keymap import keymap
+    from icltui.tui.preferences import choose_theme, keys_in_force, known_themes
+
+    path = config_path()
+    settings, faults = read_config(path)
+    theme, theme_faults = choose_theme("", settings, known_themes())
+    keys, key_faults = keymap(settings.keys)
+    print("\n".join([*_places(path), "", *_values(settings, theme), "", *_keys(keys_in_force(keys))]))  # noqa: T201
+    for fault in (*faults, *theme_faults, *key_faults):
+        print(f"icltui: {visible(fault)}", file=sys.stderr)  # noqa: T201
+    return 2 if faults or theme_faults or key_faults else 0
+
+
+def _places(path: Path) -> list[str]:
+    """Each place as a comment, so that the whole is a config file."""
+    state = state_path()
+    places = {
+        "config": path,
+        "sessions": sessions_folder().absolute(),
+        "examples": examples_folder(),
+        "autosaves": state / "autosave",
+        "engine log": state / "engine.log",
+        "crash log": state / "crash.log",
+    }
+    width = max(len(shown(place)) for place in places.values())
+    return [f"# {name:<10}  {shown(place):<{width}}  {_state(place)}" for name, place in places.items()]
+
+
+def _state(place: Path) -> str:
+    return "there" if os.path.lexists(place) else "not there yet"
+
+
+def _values(settings: Config, theme: str) -> list[str]:
+    values: dict[str, str | bool] = {"theme": theme, "model": settings.model, "colours": settings.colours}
+    values |= {"mouse": settings.mouse, "animation": settings.animation}
+    return [f"{name} = {json.dumps(value)}" for name, value in values.items()]
+
+
+def _keys(keys: dict[str, str]) -> list[str]:
+    lines = (f"{id} = {json.dumps(text)}" if text else f'# {id} = ""' for id, text in keys.items())
+    return ["[keys]", *lines]
