@@ -5,6 +5,7 @@ traceback when something goes wrong that nobody foresaw.
 """
 
 import asyncio
+import gc
 import os
 import signal
 from collections.abc import Iterable
@@ -12,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
+from rich.console import RenderableType
 from rich.text import Text
 from textual import on
 from textual.app import App, SystemCommand
@@ -33,6 +35,7 @@ from icltui.tui.clipboard import copyable_text, passed_on
 from icltui.tui.commands import ActionCommands
 from icltui.tui.crash import write_crash_log
 from icltui.tui.flows.explorer import Explorer, Part
+from icltui.tui.frame import Frame
 from icltui.tui.messages import PartChanged
 from icltui.tui.preferences import bind_without_usual_key, put_into_effect, remember_theme
 from icltui.tui.rescue import rescue
@@ -87,6 +90,7 @@ class IcltuiApp(App[None]):
         """The line to leave on the terminal, once it is known."""
         self._client = client
         self._keep_timer: Timer | None = None
+        self._frame = Frame()
 
     def get_default_screen(self) -> Screen[None]:
         """The explorer's screen is there from the first frame on."""
@@ -105,8 +109,23 @@ class IcltuiApp(App[None]):
         for notice in self._notices:
             self.notify(display(notice), timeout=8, markup=False)
         self.theme_changed_signal.subscribe(self, self._remember_theme)
+        self.app_resume_signal.subscribe(self, self._repaint)
+        for begin in (gc.freeze, gc.enable):  # turned off for the start, whose objects all stay
+            self.call_after_refresh(begin)
         self.call_after_refresh(self.run_worker, self.explorer.start)
         self.call_after_refresh(self.run_worker, self._offer_recovery)
+
+    def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
+        """Send what differs from what stands on the terminal."""
+        is_shown = self._running and not self._closed and not self._batch_count and not self.is_headless
+        if renderable is not None and is_shown and self._driver is not None:
+            renderable = self._frame.reduce(renderable, self.console)
+        super()._display(screen, renderable)
+
+    def _repaint(self, _app: App[object]) -> None:
+        """Back from the background, where others may have written on the terminal."""
+        self._frame.forget()
+        self.screen.refresh()
 
     def _leave_on_signal(self, number: int) -> None:
         """Whoever ends the program from outside cannot be asked whether to save."""

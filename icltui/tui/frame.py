@@ -1,0 +1,154 @@
+"""What stands on the terminal, so that only what differs is sent: over a slow line every byte is felt.
+
+Textual's updates enter, which hold every cell of each region that a widget asked to repaint; an update with the cells
+that changed leaves. The first frame, and one of another size, passes as it is.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from itertools import groupby
+from typing import cast
+
+from rich.cells import cell_len
+from rich.color import ColorSystem
+from rich.console import Console, RenderableType
+from rich.style import Style
+from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
+from textual.strip import Strip
+
+Codes = tuple[str, str]
+"""What is sent before and after a text to give it its style."""
+Cell = tuple[str, Codes]
+"""One column: its character, with the marks that it carries, or nothing behind a wide one; and its style."""
+Run = tuple[int, int, list[Cell]]
+"""Line, column, and the cells to write from there on."""
+
+_UNKNOWN: Cell = ("", ("", ""))
+
+
+class Frame:
+    """The cells of a terminal, as they were last written."""
+
+    def __init__(self) -> None:
+        self._size = (0, 0)
+        self._lines: list[list[Cell]] = []
+
+    def forget(self) -> None:
+        """Something else may have written on the terminal: the next whole frame is sent as it is."""
+        self._size = (0, 0)
+
+    def reduce(self, update: RenderableType, console: Console) -> RenderableType | None:
+        """What of ``update`` must be sent; None where everything stands there already."""
+        colours = console._color_system or ColorSystem.TRUECOLOR
+        if isinstance(update, ChopsUpdate):
+            return self._difference(_pieces(update), colours)
+        if not isinstance(update, LayoutUpdate):
+            self.forget()
+            return update
+        if update.region.size == self._size:
+            return self._difference(((0, y, strips) for y, strips in enumerate(update.strips)), colours)
+        self._size = update.region.size
+        self._lines = [_cells(strips, colours) for strips in update.strips]
+        return update
+
+    def _difference(
+        self, pieces: Iterable[tuple[int, int, Iterable[Strip]]], colours: ColorSystem
+    ) -> RenderableType | None:
+        runs = [run for x, y, strips in pieces for run in self._write(x, y, _cells(strips, colours))]
+        return cast(RenderableType, Runs(runs)) if runs else None  # what Textual's own updates pass as too
+
+    def _write(self, x: int, y: int, new: list[Cell]) -> Iterable[Run]:
+        """Keep the cells, and say which of them are new."""
+        if y >= len(self._lines):
+            return ()
+        line = self._lines[y]
+        line += [_UNKNOWN] * (x + len(new) - len(line))
+        old, line[x : x + len(new)] = line[x : x + len(new)], new
+        if new == old:
+            return ()
+        if any(len(text) != 1 for text, _ in (*old, *new)):
+            return [
+                (y, x, new)
+            ]  # terminals differ on how wide such text is: a part could land beside its place
+        return ((y, x + first, new[first:last]) for first, last in _changes(old, new))
+
+
+class Runs(CompositorUpdate):
+    """Cells to write; those of one style one after the other, since a style costs more than a step."""
+
+    def __init__(self, runs: Sequence[Run]) -> None:
+        self.runs = runs
+
+    def render_segments(self, console: Console) -> str:  # noqa: ARG002
+        """What is sent."""
+        places: dict[Codes, list[str]] = {}
+        at: dict[Codes, tuple[int, int]] = {}
+        for y, x, cells in self.runs:
+            for codes, run in groupby(cells, key=_codes_of):
+                texts = [text for text, _ in run]
+                places.setdefault(codes, []).append(_step(*at.get(codes, (-1, 0)), y, x) + "".join(texts))
+                x += len(texts)
+                at[codes] = y, x
+        return "".join(f"{before}{''.join(texts)}{after}" for (before, after), texts in places.items())
+
+
+def _step(from_y: int, from_x: int, y: int, x: int) -> str:
+    """From where the cursor stands to where the next text does."""
+    if y != from_y or x < from_x:
+        return f"\x1b[{y + 1};{x + 1}H"
+    n_over = x - from_x
+    return "" if not n_over else "\x1b[C" if n_over == 1 else f"\x1b[{n_over}C"
+
+
+def _codes_of(cell: Cell) -> Codes:
+    return cell[1]
+
+
+def _changes(old: Sequence[Cell], new: Sequence[Cell]) -> Iterator[tuple[int, int]]:
+    """The stretches in which ``new`` differs from ``old``."""
+    first = None
+    for at, (a, b) in enumerate(zip(old, new, strict=True)):
+        if a != b and first is None:
+            first = at
+        elif a == b and first is not None:
+            yield first, at
+            first = None
+    if first is not None:
+        yield first, len(new)
+
+
+def _pieces(update: ChopsUpdate) -> Iterator[tuple[int, int, Iterable[Strip]]]:
+    """The strips that ``update`` paints, each with its column and line."""
+    for y, left, right in update.spans:
+        for end, (x, strip) in zip(update.chop_ends[y], update.chops[y].items(), strict=False):
+            if strip is not None and x < right and end > left:
+                start, stop = max(x, left), min(end, right)
+                yield start, y, (strip if (start, stop) == (x, end) else strip.crop(start - x, stop - x),)
+
+
+def _cells(strips: Iterable[Strip], colours: ColorSystem) -> list[Cell]:
+    cells: list[Cell] = []
+    for strip in strips:
+        for segment in strip:
+            codes = _codes(segment.style, colours) if segment.style else ("", "")
+            if segment.cell_length == len(segment.text):
+                cells += [(character, codes) for character in segment.text]
+            else:
+                _add_odd(cells, segment.text, codes)
+    return cells
+
+
+def _add_odd(cells: list[Cell], text: str, codes: Codes) -> None:
+    """Add a text in which some characters take two columns, and some none: those stand with the one before."""
+    for character in text:
+        width = cell_len(character)
+        if width:
+            cells += [(character, codes), *[("", codes)] * (width - 1)]
+        elif cells:
+            cells[-1] = (cells[-1][0] + character, cells[-1][1])
+
+
+@lru_cache(4096)
+def _codes(style: Style, colours: ColorSystem) -> Codes:
+    before, _, after = Strip.render_style(style, "\0", colours).partition("\0")
+    return before, after
