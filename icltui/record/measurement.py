@@ -33,12 +33,14 @@ class TokenizedPrompt(Record, frozen=True):
     """What the user should know, such as a token that straddles context and query."""
 
 
-class Row(Record, frozen=True):
+class Row(Record, frozen=True, gc=False):
     """What unit ``unit`` did at layer ``layer``, seen at the query's last token.
 
     A_i is the MLP's input there: with the first i units (*grow*), without the first i (*shrink*, B_i in [1]), or
     without unit i alone (*drop*; A_0 is the full context, and each unit is compared with it, not with the unit before).
     """
+
+    # Thousands of them: the garbage collector, which would stop the screen to look at each, has no business there.
 
     unit: int
     layer: int

@@ -27,7 +27,10 @@ class Board:
         self._rows: dict[int, dict[int, Row]] = {}
         self._predictions: dict[int, Prediction] = {}
         self._units: set[int] = set()
+        self._changed: dict[int, int] = {}
+        """The version at which each unit changed last."""
         self._bounds: dict[tuple[str, tuple[int, ...], bool], Bounds | None] = {}
+        self._peaks: dict[tuple[str, int, int], list[float | None]] = {}
 
     @classmethod
     def from_measurement(cls, measurement: Measurement) -> Self:
@@ -45,18 +48,28 @@ class Board:
 
     def add(self, rows: Iterable[Row], predictions: Iterable[Prediction]) -> None:
         """Take in one chunk; a row or a prediction that came before is replaced."""
+        self.version += 1
         rows = tuple(rows)
         if any(row.unit in self._rows.get(row.layer, ()) for row in rows):
             self._bounds.clear()
+            self._peaks.clear()
+        n_units = self.n_units
         for row in rows:
             self._rows.setdefault(row.layer, {})[row.unit] = row
-            self._units.add(row.unit)
+            self._note(row.unit)
         for prediction in predictions:
             self._predictions[prediction.unit] = prediction
-            self._units.add(prediction.unit)
+            self._note(prediction.unit)
         for key in self._bounds:
             self._widen(key, rows)
-        self.version += 1
+        if self.n_units != n_units:
+            self._peaks.clear()
+        for (measure, layer, _), peaks in self._peaks.items():
+            self._raise(peaks, measure, (row for row in rows if row.layer == layer))
+
+    def _note(self, unit: int) -> None:
+        self._units.add(unit)
+        self._changed[unit] = self.version
 
     def clear(self) -> None:
         """Forget everything."""
@@ -64,7 +77,9 @@ class Board:
         self._rows.clear()
         self._predictions.clear()
         self._units.clear()
+        self._changed.clear()
         self._bounds.clear()
+        self._peaks.clear()
         self.version += 1
 
     @property
@@ -106,6 +121,26 @@ class Board:
         """The numbers of one layer, indexed by unit."""
         rows = self._rows.get(layer, {})
         return [getattr(rows[unit], measure) if unit in rows else None for unit in range(self.n_units)]
+
+    def peaks(self, measure: str, layer: int, n: int) -> list[float | None]:
+        """The numbers of one layer in at most ``n`` bins of equal size, the greatest of each."""
+        key = (measure, layer, min(n, self.n_units))
+        if key not in self._peaks:
+            self._peaks[key] = [None] * key[2]
+            self._raise(self._peaks[key], measure, self._rows.get(layer, {}).values())
+        return self._peaks[key]
+
+    def _raise(self, peaks: list[float | None], measure: str, rows: Iterable[Row]) -> None:
+        """Let known peaks hold ``rows`` too."""
+        for row in rows:
+            value, place = getattr(row, measure), row.unit * len(peaks) // self.n_units
+            before = peaks[place]
+            if value is not None and (before is None or value > before):
+                peaks[place] = value
+
+    def changed_at(self, units: Iterable[int]) -> int:
+        """The version at which any of ``units`` changed last; 0 where nothing is known of them."""
+        return max((self._changed.get(unit, 0) for unit in units), default=0)
 
     def bounds(self, measure: str, layers: Sequence[int], *, positive: bool = False) -> Bounds | None:
         """The least and greatest finite number on ``layers``; only positive ones, if a log scale asks."""

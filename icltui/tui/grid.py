@@ -5,6 +5,7 @@ stays where it is while the cells scroll.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 _WIDEST, _TALLEST = 3, 2
 """The most columns of a unit and lines of a layer."""
@@ -24,12 +25,12 @@ class Grid:
         """Lines above the cells: the legend, the read-out, the ticks; fewer where room is scarce."""
         return min(3, max(0, self.height - 2))
 
-    @property
+    @cached_property
     def label(self) -> int:
         """Columns left of the cells: the layer's number and a space."""
         return len(str(max(self.layers, default=0))) + 2
 
-    @property
+    @cached_property
     def cell_width(self) -> int:
         """Columns of one unit; a column is left to the scrollbar."""
         return min(_WIDEST, max(1, (self.width - self.label - 1) // max(1, self.n_units)))

@@ -13,14 +13,14 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.events import DescendantFocus, Resize
 from textual.reactive import reactive
-from textual.widgets import Footer, Static
-from textual.widgets._footer import FooterKey
+from textual.widgets import Static
 
 from icltui.tui.actions import BINDINGS, TABS
 from icltui.tui.flows.explorer import Explorer
 from icltui.tui.measures import MEASURES
 from icltui.tui.screens.history import HistoryScreen
 from icltui.tui.screens.output import OutputScreen
+from icltui.tui.widgets.key_line import KeyLine
 from icltui.tui.widgets.lanes import Lanes
 from icltui.tui.widgets.layer_list import LayerList
 from icltui.tui.widgets.numbers import Numbers
@@ -30,25 +30,6 @@ from icltui.tui.widgets.status import StatusLine
 
 SMALLEST = (60, 18)
 ROOMY = (100, 30)
-FOOTER_WIDTH = 72
-"""What all keys of the footer need."""
-
-
-class KeyLine(Footer):
-    """The footer; where it is narrow Save and Open give way, since Textual would cut off Help and Quit."""
-
-    DEFAULT_CSS = "KeyLine.-narrow FooterKey.-gives-way { display: none; }"
-
-    def compose(self) -> ComposeResult:
-        """Textual's keys, those that give way marked."""
-        for widget in super().compose():
-            if isinstance(widget, FooterKey):
-                widget.set_class(widget.action in ("save_session", "open_session"), "-gives-way")
-            yield widget
-
-    def on_resize(self, event: Resize) -> None:
-        """As many keys as there is room for."""
-        self.set_class(event.size.width < FOOTER_WIDTH, "-narrow")
 
 
 def _typed_ahead(binding: BindingType) -> BindingType:
@@ -64,12 +45,12 @@ class LayoutScreen(HistoryScreen, OutputScreen):
     BINDINGS: ClassVar[list[BindingType]] = [_typed_ahead(binding) for binding in BINDINGS]
     AUTO_FOCUS = "StreamTable"
     ESCAPE_TO_MINIMIZE = False
-    ALLOW_IN_MAXIMIZED_VIEW = "Footer, StatusLine, #banner"
+    ALLOW_IN_MAXIMIZED_VIEW = "KeyLine, StatusLine, #banner"
 
-    unit: reactive[int] = reactive(0)
-    shown_layer: reactive[int] = reactive(0)
-    measure: reactive[str] = reactive("delta_norm")
-    is_log: reactive[bool] = reactive(False)
+    unit: reactive[int] = reactive(0, repaint=False)
+    shown_layer: reactive[int] = reactive(0, repaint=False)
+    measure: reactive[str] = reactive("delta_norm", repaint=False)
+    is_log: reactive[bool] = reactive(False, repaint=False)
 
     def __init__(self, explorer: Explorer) -> None:
         super().__init__(explorer)
@@ -94,7 +75,7 @@ class LayoutScreen(HistoryScreen, OutputScreen):
                 yield self.numbers
                 yield self.lanes
         yield Static("", id="too-small", markup=False)
-        yield KeyLine(compact=True)
+        yield KeyLine()
 
     def watch_unit(self, unit: int) -> None:
         """One unit everywhere."""
@@ -185,6 +166,8 @@ class LayoutScreen(HistoryScreen, OutputScreen):
 
     def action_show_pane(self, pane: str) -> None:
         """Jump to a pane, whatever page it is on; the focus moves now, not after the keys typed ahead."""
+        if not self.is_mounted:
+            return  # typed before there is anything to see
         self.maximized = None
         if pane in TABS:
             self._turn_to("numbers")

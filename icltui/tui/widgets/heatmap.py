@@ -71,13 +71,13 @@ class Heatmap(ScrollView, can_focus=True):
             self.unit = unit
             self.layer = layer
 
-    unit: reactive[int] = reactive(0)
+    unit: reactive[int] = reactive(0, repaint=False)
     """The crosshair's unit."""
-    shown_layer: reactive[int] = reactive(0)
+    shown_layer: reactive[int] = reactive(0, repaint=False)
     """The crosshair's layer."""
-    measure: reactive[str] = reactive("delta_norm")
+    measure: reactive[str] = reactive("delta_norm", repaint=False)
     """The name of one of :data:`~icltui.tui.measures.MEASURES`."""
-    is_log: reactive[bool] = reactive(False)
+    is_log: reactive[bool] = reactive(False, repaint=False)
     """Whether shades follow the logarithm, where the measure allows it."""
     glyphs: reactive[bool] = reactive(False)
     """Whether characters stand for colours; chosen for the terminal when the widget is mounted."""
@@ -106,7 +106,7 @@ class Heatmap(ScrollView, can_focus=True):
     def show(self, board: Board) -> None:
         """Show ``board`` from now on."""
         self.board = board
-        self._lines.clear()  # another board may have the same version
+        self._lines.clear()  # another board may have the same versions
         self._shown = ()
         self.advance()
         self.unit = self.unit
@@ -145,9 +145,13 @@ class Heatmap(ScrollView, can_focus=True):
         return max(0, min(unit, self.board.n_units - 1))
 
     def watch_unit(self, before: int, after: int) -> None:
-        """Repaint two columns."""
-        self._refresh_units(before, before)
-        self._refresh_units(after, after)
+        """Repaint two cells."""
+        grid = self._grid
+        if self.shown_layer in grid.layers:
+            y, width = self._line_of(grid, self.shown_layer), grid.cell_width
+            for unit in (before, after):
+                x = grid.label + unit * width - self.scroll_offset.x
+                self.refresh(Region(x, y, width, grid.cell_height))
         self._refresh_header()
         self._reveal()
 
@@ -201,7 +205,7 @@ class Heatmap(ScrollView, can_focus=True):
             y, height = grid.layers.index(self.shown_layer) * grid.cell_height, room.height - grid.header
             top = min(max(top, y + grid.cell_height - height), y)
         if (left, top) != scroll:
-            self.scroll_to(left, top, animate=False)
+            self.scroll_to(left, top, animate=False, immediate=True)
 
     # What the user does.
 
@@ -247,8 +251,13 @@ class Heatmap(ScrollView, can_focus=True):
         """Legend, read-out and ticks on top, and below them the layers that are scrolled to."""
         grid, width = self._grid, self.scrollable_content_region.width
         line = y - grid.header + (0 if y < grid.header else self.scroll_offset.y)
-        view = (self.measure, self.is_log, self.glyphs, self.unit, self.shown_layer, self.scroll_offset.x)
-        key = (line, grid, width, self.board.version, view)
+        is_crossed = (
+            line < 0 or grid.layer_at(line) == self.shown_layer
+        )  # the other lines do not tell of the crosshair
+        cursor = (self.unit, self.shown_layer) if is_crossed else None
+        view = (self.measure, self.is_log, self.glyphs, cursor, self.scroll_offset.x)
+        units = grid.units_in_sight(self.scroll_offset.x) if line >= 0 else (self.unit,)
+        key = (line, grid, width, self.board.changed_at(units), self._bounds, view)
         if (strip := self._lines.get(key)) is None:
             strip = Strip(self._draw(line, grid)).adjust_cell_length(width, self.rich_style)
             self._lines[key] = strip

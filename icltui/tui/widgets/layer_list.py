@@ -13,7 +13,7 @@ from rich.style import Style
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.events import Click
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
@@ -60,10 +60,10 @@ class LayerList(ScrollView, Framed, can_focus=True):
     ]
     COMPONENT_CLASSES: ClassVar[set[str]] = {"layer-list--cursor", "layer-list--bars", "layer-list--quiet"}
 
-    cursor: reactive[int] = reactive(0)
-    unit: reactive[int] = reactive(0)
-    measure: reactive[str] = reactive("delta_norm")
-    is_log: reactive[bool] = reactive(False)
+    cursor: reactive[int] = reactive(0, repaint=False)
+    unit: reactive[int] = reactive(0, repaint=False)
+    measure: reactive[str] = reactive("delta_norm", repaint=False)
+    is_log: reactive[bool] = reactive(False, repaint=False)
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
@@ -72,6 +72,8 @@ class LayerList(ScrollView, Framed, can_focus=True):
         self.refused: Mapping[int, str] = {}
         self._board = Board()
         self._errors: dict[int, float | None] = {}
+        self._lines: dict[int, tuple[list[tuple[str, str]], bool]] = {}
+        """What was drawn last, line by line."""
         self._caption()
 
     def show(
@@ -83,10 +85,13 @@ class LayerList(ScrollView, Framed, can_focus=True):
             self.refused = refused
             reasons = [content(f"layer {layer} is refused: {reason}") for layer, reason in refused.items()]
             self.tooltip = Content("\n").join(reasons) if reasons else None
-        is_resized = self.virtual_size.height != n_layers
-        self.virtual_size = Size(0, n_layers)
         self._caption()
-        self.refresh(layout=is_resized)
+        if self.virtual_size.height != n_layers:
+            self.virtual_size = Size(0, n_layers)
+            self.refresh(layout=True)
+        for y in range(self.size.height):
+            if self._lines.get(y) != self._line_at(y):
+                self.refresh(Region(0, y, self.size.width, 1))
 
     def show_proof(self, verification: Verification | None) -> None:
         """Draw each layer's block error, or none."""
@@ -112,7 +117,9 @@ class LayerList(ScrollView, Framed, can_focus=True):
         height = self.scrollable_content_region.height
         top = self.scroll_offset.y
         if height and not top <= layer < top + height:
-            self.scroll_to(y=layer if layer < top else layer - height + 1, animate=False, force=True)
+            self.scroll_to(
+                y=layer if layer < top else layer - height + 1, animate=False, force=True, immediate=True
+            )
 
     def watch_unit(self) -> None:
         """Show the numbers of another unit."""
@@ -150,13 +157,18 @@ class LayerList(ScrollView, Framed, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         """One layer; below the last, nothing."""
-        width = self.scrollable_content_region.width
+        self._lines[y] = self._line_at(y)
+        pieces, is_cursor = self._lines[y]
+        return self._line(pieces, self.scrollable_content_region.width, is_cursor)
+
+    def _line_at(self, y: int) -> tuple[list[tuple[str, str]], bool]:
+        """The pieces of a line, and whether the cursor is on it."""
         layer = y + self.scroll_offset.y
         if not self.n_layers and y == 0:
-            return self._line([("waiting for the model", "layer-list--quiet")], width)
+            return [("waiting for the model", "layer-list--quiet")], False
         if layer >= self.n_layers:
-            return self._line([], width)
-        return self._line(self._pieces(layer, width), width, is_cursor=layer == self.cursor)
+            return [], False
+        return self._pieces(layer, self.scrollable_content_region.width), layer == self.cursor
 
     def _pieces(self, layer: int, width: int) -> list[tuple[str, str]]:
         """Mark, index, sparkline, number at the unit, block error: whatever of it has room."""
@@ -169,7 +181,7 @@ class LayerList(ScrollView, Framed, can_focus=True):
         error = number(self._errors.get(layer), 9) if self._errors and width >= 30 else ""
         room = width - len(label) - len(value) - len(error)
         bounds = self._board.bounds(self.measure, (layer,))
-        bars = sparkline(self._board.series(self.measure, layer), bounds, room, self.is_log)
+        bars = sparkline(self._board.peaks(self.measure, layer, max(room, 0)), bounds, room, self.is_log)
         return [(label, ""), (bars, "layer-list--bars"), (value, ""), (error, "layer-list--quiet")]
 
     def _line(self, pieces: list[tuple[str, str]], width: int, is_cursor: bool = False) -> Strip:

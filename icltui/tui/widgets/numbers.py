@@ -27,10 +27,10 @@ class Numbers(ContentSwitcher, Framed):
 
     ALLOW_MAXIMIZE = True
 
-    unit: reactive[int] = reactive(0)
-    shown_layer: reactive[int] = reactive(0)
-    measure: reactive[str] = reactive("delta_norm")
-    is_log: reactive[bool] = reactive(False)
+    unit: reactive[int] = reactive(0, repaint=False)
+    shown_layer: reactive[int] = reactive(0, repaint=False)
+    measure: reactive[str] = reactive("delta_norm", repaint=False)
+    is_log: reactive[bool] = reactive(False, repaint=False)
 
     def __init__(self, explorer: Explorer) -> None:
         super().__init__(id="numbers", classes="pane", initial="stream")

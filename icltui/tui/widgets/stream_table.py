@@ -75,15 +75,17 @@ class StreamTable(ScrollView, can_focus=True):
             super().__init__()
             self.unit = unit
 
-    shown_layer: reactive[int] = reactive(0)
+    shown_layer: reactive[int] = reactive(0, repaint=False)
     """The layer whose numbers are shown."""
-    unit: reactive[int] = reactive(0)
+    unit: reactive[int] = reactive(0, repaint=False)
     """The cursor's row."""
 
     def __init__(self, *, name: str | None = None, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(name=name, id=id, classes=classes)
         self.board = Board()
         self._n_rows = 0
+        self._painted = (-1, 0)
+        """Units to come and version, of the board when it was painted last."""
         self._lines: LRUCache[tuple[object, ...], Strip] = LRUCache(512)
 
     # What comes in.
@@ -91,7 +93,8 @@ class StreamTable(ScrollView, can_focus=True):
     def show(self, board: Board) -> None:
         """Show ``board`` from now on, the cursor as near to where it was as the board allows."""
         self.board = board
-        self._lines.clear()  # another board may have the same version
+        self._lines.clear()  # another board may have the same versions
+        self._painted = (-1, 0)
         self._lay_out()
         self.unit = self.unit
 
@@ -106,9 +109,22 @@ class StreamTable(ScrollView, can_focus=True):
         return stream_copy(self.board, self.shown_layer)
 
     def _lay_out(self) -> None:
-        self._n_rows = self.board.last_unit + 1
-        self.virtual_size = Size(1, self._n_rows + 1)
-        self.refresh()
+        """Rows that are still to come have their place already: a growing size would repaint every line each time."""
+        n_units, version = self._painted
+        was_empty, self._n_rows = self._n_rows == 0, self.board.last_unit + 1
+        self._painted = (self.board.n_units, self.board.version)
+        self.virtual_size = Size(1, self.board.n_units + 1)
+        if was_empty or n_units != self.board.n_units:
+            self.refresh()
+            return
+        for y in range(1, self.size.height):
+            row = self.scroll_offset.y + y - 1
+            if self._changed_at(row) > version:
+                self.refresh(Region(0, y, self.size.width, 1))
+
+    def _changed_at(self, row: int) -> int:
+        """A row tells of its own unit, and of the one whose next token it is compared with."""
+        return self.board.changed_at((row, row - 1, 0))
 
     def validate_unit(self, unit: int) -> int:
         """The nearest row there is."""
@@ -137,7 +153,7 @@ class StreamTable(ScrollView, can_focus=True):
         page = max(1, self.scrollable_content_region.height - 1)
         top = min(max(self.scroll_offset.y, self.unit - page + 1), self.unit)
         if top != self.scroll_offset.y:
-            self.scroll_to(y=top, animate=False)
+            self.scroll_to(y=top, animate=False, immediate=True)
 
     # What the user does.
 
@@ -178,7 +194,8 @@ class StreamTable(ScrollView, can_focus=True):
         """The header on top, and below it the rows that are scrolled to."""
         width = self.scrollable_content_region.width
         row = None if y == 0 else self.scroll_offset.y + y - 1
-        key = (row, width, self.board.version, self.shown_layer, row == self.unit)
+        changed = 0 if row is None else self._changed_at(row)
+        key = (row, width, self.board.n_units, changed, self.shown_layer, row == self.unit)
         if (line := self._lines.get(key)) is None:
             line = self._lines[key] = self._draw(row, width)
         return line

@@ -1,0 +1,129 @@
+"""The keys at the bottom, in one line; where it is narrow some give way, so that none is cut.
+
+Not Textual's Footer: that has a widget for each key and makes all of them anew at every move of the focus, which costs
+a tenth of the time to the first paint.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from rich.cells import cell_len
+from textual.binding import ActiveBinding
+from textual.content import Content
+from textual.events import Click, Leave, MouseMove
+from textual.screen import Screen
+from textual.widget import Widget
+
+WIDTH = 72
+"""What all keys need."""
+GIVING_WAY = ("save_session", "open_session")
+"""The actions that are left out where there is less room."""
+
+_KEY = "bold $footer-key-foreground on $footer-key-background"
+_WORDS = "$footer-description-foreground on $footer-description-background"
+_EDGE, _GAP = "▏", "  "
+
+
+@dataclass(frozen=True)
+class _Label:
+    """A key as it is shown."""
+
+    key: str
+    shown_key: str
+    words: str
+    tooltip: str
+    is_enabled: bool
+
+    @property
+    def width(self) -> int:
+        return cell_len(f"{self.shown_key} {self.words}")
+
+    @property
+    def content(self) -> Content:
+        text = Content.assemble((self.shown_key, _KEY), (f" {self.words}", _WORDS))
+        return text if self.is_enabled else text.stylize("dim")
+
+
+class KeyLine(Widget):
+    """What can be done here, from the left; the palette's key on the right."""
+
+    DEFAULT_CSS = """
+    KeyLine {
+        dock: bottom;
+        height: 1;
+        color: $footer-foreground;
+        background: $footer-background;
+        text-wrap: nowrap;
+    }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._labels: list[_Label] = []
+
+    def on_mount(self) -> None:
+        """Follow what the focus makes possible."""
+        self.screen.bindings_updated_signal.subscribe(self, self._renew)
+
+    def _renew(self, screen: Screen[object]) -> None:
+        if screen is self.screen and self._wanted() != self._labels:
+            self.refresh()
+
+    def _wanted(self) -> list[_Label]:
+        """The keys to show, the palette's last."""
+        active = self.screen.active_bindings
+        palette = active.get(self.app.COMMAND_PALETTE_BINDING)
+        shown: dict[str, ActiveBinding] = {}
+        for one in active.values():
+            is_left_out = self.size.width < WIDTH and one.binding.action in GIVING_WAY
+            if one.binding.show and not is_left_out:
+                shown.setdefault(one.binding.action, one)
+        return [self._label(one) for one in (*shown.values(), *([palette] if palette else []))]
+
+    def _label(self, one: ActiveBinding) -> _Label:
+        _, binding, is_enabled, tooltip = one
+        shown_key = self.app.get_key_display(binding)
+        return _Label(binding.key, shown_key, binding.description, tooltip or binding.description, is_enabled)
+
+    def render(self) -> Content:
+        """The line, the palette's key at its end."""
+        self._labels = self._wanted()
+        if not self._labels:
+            return Content()
+        *keys, palette = self._labels
+        line = Content(_GAP).join(label.content for label in keys)
+        room = self.size.width - palette.width - 1
+        end = Content.styled(_EDGE, "$foreground 20%") + palette.content
+        return line.truncate(max(room, 0), pad=True) + end
+
+    # The mouse.
+
+    def on_click(self, event: Click) -> None:
+        """Press the key under the pointer."""
+        if label := self._at(event.x):
+            if label.is_enabled:
+                self.app.simulate_key(label.key)
+            else:
+                self.app.bell()
+
+    def on_mouse_move(self, event: MouseMove) -> None:
+        """Tell what the key under the pointer does."""
+        label = self._at(event.x)
+        self.tooltip = label.tooltip if label else None
+
+    def on_leave(self, _event: Leave) -> None:
+        """Tell nothing any more."""
+        self.tooltip = None
+
+    def _at(self, x: int) -> _Label | None:
+        return next((label for left, label in self._places() if left <= x < left + label.width), None)
+
+    def _places(self) -> Iterator[tuple[int, _Label]]:
+        left = 0
+        if not self._labels:
+            return
+        *keys, palette = self._labels
+        yield self.size.width - palette.width, palette
+        for label in keys:
+            yield left, label
+            left += label.width + len(_GAP)
