@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import NamedTuple
 
-import plotext
 from rich.cells import cell_len
 from rich.text import Text
 
@@ -80,6 +79,8 @@ def render_plot(figure: Figure, width: int, height: int, colours: Sequence[int] 
     room = height - len(heading) - len(flags) - len(figure.below)
     if width < _SMALLEST[0] or room < _SMALLEST[1]:
         return _fitted([*heading, Text("Too small to draw.")], width, height)
+    import plotext
+
     _set_axes(figure, width, room, n_places, bounds)
     if figure.cursor is not None and 0 <= figure.cursor < n_places:
         plotext.vline(figure.cursor, _CURSOR_COLOUR)
@@ -139,6 +140,8 @@ def _flag_line(flags: Sequence[int], n_places: int, width: int) -> Text:
 
 
 def _set_axes(figure: Figure, width: int, height: int, n_places: int, bounds: tuple[float, float]) -> None:
+    import plotext  # in here: the first frame does without, and begins the sooner
+
     plotext.clear_figure()
     plotext.limitsize(False, False)  # else the size of some other terminal cuts it
     plotext.theme("clear")
@@ -180,6 +183,8 @@ def _draw(
     colour: int | None,
 ) -> None:
     """One line without its gaps, and its mark somewhere on it, apart from those of the others."""
+    import plotext
+
     values = line.values
     levels = [
         None if log and value is not None and value <= 0 else level(value, *bounds, log) for value in values
