@@ -230,7 +230,11 @@ def add_bench(parser: argparse.ArgumentParser) -> None:
         metavar="T",
         help="tokens that each lane decodes, with and without patches (default 64)",
     )
-    parser.add_argument("--only", choices=("race", "decode"), help="the race, or the decoding, alone")
+    parser.add_argument(
+        "--only",
+        choices=("race", "decode", "screen"),
+        help="the race, the decoding, or the screen on a pseudo-terminal, alone",
+    )
 
 
 def positive(text: str) -> int:

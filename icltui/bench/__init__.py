@@ -1,5 +1,5 @@
 """The benchmark: what the packed measure costs, against every other way to the same numbers, and what a patch costs
-while text is generated.
+while text is generated; and what the screen costs at the terminal.
 
 Enters: :class:`~icltui.bench.subject.Settings`. Leaves: ratios, all from one run. Data flows one way::
 
@@ -9,6 +9,9 @@ Enters: :class:`~icltui.bench.subject.Settings`. Leaves: ratios, all from one ru
 
     subject ─▶ decode ─▶ decode_table
                times      text
+
+    bare, rehearsal ─▶ terminal ─▶ screen ─▶ screen_table
+    programs           bytes       figures   text
 
 Not a test: times say something only about the machine and the moment that they were taken on, ratios a little more.
 """

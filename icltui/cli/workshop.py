@@ -1,4 +1,4 @@
-"""``icltui demo|bench``: the embedded model made, scored and shown; the measure raced, decoding timed."""
+"""``icltui demo|bench``: the embedded model made, scored and shown; measure, decoding and screen timed."""
 
 import argparse
 import sys
@@ -71,14 +71,21 @@ def _examples(args: argparse.Namespace) -> int:
 
 def bench(args: argparse.Namespace) -> int:
     """``icltui bench``."""
+    reports = []
+    if args.only in (None, "race", "decode"):
+        reports += _bench_engine(args)
+    if args.only in (None, "screen"):
+        reports.append(_bench_screen())
+    print("\n".join(reports), end="")  # noqa: T201
+    return 0
+
+
+def _bench_engine(args: argparse.Namespace) -> list[str]:
     from icltui.bench.decode import time_decoding
     from icltui.bench.decode_table import decode_table
     from icltui.bench.race import race
     from icltui.bench.subject import Settings
     from icltui.bench.table import race_table
-
-    def tell(text: str) -> None:
-        print(text, file=sys.stderr, flush=True)  # noqa: T201
 
     settings = Settings(
         model=args.model,
@@ -93,8 +100,18 @@ def bench(args: argparse.Namespace) -> int:
     )
     reports = []
     if args.only != "decode":
-        reports.append(race_table(race(settings, tell), width()))
+        reports.append(race_table(race(settings, _tell), width()))
     if args.only != "race":
-        reports.append(decode_table(time_decoding(settings, tell), width()))
-    print("\n".join(reports), end="")  # noqa: T201
-    return 0
+        reports.append(decode_table(time_decoding(settings, _tell), width()))
+    return reports
+
+
+def _bench_screen() -> str:
+    from icltui.bench.screen import Settings, measure_screen
+    from icltui.bench.screen_table import screen_table
+
+    return screen_table(measure_screen(Settings(), _tell), width())
+
+
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)  # noqa: T201

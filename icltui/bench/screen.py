@@ -1,0 +1,352 @@
+"""What the explorer costs at the terminal: the first paint, keys, bytes and memory.
+
+Enters: :class:`Settings`. Leaves: :class:`Figures`. The explorer runs as a user starts it, on a pseudo-terminal; what
+streams comes from :mod:`~icltui.bench.rehearsal` over the real wire, what loads is the real engine. A paint is found
+in the picture and not in the stream of bytes, so that what an update paints is never taken for the answer to a key.
+"""
+
+import random
+import re
+import shlex
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from icltui.bench.terminal import Chunk, Screen, Terminal
+
+Tell = Callable[[str], None]
+Lines = Sequence[str]
+
+BARE, PANES, OURS = "bare Textual, as many texts", "bare Textual, its own widgets as panes", "icltui"
+"""The programs that are started."""
+QUIET = 0.7
+"""Seconds without a byte behind which a start is over."""
+PAUSES = (0.09, 0.13)
+"""Seconds between two keys, by chance: never in step with the updates."""
+LEFT = 40
+"""Columns of the prompt and the layers."""
+SPAN = 12
+"""Units that the cursor goes there and back."""
+REST = 1.0
+"""Seconds for which a tab that was just shown is left alone."""
+UPDATES = 8
+"""Units a second where bytes are counted, so that each update of the screen shows one."""
+_SYNC = b"\x1b[?2026h"
+"""What a written frame begins with."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How much is measured."""
+
+    starts: int = 9
+    keys: int = 60
+    """Of each kind, in each situation."""
+    units: int = 1000
+    layers: int = 24
+    rate: float = 40.0
+    """Units a second while keys are pressed."""
+    seconds: float = 8.0
+    """For which each tab's bytes are counted."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Keys that each change what is seen, and how one sees which of them were answered."""
+
+    name: str
+    setup: bytes
+    keys: Callable[[int], Iterator[tuple[bytes, object]]]
+    """So many keys, each with what the picture must then say."""
+    seen: Callable[[Lines], object]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """How long the keys of one kind took, in milliseconds, in one situation."""
+
+    situation: str
+    kind: str
+    milliseconds: tuple[float, ...]
+    n_unanswered: int
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """What went to the terminal while a tab was shown."""
+
+    tab: str
+    n_units: int
+    n_bytes: int
+    n_updates: int
+
+
+@dataclass(frozen=True)
+class Figures:
+    """All that was measured."""
+
+    settings: Settings
+    n_widgets: int
+    paints: dict[str, tuple[float, ...]]
+    """Milliseconds from exec to the first full paint, of each start of each program."""
+    answers: tuple[Answers, ...]
+    traffic: tuple[Traffic, ...]
+    peak: int | None
+    """Bytes of the explorer's process at most; None where the system does not tell."""
+    has_torch: bool | None
+
+    def ratio(self, program: str) -> float:
+        """A program's first paint against the bare one's."""
+        return median(self.paints[program]) / median(self.paints[BARE])
+
+
+def measure_screen(settings: Settings, tell: Tell) -> Figures:
+    """Everything, in about two minutes."""
+    from icltui.bench.census import count_widgets
+
+    n_widgets = count_widgets()
+    with tempfile.TemporaryDirectory() as folder:
+        desk = Desk(Path(folder), settings)
+        tell(f"first paint: {settings.starts} starts")
+        paints = desk.first_paints(n_widgets)
+        tell("keys while the model loads")
+        loading = desk.keys_while_loading()
+        tell(f"keys while {settings.units} units × {settings.layers} layers stream")
+        streaming = desk.keys_while_streaming()
+        tell(f"bytes at {UPDATES} updates a second")
+        traffic, peak, has_torch = desk.traffic()
+    return Figures(settings, n_widgets, paints, (*loading, *streaming), traffic, peak, has_torch)
+
+
+class Desk:
+    """Where programs are started, each in a home of its own."""
+
+    def __init__(self, folder: Path, settings: Settings) -> None:
+        self._folder, self._settings = folder, settings
+        self._n_homes = 0
+        self._chance = random.Random(0)
+        self._context = folder / "context.txt"
+        self._context.write_text(" ".join(f"w{at}" for at in range(settings.units)))
+
+    def _start(self, module: str, *words: str) -> Terminal:
+        self._n_homes += 1
+        home = self._folder / str(self._n_homes)
+        home.mkdir()
+        return Terminal([sys.executable, "-m", module, *words], home)
+
+    def _start_rehearsal(self, rate: float, at_once: int) -> Terminal:
+        engine = [sys.executable, "-m", "icltui.bench.rehearsal", "--layers", str(self._settings.layers)]
+        engine += ["--rate", str(rate), "--at-once", str(at_once)]
+        return self._start("icltui", "-c", f"@{self._context}", "-q", "w0", "--engine", shlex.join(engine))
+
+    # The first paint.
+
+    def first_paints(self, n_widgets: int) -> dict[str, tuple[float, ...]]:
+        """Of the bare applications and of ours, which take turns; the first of each warms the caches."""
+        programs = {
+            BARE: ("icltui.bench.bare", str(n_widgets)),
+            PANES: ("icltui.bench.bare", "panes"),
+            OURS: ("icltui", "--engine", "cat"),  # which says nothing
+        }
+        paints: dict[str, list[float]] = {name: [] for name in programs}
+        for _ in range(self._settings.starts + 1):
+            for name, words in programs.items():
+                terminal = self._start(*words)
+                terminal.settle(QUIET)
+                paints[name].append(1000 * (painted_at(terminal.chunks) - terminal.started))
+                terminal.close()
+        return {name: tuple(times[1:]) for name, times in paints.items()}
+
+    # Keys.
+
+    def keys_while_loading(self) -> list[Answers]:
+        """From the first paint until the real engine has its model; started anew for each kind."""
+        return [self._answers_while_loading(kind) for kind in KINDS]
+
+    def _answers_while_loading(self, kind: Kind) -> Answers:
+        waits: list[float | None] = []
+        for _ in range(3):
+            terminal = self._start("icltui")
+            terminal.until(lambda lines: "Quit" in lines[-1], "its keys")
+            pressed = self._press(terminal, kind, self._settings.keys)
+            terminal.settle(QUIET)
+            terminal.close()
+            loaded = next((at for at, lines in _pictures(terminal) if is_loaded(lines)), time.perf_counter())
+            answered = waits_for(terminal.chunks, pressed, kind.seen)
+            waits += [wait for (at, _), wait in zip(pressed, answered, strict=True) if at < loaded]
+            if len(waits) >= self._settings.keys:
+                break
+        return _answers("the engine loads", kind, waits)
+
+    def keys_while_streaming(self) -> list[Answers]:
+        """All kinds during one stream after the other, as many as it takes."""
+        answers = []
+        for kind in KINDS:
+            terminal = self._start_rehearsal(self._settings.rate, 2 * SPAN)
+            terminal.until(lambda lines: n_streamed(lines) > 2 * SPAN, "units")
+            pressed = self._press(terminal, kind, self._settings.keys)
+            time.sleep(QUIET)
+            terminal.close()
+            answers.append(_answers("units stream", kind, waits_for(terminal.chunks, pressed, kind.seen)))
+        return answers
+
+    def _press(self, terminal: Terminal, kind: Kind, n_keys: int) -> list[tuple[float, object]]:
+        """When each key was pressed, and what the picture must then say."""
+        for key in kind.setup.split():
+            terminal.press(key)
+            time.sleep(PAUSES[1])
+        time.sleep(QUIET)
+        pressed = []
+        for key, expected in kind.keys(n_keys):
+            pressed.append((terminal.press(key), expected))
+            time.sleep(self._chance.uniform(*PAUSES))
+        return pressed
+
+    # Bytes and memory.
+
+    def traffic(self) -> tuple[tuple[Traffic, ...], int | None, bool | None]:
+        """What each tab sends per unit; then the peak memory with all units there, and whether torch was."""
+        settings = self._settings
+        n_counted = round(UPDATES * (settings.seconds + 2 * REST) * (len(TABS) + 1))
+        n_at_once = max(1, settings.units - n_counted)
+        terminal = self._start_rehearsal(UPDATES, n_at_once)
+        terminal.until(lambda lines: n_streamed(lines) >= n_at_once - 1, "units")
+        traffic = [self._traffic_of(terminal, tab, key) for tab, key in (*TABS, TEXT)]
+        terminal.until(is_measured, "the end of the stream")
+        peak, has_torch = terminal.peak_memory(), terminal.has_mapped("libtorch")
+        terminal.close()
+        return tuple(traffic), peak, has_torch
+
+    def _traffic_of(self, terminal: Terminal, tab: str, key: bytes) -> Traffic:
+        terminal.press(key)
+        time.sleep(REST)
+        first = len(terminal.chunks)
+        time.sleep(self._settings.seconds)
+        counted = terminal.chunks[first:]
+        data = b"".join(chunk.data for chunk in counted)
+        return Traffic(tab, round(UPDATES * self._settings.seconds), len(data), data.count(_SYNC))
+
+
+# What is seen in a picture.
+
+
+def painted_at(chunks: Sequence[Chunk]) -> float:
+    """When the picture became what it then stayed, colours too; but for the first line, which tells of the engine."""
+    screen, at, before = Screen(), 0.0, None
+    for chunk in chunks:
+        screen.feed(chunk.data)
+        cells = screen.cells[1:]
+        if cells != before:
+            at, before = chunk.at, cells
+    return at
+
+
+def waits_for(
+    chunks: Sequence[Chunk], pressed: Sequence[tuple[float, object]], seen: Callable[[Lines], object]
+) -> list[float | None]:
+    """Seconds from each key to the first bytes that show its effect; None where they never came.
+
+    Keys are answered in their order, and several at once where one update shows the effect of all of them.
+    """
+    waits: list[float | None] = []
+    screen, before = Screen(), None
+    for chunk in chunks:
+        screen.feed(chunk.data)
+        if (now := seen(screen.lines)) == before:
+            continue
+        before = now
+        waiting = [(at, expected) for at, expected in pressed[len(waits) :] if at <= chunk.at]
+        answer = next((place for place, (_, expected) in enumerate(waiting, 1) if expected == now), 0)
+        waits += [chunk.at - at for at, _ in waiting[:answer]]
+    return waits + [None] * (len(pressed) - len(waits))
+
+
+def row_unit(lines: Lines) -> object:
+    """The unit under the table's cursor."""
+    found = re.search(r"❯ *(\d+)", _right(lines))
+    return int(found[1]) if found else None
+
+
+def cell_unit(lines: Lines) -> object:
+    """The unit that the heatmap reads out."""
+    found = re.search(r"layer \d+ +unit (\d+)", _right(lines))
+    return int(found[1]) if found else None
+
+
+def n_typed(lines: Lines) -> object:
+    """How often the letter that is typed stands in the editors."""
+    return sum(line[:LEFT].count(_LETTER) for line in lines)
+
+
+def tab_shown(lines: Lines) -> object:
+    """Which of three tabs is in front."""
+    marks = (("table", r"❯ *\d"), ("plots", r"━. L\d"), ("heatmap", r"layer \d+ +unit \d"))
+    return next((tab for tab, mark in marks if re.search(mark, _right(lines))), None)
+
+
+def n_streamed(lines: Lines) -> int:
+    """How many units the first line tells of."""
+    found = re.search(r"(\d+)/\d+ units", lines[0])
+    return int(found[1]) if found else -1
+
+
+def is_measured(lines: Lines) -> bool:
+    """Whether nothing is going on."""
+    return "○" in lines[0]
+
+
+def is_loaded(lines: Lines) -> bool:
+    """Whether the engine has its model."""
+    return "●" in lines[0] or "○" in lines[0]
+
+
+def _right(lines: Lines) -> str:
+    return "\n".join(line[LEFT:] for line in lines)
+
+
+def _pictures(terminal: Terminal) -> Iterator[tuple[float, list[str]]]:
+    screen = Screen()
+    for chunk in terminal.chunks:
+        screen.feed(chunk.data)
+        yield chunk.at, screen.lines
+
+
+def _answers(situation: str, kind: Kind, waits: Sequence[float | None]) -> Answers:
+    times = tuple(1000 * wait for wait in waits if wait is not None)
+    return Answers(situation, kind.name, times, sum(wait is None for wait in waits))
+
+
+def _there_and_back(on: bytes, back: bytes) -> Callable[[int], Iterator[tuple[bytes, object]]]:
+    def keys(n: int) -> Iterator[tuple[bytes, object]]:
+        for at in range(n):
+            place = at % (2 * SPAN)
+            yield (on, place + 1) if place < SPAN else (back, 2 * SPAN - place - 1)
+
+    return keys
+
+
+def _typing(n: int) -> Iterator[tuple[bytes, object]]:
+    for at in range(1, n + 1):
+        yield _LETTER.encode(), at
+
+
+def _switching(n: int) -> Iterator[tuple[bytes, object]]:
+    for at in range(1, n + 1):
+        tab, key = TABS[at % len(TABS)]
+        yield key, tab
+
+
+_LETTER = "Z"
+KINDS = (
+    Kind("table, j and k", b"4 g", _there_and_back(b"j", b"k"), row_unit),
+    Kind("heatmap, l and h", b"6 g", _there_and_back(b"l", b"h"), cell_unit),
+    Kind("typing in the query", b"2", _typing, n_typed),
+    Kind("tabs, 4 to 6", b"4 g", _switching, tab_shown),
+)
+TABS = (("table", b"4"), ("plots", b"5"), ("heatmap", b"6"))
+TEXT = ("text", b"0")
+"""Tabs whose bytes are counted, with their keys."""

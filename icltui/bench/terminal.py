@@ -1,0 +1,178 @@
+"""A program on a pseudo-terminal: what it writes, when, and what a person would see there.
+
+Enters: a command. Leaves: :class:`Chunk` s of bytes with the time at which they came, and pictures of the screen. A
+thread does nothing but read and take the time; pictures are made afterwards, when nothing is being timed.
+"""
+
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import termios
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Thread
+
+from icltui.errors import BadInput, EngineError
+
+SIZE = (120, 40)
+"""Columns and lines."""
+_SETTINGS = (
+    "NO_COLOR",
+    "TEXTUAL_THEME",
+    "COLUMNS",
+    "LINES",
+    "SSH_CONNECTION",
+    "TMUX",
+    "PYTHONDONTWRITEBYTECODE",
+)
+"""What of this terminal's own settings would change what is measured."""
+_ASKED, _ANSWER = b"\x1b[?2026$p", b"\x1b[?2026;2$y"
+"""Whether frames may be held back until they are whole, and a modern terminal's yes."""
+_UNKNOWN = re.compile(rb"\x1b\[[>=<?]\d*(?:;\d+)*u|\x1b\[\?\d+\$p")
+"""Sequences that the picture's parser would draw as text."""
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """What one read gave."""
+
+    at: float
+    """By ``time.perf_counter``."""
+    data: bytes
+
+
+class Terminal:
+    """A running program, its terminal and its own home folder."""
+
+    def __init__(self, command: Sequence[str], home: Path) -> None:
+        self._master, slave = pty.openpty()
+        columns, lines = SIZE
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+        env = {name: value for name, value in os.environ.items() if name not in _SETTINGS}
+        env |= {"HOME": str(home), "TERM": "xterm-256color", "COLORTERM": "truecolor"}
+        env |= {f"XDG_{name}_HOME": str(home / name.lower()) for name in ("STATE", "DATA", "CONFIG")}
+        self.chunks: list[Chunk] = []
+        self.started = time.perf_counter()
+        self._process = subprocess.Popen(
+            command, stdin=slave, stdout=slave, stderr=slave, env=env, cwd=home, start_new_session=True
+        )
+        os.close(slave)
+        self._reader = Thread(target=self._read, name="terminal", daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        while True:
+            select.select([self._master], [], [])
+            try:
+                data = os.read(self._master, 2**16)
+            except OSError:  # the other side is closed
+                return
+            self.chunks.append(Chunk(time.perf_counter(), data))
+            if _ASKED in data:
+                os.write(self._master, _ANSWER)
+
+    def press(self, keys: bytes) -> float:
+        """Type ``keys``; when."""
+        at = time.perf_counter()
+        os.write(self._master, keys)
+        return at
+
+    def settle(self, quiet: float, limit: float = 60.0) -> None:
+        """Wait until something was written and then nothing for ``quiet`` seconds.
+
+        Raises:
+            EngineError: it never came to rest, or never began.
+        """
+        end = time.perf_counter() + limit
+        while time.perf_counter() < end:
+            if self.chunks and time.perf_counter() - self.chunks[-1].at > quiet:
+                return
+            time.sleep(quiet / 10)
+        raise EngineError(f"the program did not come to rest within {limit:g} s")
+
+    def until(self, is_so: Callable[[Sequence[str]], bool], what: str, limit: float = 120.0) -> None:
+        """Wait until the picture is so. Draws pictures, so nothing should be timed meanwhile.
+
+        Raises:
+            EngineError: it never was.
+        """
+        end, screen, n_seen = time.perf_counter() + limit, Screen(), 0
+        while time.perf_counter() < end:
+            chunks = self.chunks[n_seen:]
+            n_seen += len(chunks)
+            for chunk in chunks:
+                screen.feed(chunk.data)
+            if is_so(screen.lines):
+                return
+            if self._process.poll() is not None:
+                break
+            time.sleep(0.05)
+        raise EngineError(f"the screen never showed {what}:\n" + "\n".join(screen.lines))
+
+    @property
+    def pid(self) -> int:
+        """Of the program."""
+        return self._process.pid
+
+    def peak_memory(self) -> int | None:
+        """The most bytes that the program has had so far; None where the system does not tell."""
+        status = Path(f"/proc/{self.pid}/status")
+        found = (
+            re.search(r"^VmHWM:\s*(\d+) kB", status.read_text(), re.MULTILINE) if status.exists() else None
+        )
+        return int(found[1]) * 1024 if found else None
+
+    def has_mapped(self, library: str) -> bool | None:
+        """Whether the program has loaded a library of such a name; None where the system does not tell."""
+        maps = Path(f"/proc/{self.pid}/maps")
+        return library in maps.read_text() if maps.exists() else None
+
+    def close(self) -> None:
+        """End the program and whatever it started in its group."""
+        self._process.terminate()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            with suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
+            self._process.wait()
+        self._reader.join(5)
+        os.close(self._master)
+
+
+class Screen:
+    """A picture that is written to."""
+
+    def __init__(self) -> None:
+        try:
+            import pyte
+        except ImportError as error:
+            raise BadInput(
+                "the screen's benchmark sees the terminal through pyte: pip install 'icltui[bench]'"
+            ) from error
+        self._screen = pyte.Screen(*SIZE)
+        self._stream = pyte.ByteStream(self._screen)
+
+    def feed(self, data: bytes) -> None:
+        """Take bytes in; a sequence cut in two is put together again."""
+        self._stream.feed(_UNKNOWN.sub(b"", data))
+
+    @property
+    def lines(self) -> list[str]:
+        """The characters, line by line."""
+        return list(self._screen.display)
+
+    @property
+    def cells(self) -> list[tuple[object, ...]]:
+        """Characters and colours, line by line."""
+        columns, lines = SIZE
+        buffer = self._screen.buffer
+        return [tuple(buffer[y][x] for x in range(columns)) for y in range(lines)]

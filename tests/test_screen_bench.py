@@ -1,0 +1,100 @@
+"""The screen's benchmark: what it sees in the bytes, and all of it once with tiny counts."""
+
+import re
+import sys
+
+import pytest
+
+from icltui.api import Measure, MeasureEnded, PromptTokenized, UnitsMeasured
+from icltui.bench import screen
+from icltui.bench.rehearsal import Rehearsal
+from icltui.bench.screen import Settings, Traffic, measure_screen, n_streamed, painted_at, waits_for
+from icltui.bench.screen_table import percentile, screen_table
+from icltui.bench.terminal import Chunk, Terminal
+from icltui.cli import workshop
+from icltui.errors import EngineError
+from icltui.prompt import Prompt
+
+
+def said(*texts: str) -> list[Chunk]:
+    """A chunk each second, every text at the start of the second line."""
+    return [Chunk(float(at), f"\x1b[2;1H{text}".encode()) for at, text in enumerate(texts)]
+
+
+def first_letter(lines: list[str]) -> str:
+    return lines[1][0]
+
+
+def test_a_key_is_answered_by_its_own_effect_and_not_by_another_paint():
+    chunks = said("a", "a", "b", "b", "c")
+    assert waits_for(chunks, [(0.5, "b"), (2.5, "c")], first_letter) == [1.5, 1.5]
+
+
+def test_keys_that_one_update_answers_share_it_and_a_lost_one_is_told():
+    chunks = said("a", "d")
+    assert waits_for(chunks, [(0.1, "b"), (0.2, "c"), (0.3, "d")], first_letter) == [0.9, 0.8, 0.7]
+    assert waits_for(chunks, [(0.1, "d"), (0.2, "e")], first_letter) == [0.9, None]
+    assert waits_for(chunks, [(1.5, "d")], first_letter) == [None], "painted before it was pressed"
+
+
+def test_a_paint_counts_when_the_picture_is_what_it_stays():
+    assert painted_at(said("a", "b", "b", "b")) == 1.0
+    assert painted_at(said("a", "\x1b[31ma", "\x1b[31ma")) == 1.0, "colours too"
+    later = Chunk(9.0, b"\x1b[1;1Hengine ready")
+    assert painted_at([*said("a", "b"), later]) == 1.0, "but for the first line"
+
+
+def test_percentile():
+    values = tuple(float(value) for value in range(1, 201))
+    assert percentile(values, 99) == 198.0
+    assert percentile((5.0,), 99) == 5.0
+
+
+def test_the_rehearsal_streams_every_unit_at_every_layer():
+    request = Measure(prompt=Prompt(context="a b c d", query="e"))
+    first, *chunks, last = Rehearsal(n_layers=3, rate=1e6, n_at_once=2).run(request, lambda: False)
+    assert isinstance(first, PromptTokenized)
+    assert isinstance(last, MeasureEnded)
+    rows = [row for chunk in chunks if isinstance(chunk, UnitsMeasured) for row in chunk.rows]
+    assert [(row.unit, row.layer) for row in rows] == [
+        (unit, layer) for unit in range(5) for layer in range(3)
+    ]
+    assert len(chunks) == 4, "two units at once, then one after the other"
+
+
+def test_a_program_that_ends_is_told_with_what_it_showed(tmp_path):
+    terminal = Terminal([sys.executable, "-c", "print('all I say')"], tmp_path)
+    with pytest.raises(EngineError, match="all I say"):
+        terminal.until(lambda lines: "more" in lines[0], "more")
+    terminal.close()
+
+
+def test_all_of_it_once(monkeypatch):
+    for name, value in (("QUIET", 0.3), ("REST", 0.2), ("UPDATES", 30), ("KINDS", screen.KINDS[::3])):
+        monkeypatch.setattr(screen, name, value)
+    monkeypatch.setattr(screen.Desk, "keys_while_loading", lambda _: [])  # torch would take its seconds
+    figures = measure_screen(Settings(starts=1, keys=3, units=250, layers=2, seconds=0.3), lambda _: None)
+    assert figures.n_widgets > 20
+    assert 0 < figures.ratio(screen.OURS) < 100
+    assert [len(each.milliseconds) + each.n_unanswered for each in figures.answers] == [3] * 2
+    assert all(each.milliseconds for each in figures.answers)
+    assert all(0 < ms < 20_000 for each in figures.answers for ms in each.milliseconds)
+    assert [each.tab for each in figures.traffic] == ["table", "plots", "heatmap", "text"]
+    assert all(0 < each.n_bytes < 100_000 for each in figures.traffic)
+    assert figures.has_torch is (False if sys.platform == "linux" else None)
+    text = screen_table(figures, 110)
+    assert re.search(r"^icltui +\S+ +\S+ +\d+\.\d\d$", text, re.MULTILINE)
+    assert "torch: never loaded" in text or sys.platform != "linux"
+
+
+def test_command_prints_the_table_alone(monkeypatch, capsys):
+    paints = {screen.BARE: (100.0,), screen.OURS: (120.0,)}
+    traffic = (Traffic("table", 10, 20480, 10),)
+    figures = screen.Figures(Settings(), 30, paints, (), traffic, 80_000_000, False)
+    monkeypatch.setattr(screen, "measure_screen", lambda _settings, _tell: figures)
+    assert workshop.bench(workshop.argparse.Namespace(only="screen")) == 0
+    out = capsys.readouterr().out
+    assert "1.20" in out
+    assert re.search(r"^table +2\.00 +2\.00 +1\.00$", out, re.MULTILINE)
+    assert "80 MB" in out
+    assert n_streamed(["● 12/1000 units"]) == 12
