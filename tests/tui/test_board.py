@@ -7,7 +7,7 @@ from icltui.record import Dynamics, Measurement, Row
 from icltui.tui.board import Board
 from icltui.tui.flows.work import DYNAMICS
 from icltui.tui.measures import MEASURES
-from tests.tui import board_of, fill, prediction_of, rows_of, tokenized
+from tests.tui import board_of, fill, prediction_of, rows_of, samples, tokenized
 
 
 def test_a_new_board_is_empty() -> None:
@@ -173,3 +173,39 @@ def test_a_prediction_that_comes_again_takes_the_place_of_the_first() -> None:
     board.add([], [prediction_of(1)])
     assert board.prediction(1) == prediction_of(1)
     assert board.version > version
+
+
+def test_peaks_are_the_greatest_of_each_bin_and_grow_with_what_streams_in():
+    board = Board()
+    board.begin(samples.TOKENS)
+    for unit in range(samples.N_UNITS + 1):
+        event = samples.chunk(unit, unit)
+        board.add(event.rows, event.predictions)
+        for n in (1, 4, 1000):
+            peaks, series = board.peaks("cosine_previous", 2, n), board.series("cosine_previous", 2)
+            n_bins = min(n, board.n_units)
+            expected = [
+                max(
+                    (v for at, v in enumerate(series) if v is not None and at * n_bins // len(series) == b),
+                    default=None,
+                )
+                for b in range(n_bins)
+            ]
+            assert peaks == expected
+    event = samples.chunk(0, samples.N_UNITS)
+    lower = [msgspec.structs.replace(row, cosine_previous=-1.0) for row in event.rows]
+    board.add(lower, ())
+    assert board.peaks("cosine_previous", 2, 1) == [-1.0], "a row that comes again replaces the one before"
+
+
+def test_a_unit_is_known_to_have_changed_when_it_came_and_when_it_came_again():
+    board = Board()
+    board.begin(samples.TOKENS)
+    before = board.version
+    for unit in (0, 1):
+        event = samples.chunk(unit, unit)
+        board.add(event.rows, event.predictions)
+    assert [board.changed_at((unit,)) - before for unit in (0, 1)] == [1, 2]
+    assert board.changed_at((2, -1)) == 0
+    board.add((), (samples.prediction(0),))
+    assert board.changed_at((0, 1)) == board.version
