@@ -27,6 +27,8 @@ QUIET = 0.7
 """Seconds without a byte behind which a start is over."""
 PAUSES = (0.09, 0.13)
 """Seconds between two keys, by chance: never in step with the updates."""
+SLOW = (0.35, 0.45)
+"""The same where keys that an update answers together could not be told apart."""
 LEFT = 40
 """Columns of the prompt and the layers."""
 SPAN = 12
@@ -63,6 +65,7 @@ class Kind:
     keys: Callable[[int], Iterator[tuple[bytes, object]]]
     """So many keys, each with what the picture must then say."""
     seen: Callable[[Lines], object]
+    pauses: tuple[float, float] = PAUSES
 
 
 @dataclass(frozen=True)
@@ -203,7 +206,7 @@ class Desk:
         pressed = []
         for key, expected in kind.keys(n_keys):
             pressed.append((terminal.press(key), expected))
-            time.sleep(self._chance.uniform(*PAUSES))
+            time.sleep(self._chance.uniform(*kind.pauses))
         return pressed
 
     # Bytes and memory.
@@ -345,7 +348,7 @@ KINDS = (
     Kind("table, j and k", b"4 g", _there_and_back(b"j", b"k"), row_unit),
     Kind("heatmap, l and h", b"6 g", _there_and_back(b"l", b"h"), cell_unit),
     Kind("typing in the query", b"2", _typing, n_typed),
-    Kind("tabs, 4 to 6", b"4 g", _switching, tab_shown),
+    Kind("tabs, 4 to 6", b"4 g", _switching, tab_shown, SLOW),
 )
 TABS = (("table", b"4"), ("plots", b"5"), ("heatmap", b"6"))
 TEXT = ("text", b"0")
