@@ -8,8 +8,9 @@ import pytest
 from icltui.api import Measure, MeasureEnded, PromptTokenized, UnitsMeasured
 from icltui.bench import screen
 from icltui.bench.rehearsal import Rehearsal
-from icltui.bench.screen import Settings, Traffic, measure_screen, n_streamed, painted_at, waits_for
+from icltui.bench.screen import Settings, Traffic, measure_screen
 from icltui.bench.screen_table import percentile, screen_table
+from icltui.bench.sight import n_streamed, painted_at, waits_for
 from icltui.bench.terminal import Chunk, Terminal
 from icltui.cli import workshop
 from icltui.errors import EngineError
