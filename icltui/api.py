@@ -47,7 +47,11 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="ty
 
 
 class LoadModel(Message, frozen=True):
-    """Load a model in place of the present one → ModelEstimated, Progress…, ModelLoaded."""
+    """Load a model in place of the present one → ModelEstimated, Progress…, ModelLoaded.
+
+    Where that fails or is stopped, the one before stays the model; if it has made room already, the next job loads it
+    anew.
+    """
 
     model: str = DEMO
     revision: str | None = None
@@ -61,6 +65,15 @@ class LoadModel(Message, frozen=True):
     """Whether code that comes with the model may run."""
     sites: dict[str, str] = {}
     """Places given by hand, ``{layer}`` standing for its number: ``mlp``, ``norm``, ``down``, ``block``."""
+
+
+class EstimateModel(Message, frozen=True):
+    """Say what a model would take, without loading it → Progress…, ModelEstimated unless that cannot be known.
+
+    What loading would refuse before it reads any weights is refused here too; the present model stays.
+    """
+
+    load: LoadModel
 
 
 class CountTokens(Message, frozen=True):
@@ -136,7 +149,7 @@ class Export(Message, frozen=True):
     """Of the model that the patch belongs to; another one is refused. None: of whatever is loaded."""
 
 
-Request = LoadModel | CountTokens | Measure | Generate | GenerateEach | Verify | Export
+Request = LoadModel | EstimateModel | CountTokens | Measure | Generate | GenerateEach | Verify | Export
 
 # Events are past participles.
 
@@ -150,7 +163,7 @@ class Progress(Message, frozen=True):
 
 
 class ModelEstimated(Message, frozen=True):
-    """What the model will take; loading goes on unless it cannot fit."""
+    """What the model takes; where it was asked to be loaded, that goes on unless it cannot fit."""
 
     estimate: Estimate
 

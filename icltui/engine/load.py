@@ -1,7 +1,8 @@
 """Load a Hugging Face model for exploring.
 
 Enters: a :class:`~icltui.api.LoadModel` request. Leaves: events, and at last a
-:class:`~icltui.engine.model.LoadedModel`: its weights complete and untouched, made outside of inference mode.
+:class:`~icltui.engine.model.LoadedModel`: its weights complete and untouched, made outside of inference mode. Its
+size is known before, and can be had alone.
 """
 
 import gc
@@ -10,6 +11,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from logging import ERROR, getLogger
 from pickle import UnpicklingError
 from typing import Any
@@ -43,28 +45,62 @@ def load(request: LoadModel, make_room: Callable[[], None] = lambda: None) -> It
     yield from run_errand(lambda tell: _load(request, make_room, tell))
 
 
+def foresee(request: LoadModel, held: Callable[[torch.device], int] = lambda _device: 0) -> Iterator[Event]:
+    """What loading would tell before it reads the weights, and nothing loaded.
+
+    ``held`` says how many bytes of a device's memory become free once the present model makes room.
+
+    Raises:
+        BadInput, ModelError: as :func:`load` does up to there.
+    """
+    for told in run_errand(lambda tell: _foresee(request, held, tell)):
+        if told is not None:
+            yield told
+
+
+def _foresee(request: LoadModel, held: Callable[[torch.device], int], tell: Tell) -> None:
+    tell(Progress(stage=f"looking at {request.model}", done=0, total=0))
+    with _plain_errors(request):
+        found = _find(request)
+        _estimate(request, found, tell, held(found.device))
+
+
 def _load(request: LoadModel, make_room: Callable[[], None], tell: Tell) -> LoadedModel:
     tell(Progress(stage=f"loading {request.model}", done=0, total=0))
+    with _plain_errors(request):
+        found = _find(request)
+        tokenizer = _tokenizer(request, found.source)
+        tell(Progress(stage=f"loading {request.model}", done=0, total=0))  # not if it was given up
+        make_room()
+        gc.collect()  # the model before this one, whose memory is counted on
+        _estimate(request, found, tell)
+        model = _read(request, found, tell)
+    return adopt(model, tokenizer, request.model, request.revision, request.sites)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A model that is in order, as far as can be seen without reading its weights."""
+
+    source: Source
+    config: Any
+    stored: dict[str, Stored]
+    device: torch.device
+    how: dict[str, Any]
+    """In which numbers its weights are read, and to where."""
+
+
+def _find(request: LoadModel) -> _Found:
     if request.device_map != "none" and request.device != "auto":
         raise BadInput(
             f"--device {request.device} and --device-map {request.device_map} both say where the model goes: give one"
         )
-    device, dtype = pick_device(request.device), pick_dtype(request.dtype)
-    with _plain_errors(request):
-        quantization = _quantization(request)
-        source = find_source(request)
-        config = AutoConfig.from_pretrained(source.place, **source.arguments)
-        tokenizer = _tokenizer(request, source)
-        stored = stored_tensors(source)
-        _auto_class(request.model, config)
-        tell(Progress(stage=f"loading {request.model}", done=0, total=0))  # not if it was given up
-        make_room()
-        gc.collect()  # the model before this one, whose memory is counted on
-        _estimate(request, stored, config, device, tell)
-        model = _read(
-            request, source, config, stored, tell, dtype=dtype, **quantization, **_place(request, device)
-        )
-    return adopt(model, tokenizer, request.model, request.revision, request.sites)
+    device = pick_device(request.device)
+    how = {"dtype": pick_dtype(request.dtype), **_quantization(request), **_place(request, device)}
+    source = find_source(request)
+    config = AutoConfig.from_pretrained(source.place, **source.arguments)
+    _auto_class(request.model, config)
+    return _Found(source, config, stored_tensors(source), device, how)
 
 
 def _tokenizer(request: LoadModel, source: Source) -> Any:
@@ -86,24 +122,23 @@ def _tokenizer(request: LoadModel, source: Source) -> Any:
     return tokenizer
 
 
-def _read(
-    request: LoadModel, source: Source, config: Any, stored: dict[str, Stored], tell: Tell, **how: Any
-) -> Any:
-    meter = Meter(request.model, {name: tensor.n_bytes for name, tensor in stored.items()}, tell)
+def _read(request: LoadModel, found: _Found, tell: Tell) -> Any:
+    meter = Meter(request.model, {name: tensor.n_bytes for name, tensor in found.stored.items()}, tell)
+    how = dict(found.how)
     if how["dtype"] == torch.float64:
         how["experts_implementation"] = "eager"  # grouped kernels for mixtures of experts do not know float64
     with meter.watching():
-        model, found = _auto_class(request.model, config).from_pretrained(
-            source.place,
-            config=config,
+        model, report = _auto_class(request.model, found.config).from_pretrained(
+            found.source.place,
+            config=found.config,
             use_safetensors=None if request.allow_pickle else True,
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # they are refused below, by name
             tqdm_class=meter.download_bar(),
-            **source.arguments,
+            **found.source.arguments,
             **how,
         )
-    _check_complete(request.model, found, model)
+    _check_complete(request.model, report, model)
     return model
 
 
@@ -147,17 +182,16 @@ def _quantization(request: LoadModel) -> dict[str, Any]:
     return {"quantization_config": BitsAndBytesConfig(**{f"load_in_{request.quantize}": True})}
 
 
-def _estimate(
-    request: LoadModel, stored: dict[str, Stored], config: Any, device: torch.device, tell: Tell
-) -> None:
-    """Tell what the model will take, and refuse it if it cannot fit."""
-    if free_bytes(device, request.device_map) is None or not stored:
+def _estimate(request: LoadModel, found: _Found, tell: Tell, held: int = 0) -> None:
+    """Tell what the model will take, and refuse it if it cannot fit; ``held`` bytes will be free besides."""
+    device, on_cpu = found.device, found.device.type == "cpu"
+    if free_bytes(device, request.device_map) is None or not found.stored:
         tell(Progress(stage=f"loading {request.model}, of unknown size", done=0, total=0))
         return
 
     def size_of(asked: LoadModel) -> Estimate:
-        free = free_bytes(device, asked.device_map) or 0
-        return estimate(stored, config, asked, pick_dtype(asked.dtype), free, on_cpu=device.type == "cpu")
+        free = (free_bytes(device, asked.device_map) or 0) + held
+        return estimate(found.stored, found.config, asked, pick_dtype(asked.dtype), free, on_cpu)
 
     tell(ModelEstimated(estimate=size_of(request)))
     check_fits(request, size_of)

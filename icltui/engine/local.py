@@ -12,6 +12,7 @@ import torch
 
 from icltui.api import (
     CountTokens,
+    EstimateModel,
     Event,
     Export,
     Generate,
@@ -32,7 +33,7 @@ from icltui.engine.check import verify
 from icltui.engine.dynamics import Dynamics
 from icltui.engine.errand import Tell, run_errand, until_settled
 from icltui.engine.leave import leave, same_weights
-from icltui.engine.load import load
+from icltui.engine.load import foresee, load
 from icltui.engine.pairs import MOST_UNITS
 from icltui.engine.path import PassProgress, choose_path
 from icltui.engine.predictions import Vocabulary
@@ -65,6 +66,11 @@ def _try_out(
     return proved, msgspec.structs.replace(info, sites=request.sites, quantize=request.quantize)
 
 
+def _spot(device: torch.device) -> tuple[str, int]:
+    """The device with its number, which ``cuda`` leaves out."""
+    return device.type, device.index or 0
+
+
 def _vain(result: Verification) -> list[str]:
     """What of the proof says nothing on this prompt."""
     if result.logits["plain"].linf == 0:
@@ -81,7 +87,7 @@ class LocalEngine:
     loaded: model.LoadedModel | None = None
     info: ModelInfo | None = None
     request: LoadModel | None = None
-    """What the model came by, so that it can be loaded anew; None where it was handed in."""
+    """What the last model came by, so that it can be loaded anew if it had to go; None where it was handed in."""
 
     @torch.inference_mode()
     def _next(self, events: Iterator[Event]) -> Event | None:
@@ -96,11 +102,13 @@ class LocalEngine:
 
     def _events(self, request: Request, should_stop: ShouldStop) -> Iterator[Event]:
         yield from until_settled()
-        if self.loaded is None and not isinstance(request, LoadModel):
+        if self.loaded is None and not isinstance(request, LoadModel | EstimateModel):
             yield from self._again()
         match request:
             case LoadModel():
                 yield from self._load(request)
+            case EstimateModel():
+                yield from foresee(request.load, self._held)
             case CountTokens():
                 yield from self._count(request)
             case Measure():
@@ -130,18 +138,22 @@ class LocalEngine:
 
     def _make_room(self) -> None:
         """Forget the present model: its memory is free before the new one's weights come, and no sooner."""
-        self.loaded = self.info = self.request = None
+        self.loaded = self.info = None
+
+    def _held(self, device: torch.device) -> int:
+        """Bytes on a GPU that the present model would leave; what it maps into main memory counts as free already."""
+        if self.loaded is None or device.type == "cpu":
+            return 0
+        tensors = (*self.loaded.model.parameters(), *self.loaded.model.buffers())
+        return sum(t.nbytes for t in tensors if _spot(t.device) == _spot(device))
 
     def _again(self) -> Iterator[Event]:
         """The model loaded anew in its own place; where that is stopped half-way, the next job does it."""
-        if (request := self.request) is None:
+        if self.request is None:
             return
-        try:
-            for event in self._load(request):
-                if not isinstance(event, ModelLoaded):
-                    yield event
-        finally:
-            self.request = request
+        for event in self._load(self.request):
+            if not isinstance(event, ModelLoaded):
+                yield event
 
     def _export(self, request: Export) -> Iterator[Event]:
         self._model()

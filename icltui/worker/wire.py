@@ -11,7 +11,7 @@ import msgspec
 from icltui.api import Event, Request
 from icltui.errors import BadInput, EngineError
 
-PROTOCOL = 2
+PROTOCOL = 3
 """Grows when an older program would no longer understand the lines."""
 _SHOWN = 200
 

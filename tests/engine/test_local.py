@@ -9,12 +9,14 @@ import torch
 
 from icltui.api import (
     CountTokens,
+    EstimateModel,
     Generate,
     GenerationEnded,
     LaneAdvanced,
     LoadModel,
     Measure,
     MeasureEnded,
+    ModelEstimated,
     ModelLoaded,
     Progress,
     PromptTokenized,
@@ -22,6 +24,7 @@ from icltui.api import (
     VerificationEnded,
     Verify,
 )
+from icltui.engine import load as load_module
 from icltui.engine import local
 from icltui.engine.local import LocalEngine
 from icltui.errors import BadInput, ModelError
@@ -199,6 +202,73 @@ def test_a_load_that_fails_early_costs_no_model(engine, tmp_path):
         list(engine.run(LoadModel(model=str(tmp_path)), never))
     assert engine.loaded is not None
     assert isinstance(list(engine.run(Measure(prompt=PROMPT), never))[-1], MeasureEnded)
+
+
+@pytest.mark.parametrize("is_stopped", [False, True])
+def test_a_load_that_fails_late_or_is_stopped_leaves_the_model_before_it(tmp_path, monkeypatch, is_stopped):
+    """It had to make room, and the next job loads it anew."""
+    for name in ("good", "bad"):
+        make_tiny("llama", torch.float32).model.save_pretrained(tmp_path / name)
+        make_tokenizer().save_pretrained(tmp_path / name)
+    engine = LocalEngine()
+    good, bad = (LoadModel(model=str(tmp_path / name), device="cpu") for name in ("good", "bad"))
+    *_, loaded = engine.run(good, never)
+    numbers = [e for e in engine.run(Measure(prompt=PROMPT), never) if isinstance(e, UnitsMeasured)]
+    if is_stopped:
+        list(engine.run(bad, lambda: engine.loaded is None))
+    else:
+        monkeypatch.setattr(load_module, "_check_complete", fail)
+        with pytest.raises(ModelError, match="spoiled"):
+            list(engine.run(bad, never))
+        monkeypatch.undo()
+    assert engine.loaded is None, "two models would not fit beside each other"
+    first, *_, ended = again = list(engine.run(Measure(prompt=PROMPT), never))
+    assert first == Progress(stage=f"loading {good.model}", done=0, total=0)
+    assert isinstance(ended, MeasureEnded)
+    assert [event for event in again if isinstance(event, UnitsMeasured)] == numbers
+    assert not any(isinstance(event, ModelLoaded) for event in again)
+    assert engine.info.fingerprint == loaded.model.fingerprint
+
+
+def fail(*_):
+    raise ModelError("spoiled")
+
+
+def test_an_estimate_loads_nothing_and_costs_nothing(engine, tmp_path, monkeypatch):
+    make_tiny("gpt2", torch.float32).model.save_pretrained(tmp_path)
+    make_tokenizer().save_pretrained(tmp_path)
+    monkeypatch.setattr(load_module, "_read", fail)
+    before, load = engine.loaded, LoadModel(model=str(tmp_path), device="cpu")
+    first, estimated = engine.run(EstimateModel(load=load), never)
+    assert first == Progress(stage=f"looking at {tmp_path}", done=0, total=0)
+    assert isinstance(estimated, ModelEstimated)
+    *_, alone = LocalEngine().run(EstimateModel(load=load), never)
+    assert alone.estimate.weight_bytes == estimated.estimate.weight_bytes > 0
+    assert engine.loaded is before
+
+
+def test_an_estimate_refuses_what_loading_would(tmp_path):
+    load = LoadModel(model=str(tmp_path / "none"))
+    with pytest.raises(ModelError, match="no folder"):
+        list(LocalEngine().run(EstimateModel(load=load), never))
+
+
+def test_what_the_present_model_would_leave_counts_as_free(engine, tmp_path, monkeypatch):
+    make_tiny("llama", torch.float32).model.save_pretrained(tmp_path)
+    monkeypatch.setattr(load_module, "free_bytes", lambda _device, _map: 2**40)
+    monkeypatch.setattr(LocalEngine, "_held", lambda _engine, _device: 2**30)
+    load = LoadModel(model=str(tmp_path), device="cpu")
+    _, estimated = engine.run(EstimateModel(load=load), never)
+    assert estimated.estimate.available_bytes == 2**40 + 2**30
+
+
+def test_only_a_gpu_counts_what_it_holds():
+    engine = LocalEngine(make_tiny("llama", torch.float32))
+    assert engine._held(torch.device("cpu")) == 0
+    engine.loaded.model.to("meta")  # stands for a device with memory of its own
+    weights = sum(p.nbytes for p in engine.loaded.model.parameters())
+    assert weights <= engine._held(torch.device("meta")) < weights + 2**16
+    assert engine._held(torch.device("cuda")) == 0
 
 
 def test_a_token_that_the_model_has_no_row_for_is_refused():

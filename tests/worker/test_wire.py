@@ -34,6 +34,7 @@ PREDICTION = Prediction(
     "request_",
     [
         api.LoadModel(model="demo", revision="main"),
+        api.EstimateModel(load=api.LoadModel(model="a/b", quantize="4bit", sites={"mlp": "x.{layer}"})),
         api.CountTokens(prompt=Prompt(context="π ✨", unit="\n")),
         api.Measure(prompt=Prompt(), layers="0,2-3"),
         api.Generate(prompt=Prompt(), recipe=Recipe(mode="frozen", components="shift"), lanes=("patched",)),
