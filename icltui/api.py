@@ -238,6 +238,13 @@ class EngineStarted(Message, frozen=True):
     version: str
 
 
+class EngineAwaited(Message, frozen=True):
+    """The engine's process runs but has not answered for so many seconds; it is waited for; comes with job 0."""
+
+    seconds: int
+    log_tail: tuple[str, ...] = ()
+
+
 class EngineDied(Message, frozen=True):
     """The engine's process is gone, every job with it; comes with job 0."""
 
@@ -261,6 +268,7 @@ Event = (
     | JobCancelled
     | JobFailed
     | EngineStarted
+    | EngineAwaited
     | EngineDied
 )
 
@@ -291,7 +299,8 @@ class Client(Protocol):
     async def start(self, listener: Listener) -> None:
         """Start the engine's process, or start it anew after it died; :class:`EngineStarted` follows.
 
-        Does not raise when the process cannot be had: :class:`EngineDied` is sent instead.
+        Does not raise when the process cannot be had: :class:`EngineDied` is sent instead; and
+        :class:`EngineAwaited`, again and again, while it does not answer.
         """
         ...
 

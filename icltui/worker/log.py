@@ -32,10 +32,11 @@ def read_tail(path: Path, start: int) -> tuple[str, ...]:
             text = log.read().decode("utf-8", "replace")
     except OSError:
         return ()
-    lines = (_plain(line) for line in text.splitlines())
+    lines = (plain_line(line) for line in text.splitlines())
     return tuple([line for line in lines if line][-_TAIL_LINES:])
 
 
-def _plain(line: str) -> str:
+def plain_line(line: str) -> str:
+    """The line without anything that a terminal would act on, and cut to a bearable length."""
     line = _ESCAPE_SEQUENCE.sub("", line.replace("\t", "    "))
     return "".join(c for c in line if c.isprintable()).rstrip()[:_LINE_LENGTH]

@@ -1,15 +1,28 @@
 """The parent: requests enter, a child process works, events leave through the listener, in the event loop."""
 
 import asyncio
+import itertools
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from icltui import __version__
-from icltui.api import JOB_OVER, EngineDied, EngineStarted, Event, JobFailed, Listener, Request
+from icltui.api import (
+    JOB_OVER,
+    EngineAwaited,
+    EngineDied,
+    EngineStarted,
+    Event,
+    JobFailed,
+    Listener,
+    Request,
+)
 from icltui.errors import BadInput, EngineError
+from icltui.worker import greeting
 from icltui.worker.child import Child, exit_words
-from icltui.worker.wire import PROTOCOL, Cancel, Happened, Hello, Order, Submit, decode_report, encode
+from icltui.worker.wire import Cancel, Happened, Order, Submit, decode_report, encode, is_order
+
+_SAID_LINES = 20
+"""So many of the last lines that a process said instead of a greeting go with the log's."""
 
 
 class RemoteEngine:
@@ -34,6 +47,7 @@ class RemoteEngine:
         self._listener: Listener | None = None
         self._alive = False
         self._killed = False
+        self._has_greeted = False
         self._last_job = 0
         self._outstanding: dict[int, None] = {}
 
@@ -98,32 +112,47 @@ class RemoteEngine:
             await child.end()
 
     async def _read(self, child: Child) -> None:
-        offence = ""
+        offence, said = "", list[str]()
+        self._has_greeted = False
         try:
-            await self._read_reports(child)
+            if await self._await_hello(child, said):
+                await self._read_reports(child)
         except EngineError as error:
             offence = str(error)
             child.kill()
         self._alive = False
         code = await child.end()
-        ended = "the engine was stopped" if self._killed else f"the engine {exit_words(code)}"
-        reason = offence or ended
+        log_tail = child.log_tail()
+        reason = offence or self._why_over(code, said, log_tail)
         self._fail_jobs(reason)
-        self._tell(0, EngineDied(message=reason, log_tail=child.log_tail()))
+        self._tell(0, EngineDied(message=reason, log_tail=(*said[-_SAID_LINES:], *log_tail)))
+
+    async def _await_hello(self, child: Child, said: list[str]) -> bool:
+        waiting = asyncio.create_task(self._tell_of_silence(child), name="engine silence")
+        try:
+            hello = await greeting.read_hello(child.read, said)
+        finally:
+            waiting.cancel()
+        if hello is not None:
+            self._has_greeted = True
+            self._tell(0, EngineStarted(version=hello.version))
+        return self._has_greeted
+
+    async def _tell_of_silence(self, child: Child) -> None:
+        for times in itertools.count(1):
+            await asyncio.sleep(greeting.SILENCE)
+            seconds = round(times * greeting.SILENCE)
+            self._tell(0, EngineAwaited(seconds=seconds, log_tail=child.log_tail()))
 
     async def _read_reports(self, child: Child) -> None:
-        greeted = False
         while line := await child.read():
+            if is_order(line):
+                raise EngineError("the engine's command echoes what it is sent: is it ssh -t? Use ssh -T")
             match decode_report(line):
-                case Hello(protocol, version):
-                    if protocol != PROTOCOL:
-                        raise EngineError(_other_protocol(protocol, version))
-                    greeted = True
-                    self._tell(0, EngineStarted(version=version))
-                case Happened(job, event) if greeted:
+                case Happened(job, event):
                     self._pass_on(job, event)
                 case _:
-                    raise EngineError("the engine did not greet first: its command must be icltui engine")
+                    raise EngineError("the engine greeted twice: its command must be one icltui engine")
             await asyncio.sleep(0)  # lines that wait in the buffer would otherwise never let the loop go
 
     def _pass_on(self, job: int, event: Event) -> None:
@@ -150,16 +179,18 @@ class RemoteEngine:
         if self._listener is not None:
             self._listener(job, event)
 
+    def _why_over(self, code: int, said: Sequence[str], log_tail: Sequence[str]) -> str:
+        if self._killed:
+            return "the engine was stopped"
+        if not self._has_greeted:
+            return greeting.no_greeting(exit_words(code), said, log_tail)
+        if code == greeting.CONNECTION_LOST:
+            return greeting.connection_lost(exit_words(code), log_tail)
+        return f"the engine {exit_words(code)}"
+
     def _why_not(self, error: OSError) -> str:
         command = shlex.join(self._command)
         if isinstance(error, FileNotFoundError) and error.filename == self._command[0]:
             return f"the engine's command was not found: {command}"
         reason = (error.strerror or str(error)).lower()
         return f"the engine could not be started: {reason}: {error.filename or command}"
-
-
-def _other_protocol(protocol: int, version: str) -> str:
-    return (
-        f"the engine is icltui {version} and speaks protocol {protocol}, this icltui {__version__} speaks "
-        f"{PROTOCOL}: install the same version on both sides"
-    )

@@ -94,6 +94,15 @@ def decode_report(line: bytes) -> Report:
     return _decode(_reports, line)
 
 
+def is_order(line: bytes) -> bool:
+    """Whether the line is one to the child: on its way back it is an echo.
+
+    >>> is_order(encode(Cancel(3))), is_order(encode(Hello(1, "0")))
+    (True, False)
+    """
+    return line.startswith((b'{"say":"Submit"', b'{"say":"Cancel"'))
+
+
 def addressed_job(line: bytes) -> int | None:
     """The job of a line that is otherwise not understood, so that whoever waits for it can be told."""
     try:

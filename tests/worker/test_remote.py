@@ -22,14 +22,14 @@ from icltui.worker import child
 from icltui.worker.child import exit_words
 from icltui.worker.log import LOG_LIMIT
 from icltui.worker.remote import RemoteEngine
-from icltui.worker.wire import Happened, encode
+from icltui.worker.wire import PROTOCOL, Happened, encode
 
 from .scripted import prompt, step
 
 HERE = Path(__file__).parent
 ENGINE = (sys.executable, str(HERE / "scripted.py"))
 ENV = {**os.environ, "PYTHONPATH": str(Path(icltui.__file__).parents[1])}
-HELLO = """print('{"say":"Hello","protocol":2,"version":"9"}', flush=True)"""
+HELLO = f"""print('{{"say":"Hello","protocol":{PROTOCOL},"version":"9"}}', flush=True)"""
 
 
 def program(source: str) -> tuple[str, ...]:
@@ -326,10 +326,37 @@ async def test_unread_events_do_not_hold_up_the_end(make: Make, monkeypatch: pyt
     [
         (("no-such-program", "engine"), "command was not found: no-such-program engine"),
         (("/",), "could not be started: permission denied: /"),
-        (program("print('Welcome to gpubox!')"), "not understood: 'Welcome to gpubox!'"),
-        (program('print(\'{"say":"Happened","job":1,"event":{"type":"JobEnded"}}\')'), "greet first"),
-        (program(HELLO.replace(":2,", ":7,")), "icltui 9 and speaks protocol 7, this icltui"),
-        (program("import sys; sys.exit('no such model')"), "ended with exit code 1"),
+        (
+            program("print('Welcome to \x1b[1mgpubox!')"),
+            "ended with exit code 0 before it answered: it said 'Welcome to gpubox!'; its command must be icltui",
+        ),
+        (program(""), "ended with exit code 0 before it answered: it said nothing; its command must be"),
+        (program('print(\'{"say":"Happened","job":1,"event":{"type":"JobEnded"}}\')'), "before it answered"),
+        (program("while True: print('y')"), "says much, but it is no icltui engine: 'y'"),
+        (program(f"{HELLO}; {HELLO}"), "greeted twice"),
+        (program(f"{HELLO}; print('Welcome')"), "not understood: 'Welcome'"),
+        (
+            program(HELLO.replace(f":{PROTOCOL},", ":77,")),
+            f"is icltui 9, newer than this {icltui.__version__} (protocol 77, not {PROTOCOL}): "
+            "install the same version here",
+        ),
+        (program(HELLO.replace(f":{PROTOCOL},", ":1,")), "older than this"),
+        (
+            program("import sys; sys.exit('no such model')"),
+            "ended with exit code 1 before it answered: no such model",
+        ),
+        (
+            ("sh", "-c", "no-such-program engine"),
+            "exit code 127 before it answered: ",
+        ),
+        (
+            program("import sys; print('gone', file=sys.stderr); sys.exit(255)"),
+            "ended with exit code 255 before it answered: gone",
+        ),
+        (
+            program(f"import sys; {HELLO}; print('Broken pipe', file=sys.stderr); sys.exit(255)"),
+            "the engine ended with exit code 255: Broken pipe",
+        ),
         (program("import sys; sys.stdout.write('x' * (65 * 2**20))"), "a line of more than"),
     ],
 )
