@@ -34,7 +34,8 @@ def explore(args: argparse.Namespace) -> int:
         args.model = config.model or None  # an example that nobody asked for says nothing about the model
     client = RemoteEngine(engine_command(args.engine), state_folder() / "engine.log")
     notice = "\n".join(faults)
-    app = IcltuiApp(client, load_request(args, session), session, path, notice, config, args.theme)
+    load, place = load_request(args, session), args.engine or ""
+    app = IcltuiApp(client, load, session, path, notice, config, args.theme, place)
     app.run(mouse=config.mouse and args.mouse)
     if app.farewell:
         with contextlib.suppress(OSError):  # the terminal may be what ended

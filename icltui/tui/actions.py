@@ -391,6 +391,14 @@ ACTIONS: tuple[Action, ...] = (
         group=_FILE,
     ),
     Action(
+        id="model",
+        keys="L,f2",
+        action="load_model",
+        label="Load model",
+        help="Load another model: one of the last ones, a folder or a Hugging Face id; says first what it takes.",
+        group=_FILE,
+    ),
+    Action(
         id="help",
         keys="question_mark,f1",
         action="show_help",

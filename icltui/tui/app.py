@@ -61,6 +61,7 @@ class IcltuiApp(App[None]):
         notice: what to show at the start, a notification for each line.
         config: the user's settings.
         theme: the theme to begin with, whatever the settings say.
+        place: the command by which the engine runs, where the user gave one.
     """
 
     TITLE = "icltui"
@@ -77,12 +78,14 @@ class IcltuiApp(App[None]):
         notice: str = "",
         config: Config | None = None,
         theme: str = "",
+        place: str = "",
     ) -> None:
         super().__init__()
         self._config = config or Config()
         self._notices = [*notice.splitlines(), *put_into_effect(self, self._config, theme)]
         self._first_theme = self.theme
         self.explorer = Explorer(client, load, session, path)
+        self.explorer.models.place = place
         self.autosave = Autosave(
             self.explorer, lambda line: self.notify(display(line), severity="error", markup=False)
         )

@@ -222,8 +222,8 @@ def test_a_load_that_fails_late_or_is_stopped_leaves_the_model_before_it(tmp_pat
             list(engine.run(bad, never))
         monkeypatch.undo()
     assert engine.loaded is None, "two models would not fit beside each other"
-    first, *_, ended = again = list(engine.run(Measure(prompt=PROMPT), never))
-    assert first == Progress(stage=f"loading {good.model}", done=0, total=0)
+    *_, ended = again = list(engine.run(Measure(prompt=PROMPT), never))
+    assert Progress(stage=f"loading {good.model}", done=0, total=0) in again
     assert isinstance(ended, MeasureEnded)
     assert [event for event in again if isinstance(event, UnitsMeasured)] == numbers
     assert not any(isinstance(event, ModelLoaded) for event in again)

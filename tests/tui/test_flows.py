@@ -221,7 +221,7 @@ async def test_a_stopped_generation_gives_the_lanes_back_and_marks_the_new_one(t
 async def test_failure_is_told_and_ends_the_plan(fresh: Ear) -> None:
     await fresh.explorer.start()
     fresh.client.send(1, JobFailed(kind="ModelError", message="no model 'x'", exit_code=3))
-    assert fresh.lines == ["no model 'x'"]
+    assert fresh.lines == ["no model 'x'; no model is loaded: L loads one, ctrl+r loads demo"]
     assert fresh.kinds() == ["LoadModel"]
     await fresh.explorer.run()
     assert fresh.kinds() == ["LoadModel", "LoadModel"]

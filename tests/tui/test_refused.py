@@ -58,7 +58,7 @@ async def test_all_none_and_invert_leave_it_out(desk: Desk) -> None:
 
 
 async def test_another_model_without_it_has_it_again(desk: Desk) -> None:
-    desk.explorer.jobs.ask([desk.explorer.load])
+    desk.explorer.jobs.ask([desk.explorer.models.load])
     desk.client.finish(samples.LOADED)
     await desk.until(lambda: desk.screen.layer_list.tooltip is None)
     assert "refused" not in desk.text()

@@ -11,9 +11,8 @@ from msgspec.structs import replace as with_changes
 
 from icltui.api import (
     Client,
-    CountTokens,
     EngineDied,
-    EngineStarted,
+    EstimateModel,
     Event,
     ExportEnded,
     Generate,
@@ -35,7 +34,8 @@ from icltui.prompt import Prompt
 from icltui.recipe import LARGEST_ALPHA, idle
 from icltui.record import ExportFormat, ModelInfo
 from icltui.session import Run, Session
-from icltui.tui.flows.jobs import Jobs
+from icltui.tui.flows.jobs import EngineNews, Jobs
+from icltui.tui.flows.models import Models
 from icltui.tui.flows.part import Part
 from icltui.tui.flows.sheet import Sheet
 from icltui.tui.flows.work import PATCH_CHOICES, Choice, Work, method_words
@@ -50,8 +50,8 @@ class Explorer(Sheet):
         self, client: Client, load: LoadModel, session: Session | None = None, path: Path | None = None
     ):
         super().__init__()
-        self.load = load
         self.jobs = Jobs(client, self._hear, self._hear_engine)
+        self.models = Models(load, self.jobs)
         self._is_asked = self._is_new_run = False
         self._counted: Prompt | None = None
         if session:
@@ -61,14 +61,14 @@ class Explorer(Sheet):
 
     async def start(self) -> None:
         """Start the engine, load the model, and run what is on the screen, if anything is."""
-        self.jobs.ask([self.load, *self._whole_run()])
+        self.jobs.ask([self.models.load, *self._whole_run()])
         await self._start_engine()
 
     async def run(self) -> None:
         """Measure and generate what is on the screen now; a dead engine is started anew for it."""
         if self._has_query():
             self._is_asked = self._is_new_run = True
-            self.jobs.ask(self._behind_load(self._whole_run()), (Measure, Generate, Verify))
+            self.jobs.ask(self.models.behind_load(self._whole_run()), (Measure, Generate, Verify))
             if self.jobs.engine in ("dead", "off"):
                 await self._start_engine()
             self._changed(Part.STATUS)
@@ -80,6 +80,13 @@ class Explorer(Sheet):
         await self.jobs.stop()
         self._changed(Part.STATUS)
         return True
+
+    async def load_model(self, load: LoadModel) -> None:
+        """Load another model in place of this one; the numbers stay, marked as the other's."""
+        self.models.ask(load)
+        if self.jobs.engine in ("dead", "off"):
+            await self._start_engine()
+        self._changed(Part.STATUS)
 
     def edit(self, context: str, query: str) -> None:
         """Take the prompt as the editors hold it."""
@@ -155,7 +162,7 @@ class Explorer(Sheet):
         if self._can_ask():
             self._is_asked = True
             others = [r for r in self.jobs.plan if not isinstance(r, Verify)]
-            self.jobs.ask(self._behind_load([*others, self.work.verify()]))
+            self.jobs.ask(self.models.behind_load([*others, self.work.verify()]))
             self._changed(Part.STATUS)
 
     # The runs before.
@@ -187,7 +194,7 @@ class Explorer(Sheet):
         if self.jobs.is_running:
             self._noticed("the engine is at work: export when it is done, or stop it with esc", True)
         elif self._can_ask():
-            self.jobs.ask(self._behind_load([self.work.export(form, path)]))
+            self.jobs.ask(self.models.behind_load([self.work.export(form, path)]))
             self._changed(Part.STATUS)
 
     # Documents.
@@ -219,11 +226,6 @@ class Explorer(Sheet):
         self._fit_work()
         return [self.work.measure(), self.work.generate()] if self.work.prompt.query.strip() else []
 
-    def _behind_load(self, plan: list[Request]) -> list[Request]:
-        """``plan``, with the model loaded first where it is neither there nor on its way."""
-        is_coming = self.jobs.is_loaded or any(isinstance(r, LoadModel) for r in (self.jobs.request, *plan))
-        return plan if is_coming else [self.load, *plan]
-
     def _can_ask(self) -> bool:
         """Whether a request other than a run makes sense; if not, the user is told."""
         if self.jobs.engine in ("dead", "off"):
@@ -247,7 +249,7 @@ class Explorer(Sheet):
     def _ask_for(self, request: Generate) -> None:
         self._is_asked = True
         others = [r for r in self.jobs.plan if not isinstance(r, Generate)]
-        self.jobs.ask(self._behind_load([*others, request]), (Generate,))
+        self.jobs.ask(self.models.behind_load([*others, request]), (Generate,))
 
     async def _start_engine(self) -> None:
         self.journal.begin()
@@ -256,12 +258,12 @@ class Explorer(Sheet):
 
     # What the engine says.
 
-    def _hear_engine(self, event: EngineStarted | EngineDied) -> None:
+    def _hear_engine(self, event: EngineNews) -> None:
         self.journal.take_engine(event)
         if isinstance(event, EngineDied):
             self._give_up()
-        self._changed(Part.LOG)
-        self._changed(Part.STATUS)
+        for part in (Part.LOG, Part.FORESIGHT, Part.STATUS):
+            self._changed(part)
 
     def _hear(self, request: Request, event: Event) -> None:
         self.results.take(request, event)
@@ -278,10 +280,12 @@ class Explorer(Sheet):
         if self.jobs.request is None:
             self._give_up()
             self._settle()
-        self._changed(Part.STATUS)
+        self._changed(Part.FORESIGHT if isinstance(request, EstimateModel) else Part.STATUS)
 
     def _tell(self, request: Request, event: Event) -> None:
-        """Which parts an event changes; of a failure, unless nobody asked (token counts), also why."""
+        """Which parts an event changes; of a failure, and of a model that was not loaded, also why."""
+        if words := self.models.hear(request, event):
+            self._noticed(words, isinstance(event, JobFailed))
         match event:
             case ModelLoaded():
                 self._fit(event.model)
@@ -294,8 +298,6 @@ class Explorer(Sheet):
                 self._changed(Part.PROOF)
             case ExportEnded():
                 self._noticed(self.journal.written, False)
-            case JobFailed() if not isinstance(request, CountTokens):
-                self._noticed(event.message, True)
 
     def _give_up(self) -> None:
         """What a run in hand had not finished is taken back or marked."""

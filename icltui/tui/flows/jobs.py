@@ -11,8 +11,10 @@ from icltui.api import (
     JOB_OVER,
     Client,
     CountTokens,
+    EngineAwaited,
     EngineDied,
     EngineStarted,
+    EstimateModel,
     Event,
     JobCancelled,
     JobFailed,
@@ -22,6 +24,9 @@ from icltui.api import (
 )
 
 EngineState = Literal["off", "starting", "ready", "dead"]
+EngineNews = EngineStarted | EngineAwaited | EngineDied
+_BRIEF = (CountTokens, EstimateModel)
+"""Jobs that give way to any other, and that nobody minds."""
 
 
 class Jobs:
@@ -31,7 +36,7 @@ class Jobs:
         self,
         client: Client,
         heard: Callable[[Request, Event], None],
-        heard_engine: Callable[[EngineStarted | EngineDied], None],
+        heard_engine: Callable[[EngineNews], None],
     ) -> None:
         self.client = client
         self.engine: EngineState = "off"
@@ -50,8 +55,8 @@ class Jobs:
 
     @property
     def is_busy(self) -> bool:
-        """Whether there is something that the user may want to stop; counting tokens is not worth it."""
-        return self.engine == "starting" or not isinstance(self.request, CountTokens | None)
+        """Whether there is something that the user may want to stop; what is brief is not worth it."""
+        return self.engine == "starting" or not (self.request is None or isinstance(self.request, _BRIEF))
 
     @property
     def is_running(self) -> bool:
@@ -66,7 +71,7 @@ class Jobs:
     def ask(self, plan: Sequence[Request], interrupt: tuple[type, ...] = ()) -> None:
         """Put ``plan`` in place of what waits; a current job of the types ``interrupt`` is cancelled for it."""
         self.plan = list(plan)
-        if isinstance(self.request, (CountTokens, *interrupt)) and not self._is_superseded:
+        if isinstance(self.request, (*_BRIEF, *interrupt)) and not self._is_superseded:
             self._is_superseded = True
             self.client.cancel(self._job)
         self._advance()
@@ -82,7 +87,9 @@ class Jobs:
 
     def hear(self, job: int, event: Event) -> None:
         """Take one event from the client."""
-        if isinstance(event, EngineStarted | EngineDied):
+        if isinstance(event, EngineAwaited):
+            self._heard_engine(event)
+        elif isinstance(event, EngineStarted | EngineDied):
             self._hear_engine(event)
         elif job == self._job and self.request is not None:
             self._hear_job(self.request, event)
@@ -103,7 +110,7 @@ class Jobs:
             self.is_loaded = True
         if isinstance(event, JOB_OVER):
             self._close_job()
-        elif self._is_superseded:
+        elif self._is_superseded and not isinstance(event, ModelLoaded):
             return
         if isinstance(event, JobFailed):
             if is_unwanted:

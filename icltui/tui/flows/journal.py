@@ -6,9 +6,12 @@ Events enter; lines for people leave. Nothing here decides what is done about th
 from collections.abc import Sequence
 
 from icltui.api import (
+    JOB_OVER,
     CountTokens,
+    EngineAwaited,
     EngineDied,
     EngineStarted,
+    EstimateModel,
     Event,
     Export,
     ExportEnded,
@@ -40,6 +43,8 @@ class Journal:
         """Why the engine is gone; empty while it is not."""
         self.written = ""
         """What the last export of a patch wrote, in one line."""
+        self.silence = 0
+        """Seconds for which a starting engine has been waited for, told from time to time."""
         self._failure = ""
         self._told: set[str] = set()
         """What need not be told again of the same model."""
@@ -47,15 +52,22 @@ class Journal:
 
     def begin(self) -> None:
         """An engine is being started."""
-        self.death = self._failure = ""
+        self.death, self._failure, self.silence = "", "", 0
 
     def rest(self) -> None:
         """Nothing is done now."""
         self.progress = self.estimate = None
 
-    def take_engine(self, event: EngineStarted | EngineDied) -> None:
-        """Remember a start or a death."""
+    def take_engine(self, event: EngineStarted | EngineAwaited | EngineDied) -> None:
+        """Remember a start, a silence before it, or a death."""
         self.rest()
+        if isinstance(event, EngineAwaited):
+            if not self.silence:
+                self.lines.append("the engine has not answered yet, and is waited for")
+                self.lines += event.log_tail
+            self.silence = event.seconds
+            return
+        self.silence = 0
         if isinstance(event, EngineStarted):
             self.lines.append(f"engine {event.version} started")
             return
@@ -66,6 +78,8 @@ class Journal:
 
     def take(self, request: Request, event: Event) -> None:
         """Remember one event of the job that ``request`` started."""
+        if isinstance(event, JOB_OVER):
+            self.rest()
         match request, event:
             case _, Progress():
                 self.progress, self.estimate = event, None
@@ -87,8 +101,8 @@ class Journal:
                 self.lines += filter(None, (event.patch.verdict, *event.patch.notes))
             case Export(), ExportEnded():
                 self._tell_export(request, event)
-            case CountTokens(), JobFailed():
-                pass  # asked for by nobody
+            case CountTokens() | EstimateModel(), JobFailed():
+                pass  # asked for by nobody, or told where it was asked
             case _, JobFailed():
                 self._failure = event.message
                 self.lines.append(event.message)

@@ -19,3 +19,5 @@ class Part(Enum):
     LOG = auto()
     RESULT = auto()
     """A job gave all that it was asked for; nothing of it is drawn apart."""
+    FORESIGHT = auto()
+    """What is known of a model before it is loaded."""

@@ -83,6 +83,8 @@ class ExplorerScreen(LayoutScreen):
         if Part.PROOF in due:
             self.numbers.draw_proof()
             self.layer_list.show_proof(explorer.results.verification)
+        if Part.FORESIGHT in due:
+            self.draw_foresight()
         if Part.LOG in due:
             self.numbers.draw_log()
         if due & {Part.NUMBERS, Part.WORK}:
@@ -117,6 +119,7 @@ class ExplorerScreen(LayoutScreen):
         self.question.show_count(counts[2] if is_known and counts else None)
 
     def _draw_status(self) -> None:
+        self.remember_loaded()
         self.query_one(StatusLine).refresh()
         if self.explorer.journal.death != self._death:
             self._death = self.explorer.journal.death
@@ -174,21 +177,21 @@ class ExplorerScreen(LayoutScreen):
 
     # Actions.
 
-    async def action_run_prompt(self) -> None:
+    def action_run_prompt(self) -> None:
         """Measure and generate."""
         self.take_edits()
-        await self.explorer.run()
+        self.engage(self.explorer.run)
 
-    async def action_stop_job(self) -> None:
+    def action_stop_job(self) -> None:
         """Stop a run from anywhere; else leave the editor or the zoom; else stop the model's coming up."""
         if self.explorer.jobs.is_running:
-            await self.explorer.stop()
+            self.engage(self.explorer.stop)
         elif isinstance(self.focused, PromptEditor):
             self.action_show_pane(cast(str, self.numbers.current))
         elif self.maximized is not None:
             self.minimize()
         else:
-            await self.explorer.stop()
+            self.engage(self.explorer.stop)
 
     def action_switch_delta(self) -> None:
         """ΔW on or off."""

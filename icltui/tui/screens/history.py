@@ -6,12 +6,12 @@ from icltui.session import session_title
 from icltui.tui.flows.contrast import Other
 from icltui.tui.screens.ask import AskScreen
 from icltui.tui.screens.contrast import ContrastScreen
-from icltui.tui.screens.document import DocumentScreen
+from icltui.tui.screens.engine import EngineScreen
 from icltui.tui.screens.open import OpenScreen
 from icltui.tui.screens.runs import Choice, RunsScreen, Verb
 
 
-class HistoryScreen(DocumentScreen):
+class HistoryScreen(EngineScreen):
     """A screen over one explorer whose earlier runs can be gone back to."""
 
     def action_step_run(self, step: int) -> None:

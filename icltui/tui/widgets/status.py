@@ -58,7 +58,12 @@ def state_text(explorer: Explorer) -> str:
     if jobs.engine == "dead":
         return "✗ engine gone, ^r restarts"
     if jobs.engine in ("off", "starting"):
-        return "◌ starting the engine, esc ends it"
+        waited = (
+            f"no answer for {explorer.journal.silence} s"
+            if explorer.journal.silence
+            else "starting the engine"
+        )
+        return f"◌ {waited}, esc ends it"
     if jobs.is_stopping:
         return "◌ stopping, esc again ends the engine"
     match jobs.request:
@@ -66,7 +71,7 @@ def state_text(explorer: Explorer) -> str:
             return f"◌ {loading_text(explorer.journal, request.model)}"
         case Measure() as request:
             has_begun = results.board_origin is not None and results.board_origin.request is request
-            return f"● {board.n_measured - 1}/{board.n_units - 1} units" if has_begun else "● measuring"
+            return f"● {board.n_measured - 1}/{board.n_units - 1} units" if has_begun else _at_first(explorer)
         case Generate() as request:
             done = results.n_said(request)
             text = f"{done}/{request.n_tokens * len(request.lanes)} tokens"
@@ -82,6 +87,11 @@ def state_text(explorer: Explorer) -> str:
     if not jobs.is_loaded:
         return "○ no model, ^r loads it"
     return f"○ {display(any_note(results, explorer.work)) or 'ready'}"
+
+
+def _at_first(explorer: Explorer) -> str:
+    """A measure without numbers yet; a model that had to go may be loaded anew for it first."""
+    return f"● {progress_text(explorer.journal.progress, 'measuring')}"
 
 
 class StatusLine(Static):

@@ -1,0 +1,66 @@
+"""The models that were loaded before, with the choices they were loaded by: a small file in the state folder.
+
+It is a convenience and no document: a file that is damaged, or of another program's making, counts as none.
+"""
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+
+import msgspec
+
+from icltui.api import DEMO, LoadModel
+from icltui.errors import SessionError
+from icltui.folders import state_folder
+
+MOST = 20
+"""So many are remembered."""
+_MOST_BYTES = 2**20
+
+
+class Recent(msgspec.Struct, frozen=True):
+    """A model, and the engine's command where the user gave one: folders there are not folders here."""
+
+    load: LoadModel
+    place: str = ""
+
+
+def recent_models(place: str = "") -> tuple[LoadModel, ...]:
+    """Those that were loaded at this place, newest first, the embedded one always among them."""
+    loads = [recent.load for recent in _read() if recent.place == place]
+    is_listed = any(load.model == DEMO for load in loads)
+    return tuple(loads if is_listed else [*loads, LoadModel()])
+
+
+def remember_model(load: LoadModel, place: str = "") -> None:
+    """Put a model at the top of the list; where that cannot be written the list stays as it is."""
+    newest = Recent(load, place)
+    others = [r for r in _read() if (r.load.model, r.place) != (load.model, place)]
+    with contextlib.suppress(OSError, SessionError, UnicodeEncodeError):
+        _write(msgspec.json.encode([newest, *others][:MOST]))
+
+
+def _path() -> Path:
+    return state_folder() / "recent.json"
+
+
+def _read() -> list[Recent]:
+    try:
+        with _path().open("rb") as file:
+            return msgspec.json.decode(file.read(_MOST_BYTES), type=list[Recent])[:MOST]
+    except (OSError, SessionError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return []
+
+
+def _write(data: bytes) -> None:
+    path = _path()
+    handle, temporary = tempfile.mkstemp(prefix=".icltui-", dir=path.parent)  # mode 0600
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise

@@ -1,0 +1,60 @@
+"""Folders that a typed path may mean, for completion; it reads the disk, so it is called in a thread."""
+
+import os
+from dataclasses import dataclass
+from itertools import islice
+
+MOST = 100
+"""More candidates than this help nobody."""
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder as one would type it."""
+
+    text: str
+    """With ``~`` where that was typed, and without a slash at its end."""
+    is_model: bool
+    """Whether it holds a config.json."""
+
+
+def is_path(text: str) -> bool:
+    """Whether a typed name can only be a path: ids on the Hugging Face hub begin otherwise."""
+    return text.startswith(("/", ".", "~"))
+
+
+def is_model(text: str) -> bool:
+    """Whether the path as typed is a folder with a config.json."""
+    return os.path.isfile(os.path.join(os.path.expanduser(text), "config.json"))
+
+
+def folders(text: str) -> list[Folder]:
+    """Those whose path begins with ``text``, sorted; hidden ones only where their dot was typed."""
+    head, _, start = text.rpartition("/")
+    if not head and not text.startswith("/"):  # ~ or . alone
+        return [Folder(text, is_model(text))] if os.path.isdir(os.path.expanduser(text)) else []
+    try:
+        with os.scandir(os.path.expanduser(f"{head}/")) as entries:
+            found = (entry.name for entry in entries if _is_candidate(entry, start))
+            names = sorted(islice(found, MOST))
+    except (OSError, ValueError):
+        return []
+    return [Folder(path, is_model(path)) for path in (f"{head}/{name}" for name in names)]
+
+
+def completed(text: str, candidates: list[Folder]) -> str:
+    """``text`` as far as all candidates agree, with a slash where there is only one."""
+    if not candidates:
+        return text
+    common = os.path.commonprefix([folder.text for folder in candidates])  # noqa: RUF071 (character by character is meant)
+    return common + "/" if len(candidates) == 1 else common if len(common) > len(text) else text
+
+
+def _is_candidate(entry: "os.DirEntry[str]", start: str) -> bool:
+    name = entry.name
+    if not name.startswith(start) or (name.startswith(".") and not start) or not name.isprintable():
+        return False
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
