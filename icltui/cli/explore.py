@@ -26,6 +26,7 @@ def explore(args: argparse.Namespace) -> int:
     prepare_terminal(config)
     gc.disable()  # saves a tenth of the time to the first frame, behind which the app turns it on again
     from icltui.tui.app import IcltuiApp
+    from icltui.tui.flows.tour import is_first_start
     from icltui.tui.preferences import check_theme
     from icltui.worker.remote import RemoteEngine
 
@@ -35,7 +36,9 @@ def explore(args: argparse.Namespace) -> int:
     client = RemoteEngine(engine_command(args.engine), state_folder() / "engine.log")
     notice = "\n".join(faults)
     load, place = load_request(args, session), args.engine or ""
-    app = IcltuiApp(client, load, session, path, notice, config, args.theme, place)
+    is_bare = args.session is None and args.context is None and args.query is None
+    has_tour = is_bare and args.model is None and is_first_start()
+    app = IcltuiApp(client, load, session, path, notice, config, args.theme, place, has_tour)
     app.run(mouse=config.mouse and args.mouse)
     if app.farewell:
         with contextlib.suppress(OSError):  # the terminal may be what ended

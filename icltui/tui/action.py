@@ -45,6 +45,15 @@ class Action:
         return KEYS_NOW.get(self.id, self.keys)
 
 
+_NAMES = {
+    "question_mark": "?",
+    "slash": "/",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
+    "escape": "esc",
+}
+
+
 def _key_text(key: str) -> str:
     if key.startswith("ctrl+"):
         return f"^{format_key(key[5:])}"

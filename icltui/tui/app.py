@@ -62,6 +62,7 @@ class IcltuiApp(App[None]):
         config: the user's settings.
         theme: the theme to begin with, whatever the settings say.
         place: the command by which the engine runs, where the user gave one.
+        has_tour: whether to begin with the tour.
     """
 
     TITLE = "icltui"
@@ -79,6 +80,7 @@ class IcltuiApp(App[None]):
         config: Config | None = None,
         theme: str = "",
         place: str = "",
+        has_tour: bool = False,
     ) -> None:
         super().__init__()
         self._config = config or Config()
@@ -91,7 +93,7 @@ class IcltuiApp(App[None]):
         )
         self.farewell: str | None = None
         """The line to leave on the terminal, once it is known."""
-        self._client = client
+        self._client, self._has_tour = client, has_tour
         self._keep_timer: Timer | None = None
         self._frame = Frame()
 
@@ -115,6 +117,8 @@ class IcltuiApp(App[None]):
         self.app_resume_signal.subscribe(self, self._repaint)
         for begin in (gc.freeze, gc.enable):  # turned off for the start, whose objects all stay
             self.call_after_refresh(begin)
+        if self._has_tour and isinstance(screen := self.screen_stack[0], ExplorerScreen):
+            self.call_after_refresh(screen.action_start_tour)
         self.call_after_refresh(self.run_worker, self.explorer.start)
         self.call_after_refresh(self.run_worker, self._offer_recovery)
 

@@ -1,6 +1,7 @@
 """A question with two or three answers, one key each."""
 
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingsMap
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
@@ -20,9 +21,10 @@ class ConfirmScreen(ModalScreen[str]):
     def __init__(self, question: str, answers: dict[str, str]) -> None:
         super().__init__()
         self._question, self._answers = question, answers
-        for key, label in answers.items():
-            self._bindings.bind(key, f"answer({label!r})", label)
-        self._bindings.bind("escape", f"answer({list(answers.values())[-1]!r})", show=False)
+        keys = [*answers.items(), ("escape", list(answers.values())[-1])]
+        self._bindings = BindingsMap.merge(
+            [self._bindings, BindingsMap(_answer(key, label) for key, label in keys)]
+        )
 
     def compose(self) -> ComposeResult:
         """The question and, below, a key for each answer."""
@@ -40,6 +42,10 @@ class ConfirmScreen(ModalScreen[str]):
     def action_answer(self, label: str) -> None:
         """Close with this answer."""
         self.dismiss(label)
+
+
+def _answer(key: str, label: str) -> Binding:
+    return Binding(key, f"answer({label!r})", label, tooltip=f"Answer: {label}", id=f"answer.{key}")
 
 
 UNSAVED = {"s": "Save", "d": "Discard", "c": "Cancel"}

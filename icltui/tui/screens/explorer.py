@@ -13,12 +13,10 @@ from textual.widgets import TextArea
 
 from icltui.tui.cells import display
 from icltui.tui.flows.explorer import Explorer, Part
-from icltui.tui.flows.journal import model_facts
 from icltui.tui.flows.work import Choice
 from icltui.tui.messages import LayerSelected, LayersTicked, Noticed, PartChanged
 from icltui.tui.screens.ask import AskScreen
-from icltui.tui.screens.help import HelpScreen
-from icltui.tui.screens.layout import LayoutScreen
+from icltui.tui.screens.guide import GuideScreen
 from icltui.tui.screens.settings import SettingsScreen
 from icltui.tui.widgets.heatmap import Heatmap
 from icltui.tui.widgets.prompt_editor import PromptEditor
@@ -33,7 +31,7 @@ COUNT_AFTER = 0.4
 """Seconds without a key before the tokens are counted."""
 
 
-class ExplorerScreen(LayoutScreen):
+class ExplorerScreen(GuideScreen):
     """The one screen; dialogs open over it."""
 
     def __init__(self, explorer: Explorer) -> None:
@@ -183,7 +181,9 @@ class ExplorerScreen(LayoutScreen):
         self.engage(self.explorer.run)
 
     def action_stop_job(self) -> None:
-        """Stop a run from anywhere; else leave the editor or the zoom; else stop the model's coming up."""
+        """End the tour, or stop a run; else leave the editor or the zoom; else stop the model's coming up."""
+        if not isinstance(self.focused, PromptEditor) and self.end_tour():
+            return
         if self.explorer.jobs.is_running:
             self.engage(self.explorer.stop)
         elif isinstance(self.focused, PromptEditor):
@@ -254,8 +254,3 @@ class ExplorerScreen(LayoutScreen):
     def _tick(self, layers: set[int]) -> None:
         if self.explorer.n_layers:
             self.explorer.choose_layers(layers)
-
-    def action_show_help(self) -> None:
-        """Every key, what each number means now, and what the model's check found."""
-        model = self.explorer.model
-        self.app.push_screen(HelpScreen(self.explorer.work.dynamics, model_facts(model) if model else ()))

@@ -13,7 +13,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.events import DescendantFocus, Resize
 from textual.reactive import reactive
-from textual.widgets import Static
+from textual.widgets import Input, Static
 
 from icltui.tui.actions import BINDINGS, TABS
 from icltui.tui.flows.explorer import Explorer
@@ -32,11 +32,16 @@ SMALLEST = (60, 18)
 ROOMY = (100, 30)
 
 
+_TYPED = {"show_pane": "jump_to_pane", "find_text": "type_find", "jump_by_letter": "jump_by_letter"}
+"""Actions that move the focus, and what their keys call; the palette calls the first, also from an editor."""
+
+
 def _typed_ahead(binding: BindingType) -> BindingType:
     """A jump acts before the next key is handed out, else letters typed at once behind it would be commands."""
-    if not isinstance(binding, Binding) or not binding.action.startswith("show_pane("):
+    name = binding.action.split("(")[0] if isinstance(binding, Binding) else ""
+    if not isinstance(binding, Binding) or name not in _TYPED:
         return binding
-    return replace(binding, action=binding.action.replace("show", "jump_to", 1), priority=True)
+    return replace(binding, action=binding.action.replace(name, _TYPED[name], 1), priority=True)
 
 
 class LayoutScreen(HistoryScreen, OutputScreen):
@@ -156,8 +161,8 @@ class LayoutScreen(HistoryScreen, OutputScreen):
         self.action_show_pane(self.numbers.neighbour(step))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """In an editor digits are text."""
-        is_text = action == "jump_to_pane" and isinstance(self.focused, PromptEditor)
+        """In an editor digits and the slash are text."""
+        is_text = action in ("jump_to_pane", "type_find") and isinstance(self.focused, PromptEditor | Input)
         return not is_text and super().check_action(action, parameters)
 
     def action_jump_to_pane(self, pane: str) -> None:

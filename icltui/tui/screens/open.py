@@ -35,7 +35,9 @@ def known_sessions() -> list[Path]:
 class OpenScreen(ModalScreen[Opened | None]):
     """Closes with a session that could be read and its path, or with None."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Cancel")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss(None)", "Cancel", tooltip="Open nothing", id="open.cancel")
+    ]
 
     def __init__(self) -> None:
         super().__init__()

@@ -31,7 +31,9 @@ class SaveScreen(ModalScreen[Path | None]):
         complaint: why it could not be saved there.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Cancel")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss(None)", "Cancel", tooltip="Save nothing", id="save.cancel")
+    ]
 
     def __init__(self, proposal: Path, write: Callable[[Path], Awaitable[None]], complaint: str = "") -> None:
         super().__init__()

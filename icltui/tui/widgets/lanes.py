@@ -19,6 +19,7 @@ from icltui.tui.flows.older import lane_note
 from icltui.tui.flows.results import Results
 from icltui.tui.flows.work import Work
 from icltui.tui.widgets.framed import Framed
+from icltui.tui.widgets.scrolls import Scrolls
 
 _TITLES: dict[Lane, str] = {"context": "9 With context", "plain": "Query only", "patched": "Query + ΔW"}
 _PARTS: dict[Components, str] = {"both": "ΔW+Δb", "weights": "ΔW alone", "shift": "Δb alone"}
@@ -68,7 +69,7 @@ def trial_lines(tests: Sequence[PatchTest], width: int) -> Content:
     return Content("\n").join(lines)
 
 
-class LanePane(VerticalScroll, Framed, can_focus=True):
+class LanePane(VerticalScroll, Framed, Scrolls, can_focus=True):
     """One lane."""
 
     def __init__(self, lane: Lane) -> None:

@@ -52,11 +52,22 @@ class LayerList(ScrollView, Framed, can_focus=True):
     """A list with a cursor; ticking is the screen's to do."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down,j", "move(1)", "Down", show=False),
-        Binding("up,k", "move(-1)", "Up", show=False),
-        Binding("home,g", "move(-10000)", "First", show=False),
-        Binding("end,G", "move(10000)", "Last", show=False),
-        Binding("enter", "screen.toggle_layer", "Tick layer", show=False),
+        Binding("j,down", "move(1)", "Next layer", False, tooltip="One layer down", id="layers.down"),
+        Binding("k,up", "move(-1)", "Layer before", False, tooltip="One layer up", id="layers.up"),
+        Binding("g,home", "move(-10000)", "First", False, tooltip="To the first layer", id="layers.first"),
+        Binding("G,end", "move(10000)", "Last", False, tooltip="To the last layer", id="layers.last"),
+        Binding(
+            "enter",
+            "screen.toggle_layer",
+            "Tick",
+            False,
+            tooltip="Tick or untick the layer",
+            id="layers.tick",
+        ),
+        # Elsewhere n is the next match.
+        Binding(
+            "n", "screen.tick_layers('none')", "None", False, tooltip="Untick every layer", id="layers.none"
+        ),
     ]
     COMPONENT_CLASSES: ClassVar[set[str]] = {"layer-list--cursor", "layer-list--bars", "layer-list--quiet"}
 

@@ -2,20 +2,26 @@
 
 from collections.abc import Sequence
 
+from rich.style import Style
 from rich.text import Text
+from textual.strip import Strip
 from textual.widgets import RichLog
 
 from icltui.tui.cells import display
+from icltui.tui.widgets.scrolls import Scrolls
 from icltui.visible import visible
 
+_MARKED = Style(reverse=True)
 
-class LogView(RichLog, can_focus=True):
-    """The explorer's log; only new lines are written."""
+
+class LogView(RichLog, Scrolls, can_focus=True):
+    """The explorer's log; only new lines are written. One row can be marked, as found."""
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id, max_lines=2000, min_width=1, wrap=True, markup=False, highlight=False)
         self._n_shown = 0
         self._told: Sequence[str] = ()
+        self._marked: int | None = None
 
     def show(self, lines: Sequence[str]) -> None:
         """Add those of ``lines`` that are not there yet."""
@@ -26,3 +32,25 @@ class LogView(RichLog, can_focus=True):
     def copied(self) -> str:
         """Every line."""
         return "".join(f"{visible(line)}\n" for line in self._told)
+
+    @property
+    def rows(self) -> list[str]:
+        """The log as it is wrapped."""
+        return [strip.text for strip in self.lines]
+
+    @property
+    def row(self) -> int:
+        """The marked row, else the first in sight."""
+        return self.scroll_offset.y if self._marked is None else self._marked
+
+    def mark(self, row: int | None, top: int | None) -> None:
+        """Mark ``row``, or none, and bring ``top`` into sight."""
+        self._marked = row
+        if top is not None:
+            self.scroll_to(y=top - (self.size.height // 2 if row is not None else 0), animate=False)
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """The marked row reversed."""
+        strip = super().render_line(y)
+        return strip.apply_style(_MARKED) if self.scroll_offset.y + y == self._marked else strip

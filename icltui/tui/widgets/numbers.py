@@ -31,6 +31,8 @@ class Numbers(ContentSwitcher, Framed):
     shown_layer: reactive[int] = reactive(0, repaint=False)
     measure: reactive[str] = reactive("delta_norm", repaint=False)
     is_log: reactive[bool] = reactive(False, repaint=False)
+    found: reactive[str] = reactive("", repaint=False)
+    """What was looked for, and how often it is there."""
 
     def __init__(self, explorer: Explorer) -> None:
         super().__init__(id="numbers", classes="pane", initial="stream")
@@ -115,7 +117,10 @@ class Numbers(ContentSwitcher, Framed):
         """Tabs in the upper border, what the numbers are in the lower one."""
         names = [self._tab_label(tab) for tab in TABS]
         # What is out of date comes first, set apart by the border's own line: a narrow border cuts the end.
-        self.frame(Content("").join(names), " ─ ".join(filter(None, [self._staleness(), self._subtitle()])))
+        self.frame(
+            Content("").join(names),
+            " ─ ".join(filter(None, [self._staleness(), self.found, self._subtitle()])),
+        )
 
     def _tab_label(self, tab: str) -> Content:
         label = f" {digit_of(tab)} {tab.capitalize()} "
@@ -154,6 +159,10 @@ class Numbers(ContentSwitcher, Framed):
         if self.current == "plots" and self.plots.is_of_patch:
             return display(curves_note(results, work, self.plots.view == "alpha"))
         return display((proof_note if self.current == "verify" else numbers_note)(results, work))
+
+    def watch_found(self) -> None:
+        """Tell it in the border."""
+        self.caption()
 
     def watch_unit(self, unit: int) -> None:
         """Move the row, the line and the crosshair together."""

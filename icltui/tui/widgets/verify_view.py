@@ -9,6 +9,7 @@ from textual.widgets import Static
 
 from icltui.record import LayerCheck, LogitError, Verification
 from icltui.tui.cells import content, fit, number
+from icltui.tui.widgets.scrolls import Scrolls
 
 _EMPTY = (
     "Not verified yet: v does it.\n\n"
@@ -84,7 +85,7 @@ def _logit_line(name: str, error: LogitError, width: int) -> Content:
     )
 
 
-class VerifyView(VerticalScroll, can_focus=True):
+class VerifyView(VerticalScroll, Scrolls, can_focus=True):
     """The proof, or how to get one."""
 
     def __init__(self, *, id: str) -> None:

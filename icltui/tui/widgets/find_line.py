@@ -1,0 +1,94 @@
+"""One line over the footer to type a word into, with how often it was found; what to do with it is the screen's."""
+
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import Input, Static
+
+
+class FindInput(Input):
+    """Escape goes back to where the user was."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "give_up", "Back", False, tooltip="Back to where the cursor was", id="find.back"),
+    ]
+
+    def action_give_up(self) -> None:
+        """Keep nothing."""
+        self.post_message(FindLine.Ended(is_kept=False))
+
+
+class FindLine(Horizontal):
+    """Hidden until it is opened."""
+
+    DEFAULT_CSS = """
+    FindLine {
+        layer: over;
+        dock: bottom;
+        height: 1;
+        display: none;
+        background: $panel;
+        & > .find--mark { width: 2; color: $accent; text-style: bold; }
+        & > Input { width: 1fr; background: $panel; }
+        & > .find--count { width: auto; max-width: 70%; padding: 0 1; text-style: bold; }
+    }
+    """
+
+    class Sought(Message):
+        """The user is typing a word."""
+
+        def __init__(self, word: str) -> None:
+            super().__init__()
+            self.word = word
+
+        def can_replace(self, message: Message) -> bool:
+            """The newest word is enough."""
+            return isinstance(message, FindLine.Sought)
+
+    class Ended(Message):
+        """The user is done: the place is kept, or not."""
+
+        def __init__(self, is_kept: bool) -> None:
+            super().__init__()
+            self.is_kept = is_kept
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.field = FindInput(compact=True, placeholder="a word · enter keeps the place, esc goes back")
+        self.field.cursor_blink = False
+        self._count = Static("", classes="find--count", markup=False)
+
+    def compose(self) -> ComposeResult:
+        """A mark, the word, the count."""
+        yield Static("/", classes="find--mark")
+        yield self.field
+        yield self._count
+
+    def open(self) -> None:
+        """Show an empty line; keys go there at once, also those typed ahead."""
+        self.display = True
+        self.field.clear()
+        self.show_count("")
+        self.screen.set_focus(self.field)
+
+    def show_count(self, text: str) -> None:
+        """How often the word stands there."""
+        self._count.update(Content(text))
+
+    @on(Input.Changed)
+    def seek(self, event: Input.Changed) -> None:
+        """At every letter."""
+        event.stop()
+        self.post_message(self.Sought(event.value))
+
+    @on(Input.Submitted)
+    def keep(self, event: Input.Submitted) -> None:
+        """Stay at what was found."""
+        event.stop()
+        self.post_message(self.Sought(event.value))
+        self.post_message(self.Ended(is_kept=True))
