@@ -64,7 +64,7 @@ EXPLANATIONS: dict[str, Explanation] = {
         "error. With every layer patched the query says what the context made it say; with some of them, "
         "what those layers alone carry.",
         formulas=(("block error", "‖O_patched − O_context‖ / ‖O_context‖, O: what the block puts out"),),
-        actions=("toggle_layer", "all_layers", "no_layers", "invert_layers", "measure", "verify"),
+        actions=("toggle_layer", "all_layers", "no_layers", "invert_layers", "upward_layers", "range_layers"),
     ),
     "stream": Explanation(
         what="One row for each unit of the context (a token, line or sentence) and what it did to the model, at "
@@ -125,14 +125,14 @@ EXPLANATIONS: dict[str, Explanation] = {
         "how many tokens are equal. Per step the patched lane is exact on all layers; frozen and compiled are "
         "held while generating, and are the honest test of a context as weights.",
         formulas=_PATCH,
-        actions=("delta", "mode", "components", "carrier"),
+        actions=("delta", "weaker", "stronger", "mode", "components", "carrier", "settings"),
         keys=_SCROLLING,
     ),
     "text": Explanation(
         what="The context's own text, each unit marked by how much it matters.",
         reading="The stronger the mark, the greater the number; the selected unit is the one of table, plots "
         "and heatmap. Missing one at a time (drop) tells each unit's own share.",
-        actions=("measure", "dynamics", "find"),
+        actions=("shade", "previous_shade", "dynamics", "find"),
     ),
 }
 
@@ -153,7 +153,7 @@ MEASURED = ("layers", "plots", "heatmap", "text")
 
 def pane_title(pane: str) -> str:
     """``4 Stream``: the digit that leads there and the name."""
-    digit = f"{PANES.index(pane) + 1} " if pane in PANES else ""
+    digit = f"{(PANES.index(pane) + 1) % 10} " if pane in PANES else ""
     return f"{digit}{pane.capitalize()}"
 
 

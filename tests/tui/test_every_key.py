@@ -4,7 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
+from msgspec.structs import replace
 
+from icltui.session import Run, Session
 from icltui.tui.action import Action
 from icltui.tui.actions import ACTIONS, PANES
 from tests.tui import samples
@@ -23,6 +25,8 @@ class Case:
     """Keys that lead to where the key acts; the table has the focus at first."""
     keys: tuple[str, ...] = ()
     """Where the key is a widget's own."""
+    session: Session | None = None
+    """What lies on the screen, if not the sample."""
 
 
 def dialog(desk: Desk) -> str:
@@ -48,6 +52,23 @@ def ticked(desk: Desk) -> object:
 EVERY_LAYER = tuple(range(samples.N_LAYERS))
 WORD = ("slash", *"oslo", "enter", "g")
 
+THREE_RUNS = replace(
+    samples.session(),
+    runs=tuple(Run(number=n, parent=n - 1 or None, session=samples.session()) for n in (1, 2, 3)),
+    run=2,
+)
+
+
+def alpha(desk: Desk) -> object:
+    """The patch's strength."""
+    return desk.explorer.work.recipe.alpha
+
+
+def run_at(desk: Desk) -> object:
+    """The number of the run on the screen."""
+    return desk.explorer.history.at
+
+
 CASES = {
     "run": Case(n_jobs),
     "delta": Case(lambda desk: desk.explorer.work.is_delta_on),
@@ -61,10 +82,19 @@ CASES = {
     "mode": Case(lambda desk: desk.explorer.work.recipe.mode),
     "components": Case(lambda desk: desk.explorer.work.recipe.components),
     "carrier": Case(lambda desk: desk.explorer.work.recipe.carrier),
+    "weaker": Case(alpha, 0.95),
+    "stronger": Case(alpha, 1.05),
+    "much_weaker": Case(alpha, 0.5),
+    "much_stronger": Case(alpha, 1.5),
+    "little_weaker": Case(alpha, 0.99),
+    "little_stronger": Case(alpha, 1.01),
+    "settings": Case(dialog, "SettingsScreen"),
     "toggle_layer": Case(ticked, before=("3", "g")),
     "all_layers": Case(ticked, EVERY_LAYER, before=("3", "n")),
     "no_layers": Case(ticked, (), before=("3", "a"), keys=("n",)),
     "invert_layers": Case(ticked, EVERY_LAYER, before=("3", "n")),
+    "upward_layers": Case(ticked, EVERY_LAYER[1:], before=("3", "n", "g", "j")),
+    "range_layers": Case(dialog, "AskScreen"),
     "measure": Case(lambda desk: desk.screen.measure),
     "previous_measure": Case(lambda desk: desk.screen.measure),
     "log": Case(lambda desk: desk.screen.is_log),
@@ -78,6 +108,11 @@ CASES = {
     **{f"pane_{pane}": Case(focused, pane, before=("3",)) for pane in PANES},
     "pane_layers": Case(focused, "layers"),
     "pane_lanes": Case(focused, "lane-context"),
+    "earlier_run": Case(run_at, 1, session=THREE_RUNS),
+    "later_run": Case(run_at, 3, session=THREE_RUNS),
+    "runs": Case(dialog, "RunsScreen", session=THREE_RUNS),
+    "note": Case(dialog, "AskScreen", session=THREE_RUNS),
+    "compare": Case(dialog, "RunsScreen", session=THREE_RUNS),
     "save": Case(dialog, "SaveScreen"),
     "save_as": Case(dialog, "SaveScreen"),
     "open": Case(dialog, "OpenScreen"),
@@ -105,6 +140,9 @@ async def test_every_key_does_what_it_says(desk: Desk, group: str) -> None:
 async def try_key(desk: Desk, action: Action, key: str) -> None:
     """Press it; without a key do as the palette does."""
     case = CASES[action.id]
+    if case.session:
+        desk.explorer.open(case.session, None)
+        await desk.drawn()
     await desk.press(*case.before)
     await desk.drawn()
     was = case.value(desk)
@@ -131,7 +169,8 @@ async def rest(desk: Desk) -> None:
     screen.end_tour()
     await desk.settle()
     desk.explorer.is_unsaved = False
-    if desk.explorer.work.prompt.query != samples.QUERY or desk.explorer.document.path:
+    explorer = desk.explorer
+    if explorer.work.prompt.query != samples.QUERY or explorer.document.path or explorer.history.runs:
         desk.explorer.open(samples.session(), None)
         await desk.drawn()
     screen.action_show_pane("stream")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from icltui.tui.actions import PANES
+from icltui.tui.actions import PANES, TABS
 from icltui.tui.flows.jumping import letters, targets
 from icltui.tui.widgets.jump import JumpMark
 from tests.tui import samples
@@ -41,7 +41,7 @@ async def test_marks_lie_on_what_is_in_sight(desk: Desk) -> None:
     assert " o Log" in lines[1]
     await desk.press("escape", "z", "ctrl+o")
     await desk.drawn()
-    assert len(desk.screen.query(JumpMark)) == len(PANES) - 4
+    assert len(desk.screen.query(JumpMark)) == len(TABS)
 
 
 @pytest.mark.parametrize("key", ["escape", "x", "f2", "enter"])
