@@ -50,6 +50,14 @@ async def test_nothing_found_is_one_line_and_moves_nothing(desk: Desk) -> None:
     assert desk.screen.unit == samples.N_UNITS
 
 
+async def test_an_empty_word_forgets_the_one_before(desk: Desk) -> None:
+    await desk.press("slash", *"rome", "enter", "slash", "escape")
+    assert desk.screen.numbers.found == "/rome 1/2"
+    await desk.press("slash", "enter")
+    await desk.until(lambda: desk.screen.numbers.found == "")
+    assert desk.screen.unit == TURN
+
+
 async def test_next_without_a_word_says_what_is_missing(desk: Desk) -> None:
     await desk.press("n")
     assert desk.toasts() == ["nothing to find yet: / asks for a word"]

@@ -67,7 +67,7 @@ async def test_a_digit_and_the_mouse_leave_too(desk: Desk) -> None:
     await desk.until(lambda: desk.screen.focused and desk.screen.focused.id == "lane-plain")
 
 
-async def test_the_letter_may_be_typed_ahead(desk: Desk) -> None:
-    type_ahead(desk, "ctrl+o", KEYS["context"])
-    await desk.until(lambda: desk.screen.focused is desk.screen.context)
-    assert desk.screen.context.text == samples.CONTEXT
+async def test_letter_and_text_may_be_typed_ahead(desk: Desk) -> None:
+    type_ahead(desk, "ctrl+o", KEYS["context"], *"dvp")
+    await desk.until(lambda: desk.screen.context.text == "dvp" + samples.CONTEXT)
+    assert desk.screen.focused is desk.screen.context

@@ -9,6 +9,7 @@ from textual.pilot import Pilot
 from icltui.api import LoadModel, ModelLoaded, PatchTested, Progress, VerificationEnded
 from icltui.record import LANES
 from icltui.tui.app import IcltuiApp
+from icltui.tui.flows.tour import STEPS
 from tests.tui import samples
 from tests.tui.conftest import Desk
 from tests.tui.fake_client import FakeClient
@@ -143,6 +144,28 @@ async def exporting(desk: Desk) -> None:
     """What can be exported from the heatmap."""
     await desk.settle()
     await desk.press("6", "e", "down", "down")
+async def lanes_explained(desk: Desk) -> None:
+    """The help on the lanes."""
+    await lanes(desk)
+    await desk.press("question_mark")
+
+
+async def finding(desk: Desk) -> None:
+    """A word while it is typed."""
+    await desk.settle()
+    await desk.press("slash", *"rome")
+
+
+async def jumping(desk: Desk) -> None:
+    """A letter on every pane."""
+    await desk.settle()
+    await desk.press("ctrl+o")
+
+
+async def touring(desk: Desk) -> None:
+    """The tour's first step."""
+    await desk.settle()
+    desk.screen.tour_card.show(STEPS[0])
 
 
 async def dead(desk: Desk) -> None:
@@ -183,6 +206,10 @@ SCENES = (
     dropped,
     refused,
     help_screen,
+    lanes_explained,
+    finding,
+    jumping,
+    touring,
     dead,
     lanes,
     exporting,

@@ -86,7 +86,8 @@ class FindScreen(LayoutScreen):
         if event.is_kept and self.finding.place is not None:
             self.numbers.show_tab(self.numbers.current or "stream")
             return
-        self._go(before, start)
+        is_cleared = event.is_kept and not self.finding.word
+        self._go(Finding() if is_cleared else before, start)
         self.set_focus(focused)
 
     # What follows.

@@ -70,15 +70,16 @@ class GuideScreen(FindScreen):
         if not self.jump_line.display:
             return
         was_left = self.focused is not self.jump_line
-        self.jump_line.display = False
-        self.query(JumpMark).remove()
-        if event.pane in PANES:
-            self.action_show_pane(event.pane)
-        elif event.pane:
-            self.action_show_pane("lanes")
-            self.set_focus(self.query_one(f"#{event.pane}"))
-        elif not was_left:
-            self.set_focus(self._come_from)
+        with self.app.batch_update():  # one repaint, not one for each thing that goes
+            self.jump_line.display = False
+            if event.pane in PANES:
+                self.action_show_pane(event.pane)
+            elif event.pane:
+                self.action_show_pane("lanes")
+                self.set_focus(self.query_one(f"#{event.pane}"))
+            elif not was_left:
+                self.set_focus(self._come_from)
+            await self.query(JumpMark).remove()
 
     # Help.
 

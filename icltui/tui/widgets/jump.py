@@ -26,6 +26,7 @@ class JumpLine(Static, can_focus=True):
     def __init__(self) -> None:
         super().__init__(markup=False)
         self._panes: dict[str, str] = {}
+        self._is_asking = False
 
     def open(self, letters: Mapping[str, str], names: Mapping[str, str]) -> None:
         """Offer panes by their letters; ``names`` are what a person calls them."""
@@ -34,14 +35,18 @@ class JumpLine(Static, can_focus=True):
             Content.assemble((letter, "bold reverse"), f":{names[pane]}") for pane, letter in letters.items()
         ]
         self.update(Content("  ").join(pieces))
-        self.display = True
+        self.display = self._is_asking = True
         self.screen.set_focus(self)
 
     def on_key(self, event: events.Key) -> None:
         """The one key that this is about."""
         event.stop()
         event.prevent_default()
-        self.post_message(self.Chosen(self._panes.get(event.key)))
+        if self._is_asking:
+            self._is_asking = False
+            self.post_message(self.Chosen(self._panes.get(event.key)))
+        else:  # typed ahead, for the pane that was chosen
+            self.app.post_message(events.Key(event.key, event.character))
 
     def on_blur(self) -> None:
         """The focus went elsewhere, by a digit or the mouse."""

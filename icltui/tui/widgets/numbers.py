@@ -116,10 +116,11 @@ class Numbers(ContentSwitcher, Framed):
     def caption(self) -> None:
         """Tabs in the upper border, what the numbers are in the lower one."""
         names = [self._tab_label(tab) for tab in TABS]
+        found = self.found if self.current != "verify" else ""
         # What is out of date comes first, set apart by the border's own line: a narrow border cuts the end.
         self.frame(
             Content("").join(names),
-            " ─ ".join(filter(None, [self._staleness(), self.found, self._subtitle()])),
+            " ─ ".join(filter(None, [self._staleness(), found, self._subtitle()])),
         )
 
     def _tab_label(self, tab: str) -> Content:
