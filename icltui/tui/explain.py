@@ -5,7 +5,7 @@ Symbols are those of :mod:`icltui.tui.measures`. Every pane that has a digit has
 
 from dataclasses import dataclass
 
-from icltui.tui.actions import ACTIONS, PANES
+from icltui.tui.actions import ACTIONS, PANES, digit_of
 
 Rows = list[tuple[str, str]]
 """Two columns: a key, a formula or a symbol, and what it does or means."""
@@ -80,10 +80,11 @@ EXPLANATIONS: dict[str, Explanation] = {
         actions=("dynamics", "reference", "find", "find_next", "find_previous"),
     ),
     "plots": Explanation(
-        what="One measure over the units of the context, one line for each of up to six ticked layers.",
+        what="One measure over the units of the context, one line for each of up to six ticked layers; w plots "
+        "other things: the next tokens and where they flip, and what becomes of the patch as it is varied.",
         reading="The upright line is the selected unit. A step in a line is a unit that mattered at that layer; "
         "a flat line is a layer that the context does not reach. Log scale shows small numbers beside large ones.",
-        actions=("measure", "previous_measure", "log", "toggle_layer", "find"),
+        actions=("plot", "measure", "previous_measure", "log", "curves", "find"),
     ),
     "heatmap": Explanation(
         what="One measure of every unit (left to right) at every layer (0 on top), as shades.",
@@ -153,7 +154,7 @@ MEASURED = ("layers", "plots", "heatmap", "text")
 
 def pane_title(pane: str) -> str:
     """``4 Stream``: the digit that leads there and the name."""
-    digit = f"{(PANES.index(pane) + 1) % 10} " if pane in PANES else ""
+    digit = f"{digit_of(pane)} " if pane in PANES else ""
     return f"{digit}{pane.capitalize()}"
 
 

@@ -144,6 +144,8 @@ async def exporting(desk: Desk) -> None:
     """What can be exported from the heatmap."""
     await desk.settle()
     await desk.press("6", "e", "down", "down")
+
+
 async def lanes_explained(desk: Desk) -> None:
     """The help on the lanes."""
     await lanes(desk)

@@ -42,7 +42,9 @@ class Offer:
 class ExportScreen(ModalScreen[tuple[Offer, Path] | None]):
     """Closes with the offer and the path once the file is there, or the engine's part can be asked for; else None."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Cancel")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss(None)", "Cancel", tooltip="Export nothing", id="export.cancel")
+    ]
 
     def __init__(self, offers: list[Offer]) -> None:
         super().__init__()
