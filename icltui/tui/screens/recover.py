@@ -30,8 +30,10 @@ class RecoverScreen(ModalScreen[tuple[Orphan, Session] | None]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss(None)", "Keep for later"),
-        Binding("d,delete", "delete", "Delete"),
+        Binding(
+            "escape", "dismiss(None)", "Keep for later", tooltip="Decide at the next start", id="recover.keep"
+        ),
+        Binding("d,delete", "delete", "Delete", tooltip="Delete the file for good", id="recover.delete"),
     ]
 
     def __init__(self, found: list[Orphan]) -> None:
