@@ -1,6 +1,7 @@
 """Text of any origin as characters that a terminal shows and does not act on."""
 
-_VARIATION_SELECTORS = range(0xFE00, 0xFE10)
+_JOINING = frozenset((*range(0xFE00, 0xFE10), *range(0x1F1E6, 0x1F200), *range(0x1F3FB, 0x1F400)))
+"""Variation selectors, the letters of flags and skin tones: terminals disagree on the width of what they are in."""
 _BLANKS = "\u115f\u1160\u2800\u3164\uffa0"
 """Printable, says Unicode, and yet nothing is seen of them."""
 
@@ -37,7 +38,6 @@ def glyph(character: str) -> str:
         return chr(0x2400 + code)
     if code == 0x7F:
         return "␡"
-    # Terminals disagree on the width of a character with a variation selector behind it.
-    if character.isprintable() and code not in _VARIATION_SELECTORS and character not in _BLANKS:
+    if character.isprintable() and code not in _JOINING and character not in _BLANKS:
         return character
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

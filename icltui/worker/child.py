@@ -64,16 +64,17 @@ class Child:
             self._process.stdin.write(line)
 
     async def read(self) -> bytes:
-        """The next line, or nothing at the end.
+        """The next whole line, or nothing at the end; one that its writer died over is no line.
 
         Raises:
             EngineError: the line is longer than ``LINE_LIMIT``.
         """
         assert self._process.stdout is not None
         try:
-            return await self._process.stdout.readline()
+            line = await self._process.stdout.readline()
         except ValueError as error:
             raise EngineError(f"the engine sent a line of more than {LINE_LIMIT} bytes") from error
+        return line if line.endswith(b"\n") else b""
 
     def kill(self) -> None:
         """End the whole group at once."""

@@ -30,7 +30,8 @@ from icltui.worker.remote import RemoteEngine
 from tests.tui.conftest import Desk
 
 PROMPT = Prompt(
-    context="The capital of France is Rome.\nThe capital of Spain is Cairo.\nThe capital of Egypt is Oslo.\n" * 8,
+    context="The capital of France is Rome.\nThe capital of Spain is Cairo.\nThe capital of Egypt is Oslo.\n"
+    * 8,
     query="The capital of France is",
 )
 SESSION = Session(title="kills", created="2026-01-01T00:00:00+00:00", prompt=PROMPT, n_tokens=32)
@@ -82,7 +83,9 @@ class Victim:
         jobs = self.desk.explorer.jobs
         if jobs.engine == "starting":
             return "load"
-        return next((name for name, kind in PHASES.items() if kind and isinstance(jobs.request, kind)), "idle")
+        return next(
+            (name for name, kind in PHASES.items() if kind and isinstance(jobs.request, kind)), "idle"
+        )
 
     async def until(self, is_so: Callable[[], object]) -> None:
         """As the desk's, with the patience that a real engine needs."""

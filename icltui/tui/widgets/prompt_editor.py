@@ -5,6 +5,7 @@ text that was loaded and not edited comes back unchanged, line ends and all.
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
 from itertools import pairwise
@@ -19,23 +20,25 @@ from textual.strip import Strip
 from textual.widgets import TextArea
 
 from icltui.tui.widgets.framed import Framed
+from icltui.visible import glyph
 
-_UNSAFE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff"
-    "\ufe00-\ufe0f\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff]"
-)
+_RARE = re.compile("[^ -~\t]")
 
 
-def _visible(match: re.Match[str]) -> str:
-    """One printable character for one unsafe one, so that cursor columns stay right."""
-    code = ord(match[0])
-    return chr(0x2400 + code) if code < 0x20 else "\N{REPLACEMENT CHARACTER}"
+@lru_cache(4096)
+def _visible(character: str) -> str:
+    """One printable character for one of any kind, so that cursor columns stay right."""
+    code = ord(character)
+    if code < 0x20:
+        return chr(0x2400 + code)
+    is_shown = glyph(character) == character or unicodedata.category(character) == "Zs"
+    return character if is_shown else "\N{REPLACEMENT CHARACTER}"
 
 
 @lru_cache(1024)
 def drawn(line: str) -> str:
     """``line`` as it is drawn: as many characters, none of them unsafe."""
-    return _UNSAFE.sub(_visible, line)
+    return _RARE.sub(lambda match: _visible(match[0]), line)
 
 
 class PromptEditor(TextArea, Framed):
