@@ -16,8 +16,8 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 COUNTED = "counted"
 HOW_MANY = {
     "kills": (3, "times that the engine is killed at a random moment"),
-    "texts": (4, "hostile texts that each place is shown"),
-    "sizes": (60, "sizes that the terminal takes while numbers stream in"),
+    "texts": (1, "sets of hostile texts that go through every place"),
+    "sizes": (25, "sizes that the terminal takes while numbers stream in"),
     "damaged": (1000, "damaged session files that are read"),
 }
 """The options with what they are without one, and what they count."""

@@ -32,7 +32,7 @@ from icltui.tui.actions import QUIT
 from icltui.tui.autosave import Autosave, Orphan, orphans
 from icltui.tui.cells import display
 from icltui.tui.clipboard import copyable_text, passed_on
-from icltui.tui.commands import ActionCommands
+from icltui.tui.commands import ActionCommands, Palette
 from icltui.tui.crash import write_crash_log
 from icltui.tui.flows.explorer import Explorer, Part
 from icltui.tui.frame import Frame
@@ -218,6 +218,11 @@ class IcltuiApp(App[None]):
         super().copy_to_clipboard(copyable_text(text))
         if self._driver is not None and (wrapped := passed_on(text, os.environ)):
             self._driver.write(wrapped)
+
+    def action_command_palette(self) -> None:
+        """Every action, to be found by its words."""
+        if not Palette.is_open(self):
+            self.push_screen(Palette(id="--command-palette"))
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Textual's own commands, less those that the registry of actions has."""

@@ -1,10 +1,11 @@
 """What goes into one line of a terminal: token text made safe and visible, cut to a width, and numbers.
 
 A token is any text at all: half a character, an escape sequence, markup. It reaches the screen through
-:func:`content`, :func:`passage` or :func:`fit` and in no other way.
+:func:`content`, :func:`passage`, :func:`fit` or, in an editor, :func:`drawn`, and in no other way.
 """
 
 import math
+import re
 import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
@@ -16,6 +17,7 @@ from icltui.visible import glyph
 
 CURSOR = "❯"
 """In front of what is selected, so that it is seen without colours too."""
+_RARE = re.compile("[^ -~\t]")
 
 
 def display(text: str) -> str:
@@ -58,6 +60,25 @@ def passage(text: str, start: int = 0, end: int = 0, style: str = "") -> Content
         shown[0] = "·" if text[0] == " " else _carried(shown[0])
     before, marked = "".join(shown[:start]), "".join(shown[start:end])
     return Content("".join(shown)).stylize(style, len(before), len(before) + len(marked))
+
+
+@lru_cache(1024)
+def drawn(line: str) -> str:
+    """``line`` as an editor draws it: as many characters, each of them printable, so that the cursor's column is right.
+
+    >>> drawn("a\\x1b[2J")
+    'a␛[2J'
+    """
+    return _RARE.sub(lambda match: _drawn(match[0]), line)
+
+
+@lru_cache(4096)
+def _drawn(character: str) -> str:
+    code = ord(character)
+    if code < 0x20:
+        return chr(0x2400 + code)
+    is_shown = glyph(character) == character or unicodedata.category(character) == "Zs"
+    return character if is_shown else "\N{REPLACEMENT CHARACTER}"
 
 
 @lru_cache(4096)

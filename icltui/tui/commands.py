@@ -3,11 +3,20 @@
 from collections.abc import Callable
 from functools import partial
 
-from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.command import CommandInput, CommandPalette, DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 
 from icltui.tui.action import Action
 from icltui.tui.actions import ACTIONS
+from icltui.tui.widgets.line_input import Harmless
+
+
+class Palette(CommandPalette):
+    """Textual's, in whose field any text can be pasted."""
+
+    def on_mount(self) -> None:
+        """Draw nothing there that a terminal would obey."""
+        self.query_one(CommandInput).highlighter = Harmless()
 
 
 class ActionCommands(Provider):

@@ -15,6 +15,7 @@ from textual.widgets.option_list import Option
 from icltui.errors import SessionError
 from icltui.session import Session, example_sessions, read_session, session_title, sessions_folder
 from icltui.tui.cells import content, display
+from icltui.tui.widgets.line_input import LineInput
 
 Opened = tuple[Session, Path]
 
@@ -49,7 +50,9 @@ class OpenScreen(ModalScreen[Opened | None]):
             dialog.border_title = "Open session"
             dialog.border_subtitle = "enter opens · esc cancels"
             yield OptionList(*map(self._option, self._paths), id="sessions", markup=False)
-            yield Input(id="path", placeholder=f"{'or ' if self._paths else ''}the path of a session file")
+            yield LineInput(
+                id="path", placeholder=f"{'or ' if self._paths else ''}the path of a session file"
+            )
             yield Static("", classes="error", markup=False)
 
     def _option(self, path: Path) -> Option:
@@ -62,7 +65,6 @@ class OpenScreen(ModalScreen[Opened | None]):
 
     def on_mount(self) -> None:
         """Begin in the list, or in the path where there is no list."""
-        self.query_one(Input).cursor_blink = False
         self.query_one(OptionList).display = bool(self._paths)
         self.query_one(OptionList if self._paths else Input).focus()
 

@@ -20,6 +20,7 @@ from icltui.tui.cells import content
 from icltui.tui.places import Place, other_places
 from icltui.tui.screens.confirm import OVERWRITE, ConfirmScreen
 from icltui.tui.sizes import in_bytes
+from icltui.tui.widgets.line_input import LineInput
 
 
 class SaveScreen(ModalScreen[Path | None]):
@@ -45,7 +46,7 @@ class SaveScreen(ModalScreen[Path | None]):
         with Vertical(classes="dialog") as dialog:
             dialog.border_title = "Save session"
             dialog.border_subtitle = "enter saves · esc cancels"
-            yield Input(
+            yield LineInput(
                 str(self._proposal), id="path", placeholder="path of the session file", select_on_focus=False
             )
             yield Static("", classes="error", markup=False)

@@ -4,10 +4,7 @@ Any text can be loaded: characters that a terminal would obey or cannot show are
 text that was loaded and not edited comes back unchanged, line ends and all.
 """
 
-import re
-import unicodedata
 from collections.abc import Iterable
-from functools import lru_cache
 from itertools import pairwise
 
 from rich.containers import Lines
@@ -19,26 +16,8 @@ from textual.geometry import Offset
 from textual.strip import Strip
 from textual.widgets import TextArea
 
+from icltui.tui.cells import drawn
 from icltui.tui.widgets.framed import Framed
-from icltui.visible import glyph
-
-_RARE = re.compile("[^ -~\t]")
-
-
-@lru_cache(4096)
-def _visible(character: str) -> str:
-    """One printable character for one of any kind, so that cursor columns stay right."""
-    code = ord(character)
-    if code < 0x20:
-        return chr(0x2400 + code)
-    is_shown = glyph(character) == character or unicodedata.category(character) == "Zs"
-    return character if is_shown else "\N{REPLACEMENT CHARACTER}"
-
-
-@lru_cache(1024)
-def drawn(line: str) -> str:
-    """``line`` as it is drawn: as many characters, none of them unsafe."""
-    return _RARE.sub(lambda match: _visible(match[0]), line)
 
 
 class PromptEditor(TextArea, Framed):

@@ -1,0 +1,34 @@
+"""One line to type into: a path or a pasted text may hold anything, and a terminal gets nothing that it would obey."""
+
+from rich.highlighter import Highlighter
+from rich.text import Text
+from textual.widgets import Input
+
+from icltui.tui.cells import drawn
+
+
+class Harmless(Highlighter):
+    """Draws each character that does not print as one that does."""
+
+    def __call__(self, text: str | Text) -> Text:
+        """The text as it is drawn."""
+        return Text(drawn(str(text)), no_wrap=True, overflow="ignore", end="")
+
+    def highlight(self, text: Text) -> None:
+        """Nothing is coloured."""
+
+
+class LineInput(Input):
+    """A field whose cursor stands still."""
+
+    def __init__(
+        self, value: str = "", *, id: str | None = None, placeholder: str = "", select_on_focus: bool = True
+    ) -> None:
+        super().__init__(
+            value,
+            id=id,
+            placeholder=placeholder,
+            select_on_focus=select_on_focus,
+            highlighter=Harmless(),
+        )
+        self.cursor_blink = False
