@@ -56,6 +56,9 @@ def read_session(path: Path) -> Session:
     except msgspec.ValidationError as error:
         message = f"is damaged: {_plain(error)}: mend it there or restore a copy"
         raise SessionError(f"{shown(path)} {message}") from error
+    except UnicodeEncodeError as error:  # a choice, such as a mode, compared with those there are
+        message = "is damaged: half a character stands where a choice must: restore a copy"
+        raise SessionError(f"{shown(path)} {message}") from error
     except SessionError as error:
         raise SessionError(f"{shown(path)} {_plain(error)}") from error
     return session

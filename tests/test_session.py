@@ -252,6 +252,7 @@ def test_any_value_in_any_place_reads_or_is_told(saved: Path) -> None:
         (b'{"format": 3, "prompt": {}, "recipe": {"alpha": 9.0}}', "alpha 9 is out of range"),
         (b'{"format": 3, "prompt": {}, "recipe": {"alpha": "best"}}', "`$.recipe.alpha`"),
         (b'{"format": 3, "prompt": {}, "recipe": {"mode": "sideways"}}', "`$.recipe.mode`"),
+        (b'{"format": 3, "prompt": {}, "recipe": {"mode": "\\ud800"}}', "half a character"),
         (b'{"format": 3, "prompt": {}, "sampling": {"top_p": 0.0}}', "top-p 0 is out of range"),
         (b'{"format": 3, "prompt": {}, "holdout": [""]}', "a held-out query is empty"),
         (b'{"format": 1, "prompt": {}, "n_tokens": NaN}', "NaN is not a number"),
