@@ -1,8 +1,10 @@
 """Text of any origin as characters that a terminal shows and does not act on."""
 
-_JOINING = frozenset((*range(0xFE00, 0xFE10), *range(0x1F1E6, 0x1F200), *range(0x1F3FB, 0x1F400)))
+_JOINING = frozenset(
+    (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0), *range(0x1F1E6, 0x1F200), *range(0x1F3FB, 0x1F400))
+)
 """Variation selectors, the letters of flags and skin tones: terminals disagree on the width of what they are in."""
-_BLANKS = "\u115f\u1160\u2800\u3164\uffa0"
+_BLANKS = "\u034f\u115f\u1160\u180b\u180c\u180d\u180f\u2800\u3164\uffa0"
 """Printable, says Unicode, and yet nothing is seen of them."""
 
 

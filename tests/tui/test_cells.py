@@ -9,7 +9,9 @@ from rich.cells import cell_len
 from textual.app import App, ComposeResult
 from textual.widgets import Static
 
-from icltui.tui.cells import content, display, fit, graduate, number, passage
+from icltui.tui.cells import content, display, drawn, fit, graduate, number, passage
+from icltui.visible import glyph
+from tests.hostile import cells_of
 from tests.tui import HOSTILE
 
 ANY_TEXT = st.one_of(st.sampled_from(HOSTILE), st.text(st.characters(categories=None), max_size=30))
@@ -53,6 +55,14 @@ def test_display_is_printable_and_one_line(text: str) -> None:
 @given(ANY_TEXT, st.integers(0, 40))
 def test_fit_is_exact(text: str, width: int) -> None:
     assert cell_len(fit(text, width)) == width
+
+
+def test_every_character_is_as_wide_for_each_terminal() -> None:
+    """Alone, as a token is, and by both counts: a lone skin tone is no cell to some, and two to others."""
+    for character in map(chr, range(0x110000)):
+        if character.isprintable():
+            cells_of(glyph(character))
+            cells_of(drawn(character))
 
 
 def test_fit_cuts_visibly_and_pads() -> None:

@@ -1,14 +1,16 @@
 """Any text can be edited: pasted and taken back, kilobytes in one line, characters that no terminal draws."""
 
 from collections.abc import AsyncIterator
+from time import process_time
 
 import pytest
 from rich.cells import cell_len
 from rich.text import Text
 from textual.app import App, ComposeResult
+from textual.events import Paste
 from textual.widgets import TextArea
 
-from icltui.tui.widgets.prompt_editor import PromptEditor, drawn
+from icltui.tui.widgets.prompt_editor import PASTE_LIMIT, PromptEditor, drawn
 from tests.tui.conftest import Desk
 
 INVISIBLE = "\u200b\u200d\ufeff\ufe0f\U000e0001\U000e0100\u2060\xad"
@@ -104,3 +106,32 @@ async def test_the_cursor_stands_where_the_text_is_drawn(editor: PromptEditor) -
     editor.move_cursor((0, 3))
     assert editor.wrapped_document.location_to_offset((0, 3)).x == 3
     assert editor.get_line(0).plain[3] == "b"
+
+
+async def test_a_megabyte_is_refused_in_one_line_and_loses_nothing(desk: Desk) -> None:
+    await desk.press("1")
+    before = desk.screen.context.text
+    desk.screen.context.post_message(Paste("word " * 200_000))
+    await desk.until(desk.toasts)
+    (line,) = desk.toasts()
+    assert line.startswith("not pasted: the context would have 1,000,0")
+    assert "an editor takes 200,000: paste less" in line
+    assert desk.screen.context.text == before
+
+
+@pytest.mark.parametrize(
+    "piece", ["word ", "漢字", "\x1b[31m👍🏽\n", "a line of some words\n", "x" * 500 + "\t"]
+)
+async def test_what_an_editor_takes_is_not_felt(desk: Desk, piece: str) -> None:
+    text = (piece * PASTE_LIMIT)[: PASTE_LIMIT - len(desk.screen.context.text)]
+    await desk.press("1", "ctrl+end")
+    began = process_time()
+    desk.screen.context.post_message(Paste(text))
+    await desk.until(lambda: len(desk.screen.context.text) >= PASTE_LIMIT - 1000)
+    await desk.drawn()
+    pasted = process_time()
+    await desk.press("x", "left", "up", "backspace")
+    await desk.drawn()
+    assert pasted - began < 3.0, "a tenth of it on an idle machine"
+    assert process_time() - pasted < 4.0, "four keys, a tenth of a second each on an idle machine"
+    assert desk.explorer.work.prompt.context.count(piece) > 300

@@ -4,20 +4,27 @@ Any text can be loaded: characters that a terminal would obey or cannot show are
 text that was loaded and not edited comes back unchanged, line ends and all.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
+from typing import Any
 
 from rich.containers import Lines
+from rich.style import Style
 from rich.text import Text
 from textual.document._document import Document, DocumentBase
 from textual.document._document_navigator import DocumentNavigator
 from textual.document._wrapped_document import WrappedDocument
+from textual.events import Paste
 from textual.geometry import Offset
 from textual.strip import Strip
 from textual.widgets import TextArea
 
 from icltui.tui.cells import drawn
+from icltui.tui.messages import Noticed
 from icltui.tui.widgets.framed import Framed
+
+PASTE_LIMIT = 200_000
+"""Characters that an editor comes to by pasting: more makes each key felt, and no model here reads so much."""
 
 
 class PromptEditor(TextArea, Framed):
@@ -47,6 +54,15 @@ class PromptEditor(TextArea, Framed):
         self.wrapped_document = _Wrapped(_Drawn(self.document))
         self.navigator = DocumentNavigator(self.wrapped_document)
         self._rewrap_and_refresh_virtual_size()
+
+    def on_paste(self, event: Paste) -> None:
+        """Take no more than an editor can hold without being felt."""
+        n_characters = len(self.text) - len(self.selected_text) + len(event.text)
+        if n_characters > PASTE_LIMIT:
+            event.prevent_default()
+            event.stop()
+            text = f"not pasted: the {self.id} would have {n_characters:,} characters"
+            self.post_message(Noticed(f"{text}, an editor takes {PASTE_LIMIT:,}: paste less", True))
 
     @property
     def prompt_text(self) -> str:
@@ -82,25 +98,50 @@ class PromptEditor(TextArea, Framed):
 
 
 class _LongLine(Text):
-    """A line over several rows, one of which is to be drawn.
+    """A line over several rows, of which it holds the one that is to be drawn.
 
-    A TextArea divides the whole line anew for each row: a Text for every section, of which it draws one and counts the
-    tabs in those before. Seconds a key in a long line; so here only that one is cut out.
+    A TextArea divides the whole line anew for each row and draws one section of it: seconds a key in a long line. What
+    it asks for in columns of the whole line is answered from the section alone.
     """
 
-    def __init__(self, line: str, cuts: list[int], section: int) -> None:
-        super().__init__(line, end="", no_wrap=True)
-        self._cuts, self._section = cuts, section
+    def __init__(self, line: str, cuts: Sequence[int], section: int) -> None:
+        start, end = [0, *cuts, len(line)][section : section + 2]
+        super().__init__(line[start:end], end="", no_wrap=True)
+        self._start, self._n_characters, self._section = start, len(line), section
+        self._is_last = section == len(cuts)
+        self._tabs_before = line.count("\t", 0, start)
 
-    def divide(self, offsets: Iterable[int]) -> Lines:
-        """The sections up to the one to be drawn; of those before only the tabs are kept, all in the first."""
-        if offsets is not self._cuts:
-            return super().divide(offsets)
-        edges = [0, *self._cuts, len(self)]
-        start, end = edges[self._section : self._section + 2]
-        section = super().divide([start, end])[1]
-        before = [Text("\t" * self.plain.count("\t", 0, start))] + [Text()] * (self._section - 1)
-        return Lines([*before[: self._section], section])
+    def __len__(self) -> int:
+        """Of the whole line."""
+        return self._n_characters
+
+    def set_length(self, new_length: int) -> None:
+        """Room for the cursor behind the whole line, and so behind the last section only."""
+        if self._is_last:
+            self.append(" " * (new_length - self._n_characters))
+
+    def stylize(self, style: str | Style, start: int = 0, end: int | None = None) -> None:
+        """Whatever of it falls into the section."""
+        last = self._n_characters + 1 if end is None else end
+        first, last = max(start - self._start, 0), min(last - self._start, len(self.plain))
+        if first < last:
+            super().stylize(style, first, last)
+
+    def divide(self, _offsets: Iterable[int]) -> Lines:
+        """All sections, but for the tabs in them empty where they are not drawn."""
+        return _Sections(self._section, self._tabs_before, Text(self.plain, spans=self.spans, no_wrap=True))
+
+
+class _Sections(Lines):
+    """One section that is drawn, and in front of it the tabs of those before, as if all stood in the first."""
+
+    def __init__(self, at: int, tabs_before: int, drawn_one: Text) -> None:
+        super().__init__([drawn_one])
+        self._at, self._first, self._other = at, Text("\t" * tabs_before), Text()
+
+    def __getitem__(self, index: Any) -> Any:
+        """The section of this number."""
+        return super().__getitem__(0) if index == self._at else self._other if index else self._first
 
 
 class _Drawn(Document):
