@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from icltui.plaintext import number, numbers, render, table, words
 from icltui.record import Agreement, Generation
+from icltui.visible import visible
 
 _LEGEND = (
     "equal: tokens as with the context, of all that either text has; first other: the first that is not. KL in nats, "
@@ -21,7 +22,7 @@ def patches_table(results: Iterable[tuple[str, str, Generation]], width: int) ->
 
 def _rows(results: Iterable[tuple[str, str, Generation]]) -> Iterator[tuple[str, ...]]:
     seen: set[str] = set()
-    for name, title, made in results:
+    for name, title, made in ((visible(name), visible(title), made) for name, title, made in results):
         if name not in seen:
             seen.add(name)
             yield (name, "none", *_said(made.agreement["plain"]), *("·",) * 5)

@@ -1,0 +1,119 @@
+"""Any text at all in what the headless commands print: nothing of it reaches the terminal as it is.
+
+Each report is one line of ``REPORTS``.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import Phase, example, given, settings
+from hypothesis import strategies as st
+
+from icltui import report, report_export, report_generation, report_patches, report_replay
+from icltui.prompt import Prompt
+from icltui.recipe import Recipe
+from icltui.record import Difference, ExportReport, Replay, SectionReplay, ZooRow
+from icltui.table_measure import measure_table
+
+from .hostile import TEXTS, TOKENS, cells_of, poisoned
+from .sessions import A_GENERATION, A_MEASUREMENT, A_VERIFICATION, REFUSING
+
+PROMPT = Prompt(query="is")
+EXPORTED = ExportReport(
+    format="peft", files=("a",), rank=1, n_tensors=2, left_out=("b",), notes=("c",), largest_difference=0.1
+)
+REPLAYED = Replay(
+    same=False,
+    held_to="float32",
+    notes=("torch",),
+    sections=(
+        SectionReplay(
+            section="generation",
+            same=False,
+            n_numbers=0,
+            n_others=1,
+            fields=(),
+            differences=(Difference(kind="changed", at="here", saved="this", recomputed="that"),),
+        ),
+    ),
+)
+ZOO = ZooRow(family="llama", model_class="Llama", notes=("odd",))
+Say = Callable[[Callable[[Any], Any], int], str]
+
+TABLES: dict[str, Say] = {
+    "measure": lambda bad, width: measure_table(bad(REFUSING), bad(PROMPT), bad(A_MEASUREMENT), width),
+    "verify": lambda bad, width: report.verify_table(bad(REFUSING), bad(A_VERIFICATION), width),
+    "zoo": lambda bad, width: report.zoo_table([bad(ZOO)], width),
+    "generate": lambda bad, width: report_generation.generate_text(bad(REFUSING), bad(A_GENERATION), width),
+    "each": lambda bad, width: report_generation.each_text(
+        bad(REFUSING), [bad(PROMPT).query], [bad(A_GENERATION)], width
+    ),
+    "patches": lambda bad, width: report_patches.patches_table(
+        [(bad(PROMPT).query, bad(PROMPT).context, bad(A_GENERATION))], width
+    ),
+    "export": lambda bad, width: report_export.export_text(bad(Recipe()), bad(EXPORTED), width),
+    "replay": lambda bad, width: report_replay.replay_text(bad(REPLAYED), width),
+}
+"""For people: every line is printable."""
+DOCUMENTS: dict[str, Say] = {
+    "measure": lambda bad, _: report.measure_json(bad(REFUSING), bad(PROMPT), bad(A_MEASUREMENT)),
+    "verify": lambda bad, _: report.verify_json(bad(REFUSING), bad(PROMPT), bad(A_VERIFICATION)),
+    "generate": lambda bad, _: report_generation.generate_json(bad(REFUSING), bad(PROMPT), bad(A_GENERATION)),
+    "zoo": lambda bad, _: report.zoo_json([bad(ZOO)]),
+    "export": lambda bad, _: report_export.export_json(bad(Recipe()), bad(EXPORTED)),
+    "replay": lambda bad, _: report_replay.replay_json(bad(REFUSING), bad(REPLAYED)),
+}
+"""For scripts: JSON that says the texts to the letter, and that a terminal does not obey either."""
+
+PHASES = (Phase.explicit, Phase.generate)
+LISTS = st.lists(TEXTS, min_size=1, max_size=5)
+
+
+def check(say: Callable[[list[str], int], None], n_texts: int) -> None:
+    """Of these texts and any others."""
+    given(LISTS, st.integers(1, 200))(
+        settings(
+            max_examples=n_texts * 10, deadline=None, database=None, derandomize=n_texts < 10, phases=PHASES
+        )(example(list(TOKENS), 110)(say))
+    )()
+
+
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_shows_any_text_on_lines_that_print(name: str, pytestconfig: pytest.Config) -> None:
+    def holds(texts: list[str], width: int) -> None:
+        for line in TABLES[name](lambda value: poisoned(value, texts), width).split("\n"):
+            assert cells_of(line) <= max(width, 80) or " " not in line.strip()
+
+    check(holds, pytestconfig.getoption("texts"))
+
+
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_a_document_holds_any_text_and_a_terminal_obeys_none(name: str, pytestconfig: pytest.Config) -> None:
+    def holds(texts: list[str], width: int) -> None:
+        text = DOCUMENTS[name](lambda value: poisoned(value, texts), width)
+        assert not [
+            c for c in text if c != "\n" and (ord(c) < 0x20 or 0x7F <= ord(c) < 0xA0 or c in "\u202e\u2067")
+        ]
+        text.encode("utf-8")
+        json.loads(text)
+
+    check(holds, pytestconfig.getoption("texts"))
+
+
+@pytest.mark.timeout(0)
+def test_a_line_of_csv_holds_any_text(pytestconfig: pytest.Config) -> None:
+    def holds(texts: list[str], width: int) -> None:  # noqa: ARG001
+        text = report.measure_csv(poisoned(A_MEASUREMENT, texts))
+        rows = list(csv.reader(io.StringIO(text)))
+        assert len({len(row) for row in rows}) == 1
+        assert len(rows) == 1 + len(A_MEASUREMENT.rows)
+        for line in text.splitlines():
+            cells_of(line)
+
+    check(holds, pytestconfig.getoption("texts"))
