@@ -38,12 +38,12 @@ def replay_text(replay: Replay, width: int = 110) -> str:
     )
     differences = [difference for section in replay.sections for difference in section.differences]
     parts: list[RenderableType] = [
-        f"Computed again; beyond: of the numbers, more than rounding in {replay.held_to} explains",
+        f"Computed again; beyond: of the numbers, more than rounding in {visible(replay.held_to)} explains",
         _sections(replay.sections),
     ]
     if fields:
         parts += [
-            f"Numbers that differ most, against what rounding in {replay.held_to} may do",
+            f"Numbers that differ most, against what rounding in {visible(replay.held_to)} may do",
             _fields(fields),
         ]
     if differences:
