@@ -101,6 +101,7 @@ async def pasted(desk: Desk, texts: list[str]) -> None:
 
 
 PANES: dict[str, Show] = {
+    "text": keys("0", "l"),
     "stream": keys("g"),
     "plots": keys("5"),
     "heatmap": keys("6", "g", "l"),
@@ -117,6 +118,11 @@ DIALOGS: dict[str, Show] = {
     "open": dialog("ctrl+l", then=("enter",)),
     "save": dialog("1", "x", "ctrl+s", then=("enter",)),
     "unsaved": dialog("1", "x", "ctrl+q"),
+    "export": dialog("e", "p"),
+    "settings": dialog("o"),
+    "range": dialog("r", then=("enter",)),
+    "note": dialog("A", then=("enter",)),
+    "runs": dialog("H"),
     "palette": dialog("ctrl+p"),
 }
 NEWS: dict[str, Show] = {"loading": loading, "toast": toast, "banner": banner}

@@ -12,6 +12,7 @@ from textual.widgets import Input, Static
 
 from icltui.errors import IcltuiError
 from icltui.tui.cells import content
+from icltui.tui.widgets.line_input import LineInput
 
 
 class AskScreen(ModalScreen[str | None]):
@@ -39,13 +40,12 @@ class AskScreen(ModalScreen[str | None]):
         with Vertical(classes="dialog small") as dialog:
             dialog.border_title = content(self._title)
             dialog.border_subtitle = "enter takes it · esc cancels"
-            yield Input(self._value, placeholder=self._hint)
+            yield LineInput(self._value, placeholder=self._hint)
             yield Static("", classes="error", markup=False)
 
     def on_mount(self) -> None:
         """Begin in the line, all of it selected."""
         field = self.query_one(Input)
-        field.cursor_blink = False
         field.focus()
 
     @on(Input.Submitted)

@@ -21,6 +21,7 @@ from icltui.record import ExportFormat
 from icltui.tui.cells import content
 from icltui.tui.screens.confirm import OVERWRITE, ConfirmScreen
 from icltui.tui.screens.save import is_folder
+from icltui.tui.widgets.line_input import LineInput
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class ExportScreen(ModalScreen[tuple[Offer, Path] | None]):
             dialog.border_title = f"Export: {self._offer.label}"
             dialog.border_subtitle = "↑↓ what · tab where · enter exports · esc cancels"
             yield OptionList(*map(self._option, self._offers), id="offers", markup=False, compact=True)
-            yield Input(str(self._offer.proposal), id="path", placeholder="path", select_on_focus=False)
+            yield LineInput(str(self._offer.proposal), id="path", placeholder="path", select_on_focus=False)
             yield Static("", classes="error", markup=False)
 
     def _option(self, offer: Offer) -> Option:
@@ -65,7 +66,6 @@ class ExportScreen(ModalScreen[tuple[Offer, Path] | None]):
 
     def on_mount(self) -> None:
         """Begin in the list."""
-        self.query_one(Input).cursor_blink = False
         self.query_one(OptionList).focus()
 
     @on(OptionList.OptionHighlighted)

@@ -14,6 +14,7 @@ from icltui.errors import BadInput
 from icltui.tui.cells import content
 from icltui.tui.flows.settings import SETTINGS, texts_of, with_texts
 from icltui.tui.flows.work import Work
+from icltui.tui.widgets.line_input import LineInput
 
 
 class Fields(VerticalScroll, can_focus=False):
@@ -48,8 +49,7 @@ class SettingsScreen(ModalScreen[Work | None]):
                 for setting in SETTINGS:
                     with Horizontal():
                         yield Static(setting.label, classes="label", markup=False)
-                        field = Input(texts[setting.name], id=setting.name, compact=True)
-                        field.cursor_blink = False
+                        field = LineInput(texts[setting.name], id=setting.name, compact=True)
                         yield field
                         yield Static(setting.help, classes="remark", markup=False)
             yield Static("", id="meaning", markup=False)

@@ -22,13 +22,20 @@ class LineInput(Input):
     """A field whose cursor stands still."""
 
     def __init__(
-        self, value: str = "", *, id: str | None = None, placeholder: str = "", select_on_focus: bool = True
+        self,
+        value: str = "",
+        *,
+        id: str | None = None,
+        placeholder: str = "",
+        select_on_focus: bool = True,
+        compact: bool = False,
     ) -> None:
         super().__init__(
             value,
             id=id,
             placeholder=placeholder,
             select_on_focus=select_on_focus,
+            compact=compact,
             highlighter=Harmless(),
         )
         self.cursor_blink = False
