@@ -100,6 +100,14 @@ async def pasted(desk: Desk, texts: list[str]) -> None:
     await desk.press("x", "left", "backspace", "enter", "ctrl+z")
 
 
+async def note(desk: Desk, texts: list[str]) -> None:
+    """A line about a run, where this prompt has one."""
+    await desk.press("ctrl+r")
+    await settle(desk, texts)
+    if desk.explorer.history.at is not None:
+        await dialog("A", then=("enter",))(desk, texts)
+
+
 PANES: dict[str, Show] = {
     "text": keys("0", "l"),
     "stream": keys("g"),
@@ -121,7 +129,7 @@ DIALOGS: dict[str, Show] = {
     "export": dialog("e", "p"),
     "settings": dialog("o"),
     "range": dialog("r", then=("enter",)),
-    "note": dialog("A", then=("enter",)),
+    "note": note,
     "runs": dialog("H"),
     "palette": dialog("ctrl+p"),
 }

@@ -30,6 +30,7 @@ EDGES = ((1, 1), (300, 100), (300, 1), (1, 100), (59, 18), (60, 17), (60, 18), (
 """The ends, and where the layout changes."""
 STEPS = (
     *(("escape", "4"), ("escape", "5"), ("escape", "6"), ("escape", "7"), ("escape", "8"), ("escape", "9")),
+    *(("escape", "0"), ("escape", "4", "e"), ("tab",), ("escape", "4", "o"), ("down",), ("escape", "4", "H")),
     *(("escape", "1"), ("escape", "2"), ("escape", "3"), ("escape", "4", "z"), ("m", "y"), ("6", "l", "j")),
     *(("escape", "4", "question_mark"), ("j", "pagedown"), ("escape", "ctrl+l", "d"), ("down",)),
     *(
