@@ -117,11 +117,11 @@ async def test_a_terminal_of_any_size_while_numbers_stream_in(
                 await close_dialogs(desk)
             await desk.press(*keys)
             stream.advance()
-            await desk.drawn()
             try:
+                await desk.drawn()
                 n_lines += check_screen(desk.app)
             except AssertionError as error:
-                error.add_note(f"at {size} behind {keys}")
+                error.add_note(f"at {size} behind {keys}, on {desk.app.screen}, {desk.explorer.jobs.request}")
                 raise
             assert not desk.app._exit
     count(f"{n_sizes} sizes from 1×1 to {WIDEST}×{HIGHEST}, {n_lines} lines")
