@@ -221,7 +221,7 @@ class IcltuiApp(App[None]):
 
     def action_command_palette(self) -> None:
         """Every action, to be found by its words."""
-        if not Palette.is_open(self):
+        if not isinstance(self.screen, Palette):
             self.push_screen(Palette(id="--command-palette"))
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
