@@ -1,12 +1,17 @@
 """An action: something the user can do, with its keys, its label and its explanation."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from textual.binding import Binding
 from textual.keys import format_key
 
 KEYS_NOW: dict[str, str] = {}
 """Keys by the id of each action that the user gave others; the app fills it, since Textual has one keymap per app."""
+
+
+Group = Literal["Run", "What is measured", "Patch", "Look around", "Runs before", "Session", ""]
+"""Under which title the help lists an action; those of none are another key for one that is listed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +27,7 @@ class Action:
     """Two words at most: the footer and the palette."""
     help: str
     """One sentence: the tooltip, the help screen and the palette."""
-    group: str
+    group: Group
     is_in_footer: bool = False
     shown_keys: str = ""
     """The keys as a person reads them; by default made from ``keys``."""

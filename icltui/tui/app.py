@@ -114,7 +114,7 @@ class IcltuiApp(App[None]):
         for notice in self._notices:
             self.notify(display(notice), timeout=8, markup=False)
         self.theme_changed_signal.subscribe(self, self._remember_theme)
-        self.app_resume_signal.subscribe(self, self._repaint)
+        self.app_resume_signal.subscribe(self, lambda _app: self.action_redraw())
         for begin in (gc.freeze, gc.enable):  # turned off for the start, whose objects all stay
             self.call_after_refresh(begin)
         if self._has_tour and isinstance(screen := self.screen_stack[0], ExplorerScreen):
@@ -129,9 +129,9 @@ class IcltuiApp(App[None]):
             renderable = self._frame.reduce(renderable, self.console)
         super()._display(screen, renderable)
 
-    def _repaint(self, _app: App[object]) -> None:
-        """Back from the background, where others may have written on the terminal."""
-        self._frame.forget()
+    def action_redraw(self) -> None:
+        """Send every cell again: while the program was in the background, or at any time, others may have written."""
+        self._frame = Frame()  # which knows of no cell
         self.screen.refresh()
 
     def _leave_on_signal(self, number: int) -> None:

@@ -5,7 +5,8 @@ Symbols are those of :mod:`icltui.tui.measures`. Every pane that has a digit has
 
 from dataclasses import dataclass
 
-from icltui.tui.actions import ACTIONS, PANES, digit_of
+from icltui.tui.actions import ACTIONS
+from icltui.tui.panes import PANES, digit_of
 
 Rows = list[tuple[str, str]]
 """Two columns: a key, a formula or a symbol, and what it does or means."""

@@ -33,17 +33,13 @@ class Frame:
         self._size = (0, 0)
         self._lines: list[list[Cell]] = []
 
-    def forget(self) -> None:
-        """Something else may have written on the terminal: the next whole frame is sent as it is."""
-        self._size = (0, 0)
-
     def reduce(self, update: RenderableType, console: Console) -> RenderableType | None:
         """What of ``update`` must be sent; None where everything stands there already."""
         colours = console._color_system or ColorSystem.TRUECOLOR
         if isinstance(update, ChopsUpdate):
             return self._difference(_pieces(update), colours)
         if not isinstance(update, LayoutUpdate):
-            self.forget()
+            self._size = (0, 0)
             return update
         if update.region.size == self._size:
             return self._difference(((0, y, strips) for y, strips in enumerate(update.strips)), colours)

@@ -8,7 +8,8 @@ from msgspec.structs import replace
 
 from icltui.session import Run, Session
 from icltui.tui.action import Action
-from icltui.tui.actions import ACTIONS, PANES
+from icltui.tui.actions import ACTIONS
+from icltui.tui.panes import PANES
 from tests.tui import samples
 from tests.tui.conftest import Desk
 
@@ -123,6 +124,8 @@ CASES = {
     "export": Case(dialog, "ExportScreen"),
     "copy": Case(lambda desk: len(desk.toasts())),
     "new": Case(lambda desk: desk.screen.context.text, ""),
+    "model": Case(dialog, "ModelScreen"),
+    "redraw": Case(lambda desk: desk.app._frame),
     "help": Case(dialog, "HelpScreen"),
     "tour": Case(lambda desk: desk.screen.tour_card.display, True),
     "quit": Case(dialog, "UnsavedScreen", before=("3", "space")),

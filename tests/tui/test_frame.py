@@ -111,11 +111,11 @@ def test_a_style_is_sent_once_however_often_it_comes():
     assert sent.count("m") == 4, "two styles and their ends"
 
 
-def test_another_size_and_a_forgotten_frame_are_sent_whole():
+def test_another_size_and_a_new_frame_are_sent_whole():
     frame, chance = Frame(), random.Random(0)
     update = whole([strip(chance, WIDTH) for _ in range(HEIGHT)])
     frame.reduce(update, CONSOLE)
-    frame.forget()
+    frame = Frame()
     assert frame.reduce(update, CONSOLE) is update
     wider = LayoutUpdate([[strip(chance, WIDTH + 1)] for _ in range(HEIGHT)], Region(0, 0, WIDTH + 1, HEIGHT))
     assert frame.reduce(wider, CONSOLE) is wider

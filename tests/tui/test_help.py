@@ -2,9 +2,10 @@
 
 import pytest
 
-from icltui.tui.actions import ACTIONS, PANES
+from icltui.tui.actions import ACTIONS
 from icltui.tui.explain import EXPLANATIONS, MEASURED, action_rows, pane_title
 from icltui.tui.measures import MEASURES
+from icltui.tui.panes import PANES
 from icltui.tui.screens.help import HelpScreen, pane_texts
 from icltui.tui.screens.open import OpenScreen
 from tests.tui import samples

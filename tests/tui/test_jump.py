@@ -2,8 +2,8 @@
 
 import pytest
 
-from icltui.tui.actions import PANES, TABS
 from icltui.tui.flows.jumping import letters, targets
+from icltui.tui.panes import PANES, TABS
 from icltui.tui.widgets.jump import JumpMark
 from tests.tui import samples
 from tests.tui.conftest import Desk, open_desk

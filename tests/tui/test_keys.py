@@ -9,9 +9,10 @@ from textual.widgets import Input, Static
 
 from icltui.api import Generate, Measure, PatchTested, Verify
 from icltui.record import LANES
-from icltui.tui.actions import ACTIONS, BINDINGS, PANES
+from icltui.tui.actions import ACTIONS, BINDINGS
 from icltui.tui.commands import ActionCommands
 from icltui.tui.measures import MEASURES
+from icltui.tui.panes import PANES
 from icltui.tui.screens.help import HelpScreen, help_sections
 from icltui.tui.screens.open import OpenScreen
 from icltui.tui.screens.save import SaveScreen

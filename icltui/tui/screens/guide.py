@@ -11,13 +11,13 @@ from textual.widget import Widget
 
 from icltui.errors import SessionError
 from icltui.session import example_sessions, read_session
-from icltui.tui.actions import PANES, TABS
 from icltui.tui.cells import display
 from icltui.tui.flows.explorer import Explorer
 from icltui.tui.flows.journal import model_facts
 from icltui.tui.flows.jumping import letters, targets
 from icltui.tui.flows.tour import END, Tour, sight
 from icltui.tui.messages import PartChanged
+from icltui.tui.panes import PANES, TABS
 from icltui.tui.screens.find import FindScreen
 from icltui.tui.screens.help import TOUR, HelpScreen
 from icltui.tui.widgets.jump import JumpLine, JumpMark

@@ -15,9 +15,10 @@ from textual.events import DescendantFocus, Resize
 from textual.reactive import reactive
 from textual.widgets import Input, Static
 
-from icltui.tui.actions import BINDINGS, TABS
+from icltui.tui.actions import BINDINGS
 from icltui.tui.flows.explorer import Explorer
 from icltui.tui.measures import MEASURES
+from icltui.tui.panes import TABS
 from icltui.tui.screens.history import HistoryScreen
 from icltui.tui.screens.output import OutputScreen
 from icltui.tui.widgets.key_line import KeyLine

@@ -23,6 +23,7 @@ from icltui.tui.cells import content, display
 from icltui.tui.flows.models import Models
 from icltui.tui.flows.wanted import FIELDS, blank, choices_text, load_of, texts_of
 from icltui.tui.model_folders import Folder, completed, folders, is_model, is_path
+from icltui.tui.widgets.line_input import LineInput
 
 ESTIMATE_AFTER = 0.5
 """Seconds that a model which is surely one is left standing before the engine is asked about it."""
@@ -78,13 +79,13 @@ class ModelScreen(ModalScreen[LoadModel | None]):
         with Vertical(classes="dialog form model") as dialog:
             dialog.border_title = "Load a model"
             dialog.border_subtitle = "enter loads · F2 estimates · tab completes · esc cancels"
-            yield _field(Input(id="model", placeholder="Hugging Face id, or folder", compact=True))
+            yield LineInput(id="model", placeholder="Hugging Face id, or folder", compact=True)
             yield Candidates(id="candidates", markup=False)
             with VerticalScroll(can_focus=False):
                 for field in FIELDS:
                     with Horizontal():
                         yield Static(field.name, classes="label", markup=False)
-                        yield _field(Input(texts[field.name], id=field.name, compact=True))
+                        yield LineInput(texts[field.name], id=field.name, compact=True)
                         yield Static(field.help, classes="remark", markup=False)
             yield Static("", id="foresight", markup=False)
             yield Static("", classes="error", markup=False)
@@ -239,8 +240,3 @@ class ModelScreen(ModalScreen[LoadModel | None]):
 
     def _complain(self, text: str) -> None:
         self.query_one(".error", Static).update(content(text))
-
-
-def _field(field: Input) -> Input:
-    field.cursor_blink = False
-    return field

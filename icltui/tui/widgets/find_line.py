@@ -10,8 +10,10 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Input, Static
 
+from icltui.tui.widgets.line_input import LineInput
 
-class FindInput(Input):
+
+class FindInput(LineInput):
     """Escape goes back to where the user was."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -60,7 +62,6 @@ class FindLine(Horizontal):
     def __init__(self) -> None:
         super().__init__()
         self.field = FindInput(compact=True, placeholder="a word · enter keeps the place, esc goes back")
-        self.field.cursor_blink = False
         self._count = Static("", classes="find--count", markup=False)
 
     def compose(self) -> ComposeResult:

@@ -7,12 +7,12 @@ from textual.widgets import ContentSwitcher
 
 from icltui.api import Generate, Measure
 from icltui.recipe import patch_words
-from icltui.tui.actions import TABS, digit_of
 from icltui.tui.cells import display
 from icltui.tui.flows.explorer import Explorer
 from icltui.tui.flows.older import curves_note, numbers_note, proof_note
 from icltui.tui.flows.work import method_words
 from icltui.tui.measures import MEASURES
+from icltui.tui.panes import TABS, digit_of
 from icltui.tui.widgets.framed import Framed
 from icltui.tui.widgets.heatmap import Heatmap
 from icltui.tui.widgets.log_view import LogView

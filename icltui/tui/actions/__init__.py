@@ -1,0 +1,30 @@
+"""Every action of the explorer, once.
+
+From this table come the key bindings, the footer, the help screen and the command palette.
+"""
+
+from dataclasses import replace
+
+from textual.binding import BindingType
+
+from icltui.tui.action import Action
+from icltui.tui.actions.keeping import KEEPING
+from icltui.tui.actions.looking import LOOKING
+from icltui.tui.actions.patching import PATCHING
+from icltui.tui.actions.running import RUNNING
+
+ACTIONS: tuple[Action, ...] = (*RUNNING, *PATCHING, *LOOKING, *KEEPING)
+
+MOVES = (
+    ("tab shift+tab", "To the next or the previous pane."),
+    ("j k ↓ ↑", "Down and up; in heatmap and text also h l ← →."),
+    ("g G", "To the first and the last unit."),
+    ("^d ^u", "Half a page down and up."),
+)
+"""What the panes' own keys do, for the help screen."""
+
+BINDINGS: list[BindingType] = [action.binding() for action in ACTIONS if action.keys and action.id != "quit"]
+"""The keys of the explorer's screen."""
+
+QUIT = replace(next(action.binding() for action in ACTIONS if action.id == "quit"), priority=True)
+"""The app's own key: it acts in dialogs too."""
