@@ -4,8 +4,6 @@ It is a convenience and no document: a file that is damaged, or of another progr
 """
 
 import contextlib
-import os
-import tempfile
 from pathlib import Path
 
 import msgspec
@@ -13,6 +11,7 @@ import msgspec
 from icltui.api import DEMO, LoadModel
 from icltui.errors import SessionError
 from icltui.folders import state_folder
+from icltui.whole import write_whole
 
 MOST = 20
 """So many are remembered."""
@@ -38,7 +37,7 @@ def remember_model(load: LoadModel, place: str = "") -> None:
     newest = Recent(load, place)
     others = [r for r in _read() if (r.load.model, r.place) != (load.model, place)]
     with contextlib.suppress(OSError, SessionError, UnicodeEncodeError):
-        _write(msgspec.json.encode([newest, *others][:MOST]))
+        write_whole(_path(), msgspec.json.encode([newest, *others][:MOST]))
 
 
 def _path() -> Path:
@@ -51,16 +50,3 @@ def _read() -> list[Recent]:
             return msgspec.json.decode(file.read(_MOST_BYTES), type=list[Recent])[:MOST]
     except (OSError, SessionError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return []
-
-
-def _write(data: bytes) -> None:
-    path = _path()
-    handle, temporary = tempfile.mkstemp(prefix=".icltui-", dir=path.parent)  # mode 0600
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise

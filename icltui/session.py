@@ -4,12 +4,10 @@ A :class:`Session` enters :func:`write_session` and leaves :func:`read_session`,
 else is in a file is a :class:`SessionError`: nothing is guessed, and nothing is dropped.
 """
 
-import contextlib
 import json
 import math
 import os
 import stat
-import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import Any, NoReturn
@@ -21,6 +19,7 @@ from icltui.folders import example_sessions, is_example, make_folder, sessions_f
 from icltui.pretty import pretty
 from icltui.record import FORMAT, Run, Session
 from icltui.session_check import check_consistent
+from icltui.whole import write_whole
 
 __all__ = [
     "FORMAT",
@@ -187,14 +186,4 @@ def _replace(path: Path, data: bytes) -> None:
         raise SessionError(
             "it is read-only: choose another name"
         )  # though the folder would let it be replaced
-    handle, temporary = tempfile.mkstemp(prefix=".icltui-", dir=path.parent)  # mode 0600
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
+    write_whole(path, data)
