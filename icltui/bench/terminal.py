@@ -49,6 +49,11 @@ class Chunk:
     data: bytes
 
 
+def _take_terminal() -> None:
+    """Make the terminal the program's own: should this process be killed, it goes down with the terminal (SIGHUP)."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
 class Terminal:
     """A running program, its terminal and its own home folder."""
 
@@ -62,7 +67,14 @@ class Terminal:
         self.chunks: list[Chunk] = []
         self.started = time.perf_counter()
         self._process = subprocess.Popen(
-            command, stdin=slave, stdout=slave, stderr=slave, env=env, cwd=home, start_new_session=True
+            command,
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            env=env,
+            cwd=home,
+            start_new_session=True,
+            preexec_fn=_take_terminal,
         )
         os.close(slave)
         self._reader = Thread(target=self._read, name="terminal", daemon=True)
