@@ -210,7 +210,7 @@ async def test_a_picture_of_the_screen(desk: Desk) -> None:
 async def test_every_pane_has_a_picture_the_same_each_time(desk: Desk) -> None:
     panes = (desk.screen.numbers, desk.screen.layer_list, desk.screen.context, *desk.screen.lanes.children)
     for pane, words in zip(
-        panes, ("4 Stream", "[x] 5", "1 Context", "9 With", "Query only", "ΔW is"), strict=True
+        panes, ("4 Stream", "[x]❯5", "1 Context", "9 With", "Query only", "ΔW is"), strict=True
     ):
         first, second = (svg_of(pane_strips(pane), "t") for _ in range(2))
         assert first == second

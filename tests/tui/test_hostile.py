@@ -82,8 +82,8 @@ async def toast(desk: Desk, texts: list[str]) -> None:
 
 async def loading(desk: Desk, texts: list[str]) -> None:
     """A model of any name on its way."""
-    desk.explorer.load = LoadModel(model=texts[-1])
-    desk.explorer.jobs.ask([desk.explorer.load])
+    desk.explorer.models.load = LoadModel(model=texts[-1])
+    desk.explorer.jobs.ask([desk.explorer.models.load])
     await desk.until(lambda: isinstance(desk.client.request, LoadModel))
     desk.client.send(desk.client.job, ModelEstimated(estimate=samples.ESTIMATE))
     await desk.drawn()
@@ -162,7 +162,7 @@ async def set_out(desk: Desk, texts: list[str]) -> None:
     """A session that holds the texts in every field, run by a model that says nothing else."""
     prompt = Prompt(context="".join(texts) * 3, query=texts[-1] + "?")
     session = Session(title=texts[0], created="", prompt=prompt, n_tokens=8)
-    desk.explorer.jobs.ask([desk.explorer.load])
+    desk.explorer.jobs.ask([desk.explorer.models.load])
     desk.explorer.open(session, None)
     desk.explorer.verify()
     await come_back(desk, texts)
@@ -188,7 +188,7 @@ async def come_back(desk: Desk, texts: list[str]) -> None:
     assert desk.app.screen is desk.screen
     desk.app.clear_notifications()
     desk.screen.action_show_pane("stream")
-    desk.explorer.load = LoadModel()
+    desk.explorer.models.load = LoadModel()
     if desk.explorer.jobs.engine == "dead":
         await desk.press("ctrl+r")
         await desk.until(lambda: desk.explorer.jobs.engine == "ready")

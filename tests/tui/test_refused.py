@@ -50,7 +50,7 @@ async def test_it_cannot_be_ticked(desk: Desk) -> None:
 
 async def test_all_none_and_invert_leave_it_out(desk: Desk) -> None:
     for key, layers in (("n", set()), ("i", USABLE), ("n", set()), ("a", USABLE)):
-        await desk.press(key)
+        await desk.press("3", key)
         assert set(desk.explorer.ticked) == layers
     assert desk.explorer.work.layers == "all"
     await desk.press("3", "g", "space")

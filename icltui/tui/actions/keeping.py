@@ -105,7 +105,7 @@ KEEPING: tuple[Action, ...] = (
     ),
     Action(
         id="redraw",
-        keys="U,f10",
+        keys="U,f8",
         action="app.redraw",
         label="Redraw",
         help="Draw the whole screen anew, where another program has written over it.",
