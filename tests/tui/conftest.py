@@ -68,7 +68,8 @@ class Desk:
     async def drawn(self) -> None:
         """Let everything that was said be drawn."""
         await self.pilot.pause()
-        await self.until(lambda: self.screen._flush_timer is None)
+        plots = self.screen.numbers.plots
+        await self.until(lambda: self.screen._flush_timer is None and plots._timer is None)
         await self.pilot.pause()
 
     async def settle(self) -> None:

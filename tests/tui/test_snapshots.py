@@ -1,4 +1,7 @@
-"""What the explorer looks like in each of its states, at its design size and at its small one."""
+"""What the explorer looks like in each of its states, at its design size and at its small one.
+
+On dark as a picture, on light and without colours as lines with their styles; ``--rewrite`` writes the latter anew.
+"""
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -13,7 +16,9 @@ from icltui.tui.flows.tour import STEPS
 from tests.tui import samples
 from tests.tui.conftest import Desk
 from tests.tui.fake_client import FakeClient
+from tests.tui.look import LOOKS, as_it_was, look_of
 
+GOLDENS = Path(__file__).parent / "looks"
 Compare = Callable[..., bool]
 Scene = Callable[[Desk], Awaitable[None]]
 
@@ -176,8 +181,10 @@ async def dead(desk: Desk) -> None:
     desk.client.die("the engine was ended by signal 9 (SIGKILL)", "CUDA error: device-side assert triggered")
 
 
-def shows(scene: Scene, size: tuple[int, int], compare: Compare) -> bool:
-    """Whether ``scene`` looks as it did."""
+def shows(
+    scene: Scene, size: tuple[int, int], compare: Compare, looks: dict[str, str] | None = None
+) -> bool:
+    """Whether ``scene`` looks as it did; what it looks like otherwise is put into ``looks``."""
     client = FakeClient()
     app = IcltuiApp(client, LoadModel(), samples.session(), Path("capital-conflict.json"))
 
@@ -186,6 +193,13 @@ def shows(scene: Scene, size: tuple[int, int], compare: Compare) -> bool:
         await desk.until(lambda: client.requests)
         await scene(desk)
         await desk.drawn()
+        if looks is not None:
+            for name, change in LOOKS.items():
+                change(app)
+                await desk.drawn()
+                looks[name] = look_of(app)
+            as_it_was(app)
+            await desk.drawn()
 
     return compare(app, terminal_size=size, run_before=play)
 
@@ -220,8 +234,16 @@ SCENES = (
 
 @pytest.mark.parametrize("size", [(120, 40), (80, 24)], ids=["120x40", "80x24"])
 @pytest.mark.parametrize("scene", SCENES, ids=[scene.__name__ for scene in SCENES])
-def test_screen(scene: Scene, size: tuple[int, int], snap_compare: Compare) -> None:
-    assert shows(scene, size, snap_compare)
+def test_screen(
+    scene: Scene, size: tuple[int, int], snap_compare: Compare, pytestconfig: pytest.Config
+) -> None:
+    looks: dict[str, str] = {}
+    assert shows(scene, size, snap_compare, looks)
+    for name, look in looks.items():
+        golden = GOLDENS / f"{scene.__name__}-{size[0]}x{size[1]}-{name}.txt"
+        if pytestconfig.getoption("rewrite"):
+            golden.write_text(look, encoding="utf-8")
+        assert golden.read_text(encoding="utf-8").splitlines() == look.splitlines(), golden.name
 
 
 def test_too_small(snap_compare: Compare) -> None:
