@@ -77,6 +77,7 @@ class PlotPanel(Widget, can_focus=True):
         self._drawn_of: tuple[object, ...] = ()
         self._may_draw_at = 0.0
         self._timer: Timer | None = None
+        self._has_begun = False
 
     def on_mount(self) -> None:
         """See what the terminal can do."""
@@ -167,8 +168,22 @@ class PlotPanel(Widget, can_focus=True):
         self._timer = None
         self.refresh()  # costs nothing while the panel is hidden: then it is not rendered
 
+    def on_show(self) -> None:
+        """Come to the front with the drawing that is there: a new one takes its time, and follows at once."""
+        self.call_after_refresh(self._begin)
+
+    def on_hide(self) -> None:
+        """Draw no more until the panel is back."""
+        self._has_begun = False
+
+    def _begin(self) -> None:
+        self._has_begun = True
+        self.refresh()
+
     def render(self) -> Text:
         """The drawing, made anew only if something in it changed."""
+        if not self._has_begun:
+            return self._drawn
         layers = tuple(self.shown_layers) or self.board.layers
         of = (
             *(self.board.version, self._other and (self._other[0].version, self.shown_layer)),
