@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
+from textual.events import Key
 from textual.widgets import Input
 
-from icltui.session import Run, write_session
+from icltui.session import Run, read_session, write_session
 from icltui.tui.flows.contrast import Other
 from icltui.tui.screens.ask import AskScreen
 from icltui.tui.screens.contrast import ContrastScreen
@@ -50,6 +51,24 @@ async def test_comma_and_full_stop_step_through_the_runs(three: Desk) -> None:
     assert "[/INST]" in three.text()
     await three.press("full_stop", "full_stop")
     await three.until(lambda: three.explorer.history.at == 3)
+
+
+async def test_keys_that_come_at_once_step_and_take_no_other_runs_text_for_typing(three: Desk) -> None:
+    for key in ("comma", "full_stop", "comma"):
+        three.app.post_message(Key(key, None))
+    await three.until(lambda: three.explorer.history.at == 1)
+    await three.drawn()
+    assert len(three.explorer.history.runs) == 3, "no run is made of a text that was never typed"
+    assert three.explorer.work.prompt == B.prompt
+
+
+async def test_a_session_saved_at_once_after_opening_is_that_session(three: Desk, tmp_path: Path) -> None:
+    path = tmp_path / "other.json"
+    write_session(path, B)
+    three.explorer.open(B, path)
+    three.screen.action_save_session()
+    await three.until(lambda: any("saved to" in line for line in three.toasts()))
+    assert read_session(path).prompt == B.prompt
 
 
 async def test_a_prompt_being_typed_is_put_down_before_stepping(three: Desk) -> None:

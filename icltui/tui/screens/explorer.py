@@ -45,13 +45,25 @@ class ExplorerScreen(GuideScreen):
     def on_mount(self) -> None:
         """Show the session at once; the engine is started by the app, after the first frame."""
         self.explorer.listen(
-            changed=lambda part: self.post_message(PartChanged(part)),
+            changed=self._hear,
             noticed=lambda text, is_error: self.post_message(Noticed(text, is_error)),
         )
         self.watch(self.numbers.stream, "unit", self._follow, init=False)
+        self._load_editors()
         self._draw(set(Part))
         # The widgets' own beginnings, all at unit 0, come behind this; saved numbers begin at their last unit.
         self.call_after_refresh(self.numbers.stream.action_move_last)
+
+    def _hear(self, part: Part) -> None:
+        """A document goes into the editors at once: the next key would take theirs for what is typed into it."""
+        if part is Part.DOCUMENT:
+            self._load_editors()
+        self.post_message(PartChanged(part))
+
+    def _load_editors(self) -> None:
+        prompt = self.explorer.work.prompt
+        self.context.load(prompt.context)
+        self.question.load(prompt.query)
 
     # Drawing.
 
@@ -72,8 +84,6 @@ class ExplorerScreen(GuideScreen):
         explorer = self.explorer
         if Part.DOCUMENT in due:
             due = set(Part)
-            self.context.load(explorer.work.prompt.context)
-            self.question.load(explorer.work.prompt.query)
         if Part.NUMBERS in due:
             self.numbers.draw_numbers()
         if due & {Part.LANES, Part.WORK}:
