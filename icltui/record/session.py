@@ -46,6 +46,11 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     run: int | None = None
     """The number of the run that the above is, or, edited since, came from."""
 
+    @property
+    def alone(self) -> "Session":
+        """The same without the runs."""
+        return msgspec.structs.replace(self, runs=(), run=None)
+
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """A state that the session went through: what was asked, and what came of it."""

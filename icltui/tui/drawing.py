@@ -10,8 +10,6 @@ import tempfile
 from pathlib import Path
 from typing import Literal
 
-from msgspec.structs import replace
-
 from icltui.errors import BadInput
 from icltui.session import Session, write_session
 
@@ -24,7 +22,7 @@ async def draw_figure(session: Session, kind: Literal["svg", "png"]) -> bytes:
     """
     with tempfile.TemporaryDirectory(prefix="icltui-") as folder:
         source, target = Path(folder, "session.json"), Path(folder, f"figure.{kind}")
-        await asyncio.to_thread(write_session, source, replace(session, runs=(), run=None))
+        await asyncio.to_thread(write_session, source, session.alone)
         words = ("-m", "icltui", "export", str(source), "--to", kind, "-o", str(target))
         process = await asyncio.create_subprocess_exec(
             sys.executable,

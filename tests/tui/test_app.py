@@ -118,16 +118,32 @@ async def test_tokens_are_not_promised_without_a_query() -> None:
         assert "counted with a query" in desk.text()
 
 
-async def test_numbers_that_were_not_written_are_told(desk: Desk, tmp_path: Path) -> None:
+async def test_numbers_that_were_not_written_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "mine.json"
+    async with open_desk(samples.session(is_measured=False)) as desk:
+        await desk.until(lambda: desk.client.requests)
+        desk.client.finish(samples.LOADED)
+        desk.client.send(desk.client.job, samples.TOKENIZED, samples.chunk(0, 3))
+        desk.client.send(desk.client.job, JobFailed(kind="EngineError", message="out of memory"))
+        await desk.press("ctrl+s")
+        await desk.until(lambda: isinstance(desk.app.screen, SaveScreen))
+        desk.app.screen.query_one(Input).value = str(path)
+        await desk.press("enter")
+        await desk.until(path.exists)
+        await desk.until(lambda: any("without the numbers on the" in line for line in desk.toasts()))
+        assert desk.explorer.is_unsaved
+        await desk.until(lambda: "mine*" in desk.text())
+
+
+async def test_an_edit_since_the_run_costs_the_file_no_numbers(desk: Desk, tmp_path: Path) -> None:
     path = tmp_path / "mine.json"
     await desk.press("1", "x", "ctrl+s")
     await desk.until(lambda: isinstance(desk.app.screen, SaveScreen))
     desk.app.screen.query_one(Input).value = str(path)
     await desk.press("enter")
-    await desk.until(path.exists)
-    await desk.until(lambda: any("without the numbers and lanes" in line for line in desk.toasts()))
-    assert desk.explorer.is_unsaved
-    await desk.until(lambda: "mine*" in desk.text())
+    await desk.until(lambda: not desk.explorer.is_unsaved)
+    assert f"saved to {path}" in desk.toasts()
+    assert read_session(path).runs[0].session.measurement == desk.explorer.results.measurement
 
 
 async def test_a_stopped_run_is_marked_on_the_screen() -> None:

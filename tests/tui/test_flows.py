@@ -636,7 +636,8 @@ async def test_results_of_two_models_are_never_in_one_file() -> None:
     assert session.model == samples.MODEL
     assert session.measurement == samples.MEASUREMENT
     assert (session.generation, session.verification) == (None, None), "these are of the other model"
-    assert left_out(session, explorer.work, explorer.results) == ("lanes", "verification")
+    assert left_out(session.alone, explorer.work, explorer.results) == ("lanes", "verification")
+    assert left_out(session, explorer.work, explorer.results) == (), "the run before has them"
 
 
 async def test_saved_numbers_of_other_weights_are_stale_once_the_model_is_there() -> None:

@@ -133,6 +133,21 @@ async def test_runs_and_their_notes_come_back_from_the_file(tmp_path: Path) -> N
     assert again == ear.explorer.history
 
 
+async def test_numbers_of_the_only_run_are_in_the_file_of_a_prompt_edited_since(tmp_path: Path) -> None:
+    ear = await idle()
+    explorer = ear.explorer
+    explorer.edit("typed since", samples.QUERY)
+    session = explorer.session("one")
+    write_session(tmp_path / "s.json", session)
+    assert explorer.saved(tmp_path / "s.json", session) == ()
+    assert not explorer.is_unsaved
+    again = Ear(read_session(tmp_path / "s.json")).explorer
+    assert (again.work.prompt.context, again.results.measurement) == ("typed since", None)
+    again.go_to_run(1)
+    assert again.results.measurement == samples.MEASUREMENT
+    assert again.results.lanes == explorer.results.lanes
+
+
 async def test_texts_stay_with_the_choices_that_they_answer() -> None:
     ear = await idle()
     ear.explorer.next_choice("mode")  # ΔW is off: nothing is generated anew

@@ -82,16 +82,20 @@ def session_of(document: Document, work: Work, results: Results) -> Session:
 
 
 def left_out(session: Session, work: Work, results: Results) -> tuple[str, ...]:
-    """What is on the screen and not in ``session``."""
+    """What is on the screen and neither in ``session`` nor in one of its runs."""
+    held = (session, *(run.session for run in session.runs))
     shown = {lane: results.lanes[lane] for lane in work.generate().lanes if lane in results.lanes}
-    written = (
-        {lane: text.steps for lane, text in session.generation.lanes.items()} if session.generation else {}
-    )
-    is_board_written = session.measurement is not None and results.board_origin is results.measured
+    texts = [one.generation.lanes for one in held if one.generation]
+    is_board_whole = results.board_origin is results.measured
+    is_board_held = is_board_whole and results.measurement in [one.measurement for one in held]
     names = {
-        "numbers": results.board_origin is not None and not is_board_written,
-        "lanes": any(written.get(lane) != steps for lane, steps in shown.items()),
-        "verification": results.verification is not None and session.verification is None,
+        "numbers": results.board_origin is not None and not is_board_held,
+        "lanes": any(
+            all(lane not in lanes or lanes[lane].steps != steps for lanes in texts)
+            for lane, steps in shown.items()
+        ),
+        "verification": results.verification is not None
+        and results.verification not in [one.verification for one in held],
     }
     return tuple(name for name, is_missing in names.items() if is_missing)
 

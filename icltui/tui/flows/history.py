@@ -41,7 +41,7 @@ class History:
 
     def recorded(self, session: Session, is_new: bool = False) -> "History":
         """With what came back put down; ``is_new``: the user asked for a run, not for more of the present one."""
-        sheet = _alone(session)
+        sheet = session.alone
         if not (sheet.measurement or sheet.generation or sheet.verification):
             return self
         present = self.present
@@ -57,7 +57,7 @@ class History:
         is_known = present and text == (present.session.prompt.context, present.session.prompt.query)
         if is_known or not any(text):
             return self
-        bare = with_changes(_alone(session), model=None, measurement=None, generation=None, verification=None)
+        bare = with_changes(session.alone, model=None, measurement=None, generation=None, verification=None)
         return self._with(bare)
 
     def noted(self, number: int, note: str) -> "History":
@@ -73,7 +73,7 @@ class History:
 
     def saved_in(self, session: Session) -> Session:
         """``session`` with the runs, where there is more to them than itself."""
-        if len(self.runs) < 2 and not any(run.note for run in self.runs):
+        if len(self.runs) < 2 and all(_is_all_in(session, run) for run in self.runs):
             return session
         return with_changes(session, runs=self.runs, run=self.at)
 
@@ -104,8 +104,14 @@ class History:
         return replace(self, runs=tuple(reversed(runs)))
 
 
-def _alone(session: Session) -> Session:
-    return with_changes(session, runs=(), run=None)
+def _is_all_in(session: Session, run: Run) -> bool:
+    ours = run.session
+    pairs = (
+        (ours.measurement, session.measurement),
+        (ours.generation, session.generation),
+        (ours.verification, session.verification),
+    )
+    return not run.note and all(one is None or one == other for one, other in pairs)
 
 
 def _is_same_run(ours: Session, theirs: Session, is_new: bool) -> bool:

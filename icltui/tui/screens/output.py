@@ -61,7 +61,8 @@ class OutputScreen(DocumentScreen):
         if offer.form:
             self.explorer.export_patch(offer.form, str(path))
             return
-        missing = left_out(session, self.explorer.work, self.explorer.results) if offer.is_record else ()
+        work, results = self.explorer.work, self.explorer.results
+        missing = left_out(session.alone, work, results) if offer.is_record else ()
         line = f"{offer.label} written to {path}{without_words(missing)}"
         self.notify(display(line), timeout=8, markup=False)
 
