@@ -4,11 +4,12 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from icltui.api import Generate, Measure, VerificationEnded
+from icltui.api import Generate, Measure, PatchTested, VerificationEnded
 from icltui.record import LANES
 from icltui.session import Run, read_session, write_session
 from icltui.tui.flows import history as module
 from icltui.tui.flows.contrast import Other, answers, asked_differently
+from icltui.tui.flows.document import left_out
 from icltui.tui.flows.history import History
 from tests.tui import samples
 from tests.tui.test_flows import Ear, idle
@@ -146,6 +147,42 @@ async def test_numbers_of_the_only_run_are_in_the_file_of_a_prompt_edited_since(
     again.go_to_run(1)
     assert again.results.measurement == samples.MEASUREMENT
     assert again.results.lanes == explorer.results.lanes
+
+
+async def test_texts_without_a_patch_stay_when_another_patch_is_chosen() -> None:
+    ear = await idle()
+    ear.explorer.switch_delta()
+    answer(ear)
+    ear.explorer.switch_delta()
+    answer(ear)
+    ear.explorer.next_choice("mode")
+    session = ear.explorer.session("a").alone
+    assert session.generation is not None
+    assert session.generation.lanes == samples.generation(LANES[:2]).lanes
+    assert left_out(session, ear.explorer.work, ear.explorer.results) == ()
+    ear.explorer.verify()
+    ear.client.finish(VerificationEnded(verification=samples.VERIFICATION))
+    (run,) = ear.explorer.history.runs
+    assert run.session.generation is not None
+    assert run.session.generation.lanes.keys() == {*LANES}, "the run keeps what its own patch said"
+    assert run.session.recipe.mode == "per-step"
+
+
+async def test_another_strength_leaves_a_varied_patch_in_a_run_of_its_own() -> None:
+    ear = await idle()
+    ear.explorer.vary_patch()
+    ear.client.send(ear.client.job, *samples.generate(LANES))
+    ear.client.finish(PatchTested(patch=samples.VARIED))
+    assert numbers(ear.explorer.history) == [(1, None)]
+    for _ in range(2):
+        ear.explorer.change_alpha(-0.05)
+        ear.client.send(ear.client.job, *samples.generate(LANES))
+        ear.client.finish(PatchTested(patch=samples.PATCH))
+    assert numbers(ear.explorer.history) == [(1, None), (2, 1)]
+    assert left_out(ear.explorer.session("a"), ear.explorer.work, ear.explorer.results) == ()
+    ear.explorer.step_run(-1)
+    assert ear.explorer.results.varied == samples.VARIED
+    assert ear.explorer.work.recipe.alpha == 1.0
 
 
 async def test_texts_stay_with_the_choices_that_they_answer() -> None:

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from msgspec.structs import replace as with_changes
+
 from icltui.api import Request
-from icltui.record import Lane
+from icltui.record import Generation, Lane
 from icltui.session import Session, is_example
 from icltui.tui.flows.origin import Origin
 from icltui.tui.flows.results import Results
@@ -57,7 +59,8 @@ def session_of(document: Document, work: Work, results: Results) -> Session:
     That is the loaded model, or, where nothing is of it, the one that the session came with.
     """
     measured = results.measured if _answers(results.measured, work.measure()) else None
-    generated = results.generated if _answers_lanes(results, work) else None
+    texts = _answering_texts(results, work)
+    generated = results.generated if texts else None
     verified = results.verified if _answers(results.verified, work.verify()) else None
     origins = [origin for origin in (measured, generated, verified) if origin]
     ours = [origin for origin in origins if origin.is_of(results.model)] or origins
@@ -76,7 +79,7 @@ def session_of(document: Document, work: Work, results: Results) -> Session:
         n_tokens=work.n_tokens,
         model=model,
         measurement=results.measurement if measured in kept else None,
-        generation=results.generation if generated in kept else None,
+        generation=texts if generated in kept else None,
         verification=results.verification if verified in kept else None,
     )
 
@@ -110,6 +113,22 @@ def _answers(origin: Origin | None, request: Request, lane: Lane | None = None) 
     return origin is not None and origin.answers(request, lane)
 
 
-def _answers_lanes(results: Results, work: Work) -> bool:
-    lanes = results.generation.lanes if results.generation else {}
-    return all(_answers(results.generated, work.generate(), lane) for lane in lanes)
+def _answering_texts(results: Results, work: Work) -> Generation | None:
+    """The texts of the prompt as it stands; where another patch is asked for by now, those without a patch."""
+    texts = results.generation
+    if texts is None:
+        return None
+    lanes = {
+        lane: text
+        for lane, text in texts.lanes.items()
+        if _answers(results.generated, work.generate(), lane)
+    }
+    if not lanes or len(lanes) == len(texts.lanes):
+        return texts if lanes else None
+    return with_changes(
+        texts,
+        lanes=lanes,
+        agreement={lane: value for lane, value in texts.agreement.items() if lane in lanes},
+        fit={lane: value for lane, value in texts.fit.items() if lane in lanes},
+        patch=None,
+    )

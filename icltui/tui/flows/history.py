@@ -1,7 +1,8 @@
 """The runs of a session: kept as they end, to step back to, to branch from, and to write a line about.
 
 A run is what was asked and what came of it. Turning ΔW on, another strength or a proof add to the run before the user;
-another prompt, other layers, another model, or a run asked for with other choices begin the next one.
+another prompt, other layers, another model, or a run asked for with other choices begin the next one; so does another
+patch after one that was varied, whose curves cost too much to be let go.
 """
 
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from msgspec.structs import replace as with_changes
 
-from icltui.record import ModelInfo
+from icltui.record import Generation, ModelInfo
 from icltui.session import Run, Session
 
 MOST_ROWS = 200_000
@@ -45,7 +46,11 @@ class History:
         if not (sheet.measurement or sheet.generation or sheet.verification):
             return self
         present = self.present
-        if present is None or not _is_same_run(present.session, sheet, is_new):
+        if (
+            present is None
+            or not _is_same_run(present.session, sheet, is_new)
+            or _loses_curves(present.session, sheet)
+        ):
             return self._with(sheet)._thinned()
         run = with_changes(present, session=_joined(present.session, sheet))
         return replace(self, runs=tuple(run if r.number == run.number else r for r in self.runs))
@@ -138,6 +143,24 @@ def _fingerprint(model: ModelInfo | None) -> str | None:
     return model.fingerprint if model else None
 
 
+def _adds_no_text(before: Generation | None, now: Generation | None) -> bool:
+    """Whether ``now`` has none that ``before`` has not, and fewer."""
+    if before is None or now is None:
+        return before is not None
+    is_part = all(before.lanes.get(lane) == text for lane, text in now.lanes.items())
+    return is_part and len(now.lanes) < len(before.lanes)
+
+
+def _loses_curves(before: Session, now: Session) -> bool:
+    if _adds_no_text(before.generation, now.generation):
+        return False
+    return _has_curves(before.generation) and not _has_curves(now.generation)
+
+
+def _has_curves(generation: Generation | None) -> bool:
+    return bool(generation and generation.patch and generation.patch.curves)
+
+
 def _joined(before: Session, now: Session) -> Session:
     """One run's results, the newer where there are both; its texts stay with the choices that they answer."""
     joined = with_changes(
@@ -146,7 +169,7 @@ def _joined(before: Session, now: Session) -> Session:
         measurement=now.measurement or before.measurement,
         verification=now.verification or before.verification,
     )
-    if now.generation is None and before.generation is not None:
+    if _adds_no_text(before.generation, now.generation):
         return with_changes(
             joined,
             generation=before.generation,
