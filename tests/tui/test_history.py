@@ -4,7 +4,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from icltui.api import Generate, Measure, PatchTested, VerificationEnded
+from icltui.api import CountTokens, Generate, Measure, PatchTested, VerificationEnded
 from icltui.record import LANES
 from icltui.session import Run, read_session, write_session
 from icltui.tui.flows import history as module
@@ -119,6 +119,19 @@ async def test_no_stepping_while_a_run_goes_on() -> None:
     ear.explorer.step_run(-1)
     assert ear.explorer.history.at == 2
     assert "esc stops it" in ear.lines[-1]
+
+
+async def test_no_stepping_while_a_run_waits_for_tokens_to_be_counted() -> None:
+    ear = await idle()
+    await ran(ear, "second")
+    ear.explorer.edit("third", samples.QUERY)
+    ear.explorer.count()
+    await ear.explorer.run()
+    assert isinstance(ear.explorer.jobs.request, CountTokens), "it is asked to stop, and has not yet"
+    ear.explorer.step_run(-1)
+    assert ear.explorer.history.at == 2
+    assert await ear.explorer.stop(), "there is a run to stop"
+    assert ear.explorer.jobs.plan == []
 
 
 async def test_runs_and_their_notes_come_back_from_the_file(tmp_path: Path) -> None:

@@ -56,12 +56,18 @@ class Jobs:
     @property
     def is_busy(self) -> bool:
         """Whether there is something that the user may want to stop; what is brief is not worth it."""
-        return self.engine == "starting" or not (self.request is None or isinstance(self.request, _BRIEF))
+        return self.engine == "starting" or self._worth is not None
 
     @property
     def is_running(self) -> bool:
         """Whether it is more than the engine and its model coming up."""
-        return self.is_busy and not isinstance(self.request, LoadModel | None)
+        return not isinstance(self._worth, LoadModel | None)
+
+    @property
+    def _worth(self) -> Request | None:
+        """The current job, or the one for which a brief one is giving way."""
+        asked = (self.request, *self.plan) if self.engine == "ready" else ()
+        return next((request for request in asked if request and not isinstance(request, _BRIEF)), None)
 
     async def start(self) -> None:
         """Start the engine, or start it anew; the plan begins once it answers."""
