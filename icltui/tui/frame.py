@@ -127,11 +127,17 @@ def _cells(strips: Iterable[Strip], colours: ColorSystem) -> list[Cell]:
     for strip in strips:
         for segment in strip:
             codes = _codes(segment.style, colours) if segment.style else ("", "")
-            if segment.cell_length == len(segment.text):
+            if segment.text.isascii() or all(map(_is_one_column, {*segment.text})):
                 cells += [(character, codes) for character in segment.text]
             else:
                 _add_odd(cells, segment.text, codes)
     return cells
+
+
+@lru_cache(4096)
+def _is_one_column(character: str) -> bool:
+    """A wide character with a mark has as many columns as characters, and yet is no two cells."""
+    return cell_len(character) == 1
 
 
 def _add_odd(cells: list[Cell], text: str, codes: Codes) -> None:
@@ -141,7 +147,8 @@ def _add_odd(cells: list[Cell], text: str, codes: Codes) -> None:
         if width:
             cells += [(character, codes), *[("", codes)] * (width - 1)]
         elif cells:
-            cells[-1] = (cells[-1][0] + character, cells[-1][1])
+            at = -1 if cells[-1][0] or len(cells) == 1 else -2  # the second column of a wide one is empty
+            cells[at] = (cells[at][0] + character, cells[at][1])
 
 
 @lru_cache(4096)

@@ -94,6 +94,14 @@ def test_what_stands_there_is_not_sent_again():
     assert frame.reduce(part(2, 0, [rows[2]], (0, WIDTH)), CONSOLE) is None
 
 
+def test_a_wide_character_is_sent_with_the_mark_that_it_carries():
+    frame = Frame()
+    frame.reduce(whole([Strip([Segment("か\u3099".ljust(WIDTH), STYLES[0])])] * HEIGHT), CONSOLE)
+    changed = Strip([Segment("さ\u3099".ljust(WIDTH), STYLES[0])])
+    sent = frame.reduce(part(3, 0, [changed], (0, WIDTH)), CONSOLE)
+    assert "さ\u3099" in sent.render_segments(CONSOLE)
+
+
 def test_one_changed_cell_is_one_step_and_one_character():
     frame = Frame()
     row = Strip([Segment("x" * WIDTH, STYLES[1])])

@@ -3,6 +3,7 @@
 A work enters, texts leave; texts enter, another work leaves, or one line that says which field is wrong and why.
 """
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -19,6 +20,8 @@ from icltui.tui.flows.work import Work
 
 _NONE = ""
 _MOST_TOKENS = 4096
+_MOST_BYTES = 2**20
+"""Of a file of queries: it is read while the screen waits, and a device or a pipe would never end."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +126,12 @@ def _listed(queries: tuple[str, ...]) -> str:
 
 
 def _queries(text: str) -> tuple[str, ...]:
-    return read_queries(Path(text.removeprefix("@")).expanduser()) if text else ()
+    if not text:
+        return ()
+    path = Path(os.path.expanduser(text.removeprefix("@")))  # Path's own raises where there is no such user
+    if os.path.exists(path) and not (path.is_file() and path.stat().st_size <= _MOST_BYTES):
+        raise BadInput(f"{str(path)!r} is no file of queries of at most {_MOST_BYTES:,} bytes: name another")
+    return read_queries(path)
 
 
 SETTINGS: tuple[Setting, ...] = (
