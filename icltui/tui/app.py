@@ -175,15 +175,19 @@ class IcltuiApp(App[None]):
         """Work that an earlier program left; it is removed from there only once it is kept here."""
         found = await asyncio.to_thread(orphans)
         opened = next(filter(None, map(self._opened_already, found)), None)
-        if found and opened is None:
-            opened = await self.push_screen_wait(RecoverScreen(found))
         if opened:
-            orphan, session = opened
-            self.explorer.open(session, None)
-            self.explorer.is_unsaved = True  # no file of the user's has it
-            with suppress(SessionError, OSError):  # the first is told by whoever keeps
-                await asyncio.wrap_future(self.autosave.keep())
-                orphan.delete()
+            await self._recover(*opened)
+        elif found and (chosen := await self.push_screen_wait(RecoverScreen(found))):
+            screen = self.screen_stack[0]
+            if isinstance(screen, DocumentScreen):  # on which a slow disk has left time to type
+                await screen.unless_kept(lambda: self._recover(*chosen))
+
+    async def _recover(self, orphan: Orphan, session: Session) -> None:
+        self.explorer.open(session, None)
+        self.explorer.is_unsaved = True  # no file of the user's has it
+        with suppress(SessionError, OSError):  # the first is told by whoever keeps
+            await asyncio.wrap_future(self.autosave.keep())
+            orphan.delete()
 
     def _opened_already(self, orphan: Orphan) -> tuple[Orphan, Session] | None:
         """``orphan`` where it is the very file that the program was started with."""

@@ -3,13 +3,16 @@
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Event
 
 import pytest
 from textual.widgets import OptionList
 
 from icltui.errors import SessionError
 from icltui.session import Session, read_session, state_folder, write_session
-from icltui.tui.screens.confirm import ConfirmScreen
+from icltui.tui import app
+from icltui.tui.autosave import orphans
+from icltui.tui.screens.confirm import ConfirmScreen, UnsavedScreen
 from icltui.tui.screens.recover import RecoverScreen, ago
 from tests.tui import samples
 from tests.tui.conftest import Desk, open_desk
@@ -51,6 +54,21 @@ async def test_the_newest_is_opened_with_enter_and_stays_unsaved_and_kept(left: 
         (mine,) = (state_folder() / "autosave").glob(f"capital-conflict@*.{os.getpid()}.*.json")
         assert read_session(mine).measurement == samples.MEASUREMENT
         assert left.with_name(f"older{KEY}").exists()
+
+
+@pytest.mark.usefixtures("left")
+async def test_what_was_typed_before_the_question_came_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = Event()
+    monkeypatch.setattr(app, "orphans", lambda: [*(gate.wait(5) and orphans())])
+    async with open_desk() as desk:
+        await desk.press("1", "h", "i")
+        gate.set()
+        await asked(desk)
+        await desk.press("enter")
+        await desk.until(lambda: isinstance(desk.app.screen, UnsavedScreen))
+        await desk.press("escape")
+        await desk.until(lambda: desk.app.screen is desk.screen)
+        assert desk.explorer.work.prompt.context == "hi"
 
 
 @pytest.mark.usefixtures("left")

@@ -4,12 +4,13 @@ import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 
 import pytest
 from textual.widgets import Input, OptionList
 
 from icltui.errors import SessionError
-from icltui.session import read_session, write_session
+from icltui.session import Session, read_session, write_session
 from icltui.tui.places import other_places
 from icltui.tui.screens import document
 from icltui.tui.screens.save import SaveScreen
@@ -124,6 +125,31 @@ async def test_an_edit_during_the_writing_stays_unsaved(
         await desk.until(path.exists)
         await desk.until(lambda: any("saved to" in line for line in desk.toasts()))
         assert desk.explorer.is_unsaved
+
+
+async def test_the_newest_of_two_saves_is_what_lies_in_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, gate, n_begun = tmp_path / "mine.json", Event(), 0
+    async with open_desk(samples.session(), path) as desk:
+        await desk.settle()
+
+        def write_the_first_slowly(path: Path, session: Session) -> None:
+            nonlocal n_begun
+            n_begun += 1
+            if n_begun == 1:
+                gate.wait(5)
+            write_session(path, session)
+
+        monkeypatch.setattr(document, "write_session", write_the_first_slowly)
+        await desk.press("ctrl+s")
+        await desk.until(lambda: n_begun == 1)
+        await desk.press("1", "x", "ctrl+s")
+        await desk.pilot.pause(0.05)  # a second thread would have begun, and be done before the first
+        gate.set()
+        await desk.until(lambda: any("saved to" in line for line in desk.toasts()))
+        await desk.until(lambda: n_begun == 2)
+    assert read_session(path).prompt.context == "x" + samples.CONTEXT
 
 
 def test_places_are_free_names_in_other_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

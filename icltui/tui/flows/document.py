@@ -119,9 +119,7 @@ def _answering_texts(results: Results, work: Work) -> Generation | None:
     if texts is None:
         return None
     lanes = {
-        lane: text
-        for lane, text in texts.lanes.items()
-        if _answers(results.generated, work.generate(), lane)
+        lane: text for lane, text in texts.lanes.items() if _answers(results.generated, work.generate(), lane)
     }
     if not lanes or len(lanes) == len(texts.lanes):
         return texts if lanes else None

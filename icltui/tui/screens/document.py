@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from textual import work
@@ -23,6 +24,7 @@ class DocumentScreen(Screen[None]):
     def __init__(self, explorer: Explorer) -> None:
         super().__init__()
         self.explorer = explorer
+        self._writer = ThreadPoolExecutor(1, "save")
 
     def take_edits(self) -> None:
         """Bring what the editors hold into the explorer; the subclass has the editors."""
@@ -40,19 +42,19 @@ class DocumentScreen(Screen[None]):
     @work(exclusive=True, group="document")
     async def action_open_session(self) -> None:
         """Open a session in place of this one."""
-        await self._unless_kept(self._open)
+        await self.unless_kept(self._open)
 
     @work(exclusive=True, group="document")
     async def action_new_session(self) -> None:
         """An empty session in place of this one."""
-        await self._unless_kept(self._new)
+        await self.unless_kept(self._new)
 
     @work(exclusive=True, group="document")
     async def leave(self) -> None:
         """End the app, unless the user would rather keep unsaved work."""
-        await self._unless_kept(self._exit)
+        await self.unless_kept(self._exit)
 
-    async def _unless_kept(self, go_on: Callable[[], Awaitable[None]]) -> None:
+    async def unless_kept(self, go_on: Callable[[], Awaitable[object]]) -> None:
         """Go on at once if nothing is lost by it, else as the user says."""
         self.take_edits()
         if self.explorer.is_unsaved:
@@ -85,10 +87,10 @@ class DocumentScreen(Screen[None]):
         )
 
     async def _write(self, path: Path) -> None:
-        """On a thread: a large session takes seconds, and so does a slow disk."""
+        """On a thread, as a large session takes seconds; on one, or an older state could come to lie over a newer."""
         document = self.explorer.document
         session = self.explorer.session(document.title if path == document.path else path.stem)
-        await asyncio.to_thread(write_session, path, session)
+        await asyncio.get_running_loop().run_in_executor(self._writer, write_session, path, session)
         note = without_words(self.explorer.saved(path, session))
         self.notify(display(f"saved to {path}{note}"), markup=False)
 
