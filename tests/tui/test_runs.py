@@ -71,6 +71,17 @@ async def test_a_session_saved_at_once_after_opening_is_that_session(three: Desk
     assert read_session(path).prompt == B.prompt
 
 
+async def test_a_hostile_moment_is_shown_as_text() -> None:
+    odd = replace(A, created="2026-01-01T\x1bc\ud800\u202e1")
+    session = replace(A, runs=(Run(number=1, session=odd), Run(number=2, parent=1, session=A)), run=2)
+    async with open_desk(session) as desk:
+        await desk.press("4", "H")
+        await on(desk, RunsScreen)
+        listed = desk.app.screen.query_one("#runs")
+        option = listed.get_option_at_index(0).prompt
+        assert not {"\x1b", "\ud800", "\u202e"} & {*option.plain}
+
+
 async def test_a_prompt_being_typed_is_put_down_before_stepping(three: Desk) -> None:
     three.screen.context.load("not run yet")
     await three.press("comma")

@@ -108,7 +108,7 @@ class GuideScreen(FindScreen):
         if example is None or self.explorer.document.path == example:
             await self._begin_tour()
         else:
-            await self._unless_kept(self._open_example)
+            await self.unless_kept(self._open_example)
 
     async def _open_example(self) -> None:
         path = example_sessions()[0]

@@ -114,7 +114,7 @@ class RunsScreen(ModalScreen[Choice | None]):
 
 def _moment(created: str) -> str:
     """Hour and minute, as the user's clock showed them, or what stands there instead."""
-    return created[11:16] if created[10:11] == "T" else "     "
+    return fit(created[11:16] if created[10:11] == "T" else " " * 5, 5)
 
 
 def _answer(run: Run) -> str:
