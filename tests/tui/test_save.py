@@ -13,6 +13,7 @@ from icltui.errors import SessionError
 from icltui.session import Session, read_session, write_session
 from icltui.tui.places import other_places
 from icltui.tui.screens import document
+from icltui.tui.screens.confirm import ConfirmScreen
 from icltui.tui.screens.save import SaveScreen
 from tests.tui import samples
 from tests.tui.conftest import Desk, open_desk
@@ -125,6 +126,29 @@ async def test_an_edit_during_the_writing_stays_unsaved(
         await desk.until(path.exists)
         await desk.until(lambda: any("saved to" in line for line in desk.toasts()))
         assert desk.explorer.is_unsaved
+
+
+async def test_what_another_program_wrote_meanwhile_is_not_replaced_unasked(tmp_path: Path) -> None:
+    path = tmp_path / "mine.json"
+    write_session(path, samples.session())
+    async with open_desk(samples.session(), path) as desk:
+        await desk.settle()
+        await desk.press("1", "x", "ctrl+s")
+        await desk.until(lambda: not desk.explorer.is_unsaved)
+        write_session(path, samples.session(is_measured=False))
+        await desk.press("y", "ctrl+s")
+        await desk.until(lambda: isinstance(desk.app.screen, SaveScreen) and desk.app.screen.is_running)
+        await desk.until(lambda: "another program has written this file" in desk.text())
+        assert read_session(path).prompt == samples.PROMPT
+        desk.app.screen.query_one(Input).focus()
+        await desk.press("enter")
+        await desk.until(lambda: isinstance(desk.app.screen, ConfirmScreen))
+        await desk.press("o")
+        await desk.until(lambda: not desk.explorer.is_unsaved)
+        assert read_session(path).prompt.context == "xy" + samples.CONTEXT
+        await desk.until(lambda: desk.app.screen is desk.screen)
+        await desk.press("z", "ctrl+s")
+        await desk.until(lambda: not desk.explorer.is_unsaved)
 
 
 async def test_the_newest_of_two_saves_is_what_lies_in_the_file(

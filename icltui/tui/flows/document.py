@@ -25,12 +25,29 @@ class Document:
     path: Path | None = None
     """The file it was read from or written to."""
     created: str = ""
+    stamp: tuple[int, ...] | None = None
+    """What :func:`stamp_of` said of the file when it was read or written last."""
+
+    @property
+    def is_overtaken(self) -> bool:
+        """Whether another program has written the file since."""
+        return self.path is not None and stamp_of(self.path) not in (None, self.stamp)
+
+
+def stamp_of(path: Path) -> tuple[int, ...] | None:
+    """What changes when a file is written anew; None where there is none."""
+    try:
+        facts = path.stat()
+    except (OSError, ValueError):
+        return None
+    return facts.st_dev, facts.st_ino, facts.st_mtime_ns, facts.st_size
 
 
 def document_of(session: Session, path: Path | None) -> Document:
     """The file's side of ``session``."""
     title = session.title or (path.stem if path else UNTITLED)
-    return Document(title=title, path=path, created=session.created)
+    stamp = stamp_of(path) if path else None
+    return Document(title=title, path=path, created=session.created, stamp=stamp)
 
 
 def work_of(session: Session, path: Path | None) -> Work:

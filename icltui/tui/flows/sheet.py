@@ -12,7 +12,7 @@ from icltui.prompt import resolve_layers
 from icltui.record import ModelInfo
 from icltui.session import Run, Session
 from icltui.tui.flows.contrast import Other
-from icltui.tui.flows.document import Document, document_of, left_out, session_of, work_of
+from icltui.tui.flows.document import Document, document_of, left_out, session_of, stamp_of, work_of
 from icltui.tui.flows.history import History
 from icltui.tui.flows.journal import Journal
 from icltui.tui.flows.part import Part
@@ -80,7 +80,9 @@ class Sheet:
 
     def saved(self, path: Path, session: Session) -> tuple[str, ...]:
         """Remember that ``session`` now lies at ``path``; what of the screen is not in it, and so still unsaved."""
-        self.document = replace(self.document, path=path, title=session.title, created=session.created)
+        self.document = Document(
+            path=path, title=session.title, created=session.created, stamp=stamp_of(path)
+        )
         missing = left_out(session, self.work, self.results)
         # While it was written the user may have gone on.
         self.is_unsaved = bool(missing) or self.session(session.title) != session

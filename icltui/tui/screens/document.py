@@ -68,6 +68,8 @@ class DocumentScreen(Screen[None]):
         self.take_edits()
         if path is None or is_example(path):
             return await self._save_as(self._proposal())
+        if path == self.explorer.document.path and self.explorer.document.is_overtaken:
+            return await self._save_as(path, "another program has written this file since it was opened")
         try:
             await self._write(path)
         except SessionError as error:
