@@ -11,7 +11,7 @@ from textual.widgets import Input, OptionList
 from icltui.api import JobFailed
 from icltui.prompt import Prompt
 from icltui.record import LANES
-from icltui.session import Session, read_session, state_folder, write_session
+from icltui.session import Session, read_session, sessions_folder, state_folder, write_session
 from icltui.tui.messages import Noticed
 from icltui.tui.screens.confirm import ConfirmScreen, UnsavedScreen
 from icltui.tui.screens.open import OpenScreen
@@ -116,6 +116,17 @@ async def test_tokens_are_not_promised_without_a_query() -> None:
         await desk.until(lambda: "0 tok" in desk.text())
         assert "… tok" not in desk.text()
         assert "counted with a query" in desk.text()
+
+
+async def test_a_link_that_leads_nowhere_is_listed_last_and_told_when_opened(desk: Desk) -> None:
+    folder = sessions_folder()
+    write_session(folder / "whole.json", samples.session())
+    (folder / "gone.json").symlink_to(folder / "nowhere")
+    (folder / "round.json").symlink_to(folder / "round.json")
+    await desk.press("ctrl+l")
+    await desk.until(lambda: isinstance(desk.app.screen, OpenScreen) and desk.app.screen.is_running)
+    await desk.press("down", "enter")
+    await desk.until(lambda: "cannot be read" in desk.text())
 
 
 async def test_numbers_that_were_not_written_are_told(tmp_path: Path) -> None:

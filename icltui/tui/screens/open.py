@@ -1,9 +1,11 @@
 """Which session to open: the user's own and the examples in a list, any other by its path."""
 
+import asyncio
+import os
 from pathlib import Path
 from typing import ClassVar
 
-from textual import on
+from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
@@ -23,14 +25,18 @@ Opened = tuple[Session, Path]
 def known_sessions() -> list[Path]:
     """The user's sessions, newest first, and behind them the examples; each file once."""
     folder = sessions_folder()
-    own = (
-        sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime, reverse=True)
-        if folder.is_dir()
-        else []
-    )
+    own = sorted(folder.glob("*.json") if folder.is_dir() else (), key=_written, reverse=True)
     examples = example_sessions()
-    shipped = {path.resolve() for path in examples}
-    return [*(path for path in own if path.resolve() not in shipped), *examples]
+    shipped = {*map(os.path.realpath, examples)}
+    return [*(path for path in own if os.path.realpath(path) not in shipped), *examples]
+
+
+def _written(path: Path) -> float:
+    """When; 0 where it is gone by now, or a link that leads nowhere."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 class OpenScreen(ModalScreen[Opened | None]):
@@ -79,9 +85,12 @@ class OpenScreen(ModalScreen[Opened | None]):
         if submitted.value.strip():
             self._open(Path(submitted.value.strip()))
 
-    def _open(self, path: Path) -> None:
+    @work(exclusive=True)
+    async def _open(self, path: Path) -> None:
+        """On a thread: a large session takes seconds to read, in which another may be chosen or esc pressed."""
+        self.query_one(".error", Static).update("reading …")
         try:
-            session = read_session(path.expanduser())
+            session = await asyncio.to_thread(lambda: read_session(path.expanduser()))
         except (
             SessionError,
             RuntimeError,

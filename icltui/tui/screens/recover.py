@@ -1,5 +1,6 @@
 """What an earlier program left when it ended without saving: open it, keep it for later, or delete it."""
 
+import asyncio
 from datetime import UTC, datetime
 from typing import ClassVar
 
@@ -57,11 +58,12 @@ class RecoverScreen(ModalScreen[tuple[Orphan, Session] | None]):
         self.query_one(OptionList).focus()
 
     @on(OptionList.OptionSelected)
-    def open(self, selected: OptionList.OptionSelected) -> None:
+    @work(exclusive=True)
+    async def open(self, selected: OptionList.OptionSelected) -> None:
         """Go on with the work under the cursor."""
         orphan = self._found[selected.option_index]
         try:
-            session = read_session(orphan.path)
+            session = await asyncio.to_thread(read_session, orphan.path)
         except SessionError as error:
             self._complain(str(error))
         else:
