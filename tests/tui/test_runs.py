@@ -122,6 +122,12 @@ async def test_two_runs_stand_side_by_side(three: Desk) -> None:
     assert "\x1b" not in three.text()
     await three.press("escape", "B")
     await on(three, ContrastScreen)
+    assert "run 2 beside run 1" in three.text()
+    await three.press("escape")
+    three.explorer.next_choice("dynamics")
+    await three.press("B")
+    await on(three, ContrastScreen)
+    assert "run 2, edited beside run 1" in three.text()
     await three.press("x")
     await three.until(lambda: three.explorer.other is None)
 

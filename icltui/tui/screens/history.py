@@ -3,7 +3,7 @@
 from textual import work
 
 from icltui.session import session_title
-from icltui.tui.flows.contrast import Other
+from icltui.tui.flows.contrast import Other, asked_differently
 from icltui.tui.screens.ask import AskScreen
 from icltui.tui.screens.contrast import ContrastScreen
 from icltui.tui.screens.engine import EngineScreen
@@ -65,11 +65,11 @@ class HistoryScreen(EngineScreen):
         explorer = self.explorer
         if explorer.other is None:
             return
-        at = explorer.history.at
-        screen = ContrastScreen(
-            explorer.session(explorer.document.title), f"run {at}" if at else "now", explorer.other
-        )
-        match await self.app.push_screen_wait(screen):
+        ours, present = explorer.session(explorer.document.title), explorer.history.present
+        name = f"run {present.number}" if present else "now"
+        if present and asked_differently(ours, present.session):
+            name += ", edited"
+        match await self.app.push_screen_wait(ContrastScreen(ours, name, explorer.other)):
             case "alone":
                 explorer.compare_with(None)
             case "compare":
