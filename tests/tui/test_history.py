@@ -109,7 +109,10 @@ async def test_a_prompt_that_was_typed_and_not_run_is_put_down_before_one_steps_
     assert draft.session.measurement is None
     ear.explorer.go_to_run(3)
     assert ear.explorer.work.prompt.context == "hours of typing"
-    assert len(ear.explorer.history.runs) == 3
+    await ear.explorer.run()
+    answer(ear)
+    assert numbers(ear.explorer.history) == [(1, None), (2, 1), (3, 2)], "it is run now, and no other one"
+    assert ear.explorer.history.runs[-1].session.measurement is not None
 
 
 async def test_no_stepping_while_a_run_goes_on() -> None:

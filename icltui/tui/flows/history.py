@@ -120,6 +120,8 @@ def _is_all_in(session: Session, run: Run) -> bool:
 
 
 def _is_same_run(ours: Session, theirs: Session, is_new: bool) -> bool:
+    if not (ours.measurement or ours.generation or ours.verification):  # put down by drafted() and not run
+        return ours.prompt == theirs.prompt
     if _asked(ours) != _asked(theirs):
         return False
     return not is_new or _drawn(ours) == _drawn(theirs)
