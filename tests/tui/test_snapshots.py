@@ -181,9 +181,7 @@ async def dead(desk: Desk) -> None:
     desk.client.die("the engine was ended by signal 9 (SIGKILL)", "CUDA error: device-side assert triggered")
 
 
-def shows(
-    scene: Scene, size: tuple[int, int], compare: Compare, looks: dict[str, str] | None = None
-) -> bool:
+def shows(scene: Scene, size: tuple[int, int], compare: Compare, looks: dict[str, str] | None = None) -> bool:
     """Whether ``scene`` looks as it did; what it looks like otherwise is put into ``looks``."""
     client = FakeClient()
     app = IcltuiApp(client, LoadModel(), samples.session(), Path("capital-conflict.json"))
