@@ -1,6 +1,7 @@
 """Where sessions, logs and autosaves live, and where the examples are; each folder is made for its owner only."""
 
 import os
+import re
 from pathlib import Path
 
 import platformdirs
@@ -66,6 +67,18 @@ def make_folder(folder: Path) -> None:
     for part in (*reversed(folder.parents), folder):
         if not part.is_dir():
             part.mkdir(mode=0o700, exist_ok=True)
+
+
+def in_a_name(text: str) -> str:
+    """``text`` as a part of a file's name: letters, digits and what joins them, 60 at most."""
+    return re.sub(r"[^\w.-]+", "-", text)[:60]
+
+
+def unused(folder: Path, title: str, ending: str = ".json") -> Path:
+    """A path in ``folder`` at which there is nothing yet, named after ``title``."""
+    stem = in_a_name(title) or "untitled"
+    names = (folder / f"{stem}{'' if n == 1 else f'-{n}'}{ending}" for n in range(1, 1000))
+    return next((path for path in names if not os.path.lexists(path)), folder / f"{stem}{ending}")
 
 
 def shown(path: Path) -> str:

@@ -8,7 +8,6 @@ thread of their own, so that the screen never waits for a disk.
 import contextlib
 import fcntl
 import os
-import re
 import socket
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from icltui.errors import SessionError
-from icltui.folders import make_folder, state_folder
+from icltui.folders import in_a_name, make_folder, state_folder
 from icltui.session import Session, write_session
 from icltui.tui.flows.document import left_out
 from icltui.tui.flows.explorer import Explorer
@@ -78,7 +77,7 @@ class Autosave:
             return None
         folder = autosave_folder()
         self._take_lock(folder)
-        path = folder / f"{_plain(title)}{DRAFT if is_draft else ''}@{self._key}.json"
+        path = folder / f"{in_a_name(title)}{DRAFT if is_draft else ''}@{self._key}.json"
         write_session(path, session)
         if not is_draft:  # the newest prompt is in this file, and its numbers too
             self._remove(*(old for old in self._paths if f"{DRAFT}@" in old.name))
@@ -200,7 +199,7 @@ def _key(moment: datetime) -> str:
 
 
 def _host() -> str:
-    return _plain(socket.gethostname()) or "here"
+    return in_a_name(socket.gethostname()) or "here"
 
 
 def _key_of(path: Path) -> str:
@@ -209,8 +208,3 @@ def _key_of(path: Path) -> str:
 
 def _lock_path(path: Path) -> Path:
     return path.with_name(f"@{_key_of(path)}.lock")
-
-
-def _plain(text: str) -> str:
-    """``text`` as a part of a file's name."""
-    return re.sub(r"[^\w.-]+", "-", text)[:60]

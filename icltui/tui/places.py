@@ -9,6 +9,7 @@ from pathlib import Path
 
 import platformdirs
 
+from icltui.folders import unused
 from icltui.session import sessions_folder
 
 LEAST = 2**20
@@ -30,7 +31,7 @@ def other_places(path: Path) -> list[Place]:
     if not os.path.lexists(path):
         folders.pop(os.path.realpath(path.parent), None)
     free = {folder: _free(folder) for folder in folders.values()}
-    return [Place(_unused(folder, path.stem), room) for folder, room in free.items() if room >= LEAST]
+    return [Place(unused(folder, path.stem), room) for folder, room in free.items() if room >= LEAST]
 
 
 def _folders() -> Iterator[Path]:
@@ -45,8 +46,3 @@ def _free(folder: Path) -> int:
         return shutil.disk_usage(there).free if os.access(there, os.W_OK | os.X_OK) else 0
     except OSError:
         return 0
-
-
-def _unused(folder: Path, stem: str) -> Path:
-    names = (folder / (f"{stem}.json" if n == 1 else f"{stem}-{n}.json") for n in range(1, 1000))
-    return next((path for path in names if not os.path.lexists(path)), folder / f"{stem}.json")

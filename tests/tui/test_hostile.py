@@ -20,7 +20,6 @@ from textual.widgets import Input
 from icltui.api import (
     Event,
     Generate,
-    JobFailed,
     LoadModel,
     Measure,
     ModelEstimated,
@@ -33,6 +32,7 @@ from icltui.api import (
 from icltui.prompt import Prompt
 from icltui.record import LANES
 from icltui.session import Session, sessions_folder, write_session
+from icltui.tui.messages import Noticed
 from tests.hostile import TEXTS, TOKENS, poisoned
 from tests.tui import samples
 from tests.tui.conftest import Desk, open_desk
@@ -74,8 +74,7 @@ async def banner(desk: Desk, texts: list[str]) -> None:
 
 async def toast(desk: Desk, texts: list[str]) -> None:
     """A failure that is told in passing."""
-    await desk.press("ctrl+r")
-    desk.client.send(desk.client.job, JobFailed(kind="BadInput", message=texts[0]))
+    desk.screen.tell(Noticed(texts[0], True))
     await desk.until(lambda: desk.app._notifications)
     await desk.pilot.pause()
 

@@ -7,10 +7,11 @@ from pathlib import Path
 from threading import Event
 
 import pytest
+from msgspec.structs import replace
 from textual.widgets import Input, OptionList
 
 from icltui.errors import SessionError
-from icltui.session import Session, read_session, write_session
+from icltui.session import Session, read_session, sessions_folder, write_session
 from icltui.tui.places import other_places
 from icltui.tui.screens import document
 from icltui.tui.screens.confirm import ConfirmScreen
@@ -190,3 +191,22 @@ def test_places_are_free_names_in_other_folders(tmp_path: Path, monkeypatch: pyt
 def test_places_without_room_are_not_offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("icltui.tui.places.LEAST", 2**80)
     assert other_places(tmp_path / "mine.json") == []
+
+
+@pytest.mark.parametrize("title", ["漢" * 300, "a/b/../c", "\ud800\x1b[31m", ""])
+async def test_any_title_gives_a_name_to_save_under(title: str) -> None:
+    async with open_desk(replace(samples.session(), title=title)) as desk:
+        await desk.settle()
+        await desk.press("ctrl+s")
+        await desk.until(lambda: isinstance(desk.app.screen, SaveScreen))
+        await desk.press("enter")
+        await desk.until(lambda: desk.explorer.document.path)
+        assert desk.explorer.document.path.parent == sessions_folder()
+
+
+async def test_a_name_that_no_file_can_have_is_told(desk: Desk) -> None:
+    await desk.press("ctrl+s")
+    await desk.until(lambda: isinstance(desk.app.screen, SaveScreen))
+    desk.app.screen.query_one(Input).value = "/tmp/\ud800"
+    await desk.press("enter")
+    await desk.until(lambda: "half a character" in desk.text())

@@ -9,6 +9,7 @@ from textual import work
 from textual.screen import Screen
 
 from icltui.errors import SessionError
+from icltui.folders import unused
 from icltui.session import is_example, sessions_folder, write_session
 from icltui.tui.cells import display
 from icltui.tui.flows.document import without_words
@@ -82,11 +83,7 @@ class DocumentScreen(Screen[None]):
 
     def _proposal(self) -> Path:
         """A name that is free in the folder of sessions."""
-        folder, title = sessions_folder(), self.explorer.document.title
-        names = (f"{title}.json" if n == 1 else f"{title}-{n}.json" for n in range(1, 1000))
-        return next(
-            (folder / name for name in names if not (folder / name).exists()), folder / f"{title}.json"
-        )
+        return unused(sessions_folder(), self.explorer.document.title)
 
     async def _write(self, path: Path) -> None:
         """On a thread, as a large session takes seconds; on one, or an older state could come to lie over a newer."""

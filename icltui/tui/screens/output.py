@@ -1,7 +1,6 @@
 """The part of the explorer's screen through which things leave it: to the clipboard, to a file, to other programs."""
 
 import asyncio
-import re
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -12,7 +11,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from icltui import export
-from icltui.export.place import is_taken
+from icltui.folders import unused
 from icltui.session import Session, sessions_folder
 from icltui.tui.cells import display
 from icltui.tui.clipboard import LIMIT, Copyable, encoded_size
@@ -123,10 +122,7 @@ class OutputScreen(DocumentScreen):
 
     def _free(self, ending: str) -> Path:
         """A name that is free in the folder of sessions."""
-        folder = sessions_folder()
-        title = re.sub(r"[^\w.-]+", "-", self.explorer.document.title)[:80]
-        names = (folder / f"{title}{'' if n == 1 else f'-{n}'}{ending}" for n in range(1, 1000))
-        return next((path for path in names if not is_taken(path)), folder / f"{title}{ending}")
+        return unused(sessions_folder(), self.explorer.document.title, ending)
 
 
 async def _record(session: Session, kind: export.Record) -> bytes:

@@ -1,6 +1,6 @@
 """Where to save a session: a path to type, an answer to an existing file, any error in place, and other places then."""
 
-import os.path
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import ClassVar
@@ -77,6 +77,9 @@ class SaveScreen(ModalScreen[Path | None]):
     @work(exclusive=True)
     async def _save(self, text: str) -> None:
         """Whatever stands in the way is said here."""
+        if not is_nameable(text):
+            self._complain("half a character is in it, which no file name can hold: type another name")
+            return
         path = None if is_folder(text) else session_path(text)
         if is_folder(text) or (path and is_folder(str(path))):
             self._complain("that is a folder: add a file name")
@@ -116,6 +119,15 @@ class SaveScreen(ModalScreen[Path | None]):
 
 def _option(place: Place) -> Option:
     return Option(Content.assemble(content(str(place.path)), (f"  {in_bytes(place.free)} free", "dim")))
+
+
+def is_nameable(text: str) -> bool:
+    """Whether ``text`` could be a file's name to this system."""
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def is_folder(text: str) -> bool:
