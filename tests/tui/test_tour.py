@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from textual.widgets import Input
 
-from icltui.api import LoadModel, VerificationEnded
+from icltui.api import LoadModel, ModelLoaded, VerificationEnded
 from icltui.record import LANES
 from icltui.session import example_sessions, read_session
 from icltui.tui.app import IcltuiApp
@@ -63,6 +63,24 @@ async def test_from_the_first_step_to_the_last(size: tuple[int, int], tmp_path: 
         await desk.press("enter")
         await desk.until(lambda: not desk.screen.tour_card.display)
         assert any(line.startswith("that was the tour") for line in desk.toasts())
+
+
+async def test_saved_texts_of_the_same_model_hold_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run without ΔW brings no texts that the example lacks, and ΔW on shows what it has: done all the same."""
+    session = read_session(EXAMPLE)
+    monkeypatch.setattr(samples, "LOADED", ModelLoaded(model=session.model))
+    async with open_desk(session, EXAMPLE) as desk:
+        await desk.settle()
+        await desk.screen.run_action("start_tour")
+        await desk.until(lambda: desk.screen.tour)
+        desk.screen.unit = next(u for u in range(99) if desk.explorer.results.board.has_changed(u))
+        await desk.until(lambda: step(desk).startswith("Tour 2"))
+        await desk.press("ctrl+r")
+        await desk.settle()
+        assert step(desk).startswith("Tour 3")
+        await desk.press("ctrl+t")
+        await desk.settle()
+        assert step(desk).startswith("Tour 4")
 
 
 async def test_the_run_at_the_start_is_not_the_users() -> None:

@@ -22,10 +22,11 @@ class Sight:
     unit: int
     is_turn: bool
     """Whether the next token changes at the unit, or nowhere."""
-    generation: object
+    measurement: object
+    """Each run makes one anew, where texts may stay: those without ΔW are part of those with it."""
     verification: object
     is_patched: bool
-    """Whether the lanes on the screen include the patched one."""
+    """Whether ΔW is on and the patched lane has spoken."""
     is_unsaved: bool
     prompt: Prompt
     document: Document
@@ -36,12 +37,13 @@ def sight(explorer: Explorer, unit: int) -> Sight:
     results = explorer.results
     turns = [at for at in range(results.board.last_unit + 1) if results.board.has_changed(at)]
     generation = results.generation
+    has_spoken = generation is not None and "patched" in generation.lanes
     return Sight(
         unit=unit,
         is_turn=unit in turns or not turns,
-        generation=generation,
+        measurement=results.measurement,
         verification=results.verification,
-        is_patched=generation is not None and "patched" in generation.lanes,
+        is_patched=explorer.work.is_delta_on and has_spoken,
         is_unsaved=explorer.is_unsaved,
         prompt=explorer.work.prompt,
         document=explorer.document,
@@ -67,11 +69,11 @@ def _has_moved(before: Sight, now: Sight) -> bool:
 
 def _has_run(before: Sight, now: Sight) -> bool:
     """A run that nobody asked for, such as the one at the start, leaves nothing to save."""
-    return now.generation is not before.generation and now.is_unsaved
+    return now.measurement is not before.measurement and now.is_unsaved
 
 
-def _has_patched(before: Sight, now: Sight) -> bool:
-    return now.generation is not before.generation and now.is_patched
+def _has_patched(_: Sight, now: Sight) -> bool:
+    return now.is_patched
 
 
 def _has_verified(before: Sight, now: Sight) -> bool:
