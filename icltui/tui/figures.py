@@ -96,7 +96,7 @@ def tokens_figure(board: Board, log: bool, unit: int, width: int) -> Figure:
     found = flips(board)
     scale = ", log scale" if log else ""
     return Figure(
-        title=f"p of the leading next tokens by unit{scale}; a gap: not among the likeliest",
+        title=f"p of the leading next tokens by unit{scale}; gap: not among the likeliest",
         series=[
             Series(fit(token.text, _TOKEN_WIDTH).rstrip(), token.probabilities, mark)
             for token, mark in zip(leading(board), string.ascii_lowercase, strict=False)

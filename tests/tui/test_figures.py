@@ -55,7 +55,7 @@ def test_the_flips_are_drawn_and_listed() -> None:
     text = render_plot(tokens_figure(told(*ANSWERS), False, 2, 72), 72, 16).plain
     lines = [line.rstrip() for line in text.split("\n")]
     assert lines[:3] == [
-        "p of the leading next tokens by unit; a gap: not among the likeliest",
+        "p of the leading next tokens by unit; gap: not among the likeliest",
         "unit 2 b  ━a ·Rome 0.930  ━b ·Cairo  ━c ·Oslo  ━d ·Paris 0.010",
         "━e x 1.0e-03",
     ]

@@ -668,3 +668,34 @@ async def test_an_edited_session_of_another_model_fits_the_loaded_one() -> None:
     ear.explorer.edit("edited", samples.QUERY)
     session = ear.explorer.session("a")
     assert (session.model, session.layers, session.measurement) == (samples.MODEL, "all", None)
+
+
+async def test_a_proof_of_the_run_before_is_saved_with_it(tmp_path: Path) -> None:
+    ear = await idle()
+    explorer = ear.explorer
+    explorer.verify()
+    ear.client.finish(VerificationEnded(verification=samples.VERIFICATION))
+    explorer.edit("other context", samples.QUERY)
+    await explorer.run()
+    ear.client.finish(*samples.MEASURE)
+    ear.client.finish(*samples.generate(LANES[:2]))
+    session = explorer.session("a")
+    assert session.verification is None
+    assert explorer.saved(tmp_path / "a.json", session) == ()
+    assert not explorer.is_unsaved
+
+
+async def test_a_prompt_that_was_not_run_is_counted_and_keeps_the_third_lane() -> None:
+    ear = await idle()
+    explorer = ear.explorer
+    explorer.switch_delta()
+    ear.client.finish(*samples.generate(LANES))
+    explorer.edit("other context", samples.QUERY)
+    explorer.count()
+    ear.client.finish(samples.TOKENIZED)
+    explorer.step_run(-1)
+    explorer.step_run(1)
+    assert explorer.work.prompt.context == "other context"
+    assert explorer.work.is_delta_on
+    assert ear.client.request == CountTokens(prompt=explorer.work.prompt)
+    assert any_note(explorer.results, explorer.work) == "not run, ^r runs"

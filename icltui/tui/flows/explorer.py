@@ -88,8 +88,11 @@ class Explorer(Inquiry):
     # The runs before.
 
     def step_run(self, step: int) -> None:
-        """Put the run before, or the next one, on the screen."""
+        """Put the run before, or the next one, on the screen; before an edited first run lies that run itself."""
         run = self.history.neighbour(step)
+        at = self.history.run(self.history.at)
+        if run is None and step < 0 and at is not None and self._is_edited(at):
+            run = at
         if run is None:
             self._noticed("no earlier run" if step < 0 else "no later run", False)
         else:
@@ -105,6 +108,7 @@ class Explorer(Inquiry):
             return
         self._return_to(run, self.model if self.jobs.is_loaded else None)
         self._noticed(f"run {number}{': ' + run.note if run.note else ''}", False)
+        self.count()
 
     def _is_edited(self, run: Run) -> bool:
         return self.work.prompt != run.session.prompt

@@ -57,9 +57,10 @@ def proof_note(results: Results, work: Work) -> str:
 
 
 def any_note(results: Results, work: Work) -> str:
-    """Of numbers and lanes: the first there is."""
+    """Of numbers and lanes: the first there is, or that there are none yet."""
     lanes = (lane_note(results, work, lane) for lane in work.generate().lanes)
-    return next(filter(None, (numbers_note(results, work), *lanes)), "")
+    is_new = results.board_origin is None and not results.lanes and work.prompt.query.strip()
+    return next(filter(None, (numbers_note(results, work), *lanes)), "not run, ^r runs" if is_new else "")
 
 
 def _foreign(origin: Origin, model: ModelInfo | None, verb: tuple[str, str], key: str = "^r") -> str:

@@ -122,7 +122,9 @@ class Sheet:
         """Let a run lie here again; a prompt that was typed and not run is put down first."""
         drafted = self.history.drafted(self._sheet(self.work))
         session = run.session
-        self.work = work_of(session, None)
+        is_delta_on, self.work = self.work.is_delta_on, work_of(session, None)
+        if session.generation is None:  # nothing tells whether ΔW was on
+            self.work = replace(self.work, is_delta_on=is_delta_on)
         self.results = Results.from_session(session, self.work, loaded or session.model)
         self.history, self.is_unsaved = replace(drafted, at=run.number), True
         self._changed(Part.DOCUMENT)

@@ -90,12 +90,11 @@ class ExplorerScreen(GuideScreen):
             self.numbers.draw_patch()
         if Part.PROOF in due:
             self.numbers.draw_proof()
-            self.layer_list.show_proof(explorer.results.verification)
         if Part.FORESIGHT in due:
             self.draw_foresight()
         if Part.LOG in due:
             self.numbers.draw_log()
-        if due & {Part.NUMBERS, Part.WORK}:
+        if due & {Part.NUMBERS, Part.WORK, Part.PROOF}:
             self._draw_layers()
         if due & {Part.LANES, Part.WORK}:
             self.lanes.show(explorer.results, explorer.work)
@@ -106,6 +105,8 @@ class ExplorerScreen(GuideScreen):
     def _draw_layers(self) -> None:
         explorer = self.explorer
         self.layer_list.show(explorer.results.board, explorer.n_layers, explorer.ticked, explorer.refused)
+        is_proof_fresh = explorer.results.is_proof_fresh(explorer.work)
+        self.layer_list.show_proof(explorer.results.verification if is_proof_fresh else None)
         if explorer.n_layers != self._n_layers:
             # Another model begins at its last layer: there the context's work is done.
             self._n_layers = explorer.n_layers

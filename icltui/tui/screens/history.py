@@ -56,7 +56,7 @@ class HistoryScreen(EngineScreen):
                 explorer.compare_with(None)
 
     async def _compare_file(self) -> None:
-        if opened := await self.app.push_screen_wait(OpenScreen()):
+        if opened := await self.app.push_screen_wait(OpenScreen("Compare with", "compares")):
             session, path = opened
             self.explorer.compare_with(Other.of(session, session_title(path)))
             await self._contrast()

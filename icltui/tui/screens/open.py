@@ -46,15 +46,16 @@ class OpenScreen(ModalScreen[Opened | None]):
         Binding("escape", "dismiss(None)", "Cancel", tooltip="Open nothing", id="open.cancel")
     ]
 
-    def __init__(self) -> None:
+    def __init__(self, title: str = "Open session", verb: str = "opens") -> None:
         super().__init__()
+        self._title, self._verb = title, verb
         self._paths = known_sessions()
 
     def compose(self) -> ComposeResult:
         """The list, a path, and a line for what is wrong with it."""
         with Vertical(classes="dialog") as dialog:
-            dialog.border_title = "Open session"
-            dialog.border_subtitle = "enter opens · esc cancels"
+            dialog.border_title = self._title
+            dialog.border_subtitle = f"enter {self._verb} · esc cancels"
             yield OptionList(*map(self._option, self._paths), id="sessions", markup=False)
             yield LineInput(
                 id="path", placeholder=f"{'or ' if self._paths else ''}the path of a session file"

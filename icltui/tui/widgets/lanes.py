@@ -110,8 +110,8 @@ class LanePane(VerticalScroll, Framed, Scrolls, can_focus=True):
         is_constant = recipe.mode != "per-step" and recipe.carrier == "bias"
         parts = _PARTS[recipe.components].replace("Δb", "bias" if is_constant else "Δb")
         alpha = recipe.alpha if isinstance(recipe.alpha, str) else f"{recipe.alpha:g}"
-        strength = "" if recipe.alpha == 1 else f" α {alpha}"
-        return f"{parts}{strength} · {recipe.mode}"  # the parts first: a narrow border cuts the end
+        strength = " · " if recipe.alpha == 1 else f" α {alpha} "
+        return f"{parts}{strength}{recipe.mode}"  # the parts first: a narrow border cuts the end
 
     def _summary(self) -> str:
         """The numbers in the lower border."""

@@ -107,8 +107,11 @@ class LayerList(ScrollView, Framed, can_focus=True):
     def show_proof(self, verification: Verification | None) -> None:
         """Draw each layer's block error, or none."""
         checks = verification.layers if verification else ()
-        self._errors = {check.layer: check.block_error for check in checks}
-        self.refresh()
+        errors = {check.layer: check.block_error for check in checks}
+        if errors != self._errors:
+            self._errors = errors
+            self._caption()
+            self.refresh()
 
     def copied(self) -> str:
         """Every layer."""
