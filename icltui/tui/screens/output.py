@@ -24,6 +24,11 @@ from icltui.tui.widgets.framed import Framed
 
 _ROOMY = 60
 """A narrower picture has room for the pane's name alone."""
+_LANES = {
+    "lane-context": "the lane with context",
+    "lane-plain": "the query's lane",
+    "lane-patched": "the patched lane",
+}
 
 
 class OutputScreen(DocumentScreen):
@@ -45,7 +50,7 @@ class OutputScreen(DocumentScreen):
         else:
             self.app.copy_to_clipboard(text)
             lines = text.count("\n") + (not text.endswith("\n"))
-            what = f"{lines} line{'' if lines == 1 else 's'} of {_name(self.focused)}"
+            what = f"{lines} line{'' if lines == 1 else 's'} of {_words(self.focused)}"
             self.notify(f"{what} sent to the terminal's clipboard", markup=False)
 
     @work(exclusive=True, group="document")
@@ -62,6 +67,8 @@ class OutputScreen(DocumentScreen):
             return
         work, results = self.explorer.work, self.explorer.results
         missing = left_out(session.alone, work, results) if offer.is_record else ()
+        if offer.label != export.WORDS["md"]:
+            missing = tuple(what for what in missing if what == "numbers")  # nothing else is ever in it
         line = f"{offer.label} written to {path}{without_words(missing)}"
         self.notify(display(line), timeout=8, markup=False)
 
@@ -103,7 +110,7 @@ class OutputScreen(DocumentScreen):
             heading = f"{title}: {name}" if pane.outer_size.width >= _ROOMY else name
             drawn = partial(_svg, strips, heading)
             offers.insert(
-                0, Offer("SVG of the pane", f"{name}, as it is now", self._free(f"-{name}.svg"), drawn)
+                0, Offer("SVG of the pane", f"{_words(self.focused)}, as it is now", self._free(f"-{name}.svg"), drawn)
             )
         return offers
 
@@ -140,5 +147,10 @@ def _around(widget: Widget | None) -> Sequence[DOMNode]:
 
 
 def _name(widget: Widget | None) -> str:
-    """What a pane is called, also in a file's name."""
+    """What a pane is called in a file's name."""
     return (widget and widget.id) or "pane"
+
+
+def _words(widget: Widget | None) -> str:
+    """What a pane is called in a sentence."""
+    return _LANES.get(name := _name(widget), name)
