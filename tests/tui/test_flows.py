@@ -699,3 +699,13 @@ async def test_a_prompt_that_was_not_run_is_counted_and_keeps_the_third_lane() -
     assert explorer.work.is_delta_on
     assert ear.client.request == CountTokens(prompt=explorer.work.prompt)
     assert any_note(explorer.results, explorer.work) == "not run, ^r runs"
+
+
+async def test_a_proof_that_waits_is_told_of() -> None:
+    ear = await idle()
+    await ear.explorer.run()
+    ear.explorer.verify()
+    assert state_text(ear.explorer) == "● measuring, then verify"
+    ear.client.finish(*samples.MEASURE)
+    ear.client.finish(*samples.generate(LANES[:2]))
+    assert state_text(ear.explorer) == "● verifying"

@@ -53,7 +53,13 @@ def loading_text(journal: Journal, model: str) -> str:
 
 
 def state_text(explorer: Explorer) -> str:
-    """What is going on, in a few words behind a sign."""
+    """What is going on, in a few words behind a sign; and a proof that waits, of which nothing else tells."""
+    jobs, text = explorer.jobs, _state(explorer)
+    is_awaited = jobs.request is not None and any(isinstance(request, Verify) for request in jobs.plan)
+    return f"{text}, then verify" if is_awaited else text
+
+
+def _state(explorer: Explorer) -> str:
     jobs, results, board = explorer.jobs, explorer.results, explorer.results.board
     if jobs.engine == "dead":
         return "✗ engine gone, ^r restarts"
