@@ -8,7 +8,7 @@ import asyncio
 import gc
 import os
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
@@ -19,6 +19,7 @@ from textual import on
 from textual.app import App, SystemCommand
 from textual.binding import BindingType
 from textual.events import DescendantFocus
+from textual.filter import LineFilter, Monochrome, NoColor
 from textual.screen import ModalScreen, Screen
 from textual.theme import Theme
 from textual.timer import Timer
@@ -47,6 +48,7 @@ from icltui.tui.screens.recover import RecoverScreen
 KEEP_AFTER = 5.0
 """Seconds from an edit until it is kept in a file: this much is lost at most when the machine goes down."""
 _SIGNALS = ("SIGTERM", "SIGHUP")
+_NO_COLOR = NoColor()
 _SYSTEM_COMMANDS = ("Theme", "Screenshot")
 
 
@@ -121,6 +123,16 @@ class IcltuiApp(App[None]):
             self.call_after_refresh(screen.action_start_tour)
         self.call_after_refresh(self.run_worker, self.explorer.start)
         self.call_after_refresh(self.run_worker, self._offer_recovery)
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Under NO_COLOR and a theme of the terminal's own colours, which has no greys to turn to: no colours at all.
+
+        Textual decides this once, before the theme is chosen, and would show black on black.
+        """
+        filters = super().get_line_filters()
+        if not self.native_ansi_color:
+            return filters
+        return [_NO_COLOR if isinstance(filter_, Monochrome) else filter_ for filter_ in filters]
 
     def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
         """Send what differs from what stands on the terminal."""

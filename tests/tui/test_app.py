@@ -467,3 +467,23 @@ async def test_every_view_begins_at_the_last_unit_of_saved_numbers() -> None:
         await desk.until(lambda: desk.client.requests)
         await desk.until(lambda: desk.screen.unit == samples.N_UNITS)
         assert desk.screen.numbers.heatmap.unit == desk.screen.layer_list.unit == samples.N_UNITS
+
+
+@pytest.mark.parametrize("theme", ["ansi-dark", "ansi-light"])
+async def test_without_colours_an_ansi_theme_is_the_terminals_own_ink(
+    monkeypatch: pytest.MonkeyPatch, theme: str
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    async with open_desk(samples.session()) as desk:
+        desk.app.theme = theme
+        await desk.drawn()
+        strips = desk.app.screen._compositor.render_strips()
+        colours = {
+            colour.name
+            for strip in strips
+            for segment in strip
+            if segment.style
+            for colour in (segment.style.color, segment.style.bgcolor)
+            if colour
+        }
+        assert colours == {"default"}
