@@ -262,6 +262,7 @@ async def test_a_path_is_completed_and_a_folder_looked_into(desk: Desk, tmp_path
     await desk.until(lambda: field(desk) == "~/models/tiny/")
     load = LoadModel(model="~/models/tiny/")
     await desk.until(lambda: desk.client.request == EstimateModel(load=load))
+    assert "no such folder" not in desk.text(), "it has no folders in it, and is one"
     await desk.press(*["backspace"] * 6)
     await desk.until(lambda: desk.app.screen.query_one(OptionList).option_count == 1)
     await desk.press("down", "enter")

@@ -121,9 +121,9 @@ class ModelScreen(ModalScreen[LoadModel | None]):
         elif self._models.place:
             self._show([], "the engine runs elsewhere: its folders are not known here")
         else:
-            found = await asyncio.to_thread(folders, text)
-            self._show(found, "" if found else "no such folder")
-            if await asyncio.to_thread(is_model, text):
+            found, is_complete = await asyncio.to_thread(lambda: (folders(text), is_model(text)))
+            self._show(found, "" if found or is_complete else "no such folder")
+            if is_complete:
                 self._estimate_soon()
 
     def _show(self, listed: Sequence[LoadModel | Folder], remark: str = "") -> None:

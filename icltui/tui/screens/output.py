@@ -110,7 +110,13 @@ class OutputScreen(DocumentScreen):
             heading = f"{title}: {name}" if pane.outer_size.width >= _ROOMY else name
             drawn = partial(_svg, strips, heading)
             offers.insert(
-                0, Offer("SVG of the pane", f"{_words(self.focused)}, as it is now", self._free(f"-{name}.svg"), drawn)
+                0,
+                Offer(
+                    "SVG of the pane",
+                    f"{_words(self.focused)}, as it is now",
+                    self._free(f"-{name}.svg"),
+                    drawn,
+                ),
             )
         return offers
 

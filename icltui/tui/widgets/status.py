@@ -19,13 +19,13 @@ _SUFFIXES = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
 
 
 def model_text(model: ModelInfo | None) -> str:
-    """``demo · Qwen3 6L·128 · float32 · cpu``."""
+    """``demo · Qwen3 6L·128 · float32 · cpu``; of a path its end, so that the rest has room."""
     if model is None:
         return "no model"
     kind = model.architecture
     for suffix in _SUFFIXES:
         kind = kind.removesuffix(suffix)
-    return f"{model.name} · {kind} {model.n_layers}L·{model.hidden_size} · {model.dtype} · {model.device}"
+    return f"{short_name(model.name)} · {kind} {model.n_layers}L·{model.hidden_size} · {model.dtype} · {model.device}"
 
 
 def progress_text(progress: Progress | None, otherwise: str) -> str:
