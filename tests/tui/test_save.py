@@ -210,3 +210,13 @@ async def test_a_name_that_no_file_can_have_is_told(desk: Desk) -> None:
     desk.app.screen.query_one(Input).value = "/tmp/\ud800"
     await desk.press("enter")
     await desk.until(lambda: "half a character" in desk.text())
+
+
+async def test_a_name_alone_goes_where_the_list_of_sessions_looks(desk: Desk) -> None:
+    await desk.press("ctrl+s")
+    await desk.until(lambda: isinstance(desk.app.screen, SaveScreen))
+    desk.app.screen.query_one(Input).value = "mine"
+    await desk.press("enter")
+    await desk.until(lambda: desk.explorer.document.path)
+    assert desk.explorer.document.path == sessions_folder() / "mine.json"
+    assert desk.explorer.document.path.exists()

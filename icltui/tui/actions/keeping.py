@@ -133,7 +133,7 @@ KEEPING: tuple[Action, ...] = (
         keys="ctrl+q",
         action="app.quit",
         label="Quit",
-        help="Leave; asks when something is not saved.",
+        help="Leave; asks when something is not saved. In a dialog: close it.",
         group="Session",
         is_in_footer=True,
     ),

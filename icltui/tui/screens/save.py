@@ -81,6 +81,10 @@ class SaveScreen(ModalScreen[Path | None]):
             self._complain("half a character is in it, which no file name can hold: type another name")
             return
         path = None if is_folder(text) else session_path(text)
+        if path is not None and os.sep not in text:
+            path = (
+                self._proposal.parent / path
+            )  # a name alone: beside what was proposed, not wherever one was
         if is_folder(text) or (path and is_folder(str(path))):
             self._complain("that is a folder: add a file name")
         elif path is None:
