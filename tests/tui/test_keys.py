@@ -258,7 +258,7 @@ async def test_a_folder_is_no_file_to_save_to(desk: Desk, tmp_path: Path) -> Non
         folder.mkdir()
     await desk.press("ctrl+s")
     await desk.until(lambda: isinstance(desk.app.screen, SaveScreen))
-    for path in ("plain", "plain/", ".", "~", "named", "named.json", str(tmp_path)):
+    for path in ("plain", "plain/", ".", "~", "./named", "./named.json", str(tmp_path)):
         (tmp_path / "home").mkdir(exist_ok=True)
         desk.app.screen.query_one(".error", Static).update("")
         desk.app.screen.query_one(Input).value = path
