@@ -60,11 +60,12 @@ def main() -> None:
     """All pictures, or those that are named."""
     for name in ("NO_COLOR", "TEXTUAL_THEME", "SSH_CONNECTION"):
         os.environ.pop(name, None)
-    with tempfile.TemporaryDirectory() as home:
-        os.environ["XDG_STATE_HOME"] = home
-        for name in sys.argv[1:] or SCENES:
+    os.environ |= {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
+    for name in sys.argv[1:] or SCENES:
+        with tempfile.TemporaryDirectory() as home:  # of its own: else unsaved work is offered
+            os.environ |= {f"XDG_{kind}_HOME": home for kind in ("STATE", "DATA", "CONFIG")}
             picture = asyncio.run(make(name, Path(home) / "engine.log"))
-            print(f"{picture}: {picture.stat().st_size // 1000} kB")  # noqa: T201
+        print(f"{picture.name}: {picture.stat().st_size // 1000} kB")  # noqa: T201
 
 
 main()
