@@ -8,7 +8,7 @@ from time import monotonic
 import pytest
 from textual.widgets import Input, OptionList
 
-from icltui.api import JobFailed
+from icltui.api import JobFailed, Measure
 from icltui.prompt import Prompt
 from icltui.record import LANES
 from icltui.session import Session, read_session, sessions_folder, state_folder, write_session
@@ -487,3 +487,29 @@ async def test_without_colours_an_ansi_theme_is_the_terminals_own_ink(
             if colour
         }
         assert colours == {"default"}
+
+
+async def test_a_run_of_the_same_tokens_leaves_the_cursor_where_it_was_put(desk: Desk) -> None:
+    desk.screen.numbers.stream.unit = 6
+    await desk.until(lambda: desk.screen.unit == 6)
+    await desk.press("ctrl+r")
+    await desk.until(lambda: isinstance(desk.client.request, Measure))
+    desk.client.send(desk.client.job, samples.TOKENIZED, samples.chunk(0, 3))
+    await desk.drawn()
+    assert desk.screen.unit == 3
+    desk.client.send(desk.client.job, samples.chunk(4, samples.N_UNITS), samples.MEASURED)
+    await desk.drawn()
+    assert desk.screen.unit == 6
+
+
+async def test_a_cursor_that_is_moved_during_a_run_stays_the_users(desk: Desk) -> None:
+    desk.screen.numbers.stream.unit = 9
+    await desk.until(lambda: desk.screen.unit == 9)
+    await desk.press("ctrl+r")
+    await desk.until(lambda: isinstance(desk.client.request, Measure))
+    desk.client.send(desk.client.job, samples.TOKENIZED, samples.chunk(0, 5))
+    await desk.drawn()
+    await desk.press("k", "k")
+    desk.client.send(desk.client.job, samples.chunk(6, samples.N_UNITS), samples.MEASURED)
+    await desk.drawn()
+    assert desk.screen.unit == 3

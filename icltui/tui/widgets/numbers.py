@@ -7,6 +7,7 @@ from textual.widgets import ContentSwitcher
 
 from icltui.api import Generate, Measure
 from icltui.recipe import patch_words
+from icltui.tui.board import Board
 from icltui.tui.cells import display
 from icltui.tui.flows.explorer import Explorer
 from icltui.tui.flows.older import curves_note, numbers_note, proof_note
@@ -37,7 +38,10 @@ class Numbers(ContentSwitcher, Framed):
     def __init__(self, explorer: Explorer) -> None:
         super().__init__(id="numbers", classes="pane", initial="stream")
         self._explorer = explorer
-        self._shown: object = None
+        self._shown: Board | None = None
+        self._wanted: int | None = None
+        """The unit to come back to, as soon as a run has got there."""
+        self._placed = 0
         self._compared: object = None
         self.stream = StreamTable(id="stream")
         self.plots = PlotPanel(id="plots")
@@ -70,6 +74,7 @@ class Numbers(ContentSwitcher, Framed):
     def draw_numbers(self) -> None:
         """Pass the board on: whole when it is a new one, else only what was added."""
         board = self._explorer.results.board
+        self._mind_the_place(board)
         for view in (self.stream, self.plots, self.heatmap, self.strip):
             if board is self._shown:
                 view.advance()
@@ -81,7 +86,21 @@ class Numbers(ContentSwitcher, Framed):
         if board is not self._shown:
             self._shown = board
             self.stream.unit = max(board.last_unit, 0)
+        if self._wanted is not None:
+            self._placed = self.stream.unit = max(min(self._wanted, board.last_unit), 0)
+            if board.last_unit > self._wanted:
+                self._wanted = None
         self.draw_layers()
+
+    def _mind_the_place(self, board: Board) -> None:
+        """A run of the same tokens brings the cursor back to where it was put, unless it is moved meanwhile."""
+        before = self._shown
+        if board is not before:
+            is_same = before is not None and board.tokens is not None and before.tokens == board.tokens
+            is_put = before is not None and 0 <= self.unit < before.last_unit
+            self._wanted = self.unit if is_same and is_put else None
+        elif self.stream.unit != self._placed:
+            self._wanted = None
 
     def draw_layers(self) -> None:
         """Plot the ticked layers and tell in the border whether the numbers are of an older prompt."""
