@@ -4,6 +4,7 @@ Enters: a command. Leaves: :class:`Chunk` s of bytes with the time at which they
 thread does nothing but read and take the time; pictures are made afterwards, when nothing is being timed.
 """
 
+import ctypes
 import fcntl
 import os
 import pty
@@ -49,9 +50,15 @@ class Chunk:
     data: bytes
 
 
-def _take_terminal() -> None:
-    """Make the terminal the program's own: should this process be killed, it goes down with the terminal (SIGHUP)."""
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+_C = ctypes.CDLL(None)
+_PR_SET_PDEATHSIG = 1
+
+
+def _end_with_us() -> None:
+    """Should this process be killed, the program goes too: one whose terminal is gone may spin for ever (Linux)."""
+    # No controlling terminal instead (SIGHUP): when its owner ends, the kernel drops what it wrote last.
+    with suppress(AttributeError):
+        _C.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class Terminal:
@@ -74,7 +81,7 @@ class Terminal:
             env=env,
             cwd=home,
             start_new_session=True,
-            preexec_fn=_take_terminal,
+            preexec_fn=_end_with_us,
         )
         os.close(slave)
         self._reader = Thread(target=self._read, name="terminal", daemon=True)
@@ -118,13 +125,15 @@ class Terminal:
         """
         end, screen, n_seen = time.perf_counter() + limit, Screen(), 0
         while time.perf_counter() < end:
+            if has_ended := self._process.poll() is not None:
+                self._reader.join(5)  # so that nothing it wrote is missed
             chunks = self.chunks[n_seen:]
             n_seen += len(chunks)
             for chunk in chunks:
                 screen.feed(chunk.data)
             if is_so(screen.lines):
                 return
-            if self._process.poll() is not None:
+            if has_ended:
                 break
             time.sleep(0.05)
         raise EngineError(f"the screen never showed {what}:\n" + "\n".join(screen.lines))
