@@ -14,6 +14,7 @@ from torch import Tensor
 
 from icltui.engine.run import Gap
 from icltui.engine.site import input_device
+from icltui.engine.upcast import computing_dtype
 
 PACKABLE = frozenset({"full_attention", "sliding_attention"})
 
@@ -76,8 +77,9 @@ def _distance(
 
 def _as_taken(model: Any, allowed: Bool[Tensor, "queries keys"]) -> Tensor:
     """What is added to the attention scores; SDPA takes yes and no too, but would convert them at each layer."""
-    mask = torch.zeros(allowed.shape, dtype=model.dtype, device=allowed.device)
-    return mask.masked_fill_(~allowed, torch.finfo(model.dtype).min)[None, None]
+    dtype = computing_dtype(model)
+    mask = torch.zeros(allowed.shape, dtype=dtype, device=allowed.device)
+    return mask.masked_fill_(~allowed, torch.finfo(dtype).min)[None, None]
 
 
 def layer_kinds(config: Any) -> set[str]:

@@ -27,6 +27,7 @@ from icltui.engine.run import Cache, Gap, forward, places, row
 from icltui.engine.site import Probe, Site
 from icltui.engine.station import attach
 from icltui.engine.tokens import Ids
+from icltui.engine.upcast import computing_dtype
 from icltui.errors import BadInput
 from icltui.prompt import Positions
 from icltui.record import Dynamics, Path, Reference
@@ -281,7 +282,7 @@ def chunk_tokens(loaded: LoadedModel, sites: Sequence[Site], ids: Ids) -> int:
     widths = [_width(site) for site in sites] or [4 * hidden]
     heads = getattr(config, "num_attention_heads", 1)
     scores = 0 if loaded.model.config._attn_implementation == "sdpa" else 2 * heads * n_keys
-    size = torch.finfo(loaded.dtype).bits // 8
+    size = torch.finfo(computing_dtype(loaded.model)).bits // 8
     per_copy = 12 * config.vocab_size + 4 * sum(widths)
     per_token = size * (12 * hidden + 3 * max(widths) + scores) + 4 * n_keys + per_copy / q
     most = CHUNK_TOKENS if loaded.device.type == "cpu" else 16 * CHUNK_TOKENS

@@ -1,0 +1,80 @@
+"""A model in half precision computes in float32 while a ``with`` block lasts.
+
+Enters: a model whose weights are bfloat16 or float16. Leaves: the same model, whose modules find their own weights in
+float32 while they run, and at no other time: that takes one module's memory, not the model's. Both types are subsets of
+float32, so no weight is rounded, and the logits are bit for bit those of the model loaded in float32. Afterwards the
+same tensors are in their places.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+from weakref import WeakSet
+
+import torch
+from torch import Tensor, nn
+
+HALF = (torch.bfloat16, torch.float16)
+_upcast: "WeakSet[nn.Module]" = WeakSet()
+"""Models that compute in float32 at the moment."""
+
+
+def is_half(model: Any) -> bool:
+    """Whether the model's weights are of half precision."""
+    return model.dtype in HALF
+
+
+def can_compute_in_float32(model: Any) -> bool:
+    """Whether there is anything to convert, and all of it is in memory: offloaded weights come too late."""
+    return is_half(model) and not any(p.device.type == "meta" for p in model.parameters())
+
+
+def computing_dtype(model: Any) -> torch.dtype:
+    """What the model computes in at the moment, which is what its masks must be made in."""
+    dtype: torch.dtype = torch.float32 if model in _upcast else model.dtype
+    return dtype
+
+
+@contextmanager
+def computing_in_float32(model: nn.Module) -> Iterator[None]:
+    """Every module of ``model`` finds its weights and buffers in float32 while it runs."""
+    with ExitStack() as stack:
+        for module in model.modules():
+            if any(tensor.dtype in HALF for tensor in _tensors(module).values()):
+                own = _Own(module)
+                stack.callback(own.restore)
+                stack.callback(module.register_forward_pre_hook(own.upcast).remove)
+                stack.callback(module.register_forward_hook(own.restore, always_call=True).remove)
+        stack.callback(_upcast.discard, model)
+        _upcast.add(model)
+        yield
+
+
+def _tensors(module: nn.Module) -> dict[str, Tensor]:
+    """The tensors of the module itself, and none of its children's."""
+    own = {**module._parameters, **module._buffers}
+    return {name: tensor for name, tensor in own.items() if tensor is not None}
+
+
+class _Own:
+    """One module's own tensors: they make room for wider ones, and come back as the same objects."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self.module = module
+        self.stored: dict[str, Tensor] = {}
+
+    def upcast(self, *_: Any) -> None:
+        for name, tensor in _tensors(self.module).items():
+            if tensor.dtype in HALF:
+                self.stored[name] = tensor
+                self._put(name, tensor.float())
+
+    def restore(self, *_: Any) -> None:
+        while self.stored:
+            self._put(*self.stored.popitem())
+
+    def _put(self, name: str, tensor: Tensor) -> None:
+        is_buffer = name in self.module._buffers
+        own: dict[str, Any] = self.module._buffers if is_buffer else self.module._parameters
+        is_whole = is_buffer or isinstance(tensor, nn.Parameter)
+        own[name] = tensor if is_whole else nn.Parameter(tensor, requires_grad=False)
