@@ -25,6 +25,7 @@ from icltui.record import (
     Pairs,
     PatchReport,
     Path,
+    Precision,
     Prediction,
     Quantize,
     Reference,
@@ -89,6 +90,7 @@ class Measure(Message, frozen=True):
     layers: str = "all"
     dynamics: Dynamics = "grow"
     reference: Reference = "free"
+    precision: Precision = "model"
     pairs: bool = False
     """Whether units are compared with each other, which needs memory in the square of their number."""
 

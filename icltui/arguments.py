@@ -6,7 +6,7 @@ from typing import Any, NoReturn, get_args
 
 from icltui.api import DEMO, DeviceMap
 from icltui.errors import BadInput
-from icltui.record import Quantize
+from icltui.record import Precision, Quantize
 
 SITES = ("mlp", "norm", "down", "block")
 _DTYPES = "auto, float32, float64, bfloat16, float16"
@@ -101,6 +101,12 @@ def add_dynamics(group: argparse._ArgumentGroup) -> None:
         choices=("free", "local"),
         default="free",
         help="a missing unit was never there, or only each layer's own attention may not see it (default free)",
+    )
+    group.add_argument(
+        "--precision",
+        choices=get_args(Precision),
+        default="model",
+        help="compute in the model's own numbers, or in float32 with the same weights (default model)",
     )
 
 

@@ -63,6 +63,7 @@ def measure(engine: Engine, request: Measure) -> Measurement:
         seconds=ended.seconds,
         dynamics=request.dynamics,
         reference=request.reference,
+        precision=request.precision,
         pairs=ended.pairs,
     )
 

@@ -45,7 +45,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 def prompt_options(args: argparse.Namespace) -> list[str]:
     """The explorer's options that mean nothing without a prompt, and yet were given."""
     usual = _explorer().parse_args([])
-    names = ("unit", "bos", "chat", "positions", "layers", "dynamics", "reference")
+    names = ("unit", "bos", "chat", "positions", "layers", "dynamics", "reference", "precision")
     return [f"--{name}" for name in names if getattr(args, name) != getattr(usual, name)]
 
 

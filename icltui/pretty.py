@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-_LINE = 480
+_LINE = 560
 """What is shorter than this, in characters, stays on one line."""
 _UNSAFE = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 

@@ -24,7 +24,7 @@ from icltui.record import (
     Verification,
     ZooRow,
 )
-from icltui.table_measure import path_reason, refused_lines, unit_texts
+from icltui.table_measure import delta_noise, path_reason, refused_lines, unit_texts
 from icltui.visible import token_text, visible
 
 
@@ -38,6 +38,10 @@ def measure_json(model: ModelInfo, prompt: Prompt, measurement: Measurement) -> 
             "path_reason": path_reason(model, measurement),
             "dynamics": measurement.dynamics,
             "reference": measurement.reference,
+            "precision": measurement.precision,
+            "noise": [
+                {"layer": layer, "delta_norm": noise} for layer, noise in delta_noise(measurement).items()
+            ],
             "layers": measurement.layers,
             "prefix_tokens": tokens.prefix,
             "context_tokens": tokens.context,

@@ -5,6 +5,8 @@ Enters: the model's facts, the prompt, the measurement. Leaves: plain text. Ever
 
 import heapq
 from collections import defaultdict
+from collections.abc import Iterator
+from statistics import median
 
 from rich.console import RenderableType
 from rich.table import Table
@@ -61,6 +63,8 @@ _WORDS: dict[Dynamics, tuple[str, str, str, str]] = {
     ),
 }
 _PLACES = ("1st", "2nd", "3rd")
+NOISE = "~"
+"""In front of a ‖δ‖ that rounding alone can make."""
 
 
 def measure_table(model: ModelInfo, prompt: Prompt, measurement: Measurement, width: int = 110) -> str:
@@ -114,6 +118,20 @@ def path_reason(model: ModelInfo, measurement: Measurement) -> str:
     return model.path_reason or "what is left of the context is another text each time"
 
 
+def delta_noise(measurement: Measurement) -> dict[int, float | None]:
+    """What ‖δ‖ comes to by rounding alone at each layer, the median over its rows; None in float32."""
+    return {
+        layer: median(noises) if (noises := [*_noises(measurement, layer)]) else None
+        for layer in measurement.layers
+    }
+
+
+def _noises(measurement: Measurement, layer: int) -> Iterator[float]:
+    for row in measurement.rows:
+        if row.layer == layer and row.delta_noise is not None:
+            yield row.delta_noise
+
+
 def unit_texts(measurement: Measurement) -> list[str]:
     """What stands at each unit, as shown; at unit 0 what it starts from."""
     start = "(no context)" if measurement.dynamics == "grow" else "(whole context)"
@@ -126,10 +144,26 @@ def _settings(model: ModelInfo, prompt: Prompt, measurement: Measurement) -> lis
     if reason := path_reason(model, measurement):
         lines.append(f"one pass for each unit (loop): {visible(reason)}")
     chat = "   chat turn" if prompt.chat else ""
+    precision = f"   precision {measurement.precision}" if measurement.precision != "model" else ""
     lines.append(
-        f"dynamics {measurement.dynamics}   reference {measurement.reference}   positions {prompt.positions}{chat}"
+        f"dynamics {measurement.dynamics}   reference {measurement.reference}   positions {prompt.positions}"
+        f"{chat}{precision}"
     )
+    n_noise, n_moved = (sum(map(is_it, measurement.rows)) for is_it in (_is_noise, _is_move))
+    if any(row.delta_noise is not None for row in measurement.rows):
+        lines.append(
+            f"{NOISE} marks ‖δ‖ within what rounding to {model.dtype} comes to alone: {n_noise} of {n_moved} rows; "
+            "--precision float32 computes in float32 with the same weights"
+        )
     return lines
+
+
+def _is_noise(row: Row) -> bool:
+    return row.is_noise
+
+
+def _is_move(row: Row) -> bool:
+    return row.delta_norm is not None
 
 
 def _unit_table(measurement: Measurement) -> Table:
@@ -154,11 +188,23 @@ def _unit_table(measurement: Measurement) -> Table:
 
 def _layer_table(measurement: Measurement) -> Table:
     columns = _columns(_LAYER_COLUMNS, measurement)
+    noise = delta_noise(measurement)
+    is_rounded = any(value is not None for value in noise.values())
     last = max((row.unit for row in measurement.rows), default=0) if measurement.dynamics != "drop" else 0
     return table(
-        [*numbers("layer", *columns, "largest ‖δ‖"), words("at unit")],
+        [
+            *numbers("layer", *columns),
+            *(numbers("noise of ‖δ‖") if is_rounded else ()),
+            *numbers("largest ‖δ‖"),
+            words("at unit"),
+        ],
         (
-            (str(row.layer), *_cells(row, columns), *_largest(measurement, row.layer))
+            (
+                str(row.layer),
+                *_cells(row, columns),
+                *([number(noise[row.layer])] if is_rounded else ()),
+                *_largest(measurement, row.layer),
+            )
             for row in measurement.rows
             if row.unit == last
         ),
@@ -240,7 +286,13 @@ def _columns(columns: dict[str, str], measurement: Measurement) -> dict[str, str
 
 
 def _cells(row: Row, columns: dict[str, str]) -> list[str]:
-    return [number(getattr(row, field)) for field in columns.values()]
+    return [
+        _delta(row) if field == "delta_norm" else number(getattr(row, field)) for field in columns.values()
+    ]
+
+
+def _delta(row: Row) -> str:
+    return (NOISE if row.is_noise else "") + number(row.delta_norm)
 
 
 def _matrices(row: Row) -> str:
@@ -259,4 +311,4 @@ def _largest(measurement: Measurement, layer: int) -> tuple[str, str]:
     row = max(_moved(measurement, layer), key=_by_delta, default=None)
     if row is None:
         return (number(None), "")
-    return (number(row.delta_norm), f"{row.unit} {unit_texts(measurement)[row.unit]}")
+    return (_delta(row), f"{row.unit} {unit_texts(measurement)[row.unit]}")

@@ -238,7 +238,7 @@ def test_a_context_of_no_unit_is_one_line_each() -> None:
 
 
 def test_text_is_cut_where_the_table_is_too_wide_and_numbers_never() -> None:
-    names = set(Row.__struct_fields__) - {"unit", "layer", "matrix_norms"}
+    names = set(Row.__struct_fields__) - {"unit", "layer", "matrix_norms", "delta_noise"}
     small = dict.fromkeys(names, -1.23456e-05)
     rows = tuple(
         Row(unit=unit, layer=1, **small, matrix_norms={"up": 1.0, "a long name " * 9: 1.0})
@@ -306,3 +306,26 @@ def test_reports_need_no_model_and_no_screen() -> None:
     env = {**os.environ, "PYTHONPATH": str(Path(icltui.__file__).parents[1])}
     ran = subprocess.run([sys.executable, "-c", source], env=env, capture_output=True, text=True, check=True)
     assert ran.stdout == "[]\n"
+
+
+def test_what_rounding_alone_can_make_is_marked_and_its_size_told_by_layer() -> None:
+    noise = {0: 1.0, 1: 0.2}
+    rounded = msgspec.structs.replace(
+        A_MEASUREMENT,
+        precision="float32",
+        rows=tuple(
+            msgspec.structs.replace(row, delta_noise=noise[row.layer] if row.unit else None)
+            for row in A_MEASUREMENT.rows
+        ),
+    )
+    document = json.loads(report.measure_json(A_MODEL, A_PROMPT, rounded))
+    assert document["precision"] == "float32"
+    assert document["noise"] == [{"layer": 0, "delta_norm": 1.0}, {"layer": 1, "delta_norm": 0.2}]
+    text = a_table(rounded)
+    assert "~ marks ‖δ‖ within what rounding to float32 comes to alone: 2 of 4 rows" in text
+    assert "precision float32" in text
+    by_layer = cells_of(text, "Each layer")[1:]
+    assert [line[-4] for line in by_layer] == ["1", "0.2"]
+    assert [line[-3] for line in by_layer] == ["~0.25", "0.25"]
+    assert "~" not in a_table(A_MEASUREMENT)
+    assert "noise" not in a_table(A_MEASUREMENT)

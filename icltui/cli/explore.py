@@ -82,7 +82,14 @@ def opening(args: argparse.Namespace) -> tuple[Session | None, Path | None]:
             raise BadInput(f"both a session, {args.session!r}, and a prompt: give one of them")
         layers = "all" if args.layers is None else args.layers
         prompt = read_prompt(args)
-        return Session(prompt=prompt, layers=layers, dynamics=args.dynamics, reference=args.reference), None
+        session = Session(
+            prompt=prompt,
+            layers=layers,
+            dynamics=args.dynamics,
+            reference=args.reference,
+            precision=args.precision,
+        )
+        return session, None
     if given := options.prompt_options(args):
         raise BadInput(f"{' '.join(given)}: options that go with a prompt: give -c and -q too")
     path = path or next(iter(example_sessions()), None)

@@ -38,12 +38,13 @@ def measure(args: argparse.Namespace) -> int:
     if args.pairs and args.format == "csv":
         raise BadInput("--pairs has no place in csv: use --format json or table")
     engine, model, session = _start(args)
-    session = _with(session, dynamics=args.dynamics, reference=args.reference)
+    session = _with(session, dynamics=args.dynamics, reference=args.reference, precision=args.precision)
     request = Measure(
         prompt=session.prompt,
         layers=session.layers,
         dynamics=session.dynamics,
         reference=session.reference,
+        precision=session.precision,
         pairs=args.pairs,
     )
     with quiet():

@@ -106,6 +106,7 @@ def _measure(session: Session, measured: Measurement) -> Measure:
         layers=_layers(session, measured.layers),
         dynamics=measured.dynamics,
         reference=measured.reference,
+        precision=measured.precision,
         pairs=bool(measured.pairs),
     )
 

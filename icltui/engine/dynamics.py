@@ -5,7 +5,7 @@ of units with the predictions beside them, a chunk at a time. A prediction whose
 be known yet comes again when it is.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from torch import Tensor
@@ -28,6 +28,8 @@ class Dynamics:
     plan: Plan
     vocabulary: Vocabulary
     keeps_pairs: bool = False
+    rounding: Mapping[int, float] = field(default_factory=dict)
+    """By layer, the error of z relative to ‖z‖ in half precision."""
     layers: list[LayerRows] = field(default_factory=list)
     full: Tensor | None = None
     """Log-probabilities behind the full context."""
@@ -69,7 +71,8 @@ class Dynamics:
         for site in self.sites:
             chosen = chunk.experts.get(site.layer)
             experts = None if chosen is None else sorted(set(chosen[0].tolist()))
-            self.layers.append(LayerRows(site, self.plan.dynamics, experts, self.keeps_pairs))
+            rounding = self.rounding.get(site.layer, 0.0)
+            self.layers.append(LayerRows(site, self.plan.dynamics, experts, self.keeps_pairs, rounding))
 
     def _take(self, chunk: Chunk) -> Measured:
         self._start(chunk)

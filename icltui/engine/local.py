@@ -3,7 +3,8 @@
 import copy
 import time
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -40,8 +41,10 @@ from icltui.engine.predictions import Vocabulary
 from icltui.engine.prefixes import Plan, measure_prefixes
 from icltui.engine.prepare import prepare
 from icltui.engine.proof import prove
+from icltui.engine.rounding import measure_rounding
 from icltui.engine.speak import speak, speak_each
 from icltui.engine.tokens import tokenize
+from icltui.engine.upcast import check_upcast, computing_in_float32, is_half
 from icltui.errors import BadInput, EngineError
 from icltui.record import ModelInfo, Verification
 
@@ -62,6 +65,7 @@ def _try_out(
 
     proved = prove(loaded, telling("proving the patch on it"))
     path = choose_path(proved, telling("trying the packed pass on it"))
+    proved = replace(proved, rounding=measure_rounding(proved))
     info = proved.describe(*path)
     return proved, msgspec.structs.replace(info, sites=request.sites, quantize=request.quantize)
 
@@ -88,6 +92,8 @@ class LocalEngine:
     info: ModelInfo | None = None
     request: LoadModel | None = None
     """What the last model came by, so that it can be loaded anew if it had to go; None where it was handed in."""
+    dtype_reason: str = ""
+    """Why the last model came in other numbers than its checkpoint's."""
 
     @torch.inference_mode()
     def _next(self, events: Iterator[Event]) -> Event | None:
@@ -131,7 +137,10 @@ class LocalEngine:
         for found in run_errand(partial(_try_out, loaded, request)):
             if isinstance(found, tuple):
                 self.loaded, self.info = found
-                self.request = request
+                # Loaded anew it is to be the same, however much memory is free by then.
+                dtype = self.info.dtype if self.info.dtype_reason else request.dtype
+                self.request = msgspec.structs.replace(request, dtype=dtype)
+                self.dtype_reason = self.info.dtype_reason
                 yield ModelLoaded(model=self.info)
             else:
                 yield found
@@ -151,9 +160,12 @@ class LocalEngine:
         """The model loaded anew in its own place; where that is stopped half-way, the next job does it."""
         if self.request is None:
             return
+        reason = self.dtype_reason
         for event in self._load(self.request):
             if not isinstance(event, ModelLoaded):
                 yield event
+        assert self.info is not None
+        self.info, self.dtype_reason = msgspec.structs.replace(self.info, dtype_reason=reason), reason
 
     def _export(self, request: Export) -> Iterator[Event]:
         self._model()
@@ -189,14 +201,19 @@ class LocalEngine:
             raise BadInput(
                 f"{len(tokens.units)} units to compare with each other: at most {MOST_UNITS}; use larger units"
             )
+        if request.precision == "float32" and is_half(loaded.model):
+            check_upcast(loaded.model)
         yield PromptTokenized(tokens=tokens)
         start = time.perf_counter()
         plan = Plan(ids, request.dynamics, request.reference, request.prompt.positions)
         path = self.info.path if plan.packs else "loop"
-        run = Dynamics(sites, plan, Vocabulary(loaded.tokenizer), request.pairs)
-        for rows, predictions in run.measure(measure_prefixes(loaded, sites, plan, path)):
-            if rows or predictions:
-                yield UnitsMeasured(rows=tuple(rows), predictions=tuple(predictions))
+        widens = request.precision == "float32" and is_half(loaded.model)
+        rounding = {} if widens else {n: getattr(r, plan.reference) for n, r in loaded.rounding.items()}
+        run = Dynamics(sites, plan, Vocabulary(loaded.tokenizer), request.pairs, rounding)
+        with computing_in_float32(loaded.model) if widens else nullcontext():
+            for rows, predictions in run.measure(measure_prefixes(loaded, sites, plan, path)):
+                if rows or predictions:
+                    yield UnitsMeasured(rows=tuple(rows), predictions=tuple(predictions))
         yield MeasureEnded(
             layers=tuple(site.layer for site in sites),
             path=path,

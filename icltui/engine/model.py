@@ -6,7 +6,7 @@ mode, with its sites, its fingerprint and its facts. Where they come from is :mo
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
 
@@ -19,6 +19,16 @@ from icltui.engine.locate import find_sites
 from icltui.engine.site import Site, input_device
 from icltui.errors import ModelError
 from icltui.record import ModelInfo, RefusedLayer
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """The error of z in half precision, relative to ‖z‖, root mean square over tokens; see *measure_rounding*."""
+
+    free: float
+    """Against the whole model in float32: what the layers below rounded is part of it."""
+    local: float
+    """Against this layer in float32, handed the same residual stream."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +45,12 @@ class LoadedModel:
     """Longest sequence in tokens, or None when the positions are not bounded."""
     refused: tuple[RefusedLayer, ...] = ()
     """Layers that are not among ``sites``."""
+    rounding: Mapping[int, Rounding] = field(default_factory=dict)
+    """By layer, of a model in half precision."""
+    stored_dtype: str = ""
+    """What the checkpoint's weights are saved in, where that is known."""
+    dtype_reason: str = ""
+    """Why ``auto`` chose other numbers, or none that are quick here; empty where there was nothing to choose."""
 
     @property
     def n_layers(self) -> int:
@@ -62,6 +78,8 @@ class LoadedModel:
             hidden_size=int(self.model.get_input_embeddings().weight.shape[1]),
             n_parameters=self.model.num_parameters(),
             dtype=str(self.dtype).removeprefix("torch."),
+            stored_dtype=self.stored_dtype,
+            dtype_reason=self.dtype_reason,
             device=str(self.device),
             window=self.window,
             path=path,

@@ -115,7 +115,7 @@ def _chunk(units: Sequence[int], capture: ImageCapture, logits: Tensor | None) -
 
 
 @dataclass
-class _Inputs(Probe):
+class BlockInputs(Probe):
     """Remembers the residual stream that enters each selected block."""
 
     seen: dict[int, Tensor] = field(default_factory=dict)
@@ -123,9 +123,13 @@ class _Inputs(Probe):
     def block_input(self, layer: int, r: Tensor) -> None:
         self.seen[layer] = r.clone()
 
+    def in_float32(self) -> dict[int, Tensor]:
+        """The streams as a model that computes in float32 takes them."""
+        return {layer: r.float() for layer, r in self.seen.items()}
+
 
 @dataclass
-class _Inherited(Probe):
+class Inherited(Probe):
     """Hands each selected block the contextual stream, the tokens ``at`` of it."""
 
     inputs: dict[int, Tensor]
@@ -154,14 +158,14 @@ def _loop(loaded: LoadedModel, sites: Sequence[Site], plan: Plan) -> Iterator[Ch
             if inputs:
                 logits = forward(loaded.model, tokens, at=at)
                 kept = torch.tensor(list(places(plan.ids, gap, "keep")))
-                stack.enter_context(attach(sites, _Inherited(inputs, kept)))
+                stack.enter_context(attach(sites, Inherited(inputs, kept)))
             stack.enter_context(attach(sites, capture := ImageCapture(last)))
             behind = forward(loaded.model, tokens, at=at)
         yield _chunk((unit,), capture, (logits if inputs else behind)[None])
 
 
 def _contextual_inputs(loaded: LoadedModel, sites: Sequence[Site], ids: Ids) -> dict[int, Tensor]:
-    inputs = _Inputs()
+    inputs = BlockInputs()
     with attach(sites, inputs):
         forward(loaded.model, ids.full)
     return _single(inputs.seen, len(ids.full))
@@ -232,7 +236,7 @@ class _Packed:
         self.n_cached = end
 
     def _remember_inputs(self) -> None:
-        inputs = _Inputs()
+        inputs = BlockInputs()
         with attach(self.sites, inputs):
             forward(self.loaded.model, self.ids.query, self.cache)
         self.cache.drop(self.q)
@@ -241,7 +245,7 @@ class _Packed:
     def _measure(self, units: list[int]) -> Chunk:
         if not self.inputs:
             return _chunk(units, *self._pass(units, None))
-        inherited = _Inherited(self.inputs, torch.arange(self.q).repeat(len(units)))
+        inherited = Inherited(self.inputs, torch.arange(self.q).repeat(len(units)))
         capture, _ = self._pass(units, inherited)
         # What an ordinary run would say is known only where copies share the ordinary run's cache.
         logits = self._pass(units, None)[1] if self.plan.dynamics == "grow" else None

@@ -42,6 +42,8 @@ class LayerRows:
     experts: Experts = None
     keeps: bool = False
     """Whether every step is kept for comparing units with each other."""
+    rounding: float = 0.0
+    """The error of z relative to ‖z‖, in half precision."""
     walk: Walk | None = None
     v: Tensor | None = None
     g_norm: Tensor | None = None
@@ -128,7 +130,8 @@ class LayerRows:
 
     def _is_noise(self, z: Tensor, delta_square: Tensor) -> Tensor:
         """Where this unit or the one before did not move z beyond rounding, so that directions mean nothing."""
-        still = delta_square.sqrt() <= 16 * torch.finfo(z.dtype).eps * z.norm(dim=-1)
+        noise = max(16 * torch.finfo(z.dtype).eps, 2**0.5 * self.rounding)
+        still = delta_square.sqrt() <= noise * z.norm(dim=-1)
         before = still.new_tensor([self.was_still])
         self.was_still = bool(still[-1])
         either: Tensor = still | torch.cat([before, still[:-1]])
@@ -167,6 +170,7 @@ class LayerRows:
             layer=self.site.layer,
             **named,
             learning_rate=plain(z_norm**-2) if z_norm else None,
+            delta_noise=plain(2**0.5 * self.rounding * z_norm) if self.rounding and z_norm else None,
             relative_patch_norm=None if patch is None or not weight else plain(patch / weight),
             cumulative_patch_norm=self.cumulative if walks else None,
             matrix_norms=matrices,

@@ -14,6 +14,8 @@ from weakref import WeakSet
 import torch
 from torch import Tensor, nn
 
+from icltui.errors import BadInput
+
 HALF = (torch.bfloat16, torch.float16)
 _upcast: "WeakSet[nn.Module]" = WeakSet()
 """Models that compute in float32 at the moment."""
@@ -27,6 +29,19 @@ def is_half(model: Any) -> bool:
 def can_compute_in_float32(model: Any) -> bool:
     """Whether there is anything to convert, and all of it is in memory: offloaded weights come too late."""
     return is_half(model) and not any(p.device.type == "meta" for p in model.parameters())
+
+
+def check_upcast(model: Any) -> None:
+    """Refuse a model of which some weights are elsewhere.
+
+    Raises:
+        BadInput: offloaded weights.
+    """
+    if not can_compute_in_float32(model):
+        raise BadInput(
+            "some weights of this model are offloaded, so it cannot compute in float32: use --precision model, or load "
+            "it with --dtype float32"
+        )
 
 
 def computing_dtype(model: Any) -> torch.dtype:

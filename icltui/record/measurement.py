@@ -11,6 +11,8 @@ Dynamics = Literal["grow", "shrink", "drop"]
 """How the context's units come and go: arrive from the left, leave from the left, or leave one at a time."""
 Reference = Literal["free", "local"]
 """What a missing unit means: it was never there; or only this layer's attention may not see it."""
+Precision = Literal["model", "float32"]
+"""What is computed in: the model's own numbers, or float32 with the same weights."""
 
 
 class Unit(Record, frozen=True):
@@ -52,6 +54,8 @@ class Row(Record, frozen=True, gc=False):
     """‖W_i − W_0‖ of all matrices that read z, stacked; None under *drop*."""
     delta_norm: float | None = None
     """‖A_i − A_{i−1}‖; None at unit 0."""
+    delta_noise: float | None = None
+    """What ‖δ‖ comes to by rounding alone in the model's half precision; None at unit 0, and in float32."""
     shift_norm: float | None = None
     """The same difference of the residual stream, ‖v_i − v_{i−1}‖; None at unit 0."""
     patch_norm: float | None = None
@@ -82,6 +86,15 @@ class Row(Record, frozen=True, gc=False):
     """
     matrix_norms: dict[str, float | None] = msgspec.field(default_factory=dict)
     """``patch_norm`` matrix by matrix: c_fc; gate, up; router; the experts that the full context's token goes to."""
+
+    @property
+    def is_noise(self) -> bool:
+        """Whether ‖δ‖ is no more than what rounding alone comes to."""
+        return (
+            self.delta_norm is not None
+            and self.delta_noise is not None
+            and self.delta_norm <= self.delta_noise
+        )
 
 
 class Prediction(Record, frozen=True):
@@ -116,4 +129,5 @@ class Measurement(Record, frozen=True):
     seconds: float
     dynamics: Dynamics = "grow"
     reference: Reference = "free"
+    precision: Precision = "model"
     pairs: tuple[Pairs, ...] = ()

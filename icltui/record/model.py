@@ -45,6 +45,10 @@ class ModelInfo(Record, frozen=True):
     sites: dict[str, str] = msgspec.field(default_factory=dict)
     """Places given by hand, without which other numbers would come out."""
     quantize: Quantize = "none"
+    stored_dtype: str = ""
+    """What the checkpoint's weights are saved in; empty where that is not known."""
+    dtype_reason: str = ""
+    """Why ``--dtype auto`` chose other numbers than those, or none that are quick on this machine."""
 
 
 class Estimate(Record, frozen=True):

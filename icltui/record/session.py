@@ -7,7 +7,7 @@ import msgspec
 from icltui.prompt import Prompt
 from icltui.recipe import Recipe, Sampling
 from icltui.record.generation import Generation
-from icltui.record.measurement import Dynamics, Measurement, Reference
+from icltui.record.measurement import Dynamics, Measurement, Precision, Reference
 from icltui.record.model import ModelInfo
 from icltui.record.verification import Verification
 
@@ -36,6 +36,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     n_tokens: int = 12
     dynamics: Dynamics = "grow"
     reference: Reference = "free"
+    precision: Precision = "model"
     model: ModelInfo | None = None
     """What the numbers below were measured on."""
     measurement: Measurement | None = None

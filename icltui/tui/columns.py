@@ -18,6 +18,9 @@ Cell = Callable[[Board, int, int, int], str]
 CHANGED = "▸"
 """In front of a next token that the unit before did not predict."""
 
+NOISE = "~"
+"""In front of a ‖δ‖ that rounding alone can make."""
+
 _WIDEST_TEXT = 24
 _NARROWEST_TEXT = 6
 
@@ -67,7 +70,10 @@ def _chosen(width: int, unit: Column, token: Column, dynamics: Dynamics) -> tupl
 
 def _measure(name: str, width: int = 7, title: str = "") -> Column:
     def cell(board: Board, unit: int, layer: int, width: int) -> str:
-        return number(board.value(name, unit, layer), width)
+        value = board.value(name, unit, layer)
+        if name == "delta_norm" and board.is_noise(unit, layer):
+            return (NOISE + number(value, width - 1).strip()).rjust(width)
+        return number(value, width)
 
     return Column(title or MEASURES[name].title, width, cell)
 

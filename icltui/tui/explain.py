@@ -72,7 +72,8 @@ EXPLANATIONS: dict[str, Explanation] = {
         "one layer and at the query's last token. Row 0 is the empty context.",
         reading="‖δ‖ is how far a unit moved what the MLP reads; ‖ΔW‖/‖W‖ is the same as a change of weights; "
         "net is the way from the start, without detours. ▸ marks where the most likely next token changes: "
-        "the unit there is what changed the model's mind. p is that token's probability.",
+        "the unit there is what changed the model's mind. p is that token's probability. ~ marks a ‖δ‖ that is no more "
+        "than rounding in the model's half precision; precision float32, in the form o, computes without it.",
         formulas=(
             ("δ_i = A_i − A_{i−1}", "A_i: the MLP's input z behind the first i units"),
             ("W_i = W_{i−1} + (W_0 δ_i) A_0ᵀ / ‖A_0‖²", "each unit is one step of gradient descent"),

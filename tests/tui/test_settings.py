@@ -54,6 +54,7 @@ def test_every_field_has_its_way_back(tmp_path: Path) -> None:
         "seed": "5",
         "unit": r"\n\n",
         "bos": "never",
+        "precision": "float32",
     }
     assert given.keys() == {setting.name for setting in SETTINGS}
     work = set_to(WORK, **given)
@@ -151,5 +152,5 @@ async def test_every_field_can_be_reached_in_little_room(size: tuple[int, int]) 
         screen = await opened(desk)
         for _ in range(len(SETTINGS) - 1):
             await desk.press("down")
-        assert screen.focused is screen.query_one("#bos")
-        await desk.until(lambda: "special" in desk.text())
+        assert screen.focused is screen.query_one("#precision")
+        await desk.until(lambda: "precision" in desk.text())

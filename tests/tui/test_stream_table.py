@@ -1,5 +1,6 @@
 """The stream table shows units as they come, and says which one the user chose."""
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -9,7 +10,7 @@ from textual.app import App, ComposeResult
 from icltui.tui.board import Board
 from icltui.tui.columns import columns
 from icltui.tui.widgets.stream_table import StreamTable
-from tests.tui import HOSTILE, board_of, fill, prediction_of, tokenized, wait_for
+from tests.tui import HOSTILE, board_of, fill, prediction_of, samples, tokenized, wait_for
 
 TEXTS = [f"t{i}" for i in range(1, 61)]
 
@@ -192,3 +193,18 @@ async def test_hostile_tokens_are_drawn_at_every_size() -> None:
             width = app.table.scrollable_content_region.width
             assert {app.table.render_line(y).cell_length for y in range(size[1])} == {width}
         assert any("[/INST]" in line for line in app.lines())
+
+
+@pytest.mark.parametrize("width", [40, 58, 80, 120])
+async def test_a_delta_that_rounding_alone_can_make_is_marked(width: int) -> None:
+    board = Board()
+    board.begin(tokenized(["a", "b", "c"]))
+    noises = {1: 1.0, 2: 1e-9, 3: None}
+    board.add(
+        [msgspec.structs.replace(samples.row(unit, 0), delta_noise=noises.get(unit)) for unit in range(4)], []
+    )
+    app = Shown(board)
+    async with app.run_test(size=(width, 10)) as pilot:
+        await pilot.pause()
+        marked = [("~" in line) for line in app.lines()[1:5]]
+    assert marked == [False, True, False, False]

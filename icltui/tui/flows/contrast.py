@@ -72,6 +72,7 @@ def _asked(session: Session) -> Iterator[tuple[str, str]]:
     yield "positions", prompt.positions
     yield "dynamics", session.dynamics
     yield "reference", session.reference
+    yield "precision", session.precision
     yield "layers", session.layers
     yield "patch", patch_words(session.recipe)
     yield "sampling", f"temperature {sampling.temperature:g}, seed {sampling.seed}"

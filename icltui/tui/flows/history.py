@@ -133,6 +133,7 @@ def _asked(session: Session) -> tuple[object, ...]:
         session.layers,
         session.dynamics,
         session.reference,
+        session.precision,
         _fingerprint(session.model),
     )
 

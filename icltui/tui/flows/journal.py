@@ -140,4 +140,5 @@ def model_facts(model: ModelInfo) -> list[tuple[str, str]]:
     """What its check at load found: how units are measured and why, and each layer that is refused and why."""
     why = f": {model.path_reason}" if model.path_reason else ""
     refused = [(f"layer {refused.layer}", f"refused: {refused.reason}") for refused in model.refused]
-    return [(model.path, f"{_PATHS[model.path]}{why}"), *refused]
+    numbers = [(model.dtype, model.dtype_reason)] if model.dtype_reason else []
+    return [*numbers, (model.path, f"{_PATHS[model.path]}{why}"), *refused]

@@ -234,6 +234,7 @@ class Results:
             seconds=event.seconds,
             dynamics=request.dynamics,
             reference=request.reference,
+            precision=request.precision,
             pairs=event.pairs,
         )
 
@@ -287,4 +288,9 @@ class Results:
 
 def request_of(measurement: Measurement, work: Work) -> Measure:
     """The request that ``measurement`` answered, saved beside ``work``."""
-    return with_changes(work.measure(), dynamics=measurement.dynamics, reference=measurement.reference)
+    return with_changes(
+        work.measure(),
+        dynamics=measurement.dynamics,
+        reference=measurement.reference,
+        precision=measurement.precision,
+    )

@@ -16,6 +16,7 @@ from icltui.errors import BadInput
 from icltui.prompt import Bos
 from icltui.queries import read_queries
 from icltui.recipe import AlphaSearch, Control, check_recipe, check_sampling
+from icltui.record import Precision
 from icltui.tui.flows.work import Work
 
 _NONE = ""
@@ -242,5 +243,12 @@ SETTINGS: tuple[Setting, ...] = (
         lambda work: work.prompt.bos,
         lambda work, text: _prompt(work, bos=cast(Bos, _one_of(text, get_args(Bos)))),
     ),
+    Setting(
+        "precision",
+        "precision",
+        "of the measure: model, or float32 with the same weights",
+        lambda work: work.precision,
+        lambda work, text: replace(work, precision=cast(Precision, _one_of(text, get_args(Precision)))),
+    ),
 )
-"""In the order of the form: the patch, its tests, the text, the prompt."""
+"""In the order of the form: the patch, its tests, the text, the prompt, the measure."""

@@ -11,7 +11,7 @@ from icltui.errors import BadInput
 from icltui.prompt import Positions, Prompt, layers_text, resolve_layers
 from icltui.recipe import CARRIERS, COMPONENTS, LARGEST_ALPHA, MODES, Recipe, Sampling, canonical
 from icltui.recipe import patch_words as words_of
-from icltui.record import LANES, Dynamics, ExportFormat, ModelInfo, Path, Reference
+from icltui.record import LANES, Dynamics, ExportFormat, ModelInfo, Path, Precision, Reference
 
 DYNAMICS: tuple[Dynamics, ...] = ("grow", "shrink", "drop")
 REFERENCES: tuple[Reference, ...] = ("free", "local")
@@ -33,6 +33,7 @@ class Work:
     """In the words of ``--layers``; canonical once the model is known."""
     dynamics: Dynamics = "grow"
     reference: Reference = "free"
+    precision: Precision = "model"
     recipe: Recipe = field(default_factory=Recipe)
     """How the patch is made."""
     sampling: Sampling = field(default_factory=Sampling)
@@ -53,7 +54,11 @@ class Work:
     def measure(self) -> Measure:
         """The request that fills table, plots and heatmap."""
         return Measure(
-            prompt=self.prompt, layers=self.layers, dynamics=self.dynamics, reference=self.reference
+            prompt=self.prompt,
+            layers=self.layers,
+            dynamics=self.dynamics,
+            reference=self.reference,
+            precision=self.precision,
         )
 
     def generate(self) -> Generate:
@@ -103,6 +108,7 @@ class Work:
                     layers=request.layers,
                     dynamics=request.dynamics,
                     reference=request.reference,
+                    precision=request.precision,
                 )
             case Generate():
                 recipe = (
@@ -182,5 +188,7 @@ def refused_by(model: ModelInfo | None) -> dict[int, str]:
 def method_words(request: Measure, path: Path | None = None) -> str:
     """How the context was, or will be, taken away: ``grow · free · reset · packed``."""
     prompt = request.prompt
-    words = (request.dynamics, request.reference, prompt.positions, "chat" if prompt.chat else "", path or "")
+    chat = "chat" if prompt.chat else ""
+    precision = request.precision if request.precision != "model" else ""
+    words = (request.dynamics, request.reference, prompt.positions, chat, precision, path or "")
     return " · ".join(filter(None, words))

@@ -19,13 +19,18 @@ _SUFFIXES = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
 
 
 def model_text(model: ModelInfo | None) -> str:
-    """``demo · Qwen3 6L·128 · float32 · cpu``; of a path its end, so that the rest has room."""
+    """``demo · Qwen3 6L·128 · float32 · cpu``; of a path its end, so that the rest has room.
+
+    ``float32 for bfloat16`` where the checkpoint's own numbers have no instructions here.
+    """
     if model is None:
         return "no model"
     kind = model.architecture
     for suffix in _SUFFIXES:
         kind = kind.removesuffix(suffix)
-    return f"{short_name(model.name)} · {kind} {model.n_layers}L·{model.hidden_size} · {model.dtype} · {model.device}"
+    is_other = model.dtype_reason and model.stored_dtype != model.dtype
+    numbers = f"{model.dtype} for {model.stored_dtype}" if is_other else model.dtype
+    return f"{short_name(model.name)} · {kind} {model.n_layers}L·{model.hidden_size} · {numbers} · {model.device}"
 
 
 def progress_text(progress: Progress | None, otherwise: str) -> str:
