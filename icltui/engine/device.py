@@ -52,6 +52,25 @@ def pick_dtype(text: str) -> Any:
     return DTYPES.get(text, "auto")
 
 
+_INSTRUCTIONS = {
+    torch.bfloat16: ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16"),
+    torch.float16: ("avx512_fp16", "amx_fp16", "fp16_arith"),
+}
+"""What a CPU needs to compute in half precision, in the words of ``torch.cpu.get_capabilities``."""
+
+
+def has_instructions(dtype: Any) -> bool:
+    """Whether this machine's CPU computes in ``dtype`` itself, and need not convert every number.
+
+    Where torch cannot tell, it is taken to.
+    """
+    asked = getattr(torch.cpu, "get_capabilities", None)
+    if dtype not in _INSTRUCTIONS or asked is None:
+        return True
+    capabilities = asked()
+    return any(capabilities.get(name, False) for name in _INSTRUCTIONS[dtype])
+
+
 def free_bytes(device: torch.device, device_map: DeviceMap = "none") -> int | None:
     """Memory free on ``device``, or in all where a device map spreads the model; None where it cannot be known."""
     if device_map != "none":

@@ -130,27 +130,29 @@ def check_fits(request: LoadModel, size_of: Callable[[LoadModel], Estimate]) -> 
         ModelError: naming what is needed, what is free, and the ways out that would do.
     """
     estimated = size_of(request)
-    if _lacking(estimated) <= 0:
+    if lacking(estimated) <= 0:
         return
     ways = {
         "--dtype bfloat16": replace(request, dtype="bfloat16"),
         "--quantize 4bit": replace(request, quantize="4bit"),
         "--device-map auto": replace(request, device="auto", device_map="auto"),
     }
-    advice = [way for way, other in ways.items() if _lacking(size_of(other)) <= 0]
+    advice = [way for way, other in ways.items() if lacking(size_of(other)) <= 0]
     needed = estimated.weight_bytes + estimated.measure_bytes
     raise ModelError(
-        f"model {request.model!r} needs {_size(needed)} ({_size(estimated.weight_bytes)} of weights, "
-        f"{_size(estimated.measure_bytes)} for a measure), and {_size(estimated.available_bytes)} are free: "
+        f"model {request.model!r} needs {size_text(needed)} ({size_text(estimated.weight_bytes)} of weights, "
+        f"{size_text(estimated.measure_bytes)} for a measure), and {size_text(estimated.available_bytes)} are free: "
         f"try {', '.join([*advice, 'or a smaller model']) if advice else 'a smaller model'}"
     )
 
 
-def _lacking(estimated: Estimate) -> int:
+def lacking(estimated: Estimate) -> int:
+    """Bytes that are not there; 0 or less where it fits."""
     return estimated.weight_bytes + estimated.measure_bytes - estimated.available_bytes
 
 
-def _size(n_bytes: int) -> str:
+def size_text(n_bytes: int) -> str:
+    """Bytes for a person."""
     return f"{n_bytes / 2**30:.2f} GiB" if n_bytes >= 2**30 / 20 else f"{n_bytes / 2**20:.1f} MiB"
 
 

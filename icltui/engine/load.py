@@ -11,7 +11,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from logging import ERROR, getLogger
 from pickle import UnpicklingError
 from typing import Any
@@ -23,6 +23,7 @@ from transformers import AutoConfig, AutoTokenizer, BitsAndBytesConfig
 from transformers.utils import is_bitsandbytes_available, logging
 
 from icltui.api import Event, LoadModel, ModelEstimated, Progress
+from icltui.engine.auto_dtype import choose_dtype, stored_dtype
 from icltui.engine.device import free_bytes, pick_device, pick_dtype
 from icltui.engine.errand import GivenUp, Tell, run_errand
 from icltui.engine.estimate import Stored, check_fits, estimate, stored_tensors
@@ -62,7 +63,8 @@ def _foresee(request: LoadModel, held: Callable[[torch.device], int], tell: Tell
     tell(Progress(stage=f"looking at {request.model}", done=0, total=0))
     with _plain_errors(request):
         found = _find(request)
-        _estimate(request, found, tell, held(found.device))
+        freed = held(found.device)
+        _estimate(request, _settled(request, found, freed), tell, freed)
 
 
 def _load(request: LoadModel, make_room: Callable[[], None], tell: Tell) -> LoadedModel:
@@ -73,9 +75,13 @@ def _load(request: LoadModel, make_room: Callable[[], None], tell: Tell) -> Load
         tell(Progress(stage=f"loading {request.model}", done=0, total=0))  # not if it was given up
         make_room()
         gc.collect()  # the model before this one, whose memory is counted on
+        found = _settled(request, found)
         _estimate(request, found, tell)
         model = _read(request, found, tell)
-    return adopt(model, tokenizer, request.model, request.revision, request.sites)
+    loaded = adopt(model, tokenizer, request.model, request.revision, request.sites)
+    own = stored_dtype(found.config, found.stored)
+    spelled = str(own).removeprefix("torch.") if own else ""
+    return replace(loaded, stored_dtype=spelled, dtype_reason=found.dtype_reason)
 
 
 @dataclass(frozen=True)
@@ -88,6 +94,8 @@ class _Found:
     device: torch.device
     how: dict[str, Any]
     """In which numbers its weights are read, and to where."""
+    dtype_reason: str = ""
+    """Why ``auto`` is not simply the checkpoint's own dtype."""
 
 
 def _find(request: LoadModel) -> _Found:
@@ -101,6 +109,14 @@ def _find(request: LoadModel) -> _Found:
     config = AutoConfig.from_pretrained(source.place, **source.arguments)
     _auto_class(request.model, config)
     return _Found(source, config, stored_tensors(source), device, how)
+
+
+def _settled(request: LoadModel, found: _Found, held: int = 0) -> _Found:
+    """The same, its dtype chosen for this machine; ``held`` bytes will be free besides."""
+    free, on_cpu = free_bytes(found.device, request.device_map), found.device.type == "cpu"
+    room = None if free is None else free + held
+    dtype, reason = choose_dtype(request, found.config, found.stored, on_cpu, room)
+    return replace(found, how={**found.how, "dtype": dtype}, dtype_reason=reason)
 
 
 def _tokenizer(request: LoadModel, source: Source) -> Any:
@@ -191,7 +207,8 @@ def _estimate(request: LoadModel, found: _Found, tell: Tell, held: int = 0) -> N
 
     def size_of(asked: LoadModel) -> Estimate:
         free = (free_bytes(device, asked.device_map) or 0) + held
-        return estimate(found.stored, found.config, asked, pick_dtype(asked.dtype), free, on_cpu)
+        dtype = found.how["dtype"] if asked.dtype == request.dtype else pick_dtype(asked.dtype)
+        return estimate(found.stored, found.config, asked, dtype, free, on_cpu)
 
     tell(ModelEstimated(estimate=size_of(request)))
     check_fits(request, size_of)

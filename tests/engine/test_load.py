@@ -12,12 +12,13 @@ import transformers
 from safetensors.torch import load_file, save_file
 from transformers.utils import logging
 
-from icltui.api import DEMO, LoadModel, ModelEstimated, Progress
+from icltui.api import DEMO, LoadModel, Measure, ModelEstimated, Progress
 from icltui.engine import load as module
 from icltui.engine.load import load
 from icltui.engine.local import LocalEngine
 from icltui.engine.model import fingerprint
 from icltui.errors import BadInput, ModelError
+from icltui.prompt import Prompt
 from tests.engine.models import make_tiny, make_tokenizer
 
 
@@ -367,3 +368,70 @@ def test_the_text_decoder_inside_a_multimodal_model_is_found(config, tmp_path):
     info = loaded.describe("loop")
     assert (info.hidden_size, info.window, info.dtype) == (24, 64, "float32")
     assert loaded.model(torch.tensor([[1, 2, 3]])).logits.isfinite().all()
+
+
+@pytest.fixture
+def without_half(monkeypatch):
+    """A CPU that has no instructions for half precision."""
+    monkeypatch.setattr(
+        torch.cpu, "get_capabilities", lambda: {"avx2": True, "avx512_bf16": False}, raising=False
+    )
+
+
+@pytest.fixture
+def half_folder(tmp_path):
+    make_tiny("llama", torch.bfloat16).model.save_pretrained(tmp_path / "half")
+    make_tokenizer().save_pretrained(tmp_path / "half")
+    return tmp_path / "half"
+
+
+@pytest.mark.usefixtures("without_half")
+def test_auto_means_float32_where_the_cpu_has_no_instructions_for_half_precision(half_folder):
+    events = events_of(half_folder)
+    info = events[-1].describe("packed")
+    assert (info.dtype, info.stored_dtype) == ("float32", "bfloat16")
+    assert info.dtype_reason == "the checkpoint is in bfloat16, for which this CPU has no instructions"
+    (estimated,) = (event.estimate for event in events if isinstance(event, ModelEstimated))
+    assert estimated.weight_bytes == 4 * estimated.n_parameters
+    asked = loaded_from(half_folder, dtype="bfloat16").describe("packed")
+    assert (asked.dtype, asked.dtype_reason) == ("bfloat16", "")
+
+
+@pytest.mark.usefixtures("without_half")
+def test_auto_stays_in_half_precision_where_float32_does_not_fit_and_says_so(half_folder, monkeypatch):
+    monkeypatch.setattr(module, "free_bytes", lambda *_: 10**12)
+    wide = loaded_from(half_folder)
+    (needed,) = (e.estimate for e in events_of(half_folder, dtype="float32") if isinstance(e, ModelEstimated))
+    assert wide.describe("packed").dtype == "float32"
+    monkeypatch.setattr(module, "free_bytes", lambda *_: needed.weight_bytes + needed.measure_bytes - 1)
+    info = loaded_from(half_folder).describe("packed")
+    assert info.dtype == "bfloat16"
+    assert "so it is slow: float32 would take" in info.dtype_reason
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "dtype"),
+    [
+        ({"avx512_bf16": True}, "bfloat16"),
+        ({"amx_bf16": True}, "bfloat16"),
+        ({"bf16": True}, "bfloat16"),
+        ({}, "float32"),
+    ],
+)
+def test_auto_is_the_checkpoints_own_dtype_where_the_cpu_knows_it(
+    half_folder, monkeypatch, capabilities, dtype
+):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
+    assert loaded_from(half_folder).describe("packed").dtype == dtype
+
+
+@pytest.mark.usefixtures("without_half")
+def test_a_model_that_is_loaded_anew_comes_in_the_same_numbers(half_folder, monkeypatch):
+    engine = LocalEngine()
+    list(engine.run(LoadModel(model=str(half_folder), device="cpu"), lambda: False))
+    before = engine.info
+    engine.loaded = None  # as after an export that failed
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"bf16": True}, raising=False)
+    list(engine.run(Measure(prompt=Prompt(context="a b", query=" c")), lambda: False))
+    assert engine.info == before
+    assert before.dtype_reason
