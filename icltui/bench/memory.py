@@ -14,6 +14,7 @@ import torch
 
 from icltui.bench.subject import WARM_UP, Settings, Size, make_subject
 from icltui.bench.ways import BATCH, Way
+from icltui.child_process import guard_children
 from icltui.engine.device import pick_device
 
 _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
@@ -26,6 +27,7 @@ def peak_memory(settings: Settings, way: Way, sizes: Sequence[Size]) -> dict[Siz
     """
     if pick_device(settings.device).type != "cuda" and not _RESET.exists():
         return {}
+    guard_children()
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as fresh:
         return fresh.submit(_peaks, settings, way, sorted(sizes, key=_tokens)).result()
 

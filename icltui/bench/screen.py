@@ -7,7 +7,6 @@ in the picture and not in the stream of bytes, so that what an update paints is 
 
 import random
 import shlex
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -29,6 +28,7 @@ from icltui.bench.sight import (
     waits_for,
 )
 from icltui.bench.terminal import Screen, Terminal
+from icltui.child_process import own_command
 
 Tell = Callable[[str], None]
 
@@ -130,11 +130,11 @@ class Desk:
         self._n_homes += 1
         home = self._folder / str(self._n_homes)
         home.mkdir()
-        return Terminal([sys.executable, "-m", module, *words], home)
+        return Terminal(own_command(*words, module=module), home)
 
     def _start_rehearsal(self, rate: float, at_once: int) -> Terminal:
-        engine = [sys.executable, "-m", "icltui.bench.rehearsal", "--layers", str(self._settings.layers)]
-        engine += ["--rate", str(rate), "--at-once", str(at_once)]
+        words = ("--layers", str(self._settings.layers), "--rate", str(rate), "--at-once", str(at_once))
+        engine = own_command(*words, module="icltui.bench.rehearsal")
         return self._start("icltui", "-c", f"@{self._context}", "-q", "w0", "--engine", shlex.join(engine))
 
     # The first paint.

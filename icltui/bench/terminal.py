@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
 
+from icltui.child_process import child_environment
 from icltui.errors import BadInput, EngineError
 
 SIZE = (120, 40)
@@ -68,7 +69,7 @@ class Terminal:
         self._master, slave = pty.openpty()
         columns, lines = SIZE
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
-        env = {name: value for name, value in os.environ.items() if name not in _SETTINGS}
+        env = {name: value for name, value in child_environment().items() if name not in _SETTINGS}
         env |= {"HOME": str(home), "TERM": "xterm-256color", "COLORTERM": "truecolor"}
         env |= {f"XDG_{name}_HOME": str(home / name.lower()) for name in ("STATE", "DATA", "CONFIG")}
         self.chunks: list[Chunk] = []

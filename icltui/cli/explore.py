@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from icltui import options
+from icltui.child_process import child_environment, own_command
 from icltui.cli.parts import load_request, local_engine, read_prompt
 from icltui.config import COLOUR_SYSTEMS, Config, config_path, read_config
 from icltui.errors import BadInput
@@ -33,7 +34,7 @@ def explore(args: argparse.Namespace) -> int:
     check_theme(args.theme)
     if args.model is None and (args.session is None or session is None or session.model is None):
         args.model = config.model or None  # an example that nobody asked for says nothing about the model
-    client = RemoteEngine(engine_command(args.engine), state_folder() / "engine.log")
+    client = RemoteEngine(engine_command(args.engine), state_folder() / "engine.log", child_environment())
     notice = "\n".join(faults)
     load, place = load_request(args, session), args.engine or ""
     is_bare = args.session is None and args.context is None and args.query is None
@@ -67,7 +68,7 @@ def engine(args: argparse.Namespace) -> int:  # noqa: ARG001
 def engine_command(text: str | None) -> list[str]:
     """The words of ``--engine``; without it, this very program."""
     if text is None:
-        return [sys.executable, "-m", "icltui", "engine"]
+        return own_command("engine")
     try:
         return shlex.split(text)
     except ValueError as error:

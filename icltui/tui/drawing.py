@@ -5,11 +5,11 @@ A session enters, the bytes of the figure leave.
 
 import asyncio
 import contextlib
-import sys
 import tempfile
 from pathlib import Path
 from typing import Literal
 
+from icltui.child_process import child_environment, own_command
 from icltui.errors import BadInput
 from icltui.session import Session, write_session
 
@@ -23,10 +23,10 @@ async def draw_figure(session: Session, kind: Literal["svg", "png"]) -> bytes:
     with tempfile.TemporaryDirectory(prefix="icltui-") as folder:
         source, target = Path(folder, "session.json"), Path(folder, f"figure.{kind}")
         await asyncio.to_thread(write_session, source, session.alone)
-        words = ("-m", "icltui", "export", str(source), "--to", kind, "-o", str(target))
         process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *words,
+            *own_command("export", str(source), "--to", kind, "-o", str(target)),
+            env=child_environment(),
+            cwd=folder,  # whose matplotlibrc is Matplotlib's default, unlike that of a folder that was downloaded
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
