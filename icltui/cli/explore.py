@@ -13,7 +13,8 @@ from icltui.child_process import child_environment, own_command
 from icltui.cli.parts import load_request, local_engine, read_prompt
 from icltui.config import COLOUR_SYSTEMS, Config, config_path, read_config
 from icltui.errors import BadInput
-from icltui.session import Session, example_sessions, read_session, state_folder
+from icltui.folders import state_path
+from icltui.session import Session, example_sessions, read_session
 
 
 def explore(args: argparse.Namespace) -> int:
@@ -34,8 +35,8 @@ def explore(args: argparse.Namespace) -> int:
     check_theme(args.theme)
     if args.model is None and (args.session is None or session is None or session.model is None):
         args.model = config.model or None  # an example that nobody asked for says nothing about the model
-    client = RemoteEngine(engine_command(args.engine), state_folder() / "engine.log", child_environment())
-    notice = "\n".join(faults)
+    client = RemoteEngine(engine_command(args.engine), state_path() / "engine.log", child_environment())
+    notice = "\n".join(filter(None, (*faults, client.log_trouble)))
     load, place = load_request(args, session), args.engine or ""
     is_bare = args.session is None and args.context is None and args.query is None
     has_tour = is_bare and args.model is None and is_first_start()

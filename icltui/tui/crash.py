@@ -2,25 +2,26 @@
 
 import traceback
 from datetime import UTC, datetime
-from pathlib import Path
 
-from icltui.session import state_folder
+from icltui.folders import state_path
+from icltui.log_file import LogFile
 from icltui.tui.cells import display
 
 
 def write_crash_log(error: BaseException) -> str:
-    """Append ``error`` with its traceback to the crash log; the line to leave on the terminal."""
-    text = display(f"{type(error).__name__}: {error}")[:200]
+    """Append ``error`` with its traceback to the crash log; the line to leave on the terminal. Raises nothing."""
+    text = display(f"{type(error).__name__}: {_words(error)}")[:200]
+    report = "".join(traceback.format_exception(error))
+    log = LogFile(state_path() / "crash.log")
+    log.write(
+        f"--- {datetime.now(UTC).isoformat(timespec='seconds')}\n{report}\n".encode(errors="backslashreplace")
+    )
+    details = f"details: {log.path}" if log.path else log.trouble
+    return f"icltui stopped on an error of its own ({text}); {details}"
+
+
+def _words(error: BaseException) -> str:
     try:
-        path = _append("".join(traceback.format_exception(error)))
-    except OSError as problem:
-        return f"icltui stopped on an error of its own ({text}); its log could not be written: {problem}"
-    return f"icltui stopped on an error of its own ({text}); details: {path}"
-
-
-def _append(report: str) -> Path:
-    path = state_folder() / "crash.log"
-    path.touch(mode=0o600, exist_ok=True)
-    with path.open("a", encoding="utf-8", errors="backslashreplace") as log:
-        log.write(f"--- {datetime.now(UTC).isoformat(timespec='seconds')}\n{report}\n")
-    return path
+        return str(error)
+    except Exception as another:  # noqa: BLE001 -- an error whose own words fail must not hide where it came from
+        return f"its text cannot be had: {type(another).__name__}"

@@ -5,6 +5,8 @@
 ``hush``      keeps everything but the wire off the wire
 ``desk``      the jobs that wait, and the wish to stop the one that runs
 ``serve``     the child: one job at a time, until its parent is gone
+``lines``     messages put apart from what else is printed; ``log``, where that goes
+``child``     the process: spawned, read, ended
 ``greeting``  how the two find each other, and why they did not
 ``remote``    the parent: :class:`~icltui.worker.remote.RemoteEngine`, an ``api.Client``
 ============  =======================================================================

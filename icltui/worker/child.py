@@ -1,4 +1,4 @@
-"""One child process: spawned, written to, read line by line, ended. It does not know what the lines mean."""
+"""One child process: spawned, written to, read piece by piece, ended. It does not know what the pieces mean."""
 
 import asyncio
 import contextlib
@@ -7,13 +7,10 @@ import signal
 from asyncio import SubprocessTransport
 from asyncio.subprocess import PIPE, Process, SubprocessStreamProtocol
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
-from icltui.errors import EngineError
-from icltui.worker.log import open_log, read_tail
+from icltui.worker.lines import Lines
+from icltui.worker.log import CHUNK, ChildLog
 
-LINE_LIMIT = 64 * 2**20
-"""Longest line in bytes that is read from the child."""
 PATIENCE = 0.5
 """Seconds that a child which was told to end may take."""
 
@@ -22,35 +19,42 @@ class Child:
     """A process in a group of its own: the terminal's Ctrl-C passes it by, and its children die with it."""
 
     def __init__(
-        self, process: Process, transport: SubprocessTransport, log_path: Path, log_start: int
+        self, process: Process, transport: SubprocessTransport, log: ChildLog, logging: asyncio.Task[None]
     ) -> None:
+        assert process.stdout is not None
         self._process, self._transport = process, transport
-        self._log_path, self._log_start = log_path, log_start
+        self._lines = Lines(process.stdout)
+        self.log = log
+        """Its stderr, and what its reader finds to be no message."""
+        self._logging = logging
 
     @classmethod
-    async def spawn(cls, command: Sequence[str], log_path: Path, env: Mapping[str, str] | None) -> "Child":
-        """Start ``command``, its stderr to the log.
+    async def spawn(cls, command: Sequence[str], log: ChildLog, env: Mapping[str, str] | None) -> "Child":
+        """Start ``command``, its stderr to the log: through a pipe, as a file of its own could grow without end.
 
         Raises:
-            OSError: the log cannot be written, or the command cannot be run.
+            OSError: the command cannot be run.
         """
         loop = asyncio.get_running_loop()
-        log = open_log(log_path)
+        ours, its = os.pipe()
         try:
-            start = os.fstat(log).st_size
             # What asyncio.create_subprocess_exec does, which keeps the transport to itself.
             transport, protocol = await loop.subprocess_exec(
-                lambda: SubprocessStreamProtocol(limit=LINE_LIMIT, loop=loop),
+                lambda: SubprocessStreamProtocol(limit=CHUNK, loop=loop),
                 *command,
                 stdin=PIPE,
                 stdout=PIPE,
-                stderr=log,
+                stderr=its,
                 env=env,
                 start_new_session=True,
             )
+        except BaseException:
+            os.close(ours)
+            raise
         finally:
-            os.close(log)
-        return cls(Process(transport, protocol, loop), transport, log_path, start)
+            os.close(its)
+        logging = asyncio.create_task(_follow(ours, log), name="engine log")
+        return cls(Process(transport, protocol, loop), transport, log, logging)
 
     @property
     def pid(self) -> int:
@@ -63,18 +67,9 @@ class Child:
         if not self._process.stdin.is_closing():
             self._process.stdin.write(line)
 
-    async def read(self) -> bytes:
-        """The next whole line, or nothing at the end; one that its writer died over is no line.
-
-        Raises:
-            EngineError: the line is longer than ``LINE_LIMIT``.
-        """
-        assert self._process.stdout is not None
-        try:
-            line = await self._process.stdout.readline()
-        except ValueError as error:
-            raise EngineError(f"the engine sent a line of more than {LINE_LIMIT} bytes") from error
-        return line if line.endswith(b"\n") else b""
+    async def read(self) -> tuple[bytes, bool]:
+        """The next piece of its output, see :meth:`.Lines.read`."""
+        return await self._lines.read()
 
     def kill(self) -> None:
         """End the whole group at once."""
@@ -86,6 +81,13 @@ class Child:
         """Close the child's input, give it a moment, then kill it; its exit code, negative for a signal."""
         assert self._process.stdin is not None
         self._process.stdin.close()
+        code = await self._end()
+        await asyncio.wait({self._logging}, timeout=PATIENCE)  # somebody else may hold the other end
+        self._logging.cancel()
+        await asyncio.wait({self._logging})
+        return code
+
+    async def _end(self) -> int:
         try:
             return await asyncio.wait_for(self._gone(), PATIENCE)
         except TimeoutError:
@@ -111,13 +113,23 @@ class Child:
 
     async def _gone(self) -> int:
         assert self._process.stdout is not None
-        while await self._process.stdout.read(LINE_LIMIT):  # unread output would hold up the end of the pipe
+        while await self._process.stdout.read(CHUNK):  # unread output would hold up the end of the pipe
             pass
         return await self._process.wait()
 
-    def log_tail(self) -> tuple[str, ...]:
-        """The last lines that this child logged."""
-        return read_tail(self._log_path, self._log_start)
+
+async def _follow(pipe: int, log: ChildLog) -> None:
+    """Log what comes out of ``pipe``, and close it in the end."""
+    loop = asyncio.get_running_loop()
+    stream = asyncio.StreamReader(CHUNK, loop)
+    with os.fdopen(pipe, "rb", 0) as file:
+        transport, _ = await loop.connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(stream, loop=loop), file
+        )
+        try:
+            await log.follow(stream)
+        finally:
+            transport.close()
 
 
 def exit_words(code: int) -> str:

@@ -11,8 +11,8 @@ from icltui.errors import EngineError
 from icltui.worker.log import plain_line
 from icltui.worker.wire import PROTOCOL, Hello, decode_report
 
-LINES_BEFORE = 1000
-"""So many lines a login may print before the greeting."""
+LINES_BEFORE, BYTES_BEFORE = 1000, 2**20
+"""So much a login may print before the greeting."""
 SILENCE = 10.0
 """Seconds after which a user is told that there was no greeting yet, and after as many again once more."""
 CONNECTION_LOST = 255
@@ -27,24 +27,31 @@ _HINTS = (
 """What stands in a line of stderr, in small letters, and what to do then."""
 
 
-async def read_hello(read: Callable[[], Awaitable[bytes]], said: list[str]) -> Hello | None:
-    """The greeting; None if the lines end before it. What came before it goes to ``said``.
+async def read_hello(read: Callable[[], Awaitable[tuple[bytes, bool]]], said: list[str]) -> Hello | None:
+    """The greeting; None if the pieces that ``read`` gives end before it. What came before it goes to ``said``.
 
     Raises:
-        EngineError: no greeting among ``LINES_BEFORE`` lines, or one in another protocol.
+        EngineError: no greeting in as much as a login may print, or one in another protocol.
     """
-    while line := await read():
-        # A shell may set the terminal's title first, which ends in no newline.
-        start = line.find(_GREETING)
-        if start >= 0 and isinstance(hello := decode_report(line[start:]), Hello):
-            if hello.protocol != PROTOCOL:
-                raise EngineError(other_protocol(hello))
+    n_lines = n_bytes = 0
+    while piece := (await read())[0]:
+        if piece.startswith(_GREETING) and (hello := _hello(piece)):
             return hello
-        if words := plain_line(line.decode("utf-8", "replace")):
-            said.append(words)
-        if len(said) >= LINES_BEFORE:
-            raise EngineError(f"the engine's command says much, but it is no icltui engine: {said[0]!r} …")
+        n_lines += piece.count(b"\n")
+        n_bytes += len(piece)
+        lines = piece.decode("utf-8", "replace").splitlines()[:LINES_BEFORE]
+        said += filter(None, map(plain_line, lines))
+        if n_lines >= LINES_BEFORE or n_bytes > BYTES_BEFORE:
+            example = f"{said[0]!r} …" if said else "nothing that can be read"
+            raise EngineError(f"the engine's command says much, but it is no icltui engine: {example}")
     return None
+
+
+def _hello(line: bytes) -> Hello | None:
+    hello = decode_report(line)
+    if isinstance(hello, Hello) and hello.protocol != PROTOCOL:
+        raise EngineError(other_protocol(hello))
+    return hello if isinstance(hello, Hello) else None
 
 
 def other_protocol(hello: Hello) -> str:

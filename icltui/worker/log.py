@@ -1,39 +1,41 @@
-"""The child's log: a file that only its owner reads, and its last lines made fit to be shown."""
+"""What a child says for the record: all of it into the log, and its last lines made fit to be shown."""
 
-import os
+import asyncio
 import re
-from pathlib import Path
 
-LOG_LIMIT = 4 * 2**20
-"""A log longer than this, in bytes, is begun anew."""
+from icltui.log_file import LogFile
+
 _TAIL_LINES, _TAIL_BYTES, _LINE_LENGTH = 20, 64 * 2**10, 300
+CHUNK = 2**16
+"""Bytes that are taken at once from a child."""
+REST = 0.005
+"""Seconds after a whole chunk: what a child says without end must neither fill the processor nor the disk's time."""
 _ESCAPE_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[ -~])")
 
 
-def open_log(path: Path) -> int:
-    """A descriptor that appends to the log, made where there is none.
+class ChildLog:
+    """The words of one child: its stderr, and what it says on the wire that is no message."""
 
-    Raises:
-        OSError: it cannot be written.
-    """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    if os.fstat(log).st_size > LOG_LIMIT:
-        os.ftruncate(log, 0)
-    return log
+    def __init__(self, file: LogFile) -> None:
+        self._file = file
+        self._tail = b""
 
+    async def take(self, data: bytes) -> None:
+        """Keep ``data``; the disk is not waited for in the event loop."""
+        self._tail = (self._tail + data)[-_TAIL_BYTES:]
+        await asyncio.to_thread(self._file.write, data)
+        if len(data) >= CHUNK // 2:
+            await asyncio.sleep(REST)
 
-def read_tail(path: Path, start: int) -> tuple[str, ...]:
-    """The last lines that were written behind ``start``, without anything that a terminal would act on."""
-    try:
-        with path.open("rb") as log:
-            end = log.seek(0, os.SEEK_END)
-            log.seek(max(start, end - _TAIL_BYTES))
-            text = log.read().decode("utf-8", "replace")
-    except OSError:
-        return ()
-    lines = (plain_line(line) for line in text.splitlines())
-    return tuple([line for line in lines if line][-_TAIL_LINES:])
+    async def follow(self, stream: asyncio.StreamReader) -> None:
+        """Keep all that comes from ``stream``, until it ends."""
+        while data := await stream.read(CHUNK):
+            await self.take(data)
+
+    def tail(self) -> tuple[str, ...]:
+        """The last lines, without anything that a terminal would act on."""
+        lines = map(plain_line, self._tail.decode("utf-8", "replace").splitlines())
+        return tuple([line for line in lines if line][-_TAIL_LINES:])
 
 
 def plain_line(line: str) -> str:

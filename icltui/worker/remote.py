@@ -17,9 +17,11 @@ from icltui.api import (
     Request,
 )
 from icltui.errors import BadInput, EngineError
+from icltui.log_file import LogFile
 from icltui.worker import greeting
 from icltui.worker.child import Child, exit_words
-from icltui.worker.wire import Cancel, Happened, Order, Submit, decode_report, encode, is_order
+from icltui.worker.log import ChildLog
+from icltui.worker.wire import MARK, Cancel, Happened, Order, Report, Submit, decode_report, encode, is_order
 
 _SAID_LINES = 20
 """So many of the last lines that a process said instead of a greeting go with the log's."""
@@ -30,7 +32,7 @@ class RemoteEngine:
 
     Args:
         command: the program and its arguments; its stdin and stdout must be the wire and nothing else.
-        log_path: takes the process's stderr.
+        log_path: takes the process's stderr, and what it says on the wire that is no message; see :class:`.LogFile`.
         env: the process's environment; that of this process if not given.
 
     Raises:
@@ -40,7 +42,7 @@ class RemoteEngine:
     def __init__(self, command: Sequence[str], log_path: Path, env: Mapping[str, str] | None = None) -> None:
         if not command:
             raise BadInput("the engine's command is empty: give one, such as icltui engine")
-        self._command, self._log_path, self._env = tuple(command), log_path, env
+        self._command, self._log, self._env = tuple(command), LogFile(log_path), env
         self._changing = asyncio.Lock()
         self._child: Child | None = None
         self._reading: asyncio.Task[None] | None = None
@@ -56,6 +58,11 @@ class RemoteEngine:
         """Of the running process, here; None when there is none."""
         return self._child.pid if self._child is not None and self._alive else None
 
+    @property
+    def log_trouble(self) -> str:
+        """Why the log is not where it should be, and where it is; empty where it is there."""
+        return self._log.trouble
+
     async def start(self, listener: Listener) -> None:
         """Start the engine's process, anew if there was one; ``EngineStarted`` or ``EngineDied`` follows."""
         async with self._changing:
@@ -63,7 +70,7 @@ class RemoteEngine:
             self._listener, self._killed = listener, False
             self._fail_jobs("the engine was started anew: ask again")
             try:
-                self._child = await Child.spawn(self._command, self._log_path, self._env)
+                self._child = await Child.spawn(self._command, ChildLog(self._log), self._env)
             except OSError as error:
                 self._tell(0, EngineDied(message=self._why_not(error)))
                 return
@@ -122,7 +129,7 @@ class RemoteEngine:
             child.kill()
         self._alive = False
         code = await child.end()
-        log_tail = child.log_tail()
+        log_tail = child.log.tail()
         reason = offence or self._why_over(code, said, log_tail)
         self._fail_jobs(reason)
         self._tell(0, EngineDied(message=reason, log_tail=(*said[-_SAID_LINES:], *log_tail)))
@@ -142,15 +149,15 @@ class RemoteEngine:
         for times in itertools.count(1):
             await asyncio.sleep(greeting.SILENCE)
             seconds = round(times * greeting.SILENCE)
-            self._tell(0, EngineAwaited(seconds=seconds, log_tail=child.log_tail()))
+            self._tell(0, EngineAwaited(seconds=seconds, log_tail=child.log.tail()))
 
     async def _read_reports(self, child: Child) -> None:
-        while line := await child.read():
-            if is_order(line):
-                raise EngineError("the engine's command echoes what it is sent: is it ssh -t? Use ssh -T")
-            match decode_report(line):
+        while (piece := await child.read())[0]:
+            match _report(*piece):
                 case Happened(job, event):
                     self._pass_on(job, event)
+                case None:
+                    await child.log.take(piece[0])
                 case _:
                     raise EngineError("the engine greeted twice: its command must be one icltui engine")
             await asyncio.sleep(0)  # lines that wait in the buffer would otherwise never let the loop go
@@ -194,3 +201,21 @@ class RemoteEngine:
             return f"the engine's command was not found: {command}"
         reason = (error.strerror or str(error)).lower()
         return f"the engine could not be started: {reason}: {error.filename or command}"
+
+
+def _report(piece: bytes, is_line_start: bool) -> Report | None:
+    """The message that the piece is; None where it is what something else printed.
+
+    Raises:
+        EngineError: it begins as a message, and is a broken one or an echo.
+    """
+    if not piece.startswith(MARK):
+        return None
+    try:
+        if is_order(piece):
+            raise EngineError("the engine's command echoes what it is sent: is it ssh -t? Use ssh -T")
+        return decode_report(piece)
+    except EngineError:
+        if is_line_start:
+            raise
+        return None  # quoted in a foreign line

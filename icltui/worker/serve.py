@@ -19,6 +19,7 @@ from icltui.errors import EngineError, IcltuiError
 from icltui.worker.desk import Desk
 from icltui.worker.hush import take_wire
 from icltui.worker.wire import (
+    LINE_LIMIT,
     PROTOCOL,
     Cancel,
     Happened,
@@ -90,7 +91,7 @@ class Server:
             self._leave(1)  # the device's context is lost for good: only a new process gets another
 
     def _read_orders(self) -> None:
-        for line in self._stdin:
+        while line := self._stdin.readline(LINE_LIMIT):
             try:
                 self._heed(decode_order(line))
             except EngineError as error:

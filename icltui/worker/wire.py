@@ -13,6 +13,10 @@ from icltui.errors import BadInput, EngineError
 
 PROTOCOL = 3
 """Grows when an older program would no longer understand the lines."""
+MARK = b'{"say":"'
+"""How every message begins, and hardly any other line."""
+LINE_LIMIT = 64 * 2**20
+"""Longest message in bytes."""
 _SHOWN = 200
 
 

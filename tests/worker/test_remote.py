@@ -7,6 +7,8 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
+import tracemalloc
 import warnings
 from collections.abc import AsyncIterator, Callable
 from itertools import pairwise
@@ -15,12 +17,13 @@ from pathlib import Path
 import pytest
 
 import icltui
-from icltui import api
+from icltui import api, log_file
 from icltui.errors import BadInput
+from icltui.log_file import LOG_LIMIT, LogFile
 from icltui.prompt import Prompt
 from icltui.worker import child
 from icltui.worker.child import exit_words
-from icltui.worker.log import LOG_LIMIT
+from icltui.worker.log import ChildLog
 from icltui.worker.remote import RemoteEngine
 from icltui.worker.wire import PROTOCOL, Happened, encode
 
@@ -110,6 +113,7 @@ async def test_only_the_wire_is_on_the_wire(make: Make, tmp_path: Path) -> None:
     await engine.start(heard)
     assert await heard.over(ask(engine, "noise")) == api.JobEnded()
     assert heard.of(1)[0] == api.Progress(stage="''", done=1, total=0)  # stdin held nothing to steal
+    await engine.close()
     log = tmp_path / "state" / "engine.log"
     for words in ("printed by python", "native", "printed by a child"):
         assert words in log.read_text()
@@ -302,16 +306,18 @@ async def test_a_child_that_hangs_at_its_end_is_told_by_its_signal(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     one = await child.Child.spawn(
-        program("import time; print('up', flush=True); time.sleep(1000)"), tmp_path / "l", ENV
+        program("import time; print('up', flush=True); time.sleep(1000)"),
+        ChildLog(LogFile(tmp_path / "l")),
+        ENV,
     )
-    assert await one.read() == b"up\n"
+    assert await one.read() == (b"up\n", True)
     monkeypatch.setattr(child, "PATIENCE", 1)
     one.write(b"x" * 2**22)
     assert await one.end() == -signal.SIGKILL
 
 
 async def test_unread_events_do_not_hold_up_the_end(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(child, "LINE_LIMIT", 1000)  # so that asyncio stops reading at once
+    monkeypatch.setattr(child, "CHUNK", 1000)  # so that asyncio stops reading at once
     monkeypatch.setattr(child, "PATIENCE", 60)
     engine, heard = make(), Heard()
     await engine.start(heard)
@@ -334,7 +340,6 @@ async def test_unread_events_do_not_hold_up_the_end(make: Make, monkeypatch: pyt
         (program('print(\'{"say":"Happened","job":1,"event":{"type":"JobEnded"}}\')'), "before it answered"),
         (program("while True: print('y')"), "says much, but it is no icltui engine: 'y'"),
         (program(f"{HELLO}; {HELLO}"), "greeted twice"),
-        (program(f"{HELLO}; print('Welcome')"), "not understood: 'Welcome'"),
         (
             program(HELLO.replace(f":{PROTOCOL},", ":77,")),
             f"is icltui 9, newer than this {icltui.__version__} (protocol 77, not {PROTOCOL}): "
@@ -357,7 +362,9 @@ async def test_unread_events_do_not_hold_up_the_end(make: Make, monkeypatch: pyt
             program(f"import sys; {HELLO}; print('Broken pipe', file=sys.stderr); sys.exit(255)"),
             "the engine ended with exit code 255: Broken pipe",
         ),
-        (program("import sys; sys.stdout.write('x' * (65 * 2**20))"), "a line of more than"),
+        (program("import sys; sys.stdout.write('x' * (65 * 2**20))"), "says much, but it is no icltui"),
+        (program("import sys\nwhile True: sys.stdout.write('\\0' * 999)"), "nothing that can be read"),
+        (program("import sys\nwhile True: sys.stdout.write('\\n' * 999)"), "nothing that can be read"),
     ],
 )
 async def test_a_command_that_is_no_engine_is_told_in_one_line(
@@ -371,15 +378,15 @@ async def test_a_command_that_is_no_engine_is_told_in_one_line(
     assert isinstance(await heard.over(ask(engine, "three steps")), api.JobFailed)
 
 
-async def test_a_log_that_cannot_be_written_is_told(tmp_path: Path) -> None:
-    engine, heard = RemoteEngine(ENGINE, tmp_path), Heard()
+async def test_no_log_is_no_reason_to_have_no_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    engine, heard = RemoteEngine(program("import sys; sys.exit('why')"), tmp_path, ENV), Heard()
+    assert engine.log_trouble.endswith("cannot be written: is a directory; there is no log")
     await engine.start(heard)
-    assert "is a directory" in (await heard.died()).message
+    assert (await heard.died()).log_tail == ("why",)
 
 
-async def test_the_log_is_kept_within_bounds_and_old_lines_out_of_the_tail(
-    make: Make, tmp_path: Path
-) -> None:
+async def test_old_lines_are_out_of_the_tail(make: Make, tmp_path: Path) -> None:
     log = tmp_path / "state" / "engine.log"
     log.parent.mkdir()
     for old in ("yesterday\n", "x" * LOG_LIMIT + "yesterday\n"):
@@ -388,6 +395,94 @@ async def test_the_log_is_kept_within_bounds_and_old_lines_out_of_the_tail(
         await engine.start(heard)
         assert (await heard.died()).log_tail == ("today",)
         assert log.stat().st_size < 100
+
+
+NOISE = {
+    "lines": (2, "print('x' * 79, file=sys.stderr)"),
+    "one line": (2, "os.write(2, b'x' * 2**16)"),
+    "a process of its own": (2, "subprocess.run(['sh', '-c', 'head -c 99999 /dev/zero >&2'])"),
+    "lines on the wire": (1, "print('x' * 79, flush=True)"),
+    "many short lines on the wire": (1, "os.write(1, b'x\\n' * 2**15)"),
+    "one line on the wire": (1, "os.write(1, b'x' * 2**16)"),
+    "bytes on the wire": (1, "os.write(1, bytes(range(1, 256)) * 2**8)"),
+}
+
+
+@pytest.mark.parametrize(("descriptor", "noise"), NOISE.values(), ids=NOISE)
+async def test_noise_without_end_is_bounded_and_costs_nothing_else(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, descriptor: int, noise: str
+) -> None:
+    """While it goes on, a job runs, the log turns over and over and the memory stays; the tail says the end."""
+    monkeypatch.setattr(log_file, "LOG_LIMIT", 2**18)
+    monkeypatch.chdir(tmp_path)
+    event = encode(Happened(1, step(1))) + encode(Happened(1, api.JobEnded()))
+    source = (
+        f"import os, subprocess, sys; {HELLO}; sys.stdin.readline(); n = 0\n"
+        "while not os.path.exists('enough'):\n"
+        f"    {noise}; n += 1\n"
+        f"    if n == 50: os.write(1, b'\\n' + {event!r})\n"
+        f"os.write({descriptor}, b'\\nthe end'); sys.exit(3)"
+    )
+    folder, sizes = tmp_path / "state", list[int]()
+    engine, heard = make(*program(source)), Heard()
+    await engine.start(heard)
+    await heard.until(lambda: heard.of(0))
+    tracemalloc.start()
+    assert await heard.over(ask(engine, "anything")) == api.JobEnded()
+    async with asyncio.timeout(60):
+        while len(sizes) < 20:
+            await asyncio.sleep(0.005)
+            if (folder / "engine.log.1").exists():
+                sizes.append(sum(file.stat().st_size for file in folder.iterdir()))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    (tmp_path / "enough").touch()
+    assert (await heard.died()).log_tail[-1] == "the end"
+    assert max(sizes) <= 2 * 2**18
+    assert peak < 8 * 2**20
+
+
+async def test_what_is_no_message_is_logged_and_skipped(make: Make, tmp_path: Path) -> None:
+    foreign = (
+        *(
+            "Broadcast message from root@gpubox (pts/1):",
+            "",
+            "\x1b]0;title\x07",
+            '{"level":"info"}',
+            "\0\xff",
+        ),
+        *(
+            'debug: {"say":"Happened","job":1',
+            'echo {"say":"Submit","job":1}',
+            'he said {"say":"Hello"}',
+            "[1]",
+        ),
+    )
+    message = encode(Happened(1, step(1))).decode()
+    lines = "".join(f"{line}\n{message}" for line in foreign) + f"Loading … {message}"
+    end = encode(Happened(1, api.JobEnded())).decode()
+    source = f"import os, sys; {HELLO}; sys.stdin.readline(); os.write(1, {(lines + end).encode()!r}); sys.stdin.read()"
+    engine, heard = make(*program(source)), Heard()
+    await engine.start(heard)
+    assert await heard.over(ask(engine, "anything")) == api.JobEnded()
+    assert heard.of(1) == [*[step(1)] * 10, api.JobEnded()]
+    await engine.close()
+    log = (tmp_path / "state" / "engine.log").read_text()
+    assert all(line in log for line in (*foreign, "Loading … "))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"say":"Happened","job":1,"event":{"type":"JobEnded"',
+        '{"say":"Happened","job":1,"event":{"type":"JobEnded"}} and more',
+        '{"say":"Other"}',
+    ],
+)
+async def test_a_message_that_begins_as_ours_and_is_broken_is_told(make: Make, line: str) -> None:
+    engine, heard = make(*program(f"{HELLO}; print({line!r})")), Heard()
+    await engine.start(heard)
+    assert "line not understood: " in (await heard.died()).message
 
 
 async def test_half_a_character_fails_its_job_alone(make: Make) -> None:
