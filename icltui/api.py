@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from icltui.bounds import Count, ExitCode, LayerIndex, Seed, Size, TokenCount
 from icltui.prompt import Prompt
 from icltui.recipe import Recipe, Sampling
 from icltui.record import (
@@ -105,7 +106,7 @@ class Generate(Message, frozen=True):
     layers: str = "all"
     recipe: Recipe = Recipe()
     sampling: Sampling = Sampling()
-    n_tokens: int = 12
+    n_tokens: TokenCount = 12
     lanes: tuple[Lane, ...] = LANES
     holdout: tuple[str, ...] = ()
     """Other queries behind the same context, to test the patch on."""
@@ -125,7 +126,7 @@ class GenerateEach(Message, frozen=True):
     layers: str = "all"
     recipe: Recipe = Recipe()
     sampling: Sampling = Sampling()
-    n_tokens: int = 12
+    n_tokens: TokenCount = 12
     lanes: tuple[Lane, ...] = LANES
     holdout: tuple[str, ...] = ()
 
@@ -135,7 +136,7 @@ class Verify(Message, frozen=True):
 
     prompt: Prompt
     layers: str = "all"
-    seed: int = 0
+    seed: Seed = 0
 
 
 class Export(Message, frozen=True):
@@ -160,8 +161,8 @@ class Progress(Message, frozen=True):
     """Work in hand: ``done`` of ``total`` (bytes or units); ``total`` 0 when not known."""
 
     stage: str
-    done: int
-    total: int
+    done: Size
+    total: Size
 
 
 class ModelEstimated(Message, frozen=True):
@@ -189,7 +190,7 @@ class UnitsMeasured(Message, frozen=True):
 
 
 class MeasureEnded(Message, frozen=True):
-    layers: tuple[int, ...]
+    layers: tuple[LayerIndex, ...]
     path: Path
     seconds: float
     pairs: tuple[Pairs, ...] = ()
@@ -231,7 +232,7 @@ class JobFailed(Message, frozen=True):
     kind: str
     """The name of the error's class in ``icltui.errors``."""
     message: str
-    exit_code: int = 1
+    exit_code: ExitCode = 1
 
 
 class EngineStarted(Message, frozen=True):
@@ -243,7 +244,7 @@ class EngineStarted(Message, frozen=True):
 class EngineAwaited(Message, frozen=True):
     """The engine's process runs but has not answered for so many seconds; it is waited for; comes with job 0."""
 
-    seconds: int
+    seconds: Count
     log_tail: tuple[str, ...] = ()
 
 

@@ -9,6 +9,7 @@ from typing import Literal
 
 import msgspec
 
+from icltui.bounds import SEED, TOKENS, Seed, TokenCount
 from icltui.errors import BadInput
 
 Mode = Literal["per-step", "frozen", "compiled"]
@@ -40,9 +41,9 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """Frozen and compiled."""
     alpha: float | AlphaSearch = 1.0
     """Strength, 0 to 2: what the patch adds is multiplied by it; 1 is the patch itself, 0 none."""
-    n_fitted: int = 8
+    n_fitted: TokenCount = 8
     """Compiled: how many tokens of the contextual continuation are fitted, besides the query's own."""
-    rank: int | None = None
+    rank: TokenCount | None = None
     """Compiled: the rank that the patch is cut to, by SVD; None: as many as tokens are fitted."""
     ridge: float = 0.0
     """Compiled: ρ in ``K = ZᵀZ + ρI``, as a share of the mean of ZᵀZ's diagonal."""
@@ -51,7 +52,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     control: Control = "none"
     other_context: str = ""
     """The context of the control ``other``."""
-    seed: int = 0
+    seed: Seed = 0
     """Of the controls ``random`` and ``shuffled``."""
 
 
@@ -60,11 +61,11 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True):
 
     temperature: float = 0.0
     """0: the most probable token each time."""
-    top_k: int | None = None
+    top_k: TokenCount | None = None
     """Only so many of the most probable tokens may be drawn."""
     top_p: float = 1.0
     """Only the most probable tokens that together reach this probability may be drawn."""
-    seed: int = 0
+    seed: Seed = 0
 
 
 def check_recipe(recipe: Recipe) -> None:
@@ -76,10 +77,10 @@ def check_recipe(recipe: Recipe) -> None:
     alpha = recipe.alpha
     if not isinstance(alpha, str) and not 0 <= alpha <= LARGEST_ALPHA:
         raise BadInput(f"alpha {alpha:g} is out of range: give 0 to {LARGEST_ALPHA:g}, search or jvp")
-    if recipe.n_fitted < 0:
-        raise BadInput(f"{recipe.n_fitted} continuation tokens to fit: give 0 or more")
-    if recipe.rank is not None and recipe.rank < 1:
-        raise BadInput(f"rank {recipe.rank} is too small: at least 1 is needed")
+    if not 0 <= recipe.n_fitted <= TOKENS:
+        raise BadInput(f"{recipe.n_fitted} continuation tokens to fit: give 0 or more, at most {TOKENS}")
+    if recipe.rank is not None and not 1 <= recipe.rank <= TOKENS:
+        raise BadInput(f"rank {recipe.rank} is out of range: give 1 to {TOKENS}")
     if not (math.isfinite(recipe.ridge) and recipe.ridge >= 0):
         raise BadInput(f"ridge {recipe.ridge:g} is no penalty: give 0 or more, such as 1e-4")
     if recipe.control == "other" and not recipe.other_context:
@@ -97,15 +98,15 @@ def check_sampling(sampling: Sampling) -> None:
     """
     if not (math.isfinite(sampling.temperature) and sampling.temperature >= 0):
         raise BadInput(f"temperature {sampling.temperature:g} is out of range: give 0 (greedy) or more")
-    if sampling.top_k is not None and sampling.top_k < 1:
-        raise BadInput(f"top-k {sampling.top_k} leaves no token: give at least 1")
+    if sampling.top_k is not None and not 1 <= sampling.top_k <= TOKENS:
+        raise BadInput(f"top-k {sampling.top_k} is out of range: give 1 to {TOKENS}")
     if not 0 < sampling.top_p <= 1:
         raise BadInput(f"top-p {sampling.top_p:g} is out of range: give more than 0, at most 1")
     _check_seed(sampling.seed)
 
 
 def _check_seed(seed: int) -> None:
-    if not 0 <= seed < 2**63:
+    if not 0 <= seed <= SEED:
         raise BadInput(f"seed {seed} is out of range: give 0 to 2^63 - 1")
 
 

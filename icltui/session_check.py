@@ -6,12 +6,11 @@ Enters: a session, read or about to be written. Leaves: nothing, or a :class:`~i
 from collections import Counter
 from collections.abc import Sequence
 
+from icltui.bounds import LAYERS, RUNS, TOKENS
 from icltui.errors import BadInput, SessionError
 from icltui.prompt import resolve_layers
 from icltui.recipe import check_recipe, check_sampling
 from icltui.record import Generation, Measurement, Pairs, Session
-
-_COUNTLESS = 2**31
 
 
 def check_consistent(session: Session) -> None:
@@ -31,21 +30,20 @@ def check_consistent(session: Session) -> None:
 
 
 def _check_sheet(session: Session) -> None:
-    n_layers = session.model.n_layers if session.model else _COUNTLESS
-    problem = _problem(session, n_layers) or _problem_of_patch(session)
+    n_layers = session.model.n_layers if session.model else LAYERS
+    if problem := _problem(session, n_layers) or _problem_of_patch(session):
+        raise SessionError(f"does not fit together: {problem}: correct it or restore a copy")
     refused = {layer.layer: layer.reason for layer in session.model.refused} if session.model else {}
     try:
         if session.layers.strip().lower() not in ("all", "none", "last"):
-            resolve_layers(session.layers, min(n_layers, 10_000), refused)
+            resolve_layers(session.layers, n_layers, refused)
     except (BadInput, ValueError) as error:
-        problem = problem or str(error)
-    if problem:
-        raise SessionError(f"does not fit together: {problem}: correct it or restore a copy")
+        raise SessionError(f"does not fit together: {error}: correct it or restore a copy") from error
 
 
 def _problem_of_runs(session: Session) -> str | None:
     numbers = [run.number for run in session.runs]
-    if numbers != sorted({*numbers}) or not all(1 <= number < _COUNTLESS for number in numbers):
+    if numbers != sorted({*numbers}) or not all(1 <= number <= RUNS for number in numbers):
         return f"the runs are numbered {numbers}"
     for run in session.runs:
         if run.parent is not None and not 1 <= run.parent < run.number:
@@ -60,9 +58,9 @@ def _problem_of_runs(session: Session) -> str | None:
 
 
 def _problem(session: Session, n_layers: int) -> str | None:
-    if not 1 <= session.n_tokens < _COUNTLESS:
+    if not 1 <= session.n_tokens <= TOKENS:
         return f"n_tokens is {session.n_tokens}"
-    if not 1 <= n_layers <= _COUNTLESS:
+    if not 1 <= n_layers <= LAYERS:
         return f"the model has {n_layers} layers"
     if not session.prompt.unit:
         return "the prompt's unit is empty"

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 from hypothesis import strategies as st
 
+from icltui.bounds import SEED, TOKENS
 from icltui.prompt import Prompt
 from icltui.recipe import Recipe, Sampling
 from icltui.record import (
@@ -169,7 +170,6 @@ TEXTS = st.text(max_size=8).filter(_is_one_text) | st.text(
     st.characters(categories=("Cc", "Cs", "Zl", "Zp")), max_size=3
 ).filter(_is_one_text)
 LEAVES: dict[type, st.SearchStrategy[Any]] = {
-    msgspec.inspect.IntType: st.integers(-(2**70), 2**70),
     msgspec.inspect.FloatType: st.floats(allow_nan=False, allow_infinity=False),
     msgspec.inspect.StrType: TEXTS,
     msgspec.inspect.BoolType: st.booleans(),
@@ -192,6 +192,8 @@ def anything(kind: Any) -> st.SearchStrategy[Any]:
             return st.one_of(*map(anything, kinds))
         case msgspec.inspect.LiteralType(values=values):
             return st.sampled_from(values)
+        case msgspec.inspect.IntType(ge=least, le=most, lt=over):
+            return st.integers(least, over - 1 if most is None else most)
         case _:
             return LEAVES[type(kind)]
 
@@ -206,7 +208,7 @@ def _square(size: int) -> st.SearchStrategy[Any]:
     return st.tuples(*[row] * size)
 
 
-SEEDS = st.integers(0, 2**63 - 1)
+SEEDS = st.integers(0, SEED)
 
 
 @st.composite
@@ -311,7 +313,7 @@ def _sheets(draw: st.DrawFn) -> Session:
         format=FORMAT,
         prompt=msgspec.structs.replace(session.prompt, unit=session.prompt.unit or "token"),
         layers=draw(st.sampled_from(["all", "none", "1" if refused else "0-1"])),
-        n_tokens=draw(st.integers(1, 2**31 - 1)),
+        n_tokens=draw(st.integers(1, TOKENS)),
         recipe=draw(recipes()),
         sampling=draw(samplings()),
         holdout=tuple(filter(None, session.holdout)),

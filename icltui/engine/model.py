@@ -15,6 +15,7 @@ from torch import nn
 from transformers.integrations.accelerate import load_offloaded_parameter
 
 from icltui import __version__
+from icltui.bounds import LAYERS, SIZE
 from icltui.engine.locate import find_sites
 from icltui.engine.site import Site, input_device
 from icltui.errors import ModelError
@@ -117,7 +118,10 @@ def adopt(
         model.config.architectures = [type(model).__name__]
     text_config = model.config.get_text_config(decoder=True)
     window = getattr(text_config, "max_position_embeddings", None)
+    window = window if type(window) is int and 0 < window <= SIZE else None
     sites, refused = find_sites(model, by_hand)
+    if (n_layers := len(sites) + len(refused)) > LAYERS:
+        raise ModelError(f"model {name!r} has {n_layers:,} layers: at most {LAYERS:,} can be explored")
     return LoadedModel(model, tokenizer, sites, name, revision, window, refused)
 
 

@@ -2,6 +2,8 @@
 
 import msgspec
 
+from icltui.bounds import TokenId
+
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """Base of every value here."""
@@ -10,7 +12,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 class Token(Record, frozen=True):
     """One token: its id, and its text for display (whole tokens need not be whole characters)."""
 
-    id: int
+    id: TokenId
     text: str
 
 

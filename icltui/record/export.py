@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from icltui.bounds import Count, TokenCount
 from icltui.record.base import Record
 
 ExportFormat = Literal["peft", "gguf-control-vector", "factors"]
@@ -13,9 +14,9 @@ class ExportReport(Record, frozen=True):
 
     format: ExportFormat
     files: tuple[str, ...]
-    rank: int
-    n_tensors: int
-    n_compared: int = 0
+    rank: TokenCount
+    n_tensors: Count
+    n_compared: Count = 0
     """Tokens on which the patch, read back into a fresh model, was held against the patch."""
     largest_difference: float | None = None
     """L∞ of their logits; None where nothing is read back into a model."""

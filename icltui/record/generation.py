@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from icltui.bounds import Count, LayerIndex, TokenCount, TokenId
 from icltui.recipe import Recipe, Sampling
 from icltui.record.base import Candidate, LogitError, Record, Token
 from icltui.record.patch import PatchReport
@@ -15,7 +16,7 @@ class LaneStep(Record, frozen=True):
     """One generated token and the distribution that it was taken from."""
 
     lane: Lane
-    index: int
+    index: TokenCount
     token: Token
     text: str
     """The whole lane so far."""
@@ -28,17 +29,17 @@ class LaneText(Record, frozen=True):
     """One lane, ended."""
 
     text: str
-    token_ids: tuple[int, ...]
+    token_ids: tuple[TokenId, ...]
     steps: tuple[LaneStep, ...]
 
 
 class Agreement(Record, frozen=True):
     """A lane's tokens against the context lane's."""
 
-    equal: int
+    equal: Count
     """Tokens equal at their place."""
-    total: int
-    first_difference: int | None
+    total: Count
+    first_difference: TokenCount | None
     """Index of the first token that differs; None if all are equal."""
 
 
@@ -51,7 +52,7 @@ class Generation(Record, frozen=True):
     fit: dict[Lane, LogitError]
     """Logits behind the query's last token, before anything was generated."""
     recipe: Recipe
-    layers: tuple[int, ...]
+    layers: tuple[LayerIndex, ...]
     sampling: Sampling = Sampling()
     patch: PatchReport | None = None
     """Where the patched lane ran."""

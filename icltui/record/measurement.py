@@ -4,6 +4,7 @@ from typing import Literal
 
 import msgspec
 
+from icltui.bounds import LayerIndex, TokenCount
 from icltui.record.base import Candidate, Record, Token
 from icltui.record.model import Path
 
@@ -18,9 +19,9 @@ Precision = Literal["model", "float32"]
 class Unit(Record, frozen=True):
     """A piece of the context; ``index`` counts from 1, as unit 0 is the empty context."""
 
-    index: int
+    index: TokenCount
     text: str
-    tokens: int
+    tokens: TokenCount
 
 
 class TokenizedPrompt(Record, frozen=True):
@@ -44,8 +45,8 @@ class Row(Record, frozen=True, gc=False):
 
     # Thousands of them: the garbage collector, which would stop the screen to look at each, has no business there.
 
-    unit: int
-    layer: int
+    unit: TokenCount
+    layer: LayerIndex
     z_norm: float | None
     """‖A_i‖."""
     learning_rate: float | None
@@ -100,7 +101,7 @@ class Row(Record, frozen=True, gc=False):
 class Prediction(Record, frozen=True):
     """The next-token distribution behind the query, of an ordinary run on what the dynamics leaves at ``unit``."""
 
-    unit: int
+    unit: TokenCount
     top: tuple[Candidate, ...]
     """Most probable first; at least one."""
     entropy: float | None
@@ -111,7 +112,7 @@ class Prediction(Record, frozen=True):
 class Pairs(Record, frozen=True):
     """Every unit's rank-1 update against every other's, at one layer; row s, column t, both from unit 1."""
 
-    layer: int
+    layer: LayerIndex
     cosine: tuple[tuple[float | None, ...], ...]
     """cos(u_s, u_t)·cos(z_s, z_t), u = W δ."""
     transfer: tuple[tuple[float | None, ...], ...]
@@ -122,7 +123,7 @@ class Measurement(Record, frozen=True):
     """Every number of one run of *measure*."""
 
     tokens: TokenizedPrompt
-    layers: tuple[int, ...]
+    layers: tuple[LayerIndex, ...]
     rows: tuple[Row, ...]
     predictions: tuple[Prediction, ...]
     path: Path

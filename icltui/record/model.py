@@ -4,6 +4,7 @@ from typing import Literal
 
 import msgspec
 
+from icltui.bounds import LayerCount, LayerIndex, Size, TokenCount, Width
 from icltui.record.base import Record
 
 Path = Literal["packed", "loop"]
@@ -15,7 +16,7 @@ Quantize = Literal["none", "8bit", "4bit"]
 class RefusedLayer(Record, frozen=True):
     """A layer on which the patch is not exact, so that its numbers would be wrong."""
 
-    layer: int
+    layer: LayerIndex
     reason: str
 
 
@@ -29,12 +30,12 @@ class ModelInfo(Record, frozen=True):
     """Hash of the weights: equal fingerprints mean equal numbers on equal versions."""
     architecture: str
     """The class of the Hugging Face model."""
-    n_layers: int
-    hidden_size: int
-    n_parameters: int
+    n_layers: LayerCount
+    hidden_size: Width
+    n_parameters: Size
     dtype: str
     device: str
-    window: int | None
+    window: Size | None
     """Longest sequence in tokens that the model's positions allow."""
     path: Path
     versions: dict[str, str]
@@ -54,11 +55,11 @@ class ModelInfo(Record, frozen=True):
 class Estimate(Record, frozen=True):
     """What a model will take, known before it is loaded; sizes in bytes."""
 
-    n_parameters: int
-    weight_bytes: int
-    measure_bytes: int
+    n_parameters: Size
+    weight_bytes: Size
+    measure_bytes: Size
     """What a measure adds: the cache of a context as long as the positions allow (at most 4,096), and one chunk."""
-    available_bytes: int
+    available_bytes: Size
     """Free where the model is to go."""
 
 
@@ -71,11 +72,11 @@ class ZooRow(Record, frozen=True):
     family: str
     """The name that Transformers gives the type, with the variant behind it where it has one."""
     model_class: str
-    n_layers: int = 0
+    n_layers: LayerCount = 0
     """0 where it cannot be explored at all."""
-    n_exact: int = 0
+    n_exact: LayerCount = 0
     """Layers on which both errors in float32 are rounding."""
-    n_refused: int = 0
+    n_refused: LayerCount = 0
     """Layers that are refused, with the reason among the notes."""
     mlp_error: float | None = None
     """Of the MLP's output under ΔW alone, in float32."""
@@ -87,7 +88,7 @@ class ZooRow(Record, frozen=True):
     """L∞ of the logits behind all usable layers patched, over the largest one, in float32."""
     undone: bool | None = None
     """Whether the logits after the patch are bit for bit those before it."""
-    n_said: int | None = None
+    n_said: TokenCount | None = None
     """Of ``N_TOKENS`` generated with the context, how many a patch per step says too; None where it cannot go on."""
     path: Path | None = None
     notes: tuple[str, ...] = ()

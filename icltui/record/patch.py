@@ -5,6 +5,7 @@ Distributions are held against the contextual ones at the same tokens; means are
 
 from typing import Literal
 
+from icltui.bounds import Count, LayerIndex, TokenCount
 from icltui.record.base import Record
 
 Tested = Literal["fitted tokens", "later tokens", "other queries", "other queries, later"]
@@ -14,18 +15,18 @@ Tested = Literal["fitted tokens", "later tokens", "other queries", "other querie
 class LayerFit(Record, frozen=True):
     """One layer of a held patch. Z (hidden, k): the MLP inputs of its k tokens without the context; D = Z_C − Z."""
 
-    layer: int
+    layer: LayerIndex
     error: float | None
     """‖ΔZ − D‖ / ‖D‖, ΔZ what the patch adds to Z: 0 where every fitted token is met. None without ΔW."""
     condition: float | None
     """Condition number of K = ZᵀZ + ρI; None where K is singular, or without ΔW."""
-    rank: int | None
+    rank: TokenCount | None
     """Numerical rank of Z; None without ΔW."""
     shift_error: float | None
     """The same of the shift, against v_C − v; None without a shift."""
     shift_condition: float | None
     """Of G, the down projection's inputs; None where a constant carries the shift."""
-    shift_rank: int | None
+    shift_rank: TokenCount | None
     patch_norm: float | None = None
     """‖ΔW‖ of all matrices that read z, stacked; experts: all of them."""
     relative_patch_norm: float | None = None
@@ -36,7 +37,7 @@ class PatchTest(Record, frozen=True):
     """The patch against no patch, on some tokens of one kind."""
 
     what: Tested
-    n_tokens: int
+    n_tokens: Count
     kl: float | None
     """Mean KL(with context ‖ patched) in nats."""
     kl_plain: float | None
@@ -44,9 +45,9 @@ class PatchTest(Record, frozen=True):
     mse: float | None
     """Mean squared error of the logits, each row's mean taken off."""
     mse_plain: float | None
-    equal: int
+    equal: Count
     """At how many tokens the most probable next one is the contextual one."""
-    equal_plain: int
+    equal_plain: Count
     state_error: float | None = None
     """‖z_C − z_patched‖ / ‖z_C − z‖ of the MLP inputs, mean over layers: 0 as with the context, 1 as without."""
 
@@ -78,9 +79,9 @@ class Curves(Record, frozen=True):
 class PatchReport(Record, frozen=True):
     """A patch as it was made from its recipe."""
 
-    n_tokens: int
+    n_tokens: Count
     """How many tokens it was made from."""
-    rank: int
+    rank: TokenCount
     """The largest rank of its parts, over the layers."""
     alpha: float
     """The strength that acts, found or given."""

@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from icltui.bounds import Count
 from icltui.record.base import Record
 
 Section = Literal["measurement", "generation", "verification"]
@@ -15,8 +16,8 @@ class FieldReplay(Record, frozen=True):
 
     field: str
     """Where they stand, without indices."""
-    n_compared: int
-    n_beyond: int
+    n_compared: Count
+    n_beyond: Count
     """How many differ by more than the tolerance."""
     largest: float
     """The largest absolute difference; where some are beyond the tolerance, the largest of those."""
@@ -46,8 +47,8 @@ class SectionReplay(Record, frozen=True):
     section: Section
     same: bool
     """Whether every number is within its tolerance and nothing else has changed."""
-    n_numbers: int
-    n_others: int
+    n_numbers: Count
+    n_others: Count
     """How many tokens, texts, truths and counts were compared."""
     fields: tuple[FieldReplay, ...]
     differences: tuple[Difference, ...]

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from icltui.bounds import Count, RunNumber, TokenCount
 from icltui.prompt import Prompt
 from icltui.recipe import Recipe, Sampling
 from icltui.record.generation import Generation
@@ -22,7 +23,7 @@ def _now() -> str:
 class Session(msgspec.Struct, frozen=True, kw_only=True):
     """All that one file holds."""
 
-    format: int = FORMAT
+    format: Count = FORMAT
     title: str = ""
     created: str = msgspec.field(default_factory=_now)
     """Time in UTC, ISO 8601."""
@@ -33,7 +34,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     sampling: Sampling = Sampling()
     holdout: tuple[str, ...] = ()
     """Other queries behind the same context, that the patch is tested on."""
-    n_tokens: int = 12
+    n_tokens: TokenCount = 12
     dynamics: Dynamics = "grow"
     reference: Reference = "free"
     precision: Precision = "model"
@@ -44,7 +45,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     verification: Verification | None = None
     runs: tuple["Run", ...] = ()
     """The runs that led here, in the order of their numbers; empty where there was no other than the above."""
-    run: int | None = None
+    run: RunNumber | None = None
     """The number of the run that the above is, or, edited since, came from."""
 
     @property
@@ -56,9 +57,9 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """A state that the session went through: what was asked, and what came of it."""
 
-    number: int
+    number: RunNumber
     """From 1; never given twice."""
-    parent: int | None = None
+    parent: RunNumber | None = None
     """The number of the run before the user when this one was asked."""
     note: str = ""
     """The user's own line about it."""

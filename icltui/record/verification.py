@@ -1,12 +1,13 @@
 """What *verify* gives: proof on the loaded model."""
 
+from icltui.bounds import LayerIndex, Seed, TokenCount
 from icltui.record.base import LogitError, Record
 
 
 class LayerCheck(Record, frozen=True):
     """Exactness at one layer; every value is relative to the contextual one and ideally 0 (cosine: 1)."""
 
-    layer: int
+    layer: LayerIndex
     identity_error: float | None
     """‖(W+ΔW)z − W z_C‖ / ‖W z_C‖."""
     block_error: float | None
@@ -16,7 +17,7 @@ class LayerCheck(Record, frozen=True):
     """Mean squared error over mean square."""
     mlp_error: float | None = None
     """Relative error of the MLP's output under ΔW alone."""
-    rank: int | None = None
+    rank: TokenCount | None = None
     """Significant singular values of ΔW as the patch acts; 1 in theory, 0 where the context changes nothing."""
     gradient_alignment: float | None = None
     """−cos(W δz, ∂ℓ/∂(Wz)), ℓ the cross-entropy against the contextual distribution; 1: ΔW is a gradient step."""
@@ -39,5 +40,5 @@ class Verification(Record, frozen=True):
     ok: bool
     note: str
     """Which of these lines is a tautology and which is not."""
-    seed: int = 0
+    seed: Seed = 0
     """Of the controls."""

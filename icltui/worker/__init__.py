@@ -7,6 +7,7 @@
 ``serve``     the child: one job at a time, until its parent is gone
 ``lines``     messages put apart from what else is printed; ``log``, where that goes
 ``child``     the process: spawned, read, ended
+``claims``    whether the child's events fit together
 ``greeting``  how the two find each other, and why they did not
 ``remote``    the parent: :class:`~icltui.worker.remote.RemoteEngine`, an ``api.Client``
 ============  =======================================================================

@@ -20,6 +20,7 @@ from icltui.errors import BadInput, EngineError
 from icltui.log_file import LogFile
 from icltui.worker import greeting
 from icltui.worker.child import Child, exit_words
+from icltui.worker.claims import Claims
 from icltui.worker.log import ChildLog
 from icltui.worker.wire import MARK, Cancel, Happened, Order, Report, Submit, decode_report, encode, is_order
 
@@ -152,9 +153,11 @@ class RemoteEngine:
             self._tell(0, EngineAwaited(seconds=seconds, log_tail=child.log.tail()))
 
     async def _read_reports(self, child: Child) -> None:
+        claims = Claims()
         while (piece := await child.read())[0]:
             match _report(*piece):
                 case Happened(job, event):
+                    claims.check(event)
                     self._pass_on(job, event)
                 case None:
                     await child.log.take(piece[0])

@@ -9,6 +9,7 @@ from typing import TypeVar
 import msgspec
 
 from icltui.api import Event, Request
+from icltui.bounds import Count
 from icltui.errors import BadInput, EngineError
 
 PROTOCOL = 3
@@ -27,20 +28,20 @@ class _Line(msgspec.Struct, frozen=True, tag=True, tag_field="say"):
 class Submit(_Line, frozen=True):
     """To the child: queue a job."""
 
-    job: int
+    job: Count
     request: Request
 
 
 class Cancel(_Line, frozen=True):
     """To the child: stop a queued or running job."""
 
-    job: int
+    job: Count
 
 
 class Hello(_Line, frozen=True):
     """From the child, once and first."""
 
-    protocol: int
+    protocol: Count
     version: str
     """Of icltui."""
 
@@ -48,7 +49,7 @@ class Hello(_Line, frozen=True):
 class Happened(_Line, frozen=True):
     """From the child: an event of a job."""
 
-    job: int
+    job: Count
     event: Event
 
 
@@ -58,7 +59,7 @@ _M = TypeVar("_M")
 
 
 class _Addressed(msgspec.Struct):
-    job: int
+    job: Count
 
 
 _encoder = msgspec.json.Encoder()

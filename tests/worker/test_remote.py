@@ -476,6 +476,7 @@ async def test_what_is_no_message_is_logged_and_skipped(make: Make, tmp_path: Pa
     [
         '{"say":"Happened","job":1,"event":{"type":"JobEnded"',
         '{"say":"Happened","job":1,"event":{"type":"JobEnded"}} and more',
+        '{"say":"Happened","job":-1,"event":{"type":"JobEnded"}}',
         '{"say":"Other"}',
     ],
 )

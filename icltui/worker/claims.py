@@ -1,0 +1,60 @@
+"""Whether what a peer sends fits together, as a session must: no view need expect a layer that no model has.
+
+Events enter, in the order in which they come. Leaves: nothing, or an :class:`~icltui.errors.EngineError`.
+"""
+
+from collections.abc import Iterable
+
+from icltui.api import (
+    Event,
+    GenerationEnded,
+    MeasureEnded,
+    ModelLoaded,
+    PromptTokenized,
+    UnitsMeasured,
+    VerificationEnded,
+)
+from icltui.bounds import LAYERS
+from icltui.errors import EngineError
+
+
+class Claims:
+    """The sizes that a peer gave: of its model, and of the prompt that was tokenised last."""
+
+    def __init__(self) -> None:
+        self._n_layers, self._n_units = LAYERS, 0
+
+    def check(self, event: Event) -> None:
+        """Remember a size, or hold ``event`` against those that are known.
+
+        Raises:
+            EngineError: it speaks of a unit or a layer that there is not.
+        """
+        match event:
+            case ModelLoaded(model=model):
+                if not model.n_layers:
+                    raise EngineError("the engine speaks of a model without layers")
+                self._n_layers = model.n_layers
+                self._check_layers(refused.layer for refused in model.refused)
+            case PromptTokenized(tokens=tokens):
+                self._n_units = len(tokens.units)
+                if [unit.index for unit in tokens.units] != list(range(1, self._n_units + 1)):
+                    raise EngineError("the engine's units are not numbered 1, 2, 3, …")
+            case UnitsMeasured(rows=rows, predictions=predictions):
+                self._check_layers(row.layer for row in rows)
+                self._check_units(row.unit for row in rows)
+                self._check_units(prediction.unit for prediction in predictions)
+            case MeasureEnded(layers=layers):
+                self._check_layers(layers)
+            case GenerationEnded(generation=generation):
+                self._check_layers(generation.layers)
+            case VerificationEnded(verification=verification):
+                self._check_layers(check.layer for check in verification.layers)
+
+    def _check_layers(self, layers: Iterable[int]) -> None:
+        if (layer := max(layers, default=0)) >= self._n_layers:
+            raise EngineError(f"the engine speaks of layer {layer} of a model of {self._n_layers}")
+
+    def _check_units(self, units: Iterable[int]) -> None:
+        if (unit := max(units, default=0)) > self._n_units:
+            raise EngineError(f"the engine speaks of unit {unit} of {self._n_units}")
