@@ -1,32 +1,137 @@
-"""Bytes and a path enter; afterwards the whole file is at the path, or what was there is there still."""
+"""Bytes and a path enter; afterwards the whole file is at the path, or what was there is there still.
+
+A file that is replaced stays the same to everybody else: its mode, owner, group, access list and other names.
+"""
 
 import contextlib
+import errno
+import functools
 import os
+import re
 import secrets
+import shutil
+import stat
+import time
 from collections.abc import Callable
 from pathlib import Path
 
+_LEFTOVER = re.compile(r"\.icltui-(?:(\d+)-[0-9a-z_]{8,12}|[0-9a-f]{12})")
+"""The names of what is being written, with the process that writes it."""
+_A_DAY = 24 * 60 * 60
+_KEPT = ("system.posix_acl_access", "user.")
+"""Beginnings of the extended attributes that are somebody's choice."""
 
-def write_whole(
-    path: Path, data: bytes, *, mode: int = 0o600, before: Callable[[], None] = lambda: None
-) -> None:
-    """Put ``data`` into the file in one step; ``before`` is called when it is written and not yet there.
+
+def write_whole(path: Path, data: bytes, *, before: Callable[[], None] = lambda: None) -> None:
+    """Put ``data`` into the file, which only its owner reads where it is new; ``before`` is called when all is written.
+
+    It is written beside the file, and takes its place in one step. Only where that would take something away (another
+    name of the same file, an owner or a group that this user may not give) it is then copied into the file itself.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: it cannot be written, or what is there is no file.
     """
-    temporary = path.with_name(
-        f".icltui-{secrets.token_hex(6)}"
-    )  # beside the file, so that it moves in one step
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    path = Path(os.path.realpath(path))
+    old = path.stat() if path.exists() else None
+    if old is not None and not stat.S_ISREG(old.st_mode):
+        raise OSError(errno.EINVAL, "it is not a file", str(path))
+    sweep(path.parent)
+    temporary = path.with_name(leftover_prefix() + secrets.token_hex(6))
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
+            can_replace = old is None or _make_alike(file.fileno(), path, old)
             os.fsync(file.fileno())
         before()
-        os.replace(temporary, path)
+        if can_replace:
+            os.replace(temporary, path)
+        else:
+            _overwrite(path, data)
+            os.unlink(temporary)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
+    sync_folder(path.parent)
+
+
+def _make_alike(handle: int, path: Path, old: os.stat_result) -> bool:
+    """Give a new file what the old one is to others; False: that cannot be done."""
+    if old.st_nlink > 1:
+        return False
+    try:
+        os.fchown(handle, old.st_uid, old.st_gid)
+        os.fchmod(handle, stat.S_IMODE(old.st_mode))
+        if hasattr(os, "listxattr"):  # Linux
+            for name in filter(lambda name: name.startswith(_KEPT), os.listxattr(path)):
+                os.setxattr(handle, name, os.getxattr(path, name))
+    except OSError:
+        return False
+    return True
+
+
+def _overwrite(path: Path, data: bytes) -> None:
+    """Put ``data`` into a file as it stands, or back what was in it. Whoever is killed meanwhile leaves both files."""
+    with path.open("r+b", buffering=0) as file:
+        before = file.readall()
+        try:
+            _put(file.fileno(), data)
+        except BaseException:
+            _put(file.fileno(), before)
+            raise
+
+
+def _put(handle: int, data: bytes) -> None:
+    rest = memoryview(data)
+    os.lseek(handle, 0, os.SEEK_SET)
+    while rest:
+        rest = rest[os.write(handle, rest) :]
+    os.ftruncate(handle, len(data))
+    os.fsync(handle)
+
+
+def sync_folder(folder: Path) -> None:
+    """Let names last over a loss of power, on file systems that can be asked to."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def leftover_prefix() -> str:
+    """How the name of what this process is writing begins; eight to twelve letters and digits follow."""
+    return f".icltui-{os.getpid()}-"
+
+
+@functools.cache
+def sweep(folder: Path) -> None:
+    """Remove, once for each folder, what processes left there that ended while they wrote.
+
+    It must not have been touched for a day, since a process that cannot be seen may write from another machine.
+    """
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if (found := _LEFTOVER.fullmatch(entry.name)) and _is_left(entry, found[1]):
+                remove = shutil.rmtree if entry.is_dir(follow_symlinks=False) else os.unlink
+                with contextlib.suppress(OSError):
+                    remove(entry.path)
+
+
+def _is_left(entry: os.DirEntry[str], pid: str | None) -> bool:
+    is_old = time.time() - entry.stat(follow_symlinks=False).st_mtime > _A_DAY
+    return is_old and not (pid and is_running(int(pid)))
+
+
+def is_running(pid: int) -> bool:
+    """Whether there is such a process on this machine."""
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # it is another user's
+        return True
+    return True

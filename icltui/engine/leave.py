@@ -27,6 +27,7 @@ from icltui.engine.reload import check_peft, compare
 from icltui.errors import BadInput, EngineError
 from icltui.folders import shown
 from icltui.record import ExportReport, ModelInfo
+from icltui.whole import leftover_prefix, sweep, sync_folder
 
 Model = Callable[[], LoadedModel]
 """The loaded model, which nobody here keeps: it makes room for the one that the adapter is tried on."""
@@ -57,7 +58,9 @@ def leave(request: Export, info: ModelInfo, model: Model, fresh: Fresh) -> Itera
             report = yield from _done(lambda tell: draw(model(), request, made, tell))
         files = [target / path.name for path in sorted(folder.iterdir())] if made is folder else [target]
         _refuse_existing(target)
+        _make_private(made)
         os.rename(made, target)
+        sync_folder(target.parent)
     yield ExportEnded(report=with_changes(report, files=tuple(map(str, files))))
 
 
@@ -113,7 +116,8 @@ def _staged(target: Path) -> Iterator[Path]:
         BadInput: nothing can be written there.
     """
     try:
-        folder = Path(tempfile.mkdtemp(prefix=".icltui-", dir=target.parent))
+        sweep(target.parent)
+        folder = Path(tempfile.mkdtemp(prefix=leftover_prefix(), dir=target.parent))
         try:
             yield folder
         finally:
@@ -123,6 +127,12 @@ def _staged(target: Path) -> Iterator[Path]:
     except (OSError, SafetensorError) as error:
         reason = (getattr(error, "strerror", None) or str(error)).lower()
         raise BadInput(f"cannot write {shown(target)}: {reason}: choose another place") from error
+
+
+def _make_private(made: Path) -> None:
+    """For its owner's eyes only, whatever the libraries that wrote it made of it: it comes from the user's own text."""
+    for path in (made, *made.rglob("*")):
+        path.chmod(0o700 if path.is_dir() else 0o600)
 
 
 def same_weights(before: str, after: str) -> None:

@@ -28,9 +28,7 @@ def write_file(path: Path, data: bytes, *, may_replace: bool = False) -> None:
             if not may_replace and is_taken(path):
                 raise _there_already(path)
 
-        write_whole(
-            path, data, mode=0o666, before=still_free
-        )  # of ordinary rights: it is made to be passed on
+        write_whole(path, data, before=still_free)
     except FileExistsError as error:
         raise BadInput(f"cannot write {shown(path)}: a file is in the way: choose another place") from error
     except (OSError, ValueError) as error:

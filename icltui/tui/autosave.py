@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import os
 import socket
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,9 +21,12 @@ from icltui.folders import in_a_name, make_folder, state_folder
 from icltui.session import Session, write_session
 from icltui.tui.flows.document import left_out
 from icltui.tui.flows.explorer import Explorer
+from icltui.whole import is_running
 
 DRAFT = ".draft"
 """In the name of a file whose prompt was edited after its run: the run's own file stays beside it."""
+
+_A_DAY = 24 * 60 * 60
 
 
 def autosave_folder() -> Path:
@@ -141,11 +145,20 @@ class Orphan:
 def orphans() -> list[Orphan]:
     """Those of programs that no longer run, newest first."""
     try:
+        _sweep_locks(autosave_folder())
         paths = list(autosave_folder().glob("*.json"))
         found = [_orphan(path) for path in paths if not _is_owned(path)]
     except (OSError, SessionError):
         return []
     return sorted(found, key=lambda orphan: orphan.moment, reverse=True)
+
+
+def _sweep_locks(folder: Path) -> None:
+    """Remove those of programs that ended without leaving work; a day later, as one that begins has no file yet."""
+    for lock in folder.glob("@*.lock"):
+        is_old = time.time() - lock.stat().st_mtime > _A_DAY
+        if is_old and not any(folder.glob(f"*@{_key_of(lock)}.json")) and not _is_owned(lock):
+            lock.unlink(missing_ok=True)
 
 
 def _orphan(path: Path) -> Orphan:
@@ -184,13 +197,7 @@ def _may_run(key: str) -> bool:
     host, pid, _ = key.rsplit(".", 2)
     if host != _host():
         return True
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
+    return is_running(int(pid))
 
 
 def _key(moment: datetime) -> str:

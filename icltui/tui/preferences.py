@@ -18,6 +18,7 @@ from icltui.folders import state_folder
 from icltui.tui.action import KEYS_NOW
 from icltui.tui.actions import ACTIONS
 from icltui.tui.keymap import keymap
+from icltui.whole import write_whole
 
 DEFAULT_THEME, FEW_COLOURS_THEME = "textual-dark", "ansi-dark"
 """The second where the terminal shows 16 colours: those of another theme would come out as their nearest of these."""
@@ -94,7 +95,7 @@ def remembered_theme() -> str:
 def remember_theme(name: str) -> None:
     """Choose it again the next time; where that cannot be written it lasts as long as the program."""
     with suppress(OSError, SessionError):
-        (state_folder() / "theme").write_text(name, encoding="utf-8")
+        write_whole(state_folder() / "theme", name.encode())
 
 
 def keys_in_force(keys: dict[str, str]) -> dict[str, str]:

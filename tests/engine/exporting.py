@@ -1,5 +1,6 @@
 """What the tests of *export* share: an engine that holds a tiny model, and one export of its patch."""
 
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +37,12 @@ def engine_of(loaded: LoadedModel) -> LocalEngine:
 
 
 def export(engine: LocalEngine, target: Path, **changes: Any) -> ExportReport:
-    """One export of the frozen patch, with ``changes`` of the request."""
+    """One export of the frozen patch, with ``changes`` of the request; what it wrote is its owner's alone."""
     request = Export(**({"prompt": PROMPT, "recipe": FROZEN, "path": str(target)} | changes))
     *_, ended = engine.run(request, lambda: False)
     assert isinstance(ended, ExportEnded)
+    for path in (target, *target.rglob("*")):
+        assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600)
     return ended.report
 
 

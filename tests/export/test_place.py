@@ -13,14 +13,8 @@ def test_a_new_file_in_a_new_folder(tmp_path):
     target = tmp_path / "deep" / "x.csv"
     write_file(target, b"a")
     assert target.read_bytes() == b"a"
-    assert stat.S_IMODE(target.stat().st_mode) == 0o666 & ~current_umask()
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
     assert os.listdir(target.parent) == ["x.csv"]
-
-
-def current_umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def test_what_is_there_stays_unless_it_may_go(tmp_path):

@@ -256,6 +256,30 @@ def test_where_there_are_no_locks_the_process_is_asked(
     assert orphans() == [], "on another machine nobody knows: it is left alone"
 
 
+def test_a_lock_without_work_is_swept_when_its_program_is_gone(
+    explorer: Explorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, other = Autosave(explorer, pytest.fail), Autosave(explorer, pytest.fail)
+    monkeypatch.setattr(other, "_key", "here.1.20260101T000000000000")
+    kept_by_other = other.keep().result()
+    assert mine.keep().result() is not None
+    assert kept_by_other is not None
+    mine.forget()  # the program runs on, and its lock is held
+    folder = state_folder() / "autosave"
+    names = ["@gone.1.2.lock", "@young.1.2.lock", "@with.1.2.lock"]
+    for name in names:
+        (folder / name).touch()
+    write_session(folder / "work@with.1.2.json", samples.session())
+    for lock in folder.glob("*.lock"):
+        os.utime(lock, (1, 1) if "young" not in lock.name else None)
+    orphans()
+    assert not (folder / names[0]).exists()
+    assert all((folder / name).exists() for name in names[1:])
+    assert {f"@{one._key}.lock" for one in (mine, other)} <= set(os.listdir(folder))
+    for one in (mine, other):
+        one.close()
+
+
 def test_files_of_other_machines_and_older_programs_are_told_apart() -> None:
     folder = state_folder() / "autosave"
     write_session(folder / "old-20260101-000000.json", samples.session())

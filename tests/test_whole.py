@@ -1,0 +1,199 @@
+"""A file is whole or as it was, and to others what it was before."""
+
+import os
+import stat
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from icltui import whole
+from icltui.whole import leftover_prefix, sweep, write_whole
+
+LONG = b"long " * 10_000
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    return path
+
+
+def facts(path: Path) -> tuple[int, int, int, int]:
+    now = path.stat()
+    return stat.S_IMODE(now.st_mode), now.st_uid, now.st_gid, now.st_nlink
+
+
+def is_new_file(path: Path, before: os.stat_result) -> bool:
+    return path.stat().st_ino != before.st_ino
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077, 0o777])
+def test_a_new_file_is_its_owners_alone(tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        write_whole(tmp_path / "new", b"new")
+    finally:
+        os.umask(before)
+    assert facts(tmp_path / "new")[0] == 0o600 & ~umask
+    assert os.listdir(tmp_path) == ["new"]
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o664, 0o644, 0o666, 0o755, 0o2664])
+@pytest.mark.parametrize("data", [b"", b"new", LONG])
+def test_mode_and_group_stay_in_one_step(path: Path, mode: int, data: bytes) -> None:
+    groups = [group for group in os.getgroups() if group != path.stat().st_gid]
+    os.chown(path, -1, 100 if os.getuid() == 0 else (groups or [-1])[0])
+    path.chmod(mode)
+    before, was = facts(path), path.stat()
+    write_whole(path, data)
+    assert path.read_bytes() == data
+    assert facts(path) == before
+    assert is_new_file(path, was)
+
+
+def test_an_access_list_and_the_users_own_attributes_stay(path: Path) -> None:
+    try:
+        os.setxattr(path, "user.note", b"mine")
+    except OSError:
+        pytest.skip("this file system has no attributes")
+    write_whole(path, b"new")
+    assert os.getxattr(path, "user.note") == b"mine"
+
+
+@pytest.mark.parametrize("data", [b"", b"n", LONG])
+def test_another_name_of_the_file_has_the_new_text_too(path: Path, tmp_path: Path, data: bytes) -> None:
+    os.link(path, tmp_path / "other name")
+    path.chmod(0o664)
+    before = facts(path)
+    write_whole(path, data)
+    assert (tmp_path / "other name").read_bytes() == data
+    assert facts(path) == before
+    assert sorted(os.listdir(tmp_path)) == ["file", "other name"]
+
+
+def test_an_owner_or_group_that_may_not_be_given_stays(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    was = path.stat()
+    monkeypatch.setattr(os, "fchown", refuse)
+    write_whole(path, LONG)
+    assert path.read_bytes() == LONG
+    assert not is_new_file(path, was)
+
+
+@pytest.mark.parametrize("has_other_name", [False, True])
+@pytest.mark.parametrize("failing", ["write", "fsync", "ftruncate", "replace", "before"])
+def test_whatever_fails_what_was_there_is_there(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_other_name: bool, failing: str
+) -> None:
+    if has_other_name:
+        os.link(path, tmp_path.with_name(f"{tmp_path.name}-link"))
+    true, n_calls = getattr(os, failing, None), [0]
+
+    def fail_once(*arguments: object) -> object:
+        n_calls[0] += 1
+        if n_calls[0] == 1:
+            raise OSError(28, "No space left on device")
+        assert true is not None
+        return true(*arguments)
+
+    if failing != "before":
+        monkeypatch.setattr(os, failing, fail_once)
+    afterwards = fail_once if failing == "before" else lambda: None
+    in_place, in_one_step = {"write", "ftruncate"}, {"replace"}
+    if failing in (in_one_step if has_other_name else in_place):
+        write_whole(path, LONG, before=afterwards)
+        assert n_calls == [0]
+    else:
+        with pytest.raises(OSError, match="No space left"):
+            write_whole(path, LONG, before=afterwards)
+        assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_link_stays_a_link(path: Path, tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(path.name)
+    write_whole(link, b"new")
+    assert link.is_symlink()
+    assert path.read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("make", [lambda p: p.mkdir(), os.mkfifo, lambda p: p.symlink_to("/dev/null")])
+def test_what_is_no_file_is_left_alone(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    make(tmp_path / "thing")
+    with pytest.raises(OSError, match="not a file"):
+        write_whole(tmp_path / "thing", b"x")
+    assert os.listdir(tmp_path) == ["thing"]
+
+
+def test_the_file_lasts_before_its_name_does(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    fsync, replace = os.fsync, os.replace
+
+    def synced(handle: int) -> None:
+        done.append("folder" if stat.S_ISDIR(os.fstat(handle).st_mode) else "file")
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "replace", lambda *names: (done.append("name"), replace(*names)))
+    write_whole(path, b"new")
+    assert done == ["file", "name", "folder"]
+
+
+def gone_pid() -> int:
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    return gone.pid
+
+
+@pytest.mark.parametrize(
+    ("name", "days", "is_swept"),
+    [
+        (".icltui-{gone}-0123456789ab", 2, True),
+        (".icltui-{gone}-0123456789ab", 0, False),
+        (".icltui-{gone}-ab_cdefg", 2, True),
+        (".icltui-0123456789ab", 2, True),
+        (".icltui-0123456789ab", 0, False),
+        (".icltui-99999999999999999999-0123456789ab", 2, True),
+        (".icltui-{mine}-0123456789ab", 9, False),
+        (".icltui-1-0123456789ab", 9, False),
+        (".icltui-settings", 9, False),
+        (".icltui-notes of mine", 9, False),
+        (".icltui-{gone}-0123456789ab.json", 9, False),
+        ("icltui-{gone}-0123456789ab", 9, False),
+    ],
+)
+@pytest.mark.parametrize("is_folder", [False, True])
+def test_only_what_dead_processes_left_long_ago_is_swept(
+    tmp_path: Path, name: str, days: int, is_swept: bool, is_folder: bool
+) -> None:
+    left = tmp_path / name.format(gone=gone_pid(), mine=os.getpid())
+    if is_folder:
+        left.mkdir()
+        (left / "adapter_model.safetensors").touch()
+    else:
+        left.touch()
+    then = left.stat().st_mtime - days * 86_400 - 10
+    os.utime(left, (then, then))
+    write_whole(tmp_path / "file", b"new")
+    assert left.exists() is not is_swept
+
+
+def test_a_link_among_the_leftovers_is_removed_and_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "file").touch()
+    left = tmp_path / f".icltui-{gone_pid()}-0123456789ab"
+    left.symlink_to("mine")
+    os.utime(left, (0, 0), follow_symlinks=False)
+    sweep(tmp_path)
+    assert not left.is_symlink()
+    assert (tmp_path / "mine" / "file").exists()
+
+
+def test_what_this_process_writes_is_never_swept() -> None:
+    assert whole._LEFTOVER.fullmatch(leftover_prefix() + "0123456789ab")
