@@ -3,8 +3,6 @@
 The keys of the JSON are a promise to scripts. In everything else no text of a token is passed on as it is.
 """
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -24,6 +22,7 @@ from icltui.record import (
     Verification,
     ZooRow,
 )
+from icltui.spreadsheet import Cell, write_csv
 from icltui.table_measure import delta_noise, path_reason, refused_lines, unit_texts
 from icltui.visible import token_text, visible
 
@@ -57,18 +56,20 @@ def measure_json(model: ModelInfo, prompt: Prompt, measurement: Measurement) -> 
 
 
 def measure_csv(measurement: Measurement) -> str:
-    """One line for each unit and layer, ``norm_…`` its matrices; the unit's text and prediction stand in each line."""
+    """One line for each unit and layer, ``norm_…`` its matrices; the unit's text and prediction stand in each line.
+
+    :func:`.read_csv` reads it.
+    """
     predictions = {prediction.unit: prediction for prediction in measurement.predictions}
     fields = [field for field in Row.__struct_fields__ if field != "matrix_norms"]
     matrices = list(dict.fromkeys(name for row in measurement.rows for name in row.matrix_norms))
-    texts, lines = unit_texts(measurement), io.StringIO()
-    writer = csv.writer(lines, lineterminator="\n")
+    texts = unit_texts(measurement)
     norms = [f"norm_{visible(name)}" for name in matrices]
-    writer.writerow([*fields, *norms, "text", "token", "probability", "entropy", "kl_to_full"])
+    lines: list[Sequence[Cell]] = [[*fields, *norms, "text", "token", "probability", "entropy", "kl_to_full"]]
     for row in measurement.rows:
         values = [*(getattr(row, field) for field in fields), *map(row.matrix_norms.get, matrices)]
-        writer.writerow([*values, texts[row.unit], *_prediction_cells(predictions.get(row.unit))])
-    return lines.getvalue()
+        lines.append([*values, texts[row.unit], *_prediction_cells(predictions.get(row.unit))])
+    return write_csv(lines)
 
 
 def verify_json(model: ModelInfo, prompt: Prompt, verification: Verification) -> str:
@@ -145,7 +146,7 @@ def _flat_prediction(prediction: Prediction) -> dict[str, object]:
     }
 
 
-def _prediction_cells(prediction: Prediction | None) -> tuple[object, ...]:
+def _prediction_cells(prediction: Prediction | None) -> tuple[Cell, ...]:
     if prediction is None:
         return (None,) * 4
     best = prediction.top[0]

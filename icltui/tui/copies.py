@@ -6,6 +6,7 @@ Boards and lanes enter, text leaves. Numbers are whole; no text of a token is pa
 from collections.abc import Iterable, Mapping, Sequence
 
 from icltui.record import LaneStep
+from icltui.spreadsheet import Cell, write_tsv
 from icltui.tui.board import Board
 from icltui.tui.measures import MEASURES
 from icltui.visible import token_text, visible
@@ -66,7 +67,7 @@ def layers_copy(
                 "yes" if is_ticked else "no",
                 board.value(measure, unit, layer),
                 errors.get(layer),
-                refused.get(layer),
+                visible(refused[layer]) if layer in refused else None,
             )
             for layer, is_ticked in ticked.items()
         ),
@@ -82,7 +83,7 @@ def lane_copy(title: str, steps: Sequence[LaneStep]) -> str:
     return f"{title}\n\n{text}\n\n{_tsv(('token', 'probability'), candidates)}"
 
 
-def _predicted(board: Board, unit: int) -> tuple[object, ...]:
+def _predicted(board: Board, unit: int) -> tuple[Cell, ...]:
     prediction = board.prediction(unit)
     if prediction is None or not prediction.top:
         return (None,) * len(_PREDICTED)
@@ -90,7 +91,6 @@ def _predicted(board: Board, unit: int) -> tuple[object, ...]:
     return (token_text(best.token.text), best.probability, prediction.entropy, prediction.kl_to_full)
 
 
-def _tsv(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+def _tsv(head: Iterable[Cell], rows: Iterable[Iterable[Cell]]) -> str:
     """Tabs between cells: none holds a tab or a line end, since texts are visible ones."""
-    lines = (head, *rows)
-    return "".join("\t".join("" if cell is None else str(cell) for cell in line) + "\n" for line in lines)
+    return write_tsv((head, *rows))
