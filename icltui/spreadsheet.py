@@ -57,7 +57,7 @@ def _is_formula(text: str) -> bool:
     Wide, small and raised forms count, since some fold them into the plain ones, and so does what stands behind spaces.
     """
     text = text.lstrip("'")
-    first = text.lstrip()[:1]
-    return text.startswith(("\t", "\r", "\n")) or unicodedata.normalize("NFKC", first).startswith(
-        ("=", "+", "-", "@")
-    )
+    rest = text.lstrip()
+    blanks = text[: len(text) - len(rest)]
+    first = unicodedata.normalize("NFKC", rest[:1])
+    return not {"\t", "\r", "\n"}.isdisjoint(blanks) or first.startswith(("=", "+", "-", "@"))
