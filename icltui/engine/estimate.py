@@ -30,6 +30,7 @@ from msgspec.structs import replace
 from safetensors import SafetensorError, safe_open
 
 from icltui.api import LoadModel
+from icltui.bounds import SIZE
 from icltui.engine.source import Source
 from icltui.errors import ModelError
 from icltui.record import Estimate
@@ -95,11 +96,16 @@ def estimate(
         return tensor.n_numbers * (bits if len(tensor.shape) >= 2 else 8 * width) // 8
 
     return Estimate(
-        n_parameters=sum(tensor.n_numbers for tensor in stored.values()),
-        weight_bytes=sum(taken(tensor) for tensor in stored.values()),
-        measure_bytes=measure_bytes(config.get_text_config(decoder=True), width, on_cpu),
-        available_bytes=available,
+        n_parameters=_told(sum(tensor.n_numbers for tensor in stored.values())),
+        weight_bytes=_told(sum(taken(tensor) for tensor in stored.values())),
+        measure_bytes=_told(measure_bytes(config.get_text_config(decoder=True), width, on_cpu)),
+        available_bytes=_told(available),
     )
+
+
+def _told(size: int) -> int:
+    """As much of it as may be told: a config can claim any sizes, and a file any shapes."""
+    return max(0, min(size, SIZE))
 
 
 def measure_bytes(text_config: Any, width: int, on_cpu: bool = True) -> int:

@@ -9,6 +9,7 @@ import torch
 from msgspec.structs import replace
 from transformers import AutoConfig, GPT2Config, LlamaConfig
 
+from icltui import api
 from icltui.api import LoadModel
 from icltui.engine import estimate as module
 from icltui.engine import prefixes
@@ -16,6 +17,7 @@ from icltui.engine.estimate import Stored, check_fits, estimate, measure_bytes, 
 from icltui.engine.source import Source
 from icltui.errors import ModelError
 from icltui.record import Estimate
+from icltui.worker.wire import Happened, decode_report, encode
 from tests.engine.models import make_tiny
 
 
@@ -126,6 +128,16 @@ def test_the_cache_is_what_a_cache_takes():
 
 def test_a_config_that_leaves_things_out_is_estimated_all_the_same():
     assert measure_bytes(GPT2Config(), 4) > 2 * 12 * 12 * 64 * 1024 * 4
+
+
+@pytest.mark.parametrize("size", [10**9, 10**40, -1, -(10**40)])
+def test_whatever_a_config_claims_can_be_told(size):
+    """The estimate is a message, and a number beyond what one may hold would end the engine that sends it."""
+    config = LlamaConfig(hidden_size=64, num_attention_heads=1)
+    config.intermediate_size = config.num_hidden_layers = config.vocab_size = size
+    stored = {"w": Stored((10**9, 10**9, 10**9), "F32")}
+    told = api.ModelEstimated(estimate=estimate(stored, config, LoadModel(), torch.float32, 10**9))
+    assert decode_report(encode(Happened(1, told))) == Happened(1, told)
 
 
 def test_a_chunk_is_counted_as_it_is_made():
