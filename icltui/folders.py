@@ -28,6 +28,8 @@ def state_folder() -> Path:
     """
     folder = state_path()
     try:
+        if not folder.is_absolute():  # "~" itself, where no home folder is known
+            raise OSError("it is no absolute path")
         make_folder(folder)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()

@@ -50,8 +50,8 @@ class LogFile:
 
 
 def _append(path: Path, data: bytes) -> None:
-    if not path.is_absolute():  # what platformdirs gives where no home folder is known
-        raise OSError("no home folder is known")
+    if not path.is_absolute():  # as where no home folder is known
+        raise OSError("it is no absolute path")
     make_folder(path.parent)
     with _opened(path) as log:
         is_full = os.fstat(log.fileno()).st_size + len(data) > LOG_LIMIT

@@ -428,6 +428,16 @@ def test_the_state_folder_is_made_for_its_owner_or_refused(
         state_folder()
 
 
+def test_without_a_home_no_folder_is_called_after_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user without an entry, as in a container, and without HOME: what is left of the path is ``~`` itself."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    with pytest.raises(SessionError, match="no absolute path: set XDG_STATE_HOME"):
+        state_folder()
+    assert os.listdir(tmp_path) == []
+
+
 def test_examples_read_and_know_that_they_are_examples(tmp_path: Path) -> None:
     for path in example_sessions():
         assert is_example(path)
