@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import msgspec
-import platformdirs
 
-from icltui.folders import shown
+from icltui.folders import shown, users_own
 
 NAME = "config.toml"
 COLOUR_SYSTEMS = {"16": "standard", "256": "256", "truecolor": "truecolor"}
@@ -37,7 +36,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
 def config_path() -> Path:
     """Where the file is, or would be."""
-    return platformdirs.user_config_path("icltui") / NAME
+    return users_own("config") / NAME
 
 
 def read_config(path: Path) -> tuple[Config, tuple[str, ...]]:

@@ -3,6 +3,7 @@
 import os
 import re
 from pathlib import Path
+from typing import Literal
 
 import platformdirs
 
@@ -12,12 +13,25 @@ from icltui.errors import SessionError
 def sessions_folder() -> Path:
     """Where sessions are saved: ``./sessions`` where that folder exists, else in the user's data folder."""
     here = Path("sessions")
-    return here if here.is_dir() else platformdirs.user_data_path("icltui") / "sessions"
+    return here if here.is_dir() else users_own("data") / "sessions"
+
+
+def users_own(kind: Literal["config", "data", "state"]) -> Path:
+    """The platform's folder of the kind; where no home is known (a container's user), one that can never be."""
+    paths = {
+        "config": platformdirs.user_config_path,
+        "data": platformdirs.user_data_path,
+        "state": platformdirs.user_state_path,
+    }
+    try:
+        return paths[kind]("icltui")
+    except RuntimeError:
+        return Path(os.devnull, "icltui")
 
 
 def state_path() -> Path:
     """Where logs and autosaves go, whether it is there or not."""
-    return platformdirs.user_state_path("icltui")
+    return users_own("state")
 
 
 def state_folder() -> Path:

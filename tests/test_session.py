@@ -6,6 +6,8 @@ import os
 import random
 import re
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -428,13 +430,30 @@ def test_the_state_folder_is_made_for_its_owner_or_refused(
         state_folder()
 
 
-def test_without_a_home_no_folder_is_called_after_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A user without an entry, as in a container, and without HOME: what is left of the path is ``~`` itself."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
-    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
-    with pytest.raises(SessionError, match="no absolute path: set XDG_STATE_HOME"):
-        state_folder()
+@pytest.mark.parametrize("home", ["", "relative", None])
+def test_without_a_home_nothing_is_made_and_nothing_fails(tmp_path: Path, home: str | None) -> None:
+    """A user without an entry, as in a container: it must neither crash nor make a folder called ``~`` here."""
+    source = (
+        "import pwd, sys\n"
+        "def getpwuid(_uid): raise KeyError\n"
+        "pwd.getpwuid = getpwuid\n"
+        "from icltui.config import config_path, read_config\n"
+        "from icltui.folders import sessions_folder, state_folder\n"
+        "from icltui.errors import SessionError\n"
+        "from icltui.tui.crash import write_crash_log\n"
+        "try: state_folder()\n"
+        "except SessionError as error: print(error)\n"
+        "print(read_config(config_path())[1], sessions_folder().is_absolute(), write_crash_log(ValueError('x')))\n"
+    )
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("HOME", "XDG_"))}
+    env |= {"HOME": home} if home is not None else {}
+    env |= {"TMPDIR": str(tmp_path / "none")}
+    done = subprocess.run(
+        [sys.executable, "-c", source], cwd=tmp_path, env=env, capture_output=True, text=True, check=True
+    )
+    first, second = done.stdout.splitlines()
+    assert first.endswith(": set XDG_STATE_HOME to one that can be written")
+    assert "True icltui stopped on an error of its own (ValueError: x); " in second
     assert os.listdir(tmp_path) == []
 
 
