@@ -4,9 +4,14 @@ Libraries print, native ones straight to descriptor 1, and some read descriptor 
 what they print goes to stderr, which is the log, and what they read is empty.
 """
 
+import fcntl
 import os
 import sys
+from contextlib import suppress
 from typing import BinaryIO
+
+_ROOM = 2**20
+"""Bytes that the pipe should hold. One that is full in the middle of a message lets another program's line into it."""
 
 
 def take_wire() -> tuple[BinaryIO, BinaryIO]:
@@ -17,5 +22,7 @@ def take_wire() -> tuple[BinaryIO, BinaryIO]:
     os.close(nothing)
     sys.stdout.flush()
     os.dup2(2, 1)
+    with suppress(OSError, AttributeError):  # it is no pipe, or this is not Linux
+        fcntl.fcntl(stdout, fcntl.F_SETPIPE_SZ, _ROOM)
     sys.stdout = sys.stderr
     return os.fdopen(stdin, "rb"), os.fdopen(stdout, "wb")

@@ -1,6 +1,9 @@
 """The child's side, in this process, over pipes."""
 
+import fcntl
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Event as Flag
@@ -212,3 +215,19 @@ def test_an_engine_that_cannot_be_made_ends_the_process(
         assert peer.left.wait(20)
     assert peer.code == code
     assert str(error) in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not hasattr(fcntl, "F_SETPIPE_SZ"), reason="only Linux has it")
+@pytest.mark.parametrize("length", [10, 100_000, 900_000])
+def test_a_message_leaves_whole_though_nobody_reads_yet(length: int) -> None:
+    """Whoever else writes to the same pipe writes between messages: a full one would let its line into them."""
+    ours, its = os.pipe()
+    source = (
+        "from icltui.worker.hush import take_wire; _, wire = take_wire()\n"
+        f"wire.write(b'x' * {length} + b'\\n'); wire.flush()"
+    )
+    with os.fdopen(ours, "rb") as read, os.fdopen(its, "wb") as written:
+        program = [sys.executable, "-c", source]
+        subprocess.run(program, stdin=subprocess.DEVNULL, stdout=written, check=True, timeout=60)
+        written.close()
+        assert len(read.read()) == length + 1
