@@ -86,7 +86,7 @@ def test_every_field_has_its_way_back(tmp_path: Path) -> None:
         ("alpha", "x", "α: 'x' is no number: 0 to 2, search, or jvp"),
         ("alpha", "3", "alpha 3 is out of range"),
         ("alpha", "nan", "alpha nan is out of range"),
-        ("rank", "0", "rank 0 is too small"),
+        ("rank", "0", "rank 0 is out of range"),
         ("rank", "2.5", "rank: '2.5' is no whole number: give 1 or more"),
         ("ridge", "-1", "ridge -1 is no penalty"),
         ("queries", "/nowhere", "fit on: cannot read '/nowhere'"),

@@ -20,9 +20,11 @@ from icltui.api import (
     Request,
     Verify,
 )
+from icltui.log_file import LogFile
 from icltui.prompt import Prompt
 from icltui.record import LANES
 from icltui.worker.child import Child
+from icltui.worker.log import ChildLog
 from icltui.worker.wire import Happened, Hello, Submit, decode_order, decode_report, encode
 
 RECORDED = Path(__file__).parent / "transcripts" / "demo.jsonl"
@@ -41,13 +43,13 @@ REQUESTS: tuple[Request, ...] = (
 
 async def record(log: Path) -> list[bytes]:
     """Ask a real ``icltui engine`` for each of ``REQUESTS``; every line that was said."""
-    child = await Child.spawn([sys.executable, "-m", "icltui", "engine"], log, None)
+    child = await Child.spawn([sys.executable, "-m", "icltui", "engine"], ChildLog(LogFile(log)), None)
     try:
-        lines = [await child.read()]
+        lines = [(await child.read())[0]]
         for job, request in enumerate(REQUESTS, 1):
             lines.append(encode(Submit(job, request)))
             child.write(lines[-1])
-            while line := await child.read():
+            while line := (await child.read())[0]:
                 lines.append(line)
                 report = decode_report(line)
                 if isinstance(report, Happened) and isinstance(report.event, JOB_OVER):
