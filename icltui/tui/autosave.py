@@ -21,7 +21,7 @@ from icltui.folders import in_a_name, make_folder, state_folder
 from icltui.session import Session, write_session
 from icltui.tui.flows.document import left_out
 from icltui.tui.flows.explorer import Explorer
-from icltui.whole import is_running
+from icltui.whole import is_running, sweep
 
 DRAFT = ".draft"
 """In the name of a file whose prompt was edited after its run: the run's own file stays beside it."""
@@ -145,6 +145,7 @@ class Orphan:
 def orphans() -> list[Orphan]:
     """Those of programs that no longer run, newest first."""
     try:
+        sweep(autosave_folder())
         _sweep_locks(autosave_folder())
         paths = list(autosave_folder().glob("*.json"))
         found = [_orphan(path) for path in paths if not _is_owned(path)]

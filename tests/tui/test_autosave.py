@@ -19,6 +19,7 @@ from icltui.tui.flows.explorer import Explorer
 from icltui.tui.rescue import quoted, rescue
 from icltui.tui.screens.confirm import UnsavedScreen
 from icltui.tui.screens.save import SaveScreen
+from icltui.whole import sweep
 from tests.tui import samples
 from tests.tui.conftest import Desk, open_desk
 from tests.tui.fake_client import FakeClient
@@ -270,10 +271,14 @@ def test_a_lock_without_work_is_swept_when_its_program_is_gone(
     for name in names:
         (folder / name).touch()
     write_session(folder / "work@with.1.2.json", samples.session())
-    for lock in folder.glob("*.lock"):
-        os.utime(lock, (1, 1) if "young" not in lock.name else None)
+    left = folder / ".icltui-0123456789ab"  # half a file
+    left.touch()
+    for old in (left, *folder.glob("*.lock")):
+        os.utime(old, (1, 1) if "young" not in old.name else None)
+    sweep.cache_clear()  # as in a program that starts
     orphans()
     assert not (folder / names[0]).exists()
+    assert not left.exists()
     assert all((folder / name).exists() for name in names[1:])
     assert {f"@{one._key}.lock" for one in (mine, other)} <= set(os.listdir(folder))
     for one in (mine, other):
