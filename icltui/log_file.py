@@ -4,6 +4,7 @@ Bytes enter; afterwards they are at the end of a file that only its owner reads,
 anew, so that several programs may share it, and whichever finds it full begins it anew for all.
 """
 
+import contextlib
 import os
 import stat
 import tempfile
@@ -54,11 +55,16 @@ def _append(path: Path, data: bytes) -> None:
         raise OSError("it is no absolute path")
     make_folder(path.parent)
     with _opened(path) as log:
-        is_full = os.fstat(log.fileno()).st_size + len(data) > LOG_LIMIT
+        size = os.fstat(log.fileno()).st_size
+        is_full = size + len(data) > LOG_LIMIT
         if not is_full:
             log.write(data)
     if is_full:
-        os.replace(path, path.with_name(f"{path.name}.1"))
+        with contextlib.suppress(FileNotFoundError):  # another program has just begun it anew
+            if size > LOG_LIMIT:  # an older program let it grow
+                os.unlink(path)
+            else:
+                os.replace(path, path.with_name(f"{path.name}.1"))
         with _opened(path) as log:
             log.write(data)
 

@@ -4,6 +4,7 @@ import os
 import stat
 import tempfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from icltui import log_file
-from icltui.log_file import LogFile
+from icltui.log_file import LOG_LIMIT, LogFile
 from icltui.tui.crash import write_crash_log
 
 
@@ -147,6 +148,29 @@ def test_it_stays_within_bounds_whoever_writes_and_keeps_the_end(writes: list[tu
             assert max(sizes) <= 256
         assert whole.endswith(path.read_bytes())
         assert path.read_bytes()[-1:] == whole[-1:]
+
+
+def test_several_programs_that_find_it_full_at_once_all_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_file, "LOG_LIMIT", 64)
+    logs = [LogFile(tmp_path / "engine.log") for _ in range(4)]
+
+    def write(log: LogFile) -> None:
+        for _ in range(300):
+            log.write(b"x" * 40)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write, logs))
+    assert [log.trouble for log in logs] == [""] * 4
+
+
+def test_one_that_an_older_program_let_grow_is_dropped(tmp_path: Path) -> None:
+    path = tmp_path / "engine.log"
+    path.write_bytes(b"x" * (LOG_LIMIT + 1))
+    LogFile(path).write(b"new")
+    assert path.read_bytes() == b"new"
+    assert os.listdir(tmp_path) == ["engine.log"]
 
 
 def test_only_its_owner_reads_it(tmp_path: Path) -> None:
