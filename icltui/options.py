@@ -106,7 +106,10 @@ def _explorer() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"icltui {__version__}")
     parser.add_argument("session", nargs="?", metavar="SESSION.json", help="open a saved session")
     parser.add_argument(
-        "--engine", metavar="CMD", help="run the engine by this command, such as 'ssh gpubox icltui engine'"
+        "--engine",
+        metavar="CMD",
+        help="run the engine by this command, found through PATH and started without a shell, such as "
+        "'ssh gpubox icltui engine' (default: this program, which imports nothing from the current folder)",
     )
     parser.add_argument("--theme", default="", metavar="NAME", help="colours of the screen, such as nord")
     parser.add_argument(
