@@ -18,6 +18,8 @@ from icltui.visible import glyph
 CURSOR = "❯"
 """In front of what is selected, so that it is seen without colours too."""
 _RARE = re.compile("[^ -~\t]")
+_LINE_ENDS = {"\x85": "␤", "\u2028": "↵", "\u2029": "⁋"}
+"""Ends of lines and paragraphs as Unicode has them, for which there is no picture."""
 
 
 def display(text: str) -> str:
@@ -74,11 +76,10 @@ def drawn(line: str) -> str:
 
 @lru_cache(4096)
 def _drawn(character: str) -> str:
-    code = ord(character)
-    if code < 0x20:
-        return chr(0x2400 + code)
-    is_shown = glyph(character) == character or unicodedata.category(character) == "Zs"
-    return character if is_shown else "\N{REPLACEMENT CHARACTER}"
+    if len(shown := glyph(character)) == 1:
+        return shown
+    is_space = unicodedata.category(character) == "Zs"
+    return character if is_space else _LINE_ENDS.get(character, "\N{REPLACEMENT CHARACTER}")
 
 
 @lru_cache(4096)

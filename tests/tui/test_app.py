@@ -112,7 +112,7 @@ async def test_editing_marks_what_is_older(desk: Desk) -> None:
 async def test_tokens_are_not_promised_without_a_query() -> None:
     async with open_desk(samples.session(is_measured=False)) as desk:
         desk.explorer.edit(samples.CONTEXT, "")
-        desk.screen.question.load("")
+        desk.screen.question.load_text("")
         await desk.until(lambda: "0 tok" in desk.text())
         assert "… tok" not in desk.text()
         assert "counted with a query" in desk.text()

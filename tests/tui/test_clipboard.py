@@ -110,7 +110,7 @@ async def test_what_cannot_be_sent(desk: Desk, monkeypatch: pytest.MonkeyPatch) 
     sent = written_by(desk, monkeypatch)
     desk.app.copy_to_clipboard("a\ud800b")
     assert clipboard(sent.pop()) == "a?b"
-    desk.screen.question.load("x" * LIMIT)
+    desk.screen.question.load_text("x" * LIMIT)
     await desk.press("2", "ctrl+g")
     assert sent == []
     assert desk.toasts()[-1] == (

@@ -131,8 +131,8 @@ class Victim:
         await desk.drawn()
         assert "press ctrl+r to restart" in " ".join(desk.text().split())
         await desk.press("8", "4")
-        assert (desk.explorer.work.prompt, desk.screen.context.prompt_text) == (PROMPT, PROMPT.context)
-        assert desk.screen.question.prompt_text == PROMPT.query
+        assert (desk.explorer.work.prompt, desk.screen.context.text) == (PROMPT, PROMPT.context)
+        assert desk.screen.question.text == PROMPT.query
         for name, value in before.items():
             now = getattr(results, name)
             if name == "measurement" and now is not None:

@@ -1,18 +1,26 @@
-"""Any text can be edited: pasted and taken back, kilobytes in one line, characters that no terminal draws."""
+"""Any text can be edited: pasted and taken back, kilobytes in one line, characters that no terminal draws.
 
-from collections.abc import AsyncIterator
+What an edit does to a text is held against the same done to a string.
+"""
+
+from collections.abc import AsyncIterator, Callable
 from time import process_time
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.text import Text
 from textual.app import App, ComposeResult
+from textual.document._document import Location, Selection
 from textual.events import Paste
 from textual.widgets import TextArea
 
 from icltui.tui.widgets.prompt_editor import PASTE_LIMIT, PromptEditor, drawn
 from tests.tui.conftest import Desk
 
+SEPARATORS = "\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"
+"""All that Python splits lines at."""
 INVISIBLE = "\u200b\u200d\ufeff\ufe0f\U000e0001\U000e0100\u2060\xad"
 
 
@@ -41,6 +49,97 @@ def rows_of(editor: TextArea) -> list[str]:
     return [editor.render_line(y).text.rstrip() for y in range(editor.size.height)]
 
 
+def location(text: str, index: int) -> Location:
+    """Where the character of this index stands in an editor."""
+    return text.count("\n", 0, index), index - text.rfind("\n", 0, index) - 1
+
+
+def put(editor: PromptEditor, piece: str, start: Location, end: Location) -> str:
+    editor.replace(piece, start, end)
+    return piece
+
+
+def cut(editor: PromptEditor, _piece: str, start: Location, end: Location) -> str:
+    """What is selected goes to the clipboard; where nothing is, nothing."""
+    if start != end:
+        editor.selection = Selection(start, end)
+        editor.action_cut()
+    return ""
+
+
+def take_back(editor: PromptEditor, piece: str, start: Location, end: Location) -> str:
+    """The same edit twice, and once taken back."""
+    put(editor, piece, start, end)
+    editor.undo()
+    editor.redo()
+    return piece
+
+
+def from_clipboard(editor: PromptEditor, piece: str, start: Location, end: Location) -> str:
+    editor.app._clipboard = piece
+    editor.selection = Selection(start, end)
+    editor.action_paste()
+    return piece
+
+
+Edit = Callable[[PromptEditor, str, Location, Location], str]
+TEXTS = st.text(st.one_of(st.sampled_from(SEPARATORS), st.sampled_from("ab \t漢\u0301\x1b")), max_size=12)
+EDITS = st.tuples(
+    st.sampled_from([put, cut, take_back, from_clipboard]), TEXTS, st.integers(0, 99), st.integers(0, 99)
+)
+
+
+async def test_an_edit_changes_what_was_edited_and_nothing_else(editor: PromptEditor) -> None:
+    @settings(max_examples=150, deadline=None)
+    @given(TEXTS, st.lists(EDITS, max_size=6))
+    @example("one\x0ctwo\u2028three\x85\r\nfour\rfive\n", [(put, "x", 99, 99), (put, SEPARATORS, 3, 9)])
+    def holds(text: str, edits: list[tuple[Edit, str, int, int]]) -> None:
+        editor.load_text(text)
+        texts = [text]
+        for edit, piece, first, second in edits:
+            start, end = sorted((first % (len(text) + 1), second % (len(text) + 1)))
+            editor.history.checkpoint()
+            editor.selection = Selection(location(text, start), location(text, end))
+            assert editor.selected_text == text[start:end]
+            piece = edit(editor, piece, location(text, start), location(text, end))
+            if edit is cut and start != end:
+                assert editor.app.clipboard == text[start:end]
+            if piece or start != end:
+                text = text[:start] + piece + text[end:]
+                texts.append(text)
+            assert editor.text == text
+        while editor.history.undo_stack:
+            editor.undo()
+            assert editor.text in texts
+        assert editor.text == texts[0]
+        while editor.history.redo_stack:
+            editor.redo()
+        assert editor.text == texts[-1]
+        rows = [editor.wrapped_document.get_sections(row) for row in range(editor.document.line_count)]
+        assert "\n".join(map("".join, rows)) == "\n".join(map(drawn, text.split("\n")))
+
+    holds()
+
+
+@pytest.mark.parametrize("separator", SEPARATORS.replace("\n", ""))
+async def test_every_separator_is_drawn_as_one_cell(editor: PromptEditor, separator: str) -> None:
+    assert cell_len(drawn(separator)) == 1
+    assert drawn(separator).isprintable()
+    editor.load_text(f"a{separator}b")
+    assert rows_of(editor)[0] == f"a{drawn(separator)}b"
+    assert editor.wrapped_document.location_to_offset((0, 2)).x == 2
+
+
+@pytest.mark.parametrize("text", [f"a{SEPARATORS}b\r\nc\rd", "a\r\n", *map("a{}b".format, SEPARATORS)])
+async def test_a_paste_arrives_as_it_was_copied(editor: PromptEditor, text: str) -> None:
+    typed = text.replace("\n", "\r")
+    for sent in (text, typed):
+        editor.load_text("")
+        await editor._on_message(Paste(sent))
+        # A terminal that types a return for each line end leaves no line feed: then both mean the same.
+        assert editor.text == (text if "\n" in sent else sent.replace("\r", "\n"))
+
+
 async def test_a_paste_taken_back_and_done_again(desk: Desk) -> None:
     await desk.press("1")
     before = desk.screen.context.text
@@ -58,7 +157,7 @@ async def test_a_paste_taken_back_and_done_again(desk: Desk) -> None:
 async def test_a_key_in_a_long_line_costs_a_few_texts_a_row(
     editor: PromptEditor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    editor.load("lorem ipsum " * 2500)
+    editor.load_text("lorem ipsum " * 2500)
     editor.move_cursor(editor.document.end)
     n_texts = 0
     make = Text.__init__
@@ -85,7 +184,7 @@ async def test_a_long_line_is_drawn_as_any_text_area_draws_it(editor: PromptEdit
 
 
 async def test_a_selection_over_rows_is_drawn_in_each(editor: PromptEditor) -> None:
-    editor.load("lorem ipsum " * 40)
+    editor.load_text("lorem ipsum " * 40)
     blank = [editor.render_line(y) for y in range(3)]
     editor.select_all()
     assert all(editor.render_line(y) != row for y, row in enumerate(blank))
@@ -93,16 +192,16 @@ async def test_a_selection_over_rows_is_drawn_in_each(editor: PromptEditor) -> N
 
 async def test_what_no_terminal_draws_takes_one_cell_and_stays_in_the_text(editor: PromptEditor) -> None:
     text = f"a{INVISIBLE}b" * 20
-    editor.load(text)
+    editor.load_text(text)
     rows = [row for row in rows_of(editor) if row]
     assert not set(INVISIBLE) & set("".join(rows))
     assert all(cell_len(row) <= editor.size.width for row in rows)
     assert "".join(rows) == drawn(text)
-    assert editor.prompt_text == text
+    assert editor.text == text
 
 
 async def test_the_cursor_stands_where_the_text_is_drawn(editor: PromptEditor) -> None:
-    editor.load("a\u200d\u200db")
+    editor.load_text("a\u200d\u200db")
     editor.move_cursor((0, 3))
     assert editor.wrapped_document.location_to_offset((0, 3)).x == 3
     assert editor.get_line(0).plain[3] == "b"

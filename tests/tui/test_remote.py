@@ -65,7 +65,7 @@ async def test_a_line_that_is_cut_keeps_the_numbers_and_one_key_goes_on(tmp_path
         await desk.until(lambda: "Broken pipe — press ctrl+r" in desk.text())
         assert "stopped at 8/19, ^r runs" in desk.text()
         assert "·Cairo." in desk.text()
-        desk.screen.context.load(samples.CONTEXT)
+        desk.screen.context.load_text(samples.CONTEXT)
         await desk.press("ctrl+r")
         await desk.until(lambda: "○ ready" in desk.text())
         assert "·Rome" in desk.text()
@@ -78,7 +78,7 @@ async def test_a_frozen_line_hinders_no_key_and_is_ended_by_escape_twice(tmp_pat
         desk.signal(signal.SIGSTOP)
         await desk.press("4", "g", "j", "1", "x", "y")
         assert desk.screen.unit == 1
-        assert "xy" in desk.screen.context.prompt_text
+        assert "xy" in desk.screen.context.text
         await desk.press("escape")
         await desk.until(lambda: "◌ stopping, esc again ends the engine" in desk.text())
         await desk.press("escape")
@@ -103,4 +103,4 @@ async def test_no_key_waits_for_an_engine_that_never_answers() -> None:
         async with asyncio.timeout(20):
             await desk.press("ctrl+r", "escape", "escape", "ctrl+r", "v", "4", "g", "j", "1", "x", "y")
             await desk.until(lambda: desk.screen.unit == 1)
-        assert "xy" in desk.screen.context.prompt_text
+        assert "xy" in desk.screen.context.text

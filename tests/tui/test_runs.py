@@ -83,7 +83,7 @@ async def test_a_hostile_moment_is_shown_as_text() -> None:
 
 
 async def test_a_prompt_being_typed_is_put_down_before_stepping(three: Desk) -> None:
-    three.screen.context.load("not run yet")
+    three.screen.context.load_text("not run yet")
     await three.press("comma")
     await three.until(lambda: three.explorer.history.at == 1)
     assert three.explorer.history.runs[-1].session.prompt.context == "not run yet"

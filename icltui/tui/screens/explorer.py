@@ -62,8 +62,8 @@ class ExplorerScreen(GuideScreen):
 
     def _load_editors(self) -> None:
         prompt = self.explorer.work.prompt
-        self.context.load(prompt.context)
-        self.question.load(prompt.query)
+        self.context.load_text(prompt.context)
+        self.question.load_text(prompt.query)
 
     # Drawing.
 
@@ -158,7 +158,7 @@ class ExplorerScreen(GuideScreen):
 
     def take_edits(self) -> None:
         """Bring what the editors hold into the explorer."""
-        self.explorer.edit(self.context.prompt_text, self.question.prompt_text)
+        self.explorer.edit(self.context.text, self.question.text)
 
     @on(LayerSelected)
     def follow_layer(self, event: LayerSelected) -> None:

@@ -1,7 +1,10 @@
 """One line to type into: a path or a pasted text may hold anything, and a terminal gets nothing that it would obey."""
 
+import re
+
 from rich.highlighter import Highlighter
 from rich.text import Text
+from textual.events import Paste
 from textual.widgets import Input
 
 from icltui.tui.cells import drawn
@@ -39,3 +42,9 @@ class LineInput(Input):
             highlighter=Harmless(),
         )
         self.cursor_blink = False
+
+    def on_paste(self, event: Paste) -> None:
+        """Take the first line of it, which ends at a line feed or a return; all else is a character of the line."""
+        event.prevent_default()
+        event.stop()
+        self.replace(re.split("[\r\n]", event.text, maxsplit=1)[0], *self.selection)

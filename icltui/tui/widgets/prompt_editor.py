@@ -1,7 +1,7 @@
 """The context and the query as text to edit, with their token counts in the border.
 
-Any text can be loaded: characters that a terminal would obey or cannot show are drawn as one visible cell each, and a
-text that was loaded and not edited comes back unchanged, line ends and all.
+Any text can be loaded: characters that a terminal would obey or cannot show are drawn as one visible cell each, and an
+edit changes what was edited and nothing else, line ends and all.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,6 +21,7 @@ from textual.widgets import TextArea
 
 from icltui.tui.cells import drawn
 from icltui.tui.messages import Noticed
+from icltui.tui.plain_document import PlainDocument, as_pasted
 from icltui.tui.widgets.framed import Framed
 
 PASTE_LIMIT = 200_000
@@ -36,27 +37,18 @@ class PromptEditor(TextArea, Framed):
         self.highlight_cursor_line = False
         self._title = title
         self.show_count(None)
-        self._original = self._baseline = ""
         self._row = 0
-        self._wrap_as_drawn()
 
-    def load(self, text: str) -> None:
-        """Show ``text`` in place of what is there, with nothing to undo."""
-        self.load_text(text)
-        self._original, self._baseline = text, self.text
-
-    def load_text(self, text: str) -> None:
-        """The same, keeping no original."""
-        super().load_text(text)
-        self._wrap_as_drawn()
-
-    def _wrap_as_drawn(self) -> None:
+    def _set_document(self, text: str, language: str | None) -> None:
+        super()._set_document("", language)
+        self.document = PlainDocument(text)
         self.wrapped_document = _Wrapped(_Drawn(self.document))
         self.navigator = DocumentNavigator(self.wrapped_document)
         self._rewrap_and_refresh_virtual_size()
 
     def on_paste(self, event: Paste) -> None:
-        """Take no more than an editor can hold without being felt."""
+        """Take it as it was copied, and no more than an editor can hold without being felt."""
+        event.text = as_pasted(event.text)
         n_characters = len(self.text) - len(self.selected_text) + len(event.text)
         if n_characters > PASTE_LIMIT:
             event.prevent_default()
@@ -64,14 +56,9 @@ class PromptEditor(TextArea, Framed):
             text = f"not pasted: the {self.id} would have {n_characters:,} characters"
             self.post_message(Noticed(f"{text}, an editor takes {PASTE_LIMIT:,}: paste less", True))
 
-    @property
-    def prompt_text(self) -> str:
-        """What was typed, or exactly what was loaded."""
-        return self._original if self.text == self._baseline else self.text
-
     def copied(self) -> str:
-        """What is selected, else all of it, as it was typed or loaded."""
-        return self.selected_text or self.prompt_text
+        """What is selected, else all of it."""
+        return self.selected_text or self.text
 
     def show_count(self, n_tokens: int | None) -> None:
         """Write the number of tokens into the border; None: not known."""
