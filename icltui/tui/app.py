@@ -8,16 +8,17 @@ import asyncio
 import gc
 import os
 import signal
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rich.console import RenderableType
 from rich.text import Text
 from textual import on
 from textual.app import App, SystemCommand
 from textual.binding import BindingType
+from textual.dom import DOMNode
 from textual.events import DescendantFocus
 from textual.filter import LineFilter, Monochrome, NoColor
 from textual.screen import ModalScreen, Screen
@@ -217,6 +218,17 @@ class IcltuiApp(App[None]):
         """No cursor blinks, also not in Textual's own fields: each blink is bytes on a slow line."""
         if isinstance(event.widget, Input | TextArea):
             event.widget.cursor_blink = False
+
+    async def run_action(
+        self,
+        action: Any,  # a text, or Textual's parse of it
+        default_namespace: DOMNode | None = None,
+        namespaces: Mapping[str, DOMNode] | None = None,
+    ) -> bool:
+        """Let a worker that the action began take its first step, so that a dialog is there for the next key."""
+        is_handled = await super().run_action(action, default_namespace, namespaces)
+        await asyncio.sleep(0)
+        return is_handled
 
     async def action_quit(self) -> None:
         """Leave; ask first where something is not saved, and asked again keep it aside. A dialog only closes."""

@@ -8,10 +8,11 @@ from textual.content import Content
 
 from icltui.tui.action import Action
 from icltui.tui.actions import ACTIONS
+from icltui.tui.screens.dialog import Closable
 from icltui.tui.widgets.line_input import Harmless
 
 
-class Palette(CommandPalette):
+class Palette(Closable[None], CommandPalette):
     """Textual's, in whose field any text can be pasted."""
 
     def on_mount(self) -> None:

@@ -7,15 +7,15 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from icltui.errors import IcltuiError
 from icltui.tui.cells import content
+from icltui.tui.screens.dialog import Dialog
 from icltui.tui.widgets.line_input import LineInput
 
 
-class AskScreen(ModalScreen[str | None]):
+class AskScreen(Dialog[str | None]):
     """Closes with the line once ``check(line)`` has raised nothing, or with None.
 
     Args:

@@ -4,13 +4,13 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingsMap
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from icltui.tui.cells import content
+from icltui.tui.screens.dialog import Dialog
 
 
-class ConfirmScreen(ModalScreen[str]):
+class ConfirmScreen(Dialog[str]):
     """Answers with the label that was chosen; Escape is the last one.
 
     Args:

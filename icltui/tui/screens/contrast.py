@@ -7,17 +7,17 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from icltui.session import Session
 from icltui.tui.cells import content, display, passage
 from icltui.tui.flows.contrast import Contrast, Other, answers, asked_differently
+from icltui.tui.screens.dialog import Dialog
 
 _LONGEST = 600
 
 
-class ContrastScreen(ModalScreen[str | None]):
+class ContrastScreen(Dialog[str | None]):
     """Scrolls; closes with ``alone`` when the user has seen enough of the other, with None otherwise."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

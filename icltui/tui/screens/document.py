@@ -15,11 +15,12 @@ from icltui.tui.cells import display
 from icltui.tui.flows.document import without_words
 from icltui.tui.flows.explorer import Explorer
 from icltui.tui.screens.confirm import UnsavedScreen
+from icltui.tui.screens.dialog import Closable
 from icltui.tui.screens.open import OpenScreen
 from icltui.tui.screens.save import SaveScreen
 
 
-class DocumentScreen(Screen[None]):
+class DocumentScreen(Closable[None], Screen[None]):
     """A screen over one explorer whose session can be saved, opened and left."""
 
     def __init__(self, explorer: Explorer) -> None:
@@ -60,7 +61,9 @@ class DocumentScreen(Screen[None]):
         self.take_edits()
         if self.explorer.is_unsaved:
             answer = await self.app.push_screen_wait(UnsavedScreen(self.explorer.document.title))
-            if answer == "Cancel" or (answer == "Save" and not await self._save(self.explorer.document.path)):
+            if answer != "Discard" and not (
+                answer == "Save" and await self._save(self.explorer.document.path)
+            ):
                 return
         await go_on()
 

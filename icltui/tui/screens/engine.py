@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from textual import work
 
-from icltui.recent import recent_models, remember_model
+from icltui.recent import remember_model
 from icltui.tui.flows.explorer import Explorer
 from icltui.tui.screens.document import DocumentScreen
 from icltui.tui.screens.model import ModelScreen
@@ -31,15 +31,13 @@ class EngineScreen(DocumentScreen):
     async def action_load_model(self) -> None:
         """Another model in place of this one."""
         self.take_edits()
-        models = self.explorer.models
-        recent = await asyncio.to_thread(recent_models, models.place)
-        load = await self.app.push_screen_wait(ModelScreen(models, recent))
+        load = await self.app.push_screen_wait(ModelScreen(self.explorer.models))
         if load is not None:
             self.engage(lambda: self.explorer.load_model(load))
 
     def draw_foresight(self) -> None:
         """Show the dialog, if it is open, what is known of the model in it."""
-        if isinstance(dialog := self.app.screen, ModelScreen):
+        if isinstance(dialog := self.app.screen, ModelScreen) and dialog.is_mounted:
             dialog.draw_foresight()
 
     def remember_loaded(self) -> None:

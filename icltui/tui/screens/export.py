@@ -11,7 +11,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
@@ -20,6 +19,7 @@ from icltui.export.place import is_taken, write_file
 from icltui.record import ExportFormat
 from icltui.tui.cells import content
 from icltui.tui.screens.confirm import OVERWRITE, ConfirmScreen
+from icltui.tui.screens.dialog import Dialog
 from icltui.tui.screens.save import is_folder
 from icltui.tui.widgets.line_input import LineInput
 
@@ -40,7 +40,7 @@ class Offer:
     form: ExportFormat | None = None
 
 
-class ExportScreen(ModalScreen[tuple[Offer, Path] | None]):
+class ExportScreen(Dialog[tuple[Offer, Path] | None]):
     """Closes with the offer and the path once the file is there, or the engine's part can be asked for; else None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

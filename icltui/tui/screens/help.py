@@ -10,7 +10,6 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from icltui.record import Dynamics
@@ -19,6 +18,7 @@ from icltui.tui.cells import display
 from icltui.tui.columns import CHANGED
 from icltui.tui.explain import EXPLANATIONS, MEASURED, SYMBOLS, action_rows, pane_title
 from icltui.tui.measures import MEASURES, Measure
+from icltui.tui.screens.dialog import Dialog
 from icltui.tui.widgets.scrolls import Scrolls
 
 
@@ -108,7 +108,7 @@ TOUR = "tour"
 """What the help closes with when the user asked for the tour."""
 
 
-class HelpScreen(ModalScreen[str | None]):
+class HelpScreen(Dialog[str | None]):
     """Scrolls; any of the usual keys closes it.
 
     Args:

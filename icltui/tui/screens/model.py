@@ -12,17 +12,18 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.timer import Timer
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from icltui.api import LoadModel
 from icltui.errors import BadInput
+from icltui.recent import recent_models
 from icltui.tui.cells import content, display
 from icltui.tui.flows.models import Models
 from icltui.tui.flows.wanted import FIELDS, blank, choices_text, load_of, texts_of
 from icltui.tui.model_folders import Folder, completed, folders, is_model, is_path
+from icltui.tui.screens.dialog import Dialog
 from icltui.tui.widgets.line_input import LineInput
 
 ESTIMATE_AFTER = 0.5
@@ -50,12 +51,11 @@ class Candidates(OptionList):
             self.screen.focus_previous()
 
 
-class ModelScreen(ModalScreen[LoadModel | None]):
+class ModelScreen(Dialog[LoadModel | None]):
     """Closes with a model to load, or with None.
 
     Args:
         models: what is loaded, and whom to ask about others.
-        recent: those loaded before, newest first.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -66,9 +66,9 @@ class ModelScreen(ModalScreen[LoadModel | None]):
         Binding("up", "app.focus_previous", "Up", False, id="model.previous", tooltip="To the field before"),
     ]
 
-    def __init__(self, models: Models, recent: Sequence[LoadModel]) -> None:
+    def __init__(self, models: Models) -> None:
         super().__init__()
-        self._models, self._recent = models, recent
+        self._models = models
         self._sites: dict[str, str] = {}
         self._listed: list[LoadModel | Folder] = []
         self._timer: Timer | None = None
@@ -117,7 +117,8 @@ class ModelScreen(ModalScreen[LoadModel | None]):
         """What ``text`` may mean: folders of this machine where it is a path, else models loaded before."""
         text = text.strip()
         if not is_path(text):
-            self._show([load for load in self._recent if text.lower() in load.model.lower()])
+            recent = await asyncio.to_thread(recent_models, self._models.place)
+            self._show([load for load in recent if text.lower() in load.model.lower()])
         elif self._models.place:
             self._show([], "the engine runs elsewhere: its folders are not known here")
         else:

@@ -10,13 +10,13 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from icltui.errors import SessionError
 from icltui.session import Session, example_sessions, read_session, session_title, sessions_folder
 from icltui.tui.cells import content, display
+from icltui.tui.screens.dialog import Dialog
 from icltui.tui.widgets.line_input import LineInput
 
 Opened = tuple[Session, Path]
@@ -39,7 +39,7 @@ def _written(path: Path) -> float:
         return 0.0
 
 
-class OpenScreen(ModalScreen[Opened | None]):
+class OpenScreen(Dialog[Opened | None]):
     """Closes with a session that could be read and its path, or with None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

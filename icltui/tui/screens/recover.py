@@ -9,7 +9,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
@@ -18,12 +17,13 @@ from icltui.session import Session, read_session
 from icltui.tui.autosave import Orphan
 from icltui.tui.cells import content
 from icltui.tui.screens.confirm import ConfirmScreen
+from icltui.tui.screens.dialog import Dialog
 
 DELETE = {"d": "Delete", "c": "Cancel"}
 _KEYS = (("enter", "open"), ("d", "delete"), ("esc", "keep for later"))
 
 
-class RecoverScreen(ModalScreen[tuple[Orphan, Session] | None]):
+class RecoverScreen(Dialog[tuple[Orphan, Session] | None]):
     """Closes with the work to go on with, or with None; nothing is deleted without being asked for.
 
     Args:

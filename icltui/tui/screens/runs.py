@@ -9,7 +9,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
@@ -17,6 +16,7 @@ from icltui.record import Prediction
 from icltui.session import Run
 from icltui.tui.cells import content, fit
 from icltui.tui.flows.history import History
+from icltui.tui.screens.dialog import Dialog
 
 Verb = Literal["go", "compare", "note", "file", "alone"]
 
@@ -29,7 +29,7 @@ class Choice:
     number: int = 0
 
 
-class RunsScreen(ModalScreen[Choice | None]):
+class RunsScreen(Dialog[Choice | None]):
     """Closes with a choice, or with None.
 
     Args:

@@ -10,7 +10,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
@@ -19,11 +18,12 @@ from icltui.session import is_example
 from icltui.tui.cells import content
 from icltui.tui.places import Place, other_places
 from icltui.tui.screens.confirm import OVERWRITE, ConfirmScreen
+from icltui.tui.screens.dialog import Dialog
 from icltui.tui.sizes import in_bytes
 from icltui.tui.widgets.line_input import LineInput
 
 
-class SaveScreen(ModalScreen[Path | None]):
+class SaveScreen(Dialog[Path | None]):
     """Closes with the path once ``write(path)`` has succeeded, or with None; a failure offers other places.
 
     Args:

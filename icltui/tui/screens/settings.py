@@ -7,13 +7,13 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.events import DescendantFocus
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from icltui.errors import BadInput
 from icltui.tui.cells import content
 from icltui.tui.flows.settings import SETTINGS, texts_of, with_texts
 from icltui.tui.flows.work import Work
+from icltui.tui.screens.dialog import Dialog
 from icltui.tui.widgets.line_input import LineInput
 
 
@@ -26,7 +26,7 @@ class Fields(VerticalScroll, can_focus=False):
     ]
 
 
-class SettingsScreen(ModalScreen[Work | None]):
+class SettingsScreen(Dialog[Work | None]):
     """Closes with the work as the fields say, or with None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
