@@ -1,12 +1,13 @@
 """The command line's arguments: groups of options that commands share, and what their values must look like."""
 
 import argparse
-from pathlib import Path
 from typing import Any, NoReturn, get_args
 
 from icltui.api import DEMO, DeviceMap
 from icltui.errors import BadInput
+from icltui.folders import typed_path
 from icltui.record import Precision, Quantize
+from icltui.streams import print_text
 
 SITES = ("mlp", "norm", "down", "block")
 _DTYPES = "auto, float32, float64, bfloat16, float16"
@@ -17,6 +18,9 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise BadInput(f"{message} (see {self.prog} --help)")
+
+    def _print_message(self, message: str, file: Any = None) -> None:  # noqa: ARG002 (help and version; errors are raised)
+        print_text(message)
 
 
 class _AddSite(argparse.Action):
@@ -153,18 +157,25 @@ def add_job(
     prompt = add_prompt(parser, required=not each)
     if each:
         prompt.add_argument(
-            "--each", metavar="FILE", type=Path, help="one run for each line of the file, in place of -q"
+            "--each",
+            metavar="FILE",
+            type=typed_path,
+            help="one run for each line of the file, in place of -q",
         )
     add_model(parser)
     group = add_output(parser, formats)
-    group.add_argument("--save", metavar="SESSION.json", type=Path, help="save the result as a session too")
+    group.add_argument(
+        "--save", metavar="SESSION.json", type=typed_path, help="save the result as a session too"
+    )
     return prompt
 
 
 def add_output(parser: argparse.ArgumentParser, formats: tuple[str, ...]) -> argparse._ArgumentGroup:
     group = parser.add_argument_group("output")
     group.add_argument("--format", choices=formats, default=formats[0], help=f"default {formats[0]}")
-    group.add_argument("-o", "--output", metavar="FILE", type=Path, help="write there instead of to stdout")
+    group.add_argument(
+        "-o", "--output", metavar="FILE", type=typed_path, help="write there instead of to stdout"
+    )
     return group
 
 
@@ -173,17 +184,19 @@ def add_demo(parser: argparse.ArgumentParser) -> None:
     train = actions.add_parser(
         "train", help="train the embedded model from a seed, about an hour on one core"
     )
-    train.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="where to save it")
+    train.add_argument(
+        "-o", "--output", type=typed_path, required=True, metavar="FOLDER", help="where to save it"
+    )
     train.add_argument("--seed", type=seed, default=0)
     train.add_argument("--steps", type=int, default=4500, metavar="N", help="default 4500")
     examples = actions.add_parser("examples", help="make the sessions that come with the program")
     examples.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="FOLDER", help="where to save them"
+        "-o", "--output", type=typed_path, required=True, metavar="FOLDER", help="where to save them"
     )
     actions.add_parser("patches", help="what each kind of patch achieves on the example prompts")
     evaluate = actions.add_parser("evaluate", help="score a demo model on fresh prompts")
     evaluate.add_argument(
-        "--folder", type=Path, default=None, metavar="FOLDER", help="default: the embedded model"
+        "--folder", type=typed_path, default=None, metavar="FOLDER", help="default: the embedded model"
     )
     evaluate.add_argument("--seed", type=seed, default=1, help="of the prompts (default 1)")
     evaluate.add_argument("--prompts", type=int, default=400, metavar="N", help="per task (default 400)")

@@ -1,10 +1,10 @@
 """The command line's arguments of *export*: what of which session, in which form, to where."""
 
 import argparse
-from pathlib import Path
 
 from icltui.arguments import add_model
 from icltui.export import RECORDS
+from icltui.folders import typed_path
 from icltui.recipe import COMPONENTS, MODES
 from icltui.record import ExportFormat
 
@@ -13,7 +13,7 @@ FORMATS: tuple[ExportFormat, ...] = ("peft", "gguf-control-vector")
 
 
 def add_export(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("session", metavar="SESSION.json", type=Path, help="the session to write from")
+    parser.add_argument("session", metavar="SESSION.json", type=typed_path, help="the session to write from")
     parser.add_argument(
         "--to",
         choices=(*RECORDS, *FORMATS),
@@ -26,7 +26,7 @@ def add_export(parser: argparse.ArgumentParser) -> None:
         "--output",
         dest="target",
         metavar="PATH",
-        type=Path,
+        type=typed_path,
         required=True,
         help="a folder (peft) or a file (all others), not there yet",
     )

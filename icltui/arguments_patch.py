@@ -1,11 +1,11 @@
 """The command line's arguments that say how a patch is made, how text is drawn, and what it is tested on."""
 
 import argparse
-from pathlib import Path
 from typing import cast, get_args
 
 from icltui.arguments import seed
 from icltui.errors import BadInput
+from icltui.folders import typed_path
 from icltui.queries import read_queries
 from icltui.recipe import (
     CARRIERS,
@@ -62,7 +62,10 @@ def add_recipe(parser: argparse.ArgumentParser) -> None:
         help="compiled: penalty, as a share of the mean square (default 0: exact)",
     )
     group.add_argument(
-        "--queries", type=Path, metavar="FILE", help="compiled: fit on these queries, one a line, not on -q"
+        "--queries",
+        type=typed_path,
+        metavar="FILE",
+        help="compiled: fit on these queries, one a line, not on -q",
     )
     group.add_argument(
         "--control",
@@ -91,7 +94,7 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
 def add_tests(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("tests of the patch")
     group.add_argument(
-        "--holdout", type=Path, metavar="FILE", help="other queries behind the same context, one a line"
+        "--holdout", type=typed_path, metavar="FILE", help="other queries behind the same context, one a line"
     )
     group.add_argument(
         "--curves",

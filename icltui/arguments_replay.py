@@ -1,9 +1,9 @@
 """The command line's arguments of *replay*: a session, and where to find the model that it was saved on."""
 
 import argparse
-from pathlib import Path
 
 from icltui.arguments import add_model, add_output
+from icltui.folders import typed_path
 
 
 def add_replay(parser: argparse.ArgumentParser) -> None:
@@ -12,6 +12,8 @@ def add_replay(parser: argparse.ArgumentParser) -> None:
         "how much. The model is loaded as it was then, but for what is given here. Exit 0: nothing differs beyond "
         "rounding; 1: something does; 2: there is nothing to compute, or the weights are others."
     )
-    parser.add_argument("session", metavar="SESSION.json", type=Path, help="a saved session with results")
+    parser.add_argument(
+        "session", metavar="SESSION.json", type=typed_path, help="a saved session with results"
+    )
     add_model(parser)
     add_output(parser, ("table", "json"))

@@ -1,5 +1,9 @@
-"""Where sessions, logs and autosaves live, and where the examples are; each folder is made for its owner only."""
+"""Where sessions, logs and autosaves live, where the examples are, and what a typed path means.
 
+Each folder is made for its owner only.
+"""
+
+import errno
 import os
 import re
 from pathlib import Path
@@ -7,7 +11,52 @@ from typing import Literal
 
 import platformdirs
 
-from icltui.errors import SessionError
+from icltui.errors import BadInput, SessionError
+
+_SHOWN = 120
+"""Characters of a path in a message."""
+
+
+def typed_path(text: str) -> Path:
+    """The path that a person means by ``text``, the one way by which any becomes a path: ``~`` is a home folder.
+
+    Raises:
+        BadInput: no file can have that name, there is no such user, or the current folder is gone.
+    """
+    try:
+        path = os.path.expanduser(text)
+        if not os.path.isabs(path):
+            os.getcwd()
+        os.lstat(path)
+    except UnicodeError:
+        raise BadInput(f"{_short(text)}: half a character is in it: type another name") from None
+    except ValueError:
+        raise BadInput(f"{_short(text)}: a NUL is in it, which no file name can hold") from None
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise BadInput(
+                f"{_short(text)}: {len(text):,} characters, longer than a path can be: type a shorter one"
+            ) from None
+        if error.filename is None:
+            raise BadInput(
+                f"{_short(text)}: the current folder is gone: give a path from / on, or change folder"
+            ) from None
+    if path.startswith("~"):
+        user = path[1:].partition(os.sep)[0]
+        raise BadInput(f"{_short(text)}: no user {_short(user)} here: write ./~ where a name begins with ~")
+    return Path(path)
+
+
+def _short(text: str) -> str:
+    return ascii(text) if len(text) <= _SHOWN else f"{text[:_SHOWN]!a}…"
+
+
+def real_path(path: Path) -> str:
+    """Where the path leads; as it stands where that depends on a current folder that is gone."""
+    try:
+        return os.path.realpath(path)
+    except OSError:
+        return os.fspath(path)
 
 
 def sessions_folder() -> Path:
@@ -73,7 +122,7 @@ def example_sessions() -> tuple[Path, ...]:
 
 def is_example(path: Path) -> bool:
     """Whether the file is one of those that come with the program."""
-    real = Path(os.path.realpath(path))
+    real = Path(real_path(path))
     # In a checkout the user's own sessions may lie beside the examples.
     return real.stem in EXAMPLES and real.parent == Path(os.path.realpath(examples_folder()))
 

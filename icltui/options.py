@@ -6,7 +6,6 @@ Leaves an :class:`argparse.Namespace`; what the commands do is in ``cli``. Impor
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 from icltui import __version__
 from icltui.arguments import (
@@ -24,6 +23,7 @@ from icltui.arguments_export import add_export
 from icltui.arguments_patch import add_recipe, add_sampling, add_tests
 from icltui.arguments_replay import add_replay
 from icltui.errors import BadInput
+from icltui.folders import typed_path
 
 COMMANDS = ("measure", "verify", "generate", "replay", "export", "engine", "config", "demo", "bench")
 
@@ -74,7 +74,7 @@ def read_text(text: str, is_query: bool = False) -> str:
         return text
     if text.startswith("@@"):
         return text[1:]
-    path = Path(text[1:]).expanduser()
+    path = typed_path(text[1:])
     try:
         content = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

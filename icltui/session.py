@@ -15,7 +15,15 @@ from typing import Any, NoReturn
 import msgspec
 
 from icltui.errors import SessionError
-from icltui.folders import example_sessions, is_example, make_folder, sessions_folder, shown, state_folder
+from icltui.folders import (
+    example_sessions,
+    is_example,
+    make_folder,
+    real_path,
+    sessions_folder,
+    shown,
+    state_folder,
+)
 from icltui.pretty import pretty
 from icltui.record import FORMAT, Run, Session
 from icltui.session_check import check_consistent
@@ -74,7 +82,7 @@ def write_session(path: Path, session: Session) -> None:
         data = pretty(session).encode() + b"\n"
         if len(data) > SIZE_LIMIT:
             raise SessionError(f"it would have {len(data):,} bytes, more than {SIZE_LIMIT:,}")
-        _replace(Path(os.path.realpath(path)), data)
+        _replace(Path(real_path(path)), data)
     except (SessionError, ValueError) as error:
         raise SessionError(f"cannot save {shown(path)}: {error}") from error
     except OSError as error:

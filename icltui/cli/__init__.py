@@ -10,29 +10,40 @@ from collections.abc import Callable, Sequence
 
 from icltui import options
 from icltui.cli import explore, jobs, leave, replay, settings, workshop
-from icltui.cli.parts import leave_stdout
-from icltui.errors import EXIT_INTERRUPTED, IcltuiError
+from icltui.errors import EXIT_INTERRUPTED, BadInput, IcltuiError
+from icltui.streams import leave_stdout, open_closed, tell
 from icltui.visible import visible
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; its exit code."""
+    open_closed()
     try:
         args = options.parse(sys.argv[1:] if argv is None else argv)
         return COMMANDS[args.command](args)
     except IcltuiError as error:
-        print(f"icltui: {visible(str(error))}", file=sys.stderr)  # noqa: T201
+        tell(f"icltui: {visible(str(error))}")
         return error.exit_code
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:  # whoever read our output has seen enough
         leave_stdout()
         return 0
+    except OSError as error:
+        if error.filename is None:
+            return _crash(error)
+        reason = (error.strerror or str(error)).lower()
+        tell(f"icltui: cannot use {visible(str(error.filename))!r}: {reason}: give another path")
+        return BadInput.exit_code
     except Exception as error:  # noqa: BLE001 -- nobody foresaw it: one line for the user, the traceback for the log
-        from icltui.tui.crash import write_crash_log
+        return _crash(error)
 
-        print(write_crash_log(error), file=sys.stderr)  # noqa: T201
-        return 1
+
+def _crash(error: Exception) -> int:
+    from icltui.tui.crash import write_crash_log
+
+    tell(write_crash_log(error))
+    return IcltuiError.exit_code
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {

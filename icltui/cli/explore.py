@@ -1,7 +1,6 @@
 """``icltui``: the explorer on this terminal, its engine in a child process; and ``icltui engine``, that child."""
 
 import argparse
-import contextlib
 import gc
 import os
 import shlex
@@ -13,14 +12,15 @@ from icltui.child_process import child_environment, own_command
 from icltui.cli.parts import load_request, local_engine, read_prompt
 from icltui.config import COLOUR_SYSTEMS, Config, config_path, read_config
 from icltui.errors import BadInput
-from icltui.folders import state_path
+from icltui.folders import state_path, typed_path
 from icltui.session import Session, example_sessions, read_session
+from icltui.streams import is_terminal, tell
 
 
 def explore(args: argparse.Namespace) -> int:
     """The explorer on this terminal, its engine in a child process."""
     session, path = opening(args)
-    if not (sys.stdin.isatty() and sys.__stderr__ is not None and sys.__stderr__.isatty()):
+    if not (is_terminal(sys.stdin) and is_terminal(sys.__stderr__)):
         raise BadInput(
             "the explorer needs a terminal on stdin and stderr: run it in one, or use measure, verify or generate"
         )
@@ -43,8 +43,7 @@ def explore(args: argparse.Namespace) -> int:
     app = IcltuiApp(client, load, session, path, notice, config, args.theme, place, has_tour)
     app.run(mouse=config.mouse and args.mouse)
     if app.farewell:
-        with contextlib.suppress(OSError):  # the terminal may be what ended
-            print(app.farewell, file=sys.stderr)  # noqa: T201
+        tell(app.farewell)
     return app.return_code or 0
 
 
@@ -78,7 +77,7 @@ def engine_command(text: str | None) -> list[str]:
 
 def opening(args: argparse.Namespace) -> tuple[Session | None, Path | None]:
     """What the explorer opens on: a prompt from the command line, a session, or the first example."""
-    path = Path(args.session) if args.session else None
+    path = typed_path(args.session) if args.session else None
     if args.context is not None or args.query is not None:
         if path is not None:
             raise BadInput(f"both a session, {args.session!r}, and a prompt: give one of them")

@@ -1,6 +1,7 @@
 """``icltui measure|verify|generate``: one job of an engine in this process, and its report."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from icltui.api import Engine, Export, Generate, GenerateEach, Measure, Verify
 from icltui.arguments_patch import read_recipe, read_sampling
 from icltui.cli.parts import (
     check_output,
+    check_place,
     load_request,
     local_engine,
     now,
@@ -21,10 +23,12 @@ from icltui.cli.parts import (
     write_text,
 )
 from icltui.errors import BadInput, SessionError
+from icltui.folders import real_path
 from icltui.prompt import Prompt, resolve_layers
 from icltui.queries import read_queries
 from icltui.record import ModelInfo
 from icltui.session import Session, write_session
+from icltui.streams import tell
 
 MOST_LAYERS = 1_000_000
 """More than any model has: what layers are checked against before one is loaded."""
@@ -83,7 +87,7 @@ def zoo(args: argparse.Namespace) -> int:
     check_output(args)
     rows = []
     for row in examine_members(resolve_members(args.family)):
-        print(f"{row.family}: {row.n_exact} of {row.n_layers} layers exact", file=sys.stderr)  # noqa: T201
+        tell(f"{row.family}: {row.n_exact} of {row.n_layers} layers exact")
         rows.append(row)
     text = report.zoo_json(rows) if args.format == "json" else report.zoo_table(rows, width())
     write_text(args, text)
@@ -209,7 +213,10 @@ def _checked(args: argparse.Namespace) -> Prompt:
     check_output(args)
     if args.save is not None and args.save.exists():
         raise SessionError(f"{str(args.save)!r} exists already: give --save another name")
-    if args.save is not None and args.output is not None and args.save.resolve() == args.output.resolve():
+    if args.save is not None:  # its folder is made, in one that is there
+        parents = Path(real_path(args.save)).parents
+        check_place(args.save, next(filter(os.path.lexists, parents)))
+    if args.save is not None and args.output is not None and real_path(args.save) == real_path(args.output):
         raise BadInput(f"-o and --save both name {str(args.save)!r}: give each a file of its own")
     return prompt
 

@@ -15,6 +15,7 @@ from icltui.export.place import is_taken, write_file
 from icltui.folders import shown
 from icltui.recipe import Recipe
 from icltui.session import Session, read_session
+from icltui.streams import tell
 
 
 def export(args: argparse.Namespace) -> int:
@@ -76,9 +77,8 @@ def _recipe(args: argparse.Namespace, session: Session) -> Recipe:
     recipe = session.recipe
     mode = args.mode or ("frozen" if recipe.mode == "per-step" else recipe.mode)
     if args.mode is None and recipe.mode == "per-step":
-        print(  # noqa: T201
+        tell(
             "icltui: the session's patch is made anew for every token; exported is the frozen one, of the query's "
-            "last token (--mode compiled fits more of them)",
-            file=sys.stderr,
+            "last token (--mode compiled fits more of them)"
         )
     return replace(recipe, mode=mode, components=args.components or recipe.components)

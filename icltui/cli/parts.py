@@ -2,21 +2,28 @@
 
 import argparse
 import contextlib
-import io
 import os
 import shutil
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TextIO
 
 from icltui import options
 from icltui.api import DEMO, Engine, LoadModel
 from icltui.errors import BadInput
+from icltui.folders import real_path
 from icltui.prompt import Prompt
 from icltui.session import Session
+from icltui.streams import print_text
 
 
 def local_engine() -> Engine:
+    """An engine in this process. Where its current folder is gone it moves to one that stays: oneMKL ends without."""
+    try:
+        os.getcwd()
+    except OSError:
+        os.chdir(os.sep)
     from icltui.engine.local import LocalEngine
 
     return LocalEngine()
@@ -55,47 +62,36 @@ def load_request(args: argparse.Namespace, session: Session | None) -> LoadModel
 
 
 def check_output(args: argparse.Namespace) -> None:
-    """Refuse a file that could not be written, before the work rather than after it."""
-    if args.output is None:
-        return
-    if args.output.is_dir() or not args.output.parent.is_dir():
-        raise BadInput(f"cannot write {str(args.output)!r}: give a file in a folder that exists")
-    if not os.access(args.output if args.output.exists() else args.output.parent, os.W_OK):
-        raise BadInput(f"cannot write {str(args.output)!r}: permission denied: choose another place")
+    """Refuse the file of ``-o`` if it could not be written, before the work rather than after it."""
+    if args.output is not None:
+        check_place(args.output, Path(real_path(args.output)).parent)
+
+
+def check_place(path: Path, folder: Path) -> None:
+    """Refuse a file that could not be written, once ``folder`` holds it.
+
+    Raises:
+        BadInput: something else is there, or no folder, or neither may be written.
+    """
+    real = Path(real_path(path))  # where a link leads; one that leads round and round stays one
+    if real.is_dir() or real.is_symlink() or not folder.is_dir():
+        raise BadInput(f"cannot write {str(path)!r}: give a file in a folder that exists")
+    if not os.access(real if real.exists() else folder, os.W_OK):
+        raise BadInput(f"cannot write {str(path)!r}: permission denied: choose another place")
 
 
 def write_text(args: argparse.Namespace, text: str) -> int:
     """The text into the file that was asked for, else to stdout; in UTF-8 wherever it goes."""
+    if args.output is None:
+        print_text(text)
+        return 0
     try:
-        if args.output is None:
-            _print(text if text.endswith("\n") else text + "\n")
-        else:
-            args.output.write_text(text, encoding="utf-8")
-    except BrokenPipeError:
-        raise
+        args.output.write_text(text, encoding="utf-8")
     except OSError as error:
-        where = "to stdout" if args.output is None else repr(str(args.output))
-        raise BadInput(f"cannot write {where}: {(error.strerror or str(error)).lower()}") from error
+        raise BadInput(
+            f"cannot write {str(args.output)!r}: {(error.strerror or str(error)).lower()}"
+        ) from error
     return 0
-
-
-def _print(text: str) -> None:
-    if sys.stdout is None:
-        raise OSError("it is closed")
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(encoding="utf-8")
-    try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-    except OSError:
-        leave_stdout()
-        raise
-
-
-def leave_stdout() -> None:
-    """Send to nowhere what is still on its way, else the interpreter would try once more as it ends."""
-    with contextlib.suppress(OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def quiet() -> contextlib.redirect_stdout[TextIO]:

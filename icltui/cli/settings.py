@@ -3,11 +3,11 @@
 import argparse
 import json
 import os
-import sys
 from pathlib import Path
 
 from icltui.config import Config, config_path, read_config
 from icltui.folders import examples_folder, sessions_folder, shown, state_path
+from icltui.streams import print_text, tell
 from icltui.visible import visible
 
 
@@ -20,9 +20,9 @@ def config(args: argparse.Namespace) -> int:  # noqa: ARG001
     settings, faults = read_config(path)
     theme, theme_faults = choose_theme("", settings, known_themes())
     keys, key_faults = keymap(settings.keys)
-    print("\n".join([*_places(path), "", *_values(settings, theme), "", *_keys(keys_in_force(keys))]))  # noqa: T201
+    print_text("\n".join([*_places(path), "", *_values(settings, theme), "", *_keys(keys_in_force(keys))]))
     for fault in (*faults, *theme_faults, *key_faults):
-        print(f"icltui: {visible(fault)}", file=sys.stderr)  # noqa: T201
+        tell(f"icltui: {visible(fault)}")
     return 2 if faults or theme_faults or key_faults else 0
 
 

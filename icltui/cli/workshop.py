@@ -1,11 +1,11 @@
 """``icltui demo|bench``: the embedded model made, scored and shown; measure, decoding and screen timed."""
 
 import argparse
-import sys
 from pathlib import Path
 
 from icltui.cli.parts import local_engine, now, width
 from icltui.errors import BadInput
+from icltui.streams import print_text, tell
 
 
 def demo(args: argparse.Namespace) -> int:
@@ -27,20 +27,19 @@ def demo(args: argparse.Namespace) -> int:
     evaluation = evaluate.evaluate(folder, args.seed, args.prompts)
     if args.save:
         evaluate.write(folder, evaluation)
-    print(evaluate.table(evaluation))  # noqa: T201
+    print_text(evaluate.table(evaluation))
     return 0
 
 
 def _train(args: argparse.Namespace) -> int:
-    from icltui.demo.train import train
-
     if args.steps < 1:
         raise BadInput(f"{args.steps} steps: ask for at least 1")
     _make_folder(args.output)
+    from icltui.demo.train import train
 
     def report(step: int, loss: float) -> None:
         if (step + 1) % 50 == 0:
-            print(f"step {step + 1} of {args.steps}  loss {loss:.3f} nats", file=sys.stderr)  # noqa: T201
+            tell(f"step {step + 1} of {args.steps}  loss {loss:.3f} nats")
 
     train(args.output, args.seed, args.steps, report=report)
     return 0
@@ -50,7 +49,7 @@ def _patches() -> int:
     from icltui.demo.patches import try_patches
     from icltui.report_patches import patches_table
 
-    print(patches_table(try_patches(local_engine()), width()), end="")  # noqa: T201
+    print_text(patches_table(try_patches(local_engine()), width()))
     return 0
 
 
@@ -65,7 +64,8 @@ def _make_folder(folder: Path) -> None:
 def _examples(args: argparse.Namespace) -> int:
     from icltui.demo.examples import write_examples
 
-    write_examples(local_engine(), args.output, now(), lambda name: print(name, file=sys.stderr))  # noqa: T201
+    _make_folder(args.output)
+    write_examples(local_engine(), args.output, now(), tell)
     return 0
 
 
@@ -76,7 +76,7 @@ def bench(args: argparse.Namespace) -> int:
         reports += _bench_engine(args)
     if args.only in (None, "screen"):
         reports.append(_bench_screen())
-    print("\n".join(reports), end="")  # noqa: T201
+    print_text("\n".join(reports))
     return 0
 
 
@@ -100,9 +100,9 @@ def _bench_engine(args: argparse.Namespace) -> list[str]:
     )
     reports = []
     if args.only != "decode":
-        reports.append(race_table(race(settings, _tell), width()))
+        reports.append(race_table(race(settings, tell), width()))
     if args.only != "race":
-        reports.append(decode_table(time_decoding(settings, _tell), width()))
+        reports.append(decode_table(time_decoding(settings, tell), width()))
     return reports
 
 
@@ -110,8 +110,4 @@ def _bench_screen() -> str:
     from icltui.bench.screen import Settings, measure_screen
     from icltui.bench.screen_table import screen_table
 
-    return screen_table(measure_screen(Settings(), _tell), width())
-
-
-def _tell(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)  # noqa: T201
+    return screen_table(measure_screen(Settings(), tell), width())

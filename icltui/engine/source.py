@@ -15,6 +15,7 @@ from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, R
 from icltui.api import DEMO, LoadModel
 from icltui.demo import MODEL_DIR
 from icltui.errors import BadInput, ModelError
+from icltui.folders import typed_path
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def find_source(request: LoadModel) -> Source:
         ModelError: there is no such model, or it has no weights that may be read.
     """
     name = request.model
-    folder = MODEL_DIR if name == DEMO else Path(name).expanduser()
+    folder = MODEL_DIR if name == DEMO else typed_path(name)
     if folder.is_dir():
         if request.revision is not None:
             raise BadInput(f"--revision {request.revision} goes with a model on the hub, not with a folder")

@@ -29,6 +29,7 @@ from textual.widgets import Input, TextArea
 from icltui.api import Client, LoadModel
 from icltui.config import Config
 from icltui.errors import SessionError
+from icltui.folders import real_path
 from icltui.session import Session
 from icltui.tui.actions import QUIT
 from icltui.tui.autosave import Autosave, Orphan, orphans
@@ -205,7 +206,7 @@ class IcltuiApp(App[None]):
     def _opened_already(self, orphan: Orphan) -> tuple[Orphan, Session] | None:
         """``orphan`` where it is the very file that the program was started with."""
         path = self.explorer.document.path
-        if path is None or os.path.realpath(path) != os.path.realpath(orphan.path):
+        if path is None or real_path(path) != real_path(orphan.path):
             return None
         return orphan, self.explorer.session(orphan.title)
 

@@ -3,6 +3,10 @@
 import os
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
+
+from icltui.errors import BadInput
+from icltui.folders import typed_path
 
 MOST = 100
 """More candidates than this help nobody."""
@@ -25,21 +29,33 @@ def is_path(text: str) -> bool:
 
 def is_model(text: str) -> bool:
     """Whether the path as typed is a folder with a config.json."""
-    return os.path.isfile(os.path.join(os.path.expanduser(text), "config.json"))
+    folder = _meant(text)
+    return folder is not None and os.path.isfile(folder / "config.json")
 
 
 def folders(text: str) -> list[Folder]:
     """Those whose path begins with ``text``, sorted; hidden ones only where their dot was typed."""
     head, _, start = text.rpartition("/")
-    if not head and not text.startswith("/"):  # ~ or . alone
-        return [Folder(text, is_model(text))] if os.path.isdir(os.path.expanduser(text)) else []
+    is_alone = not head and not text.startswith("/")  # ~ or .
+    folder = _meant(text if is_alone else f"{head}/")
+    if folder is None:
+        return []
+    if is_alone:
+        return [Folder(text, is_model(text))] if os.path.isdir(folder) else []
     try:
-        with os.scandir(os.path.expanduser(f"{head}/")) as entries:
+        with os.scandir(folder) as entries:
             found = (entry.name for entry in entries if _is_candidate(entry, start))
             names = sorted(islice(found, MOST))
-    except (OSError, ValueError):
+    except OSError:
         return []
     return [Folder(path, is_model(path)) for path in (f"{head}/{name}" for name in names)]
+
+
+def _meant(text: str) -> Path | None:
+    try:
+        return typed_path(text)
+    except BadInput:  # as yet: it is still being typed
+        return None
 
 
 def completed(text: str, candidates: list[Folder]) -> str:

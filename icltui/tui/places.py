@@ -4,12 +4,13 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
 
-from icltui.folders import unused
+from icltui.folders import real_path, unused
 from icltui.session import sessions_folder
 
 LEAST = 2**20
@@ -27,16 +28,18 @@ class Place:
 
 def other_places(path: Path) -> list[Place]:
     """Places for what could not be written to ``path``; in its own folder only beside a file that is in the way."""
-    folders = {os.path.realpath(folder): folder for folder in (path.parent, *_folders())}
+    folders = {real_path(folder): folder for folder in (path.parent, *_folders())}
     if not os.path.lexists(path):
-        folders.pop(os.path.realpath(path.parent), None)
+        folders.pop(real_path(path.parent), None)
     free = {folder: _free(folder) for folder in folders.values()}
     return [Place(unused(folder, path.stem), room) for folder, room in free.items() if room >= LEAST]
 
 
 def _folders() -> Iterator[Path]:
     yield from (sessions_folder().absolute(), platformdirs.user_data_path("icltui") / "sessions")
-    yield from (Path.home(), Path.cwd(), Path(tempfile.gettempdir()))
+    for folder in (Path.home, Path.cwd, tempfile.gettempdir):
+        with suppress(OSError, RuntimeError):  # there is none, or it is gone
+            yield Path(folder())
 
 
 def _free(folder: Path) -> int:

@@ -112,9 +112,13 @@ def test_the_path_that_a_text_means() -> None:
     assert target_path(" a ", ".csv") == Path("a.csv")
     assert target_path("a.txt", ".csv") == Path("a.txt")
     assert target_path("~/a", "") == Path.home() / "a"
-    assert target_path("~nobody-here/x.md", ".md") == Path("~nobody-here/x.md")
-    with pytest.raises(BadInput, match="no name"):
-        target_path("a\0b", ".md")
+    for text, why in (
+        ("~nobody-here/x.md", "no user 'nobody-here' here"),
+        ("a\0b", "a NUL is in it"),
+        (" ", "no name"),
+    ):
+        with pytest.raises(BadInput, match=why):
+            target_path(text, ".md")
 
 
 async def test_a_full_disk_is_told_and_another_path_can_be_tried(

@@ -90,7 +90,7 @@ def test_every_field_has_its_way_back(tmp_path: Path) -> None:
         ("rank", "2.5", "rank: '2.5' is no whole number: give 1 or more"),
         ("ridge", "-1", "ridge -1 is no penalty"),
         ("queries", "/nowhere", "fit on: cannot read '/nowhere'"),
-        ("queries", "~nobody-of-that-name/q", "fit on: cannot read '~nobody-of-that-name/q'"),
+        ("queries", "~nobody-of-that-name/q", "fit on: '~nobody-of-that-name/q': no user"),
         ("holdout", "/dev/null", "test on: '/dev/null' is no file of queries"),
         ("control", "odd", "control: 'odd' is none of none, random"),
         ("control", "other", "needs another context"),

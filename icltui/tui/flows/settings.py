@@ -7,12 +7,12 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import cast, get_args
 
 from msgspec.structs import replace as with_changes
 
 from icltui.errors import BadInput
+from icltui.folders import typed_path
 from icltui.prompt import Bos
 from icltui.queries import read_queries
 from icltui.recipe import AlphaSearch, Control, check_recipe, check_sampling
@@ -129,7 +129,7 @@ def _listed(queries: tuple[str, ...]) -> str:
 def _queries(text: str) -> tuple[str, ...]:
     if not text:
         return ()
-    path = Path(os.path.expanduser(text.removeprefix("@")))  # Path's own raises where there is no such user
+    path = typed_path(text.removeprefix("@"))
     if os.path.exists(path) and not (path.is_file() and path.stat().st_size <= _MOST_BYTES):
         raise BadInput(f"{str(path)!r} is no file of queries of at most {_MOST_BYTES:,} bytes: name another")
     return read_queries(path)

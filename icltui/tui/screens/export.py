@@ -16,6 +16,7 @@ from textual.widgets.option_list import Option
 
 from icltui.errors import BadInput
 from icltui.export.place import is_taken, write_file
+from icltui.folders import typed_path
 from icltui.record import ExportFormat
 from icltui.tui.cells import content
 from icltui.tui.screens.confirm import OVERWRITE, ConfirmScreen
@@ -125,14 +126,10 @@ def target_path(text: str, suffix: str) -> Path:
     """The path that ``text`` means: ``~`` is the home folder; without an ending it gets ``suffix``.
 
     Raises:
-        BadInput: it names a folder that is there, or nothing.
+        BadInput: it names a folder that is there, or nothing, or no file can have that name.
     """
     text = text.strip()
-    if not text or "\0" in text or text.endswith(("/", "\\")) or is_folder(text):
-        why = "that is a folder: add a name" if text and "\0" not in text else "no name: type a path"
-        raise BadInput(why)
-    try:
-        path = Path(text).expanduser()
-    except RuntimeError:  # no such user
-        path = Path(text)
+    if not text or text.endswith(("/", "\\")) or is_folder(text):
+        raise BadInput("that is a folder: add a name" if text else "no name: type a path")
+    path = typed_path(text)
     return path if path.suffix or not suffix else path.with_name(path.name + suffix)

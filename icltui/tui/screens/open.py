@@ -1,7 +1,6 @@
 """Which session to open: the user's own and the examples in a list, any other by its path."""
 
 import asyncio
-import os
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,7 +12,8 @@ from textual.content import Content
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from icltui.errors import SessionError
+from icltui.errors import BadInput
+from icltui.folders import real_path, typed_path
 from icltui.session import Session, example_sessions, read_session, session_title, sessions_folder
 from icltui.tui.cells import content, display
 from icltui.tui.screens.dialog import Dialog
@@ -27,8 +27,8 @@ def known_sessions() -> list[Path]:
     folder = sessions_folder()
     own = sorted(folder.glob("*.json") if folder.is_dir() else (), key=_written, reverse=True)
     examples = example_sessions()
-    shipped = {*map(os.path.realpath, examples)}
-    return [*(path for path in own if os.path.realpath(path) not in shipped), *examples]
+    shipped = {*map(real_path, examples)}
+    return [*(path for path in own if real_path(path) not in shipped), *examples]
 
 
 def _written(path: Path) -> float:
@@ -78,24 +78,22 @@ class OpenScreen(Dialog[Opened | None]):
     @on(OptionList.OptionSelected)
     def open_listed(self, selected: OptionList.OptionSelected) -> None:
         """Open the session under the cursor."""
-        self._open(self._paths[selected.option_index])
+        self._open(str(self._paths[selected.option_index]))
 
     @on(Input.Submitted)
     def open_typed(self, submitted: Input.Submitted) -> None:
         """Open the session at the path as typed."""
         if submitted.value.strip():
-            self._open(Path(submitted.value.strip()))
+            self._open(submitted.value.strip())
 
     @work(exclusive=True)
-    async def _open(self, path: Path) -> None:
+    async def _open(self, text: str) -> None:
         """On a thread: a large session takes seconds to read, in which another may be chosen or esc pressed."""
         self.query_one(".error", Static).update("reading …")
         try:
-            session = await asyncio.to_thread(lambda: read_session(path.expanduser()))
-        except (
-            SessionError,
-            RuntimeError,
-        ) as error:  # expanduser raises RuntimeError where there is no such user
+            path = typed_path(text)
+            session = await asyncio.to_thread(read_session, path)
+        except BadInput as error:
             self.query_one(".error", Static).update(content(str(error)))
         else:
-            self.dismiss((session, path.expanduser()))
+            self.dismiss((session, path))

@@ -13,7 +13,8 @@ from textual.content import Content
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from icltui.errors import SessionError
+from icltui.errors import BadInput, SessionError
+from icltui.folders import typed_path
 from icltui.session import is_example
 from icltui.tui.cells import content
 from icltui.tui.places import Place, other_places
@@ -77,17 +78,12 @@ class SaveScreen(Dialog[Path | None]):
     @work(exclusive=True)
     async def _save(self, text: str) -> None:
         """Whatever stands in the way is said here."""
-        if not is_nameable(text):
-            self._complain("half a character is in it, which no file name can hold: type another name")
+        try:
+            path = self._meant(text)
+        except BadInput as error:
+            self._complain(str(error))
             return
-        path = None if is_folder(text) else session_path(text)
-        if path is not None and os.sep not in text:
-            path = (
-                self._proposal.parent / path
-            )  # a name alone: beside what was proposed, not wherever one was
-        if is_folder(text) or (path and is_folder(str(path))):
-            self._complain("that is a folder: add a file name")
-        elif path is None:
+        if path is None:
             self._complain("no name: type the path of the file to save to")
         elif is_example(path):
             self._complain("this is one of the examples, which are kept as they are: choose another name")
@@ -98,6 +94,15 @@ class SaveScreen(Dialog[Path | None]):
                 self._offer_places(path, str(error))
             else:
                 self.dismiss(path)
+
+    def _meant(self, text: str) -> Path | None:
+        """The path as typed; a name alone is beside what was proposed, not wherever the program was started."""
+        if text.strip() and os.sep not in text and not text.strip().startswith("~"):
+            text = str(self._proposal.parent / text.strip())
+        path = session_path(text)
+        if is_folder(text) or (path and is_folder(str(path))):
+            raise BadInput("that is a folder: add a file name")
+        return path
 
     async def _may_overwrite(self, path: Path) -> bool:
         question = ConfirmScreen(f"{path.name} exists. Overwrite it?", OVERWRITE)
@@ -125,27 +130,23 @@ def _option(place: Place) -> Option:
     return Option(Content.assemble(content(str(place.path)), (f"  {in_bytes(place.free)} free", "dim")))
 
 
-def is_nameable(text: str) -> bool:
-    """Whether ``text`` could be a file's name to this system."""
-    try:
-        os.fsencode(text)
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def is_folder(text: str) -> bool:
-    """Whether ``text`` names a folder that is there; what cannot be looked at is none."""
-    return os.path.isdir(os.path.expanduser(text.strip()))
+    """Whether ``text`` names a folder that is there; what cannot be looked at is none.
+
+    Raises:
+        BadInput: no file can have that name.
+    """
+    return bool(text.strip()) and os.path.isdir(typed_path(text.strip()))
 
 
 def session_path(text: str) -> Path | None:
-    """The path that ``text`` means: ``~`` is the home folder, ``.json`` is added; None if there is no name."""
+    """The path that ``text`` means: ``~`` is the home folder, ``.json`` is added; None if there is no name.
+
+    Raises:
+        BadInput: no file can have that name.
+    """
     text = text.strip()
-    if not text or text.endswith(("/", "\\")) or "\0" in text:
+    if not text or text.endswith(("/", "\\")):
         return None
-    try:
-        path = Path(text).expanduser()
-    except RuntimeError:
-        path = Path(text)
+    path = typed_path(text)
     return path if path.suffix == ".json" else path.with_name(path.name + ".json")
