@@ -16,7 +16,6 @@ and a quarter more, which the allocator keeps between the pieces. C is at most 2
 chunk would take more than 256 MiB in the words of :func:`icltui.engine.prefixes.chunk_tokens`.
 """
 
-import json
 import math
 import re
 from collections.abc import Callable
@@ -31,7 +30,7 @@ from safetensors import SafetensorError, safe_open
 
 from icltui.api import LoadModel
 from icltui.bounds import SIZE
-from icltui.engine.source import Source
+from icltui.engine.source import Source, weight_files
 from icltui.errors import ModelError
 from icltui.record import Estimate
 
@@ -68,11 +67,11 @@ def stored_tensors(source: Source) -> dict[str, Stored]:
     """Every tensor of the checkpoint, by name; empty where that cannot be known without loading it."""
     if source.folder is None:
         return _hub_headers(source)
-    for stem, read in (("model.safetensors", _safe_header), ("pytorch_model.bin", _pickle_header)):
-        files = _files(source.folder, stem)
-        if files:
-            return {name: tensor for file in files for name, tensor in read(file).items()}
-    return {}
+    return {
+        name: tensor
+        for file in weight_files(source.folder)
+        for name, tensor in (_safe_header if file.suffix == ".safetensors" else _pickle_header)(file).items()
+    }
 
 
 def estimate(
@@ -160,16 +159,6 @@ def lacking(estimated: Estimate) -> int:
 def size_text(n_bytes: int) -> str:
     """Bytes for a person."""
     return f"{n_bytes / 2**30:.2f} GiB" if n_bytes >= 2**30 / 20 else f"{n_bytes / 2**20:.1f} MiB"
-
-
-def _files(folder: Path, stem: str) -> list[Path]:
-    """The file of that name, or the pieces that its index names."""
-    if (folder / stem).is_file():
-        return [folder / stem]
-    index = folder / f"{stem}.index.json"
-    if not index.is_file():
-        return []
-    return [folder / name for name in sorted(set(json.loads(index.read_text())["weight_map"].values()))]
 
 
 def _safe_header(file: Path) -> dict[str, Stored]:

@@ -9,15 +9,17 @@ import gc
 import os
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from logging import ERROR, getLogger
+from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
 import torch
 import transformers
+from huggingface_hub import snapshot_download
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoTokenizer, BitsAndBytesConfig
 from transformers.utils import is_bitsandbytes_available, logging
@@ -27,9 +29,10 @@ from icltui.engine.auto_dtype import choose_dtype, stored_dtype
 from icltui.engine.device import free_bytes, pick_device, pick_dtype
 from icltui.engine.errand import GivenUp, Tell, run_errand
 from icltui.engine.estimate import Stored, check_fits, estimate, stored_tensors
+from icltui.engine.leftovers import learned
 from icltui.engine.meter import Meter
 from icltui.engine.model import LoadedModel, adopt
-from icltui.engine.source import Source, find_source
+from icltui.engine.source import Source, find_source, weight_files
 from icltui.errors import BadInput, IcltuiError, ModelError
 from icltui.record import Estimate
 
@@ -154,8 +157,16 @@ def _read(request: LoadModel, found: _Found, tell: Tell) -> Any:
             **found.source.arguments,
             **how,
         )
-    _check_complete(request.model, report, model)
+    _check_complete(request.model, report, model, _files(found.source))
     return model
+
+
+def _files(source: Source) -> list[Path]:
+    """Those that were read, wherever they are."""
+    folder = source.folder
+    if folder is None:
+        folder = Path(snapshot_download(source.place, revision=source.revision, local_files_only=True))
+    return weight_files(folder)
 
 
 def _auto_class(name: str, config: Any) -> Any:
@@ -214,8 +225,10 @@ def _estimate(request: LoadModel, found: _Found, tell: Tell, held: int = 0) -> N
     check_fits(request, size_of)
 
 
-def _check_complete(name: str, found: dict[str, Any], model: Any) -> None:
+def _check_complete(name: str, found: dict[str, Any], model: Any, files: Sequence[Path]) -> None:
     """Refuse weights that do not fill the model, which transformers would fill with noise, with only a warning.
+
+    Constants that an older version of the architecture saved may stay out.
 
     Raises:
         ModelError: naming the first that is missing, of another shape, or of a layer that the model lacks.
@@ -223,7 +236,8 @@ def _check_complete(name: str, found: dict[str, Any], model: Any) -> None:
     stacks = {_stack(key) for key, _ in model.named_parameters()}
     faults = [f"{key} is missing" for key in sorted(found["missing_keys"])]
     faults += [f"{key[0]} is of another shape" for key in sorted(found["mismatched_keys"])]
-    faults += [f"{key} has no place" for key in sorted(found["unexpected_keys"]) if _belongs(key, stacks)]
+    placeless = [key for key in found["unexpected_keys"] if _belongs(key, stacks)]
+    faults += [f"{key} has no place" for key in learned(placeless, model, files)]
     if faults:
         raise ModelError(
             f"model {name!r} has weights that do not fit its config.json: {faults[0]}"

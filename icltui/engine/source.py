@@ -6,16 +6,20 @@ Weights that are pickles can run code when they are read, so they are refused un
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
+import msgspec
 from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
 
 from icltui.api import DEMO, LoadModel
 from icltui.demo import MODEL_DIR
 from icltui.errors import BadInput, ModelError
-from icltui.folders import typed_path
+from icltui.folders import shown, typed_path
+
+MOST_JSON = 2**26
+"""Bytes of a configuration or an index; the largest index known has 9 MB."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,12 @@ class Source:
             "local_files_only": self.folder is not None,
             "trust_remote_code": self.trusts_code,  # None would ask on stdin
         }
+
+
+class _Index(msgspec.Struct):
+    """An index of weights: the file of each tensor."""
+
+    weight_map: dict[str, str]
 
 
 def find_source(request: LoadModel) -> Source:
@@ -77,6 +87,56 @@ def _check_weights(whose: str, files: Sequence[str], allow_pickle: bool) -> None
         raise ModelError(
             f"{whose} has its weights as pickles only, which can run code: if you trust it, give --allow-pickle"
         )
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The files that hold a folder's weights: the one of the usual name, or the pieces that its index names.
+
+    Raises:
+        ModelError: an index that is none, or that names a file outside of the folder or of another kind.
+    """
+    for stem in ("model.safetensors", "pytorch_model.bin"):
+        if (folder / stem).is_file():
+            return [folder / stem]
+        if (index := folder / f"{stem}.index.json").is_file():
+            return [_piece(folder, name, Path(stem).suffix) for name in _piece_names(index)]
+    return []
+
+
+def _piece_names(index: Path) -> list[str]:
+    try:
+        return sorted(set(msgspec.json.decode(read_bounded(index), type=_Index).weight_map.values()))
+    except msgspec.DecodeError as error:
+        raise ModelError(f"{shown(index)} is no index of weights ({error}): download it again") from error
+
+
+def _piece(folder: Path, name: str, suffix: str) -> Path:
+    """The file of that name in the folder; the cache of the hub keeps it as a link to one of its blobs."""
+    if not name.endswith(suffix):  # transformers would take it for a pickle
+        raise ModelError(
+            f"folder {shown(folder)} has an index that names {name!r}, where a {suffix} file belongs"
+        )
+    path, whole = folder / name, (folder / name).resolve()
+    is_blob = whole.parent.name == "blobs" and whole.parent.parent.name.startswith("models--")
+    is_named_inside = not PurePath(name).is_absolute() and ".." not in PurePath(name).parts
+    if not is_named_inside or not (is_blob or whole.is_relative_to(folder.resolve())):
+        raise ModelError(
+            f"folder {shown(folder)} has an index that names {name!r}, which lies outside of it: that was not read"
+        )
+    return path
+
+
+def read_bounded(file: Path) -> bytes:
+    """All of a file of JSON.
+
+    Raises:
+        ModelError: it is larger than any such file.
+    """
+    if (size := file.stat().st_size) > MOST_JSON:
+        raise ModelError(
+            f"{shown(file)} has {size:,} bytes, where {MOST_JSON:,} are the most for a file of its kind"
+        )
+    return file.read_bytes()
 
 
 def _names(folder: Path) -> list[str]:

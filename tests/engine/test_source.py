@@ -1,5 +1,6 @@
 """Where a model is, and whether its files may be read; the hub is played by a few lines."""
 
+import json
 from types import SimpleNamespace
 
 import pytest
@@ -105,3 +106,58 @@ def test_without_a_network_the_local_cache_must_do(hub, tmp_path):
     found = find()
     assert found.folder == tmp_path
     assert found.arguments["local_files_only"]
+
+
+def index(folder, name, stem="model.safetensors"):
+    """The weights of a folder whose index names ``name``."""
+    (folder / f"{stem}.index.json").write_text(json.dumps({"weight_map": {"w": name}}))
+    return source.weight_files(folder)
+
+
+@pytest.fixture
+def outside(tmp_path):
+    (tmp_path / "secret.safetensors").write_bytes(b"of another")
+    folder = tmp_path / "model"
+    folder.mkdir()
+    return folder
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../secret.safetensors", "{tmp}/secret.safetensors", "sub/../../secret.safetensors", "link.safetensors"],
+)
+@pytest.mark.parametrize("stem", ["model.safetensors", "pytorch_model.bin"])
+def test_an_index_names_nothing_outside_its_folder(name, stem, outside):
+    name = name.format(tmp=outside.parent).replace(".safetensors", stem[stem.index(".") :])
+    (outside.parent / "secret.bin").write_bytes(b"of another")
+    (outside / "link.safetensors").symlink_to("../secret.safetensors")
+    (outside / "link.bin").symlink_to("../secret.bin")
+    with pytest.raises(ModelError, match="lies outside of it"):
+        index(outside, name, stem)
+
+
+def test_an_index_names_files_inside_and_blobs_of_the_cache(outside):
+    blobs = outside.parent / "models--owner--name" / "blobs"
+    blobs.mkdir(parents=True)
+    (blobs / "abc").write_bytes(b"")
+    (outside / "of-the-cache.safetensors").symlink_to(blobs / "abc")
+    for name in ("model-1-of-2.safetensors", "sub/model.safetensors", "of-the-cache.safetensors"):
+        assert index(outside, name) == [outside / name]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('{"weight_map": {"w": "model.bin"}}', r"'model\.bin', where a \.safetensors file belongs"),
+        ('{"weight_map": {"w": 3}}', "is no index of weights"),
+        ("[]", "is no index of weights"),
+        ("{", "is no index of weights"),
+        (" " * 2**11, "2,048 bytes, where 1,024 are the most"),
+    ],
+)
+def test_what_is_no_index_is_refused_in_one_line(text, words, outside, monkeypatch):
+    monkeypatch.setattr(source, "MOST_JSON", 1024)
+    (outside / "model.safetensors.index.json").write_text(text)
+    with pytest.raises(ModelError, match=words) as caught:
+        source.weight_files(outside)
+    assert "\n" not in str(caught.value)
