@@ -4,6 +4,7 @@
     ├── BadInput                exit code 2   a prompt, option or file that cannot be used as it is
     │   └── SessionError                      a session file that cannot be read or written
     ├── ModelError              exit code 3   the model could not be loaded, or cannot be explored
+    │   └── ForwardError                      its own forward pass fails, or gives no logits
     └── EngineError             exit code 1   the engine failed while it worked, or went away
 
 Each message is one line: what is wrong, with the value; what was needed; what to do.
@@ -32,6 +33,10 @@ class ModelError(IcltuiError):
     """A model that could not be loaded, or whose blocks cannot be explored."""
 
     exit_code = 3
+
+
+class ForwardError(ModelError):
+    """The model's own code fails at its forward pass, or what it gives holds no logits."""
 
 
 class EngineError(IcltuiError):

@@ -23,7 +23,7 @@ from icltui.record import (
     ZooRow,
 )
 from icltui.spreadsheet import Cell, write_csv
-from icltui.table_measure import delta_noise, path_reason, refused_lines, unit_texts
+from icltui.table_measure import delta_noise, model_lines, path_reason, unit_texts
 from icltui.visible import token_text, visible
 
 
@@ -101,7 +101,7 @@ def verify_parts(model: ModelInfo, verification: Verification) -> tuple[Renderab
         f"removed without a trace: {yes(verification.undone)}"
     )
     return (
-        *refused_lines(model),
+        *model_lines(model),
         "Each layer, relative to the run with the context",
         layers,
         "Logits behind the query, against those with the context",

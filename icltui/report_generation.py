@@ -27,7 +27,7 @@ from icltui.record import (
     PatchTest,
 )
 from icltui.report import as_json, logit_table, origin
-from icltui.table_measure import refused_lines
+from icltui.table_measure import model_lines
 from icltui.visible import token_text, visible
 
 LANE_NAMES: dict[Lane, str] = {"context": "With context", "plain": "Query only", "patched": "Query + ΔW"}
@@ -52,7 +52,7 @@ def each_json(
 def generate_text(model: ModelInfo, generation: Generation, width: int = 110) -> str:
     """The lanes one below the other, each with its agreement; then how the patch fits and what it is worth."""
     lanes = (_lane(generation, name) for name in LANES if name in generation.lanes)
-    return render((*refused_lines(model), *lanes, *patch_parts(generation)), width)
+    return render((*model_lines(model), *lanes, *patch_parts(generation)), width)
 
 
 def patch_parts(generation: Generation) -> list[RenderableType]:
@@ -85,7 +85,7 @@ def each_text(
     ]
     columns = [words("query"), words("with context"), *numbers("plain", "patched", "KL plain", "KL patched")]
     patch = visible(patch_words(generations[0].recipe)) if generations else ""
-    return render((*refused_lines(model), table(columns, rows), f"patch: {patch}", _sums(generations)), width)
+    return render((*model_lines(model), table(columns, rows), f"patch: {patch}", _sums(generations)), width)
 
 
 def _document(generation: Generation) -> dict[str, object]:

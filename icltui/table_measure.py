@@ -100,14 +100,17 @@ def measure_parts(model: ModelInfo, prompt: Prompt, measurement: Measurement) ->
     return parts
 
 
-def refused_lines(model: ModelInfo) -> list[str]:
-    """One line for each reason for which layers are left out."""
+def model_lines(model: ModelInfo) -> list[str]:
+    """One line for each reason for which layers are left out, and what else is out of the ordinary about the model."""
     layers: defaultdict[str, list[int]] = defaultdict(list)
     for refused in model.refused:
         layers[refused.reason].append(refused.layer)
     return [
-        f"left out: layers {layers_text(found, model.n_layers)}: {visible(why)}"
-        for why, found in layers.items()
+        *(
+            f"left out: layers {layers_text(found, model.n_layers)}: {visible(why)}"
+            for why, found in layers.items()
+        ),
+        *(f"note: {visible(note)}" for note in model.notes),
     ]
 
 
@@ -140,7 +143,7 @@ def unit_texts(measurement: Measurement) -> list[str]:
 
 def _settings(model: ModelInfo, prompt: Prompt, measurement: Measurement) -> list[str]:
     """How it was measured, where that is not the usual way."""
-    lines = refused_lines(model)
+    lines = model_lines(model)
     if reason := path_reason(model, measurement):
         lines.append(f"one pass for each unit (loop): {visible(reason)}")
     chat = "   chat turn" if prompt.chat else ""

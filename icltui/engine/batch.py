@@ -16,8 +16,9 @@ from icltui.engine.capture import States, widen
 from icltui.engine.craft import Case, Crafted, Told
 from icltui.engine.generate import Track, step, summarize, with_context
 from icltui.engine.lanes import acting
+from icltui.engine.outcome import outcome
 from icltui.engine.patch import HeldPatch, TokenPatch
-from icltui.engine.run import accepted, forward, places
+from icltui.engine.run import accepted, forward, goes_on, places
 from icltui.engine.sample import Sampler
 from icltui.engine.site import Probe, Site, input_device
 from icltui.engine.station import attach
@@ -32,7 +33,7 @@ TOLERANCES = {torch.float64: 1e-4, torch.float32: 1e-4}
 
 def can_batch(case: Case, crafted: Crafted | None) -> bool:
     """Whether one patch, or one made token by token from the rows' own context, serves every row."""
-    if "position_ids" not in accepted(case.loaded.model):
+    if "position_ids" not in accepted(case.loaded.model) or not goes_on(case.loaded.model):
         return False
     if crafted is not None and crafted.patch is None:
         return case.recipe.control == "none" and not isinstance(case.recipe.alpha, str)
@@ -86,7 +87,8 @@ class Rows:
     def _run(self, ids: list[list[int]], at: list[list[int]]) -> Tensor:
         device = input_device(self.model)
         kwargs: dict[str, Any] = {"logits_to_keep": 1} if "logits_to_keep" in accepted(self.model) else {}
-        output = self.model(
+        made = outcome(
+            self.model,
             torch.tensor(ids, device=device),
             position_ids=torch.tensor(at, device=device),
             attention_mask=self.mask,
@@ -94,8 +96,8 @@ class Rows:
             use_cache=True,
             **kwargs,
         )
-        self.cache = output.past_key_values
-        return widen(output.logits[:, -1])
+        self.cache = made.cache
+        return widen(made.logits[:, -1])
 
 
 @dataclass

@@ -19,7 +19,7 @@ from icltui.engine.model import LoadedModel
 from icltui.engine.patch import TokenPatch, apply_map
 from icltui.engine.predictions import plain
 from icltui.engine.proof import MlpOutputs, relative_error, tolerance_of
-from icltui.engine.run import Cache, forward, places
+from icltui.engine.run import Cache, forward, goes_on, places
 from icltui.engine.site import Site
 from icltui.engine.station import attach
 from icltui.engine.tokens import Ids
@@ -30,6 +30,9 @@ from icltui.record import LayerCheck, LogitError, Verification
 
 N_PROBES = 16
 """Random vectors that ΔW is multiplied by to see its rank, which they show up to their number."""
+
+N_BEHIND = 7
+"""Tokens that another length adds."""
 
 NOTE = (
     "The identity holds for any vectors, trained or not, and once the last layer is patched its output is the "
@@ -161,12 +164,20 @@ def _controls(case: _Case, context: Tensor, targets: States, seed: int) -> dict[
 
 
 def _noise_floor(loaded: LoadedModel, ids: Ids, context: Tensor) -> float:
-    """L∞ between the contextual logits and the same from a run in two pieces, whose kernels differ in length."""
-    cache = Cache()
-    before = [*ids.prefix, *ids.context]
-    if before:
-        forward(loaded.model, before, cache)
-    return float((forward(loaded.model, ids.query, cache) - context).abs().max())
+    """L∞ between the contextual logits and the same from passes of another length, whose kernels differ.
+
+    The run in two pieces, or, where the model cannot go on from a cache, with some tokens more behind it.
+    """
+    if goes_on(loaded.model):
+        cache = Cache()
+        if before := [*ids.prefix, *ids.context]:
+            forward(loaded.model, before, cache)
+        again = forward(loaded.model, ids.query, cache)
+    else:
+        room = N_BEHIND if loaded.window is None else min(N_BEHIND, loaded.window - len(ids.full))
+        row = [*ids.full, *ids.query[:1] * room]
+        again = forward(loaded.model, row, keep=torch.tensor([len(ids.full) - 1]))[0]
+    return float((again - context).abs().max())
 
 
 def _layer_check(

@@ -20,6 +20,7 @@ from icltui.engine.predictions import plain
 from icltui.engine.run import forward
 from icltui.engine.site import Site
 from icltui.engine.update import project
+from icltui.errors import ForwardError
 
 
 def gradient_alignment(
@@ -52,7 +53,7 @@ def gradient_alignment(
         try:
             log_p = forward(loaded.model, row, at=at).log_softmax(-1)
             (-(contextual.clone().softmax(-1) * log_p).sum()).backward()  # type: ignore[no-untyped-call]
-        except (RuntimeError, NotImplementedError):  # an operation without a derivative, as some kernels are
+        except (RuntimeError, ForwardError):  # an operation without a derivative, as some kernels are
             return [None] * len(sites)
     states = capture.states()
     deltas = targets.z[:, -1].detach() - states.z[:, -1].detach()

@@ -13,10 +13,11 @@ from torch import Tensor
 from icltui.engine.capture import States, capturing
 from icltui.engine.model import LoadedModel
 from icltui.engine.patch import HeldPatch, TokenPatch
-from icltui.engine.run import Cache, forward
+from icltui.engine.run import Cache, forward, goes_on
 from icltui.engine.site import Site
 from icltui.engine.station import attach
 from icltui.engine.tokens import Ids
+from icltui.errors import BadInput
 from icltui.prompt import Positions
 
 
@@ -45,7 +46,7 @@ class ContextRun(Run):
 
     def states(self, ids: Sequence[int], n: int, keep: Tensor | None = None) -> tuple[Tensor, States]:
         """Feed ``ids``; logits behind them, and the states of their last ``n``."""
-        with capturing(self.sites, slice(len(ids) - n, None)) as capture:
+        with capturing(self.sites, slice(-n, None)) as capture:
             logits = self.feed(ids, keep)
         return logits, capture.states()
 
@@ -96,6 +97,8 @@ class SteppingLane:
     positions: Positions = "reset"
     other_context: tuple[int, ...] | None = None
     """What the run beside it reads in place of the prompt's own context: a control."""
+    targets: States | None = None
+    """Of every token of the row since its query, for a model that runs it again."""
 
     def __post_init__(self) -> None:
         self.beside = ContextRun(self.loaded.model, sites=self.patch.sites)
@@ -105,14 +108,26 @@ class SteppingLane:
         """Logits (vocabulary,) behind the row without the context, each token of its query patched."""
         ids = self.ids if self.other_context is None else replace(self.ids, context=self.other_context)
         _, targets = self.beside.states(ids.full, len(ids.query))
-        self.patch.aim(targets, n_kept=len(self.ids.prefix))
-        return self.run.feed(self.ids.plain)
+        return self._patched(targets, self.ids.plain)
 
     def feed(self, token: int) -> Tensor:
         """Logits behind one more token, patched."""
         _, targets = self.beside.states([token], 1)
-        self.patch.aim(targets)
-        return self.run.feed([token])
+        if goes_on(self.loaded.model):
+            self.patch.aim(targets)
+            return self.run.feed([token])
+        assert self.targets is not None
+        return self._patched(States.join([self.targets, targets]), [token])
+
+    def _patched(self, targets: States, ids: Sequence[int]) -> Tensor:
+        """Logits behind ``ids``, where all but the tokens in front of the context pass by."""
+        if self.patch.noise is not None and not goes_on(self.loaded.model) and self.targets is not None:
+            raise BadInput(
+                "this model has no cache to go on from, so that noise cannot stay: ask for 1 token"
+            )
+        self.targets = targets
+        self.patch.aim(targets, n_kept=len(self.ids.prefix))
+        return self.run.feed(ids)
 
 
 AnyLane = RowLane | SteppingLane

@@ -41,6 +41,7 @@ from icltui.engine.predictions import Vocabulary
 from icltui.engine.prefixes import Plan, measure_prefixes
 from icltui.engine.prepare import prepare
 from icltui.engine.proof import prove
+from icltui.engine.recall import try_cache
 from icltui.engine.rounding import measure_rounding
 from icltui.engine.speak import speak, speak_each
 from icltui.engine.tokens import tokenize
@@ -63,11 +64,13 @@ def _try_out(
     def telling(stage: str) -> PassProgress:
         return lambda done, total: tell(Progress(stage=stage, done=done, total=total))
 
+    without_cache = try_cache(loaded, telling("trying its cache"))
     proved = prove(loaded, telling("proving the patch on it"))
     path = choose_path(proved, telling("trying the packed pass on it"))
     proved = replace(proved, rounding=measure_rounding(proved))
     info = proved.describe(*path)
-    return proved, msgspec.structs.replace(info, sites=request.sites, quantize=request.quantize)
+    notes = (f"every token runs the whole text again, as {without_cache}",) if without_cache else ()
+    return proved, msgspec.structs.replace(info, sites=request.sites, quantize=request.quantize, notes=notes)
 
 
 def _spot(device: torch.device) -> tuple[str, int]:

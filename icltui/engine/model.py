@@ -114,6 +114,10 @@ def adopt(
             f"model {name!r} has a tokenizer without character offsets: icltui needs one with tokenizer.json"
         )
     model.eval().requires_grad_(False)
+    for module in model.modules():
+        if getattr(getattr(module, "config", None), "return_dict", True) is not True:
+            module.config.return_dict = True  # its own parts ask each other for named outputs
+    model.config.use_cache = True  # a setting of its training
     if not model.config.architectures:  # what the layout of the blocks is known by
         model.config.architectures = [type(model).__name__]
     text_config = model.config.get_text_config(decoder=True)

@@ -14,10 +14,10 @@ from torch import Tensor
 from icltui.engine.capture import capturing
 from icltui.engine.model import LoadedModel
 from icltui.engine.prefixes import Plan, measure_prefixes
-from icltui.engine.run import accepted, forward, row
+from icltui.engine.run import accepted, forward, goes_on, row
 from icltui.engine.tokens import Ids
 from icltui.engine.upcast import can_compute_in_float32, computing_in_float32, is_half
-from icltui.errors import IcltuiError
+from icltui.errors import ForwardError, IcltuiError
 from icltui.record import Path
 
 STRICT = 1e-2
@@ -62,6 +62,8 @@ def choose_path(loaded: LoadedModel, progress: PassProgress = unheard) -> tuple[
     """
     if "position_ids" not in accepted(loaded.model):
         return "loop", "the model cannot be told positions"
+    if not goes_on(loaded.model):
+        return "loop", "it cannot go on from a cache"
     if _rotates_by_length(loaded.model.config):
         return "loop", "its rotary factors depend on the longest position of a pass"
     text = loaded.model.config.get_text_config(decoder=True)
@@ -71,6 +73,9 @@ def choose_path(loaded: LoadedModel, progress: PassProgress = unheard) -> tuple[
     try:
         with _short_window(text), telling_passes(loaded, progress, (2 if widens else 1) * _N_PASSES):
             reason = _disagreement(loaded, widens)
+    except ForwardError as error:
+        cause = type(error.__cause__ or error).__name__
+        return "loop", f"its cache or its attention does not take packed copies ({cause})"
     except (IcltuiError, ValueError) as error:
         return "loop", f"packing is not possible: {str(error).splitlines()[0][:200]}"
     except (TypeError, RuntimeError, LookupError, AttributeError) as error:
@@ -88,7 +93,7 @@ def _disagreement(loaded: LoadedModel, widens: bool) -> str:
     try:
         with computing_in_float32(loaded.model):
             reason = compare(loaded, plan, STRICT, allows_noise=is_quantized)
-    except RuntimeError:  # of modules that use each other's weights
+    except (RuntimeError, ForwardError):  # of modules that use each other's weights
         return compare(loaded, plan, STRICT, allows_noise=True)
     return reason or compare(loaded, plan, LOOSE, allows_noise=True)
 

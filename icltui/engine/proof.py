@@ -24,7 +24,7 @@ from icltui.engine.run import forward
 from icltui.engine.site import Probe, Site, first_tensor
 from icltui.engine.station import attach
 from icltui.engine.trace import is_made_of
-from icltui.errors import EngineError, ModelError
+from icltui.errors import EngineError, ForwardError, ModelError
 from icltui.recipe import Components
 from icltui.record import RefusedLayer
 
@@ -32,7 +32,7 @@ TOLERANCES = {torch.float64: 1e-4, torch.float32: 1e-4, torch.bfloat16: 5e-2, to
 """Relative errors allowed, by the model's dtype; float64 as float32, since norms compute in float32 inside."""
 _N_PASSES = 12
 """Where every layer proves at once."""
-_FAULTS = (RuntimeError, LookupError, AttributeError, TypeError, ValueError)
+_FAULTS = (RuntimeError, LookupError, AttributeError, TypeError, ValueError, ForwardError)
 
 
 def tolerance_of(loaded: LoadedModel) -> float:

@@ -16,6 +16,7 @@ from icltui.engine.prefixes import BlockInputs, Inherited
 from icltui.engine.run import forward
 from icltui.engine.station import attach
 from icltui.engine.upcast import can_compute_in_float32, computing_in_float32
+from icltui.errors import ForwardError
 
 _TEXT = (
     "The ship left the harbour at 7:45 with 312 passengers. Two days later a storm came up from the west, and "
@@ -40,7 +41,7 @@ def measure_rounding(loaded: LoadedModel) -> dict[int, Rounding]:
             free = _error(z, _z(loaded, tokens))
             with attach(loaded.sites, Inherited(inputs.in_float32(), torch.arange(len(tokens)))):
                 local = _error(z, _z(loaded, tokens))
-    except RuntimeError:  # of modules that use each other's weights
+    except (RuntimeError, ForwardError):  # of modules that use each other's weights
         return {}
     pairs = zip(loaded.sites, free.tolist(), local.tolist(), strict=True)
     return {site.layer: Rounding(f, o) for site, f, o in pairs if math.isfinite(f) and math.isfinite(o)}

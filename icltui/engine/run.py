@@ -5,7 +5,7 @@ Enters: ids, what they continue, and where they stand. Leaves: logits in at leas
 
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 
 from icltui.engine.capture import widen
+from icltui.engine.outcome import outcome, run_model
 from icltui.engine.site import input_device
 from icltui.engine.tokens import Ids
-from icltui.errors import BadInput, EngineError
+from icltui.errors import BadInput, EngineError, ForwardError
 from icltui.prompt import Positions
 
 Gap = tuple[int, int]
@@ -29,11 +30,21 @@ class Cache:
     value: Any = None
     length: int = 0
     """Tokens in it."""
+    row: list[tuple[int, int]] = field(default_factory=list)
+    """Where the model's own cannot be gone on from: each token with its place, to be run again."""
 
     def drop(self, n: int) -> None:
         """Forget the last ``n`` tokens."""
-        self.value.crop(-n)
+        if self.row:
+            del self.row[-n:]
+        else:
+            self.value.crop(-n)
         self.length -= n
+
+
+def goes_on(model: Any) -> bool:
+    """Whether the model can go on from a cache; see :mod:`icltui.engine.recall`."""
+    return bool(getattr(model.config, "use_cache", True))
 
 
 def accepted(model: Any) -> frozenset[str]:
@@ -85,7 +96,7 @@ def pass_rows(model: Any, rows: Sequence[Sequence[int]], at: Sequence[Sequence[i
         kwargs["position_ids"] = torch.tensor(padded, device=device)
         # Without it, a jump in the positions is taken for the beginning of another text.
         kwargs["attention_mask"] = torch.ones_like(ids)
-    model(ids, use_cache=False, **kwargs)
+    run_model(model, ids, use_cache=False, **kwargs)
 
 
 def forward(
@@ -99,19 +110,21 @@ def forward(
     """Logits (vocabulary,) behind the last of ``ids``, which continue what is in ``cache``, if given, and go into it.
 
     ``at``: the position of each, by default right behind those in the cache. ``keep``: the indices whose logits are
-    wanted instead of the last's, (positions, vocabulary).
+    wanted instead of the last's, (positions, vocabulary). Where the model cannot go on from a cache, the whole row that
+    ``ids`` continue runs again, and hooks see all of it.
 
     Raises:
         BadInput: positions with a gap for a model that cannot be told any.
         EngineError: logits that are not numbers.
+        ForwardError: the model's own code fails, or gives no logits.
     """
+    if cache is not None and not goes_on(model):
+        return _run_again(model, ids, cache, at, keep, **kwargs)
     device = input_device(model)
     known = accepted(model)
     past = cache.length if cache is not None else 0
     if past and cache is not None and cache.value is None:
-        raise EngineError(
-            "this model gives no cache to go on from: measure works on it, generate and verify do not"
-        )
+        raise ForwardError(f"the forward pass of {type(model).__name__} gives no cache to go on from")
     usual = list(range(past, past + len(ids)))
     at = usual if at is None else list(at)
     if "position_ids" in known:
@@ -127,13 +140,35 @@ def forward(
     batch = torch.tensor([list(ids)], device=device)
     if cache is not None and cache.value is not None:
         kwargs["past_key_values"] = cache.value
-    output = model(batch, use_cache=cache is not None, **kwargs)
+    made = outcome(model, batch, use_cache=cache is not None, **kwargs)
     if cache is not None:
-        cache.value, cache.length = getattr(output, "past_key_values", None), past + len(ids)
-    logits: Tensor = output.logits[0]
+        cache.value, cache.length = made.cache, past + len(ids)
+    logits = made.logits[0]
     kept = logits[-1] if keep is None else logits if "logits_to_keep" in known else logits[keep]
     if not bool(kept.sum().isfinite()) and not bool((kept < torch.inf).all()):  # the sum is quicker than each
         dtype = str(model.dtype).removeprefix("torch.")
         advice = "its weights may be damaged" if dtype in ("float32", "float64") else "try --dtype float32"
         raise EngineError(f"the model's logits are not numbers in {dtype}: {advice}")
     return widen(kept)
+
+
+def _run_again(
+    model: Any,
+    ids: Sequence[int],
+    cache: Cache,
+    at: Sequence[int] | None,
+    keep: Tensor | None,
+    **kwargs: Any,
+) -> Tensor:
+    """Logits behind ``ids``, or at ``keep`` of them, from one pass over all of the row that they end."""
+    past = cache.length
+    row = [*cache.row, *zip(ids, range(past, past + len(ids)) if at is None else at, strict=True)]
+    logits = forward(
+        model,
+        [token for token, _ in row],
+        at=[place for _, place in row],
+        keep=None if keep is None else keep + past,
+        **kwargs,
+    )
+    cache.row, cache.length = row, len(row)
+    return logits

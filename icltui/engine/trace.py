@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from icltui.engine.outcome import run_model
 from icltui.engine.site import first_output, input_device, routing
 
 _TRACED_IDS = (3, 1, 4, 1, 5)
@@ -39,7 +40,11 @@ class Trace:
 
 
 def trace_blocks(model: Any, blocks: Sequence[nn.Module]) -> list[Trace]:
-    """One forward pass on a few tokens, every module of every block watched."""
+    """One forward pass on a few tokens, every module of every block watched.
+
+    Raises:
+        ForwardError: the model's own code fails.
+    """
     traces = {id(block): Trace() for block in blocks}
     ids = torch.tensor([_TRACED_IDS], device=input_device(model))
     with ExitStack() as stack, torch.no_grad():
@@ -50,7 +55,7 @@ def trace_blocks(model: Any, blocks: Sequence[nn.Module]) -> list[Trace]:
                     module.register_forward_pre_hook(partial(_enter, trace), with_kwargs=True).remove
                 )
                 stack.callback(module.register_forward_hook(partial(_leave, trace)).remove)
-        model(ids, use_cache=False)
+        run_model(model, ids, use_cache=False)
     return [traces[id(block)] for block in blocks]
 
 

@@ -26,7 +26,7 @@ from icltui.engine.model import LoadedModel, adopt
 from icltui.engine.path import choose_path, sample_ids
 from icltui.engine.proof import LayerProof, Proof, examine
 from icltui.engine.tiny import build, members
-from icltui.errors import BadInput, EngineError, IcltuiError
+from icltui.errors import BadInput, EngineError, ForwardError, IcltuiError
 from icltui.prompt import layers_text
 from icltui.recipe import Recipe
 from icltui.record import Generation, ZooRow
@@ -133,7 +133,7 @@ def _said(found: _Found) -> int | None:
     case = Case(found.loaded, sites, sample_ids(found.loaded, 9, 4), "reset", Recipe())
     try:
         *_, whole = generate(case, Crafted(case), lanes=("context", "patched"), n_tokens=N_TOKENS)
-    except EngineError:  # no cache to go on from
+    except (EngineError, ForwardError):  # no cache to go on from
         return None
     assert isinstance(whole, Generation)
     return whole.agreement["patched"].equal

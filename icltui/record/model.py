@@ -50,6 +50,8 @@ class ModelInfo(Record, frozen=True):
     """What the checkpoint's weights are saved in; empty where that is not known."""
     dtype_reason: str = ""
     """Why ``--dtype auto`` chose other numbers than those, or none that are quick on this machine."""
+    notes: tuple[str, ...] = ()
+    """What is out of the ordinary about how it was loaded, in sentences."""
 
 
 class Estimate(Record, frozen=True):

@@ -3,6 +3,7 @@
 import gc
 import threading
 import weakref
+from itertools import groupby
 
 import pytest
 import torch
@@ -145,9 +146,10 @@ def test_every_pass_of_the_proof_is_told(monkeypatch):
     *told, loaded = engine.run(request, never)
     assert isinstance(loaded, ModelLoaded)
     stages: dict[str, list[tuple[int, int]]] = {}
-    for event in told:
+    for event, _ in groupby(told):  # on a slow machine the last is told again while nothing happens
         stages.setdefault(event.stage, []).append((event.done, event.total))
     assert stages == {
+        "trying its cache": [(done, 5) for done in range(5)],
         "proving the patch on it": [(done, 12) for done in range(12)],
         "trying the packed pass on it": [(done, 8) for done in range(8)],
     }

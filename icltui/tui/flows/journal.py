@@ -137,8 +137,9 @@ _PATHS = {
 
 
 def model_facts(model: ModelInfo) -> list[tuple[str, str]]:
-    """What its check at load found: how units are measured and why, and each layer that is refused and why."""
+    """What its check at load found: how units are measured and why, each layer that is refused and why, and notes."""
     why = f": {model.path_reason}" if model.path_reason else ""
     refused = [(f"layer {refused.layer}", f"refused: {refused.reason}") for refused in model.refused]
     numbers = [(model.dtype, model.dtype_reason)] if model.dtype_reason else []
-    return [*numbers, (model.path, f"{_PATHS[model.path]}{why}"), *refused]
+    notes = [("model", note) for note in model.notes]
+    return [*numbers, (model.path, f"{_PATHS[model.path]}{why}"), *refused, *notes]

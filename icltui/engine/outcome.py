@@ -1,0 +1,99 @@
+"""What the model's own forward gives, or what goes wrong in it: the one place where foreign code runs on tokens.
+
+Enters: a model and the arguments of its forward. Leaves: an :class:`Outcome`, of a named output as of a bare tuple, in
+which the logits come first and a cache, if any, next.
+"""
+
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import icltui
+from icltui.engine import door
+from icltui.errors import EngineError, ForwardError, IcltuiError
+
+OUT_OF_MEMORY = "out of memory: shorten the context, choose fewer layers, or load a smaller model or dtype"
+_OURS = Path(icltui.__file__).parent
+_TORCH = Path(torch.__file__).parent
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Of one pass."""
+
+    logits: Tensor
+    """(rows, tokens, vocabulary); of fewer tokens where fewer were asked for."""
+    cache: Any
+    """What the model is to be handed to go on; None where it gives nothing."""
+
+
+def run_model(model: Any, ids: Tensor, **kwargs: Any) -> Any:
+    """What the model's forward gives on ``ids`` (rows, tokens); what a hook of ours raises in it comes as it is.
+
+    Raises:
+        ForwardError: its own code fails.
+        EngineError: the memory does not suffice.
+    """
+    try:
+        return model(ids, **kwargs)
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise EngineError(OUT_OF_MEMORY) from error
+    except IcltuiError:
+        raise
+    except Exception as error:
+        if "can't allocate memory" in str(error):
+            raise EngineError(OUT_OF_MEMORY) from error
+        frames = traceback.extract_tb(error.__traceback__)[1:]
+        if any(_OURS in Path(frame.filename).parents and frame.filename != door.__file__ for frame in frames):
+            raise  # a hook's; a door calls what stands behind it, which is the model's
+        where = next(
+            (frame for frame in reversed(frames) if _TORCH not in Path(frame.filename).parents), None
+        )
+        place = f" ({Path(where.filename).name}, line {where.lineno})" if where else ""
+        reason = " ".join(str(error).split())[:300]
+        raise ForwardError(
+            f"the forward pass of {type(model).__name__} fails: {type(error).__name__}: {reason}{place}: "
+            "its code may be meant for another version of transformers"
+        ) from error
+
+
+def outcome(model: Any, ids: Tensor, **kwargs: Any) -> Outcome:
+    """The logits and the cache that the model gives on ``ids`` (rows, tokens).
+
+    Raises:
+        ForwardError: its own code fails, or gives no logits.
+        EngineError: the memory does not suffice.
+    """
+    output = run_model(model, ids, **kwargs)
+    if isinstance(output, tuple):
+        logits, cache = (*output, None, None)[:2]
+        cache = None if isinstance(cache, Tensor) else cache
+    else:
+        logits, cache = getattr(output, "logits", None), getattr(output, "past_key_values", None)
+    is_named = not isinstance(output, tuple)
+    if not isinstance(logits, Tensor) or not _are_logits(model, logits, ids, is_named):
+        raise ForwardError(
+            f"the forward pass of {type(model).__name__} gives {_described(logits)} as logits, where numbers "
+            f"(rows {ids.shape[0]}, tokens, vocabulary) are needed: its code may be meant for another version of "
+            "transformers"
+        )
+    return Outcome(logits, cache)
+
+
+def _are_logits(model: Any, logits: Tensor, ids: Tensor, is_named: bool) -> bool:
+    is_shaped = logits.ndim == 3 and logits.shape[0] == ids.shape[0] and 0 < logits.shape[1] <= ids.shape[1]
+    if is_named or not is_shaped:
+        return is_shaped and logits.is_floating_point() and logits.shape[2] > 0
+    head = model.get_output_embeddings()  # what stands first in a tuple may be anything as wide as it likes
+    width = model.config.get_text_config(decoder=True).vocab_size if head is None else head.weight.shape[0]
+    return logits.is_floating_point() and logits.shape[2] == width
+
+
+def _described(value: Any) -> str:
+    if not isinstance(value, Tensor):
+        return "nothing" if value is None else f"a {type(value).__name__}"
+    return f"{str(value.dtype).removeprefix('torch.')} numbers of shape {tuple(value.shape)}"
