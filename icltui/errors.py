@@ -45,3 +45,22 @@ class EngineError(IcltuiError):
 
 EXIT_INTERRUPTED = 130
 """Exit code after Ctrl-C."""
+
+
+def panicked(error: BaseException) -> ModelError | None:
+    """What to say of a library in another language that panicked; None of any other error.
+
+    PyO3 makes of a panic of Rust an exception that is no :class:`Exception`, though nobody asked for an end.
+    """
+    if isinstance(error, (Exception, KeyboardInterrupt, SystemExit, GeneratorExit)):
+        return None
+    return gave_up(error)
+
+
+def gave_up(error: BaseException) -> ModelError:
+    """What to say of a library that gave up on a model's files, or on a text because of them."""
+    reason = " ".join(str(error).split())[:300]
+    return ModelError(
+        f"a library gave up on this model's files ({type(error).__name__}: {reason}): its tokenizer.json may be "
+        "damaged, or meant for another version of tokenizers"
+    )

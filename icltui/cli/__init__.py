@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from icltui import options
 from icltui.cli import explore, jobs, leave, replay, settings, workshop
-from icltui.errors import EXIT_INTERRUPTED, BadInput, IcltuiError
+from icltui.errors import EXIT_INTERRUPTED, BadInput, IcltuiError, panicked
 from icltui.streams import leave_stdout, open_closed, tell
 from icltui.visible import visible
 
@@ -37,6 +37,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return BadInput.exit_code
     except Exception as error:  # noqa: BLE001 -- nobody foresaw it: one line for the user, the traceback for the log
         return _crash(error)
+    except BaseException as error:
+        if (plain := panicked(error)) is None:
+            raise
+        tell(f"icltui: {visible(str(plain))}")
+        return plain.exit_code
 
 
 def _crash(error: Exception) -> int:

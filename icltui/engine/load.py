@@ -33,7 +33,7 @@ from icltui.engine.leftovers import learned
 from icltui.engine.meter import Meter
 from icltui.engine.model import LoadedModel, adopt
 from icltui.engine.source import Source, find_source, weight_files
-from icltui.errors import BadInput, IcltuiError, ModelError
+from icltui.errors import BadInput, IcltuiError, ModelError, panicked
 from icltui.record import Estimate
 
 
@@ -292,3 +292,7 @@ def _plain_errors(request: LoadModel) -> Iterator[None]:
             ) from error
         reason = " ".join(str(error).split())[:200]
         raise ModelError(f"model {name!r} could not be loaded: {type(error).__name__}: {reason}") from error
+    except BaseException as error:
+        if (plain := panicked(error)) is None:
+            raise
+        raise ModelError(f"model {name!r} could not be loaded: {plain}") from error

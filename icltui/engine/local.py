@@ -46,7 +46,7 @@ from icltui.engine.rounding import measure_rounding
 from icltui.engine.speak import speak, speak_each
 from icltui.engine.tokens import tokenize
 from icltui.engine.upcast import check_upcast, computing_in_float32, is_half
-from icltui.errors import BadInput, EngineError
+from icltui.errors import BadInput, EngineError, gave_up, panicked
 from icltui.record import ModelInfo, Verification
 
 ShouldStop = Callable[[], bool]
@@ -106,8 +106,15 @@ class LocalEngine:
     def run(self, request: Request, should_stop: ShouldStop) -> Iterator[Event]:
         """See :meth:`icltui.api.Engine.run`."""
         events = self._events(request, should_stop)
-        while not should_stop() and (event := self._next(events)) is not None:
-            yield event
+        try:
+            while not should_stop() and (event := self._next(events)) is not None:
+                yield event
+        except BaseException as error:
+            if type(error) is Exception:  # of tokenizers: nothing else raises it bare
+                raise gave_up(error) from error
+            if (plain := panicked(error)) is not None:
+                raise plain from error
+            raise
 
     def _events(self, request: Request, should_stop: ShouldStop) -> Iterator[Event]:
         yield from until_settled()

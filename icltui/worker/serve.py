@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from icltui import __version__, errors
 from icltui.api import Engine, Event, JobCancelled, JobEnded, JobFailed
-from icltui.errors import EngineError, IcltuiError
+from icltui.errors import EngineError, IcltuiError, panicked
 from icltui.worker.desk import Desk
 from icltui.worker.hush import take_wire
 from icltui.worker.wire import (
@@ -82,7 +82,9 @@ class Server:
             for event in engine.run(order.request, self._desk.should_stop):
                 self._tell(order.job, event)
             last: Event = JobCancelled() if self._desk.was_heard() else JobEnded()
-        except (Exception, SystemExit) as error:  # noqa: BLE001 (told, and logged if it is no refusal)
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:  # noqa: BLE001 (told, and logged if it is no refusal)
             last = failure(error)
             if not isinstance(error, IcltuiError):
                 _log(error)
@@ -122,6 +124,7 @@ class Server:
 
 def failure(error: BaseException) -> JobFailed:
     """What the parent is told of an error, in one line."""
+    error = panicked(error) or error
     if isinstance(error, IcltuiError):
         kind = next(c.__name__ for c in type(error).__mro__ if c.__module__ == errors.__name__)
         return JobFailed(kind=kind, message=str(error), exit_code=error.exit_code)
