@@ -95,20 +95,29 @@ def verify_parts(model: ModelInfo, verification: Verification) -> tuple[Renderab
             for c in verification.layers
         ),
     )
+    caveat = verification.caveat
     controls = [(f"control: {name}", error) for name, error in verification.controls.items()]
-    limits = (
-        f"noise floor {number(verification.noise_floor)}   tolerance {number(verification.tolerance)}   "
-        f"removed without a trace: {yes(verification.undone)}"
-    )
     return (
         *model_lines(model),
         "Each layer, relative to the run with the context",
         layers,
         "Logits behind the query, against those with the context",
         logit_table([*verification.logits.items(), *controls]),
-        limits,
+        f"{limits_line(verification)}   removed without a trace: {yes(verification.undone)}",
         f"note: {visible(verification.note)}",
-        "ok" if verification.ok else "FAILED",
+        f"{'ok' if verification.ok else 'FAILED'}{caveat and ': '}{visible(caveat)}",
+    )
+
+
+def limits_line(verification: Verification) -> str:
+    """What the patched logits miss by, and what they may, as shares of one scale."""
+    tolerance = number(verification.tolerance)
+    if verification.logit_scale is None:
+        return f"noise floor {number(verification.noise_floor)} (logits)   tolerance {tolerance} (a share)"
+    return (
+        f"of the largest contextual logit, {number(verification.logit_scale)}: patched "
+        f"{number(verification.patched_share)}, noise floor {number(verification.noise_share)}, allowed "
+        f"{number(verification.allowed)} (the tolerance, {tolerance}, or twice the noise floor)"
     )
 
 

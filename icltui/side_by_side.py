@@ -15,7 +15,7 @@ from msgspec import UNSET
 from icltui.record import Candidate, DifferenceKind, LayerFit, Token
 
 _LEFT_OUT = ("seconds",)
-_WORDS = ("note", "notes", "verdict", "path", "tolerance")
+_WORDS = ("note", "notes", "verdict", "caveat", "path", "tolerance", "allowed")
 """The program's own sentences, the way that it took, and what it held its proof to."""
 _AT_A_THRESHOLD = ("rank", "shift_rank")
 """Of tokens that nearly depend on each other, rounding decides how many singular values count."""

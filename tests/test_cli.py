@@ -90,7 +90,7 @@ def test_verify_json(capsys):
 
 
 def test_verify_says_1_when_a_check_fails(capsys, monkeypatch):
-    monkeypatch.setattr("icltui.engine.check._exact", lambda *_: False)
+    monkeypatch.setattr("icltui.engine.verdict._faults", lambda *_: iter(["it is not exact"]))
     code, out, _ = run(capsys, "verify", *PROMPT)
     assert code == 1
     assert out.rstrip().splitlines()[-1] != "ok"

@@ -91,6 +91,7 @@ def test_verify_json_has_the_keys_that_scripts_rely_on() -> None:
     assert set(document) == {
         *("layers", "logits", "controls", "noise_floor", "ok", "undone", "tolerance", "note"),
         *("model", "refused", "positions", "chat", "seed"),
+        *("logit_scale", "patched_share", "noise_share", "allowed", "caveat"),
     }
     assert [layer["layer"] for layer in document["refused"]] == [2, 3, 5]
     assert (document["positions"], document["chat"], document["seed"]) == ("reset", False, 7)
@@ -329,3 +330,40 @@ def test_what_rounding_alone_can_make_is_marked_and_its_size_told_by_layer() -> 
     assert [line[-3] for line in by_layer] == ["~0.25", "0.25"]
     assert "~" not in a_table(A_MEASUREMENT)
     assert "noise" not in a_table(A_MEASUREMENT)
+
+
+HELD = msgspec.structs.replace(
+    A_VERIFICATION, logit_scale=20.0, patched_share=4e-7, noise_share=0.0175, allowed=0.05, tolerance=0.05
+)
+
+
+@pytest.mark.parametrize(
+    ("ok", "caveat", "last"),
+    [
+        (True, "", "ok"),
+        (True, "to within 0.2 only", "ok: to within 0.2 only"),
+        (False, "nothing is proved", "FAILED: nothing is proved"),
+    ],
+)
+def test_the_proof_says_in_one_unit_what_it_was_held_to(ok: bool, caveat: str, last: str) -> None:
+    text = report.verify_table(A_MODEL, msgspec.structs.replace(HELD, ok=ok, caveat=caveat), 200)
+    assert (
+        "of the largest contextual logit, 20: patched 4e-07, noise floor 0.0175, allowed 0.05 (the tolerance, 0.05, or "
+        "twice the noise floor)"
+    ) in text
+    assert text.splitlines()[-1] == last
+
+
+def test_an_older_proof_names_the_unit_of_each() -> None:
+    text = report.verify_table(A_MODEL, A_VERIFICATION)
+    assert "noise floor 1e-06 (logits)   tolerance 0.0001 (a share)" in text
+
+
+def test_what_is_out_of_the_ordinary_about_a_model_is_said() -> None:
+    model = msgspec.structs.replace(A_MODEL, notes=("an adapter lies beside it",))
+    texts = (
+        a_table(A_MEASUREMENT, model=model),
+        report.verify_table(model, A_VERIFICATION),
+        report_generation.generate_text(model, A_GENERATION),
+    )
+    assert all("note: an adapter lies beside it" in text for text in texts)

@@ -24,6 +24,7 @@ from icltui.engine.site import Site
 from icltui.engine.station import attach
 from icltui.engine.tokens import Ids
 from icltui.engine.update import Experts, project, weight_norm
+from icltui.engine.verdict import judge
 from icltui.prompt import Positions
 from icltui.recipe import Components
 from icltui.record import LayerCheck, LogitError, Verification
@@ -118,21 +119,31 @@ def verify(
         )
         for k, site in enumerate(sites)
     )
-    tolerance = tolerance_of(loaded)
     scale = float(context.abs().max())
+    verdict = judge(
+        layers,
+        logits,
+        noise_floor,
+        scale,
+        tolerance_of(loaded),
+        undone=undone,
+        reaches=bool(sites) and sites[-1].layer == loaded.n_layers - 1,
+    )
     return Verification(
         layers=layers,
         logits=logits,
         controls=controls,
         noise_floor=noise_floor,
         undone=undone,
-        tolerance=tolerance,
-        ok=undone
-        and noise_floor <= tolerance * scale
-        and _exact(layers, tolerance)
-        and _reaches(loaded, sites, logits["patched"], tolerance * scale),
+        tolerance=verdict.tolerance,
+        ok=verdict.ok,
         note=NOTE,
         seed=seed,
+        logit_scale=scale,
+        patched_share=plain(verdict.error),
+        noise_share=plain(verdict.noise),
+        allowed=plain(verdict.allowed),
+        caveat=verdict.caveat,
     )
 
 
@@ -222,20 +233,3 @@ def _rank(site: Site, z: Tensor, dz: Tensor, experts: Experts) -> int:
         return 0
     rounding = 64 * torch.finfo(exact).eps * float(probes.norm()) * weight_norm(site, experts)
     return int(torch.linalg.matrix_rank(change, atol=rounding))
-
-
-def _exact(layers: Sequence[LayerCheck], tolerance: float) -> bool:
-    errors = [
-        error for check in layers for error in (check.identity_error, check.block_error, check.mlp_error)
-    ]
-    ranks = [check.rank for check in layers]
-    return all(error is not None and error <= tolerance for error in errors) and all(
-        rank is not None and rank <= 1 for rank in ranks
-    )
-
-
-def _reaches(loaded: LoadedModel, sites: Sequence[Site], patched: LogitError, tolerance: float) -> bool:
-    """The logits follow only when the last layer is among the patched ones; else there is nothing to ask."""
-    if not sites or sites[-1].layer != loaded.n_layers - 1:
-        return True
-    return patched.linf is not None and patched.linf <= tolerance

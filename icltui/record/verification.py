@@ -32,13 +32,25 @@ class Verification(Record, frozen=True):
     controls: dict[str, LogitError]
     """``random``: a patch of equal norms; ``shuffled``: the patch of the shuffled context."""
     noise_floor: float
-    """L∞ of two contextual runs through kernels of different length."""
+    """L∞ of two contextual runs through kernels of different length, in logits."""
     undone: bool
     """Whether the logits after removing the patch are bit for bit those before it."""
     tolerance: float
-    """What ``identity_error``, ``block_error`` and the relative patched logit error must stay under."""
+    """What ``identity_error``, ``block_error`` and ``mlp_error`` must stay under, and see ``allowed``."""
     ok: bool
+    """Whether each layer's errors are within the tolerance, its rank 0 or 1, and the patch undone; where the last layer
+    is patched, ``patched_share`` within ``allowed``, and noise does not hide what the context does."""
     note: str
     """Which of these lines is a tautology and which is not."""
     seed: Seed = 0
     """Of the controls."""
+    logit_scale: float | None = None
+    """The largest contextual logit, by magnitude; the next three are shares of it. None in older records."""
+    patched_share: float | None = None
+    """L∞ of the patched logits."""
+    noise_share: float | None = None
+    """The noise floor."""
+    allowed: float | None = None
+    """The most that ``patched_share`` may be: ``tolerance``, or twice ``noise_share`` where that is more."""
+    caveat: str = ""
+    """Why ``ok`` is False, or to within what it is True where that is more than the tolerance."""

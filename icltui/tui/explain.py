@@ -99,7 +99,9 @@ EXPLANATIONS: dict[str, Explanation] = {
         what="The proof: the patched model, without the context, held against the model with it; and what would "
         "look the same if the patch meant nothing.",
         reading="Errors of ΔW and shift together should be near the noise floor, which is the same run done in "
-        "two ways. The controls should miss by far: a random patch of equal norms, and the patch of the "
+        "two ways; both are shares of the largest logit. Allowed is the tolerance of the model's numbers, or twice "
+        "the noise floor where that is more; then it is said, and where the context itself does no more than that, "
+        "nothing is proved. The controls should miss by far: a random patch of equal norms, and the patch of the "
         "shuffled context. That the last layer's output fits is no news: once it is patched, it does so by "
         "construction. No tautology is what ΔW or the shift achieve alone, and how far the controls miss.",
         formulas=(

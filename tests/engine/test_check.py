@@ -1,7 +1,10 @@
 """Verify must pass where the patch is right, and fail where one part of it is wrong."""
 
 import dataclasses
+import math
+import re
 
+import msgspec
 import pytest
 import torch
 
@@ -10,6 +13,8 @@ from icltui.engine.capture import capturing
 from icltui.engine.patch import TokenPatch
 from icltui.engine.tokens import Ids
 from icltui.engine.update import project
+from icltui.engine.verdict import judge
+from icltui.record import LayerCheck, LogitError
 from tests.engine.models import FAMILIES, make_tiny, tiny
 
 IDS = Ids((0,), (17, 203, 88, 140, 9, 61), (70, 12, 199), tuple(range(7)))
@@ -96,10 +101,76 @@ def test_controls_follow_the_seed():
     assert one == same != other
 
 
-def test_a_noise_floor_above_the_tolerance_is_not_ok(monkeypatch):
-    monkeypatch.setattr(check, "_noise_floor", lambda *_: 1.0)
+@pytest.mark.parametrize(
+    ("of_the_effect", "ok", "caveat"),
+    [
+        (1e-6, True, ""),
+        (0.4, True, "to within .* of the largest logit only: .*: try --dtype float32"),
+        (0.6, False, "nothing is proved, as rounding alone .* and the context by .*: try --dtype float32"),
+        (1e9, False, "nothing is proved"),
+    ],
+)
+def test_what_the_noise_hides_is_said(of_the_effect, ok, caveat, monkeypatch):
+    """Twice the noise is allowed, as long as the context does more than that."""
     loaded = tiny("llama", torch.float32)
-    assert not check.verify(loaded, loaded.sites, IDS, seed=0).ok
+    plain = check.verify(loaded, loaded.sites, IDS, seed=0).logits["plain"].linf
+    monkeypatch.setattr(check, "_noise_floor", lambda *_: of_the_effect * plain)
+    result = check.verify(loaded, loaded.sites, IDS, seed=0)
+    assert result.ok is ok
+    assert re.fullmatch(f"{caveat}.*" if caveat else "", result.caveat)
+    assert result.noise_share == pytest.approx(result.noise_floor / result.logit_scale)
+    assert result.allowed == pytest.approx(max(result.tolerance, 2 * result.noise_share))
+    assert result.patched_share == pytest.approx(result.logits["patched"].linf / result.logit_scale)
+    # Where the last layer is not patched the logits are not asked, and so their noise is not.
+    assert check.verify(loaded, loaded.sites[:2], IDS, seed=0).ok
+
+
+GOOD = LayerCheck(layer=3, identity_error=0.0, block_error=0.0, cosine=1.0, nmse=0.0, mlp_error=0.0, rank=1)
+
+
+def judged(layer=GOOD, patched=0.0, noise=0.0, undone=True, reaches=True, effect=5.0):
+    errors = {
+        name: LogitError(mse=0.0, kl=0.0, linf=linf, top1_equal=True)
+        for name, linf in (("patched", patched), ("plain", effect))
+    }
+    return judge([layer], errors, noise, 10.0, 0.01, undone=undone, reaches=reaches)
+
+
+def spoiled(**changes):
+    return msgspec.structs.replace(GOOD, **changes)
+
+
+@pytest.mark.parametrize(
+    ("given", "ok", "caveat"),
+    [
+        ({}, True, ""),
+        ({"patched": 0.1}, True, ""),
+        (
+            {"patched": 0.11},
+            False,
+            "the patched logits miss by 1.1e-02 of the largest one, 1.0e-02 is allowed",
+        ),
+        ({"patched": None}, False, "the patched logits miss by inf"),
+        ({"patched": 0.11, "noise": 0.06}, True, ""),
+        ({"patched": 0.11, "noise": 0.05}, False, "the patched logits miss"),
+        ({"patched": 9.0, "reaches": False}, True, ""),
+        ({"patched": 0.21, "noise": 0.11}, True, "to within 2.2e-02 of the largest logit only"),
+        ({"noise": 2.5}, False, "nothing is proved"),
+        ({"noise": 2.5, "reaches": False}, True, ""),
+        ({"effect": 0.0}, True, ""),
+        ({"undone": False}, False, "not bit for bit"),
+        ({"layer": spoiled(block_error=0.011)}, False, "at layer 3 the block misses by 1.1e-02"),
+        ({"layer": spoiled(identity_error=None)}, False, "at layer 3 ΔW z misses by no number"),
+        ({"layer": spoiled(mlp_error=math.nan)}, False, "at layer 3 the MLP misses"),
+        ({"layer": spoiled(rank=2)}, False, "at layer 3 ΔW has rank 2"),
+        ({"layer": spoiled(rank=None)}, False, "rank None"),
+    ],
+)
+def test_the_verdict_follows_its_rule(given, ok, caveat):
+    verdict = judged(**given)
+    assert verdict.ok is ok
+    assert caveat in verdict.caveat
+    assert bool(verdict.caveat) is bool(caveat)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

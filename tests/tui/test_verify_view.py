@@ -84,3 +84,16 @@ def test_small_alignments_keep_their_digits() -> None:
         layer=0, identity_error=0.0, block_error=0.0, cosine=1.0, nmse=0.0, gradient_alignment=-0.0072
     )
     assert lines_of(check)[1].endswith(" -7.2e-03")
+
+
+def test_what_it_was_held_to_is_in_one_unit_and_a_doubt_is_no_tick() -> None:
+    held = msgspec.structs.replace(
+        samples.VERIFICATION, logit_scale=20.0, patched_share=4e-7, noise_share=0.0175, allowed=0.05
+    )
+    text = proof_text(held).plain
+    assert "patched 4.0e-07 · noise 0.018 · allowed 0.050 of the largest logit, 20.0" in text
+    assert text.startswith("✓")
+    for ok, mark in ((True, "○ the patched model is the contextual one, to within"), (False, "✗ not proved")):
+        first, second = proof_text(msgspec.structs.replace(held, ok=ok, caveat="why")).plain.splitlines()[:2]
+        assert first.startswith(mark)
+        assert second == "why"

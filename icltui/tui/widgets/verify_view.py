@@ -33,13 +33,7 @@ _NAMES = {
 
 def proof_text(proof: Verification, width: int = _WIDE) -> Content:
     """The whole verification; numbers in columns within ``width`` cells, 48 at least, the verdict first."""
-    undone = "yes" if proof.undone else "NO"
-    head = [
-        _verdict(proof),
-        content(
-            f"tolerance {proof.tolerance:.1e} · noise floor {proof.noise_floor:.1e} · undone exactly: {undone}"
-        ),
-    ]
+    head = [_verdict(proof), *([content(proof.caveat)] if proof.caveat else []), content(_limits(proof))]
     errors = {**proof.logits, **proof.controls}
     names = min(36, width - 34)
     logits = [
@@ -57,11 +51,29 @@ def proof_text(proof: Verification, width: int = _WIDE) -> Content:
     return Content("\n\n").join([Content("\n").join(lines) for lines in blocks if lines])
 
 
+def _limits(proof: Verification) -> str:
+    """What the logits miss by and what they may, as shares of the largest."""
+    undone = f"undone exactly: {'yes' if proof.undone else 'NO'}"
+    if proof.logit_scale is None:
+        return f"tolerance {proof.tolerance:.1e} · noise floor {proof.noise_floor:.1e} · {undone}"
+    patched, noise, allowed, largest = (
+        number(value, 8).strip()
+        for value in (proof.patched_share, proof.noise_share, proof.allowed, proof.logit_scale)
+    )
+    return f"patched {patched} · noise {noise} · allowed {allowed} of the largest logit, {largest}\n{undone}"
+
+
 def _verdict(proof: Verification) -> Content:
     if not proof.ok:
-        return Content("✗ the patched model differs").stylize("bold $text-error")
+        return Content("✗ not proved" if proof.caveat else "✗ the patched model differs").stylize(
+            "bold $text-error"
+        )
     if proof.layers and all(check.rank == 0 for check in proof.layers):
         return Content("○ the context changes nothing here, so nothing was proved").stylize(
+            "bold $text-warning"
+        )
+    if proof.caveat:
+        return Content("○ the patched model is the contextual one, to within rounding").stylize(
             "bold $text-warning"
         )
     return Content("✓ the patched model is the contextual one").stylize("bold $text-success")

@@ -1,0 +1,114 @@
+"""What a proof amounts to: whether all holds, and what is to be said where that is no plain yes.
+
+Enters: what was measured. Leaves: a :class:`Verdict`. The rule, for errors as shares of what they are errors of:
+
+* each layer's identity, block and MLP error is at most the tolerance of the model's dtype, and ΔW has rank 1 or 0;
+* where the last layer is patched, the patched logits miss the contextual ones by at most ``allowed``, a share of the
+  largest contextual logit: the tolerance, or twice the noise floor where that is more, as two right ways may differ by
+  the noise floor and the patch is a third;
+* the logits are bit for bit as before once the patch is gone;
+* where the noise floor is more than the tolerance, the context moves the logits by more than ``allowed``: else no patch
+  at all would pass too, and nothing is proved.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from icltui.record import LayerCheck, LogitError
+
+NOISES = 2
+"""Noise floors by which a right patch may miss."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Errors are shares of the largest contextual logit, L∞; infinite where there is no number."""
+
+    error: float
+    """Of the patched logits."""
+    effect: float
+    """Of the logits without a patch: what the context does."""
+    noise: float
+    tolerance: float
+    faults: tuple[str, ...]
+    """What is wrong besides the logits; the first is told."""
+    reaches: bool
+    """Whether the last layer is patched, without which the logits do not follow."""
+
+    @property
+    def allowed(self) -> float:
+        """What the patched logits may miss by."""
+        return max(self.tolerance, NOISES * self.noise)
+
+    @property
+    def ok(self) -> bool:
+        """Whether all holds."""
+        return not self._fault
+
+    @property
+    def caveat(self) -> str:
+        """Why it does not hold, or to within what it does; empty where it is a plain yes."""
+        if self._fault or not self.reaches or self.noise <= self.tolerance:
+            return self._fault
+        return (
+            f"to within {self.allowed:.1e} of the largest logit only: rounding alone moves the logits by "
+            f"{self.noise:.1e} of it, more than the tolerance of {self.tolerance:.1e}: try --dtype float32"
+        )
+
+    @property
+    def _fault(self) -> str:
+        if self.faults:
+            return self.faults[0]
+        if not self.reaches:
+            return ""
+        if not self.error <= self.allowed:
+            return f"the patched logits miss by {self.error:.1e} of the largest one, {self.allowed:.1e} is allowed"
+        if self.noise > self.tolerance and not self.effect > self.allowed:
+            return (
+                f"nothing is proved, as rounding alone moves the logits by {self.noise:.1e} of the largest one and "
+                f"the context by {self.effect:.1e}: try --dtype float32"
+            )
+        return ""
+
+
+def judge(
+    layers: Sequence[LayerCheck],
+    logits: dict[str, LogitError],
+    noise_floor: float,
+    scale: float,
+    tolerance: float,
+    *,
+    undone: bool,
+    reaches: bool,
+) -> Verdict:
+    """The verdict; ``noise_floor`` in logits, ``scale`` the largest contextual one, ``tolerance`` a share."""
+
+    def share(linf: float | None) -> float:
+        return math.inf if linf is None or not scale > 0 else linf / scale
+
+    faults = [*_faults(layers, tolerance)]
+    faults += [] if undone else ["the logits after the patch is removed are not bit for bit those before it"]
+    return Verdict(
+        error=share(logits["patched"].linf),
+        effect=share(logits["plain"].linf),
+        noise=share(noise_floor),
+        tolerance=tolerance,
+        faults=tuple(faults),
+        reaches=reaches,
+    )
+
+
+def _faults(layers: Sequence[LayerCheck], tolerance: float) -> Iterator[str]:
+    for check in layers:
+        errors = {
+            "ΔW z misses": check.identity_error,
+            "the block misses": check.block_error,
+            "the MLP misses": check.mlp_error,
+        }
+        for what, error in errors.items():
+            if error is None or not error <= tolerance:
+                size = "no number" if error is None else f"{error:.1e}"
+                yield f"at layer {check.layer} {what} by {size}, {tolerance:.1e} is allowed"
+        if check.rank is None or check.rank > 1:
+            yield f"at layer {check.layer} ΔW has rank {check.rank}, and 1 is the most"
