@@ -21,6 +21,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
+from icltui.engine.base import Base, base_of, write_card
 from icltui.engine.lowrank import LowRank
 from icltui.engine.model import LoadedModel
 from icltui.engine.patch import HeldPatch
@@ -39,6 +40,7 @@ class Adapter:
     tensors: dict[str, Tensor]
     config: dict[str, Any]
     rank: int
+    base: Base
 
 
 @dataclass(frozen=True)
@@ -69,11 +71,13 @@ def make_adapter(loaded: LoadedModel, patch: HeldPatch, factors: Mapping[int, fl
         a, b = piece.padded(rank)
         for side, tensor in (("A", a), ("B", b)):
             tensors[f"{name}.lora_{side}.weight"] = tensor.to("cpu", torch.float32).contiguous()
-    return Adapter(tensors, _config(loaded, pieces, paths, rank), rank)
+    base = base_of(loaded)
+    return Adapter(tensors, _config(loaded, base, pieces, paths, rank), rank, base)
 
 
 def write_adapter(folder: Path, adapter: Adapter) -> None:
-    """Both files, into a folder that is there."""
+    """Both files and the model card, into a folder that is there."""
+    write_card(folder, adapter.base)
     save_file(adapter.tensors, folder / WEIGHTS, metadata={"format": "pt"})
     (folder / CONFIG).write_text(json.dumps(adapter.config, indent=2) + "\n", encoding="utf-8")
 
@@ -119,7 +123,7 @@ def _of_reader(reader: Reader, map_: LowRank, image: Float[Tensor, "rank _inner"
 
 
 def _config(
-    loaded: LoadedModel, pieces: Sequence[_Piece], paths: Mapping[int, str], rank: int
+    loaded: LoadedModel, base: Base, pieces: Sequence[_Piece], paths: Mapping[int, str], rank: int
 ) -> dict[str, Any]:
     # With experts all is targeted as parameters: modules of such models PEFT renames as they were once called.
     by_parameter = has_experts(loaded)
@@ -127,8 +131,8 @@ def _config(
     config: dict[str, Any] = {
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
-        "base_model_name_or_path": loaded.name,
-        "revision": loaded.revision,
+        "base_model_name_or_path": base.place,
+        "revision": base.revision,
         "r": rank,
         "lora_alpha": rank,
         "lora_dropout": 0.0,

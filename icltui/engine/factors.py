@@ -23,6 +23,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from icltui import __version__
+from icltui.engine.base import place_of
 from icltui.engine.craft import Crafted, under_control
 from icltui.engine.derive import derivation
 
@@ -58,7 +59,7 @@ def write_factors(path: Path, crafted: Crafted, fingerprint: str) -> dict[str, T
     metadata = {
         "format": str(FORMAT),
         "icltui": __version__,
-        "model": crafted.case.loaded.name,
+        "model": place_of(crafted.case.loaded.name),
         "fingerprint": fingerprint,
         "recipe": msgspec.json.encode(crafted.case.recipe).decode(),
         "alpha": repr(crafted.alpha),
