@@ -26,15 +26,24 @@ from transformers.utils import is_bitsandbytes_available, logging
 
 from icltui.api import Event, LoadModel, ModelEstimated, Progress
 from icltui.engine.auto_dtype import choose_dtype, stored_dtype
+from icltui.engine.claims import check_claims, check_config
 from icltui.engine.device import free_bytes, pick_device, pick_dtype
 from icltui.engine.errand import GivenUp, Tell, run_errand
 from icltui.engine.estimate import Stored, check_fits, estimate, stored_tensors
 from icltui.engine.leftovers import learned
 from icltui.engine.meter import Meter
 from icltui.engine.model import LoadedModel, adopt
-from icltui.engine.source import Source, find_source, weight_files
+from icltui.engine.source import CONFIG, Source, find_source, weight_files
 from icltui.errors import BadInput, IcltuiError, ModelError, panicked
 from icltui.record import Estimate
+
+LEFT_OUT = (
+    "the adapter beside the model's weights (adapter_config.json) is left out: to explore both, merge them with PEFT "
+    "(merge_and_unload, then save_pretrained) and load that folder"
+)
+_NO_ADAPTER = {"subfolder": CONFIG}
+"""Where transformers looks for a LoRA to attach: below a file nothing can lie, so that what is loaded is the base, and
+the same whether PEFT is installed or not."""
 
 
 def load(request: LoadModel, make_room: Callable[[], None] = lambda: None) -> Iterator[Event | LoadedModel]:
@@ -81,10 +90,13 @@ def _load(request: LoadModel, make_room: Callable[[], None], tell: Tell) -> Load
         found = _settled(request, found)
         _estimate(request, found, tell)
         model = _read(request, found, tell)
-    loaded = adopt(model, tokenizer, request.model, request.revision, request.sites)
     own = stored_dtype(found.config, found.stored)
-    spelled = str(own).removeprefix("torch.") if own else ""
-    return replace(loaded, stored_dtype=spelled, dtype_reason=found.dtype_reason)
+    return replace(
+        adopt(model, tokenizer, request.model, request.revision, request.sites),
+        stored_dtype=str(own).removeprefix("torch.") if own else "",
+        dtype_reason=found.dtype_reason,
+        notes=(LEFT_OUT,) if found.source.has_adapter else (),
+    )
 
 
 @dataclass(frozen=True)
@@ -109,9 +121,12 @@ def _find(request: LoadModel) -> _Found:
     device = pick_device(request.device)
     how = {"dtype": pick_dtype(request.dtype), **_quantization(request), **_place(request, device)}
     source = find_source(request)
+    check_config(request.model, source.config_file)
     config = AutoConfig.from_pretrained(source.place, **source.arguments)
-    _auto_class(request.model, config)
-    return _Found(source, config, stored_tensors(source), device, how)
+    auto_class, stored = _auto_class(request.model, config), stored_tensors(source)
+    if not (source.trusts_code and getattr(config, "auto_map", None)):  # that may do anything anyway
+        check_claims(request.model, config, stored, auto_class)
+    return _Found(source, config, stored, device, how)
 
 
 def _settled(request: LoadModel, found: _Found, held: int = 0) -> _Found:
@@ -154,6 +169,7 @@ def _read(request: LoadModel, found: _Found, tell: Tell) -> Any:
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # they are refused below, by name
             tqdm_class=meter.download_bar(),
+            adapter_kwargs=_NO_ADAPTER,
             **found.source.arguments,
             **how,
         )

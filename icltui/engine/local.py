@@ -69,8 +69,10 @@ def _try_out(
     path = choose_path(proved, telling("trying the packed pass on it"))
     proved = replace(proved, rounding=measure_rounding(proved))
     info = proved.describe(*path)
-    notes = (f"every token runs the whole text again, as {without_cache}",) if without_cache else ()
-    return proved, msgspec.structs.replace(info, sites=request.sites, quantize=request.quantize, notes=notes)
+    again = (f"every token runs the whole text again, as {without_cache}",) if without_cache else ()
+    return proved, msgspec.structs.replace(
+        info, sites=request.sites, quantize=request.quantize, notes=(*info.notes, *again)
+    )
 
 
 def _spot(device: torch.device) -> tuple[str, int]:

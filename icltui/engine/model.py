@@ -52,6 +52,8 @@ class LoadedModel:
     """What the checkpoint's weights are saved in, where that is known."""
     dtype_reason: str = ""
     """Why ``auto`` chose other numbers, or none that are quick here; empty where there was nothing to choose."""
+    notes: tuple[str, ...] = ()
+    """What is out of the ordinary about how it was loaded, in sentences."""
 
     @property
     def n_layers(self) -> int:
@@ -86,6 +88,7 @@ class LoadedModel:
             path=path,
             path_reason=path_reason,
             refused=self.refused,
+            notes=self.notes,
             versions={
                 "icltui": __version__,
                 "torch": str(torch.__version__),

@@ -10,7 +10,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 import msgspec
-from huggingface_hub import HfApi, snapshot_download
+from huggingface_hub import HfApi, hf_hub_download, snapshot_download
 from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
 
 from icltui.api import DEMO, LoadModel
@@ -18,6 +18,7 @@ from icltui.demo import MODEL_DIR
 from icltui.errors import BadInput, ModelError
 from icltui.folders import shown, typed_path
 
+CONFIG, ADAPTER = "config.json", "adapter_config.json"
 MOST_JSON = 2**26
 """Bytes of a configuration or an index; the largest index known has 9 MB."""
 
@@ -30,6 +31,15 @@ class Source:
     """A folder, or an id on the hub."""
     revision: str | None
     trusts_code: bool
+    has_adapter: bool = False
+    """Whether a LoRA lies beside the weights."""
+
+    @property
+    def config_file(self) -> Path:
+        """The configuration, downloaded if need be."""
+        if self.folder is not None:
+            return self.folder / CONFIG
+        return Path(hf_hub_download(self.place, CONFIG, revision=self.revision))
 
     @property
     def folder(self) -> Path | None:
@@ -72,10 +82,10 @@ def find_source(request: LoadModel) -> Source:
     else:
         place, files = _on_hub(name, request.revision)
     kind = "folder" if folder.is_dir() else "model"
-    if "config.json" not in files:
+    if CONFIG not in files or (folder.is_dir() and not (folder / CONFIG).is_file()):
         raise ModelError(f"{kind} {name!r} has no config.json: it is not a Hugging Face model {kind}")
     _check_weights(f"{kind} {name!r}", files, request.allow_pickle)
-    return Source(place, request.revision, request.trust_remote_code)
+    return Source(place, request.revision, request.trust_remote_code, ADAPTER in files)
 
 
 def _check_weights(whose: str, files: Sequence[str], allow_pickle: bool) -> None:
