@@ -149,4 +149,4 @@ def n_missing(ids: Ids, positions: Positions) -> int:
 def stop_tokens(loaded: LoadedModel) -> set[int]:
     """Ids behind which the model itself would stop."""
     eos = loaded.model.generation_config.eos_token_id if loaded.model.generation_config else None
-    return set(eos) if isinstance(eos, list) else set() if eos is None else {eos}
+    return {token for token in (eos if isinstance(eos, list) else [eos]) if isinstance(token, int)}

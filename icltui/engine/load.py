@@ -9,7 +9,7 @@ import gc
 import os
 import re
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from logging import ERROR, getLogger
@@ -173,7 +173,7 @@ def _read(request: LoadModel, found: _Found, tell: Tell) -> Any:
             **found.source.arguments,
             **how,
         )
-    _check_complete(request.model, report, model, _files(found.source))
+    _check_complete(request.model, report, model, lambda: _files(found.source))
     return model
 
 
@@ -241,7 +241,7 @@ def _estimate(request: LoadModel, found: _Found, tell: Tell, held: int = 0) -> N
     check_fits(request, size_of)
 
 
-def _check_complete(name: str, found: dict[str, Any], model: Any, files: Sequence[Path]) -> None:
+def _check_complete(name: str, found: dict[str, Any], model: Any, files: Callable[[], list[Path]]) -> None:
     """Refuse weights that do not fill the model, which transformers would fill with noise, with only a warning.
 
     Constants that an older version of the architecture saved may stay out.
@@ -253,7 +253,7 @@ def _check_complete(name: str, found: dict[str, Any], model: Any, files: Sequenc
     faults = [f"{key} is missing" for key in sorted(found["missing_keys"])]
     faults += [f"{key[0]} is of another shape" for key in sorted(found["mismatched_keys"])]
     placeless = [key for key in found["unexpected_keys"] if _belongs(key, stacks)]
-    faults += [f"{key} has no place" for key in learned(placeless, model, files)]
+    faults += [f"{key} has no place" for key in learned(placeless, model, files() if placeless else ())]
     if faults:
         raise ModelError(
             f"model {name!r} has weights that do not fit its config.json: {faults[0]}"
@@ -308,6 +308,10 @@ def _plain_errors(request: LoadModel) -> Iterator[None]:
             ) from error
         reason = " ".join(str(error).split())[:200]
         raise ModelError(f"model {name!r} could not be loaded: {type(error).__name__}: {reason}") from error
+    except SystemExit as error:  # of its own code, as this thread is none that anybody else would end
+        raise ModelError(
+            f"model {name!r} comes with code that ends the program: it was not loaded"
+        ) from error
     except BaseException as error:
         if (plain := panicked(error)) is None:
             raise

@@ -4,8 +4,11 @@ Enters: a model and the arguments of its forward. Leaves: an :class:`Outcome`, o
 which the logits come first and a cache, if any, next.
 """
 
+import inspect
 import traceback
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -38,13 +41,19 @@ def run_model(model: Any, ids: Tensor, **kwargs: Any) -> Any:
         ForwardError: its own code fails.
         EngineError: the memory does not suffice.
     """
+    if "use_cache" in kwargs and not _knows_caches(type(model).forward):
+        del kwargs["use_cache"]
     try:
         return model(ids, **kwargs)
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
     except (torch.OutOfMemoryError, MemoryError) as error:
         raise EngineError(OUT_OF_MEMORY) from error
     except IcltuiError:
         raise
-    except Exception as error:
+    except (
+        BaseException
+    ) as error:  # a model's own code may panic, or ask for an end that is not its to ask for
         if "can't allocate memory" in str(error):
             raise EngineError(OUT_OF_MEMORY) from error
         frames = traceback.extract_tb(error.__traceback__)[1:]
@@ -69,19 +78,27 @@ def outcome(model: Any, ids: Tensor, **kwargs: Any) -> Outcome:
         EngineError: the memory does not suffice.
     """
     output = run_model(model, ids, **kwargs)
-    if isinstance(output, tuple):
-        logits, cache = (*output, None, None)[:2]
-        cache = None if isinstance(cache, Tensor) else cache
+    is_named = not isinstance(output, tuple | list)
+    if isinstance(output, Mapping):
+        logits, memory = output.get("logits"), output.get("past_key_values")
+    elif is_named:
+        logits, memory = getattr(output, "logits", None), getattr(output, "past_key_values", None)
     else:
-        logits, cache = getattr(output, "logits", None), getattr(output, "past_key_values", None)
-    is_named = not isinstance(output, tuple)
+        logits, memory = (*output, None, None)[:2]
+        memory = None if isinstance(memory, Tensor) else memory
     if not isinstance(logits, Tensor) or not _are_logits(model, logits, ids, is_named):
         raise ForwardError(
             f"the forward pass of {type(model).__name__} gives {_described(logits)} as logits, where numbers "
             f"(rows {ids.shape[0]}, tokens, vocabulary) are needed: its code may be meant for another version of "
             "transformers"
         )
-    return Outcome(logits, cache)
+    return Outcome(logits, memory)
+
+
+@cache
+def _knows_caches(forward: Callable[..., Any]) -> bool:
+    parameters = inspect.signature(forward).parameters
+    return "use_cache" in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
 
 
 def _are_logits(model: Any, logits: Tensor, ids: Tensor, is_named: bool) -> bool:

@@ -272,6 +272,8 @@ def test_code_that_comes_with_a_model_runs_only_when_trusted(copy, tmp_path, mon
     (copy / "own.py").write_text("raise SystemExit('was run')")
     with pytest.raises(ModelError, match=r"code of its own, which was not run.*--trust-remote-code"):
         loaded_from(copy)
+    with pytest.raises(ModelError, match="comes with code that ends the program"):
+        loaded_from(copy, trust_remote_code=True)
     (copy / "own.py").write_text(OWN_CODE)
     loaded = loaded_from(copy, trust_remote_code=True)
     assert (type(loaded.model).__name__, len(loaded.sites)) == ("OwnForCausalLM", 3)
@@ -290,7 +292,7 @@ def test_weights_of_another_tower_may_stay_out():
 
     def check(key):
         found = {"missing_keys": [], "mismatched_keys": [], "unexpected_keys": [key]}
-        module._check_complete("m", found, model, [])
+        module._check_complete("m", found, model, list)
 
     check("vision_tower.encoder.layers_of_it.3.weight")
     check("visual.blocks.3.weight")

@@ -9,8 +9,10 @@ from transformers import LlamaForCausalLM
 from icltui import headless
 from icltui.api import Generate, LoadModel, Measure, Verify
 from icltui.engine import local
+from icltui.engine.lanes import stop_tokens
 from icltui.engine.local import LocalEngine
 from icltui.engine.model import adopt
+from icltui.engine.outcome import outcome
 from icltui.errors import EngineError, ForwardError, ModelError
 from icltui.prompt import Prompt
 from icltui.recipe import Recipe
@@ -50,6 +52,23 @@ class Bare(LlamaForCausalLM):
 
     def given(self, out):
         return out.logits, out.past_key_values
+
+
+class InAList(Bare):
+    def given(self, out):
+        return [out.logits, out.past_key_values]
+
+
+class InADict(Bare):
+    def given(self, out):
+        return {"logits": out.logits, "past_key_values": out.past_key_values}
+
+
+class IdsAlone(LlamaForCausalLM):
+    """Takes nothing that could be left out."""
+
+    def forward(self, input_ids):
+        return super().forward(input_ids, use_cache=False)
 
 
 class LogitsAlone(Bare):
@@ -97,8 +116,8 @@ class Unheard(LlamaForCausalLM):
         return super().forward(input_ids, position_ids=position_ids, use_cache=use_cache)
 
 
-GO_ON = (Bare,)
-WITHOUT = (LogitsAlone, OldCache, OldLength, PairsOfTensors, NoneAtAll, Unheard)
+GO_ON = (Bare, InAList, InADict)
+WITHOUT = (LogitsAlone, OldCache, OldLength, PairsOfTensors, NoneAtAll, Unheard, IdsAlone)
 
 
 def load(kind, monkeypatch, **config):
@@ -156,6 +175,10 @@ class Own(Exception):
     """Of a model's own."""
 
 
+class Panic(BaseException):
+    """As PyO3 makes it."""
+
+
 FAULTS = [
     Own,
     ZeroDivisionError,
@@ -164,6 +187,8 @@ FAULTS = [
     NotImplementedError,
     StopIteration,
     OSError,
+    SystemExit,
+    Panic,
     TypeError,
 ]
 
@@ -229,3 +254,24 @@ def test_what_holds_no_logits_is_said(given, words, monkeypatch):
     with pytest.raises(ForwardError, match=words) as caught:
         load(Strange, monkeypatch)
     assert "the forward pass of Strange gives" in str(caught.value)
+
+
+def test_who_interrupts_a_pass_is_heard():
+    model = make_tiny("llama", torch.float32).model
+
+    class Interrupted(OldCache):
+        def seen(self, _given):
+            raise KeyboardInterrupt
+
+    model.__class__ = Interrupted
+    with pytest.raises(KeyboardInterrupt):
+        outcome(model, torch.tensor([[1, 2]]))
+
+
+@pytest.mark.parametrize(
+    ("eos", "ends"), [(3, {3}), ([3, 4], {3, 4}), (None, set()), ("x", set()), ([3, [4]], {3})]
+)
+def test_whatever_stands_for_the_end_of_a_text(eos, ends):
+    loaded = make_tiny("llama", torch.float32)
+    loaded.model.generation_config.eos_token_id = eos
+    assert stop_tokens(loaded) == ends
