@@ -182,7 +182,7 @@ def _pickle_header(file: Path) -> dict[str, Stored]:
     try:
         tensors = torch.load(file, map_location="meta", weights_only=True, mmap=True)
     except RuntimeError:  # a format of before 2020, which cannot be read in parts
-        return {}
+        tensors = torch.load(file, map_location="meta", weights_only=True)
     return {name: Stored(tuple(t.shape), _spelled(t.dtype)) for name, t in tensors.items()}
 
 

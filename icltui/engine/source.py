@@ -56,6 +56,19 @@ class Source:
         }
 
 
+MOST_TOKENIZER = 2**27
+"""Bytes of a file of the tokenizer; the largest known has 35 MB."""
+_OF_THE_TOKENIZER = (
+    "tokenizer",
+    "vocab",
+    "merges",
+    "added_tokens",
+    "special_tokens",
+    "chat_template",
+    "generation_config",
+)
+
+
 class _Index(msgspec.Struct):
     """An index of weights: the file of each tensor."""
 
@@ -85,6 +98,8 @@ def find_source(request: LoadModel) -> Source:
     if CONFIG not in files or (folder.is_dir() and not (folder / CONFIG).is_file()):
         raise ModelError(f"{kind} {name!r} has no config.json: it is not a Hugging Face model {kind}")
     _check_weights(f"{kind} {name!r}", files, request.allow_pickle)
+    if folder.is_dir():
+        _check_sizes(folder)
     return Source(place, request.revision, request.trust_remote_code, ADAPTER in files)
 
 
@@ -147,6 +162,24 @@ def read_bounded(file: Path) -> bytes:
             f"{shown(file)} has {size:,} bytes, where {MOST_JSON:,} are the most for a file of its kind"
         )
     return file.read_bytes()
+
+
+def _check_sizes(folder: Path) -> None:
+    """Refuse what would take the machine's memory before any weight is read.
+
+    Raises:
+        ModelError: a file of the tokenizer that is larger than any.
+    """
+    for path in sorted(folder.iterdir()):
+        if (
+            path.name.startswith(_OF_THE_TOKENIZER)
+            and path.is_file()
+            and path.stat().st_size > MOST_TOKENIZER
+        ):
+            raise ModelError(
+                f"{shown(path)} has {path.stat().st_size:,} bytes, where {MOST_TOKENIZER:,} are the most for a file "
+                "of its kind"
+            )
 
 
 def _names(folder: Path) -> list[str]:

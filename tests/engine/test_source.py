@@ -161,3 +161,21 @@ def test_what_is_no_index_is_refused_in_one_line(text, words, outside, monkeypat
     with pytest.raises(ModelError, match=words) as caught:
         source.weight_files(outside)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["tokenizer.json", "vocab.json", "merges.txt", "chat_template.jinja", "tokenizer.model"]
+)
+def test_a_tokenizer_is_bounded_before_it_is_read(name, outside):
+    (outside / "config.json").write_text("{}")
+    (outside / "model.safetensors").write_bytes(b"")
+    (outside / "train.json").touch()
+    with (outside / name).open("wb") as file:
+        file.truncate(source.MOST_TOKENIZER)
+    with (outside / "train.json").open("wb") as file:
+        file.truncate(2 * source.MOST_TOKENIZER)
+    find(str(outside))
+    with (outside / name).open("wb") as file:
+        file.truncate(source.MOST_TOKENIZER + 1)
+    with pytest.raises(ModelError, match=rf"{name} has 134,217,729 bytes, where 134,217,728 are the most"):
+        find(str(outside))
