@@ -90,10 +90,16 @@ def test_what_it_was_held_to_is_in_one_unit_and_a_doubt_is_no_tick() -> None:
     held = msgspec.structs.replace(
         samples.VERIFICATION, logit_scale=20.0, patched_share=4e-7, noise_share=0.0175, allowed=0.05
     )
-    text = proof_text(held).plain
-    assert "patched 4.0e-07 · noise 0.018 · allowed 0.050 of the largest logit, 20.0" in text
-    assert text.startswith("✓")
-    for ok, mark in ((True, "○ the patched model is the contextual one, to within"), (False, "✗ not proved")):
+    first, *lines = proof_text(held).plain.splitlines()
+    assert first.startswith("✓")
+    assert lines[:2] == [
+        "patched 4.0e-07 · noise 0.018 · allowed 0.050 of the largest logit, 20.0",
+        "undone exactly: yes",
+    ]
+    for ok, mark in (
+        (True, "○ the patched model is the contextual one, to within"),
+        (False, "✗ the proof fails"),
+    ):
         first, second = proof_text(msgspec.structs.replace(held, ok=ok, caveat="why")).plain.splitlines()[:2]
         assert first.startswith(mark)
         assert second == "why"

@@ -33,7 +33,11 @@ _NAMES = {
 
 def proof_text(proof: Verification, width: int = _WIDE) -> Content:
     """The whole verification; numbers in columns within ``width`` cells, 48 at least, the verdict first."""
-    head = [_verdict(proof), *([content(proof.caveat)] if proof.caveat else []), content(_limits(proof))]
+    head = [
+        _verdict(proof),
+        *([content(proof.caveat)] if proof.caveat else []),
+        *map(content, _limits(proof)),
+    ]
     errors = {**proof.logits, **proof.controls}
     names = min(36, width - 34)
     logits = [
@@ -51,21 +55,21 @@ def proof_text(proof: Verification, width: int = _WIDE) -> Content:
     return Content("\n\n").join([Content("\n").join(lines) for lines in blocks if lines])
 
 
-def _limits(proof: Verification) -> str:
-    """What the logits miss by and what they may, as shares of the largest."""
+def _limits(proof: Verification) -> list[str]:
+    """What the logits miss by and what they may, as shares of the largest; and whether the patch was undone."""
     undone = f"undone exactly: {'yes' if proof.undone else 'NO'}"
     if proof.logit_scale is None:
-        return f"tolerance {proof.tolerance:.1e} · noise floor {proof.noise_floor:.1e} · {undone}"
+        return [f"tolerance {proof.tolerance:.1e} · noise floor {proof.noise_floor:.1e} · {undone}"]
     patched, noise, allowed, largest = (
         number(value, 8).strip()
         for value in (proof.patched_share, proof.noise_share, proof.allowed, proof.logit_scale)
     )
-    return f"patched {patched} · noise {noise} · allowed {allowed} of the largest logit, {largest}\n{undone}"
+    return [f"patched {patched} · noise {noise} · allowed {allowed} of the largest logit, {largest}", undone]
 
 
 def _verdict(proof: Verification) -> Content:
     if not proof.ok:
-        return Content("✗ not proved" if proof.caveat else "✗ the patched model differs").stylize(
+        return Content("✗ the proof fails" if proof.caveat else "✗ the patched model differs").stylize(
             "bold $text-error"
         )
     if proof.layers and all(check.rank == 0 for check in proof.layers):
