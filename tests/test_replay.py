@@ -37,7 +37,7 @@ RECORDS: dict[Section, Record] = {
     "generation": A_GENERATION,
     "verification": A_VERIFICATION,
 }
-UNJUDGED = ("seconds", "note", "notes", "verdict", "path", "tolerance")
+UNJUDGED = ("seconds", "note", "notes", "verdict", "caveat", "path", "tolerance", "allowed")
 
 with_ = msgspec.structs.replace
 
@@ -179,6 +179,16 @@ def test_seconds_are_left_out_and_words_are_told() -> None:
     found = replayed(A_VERIFICATION, with_(A_VERIFICATION, note="other words", tolerance=0.05))
     assert found.same
     assert changes(found) == [("words", "verification.tolerance"), ("words", "verification.note")]
+
+
+def test_what_a_proof_was_held_to_is_words_and_its_shares_are_numbers() -> None:
+    held = with_(A_VERIFICATION, logit_scale=20.0, patched_share=4e-7, noise_share=1e-6, allowed=1e-4)
+    again = with_(held, allowed=5e-2, caveat="to within 5e-02 only", patched_share=9e-5)
+    found = replayed(held, again)
+    assert found.same
+    assert changes(found) == [("words", "verification.allowed"), ("words", "verification.caveat")]
+    assert beyond(replayed(held, with_(held, patched_share=0.1))) == ["verification.patched_share"]
+    assert replayed(A_VERIFICATION, held).same, "an older record has none of it"
 
 
 # What is there in one of both only.

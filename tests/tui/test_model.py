@@ -21,6 +21,7 @@ from icltui.api import (
 )
 from icltui.errors import BadInput
 from icltui.recent import recent_models, remember_model
+from icltui.tui.flows.journal import model_facts
 from icltui.tui.flows.older import numbers_note
 from icltui.tui.flows.wanted import FIELDS, blank, choices_text, load_of, texts_of
 from icltui.tui.screens.model import ModelScreen
@@ -313,3 +314,9 @@ async def test_text_of_any_kind_is_shown_and_kept(desk: Desk) -> None:
     await desk.until(lambda: "[/INST]␛[31m" in desk.text())
     await desk.press("down", "enter")
     await desk.until(lambda: desk.client.request == LoadModel(model="[/INST]\x1b[31m", revision="[/]"))
+
+
+def test_the_log_says_what_is_out_of_the_ordinary_about_a_model() -> None:
+    model = msgspec.structs.replace(samples.MODEL, notes=("an adapter lies beside it",))
+    assert model_facts(model)[-1] == ("model", "an adapter lies beside it")
+    assert len(model_facts(model)) == len(model_facts(samples.MODEL)) + 1
