@@ -75,7 +75,7 @@ def draft_adapter(loaded: LoadedModel, request: Export, folder: Path, tell: Tell
         rank=adapter.rank,
         n_tensors=len(adapter.tensors),
         left_out=(*_shifts(leaving.unshifted), *(cost.words() if leaving.unshifted else ())),
-        notes=(*_rounding(loaded, references), *_programs(loaded, adapter.rank)),
+        notes=(*_rounding(loaded, references), *_programs(loaded, adapter.rank), *_beside(loaded)),
     )
     return Draft(references, report)
 
@@ -197,6 +197,12 @@ def _programs(loaded: LoadedModel, rank: int) -> Iterator[str]:
     yield f"vLLM: --max-lora-rank {room} is needed" if room else f"vLLM takes ranks up to {VLLM_RANKS[-1]}"
     if any(isinstance(reader.module, Conv1D) for site in loaded.sites for reader in site.readers):
         yield "llama.cpp: do not convert this adapter: its converter would transpose the Conv1D matrices"
+
+
+def _beside(loaded: LoadedModel) -> Iterator[str]:
+    """What other programs would take for a part of the base."""
+    if loaded.has_adapter:
+        yield "PEFT: the base's folder holds another adapter, which transformers attaches there: move it away first"
 
 
 def _spans(layers: Sequence[int]) -> str:

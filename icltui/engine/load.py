@@ -37,10 +37,6 @@ from icltui.engine.source import CONFIG, Source, find_source, weight_files
 from icltui.errors import BadInput, IcltuiError, ModelError, panicked
 from icltui.record import Estimate
 
-LEFT_OUT = (
-    "the adapter beside the model's weights (adapter_config.json) is left out: to explore both, merge them with PEFT "
-    "(merge_and_unload, then save_pretrained) and load that folder"
-)
 _NO_ADAPTER = {"subfolder": CONFIG}
 """Where transformers looks for a LoRA to attach: below a file nothing can lie, so that what is loaded is the base, and
 the same whether PEFT is installed or not."""
@@ -95,7 +91,7 @@ def _load(request: LoadModel, make_room: Callable[[], None], tell: Tell) -> Load
         adopt(model, tokenizer, request.model, request.revision, request.sites),
         stored_dtype=str(own).removeprefix("torch.") if own else "",
         dtype_reason=found.dtype_reason,
-        notes=(LEFT_OUT,) if found.source.has_adapter else (),
+        has_adapter=found.source.has_adapter,
     )
 
 

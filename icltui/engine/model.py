@@ -21,6 +21,11 @@ from icltui.engine.site import Site, input_device
 from icltui.errors import ModelError
 from icltui.record import ModelInfo, RefusedLayer
 
+LEFT_OUT = (
+    "the adapter beside the model's weights (adapter_config.json) is left out: to explore both, merge them with PEFT "
+    "(merge_and_unload, then save_pretrained) and load that folder"
+)
+
 
 @dataclass(frozen=True)
 class Rounding:
@@ -52,8 +57,8 @@ class LoadedModel:
     """What the checkpoint's weights are saved in, where that is known."""
     dtype_reason: str = ""
     """Why ``auto`` chose other numbers, or none that are quick here; empty where there was nothing to choose."""
-    notes: tuple[str, ...] = ()
-    """What is out of the ordinary about how it was loaded, in sentences."""
+    has_adapter: bool = False
+    """Whether a LoRA lies beside its weights, which was left out."""
 
     @property
     def n_layers(self) -> int:
@@ -88,7 +93,7 @@ class LoadedModel:
             path=path,
             path_reason=path_reason,
             refused=self.refused,
-            notes=self.notes,
+            notes=(LEFT_OUT,) if self.has_adapter else (),
             versions={
                 "icltui": __version__,
                 "torch": str(torch.__version__),

@@ -15,10 +15,11 @@ from safetensors.torch import load_file, save_file
 from icltui.api import EstimateModel, LoadModel
 from icltui.engine import claims
 from icltui.engine import load as module
-from icltui.engine.load import LEFT_OUT, load
+from icltui.engine.load import load
 from icltui.engine.local import LocalEngine
-from icltui.engine.model import fingerprint
+from icltui.engine.model import LEFT_OUT, fingerprint
 from icltui.errors import ModelError
+from tests.engine.exporting import export
 from tests.engine.models import make_tiny, make_tokenizer
 
 FAMILIES = ("llama", "gpt2", "gpt_neox", "gemma3")
@@ -151,3 +152,8 @@ def test_an_adapter_beside_the_weights_stays_out_and_it_is_said(llama, tmp_path)
     ids = torch.tensor([[1, 2, 3]])
     assert torch.equal(loaded.model(ids).logits, bare.model(ids).logits)
     assert (loaded.describe("loop").notes, bare.describe("loop").notes) == ((LEFT_OUT,), ())
+    engine = LocalEngine()
+    list(engine.run(LoadModel(model=str(copy), device="cpu"), lambda: False))
+    assert (
+        "which transformers attaches there: move it away first" in export(engine, tmp_path / "out").notes[-1]
+    )
