@@ -19,6 +19,7 @@ from textual import on
 from textual.app import App, SystemCommand
 from textual.binding import BindingType
 from textual.dom import DOMNode
+from textual.driver import Driver
 from textual.events import DescendantFocus
 from textual.filter import LineFilter, Monochrome, NoColor
 from textual.screen import ModalScreen, Screen
@@ -46,10 +47,11 @@ from icltui.tui.screens.confirm import UnsavedScreen
 from icltui.tui.screens.document import DocumentScreen
 from icltui.tui.screens.explorer import ExplorerScreen
 from icltui.tui.screens.recover import RecoverScreen
+from icltui.tui.terminal import BytesUnread, Lost, PasteCut, Renewable, Renewed
 
 KEEP_AFTER = 5.0
 """Seconds from an edit until it is kept in a file: this much is lost at most when the machine goes down."""
-_SIGNALS = ("SIGTERM", "SIGHUP")
+_SIGNALS = ("SIGTERM", "SIGHUP", "SIGINT", "SIGQUIT")
 _NO_COLOR = NoColor()
 _SYSTEM_COMMANDS = ("Theme", "Screenshot")
 
@@ -100,6 +102,7 @@ class IcltuiApp(App[None]):
         self._client, self._has_tour = client, has_tour
         self._keep_timer: Timer | None = None
         self._frame = Frame()
+        self._has_told_of_bytes = False
 
     def get_default_screen(self) -> Screen[None]:
         """The explorer's screen is there from the first frame on."""
@@ -107,18 +110,30 @@ class IcltuiApp(App[None]):
         bind_without_usual_key(screen)
         return screen
 
-    def on_mount(self) -> None:
-        """Listen for signals now, start the engine behind the first frame."""
+    def get_driver_class(self) -> type[Driver]:
+        """Ours in place of Textual's for terminals; whatever else it chooses stays."""
+        found = super().get_driver_class()
+        if found.__module__ != "textual.drivers.linux_driver":
+            return found
+        from icltui.tui.driver import TerminalDriver  # of what not every platform has
+
+        return TerminalDriver
+
+    def on_load(self) -> None:
+        """Listen for signals before the terminal is taken: whoever takes it must give it back."""
         loop = asyncio.get_running_loop()
         for name in _SIGNALS:
             # Not every platform has them, and only the main thread may ask.
             with suppress(AttributeError, NotImplementedError, RuntimeError, ValueError):
                 number = getattr(signal, name)
                 loop.add_signal_handler(number, self._leave_on_signal, number)
+
+    def on_mount(self) -> None:
+        """Start the engine behind the first frame."""
         for notice in self._notices:
             self.notify(display(notice), timeout=8, markup=False)
         self.theme_changed_signal.subscribe(self, self._remember_theme)
-        self.app_resume_signal.subscribe(self, lambda _app: self.action_redraw())
+        self.app_resume_signal.subscribe(self, lambda _app: self.draw_anew())
         for begin in (gc.freeze, gc.enable):  # turned off for the start, whose objects all stay
             self.call_after_refresh(begin)
         if self._has_tour and isinstance(screen := self.screen_stack[0], ExplorerScreen):
@@ -144,9 +159,43 @@ class IcltuiApp(App[None]):
         super()._display(screen, renderable)
 
     def action_redraw(self) -> None:
-        """Send every cell again: while the program was in the background, or at any time, others may have written."""
+        """Send every cell again, and before them how the terminal is to be: others may have written there."""
+        if isinstance(self._driver, Renewable):
+            self._driver.renew()
+        else:
+            self.draw_anew()
+
+    @on(Renewed)
+    def draw_anew(self) -> None:
+        """Send every cell, whatever was sent before."""
         self._frame = Frame()  # which knows of no cell
-        self.screen.refresh()
+        if self.screen.size == self.size:  # or else all is laid out and sent in a moment
+            self.screen.refresh()
+
+    @on(BytesUnread)
+    def tell_of_bytes(self, event: BytesUnread) -> None:
+        """For each paste; of keys once, since each would say the same."""
+        if event.is_paste:
+            self._warn(f"{event.n:,} bytes of the paste are no UTF-8: \ufffd stands for each")
+        elif not self._has_told_of_bytes:
+            self._has_told_of_bytes = True
+            self._warn(
+                "the terminal sent a byte that is no UTF-8, and no key was made of it: "
+                "set its encoding to UTF-8, or its Alt key to send Escape"
+            )
+
+    @on(PasteCut)
+    def tell_of_cut(self, event: PasteCut) -> None:
+        """What is left out of a paste is not left out silently."""
+        self._warn(f"the paste is too long: its last {event.n:,} characters are left out")
+
+    def _warn(self, line: str) -> None:
+        self.notify(display(line), severity="warning", timeout=8, markup=False)
+
+    @on(Lost)
+    def leave_without_terminal(self) -> None:
+        """As when the terminal itself says that it hangs up."""
+        self._leave_on_signal(signal.SIGHUP)
 
     def _leave_on_signal(self, number: int) -> None:
         """Whoever ends the program from outside cannot be asked whether to save."""
