@@ -122,20 +122,26 @@ def test_the_command_makes_nothing(file: Path) -> None:
     [
         (Config(), "", {}),
         (Config(colours="16"), "", {"TEXTUAL_COLOR_SYSTEM": "standard"}),
-        (Config(), "1 2", {"TEXTUAL_ANIMATIONS": "none", "TEXTUAL_SMOOTH_SCROLL": "0"}),
-        (Config(animation="on"), "1 2", {"TEXTUAL_SMOOTH_SCROLL": "0"}),
+        (Config(), "1 2", {"TEXTUAL_ANIMATIONS": "none", "ESCDELAY": "250"}),
+        (Config(animation="on"), "1 2", {"ESCDELAY": "250"}),
     ],
 )
 def test_textual_is_told_before_it_is_imported(
     config: Config, ssh: str, expected: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    names = ("TEXTUAL_COLOR_SYSTEM", "TEXTUAL_ANIMATIONS", "TEXTUAL_SMOOTH_SCROLL")
-    monkeypatch.setattr(os, "environ", {"SSH_CONNECTION": ssh})
+    environ = {"SSH_CONNECTION": ssh}
+    monkeypatch.setattr(os, "environ", environ)
     prepare_terminal(config)
-    assert {name: os.environ[name] for name in names if name in os.environ} == expected
+    assert environ == {"SSH_CONNECTION": ssh, "TEXTUAL_SMOOTH_SCROLL": "0"} | expected
 
 
 def test_what_the_environment_says_stands(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "environ", {"TEXTUAL_COLOR_SYSTEM": "truecolor"})
+    said = {
+        "TEXTUAL_COLOR_SYSTEM": "truecolor",
+        "TEXTUAL_SMOOTH_SCROLL": "1",
+        "ESCDELAY": "30",
+        "SSH_TTY": "x",
+    }
+    monkeypatch.setattr(os, "environ", environ := said | {"SSH_CONNECTION": "1 2"})
     prepare_terminal(Config(colours="16"))
-    assert os.environ["TEXTUAL_COLOR_SYSTEM"] == "truecolor"
+    assert {name: environ[name] for name in said} == said

@@ -1,11 +1,13 @@
 """``icltui``: the explorer on this terminal, its engine in a child process; and ``icltui engine``, that child."""
 
 import argparse
+import contextlib
 import gc
 import os
 import shlex
 import sys
 from pathlib import Path
+from typing import TextIO
 
 from icltui import options
 from icltui.child_process import child_environment, own_command
@@ -16,11 +18,14 @@ from icltui.folders import state_path, typed_path
 from icltui.session import Session, example_sessions, read_session
 from icltui.streams import is_terminal, tell
 
+ESCAPE_DELAY_OVER_SSH = "250"
+"""Milliseconds until an Escape that nothing follows is the key: TCP sends no lost segment again before 200."""
+
 
 def explore(args: argparse.Namespace) -> int:
     """The explorer on this terminal, its engine in a child process."""
     session, path = opening(args)
-    if not (is_terminal(sys.stdin) and is_terminal(sys.__stderr__)):
+    if not (is_terminal(sys.__stdin__) and is_terminal(sys.__stderr__)):
         raise BadInput(
             "the explorer needs a terminal on stdin and stderr: run it in one, or use measure, verify or generate"
         )
@@ -30,13 +35,14 @@ def explore(args: argparse.Namespace) -> int:
     from icltui.tui.app import IcltuiApp
     from icltui.tui.flows.tour import is_first_start
     from icltui.tui.preferences import check_theme
+    from icltui.tui.terminal import encoding_notice
     from icltui.worker.remote import RemoteEngine
 
     check_theme(args.theme)
     if args.model is None and (args.session is None or session is None or session.model is None):
         args.model = config.model or None  # an example that nobody asked for says nothing about the model
     client = RemoteEngine(engine_command(args.engine), state_path() / "engine.log", child_environment())
-    notice = "\n".join(filter(None, (*faults, client.log_trouble)))
+    notice = "\n".join(filter(None, (*faults, client.log_trouble, encoding_notice())))
     load, place = load_request(args, session), args.engine or ""
     is_bare = args.session is None and args.context is None and args.query is None
     has_tour = is_bare and args.model is None and is_first_start()
@@ -44,17 +50,29 @@ def explore(args: argparse.Namespace) -> int:
     app.run(mouse=config.mouse and args.mouse)
     if app.farewell:
         tell(app.farewell)
-    return app.return_code or 0
+    return 1 if app.return_code is None else app.return_code  # none: it ended, and nobody had it exit
 
 
 def prepare_terminal(config: Config) -> None:
-    """What textual reads when it is imported; what the environment says already stands."""
+    """What textual reads when it is imported; what the environment says already stands, but for the size."""
+    if is_sized(sys.__stderr__):
+        for name in ("COLUMNS", "LINES"):  # of another time, or of another terminal
+            os.environ.pop(name, None)
     if config.colours in COLOUR_SYSTEMS:
         os.environ.setdefault("TEXTUAL_COLOR_SYSTEM", COLOUR_SYSTEMS[config.colours])
+    # Sizes told in band, and a mouse in pixels, end with the terminal that we began on: another may be attached.
+    os.environ.setdefault("TEXTUAL_SMOOTH_SCROLL", "0")
     if os.environ.get("SSH_CONNECTION"):
+        os.environ.setdefault("ESCDELAY", ESCAPE_DELAY_OVER_SSH)
         if config.animation == "auto":
             os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
-        os.environ.setdefault("TEXTUAL_SMOOTH_SCROLL", "0")
+
+
+def is_sized(stream: TextIO | None) -> bool:
+    """Whether ``stream`` is a terminal that says how large it is."""
+    with contextlib.suppress(OSError, ValueError):
+        return stream is not None and all(os.get_terminal_size(stream.fileno()))
+    return False
 
 
 def engine(args: argparse.Namespace) -> int:  # noqa: ARG001
