@@ -50,6 +50,10 @@ class View:
         """Wait until the picture has all of these."""
         self._pty.wait(lambda: all(word in "\n".join(self.lines) for word in words), str(words))
 
+    def misses(self, word: str) -> None:
+        """Wait until the picture has it no more."""
+        self._pty.wait(lambda: word not in "\n".join(self.lines), f"no {word}")
+
 
 class Pty(Terminal):
     """A program on a terminal whose window the test holds."""
@@ -112,7 +116,7 @@ def open_pty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callab
         opened.append(pty)
         pty.view.shows("1 Context", "^q Quit", "Tour 1 of 5")
         pty.press(b"\x1b")
-        pty.wait(lambda: "Tour 1 of 5" not in "\n".join(pty.view.lines), "no tour")
+        pty.view.misses("Tour 1 of 5")
         return pty
 
     yield start
@@ -149,6 +153,11 @@ def test_what_a_terminal_does_and_sends(open_pty: Callable[..., Pty]) -> None:
         check_redrawn(pty, lambda gap=gap: bounce(pty, gap))
     check_redrawn(pty, lambda: pty.signal(signal.SIGWINCH))  # dtach, abduco and docker attach
     check_redrawn(pty, lambda: pty.press(F8))
+    pty.press(b"?")
+    pty.view.shows("How to read it")
+    check_redrawn(pty, lambda: bounce(pty, 0.01))  # over a dialog too
+    pty.press(b"\x1b")
+    pty.view.misses("How to read it")
 
     pty.signal(signal.SIGSTOP)
     pty.wait_for_stop()

@@ -8,7 +8,8 @@ import sys
 import termios
 from collections.abc import Iterator
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
+from types import SimpleNamespace
 from typing import TextIO
 
 import pytest
@@ -56,6 +57,11 @@ class TestSize:
         prepare_terminal(Config())
         assert "COLUMNS" not in os.environ
         assert "LINES" not in os.environ
+
+    @pytest.mark.usefixtures("tty")
+    def test_the_driver_asks_it_where_stdout_is_none(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("COLUMNS", "80")
+        assert TerminalDriver.__new__(TerminalDriver)._get_terminal_size() == (97, 31)
 
     def test_one_that_does_not_know_leaves_it_to_the_environment(
         self, tty: int, monkeypatch: pytest.MonkeyPatch
@@ -154,6 +160,18 @@ async def test_an_error_in_the_thread_that_reads_ends_it_as_any_other(tmp_path: 
         await fail()
     (log,) = tmp_path.rglob("crash.log")
     assert "ZeroDivisionError" in log.read_text()
+
+
+def test_an_input_that_ends_is_a_terminal_that_is_gone() -> None:
+    posted: list[object] = []
+    driver = TerminalDriver.__new__(TerminalDriver)
+    driver._app = SimpleNamespace(post_message=posted.append)  # type: ignore[assignment]
+    driver.exit_event = Event()
+    driver.fileno, write = os.pipe()
+    os.close(write)
+    driver.run_input_thread()
+    assert [type(message) for message in posted] == [terminal.Lost]
+    os.close(driver.fileno)
 
 
 def test_the_driver_is_ours_only_where_it_is_a_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
