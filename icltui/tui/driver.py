@@ -50,7 +50,7 @@ class TerminalDriver(LinuxDriver):
         """Take the terminal, and listen for changes of its window; in the background, wait to be let in front."""
         start: Callable[[], None] = super().start_application_mode
         start()
-        while not self._is_up and os.isatty(self.fileno):  # it was stopped, and goes on
+        while not (self._writer_thread and self._writer_thread.is_alive()):  # it was stopped, and goes on
             start()
         self._is_suspended = False
         with suppress(termios.error):
