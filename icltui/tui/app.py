@@ -115,8 +115,10 @@ class IcltuiApp(App[None]):
         found = super().get_driver_class()
         if found.__module__ != "textual.drivers.linux_driver":
             return found
-        from icltui.tui.driver import TerminalDriver  # of what not every platform has
-
+        try:
+            from icltui.tui.driver import TerminalDriver  # of what not every platform has
+        except ImportError:  # a Textual that is another one inside
+            return found
         return TerminalDriver
 
     def on_load(self) -> None:

@@ -4,6 +4,7 @@ import fcntl
 import os
 import pty
 import struct
+import subprocess
 import sys
 import termios
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from typing import TextIO
 
 import pytest
 from textual.drivers.headless_driver import HeadlessDriver
+from textual.drivers.linux_driver import LinuxDriver
 
 from icltui.api import LoadModel
 from icltui.cli import main
@@ -181,6 +183,18 @@ def test_the_driver_is_ours_only_where_it_is_a_terminals(monkeypatch: pytest.Mon
     assert chosen() is TerminalDriver
     monkeypatch.setattr("textual.app.constants.DRIVER", "textual.drivers.headless_driver:HeadlessDriver")
     assert chosen() is HeadlessDriver
+
+
+def test_a_textual_that_is_another_one_inside_drives_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("icltui.tui.driver", "icltui.tui.input_events"):
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "textual._xterm_parser", None)
+    assert IcltuiApp(FakeClient(), LoadModel()).driver_class is LinuxDriver
+
+
+def test_the_explorer_can_be_imported_where_there_is_no_termios() -> None:
+    code = "import sys; sys.modules['termios'] = None; import icltui.tui.app"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=100)
 
 
 @pytest.mark.usefixtures("tty")
