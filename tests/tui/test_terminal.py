@@ -219,3 +219,28 @@ def test_no_terminal_is_one_plain_line(
     assert out == ""
     assert err.startswith("icltui: the explorer needs a terminal on stdin and stderr")
     assert err.count("\n") == 1
+
+
+async def test_unread_bytes_are_told_for_each_paste_and_once_for_all_keys() -> None:
+    async with open_desk() as desk:
+        for message in (
+            terminal.BytesUnread(1, is_paste=False),
+            terminal.BytesUnread(3, is_paste=False),
+            terminal.BytesUnread(2, is_paste=True),
+            terminal.BytesUnread(1234, is_paste=True),
+            terminal.PasteCut(5),
+        ):
+            desk.app.post_message(message)
+        await desk.until(lambda: len(desk.toasts()) == 4)
+    told = " | ".join(desk.toasts())
+    assert told.count("no key was made of it: set its encoding to UTF-8") == 1
+    assert "2 bytes of the paste are no UTF-8: \ufffd stands for each" in told
+    assert "1,234 bytes of the paste" in told
+    assert "its last 5 characters are left out" in told
+
+
+async def test_a_terminal_that_is_gone_leaves_as_its_hanging_up_does() -> None:
+    async with open_desk() as desk:
+        desk.app.post_message(terminal.Lost())
+        await desk.until(lambda: desk.app._exit)
+    assert desk.app.return_code == 129
