@@ -178,7 +178,8 @@ class IcltuiApp(App[None]):
     def tell_of_bytes(self, event: BytesUnread) -> None:
         """For each paste; of keys once, since each would say the same."""
         if event.is_paste:
-            self._warn(f"{event.n:,} bytes of the paste are no UTF-8: \ufffd stands for each")
+            what = "a byte of the paste is" if event.n == 1 else f"{event.n:,} bytes of the paste are"
+            self._warn(f"{what} no UTF-8: \ufffd stands there")
         elif not self._has_told_of_bytes:
             self._has_told_of_bytes = True
             self._warn(

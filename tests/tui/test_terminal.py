@@ -226,7 +226,7 @@ async def test_unread_bytes_are_told_for_each_paste_and_once_for_all_keys() -> N
         for message in (
             terminal.BytesUnread(1, is_paste=False),
             terminal.BytesUnread(3, is_paste=False),
-            terminal.BytesUnread(2, is_paste=True),
+            terminal.BytesUnread(1, is_paste=True),
             terminal.BytesUnread(1234, is_paste=True),
             terminal.PasteCut(5),
         ):
@@ -234,8 +234,8 @@ async def test_unread_bytes_are_told_for_each_paste_and_once_for_all_keys() -> N
         await desk.until(lambda: len(desk.toasts()) == 4)
     told = " | ".join(desk.toasts())
     assert told.count("no key was made of it: set its encoding to UTF-8") == 1
-    assert "2 bytes of the paste are no UTF-8: \ufffd stands for each" in told
-    assert "1,234 bytes of the paste" in told
+    assert "a byte of the paste is no UTF-8: \ufffd stands there" in told
+    assert "1,234 bytes of the paste are no UTF-8: \ufffd stands there" in told
     assert "its last 5 characters are left out" in told
 
 
