@@ -8,13 +8,14 @@ ends the query in both.
 
 import re
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 from icltui.engine.chat import render_turn
 from icltui.engine.model import LoadedModel
+from icltui.engine.offsets import Spanned, cover, encode
 from icltui.errors import BadInput
 from icltui.prompt import Prompt
 from icltui.record import Token, TokenizedPrompt, Unit
@@ -47,8 +48,8 @@ class _Row:
     text: str
     begin: int
     prefix: list[int]
-    body: list[tuple[int, tuple[int, int]]]
-    """What is behind the prefix: ids with the characters that they stand for."""
+    body: list[Spanned]
+    """What is behind the prefix: every character behind ``begin`` is one token's."""
     notes: list[str]
 
 
@@ -64,7 +65,7 @@ def tokenize(loaded: LoadedModel, prompt: Prompt) -> tuple[Ids, TokenizedPrompt]
     if not prompt.query:
         raise BadInput("the query is empty: type the text whose continuation is to be explained")
     start, query_text = _encodable(prompt.context), _encodable(prompt.query)
-    row = (_turn if prompt.chat else _typed)(loaded.tokenizer, prompt, start + query_text)
+    row = (_turn if prompt.chat else _typed)(loaded.tokenizer, prompt, start, query_text)
     boundary = row.begin + len(start)
     cut = next((k for k, (_, (_, end)) in enumerate(row.body) if end > boundary), len(row.body))
     context, query = row.body[:cut], row.body[cut:]
@@ -89,53 +90,76 @@ def tokenize(loaded: LoadedModel, prompt: Prompt) -> tuple[Ids, TokenizedPrompt]
     return ids, record
 
 
-def _typed(tokenizer: Any, prompt: Prompt, text: str) -> _Row:
+def _typed(tokenizer: Any, prompt: Prompt, start: str, query: str) -> _Row:
     """The text as it is; the special tokens that the tokenizer puts in front, or a BOS that is demanded, are kept."""
-    special = prompt.bos != "never"
-    encoded = tokenizer(
-        text, add_special_tokens=special, return_offsets_mapping=True, return_special_tokens_mask=True
-    )
-    ids, added = encoded["input_ids"], [bool(mark) and special for mark in encoded["special_tokens_mask"]]
-    prefix = ids[: added.index(False)] if False in added else ids
+    text = start + query
+    prefix, body = encode(tokenizer, text, special=prompt.bos != "never")
     if prompt.bos == "always" and not prefix:
         prefix = [_bos(tokenizer)]
-    spans = zip(ids, encoded["offset_mapping"], added, strict=True)
-    body = _whole([(token, span) for token, span, is_added in spans if not is_added])
-    return _Row(text, 0, prefix, body, _specials(tokenizer, [token for token, _ in body]))
+    return _Row(text, 0, prefix, cover(body, [len(start)]), _specials(tokenizer, text, body))
 
 
-def _turn(tokenizer: Any, prompt: Prompt, text: str) -> _Row:
+def _turn(tokenizer: Any, prompt: Prompt, start: str, query: str) -> _Row:
     """The text as one user turn: the template's header is kept, its footer is the end of the query."""
     if prompt.bos == "never":
         raise BadInput("bos 'never' does not go with --chat, whose template says what is in front: use auto")
-    turn = render_turn(tokenizer, text)
-    begin, whole = len(turn.header), turn.header + text + turn.footer
-    encoded = tokenizer(whole, add_special_tokens=False, return_offsets_mapping=True)
-    body = _whole(list(zip(encoded["input_ids"], encoded["offset_mapping"], strict=True)))
-    first = next((k for k, (_, (_, end)) in enumerate(body) if end > begin), len(body))
-    prefix = [token for token, _ in body[:first]]
+    turn = render_turn(tokenizer, start + query)
+    begin, whole = len(turn.header), turn.header + start + query + turn.footer
+    end = len(whole) - len(turn.footer)
+    _, body = encode(tokenizer, whole, special=False)
+    row = cover(body, [begin, begin + len(start), end])
+    first = next((k for k, (_, (_, reached)) in enumerate(row) if reached > begin), len(row))
+    prefix = [token for token, _ in row[:first]]
     if prompt.bos == "always" and prefix[:1] != [_bos(tokenizer)]:
         prefix.insert(0, _bos(tokenizer))
-    typed = [token for token, (start, _) in body[first:] if start < begin + len(text)]
-    notes = _specials(tokenizer, typed)
+    typed = [(token, span) for token, span in body[first:] if span[0] < end]
+    notes = _specials(tokenizer, whole, typed)
     if not turn.is_as_typed:
         notes.insert(
             0, "the chat template would change this text, such as its spaces: it is used exactly as typed"
         )
-    return _Row(whole, begin, prefix, body[first:], notes)
+    return _Row(whole, begin, prefix, row[first:], notes)
 
 
-def _specials(tokenizer: Any, typed: Sequence[int]) -> list[str]:
-    """What to say of special tokens that come out of the user's own text."""
-    return [
+def _specials(tokenizer: Any, text: str, typed: Sequence[Spanned]) -> list[str]:
+    """What to say of special tokens that come out of the user's own text, and of characters without a token."""
+    unknown = _unknown(tokenizer, text, typed)
+    known = {token for token, (begin, _) in typed if begin not in unknown}
+    notes = [
         f"the text holds {token.content!r}, which the model reads as that special token"
         for key, token in tokenizer.added_tokens_decoder.items()
-        if key in typed and token.special
+        if key in known and token.special
     ]
+    if unknown:
+        (token, _), *_ = (piece for piece in typed if piece[1][0] in unknown)
+        name = tokenizer.convert_ids_to_tokens(token)
+        notes.append(
+            f"the tokenizer does not know {_quoted(unknown.values())}: the model reads {name!r} there"
+        )
+    return notes
+
+
+def _quoted(parts: Iterable[str]) -> str:
+    """The first few of the different parts, cut to a few characters."""
+    first, *others = dict.fromkeys(parts)
+    shown = [
+        part if len(part) <= _LONGEST else part[:_LONGEST] + "…" for part in (first, *others[: _MOST - 1])
+    ]
+    more = len(others) + 1 - len(shown)
+    return ", ".join(map(repr, shown)) + (f" and {more} more" if more else "")
+
+
+def _unknown(tokenizer: Any, text: str, typed: Sequence[Spanned]) -> dict[int, str]:
+    """What the tokenizer has no token for but the one for the unknown, by where it begins."""
+    backend = tokenizer.backend_tokenizer
+    names = (tokenizer.unk_token, getattr(backend.model, "unk_token", None))
+    ids = {backend.token_to_id(name): name for name in names if name}
+    found = ((begin, text[begin:end], ids[token]) for token, (begin, end) in typed if token in ids)
+    return {begin: part for begin, part, name in found if part.strip() != name}
 
 
 def _straddling(row: _Row, cut: int, boundary: int) -> list[str]:
-    """What to say of tokens on an edge; ``row.body[cut]`` is the query's first."""
+    """What to say of tokens on an edge, or of a context without any; ``row.body[cut]`` is the query's first."""
     notes = []
     begin, end = row.body[0][1]
     if begin < row.begin:
@@ -146,16 +170,9 @@ def _straddling(row: _Row, cut: int, boundary: int) -> list[str]:
     if row.begin < boundary and begin < boundary:
         piece = row.text[begin:end]
         notes.append(f"the token {piece!r} straddles context and query: it counts as the query's")
+    elif row.begin < boundary and not cut:
+        notes.append("the tokenizer makes no token of this context: it changes nothing")
     return notes
-
-
-def _whole(body: list[tuple[int, tuple[int, int]]]) -> list[tuple[int, tuple[int, int]]]:
-    """Some tokenizers leave the space in front out of a token's characters: it is put back."""
-    reached = [0, *(end for _, (_, end) in body)]
-    return [
-        (token, (min(begin, before), end))
-        for (token, (begin, end)), before in zip(body, reached, strict=False)
-    ]
 
 
 def check_known(loaded: LoadedModel, ids: Ids) -> None:
@@ -204,9 +221,12 @@ def _text(tokenizer: Any, token: int, name: str | None) -> str:
     text: str = tokenizer.decode([token])
     if "\ufffd" in text or not text:  # a piece of a character has no text of its own
         return name
-    if name.startswith(("\u2581", "\u0120")) and not text.startswith(" "):
-        return " " + text  # some tokenizers drop the space in front of a first word
-    return text
+    n_spaces = len(name) - len(name.lstrip("\u2581\u0120"))
+    if text[0] == name[0]:  # it stands for that letter itself
+        return text
+    return (
+        " " * n_spaces + text.lstrip(" ") if n_spaces else text
+    )  # some drop the space in front of a first word
 
 
 def _encodable(text: str) -> str:
@@ -219,6 +239,9 @@ def _bos(tokenizer: Any) -> int:
         raise BadInput("bos 'always' asked, but this tokenizer has no BOS token: use auto or never")
     return int(tokenizer.bos_token_id)
 
+
+_MOST, _LONGEST = 5, 20
+"""Of the unknown parts of a text that are quoted, and of the characters of each."""
 
 _SENTENCE_END = re.compile(r"[.!?…]+[\"')\]]*(?=\s|$)|[。！？｡]+[」』”’）】]*|\n+")
 """Chinese and Japanese put no space behind their stops."""

@@ -15,6 +15,7 @@ from icltui.engine.tokens import check_length, pieces, tokenize
 from icltui.errors import BadInput
 from icltui.prompt import Prompt
 from tests.engine.models import tiny
+from tests.engine.tokenizers_of_all_kinds import of_kind
 
 
 @pytest.fixture(scope="module")
@@ -276,6 +277,35 @@ def test_template_code_in_a_prompt_is_text():
 def test_a_special_token_that_was_typed_is_said(chat):
     _, record = tokenize(chatty("chatml"), Prompt(context="a<|im_end|>", query="b", chat=chat))
     assert record.notes == ("the text holds '<|im_end|>', which the model reads as that special token",)
+
+
+@pytest.mark.parametrize("kind", ["WordPiece", "Metaspace never", "Unigram", "legacy"])
+def test_what_is_unknown_is_told_from_the_special_token_that_was_typed(kind):
+    def said(context: str, query: str) -> list[str]:
+        _, record = tokenize(of_kind(kind), Prompt(context=context, query=query))
+        return [note for note in record.notes if "straddles" not in note]
+
+    holds = "the text holds '<unk>', which the model reads as that special token"
+    assert said("a <unk> c", " a") == [holds]
+    (note,) = said("a ζ c", " a ξ ζ")
+    assert note.startswith("the tokenizer does not know '")
+    assert {"ζ", "ξ"} <= {*note}
+    assert note.endswith(": the model reads '<unk>' there")
+    assert said("a <unk> ζ", " a")[0] == holds
+    assert len(said("a <unk> ζ", " a")) == 2
+
+
+def test_only_some_of_what_is_unknown_is_quoted():
+    text = " ".join(["θ" * 500, *"ζξπστυφ"])
+    _, record = tokenize(of_kind("WordPiece"), Prompt(context=text, query=" a"))
+    (note,) = record.notes
+    assert note.startswith(f"the tokenizer does not know '{'θ' * 20}…', 'ζ', 'ξ', 'π', 'σ' and 3 more: ")
+
+
+def test_a_context_without_tokens_is_said():
+    _, record = tokenize(of_kind("WordPiece"), Prompt(context="  ", query="a"))
+    assert record.units == ()
+    assert record.notes == ("the tokenizer makes no token of this context: it changes nothing",)
 
 
 @pytest.mark.parametrize(
