@@ -11,8 +11,11 @@ from typing import Any, Literal, get_args, get_origin
 import msgspec
 
 from icltui.folders import shown, users_own
+from icltui.text_file import decoded, not_utf_8, read_bytes
 
 NAME = "config.toml"
+SIZE_LIMIT = 2**20
+"""Bytes."""
 COLOUR_SYSTEMS = {"16": "standard", "256": "256", "truecolor": "truecolor"}
 """Each colour depth as Textual names it; ``auto`` leaves the choice to what the terminal says of itself."""
 
@@ -42,15 +45,17 @@ def config_path() -> Path:
 def read_config(path: Path) -> tuple[Config, tuple[str, ...]]:
     """What the file says, and a line for each fault; without a file the defaults."""
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        table = tomllib.loads(decoded(read_bytes(path, SIZE_LIMIT)))
     except FileNotFoundError:
         return Config(), ()
     except OSError as error:
         return Config(), (f"{shown(path)} cannot be read: {(error.strerror or str(error)).lower()}",)
     except UnicodeDecodeError as error:
-        return Config(), (f"{NAME}: byte {error.start + 1} is not text: save it as UTF-8",)
+        return Config(), (f"{NAME}: {not_utf_8(error)}: save it as UTF-8",)
     except tomllib.TOMLDecodeError as error:
         return Config(), (f"{NAME}: {_one_line(str(error))}: nothing in it is used until that is mended",)
+    except ValueError as error:
+        return Config(), (f"{NAME}: {error}: nothing in it is used",)
     taken = [_take(name, value) for name, value in table.items()]
     values = {name: value for part, _ in taken for name, value in part.items()}
     return Config(**values), tuple(fault for _, faults in taken for fault in faults)

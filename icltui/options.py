@@ -7,7 +7,7 @@ Leaves an :class:`argparse.Namespace`; what the commands do is in ``cli``. Impor
 import argparse
 from collections.abc import Sequence
 
-from icltui import __version__
+from icltui import __version__, text_file
 from icltui.arguments import (
     Parser,
     add_bench,
@@ -22,7 +22,6 @@ from icltui.arguments import (
 from icltui.arguments_export import add_export
 from icltui.arguments_patch import add_recipe, add_sampling, add_tests
 from icltui.arguments_replay import add_replay
-from icltui.errors import BadInput
 from icltui.folders import typed_path
 
 COMMANDS = ("measure", "verify", "generate", "replay", "export", "engine", "config", "demo", "bench")
@@ -74,15 +73,8 @@ def read_text(text: str, is_query: bool = False) -> str:
         return text
     if text.startswith("@@"):
         return text[1:]
-    path = typed_path(text[1:])
-    try:
-        content = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no UTF-8 text"
-        raise BadInput(
-            f"cannot read {str(path)!r}: {reason.lower()}: name a file, or write @@ where a text begins with @"
-        ) from error
-    return content.removesuffix("\n") if is_query else content
+    content = text_file.read_text(typed_path(text[1:]), "name a file, or write @@ where a text begins with @")
+    return text_file.without_last_line_end(content) if is_query else content
 
 
 def _explorer() -> argparse.ArgumentParser:

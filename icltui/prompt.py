@@ -19,6 +19,10 @@ Positions = Literal["reset", "keep"]
 _NONE: Mapping[int, str] = MappingProxyType({})
 
 
+MOST_BYTES = 4 * 2**20
+"""Of a text in UTF-8: about a million tokens, which take seconds to count."""
+
+
 class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     """A context, a query behind it, and how the context is cut into units."""
 
@@ -31,6 +35,21 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     chat: bool = False
     """Whether context and query are one user turn of the tokenizer's chat template, its header a kept prefix."""
     positions: Positions = "reset"
+
+
+def n_bytes(text: str) -> int:
+    """The length of ``text`` in UTF-8, also where it holds half a character."""
+    return len(text.encode("utf-8", "surrogatepass"))
+
+
+def check_size(text: str, what: str) -> None:
+    """Refuse a text that no model could read.
+
+    Raises:
+        BadInput: it has more than :data:`MOST_BYTES`.
+    """
+    if len(text) > MOST_BYTES or n_bytes(text) > MOST_BYTES:
+        raise BadInput(f"{what} has {n_bytes(text):,} bytes, more than {MOST_BYTES:,}: shorten it")
 
 
 def resolve_layers(text: str, n_layers: int, refused: Mapping[int, str] = _NONE) -> tuple[int, ...]:

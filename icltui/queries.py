@@ -3,20 +3,20 @@
 from pathlib import Path
 
 from icltui.errors import BadInput
+from icltui.text_file import lines, read_text
+
+MOST_QUERIES = 10_000
 
 
 def read_queries(path: Path) -> tuple[str, ...]:
-    """One query for each line of the file that is not empty; spaces in front are part of it.
+    """One query for each line of the file that is not blank; spaces in front and behind are part of it.
 
     Raises:
-        BadInput: a file that cannot be read, or holds none.
+        BadInput: a file that cannot be read, holds none, or more than :data:`MOST_QUERIES`.
     """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "it is no UTF-8 text"
-        raise BadInput(f"cannot read {str(path)!r}: {reason.lower()}: name a file of queries") from error
-    queries = tuple(line.removesuffix("\r") for line in lines if line.strip())
+    queries = tuple(line for line in lines(read_text(path, "name a file of queries")) if line.strip())
     if not queries:
         raise BadInput(f"{str(path)!r} holds no query: write one on each line")
+    if len(queries) > MOST_QUERIES:
+        raise BadInput(f"{str(path)!r} holds {len(queries):,} queries: at most {MOST_QUERIES:,} can be run")
     return queries

@@ -27,6 +27,7 @@ from icltui.folders import (
 from icltui.pretty import pretty
 from icltui.record import FORMAT, Run, Session
 from icltui.session_check import check_consistent
+from icltui.text_file import decoded, not_utf_8
 from icltui.whole import write_whole
 
 __all__ = [
@@ -109,9 +110,9 @@ def _read(path: Path) -> str:
         reason = getattr(error, "strerror", None) or str(error)
         raise SessionError(f"cannot be read: {reason.lower()}: check its name") from error
     try:
-        return data.decode("utf-8-sig")
+        return decoded(data)
     except UnicodeDecodeError as error:
-        raise SessionError(f"is damaged: byte {error.start + 1} is not text: restore a copy") from error
+        raise SessionError(f"is damaged: {not_utf_8(error)}: restore a copy") from error
 
 
 def _parse(text: str) -> dict[str, Any]:

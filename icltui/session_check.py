@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from icltui.bounds import LAYERS, RUNS, TOKENS
 from icltui.errors import BadInput, SessionError
-from icltui.prompt import resolve_layers
+from icltui.prompt import check_size, resolve_layers
 from icltui.recipe import check_recipe, check_sampling
 from icltui.record import Generation, Measurement, Pairs, Session
 
@@ -83,9 +83,14 @@ def _problem(session: Session, n_layers: int) -> str | None:
 
 
 def _problem_of_patch(session: Session) -> str | None:
-    """What no patch can be made by, or no text drawn by."""
+    """What no model can read, no patch can be made by, or no text drawn by."""
+    prompt, recipe = session.prompt, session.recipe
     made: list[Session | Generation] = [session, *([session.generation] if session.generation else [])]
     try:
+        check_size(prompt.context, "the context")
+        check_size(prompt.query, "the query")
+        check_size(recipe.other_context, "the other context")
+        check_size("".join((*recipe.queries, *session.holdout)), "the text of all queries")
         for one in made:
             check_recipe(one.recipe)
             check_sampling(one.sampling)

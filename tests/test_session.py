@@ -234,7 +234,7 @@ def test_any_value_in_any_place_reads_or_is_told(saved: Path) -> None:
     [
         (b"", "is empty"),
         (b" \n", "is empty"),
-        (b"\xff\xfe{}", "byte 1 is not text"),
+        (b"\xff\xfe{}", "the byte at offset 0 (0xff) is no UTF-8"),
         (b"hello", "is damaged at line 1, column 1"),
         (b"[1]", "not an icltui session"),
         (b"{}", "not an icltui session"),

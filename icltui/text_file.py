@@ -1,0 +1,66 @@
+"""Text out of a file, exactly as it is there: the one way in which prompts, queries, sessions and settings are read.
+
+A file's bytes enter, a text leaves. They must be UTF-8; a byte order mark at the start says so and is no part of the
+text; no line end is changed. A line ends at ``\\n`` or ``\\r\\n`` and nowhere else.
+"""
+
+from pathlib import Path
+
+from icltui.errors import BadInput
+from icltui.prompt import MOST_BYTES
+
+
+def read_text(path: Path, way_out: str) -> str:
+    """The text of the file, of at most :data:`~icltui.prompt.MOST_BYTES` bytes; ``way_out`` ends what is said else.
+
+    Raises:
+        BadInput: a file that cannot be read, is too large, or is no UTF-8.
+    """
+    try:
+        return decoded(read_bytes(path, MOST_BYTES))
+    except UnicodeDecodeError as error:
+        reason, way_out = not_utf_8(error), "save it as UTF-8"
+    except ValueError as error:  # too large, or a name that no file can have
+        reason = str(error)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+    raise BadInput(f"cannot read {str(path)!r}: {reason}: {way_out}")
+
+
+def read_bytes(path: Path, most: int) -> bytes:
+    """The bytes of a file or a pipe, of which no more than ``most`` are ever held.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it has more bytes.
+    """
+    with path.open("rb") as file:
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise ValueError(f"it has more than {most:,} bytes")
+    return data
+
+
+def decoded(data: bytes) -> str:
+    """The text that the bytes of a file are.
+
+    Raises:
+        UnicodeDecodeError: they are no UTF-8; its ``start`` is the offset in ``data``.
+    """
+    return data.decode("utf-8").removeprefix("\ufeff")  # utf-8-sig would count offsets from behind the mark
+
+
+def not_utf_8(error: UnicodeDecodeError) -> str:
+    """What is wrong, with its place."""
+    return f"the byte at offset {error.start} (0x{error.object[error.start]:02x}) is no UTF-8"
+
+
+def lines(text: str) -> list[str]:
+    """The lines without their ends; what is behind the last end is a line, though an empty one is none."""
+    found = [line.removesuffix("\r") for line in text.split("\n")]
+    return found if found[-1] else found[:-1]
+
+
+def without_last_line_end(text: str) -> str:
+    """The text without the one line end behind it, which an editor puts there."""
+    return text.removesuffix("\n").removesuffix("\r") if text.endswith("\n") else text
