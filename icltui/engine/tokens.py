@@ -17,7 +17,7 @@ from icltui.engine.chat import render_turn
 from icltui.engine.model import LoadedModel
 from icltui.engine.offsets import Spanned, cover, encode
 from icltui.errors import BadInput
-from icltui.prompt import Prompt
+from icltui.prompt import Prompt, check_size, n_bytes
 from icltui.record import Token, TokenizedPrompt, Unit
 
 
@@ -60,10 +60,12 @@ def tokenize(loaded: LoadedModel, prompt: Prompt) -> tuple[Ids, TokenizedPrompt]
     the context, and the record's notes say so.
 
     Raises:
-        BadInput: an empty query, no BOS where one is demanded, a chat template that cannot be used.
+        BadInput: an empty query, a text of more bytes than the model could hold, no BOS where one is demanded, a chat
+            template that cannot be used.
     """
     if not prompt.query:
         raise BadInput("the query is empty: type the text whose continuation is to be explained")
+    _check_size(loaded, prompt)
     start, query_text = _encodable(prompt.context), _encodable(prompt.query)
     row = (_turn if prompt.chat else _typed)(loaded.tokenizer, prompt, start, query_text)
     boundary = row.begin + len(start)
@@ -88,6 +90,18 @@ def tokenize(loaded: LoadedModel, prompt: Prompt) -> tuple[Ids, TokenizedPrompt]
         notes=(*row.notes, *_straddling(row, cut, boundary), *unit_notes),
     )
     return ids, record
+
+
+def _check_size(loaded: LoadedModel, prompt: Prompt) -> None:
+    """Refuse before it is tokenised, which would take minutes, a text that the model could not hold anyway."""
+    check_size(prompt.context, "the context")
+    check_size(prompt.query, "the query")
+    size = n_bytes(prompt.context) + n_bytes(prompt.query)
+    if loaded.window is not None and size > loaded.window * MOST_BYTES_PER_TOKEN:
+        raise BadInput(
+            f"context and query have {size:,} bytes, more than the model's {loaded.window:,} positions could hold: "
+            "shorten them"
+        )
 
 
 def _typed(tokenizer: Any, prompt: Prompt, start: str, query: str) -> _Row:
@@ -240,6 +254,8 @@ def _bos(tokenizer: Any) -> int:
     return int(tokenizer.bos_token_id)
 
 
+MOST_BYTES_PER_TOKEN = 512
+"""No vocabulary in use has a longer token: the longest are of 128 spaces."""
 _MOST, _LONGEST = 5, 20
 """Of the unknown parts of a text that are quoted, and of the characters of each."""
 

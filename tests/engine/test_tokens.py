@@ -11,9 +11,9 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from icltui.demo import MODEL_DIR
 from icltui.engine.model import LoadedModel
-from icltui.engine.tokens import check_length, pieces, tokenize
+from icltui.engine.tokens import MOST_BYTES_PER_TOKEN, check_length, pieces, tokenize
 from icltui.errors import BadInput
-from icltui.prompt import Prompt
+from icltui.prompt import MOST_BYTES, Prompt
 from tests.engine.models import tiny
 from tests.engine.tokenizers_of_all_kinds import of_kind
 
@@ -153,6 +153,23 @@ def test_a_row_too_long_says_by_how_much(demo):
     check_length(demo, ids)
     with pytest.raises(BadInput, match="shorten the context by 2, or generate 1"):
         check_length(demo, ids, n_more=3)
+
+
+@pytest.mark.parametrize("chat", [False, True])
+@pytest.mark.parametrize(("window", "most"), [(20, 20 * MOST_BYTES_PER_TOKEN), (None, MOST_BYTES)])
+def test_a_text_that_cannot_fit_is_refused_before_it_is_tokenised(window, most, chat):
+    loaded = LoadedModel(None, None, (), "no tokenizer is asked", None, window)
+    for context, query in (("é" * (most // 2 + 1), "b"), ("a", "b" * (most + 1))):
+        with pytest.raises(
+            BadInput, match=r"has [\d,]+ bytes, more than|have [\d,]+ bytes, more than the model's 20"
+        ):
+            tokenize(loaded, Prompt(context=context, query=query, chat=chat))
+
+
+def test_the_longest_token_fits_as_often_as_there_are_positions(demo):
+    known = demo.tokenizer.backend_tokenizer.get_vocab()
+    assert max(len(name.encode()) for name in known) <= MOST_BYTES_PER_TOKEN
+    tokenize(demo, Prompt(context="a" * (20 * MOST_BYTES_PER_TOKEN - 1), query="b"))
 
 
 def test_lone_surrogates_do_not_end_anything():
