@@ -4,7 +4,7 @@ Stages, each importing only those before it::
 
     a model       door ─▶ site ─▶ station ─▶ trace ─▶ readers ─▶ locate ─▶ model
     from where    device ─▶ source ─▶ estimate ─▶ errand ─▶ meter ─▶ load
-    a prompt      chat ─▶ tokens
+    a prompt      template ─▶ chat ─▶ offsets ─▶ tokens
     it runs       capture ─▶ run ─▶ masks ─▶ prefixes ─▶ path
     in numbers    predictions ─▶ update ─▶ steps ─▶ rows ─▶ pairs ─▶ dynamics
     in its place  lowrank ─▶ patch ─▶ lanes ─▶ passage ─▶ derive ─▶ craft

@@ -5,17 +5,16 @@ The template is given a mark in the text's place, so that it neither changes the
 its own: what was typed goes into the model as it was typed.
 """
 
-import contextlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from icltui.engine.template import Content, TemplateEnded, TemplateError, render
 from icltui.errors import BadInput
 
-Content = str | list[dict[str, str]]
-
-_MARK = "icltui-8c41e7-text"
-"""Stands for the text; of letters that no template strips, escapes or happens to write itself."""
+_MARK = "\ue8c4\uf1e7\ue8c4"
+"""Stands for the text; of private letters, which have no case, so that no filter that rewrites a text changes it."""
+_SHOWN = "\ue8c5\uf1e8\ue8c5"
+"""Stands in a part of the content that no template has any use for: where it is written, the parts were not read."""
 _WAY_OUT = "leave --chat out, and write the turn into the context by hand"
 
 
@@ -34,39 +33,37 @@ def render_turn(tokenizer: Any, text: str) -> Turn:
     """What the chat template writes around ``text``.
 
     Raises:
-        BadInput: there is no template, it refuses a lone user turn, or it does not write the text once.
+        BadInput: there is no template, it refuses a lone user turn or takes too much time or memory over it, or it does
+            not write the text once.
     """
     if not getattr(tokenizer, "chat_template", None):
         raise BadInput(f"this tokenizer has no chat template: {_WAY_OUT}")
-    form, around = _whole, _around(tokenizer, _whole)
-    if len(around) == 1:  # such a template walks over the parts of a text, of which a plain one has none
-        with contextlib.suppress(BadInput):
-            form, around = _in_parts, _around(tokenizer, _in_parts)
-    if len(around) != 2:
-        raise BadInput(
-            f"the chat template writes the user's text {len(around) - 1} times, and once is needed: {_WAY_OUT}"
-        )
-    header, footer = around
-    return Turn(header, footer, _render(tokenizer, form(text)) == header + text + footer)
+    plain = _around(tokenizer, [_MARK, text])
+    turn = plain if isinstance(plain, Turn) else _around(tokenizer, _in_parts(text))
+    if isinstance(turn, Turn):
+        return turn
+    raise BadInput(f"the chat template {plain}: {_WAY_OUT}")
 
 
-def _whole(text: str) -> Content:
-    return text
+def _in_parts(text: str) -> list[Content]:
+    """The mark and the text as the templates of models that see pictures too take them, some of them only so."""
+    return [[{"type": "text", "text": _MARK, "unused": _SHOWN}], [{"type": "text", "text": text}]]
 
 
-def _in_parts(text: str) -> Content:
-    """As the templates of models that see pictures too take it."""
-    return [{"type": "text", "text": text}]
+def _around(tokenizer: Any, contents: list[Content]) -> Turn | str:
+    """What is around the mark, and whether the text behind it would be written so; or why that cannot be known.
 
-
-def _around(tokenizer: Any, form: Callable[[str], Content]) -> list[str]:
-    return _render(tokenizer, form(_MARK)).split(_MARK)
-
-
-def _render(tokenizer: Any, content: Content) -> str:
-    turn = [{"role": "user", "content": content}]
+    A template that is given parts and takes them for a text writes them out as the list that they are.
+    """
     try:
-        return str(tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True))
-    except Exception as error:  # the template is a program of the model's author: it may raise anything
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise BadInput(f"the chat template refuses a lone user turn ({reason}): {_WAY_OUT}") from error
+        marked, written = render(tokenizer, contents)
+    except TemplateEnded as error:
+        raise BadInput(f"the chat template {error}: {_WAY_OUT}") from error
+    except TemplateError as error:
+        return f"refuses a lone user turn ({error})"
+    around = marked.split(_MARK)
+    if len(around) != 2 or _SHOWN in marked:
+        return f"writes the user's text {len(around) - 1} times, and once is needed"
+    header, footer = around
+    text = contents[1] if isinstance(contents[1], str) else contents[1][0]["text"]
+    return Turn(header, footer, written == header + text + footer)

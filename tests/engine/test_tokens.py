@@ -330,7 +330,9 @@ def test_a_context_without_tokens_is_said():
     [
         (None, "has no chat template: leave --chat out"),
         ("{{ messages[0]['content'] }} {{ messages[0]['content'] }}", "writes the user's text 2 times"),
-        ("{{ messages[0]['content'] | upper }}", "writes the user's text 0 times"),
+        ("{{ messages[0]['content'] | length }}", "writes the user's text 0 times"),
+        ("{{ messages[0]['content'][::2] }}", "writes the user's text 0 times"),
+        ("{{ messages[0]['content'] | urlencode }}", "writes the user's text 0 times"),
         (
             "{% if messages[0]['role'] != 'system' %}{{ raise_exception('a system\n turn first') }}{% endif %}",
             r"refuses a lone user turn \(a system turn first\): leave --chat out",
