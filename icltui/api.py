@@ -28,6 +28,7 @@ from icltui.record import (
     Path,
     Precision,
     Prediction,
+    PromptIds,
     Quantize,
     Reference,
     Row,
@@ -150,6 +151,9 @@ class Export(Message, frozen=True):
     """A folder for ``peft``, a file for the others; it must not exist. Written where the engine runs."""
     fingerprint: str | None = None
     """Of the model that the patch belongs to; another one is refused. None: of whatever is loaded."""
+    ids: PromptIds | None = None
+    """What the prompt was when the patch was made. A header that is another one by now, such as of a chat template that
+    writes the date, is taken from here; other tokens of the text are refused. None: what the prompt is now."""
 
 
 Request = LoadModel | EstimateModel | CountTokens | Measure | Generate | GenerateEach | Verify | Export

@@ -16,6 +16,9 @@ Bos = Literal["auto", "always", "never"]
 Positions = Literal["reset", "keep"]
 """Where the query stands when context is missing: right behind what is left, or where the full context puts it."""
 
+WHY_ANOTHER = "the chat template writes the time, or it or the tokenizer was edited"
+"""How one text becomes other tokens of the same model."""
+
 _NONE: Mapping[int, str] = MappingProxyType({})
 
 

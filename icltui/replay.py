@@ -16,10 +16,12 @@ import sys
 from collections.abc import Iterator
 
 from icltui.difference import difference
+from icltui.prompt import WHY_ANOTHER
 from icltui.record import (
     Candidate,
     Difference,
     FieldReplay,
+    Measurement,
     ModelInfo,
     Record,
     Section,
@@ -130,6 +132,16 @@ def _stays(candidate: Candidate, others: tuple[Candidate, ...], share: float) ->
 def _finite(value: float) -> float:
     """JSON has no infinity."""
     return min(value, sys.float_info.max)
+
+
+def another_prompt(saved: Record, again: Record) -> str:
+    """That both were not got from one prompt, though it is one text; empty where they were, or that is not known."""
+    was, found = (
+        record.tokens.ids if isinstance(record, Measurement) else getattr(record, "ids", None)
+        for record in (saved, again)
+    )
+    parts = was.unlike(found) if was and found else ""
+    return parts and f"the prompt is not the session's: {parts}: {WHY_ANOTHER}"
 
 
 def told(saved: ModelInfo, now: ModelInfo) -> tuple[str, ...]:

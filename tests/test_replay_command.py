@@ -95,6 +95,30 @@ def test_a_number_and_a_token_that_were_tampered_with_are_found(replay: Any) -> 
     assert [section["same"] for section in (measured, generated, verified)] == [False, False, True]
 
 
+def test_another_prompt_of_the_same_text_is_said(replay: Any) -> None:
+    def edit(document: dict[str, Any]) -> None:
+        document["measurement"] = None
+        for name in ("generation", "verification"):
+            document[name]["ids"]["prefix"].append(7)
+
+    code, out, err = replay(edit)
+    assert (code, err) == (1, "")
+    (note,) = [line for line in out.splitlines() if line.startswith("note: ")]
+    assert note.startswith(
+        "note: the prompt is not the session's: other tokens in front of the text (2 then, 1 now): "
+    )
+
+
+def test_a_session_that_does_not_say_what_its_prompt_was_is_replayed(replay: Any) -> None:
+    def edit(document: dict[str, Any]) -> None:
+        for name in ("generation", "verification"):
+            del document[name]["ids"]
+
+    code, out, _ = replay(edit)
+    assert code == 0
+    assert "is not the session's" not in out
+
+
 def test_other_versions_and_another_device_are_said_and_not_refused(replay: Any) -> None:
     def edit(document: dict[str, Any]) -> None:
         document["model"]["versions"]["torch"] = "1.0"

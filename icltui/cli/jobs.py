@@ -127,6 +127,7 @@ def generate(args: argparse.Namespace) -> int:
             recipe=session.recipe,
             format="factors",
             path=str(_factors_path(args.save)),
+            ids=result.ids,
         )
         with quiet():
             headless.export(engine, export)

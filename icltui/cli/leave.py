@@ -53,6 +53,7 @@ def _export_patch(args: argparse.Namespace) -> int:
         format=args.to,
         path=str(args.target),
         fingerprint=None if session.model is None else session.model.fingerprint,
+        ids=session.ids,
     )
     with quiet():
         report = headless.export(engine, request)

@@ -38,18 +38,20 @@ def replay(args: argparse.Namespace) -> int:
 
 def run(engine: Engine, session: Session, saved: ModelInfo, now: ModelInfo) -> Replay:
     """Every result of the session against the same, computed by ``engine``, which holds the model ``now``."""
-    from icltui.replay import compare, told
+    from icltui.replay import another_prompt, compare, told
     from icltui.tolerance import coarser
 
     dtype = coarser(saved, now)
-    sections = tuple(
-        compare(section, record, again(), dtype) for section, record, again in _jobs(engine, session)
-    )
+    sections, prompts = [], []
+    for section, record, job in _jobs(engine, session):
+        again = job()
+        sections.append(compare(section, record, again, dtype))
+        prompts.append(another_prompt(record, again))
     return Replay(
         same=all(section.same for section in sections),
         held_to=dtype,
-        notes=told(saved, now),
-        sections=sections,
+        notes=(*dict.fromkeys(filter(None, prompts)), *told(saved, now)),
+        sections=tuple(sections),
     )
 
 

@@ -128,7 +128,9 @@ def draft_factors(
 
 
 def _whole(loaded: LoadedModel, request: Export, tell: Tell) -> Crafted:
-    return make_patch(make_case(loaded, request.prompt, request.layers, request.recipe), tell)
+    return make_patch(
+        make_case(loaded, request.prompt, request.layers, request.recipe, kept=request.ids), tell
+    )
 
 
 @dataclass(frozen=True)

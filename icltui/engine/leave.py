@@ -23,7 +23,9 @@ from icltui.engine.control_vector import check_gguf
 from icltui.engine.draft import Draft, draft_adapter, draft_factors, draft_vectors
 from icltui.engine.errand import Tell, afterwards, run_errand
 from icltui.engine.model import LoadedModel
+from icltui.engine.prepare import as_kept
 from icltui.engine.reload import check_peft, compare
+from icltui.engine.tokens import tokenize
 from icltui.errors import BadInput, EngineError
 from icltui.folders import shown
 from icltui.record import ExportReport, ModelInfo
@@ -45,6 +47,7 @@ def leave(request: Export, info: ModelInfo, model: Model, fresh: Fresh) -> Itera
     """
     target = Path(request.path)
     _check(request, info, target)
+    notes = _on_the_prompt(model(), request)
     with _staged(target) as folder:
         if request.format == "peft":
             draft = yield from _done(lambda tell: draft_adapter(model(), request, folder, tell))
@@ -61,7 +64,9 @@ def leave(request: Export, info: ModelInfo, model: Model, fresh: Fresh) -> Itera
         _make_private(made)
         os.rename(made, target)
         sync_folder(target.parent)
-    yield ExportEnded(report=with_changes(report, files=tuple(map(str, files))))
+    yield ExportEnded(
+        report=with_changes(report, files=tuple(map(str, files)), notes=(*report.notes, *notes))
+    )
 
 
 def _done(work: Callable[[Tell], Any]) -> Generator[Event, None, Any]:
@@ -101,6 +106,17 @@ def _check(request: Export, info: ModelInfo, target: Path) -> None:
         check_peft()
     elif request.format == "gguf-control-vector":
         check_gguf()
+
+
+def _on_the_prompt(loaded: LoadedModel, request: Export) -> tuple[str, ...]:
+    """What to say of a prompt whose header is another one than when the patch was made."""
+    ids, _ = tokenize(loaded, request.prompt)
+    if request.ids is None or as_kept(loaded, ids, request.ids) == ids:
+        return ()
+    return (
+        f"the chat template writes another header by now ({request.ids.unlike(ids.record)}): the patch is that of the "
+        "header then",
+    )
 
 
 def _refuse_existing(target: Path) -> None:

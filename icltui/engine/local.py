@@ -249,7 +249,9 @@ class LocalEngine:
         except _Stopped:
             return
         note = " ".join([*_vain(result), result.note])
-        yield VerificationEnded(verification=msgspec.structs.replace(result, note=note))
+        yield VerificationEnded(
+            verification=msgspec.structs.replace(result, note=note, ids=prepared.ids.record)
+        )
 
     def _model(self) -> model.LoadedModel:
         if self.loaded is None:

@@ -4,6 +4,7 @@ Enters: a loaded model and what was asked. Leaves: ids and sites, or a :class:`~
 """
 
 from dataclasses import dataclass
+from dataclasses import replace as with_
 
 from msgspec.structs import replace
 
@@ -14,7 +15,7 @@ from icltui.engine.tokens import Ids, check_known, check_length, tokenize
 from icltui.errors import BadInput
 from icltui.prompt import Prompt, resolve_layers
 from icltui.recipe import Recipe, check_recipe
-from icltui.record import TokenizedPrompt
+from icltui.record import PromptIds, TokenizedPrompt
 
 
 @dataclass(frozen=True)
@@ -49,11 +50,15 @@ def make_case(
     recipe: Recipe,
     holdout: tuple[str, ...] = (),
     n_tokens: int = 1,
+    kept: PromptIds | None = None,
 ) -> Case:
     """The prompt, the recipe's queries and the held-out ones behind the same context.
 
+    ``kept`` is what the prompt was when its patch was made, whose header all of them get.
+
     Raises:
-        BadInput: a recipe that no patch can be made by, or any of these prompts cannot be run.
+        BadInput: a recipe that no patch can be made by, any of these prompts cannot be run, or the prompt is not as it
+            was.
     """
     check_recipe(recipe)
     is_compiled = recipe.mode == "compiled"
@@ -61,16 +66,39 @@ def make_case(
     own = prepare(loaded, prompt, layers, n_more)
 
     def behind_it(queries: tuple[str, ...]) -> tuple[Ids, ...]:
-        return tuple(prepare(loaded, replace(prompt, query=query), layers, n_more).ids for query in queries)
+        others = (prepare(loaded, replace(prompt, query=query), layers, n_more).ids for query in queries)
+        return tuple(ids if kept is None else _headed(loaded, ids, kept, n_more) for ids in others)
 
     other = replace(prompt, context=recipe.other_context)
     return Case(
         loaded,
         own.sites,
-        own.ids,
+        own.ids if kept is None else as_kept(loaded, own.ids, kept, n_more),
         prompt.positions,
         recipe,
         calibration=behind_it(recipe.queries) if is_compiled else (),
         holdout=behind_it(holdout),
         other_context=prepare(loaded, other, layers, n_more).ids.context if recipe.control == "other" else (),
     )
+
+
+def as_kept(loaded: LoadedModel, ids: Ids, kept: PromptIds, n_more: int = 0) -> Ids:
+    """``ids`` of the prompt under the header that it had.
+
+    Raises:
+        BadInput: the text itself has other tokens than it had, or there is no room for the header.
+    """
+    if (kept.context, kept.query) != (ids.context, ids.query):
+        raise BadInput(
+            f"the prompt is not the one that the patch was made of ({kept.unlike(ids.record)}): the tokenizer or its "
+            "chat template was edited since: generate it anew"
+        )
+    return _headed(loaded, ids, kept, n_more)
+
+
+def _headed(loaded: LoadedModel, ids: Ids, kept: PromptIds, n_more: int) -> Ids:
+    """``ids`` behind the header of ``kept``."""
+    headed = with_(ids, prefix=kept.prefix)
+    check_known(loaded, headed)
+    check_length(loaded, headed, n_more)
+    return headed

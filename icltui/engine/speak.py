@@ -58,7 +58,7 @@ def speak_each(loaded: LoadedModel, request: GenerateEach) -> Iterator[Event]:
                 yield found
     for number, case in enumerate(cases):
         if spoken is not None:
-            yield GenerationEnded(generation=with_changes(spoken[number], holdout=request.holdout))
+            yield GenerationEnded(generation=_whole(spoken[number], case, request))
         else:
             if number and crafted is not None:
                 crafted = (
@@ -112,7 +112,12 @@ def _lanes(case: Case, crafted: Crafted | None, request: Generate | GenerateEach
         if isinstance(made, LaneStep):
             yield LaneAdvanced(step=made)
         else:
-            yield GenerationEnded(generation=with_changes(made, holdout=request.holdout))
+            yield GenerationEnded(generation=_whole(made, case, request))
+
+
+def _whole(made: Generation, case: Case, request: Generate | GenerateEach) -> Generation:
+    """With what it was asked on."""
+    return with_changes(made, holdout=request.holdout, ids=case.ids.record)
 
 
 def _tested(crafted: Crafted, curves: bool) -> Iterator[Event]:

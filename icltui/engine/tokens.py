@@ -18,7 +18,7 @@ from icltui.engine.model import LoadedModel
 from icltui.engine.offsets import Spanned, cover, encode
 from icltui.errors import BadInput
 from icltui.prompt import Prompt, check_size, n_bytes
-from icltui.record import Token, TokenizedPrompt, Unit
+from icltui.record import PromptIds, Token, TokenizedPrompt, Unit
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,11 @@ class Ids:
     context: tuple[int, ...]
     query: tuple[int, ...]
     ends: tuple[int, ...]
+
+    @property
+    def record(self) -> PromptIds:
+        """What leaves the engine."""
+        return PromptIds(prefix=self.prefix, context=self.context, query=self.query)
 
     @property
     def full(self) -> list[int]:
@@ -196,9 +201,13 @@ def check_known(loaded: LoadedModel, ids: Ids) -> None:
         BadInput: naming the token.
     """
     n_rows = loaded.model.get_input_embeddings().weight.shape[0]
-    for token in pieces(loaded.tokenizer, tuple(id_ for id_ in ids.full if id_ >= n_rows)):
+    strange = next((token for token in ids.full if not 0 <= token < n_rows), None)
+    if strange is not None:
+        name = (
+            repr(pieces(loaded.tokenizer, (strange,))[0].text) if 0 <= strange < 2**31 else "without a name"
+        )
         raise BadInput(
-            f"token {token.text!r} has id {token.id}, and this model embeds ids 0 to {n_rows - 1}: leave it out"
+            f"token {name} has id {strange}, and this model embeds ids 0 to {n_rows - 1}: leave it out"
         )
 
 

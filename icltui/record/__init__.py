@@ -4,7 +4,7 @@ Norms are Euclidean or Frobenius; probabilities are in [0, 1]; entropies and div
 that is undefined or not finite is ``None``. Symbols refer to the papers named in ``icltui.engine``.
 """
 
-from icltui.record.base import Candidate, LogitError, Record, Token
+from icltui.record.base import Candidate, LogitError, PromptIds, Record, Token
 from icltui.record.export import ExportFormat, ExportReport
 from icltui.record.generation import LANES, Agreement, Generation, Lane, LaneStep, LaneText
 from icltui.record.measurement import (
@@ -60,6 +60,7 @@ __all__ = [
     "Path",
     "Precision",
     "Prediction",
+    "PromptIds",
     "Quantize",
     "Record",
     "Reference",

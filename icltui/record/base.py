@@ -16,6 +16,28 @@ class Token(Record, frozen=True):
     text: str
 
 
+class PromptIds(Record, frozen=True):
+    """The ids that went into the model: ``prefix + context + query``, or without the context."""
+
+    prefix: tuple[int, ...]
+    """Kept in both runs: BOS, or a chat template's header."""
+    context: tuple[int, ...]
+    query: tuple[int, ...]
+
+    def unlike(self, others: "PromptIds") -> str:
+        """Where ``others``, of the same text, differ from these ones, in words; empty where they do not."""
+        parts = (
+            ("in front of the text", self.prefix, others.prefix),
+            ("of the context", self.context, others.context),
+            ("of the query", self.query, others.query),
+        )
+        return "; ".join(
+            f"other tokens {where} ({len(then)} then, {len(now)} now)"
+            for where, then, now in parts
+            if then != now
+        )
+
+
 class Candidate(Record, frozen=True):
     """A possible next token."""
 

@@ -4,7 +4,7 @@ from typing import Literal
 
 from icltui.bounds import Count, LayerIndex, TokenCount, TokenId
 from icltui.recipe import Recipe, Sampling
-from icltui.record.base import Candidate, LogitError, Record, Token
+from icltui.record.base import Candidate, LogitError, PromptIds, Record, Token
 from icltui.record.patch import PatchReport
 
 Lane = Literal["context", "plain", "patched"]
@@ -58,3 +58,5 @@ class Generation(Record, frozen=True):
     """Where the patched lane ran."""
     holdout: tuple[str, ...] = ()
     """Other queries that the patch was tested on."""
+    ids: PromptIds | None = None
+    """What the prompt was for the model; None in older files."""

@@ -5,7 +5,7 @@ from typing import Literal
 import msgspec
 
 from icltui.bounds import LayerIndex, TokenCount
-from icltui.record.base import Candidate, Record, Token
+from icltui.record.base import Candidate, PromptIds, Record, Token
 from icltui.record.model import Path
 
 Dynamics = Literal["grow", "shrink", "drop"]
@@ -34,6 +34,13 @@ class TokenizedPrompt(Record, frozen=True):
     units: tuple[Unit, ...]
     notes: tuple[str, ...] = ()
     """What the user should know, such as a token that straddles context and query."""
+
+    @property
+    def ids(self) -> PromptIds:
+        """Without the texts."""
+        parts = (tuple(token.id for token in part) for part in (self.prefix, self.context, self.query))
+        prefix, context, query = parts
+        return PromptIds(prefix=prefix, context=context, query=query)
 
 
 class Row(Record, frozen=True, gc=False):

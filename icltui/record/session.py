@@ -7,6 +7,7 @@ import msgspec
 from icltui.bounds import Count, RunNumber, TokenCount
 from icltui.prompt import Prompt
 from icltui.recipe import Recipe, Sampling
+from icltui.record.base import PromptIds
 from icltui.record.generation import Generation
 from icltui.record.measurement import Dynamics, Measurement, Precision, Reference
 from icltui.record.model import ModelInfo
@@ -47,6 +48,16 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     """The runs that led here, in the order of their numbers; empty where there was no other than the above."""
     run: RunNumber | None = None
     """The number of the run that the above is, or, edited since, came from."""
+
+    @property
+    def ids(self) -> PromptIds | None:
+        """What the prompt was for the model when its patch was made, else when it was measured or proved."""
+        held = (
+            self.generation and self.generation.ids,
+            self.measurement and self.measurement.tokens.ids,
+            self.verification and self.verification.ids,
+        )
+        return next((ids for ids in held if ids), None)
 
     @property
     def alone(self) -> "Session":

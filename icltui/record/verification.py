@@ -1,7 +1,7 @@
 """What *verify* gives: proof on the loaded model."""
 
 from icltui.bounds import LayerIndex, Seed, TokenCount
-from icltui.record.base import LogitError, Record
+from icltui.record.base import LogitError, PromptIds, Record
 
 
 class LayerCheck(Record, frozen=True):
@@ -54,3 +54,5 @@ class Verification(Record, frozen=True):
     """The most that ``patched_share`` may be: ``tolerance``, or twice ``noise_share`` where that is more."""
     caveat: str = ""
     """Why ``ok`` is False, or to within what it is True where that is more than the tolerance."""
+    ids: PromptIds | None = None
+    """What the prompt was for the model; None in older files."""

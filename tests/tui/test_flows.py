@@ -15,6 +15,7 @@ from icltui.api import (
     Measure,
     PatchTested,
     Progress,
+    PromptTokenized,
     VerificationEnded,
     Verify,
 )
@@ -69,6 +70,39 @@ async def test_start_loads_then_measures_then_generates_two_lanes(fresh: Ear) ->
     fresh.client.finish(*samples.MEASURE)
     assert fresh.client.request == Work(prompt=samples.PROMPT).generate()
     assert fresh.client.request.lanes == LANES[:2]
+
+
+async def test_a_prompt_that_is_another_one_than_before_is_said_once() -> None:
+    """As that of a chat template that writes the date, when a session's run is computed again."""
+    ear = Ear(samples.session())
+    await ear.explorer.start()
+    ear.client.finish(samples.LOADED)
+    ear.client.finish(*samples.MEASURE)
+    ear.client.finish(*samples.generate(LANES[:2]))
+    assert ear.lines == []
+    tokens = msgspec.structs.replace(
+        samples.TOKENS, prefix=(*samples.TOKENS.prefix, samples.TOKENS.context[0])
+    )
+    for _ in range(2):
+        await ear.explorer.run()
+        ear.client.finish(PromptTokenized(tokens=tokens), *samples.MEASURE[1:])
+        ear.client.finish(*samples.generate(LANES[:2]))
+        ear.explorer.results.measurement = samples.MEASUREMENT  # as if the template wrote another time again
+    (line,) = ear.lines
+    assert line.startswith("the prompt is not the one that was run before: ")
+    assert line in ear.explorer.journal.lines
+    assert "other tokens in front of the text" in line
+
+
+async def test_an_export_is_of_the_prompt_that_was_run() -> None:
+    ear = await idle()
+    ear.explorer.export_patch("factors", "/there")
+    assert ear.client.request.ids == samples.TOKENS.ids
+    ear.client.finish()
+    ear.explorer.edit("never run", samples.QUERY)
+    ear.client.finish()
+    ear.explorer.export_patch("factors", "/there")
+    assert ear.client.request.ids is None
 
 
 async def test_what_came_by_itself_is_not_unsaved_work() -> None:

@@ -5,6 +5,8 @@ A view gives it two functions: ``changed(part)`` after something changed, ``noti
 
 from dataclasses import replace
 
+from msgspec.structs import replace as with_changes
+
 from icltui.api import (
     Client,
     EngineDied,
@@ -103,8 +105,12 @@ class Inquiry(Sheet):
         if self.jobs.is_running:
             self._noticed("the engine is at work: export when it is done, or stop it with esc", True)
         elif self._can_ask():
-            self.jobs.ask(self.models.behind_load([self.work.export(form, path)]))
+            self.jobs.ask(self.models.behind_load([self._export(form, path)]))
             self._changed(Part.STATUS)
+
+    def _export(self, form: ExportFormat, path: str) -> Request:
+        ids = self.results.ids_of(self.work.prompt)
+        return with_changes(self.work.export(form, path), ids=ids)
 
     # What follows from what.
 
@@ -157,8 +163,10 @@ class Inquiry(Sheet):
             self._changed(part)
 
     def _hear(self, request: Request, event: Event) -> None:
-        self.results.take(request, event)
         n_lines = len(self.journal.lines)
+        if (words := self.results.another_prompt(request, event)) and self.journal.tell_once([words]):
+            self._noticed(words, True)
+        self.results.take(request, event)
         self.journal.take(request, event)
         if len(self.journal.lines) > n_lines:
             self._changed(Part.LOG)

@@ -93,10 +93,10 @@ class Journal:
                 name = event.model.name
                 self.lines += (f"{name}: {topic}: {fact}" for topic, fact in model_facts(event.model))
             case Measure(), PromptTokenized():
-                self._tell_once(event.tokens.notes)
+                self.tell_once(event.tokens.notes)
             case Measure(), MeasureEnded() if event.path == "loop":
                 why = (self._model and self._model.path_reason) or _GAP
-                self._tell_once([f"{method_words(request, event.path)}: {why}"])
+                self.tell_once([f"{method_words(request, event.path)}: {why}"])
             case _, PatchTested():
                 self.lines += filter(None, (event.patch.verdict, *event.patch.notes))
             case Export(), ExportEnded():
@@ -116,9 +116,12 @@ class Journal:
         self.written = f"{lines[0]}, in {request.path}; which patch it is says the log (8)"
         self.lines += lines
 
-    def _tell_once(self, lines: Sequence[str]) -> None:
-        self.lines += (line for line in lines if line not in self._told)
-        self._told.update(lines)
+    def tell_once(self, lines: Sequence[str]) -> bool:
+        """Remember those of the lines that this model has not brought before; whether there are any."""
+        new = [line for line in lines if line not in self._told]
+        self.lines += new
+        self._told.update(new)
+        return bool(new)
 
 
 def estimate_line(estimate: Estimate) -> str:

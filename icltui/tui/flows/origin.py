@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from icltui.api import Generate, Request
+from icltui.prompt import Prompt
 from icltui.record import Lane, ModelInfo
 
 
@@ -19,6 +20,10 @@ class Origin:
     def is_of(self, model: ModelInfo | None) -> bool:
         """Whether ``model`` has the weights that the result was computed with."""
         return _fingerprint(self.model) == _fingerprint(model)
+
+    def is_run_of(self, prompt: Prompt, model: ModelInfo | None) -> bool:
+        """Whether it ran ``prompt`` on ``model``."""
+        return self.is_of(model) and getattr(self.request, "prompt", None) == prompt
 
     def answers(self, request: Request, lane: Lane | None = None) -> bool:
         """Whether ``request`` asks for the same, or the same lane; only the patched one depends on the patch."""

@@ -26,7 +26,7 @@ from icltui.api import (
     VerificationEnded,
     Verify,
 )
-from icltui.prompt import Prompt
+from icltui.prompt import WHY_ANOTHER, Prompt
 from icltui.record import (
     Agreement,
     Curves,
@@ -37,6 +37,7 @@ from icltui.record import (
     ModelInfo,
     PatchReport,
     Prediction,
+    PromptIds,
     Row,
     TokenizedPrompt,
     Verification,
@@ -173,6 +174,32 @@ class Results:
         """What is known of the patch whose lane is shown, once it is."""
         is_shown = self.generated is not None and self.lane_origins.get("patched") is self.generated
         return self.generation.patch if is_shown and self.generation else None
+
+    def ids_of(self, prompt: Prompt) -> PromptIds | None:
+        """What ``prompt`` was for this model when it was run; if it was run more than once, when its patch was made."""
+        held = (
+            (self.generated, self.generation and self.generation.ids),
+            (self.measured, self.measurement and self.measurement.tokens.ids),
+            (self.verified, self.verification and self.verification.ids),
+        )
+        return next(
+            (ids for origin, ids in held if ids and origin and origin.is_run_of(prompt, self.model)), None
+        )
+
+    def another_prompt(self, request: Request, event: Event) -> str:
+        """That the same text is another prompt than when it was run before; empty where it is not."""
+        match request, event:
+            case Measure(), PromptTokenized():
+                now: PromptIds | None = event.tokens.ids
+            case Generate(), GenerationEnded():
+                now = event.generation.ids
+            case Verify(), VerificationEnded():
+                now = event.verification.ids
+            case _:
+                return ""
+        was = self.ids_of(request.prompt)
+        parts = was.unlike(now) if was and now else ""
+        return parts and f"the prompt is not the one that was run before: {parts}: {WHY_ANOTHER}"
 
     def agreement(self, lane: Lane) -> Agreement | None:
         """How ``lane`` compares with the context lane so far; None before both have begun."""
