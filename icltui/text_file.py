@@ -10,6 +10,10 @@ from icltui.errors import BadInput
 from icltui.prompt import MOST_BYTES
 
 
+class TooLarge(ValueError):
+    """More bytes than are read."""
+
+
 def read_text(path: Path, way_out: str) -> str:
     """The text of the file, of at most :data:`~icltui.prompt.MOST_BYTES` bytes; ``way_out`` ends what is said else.
 
@@ -20,7 +24,9 @@ def read_text(path: Path, way_out: str) -> str:
         return decoded(read_bytes(path, MOST_BYTES))
     except UnicodeDecodeError as error:
         reason, way_out = not_utf_8(error), "save it as UTF-8"
-    except ValueError as error:  # too large, or a name that no file can have
+    except TooLarge as error:
+        reason, way_out = str(error), "shorten it"
+    except ValueError as error:  # a name that no file can have
         reason = str(error)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
@@ -32,12 +38,12 @@ def read_bytes(path: Path, most: int) -> bytes:
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it has more bytes.
+        TooLarge: it has more bytes.
     """
     with path.open("rb") as file:
         data = file.read(most + 1)
     if len(data) > most:
-        raise ValueError(f"it has more than {most:,} bytes")
+        raise TooLarge(f"it has more than {most:,} bytes")
     return data
 
 

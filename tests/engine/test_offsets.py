@@ -117,10 +117,9 @@ def test_the_query_reads_as_it_was_typed(kind, context, query):
         assert loaded.tokenizer.decode(ids.query) == query
 
 
-@pytest.mark.parametrize("header", ["User:", "User: ", "<u>\n", " "])
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=5, deadline=None)
-@given(context=TEXT, query=TEXT.filter(bool))
+@settings(max_examples=10, deadline=None)
+@given(header=st.sampled_from(["User:", "User: ", "<u>\n", " "]), context=TEXT, query=TEXT.filter(bool))
 def test_in_a_turn_too(kind, header, context, query):
     loaded = of_kind(kind)
     loaded.tokenizer.chat_template = header + "{{ messages[0].content }}\nA:"
