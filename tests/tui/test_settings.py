@@ -4,6 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from msgspec.structs import replace as with_changes
 from textual.widgets import Input, Static
 
@@ -33,7 +35,22 @@ def test_fields_left_alone_change_nothing() -> None:
         prompt=with_changes(samples.PROMPT, unit="\n\n"),
     )
     assert with_texts(rich, texts_of(rich)) == rich
-    assert texts_of(rich)["other_context"] == "a\\\\b\\nc"
+    assert texts_of(rich)["other_context"] == "a\\\\b\\nc\\u001b"
+
+
+@settings(deadline=None)
+@given(st.text().filter(bool))
+@example("a\r\nb\r\u2028\x0c\x85\ue8c4\U000e0001\t\\u0041\\")
+def test_a_text_in_a_field_of_one_line_is_the_text(text: str) -> None:
+    """Else the letter that is typed behind it would take away what the field cannot show."""
+    held = texts_of(replace(WORK, prompt=with_changes(samples.PROMPT, unit=text)))["unit"]
+    assert held.isprintable()
+    assert set_to(WORK, unit=held + "x").prompt.unit == text + "x"
+
+
+@pytest.mark.parametrize("typed", [r"\U00110000", r"\uD8", r"\q"])
+def test_what_is_no_escape_is_taken_as_it_is_typed(typed: str) -> None:
+    assert set_to(WORK, unit=typed).prompt.unit == typed[1:]
 
 
 def test_every_field_has_its_way_back(tmp_path: Path) -> None:

@@ -111,14 +111,26 @@ def _unit(text: str) -> str:
     return text
 
 
+_SHORT = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_LONG = {escape[1]: character for character, escape in _SHORT.items()}
+_ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|U00(?:0[0-9a-fA-F]|10)[0-9a-fA-F]{4}|.)")
+
+
 def _one_line(text: str) -> str:
-    """As a field of one line can hold it, so that :func:`_lines` gives it back; what is not printable is dropped."""
-    escaped = text.replace("\\", "\\\\").replace("\n", "\\n").replace("\t", "\\t")
-    return "".join(character for character in escaped if character.isprintable())
+    """As a field of one line can hold it, so that :func:`_lines` gives it back to the character."""
+    return "".join(_SHORT.get(c, c if c.isprintable() else _escaped(c)) for c in text)
+
+
+def _escaped(character: str) -> str:
+    return f"\\u{ord(character):04x}" if ord(character) < 2**16 else f"\\U{ord(character):08x}"
 
 
 def _lines(text: str) -> str:
-    return re.sub(r"\\(.)", lambda match: {"n": "\n", "t": "\t"}.get(match[1], match[1]), text)
+    return _ESCAPE.sub(lambda match: _meant(match[1]), text)
+
+
+def _meant(escape: str) -> str:
+    return chr(int(escape[1:], 16)) if len(escape) > 1 else _LONG.get(escape, escape)
 
 
 def _listed(queries: tuple[str, ...]) -> str:
