@@ -4,10 +4,13 @@ Some tests take as many examples as they are given time for; how many is an opti
 counted: ``pytest -n 0 tests/tui/test_kills.py --kills 100``.
 """
 
+import gc
 import os
 from collections.abc import Callable
 
 import pytest
+
+gc.disable()  # until all is collected: what imports leave behind is there for good
 
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -28,6 +31,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     for name, (default, meaning) in HOW_MANY.items():
         parser.addoption(f"--{name}", type=int, default=default, help=f"{meaning} (default: {default})")
     parser.addoption("--rewrite", action="store_true", help="write the goldens and the transcript anew")
+
+
+def pytest_collection_finish() -> None:
+    """No search for garbage looks through the libraries' millions of objects again."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture
