@@ -23,6 +23,7 @@ from icltui.api import Generate, GenerationEnded, JobEnded, LoadModel, Measure, 
 from icltui.prompt import Prompt
 from icltui.session import Session, read_session, write_session
 from icltui.worker.remote import RemoteEngine
+from tests.waiting import PATIENCE
 from tests.worker.test_remote import Heard
 
 PROMPT = Prompt(
@@ -61,7 +62,7 @@ class Terminal:
     def press(self, keys: bytes) -> None:
         os.write(self.master, keys)
 
-    def until(self, is_so: Callable[[], object], what: str, seconds: float = 90.0) -> None:
+    def until(self, is_so: Callable[[], object], what: str, seconds: float = PATIENCE) -> None:
         """Read what is drawn until ``is_so``."""
         end = time.monotonic() + seconds
         while not is_so():
@@ -78,7 +79,7 @@ class Terminal:
     def left_behind(self) -> str:
         """What stands on the terminal's own screen once the program has ended."""
         self.until(lambda: restored(self), "the terminal restored")
-        self.process.wait(20)
+        self.process.wait(PATIENCE)
         while select.select([self.master], [], [], 0.1)[0]:
             try:
                 self.drawn += os.read(self.master, 65536)
@@ -155,7 +156,7 @@ def test_a_newcomer_sees_numbers_then_turns_the_patch_on_saves_and_quits(explore
     terminal.until(path.exists, "the file")
     terminal.press(b"\x11")  # ctrl+q
     terminal.until(lambda: restored(terminal), "the terminal restored")
-    assert terminal.process.wait(20) == 0
+    assert terminal.process.wait(PATIENCE) == 0
     session = read_session(path)
     assert session.generation.agreement["patched"].first_difference is None
     assert len(session.measurement.predictions) == 17
@@ -202,7 +203,7 @@ def test_a_line_that_breaks_keeps_unsaved_work(explorer, home):
     terminal.until(lambda: "half a thought" in terminal.text, "the text")
     os.close(terminal.master)
     terminal.process.send_signal(signal.SIGHUP)
-    terminal.process.wait(20)
+    terminal.process.wait(PATIENCE)
     (path,) = (home / "state" / "icltui" / "autosave").glob("*.json")
     assert read_session(path).prompt.context == "half a thought"
 

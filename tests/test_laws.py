@@ -5,12 +5,18 @@ import sys
 
 import pytest
 
+from tests.waiting import PATIENCE
+
 LOADED = "import sys; print(' '.join(sorted(name for name in sys.modules if '.' not in name)))"
 
 
 def modules_after(code: str) -> set[str]:
     run = subprocess.run(
-        [sys.executable, "-c", f"{code}\n{LOADED}"], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", f"{code}\n{LOADED}"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=PATIENCE,
     )
     return set(run.stdout.splitlines()[-1].split())
 

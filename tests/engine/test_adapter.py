@@ -195,9 +195,7 @@ def test_in_half_precision_as_much_is_allowed_as_rounding_moves_the_patch(
 
 
 def test_a_patch_that_rounding_hides_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        reference, "_ALLOWED", 100.0
-    )  # times what rounding does: in bfloat16 all of the patch
+    monkeypatch.setattr(reference, "_ALLOWED", 100.0)  # times what rounding does: it hides all of the patch
     with pytest.raises(
         BadInput, match=r"rounding in bfloat16 alone moves .* generate it with --dtype float32"
     ):

@@ -19,6 +19,7 @@ from icltui.errors import ModelError
 from icltui.record import Estimate
 from icltui.worker.wire import Happened, decode_report, encode
 from tests.engine.models import make_tiny
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture(scope="module")
@@ -194,7 +195,7 @@ def test_a_measure_takes_no_more_than_was_told(n, config):
         [sys.executable, "-c", MEASURE.format(n=n, config=config)],
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from tests.waiting import PATIENCE
+
 MEASURES = """
 import gc, os, warnings
 import torch
@@ -47,7 +49,7 @@ print(resident() / memory, tensors() - alive, hooked, hooks(loaded.model))
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_two_hundred_measures_leave_nothing_behind():
     done = subprocess.run(
-        [sys.executable, "-c", MEASURES], capture_output=True, text=True, timeout=100, check=False
+        [sys.executable, "-c", MEASURES], capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert done.returncode == 0, done.stderr
     growth, more_tensors, hooked_before, hooked_after = map(float, done.stdout.split())

@@ -13,6 +13,7 @@ from icltui.options import engine_options, parse
 from icltui.prompt import Prompt
 from icltui.session import Session, write_session
 from tests.sessions import A_SESSION
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture
@@ -80,5 +81,7 @@ def test_no_torch_is_loaded_and_nothing_is_said(saved, tmp_path):
         f" for kind in {RECORDS!r}]\n"
         "print(codes, sorted({'torch', 'transformers', 'textual'} & set(sys.modules)))"
     )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=PATIENCE
+    )
     assert (run.stdout.splitlines()[-1], run.stderr) == ("[0, 0, 0, 0] []", "")

@@ -1,12 +1,14 @@
 """Tests of the explorer, and the hand-made boards that they show."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from textual.pilot import Pilot
 
 from icltui.record import Candidate, Dynamics, Prediction, Row, Token, TokenizedPrompt, Unit
 from icltui.tui.board import Board
+from tests.waiting import until
 
 HOSTILE = (
     "[/INST]",
@@ -88,9 +90,5 @@ def board_of(
 
 
 async def wait_for(pilot: Pilot[Any], holds: Callable[[], bool]) -> None:
-    """Let the app run until ``holds()``; fails after some hundred rounds."""
-    for _ in range(400):
-        if holds():
-            return
-        await pilot.pause(0.01)
-    raise AssertionError("the awaited state never came")
+    """Let the app run until ``holds()``."""
+    await until(holds, partial(pilot.pause, 0.01))

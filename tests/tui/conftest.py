@@ -1,11 +1,13 @@
-"""The explorer on a fake client, and a terminal that looks the same everywhere."""
+"""The explorer on a fake client, and a terminal that looks the same everywhere, however slow the machine is."""
 
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
+from textual.notifications import Notification
 from textual.pilot import Pilot
 from textual.widgets import Input, TextArea
 
@@ -17,6 +19,7 @@ from icltui.tui.flows.explorer import Explorer
 from icltui.tui.screens.explorer import ExplorerScreen
 from tests.tui import samples
 from tests.tui.fake_client import FakeClient
+from tests.waiting import PATIENCE, idle, until
 
 os.environ.pop("NO_COLOR", None)
 os.environ.pop("TEXTUAL_THEME", None)
@@ -33,6 +36,9 @@ def steady_terminal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(TextArea, "_toggle_cursor_blink_visible", lambda _self: None)
     monkeypatch.setattr(Input, "_toggle_cursor", lambda _self: None)
+    monkeypatch.setattr(Notification, "time_left", PATIENCE)  # what was told stays told
+    for module in ("textual.pilot", "textual.app"):
+        monkeypatch.setattr(f"{module}.wait_for_idle", idle)
 
 
 class Desk:
@@ -55,11 +61,7 @@ class Desk:
 
     async def until(self, is_so: Callable[[], object]) -> None:
         """Let the app work until ``is_so``."""
-        for _ in range(500):
-            if is_so():
-                return
-            await self.pilot.pause(0.01)
-        raise AssertionError("never came true")
+        await until(is_so, partial(self.pilot.pause, 0.01), what=lambda: f"never came true:\n{self.text()}")
 
     async def press(self, *keys: str) -> None:
         """Press keys one by one."""

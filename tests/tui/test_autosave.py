@@ -23,6 +23,7 @@ from icltui.whole import sweep
 from tests.tui import samples
 from tests.tui.conftest import Desk, open_desk
 from tests.tui.fake_client import FakeClient
+from tests.waiting import PATIENCE
 
 
 def kept() -> list[Path]:
@@ -155,7 +156,7 @@ async def test_the_screen_does_not_wait_for_the_disk(desk: Desk, monkeypatch: py
 
     def write_slowly(path: Path, session: Session) -> None:
         begun.set()
-        assert may_end.wait(60)
+        assert may_end.wait(PATIENCE)
         write_session(path, session)
 
     monkeypatch.setattr(autosave, "write_session", write_slowly)
@@ -175,7 +176,7 @@ def test_what_waits_is_written_once_and_what_is_forgotten_not_at_all(
     may_end = threading.Event()
 
     def write_slowly(path: Path, session: Session) -> None:
-        assert may_end.wait(60)
+        assert may_end.wait(PATIENCE)
         write_session(path, session)
 
     monkeypatch.setattr(autosave, "write_session", write_slowly)

@@ -1,6 +1,6 @@
 """Where a word stands, in pieces, on a board and in lines."""
 
-from time import perf_counter
+from time import process_time
 
 import pytest
 from hypothesis import given
@@ -96,6 +96,6 @@ def test_a_wrapped_line_reads_on() -> None:
 
 def test_thousands_of_units_take_no_time() -> None:
     large = board(*(f" word{at}" for at in range(5000)))
-    began = perf_counter()
+    began = process_time()
     assert len(find_in_board("4", large)) > 1000
-    assert perf_counter() - began < 0.5
+    assert process_time() - began < 0.5

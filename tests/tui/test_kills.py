@@ -28,6 +28,7 @@ from icltui.tui.flows.older import lane_note, numbers_note
 from icltui.tui.flows.results import Results
 from icltui.worker.remote import RemoteEngine
 from tests.tui.conftest import Desk
+from tests.waiting import until
 
 PROMPT = Prompt(
     context="The capital of France is Rome.\nThe capital of Spain is Cairo.\nThe capital of Egypt is Oslo.\n"
@@ -38,8 +39,6 @@ SESSION = Session(title="kills", created="2026-01-01T00:00:00+00:00", prompt=PRO
 PHASES: dict[str, type | None] = {"load": LoadModel, "measure": Measure, "generate": Generate}
 WHOLE = ("measurement", "generation")
 """What a kill must not take away."""
-PATIENCE = 60.0
-"""Seconds that an engine may take to come up: it imports torch."""
 
 
 class Reference:
@@ -88,12 +87,14 @@ class Victim:
         )
 
     async def until(self, is_so: Callable[[], object]) -> None:
-        """As the desk's, with the patience that a real engine needs."""
-        end = monotonic() + PATIENCE
-        while not is_so():
-            assert monotonic() < end, f"never came true; the log: {self.desk.explorer.journal.lines[-8:]}"
+        """As the desk's, but that it may be looked for more often than a screen is drawn."""
+
+        def is_so_or_over() -> object:
             assert not self.desk.app._exit, "the explorer ended"
-            await asyncio.sleep(0.002)
+            return is_so()
+
+        lines = self.desk.explorer.journal.lines
+        await until(is_so_or_over, what=lambda: f"never came true; the log: {lines[-8:]}")
 
     async def run_to_the_end(self) -> dict[str, float]:
         """Wait until nothing is asked any more; the seconds that each phase took."""

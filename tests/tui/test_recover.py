@@ -16,6 +16,7 @@ from icltui.tui.screens.confirm import ConfirmScreen, UnsavedScreen
 from icltui.tui.screens.recover import RecoverScreen, ago
 from tests.tui import samples
 from tests.tui.conftest import Desk, open_desk
+from tests.waiting import PATIENCE
 
 KEY = "@gpu-box.17.20260101T000000.json"
 
@@ -59,7 +60,7 @@ async def test_the_newest_is_opened_with_enter_and_stays_unsaved_and_kept(left: 
 @pytest.mark.usefixtures("left")
 async def test_what_was_typed_before_the_question_came_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     gate = Event()
-    monkeypatch.setattr(app, "orphans", lambda: [*(gate.wait(5) and orphans())])
+    monkeypatch.setattr(app, "orphans", lambda: [*(gate.wait(PATIENCE) and orphans())])
     async with open_desk() as desk:
         await desk.press("1", "h", "i")
         gate.set()

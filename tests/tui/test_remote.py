@@ -19,6 +19,7 @@ from icltui.worker.remote import RemoteEngine
 from tests.tui import samples
 from tests.tui.conftest import Desk
 from tests.tui.fake_client import FakeClient
+from tests.waiting import PATIENCE
 
 TESTS = Path(__file__).parents[1]
 SLOW = (
@@ -100,7 +101,7 @@ async def test_no_key_waits_for_an_engine_that_never_answers() -> None:
     app = IcltuiApp(Stuck(), LoadModel(), samples.session())
     async with app.run_test(size=(120, 40)) as pilot:
         desk = Desk(Stuck(), app, pilot)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             await desk.press("ctrl+r", "escape", "escape", "ctrl+r", "v", "4", "g", "j", "1", "x", "y")
             await desk.until(lambda: desk.screen.unit == 1)
         assert "xy" in desk.screen.context.text

@@ -18,6 +18,7 @@ from icltui.tui.screens.confirm import ConfirmScreen
 from icltui.tui.screens.save import SaveScreen
 from tests.tui import samples
 from tests.tui.conftest import Desk, open_desk
+from tests.waiting import PATIENCE
 
 
 @contextmanager
@@ -163,7 +164,7 @@ async def test_the_newest_of_two_saves_is_what_lies_in_the_file(
             nonlocal n_begun
             n_begun += 1
             if n_begun == 1:
-                gate.wait(5)
+                gate.wait(PATIENCE)
             write_session(path, session)
 
         monkeypatch.setattr(document, "write_session", write_the_first_slowly)

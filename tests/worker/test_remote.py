@@ -26,6 +26,7 @@ from icltui.worker.child import exit_words
 from icltui.worker.log import ChildLog
 from icltui.worker.remote import RemoteEngine
 from icltui.worker.wire import PROTOCOL, Happened, encode
+from tests.waiting import PATIENCE
 
 from .scripted import prompt, step
 
@@ -54,7 +55,7 @@ class Heard:
         return [event for of, event in self.all if of == job]
 
     async def until(self, predicate: Callable[[], object]) -> None:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             while not predicate():
                 self._changed.clear()
                 await self._changed.wait()
@@ -90,7 +91,7 @@ def ask(engine: RemoteEngine, act: str) -> int:
 
 async def gone(pid: int) -> None:
     """Wait until no such process is left, not even a zombie of ours."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while Path(f"/proc/{pid}").exists() and "Z" not in Path(f"/proc/{pid}/stat").read_text().split()[2]:
             await asyncio.sleep(0.01)
 
@@ -267,14 +268,17 @@ async def test_a_child_that_closed_its_output_is_ended(make: Make) -> None:
     assert "signal 9" in (await heard.died()).message
 
 
-async def test_a_stranger_that_holds_the_pipe_does_not_hold_us(make: Make) -> None:
-    keep = "import subprocess; subprocess.Popen(['sleep', '5'], start_new_session=True)"
-    engine, heard = make(*program(f"import sys; {keep}; {HELLO}; sys.stdin.read()")), Heard()
+async def test_a_stranger_that_holds_the_pipe_does_not_hold_us(make: Make, tmp_path: Path) -> None:
+    stranger = tmp_path / "stranger"
+    keep = "import subprocess, sys; one = subprocess.Popen(['sleep', '1000'], start_new_session=True)"
+    tell = f"open({str(stranger)!r}, 'w').write(str(one.pid))"
+    engine, heard = make(*program(f"{keep}; {tell}; {HELLO}; sys.stdin.read()")), Heard()
     descriptors = len(os.listdir("/proc/self/fd"))
     await engine.start(heard)
     await heard.until(lambda: heard.of(0))
-    async with asyncio.timeout(4):
+    async with asyncio.timeout(PATIENCE):
         await engine.close()
+    os.kill(int(stranger.read_text()), signal.SIGKILL)
     assert len(os.listdir("/proc/self/fd")) <= descriptors
 
 
@@ -323,7 +327,7 @@ async def test_unread_events_do_not_hold_up_the_end(make: Make, monkeypatch: pyt
     await engine.start(heard)
     job = ask(engine, "endless steps")
     await heard.until(lambda: len(heard.of(job)) > 100)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         await engine.close()
 
 

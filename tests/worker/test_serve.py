@@ -16,6 +16,7 @@ from icltui import __version__, api
 from icltui.errors import ModelError
 from icltui.worker.serve import MakeEngine, failure, serve
 from icltui.worker.wire import PROTOCOL, Cancel, Happened, Hello, Order, Submit, decode_report, encode
+from tests.waiting import PATIENCE
 
 from .scripted import ScriptedEngine, prompt, step
 
@@ -75,7 +76,7 @@ def test_the_greeting_does_not_wait_for_the_engine() -> None:
     imported = Flag()
 
     def slow() -> ScriptedEngine:
-        imported.wait(20)
+        imported.wait(PATIENCE)
         return ScriptedEngine()
 
     with serving(slow) as peer:
@@ -161,7 +162,7 @@ def test_a_lost_device_ends_the_process_after_its_job_was_told(peer: Peer) -> No
     (last,) = peer.hear_job(1)
     assert isinstance(last, api.JobFailed)
     assert "device-side assert" in last.message
-    assert peer.left.wait(20)
+    assert peer.left.wait(PATIENCE)
     assert peer.code == 1
 
 
@@ -190,7 +191,7 @@ def test_the_end_of_the_input_ends_the_process_even_in_a_job(peer: Peer, act: st
         peer.ask(1, act)
         assert peer.hear() == Happened(1, step())
     peer.orders.close()
-    assert peer.left.wait(20)
+    assert peer.left.wait(PATIENCE)
     assert peer.code == 0
 
 
@@ -198,7 +199,7 @@ def test_it_ends_quietly_when_nobody_reads(capsys: pytest.CaptureFixture[str]) -
     with serving() as peer:
         peer.reports.close()
         peer.ask(1, "three steps")
-        assert peer.left.wait(20)
+        assert peer.left.wait(PATIENCE)
         assert peer.code == 0
     assert capsys.readouterr().err == ""
 
@@ -212,7 +213,7 @@ def test_an_engine_that_cannot_be_made_ends_the_process(
 
     make: Callable[[], ScriptedEngine] = fail
     with serving(make) as peer:
-        assert peer.left.wait(20)
+        assert peer.left.wait(PATIENCE)
     assert peer.code == code
     assert str(error) in capsys.readouterr().err
 
