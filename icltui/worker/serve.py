@@ -5,6 +5,7 @@ and the end of the input, which means that the parent is gone, ends the process 
 """
 
 import faulthandler
+import gc
 import os
 import signal
 import sys
@@ -43,7 +44,17 @@ def main(make_engine: MakeEngine) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     faulthandler.enable()  # a native crash leaves its stack in the log
     stdin, stdout = take_wire()
-    serve(make_engine, stdin, stdout)
+    serve(lambda: _without_search(make_engine), stdin, stdout)
+
+
+def _without_search(make_engine: MakeEngine) -> Engine:
+    """The engine; what it imports stays for good, so that no garbage is looked for there, then or later."""
+    gc.disable()
+    try:
+        return make_engine()
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def serve(make_engine: MakeEngine, stdin: BinaryIO, stdout: BinaryIO, leave: Leave = os._exit) -> None:
