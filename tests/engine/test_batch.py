@@ -46,8 +46,9 @@ def assert_same(ours: Generation, theirs: Generation) -> None:
     assert ours.agreement == theirs.agreement
 
 
-@pytest.mark.parametrize("positions", ["reset", "keep"])
-@pytest.mark.parametrize("sampling", [Sampling(), HOT], ids=["greedy", "sampled"])
+@pytest.mark.parametrize(
+    ("sampling", "positions"), [(Sampling(), "reset"), (HOT, "keep")], ids=["greedy-reset", "sampled-keep"]
+)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_rows_say_together_what_each_says_alone(family, sampling, positions):
     some = cases(family, Recipe(), positions)
