@@ -19,10 +19,10 @@ class Token(Record, frozen=True):
 class PromptIds(Record, frozen=True):
     """The ids that went into the model: ``prefix + context + query``, or without the context."""
 
-    prefix: tuple[int, ...]
+    prefix: tuple[TokenId, ...]
     """Kept in both runs: BOS, or a chat template's header."""
-    context: tuple[int, ...]
-    query: tuple[int, ...]
+    context: tuple[TokenId, ...]
+    query: tuple[TokenId, ...]
 
     def unlike(self, others: "PromptIds") -> str:
         """Where ``others``, of the same text, differ from these ones, in words; empty where they do not."""
