@@ -16,7 +16,6 @@ FIELDS = {
     "save": ("ctrl+s", "path"),
     "open": ("ctrl+l", "path"),
     "export": ("e", "path"),
-    "model": ("L", "model"),
 }
 FIELDS |= {"fitted on": ("o", "queries"), "tested on": ("o", "holdout")}
 """The key that opens each dialog, and the field in it."""
