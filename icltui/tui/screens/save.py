@@ -97,9 +97,10 @@ class SaveScreen(Dialog[Path | None]):
 
     def _meant(self, text: str) -> Path | None:
         """The path as typed; a name alone is beside what was proposed, not wherever the program was started."""
-        if text.strip() and os.sep not in text and not text.strip().startswith("~"):
-            text = str(self._proposal.parent / text.strip())
-        path = session_path(text)
+        name = text.strip()
+        if name and os.sep not in name and not name.startswith("~") and not os.path.isdir(name):
+            text = str(self._proposal.parent / name)
+        path = None if is_folder(text) else session_path(text)
         if is_folder(text) or (path and is_folder(str(path))):
             raise BadInput("that is a folder: add a file name")
         return path
