@@ -68,7 +68,7 @@ def reads(path: Path) -> Session | None:
         return None
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(sessions())
 def test_any_session_comes_back_equal(folder: Path, session: Session) -> None:
     path = folder / "any.json"
