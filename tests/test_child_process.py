@@ -16,6 +16,7 @@ import icltui
 from icltui.api import CountTokens, JobEnded, JobFailed, LoadModel
 from icltui.child_process import PACKAGE_ROOT, child_environment, guard_children, own_command
 from icltui.cli.explore import engine_command
+from icltui.engine.template import Renderer
 from icltui.prompt import Prompt
 from icltui.tui.drawing import draw_figure
 from icltui.worker.remote import RemoteEngine
@@ -100,6 +101,14 @@ def test_a_process_that_a_library_starts_does_not_either(here: Path, monkeypatch
         assert fresh.submit(os.getcwd).result() == str(here)
 
 
+@pytest.mark.usefixtures("here")
+def test_a_template_is_rendered_without_it_too() -> None:
+    renderer = Renderer()
+    request = {"template": "{{ messages[0].content }}!", "special": {}, "turns": ["a"], "seconds": 60}
+    assert renderer.ask(request) == [{"text": "a!"}]
+    renderer.end()
+
+
 def test_a_module_of_the_program_does_not_import_the_folder_that_it_is_run_from(tmp_path: Path) -> None:
     """``python -m`` puts it first, and imports from it only what it needs to find the module."""
     (tmp_path / "random.py").write_text("raise SystemExit('run')")
@@ -138,7 +147,14 @@ STARTS = re.compile(
     r"\b(subprocess|subprocess_exec|multiprocessing|ProcessPoolExecutor|sys\.executable"
     r"|os\.(system|popen|fork|forkpty|(exec|spawn)[lv]p?e?|posix_spawnp?))\b"
 )
-PLACES = {"child_process.py", "worker/child.py", "tui/drawing.py", "bench/terminal.py", "bench/memory.py"}
+PLACES = {
+    "child_process.py",
+    "worker/child.py",
+    "engine/template.py",
+    "tui/drawing.py",
+    "bench/terminal.py",
+    "bench/memory.py",
+}
 """Where a process may be started: what is started there is in the tests above, or takes its environment from here."""
 
 

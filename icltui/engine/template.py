@@ -17,6 +17,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from icltui.child_process import child_environment
 from icltui.errors import BadInput
 
 Content = str | list[dict[str, str]]
@@ -39,7 +40,7 @@ class TemplateEnded(TemplateError):
     """It went beyond a bound, and would again."""
 
 
-class _Renderer:
+class Renderer:
     """The process, started when it is needed."""
 
     def __init__(self) -> None:
@@ -79,7 +80,7 @@ class _Renderer:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 cwd=os.sep,
-                env={**os.environ, **_QUIET},
+                env={**child_environment(), **_QUIET},
             )
         return self._process
 
@@ -110,7 +111,7 @@ def _ended(code: int) -> str:
     return f"ended the process that renders it, code {code}"
 
 
-_RENDERER = _Renderer()
+_RENDERER = Renderer()
 atexit.register(_RENDERER.end)
 
 

@@ -5,6 +5,7 @@ import torch
 
 from icltui.engine.run import forward
 from icltui.engine.upcast import can_compute_in_float32, computing_dtype, computing_in_float32
+from icltui.errors import ForwardError
 from tests.engine.models import FAMILIES, make_tiny, tiny
 
 IDS = [0, 5, 17, 3, 200, 44]
@@ -27,7 +28,7 @@ def test_the_same_tensors_are_in_their_places_afterwards_even_where_the_model_fa
     logits = forward(model, IDS)
     with computing_in_float32(model):
         assert computing_dtype(model) == torch.float32
-        with pytest.raises(IndexError):
+        with pytest.raises(ForwardError):
             forward(model, [10**6])
     assert {name: id(tensor) for name, tensor in model.state_dict(keep_vars=True).items()} == before
     assert computing_dtype(model) == torch.bfloat16
