@@ -303,3 +303,14 @@ async def test_a_prompt_that_cannot_be_counted_says_why(desk: Desk) -> None:
     await desk.drawn()
     assert "19 tok" in desk.text()
     assert "no chat template" not in desk.text()
+
+
+async def test_the_border_says_what_rounding_makes_of_delta_at_the_shown_layer(desk: Desk) -> None:
+    assert "rounds by" not in desk.text()
+    last = desk.explorer.results.board.last_unit
+    rows = [msgspec.structs.replace(samples.row(last, n), delta_noise=0.01 * (n + 1)) for n in (4, 5)]
+    desk.explorer.results.board.add(rows, ())
+    desk.screen.shown_layer = 4
+    await desk.until(lambda: "layer 4 · ‖δ‖ rounds by 0.05 · grow · free" in desk.text())
+    desk.screen.shown_layer = 5
+    await desk.until(lambda: "layer 5 · ‖δ‖ rounds by 0.06 · grow · free" in desk.text())

@@ -152,11 +152,17 @@ class Numbers(ContentSwitcher, Framed):
         formula = MEASURES[self.measure].meaning(board.dynamics)[1] or "undefined"
         silence = " · no next tokens" if board.is_mute else ""
         return {
-            "stream": f"layer {self.shown_layer} · {method}{silence}",
+            "stream": f"layer {self.shown_layer}{self._noise()} · {method}{silence}",
             "plots": self._plot_subtitle(formula, method),
             "heatmap": f"{formula} · {method}",
             "text": method,
         }.get(self.current or "", "")
+
+    def _noise(self) -> str:
+        """What ‖δ‖ comes to by rounding alone at this layer, where the model is in half precision."""
+        board = self._explorer.results.board
+        noise = board.value("delta_noise", board.last_unit, self.shown_layer)
+        return "" if noise is None else f" · ‖δ‖ rounds by {noise:.2g}"
 
     def _plot_subtitle(self, formula: str, method: str) -> str:
         if not self.plots.is_of_patch:
