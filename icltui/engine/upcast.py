@@ -1,9 +1,9 @@
 """A model in half precision computes in float32 while a ``with`` block lasts.
 
-Enters: a model whose weights are bfloat16 or float16. Leaves: the same model, whose modules find their own weights in
-float32 while they run, and at no other time: that takes one module's memory, not the model's. Both types are subsets of
-float32, so no weight is rounded, and the logits are bit for bit those of the model loaded in float32. Afterwards the
-same tensors are in their places.
+Enters: a model whose weights are bfloat16 or float16. Leaves: the same model, whose weights are float32 while they are
+used: a layer's while it runs, those beside the layers while the model does. That takes the memory of one layer, of the
+embedding and of the head. Both types are subsets of float32, so no weight is rounded, and the logits are bit for bit
+those of the model in float32. Afterwards the same tensors are in their places.
 """
 
 from collections.abc import Iterator
@@ -52,17 +52,29 @@ def computing_dtype(model: Any) -> torch.dtype:
 
 @contextmanager
 def computing_in_float32(model: nn.Module) -> Iterator[None]:
-    """Every module of ``model`` finds its weights and buffers in float32 while it runs."""
+    """``model`` finds its weights and buffers in float32 while it runs.
+
+    Each layer as a whole, and all that is beside them, as parts may use each other's weights or go by their type.
+    """
     with ExitStack() as stack:
-        for module in model.modules():
-            if any(tensor.dtype in HALF for tensor in _tensors(module).values()):
-                own = _Own(module)
-                stack.callback(own.restore)
-                stack.callback(module.register_forward_pre_hook(own.upcast).remove)
-                stack.callback(module.register_forward_hook(own.restore, always_call=True).remove)
+        for module, parts in _wholes(model):
+            own = _Own(parts)
+            stack.callback(own.restore)
+            stack.callback(module.register_forward_pre_hook(own.upcast).remove)
+            stack.callback(module.register_forward_hook(own.restore, always_call=True).remove)
         stack.callback(_upcast.discard, model)
         _upcast.add(model)
         yield
+
+
+def _wholes(model: nn.Module) -> list[tuple[nn.Module, list[nn.Module]]]:
+    """Each layer with its parts, and the model with all that is in none of its layers."""
+    listed = [entry for stack in model.modules() if isinstance(stack, nn.ModuleList) for entry in stack]
+    inside = {id(part) for entry in listed for part in entry.modules()}
+    nested = {id(part) for entry in listed for part in entry.modules() if part is not entry}
+    layers = {id(entry): entry for entry in listed if id(entry) not in nested}
+    beside = [module for module in model.modules() if id(module) not in inside]
+    return [(model, beside), *((layer, list(layer.modules())) for layer in layers.values())]
 
 
 def _tensors(module: nn.Module) -> dict[str, Tensor]:
@@ -72,24 +84,29 @@ def _tensors(module: nn.Module) -> dict[str, Tensor]:
 
 
 class _Own:
-    """One module's own tensors: they make room for wider ones, and come back as the same objects."""
+    """The tensors of some modules: they make room for wider ones, and come back as the same objects."""
 
-    def __init__(self, module: nn.Module) -> None:
-        self.module = module
-        self.stored: dict[str, Tensor] = {}
+    def __init__(self, modules: list[nn.Module]) -> None:
+        self.modules = modules
+        self.stored: list[tuple[nn.Module, str, Tensor]] = []
 
     def upcast(self, *_: Any) -> None:
-        for name, tensor in _tensors(self.module).items():
-            if tensor.dtype in HALF:
-                self.stored[name] = tensor
-                self._put(name, tensor.float())
+        wide: dict[int, Tensor] = {}  # a tied weight takes room once
+        for module in self.modules:
+            for name, tensor in _tensors(module).items():
+                if tensor.dtype in HALF:
+                    self.stored.append((module, name, tensor))
+                    if id(tensor) not in wide:
+                        wide[id(tensor)] = tensor.float()
+                    _put(module, name, wide[id(tensor)])
 
     def restore(self, *_: Any) -> None:
         while self.stored:
-            self._put(*self.stored.popitem())
+            _put(*self.stored.pop())
 
-    def _put(self, name: str, tensor: Tensor) -> None:
-        is_buffer = name in self.module._buffers
-        own: dict[str, Any] = self.module._buffers if is_buffer else self.module._parameters
-        is_whole = is_buffer or isinstance(tensor, nn.Parameter)
-        own[name] = tensor if is_whole else nn.Parameter(tensor, requires_grad=False)
+
+def _put(module: nn.Module, name: str, tensor: Tensor) -> None:
+    is_buffer = name in module._buffers
+    own: dict[str, Any] = module._buffers if is_buffer else module._parameters
+    is_whole = is_buffer or isinstance(tensor, nn.Parameter)
+    own[name] = tensor if is_whole else nn.Parameter(tensor, requires_grad=False)

@@ -4,11 +4,12 @@ import pytest
 import torch
 
 from icltui.engine.run import forward
+from icltui.engine.tiny import build
 from icltui.engine.upcast import can_compute_in_float32, computing_dtype, computing_in_float32
 from icltui.errors import ForwardError
 from tests.engine.models import FAMILIES, make_tiny, tiny
 
-IDS = [0, 5, 17, 3, 200, 44]
+IDS = [0, 5, 17, 3, 20, 44]
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
@@ -37,19 +38,30 @@ def test_the_same_tensors_are_in_their_places_afterwards_even_where_the_model_fa
 
 
 @torch.inference_mode()
-def test_no_more_than_one_module_is_wide_at_a_time():
+def test_no_more_than_one_layer_is_wide_at_a_time():
     model = make_tiny("llama", torch.bfloat16).model
-    wide = []
+    wide = set()
 
-    def count(*_):
-        wide.append(sum(p.dtype == torch.float32 for p in model.parameters()))
+    def look(*_):
+        wide.add(frozenset(name for name, p in model.named_parameters() if p.dtype == torch.float32))
 
     for module in model.modules():
-        if not list(module.children()):
-            module.register_forward_hook(count)
+        module.register_forward_hook(look)
     with computing_in_float32(model):
         forward(model, IDS)
-    assert max(wide) == 1
+    layers = [{name.split(".")[2] for name in names if ".layers." in name} for names in wide]
+    assert {*map(len, layers)} == {0, 1}
+    assert {"0", "1", "2"} == set().union(*layers)
+
+
+@pytest.mark.parametrize(
+    "member", ["dbrx", "deepseek_v32", "granitemoehybrid", "lfm2", "qwen3_5_text", "zamba", "zaya"]
+)
+@torch.inference_mode()
+def test_parts_that_use_each_others_weights_or_go_by_their_type_are_in_float32_too(member):
+    half, wide = build(member, torch.bfloat16), build(member, torch.bfloat16).float()
+    with computing_in_float32(half):
+        assert torch.equal(forward(half, IDS), forward(wide, IDS))
 
 
 def test_weights_that_are_elsewhere_or_wide_are_left_alone():
