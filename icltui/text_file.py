@@ -63,8 +63,8 @@ def not_utf_8(error: UnicodeDecodeError) -> str:
 
 def lines(text: str) -> list[str]:
     """The lines without their ends; what is behind the last end is a line, though an empty one is none."""
-    found = [line.removesuffix("\r") for line in text.split("\n")]
-    return found if found[-1] else found[:-1]
+    *ended, rest = text.split("\n")
+    return [*(line.removesuffix("\r") for line in ended), *([rest] if rest else [])]
 
 
 def without_last_line_end(text: str) -> str:

@@ -124,10 +124,13 @@ def test_a_session_with_a_text_that_is_too_large_is_refused(tmp_path, prompt):
         write_session(path, replace(session, prompt=prompt))
 
 
-@pytest.mark.parametrize("text", ["", "a", "a\n", "\n", "a\r\n\r\n", "a\rb\n\rc"])
+@pytest.mark.parametrize("text", ["", "a", "a\n", "\n", "a\r\n\r\n", "a\rb\n\rc", "a\r", "\r"])
 def test_no_line_is_lost(text):
-    assert lines(text) == [part.removesuffix("\r") for part in (text + "\n").split("\n")][: len(lines(text))]
     assert "\n".join(lines(text)) == text.replace("\r\n", "\n").removesuffix("\n")
+
+
+def test_a_return_that_ends_no_line_is_of_the_text():
+    assert lines("a\r\nb\r") == ["a", "b\r"]
 
 
 def test_the_command_says_it_in_one_line(tmp_path, capsys):

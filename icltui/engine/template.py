@@ -125,6 +125,8 @@ def render(tokenizer: Any, contents: list[Content]) -> list[str]:
         template = tokenizer.get_chat_template()
     except ValueError as error:  # several templates, and none for talking
         raise TemplateError(" ".join(str(error).split())[:200]) from error
+    if not isinstance(template, str):
+        raise TemplateError(f"it is no text, but of type {type(template).__name__}")
     if len(template) > _MOST_BYTES:
         raise TemplateError(f"it has {len(template):,} characters itself")
     special = {name: str(token) for name, token in tokenizer.special_tokens_map.items()}

@@ -54,6 +54,8 @@ def _answer(render: Any, request: dict[str, Any], content: Any) -> dict[str, str
     except Exception as error:  # noqa: BLE001 -- the template is a program: it may raise anything
         words = " ".join(str(error)[:1000].split())[:200]
         return {"refused": "".join(c if c.isprintable() else "?" for c in words) or type(error).__name__}
+    if any("\ud800" <= c <= "\udfff" for c in text):
+        return {"refused": "it writes half a character, which no tokenizer takes"}
     if len(text) > len(str(content)) + MOST_TEXT:
         return {"refused": f"it writes {len(text):,} characters around the text"}
     return {"text": text}

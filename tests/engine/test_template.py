@@ -102,6 +102,14 @@ def test_a_template_without_end_is_refused_in_a_thread_too(monkeypatch, name):
     assert render_turn(talking("<{{ messages[0].content }}>"), "a").footer == ">"
 
 
+@pytest.mark.parametrize(
+    "written", [5, ["a"], "{{ '\\ud800' }}{{ messages[0].content }}", "\udfff{{ messages[0].content }}"]
+)
+def test_what_is_no_text_or_writes_none_is_refused(written):
+    with pytest.raises(BadInput, match=r"(is no text|half a character).*leave --chat out"):
+        render_turn(talking(written), "a")
+
+
 def test_a_process_that_was_ended_is_started_again():
     render(talking("a"), ["b"])
     template._RENDERER._process.kill()
