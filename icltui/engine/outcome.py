@@ -54,20 +54,29 @@ def run_model(model: Any, ids: Tensor, **kwargs: Any) -> Any:
     except (
         BaseException
     ) as error:  # a model's own code may panic, or ask for an end that is not its to ask for
-        if "can't allocate memory" in str(error):
+        if "can't allocate memory" in _words(error):
             raise EngineError(OUT_OF_MEMORY) from error
         frames = traceback.extract_tb(error.__traceback__)[1:]
         if any(_OURS in Path(frame.filename).parents and frame.filename != door.__file__ for frame in frames):
             raise  # a hook's; a door calls what stands behind it, which is the model's
-        where = next(
-            (frame for frame in reversed(frames) if _TORCH not in Path(frame.filename).parents), None
-        )
-        place = f" ({Path(where.filename).name}, line {where.lineno})" if where else ""
-        reason = " ".join(str(error).split())[:300]
-        raise ForwardError(
-            f"the forward pass of {type(model).__name__} fails: {type(error).__name__}: {reason}{place}: "
-            "its code may be meant for another version of transformers"
-        ) from error
+        raise _failed(model, error, frames) from error
+
+
+def _failed(model: Any, error: BaseException, frames: list[traceback.FrameSummary]) -> ForwardError:
+    where = next((frame for frame in reversed(frames) if _TORCH not in Path(frame.filename).parents), None)
+    place = f" ({Path(where.filename).name}, line {where.lineno})" if where else ""
+    return ForwardError(
+        f"the forward pass of {type(model).__name__} fails: {type(error).__name__}: {_words(error)}{place}: "
+        "its code may be meant for another version of transformers"
+    )
+
+
+def _words(error: BaseException) -> str:
+    """What the error says, on one line; nothing where saying it fails, too."""
+    try:
+        return " ".join(str(error).split())[:300]
+    except Exception:  # noqa: BLE001 -- it is of the model's own code
+        return ""
 
 
 def outcome(model: Any, ids: Tensor, **kwargs: Any) -> Outcome:
@@ -78,14 +87,10 @@ def outcome(model: Any, ids: Tensor, **kwargs: Any) -> Outcome:
         EngineError: the memory does not suffice.
     """
     output = run_model(model, ids, **kwargs)
-    is_named = not isinstance(output, tuple | list)
-    if isinstance(output, Mapping):
-        logits, memory = output.get("logits"), output.get("past_key_values")
-    elif is_named:
-        logits, memory = getattr(output, "logits", None), getattr(output, "past_key_values", None)
-    else:
-        logits, memory = (*output, None, None)[:2]
-        memory = None if isinstance(memory, Tensor) else memory
+    try:
+        logits, memory, is_named = _parts(output)
+    except Exception as error:  # an output may be of a class of the model's own
+        raise _failed(model, error, traceback.extract_tb(error.__traceback__)[2:]) from error
     if not isinstance(logits, Tensor) or not _are_logits(model, logits, ids, is_named):
         raise ForwardError(
             f"the forward pass of {type(model).__name__} gives {_described(logits)} as logits, where numbers "
@@ -95,6 +100,16 @@ def outcome(model: Any, ids: Tensor, **kwargs: Any) -> Outcome:
     return Outcome(logits, memory)
 
 
+def _parts(output: Any) -> tuple[Any, Any, bool]:
+    """Logits, cache, and whether they go by these names."""
+    if isinstance(output, Mapping):
+        return output.get("logits"), output.get("past_key_values"), True
+    if hasattr(output, "logits") or not isinstance(output, tuple | list):
+        return getattr(output, "logits", None), getattr(output, "past_key_values", None), True
+    logits, memory = (*output, None, None)[:2]
+    return logits, None if isinstance(memory, Tensor) else memory, False
+
+
 @cache
 def _knows_caches(forward: Callable[..., Any]) -> bool:
     parameters = inspect.signature(forward).parameters
@@ -102,7 +117,13 @@ def _knows_caches(forward: Callable[..., Any]) -> bool:
 
 
 def _are_logits(model: Any, logits: Tensor, ids: Tensor, is_named: bool) -> bool:
-    is_shaped = logits.ndim == 3 and logits.shape[0] == ids.shape[0] and 0 < logits.shape[1] <= ids.shape[1]
+    is_here = logits.layout == torch.strided and logits.device.type != "meta"
+    is_shaped = (
+        is_here
+        and logits.ndim == 3
+        and logits.shape[0] == ids.shape[0]
+        and 0 < logits.shape[1] <= ids.shape[1]
+    )
     if is_named or not is_shaped:
         return is_shaped and logits.is_floating_point() and logits.shape[2] > 0
     head = model.get_output_embeddings()  # what stands first in a tuple may be anything as wide as it likes
@@ -113,4 +134,6 @@ def _are_logits(model: Any, logits: Tensor, ids: Tensor, is_named: bool) -> bool
 def _described(value: Any) -> str:
     if not isinstance(value, Tensor):
         return "nothing" if value is None else f"a {type(value).__name__}"
-    return f"{str(value.dtype).removeprefix('torch.')} numbers of shape {tuple(value.shape)}"
+    kind = "" if value.layout == torch.strided else f"{str(value.layout).removeprefix('torch.')} "
+    where = " without values" if value.device.type == "meta" else ""
+    return f"{kind}{str(value.dtype).removeprefix('torch.')} numbers of shape {tuple(value.shape)}{where}"

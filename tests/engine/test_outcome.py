@@ -220,6 +220,45 @@ def test_so_it_is_where_it_fails_later_on(request_, monkeypatch):
         list(engine.run(request_(prompt=PROMPT), lambda: False))
 
 
+class Speechless(Exception):
+    def __str__(self):
+        raise ValueError("of it nothing can be said")
+
+
+class Unreadable:
+    @property
+    def logits(self):
+        raise Own("not here")
+
+
+class Ungettable(dict):
+    def get(self, *_):
+        raise Own("not here")
+
+
+class Wordless(OldCache):
+    def seen(self, _given):
+        raise Speechless
+
+
+class HoldingUnreadable(Bare):
+    def given(self, _out):
+        return Unreadable()
+
+
+class HoldingUngettable(Bare):
+    def given(self, out):
+        return Ungettable(logits=out.logits)
+
+
+@pytest.mark.parametrize("kind", [Wordless, HoldingUnreadable, HoldingUngettable])
+def test_so_it_is_where_neither_error_nor_output_can_be_read(kind, monkeypatch):
+    with pytest.raises(
+        ForwardError, match=rf"of {kind.__name__} fails: (Speechless|Own).*test_outcome\.py, line"
+    ):
+        load(kind, monkeypatch)
+
+
 def test_memory_that_runs_out_is_no_fault_of_its_code(monkeypatch):
     class Hungry(OldCache):
         def seen(self, given):
@@ -244,6 +283,8 @@ def test_memory_that_runs_out_is_no_fault_of_its_code(monkeypatch):
         (lambda out: (out.logits.long(),), "int64 numbers of shape"),
         (lambda out: (out.logits[:, :0],), r"shape \(1, 0, 300\)"),
         (lambda out: ([out.logits],), "gives a list as logits"),
+        (lambda out: {"logits": out.logits.to("meta")}, "without values"),
+        (lambda out: {"logits": out.logits.to_sparse()}, "sparse_coo float32 numbers"),
     ],
 )
 def test_what_holds_no_logits_is_said(given, words, monkeypatch):
