@@ -18,8 +18,8 @@ from icltui.engine.source import read_bounded
 from icltui.errors import ModelError
 
 MOST_LAYERS = 10_000
-"""Layers, heads or experts: more than any model has."""
-_COUNTS = re.compile(r"(^|_)(layers?|depth|blocks|heads?|experts)($|_(?!norm|types|scale))")
+"""Layers, heads, experts or labels: more than any model has."""
+_COUNTS = re.compile(r"(^|_)(layers?|depth|blocks|heads?|experts|labels)($|_(?!norm|types|scale))")
 MOST_TIMES, MOST_TIMES_QUANTIZED = 2, 16
 """A model may have so many times the numbers that its file has: where an embedding is shared, or eight are in one."""
 MOST_BUFFERS = 2**30
@@ -30,7 +30,7 @@ def check_config(name: str, file: Path) -> None:
     """Refuse a configuration that would keep the machine busy with being read.
 
     Raises:
-        ModelError: it is too large, no JSON, or counts more layers, heads or experts than any model has.
+        ModelError: it is too large, no JSON, or counts more layers, heads, experts or labels than any model has.
     """
     try:
         config = json.loads(read_bounded(file))

@@ -99,6 +99,7 @@ def test_a_claim_that_the_weights_cannot_fill_is_refused_at_once(
         ("[]", "is no table of settings"),
         ("{", "is no JSON"),
         ('{"text_config": {"vision": [{"depth": 100000}]}}', "depth 100,000 in its config"),
+        ('{"num_labels": 1000000000}', "num_labels 1,000,000,000 in its config"),
         ('{"num_local_experts": 1e300}', "num_local_experts of more than 15 digits"),
         (" " * 2**13, "8,192 bytes, where 4,096 are the most"),
     ],
