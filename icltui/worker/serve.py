@@ -138,11 +138,18 @@ def failure(error: BaseException) -> JobFailed:
     error = panicked(error) or error
     if isinstance(error, IcltuiError):
         kind = next(c.__name__ for c in type(error).__mro__ if c.__module__ == errors.__name__)
-        return JobFailed(kind=kind, message=str(error), exit_code=error.exit_code)
+        return JobFailed(kind=kind, message=_sendable(str(error)), exit_code=error.exit_code)
     text = " ".join(str(error).split())[:500]
     if type(error).__name__ in ("MemoryError", "OutOfMemoryError") or "can't allocate memory" in text:
         return JobFailed(kind="EngineError", message=_OUT_OF_MEMORY)
-    return JobFailed(kind="EngineError", message=f"{type(error).__name__}: {text} (details in the log)")
+    return JobFailed(
+        kind="EngineError", message=_sendable(f"{type(error).__name__}: {text} (details in the log)")
+    )
+
+
+def _sendable(text: str) -> str:
+    """The text with halves of characters, which no message may hold, written out."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _log(error: BaseException) -> None:

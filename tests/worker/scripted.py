@@ -55,6 +55,14 @@ class ScriptedEngine:
         yield step()
         raise ValueError("first line\nsecond line")
 
+    def refuse_half_a_character(self, _stop: Callable[[], bool]) -> Iterator[Event]:
+        raise BadInput("the model says \ud800")
+        yield
+
+    def crash_over_half_a_character(self, _stop: Callable[[], bool]) -> Iterator[Event]:
+        raise ValueError("\udfff")
+        yield
+
     def leave_python(self, _stop: Callable[[], bool]) -> Iterator[Event]:
         raise SystemExit(9)
         yield

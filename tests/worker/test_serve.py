@@ -149,6 +149,15 @@ def test_a_bug_is_one_line_with_its_traceback_in_the_log(
     assert peer.hear_job(4)[-1] == api.JobEnded()
 
 
+def test_half_a_character_in_what_is_wrong_is_written_out(peer: Peer) -> None:
+    peer.ask(1, "refuse half a character")
+    assert peer.hear_job(1) == [api.JobFailed(kind="BadInput", message=r"the model says \ud800", exit_code=2)]
+    peer.ask(2, "crash over half a character")
+    (last,) = peer.hear_job(2)
+    assert isinstance(last, api.JobFailed)
+    assert last.message == r"ValueError: \udfff (details in the log)"
+
+
 def test_out_of_memory_says_what_to_do(peer: Peer) -> None:
     peer.ask(1, "fill memory")
     (last,) = peer.hear_job(1)
