@@ -5,19 +5,21 @@ change of its window has everything drawn anew, signals are heard between two st
 and a terminal that is gone is told instead of tried again.
 """
 
+import asyncio
 import os
 import select
 import signal
 import termios
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from time import monotonic
 from typing import Any
 
 from textual import events
-from textual.app import App
+from textual.app import App, ScreenError
 from textual.drivers.linux_driver import LinuxDriver
 from textual.geometry import Size
+from textual.message import Message
 
 from icltui.tui import terminal
 from icltui.tui.input_events import InputEvents
@@ -25,6 +27,11 @@ from icltui.tui.input_events import InputEvents
 _READ = 4096
 _WAIT = 0.1
 """Most seconds between two looks at whether the program ends."""
+_AHEAD = 64
+"""Messages by which the reading may be ahead of the program: each takes kilobytes, and asyncio forgets a signal that
+comes while some 250 wait to be heard of."""
+_TURN = 0.005
+"""Seconds between two looks at how far the program is."""
 _FORM_FEED = "\f"
 """Control and L, by which dtach and people ask for a redraw, whatever else the key does."""
 _WRITE = 2**16
@@ -38,6 +45,7 @@ class TerminalDriver(LinuxDriver):
         super().__init__(app, **options)
         self._file: Any = Utf8Output(self._file.fileno() if self._file else -1, self._say_lost)
         self._is_suspended = False
+        self._n_sent = 0
         self._raw: list[Any] | None = None
         self._loop.add_signal_handler(signal.SIGTSTP, self._sigtstp_application)
         self._loop.add_signal_handler(signal.SIGCONT, self._sigcont_application)
@@ -109,11 +117,34 @@ class TerminalDriver(LinuxDriver):
                 found = source.feed(data, monotonic())
             else:
                 found = source.expire(monotonic())
-            for message in found:
-                self.process_message(message)
-                if isinstance(message, events.Key) and message.character == _FORM_FEED:
-                    self._loop.call_soon_threadsafe(self.renew)
+            self._hand_on(found)
         return None
+
+    def _hand_on(self, found: Iterable[Message]) -> None:
+        """Send the messages, at the pace of the program; none once it ends."""
+        for message in found:
+            self.process_message(message)
+            self._n_sent += 1
+            if isinstance(message, events.Key) and message.character == _FORM_FEED:
+                self._loop.call_soon_threadsafe(self.renew)
+            if self._n_sent % _AHEAD == 0 and not self._has_caught_up():
+                return
+
+    def _has_caught_up(self) -> bool:
+        """Wait until the program has heard of nearly all that was sent; False: it ends."""
+        hearing = asyncio.run_coroutine_threadsafe(self._catch_up(), self._loop)
+        while not self.exit_event.is_set():
+            with suppress(TimeoutError):
+                hearing.result(_WAIT)
+                return True
+        hearing.cancel()
+        return False
+
+    async def _catch_up(self) -> None:
+        """Return when neither the program nor what has the focus is behind."""
+        with suppress(ScreenError):  # there is no screen any more
+            while any(pump.message_queue_size > _AHEAD for pump in (self._app, self._app.focused) if pump):
+                await asyncio.sleep(_TURN)
 
     def _say_lost(self) -> None:
         with suppress(RuntimeError):  # the program has ended

@@ -1,5 +1,6 @@
 """How large the terminal is, what is written on it, and what is told where it fails."""
 
+import asyncio
 import fcntl
 import os
 import pty
@@ -23,9 +24,10 @@ from icltui.cli.explore import prepare_terminal
 from icltui.config import Config
 from icltui.tui import terminal
 from icltui.tui.app import IcltuiApp
-from icltui.tui.driver import TerminalDriver, Utf8Output
+from icltui.tui.driver import _AHEAD, TerminalDriver, Utf8Output
 from tests.tui.conftest import open_desk
 from tests.tui.fake_client import FakeClient
+from tests.waiting import until
 
 
 @pytest.fixture(autouse=True)
@@ -162,6 +164,30 @@ async def test_an_error_in_the_thread_that_reads_ends_it_as_any_other(tmp_path: 
         await fail()
     (log,) = tmp_path.rglob("crash.log")
     assert "ZeroDivisionError" in log.read_text()
+
+
+async def test_what_is_typed_waits_where_the_program_is_behind() -> None:
+    n_keys, heard = 1000, list[object]()
+    app = SimpleNamespace(message_queue_size=n_keys, focused=None)
+    driver = TerminalDriver.__new__(TerminalDriver)
+    driver._app, driver._loop = app, asyncio.get_running_loop()  # type: ignore[assignment]
+    driver._n_sent, driver.exit_event = 0, Event()
+    driver.process_message = heard.append  # type: ignore[method-assign]
+    driver.fileno, write = os.pipe()
+    reading = asyncio.create_task(asyncio.to_thread(driver.run_input_thread))
+    for _ in range(0, n_keys, 4):  # as they are typed, and not in one read
+        os.write(write, b"x" * 4)
+        await asyncio.sleep(0)
+    await until(lambda: heard)
+    for _ in range(20):  # of the looks that the reading takes
+        await asyncio.sleep(0.01)
+        assert len(heard) <= _AHEAD
+    app.message_queue_size = 0
+    await until(lambda: len(heard) == n_keys)
+    driver.exit_event.set()
+    await reading
+    os.close(driver.fileno)
+    os.close(write)
 
 
 def test_an_input_that_ends_is_a_terminal_that_is_gone() -> None:
