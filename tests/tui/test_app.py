@@ -152,8 +152,8 @@ async def test_an_edit_since_the_run_costs_the_file_no_numbers(desk: Desk, tmp_p
     await desk.until(lambda: isinstance(desk.app.screen, SaveScreen))
     desk.app.screen.query_one(Input).value = str(path)
     await desk.press("enter")
-    await desk.until(lambda: not desk.explorer.is_unsaved)
-    assert f"saved to {path}" in desk.toasts()
+    await desk.until(lambda: f"saved to {path}" in desk.toasts())
+    assert not desk.explorer.is_unsaved
     assert read_session(path).runs[0].session.measurement == desk.explorer.results.measurement
 
 

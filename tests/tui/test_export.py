@@ -57,7 +57,7 @@ async def test_a_report_into_the_folder_of_sessions_and_a_name_that_is_taken(des
     await closed(desk)
     target = Path("sessions/capital-conflict.md")
     assert target.read_text().startswith("# capital-conflict\n")
-    assert desk.toasts()[-1] == f"Markdown report written to {target}"
+    await desk.until(lambda: desk.toasts()[-1:] == [f"Markdown report written to {target}"])
     dialog = await open_dialog(desk)
     assert dialog.query_one(Input).value == "sessions/capital-conflict-2.md", "what is taken is not proposed"
 
@@ -182,7 +182,7 @@ async def test_numbers_of_an_older_prompt_are_not_passed_off_as_this_one(desk: D
     await desk.press("enter")
     await closed(desk)
     assert "Not in this session: measures, lanes, proof." in Path("r.md").read_text()
-    assert "without the numbers and lanes on the screen" in desk.toasts()[-1]
+    await desk.until(lambda: "without the numbers and lanes on the screen" in "".join(desk.toasts()[-1:]))
 
 
 async def test_a_picture_of_any_pane(desk: Desk) -> None:
