@@ -8,7 +8,7 @@ from icltui.record import ModelInfo
 from icltui.tui.flows.journal import Journal, estimate_line, model_facts
 from icltui.tui.flows.work import Work
 from icltui.tui.screens.help import help_sections
-from icltui.tui.widgets.status import loading_text, progress_text
+from icltui.tui.widgets.status import loading_text, model_text, progress_text
 from tests.tui import samples
 from tests.tui.conftest import open_desk
 
@@ -58,6 +58,17 @@ def test_facts_of_a_model_name_the_loop_and_what_is_refused() -> None:
     assert loop == "loop"
     assert samples.ODD_MODEL.path_reason in why
     assert refused == ("layer 3", f"refused: {samples.REFUSED.reason}")
+
+
+def test_numbers_that_auto_chose_are_in_the_status_line_and_among_the_facts() -> None:
+    model = msgspec.structs.replace(samples.MODEL, dtype="float32", stored_dtype="bfloat16")
+    assert " · float32 · cpu" in model_text(model), "--dtype float32 needs no saying"
+    chosen = msgspec.structs.replace(model, dtype_reason="this CPU has no instructions")
+    assert " · float32 for bfloat16 · cpu" in model_text(chosen)
+    assert model_facts(chosen)[0] == ("float32", "this CPU has no instructions")
+    slow = msgspec.structs.replace(chosen, dtype="bfloat16")
+    assert " · bfloat16 · cpu" in model_text(slow)
+    assert model_facts(slow)[0][0] == "bfloat16"
 
 
 def test_help_tells_them_and_the_formulas_of_the_dynamics() -> None:
