@@ -105,7 +105,9 @@ def model_lines(model: ModelInfo) -> list[str]:
     layers: defaultdict[str, list[int]] = defaultdict(list)
     for refused in model.refused:
         layers[refused.reason].append(refused.layer)
+    chosen = f"computed in {model.dtype}: {visible(model.dtype_reason)}"
     return [
+        *([chosen] if model.dtype_reason else []),
         *(
             f"left out: layers {layers_text(found, model.n_layers)}: {visible(why)}"
             for why, found in layers.items()

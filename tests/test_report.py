@@ -367,3 +367,11 @@ def test_what_is_out_of_the_ordinary_about_a_model_is_said() -> None:
         report_generation.generate_text(model, A_GENERATION),
     )
     assert all("note: an adapter lies beside it" in text for text in texts)
+
+
+def test_why_auto_chose_other_numbers_is_said_before_them() -> None:
+    chosen = msgspec.structs.replace(A_MODEL, dtype_reason="no instructions for bfloat16")
+    assert a_table(A_MEASUREMENT, model=chosen).startswith(
+        "computed in float32: no instructions for bfloat16\n"
+    )
+    assert "computed in" not in a_table(A_MEASUREMENT)
