@@ -75,3 +75,15 @@ def test_offloaded_weights_are_refused_before_anything_runs():
     with pytest.raises(BadInput, match=r"offloaded.*--precision model"):
         rows_of(offloaded, precision="float32")
     assert measure_rounding(offloaded) == {}
+
+
+def test_a_measure_in_float32_that_is_stopped_half_way_leaves_the_model_as_it_was(half):
+    before = {name: id(tensor) for name, tensor in half.model.state_dict(keep_vars=True).items()}
+    engine = LocalEngine(half, tiny("llama", torch.bfloat16).describe("loop"))
+    seen = []
+    request = Measure(prompt=PROMPT, precision="float32")
+    for event in engine.run(request, lambda: any(isinstance(e, UnitsMeasured) for e in seen)):
+        seen.append(event)
+    assert 0 < sum(len(e.rows) for e in seen if isinstance(e, UnitsMeasured)) < 3 * len(PROMPT.context)
+    assert {name: id(tensor) for name, tensor in half.model.state_dict(keep_vars=True).items()} == before
+    assert not any(m._forward_pre_hooks or m._forward_hooks for m in half.model.modules())
