@@ -117,10 +117,10 @@ class Board:
         row = self._rows.get(layer, {}).get(unit)
         return None if row is None else getattr(row, measure)
 
-    def is_noise(self, unit: int, layer: int) -> bool:
-        """Whether the unit's ‖δ‖ is no more than what rounding alone comes to."""
+    def is_noise(self, measure: str, unit: int, layer: int) -> bool:
+        """Whether the number is a ‖δ‖ that is no more than what rounding alone comes to."""
         row = self._rows.get(layer, {}).get(unit)
-        return row is not None and row.is_noise
+        return measure == "delta_norm" and row is not None and row.is_noise
 
     def series(self, measure: str, layer: int) -> list[float | None]:
         """The numbers of one layer, indexed by unit."""

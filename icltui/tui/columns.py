@@ -71,7 +71,7 @@ def _chosen(width: int, unit: Column, token: Column, dynamics: Dynamics) -> tupl
 def _measure(name: str, width: int = 7, title: str = "") -> Column:
     def cell(board: Board, unit: int, layer: int, width: int) -> str:
         value = board.value(name, unit, layer)
-        if name == "delta_norm" and board.is_noise(unit, layer):
+        if board.is_noise(name, unit, layer):
             return (NOISE + number(value, width - 1).strip()).rjust(width)
         return number(value, width)
 

@@ -74,7 +74,8 @@ class Picture:
             return "not measured"
         value = self.board.value(self.measure, self.unit, self.layer)
         if value is not None:
-            return f"{title} = {value:.7g}"
+            noise = ", within rounding" if self.board.is_noise(self.measure, self.unit, self.layer) else ""
+            return f"{title} = {value:.7g}{noise}"
         return f"{title} undefined" if self.board.is_measured(self.unit) else "not yet"
 
     def _ticks(self, scroll: int) -> list[Segment]:

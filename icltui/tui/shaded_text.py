@@ -88,7 +88,8 @@ class ShadedText:
     def _value(self) -> str:
         value = self.shade.value(self.board, self.unit, self.layer)
         if value is not None:
-            return f"{self.shade.title} = {value:.7g}"
+            noise = ", within rounding" if self.board.is_noise(self.shade.name, self.unit, self.layer) else ""
+            return f"{self.shade.title} = {value:.7g}{noise}"
         return f"{self.shade.title} undefined" if self.board.is_measured(self.unit) else "not yet"
 
     def _next(self) -> str:

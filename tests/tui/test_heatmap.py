@@ -2,6 +2,7 @@
 
 import math
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,7 +16,7 @@ from icltui.tui.board import Board
 from icltui.tui.grid import Grid
 from icltui.tui.ramp import COLOURS, GLYPHS, colour, glyph, level
 from icltui.tui.widgets.heatmap import Heatmap
-from tests.tui import HOSTILE, board_of, fill, tokenized, wait_for
+from tests.tui import HOSTILE, board_of, fill, samples, tokenized, wait_for
 
 TEXTS = [f"t{i}" for i in range(1, 41)]
 
@@ -297,3 +298,16 @@ async def test_hostile_tokens_are_drawn_at_every_size() -> None:
                 for unit in range(len(HOSTILE) + 1):
                     app.heatmap.unit = unit
                     assert {app.heatmap.render_line(y).cell_length for y in range(size[1])} == {width}
+
+
+async def test_the_readout_says_where_rounding_alone_makes_the_number() -> None:
+    board = board_of(TEXTS)
+    board.add([msgspec.structs.replace(samples.row(13, 2), delta_noise=1e9)], ())
+    app = Shown(board)
+    async with app.run_test(size=(60, 8)) as pilot:
+        app.heatmap.unit, app.heatmap.shown_layer = 13, 2
+        await pilot.pause()
+        assert ", within rounding  layer 2  unit 13" in app.lines()[1]
+        app.heatmap.unit = 12
+        await wait_for(pilot, lambda: "unit 12" in app.lines()[1])
+        assert "rounding" not in app.lines()[1]

@@ -1,5 +1,6 @@
 """The token strip shows the context's text, shades each unit, marks one, and repaints only what changed."""
 
+import msgspec
 import pytest
 from rich.color import Color
 from textual.app import App, ComposeResult
@@ -10,7 +11,7 @@ from icltui.tui.ramp import COLOURS
 from icltui.tui.shaded_text import HEADER
 from icltui.tui.shades import SHADES
 from icltui.tui.widgets.token_strip import TokenStrip
-from tests.tui import HOSTILE, board_of, fill, tokenized, wait_for
+from tests.tui import HOSTILE, board_of, fill, samples, tokenized, wait_for
 
 TEXTS = ["The", " capital", " of", " France", " is", " Rome", ".\n", "And", " so", " on", "."]
 
@@ -262,3 +263,13 @@ async def test_every_colouring_draws() -> None:
             app.strip.move_shade(1)
             await pilot.pause()
         assert app.strip.shade == "delta_norm"
+
+
+async def test_the_readout_says_where_rounding_alone_makes_the_number() -> None:
+    board = board_of(TEXTS)
+    board.add([msgspec.structs.replace(samples.row(6, 2), delta_noise=1e9)], ())
+    app = Shown(board)
+    async with app.run_test(size=(60, 9)) as pilot:
+        app.strip.unit, app.strip.shown_layer = 6, 2
+        await pilot.pause()
+        assert ", within rounding  layer 2  unit 6" in app.lines()[2]
