@@ -6,7 +6,7 @@ embedding and of the head. Both types are subsets of float32, so no weight is ro
 those of the model in float32. Afterwards the same tensors are in their places.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 from weakref import WeakSet
@@ -14,6 +14,7 @@ from weakref import WeakSet
 import torch
 from torch import Tensor, nn
 
+from icltui.engine.own_buffers import unrounded_buffers
 from icltui.errors import BadInput
 
 HALF = (torch.bfloat16, torch.float16)
@@ -56,9 +57,11 @@ def computing_in_float32(model: nn.Module) -> Iterator[None]:
 
     Each layer as a whole, and all that is beside them, as parts may use each other's weights or go by their type.
     """
+    unrounded = unrounded_buffers(model)
+    known = {id(buffer): unrounded[name] for name, buffer in model.named_buffers() if name in unrounded}
     with ExitStack() as stack:
         for module, parts in _wholes(model):
-            own = _Own(parts)
+            own = _Own(parts, known)
             stack.callback(own.restore)
             stack.callback(module.register_forward_pre_hook(own.upcast).remove)
             stack.callback(module.register_forward_hook(own.restore, always_call=True).remove)
@@ -86,12 +89,12 @@ def _tensors(module: nn.Module) -> dict[str, Tensor]:
 class _Own:
     """The tensors of some modules: they make room for wider ones, and come back as the same objects."""
 
-    def __init__(self, modules: list[nn.Module]) -> None:
-        self.modules = modules
+    def __init__(self, modules: list[nn.Module], known: Mapping[int, Tensor]) -> None:
+        self.modules, self.known = modules, known
         self.stored: list[tuple[nn.Module, str, Tensor]] = []
 
     def upcast(self, *_: Any) -> None:
-        wide: dict[int, Tensor] = {}  # a tied weight takes room once
+        wide = dict(self.known)  # a tied weight takes room once
         for module in self.modules:
             for name, tensor in _tensors(module).items():
                 if tensor.dtype in HALF:

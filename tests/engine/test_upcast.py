@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from transformers import AutoModelForCausalLM
 
 from icltui.engine.run import forward
 from icltui.engine.tiny import build
@@ -9,6 +10,7 @@ from icltui.engine.upcast import can_compute_in_float32, computing_dtype, comput
 from icltui.errors import ForwardError
 from tests.engine.models import FAMILIES, make_tiny, tiny
 
+DTYPES = torch.bfloat16, torch.float32
 IDS = [0, 5, 17, 3, 20, 44]
 
 
@@ -16,7 +18,8 @@ IDS = [0, 5, 17, 3, 20, 44]
 @pytest.mark.parametrize("family", FAMILIES)
 @torch.inference_mode()
 def test_logits_are_bit_for_bit_those_of_the_model_in_float32(family, dtype):
-    half, wide = tiny(family, dtype).model, make_tiny(family, dtype).model.float()
+    half, wide = tiny(family, dtype).model, make_tiny(family, torch.float32).model
+    wide.load_state_dict(half.state_dict())
     with computing_in_float32(half):
         assert torch.equal(forward(half, IDS), forward(wide, IDS))
     assert not torch.equal(forward(half, IDS), forward(wide, IDS))
@@ -59,7 +62,19 @@ def test_no_more_than_one_layer_is_wide_at_a_time():
 )
 @torch.inference_mode()
 def test_parts_that_use_each_others_weights_or_go_by_their_type_are_in_float32_too(member):
-    half, wide = build(member, torch.bfloat16), build(member, torch.bfloat16).float()
+    half, wide = build(member, torch.bfloat16), build(member, torch.float32)
+    wide.load_state_dict(half.state_dict())
+    with computing_in_float32(half):
+        assert torch.equal(forward(half, IDS), forward(wide, IDS))
+
+
+@pytest.mark.parametrize("family", ["llama", "gemma3", "ctrl", "xglm"])
+@torch.inference_mode()
+def test_logits_are_those_of_the_checkpoint_loaded_in_float32(family, tmp_path):
+    """With the tables and factors that a model makes by itself, which loading in half precision rounds."""
+    made = make_tiny(family, torch.bfloat16).model if family in FAMILIES else build(family, torch.bfloat16)
+    made.save_pretrained(tmp_path)
+    half, wide = (AutoModelForCausalLM.from_pretrained(tmp_path, dtype=t).eval() for t in DTYPES)
     with computing_in_float32(half):
         assert torch.equal(forward(half, IDS), forward(wide, IDS))
 
