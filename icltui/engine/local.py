@@ -213,7 +213,7 @@ class LocalEngine:
             raise BadInput(
                 f"{len(tokens.units)} units to compare with each other: at most {MOST_UNITS}; use larger units"
             )
-        if request.precision == "float32" and is_half(loaded.model):
+        if request.precision == "float32":
             check_upcast(loaded.model)
         yield PromptTokenized(tokens=tokens)
         start = time.perf_counter()

@@ -16,7 +16,7 @@ from icltui.engine.model import LoadedModel
 from icltui.engine.prefixes import Plan, measure_prefixes
 from icltui.engine.run import accepted, forward, goes_on, row
 from icltui.engine.tokens import Ids
-from icltui.engine.upcast import can_compute_in_float32, computing_in_float32, is_half
+from icltui.engine.upcast import can_compute_in_float32, computing_in_float32, is_half, is_quantized
 from icltui.errors import ForwardError, IcltuiError
 from icltui.record import Path
 
@@ -87,12 +87,12 @@ def _disagreement(loaded: LoadedModel, widens: bool) -> str:
     """Why the packed pass is not right on this model; empty where it is."""
     # So long a query that not all copies fit into the first chunk, and the context comes piece by piece.
     plan = Plan(sample_ids(loaded, n_context=9, n_query=12), early=True)
-    is_quantized = bool(getattr(loaded.model, "is_quantized", False))
+    rounds = is_quantized(loaded.model)
     if not widens:
-        return compare(loaded, plan, STRICT, allows_noise=is_quantized or is_half(loaded.model))
+        return compare(loaded, plan, STRICT, allows_noise=rounds or is_half(loaded.model))
     try:
         with computing_in_float32(loaded.model):
-            reason = compare(loaded, plan, STRICT, allows_noise=is_quantized)
+            reason = compare(loaded, plan, STRICT, allows_noise=rounds)
     except (RuntimeError, ForwardError):  # of modules that use each other's weights
         return compare(loaded, plan, STRICT, allows_noise=True)
     return reason or compare(loaded, plan, LOOSE, allows_noise=True)

@@ -15,7 +15,7 @@ from icltui.engine.model import LoadedModel, Rounding
 from icltui.engine.prefixes import BlockInputs, Inherited
 from icltui.engine.run import forward
 from icltui.engine.station import attach
-from icltui.engine.upcast import can_compute_in_float32, computing_in_float32
+from icltui.engine.upcast import can_compute_in_float32, computing_in_float32, is_quantized
 from icltui.errors import ForwardError
 
 _TEXT = (
@@ -29,9 +29,9 @@ _N_FIRST = 8
 
 @torch.inference_mode()
 def measure_rounding(loaded: LoadedModel) -> dict[int, Rounding]:
-    """The rounding of each site's layer; empty where the model is not in half precision, or cannot be upcast."""
+    """The rounding of each site's layer; empty where the model is not in half precision, or has no float32."""
     tokens = loaded.tokenizer(_TEXT).input_ids[:_N_TOKENS]
-    if not can_compute_in_float32(loaded.model) or len(tokens) <= _N_FIRST:
+    if not can_compute_in_float32(loaded.model) or is_quantized(loaded.model) or len(tokens) <= _N_FIRST:
         return {}
     inputs = BlockInputs()
     with attach(loaded.sites, inputs):

@@ -32,13 +32,23 @@ def can_compute_in_float32(model: Any) -> bool:
     return is_half(model) and not any(p.device.type == "meta" for p in model.parameters())
 
 
+def is_quantized(model: Any) -> bool:
+    """Whether some weights are quantized: the kernels for them choose by themselves what they multiply in."""
+    return bool(getattr(model, "is_quantized", False))
+
+
 def check_upcast(model: Any) -> None:
-    """Refuse a model of which some weights are elsewhere.
+    """Refuse a model of which some weights are elsewhere, or are multiplied in half precision whatever is asked.
 
     Raises:
-        BadInput: offloaded weights.
+        BadInput: offloaded or quantized weights.
     """
-    if not can_compute_in_float32(model):
+    if is_quantized(model):
+        raise BadInput(
+            "this model's weights are quantized, and are multiplied in half precision whatever it computes in: use "
+            "--precision model, or load it without quantization"
+        )
+    if is_half(model) and not can_compute_in_float32(model):
         raise BadInput(
             "some weights of this model are offloaded, so it cannot compute in float32: use --precision model, or load "
             "it with --dtype float32"

@@ -87,3 +87,14 @@ def test_a_measure_in_float32_that_is_stopped_half_way_leaves_the_model_as_it_wa
     assert 0 < sum(len(e.rows) for e in seen if isinstance(e, UnitsMeasured)) < 3 * len(PROMPT.context)
     assert {name: id(tensor) for name, tensor in half.model.state_dict(keep_vars=True).items()} == before
     assert not any(m._forward_pre_hooks or m._forward_hooks for m in half.model.modules())
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_quantized_weights_are_not_said_to_compute_in_float32(dtype, monkeypatch):
+    """Their kernels take and give float32, and multiply in half precision all the same."""
+    loaded = make_tiny("llama", dtype)
+    monkeypatch.setattr(type(loaded.model), "is_quantized", True, raising=False)
+    with pytest.raises(BadInput, match=r"quantized.*--precision model"):
+        rows_of(loaded, precision="float32")
+    assert rows_of(loaded)
+    assert measure_rounding(loaded) == {}
