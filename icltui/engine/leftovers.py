@@ -6,6 +6,7 @@ scores are set to), 0, 1, 2 … (positions); by its name too: falling frequencie
 buffer that the model has under that very name and does not save is none of its weights.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 
 LARGEST_MASK_VALUE = -1e3
 """Masked scores are set to a number no larger than this."""
-_WAVES = ("cos", "sin", "embed_positions")
+_WAVES = re.compile(r"(^|_)(cos|sin)($|_)|^embed_positions$")
 
 
 def learned(names: Iterable[str], model: nn.Module, files: Sequence[Path]) -> list[str]:
@@ -34,7 +35,7 @@ def is_constant(name: str, tensor: Tensor) -> bool:
         or _is_mask_value(tensor)
         or _counts(tensor)
         or ("freq" in own and _falls(tensor))
-        or (any(word in own for word in _WAVES) and _are_waves(tensor))
+        or (_WAVES.search(own) is not None and _are_waves(tensor))
     )
 
 

@@ -41,6 +41,7 @@ LEARNED = {
     "k_scale": torch.tensor(0.02),
     "rotary_emb.inv_freq": torch.rand(4) + torch.tensor([0.0, 1, 0, 1]),
     "rotary_emb.cos_cached": torch.randn(N, 4),
+    "single_gate": torch.cat([torch.zeros(1, 4), torch.randn(3, 4)]),
     "position_ids": torch.randint(9, (1, N)),
     "c_extra.weight": torch.eye(24),
 }
