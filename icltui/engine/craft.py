@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
+from msgspec.structs import replace as with_changes
 
 from icltui.engine.derive import Fitted, derive
 from icltui.engine.model import LoadedModel
@@ -19,7 +20,7 @@ from icltui.engine.site import Site
 from icltui.engine.tokens import Ids
 from icltui.prompt import Positions
 from icltui.recipe import Recipe
-from icltui.record import LayerFit
+from icltui.record import LayerFit, PromptIds
 
 N_LATER = 8
 """Tokens of the contextual continuation, behind the fitted ones, that a patch is tested on."""
@@ -45,6 +46,16 @@ class Case:
     holdout: tuple[Ids, ...] = ()
     other_context: tuple[int, ...] = ()
     """Of the control."""
+
+    @property
+    def record(self) -> PromptIds:
+        """What the prompt and the texts of the recipe are for the model."""
+        rows = {
+            text: (*ids.context, *ids.query)
+            for text, ids in zip(self.recipe.queries, self.calibration, strict=False)
+        }
+        other = {self.recipe.other_context: self.other_context} if self.recipe.control == "other" else {}
+        return with_changes(self.ids.record, queries=rows, other_context=other)
 
     @property
     def n_fitted(self) -> int:

@@ -70,7 +70,7 @@ def make_case(
         return tuple(ids if kept is None else _headed(loaded, ids, kept, n_more) for ids in others)
 
     other = replace(prompt, context=recipe.other_context)
-    return Case(
+    case = Case(
         loaded,
         own.sites,
         own.ids if kept is None else as_kept(loaded, own.ids, kept, n_more),
@@ -80,6 +80,9 @@ def make_case(
         holdout=behind_it(holdout),
         other_context=prepare(loaded, other, layers, n_more).ids.context if recipe.control == "other" else (),
     )
+    if kept is not None:
+        _check_same(kept, case.record)
+    return case
 
 
 def as_kept(loaded: LoadedModel, ids: Ids, kept: PromptIds, n_more: int = 0) -> Ids:
@@ -89,11 +92,16 @@ def as_kept(loaded: LoadedModel, ids: Ids, kept: PromptIds, n_more: int = 0) -> 
         BadInput: the text itself has other tokens than it had, or there is no room for the header.
     """
     if (kept.context, kept.query) != (ids.context, ids.query):
-        raise BadInput(
-            f"the prompt is not the one that the patch was made of ({kept.unlike(ids.record)}): the tokenizer or its "
-            "chat template was edited since: generate it anew"
-        )
+        _check_same(kept, ids.record)
     return _headed(loaded, ids, kept, n_more)
+
+
+def _check_same(kept: PromptIds, found: PromptIds) -> None:
+    if parts := kept.unlike(found):
+        raise BadInput(
+            f"the prompt is not the one that the patch was made of ({parts}): the tokenizer or its chat template was "
+            "edited since: generate it anew"
+        )
 
 
 def _headed(loaded: LoadedModel, ids: Ids, kept: PromptIds, n_more: int) -> Ids:

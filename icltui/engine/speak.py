@@ -117,7 +117,7 @@ def _lanes(case: Case, crafted: Crafted | None, request: Generate | GenerateEach
 
 def _whole(made: Generation, case: Case, request: Generate | GenerateEach) -> Generation:
     """With what it was asked on."""
-    return with_changes(made, holdout=request.holdout, ids=case.ids.record)
+    return with_changes(made, holdout=request.holdout, ids=case.record)
 
 
 def _tested(crafted: Crafted, curves: bool) -> Iterator[Event]:

@@ -95,6 +95,21 @@ def test_an_export_of_another_text_is_refused(engine, tmp_path, template, what):
 
 
 @pytest.mark.parametrize(
+    ("text", "where"), [("yz", "a query that the patch"), ("gh", "the control's context")]
+)
+def test_so_is_one_whose_recipe_holds_another_text(tmp_path, text, where):
+    """The prompt's own tokens are the same."""
+    loaded = make_tiny("llama")
+    engine = LocalEngine(loaded, loaded.describe("packed"))
+    ids = generated(engine, RECIPES[1], THEN).ids
+    loaded.tokenizer.add_tokens([text])
+    with pytest.raises(BadInput, match=f"other tokens of {where}.*generate it anew"):
+        export(engine, tmp_path, THEN, RECIPES[1], ids)
+    other = Recipe(mode="compiled", n_fitted=1, queries=("b",))  # of which nothing was kept
+    assert export(engine, tmp_path, THEN, other, ids)[0].notes == ()
+
+
+@pytest.mark.parametrize(
     ("prefix", "words"),
     [((10**6,), "has id 1000000"), ((1,) * 100, "need"), ((-1,), "without a name has id -1")],
 )
