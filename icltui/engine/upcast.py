@@ -81,13 +81,20 @@ def computing_in_float32(model: nn.Module) -> Iterator[None]:
 
 
 def _wholes(model: nn.Module) -> list[tuple[nn.Module, list[nn.Module]]]:
-    """Each layer with its parts, and the model with all that is in none of its layers."""
-    listed = [entry for stack in model.modules() if isinstance(stack, nn.ModuleList) for entry in stack]
-    inside = {id(part) for entry in listed for part in entry.modules()}
-    nested = {id(part) for entry in listed for part in entry.modules() if part is not entry}
-    layers = {id(entry): entry for entry in listed if id(entry) not in nested}
-    beside = [module for module in model.modules() if id(module) not in inside]
-    return [(model, beside), *((layer, list(layer.modules())) for layer in layers.values())]
+    """Each module that is called, with those that are float32 while it runs.
+
+    The model with all that is in none of its layers, each layer with its parts; and each part by itself, for layers
+    that only hold parts and are not called.
+    """
+    stacks = [module for module in model.modules() if isinstance(module, nn.ModuleList | nn.Sequential)]
+    layers = {id(entry): entry for stack in stacks for entry in stack}
+    parts = {id(part): part for layer in layers.values() for part in layer.modules()}
+    beside = [module for module in model.modules() if id(module) not in parts]
+    return [
+        (model, beside),
+        *((layer, list(layer.modules())) for layer in layers.values()),
+        *((part, [part]) for part in parts.values() if id(part) not in layers),
+    ]
 
 
 def _tensors(module: nn.Module) -> dict[str, Tensor]:

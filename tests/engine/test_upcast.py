@@ -68,6 +68,45 @@ def test_parts_that_use_each_others_weights_or_go_by_their_type_are_in_float32_t
         assert torch.equal(forward(half, IDS), forward(wide, IDS))
 
 
+class Holder(torch.nn.Module):
+    """A layer that is not called."""
+
+    def __init__(self):
+        super().__init__()
+        self.up, self.down = torch.nn.Linear(4, 8), torch.nn.Linear(8, 4)
+
+
+class Stacks(torch.nn.Module):
+    """Layers that are not called, in lists in lists, and in a row that is called as one."""
+
+    def __init__(self):
+        super().__init__()
+        self.held = torch.nn.ModuleList(torch.nn.ModuleList([Holder(), Holder()]) for _ in range(2))
+        self.row = torch.nn.Sequential(*(torch.nn.Linear(4, 4) for _ in range(6)))
+
+    def forward(self, x):
+        for layers in self.held:
+            for layer in layers:
+                x = x + layer.down(layer.up(x))
+        return self.row(x)
+
+
+@torch.inference_mode()
+def test_layers_are_in_float32_however_they_are_kept_and_one_at_a_time():
+    torch.manual_seed(0)
+    half, wide = Stacks().to(torch.bfloat16), Stacks()
+    wide.load_state_dict(half.state_dict())
+    most = []
+    for module in half.modules():
+        module.register_forward_hook(
+            lambda *_: most.append(sum(p.dtype == torch.float32 for p in half.parameters()))
+        )
+    x = torch.randn(3, 4)
+    with computing_in_float32(half):
+        assert torch.equal(half(x), wide(x))
+    assert max(most) == 2
+
+
 @pytest.mark.parametrize("family", ["llama", "gemma3", "ctrl", "xglm"])
 @torch.inference_mode()
 def test_logits_are_those_of_the_checkpoint_loaded_in_float32(family, tmp_path):
