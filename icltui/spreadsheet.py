@@ -9,6 +9,7 @@ import csv
 import io
 import unicodedata
 from collections.abc import Iterable
+from itertools import takewhile
 
 Cell = str | int | float | None
 
@@ -54,10 +55,15 @@ def _as_it_was(text: str) -> str:
 def _is_formula(text: str) -> bool:
     """Whether a spreadsheet may compute the text, quotes at its beginning aside.
 
-    Wide, small and raised forms count, since some fold them into the plain ones, and so does what stands behind spaces.
+    Wide, small and raised forms count, since some fold them into the plain ones, and so does what stands behind
+    characters that are not seen, since some drop them.
     """
     text = text.lstrip("'")
-    rest = text.lstrip()
-    blanks = text[: len(text) - len(rest)]
-    first = unicodedata.normalize("NFKC", rest[:1])
+    blanks = "".join(takewhile(_is_unseen, text))
+    first = unicodedata.normalize("NFKC", text[len(blanks) :][:1])
     return not {"\t", "\r", "\n"}.isdisjoint(blanks) or first.startswith(("=", "+", "-", "@"))
+
+
+def _is_unseen(character: str) -> bool:
+    """Whether it is a space, a control, or one that only says how others are drawn."""
+    return character.isspace() or unicodedata.category(character) in ("Cc", "Cf")

@@ -20,12 +20,17 @@ from tests.sessions import A_GENERATION, A_MEASUREMENT, A_SESSION
 
 BEGINNINGS = "=+-@\t\r＝＋－＠"
 """As OWASP lists them."""
+UNSEEN = " \u3000\n\0\u200b\ufeff\x7f"
+"""What some drop in front."""
 FORMULAS = [
     *(f"{first}cmd|'/C calc'!A1" for first in BEGINNINGS),
     *(
         " =1+1",
         "\n=1+1",
         "\u3000@SUM(1)",
+        "\0=1+1",
+        "\ufeff=1+1",
+        "\u200b \x7f@SUM(1)",
         "'=1",
         "''+1",
         "﹦1",
@@ -41,7 +46,10 @@ TEXTS = st.one_of(
     st.sampled_from(FORMULAS + PLAIN),
     st.text(),
     st.builds(
-        "".join, st.lists(st.sampled_from([*BEGINNINGS, "'", '"', ",", ";", " ", "\n", "a"]), max_size=6)
+        "".join,
+        st.lists(
+            st.sampled_from([*BEGINNINGS, "'", '"', ",", ";", " ", "\n", "\0", "\u200b", "a"]), max_size=6
+        ),
     ),
 )
 
@@ -61,10 +69,10 @@ def test_no_text_begins_a_formula_whatever_separates_the_cells(text: str) -> Non
         cells = [
             cell for row in csv.reader(io.StringIO(line, newline=""), delimiter=separator) for cell in row
         ]
-        assert not cells[0].lstrip(" \u3000\n").startswith(tuple(BEGINNINGS))
+        assert not cells[0].lstrip(UNSEEN).startswith(tuple(BEGINNINGS))
         assert len(cells) == (2 if separator == "," else 1)
     copied = "".join(c for c in text if c not in "\t\r\n")  # it is made visible before
-    assert not write_tsv([[copied]]).lstrip(" \u3000\n").startswith(tuple(BEGINNINGS))
+    assert not write_tsv([[copied]]).lstrip(UNSEEN).startswith(tuple(BEGINNINGS))
 
 
 @pytest.mark.parametrize("number", [-0.5, 1e-300, -3, 0, -1e22])
