@@ -1,10 +1,19 @@
-"""``python -m icltui``: the same as the ``icltui`` command."""
+"""Where the ``icltui`` command begins, and ``python -m icltui``: before anything of it is imported."""
+
+
+def main() -> int:
+    """Run one command; its exit code, also where it is interrupted as it begins."""
+    try:
+        from icltui.cli import main as run
+    except KeyboardInterrupt:
+        from icltui.errors import EXIT_INTERRUPTED
+
+        return EXIT_INTERRUPTED
+    return run()
+
 
 if __name__ == "__main__":
     from icltui.child_process import leave_current_folder
 
     leave_current_folder()  # before anything else is imported
-
-    from icltui.cli import main
-
     raise SystemExit(main())

@@ -11,7 +11,7 @@ import sys
 import msgspec
 import pytest
 
-from icltui import cli, headless, options
+from icltui import __main__, cli, headless, options
 from icltui.api import LoadModel, Measure, MeasureEnded, PromptTokenized, UnitsMeasured
 from icltui.cli import main
 from icltui.cli.explore import opening
@@ -208,6 +208,16 @@ def test_interrupted(monkeypatch):
 
     monkeypatch.setattr("icltui.headless.load", interrupt)
     assert main(["measure", "-q", "b"]) == 130
+
+
+def test_interrupted_as_it_begins(monkeypatch):
+    class Interrupted:
+        def find_spec(self, *_):
+            raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "icltui.cli")
+    monkeypatch.setattr(sys, "meta_path", [Interrupted()])
+    assert __main__.main() == 130
 
 
 def measured(capsys, *argv: str) -> dict:
