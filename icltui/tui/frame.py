@@ -24,6 +24,8 @@ Run = tuple[int, int, list[Cell]]
 """Line, column, and the cells to write from there on."""
 
 _UNKNOWN: Cell = ("", ("", ""))
+_MARKS = 32
+"""Most marks of one cell that are sent: no script piles up as many, but a text may be of nothing else."""
 
 
 class Frame:
@@ -148,7 +150,8 @@ def _add_odd(cells: list[Cell], text: str, codes: Codes) -> None:
             cells += [(character, codes), *[("", codes)] * (width - 1)]
         elif cells:
             at = -1 if cells[-1][0] or len(cells) == 1 else -2  # the second column of a wide one is empty
-            cells[at] = (cells[at][0] + character, cells[at][1])
+            if len(cells[at][0]) <= _MARKS:
+                cells[at] = (cells[at][0] + character, cells[at][1])
 
 
 @lru_cache(4096)

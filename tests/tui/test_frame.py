@@ -102,6 +102,16 @@ def test_a_wide_character_is_sent_with_the_mark_that_it_carries():
     assert "さ\u3099" in sent.render_segments(CONSOLE)
 
 
+@pytest.mark.parametrize("carrier", ["e", "世"])
+def test_of_marks_without_end_a_cell_is_sent_few(carrier: str):
+    frame = Frame()
+    frame.reduce(whole([Strip([Segment("x" * WIDTH, STYLES[0])])] * HEIGHT), CONSOLE)
+    piled = Strip([Segment(carrier + "\u0301" * 200_000 + "x" * (WIDTH - 2), STYLES[0])])
+    sent = frame.reduce(part(3, 0, [piled], (0, WIDTH)), CONSOLE).render_segments(CONSOLE)
+    assert carrier + "\u0301" * 10 in sent
+    assert len(sent) < 200
+
+
 def test_one_changed_cell_is_one_step_and_one_character():
     frame = Frame()
     row = Strip([Segment("x" * WIDTH, STYLES[1])])
