@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-from icltui.engine.base import Base, base_of, write_card
+from icltui.engine.base_model import Base, base_of, write_card
 from icltui.engine.lowrank import LowRank
 from icltui.engine.model import LoadedModel
 from icltui.engine.patch import HeldPatch

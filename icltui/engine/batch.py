@@ -14,9 +14,9 @@ from torch import Tensor
 
 from icltui.engine.capture import States, widen
 from icltui.engine.craft import Case, Crafted, Told
+from icltui.engine.forward_output import outcome
 from icltui.engine.generate import Track, step, summarize, with_context
 from icltui.engine.lanes import acting
-from icltui.engine.outcome import outcome
 from icltui.engine.patch import HeldPatch, TokenPatch
 from icltui.engine.run import accepted, forward, goes_on, places
 from icltui.engine.sample import Sampler

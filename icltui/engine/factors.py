@@ -23,7 +23,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from icltui import __version__
-from icltui.engine.base import place_of
+from icltui.engine.base_model import place_of
 from icltui.engine.craft import Crafted, under_control
 from icltui.engine.derive import derivation
 

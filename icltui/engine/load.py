@@ -26,14 +26,14 @@ from transformers.utils import is_bitsandbytes_available, logging
 
 from icltui.api import Event, LoadModel, ModelEstimated, Progress
 from icltui.engine.auto_dtype import choose_dtype, stored_dtype
-from icltui.engine.claims import check_claims, check_config
+from icltui.engine.config_check import check_claims, check_config
 from icltui.engine.device import free_bytes, pick_device, pick_dtype
 from icltui.engine.errand import GivenUp, Tell, run_errand
 from icltui.engine.estimate import Stored, check_fits, estimate, stored_tensors
-from icltui.engine.leftovers import learned
 from icltui.engine.meter import Meter
 from icltui.engine.model import LoadedModel, adopt
 from icltui.engine.source import CONFIG, Source, find_source, weight_files
+from icltui.engine.unexpected_keys import learned
 from icltui.errors import BadInput, IcltuiError, ModelError, panicked
 from icltui.record import Estimate
 

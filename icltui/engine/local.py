@@ -30,6 +30,7 @@ from icltui.api import (
     Verify,
 )
 from icltui.engine import model
+from icltui.engine.cache_check import try_cache
 from icltui.engine.check import verify
 from icltui.engine.dynamics import Dynamics
 from icltui.engine.errand import Tell, run_errand, until_settled
@@ -41,7 +42,6 @@ from icltui.engine.predictions import Vocabulary
 from icltui.engine.prefixes import Plan, measure_prefixes
 from icltui.engine.prepare import prepare
 from icltui.engine.proof import prove
-from icltui.engine.recall import try_cache
 from icltui.engine.rounding import measure_rounding
 from icltui.engine.speak import speak, speak_each
 from icltui.engine.tokens import tokenize

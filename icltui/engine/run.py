@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from icltui.engine.capture import widen
-from icltui.engine.outcome import outcome, run_model
+from icltui.engine.forward_output import outcome, run_model
 from icltui.engine.site import input_device
 from icltui.engine.tokens import Ids
 from icltui.errors import BadInput, EngineError, ForwardError
@@ -43,7 +43,7 @@ class Cache:
 
 
 def goes_on(model: Any) -> bool:
-    """Whether the model can go on from a cache; see :mod:`icltui.engine.recall`."""
+    """Whether the model can go on from a cache; see :mod:`icltui.engine.cache_check`."""
     return bool(getattr(model.config, "use_cache", True))
 
 

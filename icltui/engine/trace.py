@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from icltui.engine.outcome import run_model
+from icltui.engine.forward_output import run_model
 from icltui.engine.site import first_output, input_device, routing
 
 _TRACED_IDS = (3, 1, 4, 1, 5)

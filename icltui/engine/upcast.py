@@ -14,7 +14,7 @@ from weakref import WeakSet
 import torch
 from torch import Tensor, nn
 
-from icltui.engine.own_buffers import unrounded_buffers
+from icltui.engine.non_persistent_buffers import unrounded_buffers
 from icltui.errors import BadInput
 
 HALF = (torch.bfloat16, torch.float16)

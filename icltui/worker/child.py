@@ -8,7 +8,7 @@ from asyncio import SubprocessTransport
 from asyncio.subprocess import PIPE, Process, SubprocessStreamProtocol
 from collections.abc import Mapping, Sequence
 
-from icltui.worker.lines import Lines
+from icltui.worker.line_reader import Lines
 from icltui.worker.log import CHUNK, ChildLog
 
 PATIENCE = 0.5

@@ -20,7 +20,7 @@ from icltui.errors import BadInput, EngineError
 from icltui.log_file import LogFile
 from icltui.worker import greeting
 from icltui.worker.child import Child, exit_words
-from icltui.worker.claims import Claims
+from icltui.worker.event_check import Claims
 from icltui.worker.log import ChildLog
 from icltui.worker.wire import MARK, Cancel, Happened, Order, Report, Submit, decode_report, encode, is_order
 

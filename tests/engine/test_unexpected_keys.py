@@ -8,9 +8,9 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 from icltui.api import LoadModel
-from icltui.engine.leftovers import is_constant
 from icltui.engine.load import load
 from icltui.engine.model import fingerprint
+from icltui.engine.unexpected_keys import is_constant
 from icltui.errors import ModelError
 from tests.engine.models import make_tokenizer
 

@@ -9,10 +9,10 @@ from transformers import LlamaForCausalLM
 from icltui import headless
 from icltui.api import Generate, LoadModel, Measure, Verify
 from icltui.engine import local
+from icltui.engine.forward_output import outcome
 from icltui.engine.lanes import stop_tokens
 from icltui.engine.local import LocalEngine
 from icltui.engine.model import adopt
-from icltui.engine.outcome import outcome
 from icltui.errors import EngineError, ForwardError, ModelError
 from icltui.prompt import Prompt
 from icltui.recipe import Recipe
@@ -203,7 +203,7 @@ def test_whatever_its_forward_raises_is_one_sentence(fault, monkeypatch):
         load(Faulty, monkeypatch)
     words = f"the forward pass of Faulty fails: {fault.__name__}: "
     assert str(caught.value).startswith(words)
-    assert "test_outcome.py, line " in str(caught.value)
+    assert "test_forward_output.py, line " in str(caught.value)
     assert "\n" not in str(caught.value)
     assert caught.value.exit_code == 3
 
@@ -216,7 +216,7 @@ def test_so_it_is_where_it_fails_later_on(request_, monkeypatch):
                 raise Own("too long")
 
     engine, _ = load(Later, monkeypatch)
-    with pytest.raises(ForwardError, match=r"of Later fails: Own: too long \(test_outcome\.py, line \d+\)"):
+    with pytest.raises(ForwardError, match=r"of Later fails: Own: too long \(test_forward_output\.py, line \d+\)"):
         list(engine.run(request_(prompt=PROMPT), lambda: False))
 
 
@@ -254,7 +254,7 @@ class HoldingUngettable(Bare):
 @pytest.mark.parametrize("kind", [Wordless, HoldingUnreadable, HoldingUngettable])
 def test_so_it_is_where_neither_error_nor_output_can_be_read(kind, monkeypatch):
     with pytest.raises(
-        ForwardError, match=rf"of {kind.__name__} fails: (Speechless|Own).*test_outcome\.py, line"
+        ForwardError, match=rf"of {kind.__name__} fails: (Speechless|Own).*test_forward_output\.py, line"
     ):
         load(kind, monkeypatch)
 

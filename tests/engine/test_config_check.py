@@ -13,7 +13,7 @@ from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 
 from icltui.api import EstimateModel, LoadModel
-from icltui.engine import claims
+from icltui.engine import config_check
 from icltui.engine import load as module
 from icltui.engine.load import load
 from icltui.engine.local import LocalEngine
@@ -127,7 +127,7 @@ def test_a_tensor_is_no_larger_than_its_bytes(llama, tmp_path):
 
 
 def test_masks_are_bounded_by_the_weights(llama, monkeypatch):
-    monkeypatch.setattr(claims, "MOST_BUFFERS", -(2**30))
+    monkeypatch.setattr(config_check, "MOST_BUFFERS", -(2**30))
     with pytest.raises(ModelError, match=r"masks or tables of .* bytes"):
         list(load(LoadModel(model=str(llama), device="cpu")))
 

@@ -9,8 +9,8 @@ from safetensors import safe_open
 
 from icltui.api import DEMO, LoadModel
 from icltui.demo import MODEL_DIR
-from icltui.engine import base
-from icltui.engine.base import base_of, place_of, write_card
+from icltui.engine import base_model
+from icltui.engine.base_model import base_of, place_of, write_card
 from icltui.engine.local import LocalEngine
 from icltui.engine.model import fingerprint
 from tests.engine.exporting import export
@@ -48,7 +48,7 @@ def test_its_base_is_found_from_another_folder(name, here, monkeypatch):
 
 
 def test_an_id_on_the_hub_stays_one_and_its_commit_is_told(tmp_path, monkeypatch):
-    monkeypatch.setattr(base, "snapshot_download", lambda *_, **__: "/cache/snapshots/0123abc")
+    monkeypatch.setattr(base_model, "snapshot_download", lambda *_, **__: "/cache/snapshots/0123abc")
     found = base_of(tiny("llama", torch.float32))
     assert (found.place, found.commit, place_of("owner/name")) == ("llama", "0123abc", "owner/name")
     write_card(tmp_path, found)
@@ -61,7 +61,7 @@ def test_a_hostile_name_breaks_no_card(tmp_path):
     folder = tmp_path / 'a"\n---\n`b`'
     folder.mkdir()
     found = base_of(tiny("llama", torch.float32))
-    write_card(tmp_path, base.Base(**(vars(found) | {"place": place_of(str(folder))})))
+    write_card(tmp_path, base_model.Base(**(vars(found) | {"place": place_of(str(folder))})))
     lines = (tmp_path / "README.md").read_text().splitlines()
     assert [at for at, line in enumerate(lines) if line == "---"] == [0, 3]
     assert json.loads(lines[2].removeprefix("base_model: ")) == str(folder)

@@ -7,7 +7,7 @@ from icltui import api
 from icltui.bounds import LAYERS, TOKENS
 from icltui.errors import EngineError
 from icltui.record import Prediction, RefusedLayer, Row, Unit
-from icltui.worker.claims import Claims
+from icltui.worker.event_check import Claims
 from tests.sessions import A_GENERATION, A_MEASUREMENT, A_MODEL, A_VERIFICATION
 
 LOADED = api.ModelLoaded(model=A_MODEL)

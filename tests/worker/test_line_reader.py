@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from icltui import api
 from icltui.errors import EngineError
-from icltui.worker import lines
-from icltui.worker.lines import Lines
+from icltui.worker import line_reader
+from icltui.worker.line_reader import Lines
 from icltui.worker.remote import _report
 from icltui.worker.wire import MARK, Happened, encode
 
@@ -41,7 +41,7 @@ def test_every_message_and_every_other_byte_comes_through(pieces: list[bytes], c
     pieces = [piece if piece.endswith(b"}\n") else b"x" + piece for piece in pieces]
     data = b"".join(pieces)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lines, "CHUNK", chunk)
+        patch.setattr(line_reader, "CHUNK", chunk)
         found = asyncio.run(read_all([data]))
     assert b"".join(piece for piece, _ in found) == data
     sent = [piece for piece in pieces if piece.startswith(MARK)]
@@ -62,7 +62,7 @@ def test_a_message_that_its_writer_died_over_is_none() -> None:
 
 
 def test_a_message_without_end_is_an_error_and_a_quotation_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lines, "LINE_LIMIT", 100)
+    monkeypatch.setattr(line_reader, "LINE_LIMIT", 100)
     with pytest.raises(EngineError, match="a line of more than 100 bytes"):
         asyncio.run(read_all([MARK, b"x" * 100]))
     found = asyncio.run(read_all([b"debug: ", MARK, b"x" * 100, b"\n"]))
