@@ -13,11 +13,12 @@ from rich.cells import cell_len
 from rich.text import Text
 from textual.app import App, ComposeResult
 from textual.document._document import Location, Selection
-from textual.events import Paste
+from textual.events import Key, Paste
 from textual.widgets import TextArea
 
 from icltui.tui.widgets.prompt_editor import PASTE_LIMIT, PromptEditor, drawn
 from tests.tui.conftest import Desk
+from tests.waiting import idle, until
 
 SEPARATORS = "\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"
 """All that Python splits lines at."""
@@ -234,3 +235,21 @@ async def test_what_an_editor_takes_is_not_felt(desk: Desk, piece: str) -> None:
     assert pasted - began < 3.0, "a tenth of it on an idle machine"
     assert process_time() - pasted < 4.0, "four keys, a tenth of a second each on an idle machine"
     assert desk.explorer.work.prompt.context.count(piece) > 300
+
+
+@pytest.mark.parametrize(
+    ("sent", "text"),
+    [
+        ("a b backspace backspace c d", "cd"),
+        ("a left b", "ba"),
+        ("a enter b backspace c", "a\nc"),
+        ("a b home delete c", "cb"),
+        ("a b ctrl+z c", "c"),
+    ],
+)
+async def test_keys_that_come_at_once_are_done_in_order(editor: PromptEditor, sent: str, text: str) -> None:
+    for key in sent.split():
+        editor.app.post_message(Key(key, "\r" if key == "enter" else key if len(key) == 1 else None))
+    await until(lambda: "c" in editor.text or "b" in editor.text)
+    await idle()
+    assert editor.text == text

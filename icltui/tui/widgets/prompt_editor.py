@@ -23,12 +23,13 @@ from icltui.tui.cells import drawn
 from icltui.tui.messages import Noticed
 from icltui.tui.plain_document import PlainDocument, as_pasted
 from icltui.tui.widgets.framed import Framed
+from icltui.tui.widgets.keys_in_order import KeysInOrder
 
 PASTE_LIMIT = 200_000
 """Characters that an editor comes to by pasting: more makes each key felt, and no model here reads so much."""
 
 
-class PromptEditor(TextArea, Framed):
+class PromptEditor(TextArea, Framed, KeysInOrder):
     """A plain text editor; the screen decides what Escape does in it."""
 
     def __init__(self, title: str, *, id: str, placeholder: str) -> None:
