@@ -105,7 +105,7 @@ def model_lines(model: ModelInfo) -> list[str]:
     layers: defaultdict[str, list[int]] = defaultdict(list)
     for refused in model.refused:
         layers[refused.reason].append(refused.layer)
-    chosen = f"computed in {model.dtype}: {visible(model.dtype_reason)}"
+    chosen = f"computed in {visible(model.dtype)}: {visible(model.dtype_reason)}"
     return [
         *([chosen] if model.dtype_reason else []),
         *(
@@ -157,7 +157,7 @@ def _settings(model: ModelInfo, prompt: Prompt, measurement: Measurement) -> lis
     n_noise, n_moved = (sum(map(is_it, measurement.rows)) for is_it in (_is_noise, _is_move))
     if any(row.delta_noise is not None for row in measurement.rows):
         lines.append(
-            f"{NOISE} marks ‖δ‖ within what rounding to {model.dtype} comes to alone: {n_noise} of {n_moved} rows; "
+            f"{NOISE} marks ‖δ‖ within what rounding to {visible(model.dtype)} comes to alone: {n_noise} of {n_moved} rows; "
             "--precision float32 computes in float32 with the same weights"
         )
     return lines

@@ -216,7 +216,9 @@ def test_so_it_is_where_it_fails_later_on(request_, monkeypatch):
                 raise Own("too long")
 
     engine, _ = load(Later, monkeypatch)
-    with pytest.raises(ForwardError, match=r"of Later fails: Own: too long \(test_forward_output\.py, line \d+\)"):
+    with pytest.raises(
+        ForwardError, match=r"of Later fails: Own: too long \(test_forward_output\.py, line \d+\)"
+    ):
         list(engine.run(request_(prompt=PROMPT), lambda: False))
 
 
