@@ -157,8 +157,8 @@ def _settings(model: ModelInfo, prompt: Prompt, measurement: Measurement) -> lis
     n_noise, n_moved = (sum(map(is_it, measurement.rows)) for is_it in (_is_noise, _is_move))
     if any(row.delta_noise is not None for row in measurement.rows):
         lines.append(
-            f"{NOISE} marks ‖δ‖ within what rounding to {visible(model.dtype)} comes to alone: {n_noise} of {n_moved} rows; "
-            "--precision float32 computes in float32 with the same weights"
+            f"{NOISE} marks ‖δ‖ within what rounding to {visible(model.dtype)} comes to alone: {n_noise} of {n_moved} "
+            "rows; --precision float32 computes in float32 with the same weights"
         )
     return lines
 
