@@ -8,6 +8,7 @@ from textual.events import Paste
 from textual.widgets import Input
 
 from icltui.tui.cells import drawn
+from icltui.tui.widgets.keys_in_order import KeysInOrder
 
 
 class Harmless(Highlighter):
@@ -21,7 +22,7 @@ class Harmless(Highlighter):
         """Nothing is coloured."""
 
 
-class LineInput(Input):
+class LineInput(Input, KeysInOrder):
     """A field whose cursor stands still."""
 
     def __init__(
