@@ -28,12 +28,12 @@ class Noticed(Message):
         self.text, self.is_error = text, is_error
 
 
-class LayersTicked(Message):
-    """The user chose exactly these layers."""
+class LayerToggled(Message):
+    """The user ticked a layer that was not, or the other way round."""
 
-    def __init__(self, layers: set[int]) -> None:
+    def __init__(self, layer: int) -> None:
         super().__init__()
-        self.layers = layers
+        self.layer = layer
 
 
 class LayerSelected(Message):

@@ -6,6 +6,7 @@ from textual.content import Content
 
 from icltui.api import ModelLoaded
 from icltui.tui.flows.work import Work, refused_by
+from icltui.tui.messages import LayerToggled
 from tests.tui import samples
 from tests.tui.conftest import Desk, open_desk
 
@@ -55,6 +56,18 @@ async def test_all_none_and_invert_leave_it_out(desk: Desk) -> None:
     assert desk.explorer.work.layers == "all"
     await desk.press("3", "g", "space")
     assert desk.explorer.work.layers == "1-2,4-5"
+
+
+async def test_keys_on_layers_go_by_the_choice_and_not_by_what_is_drawn_yet(desk: Desk) -> None:
+    desk.screen.layer_list.ticked = frozenset()  # as before the screen is drawn anew
+    desk.screen.shown_layer = 0
+    desk.screen.action_toggle_layer()
+    assert desk.explorer.work.layers == "1-2,4-5"
+    desk.screen.layer_list.ticked = frozenset()
+    desk.screen.action_tick_layers("invert")
+    assert desk.explorer.work.layers == "0"
+    desk.screen.layer_list.post_message(LayerToggled(1))
+    await desk.until(lambda: desk.explorer.work.layers == "0-1")
 
 
 async def test_another_model_without_it_has_it_again(desk: Desk) -> None:

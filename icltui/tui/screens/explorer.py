@@ -14,7 +14,7 @@ from textual.widgets import TextArea
 from icltui.tui.cells import display
 from icltui.tui.flows.explorer import Explorer, Part
 from icltui.tui.flows.work import Choice
-from icltui.tui.messages import LayerSelected, LayersTicked, Noticed, PartChanged
+from icltui.tui.messages import LayerSelected, LayerToggled, Noticed, PartChanged
 from icltui.tui.screens.ask import AskScreen
 from icltui.tui.screens.guide import GuideScreen
 from icltui.tui.screens.settings import SettingsScreen
@@ -165,10 +165,10 @@ class ExplorerScreen(GuideScreen):
         """The layer list's cursor is the layer of every view."""
         self.shown_layer = event.layer
 
-    @on(LayersTicked)
-    def take_layers(self, event: LayersTicked) -> None:
-        """The layers to measure and patch from the next run on."""
-        self.explorer.choose_layers(event.layers)
+    @on(LayerToggled)
+    def take_layer(self, event: LayerToggled) -> None:
+        """Measure and patch it from the next run on, or do so no longer."""
+        self._toggle(event.layer)
 
     @on(Heatmap.CellSelected)
     def follow_cell(self, event: Heatmap.CellSelected) -> None:
@@ -238,12 +238,12 @@ class ExplorerScreen(GuideScreen):
 
     def action_toggle_layer(self) -> None:
         """Tick or untick the selected layer."""
-        self._tick(set(self.layer_list.ticked ^ {self.shown_layer}))
+        self._toggle(self.shown_layer)
 
     def action_tick_layers(self, which: str) -> None:
         """All layers, none, or the others."""
         everything = set(range(self.explorer.n_layers)) - self.explorer.refused.keys()
-        self._tick({"all": everything, "none": set(), "invert": everything - self.layer_list.ticked}[which])
+        self._tick({"all": everything, "none": set(), "invert": everything - {*self.explorer.ticked}}[which])
 
     def action_tick_upwards(self) -> None:
         """The selected layer and all above it, up to the last."""
@@ -261,6 +261,10 @@ class ExplorerScreen(GuideScreen):
         question = AskScreen("Layers", explorer.work.layers, hint, explorer.layers_of)
         if (text := await self.app.push_screen_wait(question)) is not None:
             self._tick(set(explorer.layers_of(text)))
+
+    def _toggle(self, layer: int) -> None:
+        """As the document has it by now: what is drawn may be older."""
+        self._tick({*self.explorer.ticked} ^ {layer})
 
     def _tick(self, layers: set[int]) -> None:
         if self.explorer.n_layers:

@@ -23,7 +23,7 @@ from icltui.tui.board import Board
 from icltui.tui.cells import CURSOR, content, display, number
 from icltui.tui.copies import layers_copy
 from icltui.tui.measures import MEASURES
-from icltui.tui.messages import LayerSelected, LayersTicked
+from icltui.tui.messages import LayerSelected, LayerToggled
 from icltui.tui.ramp import level
 from icltui.tui.widgets.framed import Framed
 
@@ -163,7 +163,7 @@ class LayerList(ScrollView, Framed, can_focus=True):
         layer = offset.y + self.scroll_offset.y
         self._select(layer)
         if offset.x < 3:
-            self.post_message(LayersTicked(set(self.ticked ^ {layer})))
+            self.post_message(LayerToggled(layer))
 
     def _select(self, layer: int) -> None:
         if 0 <= layer < self.n_layers:
