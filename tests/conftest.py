@@ -1,7 +1,7 @@
 """One thread per process, no network, no settings of the user: numbers and pictures depend on the code alone.
 
 Some tests take as many examples as they are given time for; how many is an option, and each says at the end what it
-counted: ``pytest -n 0 tests/tui/test_kills.py --kills 100``.
+counted: ``pytest -n 0 -m soak tests/tui/test_kills.py --kills 100``.
 """
 
 import gc

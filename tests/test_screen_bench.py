@@ -70,6 +70,7 @@ def test_a_program_that_ends_is_told_with_what_it_showed(tmp_path):
     terminal.close()
 
 
+@pytest.mark.soak
 def test_all_of_it_once(monkeypatch):
     for name, value in (("QUIET", 0.3), ("REST", 0.2), ("UPDATES", 30), ("KINDS", screen.KINDS[::3])):
         monkeypatch.setattr(screen, name, value)

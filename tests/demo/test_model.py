@@ -93,6 +93,7 @@ def test_the_verdict_is_what_greedy_decoding_would_say(demo):
     assert len(set(greedy)) == 2, "both verdicts must occur, or nothing was compared"
 
 
+@pytest.mark.soak
 def test_training_is_a_function_of_its_seed(tmp_path):
     losses: dict[str, list[float]] = {}
     for name, seed in (("a", 3), ("b", 3), ("c", 4)):

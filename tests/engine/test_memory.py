@@ -46,6 +46,7 @@ print(resident() / memory, tensors() - alive, hooked, hooks(loaded.model))
 """
 
 
+@pytest.mark.soak
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_two_hundred_measures_leave_nothing_behind():
     done = subprocess.run(

@@ -253,6 +253,7 @@ PHASES = (Phase.explicit, Phase.generate)
 SIZES = st.sampled_from([(120, 40), (80, 24), (61, 19)])
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(0)
 @pytest.mark.parametrize("kind", PLACES)
 def test_any_text_in_any_place(

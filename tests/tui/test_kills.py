@@ -181,6 +181,7 @@ def finished(victim: Victim, reference: Reference) -> None:
     assert not victim.desk.explorer.journal.death
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(0)
 async def test_a_kill_at_any_moment_takes_nothing_away(
     victim: Victim, pytestconfig: pytest.Config, count: Callable[[str], None]

@@ -99,6 +99,7 @@ async def close_dialogs(desk: Desk) -> None:
         await desk.pilot.pause()
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(0)
 async def test_a_terminal_of_any_size_while_numbers_stream_in(
     pytestconfig: pytest.Config, count: Callable[[str], None]
