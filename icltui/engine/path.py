@@ -21,7 +21,7 @@ from icltui.errors import ForwardError, IcltuiError
 from icltui.record import Path
 
 STRICT = 1e-2
-"""Of the spread between prefixes: allowed in float32, where a right pass misses 1e-5 of it, a wrong mask a fifth."""
+"""Of the spread between prefixes: allowed in float32, where a right pass misses 1e-5, a wrong mask 3e-2 or more."""
 LOOSE = 0.5
 """The same in half precision, where float32 has shown the mask to be right."""
 NOISE = 4
