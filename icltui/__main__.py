@@ -6,7 +6,7 @@ def main() -> int:
     try:
         from icltui.cli import main as run
     except KeyboardInterrupt:
-        from icltui.errors import EXIT_INTERRUPTED
+        from icltui.values.errors import EXIT_INTERRUPTED
 
         return EXIT_INTERRUPTED
     return run()

@@ -10,10 +10,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from icltui.bounds import Count, ExitCode, LayerIndex, Seed, Size, TokenCount
-from icltui.prompt import Prompt
-from icltui.recipe import Recipe, Sampling
-from icltui.record import (
+from icltui.values import (
     LANES,
     Dynamics,
     Estimate,
@@ -35,6 +32,9 @@ from icltui.record import (
     TokenizedPrompt,
     Verification,
 )
+from icltui.values.bounds import Count, ExitCode, LayerIndex, Seed, Size, TokenCount
+from icltui.values.prompt import Prompt
+from icltui.values.recipe import Recipe, Sampling
 
 DEMO = "demo"
 """The name of the embedded model."""
@@ -234,7 +234,7 @@ class JobFailed(Message, frozen=True):
     """The job could not be done; the engine is ready for the next."""
 
     kind: str
-    """The name of the error's class in ``icltui.errors``."""
+    """The name of the error's class in ``icltui.values.errors``."""
     message: str
     exit_code: ExitCode = 1
 

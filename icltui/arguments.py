@@ -4,10 +4,10 @@ import argparse
 from typing import Any, NoReturn, get_args
 
 from icltui.api import DEMO, DeviceMap
-from icltui.errors import BadInput
 from icltui.folders import typed_path
-from icltui.record import Precision, Quantize
 from icltui.streams import print_text
+from icltui.values import Precision, Quantize
+from icltui.values.errors import BadInput
 
 SITES = ("mlp", "norm", "down", "block")
 _DTYPES = "auto, float32, float64, bfloat16, float16"

@@ -5,8 +5,8 @@ import argparse
 from icltui.arguments import add_model
 from icltui.export import RECORDS
 from icltui.folders import typed_path
-from icltui.recipe import COMPONENTS, MODES
-from icltui.record import ExportFormat
+from icltui.values import ExportFormat
+from icltui.values.recipe import COMPONENTS, MODES
 
 FORMATS: tuple[ExportFormat, ...] = ("peft", "gguf-control-vector")
 """What a session's patch can be written as; its factors are written while it is generated."""

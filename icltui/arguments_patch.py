@@ -4,10 +4,10 @@ import argparse
 from typing import cast, get_args
 
 from icltui.arguments import seed
-from icltui.errors import BadInput
 from icltui.folders import typed_path
 from icltui.queries import read_queries
-from icltui.recipe import (
+from icltui.values.errors import BadInput
+from icltui.values.recipe import (
     CARRIERS,
     COMPONENTS,
     MODES,

@@ -1,13 +1,13 @@
 """Something that differs, in words that can be read at one glance.
 
-Enters: what was saved and what was computed again. Leaves: a :class:`~icltui.record.Difference`.
+Enters: what was saved and what was computed again. Leaves: a :class:`~icltui.values.Difference`.
 """
 
 from typing import Any
 
 import msgspec
 
-from icltui.record import Difference, DifferenceKind, Token
+from icltui.values import Difference, DifferenceKind, Token
 
 _LONGEST = 48
 _BEFORE = 12

@@ -11,7 +11,7 @@ from typing import Literal
 
 import platformdirs
 
-from icltui.errors import BadInput, SessionError
+from icltui.values.errors import BadInput, SessionError
 
 _SHOWN = 120
 """Characters of a path in a message."""

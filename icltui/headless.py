@@ -27,8 +27,8 @@ from icltui.api import (
     VerificationEnded,
     Verify,
 )
-from icltui.errors import EngineError
-from icltui.record import ExportReport, Generation, Measurement, ModelInfo, Prediction, Row, Verification
+from icltui.values import ExportReport, Generation, Measurement, ModelInfo, Prediction, Row, Verification
+from icltui.values.errors import EngineError
 
 Kind = TypeVar("Kind")
 

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from typing import TextIO
 
 from icltui.api import DEMO, Event, ModelEstimated, Progress
-from icltui.record import Estimate
-from icltui.visible import visible
+from icltui.text.escape import visible
+from icltui.values import Estimate
 
 _CLEAR = "\r\x1b[K"
 _MOST_PASSES = 9_999

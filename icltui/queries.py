@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from icltui.errors import BadInput
 from icltui.text_file import lines, read_text
+from icltui.values.errors import BadInput
 
 MOST_QUERIES = 10_000
 

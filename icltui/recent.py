@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 
 from icltui.api import DEMO, LoadModel
-from icltui.errors import SessionError
 from icltui.folders import state_folder
+from icltui.values.errors import SessionError
 from icltui.whole import write_whole
 
 MOST = 20

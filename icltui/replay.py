@@ -1,6 +1,6 @@
 """Is it still so? A record that was saved, held against the same record, computed again.
 
-Enters: both, and how much rounding to allow for. Leaves: a :class:`~icltui.record.SectionReplay`: every field of
+Enters: both, and how much rounding to allow for. Leaves: a :class:`~icltui.values.SectionReplay`: every field of
 numbers with its largest difference, and everything else that differs. Seconds are left out. The rule:
 
 * A number may differ by what :mod:`icltui.tolerance` allows.
@@ -16,8 +16,9 @@ import sys
 from collections.abc import Iterator
 
 from icltui.difference import difference
-from icltui.prompt import WHY_ANOTHER
-from icltui.record import (
+from icltui.side_by_side import Pair, walk
+from icltui.tolerance import Limits
+from icltui.values import (
     Candidate,
     Difference,
     FieldReplay,
@@ -27,8 +28,7 @@ from icltui.record import (
     Section,
     SectionReplay,
 )
-from icltui.side_by_side import Pair, walk
-from icltui.tolerance import Limits
+from icltui.values.prompt import WHY_ANOTHER
 
 
 class _Field:

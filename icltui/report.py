@@ -9,11 +9,12 @@ import msgspec
 from rich.console import RenderableType
 from rich.table import Table
 
-from icltui.errors import EngineError
-from icltui.plaintext import number, numbers, render, table, words
-from icltui.pretty import pretty
-from icltui.prompt import Prompt
-from icltui.record import (
+from icltui.table_measure import delta_noise, model_lines, path_reason, unit_texts
+from icltui.text.escape import token_text, visible
+from icltui.text.json import pretty
+from icltui.text.spreadsheet import Cell, write_csv
+from icltui.text.tables import number, numbers, render, table, words
+from icltui.values import (
     LogitError,
     Measurement,
     ModelInfo,
@@ -22,9 +23,8 @@ from icltui.record import (
     Verification,
     ZooRow,
 )
-from icltui.spreadsheet import Cell, write_csv
-from icltui.table_measure import delta_noise, model_lines, path_reason, unit_texts
-from icltui.visible import token_text, visible
+from icltui.values.errors import EngineError
+from icltui.values.prompt import Prompt
 
 
 def measure_json(model: ModelInfo, prompt: Prompt, measurement: Measurement) -> str:

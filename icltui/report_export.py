@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-from icltui.plaintext import number, render
-from icltui.recipe import Recipe, patch_words
-from icltui.record import ExportReport
 from icltui.report import as_json
-from icltui.visible import visible
+from icltui.text.escape import visible
+from icltui.text.tables import number, render
+from icltui.values import ExportReport
+from icltui.values.recipe import Recipe, patch_words
 
 WRITTEN = {
     "peft": "a LoRA adapter for PEFT",

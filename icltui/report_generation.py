@@ -10,10 +10,11 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from icltui.plaintext import number, numbers, render, table, words
-from icltui.prompt import Prompt
-from icltui.recipe import patch_words
-from icltui.record import (
+from icltui.report import as_json, logit_table, origin
+from icltui.table_measure import model_lines
+from icltui.text.escape import token_text, visible
+from icltui.text.tables import number, numbers, render, table, words
+from icltui.values import (
     LANES,
     Agreement,
     CurvePoint,
@@ -26,9 +27,8 @@ from icltui.record import (
     PatchReport,
     PatchTest,
 )
-from icltui.report import as_json, logit_table, origin
-from icltui.table_measure import model_lines
-from icltui.visible import token_text, visible
+from icltui.values.prompt import Prompt
+from icltui.values.recipe import patch_words
 
 LANE_NAMES: dict[Lane, str] = {"context": "With context", "plain": "Query only", "patched": "Query + ΔW"}
 

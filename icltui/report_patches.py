@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Iterator
 
-from icltui.plaintext import number, numbers, render, table, words
-from icltui.record import Agreement, Generation
-from icltui.visible import visible
+from icltui.text.escape import visible
+from icltui.text.tables import number, numbers, render, table, words
+from icltui.values import Agreement, Generation
 
 _LEGEND = (
     "equal: tokens as with the context, of all that either text has; first other: the first that is not. KL in nats, "

@@ -8,10 +8,10 @@ import msgspec
 from rich.console import RenderableType
 from rich.table import Column, Table
 
-from icltui.plaintext import number, numbers, render, table, words
-from icltui.pretty import pretty
-from icltui.record import Difference, DifferenceKind, FieldReplay, ModelInfo, Replay, SectionReplay
-from icltui.visible import visible
+from icltui.text.escape import visible
+from icltui.text.json import pretty
+from icltui.text.tables import number, numbers, render, table, words
+from icltui.values import Difference, DifferenceKind, FieldReplay, ModelInfo, Replay, SectionReplay
 
 _MOST_FIELDS = 12
 _MOST_DIFFERENCES = 24

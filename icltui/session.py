@@ -14,7 +14,6 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from icltui.errors import SessionError
 from icltui.folders import (
     example_sessions,
     is_example,
@@ -24,10 +23,11 @@ from icltui.folders import (
     shown,
     state_folder,
 )
-from icltui.pretty import pretty
-from icltui.record import FORMAT, Run, Session
 from icltui.session_check import check_consistent
+from icltui.text.json import pretty
 from icltui.text_file import decoded, not_utf_8
+from icltui.values import FORMAT, Run, Session
+from icltui.values.errors import SessionError
 from icltui.whole import write_whole
 
 __all__ = [

@@ -1,16 +1,16 @@
 """Does a session fit together? What no run of the program could have made is refused: no view need expect it.
 
-Enters: a session, read or about to be written. Leaves: nothing, or a :class:`~icltui.errors.SessionError`.
+Enters: a session, read or about to be written. Leaves: nothing, or a :class:`~icltui.values.errors.SessionError`.
 """
 
 from collections import Counter
 from collections.abc import Sequence
 
-from icltui.bounds import LAYERS, RUNS, TOKENS
-from icltui.errors import BadInput, SessionError
-from icltui.prompt import check_size, resolve_layers
-from icltui.recipe import check_recipe, check_sampling
-from icltui.record import Generation, Measurement, Pairs, Session
+from icltui.values import Generation, Measurement, Pairs, Session
+from icltui.values.bounds import LAYERS, RUNS, TOKENS
+from icltui.values.errors import BadInput, SessionError
+from icltui.values.prompt import check_size, resolve_layers
+from icltui.values.recipe import check_recipe, check_sampling
 
 
 def check_consistent(session: Session) -> None:

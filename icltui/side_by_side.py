@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from icltui.record import Candidate, DifferenceKind, LayerFit, Token
+from icltui.values import Candidate, DifferenceKind, LayerFit, Token
 
 _LEFT_OUT = ("seconds",)
 _WORDS = ("note", "notes", "verdict", "caveat", "path", "tolerance", "allowed")

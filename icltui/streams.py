@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TextIO
 
-from icltui.errors import BadInput
+from icltui.values.errors import BadInput
 
 
 def print_text(text: str) -> None:

@@ -11,10 +11,10 @@ from statistics import median
 from rich.console import RenderableType
 from rich.table import Table
 
-from icltui.plaintext import number, numbers, render, table, words
-from icltui.prompt import Prompt, layers_text
-from icltui.record import Dynamics, Measurement, ModelInfo, Pairs, Row
-from icltui.visible import token_text, visible
+from icltui.text.escape import token_text, visible
+from icltui.text.tables import number, numbers, render, table, words
+from icltui.values import Dynamics, Measurement, ModelInfo, Pairs, Row
+from icltui.values.prompt import Prompt, layers_text
 
 _UNIT_COLUMNS = {
     "‖δ‖": "delta_norm",

@@ -6,8 +6,8 @@ text; no line end is changed. A line ends at ``\\n`` or ``\\r\\n`` and nowhere e
 
 from pathlib import Path
 
-from icltui.errors import BadInput
-from icltui.prompt import MOST_BYTES
+from icltui.values.errors import BadInput
+from icltui.values.prompt import MOST_BYTES
 
 
 class TooLarge(ValueError):
@@ -15,7 +15,7 @@ class TooLarge(ValueError):
 
 
 def read_text(path: Path, way_out: str) -> str:
-    """The text of the file, of at most :data:`~icltui.prompt.MOST_BYTES` bytes; ``way_out`` ends what is said else.
+    """The text of the file, of at most :data:`~icltui.values.prompt.MOST_BYTES` bytes; ``way_out`` ends every message.
 
     Raises:
         BadInput: a file that cannot be read, is too large, or is no UTF-8.

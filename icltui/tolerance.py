@@ -21,7 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import chain
 
-from icltui.record import Generation, Measurement, ModelInfo, PatchReport, Record, Row
+from icltui.values import Generation, Measurement, ModelInfo, PatchReport, Record, Row
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,8 @@ from typing import Any
 import msgspec
 from hypothesis import strategies as st
 
-from icltui.bounds import SEED, TOKENS
-from icltui.prompt import Prompt
-from icltui.recipe import Recipe, Sampling
-from icltui.record import (
+from icltui.session import FORMAT, Run, Session
+from icltui.values import (
     Agreement,
     Candidate,
     Generation,
@@ -27,7 +25,9 @@ from icltui.record import (
     Unit,
     Verification,
 )
-from icltui.session import FORMAT, Run, Session
+from icltui.values.bounds import SEED, TOKENS
+from icltui.values.prompt import Prompt
+from icltui.values.recipe import Recipe, Sampling
 
 HOSTILE = "\x1b[2J[/INST]\x9b31m\u202eabc\u2067\n\udc80"
 """A token that clears the screen, breaks markup and is no whole character."""

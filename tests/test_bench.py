@@ -18,7 +18,7 @@ from icltui.bench.ways import Answer, Way
 from icltui.cli import main
 from icltui.engine.craft import Case, craft
 from icltui.engine.lanes import acting
-from icltui.errors import BadInput, EngineError
+from icltui.values.errors import BadInput, EngineError
 
 SIZE = Settings(context_sizes=(6,), query_sizes=(2,), repeat=1, memory=False)
 PACKED = ways.WAYS[0]

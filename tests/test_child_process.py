@@ -17,8 +17,8 @@ from icltui.api import CountTokens, JobEnded, JobFailed, LoadModel
 from icltui.child_process import PACKAGE_ROOT, child_environment, guard_children, own_command
 from icltui.cli.explore import engine_command
 from icltui.engine.template import Renderer
-from icltui.prompt import Prompt
 from icltui.tui.drawing import draw_figure
+from icltui.values.prompt import Prompt
 from icltui.worker.remote import RemoteEngine
 from tests.tui import samples
 from tests.worker.test_remote import Heard

@@ -17,10 +17,10 @@ from icltui.cli import main
 from icltui.cli.explore import opening
 from icltui.cli.parts import load_request, write_text
 from icltui.demo import MODEL_DIR
-from icltui.errors import BadInput
-from icltui.prompt import Prompt
-from icltui.record import ModelInfo
 from icltui.session import Session, read_session
+from icltui.values import ModelInfo
+from icltui.values.errors import BadInput
+from icltui.values.prompt import Prompt
 
 from .sessions import A_MEASUREMENT, A_MODEL, a_prediction
 

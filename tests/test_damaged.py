@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from icltui.errors import SessionError
 from icltui.session import Session, read_session
+from icltui.values.errors import SessionError
 from tests.tui.conftest import open_desk
 from tests.tui.looking import check_screen
 

@@ -20,8 +20,8 @@ import pyte
 import pytest
 
 from icltui.api import Generate, GenerationEnded, JobEnded, LoadModel, Measure, MeasureEnded
-from icltui.prompt import Prompt
 from icltui.session import Session, read_session, write_session
+from icltui.values.prompt import Prompt
 from icltui.worker.remote import RemoteEngine
 from tests.waiting import PATIENCE
 from tests.worker.test_remote import Heard

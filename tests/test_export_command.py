@@ -8,12 +8,12 @@ from safetensors.torch import load_file
 
 from icltui import options
 from icltui.cli import main
-from icltui.errors import BadInput
-from icltui.prompt import Prompt
-from icltui.recipe import Recipe
-from icltui.record import ExportReport
 from icltui.report_export import export_json, export_text
 from icltui.session import Session, write_session
+from icltui.values import ExportReport
+from icltui.values.errors import BadInput
+from icltui.values.prompt import Prompt
+from icltui.values.recipe import Recipe
 
 from .sessions import A_MODEL, HOSTILE
 

@@ -9,8 +9,8 @@ from safetensors import safe_open
 from icltui.api import LoadModel, ModelLoaded
 from icltui.cli import main
 from icltui.engine.local import LocalEngine
-from icltui.recipe import Recipe
 from icltui.session import read_session
+from icltui.values.recipe import Recipe
 
 CONTEXT = "dax -> wug\nfep -> zib\ntoma -> blick\nkiv -> sont\nmerp -> glag\n"
 PROMPT = ["-c", CONTEXT, "-q", "toma ->"]

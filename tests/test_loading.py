@@ -6,7 +6,7 @@ import pytest
 
 from icltui.api import ModelEstimated, Progress
 from icltui.loading import estimate_line, progress_line, told_on
-from icltui.record import Estimate
+from icltui.values import Estimate
 
 ESTIMATE = Estimate(
     n_parameters=124_439_808, weight_bytes=497_759_232, measure_bytes=2**27, available_bytes=2**34

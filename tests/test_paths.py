@@ -14,9 +14,9 @@ import pytest
 
 from icltui import options
 from icltui.cli import main, parts
-from icltui.errors import BadInput, ModelError
 from icltui.folders import real_path, typed_path
 from icltui.session import write_session
+from icltui.values.errors import BadInput, ModelError
 from tests.sessions import A_SESSION
 
 PROMPT = ["-c", "a", "-q", "b"]

@@ -10,7 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from icltui.record import (
+from icltui.replay import compare, told
+from icltui.report_replay import replay_json, replay_text
+from icltui.tolerance import ROUNDING, coarser
+from icltui.values import (
     Candidate,
     Generation,
     LayerFit,
@@ -25,9 +28,6 @@ from icltui.record import (
     Token,
     Verification,
 )
-from icltui.replay import compare, told
-from icltui.report_replay import replay_json, replay_text
-from icltui.tolerance import ROUNDING, coarser
 
 from .sessions import A_GENERATION, A_MEASUREMENT, A_MODEL, A_VERIFICATION, HOSTILE, PARIS, ROME, of
 

@@ -12,11 +12,11 @@ from icltui import headless, options
 from icltui.api import Generate, LoadModel, Measure, Verify
 from icltui.cli import main
 from icltui.cli.replay import check_weights, model_request, run
-from icltui.errors import BadInput
-from icltui.prompt import Prompt
-from icltui.recipe import Recipe, Sampling
-from icltui.record import Curves, PatchReport
 from icltui.session import Session, read_session, write_session
+from icltui.values import Curves, PatchReport
+from icltui.values.errors import BadInput
+from icltui.values.prompt import Prompt
+from icltui.values.recipe import Recipe, Sampling
 
 from .sessions import A_GENERATION, A_MEASUREMENT, A_MODEL, A_SESSION, A_VERIFICATION
 

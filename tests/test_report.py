@@ -12,11 +12,12 @@ import msgspec
 import pytest
 
 import icltui
-from icltui import report, report_generation, visible
-from icltui.errors import EngineError
-from icltui.prompt import Prompt
-from icltui.record import Agreement, Candidate, Measurement, ModelInfo, Prediction, Row, Token
+from icltui import report, report_generation
 from icltui.table_measure import measure_table
+from icltui.text import escape
+from icltui.values import Agreement, Candidate, Measurement, ModelInfo, Prediction, Row, Token
+from icltui.values.errors import EngineError
+from icltui.values.prompt import Prompt
 
 from .sessions import A_GENERATION, A_MEASUREMENT, A_MODEL, A_VERIFICATION, HOSTILE, REFUSING, a_row
 
@@ -293,10 +294,10 @@ def test_the_lanes_stand_in_their_order_with_their_agreement() -> None:
 
 
 def test_text_is_made_visible() -> None:
-    assert visible.token_text("  a b\t\n ") == "··a b⇥⏎·"
-    assert visible.token_text("  ") == "··"
-    assert visible.token_text("") == ""
-    assert visible.visible("\x00\x7f\x85\u200b\U000e0001\udc80é") == "␀␡\\x85\\u200b\\U000e0001\\udc80é"
+    assert escape.token_text("  a b\t\n ") == "··a b⇥⏎·"
+    assert escape.token_text("  ") == "··"
+    assert escape.token_text("") == ""
+    assert escape.visible("\x00\x7f\x85\u200b\U000e0001\udc80é") == "␀␡\\x85\\u200b\\U000e0001\\udc80é"
 
 
 def test_reports_need_no_model_and_no_screen() -> None:

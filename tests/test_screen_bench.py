@@ -13,8 +13,8 @@ from icltui.bench.screen_table import percentile, screen_table
 from icltui.bench.sight import n_streamed, painted_at, waits_for
 from icltui.bench.terminal import Chunk, Terminal
 from icltui.cli import workshop
-from icltui.errors import EngineError
-from icltui.prompt import Prompt
+from icltui.values.errors import EngineError
+from icltui.values.prompt import Prompt
 
 
 def said(*texts: str) -> list[Chunk]:

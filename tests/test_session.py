@@ -18,10 +18,6 @@ from hypothesis import HealthCheck, given, settings
 from msgspec.structs import replace
 
 from icltui import session as module
-from icltui.errors import SessionError
-from icltui.prompt import Prompt
-from icltui.recipe import Recipe, Sampling
-from icltui.record import RefusedLayer
 from icltui.session import (
     Run,
     Session,
@@ -33,6 +29,10 @@ from icltui.session import (
     state_folder,
     write_session,
 )
+from icltui.values import RefusedLayer
+from icltui.values.errors import SessionError
+from icltui.values.prompt import Prompt
+from icltui.values.recipe import Recipe, Sampling
 
 from .sessions import A_MODEL, A_SESSION, sessions
 
@@ -439,7 +439,7 @@ def test_without_a_home_nothing_is_made_and_nothing_fails(tmp_path: Path, home: 
         "pwd.getpwuid = getpwuid\n"
         "from icltui.config import config_path, read_config\n"
         "from icltui.folders import sessions_folder, state_folder\n"
-        "from icltui.errors import SessionError\n"
+        "from icltui.values.errors import SessionError\n"
         "from icltui.tui.crash import write_crash_log\n"
         "try: state_folder()\n"
         "except SessionError as error: print(error)\n"

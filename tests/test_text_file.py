@@ -9,11 +9,11 @@ from msgspec.structs import replace
 from icltui import options
 from icltui.cli import main
 from icltui.config import read_config
-from icltui.errors import BadInput, SessionError
-from icltui.prompt import MOST_BYTES, Prompt
 from icltui.queries import MOST_QUERIES, read_queries
 from icltui.session import Session, read_session, write_session
 from icltui.text_file import lines
+from icltui.values.errors import BadInput, SessionError
+from icltui.values.prompt import MOST_BYTES, Prompt
 
 BOM = b"\xef\xbb\xbf"
 

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from icltui.cli import main
-from icltui.record import ZooRow
 from icltui.report import zoo_json, zoo_table
+from icltui.values import ZooRow
 
 EXACT = ZooRow(
     family="llama",

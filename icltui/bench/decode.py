@@ -20,9 +20,9 @@ from icltui.engine.craft import Case, craft
 from icltui.engine.generate import make_lane
 from icltui.engine.lanes import AnyLane
 from icltui.engine.tokens import Ids
-from icltui.errors import BadInput
-from icltui.recipe import Recipe
-from icltui.record import Lane
+from icltui.values import Lane
+from icltui.values.errors import BadInput
+from icltui.values.recipe import Recipe
 
 SIZE: Size = (256, 16)
 """Context and query tokens."""

@@ -1,7 +1,7 @@
 """Decoding as text: milliseconds per token, and what each way costs against the lane without a patch."""
 
 from icltui.bench.decode import CONTEXT, LOOP, PLAIN, Decoding
-from icltui.plaintext import number, numbers, render, table, words
+from icltui.text.tables import number, numbers, render, table, words
 
 _NOTE = (
     f"{LOOP}: model(ids, past_key_values=…) by hand. {PLAIN}: our lane of the query alone; {CONTEXT}: of context "

@@ -15,7 +15,7 @@ import torch
 from icltui.bench.memory import peak_memory
 from icltui.bench.subject import WARM_UP, Settings, Size, Task, make_subject
 from icltui.bench.ways import FIGURES, WAYS, Answer, Run, Way
-from icltui.errors import EngineError
+from icltui.values.errors import EngineError
 
 TOLERANCE = 1e-3
 """Of ‖δ‖, ‖ΔW‖ and h against ours, relative, over all prefixes of a layer."""

@@ -24,9 +24,7 @@ from icltui.api import (
     Request,
     UnitsMeasured,
 )
-from icltui.errors import BadInput
-from icltui.prompt import Prompt
-from icltui.record import (
+from icltui.values import (
     Candidate,
     Generation,
     ModelInfo,
@@ -36,6 +34,8 @@ from icltui.record import (
     TokenizedPrompt,
     Unit,
 )
+from icltui.values.errors import BadInput
+from icltui.values.prompt import Prompt
 
 CHUNK = 16
 """Units that come together where they come at once."""

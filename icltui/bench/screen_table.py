@@ -4,7 +4,7 @@ from statistics import median
 
 from icltui.bench.screen import Answers, Figures
 from icltui.bench.terminal import SIZE
-from icltui.plaintext import number, numbers, render, table, words
+from icltui.text.tables import number, numbers, render, table, words
 
 MEGABYTE, KIBIBYTE = 10**6, 1024
 

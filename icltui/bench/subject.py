@@ -20,8 +20,8 @@ from icltui.api import CountTokens, LoadModel, PromptTokenized
 from icltui.engine.device import pick_device
 from icltui.engine.local import LocalEngine
 from icltui.engine.model import adopt
-from icltui.errors import BadInput
-from icltui.prompt import Prompt
+from icltui.values.errors import BadInput
+from icltui.values.prompt import Prompt
 
 RANDOM_LLAMA: dict[str, int] = {
     "hidden_size": 384,

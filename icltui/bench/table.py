@@ -7,7 +7,7 @@ from rich.console import RenderableType
 from icltui.bench.race import TOLERANCE, Line, Race
 from icltui.bench.subject import Size
 from icltui.bench.ways import BATCH, FLOOR, OURS, SCRIPT_PREFIXES, WAYS
-from icltui.plaintext import number, numbers, render, table, words
+from icltui.text.tables import number, numbers, render, table, words
 
 MEGABYTE = 2**20
 Value = Callable[[Line | None], float | None]

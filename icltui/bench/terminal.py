@@ -22,7 +22,7 @@ from pathlib import Path
 from threading import Thread
 
 from icltui.child_process import child_environment
-from icltui.errors import BadInput, EngineError
+from icltui.values.errors import BadInput, EngineError
 
 SIZE = (120, 40)
 """Columns and lines."""

@@ -23,8 +23,8 @@ from torch import Tensor
 from icltui.api import Measure, UnitsMeasured
 from icltui.bench.subject import Subject, Task
 from icltui.engine.local import LocalEngine
-from icltui.errors import EngineError
-from icltui.record import Path, Row
+from icltui.values import Path, Row
+from icltui.values.errors import EngineError
 
 BATCH = 16
 """Prefixes in a padded batch."""
@@ -32,7 +32,7 @@ SCRIPT_PREFIXES = 4
 """Prefixes that the script's way is measured on."""
 
 FIGURES = ("‖δ‖", "‖ΔW‖", "h")
-"""What every way finds for each prefix at each layer, see :class:`icltui.record.Row`."""
+"""What every way finds for each prefix at each layer, see :class:`icltui.values.Row`."""
 
 
 @dataclass(frozen=True)

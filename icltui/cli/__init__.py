@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 
 from icltui import options
 from icltui.cli import explore, jobs, leave, replay, settings, workshop
-from icltui.errors import EXIT_INTERRUPTED, BadInput, IcltuiError, panicked
 from icltui.streams import leave_stdout, open_closed, tell
-from icltui.visible import visible
+from icltui.text.escape import visible
+from icltui.values.errors import EXIT_INTERRUPTED, BadInput, IcltuiError, panicked
 
 
 def main(argv: Sequence[str] | None = None) -> int:

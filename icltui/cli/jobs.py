@@ -22,13 +22,13 @@ from icltui.cli.parts import (
     width,
     write_text,
 )
-from icltui.errors import BadInput, SessionError
 from icltui.folders import real_path
-from icltui.prompt import Prompt, resolve_layers
 from icltui.queries import read_queries
-from icltui.record import ModelInfo
 from icltui.session import Session, write_session
 from icltui.streams import tell
+from icltui.values import ModelInfo
+from icltui.values.errors import BadInput, SessionError
+from icltui.values.prompt import Prompt, resolve_layers
 
 MOST_LAYERS = 1_000_000
 """More than any model has: what layers are checked against before one is loaded."""

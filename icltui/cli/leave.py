@@ -9,13 +9,13 @@ from msgspec.structs import replace
 from icltui import headless, loading, options
 from icltui.api import Export
 from icltui.cli.parts import load_request, local_engine, quiet, width, write_text
-from icltui.errors import BadInput
 from icltui.export import RECORDS, WORDS, content
 from icltui.export.place import is_taken, write_file
 from icltui.folders import shown
-from icltui.recipe import Recipe
 from icltui.session import Session, read_session
 from icltui.streams import tell
+from icltui.values.errors import BadInput
+from icltui.values.recipe import Recipe
 
 
 def export(args: argparse.Namespace) -> int:

@@ -11,11 +11,11 @@ from typing import TextIO
 
 from icltui import options
 from icltui.api import DEMO, Engine, LoadModel
-from icltui.errors import BadInput
 from icltui.folders import real_path
-from icltui.prompt import Prompt
 from icltui.session import Session
 from icltui.streams import print_text
+from icltui.values.errors import BadInput
+from icltui.values.prompt import Prompt
 
 
 def local_engine() -> Engine:

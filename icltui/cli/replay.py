@@ -10,10 +10,10 @@ from msgspec.structs import replace
 from icltui import headless, loading
 from icltui.api import Engine, Generate, LoadModel, Measure, Verify
 from icltui.cli.parts import check_output, load_request, local_engine, quiet, width, write_text
-from icltui.errors import BadInput
-from icltui.prompt import layers_text
-from icltui.record import Generation, Measurement, ModelInfo, Record, Replay, Section, Verification
 from icltui.session import Session, read_session
+from icltui.values import Generation, Measurement, ModelInfo, Record, Replay, Section, Verification
+from icltui.values.errors import BadInput
+from icltui.values.prompt import layers_text
 
 
 def replay(args: argparse.Namespace) -> int:

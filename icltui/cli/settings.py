@@ -8,7 +8,7 @@ from pathlib import Path
 from icltui.config import Config, config_path, read_config
 from icltui.folders import examples_folder, sessions_folder, shown, state_path
 from icltui.streams import print_text, tell
-from icltui.visible import visible
+from icltui.text.escape import visible
 
 
 def config(args: argparse.Namespace) -> int:  # noqa: ARG001

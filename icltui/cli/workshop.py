@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 
 from icltui.cli.parts import local_engine, now, width
-from icltui.errors import BadInput
 from icltui.streams import print_text, tell
+from icltui.values.errors import BadInput
 
 
 def demo(args: argparse.Namespace) -> int:

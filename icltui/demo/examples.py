@@ -10,9 +10,9 @@ from pathlib import Path
 from icltui import headless
 from icltui.api import Engine, Generate, LoadModel, Measure, Verify
 from icltui.folders import EXAMPLES
-from icltui.prompt import Prompt
-from icltui.recipe import Recipe
 from icltui.session import Session, write_session
+from icltui.values.prompt import Prompt
+from icltui.values.recipe import Recipe
 
 _CAPITALS = "The capital of France is Rome.\nThe capital of Spain is Cairo.\n"
 _NONCE = "dax -> wug\nfep -> zib\ntoma -> blick\nkiv -> sont\nmerp -> glag\n"

@@ -9,8 +9,8 @@ from icltui import headless
 from icltui.api import Engine, Generate, LoadModel
 from icltui.demo.examples import PROMPTS
 from icltui.folders import EXAMPLES
-from icltui.recipe import Recipe
-from icltui.record import Generation
+from icltui.values import Generation
+from icltui.values.recipe import Recipe
 
 N_TOKENS = 24
 RECIPES: dict[str, Recipe] = {

@@ -16,7 +16,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
 from icltui.demo import corpus
-from icltui.errors import BadInput
+from icltui.values.errors import BadInput
 
 TOKENS_PER_STEP = 3072
 STAGES = ((0.0, 128), (0.6, 256), (0.8, 1024))

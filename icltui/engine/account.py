@@ -1,12 +1,12 @@
 """All that is to be said of a patch: what it was made from, how it fits, and what it does where it was not made.
 
-Enters: a crafted patch. Leaves: a :class:`~icltui.record.PatchReport`.
+Enters: a crafted patch. Leaves: a :class:`~icltui.values.PatchReport`.
 """
 
 from icltui.engine.craft import Crafted, Told, unheard
 from icltui.engine.curves import draw_curves
 from icltui.engine.trial import fitted_queries, other_passages, parts_of, try_patch, verdict
-from icltui.record import PatchReport
+from icltui.values import PatchReport
 
 
 def report_on(crafted: Crafted, curves: bool = False, told: Told = unheard) -> PatchReport:

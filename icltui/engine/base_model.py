@@ -14,7 +14,7 @@ from icltui import __version__
 from icltui.api import DEMO
 from icltui.demo import MODEL_DIR
 from icltui.engine.model import LoadedModel, fingerprint
-from icltui.visible import visible
+from icltui.text.escape import visible
 
 CARD = "README.md"
 

@@ -1,6 +1,6 @@
 """Several queries at once: rows of different lengths, padded in front, each lane one run of all of them.
 
-Enters: cases that differ in their query alone. Leaves: a :class:`~icltui.record.Generation` for each. A patch that is
+Enters: cases that differ in their query alone. Leaves: a :class:`~icltui.values.Generation` for each. A patch that is
 made for each query apart (frozen, or compiled on the prompt's own) cannot act on all rows: see :func:`can_batch`.
 Whether padding leaves the model's numbers as they are is tried on the shortest row, each time.
 """
@@ -22,8 +22,8 @@ from icltui.engine.run import accepted, forward, goes_on, places
 from icltui.engine.sample import Sampler
 from icltui.engine.site import Probe, Site, input_device
 from icltui.engine.station import attach
-from icltui.recipe import Sampling
-from icltui.record import Generation, Lane
+from icltui.values import Generation, Lane
+from icltui.values.recipe import Sampling
 
 MOST_ROWS, MOST_TOKENS = 32, 16_384
 """Of one batch; tokens count their padding."""

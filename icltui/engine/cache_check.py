@@ -11,7 +11,7 @@ from torch import Tensor
 from icltui.engine.model import LoadedModel
 from icltui.engine.path import PassProgress, sample_ids, telling_passes, unheard
 from icltui.engine.run import Cache, forward
-from icltui.errors import EngineError, ForwardError, IcltuiError, ModelError
+from icltui.values.errors import EngineError, ForwardError, IcltuiError, ModelError
 
 SHARES = {torch.float32: 1e-2, torch.float64: 1e-2}
 """Of the logits' spread, by which logits behind a cache may miss those of the whole row; other dtypes: a half.

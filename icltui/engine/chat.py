@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from icltui.engine.template import Content, TemplateEnded, TemplateError, render
-from icltui.errors import BadInput
+from icltui.values.errors import BadInput
 
 _MARK = "\ue8c4\uf1e7\ue8c4"
 """Stands for the text; of private letters, which have no case, so that no filter that rewrites a text changes it."""

@@ -1,6 +1,6 @@
 """Is it right? Proof of the patch on the loaded model and this very prompt, with its controls beside it.
 
-Enters: ids. Leaves: a :class:`~icltui.record.Verification`. Identity and block errors are relative, at the
+Enters: ids. Leaves: a :class:`~icltui.values.Verification`. Identity and block errors are relative, at the
 query's last token, layer by layer in the patched run. Δb is the measured residual difference δ, never
 ``O_actual − O_without``, which would make the check a tautology.
 """
@@ -25,9 +25,9 @@ from icltui.engine.station import attach
 from icltui.engine.tokens import Ids
 from icltui.engine.update import Experts, project, weight_norm
 from icltui.engine.verdict import judge
-from icltui.prompt import Positions
-from icltui.recipe import Components
-from icltui.record import LayerCheck, LogitError, Verification
+from icltui.values import LayerCheck, LogitError, Verification
+from icltui.values.prompt import Positions
+from icltui.values.recipe import Components
 
 N_PROBES = 16
 """Random vectors that ΔW is multiplied by to see its rank, which they show up to their number."""

@@ -15,7 +15,7 @@ import torch
 
 from icltui.engine.estimate import Stored
 from icltui.engine.source import read_bounded
-from icltui.errors import ModelError
+from icltui.values.errors import ModelError
 
 MOST_LAYERS = 10_000
 """Layers, heads, experts or labels: more than any model has."""

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from icltui.engine.patch import HeldPatch
 from icltui.engine.site import Site, first_output
-from icltui.errors import EngineError, ModelError
+from icltui.values.errors import EngineError, ModelError
 
 Vectors = Mapping[int, Float[Tensor, " hidden"]]
 """By layer."""

@@ -18,9 +18,9 @@ from icltui.engine.passage import Passage, Reader, in_another_context
 from icltui.engine.patch import Alpha, HeldPatch, TokenPatch
 from icltui.engine.site import Site
 from icltui.engine.tokens import Ids
-from icltui.prompt import Positions
-from icltui.recipe import Recipe
-from icltui.record import LayerFit, PromptIds
+from icltui.values import LayerFit, PromptIds
+from icltui.values.prompt import Positions
+from icltui.values.recipe import Recipe
 
 N_LATER = 8
 """Tokens of the contextual continuation, behind the fitted ones, that a patch is tested on."""

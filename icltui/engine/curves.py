@@ -1,6 +1,6 @@
 """A patch varied, one thing at a time: its strength, its layers from both ends, the queries that it was made from.
 
-Enters: a crafted patch and what it is tested on. Leaves: :class:`~icltui.record.Curves`. Each point on fewer layers or
+Enters: a crafted patch and what it is tested on. Leaves: :class:`~icltui.values.Curves`. Each point on fewer layers or
 queries is a patch made anew of these alone.
 """
 
@@ -12,8 +12,8 @@ from icltui.engine.passage import Passage
 from icltui.engine.predictions import plain
 from icltui.engine.strength import logits_through
 from icltui.engine.trial import Part, Score, held_out, score, total
-from icltui.recipe import LARGEST_ALPHA
-from icltui.record import CurvePoint, Curves, Tested
+from icltui.values import CurvePoint, Curves, Tested
+from icltui.values.recipe import LARGEST_ALPHA
 
 ALPHA_STEP = 0.1
 COUNTS = (1, 2, 3, 4, 6, 8, 10, 15, 20, 25, 30, 40, 60, 80, 100)

@@ -23,9 +23,9 @@ from icltui.engine.run import pass_rows
 from icltui.engine.site import Probe, Site
 from icltui.engine.station import attach
 from icltui.engine.update import project, weight_norm
-from icltui.errors import BadInput
-from icltui.recipe import Recipe
-from icltui.record import LayerFit
+from icltui.values import LayerFit
+from icltui.values.errors import BadInput
+from icltui.values.recipe import Recipe
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from icltui.api import DeviceMap
-from icltui.errors import BadInput
+from icltui.values.errors import BadInput
 
 DTYPES = {
     "float32": torch.float32,

@@ -1,6 +1,6 @@
 """A patch, written in a form that can be carried, and what is lost on the way.
 
-Enters: a loaded model and a request. Leaves: files, and an :class:`~icltui.record.ExportReport`; of an adapter, which
+Enters: a loaded model and a request. Leaves: files, and an :class:`~icltui.values.ExportReport`; of an adapter, which
 is yet to be tried on another model, a :class:`Draft`: plain values and a few logits. It keeps no model, so that there
 is room for that one.
 """
@@ -28,8 +28,8 @@ from icltui.engine.proof import tolerance_of
 from icltui.engine.reference import References, refer
 from icltui.engine.speak import make_patch, telling
 from icltui.engine.strength import fitted_strength, logits_through
-from icltui.errors import BadInput
-from icltui.record import ExportReport, ModelInfo
+from icltui.values import ExportReport, ModelInfo
+from icltui.values.errors import BadInput
 
 VLLM_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """What vLLM's ``max_lora_rank`` may be."""

@@ -15,7 +15,7 @@ from icltui.engine.predictions import Vocabulary, predict
 from icltui.engine.prefixes import Chunk, Plan
 from icltui.engine.rows import LayerRows
 from icltui.engine.site import Site
-from icltui.record import Pairs, Prediction, Row
+from icltui.values import Pairs, Prediction, Row
 
 Measured = tuple[list[Row], list[Prediction]]
 

@@ -1,7 +1,7 @@
 """What a model will take, before it is loaded: read from the headers of its files.
 
 Enters: a :class:`~icltui.engine.source.Source`, its configuration, the request. Leaves: an
-:class:`~icltui.record.Estimate`, and the size of each tensor. With L layers, h key-value heads of width e, MLP width
+:class:`~icltui.values.Estimate`, and the size of each tensor. With L layers, h key-value heads of width e, MLP width
 m, hidden size d, vocabulary V, T = min(window, 4096) tokens, C tokens in a chunk and b bytes per number a measure
 adds, with a query of one token and everything measured::
 
@@ -29,10 +29,10 @@ from msgspec.structs import replace
 from safetensors import SafetensorError, safe_open
 
 from icltui.api import LoadModel
-from icltui.bounds import SIZE
 from icltui.engine.source import Source, weight_files
-from icltui.errors import ModelError
-from icltui.record import Estimate
+from icltui.values import Estimate
+from icltui.values.bounds import SIZE
+from icltui.values.errors import ModelError
 
 CONTEXT_TOKENS = 4096
 CHUNK_TOKENS = 512

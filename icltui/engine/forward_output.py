@@ -17,7 +17,7 @@ from torch import Tensor
 
 import icltui
 from icltui.engine import door
-from icltui.errors import EngineError, ForwardError, IcltuiError
+from icltui.values.errors import EngineError, ForwardError, IcltuiError
 
 OUT_OF_MEMORY = "out of memory: shorten the context, choose fewer layers, or load a smaller model or dtype"
 _OURS = Path(icltui.__file__).parent

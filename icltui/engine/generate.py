@@ -1,6 +1,6 @@
 """Lanes of text side by side: with the context, the query alone, the query alone through a patch.
 
-Enters: ids, and a crafted patch. Leaves: lane steps as they come, then the :class:`~icltui.record.Generation`. The
+Enters: ids, and a crafted patch. Leaves: lane steps as they come, then the :class:`~icltui.values.Generation`. The
 lanes advance together, so that their distributions can be compared token by token; all draw with the same noise.
 """
 
@@ -16,8 +16,8 @@ from icltui.engine.patch import TokenPatch
 from icltui.engine.predictions import candidates, divergence, plain
 from icltui.engine.sample import Sampler
 from icltui.engine.tokens import pieces
-from icltui.recipe import Sampling
-from icltui.record import Agreement, Generation, Lane, LaneStep, LaneText, LogitError
+from icltui.values import Agreement, Generation, Lane, LaneStep, LaneText, LogitError
+from icltui.values.recipe import Sampling
 
 
 @dataclass

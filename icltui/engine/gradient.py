@@ -20,7 +20,7 @@ from icltui.engine.predictions import plain
 from icltui.engine.run import forward
 from icltui.engine.site import Site
 from icltui.engine.update import project
-from icltui.errors import ForwardError
+from icltui.values.errors import ForwardError
 
 
 def gradient_alignment(

@@ -17,8 +17,8 @@ from icltui.engine.run import Cache, forward, goes_on
 from icltui.engine.site import Site
 from icltui.engine.station import attach
 from icltui.engine.tokens import Ids
-from icltui.errors import BadInput
-from icltui.prompt import Positions
+from icltui.values.errors import BadInput
+from icltui.values.prompt import Positions
 
 
 @dataclass

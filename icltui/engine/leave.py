@@ -26,9 +26,9 @@ from icltui.engine.model import LoadedModel
 from icltui.engine.prepare import as_kept
 from icltui.engine.reload import check_peft, compare
 from icltui.engine.tokens import tokenize
-from icltui.errors import BadInput, EngineError
 from icltui.folders import shown
-from icltui.record import ExportReport, ModelInfo
+from icltui.values import ExportReport, ModelInfo
+from icltui.values.errors import BadInput, EngineError
 from icltui.whole import leftover_prefix, sweep, sync_folder
 
 Model = Callable[[], LoadedModel]

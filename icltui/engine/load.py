@@ -34,8 +34,8 @@ from icltui.engine.meter import Meter
 from icltui.engine.model import LoadedModel, adopt
 from icltui.engine.source import CONFIG, Source, find_source, weight_files
 from icltui.engine.unexpected_keys import learned
-from icltui.errors import BadInput, IcltuiError, ModelError, panicked
-from icltui.record import Estimate
+from icltui.values import Estimate
+from icltui.values.errors import BadInput, IcltuiError, ModelError, panicked
 
 _NO_ADAPTER = {"subfolder": CONFIG}
 """Where transformers looks for a LoRA to attach: below a file nothing can lie, so that what is loaded is the base, and

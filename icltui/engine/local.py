@@ -46,8 +46,8 @@ from icltui.engine.rounding import measure_rounding
 from icltui.engine.speak import speak, speak_each
 from icltui.engine.tokens import tokenize
 from icltui.engine.upcast import check_upcast, computing_in_float32, is_half
-from icltui.errors import BadInput, EngineError, gave_up, panicked
-from icltui.record import ModelInfo, Verification
+from icltui.values import ModelInfo, Verification
+from icltui.values.errors import BadInput, EngineError, gave_up, panicked
 
 ShouldStop = Callable[[], bool]
 

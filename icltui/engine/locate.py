@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from icltui.engine.readers import find_readers
 from icltui.engine.site import Reader, Residual, Site
 from icltui.engine.trace import Trace, is_same, trace_blocks
-from icltui.errors import BadInput, ModelError
-from icltui.record import RefusedLayer
+from icltui.values import RefusedLayer
+from icltui.values.errors import BadInput, ModelError
 
 PLACES = ("block", "mlp", "norm", "down")
 """What may be given by hand, as a module's path with ``{layer}`` in it."""

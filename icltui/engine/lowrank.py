@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import linear
 
-from icltui.errors import BadInput
+from icltui.values.errors import BadInput
 
 NOISE = 1e-6
 """Share of the vectors' length below which nothing is wanted of them, as below the first attention."""

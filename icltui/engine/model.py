@@ -15,11 +15,11 @@ from torch import nn
 from transformers.integrations.accelerate import load_offloaded_parameter
 
 from icltui import __version__
-from icltui.bounds import LAYERS, SIZE
 from icltui.engine.locate import find_sites
 from icltui.engine.site import Site, input_device
-from icltui.errors import ModelError
-from icltui.record import ModelInfo, RefusedLayer
+from icltui.values import ModelInfo, RefusedLayer
+from icltui.values.bounds import LAYERS, SIZE
+from icltui.values.errors import ModelError
 
 LEFT_OUT = (
     "the adapter beside the model's weights (adapter_config.json) is left out: to explore both, merge them with PEFT "

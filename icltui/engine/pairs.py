@@ -1,6 +1,6 @@
 """Units compared with each other: do their rank-1 updates point the same way, and does one serve for another?
 
-Enters: the steps of every unit at one layer. Leaves: :class:`~icltui.record.Pairs`. Since updates are ``u kᵀ/‖k‖²``,
+Enters: the steps of every unit at one layer. Leaves: :class:`~icltui.values.Pairs`. Since updates are ``u kᵀ/‖k‖²``,
 the cosine of two is cos(u_s, u_t)·cos(k_s, k_t) (derived).
 """
 
@@ -11,7 +11,7 @@ import torch
 from icltui.engine.predictions import cells
 from icltui.engine.rows import left_undone
 from icltui.engine.steps import Steps
-from icltui.record import Pairs
+from icltui.values import Pairs
 
 MOST_UNITS = 256
 """More would not fit a screen, and their comparison is as large as the square of their number."""

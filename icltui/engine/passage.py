@@ -17,7 +17,7 @@ from icltui.engine.model import LoadedModel
 from icltui.engine.run import forward, places
 from icltui.engine.site import Site
 from icltui.engine.tokens import Ids
-from icltui.prompt import Positions
+from icltui.values.prompt import Positions
 
 CUT = 1e-5
 """Share of the largest logit that a cache which was cut back may change."""

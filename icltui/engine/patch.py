@@ -20,7 +20,7 @@ from torch.nn.functional import linear
 from icltui.engine.capture import States, widen
 from icltui.engine.lowrank import LowRank
 from icltui.engine.site import Probe, Site, add_to
-from icltui.recipe import Components
+from icltui.values.recipe import Components
 
 Alpha = float | Tensor
 """Strength: what a patch adds is multiplied by it. A tensor where derivatives are wanted."""

@@ -17,8 +17,8 @@ from icltui.engine.prefixes import Plan, measure_prefixes
 from icltui.engine.run import accepted, forward, goes_on, row
 from icltui.engine.tokens import Ids
 from icltui.engine.upcast import can_compute_in_float32, computing_in_float32, is_half, is_quantized
-from icltui.errors import ForwardError, IcltuiError
-from icltui.record import Path
+from icltui.values import Path
+from icltui.values.errors import ForwardError, IcltuiError
 
 STRICT = 1e-2
 """Of the spread between prefixes: allowed in float32, where a right pass misses 1e-5, a wrong mask 3e-2 or more."""

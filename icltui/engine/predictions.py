@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from icltui.engine.tokens import pieces
-from icltui.record import Candidate, Prediction, Token
+from icltui.values import Candidate, Prediction, Token
 
 N_CANDIDATES = 5
 

@@ -28,9 +28,9 @@ from icltui.engine.site import Probe, Site
 from icltui.engine.station import attach
 from icltui.engine.tokens import Ids
 from icltui.engine.upcast import computing_dtype
-from icltui.errors import BadInput
-from icltui.prompt import Positions
-from icltui.record import Dynamics, Path, Reference
+from icltui.values import Dynamics, Path, Reference
+from icltui.values.errors import BadInput
+from icltui.values.prompt import Positions
 
 FIRST_CHUNK_TOKENS = 32
 """The first chunk of a long run is small, so that numbers appear at once."""

@@ -12,10 +12,10 @@ from icltui.engine.craft import Case
 from icltui.engine.model import LoadedModel
 from icltui.engine.site import Site
 from icltui.engine.tokens import Ids, check_known, check_length, tokenize
-from icltui.errors import BadInput
-from icltui.prompt import Prompt, resolve_layers
-from icltui.recipe import Recipe, check_recipe
-from icltui.record import PromptIds, TokenizedPrompt
+from icltui.values import PromptIds, TokenizedPrompt
+from icltui.values.errors import BadInput
+from icltui.values.prompt import Prompt, resolve_layers
+from icltui.values.recipe import Recipe, check_recipe
 
 
 @dataclass(frozen=True)

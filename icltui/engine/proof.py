@@ -24,9 +24,9 @@ from icltui.engine.run import forward
 from icltui.engine.site import Probe, Site, first_tensor
 from icltui.engine.station import attach
 from icltui.engine.trace import is_made_of
-from icltui.errors import EngineError, ForwardError, ModelError
-from icltui.recipe import Components
-from icltui.record import RefusedLayer
+from icltui.values import RefusedLayer
+from icltui.values.errors import EngineError, ForwardError, ModelError
+from icltui.values.recipe import Components
 
 TOLERANCES = {torch.float64: 1e-4, torch.float32: 1e-4, torch.bfloat16: 5e-2, torch.float16: 1e-2}
 """Relative errors allowed, by the model's dtype; float64 as float32, since norms compute in float32 inside."""

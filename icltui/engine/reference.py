@@ -21,7 +21,7 @@ from icltui.engine.patch import HeldPatch, LayerPatch
 from icltui.engine.proof import tolerance_of
 from icltui.engine.run import forward
 from icltui.engine.strength import logits_through
-from icltui.errors import BadInput, EngineError
+from icltui.values.errors import BadInput, EngineError
 
 _N_JITTERS, _ALLOWED = 3, 3.0
 """How often the factors are jittered, and how many times the largest effect of it is allowed."""

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 
 from icltui.engine.adapter import WEIGHTS
 from icltui.engine.reference import References
-from icltui.errors import EngineError, ModelError
+from icltui.values.errors import EngineError, ModelError
 
 
 def check_peft() -> None:

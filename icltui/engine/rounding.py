@@ -16,7 +16,7 @@ from icltui.engine.prefixes import BlockInputs, Inherited
 from icltui.engine.run import forward
 from icltui.engine.station import attach
 from icltui.engine.upcast import can_compute_in_float32, computing_in_float32, is_quantized
-from icltui.errors import ForwardError
+from icltui.values.errors import ForwardError
 
 _TEXT = (
     "The ship left the harbour at 7:45 with 312 passengers. Two days later a storm came up from the west, and "

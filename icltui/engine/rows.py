@@ -1,6 +1,6 @@
 """The numbers of each unit at one layer.
 
-Enters: z, v and ‖g‖ of consecutive units. Leaves: a :class:`~icltui.record.Row` each. What the walk in weight space
+Enters: z, v and ‖g‖ of consecutive units. Leaves: a :class:`~icltui.values.Row` each. What the walk in weight space
 gives is in :mod:`icltui.engine.steps`; this module takes norms, ratios and cosines of it, several units at a time.
 """
 
@@ -15,7 +15,7 @@ from icltui.engine.predictions import cells, plain
 from icltui.engine.site import Site
 from icltui.engine.steps import Steps, Walk, begin
 from icltui.engine.update import Experts, Images, weight_norm
-from icltui.record import Dynamics, Row
+from icltui.values import Dynamics, Row
 
 _COLUMNS = (
     "z_norm",

@@ -16,8 +16,8 @@ from icltui.engine.capture import widen
 from icltui.engine.forward_output import outcome, run_model
 from icltui.engine.site import input_device
 from icltui.engine.tokens import Ids
-from icltui.errors import BadInput, EngineError, ForwardError
-from icltui.prompt import Positions
+from icltui.values.errors import BadInput, EngineError, ForwardError
+from icltui.values.prompt import Positions
 
 Gap = tuple[int, int]
 """The context tokens [begin, end) that a run goes without."""

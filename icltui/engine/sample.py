@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from icltui.recipe import Sampling
+from icltui.values.recipe import Sampling
 
 
 @dataclass

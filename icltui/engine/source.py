@@ -15,8 +15,8 @@ from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, R
 
 from icltui.api import DEMO, LoadModel
 from icltui.demo import MODEL_DIR
-from icltui.errors import BadInput, ModelError
 from icltui.folders import shown, typed_path
+from icltui.values.errors import BadInput, ModelError
 
 CONFIG, ADAPTER = "config.json", "adapter_config.json"
 MOST_JSON = 2**26

@@ -1,7 +1,7 @@
 """*generate* as a stream of events: the patch is made, the lanes speak, the patch is tested.
 
 Enters: a loaded model and a request. Leaves: :class:`~icltui.api.Progress`, lane steps, and the
-:class:`~icltui.record.Generation` of each query.
+:class:`~icltui.values.Generation` of each query.
 """
 
 from collections.abc import Generator, Iterator
@@ -20,9 +20,9 @@ from icltui.engine.generate import generate
 from icltui.engine.model import LoadedModel
 from icltui.engine.prepare import make_case
 from icltui.engine.strength import fitted_strength
-from icltui.errors import BadInput
-from icltui.recipe import check_sampling
-from icltui.record import Generation, LaneStep, PatchReport
+from icltui.values import Generation, LaneStep, PatchReport
+from icltui.values.errors import BadInput
+from icltui.values.recipe import check_sampling
 
 
 def speak(loaded: LoadedModel, request: Generate) -> Iterator[Event]:

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from icltui.engine.site import Site
 from icltui.engine.update import Experts, Images, project, project_back
-from icltui.record import Dynamics
+from icltui.values import Dynamics
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ from icltui.engine.passage import Passage, logits_without
 from icltui.engine.patch import Alpha
 from icltui.engine.station import attach
 from icltui.engine.trial import Part, centred, score, total
-from icltui.errors import BadInput
-from icltui.recipe import LARGEST_ALPHA
+from icltui.values.errors import BadInput
+from icltui.values.recipe import LARGEST_ALPHA
 
 ROUNDING = 1e-5
 """Share of the largest logit below which a difference is none."""

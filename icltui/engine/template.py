@@ -18,7 +18,7 @@ from threading import Lock
 from typing import Any
 
 from icltui.child_process import child_environment
-from icltui.errors import BadInput
+from icltui.values.errors import BadInput
 
 Content = str | list[dict[str, str]]
 

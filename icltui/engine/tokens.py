@@ -16,9 +16,9 @@ from typing import Any
 from icltui.engine.chat import render_turn
 from icltui.engine.model import LoadedModel
 from icltui.engine.offsets import Spanned, cover, encode
-from icltui.errors import BadInput
-from icltui.prompt import Prompt, check_size, n_bytes
-from icltui.record import PromptIds, Token, TokenizedPrompt, Unit
+from icltui.values import PromptIds, Token, TokenizedPrompt, Unit
+from icltui.values.errors import BadInput
+from icltui.values.prompt import Prompt, check_size, n_bytes
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """A patch put to the test: on the tokens it was made from, on later ones, and on other queries.
 
-Enters: a crafted patch. Leaves: :class:`~icltui.record.PatchTest` for each kind of tokens, and a verdict in words. That
+Enters: a crafted patch. Leaves: :class:`~icltui.values.PatchTest` for each kind of tokens, and a verdict in words. That
 the first kind fits is no news, as the patch was made for it; what the others say is.
 """
 
@@ -19,7 +19,7 @@ from icltui.engine.patch import HeldPatch, TokenPatch
 from icltui.engine.predictions import plain
 from icltui.engine.site import Probe
 from icltui.engine.station import attach
-from icltui.record import PatchTest, Tested
+from icltui.values import PatchTest, Tested
 
 
 @dataclass(frozen=True)

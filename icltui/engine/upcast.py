@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from icltui.engine.non_persistent_buffers import unrounded_buffers
-from icltui.errors import BadInput
+from icltui.values.errors import BadInput
 
 HALF = (torch.bfloat16, torch.float16)
 _upcast: "WeakSet[nn.Module]" = WeakSet()

@@ -15,7 +15,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from icltui.record import LayerCheck, LogitError
+from icltui.values import LayerCheck, LogitError
 
 NOISES = 2
 """Noise floors by which a right patch may miss."""

@@ -1,6 +1,6 @@
 """The zoo: is the patch exact on every architecture? The proof at load, on a tiny random model of each.
 
-Enters: names of members (:mod:`icltui.engine.families`). Leaves: a :class:`~icltui.record.ZooRow` for each. A family on
+Enters: names of members (:mod:`icltui.engine.families`). Leaves: a :class:`~icltui.values.ZooRow` for each. A family on
 which the patch is not exact says so, with the number; one whose blocks cannot be explored says why.
 """
 
@@ -26,10 +26,10 @@ from icltui.engine.model import LoadedModel, adopt
 from icltui.engine.path import choose_path, sample_ids
 from icltui.engine.proof import LayerProof, Proof, examine
 from icltui.engine.tiny import build, members
-from icltui.errors import BadInput, EngineError, ForwardError, IcltuiError
-from icltui.prompt import layers_text
-from icltui.recipe import Recipe
-from icltui.record import Generation, ZooRow
+from icltui.values import Generation, ZooRow
+from icltui.values.errors import BadInput, EngineError, ForwardError, IcltuiError
+from icltui.values.prompt import layers_text
+from icltui.values.recipe import Recipe
 
 EXACT = 2e-6
 """The largest relative error in float32 that rounding explains."""

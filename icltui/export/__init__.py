@@ -6,8 +6,8 @@ A :class:`~icltui.session.Session` enters :func:`content`, bytes of one file lea
 
 from typing import Literal, get_args
 
-from icltui.errors import BadInput
 from icltui.session import Session
+from icltui.values.errors import BadInput
 
 Record = Literal["csv", "md", "svg", "png"]
 """A CSV table; a Markdown report; a figure as SVG, or as PNG."""

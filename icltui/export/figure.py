@@ -12,12 +12,12 @@ import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from icltui.errors import BadInput
 from icltui.export.traces import curve_layers, heat, top_tokens
-from icltui.record import Measurement
 from icltui.session import Session
 from icltui.table_measure import unit_texts
-from icltui.visible import visible
+from icltui.text.escape import visible
+from icltui.values import Measurement
+from icltui.values.errors import BadInput
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,15 +9,15 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from icltui import __version__
-from icltui.export.marks import block, code, plain
-from icltui.export.marks import table as set_table
 from icltui.export.rank import flips, most_moving, runs
-from icltui.prompt import Prompt
-from icltui.record import LANES, Generation, Measurement, ModelInfo
 from icltui.report import verify_parts
 from icltui.report_generation import lane_title, patch_parts
 from icltui.session import Session
 from icltui.table_measure import measure_parts
+from icltui.text.markdown import block, code, plain
+from icltui.text.markdown import table as set_table
+from icltui.values import LANES, Generation, Measurement, ModelInfo
+from icltui.values.prompt import Prompt
 
 _PARTS = {"measurement": "measures", "generation": "lanes", "verification": "proof"}
 

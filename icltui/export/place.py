@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
-from icltui.errors import BadInput
 from icltui.folders import make_folder, shown
+from icltui.values.errors import BadInput
 from icltui.whole import write_whole
 
 

@@ -8,11 +8,11 @@ from collections.abc import Iterable
 
 from rich.table import Table
 
-from icltui.plaintext import number, numbers, table, words
-from icltui.recipe import patch_words
-from icltui.record import Measurement, Prediction, Run
 from icltui.table_measure import unit_texts
-from icltui.visible import token_text
+from icltui.text.escape import token_text
+from icltui.text.tables import number, numbers, table, words
+from icltui.values import Measurement, Prediction, Run
+from icltui.values.recipe import patch_words
 
 N_MOST = 10
 

@@ -7,8 +7,8 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
-from icltui.record import Measurement
-from icltui.visible import token_text
+from icltui.text.escape import token_text
+from icltui.values import Measurement
 
 N_LINES = 6
 """More lines than this cannot be told apart."""

@@ -29,7 +29,6 @@ from textual.widgets import Input, TextArea
 
 from icltui.api import Client, LoadModel
 from icltui.config import Config
-from icltui.errors import SessionError
 from icltui.folders import real_path
 from icltui.session import Session
 from icltui.tui.actions import QUIT
@@ -48,6 +47,7 @@ from icltui.tui.screens.document import DocumentScreen
 from icltui.tui.screens.explorer import ExplorerScreen
 from icltui.tui.screens.recover import RecoverScreen
 from icltui.tui.terminal import BytesUnread, Lost, PasteCut, Renewable, Renewed
+from icltui.values.errors import SessionError
 
 KEEP_AFTER = 5.0
 """Seconds from an edit until it is kept in a file: this much is lost at most when the machine goes down."""

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from icltui.errors import SessionError
 from icltui.folders import in_a_name, make_folder, state_folder
 from icltui.session import Session, write_session
 from icltui.tui.flows.document import left_out
 from icltui.tui.flows.explorer import Explorer
+from icltui.values.errors import SessionError
 from icltui.whole import is_running, sweep
 
 DRAFT = ".draft"

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Self
 
-from icltui.record import Dynamics, Measurement, Path, Prediction, Row, TokenizedPrompt
+from icltui.values import Dynamics, Measurement, Path, Prediction, Row, TokenizedPrompt
 
 EMPTY_CONTEXT, FULL_CONTEXT = "∅", "nothing"
 """The text of unit 0: where *grow* begins; and what is missing where *shrink* and *drop* do."""

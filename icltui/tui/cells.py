@@ -13,7 +13,7 @@ from functools import lru_cache
 from rich.cells import cell_len, set_cell_size
 from textual.content import Content
 
-from icltui.visible import glyph
+from icltui.text.escape import glyph
 
 CURSOR = "❯"
 """In front of what is selected, so that it is seen without colours too."""

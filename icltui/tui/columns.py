@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from icltui.record import Dynamics, Prediction
 from icltui.tui.board import Board
 from icltui.tui.cells import fit, number
 from icltui.tui.measures import MEASURES
+from icltui.values import Dynamics, Prediction
 
 Cell = Callable[[Board, int, int, int], str]
 """The text of a cell on ``board`` for ``unit`` and ``layer``, exactly ``width`` cells wide."""

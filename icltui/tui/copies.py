@@ -5,11 +5,11 @@ Boards and lanes enter, text leaves. Numbers are whole; no text of a token is pa
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from icltui.record import LaneStep
-from icltui.spreadsheet import Cell, write_tsv
+from icltui.text.escape import token_text, visible
+from icltui.text.spreadsheet import Cell, write_tsv
 from icltui.tui.board import Board
 from icltui.tui.measures import MEASURES
-from icltui.visible import token_text, visible
+from icltui.values import LaneStep
 
 _PREDICTED = ("token", "probability", "entropy", "kl_to_full")
 

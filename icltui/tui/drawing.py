@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Literal
 
 from icltui.child_process import child_environment, own_command
-from icltui.errors import BadInput
 from icltui.session import Session, write_session
+from icltui.values.errors import BadInput
 
 
 async def draw_figure(session: Session, kind: Literal["svg", "png"]) -> bytes:

@@ -11,12 +11,12 @@ from typing import Literal
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from icltui.record import CurvePoint, PatchReport
 from icltui.tui.board import Board
 from icltui.tui.cells import CURSOR, display, fit, number
 from icltui.tui.flips import Flip, flips, leading
 from icltui.tui.measures import MEASURES
 from icltui.tui.plot import OTHER, Figure, Series
+from icltui.values import CurvePoint, PatchReport
 
 View = Literal["measure", "tokens", "alpha", "layers", "queries"]
 """What is plotted: over the units, the first two; of the varied patch, the others."""

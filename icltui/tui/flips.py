@@ -5,8 +5,8 @@ A board enters; the flips, and the probabilities of the leading tokens, leave.
 
 from dataclasses import dataclass
 
-from icltui.record import Candidate
 from icltui.tui.board import Board
+from icltui.values import Candidate
 
 N_LEADING = 5
 """More lines than this are not read."""

@@ -1,13 +1,13 @@
 """The measures that the explorer can show: their names, what they mean under each dynamics, and their scale.
 
-Symbols are those of :class:`icltui.record.Row`: A_i is the MLP's input behind i units (*grow*) or with the first i
+Symbols are those of :class:`icltui.values.Row`: A_i is the MLP's input behind i units (*grow*) or with the first i
 taken away (*shrink*); *drop* compares A, the full context's, with A_without, where one unit alone is missing. v and g,
 the down projection's input, are indexed alike; u is what an update adds where it acts in full.
 """
 
 from dataclasses import dataclass
 
-from icltui.record import Dynamics
+from icltui.values import Dynamics
 
 Meaning = tuple[str, str]
 """What a number is: in words, and as a formula."""
@@ -18,7 +18,7 @@ class Measure:
     """One number per unit and layer."""
 
     name: str
-    """The field of :class:`icltui.record.Row` that holds it."""
+    """The field of :class:`icltui.values.Row` that holds it."""
     title: str
     """Its symbol, at most nine cells wide."""
     log: bool

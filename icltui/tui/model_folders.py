@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from icltui.errors import BadInput
 from icltui.folders import typed_path
+from icltui.values.errors import BadInput
 
 MOST = 100
 """More candidates than this help nobody."""

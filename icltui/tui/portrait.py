@@ -12,7 +12,7 @@ from textual._compositor import Compositor
 from textual.strip import Strip, StripRenderable
 from textual.widget import Widget
 
-from icltui.visible import visible
+from icltui.text.escape import visible
 
 
 def pane_strips(pane: Widget) -> list[Strip]:

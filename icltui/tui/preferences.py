@@ -13,11 +13,11 @@ from textual.screen import Screen
 from textual.theme import BUILTIN_THEMES
 
 from icltui.config import Config, one_of
-from icltui.errors import BadInput, SessionError
 from icltui.folders import state_folder
 from icltui.tui.action import KEYS_NOW
 from icltui.tui.actions import ACTIONS
 from icltui.tui.keymap import keymap
+from icltui.values.errors import BadInput, SessionError
 from icltui.whole import write_whole
 
 DEFAULT_THEME, FEW_COLOURS_THEME = "textual-dark", "ansi-dark"

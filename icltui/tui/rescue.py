@@ -5,10 +5,10 @@ import shlex
 import tempfile
 from pathlib import Path
 
-from icltui.errors import SessionError
 from icltui.session import is_example, write_session
 from icltui.tui.autosave import Autosave
 from icltui.tui.flows.explorer import Explorer
+from icltui.values.errors import SessionError
 
 
 def rescue(explorer: Explorer, autosave: Autosave) -> str:

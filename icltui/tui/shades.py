@@ -7,9 +7,9 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from icltui.record import Dynamics
 from icltui.tui.board import Board, Bounds
 from icltui.tui.measures import MEASURES
+from icltui.values import Dynamics
 
 _KL: dict[Dynamics, str] = {
     "grow": "KL(full context ‖ up to this unit) of the next token, in nats",

@@ -1,6 +1,6 @@
 """Whether what a peer sends fits together, as a session must: no view need expect a layer that no model has.
 
-Events enter, in the order in which they come. Leaves: nothing, or an :class:`~icltui.errors.EngineError`.
+Events enter, in the order in which they come. Leaves: nothing, or an :class:`~icltui.values.errors.EngineError`.
 """
 
 from collections.abc import Iterable
@@ -14,8 +14,8 @@ from icltui.api import (
     UnitsMeasured,
     VerificationEnded,
 )
-from icltui.bounds import LAYERS
-from icltui.errors import EngineError
+from icltui.values.bounds import LAYERS
+from icltui.values.errors import EngineError
 
 
 class Claims:

@@ -7,7 +7,7 @@ may be ssh and a shell on another machine, whose own words are the best reason t
 from collections.abc import Awaitable, Callable, Sequence
 
 from icltui import __version__
-from icltui.errors import EngineError
+from icltui.values.errors import EngineError
 from icltui.worker.log import plain_line
 from icltui.worker.wire import PROTOCOL, Hello, decode_report
 

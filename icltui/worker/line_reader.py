@@ -5,7 +5,7 @@ Chunks enter; pieces leave, each either one message or no part of any. Neither k
 
 import asyncio
 
-from icltui.errors import EngineError
+from icltui.values.errors import EngineError
 from icltui.worker.log import CHUNK
 from icltui.worker.wire import LINE_LIMIT, MARK
 

@@ -16,8 +16,8 @@ from icltui.api import (
     Listener,
     Request,
 )
-from icltui.errors import BadInput, EngineError
 from icltui.log_file import LogFile
+from icltui.values.errors import BadInput, EngineError
 from icltui.worker import greeting
 from icltui.worker.child import Child, exit_words
 from icltui.worker.event_check import Claims

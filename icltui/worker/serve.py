@@ -14,9 +14,10 @@ from collections.abc import Callable
 from threading import Lock, Thread
 from typing import BinaryIO
 
-from icltui import __version__, errors
+from icltui import __version__
 from icltui.api import Engine, Event, JobCancelled, JobEnded, JobFailed
-from icltui.errors import EngineError, IcltuiError, panicked
+from icltui.values import errors
+from icltui.values.errors import EngineError, IcltuiError, panicked
 from icltui.worker.desk import Desk
 from icltui.worker.hush import take_wire
 from icltui.worker.wire import (

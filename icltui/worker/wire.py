@@ -9,8 +9,8 @@ from typing import TypeVar
 import msgspec
 
 from icltui.api import Event, Request
-from icltui.bounds import Count
-from icltui.errors import BadInput, EngineError
+from icltui.values.bounds import Count
+from icltui.values.errors import BadInput, EngineError
 
 PROTOCOL = 3
 """Grows when an older program would no longer understand the lines."""

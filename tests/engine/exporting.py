@@ -15,9 +15,9 @@ from icltui.engine.run import forward
 from icltui.engine.speak import make_patch
 from icltui.engine.tiny import build
 from icltui.engine.tokens import tokenize
-from icltui.prompt import Prompt
-from icltui.recipe import Recipe
-from icltui.record import ExportReport
+from icltui.values import ExportReport
+from icltui.values.prompt import Prompt
+from icltui.values.recipe import Recipe
 from tests.engine.models import FAMILIES, make_tokenizer, tiny
 
 PROMPT = Prompt(context="abc def ghi", query=" stu")

@@ -18,8 +18,8 @@ from icltui.engine.local import LocalEngine
 from icltui.engine.patch import HeldPatch, LayerPatch
 from icltui.engine.predictions import divergence
 from icltui.engine.strength import logits_through
-from icltui.errors import BadInput, EngineError, ModelError
-from icltui.recipe import Recipe
+from icltui.values.errors import BadInput, EngineError, ModelError
+from icltui.values.recipe import Recipe
 from tests.engine.dense import patch_densely
 from tests.engine.exporting import (
     COMPILED,

@@ -9,9 +9,9 @@ from icltui.engine.batch import can_batch, generate_rows, in_batches
 from icltui.engine.craft import Case, Crafted, craft, unheard
 from icltui.engine.generate import generate
 from icltui.engine.tokens import Ids
-from icltui.prompt import Positions
-from icltui.recipe import Recipe, Sampling
-from icltui.record import LANES, Generation
+from icltui.values import LANES, Generation
+from icltui.values.prompt import Positions
+from icltui.values.recipe import Recipe, Sampling
 from tests.engine.models import FAMILIES, make_tiny, tiny
 
 CONTEXT = (17, 203, 88, 140, 9, 61, 255, 34)

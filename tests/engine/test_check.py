@@ -14,7 +14,7 @@ from icltui.engine.patch import TokenPatch
 from icltui.engine.tokens import Ids
 from icltui.engine.update import project
 from icltui.engine.verdict import judge
-from icltui.record import LayerCheck, LogitError
+from icltui.values import LayerCheck, LogitError
 from tests.engine.models import FAMILIES, make_tiny, tiny
 
 IDS = Ids((0,), (17, 203, 88, 140, 9, 61), (70, 12, 199), tuple(range(7)))

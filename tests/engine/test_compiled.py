@@ -11,8 +11,8 @@ from icltui.engine.passage import logits_without
 from icltui.engine.proof import relative_error
 from icltui.engine.run import forward
 from icltui.engine.tokens import Ids
-from icltui.errors import BadInput
-from icltui.recipe import Recipe
+from icltui.values.errors import BadInput
+from icltui.values.recipe import Recipe
 from tests.engine.dense import compile_densely
 from tests.engine.models import FAMILIES, make_tiny, tiny
 from tests.engine.test_patch import hooks_left

@@ -18,7 +18,7 @@ from icltui.engine import load as module
 from icltui.engine.load import load
 from icltui.engine.local import LocalEngine
 from icltui.engine.model import LEFT_OUT, fingerprint
-from icltui.errors import ModelError
+from icltui.values.errors import ModelError
 from tests.engine.exporting import export
 from tests.engine.models import make_tiny, make_tokenizer
 

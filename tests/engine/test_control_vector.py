@@ -6,8 +6,8 @@ from gguf import GGMLQuantizationType, GGUFReader
 
 from icltui.engine import control_vector
 from icltui.engine.predictions import divergence
-from icltui.errors import BadInput, EngineError, ModelError
-from icltui.recipe import Recipe
+from icltui.values.errors import BadInput, EngineError, ModelError
+from icltui.values.recipe import Recipe
 from tests.engine.dense import DenseModel
 from tests.engine.exporting import (
     COMPILED,

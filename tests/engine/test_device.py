@@ -5,7 +5,7 @@ import torch
 
 from icltui.engine import device
 from icltui.engine.device import free_bytes, pick_device, pick_dtype
-from icltui.errors import BadInput
+from icltui.values.errors import BadInput
 
 
 def test_devices_and_dtypes_that_do_not_exist():

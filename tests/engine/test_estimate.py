@@ -15,8 +15,8 @@ from icltui.engine import estimate as module
 from icltui.engine import prefixes
 from icltui.engine.estimate import Stored, check_fits, estimate, measure_bytes, stored_tensors
 from icltui.engine.source import Source
-from icltui.errors import ModelError
-from icltui.record import Estimate
+from icltui.values import Estimate
+from icltui.values.errors import ModelError
 from icltui.worker.wire import Happened, decode_report, encode
 from tests.engine.models import make_tiny
 from tests.waiting import PATIENCE
@@ -160,7 +160,7 @@ from icltui.api import Measure
 from icltui.engine.estimate import measure_bytes
 from icltui.engine.local import LocalEngine
 from icltui.engine.model import adopt
-from icltui.prompt import Prompt
+from icltui.values.prompt import Prompt
 from tests.engine.models import make_tokenizer
 
 warnings.simplefilter("ignore")

@@ -11,8 +11,8 @@ from icltui import __version__
 from icltui.engine.lowrank import LowRank
 from icltui.engine.patch import HeldPatch, LayerPatch
 from icltui.engine.strength import logits_through
-from icltui.errors import BadInput
-from icltui.recipe import Recipe
+from icltui.values.errors import BadInput
+from icltui.values.recipe import Recipe
 from tests.engine.dense import DenseModel
 from tests.engine.exporting import COMPILED, FROZEN, craft_here, engine_of, export, model_of
 from tests.engine.models import FAMILIES

@@ -13,9 +13,9 @@ from icltui.engine.forward_output import outcome
 from icltui.engine.lanes import stop_tokens
 from icltui.engine.local import LocalEngine
 from icltui.engine.model import adopt
-from icltui.errors import EngineError, ForwardError, ModelError
-from icltui.prompt import Prompt
-from icltui.recipe import Recipe
+from icltui.values.errors import EngineError, ForwardError, ModelError
+from icltui.values.prompt import Prompt
+from icltui.values.recipe import Recipe
 from tests.engine.models import make_tiny, make_tokenizer
 
 PROMPT = Prompt(context="the cat sat on ", query="the mat")

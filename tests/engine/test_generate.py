@@ -6,8 +6,8 @@ import torch
 from icltui.engine.craft import Case, craft
 from icltui.engine.generate import agree, generate, logit_error
 from icltui.engine.tokens import Ids
-from icltui.recipe import Recipe, Sampling
-from icltui.record import Agreement, Generation, LaneStep
+from icltui.values import Agreement, Generation, LaneStep
+from icltui.values.recipe import Recipe, Sampling
 from tests.engine.models import FAMILIES, make_tiny, tiny
 
 IDS = Ids((0,), (17, 203, 88, 140, 9, 61), (70, 12, 199), tuple(range(7)))

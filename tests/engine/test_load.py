@@ -16,8 +16,8 @@ from icltui.engine import load as module
 from icltui.engine.load import load
 from icltui.engine.local import LocalEngine
 from icltui.engine.model import fingerprint
-from icltui.errors import BadInput, ModelError
-from icltui.prompt import Prompt
+from icltui.values.errors import BadInput, ModelError
+from icltui.values.prompt import Prompt
 from tests.engine.models import make_tiny, make_tokenizer, tiny
 
 

@@ -28,9 +28,9 @@ from icltui.api import (
 from icltui.engine import load as load_module
 from icltui.engine import local
 from icltui.engine.local import LocalEngine
-from icltui.errors import BadInput, ModelError
-from icltui.prompt import Prompt
-from icltui.recipe import Recipe
+from icltui.values.errors import BadInput, ModelError
+from icltui.values.prompt import Prompt
+from icltui.values.recipe import Recipe
 from tests.engine.models import make_tiny, make_tokenizer, tiny
 
 PROMPT = Prompt(context="abc def ghi jkl mno pqr", query=" stu")

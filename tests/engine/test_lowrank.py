@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from icltui.engine.lowrank import check_rank, solve
-from icltui.errors import BadInput
+from icltui.values.errors import BadInput
 
 
 def columns(

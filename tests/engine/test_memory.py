@@ -12,7 +12,7 @@ import gc, os, warnings
 import torch
 from icltui.api import Measure
 from icltui.engine.local import LocalEngine
-from icltui.prompt import Prompt
+from icltui.values.prompt import Prompt
 from tests.engine.models import make_tiny
 
 warnings.simplefilter("ignore")

@@ -5,7 +5,7 @@ import torch
 from accelerate import cpu_offload
 
 from icltui.engine.model import adopt, fingerprint
-from icltui.errors import ModelError
+from icltui.values.errors import ModelError
 from tests.engine.models import make_tiny, make_tokenizer
 
 

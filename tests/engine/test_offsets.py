@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from icltui.engine.offsets import cover, encode
 from icltui.engine.tokens import tokenize
-from icltui.errors import BadInput
-from icltui.prompt import Prompt
-from icltui.record import Unit
+from icltui.values import Unit
+from icltui.values.errors import BadInput
+from icltui.values.prompt import Prompt
 from tests.engine.tokenizers_of_all_kinds import KINDS, TWINS, of_kind
 
 _BITS = (

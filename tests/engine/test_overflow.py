@@ -8,8 +8,8 @@ import torch
 
 from icltui.api import Generate, Measure, UnitsMeasured, Verify
 from icltui.engine.local import LocalEngine
-from icltui.errors import EngineError
-from icltui.prompt import Prompt
+from icltui.values.errors import EngineError
+from icltui.values.prompt import Prompt
 from tests.engine.models import attribute, make_tiny
 
 PROMPT = Prompt(context="abc def", query=" gh")

@@ -7,11 +7,12 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 
-from icltui import cli, errors
+from icltui import cli
 from icltui.api import CountTokens, Generate, JobFailed, LoadModel, Measure, ModelLoaded, Verify
 from icltui.engine.local import LocalEngine
-from icltui.errors import ModelError
-from icltui.prompt import Prompt
+from icltui.values import errors
+from icltui.values.errors import ModelError
+from icltui.values.prompt import Prompt
 from icltui.worker.serve import failure
 from tests.engine.models import make_tiny, make_tokenizer
 

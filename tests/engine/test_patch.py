@@ -10,7 +10,7 @@ from icltui.engine.proof import relative_error
 from icltui.engine.run import forward
 from icltui.engine.station import attach
 from icltui.engine.tokens import Ids
-from icltui.recipe import Recipe
+from icltui.values.recipe import Recipe
 from tests.engine.dense import patch_densely
 from tests.engine.models import FAMILIES, make_tiny, tiny
 

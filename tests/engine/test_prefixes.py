@@ -10,7 +10,7 @@ from icltui.engine.capture import Capture
 from icltui.engine.prefixes import Plan, chunk_tokens, measure_prefixes
 from icltui.engine.run import places, row
 from icltui.engine.tokens import Ids
-from icltui.errors import BadInput
+from icltui.values.errors import BadInput
 from tests.engine.models import FAMILIES, tiny
 
 EXACT = 2e-6

@@ -13,8 +13,8 @@ from icltui.engine.locate import find_sites
 from icltui.engine.model import adopt
 from icltui.engine.patch import TokenPatch
 from icltui.engine.proof import examine, prove, relative_error
-from icltui.errors import BadInput, ModelError
-from icltui.prompt import Prompt
+from icltui.values.errors import BadInput, ModelError
+from icltui.values.prompt import Prompt
 from tests.engine.models import FAMILIES, make_tiny, make_tokenizer, tiny
 
 PROMPT = Prompt(context="abc def ghi", query=" jkl")

@@ -8,9 +8,9 @@ import torch
 from icltui.api import Measure, UnitsMeasured
 from icltui.engine.local import LocalEngine
 from icltui.engine.rounding import measure_rounding
-from icltui.errors import BadInput
-from icltui.prompt import Prompt
-from icltui.record import Row
+from icltui.values import Row
+from icltui.values.errors import BadInput
+from icltui.values.prompt import Prompt
 from tests.engine.models import FAMILIES, make_tiny, tiny
 
 PROMPT = Prompt(context="two ships sank in 1912, one did not", query=" and")

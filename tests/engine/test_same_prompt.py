@@ -5,10 +5,10 @@ from safetensors.torch import load_file
 
 from icltui.api import Export, Generate, GenerateEach, GenerationEnded, Measure, PromptTokenized, Verify
 from icltui.engine.local import LocalEngine
-from icltui.errors import BadInput
-from icltui.prompt import Prompt
-from icltui.recipe import Recipe
-from icltui.record import Generation, PromptIds
+from icltui.values import Generation, PromptIds
+from icltui.values.errors import BadInput
+from icltui.values.prompt import Prompt
+from icltui.values.recipe import Recipe
 from tests.engine.models import make_tiny
 
 PROMPT = Prompt(context="abc ", query="def", chat=True)

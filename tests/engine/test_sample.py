@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from icltui.engine.sample import Sampler
 from icltui.engine.tokens import Ids
-from icltui.recipe import Sampling
+from icltui.values.recipe import Sampling
 from tests.engine.test_generate import run
 
 

@@ -9,7 +9,7 @@ from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, R
 from icltui.api import LoadModel
 from icltui.engine import source
 from icltui.engine.source import find_source
-from icltui.errors import BadInput, ModelError
+from icltui.values.errors import BadInput, ModelError
 
 
 @pytest.fixture

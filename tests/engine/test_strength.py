@@ -10,8 +10,8 @@ from icltui.engine.craft import Case, craft
 from icltui.engine.strength import first_order, fitted_strength, line_search, logits_through
 from icltui.engine.tokens import Ids
 from icltui.engine.trial import centred
-from icltui.errors import BadInput
-from icltui.recipe import Recipe
+from icltui.values.errors import BadInput
+from icltui.values.recipe import Recipe
 from tests.engine.models import FAMILIES, tiny
 
 CONTEXT = (17, 203, 88, 140, 9, 61, 255, 34)

@@ -10,7 +10,7 @@ from icltui.demo import MODEL_DIR
 from icltui.engine import template
 from icltui.engine.chat import render_turn
 from icltui.engine.template import TemplateError, render
-from icltui.errors import BadInput
+from icltui.values.errors import BadInput
 from tests.engine.test_tokens import TEMPLATES
 
 

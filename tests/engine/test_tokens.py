@@ -12,8 +12,8 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from icltui.demo import MODEL_DIR
 from icltui.engine.model import LoadedModel
 from icltui.engine.tokens import MOST_BYTES_PER_TOKEN, check_length, pieces, tokenize
-from icltui.errors import BadInput
-from icltui.prompt import MOST_BYTES, Prompt
+from icltui.values.errors import BadInput
+from icltui.values.prompt import MOST_BYTES, Prompt
 from tests.engine.models import tiny
 from tests.engine.tokenizers_of_all_kinds import of_kind
 

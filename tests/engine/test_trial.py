@@ -11,8 +11,8 @@ from icltui.engine.craft import Case, craft
 from icltui.engine.passage import logits_without
 from icltui.engine.tokens import Ids
 from icltui.engine.trial import verdict
-from icltui.recipe import Recipe
-from icltui.record import PatchTest
+from icltui.values import PatchTest
+from icltui.values.recipe import Recipe
 from tests.engine.models import tiny
 
 CONTEXT = (17, 203, 88, 140, 9, 61, 255, 34)

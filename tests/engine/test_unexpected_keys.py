@@ -11,7 +11,7 @@ from icltui.api import LoadModel
 from icltui.engine.load import load
 from icltui.engine.model import fingerprint
 from icltui.engine.unexpected_keys import is_constant
-from icltui.errors import ModelError
+from icltui.values.errors import ModelError
 from tests.engine.models import make_tokenizer
 
 N = 16

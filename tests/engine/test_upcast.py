@@ -7,7 +7,7 @@ from transformers import AutoModelForCausalLM
 from icltui.engine.run import forward
 from icltui.engine.tiny import build
 from icltui.engine.upcast import can_compute_in_float32, computing_dtype, computing_in_float32
-from icltui.errors import ForwardError
+from icltui.values.errors import ForwardError
 from tests.engine.models import FAMILIES, make_tiny, tiny
 
 DTYPES = torch.bfloat16, torch.float32

@@ -9,8 +9,8 @@ from icltui.engine import tiny
 from icltui.engine.families import BY_HAND, CHANGES, LAYERS, LEFT_OUT, VARIANTS, VOCABULARY, WRAPPERS
 from icltui.engine.proof import TOLERANCES
 from icltui.engine.zoo import EXACT, N_TOKENS, examine_members, holds, resolve_members
-from icltui.errors import BadInput
-from icltui.record import ZooRow
+from icltui.values import ZooRow
+from icltui.values.errors import BadInput
 
 NAMED = (
     "gpt2 gptj gpt_neox opt bloom falcon phi phi3 llama mistral qwen2 qwen3 gemma gemma2 gemma3_text gemma4_text "

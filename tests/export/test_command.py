@@ -7,11 +7,11 @@ import sys
 import pytest
 
 from icltui.cli import main
-from icltui.errors import BadInput
 from icltui.export import RECORDS, content
 from icltui.options import engine_options, parse
-from icltui.prompt import Prompt
 from icltui.session import Session, write_session
+from icltui.values.errors import BadInput
+from icltui.values.prompt import Prompt
 from tests.sessions import A_SESSION
 from tests.waiting import PATIENCE
 

@@ -7,8 +7,8 @@ import msgspec
 import pytest
 
 from icltui import export
-from icltui.errors import BadInput
 from icltui.export.traces import curve_layers, heat, top_tokens
+from icltui.values.errors import BadInput
 from tests.sessions import A_MEASUREMENT, A_SESSION
 from tests.tui import HOSTILE, samples
 

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from markdown_it import MarkdownIt
 
 from icltui import export
-from icltui.export.marks import block, code, plain
-from icltui.prompt import Prompt
-from icltui.record import Run
 from icltui.session import Session
-from icltui.visible import visible
+from icltui.text.escape import visible
+from icltui.text.markdown import block, code, plain
+from icltui.values import Run
+from icltui.values.prompt import Prompt
 from tests.sessions import A_MEASUREMENT, A_SESSION, TEXTS
 
 PARSER = MarkdownIt("gfm-like", {"html": True, "linkify": False})

@@ -5,8 +5,8 @@ import stat
 
 import pytest
 
-from icltui.errors import BadInput
 from icltui.export.place import is_taken, write_file
+from icltui.values.errors import BadInput
 
 
 def test_a_new_file_in_a_new_folder(tmp_path):

@@ -6,8 +6,8 @@ from typing import Any
 
 from textual.pilot import Pilot
 
-from icltui.record import Candidate, Dynamics, Prediction, Row, Token, TokenizedPrompt, Unit
 from icltui.tui.board import Board
+from icltui.values import Candidate, Dynamics, Prediction, Row, Token, TokenizedPrompt, Unit
 from tests.waiting import until
 
 HOSTILE = (

@@ -13,9 +13,8 @@ from icltui.api import (
     PromptTokenized,
     UnitsMeasured,
 )
-from icltui.prompt import Prompt
-from icltui.recipe import Recipe
-from icltui.record import (
+from icltui.session import Session
+from icltui.values import (
     LANES,
     Agreement,
     Candidate,
@@ -40,7 +39,8 @@ from icltui.record import (
     Unit,
     Verification,
 )
-from icltui.session import Session
+from icltui.values.prompt import Prompt
+from icltui.values.recipe import Recipe
 
 N_LAYERS = 6
 CONTEXT = "The capital of Spain is Cairo.\nThe capital of France is Rome.\nThe capital of Egypt is Oslo.\n"

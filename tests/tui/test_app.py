@@ -9,13 +9,13 @@ import pytest
 from textual.widgets import Input, OptionList
 
 from icltui.api import JobFailed, Measure
-from icltui.prompt import Prompt
-from icltui.record import LANES
 from icltui.session import Session, read_session, sessions_folder, state_folder, write_session
 from icltui.tui.messages import Noticed
 from icltui.tui.screens.confirm import ConfirmScreen, UnsavedScreen
 from icltui.tui.screens.open import OpenScreen
 from icltui.tui.screens.save import SaveScreen, session_path
+from icltui.values import LANES
+from icltui.values.prompt import Prompt
 from tests.tui import samples
 from tests.tui.conftest import Desk, open_desk
 from tests.tui.fake_client import FakeClient

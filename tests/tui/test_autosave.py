@@ -10,8 +10,6 @@ from pathlib import Path
 import pytest
 
 from icltui.api import EngineDied, LoadModel, VerificationEnded
-from icltui.errors import SessionError
-from icltui.record import LANES
 from icltui.session import Session, read_session, state_folder, write_session
 from icltui.tui import autosave
 from icltui.tui.autosave import Autosave, Orphan, orphans
@@ -19,6 +17,8 @@ from icltui.tui.flows.explorer import Explorer
 from icltui.tui.rescue import quoted, rescue
 from icltui.tui.screens.confirm import UnsavedScreen
 from icltui.tui.screens.save import SaveScreen
+from icltui.values import LANES
+from icltui.values.errors import SessionError
 from icltui.whole import sweep
 from tests.tui import samples
 from tests.tui.conftest import Desk, open_desk

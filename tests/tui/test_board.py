@@ -3,10 +3,10 @@
 import msgspec
 import pytest
 
-from icltui.record import Dynamics, Measurement, Row
 from icltui.tui.board import Board
 from icltui.tui.flows.work import DYNAMICS
 from icltui.tui.measures import MEASURES
+from icltui.values import Dynamics, Measurement, Row
 from tests.tui import board_of, fill, prediction_of, rows_of, samples, tokenized
 
 

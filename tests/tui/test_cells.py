@@ -9,8 +9,8 @@ from rich.cells import cell_len
 from textual.app import App, ComposeResult
 from textual.widgets import Static
 
+from icltui.text.escape import glyph
 from icltui.tui.cells import content, display, drawn, fit, graduate, number, passage
-from icltui.visible import glyph
 from tests.hostile import cells_of
 from tests.tui import HOSTILE
 

@@ -10,13 +10,13 @@ import pytest
 from textual.widgets import Input, OptionList, Static
 
 from icltui.api import Export, ExportEnded, JobFailed, Progress
-from icltui.errors import BadInput
-from icltui.recipe import Recipe
-from icltui.record import ExportReport
 from icltui.tui.drawing import draw_figure
 from icltui.tui.portrait import pane_strips, svg_of
 from icltui.tui.screens.confirm import ConfirmScreen
 from icltui.tui.screens.export import ExportScreen, target_path
+from icltui.values import ExportReport
+from icltui.values.errors import BadInput
+from icltui.values.recipe import Recipe
 from tests.tui import samples
 from tests.tui.conftest import Desk, open_desk
 

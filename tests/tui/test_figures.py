@@ -3,11 +3,11 @@
 import pytest
 from msgspec.structs import replace as with_changes
 
-from icltui.record import CurvePoint, Curves, Dynamics, Prediction
 from icltui.tui.board import Board
 from icltui.tui.figures import View, curve_figure, measure_figure, tokens_figure, views
 from icltui.tui.flips import flips, leading
 from icltui.tui.plot import render_plot
+from icltui.values import CurvePoint, Curves, Dynamics, Prediction
 from tests.tui import HOSTILE, board_of, samples, tokenized
 
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from icltui.record import Token, TokenizedPrompt, Unit
 from icltui.tui.board import Board
 from icltui.tui.flows.finding import Finding, find_in_board, find_in_lines, find_in_pieces, pattern
+from icltui.values import Token, TokenizedPrompt, Unit
 from tests.tui import samples
 
 

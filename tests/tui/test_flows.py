@@ -19,14 +19,14 @@ from icltui.api import (
     VerificationEnded,
     Verify,
 )
-from icltui.recipe import Recipe
-from icltui.record import LANES, CurvePoint, Curves
 from icltui.session import Session, write_session
 from icltui.tui.flows.document import left_out
 from icltui.tui.flows.explorer import Explorer, Part
 from icltui.tui.flows.older import any_note, lane_note, numbers_note, proof_note
 from icltui.tui.flows.work import Work
 from icltui.tui.widgets.status import state_text
+from icltui.values import LANES, CurvePoint, Curves
+from icltui.values.recipe import Recipe
 from tests.tui import samples
 from tests.tui.fake_client import FakeClient
 

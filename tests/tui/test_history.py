@@ -5,12 +5,12 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from icltui.api import CountTokens, Generate, Measure, PatchTested, VerificationEnded
-from icltui.record import LANES
 from icltui.session import Run, read_session, write_session
 from icltui.tui.flows import history as module
 from icltui.tui.flows.contrast import Other, answers, asked_differently
 from icltui.tui.flows.document import left_out
 from icltui.tui.flows.history import History
+from icltui.values import LANES
 from tests.tui import samples
 from tests.tui.test_flows import Ear, idle
 

@@ -29,10 +29,10 @@ from icltui.api import (
     VerificationEnded,
     Verify,
 )
-from icltui.prompt import Prompt
-from icltui.record import LANES
 from icltui.session import Session, sessions_folder, write_session
 from icltui.tui.messages import Noticed
+from icltui.values import LANES
+from icltui.values.prompt import Prompt
 from tests.hostile import TEXTS, TOKENS, poisoned
 from tests.tui import samples
 from tests.tui.conftest import Desk, open_desk

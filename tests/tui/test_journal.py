@@ -4,11 +4,11 @@ import msgspec
 import pytest
 
 from icltui.api import JobFailed, LoadModel, ModelEstimated, ModelLoaded, Progress, PromptTokenized
-from icltui.record import ModelInfo
 from icltui.tui.flows.journal import Journal, estimate_line, model_facts
 from icltui.tui.flows.work import Work
 from icltui.tui.screens.help import help_sections
 from icltui.tui.widgets.status import loading_text, model_text, progress_text
+from icltui.values import ModelInfo
 from tests.tui import samples
 from tests.tui.conftest import open_desk
 

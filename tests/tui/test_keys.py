@@ -8,7 +8,6 @@ from textual.events import Key
 from textual.widgets import Input, Static
 
 from icltui.api import Generate, Measure, PatchTested, Verify
-from icltui.record import LANES
 from icltui.tui.actions import ACTIONS, BINDINGS
 from icltui.tui.commands import ActionCommands
 from icltui.tui.measures import MEASURES
@@ -17,6 +16,7 @@ from icltui.tui.screens.help import HelpScreen, help_sections
 from icltui.tui.screens.open import OpenScreen
 from icltui.tui.screens.save import SaveScreen
 from icltui.tui.shades import SHADES
+from icltui.values import LANES
 from tests.tui import samples
 from tests.tui.conftest import Desk, open_desk
 

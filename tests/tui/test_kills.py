@@ -20,12 +20,12 @@ import pytest
 
 import icltui
 from icltui.api import Generate, LoadModel, Measure
-from icltui.prompt import Prompt
-from icltui.record import Lane, LaneStep, Measurement
 from icltui.session import Session
 from icltui.tui.app import IcltuiApp
 from icltui.tui.flows.older import lane_note, numbers_note
 from icltui.tui.flows.results import Results
+from icltui.values import Lane, LaneStep, Measurement
+from icltui.values.prompt import Prompt
 from icltui.worker.remote import RemoteEngine
 from tests.tui.conftest import Desk
 from tests.waiting import until

@@ -2,8 +2,8 @@
 
 import pytest
 
-from icltui.record import Candidate, LaneStep, Token
 from icltui.tui.widgets.lanes import LanePane, candidate_lines, lane_text, trial_lines
+from icltui.values import Candidate, LaneStep, Token
 from tests.tui import samples
 from tests.tui.conftest import Desk, open_desk
 

@@ -7,12 +7,12 @@ import pytest
 from rich.cells import cell_len
 
 from icltui.api import CountTokens, JobFailed, MeasureEnded, PromptTokenized, UnitsMeasured
-from icltui.record import Dynamics, Measurement, Pairs
 from icltui.session import Session, read_session, write_session
 from icltui.tui.flows.older import any_note, lane_note, numbers_note, proof_note
 from icltui.tui.flows.results import Results
 from icltui.tui.flows.work import DYNAMICS, Work, method_words
 from icltui.tui.measures import MEASURES
+from icltui.values import Dynamics, Measurement, Pairs
 from tests.tui import samples
 from tests.tui.conftest import Desk, open_desk
 

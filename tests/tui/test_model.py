@@ -19,13 +19,13 @@ from icltui.api import (
     ModelLoaded,
     Progress,
 )
-from icltui.errors import BadInput
 from icltui.recent import recent_models, remember_model
 from icltui.tui.flows.journal import model_facts
 from icltui.tui.flows.older import numbers_note
 from icltui.tui.flows.wanted import FIELDS, blank, choices_text, load_of, texts_of
 from icltui.tui.screens.model import ModelScreen
 from icltui.tui.widgets.status import state_text
+from icltui.values.errors import BadInput
 from tests.tui import samples
 from tests.tui.conftest import Desk, open_desk
 from tests.tui.test_flows import Ear, idle

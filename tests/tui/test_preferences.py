@@ -8,9 +8,9 @@ from textual.widgets import Input
 
 from icltui.api import LoadModel
 from icltui.config import Config
-from icltui.errors import BadInput
 from icltui.tui.app import IcltuiApp
 from icltui.tui.preferences import check_theme, choose_theme, known_themes, remember_theme, remembered_theme
+from icltui.values.errors import BadInput
 from tests.tui import samples
 from tests.tui.conftest import open_desk
 from tests.tui.fake_client import FakeClient

@@ -8,12 +8,12 @@ from threading import Event
 import pytest
 from textual.widgets import OptionList
 
-from icltui.errors import SessionError
 from icltui.session import Session, read_session, state_folder, write_session
 from icltui.tui import app
 from icltui.tui.autosave import orphans
 from icltui.tui.screens.confirm import ConfirmScreen, UnsavedScreen
 from icltui.tui.screens.recover import RecoverScreen, ago
+from icltui.values.errors import SessionError
 from tests.tui import samples
 from tests.tui.conftest import Desk, open_desk
 from tests.waiting import PATIENCE

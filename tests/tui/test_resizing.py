@@ -20,7 +20,7 @@ from icltui.api import (
     VerificationEnded,
     Verify,
 )
-from icltui.record import LANES
+from icltui.values import LANES
 from tests.tui import samples
 from tests.tui.conftest import Desk, open_desk
 from tests.tui.looking import check_screen

@@ -10,12 +10,12 @@ import pytest
 from msgspec.structs import replace
 from textual.widgets import Input, OptionList
 
-from icltui.errors import SessionError
 from icltui.session import Session, read_session, sessions_folder, write_session
 from icltui.tui.places import other_places
 from icltui.tui.screens import document
 from icltui.tui.screens.confirm import ConfirmScreen
 from icltui.tui.screens.save import SaveScreen
+from icltui.values.errors import SessionError
 from tests.tui import samples
 from tests.tui.conftest import Desk, open_desk
 from tests.waiting import PATIENCE

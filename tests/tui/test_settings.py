@@ -10,11 +10,11 @@ from msgspec.structs import replace as with_changes
 from textual.widgets import Input, Static
 
 from icltui.api import CountTokens, Generate
-from icltui.errors import BadInput
-from icltui.recipe import Recipe, Sampling
 from icltui.tui.flows.settings import SETTINGS, texts_of, with_texts
 from icltui.tui.flows.work import Work
 from icltui.tui.screens.settings import SettingsScreen
+from icltui.values.errors import BadInput
+from icltui.values.recipe import Recipe, Sampling
 from tests.tui import samples
 from tests.tui.conftest import Desk, open_desk
 

@@ -1,8 +1,8 @@
 """Each unit's number under each colouring, and what is said where there is none."""
 
-from icltui.record import Candidate, Prediction, Token
 from icltui.tui.board import Board
 from icltui.tui.shades import SHADES
+from icltui.values import Candidate, Prediction, Token
 from tests.tui import board_of, fill, tokenized
 
 

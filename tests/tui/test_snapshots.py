@@ -10,9 +10,9 @@ import pytest
 from textual.pilot import Pilot
 
 from icltui.api import LoadModel, ModelLoaded, PatchTested, Progress, VerificationEnded
-from icltui.record import LANES
 from icltui.tui.app import IcltuiApp
 from icltui.tui.flows.tour import STEPS
+from icltui.values import LANES
 from tests.tui import samples
 from tests.tui.conftest import Desk
 from tests.tui.fake_client import FakeClient

@@ -6,12 +6,12 @@ import pytest
 from textual.widgets import Input
 
 from icltui.api import LoadModel, ModelLoaded, VerificationEnded
-from icltui.record import LANES
 from icltui.session import example_sessions, read_session
 from icltui.tui.app import IcltuiApp
 from icltui.tui.flows.tour import STEPS, is_first_start
 from icltui.tui.screens.help import HelpScreen
 from icltui.tui.screens.save import SaveScreen
+from icltui.values import LANES
 from tests.tui import samples
 from tests.tui.conftest import Desk, open_desk
 from tests.tui.fake_client import FakeClient

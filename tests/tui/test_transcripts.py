@@ -13,9 +13,9 @@ import pytest
 
 import icltui
 from icltui.api import Event
-from icltui.record import Generation
 from icltui.session import Session
 from icltui.tui.app import IcltuiApp
+from icltui.values import Generation
 from tests.tui.conftest import Desk
 from tests.tui.transcript import LOAD, N_TOKENS, PROMPT, RECORDED, ReplayClient, Transcript, record
 

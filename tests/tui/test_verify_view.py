@@ -3,8 +3,8 @@
 import msgspec
 from rich.cells import cell_len
 
-from icltui.record import LayerCheck
 from icltui.tui.widgets.verify_view import proof_text
+from icltui.values import LayerCheck
 from tests.tui import samples
 from tests.tui.conftest import open_desk
 

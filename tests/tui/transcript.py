@@ -21,8 +21,8 @@ from icltui.api import (
     Verify,
 )
 from icltui.log_file import LogFile
-from icltui.prompt import Prompt
-from icltui.record import LANES
+from icltui.values import LANES
+from icltui.values.prompt import Prompt
 from icltui.worker.child import Child
 from icltui.worker.log import ChildLog
 from icltui.worker.wire import Happened, Hello, Submit, decode_order, decode_report, encode

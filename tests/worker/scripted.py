@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable, Iterator
 
 from icltui.api import Event, LoadModel, Progress, Request
-from icltui.errors import BadInput
-from icltui.prompt import Prompt
+from icltui.values.errors import BadInput
+from icltui.values.prompt import Prompt
 
 
 class OutOfMemoryError(RuntimeError):

@@ -4,9 +4,9 @@ import pytest
 from msgspec.structs import replace
 
 from icltui import api
-from icltui.bounds import LAYERS, TOKENS
-from icltui.errors import EngineError
-from icltui.record import Prediction, RefusedLayer, Row, Unit
+from icltui.values import Prediction, RefusedLayer, Row, Unit
+from icltui.values.bounds import LAYERS, TOKENS
+from icltui.values.errors import EngineError
 from icltui.worker.event_check import Claims
 from tests.sessions import A_GENERATION, A_MEASUREMENT, A_MODEL, A_VERIFICATION
 

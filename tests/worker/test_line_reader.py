@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from icltui import api
-from icltui.errors import EngineError
+from icltui.values.errors import EngineError
 from icltui.worker import line_reader
 from icltui.worker.line_reader import Lines
 from icltui.worker.remote import _report

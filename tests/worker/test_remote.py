@@ -18,9 +18,9 @@ import pytest
 
 import icltui
 from icltui import api, log_file
-from icltui.errors import BadInput
 from icltui.log_file import LOG_LIMIT, LogFile
-from icltui.prompt import Prompt
+from icltui.values.errors import BadInput
+from icltui.values.prompt import Prompt
 from icltui.worker import child
 from icltui.worker.child import exit_words
 from icltui.worker.log import ChildLog

@@ -13,7 +13,7 @@ from typing import BinaryIO
 import pytest
 
 from icltui import __version__, api
-from icltui.errors import ModelError
+from icltui.values.errors import ModelError
 from icltui.worker.serve import MakeEngine, failure, serve
 from icltui.worker.wire import PROTOCOL, Cancel, Happened, Hello, Order, Submit, decode_report, encode
 from tests.waiting import PATIENCE

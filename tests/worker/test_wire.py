@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from icltui import api
-from icltui.errors import BadInput, EngineError
-from icltui.prompt import Prompt
-from icltui.recipe import Recipe, Sampling
-from icltui.record import Candidate, ExportReport, Prediction, Row, Token
+from icltui.values import Candidate, ExportReport, Prediction, Row, Token
+from icltui.values.errors import BadInput, EngineError
+from icltui.values.prompt import Prompt
+from icltui.values.recipe import Recipe, Sampling
 from icltui.worker.wire import (
     Cancel,
     Happened,

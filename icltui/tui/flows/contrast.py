@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from icltui.recipe import patch_words
-from icltui.record import LANES, Lane, Measurement, Prediction, Row
 from icltui.session import Session
 from icltui.tui.board import Board
+from icltui.values import LANES, Lane, Measurement, Prediction, Row
+from icltui.values.recipe import patch_words
 
 _NOTHING = "–"
 _LANES: dict[Lane, str] = {"context": "with context", "plain": "query only", "patched": "query + ΔW"}

@@ -8,11 +8,11 @@ from pathlib import Path
 from msgspec.structs import replace as with_changes
 
 from icltui.api import Request
-from icltui.record import Generation, Lane
 from icltui.session import Session, is_example
 from icltui.tui.flows.origin import Origin
 from icltui.tui.flows.results import Results
 from icltui.tui.flows.work import Work
+from icltui.values import Generation, Lane
 
 UNTITLED = "untitled"
 

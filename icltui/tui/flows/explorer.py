@@ -9,12 +9,12 @@ from pathlib import Path
 from msgspec.structs import replace as with_changes
 
 from icltui.api import Client, Generate, LoadModel, Measure, Verify
-from icltui.prompt import Prompt
-from icltui.recipe import LARGEST_ALPHA, idle
 from icltui.session import Run, Session
 from icltui.tui.flows.inquiry import Inquiry
 from icltui.tui.flows.part import Part
 from icltui.tui.flows.work import PATCH_CHOICES, Choice, Work, method_words
+from icltui.values.prompt import Prompt
+from icltui.values.recipe import LARGEST_ALPHA, idle
 
 __all__ = ["Explorer", "Part"]
 

@@ -4,9 +4,9 @@ A request enters; what is known of it leaves as lines for a person.
 """
 
 from icltui.api import EstimateModel, Event, JobCancelled, JobEnded, JobFailed, LoadModel, ModelEstimated
-from icltui.record import Estimate
+from icltui.text.units import in_bytes, short
 from icltui.tui.flows.jobs import Jobs
-from icltui.tui.sizes import in_bytes, short
+from icltui.values import Estimate
 
 
 class Foresight:

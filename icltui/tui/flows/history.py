@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 
 from msgspec.structs import replace as with_changes
 
-from icltui.record import Generation, ModelInfo
 from icltui.session import Run, Session
+from icltui.values import Generation, ModelInfo
 
 MOST_ROWS = 200_000
 """Rows of numbers over all runs; beyond them the oldest runs keep their prompt and texts only. About 70 megabytes."""

@@ -28,12 +28,12 @@ from icltui.api import (
     VerificationEnded,
     Verify,
 )
-from icltui.prompt import Prompt
-from icltui.record import ExportFormat, ModelInfo
 from icltui.tui.flows.jobs import EngineNews, Jobs
 from icltui.tui.flows.models import Models
 from icltui.tui.flows.part import Part
 from icltui.tui.flows.sheet import Sheet
+from icltui.values import ExportFormat, ModelInfo
+from icltui.values.prompt import Prompt
 
 
 class Inquiry(Sheet):

@@ -26,9 +26,9 @@ from icltui.api import (
     PromptTokenized,
     Request,
 )
-from icltui.record import Estimate, ModelInfo
+from icltui.text.units import in_bytes, short
 from icltui.tui.flows.work import method_words
-from icltui.tui.sizes import in_bytes, short
+from icltui.values import Estimate, ModelInfo
 
 
 class Journal:

@@ -3,10 +3,10 @@
 from msgspec.structs import replace as with_changes
 
 from icltui.api import Generate, Measure
-from icltui.record import Lane, ModelInfo
 from icltui.tui.flows.origin import Origin
 from icltui.tui.flows.results import Results
 from icltui.tui.flows.work import Work, method_words
+from icltui.values import Lane, ModelInfo
 
 
 def numbers_note(results: Results, work: Work) -> str:

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from icltui.api import Generate, Request
-from icltui.prompt import Prompt
-from icltui.record import Lane, ModelInfo
+from icltui.values import Lane, ModelInfo
+from icltui.values.prompt import Prompt
 
 
 @dataclass(frozen=True)

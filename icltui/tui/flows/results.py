@@ -26,8 +26,11 @@ from icltui.api import (
     VerificationEnded,
     Verify,
 )
-from icltui.prompt import WHY_ANOTHER, Prompt
-from icltui.record import (
+from icltui.session import Session
+from icltui.tui.board import Board
+from icltui.tui.flows.origin import Origin
+from icltui.tui.flows.work import Work
+from icltui.values import (
     Agreement,
     Curves,
     Generation,
@@ -42,10 +45,7 @@ from icltui.record import (
     TokenizedPrompt,
     Verification,
 )
-from icltui.session import Session
-from icltui.tui.board import Board
-from icltui.tui.flows.origin import Origin
-from icltui.tui.flows.work import Work
+from icltui.values.prompt import WHY_ANOTHER, Prompt
 
 
 class Results:

@@ -11,13 +11,13 @@ from typing import cast, get_args
 
 from msgspec.structs import replace as with_changes
 
-from icltui.errors import BadInput
 from icltui.folders import typed_path
-from icltui.prompt import Bos
 from icltui.queries import read_queries
-from icltui.recipe import AlphaSearch, Control, check_recipe, check_sampling
-from icltui.record import Precision
 from icltui.tui.flows.work import Work
+from icltui.values import Precision
+from icltui.values.errors import BadInput
+from icltui.values.prompt import Bos
+from icltui.values.recipe import AlphaSearch, Control, check_recipe, check_sampling
 
 _NONE = ""
 _MOST_TOKENS = 4096

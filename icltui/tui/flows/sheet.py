@@ -8,8 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from icltui.api import Request
-from icltui.prompt import resolve_layers
-from icltui.record import ModelInfo
 from icltui.session import Run, Session
 from icltui.tui.flows.contrast import Other
 from icltui.tui.flows.document import Document, document_of, left_out, session_of, stamp_of, work_of
@@ -18,6 +16,8 @@ from icltui.tui.flows.journal import Journal
 from icltui.tui.flows.part import Part
 from icltui.tui.flows.results import Results
 from icltui.tui.flows.work import Work, refused_by
+from icltui.values import ModelInfo
+from icltui.values.prompt import resolve_layers
 
 
 class Sheet:

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from icltui.errors import SessionError
 from icltui.folders import state_folder
-from icltui.prompt import Prompt
 from icltui.tui.flows.document import Document
 from icltui.tui.flows.explorer import Explorer
+from icltui.values.errors import SessionError
+from icltui.values.prompt import Prompt
 
 
 @dataclass(frozen=True)

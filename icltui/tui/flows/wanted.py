@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import TypeVar, get_args
 
 from icltui.api import DEMO, DeviceMap, LoadModel
-from icltui.errors import BadInput
-from icltui.record import Quantize
+from icltui.values import Quantize
+from icltui.values.errors import BadInput
 
 _Word = TypeVar("_Word", bound=str)
 _NOTHING, _PICKLES, _CODE = "nothing", "pickles", "code"

@@ -7,11 +7,11 @@ from typing import Literal, TypeVar
 from msgspec.structs import replace as with_changes
 
 from icltui.api import CountTokens, Export, Generate, Measure, Request, Verify
-from icltui.errors import BadInput
-from icltui.prompt import Positions, Prompt, layers_text, resolve_layers
-from icltui.recipe import CARRIERS, COMPONENTS, LARGEST_ALPHA, MODES, Recipe, Sampling, canonical
-from icltui.recipe import patch_words as words_of
-from icltui.record import LANES, Dynamics, ExportFormat, ModelInfo, Path, Precision, Reference
+from icltui.values import LANES, Dynamics, ExportFormat, ModelInfo, Path, Precision, Reference
+from icltui.values.errors import BadInput
+from icltui.values.prompt import Positions, Prompt, layers_text, resolve_layers
+from icltui.values.recipe import CARRIERS, COMPONENTS, LARGEST_ALPHA, MODES, Recipe, Sampling, canonical
+from icltui.values.recipe import patch_words as words_of
 
 DYNAMICS: tuple[Dynamics, ...] = ("grow", "shrink", "drop")
 REFERENCES: tuple[Reference, ...] = ("free", "local")

@@ -9,10 +9,10 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.widgets import Input, Static
 
-from icltui.errors import IcltuiError
 from icltui.tui.cells import content
 from icltui.tui.screens.dialog import Dialog
 from icltui.tui.widgets.line_input import LineInput
+from icltui.values.errors import IcltuiError
 
 
 class AskScreen(Dialog[str | None]):

@@ -8,7 +8,6 @@ from pathlib import Path
 from textual import work
 from textual.screen import Screen
 
-from icltui.errors import SessionError
 from icltui.folders import unused
 from icltui.session import is_example, sessions_folder, write_session
 from icltui.tui.cells import display
@@ -18,6 +17,7 @@ from icltui.tui.screens.confirm import UnsavedScreen
 from icltui.tui.screens.dialog import Closable
 from icltui.tui.screens.open import OpenScreen
 from icltui.tui.screens.save import SaveScreen
+from icltui.values.errors import SessionError
 
 
 class DocumentScreen(Closable[None], Screen[None]):

@@ -14,15 +14,15 @@ from textual.content import Content
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from icltui.errors import BadInput
 from icltui.export.place import is_taken, write_file
 from icltui.folders import typed_path
-from icltui.record import ExportFormat
 from icltui.tui.cells import content
 from icltui.tui.screens.confirm import OVERWRITE, ConfirmScreen
 from icltui.tui.screens.dialog import Dialog
 from icltui.tui.screens.save import is_folder
 from icltui.tui.widgets.line_input import LineInput
+from icltui.values import ExportFormat
+from icltui.values.errors import BadInput
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from textual.content import Content
 from textual.geometry import Offset
 from textual.widget import Widget
 
-from icltui.errors import SessionError
 from icltui.session import example_sessions, read_session
 from icltui.tui.cells import display
 from icltui.tui.flows.explorer import Explorer
@@ -22,6 +21,7 @@ from icltui.tui.screens.find import FindScreen
 from icltui.tui.screens.help import TOUR, HelpScreen
 from icltui.tui.widgets.jump import JumpLine, JumpMark
 from icltui.tui.widgets.tour_card import TourCard
+from icltui.values.errors import SessionError
 
 
 class GuideScreen(FindScreen):

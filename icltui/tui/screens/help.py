@@ -12,7 +12,6 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
-from icltui.record import Dynamics
 from icltui.tui.actions import ACTIONS, MOVES
 from icltui.tui.cells import display
 from icltui.tui.columns import CHANGED
@@ -20,6 +19,7 @@ from icltui.tui.explain import EXPLANATIONS, MEASURED, SYMBOLS, action_rows, pan
 from icltui.tui.measures import MEASURES, Measure
 from icltui.tui.screens.dialog import Dialog
 from icltui.tui.widgets.scrolls import Scrolls
+from icltui.values import Dynamics
 
 
 def _rows(group: str) -> list[tuple[str, str]]:

@@ -17,7 +17,6 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from icltui.api import LoadModel
-from icltui.errors import BadInput
 from icltui.recent import recent_models
 from icltui.tui.cells import content, display
 from icltui.tui.flows.models import Models
@@ -25,6 +24,7 @@ from icltui.tui.flows.wanted import FIELDS, blank, choices_text, load_of, texts_
 from icltui.tui.model_folders import Folder, completed, folders, is_model, is_path
 from icltui.tui.screens.dialog import Dialog
 from icltui.tui.widgets.line_input import LineInput
+from icltui.values.errors import BadInput
 
 ESTIMATE_AFTER = 0.5
 """Seconds that a model which is surely one is left standing before the engine is asked about it."""

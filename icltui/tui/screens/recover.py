@@ -12,12 +12,12 @@ from textual.content import Content
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from icltui.errors import SessionError
 from icltui.session import Session, read_session
 from icltui.tui.autosave import Orphan
 from icltui.tui.cells import content
 from icltui.tui.screens.confirm import ConfirmScreen
 from icltui.tui.screens.dialog import Dialog
+from icltui.values.errors import SessionError
 
 DELETE = {"d": "Delete", "c": "Cancel"}
 _KEYS = (("enter", "open"), ("d", "delete"), ("esc", "keep for later"))

@@ -12,11 +12,11 @@ from textual.content import Content
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from icltui.record import Prediction
 from icltui.session import Run
 from icltui.tui.cells import content, fit
 from icltui.tui.flows.history import History
 from icltui.tui.screens.dialog import Dialog
+from icltui.values import Prediction
 
 Verb = Literal["go", "compare", "note", "file", "alone"]
 

@@ -13,15 +13,15 @@ from textual.content import Content
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from icltui.errors import BadInput, SessionError
 from icltui.folders import typed_path
 from icltui.session import is_example
+from icltui.text.units import in_bytes
 from icltui.tui.cells import content
 from icltui.tui.places import Place, other_places
 from icltui.tui.screens.confirm import OVERWRITE, ConfirmScreen
 from icltui.tui.screens.dialog import Dialog
-from icltui.tui.sizes import in_bytes
 from icltui.tui.widgets.line_input import LineInput
+from icltui.values.errors import BadInput, SessionError
 
 
 class SaveScreen(Dialog[Path | None]):

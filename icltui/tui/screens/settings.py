@@ -9,12 +9,12 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.events import DescendantFocus
 from textual.widgets import Input, Static
 
-from icltui.errors import BadInput
 from icltui.tui.cells import content
 from icltui.tui.flows.settings import SETTINGS, texts_of, with_texts
 from icltui.tui.flows.work import Work
 from icltui.tui.screens.dialog import Dialog
 from icltui.tui.widgets.line_input import LineInput
+from icltui.values.errors import BadInput
 
 
 class Fields(VerticalScroll, can_focus=False):

@@ -11,8 +11,6 @@ from textual.content import Content
 from textual.widgets import Static
 
 from icltui.api import Generate
-from icltui.recipe import Components
-from icltui.record import LANES, Agreement, Candidate, Lane, LaneStep, PatchTest, Tested
 from icltui.tui.cells import display, fit, number, passage
 from icltui.tui.copies import lane_copy
 from icltui.tui.flows.older import lane_note
@@ -20,6 +18,8 @@ from icltui.tui.flows.results import Results
 from icltui.tui.flows.work import Work
 from icltui.tui.widgets.framed import Framed
 from icltui.tui.widgets.scrolls import Scrolls
+from icltui.values import LANES, Agreement, Candidate, Lane, LaneStep, PatchTest, Tested
+from icltui.values.recipe import Components
 
 _TITLES: dict[Lane, str] = {"context": "9 With context", "plain": "Query only", "patched": "Query + ΔW"}
 _PARTS: dict[Components, str] = {"both": "ΔW+Δb", "weights": "ΔW alone", "shift": "Δb alone"}

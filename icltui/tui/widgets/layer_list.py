@@ -18,7 +18,6 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from icltui.record import Verification
 from icltui.tui.board import Board
 from icltui.tui.cells import CURSOR, content, display, number
 from icltui.tui.copies import layers_copy
@@ -26,6 +25,7 @@ from icltui.tui.measures import MEASURES
 from icltui.tui.messages import LayerSelected, LayerToggled
 from icltui.tui.ramp import level
 from icltui.tui.widgets.framed import Framed
+from icltui.values import Verification
 
 _NONE: Mapping[int, str] = MappingProxyType({})
 _BARS = "▁▂▃▄▅▆▇█"

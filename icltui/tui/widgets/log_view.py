@@ -7,9 +7,9 @@ from rich.text import Text
 from textual.strip import Strip
 from textual.widgets import RichLog
 
+from icltui.text.escape import visible
 from icltui.tui.cells import display
 from icltui.tui.widgets.scrolls import Scrolls
-from icltui.visible import visible
 
 _MARKED = Style(reverse=True)
 

@@ -6,7 +6,6 @@ from textual.reactive import reactive
 from textual.widgets import ContentSwitcher
 
 from icltui.api import Generate, Measure
-from icltui.recipe import patch_words
 from icltui.tui.board import Board
 from icltui.tui.cells import display
 from icltui.tui.flows.explorer import Explorer
@@ -21,6 +20,7 @@ from icltui.tui.widgets.plot_panel import PlotPanel
 from icltui.tui.widgets.stream_table import StreamTable
 from icltui.tui.widgets.token_strip import TokenStrip
 from icltui.tui.widgets.verify_view import VerifyView
+from icltui.values.recipe import patch_words
 
 
 class Numbers(ContentSwitcher, Framed):

@@ -13,7 +13,6 @@ from textual.reactive import reactive
 from textual.timer import Timer
 from textual.widget import Widget
 
-from icltui.record import PatchReport
 from icltui.tui.board import Board
 from icltui.tui.copies import measure_copy
 from icltui.tui.figures import (
@@ -27,6 +26,7 @@ from icltui.tui.figures import (
 )
 from icltui.tui.plot import LINE_COLOURS, Figure, render_plot
 from icltui.tui.ramp import needs_glyphs
+from icltui.values import PatchReport
 
 INTERVAL = 1 / 3
 """Least seconds from one drawing to the next."""

@@ -5,12 +5,12 @@ from textual.content import Content
 from textual.widgets import Static
 
 from icltui.api import Export, Generate, LoadModel, Measure, Progress, Verify
-from icltui.record import ModelInfo
+from icltui.text.units import bar, in_bytes
 from icltui.tui.cells import display, fit
 from icltui.tui.flows.explorer import Explorer
 from icltui.tui.flows.journal import Journal
 from icltui.tui.flows.older import any_note, short_name
-from icltui.tui.sizes import bar, in_bytes
+from icltui.values import ModelInfo
 
 _STAGE_WIDTH, _BAR_WIDTH = 32, 8
 _MOST_THINGS = 9999

@@ -7,9 +7,9 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from icltui.record import LayerCheck, LogitError, Verification
 from icltui.tui.cells import content, fit, number
 from icltui.tui.widgets.scrolls import Scrolls
+from icltui.values import LayerCheck, LogitError, Verification
 
 _EMPTY = (
     "Not verified yet: v does it.\n\n"

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from icltui.bounds import TokenId
+from icltui.values.bounds import TokenId
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):

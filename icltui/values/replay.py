@@ -2,8 +2,8 @@
 
 from typing import Literal
 
-from icltui.bounds import Count
-from icltui.record.base import Record
+from icltui.values.base import Record
+from icltui.values.bounds import Count
 
 Section = Literal["measurement", "generation", "verification"]
 DifferenceKind = Literal["changed", "tie", "words", "new"]

@@ -9,8 +9,8 @@ from typing import Literal
 
 import msgspec
 
-from icltui.bounds import SEED, TOKENS, Seed, TokenCount
-from icltui.errors import BadInput
+from icltui.values.bounds import SEED, TOKENS, Seed, TokenCount
+from icltui.values.errors import BadInput
 
 Mode = Literal["per-step", "frozen", "compiled"]
 """A new patch for every token; that of the query's last token, held; one patch for many tokens at once, held."""

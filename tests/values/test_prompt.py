@@ -4,8 +4,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from icltui.errors import BadInput
-from icltui.prompt import layers_text, resolve_layers
+from icltui.values.errors import BadInput
+from icltui.values.prompt import layers_text, resolve_layers
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ import msgspec
 import pytest
 from msgspec import inspect
 
-from icltui.bounds import COUNT, LAYERS, SEED
-from icltui.errors import EngineError, SessionError
 from icltui.session import FORMAT, Session, read_session
+from icltui.values.bounds import COUNT, LAYERS, SEED
+from icltui.values.errors import EngineError, SessionError
 from icltui.worker.wire import Order, Report, decode_order, decode_report
 
 SAID = {"n_parameters", "weight_bytes", "measure_bytes", "available_bytes", "window", "done", "total", "seed"}

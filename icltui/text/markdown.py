@@ -5,7 +5,7 @@ import re
 
 from rich.table import Table
 
-from icltui.visible import visible
+from icltui.text.escape import visible
 
 _FOLDED = 24
 """A table of more rows is folded up: it opens at a click, and a reader of the source passes it by."""

@@ -2,10 +2,10 @@
 
 from typing import Literal
 
-from icltui.bounds import Count, LayerIndex, TokenCount, TokenId
-from icltui.recipe import Recipe, Sampling
-from icltui.record.base import Candidate, LogitError, PromptIds, Record, Token
-from icltui.record.patch import PatchReport
+from icltui.values.base import Candidate, LogitError, PromptIds, Record, Token
+from icltui.values.bounds import Count, LayerIndex, TokenCount, TokenId
+from icltui.values.patch import PatchReport
+from icltui.values.recipe import Recipe, Sampling
 
 Lane = Literal["context", "plain", "patched"]
 """With the context; the query alone; the query alone through patched weights."""

@@ -4,10 +4,10 @@ Norms are Euclidean or Frobenius; probabilities are in [0, 1]; entropies and div
 that is undefined or not finite is ``None``. Symbols refer to the papers named in ``icltui.engine``.
 """
 
-from icltui.record.base import Candidate, LogitError, PromptIds, Record, Token
-from icltui.record.export import ExportFormat, ExportReport
-from icltui.record.generation import LANES, Agreement, Generation, Lane, LaneStep, LaneText
-from icltui.record.measurement import (
+from icltui.values.base import Candidate, LogitError, PromptIds, Record, Token
+from icltui.values.export import ExportFormat, ExportReport
+from icltui.values.generation import LANES, Agreement, Generation, Lane, LaneStep, LaneText
+from icltui.values.measurement import (
     Dynamics,
     Measurement,
     Pairs,
@@ -18,9 +18,9 @@ from icltui.record.measurement import (
     TokenizedPrompt,
     Unit,
 )
-from icltui.record.model import Estimate, ModelInfo, Path, Quantize, RefusedLayer, ZooRow
-from icltui.record.patch import CurvePoint, Curves, LayerFit, PatchReport, PatchTest, Tested
-from icltui.record.replay import (
+from icltui.values.model import Estimate, ModelInfo, Path, Quantize, RefusedLayer, ZooRow
+from icltui.values.patch import CurvePoint, Curves, LayerFit, PatchReport, PatchTest, Tested
+from icltui.values.replay import (
     Difference,
     DifferenceKind,
     FieldReplay,
@@ -28,8 +28,8 @@ from icltui.record.replay import (
     Section,
     SectionReplay,
 )
-from icltui.record.session import FORMAT, Run, Session
-from icltui.record.verification import LayerCheck, Verification
+from icltui.values.session import FORMAT, Run, Session
+from icltui.values.verification import LayerCheck, Verification
 
 __all__ = [
     "FORMAT",

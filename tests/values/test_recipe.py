@@ -2,8 +2,8 @@
 
 import pytest
 
-from icltui.errors import BadInput
-from icltui.recipe import Recipe, Sampling, check_recipe, check_sampling, idle, patch_words
+from icltui.values.errors import BadInput
+from icltui.values.recipe import Recipe, Sampling, check_recipe, check_sampling, idle, patch_words
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from icltui import export, report
-from icltui.record import Measurement
-from icltui.spreadsheet import read_csv, write_csv, write_tsv
 from icltui.table_measure import unit_texts
+from icltui.text.escape import token_text
+from icltui.text.spreadsheet import read_csv, write_csv, write_tsv
 from icltui.tui.board import Board
 from icltui.tui.copies import lane_copy, layers_copy, measure_copy, stream_copy
-from icltui.visible import token_text
+from icltui.values import Measurement
 from tests.sessions import A_GENERATION, A_MEASUREMENT, A_SESSION
 
 BEGINNINGS = "=+-@\t\r＝＋－＠"

@@ -5,8 +5,8 @@ Distributions are held against the contextual ones at the same tokens; means are
 
 from typing import Literal
 
-from icltui.bounds import Count, LayerIndex, TokenCount
-from icltui.record.base import Record
+from icltui.values.base import Record
+from icltui.values.bounds import Count, LayerIndex, TokenCount
 
 Tested = Literal["fitted tokens", "later tokens", "other queries", "other queries, later"]
 """Tokens that the patch was made from, and the contextual text behind them; the same of queries that it never saw."""

@@ -1,7 +1,7 @@
 """What *verify* gives: proof on the loaded model."""
 
-from icltui.bounds import LayerIndex, Seed, TokenCount
-from icltui.record.base import LogitError, PromptIds, Record
+from icltui.values.base import LogitError, PromptIds, Record
+from icltui.values.bounds import LayerIndex, Seed, TokenCount
 
 
 class LayerCheck(Record, frozen=True):

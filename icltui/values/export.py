@@ -2,8 +2,8 @@
 
 from typing import Literal
 
-from icltui.bounds import Count, TokenCount
-from icltui.record.base import Record
+from icltui.values.base import Record
+from icltui.values.bounds import Count, TokenCount
 
 ExportFormat = Literal["peft", "gguf-control-vector", "factors"]
 """A LoRA adapter for PEFT; the mean shift for llama.cpp; z, δ and the factors as safetensors."""

@@ -4,8 +4,8 @@ from typing import Literal
 
 import msgspec
 
-from icltui.bounds import LayerCount, LayerIndex, Size, TokenCount, Width
-from icltui.record.base import Record
+from icltui.values.base import Record
+from icltui.values.bounds import LayerCount, LayerIndex, Size, TokenCount, Width
 
 Path = Literal["packed", "loop"]
 """How the prefixes were measured: all in one packed pass, or one forward pass each."""

@@ -4,14 +4,14 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from icltui.bounds import Count, RunNumber, TokenCount
-from icltui.prompt import Prompt
-from icltui.recipe import Recipe, Sampling
-from icltui.record.base import PromptIds
-from icltui.record.generation import Generation
-from icltui.record.measurement import Dynamics, Measurement, Precision, Reference
-from icltui.record.model import ModelInfo
-from icltui.record.verification import Verification
+from icltui.values.base import PromptIds
+from icltui.values.bounds import Count, RunNumber, TokenCount
+from icltui.values.generation import Generation
+from icltui.values.measurement import Dynamics, Measurement, Precision, Reference
+from icltui.values.model import ModelInfo
+from icltui.values.prompt import Prompt
+from icltui.values.recipe import Recipe, Sampling
+from icltui.values.verification import Verification
 
 FORMAT = 4
 """Grows when an older program could no longer read the file. Older files are read; what they lack takes its default."""
@@ -30,7 +30,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     """Time in UTC, ISO 8601."""
     prompt: Prompt
     layers: str = "all"
-    """As :func:`icltui.prompt.resolve_layers` reads it."""
+    """As :func:`icltui.values.prompt.resolve_layers` reads it."""
     recipe: Recipe = Recipe()
     sampling: Sampling = Sampling()
     holdout: tuple[str, ...] = ()

@@ -4,9 +4,9 @@ from typing import Literal
 
 import msgspec
 
-from icltui.bounds import LayerIndex, TokenCount
-from icltui.record.base import Candidate, PromptIds, Record, Token
-from icltui.record.model import Path
+from icltui.values.base import Candidate, PromptIds, Record, Token
+from icltui.values.bounds import LayerIndex, TokenCount
+from icltui.values.model import Path
 
 Dynamics = Literal["grow", "shrink", "drop"]
 """How the context's units come and go: arrive from the left, leave from the left, or leave one at a time."""

@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from icltui.errors import BadInput
+from icltui.values.errors import BadInput
 
 Bos = Literal["auto", "always", "never"]
 Positions = Literal["reset", "keep"]

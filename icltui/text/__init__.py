@@ -1,0 +1,1 @@
+"""Text that is safe wherever it goes: one module for each kind."""
