@@ -3,9 +3,9 @@
 import argparse
 from typing import Any, NoReturn, get_args
 
-from icltui.api import DEMO, DeviceMap
-from icltui.folders import typed_path
-from icltui.streams import print_text
+from icltui.api.messages import DEMO, DeviceMap
+from icltui.storage.paths import typed_path
+from icltui.system.streams import print_text
 from icltui.values import Precision, Quantize
 from icltui.values.errors import BadInput
 

@@ -4,7 +4,7 @@ import argparse
 
 from icltui.arguments import add_model
 from icltui.export import RECORDS
-from icltui.folders import typed_path
+from icltui.storage.paths import typed_path
 from icltui.values import ExportFormat
 from icltui.values.recipe import COMPONENTS, MODES
 

@@ -4,8 +4,8 @@ import argparse
 from typing import cast, get_args
 
 from icltui.arguments import seed
-from icltui.folders import typed_path
-from icltui.queries import read_queries
+from icltui.storage.paths import typed_path
+from icltui.storage.queries import read_queries
 from icltui.values.errors import BadInput
 from icltui.values.recipe import (
     CARRIERS,

@@ -3,7 +3,7 @@
 import argparse
 
 from icltui.arguments import add_model, add_output
-from icltui.folders import typed_path
+from icltui.storage.paths import typed_path
 
 
 def add_replay(parser: argparse.ArgumentParser) -> None:

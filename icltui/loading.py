@@ -1,6 +1,7 @@
 """What a headless command says on stderr while its model loads: one line of size, and on a terminal how far it is.
 
-Enters: the events of a :class:`~icltui.api.LoadModel` job. Leaves: text. The embedded model, of a few megabytes, loads
+Enters: the events of a :class:`~icltui.api.messages.LoadModel` job.
+Leaves: text. The embedded model, of a few megabytes, loads
 in silence, so that a script's stderr holds nothing but errors.
 """
 
@@ -8,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-from icltui.api import DEMO, Event, ModelEstimated, Progress
+from icltui.api.messages import DEMO, Event, ModelEstimated, Progress
 from icltui.text.escape import visible
 from icltui.values import Estimate
 

@@ -7,7 +7,7 @@ Leaves an :class:`argparse.Namespace`; what the commands do is in ``cli``. Impor
 import argparse
 from collections.abc import Sequence
 
-from icltui import __version__, text_file
+from icltui import __version__
 from icltui.arguments import (
     Parser,
     add_bench,
@@ -22,7 +22,8 @@ from icltui.arguments import (
 from icltui.arguments_export import add_export
 from icltui.arguments_patch import add_recipe, add_sampling, add_tests
 from icltui.arguments_replay import add_replay
-from icltui.folders import typed_path
+from icltui.storage import text_file
+from icltui.storage.paths import typed_path
 
 COMMANDS = ("measure", "verify", "generate", "replay", "export", "engine", "config", "demo", "bench")
 

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 from hypothesis import strategies as st
 
-from icltui.session import FORMAT, Run, Session
+from icltui.storage.sessions import FORMAT, Run, Session
 from icltui.values import (
     Agreement,
     Candidate,

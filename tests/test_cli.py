@@ -11,18 +11,18 @@ import sys
 import msgspec
 import pytest
 
-from icltui import __main__, cli, headless, options
-from icltui.api import LoadModel, Measure, MeasureEnded, PromptTokenized, UnitsMeasured
+from icltui import __main__, cli, options
+from icltui.api import collect
+from icltui.api.messages import LoadModel, Measure, MeasureEnded, PromptTokenized, UnitsMeasured
 from icltui.cli import main
 from icltui.cli.explore import opening
 from icltui.cli.parts import load_request, write_text
 from icltui.demo import MODEL_DIR
-from icltui.session import Session, read_session
+from icltui.storage.sessions import Session, read_session
 from icltui.values import ModelInfo
 from icltui.values.errors import BadInput
 from icltui.values.prompt import Prompt
-
-from .sessions import A_MEASUREMENT, A_MODEL, a_prediction
+from tests.sessions import A_MEASUREMENT, A_MODEL, a_prediction
 
 CONTEXT = "The capital of France is Rome.\nThe capital of Spain is Cairo.\n"
 PROMPT = ["-c", CONTEXT, "-q", "The capital of France is"]
@@ -206,7 +206,7 @@ def test_interrupted(monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("icltui.headless.load", interrupt)
+    monkeypatch.setattr("icltui.api.collect.load", interrupt)
     assert main(["measure", "-q", "b"]) == 130
 
 
@@ -388,7 +388,7 @@ def test_every_option_of_loading_reaches_the_engine(monkeypatch):
         asked.append(request)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("icltui.headless.load", load)
+    monkeypatch.setattr("icltui.api.collect.load", load)
     argv = "--model m --revision r --dtype bfloat16 --device-map balanced --quantize 8bit".split()
     assert main(["measure", "-q", "b", *argv, "--allow-pickle", "--trust-remote-code"]) == 130
     assert main(["measure", "-q", "b"]) == 130
@@ -424,7 +424,7 @@ def test_a_prediction_that_comes_again_counts_in_place_of_the_first():
             yield MeasureEnded(layers=(), path="loop", seconds=0.0, pairs=A_MEASUREMENT.pairs)
 
     request = Measure(prompt=Prompt(query="b"), dynamics="drop", reference="local")
-    measurement = headless.measure(Engine(), request)
+    measurement = collect.measure(Engine(), request)
     assert [(p.unit, p.kl_to_full) for p in measurement.predictions] == [(0, 2.5), (1, 0.25)]
     assert (measurement.dynamics, measurement.reference) == ("drop", "local")
     assert measurement.pairs == A_MEASUREMENT.pairs

@@ -19,8 +19,8 @@ from typing import Any
 import pyte
 import pytest
 
-from icltui.api import Generate, GenerationEnded, JobEnded, LoadModel, Measure, MeasureEnded
-from icltui.session import Session, read_session, write_session
+from icltui.api.messages import Generate, GenerationEnded, JobEnded, LoadModel, Measure, MeasureEnded
+from icltui.storage.sessions import Session, read_session, write_session
 from icltui.values.prompt import Prompt
 from icltui.worker.remote import RemoteEngine
 from tests.waiting import PATIENCE

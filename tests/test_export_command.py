@@ -9,13 +9,12 @@ from safetensors.torch import load_file
 from icltui import options
 from icltui.cli import main
 from icltui.report_export import export_json, export_text
-from icltui.session import Session, write_session
+from icltui.storage.sessions import Session, write_session
 from icltui.values import ExportReport
 from icltui.values.errors import BadInput
 from icltui.values.prompt import Prompt
 from icltui.values.recipe import Recipe
-
-from .sessions import A_MODEL, HOSTILE
+from tests.sessions import A_MODEL, HOSTILE
 
 PROMPT = Prompt(
     context="The capital of France is Rome.\nThe capital of Spain is Cairo.\n",

@@ -6,10 +6,10 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from icltui.api import LoadModel, ModelLoaded
+from icltui.api.messages import LoadModel, ModelLoaded
 from icltui.cli import main
 from icltui.engine.local import LocalEngine
-from icltui.session import read_session
+from icltui.storage.sessions import read_session
 from icltui.values.recipe import Recipe
 
 CONTEXT = "dax -> wug\nfep -> zib\ntoma -> blick\nkiv -> sont\nmerp -> glag\n"

@@ -15,14 +15,13 @@ from hypothesis import strategies as st
 
 from icltui import report, report_export, report_generation, report_patches, report_replay
 from icltui.export.markdown import markdown
-from icltui.session import Session
+from icltui.storage.sessions import Session
 from icltui.table_measure import measure_table
 from icltui.values import Difference, ExportReport, Replay, SectionReplay, ZooRow
 from icltui.values.prompt import Prompt
 from icltui.values.recipe import Recipe
-
-from .hostile import TEXTS, TOKENS, cells_of, poisoned
-from .sessions import A_GENERATION, A_MEASUREMENT, A_VERIFICATION, REFUSING
+from tests.hostile import TEXTS, TOKENS, cells_of, poisoned
+from tests.sessions import A_GENERATION, A_MEASUREMENT, A_VERIFICATION, REFUSING
 
 PROMPT = Prompt(query="is")
 EXPORTED = ExportReport(

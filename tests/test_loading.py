@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from icltui.api import ModelEstimated, Progress
+from icltui.api.messages import ModelEstimated, Progress
 from icltui.loading import estimate_line, progress_line, told_on
 from icltui.values import Estimate
 

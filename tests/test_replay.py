@@ -28,8 +28,7 @@ from icltui.values import (
     Token,
     Verification,
 )
-
-from .sessions import A_GENERATION, A_MEASUREMENT, A_MODEL, A_VERIFICATION, HOSTILE, PARIS, ROME, of
+from tests.sessions import A_GENERATION, A_MEASUREMENT, A_MODEL, A_VERIFICATION, HOSTILE, PARIS, ROME, of
 
 THIRD = Token(id=11, text=" Cairo")
 RECORDS: dict[Section, Record] = {

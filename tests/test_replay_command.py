@@ -8,17 +8,17 @@ from typing import Any
 import msgspec
 import pytest
 
-from icltui import headless, options
-from icltui.api import Generate, LoadModel, Measure, Verify
+from icltui import options
+from icltui.api import collect
+from icltui.api.messages import Generate, LoadModel, Measure, Verify
 from icltui.cli import main
 from icltui.cli.replay import check_weights, model_request, run
-from icltui.session import Session, read_session, write_session
+from icltui.storage.sessions import Session, read_session, write_session
 from icltui.values import Curves, PatchReport
 from icltui.values.errors import BadInput
 from icltui.values.prompt import Prompt
 from icltui.values.recipe import Recipe, Sampling
-
-from .sessions import A_GENERATION, A_MEASUREMENT, A_MODEL, A_SESSION, A_VERIFICATION
+from tests.sessions import A_GENERATION, A_MEASUREMENT, A_MODEL, A_SESSION, A_VERIFICATION
 
 PROMPT = ["-c", "The capital of France is Rome.\n", "-q", "The capital of France is", "--layers", "1,4-5"]
 COMMANDS = {
@@ -242,7 +242,7 @@ def test_everything_is_asked_for_as_it_was(monkeypatch: pytest.MonkeyPatch) -> N
     answers = {"measure": A_MEASUREMENT, "generate": A_GENERATION, "verify": A_VERIFICATION}
     for name, answer in answers.items():
         monkeypatch.setattr(
-            headless, name, lambda _engine, request, answer=answer: asked.append(request) or answer
+            collect, name, lambda _engine, request, answer=answer: asked.append(request) or answer
         )
     recipe, sampling = Recipe(mode="frozen", alpha="search", seed=4), Sampling(temperature=0.5, seed=9)
     prompt = Prompt(context="a", query="b", positions="keep", bos="never")

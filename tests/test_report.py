@@ -18,8 +18,7 @@ from icltui.text import escape
 from icltui.values import Agreement, Candidate, Measurement, ModelInfo, Prediction, Row, Token
 from icltui.values.errors import EngineError
 from icltui.values.prompt import Prompt
-
-from .sessions import A_GENERATION, A_MEASUREMENT, A_MODEL, A_VERIFICATION, HOSTILE, REFUSING, a_row
+from tests.sessions import A_GENERATION, A_MEASUREMENT, A_MODEL, A_VERIFICATION, HOSTILE, REFUSING, a_row
 
 A_PROMPT = Prompt(query="is")
 
@@ -302,7 +301,7 @@ def test_text_is_made_visible() -> None:
 
 def test_reports_need_no_model_and_no_screen() -> None:
     source = (
-        "import sys, icltui.report, icltui.session\n"
+        "import sys, icltui.report, icltui.storage.sessions\n"
         "print(sorted({'torch', 'transformers', 'textual'} & set(sys.modules)))"
     )
     env = {**os.environ, "PYTHONPATH": str(Path(icltui.__file__).parents[1])}

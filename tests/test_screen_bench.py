@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from icltui.api import Measure, MeasureEnded, PromptTokenized, UnitsMeasured
+from icltui.api.messages import Measure, MeasureEnded, PromptTokenized, UnitsMeasured
 from icltui.bench import screen
 from icltui.bench.rehearsal import Rehearsal
 from icltui.bench.screen import Settings, Traffic, measure_screen

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from icltui.api import Listener, LoadModel, Request
+from icltui.api.messages import Listener, LoadModel, Request
 from icltui.bench.terminal import SIZE
 from icltui.tui.app import IcltuiApp
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from icltui.api import (
+from icltui.api.messages import (
     CountTokens,
     Event,
     Generate,

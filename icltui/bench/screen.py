@@ -28,7 +28,7 @@ from icltui.bench.sight import (
     waits_for,
 )
 from icltui.bench.terminal import Screen, Terminal
-from icltui.child_process import own_command
+from icltui.system.child_process import own_command
 
 Tell = Callable[[str], None]
 

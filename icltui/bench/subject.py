@@ -16,7 +16,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from icltui.api import CountTokens, LoadModel, PromptTokenized
+from icltui.api.messages import CountTokens, LoadModel, PromptTokenized
 from icltui.engine.device import pick_device
 from icltui.engine.local import LocalEngine
 from icltui.engine.model import adopt

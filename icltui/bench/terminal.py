@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
 
-from icltui.child_process import child_environment
+from icltui.system.child_process import child_environment
 from icltui.values.errors import BadInput, EngineError
 
 SIZE = (120, 40)

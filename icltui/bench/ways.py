@@ -20,7 +20,7 @@ import msgspec
 import torch
 from torch import Tensor
 
-from icltui.api import Measure, UnitsMeasured
+from icltui.api.messages import Measure, UnitsMeasured
 from icltui.bench.subject import Subject, Task
 from icltui.engine.local import LocalEngine
 from icltui.values import Path, Row

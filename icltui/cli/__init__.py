@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from icltui import options
 from icltui.cli import explore, jobs, leave, replay, settings, workshop
-from icltui.streams import leave_stdout, open_closed, tell
+from icltui.system.streams import leave_stdout, open_closed, tell
 from icltui.text.escape import visible
 from icltui.values.errors import EXIT_INTERRUPTED, BadInput, IcltuiError, panicked
 

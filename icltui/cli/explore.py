@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TextIO
 
 from icltui import options
-from icltui.child_process import child_environment, own_command
 from icltui.cli.parts import load_request, local_engine, read_prompt
-from icltui.config import COLOUR_SYSTEMS, Config, config_path, read_config
-from icltui.folders import state_path, typed_path
-from icltui.session import Session, example_sessions, read_session
-from icltui.streams import is_terminal, tell
+from icltui.storage.config import COLOUR_SYSTEMS, Config, config_path, read_config
+from icltui.storage.paths import state_path, typed_path
+from icltui.storage.sessions import Session, example_sessions, read_session
+from icltui.system.child_process import child_environment, own_command
+from icltui.system.streams import is_terminal, tell
 from icltui.values.errors import BadInput
 
 ESCAPE_DELAY_OVER_SSH = "250"

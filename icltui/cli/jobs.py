@@ -8,8 +8,9 @@ from typing import Any
 
 import msgspec
 
-from icltui import headless, loading, options
-from icltui.api import Engine, Export, Generate, GenerateEach, Measure, Verify
+from icltui import loading, options
+from icltui.api import collect
+from icltui.api.messages import Engine, Export, Generate, GenerateEach, Measure, Verify
 from icltui.arguments_patch import read_recipe, read_sampling
 from icltui.cli.parts import (
     check_output,
@@ -22,10 +23,10 @@ from icltui.cli.parts import (
     width,
     write_text,
 )
-from icltui.folders import real_path
-from icltui.queries import read_queries
-from icltui.session import Session, write_session
-from icltui.streams import tell
+from icltui.storage.paths import real_path
+from icltui.storage.queries import read_queries
+from icltui.storage.sessions import Session, write_session
+from icltui.system.streams import tell
 from icltui.values import ModelInfo
 from icltui.values.errors import BadInput, SessionError
 from icltui.values.prompt import Prompt, resolve_layers
@@ -52,7 +53,7 @@ def measure(args: argparse.Namespace) -> int:
         pairs=args.pairs,
     )
     with quiet():
-        result = headless.measure(engine, request)
+        result = collect.measure(engine, request)
     formats = {
         "json": lambda: report.measure_json(model, session.prompt, result),
         "csv": lambda: report.measure_csv(result),
@@ -68,7 +69,7 @@ def verify(args: argparse.Namespace) -> int:
     engine, model, session = _start(args)
     request = Verify(prompt=session.prompt, layers=session.layers, seed=args.seed)
     with quiet():
-        result = headless.verify(engine, request)
+        result = collect.verify(engine, request)
     as_json = args.format == "json"
     text = (
         report.verify_json(model, session.prompt, result)
@@ -112,7 +113,7 @@ def generate(args: argparse.Namespace) -> int:
     session = _with(session, **choices)
     request = Generate(prompt=session.prompt, layers=session.layers, curves=args.curves, **choices)
     with quiet():
-        result = headless.generate(engine, request)
+        result = collect.generate(engine, request)
     as_json = args.format == "json"
     text = (
         report_generation.generate_json(model, session.prompt, result)
@@ -130,7 +131,7 @@ def generate(args: argparse.Namespace) -> int:
             ids=result.ids,
         )
         with quiet():
-            headless.export(engine, export)
+            collect.export(engine, export)
     return code
 
 
@@ -152,7 +153,7 @@ def _generate_each(args: argparse.Namespace, choices: dict[str, Any]) -> int:
     engine, model, session = _start(args)
     request = GenerateEach(prompt=session.prompt, queries=queries, layers=session.layers, **choices)
     with quiet():
-        results = headless.generate_each(engine, request)
+        results = collect.generate_each(engine, request)
     as_json = args.format == "json"
     text = (
         report_generation.each_json(model, session.prompt, queries, results)
@@ -186,7 +187,7 @@ def _start(args: argparse.Namespace) -> tuple[Engine, ModelInfo, Session]:
     local = local_engine()
     request = load_request(args, None)
     with loading.told_on(sys.stderr, request.model) as tell, quiet():
-        info = headless.load(local, request, tell)
+        info = collect.load(local, request, tell)
     return (
         local,
         info,

@@ -6,14 +6,15 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from icltui import headless, loading, options
-from icltui.api import Export
+from icltui import loading, options
+from icltui.api import collect
+from icltui.api.messages import Export
 from icltui.cli.parts import load_request, local_engine, quiet, width, write_text
 from icltui.export import RECORDS, WORDS, content
-from icltui.export.place import is_taken, write_file
-from icltui.folders import shown
-from icltui.session import Session, read_session
-from icltui.streams import tell
+from icltui.storage.output_file import is_taken, write_file
+from icltui.storage.paths import shown
+from icltui.storage.sessions import Session, read_session
+from icltui.system.streams import tell
 from icltui.values.errors import BadInput
 from icltui.values.recipe import Recipe
 
@@ -45,7 +46,7 @@ def _export_patch(args: argparse.Namespace) -> int:
     engine = local_engine()
     load = load_request(args, session)
     with loading.told_on(sys.stderr, load.model) as tell, quiet():
-        headless.load(engine, load, tell)
+        collect.load(engine, load, tell)
     request = Export(
         prompt=session.prompt,
         layers=session.layers,
@@ -56,7 +57,7 @@ def _export_patch(args: argparse.Namespace) -> int:
         ids=session.ids,
     )
     with quiet():
-        report = headless.export(engine, request)
+        report = collect.export(engine, request)
     text = export_json(recipe, report) if args.format == "json" else export_text(recipe, report, width())
     return write_text(args, text)
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TextIO
 
 from icltui import options
-from icltui.api import DEMO, Engine, LoadModel
-from icltui.folders import real_path
-from icltui.session import Session
-from icltui.streams import print_text
+from icltui.api.messages import DEMO, Engine, LoadModel
+from icltui.storage.paths import real_path
+from icltui.storage.sessions import Session
+from icltui.system.streams import print_text
 from icltui.values.errors import BadInput
 from icltui.values.prompt import Prompt
 

@@ -7,10 +7,11 @@ from functools import partial
 
 from msgspec.structs import replace
 
-from icltui import headless, loading
-from icltui.api import Engine, Generate, LoadModel, Measure, Verify
+from icltui import loading
+from icltui.api import collect
+from icltui.api.messages import Engine, Generate, LoadModel, Measure, Verify
 from icltui.cli.parts import check_output, load_request, local_engine, quiet, width, write_text
-from icltui.session import Session, read_session
+from icltui.storage.sessions import Session, read_session
 from icltui.values import Generation, Measurement, ModelInfo, Record, Replay, Section, Verification
 from icltui.values.errors import BadInput
 from icltui.values.prompt import layers_text
@@ -26,7 +27,7 @@ def replay(args: argparse.Namespace) -> int:
     engine = local_engine()
     request = model_request(args, session, saved)
     with loading.told_on(sys.stderr, request.model) as tell, quiet():
-        now = headless.load(engine, request, tell)
+        now = collect.load(engine, request, tell)
     check_weights(saved, now)
     with quiet():
         result = run(engine, session, saved, now)
@@ -95,11 +96,11 @@ def model_request(args: argparse.Namespace, session: Session, saved: ModelInfo) 
 def _jobs(engine: Engine, session: Session) -> Iterator[tuple[Section, Record, Callable[[], Record]]]:
     """Each result of the session, and how to compute it again from what it says of itself."""
     if (measured := session.measurement) is not None:
-        yield "measurement", measured, partial(headless.measure, engine, _measure(session, measured))
+        yield "measurement", measured, partial(collect.measure, engine, _measure(session, measured))
     if (generated := session.generation) is not None:
-        yield "generation", generated, partial(headless.generate, engine, _generate(session, generated))
+        yield "generation", generated, partial(collect.generate, engine, _generate(session, generated))
     if (verified := session.verification) is not None:
-        yield "verification", verified, partial(headless.verify, engine, _verify(session, verified))
+        yield "verification", verified, partial(collect.verify, engine, _verify(session, verified))
 
 
 def _measure(session: Session, measured: Measurement) -> Measure:

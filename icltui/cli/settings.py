@@ -5,9 +5,9 @@ import json
 import os
 from pathlib import Path
 
-from icltui.config import Config, config_path, read_config
-from icltui.folders import examples_folder, sessions_folder, shown, state_path
-from icltui.streams import print_text, tell
+from icltui.storage.config import Config, config_path, read_config
+from icltui.storage.paths import examples_folder, sessions_folder, shown, state_path
+from icltui.system.streams import print_text, tell
 from icltui.text.escape import visible
 
 

@@ -1,16 +1,17 @@
 """The sessions that come with the program, made by the program on the embedded model.
 
-Enters: an engine. Leaves: one file for each of ``icltui.folders.EXAMPLES``, with every number, the lanes and the proof.
+Enters: an engine. Leaves: one file for each of :data:`~icltui.storage.paths.EXAMPLES`,
+with every number, the lanes and the proof.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from icltui import headless
-from icltui.api import Engine, Generate, LoadModel, Measure, Verify
-from icltui.folders import EXAMPLES
-from icltui.session import Session, write_session
+from icltui.api import collect
+from icltui.api.messages import Engine, Generate, LoadModel, Measure, Verify
+from icltui.storage.paths import EXAMPLES
+from icltui.storage.sessions import Session, write_session
 from icltui.values.prompt import Prompt
 from icltui.values.recipe import Recipe
 
@@ -71,7 +72,7 @@ def write_examples(engine: Engine, folder: Path, created: str, report: Callable[
     Raises:
         SessionError: a file cannot be written.
     """
-    model = headless.load(engine, LoadModel(device="cpu"))
+    model = collect.load(engine, LoadModel(device="cpu"))
     for name in EXAMPLES:
         report(name)
         example = PROMPTS[name]
@@ -87,9 +88,9 @@ def write_examples(engine: Engine, folder: Path, created: str, report: Callable[
             created=created,
             prompt=example.prompt,
             model=model,
-            measurement=headless.measure(engine, Measure(prompt=example.prompt)),
-            generation=headless.generate(engine, generate),
-            verification=headless.verify(engine, Verify(prompt=example.prompt)),
+            measurement=collect.measure(engine, Measure(prompt=example.prompt)),
+            generation=collect.generate(engine, generate),
+            verification=collect.verify(engine, Verify(prompt=example.prompt)),
             recipe=example.recipe,
             n_tokens=example.n_tokens,
             holdout=example.holdout,

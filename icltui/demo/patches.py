@@ -5,10 +5,10 @@ Enters: an engine. Leaves: a generation for each prompt and recipe.
 
 from collections.abc import Iterator
 
-from icltui import headless
-from icltui.api import Engine, Generate, LoadModel
+from icltui.api import collect
+from icltui.api.messages import Engine, Generate, LoadModel
 from icltui.demo.examples import PROMPTS
-from icltui.folders import EXAMPLES
+from icltui.storage.paths import EXAMPLES
 from icltui.values import Generation
 from icltui.values.recipe import Recipe
 
@@ -27,9 +27,9 @@ RECIPES: dict[str, Recipe] = {
 
 def try_patches(engine: Engine) -> Iterator[tuple[str, str, Generation]]:
     """Prompt, recipe, and what came of it; every recipe on every example."""
-    headless.load(engine, LoadModel(device="cpu"))
+    collect.load(engine, LoadModel(device="cpu"))
     for name in EXAMPLES:
         prompt = PROMPTS[name].prompt
         for title, recipe in RECIPES.items():
             request = Generate(prompt=prompt, recipe=recipe, n_tokens=N_TOKENS)
-            yield name, title, headless.generate(engine, request)
+            yield name, title, collect.generate(engine, request)

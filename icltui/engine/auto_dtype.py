@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from msgspec.structs import replace
 
-from icltui.api import LoadModel
+from icltui.api.messages import LoadModel
 from icltui.engine.device import has_instructions, pick_dtype
 from icltui.engine.estimate import Stored, estimate, lacking, size_text
 

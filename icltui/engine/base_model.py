@@ -11,7 +11,7 @@ from pathlib import Path
 from huggingface_hub import snapshot_download
 
 from icltui import __version__
-from icltui.api import DEMO
+from icltui.api.messages import DEMO
 from icltui.demo import MODEL_DIR
 from icltui.engine.model import LoadedModel, fingerprint
 from icltui.text.escape import visible

@@ -1,6 +1,6 @@
 """Where a model goes and in which numbers: devices, dtypes, and how much memory is free.
 
-Enters: the words of a :class:`~icltui.api.LoadModel` request. Leaves: torch's own names for them, and bytes.
+Enters: the words of a :class:`~icltui.api.messages.LoadModel` request. Leaves: torch's own names for them, and bytes.
 """
 
 import os
@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from icltui.api import DeviceMap
+from icltui.api.messages import DeviceMap
 from icltui.values.errors import BadInput
 
 DTYPES = {

@@ -14,7 +14,7 @@ from msgspec.structs import replace as with_changes
 from torch import Tensor
 from transformers.pytorch_utils import Conv1D
 
-from icltui.api import Export
+from icltui.api.messages import Export
 from icltui.engine.adapter import has_experts, make_adapter, write_adapter
 from icltui.engine.carry import carry
 from icltui.engine.control_vector import added, vectors_of, write_vectors

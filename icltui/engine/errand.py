@@ -11,7 +11,7 @@ from threading import Event as Flag
 from threading import Lock, Thread
 from typing import Generic, TypeVar
 
-from icltui.api import Event, Progress
+from icltui.api.messages import Event, Progress
 
 Result = TypeVar("Result")
 Tell = Callable[[Event], None]

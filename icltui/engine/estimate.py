@@ -28,7 +28,7 @@ from huggingface_hub import HfApi
 from msgspec.structs import replace
 from safetensors import SafetensorError, safe_open
 
-from icltui.api import LoadModel
+from icltui.api.messages import LoadModel
 from icltui.engine.source import Source, weight_files
 from icltui.values import Estimate
 from icltui.values.bounds import SIZE

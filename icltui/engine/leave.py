@@ -18,7 +18,7 @@ import torch
 from msgspec.structs import replace as with_changes
 from safetensors import SafetensorError
 
-from icltui.api import Event, Export, ExportEnded, Progress
+from icltui.api.messages import Event, Export, ExportEnded, Progress
 from icltui.engine.control_vector import check_gguf
 from icltui.engine.draft import Draft, draft_adapter, draft_factors, draft_vectors
 from icltui.engine.errand import Tell, afterwards, run_errand
@@ -26,10 +26,10 @@ from icltui.engine.model import LoadedModel
 from icltui.engine.prepare import as_kept
 from icltui.engine.reload import check_peft, compare
 from icltui.engine.tokens import tokenize
-from icltui.folders import shown
+from icltui.storage.atomic import leftover_prefix, sweep, sync_folder
+from icltui.storage.paths import shown
 from icltui.values import ExportReport, ModelInfo
 from icltui.values.errors import BadInput, EngineError
-from icltui.whole import leftover_prefix, sweep, sync_folder
 
 Model = Callable[[], LoadedModel]
 """The loaded model, which nobody here keeps: it makes room for the one that the adapter is tried on."""

@@ -1,6 +1,6 @@
 """Load a Hugging Face model for exploring.
 
-Enters: a :class:`~icltui.api.LoadModel` request. Leaves: events, and at last a
+Enters: a :class:`~icltui.api.messages.LoadModel` request. Leaves: events, and at last a
 :class:`~icltui.engine.model.LoadedModel`: its weights complete and untouched, made outside of inference mode. Its
 size is known before, and can be had alone.
 """
@@ -24,7 +24,7 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoTokenizer, BitsAndBytesConfig
 from transformers.utils import is_bitsandbytes_available, logging
 
-from icltui.api import Event, LoadModel, ModelEstimated, Progress
+from icltui.api.messages import Event, LoadModel, ModelEstimated, Progress
 from icltui.engine.auto_dtype import choose_dtype, stored_dtype
 from icltui.engine.config_check import check_claims, check_config
 from icltui.engine.device import free_bytes, pick_device, pick_dtype

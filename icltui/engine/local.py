@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import torch
 
-from icltui.api import (
+from icltui.api.messages import (
     CountTokens,
     EstimateModel,
     Event,
@@ -91,7 +91,7 @@ def _vain(result: Verification) -> list[str]:
 
 @dataclass
 class LocalEngine:
-    """Implements :class:`icltui.api.Engine`; holds at most one model."""
+    """Implements :class:`icltui.api.messages.Engine`; holds at most one model."""
 
     loaded: model.LoadedModel | None = None
     info: ModelInfo | None = None
@@ -106,7 +106,7 @@ class LocalEngine:
         return next(events, None)
 
     def run(self, request: Request, should_stop: ShouldStop) -> Iterator[Event]:
-        """See :meth:`icltui.api.Engine.run`."""
+        """See :meth:`icltui.api.messages.Engine.run`."""
         events = self._events(request, should_stop)
         try:
             while not should_stop() and (event := self._next(events)) is not None:

@@ -1,6 +1,7 @@
 """How far a load is, in bytes: what transformers and the hub tell their progress bars, as events.
 
-Enters: the bytes of each tensor in the checkpoint, where they are known. Leaves: :class:`~icltui.api.Progress` events,
+Enters: the bytes of each tensor in the checkpoint, where they are known. Leaves:
+:class:`~icltui.api.messages.Progress` events,
 at most eight a second, while ``from_pretrained`` runs inside :meth:`Meter.watching`.
 """
 
@@ -13,7 +14,7 @@ from typing import Any
 from tqdm.std import tqdm  # type: ignore[import-untyped]
 from transformers.utils.logging import set_tqdm_hook
 
-from icltui.api import Progress
+from icltui.api.messages import Progress
 from icltui.engine.errand import Tell
 
 INTERVAL = 0.125

@@ -1,6 +1,7 @@
 """Where a model's files are, and whether they are fit to be read: before anything is loaded.
 
-Enters: a :class:`~icltui.api.LoadModel` request. Leaves: a :class:`Source`, a folder or an id on the Hugging Face hub.
+Enters: a :class:`~icltui.api.messages.LoadModel` request.
+Leaves: a :class:`Source`, a folder or an id on the Hugging Face hub.
 Weights that are pickles can run code when they are read, so they are refused unless the request allows them.
 """
 
@@ -13,9 +14,9 @@ import msgspec
 from huggingface_hub import HfApi, hf_hub_download, snapshot_download
 from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
 
-from icltui.api import DEMO, LoadModel
+from icltui.api.messages import DEMO, LoadModel
 from icltui.demo import MODEL_DIR
-from icltui.folders import shown, typed_path
+from icltui.storage.paths import shown, typed_path
 from icltui.values.errors import BadInput, ModelError
 
 CONFIG, ADAPTER = "config.json", "adapter_config.json"

@@ -1,6 +1,6 @@
 """*generate* as a stream of events: the patch is made, the lanes speak, the patch is tested.
 
-Enters: a loaded model and a request. Leaves: :class:`~icltui.api.Progress`, lane steps, and the
+Enters: a loaded model and a request. Leaves: :class:`~icltui.api.messages.Progress`, lane steps, and the
 :class:`~icltui.values.Generation` of each query.
 """
 
@@ -11,7 +11,15 @@ from functools import partial
 import torch
 from msgspec.structs import replace as with_changes
 
-from icltui.api import Event, Generate, GenerateEach, GenerationEnded, LaneAdvanced, PatchTested, Progress
+from icltui.api.messages import (
+    Event,
+    Generate,
+    GenerateEach,
+    GenerationEnded,
+    LaneAdvanced,
+    PatchTested,
+    Progress,
+)
 from icltui.engine.account import report_on
 from icltui.engine.batch import can_batch, generate_rows, in_batches
 from icltui.engine.craft import Case, Crafted, Told, craft

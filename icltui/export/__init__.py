@@ -1,12 +1,12 @@
 """A session as something to keep, to paste or to print: a table, a report, a figure. Needs no model and no torch.
 
-A :class:`~icltui.session.Session` enters :func:`content`, bytes of one file leave; :func:`place.write_file
-<icltui.export.place.write_file>` puts them where they belong. What draws and sets is imported when it is asked for.
+A :class:`~icltui.storage.sessions.Session` enters :func:`content`, bytes of one file leave;
+:func:`~icltui.storage.output_file.write_file` puts them in place. What draws and sets is imported when it is asked for.
 """
 
 from typing import Literal, get_args
 
-from icltui.session import Session
+from icltui.storage.sessions import Session
 from icltui.values.errors import BadInput
 
 Record = Literal["csv", "md", "svg", "png"]

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from icltui.export.traces import curve_layers, heat, top_tokens
-from icltui.session import Session
+from icltui.storage.sessions import Session
 from icltui.table_measure import unit_texts
 from icltui.text.escape import visible
 from icltui.values import Measurement

@@ -12,7 +12,7 @@ from icltui import __version__
 from icltui.export.rank import flips, most_moving, runs
 from icltui.report import verify_parts
 from icltui.report_generation import lane_title, patch_parts
-from icltui.session import Session
+from icltui.storage.sessions import Session
 from icltui.table_measure import measure_parts
 from icltui.text.markdown import block, code, plain
 from icltui.text.markdown import table as set_table

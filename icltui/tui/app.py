@@ -27,10 +27,10 @@ from textual.theme import Theme
 from textual.timer import Timer
 from textual.widgets import Input, TextArea
 
-from icltui.api import Client, LoadModel
-from icltui.config import Config
-from icltui.folders import real_path
-from icltui.session import Session
+from icltui.api.messages import Client, LoadModel
+from icltui.storage.config import Config
+from icltui.storage.paths import real_path
+from icltui.storage.sessions import Session
 from icltui.tui.actions import QUIT
 from icltui.tui.autosave import Autosave, Orphan, orphans
 from icltui.tui.cells import display

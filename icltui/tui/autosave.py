@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from icltui.folders import in_a_name, make_folder, state_folder
-from icltui.session import Session, write_session
+from icltui.storage.atomic import is_running, sweep
+from icltui.storage.paths import in_a_name, make_folder, state_folder
+from icltui.storage.sessions import Session, write_session
 from icltui.tui.flows.document import left_out
 from icltui.tui.flows.explorer import Explorer
 from icltui.values.errors import SessionError
-from icltui.whole import is_running, sweep
 
 DRAFT = ".draft"
 """In the name of a file whose prompt was edited after its run: the run's own file stays beside it."""

@@ -3,8 +3,8 @@
 import traceback
 from datetime import UTC, datetime
 
-from icltui.folders import state_path
-from icltui.log_file import LogFile
+from icltui.storage.paths import state_path
+from icltui.system.log_file import LogFile
 from icltui.tui.cells import display
 
 

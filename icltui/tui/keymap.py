@@ -8,7 +8,7 @@ from difflib import get_close_matches
 
 from textual.keys import KEY_NAME_REPLACEMENTS, Keys, _character_to_key, key_to_character
 
-from icltui.config import NAME
+from icltui.storage.config import NAME
 from icltui.tui.action import Action
 from icltui.tui.actions import ACTIONS
 

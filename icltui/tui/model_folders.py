@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from icltui.folders import typed_path
+from icltui.storage.paths import typed_path
 from icltui.values.errors import BadInput
 
 MOST = 100

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import platformdirs
 
-from icltui.folders import real_path, unused
-from icltui.session import sessions_folder
+from icltui.storage.paths import real_path, unused
+from icltui.storage.sessions import sessions_folder
 
 LEAST = 2**20
 """Bytes that must be free, for a place to be offered."""

@@ -12,13 +12,13 @@ from textual.app import App
 from textual.screen import Screen
 from textual.theme import BUILTIN_THEMES
 
-from icltui.config import Config, one_of
-from icltui.folders import state_folder
+from icltui.storage.atomic import write_whole
+from icltui.storage.config import Config, one_of
+from icltui.storage.paths import state_folder
 from icltui.tui.action import KEYS_NOW
 from icltui.tui.actions import ACTIONS
 from icltui.tui.keymap import keymap
 from icltui.values.errors import BadInput, SessionError
-from icltui.whole import write_whole
 
 DEFAULT_THEME, FEW_COLOURS_THEME = "textual-dark", "ansi-dark"
 """The second where the terminal shows 16 colours: those of another theme would come out as their nearest of these."""

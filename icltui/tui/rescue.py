@@ -5,7 +5,7 @@ import shlex
 import tempfile
 from pathlib import Path
 
-from icltui.session import is_example, write_session
+from icltui.storage.sessions import is_example, write_session
 from icltui.tui.autosave import Autosave
 from icltui.tui.flows.explorer import Explorer
 from icltui.values.errors import SessionError

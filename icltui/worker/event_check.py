@@ -5,7 +5,7 @@ Events enter, in the order in which they come. Leaves: nothing, or an :class:`~i
 
 from collections.abc import Iterable
 
-from icltui.api import (
+from icltui.api.messages import (
     Event,
     GenerationEnded,
     MeasureEnded,

@@ -3,7 +3,7 @@
 import asyncio
 import re
 
-from icltui.log_file import LogFile
+from icltui.system.log_file import LogFile
 
 _TAIL_LINES, _TAIL_BYTES, _LINE_LENGTH = 20, 64 * 2**10, 300
 CHUNK = 2**16

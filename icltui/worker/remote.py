@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from icltui.api import (
+from icltui.api.messages import (
     JOB_OVER,
     EngineAwaited,
     EngineDied,
@@ -16,7 +16,7 @@ from icltui.api import (
     Listener,
     Request,
 )
-from icltui.log_file import LogFile
+from icltui.system.log_file import LogFile
 from icltui.values.errors import BadInput, EngineError
 from icltui.worker import greeting
 from icltui.worker.child import Child, exit_words

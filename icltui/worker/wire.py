@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import msgspec
 
-from icltui.api import Event, Request
+from icltui.api.messages import Event, Request
 from icltui.values.bounds import Count
 from icltui.values.errors import BadInput, EngineError
 

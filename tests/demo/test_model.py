@@ -7,8 +7,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from icltui.demo import MODEL_DIR, evaluate
 from icltui.demo.train import STAGES, TOKENS_PER_STEP, row_length, train
 from icltui.engine.model import fingerprint
-from icltui.folders import EXAMPLES
-from icltui.session import example_sessions, read_session
+from icltui.storage.paths import EXAMPLES
+from icltui.storage.sessions import example_sessions, read_session
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from icltui.api import Export, ExportEnded
+from icltui.api.messages import Export, ExportEnded
 from icltui.engine.craft import Case, Crafted
 from icltui.engine.local import LocalEngine
 from icltui.engine.model import LoadedModel, adopt

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from icltui.api import Export, LoadModel, Measure, MeasureEnded, Progress
+from icltui.api.messages import Export, LoadModel, Measure, MeasureEnded, Progress
 from icltui.engine import adapter, draft, local, reference, reload
 from icltui.engine.carry import carried
 from icltui.engine.craft import made

@@ -7,7 +7,7 @@ import torch
 from peft import AutoPeftModelForCausalLM
 from safetensors import safe_open
 
-from icltui.api import DEMO, LoadModel
+from icltui.api.messages import DEMO, LoadModel
 from icltui.demo import MODEL_DIR
 from icltui.engine import base_model
 from icltui.engine.base_model import base_of, place_of, write_card

@@ -12,7 +12,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 
-from icltui.api import EstimateModel, LoadModel
+from icltui.api.messages import EstimateModel, LoadModel
 from icltui.engine import config_check
 from icltui.engine import load as module
 from icltui.engine.load import load

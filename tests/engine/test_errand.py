@@ -5,7 +5,7 @@ from threading import Event as Flag
 import pytest
 import torch
 
-from icltui.api import Progress
+from icltui.api.messages import Progress
 from icltui.engine import errand
 from icltui.engine.errand import GivenUp, run_errand
 

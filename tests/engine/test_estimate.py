@@ -9,8 +9,8 @@ import torch
 from msgspec.structs import replace
 from transformers import AutoConfig, GPT2Config, LlamaConfig
 
-from icltui import api
-from icltui.api import LoadModel
+from icltui.api import messages
+from icltui.api.messages import LoadModel
 from icltui.engine import estimate as module
 from icltui.engine import prefixes
 from icltui.engine.estimate import Stored, check_fits, estimate, measure_bytes, stored_tensors
@@ -133,7 +133,7 @@ def test_whatever_a_config_claims_can_be_told(size):
     config = LlamaConfig(hidden_size=64, num_attention_heads=1)
     config.intermediate_size = config.num_hidden_layers = config.vocab_size = size
     stored = {"w": Stored((10**9, 10**9, 10**9), "F32")}
-    told = api.ModelEstimated(estimate=estimate(stored, config, LoadModel(), torch.float32, 10**9))
+    told = messages.ModelEstimated(estimate=estimate(stored, config, LoadModel(), torch.float32, 10**9))
     assert decode_report(encode(Happened(1, told))) == Happened(1, told)
 
 
@@ -156,7 +156,7 @@ CASES = [
 MEASURE = f"""
 import gc, os, warnings
 import torch, transformers
-from icltui.api import Measure
+from icltui.api.messages import Measure
 from icltui.engine.estimate import measure_bytes
 from icltui.engine.local import LocalEngine
 from icltui.engine.model import adopt

@@ -11,7 +11,7 @@ import transformers
 from safetensors.torch import load_file, save_file
 from transformers.utils import logging
 
-from icltui.api import DEMO, LoadModel, Measure, ModelEstimated, Progress
+from icltui.api.messages import DEMO, LoadModel, Measure, ModelEstimated, Progress
 from icltui.engine import load as module
 from icltui.engine.load import load
 from icltui.engine.local import LocalEngine

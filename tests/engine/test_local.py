@@ -8,7 +8,7 @@ from itertools import groupby
 import pytest
 import torch
 
-from icltui.api import (
+from icltui.api.messages import (
     CountTokens,
     EstimateModel,
     Generate,

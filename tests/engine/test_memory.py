@@ -10,7 +10,7 @@ from tests.waiting import PATIENCE
 MEASURES = """
 import gc, os, warnings
 import torch
-from icltui.api import Measure
+from icltui.api.messages import Measure
 from icltui.engine.local import LocalEngine
 from icltui.values.prompt import Prompt
 from tests.engine.models import make_tiny

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 from transformers.utils import logging
 
-from icltui.api import Progress
+from icltui.api.messages import Progress
 from icltui.engine.meter import INTERVAL, Meter
 
 

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 import torch
 
-from icltui.api import Generate, Measure, UnitsMeasured, Verify
+from icltui.api.messages import Generate, Measure, UnitsMeasured, Verify
 from icltui.engine.local import LocalEngine
 from icltui.values.errors import EngineError
 from icltui.values.prompt import Prompt

@@ -8,7 +8,7 @@ import torch
 from tokenizers import Tokenizer
 
 from icltui import cli
-from icltui.api import CountTokens, Generate, JobFailed, LoadModel, Measure, ModelLoaded, Verify
+from icltui.api.messages import CountTokens, Generate, JobFailed, LoadModel, Measure, ModelLoaded, Verify
 from icltui.engine.local import LocalEngine
 from icltui.values import errors
 from icltui.values.errors import ModelError

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from transformers import AutoModelForCausalLM, MambaConfig, OPTConfig
 
-from icltui.api import LoadModel, Measure, ModelLoaded, Verify
+from icltui.api.messages import LoadModel, Measure, ModelLoaded, Verify
 from icltui.engine import local
 from icltui.engine.locate import find_sites
 from icltui.engine.model import adopt

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from icltui.api import Measure, UnitsMeasured
+from icltui.api.messages import Measure, UnitsMeasured
 from icltui.engine.local import LocalEngine
 from icltui.engine.rounding import measure_rounding
 from icltui.values import Row

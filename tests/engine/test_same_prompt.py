@@ -3,7 +3,15 @@
 import pytest
 from safetensors.torch import load_file
 
-from icltui.api import Export, Generate, GenerateEach, GenerationEnded, Measure, PromptTokenized, Verify
+from icltui.api.messages import (
+    Export,
+    Generate,
+    GenerateEach,
+    GenerationEnded,
+    Measure,
+    PromptTokenized,
+    Verify,
+)
 from icltui.engine.local import LocalEngine
 from icltui.values import Generation, PromptIds
 from icltui.values.errors import BadInput

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
 
-from icltui.api import LoadModel
+from icltui.api.messages import LoadModel
 from icltui.engine import source
 from icltui.engine.source import find_source
 from icltui.values.errors import BadInput, ModelError

@@ -7,7 +7,7 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
-from icltui.api import LoadModel
+from icltui.api.messages import LoadModel
 from icltui.engine.load import load
 from icltui.engine.model import fingerprint
 from icltui.engine.unexpected_keys import is_constant

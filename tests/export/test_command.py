@@ -9,7 +9,7 @@ import pytest
 from icltui.cli import main
 from icltui.export import RECORDS, content
 from icltui.options import engine_options, parse
-from icltui.session import Session, write_session
+from icltui.storage.sessions import Session, write_session
 from icltui.values.errors import BadInput
 from icltui.values.prompt import Prompt
 from tests.sessions import A_SESSION

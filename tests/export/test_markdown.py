@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from markdown_it import MarkdownIt
 
 from icltui import export
-from icltui.session import Session
+from icltui.storage.sessions import Session
 from icltui.text.escape import visible
 from icltui.text.markdown import block, code, plain
 from icltui.values import Run

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from textual.pilot import Pilot
 
-from icltui.api import LoadModel
-from icltui.session import example_sessions, read_session
+from icltui.api.messages import LoadModel
+from icltui.storage.sessions import example_sessions, read_session
 from icltui.tui.app import IcltuiApp
 from icltui.worker.remote import RemoteEngine
 

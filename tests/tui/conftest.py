@@ -11,9 +11,9 @@ from textual.notifications import Notification
 from textual.pilot import Pilot
 from textual.widgets import Input, TextArea
 
-from icltui.api import Generate, LoadModel, Measure
-from icltui.config import Config
-from icltui.session import Session
+from icltui.api.messages import Generate, LoadModel, Measure
+from icltui.storage.config import Config
+from icltui.storage.sessions import Session
 from icltui.tui.app import IcltuiApp
 from icltui.tui.flows.explorer import Explorer
 from icltui.tui.screens.explorer import ExplorerScreen

@@ -1,10 +1,10 @@
 """An engine's client without an engine: it records what is asked and says only what the test has it say."""
 
-from icltui.api import EngineDied, EngineStarted, Event, JobCancelled, JobEnded, Listener, Request
+from icltui.api.messages import EngineDied, EngineStarted, Event, JobCancelled, JobEnded, Listener, Request
 
 
 class FakeClient:
-    """Implements ``icltui.api.Client``; the test sends the events."""
+    """Implements ``icltui.api.messages.Client``; the test sends the events."""
 
     def __init__(self, is_startable: bool = True) -> None:
         self.is_startable = is_startable

@@ -6,7 +6,7 @@ A context that begins with ``wait`` stops half-way through the numbers until it 
 import time
 from collections.abc import Callable, Iterator
 
-from icltui.api import EstimateModel, Event, Generate, LoadModel, Measure, ModelEstimated, Request
+from icltui.api.messages import EstimateModel, Event, Generate, LoadModel, Measure, ModelEstimated, Request
 from tests.tui import samples
 
 

@@ -4,7 +4,7 @@ import math
 
 import msgspec
 
-from icltui.api import (
+from icltui.api.messages import (
     Event,
     GenerationEnded,
     LaneAdvanced,
@@ -13,7 +13,7 @@ from icltui.api import (
     PromptTokenized,
     UnitsMeasured,
 )
-from icltui.session import Session
+from icltui.storage.sessions import Session
 from icltui.values import (
     LANES,
     Agreement,

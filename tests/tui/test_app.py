@@ -8,8 +8,8 @@ from time import monotonic
 import pytest
 from textual.widgets import Input, OptionList
 
-from icltui.api import JobFailed, Measure
-from icltui.session import Session, read_session, sessions_folder, state_folder, write_session
+from icltui.api.messages import JobFailed, Measure
+from icltui.storage.sessions import Session, read_session, sessions_folder, state_folder, write_session
 from icltui.tui.messages import Noticed
 from icltui.tui.screens.confirm import ConfirmScreen, UnsavedScreen
 from icltui.tui.screens.open import OpenScreen

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from icltui.api import EngineDied, LoadModel, VerificationEnded
-from icltui.session import Session, read_session, state_folder, write_session
+from icltui.api.messages import EngineDied, LoadModel, VerificationEnded
+from icltui.storage.atomic import sweep
+from icltui.storage.sessions import Session, read_session, state_folder, write_session
 from icltui.tui import autosave
 from icltui.tui.autosave import Autosave, Orphan, orphans
 from icltui.tui.flows.explorer import Explorer
@@ -19,7 +20,6 @@ from icltui.tui.screens.confirm import UnsavedScreen
 from icltui.tui.screens.save import SaveScreen
 from icltui.values import LANES
 from icltui.values.errors import SessionError
-from icltui.whole import sweep
 from tests.tui import samples
 from tests.tui.conftest import Desk, open_desk
 from tests.tui.fake_client import FakeClient
@@ -210,7 +210,7 @@ def test_a_killed_program_s_work_is_found_even_if_its_number_is_taken() -> None:
     code = (
         "import os, sys; from tests.tui import samples; from tests.tui.fake_client import FakeClient\n"
         "from icltui.tui.flows.explorer import Explorer; from icltui.tui.autosave import Autosave, orphans\n"
-        "from icltui.api import LoadModel\n"
+        "from icltui.api.messages import LoadModel\n"
         "one = Explorer(FakeClient(), LoadModel(), samples.session()); one.is_unsaved = True\n"
         "print(Autosave(one, print).keep().result(), flush=True); sys.stdin.read()"
     )

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from icltui.api import VerificationEnded
+from icltui.api.messages import VerificationEnded
 from icltui.tui.clipboard import LIMIT, encoded_size, passed_on
 from icltui.tui.copies import lane_copy, measure_copy, stream_copy
 from tests.tui import HOSTILE, board_of, samples

@@ -20,7 +20,7 @@ from textual.events import Key
 from textual.screen import Screen
 
 import icltui.tui
-from icltui.session import Run
+from icltui.storage.sessions import Run
 from icltui.tui.autosave import Orphan
 from icltui.tui.commands import Palette
 from icltui.tui.flows.contrast import Other

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from msgspec.structs import replace as with_changes
 
-from icltui.api import Generate, PatchTested
-from icltui.session import read_session, write_session
+from icltui.api.messages import Generate, PatchTested
+from icltui.storage.sessions import read_session, write_session
 from icltui.values import LANES
 from tests.tui import samples
 from tests.tui.conftest import Desk, open_desk

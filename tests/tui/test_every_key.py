@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pytest
 from msgspec.structs import replace
 
-from icltui.session import Run, Session
+from icltui.storage.sessions import Run, Session
 from icltui.tui.action import Action
 from icltui.tui.actions import ACTIONS
 from icltui.tui.panes import PANES

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from textual.widgets import Input, OptionList, Static
 
-from icltui.api import Export, ExportEnded, JobFailed, Progress
+from icltui.api.messages import Export, ExportEnded, JobFailed, Progress
 from icltui.tui.drawing import draw_figure
 from icltui.tui.portrait import pane_strips, svg_of
 from icltui.tui.screens.confirm import ConfirmScreen

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from icltui.api import (
+from icltui.api.messages import (
     CountTokens,
     Generate,
     JobFailed,
@@ -19,7 +19,7 @@ from icltui.api import (
     VerificationEnded,
     Verify,
 )
-from icltui.session import Session, write_session
+from icltui.storage.sessions import Session, write_session
 from icltui.tui.flows.document import left_out
 from icltui.tui.flows.explorer import Explorer, Part
 from icltui.tui.flows.older import any_note, lane_note, numbers_note, proof_note

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from icltui.api import CountTokens, Generate, Measure, PatchTested, VerificationEnded
-from icltui.session import Run, read_session, write_session
+from icltui.api.messages import CountTokens, Generate, Measure, PatchTested, VerificationEnded
+from icltui.storage.sessions import Run, read_session, write_session
 from icltui.tui.flows import history as module
 from icltui.tui.flows.contrast import Other, answers, asked_differently
 from icltui.tui.flows.document import left_out

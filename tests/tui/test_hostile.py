@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from textual import events
 from textual.widgets import Input
 
-from icltui.api import (
+from icltui.api.messages import (
     Event,
     Generate,
     LoadModel,
@@ -29,7 +29,7 @@ from icltui.api import (
     VerificationEnded,
     Verify,
 )
-from icltui.session import Session, sessions_folder, write_session
+from icltui.storage.sessions import Session, sessions_folder, write_session
 from icltui.tui.messages import Noticed
 from icltui.values import LANES
 from icltui.values.prompt import Prompt

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from icltui.api import JobFailed, LoadModel, ModelEstimated, ModelLoaded, Progress, PromptTokenized
+from icltui.api.messages import JobFailed, LoadModel, ModelEstimated, ModelLoaded, Progress, PromptTokenized
 from icltui.tui.flows.journal import Journal, estimate_line, model_facts
 from icltui.tui.flows.work import Work
 from icltui.tui.screens.help import help_sections

@@ -3,8 +3,8 @@
 import pytest
 from textual.command import CommandPalette
 
-from icltui.api import Measure
-from icltui.config import Config
+from icltui.api.messages import Measure
+from icltui.storage.config import Config
 from icltui.tui.actions import ACTIONS
 from icltui.tui.keymap import keymap
 from icltui.tui.screens.help import HelpScreen

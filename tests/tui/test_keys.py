@@ -7,7 +7,7 @@ from textual.command import CommandPalette
 from textual.events import Key
 from textual.widgets import Input, Static
 
-from icltui.api import Generate, Measure, PatchTested, Verify
+from icltui.api.messages import Generate, Measure, PatchTested, Verify
 from icltui.tui.actions import ACTIONS, BINDINGS
 from icltui.tui.commands import ActionCommands
 from icltui.tui.measures import MEASURES

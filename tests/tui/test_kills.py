@@ -19,8 +19,8 @@ import msgspec
 import pytest
 
 import icltui
-from icltui.api import Generate, LoadModel, Measure
-from icltui.session import Session
+from icltui.api.messages import Generate, LoadModel, Measure
+from icltui.storage.sessions import Session
 from icltui.tui.app import IcltuiApp
 from icltui.tui.flows.older import lane_note, numbers_note
 from icltui.tui.flows.results import Results

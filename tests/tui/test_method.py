@@ -6,8 +6,8 @@ import msgspec
 import pytest
 from rich.cells import cell_len
 
-from icltui.api import CountTokens, JobFailed, MeasureEnded, PromptTokenized, UnitsMeasured
-from icltui.session import Session, read_session, write_session
+from icltui.api.messages import CountTokens, JobFailed, MeasureEnded, PromptTokenized, UnitsMeasured
+from icltui.storage.sessions import Session, read_session, write_session
 from icltui.tui.flows.older import any_note, lane_note, numbers_note, proof_note
 from icltui.tui.flows.results import Results
 from icltui.tui.flows.work import DYNAMICS, Work, method_words

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from textual.widgets import Input, OptionList
 
-from icltui.api import (
+from icltui.api.messages import (
     EngineAwaited,
     EstimateModel,
     Generate,
@@ -19,7 +19,7 @@ from icltui.api import (
     ModelLoaded,
     Progress,
 )
-from icltui.recent import recent_models, remember_model
+from icltui.storage.recent_models import recent_models, remember_model
 from icltui.tui.flows.journal import model_facts
 from icltui.tui.flows.older import numbers_note
 from icltui.tui.flows.wanted import FIELDS, blank, choices_text, load_of, texts_of

@@ -6,8 +6,8 @@ import pytest
 from textual.command import CommandPalette
 from textual.widgets import Input
 
-from icltui.api import LoadModel
-from icltui.config import Config
+from icltui.api.messages import LoadModel
+from icltui.storage.config import Config
 from icltui.tui.app import IcltuiApp
 from icltui.tui.preferences import check_theme, choose_theme, known_themes, remember_theme, remembered_theme
 from icltui.values.errors import BadInput

@@ -8,7 +8,7 @@ from threading import Event
 import pytest
 from textual.widgets import OptionList
 
-from icltui.session import Session, read_session, state_folder, write_session
+from icltui.storage.sessions import Session, read_session, state_folder, write_session
 from icltui.tui import app
 from icltui.tui.autosave import orphans
 from icltui.tui.screens.confirm import ConfirmScreen, UnsavedScreen

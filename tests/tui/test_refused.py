@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from textual.content import Content
 
-from icltui.api import ModelLoaded
+from icltui.api.messages import ModelLoaded
 from icltui.tui.flows.work import Work, refused_by
 from icltui.tui.messages import LayerToggled
 from tests.tui import samples

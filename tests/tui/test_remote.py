@@ -12,8 +12,8 @@ import msgspec
 from textual.pilot import Pilot
 
 import icltui
-from icltui.api import Listener, LoadModel
-from icltui.session import Session
+from icltui.api.messages import Listener, LoadModel
+from icltui.storage.sessions import Session
 from icltui.tui.app import IcltuiApp
 from icltui.worker.remote import RemoteEngine
 from tests.tui import samples

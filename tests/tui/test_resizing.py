@@ -9,7 +9,7 @@ from itertools import cycle
 
 import pytest
 
-from icltui.api import (
+from icltui.api.messages import (
     Event,
     Generate,
     JobEnded,

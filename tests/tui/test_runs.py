@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from textual.events import Key
 from textual.widgets import Input
 
-from icltui.session import Run, read_session, write_session
+from icltui.storage.sessions import Run, read_session, write_session
 from icltui.tui.flows.contrast import Other
 from icltui.tui.screens.ask import AskScreen
 from icltui.tui.screens.contrast import ContrastScreen

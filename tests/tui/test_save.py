@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 from textual.widgets import Input, OptionList
 
-from icltui.session import Session, read_session, sessions_folder, write_session
+from icltui.storage.sessions import Session, read_session, sessions_folder, write_session
 from icltui.tui.places import other_places
 from icltui.tui.screens import document
 from icltui.tui.screens.confirm import ConfirmScreen

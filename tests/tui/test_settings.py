@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace as with_changes
 from textual.widgets import Input, Static
 
-from icltui.api import CountTokens, Generate
+from icltui.api.messages import CountTokens, Generate
 from icltui.tui.flows.settings import SETTINGS, texts_of, with_texts
 from icltui.tui.flows.work import Work
 from icltui.tui.screens.settings import SettingsScreen

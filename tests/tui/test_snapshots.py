@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from icltui.api import LoadModel, ModelLoaded, PatchTested, Progress, VerificationEnded
+from icltui.api.messages import LoadModel, ModelLoaded, PatchTested, Progress, VerificationEnded
 from icltui.tui.app import IcltuiApp
 from icltui.tui.flows.tour import STEPS
 from icltui.values import LANES

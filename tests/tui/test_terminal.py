@@ -18,10 +18,10 @@ import pytest
 from textual.drivers.headless_driver import HeadlessDriver
 from textual.drivers.linux_driver import LinuxDriver
 
-from icltui.api import LoadModel
+from icltui.api.messages import LoadModel
 from icltui.cli import main
 from icltui.cli.explore import prepare_terminal
-from icltui.config import Config
+from icltui.storage.config import Config
 from icltui.tui import terminal
 from icltui.tui.app import IcltuiApp
 from icltui.tui.driver import _AHEAD, TerminalDriver, Utf8Output

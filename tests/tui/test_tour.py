@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from textual.widgets import Input
 
-from icltui.api import LoadModel, ModelLoaded, VerificationEnded
-from icltui.session import example_sessions, read_session
+from icltui.api.messages import LoadModel, ModelLoaded, VerificationEnded
+from icltui.storage.sessions import example_sessions, read_session
 from icltui.tui.app import IcltuiApp
 from icltui.tui.flows.tour import STEPS, is_first_start
 from icltui.tui.screens.help import HelpScreen

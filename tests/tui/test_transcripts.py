@@ -12,8 +12,8 @@ import msgspec
 import pytest
 
 import icltui
-from icltui.api import Event
-from icltui.session import Session
+from icltui.api.messages import Event
+from icltui.storage.sessions import Session
 from icltui.tui.app import IcltuiApp
 from icltui.values import Generation
 from tests.tui.conftest import Desk

@@ -8,7 +8,7 @@ import os
 import pytest
 from textual.widgets import Input, Static
 
-from tests.test_paths import NO_NAMES
+from tests.storage.test_paths import NO_NAMES
 from tests.tui import samples
 from tests.tui.conftest import open_desk
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from icltui.api import (
+from icltui.api.messages import (
     JOB_OVER,
     EngineStarted,
     Event,
@@ -20,7 +20,7 @@ from icltui.api import (
     Request,
     Verify,
 )
-from icltui.log_file import LogFile
+from icltui.system.log_file import LogFile
 from icltui.values import LANES
 from icltui.values.prompt import Prompt
 from icltui.worker.child import Child
@@ -92,7 +92,7 @@ class Transcript:
 
 
 class ReplayClient:
-    """Implements ``icltui.api.Client`` by what the real engine said once, at once and in order."""
+    """Implements ``icltui.api.messages.Client`` by what the real engine said once, at once and in order."""
 
     def __init__(self, transcript: Transcript) -> None:
         self._transcript = transcript

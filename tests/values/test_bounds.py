@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from msgspec import inspect
 
-from icltui.session import FORMAT, Session, read_session
+from icltui.storage.sessions import FORMAT, Session, read_session
 from icltui.values.bounds import COUNT, LAYERS, SEED
 from icltui.values.errors import EngineError, SessionError
 from icltui.worker.wire import Order, Report, decode_order, decode_report

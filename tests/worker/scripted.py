@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
-from icltui.api import Event, LoadModel, Progress, Request
+from icltui.api.messages import Event, LoadModel, Progress, Request
 from icltui.values.errors import BadInput
 from icltui.values.prompt import Prompt
 

@@ -9,13 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from icltui import api
+from icltui.api import messages
 from icltui.worker import greeting
 from tests.waiting import PATIENCE
-
-from .scripted import step
-from .slow_pipe import LOST
-from .test_remote import ENGINE, HELLO, HERE, Heard, Make, ask, gone, make, program
+from tests.worker.scripted import step
+from tests.worker.slow_pipe import LOST
+from tests.worker.test_remote import ENGINE, HELLO, HERE, Heard, Make, ask, gone, make, program
 
 __all__ = ["make"]
 
@@ -38,8 +37,8 @@ async def test_a_slow_line_delays_the_answer_and_nothing_else(make: Make) -> Non
     assert time.monotonic() - began >= 2 * DELAY
     engine.cancel(2)
     await heard.over(3)
-    assert heard.of(1) == [step(1), step(2), step(3), api.JobEnded()]
-    assert heard.of(2) == [step(1), step(2), api.JobCancelled()]
+    assert heard.of(1) == [step(1), step(2), step(3), messages.JobEnded()]
+    assert heard.of(2) == [step(1), step(2), messages.JobCancelled()]
     assert sorted(lags)[1] < DELAY, "asking must not wait for the line; once the machine may"
 
 
@@ -53,10 +52,10 @@ async def test_a_line_that_is_cut_fails_its_jobs_and_is_made_anew(make: Make) ->
     died = await heard.died()
     assert died.message == f"the engine ended with exit code 255: {LOST}"
     assert died.log_tail == (LOST,)
-    assert heard.of(job) == [step(1), api.JobFailed(kind="EngineError", message=died.message)]
+    assert heard.of(job) == [step(1), messages.JobFailed(kind="EngineError", message=died.message)]
     again = Heard()
     await engine.start(again)
-    assert await again.over(ask(engine, "three steps")) == api.JobEnded()
+    assert await again.over(ask(engine, "three steps")) == messages.JobEnded()
 
 
 async def test_a_frozen_line_is_ended_by_kill(make: Make) -> None:
@@ -71,7 +70,7 @@ async def test_a_frozen_line_is_ended_by_kill(make: Make) -> None:
     async with asyncio.timeout(PATIENCE):
         await engine.kill()
     await gone(pid)
-    assert heard.all[-1] == (0, api.EngineDied(message="the engine was stopped"))
+    assert heard.all[-1] == (0, messages.EngineDied(message="the engine was stopped"))
 
 
 async def test_a_frozen_line_does_not_hold_up_the_way_out(make: Make) -> None:
@@ -93,7 +92,7 @@ async def test_what_a_login_prints_before_the_greeting_is_passed_over(make: Make
     engine, heard = make(*program(f"import sys; {banner}; {HELLO}; sys.stdin.read()")), Heard()
     await engine.start(heard)
     await heard.until(lambda: heard.of(0))
-    assert heard.of(0) == [api.EngineStarted(version="9")]
+    assert heard.of(0) == [messages.EngineStarted(version="9")]
 
 
 async def test_what_was_said_instead_of_a_greeting_is_in_the_tail(make: Make) -> None:
@@ -124,11 +123,11 @@ async def test_silence_is_told_and_waited_for(
     await engine.start(heard)
     await heard.until(lambda: len(heard.of(0)) >= 2)
     go.touch()
-    await heard.until(lambda: isinstance(heard.of(0)[-1], api.EngineStarted))
+    await heard.until(lambda: isinstance(heard.of(0)[-1], messages.EngineStarted))
     first, *_ = told = heard.of(0)[:-1]
-    assert isinstance(first, api.EngineAwaited)
+    assert isinstance(first, messages.EngineAwaited)
     assert first.log_tail == ("dialing",)
-    assert all(isinstance(event, api.EngineAwaited) for event in told)
+    assert all(isinstance(event, messages.EngineAwaited) for event in told)
 
 
 async def test_the_command_has_no_terminal_to_ask_for_a_password_on(make: Make) -> None:

@@ -3,15 +3,15 @@
 import pytest
 from msgspec.structs import replace
 
-from icltui import api
+from icltui.api import messages
 from icltui.values import Prediction, RefusedLayer, Row, Unit
 from icltui.values.bounds import LAYERS, TOKENS
 from icltui.values.errors import EngineError
 from icltui.worker.event_check import Claims
 from tests.sessions import A_GENERATION, A_MEASUREMENT, A_MODEL, A_VERIFICATION
 
-LOADED = api.ModelLoaded(model=A_MODEL)
-TOKENIZED = api.PromptTokenized(tokens=A_MEASUREMENT.tokens)
+LOADED = messages.ModelLoaded(model=A_MODEL)
+TOKENIZED = messages.PromptTokenized(tokens=A_MEASUREMENT.tokens)
 N_UNITS, N_LAYERS = len(A_MEASUREMENT.tokens.units), A_MODEL.n_layers
 
 
@@ -19,21 +19,21 @@ def row(unit: int, layer: int) -> Row:
     return Row(unit=unit, layer=layer, z_norm=1.0, learning_rate=1.0, net_patch_norm=None)
 
 
-def measured(unit: int = 0, layer: int = 0, predicted: int = 0) -> api.UnitsMeasured:
+def measured(unit: int = 0, layer: int = 0, predicted: int = 0) -> messages.UnitsMeasured:
     prediction = Prediction(
         unit=predicted, top=A_MEASUREMENT.predictions[0].top, entropy=0.0, kl_to_full=None
     )
-    return api.UnitsMeasured(rows=(row(unit, layer),), predictions=(prediction,))
+    return messages.UnitsMeasured(rows=(row(unit, layer),), predictions=(prediction,))
 
 
 def test_what_an_engine_says_fits() -> None:
     claims = Claims()
     for event in (
         *(LOADED, TOKENIZED, measured(N_UNITS, N_LAYERS - 1, N_UNITS)),
-        api.UnitsMeasured(rows=(), predictions=()),
-        api.MeasureEnded(layers=A_MEASUREMENT.layers, path="packed", seconds=1.0),
-        api.GenerationEnded(generation=A_GENERATION),
-        api.VerificationEnded(verification=A_VERIFICATION),
+        messages.UnitsMeasured(rows=(), predictions=()),
+        messages.MeasureEnded(layers=A_MEASUREMENT.layers, path="packed", seconds=1.0),
+        messages.GenerationEnded(generation=A_GENERATION),
+        messages.VerificationEnded(verification=A_VERIFICATION),
     ):
         claims.check(event)
 
@@ -46,30 +46,30 @@ def test_what_an_engine_says_fits() -> None:
         (measured(predicted=TOKENS), "unit"),
         (measured(layer=N_LAYERS), "layer"),
         (measured(layer=LAYERS - 1), "layer"),
-        (api.MeasureEnded(layers=(0, N_LAYERS), path="packed", seconds=1.0), "layer"),
-        (api.GenerationEnded(generation=replace(A_GENERATION, layers=(N_LAYERS,))), "layer"),
+        (messages.MeasureEnded(layers=(0, N_LAYERS), path="packed", seconds=1.0), "layer"),
+        (messages.GenerationEnded(generation=replace(A_GENERATION, layers=(N_LAYERS,))), "layer"),
         (
-            api.VerificationEnded(
+            messages.VerificationEnded(
                 verification=replace(
                     A_VERIFICATION, layers=(replace(A_VERIFICATION.layers[0], layer=N_LAYERS),)
                 )
             ),
             "layer",
         ),
-        (api.ModelLoaded(model=replace(A_MODEL, n_layers=0)), "without layers"),
+        (messages.ModelLoaded(model=replace(A_MODEL, n_layers=0)), "without layers"),
         (
-            api.ModelLoaded(model=replace(A_MODEL, refused=(RefusedLayer(layer=N_LAYERS, reason="x"),))),
+            messages.ModelLoaded(model=replace(A_MODEL, refused=(RefusedLayer(layer=N_LAYERS, reason="x"),))),
             "layer",
         ),
         (
-            api.PromptTokenized(
+            messages.PromptTokenized(
                 tokens=replace(A_MEASUREMENT.tokens, units=(Unit(index=2, text="a", tokens=1),))
             ),
             "not numbered",
         ),
     ],
 )
-def test_what_no_engine_says_is_one_line(event: api.Event, words: str) -> None:
+def test_what_no_engine_says_is_one_line(event: messages.Event, words: str) -> None:
     claims = Claims()
     claims.check(LOADED)
     claims.check(TOKENIZED)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from icltui import api
+from icltui.api import messages
 from icltui.values.errors import EngineError
 from icltui.worker import line_reader
 from icltui.worker.line_reader import Lines
@@ -14,7 +14,7 @@ from icltui.worker.remote import _report
 from icltui.worker.wire import MARK, Happened, encode
 
 MESSAGES = st.integers(0, 99).map(
-    lambda n: encode(Happened(n, api.Progress(stage=' {"say":"x"', done=n, total=0)))
+    lambda n: encode(Happened(n, messages.Progress(stage=' {"say":"x"', done=n, total=0)))
 )
 FOREIGN = st.one_of(
     st.binary(max_size=40),
@@ -49,7 +49,7 @@ def test_every_message_and_every_other_byte_comes_through(pieces: list[bytes], c
 
 
 def test_a_message_behind_words_without_a_line_end_is_one() -> None:
-    message = encode(Happened(1, api.JobEnded()))
+    message = encode(Happened(1, messages.JobEnded()))
     assert asyncio.run(read_all([b"Loading \xe2\x80\xa6 ", message, b"last words"])) == [
         (b"Loading \xe2\x80\xa6 ", True),
         (message, False),
@@ -58,7 +58,7 @@ def test_a_message_behind_words_without_a_line_end_is_one() -> None:
 
 
 def test_a_message_that_its_writer_died_over_is_none() -> None:
-    assert asyncio.run(read_all([encode(Happened(1, api.JobEnded()))[:-1]])) == []
+    assert asyncio.run(read_all([encode(Happened(1, messages.JobEnded()))[:-1]])) == []
 
 
 def test_a_message_without_end_is_an_error_and_a_quotation_is_not(monkeypatch: pytest.MonkeyPatch) -> None:

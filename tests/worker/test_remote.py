@@ -17,8 +17,9 @@ from pathlib import Path
 import pytest
 
 import icltui
-from icltui import api, log_file
-from icltui.log_file import LOG_LIMIT, LogFile
+from icltui.api import messages
+from icltui.system import log_file
+from icltui.system.log_file import LOG_LIMIT, LogFile
 from icltui.values.errors import BadInput
 from icltui.values.prompt import Prompt
 from icltui.worker import child
@@ -27,8 +28,7 @@ from icltui.worker.log import ChildLog
 from icltui.worker.remote import RemoteEngine
 from icltui.worker.wire import PROTOCOL, Happened, encode
 from tests.waiting import PATIENCE
-
-from .scripted import prompt, step
+from tests.worker.scripted import prompt, step
 
 HERE = Path(__file__).parent
 ENGINE = (sys.executable, str(HERE / "scripted.py"))
@@ -44,14 +44,14 @@ class Heard:
     """A listener that remembers, and waits for what it has not heard yet."""
 
     def __init__(self) -> None:
-        self.all: list[tuple[int, api.Event]] = []
+        self.all: list[tuple[int, messages.Event]] = []
         self._changed = asyncio.Event()
 
-    def __call__(self, job: int, event: api.Event) -> None:
+    def __call__(self, job: int, event: messages.Event) -> None:
         self.all.append((job, event))
         self._changed.set()
 
-    def of(self, job: int) -> list[api.Event]:
+    def of(self, job: int) -> list[messages.Event]:
         return [event for of, event in self.all if of == job]
 
     async def until(self, predicate: Callable[[], object]) -> None:
@@ -60,13 +60,13 @@ class Heard:
                 self._changed.clear()
                 await self._changed.wait()
 
-    async def over(self, job: int) -> api.Event:
-        await self.until(lambda: self.of(job) and isinstance(self.of(job)[-1], api.JOB_OVER))
+    async def over(self, job: int) -> messages.Event:
+        await self.until(lambda: self.of(job) and isinstance(self.of(job)[-1], messages.JOB_OVER))
         return self.of(job)[-1]
 
-    async def died(self) -> api.EngineDied:
-        await self.until(lambda: any(isinstance(event, api.EngineDied) for event in self.of(0)))
-        return next(event for event in self.of(0) if isinstance(event, api.EngineDied))
+    async def died(self) -> messages.EngineDied:
+        await self.until(lambda: any(isinstance(event, messages.EngineDied) for event in self.of(0)))
+        return next(event for event in self.of(0) if isinstance(event, messages.EngineDied))
 
 
 Make = Callable[..., RemoteEngine]
@@ -86,7 +86,7 @@ async def make(tmp_path: Path) -> AsyncIterator[Make]:
 
 
 def ask(engine: RemoteEngine, act: str) -> int:
-    return engine.submit(api.Measure(prompt=prompt(act)))
+    return engine.submit(messages.Measure(prompt=prompt(act)))
 
 
 async def gone(pid: int) -> None:
@@ -103,17 +103,17 @@ async def test_jobs_stream_their_events_in_order_and_stop_when_asked(make: Make)
     await heard.until(lambda: heard.of(2))
     engine.cancel(2)
     await heard.over(3)
-    assert heard.all[0] == (0, api.EngineStarted(version=icltui.__version__))
-    assert heard.of(1) == [step(1), step(2), step(3), api.JobEnded()]
-    assert heard.of(2) == [step(1), step(2), api.JobCancelled()]
-    assert heard.of(3)[-1] == api.JobEnded()
+    assert heard.all[0] == (0, messages.EngineStarted(version=icltui.__version__))
+    assert heard.of(1) == [step(1), step(2), step(3), messages.JobEnded()]
+    assert heard.of(2) == [step(1), step(2), messages.JobCancelled()]
+    assert heard.of(3)[-1] == messages.JobEnded()
 
 
 async def test_only_the_wire_is_on_the_wire(make: Make, tmp_path: Path) -> None:
     engine, heard = make(), Heard()
     await engine.start(heard)
-    assert await heard.over(ask(engine, "noise")) == api.JobEnded()
-    assert heard.of(1)[0] == api.Progress(stage="''", done=1, total=0)  # stdin held nothing to steal
+    assert await heard.over(ask(engine, "noise")) == messages.JobEnded()
+    assert heard.of(1)[0] == messages.Progress(stage="''", done=1, total=0)  # stdin held nothing to steal
     await engine.close()
     log = tmp_path / "state" / "engine.log"
     for words in ("printed by python", "native", "printed by a child"):
@@ -125,12 +125,12 @@ async def test_only_the_wire_is_on_the_wire(make: Make, tmp_path: Path) -> None:
 async def test_an_interrupt_does_not_reach_the_job(make: Make) -> None:
     engine, heard = make(), Heard()
     await engine.start(heard)
-    assert await heard.over(ask(engine, "interrupt")) == api.JobEnded()
+    assert await heard.over(ask(engine, "interrupt")) == messages.JobEnded()
 
 
 async def test_the_loop_breathes_while_events_pour_in(make: Make) -> None:
     lines = "".join(
-        encode(Happened(1, event)).decode() for event in (*map(step, range(1000)), api.JobEnded())
+        encode(Happened(1, event)).decode() for event in (*map(step, range(1000)), messages.JobEnded())
     )
     pour = f"import sys; {HELLO}; sys.stdin.readline(); sys.stdout.write({lines!r}); sys.stdout.flush()"
     engine, heard, seen = make(*program(f"{pour}; sys.stdin.read()")), Heard(), [0]
@@ -154,7 +154,7 @@ async def test_death_fails_every_job_then_tells_why(make: Make, act: str, words:
     assert words in died.message
     for job in jobs:
         last = heard.of(job)[-1]
-        assert isinstance(last, api.JobFailed)
+        assert isinstance(last, messages.JobFailed)
         assert words in last.message
     assert heard.all[-1] == (0, died)
     if act == "exit three":
@@ -170,19 +170,19 @@ async def test_a_dead_engine_refuses_jobs_and_lives_again(make: Make) -> None:
     await heard.died()
     job = ask(engine, "three steps")
     assert heard.of(job) == []  # never before submit has returned the id
-    assert await heard.over(job) == api.JobFailed(
+    assert await heard.over(job) == messages.JobFailed(
         kind="EngineError", message="the engine is not running: restart it"
     )
     again = Heard()
     await engine.start(again)
-    assert await again.over(ask(engine, "three steps")) == api.JobEnded()
+    assert await again.over(ask(engine, "three steps")) == messages.JobEnded()
 
 
 async def test_a_job_before_the_start_fails(make: Make) -> None:
     engine, heard = make(), Heard()
     ask(engine, "three steps")
     await engine.start(heard)
-    assert isinstance(await heard.over(1), api.JobFailed)
+    assert isinstance(await heard.over(1), messages.JobFailed)
 
 
 async def test_kill_ends_a_deaf_engine_and_its_children(make: Make) -> None:
@@ -191,16 +191,16 @@ async def test_kill_ends_a_deaf_engine_and_its_children(make: Make) -> None:
     job = ask(engine, "have child")
     await heard.until(lambda: heard.of(job))
     first = heard.of(job)[0]
-    assert isinstance(first, api.Progress)
+    assert isinstance(first, messages.Progress)
     engine.cancel(job)
     await engine.kill()
     assert heard.all[-2:] == [
-        (job, api.JobFailed(kind="EngineError", message="the engine was stopped")),
-        (0, api.EngineDied(message="the engine was stopped")),
+        (job, messages.JobFailed(kind="EngineError", message="the engine was stopped")),
+        (0, messages.EngineDied(message="the engine was stopped")),
     ]
     await gone(first.done)
     await engine.kill()
-    assert sum(isinstance(event, api.EngineDied) for event in heard.of(0)) == 1
+    assert sum(isinstance(event, messages.EngineDied) for event in heard.of(0)) == 1
 
 
 async def test_no_event_of_an_older_process_after_a_new_start(make: Make) -> None:
@@ -211,11 +211,11 @@ async def test_no_event_of_an_older_process_after_a_new_start(make: Make) -> Non
     await engine.start(new)
     heard = len(old.all)
     assert not Path(f"/proc/{pid}").exists()
-    assert await new.over(ask(engine, "three steps")) == api.JobEnded()
+    assert await new.over(ask(engine, "three steps")) == messages.JobEnded()
     assert len(old.all) == heard
-    failed = api.JobFailed(kind="EngineError", message="the engine was started anew: ask again")
+    failed = messages.JobFailed(kind="EngineError", message="the engine was started anew: ask again")
     assert new.of(job) == [failed]
-    assert new.of(0) == [api.EngineStarted(version=icltui.__version__)]
+    assert new.of(0) == [messages.EngineStarted(version=icltui.__version__)]
 
 
 @pytest.mark.parametrize("act", ["three steps", "deaf", "endless steps"])
@@ -229,7 +229,10 @@ async def test_close_is_silent_and_leaves_nothing(make: Make, act: str) -> None:
     assert pid is not None
     await engine.close()
     assert not Path(f"/proc/{pid}").exists()
-    assert [event for _, event in heard.all if not isinstance(event, api.Progress)] in ([], [api.JobEnded()])
+    assert [event for _, event in heard.all if not isinstance(event, messages.Progress)] in (
+        [],
+        [messages.JobEnded()],
+    )
     await engine.close()
 
 
@@ -254,7 +257,7 @@ async def test_what_a_dead_child_did_not_read_troubles_nobody(make: Make) -> Non
     engine, heard = make(*program(f"import time; {HELLO}; time.sleep(1000)")), Heard()
     await engine.start(heard)
     await heard.until(lambda: heard.of(0))
-    engine.submit(api.Measure(prompt=Prompt(context="x" * 2**22)))
+    engine.submit(messages.Measure(prompt=Prompt(context="x" * 2**22)))
     await engine.kill()
     await engine.close()
     gc.collect()
@@ -379,7 +382,7 @@ async def test_a_command_that_is_no_engine_is_told_in_one_line(
     died = await heard.died()
     assert words in died.message
     assert died.message.isprintable()
-    assert isinstance(await heard.over(ask(engine, "three steps")), api.JobFailed)
+    assert isinstance(await heard.over(ask(engine, "three steps")), messages.JobFailed)
 
 
 async def test_no_log_is_no_reason_to_have_no_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -427,7 +430,7 @@ async def test_noise_without_end_is_bounded_and_costs_nothing_else(
     """While it goes on, a job runs, the log turns over and over and the memory stays; the tail says the end."""
     monkeypatch.setattr(log_file, "LOG_LIMIT", 2**18)
     monkeypatch.chdir(tmp_path)
-    event = encode(Happened(1, step(1))) + encode(Happened(1, api.JobEnded()))
+    event = encode(Happened(1, step(1))) + encode(Happened(1, messages.JobEnded()))
     source = (
         f"import os, subprocess, sys; {HELLO}; sys.stdin.readline(); n = 0\n"
         "while not os.path.exists('enough'):\n"
@@ -440,7 +443,7 @@ async def test_noise_without_end_is_bounded_and_costs_nothing_else(
     await engine.start(heard)
     await heard.until(lambda: heard.of(0))
     tracemalloc.start()
-    assert await heard.over(ask(engine, "anything")) == api.JobEnded()
+    assert await heard.over(ask(engine, "anything")) == messages.JobEnded()
     async with asyncio.timeout(60):
         while len(sizes) < 20:
             await asyncio.sleep(0.005)
@@ -472,12 +475,12 @@ async def test_what_is_no_message_is_logged_and_skipped(make: Make, tmp_path: Pa
     )
     message = encode(Happened(1, step(1))).decode()
     lines = "".join(f"{line}\n{message}" for line in foreign) + f"Loading … {message}"
-    end = encode(Happened(1, api.JobEnded())).decode()
+    end = encode(Happened(1, messages.JobEnded())).decode()
     source = f"import os, sys; {HELLO}; sys.stdin.readline(); os.write(1, {(lines + end).encode()!r}); sys.stdin.read()"
     engine, heard = make(*program(source)), Heard()
     await engine.start(heard)
-    assert await heard.over(ask(engine, "anything")) == api.JobEnded()
-    assert heard.of(1) == [*[step(1)] * 10, api.JobEnded()]
+    assert await heard.over(ask(engine, "anything")) == messages.JobEnded()
+    assert heard.of(1) == [*[step(1)] * 10, messages.JobEnded()]
     await engine.close()
     log = (tmp_path / "state" / "engine.log").read_text()
     assert all(line in log for line in (*foreign, "Loading … "))
@@ -501,11 +504,11 @@ async def test_a_message_that_begins_as_ours_and_is_broken_is_told(make: Make, l
 async def test_half_a_character_fails_its_job_alone(make: Make) -> None:
     engine, heard = make(), Heard()
     await engine.start(heard)
-    job = engine.submit(api.CountTokens(prompt=Prompt(context="three steps", query="\udcff")))
+    job = engine.submit(messages.CountTokens(prompt=Prompt(context="three steps", query="\udcff")))
     last = await heard.over(job)
-    assert isinstance(last, api.JobFailed)
+    assert isinstance(last, messages.JobFailed)
     assert (last.kind, last.exit_code) == ("BadInput", 2)
-    assert await heard.over(ask(engine, "three steps")) == api.JobEnded()
+    assert await heard.over(ask(engine, "three steps")) == messages.JobEnded()
 
 
 def test_an_empty_command_is_refused(tmp_path: Path) -> None:

@@ -12,13 +12,13 @@ from typing import BinaryIO
 
 import pytest
 
-from icltui import __version__, api
+from icltui import __version__
+from icltui.api import messages
 from icltui.values.errors import ModelError
 from icltui.worker.serve import MakeEngine, failure, serve
 from icltui.worker.wire import PROTOCOL, Cancel, Happened, Hello, Order, Submit, decode_report, encode
 from tests.waiting import PATIENCE
-
-from .scripted import ScriptedEngine, prompt, step
+from tests.worker.scripted import ScriptedEngine, prompt, step
 
 
 class Peer:
@@ -38,16 +38,16 @@ class Peer:
         self.orders.flush()
 
     def ask(self, job: int, act: str) -> None:
-        self.say(Submit(job, api.Measure(prompt=prompt(act))))
+        self.say(Submit(job, messages.Measure(prompt=prompt(act))))
 
     def hear(self) -> Happened:
         report = decode_report(self.reports.readline())
         assert isinstance(report, Happened)
         return report
 
-    def hear_job(self, job: int) -> list[api.Event]:
-        events: list[api.Event] = []
-        while not (events and isinstance(events[-1], api.JOB_OVER)):
+    def hear_job(self, job: int) -> list[messages.Event]:
+        events: list[messages.Event] = []
+        while not (events and isinstance(events[-1], messages.JOB_OVER)):
             report = self.hear()
             assert report.job == job
             events.append(report.event)
@@ -83,25 +83,25 @@ def test_the_greeting_does_not_wait_for_the_engine() -> None:
         assert decode_report(peer.reports.readline()) == Hello(PROTOCOL, __version__)
         peer.ask(1, "three steps")
         imported.set()
-        assert peer.hear_job(1)[-1] == api.JobEnded()
+        assert peer.hear_job(1)[-1] == messages.JobEnded()
 
 
 def test_jobs_run_in_order_and_each_ends_once(peer: Peer) -> None:
     for job in (1, 2, 3):
         peer.ask(job, "three steps")
     for job in (1, 2, 3):
-        assert peer.hear_job(job) == [step(1), step(2), step(3), api.JobEnded()]
+        assert peer.hear_job(job) == [step(1), step(2), step(3), messages.JobEnded()]
 
 
 def test_the_running_job_stops_when_asked(peer: Peer) -> None:
     peer.ask(1, "until stopped")
     assert peer.hear() == Happened(1, step())
     peer.say(Cancel(1))
-    assert peer.hear_job(1) == [step(2), api.JobCancelled()]
+    assert peer.hear_job(1) == [step(2), messages.JobCancelled()]
     peer.ask(2, "until stopped")
     assert peer.hear() == Happened(2, step())  # the wish to stop was job 1's alone
     peer.say(Cancel(2))
-    assert peer.hear_job(2)[-1] == api.JobCancelled()
+    assert peer.hear_job(2)[-1] == messages.JobCancelled()
 
 
 def test_a_waiting_job_is_cancelled_at_once(peer: Peer) -> None:
@@ -110,10 +110,10 @@ def test_a_waiting_job_is_cancelled_at_once(peer: Peer) -> None:
     peer.ask(2, "three steps")
     peer.ask(3, "three steps")
     peer.say(Cancel(2))
-    assert peer.hear() == Happened(2, api.JobCancelled())
+    assert peer.hear() == Happened(2, messages.JobCancelled())
     peer.say(Cancel(1))
-    assert peer.hear_job(1)[-1] == api.JobCancelled()
-    assert peer.hear_job(3)[-1] == api.JobEnded()
+    assert peer.hear_job(1)[-1] == messages.JobCancelled()
+    assert peer.hear_job(3)[-1] == messages.JobEnded()
 
 
 def test_cancelling_what_is_over_or_unknown_does_nothing(peer: Peer) -> None:
@@ -121,15 +121,15 @@ def test_cancelling_what_is_over_or_unknown_does_nothing(peer: Peer) -> None:
     peer.hear_job(1)
     peer.say(Cancel(1), Cancel(99))
     peer.ask(2, "three steps")
-    assert peer.hear_job(2)[-1] == api.JobEnded()
+    assert peer.hear_job(2)[-1] == messages.JobEnded()
 
 
 def test_a_refusal_names_its_class_and_the_next_job_runs(peer: Peer) -> None:
     peer.ask(1, "refuse")
-    refusal = api.JobFailed(kind="BadInput", message="query is empty: type one", exit_code=2)
+    refusal = messages.JobFailed(kind="BadInput", message="query is empty: type one", exit_code=2)
     assert peer.hear_job(1) == [refusal]
     peer.ask(2, "three steps")
-    assert peer.hear_job(2)[-1] == api.JobEnded()
+    assert peer.hear_job(2)[-1] == messages.JobEnded()
 
 
 def test_a_bug_is_one_line_with_its_traceback_in_the_log(
@@ -139,29 +139,31 @@ def test_a_bug_is_one_line_with_its_traceback_in_the_log(
     *before, last = peer.hear_job(1)
     assert before == [step()]
     message = "ValueError: first line second line (details in the log)"
-    assert last == api.JobFailed(kind="EngineError", message=message)
+    assert last == messages.JobFailed(kind="EngineError", message=message)
     assert "Traceback" in capsys.readouterr().err
     peer.ask(2, "leave python")
-    assert isinstance(peer.hear_job(2)[-1], api.JobFailed)
+    assert isinstance(peer.hear_job(2)[-1], messages.JobFailed)
     peer.ask(3, "half character")
-    assert isinstance(peer.hear_job(3)[-1], api.JobFailed)
+    assert isinstance(peer.hear_job(3)[-1], messages.JobFailed)
     peer.ask(4, "three steps")
-    assert peer.hear_job(4)[-1] == api.JobEnded()
+    assert peer.hear_job(4)[-1] == messages.JobEnded()
 
 
 def test_half_a_character_in_what_is_wrong_is_written_out(peer: Peer) -> None:
     peer.ask(1, "refuse half a character")
-    assert peer.hear_job(1) == [api.JobFailed(kind="BadInput", message=r"the model says \ud800", exit_code=2)]
+    assert peer.hear_job(1) == [
+        messages.JobFailed(kind="BadInput", message=r"the model says \ud800", exit_code=2)
+    ]
     peer.ask(2, "crash over half a character")
     (last,) = peer.hear_job(2)
-    assert isinstance(last, api.JobFailed)
+    assert isinstance(last, messages.JobFailed)
     assert last.message == r"ValueError: \udfff (details in the log)"
 
 
 def test_out_of_memory_says_what_to_do(peer: Peer) -> None:
     peer.ask(1, "fill memory")
     (last,) = peer.hear_job(1)
-    assert isinstance(last, api.JobFailed)
+    assert isinstance(last, messages.JobFailed)
     assert "shorten the context" in last.message
     assert failure(MemoryError()) == last
 
@@ -169,7 +171,7 @@ def test_out_of_memory_says_what_to_do(peer: Peer) -> None:
 def test_a_lost_device_ends_the_process_after_its_job_was_told(peer: Peer) -> None:
     peer.ask(1, "lose device")
     (last,) = peer.hear_job(1)
-    assert isinstance(last, api.JobFailed)
+    assert isinstance(last, messages.JobFailed)
     assert "device-side assert" in last.message
     assert peer.left.wait(PATIENCE)
     assert peer.code == 1
@@ -179,7 +181,7 @@ def test_subclasses_made_elsewhere_are_told_as_the_tree_knows_them() -> None:
     class UnloadableError(ModelError):
         pass
 
-    assert failure(UnloadableError("no")) == api.JobFailed(kind="ModelError", message="no", exit_code=3)
+    assert failure(UnloadableError("no")) == messages.JobFailed(kind="ModelError", message="no", exit_code=3)
 
 
 def test_a_line_not_understood_fails_its_job_and_no_other(
@@ -188,9 +190,9 @@ def test_a_line_not_understood_fails_its_job_and_no_other(
     peer.orders.write(b'garbage\n{"say":"Submit","job":7,"request":{"type":"Fly"}}\n')
     peer.ask(8, "three steps")
     (last,) = peer.hear_job(7)
-    assert isinstance(last, api.JobFailed)
+    assert isinstance(last, messages.JobFailed)
     assert "Fly" in last.message
-    assert peer.hear_job(8)[-1] == api.JobEnded()
+    assert peer.hear_job(8)[-1] == messages.JobEnded()
     assert "garbage" in capsys.readouterr().err
 
 

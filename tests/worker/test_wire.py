@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from icltui import api
+from icltui.api import messages
 from icltui.values import Candidate, ExportReport, Prediction, Row, Token
 from icltui.values.errors import BadInput, EngineError
 from icltui.values.prompt import Prompt
@@ -33,24 +33,28 @@ PREDICTION = Prediction(
 @pytest.mark.parametrize(
     "request_",
     [
-        api.LoadModel(model="demo", revision="main"),
-        api.EstimateModel(load=api.LoadModel(model="a/b", quantize="4bit", sites={"mlp": "x.{layer}"})),
-        api.CountTokens(prompt=Prompt(context="π ✨", unit="\n")),
-        api.Measure(prompt=Prompt(), layers="0,2-3"),
-        api.Generate(prompt=Prompt(), recipe=Recipe(mode="frozen", components="shift"), lanes=("patched",)),
-        api.Generate(
+        messages.LoadModel(model="demo", revision="main"),
+        messages.EstimateModel(
+            load=messages.LoadModel(model="a/b", quantize="4bit", sites={"mlp": "x.{layer}"})
+        ),
+        messages.CountTokens(prompt=Prompt(context="π ✨", unit="\n")),
+        messages.Measure(prompt=Prompt(), layers="0,2-3"),
+        messages.Generate(
+            prompt=Prompt(), recipe=Recipe(mode="frozen", components="shift"), lanes=("patched",)
+        ),
+        messages.Generate(
             prompt=Prompt(),
             recipe=Recipe(mode="compiled", alpha="search", rank=3, ridge=1e-4, queries=("a", "[/INST]")),
             sampling=Sampling(temperature=0.5, top_k=4, seed=2**63 - 1),
             holdout=("b",),
             curves=True,
         ),
-        api.GenerateEach(prompt=Prompt(), queries=("a", "b\x1b[2J"), recipe=Recipe(alpha=0.5)),
-        api.Export(prompt=Prompt(), recipe=Recipe(mode="frozen"), path="out", fingerprint="f"),
-        api.Verify(prompt=Prompt(), seed=7),
+        messages.GenerateEach(prompt=Prompt(), queries=("a", "b\x1b[2J"), recipe=Recipe(alpha=0.5)),
+        messages.Export(prompt=Prompt(), recipe=Recipe(mode="frozen"), path="out", fingerprint="f"),
+        messages.Verify(prompt=Prompt(), seed=7),
     ],
 )
-def test_an_order_comes_back_as_it_was(request_: api.Request) -> None:
+def test_an_order_comes_back_as_it_was(request_: messages.Request) -> None:
     line = encode(Submit(5, request_))
     assert line.endswith(b"\n")
     assert line.count(b"\n") == 1
@@ -60,15 +64,15 @@ def test_an_order_comes_back_as_it_was(request_: api.Request) -> None:
 @pytest.mark.parametrize(
     "event",
     [
-        api.UnitsMeasured(rows=(ROW,), predictions=(PREDICTION,)),
-        api.JobEnded(),
-        api.JobFailed(kind="BadInput", message="no", exit_code=2),
-        api.Progress(stage="load", done=1, total=2),
-        api.PatchTested(patch=PATCH),
-        api.ExportEnded(report=ExportReport(format="peft", files=("a/b",), rank=4, n_tensors=36)),
+        messages.UnitsMeasured(rows=(ROW,), predictions=(PREDICTION,)),
+        messages.JobEnded(),
+        messages.JobFailed(kind="BadInput", message="no", exit_code=2),
+        messages.Progress(stage="load", done=1, total=2),
+        messages.PatchTested(patch=PATCH),
+        messages.ExportEnded(report=ExportReport(format="peft", files=("a/b",), rank=4, n_tensors=36)),
     ],
 )
-def test_an_event_comes_back_as_it_was(event: api.Event) -> None:
+def test_an_event_comes_back_as_it_was(event: messages.Event) -> None:
     assert decode_report(encode(Happened(5, event))) == Happened(5, event)
 
 
@@ -79,9 +83,9 @@ def test_greeting_and_cancel_come_back_as_they_were() -> None:
 
 def test_numbers_without_value_arrive_as_none() -> None:
     row = Row(unit=1, layer=0, z_norm=float("nan"), learning_rate=float("inf"), net_patch_norm=0.0)
-    report = decode_report(encode(Happened(1, api.UnitsMeasured(rows=(row,), predictions=()))))
+    report = decode_report(encode(Happened(1, messages.UnitsMeasured(rows=(row,), predictions=()))))
     assert isinstance(report, Happened)
-    assert isinstance(report.event, api.UnitsMeasured)
+    assert isinstance(report.event, messages.UnitsMeasured)
     assert (report.event.rows[0].z_norm, report.event.rows[0].learning_rate) == (None, None)
 
 
@@ -102,7 +106,7 @@ def test_a_long_line_is_cut_in_its_error() -> None:
 
 def test_half_a_character_is_refused_in_words() -> None:
     with pytest.raises(BadInput, match=r"half a character \(U\+DC80 at character 3\)"):
-        encode(Submit(1, api.CountTokens(prompt=Prompt(context="ab\udc80"))))
+        encode(Submit(1, messages.CountTokens(prompt=Prompt(context="ab\udc80"))))
 
 
 def test_the_job_of_an_unknown_request_is_still_found() -> None:

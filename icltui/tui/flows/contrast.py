@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from icltui.session import Session
+from icltui.storage.sessions import Session
 from icltui.tui.board import Board
 from icltui.values import LANES, Lane, Measurement, Prediction, Row
 from icltui.values.recipe import patch_words

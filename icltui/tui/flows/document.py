@@ -7,8 +7,8 @@ from pathlib import Path
 
 from msgspec.structs import replace as with_changes
 
-from icltui.api import Request
-from icltui.session import Session, is_example
+from icltui.api.messages import Request
+from icltui.storage.sessions import Session, is_example
 from icltui.tui.flows.origin import Origin
 from icltui.tui.flows.results import Results
 from icltui.tui.flows.work import Work

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from msgspec.structs import replace as with_changes
 
-from icltui.api import Client, Generate, LoadModel, Measure, Verify
-from icltui.session import Run, Session
+from icltui.api.messages import Client, Generate, LoadModel, Measure, Verify
+from icltui.storage.sessions import Run, Session
 from icltui.tui.flows.inquiry import Inquiry
 from icltui.tui.flows.part import Part
 from icltui.tui.flows.work import PATCH_CHOICES, Choice, Work, method_words

@@ -3,7 +3,15 @@
 A request enters; what is known of it leaves as lines for a person.
 """
 
-from icltui.api import EstimateModel, Event, JobCancelled, JobEnded, JobFailed, LoadModel, ModelEstimated
+from icltui.api.messages import (
+    EstimateModel,
+    Event,
+    JobCancelled,
+    JobEnded,
+    JobFailed,
+    LoadModel,
+    ModelEstimated,
+)
 from icltui.text.units import in_bytes, short
 from icltui.tui.flows.jobs import Jobs
 from icltui.values import Estimate

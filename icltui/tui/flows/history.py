@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from msgspec.structs import replace as with_changes
 
-from icltui.session import Run, Session
+from icltui.storage.sessions import Run, Session
 from icltui.values import Generation, ModelInfo
 
 MOST_ROWS = 200_000

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from msgspec.structs import replace as with_changes
 
-from icltui.api import (
+from icltui.api.messages import (
     Client,
     EngineDied,
     EstimateModel,

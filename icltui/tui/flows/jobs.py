@@ -7,7 +7,7 @@ the current one are dropped. Stopping twice ends the engine, which then has to b
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-from icltui.api import (
+from icltui.api.messages import (
     JOB_OVER,
     Client,
     CountTokens,

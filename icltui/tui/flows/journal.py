@@ -5,7 +5,7 @@ Events enter; lines for people leave. Nothing here decides what is done about th
 
 from collections.abc import Sequence
 
-from icltui.api import (
+from icltui.api.messages import (
     JOB_OVER,
     CountTokens,
     EngineAwaited,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from icltui.api import (
+from icltui.api.messages import (
     CountTokens,
     EstimateModel,
     Event,

@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace as with_changes
 
-from icltui.api import Generate, Measure
+from icltui.api.messages import Generate, Measure
 from icltui.tui.flows.origin import Origin
 from icltui.tui.flows.results import Results
 from icltui.tui.flows.work import Work, method_words

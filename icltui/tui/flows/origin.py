@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from icltui.api import Generate, Request
+from icltui.api.messages import Generate, Request
 from icltui.values import Lane, ModelInfo
 from icltui.values.prompt import Prompt
 

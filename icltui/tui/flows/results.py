@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from msgspec.structs import replace as with_changes
 
-from icltui.api import (
+from icltui.api.messages import (
     CountTokens,
     Event,
     Generate,
@@ -26,7 +26,7 @@ from icltui.api import (
     VerificationEnded,
     Verify,
 )
-from icltui.session import Session
+from icltui.storage.sessions import Session
 from icltui.tui.board import Board
 from icltui.tui.flows.origin import Origin
 from icltui.tui.flows.work import Work

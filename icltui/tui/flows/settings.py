@@ -11,8 +11,8 @@ from typing import cast, get_args
 
 from msgspec.structs import replace as with_changes
 
-from icltui.folders import typed_path
-from icltui.queries import read_queries
+from icltui.storage.paths import typed_path
+from icltui.storage.queries import read_queries
 from icltui.tui.flows.work import Work
 from icltui.values import Precision
 from icltui.values.errors import BadInput

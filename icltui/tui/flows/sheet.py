@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from icltui.api import Request
-from icltui.session import Run, Session
+from icltui.api.messages import Request
+from icltui.storage.sessions import Run, Session
 from icltui.tui.flows.contrast import Other
 from icltui.tui.flows.document import Document, document_of, left_out, session_of, stamp_of, work_of
 from icltui.tui.flows.history import History

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from icltui.folders import state_folder
+from icltui.storage.paths import state_folder
 from icltui.tui.flows.document import Document
 from icltui.tui.flows.explorer import Explorer
 from icltui.values.errors import SessionError

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar, get_args
 
-from icltui.api import DEMO, DeviceMap, LoadModel
+from icltui.api.messages import DEMO, DeviceMap, LoadModel
 from icltui.values import Quantize
 from icltui.values.errors import BadInput
 

@@ -6,7 +6,7 @@ from typing import Literal, TypeVar
 
 from msgspec.structs import replace as with_changes
 
-from icltui.api import CountTokens, Export, Generate, Measure, Request, Verify
+from icltui.api.messages import CountTokens, Export, Generate, Measure, Request, Verify
 from icltui.values import LANES, Dynamics, ExportFormat, ModelInfo, Path, Precision, Reference
 from icltui.values.errors import BadInput
 from icltui.values.prompt import Positions, Prompt, layers_text, resolve_layers

@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
-from icltui.session import Session
+from icltui.storage.sessions import Session
 from icltui.tui.cells import content, display, passage
 from icltui.tui.flows.contrast import Contrast, Other, answers, asked_differently
 from icltui.tui.screens.dialog import Dialog

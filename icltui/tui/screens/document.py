@@ -8,8 +8,8 @@ from pathlib import Path
 from textual import work
 from textual.screen import Screen
 
-from icltui.folders import unused
-from icltui.session import is_example, sessions_folder, write_session
+from icltui.storage.paths import unused
+from icltui.storage.sessions import is_example, sessions_folder, write_session
 from icltui.tui.cells import display
 from icltui.tui.flows.document import without_words
 from icltui.tui.flows.explorer import Explorer

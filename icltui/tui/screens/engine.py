@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from textual import work
 
-from icltui.recent import remember_model
+from icltui.storage.recent_models import remember_model
 from icltui.tui.flows.explorer import Explorer
 from icltui.tui.screens.document import DocumentScreen
 from icltui.tui.screens.model import ModelScreen

@@ -14,8 +14,8 @@ from textual.content import Content
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from icltui.export.place import is_taken, write_file
-from icltui.folders import typed_path
+from icltui.storage.output_file import is_taken, write_file
+from icltui.storage.paths import typed_path
 from icltui.tui.cells import content
 from icltui.tui.screens.confirm import OVERWRITE, ConfirmScreen
 from icltui.tui.screens.dialog import Dialog

@@ -9,7 +9,7 @@ from textual.content import Content
 from textual.geometry import Offset
 from textual.widget import Widget
 
-from icltui.session import example_sessions, read_session
+from icltui.storage.sessions import example_sessions, read_session
 from icltui.tui.cells import display
 from icltui.tui.flows.explorer import Explorer
 from icltui.tui.flows.journal import model_facts

@@ -2,7 +2,7 @@
 
 from textual import work
 
-from icltui.session import session_title
+from icltui.storage.sessions import session_title
 from icltui.tui.flows.contrast import Other, asked_differently
 from icltui.tui.screens.ask import AskScreen
 from icltui.tui.screens.contrast import ContrastScreen

@@ -16,8 +16,8 @@ from textual.timer import Timer
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from icltui.api import LoadModel
-from icltui.recent import recent_models
+from icltui.api.messages import LoadModel
+from icltui.storage.recent_models import recent_models
 from icltui.tui.cells import content, display
 from icltui.tui.flows.models import Models
 from icltui.tui.flows.wanted import FIELDS, blank, choices_text, load_of, texts_of

@@ -12,8 +12,8 @@ from textual.content import Content
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from icltui.folders import real_path, typed_path
-from icltui.session import Session, example_sessions, read_session, session_title, sessions_folder
+from icltui.storage.paths import real_path, typed_path
+from icltui.storage.sessions import Session, example_sessions, read_session, session_title, sessions_folder
 from icltui.tui.cells import content, display
 from icltui.tui.screens.dialog import Dialog
 from icltui.tui.widgets.line_input import LineInput

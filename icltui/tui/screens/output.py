@@ -11,8 +11,8 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from icltui import export
-from icltui.folders import unused
-from icltui.session import Session, sessions_folder
+from icltui.storage.paths import unused
+from icltui.storage.sessions import Session, sessions_folder
 from icltui.tui.cells import display
 from icltui.tui.clipboard import LIMIT, Copyable, encoded_size
 from icltui.tui.drawing import draw_figure

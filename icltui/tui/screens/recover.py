@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from icltui.session import Session, read_session
+from icltui.storage.sessions import Session, read_session
 from icltui.tui.autosave import Orphan
 from icltui.tui.cells import content
 from icltui.tui.screens.confirm import ConfirmScreen

@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from icltui.session import Run
+from icltui.storage.sessions import Run
 from icltui.tui.cells import content, fit
 from icltui.tui.flows.history import History
 from icltui.tui.screens.dialog import Dialog

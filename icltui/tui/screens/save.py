@@ -13,8 +13,8 @@ from textual.content import Content
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from icltui.folders import typed_path
-from icltui.session import is_example
+from icltui.storage.paths import typed_path
+from icltui.storage.sessions import is_example
 from icltui.text.units import in_bytes
 from icltui.tui.cells import content
 from icltui.tui.places import Place, other_places

@@ -10,7 +10,7 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from icltui.api import Generate
+from icltui.api.messages import Generate
 from icltui.tui.cells import display, fit, number, passage
 from icltui.tui.copies import lane_copy
 from icltui.tui.flows.older import lane_note

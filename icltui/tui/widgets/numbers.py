@@ -5,7 +5,7 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widgets import ContentSwitcher
 
-from icltui.api import Generate, Measure
+from icltui.api.messages import Generate, Measure
 from icltui.tui.board import Board
 from icltui.tui.cells import display
 from icltui.tui.flows.explorer import Explorer

@@ -4,7 +4,7 @@ from msgspec.structs import replace as with_changes
 from textual.content import Content
 from textual.widgets import Static
 
-from icltui.api import Export, Generate, LoadModel, Measure, Progress, Verify
+from icltui.api.messages import Export, Generate, LoadModel, Measure, Progress, Verify
 from icltui.text.units import bar, in_bytes
 from icltui.tui.cells import display, fit
 from icltui.tui.flows.explorer import Explorer

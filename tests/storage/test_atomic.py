@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from icltui import whole
-from icltui.whole import leftover_prefix, sweep, write_whole
+from icltui.storage import atomic
+from icltui.storage.atomic import leftover_prefix, sweep, write_whole
 
 LONG = b"long " * 10_000
 
@@ -196,4 +196,4 @@ def test_a_link_among_the_leftovers_is_removed_and_not_followed(tmp_path: Path) 
 
 
 def test_what_this_process_writes_is_never_swept() -> None:
-    assert whole._LEFTOVER.fullmatch(leftover_prefix() + "0123456789ab")
+    assert atomic._LEFTOVER.fullmatch(leftover_prefix() + "0123456789ab")

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 import icltui
-from icltui.api import CountTokens, JobEnded, JobFailed, LoadModel
-from icltui.child_process import PACKAGE_ROOT, child_environment, guard_children, own_command
+from icltui.api.messages import CountTokens, JobEnded, JobFailed, LoadModel
 from icltui.cli.explore import engine_command
 from icltui.engine.template import Renderer
+from icltui.system.child_process import PACKAGE_ROOT, child_environment, guard_children, own_command
 from icltui.tui.drawing import draw_figure
 from icltui.values.prompt import Prompt
 from icltui.worker.remote import RemoteEngine
@@ -121,11 +121,11 @@ def test_a_module_of_the_program_does_not_import_the_folder_that_it_is_run_from(
 def test_a_program_that_is_not_installed_is_found_by_its_children(tmp_path: Path) -> None:
     """Its own folder is the one that it may import from."""
     package = tmp_path / "icltui"
-    package.mkdir()
-    for name in ("__init__", "child_process"):
-        shutil.copy(Path(icltui.__file__).with_name(f"{name}.py"), package)
+    (package / "system").mkdir(parents=True)
+    for name in ("__init__.py", "system/__init__.py", "system/child_process.py"):
+        shutil.copy(Path(icltui.__file__).parent / name, package / name)
     (package / "__main__.py").write_text(
-        "from icltui.child_process import child_environment, leave_current_folder\n"
+        "from icltui.system.child_process import child_environment, leave_current_folder\n"
         "leave_current_folder()\n"
         "print(child_environment()['PYTHONPATH'])\n"
     )
@@ -148,7 +148,7 @@ STARTS = re.compile(
     r"|os\.(system|popen|fork|forkpty|(exec|spawn)[lv]p?e?|posix_spawnp?))\b"
 )
 PLACES = {
-    "child_process.py",
+    "system/child_process.py",
     "worker/child.py",
     "engine/template.py",
     "tui/drawing.py",

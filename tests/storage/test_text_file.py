@@ -8,10 +8,10 @@ from msgspec.structs import replace
 
 from icltui import options
 from icltui.cli import main
-from icltui.config import read_config
-from icltui.queries import MOST_QUERIES, read_queries
-from icltui.session import Session, read_session, write_session
-from icltui.text_file import lines
+from icltui.storage.config import read_config
+from icltui.storage.queries import MOST_QUERIES, read_queries
+from icltui.storage.sessions import Session, read_session, write_session
+from icltui.storage.text_file import lines
 from icltui.values.errors import BadInput, SessionError
 from icltui.values.prompt import MOST_BYTES, Prompt
 

@@ -17,8 +17,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from msgspec.structs import replace
 
-from icltui import session as module
-from icltui.session import (
+from icltui.storage import sessions as module
+from icltui.storage.sessions import (
     Run,
     Session,
     example_sessions,
@@ -33,8 +33,7 @@ from icltui.values import RefusedLayer
 from icltui.values.errors import SessionError
 from icltui.values.prompt import Prompt
 from icltui.values.recipe import Recipe, Sampling
-
-from .sessions import A_MODEL, A_SESSION, sessions
+from tests.sessions import A_MODEL, A_SESSION, sessions
 
 
 @pytest.fixture(scope="module")
@@ -437,8 +436,8 @@ def test_without_a_home_nothing_is_made_and_nothing_fails(tmp_path: Path, home: 
         "import pwd, sys\n"
         "def getpwuid(_uid): raise KeyError\n"
         "pwd.getpwuid = getpwuid\n"
-        "from icltui.config import config_path, read_config\n"
-        "from icltui.folders import sessions_folder, state_folder\n"
+        "from icltui.storage.config import config_path, read_config\n"
+        "from icltui.storage.paths import sessions_folder, state_folder\n"
         "from icltui.values.errors import SessionError\n"
         "from icltui.tui.crash import write_crash_log\n"
         "try: state_folder()\n"

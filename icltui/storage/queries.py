@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from icltui.text_file import lines, read_text
+from icltui.storage.text_file import lines, read_text
 from icltui.values.errors import BadInput
 
 MOST_QUERIES = 10_000

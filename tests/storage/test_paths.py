@@ -14,8 +14,8 @@ import pytest
 
 from icltui import options
 from icltui.cli import main, parts
-from icltui.folders import real_path, typed_path
-from icltui.session import write_session
+from icltui.storage.paths import real_path, typed_path
+from icltui.storage.sessions import write_session
 from icltui.values.errors import BadInput, ModelError
 from tests.sessions import A_SESSION
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from icltui import log_file
-from icltui.log_file import LOG_LIMIT, LogFile
+from icltui.system import log_file
+from icltui.system.log_file import LOG_LIMIT, LogFile
 from icltui.tui.crash import write_crash_log
 
 

@@ -154,6 +154,6 @@ def shown(path: Path) -> str:
 
 def examples_folder() -> Path:
     """Where the examples are: in the package, or beside it in a checkout."""
-    package = Path(__file__).resolve().parent
+    package = Path(__file__).resolve().parent.parent
     packaged = package / "sessions"
     return packaged if packaged.is_dir() else package.parent / "sessions"

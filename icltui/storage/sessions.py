@@ -14,7 +14,8 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from icltui.folders import (
+from icltui.storage.atomic import write_whole
+from icltui.storage.paths import (
     example_sessions,
     is_example,
     make_folder,
@@ -23,12 +24,11 @@ from icltui.folders import (
     shown,
     state_folder,
 )
-from icltui.session_check import check_consistent
+from icltui.storage.text_file import decoded, not_utf_8
+from icltui.storage.validation import check_consistent
 from icltui.text.json import pretty
-from icltui.text_file import decoded, not_utf_8
 from icltui.values import FORMAT, Run, Session
 from icltui.values.errors import SessionError
-from icltui.whole import write_whole
 
 __all__ = [
     "FORMAT",

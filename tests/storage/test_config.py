@@ -7,7 +7,7 @@ import pytest
 
 from icltui.cli import main
 from icltui.cli.explore import prepare_terminal
-from icltui.config import Config, read_config
+from icltui.storage.config import Config, read_config
 
 FULL = """
 theme = "nord"

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import msgspec
 
-from icltui.api import DEMO, LoadModel
-from icltui.folders import state_folder
+from icltui.api.messages import DEMO, LoadModel
+from icltui.storage.atomic import write_whole
+from icltui.storage.paths import state_folder
 from icltui.values.errors import SessionError
-from icltui.whole import write_whole
 
 MOST = 20
 """So many are remembered."""

@@ -11,7 +11,7 @@ import tempfile
 from io import BufferedWriter
 from pathlib import Path
 
-from icltui.folders import make_folder, shown
+from icltui.storage.paths import make_folder, shown
 
 LOG_LIMIT = 4 * 2**20
 """Bytes of a log; of the full one before it, which stays beside it, there are as many."""

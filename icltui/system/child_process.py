@@ -8,7 +8,7 @@ environment. Nothing but ``os`` and ``sys``, which no file can stand in for, is 
 import os
 import sys
 
-PACKAGE_ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+PACKAGE_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 """The folder that this package lies in."""
 
 

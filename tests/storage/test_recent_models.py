@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from icltui import recent
-from icltui.api import DEMO, LoadModel
-from icltui.recent import MOST, recent_models, remember_model
+from icltui.api.messages import DEMO, LoadModel
+from icltui.storage import recent_models as module
+from icltui.storage.recent_models import MOST, recent_models, remember_model
 
 
 @pytest.fixture(autouse=True)
 def state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     for name in ("HOME", "XDG_STATE_HOME"):
         monkeypatch.setenv(name, str(tmp_path))
-    return recent._path()
+    return module._path()
 
 
 def test_the_newest_leads_with_its_choices_and_each_stands_once() -> None:

@@ -10,8 +10,8 @@ from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
-from icltui.folders import shown, users_own
-from icltui.text_file import decoded, not_utf_8, read_bytes
+from icltui.storage.paths import shown, users_own
+from icltui.storage.text_file import decoded, not_utf_8, read_bytes
 
 NAME = "config.toml"
 SIZE_LIMIT = 2**20

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from icltui.session import Session, read_session
+from icltui.storage.sessions import Session, read_session
 from icltui.values.errors import SessionError
 from tests.tui.conftest import open_desk
 from tests.tui.looking import check_screen
 
-EXAMPLES = Path(__file__).parents[1] / "sessions"
+EXAMPLES = Path(__file__).parents[2] / "sessions"
 SECONDS = 5.0
 """Of this process, that reading a file of these sizes may take at most: an undamaged one takes hundredths."""
 N_SHOWN = 4

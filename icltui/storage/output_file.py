@@ -3,9 +3,9 @@
 import os
 from pathlib import Path
 
-from icltui.folders import make_folder, shown
+from icltui.storage.atomic import write_whole
+from icltui.storage.paths import make_folder, shown
 from icltui.values.errors import BadInput
-from icltui.whole import write_whole
 
 
 def is_taken(path: Path) -> bool:

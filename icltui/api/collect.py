@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import msgspec
 
-from icltui.api import (
+from icltui.api.messages import (
     Engine,
     Event,
     Export,
