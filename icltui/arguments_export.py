@@ -3,7 +3,7 @@
 import argparse
 
 from icltui.arguments import add_model
-from icltui.export import RECORDS
+from icltui.report.files import RECORDS
 from icltui.storage.paths import typed_path
 from icltui.values import ExportFormat
 from icltui.values.recipe import COMPONENTS, MODES

@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 
 from icltui import options
 from icltui.cli import main
-from icltui.report_export import export_json, export_text
+from icltui.report.export import export_json, export_text
 from icltui.storage.sessions import Session, write_session
 from icltui.values import ExportReport
 from icltui.values.errors import BadInput

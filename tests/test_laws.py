@@ -25,7 +25,7 @@ def modules_after(code: str) -> set[str]:
     ("code", "forbidden", "needed"),
     [
         (
-            "import icltui.tui.app, icltui.storage.sessions, icltui.report, icltui.worker.remote",
+            "import icltui.tui.app, icltui.storage.sessions, icltui.report.records, icltui.worker.remote",
             {"torch", "transformers"},
             {"textual"},
         ),

@@ -37,8 +37,8 @@ MOST_LAYERS = 1_000_000
 
 def measure(args: argparse.Namespace) -> int:
     """``icltui measure``."""
-    from icltui import report
-    from icltui.table_measure import measure_table
+    from icltui.report import records
+    from icltui.report.measure import measure_table
 
     if args.pairs and args.format == "csv":
         raise BadInput("--pairs has no place in csv: use --format json or table")
@@ -55,8 +55,8 @@ def measure(args: argparse.Namespace) -> int:
     with quiet():
         result = collect.measure(engine, request)
     formats = {
-        "json": lambda: report.measure_json(model, session.prompt, result),
-        "csv": lambda: report.measure_csv(result),
+        "json": lambda: records.measure_json(model, session.prompt, result),
+        "csv": lambda: records.measure_csv(result),
         "table": lambda: measure_table(model, session.prompt, result, width()),
     }
     return _finish(args, _with(session, measurement=result), formats[args.format]())
@@ -64,7 +64,7 @@ def measure(args: argparse.Namespace) -> int:
 
 def verify(args: argparse.Namespace) -> int:
     """``icltui verify``."""
-    from icltui import report
+    from icltui.report import records
 
     engine, model, session = _start(args)
     request = Verify(prompt=session.prompt, layers=session.layers, seed=args.seed)
@@ -72,9 +72,9 @@ def verify(args: argparse.Namespace) -> int:
         result = collect.verify(engine, request)
     as_json = args.format == "json"
     text = (
-        report.verify_json(model, session.prompt, result)
+        records.verify_json(model, session.prompt, result)
         if as_json
-        else report.verify_table(model, result, width())
+        else records.verify_table(model, result, width())
     )
     _finish(args, _with(session, verification=result), text)
     return 0 if result.ok else 1
@@ -82,22 +82,22 @@ def verify(args: argparse.Namespace) -> int:
 
 def zoo(args: argparse.Namespace) -> int:
     """``icltui verify --zoo``; exit 1 when a layer that is not refused is not exact, or a patch leaves a trace."""
-    from icltui import report
     from icltui.engine.zoo import examine_members, holds, resolve_members
+    from icltui.report import records
 
     check_output(args)
     rows = []
     for row in examine_members(resolve_members(args.family)):
         tell(f"{row.family}: {row.n_exact} of {row.n_layers} layers exact")
         rows.append(row)
-    text = report.zoo_json(rows) if args.format == "json" else report.zoo_table(rows, width())
+    text = records.zoo_json(rows) if args.format == "json" else records.zoo_table(rows, width())
     write_text(args, text)
     return 0 if all(map(holds, rows)) else 1
 
 
 def generate(args: argparse.Namespace) -> int:
     """``icltui generate``."""
-    from icltui import report_generation
+    from icltui.report import generate
 
     choices = {
         "recipe": read_recipe(args, options.read_text(args.other_context or "")),
@@ -116,9 +116,9 @@ def generate(args: argparse.Namespace) -> int:
         result = collect.generate(engine, request)
     as_json = args.format == "json"
     text = (
-        report_generation.generate_json(model, session.prompt, result)
+        generate.generate_json(model, session.prompt, result)
         if as_json
-        else report_generation.generate_text(model, result, width())
+        else generate.generate_text(model, result, width())
     )
     code = _finish(args, _with(session, generation=result), text)
     if args.with_factors:
@@ -137,7 +137,7 @@ def generate(args: argparse.Namespace) -> int:
 
 def _generate_each(args: argparse.Namespace, choices: dict[str, Any]) -> int:
     """The lanes of every query in a file."""
-    from icltui import report_generation
+    from icltui.report import generate
 
     for option, is_given in (
         ("-q", args.query is not None),
@@ -156,9 +156,9 @@ def _generate_each(args: argparse.Namespace, choices: dict[str, Any]) -> int:
         results = collect.generate_each(engine, request)
     as_json = args.format == "json"
     text = (
-        report_generation.each_json(model, session.prompt, queries, results)
+        generate.each_json(model, session.prompt, queries, results)
         if as_json
-        else report_generation.each_text(model, queries, results, width())
+        else generate.each_text(model, queries, results, width())
     )
     return write_text(args, text)
 

@@ -10,7 +10,7 @@ from icltui import loading, options
 from icltui.api import collect
 from icltui.api.messages import Export
 from icltui.cli.parts import load_request, local_engine, quiet, width, write_text
-from icltui.export import RECORDS, WORDS, content
+from icltui.report.files import RECORDS, WORDS, content
 from icltui.storage.output_file import is_taken, write_file
 from icltui.storage.paths import shown
 from icltui.storage.sessions import Session, read_session
@@ -38,7 +38,7 @@ def _export_record(args: argparse.Namespace) -> int:
 
 
 def _export_patch(args: argparse.Namespace) -> int:
-    from icltui.report_export import export_json, export_text
+    from icltui.report.export import export_json, export_text
 
     session = read_session(args.session)
     _check(args.session, session, args.target)

@@ -19,7 +19,7 @@ from icltui.values.prompt import layers_text
 
 def replay(args: argparse.Namespace) -> int:
     """``icltui replay``."""
-    from icltui import report_replay
+    from icltui.report import replay
 
     session = read_session(args.session)
     saved = _origin(session, str(args.session))
@@ -32,15 +32,15 @@ def replay(args: argparse.Namespace) -> int:
     with quiet():
         result = run(engine, session, saved, now)
     as_json = args.format == "json"
-    text = report_replay.replay_json(now, result) if as_json else report_replay.replay_text(result, width())
+    text = replay.replay_json(now, result) if as_json else replay.replay_text(result, width())
     write_text(args, text)
     return 0 if result.same else 1
 
 
 def run(engine: Engine, session: Session, saved: ModelInfo, now: ModelInfo) -> Replay:
     """Every result of the session against the same, computed by ``engine``, which holds the model ``now``."""
-    from icltui.replay import another_prompt, compare, told
-    from icltui.tolerance import coarser
+    from icltui.replay.compare import another_prompt, compare, told
+    from icltui.replay.tolerance import coarser
 
     dtype = coarser(saved, now)
     sections, prompts = [], []

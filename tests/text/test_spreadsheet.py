@@ -9,8 +9,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from icltui import export, report
-from icltui.table_measure import unit_texts
+from icltui.report import files, records
+from icltui.report.measure import unit_texts
 from icltui.text.escape import token_text
 from icltui.text.spreadsheet import read_csv, write_csv, write_tsv
 from icltui.tui.board import Board
@@ -95,8 +95,8 @@ def poisoned(text: str) -> Measurement:
 
 
 TABLES: dict[str, Callable[[Measurement, str], str]] = {
-    "measure": lambda measured, _: report.measure_csv(measured),
-    "export": lambda measured, _: export.content(replace(A_SESSION, measurement=measured), "csv").decode(),
+    "measure": lambda measured, _: records.measure_csv(measured),
+    "export": lambda measured, _: files.content(replace(A_SESSION, measurement=measured), "csv").decode(),
 }
 COPIES: dict[str, Callable[[Measurement, str], str]] = {
     "stream": lambda measured, _: stream_copy(Board.from_measurement(measured), 0),

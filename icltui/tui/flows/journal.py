@@ -108,7 +108,7 @@ class Journal:
                 self.lines.append(event.message)
 
     def _tell_export(self, request: Export, event: ExportEnded) -> None:
-        from icltui.report_export import (
+        from icltui.report.export import (
             export_lines,
         )  # with its tables, for which the first frame need not wait
 

@@ -10,7 +10,7 @@ from textual.dom import DOMNode
 from textual.strip import Strip
 from textual.widget import Widget
 
-from icltui import export
+from icltui.report import files
 from icltui.storage.paths import unused
 from icltui.storage.sessions import Session, sessions_folder
 from icltui.tui.cells import display
@@ -67,7 +67,7 @@ class OutputScreen(DocumentScreen):
             return
         work, results = self.explorer.work, self.explorer.results
         missing = left_out(session.alone, work, results) if offer.is_record else ()
-        if offer.label != export.WORDS["md"]:
+        if offer.label != files.WORDS["md"]:
             missing = tuple(what for what in missing if what == "numbers")  # nothing else is ever in it
         line = f"{offer.label} written to {path}{without_words(missing)}"
         self.notify(display(line), timeout=8, markup=False)
@@ -78,25 +78,23 @@ class OutputScreen(DocumentScreen):
         draw = partial(draw_figure, session)
         return [
             Offer(
-                export.WORDS["md"], "prompt, tables, lanes, proof", self._free(".md"), partial(of, "md"), True
+                files.WORDS["md"], "prompt, tables, lanes, proof", self._free(".md"), partial(of, "md"), True
             ),
             Offer(
-                export.WORDS["csv"],
+                files.WORDS["csv"],
                 "every measure, unit and layer",
                 self._free(".csv"),
                 partial(of, "csv"),
                 True,
             ),
             Offer(
-                export.WORDS["png"],
+                files.WORDS["png"],
                 "heatmap, curves, next tokens",
                 self._free(".png"),
                 partial(draw, "png"),
                 True,
             ),
-            Offer(
-                export.WORDS["svg"], "the same, as vectors", self._free(".svg"), partial(draw, "svg"), True
-            ),
+            Offer(files.WORDS["svg"], "the same, as vectors", self._free(".svg"), partial(draw, "svg"), True),
         ]
 
     def _looks(self) -> list[Offer]:
@@ -138,8 +136,8 @@ class OutputScreen(DocumentScreen):
         return unused(sessions_folder(), self.explorer.document.title, ending)
 
 
-async def _record(session: Session, kind: export.Record) -> bytes:
-    return await asyncio.to_thread(export.content, session, kind)
+async def _record(session: Session, kind: files.Record) -> bytes:
+    return await asyncio.to_thread(files.content, session, kind)
 
 
 async def _svg(strips: list[Strip], title: str) -> bytes:

@@ -10,8 +10,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from icltui.report import as_json, logit_table, origin
-from icltui.table_measure import model_lines
+from icltui.report.measure import model_lines
+from icltui.report.records import as_json, logit_table, origin
 from icltui.text.escape import token_text, visible
 from icltui.text.tables import number, numbers, render, table, words
 from icltui.values import (

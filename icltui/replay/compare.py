@@ -3,7 +3,7 @@
 Enters: both, and how much rounding to allow for. Leaves: a :class:`~icltui.values.SectionReplay`: every field of
 numbers with its largest difference, and everything else that differs. Seconds are left out. The rule:
 
-* A number may differ by what :mod:`icltui.tolerance` allows.
+* A number may differ by what :mod:`icltui.replay.tolerance` allows.
 * Whatever is no such number (ids, texts, truths, counts, whether it is there) must be equal; a token that was drawn or
   that is the most probable one must be, however near the next one was.
 * Less probable candidates may swap places, and the last may give way to another one, where the probabilities allow
@@ -15,9 +15,9 @@ numbers with its largest difference, and everything else that differs. Seconds a
 import sys
 from collections.abc import Iterator
 
-from icltui.difference import difference
-from icltui.side_by_side import Pair, walk
-from icltui.tolerance import Limits
+from icltui.replay.difference import difference
+from icltui.replay.tolerance import Limits
+from icltui.replay.walk import Pair, walk
 from icltui.values import (
     Candidate,
     Difference,

@@ -9,11 +9,11 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from icltui import __version__
-from icltui.export.rank import flips, most_moving, runs
-from icltui.report import verify_parts
-from icltui.report_generation import lane_title, patch_parts
+from icltui.report.generate import lane_title, patch_parts
+from icltui.report.measure import measure_parts
+from icltui.report.ranking import flips, most_moving, runs
+from icltui.report.records import verify_parts
 from icltui.storage.sessions import Session
-from icltui.table_measure import measure_parts
 from icltui.text.markdown import block, code, plain
 from icltui.text.markdown import table as set_table
 from icltui.values import LANES, Generation, Measurement, ModelInfo

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from icltui.replay import compare, told
-from icltui.report_replay import replay_json, replay_text
-from icltui.tolerance import ROUNDING, coarser
+from icltui.replay.compare import compare, told
+from icltui.replay.tolerance import ROUNDING, coarser
+from icltui.report.replay import replay_json, replay_text
 from icltui.values import (
     Candidate,
     Generation,

@@ -12,9 +12,9 @@ import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from icltui.export.traces import curve_layers, heat, top_tokens
+from icltui.report.figure_data import curve_layers, heat, top_tokens
+from icltui.report.measure import unit_texts
 from icltui.storage.sessions import Session
-from icltui.table_measure import unit_texts
 from icltui.text.escape import visible
 from icltui.values import Measurement
 from icltui.values.errors import BadInput

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from markdown_it import MarkdownIt
 
-from icltui import export
+from icltui.report import files
 from icltui.storage.sessions import Session
 from icltui.text.escape import visible
 from icltui.text.markdown import block, code, plain
@@ -32,7 +32,7 @@ BREAKING = (
 
 
 def report(session: Session) -> str:
-    return export.content(session, "md").decode()
+    return files.content(session, "md").decode()
 
 
 def headings(text: str) -> list[str]:

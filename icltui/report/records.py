@@ -9,7 +9,7 @@ import msgspec
 from rich.console import RenderableType
 from rich.table import Table
 
-from icltui.table_measure import delta_noise, model_lines, path_reason, unit_texts
+from icltui.report.measure import delta_noise, model_lines, path_reason, unit_texts
 from icltui.text.escape import token_text, visible
 from icltui.text.json import pretty
 from icltui.text.spreadsheet import Cell, write_csv

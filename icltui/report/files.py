@@ -27,7 +27,7 @@ def content(session: Session, kind: Record) -> bytes:
         BadInput: the session holds nothing of the kind, or what draws figures is not installed.
     """
     if kind == "md":
-        from icltui.export.markdown import markdown
+        from icltui.report.markdown import markdown
 
         return markdown(session).encode()
     if session.measurement is None or not session.measurement.rows:
@@ -35,9 +35,9 @@ def content(session: Session, kind: Record) -> bytes:
             f"the session holds no measures, so there is no {WORDS[kind]}: run it and save it first"
         )
     if kind == "csv":
-        from icltui.report import measure_csv
+        from icltui.report.records import measure_csv
 
         return measure_csv(session.measurement).encode()
-    from icltui.export.figure import figure
+    from icltui.report.figure import figure
 
     return figure(session, kind)

@@ -1,0 +1,1 @@
+"""A saved record against the same record, computed again."""
