@@ -8,8 +8,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from icltui import options
-from icltui.cli import explore, jobs, leave, replay, settings, workshop
+from icltui.cli import config, explore, export, jobs, parser, replay, workshop
 from icltui.system.streams import leave_stdout, open_closed, tell
 from icltui.text.escape import visible
 from icltui.values.errors import EXIT_INTERRUPTED, BadInput, IcltuiError, panicked
@@ -19,7 +18,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; its exit code."""
     open_closed()
     try:
-        args = options.parse(sys.argv[1:] if argv is None else argv)
+        args = parser.parse(sys.argv[1:] if argv is None else argv)
         return COMMANDS[args.command](args)
     except IcltuiError as error:
         tell(f"icltui: {visible(str(error))}")
@@ -54,13 +53,13 @@ def _crash(error: Exception) -> int:
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "explore": explore.explore,
     "engine": explore.engine,
-    "config": settings.config,
+    "config": config.config,
     "measure": jobs.measure,
     "verify": jobs.verify,
     "zoo": jobs.zoo,
     "generate": jobs.generate,
     "replay": replay.replay,
-    "export": leave.export,
+    "export": export.export,
     "demo": workshop.demo,
     "bench": workshop.bench,
 }

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
-from icltui import options
-from icltui.cli.parts import load_request, local_engine, read_prompt
+from icltui.cli import parser
+from icltui.cli.common import load_request, local_engine, read_prompt
 from icltui.storage.config import COLOUR_SYSTEMS, Config, config_path, read_config
 from icltui.storage.paths import state_path, typed_path
 from icltui.storage.sessions import Session, example_sessions, read_session
@@ -109,7 +109,7 @@ def opening(args: argparse.Namespace) -> tuple[Session | None, Path | None]:
             precision=args.precision,
         )
         return session, None
-    if given := options.prompt_options(args):
+    if given := parser.prompt_options(args):
         raise BadInput(f"{' '.join(given)}: options that go with a prompt: give -c and -q too")
     path = path or next(iter(example_sessions()), None)
     return (read_session(path) if path else None), path

@@ -8,11 +8,10 @@ from typing import Any
 
 import msgspec
 
-from icltui import loading, options
 from icltui.api import collect
 from icltui.api.messages import Engine, Export, Generate, GenerateEach, Measure, Verify
-from icltui.arguments_patch import read_recipe, read_sampling
-from icltui.cli.parts import (
+from icltui.cli import load_progress, parser
+from icltui.cli.common import (
     check_output,
     check_place,
     load_request,
@@ -23,6 +22,7 @@ from icltui.cli.parts import (
     width,
     write_text,
 )
+from icltui.cli.patch_options import read_recipe, read_sampling
 from icltui.storage.paths import real_path
 from icltui.storage.queries import read_queries
 from icltui.storage.sessions import Session, write_session
@@ -100,7 +100,7 @@ def generate(args: argparse.Namespace) -> int:
     from icltui.report import generate
 
     choices = {
-        "recipe": read_recipe(args, options.read_text(args.other_context or "")),
+        "recipe": read_recipe(args, parser.read_text(args.other_context or "")),
         "sampling": read_sampling(args),
         "holdout": () if args.holdout is None else read_queries(args.holdout),
         "n_tokens": args.tokens,
@@ -186,7 +186,7 @@ def _start(args: argparse.Namespace) -> tuple[Engine, ModelInfo, Session]:
     prompt = _checked(args)  # first: bad input must not cost a model's load
     local = local_engine()
     request = load_request(args, None)
-    with loading.told_on(sys.stderr, request.model) as tell, quiet():
+    with load_progress.told_on(sys.stderr, request.model) as tell, quiet():
         info = collect.load(local, request, tell)
     return (
         local,

@@ -7,10 +7,10 @@ from functools import partial
 
 from msgspec.structs import replace
 
-from icltui import loading
 from icltui.api import collect
 from icltui.api.messages import Engine, Generate, LoadModel, Measure, Verify
-from icltui.cli.parts import check_output, load_request, local_engine, quiet, width, write_text
+from icltui.cli import load_progress
+from icltui.cli.common import check_output, load_request, local_engine, quiet, width, write_text
 from icltui.storage.sessions import Session, read_session
 from icltui.values import Generation, Measurement, ModelInfo, Record, Replay, Section, Verification
 from icltui.values.errors import BadInput
@@ -26,7 +26,7 @@ def replay(args: argparse.Namespace) -> int:
     check_output(args)
     engine = local_engine()
     request = model_request(args, session, saved)
-    with loading.told_on(sys.stderr, request.model) as tell, quiet():
+    with load_progress.told_on(sys.stderr, request.model) as tell, quiet():
         now = collect.load(engine, request, tell)
     check_weights(saved, now)
     with quiet():

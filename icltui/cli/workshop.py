@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from icltui.cli.parts import local_engine, now, width
+from icltui.cli.common import local_engine, now, width
 from icltui.system.streams import print_text, tell
 from icltui.values.errors import BadInput
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from icltui.cli import main
-from icltui.options import engine_options, parse
+from icltui.cli.parser import engine_options, parse
 from icltui.report.files import RECORDS, content
 from icltui.storage.sessions import Session, write_session
 from icltui.values.errors import BadInput

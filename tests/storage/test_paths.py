@@ -12,8 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from icltui import options
-from icltui.cli import main, parts
+from icltui.cli import common, main, parser
 from icltui.storage.paths import real_path, typed_path
 from icltui.storage.sessions import write_session
 from icltui.values.errors import BadInput, ModelError
@@ -62,8 +61,8 @@ def taking_paths(parser: argparse.ArgumentParser, name: str = "") -> Iterator[tu
 
 
 def test_no_option_is_forgotten() -> None:
-    zoo = {("zoo", option) for _, option in taking_paths(options._zoo())}
-    assert {*taking_paths(options._commands()), *zoo} == WORDS.keys()
+    zoo = {("zoo", option) for _, option in taking_paths(parser._zoo())}
+    assert {*taking_paths(parser._commands()), *zoo} == WORDS.keys()
 
 
 @pytest.fixture
@@ -79,7 +78,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     def unreachable() -> None:
         raise ModelError("a model is asked for")
 
-    for module in ("jobs", "leave", "replay", "workshop"):
+    for module in ("jobs", "export", "replay", "workshop"):
         monkeypatch.setattr(f"icltui.cli.{module}.local_engine", unreachable)
     return tmp_path
 
@@ -178,10 +177,10 @@ def test_a_current_folder_that_is_gone(
 def test_an_engine_works_in_a_folder_that_is_there(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """OneMKL ends a process whose current folder is gone."""
     monkeypatch.setitem(sys.modules, "icltui.engine.local", SimpleNamespace(LocalEngine=Path.cwd))
-    assert parts.local_engine() == folder
+    assert common.local_engine() == folder
     monkeypatch.chdir(folder / "folder")
     (folder / "folder").rmdir()
-    assert parts.local_engine() == Path("/")
+    assert common.local_engine() == Path("/")
 
 
 def test_home_is_known() -> None:

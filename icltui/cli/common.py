@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
-from icltui import options
 from icltui.api.messages import DEMO, Engine, LoadModel
+from icltui.cli import parser
 from icltui.storage.paths import real_path
 from icltui.storage.sessions import Session
 from icltui.system.streams import print_text
@@ -31,8 +31,8 @@ def local_engine() -> Engine:
 
 def read_prompt(args: argparse.Namespace) -> Prompt:
     return Prompt(
-        context=options.read_text(args.context or ""),
-        query=options.read_text(args.query or "", is_query=True),
+        context=parser.read_text(args.context or ""),
+        query=parser.read_text(args.query or "", is_query=True),
         unit=args.unit,
         bos=args.bos,
         chat=args.chat,

@@ -8,10 +8,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from icltui import options
 from icltui.api import collect
 from icltui.api.messages import Generate, LoadModel, Measure, Verify
-from icltui.cli import main
+from icltui.cli import main, parser
 from icltui.cli.replay import check_weights, model_request, run
 from icltui.storage.sessions import Session, read_session, write_session
 from icltui.values import Curves, PatchReport
@@ -193,7 +192,7 @@ def test_a_session_that_is_none_is_one_line(capsys: pytest.CaptureFixture[str], 
 
 
 def test_a_shipped_session_is_the_same(capsys: pytest.CaptureFixture[str]) -> None:
-    path = Path(__file__).parents[1] / "sessions" / "contradicted-capital.json"
+    path = Path(__file__).parents[2] / "sessions" / "contradicted-capital.json"
     assert main(["replay", str(path)]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == "same"
 
@@ -232,7 +231,7 @@ def test_the_model_is_loaded_as_it_was_but_for_what_is_given(
     )
     session = msgspec.structs.replace(A_SESSION, model=model)
     recorded = LoadModel(model="org/name", revision="v1", dtype="bfloat16", quantize="4bit", sites=sites)
-    request = model_request(options.parse(["replay", "s.json", *words]), session, model)
+    request = model_request(parser.parse(["replay", "s.json", *words]), session, model)
     assert request == msgspec.structs.replace(recorded, **changes)
 
 

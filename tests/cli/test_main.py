@@ -11,12 +11,12 @@ import sys
 import msgspec
 import pytest
 
-from icltui import __main__, cli, options
+from icltui import __main__, cli
 from icltui.api import collect
 from icltui.api.messages import LoadModel, Measure, MeasureEnded, PromptTokenized, UnitsMeasured
-from icltui.cli import main
+from icltui.cli import main, parser
+from icltui.cli.common import load_request, write_text
 from icltui.cli.explore import opening
-from icltui.cli.parts import load_request, write_text
 from icltui.demo import MODEL_DIR
 from icltui.storage.sessions import Session, read_session
 from icltui.values import ModelInfo
@@ -343,24 +343,24 @@ def test_the_explorer_opens_on_the_prompt_and_how_it_is_to_be_measured():
         "--layers",
         "last",
     ]
-    args = options.parse(["-c", "a", "-q", "b", "--site", "norm=a.{layer}", "--site", "mlp=b.{layer}", *how])
+    args = parser.parse(["-c", "a", "-q", "b", "--site", "norm=a.{layer}", "--site", "mlp=b.{layer}", *how])
     session, path = opening(args)
     assert path is None
     assert (session.prompt.chat, session.prompt.positions) == (True, "keep")
     assert (session.dynamics, session.reference, session.layers) == ("shrink", "local", "last")
     assert load_request(args, session).sites == {"norm": "a.{layer}", "mlp": "b.{layer}"}
-    assert options.parse(["-q", "b"]).sites == {}
+    assert parser.parse(["-q", "b"]).sites == {}
 
 
 def test_a_session_is_loaded_as_its_numbers_were_made():
     model = msgspec.structs.replace(A_MODEL, dtype="float16", quantize="4bit", sites={"mlp": "a.{layer}"})
     session = Session(prompt=Prompt(query="b"), model=model)
-    same = load_request(options.parse(["s.json"]), session)
+    same = load_request(parser.parse(["s.json"]), session)
     assert (same.dtype, same.quantize, same.sites) == ("float16", "4bit", {"mlp": "a.{layer}"})
     words = ["s.json", "--dtype", "float32", "--quantize", "8bit", "--site", "norm=b.{layer}"]
-    other = load_request(options.parse(words), session)
+    other = load_request(parser.parse(words), session)
     assert (other.dtype, other.quantize, other.sites) == ("float32", "8bit", {"norm": "b.{layer}"})
-    own = load_request(options.parse(["s.json", "--model", "m"]), session)
+    own = load_request(parser.parse(["s.json", "--model", "m"]), session)
     assert (own.dtype, own.quantize, own.sites) == ("auto", "none", {})
 
 
@@ -464,7 +464,7 @@ def test_bad_input_does_not_cost_a_load(words, error, capsys, monkeypatch):
 
 
 def test_a_text_may_begin_with_an_at_sign():
-    assert options.read_text("@@bob says hi") == "@bob says hi"
+    assert parser.read_text("@@bob says hi") == "@bob says hi"
 
 
 def output(text: str) -> int:

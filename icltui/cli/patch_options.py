@@ -3,7 +3,7 @@
 import argparse
 from typing import cast, get_args
 
-from icltui.arguments import seed
+from icltui.cli.options import seed
 from icltui.storage.paths import typed_path
 from icltui.storage.queries import read_queries
 from icltui.values.errors import BadInput

@@ -6,8 +6,7 @@ import msgspec
 import pytest
 from safetensors.torch import load_file
 
-from icltui import options
-from icltui.cli import main
+from icltui.cli import main, parser
 from icltui.report.export import export_json, export_text
 from icltui.storage.sessions import Session, write_session
 from icltui.values import ExportReport
@@ -113,7 +112,7 @@ def test_a_session_without_a_query_is_refused(capsys, tmp_path, monkeypatch):
     path = tmp_path / "empty.json"
     write_session(path, Session(prompt=Prompt(context="a", query="")))
     monkeypatch.setattr(
-        "icltui.cli.leave.local_engine", lambda: pytest.fail("no model is needed to refuse it")
+        "icltui.cli.export.local_engine", lambda: pytest.fail("no model is needed to refuse it")
     )
     code, _, err = run(capsys, "export", str(path), "--to", "peft", "-o", str(tmp_path / "out"))
     assert (code, len(err.splitlines())) == (2, 1)
@@ -123,7 +122,7 @@ def test_a_session_without_a_query_is_refused(capsys, tmp_path, monkeypatch):
 @pytest.mark.parametrize("argv", [["s.json"], ["s.json", "--to", "peft"], ["--to", "peft", "-o", "x"]])
 def test_what_must_be_given(argv):
     with pytest.raises(BadInput, match="the following arguments are required"):
-        options.parse(["export", *argv])
+        parser.parse(["export", *argv])
 
 
 def test_the_report_for_people():

@@ -5,7 +5,7 @@ import io
 import pytest
 
 from icltui.api.messages import ModelEstimated, Progress
-from icltui.loading import estimate_line, progress_line, told_on
+from icltui.cli.load_progress import estimate_line, progress_line, told_on
 from icltui.values import Estimate
 
 ESTIMATE = Estimate(

@@ -8,7 +8,8 @@ import argparse
 from collections.abc import Sequence
 
 from icltui import __version__
-from icltui.arguments import (
+from icltui.cli.export_options import add_export
+from icltui.cli.options import (
     Parser,
     add_bench,
     add_demo,
@@ -19,9 +20,8 @@ from icltui.arguments import (
     add_prompt,
     seed,
 )
-from icltui.arguments_export import add_export
-from icltui.arguments_patch import add_recipe, add_sampling, add_tests
-from icltui.arguments_replay import add_replay
+from icltui.cli.patch_options import add_recipe, add_sampling, add_tests
+from icltui.cli.replay_options import add_replay
 from icltui.storage import text_file
 from icltui.storage.paths import typed_path
 

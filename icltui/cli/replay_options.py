@@ -2,7 +2,7 @@
 
 import argparse
 
-from icltui.arguments import add_model, add_output
+from icltui.cli.options import add_model, add_output
 from icltui.storage.paths import typed_path
 
 

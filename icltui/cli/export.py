@@ -6,10 +6,10 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from icltui import loading, options
 from icltui.api import collect
 from icltui.api.messages import Export
-from icltui.cli.parts import load_request, local_engine, quiet, width, write_text
+from icltui.cli import load_progress, parser
+from icltui.cli.common import load_request, local_engine, quiet, width, write_text
 from icltui.report.files import RECORDS, WORDS, content
 from icltui.storage.output_file import is_taken, write_file
 from icltui.storage.paths import shown
@@ -26,7 +26,7 @@ def export(args: argparse.Namespace) -> int:
 
 def _export_record(args: argparse.Namespace) -> int:
     """What the session holds already: no engine is asked."""
-    if idle := options.engine_options(args):
+    if idle := parser.engine_options(args):
         raise BadInput(
             f"{idle[0]} means nothing to a {WORDS[args.to]}, which is of the session as it is: leave it out"
         )
@@ -45,7 +45,7 @@ def _export_patch(args: argparse.Namespace) -> int:
     recipe = _recipe(args, session)
     engine = local_engine()
     load = load_request(args, session)
-    with loading.told_on(sys.stderr, load.model) as tell, quiet():
+    with load_progress.told_on(sys.stderr, load.model) as tell, quiet():
         collect.load(engine, load, tell)
     request = Export(
         prompt=session.prompt,

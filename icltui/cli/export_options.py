@@ -2,7 +2,7 @@
 
 import argparse
 
-from icltui.arguments import add_model
+from icltui.cli.options import add_model
 from icltui.report.files import RECORDS
 from icltui.storage.paths import typed_path
 from icltui.values import ExportFormat
