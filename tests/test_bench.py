@@ -16,8 +16,8 @@ from icltui.bench.subject import Settings
 from icltui.bench.table import race_table
 from icltui.bench.ways import Answer, Way
 from icltui.cli import main
-from icltui.engine.craft import Case, craft
-from icltui.engine.lanes import acting
+from icltui.engine.patch.build import Case, craft
+from icltui.engine.patch.decoding import acting
 from icltui.values.errors import BadInput, EngineError
 
 SIZE = Settings(context_sizes=(6,), query_sizes=(2,), repeat=1, memory=False)

@@ -16,10 +16,10 @@ from torch import Tensor
 
 from icltui.bench.race import Tell
 from icltui.bench.subject import Settings, Size, Subject, make_subject
-from icltui.engine.craft import Case, craft
-from icltui.engine.generate import make_lane
-from icltui.engine.lanes import AnyLane
-from icltui.engine.tokens import Ids
+from icltui.engine.generate.generate import make_lane
+from icltui.engine.patch.build import Case, craft
+from icltui.engine.patch.decoding import AnyLane
+from icltui.engine.prompts.tokenize import Ids
 from icltui.values import Lane
 from icltui.values.errors import BadInput
 from icltui.values.recipe import Recipe

@@ -14,7 +14,7 @@ import torch
 
 from icltui.bench.subject import WARM_UP, Settings, Size, make_subject
 from icltui.bench.ways import BATCH, Way
-from icltui.engine.device import pick_device
+from icltui.engine.models.device import pick_device
 from icltui.system.child_process import guard_children
 
 _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")

@@ -17,9 +17,9 @@ from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from icltui.api.messages import CountTokens, LoadModel, PromptTokenized
-from icltui.engine.device import pick_device
 from icltui.engine.local import LocalEngine
-from icltui.engine.model import adopt
+from icltui.engine.models.device import pick_device
+from icltui.engine.models.loaded_model import adopt
 from icltui.values.errors import BadInput
 from icltui.values.prompt import Prompt
 

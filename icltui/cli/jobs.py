@@ -82,8 +82,8 @@ def verify(args: argparse.Namespace) -> int:
 
 def zoo(args: argparse.Namespace) -> int:
     """``icltui verify --zoo``; exit 1 when a layer that is not refused is not exact, or a patch leaves a trace."""
-    from icltui.engine.zoo import examine_members, holds, resolve_members
     from icltui.report import records
+    from icltui.zoo.examine import examine_members, holds, resolve_members
 
     check_output(args)
     rows = []

@@ -16,10 +16,10 @@ def demo(args: argparse.Namespace) -> int:
         return _examples(args)
     if args.action == "patches":
         return _patches()
-    from icltui import demo as package
     from icltui.demo import evaluate
+    from icltui.storage.paths import MODEL_DIR
 
-    folder = args.folder or package.MODEL_DIR
+    folder = args.folder or MODEL_DIR
     if not (folder / "model.safetensors").is_file():
         raise BadInput(f"no model in {str(folder)!r}: model.safetensors was expected there")
     if args.prompts < 1:

@@ -4,8 +4,3 @@
 mappings that no training document held. Nothing here is imported unless the demo is trained or scored;
 the model itself is an ordinary Hugging Face folder.
 """
-
-from pathlib import Path
-
-MODEL_DIR = Path(__file__).parent / "model"
-"""The folder with ``config.json``, ``model.safetensors``, ``tokenizer.json`` and ``evaluation.json``."""

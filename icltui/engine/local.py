@@ -29,23 +29,23 @@ from icltui.api.messages import (
     VerificationEnded,
     Verify,
 )
-from icltui.engine import model
-from icltui.engine.cache_check import try_cache
-from icltui.engine.check import verify
-from icltui.engine.dynamics import Dynamics
-from icltui.engine.errand import Tell, run_errand, until_settled
-from icltui.engine.leave import leave, same_weights
-from icltui.engine.load import foresee, load
-from icltui.engine.pairs import MOST_UNITS
-from icltui.engine.path import PassProgress, choose_path
-from icltui.engine.predictions import Vocabulary
-from icltui.engine.prefixes import Plan, measure_prefixes
-from icltui.engine.prepare import prepare
-from icltui.engine.proof import prove
-from icltui.engine.rounding import measure_rounding
-from icltui.engine.speak import speak, speak_each
-from icltui.engine.tokens import tokenize
-from icltui.engine.upcast import check_upcast, computing_in_float32, is_half
+from icltui.engine.export.jobs import leave, same_weights
+from icltui.engine.generate.inputs import prepare
+from icltui.engine.generate.jobs import speak, speak_each
+from icltui.engine.measure.cache_check import try_cache
+from icltui.engine.measure.measure import Dynamics
+from icltui.engine.measure.packing_check import PassProgress, choose_path
+from icltui.engine.measure.pairs import MOST_UNITS
+from icltui.engine.measure.predictions import Vocabulary
+from icltui.engine.measure.prefixes import Plan, measure_prefixes
+from icltui.engine.measure.rounding import measure_rounding
+from icltui.engine.models import loaded_model
+from icltui.engine.models.background import Tell, run_errand, until_settled
+from icltui.engine.models.load import foresee, load
+from icltui.engine.models.upcast import check_upcast, computing_in_float32, is_half
+from icltui.engine.patch.load_check import prove
+from icltui.engine.prompts.tokenize import tokenize
+from icltui.engine.verify.verify import verify
 from icltui.values import ModelInfo, Verification
 from icltui.values.errors import BadInput, EngineError, gave_up, panicked
 
@@ -57,8 +57,8 @@ class _Stopped(Exception):
 
 
 def _try_out(
-    loaded: model.LoadedModel, request: LoadModel, tell: Tell
-) -> tuple[model.LoadedModel, ModelInfo]:
+    loaded: loaded_model.LoadedModel, request: LoadModel, tell: Tell
+) -> tuple[loaded_model.LoadedModel, ModelInfo]:
     """The model without what cannot be used, and what is known of it then."""
 
     def telling(stage: str) -> PassProgress:
@@ -93,7 +93,7 @@ def _vain(result: Verification) -> list[str]:
 class LocalEngine:
     """Implements :class:`icltui.api.messages.Engine`; holds at most one model."""
 
-    loaded: model.LoadedModel | None = None
+    loaded: loaded_model.LoadedModel | None = None
     info: ModelInfo | None = None
     request: LoadModel | None = None
     """What the last model came by, so that it can be loaded anew if it had to go; None where it was handed in."""
@@ -142,7 +142,7 @@ class LocalEngine:
 
     def _load(self, request: LoadModel) -> Iterator[Event]:
         for made in load(request, self._make_room):
-            if isinstance(made, model.LoadedModel):
+            if isinstance(made, loaded_model.LoadedModel):
                 loaded = made
             else:
                 yield made
@@ -253,7 +253,7 @@ class LocalEngine:
             verification=msgspec.structs.replace(result, note=note, ids=prepared.ids.record)
         )
 
-    def _model(self) -> model.LoadedModel:
+    def _model(self) -> loaded_model.LoadedModel:
         if self.loaded is None:
             raise BadInput("no model is loaded: load one first")
         return self.loaded

@@ -102,6 +102,9 @@ def state_folder() -> Path:
     return folder
 
 
+_PACKAGE = Path(__file__).resolve().parent.parent
+MODEL_DIR = _PACKAGE / "demo" / "model"
+"""The embedded model's folder: ``config.json``, ``model.safetensors``, ``tokenizer.json``, ``evaluation.json``."""
 EXAMPLES = (
     "contradicted-capital",
     "nonce-mapping",
@@ -154,6 +157,5 @@ def shown(path: Path) -> str:
 
 def examples_folder() -> Path:
     """Where the examples are: in the package, or beside it in a checkout."""
-    package = Path(__file__).resolve().parent.parent
-    packaged = package / "sessions"
-    return packaged if packaged.is_dir() else package.parent / "sessions"
+    packaged = _PACKAGE / "sessions"
+    return packaged if packaged.is_dir() else _PACKAGE.parent / "sessions"

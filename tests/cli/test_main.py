@@ -17,7 +17,7 @@ from icltui.api.messages import LoadModel, Measure, MeasureEnded, PromptTokenize
 from icltui.cli import main, parser
 from icltui.cli.common import load_request, write_text
 from icltui.cli.explore import opening
-from icltui.demo import MODEL_DIR
+from icltui.storage.paths import MODEL_DIR
 from icltui.storage.sessions import Session, read_session
 from icltui.values import ModelInfo
 from icltui.values.errors import BadInput
@@ -90,7 +90,7 @@ def test_verify_json(capsys):
 
 
 def test_verify_says_1_when_a_check_fails(capsys, monkeypatch):
-    monkeypatch.setattr("icltui.engine.verdict._faults", lambda *_: iter(["it is not exact"]))
+    monkeypatch.setattr("icltui.engine.verify.verdict._faults", lambda *_: iter(["it is not exact"]))
     code, out, _ = run(capsys, "verify", *PROMPT)
     assert code == 1
     assert out.rstrip().splitlines()[-1] != "ok"

@@ -200,7 +200,7 @@ def test_a_shipped_session_is_the_same(capsys: pytest.CaptureFixture[str]) -> No
 def test_a_model_that_was_moved_is_found_by_its_name(
     saved: Session, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from icltui.demo import MODEL_DIR
+    from icltui.storage.paths import MODEL_DIR
 
     assert saved.model is not None
     gone = msgspec.structs.replace(saved.model, name=str(tmp_path / "gone"))

@@ -65,7 +65,7 @@ def test_the_json_has_every_number() -> None:
 @pytest.fixture
 def rows(monkeypatch: pytest.MonkeyPatch) -> list[ZooRow]:
     found = [EXACT, PARTLY, REFUSED]
-    monkeypatch.setattr("icltui.engine.zoo.examine_members", lambda _names: iter(found))
+    monkeypatch.setattr("icltui.zoo.examine.examine_members", lambda _names: iter(found))
     return found
 
 

@@ -4,10 +4,10 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from icltui.demo import MODEL_DIR, evaluate
+from icltui.demo import evaluate
 from icltui.demo.train import STAGES, TOKENS_PER_STEP, row_length, train
-from icltui.engine.model import fingerprint
-from icltui.storage.paths import EXAMPLES
+from icltui.engine.models.loaded_model import fingerprint
+from icltui.storage.paths import EXAMPLES, MODEL_DIR
 from icltui.storage.sessions import example_sessions, read_session
 
 

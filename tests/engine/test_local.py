@@ -25,13 +25,13 @@ from icltui.api.messages import (
     VerificationEnded,
     Verify,
 )
-from icltui.engine import load as load_module
 from icltui.engine import local
 from icltui.engine.local import LocalEngine
+from icltui.engine.models import load as load_module
 from icltui.values.errors import BadInput, ModelError
 from icltui.values.prompt import Prompt
 from icltui.values.recipe import Recipe
-from tests.engine.models import make_tiny, make_tokenizer, tiny
+from tests.engine.small_models import make_tiny, make_tokenizer, tiny
 
 PROMPT = Prompt(context="abc def ghi jkl mno pqr", query=" stu")
 
@@ -47,7 +47,7 @@ def never() -> bool:
 
 
 def test_measure_streams_units_in_order(engine, monkeypatch):
-    monkeypatch.setattr("icltui.engine.prefixes.SHORT_RUN", 0)
+    monkeypatch.setattr("icltui.engine.measure.prefixes.SHORT_RUN", 0)
     first, *middle, last = engine.run(Measure(prompt=PROMPT), never)
     assert isinstance(first, PromptTokenized)
     assert isinstance(last, MeasureEnded)
@@ -176,7 +176,7 @@ def test_a_pass_that_takes_long_is_no_reason_to_go_on(monkeypatch):
         free.wait()
 
     slow.model.model.register_forward_pre_hook(pass_forever)
-    monkeypatch.setattr("icltui.engine.errand.HEARTBEAT", 0.01)
+    monkeypatch.setattr("icltui.engine.models.background.HEARTBEAT", 0.01)
     try:
         told = list(engine.run(request, busy.is_set))
     finally:

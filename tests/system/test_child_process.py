@@ -15,7 +15,7 @@ import pytest
 import icltui
 from icltui.api.messages import CountTokens, JobEnded, JobFailed, LoadModel
 from icltui.cli.explore import engine_command
-from icltui.engine.template import Renderer
+from icltui.engine.prompts.render_template import Renderer
 from icltui.system.child_process import PACKAGE_ROOT, child_environment, guard_children, own_command
 from icltui.tui.drawing import draw_figure
 from icltui.values.prompt import Prompt
@@ -150,7 +150,7 @@ STARTS = re.compile(
 PLACES = {
     "system/child_process.py",
     "worker/child.py",
-    "engine/template.py",
+    "engine/prompts/render_template.py",
     "tui/drawing.py",
     "bench/terminal.py",
     "bench/memory.py",

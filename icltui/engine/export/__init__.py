@@ -1,0 +1,1 @@
+"""A patch as a file for other programs, compared with the patch before it is kept."""

@@ -1,0 +1,98 @@
+"""The model that an export belongs to: where any program on this machine finds it, and what it is known by.
+
+Enters: a loaded model. Leaves: a :class:`Base`, and the model card of an adapter made on it.
+"""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from huggingface_hub import snapshot_download
+
+from icltui import __version__
+from icltui.api.messages import DEMO
+from icltui.engine.models.loaded_model import LoadedModel, fingerprint
+from icltui.storage.paths import MODEL_DIR
+from icltui.text.escape import visible
+
+CARD = "README.md"
+
+
+@dataclass(frozen=True)
+class Base:
+    """A model by its place and by its weights."""
+
+    place: str
+    """An absolute path, or an id on the hub."""
+    revision: str | None
+    commit: str | None
+    """Of the hub, where it is known from the local cache."""
+    fingerprint: str
+    architecture: str
+    dtype: str
+
+    @property
+    def is_folder(self) -> bool:
+        return os.path.isabs(self.place)
+
+
+def base_of(loaded: LoadedModel) -> Base:
+    """The base as other programs are to be told it."""
+    place = place_of(loaded.name)
+    return Base(
+        place=place,
+        revision=loaded.revision,
+        commit=None if os.path.isabs(place) else _commit(place, loaded.revision),
+        fingerprint=fingerprint(loaded.model),
+        architecture=type(loaded.model).__name__,
+        dtype=str(loaded.dtype).removeprefix("torch."),
+    )
+
+
+def place_of(name: str) -> str:
+    """The absolute path of a folder, the embedded model's among them; else the name, which is an id on the hub."""
+    folder = MODEL_DIR if name == DEMO else Path(name).expanduser()
+    return os.path.abspath(folder) if folder.is_dir() else name
+
+
+def _commit(name: str, revision: str | None) -> str | None:
+    try:
+        return Path(snapshot_download(name, revision=revision, local_files_only=True)).name
+    except Exception:  # noqa: BLE001 -- not from the hub after all, or its cache is gone: then it is not known
+        return None
+
+
+def write_card(folder: Path, base: Base) -> None:
+    """The model card of the adapter in ``folder``."""
+    where = "revision " + base.revision if base.revision else "default branch"
+    known = {
+        "base": base.place if base.is_folder else f"{base.place} ({where})",
+        "commit": base.commit,
+        "class": base.architecture,
+        "dtype it was made in": base.dtype,
+        "fingerprint of its weights": base.fingerprint,
+    }
+    moved = (
+        "The base is a folder of the machine that the adapter was made on. Elsewhere, or where it was moved, write its "
+        "new place into `base_model_name_or_path` of adapter_config.json.\n"
+    )
+    lines = (f"- {what}: `{visible(value).replace('`', ' ')}`" for what, value in known.items() if value)
+    text = "\n".join(
+        [
+            "---",
+            "library_name: peft",
+            f"base_model: {json.dumps(base.place)}",
+            "---",
+            "",
+            "A patch that puts a context's effect into weights, as a LoRA adapter.",
+            "",
+            *lines,
+            "",
+            *([moved] if base.is_folder else []),
+            f"icltui {__version__} made it; its fingerprint is what `icltui measure --format json` tells of the loaded",
+            "model: on weights with another one this adapter is another patch.",
+            "",
+        ]
+    )
+    (folder / CARD).write_text(text, encoding="utf-8", errors="backslashreplace")

@@ -1,0 +1,117 @@
+"""Whether what a down projection gives reaches its block's output unchanged, up to a constant factor.
+
+Only there can a change of its weights carry the shift. Enters: a crafted patch. Leaves: the factor at each layer where
+it does, and the patch without the shifts that cannot be carried. No family is known by name: each block is run again
+with vectors added to what its down projection gives, and its output must move by a multiple of each vector, the same
+multiple for all. A norm behind the branch (Gemma 2 and 3, OLMo-2, GLM-4) does not pass; Granite's residual multiplier
+does, and is the factor.
+"""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
+
+from icltui.engine.hooks.capture import widen
+from icltui.engine.hooks.site import Site, first_output
+from icltui.engine.measure.forward import forward
+from icltui.engine.measure.packing_check import sample_ids
+from icltui.engine.models.loaded_model import LoadedModel
+from icltui.engine.patch.build import Crafted, made
+from icltui.engine.patch.load_check import tolerance_of
+from icltui.engine.patch.strength import fitted_strength
+
+_N_VECTORS = 2
+
+
+@dataclass(frozen=True)
+class Carried:
+    """What of a patch a change of weights can carry."""
+
+    crafted: Crafted
+    factors: dict[int, float]
+    """See :func:`carried`."""
+    unshifted: dict[int, str]
+    """Layers whose shift is left out, and why."""
+
+
+def carry(whole: Crafted) -> Carried:
+    """The patch without the shifts that no weights can carry, derived anew: the layers above see what really acts."""
+    factors = carried(whole.case.loaded, whole.case.sites)
+    leaving, unshifted = whole, dict[int, str]()
+    while stuck := _stuck(leaving, factors):
+        unshifted |= stuck
+        leaving = fitted_strength(made(whole, frozenset(unshifted)))
+    return Carried(leaving, factors, unshifted)
+
+
+def _stuck(crafted: Crafted, factors: dict[int, float]) -> dict[int, str]:
+    """Layers that hold a shift which is not carried, and why."""
+    assert crafted.patch is not None
+    found = {}
+    for site in crafted.case.sites:
+        held = crafted.patch.layers[site.layer]
+        if held.bias is not None and site.down is None:
+            found[site.layer] = "experts share no down projection"
+        elif site.layer not in factors and (held.bias is not None or held.output is not None):
+            found[site.layer] = "something, such as a norm, stands behind the down projection"
+        elif held.bias is not None:
+            found[site.layer] = "nothing but zeros enters the down projection"
+    return found
+
+
+def carried(loaded: LoadedModel, sites: Sequence[Site]) -> dict[int, float]:
+    """Layer → by how much the block's output moves for what is added to the down projection's output."""
+    gains: dict[int, float] = {}
+    with ExitStack() as stack:
+        for site in sites:
+            if isinstance(site.down, nn.Linear | Conv1D):
+                hook = partial(_ask, site, tolerance_of(loaded), gains)
+                stack.callback(site.block.register_forward_hook(hook, with_kwargs=True).remove)
+        forward(loaded.model, sample_ids(loaded, n_context=4, n_query=2).full)
+    return gains
+
+
+def _ask(
+    site: Site,
+    tolerance: float,
+    gains: dict[int, float],
+    _: nn.Module,
+    args: Any,
+    kwargs: Any,
+    output: Any,
+) -> None:
+    """Run the block again on what it was handed; its output stays what it was."""
+    out = first_output(output)
+    if out.ndim != 3:  # several residual streams side by side
+        return
+    again = partial(_again, site, args, kwargs)
+    unmoved = again(torch.zeros_like(out[0]))
+    noise, pairs = torch.Generator().manual_seed(site.layer), []
+    for _number in range(_N_VECTORS):
+        random = torch.randn(unmoved.shape, generator=noise, dtype=torch.float64).to(unmoved)
+        # As long as the output itself: neither lost in its rounding nor all that a norm behind the branch would see.
+        added = (random * unmoved.norm(dim=-1, keepdim=True) / random.norm(dim=-1, keepdim=True)).to(
+            out.dtype
+        )
+        pairs.append((widen(added), again(added) - unmoved))
+    sent, arrived = (torch.cat(parts) for parts in zip(*pairs, strict=True))
+    gain = float((sent * arrived).sum() / sent.square().sum())
+    missed = (arrived - gain * sent).norm(dim=-1) / (abs(gain) * sent.norm(dim=-1))
+    if bool((missed <= tolerance).all()):  # not where it is no number
+        gains[site.layer] = gain
+
+
+def _again(site: Site, args: Any, kwargs: Any, added: Tensor) -> Tensor:
+    """The block's output (tokens, hidden) with ``added`` on the down projection's; hooks at the block do not run."""
+    assert site.down is not None
+    handle = site.down.register_forward_hook(lambda _module, _args, out: out + added)
+    try:
+        return widen(first_output(site.block.forward(*args, **kwargs))[0])
+    finally:
+        handle.remove()

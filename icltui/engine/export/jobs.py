@@ -1,0 +1,163 @@
+"""A patch leaves the program: it is made, written, read back, and only then put where it was asked for.
+
+Enters: a request, the loaded model, and a way to the same model anew. Leaves: events, and a folder or a file, whole or
+not at all. What a format cannot carry is left out and told, with what that costs; the rest of the patch is then derived
+anew, so that the layers above make up for what really acts below them.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from msgspec.structs import replace as with_changes
+from safetensors import SafetensorError
+
+from icltui.api.messages import Event, Export, ExportEnded, Progress
+from icltui.engine.export.control_vector import check_gguf
+from icltui.engine.export.peft_check import check_peft, compare
+from icltui.engine.export.write import Draft, draft_adapter, draft_factors, draft_vectors
+from icltui.engine.generate.inputs import as_kept
+from icltui.engine.models.background import Tell, afterwards, run_errand
+from icltui.engine.models.loaded_model import LoadedModel
+from icltui.engine.prompts.tokenize import tokenize
+from icltui.storage.atomic import leftover_prefix, sweep, sync_folder
+from icltui.storage.paths import shown
+from icltui.values import ExportReport, ModelInfo
+from icltui.values.errors import BadInput, EngineError
+
+Model = Callable[[], LoadedModel]
+"""The loaded model, which nobody here keeps: it makes room for the one that the adapter is tried on."""
+Fresh = Callable[[], Generator[Event, None, Any]]
+"""The same model anew, behind the events of its loading."""
+
+
+def leave(request: Export, info: ModelInfo, model: Model, fresh: Fresh) -> Iterator[Event]:
+    """Write the patch that ``request`` asks for.
+
+    Raises:
+        BadInput: a patch that cannot leave, another model's, or a place that cannot be written.
+        ModelError: the package that the format needs is missing.
+        EngineError: what was written is not the patch; nothing is left of it.
+    """
+    target = Path(request.path)
+    _check(request, info, target)
+    notes = _on_the_prompt(model(), request)
+    with _staged(target) as folder:
+        if request.format == "peft":
+            draft = yield from _done(lambda tell: draft_adapter(model(), request, folder, tell))
+            untouched = yield from fresh()
+            yield Progress(stage="reading the adapter back", done=0, total=1)
+            report = yield from _done(lambda _tell: _read_back(untouched, folder, draft))
+            made = folder
+        else:
+            made = folder / "made"
+            draw = draft_vectors if request.format == "gguf-control-vector" else partial(draft_factors, info)
+            report = yield from _done(lambda tell: draw(model(), request, made, tell))
+        files = [target / path.name for path in sorted(folder.iterdir())] if made is folder else [target]
+        _refuse_existing(target)
+        _make_private(made)
+        os.rename(made, target)
+        sync_folder(target.parent)
+    yield ExportEnded(
+        report=with_changes(report, files=tuple(map(str, files)), notes=(*report.notes, *notes))
+    )
+
+
+def _done(work: Callable[[Tell], Any]) -> Generator[Event, None, Any]:
+    """What it returns, behind what it tells."""
+    result = None
+    for found in run_errand(work):
+        if isinstance(found, Progress):
+            yield found
+        else:
+            result = found
+    return result
+
+
+@torch.no_grad()
+def _read_back(untouched: Any, folder: Path, draft: Draft) -> ExportReport:
+    difference = compare(untouched, folder, draft.references)
+    return with_changes(draft.report, largest_difference=difference)
+
+
+def _check(request: Export, info: ModelInfo, target: Path) -> None:
+    """All that can be known before the work."""
+    if not request.path:
+        raise BadInput("there is no place to write to: give -o PATH")
+    _refuse_existing(target)
+    if not target.parent.is_dir():
+        raise BadInput(f"cannot write {shown(target)}: its folder is not there: make it first")
+    if request.recipe.mode == "per-step":
+        raise BadInput(
+            "a patch per step is made anew for every token, so there is none to write: give --mode frozen or compiled"
+        )
+    if request.fingerprint not in (None, info.fingerprint):
+        raise BadInput(
+            f"this patch belongs to other weights (fingerprint {request.fingerprint}, those of {info.name!r} have "
+            f"{info.fingerprint}): give --model and --revision of its own model, or generate it anew on this one"
+        )
+    if request.format == "peft":
+        check_peft()
+    elif request.format == "gguf-control-vector":
+        check_gguf()
+
+
+def _on_the_prompt(loaded: LoadedModel, request: Export) -> tuple[str, ...]:
+    """What to say of a prompt whose header is another one than when the patch was made."""
+    ids, _ = tokenize(loaded, request.prompt)
+    if request.ids is None or as_kept(loaded, ids, request.ids) == ids:
+        return ()
+    return (
+        f"the chat template writes another header by now ({request.ids.unlike(ids.record)}): the patch is that of the "
+        "header then",
+    )
+
+
+def _refuse_existing(target: Path) -> None:
+    if target.exists() or target.is_symlink():
+        raise BadInput(f"{shown(target)} exists already: give -o another name")
+
+
+@contextmanager
+def _staged(target: Path) -> Iterator[Path]:
+    """A folder beside the target, its owner's alone; what is still in it at the end is gone.
+
+    Raises:
+        BadInput: nothing can be written there.
+    """
+    try:
+        sweep(target.parent)
+        folder = Path(tempfile.mkdtemp(prefix=leftover_prefix(), dir=target.parent))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            if folder.exists():  # work that was given up still writes there
+                afterwards(partial(shutil.rmtree, folder, ignore_errors=True))
+    except (OSError, SafetensorError) as error:
+        reason = (getattr(error, "strerror", None) or str(error)).lower()
+        raise BadInput(f"cannot write {shown(target)}: {reason}: choose another place") from error
+
+
+def _make_private(made: Path) -> None:
+    """For its owner's eyes only, whatever the libraries that wrote it made of it: it comes from the user's own text."""
+    for path in (made, *made.rglob("*")):
+        path.chmod(0o700 if path.is_dir() else 0o600)
+
+
+def same_weights(before: str, after: str) -> None:
+    """Refuse a model that is no longer the one that the patch was made on.
+
+    Raises:
+        EngineError: its weights changed on the disk.
+    """
+    if before != after:
+        raise EngineError(
+            f"the model's weights changed while the patch was made (fingerprint {before}, now {after}): export again"
+        )

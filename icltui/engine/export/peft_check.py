@@ -1,0 +1,75 @@
+"""An adapter, read back: does PEFT make of it what the patch does?
+
+Enters: a model that no patch has touched, the adapter's folder, and the patch's logits. Leaves: the largest
+difference; the model is itself again. What was written is not taken on trust: under a wrong name PEFT loads zeros and
+only warns.
+"""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+
+from icltui.engine.export.peft import WEIGHTS
+from icltui.engine.export.reference_logits import References
+from icltui.values.errors import EngineError, ModelError
+
+
+def check_peft() -> None:
+    """Refuse before any work what cannot be checked after it.
+
+    Raises:
+        ModelError: PEFT is missing.
+    """
+    if find_spec("peft") is None:
+        raise ModelError(
+            "writing an adapter needs peft, which is not installed: pip install 'icltui[export]'"
+        )
+
+
+def compare(model: Any, folder: Path, references: References) -> float:
+    """L∞ between the logits of ``model`` with the adapter in it and the patch's.
+
+    Raises:
+        EngineError: PEFT does not load it, or what it loads is not the patch.
+    """
+    bare = references.run(model)
+    with adapted(model, folder):
+        loaded = references.run(model)
+    does_nothing = all(torch.equal(*pair) for pair in zip(bare, loaded, strict=True))
+    if does_nothing and references.effect > 0:
+        raise EngineError(
+            "read back by PEFT, the adapter does nothing where the patch does: nothing was kept"
+        )
+    return references.difference(loaded, "read back by PEFT, the adapter's logits")
+
+
+@contextmanager
+def adapted(model: Any, folder: Path) -> Iterator[None]:
+    """The adapter acts inside the block; afterwards the model's own modules are back in their places.
+
+    Raises:
+        EngineError: PEFT does not load it, or not all of it.
+    """
+    from peft import PeftModel, get_peft_model_state_dict
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # all that it could warn of is looked at below
+            wrapped = PeftModel.from_pretrained(model, folder)
+    except Exception as error:  # whatever PEFT raises, the adapter is of no use to it
+        reason = " ".join(str(error).split())[:200]
+        raise EngineError(f"PEFT cannot load the adapter: {type(error).__name__}: {reason}") from error
+    try:
+        found = get_peft_model_state_dict(wrapped, save_embedding_layers=False)  # else it asks the hub
+        for name, tensor in load_file(folder / WEIGHTS).items():
+            if name not in found or not torch.equal(found[name].cpu().to(tensor.dtype), tensor):
+                raise EngineError(f"PEFT leaves {name} of the adapter aside: nothing was kept")
+        yield
+    finally:
+        wrapped.unload()

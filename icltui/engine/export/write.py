@@ -1,0 +1,222 @@
+"""A patch, written in a form that can be carried, and what is lost on the way.
+
+Enters: a loaded model and a request. Leaves: files, and an :class:`~icltui.values.ExportReport`; of an adapter, which
+is yet to be tried on another model, a :class:`Draft`: plain values and a few logits. It keeps no model, so that there
+is room for that one.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from msgspec.structs import replace as with_changes
+from torch import Tensor
+from transformers.pytorch_utils import Conv1D
+
+from icltui.api.messages import Export
+from icltui.engine.export.control_vector import added, vectors_of, write_vectors
+from icltui.engine.export.factors import write_factors
+from icltui.engine.export.foldable import carry
+from icltui.engine.export.peft import has_experts, make_adapter, write_adapter
+from icltui.engine.export.reference_logits import References, refer
+from icltui.engine.generate.inputs import make_case
+from icltui.engine.generate.jobs import make_patch, telling
+from icltui.engine.measure.predictions import divergence, plain
+from icltui.engine.models.background import Tell
+from icltui.engine.models.loaded_model import LoadedModel
+from icltui.engine.patch.build import Crafted, made
+from icltui.engine.patch.load_check import tolerance_of
+from icltui.engine.patch.strength import fitted_strength, logits_through
+from icltui.values import ExportReport, ModelInfo
+from icltui.values.errors import BadInput
+
+VLLM_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+"""What vLLM's ``max_lora_rank`` may be."""
+
+
+@dataclass(frozen=True)
+class Draft:
+    """An adapter that was written, and what it must say when it is read back."""
+
+    references: References
+    report: ExportReport
+
+
+@torch.no_grad()  # not inference mode, under which nothing could be derived
+def draft_adapter(loaded: LoadedModel, request: Export, folder: Path, tell: Tell) -> Draft:
+    """The adapter, written into ``folder``.
+
+    Raises:
+        BadInput: a patch of which nothing can be carried, or that no patch can be.
+    """
+    recipe, told = request.recipe, telling(tell)
+    if recipe.carrier == "bias" and recipe.components != "weights":
+        raise BadInput(
+            "an adapter of weights cannot hold the shift as a constant: give --components weights, generate with "
+            "--carrier output, or export --to gguf-control-vector"
+        )
+    whole = _whole(loaded, request, tell)
+    told("seeing what weights can carry", 0, 1)
+    leaving = carry(whole)
+    patch = leaving.crafted.patch
+    assert patch is not None
+    told("writing the adapter", 0, 1)
+    adapter = make_adapter(loaded, patch.at(leaving.crafted.alpha), leaving.factors)
+    if not adapter.tensors:
+        why = next(iter(leaving.unshifted.values()))
+        raise BadInput(f"nothing of this patch fits into an adapter, as {why}: give --components both")
+    write_adapter(folder, adapter)
+    references = refer(leaving.crafted)
+    cost = _Cost.of(whole, references.rows[0].patched[0])
+    report = _report(references, cost, leaving.crafted)
+    report = with_changes(
+        report,
+        rank=adapter.rank,
+        n_tensors=len(adapter.tensors),
+        left_out=(*_shifts(leaving.unshifted), *(cost.words() if leaving.unshifted else ())),
+        notes=(*_rounding(loaded, references), *_programs(loaded, adapter.rank), *_beside(loaded)),
+    )
+    return Draft(references, report)
+
+
+@torch.no_grad()
+def draft_vectors(loaded: LoadedModel, request: Export, path: Path, tell: Tell) -> ExportReport:
+    """The control vector, written to ``path`` and tried in this program.
+
+    Raises:
+        BadInput: a patch without a shift that could be carried.
+        EngineError: what is added to the blocks' outputs does not do what the shift does.
+    """
+    if request.recipe.components == "weights":
+        raise BadInput(
+            "a control vector is the shift, which ΔW alone leaves out: give --components both or shift"
+        )
+    whole = _whole(loaded, request, tell)
+    recipe = with_changes(whole.case.recipe, components="shift", carrier="bias")
+    case = replace(whole.case, recipe=recipe)
+    leaving = fitted_strength(made(replace(whole, case=case), frozenset({0})))
+    assert leaving.patch is not None
+    vectors = vectors_of(leaving.patch.at(leaving.alpha))
+    if not vectors:
+        raise BadInput("only layer 0 is selected, at which llama.cpp adds nothing: choose other layers too")
+    telling(tell)("writing the control vector", 0, 1)
+    write_vectors(path, vectors, str(loaded.model.config.get_text_config(decoder=True).model_type))
+    references = refer(leaving)
+    with added(case.sites, vectors):
+        ours = references.run(loaded.model)
+    difference = references.difference(ours, "added to what the blocks give, the vectors' logits")
+    cost = _Cost.of(whole, ours[0][0])
+    return with_changes(
+        _report(references, cost, leaving),
+        format="gguf-control-vector",
+        n_tensors=len(vectors),
+        largest_difference=plain(difference),
+        left_out=(*_beside_vectors(whole), *cost.words()),
+        notes=("llama.cpp: --control-vector FILE, or --control-vector-scaled FILE:STRENGTH",),
+    )
+
+
+@torch.no_grad()
+def draft_factors(
+    info: ModelInfo, loaded: LoadedModel, request: Export, path: Path, tell: Tell
+) -> ExportReport:
+    """The patch's factors and what it was made from, written to ``path``."""
+    crafted = _whole(loaded, request, tell)
+    n_tensors = len(write_factors(path, crafted, info.fingerprint))
+    return ExportReport(format="factors", files=(), rank=crafted.rank, n_tensors=n_tensors)
+
+
+def _whole(loaded: LoadedModel, request: Export, tell: Tell) -> Crafted:
+    return make_patch(
+        make_case(loaded, request.prompt, request.layers, request.recipe, kept=request.ids), tell
+    )
+
+
+@dataclass(frozen=True)
+class _Cost:
+    """KL(with context ‖ …) behind the query."""
+
+    exported: float
+    patch: float
+
+    @staticmethod
+    def of(whole: Crafted, exported: Tensor) -> "_Cost":
+        """``exported``: logits behind the query of what leaves."""
+        context = whole.own.logits[0].cpu().log_softmax(-1)
+        theirs = (exported.cpu(), logits_through(whole, whole.own)[0].cpu())
+        return _Cost(*(float(divergence(context, logits.log_softmax(-1))) for logits in theirs))
+
+    def words(self) -> Iterator[str]:
+        yield (
+            "this costs: KL from the contextual distribution behind the query is "
+            f"{self.exported:.2g} instead of the whole patch's {self.patch:.2g}"
+        )
+
+
+def _report(references: References, cost: _Cost, leaving: Crafted) -> ExportReport:
+    return ExportReport(
+        format="peft",
+        files=(),
+        rank=leaving.rank,
+        n_tensors=0,
+        n_compared=references.n_tokens,
+        logit_scale=plain(references.scale),
+        tolerance=plain(references.tolerance),
+        largest_effect=plain(references.effect),
+        kl_exported=plain(cost.exported),
+        kl_patch=plain(cost.patch),
+    )
+
+
+def _shifts(unshifted: dict[int, str]) -> Iterator[str]:
+    for why in dict.fromkeys(unshifted.values()):
+        yield f"the shift at layers {_spans([layer for layer in unshifted if unshifted[layer] == why])}: {why}"
+
+
+def _beside_vectors(whole: Crafted) -> Iterator[str]:
+    if whole.case.recipe.components == "both":
+        yield "ΔW: a control vector is one constant for each layer"
+    if any(site.layer == 0 for site in whole.case.sites):
+        yield "the shift at layer 0: llama.cpp adds nothing there"
+
+
+def _rounding(loaded: LoadedModel, references: References) -> Iterator[str]:
+    if references.tolerance > (usual := tolerance_of(loaded)):
+        dtype = str(loaded.dtype).removeprefix("torch.")
+        yield (
+            f"rounding in {dtype} alone moves the patch's logits, so that {references.tolerance:.1g} of the largest "
+            f"is allowed, not {usual:.1g}"
+        )
+
+
+def _programs(loaded: LoadedModel, rank: int) -> Iterator[str]:
+    """What other programs make of the adapter, as far as their sources tell."""
+    if has_experts(loaded):
+        yield "experts are adapted as parameters, which PEFT reads from 0.20 on; no other program was tried"
+        return
+    room = next((most for most in VLLM_RANKS if most >= rank), None)
+    yield f"vLLM: --max-lora-rank {room} is needed" if room else f"vLLM takes ranks up to {VLLM_RANKS[-1]}"
+    if any(isinstance(reader.module, Conv1D) for site in loaded.sites for reader in site.readers):
+        yield "llama.cpp: do not convert this adapter: its converter would transpose the Conv1D matrices"
+
+
+def _beside(loaded: LoadedModel) -> Iterator[str]:
+    """What other programs would take for a part of the base."""
+    if loaded.has_adapter:
+        yield "PEFT: the base's folder holds another adapter, which transformers attaches there: move it away first"
+
+
+def _spans(layers: Sequence[int]) -> str:
+    """Layers in short.
+
+    >>> _spans([0, 1, 2, 5])
+    '0-2, 5'
+    """
+    spans: list[list[int]] = []
+    for layer in sorted(layers):
+        if spans and spans[-1][-1] == layer - 1:
+            spans[-1].append(layer)
+        else:
+            spans.append([layer])
+    return ", ".join(str(span[0]) if len(span) == 1 else f"{span[0]}-{span[-1]}" for span in spans)

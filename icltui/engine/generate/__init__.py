@@ -1,0 +1,1 @@
+"""Text with the context, without it, and without it through a patch."""

@@ -1,0 +1,154 @@
+"""Lanes of text side by side: with the context, the query alone, the query alone through a patch.
+
+Enters: ids, and a crafted patch. Leaves: lane steps as they come, then the :class:`~icltui.values.Generation`. The
+lanes advance together, so that their distributions can be compared token by token; all draw with the same noise.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from icltui.engine.generate.sampling import Sampler
+from icltui.engine.measure.predictions import candidates, divergence, plain
+from icltui.engine.models.loaded_model import LoadedModel
+from icltui.engine.patch.build import Case, Crafted, noise_of
+from icltui.engine.patch.decoding import AnyLane, RowLane, Run, SteppingLane, stop_tokens, without_context
+from icltui.engine.patch.patch import TokenPatch
+from icltui.engine.prompts.tokenize import pieces
+from icltui.values import Agreement, Generation, Lane, LaneStep, LaneText, LogitError
+from icltui.values.recipe import Sampling
+
+
+@dataclass
+class Track:
+    """What a lane has said so far."""
+
+    first_logits: Tensor | None = None
+    tokens: list[int] = field(default_factory=list)
+    steps: list[LaneStep] = field(default_factory=list)
+    ended: bool = False
+
+
+def generate(
+    case: Case,
+    crafted: Crafted | None,
+    *,
+    lanes: Sequence[Lane],
+    n_tokens: int,
+    sampling: Sampling = Sampling(),  # noqa: B008 -- frozen
+) -> Iterator[LaneStep | Generation]:
+    """Lane steps in the order in which they are made, then the whole generation.
+
+    The context lane always runs, as the others are measured against it. The patched lane needs a crafted patch.
+    """
+    tracks: dict[Lane, Track] = {name: Track() for name in with_context(lanes)}
+    speakers = {name: make_lane(case, crafted, name) for name in tracks}
+    sampler = Sampler(sampling)
+    for index in range(n_tokens):
+        context_log_p: Tensor | None = None
+        for name, track in tracks.items():
+            if track.ended:
+                continue
+            lane = speakers[name]
+            logits = lane.start() if index == 0 else lane.feed(track.tokens[-1])
+            context_log_p = logits.log_softmax(-1) if name == "context" else context_log_p
+            same = track.tokens == tracks["context"].tokens[:index]
+            yield step(case.loaded, name, track, sampler, logits, context_log_p if same else None)
+        if all(track.ended for track in tracks.values()):
+            break
+    yield summarize(tracks, case, sampling)
+
+
+def make_lane(case: Case, crafted: Crafted | None, name: Lane) -> AnyLane:
+    """The lane of that name."""
+    loaded, ids = case.loaded, case.ids
+    if name == "context":
+        return RowLane(Run(loaded.model), ids.full)
+    if name == "plain":
+        return RowLane(without_context(loaded, ids, case.positions), ids.plain)
+    assert crafted is not None, "craft the patch before its lane is made"
+    if crafted.patch is not None:
+        held = crafted.patch.at(crafted.alpha)
+        return RowLane(without_context(loaded, ids, case.positions, held), ids.plain)
+    patch = TokenPatch(case.sites, case.recipe.components, crafted.alpha, noise_of(case.recipe))
+    return SteppingLane(loaded, ids, patch, case.positions, case.control_context())
+
+
+def with_context(lanes: Sequence[Lane]) -> tuple[Lane, ...]:
+    """The lanes, the contextual one first."""
+    return ("context", *(lane for lane in lanes if lane != "context"))
+
+
+def step(
+    loaded: LoadedModel,
+    name: Lane,
+    track: Track,
+    sampler: Sampler,
+    logits: Tensor,
+    context: Tensor | None,
+) -> LaneStep:
+    """Let a lane say its next token.
+
+    ``context``: the contextual lane's log-probabilities, where both lanes have said the same so far.
+    """
+    log_p, index = logits.log_softmax(-1), len(track.tokens)
+    token = sampler.draw(log_p, index)
+    track.tokens.append(token)
+    track.first_logits = logits if index == 0 else track.first_logits
+    track.ended = token in stop_tokens(loaded)
+    said = LaneStep(
+        lane=name,
+        index=index,
+        token=pieces(loaded.tokenizer, (token,))[0],
+        text=loaded.tokenizer.decode(track.tokens[:-1] if track.ended else track.tokens),
+        top=candidates(loaded.tokenizer, log_p),
+        kl_to_context=None if context is None else plain(divergence(context, log_p)),
+    )
+    track.steps.append(said)
+    return said
+
+
+def summarize(tracks: dict[Lane, Track], case: Case, sampling: Sampling) -> Generation:
+    """The lanes' texts, and how the others compare with the context lane."""
+    context = tracks["context"]
+    others: dict[Lane, Track] = {name: track for name, track in tracks.items() if name != "context"}
+    return Generation(
+        lanes={
+            name: LaneText(
+                text=track.steps[-1].text if track.steps else "",
+                token_ids=tuple(track.tokens),
+                steps=tuple(track.steps),
+            )
+            for name, track in tracks.items()
+        },
+        agreement={name: agree(context.tokens, track.tokens) for name, track in others.items()},
+        fit={
+            name: logit_error(context.first_logits, track.first_logits)
+            for name, track in others.items()
+            if context.first_logits is not None and track.first_logits is not None
+        },
+        recipe=case.recipe,
+        layers=tuple(site.layer for site in case.sites),
+        sampling=sampling,
+    )
+
+
+def agree(reference: Sequence[int], tokens: Sequence[int]) -> Agreement:
+    """How far ``tokens`` say the same as ``reference``; a lane that stops early differs where it stops."""
+    total = max(len(reference), len(tokens))
+    equal = [k < len(reference) and k < len(tokens) and reference[k] == tokens[k] for k in range(total)]
+    first = next((k for k, same in enumerate(equal) if not same), None)
+    return Agreement(equal=sum(equal), total=total, first_difference=first)
+
+
+def logit_error(reference: Tensor, logits: Tensor) -> LogitError:
+    """Last-token logits against the contextual ones; MSE and L∞ in logits, KL in nats."""
+    difference = logits - reference.to(logits.device)
+    kl = divergence(reference.to(logits.device).log_softmax(-1), logits.log_softmax(-1))
+    return LogitError(
+        mse=plain(difference.square().mean()),
+        kl=plain(kl),
+        linf=plain(difference.abs().max()),
+        top1_equal=bool(logits.argmax() == reference.argmax()),
+    )

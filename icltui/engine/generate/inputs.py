@@ -1,0 +1,112 @@
+"""A request's words in the loaded model's terms: which layers, which tokens, and whether there is room for them.
+
+Enters: a loaded model and what was asked. Leaves: ids and sites, or a :class:`~icltui.engine.patch.build.Case`.
+"""
+
+from dataclasses import dataclass
+from dataclasses import replace as with_
+
+from msgspec.structs import replace
+
+from icltui.engine.hooks.site import Site
+from icltui.engine.models.loaded_model import LoadedModel
+from icltui.engine.patch.build import Case
+from icltui.engine.prompts.tokenize import Ids, check_known, check_length, tokenize
+from icltui.values import PromptIds, TokenizedPrompt
+from icltui.values.errors import BadInput
+from icltui.values.prompt import Prompt, resolve_layers
+from icltui.values.recipe import Recipe, check_recipe
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A prompt, ready to run."""
+
+    sites: list[Site]
+    ids: Ids
+    tokens: TokenizedPrompt
+
+
+def prepare(loaded: LoadedModel, prompt: Prompt, layers: str, n_more: int = 0) -> Prepared:
+    """The prompt's tokens and the selected sites; ``n_more`` tokens are to be generated behind it.
+
+    Raises:
+        BadInput: no usable layer, a prompt that cannot be tokenised, or one that is too long.
+    """
+    refused = {layer.layer: layer.reason for layer in loaded.refused}
+    chosen = resolve_layers(layers, loaded.n_layers, refused)
+    if not chosen:
+        raise BadInput("no layer is selected: choose at least one")
+    ids, tokens = tokenize(loaded, prompt)
+    check_known(loaded, ids)
+    check_length(loaded, ids, n_more)
+    return Prepared([site for site in loaded.sites if site.layer in chosen], ids, tokens)
+
+
+def make_case(
+    loaded: LoadedModel,
+    prompt: Prompt,
+    layers: str,
+    recipe: Recipe,
+    holdout: tuple[str, ...] = (),
+    n_tokens: int = 1,
+    kept: PromptIds | None = None,
+) -> Case:
+    """The prompt, the recipe's queries and the held-out ones behind the same context.
+
+    ``kept`` is what the prompt was when its patch was made, whose header all of them get.
+
+    Raises:
+        BadInput: a recipe that no patch can be made by, any of these prompts cannot be run, or the prompt is not as it
+            was.
+    """
+    check_recipe(recipe)
+    is_compiled = recipe.mode == "compiled"
+    n_more = max(n_tokens, recipe.n_fitted + 1 if is_compiled else 1)
+    own = prepare(loaded, prompt, layers, n_more)
+
+    def behind_it(queries: tuple[str, ...]) -> tuple[Ids, ...]:
+        others = (prepare(loaded, replace(prompt, query=query), layers, n_more).ids for query in queries)
+        return tuple(ids if kept is None else _headed(loaded, ids, kept, n_more) for ids in others)
+
+    other = replace(prompt, context=recipe.other_context)
+    case = Case(
+        loaded,
+        own.sites,
+        own.ids if kept is None else as_kept(loaded, own.ids, kept, n_more),
+        prompt.positions,
+        recipe,
+        calibration=behind_it(recipe.queries) if is_compiled else (),
+        holdout=behind_it(holdout),
+        other_context=prepare(loaded, other, layers, n_more).ids.context if recipe.control == "other" else (),
+    )
+    if kept is not None:
+        _check_same(kept, case.record)
+    return case
+
+
+def as_kept(loaded: LoadedModel, ids: Ids, kept: PromptIds, n_more: int = 0) -> Ids:
+    """``ids`` of the prompt under the header that it had.
+
+    Raises:
+        BadInput: the text itself has other tokens than it had, or there is no room for the header.
+    """
+    if (kept.context, kept.query) != (ids.context, ids.query):
+        _check_same(kept, ids.record)
+    return _headed(loaded, ids, kept, n_more)
+
+
+def _check_same(kept: PromptIds, found: PromptIds) -> None:
+    if parts := kept.unlike(found):
+        raise BadInput(
+            f"the prompt is not the one that the patch was made of ({parts}): the tokenizer or its chat template was "
+            "edited since: generate it anew"
+        )
+
+
+def _headed(loaded: LoadedModel, ids: Ids, kept: PromptIds, n_more: int) -> Ids:
+    """``ids`` behind the header of ``kept``."""
+    headed = with_(ids, prefix=kept.prefix)
+    check_known(loaded, headed)
+    check_length(loaded, headed, n_more)
+    return headed

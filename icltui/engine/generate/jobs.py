@@ -1,0 +1,152 @@
+"""*generate* as a stream of events: the patch is made, the lanes speak, the patch is tested.
+
+Enters: a loaded model and a request. Leaves: :class:`~icltui.api.messages.Progress`, lane steps, and the
+:class:`~icltui.values.Generation` of each query.
+"""
+
+from collections.abc import Generator, Iterator
+from dataclasses import replace
+from functools import partial
+
+import torch
+from msgspec.structs import replace as with_changes
+
+from icltui.api.messages import (
+    Event,
+    Generate,
+    GenerateEach,
+    GenerationEnded,
+    LaneAdvanced,
+    PatchTested,
+    Progress,
+)
+from icltui.engine.generate.batch import can_batch, generate_rows, in_batches
+from icltui.engine.generate.generate import generate
+from icltui.engine.generate.inputs import make_case
+from icltui.engine.models.background import Tell, run_errand
+from icltui.engine.models.loaded_model import LoadedModel
+from icltui.engine.patch.build import Case, Crafted, Told, craft
+from icltui.engine.patch.report import report_on
+from icltui.engine.patch.strength import fitted_strength
+from icltui.values import Generation, LaneStep, PatchReport
+from icltui.values.errors import BadInput
+from icltui.values.recipe import check_sampling
+
+
+def speak(loaded: LoadedModel, request: Generate) -> Iterator[Event]:
+    """The lanes of one prompt.
+
+    Raises:
+        BadInput: a prompt, recipe or sampling that cannot be.
+    """
+    case = _case(loaded, request)
+    crafted = yield from _crafted(case, request)
+    yield from _lanes(case, crafted, request)
+    if crafted is not None:
+        yield from _tested(crafted, request.curves)
+
+
+def speak_each(loaded: LoadedModel, request: GenerateEach) -> Iterator[Event]:
+    """The lanes of every query: all at once where one patch serves them, else one after the other.
+
+    Raises:
+        BadInput: a prompt, recipe or sampling that cannot be.
+    """
+    if not request.queries:
+        raise BadInput("no query to run: give at least one")
+    # All are looked at before the first is run, which may take long.
+    cases = [_case(loaded, request, query) for query in request.queries]
+    crafted = yield from _crafted(cases[0], request)
+    spoken: list[Generation] | None = None
+    if can_batch(cases[0], crafted):
+        for found in run_errand(partial(_in_rows, cases, crafted, request)):
+            if isinstance(found, list):
+                spoken = found
+            elif isinstance(found, Progress):
+                yield found
+    for number, case in enumerate(cases):
+        if spoken is not None:
+            yield GenerationEnded(generation=_whole(spoken[number], case, request))
+        else:
+            if number and crafted is not None:
+                crafted = (
+                    replace(crafted, case=case) if case.calibration else (yield from _crafted(case, request))
+                )
+            yield from _lanes(case, crafted, request)
+        if crafted is not None and (number == 0 or not (case.calibration or spoken)):
+            yield from _tested(crafted, False)
+
+
+@torch.inference_mode()
+def _in_rows(
+    cases: list[Case], crafted: Crafted | None, request: GenerateEach, tell: Tell
+) -> list[Generation] | None:
+    """The lanes of all queries, batch by batch; None where this model has to take them one by one."""
+    spoken: list[Generation] = []
+    for some in in_batches(cases, request.n_tokens):
+        made = generate_rows(some, crafted, request.lanes, request.n_tokens, request.sampling, telling(tell))
+        if made is None:
+            return None
+        spoken += made
+    return spoken
+
+
+def _case(loaded: LoadedModel, request: Generate | GenerateEach, query: str | None = None) -> Case:
+    if request.n_tokens < 1:
+        raise BadInput(f"{request.n_tokens} tokens to generate: ask for at least 1")
+    check_sampling(request.sampling)
+    prompt = request.prompt if query is None else with_changes(request.prompt, query=query)
+    return make_case(loaded, prompt, request.layers, request.recipe, request.holdout, request.n_tokens)
+
+
+def _crafted(case: Case, request: Generate | GenerateEach) -> Generator[Event, None, Crafted | None]:
+    if "patched" not in request.lanes:
+        return None
+    alpha, is_varied = request.recipe.alpha, isinstance(request, Generate) and request.curves
+    if case.recipe.mode == "per-step" and not (isinstance(alpha, str) or is_varied or case.holdout):
+        return Crafted(case, alpha=alpha)  # made while it speaks
+    for found in run_errand(partial(make_patch, case)):
+        if isinstance(found, Crafted):
+            return found
+        yield found
+    return None
+
+
+def _lanes(case: Case, crafted: Crafted | None, request: Generate | GenerateEach) -> Iterator[Event]:
+    """The lanes of one prompt, as they speak."""
+    for made in generate(
+        case, crafted, lanes=request.lanes, n_tokens=request.n_tokens, sampling=request.sampling
+    ):
+        if isinstance(made, LaneStep):
+            yield LaneAdvanced(step=made)
+        else:
+            yield GenerationEnded(generation=_whole(made, case, request))
+
+
+def _whole(made: Generation, case: Case, request: Generate | GenerateEach) -> Generation:
+    """With what it was asked on."""
+    return with_changes(made, holdout=request.holdout, ids=case.record)
+
+
+def _tested(crafted: Crafted, curves: bool) -> Iterator[Event]:
+    """The report on the patch, where there is something to tell."""
+    if crafted.prompt is not None:
+        for told in run_errand(partial(_report_on, crafted, curves)):
+            yield PatchTested(patch=told) if isinstance(told, PatchReport) else told
+
+
+@torch.no_grad()  # not inference mode, under which nothing could be derived
+def make_patch(case: Case, tell: Tell) -> Crafted:
+    """The patch at its strength."""
+    told = telling(tell)
+    return fitted_strength(craft(case, told=told), told)
+
+
+@torch.no_grad()
+def _report_on(crafted: Crafted, curves: bool, tell: Tell) -> PatchReport:
+    return report_on(crafted, curves, telling(tell))
+
+
+def telling(tell: Tell) -> Told:
+    """Stages as progress."""
+    return lambda stage, done, total: tell(Progress(stage=stage, done=done, total=total))

@@ -1,0 +1,130 @@
+"""See z, v, g and the outputs of one forward pass at the selected layers, and nothing else.
+
+Enters: a model's sites, the positions wanted. Leaves: :class:`States`, in float32 (float64 models: float64), so that
+differences lose nothing to the model's own precision.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from icltui.engine.hooks.attach import attach
+from icltui.engine.hooks.site import Probe, Site
+
+
+def widen(tensor: Tensor) -> Tensor:
+    """At least float32: what differences are taken in."""
+    return tensor if tensor.dtype == torch.float64 else tensor.float()
+
+
+@dataclass(frozen=True)
+class States:
+    """Captured vectors of some tokens at some layers (axis order: the layers as selected)."""
+
+    z: Float[Tensor, "layers tokens hidden"]
+    v: Float[Tensor, "layers tokens hidden"]
+    out: Float[Tensor, "layers tokens hidden"]
+    g_norm: Float[Tensor, "layers tokens"]
+    """‖g‖, the down projection's input; NaN where there is no single down projection."""
+    experts: dict[int, Int[Tensor, "tokens chosen"]]
+    """At layers with experts: to which each token goes."""
+
+    def token(self, index: int) -> "States":
+        """The states of one token, its axis kept."""
+        at = slice(index, None if index == -1 else index + 1)
+        experts = {layer: chosen[at] for layer, chosen in self.experts.items()}
+        return States(self.z[:, at], self.v[:, at], self.out[:, at], self.g_norm[:, at], experts)
+
+    @staticmethod
+    def join(parts: "Sequence[States]") -> "States":
+        """The tokens of all parts, one behind the other."""
+        z, v, out, g_norm = (
+            torch.cat([getattr(part, name) for part in parts], dim=1) for name in ("z", "v", "out", "g_norm")
+        )
+        experts = {layer: torch.cat([part.experts[layer] for part in parts]) for layer in parts[0].experts}
+        return States(z, v, out, g_norm, experts)
+
+    def layers(self, at: slice) -> "States":
+        """The states at some of the layers."""
+        return States(self.z[at], self.v[at], self.out[at], self.g_norm[at], self.experts)
+
+
+@dataclass
+class Capture(Probe):
+    """Keeps copies of what passes at the positions ``at`` of one row; each site must be passed once."""
+
+    at: Tensor | slice
+    zs: dict[int, Tensor] = field(default_factory=dict)
+    vs: dict[int, Tensor] = field(default_factory=dict)
+    gs: dict[int, Tensor] = field(default_factory=dict)
+    outs: dict[int, Tensor] = field(default_factory=dict)
+    experts: dict[int, Tensor] = field(default_factory=dict)
+
+    def residual(self, layer: int, v: Tensor) -> None:
+        self._keep("v", self.vs, layer, self._copy(v))
+
+    def mlp_input(self, layer: int, z: Tensor) -> None:
+        self._keep("z", self.zs, layer, self._copy(z))
+
+    def routing(self, layer: int, experts: Tensor) -> None:
+        self._keep("experts", self.experts, layer, experts[self.at])
+
+    def down_input(self, layer: int, g: Tensor) -> None:
+        self._keep("g", self.gs, layer, widen(g[self.at]).norm(dim=-1))
+
+    def block_output(self, layer: int, out: Tensor) -> None:
+        self._keep("the output", self.outs, layer, self._copy(out))
+
+    def states(self) -> States:
+        """What the row left, layers ascending; layers on other devices are brought to the first's.
+
+        Raises:
+            RuntimeError: a site was not passed, which would make every number after it wrong.
+        """
+        layers = sorted(self.outs)
+        if not layers or layers != sorted(self.zs) or layers != sorted(self.vs):
+            raise RuntimeError(
+                f"captured z at layers {sorted(self.zs)}, v at {sorted(self.vs)}, outputs at {layers}: "
+                "each must be seen once at every selected layer"
+            )
+        device = self.outs[layers[0]].device
+        z, v, out = (
+            torch.stack([kept[layer].to(device) for layer in layers])
+            for kept in (self.zs, self.vs, self.outs)
+        )
+        missing = z.new_full(z.shape[1:2], torch.nan)
+        g = torch.stack([self.gs[layer].to(device) if layer in self.gs else missing for layer in layers])
+        return States(z, v, out, g, {layer: chosen.to(device) for layer, chosen in self.experts.items()})
+
+    def _copy(self, tensor: Tensor) -> Tensor:
+        """A copy, since a slice would change with the stream that a patch moves."""
+        return widen(tensor[self.at]).clone() if isinstance(self.at, slice) else widen(tensor[self.at])
+
+    def _keep(self, what: str, kept: dict[Any, Tensor], key: Any, tensor: Tensor) -> None:
+        if key in kept:
+            raise RuntimeError(f"{what} passed twice at layer {key} in one run: it must pass once")
+        kept[key] = tensor
+
+
+@dataclass
+class ImageCapture(Capture):
+    """Keeps, besides, what each matrix makes of z, where the model itself computes it precisely enough."""
+
+    images: dict[int, dict[str, Tensor]] = field(default_factory=dict)
+
+    def reader_output(self, layer: int, name: str, p: Tensor) -> None:
+        if p.dtype in (torch.float32, torch.float64):
+            self._keep(f"W z of {name}", self.images.setdefault(layer, {}), name, self._copy(p))
+
+
+@contextmanager
+def capturing(sites: Sequence[Site], at: Tensor | slice) -> Iterator[Capture]:
+    """A :class:`Capture` that stands at ``sites`` inside the block."""
+    capture = Capture(at)
+    with attach(sites, capture):
+        yield capture

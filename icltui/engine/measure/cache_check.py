@@ -1,0 +1,67 @@
+"""Can the model go on from its cache? Tried on a few tokens when it is loaded, before anything else relies on it.
+
+Enters: a loaded model. Leaves: ``config.use_cache``, which says so to :func:`icltui.engine.measure.forward.forward`,
+and the reason
+where it cannot. Code of a model's own may know the caches of another version of transformers only; then every row runs
+again from its start, which is as right as it is slow.
+"""
+
+import torch
+from torch import Tensor
+
+from icltui.engine.measure.forward import Cache, forward
+from icltui.engine.measure.packing_check import PassProgress, sample_ids, telling_passes, unheard
+from icltui.engine.models.loaded_model import LoadedModel
+from icltui.values.errors import EngineError, ForwardError, IcltuiError, ModelError
+
+SHARES = {torch.float32: 1e-2, torch.float64: 1e-2}
+"""Of the logits' spread, by which logits behind a cache may miss those of the whole row; other dtypes: a half.
+
+Where a cache is not heard they miss by about all of it; rounding alone may take a tenth in half precision."""
+_N_PASSES = 5
+
+
+@torch.inference_mode()
+def try_cache(loaded: LoadedModel, progress: PassProgress = unheard) -> str:
+    """Why the model's cache is not used from here on; empty where it is.
+
+    Raises:
+        ForwardError: the model's own code fails without a cache, too.
+        ModelError: it gives no numbers, or the memory does not suffice.
+    """
+    model = loaded.model
+    model.config.use_cache = True
+    with telling_passes(loaded, progress, _N_PASSES):
+        ids = sample_ids(loaded, n_context=4, n_query=3)
+        whole = _whole(loaded, ids.full)
+        try:
+            reason = _miss(loaded, whole, _behind_a_cache(model, [*ids.prefix, *ids.context], ids.query))
+        except ForwardError as error:
+            reason = str(error)
+        except (IcltuiError, LookupError, AttributeError, TypeError, ValueError, RuntimeError) as error:
+            reason = f"its cache is none that could be gone on from ({type(error).__name__})"
+    model.config.use_cache = not reason
+    return reason
+
+
+def _whole(loaded: LoadedModel, row: list[int]) -> Tensor:
+    try:
+        return forward(loaded.model, row)
+    except EngineError as error:
+        raise ModelError(f"{type(loaded.model).__name__} cannot be explored: {error}") from error
+
+
+def _behind_a_cache(model: object, before: list[int], query: tuple[int, ...]) -> Tensor:
+    """Logits behind the last of ``query``, which is fed token by token as text is generated."""
+    cache = Cache()
+    logits = forward(model, before, cache)
+    for token in query:
+        logits = forward(model, [token], cache)
+    return logits
+
+
+def _miss(loaded: LoadedModel, whole: Tensor, behind: Tensor) -> str:
+    spread, missed = (whole - whole.mean()).norm(), (behind - whole).norm()
+    if missed <= SHARES.get(loaded.dtype, 0.5) * spread:
+        return ""
+    return f"what it says behind its cache is not what it says of the whole text (by {float(missed / spread):.0%})"

@@ -1,0 +1,101 @@
+"""The context comes or goes unit by unit, and each unit is one step in weight space: its rows and predictions.
+
+Enters: chunks of copies, as :func:`icltui.engine.measure.prefixes.measure_prefixes` gives them. Leaves: rows in
+ascending order
+of units with the predictions beside them, a chunk at a time. A prediction whose distance to the full context could not
+be known yet comes again when it is.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from icltui.engine.hooks.site import Site
+from icltui.engine.measure.pairs import compare
+from icltui.engine.measure.predictions import Vocabulary, predict
+from icltui.engine.measure.prefixes import Chunk, Plan
+from icltui.engine.measure.rows import LayerRows
+from icltui.values import Pairs, Prediction, Row
+
+Measured = tuple[list[Row], list[Prediction]]
+
+
+@dataclass
+class Dynamics:
+    """One measure: feed it the chunks in turn."""
+
+    sites: Sequence[Site]
+    plan: Plan
+    vocabulary: Vocabulary
+    keeps_pairs: bool = False
+    rounding: Mapping[int, float] = field(default_factory=dict)
+    """By layer, the error of z relative to ‖z‖ in half precision."""
+    layers: list[LayerRows] = field(default_factory=list)
+    full: Tensor | None = None
+    """Log-probabilities behind the full context."""
+    last: Chunk | None = None
+    """The full context's copy, which came ahead of its turn."""
+    early: list[Chunk] = field(default_factory=list)
+    """Chunks whose predictions went out before the full context was known."""
+
+    def measure(self, chunks: Iterable[Chunk]) -> Iterator[Measured]:
+        """The rows and predictions of all units."""
+        for chunk in chunks:
+            yield self._take(self._set_aside(chunk))
+        if self.last is not None:
+            yield self._take(self.last)
+
+    def pairs(self) -> tuple[Pairs, ...]:
+        """Every unit against every other, at each layer; empty unless asked for."""
+        return tuple(compare(layer.site.layer, layer.kept) for layer in self.layers if layer.kept)
+
+    def _set_aside(self, chunk: Chunk) -> Chunk:
+        """The chunk without the full context's copy, if that came before its turn."""
+        full = self.plan.full
+        if full not in chunk.units:
+            return chunk
+        k = chunk.units.index(full)
+        copy = chunk.at(slice(k, k + 1))
+        if copy.logits is not None:
+            self.full = copy.logits[0].log_softmax(-1)
+        self._start(copy)
+        if k > 0 or full == 0:  # it stands where it belongs
+            return chunk
+        self.last = copy
+        return chunk.at(slice(1, None))
+
+    def _start(self, chunk: Chunk) -> None:
+        """The layers, as soon as it is known which experts act: those that the full context's token goes to."""
+        if self.layers:
+            return
+        for site in self.sites:
+            chosen = chunk.experts.get(site.layer)
+            experts = None if chosen is None else sorted(set(chosen[0].tolist()))
+            rounding = self.rounding.get(site.layer, 0.0)
+            self.layers.append(LayerRows(site, self.plan.dynamics, experts, self.keeps_pairs, rounding))
+
+    def _take(self, chunk: Chunk) -> Measured:
+        self._start(chunk)
+        rows: list[list[Row]] = [[] for _ in chunk.units]
+        if chunk.units:
+            for k, layer in enumerate(self.layers):
+                known = chunk.images.get(layer.site.layer, {})
+                taken = layer.take(chunk.units, chunk.z[:, k], chunk.v[:, k], chunk.g_norm[:, k], known)
+                for of_unit, row in zip(rows, taken, strict=True):
+                    of_unit.append(row)
+        return [row for of_unit in rows for row in of_unit], self._predictions(chunk)
+
+    def _predictions(self, chunk: Chunk) -> list[Prediction]:
+        again: list[Chunk] = []
+        if self.full is not None:
+            again, self.early = self.early, []
+        elif chunk.logits is not None:
+            self.early.append(chunk)
+        told = [c for c in (*again, chunk) if c.logits is not None and c.units]
+        return [
+            prediction
+            for c in told
+            if c.logits is not None
+            for prediction in predict(self.vocabulary, c.units, c.logits, self.full)
+        ]

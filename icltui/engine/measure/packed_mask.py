@@ -1,0 +1,91 @@
+"""Attention masks of copies of the query, packed in one row behind a cached context.
+
+Enters: which context tokens each copy goes without. Leaves: masks in the form that the model takes. Each copy sees the
+kept prefix, the cached context but its gap, and its own tokens; the reach of a sliding window is counted along the row
+that the copy stands for, as an ordinary run of that row does.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from icltui.engine.hooks.site import input_device
+from icltui.engine.measure.forward import Gap
+from icltui.engine.models.upcast import computing_dtype
+
+PACKABLE = frozenset({"full_attention", "sliding_attention"})
+
+
+def packed_masks(
+    model: Any, gaps: Sequence[Gap], n_prefix: int, n_context: int, n_cached: int, q: int
+) -> Any:
+    """Masks (1, 1, copies·q, n_prefix + n_cached + copies·q): one tensor, or one for each type of layer.
+
+    ``n_cached`` of the ``n_context`` tokens are in the cache so far.
+
+    Raises:
+        ValueError: a layer type whose attention this mask cannot express.
+    """
+    config = model.config.get_text_config(decoder=True)
+    kinds = layer_kinds(config)
+    if not kinds <= PACKABLE:
+        raise ValueError(f"layers of type {', '.join(sorted(kinds - PACKABLE))} cannot be packed")
+    device = input_device(model)
+    copies = torch.tensor(list(gaps), dtype=torch.int32, device=device).repeat_interleave(q, dim=0)
+    begin, end = copies.T[:, :, None]
+    seen = _seen(begin, end, n_prefix, n_cached, q)
+    masks: dict[str, Any] = {"full_attention": seen}
+    if (window := getattr(config, "sliding_window", None)) and "sliding_attention" in kinds:
+        masks["sliding_attention"] = seen & (_distance(begin, end, n_prefix, n_context, n_cached, q) < window)
+    chosen = {kind: _as_taken(model, masks.get(kind, seen)) for kind in sorted(kinds)}
+    return chosen if len(chosen) > 1 else next(iter(chosen.values()))
+
+
+def _places(begin: Tensor, q: int) -> tuple[Tensor, Tensor]:
+    """Of each packed token its copy and its place in the query."""
+    index = torch.arange(len(begin), dtype=torch.int32, device=begin.device)
+    return index // q, index % q
+
+
+def _keys(begin: Tensor, n_prefix: int, n_cached: int) -> Tensor:
+    """The context index of each cached token, negative in the prefix."""
+    return torch.arange(-n_prefix, n_cached, dtype=torch.int32, device=begin.device)[None]
+
+
+def _seen(begin: Tensor, end: Tensor, n_prefix: int, n_cached: int, q: int) -> Bool[Tensor, "queries keys"]:
+    """Which keys each query token sees."""
+    copy, place = _places(begin, q)
+    key = _keys(begin, n_prefix, n_cached)
+    before = (key < begin) | (key >= end)
+    own = (copy[:, None] == copy[None]) & (place[:, None] >= place[None])
+    return torch.cat([before, own], dim=1)
+
+
+def _distance(
+    begin: Tensor, end: Tensor, n_prefix: int, n_context: int, n_cached: int, q: int
+) -> Int[Tensor, "queries keys"]:
+    """How far before each query token its keys stand in its copy's own row."""
+    _, place = _places(begin, q)
+    key = _keys(begin, n_prefix, n_cached)
+    stands = n_context - (end - begin) + place[:, None]
+    before = stands - key + torch.where(key >= end, end - begin, 0)
+    return torch.cat([before, place[:, None] - place[None]], dim=1)
+
+
+def _as_taken(model: Any, allowed: Bool[Tensor, "queries keys"]) -> Tensor:
+    """What is added to the attention scores; SDPA takes yes and no too, but would convert them at each layer."""
+    dtype = computing_dtype(model)
+    mask = torch.zeros(allowed.shape, dtype=dtype, device=allowed.device)
+    return mask.masked_fill_(~allowed, torch.finfo(dtype).min)[None, None]
+
+
+def layer_kinds(config: Any) -> set[str]:
+    """The attention types of a text config's layers."""
+    types = getattr(config, "layer_types", None)
+    if types:
+        return set(types)
+    windowed = getattr(config, "sliding_window", None) and getattr(config, "use_sliding_window", True)
+    return {"sliding_attention" if windowed else "full_attention"}

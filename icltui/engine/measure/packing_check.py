@@ -1,0 +1,197 @@
+"""Which way a model's prefixes are measured: packed where that proves right on the model, else one by one.
+
+Enters: a loaded model. Leaves: the path, and the reason where it is the loop.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from icltui.engine.hooks.capture import capturing
+from icltui.engine.measure.forward import accepted, forward, goes_on, row
+from icltui.engine.measure.prefixes import Plan, measure_prefixes
+from icltui.engine.models.loaded_model import LoadedModel
+from icltui.engine.models.upcast import can_compute_in_float32, computing_in_float32, is_half, is_quantized
+from icltui.engine.prompts.tokenize import Ids
+from icltui.values import Path
+from icltui.values.errors import ForwardError, IcltuiError
+
+STRICT = 1e-2
+"""Of the spread between prefixes: allowed in float32, where a right pass misses 1e-5, a wrong mask 3e-2 or more."""
+LOOSE = 0.5
+"""The same in half precision, where float32 has shown the mask to be right."""
+NOISE = 4
+"""In half precision and with quantized weights, the packed pass may miss that many times what right ways miss."""
+_N_PASSES = 8
+"""Of one comparison: the context and its copies, each in two parts; and one for each of four units."""
+
+PassProgress = Callable[[int, int], object]
+"""Told before each forward pass how many are done, of about how many; an exception of its own stops the work."""
+
+
+def unheard(done: int, total: int) -> None:
+    """Where nobody asks how far it is."""
+
+
+@contextmanager
+def telling_passes(loaded: LoadedModel, progress: PassProgress, about: int) -> Iterator[None]:
+    """Tells ``progress`` of every forward pass of the model within; ``about`` how many there will be."""
+    numbers = count()
+
+    def begin(*_: Any) -> None:
+        done = next(numbers)
+        progress(done, max(about, done + 1))
+
+    handle = loaded.model.register_forward_pre_hook(begin)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def choose_path(loaded: LoadedModel, progress: PassProgress = unheard) -> tuple[Path, str]:
+    """``packed`` where the packed pass agrees with the loop on a few tokens of this model, else ``loop`` and why.
+
+    A mask is right or wrong whatever numbers the model computes in, but in half precision rounding hides which: two
+    right ways lie as far apart as a mask wrong by one token moves them. So a model in half precision is asked in
+    float32 first, where they lie 1e-5 apart; in its own numbers only whether its kernels take the mask as well.
+    """
+    if "position_ids" not in accepted(loaded.model):
+        return "loop", "the model cannot be told positions"
+    if not goes_on(loaded.model):
+        return "loop", "it cannot go on from a cache"
+    if _rotates_by_length(loaded.model.config):
+        return "loop", "its rotary factors depend on the longest position of a pass"
+    text = loaded.model.config.get_text_config(decoder=True)
+    if unknown := [name for name, value in vars(text).items() if _is_unknown_reach(name, value)]:
+        return "loop", f"its config has {unknown[0]!r}, a reach of attention that packing does not know"
+    widens = can_compute_in_float32(loaded.model)
+    try:
+        with _short_window(text), telling_passes(loaded, progress, (2 if widens else 1) * _N_PASSES):
+            reason = _disagreement(loaded, widens)
+    except ForwardError as error:
+        cause = type(error.__cause__ or error).__name__
+        return "loop", f"its cache or its attention does not take packed copies ({cause})"
+    except (IcltuiError, ValueError) as error:
+        return "loop", f"packing is not possible: {str(error).splitlines()[0][:200]}"
+    except (TypeError, RuntimeError, LookupError, AttributeError) as error:
+        return "loop", f"its cache or its attention does not take packed copies ({type(error).__name__})"
+    return ("loop", reason) if reason else ("packed", "")
+
+
+def _disagreement(loaded: LoadedModel, widens: bool) -> str:
+    """Why the packed pass is not right on this model; empty where it is."""
+    # So long a query that not all copies fit into the first chunk, and the context comes piece by piece.
+    plan = Plan(sample_ids(loaded, n_context=9, n_query=12), early=True)
+    rounds = is_quantized(loaded.model)
+    if not widens:
+        return compare(loaded, plan, STRICT, allows_noise=rounds or is_half(loaded.model))
+    try:
+        with computing_in_float32(loaded.model):
+            reason = compare(loaded, plan, STRICT, allows_noise=rounds)
+    except (RuntimeError, ForwardError):  # of modules that use each other's weights
+        return compare(loaded, plan, STRICT, allows_noise=True)
+    return reason or compare(loaded, plan, LOOSE, allows_noise=True)
+
+
+def compare(loaded: LoadedModel, plan: Plan, limit: float, allows_noise: bool) -> str:
+    """Why the packed pass is taken for wrong; empty where it misses the loop by less than is allowed.
+
+    Allowed is ``limit`` of what lies between prefixes or, with ``allows_noise``, ``NOISE`` times what right ways miss.
+    """
+    packed, loop = (_gather(loaded, plan, path) for path in ("packed", "loop"))
+    noise: tuple[float, ...] = ()
+    for k, (a, b) in enumerate(zip(packed, loop, strict=True)):
+        miss, spread = float((a - b).norm()), float((b - b[:1]).norm())
+        if not spread > 0:
+            return "a few prefixes do not differ, so nothing shows that packing is right"
+        if miss <= limit * spread:
+            continue
+        if allows_noise:
+            noise = noise or _noise(loaded, plan, loop)
+            if miss <= NOISE * noise[k]:
+                continue
+        return f"packed prefixes miss single ones by {miss / spread:.0%} of what lies between prefixes"
+    return ""
+
+
+def _noise(loaded: LoadedModel, plan: Plan, loop: tuple[Tensor, ...]) -> tuple[float, ...]:
+    """How far right ways to z, v and logits lie apart: each prefix alone, and with more tokens after it.
+
+    A causal model does not look at these, but kernels of another length compute it: with a few, and with as many as
+    make the row as long as the packed one.
+    """
+    length = len(plan.ids.full) + plan.n_units * len(plan.ids.query)
+    others = [_gather_followed(loaded, plan, length_of) for length_of in (lambda n: n + 7, lambda _: length)]
+    return tuple(max(float((other[k] - of).norm()) for other in others) for k, of in enumerate(loop))
+
+
+def _is_unknown_reach(name: str, value: Any) -> bool:
+    known = ("sliding_window", "use_sliding_window", "sliding_window_pattern", "max_window_layers")
+    return "window" in name and name.lstrip("_") not in known and type(value) is int and value > 0
+
+
+@contextmanager
+def _short_window(text: Any) -> Iterator[None]:
+    """A sliding window so short that a few tokens show whether packing keeps to it, and no shorter than the query."""
+    window = getattr(text, "sliding_window", None)
+    if not window:
+        yield
+        return
+    text.sliding_window = min(window, 16)
+    try:
+        yield
+    finally:
+        text.sliding_window = window
+
+
+def sample_ids(loaded: LoadedModel, n_context: int, n_query: int, seed: int = 97) -> Ids:
+    """Arbitrary tokens from all over the vocabulary, one of them as the kept prefix; three make a unit."""
+    n_vocabulary = min(len(loaded.tokenizer), loaded.model.get_input_embeddings().weight.shape[0])
+    tokens = [(k * 2654435761 + seed) % n_vocabulary for k in range(1 + n_context + n_query)]
+    return Ids(
+        tuple(tokens[:1]),
+        tuple(tokens[1 : 1 + n_context]),
+        tuple(tokens[1 + n_context :]),
+        tuple(range(0, n_context + 1, 3)),
+    )
+
+
+def _rotates_by_length(config: Any) -> bool:
+    """Whether rotary factors depend on the longest position of a call, which packing changes."""
+    text = config.get_text_config(decoder=True)
+    rope = getattr(text, "rope_parameters", None) or {}
+    kinds = {rope.get("rope_type"), *(r.get("rope_type") for r in rope.values() if isinstance(r, dict))}
+    return bool(kinds & {"longrope", "dynamic"})
+
+
+@torch.inference_mode()
+def _gather(loaded: LoadedModel, plan: Plan, path: Path) -> tuple[Tensor, Tensor, Tensor]:
+    """z, v and logits of every unit, in the order of units."""
+    kept = list(measure_prefixes(loaded, loaded.sites, plan, path))
+    order = torch.tensor([unit for chunk in kept for unit in chunk.units]).argsort()
+    z, v = torch.cat([chunk.z for chunk in kept])[order], torch.cat([chunk.v for chunk in kept])[order]
+    logits = torch.cat([chunk.logits for chunk in kept if chunk.logits is not None])[order]
+    return z, v, logits
+
+
+@torch.inference_mode()
+def _gather_followed(
+    loaded: LoadedModel, plan: Plan, length_of: Callable[[int], int]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """As :func:`_gather` by the loop, in rows that other tokens make as long as ``length_of`` their length."""
+    found: list[tuple[Tensor, Tensor, Tensor]] = []
+    for unit in range(plan.n_units + 1):
+        tokens = row(plan.ids, plan.gap(unit))
+        more = [tokens[k % len(tokens)] for k in range(length_of(len(tokens)) - len(tokens))]
+        last = torch.tensor([len(tokens) - 1])
+        with capturing(loaded.sites, last) as capture:
+            logits = forward(loaded.model, [*tokens, *more], keep=last)
+        states = capture.states()
+        found.append((states.z[:, 0], states.v[:, 0], logits[0]))
+    z, v, logits = (torch.stack(of) for of in zip(*found, strict=True))
+    return z, v, logits

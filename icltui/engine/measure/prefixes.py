@@ -1,0 +1,302 @@
+"""The states and next-token logits behind every part of the context: in one packed pass, or one by one.
+
+Enters: the ids, the selected sites, and how units come and go. Leaves, chunk by chunk: z and v at the query's last
+token and the logits there, a *copy* of the query for each unit. Causal attention makes the context's keys and values
+independent of what follows, so the context runs once with a cache; then copies of the query are packed in one row,
+copy i at its positions, with a mask that lets it see its part of the context and its own tokens. Cost: n + (n+1) q
+tokens, not n²/2.
+
+Under the reference *local* ([2], [3]) every selected layer is handed the residual stream of the contextual run, so that
+a missing unit is missing from that layer's attention alone.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from transformers import DynamicCache
+
+from icltui.engine.hooks.attach import attach
+from icltui.engine.hooks.capture import ImageCapture
+from icltui.engine.hooks.site import Probe, Site
+from icltui.engine.measure.forward import Cache, Gap, forward, places, row
+from icltui.engine.measure.packed_mask import packed_masks
+from icltui.engine.models.loaded_model import LoadedModel
+from icltui.engine.models.upcast import computing_dtype
+from icltui.engine.prompts.tokenize import Ids
+from icltui.values import Dynamics, Path, Reference
+from icltui.values.errors import BadInput
+from icltui.values.prompt import Positions
+
+FIRST_CHUNK_TOKENS = 32
+"""The first chunk of a long run is small, so that numbers appear at once."""
+SHORT_RUN = 4e10
+"""Parameters times tokens below which a run is over in about a second, and a small first chunk would only cost."""
+CHUNK_TOKENS = 512
+"""Query tokens in a chunk on a CPU: fewer make its matrix products slower, more its attention, which sees all keys."""
+CHUNK_BYTES = 2**28
+"""What the activations, the mask and the logits of a chunk may take."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is measured: the prompt's ids and how its units come and go."""
+
+    ids: Ids
+    dynamics: Dynamics = "grow"
+    reference: Reference = "free"
+    positions: Positions = "reset"
+    early: bool | None = None
+    """Whether the first units come before the whole context has run; None: where the run is long."""
+
+    @property
+    def n_units(self) -> int:
+        return len(self.ids.ends) - 1
+
+    @property
+    def full(self) -> int:
+        """The unit whose copy sees the whole context."""
+        return self.n_units if self.dynamics == "grow" else 0
+
+    def gap(self, unit: int) -> Gap:
+        """The context tokens that are missing at ``unit``."""
+        ends = self.ids.ends
+        if self.dynamics == "grow":
+            return ends[unit], ends[-1]
+        return (0 if self.dynamics == "shrink" else ends[max(unit - 1, 0)]), ends[unit]
+
+    @property
+    def packs(self) -> bool:
+        """Whether all copies can share one contextual cache: their part of the context must not know of the gap."""
+        return self.dynamics == "grow" or (self.reference, self.positions) == ("local", "keep")
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """What was seen at some units."""
+
+    units: tuple[int, ...]
+    z: Float[Tensor, "copies layers hidden"]
+    v: Float[Tensor, "copies layers hidden"]
+    g_norm: Float[Tensor, "copies layers"]
+    experts: dict[int, Int[Tensor, "copies chosen"]]
+    images: dict[int, dict[str, Float[Tensor, "copies _inner"]]]
+    """W z by layer and matrix, where the model computed it on its way."""
+    logits: Float[Tensor, "copies vocabulary"] | None
+    """Of ordinary runs; None where those would have to be made one by one."""
+
+    def at(self, index: slice) -> "Chunk":
+        """Some of the copies."""
+        return Chunk(
+            self.units[index],
+            self.z[index],
+            self.v[index],
+            self.g_norm[index],
+            {layer: chosen[index] for layer, chosen in self.experts.items()},
+            {layer: {name: p[index] for name, p in of.items()} for layer, of in self.images.items()},
+            None if self.logits is None else self.logits[index],
+        )
+
+
+def measure_prefixes(loaded: LoadedModel, sites: Sequence[Site], plan: Plan, path: Path) -> Iterator[Chunk]:
+    """Every unit's copy once, from unit 0 up, but the full context's as soon as all of the context has run."""
+    packed = path == "packed" and plan.packs
+    yield from (_Packed(loaded, sites, plan).chunks() if packed else _loop(loaded, sites, plan))
+
+
+def _chunk(units: Sequence[int], capture: ImageCapture, logits: Tensor | None) -> Chunk:
+    states = capture.states()
+    z, v = states.z.transpose(0, 1), states.v.transpose(0, 1)
+    return Chunk(tuple(units), z, v, states.g_norm.T, states.experts, capture.images, logits)
+
+
+@dataclass
+class BlockInputs(Probe):
+    """Remembers the residual stream that enters each selected block."""
+
+    seen: dict[int, Tensor] = field(default_factory=dict)
+
+    def block_input(self, layer: int, r: Tensor) -> None:
+        self.seen[layer] = r.clone()
+
+    def in_float32(self) -> dict[int, Tensor]:
+        """The streams as a model that computes in float32 takes them."""
+        return {layer: r.float() for layer, r in self.seen.items()}
+
+
+@dataclass
+class Inherited(Probe):
+    """Hands each selected block the contextual stream, the tokens ``at`` of it."""
+
+    inputs: dict[int, Tensor]
+    at: Tensor
+
+    def block_input(self, layer: int, r: Tensor) -> Tensor:  # noqa: ARG002
+        return self.inputs[layer][self.at.to(self.inputs[layer].device)]
+
+
+def _orders_full_first(plan: Plan, sites: Sequence[Site]) -> bool:
+    """Whether the full context must be known before anything else: its token says which experts act."""
+    return plan.reference == "local" or any(r.experts is not None for site in sites for r in site.readers)
+
+
+def _loop(loaded: LoadedModel, sites: Sequence[Site], plan: Plan) -> Iterator[Chunk]:
+    """One ordinary forward pass per unit, without a cache; under *local* one more for the states."""
+    inputs = _contextual_inputs(loaded, sites, plan.ids) if plan.reference == "local" else {}
+    units = [unit for unit in range(plan.n_units + 1) if unit != plan.full]
+    leads = plan.full == 0 or _orders_full_first(plan, sites)
+    units.insert(0 if leads else 1, plan.full)
+    for unit in units:
+        gap = plan.gap(unit)
+        tokens, at = row(plan.ids, gap), places(plan.ids, gap, plan.positions)
+        last = torch.tensor([len(tokens) - 1])
+        with ExitStack() as stack:
+            if inputs:
+                logits = forward(loaded.model, tokens, at=at)
+                kept = torch.tensor(list(places(plan.ids, gap, "keep")))
+                stack.enter_context(attach(sites, Inherited(inputs, kept)))
+            stack.enter_context(attach(sites, capture := ImageCapture(last)))
+            behind = forward(loaded.model, tokens, at=at)
+        yield _chunk((unit,), capture, (logits if inputs else behind)[None])
+
+
+def _contextual_inputs(loaded: LoadedModel, sites: Sequence[Site], ids: Ids) -> dict[int, Tensor]:
+    inputs = BlockInputs()
+    with attach(sites, inputs):
+        forward(loaded.model, ids.full)
+    return _single(inputs.seen, len(ids.full))
+
+
+def _single(streams: dict[int, Tensor], n_tokens: int) -> dict[int, Tensor]:
+    """The streams, one row for each token.
+
+    Raises:
+        BadInput: the model carries several side by side.
+    """
+    if any(len(stream) != n_tokens for stream in streams.values()):
+        raise BadInput("this model has several residual streams: use --reference free")
+    return streams
+
+
+class _Packed:
+    """The context once, with a cache; then chunks of copies behind it, each dropped from the cache when it is done."""
+
+    def __init__(self, loaded: LoadedModel, sites: Sequence[Site], plan: Plan) -> None:
+        self.loaded, self.sites, self.plan, self.ids = loaded, sites, plan, plan.ids
+        self.q, self.n_prefix = len(plan.ids.query), len(plan.ids.prefix)
+        # Made without a config: of full length also where attention has a sliding window.
+        self.cache = Cache(DynamicCache())
+        self.n_cached = 0
+        """Context tokens in the cache."""
+        self.inputs: dict[int, Tensor] = {}
+
+    def chunks(self) -> Iterator[Chunk]:
+        units, n_per_chunk = self._first_units()
+        if units:
+            self._run_context(self.plan.gap(units[-1])[0])
+            yield self._measure(units)
+        self._run_context(len(self.ids.context))
+        if self.plan.reference == "local":
+            self._remember_inputs()
+        rest = [unit for unit in range(len(units), self.plan.n_units + 1) if unit != self.plan.full]
+        rest = rest if self.plan.full in units else [self.plan.full, *rest]
+        size = n_per_chunk if units or self.is_whole else max(2, FIRST_CHUNK_TOKENS // self.q)
+        while rest:
+            size = -(-len(rest) // -(-len(rest) // size)) if self.is_whole else size  # of equal length
+            yield self._measure(rest[:size])
+            rest, size = rest[size:], n_per_chunk
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is shown before the whole context has run, as the run is over at once."""
+        if self.plan.early is not None:
+            return not self.plan.early
+        n_tokens = len(self.ids.full) + (self.plan.n_units + 1) * self.q
+        n_parameters: int = sum(p.numel() for p in self.loaded.model.parameters())
+        return n_tokens * n_parameters < SHORT_RUN
+
+    def _first_units(self) -> tuple[list[int], int]:
+        """Units to be shown before the whole context has run, if there are any; and how many make a later chunk."""
+        n_per_chunk = max(1, chunk_tokens(self.loaded, self.sites, self.ids) // self.q)
+        if self.plan.dynamics != "grow" or self.is_whole or _orders_full_first(self.plan, self.sites):
+            return [], n_per_chunk
+        n_first = min(self.plan.n_units + 1, n_per_chunk, max(2, FIRST_CHUNK_TOKENS // self.q))
+        return list(range(n_first)), n_per_chunk
+
+    def _run_context(self, end: int) -> None:
+        """Bring the first ``end`` context tokens into the cache."""
+        before = [*self.ids.prefix, *self.ids.context]
+        tokens = before[self.cache.length : self.n_prefix + end]
+        if tokens:
+            forward(self.loaded.model, tokens, self.cache)
+        self.n_cached = end
+
+    def _remember_inputs(self) -> None:
+        inputs = BlockInputs()
+        with attach(self.sites, inputs):
+            forward(self.loaded.model, self.ids.query, self.cache)
+        self.cache.drop(self.q)
+        self.inputs = _single(inputs.seen, self.q)
+
+    def _measure(self, units: list[int]) -> Chunk:
+        if not self.inputs:
+            return _chunk(units, *self._pass(units, None))
+        inherited = Inherited(self.inputs, torch.arange(self.q).repeat(len(units)))
+        capture, _ = self._pass(units, inherited)
+        # What an ordinary run would say is known only where copies share the ordinary run's cache.
+        logits = self._pass(units, None)[1] if self.plan.dynamics == "grow" else None
+        return _chunk(units, capture, logits)
+
+    def _pass(self, units: list[int], probe: Probe | None) -> tuple[ImageCapture, Tensor]:
+        gaps = [self.plan.gap(unit) for unit in units]
+        at = [p for gap in gaps for p in places(self.ids, gap, self.plan.positions)[-self.q :]]
+        last = torch.arange(1, len(units) + 1) * self.q - 1
+        masks = packed_masks(
+            self.loaded.model, gaps, self.n_prefix, len(self.ids.context), self.n_cached, self.q
+        )
+        with ExitStack() as stack:
+            if probe is not None:
+                stack.enter_context(attach(self.sites, probe))
+            stack.enter_context(attach(self.sites, capture := ImageCapture(last)))
+            logits = forward(
+                self.loaded.model,
+                self.ids.query * len(units),
+                self.cache,
+                at=at,
+                keep=last,
+                attention_mask=masks,
+            )
+        self.cache.drop(len(units) * self.q)
+        return capture, logits
+
+
+def chunk_tokens(loaded: LoadedModel, sites: Sequence[Site], ids: Ids) -> int:
+    """Query tokens in a chunk, so that its tensors stay within ``CHUNK_BYTES``; at least one copy's.
+
+    Counted per token: a dozen vectors of the residual stream's width, what the widest MLP makes of one thrice, the mask
+    and, without SDPA, every head's scores; per copy its logits, thrice, and what every MLP makes of it, in float32.
+    """
+    config: Any = loaded.model.config.get_text_config(decoder=True)
+    q, n_keys = len(ids.query), len(ids.full) + CHUNK_TOKENS
+    hidden = loaded.model.get_input_embeddings().weight.shape[1]
+    widths = [_width(site) for site in sites] or [4 * hidden]
+    heads = getattr(config, "num_attention_heads", 1)
+    scores = 0 if loaded.model.config._attn_implementation == "sdpa" else 2 * heads * n_keys
+    size = torch.finfo(computing_dtype(loaded.model)).bits // 8
+    per_copy = 12 * config.vocab_size + 4 * sum(widths)
+    per_token = size * (12 * hidden + 3 * max(widths) + scores) + 4 * n_keys + per_copy / q
+    most = CHUNK_TOKENS if loaded.device.type == "cpu" else 16 * CHUNK_TOKENS
+    return max(q, min(most, int(CHUNK_BYTES / per_token)))
+
+
+def _width(site: Site) -> int:
+    """What all matrices that read one token's z make of it, in numbers; experts are not all active."""
+    total = 0
+    for reader in site.readers:
+        if reader.experts is None:
+            total += max(getattr(reader.module, reader.parameter).shape)
+    return total

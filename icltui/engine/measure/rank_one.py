@@ -1,0 +1,147 @@
+"""Closed forms of the weight update; ΔW itself is never formed.
+
+ΔW = (W δz) zᵀ/‖z‖² has rank 1, so its Frobenius norm is ‖W δz‖/‖z‖. W stands for all matrices that read z (c_fc; gate
+and up; the router and the experts that act), stacked along ``inner``. Source: [1] theorem 2.2.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
+from weakref import WeakKeyDictionary
+
+import torch
+from accelerate.utils import align_module_device
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from icltui.engine.hooks.capture import widen
+from icltui.engine.hooks.site import Reader, Site
+
+Experts = Sequence[int] | None
+"""The experts that act; None: all."""
+Images = Mapping[str, Tensor]
+"""W x by the matrix's name, (rows, inner)."""
+_NOTHING: Images = MappingProxyType({})
+_EXACT = (torch.float32, torch.float64)
+_BLOCK = 2**22
+"""Numbers of a half-precision matrix that are widened at a time."""
+_NORMS: WeakKeyDictionary[nn.Module, dict[str, Tensor]] = WeakKeyDictionary()
+"""‖W‖ of each matrix, known once it was asked for; weights are never changed."""
+
+
+def project(
+    site: Site, x: Float[Tensor, "rows hidden"], experts: Experts = None, known: Images = _NOTHING
+) -> dict[str, Float[Tensor, "rows _inner"]]:
+    """W x of each row in x's precision, matrix by matrix under its name; experts side by side.
+
+    What is ``known`` of it is taken as it is.
+    """
+    return {
+        reader.name: known[reader.name]
+        if reader.name in known
+        else _side_by_side([_times(x, part) for part in _parts(reader, experts)])
+        for reader in site.readers
+    }
+
+
+def project_back(
+    site: Site, images: dict[str, Tensor], experts: Experts = None
+) -> Float[Tensor, "rows hidden"]:
+    """Σ Wᵀ u over the matrices, u as :func:`project` gives it."""
+    total: Tensor | None = None
+    for reader in site.readers:
+        begin, image = 0, images[reader.name]
+        for part in _parts(reader, experts):
+            u = image[:, begin : begin + part.rows]
+            begin += part.rows
+            back = part.back(u)
+            total = back if total is None else total + back
+    assert total is not None
+    return total
+
+
+def weight_norm(site: Site, experts: Experts = None) -> float:
+    """‖W‖, Frobenius, of all matrices that read z at this layer."""
+    squares = 0.0
+    for reader in site.readers:
+        norms = _norms(reader)
+        chosen = norms if experts is None or reader.experts is None else norms[list(experts)]
+        squares += float(chosen.square().sum())
+    return float(squares**0.5)
+
+
+class _Part:
+    """One matrix, (inner, hidden), or a module that alone knows how to multiply by it."""
+
+    def __init__(self, module: nn.Module, weight: Tensor) -> None:
+        self.module, self.weight = module, weight
+        self.is_plain = weight.dtype in (*_EXACT, torch.bfloat16, torch.float16)
+
+    @property
+    def rows(self) -> int:
+        return int(self.weight.shape[0]) if self.is_plain else int(self.module.out_features)  # type: ignore[arg-type]
+
+    def blocks(self, like: Tensor) -> Iterator[Tensor]:
+        """The matrix in the precision of ``like``, a few rows at a time where it must be widened."""
+        weight = self.weight if self.is_plain else self._by_columns(like)
+        if weight.dtype == like.dtype and weight.device == like.device:
+            yield weight
+            return
+        size = max(1, _BLOCK // weight.shape[1])
+        for begin in range(0, len(weight), size):
+            yield weight[begin : begin + size].to(like.device, like.dtype)
+
+    def _by_columns(self, like: Tensor) -> Tensor:
+        """A quantised matrix, as its module multiplies."""
+        eye = torch.eye(int(self.module.in_features), dtype=like.dtype, device=self.weight.device)  # type: ignore[arg-type]
+        return self.through(eye).T
+
+    def through(self, x: Tensor) -> Tensor:
+        """W x by the module itself, without its bias."""
+        out = self.module(x.to(self.weight.device))
+        bias = getattr(self.module, "bias", None)
+        return widen(out if bias is None else out - bias)
+
+    def back(self, u: Tensor) -> Tensor:
+        begin, total = 0, None
+        for block in self.blocks(u):
+            part = u[:, begin : begin + len(block)] @ block
+            begin += len(block)
+            total = part if total is None else total + part
+        assert total is not None
+        return total
+
+
+def _times(x: Tensor, part: _Part) -> Tensor:
+    if not part.is_plain:
+        return part.through(x).to(x.device, x.dtype)
+    return _side_by_side([x @ block.T for block in part.blocks(x)])
+
+
+def _side_by_side(images: list[Tensor]) -> Tensor:
+    return images[0] if len(images) == 1 else torch.cat(images, dim=-1)
+
+
+def _parts(reader: Reader, experts: Experts) -> Iterator[_Part]:
+    """The reader's matrices, on the device where they are used, in order."""
+    with align_module_device(reader.module):
+        weight: Tensor = getattr(reader.module, reader.parameter).detach()
+        if reader.transposed:
+            weight = weight.transpose(-1, -2)
+        if reader.experts is None:
+            yield _Part(reader.module, weight)
+            return
+        for expert in range(reader.experts) if experts is None else experts:
+            yield _Part(reader.module, weight[expert])
+
+
+def _norms(reader: Reader) -> Tensor:
+    """‖W‖ of the reader's matrices, one for each expert."""
+    known = _NORMS.setdefault(reader.module, {})
+    if reader.parameter not in known:
+        like = torch.zeros((), dtype=torch.float32)
+        squares = []
+        for part in _parts(reader, None):
+            like = like.to(part.weight.device)
+            squares.append(sum(float(b.square().sum(dtype=torch.float32)) for b in part.blocks(like)))
+        known[reader.parameter] = torch.tensor(squares, dtype=torch.float64).sqrt()
+    return known[reader.parameter]

@@ -1,0 +1,185 @@
+"""The numbers of each unit at one layer.
+
+Enters: z, v and ‖g‖ of consecutive units. Leaves: a :class:`~icltui.values.Row` each. What the walk in weight space
+gives is in :mod:`icltui.engine.measure.weight_steps`; this module takes norms, ratios and cosines of it, several
+units at a time.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from icltui.engine.hooks.site import Site
+from icltui.engine.measure.predictions import cells, plain
+from icltui.engine.measure.rank_one import Experts, Images, weight_norm
+from icltui.engine.measure.weight_steps import Steps, Walk, begin
+from icltui.values import Dynamics, Row
+
+_COLUMNS = (
+    "z_norm",
+    "delta_norm",
+    "shift_norm",
+    "patch_norm",
+    "net_patch_norm",
+    "cosine_previous",
+    "output_patch_norm",
+    "implicit_loss",
+    "half_step_square",
+    "update_cosine_previous",
+    "transfer_previous",
+    "amplification",
+)
+
+
+@dataclass
+class LayerRows:
+    """One layer's rows in ascending order of units; remembers what the next unit is compared with."""
+
+    site: Site
+    dynamics: Dynamics
+    experts: Experts = None
+    keeps: bool = False
+    """Whether every step is kept for comparing units with each other."""
+    rounding: float = 0.0
+    """The error of z relative to ‖z‖, in half precision."""
+    walk: Walk | None = None
+    v: Tensor | None = None
+    g_norm: Tensor | None = None
+    """‖g‖ at unit 0."""
+    last: Steps | None = None
+    was_still: bool = False
+    """Whether the last unit did not move z."""
+    cumulative: float | None = 0.0
+    """The sum of the steps so far; None behind a step that is no number."""
+    kept: list[Steps] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.weight_norm = weight_norm(self.site, self.experts)
+
+    def take(
+        self,
+        units: Sequence[int],
+        z: Float[Tensor, "units hidden"],
+        v: Float[Tensor, "units hidden"],
+        g_norm: Float[Tensor, " units"],
+        known: Images,
+    ) -> list[Row]:
+        """The rows of the next units; ``known``: what of W z was seen already."""
+        rows = []
+        if self.walk is None:
+            first = {name: p[:1].clone() for name, p in known.items()}
+            self.walk = begin(self.dynamics, self.site, z[:1].clone(), first, self.experts)
+            self.v, self.g_norm = v[0].clone(), g_norm[0].clone()
+            rows.append(self._first(units[0], float(z[0].double().norm())))
+            units, z, v, g_norm = units[1:], z[1:], v[1:], g_norm[1:]
+            known = {name: p[1:] for name, p in known.items()}
+        if not units:
+            return rows
+        steps = self.walk.take(z, known)
+        table = self._table(steps, z, v, g_norm)
+        matrices = self._matrix_norms(steps)
+        rows += [self._row(*line) for line in zip(units, table, matrices, strict=True)]
+        self.last = steps.last()
+        if self.keeps:
+            self.kept.append(steps)
+        return rows
+
+    def _first(self, unit: int, z_norm: float) -> Row:
+        walks = self.dynamics != "drop"
+        return Row(
+            unit=unit,
+            layer=self.site.layer,
+            z_norm=plain(z_norm),
+            learning_rate=plain(z_norm**-2) if z_norm else None,
+            net_patch_norm=0.0 if walks else None,
+            cumulative_patch_norm=0.0 if walks else None,
+        )
+
+    def _table(self, steps: Steps, z: Tensor, v: Tensor, g_norm: Tensor) -> list[list[float | None]]:
+        """A line for each unit, a column for each name in ``_COLUMNS``."""
+        assert self.v is not None
+        assert self.g_norm is not None
+        missing = torch.full_like(g_norm, torch.nan)
+        walks = self.dynamics != "drop"
+        shift = (v - (torch.cat([self.v[None], v[:-1]]) if walks else self.v)).norm(dim=-1)
+        if walks:
+            self.v = v[-1].clone()
+        squares = steps.u.square().sum(-1)
+        delta_square, key_square = steps.delta.square().sum(-1), steps.key.square().sum(-1)
+        delta, noise = delta_square.sqrt(), self._is_noise(z, delta_square)
+        columns = (
+            z.norm(dim=-1),
+            delta,
+            shift,
+            (squares / key_square).sqrt(),
+            missing if steps.net is None else steps.net,
+            self._cosine("delta", steps, delta_square).where(~noise, torch.nan),
+            # g_C: what the down projection is handed with the unit; under *shrink* W_i keeps it what it was.
+            shift / (g_norm if self.dynamics == "grow" else self.g_norm),
+            missing if steps.loss is None else steps.loss,
+            squares / 2,
+            (self._cosine("u", steps, squares) * self._cosine("key", steps, key_square)).where(
+                ~noise, torch.nan
+            ),
+            self._previous(steps, left_undone, "u", "key").where(~noise, torch.nan),
+            (squares.sqrt() / delta * (z.shape[-1] ** 0.5 / self.weight_norm)).where(~noise, torch.nan),
+        )
+        return cells(torch.stack(columns, dim=-1))
+
+    def _is_noise(self, z: Tensor, delta_square: Tensor) -> Tensor:
+        """Where this unit or the one before did not move z beyond rounding, so that directions mean nothing."""
+        noise = max(16 * torch.finfo(z.dtype).eps, 2**0.5 * self.rounding)
+        still = delta_square.sqrt() <= noise * z.norm(dim=-1)
+        before = still.new_tensor([self.was_still])
+        self.was_still = bool(still[-1])
+        either: Tensor = still | torch.cat([before, still[:-1]])
+        return either
+
+    def _matrix_norms(self, steps: Steps) -> list[dict[str, float | None]]:
+        """‖ΔW‖ of each matrix by name, for each unit."""
+        key = steps.key.norm(dim=-1)
+        norms = torch.stack([u.norm(dim=-1) / key for u in steps.images().values()], dim=-1)
+        return [dict(zip(steps.widths, line, strict=True)) for line in cells(norms)]
+
+    def _cosine(self, name: str, steps: Steps, squares: Tensor) -> Tensor:
+        """cos of each unit's vector and the one before."""
+        last = torch.full_like(squares[:1], torch.nan)
+        if self.last is not None:
+            last = getattr(self.last, name)[-1:].square().sum(-1)
+        products = self._previous(steps, lambda a, b: (a * b).sum(-1), name)
+        return products / (squares * torch.cat([last, squares[:-1]])).sqrt()
+
+    def _previous(self, steps: Steps, compare: Callable[..., Tensor], *names: str) -> Tensor:
+        """``compare`` of each unit's vectors with those of the unit before it; NaN where there is none."""
+        now = [getattr(steps, name) for name in names]
+        later = compare(*(x[1:] for x in now), *(x[:-1] for x in now))
+        if self.last is None:
+            return torch.cat([torch.full_like(now[0][:1, 0], torch.nan), later])
+        before = (getattr(self.last, name)[-1:] for name in names)
+        return torch.cat([compare(*(x[:1] for x in now), *before), later])
+
+    def _row(self, unit: int, values: list[float | None], matrices: dict[str, float | None]) -> Row:
+        named = dict(zip(_COLUMNS, values, strict=True))
+        patch, z_norm, weight = named["patch_norm"], named["z_norm"], self.weight_norm
+        walks = self.dynamics != "drop"
+        self.cumulative = None if self.cumulative is None or patch is None else self.cumulative + patch
+        return Row(
+            unit=unit,
+            layer=self.site.layer,
+            **named,
+            learning_rate=plain(z_norm**-2) if z_norm else None,
+            delta_noise=plain(2**0.5 * self.rounding * z_norm) if self.rounding and z_norm else None,
+            relative_patch_norm=None if patch is None or not weight else plain(patch / weight),
+            cumulative_patch_norm=self.cumulative if walks else None,
+            matrix_norms=matrices,
+        )
+
+
+def left_undone(u_s: Tensor, key_s: Tensor, u_t: Tensor, key_t: Tensor) -> Tensor:
+    """‖u_s − u_t (k_t·k_s)/‖k_t‖²‖ / ‖u_s‖: how much of update s the patch of t leaves undone; 0: none."""
+    share = (key_t * key_s).sum(-1, keepdim=True) / key_t.square().sum(-1, keepdim=True)
+    residual: Tensor = (u_s - share * u_t).norm(dim=-1) / u_s.norm(dim=-1)
+    return residual

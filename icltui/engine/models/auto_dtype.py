@@ -1,0 +1,52 @@
+"""What ``--dtype auto`` means: the checkpoint's own numbers, or float32 where the CPU cannot compute in those.
+
+Enters: the request, the model's configuration, its tensors as stored. Leaves: the dtype to load in, and why it is
+another than the checkpoint's. A CPU without instructions for half precision converts every number on its way: one pass
+takes four times as long as in float32.
+"""
+
+from collections import Counter
+from typing import Any
+
+import torch
+from msgspec.structs import replace
+
+from icltui.api.messages import LoadModel
+from icltui.engine.models.device import has_instructions, pick_dtype
+from icltui.engine.models.memory_estimate import Stored, estimate, lacking, size_text
+
+_SPELLED = {"BF16": torch.bfloat16, "F16": torch.float16, "F32": torch.float32, "F64": torch.float64}
+
+
+def stored_dtype(config: Any, stored: dict[str, Stored]) -> torch.dtype | None:
+    """What the checkpoint says it is in, else what most of its numbers are in; None where nothing tells."""
+    told = getattr(config, "dtype", None)
+    if isinstance(told, torch.dtype):
+        return told
+    sizes: Counter[str] = Counter()
+    for tensor in stored.values():
+        sizes[tensor.dtype] += tensor.n_numbers
+    return next((_SPELLED[name] for name, _ in sizes.most_common() if name in _SPELLED), None)
+
+
+def choose_dtype(
+    request: LoadModel, config: Any, stored: dict[str, Stored], on_cpu: bool, free: int | None
+) -> tuple[Any, str]:
+    """The dtype to load in, ``auto`` or torch's, and a reason where ``auto`` is not simply the checkpoint's.
+
+    ``free``: bytes of main memory; None where that cannot be known.
+    """
+    asked, own = pick_dtype(request.dtype), stored_dtype(config, stored)
+    is_plain = (request.device_map, request.quantize) == ("none", "none")
+    is_quantized = getattr(config, "quantization_config", None) is not None
+    if asked != "auto" or not on_cpu or not is_plain or is_quantized or has_instructions(own):
+        return asked, ""
+    name = str(own).removeprefix("torch.")
+    reason = f"the checkpoint is in {name}, for which this CPU has no instructions"
+    if free is None or not stored:
+        return asked, f"{reason}, so it is slow: --dtype float32 is not, and takes twice the memory"
+    wide = estimate(stored, config, replace(request, dtype="float32"), torch.float32, free)
+    if lacking(wide) <= 0:
+        return torch.float32, reason
+    needed = size_text(wide.weight_bytes + wide.measure_bytes)
+    return asked, f"{reason}, so it is slow: float32 would take {needed} of {size_text(free)} free"

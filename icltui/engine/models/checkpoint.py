@@ -1,0 +1,218 @@
+"""Where a model's files are, and whether they are fit to be read: before anything is loaded.
+
+Enters: a :class:`~icltui.api.messages.LoadModel` request.
+Leaves: a :class:`Source`, a folder or an id on the Hugging Face hub.
+Weights that are pickles can run code when they are read, so they are refused unless the request allows them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any
+
+import msgspec
+from huggingface_hub import HfApi, hf_hub_download, snapshot_download
+from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
+
+from icltui.api.messages import DEMO, LoadModel
+from icltui.storage.paths import MODEL_DIR, shown, typed_path
+from icltui.values.errors import BadInput, ModelError
+
+CONFIG, ADAPTER = "config.json", "adapter_config.json"
+MOST_JSON = 2**26
+"""Bytes of a configuration or an index; the largest index known has 9 MB."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """What ``from_pretrained`` is to be given."""
+
+    place: str
+    """A folder, or an id on the hub."""
+    revision: str | None
+    trusts_code: bool
+    has_adapter: bool = False
+    """Whether a LoRA lies beside the weights."""
+
+    @property
+    def config_file(self) -> Path:
+        """The configuration, downloaded if need be."""
+        if self.folder is not None:
+            return self.folder / CONFIG
+        return Path(hf_hub_download(self.place, CONFIG, revision=self.revision))
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder; None: it is on the hub."""
+        return Path(self.place) if Path(self.place).is_dir() else None
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """Those that configuration, tokenizer and model share."""
+        return {
+            "revision": self.revision,
+            "local_files_only": self.folder is not None,
+            "trust_remote_code": self.trusts_code,  # None would ask on stdin
+        }
+
+
+MOST_TOKENIZER = 2**27
+"""Bytes of a file of the tokenizer; the largest known has 35 MB."""
+_OF_THE_TOKENIZER = (
+    "tokenizer",
+    "vocab",
+    "merges",
+    "added_tokens",
+    "special_tokens",
+    "chat_template",
+    "generation_config",
+)
+
+
+class _Index(msgspec.Struct):
+    """An index of weights: the file of each tensor."""
+
+    weight_map: dict[str, str]
+
+
+def find_source(request: LoadModel) -> Source:
+    """The folder or id that ``request`` names; a folder is looked at first, so that its faults are named plainly.
+
+    Raises:
+        BadInput: a revision of a folder.
+        ModelError: there is no such model, or it has no weights that may be read.
+    """
+    name = request.model
+    folder = MODEL_DIR if name == DEMO else typed_path(name)
+    if folder.is_dir():
+        if request.revision is not None:
+            raise BadInput(f"--revision {request.revision} goes with a model on the hub, not with a folder")
+        place, files = str(folder), _names(folder)
+    elif name == DEMO:
+        raise ModelError("the embedded model is missing from this installation: reinstall icltui")
+    elif name.startswith((".", "/", "~")) or name.count("/") > 1:
+        raise ModelError(f"no folder {name!r}: give a folder with config.json, or a Hugging Face id")
+    else:
+        place, files = _on_hub(name, request.revision)
+    kind = "folder" if folder.is_dir() else "model"
+    if CONFIG not in files or (folder.is_dir() and not (folder / CONFIG).is_file()):
+        raise ModelError(f"{kind} {name!r} has no config.json: it is not a Hugging Face model {kind}")
+    _check_weights(f"{kind} {name!r}", files, request.allow_pickle)
+    if folder.is_dir():
+        _check_sizes(folder)
+    return Source(place, request.revision, request.trust_remote_code, ADAPTER in files)
+
+
+def _check_weights(whose: str, files: Sequence[str], allow_pickle: bool) -> None:
+    if not {"model.safetensors", "model.safetensors.index.json"}.isdisjoint(files):
+        return
+    if {"pytorch_model.bin", "pytorch_model.bin.index.json"}.isdisjoint(files):
+        raise ModelError(f"{whose} has no weights: model.safetensors was expected beside config.json")
+    if not allow_pickle:
+        raise ModelError(
+            f"{whose} has its weights as pickles only, which can run code: if you trust it, give --allow-pickle"
+        )
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The files that hold a folder's weights: the one of the usual name, or the pieces that its index names.
+
+    Raises:
+        ModelError: an index that is none, or that names a file outside of the folder or of another kind.
+    """
+    for stem in ("model.safetensors", "pytorch_model.bin"):
+        if (folder / stem).is_file():
+            return [folder / stem]
+        if (index := folder / f"{stem}.index.json").is_file():
+            return [_piece(folder, name, Path(stem).suffix) for name in _piece_names(index)]
+    return []
+
+
+def _piece_names(index: Path) -> list[str]:
+    try:
+        return sorted(set(msgspec.json.decode(read_bounded(index), type=_Index).weight_map.values()))
+    except msgspec.DecodeError as error:
+        raise ModelError(f"{shown(index)} is no index of weights ({error}): download it again") from error
+
+
+def _piece(folder: Path, name: str, suffix: str) -> Path:
+    """The file of that name in the folder; the cache of the hub keeps it as a link to one of its blobs."""
+    if not name.endswith(suffix):  # transformers would take it for a pickle
+        raise ModelError(
+            f"folder {shown(folder)} has an index that names {name!r}, where a {suffix} file belongs"
+        )
+    path, whole = folder / name, (folder / name).resolve()
+    is_blob = whole.parent.name == "blobs" and whole.parent.parent.name.startswith("models--")
+    is_named_inside = not PurePath(name).is_absolute() and ".." not in PurePath(name).parts
+    if not is_named_inside or not (is_blob or whole.is_relative_to(folder.resolve())):
+        raise ModelError(
+            f"folder {shown(folder)} has an index that names {name!r}, which lies outside of it: that was not read"
+        )
+    return path
+
+
+def read_bounded(file: Path) -> bytes:
+    """All of a file of JSON.
+
+    Raises:
+        ModelError: it is larger than any such file.
+    """
+    if (size := file.stat().st_size) > MOST_JSON:
+        raise ModelError(
+            f"{shown(file)} has {size:,} bytes, where {MOST_JSON:,} are the most for a file of its kind"
+        )
+    return file.read_bytes()
+
+
+def _check_sizes(folder: Path) -> None:
+    """Refuse what would take the machine's memory before any weight is read.
+
+    Raises:
+        ModelError: a file of the tokenizer that is larger than any.
+    """
+    for path in sorted(folder.iterdir()):
+        if (
+            path.name.startswith(_OF_THE_TOKENIZER)
+            and path.is_file()
+            and path.stat().st_size > MOST_TOKENIZER
+        ):
+            raise ModelError(
+                f"{shown(path)} has {path.stat().st_size:,} bytes, where {MOST_TOKENIZER:,} are the most for a file "
+                "of its kind"
+            )
+
+
+def _names(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
+def _on_hub(name: str, revision: str | None) -> tuple[str, list[str]]:
+    """The id and its files if the hub answers, else the folder of the local cache.
+
+    Asked once and briefly, as each file's own retries would take a minute without a network.
+
+    Raises:
+        ModelError: the hub says that there is no such model or revision, or neither hub nor cache has it.
+    """
+    try:
+        found = HfApi().model_info(name, revision=revision, timeout=10)
+        return name, [file.rfilename for file in found.siblings or () if "/" not in file.rfilename]
+    except RepositoryNotFoundError as error:
+        raise ModelError(
+            f"the Hugging Face hub has no model {name!r}, or you may not see it: check the name, or log in"
+        ) from error
+    except RevisionNotFoundError as error:
+        raise ModelError(
+            f"model {name!r} has no revision {revision!r}: give a branch, tag or commit"
+        ) from error
+    except HFValidationError as error:
+        raise ModelError(f"no folder {name!r}, and it is not a Hugging Face id such as owner/name") from error
+    except Exception:  # noqa: BLE001 -- no network, offline mode, a proxy's nonsense: each library's own errors
+        try:
+            folder = Path(snapshot_download(name, revision=revision, local_files_only=True))
+        except Exception as error:
+            raise ModelError(
+                f"model {name!r} is no folder, not in the local cache, and the Hugging Face hub does not answer: "
+                "check the name and the network"
+            ) from error
+        return str(folder), _names(folder)

@@ -1,0 +1,107 @@
+"""What config.json claims, held against what the checkpoint holds, before anything of the claimed size is made.
+
+Enters: the file, its configuration, the headers of the weights. Leaves: nothing, or a refusal. transformers makes every
+layer, and every tensor that the weights lack, as large as it is told to; a list of a few bytes would take the machine.
+"""
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from icltui.engine.models.checkpoint import read_bounded
+from icltui.engine.models.memory_estimate import Stored
+from icltui.values.errors import ModelError
+
+MOST_LAYERS = 10_000
+"""Layers, heads, experts or labels: more than any model has."""
+_COUNTS = re.compile(r"(^|_)(layers?|depth|blocks|heads?|experts|labels)($|_(?!norm|types|scale))")
+MOST_TIMES, MOST_TIMES_QUANTIZED = 2, 16
+"""A model may have so many times the numbers that its file has: where an embedding is shared, or eight are in one."""
+MOST_BUFFERS = 2**30
+"""Bytes of tensors that no file holds, such as masks, beside as many as the weights have."""
+
+
+def check_config(name: str, file: Path) -> None:
+    """Refuse a configuration that would keep the machine busy with being read.
+
+    Raises:
+        ModelError: it is too large, no JSON, or counts more layers, heads, experts or labels than any model has.
+    """
+    try:
+        config = json.loads(read_bounded(file))
+    except (ValueError, RecursionError) as error:
+        raise ModelError(
+            f"model {name!r} has a config.json that is no JSON ({type(error).__name__})"
+        ) from error
+    if not isinstance(config, dict):
+        raise ModelError(f"model {name!r} has a config.json that is no table of settings")
+    for key, value in _numbers(config):
+        if _COUNTS.search(key) and not value <= MOST_LAYERS:
+            raise ModelError(
+                f"model {name!r} has {key} {_size(value)} in its config.json: {MOST_LAYERS:,} are the most"
+            )
+        if isinstance(value, int) and abs(value) > 2**63:
+            raise ModelError(f"model {name!r} has {key} {_size(value)} in its config.json, which is no size")
+
+
+def check_claims(name: str, config: Any, stored: Mapping[str, Stored], auto_class: Any) -> None:
+    """Refuse a configuration of a model that the weights cannot fill; nothing is asked where they are not known.
+
+    Raises:
+        ModelError: naming what is claimed, and what there is.
+    """
+    if not stored:
+        return
+    n_layers = getattr(config.get_text_config(decoder=True), "num_hidden_layers", None)
+    if isinstance(n_layers, int) and n_layers > len(stored):
+        raise ModelError(
+            f"model {name!r} has {n_layers:,} layers by its config.json, and weights of {len(stored):,} tensors: "
+            "they are not of one model"
+        )
+    try:
+        with torch.device("meta"):
+            model = auto_class.from_config(config)
+    except Exception:  # noqa: BLE001 -- what is wrong with it is said where it is made in earnest
+        return
+    _check_numbers(name, config, stored, model)
+
+
+def _check_numbers(name: str, config: Any, stored: Mapping[str, Stored], model: torch.nn.Module) -> None:
+    n_stored = sum(tensor.n_numbers for tensor in stored.values())
+    claimed = {key: tuple(parameter.shape) for key, parameter in model.named_parameters()}
+    times = MOST_TIMES if getattr(config, "quantization_config", None) is None else MOST_TIMES_QUANTIZED
+    n_claimed = sum(map(math.prod, claimed.values()))
+    if n_claimed > times * n_stored:
+        key, shape = max(claimed.items(), key=lambda item: math.prod(item[1]))
+        raise ModelError(
+            f"model {name!r} has {n_claimed:,} numbers by its config.json ({key} {shape} the most of them), and "
+            f"weights of {n_stored:,}: they are not of one model"
+        )
+    saved = model.state_dict().keys()
+    n_bytes = sum(buffer.nbytes for key, buffer in model.named_buffers() if key not in saved)
+    if n_bytes > MOST_BUFFERS + sum(tensor.n_bytes for tensor in stored.values()):
+        raise ModelError(
+            f"model {name!r} has masks or tables of {n_bytes:,} bytes by its config.json: its number of positions is "
+            "none that a model has"
+        )
+
+
+def _numbers(value: Any, key: str = "") -> Iterator[tuple[str, int | float]]:
+    """Every number in it with the name that it goes by."""
+    if isinstance(value, dict):
+        for name, part in value.items():
+            yield from _numbers(part, name)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _numbers(part, key)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield key, value
+
+
+def _size(value: int | float) -> str:
+    return f"{value:,}" if abs(value) < 10**15 else "of more than 15 digits"

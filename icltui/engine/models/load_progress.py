@@ -1,0 +1,87 @@
+"""How far a load is, in bytes: what transformers and the hub tell their progress bars, as events.
+
+Enters: the bytes of each tensor in the checkpoint, where they are known. Leaves:
+:class:`~icltui.api.messages.Progress` events,
+at most eight a second, while ``from_pretrained`` runs inside :meth:`Meter.watching`.
+"""
+
+import io
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from tqdm.std import tqdm  # type: ignore[import-untyped]
+from transformers.utils.logging import set_tqdm_hook
+
+from icltui.api.messages import Progress
+from icltui.engine.models.background import Tell
+
+INTERVAL = 0.125
+"""Seconds between two events."""
+_READING = "Loading weights"
+"""What transformers calls the bar that steps from weight to weight."""
+
+
+class Meter:
+    """Tells how far the model ``name`` is."""
+
+    def __init__(
+        self,
+        name: str,
+        sizes: Mapping[str, int],
+        tell: Tell,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._name, self._sizes, self._tell, self._clock = name, sizes, tell, clock
+        self._total = sum(sizes.values())
+        self._told = -INTERVAL
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Weights that transformers reads inside the block are counted; its hook is put back afterwards."""
+
+        def hook(factory: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            bar = factory(*args, **kwargs) if previous is None else previous(factory, args, kwargs)
+            return self._count(bar) if kwargs.get("desc") == _READING else bar
+
+        previous = set_tqdm_hook(hook)
+        try:
+            yield
+        finally:
+            set_tqdm_hook(previous)
+
+    def _count(self, weights: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+        """Each weight of the model, with the tensors of the checkpoint that it is made of."""
+        done = 0
+        for name, made_of in weights:
+            yield name, made_of
+            sources = set[str]().union(*made_of.layer_targets.values())
+            done += sum(self._sizes.get(source, 0) for source in sources)
+            self.say("loading", done, self._total)
+        self.say("loading", self._total, self._total, is_last=True)
+
+    def say(self, verb: str, done: int, total: int, is_last: bool = False) -> None:
+        """Tell it, unless something was told a moment ago."""
+        now = self._clock()
+        if is_last or now - self._told >= INTERVAL:
+            self._told = now
+            self._tell(Progress(stage=f"{verb} {self._name}", done=done, total=total))
+
+    def download_bar(self) -> type[Any]:
+        """A class of progress bars for the hub, which tell here and write nowhere."""
+        meter = self
+
+        class Bar(tqdm):  # type: ignore[misc]
+            monitor_interval = 0  # no thread that looks after slow bars
+
+            def __init__(self, *args: Any, **kwargs: Any) -> None:
+                super().__init__(*args, **kwargs | {"file": io.StringIO(), "mininterval": INTERVAL})
+
+            def display(self, *_: Any, **__: Any) -> None:
+                # Of the hub's two bars of bytes the one for what came over the wire is left out: it counts less
+                # where parts of a file are known already.
+                if self.unit == "B" and "downloading bytes" not in str(self.desc).lower():
+                    meter.say("downloading", int(self.n), int(self.total or 0))
+
+        return Bar

@@ -1,0 +1,161 @@
+"""A model that can be explored: what is known of it once it is in memory.
+
+Enters: a Hugging Face model and its tokenizer. Leaves: a :class:`LoadedModel`, its weights untouched and in evaluation
+mode, with its sites, its fingerprint and its facts. Where they come from is :mod:`icltui.engine.models.load`'s
+business.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import Any
+
+import torch
+from torch import nn
+from transformers.integrations.accelerate import load_offloaded_parameter
+
+from icltui import __version__
+from icltui.engine.hooks.find_sites import find_sites
+from icltui.engine.hooks.site import Site, input_device
+from icltui.values import ModelInfo, RefusedLayer
+from icltui.values.bounds import LAYERS, SIZE
+from icltui.values.errors import ModelError
+
+LEFT_OUT = (
+    "the adapter beside the model's weights (adapter_config.json) is left out: to explore both, merge them with PEFT "
+    "(merge_and_unload, then save_pretrained) and load that folder"
+)
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """The error of z in half precision, relative to ‖z‖, root mean square over tokens; see *measure_rounding*."""
+
+    free: float
+    """Against the whole model in float32: what the layers below rounded is part of it."""
+    local: float
+    """Against this layer in float32, handed the same residual stream."""
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model that can be explored."""
+
+    model: Any
+    """The ``PreTrainedModel``; typed Any, as its many forward signatures differ."""
+    tokenizer: Any
+    sites: tuple[Site, ...]
+    name: str
+    revision: str | None
+    window: int | None
+    """Longest sequence in tokens, or None when the positions are not bounded."""
+    refused: tuple[RefusedLayer, ...] = ()
+    """Layers that are not among ``sites``."""
+    rounding: Mapping[int, Rounding] = field(default_factory=dict)
+    """By layer, of a model in half precision."""
+    stored_dtype: str = ""
+    """What the checkpoint's weights are saved in, where that is known."""
+    dtype_reason: str = ""
+    """Why ``auto`` chose other numbers, or none that are quick here; empty where there was nothing to choose."""
+    has_adapter: bool = False
+    """Whether a LoRA lies beside its weights, which was left out."""
+
+    @property
+    def n_layers(self) -> int:
+        """How many layers the model has, the refused ones among them."""
+        return len(self.sites) + len(self.refused)
+
+    @property
+    def device(self) -> torch.device:
+        """Where token ids go in."""
+        return input_device(self.model)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        dtype: torch.dtype = self.model.dtype
+        return dtype
+
+    def describe(self, path: Any, path_reason: str = "") -> ModelInfo:
+        """The facts that a session remembers; ``path`` is how prefixes will be measured, and why."""
+        return ModelInfo(
+            name=self.name,
+            revision=self.revision,
+            fingerprint=fingerprint(self.model),
+            architecture=type(self.model).__name__,
+            n_layers=self.n_layers,
+            hidden_size=int(self.model.get_input_embeddings().weight.shape[1]),
+            n_parameters=self.model.num_parameters(),
+            dtype=str(self.dtype).removeprefix("torch."),
+            stored_dtype=self.stored_dtype,
+            dtype_reason=self.dtype_reason,
+            device=str(self.device),
+            window=self.window,
+            path=path,
+            path_reason=path_reason,
+            refused=self.refused,
+            notes=(LEFT_OUT,) if self.has_adapter else (),
+            versions={
+                "icltui": __version__,
+                "torch": str(torch.__version__),
+                "transformers": version("transformers"),
+            },
+        )
+
+
+def adopt(
+    model: Any,
+    tokenizer: Any,
+    name: str,
+    revision: str | None = None,
+    by_hand: Mapping[str, str] | None = None,
+) -> LoadedModel:
+    """A model that is already in memory, as loading would give it. Gradients are switched off.
+
+    ``by_hand`` names places that cannot be found, see :mod:`icltui.engine.hooks.find_sites`.
+
+    Raises:
+        BadInput: a place named by hand that the model does not have.
+        ModelError: the tokenizer gives no offsets, or the blocks have no MLP.
+    """
+    if not getattr(tokenizer, "is_fast", False):
+        raise ModelError(
+            f"model {name!r} has a tokenizer without character offsets: icltui needs one with tokenizer.json"
+        )
+    model.eval().requires_grad_(False)
+    for module in model.modules():
+        if getattr(getattr(module, "config", None), "return_dict", True) is not True:
+            module.config.return_dict = True  # its own parts ask each other for named outputs
+    model.config.use_cache = True  # a setting of its training
+    if not model.config.architectures:  # what the layout of the blocks is known by
+        model.config.architectures = [type(model).__name__]
+    text_config = model.config.get_text_config(decoder=True)
+    window = getattr(text_config, "max_position_embeddings", None)
+    window = window if type(window) is int and 0 < window <= SIZE else None
+    sites, refused = find_sites(model, by_hand)
+    if (n_layers := len(sites) + len(refused)) > LAYERS:
+        raise ModelError(f"model {name!r} has {n_layers:,} layers: at most {LAYERS:,} can be explored")
+    return LoadedModel(model, tokenizer, sites, name, revision, window, refused)
+
+
+def fingerprint(model: nn.Module) -> str:
+    """A hash of every parameter's name, shape and type and of up to 1,024 of its values, evenly spread.
+
+    Sampled, so that it takes no noticeable time on any model; a fine-tune changes it all the same.
+    """
+    digest = hashlib.sha256()
+    tied = set(
+        getattr(model, "all_tied_weights_keys", ())
+    )  # offloaded, they would seem parameters of their own
+    for name, parameter in sorted(model.named_parameters()):
+        if name in tied:
+            continue
+        digest.update(f"{name} {tuple(parameter.shape)} {parameter.dtype}".encode())
+        if parameter.device.type == "meta":  # offloaded: on its device only while it works
+            parameter = load_offloaded_parameter(model, name)
+        flat = parameter.detach().flatten()
+        picked = flat[:: max(1, flat.numel() // 1024)][:1024].cpu()
+        if picked.is_floating_point():
+            picked = picked.double()
+        digest.update(picked.numpy().tobytes())
+    return digest.hexdigest()[:16]

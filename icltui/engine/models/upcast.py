@@ -1,0 +1,132 @@
+"""A model in half precision computes in float32 while a ``with`` block lasts.
+
+Enters: a model whose weights are bfloat16 or float16. Leaves: the same model, whose weights are float32 while they are
+used: a layer's while it runs, those beside the layers while the model does. That takes the memory of one layer, of the
+embedding and of the head. Both types are subsets of float32, so no weight is rounded, and the logits are bit for bit
+those of the model in float32. Afterwards the same tensors are in their places.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any
+from weakref import WeakSet
+
+import torch
+from torch import Tensor, nn
+
+from icltui.engine.models.non_persistent_buffers import unrounded_buffers
+from icltui.values.errors import BadInput
+
+HALF = (torch.bfloat16, torch.float16)
+_upcast: "WeakSet[nn.Module]" = WeakSet()
+"""Models that compute in float32 at the moment."""
+
+
+def is_half(model: Any) -> bool:
+    """Whether the model's weights are of half precision."""
+    return model.dtype in HALF
+
+
+def can_compute_in_float32(model: Any) -> bool:
+    """Whether there is anything to convert, and all of it is in memory: offloaded weights come too late."""
+    return is_half(model) and not any(p.device.type == "meta" for p in model.parameters())
+
+
+def is_quantized(model: Any) -> bool:
+    """Whether some weights are quantized: the kernels for them choose by themselves what they multiply in."""
+    return bool(getattr(model, "is_quantized", False))
+
+
+def check_upcast(model: Any) -> None:
+    """Refuse a model of which some weights are elsewhere, or are multiplied in half precision whatever is asked.
+
+    Raises:
+        BadInput: offloaded or quantized weights.
+    """
+    if is_quantized(model):
+        raise BadInput(
+            "this model's weights are quantized, and are multiplied in half precision whatever it computes in: use "
+            "--precision model, or load it without quantization"
+        )
+    if is_half(model) and not can_compute_in_float32(model):
+        raise BadInput(
+            "some weights of this model are offloaded, so it cannot compute in float32: use --precision model, or load "
+            "it with --dtype float32"
+        )
+
+
+def computing_dtype(model: Any) -> torch.dtype:
+    """What the model computes in at the moment, which is what its masks must be made in."""
+    dtype: torch.dtype = torch.float32 if model in _upcast else model.dtype
+    return dtype
+
+
+@contextmanager
+def computing_in_float32(model: nn.Module) -> Iterator[None]:
+    """``model`` finds its weights and buffers in float32 while it runs.
+
+    Each layer as a whole, and all that is beside them, as parts may use each other's weights or go by their type.
+    """
+    unrounded = unrounded_buffers(model)
+    known = {id(buffer): unrounded[name] for name, buffer in model.named_buffers() if name in unrounded}
+    with ExitStack() as stack:
+        for module, parts in _wholes(model):
+            own = _Own(parts, known)
+            stack.callback(own.restore)
+            stack.callback(module.register_forward_pre_hook(own.upcast).remove)
+            stack.callback(module.register_forward_hook(own.restore, always_call=True).remove)
+        stack.callback(_upcast.discard, model)
+        _upcast.add(model)
+        yield
+
+
+def _wholes(model: nn.Module) -> list[tuple[nn.Module, list[nn.Module]]]:
+    """Each module that is called, with those that are float32 while it runs.
+
+    The model with all that is in none of its layers, each layer with its parts; and each part by itself, for layers
+    that only hold parts and are not called.
+    """
+    stacks = [module for module in model.modules() if isinstance(module, nn.ModuleList | nn.Sequential)]
+    layers = {id(entry): entry for stack in stacks for entry in stack}
+    parts = {id(part): part for layer in layers.values() for part in layer.modules()}
+    beside = [module for module in model.modules() if id(module) not in parts]
+    return [
+        (model, beside),
+        *((layer, list(layer.modules())) for layer in layers.values()),
+        *((part, [part]) for part in parts.values() if id(part) not in layers),
+    ]
+
+
+def _tensors(module: nn.Module) -> dict[str, Tensor]:
+    """The tensors of the module itself, and none of its children's."""
+    own = {**module._parameters, **module._buffers}
+    return {name: tensor for name, tensor in own.items() if tensor is not None}
+
+
+class _Own:
+    """The tensors of some modules: they make room for wider ones, and come back as the same objects."""
+
+    def __init__(self, modules: list[nn.Module], known: Mapping[int, Tensor]) -> None:
+        self.modules, self.known = modules, known
+        self.stored: list[tuple[nn.Module, str, Tensor]] = []
+
+    def upcast(self, *_: Any) -> None:
+        wide = dict(self.known)  # a tied weight takes room once
+        for module in self.modules:
+            for name, tensor in _tensors(module).items():
+                if tensor.dtype in HALF:
+                    self.stored.append((module, name, tensor))
+                    if id(tensor) not in wide:
+                        wide[id(tensor)] = tensor.float()
+                    _put(module, name, wide[id(tensor)])
+
+    def restore(self, *_: Any) -> None:
+        while self.stored:
+            _put(*self.stored.pop())
+
+
+def _put(module: nn.Module, name: str, tensor: Tensor) -> None:
+    is_buffer = name in module._buffers
+    own: dict[str, Any] = module._buffers if is_buffer else module._parameters
+    is_whole = is_buffer or isinstance(tensor, nn.Parameter)
+    own[name] = tensor if is_whole else nn.Parameter(tensor, requires_grad=False)

@@ -1,0 +1,1 @@
+"""The context's effect as a change of weights: built, decoded through, evaluated."""

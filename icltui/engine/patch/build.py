@@ -1,0 +1,178 @@
+"""A patch made from its recipe, for one prompt.
+
+Enters: a :class:`Case`, what is patched and how. Leaves: a :class:`Crafted`: the patch, and the passages that it was
+made from. Frozen is the held patch of the query's last token; compiled that of every token of one or several queries
+and of what the model says behind them in the context; per step makes its patches while it generates: none is held.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import torch
+from msgspec.structs import replace as with_changes
+
+from icltui.engine.hooks.site import Site
+from icltui.engine.models.loaded_model import LoadedModel
+from icltui.engine.patch.calibration import Passage, Reader, in_another_context
+from icltui.engine.patch.fit import Fitted, derive
+from icltui.engine.patch.patch import Alpha, HeldPatch, TokenPatch
+from icltui.engine.prompts.tokenize import Ids
+from icltui.values import LayerFit, PromptIds
+from icltui.values.prompt import Positions
+from icltui.values.recipe import Recipe
+
+N_LATER = 8
+"""Tokens of the contextual continuation, behind the fitted ones, that a patch is tested on."""
+Told = Callable[[str, int, int], object]
+"""Told the stage, how much of it is done, and of how much; may raise to stop."""
+
+
+def unheard(stage: str, done: int, total: int) -> None:
+    """Where nobody asks how far it is."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is patched, and how."""
+
+    loaded: LoadedModel
+    sites: Sequence[Site]
+    ids: Ids
+    positions: Positions
+    recipe: Recipe
+    calibration: tuple[Ids, ...] = ()
+    """The recipe's queries behind the prompt's context."""
+    holdout: tuple[Ids, ...] = ()
+    other_context: tuple[int, ...] = ()
+    """Of the control."""
+
+    @property
+    def record(self) -> PromptIds:
+        """What the prompt and the texts of the recipe are for the model."""
+        rows = {
+            text: (*ids.context, *ids.query)
+            for text, ids in zip(self.recipe.queries, self.calibration, strict=False)
+        }
+        other = {self.recipe.other_context: self.other_context} if self.recipe.control == "other" else {}
+        return with_changes(self.ids.record, queries=rows, other_context=other)
+
+    @property
+    def n_fitted(self) -> int:
+        """How many tokens of a continuation are fitted, if the model says as many."""
+        return self.recipe.n_fitted if self.recipe.mode == "compiled" else 0
+
+    def control_context(self) -> tuple[int, ...] | None:
+        """The context whose patch is made, where it is not the prompt's own."""
+        if self.recipe.control == "other":
+            return self.other_context
+        if self.recipe.control == "shuffled":
+            chance = torch.Generator().manual_seed(self.recipe.seed)
+            order = torch.randperm(len(self.ids.context), generator=chance).tolist()
+            return tuple(self.ids.context[k] for k in order)
+        return None
+
+
+@dataclass(frozen=True)
+class Crafted:
+    """A patch and what it was made from."""
+
+    case: Case
+    prompt: Passage | None = None
+    """The prompt's, whether or not it was fitted; None where nothing had to be known of it."""
+    fitted: tuple[Fitted, ...] = ()
+    """Empty per step."""
+    patch: HeldPatch | None = None
+    """At strength 1; None per step."""
+    fits: tuple[LayerFit, ...] = ()
+    alpha: float = 1.0
+
+    def through(self, passage: Passage, alpha: Alpha | None = None) -> HeldPatch | TokenPatch:
+        """The patch as it acts on the row of ``passage``; at its own strength unless another is given."""
+        strength = self.alpha if alpha is None else alpha
+        if self.patch is not None:
+            return self.patch.at(strength)
+        return stepping(self.case, passage, strength)
+
+    @property
+    def own(self) -> Passage:
+        """The prompt's passage, read when the patch was crafted."""
+        assert self.prompt is not None, "a patch per step of a given strength asks nothing of its prompt"
+        return self.prompt
+
+    @property
+    def n_tokens(self) -> int:
+        """How many tokens it was made from."""
+        return sum(part.n_tokens for part in self.fitted) or len(self.case.ids.query)
+
+    @property
+    def rank(self) -> int:
+        """The largest of its parts."""
+        held = self.patch.layers.values() if self.patch else ()
+        parts = [part.rank for layer in held for part in (layer.weights, layer.output) if part is not None]
+        return max(parts, default=1)
+
+
+def stepping(case: Case, passage: Passage, alpha: Alpha) -> TokenPatch:
+    """A patch for each token of ``passage``, aimed at its contextual states."""
+    targets = under_control(case, passage).targets
+    patch = TokenPatch(case.sites, case.recipe.components, alpha, noise_of(case.recipe))
+    patch.aim(targets, n_kept=len(passage.ids.prefix))
+    return patch
+
+
+def noise_of(recipe: Recipe) -> torch.Generator | None:
+    """What the control ``random`` draws from."""
+    return torch.Generator().manual_seed(recipe.seed) if recipe.control == "random" else None
+
+
+def under_control(case: Case, passage: Passage) -> Passage:
+    """The passage with the states that its patch is made from."""
+    context = case.control_context()
+    return passage if context is None else in_another_context(case.loaded, case.sites, passage, context)
+
+
+def craft(case: Case, n_later: int = N_LATER, told: Told = unheard) -> Crafted:
+    """The patch at strength 1; the prompt's text is read ``n_later`` tokens further than it is fitted.
+
+    Raises:
+        BadInput: tokens that no patch can meet, or a rank that it cannot have.
+    """
+    is_compiled = case.recipe.mode == "compiled"
+    rows = [case.ids, *case.calibration]
+    n_more = case.n_fitted + n_later
+    reader, passages = Reader(case.loaded, case.sites, case.positions, len(rows)), []
+    for number, ids in enumerate(rows):
+        told("reading the contextual text", number, len(rows))
+        still = partial(told, "reading the contextual text", number, len(rows))
+        passages.append(reader.read(ids, room(case, ids, n_more), still))
+    own, *others = passages
+    if case.recipe.mode == "per-step":
+        return Crafted(case, own)
+    told("making the patch", 0, 1)
+    fitted = tuple(
+        Fitted(
+            passage,
+            len(passage.ids.query) if is_compiled else 1,
+            min(case.n_fitted, len(passage.continuation)),
+        )
+        for passage in (others or [own])
+    )
+    return made(Crafted(case, own, fitted))
+
+
+def made(crafted: Crafted, unshifted: frozenset[int] = frozenset()) -> Crafted:
+    """The patch of its fitted tokens, at the case's layers; those in ``unshifted`` get no shift."""
+    case = crafted.case
+    aimed = [replace(part, passage=under_control(case, part.passage)) for part in crafted.fitted]
+    patch, fits = derive(case.loaded, case.sites, aimed, case.recipe, unshifted)
+    return replace(crafted, patch=patch, fits=fits)
+
+
+def room(case: Case, ids: Ids, n_more: int) -> int:
+    """``n_more`` tokens behind a query, or what the model's positions leave of them.
+
+    Fitted tokens were checked to have room.
+    """
+    window = case.loaded.window
+    return n_more if window is None else max(0, min(n_more, window - len(ids.full)))

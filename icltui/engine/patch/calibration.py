@@ -1,0 +1,158 @@
+"""A query behind its context with what the model says then: what a held patch is made from, and tested on.
+
+Enters: ids, and how far to go on. Leaves: a :class:`Passage`: the continuation, chosen greedily with the context there,
+the contextual states of query and continuation, and the contextual logits behind each of these tokens.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from icltui.engine.hooks.capture import States
+from icltui.engine.hooks.site import Site
+from icltui.engine.measure.forward import forward, places
+from icltui.engine.models.loaded_model import LoadedModel
+from icltui.engine.patch.decoding import ContextRun, stop_tokens
+from icltui.engine.prompts.tokenize import Ids
+from icltui.values.prompt import Positions
+
+CUT = 1e-5
+"""Share of the largest logit that a cache which was cut back may change."""
+_UNCUTTABLE = (AttributeError, NotImplementedError, RuntimeError, ValueError, TypeError, IndexError)
+"""What caches raise that cannot be cut back."""
+
+
+@dataclass(frozen=True)
+class Passage:
+    """One query in its context, and the contextual text behind it."""
+
+    ids: Ids
+    continuation: tuple[int, ...]
+    targets: States
+    """Contextual states of the query's tokens and of the continuation's, in this order."""
+    logits: Float[Tensor, "tokens vocabulary"]
+    """Contextual ones, behind the query's last token and behind each of the continuation."""
+    positions: Positions
+
+    @property
+    def plain(self) -> list[int]:
+        """The row without the context."""
+        return [*self.ids.plain, *self.continuation]
+
+    @property
+    def places(self) -> list[int]:
+        """Where each token of :attr:`plain` stands."""
+        gap = (0, len(self.ids.context))
+        return list(places(self.ids, gap, self.positions, n_more=len(self.continuation)))
+
+
+def read_passage(
+    loaded: LoadedModel,
+    sites: Sequence[Site],
+    ids: Ids,
+    n_more: int,
+    positions: Positions,
+    told: Callable[[], object] = lambda: None,
+) -> Passage:
+    """The passage of ``ids`` with ``n_more`` tokens behind it, fewer where the model ends the text itself.
+
+    ``told`` is called before each token and may raise to stop.
+    """
+    run = ContextRun(loaded.model, sites=sites)
+    return _read(loaded, run, ids, run.states(ids.full, len(ids.query)), n_more, positions, told)
+
+
+def _read(
+    loaded: LoadedModel,
+    run: ContextRun,
+    ids: Ids,
+    first: tuple[Tensor, States],
+    n_more: int,
+    positions: Positions,
+    told: Callable[[], object],
+) -> Passage:
+    """What the model says behind the query that ``run`` was just fed."""
+    continuation: list[int] = []
+    behind, parts = [first[0]], [first[1]]
+    for _ in range(n_more):
+        told()
+        token = int(behind[-1].argmax())
+        if token in stop_tokens(loaded):
+            break
+        continuation.append(token)
+        logits, states = run.states([token], 1)
+        behind.append(logits)
+        parts.append(states)
+    return Passage(ids, tuple(continuation), States.join(parts), torch.stack(behind), positions)
+
+
+@dataclass
+class Reader:
+    """Reads passages of many queries behind one context, which runs once, where the model's cache can be cut back.
+
+    Whether it can is tried on the first query: read again behind the cut cache it must say the same.
+    """
+
+    loaded: LoadedModel
+    sites: Sequence[Site]
+    positions: Positions
+    n_queries: int
+    """How many will be read: for two, to try whether the cache can be cut would cost what it saves."""
+    run: ContextRun | None = None
+    """Behind the context; None where there is none yet, or the cache cannot be cut."""
+    start: tuple[int, ...] = ()
+    """What ``run`` holds."""
+    is_cuttable: bool = True
+
+    def read(self, ids: Ids, n_more: int, told: Callable[[], object] = lambda: None) -> Passage:
+        """As :func:`read_passage`."""
+        start = (*ids.prefix, *ids.context)
+        if not self.is_cuttable or not start or self.n_queries <= 2:
+            return read_passage(self.loaded, self.sites, ids, n_more, self.positions, told)
+        told()
+        if self.run is None or self.start != start:
+            self.run, self.start = ContextRun(self.loaded.model, sites=self.sites), start
+            self.run.feed(start)
+            if not self._is_cut_right(ids):
+                self.run, self.is_cuttable = None, False
+                return read_passage(self.loaded, self.sites, ids, n_more, self.positions, told)
+        first = self.run.states(ids.query, len(ids.query))
+        passage = _read(self.loaded, self.run, ids, first, n_more, self.positions, told)
+        try:
+            self.run.cache.drop(len(ids.query) + len(passage.continuation))
+        except _UNCUTTABLE:  # this query reached over the edge of a window that the first did not reach
+            self.run, self.is_cuttable = None, False
+        return passage
+
+    def _is_cut_right(self, ids: Ids) -> bool:
+        """Whether the query says the same behind a cache that was cut back as before."""
+        assert self.run is not None
+        try:
+            # Of two tokens, so that more than one is cut, and a window that they push would show.
+            once = self.run.feed([*ids.query, *ids.query[:1]])
+            self.run.cache.drop(len(ids.query) + 1)
+            again = self.run.feed([*ids.query, *ids.query[:1]])
+            self.run.cache.drop(len(ids.query) + 1)
+        except _UNCUTTABLE:
+            return False
+        return bool((once - again).abs().max() <= CUT * once.abs().max())
+
+
+def in_another_context(
+    loaded: LoadedModel, sites: Sequence[Site], passage: Passage, context: tuple[int, ...]
+) -> Passage:
+    """The same tokens, at the same places without a context, with the states that ``context`` gives them."""
+    row = [*replace(passage.ids, context=context).full, *passage.continuation]
+    n = len(passage.ids.query) + len(passage.continuation)
+    _, states = ContextRun(loaded.model, sites=sites).states(row, n)
+    return replace(passage, targets=states)
+
+
+def logits_without(loaded: LoadedModel, passage: Passage) -> Float[Tensor, "tokens vocabulary"]:
+    """Logits behind the query's last token and each of the continuation, the context gone; patches act as attached."""
+    n = len(passage.plain)
+    keep = torch.arange(n - 1 - len(passage.continuation), n)
+    return forward(loaded.model, passage.plain, at=passage.places, keep=keep)

@@ -1,0 +1,203 @@
+"""A patch put to the test: on the tokens it was made from, on later ones, and on other queries.
+
+Enters: a crafted patch. Leaves: :class:`~icltui.values.PatchTest` for each kind of tokens, and a verdict in words. That
+the first kind fits is no news, as the patch was made for it; what the others say is.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from icltui.engine.hooks.attach import attach
+from icltui.engine.hooks.capture import widen
+from icltui.engine.hooks.site import Probe
+from icltui.engine.measure.predictions import plain
+from icltui.engine.patch.build import N_LATER, Crafted, Told, room, unheard
+from icltui.engine.patch.calibration import Passage, Reader, logits_without
+from icltui.engine.patch.decoding import acting
+from icltui.engine.patch.patch import HeldPatch, TokenPatch
+from icltui.values import PatchTest, Tested
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some tokens of a passage: those behind which the logits [begin, end) of it are."""
+
+    passage: Passage
+    begin: int
+    end: int | None = None
+
+
+def parts_of(crafted: Crafted, others: Sequence[Passage]) -> dict[Tested, list[Part]]:
+    """What the patch is tested on, by kind; ``others``: passages of queries that it was not made from."""
+    fitted = [Part(part.passage, 0, part.n_continuation + 1) for part in crafted.fitted]
+    later = [Part(part.passage, part.n_continuation + 1) for part in crafted.fitted]
+    if not crafted.fitted:  # per step: only a strength was made from anything, and that from one token
+        later = [Part(crafted.own, 1)]
+    n = crafted.case.n_fitted + 1
+    kinds: dict[Tested, list[Part]] = {
+        "fitted tokens": fitted,
+        "later tokens": later,
+        "other queries": [Part(passage, 0, n) for passage in others],
+        "other queries, later": [Part(passage, n) for passage in others],
+    }
+    return {kind: kept for kind, parts in kinds.items() if (kept := [part for part in parts if _count(part)])}
+
+
+def held_out(parts: dict[Tested, list[Part]]) -> list[Part]:
+    """Of what the patch is tested on, what tells most of it: other queries, if there are any, else the later text."""
+    return parts.get("other queries") or parts.get("later tokens", [])
+
+
+def other_passages(crafted: Crafted, told: Told = unheard) -> list[Passage]:
+    """The held-out queries in their context, and the prompt's own, as far as they were not fitted."""
+    case, fitted = crafted.case, fitted_queries(crafted)
+    unseen = [ids for ids in case.holdout if ids.query not in fitted]
+    reader = Reader(case.loaded, case.sites, case.positions, len(unseen))
+    read = [] if crafted.own.ids.query in fitted or not case.calibration else [crafted.own]
+    for number, ids in enumerate(unseen):
+        told("reading the other queries", number, len(unseen))
+        n = room(case, ids, case.n_fitted + N_LATER)
+        read.append(reader.read(ids, n))
+    return read
+
+
+def fitted_queries(crafted: Crafted) -> set[tuple[int, ...]]:
+    """The queries that the patch, or its strength, was made from: they are no others."""
+    passages = [part.passage for part in crafted.fitted] or [crafted.own]
+    return {passage.ids.query for passage in passages}
+
+
+@dataclass(frozen=True)
+class Score:
+    """Sums over tokens of one kind."""
+
+    n: int
+    kl: float
+    mse: float
+    equal: int
+
+
+def centred(logits: Float[Tensor, "*rows vocabulary"]) -> Float[Tensor, "*rows vocabulary"]:
+    """Without what a softmax does not see."""
+    return logits - logits.mean(-1, keepdim=True)
+
+
+def score(part: Part, logits: Float[Tensor, "tokens vocabulary"]) -> Score:
+    """``logits`` of the whole passage against the contextual ones, at the part's tokens."""
+    at = slice(part.begin, part.end)
+    ours, theirs = logits[at], part.passage.logits[at].to(logits.device)
+    log_q, log_p = ours.log_softmax(-1), theirs.log_softmax(-1)
+    kl = torch.where(log_p > -torch.inf, log_p.exp() * (log_p - log_q), 0.0).sum(-1).clamp_min(0)
+    mse = (centred(ours) - centred(theirs)).square().mean(-1)
+    equal = ours.argmax(-1) == theirs.argmax(-1)
+    return Score(len(ours), float(kl.sum()), float(mse.sum()), int(equal.sum()))
+
+
+def total(scores: Sequence[Score]) -> Score:
+    """All of them as one."""
+    return Score(
+        sum(s.n for s in scores),
+        sum(s.kl for s in scores),
+        sum(s.mse for s in scores),
+        sum(s.equal for s in scores),
+    )
+
+
+def try_patch(
+    crafted: Crafted, parts: dict[Tested, list[Part]], told: Told = unheard
+) -> tuple[PatchTest, ...]:
+    """A test of each kind."""
+    n_parts, done, tests = sum(map(len, parts.values())), 0, []
+    for kind, kept in parts.items():
+        patched, bare, states = [], [], []
+        for part in kept:
+            told("testing the patch", done, n_parts)
+            done += 1
+            logits, z = _run(crafted, part, crafted.through(part.passage))
+            without, z_without = _run(crafted, part, None)
+            patched.append(score(part, logits))
+            bare.append(score(part, without))
+            states.append(_misses(part, z, z_without))
+        ours, theirs = total(patched), total(bare)
+        missed, gap = (torch.stack(squares).sum(0) for squares in zip(*states, strict=True))
+        tests.append(
+            PatchTest(
+                what=kind,
+                n_tokens=ours.n,
+                kl=plain(ours.kl / ours.n),
+                kl_plain=plain(theirs.kl / ours.n),
+                mse=plain(ours.mse / ours.n),
+                mse_plain=plain(theirs.mse / ours.n),
+                equal=ours.equal,
+                equal_plain=theirs.equal,
+                state_error=plain((missed / gap)[gap > 0].sqrt().mean()),
+            )
+        )
+    return tuple(tests)
+
+
+NOTHING = 1e-5
+"""KL in nats below which the context changes nothing that could be told from rounding."""
+_PLACES: dict[Tested, str] = {
+    "later tokens": "the later text",
+    "other queries": "other queries",
+    "other queries, later": "the later text behind other queries",
+}
+
+
+def verdict(tests: Sequence[PatchTest]) -> str:
+    """In one sentence, whether the patch serves on tokens that it was not made from."""
+    sentences = [_sentence(test) for test in tests if test.what != "fitted tokens"]
+    return f"The patch {'; it '.join(filter(None, sentences))}." if any(sentences) else ""
+
+
+def _sentence(test: PatchTest) -> str:
+    if test.kl is None or test.kl_plain is None:
+        return ""
+    on = f"{test.n_tokens} token{'s' if test.n_tokens > 1 else ''} of {_PLACES[test.what]}"
+    against = f"KL {test.kl:.2g} against {test.kl_plain:.2g} without it"
+    if test.kl_plain < NOTHING:
+        return f"had nothing to win on {on} ({against})"
+    gain = 1 - test.kl / test.kl_plain
+    is_whole = gain > 0.9 and test.equal == test.n_tokens
+    word = "carries over to" if is_whole else "helps in part on" if gain > 0.5 else "does not carry over to"
+    return (
+        f"{word} {on} ({against}; {test.equal} of {test.n_tokens} top tokens as with the context, "
+        f"{test.equal_plain} without it)"
+    )
+
+
+def _count(part: Part) -> int:
+    return len(part.passage.logits[part.begin : part.end])
+
+
+def _run(crafted: Crafted, part: Part, patch: HeldPatch | TokenPatch | None) -> tuple[Tensor, Tensor]:
+    """Logits of the whole passage, and the MLP's inputs, behind the patch's map, where they come from."""
+    case, seen = crafted.case, _MlpInputs(len(part.passage.logits))
+    with acting(patch), attach(case.sites, seen):
+        logits = logits_without(case.loaded, part.passage)
+    return logits, torch.stack([seen.kept[site.layer].to(logits.device) for site in case.sites])
+
+
+def _misses(part: Part, z: Tensor, z_without: Tensor) -> tuple[Tensor, Tensor]:
+    """‖z_C − z‖² with and without the patch, summed over the part's tokens, of each layer."""
+    wanted = part.passage.targets.z[:, len(part.passage.ids.query) - 1 :].to(z.device)
+    missed, gap = (
+        (wanted - got)[:, part.begin : part.end].double().square().sum((1, 2)) for got in (z, z_without)
+    )
+    return missed, gap
+
+
+@dataclass
+class _MlpInputs(Probe):
+    """Keeps z of the last ``n`` tokens."""
+
+    n: int
+    kept: dict[int, Tensor] = field(default_factory=dict)
+
+    def mlp_input(self, layer: int, z: Tensor) -> None:
+        self.kept[layer] = widen(z[-self.n :]).clone()

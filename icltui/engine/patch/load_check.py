@@ -1,0 +1,270 @@
+"""Proof at load: is the patch exact on this very model? On a few arbitrary tokens, layer by layer.
+
+Enters: an adopted model. Leaves: the model without the layers on which it is not, and a :class:`Proof`. At each layer:
+the hook sees the tensor that the first MLP matrices read; the MLP's output under ΔW equals the contextual one; a wrong
+context's does not; the block's output with the shift equals the contextual one; and afterwards the logits are bit for
+bit those before. What v is, where several tensors could be it, is decided here too, by the block's error.
+"""
+
+import math
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from icltui.engine.hooks.attach import attach
+from icltui.engine.hooks.capture import Capture, States, capturing, widen
+from icltui.engine.hooks.site import Probe, Site, first_tensor
+from icltui.engine.hooks.trace import is_made_of
+from icltui.engine.measure.forward import forward
+from icltui.engine.measure.packing_check import PassProgress, sample_ids, telling_passes, unheard
+from icltui.engine.models.loaded_model import LoadedModel
+from icltui.engine.patch.decoding import ContextRun
+from icltui.engine.patch.patch import TokenPatch
+from icltui.values import RefusedLayer
+from icltui.values.errors import EngineError, ForwardError, ModelError
+from icltui.values.recipe import Components
+
+TOLERANCES = {torch.float64: 1e-4, torch.float32: 1e-4, torch.bfloat16: 5e-2, torch.float16: 1e-2}
+"""Relative errors allowed, by the model's dtype; float64 as float32, since norms compute in float32 inside."""
+_N_PASSES = 12
+"""Where every layer proves at once."""
+_FAULTS = (RuntimeError, LookupError, AttributeError, TypeError, ValueError, ForwardError)
+
+
+def tolerance_of(loaded: LoadedModel) -> float:
+    """The relative error that a proof allows on this model."""
+    return TOLERANCES.get(loaded.dtype, 5e-2)
+
+
+@dataclass(frozen=True)
+class LayerProof:
+    """What was found at one layer; errors are relative to the contextual values, at the query's last token."""
+
+    layer: int
+    sees_z: bool
+    """Whether every matrix was handed what the hook saw."""
+    mlp_error: float
+    """Of the MLP's output under ΔW alone."""
+    wrong_context: float
+    """The same under the ΔW of another context."""
+    block_error: float
+    """Of the block's output under ΔW and the shift."""
+    fault: str | None
+    """Why the layer cannot be used."""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """Every layer that was tried."""
+
+    layers: tuple[LayerProof, ...]
+    logit_error: float
+    """Last-token logits with every usable layer patched: L∞ over the largest contextual one."""
+    undone: bool
+    """Whether the logits after the patches are bit for bit those before."""
+
+
+def prove(loaded: LoadedModel, progress: PassProgress = unheard) -> LoadedModel:
+    """The model without the layers that cannot be used.
+
+    Raises:
+        ModelError: no layer can be used, a patch leaves something behind, or the model gives no numbers.
+    """
+    try:
+        sites, proof = examine(loaded, progress)
+    except EngineError as error:
+        raise ModelError(f"{type(loaded.model).__name__} cannot be explored: {error}") from error
+    if not proof.undone:
+        raise ModelError(
+            f"{type(loaded.model).__name__} cannot be explored: its logits are not the same after a patch as before"
+        )
+    last = proof.layers[-1]
+    reaches_end = last.layer == loaded.n_layers - 1 and not last.fault
+    if reaches_end and not proof.logit_error <= tolerance_of(loaded):
+        raise ModelError(
+            f"{type(loaded.model).__name__} cannot be explored: with the last layer patched its logits miss the "
+            f"contextual ones by {proof.logit_error:.1e}, so what was taken for its blocks are none"
+        )
+    refused = [RefusedLayer(layer=p.layer, reason=p.fault) for p in proof.layers if p.fault]
+    usable = tuple(site for site, p in zip(sites, proof.layers, strict=True) if not p.fault)
+    if not usable:
+        raise ModelError(
+            f"{type(loaded.model).__name__} cannot be explored: at layer {refused[0].layer} {refused[0].reason}"
+            f"{', and so at every other' if len(refused) > 1 else ''}"
+        )
+    everything = sorted([*loaded.refused, *refused], key=lambda r: r.layer)
+    return replace(loaded, sites=usable, refused=tuple(everything))
+
+
+@torch.inference_mode()
+def examine(loaded: LoadedModel, progress: PassProgress = unheard) -> tuple[tuple[Site, ...], Proof]:
+    """Each site in the kind that proves best, and what was found there."""
+    with telling_passes(loaded, progress, _N_PASSES):
+        return _examine(loaded)
+
+
+def _examine(loaded: LoadedModel) -> tuple[tuple[Site, ...], Proof]:
+    trial = _Trial(loaded)
+    before = forward(loaded.model, trial.ids.plain)
+    best = list(zip(loaded.sites, trial.layers(loaded.sites), strict=True))
+    for attempt in range(max(len(site.others) for site in loaded.sites)):
+        others = [
+            replace(site, residual=site.others[attempt])
+            if found.block_error > trial.tolerance / 10 and attempt < len(site.others)
+            else site
+            for site, found in best
+        ]
+        if all(other is site for other, (site, _) in zip(others, best, strict=True)):
+            continue
+        tried = zip(others, trial.layers(others), strict=True)
+        best = [
+            new if new[0] is not old[0] and new[1].block_error < old[1].block_error else old
+            for old, new in zip(best, tried, strict=True)
+        ]
+    usable = [site for site, found in best if not found.fault]
+    proof = Proof(
+        layers=tuple(found for _, found in best),
+        logit_error=trial.logit_error(usable) if usable else math.inf,
+        undone=bool(torch.equal(before, forward(loaded.model, trial.ids.plain))),
+    )
+    return tuple(site for site, _ in best), proof
+
+
+@dataclass
+class MlpOutputs(Probe):
+    """The MLP's output at the row's last token."""
+
+    seen: dict[int, Tensor] = field(default_factory=dict)
+
+    def mlp_output(self, layer: int, out: Tensor) -> None:
+        self.seen[layer] = widen(out[-1]).clone()
+
+
+class _Trial:
+    """The prompt that the proof is made on: one query behind a context, alone, and behind another context."""
+
+    def __init__(self, loaded: LoadedModel) -> None:
+        self.loaded, self.tolerance = loaded, tolerance_of(loaded)
+        self.ids = sample_ids(loaded, n_context=6, n_query=3)
+        other = sample_ids(loaded, n_context=6, n_query=3, seed=1_000_003)
+        self.wrong = replace(self.ids, context=other.context)
+
+    def layers(self, sites: Sequence[Site]) -> list[LayerProof]:
+        """What is found at each of ``sites``; where one of them breaks the run, each on its own."""
+        try:
+            return self._together(sites)
+        except _FAULTS as error:
+            if len(sites) > 1:
+                return [proof for site in sites for proof in self.layers([site])]
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            return [LayerProof(sites[0].layer, False, math.inf, math.inf, math.inf, reason)]
+
+    def logit_error(self, sites: Sequence[Site]) -> float:
+        """L∞ of the last-token logits with ``sites`` patched, over the largest contextual logit."""
+        context, targets = self._states(sites, self.ids.full)
+        logits, _ = self._patched(sites, "both", targets)
+        return float((logits - context).abs().max() / context.abs().max())
+
+    def _together(self, sites: Sequence[Site]) -> list[LayerProof]:
+        with attach(sites, contextual := MlpOutputs()):
+            _, targets = self._states(sites, self.ids.full)
+        _, others = self._states(sites, self.wrong.full)
+        with attach(sites, patched := MlpOutputs()):
+            self._patched(sites, "weights", targets)
+        with attach(sites, wrong := MlpOutputs()):
+            self._patched(sites, "weights", others)
+        errors = self._block_errors(sites, targets)
+        seeing = self._seeing(sites)
+        proofs = []
+        for k, site in enumerate(sites):
+            real = contextual.seen[site.layer]
+            proof = LayerProof(
+                layer=site.layer,
+                sees_z=seeing[site.layer],
+                mlp_error=relative_error(patched.seen[site.layer], real),
+                wrong_context=relative_error(wrong.seen[site.layer], real),
+                block_error=errors[k],
+                fault=None,
+            )
+            # Where z does not depend on the context, no context is wrong.
+            is_told_apart = relative_error(others.z[k, -1], targets.z[k, -1]) > 10 * self.tolerance
+            proofs.append(replace(proof, fault=self._fault(proof, is_told_apart)))
+        return proofs
+
+    def _block_errors(self, sites: Sequence[Site], targets: States) -> list[float]:
+        """At each layer the worse of two: with every layer patched, and with every other.
+
+        Above a patched block a block is handed what it is handed with the context; above one that is not, its output is
+        the contextual one only if it depends on nothing but v.
+        """
+        errors = [0.0] * len(sites)
+        for at in (slice(None), slice(0, None, 2), slice(1, None, 2)):
+            some, wanted = sites[at], targets.layers(at)
+            if some:
+                _, got = self._patched(some, "both", wanted)
+                for k, layer in enumerate(range(len(sites))[at]):
+                    errors[layer] = max(errors[layer], relative_error(got.out[k, -1], wanted.out[k, -1]))
+        return errors
+
+    def _states(self, sites: Sequence[Site], row: list[int]) -> tuple[Tensor, States]:
+        return ContextRun(self.loaded.model, sites=sites).states(row, len(self.ids.query))
+
+    def _patched(
+        self, sites: Sequence[Site], components: Components, targets: States
+    ) -> tuple[Tensor, States]:
+        patch = TokenPatch(sites, components)
+        patch.aim(targets, n_kept=len(self.ids.prefix))
+        with attach(sites, patch), capturing(sites, slice(-1, None)) as capture:
+            logits = forward(self.loaded.model, self.ids.plain)
+        return logits, capture.states()
+
+    def _seeing(self, sites: Sequence[Site]) -> dict[int, bool]:
+        """At each layer, whether every matrix is handed rows that the hook saw."""
+        seen: dict[int, list[Tensor]] = {site.layer: [] for site in sites}
+        with ExitStack() as stack:
+            whole = stack.enter_context(capturing(sites, slice(None)))
+            for site in sites:
+                for reader in site.readers:
+                    hook = _keeping(seen[site.layer])
+                    handle = reader.module.register_forward_pre_hook(hook, with_kwargs=True)
+                    stack.callback(handle.remove)
+            forward(self.loaded.model, self.ids.full)
+        return {layer: _all_are(whole, layer, tensors) for layer, tensors in seen.items()}
+
+    def _fault(self, proof: LayerProof, is_told_apart: bool) -> str | None:
+        limit = f"(allowed: {self.tolerance:.0e})"
+        if not proof.sees_z:
+            return "its matrices read something else than the MLP's input"
+        if not proof.mlp_error <= self.tolerance:
+            return f"the patched MLP misses the contextual one by {proof.mlp_error:.1e} {limit}"
+        if not proof.block_error <= self.tolerance:
+            return (
+                f"the patched block misses the contextual one by {proof.block_error:.1e} {limit}, "
+                "so it is not v + MLP(z)"
+            )
+        if is_told_apart and not proof.wrong_context > self.tolerance:
+            return "another context's patch does as well, so its MLP does not show what the patch does"
+        return None
+
+
+def _keeping(kept: list[Tensor]) -> Any:
+    def hook(_: nn.Module, args: Any, kwargs: Any) -> None:
+        kept.append(first_tensor(args, kwargs))
+
+    return hook
+
+
+def _all_are(whole: Capture, layer: int, tensors: Sequence[Tensor]) -> bool:
+    return all(is_made_of(tensor, whole.zs[layer]) for tensor in tensors)
+
+
+def relative_error(got: Tensor, wanted: Tensor) -> float:
+    """‖got − wanted‖ / ‖wanted‖; 0 where both are 0, infinite where it is no number."""
+    difference = float((got - wanted).norm())
+    scale = float(wanted.norm())
+    error = difference / scale if scale else (0.0 if difference == 0 else math.inf)
+    return error if math.isfinite(error) else math.inf

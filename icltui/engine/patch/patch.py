@@ -1,0 +1,194 @@
+"""The patch: the context's share of a block, put in the context's place.
+
+Patching *all* matrices that read z is one map of their common input, ``x ↦ x + δz (z·x)/‖z‖²``, since ``W +
+(W δz) zᵀ/‖z‖² = W (I + δz zᵀ/‖z‖²)``; so one hook serves every kind of MLP, touches no parameter and undoes
+itself exactly. The skip connection's share δ = v_C − v ([1], theorem B.2) is added behind the MLP branch.
+
+Enters: the contextual states of some tokens. Leaves: a patch, to be attached with
+:func:`icltui.engine.hooks.attach.attach`.
+:class:`TokenPatch` makes a new one for every token, in the very run it acts in; :class:`HeldPatch` is one patch for
+every token, made by :mod:`icltui.engine.patch.fit`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import linear
+
+from icltui.engine.hooks.capture import States, widen
+from icltui.engine.hooks.site import Probe, Site, add_to
+from icltui.engine.patch.lowrank import LowRank
+from icltui.values.recipe import Components
+
+Alpha = float | Tensor
+"""Strength: what a patch adds is multiplied by it. A tensor where derivatives are wanted."""
+
+
+def apply_map(
+    x: Float[Tensor, "tokens hidden"], z: Float[Tensor, "*rows hidden"], dz: Float[Tensor, "*rows hidden"]
+) -> Float[Tensor, "tokens hidden"]:
+    """``x + δz (z·x)/‖z‖²``: what every matrix that reads x sees when it is patched by ΔW = (W δz) zᵀ/‖z‖².
+
+    ``z`` and ``δz`` are one vector, or one per row of ``x``. Where z = 0 no ΔW exists and x is left as it is.
+    """
+    square = (z * z).sum(-1, keepdim=True)
+    share = (x * z).sum(-1, keepdim=True) / square
+    return x + torch.where(square > 0, share, 0.0) * dz
+
+
+def random_like(difference: Tensor, noise: torch.Generator) -> Tensor:
+    """Random vectors of the same norms: a control."""
+    random = torch.randn(difference.shape, generator=noise).to(difference)
+    scale = difference.norm(dim=-1, keepdim=True) / random.norm(dim=-1, keepdim=True)
+    scaled: Tensor = random * scale
+    return scaled
+
+
+@dataclass
+class TokenPatch(Probe):
+    """A patch of its own for every token that passes; its targets must be told before each row.
+
+    With a ``noise`` generator the differences are replaced by random vectors of the same norms: a control.
+    """
+
+    sites: Sequence[Site]
+    components: Components
+    alpha: Alpha = 1.0
+    noise: torch.Generator | None = None
+    targets: States | None = None
+    at: slice | Tensor | None = None
+    """Which tokens of the run have a target, the others stay unpatched; None: all have."""
+    v: dict[int, Tensor] = field(default_factory=dict)
+    place: dict[int, int] = field(init=False)
+    """Layer → its place among the selected ones."""
+
+    def __post_init__(self) -> None:
+        self.place = {site.layer: k for k, site in enumerate(self.sites)}
+
+    def aim(self, targets: States, n_kept: int = 0, at: Tensor | None = None) -> None:
+        """The contextual states of the next row's tokens behind ``n_kept`` unpatched ones; or of those ``at`` indices.
+
+        Of several rows the indices count from one row's tokens on to the next's.
+        """
+        self.targets = targets
+        self.at = at if at is not None else slice(n_kept, None) if n_kept else None
+
+    def residual(self, layer: int, v: Tensor) -> None:
+        self.v[layer] = widen(v).clone()  # the stream that it belongs to will be moved
+
+    def mlp_input(self, layer: int, z: Tensor) -> Tensor | None:
+        if self.components == "shift":
+            return None
+        x = widen(self._targeted(z))
+        dz = self.alpha * self._difference(self._target("z", layer, x), x)
+        return self._among(z, apply_map(x, x, dz).to(z.dtype))
+
+    def shift(self, layer: int) -> Tensor | None:
+        v = self.v.pop(layer)
+        if self.components == "weights":
+            return None
+        present = self._targeted(v)
+        delta = self.alpha * self._difference(self._target("v", layer, present), present)
+        return self._among(torch.zeros_like(v), delta)
+
+    def _targeted(self, tokens: Tensor) -> Tensor:
+        return tokens if self.at is None else tokens[self.at]
+
+    def _among(self, rest: Tensor, ours: Tensor) -> Tensor:
+        """``ours`` at the tokens that have a target, ``rest`` at the others."""
+        if self.at is None:
+            return ours
+        whole = rest.clone()
+        whole[self.at] = ours
+        return whole
+
+    def _target(self, name: str, layer: int, like: Tensor) -> Tensor:
+        assert self.targets is not None, "aim the patch before the row passes"
+        target: Tensor = getattr(self.targets, name)[self.place[layer]]
+        if target.shape != like.shape:
+            raise RuntimeError(f"targets of shape {tuple(target.shape)} for tokens of {tuple(like.shape)}")
+        return target.to(like.device)
+
+    def _difference(self, target: Tensor, present: Tensor) -> Tensor:
+        difference = target - present
+        return difference if self.noise is None else random_like(difference, self.noise)
+
+
+@dataclass(frozen=True)
+class LayerPatch:
+    """What is held at one layer."""
+
+    weights: LowRank | None = None
+    """ΔW as the map of the MLP's input, ``x += weights(x)``."""
+    output: LowRank | None = None
+    """The shift, carried by the down projection: ``stream += output(g)``."""
+    bias: Float[Tensor, " hidden"] | None = None
+    """The shift as a constant."""
+
+    def times(self, alpha: Alpha) -> "LayerPatch":
+        """The same at strength ``alpha``."""
+        return LayerPatch(
+            None if self.weights is None else self.weights.times(alpha),
+            None if self.output is None else self.output.times(alpha),
+            None if self.bias is None else alpha * self.bias,
+        )
+
+
+class _Acting(dict[int, LayerPatch]):
+    """The layers at a patch's strength; each is multiplied once, when it is first passed."""
+
+    def __init__(self, layers: Mapping[int, LayerPatch], alpha: Alpha) -> None:
+        super().__init__()
+        self.layers, self.alpha = layers, alpha
+
+    def __missing__(self, layer: int) -> LayerPatch:
+        self[layer] = self.layers[layer].times(self.alpha)
+        return self[layer]
+
+
+@dataclass
+class HeldPatch(Probe):
+    """One patch, held for every token of every row: context as weights.
+
+    Where the branch ends in a norm (Gemma 2 and 3, OLMo-2) the shift is added behind that norm, which no change of the
+    down projection alone would do.
+    """
+
+    sites: Sequence[Site]
+    layers: Mapping[int, LayerPatch]
+    alpha: Alpha = 1.0
+    g: Tensor | None = None
+    """The input of the down projection that runs."""
+    flattened = False
+
+    def __post_init__(self) -> None:
+        self.acting = _Acting(self.layers, self.alpha)
+
+    def at(self, alpha: Alpha) -> "HeldPatch":
+        """The same patch at another strength."""
+        return HeldPatch(self.sites, self.layers, alpha)
+
+    def mlp_input(self, layer: int, z: Tensor) -> Tensor | None:
+        map_ = self.acting[layer].weights
+        if map_ is None:
+            return None
+        if z.dtype == map_.write.dtype:
+            return z + linear(linear(z, map_.read), map_.write)
+        return (widen(z) + map_(widen(z))).to(z.dtype)
+
+    def down_input(self, layer: int, g: Tensor) -> None:  # noqa: ARG002
+        self.g = g
+
+    def move(self, layer: int, stream: Tensor) -> None:
+        held, g, self.g = self.acting[layer], self.g, None
+        map_ = held.output
+        if map_ is None or g is None:
+            if held.bias is not None:
+                add_to(stream, held.bias)
+        elif g.dtype == stream.dtype == map_.write.dtype and g.ndim == stream.ndim:
+            stream += linear(linear(g, map_.read), map_.write)
+        else:
+            add_to(stream, map_(widen(g)).view_as(stream))

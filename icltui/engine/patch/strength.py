@@ -1,0 +1,125 @@
+"""How strong a patch should be: α by line search, or in closed form to first order.
+
+Enters: a crafted patch. Leaves: α in [0, 2]. Both minimise the mean squared error of the centred logits behind the
+query against the contextual ones (several fitted queries: their mean). α fitted on a prompt says nothing of that very
+prompt: what it is worth is seen on other tokens, see :mod:`icltui.engine.patch.evaluate`.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from icltui.engine.hooks.attach import attach
+from icltui.engine.patch.build import Crafted, Told, unheard
+from icltui.engine.patch.calibration import Passage, logits_without
+from icltui.engine.patch.decoding import acting
+from icltui.engine.patch.evaluate import Part, centred, score, total
+from icltui.engine.patch.patch import Alpha
+from icltui.values.errors import BadInput
+from icltui.values.recipe import LARGEST_ALPHA
+
+ROUNDING = 1e-5
+"""Share of the largest logit below which a difference is none."""
+COARSE, ROUNDS, FINER = 0.25, 3, 4
+"""First step of the search, how often it is made finer, and by what."""
+
+
+def fitted_strength(crafted: Crafted, told: Told = unheard) -> Crafted:
+    """The patch at the strength that its recipe asks for."""
+    alpha = crafted.case.recipe.alpha
+    if alpha == "search":
+        alpha = line_search(lambda alpha: mean_squared_error(crafted, alpha), told)
+    elif alpha == "jvp":
+        told("the derivative of the logits", 0, 1)
+        alpha = first_order(crafted)
+    return replace(crafted, alpha=float(alpha))
+
+
+def asked(crafted: Crafted) -> Sequence[Part]:
+    """What α is fitted on: behind the last token of each fitted query."""
+    passages = [part.passage for part in crafted.fitted] or [crafted.own]
+    return [Part(passage, 0, 1) for passage in passages]
+
+
+def logits_through(crafted: Crafted, passage: Passage, alpha: Alpha | None = None) -> Tensor:
+    """Logits (tokens, vocabulary) of a passage, at the patch's own strength unless another is given."""
+    with acting(crafted.through(passage, alpha)):
+        return logits_without(crafted.case.loaded, passage)
+
+
+def mean_squared_error(crafted: Crafted, alpha: float) -> float:
+    """Of the centred logits behind the fitted queries."""
+    whole = total([score(part, logits_through(crafted, part.passage, alpha)) for part in asked(crafted)])
+    return whole.mse / whole.n
+
+
+def line_search(loss: Callable[[float], float], told: Told = unheard) -> float:
+    """The α in [0, 2] with the least loss, from coarse to fine.
+
+    >>> line_search(lambda alpha: (alpha - 0.7) ** 2)
+    0.703125
+    """
+    n_coarse = round(LARGEST_ALPHA / COARSE)
+    grid = [k * COARSE for k in range(n_coarse + 1)]
+    known: dict[float, float] = {}
+    step, n_steps = COARSE, len(grid) + ROUNDS * 2 * (FINER - 1)
+    for _ in range(ROUNDS + 1):
+        for alpha in grid:
+            if alpha not in known:
+                told("searching α", len(known), n_steps)
+                known[alpha] = loss(alpha)
+        best = min(known, key=lambda alpha: (known[alpha], alpha))
+        step /= FINER
+        grid = [best + k * step for k in range(1 - FINER, FINER) if 0 <= best + k * step <= LARGEST_ALPHA]
+    return min(known, key=lambda alpha: (known[alpha], alpha))
+
+
+def first_order(crafted: Crafted) -> float:
+    """α* = ⟨J, Δ⟩ / ‖J‖², J = ∂ logits/∂α at 0 by one Jacobian-vector product, Δ what the context adds to the logits.
+
+    Raises:
+        BadInput: the model has an operation without a forward derivative, or the patch does nothing.
+    """
+    along, square, gap, scale = 0.0, 0.0, 0.0, 0.0
+    for part in asked(crafted):
+        logits, slope = _derivative(crafted, part.passage)
+        missing = centred(part.passage.logits[:1].to(logits.device)) - centred(logits[:1])
+        slope = centred(slope[:1])
+        along += float((slope * missing).sum())
+        square += float(slope.square().sum())
+        gap, scale = max(gap, float(missing.abs().max())), max(scale, float(logits.abs().max()))
+    if gap <= ROUNDING * scale:
+        raise BadInput("alpha 'jvp': the context changes no logit beyond rounding: use --alpha 1")
+    if square == 0:
+        raise BadInput("alpha 'jvp': the patch changes no logit, so no strength fits: use --alpha 1")
+    return min(max(along / square, 0.0), LARGEST_ALPHA)
+
+
+def _derivative(crafted: Crafted, passage: Passage) -> tuple[Tensor, Tensor]:
+    """Logits without the patch, and their derivative in α."""
+    device = crafted.case.loaded.device
+    try:
+        with (
+            torch.inference_mode(False),
+            torch.no_grad(),
+            forward_ad.dual_level(),
+            sdpa_kernel(SDPBackend.MATH),
+        ):
+            one = torch.ones((), device=device)
+            alpha = forward_ad.make_dual(torch.zeros_like(one), one)  # type: ignore[no-untyped-call]
+            patch = crafted.through(passage, alpha)
+            with attach(patch.sites, patch):
+                dual = logits_without(crafted.case.loaded, passage)
+                logits, slope = forward_ad.unpack_dual(dual)  # type: ignore[no-untyped-call]
+    except (RuntimeError, NotImplementedError) as error:
+        raise BadInput(
+            "alpha 'jvp': the derivative cannot be taken on this model "
+            f"({str(error).splitlines()[0][:120]}): use --alpha search, or --dtype float32"
+        ) from error
+    if slope is None:
+        raise BadInput("alpha 'jvp': the patch changes no logit, so no strength fits: use --alpha 1")
+    return logits, slope

@@ -1,0 +1,78 @@
+"""A patch varied, one thing at a time: its strength, its layers from both ends, the queries that it was made from.
+
+Enters: a crafted patch and what it is tested on. Leaves: :class:`~icltui.values.Curves`. Each point on fewer layers or
+queries is a patch made anew of these alone.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from icltui.engine.measure.predictions import plain
+from icltui.engine.patch.build import Crafted, Told, made, unheard
+from icltui.engine.patch.calibration import Passage
+from icltui.engine.patch.evaluate import Part, Score, held_out, score, total
+from icltui.engine.patch.strength import logits_through
+from icltui.values import CurvePoint, Curves, Tested
+from icltui.values.recipe import LARGEST_ALPHA
+
+ALPHA_STEP = 0.1
+COUNTS = (1, 2, 3, 4, 6, 8, 10, 15, 20, 25, 30, 40, 60, 80, 100)
+"""Numbers of calibration queries."""
+
+
+def draw_curves(crafted: Crafted, parts: dict[Tested, list[Part]], told: Told = unheard) -> Curves:
+    """Every curve that the recipe has; ``parts``: what the patch is tested on."""
+    n_layers, others = len(crafted.case.sites), held_out(parts)
+    alphas, low, high = [], [], []
+    n_steps = round(LARGEST_ALPHA / ALPHA_STEP)
+    for step in range(n_steps + 1):
+        told("KL against α", step, n_steps + 1)
+        alpha = round(step * ALPHA_STEP, 10)
+        alphas.append(_point(replace(crafted, alpha=alpha), alpha, others))
+    for n in range(1, n_layers + 1):
+        told("KL against layers", n - 1, n_layers)
+        low.append(_on_layers(crafted, slice(0, n), others))
+        high.append(_on_layers(crafted, slice(n_layers - n, n_layers), others))
+    queries = _on_queries(crafted, others, told) if crafted.case.calibration else ()
+    return Curves(alpha=tuple(alphas), from_bottom=tuple(low), from_top=tuple(high), queries=queries)
+
+
+def _on_layers(crafted: Crafted, at: slice, others: Sequence[Part]) -> CurvePoint:
+    """The patch of the same tokens, made anew on some of the layers."""
+    case = replace(crafted.case, sites=crafted.case.sites[at])
+    fitted = tuple(replace(part, passage=_seen_at(part.passage, at)) for part in crafted.fitted)
+    some = replace(crafted, case=case, prompt=_seen_at(crafted.own, at), fitted=fitted)
+    parts = [replace(part, passage=_seen_at(part.passage, at)) for part in others]
+    return _point(made(some) if crafted.patch is not None else some, float(len(case.sites)), parts)
+
+
+def _on_queries(crafted: Crafted, others: Sequence[Part], told: Told) -> tuple[CurvePoint, ...]:
+    """The patch made from the first of its queries alone, more and more of them."""
+    n_queries, points = len(crafted.fitted), []
+    for n in sorted({*(count for count in COUNTS if count < n_queries), n_queries}):
+        told("KL against calibration queries", n, n_queries)
+        some = made(replace(crafted, fitted=crafted.fitted[:n]))
+        fitted = [Part(part.passage, 0, part.n_continuation + 1) for part in some.fitted]
+        points.append(_as_point(float(n), _score(some, fitted), _score(some, others)))
+    return tuple(points)
+
+
+def _point(crafted: Crafted, x: float, others: Sequence[Part]) -> CurvePoint:
+    return _as_point(x, _score(crafted, [Part(crafted.own, 0, 1)]), _score(crafted, others))
+
+
+def _as_point(x: float, ours: Score, others: Score) -> CurvePoint:
+    return CurvePoint(
+        x=x,
+        kl=plain(ours.kl / ours.n),
+        mse=plain(ours.mse / ours.n),
+        kl_others=plain(others.kl / others.n) if others.n else None,
+    )
+
+
+def _score(crafted: Crafted, parts: Sequence[Part]) -> Score:
+    return total([score(part, logits_through(crafted, part.passage)) for part in parts])
+
+
+def _seen_at(passage: Passage, at: slice) -> Passage:
+    return replace(passage, targets=passage.targets.layers(at))

@@ -1,0 +1,1 @@
+"""From text to token ids: the chat template, the tokenizer, the characters of each token."""

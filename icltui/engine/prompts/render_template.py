@@ -1,0 +1,137 @@
+"""A chat template rendered within bounds, by :mod:`icltui.engine.prompts.template_process`.
+
+Enters: a tokenizer and the contents of lone user turns. Leaves: the text that the template makes of each. The process
+is started by the first of them and answers all that come, in a millisecond each, until it is ended by a bound or this
+process is over.
+"""
+
+import atexit
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from icltui.system.child_process import child_environment
+from icltui.values.errors import BadInput
+
+Content = str | list[dict[str, str]]
+
+SECONDS = 3.0
+"""Of processor time that a template may take."""
+_CHILD = Path(__file__).with_name("template_process.py")
+_MOST_BYTES = 2**20
+"""Of a template; the longest in use have some 30 KiB."""
+_PATIENCE = 120
+"""Seconds until an answer, or the process's start, is given up: for a machine that stands still, not for templates."""
+_QUIET = {"TRANSFORMERS_VERBOSITY": "error", "OPENBLAS_NUM_THREADS": "1"}
+
+
+class TemplateError(BadInput):
+    """A template that does not render a turn; the text says why, in a few words."""
+
+
+class TemplateEnded(TemplateError):
+    """It went beyond a bound, and would again."""
+
+
+class Renderer:
+    """The process, started when it is needed."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def ask(self, request: dict[str, Any]) -> list[dict[str, str]]:
+        """What it answers.
+
+        Raises:
+            TemplateEnded: it ended over the request.
+        """
+        line = json.dumps(request).encode() + b"\n"
+        with self._lock:
+            process = self._started()
+            try:
+                answer = self._exchange(process, line)
+            except BaseException:
+                self.end()
+                raise
+        answers: list[dict[str, str]] = json.loads(answer)
+        return answers
+
+    def end(self) -> None:
+        """End the process; the next request starts another."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.communicate()
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        if self._process is None or self._process.poll() is not None:
+            self.end()
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", str(_CHILD)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                cwd=os.sep,
+                env={**child_environment(), **_QUIET},
+            )
+        return self._process
+
+    def _exchange(self, process: subprocess.Popen[bytes], line: bytes) -> bytes:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            process.stdin.write(line)
+            process.stdin.flush()
+        except BrokenPipeError:
+            raise TemplateEnded(_ended(process.wait())) from None
+        answer = bytearray()
+        until = time.monotonic() + _PATIENCE
+        while not answer.endswith(b"\n"):
+            ready, _, _ = select.select([process.stdout], [], [], max(0, until - time.monotonic()))
+            if not ready:
+                raise TemplateEnded(f"gives no answer in {_PATIENCE} seconds")
+            part = os.read(process.stdout.fileno(), 2**20)
+            if not part:
+                raise TemplateEnded(_ended(process.wait()))
+            answer += part
+        return bytes(answer)
+
+
+def _ended(code: int) -> str:
+    if code == -signal.SIGPROF:
+        return f"is not done after {SECONDS:g} seconds"
+    return f"ended the process that renders it, code {code}"
+
+
+_RENDERER = Renderer()
+atexit.register(_RENDERER.end)
+
+
+def render(tokenizer: Any, contents: list[Content]) -> list[str]:
+    """The text of a user turn of each content, with what comes before the answer.
+
+    Raises:
+        TemplateError: the template refuses one of them, or goes beyond its bounds.
+    """
+    try:
+        template = tokenizer.get_chat_template()
+    except ValueError as error:  # several templates, and none for talking
+        raise TemplateError(" ".join(str(error).split())[:200]) from error
+    if not isinstance(template, str):
+        raise TemplateError(f"it is no text, but of type {type(template).__name__}")
+    if len(template) > _MOST_BYTES:
+        raise TemplateError(f"it has {len(template):,} characters itself")
+    special = {name: str(token) for name, token in tokenizer.special_tokens_map.items()}
+    answers = _RENDERER.ask({"template": template, "special": special, "turns": contents, "seconds": SECONDS})
+    for answer in answers:
+        if "refused" in answer:
+            raise TemplateError(answer["refused"])
+    return [answer["text"] for answer in answers]

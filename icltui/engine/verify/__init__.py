@@ -1,0 +1,1 @@
+"""Proof of the patch on the loaded model, with its controls."""

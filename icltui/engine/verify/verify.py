@@ -1,0 +1,235 @@
+"""Is it right? Proof of the patch on the loaded model and this very prompt, with its controls beside it.
+
+Enters: ids. Leaves: a :class:`~icltui.values.Verification`. Identity and block errors are relative, at the
+query's last token, layer by layer in the patched run. Δb is the measured residual difference δ, never
+``O_actual − O_without``, which would make the check a tautology.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from icltui.engine.generate.generate import logit_error
+from icltui.engine.hooks.attach import attach
+from icltui.engine.hooks.capture import Capture, States
+from icltui.engine.hooks.site import Site
+from icltui.engine.measure.forward import Cache, forward, goes_on, places
+from icltui.engine.measure.predictions import plain
+from icltui.engine.measure.rank_one import Experts, project, weight_norm
+from icltui.engine.models.loaded_model import LoadedModel
+from icltui.engine.patch.decoding import ContextRun
+from icltui.engine.patch.load_check import MlpOutputs, relative_error, tolerance_of
+from icltui.engine.patch.patch import TokenPatch, apply_map
+from icltui.engine.prompts.tokenize import Ids
+from icltui.engine.verify.gradient import gradient_alignment
+from icltui.engine.verify.verdict import judge
+from icltui.values import LayerCheck, LogitError, Verification
+from icltui.values.prompt import Positions
+from icltui.values.recipe import Components
+
+N_PROBES = 16
+"""Random vectors that ΔW is multiplied by to see its rank, which they show up to their number."""
+
+N_BEHIND = 7
+"""Tokens that another length adds."""
+
+NOTE = (
+    "The identity holds for any vectors, trained or not, and once the last layer is patched its output is the "
+    "contextual one by construction: small errors prove the hooks, not the theory. What is no tautology: how far "
+    "the controls and ΔW or Δb alone miss, and what a frozen patch says on tokens it was not made from."
+)
+
+
+@dataclass(frozen=True)
+class _Case:
+    """What is proved, and on what."""
+
+    loaded: LoadedModel
+    sites: Sequence[Site]
+    ids: Ids
+    positions: Positions
+
+    @property
+    def at(self) -> Sequence[int]:
+        """Where the tokens of the run without the context stand."""
+        return places(self.ids, (0, len(self.ids.context)), self.positions)
+
+    def plain(self) -> Tensor:
+        """Logits of the query alone."""
+        return forward(self.loaded.model, self.ids.plain, at=self.at)
+
+    def contextual(self, ids: Ids) -> tuple[Tensor, States]:
+        """Logits behind the query in its context, and the states of its tokens."""
+        return ContextRun(self.loaded.model, sites=self.sites).states(ids.full, len(ids.query))
+
+    def patched(self, patch: TokenPatch, targets: States) -> tuple[Tensor, Capture]:
+        """Logits of the patched query, and z before its map, v and block outputs at its last token."""
+        patch.aim(targets, n_kept=len(self.ids.prefix))
+        # The capture stands in front of the patch's map, to see z as it comes, and behind its shift.
+        capture = Capture(slice(-1, None))
+        with (
+            attach(patch.sites, _Before(capture)),
+            attach(patch.sites, patch),
+            attach(patch.sites, _After(capture)),
+        ):
+            return forward(self.loaded.model, self.ids.plain, at=self.at), capture
+
+
+def verify(
+    loaded: LoadedModel,
+    sites: Sequence[Site],
+    ids: Ids,
+    seed: int,
+    progress: Callable[[str], None] = lambda _stage: None,
+    positions: Positions = "reset",
+) -> Verification:
+    """Every check of one prompt; ``progress`` is told the stage at hand and may raise to stop."""
+    case = _Case(loaded, sites, ids, positions)
+    progress("context")
+    with attach(sites, mlps := MlpOutputs()):
+        context, targets = case.contextual(ids)
+    progress("plain")
+    before = case.plain()
+    logits = {"plain": logit_error(context, before)}
+    components: dict[str, Components] = {"weights": "weights", "shift": "shift", "patched": "both"}
+    captured: dict[str, Capture] = {}
+    outputs: dict[str, MlpOutputs] = {}
+    for name, which in components.items():
+        progress(name)
+        with attach(sites, outputs.setdefault(name, MlpOutputs())):
+            logits_of, captured[name] = case.patched(TokenPatch(sites, which), targets)
+        logits[name] = logit_error(context, logits_of)
+    progress("controls")
+    controls = _controls(case, context, targets, seed)
+    progress("noise floor")
+    undone = bool(torch.equal(before, case.plain()))
+    noise_floor = _noise_floor(loaded, ids, context)
+    progress("gradient")
+    aligned = gradient_alignment(loaded, sites, ids.plain, case.at, context, targets)
+    got, wanted = captured["patched"].states(), targets.token(-1)
+    layers = tuple(
+        _layer_check(
+            site,
+            got.layers(slice(k, k + 1)),
+            wanted.layers(slice(k, k + 1)),
+            (outputs["weights"].seen[site.layer], mlps.seen[site.layer]),
+            aligned[k],
+        )
+        for k, site in enumerate(sites)
+    )
+    scale = float(context.abs().max())
+    verdict = judge(
+        layers,
+        logits,
+        noise_floor,
+        scale,
+        tolerance_of(loaded),
+        undone=undone,
+        reaches=bool(sites) and sites[-1].layer == loaded.n_layers - 1,
+    )
+    return Verification(
+        layers=layers,
+        logits=logits,
+        controls=controls,
+        noise_floor=noise_floor,
+        undone=undone,
+        tolerance=verdict.tolerance,
+        ok=verdict.ok,
+        note=NOTE,
+        seed=seed,
+        logit_scale=scale,
+        patched_share=plain(verdict.error),
+        noise_share=plain(verdict.noise),
+        allowed=plain(verdict.allowed),
+        caveat=verdict.caveat,
+    )
+
+
+class _Before(Capture):
+    """Hands z and v on to another capture as they come in."""
+
+    def __init__(self, keeper: Capture) -> None:
+        super().__init__(keeper.at)
+        self.zs, self.vs = keeper.zs, keeper.vs
+
+
+class _After(Capture):
+    """Hands block outputs on to another capture as they leave."""
+
+    def __init__(self, keeper: Capture) -> None:
+        super().__init__(keeper.at)
+        self.outs = keeper.outs
+
+
+def _controls(case: _Case, context: Tensor, targets: States, seed: int) -> dict[str, LogitError]:
+    """A patch of random directions and equal norms, and the patch of the shuffled context."""
+    noise = torch.Generator().manual_seed(seed)
+    random, _ = case.patched(TokenPatch(case.sites, "both", noise=noise), targets)
+    order = torch.randperm(len(case.ids.context), generator=noise).tolist()
+    mixed = replace(case.ids, context=tuple(case.ids.context[k] for k in order))
+    _, wrong = case.contextual(mixed)
+    shuffled, _ = case.patched(TokenPatch(case.sites, "both"), wrong)
+    return {"random": logit_error(context, random), "shuffled": logit_error(context, shuffled)}
+
+
+def _noise_floor(loaded: LoadedModel, ids: Ids, context: Tensor) -> float:
+    """L∞ between the contextual logits and the same from passes of another length, whose kernels differ.
+
+    The run in two pieces, or, where the model cannot go on from a cache, with some tokens more behind it.
+    """
+    if goes_on(loaded.model):
+        cache = Cache()
+        if before := [*ids.prefix, *ids.context]:
+            forward(loaded.model, before, cache)
+        again = forward(loaded.model, ids.query, cache)
+    else:
+        room = N_BEHIND if loaded.window is None else min(N_BEHIND, loaded.window - len(ids.full))
+        row = [*ids.full, *ids.query[:1] * room]
+        again = forward(loaded.model, row, keep=torch.tensor([len(ids.full) - 1]))[0]
+    return float((again - context).abs().max())
+
+
+def _layer_check(
+    site: Site,
+    got: States,
+    wanted: States,
+    mlp_outputs: tuple[Tensor, Tensor],
+    alignment: float | None,
+) -> LayerCheck:
+    """One layer's numbers; states of one site and one token, MLP outputs under ΔW alone and with the context."""
+    z, z_context = got.z[0], wanted.z[0]
+    chosen = wanted.experts.get(site.layer)
+    experts = None if chosen is None else sorted(set(chosen[-1].tolist()))
+    moved, real = (_image(site, x, experts) for x in (apply_map(z, z, z_context - z), z_context))
+    actual, predicted = wanted.out[0], got.out[0]
+    return LayerCheck(
+        layer=site.layer,
+        identity_error=plain(relative_error(moved, real)),
+        block_error=plain(relative_error(predicted, actual)),
+        cosine=plain(torch.nn.functional.cosine_similarity(predicted, actual, dim=-1).mean()),
+        nmse=plain((predicted - actual).square().mean() / actual.square().mean()),
+        mlp_error=plain(relative_error(*mlp_outputs)),
+        rank=_rank(site, z, z_context - z, experts),
+        gradient_alignment=alignment,
+    )
+
+
+def _image(site: Site, x: Tensor, experts: Experts) -> Tensor:
+    return torch.cat(list(project(site, x, experts).values()), dim=-1)
+
+
+def _rank(site: Site, z: Tensor, dz: Tensor, experts: Experts) -> int:
+    """The numerical rank of ΔW as the map acts, by SVD of ΔW Ω for Gaussian Ω, in float64 where the device has it.
+
+    With probability 1 the rank of ΔW Ω is that of ΔW, up to the number of columns (Halko et al. 2011, theorem 9.1).
+    """
+    exact = torch.float32 if z.device.type == "mps" else torch.float64
+    random = torch.randn(N_PROBES, z.shape[-1], generator=torch.Generator().manual_seed(0), dtype=exact)
+    probes, z, dz = random.to(z.device), z.to(exact), dz.to(exact)
+    change = _image(site, apply_map(probes, z, dz) - probes, experts)
+    if not change.isfinite().all():
+        return 0
+    rounding = 64 * torch.finfo(exact).eps * float(probes.norm()) * weight_norm(site, experts)
+    return int(torch.linalg.matrix_rank(change, atol=rounding))

@@ -1,0 +1,192 @@
+"""The zoo: is the patch exact on every architecture? The proof at load, on a tiny random model of each.
+
+Enters: names of members (:mod:`icltui.zoo.families`). Leaves: a :class:`~icltui.values.ZooRow` for each. A family on
+which the patch is not exact says so, with the number; one whose blocks cannot be explored says why.
+"""
+
+import math
+import re
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from transformers import PreTrainedTokenizerFast
+from transformers.utils import logging
+
+from icltui.engine.generate.generate import generate
+from icltui.engine.measure.packing_check import choose_path, sample_ids
+from icltui.engine.models.loaded_model import LoadedModel, adopt
+from icltui.engine.patch.build import Case, Crafted
+from icltui.engine.patch.load_check import LayerProof, Proof, examine
+from icltui.values import Generation, ZooRow
+from icltui.values.errors import BadInput, EngineError, ForwardError, IcltuiError
+from icltui.values.prompt import layers_text
+from icltui.values.recipe import Recipe
+from icltui.zoo.families import BY_HAND, VOCABULARY
+from icltui.zoo.tiny_model import build, members
+
+EXACT = 2e-6
+"""The largest relative error in float32 that rounding explains."""
+N_TOKENS = 6
+"""Generated with the context, and through a patch per step."""
+
+
+def resolve_members(names: Sequence[str]) -> tuple[str, ...]:
+    """The members that ``names`` asks for, all of them where it is empty.
+
+    Raises:
+        BadInput: a name that is none of theirs.
+    """
+    known = members()
+    for name in names:
+        if name not in known:
+            near = get_close_matches(name, known)
+            advice = f"perhaps {' or '.join(near)}" if near else "without --family the table names them all"
+            raise BadInput(f"family {name!r} is not in the zoo: {advice}")
+    return tuple(dict.fromkeys(names)) or known
+
+
+def examine_members(names: Iterable[str]) -> Iterator[ZooRow]:
+    """A row for each member, as soon as it is proved in float32 and bfloat16."""
+    for name in names:
+        with _small():
+            row = _row(name, _find(name, torch.float32), _find(name, torch.bfloat16))
+        yield row
+
+
+def holds(row: ZooRow) -> bool:
+    """Whether each layer is exact or refused, and no patch left a trace."""
+    return row.n_exact + row.n_refused == row.n_layers and row.undone is not False
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What became of one member in one dtype."""
+
+    model_class: str = ""
+    loaded: LoadedModel | None = None
+    proof: Proof | None = None
+    trouble: str | None = None
+    """Why there is no proof."""
+
+    @property
+    def layers(self) -> tuple[LayerProof, ...]:
+        return self.proof.layers if self.proof else ()
+
+
+def _find(name: str, dtype: torch.dtype) -> _Found:
+    model_class = ""
+    try:
+        model = build(name, dtype)
+        model_class = type(model).__name__
+        loaded = adopt(model, _tokenizer(), name, by_hand=BY_HAND.get(name))
+        sites, proof = examine(loaded)
+        return _Found(model_class, replace(loaded, sites=tuple(sites)), proof)
+    except IcltuiError as error:
+        return _Found(model_class, trouble=str(error))
+    except Exception as error:  # noqa: BLE001 -- in another version a config or kernel may refuse in any way it likes
+        doing = "run" if model_class else "built"
+        reason = " ".join(str(error).split())[:160]
+        return _Found(model_class, trouble=f"cannot be {doing}: {type(error).__name__}: {reason}")
+
+
+def _row(name: str, full: _Found, half: _Found) -> ZooRow:
+    if full.loaded is None or full.proof is None:
+        return ZooRow(family=name, model_class=full.model_class, notes=(full.trouble or "",))
+    is_usable = not all(layer.fault for layer in full.layers)
+    path, reason = choose_path(full.loaded) if is_usable else (None, "")
+    said = _said(full) if is_usable else None
+    notes = _faults(full) or [f"bfloat16: {note}" for note in _faults(half)]
+    notes += [reason] if reason else []
+    if by_hand := BY_HAND.get(name):
+        notes.append("with " + " ".join(f"--site {place}={path}" for place, path in by_hand.items()))
+    return ZooRow(
+        family=name,
+        model_class=full.model_class,
+        n_layers=full.loaded.n_layers,
+        n_exact=sum(map(_is_exact, full.layers)),
+        n_refused=len(full.loaded.refused) + sum(layer.fault is not None for layer in full.layers),
+        mlp_error=_worst(layer.mlp_error for layer in full.layers),
+        mlp_error_bfloat16=_worst(layer.mlp_error for layer in half.layers),
+        block_error=_worst(layer.block_error for layer in full.layers),
+        block_error_bfloat16=_worst(layer.block_error for layer in half.layers),
+        logit_error=_worst([full.proof.logit_error]),
+        undone=full.proof.undone,
+        path=path,
+        n_said=said,
+        notes=tuple(notes),
+    )
+
+
+@torch.inference_mode()
+def _said(found: _Found) -> int | None:
+    """How many greedy tokens a patch per step on every usable layer says as the context does."""
+    assert found.loaded is not None
+    faulty = {layer.layer for layer in found.layers if layer.fault}
+    sites = [site for site in found.loaded.sites if site.layer not in faulty]
+    case = Case(found.loaded, sites, sample_ids(found.loaded, 9, 4), "reset", Recipe())
+    try:
+        *_, whole = generate(case, Crafted(case), lanes=("context", "patched"), n_tokens=N_TOKENS)
+    except (EngineError, ForwardError):  # no cache to go on from
+        return None
+    assert isinstance(whole, Generation)
+    return whole.agreement["patched"].equal
+
+
+def _is_exact(layer: LayerProof) -> bool:
+    return layer.fault is None and max(layer.mlp_error, layer.block_error) <= EXACT
+
+
+def _faults(found: _Found) -> list[str]:
+    """Why not every layer can be used: each kind of reason once, as it stands at the layer that it is worst at."""
+    if found.loaded is None or found.proof is None:
+        return [found.trouble or ""]
+    reasons = {refused.layer: refused.reason for refused in found.loaded.refused}
+    reasons |= {layer.layer: layer.fault for layer in found.layers if layer.fault}
+    errors = {layer.layer: max(layer.mlp_error, layer.block_error) for layer in found.layers}
+    kinds: dict[str, list[int]] = {}
+    for layer, reason in sorted(reasons.items()):
+        kinds.setdefault(re.sub(r"\d\S*", "", reason), []).append(layer)
+    worst = (max(layers, key=lambda layer: errors.get(layer, 0.0)) for layers in kinds.values())
+    return [
+        f"{_layers(layers, found.loaded.n_layers)}: {reasons[layer]}"
+        for layers, layer in zip(kinds.values(), worst, strict=True)
+    ]
+
+
+def _layers(layers: Sequence[int], n_layers: int) -> str:
+    if len(layers) == n_layers:
+        return "every layer"
+    return f"layer{'s' if len(layers) > 1 else ''} {layers_text(layers, n_layers)}"
+
+
+def _worst(errors: Iterable[float]) -> float | None:
+    """The largest error that is a number, if any is."""
+    return max(filter(math.isfinite, errors), default=None)
+
+
+def _tokenizer() -> Any:
+    """One token for each word that is a number."""
+    words = WordLevel({str(token): token for token in range(VOCABULARY)}, unk_token="0")
+    return PreTrainedTokenizerFast(tokenizer_object=Tokenizer(words))
+
+
+@contextmanager
+def _small() -> Iterator[None]:
+    """One thread, as more cost time on models this small; and nothing said of their sizes, which are no news."""
+    verbosity, threads = logging.get_verbosity(), torch.get_num_threads()
+    logging.set_verbosity_error()
+    torch.set_num_threads(1)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        torch.set_num_threads(threads)
+        logging.set_verbosity(verbosity)

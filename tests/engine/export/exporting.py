@@ -1,0 +1,70 @@
+"""What the tests of *export* share: an engine that holds a tiny model, and one export of its patch."""
+
+import stat
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from icltui.api.messages import Export, ExportEnded
+from icltui.engine.generate.inputs import make_case
+from icltui.engine.generate.jobs import make_patch
+from icltui.engine.local import LocalEngine
+from icltui.engine.measure.forward import forward
+from icltui.engine.models.loaded_model import LoadedModel, adopt
+from icltui.engine.patch.build import Case, Crafted
+from icltui.engine.prompts.tokenize import tokenize
+from icltui.values import ExportReport
+from icltui.values.prompt import Prompt
+from icltui.values.recipe import Recipe
+from icltui.zoo.tiny_model import build
+from tests.engine.small_models import FAMILIES, make_tokenizer, tiny
+
+PROMPT = Prompt(context="abc def ghi", query=" stu")
+FROZEN = Recipe(mode="frozen")
+COMPILED = Recipe(mode="compiled", n_fitted=3)
+
+
+def model_of(family: str) -> LoadedModel:
+    """The family's shared tiny model in float32, from the table by hand or from the zoo."""
+    if family in FAMILIES:
+        return tiny(family, torch.float32)
+    return adopt(build(family), make_tokenizer(), family)
+
+
+def engine_of(loaded: LoadedModel) -> LocalEngine:
+    return LocalEngine(loaded, loaded.describe("packed"))
+
+
+def export(engine: LocalEngine, target: Path, **changes: Any) -> ExportReport:
+    """One export of the frozen patch, with ``changes`` of the request; what it wrote is its owner's alone."""
+    request = Export(**({"prompt": PROMPT, "recipe": FROZEN, "path": str(target)} | changes))
+    *_, ended = engine.run(request, lambda: False)
+    assert isinstance(ended, ExportEnded)
+    for path in (target, *target.rglob("*")):
+        assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600)
+    return ended.report
+
+
+def craft_here(loaded: LoadedModel, recipe: Recipe = FROZEN) -> Crafted:
+    """The same patch, made without an export."""
+    with torch.inference_mode(False):
+        return make_patch(case_here(loaded, recipe), lambda _event: None)
+
+
+def case_here(loaded: LoadedModel, recipe: Recipe = FROZEN) -> Case:
+    return make_case(loaded, PROMPT, "all", recipe)
+
+
+def ids_of(loaded: LoadedModel) -> Any:
+    return tokenize(loaded, PROMPT)[0]
+
+
+@torch.no_grad()
+def logits(loaded: LoadedModel) -> torch.Tensor:
+    """Behind the query alone."""
+    return forward(loaded.model, ids_of(loaded).plain)
+
+
+def hooks_left(model: Any) -> int:
+    return sum(len(module._forward_hooks) + len(module._forward_pre_hooks) for module in model.modules())

@@ -1,0 +1,114 @@
+"""Several queries in one batch: what each says alone, whatever is padded beside it."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from icltui.engine.generate.batch import can_batch, generate_rows, in_batches
+from icltui.engine.generate.generate import generate
+from icltui.engine.patch.build import Case, Crafted, craft, unheard
+from icltui.engine.prompts.tokenize import Ids
+from icltui.values import LANES, Generation
+from icltui.values.prompt import Positions
+from icltui.values.recipe import Recipe, Sampling
+from tests.engine.small_models import FAMILIES, make_tiny, tiny
+
+CONTEXT = (17, 203, 88, 140, 9, 61, 255, 34)
+QUERIES = ((70, 12, 199), (33, 101), (5, 66, 7, 181, 90), (250,))
+HOT = Sampling(temperature=0.8, seed=5)
+
+
+@pytest.fixture(autouse=True)
+def _no_gradients():
+    with torch.inference_mode():
+        yield
+
+
+def cases(family: str, recipe: Recipe, positions: Positions = "reset") -> list[Case]:
+    loaded = tiny(family)
+    ids = [Ids((0,), CONTEXT, query, tuple(range(9))) for query in QUERIES]
+    return [Case(loaded, loaded.sites, one, positions, recipe) for one in ids]
+
+
+def alone(case: Case, crafted: Crafted | None, sampling: Sampling) -> Generation:
+    *_, whole = generate(case, crafted, lanes=LANES, n_tokens=5, sampling=sampling)
+    assert isinstance(whole, Generation)
+    return whole
+
+
+def assert_same(ours: Generation, theirs: Generation) -> None:
+    for lane in LANES:
+        assert ours.lanes[lane].token_ids == theirs.lanes[lane].token_ids
+        for a, b in zip(ours.lanes[lane].steps, theirs.lanes[lane].steps, strict=True):
+            assert a.top[0].probability == pytest.approx(b.top[0].probability, abs=1e-5)
+            assert a.kl_to_context == pytest.approx(b.kl_to_context, abs=1e-5)
+    assert ours.agreement == theirs.agreement
+
+
+@pytest.mark.parametrize(
+    ("sampling", "positions"), [(Sampling(), "reset"), (HOT, "keep")], ids=["greedy-reset", "sampled-keep"]
+)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_rows_say_together_what_each_says_alone(family, sampling, positions):
+    some = cases(family, Recipe(), positions)
+    made = generate_rows(some, Crafted(some[0]), LANES, 5, sampling, unheard)
+    assert made is not None
+    for case, ours in zip(some, made, strict=True):
+        assert_same(ours, alone(case, Crafted(case), sampling))
+        assert ours.agreement["patched"].first_difference is None
+
+
+@pytest.mark.parametrize("family", ["llama", "gemma3", "gpt_neox", "mixtral"])
+def test_one_held_patch_serves_all_rows(family):
+    some = cases(family, Recipe(mode="compiled", n_fitted=1, ridge=1e-3))
+    some = [replace(case, calibration=(some[0].ids, some[1].ids)) for case in some]
+    crafted = craft(some[0], 0)
+    assert can_batch(some[0], crafted)
+    made = generate_rows(some, crafted, LANES, 5, HOT, unheard)
+    assert made is not None
+    for case, ours in zip(some, made, strict=True):
+        assert_same(ours, alone(case, replace(crafted, case=case), HOT))
+
+
+def test_a_row_that_ends_goes_no_further_and_the_others_do():
+    loaded = make_tiny("llama")
+    some = [replace(case, loaded=loaded, sites=loaded.sites) for case in cases("llama", Recipe())]
+    *_, whole = generate(some[0], None, lanes=("context", "plain"), n_tokens=5)
+    loaded.model.generation_config.eos_token_id = whole.lanes["context"].token_ids[1]
+    made = generate_rows(some, None, ("context", "plain"), 5, Sampling(), unheard)
+    assert made is not None
+    assert len(made[0].lanes["context"].token_ids) == 2
+    for case, ours in zip(some, made, strict=True):
+        *_, theirs = generate(case, None, lanes=("context", "plain"), n_tokens=5)
+        assert {k: v.token_ids for k, v in ours.lanes.items()} == {
+            k: v.token_ids for k, v in theirs.lanes.items()
+        }
+
+
+def test_what_cannot_share_a_patch_is_not_batched():
+    frozen, random, plain = (
+        cases("llama", recipe)[0] for recipe in (Recipe(mode="frozen"), Recipe(control="random"), Recipe())
+    )
+    assert not can_batch(frozen, craft(frozen, 0))
+    assert not can_batch(random, Crafted(random))
+    searched = replace(plain, recipe=Recipe(alpha="search"))
+    assert not can_batch(searched, Crafted(searched)), "each query has a strength of its own"
+    assert can_batch(plain, Crafted(plain))
+    assert can_batch(frozen, None)
+
+
+def test_a_model_whose_numbers_change_beside_padding_is_taken_one_by_one(monkeypatch):
+    some = cases("llama", Recipe())
+    monkeypatch.setattr(
+        "icltui.engine.generate.batch.forward", lambda *_: torch.zeros(300, dtype=torch.float64)
+    )
+    assert generate_rows(some, None, ("context",), 2, Sampling(), unheard) is None
+
+
+def test_batches_hold_every_case_once_and_no_more_than_fits(monkeypatch):
+    some = cases("llama", Recipe()) * 20
+    assert [len(group) for group in in_batches(some, 5)] == [32, 32, 16]
+    monkeypatch.setattr("icltui.engine.generate.batch.MOST_TOKENS", 50)
+    assert [case for group in in_batches(some, 5) for case in group] == some
+    assert {len(group) for group in in_batches(some, 5)} == {2}

@@ -1,0 +1,86 @@
+"""Progress in bytes, from what transformers and the hub tell their bars."""
+
+from dataclasses import dataclass
+
+import pytest
+from transformers.utils import logging
+
+from icltui.api.messages import Progress
+from icltui.engine.models.load_progress import INTERVAL, Meter
+
+
+@dataclass
+class MadeOf:
+    """What transformers hands to its bar beside each name."""
+
+    layer_targets: dict[str, set[str]]
+
+
+WEIGHTS = [
+    ("q", MadeOf({"q": {"a"}})),
+    ("experts", MadeOf({"experts": {"b", "c"}})),
+    ("tied", MadeOf({"tied": {"unknown"}})),
+]
+SIZES = {"a": 10, "b": 20, "c": 30, "left out": 40}
+
+
+@pytest.fixture
+def clock():
+    """Every look at it takes as long as two events must be apart."""
+    ticks = iter(range(1000))
+    return lambda: next(ticks) * INTERVAL
+
+
+def test_weights_are_counted_by_what_they_are_made_of(clock):
+    told: list[Progress] = []
+    with Meter("m", SIZES, told.append, clock).watching():
+        assert list(logging.tqdm(WEIGHTS, desc="Loading weights")) == WEIGHTS
+        assert list(logging.tqdm([1], desc="Writing")) == [1]
+    assert [(p.done, p.total) for p in told] == [(10, 100), (60, 100), (60, 100), (100, 100)]
+    assert {p.stage for p in told} == {"loading m"}
+
+
+def test_no_more_than_eight_a_second_but_always_the_end():
+    told: list[Progress] = []
+    with Meter("m", SIZES, told.append, clock=lambda: 0.0).watching():
+        list(logging.tqdm(WEIGHTS, desc="Loading weights"))
+    assert [p.done for p in told] == [10, 100]
+
+
+def test_the_hook_that_was_there_is_put_back():
+    seen = []
+
+    def theirs(factory, args, kwargs):
+        seen.append(kwargs["desc"])
+        return factory(*args, **kwargs)
+
+    def read_and_fail():
+        with Meter("m", {}, lambda _event: None).watching():
+            list(logging.tqdm([], desc="Loading weights"))
+            raise RuntimeError("cut off")
+
+    before = logging.set_tqdm_hook(theirs)
+    try:
+        with pytest.raises(RuntimeError, match="cut off"):
+            read_and_fail()
+        assert logging.set_tqdm_hook(theirs) is theirs
+        assert seen == ["Loading weights"]
+    finally:
+        logging.set_tqdm_hook(before)
+
+
+def test_downloads_are_told_and_write_nothing(capsys):
+    told: list[Progress] = []
+    bar = Meter("m", {}, told.append).download_bar()
+    with bar(total=0, unit="B", unit_scale=True, desc="Reconstructing") as files:
+        files.total = 100
+        files.refresh()
+        files.update(60)
+        files.refresh()
+    with bar(total=3, desc="Fetching 3 files") as count, bar(unit="B", desc="Downloading bytes") as wire:
+        count.update(1)
+        wire.update(10)
+    assert told
+    assert {p.stage for p in told} == {"downloading m"}
+    assert {p.total for p in told} <= {0, 100}
+    assert capsys.readouterr() == ("", "")

@@ -1,0 +1,269 @@
+"""What a model will take, against what it takes."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+from msgspec.structs import replace
+from transformers import AutoConfig, GPT2Config, LlamaConfig
+
+from icltui.api import messages
+from icltui.api.messages import LoadModel
+from icltui.engine.measure import prefixes
+from icltui.engine.models import memory_estimate as module
+from icltui.engine.models.checkpoint import Source
+from icltui.engine.models.memory_estimate import Stored, check_fits, estimate, measure_bytes, stored_tensors
+from icltui.values import Estimate
+from icltui.values.errors import ModelError
+from icltui.worker.wire import Happened, decode_report, encode
+from tests.engine.small_models import make_tiny
+from tests.waiting import PATIENCE
+
+
+@pytest.fixture(scope="module")
+def model():
+    return make_tiny("llama", torch.float32).model
+
+
+@pytest.fixture(scope="module")
+def folder(model, tmp_path_factory):
+    path = tmp_path_factory.mktemp("llama")
+    model.save_pretrained(path)
+    return path
+
+
+def source(folder) -> Source:
+    return Source(str(folder), None, trusts_code=False)
+
+
+def n_parameters(model) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def test_headers_hold_every_tensor(model, folder):
+    stored = stored_tensors(source(folder))
+    assert {name: tensor.shape for name, tensor in stored.items()} == {
+        name: tuple(parameter.shape) for name, parameter in model.named_parameters()
+    }
+    assert sum(tensor.n_bytes for tensor in stored.values()) == 4 * n_parameters(model)
+
+
+def test_shards_are_read_through_their_index(model, folder, tmp_path):
+    model.save_pretrained(tmp_path, max_shard_size="20KB")
+    assert len(list(tmp_path.glob("*.safetensors"))) > 1
+    assert stored_tensors(source(tmp_path)) == stored_tensors(source(folder))
+
+
+@pytest.mark.parametrize("is_new", [True, False], ids=["of today", "of before 2020"])
+def test_a_pickle_tells_the_same(is_new, model, folder, tmp_path):
+    torch.save(model.state_dict(), tmp_path / "pytorch_model.bin", _use_new_zipfile_serialization=is_new)
+    assert stored_tensors(source(tmp_path)) == stored_tensors(source(folder))
+
+
+def test_the_hub_is_asked_for_headers(monkeypatch):
+    class Hub:
+        def get_safetensors_metadata(self, name, revision):
+            assert (name, revision) == ("some/model", "v1")
+            raise OSError("no network")
+
+    monkeypatch.setattr(module, "HfApi", Hub)
+    assert stored_tensors(Source("some/model", "v1", trusts_code=False)) == {}
+
+
+@pytest.mark.parametrize(
+    ("dtype", "n_bytes"),
+    [("auto", 4), ("bfloat16", 2), ("float64", 8)],
+)
+def test_weights_count_in_the_dtype_asked(folder, model, dtype, n_bytes):
+    config = AutoConfig.from_pretrained(folder)
+    request = LoadModel(dtype=dtype)
+    got = estimate(stored_tensors(source(folder)), config, request, getattr(torch, dtype, "auto"), 7)
+    assert (got.n_parameters, got.available_bytes) == (n_parameters(model), 7)
+    assert got.weight_bytes == n_bytes * n_parameters(model)
+
+
+@pytest.mark.parametrize(("quantize", "n_bytes"), [("8bit", 1.0), ("4bit", 0.5)])
+def test_quantized_matrices_take_less(folder, model, quantize, n_bytes):
+    vectors = sum(p.numel() for p in model.parameters() if p.ndim < 2)
+    got = estimate(
+        stored_tensors(source(folder)), model.config, LoadModel(quantize=quantize), torch.float16, 0
+    )
+    assert got.weight_bytes == n_bytes * (n_parameters(model) - vectors) + 2 * vectors
+
+
+def test_a_checkpoint_that_is_quantized_counts_as_it_is():
+    config = LlamaConfig(quantization_config={"quant_method": "fp8"})
+    stored = {"w": Stored((10, 10), "F8_E4M3"), "scale": Stored((10,), "F32"), "packed": Stored((10,), "I32")}
+    assert estimate(stored, config, LoadModel(), torch.bfloat16, 0).weight_bytes == 100 + 40 + 40
+
+
+def test_the_cache_is_what_a_cache_takes():
+    """Keys and values of every layer; the rest by the formula at the top of the module."""
+    config = LlamaConfig(
+        hidden_size=24,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=6,
+        intermediate_size=40,
+        vocab_size=300,
+        max_position_embeddings=64,
+    )
+    model = make_tiny("llama", torch.float32).model
+    with torch.inference_mode():
+        cache = model(torch.zeros(1, 64, dtype=torch.long), use_cache=True).past_key_values
+    held = sum(layer.keys.nbytes + layer.values.nbytes for layer in cache.layers)
+    context = 4 * 64 * (2 * 40 + 4 * 24) + 5 * 64**2
+    chunk = 4 * (12 * 24 + 6 * 40) + 16 * (64 + 512) + 16 * (300 + 3 * (40 + 24))
+    assert measure_bytes(config, 4) == 5 * (held + context + 512 * chunk + 1536 * 3 * 64) // 4
+    longer = LlamaConfig(**config.to_dict() | {"max_position_embeddings": 10**6})
+    longest = LlamaConfig(**config.to_dict() | {"max_position_embeddings": 4096})
+    assert measure_bytes(longer, 4) == measure_bytes(longest, 4)
+
+
+def test_a_config_that_leaves_things_out_is_estimated_all_the_same():
+    assert measure_bytes(GPT2Config(), 4) > 2 * 12 * 12 * 64 * 1024 * 4
+
+
+@pytest.mark.parametrize("size", [10**9, 10**40, -1, -(10**40)])
+def test_whatever_a_config_claims_can_be_told(size):
+    """The estimate is a message, and a number beyond what one may hold would end the engine that sends it."""
+    config = LlamaConfig(hidden_size=64, num_attention_heads=1)
+    config.intermediate_size = config.num_hidden_layers = config.vocab_size = size
+    stored = {"w": Stored((10**9, 10**9, 10**9), "F32")}
+    told = messages.ModelEstimated(estimate=estimate(stored, config, LoadModel(), torch.float32, 10**9))
+    assert decode_report(encode(Happened(1, told))) == Happened(1, told)
+
+
+def test_a_chunk_is_counted_as_it_is_made():
+    assert (module.CHUNK_TOKENS, module.CHUNK_BYTES) == (prefixes.CHUNK_TOKENS, prefixes.CHUNK_BYTES)
+    config = GPT2Config(vocab_size=10**6)
+    assert measure_bytes(config, 4, on_cpu=True) < 5 * 2**28
+    small = GPT2Config(vocab_size=1000)
+    assert measure_bytes(small, 4, on_cpu=False) > measure_bytes(small, 4, on_cpu=True)
+
+
+CASES = [
+    (
+        200,
+        "LlamaConfig(vocab_size=300, hidden_size=256, intermediate_size=688, num_hidden_layers=8,"
+        " num_attention_heads=4, num_key_value_heads=4, max_position_embeddings=256)",
+    ),
+    (1000, "GPT2Config(vocab_size=30_000, n_embd=32, n_inner=128, n_layer=4, n_head=4, n_positions=1024)"),
+]
+MEASURE = f"""
+import gc, os, warnings
+import torch, transformers
+from icltui.api.messages import Measure
+from icltui.engine.models.memory_estimate import measure_bytes
+from icltui.engine.local import LocalEngine
+from icltui.engine.models.loaded_model import adopt
+from icltui.values.prompt import Prompt
+from tests.engine.small_models import make_tokenizer
+
+warnings.simplefilter("ignore")
+transformers.utils.logging.set_verbosity_error()
+
+def status(word):
+    with open("/proc/self/status") as lines:
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(word))
+
+def share(n, config):
+    torch.manual_seed(0)
+    config = eval("transformers." + config)
+    loaded = adopt(transformers.AutoModelForCausalLM.from_config(config), make_tokenizer(), "m")
+    engine = LocalEngine(loaded, loaded.describe("packed"))
+    gc.collect()
+    with open("/proc/self/clear_refs", "w") as peak:
+        peak.write("5")
+    before = status("VmRSS")
+    kept = list(engine.run(Measure(prompt=Prompt(context="a" * n, query="b")), lambda: False))
+    return measure_bytes(config, 4) / (status("VmHWM") - before)
+
+for case in {CASES!r}:
+    if not os.fork():  # each in a process without the garbage of the other
+        print(share(*case), flush=True)
+        os._exit(0)
+    os.wait()
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_a_measure_takes_no_more_than_was_told():
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE], capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    shares = [float(line) for line in done.stdout.splitlines()]
+    assert len(shares) == len(CASES), done.stderr
+    assert all(0.9 < share < 4 for share in shares), shares
+
+
+GIB = 2**30
+
+
+def sized(weights, free=2 * GIB):
+    """A model of so many bytes at the dtype that its file has, and what it takes in other ways."""
+
+    def size_of(request):
+        share = {"bfloat16": 1 / 2}.get(request.dtype, 1) * {"4bit": 1 / 8}.get(request.quantize, 1)
+        there = 4 * free if request.device_map == "auto" else free
+        return Estimate(
+            n_parameters=1,
+            weight_bytes=int(weights * share),
+            measure_bytes=GIB // 4,
+            available_bytes=there,
+        )
+
+    return size_of
+
+
+def test_what_cannot_fit_is_refused_with_the_ways_out_that_would_do():
+    request = LoadModel(model="big")
+
+    def advice(weights, request=request):
+        with pytest.raises(ModelError) as caught:
+            check_fits(request, sized(weights))
+        return str(caught.value)
+
+    assert advice(3 * GIB) == (
+        "model 'big' needs 3.25 GiB (3.00 GiB of weights, 0.25 GiB for a measure), and 2.00 GiB are free: "
+        "try --dtype bfloat16, --quantize 4bit, --device-map auto, or a smaller model"
+    )
+    assert advice(7 * GIB).endswith("free: try --quantize 4bit, --device-map auto, or a smaller model")
+    assert advice(12 * GIB).endswith("free: try --quantize 4bit, or a smaller model")
+    assert advice(100 * GIB).endswith("free: try a smaller model")
+    assert advice(24 * GIB, replace(request, quantize="4bit")).endswith(
+        "free: try --dtype bfloat16, --device-map auto, or a smaller model"
+    )
+    check_fits(request, sized(2 * GIB - GIB // 4))
+    with pytest.raises(ModelError, match=r"needs 0\.25 GiB \(1\.0 MiB of weights.* 2\.0 MiB are free"):
+        check_fits(request, sized(2**20, free=2**21))
+
+
+def test_a_part_of_the_weights_that_is_missing_or_damaged_is_named(model, tmp_path):
+    model.save_pretrained(tmp_path, max_shard_size="20KB")
+    part = sorted(tmp_path.glob("*.safetensors"))[1]
+    part.write_bytes(part.read_bytes()[:-4])
+    with pytest.raises(ModelError, match=f"{part.name}' is damaged or cut off: download it again"):
+        stored_tensors(source(tmp_path))
+    part.unlink()
+    with pytest.raises(ModelError, match=f"lacks {part.name}, a part of its weights: download it again"):
+        stored_tensors(source(tmp_path))
+
+
+def test_a_file_larger_than_memory_is_only_looked_at(tmp_path):
+    """Its header is read without the file being mapped whole."""
+    header = json.dumps(
+        {"w": {"dtype": "BF16", "shape": [2**20, 2**20], "data_offsets": [0, 2**41]}}
+    ).encode()
+    file = tmp_path / "model.safetensors"
+    with file.open("wb") as opened:
+        opened.write(len(header).to_bytes(8, "little") + header)
+        try:
+            opened.truncate(8 + len(header) + 2**41)  # a hole, which takes no room
+        except OSError:
+            pytest.skip("no sparse files of 2 TiB here")
+    assert stored_tensors(source(tmp_path))["w"].n_bytes == 2**41

@@ -1,0 +1,169 @@
+"""The patch against materialised weights in float64, its identities, and its undoing."""
+
+import pytest
+import torch
+
+from icltui.engine.hooks.attach import attach
+from icltui.engine.measure.forward import forward
+from icltui.engine.patch.build import Case, craft
+from icltui.engine.patch.decoding import ContextRun, PatchedRun
+from icltui.engine.patch.load_check import relative_error
+from icltui.engine.patch.patch import HeldPatch, TokenPatch, apply_map
+from icltui.engine.prompts.tokenize import Ids
+from icltui.values.recipe import Recipe
+from tests.engine.dense_reference import patch_densely
+from tests.engine.small_models import FAMILIES, make_tiny, tiny
+
+CONTEXT, QUERY = (17, 203, 88, 140, 9, 61, 255, 34), (70, 12, 199)
+IDS = Ids((0,), CONTEXT, QUERY, tuple(range(9)))
+ONE = Ids((), CONTEXT, (70,), tuple(range(9)))
+EXACT = 2e-6
+"""Relative; Hugging Face norms compute in float32 inside float64 models."""
+
+
+@pytest.fixture(autouse=True)
+def _no_gradients():
+    with torch.inference_mode():
+        yield
+
+
+def frozen(loaded) -> HeldPatch:
+    """The patch of the query's last token."""
+    patch = craft(Case(loaded, loaded.sites, IDS, "reset", Recipe(mode="frozen")), n_later=0).patch
+    assert patch is not None
+    return patch
+
+
+def test_map_equals_the_materialised_update():
+    generator = torch.Generator().manual_seed(1)
+    w, x, z, dz = (
+        torch.randn(shape, generator=generator, dtype=torch.float64) for shape in ((7, 5), (4, 5), (5,), (5,))
+    )
+    patched = w + torch.outer(w @ dz, z) / (z @ z)
+    assert torch.allclose(apply_map(x, z, dz) @ w.T, x @ patched.T, atol=1e-12)
+
+
+def test_map_leaves_everything_where_z_is_zero():
+    x, dz = torch.randn(3, 5), torch.randn(5)
+    assert torch.equal(apply_map(x, torch.zeros(5), dz), x)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_one_token_patch_equals_dense_weights_and_the_context(family):
+    loaded = tiny(family)
+    dense = patch_densely(loaded.model, FAMILIES[family], ONE.full, ONE.plain, "bias")
+    _, _, reference = dense.run(ONE.plain, 0)
+    context, targets = ContextRun(loaded.model, sites=loaded.sites).states(ONE.full, 1)
+    patch = TokenPatch(loaded.sites, "both")
+    patch.aim(targets)
+    logits = PatchedRun(loaded.model, patch=patch).feed(ONE.plain)
+    plain = forward(loaded.model, ONE.plain)
+    assert relative_error(logits, reference[-1]) < EXACT
+    assert relative_error(logits, context) < EXACT
+    assert relative_error(plain, context) > 0.05, "the context must matter, or nothing was tested"
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_query_token_patched_gives_the_contextual_logits(family):
+    loaded = tiny(family)
+    context, targets = ContextRun(loaded.model, sites=loaded.sites).states(IDS.full, len(QUERY))
+    patch = TokenPatch(loaded.sites, "both")
+    patch.aim(targets, n_kept=1)
+    logits = PatchedRun(loaded.model, patch=patch).feed(IDS.plain)
+    assert relative_error(logits, context) < EXACT
+
+
+@pytest.mark.parametrize("components", ["weights", "shift"])
+def test_one_component_alone_does_not(components):
+    loaded = tiny("llama")
+    context, targets = ContextRun(loaded.model, sites=loaded.sites).states(IDS.full, len(QUERY))
+    patch = TokenPatch(loaded.sites, components)
+    patch.aim(targets, n_kept=1)
+    logits = PatchedRun(loaded.model, patch=patch).feed(IDS.plain)
+    assert relative_error(logits, context) > 0.01
+
+
+def test_weights_alone_equal_dense_weights_alone():
+    loaded = tiny("llama")
+    dense = patch_densely(loaded.model, FAMILIES["llama"], ONE.full, ONE.plain, None)
+    _, targets = ContextRun(loaded.model, sites=loaded.sites).states(ONE.full, 1)
+    patch = TokenPatch(loaded.sites, "weights")
+    patch.aim(targets)
+    logits = PatchedRun(loaded.model, patch=patch).feed(ONE.plain)
+    assert relative_error(logits, dense.run(ONE.plain, 0)[2][-1]) < EXACT
+
+
+@pytest.mark.parametrize("family", [name for name, f in FAMILIES.items() if f.down])
+def test_held_patch_is_a_change_of_weights_on_every_token(family):
+    """Held, the patch must act as W + ΔW and a changed down projection do, also on tokens it was not made for."""
+    loaded = tiny(family)
+    dense = patch_densely(loaded.model, FAMILIES[family], IDS.full, IDS.plain, "down")
+    run = PatchedRun(loaded.model, patch=frozen(loaded))
+    later = [33, 101, 7]
+    got = [run.feed(IDS.plain), *(run.feed([token]) for token in later)]
+    wanted = dense.run([*IDS.plain, *later], 0)[2][-4:]
+    assert relative_error(torch.stack(got), wanted) < EXACT
+    assert relative_error(got[0], forward(loaded.model, IDS.full)) < EXACT
+
+
+@pytest.mark.parametrize("family", ["mixtral"])
+def test_experts_without_a_common_down_projection_hold_the_shift_as_a_bias(family):
+    loaded = tiny(family)
+    dense = patch_densely(loaded.model, FAMILIES[family], IDS.full, IDS.plain, "bias")
+    run = PatchedRun(loaded.model, patch=frozen(loaded))
+    got = torch.stack([run.feed(IDS.plain), run.feed([33])])
+    assert relative_error(got, dense.run([*IDS.plain, 33], 0)[2][-2:]) < EXACT
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_leaving_restores_every_bit(family):
+    loaded = make_tiny(family, torch.float32)
+    before = forward(loaded.model, IDS.plain)
+    weights = [p.clone() for p in loaded.model.parameters()]
+    run = PatchedRun(loaded.model, patch=frozen(loaded))
+    assert not torch.equal(run.feed(IDS.plain), before)
+    assert torch.equal(forward(loaded.model, IDS.plain), before)
+    assert all(torch.equal(a, b) for a, b in zip(weights, loaded.model.parameters(), strict=True))
+    assert hooks_left(loaded.model) == 0
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_leaving_by_an_exception_restores_too(error):
+    loaded = tiny("gpt_neox")
+    patch = TokenPatch(loaded.sites, "both")
+
+    def leave_early():
+        with attach(loaded.sites, patch):
+            assert hooks_left(loaded.model) > 0
+            raise error
+
+    with pytest.raises(error):
+        leave_early()
+    assert hooks_left(loaded.model) == 0
+
+
+def test_targets_of_another_row_are_refused():
+    loaded = tiny("llama")
+    _, targets = ContextRun(loaded.model, sites=loaded.sites).states(IDS.full, 2)
+    patch = TokenPatch(loaded.sites, "both")
+    patch.aim(targets, n_kept=1)
+    with pytest.raises(RuntimeError, match="targets of shape"):
+        PatchedRun(loaded.model, patch=patch).feed(IDS.plain)
+
+
+def test_some_layers_only_are_exact_there_and_leave_the_rest():
+    """A patched layer's output is contextual whatever lies below it; an unpatched layer above drifts again."""
+    loaded = tiny("qwen3")
+    sites = [loaded.sites[1]]
+    context, targets = ContextRun(loaded.model, sites=sites).states(IDS.full, len(QUERY))
+    patch = TokenPatch(sites, "both")
+    patch.aim(targets, n_kept=1)
+    run = ContextRun(loaded.model, sites=sites)
+    with attach(sites, patch):
+        logits, states = run.states(IDS.plain, 1)
+    assert relative_error(states.out, targets.token(-1).out) < EXACT
+    assert relative_error(logits, context) > 0.01
+
+
+def hooks_left(model) -> int:
+    return sum(len(module._forward_hooks) + len(module._forward_pre_hooks) for module in model.modules())

@@ -1,0 +1,135 @@
+"""α: by search, in closed form, against derivatives taken by differences; and what it is worth elsewhere."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from icltui.engine.patch.build import Case, craft
+from icltui.engine.patch.evaluate import centred
+from icltui.engine.patch.report import report_on
+from icltui.engine.patch.strength import first_order, fitted_strength, line_search, logits_through
+from icltui.engine.prompts.tokenize import Ids
+from icltui.values.errors import BadInput
+from icltui.values.recipe import Recipe
+from tests.engine.small_models import FAMILIES, tiny
+
+CONTEXT = (17, 203, 88, 140, 9, 61, 255, 34)
+IDS = Ids((0,), CONTEXT, (70, 12, 199), tuple(range(9)))
+OTHER = Ids((0,), CONTEXT, (33, 101), tuple(range(9)))
+
+
+@pytest.fixture(autouse=True)
+def _no_gradients():
+    with torch.no_grad():
+        yield
+
+
+def crafted(family="llama", layers=slice(1, 2), holdout=(), calibration=(), **recipe):
+    loaded = tiny(family)
+    made = Recipe(**{"mode": "frozen", "components": "weights", **recipe})
+    case = Case(loaded, loaded.sites[layers], IDS, "reset", made, calibration, holdout)
+    return craft(case, 3)
+
+
+def loss(made, alpha: float) -> float:
+    ours, theirs = logits_through(made, made.own, alpha)[0], made.own.logits[0]
+    return float((centred(ours) - centred(theirs)).square().mean())
+
+
+@pytest.mark.parametrize("best", [0.0, 0.31, 1.0, 1.999, 2.0])
+def test_a_search_finds_the_bottom_of_a_bowl(best):
+    assert line_search(lambda alpha: (alpha - best) ** 2) == pytest.approx(best, abs=2e-3)
+
+
+def test_a_search_stays_in_its_range_and_takes_the_smaller_of_two():
+    assert line_search(lambda alpha: -alpha) == 2.0
+    assert line_search(lambda _: 1.0) == 0.0
+
+
+@pytest.mark.parametrize("mode", ["frozen", "compiled", "per-step"])
+def test_search_is_no_worse_than_any_point_of_a_grid(mode):
+    made = fitted_strength(crafted(mode=mode, n_fitted=2, alpha="search"))
+    assert loss(made, made.alpha) <= min(loss(made, k / 10) for k in range(21)) + 1e-12
+
+
+@pytest.mark.parametrize("mode", ["frozen", "compiled", "per-step"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_closed_form_is_the_derivative_by_differences(family, mode):
+    made = crafted(
+        family,
+        slice(None),
+        mode=mode,
+        n_fitted=1,
+        components="both",
+        alpha="jvp",
+        carrier="bias" if mode != "per-step" else "output",
+    )
+    h = 1e-4
+    slope = (logits_through(made, made.own, h)[0] - logits_through(made, made.own, 0.0)[0]) / h
+    missing = made.own.logits[0] - logits_through(made, made.own, 0.0)[0]
+    wanted = float(centred(slope) @ centred(missing) / centred(slope).square().sum())
+    assert first_order(made) == pytest.approx(min(max(wanted, 0), 2), rel=0.02, abs=0.01)
+    assert fitted_strength(made).alpha == first_order(made)
+
+
+def test_a_patch_that_does_nothing_has_no_strength():
+    loaded = tiny("llama")
+    case = Case(
+        loaded, loaded.sites, Ids((0,), (), (70, 12), (0,)), "reset", Recipe(mode="frozen", alpha="jvp")
+    )
+    with pytest.raises(BadInput, match="the context changes no logit beyond rounding"):
+        fitted_strength(craft(case, 0))
+
+
+def test_no_strength_fits_a_context_that_says_nothing():
+    made = crafted(mode="frozen", alpha="jvp")
+    same = replace(made, prompt=replace(made.own, logits=logits_through(made, made.own, 0.0)))
+    same = replace(same, fitted=tuple(replace(part, passage=same.own) for part in made.fitted))
+    with pytest.raises(BadInput, match="the context changes no logit beyond rounding"):
+        first_order(same)
+
+
+def test_a_model_without_forward_derivatives_says_so(monkeypatch):
+    def refuse(*_):
+        raise NotImplementedError("no forward AD for op\nmore")
+
+    monkeypatch.setattr("icltui.engine.patch.strength.logits_without", refuse)
+    with pytest.raises(
+        BadInput,
+        match=r"the derivative cannot be taken on this model \(no forward AD for op\): use --alpha search",
+    ):
+        first_order(crafted())
+
+
+def test_what_a_strength_is_worth_is_told_of_other_tokens():
+    made = fitted_strength(crafted(alpha="search", holdout=(OTHER,)))
+    report = report_on(made)
+    assert report.alpha == made.alpha
+    assert [test.what for test in report.tests] == [
+        *("fitted tokens", "later tokens", "other queries", "other queries, later")
+    ]
+    assert report.tests[0].n_tokens == 1
+    assert report.tests[1].n_tokens == 3
+    assert (report.tests[2].n_tokens, report.tests[3].n_tokens) == (1, 8)
+    assert (
+        "was fitted on the logits behind this query: what it is worth is seen on other tokens"
+        in report.notes[0]
+    )
+
+
+def test_calibration_queries_share_one_strength():
+    made = crafted(mode="compiled", n_fitted=0, ridge=1e-3, alpha="search", calibration=(IDS, OTHER))
+    found = fitted_strength(made).alpha
+
+    def both(alpha):
+        errors = [
+            (centred(logits_through(made, part.passage, alpha)[0]) - centred(part.passage.logits[0]))
+            .square()
+            .mean()
+            for part in made.fitted
+        ]
+        return float(sum(errors) / 2)
+
+    assert both(found) <= min(both(k / 10) for k in range(21)) + 1e-12
+    assert replace(made, alpha=found).through(made.own).alpha == found
