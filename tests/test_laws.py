@@ -25,12 +25,12 @@ def modules_after(code: str) -> set[str]:
     ("code", "forbidden", "needed"),
     [
         (
-            "import icltui.tui.app, icltui.storage.sessions, icltui.report.records, icltui.worker.remote",
+            "import icltui.tui.app, icltui.storage.sessions, icltui.report.records, icltui.worker.client",
             {"torch", "transformers"},
             {"textual"},
         ),
         (
-            "import icltui.worker.serve, icltui.worker.remote",
+            "import icltui.worker.server, icltui.worker.client",
             {"torch", "transformers", "textual"},
             {"msgspec"},
         ),

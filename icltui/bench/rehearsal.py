@@ -154,14 +154,14 @@ class Rehearsal:
 
 def main() -> None:
     """Serve on stdin and stdout, as ``icltui engine`` does."""
-    from icltui.worker import serve
+    from icltui.worker import server
 
     parser = argparse.ArgumentParser(prog="python -m icltui.bench.rehearsal")
     parser.add_argument("--layers", type=int, default=24, help="of the model (default 24)")
     parser.add_argument("--rate", type=float, default=50, help="units a second (default 50)")
     parser.add_argument("--at-once", type=int, default=0, help="units that come at once (default 0)")
     args = parser.parse_args()
-    serve.main(lambda: Rehearsal(args.layers, args.rate, args.at_once))
+    server.main(lambda: Rehearsal(args.layers, args.rate, args.at_once))
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ def explore(args: argparse.Namespace) -> int:
     from icltui.tui.flows.tour import is_first_start
     from icltui.tui.preferences import check_theme
     from icltui.tui.terminal import encoding_notice
-    from icltui.worker.remote import RemoteEngine
+    from icltui.worker.client import RemoteEngine
 
     check_theme(args.theme)
     if args.model is None and (args.session is None or session is None or session.model is None):
@@ -77,9 +77,9 @@ def is_sized(stream: TextIO | None) -> bool:
 
 def engine(args: argparse.Namespace) -> int:  # noqa: ARG001
     """``icltui engine``: the server; torch is imported after it has said hello."""
-    from icltui.worker import serve
+    from icltui.worker import server
 
-    serve.main(local_engine)
+    server.main(local_engine)
     return 0
 
 

@@ -9,7 +9,7 @@
 ``child``     the process: spawned, read, ended
 ``claims``    whether the child's events fit together
 ``greeting``  how the two find each other, and why they did not
-``remote``    the parent: :class:`~icltui.worker.remote.RemoteEngine`, an ``api.Client``
+``remote``    the parent: :class:`~icltui.worker.client.RemoteEngine`, an ``api.Client``
 ============  =======================================================================
 
 Neither torch nor textual is imported here: the child is handed its engine, the parent its listener.

@@ -7,7 +7,7 @@ import asyncio
 
 from icltui.values.errors import EngineError
 from icltui.worker.log import CHUNK
-from icltui.worker.wire import LINE_LIMIT, MARK
+from icltui.worker.protocol import LINE_LIMIT, MARK
 
 
 class Lines:
@@ -23,8 +23,8 @@ class Lines:
     async def read(self) -> tuple[bytes, bool]:
         """The next piece, empty at the end; and whether it begins a line.
 
-        A piece that begins with :data:`~icltui.worker.wire.MARK` is one line, its end included: a message, unless it is
-        broken or a quotation inside a foreign line. A message that its writer died over is dropped.
+        A piece that begins with :data:`~icltui.worker.protocol.MARK` is one line, its end included: a message, unless
+        it is broken or a quotation inside a foreign line. A message that its writer died over is dropped.
 
         Raises:
             EngineError: a message is longer than ``LINE_LIMIT``.

@@ -22,9 +22,9 @@ import pytest
 from icltui.api.messages import Generate, GenerationEnded, JobEnded, LoadModel, Measure, MeasureEnded
 from icltui.storage.sessions import Session, read_session, write_session
 from icltui.values.prompt import Prompt
-from icltui.worker.remote import RemoteEngine
+from icltui.worker.client import RemoteEngine
 from tests.waiting import PATIENCE
-from tests.worker.test_remote import Heard
+from tests.worker.test_client import Heard
 
 PROMPT = Prompt(
     context="The capital of France is Rome.\nThe capital of Spain is Cairo.\n",

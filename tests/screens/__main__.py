@@ -15,7 +15,7 @@ from textual.pilot import Pilot
 from icltui.api.messages import LoadModel
 from icltui.storage.sessions import example_sessions, read_session
 from icltui.tui.app import IcltuiApp
-from icltui.worker.remote import RemoteEngine
+from icltui.worker.client import RemoteEngine
 
 FOLDER = Path(__file__).parent
 SCENES: dict[str, tuple[str, ...]] = {

@@ -19,9 +19,9 @@ from icltui.engine.prompts.render_template import Renderer
 from icltui.system.child_process import PACKAGE_ROOT, child_environment, guard_children, own_command
 from icltui.tui.drawing import draw_figure
 from icltui.values.prompt import Prompt
-from icltui.worker.remote import RemoteEngine
+from icltui.worker.client import RemoteEngine
 from tests.tui import samples
-from tests.worker.test_remote import Heard
+from tests.worker.test_client import Heard
 
 OTHERS = (
     *("icltui", "torch", "transformers", "tokenizers", "safetensors", "accelerate", "interp_engine", "numpy"),
@@ -149,7 +149,7 @@ STARTS = re.compile(
 )
 PLACES = {
     "system/child_process.py",
-    "worker/child.py",
+    "worker/process.py",
     "engine/prompts/render_template.py",
     "tui/drawing.py",
     "bench/terminal.py",

@@ -32,6 +32,6 @@ class SampleEngine:
 
 
 if __name__ == "__main__":
-    from icltui.worker.serve import main
+    from icltui.worker.server import main
 
     main(SampleEngine)

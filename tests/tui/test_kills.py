@@ -26,7 +26,7 @@ from icltui.tui.flows.older import lane_note, numbers_note
 from icltui.tui.flows.results import Results
 from icltui.values import Lane, LaneStep, Measurement
 from icltui.values.prompt import Prompt
-from icltui.worker.remote import RemoteEngine
+from icltui.worker.client import RemoteEngine
 from tests.tui.conftest import Desk
 from tests.waiting import until
 

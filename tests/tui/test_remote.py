@@ -15,7 +15,7 @@ import icltui
 from icltui.api.messages import Listener, LoadModel
 from icltui.storage.sessions import Session
 from icltui.tui.app import IcltuiApp
-from icltui.worker.remote import RemoteEngine
+from icltui.worker.client import RemoteEngine
 from tests.tui import samples
 from tests.tui.conftest import Desk
 from tests.tui.fake_client import FakeClient

@@ -23,9 +23,9 @@ from icltui.api.messages import (
 from icltui.system.log_file import LogFile
 from icltui.values import LANES
 from icltui.values.prompt import Prompt
-from icltui.worker.child import Child
 from icltui.worker.log import ChildLog
-from icltui.worker.wire import Happened, Hello, Submit, decode_order, decode_report, encode
+from icltui.worker.process import Child
+from icltui.worker.protocol import Happened, Hello, Submit, decode_order, decode_report, encode
 
 RECORDED = Path(__file__).parent / "transcripts" / "demo.jsonl"
 PROMPT = Prompt(context="The capital of France is Rome.\n", query="The capital of France is")

@@ -13,7 +13,7 @@ from msgspec import inspect
 from icltui.storage.sessions import FORMAT, Session, read_session
 from icltui.values.bounds import COUNT, LAYERS, SEED
 from icltui.values.errors import EngineError, SessionError
-from icltui.worker.wire import Order, Report, decode_order, decode_report
+from icltui.worker.protocol import Order, Report, decode_order, decode_report
 
 SAID = {"n_parameters", "weight_bytes", "measure_bytes", "available_bytes", "window", "done", "total", "seed"}
 """Sizes in bytes and parameters, a model's own word on its positions, and seeds: nothing is as many as they say."""

@@ -110,6 +110,6 @@ def prompt(act: str) -> Prompt:
 
 
 if __name__ == "__main__":
-    from icltui.worker.serve import main
+    from icltui.worker.server import main
 
     main(ScriptedEngine)

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from icltui.api import messages
-from icltui.worker import greeting
+from icltui.worker import handshake
 from tests.waiting import PATIENCE
 from tests.worker.scripted import step
 from tests.worker.slow_pipe import LOST
-from tests.worker.test_remote import ENGINE, HELLO, HERE, Heard, Make, ask, gone, make, program
+from tests.worker.test_client import ENGINE, HELLO, HERE, Heard, Make, ask, gone, make, program
 
 __all__ = ["make"]
 
@@ -115,7 +115,7 @@ async def test_an_echo_of_what_is_sent_is_told(make: Make) -> None:
 async def test_silence_is_told_and_waited_for(
     make: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(greeting, "SILENCE", 0.5)
+    monkeypatch.setattr(handshake, "SILENCE", 0.5)
     go = tmp_path / "go"
     dial = "import os, sys, time; print('dialing', file=sys.stderr, flush=True)"
     wait = f"while not os.path.exists({str(go)!r}): time.sleep(0.01)"
@@ -149,6 +149,6 @@ async def test_the_command_has_no_terminal_to_ask_for_a_password_on(make: Make) 
     ],
 )
 def test_what_ssh_and_shells_say_comes_with_a_way_out(line: str, hint: str) -> None:
-    words = greeting.no_greeting("ended with exit code 255", [], ["Warning", line])
+    words = handshake.no_greeting("ended with exit code 255", [], ["Warning", line])
     assert words.startswith(f"the engine ended with exit code 255 before it answered: {line.rstrip('.')}. ")
     assert hint in words.lower()

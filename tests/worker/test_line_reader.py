@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from icltui.api import messages
 from icltui.values.errors import EngineError
 from icltui.worker import line_reader
+from icltui.worker.client import _report
 from icltui.worker.line_reader import Lines
-from icltui.worker.remote import _report
-from icltui.worker.wire import MARK, Happened, encode
+from icltui.worker.protocol import MARK, Happened, encode
 
 MESSAGES = st.integers(0, 99).map(
     lambda n: encode(Happened(n, messages.Progress(stage=' {"say":"x"', done=n, total=0)))

@@ -17,7 +17,7 @@ from icltui.engine.models.checkpoint import Source
 from icltui.engine.models.memory_estimate import Stored, check_fits, estimate, measure_bytes, stored_tensors
 from icltui.values import Estimate
 from icltui.values.errors import ModelError
-from icltui.worker.wire import Happened, decode_report, encode
+from icltui.worker.protocol import Happened, decode_report, encode
 from tests.engine.small_models import make_tiny
 from tests.waiting import PATIENCE
 

@@ -13,7 +13,7 @@ from icltui.engine.local import LocalEngine
 from icltui.values import errors
 from icltui.values.errors import ModelError
 from icltui.values.prompt import Prompt
-from icltui.worker.serve import failure
+from icltui.worker.server import failure
 from tests.engine.small_models import make_tiny, make_tokenizer
 
 PROMPT = Prompt(context="a b ", query="c")

@@ -18,11 +18,21 @@ from icltui.api.messages import (
 )
 from icltui.system.log_file import LogFile
 from icltui.values.errors import BadInput, EngineError
-from icltui.worker import greeting
-from icltui.worker.child import Child, exit_words
+from icltui.worker import handshake
 from icltui.worker.event_check import Claims
 from icltui.worker.log import ChildLog
-from icltui.worker.wire import MARK, Cancel, Happened, Order, Report, Submit, decode_report, encode, is_order
+from icltui.worker.process import Child, exit_words
+from icltui.worker.protocol import (
+    MARK,
+    Cancel,
+    Happened,
+    Order,
+    Report,
+    Submit,
+    decode_report,
+    encode,
+    is_order,
+)
 
 _SAID_LINES = 20
 """So many of the last lines that a process said instead of a greeting go with the log's."""
@@ -138,7 +148,7 @@ class RemoteEngine:
     async def _await_hello(self, child: Child, said: list[str]) -> bool:
         waiting = asyncio.create_task(self._tell_of_silence(child), name="engine silence")
         try:
-            hello = await greeting.read_hello(child.read, said)
+            hello = await handshake.read_hello(child.read, said)
         finally:
             waiting.cancel()
         if hello is not None:
@@ -148,8 +158,8 @@ class RemoteEngine:
 
     async def _tell_of_silence(self, child: Child) -> None:
         for times in itertools.count(1):
-            await asyncio.sleep(greeting.SILENCE)
-            seconds = round(times * greeting.SILENCE)
+            await asyncio.sleep(handshake.SILENCE)
+            seconds = round(times * handshake.SILENCE)
             self._tell(0, EngineAwaited(seconds=seconds, log_tail=child.log.tail()))
 
     async def _read_reports(self, child: Child) -> None:
@@ -193,9 +203,9 @@ class RemoteEngine:
         if self._killed:
             return "the engine was stopped"
         if not self._has_greeted:
-            return greeting.no_greeting(exit_words(code), said, log_tail)
-        if code == greeting.CONNECTION_LOST:
-            return greeting.connection_lost(exit_words(code), log_tail)
+            return handshake.no_greeting(exit_words(code), said, log_tail)
+        if code == handshake.CONNECTION_LOST:
+            return handshake.connection_lost(exit_words(code), log_tail)
         return f"the engine {exit_words(code)}"
 
     def _why_not(self, error: OSError) -> str:

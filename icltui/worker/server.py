@@ -18,9 +18,8 @@ from icltui import __version__
 from icltui.api.messages import Engine, Event, JobCancelled, JobEnded, JobFailed
 from icltui.values import errors
 from icltui.values.errors import EngineError, IcltuiError, panicked
-from icltui.worker.desk import Desk
-from icltui.worker.hush import take_wire
-from icltui.worker.wire import (
+from icltui.worker.job_queue import Desk
+from icltui.worker.protocol import (
     LINE_LIMIT,
     PROTOCOL,
     Cancel,
@@ -32,6 +31,7 @@ from icltui.worker.wire import (
     decode_order,
     encode,
 )
+from icltui.worker.redirect_output import take_wire
 
 MakeEngine = Callable[[], Engine]
 Leave = Callable[[int], object]

@@ -15,8 +15,8 @@ import pytest
 from icltui import __version__
 from icltui.api import messages
 from icltui.values.errors import ModelError
-from icltui.worker.serve import MakeEngine, failure, serve
-from icltui.worker.wire import PROTOCOL, Cancel, Happened, Hello, Order, Submit, decode_report, encode
+from icltui.worker.protocol import PROTOCOL, Cancel, Happened, Hello, Order, Submit, decode_report, encode
+from icltui.worker.server import MakeEngine, failure, serve
 from tests.waiting import PATIENCE
 from tests.worker.scripted import ScriptedEngine, prompt, step
 
@@ -235,7 +235,7 @@ def test_a_message_leaves_whole_though_nobody_reads_yet(length: int) -> None:
     """Whoever else writes to the same pipe writes between messages: a full one would let its line into them."""
     ours, its = os.pipe()
     source = (
-        "from icltui.worker.hush import take_wire; _, wire = take_wire()\n"
+        "from icltui.worker.redirect_output import take_wire; _, wire = take_wire()\n"
         f"wire.write(b'x' * {length} + b'\\n'); wire.flush()"
     )
     with os.fdopen(ours, "rb") as read, os.fdopen(its, "wb") as written:

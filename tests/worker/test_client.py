@@ -22,11 +22,11 @@ from icltui.system import log_file
 from icltui.system.log_file import LOG_LIMIT, LogFile
 from icltui.values.errors import BadInput
 from icltui.values.prompt import Prompt
-from icltui.worker import child
-from icltui.worker.child import exit_words
+from icltui.worker import process
+from icltui.worker.client import RemoteEngine
 from icltui.worker.log import ChildLog
-from icltui.worker.remote import RemoteEngine
-from icltui.worker.wire import PROTOCOL, Happened, encode
+from icltui.worker.process import exit_words
+from icltui.worker.protocol import PROTOCOL, Happened, encode
 from tests.waiting import PATIENCE
 from tests.worker.scripted import prompt, step
 
@@ -297,7 +297,7 @@ async def test_nobody_but_the_watcher_asks_for_the_exit_code(
         return poll(process)
 
     monkeypatch.setattr(subprocess.Popen, "poll", taking)
-    monkeypatch.setattr(child, "PATIENCE", 0.01)
+    monkeypatch.setattr(process, "PATIENCE", 0.01)
     engine, heard = make(*program(f"import time; {HELLO}; time.sleep(1000)")), Heard()
     for _ in range(5):
         await engine.start(heard)
@@ -312,20 +312,20 @@ async def test_nobody_but_the_watcher_asks_for_the_exit_code(
 async def test_a_child_that_hangs_at_its_end_is_told_by_its_signal(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    one = await child.Child.spawn(
+    one = await process.Child.spawn(
         program("import time; print('up', flush=True); time.sleep(1000)"),
         ChildLog(LogFile(tmp_path / "l")),
         ENV,
     )
     assert await one.read() == (b"up\n", True)
-    monkeypatch.setattr(child, "PATIENCE", 1)
+    monkeypatch.setattr(process, "PATIENCE", 1)
     one.write(b"x" * 2**22)
     assert await one.end() == -signal.SIGKILL
 
 
 async def test_unread_events_do_not_hold_up_the_end(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(child, "CHUNK", 1000)  # so that asyncio stops reading at once
-    monkeypatch.setattr(child, "PATIENCE", 60)
+    monkeypatch.setattr(process, "CHUNK", 1000)  # so that asyncio stops reading at once
+    monkeypatch.setattr(process, "PATIENCE", 60)
     engine, heard = make(), Heard()
     await engine.start(heard)
     job = ask(engine, "endless steps")
@@ -525,7 +525,7 @@ def test_exits_are_put_into_words() -> None:
 
 def test_neither_side_imports_torch_or_a_screen() -> None:
     source = (
-        "import sys, icltui.worker.remote, icltui.worker.serve\n"
+        "import sys, icltui.worker.client, icltui.worker.server\n"
         "print(sorted({'torch', 'transformers', 'textual', 'rich'} & set(sys.modules)))"
     )
     ran = subprocess.run(program(source), env=ENV, capture_output=True, text=True, check=True)

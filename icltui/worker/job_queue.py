@@ -3,7 +3,7 @@
 from collections import deque
 from threading import Condition
 
-from icltui.worker.wire import Submit
+from icltui.worker.protocol import Submit
 
 
 class Desk:

@@ -1,6 +1,6 @@
 """The beginning of a connection: past what a login prints to the greeting, and in words why there was none.
 
-Lines of the child enter; a :class:`~icltui.worker.wire.Hello` leaves, or one line for a person. What stands between
+Lines of the child enter; a :class:`~icltui.worker.protocol.Hello` leaves, or one line for a person. What stands between
 may be ssh and a shell on another machine, whose own words are the best reason there is.
 """
 
@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from icltui import __version__
 from icltui.values.errors import EngineError
 from icltui.worker.log import plain_line
-from icltui.worker.wire import PROTOCOL, Hello, decode_report
+from icltui.worker.protocol import PROTOCOL, Hello, decode_report
 
 LINES_BEFORE, BYTES_BEFORE = 1000, 2**20
 """So much a login may print before the greeting."""

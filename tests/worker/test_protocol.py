@@ -9,7 +9,7 @@ from icltui.values import Candidate, ExportReport, Prediction, Row, Token
 from icltui.values.errors import BadInput, EngineError
 from icltui.values.prompt import Prompt
 from icltui.values.recipe import Recipe, Sampling
-from icltui.worker.wire import (
+from icltui.worker.protocol import (
     Cancel,
     Happened,
     Hello,
