@@ -1,7 +1,7 @@
 """The benchmark: what the packed measure costs, against every other way to the same numbers, and what a patch costs
 while text is generated; and what the screen costs at the terminal.
 
-Enters: :class:`~icltui.bench.subject.Settings`. Leaves: ratios, all from one run. Data flows one way::
+Enters: :class:`~icltui.bench.workload.Settings`. Leaves: ratios, all from one run. Data flows one way::
 
     subject ─▶ ways ─▶ race ─▶ table
     a model    ours,    times,   text

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from icltui.bench.race import Tell
-from icltui.bench.subject import Settings, Size, Subject, make_subject
+from icltui.bench.workload import Settings, Size, Subject, make_subject
 from icltui.engine.generate.generate import make_lane
 from icltui.engine.patch.build import Case, craft
 from icltui.engine.patch.decoding import AnyLane

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import torch
 
-from icltui.bench.subject import WARM_UP, Settings, Size, make_subject
-from icltui.bench.ways import BATCH, Way
+from icltui.bench.contenders import BATCH, Way
+from icltui.bench.workload import WARM_UP, Settings, Size, make_subject
 from icltui.engine.models.device import pick_device
 from icltui.system.child_process import guard_children
 

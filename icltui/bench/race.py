@@ -12,9 +12,9 @@ from statistics import median
 
 import torch
 
+from icltui.bench.contenders import FIGURES, WAYS, Answer, Run, Way
 from icltui.bench.memory import peak_memory
-from icltui.bench.subject import WARM_UP, Settings, Size, Task, make_subject
-from icltui.bench.ways import FIGURES, WAYS, Answer, Run, Way
+from icltui.bench.workload import WARM_UP, Settings, Size, Task, make_subject
 from icltui.values.errors import EngineError
 
 TOLERANCE = 1e-3

@@ -1,7 +1,7 @@
 """What the explorer costs at the terminal: the first paint, keys, bytes and memory.
 
 Enters: :class:`Settings`. Leaves: :class:`Figures`. The explorer runs as a user starts it, on a pseudo-terminal; what
-streams comes from :mod:`~icltui.bench.rehearsal` over the real wire, what loads is the real engine. A paint is found
+streams comes from :mod:`~icltui.bench.fake_engine` over the real wire, what loads is the real engine. A paint is found
 in the picture and not in the stream of bytes, so that what an update paints is never taken for the answer to a key.
 """
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from icltui.bench.sight import (
+from icltui.bench.key_presses import (
     KINDS,
     PAUSES,
     SPAN,
@@ -100,7 +100,7 @@ class Figures:
 
 def measure_screen(settings: Settings, tell: Tell) -> Figures:
     """Everything, in about two minutes."""
-    from icltui.bench.census import count_widgets
+    from icltui.bench.widget_count import count_widgets
 
     n_widgets = count_widgets()
     with tempfile.TemporaryDirectory() as folder:
@@ -134,7 +134,7 @@ class Desk:
 
     def _start_rehearsal(self, rate: float, at_once: int) -> Terminal:
         words = ("--layers", str(self._settings.layers), "--rate", str(rate), "--at-once", str(at_once))
-        engine = own_command(*words, module="icltui.bench.rehearsal")
+        engine = own_command(*words, module="icltui.bench.fake_engine")
         return self._start("icltui", "-c", f"@{self._context}", "-q", "w0", "--engine", shlex.join(engine))
 
     # The first paint.
@@ -142,8 +142,8 @@ class Desk:
     def first_paints(self, n_widgets: int) -> dict[str, tuple[float, ...]]:
         """Of the bare applications and of ours, which take turns; the first of each warms the caches."""
         programs = {
-            BARE: ("icltui.bench.bare", str(n_widgets)),
-            PANES: ("icltui.bench.bare", "panes"),
+            BARE: ("icltui.bench.bare_app", str(n_widgets)),
+            PANES: ("icltui.bench.bare_app", "panes"),
             OURS: ("icltui", "--engine", "cat"),  # which says nothing
         }
         paints: dict[str, list[float]] = {name: [] for name in programs}

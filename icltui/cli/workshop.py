@@ -46,7 +46,7 @@ def _train(args: argparse.Namespace) -> int:
 
 
 def _patches() -> int:
-    from icltui.demo.patches import try_patches
+    from icltui.demo.patch_table import try_patches
     from icltui.report.patches import patches_table
 
     print_text(patches_table(try_patches(local_engine()), width()))
@@ -62,7 +62,7 @@ def _make_folder(folder: Path) -> None:
 
 
 def _examples(args: argparse.Namespace) -> int:
-    from icltui.demo.examples import write_examples
+    from icltui.demo.example_sessions import write_examples
 
     _make_folder(args.output)
     write_examples(local_engine(), args.output, now(), tell)
@@ -84,8 +84,8 @@ def _bench_engine(args: argparse.Namespace) -> list[str]:
     from icltui.bench.decode import time_decoding
     from icltui.bench.decode_table import decode_table
     from icltui.bench.race import race
-    from icltui.bench.subject import Settings
-    from icltui.bench.table import race_table
+    from icltui.bench.race_table import race_table
+    from icltui.bench.workload import Settings
 
     settings = Settings(
         model=args.model,

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
-from icltui.demo.families import FAMILIES
+from icltui.demo.task_families import FAMILIES
 
 BOS = "<|bos|>"
 """Put in front of every document, and by the tokenizer in front of every prompt: the kept prefix."""

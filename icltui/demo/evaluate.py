@@ -17,21 +17,21 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
-from icltui.demo import families
-from icltui.demo.families import Problem
+from icltui.demo import task_families
+from icltui.demo.task_families import Problem
 
 N_PROMPTS = 400
 BATCH = 50
-CASES: dict[str, tuple[Callable[[random.Random], families.Task], str]] = {
-    "nonce recall, 8 pairs": (partial(families.nonce_recall, n=8), "answer"),
-    "word recall, 8 pairs": (partial(families.word_recall, n=8), "answer"),
-    "entity stories, 5 people": (partial(families.story, n=5), "answer"),
-    "contradicted facts, 5 facts": (partial(families.contradicted_facts, n=5), "prior"),
-    "linear functions, 8 examples": (partial(families.linear_function, n=8), "answer"),
-    "months with a shift, 6 examples": (partial(families.months, n=6), "answer"),
-    "repeating patterns, 4 rounds": (partial(families.pattern, n=4), "answer"),
-    "labels for words, 10 examples": (partial(families.labels, n=10), "answer"),
-    "word functions, 6 examples": (partial(families.word_function, n=6), "answer"),
+CASES: dict[str, tuple[Callable[[random.Random], task_families.Task], str]] = {
+    "nonce recall, 8 pairs": (partial(task_families.nonce_recall, n=8), "answer"),
+    "word recall, 8 pairs": (partial(task_families.word_recall, n=8), "answer"),
+    "entity stories, 5 people": (partial(task_families.story, n=5), "answer"),
+    "contradicted facts, 5 facts": (partial(task_families.contradicted_facts, n=5), "prior"),
+    "linear functions, 8 examples": (partial(task_families.linear_function, n=8), "answer"),
+    "months with a shift, 6 examples": (partial(task_families.months, n=6), "answer"),
+    "repeating patterns, 4 rounds": (partial(task_families.pattern, n=4), "answer"),
+    "labels for words, 10 examples": (partial(task_families.labels, n=10), "answer"),
+    "word functions, 6 examples": (partial(task_families.word_function, n=6), "answer"),
 }
 """Row of the table → (family, what the query alone should give: the same answer, or what the weights know)."""
 
@@ -126,7 +126,7 @@ def loss_fall(model: Any, tokenizer: Any, seed: int, n: int = 60, length: int = 
     rng = random.Random(f"evaluate/{seed}/long")
     losses = []
     for _ in range(n):
-        text = families.nonce_recall(rng, n=12).document(rng, 80)
+        text = task_families.nonce_recall(rng, n=12).document(rng, 80)
         ids = tokenizer(text, return_tensors="pt")["input_ids"][:, : length + 1]
         losses.append(
             torch.nn.functional.cross_entropy(model(ids).logits[0, :-1], ids[0, 1:], reduction="none")

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from icltui.demo import corpus, evaluate, lexicon
-from icltui.demo.families import FAMILIES
+from icltui.demo.task_families import FAMILIES
 
 
 def test_the_stream_belongs_to_its_seed():

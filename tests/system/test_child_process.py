@@ -86,7 +86,7 @@ async def test_neither_engine_nor_figure_imports_from_here(tmp_path: Path) -> No
 @pytest.mark.usefixtures("here")
 async def test_a_given_engine_does_not_either(tmp_path: Path) -> None:
     """Whatever Python it turns out to be: ``-m`` and ``-c`` put no current folder first."""
-    command = engine_command(f"{sys.executable} -m icltui.bench.rehearsal")
+    command = engine_command(f"{sys.executable} -m icltui.bench.fake_engine")
     engine, heard = RemoteEngine(command, tmp_path / "log", child_environment()), Heard()
     await engine.start(heard)
     assert await heard.over(engine.submit(LoadModel())) == JobEnded()

@@ -11,24 +11,24 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from icltui.bench import decode, memory, race, subject, ways
-from icltui.bench.subject import Settings
-from icltui.bench.table import race_table
-from icltui.bench.ways import Answer, Way
+from icltui.bench import contenders, decode, memory, race, workload
+from icltui.bench.contenders import Answer, Way
+from icltui.bench.race_table import race_table
+from icltui.bench.workload import Settings
 from icltui.cli import main
 from icltui.engine.patch.build import Case, craft
 from icltui.engine.patch.decoding import acting
 from icltui.values.errors import BadInput, EngineError
 
 SIZE = Settings(context_sizes=(6,), query_sizes=(2,), repeat=1, memory=False)
-PACKED = ways.WAYS[0]
+PACKED = contenders.WAYS[0]
 TINY = {"hidden_size": 48, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 3}
 
 
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch):
     for name, value in TINY.items():
-        monkeypatch.setitem(subject.RANDOM_LLAMA, name, value)
+        monkeypatch.setitem(workload.RANDOM_LLAMA, name, value)
 
 
 def quiet(_: str) -> None:
@@ -38,10 +38,10 @@ def quiet(_: str) -> None:
 def changed(factor: float) -> Way:
     """Our way, with one number of one layer changed."""
 
-    def prepare(given: subject.Subject) -> ways.Run:
+    def prepare(given: workload.Subject) -> contenders.Run:
         run = PACKED.prepare(given)
 
-        def wrong(task: subject.Task) -> Answer:
+        def wrong(task: workload.Task) -> Answer:
             answer = run(task)
             assert answer is not None
             figures = answer.figures.clone()
@@ -69,10 +69,10 @@ def test_command_prints_finite_ratios(capsys):
 
 def test_every_way_that_is_here_agrees():
     result = race.race(SIZE, quiet)
-    here = [way.name for way in ways.WAYS if way.is_here]
+    here = [way.name for way in contenders.WAYS if way.is_here]
     assert [line.way for line in result.lines] == here
-    assert len(result.notes) == len(ways.WAYS) - len(here)
-    for way in ways.WAYS:
+    assert len(result.notes) == len(contenders.WAYS) - len(here)
+    for way in contenders.WAYS:
         assert way.is_here or any(
             f"{way.name}: skipped, {way.needs} is not installed" == note for note in result.notes
         )
@@ -94,11 +94,11 @@ def test_rounding_does_not():
 def test_no_update_is_no_rank_one():
     layer = SimpleNamespace(matrices=[(torch.eye(3), torch.eye(3))])
     with pytest.raises(EngineError, match="rank 0"):
-        ways._formed(layer, 0, torch.zeros(3), torch.ones(3))
+        contenders._formed(layer, 0, torch.zeros(3), torch.ones(3))
 
 
 def test_a_slow_way_is_left_out_with_a_note():
-    slow = Way("slow", partial(ways.prefix_by_prefix, observer=ways.hooks))
+    slow = Way("slow", partial(contenders.prefix_by_prefix, observer=contenders.hooks))
     result = race.race(replace(SIZE, context_sizes=(6, 12), limit=1e-9), quiet, (PACKED, slow))
     assert [(line.way, line.n) for line in result.lines] == [("packed", 6), ("slow", 6), ("packed", 12)]
     assert result.notes[0].startswith("slow: skipped at n = 12, q = 2: about")
@@ -123,13 +123,13 @@ def test_growth_is_the_power_of_n():
     assert race._expected([(64, 1.0)], 128) == pytest.approx(4)
 
 
-def _hungry(_: subject.Subject) -> ways.Run:
+def _hungry(_: workload.Subject) -> contenders.Run:
     floats = 2**22  # 16 megabytes for each token: what the allocator hands back at once
     return lambda task: torch.ones(floats * task.n).sum().item() and None
 
 
-def _peaks_of_the_hungry() -> dict[subject.Size, int]:
-    subject.RANDOM_LLAMA.update(TINY)
+def _peaks_of_the_hungry() -> dict[workload.Size, int]:
+    workload.RANDOM_LLAMA.update(TINY)
     return memory._peaks(SIZE, Way("hungry", _hungry), [(4, 2), (8, 2)])
 
 
@@ -142,7 +142,7 @@ def test_peak_is_what_the_run_takes_at_most():
 
 
 def test_a_task_has_exactly_so_many_tokens():
-    task = subject.make_subject(SIZE).task(11, 3)
+    task = workload.make_subject(SIZE).task(11, 3)
     assert (task.n, task.q) == (11, 3)
     assert task.row(4) == [*task.prefix, *task.context[:4], *task.query]
     assert task.longest(2).begin == 10
@@ -157,7 +157,7 @@ def test_bad_words_are_refused(words, capsys):
 
 def test_a_model_of_another_make_is_refused(monkeypatch):
     monkeypatch.setattr(
-        subject,
+        workload,
         "_random_llama",
         lambda _: SimpleNamespace(
             loaded=SimpleNamespace(
@@ -167,7 +167,7 @@ def test_a_model_of_another_make_is_refused(monkeypatch):
         ),
     )
     with pytest.raises(BadInput, match="not built as Llama is"):
-        subject.make_subject(SIZE)
+        workload.make_subject(SIZE)
 
 
 def uncached(model, row: list[int], n: int, patch=None) -> tuple[int, ...]:
@@ -184,7 +184,7 @@ def test_what_is_decoded_is_what_greedy_decoding_without_a_cache_says(monkeypatc
     settings = replace(SIZE, decode=3)
     decoding = decode.time_decoding(settings, quiet)
     said = {line.way: line.tokens for line in decoding.lines}
-    loaded = subject.make_subject(settings).engine.loaded
+    loaded = workload.make_subject(settings).engine.loaded
     ids, context = decoding.ids, decode.CONTEXT
     with torch.inference_mode():
         assert said[context] == said["per step, two runs"] == uncached(loaded.model, ids.full, 4)
@@ -207,6 +207,6 @@ def test_decoding_alone_prints_every_way(monkeypatch, capsys):
 
 
 def test_more_tokens_than_positions_are_refused(monkeypatch):
-    monkeypatch.setitem(subject.RANDOM_LLAMA, "max_position_embeddings", 280)
+    monkeypatch.setitem(workload.RANDOM_LLAMA, "max_position_embeddings", 280)
     with pytest.raises(BadInput, match="give less --decode"):
         decode.time_decoding(replace(SIZE, decode=64), quiet)

@@ -1,8 +1,8 @@
 """Bare Textual applications: the floor under the first paint.
 
-As a program: ``python -m icltui.bench.bare 26`` shows so many widgets, texts in rows of containers;
-``python -m icltui.bench.bare panes`` shows Textual's own widgets for what the explorer shows with its own: two editors,
-lists, a table of 17 rows, tabs, three texts that scroll. Neither does anything.
+As a program: ``python -m icltui.bench.bare_app 26`` shows so many widgets, texts in rows of containers;
+``python -m icltui.bench.bare_app panes`` shows Textual's own widgets for what the explorer shows with its own: two
+editors, lists, a table of 17 rows, tabs, three texts that scroll. Neither does anything.
 """
 
 import sys

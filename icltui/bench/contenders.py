@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from icltui.api.messages import Measure, UnitsMeasured
-from icltui.bench.subject import Subject, Task
+from icltui.bench.workload import Subject, Task
 from icltui.engine.local import LocalEngine
 from icltui.values import Path, Row
 from icltui.values.errors import EngineError

@@ -1,6 +1,6 @@
 """An engine that only plays one: made-up numbers of any size at any rate, over the real wire.
 
-As a program, for ``--engine``: ``python -m icltui.bench.rehearsal --layers 24 --rate 50 --at-once 500``. A unit is a
+As a program, for ``--engine``: ``python -m icltui.bench.fake_engine --layers 24 --rate 50 --at-once 500``. A unit is a
 word of the context. Numbers scatter as measured ones do, which is the worst case for whoever paints them.
 """
 
@@ -156,7 +156,7 @@ def main() -> None:
     """Serve on stdin and stdout, as ``icltui engine`` does."""
     from icltui.worker import server
 
-    parser = argparse.ArgumentParser(prog="python -m icltui.bench.rehearsal")
+    parser = argparse.ArgumentParser(prog="python -m icltui.bench.fake_engine")
     parser.add_argument("--layers", type=int, default=24, help="of the model (default 24)")
     parser.add_argument("--rate", type=float, default=50, help="units a second (default 50)")
     parser.add_argument("--at-once", type=int, default=0, help="units that come at once (default 0)")

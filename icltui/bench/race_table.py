@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable
 
 from rich.console import RenderableType
 
+from icltui.bench.contenders import BATCH, FLOOR, OURS, SCRIPT_PREFIXES, WAYS
 from icltui.bench.race import TOLERANCE, Line, Race
-from icltui.bench.subject import Size
-from icltui.bench.ways import BATCH, FLOOR, OURS, SCRIPT_PREFIXES, WAYS
+from icltui.bench.workload import Size
 from icltui.text.tables import number, numbers, render, table, words
 
 MEGABYTE = 2**20

@@ -7,10 +7,10 @@ import pytest
 
 from icltui.api.messages import Measure, MeasureEnded, PromptTokenized, UnitsMeasured
 from icltui.bench import screen
-from icltui.bench.rehearsal import Rehearsal
+from icltui.bench.fake_engine import Rehearsal
+from icltui.bench.key_presses import n_streamed, painted_at, waits_for
 from icltui.bench.screen import Settings, Traffic, measure_screen
 from icltui.bench.screen_table import percentile, screen_table
-from icltui.bench.sight import n_streamed, painted_at, waits_for
 from icltui.bench.terminal import Chunk, Terminal
 from icltui.cli import workshop
 from icltui.values.errors import EngineError

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from icltui.api import collect
 from icltui.api.messages import Engine, Generate, LoadModel
-from icltui.demo.examples import PROMPTS
+from icltui.demo.example_sessions import PROMPTS
 from icltui.storage.paths import EXAMPLES
 from icltui.values import Generation
 from icltui.values.recipe import Recipe
