@@ -2,23 +2,25 @@
 
 A context changes what a model says. Inside each transformer block this equals a rank-1 change of the MLP's
 weights, ΔW = (W·δ)zᵀ/‖z‖², and a shift of the residual stream. The package measures both and puts them in the
-context's place. Data flows one way, and each arrow is an import that points left only::
+context's place. Data flows one way::
 
-    prompt ─▶ tokens ─▶ capture ─▶ measure ─▶ patch ─▶ generate ─▶ record ─▶ session ─▶ view
+    prompt ─▶ tokens ─▶ capture ─▶ measure ─▶ patch ─▶ generate ─▶ values ─▶ session ─▶ view
      text      ids      tensors    tensors    tensors   ids        └ torch ends here: only plain values go on
 
-=============  ==================================================================================
-``prompt``     what the user typed and chose
-``engine``     pure torch: tokens, capture, measures, patches, generation, proof
-``record``     the frozen values that leave the engine; also the wire and the session format
-``api``        what may be asked of an engine, and what it answers
-``worker``     the engine in a child process: JSON lines over stdio
-``session``    sessions as JSON files
-``export``     a session as a table, a report or a figure
-``tui``        the explorer, in Textual; it never sees a tensor
-``demo``       the embedded model: its corpus, its trainer, its score
-``cli``        the one place where all of these are put together
-=============  ==================================================================================
+===========  ====================================================================================
+``text``     text that is safe to print: escapes, JSON, tables, units, Markdown, spreadsheets
+``values``   the frozen values that leave the engine; also the wire and the session format
+``api``      what may be asked of an engine, what it answers, and what the answers add up to
+``storage``  sessions, settings and recent models as files
+``system``   child processes, the streams of a command, a bounded log
+``replay``   a saved record compared with the same record, computed again
+``report``   records as JSON, CSV, tables, Markdown and figures
+``engine``   pure torch: models, prompts, measures, patches, generation, proof, export
+``worker``   the engine in a child process: JSON lines over stdio
+``tui``      the explorer, in Textual; it never sees a tensor
+``cli``      one file for each command: the only room where all others meet
+``bench``    races and timings; ``zoo``, the proof on every architecture; ``demo``, the embedded model
+===========  ====================================================================================
 """
 
 __version__ = "0.1.0"

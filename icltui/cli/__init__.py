@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _crash(error: Exception) -> int:
-    from icltui.tui.crash import write_crash_log
+    from icltui.tui.system.crash_log import write_crash_log
 
     tell(write_crash_log(error))
     return IcltuiError.exit_code

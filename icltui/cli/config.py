@@ -13,8 +13,8 @@ from icltui.text.escape import visible
 
 def config(args: argparse.Namespace) -> int:  # noqa: ARG001
     """Print it, in the words of the file itself; 2 if something in the file cannot be used."""
-    from icltui.tui.keymap import keymap
-    from icltui.tui.preferences import choose_theme, keys_in_force, known_themes
+    from icltui.tui.system.keymap import keymap
+    from icltui.tui.system.theme import choose_theme, keys_in_force, known_themes
 
     path = config_path()
     settings, faults = read_config(path)

@@ -33,9 +33,9 @@ def explore(args: argparse.Namespace) -> int:
     prepare_terminal(config)
     gc.disable()  # saves a tenth of the time to the first frame, behind which the app turns it on again
     from icltui.tui.app import IcltuiApp
-    from icltui.tui.flows.tour import is_first_start
-    from icltui.tui.preferences import check_theme
-    from icltui.tui.terminal import encoding_notice
+    from icltui.tui.state.tour import is_first_start
+    from icltui.tui.system.theme import check_theme
+    from icltui.tui.terminal.size_and_replies import encoding_notice
     from icltui.worker.client import RemoteEngine
 
     check_theme(args.theme)

@@ -1,18 +1,18 @@
 """The engine: pure torch, on any Hugging Face causal LM; it never sees a terminal.
 
-Stages, each importing only those before it::
+A folder imports only folders before it; inside a folder a module imports only modules before it::
 
-    a model       door ─▶ site ─▶ station ─▶ trace ─▶ readers ─▶ locate ─▶ model
-    from where    device ─▶ source ─▶ estimate ─▶ errand ─▶ meter ─▶ load
-    a prompt      template ─▶ chat ─▶ offsets ─▶ tokens
-    it runs       capture ─▶ run ─▶ masks ─▶ prefixes ─▶ path
-    in numbers    predictions ─▶ update ─▶ steps ─▶ rows ─▶ pairs ─▶ dynamics
-    in its place  lowrank ─▶ patch ─▶ lanes ─▶ passage ─▶ derive ─▶ craft
-    what it does  trial ─▶ strength ─▶ curves ─▶ account
-    it speaks     sample ─▶ generate ─▶ batch ─▶ prepare ─▶ speak
-    is it right?  proof ─▶ gradient ─▶ check ─▶ zoo
-    out of it     reference ─▶ carry ─▶ factors ─▶ control_vector ─▶ adapter ─▶ reload ─▶ draft ─▶ leave
-    all of it     local
+    hooks      pre_hook ─▶ site ─▶ attach ─▶ forward_output ─▶ trace ─▶ input_projections ─▶ find_sites; capture
+    models     device ─▶ checkpoint ─▶ memory_estimate ─▶ background ─▶ load_progress ─▶ load; loaded_model
+    prompts    render_template ─▶ chat_template ─▶ offsets ─▶ tokenize
+    measure    forward ─▶ packed_mask ─▶ prefixes ─▶ packing_check
+               predictions ─▶ rank_one ─▶ weight_steps ─▶ rows ─▶ pairs ─▶ measure
+    patch      lowrank ─▶ patch ─▶ decoding ─▶ calibration ─▶ fit ─▶ build
+               evaluate ─▶ strength ─▶ sweep ─▶ report
+    generate   sampling ─▶ generate ─▶ batch ─▶ inputs ─▶ jobs
+    verify     gradient ─▶ verdict ─▶ verify
+    export     reference_logits ─▶ foldable ─▶ factors ─▶ control_vector ─▶ peft ─▶ peft_check ─▶ write ─▶ jobs
+    local      all of it, as an engine in this process
 
 Glossary, also the axis names in signatures: ``hidden`` d, the residual stream's width; ``inner`` m, the width
 of what the MLP's first matrices produce, all of them stacked; ``tokens`` positions of one row; ``copies``

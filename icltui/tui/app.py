@@ -32,21 +32,21 @@ from icltui.storage.config import Config
 from icltui.storage.paths import real_path
 from icltui.storage.sessions import Session
 from icltui.tui.actions import QUIT
-from icltui.tui.autosave import Autosave, Orphan, orphans
-from icltui.tui.cells import display
-from icltui.tui.clipboard import copyable_text, passed_on
-from icltui.tui.commands import ActionCommands, Palette
-from icltui.tui.crash import write_crash_log
-from icltui.tui.flows.explorer import Explorer, Part
-from icltui.tui.frame import Frame
-from icltui.tui.messages import PartChanged
-from icltui.tui.preferences import bind_without_usual_key, put_into_effect, remember_theme
-from icltui.tui.rescue import rescue
-from icltui.tui.screens.confirm import UnsavedScreen
-from icltui.tui.screens.document import DocumentScreen
-from icltui.tui.screens.explorer import ExplorerScreen
-from icltui.tui.screens.recover import RecoverScreen
-from icltui.tui.terminal import BytesUnread, Lost, PasteCut, Renewable, Renewed
+from icltui.tui.dialogs.confirm import UnsavedScreen
+from icltui.tui.dialogs.recover import RecoverScreen
+from icltui.tui.draw.text import display
+from icltui.tui.main.command_palette import ActionCommands, Palette
+from icltui.tui.main.document import DocumentScreen
+from icltui.tui.main.screen import ExplorerScreen
+from icltui.tui.state.explorer import Explorer, Part
+from icltui.tui.system.autosave import Autosave, Orphan, orphans
+from icltui.tui.system.crash_log import write_crash_log
+from icltui.tui.system.on_exit import rescue
+from icltui.tui.system.theme import bind_without_usual_key, put_into_effect, remember_theme
+from icltui.tui.terminal.frame_diff import Frame
+from icltui.tui.terminal.osc52 import copyable_text, passed_on
+from icltui.tui.terminal.size_and_replies import BytesUnread, Lost, PasteCut, Renewable, Renewed
+from icltui.tui.widgets.messages import PartChanged
 from icltui.values.errors import SessionError
 
 KEEP_AFTER = 5.0
@@ -116,7 +116,7 @@ class IcltuiApp(App[None]):
         if found.__module__ != "textual.drivers.linux_driver":
             return found
         try:
-            from icltui.tui.driver import TerminalDriver  # of what not every platform has
+            from icltui.tui.terminal.driver import TerminalDriver  # of what not every platform has
         except ImportError:  # a Textual that is another one inside
             return found
         return TerminalDriver

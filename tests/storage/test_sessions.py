@@ -439,7 +439,7 @@ def test_without_a_home_nothing_is_made_and_nothing_fails(tmp_path: Path, home: 
         "from icltui.storage.config import config_path, read_config\n"
         "from icltui.storage.paths import sessions_folder, state_folder\n"
         "from icltui.values.errors import SessionError\n"
-        "from icltui.tui.crash import write_crash_log\n"
+        "from icltui.tui.system.crash_log import write_crash_log\n"
         "try: state_folder()\n"
         "except SessionError as error: print(error)\n"
         "print(read_config(config_path())[1], sessions_folder().is_absolute(), write_crash_log(ValueError('x')))\n"

@@ -17,7 +17,7 @@ from icltui.api.messages import CountTokens, JobEnded, JobFailed, LoadModel
 from icltui.cli.explore import engine_command
 from icltui.engine.prompts.render_template import Renderer
 from icltui.system.child_process import PACKAGE_ROOT, child_environment, guard_children, own_command
-from icltui.tui.drawing import draw_figure
+from icltui.tui.draw.figure_process import draw_figure
 from icltui.values.prompt import Prompt
 from icltui.worker.client import RemoteEngine
 from tests.tui import samples
@@ -151,7 +151,7 @@ PLACES = {
     "system/child_process.py",
     "worker/process.py",
     "engine/prompts/render_template.py",
-    "tui/drawing.py",
+    "tui/draw/figure_process.py",
     "bench/terminal.py",
     "bench/memory.py",
 }

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from icltui.system import log_file
 from icltui.system.log_file import LOG_LIMIT, LogFile
-from icltui.tui.crash import write_crash_log
+from icltui.tui.system.crash_log import write_crash_log
 
 
 def a_file_in_the_way(folder: Path) -> Path:
@@ -196,7 +196,7 @@ def test_a_crash_is_always_one_line(
     has_temporary: bool,
 ) -> None:
     folder = wrong(tmp_path)
-    monkeypatch.setattr("icltui.tui.crash.state_path", lambda: folder)
+    monkeypatch.setattr("icltui.tui.system.crash_log.state_path", lambda: folder)
     if not has_temporary:
         temporary.rmdir()
     line = write_crash_log(error)

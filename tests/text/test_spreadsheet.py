@@ -13,8 +13,8 @@ from icltui.report import files, records
 from icltui.report.measure import unit_texts
 from icltui.text.escape import token_text
 from icltui.text.spreadsheet import read_csv, write_csv, write_tsv
-from icltui.tui.board import Board
-from icltui.tui.copies import lane_copy, layers_copy, measure_copy, stream_copy
+from icltui.tui.draw.clipboard_text import lane_copy, layers_copy, measure_copy, stream_copy
+from icltui.tui.state.measurements import Board
 from icltui.values import Measurement
 from tests.sessions import A_GENERATION, A_MEASUREMENT, A_SESSION
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from textual.pilot import Pilot
 
-from icltui.tui.board import Board
+from icltui.tui.state.measurements import Board
 from icltui.values import Candidate, Dynamics, Prediction, Row, Token, TokenizedPrompt, Unit
 from tests.waiting import until
 

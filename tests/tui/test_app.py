@@ -10,10 +10,10 @@ from textual.widgets import Input, OptionList
 
 from icltui.api.messages import JobFailed, Measure
 from icltui.storage.sessions import Session, read_session, sessions_folder, state_folder, write_session
-from icltui.tui.messages import Noticed
-from icltui.tui.screens.confirm import ConfirmScreen, UnsavedScreen
-from icltui.tui.screens.open import OpenScreen
-from icltui.tui.screens.save import SaveScreen, session_path
+from icltui.tui.dialogs.confirm import ConfirmScreen, UnsavedScreen
+from icltui.tui.dialogs.open_session import OpenScreen
+from icltui.tui.dialogs.save_session import SaveScreen, session_path
+from icltui.tui.widgets.messages import Noticed
 from icltui.values import LANES
 from icltui.values.prompt import Prompt
 from tests.tui import samples
@@ -240,7 +240,7 @@ async def test_saving_again_asks_nothing(tmp_path: Path) -> None:
 async def test_examples_are_never_overwritten(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     path = tmp_path / "example.json"
     write_session(path, samples.session())
-    for place in ("screens.document", "screens.save", "flows.document"):
+    for place in ("main.document", "dialogs.save_session", "state.document"):
         monkeypatch.setattr(f"icltui.tui.{place}.is_example", lambda asked: asked == path)
     before = path.read_bytes()
     async with open_desk(read_session(path), path) as desk:

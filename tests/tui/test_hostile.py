@@ -30,7 +30,7 @@ from icltui.api.messages import (
     Verify,
 )
 from icltui.storage.sessions import Session, sessions_folder, write_session
-from icltui.tui.messages import Noticed
+from icltui.tui.widgets.messages import Noticed
 from icltui.values import LANES
 from icltui.values.prompt import Prompt
 from tests.hostile import TEXTS, TOKENS, poisoned

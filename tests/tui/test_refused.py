@@ -5,8 +5,8 @@ import pytest
 from textual.content import Content
 
 from icltui.api.messages import ModelLoaded
-from icltui.tui.flows.work import Work, refused_by
-from icltui.tui.messages import LayerToggled
+from icltui.tui.state.settings import Work, refused_by
+from icltui.tui.widgets.messages import LayerToggled
 from tests.tui import samples
 from tests.tui.conftest import Desk, open_desk
 

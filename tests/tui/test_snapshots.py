@@ -11,7 +11,7 @@ from textual.pilot import Pilot
 
 from icltui.api.messages import LoadModel, ModelLoaded, PatchTested, Progress, VerificationEnded
 from icltui.tui.app import IcltuiApp
-from icltui.tui.flows.tour import STEPS
+from icltui.tui.state.tour import STEPS
 from icltui.values import LANES
 from tests.tui import samples
 from tests.tui.conftest import Desk

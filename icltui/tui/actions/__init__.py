@@ -7,11 +7,11 @@ from dataclasses import replace
 
 from textual.binding import BindingType
 
-from icltui.tui.action import Action
-from icltui.tui.actions.keeping import KEEPING
-from icltui.tui.actions.looking import LOOKING
-from icltui.tui.actions.patching import PATCHING
-from icltui.tui.actions.running import RUNNING
+from icltui.tui.actions.action import Action
+from icltui.tui.actions.patch import PATCHING
+from icltui.tui.actions.run import RUNNING
+from icltui.tui.actions.session import KEEPING
+from icltui.tui.actions.view import LOOKING
 
 ACTIONS: tuple[Action, ...] = (*RUNNING, *PATCHING, *LOOKING, *KEEPING)
 

@@ -1,1 +1,1 @@
-"""What the screens are made of: each widget shows a value, and posts a fact when the user chose something."""
+"""The panes, lines and editors of the screen: each shows a value, and posts a message when the user chose something."""

@@ -11,13 +11,13 @@ from textual.content import Content
 from textual.widgets import Static
 
 from icltui.api.messages import Generate
-from icltui.tui.cells import display, fit, number, passage
-from icltui.tui.copies import lane_copy
-from icltui.tui.flows.older import lane_note
-from icltui.tui.flows.results import Results
-from icltui.tui.flows.work import Work
-from icltui.tui.widgets.framed import Framed
-from icltui.tui.widgets.scrolls import Scrolls
+from icltui.tui.draw.clipboard_text import lane_copy
+from icltui.tui.draw.text import display, fit, number, passage
+from icltui.tui.state.results import Results
+from icltui.tui.state.settings import Work
+from icltui.tui.state.staleness import lane_note
+from icltui.tui.widgets.bordered import Framed
+from icltui.tui.widgets.vim_scroll import Scrolls
 from icltui.values import LANES, Agreement, Candidate, Lane, LaneStep, PatchTest, Tested
 from icltui.values.recipe import Components
 

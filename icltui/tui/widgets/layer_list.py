@@ -18,13 +18,13 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from icltui.tui.board import Board
-from icltui.tui.cells import CURSOR, content, display, number
-from icltui.tui.copies import layers_copy
-from icltui.tui.measures import MEASURES
-from icltui.tui.messages import LayerSelected, LayerToggled
-from icltui.tui.ramp import level
-from icltui.tui.widgets.framed import Framed
+from icltui.tui.draw.clipboard_text import layers_copy
+from icltui.tui.draw.colormap import level
+from icltui.tui.draw.text import CURSOR, content, display, number
+from icltui.tui.state.measurements import Board
+from icltui.tui.state.measures import MEASURES
+from icltui.tui.widgets.bordered import Framed
+from icltui.tui.widgets.messages import LayerSelected, LayerToggled
 from icltui.values import Verification
 
 _NONE: Mapping[int, str] = MappingProxyType({})

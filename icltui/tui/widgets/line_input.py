@@ -7,7 +7,7 @@ from rich.text import Text
 from textual.events import Paste
 from textual.widgets import Input
 
-from icltui.tui.cells import drawn
+from icltui.tui.draw.text import drawn
 from icltui.tui.widgets.keys_in_order import KeysInOrder
 
 

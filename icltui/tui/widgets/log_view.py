@@ -8,8 +8,8 @@ from textual.strip import Strip
 from textual.widgets import RichLog
 
 from icltui.text.escape import visible
-from icltui.tui.cells import display
-from icltui.tui.widgets.scrolls import Scrolls
+from icltui.tui.draw.text import display
+from icltui.tui.widgets.vim_scroll import Scrolls
 
 _MARKED = Style(reverse=True)
 

@@ -1,7 +1,7 @@
 """The plot panel: a measure by unit, the next tokens by unit, or a patch that is varied.
 
-A :class:`~icltui.tui.board.Board` enters through :meth:`PlotPanel.show`, beside it that of another run to compare with,
-and the report on a patch through :meth:`PlotPanel.show_patch`; nothing leaves. A drawing can cost a
+A :class:`~icltui.tui.state.measurements.Board` enters through :meth:`PlotPanel.show`, beside it that of another run
+to compare with, and the report on a patch through :meth:`PlotPanel.show_patch`; nothing leaves. A drawing can cost a
 tenth of a second, so it is kept until something it shows changes, and changes are drawn at most three times a
 second, more seldom if they cost more.
 """
@@ -13,9 +13,10 @@ from textual.reactive import reactive
 from textual.timer import Timer
 from textual.widget import Widget
 
-from icltui.tui.board import Board
-from icltui.tui.copies import measure_copy
-from icltui.tui.figures import (
+from icltui.tui.draw.clipboard_text import measure_copy
+from icltui.tui.draw.colormap import needs_glyphs
+from icltui.tui.draw.line_plot import LINE_COLOURS, Figure, render_plot
+from icltui.tui.draw.plots import (
     OF_PATCH,
     Overlay,
     View,
@@ -24,8 +25,7 @@ from icltui.tui.figures import (
     tokens_figure,
     views,
 )
-from icltui.tui.plot import LINE_COLOURS, Figure, render_plot
-from icltui.tui.ramp import needs_glyphs
+from icltui.tui.state.measurements import Board
 from icltui.values import PatchReport
 
 INTERVAL = 1 / 3
@@ -44,7 +44,7 @@ class PlotPanel(Widget, can_focus=True):
     view: reactive[View] = reactive("measure", repaint=False)
     """What is plotted."""
     measure: reactive[str] = reactive("delta_norm", repaint=False)
-    """The name of one of :data:`~icltui.tui.measures.MEASURES`."""
+    """The name of one of :data:`~icltui.tui.state.measures.MEASURES`."""
     shown_layers: reactive[tuple[int, ...]] = reactive((), repaint=False)
     """The layers to choose lines from; all that were measured, if empty."""
     shown_layer: reactive[int] = reactive(0, repaint=False)

@@ -19,11 +19,11 @@ from textual.geometry import Offset
 from textual.strip import Strip
 from textual.widgets import TextArea
 
-from icltui.tui.cells import drawn
-from icltui.tui.messages import Noticed
-from icltui.tui.plain_document import PlainDocument, as_pasted
-from icltui.tui.widgets.framed import Framed
+from icltui.tui.draw.text import drawn
+from icltui.tui.widgets.bordered import Framed
 from icltui.tui.widgets.keys_in_order import KeysInOrder
+from icltui.tui.widgets.messages import Noticed
+from icltui.tui.widgets.plain_document import PlainDocument, as_pasted
 
 PASTE_LIMIT = 200_000
 """Characters that an editor comes to by pasting: more makes each key felt, and no model here reads so much."""

@@ -1,6 +1,7 @@
 """The stream table: one row per unit as it comes in, for one layer.
 
-A :class:`~icltui.tui.board.Board` enters through :meth:`StreamTable.show`; :class:`StreamTable.UnitSelected` leaves.
+A :class:`~icltui.tui.state.measurements.Board` enters through :meth:`StreamTable.show`;
+:class:`StreamTable.UnitSelected` leaves.
 Lines are drawn one by one and kept, since a whole DataTable would be painted anew at every change.
 """
 
@@ -17,10 +18,10 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from icltui.tui.board import Board
-from icltui.tui.cells import CURSOR
-from icltui.tui.columns import Column, columns
-from icltui.tui.copies import stream_copy
+from icltui.tui.draw.clipboard_text import stream_copy
+from icltui.tui.draw.table_columns import Column, columns
+from icltui.tui.draw.text import CURSOR
+from icltui.tui.state.measurements import Board
 
 _NOTHING = "no numbers yet: a run fills them"
 

@@ -1,7 +1,7 @@
 """The token strip: the context's own text, wrapped, each unit on the shade of one number.
 
-A :class:`~icltui.tui.board.Board` enters through :meth:`TokenStrip.show`; :class:`TokenStrip.UnitSelected` leaves. What
-streams in repaints only the lines whose shades it changes.
+A :class:`~icltui.tui.state.measurements.Board` enters through :meth:`TokenStrip.show`;
+:class:`TokenStrip.UnitSelected` leaves. What streams in repaints only the lines whose shades it changes.
 """
 
 from typing import ClassVar
@@ -15,12 +15,12 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from icltui.tui.board import EMPTY_CONTEXT, Board
-from icltui.tui.copies import stream_copy
-from icltui.tui.ramp import needs_glyphs
-from icltui.tui.shaded_text import HEADER, ShadedText
-from icltui.tui.shades import SHADES
-from icltui.tui.typeset import Page, typeset
+from icltui.tui.draw.clipboard_text import stream_copy
+from icltui.tui.draw.colorings import SHADES
+from icltui.tui.draw.colormap import needs_glyphs
+from icltui.tui.draw.token_lines import HEADER, ShadedText
+from icltui.tui.draw.wrap import Page, typeset
+from icltui.tui.state.measurements import EMPTY_CONTEXT, Board
 
 _NOTHING = "Nothing measured yet: write a context and a query, then run."
 _MARGIN = 1
@@ -67,7 +67,7 @@ class TokenStrip(ScrollView, can_focus=True):
     shown_layer: reactive[int] = reactive(0)
     """The layer whose numbers shade the text."""
     shade: reactive[str] = reactive("delta_norm")
-    """The name of one of :data:`~icltui.tui.shades.SHADES`."""
+    """The name of one of :data:`~icltui.tui.draw.colorings.SHADES`."""
     is_log: reactive[bool] = reactive(False)
     """Whether shades follow the logarithm, where the number allows it."""
     glyphs: reactive[bool] = reactive(False, repaint=False)

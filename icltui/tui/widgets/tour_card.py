@@ -3,7 +3,7 @@
 from textual.content import Content
 from textual.widgets import Static
 
-from icltui.tui.flows.tour import STEPS, Step
+from icltui.tui.state.tour import STEPS, Step
 
 
 class TourCard(Static):

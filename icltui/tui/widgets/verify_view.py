@@ -7,8 +7,8 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from icltui.tui.cells import content, fit, number
-from icltui.tui.widgets.scrolls import Scrolls
+from icltui.tui.draw.text import content, fit, number
+from icltui.tui.widgets.vim_scroll import Scrolls
 from icltui.values import LayerCheck, LogitError, Verification
 
 _EMPTY = (

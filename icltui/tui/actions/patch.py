@@ -1,0 +1,122 @@
+"""The patch: how it is made, how strong, at which layers."""
+
+from icltui.tui.actions.action import Action
+
+PATCHING: tuple[Action, ...] = (
+    Action(
+        id="mode",
+        keys="p",
+        action="next_choice('mode')",
+        label="Patch mode",
+        help="A new patch per token (per-step), the last query token's, held (frozen), or one of many (compiled).",
+        group="Patch",
+    ),
+    Action(
+        id="components",
+        keys="c",
+        action="next_choice('components')",
+        label="Patch parts",
+        help="Let ΔW and the shift act together, the weights alone, or the shift alone.",
+        group="Patch",
+    ),
+    Action(
+        id="carrier",
+        keys="b",
+        action="next_choice('carrier')",
+        label="Shift carrier",
+        help="Held, the shift rides on the down projection (output), or is a constant (bias), which repeats itself.",
+        group="Patch",
+    ),
+    Action(
+        id="weaker",
+        keys="left",
+        action="change_alpha(-0.05)",
+        label="Weaker patch",
+        help="Less strength α, by 0.05, and the patched lane again; shift: by 0.5, < : by 0.01.",
+        group="Patch",
+        shown_keys="←",
+    ),
+    Action(
+        id="stronger",
+        keys="right",
+        action="change_alpha(0.05)",
+        label="Stronger patch",
+        help="More strength α, by 0.05, up to 2, and the patched lane again; shift: by 0.5, > : by 0.01.",
+        group="Patch",
+        shown_keys="→",
+    ),
+    *(
+        Action(id=id, keys=keys, action=f"change_alpha({step})", label=f"α {step:+}", help=words, group="")
+        for id, keys, step, words in (
+            ("much_weaker", "shift+left", -0.5, "Less strength α, by 0.5."),
+            ("much_stronger", "shift+right", 0.5, "More strength α, by 0.5."),
+            ("little_weaker", "less_than_sign", -0.01, "Less strength α, by 0.01."),
+            ("little_stronger", "greater_than_sign", 0.01, "More strength α, by 0.01."),
+        )
+    ),
+    Action(
+        id="settings",
+        keys="o",
+        action="set_choices",
+        label="Settings",
+        help="Type strength, fit, rank, ridge, controls, held-out queries, sampling, tokens and units.",
+        group="Patch",
+    ),
+    Action(
+        id="curves",
+        keys="C",
+        action="vary_patch",
+        label="Curves",
+        help="Turn ΔW on and vary the patch: KL against α, against layers from both ends, and against queries.",
+        group="Patch",
+    ),
+    Action(
+        id="toggle_layer",
+        keys="space",
+        action="toggle_layer",
+        label="Tick layer",
+        help="Tick or untick the selected layer: measured and patched, or left out at the next run.",
+        group="Patch",
+    ),
+    Action(
+        id="all_layers",
+        keys="a",
+        action="tick_layers('all')",
+        label="All layers",
+        help="Tick every layer that is not refused.",
+        group="Patch",
+    ),
+    Action(
+        id="no_layers",
+        keys="",
+        shown_keys="n",
+        action="tick_layers('none')",
+        label="No layers",
+        help="Untick every layer; the key is the layer list's own.",
+        group="Patch",
+    ),
+    Action(
+        id="invert_layers",
+        keys="i",
+        action="tick_layers('invert')",
+        label="Invert layers",
+        help="Tick what is unticked and the other way round.",
+        group="Patch",
+    ),
+    Action(
+        id="upward_layers",
+        keys="f",
+        action="tick_upwards",
+        label="From here up",
+        help="Tick the selected layer and every later one, and no other.",
+        group="Patch",
+    ),
+    Action(
+        id="range_layers",
+        keys="r",
+        action="type_layers",
+        label="Layers by range",
+        help="Type the layers: all, none, last, or such as 0,3,5-8.",
+        group="Patch",
+    ),
+)

@@ -1,0 +1,82 @@
+"""To run, to stop, and what is measured how."""
+
+from icltui.tui.actions.action import Action
+
+RUNNING: tuple[Action, ...] = (
+    Action(
+        id="run",
+        keys="ctrl+r,f5",
+        action="run_prompt",
+        label="Run",
+        help="Measure the prompt and generate the lanes; starts the engine anew if it is gone.",
+        group="Run",
+        is_in_footer=True,
+    ),
+    Action(
+        id="delta",
+        keys="ctrl+t",
+        action="switch_delta",
+        label="ΔW",
+        help="Turn ΔW on or off and generate again: does the query alone now say what the context made it say?",
+        group="Patch",
+        is_in_footer=True,
+        shown_keys="^t d",
+    ),
+    Action(
+        id="delta_letter",
+        keys="d",
+        action="switch_delta",
+        label="ΔW",
+        help="Turn ΔW on or off.",
+        group="",
+    ),
+    Action(
+        id="verify",
+        keys="v",
+        action="verify_patch",
+        label="Verify",
+        help="Prove the patch on this prompt: block outputs, logits, controls and the noise floor.",
+        group="Run",
+        is_in_footer=True,
+    ),
+    Action(
+        id="stop",
+        keys="escape",
+        action="stop_job",
+        label="Stop",
+        help="Stop the running job; again: end the engine. Otherwise leave the editor, or the zoom.",
+        group="Run",
+    ),
+    Action(
+        id="dynamics",
+        keys="D",
+        action="next_choice('dynamics')",
+        label="Dynamics",
+        help="Units arrive from the left (grow), leave from the left (shrink), or are missing one at a time (drop).",
+        group="What is measured",
+    ),
+    Action(
+        id="reference",
+        keys="R",
+        action="next_choice('reference')",
+        label="Reference",
+        help="A missing unit was never there (free), or is only hidden from each layer's own attention (local).",
+        group="What is measured",
+    ),
+    Action(
+        id="positions",
+        keys="P",
+        action="next_choice('positions')",
+        label="Positions",
+        help="Without context the query moves up to what is left (reset), or stays where it stood (keep).",
+        group="What is measured",
+    ),
+    Action(
+        id="chat",
+        keys="T",
+        action="next_choice('chat')",
+        label="Chat template",
+        help="Put context and query into the model's chat template, whose header stays in every run, or do not.",
+        group="What is measured",
+    ),
+)

@@ -1,0 +1,59 @@
+"""A question with one line of text for an answer, and any error in place."""
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.widgets import Input, Static
+
+from icltui.tui.dialogs.dialog import Dialog
+from icltui.tui.draw.text import content
+from icltui.tui.widgets.line_input import LineInput
+from icltui.values.errors import IcltuiError
+
+
+class AskScreen(Dialog[str | None]):
+    """Closes with the line once ``check(line)`` has raised nothing, or with None.
+
+    Args:
+        title: what is asked for.
+        value: the line to begin with.
+        hint: shown while the line is empty.
+        check: raises an IcltuiError that says what is wrong.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss(None)", "Cancel", id="ask.cancel", tooltip="Leave it as it is")
+    ]
+
+    def __init__(
+        self, title: str, value: str, hint: str, check: Callable[[str], object] = lambda _: None
+    ) -> None:
+        super().__init__()
+        self._title, self._value, self._hint, self._check = title, value, hint, check
+
+    def compose(self) -> ComposeResult:
+        """The line, and one for what is wrong with it."""
+        with Vertical(classes="dialog small") as dialog:
+            dialog.border_title = content(self._title)
+            dialog.border_subtitle = "enter takes it · esc cancels"
+            yield LineInput(self._value, placeholder=self._hint)
+            yield Static("", classes="error", markup=False)
+
+    def on_mount(self) -> None:
+        """Begin in the line, all of it selected."""
+        field = self.query_one(Input)
+        field.focus()
+
+    @on(Input.Submitted)
+    def take(self, submitted: Input.Submitted) -> None:
+        """Close with it, or say what is wrong."""
+        try:
+            self._check(submitted.value)
+        except IcltuiError as error:
+            self.query_one(".error", Static).update(content(str(error)))
+        else:
+            self.dismiss(submitted.value)

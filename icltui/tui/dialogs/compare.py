@@ -1,0 +1,72 @@
+"""The present run beside another one: what was asked differently, and what came of both."""
+
+from typing import ClassVar
+
+from rich.table import Table
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.widgets import Static
+
+from icltui.storage.sessions import Session
+from icltui.tui.dialogs.dialog import Dialog
+from icltui.tui.draw.text import content, display, passage
+from icltui.tui.state.compare import Contrast, Other, answers, asked_differently
+
+_LONGEST = 600
+
+
+class ContrastScreen(Dialog[str | None]):
+    """Scrolls; closes with ``alone`` when the user has seen enough of the other, with None otherwise."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,B", "dismiss(None)", "Close", id="contrast.close", tooltip="Back to the numbers"),
+        Binding("x", "dismiss('alone')", "Alone", id="contrast.alone", tooltip="Compare no longer"),
+        Binding(
+            "c",
+            "dismiss('compare')",
+            "Other",
+            id="contrast.other",
+            tooltip="Compare with another run or file",
+        ),
+        Binding("j", "scroll(1)", "Down", False, id="contrast.down", tooltip="A line down"),
+        Binding("k", "scroll(-1)", "Up", False, id="contrast.up", tooltip="A line up"),
+    ]
+
+    def __init__(self, ours: Session, name: str, other: Other) -> None:
+        super().__init__()
+        self._ours, self._our_name, self._other = ours, name, other
+
+    def compose(self) -> ComposeResult:
+        """Two tables."""
+        with VerticalScroll(classes="dialog tall") as dialog:
+            dialog.border_title = content(f"{self._our_name} beside {self._other.label}")
+            dialog.border_subtitle = "x compares no longer · c with another · esc closes"
+            asked = asked_differently(self._ours, self._other.session)
+            yield Static(self._table("Asked differently", asked, "nothing: both asked the same"))
+            yield Static(
+                self._table("Came of it", answers(self._ours, self._other.session), "no numbers yet")
+            )
+
+    def _table(self, title: str, rows: list[Contrast], nothing: str) -> Table:
+        table = Table(box=None, padding=(0, 1), title=Text(title, "bold"), title_justify="left", expand=True)
+        table.add_column(width=20)
+        table.add_column(Text(self._our_name), ratio=1)
+        table.add_column(Text(display(self._other.label)), ratio=1)
+        for row in rows:
+            # What differs is marked by a sign, not by colour alone.
+            mark = "≠ " if row.is_different else "  "
+            table.add_row(Text(mark + row.name, "bold"), _cell(row.ours), _cell(row.theirs))
+        if not rows:
+            table.add_row(Text(""), Text(nothing), Text(""))
+        return table
+
+    def action_scroll(self, lines: int) -> None:
+        """Scroll by some lines."""
+        self.query_one(VerticalScroll).scroll_relative(y=lines, animate=False)
+
+
+def _cell(text: str) -> Text:
+    cut = text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]} … {text[-_LONGEST // 2 :]}"
+    return Text(passage(cut).plain)

@@ -1,0 +1,61 @@
+"""A question with two or three answers, one key each."""
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingsMap
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widgets import Static
+
+from icltui.tui.dialogs.dialog import Dialog
+from icltui.tui.draw.text import content
+
+
+class ConfirmScreen(Dialog[str]):
+    """Answers with the label that was chosen; Escape is the last one.
+
+    Args:
+        question: one line.
+        answers: keys with their labels, the harmless one last.
+    """
+
+    def __init__(self, question: str, answers: dict[str, str]) -> None:
+        super().__init__()
+        self._question, self._answers = question, answers
+        keys = [*answers.items(), ("escape", list(answers.values())[-1])]
+        self._bindings = BindingsMap.merge(
+            [self._bindings, BindingsMap(_answer(key, label) for key, label in keys)]
+        )
+
+    def compose(self) -> ComposeResult:
+        """The question and, below, a key for each answer."""
+        with Vertical(classes="dialog small"):
+            yield Static(content(self._question))
+            yield Static(self._choices(), classes="answers")
+
+    def _choices(self) -> Content:
+        pieces = [
+            Content.assemble((f" {key} ", "bold reverse"), f" {label}")
+            for key, label in self._answers.items()
+        ]
+        return Content("   ").join(pieces)
+
+    def action_answer(self, label: str) -> None:
+        """Close with this answer."""
+        self.dismiss(label)
+
+
+def _answer(key: str, label: str) -> Binding:
+    return Binding(key, f"answer({label!r})", label, tooltip=f"Answer: {label}", id=f"answer.{key}")
+
+
+UNSAVED = {"s": "Save", "d": "Discard", "c": "Cancel"}
+"""What to do with work that is not saved."""
+OVERWRITE = {"o": "Overwrite", "c": "Cancel"}
+"""What to do about a file that is there."""
+
+
+class UnsavedScreen(ConfirmScreen):
+    """Asks what becomes of unsaved work."""
+
+    def __init__(self, title: str) -> None:
+        super().__init__(f"{title} has unsaved changes.", UNSAVED)

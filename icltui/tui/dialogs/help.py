@@ -1,0 +1,153 @@
+"""The focused pane explained, every key, and what each number means, made from the registries of these."""
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from rich.padding import Padding
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.widgets import Static
+
+from icltui.tui.actions import ACTIONS, MOVES
+from icltui.tui.dialogs.dialog import Dialog
+from icltui.tui.draw.help_text import EXPLANATIONS, MEASURED, SYMBOLS, action_rows, pane_title
+from icltui.tui.draw.table_columns import CHANGED
+from icltui.tui.draw.text import display
+from icltui.tui.state.measures import MEASURES, Measure
+from icltui.tui.widgets.vim_scroll import Scrolls
+from icltui.values import Dynamics
+
+
+def _rows(group: str) -> list[tuple[str, str]]:
+    """Keys and meaning of each action of a group; the jumps share one row."""
+    actions = [action for action in ACTIONS if action.group == group and action.keys_text()]
+    rows = [(a.keys_text(), a.help) for a in actions if not a.id.startswith("pane_")]
+    has_jumps = len(rows) < len(actions)
+    return rows + ([("0 … 9", "Jump to the pane of that number.")] if has_jumps else [])
+
+
+def help_sections(
+    dynamics: Dynamics = "grow", facts: Iterable[tuple[str, str]] = ()
+) -> dict[str, list[tuple[str, str]]]:
+    """The whole help: titles with their rows; ``facts`` are of the model."""
+    groups = dict.fromkeys(action.group for action in ACTIONS if action.group)
+    sections = {group: _rows(group) for group in groups} | {"Move": list(MOVES)}
+    numbers = [_meaning(measure, dynamics) for measure in MEASURES.values()]
+    sections[f"Numbers, under {dynamics}"] = numbers + _predicted(dynamics)
+    model = [(name, display(fact)) for name, fact in facts]
+    return sections | ({"This model": model} if model else {})
+
+
+def _meaning(measure: Measure, dynamics: Dynamics) -> tuple[str, str]:
+    return measure.title, ": ".join(filter(None, measure.meaning(dynamics))) or f"undefined under {dynamics}"
+
+
+def _predicted(dynamics: Dynamics) -> list[tuple[str, str]]:
+    other = "the full context's" if dynamics == "drop" else "the unit before's"
+    gap = "" if dynamics == "grow" else "; none under local · keep where packed, as each would take a pass"
+    words = "the likeliest after an ordinary run of what is left, also under local"
+    return [
+        ("next token p", f"{words}; {CHANGED} another than {other}{gap}"),
+        ("KL, entropy", "of its distribution, in nats: KL(full context ‖ this one)"),
+    ]
+
+
+def _section(title: str, rows: list[tuple[str, str]]) -> Table:
+    """A title over two columns; long meanings wrap in theirs."""
+    table = Table(
+        box=None, show_header=False, padding=(0, 1), title=Text(title, "bold"), title_justify="left"
+    )
+    table.add_column(width=13, no_wrap=True)
+    table.add_column(ratio=1)
+    for head, meaning in rows:
+        table.add_row(Text(head, "bold"), Text(meaning))
+    return table
+
+
+def pane_texts(pane: str, dynamics: Dynamics, measure: str) -> list[Text | Table]:
+    """What a pane is, how it is read, its formulas with their symbols, and its keys."""
+    text = EXPLANATIONS[pane]
+    formulas = [*([_formula(MEASURES[measure], dynamics)] if pane in MEASURED else []), *text.formulas]
+    return [
+        Text(f"{pane_title(pane)}\n", "bold").append(text.what, "not bold"),
+        Text("How to read it\n", "bold").append(text.reading, "not bold"),
+        *([_formulas(formulas), _section("Symbols", SYMBOLS)] if formulas else []),
+        _section("Keys here", [*text.keys, *action_rows(text.actions)]),
+    ]
+
+
+def _formula(measure: Measure, dynamics: Dynamics) -> tuple[str, str]:
+    words, formula = measure.meaning(dynamics)
+    return (
+        f"{measure.title} = {formula}" if formula else measure.title,
+        words or f"undefined under {dynamics}",
+    )
+
+
+def _formulas(rows: list[tuple[str, str]]) -> Table:
+    """Each formula on a line of its own, since it may be long, and below it what it says."""
+    table = Table(
+        box=None, show_header=False, padding=(0, 1), title=Text("Formulas", "bold"), title_justify="left"
+    )
+    table.add_column(ratio=1)
+    for formula, meaning in rows:
+        table.add_row(Text(formula, "bold"))
+        table.add_row(Padding(Text(meaning), (0, 0, 0, 2)))
+    return table
+
+
+class HelpText(VerticalScroll, Scrolls, can_focus=True):
+    """All of it in one frame, to scroll."""
+
+
+TOUR = "tour"
+"""What the help closes with when the user asked for the tour."""
+
+
+class HelpScreen(Dialog[str | None]):
+    """Scrolls; any of the usual keys closes it.
+
+    Args:
+        dynamics: what the numbers' meanings depend on.
+        facts: of the model.
+        pane: the one that is explained first.
+        measure: the one that is shown in it.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "escape,q,question_mark,f1",
+            "dismiss(None)",
+            "Close",
+            tooltip="Back to the explorer",
+            id="help.close",
+        ),
+        Binding("t", f"dismiss('{TOUR}')", "Tour", tooltip="Take the tour in five steps", id="help.tour"),
+    ]
+
+    def __init__(
+        self,
+        dynamics: Dynamics,
+        facts: Iterable[tuple[str, str]] = (),
+        pane: str | None = None,
+        measure: str = "delta_norm",
+    ) -> None:
+        super().__init__()
+        self._pane = pane_texts(pane, dynamics, measure) if pane in EXPLANATIONS else []
+        self._sections = help_sections(dynamics, facts)
+
+    def compose(self) -> ComposeResult:
+        """One text in a frame."""
+        with HelpText(classes="dialog tall") as dialog:
+            dialog.border_title = "Help"
+            dialog.border_subtitle = "letters act outside the editors · t takes the tour · esc closes"
+            for text in self._pane:
+                yield Static(text, classes="section")
+            if self._pane:
+                yield Static(Rule("everything", style="dim"), classes="section")
+            for title, rows in self._sections.items():
+                yield Static(_section(title, rows), classes="section")

@@ -1,0 +1,243 @@
+"""Which model to load: a name to type, those loaded before and the folders it may mean in a list, and its choices.
+
+What the engine would say of it is shown before anything is loaded: its size, and whether it fits.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.timer import Timer
+from textual.widgets import Input, OptionList, Static
+from textual.widgets.option_list import Option
+
+from icltui.api.messages import LoadModel
+from icltui.storage.recent_models import recent_models
+from icltui.tui.dialogs.dialog import Dialog
+from icltui.tui.draw.text import content, display
+from icltui.tui.state.model_form import FIELDS, blank, choices_text, load_of, texts_of
+from icltui.tui.state.models import Models
+from icltui.tui.system.local_models import Folder, completed, folders, is_model, is_path
+from icltui.tui.widgets.line_input import LineInput
+from icltui.values.errors import BadInput
+
+ESTIMATE_AFTER = 0.5
+"""Seconds that a model which is surely one is left standing before the engine is asked about it."""
+
+
+class Candidates(OptionList):
+    """Models and folders; up from the first goes back to the name."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "up", "Up", False, id="model.up", tooltip="One up, at last to the name"),
+        Binding("j", "cursor_down", "Down", False, id="model.down_letter", tooltip="One down"),
+    ]
+
+    def on_focus(self) -> None:
+        """Begin at the first."""
+        if self.highlighted is None:
+            self.highlighted = 0
+
+    def action_up(self) -> None:
+        """One up, from the first one out of the list."""
+        if self.highlighted:
+            self.action_cursor_up()
+        else:
+            self.screen.focus_previous()
+
+
+class ModelScreen(Dialog[LoadModel | None]):
+    """Closes with a model to load, or with None.
+
+    Args:
+        models: what is loaded, and whom to ask about others.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss(None)", "Cancel", id="model.cancel", tooltip="Keep the present model"),
+        Binding("f2", "estimate", "Estimate", id="model.estimate", tooltip="Say what it takes, load nothing"),
+        Binding("tab", "complete", "Complete", id="model.complete", tooltip="Complete a path, or go on"),
+        Binding("down", "app.focus_next", "Down", False, id="model.down", tooltip="To the next field"),
+        Binding("up", "app.focus_previous", "Up", False, id="model.previous", tooltip="To the field before"),
+    ]
+
+    def __init__(self, models: Models) -> None:
+        super().__init__()
+        self._models = models
+        self._sites: dict[str, str] = {}
+        self._listed: list[LoadModel | Folder] = []
+        self._timer: Timer | None = None
+
+    def compose(self) -> ComposeResult:
+        """The name, the list, the choices, and what is known of all that."""
+        texts = texts_of(blank(self._models.load))
+        with Vertical(classes="dialog form model") as dialog:
+            dialog.border_title = "Load a model"
+            dialog.border_subtitle = "enter loads · F2 estimates · tab completes · esc cancels"
+            yield LineInput(id="model", placeholder="Hugging Face id, or folder", compact=True)
+            yield Candidates(id="candidates", markup=False)
+            with VerticalScroll(can_focus=False):
+                for field in FIELDS:
+                    with Horizontal():
+                        yield Static(field.name, classes="label", markup=False)
+                        yield LineInput(texts[field.name], id=field.name, compact=True)
+                        yield Static(field.help, classes="remark", markup=False)
+            yield Static("", id="foresight", markup=False)
+            yield Static("", classes="error", markup=False)
+
+    def on_mount(self) -> None:
+        """Begin in the name, with those loaded before below it."""
+        self._typed.focus()
+        self._list("")
+
+    def on_unmount(self) -> None:
+        """Nobody waits for an estimate any more."""
+        self._models.foresight.drop()
+
+    @property
+    def _typed(self) -> Input:
+        return self.query_one("#model", Input)
+
+    # The list.
+
+    @on(Input.Changed, "#model")
+    def follow_name(self, event: Input.Changed) -> None:
+        """Another name: list what it may mean."""
+        self._sites = {}
+        self._forget_estimate()
+        self._list(event.value)
+
+    @work(exclusive=True, group="list")
+    async def _list(self, text: str) -> None:
+        """What ``text`` may mean: folders of this machine where it is a path, else models loaded before."""
+        text = text.strip()
+        if not is_path(text):
+            recent = await asyncio.to_thread(recent_models, self._models.place)
+            self._show([load for load in recent if text.lower() in load.model.lower()])
+        elif self._models.place:
+            self._show([], "the engine runs elsewhere: its folders are not known here")
+        else:
+            found, is_complete = await asyncio.to_thread(lambda: (folders(text), is_model(text)))
+            self._show(found, "" if found or is_complete else "no such folder")
+            if is_complete:
+                self._estimate_soon()
+
+    def _show(self, listed: Sequence[LoadModel | Folder], remark: str = "") -> None:
+        self._listed = list(listed)
+        candidates = self.query_one(Candidates)
+        candidates.clear_options()
+        candidates.add_options(map(self._option, self._listed))
+        candidates.display = bool(self._listed)
+        self._complain(remark)
+
+    def _option(self, listed: LoadModel | Folder) -> Option:
+        if isinstance(listed, Folder):
+            mark, name, remark = ("●" if listed.is_model else " "), listed.text, "model" * listed.is_model
+        else:
+            mark, name, remark = (
+                ("●" if listed == self._models.load else " "),
+                listed.model,
+                choices_text(listed),
+            )
+        return Option(
+            Content.assemble(f"{mark} ", content(name), (f"  {display(remark)}", "$foreground-muted"))
+        )
+
+    @on(OptionList.OptionHighlighted)
+    def take_over(self, highlighted: OptionList.OptionHighlighted) -> None:
+        """The one under the cursor stands in the fields."""
+        if not self.query_one(Candidates).has_focus:
+            return
+        listed = self._listed[highlighted.option_index]
+        with self.prevent(Input.Changed):
+            self._typed.value = listed.text if isinstance(listed, Folder) else listed.model
+            if isinstance(listed, LoadModel):
+                self._sites = listed.sites
+                for name, text in texts_of(listed).items():
+                    self.query_one(f"#{name}", Input).value = text
+        self._forget_estimate()
+        if isinstance(listed, LoadModel) or listed.is_model:
+            self._estimate_soon()
+
+    @on(OptionList.OptionSelected)
+    def choose(self, selected: OptionList.OptionSelected) -> None:
+        """Load it; a folder that is no model is looked into."""
+        listed = self._listed[selected.option_index]
+        if isinstance(listed, Folder) and not listed.is_model:
+            self._type(f"{listed.text}/")
+        else:
+            self.load()
+
+    @work(exclusive=True, group="complete")
+    async def action_complete(self) -> None:
+        """Complete the path as far as it is clear; where there is nothing to complete, go on."""
+        text = self._typed.value
+        if self.focused is self._typed and is_path(text) and not self._models.place:
+            longer = completed(text, await asyncio.to_thread(folders, text))
+            if longer != text:
+                self._type(longer)
+                return
+        self.focus_next()
+
+    def _type(self, text: str) -> None:
+        self._typed.focus()
+        self._typed.value = text
+        self._typed.cursor_position = len(text)
+
+    # What it takes.
+
+    @on(Input.Changed)
+    def follow_choice(self) -> None:
+        """What was known is known of other choices."""
+        self._forget_estimate()
+
+    def _forget_estimate(self) -> None:
+        if self._timer:
+            self._timer.stop()
+        self._complain("")
+        self.draw_foresight()
+
+    def _estimate_soon(self) -> None:
+        if self._timer:
+            self._timer.stop()
+        self._timer = self.set_timer(ESTIMATE_AFTER, self.action_estimate)
+
+    def action_estimate(self) -> None:
+        """Ask the engine what the model would take."""
+        if (load := self._wanted()) is not None:
+            self._models.foresight.ask(load)
+            self.draw_foresight()
+
+    def draw_foresight(self) -> None:
+        """Show what is known by now of the model as the fields say."""
+        foresight = self._models.foresight
+        lines = foresight.lines() if foresight.load == self._wanted(is_told=False) else []
+        self.query_one("#foresight", Static).update(Content("\n").join(map(content, lines)))
+
+    # The way out.
+
+    @on(Input.Submitted)
+    def load(self) -> None:
+        """Close with the model, or say what is wrong."""
+        if (load := self._wanted()) is not None:
+            self.dismiss(load)
+
+    def _wanted(self, is_told: bool = True) -> LoadModel | None:
+        try:
+            return load_of(
+                self._typed.value,
+                {f.name: self.query_one(f"#{f.name}", Input).value for f in FIELDS},
+                self._sites,
+            )
+        except BadInput as error:
+            if is_told:
+                self._complain(str(error))
+            return None
+
+    def _complain(self, text: str) -> None:
+        self.query_one(".error", Static).update(content(text))

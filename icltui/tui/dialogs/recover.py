@@ -1,0 +1,121 @@
+"""What an earlier program left when it ended without saving: open it, keep it for later, or delete it."""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import ClassVar
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widgets import OptionList, Static
+from textual.widgets.option_list import Option
+
+from icltui.storage.sessions import Session, read_session
+from icltui.tui.dialogs.confirm import ConfirmScreen
+from icltui.tui.dialogs.dialog import Dialog
+from icltui.tui.draw.text import content
+from icltui.tui.system.autosave import Orphan
+from icltui.values.errors import SessionError
+
+DELETE = {"d": "Delete", "c": "Cancel"}
+_KEYS = (("enter", "open"), ("d", "delete"), ("esc", "keep for later"))
+
+
+class RecoverScreen(Dialog[tuple[Orphan, Session] | None]):
+    """Closes with the work to go on with, or with None; nothing is deleted without being asked for.
+
+    Args:
+        found: newest first, at least one.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "escape", "dismiss(None)", "Keep for later", tooltip="Decide at the next start", id="recover.keep"
+        ),
+        Binding("d,delete", "delete", "Delete", tooltip="Delete the file for good", id="recover.delete"),
+    ]
+
+    def __init__(self, found: list[Orphan]) -> None:
+        super().__init__()
+        self._found = list(found)
+
+    def compose(self) -> ComposeResult:
+        """What is known of each, and what can be done about it."""
+        with Vertical(classes="dialog") as dialog:
+            dialog.border_title = "Unsaved work"
+            yield Static(
+                "icltui ended before this was saved. Open it again?", markup=False, classes="section"
+            )
+            yield OptionList(*map(_option, self._found), markup=False)
+            yield Static("", classes="error", markup=False)
+            yield Static(_choices(), classes="answers")
+
+    def on_mount(self) -> None:
+        """Begin at the newest."""
+        self.query_one(".error").display = False
+        self.query_one(OptionList).focus()
+
+    @on(OptionList.OptionSelected)
+    @work(exclusive=True)
+    async def open(self, selected: OptionList.OptionSelected) -> None:
+        """Go on with the work under the cursor."""
+        orphan = self._found[selected.option_index]
+        try:
+            session = await asyncio.to_thread(read_session, orphan.path)
+        except SessionError as error:
+            self._complain(str(error))
+        else:
+            self.dismiss((orphan, session))
+
+    @work(exclusive=True)
+    async def action_delete(self) -> None:
+        """Delete the work under the cursor, once it is confirmed."""
+        place = self.query_one(OptionList).highlighted
+        if place is None:
+            return
+        orphan = self._found[place]
+        question = ConfirmScreen(f"Delete {orphan.title}? It is in no other file.", DELETE)
+        if await self.app.push_screen_wait(question) != "Delete":
+            return
+        try:
+            orphan.delete()
+        except OSError as error:
+            self._complain(f"cannot delete {orphan.path}: {(error.strerror or str(error)).lower()}")
+            return
+        self._found.remove(orphan)
+        self.query_one(OptionList).remove_option_at_index(place)
+        if not self._found:
+            self.dismiss(None)
+
+    def _complain(self, text: str) -> None:
+        line = self.query_one(".error", Static)
+        line.display = True
+        line.update(content(text))
+
+
+def _option(orphan: Orphan) -> Option:
+    facts = [ago(orphan.moment, datetime.now(UTC)), f"on {orphan.host}" if orphan.host else ""]
+    facts += ["edited after its run"] if orphan.is_draft else []
+    text = "  " + " · ".join(filter(None, facts))
+    return Option(Content.assemble(content(orphan.title), (text, "dim")))
+
+
+def _choices() -> Content:
+    return Content("   ").join(
+        Content.assemble((f" {key} ", "bold reverse"), f" {label}") for key, label in _KEYS
+    )
+
+
+def ago(moment: datetime, now: datetime) -> str:
+    """How long ago, in the largest unit that fits.
+
+    >>> ago(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 3, tzinfo=UTC))
+    '2 days ago'
+    """
+    seconds = max(0, int((now - moment).total_seconds()))
+    for size, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+        if n := seconds // size:
+            return f"{n} {unit}{'s' if n > 1 else ''} ago"
+    return "just now"

@@ -1,0 +1,130 @@
+"""The runs of the session, as a list: to go back to one, to compare with one, to write a line about one."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widgets import OptionList, Static
+from textual.widgets.option_list import Option
+
+from icltui.storage.sessions import Run
+from icltui.tui.dialogs.dialog import Dialog
+from icltui.tui.draw.text import content, fit
+from icltui.tui.state.history import History
+from icltui.values import Prediction
+
+Verb = Literal["go", "compare", "note", "file", "alone"]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What to do, and with which run; ``file`` and ``alone`` are of none."""
+
+    verb: Verb
+    number: int = 0
+
+
+class RunsScreen(Dialog[Choice | None]):
+    """Closes with a choice, or with None.
+
+    Args:
+        history: the runs.
+        enter: what the enter key does with the run under the cursor.
+        compared: what the numbers are compared with, if anything.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q", "dismiss(None)", "Cancel", id="runs.cancel", tooltip="Leave everything as it is"),
+        Binding("j", "move(1)", "Down", False, id="runs.down", tooltip="One run down"),
+        Binding("k", "move(-1)", "Up", False, id="runs.up", tooltip="One run up"),
+        Binding("c", "choose('compare')", "Compare", id="runs.compare", tooltip="Compare with this run"),
+        Binding("a", "choose('note')", "Note", id="runs.note", tooltip="Write a line about this run"),
+        Binding("f", "choose('file')", "File", id="runs.file", tooltip="Compare with a session file"),
+        Binding("x", "choose('alone')", "Alone", id="runs.alone", tooltip="Compare no longer"),
+    ]
+
+    def __init__(self, history: History, enter: Verb, compared: str = "") -> None:
+        super().__init__()
+        self._history, self._enter, self._compared = history, enter, compared
+        self._runs = list(history.tree())
+
+    def compose(self) -> ComposeResult:
+        """The list, and the keys that act on it."""
+        with Vertical(classes="dialog") as dialog:
+            dialog.border_title = "Runs of this session" if self._enter == "go" else "Compare with"
+            dialog.border_subtitle = "esc closes"
+            yield OptionList(*map(self._option, self._runs), id="runs", markup=False)
+            if not self._runs:
+                yield Static("no run yet: ^r makes the first", markup=False)
+            yield Static(Content.assemble(*self._keys()), classes="answers")
+
+    def _option(self, placed: tuple[int, Run]) -> Option:
+        depth, run = placed
+        mark = "●" if run.number == self._history.at else " "
+        line = Content.assemble(
+            (f"{mark} {'  ' * min(depth, 4)}{run.number:>2}  ", "bold"),
+            _moment(run.session.created),
+            f"  {fit(run.session.prompt.context[-400:], 26)} ",
+            (f"{_answer(run)}", "$foreground-muted"),
+        )
+        return Option(
+            Content("\n").join([line, Content.assemble(" " * 8, content(run.note))]) if run.note else line
+        )
+
+    def _keys(self) -> Iterable[tuple[str, str] | str]:
+        words = {"go": "goes there", "compare": "compares", "note": "note", "file": "file", "alone": ""}
+        yield from ((" enter ", "bold reverse"), f" {words[self._enter]}  ")
+        for key, text in (("c", "compare"), ("a", "note"), ("f", "compare with a file")):
+            if not (key == "c" and self._enter == "compare"):
+                yield from ((f" {key} ", "bold reverse"), f" {text}  ")
+        if self._compared:
+            yield from ((" x ", "bold reverse"), f" no longer with {fit(self._compared, 16).rstrip()}")
+
+    def on_mount(self) -> None:
+        """Begin on the run before the user; one to compare with is the one before it."""
+        listed = self.query_one(OptionList)
+        listed.display = bool(self._runs)
+        places = [place for place, (_, run) in enumerate(self._runs) if run.number == self._history.at]
+        place = places[0] if places else len(self._runs) - 1
+        listed.highlighted = max(place - (self._enter == "compare"), 0) if self._runs else None
+        listed.focus()
+
+    def action_move(self, step: int) -> None:
+        """Up or down the list."""
+        listed = self.query_one(OptionList)
+        (listed.action_cursor_down if step > 0 else listed.action_cursor_up)()
+
+    @on(OptionList.OptionSelected)
+    def take(self) -> None:
+        """What enter does."""
+        self.action_choose(self._enter)
+
+    def action_choose(self, verb: Verb) -> None:
+        """Close with this, where it can be done."""
+        if verb == "file" or (verb == "alone" and self._compared):
+            self.dismiss(Choice(verb))
+        elif verb != "alone" and (place := self.query_one(OptionList).highlighted) is not None:
+            self.dismiss(Choice(verb, self._runs[place][1].number))
+
+
+def _moment(created: str) -> str:
+    """Hour and minute, as the user's clock showed them, or what stands there instead."""
+    return fit(created[11:16] if created[10:11] == "T" else " " * 5, 5)
+
+
+def _answer(run: Run) -> str:
+    """What the full context had the model say next."""
+    measured = run.session.measurement
+    if measured is None:
+        return "texts only" if run.session.generation else "not run"
+    predictions = sorted(measured.predictions, key=lambda prediction: prediction.unit)
+    if not predictions:
+        return ""
+    full: Prediction = predictions[-1 if measured.dynamics == "grow" else 0]
+    first = full.top[0]
+    return f"→ {fit(first.token.text, 12).rstrip()} {first.probability:.2f}"

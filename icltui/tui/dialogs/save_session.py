@@ -1,0 +1,153 @@
+"""Where to save a session: a path to type, an answer to an existing file, any error in place, and other places then."""
+
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import ClassVar
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widgets import Input, OptionList, Static
+from textual.widgets.option_list import Option
+
+from icltui.storage.paths import typed_path
+from icltui.storage.sessions import is_example
+from icltui.text.units import in_bytes
+from icltui.tui.dialogs.confirm import OVERWRITE, ConfirmScreen
+from icltui.tui.dialogs.dialog import Dialog
+from icltui.tui.draw.text import content
+from icltui.tui.system.save_locations import Place, other_places
+from icltui.tui.widgets.line_input import LineInput
+from icltui.values.errors import BadInput, SessionError
+
+
+class SaveScreen(Dialog[Path | None]):
+    """Closes with the path once ``write(path)`` has succeeded, or with None; a failure offers other places.
+
+    Args:
+        proposal: the path to begin with.
+        write: saves, or raises SessionError.
+        complaint: why it could not be saved there.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss(None)", "Cancel", tooltip="Save nothing", id="save.cancel")
+    ]
+
+    def __init__(self, proposal: Path, write: Callable[[Path], Awaitable[None]], complaint: str = "") -> None:
+        super().__init__()
+        self._proposal, self._write, self._first_complaint = proposal, write, complaint
+        self._places: list[Place] = []
+
+    def compose(self) -> ComposeResult:
+        """A path, and a line for what is wrong with it."""
+        with Vertical(classes="dialog") as dialog:
+            dialog.border_title = "Save session"
+            dialog.border_subtitle = "enter saves · esc cancels"
+            yield LineInput(
+                str(self._proposal), id="path", placeholder="path of the session file", select_on_focus=False
+            )
+            yield Static("", classes="error", markup=False)
+            yield OptionList(id="places", markup=False)
+
+    def on_mount(self) -> None:
+        """Begin behind the proposal, so that the name can be changed at once."""
+        field = self.query_one(Input)
+        self.query_one(OptionList).display = False
+        field.focus()
+        field.cursor_position = 0
+        self.call_after_refresh(field.action_end)  # scrolls: the name is the part that a person wants to see
+        if self._first_complaint:
+            self._offer_places(self._proposal, self._first_complaint)
+
+    @on(Input.Submitted)
+    def save_typed(self, submitted: Input.Submitted) -> None:
+        """Write to the path as typed."""
+        self._save(submitted.value)
+
+    @on(OptionList.OptionSelected)
+    def save_there(self, selected: OptionList.OptionSelected) -> None:
+        """Write to another place."""
+        path = str(self._places[selected.option_index].path)
+        self.query_one(Input).value = path
+        self._save(path)
+
+    @work(exclusive=True)
+    async def _save(self, text: str) -> None:
+        """Whatever stands in the way is said here."""
+        try:
+            path = self._meant(text)
+        except BadInput as error:
+            self._complain(str(error))
+            return
+        if path is None:
+            self._complain("no name: type the path of the file to save to")
+        elif is_example(path):
+            self._complain("this is one of the examples, which are kept as they are: choose another name")
+        elif not os.path.exists(path) or await self._may_overwrite(path):
+            try:
+                await self._write(path)
+            except SessionError as error:
+                self._offer_places(path, str(error))
+            else:
+                self.dismiss(path)
+
+    def _meant(self, text: str) -> Path | None:
+        """The path as typed; a name alone is beside what was proposed, not wherever the program was started."""
+        name = text.strip()
+        if name and os.sep not in name and not name.startswith("~") and not os.path.isdir(name):
+            text = str(self._proposal.parent / name)
+        path = None if is_folder(text) else session_path(text)
+        if is_folder(text) or (path and is_folder(str(path))):
+            raise BadInput("that is a folder: add a file name")
+        return path
+
+    async def _may_overwrite(self, path: Path) -> bool:
+        question = ConfirmScreen(f"{path.name} exists. Overwrite it?", OVERWRITE)
+        return await self.app.push_screen_wait(question) == "Overwrite"
+
+    def _offer_places(self, path: Path, complaint: str) -> None:
+        """Say why ``path`` could not be written, and where there is room."""
+        self._places = other_places(path)
+        self._complain(f"{complaint} — nothing is lost: the work stays in memory")
+        choice = self.query_one(OptionList)
+        choice.clear_options().add_options(map(_option, self._places))
+        choice.display = bool(self._places)
+        if self._places:
+            self.query_one(
+                ".dialog"
+            ).border_subtitle = "enter saves there · shift+tab to the path · esc cancels"
+            choice.highlighted = 0
+            choice.focus()
+
+    def _complain(self, text: str) -> None:
+        self.query_one(".error", Static).update(content(text))
+
+
+def _option(place: Place) -> Option:
+    return Option(Content.assemble(content(str(place.path)), (f"  {in_bytes(place.free)} free", "dim")))
+
+
+def is_folder(text: str) -> bool:
+    """Whether ``text`` names a folder that is there; what cannot be looked at is none.
+
+    Raises:
+        BadInput: no file can have that name.
+    """
+    return bool(text.strip()) and os.path.isdir(typed_path(text.strip()))
+
+
+def session_path(text: str) -> Path | None:
+    """The path that ``text`` means: ``~`` is the home folder, ``.json`` is added; None if there is no name.
+
+    Raises:
+        BadInput: no file can have that name.
+    """
+    text = text.strip()
+    if not text or text.endswith(("/", "\\")):
+        return None
+    path = typed_path(text)
+    return path if path.suffix == ".json" else path.with_name(path.name + ".json")

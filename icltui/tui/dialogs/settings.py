@@ -1,0 +1,73 @@
+"""The form of what is typed: strength, fit, controls, tests, sampling, units. Escape leaves all as it was."""
+
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.events import DescendantFocus
+from textual.widgets import Input, Static
+
+from icltui.tui.dialogs.dialog import Dialog
+from icltui.tui.draw.text import content
+from icltui.tui.state.settings import Work
+from icltui.tui.state.settings_form import SETTINGS, texts_of, with_texts
+from icltui.tui.widgets.line_input import LineInput
+from icltui.values.errors import BadInput
+
+
+class Fields(VerticalScroll, can_focus=False):
+    """Where the arrows go from field to field, which scrolls as far as is needed."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down", "app.focus_next", "Down", False, id="settings.down", tooltip="To the next field"),
+        Binding("up", "app.focus_previous", "Up", False, id="settings.up", tooltip="To the field before"),
+    ]
+
+
+class SettingsScreen(Dialog[Work | None]):
+    """Closes with the work as the fields say, or with None."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "escape", "dismiss(None)", "Cancel", id="settings.cancel", tooltip="Leave everything as it is"
+        ),
+    ]
+
+    def __init__(self, work: Work) -> None:
+        super().__init__()
+        self._work = work
+
+    def compose(self) -> ComposeResult:
+        """A line for each field."""
+        texts = texts_of(self._work)
+        with Vertical(classes="dialog form") as dialog:
+            dialog.border_title = "Patch, text and units"
+            dialog.border_subtitle = "↑ ↓ moves · enter takes all of it · esc cancels"
+            with Fields():
+                for setting in SETTINGS:
+                    with Horizontal():
+                        yield Static(setting.label, classes="label", markup=False)
+                        field = LineInput(texts[setting.name], id=setting.name, compact=True)
+                        yield field
+                        yield Static(setting.help, classes="remark", markup=False)
+            yield Static("", id="meaning", markup=False)
+            yield Static("", classes="error", markup=False)
+
+    @on(DescendantFocus)
+    def explain(self, event: DescendantFocus) -> None:
+        """The whole sentence about the field with the focus: beside it there may be little room."""
+        helps = {setting.name: setting.help for setting in SETTINGS}
+        self.query_one("#meaning", Static).update(content(helps.get(event.widget.id or "", "")))
+
+    @on(Input.Submitted)
+    def take(self) -> None:
+        """Close with all fields, or say which one is wrong."""
+        texts = {field.id or "": field.value for field in self.query(Input)}
+        try:
+            work = with_texts(self._work, texts)
+        except BadInput as error:
+            self.query_one(".error", Static).update(content(str(error)))
+        else:
+            self.dismiss(work)

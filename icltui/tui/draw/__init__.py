@@ -1,0 +1,1 @@
+"""Values as lines of text, colours and pictures; no widget, no state."""

@@ -1,0 +1,96 @@
+"""What the panes hold as plain text: tab-separated tables with the names that the JSON uses, and passages.
+
+Boards and lanes enter, text leaves. Numbers are whole; no text of a token is passed on as it is.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from icltui.text.escape import token_text, visible
+from icltui.text.spreadsheet import Cell, write_tsv
+from icltui.tui.state.measurements import Board
+from icltui.tui.state.measures import MEASURES
+from icltui.values import LaneStep
+
+_PREDICTED = ("token", "probability", "entropy", "kl_to_full")
+
+
+def stream_copy(board: Board, layer: int) -> str:
+    """Every unit at one layer: each measure, and what follows the query."""
+    names = [name for name, measure in MEASURES.items() if measure.is_defined(board.dynamics)]
+    head = ("unit", "text", "layer", *names, *_PREDICTED)
+    units = range(board.last_unit + 1)
+    return _tsv(
+        head,
+        (
+            (
+                unit,
+                token_text(board.unit_text(unit)),
+                layer,
+                *(board.value(name, unit, layer) for name in names),
+                *_predicted(board, unit),
+            )
+            for unit in units
+        ),
+    )
+
+
+def measure_copy(board: Board, measure: str, layers: Sequence[int]) -> str:
+    """One measure: a line for each unit, a column for each of ``layers``."""
+    units = range(board.last_unit + 1)
+    return _tsv(
+        ("unit", "text", *(f"{measure}_layer_{layer}" for layer in layers)),
+        (
+            (
+                unit,
+                token_text(board.unit_text(unit)),
+                *(board.value(measure, unit, layer) for layer in layers),
+            )
+            for unit in units
+        ),
+    )
+
+
+def layers_copy(
+    board: Board,
+    measure: str,
+    unit: int,
+    ticked: Mapping[int, bool],
+    errors: Mapping[int, float | None],
+    refused: Mapping[int, str],
+) -> str:
+    """Every layer: whether it is ticked, its number at one unit, its block error, why it is refused."""
+    return _tsv(
+        ("layer", "ticked", f"{measure}_unit_{unit}", "block_error", "refused"),
+        (
+            (
+                layer,
+                "yes" if is_ticked else "no",
+                board.value(measure, unit, layer),
+                errors.get(layer),
+                visible(refused[layer]) if layer in refused else None,
+            )
+            for layer, is_ticked in ticked.items()
+        ),
+    )
+
+
+def lane_copy(title: str, steps: Sequence[LaneStep]) -> str:
+    """A lane's text under its title, and a line for each candidate behind the query."""
+    if not steps:
+        return title + "\n"
+    text = "\n".join(map(visible, steps[-1].text.split("\n")))
+    candidates = ((token_text(each.token.text), each.probability) for each in steps[0].top)
+    return f"{title}\n\n{text}\n\n{_tsv(('token', 'probability'), candidates)}"
+
+
+def _predicted(board: Board, unit: int) -> tuple[Cell, ...]:
+    prediction = board.prediction(unit)
+    if prediction is None or not prediction.top:
+        return (None,) * len(_PREDICTED)
+    best = prediction.top[0]
+    return (token_text(best.token.text), best.probability, prediction.entropy, prediction.kl_to_full)
+
+
+def _tsv(head: Iterable[Cell], rows: Iterable[Iterable[Cell]]) -> str:
+    """Tabs between cells: none holds a tab or a line end, since texts are visible ones."""
+    return write_tsv((head, *rows))

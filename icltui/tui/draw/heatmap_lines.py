@@ -1,0 +1,127 @@
+"""The heatmap's lines: shades for cells, and the three lines above them that say in numbers what shades say.
+
+A board, a geometry and a choice of measure enter; segments of styled text leave.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.strip import Strip
+
+from icltui.tui.draw.colormap import colour, glyph, level
+from icltui.tui.draw.heatmap_grid import Grid
+from icltui.tui.draw.legend import legend
+from icltui.tui.draw.text import display, fit, number
+from icltui.tui.state.measurements import Board
+from icltui.tui.state.measures import MEASURES
+
+_CROSSHAIR = ("", "+", "[]", "[ ]")
+"""The mark of the cell under the crosshair, by cell width."""
+_CURSOR = Style(reverse=True, bold=True)
+_BOLD = Style(bold=True)
+_UNKNOWN = "·"
+_TOKEN_WIDTH = 24
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One state of the heatmap, ready to be drawn line by line."""
+
+    board: Board
+    grid: Grid
+    measure: str
+    log: bool
+    glyphs: bool
+    unit: int
+    layer: int
+    """The crosshair's unit and layer."""
+    base: Style
+    muted: Style
+    strong: Style
+
+    @cached_property
+    def bounds(self) -> tuple[float, float] | None:
+        """The numbers at the ends of the ramp."""
+        return self.board.bounds(self.measure, self.grid.layers, positive=self.log)
+
+    def above(self, line: int, scroll: int) -> list[Segment]:
+        """Line 0, 1 or 2 above the cells: legend, read-out, ticks; ``scroll`` columns are out of sight."""
+        if line == 0:
+            return list(self._legend())
+        return [Segment(" " + self._readout(), self.strong)] if line == 1 else self._ticks(scroll)
+
+    def _legend(self) -> Iterator[Segment]:
+        measure = MEASURES[self.measure]
+        meaning = measure.meaning(self.board.dynamics)[0]
+        yield from legend(measure.title, meaning, self.bounds, self.log, self.glyphs, self.base, self.muted)
+
+    def _readout(self) -> str:
+        token = fit(self.board.unit_text(self.unit), _TOKEN_WIDTH).rstrip()
+        return f"{self._value()}  layer {self.layer}  unit {self.unit} {token}{self._matrices()}"
+
+    def _matrices(self) -> str:
+        norms = self.board.matrix_norms(self.unit, self.layer).items()
+        each = (f"{display(name.removesuffix('_proj'))} {number(norm, 8).strip()}" for name, norm in norms)
+        return f"  ‖ΔW‖ of {'  '.join(each)}" if norms else ""
+
+    def _value(self) -> str:
+        title = MEASURES[self.measure].title
+        if self.layer not in self.grid.layers:
+            return "not measured"
+        value = self.board.value(self.measure, self.unit, self.layer)
+        if value is not None:
+            noise = ", within rounding" if self.board.is_noise(self.measure, self.unit, self.layer) else ""
+            return f"{title} = {value:.7g}{noise}"
+        return f"{title} undefined" if self.board.is_measured(self.unit) else "not yet"
+
+    def _ticks(self, scroll: int) -> list[Segment]:
+        grid, mark = self.grid, str(self.unit)
+        step, column = grid.tick_step(), self.unit * grid.cell_width
+        numbers = (str(unit) for unit in range(0, grid.n_units, step))
+        line = "".join(number.ljust(step * grid.cell_width) for number in numbers)
+        ahead, behind = line[:column].ljust(column), line[column + len(mark) :]
+        if not ahead.endswith(" "):
+            ahead = ahead.rstrip("0123456789").ljust(column)  # the mark cuts this number: drop all of it
+        behind = " " * (len(behind) - len(behind.lstrip("0123456789"))) + behind.lstrip("0123456789")
+        texts = Strip(
+            [Segment(ahead, self.muted), Segment(mark, self.base + _CURSOR), Segment(behind, self.muted)]
+        )
+        return [Segment(" " * grid.label, self.base), *texts.crop(scroll, scroll + self._room())]
+
+    def _room(self) -> int:
+        return max(0, self.grid.width - self.grid.label)
+
+    def cells(self, line: int, scroll: int) -> list[Segment]:
+        """One line of cells with its layer's number in front; ``scroll`` columns are out of sight."""
+        grid = self.grid
+        layer = grid.layer_at(line)
+        if layer is None:
+            return []
+        label = str(layer) if line % grid.cell_height == 0 else ""
+        style = self.base + _CURSOR if layer == self.layer and label else self.muted
+        units = grid.units_in_sight(scroll)
+        drawn = [self._cell(unit, layer) for unit in units]
+        # Cells of one shade become one segment: over a slow line each segment costs its escape sequence.
+        runs = groupby(drawn, key=lambda cell: cell[1])
+        strip = Strip([Segment("".join(text for text, _ in run), style) for style, run in runs])
+        start = scroll - units.start * grid.cell_width
+        in_front = [Segment(label.rjust(grid.label - 1), style), Segment(" ", self.base)]
+        return [*in_front, *strip.crop(start, start + self._room())]
+
+    def _cell(self, unit: int, layer: int) -> tuple[str, Style]:
+        width = self.grid.cell_width
+        is_cursor = unit == self.unit and layer == self.layer
+        value = self.board.value(self.measure, unit, layer)
+        fraction = None if self.bounds is None else level(value, *self.bounds, self.log)
+        if fraction is not None and not self.glyphs:
+            style = self.base + colour(fraction)
+            return (_CROSSHAIR[width], style + _BOLD) if is_cursor else (" " * width, style)
+        if fraction is not None:
+            text = glyph(fraction) * width
+        else:
+            text = (_UNKNOWN if self.board.is_measured(unit) and not self.glyphs else " ").center(width)
+        return text, self.base + _CURSOR if is_cursor else self.base

@@ -1,0 +1,168 @@
+"""What each pane shows, how to read it, and by which formula: the texts of the help, for the pane in focus.
+
+Symbols are those of :mod:`icltui.tui.state.measures`. Every pane that has a digit has its text here.
+"""
+
+from dataclasses import dataclass
+
+from icltui.tui.actions import ACTIONS
+from icltui.tui.state.panes import PANES, digit_of
+
+Rows = list[tuple[str, str]]
+"""Two columns: a key, a formula or a symbol, and what it does or means."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explanation:
+    """One pane."""
+
+    what: str
+    """What one is looking at."""
+    reading: str
+    """How to read it."""
+    formulas: tuple[tuple[str, str], ...] = ()
+    """Formulas, and what they say."""
+    actions: tuple[str, ...] = ()
+    """The ids of the actions that matter most here."""
+    keys: tuple[tuple[str, str], ...] = ()
+    """Keys that the pane's widget brings along."""
+
+
+_PATCH = (
+    ("ΔW = (W δz) zᵀ / ‖z‖²", "added to every matrix W that reads z: a matrix of rank 1"),
+    ("Δb = δv", "the shift: what the context adds to the residual stream, behind the MLP branch"),
+    ("T(C,x; W,b) = T(x; W+ΔW, b+Δb)", "the block's output: with the context, and without it but patched"),
+)
+_EDITING = (
+    ("^z ^y", "Undo and redo."),
+    ("esc", "Leave the editor: outside, letters and digits are commands."),
+)
+_SCROLLING = (("j k ↓ ↑", "Scroll."), ("g G", "To the top and the bottom."))
+
+EXPLANATIONS: dict[str, Explanation] = {
+    "context": Explanation(
+        what="The context: the text whose effect is measured. It stands before the query, joined to it as it is, "
+        "so a line end or a space at its end counts.",
+        reading="The border tells its tokens, counted together with the query's when the typing pauses. Numbers "
+        "and lanes stay those of the older text, and say so, until ^r runs again. The tokens that the tokenizer "
+        "itself puts in front, and a chat template's header, are no context: they stay in every run.",
+        actions=("run", "chat", "positions", "save"),
+        keys=_EDITING,
+    ),
+    "query": Explanation(
+        what="The query: the text that the model continues, with the context before it and without. It is never "
+        "empty: everything is measured at its last token, where the next one is chosen.",
+        reading="The same token ids stand at the end of both runs. A token that would straddle the border of "
+        "context and query belongs to the query, and the log says so.",
+        actions=("run", "delta", "positions"),
+        keys=_EDITING,
+    ),
+    "layers": Explanation(
+        what="The model's layers. [x] is measured and patched at the next run, [ ] is left out, [-] was refused "
+        "by the check when the model was loaded; the border says why.",
+        reading="The bars are the chosen measure over the units, each layer on its own scale; the number behind "
+        "them is that at the selected unit. Once the patch is verified, the last number is the layer's block "
+        "error. With every layer patched the query says what the context made it say; with some of them, "
+        "what those layers alone carry.",
+        formulas=(("block error", "‖O_patched − O_context‖ / ‖O_context‖, O: what the block puts out"),),
+        actions=("toggle_layer", "all_layers", "no_layers", "invert_layers", "upward_layers", "range_layers"),
+    ),
+    "stream": Explanation(
+        what="One row for each unit of the context (a token, line or sentence) and what it did to the model, at "
+        "one layer and at the query's last token. Row 0 is the empty context.",
+        reading="‖δ‖ is how far a unit moved what the MLP reads; ‖ΔW‖/‖W‖ is the same as a change of weights; "
+        "net is the way from the start, without detours. ▸ marks where the most likely next token changes: "
+        "the unit there is what changed the model's mind. p is that token's probability. ~ marks a ‖δ‖ that is no more "
+        "than rounding in the model's half precision; precision float32, in the form o, computes without it.",
+        formulas=(
+            ("δ_i = A_i − A_{i−1}", "A_i: the MLP's input z behind the first i units"),
+            ("W_i = W_{i−1} + (W_0 δ_i) A_0ᵀ / ‖A_0‖²", "each unit is one step of gradient descent"),
+            ("h = 1 / ‖A_i‖²", "its implicit learning rate"),
+        ),
+        actions=("dynamics", "reference", "find", "find_next", "find_previous"),
+    ),
+    "plots": Explanation(
+        what="One measure over the units of the context, one line for each of up to six ticked layers; w plots "
+        "other things: the next tokens and where they flip, and what becomes of the patch as it is varied.",
+        reading="The upright line is the selected unit. A step in a line is a unit that mattered at that layer; "
+        "a flat line is a layer that the context does not reach. Log scale shows small numbers beside large ones.",
+        actions=("plot", "measure", "previous_measure", "log", "curves", "find"),
+    ),
+    "heatmap": Explanation(
+        what="One measure of every unit (left to right) at every layer (0 on top), as shades.",
+        reading="Above the cells stand the scale, from the least to the greatest number, and the number under "
+        "the crosshair. A strong column is a unit that moved all layers, a strong row a layer that all units move. "
+        "The crosshair is the selected unit and layer of every other pane.",
+        actions=("measure", "previous_measure", "log", "find", "zoom"),
+    ),
+    "verify": Explanation(
+        what="The proof: the patched model, without the context, held against the model with it; and what would "
+        "look the same if the patch meant nothing.",
+        reading="Errors of ΔW and shift together should be near the noise floor, which is the same run done in "
+        "two ways; both are shares of the largest logit. Allowed is the tolerance of the model's numbers, or twice "
+        "the noise floor where that is more; then it is said, and where the context itself does no more than that, "
+        "nothing is proved. The controls should miss by far: a random patch of equal norms, and the patch of the "
+        "shuffled context. That the last layer's output fits is no news: once it is patched, it does so by "
+        "construction. No tautology is what ΔW or the shift achieve alone, and how far the controls miss.",
+        formulas=(
+            ("identity", "‖W z_C − (W+ΔW) z‖ / ‖W z_C‖, z_C: the MLP's input with the context"),
+            ("block", "‖O_patched − O_context‖ / ‖O_context‖"),
+            ("rank", "singular values of ΔW above the threshold: 1 where the context did anything"),
+            ("align", "−cos(W δz, ∂ℓ/∂(Wz)): 1 if ΔW were a step of gradient descent on the loss ℓ"),
+            ("KL", "Σ p log(p/p′) in nats, over the next token, p with the context"),
+        ),
+        actions=("verify", "mode", "components"),
+        keys=_SCROLLING,
+    ),
+    "log": Explanation(
+        what="What happened, line by line: engine and model, how units are measured and why, what a patch is "
+        "worth, failures, and the last lines of an engine that died.",
+        reading="The newest line is at the end. Nothing here needs doing; what does is said on the screen.",
+        actions=("find", "find_next", "run"),
+        keys=_SCROLLING,
+    ),
+    "lanes": Explanation(
+        what="Three continuations of the query: with the context, without it, and without it but with the "
+        "weights changed by ΔW and the shift. All draw the same random numbers, so they differ only where "
+        "their distributions do.",
+        reading="The underlined token is where a lane first leaves the first one. Below the text: the most "
+        "likely tokens right behind the query. In the border: KL from the lane with the context there, and "
+        "how many tokens are equal. Per step the patched lane is exact on all layers; frozen and compiled are "
+        "held while generating, and are the honest test of a context as weights.",
+        formulas=_PATCH,
+        actions=("delta", "weaker", "stronger", "mode", "components", "carrier", "settings"),
+        keys=_SCROLLING,
+    ),
+    "text": Explanation(
+        what="The context's own text, each unit marked by how much it matters.",
+        reading="The stronger the mark, the greater the number; the selected unit is the one of table, plots "
+        "and heatmap. Missing one at a time (drop) tells each unit's own share.",
+        actions=("shade", "previous_shade", "dynamics", "find"),
+    ),
+}
+
+SYMBOLS: Rows = [
+    ("z", "the vector that the MLP's first matrices read, at the query's last token"),
+    ("A_i", "z behind the first i units (grow), or with i taken away (shrink); A_0 is where it begins"),
+    ("v, g", "the residual stream before the MLP; the input of the MLP's down projection"),
+    ("W", "every matrix that reads z: c_fc, or gate and up, or router and experts; d is the width of z"),
+    ("δ, δz, δv", "the difference that a unit, or all of the context, makes to z (δ, δz) and to v"),
+    ("u, p", "u = W δ, what an update adds; p = W A, what the matrix answers"),
+    ("‖·‖", "length of a vector; of a matrix the root of the sum of squares"),
+]
+"""What the letters in the formulas stand for."""
+
+MEASURED = ("layers", "plots", "heatmap", "text")
+"""The panes that show the chosen measure, whose formula is then theirs."""
+
+
+def pane_title(pane: str) -> str:
+    """``4 Stream``: the digit that leads there and the name."""
+    digit = f"{digit_of(pane)} " if pane in PANES else ""
+    return f"{digit}{pane.capitalize()}"
+
+
+def action_rows(ids: tuple[str, ...]) -> Rows:
+    """Keys and meaning of some actions, from the one table."""
+    known = {action.id: action for action in ACTIONS}
+    return [(known[i].keys_text(), known[i].help) for i in ids if i in known]

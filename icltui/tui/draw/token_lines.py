@@ -1,0 +1,139 @@
+"""The token strip's lines: the context's own text, each unit on the shade of its number, below a legend and a read-out.
+
+A board, a page of text and a shade enter; segments of styled text leave. Where there are no colours, a line of
+characters of rising ink stands under each line of text.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
+
+from rich.segment import Segment
+from rich.style import Style
+
+from icltui.tui.draw.colorings import SHADES, Shade
+from icltui.tui.draw.colormap import colour, glyph, level
+from icltui.tui.draw.legend import legend
+from icltui.tui.draw.table_columns import CHANGED
+from icltui.tui.draw.text import fit, number
+from icltui.tui.draw.wrap import Page, Piece
+from icltui.tui.state.measurements import Board, Bounds
+
+HEADER = 4
+"""The choice of shades, the legend, the read-out, and a blank line."""
+_TOKEN_WIDTH = 24
+_CHOSEN = Style(reverse=True, bold=True)
+_SELECTED = Style(reverse=True, bold=True, underline=True)
+
+
+@dataclass(frozen=True)
+class ShadedText:
+    """One state of the strip, ready to be drawn line by line."""
+
+    board: Board
+    page: Page
+    shade: Shade
+    log: bool
+    glyphs: bool
+    unit: int
+    layer: int
+    base: Style
+    muted: Style
+    strong: Style
+
+    @cached_property
+    def bounds(self) -> Bounds | None:
+        """The numbers at the ends of the ramp."""
+        return self.shade.bounds(self.board, self.layer, positive=self._is_log)
+
+    @property
+    def _is_log(self) -> bool:
+        return self.log and self.shade.log
+
+    @property
+    def lines_per_row(self) -> int:
+        """Lines of the terminal for one line of text."""
+        return 2 if self.glyphs else 1
+
+    def header(self, line: int) -> list[Segment]:
+        """The shades there are; the legend, or what is needed for one; the read-out of the selected unit; a blank."""
+        match line:
+            case 0:
+                return list(self._choice())
+            case 1:
+                return self._legend()
+            case 2:
+                return [Segment(f" {self._readout()}", self.strong)]
+        return []
+
+    def _choice(self) -> Iterator[Segment]:
+        yield Segment(" s ", self.strong)
+        for shade in SHADES.values():
+            yield Segment(f" {shade.title} ", self.base + _CHOSEN if shade is self.shade else self.muted)
+
+    def _legend(self) -> list[Segment]:
+        if need := self.shade.need(self.board):
+            return [Segment(f" {self.shade.title}: {need}", self.base)]
+        meaning = self.shade.meaning(self.board)
+        return list(
+            legend(self.shade.title, meaning, self.bounds, self._is_log, self.glyphs, self.base, self.muted)
+        )
+
+    def _readout(self) -> str:
+        token = fit(self.board.unit_text(self.unit), _TOKEN_WIDTH).rstrip()
+        place = f"layer {self.layer}  " if self.shade.is_by_layer else ""
+        return f"{self._value()}  {place}unit {self.unit} {token}{self._next()}"
+
+    def _value(self) -> str:
+        value = self.shade.value(self.board, self.unit, self.layer)
+        if value is not None:
+            noise = ", within rounding" if self.board.is_noise(self.shade.name, self.unit, self.layer) else ""
+            return f"{self.shade.title} = {value:.7g}{noise}"
+        return f"{self.shade.title} undefined" if self.board.is_measured(self.unit) else "not yet"
+
+    def _next(self) -> str:
+        prediction = self.board.prediction(self.unit)
+        if prediction is None or not prediction.top:
+            return ""
+        likeliest = prediction.top[0]
+        mark = CHANGED if self.board.has_changed(self.unit) else ""
+        token = fit(likeliest.token.text, _TOKEN_WIDTH).rstrip()
+        return f"  next {mark}{token} {number(likeliest.probability, 5).strip()}"
+
+    def levels(self, row: int) -> tuple[str, ...]:
+        """What the shades of one line of text are, for comparing with what was painted."""
+        return tuple(self._level_key(piece.unit) for piece in self.page.lines[row])
+
+    def _level_key(self, unit: int) -> str:
+        fraction = self._fraction(unit)
+        if fraction is None:
+            return "·" if self.board.is_measured(unit) else ""
+        return glyph(fraction) if self.glyphs else str(colour(fraction))
+
+    def _fraction(self, unit: int) -> float | None:
+        if self.bounds is None:
+            return None
+        return level(self.shade.value(self.board, unit, self.layer), *self.bounds, self._is_log)
+
+    def line(self, line: int) -> list[Segment]:
+        """One line below the header, counted from the first."""
+        row, is_ink = divmod(line, self.lines_per_row)
+        if not 0 <= row < len(self.page.lines):
+            return []
+        looks = [self._ink(piece) if is_ink else self._text(piece) for piece in self.page.lines[row]]
+        # Neighbours of one look become one segment: over a slow line each costs its escape sequence.
+        runs = groupby(looks, key=lambda look: look[1])
+        return [Segment(" ", self.base), *(Segment("".join(t for t, _ in run), style) for style, run in runs)]
+
+    def _text(self, piece: Piece) -> tuple[str, Style]:
+        if piece.unit == self.unit:
+            return piece.text, self.base + _SELECTED
+        if not self.board.is_measured(piece.unit):
+            return piece.text, self.muted
+        fraction = None if self.glyphs else self._fraction(piece.unit)
+        return piece.text, self.base if fraction is None else self.base + colour(fraction)
+
+    def _ink(self, piece: Piece) -> tuple[str, Style]:
+        fraction = self._fraction(piece.unit)
+        return (" " if fraction is None else glyph(fraction)) * piece.width, self.muted

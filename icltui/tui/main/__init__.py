@@ -1,0 +1,1 @@
+"""The explorer's screen: its layout, and the parts that handle files, runs, output and guidance."""

@@ -1,0 +1,160 @@
+"""The part of the explorer's screen through which things leave it: to the clipboard, to a file, to other programs."""
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from textual import work
+from textual.dom import DOMNode
+from textual.strip import Strip
+from textual.widget import Widget
+
+from icltui.report import files
+from icltui.storage.paths import unused
+from icltui.storage.sessions import Session, sessions_folder
+from icltui.tui.dialogs.export import ExportScreen, Offer
+from icltui.tui.draw.figure_process import draw_figure
+from icltui.tui.draw.svg import pane_strips, svg_of
+from icltui.tui.draw.text import display
+from icltui.tui.main.document import DocumentScreen
+from icltui.tui.state.document import left_out, without_words
+from icltui.tui.terminal.osc52 import LIMIT, Copyable, encoded_size
+from icltui.tui.widgets.bordered import Framed
+
+_ROOMY = 60
+"""A narrower picture has room for the pane's name alone."""
+_LANES = {
+    "lane-context": "the lane with context",
+    "lane-plain": "the query's lane",
+    "lane-patched": "the patched lane",
+}
+
+
+class OutputScreen(DocumentScreen):
+    """A screen whose panes can be copied, and whose session and looks can be exported."""
+
+    def action_copy_pane(self) -> None:
+        """Send the focused pane's content to the terminal's clipboard."""
+        pane = next((node for node in _around(self.focused) if isinstance(node, Copyable)), None)
+        text = pane.copied() if pane else ""
+        if pane is None or not text:
+            self.notify("nothing to copy here: go to a pane that holds something", markup=False)
+        elif (size := encoded_size(text)) > LIMIT:
+            self.notify(
+                f"too much for a terminal's clipboard: {size:,} bytes encoded, of at most {LIMIT:,}: "
+                "e exports it to a file",
+                severity="error",
+                markup=False,
+            )
+        else:
+            self.app.copy_to_clipboard(text)
+            lines = text.count("\n") + (not text.endswith("\n"))
+            what = f"{lines} line{'' if lines == 1 else 's'} of {_words(self.focused)}"
+            self.notify(f"{what} sent to the terminal's clipboard", markup=False)
+
+    @work(exclusive=True, group="document")
+    async def action_export_session(self) -> None:
+        """Ask what goes where, and see that it gets there."""
+        self.take_edits()
+        session = self.explorer.session(self.explorer.document.title)
+        offers = [*self._records(session), *self._looks(), *self._patches()]
+        if (chosen := await self.app.push_screen_wait(ExportScreen(offers))) is None:
+            return
+        offer, path = chosen
+        if offer.form:
+            self.explorer.export_patch(offer.form, str(path))
+            return
+        work, results = self.explorer.work, self.explorer.results
+        missing = left_out(session.alone, work, results) if offer.is_record else ()
+        if offer.label != files.WORDS["md"]:
+            missing = tuple(what for what in missing if what == "numbers")  # nothing else is ever in it
+        line = f"{offer.label} written to {path}{without_words(missing)}"
+        self.notify(display(line), timeout=8, markup=False)
+
+    def _records(self, session: Session) -> list[Offer]:
+        """What the session holds."""
+        of = partial(_record, session)
+        draw = partial(draw_figure, session)
+        return [
+            Offer(
+                files.WORDS["md"], "prompt, tables, lanes, proof", self._free(".md"), partial(of, "md"), True
+            ),
+            Offer(
+                files.WORDS["csv"],
+                "every measure, unit and layer",
+                self._free(".csv"),
+                partial(of, "csv"),
+                True,
+            ),
+            Offer(
+                files.WORDS["png"],
+                "heatmap, curves, next tokens",
+                self._free(".png"),
+                partial(draw, "png"),
+                True,
+            ),
+            Offer(files.WORDS["svg"], "the same, as vectors", self._free(".svg"), partial(draw, "svg"), True),
+        ]
+
+    def _looks(self) -> list[Offer]:
+        """What the screen shows now, before a dialog lies over it."""
+        whole, title = self._compositor.render_strips(), self.explorer.document.title
+        offers = [
+            Offer("SVG of the screen", "as it is now", self._free("-screen.svg"), partial(_svg, whole, title))
+        ]
+        if pane := next((node for node in _around(self.focused) if isinstance(node, Framed)), None):
+            name, strips = _name(self.focused), pane_strips(pane)
+            heading = f"{title}: {name}" if pane.outer_size.width >= _ROOMY else name
+            drawn = partial(_svg, strips, heading)
+            offers.insert(
+                0,
+                Offer(
+                    "SVG of the pane",
+                    f"{_words(self.focused)}, as it is now",
+                    self._free(f"-{name}.svg"),
+                    drawn,
+                ),
+            )
+        return offers
+
+    def _patches(self) -> list[Offer]:
+        """What the engine writes."""
+        return [
+            Offer("LoRA adapter", "the patch for PEFT, a folder", self._free("-peft"), form="peft"),
+            Offer(
+                "control vector",
+                "the shift for llama.cpp",
+                self._free("-shift.gguf"),
+                form="gguf-control-vector",
+            ),
+            Offer("factors", "z, δ and the patch itself", self._free(".safetensors"), form="factors"),
+        ]
+
+    def _free(self, ending: str) -> Path:
+        """A name that is free in the folder of sessions."""
+        return unused(sessions_folder(), self.explorer.document.title, ending)
+
+
+async def _record(session: Session, kind: files.Record) -> bytes:
+    return await asyncio.to_thread(files.content, session, kind)
+
+
+async def _svg(strips: list[Strip], title: str) -> bytes:
+    text = await asyncio.to_thread(svg_of, strips, title)
+    return text.encode("utf-8", "replace")
+
+
+def _around(widget: Widget | None) -> Sequence[DOMNode]:
+    """The widget itself and what it is in, the nearest first."""
+    return widget.ancestors_with_self if widget else ()
+
+
+def _name(widget: Widget | None) -> str:
+    """What a pane is called in a file's name."""
+    return (widget and widget.id) or "pane"
+
+
+def _words(widget: Widget | None) -> str:
+    """What a pane is called in a sentence."""
+    return _LANES.get(name := _name(widget), name)

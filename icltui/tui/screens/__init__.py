@@ -1,1 +1,0 @@
-"""The screens: the explorer itself, and the dialogs that open over it."""

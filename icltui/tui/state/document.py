@@ -1,0 +1,151 @@
+"""The session that is on the screen: where it came from, what it is called, and how it becomes a file again."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from msgspec.structs import replace as with_changes
+
+from icltui.api.messages import Request
+from icltui.storage.sessions import Session, is_example
+from icltui.tui.state.provenance import Origin
+from icltui.tui.state.results import Results
+from icltui.tui.state.settings import Work
+from icltui.values import Generation, Lane
+
+UNTITLED = "untitled"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Document:
+    """The file's side of a session; its numbers live in ``Results``, its choices in ``Work``."""
+
+    title: str = UNTITLED
+    path: Path | None = None
+    """The file it was read from or written to."""
+    created: str = ""
+    stamp: tuple[int, ...] | None = None
+    """What :func:`stamp_of` said of the file when it was read or written last."""
+
+    @property
+    def is_overtaken(self) -> bool:
+        """Whether another program has written the file since."""
+        return self.path is not None and stamp_of(self.path) not in (None, self.stamp)
+
+
+def stamp_of(path: Path) -> tuple[int, ...] | None:
+    """What changes when a file is written anew; None where there is none."""
+    try:
+        facts = path.stat()
+    except (OSError, ValueError):
+        return None
+    return facts.st_dev, facts.st_ino, facts.st_mtime_ns, facts.st_size
+
+
+def document_of(session: Session, path: Path | None) -> Document:
+    """The file's side of ``session``."""
+    title = session.title or (path.stem if path else UNTITLED)
+    stamp = stamp_of(path) if path else None
+    return Document(title=title, path=path, created=session.created, stamp=stamp)
+
+
+def work_of(session: Session, path: Path | None) -> Work:
+    """The choices that ``session`` was saved with.
+
+    ΔW is on where its lane was saved, but not in an example: there the user is to see what turning it on does.
+    """
+    is_patched = session.generation is not None and "patched" in session.generation.lanes
+    work = Work(
+        prompt=session.prompt,
+        layers=session.layers,
+        dynamics=session.dynamics,
+        reference=session.reference,
+        precision=session.precision,
+        recipe=session.recipe,
+        sampling=session.sampling,
+        holdout=session.holdout,
+        n_tokens=session.n_tokens,
+        is_delta_on=is_patched and not (path and is_example(path)),
+    )
+    return work.fitted(session.model) if session.model else work
+
+
+def session_of(document: Document, work: Work, results: Results) -> Session:
+    """The whole session, with those complete numbers only that belong to the prompt as it stands and to one model.
+
+    That is the loaded model, or, where nothing is of it, the one that the session came with.
+    """
+    measured = results.measured if _answers(results.measured, work.measure()) else None
+    texts = _answering_texts(results, work)
+    generated = results.generated if texts else None
+    verified = results.verified if _answers(results.verified, work.verify()) else None
+    origins = [origin for origin in (measured, generated, verified) if origin]
+    ours = [origin for origin in origins if origin.is_of(results.model)] or origins
+    model = ours[0].model if ours else results.model
+    kept = [origin for origin in ours if origin.is_of(model)]
+    return Session(
+        title=document.title,
+        created=document.created or datetime.now(UTC).isoformat(timespec="seconds"),
+        prompt=work.prompt,
+        layers=work.fitted(model).layers if model else work.layers,
+        dynamics=work.dynamics,
+        reference=work.reference,
+        precision=work.precision,
+        recipe=work.recipe,
+        sampling=work.sampling,
+        holdout=work.holdout,
+        n_tokens=work.n_tokens,
+        model=model,
+        measurement=results.measurement if measured in kept else None,
+        generation=texts if generated in kept else None,
+        verification=results.verification if verified in kept else None,
+    )
+
+
+def left_out(session: Session, work: Work, results: Results) -> tuple[str, ...]:
+    """What is on the screen and neither in ``session`` nor in one of its runs."""
+    held = (session, *(run.session for run in session.runs))
+    shown = {lane: results.lanes[lane] for lane in work.generate().lanes if lane in results.lanes}
+    texts = [one.generation.lanes for one in held if one.generation]
+    is_board_whole = results.board_origin is results.measured
+    is_board_held = is_board_whole and results.measurement in [one.measurement for one in held]
+    names = {
+        "numbers": results.board_origin is not None and not is_board_held,
+        "lanes": any(
+            all(lane not in lanes or lanes[lane].steps != steps for lanes in texts)
+            for lane, steps in shown.items()
+        ),
+        "verification": results.verification is not None
+        and results.verification not in [one.verification for one in held],
+    }
+    return tuple(name for name, is_missing in names.items() if is_missing)
+
+
+def without_words(missing: Iterable[str]) -> str:
+    """What a line about a file says of what is not in it; empty if all is."""
+    names = " and ".join(missing)
+    return f", without the {names} on the screen: not whole, or of another prompt or model" if names else ""
+
+
+def _answers(origin: Origin | None, request: Request, lane: Lane | None = None) -> bool:
+    return origin is not None and origin.answers(request, lane)
+
+
+def _answering_texts(results: Results, work: Work) -> Generation | None:
+    """The texts of the prompt as it stands; where another patch is asked for by now, those without a patch."""
+    texts = results.generation
+    if texts is None:
+        return None
+    lanes = {
+        lane: text for lane, text in texts.lanes.items() if _answers(results.generated, work.generate(), lane)
+    }
+    if not lanes or len(lanes) == len(texts.lanes):
+        return texts if lanes else None
+    return with_changes(
+        texts,
+        lanes=lanes,
+        agreement={lane: value for lane, value in texts.agreement.items() if lane in lanes},
+        fit={lane: value for lane, value in texts.fit.items() if lane in lanes},
+        patch=None,
+    )

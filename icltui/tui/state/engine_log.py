@@ -1,0 +1,148 @@
+"""What the engine tells of itself: how far it is, what the model takes, what it is, why it failed; and the log of it.
+
+Events enter; lines for people leave. Nothing here decides what is done about them.
+"""
+
+from collections.abc import Sequence
+
+from icltui.api.messages import (
+    JOB_OVER,
+    CountTokens,
+    EngineAwaited,
+    EngineDied,
+    EngineStarted,
+    EstimateModel,
+    Event,
+    Export,
+    ExportEnded,
+    JobFailed,
+    LoadModel,
+    Measure,
+    MeasureEnded,
+    ModelEstimated,
+    ModelLoaded,
+    PatchTested,
+    Progress,
+    PromptTokenized,
+    Request,
+)
+from icltui.text.units import in_bytes, short
+from icltui.tui.state.settings import method_words
+from icltui.values import Estimate, ModelInfo
+
+
+class Journal:
+    """The log, and what of the present is no result."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.progress: Progress | None = None
+        self.estimate: Estimate | None = None
+        """What the coming model will take, until its loading begins."""
+        self.death: str = ""
+        """Why the engine is gone; empty while it is not."""
+        self.written = ""
+        """What the last export of a patch wrote, in one line."""
+        self.silence = 0
+        """Seconds for which a starting engine has been waited for, told from time to time."""
+        self._failure = ""
+        self._told: set[str] = set()
+        """What need not be told again of the same model."""
+        self._model: ModelInfo | None = None
+
+    def begin(self) -> None:
+        """An engine is being started."""
+        self.death, self._failure, self.silence = "", "", 0
+
+    def rest(self) -> None:
+        """Nothing is done now."""
+        self.progress = self.estimate = None
+
+    def take_engine(self, event: EngineStarted | EngineAwaited | EngineDied) -> None:
+        """Remember a start, a silence before it, or a death."""
+        self.rest()
+        if isinstance(event, EngineAwaited):
+            if not self.silence:
+                self.lines.append("the engine has not answered yet, and is waited for")
+                self.lines += event.log_tail
+            self.silence = event.seconds
+            return
+        self.silence = 0
+        if isinstance(event, EngineStarted):
+            self.lines.append(f"engine {event.version} started")
+            return
+        self.death = event.message
+        if self._failure != event.message:  # which the job that died with it has told
+            self.lines.append(event.message)
+        self.lines += event.log_tail
+
+    def take(self, request: Request, event: Event) -> None:
+        """Remember one event of the job that ``request`` started."""
+        if isinstance(event, JOB_OVER):
+            self.rest()
+        match request, event:
+            case _, Progress():
+                self.progress, self.estimate = event, None
+            case LoadModel(), ModelEstimated():
+                self.progress, self.estimate = None, event.estimate
+                self.lines.append(f"{request.model}: {estimate_line(event.estimate)}")
+            case LoadModel(), ModelLoaded():
+                self.rest()
+                self._model = event.model
+                self._told.clear()
+                name = event.model.name
+                self.lines += (f"{name}: {topic}: {fact}" for topic, fact in model_facts(event.model))
+            case Measure(), PromptTokenized():
+                self.tell_once(event.tokens.notes)
+            case Measure(), MeasureEnded() if event.path == "loop":
+                why = (self._model and self._model.path_reason) or _GAP
+                self.tell_once([f"{method_words(request, event.path)}: {why}"])
+            case _, PatchTested():
+                self.lines += filter(None, (event.patch.verdict, *event.patch.notes))
+            case Export(), ExportEnded():
+                self._tell_export(request, event)
+            case CountTokens() | EstimateModel(), JobFailed():
+                pass  # asked for by nobody, or told where it was asked
+            case _, JobFailed():
+                self._failure = event.message
+                self.lines.append(event.message)
+
+    def _tell_export(self, request: Export, event: ExportEnded) -> None:
+        from icltui.report.export import (
+            export_lines,
+        )  # with its tables, for which the first frame need not wait
+
+        lines = export_lines(request.recipe, event.report)
+        self.written = f"{lines[0]}, in {request.path}; which patch it is says the log (8)"
+        self.lines += lines
+
+    def tell_once(self, lines: Sequence[str]) -> bool:
+        """Remember those of the lines that this model has not brought before; whether there are any."""
+        new = [line for line in lines if line not in self._told]
+        self.lines += new
+        self._told.update(new)
+        return bool(new)
+
+
+def estimate_line(estimate: Estimate) -> str:
+    """What a model will take, in one line."""
+    return (
+        f"{short(estimate.n_parameters)} parameters, {in_bytes(estimate.weight_bytes)} of weights; "
+        f"a measure adds up to {in_bytes(estimate.measure_bytes)}; {in_bytes(estimate.available_bytes)} are free"
+    )
+
+
+_GAP = "what is left of the context changes with what is missing, so each unit takes a pass of its own"
+_PATHS = {
+    "packed": "grow, and whatever is local · keep, takes one pass for all units; the rest one for each (loop)",
+    "loop": "each unit takes a pass of its own",
+}
+
+
+def model_facts(model: ModelInfo) -> list[tuple[str, str]]:
+    """What its check at load found: how units are measured and why, each layer that is refused and why, and notes."""
+    why = f": {model.path_reason}" if model.path_reason else ""
+    refused = [(f"layer {refused.layer}", f"refused: {refused.reason}") for refused in model.refused]
+    numbers = [(model.dtype, model.dtype_reason)] if model.dtype_reason else []
+    notes = [("model", note) for note in model.notes]
+    return [*numbers, (model.path, f"{_PATHS[model.path]}{why}"), *refused, *notes]

@@ -1,0 +1,132 @@
+"""The explorer as a plain object: what the user does enters as methods, what a view must redraw leaves as parts.
+
+It is an :class:`~icltui.tui.state.controller.Inquiry` whose choices, runs and documents the user changes.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+from msgspec.structs import replace as with_changes
+
+from icltui.api.messages import Client, Generate, LoadModel, Measure, Verify
+from icltui.storage.sessions import Run, Session
+from icltui.tui.state.change import Part
+from icltui.tui.state.controller import Inquiry
+from icltui.tui.state.settings import PATCH_CHOICES, Choice, Work, method_words
+from icltui.values.prompt import Prompt
+from icltui.values.recipe import LARGEST_ALPHA, idle
+
+__all__ = ["Explorer", "Part"]
+
+
+class Explorer(Inquiry):
+    """All that the user can do."""
+
+    def __init__(
+        self, client: Client, load: LoadModel, session: Session | None = None, path: Path | None = None
+    ):
+        super().__init__(client, load)
+        if session:
+            self._open(session, path)
+
+    # Choices.
+
+    def edit(self, context: str, query: str) -> None:
+        """Take the prompt as the editors hold it."""
+        prompt = with_changes(self.work.prompt, context=context, query=query)
+        if prompt != self.work.prompt:
+            self._set_work(replace(self.work, prompt=prompt))
+            self._changed(Part.COUNTS)
+
+    def switch_delta(self) -> None:
+        """Turn the third lane on or off and generate anew."""
+        self.work = replace(self.work, is_delta_on=not self.work.is_delta_on)
+        self._regenerate()
+
+    def next_choice(self, choice: Choice) -> None:
+        """The next value of a choice: a patch acts at once where it is on, numbers follow at the next run."""
+        self._set_work(self.work.with_next(choice))
+        if choice not in PATCH_CHOICES:
+            if self.results.board_origin is None:  # else the numbers' own border says it
+                self._noticed(f"measure: {method_words(self.work.measure())}", False)
+            self.count()
+        elif choice in idle(self.work.recipe):
+            self._noticed(
+                f"{choice}: {getattr(self.work.recipe, choice)}, which acts in another patch mode (p)", False
+            )
+        else:
+            self._follow_patch()
+
+    def change_alpha(self, step: float) -> None:
+        """Another strength of the patch; its lane is generated anew behind it, the newest strength wins."""
+        patch = self.results.patch
+        work = self.work.with_alpha(step, patch.alpha if patch else None)
+        if work.recipe.alpha == self.work.recipe.alpha:
+            self._noticed(f"α is {work.recipe.alpha:g}: it goes from 0 to {LARGEST_ALPHA:g}", False)
+            return
+        self._set_work(work)
+        self._follow_patch()
+
+    def set_work(self, work: Work) -> None:
+        """Other choices all at once: the lanes are generated anew where they change, numbers follow at the next run."""
+        before = self.work
+        if work == before:
+            return
+        self._set_work(work)
+        if work.measure() != before.measure():
+            self.count()
+        elif work.is_delta_on or work.sampling != before.sampling or work.n_tokens != before.n_tokens:
+            self._regenerate()
+
+    def _follow_patch(self) -> None:
+        """A patch that is on acts at once as it is now asked for."""
+        if self.work.is_delta_on:
+            self._regenerate()
+        else:
+            self._noticed(f"patch: {self.work.patch_words}; ^t turns ΔW on", False)
+
+    # The runs before.
+
+    def step_run(self, step: int) -> None:
+        """Put the run before, or the next one, on the screen; before an edited first run lies that run itself."""
+        run = self.history.neighbour(step)
+        at = self.history.run(self.history.at)
+        if run is None and step < 0 and at is not None and self._is_edited(at):
+            run = at
+        if run is None:
+            self._noticed("no earlier run" if step < 0 else "no later run", False)
+        else:
+            self.go_to_run(run.number)
+
+    def go_to_run(self, number: int) -> None:
+        """Put a run on the screen as it was; the next run branches from it."""
+        run = self.history.run(number)
+        if run is None or (number == self.history.at and not self._is_edited(run)):
+            return
+        if self.jobs.is_running:
+            self._noticed("a run goes on: esc stops it, then step", True)
+            return
+        self._return_to(run, self.model if self.jobs.is_loaded else None)
+        self._noticed(f"run {number}{': ' + run.note if run.note else ''}", False)
+        self.count()
+
+    def _is_edited(self, run: Run) -> bool:
+        return self.work.prompt != run.session.prompt
+
+    # Documents.
+
+    def open(self, session: Session, path: Path | None) -> None:
+        """Put ``session`` on the screen; it is run only if it holds no numbers yet."""
+        self.jobs.ask([r for r in self.jobs.plan if isinstance(r, LoadModel)], (Measure, Generate, Verify))
+        self._open(session, path)
+        self._changed(Part.DOCUMENT)
+        if not session.measurement and self.work.prompt.query:
+            self.jobs.ask([*self.jobs.plan, *self._whole_run()])
+
+    def close(self) -> None:
+        """An empty session in place of this one."""
+        self.open(Session(created="", prompt=Prompt()), None)
+
+    def _open(self, session: Session, path: Path | None) -> None:
+        self._adopt(session, path, self.model if self.jobs.is_loaded else None)
+        self._is_asked = self._is_new_run = False

@@ -1,0 +1,70 @@
+"""Which model the engine is to hold, and what the user is told of its coming; it decides what goes before a plan."""
+
+from collections.abc import Sequence
+
+from icltui.api.messages import (
+    CountTokens,
+    EstimateModel,
+    Event,
+    JobCancelled,
+    JobFailed,
+    LoadModel,
+    Message,
+    ModelLoaded,
+    Request,
+)
+from icltui.tui.state.jobs import Jobs
+from icltui.tui.state.model_estimate import Foresight
+from icltui.tui.state.staleness import short_name
+
+
+class Models:
+    """The model that the engine holds or is to hold, and what is asked about others.
+
+    Args:
+        load: the first one to load.
+        jobs: of the engine.
+    """
+
+    def __init__(self, load: LoadModel, jobs: Jobs) -> None:
+        self.load = load
+        """The last that could be loaded; an engine that was started anew gets it."""
+        self.place = ""
+        """The command by which the engine runs, where the user gave one: its files may be another machine's."""
+        self.foresight = Foresight(jobs)
+        self._jobs = jobs
+
+    def ask(self, load: LoadModel) -> None:
+        """Load ``load`` in place of whatever runs or waits; the newest wins."""
+        self._jobs.ask([load], (Message,))
+
+    def behind_load(self, plan: Sequence[Request]) -> list[Request]:
+        """``plan``, with a model first: the one that waits to be loaded, else the last where there is none."""
+        waiting = [request for request in (*self._jobs.plan, *plan) if isinstance(request, LoadModel)]
+        is_coming = isinstance(self._jobs.request, LoadModel) and not self._jobs.is_stopping
+        if not waiting and not self._jobs.is_loaded and not is_coming:
+            waiting = [self.load]
+        return [*waiting[:1], *(request for request in plan if not isinstance(request, LoadModel))]
+
+    def hear(self, request: Request, event: Event) -> str:
+        """Take one event of a job; what the user is to be told of it, unless nobody asked (token counts)."""
+        if isinstance(request, EstimateModel):
+            self.foresight.hear(request, event)
+            return ""
+        if isinstance(request, LoadModel):
+            return self._hear_load(request, event)
+        return event.message if isinstance(event, JobFailed) and not isinstance(request, CountTokens) else ""
+
+    def _hear_load(self, request: LoadModel, event: Event) -> str:
+        if isinstance(event, ModelLoaded):
+            self.load = request
+        if isinstance(event, JobFailed):
+            return f"{event.message}; {self._stays()}"
+        if isinstance(event, JobCancelled) and not any(isinstance(r, LoadModel) for r in self._jobs.plan):
+            return f"{short_name(request.model)} was not loaded; {self._stays()}"
+        return ""
+
+    def _stays(self) -> str:
+        if self._jobs.is_loaded:
+            return f"{short_name(self.load.model)} stays the model"
+        return f"no model is loaded: L loads one, ctrl+r loads {short_name(self.load.model)}"

@@ -1,0 +1,147 @@
+"""The tour: five things to do on the screen, each left behind once it was done. Without Textual.
+
+What the explorer holds enters as a :class:`Sight`; a step is done when the present sight differs from the one at its
+beginning in the way that the step asks for. So any way of doing it counts, and no key is taken from anyone.
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from icltui.storage.paths import state_folder
+from icltui.tui.state.document import Document
+from icltui.tui.state.explorer import Explorer
+from icltui.values.errors import SessionError
+from icltui.values.prompt import Prompt
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What of the explorer the tour looks at; results are compared by identity: each run makes new ones."""
+
+    unit: int
+    is_turn: bool
+    """Whether the next token changes at the unit, or nowhere."""
+    measurement: object
+    """Each run makes one anew, where texts may stay: those without ΔW are part of those with it."""
+    verification: object
+    is_patched: bool
+    """Whether ΔW is on and the patched lane has spoken."""
+    is_unsaved: bool
+    prompt: Prompt
+    document: Document
+
+
+def sight(explorer: Explorer, unit: int) -> Sight:
+    """The explorer as it is now, its cursor at ``unit``."""
+    results = explorer.results
+    turns = [at for at in range(results.board.last_unit + 1) if results.board.has_changed(at)]
+    generation = results.generation
+    has_spoken = generation is not None and "patched" in generation.lanes
+    return Sight(
+        unit=unit,
+        is_turn=unit in turns or not turns,
+        measurement=results.measurement,
+        verification=results.verification,
+        is_patched=explorer.work.is_delta_on and has_spoken,
+        is_unsaved=explorer.is_unsaved,
+        prompt=explorer.work.prompt,
+        document=explorer.document,
+    )
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing to do."""
+
+    title: str
+    text: str
+    """What it is about: one line of 76 cells at most."""
+    press: str
+    """What to press: another one."""
+    is_done: Callable[[Sight, Sight], bool]
+    """Whether it was done between the first sight and the second."""
+
+
+def _has_moved(before: Sight, now: Sight) -> bool:
+    return now.unit != before.unit and now.is_turn
+
+
+def _has_run(before: Sight, now: Sight) -> bool:
+    """A run that nobody asked for, such as the one at the start, leaves nothing to save."""
+    return now.measurement is not before.measurement and now.is_unsaved
+
+
+def _has_patched(_: Sight, now: Sight) -> bool:
+    return now.is_patched
+
+
+def _has_verified(before: Sight, now: Sight) -> bool:
+    return now.verification is not None and now.verification is not before.verification
+
+
+def _has_saved(before: Sight, now: Sight) -> bool:
+    return now.prompt != before.prompt and now.document is not before.document
+
+
+STEPS = (
+    Step(
+        "the flip",
+        "This context contradicts what the model has learnt. Each row is one token.",
+        "4, then k up to a row with ▸: there the model's next token changes.",
+        _has_moved,
+    ),
+    Step(
+        "run",
+        "A run measures every token at every layer, then continues the query.",
+        "^r runs what is on the screen: the query with the context, and without.",
+        _has_run,
+    ),
+    Step(
+        "the weights",
+        "What the context did is a change of weights, ΔW: put it in its place.",
+        "^t turns ΔW on. Compare the lanes (9): the third has no context.",
+        _has_patched,
+    ),
+    Step(
+        "the proof",
+        "Verify proves each layer, beside controls, and says what is a tautology.",
+        "v verifies; 4 and 9 come back. In an editor press esc first.",
+        _has_verified,
+    ),
+    Step(
+        "yours",
+        "1 is the context, tab the query: type, ^r runs, esc leaves the editor.",
+        "Change the text, then ^s saves the session under a name of yours.",
+        _has_saved,
+    ),
+)
+END = "that was the tour: ? explains the pane you are in, ^p finds everything by name, ^l opens more examples"
+
+
+class Tour:
+    """Where in the tour the user is."""
+
+    def __init__(self, now: Sight) -> None:
+        self.at = 0
+        self._before = now
+
+    @property
+    def step(self) -> Step | None:
+        """What is to be done now; None: the tour is over."""
+        return STEPS[self.at] if self.at < len(STEPS) else None
+
+    def look(self, now: Sight) -> bool:
+        """Whether what is seen now brought the tour on."""
+        if self.step is None or not self.step.is_done(self._before, now):
+            return False
+        self.at, self._before = self.at + 1, now
+        return True
+
+
+def is_first_start() -> bool:
+    """Whether the program was never started here; asked once, it is no more. False where that cannot be remembered."""
+    with suppress(OSError, SessionError):
+        (state_folder() / "started").touch(mode=0o600, exist_ok=False)
+        return True
+    return False

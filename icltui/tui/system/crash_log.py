@@ -1,0 +1,27 @@
+"""What remains of an error that nobody foresaw: its traceback in a file of the user's own, and one line."""
+
+import traceback
+from datetime import UTC, datetime
+
+from icltui.storage.paths import state_path
+from icltui.system.log_file import LogFile
+from icltui.tui.draw.text import display
+
+
+def write_crash_log(error: BaseException) -> str:
+    """Append ``error`` with its traceback to the crash log; the line to leave on the terminal. Raises nothing."""
+    text = display(f"{type(error).__name__}: {_words(error)}")[:200]
+    report = "".join(traceback.format_exception(error))
+    log = LogFile(state_path() / "crash.log")
+    log.write(
+        f"--- {datetime.now(UTC).isoformat(timespec='seconds')}\n{report}\n".encode(errors="backslashreplace")
+    )
+    details = f"details: {log.path}" if log.path else log.trouble
+    return f"icltui stopped on an error of its own ({text}); {details}"
+
+
+def _words(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as another:  # noqa: BLE001 -- an error whose own words fail must not hide where it came from
+        return f"its text cannot be had: {type(another).__name__}"

@@ -1,0 +1,103 @@
+"""The user's settings put into effect on the app: theme, keys, animation.
+
+The theme is that of ``--theme``, else of TEXTUAL_THEME, else of the config file, else the one last chosen in the
+palette, which is remembered in the state folder.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+
+from textual.app import App
+from textual.screen import Screen
+from textual.theme import BUILTIN_THEMES
+
+from icltui.storage.atomic import write_whole
+from icltui.storage.config import Config, one_of
+from icltui.storage.paths import state_folder
+from icltui.tui.actions import ACTIONS
+from icltui.tui.actions.action import KEYS_NOW
+from icltui.tui.system.keymap import keymap
+from icltui.values.errors import BadInput, SessionError
+
+DEFAULT_THEME, FEW_COLOURS_THEME = "textual-dark", "ansi-dark"
+"""The second where the terminal shows 16 colours: those of another theme would come out as their nearest of these."""
+
+
+def put_into_effect(app: App[None], config: Config, theme: str = "") -> tuple[str, ...]:
+    """Set up ``app`` before it runs, ``theme`` before all others; a line for each setting that cannot be used."""
+    default = FEW_COLOURS_THEME if app.console.color_system == "standard" else DEFAULT_THEME
+    app.theme, theme_faults = choose_theme(theme, config, known_themes(), default)
+    keys, key_faults = keymap(config.keys)
+    KEYS_NOW.clear()
+    KEYS_NOW.update(keys)
+    app.set_keymap(keys)
+    if config.animation == "off" or (config.animation == "auto" and os.environ.get("SSH_CONNECTION")):
+        app.animation_level = "none"
+    elif config.animation == "on":
+        app.animation_level = "full"
+    return (*theme_faults, *key_faults)
+
+
+def bind_without_usual_key(screen: Screen[None]) -> None:
+    """Give the actions that have no usual key those of the user; a keymap only changes what is bound."""
+    for action in ACTIONS:
+        if not action.keys and action.id in KEYS_NOW:
+            screen._bindings.bind(KEYS_NOW[action.id], action.action, action.label, show=False)
+
+
+def check_theme(name: str) -> None:
+    """Refuse the theme of ``--theme`` before the screen is there.
+
+    Raises:
+        BadInput: it is not known.
+    """
+    if name and name not in known_themes():
+        raise BadInput(f"--theme {name!a} is not known: one of {', '.join(known_themes())}")
+
+
+def known_themes() -> list[str]:
+    """The names of Textual's themes."""
+    return sorted(BUILTIN_THEMES)
+
+
+def choose_theme(
+    asked: str, config: Config, known: list[str], default: str = DEFAULT_THEME
+) -> tuple[str, tuple[str, ...]]:
+    """The first theme asked for that is known, else ``default``, and a line for each one passed over."""
+    faults: list[str] = []
+    for name, refusal in _asked_themes(asked, config, known):
+        if name in known:
+            return name, tuple(faults)
+        if refusal:
+            faults.append(refusal)
+    return default, tuple(faults)
+
+
+def _asked_themes(asked: str, config: Config, known: list[str]) -> Iterator[tuple[str, str]]:
+    """Each theme that somebody wants, in the order of their right to it, and how to refuse it."""
+    if asked:
+        yield asked, ""
+    for name in filter(None, map(str.strip, os.environ.get("TEXTUAL_THEME", "").split(","))):
+        yield name, f"TEXTUAL_THEME: theme {name!a} is not known: one of {', '.join(known)}"
+    if config.theme:
+        yield config.theme, one_of(config.theme, "theme", known)
+    yield remembered_theme(), ""
+
+
+def remembered_theme() -> str:
+    """The theme that was last chosen in the palette, or nothing."""
+    with suppress(OSError, SessionError, UnicodeDecodeError):
+        return (state_folder() / "theme").read_text(encoding="utf-8").strip()
+    return ""
+
+
+def remember_theme(name: str) -> None:
+    """Choose it again the next time; where that cannot be written it lasts as long as the program."""
+    with suppress(OSError, SessionError):
+        write_whole(state_folder() / "theme", name.encode())
+
+
+def keys_in_force(keys: dict[str, str]) -> dict[str, str]:
+    """The keys of every action by its id, those of ``keys`` in place of the usual ones."""
+    return {action.id: keys.get(action.id, action.keys) for action in ACTIONS}

@@ -1,0 +1,98 @@
+"""What a terminal sends, as Textual's messages: keys, the mouse, pastes; of an answer that came late, nothing.
+
+Bytes enter, messages leave. What a whole sequence means is left to Textual's own parser, which is only ever given whole
+ones: it would type what it does not know.
+"""
+
+from collections.abc import Iterator
+
+from textual import constants, events
+from textual._xterm_parser import XTermParser
+from textual.message import Message
+
+from icltui.tui.terminal.input_lexer import Escape, Lexer, Paste, Piece, Sequence, Text, Unreadable
+from icltui.tui.terminal.size_and_replies import BytesUnread, PasteCut
+
+_KEPT = ("last_x", "last_y", "mouse_pixels", "terminal_size", "terminal_pixel_size")
+"""What a parser has learned of the terminal."""
+
+_LONGEST = 32
+"""Characters of a sequence: Textual's parser takes a longer one for text."""
+
+
+class InputEvents:
+    """The messages of one terminal's input."""
+
+    def __init__(self, escape_delay: float = constants.ESCAPE_DELAY) -> None:
+        self._lexer = Lexer(escape_delay)
+        self._parser = XTermParser()
+
+    @property
+    def deadline(self) -> float | None:
+        """When ``expire`` is due; None while nothing is waited for."""
+        return self._lexer.deadline
+
+    def feed(self, data: bytes, now: float) -> Iterator[Message]:
+        """What ``data``, read at ``now``, completes."""
+        for piece in self._lexer.feed(data, now):
+            yield from self._messages(piece)
+
+    def expire(self, now: float) -> Iterator[Message]:
+        """What has become clear by waiting."""
+        for piece in self._lexer.expire(now):
+            yield from self._messages(piece)
+
+    def _messages(self, piece: Piece) -> Iterator[Message]:
+        match piece:
+            case Text(text):
+                yield from self._parse(text)
+            case Escape():
+                yield events.Key("escape", "\x1b")
+            case Sequence(text):
+                yield from self._sequence(text)
+            case Paste(text, n_unreadable, n_lost):
+                yield events.Paste(text.replace("\0", ""))
+                if n_unreadable:
+                    yield BytesUnread(n_unreadable, is_paste=True)
+                if n_lost:
+                    yield PasteCut(n_lost)
+            case Unreadable(n):
+                yield BytesUnread(n, is_paste=False)
+
+    def _sequence(self, sequence: str) -> Iterator[Message]:
+        found = self._parse(sequence) if len(sequence) <= _LONGEST else []
+        if not found and len(sequence) == 2:  # Escape and a character that are no key of their own
+            found = [_with_alt(event) for event in self._parse(sequence[1])]
+        yield from found
+
+    def _parse(self, text: str) -> list[Message]:
+        """What Textual makes of ``text``; nothing of a number that is no character, or only half of one."""
+        try:
+            found = list(self._parser.feed(text))
+        except Exception:  # noqa: BLE001 -- whatever a terminal sends must not end the thread that reads
+            found = []
+        if not found:  # it may wait for the rest of what it does not know, or be broken
+            self._parser = _successor(self._parser)
+        return [message for message in found if not _is_half(message)]
+
+
+def _with_alt(message: Message) -> Message:
+    """As Textual names it."""
+    if not isinstance(message, events.Key) or len(message.key) != 1:
+        return message
+    shift = "shift+" if message.key.isupper() else ""
+    return events.Key(f"alt+{shift}{message.key.lower()}", message.character)
+
+
+def _is_half(message: Message) -> bool:
+    """A key of half a character (a lone surrogate), which no text may hold."""
+    character = message.character if isinstance(message, events.Key) else None
+    return character is not None and any("\ud800" <= each <= "\udfff" for each in character)
+
+
+def _successor(parser: XTermParser) -> XTermParser:
+    new = XTermParser()
+    for name in _KEPT:
+        if hasattr(parser, name):
+            setattr(new, name, getattr(parser, name))
+    return new

@@ -1,0 +1,211 @@
+"""The tabs of numbers in one frame: table, plots, heatmap, proof, log, text. Their names stand in its upper border."""
+
+from textual.app import ComposeResult
+from textual.content import Content
+from textual.reactive import reactive
+from textual.widgets import ContentSwitcher
+
+from icltui.api.messages import Generate, Measure
+from icltui.tui.draw.text import display
+from icltui.tui.state.explorer import Explorer
+from icltui.tui.state.measurements import Board
+from icltui.tui.state.measures import MEASURES
+from icltui.tui.state.panes import TABS, digit_of
+from icltui.tui.state.settings import method_words
+from icltui.tui.state.staleness import curves_note, numbers_note, proof_note
+from icltui.tui.widgets.bordered import Framed
+from icltui.tui.widgets.heatmap import Heatmap
+from icltui.tui.widgets.log_view import LogView
+from icltui.tui.widgets.plot_panel import PlotPanel
+from icltui.tui.widgets.stream_table import StreamTable
+from icltui.tui.widgets.token_strip import TokenStrip
+from icltui.tui.widgets.verify_view import VerifyView
+from icltui.values.recipe import patch_words
+
+
+class Numbers(ContentSwitcher, Framed):
+    """One tab at a time; unit, layer, measure and scale are the same in all of them."""
+
+    ALLOW_MAXIMIZE = True
+
+    unit: reactive[int] = reactive(0, repaint=False)
+    shown_layer: reactive[int] = reactive(0, repaint=False)
+    measure: reactive[str] = reactive("delta_norm", repaint=False)
+    is_log: reactive[bool] = reactive(False, repaint=False)
+    found: reactive[str] = reactive("", repaint=False)
+    """What was looked for, and how often it is there."""
+
+    def __init__(self, explorer: Explorer) -> None:
+        super().__init__(id="numbers", classes="pane", initial="stream")
+        self._explorer = explorer
+        self._shown: Board | None = None
+        self._wanted: int | None = None
+        """The unit to come back to, as soon as a run has got there."""
+        self._placed = 0
+        self._compared: object = None
+        self.stream = StreamTable(id="stream")
+        self.plots = PlotPanel(id="plots")
+        self.heatmap = Heatmap(id="heatmap")
+        self.proof = VerifyView(id="verify")
+        self.log_view = LogView(id="log")
+        self.strip = TokenStrip(id="text")
+
+    def compose(self) -> ComposeResult:
+        """Every tab; the switcher shows one."""
+        yield from (self.stream, self.plots, self.heatmap, self.proof, self.log_view, self.strip)
+
+    def on_mount(self) -> None:
+        """Show what is there already."""
+        self.draw_numbers()
+        self.draw_patch()
+        self.draw_proof()
+        self.draw_log()
+
+    def show_tab(self, tab: str) -> None:
+        """Bring a tab to the front and give it the focus."""
+        self.current = tab
+        self.caption()
+        self.screen.set_focus(self.get_child_by_id(tab))  # at once: keys may have been typed ahead
+
+    def neighbour(self, step: int) -> str:
+        """The tab ``step`` further, round and round."""
+        return TABS[(TABS.index(self.current or "stream") + step) % len(TABS)]
+
+    def draw_numbers(self) -> None:
+        """Pass the board on: whole when it is a new one, else only what was added."""
+        board = self._explorer.results.board
+        self._mind_the_place(board)
+        for view in (self.stream, self.plots, self.heatmap, self.strip):
+            if board is self._shown:
+                view.advance()
+            else:
+                view.show(board)
+        if self._explorer.other is not self._compared:
+            self._compared = other = self._explorer.other
+            self.plots.compare(other.board if other else None, other.label if other else "")
+        if board is not self._shown:
+            self._shown = board
+            self.stream.unit = max(board.last_unit, 0)
+        if self._wanted is not None:
+            self._placed = self.stream.unit = max(min(self._wanted, board.last_unit), 0)
+            if board.last_unit > self._wanted:
+                self._wanted = None
+        self.draw_layers()
+
+    def _mind_the_place(self, board: Board) -> None:
+        """A run of the same tokens brings the cursor back to where it was put, unless it is moved meanwhile."""
+        before = self._shown
+        if board is not before:
+            is_same = before is not None and board.tokens is not None and before.tokens == board.tokens
+            is_put = before is not None and 0 <= self.unit < before.last_unit
+            self._wanted = self.unit if is_same and is_put else None
+        elif self.stream.unit != self._placed:
+            self._wanted = None
+
+    def draw_layers(self) -> None:
+        """Plot the ticked layers and tell in the border whether the numbers are of an older prompt."""
+        explorer = self._explorer
+        ticked = explorer.ticked
+        measured = explorer.results.board.layers
+        self.plots.shown_layers = tuple(layer for layer in measured if layer in ticked) or measured
+        self.set_class(not explorer.results.is_numbers_fresh(explorer.work), "stale")
+        self.caption()
+
+    def draw_patch(self) -> None:
+        """Pass the varied patch on."""
+        alpha = self._explorer.work.recipe.alpha
+        self.plots.alpha = alpha if isinstance(alpha, float) else None
+        self.plots.show_patch(self._explorer.results.varied)
+        self.caption()
+
+    def next_plot(self) -> None:
+        """Plot the next thing."""
+        self.plots.next_view()
+        self.caption()
+
+    def draw_proof(self) -> None:
+        """Pass the verification on."""
+        self.proof.show(self._explorer.results.verification)
+        self.caption()
+
+    def draw_log(self) -> None:
+        """Pass the log on."""
+        self.log_view.show(self._explorer.journal.lines)
+
+    def caption(self) -> None:
+        """Tabs in the upper border, what the numbers are in the lower one."""
+        names = [self._tab_label(tab) for tab in TABS]
+        found = self.found if self.current != "verify" else ""
+        # What is out of date comes first, set apart by the border's own line: a narrow border cuts the end.
+        self.frame(
+            Content("").join(names),
+            " ─ ".join(filter(None, [self._staleness(), found, self._subtitle()])),
+        )
+
+    def _tab_label(self, tab: str) -> Content:
+        label = f" {digit_of(tab)} {tab.capitalize()} "
+        name = Content.from_markup(f"[@click=screen.show_pane('{tab}')]{label}[/]")
+        return name.stylize("bold reverse") if tab == self.current else name
+
+    def _subtitle(self) -> str:
+        board, method = self._explorer.results.board, self._method()
+        formula = MEASURES[self.measure].meaning(board.dynamics)[1] or "undefined"
+        silence = " · no next tokens" if board.is_mute else ""
+        return {
+            "stream": f"layer {self.shown_layer}{self._noise()} · {method}{silence}",
+            "plots": self._plot_subtitle(formula, method),
+            "heatmap": f"{formula} · {method}",
+            "text": method,
+        }.get(self.current or "", "")
+
+    def _noise(self) -> str:
+        """What ‖δ‖ comes to by rounding alone at this layer, where the model is in half precision."""
+        board = self._explorer.results.board
+        noise = board.value("delta_noise", board.last_unit, self.shown_layer)
+        return "" if noise is None else f" · ‖δ‖ rounds by {noise:.2g}"
+
+    def _plot_subtitle(self, formula: str, method: str) -> str:
+        if not self.plots.is_of_patch:
+            return method if self.plots.view == "tokens" else f"{formula} · {method}"
+        origin = self._explorer.results.varied_origin
+        request = origin.request if origin else None
+        return patch_words(request.recipe) if isinstance(request, Generate) else ""
+
+    def _method(self) -> str:
+        """How the numbers shown were measured; where there are none, how they will be."""
+        results = self._explorer.results
+        origin = results.board_origin
+        request = origin.request if origin and isinstance(origin.request, Measure) else None
+        return method_words(request or self._explorer.work.measure(), results.board.path)
+
+    def _staleness(self) -> str:
+        results, work = self._explorer.results, self._explorer.work
+        if self.current == "log":
+            return ""
+        if self.current == "plots" and self.plots.is_of_patch:
+            return display(curves_note(results, work, self.plots.view == "alpha"))
+        return display((proof_note if self.current == "verify" else numbers_note)(results, work))
+
+    def watch_found(self) -> None:
+        """Tell it in the border."""
+        self.caption()
+
+    def watch_unit(self, unit: int) -> None:
+        """Move the row, the line and the crosshair together."""
+        self.stream.unit = self.plots.unit = self.heatmap.unit = self.strip.unit = unit
+
+    def watch_shown_layer(self, layer: int) -> None:
+        """Show another layer everywhere."""
+        self.stream.shown_layer = self.heatmap.shown_layer = self.strip.shown_layer = layer
+        self.plots.shown_layer = layer
+        self.caption()
+
+    def watch_measure(self, measure: str) -> None:
+        """Show another measure everywhere."""
+        self.plots.measure = self.heatmap.measure = measure
+        self.caption()
+
+    def watch_is_log(self, is_log: bool) -> None:
+        """Change the scale everywhere."""
+        self.plots.is_log = self.heatmap.is_log = self.strip.is_log = is_log
+        self.caption()

@@ -1,0 +1,123 @@
+"""The line at the top: model, session, what is going on, ΔW. States differ by sign, not only by colour."""
+
+from msgspec.structs import replace as with_changes
+from textual.content import Content
+from textual.widgets import Static
+
+from icltui.api.messages import Export, Generate, LoadModel, Measure, Progress, Verify
+from icltui.text.units import bar, in_bytes
+from icltui.tui.draw.text import display, fit
+from icltui.tui.state.engine_log import Journal
+from icltui.tui.state.explorer import Explorer
+from icltui.tui.state.staleness import any_note, short_name
+from icltui.values import ModelInfo
+
+_STAGE_WIDTH, _BAR_WIDTH = 32, 8
+_MOST_THINGS = 9999
+"""More than this are bytes."""
+_SUFFIXES = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
+
+
+def model_text(model: ModelInfo | None) -> str:
+    """``demo · Qwen3 6L·128 · float32 · cpu``; of a path its end, so that the rest has room.
+
+    ``float32 for bfloat16`` where the checkpoint's own numbers have no instructions here.
+    """
+    if model is None:
+        return "no model"
+    kind = model.architecture
+    for suffix in _SUFFIXES:
+        kind = kind.removesuffix(suffix)
+    is_other = model.dtype_reason and model.stored_dtype != model.dtype
+    numbers = f"{model.dtype} for {model.stored_dtype}" if is_other else model.dtype
+    return f"{short_name(model.name)} · {kind} {model.n_layers}L·{model.hidden_size} · {numbers} · {model.device}"
+
+
+def progress_text(progress: Progress | None, otherwise: str) -> str:
+    """How far a job is: sizes and a bar of many bytes, a count of few things."""
+    if progress is None:
+        return otherwise
+    stage = fit(progress.stage, _STAGE_WIDTH).rstrip()
+    if not progress.total:
+        return stage
+    if progress.total > _MOST_THINGS:
+        drawn = bar(progress.done, progress.total, _BAR_WIDTH)
+        return f"{stage} {in_bytes(progress.done)} of {in_bytes(progress.total)} {drawn}"
+    return f"{stage} {progress.done}/{progress.total}"
+
+
+def loading_text(journal: Journal, model: str) -> str:
+    """What loading ``model`` has come to: until it begins, what will be needed of what there is."""
+    name = short_name(model)
+    if (estimate := journal.estimate) is None:
+        stage = journal.progress and journal.progress.stage.replace(model, name)
+        progress = journal.progress and with_changes(journal.progress, stage=stage)
+        return progress_text(progress, f"loading {name}")
+    need = f"{in_bytes(estimate.weight_bytes)} + {in_bytes(estimate.measure_bytes)}"
+    return f"needs {need} of {in_bytes(estimate.available_bytes)} free"
+
+
+def state_text(explorer: Explorer) -> str:
+    """What is going on, in a few words behind a sign; and a proof that waits, of which nothing else tells."""
+    jobs, text = explorer.jobs, _state(explorer)
+    is_awaited = jobs.request is not None and any(isinstance(request, Verify) for request in jobs.plan)
+    return f"{text}, then verify" if is_awaited else text
+
+
+def _state(explorer: Explorer) -> str:
+    jobs, results, board = explorer.jobs, explorer.results, explorer.results.board
+    if jobs.engine == "dead":
+        return "✗ engine gone, ^r restarts"
+    if jobs.engine in ("off", "starting"):
+        waited = (
+            f"no answer for {explorer.journal.silence} s"
+            if explorer.journal.silence
+            else "starting the engine"
+        )
+        return f"◌ {waited}, esc ends it"
+    if jobs.is_stopping:
+        return "◌ stopping, esc again ends the engine"
+    match jobs.request:
+        case LoadModel() as request:
+            return f"◌ {loading_text(explorer.journal, request.model)}"
+        case Measure() as request:
+            has_begun = results.board_origin is not None and results.board_origin.request is request
+            return f"● {board.n_measured - 1}/{board.n_units - 1} units" if has_begun else _at_first(explorer)
+        case Generate() as request:
+            done = results.n_said(request)
+            text = f"{done}/{request.n_tokens * len(request.lanes)} tokens"
+            has_spoken = results.generated is not None and results.generated.request is request
+            is_at_the_patch = (
+                not done or has_spoken
+            )  # it is made before the lanes speak, and tested behind them
+            return f"● {progress_text(explorer.journal.progress, text) if is_at_the_patch else text}"
+        case Verify():
+            return f"● {progress_text(explorer.journal.progress, 'verifying')}"
+        case Export():
+            return f"● {progress_text(explorer.journal.progress, 'exporting')}"
+    if not jobs.is_loaded:
+        return "○ no model, ^r loads it"
+    return f"○ {display(any_note(results, explorer.work)) or 'ready'}"
+
+
+def _at_first(explorer: Explorer) -> str:
+    """A measure without numbers yet; a model that had to go may be loaded anew for it first."""
+    return f"● {progress_text(explorer.journal.progress, 'measuring')}"
+
+
+class StatusLine(Static):
+    """One line, drawn to the width that is there."""
+
+    def __init__(self, explorer: Explorer) -> None:
+        super().__init__(id="status", markup=False)
+        self._explorer = explorer
+
+    def render(self) -> Content:
+        """Left what stands, right what moves; what has no room on the left is cut first."""
+        explorer, width = self._explorer, self.size.width
+        work = explorer.work
+        delta = f"ΔW {'on' if work.is_delta_on else 'off'}"
+        right = f"{state_text(explorer)}   {delta} "[: max(width - 1, 0)]
+        mark = "*" if explorer.is_unsaved else ""
+        left = fit(f"{explorer.document.title}{mark}   {model_text(explorer.model)}", width - len(right) - 12)
+        return Content.assemble((" icltui   ", "bold $text-accent"), left, "  ", (right, "bold"))

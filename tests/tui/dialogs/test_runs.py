@@ -1,0 +1,182 @@
+"""The runs on the screen: stepping, the list, the note, and two of them side by side."""
+
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+from textual.events import Key
+from textual.widgets import Input
+
+from icltui.storage.sessions import Run, read_session, write_session
+from icltui.tui.dialogs.ask import AskScreen
+from icltui.tui.dialogs.compare import ContrastScreen
+from icltui.tui.dialogs.open_session import OpenScreen
+from icltui.tui.dialogs.runs import RunsScreen
+from icltui.tui.state.compare import Other
+from tests.tui import samples
+from tests.tui.conftest import Desk, open_desk
+
+A = samples.session()
+HOSTILE = "[/INST] \x1b[31m\u202e\ud83d 漢字 [b"
+B = replace(A, prompt=replace(A.prompt, context=HOSTILE))
+SESSION = replace(
+    A,
+    runs=(
+        Run(number=1, session=B, note=HOSTILE),
+        Run(number=2, parent=1, session=A),
+        Run(number=3, parent=1, session=replace(A, measurement=None, generation=None)),
+    ),
+    run=2,
+)
+
+
+@pytest.fixture
+async def three():
+    async with open_desk(SESSION) as desk:
+        await desk.until(lambda: desk.client.requests)
+        desk.client.finish(samples.LOADED)
+        await desk.settle()
+        yield desk
+
+
+async def on(desk: Desk, kind: type) -> None:
+    await desk.until(lambda: isinstance(desk.app.screen, kind) and desk.app.screen.is_running)
+    await desk.pilot.pause()
+
+
+async def test_comma_and_full_stop_step_through_the_runs(three: Desk) -> None:
+    await three.press("comma")
+    await three.until(lambda: three.explorer.history.at == 1)
+    await three.drawn()
+    assert "[/INST]" in three.text()
+    await three.press("full_stop", "full_stop")
+    await three.until(lambda: three.explorer.history.at == 3)
+
+
+async def test_keys_that_come_at_once_step_and_take_no_other_runs_text_for_typing(three: Desk) -> None:
+    for key in ("comma", "full_stop", "comma"):
+        three.app.post_message(Key(key, None))
+    await three.until(lambda: three.explorer.history.at == 1)
+    await three.drawn()
+    assert len(three.explorer.history.runs) == 3, "no run is made of a text that was never typed"
+    assert three.explorer.work.prompt == B.prompt
+
+
+async def test_a_session_saved_at_once_after_opening_is_that_session(three: Desk, tmp_path: Path) -> None:
+    path = tmp_path / "other.json"
+    write_session(path, B)
+    three.explorer.open(B, path)
+    three.screen.action_save_session()
+    await three.until(lambda: any("saved to" in line for line in three.toasts()))
+    assert read_session(path).prompt == B.prompt
+
+
+async def test_a_hostile_moment_is_shown_as_text() -> None:
+    odd = replace(A, created="2026-01-01T\x1bc\ud800\u202e1")
+    session = replace(A, runs=(Run(number=1, session=odd), Run(number=2, parent=1, session=A)), run=2)
+    async with open_desk(session) as desk:
+        await desk.press("4", "H")
+        await on(desk, RunsScreen)
+        listed = desk.app.screen.query_one("#runs")
+        option = listed.get_option_at_index(0).prompt
+        assert not {"\x1b", "\ud800", "\u202e"} & {*option.plain}
+
+
+async def test_a_prompt_being_typed_is_put_down_before_stepping(three: Desk) -> None:
+    three.screen.context.load_text("not run yet")
+    await three.press("comma")
+    await three.until(lambda: three.explorer.history.at == 1)
+    assert three.explorer.history.runs[-1].session.prompt.context == "not run yet"
+
+
+async def test_the_list_goes_to_the_run_under_its_cursor(three: Desk) -> None:
+    await three.press("H")
+    await on(three, RunsScreen)
+    assert "not run" in three.text()
+    await three.press("k", "enter")
+    await three.until(lambda: three.explorer.history.at == 1)
+
+
+async def test_a_note_is_written_and_saved(three: Desk) -> None:
+    await three.press("A")
+    await on(three, AskScreen)
+    await three.press(*"seen", "enter")
+    await three.until(lambda: three.explorer.history.runs[1].note == "seen")
+    assert three.explorer.session("x").runs[1].note == "seen"
+    await three.press("H")
+    await on(three, RunsScreen)
+    assert "seen" in three.text()
+    await three.press("a")
+    await on(three, AskScreen)
+    assert three.app.screen.query_one(Input).value == "seen"
+
+
+async def test_two_runs_stand_side_by_side(three: Desk) -> None:
+    await three.press("B")
+    await on(three, RunsScreen)
+    await three.press("enter")  # the run before the present one
+    await on(three, ContrastScreen)
+    assert three.explorer.other is not None
+    assert three.explorer.other.label == "run 1"
+    assert "≠ context" in three.text()
+    assert "\x1b" not in three.text()
+    await three.press("escape", "B")
+    await on(three, ContrastScreen)
+    assert "run 2 beside run 1" in three.text()
+    await three.press("escape")
+    three.explorer.next_choice("dynamics")
+    await three.press("B")
+    await on(three, ContrastScreen)
+    assert "run 2, edited beside run 1" in three.text()
+    await three.press("x")
+    await three.until(lambda: three.explorer.other is None)
+
+
+async def test_a_file_can_be_compared_with(three: Desk, tmp_path: Path) -> None:
+    write_session(tmp_path / "other.json", B)
+    await three.press("B")
+    await on(three, RunsScreen)
+    await three.press("f")
+    await on(three, OpenScreen)
+    field = three.app.screen.query_one(Input)
+    field.focus()
+    field.value = str(tmp_path / "other.json")
+    await three.press("enter")
+    await on(three, ContrastScreen)
+    assert three.explorer.other is not None
+    assert three.explorer.other.label == "other"
+
+
+async def test_without_runs_the_list_says_so() -> None:
+    async with open_desk() as desk:
+        await desk.until(lambda: desk.client.requests)
+        await desk.press("H")
+        await on(desk, RunsScreen)
+        assert "no run yet" in desk.text()
+        await desk.press("enter", "c", "a", "x", "escape")
+        await desk.until(lambda: desk.app.screen is desk.screen)
+        await desk.press("A")
+        await desk.until(lambda: any("no run yet" in toast for toast in desk.toasts()))
+
+
+async def test_strength_by_keys_and_layers_by_range(three: Desk) -> None:
+    await three.press("left", "shift+right", "less_than_sign")
+    await three.until(lambda: three.explorer.work.recipe.alpha == 1.44)
+    await three.press("r")
+    await on(three, AskScreen)
+    await three.press(*"0,9", "enter")
+    await three.until(lambda: "out of range" in three.text())
+    await three.press("backspace", *"4-5", "enter")
+    await three.until(lambda: three.explorer.ticked == (0, 4, 5))
+    three.screen.shown_layer = 3
+    await three.press("f")
+    await three.until(lambda: three.explorer.ticked == (3, 4, 5))
+
+
+async def test_the_other_run_is_laid_over_the_plot(three: Desk) -> None:
+    await three.press("5")
+    three.explorer.compare_with(Other.of(B, "run 1"))
+    await three.drawn()
+    await three.until(lambda: "run 1" in three.text())
+    three.explorer.compare_with(None)
+    await three.until(lambda: "run 1" not in three.text())

@@ -1,0 +1,173 @@
+"""The form of what is typed: back and forth between a work and its texts, and one line for what is wrong."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace as with_changes
+from textual.widgets import Input, Static
+
+from icltui.api.messages import CountTokens, Generate
+from icltui.tui.dialogs.settings import SettingsScreen
+from icltui.tui.state.settings import Work
+from icltui.tui.state.settings_form import SETTINGS, texts_of, with_texts
+from icltui.values.errors import BadInput
+from icltui.values.recipe import Recipe, Sampling
+from tests.tui import samples
+from tests.tui.conftest import Desk, open_desk
+
+WORK = Work(prompt=samples.PROMPT)
+
+
+def set_to(work: Work, **texts: str) -> Work:
+    return with_texts(work, {**texts_of(work), **texts})
+
+
+def test_fields_left_alone_change_nothing() -> None:
+    rich = replace(
+        WORK,
+        recipe=Recipe(
+            alpha="search", rank=3, queries=("a", "b"), other_context="a\\b\nc\x1b", control="other"
+        ),
+        holdout=("c",),
+        prompt=with_changes(samples.PROMPT, unit="\n\n"),
+    )
+    assert with_texts(rich, texts_of(rich)) == rich
+    assert texts_of(rich)["other_context"] == "a\\\\b\\nc\\u001b"
+
+
+@settings(deadline=None)
+@given(st.text().filter(bool))
+@example("a\r\nb\r\u2028\x0c\x85\ue8c4\U000e0001\t\\u0041\\")
+def test_a_text_in_a_field_of_one_line_is_the_text(text: str) -> None:
+    """Else the letter that is typed behind it would take away what the field cannot show."""
+    held = texts_of(replace(WORK, prompt=with_changes(samples.PROMPT, unit=text)))["unit"]
+    assert held.isprintable()
+    assert set_to(WORK, unit=held + "x").prompt.unit == text + "x"
+
+
+@pytest.mark.parametrize("typed", [r"\U00110000", r"\uD8", r"\q"])
+def test_what_is_no_escape_is_taken_as_it_is_typed(typed: str) -> None:
+    assert set_to(WORK, unit=typed).prompt.unit == typed[1:]
+
+
+def test_every_field_has_its_way_back(tmp_path: Path) -> None:
+    (tmp_path / "q.txt").write_text("one\n\ntwo\n")
+    given = {
+        "alpha": "0.35",
+        "n_fitted": "4",
+        "rank": "2",
+        "ridge": "1e-4",
+        "queries": f"@{tmp_path}/q.txt",
+        "holdout": f"{tmp_path}/q.txt",
+        "control": "other",
+        "other_context": r"first\nsecond \\n",
+        "n_tokens": "24",
+        "temperature": "0.7",
+        "top_k": "40",
+        "top_p": "0.9",
+        "seed": "5",
+        "unit": r"\n\n",
+        "bos": "never",
+        "precision": "float32",
+    }
+    assert given.keys() == {setting.name for setting in SETTINGS}
+    work = set_to(WORK, **given)
+    assert work.recipe == Recipe(
+        alpha=0.35,
+        n_fitted=4,
+        rank=2,
+        ridge=1e-4,
+        queries=("one", "two"),
+        control="other",
+        other_context="first\nsecond \\n",
+        seed=5,
+    )
+    assert (work.holdout, work.n_tokens) == (("one", "two"), 24)
+    assert work.sampling == Sampling(temperature=0.7, top_k=40, top_p=0.9, seed=5)
+    assert (work.prompt.unit, work.prompt.bos) == ("\n\n", "never")
+    emptied = set_to(work, rank="", top_k="", queries="", holdout="")
+    assert (emptied.recipe.rank, emptied.sampling.top_k, emptied.recipe.queries, emptied.holdout) == (
+        None,
+        None,
+        (),
+        (),
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("alpha", "x", "α: 'x' is no number: 0 to 2, search, or jvp"),
+        ("alpha", "3", "alpha 3 is out of range"),
+        ("alpha", "nan", "alpha nan is out of range"),
+        ("rank", "0", "rank 0 is out of range"),
+        ("rank", "2.5", "rank: '2.5' is no whole number: give 1 or more"),
+        ("ridge", "-1", "ridge -1 is no penalty"),
+        ("queries", "/nowhere", "fit on: cannot read '/nowhere'"),
+        ("queries", "~nobody-of-that-name/q", "fit on: '~nobody-of-that-name/q': no user"),
+        ("holdout", "/dev/null", "test on: '/dev/null' is no file of queries"),
+        ("control", "odd", "control: 'odd' is none of none, random"),
+        ("control", "other", "needs another context"),
+        ("n_tokens", "0", "tokens: 0 is out of range: give 1 to 4096"),
+        ("temperature", "-1", "temperature -1 is out of range"),
+        ("seed", "-1", "seed -1 is out of range"),
+        ("unit", "", "unit: empty"),
+        ("bos", "maybe", "special: 'maybe' is none of"),
+    ],
+)
+def test_what_cannot_be_is_told_with_its_field(name: str, text: str, words: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        set_to(WORK, **{name: text})
+    assert words in str(caught.value)
+
+
+async def opened(desk: Desk) -> SettingsScreen:
+    await desk.press("escape", "o")
+    await desk.until(lambda: isinstance(desk.app.screen, SettingsScreen))
+    screen = desk.app.screen
+    assert isinstance(screen, SettingsScreen)
+    return screen
+
+
+async def test_enter_takes_every_field_and_the_lanes_follow(desk: Desk) -> None:
+    screen = await opened(desk)
+    screen.query_one("#n_tokens", Input).value = "3"
+    screen.query_one("#seed", Input).value = "7"
+    await desk.press("enter")
+    await desk.until(lambda: isinstance(desk.client.request, Generate))
+    request = desk.client.request
+    assert isinstance(request, Generate)
+    assert (request.n_tokens, request.sampling.seed) == (3, 7)
+
+
+async def test_another_unit_waits_for_the_next_run(desk: Desk) -> None:
+    screen = await opened(desk)
+    screen.query_one("#unit", Input).value = "line"
+    await desk.press("enter")
+    await desk.until(lambda: isinstance(desk.client.request, CountTokens))
+    assert "edited" in desk.text()
+
+
+async def test_a_wrong_field_keeps_the_form_and_escape_keeps_the_work(desk: Desk) -> None:
+    before = desk.explorer.work
+    screen = await opened(desk)
+    screen.query_one("#alpha", Input).value = "[/x]"
+    await desk.press("enter")
+    await desk.until(lambda: "is no number" in str(screen.query_one(".error", Static).render()))
+    await desk.press("escape")
+    await desk.until(lambda: desk.app.screen is desk.screen)
+    assert desk.explorer.work is before
+
+
+@pytest.mark.parametrize("size", [(80, 24), (60, 18)])
+async def test_every_field_can_be_reached_in_little_room(size: tuple[int, int]) -> None:
+    async with open_desk(samples.session(), size=size) as desk:
+        await desk.settle()
+        screen = await opened(desk)
+        for _ in range(len(SETTINGS) - 1):
+            await desk.press("down")
+        assert screen.focused is screen.query_one("#precision")
+        await desk.until(lambda: "precision" in desk.text())

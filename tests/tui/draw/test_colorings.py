@@ -1,0 +1,60 @@
+"""Each unit's number under each colouring, and what is said where there is none."""
+
+from icltui.tui.draw.colorings import SHADES
+from icltui.tui.state.measurements import Board
+from icltui.values import Candidate, Prediction, Token
+from tests.tui import board_of, fill, tokenized
+
+
+def kls(board: Board, *values: float | None) -> Board:
+    """``board`` with these divergences from the full context."""
+    top = (Candidate(token=Token(id=1, text="x"), probability=0.5),)
+    board.add((), [Prediction(unit=u, top=top, entropy=None, kl_to_full=kl) for u, kl in enumerate(values)])
+    return board
+
+
+def test_measures_are_those_of_the_layer() -> None:
+    board = board_of(["a", "b"])
+    assert SHADES["delta_norm"].value(board, 2, 3) == 2.03
+    assert SHADES["relative_patch_norm"].value(board, 2, 3) == 2.03 / 1000
+    assert SHADES["learning_rate"].value(board, 0, 3) == 0.01
+    assert SHADES["delta_norm"].bounds(board, 3, positive=False) == (1.03, 2.03)
+
+
+def test_drop_one_is_nothing_else_than_that() -> None:
+    drop_one = SHADES["drop_one"]
+    grown, dropped = board_of(["a", "b"]), board_of(["a", "b"], dynamics="drop")
+    assert drop_one.value(grown, 2, 0) is None
+    assert drop_one.bounds(grown, 0, positive=False) is None
+    assert drop_one.need(grown) == "these numbers are grow: D until drop, then ^r"
+    assert (drop_one.value(dropped, 2, 0), drop_one.need(dropped)) == (2.0, "")
+
+
+def test_kl_and_its_change() -> None:
+    board = kls(board_of(["a", "b", "c"]), 2.0, 1.5, None, 0.0)
+    kl, step = SHADES["kl"], SHADES["kl_step"]
+    assert [kl.value(board, unit, 0) for unit in range(4)] == [2.0, 1.5, None, 0.0]
+    assert [step.value(board, unit, 0) for unit in range(4)] == [None, 0.5, None, None]
+    assert kl.bounds(board, 0, positive=True) == (1.5, 2.0)
+
+
+def test_a_dropped_unit_is_held_against_the_full_context() -> None:
+    board = kls(board_of(["a", "b"], dynamics="drop"), 0.0, 0.5, 0.75)
+    assert [SHADES["kl_step"].value(board, unit, 0) for unit in range(3)] == [None, 0.5, 0.75]
+
+
+def test_a_run_without_next_tokens_says_so() -> None:
+    board = Board()
+    board.begin(tokenized(["a"]))
+    assert SHADES["kl"].need(board) == ""
+    board.path = "loop"
+    assert "took no next tokens" in SHADES["kl"].need(board)
+
+
+def test_every_colouring_has_its_meaning_under_every_dynamics() -> None:
+    for dynamics in ("grow", "shrink", "drop"):
+        board = Board()
+        board.begin(tokenized(["a"]), dynamics)
+        fill(board, [0, 1])
+        for shade in SHADES.values():
+            assert shade.meaning(board) or shade.need(board)

@@ -1,0 +1,210 @@
+"""The stream table shows units as they come, and says which one the user chose."""
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from rich.cells import cell_len
+from textual.app import App, ComposeResult
+
+from icltui.tui.draw.table_columns import columns
+from icltui.tui.state.measurements import Board
+from icltui.tui.widgets.stream_table import StreamTable
+from tests.tui import HOSTILE, board_of, fill, prediction_of, samples, tokenized, wait_for
+
+TEXTS = [f"t{i}" for i in range(1, 61)]
+
+
+class Shown(App[None]):
+    """A table alone, and the facts it posts."""
+
+    def __init__(self, board: Board) -> None:
+        super().__init__()
+        self.table = StreamTable()
+        self.board = board
+        self.selected: list[int] = []
+
+    def compose(self) -> ComposeResult:
+        yield self.table
+
+    def on_mount(self) -> None:
+        self.table.focus()
+        self.table.show(self.board)
+
+    def on_stream_table_unit_selected(self, event: StreamTable.UnitSelected) -> None:
+        self.selected.append(event.unit)
+
+    def lines(self) -> list[str]:
+        return [self.table.render_line(y).text.rstrip() for y in range(self.table.size.height)]
+
+
+async def test_an_empty_board_says_what_to_do() -> None:
+    app = Shown(Board())
+    async with app.run_test(size=(80, 10)) as pilot:
+        await pilot.pause()
+        assert "a run fills them" in app.lines()[0]
+
+
+async def test_a_begun_board_says_what_it_waits_for() -> None:
+    board = Board()
+    board.begin(tokenized(TEXTS))
+    app = Shown(board)
+    async with app.run_test(size=(80, 10)) as pilot:
+        await pilot.pause()
+        assert app.lines()[0] == "Measuring 60 units…"
+
+
+async def test_rows_show_the_numbers_of_the_layer() -> None:
+    app = Shown(board_of([" Rome", "b"]))
+    async with app.run_test(size=(80, 10)) as pilot:
+        await pilot.pause()
+        head, empty, first = app.lines()[:3]
+        assert head.split() == ["#", "token", "‖δ‖", "h", "‖ΔW‖/‖W‖", "net", "next", "token", "p"]
+        assert empty.split() == ["❯", "0", "∅", "·", "0.010", "·", "0", "·Paris", "0.750"]
+        assert first.split() == ["1", "·Rome", "1.000", "0.010", "1.0e-03", "0.500", "·Paris", "0.750"]
+        app.table.shown_layer = 3
+        assert "1.03" in app.lines()[2]
+
+
+async def test_a_changed_next_token_is_marked() -> None:
+    board = board_of(["a", "b"])
+    board.add([], [prediction_of(2, " Rome", 8)])
+    app = Shown(board)
+    async with app.run_test(size=(80, 10)) as pilot:
+        await pilot.pause()
+        assert ["▸" in line for line in app.lines()[1:4]] == [False, False, True]
+        marked = next(s for s in app.table.render_line(3) if "▸" in s.text)
+        assert marked.style is not None
+        assert marked.style.bold
+
+
+@pytest.mark.parametrize(
+    ("keys", "unit"),
+    [
+        (["j", "down"], 2),
+        (["j", "j", "k", "up"], 0),
+        (["k"], 0),
+        (["G"], 60),
+        (["end", "k"], 59),
+        (["G", "g"], 0),
+        (["end", "home"], 0),
+        (["pagedown"], 9),
+        (["pagedown", "ctrl+d"], 13),
+        (["G", "pageup"], 51),
+        (["G", "ctrl+u"], 56),
+    ],
+)
+async def test_keys_move_the_cursor_and_keep_it_in_sight(keys: list[str], unit: int) -> None:
+    app = Shown(board_of(TEXTS))
+    async with app.run_test(size=(80, 10)) as pilot:
+        await pilot.press(*keys)
+        await wait_for(pilot, lambda: app.table.unit == unit)
+        await wait_for(pilot, lambda: any(line.startswith("❯") for line in app.lines()))
+        assert next(line for line in app.lines() if line.startswith("❯")).split()[1] == str(unit)
+        assert app.lines()[0].split()[0] == "#"
+
+
+async def test_only_the_user_posts_facts_and_only_on_a_move() -> None:
+    app = Shown(board_of(TEXTS))
+    async with app.run_test(size=(80, 10)) as pilot:
+        app.table.unit = 7
+        await pilot.press("j", "g", "k")
+        await wait_for(pilot, lambda: len(app.selected) >= 2)
+        assert app.selected == [8, 0]
+
+
+async def test_a_click_selects_the_row_under_it() -> None:
+    app = Shown(board_of(TEXTS))
+    async with app.run_test(size=(80, 10)) as pilot:
+        app.table.unit = 30
+        await wait_for(pilot, lambda: app.table.scroll_offset.y == 22)
+        await pilot.click(StreamTable, offset=(5, 3))
+        await wait_for(pilot, lambda: app.selected == [24])
+        await pilot.click(StreamTable, offset=(5, 0))
+        assert app.selected == [24]
+
+
+async def test_a_cursor_at_the_end_follows_the_stream() -> None:
+    board = Board()
+    board.begin(tokenized(TEXTS))
+    app = Shown(board)
+    async with app.run_test(size=(80, 10)) as pilot:
+        for first in range(0, 40, 8):
+            fill(board, range(first, first + 8))
+            app.table.advance()
+            assert app.table.unit == first + 7
+        await wait_for(pilot, lambda: app.lines()[-1].startswith("❯ 39"))
+        await pilot.press("k")
+        await wait_for(pilot, lambda: app.table.unit == 38)
+        fill(board, range(40, 61))
+        app.table.advance()
+        assert app.table.unit == 38
+        assert app.selected == [38]
+
+
+async def test_a_new_run_starts_over() -> None:
+    board = board_of(TEXTS)
+    app = Shown(board)
+    async with app.run_test(size=(80, 10)) as pilot:
+        await pilot.press("j", "j")
+        board.begin(tokenized(["x", "y"]))
+        app.table.advance()
+        assert (app.table.unit, app.lines()[0]) == (0, "Measuring 2 units…")
+        fill(board, [0, 1])
+        app.table.advance()
+        assert app.table.unit == 1
+
+
+async def test_another_board_of_the_same_version_is_shown() -> None:
+    app = Shown(board_of(["one"]))
+    async with app.run_test(size=(80, 10)) as pilot:
+        await pilot.pause()
+        assert "one" in app.lines()[2]
+        app.table.show(board_of(["two"]))
+        assert "two" in app.lines()[2]
+
+
+@given(st.integers(1, 250), st.integers(0, 5000))
+def test_columns_fill_the_width_where_there_is_room(width: int, n_units: int) -> None:
+    chosen = columns(width, n_units)
+    used = sum(column.width for column in chosen) + len(chosen) - 1
+    assert all(column.width > 0 for column in chosen)
+    assert used <= max(width, 26)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.text(st.characters(categories=None), max_size=12), st.integers(20, 140))
+def test_any_text_fills_its_cells_exactly(text: str, width: int) -> None:
+    board = board_of([text])
+    board.add([], [prediction_of(1, text)])
+    for column in columns(width, 2):
+        assert cell_len(column.header()) == column.width
+        assert cell_len(column.cell(board, 1, 0, column.width)) == column.width
+
+
+async def test_hostile_tokens_are_drawn_at_every_size() -> None:
+    board = board_of(HOSTILE)
+    board.add([], [prediction_of(i + 1, text, i) for i, text in enumerate(HOSTILE)])
+    app = Shown(board)
+    async with app.run_test(size=(80, 24)) as pilot:
+        for size in ((1, 1), (2, 3), (7, 4), (40, 10), (60, 18), (110, 30), (200, 60)):
+            await pilot.resize_terminal(*size)
+            await wait_for(pilot, lambda size=size: app.table.outer_size == size)
+            width = app.table.scrollable_content_region.width
+            assert {app.table.render_line(y).cell_length for y in range(size[1])} == {width}
+        assert any("[/INST]" in line for line in app.lines())
+
+
+@pytest.mark.parametrize("width", [40, 58, 80, 120])
+async def test_a_delta_that_rounding_alone_can_make_is_marked(width: int) -> None:
+    board = Board()
+    board.begin(tokenized(["a", "b", "c"]))
+    noises = {1: 1.0, 2: 1e-9, 3: None}
+    board.add(
+        [msgspec.structs.replace(samples.row(unit, 0), delta_noise=noises.get(unit)) for unit in range(4)], []
+    )
+    app = Shown(board)
+    async with app.run_test(size=(width, 10)) as pilot:
+        await pilot.pause()
+        marked = [("~" in line) for line in app.lines()[1:5]]
+    assert marked == [False, True, False, False]
