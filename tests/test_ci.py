@@ -1,0 +1,54 @@
+"""The scripts of ``.ci`` alone say what runs on a change: workflow, pre-commit hooks and README agree with them."""
+
+import re
+import stat
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[1]
+PARTS = re.findall(r"set -- (.+)$", (ROOT / ".ci/run").read_text(), re.MULTILINE)[0].split()
+WORKFLOW = (ROOT / ".github/workflows/ci.yml").read_text()
+
+
+def test_every_script_is_a_part_that_can_be_run() -> None:
+    scripts = {path.name for path in (ROOT / ".ci").iterdir()}
+    assert scripts == {"run", *PARTS}
+    assert all((ROOT / ".ci" / name).stat().st_mode & stat.S_IXUSR for name in scripts)
+
+
+def test_the_workflow_runs_every_part_and_no_command_of_its_own() -> None:
+    jobs = yaml.safe_load(WORKFLOW)["jobs"].values()
+    commands = [step["run"] for job in jobs for step in job["steps"] if "run" in step]
+    assert all(re.fullmatch(r"\.ci/\S+( [^\n]+)?", command) for command in commands)
+    matrix = next(job["strategy"]["matrix"]["part"] for job in jobs if "strategy" in job)
+    words = {word.removeprefix(".ci/") for command in commands for word in command.split()}
+    assert set(PARTS) <= words | set(matrix)
+
+
+def test_jobs_end_and_may_only_read() -> None:
+    workflow = yaml.safe_load(WORKFLOW)
+    assert workflow["permissions"] == {"contents": "read"}
+    assert all(job["timeout-minutes"] <= 60 for job in workflow["jobs"].values())
+
+
+def test_files_that_the_workflow_names_exist() -> None:
+    named = re.findall(r"\btests/[\w./-]+", WORKFLOW)
+    assert named
+    assert all((ROOT / name).exists() for name in named)
+
+
+def test_the_hooks_before_a_commit_are_the_checks() -> None:
+    config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
+    hooks = [hook["entry"] for repository in config["repos"] for hook in repository["hooks"]]
+    checks = [line for line in (ROOT / ".ci/checks").read_text().splitlines() if line.startswith(".venv/")]
+    assert hooks == checks
+
+
+def test_the_environment_is_that_of_the_readme() -> None:
+    script = (ROOT / ".ci/env").read_text()
+    pattern = re.search(r"grep -m 1 -E '(.+)' README\.md", script)
+    assert pattern
+    lines = re.findall(pattern[1], (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert len(lines) == 1
+    assert "-c tests/constraints.txt" in lines[0]
