@@ -142,7 +142,7 @@ def test_a_newcomer_sees_numbers_then_turns_the_patch_on_saves_and_quits(explore
     terminal = explorer("-c", PROMPT.context, "-q", PROMPT.query)
     terminal.until(lambda: "/12 equal" in terminal.text, "the first two lanes")
     assert "ΔW off" in terminal.text
-    assert "▸·Rome" in terminal.text, "where the answer flips"
+    terminal.until(lambda: "▸·Rome" in terminal.text, "where the answer flips")
     terminal.press(b"\x14")  # ctrl+t
     terminal.until(lambda: "12/12 equal" in terminal.text, "the patched lane equal to the contextual one")
     terminal.press(b"\x13")  # ctrl+s
