@@ -25,7 +25,7 @@ def modules_after(code: str) -> set[str]:
     ("code", "forbidden", "needed"),
     [
         (
-            "import icltui.tui.app, icltui.storage.sessions, icltui.report.records, icltui.worker.client",
+            "import icltui.tui.app, icltui.storage.sessions, icltui.report.verify, icltui.worker.client",
             {"torch", "transformers"},
             {"textual"},
         ),

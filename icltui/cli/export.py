@@ -10,8 +10,8 @@ from icltui.api import collect
 from icltui.api.messages import Export
 from icltui.cli import load_progress, parser
 from icltui.cli.common import load_request, local_engine, quiet, width, write_text
-from icltui.report.files import RECORDS, WORDS, content
-from icltui.storage.output_file import is_taken, write_file
+from icltui.report.session_formats import FORMAT_TITLES, SESSION_FORMATS, render_session
+from icltui.storage.atomic import is_taken, write_file
 from icltui.storage.paths import shown
 from icltui.storage.sessions import Session, read_session
 from icltui.system.streams import tell
@@ -21,20 +21,20 @@ from icltui.values.recipe import Recipe
 
 def export(args: argparse.Namespace) -> int:
     """``icltui export``."""
-    return _export_record(args) if args.to in RECORDS else _export_patch(args)
+    return _export_record(args) if args.to in SESSION_FORMATS else _export_patch(args)
 
 
 def _export_record(args: argparse.Namespace) -> int:
     """What the session holds already: no engine is asked."""
     if idle := parser.engine_options(args):
         raise BadInput(
-            f"{idle[0]} means nothing to a {WORDS[args.to]}, which is of the session as it is: leave it out"
+            f"{idle[0]} means nothing to a {FORMAT_TITLES[args.to]}, which is of the session as it is: leave it out"
         )
     session = read_session(args.session)
     _check_target(args.target)
-    data = content(session, args.to)
+    data = render_session(session, args.to)
     write_file(args.target, data)
-    return write_text(args, f"{WORDS[args.to]}: {shown(args.target)}, {len(data):,} bytes")
+    return write_text(args, f"{FORMAT_TITLES[args.to]}: {shown(args.target)}, {len(data):,} bytes")
 
 
 def _export_patch(args: argparse.Namespace) -> int:

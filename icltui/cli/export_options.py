@@ -3,7 +3,7 @@
 import argparse
 
 from icltui.cli.options import add_model
-from icltui.report.files import RECORDS
+from icltui.report.session_formats import SESSION_FORMATS
 from icltui.storage.paths import typed_path
 from icltui.values import ExportFormat
 from icltui.values.recipe import COMPONENTS, MODES
@@ -16,7 +16,7 @@ def add_export(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("session", metavar="SESSION.json", type=typed_path, help="the session to write from")
     parser.add_argument(
         "--to",
-        choices=(*RECORDS, *FORMATS),
+        choices=(*SESSION_FORMATS, *FORMATS),
         required=True,
         help="what it records, which needs no model: every measure as a table (csv), a Markdown report (md), a figure "
         "(svg, png); or its patch: a LoRA adapter for PEFT and what reads its files, or the mean shift for llama.cpp",

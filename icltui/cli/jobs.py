@@ -24,7 +24,7 @@ from icltui.cli.common import (
 )
 from icltui.cli.patch_options import read_recipe, read_sampling
 from icltui.storage.paths import real_path
-from icltui.storage.queries import read_queries
+from icltui.storage.query_file import read_queries
 from icltui.storage.sessions import Session, write_session
 from icltui.system.streams import tell
 from icltui.values import ModelInfo
@@ -37,8 +37,8 @@ MOST_LAYERS = 1_000_000
 
 def measure(args: argparse.Namespace) -> int:
     """``icltui measure``."""
-    from icltui.report import records
-    from icltui.report.measure import measure_table
+    from icltui.report.measure_data import measure_csv, measure_json
+    from icltui.report.measure_tables import measure_table
 
     if args.pairs and args.format == "csv":
         raise BadInput("--pairs has no place in csv: use --format json or table")
@@ -55,8 +55,8 @@ def measure(args: argparse.Namespace) -> int:
     with quiet():
         result = collect.measure(engine, request)
     formats = {
-        "json": lambda: records.measure_json(model, session.prompt, result),
-        "csv": lambda: records.measure_csv(result),
+        "json": lambda: measure_json(model, session.prompt, result),
+        "csv": lambda: measure_csv(result),
         "table": lambda: measure_table(model, session.prompt, result, width()),
     }
     return _finish(args, _with(session, measurement=result), formats[args.format]())
@@ -64,25 +64,21 @@ def measure(args: argparse.Namespace) -> int:
 
 def verify(args: argparse.Namespace) -> int:
     """``icltui verify``."""
-    from icltui.report import records
+    from icltui.report.verify import verify_json, verify_table
 
     engine, model, session = _start(args)
     request = Verify(prompt=session.prompt, layers=session.layers, seed=args.seed)
     with quiet():
         result = collect.verify(engine, request)
     as_json = args.format == "json"
-    text = (
-        records.verify_json(model, session.prompt, result)
-        if as_json
-        else records.verify_table(model, result, width())
-    )
+    text = verify_json(model, session.prompt, result) if as_json else verify_table(model, result, width())
     _finish(args, _with(session, verification=result), text)
     return 0 if result.ok else 1
 
 
 def zoo(args: argparse.Namespace) -> int:
     """``icltui verify --zoo``; exit 1 when a layer that is not refused is not exact, or a patch leaves a trace."""
-    from icltui.report import records
+    from icltui.report.zoo import zoo_json, zoo_table
     from icltui.zoo.examine import examine_members, holds, resolve_members
 
     check_output(args)
@@ -90,7 +86,7 @@ def zoo(args: argparse.Namespace) -> int:
     for row in examine_members(resolve_members(args.family)):
         tell(f"{row.family}: {row.n_exact} of {row.n_layers} layers exact")
         rows.append(row)
-    text = records.zoo_json(rows) if args.format == "json" else records.zoo_table(rows, width())
+    text = zoo_json(rows) if args.format == "json" else zoo_table(rows, width())
     write_text(args, text)
     return 0 if all(map(holds, rows)) else 1
 

@@ -5,7 +5,7 @@ from typing import cast, get_args
 
 from icltui.cli.options import seed
 from icltui.storage.paths import typed_path
-from icltui.storage.queries import read_queries
+from icltui.storage.query_file import read_queries
 from icltui.values.errors import BadInput
 from icltui.values.recipe import (
     CARRIERS,

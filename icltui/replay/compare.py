@@ -16,8 +16,8 @@ import sys
 from collections.abc import Iterator
 
 from icltui.replay.difference import difference
+from icltui.replay.record_pairs import Pair, walk
 from icltui.replay.tolerance import Limits
-from icltui.replay.walk import Pair, walk
 from icltui.values import (
     Candidate,
     Difference,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from icltui.report.records import as_json
+from icltui.report.json_document import as_json
 from icltui.text.escape import visible
 from icltui.text.tables import number, render
 from icltui.values import ExportReport

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from icltui.report.figure_data import curve_layers, heat, top_tokens
-from icltui.report.measure import unit_texts
+from icltui.report.measure_data import unit_texts
 from icltui.storage.sessions import Session
 from icltui.text.escape import visible
 from icltui.values import Measurement

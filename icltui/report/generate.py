@@ -10,8 +10,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from icltui.report.measure import model_lines
-from icltui.report.records import as_json, logit_table, origin
+from icltui.report.json_document import as_json, origin
+from icltui.report.model import model_lines
+from icltui.report.verify import logit_table
 from icltui.text.escape import token_text, visible
 from icltui.text.tables import number, numbers, render, table, words
 from icltui.values import (

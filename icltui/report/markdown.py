@@ -10,9 +10,9 @@ from rich.table import Table
 
 from icltui import __version__
 from icltui.report.generate import lane_title, patch_parts
-from icltui.report.measure import measure_parts
-from icltui.report.ranking import flips, most_moving, runs
-from icltui.report.records import verify_parts
+from icltui.report.measure_tables import measure_parts
+from icltui.report.summary_tables import flips, most_moving, runs
+from icltui.report.verify import verify_parts
 from icltui.storage.sessions import Session
 from icltui.text.markdown import block, code, plain
 from icltui.text.markdown import table as set_table

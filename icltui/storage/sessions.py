@@ -24,8 +24,8 @@ from icltui.storage.paths import (
     shown,
     state_folder,
 )
+from icltui.storage.session_validation import check_consistent
 from icltui.storage.text_file import decoded, not_utf_8
-from icltui.storage.validation import check_consistent
 from icltui.text.json import pretty
 from icltui.values import FORMAT, Run, Session
 from icltui.values.errors import SessionError

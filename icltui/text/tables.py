@@ -20,6 +20,11 @@ def number(value: float | None) -> str:
     return "·" if value is None else f"{value:.3g}"
 
 
+def yes(value: bool) -> str:
+    """A truth in a table."""
+    return "yes" if value else "no"
+
+
 def words(title: str) -> Column:
     """A column of text, which is cut where the table is too wide."""
     return Column(title, overflow="ellipsis")

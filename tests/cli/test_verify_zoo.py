@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from icltui.cli import main
-from icltui.report.records import zoo_json, zoo_table
+from icltui.report.zoo import zoo_json, zoo_table
 from icltui.values import ZooRow
 
 EXACT = ZooRow(

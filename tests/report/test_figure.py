@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ElementTree
 import msgspec
 import pytest
 
-from icltui.report import files
+from icltui.report import session_formats
 from icltui.report.figure_data import curve_layers, heat, top_tokens
 from icltui.values.errors import BadInput
 from tests.sessions import A_MEASUREMENT, A_SESSION
@@ -16,14 +16,14 @@ SESSION = samples.session()
 
 
 def test_an_svg_is_the_same_each_time_and_holds_no_date():
-    first, second = (files.content(SESSION, "svg") for _ in range(2))
+    first, second = (session_formats.render_session(SESSION, "svg") for _ in range(2))
     assert first == second
     assert b"<dc:date>" not in first
     assert ElementTree.fromstring(first).tag.endswith("svg")
 
 
 def test_a_png():
-    data = files.content(SESSION, "png")
+    data = session_formats.render_session(SESSION, "png")
     assert data.startswith(b"\x89PNG")
     assert int.from_bytes(data[16:20], "big") == 1440
 
@@ -50,13 +50,13 @@ def test_no_text_breaks_it_or_is_told_on_stderr(capfd):
     session = msgspec.structs.replace(SESSION, title="$a_$ \ud800", measurement=odd)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert files.content(session, "svg")
+        assert session_formats.render_session(session, "svg")
     assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("changes", [{"predictions": ()}, {"dynamics": "drop"}, {"layers": (1,)}])
 def test_less_to_draw(changes):
-    assert files.content(
+    assert session_formats.render_session(
         msgspec.structs.replace(A_SESSION, measurement=msgspec.structs.replace(A_MEASUREMENT, **changes)),
         "svg",
     )
@@ -65,14 +65,14 @@ def test_less_to_draw(changes):
 def test_without_matplotlib_it_says_what_to_install(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     with pytest.raises(BadInput, match=r"figures need Matplotlib.*pip install 'icltui\[figure\]'"):
-        files.content(SESSION, "svg")
+        session_formats.render_session(SESSION, "svg")
 
 
 def test_the_settings_of_others_are_left_alone():
     import matplotlib as mpl
 
     before = dict(mpl.rcParams)
-    files.content(SESSION, "svg")
+    session_formats.render_session(SESSION, "svg")
     assert dict(mpl.rcParams) == before
 
 

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
-from icltui.report import export, generate, patches, records, replay
+from icltui.report import export, generate, measure_data, patch_comparison, replay, verify, zoo
 from icltui.report.markdown import markdown
-from icltui.report.measure import measure_table
+from icltui.report.measure_tables import measure_table
 from icltui.storage.sessions import Session
 from icltui.values import Difference, ExportReport, Replay, SectionReplay, ZooRow
 from icltui.values.prompt import Prompt
@@ -47,13 +47,13 @@ Say = Callable[[Callable[[Any], Any], int], str]
 
 TABLES: dict[str, Say] = {
     "measure": lambda bad, width: measure_table(bad(REFUSING), bad(PROMPT), bad(A_MEASUREMENT), width),
-    "verify": lambda bad, width: records.verify_table(bad(REFUSING), bad(A_VERIFICATION), width),
-    "zoo": lambda bad, width: records.zoo_table([bad(ZOO)], width),
+    "verify": lambda bad, width: verify.verify_table(bad(REFUSING), bad(A_VERIFICATION), width),
+    "zoo": lambda bad, width: zoo.zoo_table([bad(ZOO)], width),
     "generate": lambda bad, width: generate.generate_text(bad(REFUSING), bad(A_GENERATION), width),
     "each": lambda bad, width: generate.each_text(
         bad(REFUSING), [bad(PROMPT).query], [bad(A_GENERATION)], width
     ),
-    "patches": lambda bad, width: patches.patches_table(
+    "patches": lambda bad, width: patch_comparison.patches_table(
         [(bad(PROMPT).query, bad(PROMPT).context, bad(A_GENERATION))], width
     ),
     "export": lambda bad, width: export.export_text(bad(Recipe()), bad(EXPORTED), width),
@@ -72,10 +72,10 @@ TABLES: dict[str, Say] = {
 """For people: every line is printable."""
 UNWRAPPED = ("markdown",)
 DOCUMENTS: dict[str, Say] = {
-    "measure": lambda bad, _: records.measure_json(bad(REFUSING), bad(PROMPT), bad(A_MEASUREMENT)),
-    "verify": lambda bad, _: records.verify_json(bad(REFUSING), bad(PROMPT), bad(A_VERIFICATION)),
+    "measure": lambda bad, _: measure_data.measure_json(bad(REFUSING), bad(PROMPT), bad(A_MEASUREMENT)),
+    "verify": lambda bad, _: verify.verify_json(bad(REFUSING), bad(PROMPT), bad(A_VERIFICATION)),
     "generate": lambda bad, _: generate.generate_json(bad(REFUSING), bad(PROMPT), bad(A_GENERATION)),
-    "zoo": lambda bad, _: records.zoo_json([bad(ZOO)]),
+    "zoo": lambda bad, _: zoo.zoo_json([bad(ZOO)]),
     "export": lambda bad, _: export.export_json(bad(Recipe()), bad(EXPORTED)),
     "replay": lambda bad, _: replay.replay_json(bad(REFUSING), bad(REPLAYED)),
 }
@@ -122,7 +122,7 @@ def test_a_document_holds_any_text_and_a_terminal_obeys_none(name: str, pytestco
 @pytest.mark.timeout(0)
 def test_a_line_of_csv_holds_any_text(pytestconfig: pytest.Config) -> None:
     def holds(texts: list[str], width: int) -> None:  # noqa: ARG001
-        text = records.measure_csv(poisoned(A_MEASUREMENT, texts))
+        text = measure_data.measure_csv(poisoned(A_MEASUREMENT, texts))
         rows = list(csv.reader(io.StringIO(text)))
         assert len({len(row) for row in rows}) == 1
         assert len(rows) == 1 + len(A_MEASUREMENT.rows)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from markdown_it import MarkdownIt
 
-from icltui.report import files
+from icltui.report import session_formats
 from icltui.storage.sessions import Session
 from icltui.text.escape import visible
 from icltui.text.markdown import block, code, plain
@@ -32,7 +32,7 @@ BREAKING = (
 
 
 def report(session: Session) -> str:
-    return files.content(session, "md").decode()
+    return session_formats.render_session(session, "md").decode()
 
 
 def headings(text: str) -> list[str]:

@@ -12,8 +12,8 @@ import msgspec
 import pytest
 
 import icltui
-from icltui.report import generate, records
-from icltui.report.measure import measure_table
+from icltui.report import generate, measure_data, verify
+from icltui.report.measure_tables import measure_table
 from icltui.text import escape
 from icltui.values import Agreement, Candidate, Measurement, ModelInfo, Prediction, Row, Token
 from icltui.values.errors import EngineError
@@ -45,7 +45,7 @@ DROPPED = msgspec.structs.replace(
 
 TABLES = {
     "measure": lambda width: a_table(A_MEASUREMENT, width),
-    "verify": lambda width: records.verify_table(A_MODEL, A_VERIFICATION, width),
+    "verify": lambda width: verify.verify_table(A_MODEL, A_VERIFICATION, width),
     "generate": lambda width: generate.generate_text(A_MODEL, A_GENERATION, width),
 }
 
@@ -58,7 +58,7 @@ def cells_of(text: str, start: str) -> list[list[str]]:
 
 
 def test_measure_json_has_the_keys_that_scripts_rely_on() -> None:
-    document = json.loads(records.measure_json(A_MODEL, A_PROMPT, A_MEASUREMENT))
+    document = json.loads(measure_data.measure_json(A_MODEL, A_PROMPT, A_MEASUREMENT))
     assert document["model"]["name"] == "demo"
     assert (document["path"], document["seconds"], document["layers"]) == ("packed", 0.5, [0, 1])
     settings = [document[key] for key in ("dynamics", "reference", "positions", "chat")]
@@ -86,7 +86,7 @@ def test_measure_json_has_the_keys_that_scripts_rely_on() -> None:
 
 def test_verify_json_has_the_keys_that_scripts_rely_on() -> None:
     document = json.loads(
-        records.verify_json(REFUSING, A_PROMPT, msgspec.structs.replace(A_VERIFICATION, seed=7))
+        verify.verify_json(REFUSING, A_PROMPT, msgspec.structs.replace(A_VERIFICATION, seed=7))
     )
     assert set(document) == {
         *("layers", "logits", "controls", "noise_floor", "ok", "undone", "tolerance", "note"),
@@ -116,11 +116,11 @@ def test_generate_json_has_the_keys_that_scripts_rely_on() -> None:
 def test_a_number_that_json_lacks_is_refused_in_words() -> None:
     broken = msgspec.structs.replace(A_MEASUREMENT, seconds=float("nan"))
     with pytest.raises(EngineError, match="not finite"):
-        records.measure_json(A_MODEL, A_PROMPT, broken)
+        measure_data.measure_json(A_MODEL, A_PROMPT, broken)
 
 
 def test_csv_has_one_line_for_each_unit_and_layer() -> None:
-    text = records.measure_csv(A_MEASUREMENT)
+    text = measure_data.measure_csv(A_MEASUREMENT)
     assert len(text.splitlines()) == 7
     rows = list(csv.DictReader(io.StringIO(text)))
     assert [(row["unit"], row["layer"]) for row in rows] == [
@@ -131,7 +131,7 @@ def test_csv_has_one_line_for_each_unit_and_layer() -> None:
 
 
 def test_csv_has_a_column_for_each_matrix() -> None:
-    rows = list(csv.DictReader(io.StringIO(records.measure_csv(A_MEASUREMENT))))
+    rows = list(csv.DictReader(io.StringIO(measure_data.measure_csv(A_MEASUREMENT))))
     assert "matrix_norms" not in rows[0]
     assert [rows[i]["norm_gate"] for i in (0, 2, 3)] == ["", "0.25", "0.25"]
     assert [rows[i]["norm_expert 3"] for i in (0, 2, 3)] == ["", "", ""]
@@ -139,13 +139,13 @@ def test_csv_has_a_column_for_each_matrix() -> None:
 
 
 def test_where_units_leave_the_first_line_is_the_whole_context() -> None:
-    rows = list(csv.DictReader(io.StringIO(records.measure_csv(DROPPED))))
+    rows = list(csv.DictReader(io.StringIO(measure_data.measure_csv(DROPPED))))
     assert (rows[0]["text"], rows[2]["text"]) == ("(whole context)", "The")
 
 
 def test_csv_of_a_run_cut_short_lacks_predictions_only() -> None:
     cut = msgspec.structs.replace(A_MEASUREMENT, predictions=A_MEASUREMENT.predictions[:1])
-    rows = list(csv.DictReader(io.StringIO(records.measure_csv(cut))))
+    rows = list(csv.DictReader(io.StringIO(measure_data.measure_csv(cut))))
     assert (rows[5]["net_patch_norm"], rows[5]["token"], rows[5]["probability"]) == ("1.4", "", "")
 
 
@@ -159,7 +159,8 @@ def test_tables_print_and_keep_their_width(name: str, width: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [records.measure_json(A_MODEL, A_PROMPT, A_MEASUREMENT), records.measure_csv(A_MEASUREMENT)]
+    "text",
+    [measure_data.measure_json(A_MODEL, A_PROMPT, A_MEASUREMENT), measure_data.measure_csv(A_MEASUREMENT)],
 )
 def test_data_holds_nothing_that_a_terminal_acts_on(text: str) -> None:
     assert all(line.isprintable() for line in text.splitlines())
@@ -213,8 +214,8 @@ def test_what_is_unusual_stands_on_top() -> None:
     assert "left out" not in a_table(loop)
     assert "loop" not in a_table(A_MEASUREMENT)
     assert "another text each time" in a_table(loop).splitlines()[0]
-    assert "another text" in json.loads(records.measure_json(A_MODEL, A_PROMPT, loop))["path_reason"]
-    assert records.verify_table(REFUSING, A_VERIFICATION).splitlines()[0] == lines[0]
+    assert "another text" in json.loads(measure_data.measure_json(A_MODEL, A_PROMPT, loop))["path_reason"]
+    assert verify.verify_table(REFUSING, A_VERIFICATION).splitlines()[0] == lines[0]
     assert generate.generate_text(REFUSING, A_GENERATION).splitlines()[0] == lines[0]
 
 
@@ -266,15 +267,15 @@ def test_markup_in_a_token_stays_text() -> None:
 
 
 def test_the_verify_table_ends_with_the_verdict() -> None:
-    text = records.verify_table(A_MODEL, A_VERIFICATION)
+    text = verify.verify_table(A_MODEL, A_VERIFICATION)
     assert text.endswith("\nok\n")
     layers = cells_of(text, "Each layer")
     assert layers[0] == "layer MLP error identity block cosine NMSE rank gradient alignment".split()
     assert layers[1] == ["0", "4e-07", "1e-07", "2e-07", "1", "1e-13", "1", "0.5"]
     assert "control: random" in text
     failed = msgspec.structs.replace(A_VERIFICATION, ok=False, undone=False)
-    assert records.verify_table(A_MODEL, failed).endswith("\nFAILED\n")
-    assert "without a trace: no" in records.verify_table(A_MODEL, failed)
+    assert verify.verify_table(A_MODEL, failed).endswith("\nFAILED\n")
+    assert "without a trace: no" in verify.verify_table(A_MODEL, failed)
 
 
 def test_the_lanes_stand_in_their_order_with_their_agreement() -> None:
@@ -301,7 +302,7 @@ def test_text_is_made_visible() -> None:
 
 def test_reports_need_no_model_and_no_screen() -> None:
     source = (
-        "import sys, icltui.report.records, icltui.storage.sessions\n"
+        "import sys, icltui.report.verify, icltui.storage.sessions\n"
         "print(sorted({'torch', 'transformers', 'textual'} & set(sys.modules)))"
     )
     env = {**os.environ, "PYTHONPATH": str(Path(icltui.__file__).parents[1])}
@@ -319,7 +320,7 @@ def test_what_rounding_alone_can_make_is_marked_and_its_size_told_by_layer() -> 
             for row in A_MEASUREMENT.rows
         ),
     )
-    document = json.loads(records.measure_json(A_MODEL, A_PROMPT, rounded))
+    document = json.loads(measure_data.measure_json(A_MODEL, A_PROMPT, rounded))
     assert document["precision"] == "float32"
     assert document["noise"] == [{"layer": 0, "delta_norm": 1.0}, {"layer": 1, "delta_norm": 0.2}]
     text = a_table(rounded)
@@ -346,7 +347,7 @@ HELD = msgspec.structs.replace(
     ],
 )
 def test_the_proof_says_in_one_unit_what_it_was_held_to(ok: bool, caveat: str, last: str) -> None:
-    text = records.verify_table(A_MODEL, msgspec.structs.replace(HELD, ok=ok, caveat=caveat), 200)
+    text = verify.verify_table(A_MODEL, msgspec.structs.replace(HELD, ok=ok, caveat=caveat), 200)
     assert (
         "of the largest contextual logit, 20: patched 4e-07, noise floor 0.0175, allowed 0.05 (the tolerance, 0.05, or "
         "twice the noise floor)"
@@ -355,7 +356,7 @@ def test_the_proof_says_in_one_unit_what_it_was_held_to(ok: bool, caveat: str, l
 
 
 def test_an_older_proof_names_the_unit_of_each() -> None:
-    text = records.verify_table(A_MODEL, A_VERIFICATION)
+    text = verify.verify_table(A_MODEL, A_VERIFICATION)
     assert "noise floor 1e-06 (logits)   tolerance 0.0001 (a share)" in text
 
 
@@ -363,7 +364,7 @@ def test_what_is_out_of_the_ordinary_about_a_model_is_said() -> None:
     model = msgspec.structs.replace(A_MODEL, notes=("an adapter lies beside it",))
     texts = (
         a_table(A_MEASUREMENT, model=model),
-        records.verify_table(model, A_VERIFICATION),
+        verify.verify_table(model, A_VERIFICATION),
         generate.generate_text(model, A_GENERATION),
     )
     assert all("note: an adapter lies beside it" in text for text in texts)

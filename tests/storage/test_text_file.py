@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from icltui.cli import main, parser
 from icltui.storage.config import read_config
-from icltui.storage.queries import MOST_QUERIES, read_queries
+from icltui.storage.query_file import MOST_QUERIES, read_queries
 from icltui.storage.sessions import Session, read_session, write_session
 from icltui.storage.text_file import lines
 from icltui.values.errors import BadInput, SessionError

@@ -9,8 +9,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from icltui.report import files, records
-from icltui.report.measure import unit_texts
+from icltui.report import measure_data
+from icltui.report.measure_data import unit_texts
+from icltui.report.session_formats import render_session
 from icltui.text.escape import token_text
 from icltui.text.spreadsheet import read_csv, write_csv, write_tsv
 from icltui.tui.draw.clipboard_text import lane_copy, layers_copy, measure_copy, stream_copy
@@ -95,8 +96,8 @@ def poisoned(text: str) -> Measurement:
 
 
 TABLES: dict[str, Callable[[Measurement, str], str]] = {
-    "measure": lambda measured, _: records.measure_csv(measured),
-    "export": lambda measured, _: files.content(replace(A_SESSION, measurement=measured), "csv").decode(),
+    "measure": lambda measured, _: measure_data.measure_csv(measured),
+    "export": lambda measured, _: render_session(replace(A_SESSION, measurement=measured), "csv").decode(),
 }
 COPIES: dict[str, Callable[[Measurement, str], str]] = {
     "stream": lambda measured, _: stream_copy(Board.from_measurement(measured), 0),

@@ -14,7 +14,7 @@ from textual.content import Content
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from icltui.storage.output_file import is_taken, write_file
+from icltui.storage.atomic import is_taken, write_file
 from icltui.storage.paths import typed_path
 from icltui.tui.dialogs.confirm import OVERWRITE, ConfirmScreen
 from icltui.tui.dialogs.dialog import Dialog

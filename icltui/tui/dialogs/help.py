@@ -12,12 +12,12 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
+from icltui.report.measures import MEASURES, Measure
 from icltui.tui.actions import ACTIONS, MOVES
 from icltui.tui.dialogs.dialog import Dialog
 from icltui.tui.draw.help_text import EXPLANATIONS, MEASURED, SYMBOLS, action_rows, pane_title
 from icltui.tui.draw.table_columns import CHANGED
 from icltui.tui.draw.text import display
-from icltui.tui.state.measures import MEASURES, Measure
 from icltui.tui.widgets.vim_scroll import Scrolls
 from icltui.values import Dynamics
 

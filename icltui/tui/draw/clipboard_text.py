@@ -5,10 +5,10 @@ Boards and lanes enter, text leaves. Numbers are whole; no text of a token is pa
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from icltui.report.measures import MEASURES
 from icltui.text.escape import token_text, visible
 from icltui.text.spreadsheet import Cell, write_tsv
 from icltui.tui.state.measurements import Board
-from icltui.tui.state.measures import MEASURES
 from icltui.values import LaneStep
 
 _PREDICTED = ("token", "probability", "entropy", "kl_to_full")

@@ -7,8 +7,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from icltui.report.measures import MEASURES
 from icltui.tui.state.measurements import Board, Bounds
-from icltui.tui.state.measures import MEASURES
 from icltui.values import Dynamics
 
 _KL: dict[Dynamics, str] = {

@@ -12,12 +12,12 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
+from icltui.report.measures import MEASURES
 from icltui.tui.draw.colormap import colour, glyph, level
 from icltui.tui.draw.heatmap_grid import Grid
 from icltui.tui.draw.legend import legend
 from icltui.tui.draw.text import display, fit, number
 from icltui.tui.state.measurements import Board
-from icltui.tui.state.measures import MEASURES
 
 _CROSSHAIR = ("", "+", "[]", "[ ]")
 """The mark of the cell under the crosshair, by cell width."""

@@ -1,6 +1,6 @@
 """What each pane shows, how to read it, and by which formula: the texts of the help, for the pane in focus.
 
-Symbols are those of :mod:`icltui.tui.state.measures`. Every pane that has a digit has its text here.
+Symbols are those of :mod:`icltui.report.measures`. Every pane that has a digit has its text here.
 """
 
 from dataclasses import dataclass

@@ -11,11 +11,11 @@ from typing import Literal
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
+from icltui.report.measures import MEASURES
 from icltui.tui.draw.line_plot import OTHER, Figure, Series
 from icltui.tui.draw.text import CURSOR, display, fit, number
 from icltui.tui.state.flips import Flip, flips, leading
 from icltui.tui.state.measurements import Board
-from icltui.tui.state.measures import MEASURES
 from icltui.values import CurvePoint, PatchReport
 
 View = Literal["measure", "tokens", "alpha", "layers", "queries"]

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from icltui.report.measures import MEASURES
 from icltui.tui.draw.text import fit, number
 from icltui.tui.state.measurements import Board
-from icltui.tui.state.measures import MEASURES
 from icltui.values import Dynamics, Prediction
 
 Cell = Callable[[Board, int, int, int], str]

@@ -15,11 +15,11 @@ from textual.events import DescendantFocus, Resize
 from textual.reactive import reactive
 from textual.widgets import Input, Static
 
+from icltui.report.measures import MEASURES
 from icltui.tui.actions import BINDINGS
 from icltui.tui.main.history import HistoryScreen
 from icltui.tui.main.output import OutputScreen
 from icltui.tui.state.explorer import Explorer
-from icltui.tui.state.measures import MEASURES
 from icltui.tui.state.panes import TABS
 from icltui.tui.widgets.footer import KeyLine
 from icltui.tui.widgets.lanes import Lanes

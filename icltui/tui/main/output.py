@@ -10,7 +10,7 @@ from textual.dom import DOMNode
 from textual.strip import Strip
 from textual.widget import Widget
 
-from icltui.report import files
+from icltui.report.session_formats import FORMAT_TITLES, SessionFormat, render_session
 from icltui.storage.paths import unused
 from icltui.storage.sessions import Session, sessions_folder
 from icltui.tui.dialogs.export import ExportScreen, Offer
@@ -67,7 +67,7 @@ class OutputScreen(DocumentScreen):
             return
         work, results = self.explorer.work, self.explorer.results
         missing = left_out(session.alone, work, results) if offer.is_record else ()
-        if offer.label != files.WORDS["md"]:
+        if offer.label != FORMAT_TITLES["md"]:
             missing = tuple(what for what in missing if what == "numbers")  # nothing else is ever in it
         line = f"{offer.label} written to {path}{without_words(missing)}"
         self.notify(display(line), timeout=8, markup=False)
@@ -78,23 +78,33 @@ class OutputScreen(DocumentScreen):
         draw = partial(draw_figure, session)
         return [
             Offer(
-                files.WORDS["md"], "prompt, tables, lanes, proof", self._free(".md"), partial(of, "md"), True
+                FORMAT_TITLES["md"],
+                "prompt, tables, lanes, proof",
+                self._free(".md"),
+                partial(of, "md"),
+                True,
             ),
             Offer(
-                files.WORDS["csv"],
+                FORMAT_TITLES["csv"],
                 "every measure, unit and layer",
                 self._free(".csv"),
                 partial(of, "csv"),
                 True,
             ),
             Offer(
-                files.WORDS["png"],
+                FORMAT_TITLES["png"],
                 "heatmap, curves, next tokens",
                 self._free(".png"),
                 partial(draw, "png"),
                 True,
             ),
-            Offer(files.WORDS["svg"], "the same, as vectors", self._free(".svg"), partial(draw, "svg"), True),
+            Offer(
+                FORMAT_TITLES["svg"],
+                "the same, as vectors",
+                self._free(".svg"),
+                partial(draw, "svg"),
+                True,
+            ),
         ]
 
     def _looks(self) -> list[Offer]:
@@ -136,8 +146,8 @@ class OutputScreen(DocumentScreen):
         return unused(sessions_folder(), self.explorer.document.title, ending)
 
 
-async def _record(session: Session, kind: files.Record) -> bytes:
-    return await asyncio.to_thread(files.content, session, kind)
+async def _record(session: Session, kind: SessionFormat) -> bytes:
+    return await asyncio.to_thread(render_session, session, kind)
 
 
 async def _svg(strips: list[Strip], title: str) -> bytes:

@@ -12,7 +12,7 @@ from typing import cast, get_args
 from msgspec.structs import replace as with_changes
 
 from icltui.storage.paths import typed_path
-from icltui.storage.queries import read_queries
+from icltui.storage.query_file import read_queries
 from icltui.tui.state.settings import Work
 from icltui.values import Precision
 from icltui.values.errors import BadInput

@@ -16,12 +16,12 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from icltui.report.measures import MEASURES
 from icltui.tui.draw.clipboard_text import measure_copy
 from icltui.tui.draw.colormap import needs_glyphs
 from icltui.tui.draw.heatmap_grid import Grid
 from icltui.tui.draw.heatmap_lines import Picture
 from icltui.tui.state.measurements import Board
-from icltui.tui.state.measures import MEASURES
 
 _NOTHING = "Nothing measured yet: write a context and a query, then run."
 
@@ -76,7 +76,7 @@ class Heatmap(ScrollView, can_focus=True):
     shown_layer: reactive[int] = reactive(0, repaint=False)
     """The crosshair's layer."""
     measure: reactive[str] = reactive("delta_norm", repaint=False)
-    """The name of one of :data:`~icltui.tui.state.measures.MEASURES`."""
+    """The name of one of :data:`~icltui.report.measures.MEASURES`."""
     is_log: reactive[bool] = reactive(False, repaint=False)
     """Whether shades follow the logarithm, where the measure allows it."""
     glyphs: reactive[bool] = reactive(False)

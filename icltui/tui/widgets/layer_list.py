@@ -18,11 +18,11 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from icltui.report.measures import MEASURES
 from icltui.tui.draw.clipboard_text import layers_copy
 from icltui.tui.draw.colormap import level
 from icltui.tui.draw.text import CURSOR, content, display, number
 from icltui.tui.state.measurements import Board
-from icltui.tui.state.measures import MEASURES
 from icltui.tui.widgets.bordered import Framed
 from icltui.tui.widgets.messages import LayerSelected, LayerToggled
 from icltui.values import Verification

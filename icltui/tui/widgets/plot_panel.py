@@ -44,7 +44,7 @@ class PlotPanel(Widget, can_focus=True):
     view: reactive[View] = reactive("measure", repaint=False)
     """What is plotted."""
     measure: reactive[str] = reactive("delta_norm", repaint=False)
-    """The name of one of :data:`~icltui.tui.state.measures.MEASURES`."""
+    """The name of one of :data:`~icltui.report.measures.MEASURES`."""
     shown_layers: reactive[tuple[int, ...]] = reactive((), repaint=False)
     """The layers to choose lines from; all that were measured, if empty."""
     shown_layer: reactive[int] = reactive(0, repaint=False)

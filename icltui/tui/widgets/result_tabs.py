@@ -6,10 +6,10 @@ from textual.reactive import reactive
 from textual.widgets import ContentSwitcher
 
 from icltui.api.messages import Generate, Measure
+from icltui.report.measures import MEASURES
 from icltui.tui.draw.text import display
 from icltui.tui.state.explorer import Explorer
 from icltui.tui.state.measurements import Board
-from icltui.tui.state.measures import MEASURES
 from icltui.tui.state.panes import TABS, digit_of
 from icltui.tui.state.settings import method_words
 from icltui.tui.state.staleness import curves_note, numbers_note, proof_note

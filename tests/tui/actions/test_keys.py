@@ -8,13 +8,13 @@ from textual.events import Key
 from textual.widgets import Input, Static
 
 from icltui.api.messages import Generate, Measure, PatchTested, Verify
+from icltui.report.measures import MEASURES
 from icltui.tui.actions import ACTIONS, BINDINGS
 from icltui.tui.dialogs.help import HelpScreen, help_sections
 from icltui.tui.dialogs.open_session import OpenScreen
 from icltui.tui.dialogs.save_session import SaveScreen
 from icltui.tui.draw.colorings import SHADES
 from icltui.tui.main.command_palette import ActionCommands
-from icltui.tui.state.measures import MEASURES
 from icltui.tui.state.panes import PANES
 from icltui.values import LANES
 from tests.tui import samples

@@ -2,11 +2,11 @@
 
 import pytest
 
+from icltui.report.measures import MEASURES
 from icltui.tui.actions import ACTIONS
 from icltui.tui.dialogs.help import HelpScreen, pane_texts
 from icltui.tui.dialogs.open_session import OpenScreen
 from icltui.tui.draw.help_text import EXPLANATIONS, MEASURED, action_rows, pane_title
-from icltui.tui.state.measures import MEASURES
 from icltui.tui.state.panes import PANES
 from tests.tui import samples
 from tests.tui.conftest import Desk, open_desk

@@ -3,8 +3,8 @@
 import msgspec
 import pytest
 
+from icltui.report.measures import MEASURES
 from icltui.tui.state.measurements import Board
-from icltui.tui.state.measures import MEASURES
 from icltui.tui.state.settings import DYNAMICS
 from icltui.values import Dynamics, Measurement, Row
 from tests.tui import board_of, fill, prediction_of, rows_of, samples, tokenized

@@ -7,8 +7,8 @@ import pytest
 from rich.cells import cell_len
 
 from icltui.api.messages import CountTokens, JobFailed, MeasureEnded, PromptTokenized, UnitsMeasured
+from icltui.report.measures import MEASURES
 from icltui.storage.sessions import Session, read_session, write_session
-from icltui.tui.state.measures import MEASURES
 from icltui.tui.state.results import Results
 from icltui.tui.state.settings import DYNAMICS, Work, method_words
 from icltui.tui.state.staleness import any_note, lane_note, numbers_note, proof_note

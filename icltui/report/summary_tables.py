@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from rich.table import Table
 
-from icltui.report.measure import unit_texts
+from icltui.report.measure_data import unit_texts
 from icltui.text.escape import token_text
 from icltui.text.tables import number, numbers, table, words
 from icltui.values import Measurement, Prediction, Run

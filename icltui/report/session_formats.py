@@ -1,7 +1,7 @@
 """A session as something to keep, to paste or to print: a table, a report, a figure. Needs no model and no torch.
 
-A :class:`~icltui.storage.sessions.Session` enters :func:`content`, bytes of one file leave;
-:func:`~icltui.storage.output_file.write_file` puts them in place. What draws and sets is imported when it is asked for.
+A :class:`~icltui.storage.sessions.Session` enters :func:`render_session`, bytes of one file leave;
+:func:`~icltui.storage.atomic.write_file` puts them in place. What draws and sets is imported when it is asked for.
 """
 
 from typing import Literal, get_args
@@ -9,10 +9,10 @@ from typing import Literal, get_args
 from icltui.storage.sessions import Session
 from icltui.values.errors import BadInput
 
-Record = Literal["csv", "md", "svg", "png"]
+SessionFormat = Literal["csv", "md", "svg", "png"]
 """A CSV table; a Markdown report; a figure as SVG, or as PNG."""
-RECORDS: tuple[Record, ...] = get_args(Record)
-WORDS: dict[Record, str] = {
+SESSION_FORMATS: tuple[SessionFormat, ...] = get_args(SessionFormat)
+FORMAT_TITLES: dict[SessionFormat, str] = {
     "csv": "CSV table",
     "md": "Markdown report",
     "svg": "SVG figure",
@@ -20,7 +20,7 @@ WORDS: dict[Record, str] = {
 }
 
 
-def content(session: Session, kind: Record) -> bytes:
+def render_session(session: Session, kind: SessionFormat) -> bytes:
     """The file's bytes.
 
     Raises:
@@ -32,10 +32,10 @@ def content(session: Session, kind: Record) -> bytes:
         return markdown(session).encode()
     if session.measurement is None or not session.measurement.rows:
         raise BadInput(
-            f"the session holds no measures, so there is no {WORDS[kind]}: run it and save it first"
+            f"the session holds no measures, so there is no {FORMAT_TITLES[kind]}: run it and save it first"
         )
     if kind == "csv":
-        from icltui.report.records import measure_csv
+        from icltui.report.measure_data import measure_csv
 
         return measure_csv(session.measurement).encode()
     from icltui.report.figure import figure

@@ -4,17 +4,16 @@ Enters: the model's facts, the prompt, the measurement. Leaves: plain text. Ever
 """
 
 import heapq
-from collections import defaultdict
-from collections.abc import Iterator
-from statistics import median
 
 from rich.console import RenderableType
 from rich.table import Table
 
+from icltui.report.measure_data import delta_noise, path_reason, unit_texts
+from icltui.report.model import model_lines
 from icltui.text.escape import token_text, visible
 from icltui.text.tables import number, numbers, render, table, words
 from icltui.values import Dynamics, Measurement, ModelInfo, Pairs, Row
-from icltui.values.prompt import Prompt, layers_text
+from icltui.values.prompt import Prompt
 
 _UNIT_COLUMNS = {
     "‖δ‖": "delta_norm",
@@ -98,49 +97,6 @@ def measure_parts(model: ModelInfo, prompt: Prompt, measurement: Measurement) ->
     else:
         parts.append("no predictions: the packed pass of reference local runs none of these texts whole")
     return parts
-
-
-def model_lines(model: ModelInfo) -> list[str]:
-    """One line for each reason for which layers are left out, and what else is out of the ordinary about the model."""
-    layers: defaultdict[str, list[int]] = defaultdict(list)
-    for refused in model.refused:
-        layers[refused.reason].append(refused.layer)
-    chosen = f"computed in {visible(model.dtype)}: {visible(model.dtype_reason)}"
-    return [
-        *([chosen] if model.dtype_reason else []),
-        *(
-            f"left out: layers {layers_text(found, model.n_layers)}: {visible(why)}"
-            for why, found in layers.items()
-        ),
-        *(f"note: {visible(note)}" for note in model.notes),
-    ]
-
-
-def path_reason(model: ModelInfo, measurement: Measurement) -> str:
-    """Why the units were measured one by one; empty where they were packed."""
-    if measurement.path == "packed":
-        return ""
-    return model.path_reason or "what is left of the context is another text each time"
-
-
-def delta_noise(measurement: Measurement) -> dict[int, float | None]:
-    """What ‖δ‖ comes to by rounding alone at each layer, the median over its rows; None in float32."""
-    return {
-        layer: median(noises) if (noises := [*_noises(measurement, layer)]) else None
-        for layer in measurement.layers
-    }
-
-
-def _noises(measurement: Measurement, layer: int) -> Iterator[float]:
-    for row in measurement.rows:
-        if row.layer == layer and row.delta_noise is not None:
-            yield row.delta_noise
-
-
-def unit_texts(measurement: Measurement) -> list[str]:
-    """What stands at each unit, as shown; at unit 0 what it starts from."""
-    start = "(no context)" if measurement.dynamics == "grow" else "(whole context)"
-    return [start, *(token_text(unit.text) for unit in measurement.tokens.units)]
 
 
 def _settings(model: ModelInfo, prompt: Prompt, measurement: Measurement) -> list[str]:

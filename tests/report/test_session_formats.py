@@ -8,7 +8,7 @@ import pytest
 
 from icltui.cli import main
 from icltui.cli.parser import engine_options, parse
-from icltui.report.files import RECORDS, content
+from icltui.report.session_formats import SESSION_FORMATS, render_session
 from icltui.storage.sessions import Session, write_session
 from icltui.values.errors import BadInput
 from icltui.values.prompt import Prompt
@@ -35,7 +35,7 @@ def test_a_table_of_every_measure(capsys, saved, tmp_path):
     assert (rows[2]["text"], rows[2]["token"], rows[2]["norm_gate"]) == ("The", "·Rome", "0.25")
 
 
-@pytest.mark.parametrize("kind", RECORDS)
+@pytest.mark.parametrize("kind", SESSION_FORMATS)
 def test_what_is_there_is_kept(capsys, saved, tmp_path, kind):
     target = tmp_path / "there"
     target.write_text("x")
@@ -44,10 +44,10 @@ def test_what_is_there_is_kept(capsys, saved, tmp_path, kind):
     assert target.read_text() == "x"
 
 
-@pytest.mark.parametrize("kind", [kind for kind in RECORDS if kind != "md"])
+@pytest.mark.parametrize("kind", [kind for kind in SESSION_FORMATS if kind != "md"])
 def test_a_session_without_measures(kind):
     with pytest.raises(BadInput, match="the session holds no measures, so there is no"):
-        content(Session(prompt=Prompt(query="q")), kind)
+        render_session(Session(prompt=Prompt(query="q")), kind)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_no_torch_is_loaded_and_nothing_is_said(saved, tmp_path):
     code = (
         "import sys\nfrom icltui.cli import main\n"
         f"codes = [main(['export', {str(saved)!r}, '--to', kind, '-o', {str(tmp_path)!r} + '/x.' + kind])"
-        f" for kind in {RECORDS!r}]\n"
+        f" for kind in {SESSION_FORMATS!r}]\n"
         "print(codes, sorted({'torch', 'transformers', 'textual'} & set(sys.modules)))"
     )
     run = subprocess.run(

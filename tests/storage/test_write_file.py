@@ -5,7 +5,7 @@ import stat
 
 import pytest
 
-from icltui.storage.output_file import is_taken, write_file
+from icltui.storage.atomic import is_taken, write_file
 from icltui.values.errors import BadInput
 
 

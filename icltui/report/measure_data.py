@@ -1,0 +1,105 @@
+"""A measurement as JSON and CSV for scripts, and what tables and figures need to know of it.
+
+The keys of the JSON and the columns of the CSV are a promise to scripts. In the CSV no text of a token is passed on as
+it is.
+"""
+
+from collections.abc import Iterator, Sequence
+from statistics import median
+
+from icltui.report.json_document import as_json, origin
+from icltui.text.escape import token_text, visible
+from icltui.text.spreadsheet import Cell, write_csv
+from icltui.values import Measurement, ModelInfo, Prediction, Row
+from icltui.values.prompt import Prompt
+
+
+def measure_json(model: ModelInfo, prompt: Prompt, measurement: Measurement) -> str:
+    """Every number of a measurement, and how it was made; each token with its id and text."""
+    tokens = measurement.tokens
+    return as_json(
+        {
+            **origin(model, prompt),
+            "path": measurement.path,
+            "path_reason": path_reason(model, measurement),
+            "dynamics": measurement.dynamics,
+            "reference": measurement.reference,
+            "precision": measurement.precision,
+            "noise": [
+                {"layer": layer, "delta_norm": noise} for layer, noise in delta_noise(measurement).items()
+            ],
+            "layers": measurement.layers,
+            "prefix_tokens": tokens.prefix,
+            "context_tokens": tokens.context,
+            "query_tokens": tokens.query,
+            "notes": tokens.notes,
+            "units": tokens.units,
+            "rows": measurement.rows,
+            "predictions": [_flat_prediction(prediction) for prediction in measurement.predictions],
+            "pairs": measurement.pairs,
+            "seconds": measurement.seconds,
+        }
+    )
+
+
+def measure_csv(measurement: Measurement) -> str:
+    """One line for each unit and layer, ``norm_…`` its matrices; the unit's text and prediction stand in each line.
+
+    :func:`.read_csv` reads it.
+    """
+    predictions = {prediction.unit: prediction for prediction in measurement.predictions}
+    fields = [field for field in Row.__struct_fields__ if field != "matrix_norms"]
+    matrices = list(dict.fromkeys(name for row in measurement.rows for name in row.matrix_norms))
+    texts = unit_texts(measurement)
+    norms = [f"norm_{visible(name)}" for name in matrices]
+    lines: list[Sequence[Cell]] = [[*fields, *norms, "text", "token", "probability", "entropy", "kl_to_full"]]
+    for row in measurement.rows:
+        values = [*(getattr(row, field) for field in fields), *map(row.matrix_norms.get, matrices)]
+        lines.append([*values, texts[row.unit], *_prediction_cells(predictions.get(row.unit))])
+    return write_csv(lines)
+
+
+def path_reason(model: ModelInfo, measurement: Measurement) -> str:
+    """Why the units were measured one by one; empty where they were packed."""
+    if measurement.path == "packed":
+        return ""
+    return model.path_reason or "what is left of the context is another text each time"
+
+
+def delta_noise(measurement: Measurement) -> dict[int, float | None]:
+    """What ‖δ‖ comes to by rounding alone at each layer, the median over its rows; None in float32."""
+    return {
+        layer: median(noises) if (noises := [*_noises(measurement, layer)]) else None
+        for layer in measurement.layers
+    }
+
+
+def _noises(measurement: Measurement, layer: int) -> Iterator[float]:
+    for row in measurement.rows:
+        if row.layer == layer and row.delta_noise is not None:
+            yield row.delta_noise
+
+
+def unit_texts(measurement: Measurement) -> list[str]:
+    """What stands at each unit, as shown; at unit 0 what it starts from."""
+    start = "(no context)" if measurement.dynamics == "grow" else "(whole context)"
+    return [start, *(token_text(unit.text) for unit in measurement.tokens.units)]
+
+
+def _flat_prediction(prediction: Prediction) -> dict[str, object]:
+    best = prediction.top[0]
+    return {
+        "unit": prediction.unit,
+        "token": best.token.text,
+        "probability": best.probability,
+        "entropy": prediction.entropy,
+        "kl_to_full": prediction.kl_to_full,
+        "top": prediction.top,
+    }
+
+
+def _prediction_cells(prediction: Prediction | None) -> tuple[Cell, ...]:
+    if prediction is None:
+        return (None,) * 4
+    best = prediction.top[0]
+    return (token_text(best.token.text), best.probability, prediction.entropy, prediction.kl_to_full)

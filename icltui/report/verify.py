@@ -1,0 +1,74 @@
+"""A proof as text: JSON for scripts; for people each layer's errors, the logits, and the verdict last."""
+
+from collections.abc import Iterable
+
+import msgspec
+from rich.console import RenderableType
+from rich.table import Table
+
+from icltui.report.json_document import as_json, origin
+from icltui.report.model import model_lines
+from icltui.text.escape import visible
+from icltui.text.tables import number, numbers, render, table, words, yes
+from icltui.values import LogitError, ModelInfo, Verification
+from icltui.values.prompt import Prompt
+
+
+def verify_json(model: ModelInfo, prompt: Prompt, verification: Verification) -> str:
+    """The proof, its controls, what it was held against, and how it was made."""
+    return as_json({**origin(model, prompt), **msgspec.structs.asdict(verification)})
+
+
+def verify_table(model: ModelInfo, verification: Verification, width: int = 110) -> str:
+    """The proof for people; its last line is the verdict."""
+    return render(verify_parts(model, verification), width)
+
+
+def verify_parts(model: ModelInfo, verification: Verification) -> tuple[RenderableType, ...]:
+    """The same as sentences and tables, each table behind its title."""
+    layers = table(
+        numbers("layer", "MLP error", "identity", "block", "cosine", "NMSE", "rank", "gradient alignment"),
+        (
+            (
+                str(c.layer),
+                *map(number, (c.mlp_error, c.identity_error, c.block_error, c.cosine, c.nmse, c.rank)),
+                number(c.gradient_alignment),
+            )
+            for c in verification.layers
+        ),
+    )
+    caveat = verification.caveat
+    controls = [(f"control: {name}", error) for name, error in verification.controls.items()]
+    return (
+        *model_lines(model),
+        "Each layer, relative to the run with the context",
+        layers,
+        "Logits behind the query, against those with the context",
+        logit_table([*verification.logits.items(), *controls]),
+        f"{limits_line(verification)}   removed without a trace: {yes(verification.undone)}",
+        f"note: {visible(verification.note)}",
+        f"{'ok' if verification.ok else 'FAILED'}{caveat and ': '}{visible(caveat)}",
+    )
+
+
+def limits_line(verification: Verification) -> str:
+    """What the patched logits miss by, and what they may, as shares of one scale."""
+    tolerance = number(verification.tolerance)
+    if verification.logit_scale is None:
+        return f"noise floor {number(verification.noise_floor)} (logits)   tolerance {tolerance} (a share)"
+    return (
+        f"of the largest contextual logit, {number(verification.logit_scale)}: patched "
+        f"{number(verification.patched_share)}, noise floor {number(verification.noise_share)}, allowed "
+        f"{number(verification.allowed)} (the tolerance, {tolerance}, or twice the noise floor)"
+    )
+
+
+def logit_table(errors: Iterable[tuple[str, LogitError]]) -> Table:
+    """A line for each set of logits that was held against the contextual ones."""
+    return table(
+        [words("lane"), *numbers("MSE", "KL", "L∞", "same top token")],
+        (
+            (visible(name), *map(number, (error.mse, error.kl, error.linf)), yes(error.top1_equal))
+            for name, error in errors
+        ),
+    )
