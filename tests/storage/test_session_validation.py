@@ -17,7 +17,7 @@ import pytest
 from icltui.storage.sessions import Session, read_session
 from icltui.values.errors import SessionError
 from tests.tui.conftest import open_desk
-from tests.tui.looking import check_screen
+from tests.tui.screen_checks import check_screen
 
 EXAMPLES = Path(__file__).parents[2] / "sessions"
 SECONDS = 5.0

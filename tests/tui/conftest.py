@@ -41,6 +41,12 @@ def steady_terminal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.setattr(f"{module}.wait_for_idle", idle)
 
 
+@pytest.fixture
+def is_rewritten(pytestconfig: pytest.Config) -> bool:
+    """Whether texts are written anew instead of compared."""
+    return bool(pytestconfig.getoption("rewrite"))
+
+
 class Desk:
     """A running explorer with its fake client and its pilot."""
 

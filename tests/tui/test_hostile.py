@@ -36,7 +36,7 @@ from icltui.values.prompt import Prompt
 from tests.hostile import TEXTS, TOKENS, poisoned
 from tests.tui import samples
 from tests.tui.conftest import Desk, open_desk
-from tests.tui.looking import check_screen
+from tests.tui.screen_checks import check_screen
 
 Show = Callable[[Desk, list[str]], Awaitable[None]]
 

@@ -1,24 +1,30 @@
-"""What the explorer looks like in each of its states, at its design size and at its small one.
+"""What the explorer looks like in each of its states: a picture shows its panes alone, a few the whole frame.
 
-On dark as a picture, on light and without colours as lines with their styles; ``--rewrite`` writes the latter anew.
+At the design size a picture (SVG), at the small size lines of text, and on light and without colours, where colour
+decides, lines with their styles; ``--rewrite`` writes the texts anew, ``--snapshot-update`` the pictures.
 """
 
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
+from textual.strip import Strip
+from textual.widget import Widget
 
 from icltui.api.messages import LoadModel, ModelLoaded, PatchTested, Progress, VerificationEnded
 from icltui.tui.app import IcltuiApp
+from icltui.tui.draw.svg import pane_strips, svg_of
 from icltui.tui.state.tour import STEPS
 from icltui.values import LANES
 from tests.tui import samples
 from tests.tui.conftest import Desk
 from tests.tui.fake_client import FakeClient
-from tests.tui.look import LOOKS, as_it_was, look_of
+from tests.tui.golden_text import compare_text
+from tests.tui.styled_text import LOOKS, as_it_was, styled_text
 
-GOLDENS = Path(__file__).parent / "looks"
+TEXTS = Path(__file__).parent / "texts"
 Compare = Callable[..., bool]
 Scene = Callable[[Desk], Awaitable[None]]
 
@@ -136,7 +142,7 @@ async def refused(desk: Desk) -> None:
     desk.client.finish(ModelLoaded(model=samples.ODD_MODEL))
     await desk.settle()
     await desk.press("3", "k", "k")
-    await desk.press("8") if desk.app.size.width >= 100 else None
+    await desk.press("8")
 
 
 async def help_screen(desk: Desk) -> None:
@@ -181,68 +187,126 @@ async def dead(desk: Desk) -> None:
     desk.client.die("the engine was ended by signal 9 (SIGKILL)", "CUDA error: device-side assert triggered")
 
 
-def shows(scene: Scene, size: tuple[int, int], compare: Compare, looks: dict[str, str] | None = None) -> bool:
-    """Whether ``scene`` looks as it did; what it looks like otherwise is put into ``looks``."""
+WHOLE = "Screen"
+"""All of the frame: status line, panes, tabs and keys."""
+DIALOG = "ModalScreen > *"
+STREAM, PLOTS, HEATMAP, TEXT, PROOF, LOG = "#stream", "#plots", "#heatmap", "#text", "#verify", "#log"
+PICTURES: dict[Scene, str] = {
+    start: STREAM,
+    loading: "StatusLine",
+    streaming: STREAM,
+    delta: WHOLE,
+    compiled: "#lane-patched",
+    heatmap: HEATMAP,
+    plots: PLOTS,
+    text: TEXT,
+    dropped_text: TEXT,
+    flips: PLOTS,
+    curves: PLOTS,
+    proof: PROOF,
+    edited: "#body",
+    shrunk: STREAM,
+    dropped: HEATMAP,
+    refused: "#layers, #log",
+    help_screen: DIALOG,
+    lanes_explained: DIALOG,
+    finding: f"{STREAM}, FindLine",
+    jumping: "#context, JumpLine",
+    touring: "TourCard",
+    dead: "#banner, StatusLine",
+    exporting: DIALOG,
+}
+"""At 120×40: the panes of each scene."""
+SMALL: dict[Scene, str] = {
+    start: STREAM,
+    streaming: STREAM,
+    lanes: WHOLE,
+    compiled: "#lane-patched",
+    heatmap: HEATMAP,
+    plots: PLOTS,
+    text: TEXT,
+    flips: PLOTS,
+    proof: PROOF,
+    edited: "#context, #query",
+    refused: LOG,
+    help_screen: DIALOG,
+    exporting: DIALOG,
+    touring: "TourCard",
+    dead: "#banner",
+}
+"""At 80×24, one page at a time."""
+COLOURED = (streaming, heatmap, dropped_text, flips, dead)
+"""Where colour says something: at 120×40 on light and without colours as well."""
+
+
+def panes(app: IcltuiApp, selector: str) -> list[Strip]:
+    """The lines of the panes that the selector names, one pane below the other, as Textual draws them."""
+    if selector == WHOLE:
+        return app.screen._compositor.render_strips()
+    found = [pane for pane in app.screen.query(selector).results(Widget) if pane.size]
+    assert len(found) == selector.count(",") + 1, f"{selector}: {found}"
+    return [strip for pane in found for strip in pane_strips(pane)]
+
+
+def app_of(client: FakeClient) -> IcltuiApp:
+    """The explorer on the sample session."""
+    return IcltuiApp(client, LoadModel(), samples.session(), Path("capital-conflict.json"))
+
+
+async def play(scene: Scene, desk: Desk) -> None:
+    """The scene, until all of it is drawn."""
+    await desk.until(lambda: desk.client.requests)
+    await scene(desk)
+    await desk.drawn()
+
+
+def shows(scene: Scene, selector: str, size: tuple[int, int], compare: Compare) -> bool:
+    """Whether the panes of ``scene`` look as they did."""
     client = FakeClient()
-    app = IcltuiApp(client, LoadModel(), samples.session(), Path("capital-conflict.json"))
+    app = app_of(client)
 
-    async def play(pilot: Pilot[None]) -> None:
-        desk = Desk(client, app, pilot)
-        await desk.until(lambda: client.requests)
-        await scene(desk)
-        await desk.drawn()
-        if looks is not None:
-            for name, change in LOOKS.items():
-                change(app)
-                await desk.drawn()
-                looks[name] = look_of(app)
-            as_it_was(app)
-            await desk.drawn()
+    async def run(pilot: Pilot[None]) -> None:
+        await play(scene, Desk(client, app, pilot))
+        picture = re.sub(r"icltui-[0-9a-f]{12}", "pane", svg_of(panes(app, selector), scene.__name__))
+        app.export_screenshot = lambda **_: picture  # type: ignore[method-assign]
 
-    return compare(app, terminal_size=size, run_before=play)
+    return compare(app, terminal_size=size, run_before=run)
 
 
-SCENES = (
-    start,
-    loading,
-    streaming,
-    delta,
-    compiled,
-    heatmap,
-    plots,
-    text,
-    dropped_text,
-    flips,
-    curves,
-    proof,
-    edited,
-    shrunk,
-    dropped,
-    refused,
-    help_screen,
-    lanes_explained,
-    finding,
-    jumping,
-    touring,
-    dead,
-    lanes,
-    exporting,
-)
+def names(scenes: Sequence[Scene]) -> list[str]:
+    """What the scenes are called."""
+    return [scene.__name__ for scene in scenes]
 
 
-@pytest.mark.parametrize("size", [(120, 40), (80, 24)], ids=["120x40", "80x24"])
-@pytest.mark.parametrize("scene", SCENES, ids=[scene.__name__ for scene in SCENES])
-def test_screen(
-    scene: Scene, size: tuple[int, int], snap_compare: Compare, pytestconfig: pytest.Config
-) -> None:
-    looks: dict[str, str] = {}
-    assert shows(scene, size, snap_compare, looks)
-    for name, look in looks.items():
-        golden = GOLDENS / f"{scene.__name__}-{size[0]}x{size[1]}-{name}.txt"
-        if pytestconfig.getoption("rewrite"):
-            golden.write_text(look, encoding="utf-8")
-        assert golden.read_text(encoding="utf-8").splitlines() == look.splitlines(), golden.name
+@pytest.mark.parametrize("scene", PICTURES, ids=names(tuple(PICTURES)))
+def test_picture(scene: Scene, snap_compare: Compare) -> None:
+    assert shows(scene, PICTURES[scene], (120, 40), snap_compare)
 
 
 def test_too_small(snap_compare: Compare) -> None:
-    assert shows(start, (50, 12), snap_compare)
+    assert shows(start, WHOLE, (50, 12), snap_compare)
+
+
+@pytest.mark.parametrize("scene", SMALL, ids=names(tuple(SMALL)))
+async def test_small(scene: Scene, is_rewritten: bool) -> None:
+    client = FakeClient()
+    app = app_of(client)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await play(scene, Desk(client, app, pilot))
+        lines = [strip.text.rstrip() for strip in panes(app, SMALL[scene])]
+        compare_text("\n".join(lines) + "\n", TEXTS / f"{scene.__name__}-80x24.txt", is_rewritten)
+
+
+@pytest.mark.parametrize("scene", COLOURED, ids=names(COLOURED))
+async def test_without_the_usual_colours(scene: Scene, is_rewritten: bool) -> None:
+    client = FakeClient()
+    app = app_of(client)
+    async with app.run_test(size=(120, 40)) as pilot:
+        desk = Desk(client, app, pilot)
+        await play(scene, desk)
+        for name, change in LOOKS.items():
+            change(app)
+            await desk.drawn()
+            golden = TEXTS / f"{scene.__name__}-120x40-{name}.txt"
+            compare_text(styled_text(panes(app, PICTURES[scene])), golden, is_rewritten)
+        as_it_was(app)

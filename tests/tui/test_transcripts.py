@@ -15,17 +15,14 @@ import icltui
 from icltui.api.messages import Event
 from icltui.storage.sessions import Session
 from icltui.tui.app import IcltuiApp
+from icltui.tui.draw.svg import pane_strips
 from icltui.values import Generation
 from tests.tui.conftest import Desk
+from tests.tui.golden_text import compare_text
 from tests.tui.transcript import LOAD, N_TOKENS, PROMPT, RECORDED, ReplayClient, Transcript, record
 
 GOLDENS = Path(__file__).parent / "goldens"
 SESSION = Session(title="capital", created="2026-01-01T00:00:00+00:00", prompt=PROMPT, n_tokens=N_TOKENS)
-
-
-@pytest.fixture(scope="module")
-def is_rewritten(pytestconfig: pytest.Config) -> bool:
-    return bool(pytestconfig.getoption("rewrite"))
 
 
 # The transcript.
@@ -104,11 +101,22 @@ async def verified(desk: Desk) -> None:
     await desk.until(lambda: desk.explorer.results.verification)
 
 
-SCENES = (ran, heatmap, lanes, verified)
+LARGE, SMALL = (120, 40), (80, 24)
+WHOLE = "Screen"
+PICTURES = {
+    (ran, LARGE): WHOLE,
+    (ran, SMALL): "#stream",
+    (heatmap, LARGE): "#heatmap",
+    (lanes, SMALL): "#lanes",
+    (verified, LARGE): "#verify",
+    (verified, SMALL): "#verify",
+}
+"""The scenes, their sizes, and the pane that is compared."""
 
 
-@pytest.mark.parametrize("size", [(120, 40), (80, 24)], ids=["120x40", "80x24"])
-@pytest.mark.parametrize("scene", SCENES, ids=[scene.__name__ for scene in SCENES])
+@pytest.mark.parametrize(
+    ("scene", "size"), PICTURES, ids=[f"{scene.__name__}-{size[0]}x{size[1]}" for scene, size in PICTURES]
+)
 async def test_the_main_path_looks_as_it_did(
     scene: Callable[[Desk], Awaitable[None]], size: tuple[int, int], is_rewritten: bool
 ) -> None:
@@ -120,17 +128,14 @@ async def test_the_main_path_looks_as_it_did(
         await scene(desk)
         await desk.until(lambda: desk.explorer.jobs.request is None)
         await desk.drawn()
-        compare(desk.text(), GOLDENS / f"{scene.__name__}-{size[0]}x{size[1]}.txt", is_rewritten)
-
-
-def compare(text: str, golden: Path, is_rewritten: bool) -> None:
-    """Line by line, blanks at the ends of lines apart."""
-    found = [line.rstrip() for line in text.splitlines()]
-    if is_rewritten:
-        golden.write_text("\n".join(found) + "\n")
-    known = golden.read_text().splitlines()
-    for n, (ours, theirs) in enumerate(zip(found, known, strict=True), 1):
-        assert ours == theirs, f"line {n} of {golden.name}: --rewrite if this is meant"
+        pane = PICTURES[scene, size]
+        lines = (
+            desk.text().splitlines()
+            if pane == WHOLE
+            else [s.text for s in pane_strips(app.screen.query_one(pane))]
+        )
+        golden = GOLDENS / f"{scene.__name__}-{size[0]}x{size[1]}.txt"
+        compare_text("\n".join(lines), golden, is_rewritten)
 
 
 async def test_the_main_path_says_the_same_without_the_context() -> None:

@@ -23,7 +23,7 @@ from icltui.api.messages import (
 from icltui.values import LANES
 from tests.tui import samples
 from tests.tui.conftest import Desk, open_desk
-from tests.tui.looking import check_screen
+from tests.tui.screen_checks import check_screen
 
 WIDEST, HIGHEST = 300, 100
 EDGES = ((1, 1), (300, 100), (300, 1), (1, 100), (59, 18), (60, 17), (60, 18), (99, 29), (100, 30), (20, 5))
