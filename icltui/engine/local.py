@@ -29,6 +29,7 @@ from icltui.api.messages import (
     VerificationEnded,
     Verify,
 )
+from icltui.api.progress import ProgressCallback
 from icltui.engine.export.jobs import leave, same_weights
 from icltui.engine.generate.inputs import prepare
 from icltui.engine.generate.jobs import speak, speak_each
@@ -40,8 +41,8 @@ from icltui.engine.measure.predictions import Vocabulary
 from icltui.engine.measure.prefixes import Plan, measure_prefixes
 from icltui.engine.measure.rounding import measure_rounding
 from icltui.engine.models import loaded_model
-from icltui.engine.models.background import Tell, run_errand, until_settled
-from icltui.engine.models.load import foresee, load
+from icltui.engine.models.background import run_in_background, wait_until_idle
+from icltui.engine.models.load import estimate_model, load
 from icltui.engine.models.upcast import check_upcast, computing_in_float32, is_half
 from icltui.engine.patch.load_check import prove
 from icltui.engine.prompts.tokenize import tokenize
@@ -57,12 +58,12 @@ class _Stopped(Exception):
 
 
 def _try_out(
-    loaded: loaded_model.LoadedModel, request: LoadModel, tell: Tell
+    loaded: loaded_model.LoadedModel, request: LoadModel, on_progress: ProgressCallback
 ) -> tuple[loaded_model.LoadedModel, ModelInfo]:
     """The model without what cannot be used, and what is known of it then."""
 
     def telling(stage: str) -> PassProgress:
-        return lambda done, total: tell(Progress(stage=stage, done=done, total=total))
+        return lambda done, total: on_progress(stage, done, total)
 
     without_cache = try_cache(loaded, telling("trying its cache"))
     proved = prove(loaded, telling("proving the patch on it"))
@@ -119,14 +120,14 @@ class LocalEngine:
             raise
 
     def _events(self, request: Request, should_stop: ShouldStop) -> Iterator[Event]:
-        yield from until_settled()
+        yield from wait_until_idle()
         if self.loaded is None and not isinstance(request, LoadModel | EstimateModel):
             yield from self._again()
         match request:
             case LoadModel():
                 yield from self._load(request)
             case EstimateModel():
-                yield from foresee(request.load, self._held)
+                yield from estimate_model(request.load, self._held)
             case CountTokens():
                 yield from self._count(request)
             case Measure():
@@ -141,21 +142,13 @@ class LocalEngine:
                 yield from self._export(request)
 
     def _load(self, request: LoadModel) -> Iterator[Event]:
-        for made in load(request, self._make_room):
-            if isinstance(made, loaded_model.LoadedModel):
-                loaded = made
-            else:
-                yield made
-        for found in run_errand(partial(_try_out, loaded, request)):
-            if isinstance(found, tuple):
-                self.loaded, self.info = found
-                # Loaded anew it is to be the same, however much memory is free by then.
-                dtype = self.info.dtype if self.info.dtype_reason else request.dtype
-                self.request = msgspec.structs.replace(request, dtype=dtype)
-                self.dtype_reason = self.info.dtype_reason
-                yield ModelLoaded(model=self.info)
-            else:
-                yield found
+        loaded = yield from load(request, self._make_room)
+        self.loaded, self.info = yield from run_in_background(partial(_try_out, loaded, request))
+        # Loaded anew it is to be the same, however much memory is free by then.
+        dtype = self.info.dtype if self.info.dtype_reason else request.dtype
+        self.request = msgspec.structs.replace(request, dtype=dtype)
+        self.dtype_reason = self.info.dtype_reason
+        yield ModelLoaded(model=self.info)
 
     def _make_room(self) -> None:
         """Forget the present model: its memory is free before the new one's weights come, and no sooner."""
@@ -193,8 +186,7 @@ class LocalEngine:
         """A model like the present one that nothing was done to: loaded anew, as two may not fit beside each other."""
         if self.request is None:
             handed_in = self._model().model
-            (copied,) = run_errand(lambda _tell: copy.deepcopy(handed_in))
-            return copied
+            return (yield from run_in_background(lambda _on_progress: copy.deepcopy(handed_in)))
         assert self.info is not None
         before = self.info.fingerprint
         yield from self._again()

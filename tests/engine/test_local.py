@@ -31,6 +31,7 @@ from icltui.engine.models import load as load_module
 from icltui.values.errors import BadInput, ModelError
 from icltui.values.prompt import Prompt
 from icltui.values.recipe import Recipe
+from tests.engine.generators import returning
 from tests.engine.small_models import make_tiny, make_tokenizer, tiny
 
 PROMPT = Prompt(context="abc def ghi jkl mno pqr", query=" stu")
@@ -137,7 +138,7 @@ def test_a_proof_of_nothing_says_so(engine, context, seed, words):
 def trying_out(monkeypatch, model=None, **how):
     """An engine to which a tiny model comes, and the request that it comes by."""
     model = model or make_tiny("llama", torch.float32)
-    monkeypatch.setattr(local, "load", lambda *_: iter([model]))
+    monkeypatch.setattr(local, "load", lambda *_: returning(model))
     return LocalEngine(), LoadModel(model="x", **how)
 
 

@@ -23,7 +23,7 @@ from icltui.engine.export.control_vector import check_gguf
 from icltui.engine.export.peft_check import check_peft, compare
 from icltui.engine.export.write import Draft, draft_adapter, draft_factors, draft_vectors
 from icltui.engine.generate.inputs import as_kept
-from icltui.engine.models.background import Tell, afterwards, run_errand
+from icltui.engine.models.background import run_in_background, run_when_idle
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.prompts.tokenize import tokenize
 from icltui.storage.atomic import leftover_prefix, sweep, sync_folder
@@ -50,15 +50,19 @@ def leave(request: Export, info: ModelInfo, model: Model, fresh: Fresh) -> Itera
     notes = _on_the_prompt(model(), request)
     with _staged(target) as folder:
         if request.format == "peft":
-            draft = yield from _done(lambda tell: draft_adapter(model(), request, folder, tell))
+            draft = yield from run_in_background(
+                lambda on_progress: draft_adapter(model(), request, folder, on_progress)
+            )
             untouched = yield from fresh()
             yield Progress(stage="reading the adapter back", done=0, total=1)
-            report = yield from _done(lambda _tell: _read_back(untouched, folder, draft))
+            report = yield from run_in_background(lambda _on_progress: _read_back(untouched, folder, draft))
             made = folder
         else:
             made = folder / "made"
             draw = draft_vectors if request.format == "gguf-control-vector" else partial(draft_factors, info)
-            report = yield from _done(lambda tell: draw(model(), request, made, tell))
+            report = yield from run_in_background(
+                lambda on_progress: draw(model(), request, made, on_progress)
+            )
         files = [target / path.name for path in sorted(folder.iterdir())] if made is folder else [target]
         _refuse_existing(target)
         _make_private(made)
@@ -67,17 +71,6 @@ def leave(request: Export, info: ModelInfo, model: Model, fresh: Fresh) -> Itera
     yield ExportEnded(
         report=with_changes(report, files=tuple(map(str, files)), notes=(*report.notes, *notes))
     )
-
-
-def _done(work: Callable[[Tell], Any]) -> Generator[Event, None, Any]:
-    """What it returns, behind what it tells."""
-    result = None
-    for found in run_errand(work):
-        if isinstance(found, Progress):
-            yield found
-        else:
-            result = found
-    return result
 
 
 @torch.no_grad()
@@ -139,7 +132,7 @@ def _staged(target: Path) -> Iterator[Path]:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
             if folder.exists():  # work that was given up still writes there
-                afterwards(partial(shutil.rmtree, folder, ignore_errors=True))
+                run_when_idle(partial(shutil.rmtree, folder, ignore_errors=True))
     except (OSError, SafetensorError) as error:
         reason = (getattr(error, "strerror", None) or str(error)).lower()
         raise BadInput(f"cannot write {shown(target)}: {reason}: choose another place") from error

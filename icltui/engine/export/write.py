@@ -15,15 +15,15 @@ from torch import Tensor
 from transformers.pytorch_utils import Conv1D
 
 from icltui.api.messages import Export
+from icltui.api.progress import ProgressCallback
 from icltui.engine.export.control_vector import added, vectors_of, write_vectors
 from icltui.engine.export.factors import write_factors
 from icltui.engine.export.foldable import carry
 from icltui.engine.export.peft import has_experts, make_adapter, write_adapter
 from icltui.engine.export.reference_logits import References, refer
 from icltui.engine.generate.inputs import make_case
-from icltui.engine.generate.jobs import make_patch, telling
+from icltui.engine.generate.jobs import make_patch
 from icltui.engine.measure.predictions import divergence, plain
-from icltui.engine.models.background import Tell
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.patch.build import Crafted, made
 from icltui.engine.patch.load_check import tolerance_of
@@ -44,24 +44,24 @@ class Draft:
 
 
 @torch.no_grad()  # not inference mode, under which nothing could be derived
-def draft_adapter(loaded: LoadedModel, request: Export, folder: Path, tell: Tell) -> Draft:
+def draft_adapter(loaded: LoadedModel, request: Export, folder: Path, on_progress: ProgressCallback) -> Draft:
     """The adapter, written into ``folder``.
 
     Raises:
         BadInput: a patch of which nothing can be carried, or that no patch can be.
     """
-    recipe, told = request.recipe, telling(tell)
+    recipe = request.recipe
     if recipe.carrier == "bias" and recipe.components != "weights":
         raise BadInput(
             "an adapter of weights cannot hold the shift as a constant: give --components weights, generate with "
             "--carrier output, or export --to gguf-control-vector"
         )
-    whole = _whole(loaded, request, tell)
-    told("seeing what weights can carry", 0, 1)
+    whole = _whole(loaded, request, on_progress)
+    on_progress("seeing what weights can carry", 0, 1)
     leaving = carry(whole)
     patch = leaving.crafted.patch
     assert patch is not None
-    told("writing the adapter", 0, 1)
+    on_progress("writing the adapter", 0, 1)
     adapter = make_adapter(loaded, patch.at(leaving.crafted.alpha), leaving.factors)
     if not adapter.tensors:
         why = next(iter(leaving.unshifted.values()))
@@ -81,7 +81,9 @@ def draft_adapter(loaded: LoadedModel, request: Export, folder: Path, tell: Tell
 
 
 @torch.no_grad()
-def draft_vectors(loaded: LoadedModel, request: Export, path: Path, tell: Tell) -> ExportReport:
+def draft_vectors(
+    loaded: LoadedModel, request: Export, path: Path, on_progress: ProgressCallback
+) -> ExportReport:
     """The control vector, written to ``path`` and tried in this program.
 
     Raises:
@@ -92,7 +94,7 @@ def draft_vectors(loaded: LoadedModel, request: Export, path: Path, tell: Tell) 
         raise BadInput(
             "a control vector is the shift, which ΔW alone leaves out: give --components both or shift"
         )
-    whole = _whole(loaded, request, tell)
+    whole = _whole(loaded, request, on_progress)
     recipe = with_changes(whole.case.recipe, components="shift", carrier="bias")
     case = replace(whole.case, recipe=recipe)
     leaving = fitted_strength(made(replace(whole, case=case), frozenset({0})))
@@ -100,7 +102,7 @@ def draft_vectors(loaded: LoadedModel, request: Export, path: Path, tell: Tell) 
     vectors = vectors_of(leaving.patch.at(leaving.alpha))
     if not vectors:
         raise BadInput("only layer 0 is selected, at which llama.cpp adds nothing: choose other layers too")
-    telling(tell)("writing the control vector", 0, 1)
+    on_progress("writing the control vector", 0, 1)
     write_vectors(path, vectors, str(loaded.model.config.get_text_config(decoder=True).model_type))
     references = refer(leaving)
     with added(case.sites, vectors):
@@ -119,17 +121,17 @@ def draft_vectors(loaded: LoadedModel, request: Export, path: Path, tell: Tell) 
 
 @torch.no_grad()
 def draft_factors(
-    info: ModelInfo, loaded: LoadedModel, request: Export, path: Path, tell: Tell
+    info: ModelInfo, loaded: LoadedModel, request: Export, path: Path, on_progress: ProgressCallback
 ) -> ExportReport:
     """The patch's factors and what it was made from, written to ``path``."""
-    crafted = _whole(loaded, request, tell)
+    crafted = _whole(loaded, request, on_progress)
     n_tensors = len(write_factors(path, crafted, info.fingerprint))
     return ExportReport(format="factors", files=(), rank=crafted.rank, n_tensors=n_tensors)
 
 
-def _whole(loaded: LoadedModel, request: Export, tell: Tell) -> Crafted:
+def _whole(loaded: LoadedModel, request: Export, on_progress: ProgressCallback) -> Crafted:
     return make_patch(
-        make_case(loaded, request.prompt, request.layers, request.recipe, kept=request.ids), tell
+        make_case(loaded, request.prompt, request.layers, request.recipe, kept=request.ids), on_progress
     )
 
 

@@ -18,14 +18,14 @@ from icltui.api.messages import (
     GenerationEnded,
     LaneAdvanced,
     PatchTested,
-    Progress,
 )
+from icltui.api.progress import ProgressCallback
 from icltui.engine.generate.batch import can_batch, generate_rows, in_batches
 from icltui.engine.generate.generate import generate
 from icltui.engine.generate.inputs import make_case
-from icltui.engine.models.background import Tell, run_errand
+from icltui.engine.models.background import run_in_background
 from icltui.engine.models.loaded_model import LoadedModel
-from icltui.engine.patch.build import Case, Crafted, Told, craft
+from icltui.engine.patch.build import Case, Crafted, craft
 from icltui.engine.patch.report import report_on
 from icltui.engine.patch.strength import fitted_strength
 from icltui.values import Generation, LaneStep, PatchReport
@@ -59,11 +59,7 @@ def speak_each(loaded: LoadedModel, request: GenerateEach) -> Iterator[Event]:
     crafted = yield from _crafted(cases[0], request)
     spoken: list[Generation] | None = None
     if can_batch(cases[0], crafted):
-        for found in run_errand(partial(_in_rows, cases, crafted, request)):
-            if isinstance(found, list):
-                spoken = found
-            elif isinstance(found, Progress):
-                yield found
+        spoken = yield from run_in_background(partial(_in_rows, cases, crafted, request))
     for number, case in enumerate(cases):
         if spoken is not None:
             yield GenerationEnded(generation=_whole(spoken[number], case, request))
@@ -79,12 +75,12 @@ def speak_each(loaded: LoadedModel, request: GenerateEach) -> Iterator[Event]:
 
 @torch.inference_mode()
 def _in_rows(
-    cases: list[Case], crafted: Crafted | None, request: GenerateEach, tell: Tell
+    cases: list[Case], crafted: Crafted | None, request: GenerateEach, on_progress: ProgressCallback
 ) -> list[Generation] | None:
     """The lanes of all queries, batch by batch; None where this model has to take them one by one."""
     spoken: list[Generation] = []
     for some in in_batches(cases, request.n_tokens):
-        made = generate_rows(some, crafted, request.lanes, request.n_tokens, request.sampling, telling(tell))
+        made = generate_rows(some, crafted, request.lanes, request.n_tokens, request.sampling, on_progress)
         if made is None:
             return None
         spoken += made
@@ -105,11 +101,7 @@ def _crafted(case: Case, request: Generate | GenerateEach) -> Generator[Event, N
     alpha, is_varied = request.recipe.alpha, isinstance(request, Generate) and request.curves
     if case.recipe.mode == "per-step" and not (isinstance(alpha, str) or is_varied or case.holdout):
         return Crafted(case, alpha=alpha)  # made while it speaks
-    for found in run_errand(partial(make_patch, case)):
-        if isinstance(found, Crafted):
-            return found
-        yield found
-    return None
+    return (yield from run_in_background(partial(make_patch, case)))
 
 
 def _lanes(case: Case, crafted: Crafted | None, request: Generate | GenerateEach) -> Iterator[Event]:
@@ -131,22 +123,15 @@ def _whole(made: Generation, case: Case, request: Generate | GenerateEach) -> Ge
 def _tested(crafted: Crafted, curves: bool) -> Iterator[Event]:
     """The report on the patch, where there is something to tell."""
     if crafted.prompt is not None:
-        for told in run_errand(partial(_report_on, crafted, curves)):
-            yield PatchTested(patch=told) if isinstance(told, PatchReport) else told
+        yield PatchTested(patch=(yield from run_in_background(partial(_report_on, crafted, curves))))
 
 
 @torch.no_grad()  # not inference mode, under which nothing could be derived
-def make_patch(case: Case, tell: Tell) -> Crafted:
+def make_patch(case: Case, on_progress: ProgressCallback) -> Crafted:
     """The patch at its strength."""
-    told = telling(tell)
-    return fitted_strength(craft(case, told=told), told)
+    return fitted_strength(craft(case, told=on_progress), on_progress)
 
 
 @torch.no_grad()
-def _report_on(crafted: Crafted, curves: bool, tell: Tell) -> PatchReport:
-    return report_on(crafted, curves, telling(tell))
-
-
-def telling(tell: Tell) -> Told:
-    """Stages as progress."""
-    return lambda stage, done, total: tell(Progress(stage=stage, done=done, total=total))
+def _report_on(crafted: Crafted, curves: bool, on_progress: ProgressCallback) -> PatchReport:
+    return report_on(crafted, curves, on_progress)

@@ -1,103 +1,92 @@
-"""Long blocking work as a stream: in a thread, with what it tells on the way, and its result last.
+"""Blocking work in a thread of its own, as a generator of its progress that returns its result.
 
-Enters: a function of one argument, ``tell``. Leaves: an iterator. The thread is one of its own because
+Enters: a function of one argument, ``on_progress``. Leaves: a generator. The thread is a new one because
 ``torch.inference_mode`` belongs to a thread: a model that is made under it could never be differentiated.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future
 from queue import Empty, SimpleQueue
 from threading import Event as Flag
 from threading import Lock, Thread
-from typing import Generic, TypeVar
+from typing import TypeVar
 
-from icltui.api.messages import Event, Progress
+from icltui.api.messages import Progress
+from icltui.api.progress import ProgressCallback
 
 Result = TypeVar("Result")
-Tell = Callable[[Event], None]
 
 HEARTBEAT = 0.5
-"""Seconds of silence after which the last progress is told again, so that whoever listens may stop."""
+"""Seconds of silence after which the last progress is repeated, so that the caller may stop."""
 _ONE_AT_A_TIME = Lock()
-"""Work that was given up may still be running: the next waits, as two models would not fit beside each other."""
+"""Cancelled work may still be running: the next waits, as two models may not fit into memory together."""
 
 
-class GivenUp(Exception):
-    """Nobody waits for this work any more."""
+class Cancelled(Exception):
+    """The caller has closed the generator."""
 
 
-@dataclass(frozen=True)
-class _Over(Generic[Result]):
-    """The end: one of the two."""
+def run_in_background(work: Callable[[ProgressCallback], Result]) -> Generator[Progress, None, Result]:
+    """Yields the progress of ``work`` and returns what it returns; raises what it raises.
 
-    result: Result | None = None
-    error: BaseException | None = None
-
-
-def run_errand(work: Callable[[Tell], Result]) -> Iterator[Event | Result]:
-    """Yields what ``work`` tells, then what it returns; raises what it raises.
-
-    When the iterator is closed early the work is given up: ``tell`` raises :class:`GivenUp` in it.
+    Closing the generator early cancels the work: the next call of ``on_progress`` raises :class:`Cancelled` in it.
     """
-    said: SimpleQueue[Event | _Over[Result]] = SimpleQueue()
-    is_given_up = Flag()
+    events: SimpleQueue[Progress | None] = SimpleQueue()
+    outcome: Future[Result] = Future()
+    is_cancelled = Flag()
 
-    def tell(event: Event) -> None:
-        if is_given_up.is_set():
-            raise GivenUp
-        said.put(event)
+    def on_progress(stage: str, done: int = 0, total: int = 0) -> None:
+        if is_cancelled.is_set():
+            raise Cancelled
+        events.put(Progress(stage=stage, done=done, total=total))
 
-    def run() -> None:
+    def run(outcome: Future[Result]) -> None:
         try:
             with _ONE_AT_A_TIME:
-                said.put(_Over(work(tell)))
-        except BaseException as error:  # noqa: BLE001 -- it is raised again where somebody waits
-            said.put(_Over(error=error))
+                outcome.set_result(work(on_progress))
+        except BaseException as error:  # noqa: BLE001 -- raised again in the caller's thread
+            outcome.set_exception(error)
+        events.put(None)
 
-    Thread(target=run, name="errand", daemon=True).start()
+    Thread(target=run, args=[outcome], name="background", daemon=True).start()
     try:
-        yield from _listen(said)
+        yield from _until_none(events)
+        return outcome.result()
     finally:
-        is_given_up.set()
+        is_cancelled.set()
+        del outcome  # else an error's traceback and this frame would keep each other, and a model with them
 
 
-def until_settled() -> Iterator[Event]:
-    """Wait until no errand runs any more: one that was given up goes on until it next tells something.
+def _until_none(events: "SimpleQueue[Progress | None]") -> Iterator[Progress]:
+    last: Progress | None = None
+    while True:
+        try:
+            event = events.get(timeout=HEARTBEAT)
+        except Empty:
+            event = last
+            if event is None:
+                continue
+        if event is None:
+            return
+        last = event
+        yield event
 
-    Till then its hooks are on the model that the next job would use.
+
+def wait_until_idle() -> Iterator[Progress]:
+    """Waits until no background work runs: cancelled work goes on until it next reports progress.
+
+    Until then its hooks are on the model that the next job would use.
     """
     while not _ONE_AT_A_TIME.acquire(timeout=HEARTBEAT):
         yield Progress(stage="stopping what was given up", done=0, total=0)
     _ONE_AT_A_TIME.release()
 
 
-def afterwards(work: Callable[[], object]) -> None:
-    """Do ``work`` once no errand runs any more, one that was given up among them; nobody waits for it."""
+def run_when_idle(work: Callable[[], object]) -> None:
+    """Runs ``work`` in a thread once no background work runs, cancelled work included, and waits for nothing."""
 
     def run() -> None:
         with _ONE_AT_A_TIME:
             work()
 
-    Thread(target=run, name="afterwards", daemon=True).start()
-
-
-def _listen(said: "SimpleQueue[Event | _Over[Result]]") -> Iterator[Event | Result]:
-    last: Event | None = None
-    while True:
-        try:
-            heard = said.get(timeout=HEARTBEAT)
-        except Empty:
-            if isinstance(last, Progress):
-                yield last
-            continue
-        if not isinstance(heard, _Over):
-            last = heard
-            yield heard
-            continue
-        if heard.error is not None:
-            try:
-                raise heard.error
-            finally:  # else the error's traceback and this frame would keep each other, and a model with them
-                del heard
-        yield heard.result  # type: ignore[misc]
-        return
+    Thread(target=run, name="when idle", daemon=True).start()

@@ -9,9 +9,10 @@ import gc
 import os
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from logging import ERROR, getLogger
 from pathlib import Path
 from pickle import UnpicklingError
@@ -25,14 +26,15 @@ from transformers import AutoConfig, AutoTokenizer, BitsAndBytesConfig
 from transformers.utils import is_bitsandbytes_available, logging
 
 from icltui.api.messages import Event, LoadModel, ModelEstimated, Progress
+from icltui.api.progress import ProgressCallback
 from icltui.engine.models.auto_dtype import choose_dtype, stored_dtype
-from icltui.engine.models.background import GivenUp, Tell, run_errand
+from icltui.engine.models.background import Cancelled, run_in_background
 from icltui.engine.models.checkpoint import CONFIG, Source, find_source, weight_files
 from icltui.engine.models.config_check import check_claims, check_config
 from icltui.engine.models.device import free_bytes, pick_device, pick_dtype
 from icltui.engine.models.load_progress import Meter
 from icltui.engine.models.loaded_model import LoadedModel, adopt
-from icltui.engine.models.memory_estimate import Stored, check_fits, estimate, stored_tensors
+from icltui.engine.models.memory_estimate import Stored, estimate, misfit, stored_tensors
 from icltui.engine.models.unexpected_keys import learned
 from icltui.values import Estimate
 from icltui.values.errors import BadInput, IcltuiError, ModelError, panicked
@@ -42,61 +44,8 @@ _NO_ADAPTER = {"subfolder": CONFIG}
 the same whether PEFT is installed or not."""
 
 
-def load(request: LoadModel, make_room: Callable[[], None] = lambda: None) -> Iterator[Event | LoadedModel]:
-    """The model that ``request`` names, behind the events of its loading; closing the iterator gives it up.
-
-    ``make_room`` is called, in another thread, when all but the weights is found to be in order.
-
-    Raises:
-        BadInput: an unknown dtype or device, or options that contradict each other.
-        ModelError: no such model, no weights, weights that do not fit, or blocks without an MLP.
-    """
-    yield from run_errand(lambda tell: _load(request, make_room, tell))
-
-
-def foresee(request: LoadModel, held: Callable[[torch.device], int] = lambda _device: 0) -> Iterator[Event]:
-    """What loading would tell before it reads the weights, and nothing loaded.
-
-    ``held`` says how many bytes of a device's memory become free once the present model makes room.
-
-    Raises:
-        BadInput, ModelError: as :func:`load` does up to there.
-    """
-    for told in run_errand(lambda tell: _foresee(request, held, tell)):
-        if told is not None:
-            yield told
-
-
-def _foresee(request: LoadModel, held: Callable[[torch.device], int], tell: Tell) -> None:
-    tell(Progress(stage=f"looking at {request.model}", done=0, total=0))
-    with _plain_errors(request):
-        found = _find(request)
-        freed = held(found.device)
-        _estimate(request, _settled(request, found, freed), tell, freed)
-
-
-def _load(request: LoadModel, make_room: Callable[[], None], tell: Tell) -> LoadedModel:
-    tell(Progress(stage=f"loading {request.model}", done=0, total=0))
-    with _plain_errors(request):
-        found = _find(request)
-        tokenizer = _tokenizer(request, found.source)
-        tell(Progress(stage=f"loading {request.model}", done=0, total=0))  # not if it was given up
-        make_room()
-        gc.collect()  # the model before this one, whose memory is counted on
-        found = _settled(request, found)
-        _estimate(request, found, tell)
-        model = _read(request, found, tell)
-    own = stored_dtype(found.config, found.stored)
-    return replace(
-        adopt(model, tokenizer, request.model, request.revision, request.sites),
-        stored_dtype=str(own).removeprefix("torch.") if own else "",
-        dtype_reason=found.dtype_reason,
-        has_adapter=found.source.has_adapter,
-    )
-
-
 @dataclass(frozen=True)
-class _Found:
+class _Prepared:
     """A model that is in order, as far as can be seen without reading its weights."""
 
     source: Source
@@ -107,9 +56,92 @@ class _Found:
     """In which numbers its weights are read, and to where."""
     dtype_reason: str = ""
     """Why ``auto`` is not simply the checkpoint's own dtype."""
+    estimate: Estimate | None = None
+    """None where it cannot be known."""
+    misfit: str = ""
+    """Why the model does not fit into memory; empty where it does."""
 
 
-def _find(request: LoadModel) -> _Found:
+def load(
+    request: LoadModel, make_room: Callable[[], None] = lambda: None
+) -> Generator[Event, None, LoadedModel]:
+    """Yields the events of loading and returns the model that ``request`` names; closing the generator cancels it.
+
+    ``make_room`` is called, in another thread, when all but the weights is found to be in order.
+
+    Raises:
+        BadInput: an unknown dtype or device, or options that contradict each other.
+        ModelError: no such model, no weights, weights that do not fit, or blocks without an MLP.
+    """
+    prepared, tokenizer = yield from run_in_background(partial(_prepare, request, make_room))
+    yield from _announce(request, prepared)
+    return (yield from run_in_background(partial(_load, request, prepared, tokenizer)))
+
+
+def estimate_model(
+    request: LoadModel, held: Callable[[torch.device], int] = lambda _device: 0
+) -> Iterator[Event]:
+    """The events of loading up to the model's size, and nothing loaded.
+
+    ``held`` says how many bytes of a device's memory become free once the present model makes room.
+
+    Raises:
+        BadInput, ModelError: as :func:`load` does up to there.
+    """
+    yield from _announce(request, (yield from run_in_background(partial(_look_up, request, held))))
+
+
+def _look_up(
+    request: LoadModel, held: Callable[[torch.device], int], on_progress: ProgressCallback
+) -> _Prepared:
+    on_progress(f"looking at {request.model}")
+    with _plain_errors(request):
+        prepared = _find(request)
+        freed = held(prepared.device)
+        return _estimated(request, _settled(request, prepared, freed), freed)
+
+
+def _prepare(
+    request: LoadModel, make_room: Callable[[], None], on_progress: ProgressCallback
+) -> tuple[_Prepared, Any]:
+    """Everything but the weights, and the tokenizer."""
+    on_progress(f"loading {request.model}")
+    with _plain_errors(request):
+        prepared = _find(request)
+        tokenizer = _tokenizer(request, prepared.source)
+        on_progress(
+            f"loading {request.model}"
+        )  # raises where the load was cancelled: then nothing makes room
+        make_room()
+        gc.collect()  # the model before this one, whose memory is counted on
+        return _estimated(request, _settled(request, prepared)), tokenizer
+
+
+def _announce(request: LoadModel, prepared: _Prepared) -> Iterator[Event]:
+    """The model's size, where it is known, and a refusal where it cannot fit."""
+    if prepared.estimate is None:
+        yield Progress(stage=f"loading {request.model}, of unknown size", done=0, total=0)
+        return
+    yield ModelEstimated(estimate=prepared.estimate)
+    if prepared.misfit:
+        raise ModelError(prepared.misfit)
+
+
+def _load(
+    request: LoadModel, prepared: _Prepared, tokenizer: Any, on_progress: ProgressCallback
+) -> LoadedModel:
+    with _plain_errors(request):
+        model = _read(request, prepared, on_progress)
+    own = stored_dtype(prepared.config, prepared.stored)
+    return replace(
+        adopt(model, tokenizer, request.model, request.revision, request.sites),
+        stored_dtype=str(own).removeprefix("torch.") if own else "",
+        dtype_reason=prepared.dtype_reason,
+        has_adapter=prepared.source.has_adapter,
+    )
+
+
+def _find(request: LoadModel) -> _Prepared:
     if request.device_map != "none" and request.device != "auto":
         raise BadInput(
             f"--device {request.device} and --device-map {request.device_map} both say where the model goes: give one"
@@ -122,10 +154,10 @@ def _find(request: LoadModel) -> _Found:
     auto_class, stored = _auto_class(request.model, config), stored_tensors(source)
     if not (source.trusts_code and getattr(config, "auto_map", None)):  # that may do anything anyway
         check_claims(request.model, config, stored, auto_class)
-    return _Found(source, config, stored, device, how)
+    return _Prepared(source, config, stored, device, how)
 
 
-def _settled(request: LoadModel, found: _Found, held: int = 0) -> _Found:
+def _settled(request: LoadModel, found: _Prepared, held: int = 0) -> _Prepared:
     """The same, its dtype chosen for this machine; ``held`` bytes will be free besides."""
     free, on_cpu = free_bytes(found.device, request.device_map), found.device.type == "cpu"
     room = None if free is None else free + held
@@ -152,8 +184,8 @@ def _tokenizer(request: LoadModel, source: Source) -> Any:
     return tokenizer
 
 
-def _read(request: LoadModel, found: _Found, tell: Tell) -> Any:
-    meter = Meter(request.model, {name: tensor.n_bytes for name, tensor in found.stored.items()}, tell)
+def _read(request: LoadModel, found: _Prepared, on_progress: ProgressCallback) -> Any:
+    meter = Meter(request.model, {name: tensor.n_bytes for name, tensor in found.stored.items()}, on_progress)
     how = dict(found.how)
     if how["dtype"] == torch.float64:
         how["experts_implementation"] = "eager"  # grouped kernels for mixtures of experts do not know float64
@@ -221,20 +253,18 @@ def _quantization(request: LoadModel) -> dict[str, Any]:
     return {"quantization_config": BitsAndBytesConfig(**{f"load_in_{request.quantize}": True})}
 
 
-def _estimate(request: LoadModel, found: _Found, tell: Tell, held: int = 0) -> None:
-    """Tell what the model will take, and refuse it if it cannot fit; ``held`` bytes will be free besides."""
+def _estimated(request: LoadModel, found: _Prepared, held: int = 0) -> _Prepared:
+    """The same, with what the model will take, where that can be known; ``held`` bytes will be free besides."""
     device, on_cpu = found.device, found.device.type == "cpu"
     if free_bytes(device, request.device_map) is None or not found.stored:
-        tell(Progress(stage=f"loading {request.model}, of unknown size", done=0, total=0))
-        return
+        return found
 
     def size_of(asked: LoadModel) -> Estimate:
         free = (free_bytes(device, asked.device_map) or 0) + held
         dtype = found.how["dtype"] if asked.dtype == request.dtype else pick_dtype(asked.dtype)
         return estimate(found.stored, found.config, asked, dtype, free, on_cpu)
 
-    tell(ModelEstimated(estimate=size_of(request)))
-    check_fits(request, size_of)
+    return replace(found, estimate=size_of(request), misfit=misfit(request, size_of))
 
 
 def _check_complete(name: str, found: dict[str, Any], model: Any, files: Callable[[], list[Path]]) -> None:
@@ -286,7 +316,7 @@ def _plain_errors(request: LoadModel) -> Iterator[None]:
         raise ModelError(
             f"model {name!r} does not fit into memory: try --dtype bfloat16, --device cpu or a smaller model"
         ) from error
-    except (IcltuiError, GivenUp):
+    except (IcltuiError, Cancelled):
         raise
     except SafetensorError as error:
         raise ModelError(

@@ -14,8 +14,7 @@ from typing import Any
 from tqdm.std import tqdm  # type: ignore[import-untyped]
 from transformers.utils.logging import set_tqdm_hook
 
-from icltui.api.messages import Progress
-from icltui.engine.models.background import Tell
+from icltui.api.progress import ProgressCallback
 
 INTERVAL = 0.125
 """Seconds between two events."""
@@ -30,10 +29,10 @@ class Meter:
         self,
         name: str,
         sizes: Mapping[str, int],
-        tell: Tell,
+        on_progress: ProgressCallback,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._name, self._sizes, self._tell, self._clock = name, sizes, tell, clock
+        self._name, self._sizes, self._on_progress, self._clock = name, sizes, on_progress, clock
         self._total = sum(sizes.values())
         self._told = -INTERVAL
 
@@ -66,7 +65,7 @@ class Meter:
         now = self._clock()
         if is_last or now - self._told >= INTERVAL:
             self._told = now
-            self._tell(Progress(stage=f"{verb} {self._name}", done=done, total=total))
+            self._on_progress(f"{verb} {self._name}", done, total)
 
     def download_bar(self) -> type[Any]:
         """A class of progress bars for the hub, which tell here and write nowhere."""

@@ -128,15 +128,11 @@ def measure_bytes(text_config: Any, width: int, on_cpu: bool = True) -> int:
     return 5 * (context + chunk + ROW_BYTES * layers * tokens) // 4
 
 
-def check_fits(request: LoadModel, size_of: Callable[[LoadModel], Estimate]) -> None:
-    """Refuse what cannot fit, before it takes minutes and the machine's memory.
-
-    Raises:
-        ModelError: naming what is needed, what is free, and the ways out that would do.
-    """
+def misfit(request: LoadModel, size_of: Callable[[LoadModel], Estimate]) -> str:
+    """What is needed, what is free, and the ways out that would do; empty where the model fits."""
     estimated = size_of(request)
     if lacking(estimated) <= 0:
-        return
+        return ""
     ways = {
         "--dtype bfloat16": replace(request, dtype="bfloat16"),
         "--quantize 4bit": replace(request, quantize="4bit"),
@@ -144,7 +140,7 @@ def check_fits(request: LoadModel, size_of: Callable[[LoadModel], Estimate]) -> 
     }
     advice = [way for way, other in ways.items() if lacking(size_of(other)) <= 0]
     needed = estimated.weight_bytes + estimated.measure_bytes
-    raise ModelError(
+    return (
         f"model {request.model!r} needs {size_text(needed)} ({size_text(estimated.weight_bytes)} of weights, "
         f"{size_text(estimated.measure_bytes)} for a measure), and {size_text(estimated.available_bytes)} are free: "
         f"try {', '.join([*advice, 'or a smaller model']) if advice else 'a smaller model'}"

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from icltui.api.messages import Export, ExportEnded
+from icltui.api.progress import ignore_progress
 from icltui.engine.generate.inputs import make_case
 from icltui.engine.generate.jobs import make_patch
 from icltui.engine.local import LocalEngine
@@ -49,7 +50,7 @@ def export(engine: LocalEngine, target: Path, **changes: Any) -> ExportReport:
 def craft_here(loaded: LoadedModel, recipe: Recipe = FROZEN) -> Crafted:
     """The same patch, made without an export."""
     with torch.inference_mode(False):
-        return make_patch(case_here(loaded, recipe), lambda _event: None)
+        return make_patch(case_here(loaded, recipe), ignore_progress)
 
 
 def case_here(loaded: LoadedModel, recipe: Recipe = FROZEN) -> Case:

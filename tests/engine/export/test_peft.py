@@ -375,7 +375,7 @@ def test_stopped_at_any_stage_it_leaves_nothing_and_the_next_job_has_its_model(f
     assert seen[-1].startswith(stage)
     gc.collect()
     for thread in threading.enumerate():
-        if thread.name in ("errand", "afterwards"):
+        if thread.name in ("background", "when idle"):
             thread.join(60)
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
     assert isinstance(list(from_disk.run(Measure(prompt=PROMPT), lambda: False))[-1], MeasureEnded)

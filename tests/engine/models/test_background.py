@@ -1,4 +1,4 @@
-"""Work in a thread: what it tells comes in order, its error comes too, and it ends when nobody waits."""
+"""Work in a thread: its progress comes in order, its error comes too, and it ends when nobody waits."""
 
 from threading import Event as Flag
 
@@ -7,7 +7,8 @@ import torch
 
 from icltui.api.messages import Progress
 from icltui.engine.models import background
-from icltui.engine.models.background import GivenUp, run_errand
+from icltui.engine.models.background import Cancelled, run_in_background
+from tests.engine.generators import run_to_end
 
 
 @pytest.fixture(autouse=True)
@@ -20,21 +21,21 @@ def at(done: int) -> Progress:
     return Progress(stage="work", done=done, total=3)
 
 
-def test_what_is_told_comes_in_order_and_the_result_last():
-    def work(tell):
+def test_progress_comes_in_order_and_the_result_is_returned():
+    def work(on_progress):
         for done in range(3):
-            tell(at(done))
+            on_progress("work", done, 3)
         return "made"
 
-    assert list(run_errand(work)) == [at(0), at(1), at(2), "made"]
+    assert run_to_end(run_in_background(work)) == ([at(0), at(1), at(2)], "made")
 
 
 def test_an_error_is_raised_where_somebody_waits():
-    def work(tell):
-        tell(at(0))
+    def work(on_progress):
+        on_progress("work", 0, 3)
         raise KeyError("lost")
 
-    events = run_errand(work)
+    events = run_in_background(work)
     assert next(events) == at(0)
     with pytest.raises(KeyError, match="lost"):
         next(events)
@@ -43,7 +44,7 @@ def test_an_error_is_raised_where_somebody_waits():
 def test_work_is_outside_of_inference_mode():
     """What is made under it could never be differentiated."""
     with torch.inference_mode():
-        (tensor,) = run_errand(lambda _tell: torch.ones(2))
+        _, tensor = run_to_end(run_in_background(lambda _on_progress: torch.ones(2)))
     assert not tensor.is_inference()
 
 
@@ -51,31 +52,31 @@ def test_silence_is_filled_so_that_the_listener_may_stop(monkeypatch):
     monkeypatch.setattr(background, "HEARTBEAT", 0.01)
     go_on = Flag()
 
-    def work(tell):
-        tell(at(1))
+    def work(on_progress):
+        on_progress("work", 1, 3)
         go_on.wait(10)
 
-    events = run_errand(work)
+    events = run_in_background(work)
     assert [next(events), next(events), next(events)] == [at(1)] * 3
     go_on.set()
-    assert list(events)[-1] is None
+    assert run_to_end(events)[1] is None
 
 
 def test_work_that_was_given_up_ends_before_the_next_begins():
     ended, may_go_on = Flag(), Flag()
 
-    def first(tell):
-        tell(at(0))
+    def first(on_progress):
+        on_progress("work", 0, 3)
         may_go_on.wait(10)
         try:
-            tell(at(1))
-        except GivenUp:
+            on_progress("work", 1, 3)
+        except Cancelled:
             ended.set()
             raise
 
-    events = run_errand(first)
+    events = run_in_background(first)
     next(events)
     events.close()
-    second = run_errand(lambda _tell: ended.is_set())
+    second = run_in_background(lambda _on_progress: ended.is_set())
     may_go_on.set()
-    assert list(second) == [True]
+    assert run_to_end(second)[1]

@@ -20,6 +20,7 @@ from icltui.engine.models.load import load
 from icltui.engine.models.loaded_model import LEFT_OUT, fingerprint
 from icltui.values.errors import ModelError
 from tests.engine.export.exporting import export
+from tests.engine.generators import run_to_end
 from tests.engine.small_models import make_tiny, make_tokenizer
 
 FAMILIES = ("llama", "gpt2", "gpt_neox", "gemma3")
@@ -147,8 +148,8 @@ def test_an_adapter_beside_the_weights_stays_out_and_it_is_said(llama, tmp_path)
     adapted.save_pretrained(copy)
     file = copy / "adapter_model.safetensors"
     save_file({name: tensor + 1 for name, tensor in load_file(file).items()}, file, {"format": "pt"})
-    *_, bare = load(LoadModel(model=str(llama), device="cpu"))
-    *_, loaded = load(LoadModel(model=str(copy), device="cpu"))
+    _, bare = run_to_end(load(LoadModel(model=str(llama), device="cpu")))
+    _, loaded = run_to_end(load(LoadModel(model=str(copy), device="cpu")))
     assert fingerprint(loaded.model) == fingerprint(bare.model)
     ids = torch.tensor([[1, 2, 3]])
     assert torch.equal(loaded.model(ids).logits, bare.model(ids).logits)

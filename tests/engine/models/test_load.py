@@ -18,6 +18,7 @@ from icltui.engine.models.load import load
 from icltui.engine.models.loaded_model import fingerprint
 from icltui.values.errors import BadInput, ModelError
 from icltui.values.prompt import Prompt
+from tests.engine.generators import run_to_end
 from tests.engine.small_models import make_tiny, make_tokenizer, tiny
 
 
@@ -37,13 +38,13 @@ def copy(folder, tmp_path):
 
 
 def events_of(where, **options):
-    """Each event once: on a slow machine the last is repeated while nothing happens."""
-    events = load(LoadModel(**{"model": str(where), "device": "cpu"} | options))
-    return [event for event, _ in groupby(events)]
+    """Each event once, as on a slow machine the last is repeated while nothing happens; then the model."""
+    events, loaded = run_to_end(load(LoadModel(**{"model": str(where), "device": "cpu"} | options)))
+    return [*(event for event, _ in groupby(events)), loaded]
 
 
 def loaded_from(where, **options):
-    return events_of(where, **options)[-1]
+    return run_to_end(load(LoadModel(**{"model": str(where), "device": "cpu"} | options)))[1]
 
 
 def configure(where, **changes):

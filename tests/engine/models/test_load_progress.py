@@ -1,11 +1,11 @@
 """Progress in bytes, from what transformers and the hub tell their bars."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 from transformers.utils import logging
 
-from icltui.api.messages import Progress
+from icltui.api.progress import ignore_progress
 from icltui.engine.models.load_progress import INTERVAL, Meter
 
 
@@ -14,6 +14,18 @@ class MadeOf:
     """What transformers hands to its bar beside each name."""
 
     layer_targets: dict[str, set[str]]
+
+
+@dataclass
+class Reported:
+    """Every call of ``on_progress``."""
+
+    stages: set[str] = field(default_factory=set)
+    steps: list[tuple[int, int]] = field(default_factory=list)
+
+    def __call__(self, stage, done=0, total=0):
+        self.stages.add(stage)
+        self.steps.append((done, total))
 
 
 WEIGHTS = [
@@ -32,19 +44,19 @@ def clock():
 
 
 def test_weights_are_counted_by_what_they_are_made_of(clock):
-    told: list[Progress] = []
-    with Meter("m", SIZES, told.append, clock).watching():
+    reported = Reported()
+    with Meter("m", SIZES, reported, clock).watching():
         assert list(logging.tqdm(WEIGHTS, desc="Loading weights")) == WEIGHTS
         assert list(logging.tqdm([1], desc="Writing")) == [1]
-    assert [(p.done, p.total) for p in told] == [(10, 100), (60, 100), (60, 100), (100, 100)]
-    assert {p.stage for p in told} == {"loading m"}
+    assert reported.steps == [(10, 100), (60, 100), (60, 100), (100, 100)]
+    assert reported.stages == {"loading m"}
 
 
 def test_no_more_than_eight_a_second_but_always_the_end():
-    told: list[Progress] = []
-    with Meter("m", SIZES, told.append, clock=lambda: 0.0).watching():
+    reported = Reported()
+    with Meter("m", SIZES, reported, clock=lambda: 0.0).watching():
         list(logging.tqdm(WEIGHTS, desc="Loading weights"))
-    assert [p.done for p in told] == [10, 100]
+    assert reported.steps == [(10, 100), (100, 100)]
 
 
 def test_the_hook_that_was_there_is_put_back():
@@ -55,7 +67,7 @@ def test_the_hook_that_was_there_is_put_back():
         return factory(*args, **kwargs)
 
     def read_and_fail():
-        with Meter("m", {}, lambda _event: None).watching():
+        with Meter("m", {}, ignore_progress).watching():
             list(logging.tqdm([], desc="Loading weights"))
             raise RuntimeError("cut off")
 
@@ -70,8 +82,8 @@ def test_the_hook_that_was_there_is_put_back():
 
 
 def test_downloads_are_told_and_write_nothing(capsys):
-    told: list[Progress] = []
-    bar = Meter("m", {}, told.append).download_bar()
+    reported = Reported()
+    bar = Meter("m", {}, reported).download_bar()
     with bar(total=0, unit="B", unit_scale=True, desc="Reconstructing") as files:
         files.total = 100
         files.refresh()
@@ -80,7 +92,7 @@ def test_downloads_are_told_and_write_nothing(capsys):
     with bar(total=3, desc="Fetching 3 files") as count, bar(unit="B", desc="Downloading bytes") as wire:
         count.update(1)
         wire.update(10)
-    assert told
-    assert {p.stage for p in told} == {"downloading m"}
-    assert {p.total for p in told} <= {0, 100}
+    assert reported.steps
+    assert reported.stages == {"downloading m"}
+    assert {total for _, total in reported.steps} <= {0, 100}
     assert capsys.readouterr() == ("", "")

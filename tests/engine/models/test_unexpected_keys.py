@@ -12,6 +12,7 @@ from icltui.engine.models.load import load
 from icltui.engine.models.loaded_model import fingerprint
 from icltui.engine.models.unexpected_keys import is_constant
 from icltui.values.errors import ModelError
+from tests.engine.generators import run_to_end
 from tests.engine.small_models import make_tokenizer
 
 N = 16
@@ -112,7 +113,8 @@ def with_more(saved, tmp_path, more, *, prefix="", pickled=False):
         torch.save(weights, copy / "pytorch_model.bin", _use_new_zipfile_serialization=False)
     else:
         save_file(weights, copy / "model.safetensors", {"format": "pt"})
-    return list(load(LoadModel(model=str(copy), device="cpu", dtype="float32", allow_pickle=pickled)))[-1]
+    request = LoadModel(model=str(copy), device="cpu", dtype="float32", allow_pickle=pickled)
+    return run_to_end(load(request))[1]
 
 
 def test_an_old_checkpoint_is_the_same_model(saved, tmp_path):

@@ -15,6 +15,7 @@ from icltui.engine.patch.load_check import examine, prove, relative_error
 from icltui.engine.patch.patch import TokenPatch
 from icltui.values.errors import BadInput, ModelError
 from icltui.values.prompt import Prompt
+from tests.engine.generators import returning
 from tests.engine.small_models import FAMILIES, make_tiny, make_tokenizer, tiny
 
 PROMPT = Prompt(context="abc def ghi", query=" jkl")
@@ -92,7 +93,7 @@ def spoiled(layer: int):
 
 
 def test_a_layer_that_fails_is_refused_and_the_rest_stay_usable(monkeypatch):
-    monkeypatch.setattr(local, "load", lambda *_: iter([spoiled(1)]))
+    monkeypatch.setattr(local, "load", lambda *_: returning(spoiled(1)))
     engine = local.LocalEngine()
     *_, last = engine.run(LoadModel(model="x"), lambda: False)
     assert isinstance(last, ModelLoaded)
