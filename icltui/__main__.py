@@ -4,7 +4,7 @@
 def main() -> int:
     """Run one command; its exit code, also where it is interrupted as it begins."""
     try:
-        from icltui.cli import main as run
+        from icltui.cli.main import main as run
     except KeyboardInterrupt:
         from icltui.values.errors import EXIT_INTERRUPTED
 

@@ -39,9 +39,9 @@ def modules_after(code: str) -> set[str]:
             {"textual", "plotext"},
             {"torch", "transformers"},
         ),
-        ("import icltui.cli", {"torch", "transformers", "textual", "rich", "plotext"}, {"argparse"}),
+        ("import icltui.cli.main", {"torch", "transformers", "textual", "rich", "plotext"}, {"argparse"}),
         (
-            "import icltui.cli\ntry: icltui.cli.main(['--help'])\nexcept SystemExit: pass",
+            "import icltui.cli.main\ntry: icltui.cli.main.main(['--help'])\nexcept SystemExit: pass",
             {"torch", "transformers", "textual", "rich", "plotext"},
             {"argparse"},
         ),

@@ -1,21 +1,24 @@
 """What several commands are put together from: the engine, the prompt, the model asked for, the way out."""
 
 import argparse
-import contextlib
 import os
-import shutil
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TextIO
 
+from icltui.api import collect
 from icltui.api.messages import DEMO, Engine, LoadModel
-from icltui.cli import parser
-from icltui.storage.paths import real_path
-from icltui.storage.sessions import Session
-from icltui.system.streams import print_text
-from icltui.values.errors import BadInput
-from icltui.values.prompt import Prompt
+from icltui.cli import load_progress
+from icltui.cli.output import check_output, check_place, quiet, write_text
+from icltui.storage import text_file
+from icltui.storage.paths import real_path, typed_path
+from icltui.storage.sessions import Session, write_session
+from icltui.values import ModelInfo
+from icltui.values.errors import BadInput, SessionError
+from icltui.values.prompt import Prompt, resolve_layers
+
+MOST_LAYERS = 1_000_000
+"""More than any model has: what layers are checked against before one is loaded."""
 
 
 def local_engine() -> Engine:
@@ -29,10 +32,26 @@ def local_engine() -> Engine:
     return LocalEngine()
 
 
+def read_text(text: str, is_query: bool = False) -> str:
+    """``text`` itself, or the content of FILE where it is ``@FILE``; a query loses the file's last line end.
+
+    ``@@`` stands for a text that begins with ``@``.
+
+    Raises:
+        BadInput: a file that cannot be read as text.
+    """
+    if not text.startswith("@"):
+        return text
+    if text.startswith("@@"):
+        return text[1:]
+    content = text_file.read_text(typed_path(text[1:]), "name a file, or write @@ where a text begins with @")
+    return text_file.without_last_line_end(content) if is_query else content
+
+
 def read_prompt(args: argparse.Namespace) -> Prompt:
     return Prompt(
-        context=parser.read_text(args.context or ""),
-        query=parser.read_text(args.query or "", is_query=True),
+        context=read_text(args.context or ""),
+        query=read_text(args.query or "", is_query=True),
         unit=args.unit,
         bos=args.bos,
         chat=args.chat,
@@ -61,46 +80,53 @@ def load_request(args: argparse.Namespace, session: Session | None) -> LoadModel
     )
 
 
-def check_output(args: argparse.Namespace) -> None:
-    """Refuse the file of ``-o`` if it could not be written, before the work rather than after it."""
-    if args.output is not None:
-        check_place(args.output, Path(real_path(args.output)).parent)
+def start(args: argparse.Namespace) -> tuple[Engine, ModelInfo, Session]:
+    """An engine with the model loaded, that model, and a session that holds what was asked."""
+    prompt = _checked(args)  # first: bad input must not cost a model's load
+    local = local_engine()
+    request = load_request(args, None)
+    with load_progress.told_on(sys.stderr, request.model) as tell, quiet():
+        info = collect.load(local, request, tell)
+    return (
+        local,
+        info,
+        Session(
+            title=args.save.stem if args.save else "",
+            created=now(),
+            prompt=prompt,
+            layers="all" if args.layers is None else args.layers,
+            model=info,
+        ),
+    )
 
 
-def check_place(path: Path, folder: Path) -> None:
-    """Refuse a file that could not be written, once ``folder`` holds it.
+def _checked(args: argparse.Namespace) -> Prompt:
+    """The prompt, when all is well that can be known without a model."""
+    prompt = read_prompt(args)
+    if not prompt.query:
+        raise BadInput("the query is empty: type the text whose continuation is to be explained")
+    if not prompt.unit:
+        raise BadInput("the unit is empty: use token, line, sentence, or a separator such as ';'")
+    if getattr(args, "tokens", 1) < 1:
+        raise BadInput(f"{args.tokens} tokens to generate: ask for at least 1")
+    if args.layers not in (None, "last"):
+        resolve_layers(args.layers, MOST_LAYERS)
+    check_output(args)
+    if args.save is not None and args.save.exists():
+        raise SessionError(f"{str(args.save)!r} exists already: give --save another name")
+    if args.save is not None:  # its folder is made, in one that is there
+        parents = Path(real_path(args.save)).parents
+        check_place(args.save, next(filter(os.path.lexists, parents)))
+    if args.save is not None and args.output is not None and real_path(args.save) == real_path(args.output):
+        raise BadInput(f"-o and --save both name {str(args.save)!r}: give each a file of its own")
+    return prompt
 
-    Raises:
-        BadInput: something else is there, or no folder, or neither may be written.
-    """
-    real = Path(real_path(path))  # where a link leads; one that leads round and round stays one
-    if real.is_dir() or real.is_symlink() or not folder.is_dir():
-        raise BadInput(f"cannot write {str(path)!r}: give a file in a folder that exists")
-    if not os.access(real if real.exists() else folder, os.W_OK):
-        raise BadInput(f"cannot write {str(path)!r}: permission denied: choose another place")
 
-
-def write_text(args: argparse.Namespace, text: str) -> int:
-    """The text into the file that was asked for, else to stdout; in UTF-8 wherever it goes."""
-    if args.output is None:
-        print_text(text)
-        return 0
-    try:
-        args.output.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise BadInput(
-            f"cannot write {str(args.output)!r}: {(error.strerror or str(error)).lower()}"
-        ) from error
+def finish(args: argparse.Namespace, session: Session, text: str) -> int:
+    write_text(args, text)  # first: if the session cannot be saved, the text is not lost
+    if args.save is not None:
+        write_session(args.save, session)
     return 0
-
-
-def quiet() -> contextlib.redirect_stdout[TextIO]:
-    """Whatever a model's own code prints goes to stderr, so that stdout holds nothing but data."""
-    return contextlib.redirect_stdout(sys.stderr)
-
-
-def width() -> int:
-    return shutil.get_terminal_size((110, 40)).columns
 
 
 def now() -> str:

@@ -1,4 +1,4 @@
-"""``icltui``: the explorer on this terminal, its engine in a child process; and ``icltui engine``, that child."""
+"""``icltui``: the explorer on this terminal, its engine in a child process."""
 
 import argparse
 import contextlib
@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
-from icltui.cli import parser
-from icltui.cli.common import load_request, local_engine, read_prompt
+from icltui.cli.common import load_request, read_prompt
+from icltui.cli.options import add_dynamics, add_model, add_prompt, given
 from icltui.storage.config import COLOUR_SYSTEMS, Config, config_path, read_config
 from icltui.storage.paths import state_path, typed_path
 from icltui.storage.sessions import Session, example_sessions, read_session
@@ -20,6 +20,30 @@ from icltui.values.errors import BadInput
 
 ESCAPE_DELAY_OVER_SSH = "250"
 """Milliseconds until an Escape that nothing follows is the key: TCP sends no lost segment again before 200."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("session", nargs="?", metavar="SESSION.json", help="open a saved session")
+    parser.add_argument(
+        "--engine",
+        metavar="CMD",
+        help="run the engine by this command, found through PATH and started without a shell, such as "
+        "'ssh gpubox icltui engine' (default: this program, which imports nothing from the current folder)",
+    )
+    parser.add_argument("--theme", default="", metavar="NAME", help="colours of the screen, such as nord")
+    parser.add_argument(
+        "--no-mouse",
+        dest="mouse",
+        action="store_false",
+        help="leave the mouse to the terminal, to select text",
+    )
+    add_prompt_and_dynamics(parser)
+    add_model(parser)
+
+
+def add_prompt_and_dynamics(parser: argparse.ArgumentParser) -> None:
+    """The options that mean something only together with a prompt."""
+    add_dynamics(add_prompt(parser, required=False))
 
 
 def explore(args: argparse.Namespace) -> int:
@@ -75,14 +99,6 @@ def is_sized(stream: TextIO | None) -> bool:
     return False
 
 
-def engine(args: argparse.Namespace) -> int:  # noqa: ARG001
-    """``icltui engine``: the server; torch is imported after it has said hello."""
-    from icltui.worker import server
-
-    server.main(local_engine)
-    return 0
-
-
 def engine_command(text: str | None) -> list[str]:
     """The words of ``--engine``; without it, this very program."""
     if text is None:
@@ -109,7 +125,7 @@ def opening(args: argparse.Namespace) -> tuple[Session | None, Path | None]:
             precision=args.precision,
         )
         return session, None
-    if given := parser.prompt_options(args):
-        raise BadInput(f"{' '.join(given)}: options that go with a prompt: give -c and -q too")
+    if idle := given(add_prompt_and_dynamics, args):
+        raise BadInput(f"{' '.join(idle)}: options that go with a prompt: give -c and -q too")
     path = path or next(iter(example_sessions()), None)
     return (read_session(path) if path else None), path

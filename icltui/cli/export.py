@@ -8,15 +8,55 @@ from msgspec.structs import replace
 
 from icltui.api import collect
 from icltui.api.messages import Export
-from icltui.cli import load_progress, parser
-from icltui.cli.common import load_request, local_engine, quiet, width, write_text
+from icltui.cli import load_progress
+from icltui.cli.common import load_request, local_engine
+from icltui.cli.options import add_model, given
+from icltui.cli.output import quiet, width, write_text
 from icltui.report.session_formats import FORMAT_TITLES, SESSION_FORMATS, render_session
 from icltui.storage.atomic import is_taken, write_file
-from icltui.storage.paths import shown
+from icltui.storage.paths import shown, typed_path
 from icltui.storage.sessions import Session, read_session
 from icltui.system.streams import tell
+from icltui.values import ExportFormat
 from icltui.values.errors import BadInput
-from icltui.values.recipe import Recipe
+from icltui.values.recipe import COMPONENTS, MODES, Recipe
+
+FORMATS: tuple[ExportFormat, ...] = ("peft", "gguf-control-vector")
+"""What a session's patch can be written as; its factors are written while it is generated."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("session", metavar="SESSION.json", type=typed_path, help="the session to write from")
+    parser.add_argument(
+        "--to",
+        choices=(*SESSION_FORMATS, *FORMATS),
+        required=True,
+        help="what it records, which needs no model: every measure as a table (csv), a Markdown report (md), a figure "
+        "(svg, png); or its patch: a LoRA adapter for PEFT and what reads its files, or the mean shift for llama.cpp",
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        dest="target",
+        metavar="PATH",
+        type=typed_path,
+        required=True,
+        help="a folder (peft) or a file (all others), not there yet",
+    )
+    group = parser.add_argument_group(
+        "patch", "as the session has it, unless given here; not of what it records"
+    )
+    group.add_argument(
+        "--mode",
+        choices=[mode for mode in MODES if mode != "per-step"],
+        default=None,
+        help="a patch per step cannot leave: the query's last token's, held (then the default), or one for many tokens",
+    )
+    group.add_argument("--components", choices=COMPONENTS, default=None, help="ΔW and Δb, or one alone")
+    add_model(parser)
+    report = parser.add_argument_group("report")
+    parser.set_defaults(output=None)  # where the report goes: to stdout
+    report.add_argument("--format", choices=("text", "json"), default="text", help="default text")
 
 
 def export(args: argparse.Namespace) -> int:
@@ -26,7 +66,7 @@ def export(args: argparse.Namespace) -> int:
 
 def _export_record(args: argparse.Namespace) -> int:
     """What the session holds already: no engine is asked."""
-    if idle := parser.engine_options(args):
+    if idle := given(add_arguments, args):
         raise BadInput(
             f"{idle[0]} means nothing to a {FORMAT_TITLES[args.to]}, which is of the session as it is: leave it out"
         )

@@ -1,26 +1,26 @@
 """The command line's arguments: groups of options that commands share, and what their values must look like."""
 
 import argparse
-from typing import Any, NoReturn, get_args
+from collections.abc import Callable
+from typing import Any, get_args
 
 from icltui.api.messages import DEMO, DeviceMap
 from icltui.storage.paths import typed_path
-from icltui.system.streams import print_text
 from icltui.values import Precision, Quantize
-from icltui.values.errors import BadInput
 
 SITES = ("mlp", "norm", "down", "block")
 _DTYPES = "auto, float32, float64, bfloat16, float16"
 
 
-class Parser(argparse.ArgumentParser):
-    """Refuses in one line, as everything here does."""
-
-    def error(self, message: str) -> NoReturn:
-        raise BadInput(f"{message} (see {self.prog} --help)")
-
-    def _print_message(self, message: str, file: Any = None) -> None:  # noqa: ARG002 (help and version; errors are raised)
-        print_text(message)
+def given(add_arguments: Callable[[argparse.ArgumentParser], object], args: argparse.Namespace) -> list[str]:
+    """Those of the optional options that ``add_arguments`` adds whose value in ``args`` is not the default."""
+    parser = argparse.ArgumentParser(add_help=False)
+    add_arguments(parser)
+    return [
+        max(action.option_strings, key=len)
+        for action in parser._actions
+        if not action.required and getattr(args, action.dest) != action.default
+    ]
 
 
 class _AddSite(argparse.Action):
@@ -177,93 +177,3 @@ def add_output(parser: argparse.ArgumentParser, formats: tuple[str, ...]) -> arg
         "-o", "--output", metavar="FILE", type=typed_path, help="write there instead of to stdout"
     )
     return group
-
-
-def add_demo(parser: argparse.ArgumentParser) -> None:
-    actions = parser.add_subparsers(dest="action", required=True, parser_class=Parser)
-    train = actions.add_parser(
-        "train", help="train the embedded model from a seed, about an hour on one core"
-    )
-    train.add_argument(
-        "-o", "--output", type=typed_path, required=True, metavar="FOLDER", help="where to save it"
-    )
-    train.add_argument("--seed", type=seed, default=0)
-    train.add_argument("--steps", type=int, default=4500, metavar="N", help="default 4500")
-    examples = actions.add_parser("examples", help="make the sessions that come with the program")
-    examples.add_argument(
-        "-o", "--output", type=typed_path, required=True, metavar="FOLDER", help="where to save them"
-    )
-    actions.add_parser("patches", help="what each kind of patch achieves on the example prompts")
-    evaluate = actions.add_parser("evaluate", help="score a demo model on fresh prompts")
-    evaluate.add_argument(
-        "--folder", type=typed_path, default=None, metavar="FOLDER", help="default: the embedded model"
-    )
-    evaluate.add_argument("--seed", type=seed, default=1, help="of the prompts (default 1)")
-    evaluate.add_argument("--prompts", type=int, default=400, metavar="N", help="per task (default 400)")
-    evaluate.add_argument("--save", action="store_true", help="write evaluation.json beside the weights")
-
-
-def add_bench(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--model",
-        metavar="M",
-        default=None,
-        help="Hugging Face id or folder, built as Llama is (default: 6 layers, width 384, random)",
-    )
-    parser.add_argument(
-        "--device", default="cpu", metavar="D", help="auto, cpu, cuda, cuda:N, mps (default cpu)"
-    )
-    parser.add_argument(
-        "--threads", type=positive, metavar="N", help="of torch on the CPU (default: torch's own)"
-    )
-    parser.add_argument(
-        "-n",
-        type=positives,
-        default=(64, 256, 1024),
-        metavar="N,…",
-        help="context tokens (default 64,256,1024)",
-    )
-    parser.add_argument(
-        "-q", type=positives, default=(1, 4, 16), metavar="Q,…", help="query tokens (default 1,4,16)"
-    )
-    parser.add_argument(
-        "--repeat", type=positive, default=3, metavar="K", help="runs of each way (default 3)"
-    )
-    parser.add_argument(
-        "--limit",
-        type=positive,
-        default=120,
-        metavar="SECONDS",
-        help="leave out a way where one run would take longer (default 120)",
-    )
-    parser.add_argument(
-        "--no-memory",
-        dest="memory",
-        action="store_false",
-        help="times alone; else each way runs once more, alone",
-    )
-    parser.add_argument(
-        "--decode",
-        type=positive,
-        default=64,
-        metavar="T",
-        help="tokens that each lane decodes, with and without patches (default 64)",
-    )
-    parser.add_argument(
-        "--only",
-        choices=("race", "decode", "screen"),
-        help="the race, the decoding, or the screen on a pseudo-terminal, alone",
-    )
-
-
-def positive(text: str) -> int:
-    """A whole number from 1 up."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{number} is too small: at least 1 is needed")
-    return number
-
-
-def positives(text: str) -> tuple[int, ...]:
-    """Sizes with commas between them, ascending, each once."""
-    return tuple(sorted({positive(part) for part in text.split(",")}))

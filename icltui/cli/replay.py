@@ -10,11 +10,27 @@ from msgspec.structs import replace
 from icltui.api import collect
 from icltui.api.messages import Engine, Generate, LoadModel, Measure, Verify
 from icltui.cli import load_progress
-from icltui.cli.common import check_output, load_request, local_engine, quiet, width, write_text
+from icltui.cli.common import load_request, local_engine
+from icltui.cli.options import add_model, add_output
+from icltui.cli.output import check_output, quiet, width, write_text
+from icltui.storage.paths import typed_path
 from icltui.storage.sessions import Session, read_session
 from icltui.values import Generation, Measurement, ModelInfo, Record, Replay, Section, Verification
 from icltui.values.errors import BadInput
 from icltui.values.prompt import layers_text
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Compute again all that a session records, on the model that it was saved on, and say what differs and by "
+        "how much. The model is loaded as it was then, but for what is given here. Exit 0: nothing differs beyond "
+        "rounding; 1: something does; 2: there is nothing to compute, or the weights are others."
+    )
+    parser.add_argument(
+        "session", metavar="SESSION.json", type=typed_path, help="a saved session with results"
+    )
+    add_model(parser)
+    add_output(parser, ("table", "json"))
 
 
 def replay(args: argparse.Namespace) -> int:

@@ -15,7 +15,7 @@ from icltui.bench import contenders, decode, memory, race, workload
 from icltui.bench.contenders import Answer, Way
 from icltui.bench.race_table import race_table
 from icltui.bench.workload import Settings
-from icltui.cli import main
+from icltui.cli.main import main
 from icltui.engine.patch.build import Case, craft
 from icltui.engine.patch.decoding import acting
 from icltui.values.errors import BadInput, EngineError

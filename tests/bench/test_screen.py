@@ -12,7 +12,7 @@ from icltui.bench.key_presses import n_streamed, painted_at, waits_for
 from icltui.bench.screen import Settings, Traffic, measure_screen
 from icltui.bench.screen_table import percentile, screen_table
 from icltui.bench.terminal import Chunk, Terminal
-from icltui.cli import workshop
+from icltui.cli import bench
 from icltui.values.errors import EngineError
 from icltui.values.prompt import Prompt
 
@@ -94,7 +94,7 @@ def test_command_prints_the_table_alone(monkeypatch, capsys):
     traffic = (Traffic("table", 10, 20480, 10),)
     figures = screen.Figures(Settings(), 30, paints, (), traffic, 80_000_000, False)
     monkeypatch.setattr(screen, "measure_screen", lambda _settings, _tell: figures)
-    assert workshop.bench(workshop.argparse.Namespace(only="screen")) == 0
+    assert bench.bench(bench.argparse.Namespace(only="screen")) == 0
     out = capsys.readouterr().out
     assert "1.20" in out
     assert re.search(r"^table +2\.00 +2\.00 +1\.00$", out, re.MULTILINE)

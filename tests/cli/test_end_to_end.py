@@ -210,7 +210,7 @@ def test_a_line_that_breaks_keeps_unsaved_work(explorer, home):
 
 def test_a_crash_leaves_one_line_the_work_and_the_terminal_as_it_was(explorer, home):
     code = (
-        "from icltui.cli import main; from icltui.tui.dialogs.help import HelpScreen\n"
+        "from icltui.cli.main import main; from icltui.tui.dialogs.help import HelpScreen\n"
         "HelpScreen.compose = lambda self: 1 / 0\n"
         "raise SystemExit(main())"
     )

@@ -6,7 +6,8 @@ import msgspec
 import pytest
 from safetensors.torch import load_file
 
-from icltui.cli import main, parser
+from icltui.cli import parser
+from icltui.cli.main import main
 from icltui.report.export import export_json, export_text
 from icltui.storage.sessions import Session, write_session
 from icltui.values import ExportReport

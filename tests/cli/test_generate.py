@@ -7,7 +7,7 @@ import torch
 from safetensors import safe_open
 
 from icltui.api.messages import LoadModel, ModelLoaded
-from icltui.cli import main
+from icltui.cli.main import main
 from icltui.engine.local import LocalEngine
 from icltui.storage.sessions import read_session
 from icltui.values.recipe import Recipe
@@ -33,7 +33,7 @@ def engine():
 
 @pytest.fixture(autouse=True)
 def _loaded_once(engine, monkeypatch):
-    monkeypatch.setattr("icltui.cli.jobs.local_engine", lambda: engine)
+    monkeypatch.setattr("icltui.cli.common.local_engine", lambda: engine)
 
 
 def run(capsys, *argv: str) -> tuple[int, str, str]:

@@ -11,12 +11,15 @@ import sys
 import msgspec
 import pytest
 
-from icltui import __main__, cli
+from icltui import __main__
 from icltui.api import collect
 from icltui.api.messages import LoadModel, Measure, MeasureEnded, PromptTokenized, UnitsMeasured
-from icltui.cli import main, parser
-from icltui.cli.common import load_request, write_text
+from icltui.cli import main as main_module
+from icltui.cli import parser
+from icltui.cli.common import load_request, read_text
 from icltui.cli.explore import opening
+from icltui.cli.main import main
+from icltui.cli.output import write_text
 from icltui.storage.paths import MODEL_DIR
 from icltui.storage.sessions import Session, read_session
 from icltui.values import ModelInfo
@@ -215,7 +218,7 @@ def test_interrupted_as_it_begins(monkeypatch):
         def find_spec(self, *_):
             raise KeyboardInterrupt
 
-    monkeypatch.delitem(sys.modules, "icltui.cli")
+    monkeypatch.delitem(sys.modules, "icltui.cli.main")
     monkeypatch.setattr(sys, "meta_path", [Interrupted()])
     assert __main__.main() == 130
 
@@ -434,8 +437,8 @@ def test_a_reader_that_has_seen_enough_is_no_error(monkeypatch):
     def gone(*_):
         raise BrokenPipeError
 
-    monkeypatch.setitem(cli.COMMANDS, "measure", gone)
-    monkeypatch.setattr(cli, "leave_stdout", lambda: None)
+    monkeypatch.setitem(main_module.COMMANDS, "measure", gone)
+    monkeypatch.setattr(main_module, "leave_stdout", lambda: None)
     assert main(["measure", "-q", "x"]) == 0
 
 
@@ -458,13 +461,13 @@ def test_one_file_cannot_be_both_text_and_session(tmp_path, capsys):
     ],
 )
 def test_bad_input_does_not_cost_a_load(words, error, capsys, monkeypatch):
-    monkeypatch.setattr("icltui.cli.jobs.local_engine", None)
+    monkeypatch.setattr("icltui.cli.common.local_engine", None)
     assert main(words) == 2
     assert error in capsys.readouterr().err
 
 
 def test_a_text_may_begin_with_an_at_sign():
-    assert parser.read_text("@@bob says hi") == "@bob says hi"
+    assert read_text("@@bob says hi") == "@bob says hi"
 
 
 def output(text: str) -> int:
@@ -497,7 +500,7 @@ def test_what_a_terminal_acts_on_stays_out_of_errors(capsys, monkeypatch):
     def refuse(_):
         raise BadInput("\x1b]0;pwned\x07\u202e é")
 
-    monkeypatch.setitem(cli.COMMANDS, "measure", refuse)
+    monkeypatch.setitem(main_module.COMMANDS, "measure", refuse)
     _, _, err = run(capsys, "measure", "-q", "b")
     assert err.startswith("icltui: ")
     assert err.endswith(" é\n")

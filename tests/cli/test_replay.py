@@ -10,7 +10,8 @@ import pytest
 
 from icltui.api import collect
 from icltui.api.messages import Generate, LoadModel, Measure, Verify
-from icltui.cli import main, parser
+from icltui.cli import parser
+from icltui.cli.main import main
 from icltui.cli.replay import check_weights, model_request, run
 from icltui.storage.sessions import Session, read_session, write_session
 from icltui.values import Curves, PatchReport

@@ -5,7 +5,7 @@ import json
 import msgspec
 import pytest
 
-from icltui.cli import main
+from icltui.cli.main import main
 from icltui.report.zoo import zoo_json, zoo_table
 from icltui.values import ZooRow
 

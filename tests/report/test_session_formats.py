@@ -6,8 +6,10 @@ import sys
 
 import pytest
 
-from icltui.cli import main
-from icltui.cli.parser import engine_options, parse
+from icltui.cli.export import add_arguments
+from icltui.cli.main import main
+from icltui.cli.options import given
+from icltui.cli.parser import parse
 from icltui.report.session_formats import SESSION_FORMATS, render_session
 from icltui.storage.sessions import Session, write_session
 from icltui.values.errors import BadInput
@@ -64,7 +66,7 @@ def test_a_session_without_measures(kind):
 )
 def test_options_of_a_patch_mean_nothing_here(argv, name):
     args = parse(["export", "s.json", "--to", "csv", "-o", "x", *argv])
-    assert engine_options(args) == ([name] if name else [])
+    assert given(add_arguments, args) == ([name] if name else [])
 
 
 def test_such_an_option_is_refused_before_anything_is_read(capsys):
@@ -76,7 +78,7 @@ def test_such_an_option_is_refused_before_anything_is_read(capsys):
 
 def test_no_torch_is_loaded_and_nothing_is_said(saved, tmp_path):
     code = (
-        "import sys\nfrom icltui.cli import main\n"
+        "import sys\nfrom icltui.cli.main import main\n"
         f"codes = [main(['export', {str(saved)!r}, '--to', kind, '-o', {str(tmp_path)!r} + '/x.' + kind])"
         f" for kind in {SESSION_FORMATS!r}]\n"
         "print(codes, sorted({'torch', 'transformers', 'textual'} & set(sys.modules)))"

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from icltui.cli import main
 from icltui.cli.explore import prepare_terminal
+from icltui.cli.main import main
 from icltui.storage.config import Config, read_config
 
 FULL = """

@@ -12,7 +12,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from icltui.cli import common, main, parser
+from icltui.cli import parser
+from icltui.cli.common import local_engine
+from icltui.cli.main import main
 from icltui.storage.paths import real_path, typed_path
 from icltui.storage.sessions import write_session
 from icltui.values.errors import BadInput, ModelError
@@ -78,7 +80,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     def unreachable() -> None:
         raise ModelError("a model is asked for")
 
-    for module in ("jobs", "export", "replay", "workshop"):
+    for module in ("common", "export", "replay", "demo"):
         monkeypatch.setattr(f"icltui.cli.{module}.local_engine", unreachable)
     return tmp_path
 
@@ -177,10 +179,10 @@ def test_a_current_folder_that_is_gone(
 def test_an_engine_works_in_a_folder_that_is_there(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """OneMKL ends a process whose current folder is gone."""
     monkeypatch.setitem(sys.modules, "icltui.engine.local", SimpleNamespace(LocalEngine=Path.cwd))
-    assert common.local_engine() == folder
+    assert local_engine() == folder
     monkeypatch.chdir(folder / "folder")
     (folder / "folder").rmdir()
-    assert common.local_engine() == Path("/")
+    assert local_engine() == Path("/")
 
 
 def test_home_is_known() -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from icltui.cli import main, parser
+from icltui.cli.common import read_text
+from icltui.cli.main import main
 from icltui.storage.config import read_config
 from icltui.storage.query_file import MOST_QUERIES, read_queries
 from icltui.storage.sessions import Session, read_session, write_session
@@ -50,15 +51,15 @@ BOM = b"\xef\xbb\xbf"
 def test_text_is_taken_exactly(tmp_path, data, context, query, queries):
     path = tmp_path / "text"
     path.write_bytes(data)
-    assert parser.read_text(f"@{path}") == context
-    assert parser.read_text(f"@{path}", is_query=True) == query
+    assert read_text(f"@{path}") == context
+    assert read_text(f"@{path}", is_query=True) == query
     assert read_queries(path) == queries
 
 
 def readers(path):
     return [
-        lambda: parser.read_text(f"@{path}"),
-        lambda: parser.read_text(f"@{path}", is_query=True),
+        lambda: read_text(f"@{path}"),
+        lambda: read_text(f"@{path}", is_query=True),
         lambda: read_queries(path),
         lambda: read_session(path),
     ]
@@ -93,11 +94,11 @@ def test_a_file_without_an_end_is_not_read_to_it():
 def test_a_text_of_the_largest_size_is_taken_and_one_byte_more_is_not(tmp_path):
     path = tmp_path / "text"
     path.write_bytes("é".encode() * (MOST_BYTES // 2))
-    assert len(parser.read_text(f"@{path}")) == MOST_BYTES // 2
+    assert len(read_text(f"@{path}")) == MOST_BYTES // 2
     with path.open("ab") as file:
         file.write(b"a")
     with pytest.raises(BadInput, match=f"more than {MOST_BYTES:,} bytes"):
-        parser.read_text(f"@{path}")
+        read_text(f"@{path}")
 
 
 def test_too_many_queries_are_refused(tmp_path):

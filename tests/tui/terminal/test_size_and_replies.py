@@ -19,8 +19,8 @@ from textual.drivers.headless_driver import HeadlessDriver
 from textual.drivers.linux_driver import LinuxDriver
 
 from icltui.api.messages import LoadModel
-from icltui.cli import main
 from icltui.cli.explore import prepare_terminal
+from icltui.cli.main import main
 from icltui.storage.config import Config
 from icltui.tui.app import IcltuiApp
 from icltui.tui.terminal import size_and_replies

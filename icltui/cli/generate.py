@@ -1,12 +1,19 @@
-"""The command line's arguments that say how a patch is made, how text is drawn, and what it is tested on."""
+"""``icltui generate``: text with the context, without it, and without it through a patch."""
 
 import argparse
-from typing import cast, get_args
+from pathlib import Path
+from typing import Any, cast, get_args
 
-from icltui.cli.options import seed
+from msgspec.structs import replace
+
+from icltui.api import collect
+from icltui.api.messages import Export, Generate, GenerateEach
+from icltui.cli.common import finish, read_text, start
+from icltui.cli.options import add_job, seed
+from icltui.cli.output import quiet, width, write_text
 from icltui.storage.paths import typed_path
 from icltui.storage.query_file import read_queries
-from icltui.values.errors import BadInput
+from icltui.values.errors import BadInput, SessionError
 from icltui.values.recipe import (
     CARRIERS,
     COMPONENTS,
@@ -22,6 +29,99 @@ from icltui.values.recipe import (
 
 OPTIONS = {"n_fitted": "--fit", "other_context": "--other-context"}
 """Where an option is not called as its field is."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_job(parser, ("text", "json"), each=True)
+    add_recipe(parser)
+    add_sampling(parser)
+    add_tests(parser)
+
+
+def generate(args: argparse.Namespace) -> int:
+    """``icltui generate``."""
+    from icltui.report import generate
+
+    choices = {
+        "recipe": read_recipe(args, read_text(args.other_context or "")),
+        "sampling": read_sampling(args),
+        "holdout": () if args.holdout is None else read_queries(args.holdout),
+        "n_tokens": args.tokens,
+    }
+    if args.with_factors:
+        _check_factors(args)
+    if args.each is not None:
+        return _generate_each(args, choices)
+    engine, model, session = start(args)
+    session = replace(session, **choices)
+    request = Generate(prompt=session.prompt, layers=session.layers, curves=args.curves, **choices)
+    with quiet():
+        result = collect.generate(engine, request)
+    as_json = args.format == "json"
+    text = (
+        generate.generate_json(model, session.prompt, result)
+        if as_json
+        else generate.generate_text(model, result, width())
+    )
+    code = finish(args, replace(session, generation=result), text)
+    if args.with_factors:
+        export = Export(
+            prompt=session.prompt,
+            layers=session.layers,
+            recipe=session.recipe,
+            format="factors",
+            path=str(_factors_path(args.save)),
+            ids=result.ids,
+        )
+        with quiet():
+            collect.export(engine, export)
+    return code
+
+
+def _generate_each(args: argparse.Namespace, choices: dict[str, Any]) -> int:
+    """The lanes of every query in a file."""
+    from icltui.report import generate
+
+    for option, is_given in (
+        ("-q", args.query is not None),
+        ("--save", args.save),
+        ("--curves", args.curves),
+    ):
+        if is_given:
+            raise BadInput(
+                f"{option} does not go with --each, which runs every query of a file: leave it out"
+            )
+    queries = read_queries(args.each)
+    args.query = queries[0]
+    engine, model, session = start(args)
+    request = GenerateEach(prompt=session.prompt, queries=queries, layers=session.layers, **choices)
+    with quiet():
+        results = collect.generate_each(engine, request)
+    as_json = args.format == "json"
+    text = (
+        generate.each_json(model, session.prompt, queries, results)
+        if as_json
+        else generate.each_text(model, queries, results, width())
+    )
+    return write_text(args, text)
+
+
+def _factors_path(session: Path) -> Path:
+    """Where the factors of a session's patch lie: beside it."""
+    return session.with_suffix(".safetensors")
+
+
+def _check_factors(args: argparse.Namespace) -> None:
+    if args.save is None:
+        raise BadInput("--with-factors writes a file beside the session: give --save SESSION.json too")
+    if args.mode == "per-step":
+        raise BadInput("--with-factors needs a patch that is held: give --mode frozen or compiled")
+    if _factors_path(args.save) == args.save:
+        raise BadInput(
+            f"--save {str(args.save)!r} is where the factors go: give it another ending, such as .json"
+        )
+    if _factors_path(args.save).exists():
+        raise SessionError(f"{str(_factors_path(args.save))!r} exists already: give --save another name")
 
 
 def add_recipe(parser: argparse.ArgumentParser) -> None:

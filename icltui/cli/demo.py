@@ -1,11 +1,38 @@
-"""``icltui demo|bench``: the embedded model made, scored and shown; measure, decoding and screen timed."""
+"""``icltui demo``: the embedded model trained, scored and shown on examples."""
 
 import argparse
 from pathlib import Path
 
-from icltui.cli.common import local_engine, now, width
+from icltui.cli.common import local_engine, now
+from icltui.cli.options import seed
+from icltui.cli.output import width
+from icltui.storage.paths import typed_path
 from icltui.system.streams import print_text, tell
 from icltui.values.errors import BadInput
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True)
+    train = actions.add_parser(
+        "train", help="train the embedded model from a seed, about an hour on one core"
+    )
+    train.add_argument(
+        "-o", "--output", type=typed_path, required=True, metavar="FOLDER", help="where to save it"
+    )
+    train.add_argument("--seed", type=seed, default=0)
+    train.add_argument("--steps", type=int, default=4500, metavar="N", help="default 4500")
+    examples = actions.add_parser("examples", help="make the sessions that come with the program")
+    examples.add_argument(
+        "-o", "--output", type=typed_path, required=True, metavar="FOLDER", help="where to save them"
+    )
+    actions.add_parser("patches", help="what each kind of patch achieves on the example prompts")
+    evaluate = actions.add_parser("evaluate", help="score a demo model on fresh prompts")
+    evaluate.add_argument(
+        "--folder", type=typed_path, default=None, metavar="FOLDER", help="default: the embedded model"
+    )
+    evaluate.add_argument("--seed", type=seed, default=1, help="of the prompts (default 1)")
+    evaluate.add_argument("--prompts", type=int, default=400, metavar="N", help="per task (default 400)")
+    evaluate.add_argument("--save", action="store_true", help="write evaluation.json beside the weights")
 
 
 def demo(args: argparse.Namespace) -> int:
@@ -67,47 +94,3 @@ def _examples(args: argparse.Namespace) -> int:
     _make_folder(args.output)
     write_examples(local_engine(), args.output, now(), tell)
     return 0
-
-
-def bench(args: argparse.Namespace) -> int:
-    """``icltui bench``."""
-    reports = []
-    if args.only in (None, "race", "decode"):
-        reports += _bench_engine(args)
-    if args.only in (None, "screen"):
-        reports.append(_bench_screen())
-    print_text("\n".join(reports))
-    return 0
-
-
-def _bench_engine(args: argparse.Namespace) -> list[str]:
-    from icltui.bench.decode import time_decoding
-    from icltui.bench.decode_table import decode_table
-    from icltui.bench.race import race
-    from icltui.bench.race_table import race_table
-    from icltui.bench.workload import Settings
-
-    settings = Settings(
-        model=args.model,
-        device=args.device,
-        threads=args.threads,
-        context_sizes=args.n,
-        query_sizes=args.q,
-        repeat=args.repeat,
-        limit=args.limit,
-        memory=args.memory,
-        decode=args.decode,
-    )
-    reports = []
-    if args.only != "decode":
-        reports.append(race_table(race(settings, tell), width()))
-    if args.only != "race":
-        reports.append(decode_table(time_decoding(settings, tell), width()))
-    return reports
-
-
-def _bench_screen() -> str:
-    from icltui.bench.screen import Settings, measure_screen
-    from icltui.bench.screen_table import screen_table
-
-    return screen_table(measure_screen(Settings(), tell), width())

@@ -1,0 +1,65 @@
+"""The composition root: each command puts its parts together here and nowhere else.
+
+Data goes to stdout, diagnostics to stderr, errors are one line. torch and textual are imported inside the commands that
+need them.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+
+from icltui.cli import bench, config, demo, engine, explore, export, generate, measure, parser, replay, verify
+from icltui.system.streams import leave_stdout, open_closed, tell
+from icltui.text.escape import visible
+from icltui.values.errors import EXIT_INTERRUPTED, BadInput, IcltuiError, panicked
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; its exit code."""
+    open_closed()
+    try:
+        args = parser.parse(sys.argv[1:] if argv is None else argv)
+        return COMMANDS[args.command](args)
+    except IcltuiError as error:
+        tell(f"icltui: {visible(str(error))}")
+        return error.exit_code
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:  # whoever read our output has seen enough
+        leave_stdout()
+        return 0
+    except OSError as error:
+        if error.filename is None:
+            return _crash(error)
+        reason = (error.strerror or str(error)).lower()
+        tell(f"icltui: cannot use {visible(str(error.filename))!r}: {reason}: give another path")
+        return BadInput.exit_code
+    except Exception as error:  # noqa: BLE001 -- nobody foresaw it: one line for the user, the traceback for the log
+        return _crash(error)
+    except BaseException as error:
+        if (plain := panicked(error)) is None:
+            raise
+        tell(f"icltui: {visible(str(plain))}")
+        return plain.exit_code
+
+
+def _crash(error: Exception) -> int:
+    from icltui.tui.system.crash_log import write_crash_log
+
+    tell(write_crash_log(error))
+    return IcltuiError.exit_code
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "explore": explore.explore,
+    "engine": engine.engine,
+    "config": config.config,
+    "measure": measure.measure,
+    "verify": verify.verify,
+    "zoo": verify.zoo,
+    "generate": generate.generate,
+    "replay": replay.replay,
+    "export": export.export,
+    "demo": demo.demo,
+    "bench": bench.bench,
+}

@@ -1,0 +1,47 @@
+"""``icltui measure``: what each unit of a context does at each layer, as a table, JSON or CSV."""
+
+import argparse
+
+from msgspec.structs import replace
+
+from icltui.api import collect
+from icltui.api.messages import Measure
+from icltui.cli.common import finish, start
+from icltui.cli.options import add_dynamics, add_job
+from icltui.cli.output import quiet, width
+from icltui.values.errors import BadInput
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    prompt = add_job(parser, ("table", "json", "csv"))
+    add_dynamics(prompt)
+    prompt.add_argument(
+        "--pairs", action="store_true", help="compare every unit with every other (not in csv)"
+    )
+
+
+def measure(args: argparse.Namespace) -> int:
+    """``icltui measure``."""
+    from icltui.report.measure_data import measure_csv, measure_json
+    from icltui.report.measure_tables import measure_table
+
+    if args.pairs and args.format == "csv":
+        raise BadInput("--pairs has no place in csv: use --format json or table")
+    engine, model, session = start(args)
+    session = replace(session, dynamics=args.dynamics, reference=args.reference, precision=args.precision)
+    request = Measure(
+        prompt=session.prompt,
+        layers=session.layers,
+        dynamics=session.dynamics,
+        reference=session.reference,
+        precision=session.precision,
+        pairs=args.pairs,
+    )
+    with quiet():
+        result = collect.measure(engine, request)
+    formats = {
+        "json": lambda: measure_json(model, session.prompt, result),
+        "csv": lambda: measure_csv(result),
+        "table": lambda: measure_table(model, session.prompt, result, width()),
+    }
+    return finish(args, replace(session, measurement=result), formats[args.format]())

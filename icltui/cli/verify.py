@@ -1,0 +1,60 @@
+"""``icltui verify``: proof of the patch on a prompt; with ``--zoo``, on a tiny model of every architecture."""
+
+import argparse
+
+from msgspec.structs import replace
+
+from icltui.api import collect
+from icltui.api.messages import Verify
+from icltui.cli.common import finish, start
+from icltui.cli.options import add_job, add_output, seed
+from icltui.cli.output import check_output, quiet, width, write_text
+from icltui.system.streams import tell
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = (
+        "icltui verify --zoo proves it on a tiny model of every architecture (--zoo --help tells more)"
+    )
+    add_job(parser, ("table", "json"))
+    parser.add_argument("--seed", type=seed, default=0, help="of the control patches (default 0)")
+
+
+def add_zoo_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Prove the patch on a tiny random model of every architecture that Transformers offers."
+    )
+    parser.add_argument("--zoo", action="store_true", help="this command; it takes no prompt and no model")
+    parser.add_argument(
+        "--family", nargs="+", action="extend", default=[], metavar="NAME", help="only these (default: all)"
+    )
+    add_output(parser, ("table", "json"))
+
+
+def verify(args: argparse.Namespace) -> int:
+    """``icltui verify``."""
+    from icltui.report.verify import verify_json, verify_table
+
+    engine, model, session = start(args)
+    request = Verify(prompt=session.prompt, layers=session.layers, seed=args.seed)
+    with quiet():
+        result = collect.verify(engine, request)
+    as_json = args.format == "json"
+    text = verify_json(model, session.prompt, result) if as_json else verify_table(model, result, width())
+    finish(args, replace(session, verification=result), text)
+    return 0 if result.ok else 1
+
+
+def zoo(args: argparse.Namespace) -> int:
+    """``icltui verify --zoo``; exit 1 when a layer that is not refused is not exact, or a patch leaves a trace."""
+    from icltui.report.zoo import zoo_json, zoo_table
+    from icltui.zoo.examine import examine_members, holds, resolve_members
+
+    check_output(args)
+    rows = []
+    for row in examine_members(resolve_members(args.family)):
+        tell(f"{row.family}: {row.n_exact} of {row.n_layers} layers exact")
+        rows.append(row)
+    text = zoo_json(rows) if args.format == "json" else zoo_table(rows, width())
+    write_text(args, text)
+    return 0 if all(map(holds, rows)) else 1
