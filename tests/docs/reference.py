@@ -1,0 +1,204 @@
+"""The reference pages of the manual, made from the code: from the parser and the registries of keys and measures.
+
+``python -m tests.docs.reference`` writes them.
+"""
+
+import argparse
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from typing import get_args
+
+from icltui import options
+from icltui.record import Dynamics
+from icltui.tui.actions import ACTIONS, MOVES
+from icltui.tui.explain import EXPLANATIONS, SYMBOLS, pane_title
+from icltui.tui.measures import MEASURES, Measure
+from icltui.tui.panes import PANES
+from tests.docs.blocks import DOCS
+
+Parsers = dict[str, argparse.ArgumentParser]
+"""Every parser by the words that lead to it, as ``icltui demo train``."""
+
+_SHARED = 4
+"""Commands that an option must have in common to be listed once for all."""
+_HELP = ("-h", "--help", "--version")
+
+
+def parsers() -> Parsers:
+    """Every command that takes options of its own."""
+    found = {"icltui": options._explorer(), **dict(_leaves("icltui", options._commands()))}
+    return found | {"icltui verify --zoo": options._zoo()}
+
+
+def _leaves(name: str, parser: argparse.ArgumentParser) -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    below = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    if not below:
+        yield name, parser
+    for action in below:
+        for word, child in action.choices.items():
+            yield from _leaves(f"{name} {word}", child)
+
+
+def summaries() -> dict[str, str]:
+    """What each command is for, in the parser's words."""
+    return {f"icltui {action.dest}": action.help or "" for action in _choices(options._commands())}
+
+
+def _choices(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            yield from action._choices_actions
+
+
+def commands_page() -> str:
+    """Every command and every option."""
+    groups, own = _options(parsers())
+    summary = [
+        ("`icltui`", "the explorer"),
+        *((f"`{name}`", _cell(text)) for name, text in summaries().items()),
+    ]
+    parts = [
+        "# Commands",
+        _COMMANDS_INTRODUCTION,
+        _table(("command", ""), summary),
+        *(
+            part
+            for name, rows in own.items()
+            for part in (f"## {name}", _table(("option", ""), rows) if rows else "No options of its own.")
+        ),
+        "## Options that commands share",
+        *(
+            part
+            for (title, names), rows in groups.items()
+            for part in (f"### {title.capitalize()}", f"Of {_listed(names)}.", _table(("option", ""), rows))
+        ),
+    ]
+    return _page(parts)
+
+
+def _options(
+    found: Parsers,
+) -> tuple[dict[tuple[str, tuple[str, ...]], list[tuple[str, str]]], dict[str, list[tuple[str, str]]]]:
+    """The options that several commands share, by group and commands; and each command's own."""
+    where: defaultdict[tuple[str, str, str], list[str]] = defaultdict(list)
+    for name, parser in found.items():
+        for key in _actions(parser):
+            where[key].append(name)
+    shared: defaultdict[tuple[str, tuple[str, ...]], list[tuple[str, str]]] = defaultdict(list)
+    for (title, *row), names in where.items():
+        if len(names) >= _SHARED:
+            shared[title, tuple(names)].append((row[0], row[1]))
+    own = {
+        name: [
+            (option, text)
+            for title, option, text in _actions(parser)
+            if len(where[title, option, text]) < _SHARED
+        ]
+        for name, parser in found.items()
+    }
+    return dict(shared), own
+
+
+def _actions(parser: argparse.ArgumentParser) -> Iterator[tuple[str, str, str]]:
+    """Each option's group, the option as it is typed, and what it means."""
+    for group in parser._action_groups:
+        for action in group._group_actions:
+            if not set(action.option_strings) & set(_HELP):
+                yield group.title or "", *_row(action)
+
+
+def _row(action: argparse.Action) -> tuple[str, str]:
+    """An option as it is typed, and what it means; a choice names its values."""
+    value = "" if action.nargs == 0 else str(action.metavar or "")
+    names = ", ".join(f"`{name}`" for name in action.option_strings)
+    typed = " ".join(filter(None, (names, f"`{value}`" if value else "")))
+    chosen = ", ".join(f"`{choice}`" for choice in action.choices or ())
+    return _cell(typed), _cell(": ".join(filter(None, (chosen, action.help or ""))))
+
+
+def keys_page() -> str:
+    """Every action with its keys, and the id by which a config file gives it others."""
+    groups = dict.fromkeys(action.group for action in ACTIONS)
+    names = {"": "The same in other steps"}
+    parts = ["# Keys", _KEYS_INTRODUCTION]
+    for group in sorted(groups, key=lambda group: not group):
+        rows = [
+            (_keys(action.keys_text()) or "palette", f"`{action.id}`", _cell(action.help))
+            for action in ACTIONS
+            if action.group == group
+        ]
+        parts += [f"## {names.get(group, group)}", _table(("keys", "id", ""), rows)]
+    parts += ["## Move", _table(("keys", ""), [(_keys(keys), _cell(text)) for keys, text in MOVES])]
+    parts += ["## In the panes"]
+    own = [(pane_title(pane), *key) for pane in PANES for key in EXPLANATIONS[pane].keys]
+    parts += [_table(("pane", "keys", ""), [(pane, _keys(keys), _cell(text)) for pane, keys, text in own])]
+    return _page(parts)
+
+
+def measures_page() -> str:
+    """Every measure with its formula under each dynamics."""
+    parts = ["# Measures", _MEASURES_INTRODUCTION]
+    for measure in MEASURES.values():
+        parts += [f"## {measure.title} (`{measure.name}`)", "\n".join(_meanings(measure))]
+    parts += ["## Symbols", _table(("symbol", ""), [(_cell(name), _cell(text)) for name, text in SYMBOLS])]
+    return _page(parts)
+
+
+def _meanings(measure: Measure) -> Iterator[str]:
+    by_meaning: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    for dynamics in get_args(Dynamics):
+        if measure.is_defined(dynamics):
+            by_meaning[measure.meaning(dynamics)].append(dynamics)
+    for (words, formula), names in by_meaning.items():
+        yield f"* {', '.join(names)}: {words}" + (f": `{formula}`" if formula else "")
+
+
+def _keys(text: str) -> str:
+    return " ".join(f"`{key}`" for key in text.split())
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", r"\|")
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _page(parts: Sequence[str]) -> str:
+    return "\n\n".join(parts) + "\n"
+
+
+_COMMANDS_INTRODUCTION = """\
+Data goes to stdout, diagnostics to stderr; errors are one line. `icltui COMMAND --help` prints the same options.
+[Models](models.md) says how the text of a prompt is read.
+
+Exit codes: 0 done, 1 a check failed, 2 bad use or input, 3 the model could not be loaded or its own code failed,
+130 interrupted."""
+
+_KEYS_INTRODUCTION = """\
+Single letters and digits act outside the editors; in the editors they are text. `^r` is ctrl+r. What has no key is
+in the palette, `^p`. The *id* is the name by which the section `[keys]` of the config file gives an action other keys
+([terminal](terminal.md))."""
+
+_MEASURES_INTRODUCTION = """\
+One number for each unit of the context and each layer, at the query's last token. The name in brackets is the key in
+the JSON and the column in the CSV. What a measure means depends on the dynamics: units arrive from the left (*grow*),
+leave from the left (*shrink*), or are missing one at a time (*drop*). [Maths](maths.md) derives the formulas."""
+
+PAGES: dict[str, Callable[[], str]] = {
+    "commands": commands_page,
+    "keys": keys_page,
+    "measures": measures_page,
+}
+"""Each page that is made from the code, by its topic."""
+
+
+if __name__ == "__main__":
+    for topic, make in PAGES.items():
+        (DOCS / f"{topic}.md").write_text(make(), encoding="utf-8")

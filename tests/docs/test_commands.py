@@ -1,0 +1,119 @@
+"""Every command in the README and the manual does what the page says: run where it can be, parsed where it cannot."""
+
+import re
+import shutil
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from icltui import cli, options
+from icltui.config import read_config
+from icltui.tui.keymap import keymap
+from tests.docs.blocks import PAGES, READ, ROOT, RUN, RUN_SLOWLY, blocks, commands, own_words, spans
+from tests.docs.reference import parsers
+
+LANGUAGES = {RUN, RUN_SLOWLY, *READ, "text", "toml"}
+OTHERS = {"python3", ".venv/bin/pip", ".venv/bin/pytest"}
+"""What the README's own two lines run besides icltui; the continuous integration runs them whole."""
+FILES = {
+    "notes.txt": "Oslo is red. Rome is blue. Bern is green.",
+    "labels.txt": "plum: yellow\npine: red\nhorse: orange\n",
+    "queries.txt": "pear:\nmoss:\n",
+    "others.txt": "cow:\noak:\n",
+}
+"""What the pages call files of the reader's own."""
+FOREIGN = {"--ntasks", "--pty"}
+"""Options of other programs that the pages name."""
+OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of a reader who has the examples and some texts, and folders of the platform that are empty."""
+    shutil.copytree(ROOT / "sessions", tmp_path / "sessions")
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text, "utf-8")
+    for kind in ("STATE", "DATA", "CONFIG"):
+        monkeypatch.setenv(f"XDG_{kind}_HOME", str(tmp_path / kind))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_block_says_what_it_is(page: Path) -> None:
+    assert {block.language for block in blocks(page)} <= LANGUAGES
+    assert page.read_text("utf-8").count("```") == 2 * len(list(blocks(page)))
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_command_runs(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In the page's order and in one folder, as one command may read what another wrote; each once over all pages."""
+    earlier = [words for other in PAGES[: PAGES.index(page)] for words in said(other, RUN)]
+    for words in said(page, RUN):
+        if words not in earlier:
+            run(words, capsys)
+
+
+@pytest.mark.soak
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_slow_command_runs(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for words in said(page, RUN_SLOWLY):
+        run(words, capsys)
+
+
+def said(page: Path, *languages: str) -> list[list[str]]:
+    """The words of every command in the page's blocks of some languages."""
+    return [
+        words
+        for block in blocks(page)
+        if block.language in languages
+        for line in block.lines
+        for words in commands(line)
+    ]
+
+
+def run(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Run a command of ours in this process, to its end and without a complaint."""
+    assert words[0] == "icltui", words
+    code = cli.main(words[1:])
+    output = capsys.readouterr()
+    assert code == 0, (words, output.err)
+    assert "icltui: " not in output.err, (words, output.err)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_other_command_is_understood(page: Path) -> None:
+    for words in said(page, *READ):
+        own = list(own_words(words))
+        assert own or words[0] in OTHERS, words
+        for argv in own:
+            options.parse(argv)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_option_in_the_text_exists(page: Path) -> None:
+    """Options of a span that begins with a command are that command's; others are those of any."""
+    found = {name: set(parser._option_string_actions) for name, parser in parsers().items()}
+    known = set().union(*found.values()) | FOREIGN
+    for span in spans(page):
+        if span.startswith(("pip ", "pytest ", "set ")):
+            continue
+        assert set(OPTION.findall(span)) <= known, span
+        words = span.split()
+        if words[0] == "icltui" and len(words) > 1 and words[1].islower():
+            assert any(name.startswith(" ".join(words[:2])) for name in found), span
+
+
+def test_every_config_file_is_without_faults(tmp_path: Path) -> None:
+    texts = [block.text for page in PAGES for block in blocks(page) if block.language == "toml"]
+    assert texts
+    for text in texts:
+        path = tmp_path / "config.toml"
+        path.write_text(text, "utf-8")
+        config, faults = read_config(path)
+        assert not faults
+        assert not keymap(config.keys)[1]
+        assert set(tomllib.loads(text)) <= set(config.__struct_fields__)

@@ -1,0 +1,51 @@
+"""The manual: pages that are whole, linked, and as the code is."""
+
+from pathlib import Path
+
+import pytest
+
+from icltui.tui.actions import ACTIONS
+from tests.docs.blocks import DOCS, PAGES, ROOT, links, prose
+from tests.docs.reference import PAGES as MADE
+from tests.docs.reference import keys_page, parsers
+
+LONGEST_README = 150
+
+
+@pytest.mark.parametrize("topic", MADE)
+def test_the_page_is_what_the_code_gives(topic: str) -> None:
+    page = (DOCS / f"{topic}.md").read_text("utf-8")
+    assert page == MADE[topic](), f"{topic}.md is older than the code: run python -m tests.docs.reference"
+
+
+def test_every_command_and_action_is_in_the_reference() -> None:
+    commands = (DOCS / "commands.md").read_text("utf-8")
+    for name, parser in parsers().items():
+        assert f"## {name}\n" in commands
+        for option in parser._option_string_actions:
+            assert f"`{option}`" in commands or option in ("-h", "--help", "--version"), (name, option)
+    assert all(f"| `{action.id}` |" in keys_page() for action in ACTIONS)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for link in links(page):
+        if not link.startswith("https://"):
+            assert (page.parent / link).exists(), link
+            assert page.name == "README.md" or Path(link).parent == Path(), (
+                f"{link} leads out of what is shipped"
+            )
+
+
+def test_the_readme_is_short_and_names_every_page() -> None:
+    readme = ROOT / "README.md"
+    assert len(readme.read_text("utf-8").splitlines()) <= LONGEST_README
+    named = {link.rpartition("/")[2] for link in links(readme)}
+    assert named >= {page.name for page in DOCS.glob("*.md")}
+
+
+@pytest.mark.parametrize("page", PAGES[1:], ids=lambda page: page.stem)
+def test_every_page_has_one_title(page: Path) -> None:
+    heads = [line for line in prose(page).splitlines() if line.startswith("# ")]
+    assert page.read_text("utf-8").startswith("# ")
+    assert len(heads) == 1
