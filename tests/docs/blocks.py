@@ -20,7 +20,7 @@ READ = ("console", "bash")
 """Those of blocks whose commands need a network, a GPU, another machine or minutes: the tests parse them."""
 
 _BLOCK = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_SPAN = re.compile(r"`([^`\n]+)`")
+_SPAN = re.compile(r"`((?:[^`\n]|\n(?!\n))+)`")
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 
@@ -51,7 +51,7 @@ def prose(page: Path) -> str:
 
 def spans(page: Path) -> list[str]:
     """Every inline code span."""
-    return [span.replace(r"\|", "|") for span in _SPAN.findall(prose(page))]
+    return [" ".join(span.replace(r"\|", "|").split()) for span in _SPAN.findall(prose(page))]
 
 
 def links(page: Path) -> list[str]:
@@ -61,7 +61,7 @@ def links(page: Path) -> list[str]:
 
 def commands(line: str) -> Iterator[list[str]]:
     """The words of each command of a line, in the order in which ``&&`` joins them."""
-    words = shlex.split(line)
+    words = shlex.split(line, comments=True)
     while "&&" in words:
         at = words.index("&&")
         yield words[:at]

@@ -178,8 +178,8 @@ _COMMANDS_INTRODUCTION = """\
 Data goes to stdout, diagnostics to stderr; errors are one line. `icltui COMMAND --help` prints the same options.
 [Models](models.md) says how the text of a prompt is read.
 
-Exit codes: 0 done, 1 a check failed, 2 bad use or input, 3 the model could not be loaded or its own code failed,
-130 interrupted."""
+Exit codes: 0 done; 1 a check failed (`verify`), something differs (`replay`), or what was exported is not the patch
+(`export`); 2 bad use or input; 3 the model could not be loaded or its own code failed; 130 interrupted."""
 
 _KEYS_INTRODUCTION = """\
 Single letters and digits act outside the editors; in the editors they are text. `^r` is ctrl+r. What has no key is
