@@ -45,6 +45,11 @@ def modules_after(code: str) -> set[str]:
             {"torch", "transformers", "textual", "rich", "plotext"},
             {"argparse"},
         ),
+        (
+            "import icltui.cli.main\nicltui.cli.main.main(['help', 'maths'])",
+            {"torch", "transformers", "textual", "rich", "plotext"},
+            {"argparse"},
+        ),
     ],
 )
 def test_never_loaded(code: str, forbidden: set[str], needed: set[str]) -> None:

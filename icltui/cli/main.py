@@ -8,7 +8,20 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from icltui.cli import bench, config, demo, engine, explore, export, generate, measure, parser, replay, verify
+from icltui.cli import (
+    bench,
+    config,
+    demo,
+    engine,
+    explore,
+    export,
+    generate,
+    help,
+    measure,
+    parser,
+    replay,
+    verify,
+)
 from icltui.system.streams import leave_stdout, open_closed, tell
 from icltui.text.escape import visible
 from icltui.values.errors import EXIT_INTERRUPTED, BadInput, IcltuiError, panicked
@@ -62,4 +75,5 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "export": export.export,
     "demo": demo.demo,
     "bench": bench.bench,
+    "help": help.help,
 }

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from icltui import __version__
-from icltui.cli import bench, demo, explore, export, generate, measure, replay, verify
+from icltui.cli import bench, demo, explore, export, generate, help, measure, replay, verify
 from icltui.system.streams import print_text
 from icltui.values.errors import BadInput
 
-COMMANDS = ("measure", "verify", "generate", "replay", "export", "engine", "config", "demo", "bench")
+COMMANDS = ("measure", "verify", "generate", "replay", "export", "engine", "config", "demo", "bench", "help")
 
 
 class Parser(argparse.ArgumentParser):
@@ -54,7 +54,8 @@ def _explorer() -> argparse.ArgumentParser:
         "  engine     the engine as a server on stdin and stdout, for --engine\n"
         "  config     where everything is kept, and the settings in force\n"
         "  demo       train or evaluate the embedded model, make its example sessions\n"
-        "  bench      what the packed measure costs, against other ways to the same numbers\n\n"
+        "  bench      what the packed measure costs, against other ways to the same numbers\n"
+        "  help       the manual, a page for each topic\n\n"
         "exit codes: 0 done, 1 a check failed, 2 bad use or input, 3 model not loaded, 130 interrupted",
     )
     parser.set_defaults(command="explore")
@@ -81,6 +82,7 @@ def _commands() -> argparse.ArgumentParser:
     bench.add_arguments(
         commands.add_parser("bench", help="what the packed measure costs, against other ways")
     )
+    help.add_arguments(commands.add_parser("help", help="the manual, a page for each topic"))
     return parser
 
 

@@ -8,12 +8,12 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from typing import get_args
 
-from icltui import options
-from icltui.record import Dynamics
+from icltui.cli import parser as cli_parser
+from icltui.report.measures import MEASURES, Measure
 from icltui.tui.actions import ACTIONS, MOVES
-from icltui.tui.explain import EXPLANATIONS, SYMBOLS, pane_title
-from icltui.tui.measures import MEASURES, Measure
-from icltui.tui.panes import PANES
+from icltui.tui.draw.help_text import EXPLANATIONS, SYMBOLS, pane_title
+from icltui.tui.state.panes import PANES
+from icltui.values.measurement import Dynamics
 from tests.docs.blocks import DOCS
 
 Parsers = dict[str, argparse.ArgumentParser]
@@ -26,8 +26,8 @@ _HELP = ("-h", "--help", "--version")
 
 def parsers() -> Parsers:
     """Every command that takes options of its own."""
-    found = {"icltui": options._explorer(), **dict(_leaves("icltui", options._commands()))}
-    return found | {"icltui verify --zoo": options._zoo()}
+    found = {"icltui": cli_parser._explorer(), **dict(_leaves("icltui", cli_parser._commands()))}
+    return found | {"icltui verify --zoo": cli_parser._zoo()}
 
 
 def _leaves(name: str, parser: argparse.ArgumentParser) -> Iterator[tuple[str, argparse.ArgumentParser]]:
@@ -41,7 +41,7 @@ def _leaves(name: str, parser: argparse.ArgumentParser) -> Iterator[tuple[str, a
 
 def summaries() -> dict[str, str]:
     """What each command is for, in the parser's words."""
-    return {f"icltui {action.dest}": action.help or "" for action in _choices(options._commands())}
+    return {f"icltui {action.dest}": action.help or "" for action in _choices(cli_parser._commands())}
 
 
 def _choices(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from icltui import cli, options
-from icltui.config import read_config
-from icltui.tui.keymap import keymap
+from icltui.cli.main import main
+from icltui.cli.parser import parse
+from icltui.storage.config import read_config
+from icltui.tui.system.keymap import keymap
 from tests.docs.blocks import PAGES, READ, ROOT, RUN, RUN_SLOWLY, blocks, commands, own_words, spans
 from tests.docs.reference import parsers
 
@@ -78,7 +79,7 @@ def said(page: Path, *languages: str) -> list[list[str]]:
 def run(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """Run a command of ours in this process, to its end and without a complaint."""
     assert words[0] == "icltui", words
-    code = cli.main(words[1:])
+    code = main(words[1:])
     output = capsys.readouterr()
     assert code == 0, (words, output.err)
     assert "icltui: " not in output.err, (words, output.err)
@@ -90,7 +91,7 @@ def test_every_other_command_is_understood(page: Path) -> None:
         own = list(own_words(words))
         assert own or words[0] in OTHERS, words
         for argv in own:
-            options.parse(argv)
+            parse(argv)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

@@ -121,6 +121,14 @@ KEEPING: tuple[Action, ...] = (
         is_in_footer=True,
     ),
     Action(
+        id="manual",
+        keys="",
+        action="show_manual",
+        label="Manual",
+        help="Read the manual: tutorial, commands, keys, measures, maths, verification, patches and more.",
+        group="Session",
+    ),
+    Action(
         id="tour",
         keys="",
         action="start_tour",

@@ -15,6 +15,7 @@ from textual.widgets import Static
 from icltui.report.measures import MEASURES, Measure
 from icltui.tui.actions import ACTIONS, MOVES
 from icltui.tui.dialogs.dialog import Dialog
+from icltui.tui.dialogs.manual import ManualScreen
 from icltui.tui.draw.help_text import EXPLANATIONS, MEASURED, SYMBOLS, action_rows, pane_title
 from icltui.tui.draw.table_columns import CHANGED
 from icltui.tui.draw.text import display
@@ -126,6 +127,7 @@ class HelpScreen(Dialog[str | None]):
             tooltip="Back to the explorer",
             id="help.close",
         ),
+        Binding("m", "show_manual", "Manual", tooltip="Open the manual", id="help.manual"),
         Binding("t", f"dismiss('{TOUR}')", "Tour", tooltip="Take the tour in five steps", id="help.tour"),
     ]
 
@@ -144,10 +146,14 @@ class HelpScreen(Dialog[str | None]):
         """One text in a frame."""
         with HelpText(classes="dialog tall") as dialog:
             dialog.border_title = "Help"
-            dialog.border_subtitle = "letters act outside the editors · t takes the tour · esc closes"
+            dialog.border_subtitle = "letters act outside the editors · m manual · t tour · esc closes"
             for text in self._pane:
                 yield Static(text, classes="section")
             if self._pane:
                 yield Static(Rule("everything", style="dim"), classes="section")
             for title, rows in self._sections.items():
                 yield Static(_section(title, rows), classes="section")
+
+    def action_show_manual(self) -> None:
+        """Open the manual over the help."""
+        self.app.push_screen(ManualScreen())

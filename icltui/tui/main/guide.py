@@ -11,6 +11,7 @@ from textual.widget import Widget
 
 from icltui.storage.sessions import example_sessions, read_session
 from icltui.tui.dialogs.help import TOUR, HelpScreen
+from icltui.tui.dialogs.manual import ManualScreen
 from icltui.tui.draw.text import display
 from icltui.tui.main.find import FindScreen
 from icltui.tui.state.engine_log import model_facts
@@ -92,6 +93,10 @@ class GuideScreen(FindScreen):
     def _leave_help(self, wish: str | None) -> None:
         if wish == TOUR:
             self.action_start_tour()
+
+    def action_show_manual(self) -> None:
+        """Open the manual."""
+        self.app.push_screen(ManualScreen())
 
     @property
     def _pane(self) -> str | None:

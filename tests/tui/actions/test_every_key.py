@@ -127,6 +127,7 @@ CASES = {
     "model": Case(dialog, "ModelScreen"),
     "redraw": Case(lambda desk: desk.app._frame),
     "help": Case(dialog, "HelpScreen"),
+    "manual": Case(dialog, "ManualScreen"),
     "tour": Case(lambda desk: desk.screen.tour_card.display, True),
     "quit": Case(dialog, "UnsavedScreen", before=("3", "space")),
 }

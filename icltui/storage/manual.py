@@ -1,0 +1,37 @@
+"""The manual that comes with the package: Markdown pages, one for each topic."""
+
+from pathlib import Path
+
+from icltui.values.errors import BadInput
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+"""Where the pages are."""
+
+TOPICS = {
+    "tutorial": "from the first start to a patch of your own",
+    "remote": "the model on another machine: ssh and Slurm",
+    "models": "what is loaded and how, large models, the embedded one",
+    "export": "sessions, replay, reports, tables, figures, files",
+    "terminal": "terminals, the clipboard, settings",
+    "commands": "every command and option",
+    "keys": "every key of the explorer, and how to change it",
+    "measures": "every number of the table, with its formula",
+    "maths": "how a context becomes weights, and what follows",
+    "verification": "what is proved, controls, noise floor, tautologies",
+    "patches": "patches that speak, what they are worth, how they leave",
+    "performance": "what measuring, decoding and the screen cost",
+    "architecture": "the rooms of the code, the laws, three walks",
+    "changelog": "what changed from version to version",
+}
+"""Each topic and what its page is about, in the order in which a newcomer reads them."""
+
+
+def page(topic: str) -> str:
+    """The Markdown of the topic's page.
+
+    Raises:
+        BadInput: there is no such topic.
+    """
+    if topic not in TOPICS:
+        raise BadInput(f"the manual has no topic {topic!r}: choose one of {', '.join(TOPICS)}")
+    return (DOCS / f"{topic}.md").read_text("utf-8")

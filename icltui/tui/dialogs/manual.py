@@ -1,0 +1,91 @@
+"""The manual: its topics beside the chosen page."""
+
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, VerticalScroll
+from textual.widgets import OptionList, Static
+from textual.widgets.option_list import Option
+
+from icltui.storage.manual import TOPICS, page
+from icltui.text.rich_markdown import MarkdownPage
+from icltui.tui.dialogs.dialog import Dialog
+from icltui.tui.widgets.vim_scroll import Scrolls
+
+
+class PageView(VerticalScroll, Scrolls, can_focus=True):
+    """The text of a page, to scroll.
+
+    Rich draws it in one piece: Textual's own widget for Markdown mounts a widget for each cell of a table.
+    """
+
+    def compose(self) -> ComposeResult:
+        """One text."""
+        yield Static(id="manual-text")
+
+    def show(self, topic: str) -> None:
+        """Show the topic's page from its top."""
+        self.query_one(Static).update(MarkdownPage(page(topic)))
+        self.scroll_home(animate=False)
+
+
+class ManualScreen(Dialog[None]):
+    """Closes with nothing.
+
+    Args:
+        topic: the page that is shown first.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "escape,q",
+            "dismiss(None)",
+            "Close",
+            tooltip="Back to where the manual was opened",
+            id="manual.close",
+        ),
+        Binding(
+            "right_square_bracket", "turn(1)", "Next page", tooltip="Show the next page", id="manual.next"
+        ),
+        Binding(
+            "left_square_bracket",
+            "turn(-1)",
+            "Page before",
+            tooltip="Show the page before",
+            id="manual.previous",
+        ),
+    ]
+
+    def __init__(self, topic: str = "tutorial") -> None:
+        super().__init__()
+        self._first = topic
+
+    def compose(self) -> ComposeResult:
+        """The topics, and the page of one of them."""
+        with Horizontal(classes="dialog tall manual") as dialog:
+            dialog.border_title = "Manual"
+            dialog.border_subtitle = "[ ] turn the page · tab to the topics · esc closes"
+            yield OptionList(*(Option(topic, id=topic) for topic in TOPICS), id="topics", markup=False)
+            yield PageView()
+
+    def on_mount(self) -> None:
+        """Begin in the page."""
+        self.query_one(OptionList).highlighted = list(TOPICS).index(self._first)
+        self.query_one(PageView).focus()
+
+    @on(OptionList.OptionHighlighted)
+    def show_page(self, highlighted: OptionList.OptionHighlighted) -> None:
+        """Show the page of the topic under the cursor."""
+        self.query_one(PageView).show(str(highlighted.option_id))
+
+    @on(OptionList.OptionSelected)
+    def read_page(self) -> None:
+        """Go from the topic to its page."""
+        self.query_one(PageView).focus()
+
+    def action_turn(self, step: int) -> None:
+        """Show the page of the next topic or the one before."""
+        topics = self.query_one(OptionList)
+        topics.highlighted = ((topics.highlighted or 0) + step) % len(TOPICS)
