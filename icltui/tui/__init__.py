@@ -1,5 +1,6 @@
 """The explorer: a Textual application over :class:`icltui.api.messages.Client`; it never sees a tensor.
 
-``board`` gathers the numbers that stream in, ``measures`` names them, ``cells`` makes any text fit one line of a
-terminal, ``ramp`` and ``plot`` turn numbers into colours and lines, ``widgets`` show them.
+``state`` knows and decides, ``actions`` names what a user can do, ``draw`` turns values into text and cells,
+``widgets`` and ``dialogs`` show them, ``main`` is the screen that holds them, ``system`` and ``terminal`` deal with the
+machine around it.
 """

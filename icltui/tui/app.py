@@ -38,7 +38,8 @@ from icltui.tui.draw.text import display
 from icltui.tui.main.command_palette import ActionCommands, Palette
 from icltui.tui.main.document import DocumentScreen
 from icltui.tui.main.screen import ExplorerScreen
-from icltui.tui.state.explorer import Explorer, Part
+from icltui.tui.state.change import Change
+from icltui.tui.state.explorer import Explorer
 from icltui.tui.system.autosave import Autosave, Orphan, orphans
 from icltui.tui.system.crash_log import write_crash_log
 from icltui.tui.system.on_exit import rescue
@@ -46,7 +47,7 @@ from icltui.tui.system.theme import bind_without_usual_key, put_into_effect, rem
 from icltui.tui.terminal.frame_diff import Frame
 from icltui.tui.terminal.osc52 import copyable_text, passed_on
 from icltui.tui.terminal.size_and_replies import BytesUnread, Lost, PasteCut, Renewable, Renewed
-from icltui.tui.widgets.messages import PartChanged
+from icltui.tui.widgets.messages import ExplorerChanged
 from icltui.values.errors import SessionError
 
 KEEP_AFTER = 5.0
@@ -222,14 +223,14 @@ class IcltuiApp(App[None]):
         self.autosave.close()
         await self._client.close()
 
-    @on(PartChanged)
-    def keep_work(self, event: PartChanged) -> None:
+    @on(ExplorerChanged)
+    def keep_work(self, event: ExplorerChanged) -> None:
         """After each run into a file, and soon after an edit, until the user has saved or given up what is in it."""
         if not self.explorer.is_unsaved:
             self.autosave.forget()
-        elif event.part is Part.RESULT:
+        elif event.change is Change.RESULT:
             self.autosave.keep()
-        elif event.part is Part.WORK and self._keep_timer is None:
+        elif event.change is Change.SETTINGS and self._keep_timer is None:
             self._keep_timer = self.set_timer(KEEP_AFTER, self._keep_edits)
 
     def _keep_edits(self) -> None:

@@ -15,7 +15,7 @@ from icltui.report.session_formats import render_session
 from icltui.text.escape import token_text
 from icltui.text.spreadsheet import read_csv, write_csv, write_tsv
 from icltui.tui.draw.clipboard_text import lane_copy, layers_copy, measure_copy, stream_copy
-from icltui.tui.state.measurements import Board
+from icltui.tui.state.measured_units import MeasuredUnits
 from icltui.values import Measurement
 from tests.sessions import A_GENERATION, A_MEASUREMENT, A_SESSION
 
@@ -100,10 +100,12 @@ TABLES: dict[str, Callable[[Measurement, str], str]] = {
     "export": lambda measured, _: render_session(replace(A_SESSION, measurement=measured), "csv").decode(),
 }
 COPIES: dict[str, Callable[[Measurement, str], str]] = {
-    "stream": lambda measured, _: stream_copy(Board.from_measurement(measured), 0),
-    "measure": lambda measured, _: measure_copy(Board.from_measurement(measured), "delta_norm", (0, 1)),
+    "stream": lambda measured, _: stream_copy(MeasuredUnits.from_measurement(measured), 0),
+    "measure": lambda measured, _: measure_copy(
+        MeasuredUnits.from_measurement(measured), "delta_norm", (0, 1)
+    ),
     "layers": lambda measured, text: layers_copy(
-        Board.from_measurement(measured), "delta_norm", 1, {0: True, 1: False}, {}, {1: text}
+        MeasuredUnits.from_measurement(measured), "delta_norm", 1, {0: True, 1: False}, {}, {1: text}
     ),
 }
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from textual.pilot import Pilot
 
-from icltui.tui.state.measurements import Board
+from icltui.tui.state.measured_units import MeasuredUnits
 from icltui.values import Candidate, Dynamics, Prediction, Row, Token, TokenizedPrompt, Unit
 from tests.waiting import until
 
@@ -73,20 +73,20 @@ def prediction_of(unit: int, text: str = " Paris", token: int = 7) -> Prediction
     return Prediction(unit=unit, top=top, entropy=0.5, kl_to_full=0.25)
 
 
-def fill(board: Board, units: Sequence[int], layers: Sequence[int] = (0, 1, 2, 3)) -> None:
-    """Stream ``units`` into ``board`` as one chunk."""
+def fill(measured: MeasuredUnits, units: Sequence[int], layers: Sequence[int] = (0, 1, 2, 3)) -> None:
+    """Stream ``units`` into ``measured`` as one chunk."""
     rows = tuple(row for unit in units for row in rows_of(unit, layers))
-    board.add(rows, tuple(prediction_of(unit) for unit in units))
+    measured.add(rows, tuple(prediction_of(unit) for unit in units))
 
 
 def board_of(
     texts: Sequence[str], layers: Sequence[int] = (0, 1, 2, 3), dynamics: Dynamics = "grow"
-) -> Board:
-    """A board with every unit measured."""
-    board = Board()
-    board.begin(tokenized(texts), dynamics)
-    fill(board, range(len(texts) + 1), layers)
-    return board
+) -> MeasuredUnits:
+    """A measurement with every unit measured."""
+    measured = MeasuredUnits()
+    measured.begin(tokenized(texts), dynamics)
+    fill(measured, range(len(texts) + 1), layers)
+    return measured
 
 
 async def wait_for(pilot: Pilot[Any], holds: Callable[[], bool]) -> None:

@@ -103,10 +103,10 @@ async def test_delta_fills_the_third_lane(desk: Desk) -> None:
 async def test_editing_marks_what_is_older(desk: Desk) -> None:
     await desk.press("1", "x")
     await desk.until(lambda: "edited" in desk.text())
-    assert desk.explorer.work.prompt.context == "x" + samples.CONTEXT
+    assert desk.explorer.settings.prompt.context == "x" + samples.CONTEXT
     assert "… tok" in desk.text()
     assert "capital-conflict*" in desk.text()
-    await desk.until(lambda: desk.client.request == desk.explorer.work.count())
+    await desk.until(lambda: desk.client.request == desk.explorer.settings.count())
 
 
 async def test_tokens_are_not_promised_without_a_query() -> None:
@@ -197,7 +197,7 @@ async def test_failure_is_a_toast_and_stays_in_the_log(desk: Desk) -> None:
     await desk.press("ctrl+r")
     desk.client.send(desk.client.job, JobFailed(kind="BadInput", message="600 tokens [/]: window 512"))
     await desk.until(lambda: desk.toasts() == ["600 tokens [/]: window 512"])
-    assert "600 tokens [/]: window 512" in desk.explorer.journal.lines
+    assert "600 tokens [/]: window 512" in desk.explorer.engine_log.lines
 
 
 async def test_save_and_open_round_trip(desk: Desk, tmp_path: Path) -> None:
@@ -282,7 +282,7 @@ async def test_errors_stay_in_the_dialog(desk: Desk, tmp_path: Path) -> None:
     assert isinstance(desk.app.screen, OpenScreen)
     await desk.press("escape")
     await desk.until(lambda: desk.app.screen is desk.screen)
-    assert desk.explorer.work.prompt == samples.PROMPT
+    assert desk.explorer.settings.prompt == samples.PROMPT
 
 
 async def test_listed_sessions_open_with_enter(tmp_path: Path) -> None:
@@ -295,8 +295,8 @@ async def test_listed_sessions_open_with_enter(tmp_path: Path) -> None:
         await desk.until(lambda: isinstance(desk.app.screen, OpenScreen))
         assert desk.app.screen.query_one(OptionList).option_count >= 1
         await desk.press("enter")
-        await desk.until(lambda: desk.explorer.work.prompt == samples.PROMPT)
-        await desk.until(lambda: desk.client.request == desk.explorer.work.measure())
+        await desk.until(lambda: desk.explorer.settings.prompt == samples.PROMPT)
+        await desk.until(lambda: desk.client.request == desk.explorer.settings.measure())
 
 
 @pytest.mark.parametrize(("key", "is_left"), [("c", False), ("escape", False), ("d", True), ("ctrl+q", True)])
@@ -442,7 +442,7 @@ async def test_hostile_text_is_shown_and_kept() -> None:
         text = desk.text()
         assert "[/INST]" in text
         assert not any(character in text for character in "\x1b\x07\x00\u202e\ud800")
-        assert desk.explorer.work.prompt == prompt, "what is loaded and not edited stays as it was"
+        assert desk.explorer.settings.prompt == prompt, "what is loaded and not edited stays as it was"
         assert not desk.explorer.is_unsaved
         await desk.press("ctrl+q")
         await desk.until(lambda: desk.app._exit)

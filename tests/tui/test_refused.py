@@ -5,7 +5,7 @@ import pytest
 from textual.content import Content
 
 from icltui.api.messages import ModelLoaded
-from icltui.tui.state.settings import Work, refused_by
+from icltui.tui.state.settings import RunSettings, refused_by
 from icltui.tui.widgets.messages import LayerToggled
 from tests.tui import samples
 from tests.tui.conftest import Desk, open_desk
@@ -37,7 +37,7 @@ async def test_it_is_drawn_apart_and_says_why(desk: Desk) -> None:
     assert samples.REFUSED.reason[:30] in desk.text()
     await desk.press("8")
     await desk.drawn()
-    assert f"demo: layer 3: refused: {samples.REFUSED.reason}" in desk.explorer.journal.lines
+    assert f"demo: layer 3: refused: {samples.REFUSED.reason}" in desk.explorer.engine_log.lines
 
 
 async def test_it_cannot_be_ticked(desk: Desk) -> None:
@@ -53,21 +53,21 @@ async def test_all_none_and_invert_leave_it_out(desk: Desk) -> None:
     for key, layers in (("n", set()), ("i", USABLE), ("n", set()), ("a", USABLE)):
         await desk.press("3", key)
         assert set(desk.explorer.ticked) == layers
-    assert desk.explorer.work.layers == "all"
+    assert desk.explorer.settings.layers == "all"
     await desk.press("3", "g", "space")
-    assert desk.explorer.work.layers == "1-2,4-5"
+    assert desk.explorer.settings.layers == "1-2,4-5"
 
 
 async def test_keys_on_layers_go_by_the_choice_and_not_by_what_is_drawn_yet(desk: Desk) -> None:
     desk.screen.layer_list.ticked = frozenset()  # as before the screen is drawn anew
     desk.screen.shown_layer = 0
     desk.screen.action_toggle_layer()
-    assert desk.explorer.work.layers == "1-2,4-5"
+    assert desk.explorer.settings.layers == "1-2,4-5"
     desk.screen.layer_list.ticked = frozenset()
     desk.screen.action_tick_layers("invert")
-    assert desk.explorer.work.layers == "0"
+    assert desk.explorer.settings.layers == "0"
     desk.screen.layer_list.post_message(LayerToggled(1))
-    await desk.until(lambda: desk.explorer.work.layers == "0-1")
+    await desk.until(lambda: desk.explorer.settings.layers == "0-1")
 
 
 async def test_another_model_without_it_has_it_again(desk: Desk) -> None:
@@ -91,12 +91,12 @@ async def test_another_model_without_it_has_it_again(desk: Desk) -> None:
     ],
 )
 def test_whatever_a_session_says_a_request_has_usable_layers_only(text: str, layers: set[int]) -> None:
-    work = Work(layers=text).fitted(MODEL)
-    assert set(work.chosen(samples.N_LAYERS, REFUSED)) == layers
-    assert (work.layers == "all") is (layers == USABLE)
-    assert work.fitted(MODEL) == work
+    settings = RunSettings(layers=text).fitted(MODEL)
+    assert set(settings.chosen(samples.N_LAYERS, REFUSED)) == layers
+    assert (settings.layers == "all") is (layers == USABLE)
+    assert settings.fitted(MODEL) == settings
 
 
 def test_the_last_layer_may_be_the_refused_one() -> None:
     model = msgspec.structs.replace(MODEL, refused=(msgspec.structs.replace(samples.REFUSED, layer=5),))
-    assert Work(layers="last").fitted(model).layers == "4"
+    assert RunSettings(layers="last").fitted(model).layers == "4"

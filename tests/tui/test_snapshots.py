@@ -163,7 +163,7 @@ async def lanes_explained(desk: Desk) -> None:
     await desk.press("question_mark")
 
 
-async def finding(desk: Desk) -> None:
+async def search(desk: Desk) -> None:
     """A word while it is typed."""
     await desk.settle()
     await desk.press("slash", *"rome")
@@ -210,7 +210,7 @@ PICTURES: dict[Scene, str] = {
     refused: "#layers, #log",
     help_screen: DIALOG,
     lanes_explained: DIALOG,
-    finding: f"{STREAM}, FindLine",
+    search: f"{STREAM}, FindLine",
     jumping: "#context, JumpLine",
     touring: "TourCard",
     dead: "#banner, StatusLine",

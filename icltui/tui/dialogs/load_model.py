@@ -87,7 +87,7 @@ class ModelScreen(Dialog[LoadModel | None]):
                         yield Static(field.name, classes="label", markup=False)
                         yield LineInput(texts[field.name], id=field.name, compact=True)
                         yield Static(field.help, classes="remark", markup=False)
-            yield Static("", id="foresight", markup=False)
+            yield Static("", id="model-estimate", markup=False)
             yield Static("", classes="error", markup=False)
 
     def on_mount(self) -> None:
@@ -97,7 +97,7 @@ class ModelScreen(Dialog[LoadModel | None]):
 
     def on_unmount(self) -> None:
         """Nobody waits for an estimate any more."""
-        self._models.foresight.drop()
+        self._models.model_estimate.drop()
 
     @property
     def _typed(self) -> Input:
@@ -200,7 +200,7 @@ class ModelScreen(Dialog[LoadModel | None]):
         if self._timer:
             self._timer.stop()
         self._complain("")
-        self.draw_foresight()
+        self.draw_model_estimate()
 
     def _estimate_soon(self) -> None:
         if self._timer:
@@ -210,14 +210,14 @@ class ModelScreen(Dialog[LoadModel | None]):
     def action_estimate(self) -> None:
         """Ask the engine what the model would take."""
         if (load := self._wanted()) is not None:
-            self._models.foresight.ask(load)
-            self.draw_foresight()
+            self._models.model_estimate.ask(load)
+            self.draw_model_estimate()
 
-    def draw_foresight(self) -> None:
+    def draw_model_estimate(self) -> None:
         """Show what is known by now of the model as the fields say."""
-        foresight = self._models.foresight
-        lines = foresight.lines() if foresight.load == self._wanted(is_told=False) else []
-        self.query_one("#foresight", Static).update(Content("\n").join(map(content, lines)))
+        model_estimate = self._models.model_estimate
+        lines = model_estimate.lines() if model_estimate.load == self._wanted(is_told=False) else []
+        self.query_one("#model-estimate", Static).update(Content("\n").join(map(content, lines)))
 
     # The way out.
 

@@ -11,7 +11,7 @@ from textual.widgets import Input, Static
 
 from icltui.tui.dialogs.dialog import Dialog
 from icltui.tui.draw.text import content
-from icltui.tui.state.settings import Work
+from icltui.tui.state.settings import RunSettings
 from icltui.tui.state.settings_form import SETTINGS, texts_of, with_texts
 from icltui.tui.widgets.line_input import LineInput
 from icltui.values.errors import BadInput
@@ -26,8 +26,8 @@ class Fields(VerticalScroll, can_focus=False):
     ]
 
 
-class SettingsScreen(Dialog[Work | None]):
-    """Closes with the work as the fields say, or with None."""
+class SettingsScreen(Dialog[RunSettings | None]):
+    """Closes with the settings as the fields say, or with None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
@@ -35,9 +35,9 @@ class SettingsScreen(Dialog[Work | None]):
         ),
     ]
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, settings: RunSettings) -> None:
         super().__init__()
-        self._work = work
+        self._work = settings
 
     def compose(self) -> ComposeResult:
         """A line for each field."""
@@ -66,8 +66,8 @@ class SettingsScreen(Dialog[Work | None]):
         """Close with all fields, or say which one is wrong."""
         texts = {field.id or "": field.value for field in self.query(Input)}
         try:
-            work = with_texts(self._work, texts)
+            settings = with_texts(self._work, texts)
         except BadInput as error:
             self.query_one(".error", Static).update(content(str(error)))
         else:
-            self.dismiss(work)
+            self.dismiss(settings)

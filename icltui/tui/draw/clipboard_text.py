@@ -8,42 +8,42 @@ from collections.abc import Iterable, Mapping, Sequence
 from icltui.report.measures import MEASURES
 from icltui.text.escape import token_text, visible
 from icltui.text.spreadsheet import Cell, write_tsv
-from icltui.tui.state.measurements import Board
+from icltui.tui.state.measured_units import MeasuredUnits
 from icltui.values import LaneStep
 
 _PREDICTED = ("token", "probability", "entropy", "kl_to_full")
 
 
-def stream_copy(board: Board, layer: int) -> str:
+def stream_copy(measured: MeasuredUnits, layer: int) -> str:
     """Every unit at one layer: each measure, and what follows the query."""
-    names = [name for name, measure in MEASURES.items() if measure.is_defined(board.dynamics)]
+    names = [name for name, measure in MEASURES.items() if measure.is_defined(measured.dynamics)]
     head = ("unit", "text", "layer", *names, *_PREDICTED)
-    units = range(board.last_unit + 1)
+    units = range(measured.last_unit + 1)
     return _tsv(
         head,
         (
             (
                 unit,
-                token_text(board.unit_text(unit)),
+                token_text(measured.unit_text(unit)),
                 layer,
-                *(board.value(name, unit, layer) for name in names),
-                *_predicted(board, unit),
+                *(measured.value(name, unit, layer) for name in names),
+                *_predicted(measured, unit),
             )
             for unit in units
         ),
     )
 
 
-def measure_copy(board: Board, measure: str, layers: Sequence[int]) -> str:
+def measure_copy(measured: MeasuredUnits, measure: str, layers: Sequence[int]) -> str:
     """One measure: a line for each unit, a column for each of ``layers``."""
-    units = range(board.last_unit + 1)
+    units = range(measured.last_unit + 1)
     return _tsv(
         ("unit", "text", *(f"{measure}_layer_{layer}" for layer in layers)),
         (
             (
                 unit,
-                token_text(board.unit_text(unit)),
-                *(board.value(measure, unit, layer) for layer in layers),
+                token_text(measured.unit_text(unit)),
+                *(measured.value(measure, unit, layer) for layer in layers),
             )
             for unit in units
         ),
@@ -51,7 +51,7 @@ def measure_copy(board: Board, measure: str, layers: Sequence[int]) -> str:
 
 
 def layers_copy(
-    board: Board,
+    measured: MeasuredUnits,
     measure: str,
     unit: int,
     ticked: Mapping[int, bool],
@@ -65,7 +65,7 @@ def layers_copy(
             (
                 layer,
                 "yes" if is_ticked else "no",
-                board.value(measure, unit, layer),
+                measured.value(measure, unit, layer),
                 errors.get(layer),
                 visible(refused[layer]) if layer in refused else None,
             )
@@ -83,8 +83,8 @@ def lane_copy(title: str, steps: Sequence[LaneStep]) -> str:
     return f"{title}\n\n{text}\n\n{_tsv(('token', 'probability'), candidates)}"
 
 
-def _predicted(board: Board, unit: int) -> tuple[Cell, ...]:
-    prediction = board.prediction(unit)
+def _predicted(measured: MeasuredUnits, unit: int) -> tuple[Cell, ...]:
+    prediction = measured.prediction(unit)
     if prediction is None or not prediction.top:
         return (None,) * len(_PREDICTED)
     best = prediction.top[0]

@@ -1,6 +1,6 @@
 """What the context's own text may be coloured by: one number for each unit, at one layer or behind all of them.
 
-A board enters; numbers, what they mean, and what is missing where there are none leave.
+A measurement enters; numbers, what they mean, and what is missing where there are none leave.
 """
 
 import math
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from icltui.report.measures import MEASURES
-from icltui.tui.state.measurements import Board, Bounds
+from icltui.tui.state.measured_units import Bounds, MeasuredUnits
 from icltui.values import Dynamics
 
 _KL: dict[Dynamics, str] = {
@@ -32,16 +32,16 @@ class Shade:
     log: bool
     """Whether a log scale makes sense."""
     is_by_layer: bool
-    value: Callable[[Board, int, int], float | None]
+    value: Callable[[MeasuredUnits, int, int], float | None]
     """Of a unit, at a layer."""
-    meaning: Callable[[Board], str]
-    """In words; empty where the board has no such number."""
-    need: Callable[[Board], str]
-    """Why the board has no such number and how to get it; empty where it has."""
+    meaning: Callable[[MeasuredUnits], str]
+    """In words; empty where the measurement has no such number."""
+    need: Callable[[MeasuredUnits], str]
+    """Why the measurement has no such number and how to get it; empty where it has."""
 
-    def bounds(self, board: Board, layer: int, *, positive: bool) -> Bounds | None:
+    def bounds(self, measured: MeasuredUnits, layer: int, *, positive: bool) -> Bounds | None:
         """The least and greatest finite number; only positive ones, if a log scale asks."""
-        found = (self.value(board, unit, layer) for unit in board.measured)
+        found = (self.value(measured, unit, layer) for unit in measured.units)
         values = [v for v in found if v is not None and math.isfinite(v) and (v > 0 or not positive)]
         return (min(values), max(values)) if values else None
 
@@ -53,26 +53,29 @@ def _of_measure(name: str, title: str = "") -> Shade:
         title=title or measure.title,
         log=measure.log,
         is_by_layer=True,
-        value=lambda board, unit, layer: board.value(name, unit, layer),
-        meaning=lambda board: measure.meaning(board.dynamics)[0],
-        need=lambda _board: "",
+        value=lambda measured, unit, layer: measured.value(name, unit, layer),
+        meaning=lambda measured: measure.meaning(measured.dynamics)[0],
+        need=lambda _measured: "",
     )
 
 
-def _drop(board: Board, unit: int, layer: int) -> float | None:
-    return board.value("delta_norm", unit, layer) if board.dynamics == "drop" else None
+def _drop(measured: MeasuredUnits, unit: int, layer: int) -> float | None:
+    return measured.value("delta_norm", unit, layer) if measured.dynamics == "drop" else None
 
 
-def _kl(board: Board, unit: int, _layer: int) -> float | None:
-    prediction = board.prediction(unit)
+def _kl(measured: MeasuredUnits, unit: int, _layer: int) -> float | None:
+    prediction = measured.prediction(unit)
     return prediction.kl_to_full if prediction else None
 
 
-def _kl_step(board: Board, unit: int, layer: int) -> float | None:
+def _kl_step(measured: MeasuredUnits, unit: int, layer: int) -> float | None:
     """Under *drop* every unit is held against the full context, which unit 0 is."""
     if unit == 0:
         return None
-    before, after = _kl(board, 0 if board.dynamics == "drop" else unit - 1, layer), _kl(board, unit, layer)
+    before, after = (
+        _kl(measured, 0 if measured.dynamics == "drop" else unit - 1, layer),
+        _kl(measured, unit, layer),
+    )
     return None if before is None or after is None else abs(after - before)
 
 
@@ -83,17 +86,19 @@ def _of_prediction(name: str, title: str, words: dict[Dynamics, str]) -> Shade:
         log=True,
         is_by_layer=False,
         value=_kl if name == "kl" else _kl_step,
-        meaning=lambda board: words[board.dynamics],
+        meaning=lambda measured: words[measured.dynamics],
         need=_need_predictions,
     )
 
 
-def _need_predictions(board: Board) -> str:
-    return "this run took no next tokens, which would cost a pass for each unit" if board.is_mute else ""
+def _need_predictions(measured: MeasuredUnits) -> str:
+    return "this run took no next tokens, which would cost a pass for each unit" if measured.is_mute else ""
 
 
-def _need_drop(board: Board) -> str:
-    return "" if board.dynamics == "drop" else f"these numbers are {board.dynamics}: D until drop, then ^r"
+def _need_drop(measured: MeasuredUnits) -> str:
+    return (
+        "" if measured.dynamics == "drop" else f"these numbers are {measured.dynamics}: D until drop, then ^r"
+    )
 
 
 _ALL = (
@@ -106,7 +111,7 @@ _ALL = (
         log=True,
         is_by_layer=True,
         value=_drop,
-        meaning=lambda board: MEASURES["delta_norm"].meaning(board.dynamics)[0],
+        meaning=lambda measured: MEASURES["delta_norm"].meaning(measured.dynamics)[0],
         need=_need_drop,
     ),
     _of_prediction("kl", "KL", _KL),

@@ -1,6 +1,6 @@
 """The heatmap's lines: shades for cells, and the three lines above them that say in numbers what shades say.
 
-A board, a geometry and a choice of measure enter; segments of styled text leave.
+A measurement, a geometry and a choice of measure enter; segments of styled text leave.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from icltui.tui.draw.colormap import colour, glyph, level
 from icltui.tui.draw.heatmap_grid import Grid
 from icltui.tui.draw.legend import legend
 from icltui.tui.draw.text import display, fit, number
-from icltui.tui.state.measurements import Board
+from icltui.tui.state.measured_units import MeasuredUnits
 
 _CROSSHAIR = ("", "+", "[]", "[ ]")
 """The mark of the cell under the crosshair, by cell width."""
@@ -31,7 +31,7 @@ _TOKEN_WIDTH = 24
 class Picture:
     """One state of the heatmap, ready to be drawn line by line."""
 
-    board: Board
+    measured: MeasuredUnits
     grid: Grid
     measure: str
     log: bool
@@ -46,7 +46,7 @@ class Picture:
     @cached_property
     def bounds(self) -> tuple[float, float] | None:
         """The numbers at the ends of the ramp."""
-        return self.board.bounds(self.measure, self.grid.layers, positive=self.log)
+        return self.measured.bounds(self.measure, self.grid.layers, positive=self.log)
 
     def above(self, line: int, scroll: int) -> list[Segment]:
         """Line 0, 1 or 2 above the cells: legend, read-out, ticks; ``scroll`` columns are out of sight."""
@@ -56,15 +56,15 @@ class Picture:
 
     def _legend(self) -> Iterator[Segment]:
         measure = MEASURES[self.measure]
-        meaning = measure.meaning(self.board.dynamics)[0]
+        meaning = measure.meaning(self.measured.dynamics)[0]
         yield from legend(measure.title, meaning, self.bounds, self.log, self.glyphs, self.base, self.muted)
 
     def _readout(self) -> str:
-        token = fit(self.board.unit_text(self.unit), _TOKEN_WIDTH).rstrip()
+        token = fit(self.measured.unit_text(self.unit), _TOKEN_WIDTH).rstrip()
         return f"{self._value()}  layer {self.layer}  unit {self.unit} {token}{self._matrices()}"
 
     def _matrices(self) -> str:
-        norms = self.board.matrix_norms(self.unit, self.layer).items()
+        norms = self.measured.matrix_norms(self.unit, self.layer).items()
         each = (f"{display(name.removesuffix('_proj'))} {number(norm, 8).strip()}" for name, norm in norms)
         return f"  ‖ΔW‖ of {'  '.join(each)}" if norms else ""
 
@@ -72,11 +72,11 @@ class Picture:
         title = MEASURES[self.measure].title
         if self.layer not in self.grid.layers:
             return "not measured"
-        value = self.board.value(self.measure, self.unit, self.layer)
+        value = self.measured.value(self.measure, self.unit, self.layer)
         if value is not None:
-            noise = ", within rounding" if self.board.is_noise(self.measure, self.unit, self.layer) else ""
+            noise = ", within rounding" if self.measured.is_noise(self.measure, self.unit, self.layer) else ""
             return f"{title} = {value:.7g}{noise}"
-        return f"{title} undefined" if self.board.is_measured(self.unit) else "not yet"
+        return f"{title} undefined" if self.measured.is_measured(self.unit) else "not yet"
 
     def _ticks(self, scroll: int) -> list[Segment]:
         grid, mark = self.grid, str(self.unit)
@@ -115,7 +115,7 @@ class Picture:
     def _cell(self, unit: int, layer: int) -> tuple[str, Style]:
         width = self.grid.cell_width
         is_cursor = unit == self.unit and layer == self.layer
-        value = self.board.value(self.measure, unit, layer)
+        value = self.measured.value(self.measure, unit, layer)
         fraction = None if self.bounds is None else level(value, *self.bounds, self.log)
         if fraction is not None and not self.glyphs:
             style = self.base + colour(fraction)
@@ -123,5 +123,5 @@ class Picture:
         if fraction is not None:
             text = glyph(fraction) * width
         else:
-            text = (_UNKNOWN if self.board.is_measured(unit) and not self.glyphs else " ").center(width)
+            text = (_UNKNOWN if self.measured.is_measured(unit) and not self.glyphs else " ").center(width)
         return text, self.base + _CURSOR if is_cursor else self.base

@@ -1,6 +1,6 @@
 """What the plots can show: a measure by unit, the next tokens by unit, and a patch that is varied.
 
-A board, or the report on a patch, enters; a :class:`~icltui.tui.draw.line_plot.Figure` leaves.
+A measurement, or the report on a patch, enters; a :class:`~icltui.tui.draw.line_plot.Figure` leaves.
 """
 
 import string
@@ -15,7 +15,7 @@ from icltui.report.measures import MEASURES
 from icltui.tui.draw.line_plot import OTHER, Figure, Series
 from icltui.tui.draw.text import CURSOR, display, fit, number
 from icltui.tui.state.flips import Flip, flips, leading
-from icltui.tui.state.measurements import Board
+from icltui.tui.state.measured_units import MeasuredUnits
 from icltui.values import CurvePoint, PatchReport
 
 View = Literal["measure", "tokens", "alpha", "layers", "queries"]
@@ -34,7 +34,7 @@ _NO_CURVES = "No curves yet: C turns ΔW on and varies the present patch."
 class Overlay:
     """A second run, whose line of the shown layer lies over the first's."""
 
-    board: Board
+    measured: MeasuredUnits
     label: str
     layer: int
 
@@ -57,27 +57,32 @@ def chosen(layers: Sequence[int], n: int = N_LINES) -> tuple[int, ...]:
 
 
 def measure_figure(
-    board: Board, measure: str, layers: Sequence[int], log: bool, unit: int, other: Overlay | None = None
+    measured: MeasuredUnits,
+    measure: str,
+    layers: Sequence[int],
+    log: bool,
+    unit: int,
+    other: Overlay | None = None,
 ) -> Figure:
     """One measure by unit, a line for each of a few layers."""
     what, shown = MEASURES[measure], chosen(layers)
     is_log = log and what.log
     some = f", {len(shown)} of {len(layers)} layers" if len(shown) < len(layers) else ""
-    words = what.meaning(board.dynamics)[0]
+    words = what.meaning(measured.dynamics)[0]
     marks = _marks(shown)
     lines = [
-        Series(f"L{layer}", board.series(measure, layer), mark)
+        Series(f"L{layer}", measured.series(measure, layer), mark)
         for layer, mark in zip(shown, marks, strict=True)
     ]
     if other:
         name = f"{fit(other.label, _TOKEN_WIDTH).rstrip()} L{other.layer}"
-        lines.append(Series(name, other.board.series(measure, other.layer), OTHER))
+        lines.append(Series(name, other.measured.series(measure, other.layer), OTHER))
     return Figure(
         title=f"{what.title} by unit{', log scale' if is_log else ''}{some}: {words}".rstrip(": "),
         series=lines,
         log=is_log,
-        cursor=unit if board.n_units else None,
-        place=_place(board, unit),
+        cursor=unit if measured.n_units else None,
+        place=_place(measured, unit),
     )
 
 
@@ -87,33 +92,33 @@ def _marks(layers: Sequence[int]) -> Sequence[str]:
     return digits if len(set(digits)) == len(digits) else string.ascii_lowercase[: len(digits)]
 
 
-def _place(board: Board, unit: int) -> str:
-    return f"unit {unit} {fit(board.unit_text(unit), _TOKEN_WIDTH).rstrip()}" if board.n_units else ""
+def _place(measured: MeasuredUnits, unit: int) -> str:
+    return f"unit {unit} {fit(measured.unit_text(unit), _TOKEN_WIDTH).rstrip()}" if measured.n_units else ""
 
 
-def tokens_figure(board: Board, log: bool, unit: int, width: int) -> Figure:
+def tokens_figure(measured: MeasuredUnits, log: bool, unit: int, width: int) -> Figure:
     """The probabilities of the leading next tokens by unit; below it, where the most probable one changes."""
-    found = flips(board)
+    found = flips(measured)
     scale = ", log scale" if log else ""
     return Figure(
         title=f"p of the leading next tokens by unit{scale}; gap: not among the likeliest",
         series=[
             Series(fit(token.text, _TOKEN_WIDTH).rstrip(), token.probabilities, mark)
-            for token, mark in zip(leading(board), string.ascii_lowercase, strict=False)
+            for token, mark in zip(leading(measured), string.ascii_lowercase, strict=False)
         ],
         log=log,
-        cursor=unit if board.n_units else None,
-        place=_place(board, unit),
+        cursor=unit if measured.n_units else None,
+        place=_place(measured, unit),
         bounds=(0.0, 1.0),
         flags=[flip.unit for flip in found],
-        below=_flip_lines(found, board, unit, width),
-        empty="This run took no next tokens." if board.is_mute else Figure.empty,
+        below=_flip_lines(found, measured, unit, width),
+        empty="This run took no next tokens." if measured.is_mute else Figure.empty,
     )
 
 
-def _flip_lines(found: Sequence[Flip], board: Board, unit: int, width: int) -> list[Text]:
+def _flip_lines(found: Sequence[Flip], measured: MeasuredUnits, unit: int, width: int) -> list[Text]:
     """The flips around ``unit`` in columns; a line that counts them above."""
-    against = "against the full context's answer" if board.dynamics == "drop" else "from the unit before"
+    against = "against the full context's answer" if measured.dynamics == "drop" else "from the unit before"
     if not found:
         return [Text("the answer never flips so far")]
     n_columns = max(1, width // _FLIP_WIDTH)

@@ -1,6 +1,6 @@
 """The columns of the stream table: which of them a width has room for, and the text of their cells.
 
-A board, a unit and a layer enter; texts of exact width leave.
+A measurement, a unit and a layer enter; texts of exact width leave.
 """
 
 from collections.abc import Callable
@@ -9,11 +9,11 @@ from functools import lru_cache
 
 from icltui.report.measures import MEASURES
 from icltui.tui.draw.text import fit, number
-from icltui.tui.state.measurements import Board
+from icltui.tui.state.measured_units import MeasuredUnits
 from icltui.values import Dynamics, Prediction
 
-Cell = Callable[[Board, int, int, int], str]
-"""The text of a cell on ``board`` for ``unit`` and ``layer``, exactly ``width`` cells wide."""
+Cell = Callable[[MeasuredUnits, int, int, int], str]
+"""The text of a cell on ``measured`` for ``unit`` and ``layer``, exactly ``width`` cells wide."""
 
 CHANGED = "▸"
 """In front of a next token that the unit before did not predict."""
@@ -69,9 +69,9 @@ def _chosen(width: int, unit: Column, token: Column, dynamics: Dynamics) -> tupl
 
 
 def _measure(name: str, width: int = 7, title: str = "") -> Column:
-    def cell(board: Board, unit: int, layer: int, width: int) -> str:
-        value = board.value(name, unit, layer)
-        if board.is_noise(name, unit, layer):
+    def cell(measured: MeasuredUnits, unit: int, layer: int, width: int) -> str:
+        value = measured.value(name, unit, layer)
+        if measured.is_noise(name, unit, layer):
             return (NOISE + number(value, width - 1).strip()).rjust(width)
         return number(value, width)
 
@@ -79,26 +79,26 @@ def _measure(name: str, width: int = 7, title: str = "") -> Column:
 
 
 def _predicted(title: str, width: int, value: Callable[[Prediction], float | None]) -> Column:
-    def cell(board: Board, unit: int, _layer: int, width: int) -> str:
-        prediction = board.prediction(unit)
+    def cell(measured: MeasuredUnits, unit: int, _layer: int, width: int) -> str:
+        prediction = measured.prediction(unit)
         return number(value(prediction) if prediction else None, width)
 
     return Column(title, width, cell)
 
 
-def _unit(_board: Board, unit: int, _layer: int, width: int) -> str:
+def _unit(_measured: MeasuredUnits, unit: int, _layer: int, width: int) -> str:
     return str(unit).rjust(width)
 
 
-def _token(board: Board, unit: int, _layer: int, width: int) -> str:
-    return fit(board.unit_text(unit), width)
+def _token(measured: MeasuredUnits, unit: int, _layer: int, width: int) -> str:
+    return fit(measured.unit_text(unit), width)
 
 
-def _next(board: Board, unit: int, _layer: int, width: int) -> str:
-    prediction = board.prediction(unit)
+def _next(measured: MeasuredUnits, unit: int, _layer: int, width: int) -> str:
+    prediction = measured.prediction(unit)
     if prediction is None or not prediction.top:
         return " " + number(None, 1).ljust(width - 1)
-    mark = CHANGED if board.has_changed(unit) else " "
+    mark = CHANGED if measured.has_changed(unit) else " "
     return mark + fit(prediction.top[0].token.text, width - 1)
 
 

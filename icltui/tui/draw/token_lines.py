@@ -1,6 +1,6 @@
 """The token strip's lines: the context's own text, each unit on the shade of its number, below a legend and a read-out.
 
-A board, a page of text and a shade enter; segments of styled text leave. Where there are no colours, a line of
+A measurement, a page of text and a shade enter; segments of styled text leave. Where there are no colours, a line of
 characters of rising ink stands under each line of text.
 """
 
@@ -18,7 +18,7 @@ from icltui.tui.draw.legend import legend
 from icltui.tui.draw.table_columns import CHANGED
 from icltui.tui.draw.text import fit, number
 from icltui.tui.draw.wrap import Page, Piece
-from icltui.tui.state.measurements import Board, Bounds
+from icltui.tui.state.measured_units import Bounds, MeasuredUnits
 
 HEADER = 4
 """The choice of shades, the legend, the read-out, and a blank line."""
@@ -31,7 +31,7 @@ _SELECTED = Style(reverse=True, bold=True, underline=True)
 class ShadedText:
     """One state of the strip, ready to be drawn line by line."""
 
-    board: Board
+    measured: MeasuredUnits
     page: Page
     shade: Shade
     log: bool
@@ -45,7 +45,7 @@ class ShadedText:
     @cached_property
     def bounds(self) -> Bounds | None:
         """The numbers at the ends of the ramp."""
-        return self.shade.bounds(self.board, self.layer, positive=self._is_log)
+        return self.shade.bounds(self.measured, self.layer, positive=self._is_log)
 
     @property
     def _is_log(self) -> bool:
@@ -73,31 +73,33 @@ class ShadedText:
             yield Segment(f" {shade.title} ", self.base + _CHOSEN if shade is self.shade else self.muted)
 
     def _legend(self) -> list[Segment]:
-        if need := self.shade.need(self.board):
+        if need := self.shade.need(self.measured):
             return [Segment(f" {self.shade.title}: {need}", self.base)]
-        meaning = self.shade.meaning(self.board)
+        meaning = self.shade.meaning(self.measured)
         return list(
             legend(self.shade.title, meaning, self.bounds, self._is_log, self.glyphs, self.base, self.muted)
         )
 
     def _readout(self) -> str:
-        token = fit(self.board.unit_text(self.unit), _TOKEN_WIDTH).rstrip()
+        token = fit(self.measured.unit_text(self.unit), _TOKEN_WIDTH).rstrip()
         place = f"layer {self.layer}  " if self.shade.is_by_layer else ""
         return f"{self._value()}  {place}unit {self.unit} {token}{self._next()}"
 
     def _value(self) -> str:
-        value = self.shade.value(self.board, self.unit, self.layer)
+        value = self.shade.value(self.measured, self.unit, self.layer)
         if value is not None:
-            noise = ", within rounding" if self.board.is_noise(self.shade.name, self.unit, self.layer) else ""
+            noise = (
+                ", within rounding" if self.measured.is_noise(self.shade.name, self.unit, self.layer) else ""
+            )
             return f"{self.shade.title} = {value:.7g}{noise}"
-        return f"{self.shade.title} undefined" if self.board.is_measured(self.unit) else "not yet"
+        return f"{self.shade.title} undefined" if self.measured.is_measured(self.unit) else "not yet"
 
     def _next(self) -> str:
-        prediction = self.board.prediction(self.unit)
+        prediction = self.measured.prediction(self.unit)
         if prediction is None or not prediction.top:
             return ""
         likeliest = prediction.top[0]
-        mark = CHANGED if self.board.has_changed(self.unit) else ""
+        mark = CHANGED if self.measured.has_changed(self.unit) else ""
         token = fit(likeliest.token.text, _TOKEN_WIDTH).rstrip()
         return f"  next {mark}{token} {number(likeliest.probability, 5).strip()}"
 
@@ -108,13 +110,13 @@ class ShadedText:
     def _level_key(self, unit: int) -> str:
         fraction = self._fraction(unit)
         if fraction is None:
-            return "·" if self.board.is_measured(unit) else ""
+            return "·" if self.measured.is_measured(unit) else ""
         return glyph(fraction) if self.glyphs else str(colour(fraction))
 
     def _fraction(self, unit: int) -> float | None:
         if self.bounds is None:
             return None
-        return level(self.shade.value(self.board, unit, self.layer), *self.bounds, self._is_log)
+        return level(self.shade.value(self.measured, unit, self.layer), *self.bounds, self._is_log)
 
     def line(self, line: int) -> list[Segment]:
         """One line below the header, counted from the first."""
@@ -129,7 +131,7 @@ class ShadedText:
     def _text(self, piece: Piece) -> tuple[str, Style]:
         if piece.unit == self.unit:
             return piece.text, self.base + _SELECTED
-        if not self.board.is_measured(piece.unit):
+        if not self.measured.is_measured(piece.unit):
             return piece.text, self.muted
         fraction = None if self.glyphs else self._fraction(piece.unit)
         return piece.text, self.base if fraction is None else self.base + colour(fraction)

@@ -35,10 +35,10 @@ class EngineScreen(DocumentScreen):
         if load is not None:
             self.engage(lambda: self.explorer.load_model(load))
 
-    def draw_foresight(self) -> None:
+    def draw_model_estimate(self) -> None:
         """Show the dialog, if it is open, what is known of the model in it."""
         if isinstance(dialog := self.app.screen, ModelScreen) and dialog.is_mounted:
-            dialog.draw_foresight()
+            dialog.draw_model_estimate()
 
     def remember_loaded(self) -> None:
         """Put a model that has been loaded at the top of the list of those to choose from."""

@@ -20,7 +20,7 @@ from icltui.tui.state.jump_keys import letters, targets
 from icltui.tui.state.panes import PANES, TABS
 from icltui.tui.state.tour import END, Tour, sight
 from icltui.tui.widgets.jump_labels import JumpLine, JumpMark
-from icltui.tui.widgets.messages import PartChanged
+from icltui.tui.widgets.messages import ExplorerChanged
 from icltui.tui.widgets.tour_card import TourCard
 from icltui.values.errors import SessionError
 
@@ -86,9 +86,9 @@ class GuideScreen(FindScreen):
 
     def action_show_help(self) -> None:
         """The pane in focus, every key, what each number means now, and what the model's check found."""
-        model, work = self.explorer.model, self.explorer.work
+        model, settings = self.explorer.model, self.explorer.settings
         facts = model_facts(model) if model else ()
-        self.app.push_screen(HelpScreen(work.dynamics, facts, self._pane, self.measure), self._leave_help)
+        self.app.push_screen(HelpScreen(settings.dynamics, facts, self._pane, self.measure), self._leave_help)
 
     def _leave_help(self, wish: str | None) -> None:
         if wish == TOUR:
@@ -140,7 +140,7 @@ class GuideScreen(FindScreen):
         super().watch_unit(unit)
         self._follow_tour()
 
-    @on(PartChanged)
+    @on(ExplorerChanged)
     def note_change(self) -> None:
         """So may anything that changes."""
         self._follow_tour()

@@ -65,8 +65,8 @@ class OutputScreen(DocumentScreen):
         if offer.form:
             self.explorer.export_patch(offer.form, str(path))
             return
-        work, results = self.explorer.work, self.explorer.results
-        missing = left_out(session.alone, work, results) if offer.is_record else ()
+        settings, results = self.explorer.settings, self.explorer.results
+        missing = left_out(session.alone, settings, results) if offer.is_record else ()
         if offer.label != FORMAT_TITLES["md"]:
             missing = tuple(what for what in missing if what == "numbers")  # nothing else is ever in it
         line = f"{offer.label} written to {path}{without_words(missing)}"

@@ -15,10 +15,11 @@ from icltui.tui.dialogs.ask import AskScreen
 from icltui.tui.dialogs.settings import SettingsScreen
 from icltui.tui.draw.text import display
 from icltui.tui.main.guide import GuideScreen
-from icltui.tui.state.explorer import Explorer, Part
+from icltui.tui.state.change import Change
+from icltui.tui.state.explorer import Explorer
 from icltui.tui.state.settings import Choice
 from icltui.tui.widgets.heatmap import Heatmap
-from icltui.tui.widgets.messages import LayerSelected, LayerToggled, Noticed, PartChanged
+from icltui.tui.widgets.messages import ExplorerChanged, LayerSelected, LayerToggled, Noticed
 from icltui.tui.widgets.prompt_editor import PromptEditor
 from icltui.tui.widgets.status_line import StatusLine
 from icltui.tui.widgets.token_strip import TokenStrip
@@ -36,7 +37,7 @@ class ExplorerScreen(GuideScreen):
 
     def __init__(self, explorer: Explorer) -> None:
         super().__init__(explorer)
-        self._due: set[Part] = set()
+        self._due: set[Change] = set()
         self._drawn_at = self._error_until = 0.0
         self._death, self._n_layers = "", 0
         self._flush_timer: Timer | None = None
@@ -50,27 +51,27 @@ class ExplorerScreen(GuideScreen):
         )
         self.watch(self.numbers.stream, "unit", self._follow, init=False)
         self._load_editors()
-        self._draw(set(Part))
+        self._draw(set(Change))
         # The widgets' own beginnings, all at unit 0, come behind this; saved numbers begin at their last unit.
         self.call_after_refresh(self.numbers.stream.action_move_last)
 
-    def _hear(self, part: Part) -> None:
+    def _hear(self, change: Change) -> None:
         """A document goes into the editors at once: the next key would take theirs for what is typed into it."""
-        if part is Part.DOCUMENT:
+        if change is Change.DOCUMENT:
             self._load_editors()
-        self.post_message(PartChanged(part))
+        self.post_message(ExplorerChanged(change))
 
     def _load_editors(self) -> None:
-        prompt = self.explorer.work.prompt
+        prompt = self.explorer.settings.prompt
         self.context.load_text(prompt.context)
         self.question.load_text(prompt.query)
 
     # Drawing.
 
-    @on(PartChanged)
-    def gather(self, event: PartChanged) -> None:
+    @on(ExplorerChanged)
+    def gather(self, event: ExplorerChanged) -> None:
         """Draw now if the last drawing is long past, else together with what comes until then."""
-        self._due.add(event.part)
+        self._due.add(event.change)
         if self._flush_timer is None:
             wait = self._drawn_at + FLUSH_EVERY - monotonic()
             self._flush_timer = self.set_timer(max(wait, 0.001), self._flush)
@@ -80,32 +81,32 @@ class ExplorerScreen(GuideScreen):
         due, self._due = self._due, set()
         self._draw(due)
 
-    def _draw(self, due: set[Part]) -> None:
+    def _draw(self, due: set[Change]) -> None:
         explorer = self.explorer
-        if Part.DOCUMENT in due:
-            due = set(Part)
-        if Part.NUMBERS in due:
+        if Change.DOCUMENT in due:
+            due = set(Change)
+        if Change.NUMBERS in due:
             self.numbers.draw_numbers()
-        if due & {Part.LANES, Part.WORK}:
+        if due & {Change.LANES, Change.SETTINGS}:
             self.numbers.draw_patch()
-        if Part.PROOF in due:
+        if Change.PROOF in due:
             self.numbers.draw_proof()
-        if Part.FORESIGHT in due:
-            self.draw_foresight()
-        if Part.LOG in due:
+        if Change.ESTIMATE in due:
+            self.draw_model_estimate()
+        if Change.LOG in due:
             self.numbers.draw_log()
-        if due & {Part.NUMBERS, Part.WORK, Part.PROOF}:
+        if due & {Change.NUMBERS, Change.SETTINGS, Change.PROOF}:
             self._draw_layers()
-        if due & {Part.LANES, Part.WORK}:
-            self.lanes.show(explorer.results, explorer.work)
-        if due & {Part.COUNTS, Part.WORK}:
+        if due & {Change.LANES, Change.SETTINGS}:
+            self.lanes.show(explorer.results, explorer.settings)
+        if due & {Change.COUNTS, Change.SETTINGS}:
             self._draw_counts()
         self._draw_status()
 
     def _draw_layers(self) -> None:
         explorer = self.explorer
-        self.layer_list.show(explorer.results.board, explorer.n_layers, explorer.ticked, explorer.refused)
-        is_proof_fresh = explorer.results.is_proof_fresh(explorer.work)
+        self.layer_list.show(explorer.results.measured, explorer.n_layers, explorer.ticked, explorer.refused)
+        is_proof_fresh = explorer.results.is_proof_fresh(explorer.settings)
         self.layer_list.show_proof(explorer.results.verification if is_proof_fresh else None)
         if explorer.n_layers != self._n_layers:
             # Another model begins at its last layer: there the context's work is done.
@@ -115,23 +116,25 @@ class ExplorerScreen(GuideScreen):
 
     def _draw_counts(self) -> None:
         counts, uncounted = self.explorer.results.counts, self.explorer.results.uncounted
-        if not self.explorer.work.prompt.query:  # no model is asked then, and nothing may look as if one were
+        if (
+            not self.explorer.settings.prompt.query
+        ):  # no model is asked then, and nothing may look as if one were
             self.question.show_count(0)
             self.context.frame(self.context.border_title or "", "counted with a query")
             return
-        if uncounted and uncounted[0] == self.explorer.work.prompt:
+        if uncounted and uncounted[0] == self.explorer.settings.prompt:
             self.question.frame(self.question.border_title or "", "not counted")
             self.context.frame(self.context.border_title or "", display(uncounted[1]))
             return
-        is_known = counts is not None and counts[0] == self.explorer.work.prompt
+        is_known = counts is not None and counts[0] == self.explorer.settings.prompt
         self.context.show_count(counts[1] if is_known and counts else None)
         self.question.show_count(counts[2] if is_known and counts else None)
 
     def _draw_status(self) -> None:
         self.remember_loaded()
         self.query_one(StatusLine).refresh()
-        if self.explorer.journal.death != self._death:
-            self._death = self.explorer.journal.death
+        if self.explorer.engine_log.death != self._death:
+            self._death = self.explorer.engine_log.death
             line = f"✗ {self._death} — press ctrl+r to restart; prompt and results stay, the log is in tab 8"
             self.banner.display = bool(self._death)
             self.banner.update(display(line))
@@ -221,9 +224,9 @@ class ExplorerScreen(GuideScreen):
     async def action_set_choices(self) -> None:
         """Strength, fit, controls, tests, sampling and units, typed."""
         self.take_edits()
-        chosen = await self.app.push_screen_wait(SettingsScreen(self.explorer.work))
+        chosen = await self.app.push_screen_wait(SettingsScreen(self.explorer.settings))
         if chosen is not None:
-            self.explorer.set_work(chosen)
+            self.explorer.change_settings(chosen)
 
     def action_verify_patch(self) -> None:
         """Verify, and show what comes of it."""
@@ -258,7 +261,7 @@ class ExplorerScreen(GuideScreen):
             explorer.say("the layers are known once the model is loaded")
             return
         hint = f"all, none, last, or such as 0,3,5-{explorer.n_layers - 1}"
-        question = AskScreen("Layers", explorer.work.layers, hint, explorer.layers_of)
+        question = AskScreen("Layers", explorer.settings.layers, hint, explorer.layers_of)
         if (text := await self.app.push_screen_wait(question)) is not None:
             self._tick(set(explorer.layers_of(text)))
 

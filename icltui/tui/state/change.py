@@ -3,12 +3,12 @@
 from enum import Enum, auto
 
 
-class Part(Enum):
+class Change(Enum):
     """One thing that a view redraws."""
 
     STATUS = auto()
     """Engine, job, progress, title."""
-    WORK = auto()
+    SETTINGS = auto()
     """The choices, or which results still belong to them."""
     DOCUMENT = auto()
     """Another session stands on the screen."""
@@ -19,5 +19,5 @@ class Part(Enum):
     LOG = auto()
     RESULT = auto()
     """A job gave all that it was asked for; nothing of it is drawn apart."""
-    FORESIGHT = auto()
+    ESTIMATE = auto()
     """What is known of a model before it is loaded."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from icltui.storage.sessions import Session
-from icltui.tui.state.measurements import Board
+from icltui.tui.state.measured_units import MeasuredUnits
 from icltui.values import LANES, Lane, Measurement, Prediction, Row
 from icltui.values.recipe import patch_words
 
@@ -23,13 +23,13 @@ class Other:
     label: str
     """Such as ``run 2``, or a file's name."""
     session: Session
-    board: Board
+    measured: MeasuredUnits
 
     @classmethod
     def of(cls, session: Session, label: str) -> "Other":
         """A session with its numbers ready to be drawn."""
         measured = session.measurement
-        return cls(label, session, Board.from_measurement(measured) if measured else Board())
+        return cls(label, session, MeasuredUnits.from_measurement(measured) if measured else MeasuredUnits())
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """A sheet with an engine: which request follows from what, and what becomes of what comes back.
 
-A view gives it two functions: ``changed(part)`` after something changed, ``noticed(text, is_error)`` for one line.
+A view gives it two functions: ``changed(change)`` after something changed, ``noticed(text, is_error)`` for one line.
 """
 
 from dataclasses import replace
@@ -28,15 +28,15 @@ from icltui.api.messages import (
     VerificationEnded,
     Verify,
 )
-from icltui.tui.state.change import Part
-from icltui.tui.state.document_state import Sheet
+from icltui.tui.state.change import Change
 from icltui.tui.state.jobs import EngineNews, Jobs
 from icltui.tui.state.models import Models
+from icltui.tui.state.workspace import Workspace
 from icltui.values import ExportFormat, ModelInfo
 from icltui.values.prompt import Prompt
 
 
-class Inquiry(Sheet):
+class Controller(Workspace):
     """One client, one sheet, and what goes between them."""
 
     def __init__(self, client: Client, load: LoadModel) -> None:
@@ -60,14 +60,14 @@ class Inquiry(Sheet):
             self.jobs.ask(self.models.behind_load(self._whole_run()), (Measure, Generate, Verify))
             if self.jobs.engine in ("dead", "off"):
                 await self._start_engine()
-            self._changed(Part.STATUS)
+            self._changed(Change.STATUS)
 
     async def stop(self) -> bool:
         """Stop the current job, or, asked twice, the engine; False if there is nothing to stop."""
         if not self.jobs.is_busy:
             return False
         await self.jobs.stop()
-        self._changed(Part.STATUS)
+        self._changed(Change.STATUS)
         return True
 
     async def load_model(self, load: LoadModel) -> None:
@@ -75,30 +75,30 @@ class Inquiry(Sheet):
         self.models.ask(load)
         if self.jobs.engine in ("dead", "off"):
             await self._start_engine()
-        self._changed(Part.STATUS)
+        self._changed(Change.STATUS)
 
     def count(self) -> None:
         """Count the tokens of the prompt, if the engine has nothing better to do; never twice in vain."""
-        prompt, counts = self.work.prompt, self.results.counts
+        prompt, counts = self.settings.prompt, self.results.counts
         is_idle = self.jobs.is_loaded and self.jobs.request is None and not self.jobs.plan
         if is_idle and prompt.query and prompt not in (self._counted, counts and counts[0]):
             self._counted = prompt
-            self.jobs.ask([self.work.count()])
+            self.jobs.ask([self.settings.count()])
 
     def vary_patch(self) -> None:
         """Turn the third lane on, generate anew, and vary the patch."""
         if self._can_ask():
-            self.work = replace(self.work, is_delta_on=True)
-            self._changed(Part.WORK)
-            self._ask_for(self.work.vary())
+            self.settings = replace(self.settings, is_delta_on=True)
+            self._changed(Change.SETTINGS)
+            self._ask_for(self.settings.vary())
 
     def verify(self) -> None:
         """Prove the patch on this prompt, behind whatever runs."""
         if self._can_ask():
             self._is_asked = True
             others = [r for r in self.jobs.plan if not isinstance(r, Verify)]
-            self.jobs.ask(self.models.behind_load([*others, self.work.verify()]))
-            self._changed(Part.STATUS)
+            self.jobs.ask(self.models.behind_load([*others, self.settings.verify()]))
+            self._changed(Change.STATUS)
 
     def export_patch(self, form: ExportFormat, path: str) -> None:
         """Write the patch of this prompt for another program, where the engine runs."""
@@ -106,42 +106,44 @@ class Inquiry(Sheet):
             self._noticed("the engine is at work: export when it is done, or stop it with esc", True)
         elif self._can_ask():
             self.jobs.ask(self.models.behind_load([self._export(form, path)]))
-            self._changed(Part.STATUS)
+            self._changed(Change.STATUS)
 
     def _export(self, form: ExportFormat, path: str) -> Request:
-        ids = self.results.ids_of(self.work.prompt)
-        return with_changes(self.work.export(form, path), ids=ids)
+        ids = self.results.ids_of(self.settings.prompt)
+        return with_changes(self.settings.export(form, path), ids=ids)
 
     # What follows from what.
 
-    def _fit_work(self) -> None:
+    def _fit_settings(self) -> None:
         """Put the choices in the loaded model's terms, before they go into a request."""
         if self.jobs.is_loaded and self.model:
-            self.work = self.work.fitted(self.model)
+            self.settings = self.settings.fitted(self.model)
 
     def _whole_run(self) -> list[Request]:
-        self._fit_work()
-        return [self.work.measure(), self.work.generate()] if self.work.prompt.query.strip() else []
+        self._fit_settings()
+        return (
+            [self.settings.measure(), self.settings.generate()] if self.settings.prompt.query.strip() else []
+        )
 
     def _can_ask(self) -> bool:
         """Whether a request other than a run makes sense; if not, the user is told."""
         if self.jobs.engine in ("dead", "off"):
             self._noticed("the engine is not running: ctrl+r starts it anew and runs", True)
             return False
-        self._fit_work()
+        self._fit_settings()
         return self._has_query()
 
     def _has_query(self) -> bool:
         """Whether there is anything to continue; if not, the user is told."""
-        if not (words := self.work.prompt.query.strip()):
+        if not (words := self.settings.prompt.query.strip()):
             self._noticed("the query is empty: type what the model should continue, then run", True)
         return bool(words)
 
     def _regenerate(self) -> None:
         """Generate with the present choices, in place of a generation that runs or waits."""
-        self._changed(Part.WORK)
+        self._changed(Change.SETTINGS)
         if (self.results.lanes or self.jobs.is_busy) and self._can_ask():
-            self._ask_for(self.work.generate())
+            self._ask_for(self.settings.generate())
 
     def _ask_for(self, request: Generate) -> None:
         self._is_asked = True
@@ -149,37 +151,37 @@ class Inquiry(Sheet):
         self.jobs.ask(self.models.behind_load([*others, request]), (Generate,))
 
     async def _start_engine(self) -> None:
-        self.journal.begin()
-        self._changed(Part.STATUS)
+        self.engine_log.begin()
+        self._changed(Change.STATUS)
         await self.jobs.start()
 
     # What the engine says.
 
     def _hear_engine(self, event: EngineNews) -> None:
-        self.journal.take_engine(event)
+        self.engine_log.take_engine(event)
         if isinstance(event, EngineDied):
             self._give_up()
-        for part in (Part.LOG, Part.FORESIGHT, Part.STATUS):
-            self._changed(part)
+        for change in (Change.LOG, Change.ESTIMATE, Change.STATUS):
+            self._changed(change)
 
     def _hear(self, request: Request, event: Event) -> None:
-        n_lines = len(self.journal.lines)
-        if (words := self.results.another_prompt(request, event)) and self.journal.tell_once([words]):
+        n_lines = len(self.engine_log.lines)
+        if (words := self.results.another_prompt(request, event)) and self.engine_log.tell_once([words]):
             self._noticed(words, True)
         self.results.take(request, event)
-        self.journal.take(request, event)
-        if len(self.journal.lines) > n_lines:
-            self._changed(Part.LOG)
+        self.engine_log.take(request, event)
+        if len(self.engine_log.lines) > n_lines:
+            self._changed(Change.LOG)
         self._tell(request, event)
         if isinstance(event, MeasureEnded | GenerationEnded | PatchTested | VerificationEnded):
             self.is_unsaved |= self._is_asked
             self._record(request, self._is_new_run)
             self._is_new_run = False
-            self._changed(Part.RESULT)
+            self._changed(Change.RESULT)
         if self.jobs.request is None:
             self._give_up()
             self._settle()
-        self._changed(Part.FORESIGHT if isinstance(request, EstimateModel) else Part.STATUS)
+        self._changed(Change.ESTIMATE if isinstance(request, EstimateModel) else Change.STATUS)
 
     def _tell(self, request: Request, event: Event) -> None:
         """Which parts an event changes; of a failure, and of a model that was not loaded, also why."""
@@ -189,31 +191,31 @@ class Inquiry(Sheet):
             case ModelLoaded():
                 self._fit(event.model)
             case PromptTokenized() | UnitsMeasured() | MeasureEnded():
-                self._changed(Part.COUNTS)
-                self._changed(Part.NUMBERS)
+                self._changed(Change.COUNTS)
+                self._changed(Change.NUMBERS)
             case LaneAdvanced() | GenerationEnded() | PatchTested():
-                self._changed(Part.LANES)
+                self._changed(Change.LANES)
             case VerificationEnded():
-                self._changed(Part.PROOF)
+                self._changed(Change.PROOF)
             case ExportEnded():
-                self._noticed(self.journal.written, False)
+                self._noticed(self.engine_log.written, False)
 
     def _give_up(self) -> None:
         """What a run in hand had not finished is taken back or marked."""
         if self.results.give_up():
-            self._changed(Part.NUMBERS)
-            self._changed(Part.LANES)
+            self._changed(Change.NUMBERS)
+            self._changed(Change.LANES)
             if not self.results.is_cut and not self.jobs.plan:
                 self._noticed("the run did not end: the complete results from before it are back", False)
 
     def _settle(self) -> None:
         """A job is over: tell what that means for what is drawn, and let the newest text be counted."""
-        self.journal.rest()
-        self._changed(Part.WORK)
+        self.engine_log.rest()
+        self._changed(Change.SETTINGS)
         self.count()
 
     def _fit(self, model: ModelInfo) -> None:
         """Put the choices in this model's terms, also those that wait."""
-        self.work, self._counted = self.work.fitted(model), None
-        self.jobs.plan = [self.work.renew(request) for request in self.jobs.plan]
-        self._changed(Part.WORK)
+        self.settings, self._counted = self.settings.fitted(model), None
+        self.jobs.plan = [self.settings.renew(request) for request in self.jobs.plan]
+        self._changed(Change.SETTINGS)

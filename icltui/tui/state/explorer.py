@@ -1,6 +1,6 @@
 """The explorer as a plain object: what the user does enters as methods, what a view must redraw leaves as parts.
 
-It is an :class:`~icltui.tui.state.controller.Inquiry` whose choices, runs and documents the user changes.
+It is an :class:`~icltui.tui.state.controller.Controller` whose choices, runs and documents the user changes.
 """
 
 from dataclasses import replace
@@ -10,16 +10,14 @@ from msgspec.structs import replace as with_changes
 
 from icltui.api.messages import Client, Generate, LoadModel, Measure, Verify
 from icltui.storage.sessions import Run, Session
-from icltui.tui.state.change import Part
-from icltui.tui.state.controller import Inquiry
-from icltui.tui.state.settings import PATCH_CHOICES, Choice, Work, method_words
+from icltui.tui.state.change import Change
+from icltui.tui.state.controller import Controller
+from icltui.tui.state.settings import PATCH_CHOICES, Choice, RunSettings, method_words
 from icltui.values.prompt import Prompt
 from icltui.values.recipe import LARGEST_ALPHA, idle
 
-__all__ = ["Explorer", "Part"]
 
-
-class Explorer(Inquiry):
+class Explorer(Controller):
     """All that the user can do."""
 
     def __init__(
@@ -33,26 +31,27 @@ class Explorer(Inquiry):
 
     def edit(self, context: str, query: str) -> None:
         """Take the prompt as the editors hold it."""
-        prompt = with_changes(self.work.prompt, context=context, query=query)
-        if prompt != self.work.prompt:
-            self._set_work(replace(self.work, prompt=prompt))
-            self._changed(Part.COUNTS)
+        prompt = with_changes(self.settings.prompt, context=context, query=query)
+        if prompt != self.settings.prompt:
+            self._set_settings(replace(self.settings, prompt=prompt))
+            self._changed(Change.COUNTS)
 
     def switch_delta(self) -> None:
         """Turn the third lane on or off and generate anew."""
-        self.work = replace(self.work, is_delta_on=not self.work.is_delta_on)
+        self.settings = replace(self.settings, is_delta_on=not self.settings.is_delta_on)
         self._regenerate()
 
     def next_choice(self, choice: Choice) -> None:
         """The next value of a choice: a patch acts at once where it is on, numbers follow at the next run."""
-        self._set_work(self.work.with_next(choice))
+        self._set_settings(self.settings.with_next(choice))
         if choice not in PATCH_CHOICES:
-            if self.results.board_origin is None:  # else the numbers' own border says it
-                self._noticed(f"measure: {method_words(self.work.measure())}", False)
+            if self.results.measured_origin is None:  # else the numbers' own border says it
+                self._noticed(f"measure: {method_words(self.settings.measure())}", False)
             self.count()
-        elif choice in idle(self.work.recipe):
+        elif choice in idle(self.settings.recipe):
             self._noticed(
-                f"{choice}: {getattr(self.work.recipe, choice)}, which acts in another patch mode (p)", False
+                f"{choice}: {getattr(self.settings.recipe, choice)}, which acts in another patch mode (p)",
+                False,
             )
         else:
             self._follow_patch()
@@ -60,30 +59,34 @@ class Explorer(Inquiry):
     def change_alpha(self, step: float) -> None:
         """Another strength of the patch; its lane is generated anew behind it, the newest strength wins."""
         patch = self.results.patch
-        work = self.work.with_alpha(step, patch.alpha if patch else None)
-        if work.recipe.alpha == self.work.recipe.alpha:
-            self._noticed(f"α is {work.recipe.alpha:g}: it goes from 0 to {LARGEST_ALPHA:g}", False)
+        settings = self.settings.with_alpha(step, patch.alpha if patch else None)
+        if settings.recipe.alpha == self.settings.recipe.alpha:
+            self._noticed(f"α is {settings.recipe.alpha:g}: it goes from 0 to {LARGEST_ALPHA:g}", False)
             return
-        self._set_work(work)
+        self._set_settings(settings)
         self._follow_patch()
 
-    def set_work(self, work: Work) -> None:
+    def change_settings(self, settings: RunSettings) -> None:
         """Other choices all at once: the lanes are generated anew where they change, numbers follow at the next run."""
-        before = self.work
-        if work == before:
+        before = self.settings
+        if settings == before:
             return
-        self._set_work(work)
-        if work.measure() != before.measure():
+        self._set_settings(settings)
+        if settings.measure() != before.measure():
             self.count()
-        elif work.is_delta_on or work.sampling != before.sampling or work.n_tokens != before.n_tokens:
+        elif (
+            settings.is_delta_on
+            or settings.sampling != before.sampling
+            or settings.n_tokens != before.n_tokens
+        ):
             self._regenerate()
 
     def _follow_patch(self) -> None:
         """A patch that is on acts at once as it is now asked for."""
-        if self.work.is_delta_on:
+        if self.settings.is_delta_on:
             self._regenerate()
         else:
-            self._noticed(f"patch: {self.work.patch_words}; ^t turns ΔW on", False)
+            self._noticed(f"patch: {self.settings.patch_words}; ^t turns ΔW on", False)
 
     # The runs before.
 
@@ -111,7 +114,7 @@ class Explorer(Inquiry):
         self.count()
 
     def _is_edited(self, run: Run) -> bool:
-        return self.work.prompt != run.session.prompt
+        return self.settings.prompt != run.session.prompt
 
     # Documents.
 
@@ -119,8 +122,8 @@ class Explorer(Inquiry):
         """Put ``session`` on the screen; it is run only if it holds no numbers yet."""
         self.jobs.ask([r for r in self.jobs.plan if isinstance(r, LoadModel)], (Measure, Generate, Verify))
         self._open(session, path)
-        self._changed(Part.DOCUMENT)
-        if not session.measurement and self.work.prompt.query:
+        self._changed(Change.DOCUMENT)
+        if not session.measurement and self.settings.prompt.query:
             self.jobs.ask([*self.jobs.plan, *self._whole_run()])
 
     def close(self) -> None:

@@ -1,11 +1,11 @@
 """The next token as the context comes in: which tokens lead, and where the answer flips.
 
-A board enters; the flips, and the probabilities of the leading tokens, leave.
+A measurement enters; the flips, and the probabilities of the leading tokens, leave.
 """
 
 from dataclasses import dataclass
 
-from icltui.tui.state.measurements import Board
+from icltui.tui.state.measured_units import MeasuredUnits
 from icltui.values import Candidate
 
 N_LEADING = 5
@@ -29,29 +29,29 @@ class Leading:
     probabilities: list[float | None]
 
 
-def flips(board: Board) -> tuple[Flip, ...]:
+def flips(measured: MeasuredUnits) -> tuple[Flip, ...]:
     """All there are so far, by unit; where units are dropped one at a time, against the full context's answer."""
     found = []
-    for unit in range(1, board.n_units):
-        if board.has_changed(unit):
-            before = board.prediction(0 if board.dynamics == "drop" else unit - 1)
-            after = board.prediction(unit)
+    for unit in range(1, measured.n_units):
+        if measured.has_changed(unit):
+            before = measured.prediction(0 if measured.dynamics == "drop" else unit - 1)
+            after = measured.prediction(unit)
             if before and after:
                 found.append(Flip(unit, before.top[0], after.top[0]))
     return tuple(found)
 
 
-def leading(board: Board, n: int = N_LEADING) -> tuple[Leading, ...]:
+def leading(measured: MeasuredUnits, n: int = N_LEADING) -> tuple[Leading, ...]:
     """The tokens that were most probable at the most units; behind them those that came nearest to it."""
     texts: dict[int, str] = {}
     series: dict[int, list[float | None]] = {}
     n_firsts: dict[int, int] = {}
-    for unit in range(board.n_units):
-        prediction = board.prediction(unit)
+    for unit in range(measured.n_units):
+        prediction = measured.prediction(unit)
         for rank, candidate in enumerate(prediction.top if prediction else ()):
             token = candidate.token
             texts[token.id] = token.text
-            series.setdefault(token.id, [None] * board.n_units)[unit] = candidate.probability
+            series.setdefault(token.id, [None] * measured.n_units)[unit] = candidate.probability
             n_firsts[token.id] = n_firsts.get(token.id, 0) + (rank == 0)
     peaks = {token: max(p for p in series[token] if p is not None) for token in series}
     order = sorted(series, key=lambda token: (-n_firsts[token], -peaks[token]))

@@ -17,7 +17,7 @@ from icltui.tui.state.jobs import Jobs
 from icltui.values import Estimate
 
 
-class Foresight:
+class ModelEstimate:
     """The newest question and its answer."""
 
     def __init__(self, jobs: Jobs) -> None:

@@ -14,7 +14,7 @@ from icltui.api.messages import (
     Request,
 )
 from icltui.tui.state.jobs import Jobs
-from icltui.tui.state.model_estimate import Foresight
+from icltui.tui.state.model_estimate import ModelEstimate
 from icltui.tui.state.staleness import short_name
 
 
@@ -31,7 +31,7 @@ class Models:
         """The last that could be loaded; an engine that was started anew gets it."""
         self.place = ""
         """The command by which the engine runs, where the user gave one: its files may be another machine's."""
-        self.foresight = Foresight(jobs)
+        self.model_estimate = ModelEstimate(jobs)
         self._jobs = jobs
 
     def ask(self, load: LoadModel) -> None:
@@ -49,7 +49,7 @@ class Models:
     def hear(self, request: Request, event: Event) -> str:
         """Take one event of a job; what the user is to be told of it, unless nobody asked (token counts)."""
         if isinstance(request, EstimateModel):
-            self.foresight.hear(request, event)
+            self.model_estimate.hear(request, event)
             return ""
         if isinstance(request, LoadModel):
             return self._hear_load(request, event)

@@ -8,7 +8,7 @@ from icltui.values.prompt import Prompt
 
 
 @dataclass(frozen=True)
-class Origin:
+class Provenance:
     """What was asked, and of which model."""
 
     request: Request

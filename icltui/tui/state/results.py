@@ -27,9 +27,9 @@ from icltui.api.messages import (
     Verify,
 )
 from icltui.storage.sessions import Session
-from icltui.tui.state.measurements import Board
-from icltui.tui.state.provenance import Origin
-from icltui.tui.state.settings import Work
+from icltui.tui.state.measured_units import MeasuredUnits
+from icltui.tui.state.provenance import Provenance
+from icltui.tui.state.settings import RunSettings
 from icltui.values import (
     Agreement,
     Curves,
@@ -54,11 +54,11 @@ class Results:
     def __init__(self, model: ModelInfo | None = None) -> None:
         self.model = model
         """The loaded one; before there is one, that of the saved numbers."""
-        self.board = Board()
+        self.measured = MeasuredUnits()
         """Another object for each run, so that a view sees when a new one began."""
-        self.board_origin: Origin | None = None
+        self.measured_origin: Provenance | None = None
         self.lanes: dict[Lane, tuple[LaneStep, ...]] = {}
-        self.lane_origins: dict[Lane, Origin] = {}
+        self.lane_origins: dict[Lane, Provenance] = {}
         self.counts: tuple[Prompt, int, int] | None = None
         """A prompt, its context tokens and its query tokens."""
         self.uncounted: tuple[Prompt, str] | None = None
@@ -71,35 +71,35 @@ class Results:
         self.verification: Verification | None = None
         self.varied: PatchReport | None = None
         """The last report with curves, which a patch made anew does not bring again."""
-        self.measured: Origin | None = None
-        self.generated: Origin | None = None
-        self.verified: Origin | None = None
-        self.varied_origin: Origin | None = None
-        self._whole_board: Board | None = None
-        self._whole_lanes: dict[Lane, tuple[tuple[LaneStep, ...], Origin]] = {}
+        self.measurement_origin: Provenance | None = None
+        self.generation_origin: Provenance | None = None
+        self.verification_origin: Provenance | None = None
+        self.varied_origin: Provenance | None = None
+        self._complete_units: MeasuredUnits | None = None
+        self._complete_lanes: dict[Lane, tuple[tuple[LaneStep, ...], Provenance]] = {}
         self._coming: TokenizedPrompt | None = None
         self._rows: list[Row] = []
         self._predictions: dict[int, Prediction] = {}
         """The last of each unit: one may come again, its divergence now known."""
 
     @classmethod
-    def from_session(cls, session: Session, work: Work, model: ModelInfo | None) -> "Results":
-        """The numbers that a session was saved with; ``work`` is what it was saved from."""
+    def from_session(cls, session: Session, settings: RunSettings, model: ModelInfo | None) -> "Results":
+        """The numbers that a session was saved with; ``settings`` is what it was saved from."""
         results = cls(model)
         if session.measurement:
             results.measurement = session.measurement
-            results.measured = Origin(request_of(session.measurement, work), session.model)
-            results.board = results._whole_board = Board.from_measurement(session.measurement)
-            results.board_origin = results.measured
-            results._count(work.prompt, session.measurement.tokens)
+            results.measurement_origin = Provenance(request_of(session.measurement, settings), session.model)
+            results.measured = results._complete_units = MeasuredUnits.from_measurement(session.measurement)
+            results.measured_origin = results.measurement_origin
+            results._count(settings.prompt, session.measurement.tokens)
         if session.generation:
-            origin = Origin(work.generate(), session.model)
+            origin = Provenance(settings.generate(), session.model)
             results._keep_lanes(session.generation, origin)
             if (patch := session.generation.patch) and patch.curves:
                 results.varied, results.varied_origin = patch, origin
         if session.verification:
             results.verification = session.verification
-            results.verified = Origin(work.verify(), session.model)
+            results.verification_origin = Provenance(settings.verify(), session.model)
         return results
 
     def take(self, request: Request, event: Event) -> None:
@@ -118,7 +118,7 @@ class Results:
                 self._begin(request)
                 self._rows += event.rows
                 self._predictions |= {prediction.unit: prediction for prediction in event.predictions}
-                self.board.add(event.rows, event.predictions)
+                self.measured.add(event.rows, event.predictions)
             case Measure(), MeasureEnded():
                 self._begin(request)
                 self._end(request, event)
@@ -135,33 +135,38 @@ class Results:
                     if event.generation.patch
                     else with_changes(event.generation, patch=known)
                 )
-                self._keep_lanes(generation, Origin(request, self.model))
+                self._keep_lanes(generation, Provenance(request, self.model))
             case Generate(), PatchTested() if self.generation:
                 patch = with_changes(event.patch, curves=event.patch.curves or self._known_curves(request))
                 self.generation = with_changes(self.generation, patch=patch)
                 if patch.curves:
-                    self.varied, self.varied_origin = patch, Origin(request, self.model)
+                    self.varied, self.varied_origin = patch, Provenance(request, self.model)
             case Verify(), VerificationEnded():
-                self.verification, self.verified = event.verification, Origin(request, self.model)
+                self.verification, self.verification_origin = (
+                    event.verification,
+                    Provenance(request, self.model),
+                )
 
     def give_up(self) -> bool:
         """No more of a run will come: bring back what was whole, or mark what is not; whether there was any."""
-        origin = self.board_origin
-        is_board_cut = origin is not None and origin is not self.measured and not origin.is_stopped
+        origin = self.measured_origin
+        is_measure_cut = (
+            origin is not None and origin is not self.measurement_origin and not origin.is_stopped
+        )
         cut = [lane for lane in self.lanes if self._is_lane_cut(lane)]
         self._coming = None
-        if is_board_cut and self._whole_board:
-            self.board, self.board_origin = self._whole_board, self.measured
-        elif is_board_cut and origin:
-            self.board_origin = replace(origin, is_stopped=True)
+        if is_measure_cut and self._complete_units:
+            self.measured, self.measured_origin = self._complete_units, self.measurement_origin
+        elif is_measure_cut and origin:
+            self.measured_origin = replace(origin, is_stopped=True)
         for lane in cut:
             partial = (self.lanes[lane], replace(self.lane_origins[lane], is_stopped=True))
-            steps, self.lane_origins[lane] = self._whole_lanes.get(lane, partial)
+            steps, self.lane_origins[lane] = self._complete_lanes.get(lane, partial)
             self.lanes = {**self.lanes, lane: steps}
-        return is_board_cut or bool(cut)
+        return is_measure_cut or bool(cut)
 
     def _is_lane_cut(self, lane: Lane) -> bool:
-        origin, whole = self.lane_origins[lane], self._whole_lanes.get(lane)
+        origin, whole = self.lane_origins[lane], self._complete_lanes.get(lane)
         return not origin.is_stopped and (whole is None or origin is not whole[1])
 
     def n_said(self, request: Generate) -> int:
@@ -172,15 +177,17 @@ class Results:
     @property
     def patch(self) -> PatchReport | None:
         """What is known of the patch whose lane is shown, once it is."""
-        is_shown = self.generated is not None and self.lane_origins.get("patched") is self.generated
+        is_shown = (
+            self.generation_origin is not None and self.lane_origins.get("patched") is self.generation_origin
+        )
         return self.generation.patch if is_shown and self.generation else None
 
     def ids_of(self, prompt: Prompt) -> PromptIds | None:
         """What ``prompt`` was for this model when it was run; if it was run more than once, when its patch was made."""
         held = (
-            (self.generated, self.generation and self.generation.ids),
-            (self.measured, self.measurement and self.measurement.tokens.ids),
-            (self.verified, self.verification and self.verification.ids),
+            (self.generation_origin, self.generation and self.generation.ids),
+            (self.measurement_origin, self.measurement and self.measurement.tokens.ids),
+            (self.verification_origin, self.verification and self.verification.ids),
         )
         return next(
             (ids for origin, ids in held if ids and origin and origin.is_run_of(prompt, self.model)), None
@@ -215,22 +222,22 @@ class Results:
     def is_cut(self) -> bool:
         """Whether anything here is a part of a run that is over."""
         return any(
-            origin and origin.is_stopped for origin in (self.board_origin, *self.lane_origins.values())
+            origin and origin.is_stopped for origin in (self.measured_origin, *self.lane_origins.values())
         )
 
-    def is_numbers_fresh(self, work: Work) -> bool:
-        """Whether the numbers shown are those of ``work`` and the model; also where there are none."""
-        return self._is_fresh(self.board_origin, work.measure())
+    def is_numbers_fresh(self, settings: RunSettings) -> bool:
+        """Whether the numbers shown are those of ``settings`` and the model; also where there are none."""
+        return self._is_fresh(self.measured_origin, settings.measure())
 
-    def is_lane_fresh(self, lane: Lane, work: Work) -> bool:
-        """Whether a lane's text is that of ``work`` and the model; also where there is none."""
-        return self._is_fresh(self.lane_origins.get(lane), work.generate(), lane)
+    def is_lane_fresh(self, lane: Lane, settings: RunSettings) -> bool:
+        """Whether a lane's text is that of ``settings`` and the model; also where there is none."""
+        return self._is_fresh(self.lane_origins.get(lane), settings.generate(), lane)
 
-    def is_proof_fresh(self, work: Work) -> bool:
-        """Whether the verification is that of ``work`` and the model; also where there is none."""
-        return self._is_fresh(self.verified, work.verify())
+    def is_proof_fresh(self, settings: RunSettings) -> bool:
+        """Whether the verification is that of ``settings`` and the model; also where there is none."""
+        return self._is_fresh(self.verification_origin, settings.verify())
 
-    def _is_fresh(self, origin: Origin | None, request: Request, lane: Lane | None = None) -> bool:
+    def _is_fresh(self, origin: Provenance | None, request: Request, lane: Lane | None = None) -> bool:
         if origin is None:
             return True
         return not origin.is_stopped and origin.is_of(self.model) and origin.answers(request, lane)
@@ -242,18 +249,18 @@ class Results:
         """With its first numbers, and not before, a run takes the place of the one before it on the screen."""
         if self._coming is None:
             return
-        self.board = Board()
-        self.board.begin(self._coming, request.dynamics)
-        self.board_origin, self._coming = Origin(request, self.model), None
+        self.measured = MeasuredUnits()
+        self.measured.begin(self._coming, request.dynamics)
+        self.measured_origin, self._coming = Provenance(request, self.model), None
         self._rows, self._predictions = [], {}
 
     def _end(self, request: Measure, event: MeasureEnded) -> None:
-        if self.board.tokens is None:
+        if self.measured.tokens is None:
             return
-        self.board.path = event.path
-        self.measured, self._whole_board = self.board_origin, self.board
+        self.measured.path = event.path
+        self.measurement_origin, self._complete_units = self.measured_origin, self.measured
         self.measurement = Measurement(
-            tokens=self.board.tokens,
+            tokens=self.measured.tokens,
             layers=event.layers,
             rows=tuple(self._rows),
             predictions=tuple(self._predictions.values()),
@@ -274,10 +281,10 @@ class Results:
             return
         before = self.lanes.get(step.lane, ())[: step.index]
         self.lanes = {**self.lanes, step.lane: (*before, step)}
-        self.lane_origins[step.lane] = Origin(request, self.model)
+        self.lane_origins[step.lane] = Provenance(request, self.model)
 
     def _is_said_already(self, request: Generate, step: LaneStep) -> bool:
-        steps, origin = self._whole_lanes.get(step.lane, ((), None))
+        steps, origin = self._complete_lanes.get(step.lane, ((), None))
         is_ours = origin is not None and origin is self.lane_origins.get(step.lane)
         if (
             not is_ours
@@ -289,13 +296,13 @@ class Results:
         return step.index < len(steps) and steps[step.index].token.id == step.token.id
 
     def _is_part_of_what_is_there(self, request: Generate) -> bool:
-        made, lanes = self.generated, self.generation.lanes.keys() if self.generation else set()
+        made, lanes = self.generation_origin, self.generation.lanes.keys() if self.generation else set()
         is_ours = made is not None and made.answers(request, "patched") and made.is_of(self.model)
         return is_ours and {*request.lanes} < {*lanes}
 
     def _is_patch_of(self, request: Generate) -> bool:
         """Whether the patch that was made last is the one that ``request`` asks for."""
-        made = self.generated
+        made = self.generation_origin
         is_asked = "patched" in request.lanes and made is not None and made.answers(request, "patched")
         return is_asked and made is not None and made.is_of(self.model)
 
@@ -305,18 +312,18 @@ class Results:
         is_known = origin and origin.answers(request, "patched") and origin.is_of(self.model)
         return self.varied.curves if self.varied and is_known else None
 
-    def _keep_lanes(self, generation: Generation, origin: Origin) -> None:
-        self.generation, self.generated = generation, origin
+    def _keep_lanes(self, generation: Generation, origin: Provenance) -> None:
+        self.generation, self.generation_origin = generation, origin
         for lane, text in generation.lanes.items():
             self.lanes = {**self.lanes, lane: text.steps}
             self.lane_origins[lane] = origin
-            self._whole_lanes[lane] = (text.steps, origin)
+            self._complete_lanes[lane] = (text.steps, origin)
 
 
-def request_of(measurement: Measurement, work: Work) -> Measure:
-    """The request that ``measurement`` answered, saved beside ``work``."""
+def request_of(measurement: Measurement, settings: RunSettings) -> Measure:
+    """The request that ``measurement`` answered, saved beside ``settings``."""
     return with_changes(
-        work.measure(),
+        settings.measure(),
         dynamics=measurement.dynamics,
         reference=measurement.reference,
         precision=measurement.precision,

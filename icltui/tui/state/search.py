@@ -1,4 +1,4 @@
-"""Where a word stands: in a board's units and the next tokens they led to, or in lines of text. Without Textual.
+"""Where a word stands: in a measurement's units and the next tokens they led to, or in lines of text. Without Textual.
 
 The case counts only where the word has a capital letter. A space stands for any gap, a line's end among them; a word
 may run over several pieces, and is found where it begins.
@@ -10,14 +10,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
-from icltui.tui.state.measurements import Board
+from icltui.tui.state.measured_units import MeasuredUnits
 
 _GLYPHS = str.maketrans("·⏎⇥", "   ")
 """What the table shows for a gap is a gap here too."""
 
 
 @dataclass(frozen=True)
-class Finding:
+class Search:
     """A word, the places where it stands, ascending, and which of them the cursor is at."""
 
     word: str = ""
@@ -30,18 +30,18 @@ class Finding:
         """Where the cursor belongs, if it is at a match."""
         return None if self.at is None else self.places[self.at]
 
-    def at_place(self, place: int) -> "Finding":
+    def at_place(self, place: int) -> "Search":
         """At the match that stands at ``place``, if one does."""
         at = bisect_left(self.places, place)
         return replace(self, at=at if self.places[at : at + 1] == (place,) else None)
 
-    def from_place(self, start: int) -> "Finding":
+    def from_place(self, start: int) -> "Search":
         """At the first match from ``start`` on, behind the last at the first one."""
         if not self.places:
             return replace(self, at=None)
         return replace(self, at=bisect_left(self.places, start) % len(self.places))
 
-    def step(self, here: int, steps: int) -> "Finding":
+    def step(self, here: int, steps: int) -> "Search":
         """At the next match behind ``here`` (``steps`` = 1) or the one before it (−1), round and round."""
         if not self.places:
             return replace(self, at=None)
@@ -85,15 +85,15 @@ def _first_letter(match: re.Match[str]) -> int:
     return match.start() + (gap if gap < len(match[0]) else 0)
 
 
-def find_in_board(word: str, board: Board) -> tuple[int, ...]:
+def find_in_units(word: str, measured: MeasuredUnits) -> tuple[int, ...]:
     """The measured units in which ``word`` begins, and those where a likeliest next token that holds it comes up."""
     if not word:
         return ()
-    units = range(1, board.last_unit + 1)
-    begun = {place + 1 for place in find_in_pieces(word, (board.unit_text(unit) for unit in units))}
+    units = range(1, measured.last_unit + 1)
+    begun = {place + 1 for place in find_in_pieces(word, (measured.unit_text(unit) for unit in units))}
     wanted = pattern(word)
-    turns = (unit for unit in range(board.last_unit + 1) if unit == 0 or board.has_changed(unit))
-    return tuple(sorted(begun.union(unit for unit in turns if wanted.search(_next_text(board, unit)))))
+    turns = (unit for unit in range(measured.last_unit + 1) if unit == 0 or measured.has_changed(unit))
+    return tuple(sorted(begun.union(unit for unit in turns if wanted.search(_next_text(measured, unit)))))
 
 
 def find_in_lines(word: str, lines: Sequence[str]) -> tuple[int, ...]:
@@ -101,6 +101,6 @@ def find_in_lines(word: str, lines: Sequence[str]) -> tuple[int, ...]:
     return find_in_pieces(word, (line.rstrip() + "\n" for line in lines))
 
 
-def _next_text(board: Board, unit: int) -> str:
-    prediction = board.prediction(unit)
+def _next_text(measured: MeasuredUnits, unit: int) -> str:
+    prediction = measured.prediction(unit)
     return prediction.top[0].token.text if prediction and prediction.top else ""

@@ -25,7 +25,7 @@ _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Work:
+class RunSettings:
     """A prompt with its choices; two equal works ask for the same numbers."""
 
     prompt: Prompt = field(default_factory=Prompt)
@@ -88,7 +88,7 @@ class Work:
         return Export(prompt=self.prompt, layers=self.layers, recipe=canonical(held), format=form, path=path)
 
     def renew(self, request: Request) -> Request:
-        """A request that waits, in the words of this work."""
+        """A request that waits, in the words of these settings."""
         match request:
             case Measure():
                 return self.measure()
@@ -98,8 +98,8 @@ class Work:
                 return self.verify()
         return request
 
-    def asking(self, request: Request) -> "Work":
-        """This work with the choices of ``request``: what was asked, where the user has gone on since."""
+    def asking(self, request: Request) -> "RunSettings":
+        """These settings with the choices of ``request``: what was asked, where the user has gone on since."""
         match request:
             case Measure():
                 return replace(
@@ -134,18 +134,18 @@ class Work:
         except BadInput:
             return resolve_layers("all", n_layers, refused)
 
-    def ticked(self, layers: Iterable[int], n_layers: int, refused: Mapping[int, str]) -> "Work":
-        """This work on exactly these layers, none of them refused, in canonical words."""
+    def ticked(self, layers: Iterable[int], n_layers: int, refused: Mapping[int, str]) -> "RunSettings":
+        """These settings on exactly these layers, none of them refused, in canonical words."""
         chosen = tuple(sorted(layers))
         is_all = chosen == resolve_layers("all", n_layers, refused) and n_layers > 0
         return replace(self, layers="all" if is_all else layers_text(chosen, n_layers))
 
-    def fitted(self, model: ModelInfo) -> "Work":
-        """This work with its layers in canonical words for ``model``."""
+    def fitted(self, model: ModelInfo) -> "RunSettings":
+        """These settings with its layers in canonical words for ``model``."""
         refused = refused_by(model)
         return self.ticked(self.chosen(model.n_layers, refused), model.n_layers, refused)
 
-    def with_next(self, choice: Choice) -> "Work":
+    def with_next(self, choice: Choice) -> "RunSettings":
         """The next value of one choice, round and round."""
         prompt = self.prompt
         match choice:
@@ -166,13 +166,13 @@ class Work:
             case "chat":
                 return replace(self, prompt=with_changes(prompt, chat=not prompt.chat))
 
-    def with_alpha(self, step: float, found: float | None) -> "Work":
+    def with_alpha(self, step: float, found: float | None) -> "RunSettings":
         """Another strength by ``step``, within its bounds; from the ``found`` one where it is searched for."""
         alpha = self.recipe.alpha
         start = (1.0 if found is None else found) if isinstance(alpha, str) else alpha
         return self._with_recipe(alpha=min(max(round(start + step, 2), 0.0), LARGEST_ALPHA))
 
-    def _with_recipe(self, **changes: object) -> "Work":
+    def _with_recipe(self, **changes: object) -> "RunSettings":
         return replace(self, recipe=with_changes(self.recipe, **changes))
 
 

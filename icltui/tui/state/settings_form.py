@@ -13,7 +13,7 @@ from msgspec.structs import replace as with_changes
 
 from icltui.storage.paths import typed_path
 from icltui.storage.query_file import read_queries
-from icltui.tui.state.settings import Work
+from icltui.tui.state.settings import RunSettings
 from icltui.values import Precision
 from icltui.values.errors import BadInput
 from icltui.values.prompt import Bos
@@ -32,47 +32,47 @@ class Setting:
     name: str
     label: str
     help: str
-    read: Callable[[Work], str]
-    write: Callable[[Work, str], Work]
+    read: Callable[[RunSettings], str]
+    write: Callable[[RunSettings, str], RunSettings]
 
 
-def texts_of(work: Work) -> dict[str, str]:
+def texts_of(settings: RunSettings) -> dict[str, str]:
     """What the fields show."""
-    return {setting.name: setting.read(work) for setting in SETTINGS}
+    return {setting.name: setting.read(settings) for setting in SETTINGS}
 
 
-def with_texts(work: Work, texts: Mapping[str, str]) -> Work:
+def with_texts(settings: RunSettings, texts: Mapping[str, str]) -> RunSettings:
     """``work`` as the fields say; a field that was left alone changes nothing.
 
     Raises:
         BadInput: naming the field, what is wrong with it, and what was needed.
     """
-    changed = work
+    changed = settings
     for setting in SETTINGS:
-        if texts[setting.name] != setting.read(work):
+        if texts[setting.name] != setting.read(settings):
             changed = _written(changed, setting, texts[setting.name])
     check_recipe(changed.recipe)
     check_sampling(changed.sampling)
     return changed
 
 
-def _written(work: Work, setting: Setting, text: str) -> Work:
+def _written(settings: RunSettings, setting: Setting, text: str) -> RunSettings:
     try:
-        return setting.write(work, text.strip() if setting.name != "unit" else text)
+        return setting.write(settings, text.strip() if setting.name != "unit" else text)
     except BadInput as error:
         raise BadInput(f"{setting.label}: {error}") from error
 
 
-def _recipe(work: Work, **changes: object) -> Work:
-    return replace(work, recipe=with_changes(work.recipe, **changes))
+def _recipe(settings: RunSettings, **changes: object) -> RunSettings:
+    return replace(settings, recipe=with_changes(settings.recipe, **changes))
 
 
-def _sampling(work: Work, **changes: object) -> Work:
-    return replace(work, sampling=with_changes(work.sampling, **changes))
+def _sampling(settings: RunSettings, **changes: object) -> RunSettings:
+    return replace(settings, sampling=with_changes(settings.sampling, **changes))
 
 
-def _prompt(work: Work, **changes: object) -> Work:
-    return replace(work, prompt=with_changes(work.prompt, **changes))
+def _prompt(settings: RunSettings, **changes: object) -> RunSettings:
+    return replace(settings, prompt=with_changes(settings.prompt, **changes))
 
 
 def _whole(text: str, need: str) -> int:
@@ -152,115 +152,117 @@ SETTINGS: tuple[Setting, ...] = (
         "alpha",
         "α",
         "strength, 0 to 2; search: by line search; jvp: to first order",
-        lambda work: str(work.recipe.alpha),
-        lambda work, text: _recipe(work, alpha=_strength(text)),
+        lambda settings: str(settings.recipe.alpha),
+        lambda settings, text: _recipe(settings, alpha=_strength(text)),
     ),
     Setting(
         "n_fitted",
         "fit",
         "compiled: tokens of the contextual text to fit, behind the query",
-        lambda work: str(work.recipe.n_fitted),
-        lambda work, text: _recipe(work, n_fitted=_whole(text, "give 0 or more")),
+        lambda settings: str(settings.recipe.n_fitted),
+        lambda settings, text: _recipe(settings, n_fitted=_whole(text, "give 0 or more")),
     ),
     Setting(
         "rank",
         "rank",
         "compiled: cut to this rank; empty: full",
-        lambda work: _NONE if work.recipe.rank is None else str(work.recipe.rank),
-        lambda work, text: _recipe(work, rank=_whole(text, "give 1 or more") if text else None),
+        lambda settings: _NONE if settings.recipe.rank is None else str(settings.recipe.rank),
+        lambda settings, text: _recipe(settings, rank=_whole(text, "give 1 or more") if text else None),
     ),
     Setting(
         "ridge",
         "ridge",
         "compiled: penalty, such as 1e-4, where tokens depend on each other",
-        lambda work: f"{work.recipe.ridge:g}",
-        lambda work, text: _recipe(work, ridge=_real(text, "give 0 or more")),
+        lambda settings: f"{settings.recipe.ridge:g}",
+        lambda settings, text: _recipe(settings, ridge=_real(text, "give 0 or more")),
     ),
     Setting(
         "queries",
         "fit on",
         "compiled: a file of queries, one a line; empty: the query above",
-        lambda work: _listed(work.recipe.queries),
-        lambda work, text: _recipe(work, queries=_queries(text)),
+        lambda settings: _listed(settings.recipe.queries),
+        lambda settings, text: _recipe(settings, queries=_queries(text)),
     ),
     Setting(
         "holdout",
         "test on",
         "a file of other queries behind the same context; empty: none",
-        lambda work: _listed(work.holdout),
-        lambda work, text: replace(work, holdout=_queries(text)),
+        lambda settings: _listed(settings.holdout),
+        lambda settings, text: replace(settings, holdout=_queries(text)),
     ),
     Setting(
         "control",
         "control",
         "none, random, shuffled or other: what stands in for the patch",
-        lambda work: work.recipe.control,
-        lambda work, text: _recipe(work, control=cast(Control, _one_of(text, get_args(Control)))),
+        lambda settings: settings.recipe.control,
+        lambda settings, text: _recipe(settings, control=cast(Control, _one_of(text, get_args(Control)))),
     ),
     Setting(
         "other_context",
         "other",
         "for control other: that context, its line ends as \\n",
-        lambda work: _one_line(work.recipe.other_context),
-        lambda work, text: _recipe(work, other_context=_lines(text)),
+        lambda settings: _one_line(settings.recipe.other_context),
+        lambda settings, text: _recipe(settings, other_context=_lines(text)),
     ),
     Setting(
         "n_tokens",
         "tokens",
         "how many each lane says",
-        lambda work: str(work.n_tokens),
-        lambda work, text: replace(work, n_tokens=_tokens(text)),
+        lambda settings: str(settings.n_tokens),
+        lambda settings, text: replace(settings, n_tokens=_tokens(text)),
     ),
     Setting(
         "temperature",
         "temperature",
         "0: the likeliest token each time",
-        lambda work: f"{work.sampling.temperature:g}",
-        lambda work, text: _sampling(work, temperature=_real(text, "give 0 or more")),
+        lambda settings: f"{settings.sampling.temperature:g}",
+        lambda settings, text: _sampling(settings, temperature=_real(text, "give 0 or more")),
     ),
     Setting(
         "top_k",
         "top-k",
         "draw from so many of the likeliest; empty: all",
-        lambda work: _NONE if work.sampling.top_k is None else str(work.sampling.top_k),
-        lambda work, text: _sampling(work, top_k=_whole(text, "give 1 or more") if text else None),
+        lambda settings: _NONE if settings.sampling.top_k is None else str(settings.sampling.top_k),
+        lambda settings, text: _sampling(settings, top_k=_whole(text, "give 1 or more") if text else None),
     ),
     Setting(
         "top_p",
         "top-p",
         "draw from the likeliest that together reach it",
-        lambda work: f"{work.sampling.top_p:g}",
-        lambda work, text: _sampling(work, top_p=_real(text, "give more than 0, at most 1")),
+        lambda settings: f"{settings.sampling.top_p:g}",
+        lambda settings, text: _sampling(settings, top_p=_real(text, "give more than 0, at most 1")),
     ),
     Setting(
         "seed",
         "seed",
         "of the text, one noise for all lanes, and of the controls",
-        lambda work: str(work.sampling.seed),
-        lambda work, text: _recipe(
-            _sampling(work, seed=_whole(text, "give 0 or more")), seed=_whole(text, "give 0 or more")
+        lambda settings: str(settings.sampling.seed),
+        lambda settings, text: _recipe(
+            _sampling(settings, seed=_whole(text, "give 0 or more")), seed=_whole(text, "give 0 or more")
         ),
     ),
     Setting(
         "unit",
         "unit",
         "token, line, sentence, or the text at which the context is cut",
-        lambda work: _one_line(work.prompt.unit),
-        lambda work, text: _prompt(work, unit=_unit(_lines(text))),
+        lambda settings: _one_line(settings.prompt.unit),
+        lambda settings, text: _prompt(settings, unit=_unit(_lines(text))),
     ),
     Setting(
         "bos",
         "special",
         "tokens in front: auto, always or never",
-        lambda work: work.prompt.bos,
-        lambda work, text: _prompt(work, bos=cast(Bos, _one_of(text, get_args(Bos)))),
+        lambda settings: settings.prompt.bos,
+        lambda settings, text: _prompt(settings, bos=cast(Bos, _one_of(text, get_args(Bos)))),
     ),
     Setting(
         "precision",
         "precision",
         "of the measure: model, or float32 with the same weights",
-        lambda work: work.precision,
-        lambda work, text: replace(work, precision=cast(Precision, _one_of(text, get_args(Precision)))),
+        lambda settings: settings.precision,
+        lambda settings, text: replace(
+            settings, precision=cast(Precision, _one_of(text, get_args(Precision)))
+        ),
     ),
 )
 """In the order of the form: the patch, its tests, the text, the prompt, the measure."""

@@ -1,23 +1,23 @@
-"""Results and work enter; one line leaves that says why what is shown is not the answer, or nothing if it is."""
+"""Results and settings enter; one line leaves that says why what is shown is not the answer, or nothing if it is."""
 
 from msgspec.structs import replace as with_changes
 
 from icltui.api.messages import Generate, Measure
-from icltui.tui.state.provenance import Origin
+from icltui.tui.state.provenance import Provenance
 from icltui.tui.state.results import Results
-from icltui.tui.state.settings import Work, method_words
+from icltui.tui.state.settings import RunSettings, method_words
 from icltui.values import Lane, ModelInfo
 
 
-def numbers_note(results: Results, work: Work) -> str:
+def numbers_note(results: Results, settings: RunSettings) -> str:
     """Of the measured numbers."""
-    origin, board = results.board_origin, results.board
-    if origin is None or results.is_numbers_fresh(work):
+    origin, measured = results.measured_origin, results.measured
+    if origin is None or results.is_numbers_fresh(settings):
         return ""
-    asked = method_words(work.measure())
+    asked = method_words(settings.measure())
     is_same = isinstance(origin.request, Measure) and method_words(origin.request) == asked
     if origin.is_stopped:
-        return f"stopped at {board.n_measured - 1}/{board.n_units - 1}, ^r runs" + (
+        return f"stopped at {measured.n_measured - 1}/{measured.n_units - 1}, ^r runs" + (
             "" if is_same else f" {asked}"
         )
     if foreign := _foreign(origin, results.model, ("measured", "measures")):
@@ -25,22 +25,22 @@ def numbers_note(results: Results, work: Work) -> str:
     return "edited, ^r runs" if is_same else f"^r runs {asked}"
 
 
-def lane_note(results: Results, work: Work, lane: Lane) -> str:
+def lane_note(results: Results, settings: RunSettings, lane: Lane) -> str:
     """Of one lane."""
     origin = results.lane_origins.get(lane)
-    if origin is None or results.is_lane_fresh(lane, work):
+    if origin is None or results.is_lane_fresh(lane, settings):
         return ""
     if origin.is_stopped:
-        return f"stopped at {len(results.lanes[lane])}/{work.n_tokens}, ^r runs"
+        return f"stopped at {len(results.lanes[lane])}/{settings.n_tokens}, ^r runs"
     return _foreign(origin, results.model, ("generated", "generates")) or "edited, ^r runs"
 
 
-def curves_note(results: Results, work: Work, is_alpha: bool) -> str:
+def curves_note(results: Results, settings: RunSettings, is_alpha: bool) -> str:
     """Of the varied patch; ``is_alpha``: of its strength, whose curve is the same whatever strength acts."""
     origin = results.varied_origin
     if origin is None or not isinstance(origin.request, Generate):
         return ""
-    asked = work.vary()
+    asked = settings.vary()
     if is_alpha:
         asked = with_changes(asked, recipe=with_changes(asked.recipe, alpha=origin.request.recipe.alpha))
     if origin.is_of(results.model) and origin.answers(asked, "patched"):
@@ -48,22 +48,22 @@ def curves_note(results: Results, work: Work, is_alpha: bool) -> str:
     return _foreign(origin, results.model, ("varied", "varies"), "C") or "edited, C varies it"
 
 
-def proof_note(results: Results, work: Work) -> str:
+def proof_note(results: Results, settings: RunSettings) -> str:
     """Of the verification."""
-    origin = results.verified
-    if origin is None or results.is_proof_fresh(work):
+    origin = results.verification_origin
+    if origin is None or results.is_proof_fresh(settings):
         return ""
     return _foreign(origin, results.model, ("verified", "verifies"), "v") or "edited, v verifies"
 
 
-def any_note(results: Results, work: Work) -> str:
+def any_note(results: Results, settings: RunSettings) -> str:
     """Of numbers and lanes: the first there is, or that there are none yet."""
-    lanes = (lane_note(results, work, lane) for lane in work.generate().lanes)
-    is_new = results.board_origin is None and not results.lanes and work.prompt.query.strip()
-    return next(filter(None, (numbers_note(results, work), *lanes)), "not run, ^r runs" if is_new else "")
+    lanes = (lane_note(results, settings, lane) for lane in settings.generate().lanes)
+    is_new = results.measured_origin is None and not results.lanes and settings.prompt.query.strip()
+    return next(filter(None, (numbers_note(results, settings), *lanes)), "not run, ^r runs" if is_new else "")
 
 
-def _foreign(origin: Origin, model: ModelInfo | None, verb: tuple[str, str], key: str = "^r") -> str:
+def _foreign(origin: Provenance, model: ModelInfo | None, verb: tuple[str, str], key: str = "^r") -> str:
     if origin.is_of(model):
         return ""
     theirs, ours = _name(origin.model), _name(model)

@@ -35,7 +35,7 @@ class Sight:
 def sight(explorer: Explorer, unit: int) -> Sight:
     """The explorer as it is now, its cursor at ``unit``."""
     results = explorer.results
-    turns = [at for at in range(results.board.last_unit + 1) if results.board.has_changed(at)]
+    turns = [at for at in range(results.measured.last_unit + 1) if results.measured.has_changed(at)]
     generation = results.generation
     has_spoken = generation is not None and "patched" in generation.lanes
     return Sight(
@@ -43,9 +43,9 @@ def sight(explorer: Explorer, unit: int) -> Sight:
         is_turn=unit in turns or not turns,
         measurement=results.measurement,
         verification=results.verification,
-        is_patched=explorer.work.is_delta_on and has_spoken,
+        is_patched=explorer.settings.is_delta_on and has_spoken,
         is_unsaved=explorer.is_unsaved,
-        prompt=explorer.work.prompt,
+        prompt=explorer.settings.prompt,
         document=explorer.document,
     )
 

@@ -59,7 +59,7 @@ class Autosave:
         """Begin to write the work as it is now; gives where it is kept (None: newer work waits) or a SessionError."""
         title = self._explorer.document.title
         session = self._explorer.session(title)
-        is_draft = bool(left_out(session.alone, self._explorer.work, self._explorer.results))
+        is_draft = bool(left_out(session.alone, self._explorer.settings, self._explorer.results))
         self._newest += 1
         future = self._thread.submit(self._put, self._newest, title, session, is_draft)
         future.add_done_callback(self._report)

@@ -1,6 +1,6 @@
 """The heatmap: one measure of every unit (left to right) at every layer (0 on top), as shades.
 
-A :class:`~icltui.tui.state.measurements.Board` enters through :meth:`Heatmap.show`; :class:`Heatmap.CellSelected`
+A :class:`.MeasuredUnits` enters through :meth:`Heatmap.show`; :class:`Heatmap.CellSelected`
 leaves. A crosshair marks one cell; the legend and the read-out above the cells say in numbers what the shades say.
 """
 
@@ -21,7 +21,7 @@ from icltui.tui.draw.clipboard_text import measure_copy
 from icltui.tui.draw.colormap import needs_glyphs
 from icltui.tui.draw.heatmap_grid import Grid
 from icltui.tui.draw.heatmap_lines import Picture
-from icltui.tui.state.measurements import Board
+from icltui.tui.state.measured_units import MeasuredUnits
 
 _NOTHING = "Nothing measured yet: write a context and a query, then run."
 
@@ -91,7 +91,7 @@ class Heatmap(ScrollView, can_focus=True):
         classes: str | None = None,
     ) -> None:
         super().__init__(name=name, id=id, classes=classes)
-        self.board = Board()
+        self.measured = MeasuredUnits()
         self._glyphs_asked = glyphs
         self._shown: tuple[object, ...] = ()
         self._units_shown: frozenset[int] = frozenset()
@@ -103,10 +103,10 @@ class Heatmap(ScrollView, can_focus=True):
 
     # What comes in.
 
-    def show(self, board: Board) -> None:
-        """Show ``board`` from now on."""
-        self.board = board
-        self._lines.clear()  # another board may have the same versions
+    def show(self, measured: MeasuredUnits) -> None:
+        """Show ``measured`` from now on."""
+        self.measured = measured
+        self._lines.clear()  # another measurement may have the same versions
         self._shown = ()
         self.advance()
         self.unit = self.unit
@@ -114,23 +114,23 @@ class Heatmap(ScrollView, can_focus=True):
 
     def advance(self) -> None:
         """Paint what came in since: only its columns, as long as the shades of the others hold."""
-        measured, shown = self.board.measured, (self._grid, self._bounds)
-        new = measured - self._units_shown
-        if shown != self._shown or not self._units_shown <= measured:
+        units, shown = self.measured.units, (self._grid, self._bounds)
+        new = units - self._units_shown
+        if shown != self._shown or not self._units_shown <= units:
             self.virtual_size = Size(*self._grid.total)
             self.refresh()
         elif new:
             self._refresh_units(min(new), max(new))
             self._refresh_header()
-        self._shown, self._units_shown = shown, measured
+        self._shown, self._units_shown = shown, units
 
     def copied(self) -> str:
         """The present measure of every unit at every layer."""
-        return measure_copy(self.board, self.measure, self.board.layers)
+        return measure_copy(self.measured, self.measure, self.measured.layers)
 
     @property
     def _grid(self) -> Grid:
-        return Grid(*self.content_size, self.board.n_units, self.board.layers)
+        return Grid(*self.content_size, self.measured.n_units, self.measured.layers)
 
     @property
     def _is_log(self) -> bool:
@@ -138,11 +138,11 @@ class Heatmap(ScrollView, can_focus=True):
 
     @property
     def _bounds(self) -> tuple[float, float] | None:
-        return self.board.bounds(self.measure, self.board.layers, positive=self._is_log)
+        return self.measured.bounds(self.measure, self.measured.layers, positive=self._is_log)
 
     def validate_unit(self, unit: int) -> int:
         """The nearest unit there is."""
-        return max(0, min(unit, self.board.n_units - 1))
+        return max(0, min(unit, self.measured.n_units - 1))
 
     def watch_unit(self, before: int, after: int) -> None:
         """Repaint two cells."""
@@ -211,7 +211,7 @@ class Heatmap(ScrollView, can_focus=True):
 
     def action_move_cursor(self, units: int, layers: int) -> None:
         """Move the crosshair by so many units and layers."""
-        known = self.board.layers
+        known = self.measured.layers
         if known:
             nearest = min(known, key=lambda layer: abs(layer - self.shown_layer))
             place = known.index(nearest) + layers if nearest == self.shown_layer else known.index(nearest)
@@ -223,7 +223,7 @@ class Heatmap(ScrollView, can_focus=True):
 
     def action_move_last(self) -> None:
         """Move the crosshair to the newest unit."""
-        self._select(self.board.last_unit, self.shown_layer)
+        self._select(self.measured.last_unit, self.shown_layer)
 
     def action_move_page(self, pages: int) -> None:
         """Move the crosshair by ``pages`` screens of units."""
@@ -257,7 +257,7 @@ class Heatmap(ScrollView, can_focus=True):
         cursor = (self.unit, self.shown_layer) if is_crossed else None
         view = (self.measure, self.is_log, self.glyphs, cursor, self.scroll_offset.x)
         units = grid.units_in_sight(self.scroll_offset.x) if line >= 0 else (self.unit,)
-        key = (line, grid, width, self.board.changed_at(units), self._bounds, view)
+        key = (line, grid, width, self.measured.changed_at(units), self._bounds, view)
         if (strip := self._lines.get(key)) is None:
             strip = Strip(self._draw(line, grid)).adjust_cell_length(width, self.rich_style)
             self._lines[key] = strip
@@ -269,7 +269,7 @@ class Heatmap(ScrollView, can_focus=True):
         muted = self.get_component_rich_style("heatmap--muted")
         strong = self.get_component_rich_style("heatmap--strong")
         picture = Picture(
-            self.board,
+            self.measured,
             grid,
             self.measure,
             self._is_log,

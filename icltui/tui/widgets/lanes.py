@@ -14,7 +14,7 @@ from icltui.api.messages import Generate
 from icltui.tui.draw.clipboard_text import lane_copy
 from icltui.tui.draw.text import display, fit, number, passage
 from icltui.tui.state.results import Results
-from icltui.tui.state.settings import Work
+from icltui.tui.state.settings import RunSettings
 from icltui.tui.state.staleness import lane_note
 from icltui.tui.widgets.bordered import Framed
 from icltui.tui.widgets.vim_scroll import Scrolls
@@ -86,27 +86,27 @@ class LanePane(VerticalScroll, Framed, Scrolls, can_focus=True):
         """One growing text."""
         yield self._body
 
-    def show(self, results: Results, work: Work) -> None:
+    def show(self, results: Results, settings: RunSettings) -> None:
         """Draw what ``results`` hold for this lane."""
-        is_off = self.lane == "patched" and not work.is_delta_on
+        is_off = self.lane == "patched" and not settings.is_delta_on
         self._steps = () if is_off else results.lanes.get(self.lane, ())
         self._agreement = None if self.lane == "context" else results.agreement(self.lane)
         self._tests = results.patch.tests if self.lane == "patched" and results.patch and self._steps else ()
         self._hint = _OFF if is_off else _EMPTY
-        is_stale = bool(self._steps) and not results.is_lane_fresh(self.lane, work)
+        is_stale = bool(self._steps) and not results.is_lane_fresh(self.lane, settings)
         self.set_class(is_stale, "stale")
         self.frame(
-            self._title(results, work),
-            display(lane_note(results, work, self.lane)) if is_stale else self._summary(),
+            self._title(results, settings),
+            display(lane_note(results, settings, self.lane)) if is_stale else self._summary(),
         )
         self._draw()
 
-    def _title(self, results: Results, work: Work) -> str:
+    def _title(self, results: Results, settings: RunSettings) -> str:
         """What the lane is; of the patched one, by which patch its text was said."""
-        if self.lane != "patched" or not work.is_delta_on:
+        if self.lane != "patched" or not settings.is_delta_on:
             return _TITLES[self.lane]
         origin = results.lane_origins.get("patched") if self._steps else None
-        recipe = origin.request.recipe if origin and isinstance(origin.request, Generate) else work.recipe
+        recipe = origin.request.recipe if origin and isinstance(origin.request, Generate) else settings.recipe
         is_constant = recipe.mode != "per-step" and recipe.carrier == "bias"
         parts = _PARTS[recipe.components].replace("Δb", "bias" if is_constant else "Δb")
         alpha = recipe.alpha if isinstance(recipe.alpha, str) else f"{recipe.alpha:g}"
@@ -155,7 +155,7 @@ class Lanes(Horizontal):
         for lane in LANES:
             yield LanePane(lane)
 
-    def show(self, results: Results, work: Work) -> None:
+    def show(self, results: Results, settings: RunSettings) -> None:
         """Draw every lane."""
         for pane in self.query(LanePane):
-            pane.show(results, work)
+            pane.show(results, settings)

@@ -22,7 +22,7 @@ from icltui.report.measures import MEASURES
 from icltui.tui.draw.clipboard_text import layers_copy
 from icltui.tui.draw.colormap import level
 from icltui.tui.draw.text import CURSOR, content, display, number
-from icltui.tui.state.measurements import Board
+from icltui.tui.state.measured_units import MeasuredUnits
 from icltui.tui.widgets.bordered import Framed
 from icltui.tui.widgets.messages import LayerSelected, LayerToggled
 from icltui.values import Verification
@@ -81,17 +81,21 @@ class LayerList(ScrollView, Framed, can_focus=True):
         self.n_layers = 0
         self.ticked: frozenset[int] = frozenset()
         self.refused: Mapping[int, str] = {}
-        self._board = Board()
+        self._measured = MeasuredUnits()
         self._errors: dict[int, float | None] = {}
         self._lines: dict[int, tuple[list[tuple[str, str]], bool]] = {}
         """What was drawn last, line by line."""
         self._caption()
 
     def show(
-        self, board: Board, n_layers: int, ticked: Sequence[int], refused: Mapping[int, str] = _NONE
+        self,
+        measured: MeasuredUnits,
+        n_layers: int,
+        ticked: Sequence[int],
+        refused: Mapping[int, str] = _NONE,
     ) -> None:
-        """Draw these layers with the numbers of ``board``; ``refused`` ones with no number."""
-        self._board, self.n_layers, self.ticked = board, n_layers, frozenset(ticked)
+        """Draw these layers with the numbers of ``measured``; ``refused`` ones with no number."""
+        self._measured, self.n_layers, self.ticked = measured, n_layers, frozenset(ticked)
         if refused != self.refused:
             self.refused = refused
             reasons = [content(f"layer {layer} is refused: {reason}") for layer, reason in refused.items()]
@@ -116,11 +120,11 @@ class LayerList(ScrollView, Framed, can_focus=True):
     def copied(self) -> str:
         """Every layer."""
         ticked = {layer: layer in self.ticked for layer in range(self.n_layers)}
-        return layers_copy(self._board, self.measure, self.unit, ticked, self._errors, self.refused)
+        return layers_copy(self._measured, self.measure, self.unit, ticked, self._errors, self.refused)
 
     def _caption(self) -> None:
         title = f"3 Layers  {len(self.ticked)}/{self.n_layers}" if self.n_layers else "3 Layers"
-        at = f" at unit {self.unit}" if self._board.n_units else ""
+        at = f" at unit {self.unit}" if self._measured.n_units else ""
         error = " · block error" if self._errors else ""
         remark = f"{MEASURES[self.measure].title}{at}{error}"
         self.frame(title, display(self.refused.get(self.cursor, remark)))
@@ -191,11 +195,11 @@ class LayerList(ScrollView, Framed, can_focus=True):
         label = f"[{mark}]{cursor}{layer:>{len(str(self.n_layers - 1))}} "
         if layer in self.refused:
             return [(label, ""), (" refused", "layer-list--quiet")]
-        value = number(self._board.value(self.measure, self.unit, layer), 8) if width >= 20 else ""
+        value = number(self._measured.value(self.measure, self.unit, layer), 8) if width >= 20 else ""
         error = number(self._errors.get(layer), 9) if self._errors and width >= 30 else ""
         room = width - len(label) - len(value) - len(error)
-        bounds = self._board.bounds(self.measure, (layer,))
-        bars = sparkline(self._board.peaks(self.measure, layer, max(room, 0)), bounds, room, self.is_log)
+        bounds = self._measured.bounds(self.measure, (layer,))
+        bars = sparkline(self._measured.peaks(self.measure, layer, max(room, 0)), bounds, room, self.is_log)
         return [(label, ""), (bars, "layer-list--bars"), (value, ""), (error, "layer-list--quiet")]
 
     def _line(self, pieces: list[tuple[str, str]], width: int, is_cursor: bool = False) -> Strip:

@@ -5,19 +5,19 @@ The explorer is called from wherever the engine is heard; posting carries its fa
 
 from textual.message import Message
 
-from icltui.tui.state.explorer import Part
+from icltui.tui.state.change import Change
 
 
-class PartChanged(Message):
+class ExplorerChanged(Message):
     """A part of the explorer is to be drawn anew."""
 
-    def __init__(self, part: Part) -> None:
+    def __init__(self, change: Change) -> None:
         super().__init__()
-        self.part = part
+        self.change = change
 
     def can_replace(self, message: Message) -> bool:
         """One redraw does for many changes of one part that still wait."""
-        return isinstance(message, PartChanged) and message.part is self.part
+        return isinstance(message, ExplorerChanged) and message.change is self.change
 
 
 class Noticed(Message):

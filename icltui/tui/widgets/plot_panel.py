@@ -1,6 +1,6 @@
 """The plot panel: a measure by unit, the next tokens by unit, or a patch that is varied.
 
-A :class:`~icltui.tui.state.measurements.Board` enters through :meth:`PlotPanel.show`, beside it that of another run
+A :class:`.MeasuredUnits` enters through :meth:`PlotPanel.show`, beside it that of another run
 to compare with, and the report on a patch through :meth:`PlotPanel.show_patch`; nothing leaves. A drawing can cost a
 tenth of a second, so it is kept until something it shows changes, and changes are drawn at most three times a
 second, more seldom if they cost more.
@@ -25,7 +25,7 @@ from icltui.tui.draw.plots import (
     tokens_figure,
     views,
 )
-from icltui.tui.state.measurements import Board
+from icltui.tui.state.measured_units import MeasuredUnits
 from icltui.values import PatchReport
 
 INTERVAL = 1 / 3
@@ -35,7 +35,7 @@ SHARE = 0.2
 
 
 class PlotPanel(Widget, can_focus=True):
-    """Lines over the units of a board, or over what is varied of a patch."""
+    """Lines over the units of a measurement, or over what is varied of a patch."""
 
     DEFAULT_CSS = """
     PlotPanel { height: 1fr; }
@@ -67,9 +67,9 @@ class PlotPanel(Widget, can_focus=True):
         classes: str | None = None,
     ) -> None:
         super().__init__(name=name, id=id, classes=classes)
-        self.board = Board()
+        self.measured = MeasuredUnits()
         self.patch: PatchReport | None = None
-        self._other: tuple[Board, str] | None = None
+        self._other: tuple[MeasuredUnits, str] | None = None
         self.n_drawings = 0
         """How many drawings were made so far."""
         self._glyphs_asked = glyphs
@@ -83,13 +83,13 @@ class PlotPanel(Widget, can_focus=True):
         """See what the terminal can do."""
         self.glyphs = needs_glyphs(self.app) if self._glyphs_asked is None else self._glyphs_asked
 
-    def show(self, board: Board) -> None:
-        """Show ``board`` from now on."""
-        self.board = board
-        self._drawn_of = ()  # another board may have the same version
+    def show(self, measured: MeasuredUnits) -> None:
+        """Show ``measured`` from now on."""
+        self.measured = measured
+        self._drawn_of = ()  # another measurement may have the same version
         self._redraw_soon()
 
-    def compare(self, other: Board | None, label: str = "") -> None:
+    def compare(self, other: MeasuredUnits | None, label: str = "") -> None:
         """Lay one line of ``other`` over the plot, which the legend names ``label``; None: of no other."""
         self._other = (other, label) if other else None
         self._drawn_of = ()
@@ -131,7 +131,7 @@ class PlotPanel(Widget, can_focus=True):
         """The present measure of every unit at the layers that may be drawn; of another plot, its lines as drawn."""
         if self.view != "measure":
             return self._drawn.plain
-        return measure_copy(self.board, self.measure, tuple(self.shown_layers) or self.board.layers)
+        return measure_copy(self.measured, self.measure, tuple(self.shown_layers) or self.measured.layers)
 
     def watch_measure(self) -> None:
         """Draw other numbers."""
@@ -184,9 +184,9 @@ class PlotPanel(Widget, can_focus=True):
         """The drawing, made anew only if something in it changed."""
         if not self._has_begun:
             return self._drawn
-        layers = tuple(self.shown_layers) or self.board.layers
+        layers = tuple(self.shown_layers) or self.measured.layers
         of = (
-            *(self.board.version, self._other and (self._other[0].version, self.shown_layer)),
+            *(self.measured.version, self._other and (self._other[0].version, self.shown_layer)),
             *(self.size, self.view, self.measure, layers, self.unit, self.alpha, self.is_log, self.glyphs),
         )
         if of != self._drawn_of:
@@ -202,6 +202,6 @@ class PlotPanel(Widget, can_focus=True):
         if self.is_of_patch:
             return curve_figure(self.patch, self.view, self.is_log, self.alpha)
         if self.view == "tokens":
-            return tokens_figure(self.board, self.is_log, self.unit, self.size.width)
+            return tokens_figure(self.measured, self.is_log, self.unit, self.size.width)
         other = Overlay(*self._other, self.shown_layer) if self._other else None
-        return measure_figure(self.board, self.measure, layers, self.is_log, self.unit, other)
+        return measure_figure(self.measured, self.measure, layers, self.is_log, self.unit, other)

@@ -9,7 +9,7 @@ from icltui.api.messages import Generate, Measure
 from icltui.report.measures import MEASURES
 from icltui.tui.draw.text import display
 from icltui.tui.state.explorer import Explorer
-from icltui.tui.state.measurements import Board
+from icltui.tui.state.measured_units import MeasuredUnits
 from icltui.tui.state.panes import TABS, digit_of
 from icltui.tui.state.settings import method_words
 from icltui.tui.state.staleness import curves_note, numbers_note, proof_note
@@ -38,7 +38,7 @@ class Numbers(ContentSwitcher, Framed):
     def __init__(self, explorer: Explorer) -> None:
         super().__init__(id="numbers", classes="pane", initial="stream")
         self._explorer = explorer
-        self._shown: Board | None = None
+        self._shown: MeasuredUnits | None = None
         self._wanted: int | None = None
         """The unit to come back to, as soon as a run has got there."""
         self._placed = 0
@@ -72,31 +72,31 @@ class Numbers(ContentSwitcher, Framed):
         return TABS[(TABS.index(self.current or "stream") + step) % len(TABS)]
 
     def draw_numbers(self) -> None:
-        """Pass the board on: whole when it is a new one, else only what was added."""
-        board = self._explorer.results.board
-        self._mind_the_place(board)
+        """Pass the measurement on: whole when it is a new one, else only what was added."""
+        measured = self._explorer.results.measured
+        self._mind_the_place(measured)
         for view in (self.stream, self.plots, self.heatmap, self.strip):
-            if board is self._shown:
+            if measured is self._shown:
                 view.advance()
             else:
-                view.show(board)
+                view.show(measured)
         if self._explorer.other is not self._compared:
             self._compared = other = self._explorer.other
-            self.plots.compare(other.board if other else None, other.label if other else "")
-        if board is not self._shown:
-            self._shown = board
-            self.stream.unit = max(board.last_unit, 0)
+            self.plots.compare(other.measured if other else None, other.label if other else "")
+        if measured is not self._shown:
+            self._shown = measured
+            self.stream.unit = max(measured.last_unit, 0)
         if self._wanted is not None:
-            self._placed = self.stream.unit = max(min(self._wanted, board.last_unit), 0)
-            if board.last_unit > self._wanted:
+            self._placed = self.stream.unit = max(min(self._wanted, measured.last_unit), 0)
+            if measured.last_unit > self._wanted:
                 self._wanted = None
         self.draw_layers()
 
-    def _mind_the_place(self, board: Board) -> None:
+    def _mind_the_place(self, measured: MeasuredUnits) -> None:
         """A run of the same tokens brings the cursor back to where it was put, unless it is moved meanwhile."""
         before = self._shown
-        if board is not before:
-            is_same = before is not None and board.tokens is not None and before.tokens == board.tokens
+        if measured is not before:
+            is_same = before is not None and measured.tokens is not None and before.tokens == measured.tokens
             is_put = before is not None and 0 <= self.unit < before.last_unit
             self._wanted = self.unit if is_same and is_put else None
         elif self.stream.unit != self._placed:
@@ -106,14 +106,14 @@ class Numbers(ContentSwitcher, Framed):
         """Plot the ticked layers and tell in the border whether the numbers are of an older prompt."""
         explorer = self._explorer
         ticked = explorer.ticked
-        measured = explorer.results.board.layers
-        self.plots.shown_layers = tuple(layer for layer in measured if layer in ticked) or measured
-        self.set_class(not explorer.results.is_numbers_fresh(explorer.work), "stale")
+        layers = explorer.results.measured.layers
+        self.plots.shown_layers = tuple(layer for layer in layers if layer in ticked) or layers
+        self.set_class(not explorer.results.is_numbers_fresh(explorer.settings), "stale")
         self.caption()
 
     def draw_patch(self) -> None:
         """Pass the varied patch on."""
-        alpha = self._explorer.work.recipe.alpha
+        alpha = self._explorer.settings.recipe.alpha
         self.plots.alpha = alpha if isinstance(alpha, float) else None
         self.plots.show_patch(self._explorer.results.varied)
         self.caption()
@@ -130,7 +130,7 @@ class Numbers(ContentSwitcher, Framed):
 
     def draw_log(self) -> None:
         """Pass the log on."""
-        self.log_view.show(self._explorer.journal.lines)
+        self.log_view.show(self._explorer.engine_log.lines)
 
     def caption(self) -> None:
         """Tabs in the upper border, what the numbers are in the lower one."""
@@ -148,9 +148,9 @@ class Numbers(ContentSwitcher, Framed):
         return name.stylize("bold reverse") if tab == self.current else name
 
     def _subtitle(self) -> str:
-        board, method = self._explorer.results.board, self._method()
-        formula = MEASURES[self.measure].meaning(board.dynamics)[1] or "undefined"
-        silence = " · no next tokens" if board.is_mute else ""
+        measured, method = self._explorer.results.measured, self._method()
+        formula = MEASURES[self.measure].meaning(measured.dynamics)[1] or "undefined"
+        silence = " · no next tokens" if measured.is_mute else ""
         return {
             "stream": f"layer {self.shown_layer}{self._noise()} · {method}{silence}",
             "plots": self._plot_subtitle(formula, method),
@@ -160,8 +160,8 @@ class Numbers(ContentSwitcher, Framed):
 
     def _noise(self) -> str:
         """What ‖δ‖ comes to by rounding alone at this layer, where the model is in half precision."""
-        board = self._explorer.results.board
-        noise = board.value("delta_noise", board.last_unit, self.shown_layer)
+        measured = self._explorer.results.measured
+        noise = measured.value("delta_noise", measured.last_unit, self.shown_layer)
         return "" if noise is None else f" · ‖δ‖ rounds by {noise:.2g}"
 
     def _plot_subtitle(self, formula: str, method: str) -> str:
@@ -174,17 +174,17 @@ class Numbers(ContentSwitcher, Framed):
     def _method(self) -> str:
         """How the numbers shown were measured; where there are none, how they will be."""
         results = self._explorer.results
-        origin = results.board_origin
+        origin = results.measured_origin
         request = origin.request if origin and isinstance(origin.request, Measure) else None
-        return method_words(request or self._explorer.work.measure(), results.board.path)
+        return method_words(request or self._explorer.settings.measure(), results.measured.path)
 
     def _staleness(self) -> str:
-        results, work = self._explorer.results, self._explorer.work
+        results, settings = self._explorer.results, self._explorer.settings
         if self.current == "log":
             return ""
         if self.current == "plots" and self.plots.is_of_patch:
-            return display(curves_note(results, work, self.plots.view == "alpha"))
-        return display((proof_note if self.current == "verify" else numbers_note)(results, work))
+            return display(curves_note(results, settings, self.plots.view == "alpha"))
+        return display((proof_note if self.current == "verify" else numbers_note)(results, settings))
 
     def watch_found(self) -> None:
         """Tell it in the border."""

@@ -7,7 +7,7 @@ from textual.widgets import Static
 from icltui.api.messages import Export, Generate, LoadModel, Measure, Progress, Verify
 from icltui.text.units import bar, in_bytes
 from icltui.tui.draw.text import display, fit
-from icltui.tui.state.engine_log import Journal
+from icltui.tui.state.engine_log import EngineLog
 from icltui.tui.state.explorer import Explorer
 from icltui.tui.state.staleness import any_note, short_name
 from icltui.values import ModelInfo
@@ -46,12 +46,12 @@ def progress_text(progress: Progress | None, otherwise: str) -> str:
     return f"{stage} {progress.done}/{progress.total}"
 
 
-def loading_text(journal: Journal, model: str) -> str:
+def loading_text(engine_log: EngineLog, model: str) -> str:
     """What loading ``model`` has come to: until it begins, what will be needed of what there is."""
     name = short_name(model)
-    if (estimate := journal.estimate) is None:
-        stage = journal.progress and journal.progress.stage.replace(model, name)
-        progress = journal.progress and with_changes(journal.progress, stage=stage)
+    if (estimate := engine_log.estimate) is None:
+        stage = engine_log.progress and engine_log.progress.stage.replace(model, name)
+        progress = engine_log.progress and with_changes(engine_log.progress, stage=stage)
         return progress_text(progress, f"loading {name}")
     need = f"{in_bytes(estimate.weight_bytes)} + {in_bytes(estimate.measure_bytes)}"
     return f"needs {need} of {in_bytes(estimate.available_bytes)} free"
@@ -65,13 +65,13 @@ def state_text(explorer: Explorer) -> str:
 
 
 def _state(explorer: Explorer) -> str:
-    jobs, results, board = explorer.jobs, explorer.results, explorer.results.board
+    jobs, results, measured = explorer.jobs, explorer.results, explorer.results.measured
     if jobs.engine == "dead":
         return "✗ engine gone, ^r restarts"
     if jobs.engine in ("off", "starting"):
         waited = (
-            f"no answer for {explorer.journal.silence} s"
-            if explorer.journal.silence
+            f"no answer for {explorer.engine_log.silence} s"
+            if explorer.engine_log.silence
             else "starting the engine"
         )
         return f"◌ {waited}, esc ends it"
@@ -79,30 +79,36 @@ def _state(explorer: Explorer) -> str:
         return "◌ stopping, esc again ends the engine"
     match jobs.request:
         case LoadModel() as request:
-            return f"◌ {loading_text(explorer.journal, request.model)}"
+            return f"◌ {loading_text(explorer.engine_log, request.model)}"
         case Measure() as request:
-            has_begun = results.board_origin is not None and results.board_origin.request is request
-            return f"● {board.n_measured - 1}/{board.n_units - 1} units" if has_begun else _at_first(explorer)
+            has_begun = results.measured_origin is not None and results.measured_origin.request is request
+            return (
+                f"● {measured.n_measured - 1}/{measured.n_units - 1} units"
+                if has_begun
+                else _at_first(explorer)
+            )
         case Generate() as request:
             done = results.n_said(request)
             text = f"{done}/{request.n_tokens * len(request.lanes)} tokens"
-            has_spoken = results.generated is not None and results.generated.request is request
+            has_spoken = (
+                results.generation_origin is not None and results.generation_origin.request is request
+            )
             is_at_the_patch = (
                 not done or has_spoken
             )  # it is made before the lanes speak, and tested behind them
-            return f"● {progress_text(explorer.journal.progress, text) if is_at_the_patch else text}"
+            return f"● {progress_text(explorer.engine_log.progress, text) if is_at_the_patch else text}"
         case Verify():
-            return f"● {progress_text(explorer.journal.progress, 'verifying')}"
+            return f"● {progress_text(explorer.engine_log.progress, 'verifying')}"
         case Export():
-            return f"● {progress_text(explorer.journal.progress, 'exporting')}"
+            return f"● {progress_text(explorer.engine_log.progress, 'exporting')}"
     if not jobs.is_loaded:
         return "○ no model, ^r loads it"
-    return f"○ {display(any_note(results, explorer.work)) or 'ready'}"
+    return f"○ {display(any_note(results, explorer.settings)) or 'ready'}"
 
 
 def _at_first(explorer: Explorer) -> str:
     """A measure without numbers yet; a model that had to go may be loaded anew for it first."""
-    return f"● {progress_text(explorer.journal.progress, 'measuring')}"
+    return f"● {progress_text(explorer.engine_log.progress, 'measuring')}"
 
 
 class StatusLine(Static):
@@ -115,8 +121,8 @@ class StatusLine(Static):
     def render(self) -> Content:
         """Left what stands, right what moves; what has no room on the left is cut first."""
         explorer, width = self._explorer, self.size.width
-        work = explorer.work
-        delta = f"ΔW {'on' if work.is_delta_on else 'off'}"
+        settings = explorer.settings
+        delta = f"ΔW {'on' if settings.is_delta_on else 'off'}"
         right = f"{state_text(explorer)}   {delta} "[: max(width - 1, 0)]
         mark = "*" if explorer.is_unsaved else ""
         left = fit(f"{explorer.document.title}{mark}   {model_text(explorer.model)}", width - len(right) - 12)

@@ -1,6 +1,6 @@
 """The stream table: one row per unit as it comes in, for one layer.
 
-A :class:`~icltui.tui.state.measurements.Board` enters through :meth:`StreamTable.show`;
+A :class:`~icltui.tui.state.measured_units.MeasuredUnits` enters through :meth:`StreamTable.show`;
 :class:`StreamTable.UnitSelected` leaves.
 Lines are drawn one by one and kept, since a whole DataTable would be painted anew at every change.
 """
@@ -21,13 +21,13 @@ from textual.strip import Strip
 from icltui.tui.draw.clipboard_text import stream_copy
 from icltui.tui.draw.table_columns import Column, columns
 from icltui.tui.draw.text import CURSOR
-from icltui.tui.state.measurements import Board
+from icltui.tui.state.measured_units import MeasuredUnits
 
 _NOTHING = "no numbers yet: a run fills them"
 
 
 class StreamTable(ScrollView, can_focus=True):
-    """The units of a board as rows, the newest at the end."""
+    """The units of a measurement as rows, the newest at the end."""
 
     DEFAULT_CSS = """
     StreamTable {
@@ -83,18 +83,18 @@ class StreamTable(ScrollView, can_focus=True):
 
     def __init__(self, *, name: str | None = None, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(name=name, id=id, classes=classes)
-        self.board = Board()
+        self.measured = MeasuredUnits()
         self._n_rows = 0
         self._painted = (-1, 0)
-        """Units to come and version, of the board when it was painted last."""
+        """Units to come and version, of the measurement when it was painted last."""
         self._lines: LRUCache[tuple[object, ...], Strip] = LRUCache(512)
 
     # What comes in.
 
-    def show(self, board: Board) -> None:
-        """Show ``board`` from now on, the cursor as near to where it was as the board allows."""
-        self.board = board
-        self._lines.clear()  # another board may have the same versions
+    def show(self, measured: MeasuredUnits) -> None:
+        """Show ``measured`` from now on, the cursor as near to where it was as the measurement allows."""
+        self.measured = measured
+        self._lines.clear()  # another measurement may have the same versions
         self._painted = (-1, 0)
         self._lay_out()
         self.unit = self.unit
@@ -107,15 +107,15 @@ class StreamTable(ScrollView, can_focus=True):
 
     def copied(self) -> str:
         """Every unit, with every measure at the shown layer."""
-        return stream_copy(self.board, self.shown_layer)
+        return stream_copy(self.measured, self.shown_layer)
 
     def _lay_out(self) -> None:
         """Rows that are still to come have their place already: a growing size would repaint every line each time."""
         n_units, version = self._painted
-        was_empty, self._n_rows = self._n_rows == 0, self.board.last_unit + 1
-        self._painted = (self.board.n_units, self.board.version)
-        self.virtual_size = Size(1, self.board.n_units + 1)
-        if was_empty or n_units != self.board.n_units:
+        was_empty, self._n_rows = self._n_rows == 0, self.measured.last_unit + 1
+        self._painted = (self.measured.n_units, self.measured.version)
+        self.virtual_size = Size(1, self.measured.n_units + 1)
+        if was_empty or n_units != self.measured.n_units:
             self.refresh()
             return
         for y in range(1, self.size.height):
@@ -125,7 +125,7 @@ class StreamTable(ScrollView, can_focus=True):
 
     def _changed_at(self, row: int) -> int:
         """A row tells of its own unit, and of the one whose next token it is compared with."""
-        return self.board.changed_at((row, row - 1, 0))
+        return self.measured.changed_at((row, row - 1, 0))
 
     def validate_unit(self, unit: int) -> int:
         """The nearest row there is."""
@@ -196,7 +196,7 @@ class StreamTable(ScrollView, can_focus=True):
         width = self.scrollable_content_region.width
         row = None if y == 0 else self.scroll_offset.y + y - 1
         changed = 0 if row is None else self._changed_at(row)
-        key = (row, width, self.board.n_units, changed, self.shown_layer, row == self.unit)
+        key = (row, width, self.measured.n_units, changed, self.shown_layer, row == self.unit)
         if (line := self._lines.get(key)) is None:
             line = self._lines[key] = self._draw(row, width)
         return line
@@ -214,10 +214,10 @@ class StreamTable(ScrollView, can_focus=True):
         return Strip(segments).adjust_cell_length(width, base)
 
     def _columns(self, width: int) -> tuple[Column, ...]:
-        return columns(width - 1, self.board.n_units, self.board.dynamics)
+        return columns(width - 1, self.measured.n_units, self.measured.dynamics)
 
     def _empty_text(self) -> str:
-        n_units = self.board.n_units
+        n_units = self.measured.n_units
         return f"Measuring {n_units - 1} units…" if n_units else _NOTHING
 
     def _row(self, unit: int, width: int) -> list[Segment]:
@@ -232,10 +232,10 @@ class StreamTable(ScrollView, can_focus=True):
         return segments
 
     def _cell(self, column: Column, unit: int) -> str:
-        return column.cell(self.board, unit, self.shown_layer, column.width)
+        return column.cell(self.measured, unit, self.shown_layer, column.width)
 
     def _style(self, column: Column, unit: int) -> Style:
-        if column.role == "next" and self.board.has_changed(unit):
+        if column.role == "next" and self.measured.has_changed(unit):
             return self.get_component_rich_style("stream-table--changed")
         if column.role in ("unit", "token"):
             return self.get_component_rich_style(f"stream-table--{column.role}")

@@ -1,6 +1,6 @@
 """The token strip: the context's own text, wrapped, each unit on the shade of one number.
 
-A :class:`~icltui.tui.state.measurements.Board` enters through :meth:`TokenStrip.show`;
+A :class:`~icltui.tui.state.measured_units.MeasuredUnits` enters through :meth:`TokenStrip.show`;
 :class:`TokenStrip.UnitSelected` leaves. What streams in repaints only the lines whose shades it changes.
 """
 
@@ -20,7 +20,7 @@ from icltui.tui.draw.colorings import SHADES
 from icltui.tui.draw.colormap import needs_glyphs
 from icltui.tui.draw.token_lines import HEADER, ShadedText
 from icltui.tui.draw.wrap import Page, typeset
-from icltui.tui.state.measurements import EMPTY_CONTEXT, Board
+from icltui.tui.state.measured_units import EMPTY_CONTEXT, MeasuredUnits
 
 _NOTHING = "Nothing measured yet: write a context and a query, then run."
 _MARGIN = 1
@@ -82,7 +82,7 @@ class TokenStrip(ScrollView, can_focus=True):
         classes: str | None = None,
     ) -> None:
         super().__init__(name=name, id=id, classes=classes)
-        self.board = Board()
+        self.measured = MeasuredUnits()
         self._glyphs_asked = glyphs
         self._page = Page(())
         self._page_of: tuple[object, ...] = ()
@@ -97,9 +97,9 @@ class TokenStrip(ScrollView, can_focus=True):
 
     # What comes in.
 
-    def show(self, board: Board) -> None:
-        """Show ``board`` from now on, the cursor as near to where it was as the board allows."""
-        self.board = board
+    def show(self, measured: MeasuredUnits) -> None:
+        """Show ``measured`` from now on, the cursor as near to where it was as the measurement allows."""
+        self.measured = measured
         self._page_of = ()
         self.unit = self.unit
         self.advance()
@@ -123,11 +123,11 @@ class TokenStrip(ScrollView, can_focus=True):
     def _lay_out(self) -> bool:
         """Set the text anew if it or the width is another; whether that was so."""
         width = self.scrollable_content_region.width - _MARGIN
-        of = (self.board, self.board.tokens, width, self.glyphs)
+        of = (self.measured, self.measured.tokens, width, self.glyphs)
         if of == self._page_of or width < 1:
             return False
         self._page_of = of
-        units = self.board.tokens.units if self.board.tokens else ()
+        units = self.measured.tokens.units if self.measured.tokens else ()
         texts = [(0, f"{EMPTY_CONTEXT} "), *((unit.index, unit.text) for unit in units)]
         self._page = typeset(texts if units else (), width)
         self._drawn = None
@@ -142,7 +142,7 @@ class TokenStrip(ScrollView, can_focus=True):
         """What is drawn now; made anew only when something in it is another."""
         if self._drawn is None:
             self._drawn = ShadedText(
-                self.board,
+                self.measured,
                 self._page,
                 SHADES[self.shade],
                 self.is_log,
@@ -167,7 +167,7 @@ class TokenStrip(ScrollView, can_focus=True):
 
     def validate_unit(self, unit: int) -> int:
         """The nearest unit there is."""
-        return max(0, min(unit, self.board.n_units - 1))
+        return max(0, min(unit, self.measured.n_units - 1))
 
     def watch_unit(self, before: int, after: int) -> None:
         """Repaint the lines of two units."""
@@ -241,7 +241,7 @@ class TokenStrip(ScrollView, can_focus=True):
 
     def copied(self) -> str:
         """Every unit at the layer shown, as the table has it."""
-        return stream_copy(self.board, self.shown_layer)
+        return stream_copy(self.measured, self.shown_layer)
 
     def action_move_unit(self, units: int) -> None:
         """Move by units."""
@@ -262,7 +262,7 @@ class TokenStrip(ScrollView, can_focus=True):
 
     def action_move_last(self) -> None:
         """Move to the newest unit."""
-        self._select(self.board.last_unit)
+        self._select(self.measured.last_unit)
 
     def action_move_page(self, pages: float) -> None:
         """Move by ``pages`` screens of lines."""

@@ -62,7 +62,7 @@ THREE_RUNS = replace(
 
 def alpha(desk: Desk) -> object:
     """The patch's strength."""
-    return desk.explorer.work.recipe.alpha
+    return desk.explorer.settings.recipe.alpha
 
 
 def run_at(desk: Desk) -> object:
@@ -72,17 +72,17 @@ def run_at(desk: Desk) -> object:
 
 CASES = {
     "run": Case(n_jobs),
-    "delta": Case(lambda desk: desk.explorer.work.is_delta_on),
-    "delta_letter": Case(lambda desk: desk.explorer.work.is_delta_on),
+    "delta": Case(lambda desk: desk.explorer.settings.is_delta_on),
+    "delta_letter": Case(lambda desk: desk.explorer.settings.is_delta_on),
     "verify": Case(lambda desk: desk.screen.numbers.current, "verify"),
     "stop": Case(lambda desk: len(desk.client.cancelled), before=("ctrl+r",)),
-    "dynamics": Case(lambda desk: desk.explorer.work.dynamics),
-    "reference": Case(lambda desk: desk.explorer.work.reference),
-    "positions": Case(lambda desk: desk.explorer.work.prompt.positions),
-    "chat": Case(lambda desk: desk.explorer.work.prompt.chat),
-    "mode": Case(lambda desk: desk.explorer.work.recipe.mode),
-    "components": Case(lambda desk: desk.explorer.work.recipe.components),
-    "carrier": Case(lambda desk: desk.explorer.work.recipe.carrier),
+    "dynamics": Case(lambda desk: desk.explorer.settings.dynamics),
+    "reference": Case(lambda desk: desk.explorer.settings.reference),
+    "positions": Case(lambda desk: desk.explorer.settings.prompt.positions),
+    "chat": Case(lambda desk: desk.explorer.settings.prompt.chat),
+    "mode": Case(lambda desk: desk.explorer.settings.recipe.mode),
+    "components": Case(lambda desk: desk.explorer.settings.recipe.components),
+    "carrier": Case(lambda desk: desk.explorer.settings.recipe.carrier),
     "weaker": Case(alpha, 0.95),
     "stronger": Case(alpha, 1.05),
     "much_weaker": Case(alpha, 0.5),
@@ -180,7 +180,7 @@ async def rest(desk: Desk) -> None:
     await desk.settle()
     desk.explorer.is_unsaved = False
     explorer = desk.explorer
-    if explorer.work.prompt.query != samples.QUERY or explorer.document.path or explorer.history.runs:
+    if explorer.settings.prompt.query != samples.QUERY or explorer.document.path or explorer.history.runs:
         desk.explorer.open(samples.session(), None)
         await desk.drawn()
     screen.action_show_pane("stream")

@@ -56,7 +56,7 @@ async def test_the_carrier_acts_where_a_patch_is_held(desk: Desk) -> None:
     desk.client.give_way()
     n_jobs = desk.client.job
     await desk.press("b")
-    assert (desk.client.job, desk.explorer.work.recipe.carrier) == (n_jobs, "bias")
+    assert (desk.client.job, desk.explorer.settings.recipe.carrier) == (n_jobs, "bias")
     for mode in ("frozen", "compiled"):
         await desk.press("p")
         desk.client.give_way()
@@ -111,7 +111,7 @@ async def test_what_is_typed_ahead_of_a_jump_is_text(size: tuple[int, int]) -> N
         await desk.until(lambda: screen.context.text.startswith("dvpzcb"))
         await desk.drawn()
         assert screen.focused is screen.context
-        assert (desk.client.job, desk.explorer.work.recipe.mode) == (n_jobs, "per-step")
+        assert (desk.client.job, desk.explorer.settings.recipe.mode) == (n_jobs, "per-step")
         assert screen.numbers.current == "stream"
         assert "1 Context" in desk.text()
 
@@ -280,7 +280,7 @@ async def test_help_and_quit_stay_in_a_narrow_footer() -> None:
 async def test_new(desk: Desk) -> None:
     await desk.press("ctrl+n")
     await desk.until(lambda: desk.screen.context.text == "")
-    assert desk.explorer.work.prompt.query == ""
+    assert desk.explorer.settings.prompt.query == ""
 
 
 async def test_help(desk: Desk) -> None:
@@ -297,7 +297,7 @@ async def test_palette_runs_actions(desk: Desk) -> None:
     await desk.press(*"patch mode")
     await desk.until(lambda: desk.app.screen.query_one("CommandList").option_count)  # type: ignore[attr-defined]
     await desk.press("enter")
-    await desk.until(lambda: desk.explorer.work.recipe.mode == "frozen")
+    await desk.until(lambda: desk.explorer.settings.recipe.mode == "frozen")
 
 
 async def test_every_action_exists_and_is_offered(desk: Desk) -> None:

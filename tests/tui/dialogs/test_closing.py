@@ -73,7 +73,7 @@ MADE: dict[type[Screen[Any]], Callable[[Desk], Screen[Any]]] = {
     SaveScreen: lambda _: SaveScreen(Path("a.json"), write, "no room"),
     UnsavedScreen: lambda _: UnsavedScreen("a"),
     ExportScreen: lambda _: ExportScreen([Offer("report", "words", Path("a.md"))]),
-    SettingsScreen: lambda desk: SettingsScreen(desk.explorer.work),
+    SettingsScreen: lambda desk: SettingsScreen(desk.explorer.settings),
     AskScreen: lambda _: AskScreen("Layers", "all", ""),
     ContrastScreen: lambda _: ContrastScreen(SESSION, "now", OTHER),
     ModelScreen: lambda desk: ModelScreen(desk.explorer.models),
@@ -122,7 +122,7 @@ async def work_unsaved(size: tuple[int, int]) -> AsyncIterator[Desk]:
 def state(desk: Desk) -> tuple[object, ...]:
     """What must not be lost, and where the user is."""
     explorer = desk.explorer
-    kept = explorer.work, explorer.results.board, explorer.history.runs, explorer.is_unsaved
+    kept = explorer.settings, explorer.results.measured, explorer.history.runs, explorer.is_unsaved
     return *kept, desk.screen.context.text, desk.app.focused
 
 
@@ -224,7 +224,7 @@ async def test_a_reply_to_a_screen_that_has_closed_meets_nobody(kind: type[Scree
                 screen.query_one(".error")
 
         desk.app.push_screen(screen)
-        desk.screen.draw_foresight()  # an answer of the engine, to a dialog that is not there yet
+        desk.screen.draw_model_estimate()  # an answer of the engine, to a dialog that is not there yet
         await desk.until(lambda: screen.is_mounted)
         worker = screen.run_worker(look())
         await desk.until(lambda: next(turns) > 1)

@@ -257,7 +257,7 @@ async def test_the_patch_is_written_by_the_engine(desk: Desk) -> None:
     assert desk.toasts()[-1] == (
         "a LoRA adapter for PEFT: rank 1, 36 tensors, in out/patch.safetensors; which patch it is says the log (8)"
     )
-    assert "left out: ΔW" in desk.explorer.journal.lines
+    assert "left out: ΔW" in desk.explorer.engine_log.lines
 
 
 async def test_a_patch_that_cannot_be_written_is_told(desk: Desk) -> None:

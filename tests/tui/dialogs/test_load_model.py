@@ -49,7 +49,7 @@ async def test_another_model_stops_the_run_and_marks_its_numbers_as_the_others()
     assert not ear.explorer.jobs.plan
     ear.client.finish(ModelLoaded(model=OTHER))
     assert ear.explorer.models.load == GPT2
-    assert numbers_note(ear.explorer.results, ear.explorer.work).startswith(
+    assert numbers_note(ear.explorer.results, ear.explorer.settings).startswith(
         "measured on demo, ^r measures on gpt2"
     )
     assert ear.explorer.ticked == (0, 1, 2)
@@ -97,7 +97,7 @@ async def test_a_load_that_does_not_come_about_says_what_stays(
     await ear.explorer.load_model(GPT2)
     ear.client.send(ear.client.job, end)
     assert ear.lines == [line]
-    assert not numbers_note(ear.explorer.results, ear.explorer.work)
+    assert not numbers_note(ear.explorer.results, ear.explorer.settings)
     await ear.explorer.run()
     assert isinstance(ear.client.request, Measure)
     ear.client.send(ear.client.job, Progress(stage="loading demo", done=10**9, total=4 * 10**9))
@@ -113,19 +113,19 @@ async def test_a_dead_engine_is_started_for_it() -> None:
 
 async def test_the_newest_question_counts_and_gives_way_to_anything() -> None:
     ear = await idle()
-    foresight = ear.explorer.models.foresight
-    foresight.ask(LoadModel(model="a"))
-    foresight.ask(GPT2)
+    model_estimate = ear.explorer.models.model_estimate
+    model_estimate.ask(LoadModel(model="a"))
+    model_estimate.ask(GPT2)
     ear.client.send(ear.client.job, ESTIMATED)
-    assert foresight.estimate is None, "that was of the other"
+    assert model_estimate.estimate is None, "that was of the other"
     ear.client.give_way()
     assert ear.client.request == EstimateModel(load=GPT2)
     assert not ear.explorer.jobs.is_busy
     ear.client.finish(ESTIMATED)
-    size, fits = foresight.lines()
+    size, fits = model_estimate.lines()
     assert "parameters" in size
     assert fits.startswith("✓ fits")
-    foresight.ask(GPT2)
+    model_estimate.ask(GPT2)
     await ear.explorer.run()
     ear.client.give_way()
     assert isinstance(ear.client.request, Measure)
@@ -135,22 +135,22 @@ async def test_the_newest_question_counts_and_gives_way_to_anything() -> None:
 async def test_a_question_waits_for_a_run_and_costs_it_nothing() -> None:
     ear = await idle()
     await ear.explorer.run()
-    foresight = ear.explorer.models.foresight
-    foresight.ask(GPT2)
+    model_estimate = ear.explorer.models.model_estimate
+    model_estimate.ask(GPT2)
     assert ear.client.cancelled == []
-    assert foresight.lines() == ["the engine is busy: the estimate comes then; enter stops it and loads"]
+    assert model_estimate.lines() == ["the engine is busy: the estimate comes then; enter stops it and loads"]
     ear.client.finish(*samples.MEASURE)
     ear.client.finish(*samples.generate(("context", "plain")))
-    assert foresight.lines() == ["looking at it …"]
+    assert model_estimate.lines() == ["looking at it …"]
     ear.client.send(ear.client.job, ESTIMATED, BAD)
-    assert foresight.lines()[1:] == ["✗ model 'gpt2' has no weights"]
+    assert model_estimate.lines()[1:] == ["✗ model 'gpt2' has no weights"]
     assert ear.lines == []
-    assert BAD.message not in ear.explorer.journal.lines
-    foresight.ask(GPT2)
+    assert BAD.message not in ear.explorer.engine_log.lines
+    model_estimate.ask(GPT2)
     ear.client.finish()
-    assert foresight.lines() == ["how much it takes is not known: its files do not tell"]
+    assert model_estimate.lines() == ["how much it takes is not known: its files do not tell"]
     ear.client.die("gone")
-    assert foresight.lines() == ["the engine is not running: enter starts it and loads"]
+    assert model_estimate.lines() == ["the engine is not running: enter starts it and loads"]
 
 
 async def test_silence_at_the_start_is_told() -> None:
@@ -160,7 +160,7 @@ async def test_silence_at_the_start_is_told() -> None:
     ear.client.send(0, EngineAwaited(seconds=10, log_tail=("ssh: dialing",)))
     ear.client.send(0, EngineAwaited(seconds=20, log_tail=("ssh: dialing",)))
     assert state_text(ear.explorer) == "◌ no answer for 20 s, esc ends it"
-    assert ear.explorer.journal.lines == [
+    assert ear.explorer.engine_log.lines == [
         "the engine has not answered yet, and is waited for",
         "ssh: dialing",
     ]

@@ -69,7 +69,7 @@ async def test_what_was_typed_before_the_question_came_is_not_lost(monkeypatch: 
         await desk.until(lambda: isinstance(desk.app.screen, UnsavedScreen))
         await desk.press("escape")
         await desk.until(lambda: desk.app.screen is desk.screen)
-        assert desk.explorer.work.prompt.context == "hi"
+        assert desk.explorer.settings.prompt.context == "hi"
 
 
 @pytest.mark.usefixtures("left")
@@ -110,7 +110,7 @@ async def test_what_cannot_be_read_is_said_and_stays(left: Path) -> None:
         await desk.until(lambda: "is cut off" in str(desk.app.screen.query_one(".error").render()))
         assert left.exists()
         await desk.press("down", "enter")
-        await desk.until(lambda: desk.explorer.work.prompt == samples.PROMPT)
+        await desk.until(lambda: desk.explorer.settings.prompt == samples.PROMPT)
 
 
 async def test_the_file_that_the_program_was_started_with_is_taken_at_once(left: Path) -> None:

@@ -59,7 +59,7 @@ async def test_keys_that_come_at_once_step_and_take_no_other_runs_text_for_typin
     await three.until(lambda: three.explorer.history.at == 1)
     await three.drawn()
     assert len(three.explorer.history.runs) == 3, "no run is made of a text that was never typed"
-    assert three.explorer.work.prompt == B.prompt
+    assert three.explorer.settings.prompt == B.prompt
 
 
 async def test_a_session_saved_at_once_after_opening_is_that_session(three: Desk, tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ async def test_without_runs_the_list_says_so() -> None:
 
 async def test_strength_by_keys_and_layers_by_range(three: Desk) -> None:
     await three.press("left", "shift+right", "less_than_sign")
-    await three.until(lambda: three.explorer.work.recipe.alpha == 1.44)
+    await three.until(lambda: three.explorer.settings.recipe.alpha == 1.44)
     await three.press("r")
     await on(three, AskScreen)
     await three.press(*"0,9", "enter")

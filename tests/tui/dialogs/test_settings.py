@@ -1,4 +1,4 @@
-"""The form of what is typed: back and forth between a work and its texts, and one line for what is wrong."""
+"""The form of what is typed: back and forth between settings and their texts, and one line for what is wrong."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -11,23 +11,23 @@ from textual.widgets import Input, Static
 
 from icltui.api.messages import CountTokens, Generate
 from icltui.tui.dialogs.settings import SettingsScreen
-from icltui.tui.state.settings import Work
+from icltui.tui.state.settings import RunSettings
 from icltui.tui.state.settings_form import SETTINGS, texts_of, with_texts
 from icltui.values.errors import BadInput
 from icltui.values.recipe import Recipe, Sampling
 from tests.tui import samples
 from tests.tui.conftest import Desk, open_desk
 
-WORK = Work(prompt=samples.PROMPT)
+CHOSEN = RunSettings(prompt=samples.PROMPT)
 
 
-def set_to(work: Work, **texts: str) -> Work:
-    return with_texts(work, {**texts_of(work), **texts})
+def set_to(settings: RunSettings, **texts: str) -> RunSettings:
+    return with_texts(settings, {**texts_of(settings), **texts})
 
 
 def test_fields_left_alone_change_nothing() -> None:
     rich = replace(
-        WORK,
+        CHOSEN,
         recipe=Recipe(
             alpha="search", rank=3, queries=("a", "b"), other_context="a\\b\nc\x1b", control="other"
         ),
@@ -43,14 +43,14 @@ def test_fields_left_alone_change_nothing() -> None:
 @example("a\r\nb\r\u2028\x0c\x85\ue8c4\U000e0001\t\\u0041\\")
 def test_a_text_in_a_field_of_one_line_is_the_text(text: str) -> None:
     """Else the letter that is typed behind it would take away what the field cannot show."""
-    held = texts_of(replace(WORK, prompt=with_changes(samples.PROMPT, unit=text)))["unit"]
+    held = texts_of(replace(CHOSEN, prompt=with_changes(samples.PROMPT, unit=text)))["unit"]
     assert held.isprintable()
-    assert set_to(WORK, unit=held + "x").prompt.unit == text + "x"
+    assert set_to(CHOSEN, unit=held + "x").prompt.unit == text + "x"
 
 
 @pytest.mark.parametrize("typed", [r"\U00110000", r"\uD8", r"\q"])
 def test_what_is_no_escape_is_taken_as_it_is_typed(typed: str) -> None:
-    assert set_to(WORK, unit=typed).prompt.unit == typed[1:]
+    assert set_to(CHOSEN, unit=typed).prompt.unit == typed[1:]
 
 
 def test_every_field_has_its_way_back(tmp_path: Path) -> None:
@@ -74,8 +74,8 @@ def test_every_field_has_its_way_back(tmp_path: Path) -> None:
         "precision": "float32",
     }
     assert given.keys() == {setting.name for setting in SETTINGS}
-    work = set_to(WORK, **given)
-    assert work.recipe == Recipe(
+    settings = set_to(CHOSEN, **given)
+    assert settings.recipe == Recipe(
         alpha=0.35,
         n_fitted=4,
         rank=2,
@@ -85,10 +85,10 @@ def test_every_field_has_its_way_back(tmp_path: Path) -> None:
         other_context="first\nsecond \\n",
         seed=5,
     )
-    assert (work.holdout, work.n_tokens) == (("one", "two"), 24)
-    assert work.sampling == Sampling(temperature=0.7, top_k=40, top_p=0.9, seed=5)
-    assert (work.prompt.unit, work.prompt.bos) == ("\n\n", "never")
-    emptied = set_to(work, rank="", top_k="", queries="", holdout="")
+    assert (settings.holdout, settings.n_tokens) == (("one", "two"), 24)
+    assert settings.sampling == Sampling(temperature=0.7, top_k=40, top_p=0.9, seed=5)
+    assert (settings.prompt.unit, settings.prompt.bos) == ("\n\n", "never")
+    emptied = set_to(settings, rank="", top_k="", queries="", holdout="")
     assert (emptied.recipe.rank, emptied.sampling.top_k, emptied.recipe.queries, emptied.holdout) == (
         None,
         None,
@@ -120,7 +120,7 @@ def test_every_field_has_its_way_back(tmp_path: Path) -> None:
 )
 def test_what_cannot_be_is_told_with_its_field(name: str, text: str, words: str) -> None:
     with pytest.raises(BadInput) as caught:
-        set_to(WORK, **{name: text})
+        set_to(CHOSEN, **{name: text})
     assert words in str(caught.value)
 
 
@@ -152,14 +152,14 @@ async def test_another_unit_waits_for_the_next_run(desk: Desk) -> None:
 
 
 async def test_a_wrong_field_keeps_the_form_and_escape_keeps_the_work(desk: Desk) -> None:
-    before = desk.explorer.work
+    before = desk.explorer.settings
     screen = await opened(desk)
     screen.query_one("#alpha", Input).value = "[/x]"
     await desk.press("enter")
     await desk.until(lambda: "is no number" in str(screen.query_one(".error", Static).render()))
     await desk.press("escape")
     await desk.until(lambda: desk.app.screen is desk.screen)
-    assert desk.explorer.work is before
+    assert desk.explorer.settings is before
 
 
 @pytest.mark.parametrize("size", [(80, 24), (60, 18)])

@@ -1,24 +1,26 @@
 """Each unit's number under each colouring, and what is said where there is none."""
 
 from icltui.tui.draw.colorings import SHADES
-from icltui.tui.state.measurements import Board
+from icltui.tui.state.measured_units import MeasuredUnits
 from icltui.values import Candidate, Prediction, Token
 from tests.tui import board_of, fill, tokenized
 
 
-def kls(board: Board, *values: float | None) -> Board:
-    """``board`` with these divergences from the full context."""
+def kls(measured: MeasuredUnits, *values: float | None) -> MeasuredUnits:
+    """``measured`` with these divergences from the full context."""
     top = (Candidate(token=Token(id=1, text="x"), probability=0.5),)
-    board.add((), [Prediction(unit=u, top=top, entropy=None, kl_to_full=kl) for u, kl in enumerate(values)])
-    return board
+    measured.add(
+        (), [Prediction(unit=u, top=top, entropy=None, kl_to_full=kl) for u, kl in enumerate(values)]
+    )
+    return measured
 
 
 def test_measures_are_those_of_the_layer() -> None:
-    board = board_of(["a", "b"])
-    assert SHADES["delta_norm"].value(board, 2, 3) == 2.03
-    assert SHADES["relative_patch_norm"].value(board, 2, 3) == 2.03 / 1000
-    assert SHADES["learning_rate"].value(board, 0, 3) == 0.01
-    assert SHADES["delta_norm"].bounds(board, 3, positive=False) == (1.03, 2.03)
+    measured = board_of(["a", "b"])
+    assert SHADES["delta_norm"].value(measured, 2, 3) == 2.03
+    assert SHADES["relative_patch_norm"].value(measured, 2, 3) == 2.03 / 1000
+    assert SHADES["learning_rate"].value(measured, 0, 3) == 0.01
+    assert SHADES["delta_norm"].bounds(measured, 3, positive=False) == (1.03, 2.03)
 
 
 def test_drop_one_is_nothing_else_than_that() -> None:
@@ -31,30 +33,30 @@ def test_drop_one_is_nothing_else_than_that() -> None:
 
 
 def test_kl_and_its_change() -> None:
-    board = kls(board_of(["a", "b", "c"]), 2.0, 1.5, None, 0.0)
+    measured = kls(board_of(["a", "b", "c"]), 2.0, 1.5, None, 0.0)
     kl, step = SHADES["kl"], SHADES["kl_step"]
-    assert [kl.value(board, unit, 0) for unit in range(4)] == [2.0, 1.5, None, 0.0]
-    assert [step.value(board, unit, 0) for unit in range(4)] == [None, 0.5, None, None]
-    assert kl.bounds(board, 0, positive=True) == (1.5, 2.0)
+    assert [kl.value(measured, unit, 0) for unit in range(4)] == [2.0, 1.5, None, 0.0]
+    assert [step.value(measured, unit, 0) for unit in range(4)] == [None, 0.5, None, None]
+    assert kl.bounds(measured, 0, positive=True) == (1.5, 2.0)
 
 
 def test_a_dropped_unit_is_held_against_the_full_context() -> None:
-    board = kls(board_of(["a", "b"], dynamics="drop"), 0.0, 0.5, 0.75)
-    assert [SHADES["kl_step"].value(board, unit, 0) for unit in range(3)] == [None, 0.5, 0.75]
+    measured = kls(board_of(["a", "b"], dynamics="drop"), 0.0, 0.5, 0.75)
+    assert [SHADES["kl_step"].value(measured, unit, 0) for unit in range(3)] == [None, 0.5, 0.75]
 
 
 def test_a_run_without_next_tokens_says_so() -> None:
-    board = Board()
-    board.begin(tokenized(["a"]))
-    assert SHADES["kl"].need(board) == ""
-    board.path = "loop"
-    assert "took no next tokens" in SHADES["kl"].need(board)
+    measured = MeasuredUnits()
+    measured.begin(tokenized(["a"]))
+    assert SHADES["kl"].need(measured) == ""
+    measured.path = "loop"
+    assert "took no next tokens" in SHADES["kl"].need(measured)
 
 
 def test_every_colouring_has_its_meaning_under_every_dynamics() -> None:
     for dynamics in ("grow", "shrink", "drop"):
-        board = Board()
-        board.begin(tokenized(["a"]), dynamics)
-        fill(board, [0, 1])
+        measured = MeasuredUnits()
+        measured.begin(tokenized(["a"]), dynamics)
+        fill(measured, [0, 1])
         for shade in SHADES.values():
-            assert shade.meaning(board) or shade.need(board)
+            assert shade.meaning(measured) or shade.need(measured)

@@ -6,15 +6,15 @@ from msgspec.structs import replace as with_changes
 from icltui.tui.draw.line_plot import render_plot
 from icltui.tui.draw.plots import View, curve_figure, measure_figure, tokens_figure, views
 from icltui.tui.state.flips import flips, leading
-from icltui.tui.state.measurements import Board
+from icltui.tui.state.measured_units import MeasuredUnits
 from icltui.values import CurvePoint, Curves, Dynamics, Prediction
 from tests.tui import HOSTILE, board_of, samples, tokenized
 
 
-def told(*answers: tuple[str, float], dynamics: Dynamics = "grow") -> Board:
-    """A board of units a, b, c, …, with these answers from unit 0 on; Paris is the second of each."""
-    board = Board()
-    board.begin(tokenized([chr(ord("a") + at) for at in range(len(answers) - 1)]), dynamics)
+def told(*answers: tuple[str, float], dynamics: Dynamics = "grow") -> MeasuredUnits:
+    """A measurement of units a, b, c, …, with these answers from unit 0 on; Paris is the second of each."""
+    measured = MeasuredUnits()
+    measured.begin(tokenized([chr(ord("a") + at) for at in range(len(answers) - 1)]), dynamics)
     predictions = [
         Prediction(
             unit=unit,
@@ -24,8 +24,8 @@ def told(*answers: tuple[str, float], dynamics: Dynamics = "grow") -> Board:
         )
         for unit, (text, p) in enumerate(answers)
     ]
-    board.add((), predictions)
-    return board
+    measured.add((), predictions)
+    return measured
 
 
 ANSWERS = ((" Cairo", 0.4), (" Cairo", 0.5), (" Rome", 0.93), (" Rome", 0.9), (" Oslo", 0.6))
@@ -37,18 +37,18 @@ def test_flips_are_where_the_answer_becomes_another() -> None:
 
 
 def test_a_dropped_unit_flips_the_full_contexts_answer() -> None:
-    board = told((" Rome", 0.9), (" Cairo", 0.8), (" Cairo", 0.7), (" Rome", 0.9), dynamics="drop")
-    found = [(f.unit, f.before.token.text, f.after.token.text) for f in flips(board)]
+    measured = told((" Rome", 0.9), (" Cairo", 0.8), (" Cairo", 0.7), (" Rome", 0.9), dynamics="drop")
+    found = [(f.unit, f.before.token.text, f.after.token.text) for f in flips(measured)]
     assert found == [(1, " Rome", " Cairo"), (2, " Rome", " Cairo")]
 
 
 def test_leading_tokens_come_first_and_gaps_stay_gaps() -> None:
-    board = told(*ANSWERS)
-    lines = {line.text: line.probabilities for line in leading(board, 3)}
+    measured = told(*ANSWERS)
+    lines = {line.text: line.probabilities for line in leading(measured, 3)}
     assert list(lines) == [" Rome", " Cairo", " Oslo"]
     assert lines[" Rome"] == [None, None, 0.93, 0.9, None]
-    assert [line.text for line in leading(board)] == [" Rome", " Cairo", " Oslo", " Paris", "x"]
-    assert leading(Board()) == ()
+    assert [line.text for line in leading(measured)] == [" Rome", " Cairo", " Oslo", " Paris", "x"]
+    assert leading(MeasuredUnits()) == ()
 
 
 def test_the_flips_are_drawn_and_listed() -> None:
@@ -67,9 +67,9 @@ def test_the_flips_are_drawn_and_listed() -> None:
 
 
 def test_many_flips_show_those_around_the_cursor() -> None:
-    board = told(*((f" {unit}", 0.5) for unit in range(60)))
+    measured = told(*((f" {unit}", 0.5) for unit in range(60)))
     for unit, first, last in ((0, 1, 10), (30, 25, 34), (59, 50, 59)):
-        below = [line.plain for line in tokens_figure(board, False, unit, 80).below]
+        below = [line.plain for line in tokens_figure(measured, False, unit, 80).below]
         assert below[0] == f"the answer flips 59 times, from the unit before, {first} to {last} shown"
         assert len(below) == 6
         assert not unit or any(f"❯unit {unit} " in line for line in below)
@@ -82,10 +82,10 @@ def test_an_answer_that_never_flips_is_said() -> None:
 
 
 def test_hostile_tokens_are_drawn() -> None:
-    board = told(*((text, 0.5) for text in HOSTILE))
+    measured = told(*((text, 0.5) for text in HOSTILE))
     for width, height in ((1, 1), (20, 8), (60, 18), (78, 21)):
         for unit in range(len(HOSTILE)):
-            text = render_plot(tokens_figure(board, False, unit, width), width, height)
+            text = render_plot(tokens_figure(measured, False, unit, width), width, height)
             assert not set(text.plain) & set("\x1b\x00\x7f\x9f\t\r\ud800")
             assert len(text.plain.split("\n")) <= height
 
@@ -126,9 +126,12 @@ def test_there_is_nothing_to_see_of_curves_that_were_not_computed() -> None:
 
 
 def test_layers_with_one_last_digit_get_letters() -> None:
-    board = board_of(["a"], layers=(0, 5, 10))
-    assert [line.mark for line in measure_figure(board, "delta_norm", (0, 5), False, 0).series] == ["0", "5"]
-    assert [line.mark for line in measure_figure(board, "delta_norm", (0, 5, 10), False, 0).series] == [
+    measured = board_of(["a"], layers=(0, 5, 10))
+    assert [line.mark for line in measure_figure(measured, "delta_norm", (0, 5), False, 0).series] == [
+        "0",
+        "5",
+    ]
+    assert [line.mark for line in measure_figure(measured, "delta_norm", (0, 5, 10), False, 0).series] == [
         "a",
         "b",
         "c",

@@ -83,7 +83,7 @@ async def test_stepping_back_shows_the_run_as_it_was_and_the_next_one_branches_t
     await ran(ear, "third")
     ear.explorer.step_run(-1)
     ear.explorer.step_run(-1)
-    assert ear.explorer.work.prompt == samples.PROMPT
+    assert ear.explorer.settings.prompt == samples.PROMPT
     assert ear.explorer.results.measurement == ear.explorer.history.runs[0].session.measurement
     assert ear.lines[-1] == "run 1"
     ear.explorer.step_run(-1)
@@ -108,7 +108,7 @@ async def test_a_prompt_that_was_typed_and_not_run_is_put_down_before_one_steps_
     assert (draft.number, draft.parent, draft.session.prompt.context) == (3, 2, "hours of typing")
     assert draft.session.measurement is None
     ear.explorer.go_to_run(3)
-    assert ear.explorer.work.prompt.context == "hours of typing"
+    assert ear.explorer.settings.prompt.context == "hours of typing"
     await ear.explorer.run()
     answer(ear)
     assert numbers(ear.explorer.history) == [(1, None), (2, 1), (3, 2)], "it is run now, and no other one"
@@ -159,7 +159,7 @@ async def test_numbers_of_the_only_run_are_in_the_file_of_a_prompt_edited_since(
     assert explorer.saved(tmp_path / "s.json", session) == ()
     assert not explorer.is_unsaved
     again = Ear(read_session(tmp_path / "s.json")).explorer
-    assert (again.work.prompt.context, again.results.measurement) == ("typed since", None)
+    assert (again.settings.prompt.context, again.results.measurement) == ("typed since", None)
     again.go_to_run(1)
     assert again.results.measurement == samples.MEASUREMENT
     assert again.results.lanes == explorer.results.lanes
@@ -175,7 +175,7 @@ async def test_texts_without_a_patch_stay_when_another_patch_is_chosen() -> None
     session = ear.explorer.session("a").alone
     assert session.generation is not None
     assert session.generation.lanes == samples.generation(LANES[:2]).lanes
-    assert left_out(session, ear.explorer.work, ear.explorer.results) == ()
+    assert left_out(session, ear.explorer.settings, ear.explorer.results) == ()
     ear.explorer.verify()
     ear.client.finish(VerificationEnded(verification=samples.VERIFICATION))
     (run,) = ear.explorer.history.runs
@@ -195,10 +195,10 @@ async def test_another_strength_leaves_a_varied_patch_in_a_run_of_its_own() -> N
         ear.client.send(ear.client.job, *samples.generate(LANES))
         ear.client.finish(PatchTested(patch=samples.PATCH))
     assert numbers(ear.explorer.history) == [(1, None), (2, 1)]
-    assert left_out(ear.explorer.session("a"), ear.explorer.work, ear.explorer.results) == ()
+    assert left_out(ear.explorer.session("a"), ear.explorer.settings, ear.explorer.results) == ()
     ear.explorer.step_run(-1)
     assert ear.explorer.results.varied == samples.VARIED
-    assert ear.explorer.work.recipe.alpha == 1.0
+    assert ear.explorer.settings.recipe.alpha == 1.0
 
 
 async def test_texts_stay_with_the_choices_that_they_answer() -> None:
@@ -236,7 +236,7 @@ def test_two_runs_are_told_apart_in_words() -> None:
     assert rows["query only"].ours.startswith(" Paris.")
     assert rows["layer 5"].ours.startswith("‖δ‖ ≤ ")
     assert answers(replace(A, measurement=None, generation=None, verification=None), other)
-    assert Other.of(other, "run 2").board.n_units == Other.of(A, "run 1").board.n_units
+    assert Other.of(other, "run 2").measured.n_units == Other.of(A, "run 1").measured.n_units
 
 
 def test_where_the_answer_flips_is_in_the_words_of_its_dynamics() -> None:

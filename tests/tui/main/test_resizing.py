@@ -81,9 +81,9 @@ class Stream:
 
     def advance(self) -> None:
         """One event of the present job; where there is none, another run begins."""
-        jobs, work, client = self._desk.explorer.jobs, self._desk.explorer.work, self._desk.client
+        jobs, settings, client = self._desk.explorer.jobs, self._desk.explorer.settings, self._desk.client
         if jobs.request is None:
-            jobs.ask([work.measure(), work.generate(), work.verify()])
+            jobs.ask([settings.measure(), settings.generate(), settings.verify()])
         if jobs.request is not self._request:
             self._request, self._left = jobs.request, iter(SAID.get(type(jobs.request), ()))
         if client.job in client.cancelled:

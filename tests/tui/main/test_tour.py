@@ -41,10 +41,10 @@ async def test_from_the_first_step_to_the_last(size: tuple[int, int], tmp_path: 
         assert "❯" in desk.text(), "what the card speaks of is in sight"
         await desk.press("k")
         assert step(desk).startswith("Tour 1"), "any row is not the one with the mark"
-        await desk.until(lambda: desk.screen.unit == desk.explorer.results.board.last_unit - 1)
+        await desk.until(lambda: desk.screen.unit == desk.explorer.results.measured.last_unit - 1)
         while desk.screen.unit and step(desk).startswith("Tour 1"):
             await desk.press("k")
-        assert desk.explorer.results.board.has_changed(desk.screen.unit)
+        assert desk.explorer.results.measured.has_changed(desk.screen.unit)
         await desk.until(lambda: step(desk).startswith("Tour 2"))
         await desk.press("ctrl+r")
         await desk.settle()
@@ -73,7 +73,7 @@ async def test_saved_texts_of_the_same_model_hold_nothing_up(monkeypatch: pytest
         await desk.settle()
         await desk.screen.run_action("start_tour")
         await desk.until(lambda: desk.screen.tour)
-        desk.screen.unit = next(u for u in range(99) if desk.explorer.results.board.has_changed(u))
+        desk.screen.unit = next(u for u in range(99) if desk.explorer.results.measured.has_changed(u))
         await desk.until(lambda: step(desk).startswith("Tour 2"))
         await desk.press("ctrl+r")
         await desk.settle()
@@ -88,7 +88,7 @@ async def test_the_run_at_the_start_is_not_the_users() -> None:
         await desk.until(lambda: desk.client.job == 1)
         await desk.screen.run_action("start_tour")
         await desk.until(lambda: desk.screen.tour)
-        desk.screen.unit = next(u for u in range(99) if desk.explorer.results.board.has_changed(u))
+        desk.screen.unit = next(u for u in range(99) if desk.explorer.results.measured.has_changed(u))
         await desk.until(lambda: step(desk).startswith("Tour 2"))
         await desk.settle()
         assert step(desk).startswith("Tour 2")

@@ -5,8 +5,8 @@ import pytest
 
 from icltui.api.messages import JobFailed, LoadModel, ModelEstimated, ModelLoaded, Progress, PromptTokenized
 from icltui.tui.dialogs.help import help_sections
-from icltui.tui.state.engine_log import Journal, estimate_line, model_facts
-from icltui.tui.state.settings import Work
+from icltui.tui.state.engine_log import EngineLog, estimate_line, model_facts
+from icltui.tui.state.settings import RunSettings
 from icltui.tui.widgets.status_line import loading_text, model_text, progress_text
 from icltui.values import ModelInfo
 from tests.tui import samples
@@ -18,17 +18,17 @@ ESTIMATED = "124 M parameters, 548 MB of weights; a measure adds up to 96 MB; 6.
 
 
 def test_the_estimate_is_one_line_and_shown_until_loading_begins() -> None:
-    journal = Journal()
+    engine_log = EngineLog()
     assert estimate_line(samples.ESTIMATE) == ESTIMATED
-    journal.take(LOAD, Progress(stage="reading gpt2", done=0, total=0))
-    assert loading_text(journal, LOAD.model) == "reading gpt2"
-    journal.take(LOAD, ModelEstimated(estimate=samples.ESTIMATE))
-    assert journal.lines == [f"gpt2: {ESTIMATED}"]
-    assert loading_text(journal, LOAD.model) == "needs 548 MB + 96 MB of 6.2 GB free"
-    journal.take(LOAD, LOADING)
-    assert loading_text(journal, LOAD.model) == "loading gpt2 312 MB of 548 MB ████░░░░"
-    journal.take(LOAD, ModelLoaded(model=samples.MODEL))
-    assert (journal.estimate, journal.progress) == (None, None)
+    engine_log.take(LOAD, Progress(stage="reading gpt2", done=0, total=0))
+    assert loading_text(engine_log, LOAD.model) == "reading gpt2"
+    engine_log.take(LOAD, ModelEstimated(estimate=samples.ESTIMATE))
+    assert engine_log.lines == [f"gpt2: {ESTIMATED}"]
+    assert loading_text(engine_log, LOAD.model) == "needs 548 MB + 96 MB of 6.2 GB free"
+    engine_log.take(LOAD, LOADING)
+    assert loading_text(engine_log, LOAD.model) == "loading gpt2 312 MB of 548 MB ████░░░░"
+    engine_log.take(LOAD, ModelLoaded(model=samples.MODEL))
+    assert (engine_log.estimate, engine_log.progress) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -98,42 +98,42 @@ async def test_loading_streams_into_the_status_line_and_the_log() -> None:
 
 
 def test_notes_on_the_tokens_are_logged_once() -> None:
-    journal, request = Journal(), Work(prompt=samples.PROMPT).measure()
+    engine_log, request = EngineLog(), RunSettings(prompt=samples.PROMPT).measure()
     event = PromptTokenized(tokens=msgspec.structs.replace(samples.TOKENS, notes=("one token straddles",)))
     for _ in range(2):
-        journal.take(request, event)
-    assert journal.lines == ["one token straddles"]
+        engine_log.take(request, event)
+    assert engine_log.lines == ["one token straddles"]
 
 
 @pytest.mark.parametrize(
     ("model", "why"), [(samples.MODEL, "changes with what is missing"), (samples.ODD_MODEL, "ALiBi")]
 )
 def test_the_loop_says_why_once_a_method(model: ModelInfo, why: str) -> None:
-    journal, work = Journal(), Work(prompt=samples.PROMPT, dynamics="drop")
-    journal.take(LOAD, ModelLoaded(model=model))
-    del journal.lines[:]
+    engine_log, settings = EngineLog(), RunSettings(prompt=samples.PROMPT, dynamics="drop")
+    engine_log.take(LOAD, ModelLoaded(model=model))
+    del engine_log.lines[:]
     looped = msgspec.structs.replace(samples.MEASURED, path="loop")
-    for asked in (work, work, work.with_next("reference")):
-        journal.take(asked.measure(), looped)
-    first, second = journal.lines
+    for asked in (settings, settings, settings.with_next("reference")):
+        engine_log.take(asked.measure(), looped)
+    first, second = engine_log.lines
     assert first.startswith("drop · free · reset · loop: ")
     assert second.startswith("drop · local · reset · loop: ")
     assert why in first
-    journal.take(work.measure(), samples.MEASURED)
-    assert len(journal.lines) == 2, "packed needs no reason"
+    engine_log.take(settings.measure(), samples.MEASURED)
+    assert len(engine_log.lines) == 2, "packed needs no reason"
 
 
 def test_a_folder_is_called_by_its_last_name() -> None:
-    journal, folder = Journal(), "/a/very/long/way/to/the/models/stories260K/"
-    assert loading_text(journal, folder) == "loading stories260K"
-    journal.take(LoadModel(model=folder), Progress(stage=f"loading {folder}", done=1, total=20_000))
-    assert loading_text(journal, folder) == "loading stories260K 1 B of 20 kB ░░░░░░░░"
+    engine_log, folder = EngineLog(), "/a/very/long/way/to/the/models/stories260K/"
+    assert loading_text(engine_log, folder) == "loading stories260K"
+    engine_log.take(LoadModel(model=folder), Progress(stage=f"loading {folder}", done=1, total=20_000))
+    assert loading_text(engine_log, folder) == "loading stories260K 1 B of 20 kB ░░░░░░░░"
 
 
 def test_a_failed_count_is_nobodys_business() -> None:
-    journal, work = Journal(), Work(prompt=samples.PROMPT)
+    engine_log, settings = EngineLog(), RunSettings(prompt=samples.PROMPT)
     failure = JobFailed(kind="BadInput", message="too long")
-    journal.take(work.count(), failure)
-    assert journal.lines == []
-    journal.take(work.measure(), failure)
-    assert journal.lines == ["too long"]
+    engine_log.take(settings.count(), failure)
+    assert engine_log.lines == []
+    engine_log.take(settings.measure(), failure)
+    assert engine_log.lines == ["too long"]

@@ -21,8 +21,8 @@ from icltui.api.messages import (
 )
 from icltui.storage.sessions import Session, write_session
 from icltui.tui.state.document import left_out
-from icltui.tui.state.explorer import Explorer, Part
-from icltui.tui.state.settings import Work
+from icltui.tui.state.explorer import Change, Explorer
+from icltui.tui.state.settings import RunSettings
 from icltui.tui.state.staleness import any_note, lane_note, numbers_note, proof_note
 from icltui.tui.widgets.status_line import state_text
 from icltui.values import LANES, CurvePoint, Curves
@@ -37,7 +37,7 @@ class Ear:
     def __init__(self, session: Session | None = None) -> None:
         self.client = FakeClient()
         self.explorer = Explorer(self.client, LoadModel(), session, None)
-        self.parts: list[Part] = []
+        self.parts: list[Change] = []
         self.lines: list[str] = []
         self.explorer.listen(self.parts.append, lambda text, _is_error: self.lines.append(text))
 
@@ -68,7 +68,7 @@ async def test_start_loads_then_measures_then_generates_two_lanes(fresh: Ear) ->
     fresh.client.finish(samples.LOADED)
     assert fresh.kinds() == ["LoadModel", "Measure"]
     fresh.client.finish(*samples.MEASURE)
-    assert fresh.client.request == Work(prompt=samples.PROMPT).generate()
+    assert fresh.client.request == RunSettings(prompt=samples.PROMPT).generate()
     assert fresh.client.request.lanes == LANES[:2]
 
 
@@ -90,7 +90,7 @@ async def test_a_prompt_that_is_another_one_than_before_is_said_once() -> None:
         ear.explorer.results.measurement = samples.MEASUREMENT  # as if the template wrote another time again
     (line,) = ear.lines
     assert line.startswith("the prompt is not the one that was run before: ")
-    assert line in ear.explorer.journal.lines
+    assert line in ear.explorer.engine_log.lines
     assert "other tokens in front of the text" in line
 
 
@@ -118,12 +118,12 @@ async def test_results_are_the_sum_of_the_events() -> None:
     results = ear.explorer.results
     assert results.measurement == samples.MEASUREMENT
     assert results.generation == samples.generation(LANES[:2])
-    assert results.board.n_measured == samples.N_UNITS + 1
+    assert results.measured.n_measured == samples.N_UNITS + 1
 
 
 async def test_saved_numbers_show_before_anything_runs() -> None:
     ear = Ear(samples.session())
-    assert ear.explorer.results.board.n_measured == samples.N_UNITS + 1
+    assert ear.explorer.results.measured.n_measured == samples.N_UNITS + 1
     assert ear.explorer.n_layers == samples.N_LAYERS
     assert ear.client.requests == []
 
@@ -147,9 +147,9 @@ async def test_newest_run_wins_after_the_old_one_has_stopped() -> None:
     assert ear.client.cancelled == [job]
     assert ear.client.job == job, "nothing new before the old one has ended"
     ear.client.send(job, samples.chunk(4, 5))
-    assert ear.explorer.results.board.n_measured == 4, "an outdated job adds nothing"
+    assert ear.explorer.results.measured.n_measured == 4, "an outdated job adds nothing"
     ear.client.give_way(job)
-    assert ear.client.request == ear.explorer.work.measure()
+    assert ear.client.request == ear.explorer.settings.measure()
     assert ear.client.request.prompt.context == "other context"
 
 
@@ -189,21 +189,21 @@ async def test_a_run_that_ends_before_its_first_number_costs_nothing() -> None:
     ear.client.send(ear.client.job, samples.TOKENIZED)
     ear.client.die("gone")
     assert ear.explorer.results.measurement == samples.MEASUREMENT
-    assert ear.explorer.results.board.n_measured == samples.N_UNITS + 1
+    assert ear.explorer.results.measured.n_measured == samples.N_UNITS + 1
 
 
 @pytest.mark.parametrize("end", ["cancelled", "failed", "died"])
 async def test_a_run_that_does_not_end_takes_nothing_away(end: str) -> None:
     ear = await idle()
-    whole = ear.explorer.results.board
+    whole = ear.explorer.results.measured
     await ear.explorer.run()
     ear.client.send(ear.client.job, samples.TOKENIZED, samples.chunk(0, 3))
     assert ear.explorer.session("a").measurement == samples.MEASUREMENT, "kept until the new one is whole"
     await over(ear, end)
-    assert ear.explorer.results.board is whole
-    assert ear.explorer.results.is_numbers_fresh(ear.explorer.work)
+    assert ear.explorer.results.measured is whole
+    assert ear.explorer.results.is_numbers_fresh(ear.explorer.settings)
     assert any("complete results from before" in line for line in ear.lines)
-    assert Part.NUMBERS in ear.parts
+    assert Change.NUMBERS in ear.parts
 
 
 async def over(ear: Ear, end: str) -> None:
@@ -224,9 +224,9 @@ async def test_a_first_run_that_does_not_end_is_kept_and_marked(fresh: Ear, end:
     fresh.client.send(fresh.client.job, samples.TOKENIZED, samples.chunk(0, 3))
     await over(fresh, end)
     explorer = fresh.explorer
-    assert explorer.results.board.n_measured == 4
-    assert not explorer.results.is_numbers_fresh(explorer.work)
-    assert numbers_note(explorer.results, explorer.work) == f"stopped at 3/{samples.N_UNITS}, ^r runs"
+    assert explorer.results.measured.n_measured == 4
+    assert not explorer.results.is_numbers_fresh(explorer.settings)
+    assert numbers_note(explorer.results, explorer.settings) == f"stopped at 3/{samples.N_UNITS}, ^r runs"
     assert explorer.session("a").measurement is None
     assert explorer.saved(tmp_path / "a.json", explorer.session("a")) == ("numbers",)
     assert explorer.is_unsaved, "the numbers on the screen are in no file"
@@ -239,15 +239,15 @@ async def test_a_stopped_generation_gives_the_lanes_back_and_marks_the_new_one(t
     ear.client.send(ear.client.job, *samples.generate(LANES)[: 3 * 4])
     await over(ear, "cancelled")
     assert {lane: explorer.results.lanes[lane] for lane in before} == before
-    assert lane_note(explorer.results, explorer.work, "context") == ""
-    assert lane_note(explorer.results, explorer.work, "patched") == "stopped at 4/12, ^r runs"
+    assert lane_note(explorer.results, explorer.settings, "context") == ""
+    assert lane_note(explorer.results, explorer.settings, "patched") == "stopped at 4/12, ^r runs"
     session = explorer.session("a")
     assert session.generation == samples.generation(LANES[:2])
     assert explorer.saved(tmp_path / "a.json", session) == ("lanes",)
     await explorer.run()
     ear.client.finish(*samples.MEASURE)
     ear.client.finish(*samples.generate(LANES))
-    assert any_note(explorer.results, explorer.work) == ""
+    assert any_note(explorer.results, explorer.settings) == ""
     assert explorer.saved(tmp_path / "a.json", explorer.session("a")) == ()
     assert not explorer.is_unsaved
 
@@ -268,13 +268,13 @@ async def test_death_keeps_everything_and_run_starts_anew() -> None:
     await ear.explorer.run()
     ear.client.send(ear.client.job, samples.TOKENIZED, samples.chunk(0, 3))
     ear.client.die("the engine was ended by signal 9", "CUDA error")
-    assert ear.explorer.journal.death == "the engine was ended by signal 9"
-    assert "CUDA error" in ear.explorer.journal.lines
-    assert ear.explorer.results.board.n_measured == samples.N_UNITS + 1
+    assert ear.explorer.engine_log.death == "the engine was ended by signal 9"
+    assert "CUDA error" in ear.explorer.engine_log.lines
+    assert ear.explorer.results.measured.n_measured == samples.N_UNITS + 1
     assert not ear.explorer.jobs.is_busy
     await ear.explorer.run()
     assert ear.client.n_starts == 2
-    assert ear.explorer.journal.death == ""
+    assert ear.explorer.engine_log.death == ""
     assert ear.client.request == LoadModel()
     ear.client.finish(samples.LOADED)
     assert isinstance(ear.client.request, Measure)
@@ -285,18 +285,18 @@ async def test_a_death_during_a_job_is_logged_once() -> None:
     await ear.explorer.run()
     ear.client.send(ear.client.job, JobFailed(kind="EngineError", message="gone"))
     ear.client.die("gone", "the tail")
-    assert ear.explorer.journal.lines[-2:] == ["gone", "the tail"]
-    assert ear.explorer.journal.lines.count("gone") == 1
+    assert ear.explorer.engine_log.lines[-2:] == ["gone", "the tail"]
+    assert ear.explorer.engine_log.lines.count("gone") == 1
     await ear.explorer.run()
     ear.client.die("gone")
-    assert ear.explorer.journal.lines.count("gone") == 2, "another death is told again"
+    assert ear.explorer.engine_log.lines.count("gone") == 2, "another death is told again"
 
 
 async def test_an_engine_that_cannot_start_is_dead() -> None:
     client = FakeClient(is_startable=False)
     explorer = Explorer(client, LoadModel(), samples.session())
     await explorer.start()
-    assert explorer.journal.death == "not found: engine"
+    assert explorer.engine_log.death == "not found: engine"
     assert client.requests == []
 
 
@@ -357,7 +357,7 @@ async def test_a_choice_that_does_nothing_in_this_mode_is_told_and_costs_nothing
     n_jobs = ear.client.job
     ear.explorer.next_choice("carrier")
     assert (ear.client.job, ear.lines[-1]) == (n_jobs, "carrier: bias, which acts in another patch mode (p)")
-    assert ear.explorer.results.is_lane_fresh("patched", ear.explorer.work)
+    assert ear.explorer.results.is_lane_fresh("patched", ear.explorer.settings)
     assert ear.explorer.session("a").recipe.carrier == "bias"
 
 
@@ -368,7 +368,7 @@ async def test_what_is_known_of_the_patch_comes_behind_its_lane_and_is_saved() -
     ear.client.send(ear.client.job, *samples.generate(LANES), PatchTested(patch=samples.PATCH))
     ear.client.finish()
     assert ear.explorer.results.patch == samples.PATCH
-    assert ear.explorer.journal.lines[-2:] == [samples.PATCH.verdict, *samples.PATCH.notes]
+    assert ear.explorer.engine_log.lines[-2:] == [samples.PATCH.verdict, *samples.PATCH.notes]
     saved = ear.explorer.session("a").generation
     assert saved is not None
     assert saved.patch == samples.PATCH
@@ -419,11 +419,11 @@ async def test_what_the_patch_is_at_is_told() -> None:
 async def test_layers_need_a_run_and_go_into_it() -> None:
     ear = await idle()
     ear.explorer.choose_layers({0, 1, 5})
-    assert not ear.explorer.results.is_numbers_fresh(ear.explorer.work)
+    assert not ear.explorer.results.is_numbers_fresh(ear.explorer.settings)
     await ear.explorer.run()
     assert ear.client.request.layers == "0-1,5"
     ear.explorer.choose_layers(set(range(samples.N_LAYERS)))
-    assert ear.explorer.work.layers == "all"
+    assert ear.explorer.settings.layers == "all"
 
 
 async def test_layers_that_the_model_does_not_have_become_all() -> None:
@@ -449,7 +449,7 @@ async def test_verify_comes_behind_what_runs() -> None:
         Progress(stage="checking", done=1, total=2), VerificationEnded(verification=samples.VERIFICATION)
     )
     assert ear.explorer.results.verification == samples.VERIFICATION
-    assert ear.explorer.results.is_proof_fresh(ear.explorer.work)
+    assert ear.explorer.results.is_proof_fresh(ear.explorer.settings)
 
 
 async def test_tokens_are_counted_when_nothing_else_goes_on_and_once() -> None:
@@ -473,9 +473,9 @@ async def test_edits_during_a_run_are_counted_behind_it() -> None:
     ear.explorer.edit("new", "query")
     ear.explorer.count()
     ear.client.finish(*samples.MEASURE)
-    assert not ear.explorer.results.is_numbers_fresh(ear.explorer.work)
+    assert not ear.explorer.results.is_numbers_fresh(ear.explorer.settings)
     ear.client.finish(*samples.generate(LANES[:2]))
-    assert ear.client.request == ear.explorer.work.count()
+    assert ear.client.request == ear.explorer.settings.count()
 
 
 async def test_a_run_interrupts_counting() -> None:
@@ -508,7 +508,7 @@ async def test_open_drops_what_runs_for_the_old_session() -> None:
     assert ear.client.cancelled == [job]
     ear.client.send(job, samples.TOKENIZED, samples.chunk(0, 1))
     ear.client.give_way(job)
-    assert ear.explorer.results.board.n_measured == samples.N_UNITS + 1
+    assert ear.explorer.results.measured.n_measured == samples.N_UNITS + 1
     assert ear.client.job == job, "saved numbers need no run"
     ear.explorer.open(samples.session(is_measured=False), None)
     assert isinstance(ear.client.request, Measure)
@@ -517,7 +517,7 @@ async def test_open_drops_what_runs_for_the_old_session() -> None:
 async def test_close_leaves_an_empty_prompt() -> None:
     ear = await idle()
     ear.explorer.close()
-    assert ear.explorer.work.prompt.context == ""
+    assert ear.explorer.settings.prompt.context == ""
     assert ear.explorer.results.lanes == {}
     assert ear.explorer.document.title == "untitled"
 
@@ -540,7 +540,7 @@ async def test_a_mode_that_no_lane_used_does_not_cost_the_lanes() -> None:
     ear = await idle()
     ear.explorer.next_choice("mode")
     assert ear.explorer.session("a").generation is not None
-    assert not ear.explorer.results.is_lane_fresh("plain", replace(ear.explorer.work, n_tokens=99))
+    assert not ear.explorer.results.is_lane_fresh("plain", replace(ear.explorer.settings, n_tokens=99))
 
 
 async def test_a_lane_keeps_its_text_until_the_new_one_begins() -> None:
@@ -588,7 +588,7 @@ async def test_turning_delta_off_takes_its_text_from_no_file() -> None:
 async def test_the_newest_strength_wins_and_stays_in_its_bounds() -> None:
     ear = await idle()
     ear.explorer.change_alpha(0.5)
-    assert (ear.explorer.work.recipe.alpha, ear.lines[-1]) == (
+    assert (ear.explorer.settings.recipe.alpha, ear.lines[-1]) == (
         1.5,
         "patch: per-step, ΔW and Δb, α 1.5; ^t turns ΔW on",
     )
@@ -606,12 +606,12 @@ async def test_a_strength_that_was_searched_for_is_where_the_keys_go_on_from() -
     ear.client.finish(
         *samples.generate(LANES), PatchTested(patch=msgspec.structs.replace(samples.PATCH, alpha=0.8))
     )
-    ear.explorer.set_work(replace(ear.explorer.work, recipe=Recipe(alpha="search")))
+    ear.explorer.change_settings(replace(ear.explorer.settings, recipe=Recipe(alpha="search")))
     ear.client.finish(
         *samples.generate(LANES), PatchTested(patch=msgspec.structs.replace(samples.PATCH, alpha=0.8))
     )
     ear.explorer.change_alpha(0.05)
-    assert ear.explorer.work.recipe.alpha == 0.85
+    assert ear.explorer.settings.recipe.alpha == 0.85
 
 
 async def test_agreement_is_counted_while_it_streams() -> None:
@@ -625,12 +625,12 @@ async def test_agreement_is_counted_while_it_streams() -> None:
 
 def test_requests_carry_every_choice() -> None:
     recipe = Recipe(mode="frozen", components="shift")
-    work = Work(prompt=samples.PROMPT, layers="0", recipe=recipe, n_tokens=3, is_delta_on=True)
-    assert work.generate() == Generate(
+    settings = RunSettings(prompt=samples.PROMPT, layers="0", recipe=recipe, n_tokens=3, is_delta_on=True)
+    assert settings.generate() == Generate(
         prompt=samples.PROMPT, layers="0", recipe=recipe, n_tokens=3, lanes=LANES
     )
-    assert work.verify() == Verify(prompt=samples.PROMPT, layers="0")
-    assert work.measure() == Measure(prompt=samples.PROMPT, layers="0")
+    assert settings.verify() == Verify(prompt=samples.PROMPT, layers="0")
+    assert settings.measure() == Measure(prompt=samples.PROMPT, layers="0")
 
 
 OTHER = msgspec.structs.replace(samples.MODEL, name="org/Other-1B", fingerprint="f" * 16, n_layers=24)
@@ -646,14 +646,14 @@ async def test_a_session_of_another_model_is_shown_as_older_and_saved_as_its_own
     ear = await idle()
     explorer, opened = ear.explorer, of_other()
     explorer.open(opened, tmp_path / "other.json")
-    results, work = explorer.results, explorer.work
+    results, settings = explorer.results, explorer.settings
     assert explorer.model == samples.MODEL
-    assert not results.is_numbers_fresh(work)
-    assert not results.is_lane_fresh("context", work)
-    assert not results.is_proof_fresh(work)
-    assert numbers_note(results, work) == "measured on Other-1B, ^r measures on demo"
-    assert lane_note(results, work, "plain") == "generated on Other-1B, ^r generates on demo"
-    assert proof_note(results, work) == "verified on Other-1B, v verifies on demo"
+    assert not results.is_numbers_fresh(settings)
+    assert not results.is_lane_fresh("context", settings)
+    assert not results.is_proof_fresh(settings)
+    assert numbers_note(results, settings) == "measured on Other-1B, ^r measures on demo"
+    assert lane_note(results, settings, "plain") == "generated on Other-1B, ^r generates on demo"
+    assert proof_note(results, settings) == "verified on Other-1B, v verifies on demo"
     assert explorer.session("other") == opened
     write_session(tmp_path / "other.json", explorer.session("other"))
     assert explorer.saved(tmp_path / "other.json", opened) == ()
@@ -670,30 +670,30 @@ async def test_results_of_two_models_are_never_in_one_file() -> None:
     assert session.model == samples.MODEL
     assert session.measurement == samples.MEASUREMENT
     assert (session.generation, session.verification) == (None, None), "these are of the other model"
-    assert left_out(session.alone, explorer.work, explorer.results) == ("lanes", "verification")
-    assert left_out(session, explorer.work, explorer.results) == (), "the run before has them"
+    assert left_out(session.alone, explorer.settings, explorer.results) == ("lanes", "verification")
+    assert left_out(session, explorer.settings, explorer.results) == (), "the run before has them"
 
 
 async def test_saved_numbers_of_other_weights_are_stale_once_the_model_is_there() -> None:
     weights = msgspec.structs.replace(samples.MODEL, fingerprint="f" * 16)
     saved = msgspec.structs.replace(samples.session(), model=weights, verification=samples.VERIFICATION)
     ear = Ear(saved)
-    assert any_note(ear.explorer.results, ear.explorer.work) == ""
+    assert any_note(ear.explorer.results, ear.explorer.settings) == ""
     await ear.explorer.start()
     ear.client.finish(samples.LOADED)
-    results, work = ear.explorer.results, ear.explorer.work
-    assert numbers_note(results, work) == "measured on other weights of demo, ^r measures on demo"
-    assert not results.is_proof_fresh(work)
+    results, settings = ear.explorer.results, ear.explorer.settings
+    assert numbers_note(results, settings) == "measured on other weights of demo, ^r measures on demo"
+    assert not results.is_proof_fresh(settings)
     ear.client.finish(*samples.MEASURE)
-    assert results.is_numbers_fresh(work)
+    assert results.is_numbers_fresh(settings)
     assert ear.explorer.session("a").verification is None
 
 
 async def test_a_session_of_the_loaded_model_is_fresh() -> None:
     ear = await idle()
     ear.explorer.open(samples.session(), None)
-    assert any_note(ear.explorer.results, ear.explorer.work) == ""
-    assert left_out(ear.explorer.session("a"), ear.explorer.work, ear.explorer.results) == ()
+    assert any_note(ear.explorer.results, ear.explorer.settings) == ""
+    assert left_out(ear.explorer.session("a"), ear.explorer.settings, ear.explorer.results) == ()
 
 
 async def test_an_edited_session_of_another_model_fits_the_loaded_one() -> None:
@@ -729,10 +729,10 @@ async def test_a_prompt_that_was_not_run_is_counted_and_keeps_the_third_lane() -
     ear.client.finish(samples.TOKENIZED)
     explorer.step_run(-1)
     explorer.step_run(1)
-    assert explorer.work.prompt.context == "other context"
-    assert explorer.work.is_delta_on
-    assert ear.client.request == CountTokens(prompt=explorer.work.prompt)
-    assert any_note(explorer.results, explorer.work) == "not run, ^r runs"
+    assert explorer.settings.prompt.context == "other context"
+    assert explorer.settings.is_delta_on
+    assert ear.client.request == CountTokens(prompt=explorer.settings.prompt)
+    assert any_note(explorer.results, explorer.settings) == "not run, ^r runs"
 
 
 async def test_a_proof_that_waits_is_told_of() -> None:

@@ -1,4 +1,4 @@
-"""Where a word stands, in pieces, on a board and in lines."""
+"""Where a word stands, in pieces, on a measurement and in lines."""
 
 from time import process_time
 
@@ -6,15 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from icltui.tui.state.measurements import Board
-from icltui.tui.state.search import Finding, find_in_board, find_in_lines, find_in_pieces, pattern
+from icltui.tui.state.measured_units import MeasuredUnits
+from icltui.tui.state.search import Search, find_in_lines, find_in_pieces, find_in_units, pattern
 from icltui.values import Token, TokenizedPrompt, Unit
 from tests.tui import samples
 
 
-def board(*texts: str) -> Board:
+def measured(*texts: str) -> MeasuredUnits:
     """One unit for each text, all measured."""
-    one = Board()
+    one = MeasuredUnits()
     units = tuple(Unit(index=at, text=text, tokens=1) for at, text in enumerate(texts, 1))
     tokens = tuple(Token(id=at, text=text) for at, text in enumerate(texts))
     one.begin(TokenizedPrompt(prefix=(), context=tokens, query=(), units=units))
@@ -61,22 +61,22 @@ def test_whatever_is_there_is_found(pieces: list[str], data: st.DataObject) -> N
 
 
 def test_units_and_the_turns_of_the_next_token() -> None:
-    sample = Board.from_measurement(samples.MEASUREMENT)
+    sample = MeasuredUnits.from_measurement(samples.MEASUREMENT)
     turn = samples.N_UNITS // 2
     rome = next(unit for unit in range(1, 20) if "Rome" in sample.unit_text(unit))
-    assert find_in_board("rome", sample) == (turn, rome)
-    assert find_in_board("paris", sample) == (0,), "the row where it comes up, not each that keeps it"
+    assert find_in_units("rome", sample) == (turn, rome)
+    assert find_in_units("paris", sample) == (0,), "the row where it comes up, not each that keeps it"
 
 
 def test_only_what_is_measured_is_found() -> None:
-    half = Board()
+    half = MeasuredUnits()
     half.begin(samples.TOKENIZED.tokens)
     half.add(samples.chunk(0, 3).rows, samples.chunk(0, 3).predictions)
-    assert find_in_board("oslo", half) == ()
+    assert find_in_units("oslo", half) == ()
 
 
 def test_round_and_round() -> None:
-    found = Finding("x", (2, 5, 9))
+    found = Search("x", (2, 5, 9))
     assert found.words() == "·/3"
     assert found.from_place(5).place == 5
     assert found.from_place(10).place == 2
@@ -86,7 +86,7 @@ def test_round_and_round() -> None:
     assert found.step(3, -1).place == 2
     assert found.at_place(9).words() == "3/3"
     assert found.at_place(4).place is None
-    assert Finding("x").step(0, 1).words() == "not found"
+    assert Search("x").step(0, 1).words() == "not found"
 
 
 def test_a_wrapped_line_reads_on() -> None:
@@ -95,7 +95,7 @@ def test_a_wrapped_line_reads_on() -> None:
 
 
 def test_thousands_of_units_take_no_time() -> None:
-    large = board(*(f" word{at}" for at in range(5000)))
+    large = measured(*(f" word{at}" for at in range(5000)))
     began = process_time()
-    assert len(find_in_board("4", large)) > 1000
+    assert len(find_in_units("4", large)) > 1000
     assert process_time() - began < 0.5

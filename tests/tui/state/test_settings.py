@@ -10,7 +10,7 @@ from icltui.api.messages import CountTokens, JobFailed, MeasureEnded, PromptToke
 from icltui.report.measures import MEASURES
 from icltui.storage.sessions import Session, read_session, write_session
 from icltui.tui.state.results import Results
-from icltui.tui.state.settings import DYNAMICS, Work, method_words
+from icltui.tui.state.settings import DYNAMICS, RunSettings, method_words
 from icltui.tui.state.staleness import any_note, lane_note, numbers_note, proof_note
 from icltui.values import Dynamics, Measurement, Pairs
 from tests.tui import samples
@@ -31,8 +31,8 @@ async def choose_all(desk: Desk) -> None:
 
 async def test_each_key_goes_round_its_values(desk: Desk) -> None:
     def values() -> tuple[object, ...]:
-        work = desk.explorer.work
-        return work.dynamics, work.reference, work.prompt.positions, work.prompt.chat
+        settings = desk.explorer.settings
+        return settings.dynamics, settings.reference, settings.prompt.positions, settings.prompt.chat
 
     assert values() == ("grow", "free", "reset", False)
     await choose_all(desk)
@@ -46,15 +46,15 @@ async def test_each_key_goes_round_its_values(desk: Desk) -> None:
 async def test_a_choice_marks_the_numbers_and_a_run_takes_it(desk: Desk) -> None:
     await desk.press("D", "R")
     explorer = desk.explorer
-    assert numbers_note(explorer.results, explorer.work) == "^r runs shrink · local · reset"
-    assert lane_note(explorer.results, explorer.work, "plain") == "", "no lane depends on them"
-    assert proof_note(explorer.results, explorer.work) == ""
+    assert numbers_note(explorer.results, explorer.settings) == "^r runs shrink · local · reset"
+    assert lane_note(explorer.results, explorer.settings, "plain") == "", "no lane depends on them"
+    assert proof_note(explorer.results, explorer.settings) == ""
     assert desk.toasts() == [], "the border says it"
     assert explorer.is_unsaved
     await desk.drawn()
     assert "^r runs shrink · local · reset ─ layer 5 · grow · free · reset · packed" in desk.text()
     await desk.press("ctrl+r")
-    assert desk.client.request == explorer.work.measure()
+    assert desk.client.request == explorer.settings.measure()
     assert (desk.client.request.dynamics, desk.client.request.reference) == ("shrink", "local")
     desk.client.send(desk.client.job, samples.TOKENIZED, samples.chunk(0, 3))
     await desk.drawn()
@@ -69,7 +69,7 @@ async def test_a_choice_marks_the_numbers_and_a_run_takes_it(desk: Desk) -> None
     desk.client.finish(*samples.generate(("context", "plain")))
     await desk.drawn()
     assert "layer 5 · shrink · local · reset · loop" in desk.text()
-    assert any_note(explorer.results, explorer.work) == ""
+    assert any_note(explorer.results, explorer.settings) == ""
 
 
 async def test_a_choice_before_there_are_numbers_is_told() -> None:
@@ -84,8 +84,8 @@ async def test_a_choice_before_there_are_numbers_is_told() -> None:
 
 async def test_positions_and_chat_change_the_prompt_and_so_the_lanes(desk: Desk) -> None:
     await desk.press("P")
-    assert desk.client.request == desk.explorer.work.count(), "the new prompt's tokens are counted"
-    assert lane_note(desk.explorer.results, desk.explorer.work, "plain") == "edited, ^r runs"
+    assert desk.client.request == desk.explorer.settings.count(), "the new prompt's tokens are counted"
+    assert lane_note(desk.explorer.results, desk.explorer.settings, "plain") == "edited, ^r runs"
     await desk.press("ctrl+r")
     desk.client.give_way()
     assert desk.client.request.prompt.positions == "keep"
@@ -94,16 +94,16 @@ async def test_positions_and_chat_change_the_prompt_and_so_the_lanes(desk: Desk)
 async def test_an_edit_keeps_positions_and_chat(desk: Desk) -> None:
     await choose_all(desk)
     await desk.press("1", "x")
-    await desk.until(lambda: desk.explorer.work.prompt.context.startswith("x"))
-    prompt = desk.explorer.work.prompt
+    await desk.until(lambda: desk.explorer.settings.prompt.context.startswith("x"))
+    prompt = desk.explorer.settings.prompt
     assert (prompt.positions, prompt.chat, prompt.unit, prompt.bos) == ("keep", True, "token", "auto")
 
 
 async def test_letters_of_choices_are_text_in_an_editor(desk: Desk) -> None:
-    before = desk.explorer.work.measure()
+    before = desk.explorer.settings.measure()
     await desk.press("1", *KEYS)
-    await desk.until(lambda: desk.explorer.work.prompt.context.startswith("DRPT"))
-    assert method_words(desk.explorer.work.measure()) == method_words(before)
+    await desk.until(lambda: desk.explorer.settings.prompt.context.startswith("DRPT"))
+    assert method_words(desk.explorer.settings.measure()) == method_words(before)
 
 
 @pytest.mark.parametrize(
@@ -172,9 +172,9 @@ async def test_a_session_brings_its_choices_and_takes_them_back(tmp_path: Path) 
     async with open_desk(read_session(path), path) as desk:
         await desk.until(lambda: desk.client.requests)
         await desk.drawn()
-        work = desk.explorer.work
-        assert (work.dynamics, work.reference) == ("drop", "local")
-        assert (work.prompt.positions, work.prompt.chat) == ("keep", True)
+        settings = desk.explorer.settings
+        assert (settings.dynamics, settings.reference) == ("drop", "local")
+        assert (settings.prompt.positions, settings.prompt.chat) == ("keep", True)
         assert "drop · local · keep · chat · packed" in desk.text()
         assert desk.explorer.session("capital-conflict") == chosen_session()
         await choose_all(desk)
@@ -188,12 +188,12 @@ async def test_numbers_saved_beside_other_choices_are_older() -> None:
     saved = msgspec.structs.replace(chosen_session(), dynamics="grow")
     async with open_desk(saved) as desk:
         await desk.until(lambda: desk.client.requests)
-        note = numbers_note(desk.explorer.results, desk.explorer.work)
+        note = numbers_note(desk.explorer.results, desk.explorer.settings)
         assert note == "^r runs grow · local · keep · chat"
 
 
 def test_a_prediction_that_comes_twice_is_kept_once() -> None:
-    results, request = Results(samples.MODEL), Work(prompt=samples.PROMPT).measure()
+    results, request = Results(samples.MODEL), RunSettings(prompt=samples.PROMPT).measure()
     chunk = samples.chunk(0, samples.N_UNITS)
     early = [msgspec.structs.replace(prediction, kl_to_full=None) for prediction in chunk.predictions]
     events: list[PromptTokenized | UnitsMeasured | MeasureEnded] = [samples.TOKENIZED]
@@ -225,7 +225,7 @@ async def test_a_divergence_that_is_not_known_yet_is_a_dot_and_then_a_number() -
         desk.client.send(2, UnitsMeasured(rows=(), predictions=chunk.predictions))
         await desk.drawn()
         assert divergence() == "1.70"
-        assert desk.explorer.results.board.n_measured == 9
+        assert desk.explorer.results.measured.n_measured == 9
 
 
 @pytest.mark.parametrize("dynamics", ["shrink", "drop"])
@@ -285,10 +285,10 @@ async def test_numbers_of_another_model_say_what_a_run_would_measure() -> None:
         desk.client.finish(samples.LOADED)
         await desk.drawn()
         results, explorer = desk.explorer.results, desk.explorer
-        assert numbers_note(results, explorer.work) == "measured on gpt2, ^r measures on demo"
+        assert numbers_note(results, explorer.settings) == "measured on gpt2, ^r measures on demo"
         await desk.press("D")
         told = "measured on gpt2, ^r measures on demo: shrink · free · reset"
-        assert numbers_note(results, explorer.work) == told
+        assert numbers_note(results, explorer.settings) == told
 
 
 async def test_a_prompt_that_cannot_be_counted_says_why(desk: Desk) -> None:
@@ -307,9 +307,9 @@ async def test_a_prompt_that_cannot_be_counted_says_why(desk: Desk) -> None:
 
 async def test_the_border_says_what_rounding_makes_of_delta_at_the_shown_layer(desk: Desk) -> None:
     assert "rounds by" not in desk.text()
-    last = desk.explorer.results.board.last_unit
+    last = desk.explorer.results.measured.last_unit
     rows = [msgspec.structs.replace(samples.row(last, n), delta_noise=0.01 * (n + 1)) for n in (4, 5)]
-    desk.explorer.results.board.add(rows, ())
+    desk.explorer.results.measured.add(rows, ())
     desk.screen.shown_layer = 4
     await desk.until(lambda: "layer 4 · ‖δ‖ rounds by 0.05 · grow · free" in desk.text())
     desk.screen.shown_layer = 5

@@ -108,7 +108,7 @@ async def test_an_edit_after_the_run_costs_no_results() -> None:
         await desk.settle()
         await run_delta(desk)
         await desk.press("1", "x")
-        await desk.until(lambda: desk.explorer.work.prompt.context.startswith("x"))
+        await desk.until(lambda: desk.explorer.settings.prompt.context.startswith("x"))
         desk.app._leave_on_signal(15)
         await desk.until(lambda: desk.app._exit)
     draft, whole = kept()

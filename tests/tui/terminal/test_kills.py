@@ -58,10 +58,10 @@ class Reference:
 
     def check_shown(self, results: Results) -> None:
         """Every number and token on the screen is one of the undisturbed run's."""
-        board = results.board
-        for unit in board.measured:
-            for layer in board.layers:
-                assert board.value("delta_norm", unit, layer) == self.rows[unit, layer].delta_norm
+        measured = results.measured
+        for unit in measured.units:
+            for layer in measured.layers:
+                assert measured.value("delta_norm", unit, layer) == self.rows[unit, layer].delta_norm
         for lane, steps in results.lanes.items():
             assert steps == self.lanes[lane][: len(steps)]
 
@@ -93,7 +93,7 @@ class Victim:
             assert not self.desk.app._exit, "the explorer ended"
             return is_so()
 
-        lines = self.desk.explorer.journal.lines
+        lines = self.desk.explorer.engine_log.lines
         await until(is_so_or_over, what=lambda: f"never came true; the log: {lines[-8:]}")
 
     async def run_to_the_end(self) -> dict[str, float]:
@@ -140,7 +140,7 @@ class Victim:
         await desk.drawn()
         assert "press ctrl+r to restart" in " ".join(desk.text().split())
         await desk.press("8", "4")
-        assert (desk.explorer.work.prompt, desk.screen.context.text) == (PROMPT, PROMPT.context)
+        assert (desk.explorer.settings.prompt, desk.screen.context.text) == (PROMPT, PROMPT.context)
         assert desk.screen.question.text == PROMPT.query
         for name, value in before.items():
             now = getattr(results, name)
@@ -152,14 +152,16 @@ class Victim:
 
     def check_marks(self, results: Results, reference: Reference) -> None:
         """A part of a run is told from a whole one, also to the eye."""
-        work = self.desk.explorer.work
-        is_whole = len(results.board.measured) == len(reference.measurement.tokens.units) + 1
-        if results.board_origin is not None and not (is_whole and results.board_origin is results.measured):
-            assert "stopped at" in numbers_note(results, work)
+        settings = self.desk.explorer.settings
+        is_whole = len(results.measured.units) == len(reference.measurement.tokens.units) + 1
+        if results.measured_origin is not None and not (
+            is_whole and results.measured_origin is results.measurement_origin
+        ):
+            assert "stopped at" in numbers_note(results, settings)
             assert "stopped at" in self.desk.text()
         for lane in results.lanes:
-            if results.lane_origins[lane] is not results.generated:
-                assert "stopped at" in lane_note(results, work, lane)
+            if results.lane_origins[lane] is not results.generation_origin:
+                assert "stopped at" in lane_note(results, settings, lane)
 
 
 @pytest.fixture
@@ -178,7 +180,7 @@ def finished(victim: Victim, reference: Reference) -> None:
     lanes: dict[Lane, tuple[LaneStep, ...]] = victim.results.lanes
     assert lanes == reference.lanes
     assert not victim.results.is_cut
-    assert not victim.desk.explorer.journal.death
+    assert not victim.desk.explorer.engine_log.death
 
 
 @pytest.mark.soak

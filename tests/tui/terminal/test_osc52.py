@@ -122,8 +122,8 @@ async def test_what_cannot_be_sent(desk: Desk, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_no_token_breaks_a_line_or_a_column() -> None:
-    board = board_of(HOSTILE)
-    for text in (stream_copy(board, 2), measure_copy(board, "patch_norm", (0, 3))):
+    measured = board_of(HOSTILE)
+    for text in (stream_copy(measured, 2), measure_copy(measured, "patch_norm", (0, 3))):
         lines = cells(text)
         assert len(lines) == len(HOSTILE) + 2
         assert len({len(line) for line in lines}) == 1

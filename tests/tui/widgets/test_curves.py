@@ -24,7 +24,7 @@ async def test_varying_turns_the_patch_on_and_takes_the_place_of_a_generation(de
     request = desk.client.request
     assert isinstance(request, Generate)
     assert request.curves
-    assert desk.explorer.work.is_delta_on
+    assert desk.explorer.settings.is_delta_on
     assert desk.explorer.jobs.plan == []
 
 
@@ -34,7 +34,7 @@ async def test_the_engine_must_be_there() -> None:
         desk.client.die("gone")
         await desk.press("C")
         assert "ctrl+r starts it anew" in desk.toasts()[-1]
-        assert not desk.explorer.work.is_delta_on
+        assert not desk.explorer.settings.is_delta_on
 
 
 async def test_curves_outlive_a_generation_of_the_same_patch(desk: Desk) -> None:

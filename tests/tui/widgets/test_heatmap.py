@@ -14,7 +14,7 @@ from textual.geometry import Region
 
 from icltui.tui.draw.colormap import COLOURS, GLYPHS, colour, glyph, level
 from icltui.tui.draw.heatmap_grid import Grid
-from icltui.tui.state.measurements import Board
+from icltui.tui.state.measured_units import MeasuredUnits
 from icltui.tui.widgets.heatmap import Heatmap
 from tests.tui import HOSTILE, board_of, fill, samples, tokenized, wait_for
 
@@ -39,10 +39,10 @@ class Watched(Heatmap):
 class Shown(App[None]):
     """A heatmap alone, and the facts it posts."""
 
-    def __init__(self, board: Board, *, glyphs: bool | None = None) -> None:
+    def __init__(self, measured: MeasuredUnits, *, glyphs: bool | None = None) -> None:
         super().__init__()
         self.heatmap = Watched(glyphs=glyphs)
-        self.board = board
+        self.measured = measured
         self.selected: list[tuple[int, int]] = []
 
     def compose(self) -> ComposeResult:
@@ -50,7 +50,7 @@ class Shown(App[None]):
 
     def on_mount(self) -> None:
         self.heatmap.focus()
-        self.heatmap.show(self.board)
+        self.heatmap.show(self.measured)
 
     def on_heatmap_cell_selected(self, event: Heatmap.CellSelected) -> None:
         self.selected.append((event.unit, event.layer))
@@ -132,7 +132,7 @@ def test_places_and_cells_agree(width: int, height: int, n_units: int, n_layers:
 
 
 async def test_an_empty_board_says_what_to_do() -> None:
-    app = Shown(Board())
+    app = Shown(MeasuredUnits())
     async with app.run_test(size=(80, 10)) as pilot:
         await pilot.pause()
         assert ["then run" in line for line in app.lines()] == [True, *[False] * 9], "once"
@@ -182,10 +182,10 @@ async def test_the_crosshair_is_seen_without_hue() -> None:
 
 
 async def test_glyphs_show_levels_and_leave_the_unknown_blank() -> None:
-    board = Board()
-    board.begin(tokenized(TEXTS[:10]))
-    fill(board, range(6))
-    app = Shown(board, glyphs=True)
+    measured = MeasuredUnits()
+    measured.begin(tokenized(TEXTS[:10]))
+    fill(measured, range(6))
+    app = Shown(measured, glyphs=True)
     async with app.run_test(size=(60, 8)) as pilot:
         await pilot.pause()
         row = app.heatmap.render_line(3).text[3:36]
@@ -251,37 +251,37 @@ async def test_a_click_selects_the_cell_under_it() -> None:
 
 
 async def test_only_new_columns_are_repainted_while_the_shades_hold() -> None:
-    board = Board()
-    board.begin(tokenized(TEXTS))
-    fill(board, [0, 1, 40])
-    app = Shown(board, glyphs=False)
+    measured = MeasuredUnits()
+    measured.begin(tokenized(TEXTS))
+    fill(measured, [0, 1, 40])
+    app = Shown(measured, glyphs=False)
     async with app.run_test(size=(60, 8)) as pilot:
         await wait_for(pilot, lambda: app.heatmap.content_size == (60, 8))
         app.heatmap.advance()
         app.heatmap.repainted.clear()
-        fill(board, [7, 8])
+        fill(measured, [7, 8])
         app.heatmap.advance()
         assert app.heatmap.repainted == [Region(3 + 7, 0, 2, 8), Region(0, 0, 60, 3)]
         assert background(app.cell(10, 3)) in COLOURS
         app.heatmap.repainted.clear()
-        board.add([], [])
+        measured.add([], [])
         app.heatmap.advance()
         assert app.heatmap.repainted == []
-        fill(board, [60])
+        fill(measured, [60])
         app.heatmap.advance()
         assert None in app.heatmap.repainted
 
 
 async def test_a_new_run_starts_over() -> None:
-    board = board_of(TEXTS)
-    app = Shown(board)
+    measured = board_of(TEXTS)
+    app = Shown(measured)
     async with app.run_test(size=(60, 8)) as pilot:
         app.heatmap.unit = 30
         await pilot.pause()
-        board.begin(tokenized(["x", "y"]))
+        measured.begin(tokenized(["x", "y"]))
         app.heatmap.advance()
         assert "no numbers yet" in app.lines()[0]
-        fill(board, [0, 1, 2])
+        fill(measured, [0, 1, 2])
         app.heatmap.advance()
         await wait_for(pilot, lambda: "2" in app.lines()[2])
 
@@ -301,9 +301,9 @@ async def test_hostile_tokens_are_drawn_at_every_size() -> None:
 
 
 async def test_the_readout_says_where_rounding_alone_makes_the_number() -> None:
-    board = board_of(TEXTS)
-    board.add([msgspec.structs.replace(samples.row(13, 2), delta_noise=1e9)], ())
-    app = Shown(board)
+    measured = board_of(TEXTS)
+    measured.add([msgspec.structs.replace(samples.row(13, 2), delta_noise=1e9)], ())
+    app = Shown(measured)
     async with app.run_test(size=(60, 8)) as pilot:
         app.heatmap.unit, app.heatmap.shown_layer = 13, 2
         await pilot.pause()

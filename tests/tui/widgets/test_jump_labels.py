@@ -46,12 +46,12 @@ async def test_marks_lie_on_what_is_in_sight(desk: Desk) -> None:
 
 @pytest.mark.parametrize("key", ["escape", "x", "f2", "enter"])
 async def test_any_other_key_leaves_all_as_it_was(desk: Desk, key: str) -> None:
-    n_jobs, mode = desk.client.job, desk.explorer.work.recipe.mode
+    n_jobs, mode = desk.client.job, desk.explorer.settings.recipe.mode
     await desk.press("1", "ctrl+o", key)
     await desk.until(lambda: not desk.screen.jump_line.display)
     assert desk.screen.focused is desk.screen.context
     assert desk.screen.context.text == samples.CONTEXT
-    assert (desk.client.job, desk.explorer.work.recipe.mode) == (n_jobs, mode)
+    assert (desk.client.job, desk.explorer.settings.recipe.mode) == (n_jobs, mode)
 
 
 async def test_a_digit_and_the_mouse_leave_too(desk: Desk) -> None:

@@ -13,7 +13,7 @@ from textual.pilot import Pilot
 
 from icltui.tui.draw.line_plot import FLAG, LINE_COLOURS, OTHER, Figure, Series, render_plot, thinned
 from icltui.tui.draw.plots import chosen
-from icltui.tui.state.measurements import Board
+from icltui.tui.state.measured_units import MeasuredUnits
 from icltui.tui.widgets import plot_panel
 from icltui.tui.widgets.plot_panel import PlotPanel
 from tests.tui import board_of, fill, tokenized, wait_for
@@ -143,17 +143,17 @@ def test_a_few_layers_are_chosen_evenly() -> None:
 class Shown(App[None]):
     """A panel that can be hidden."""
 
-    def __init__(self, board: Board, *, glyphs: bool | None = None) -> None:
+    def __init__(self, measured: MeasuredUnits, *, glyphs: bool | None = None) -> None:
         super().__init__()
         self.panel = PlotPanel(glyphs=glyphs)
-        self.board = board
+        self.measured = measured
 
     def compose(self) -> ComposeResult:
         with Container():
             yield self.panel
 
     def on_mount(self) -> None:
-        self.panel.show(self.board)
+        self.panel.show(self.measured)
 
     def text(self) -> str:
         return self.panel.render().plain
@@ -198,7 +198,7 @@ async def test_another_run_lies_over_the_shown_layer() -> None:
 
 
 async def test_an_empty_panel_is_friendly() -> None:
-    app = Shown(Board())
+    app = Shown(MeasuredUnits())
     async with app.run_test(size=(80, 20)) as pilot:
         await wait_for(pilot, lambda: "No numbers to draw yet." in app.text())
 
@@ -207,13 +207,13 @@ async def test_many_changes_make_few_drawings(monkeypatch: pytest.MonkeyPatch) -
     now = [0.0]
     monkeypatch.setattr(plot_panel, "monotonic", lambda: now[0])
     monkeypatch.setattr(plot_panel, "INTERVAL", 60.0)
-    board = Board()
-    board.begin(tokenized([str(i) for i in range(20)]))
-    app = Shown(board)
+    measured = MeasuredUnits()
+    measured.begin(tokenized([str(i) for i in range(20)]))
+    app = Shown(measured)
     async with app.run_test(size=(80, 20)) as pilot:
         before = await settled(app, pilot)
         for unit in range(10):
-            fill(board, [unit])
+            fill(measured, [unit])
             app.panel.advance()
             app.panel.unit = unit
             await pilot.pause()
@@ -227,8 +227,8 @@ async def test_many_changes_make_few_drawings(monkeypatch: pytest.MonkeyPatch) -
 
 
 async def test_the_last_change_is_drawn_without_another() -> None:
-    board = board_of(["a", "b", "c"])
-    app = Shown(board)
+    measured = board_of(["a", "b", "c"])
+    app = Shown(measured)
     async with app.run_test(size=(80, 20)) as pilot:
         before = await settled(app, pilot)
         app.panel.unit = 2
@@ -236,14 +236,14 @@ async def test_the_last_change_is_drawn_without_another() -> None:
 
 
 async def test_a_hidden_panel_draws_nothing() -> None:
-    board = board_of(["a", "b", "c"])
-    app = Shown(board)
+    measured = board_of(["a", "b", "c"])
+    app = Shown(measured)
     async with app.run_test(size=(80, 20)) as pilot:
         await wait_for(pilot, lambda: app.panel.n_drawings > 0)
         app.panel.display = False
         await pilot.pause()
         before = app.panel.n_drawings
-        fill(board, [4])
+        fill(measured, [4])
         app.panel.advance()
         await wait_for(pilot, lambda: app.panel._timer is None)
         await pilot.pause()

@@ -234,7 +234,7 @@ async def test_what_an_editor_takes_is_not_felt(desk: Desk, piece: str) -> None:
     await desk.drawn()
     assert pasted - began < 3.0, "a tenth of it on an idle machine"
     assert process_time() - pasted < 4.0, "four keys, a tenth of a second each on an idle machine"
-    assert desk.explorer.work.prompt.context.count(piece) > 300
+    assert desk.explorer.settings.prompt.context.count(piece) > 300
 
 
 @pytest.mark.parametrize(

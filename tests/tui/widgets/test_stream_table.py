@@ -8,7 +8,7 @@ from rich.cells import cell_len
 from textual.app import App, ComposeResult
 
 from icltui.tui.draw.table_columns import columns
-from icltui.tui.state.measurements import Board
+from icltui.tui.state.measured_units import MeasuredUnits
 from icltui.tui.widgets.stream_table import StreamTable
 from tests.tui import HOSTILE, board_of, fill, prediction_of, samples, tokenized, wait_for
 
@@ -18,10 +18,10 @@ TEXTS = [f"t{i}" for i in range(1, 61)]
 class Shown(App[None]):
     """A table alone, and the facts it posts."""
 
-    def __init__(self, board: Board) -> None:
+    def __init__(self, measured: MeasuredUnits) -> None:
         super().__init__()
         self.table = StreamTable()
-        self.board = board
+        self.measured = measured
         self.selected: list[int] = []
 
     def compose(self) -> ComposeResult:
@@ -29,7 +29,7 @@ class Shown(App[None]):
 
     def on_mount(self) -> None:
         self.table.focus()
-        self.table.show(self.board)
+        self.table.show(self.measured)
 
     def on_stream_table_unit_selected(self, event: StreamTable.UnitSelected) -> None:
         self.selected.append(event.unit)
@@ -39,16 +39,16 @@ class Shown(App[None]):
 
 
 async def test_an_empty_board_says_what_to_do() -> None:
-    app = Shown(Board())
+    app = Shown(MeasuredUnits())
     async with app.run_test(size=(80, 10)) as pilot:
         await pilot.pause()
         assert "a run fills them" in app.lines()[0]
 
 
 async def test_a_begun_board_says_what_it_waits_for() -> None:
-    board = Board()
-    board.begin(tokenized(TEXTS))
-    app = Shown(board)
+    measured = MeasuredUnits()
+    measured.begin(tokenized(TEXTS))
+    app = Shown(measured)
     async with app.run_test(size=(80, 10)) as pilot:
         await pilot.pause()
         assert app.lines()[0] == "Measuring 60 units…"
@@ -67,9 +67,9 @@ async def test_rows_show_the_numbers_of_the_layer() -> None:
 
 
 async def test_a_changed_next_token_is_marked() -> None:
-    board = board_of(["a", "b"])
-    board.add([], [prediction_of(2, " Rome", 8)])
-    app = Shown(board)
+    measured = board_of(["a", "b"])
+    measured.add([], [prediction_of(2, " Rome", 8)])
+    app = Shown(measured)
     async with app.run_test(size=(80, 10)) as pilot:
         await pilot.pause()
         assert ["▸" in line for line in app.lines()[1:4]] == [False, False, True]
@@ -125,32 +125,32 @@ async def test_a_click_selects_the_row_under_it() -> None:
 
 
 async def test_a_cursor_at_the_end_follows_the_stream() -> None:
-    board = Board()
-    board.begin(tokenized(TEXTS))
-    app = Shown(board)
+    measured = MeasuredUnits()
+    measured.begin(tokenized(TEXTS))
+    app = Shown(measured)
     async with app.run_test(size=(80, 10)) as pilot:
         for first in range(0, 40, 8):
-            fill(board, range(first, first + 8))
+            fill(measured, range(first, first + 8))
             app.table.advance()
             assert app.table.unit == first + 7
         await wait_for(pilot, lambda: app.lines()[-1].startswith("❯ 39"))
         await pilot.press("k")
         await wait_for(pilot, lambda: app.table.unit == 38)
-        fill(board, range(40, 61))
+        fill(measured, range(40, 61))
         app.table.advance()
         assert app.table.unit == 38
         assert app.selected == [38]
 
 
 async def test_a_new_run_starts_over() -> None:
-    board = board_of(TEXTS)
-    app = Shown(board)
+    measured = board_of(TEXTS)
+    app = Shown(measured)
     async with app.run_test(size=(80, 10)) as pilot:
         await pilot.press("j", "j")
-        board.begin(tokenized(["x", "y"]))
+        measured.begin(tokenized(["x", "y"]))
         app.table.advance()
         assert (app.table.unit, app.lines()[0]) == (0, "Measuring 2 units…")
-        fill(board, [0, 1])
+        fill(measured, [0, 1])
         app.table.advance()
         assert app.table.unit == 1
 
@@ -175,17 +175,17 @@ def test_columns_fill_the_width_where_there_is_room(width: int, n_units: int) ->
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text(st.characters(categories=None), max_size=12), st.integers(20, 140))
 def test_any_text_fills_its_cells_exactly(text: str, width: int) -> None:
-    board = board_of([text])
-    board.add([], [prediction_of(1, text)])
+    measured = board_of([text])
+    measured.add([], [prediction_of(1, text)])
     for column in columns(width, 2):
         assert cell_len(column.header()) == column.width
-        assert cell_len(column.cell(board, 1, 0, column.width)) == column.width
+        assert cell_len(column.cell(measured, 1, 0, column.width)) == column.width
 
 
 async def test_hostile_tokens_are_drawn_at_every_size() -> None:
-    board = board_of(HOSTILE)
-    board.add([], [prediction_of(i + 1, text, i) for i, text in enumerate(HOSTILE)])
-    app = Shown(board)
+    measured = board_of(HOSTILE)
+    measured.add([], [prediction_of(i + 1, text, i) for i, text in enumerate(HOSTILE)])
+    app = Shown(measured)
     async with app.run_test(size=(80, 24)) as pilot:
         for size in ((1, 1), (2, 3), (7, 4), (40, 10), (60, 18), (110, 30), (200, 60)):
             await pilot.resize_terminal(*size)
@@ -197,13 +197,13 @@ async def test_hostile_tokens_are_drawn_at_every_size() -> None:
 
 @pytest.mark.parametrize("width", [40, 58, 80, 120])
 async def test_a_delta_that_rounding_alone_can_make_is_marked(width: int) -> None:
-    board = Board()
-    board.begin(tokenized(["a", "b", "c"]))
+    measured = MeasuredUnits()
+    measured.begin(tokenized(["a", "b", "c"]))
     noises = {1: 1.0, 2: 1e-9, 3: None}
-    board.add(
+    measured.add(
         [msgspec.structs.replace(samples.row(unit, 0), delta_noise=noises.get(unit)) for unit in range(4)], []
     )
-    app = Shown(board)
+    app = Shown(measured)
     async with app.run_test(size=(width, 10)) as pilot:
         await pilot.pause()
         marked = [("~" in line) for line in app.lines()[1:5]]

@@ -9,7 +9,7 @@ from textual.geometry import Region
 from icltui.tui.draw.colorings import SHADES
 from icltui.tui.draw.colormap import COLOURS
 from icltui.tui.draw.token_lines import HEADER
-from icltui.tui.state.measurements import Board
+from icltui.tui.state.measured_units import MeasuredUnits
 from icltui.tui.widgets.token_strip import TokenStrip
 from tests.tui import HOSTILE, board_of, fill, samples, tokenized, wait_for
 
@@ -34,10 +34,10 @@ class Watched(TokenStrip):
 class Shown(App[None]):
     """A strip alone, and the facts it posts."""
 
-    def __init__(self, board: Board, *, glyphs: bool | None = False) -> None:
+    def __init__(self, measured: MeasuredUnits, *, glyphs: bool | None = False) -> None:
         super().__init__()
         self.strip = Watched(glyphs=glyphs)
-        self.board = board
+        self.measured = measured
         self.selected: list[int] = []
 
     def compose(self) -> ComposeResult:
@@ -45,7 +45,7 @@ class Shown(App[None]):
 
     def on_mount(self) -> None:
         self.strip.focus()
-        self.strip.show(self.board)
+        self.strip.show(self.measured)
 
     def on_token_strip_unit_selected(self, event: TokenStrip.UnitSelected) -> None:
         self.selected.append(event.unit)
@@ -65,7 +65,7 @@ class Shown(App[None]):
 
 
 async def test_an_empty_board_says_what_to_do() -> None:
-    app = Shown(Board())
+    app = Shown(MeasuredUnits())
     async with app.run_test(size=(80, 10)) as pilot:
         await pilot.pause()
         assert ["then run" in line for line in app.lines()] == [True, *[False] * 9], "once"
@@ -192,35 +192,35 @@ async def test_the_selected_unit_stays_in_sight() -> None:
 
 
 async def test_only_lines_with_new_shades_are_repainted() -> None:
-    board = Board()
-    board.begin(tokenized(TEXTS))
-    fill(board, [0, 1, 11])
-    app = Shown(board)
+    measured = MeasuredUnits()
+    measured.begin(tokenized(TEXTS))
+    fill(measured, [0, 1, 11])
+    app = Shown(measured)
     async with app.run_test(size=(40, 9)) as pilot:
         await wait_for(pilot, lambda: len(app.strip._page.lines) == 2)
         await pilot.pause()
         app.strip.repainted.clear()
-        fill(board, [8])
+        fill(measured, [8])
         app.strip.advance()
         assert app.strip.repainted == [Region(0, HEADER + 1, 40, 1)]
         app.strip.repainted.clear()
-        board.add([], [])
+        measured.add([], [])
         app.strip.advance()
         assert app.strip.repainted == []
         app.strip.shade = "learning_rate"
         app.strip.shade = "delta_norm"
-        fill(board, [2])
+        fill(measured, [2])
         app.strip.advance()
         assert Region(0, HEADER, 40, 1) in app.strip.repainted
 
 
 async def test_a_new_run_starts_over() -> None:
-    board = board_of(TEXTS)
-    app = Shown(board)
+    measured = board_of(TEXTS)
+    app = Shown(measured)
     async with app.run_test(size=(40, 9)) as pilot:
         app.strip.unit = 11
         await pilot.pause()
-        other = Board()
+        other = MeasuredUnits()
         other.begin(tokenized(["x", " y"]))
         app.strip.show(other)
         assert app.lines()[HEADER] == " ∅ x y"
@@ -229,13 +229,13 @@ async def test_a_new_run_starts_over() -> None:
 
 
 async def test_what_came_in_behind_another_tab_is_there_when_it_is_shown() -> None:
-    board = Board()
-    app = Shown(board)
+    measured = MeasuredUnits()
+    app = Shown(measured)
     async with app.run_test(size=(40, 9)) as pilot:
         app.strip.display = False
         await pilot.pause()
-        board.begin(tokenized(TEXTS))
-        fill(board, range(12))
+        measured.begin(tokenized(TEXTS))
+        fill(measured, range(12))
         app.strip.advance()
         app.strip.display = True
         await wait_for(pilot, lambda: any("is Rome" in line for line in app.lines()))
@@ -266,9 +266,9 @@ async def test_every_colouring_draws() -> None:
 
 
 async def test_the_readout_says_where_rounding_alone_makes_the_number() -> None:
-    board = board_of(TEXTS)
-    board.add([msgspec.structs.replace(samples.row(6, 2), delta_noise=1e9)], ())
-    app = Shown(board)
+    measured = board_of(TEXTS)
+    measured.add([msgspec.structs.replace(samples.row(6, 2), delta_noise=1e9)], ())
+    app = Shown(measured)
     async with app.run_test(size=(60, 9)) as pilot:
         app.strip.unit, app.strip.shown_layer = 6, 2
         await pilot.pause()

@@ -1,4 +1,4 @@
-"""The board: everything of one measurement that has streamed in so far, ready to be asked for.
+"""Everything of one measurement that has streamed in so far, ready to be asked for.
 
 Rows and predictions enter, in any order of units; single values, series and bounds leave. Without Textual.
 """
@@ -15,7 +15,7 @@ Bounds = tuple[float, float]
 """The least and the greatest of some numbers."""
 
 
-class Board:
+class MeasuredUnits:
     """A mutable aggregate of what streamed in; ``version`` grows with each change."""
 
     def __init__(self) -> None:
@@ -34,12 +34,12 @@ class Board:
 
     @classmethod
     def from_measurement(cls, measurement: Measurement) -> Self:
-        """The board of a measurement that has ended."""
-        board = cls()
-        board.begin(measurement.tokens, measurement.dynamics)
-        board.add(measurement.rows, measurement.predictions)
-        board.path = measurement.path
-        return board
+        """The units of a measurement that has ended."""
+        measured = cls()
+        measured.begin(measurement.tokens, measurement.dynamics)
+        measured.add(measurement.rows, measurement.predictions)
+        measured.path = measurement.path
+        return measured
 
     def begin(self, tokens: TokenizedPrompt, dynamics: Dynamics = "grow") -> None:
         """Forget everything and expect the units of ``tokens``."""
@@ -88,7 +88,7 @@ class Board:
         return tuple(sorted(self._rows))
 
     @property
-    def measured(self) -> frozenset[int]:
+    def units(self) -> frozenset[int]:
         """The units that something is known of."""
         return frozenset(self._units)
 

@@ -1,4 +1,4 @@
-"""The sheet: what lies before the user (work, results, journal, the file's side), and whether all of it is saved.
+"""What lies before the user: settings, results, engine log, the file they came from; and whether all of it is saved.
 
 It knows of no engine. A view that listens is told which part to draw anew, and plain lines for the user.
 """
@@ -9,30 +9,35 @@ from pathlib import Path
 
 from icltui.api.messages import Request
 from icltui.storage.sessions import Run, Session
-from icltui.tui.state.change import Part
+from icltui.tui.state.change import Change
 from icltui.tui.state.compare import Other
-from icltui.tui.state.document import Document, document_of, left_out, session_of, stamp_of, work_of
-from icltui.tui.state.engine_log import Journal
+from icltui.tui.state.document import Document, document_of, left_out, session_of, settings_of, stamp_of
+from icltui.tui.state.engine_log import EngineLog
 from icltui.tui.state.history import History
 from icltui.tui.state.results import Results
-from icltui.tui.state.settings import Work, refused_by
+from icltui.tui.state.settings import RunSettings, refused_by
 from icltui.values import ModelInfo
 from icltui.values.prompt import resolve_layers
 
 
-class Sheet:
+class Workspace:
     """One document with its numbers."""
 
     def __init__(self) -> None:
-        self.work, self.document, self.results, self.journal = Work(), Document(), Results(), Journal()
+        self.settings, self.document, self.results, self.engine_log = (
+            RunSettings(),
+            Document(),
+            Results(),
+            EngineLog(),
+        )
         self.history = History()
         self.other: Other | None = None
         """What the numbers are compared with."""
         self.is_unsaved = False
-        self._changed: Callable[[Part], object] = lambda _part: None
+        self._changed: Callable[[Change], object] = lambda _change: None
         self._noticed: Callable[[str, bool], object] = lambda _text, _is_error: None
 
-    def listen(self, changed: Callable[[Part], object], noticed: Callable[[str, bool], object]) -> None:
+    def listen(self, changed: Callable[[Change], object], noticed: Callable[[str, bool], object]) -> None:
         """From now on tell a view."""
         self._changed, self._noticed = changed, noticed
 
@@ -57,7 +62,7 @@ class Sheet:
     @property
     def ticked(self) -> tuple[int, ...]:
         """The layers that the next run measures and patches."""
-        return self.work.chosen(self.n_layers, self.refused) if self.n_layers else ()
+        return self.settings.chosen(self.n_layers, self.refused) if self.n_layers else ()
 
     def layers_of(self, text: str) -> tuple[int, ...]:
         """The layers that ``text`` names on this model.
@@ -72,21 +77,23 @@ class Sheet:
         if barred := sorted(layers & self.refused.keys()):
             self._noticed(f"layer {barred[0]} is refused: {self.refused[barred[0]]}", True)
         else:
-            self._set_work(self.work.ticked(layers, self.n_layers, self.refused))
+            self._set_settings(self.settings.ticked(layers, self.n_layers, self.refused))
 
     def session(self, title: str) -> Session:
         """What would be saved now under this title."""
-        return self.history.saved_in(session_of(replace(self.document, title=title), self.work, self.results))
+        return self.history.saved_in(
+            session_of(replace(self.document, title=title), self.settings, self.results)
+        )
 
     def saved(self, path: Path, session: Session) -> tuple[str, ...]:
         """Remember that ``session`` now lies at ``path``; what of the screen is not in it, and so still unsaved."""
         self.document = Document(
             path=path, title=session.title, created=session.created, stamp=stamp_of(path)
         )
-        missing = left_out(session, self.work, self.results)
+        missing = left_out(session, self.settings, self.results)
         # While it was written the user may have gone on.
         self.is_unsaved = bool(missing) or self.session(session.title) != session
-        self._changed(Part.STATUS)
+        self._changed(Change.STATUS)
         return missing
 
     def say(self, line: str) -> None:
@@ -98,44 +105,44 @@ class Sheet:
     def annotate(self, number: int, note: str) -> None:
         """Put the user's line beside a run."""
         self.history, self.is_unsaved = self.history.noted(number, note.strip()), True
-        self._changed(Part.WORK)
+        self._changed(Change.SETTINGS)
 
     def compare_with(self, other: Other | None) -> None:
         """Hold the numbers against others from now on, or against none."""
         self.other = other
-        self._changed(Part.NUMBERS)
+        self._changed(Change.NUMBERS)
 
     def _record(self, request: Request, is_new: bool) -> None:
         """Put down what came back to ``request``; where there is no more room, say which numbers gave way."""
         before = {run.number for run in self.history.runs if run.session.measurement}
-        self.history = self.history.recorded(self._sheet(self.work.asking(request)), is_new)
+        self.history = self.history.recorded(self._sheet(self.settings.asking(request)), is_new)
         after = {run.number for run in self.history.runs if run.session.measurement}
         if gone := sorted(before - after):
             self._noticed(
                 f"history is full: run {gone[-1]} keeps its prompt and texts, its numbers were let go", False
             )
 
-    def _sheet(self, work: Work) -> Session:
-        return session_of(replace(self.document, created=""), work, self.results)
+    def _sheet(self, settings: RunSettings) -> Session:
+        return session_of(replace(self.document, created=""), settings, self.results)
 
     def _return_to(self, run: Run, loaded: ModelInfo | None) -> None:
         """Let a run lie here again; a prompt that was typed and not run is put down first."""
-        drafted = self.history.drafted(self._sheet(self.work))
+        drafted = self.history.drafted(self._sheet(self.settings))
         session = run.session
-        is_delta_on, self.work = self.work.is_delta_on, work_of(session, None)
+        is_delta_on, self.settings = self.settings.is_delta_on, settings_of(session, None)
         if session.generation is None:  # nothing tells whether ΔW was on
-            self.work = replace(self.work, is_delta_on=is_delta_on)
-        self.results = Results.from_session(session, self.work, loaded or session.model)
+            self.settings = replace(self.settings, is_delta_on=is_delta_on)
+        self.results = Results.from_session(session, self.settings, loaded or session.model)
         self.history, self.is_unsaved = replace(drafted, at=run.number), True
-        self._changed(Part.DOCUMENT)
+        self._changed(Change.DOCUMENT)
 
     def _adopt(self, session: Session, path: Path | None, loaded: ModelInfo | None) -> None:
         """Let ``session`` lie here; beside a ``loaded`` model its numbers may be of another."""
-        self.work, self.document = work_of(session, path), document_of(session, path)
-        self.results = Results.from_session(session, self.work, loaded or session.model)
+        self.settings, self.document = settings_of(session, path), document_of(session, path)
+        self.results = Results.from_session(session, self.settings, loaded or session.model)
         self.history, self.other = History.of(session), None
         self.is_unsaved = False
 
-    def _set_work(self, work: Work) -> None:
-        self.work, self.is_unsaved = work, True
-        self._changed(Part.WORK)
+    def _set_settings(self, settings: RunSettings) -> None:
+        self.settings, self.is_unsaved = settings, True
+        self._changed(Change.SETTINGS)

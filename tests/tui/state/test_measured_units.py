@@ -4,101 +4,103 @@ import msgspec
 import pytest
 
 from icltui.report.measures import MEASURES
-from icltui.tui.state.measurements import Board
+from icltui.tui.state.measured_units import MeasuredUnits
 from icltui.tui.state.settings import DYNAMICS
 from icltui.values import Dynamics, Measurement, Row
 from tests.tui import board_of, fill, prediction_of, rows_of, samples, tokenized
 
 
 def test_a_new_board_is_empty() -> None:
-    board = Board()
-    assert (board.n_units, board.n_measured, board.last_unit, board.layers) == (0, 0, -1, ())
-    assert board.value("delta_norm", 0, 0) is None
-    assert board.series("delta_norm", 0) == []
-    assert board.bounds("delta_norm", ()) is None
-    assert board.prediction(0) is None
+    measured = MeasuredUnits()
+    assert (measured.n_units, measured.n_measured, measured.last_unit, measured.layers) == (0, 0, -1, ())
+    assert measured.value("delta_norm", 0, 0) is None
+    assert measured.series("delta_norm", 0) == []
+    assert measured.bounds("delta_norm", ()) is None
+    assert measured.prediction(0) is None
 
 
 def test_a_begun_board_knows_how_many_units_will_come() -> None:
-    board = Board()
-    board.begin(tokenized(["a", "b"]))
-    assert (board.n_units, board.n_measured) == (3, 0)
-    assert [board.unit_text(unit) for unit in range(-1, 4)] == ["", "∅", "a", "b", ""]
+    measured = MeasuredUnits()
+    measured.begin(tokenized(["a", "b"]))
+    assert (measured.n_units, measured.n_measured) == (3, 0)
+    assert [measured.unit_text(unit) for unit in range(-1, 4)] == ["", "∅", "a", "b", ""]
 
 
 def test_values_series_and_layers() -> None:
-    board = board_of(["a", "b"], layers=(3, 1))
-    assert board.layers == (1, 3)
-    assert board.value("delta_norm", 2, 3) == 2.03
-    assert board.series("delta_norm", 1) == [None, 1.01, 2.01]
-    assert board.value("delta_norm", 2, 0) is None
+    measured = board_of(["a", "b"], layers=(3, 1))
+    assert measured.layers == (1, 3)
+    assert measured.value("delta_norm", 2, 3) == 2.03
+    assert measured.series("delta_norm", 1) == [None, 1.01, 2.01]
+    assert measured.value("delta_norm", 2, 0) is None
 
 
 def test_the_order_of_units_does_not_matter() -> None:
-    ahead, behind = Board(), Board()
-    for board, order in ((ahead, (0, 1, 2, 3)), (behind, (3, 0, 2, 1))):
-        board.begin(tokenized(["a", "b", "c"]))
+    ahead, behind = MeasuredUnits(), MeasuredUnits()
+    for measured, order in ((ahead, (0, 1, 2, 3)), (behind, (3, 0, 2, 1))):
+        measured.begin(tokenized(["a", "b", "c"]))
         for unit in order:
-            fill(board, [unit])
+            fill(measured, [unit])
     for measure in MEASURES:
         assert ahead.series(measure, 2) == behind.series(measure, 2)
     assert behind.last_unit == 3
 
 
 def test_gaps_are_none() -> None:
-    board = Board()
-    board.begin(tokenized(["a", "b", "c"]))
-    fill(board, [0, 3])
-    assert board.series("delta_norm", 0) == [None, None, None, 3.0]
-    assert (board.n_measured, board.measured) == (2, frozenset({0, 3}))
+    measured = MeasuredUnits()
+    measured.begin(tokenized(["a", "b", "c"]))
+    fill(measured, [0, 3])
+    assert measured.series("delta_norm", 0) == [None, None, None, 3.0]
+    assert (measured.n_measured, measured.units) == (2, frozenset({0, 3}))
 
 
 def test_bounds_leave_out_what_is_not_finite() -> None:
-    board = Board()
+    measured = MeasuredUnits()
     rows = [
         Row(unit=u, layer=0, z_norm=v, learning_rate=None, net_patch_norm=0.0)
         for u, v in enumerate((2.0, float("inf"), None, float("nan"), -1.0))
     ]
-    board.add(rows, [])
-    assert board.bounds("z_norm", (0,)) == (-1.0, 2.0)
-    assert board.bounds("z_norm", (0,), positive=True) == (2.0, 2.0)
-    assert board.bounds("net_patch_norm", (0,), positive=True) is None
+    measured.add(rows, [])
+    assert measured.bounds("z_norm", (0,)) == (-1.0, 2.0)
+    assert measured.bounds("z_norm", (0,), positive=True) == (2.0, 2.0)
+    assert measured.bounds("net_patch_norm", (0,), positive=True) is None
 
 
 def test_bounds_follow_what_is_added() -> None:
-    board = board_of(["a"])
-    assert board.bounds("delta_norm", (0, 1)) == (1.0, 1.01)
-    fill(board, [5])
-    assert board.bounds("delta_norm", (0, 1)) == (1.0, 5.01)
+    measured = board_of(["a"])
+    assert measured.bounds("delta_norm", (0, 1)) == (1.0, 1.01)
+    fill(measured, [5])
+    assert measured.bounds("delta_norm", (0, 1)) == (1.0, 5.01)
 
 
 def test_bounds_forget_what_was_replaced() -> None:
-    board = Board()
+    measured = MeasuredUnits()
     for size in (9.0, 5.0):
-        board.add([Row(unit=0, layer=0, z_norm=size, learning_rate=None, net_patch_norm=None)], [])
-        assert board.bounds("z_norm", (0,)) == (size, size)
+        measured.add([Row(unit=0, layer=0, z_norm=size, learning_rate=None, net_patch_norm=None)], [])
+        assert measured.bounds("z_norm", (0,)) == (size, size)
 
 
 def test_every_change_makes_a_new_version() -> None:
-    board = Board()
-    versions = [board.version]
-    for change in (lambda: board.begin(tokenized(["a"])), lambda: fill(board, [0]), board.clear):
+    measured = MeasuredUnits()
+    versions = [measured.version]
+    for change in (lambda: measured.begin(tokenized(["a"])), lambda: fill(measured, [0]), measured.clear):
         change()
-        versions.append(board.version)
+        versions.append(measured.version)
     assert len(set(versions)) == len(versions)
-    assert (board.n_units, board.n_measured) == (0, 0)
+    assert (measured.n_units, measured.n_measured) == (0, 0)
 
 
 def test_begin_forgets_the_run_before() -> None:
-    board = board_of(["a", "b"])
-    board.begin(tokenized(["x"]))
-    assert (board.n_units, board.n_measured, board.prediction(1)) == (2, 0, None)
+    measured = board_of(["a", "b"])
+    measured.begin(tokenized(["x"]))
+    assert (measured.n_units, measured.n_measured, measured.prediction(1)) == (2, 0, None)
 
 
 def test_a_changed_prediction_is_noticed() -> None:
-    board = Board()
-    board.add([], [prediction_of(0, " Paris", 7), prediction_of(1, " Rome", 8), prediction_of(2, " Rome", 8)])
-    assert [board.has_changed(unit) for unit in range(4)] == [False, True, False, False]
+    measured = MeasuredUnits()
+    measured.add(
+        [], [prediction_of(0, " Paris", 7), prediction_of(1, " Rome", 8), prediction_of(2, " Rome", 8)]
+    )
+    assert [measured.has_changed(unit) for unit in range(4)] == [False, True, False, False]
 
 
 def test_from_measurement_holds_all_of_it() -> None:
@@ -108,8 +110,8 @@ def test_from_measurement_holds_all_of_it() -> None:
     measurement = Measurement(
         tokens=tokens, layers=(0, 1), rows=rows, predictions=predictions, path="packed", seconds=1.0
     )
-    board = Board.from_measurement(measurement)
-    assert (board.tokens, board.layers, board.n_measured) == (tokens, (0, 1), 3)
+    measured = MeasuredUnits.from_measurement(measurement)
+    assert (measured.tokens, measured.layers, measured.n_measured) == (tokens, (0, 1), 3)
 
 
 def test_every_measure_is_a_number_of_a_row() -> None:
@@ -153,37 +155,37 @@ def test_unit_0_is_what_the_dynamics_begins_with(dynamics: Dynamics, text: str) 
 def test_a_dropped_unit_is_compared_with_the_full_context() -> None:
     predictions = [prediction_of(0, " Rome", 8), prediction_of(1, " Paris", 7), prediction_of(2, " Paris", 7)]
     for dynamics, changed in (("drop", [False, True, True]), ("shrink", [False, True, False])):
-        board = board_of(["a", "b"], dynamics=dynamics)
-        board.add([], predictions)
-        assert [board.has_changed(unit) for unit in range(3)] == changed
+        measured = board_of(["a", "b"], dynamics=dynamics)
+        measured.add([], predictions)
+        assert [measured.has_changed(unit) for unit in range(3)] == changed
 
 
 def test_matrices_are_known_by_name() -> None:
-    board = board_of(["a"])
-    assert board.matrix_norms(1, 0) == {"gate_proj": 1 / 12, "up_proj": 1 / 15}
-    assert board.matrix_norms(0, 0) == board.matrix_norms(9, 9) == {}
+    measured = board_of(["a"])
+    assert measured.matrix_norms(1, 0) == {"gate_proj": 1 / 12, "up_proj": 1 / 15}
+    assert measured.matrix_norms(0, 0) == measured.matrix_norms(9, 9) == {}
 
 
 def test_a_prediction_that_comes_again_takes_the_place_of_the_first() -> None:
-    board = board_of(["a", "b"])
+    measured = board_of(["a", "b"])
     first = msgspec.structs.replace(prediction_of(1), kl_to_full=None)
-    board.add([], [first])
-    assert board.prediction(1) == first
-    version = board.version
-    board.add([], [prediction_of(1)])
-    assert board.prediction(1) == prediction_of(1)
-    assert board.version > version
+    measured.add([], [first])
+    assert measured.prediction(1) == first
+    version = measured.version
+    measured.add([], [prediction_of(1)])
+    assert measured.prediction(1) == prediction_of(1)
+    assert measured.version > version
 
 
 def test_peaks_are_the_greatest_of_each_bin_and_grow_with_what_streams_in():
-    board = Board()
-    board.begin(samples.TOKENS)
+    measured = MeasuredUnits()
+    measured.begin(samples.TOKENS)
     for unit in range(samples.N_UNITS + 1):
         event = samples.chunk(unit, unit)
-        board.add(event.rows, event.predictions)
+        measured.add(event.rows, event.predictions)
         for n in (1, 4, 1000):
-            peaks, series = board.peaks("cosine_previous", 2, n), board.series("cosine_previous", 2)
-            n_bins = min(n, board.n_units)
+            peaks, series = measured.peaks("cosine_previous", 2, n), measured.series("cosine_previous", 2)
+            n_bins = min(n, measured.n_units)
             expected = [
                 max(
                     (v for at, v in enumerate(series) if v is not None and at * n_bins // len(series) == b),
@@ -194,18 +196,18 @@ def test_peaks_are_the_greatest_of_each_bin_and_grow_with_what_streams_in():
             assert peaks == expected
     event = samples.chunk(0, samples.N_UNITS)
     lower = [msgspec.structs.replace(row, cosine_previous=-1.0) for row in event.rows]
-    board.add(lower, ())
-    assert board.peaks("cosine_previous", 2, 1) == [-1.0], "a row that comes again replaces the one before"
+    measured.add(lower, ())
+    assert measured.peaks("cosine_previous", 2, 1) == [-1.0], "a row that comes again replaces the one before"
 
 
 def test_a_unit_is_known_to_have_changed_when_it_came_and_when_it_came_again():
-    board = Board()
-    board.begin(samples.TOKENS)
-    before = board.version
+    measured = MeasuredUnits()
+    measured.begin(samples.TOKENS)
+    before = measured.version
     for unit in (0, 1):
         event = samples.chunk(unit, unit)
-        board.add(event.rows, event.predictions)
-    assert [board.changed_at((unit,)) - before for unit in (0, 1)] == [1, 2]
-    assert board.changed_at((2, -1)) == 0
-    board.add((), (samples.prediction(0),))
-    assert board.changed_at((0, 1)) == board.version
+        measured.add(event.rows, event.predictions)
+    assert [measured.changed_at((unit,)) - before for unit in (0, 1)] == [1, 2]
+    assert measured.changed_at((2, -1)) == 0
+    measured.add((), (samples.prediction(0),))
+    assert measured.changed_at((0, 1)) == measured.version
