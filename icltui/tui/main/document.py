@@ -15,8 +15,8 @@ from icltui.tui.dialogs.dialog import Closable
 from icltui.tui.dialogs.open_session import OpenScreen
 from icltui.tui.dialogs.save_session import SaveScreen
 from icltui.tui.draw.text import display
-from icltui.tui.state.document import without_words
 from icltui.tui.state.explorer import Explorer
+from icltui.tui.state.session_conversion import without_words
 from icltui.values.errors import SessionError
 
 

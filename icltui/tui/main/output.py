@@ -18,7 +18,7 @@ from icltui.tui.draw.figure_process import draw_figure
 from icltui.tui.draw.svg import pane_strips, svg_of
 from icltui.tui.draw.text import display
 from icltui.tui.main.document import DocumentScreen
-from icltui.tui.state.document import left_out, without_words
+from icltui.tui.state.session_conversion import left_out, without_words
 from icltui.tui.terminal.osc52 import LIMIT, Copyable, encoded_size
 from icltui.tui.widgets.bordered import Framed
 

@@ -1,25 +1,16 @@
-"""The session that is on the screen: where it came from, what it is called, and how it becomes a file again."""
+"""The file's side of the session on the screen: what it is called, where it lies, and whether it changed there."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
-from msgspec.structs import replace as with_changes
-
-from icltui.api.messages import Request
-from icltui.storage.sessions import Session, is_example
-from icltui.tui.state.provenance import Provenance
-from icltui.tui.state.results import Results
-from icltui.tui.state.settings import RunSettings
-from icltui.values import Generation, Lane
+from icltui.storage.sessions import Session
 
 UNTITLED = "untitled"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Document:
-    """The file's side of a session; its numbers live in ``Results``, its choices in ``Work``."""
+    """The file's side of a session; its numbers live in ``Results``, its choices in ``RunSettings``."""
 
     title: str = UNTITLED
     path: Path | None = None
@@ -48,110 +39,3 @@ def document_of(session: Session, path: Path | None) -> Document:
     title = session.title or (path.stem if path else UNTITLED)
     stamp = stamp_of(path) if path else None
     return Document(title=title, path=path, created=session.created, stamp=stamp)
-
-
-def settings_of(session: Session, path: Path | None) -> RunSettings:
-    """The choices that ``session`` was saved with.
-
-    ΔW is on where its lane was saved, but not in an example: there the user is to see what turning it on does.
-    """
-    is_patched = session.generation is not None and "patched" in session.generation.lanes
-    settings = RunSettings(
-        prompt=session.prompt,
-        layers=session.layers,
-        dynamics=session.dynamics,
-        reference=session.reference,
-        precision=session.precision,
-        recipe=session.recipe,
-        sampling=session.sampling,
-        holdout=session.holdout,
-        n_tokens=session.n_tokens,
-        is_delta_on=is_patched and not (path and is_example(path)),
-    )
-    return settings.fitted(session.model) if session.model else settings
-
-
-def session_of(document: Document, settings: RunSettings, results: Results) -> Session:
-    """The whole session, with those complete numbers only that belong to the prompt as it stands and to one model.
-
-    That is the loaded model, or, where nothing is of it, the one that the session came with.
-    """
-    measured = (
-        results.measurement_origin if _answers(results.measurement_origin, settings.measure()) else None
-    )
-    texts = _answering_texts(results, settings)
-    generated = results.generation_origin if texts else None
-    verified = (
-        results.verification_origin if _answers(results.verification_origin, settings.verify()) else None
-    )
-    origins = [origin for origin in (measured, generated, verified) if origin]
-    ours = [origin for origin in origins if origin.is_of(results.model)] or origins
-    model = ours[0].model if ours else results.model
-    kept = [origin for origin in ours if origin.is_of(model)]
-    return Session(
-        title=document.title,
-        created=document.created or datetime.now(UTC).isoformat(timespec="seconds"),
-        prompt=settings.prompt,
-        layers=settings.fitted(model).layers if model else settings.layers,
-        dynamics=settings.dynamics,
-        reference=settings.reference,
-        precision=settings.precision,
-        recipe=settings.recipe,
-        sampling=settings.sampling,
-        holdout=settings.holdout,
-        n_tokens=settings.n_tokens,
-        model=model,
-        measurement=results.measurement if measured in kept else None,
-        generation=texts if generated in kept else None,
-        verification=results.verification if verified in kept else None,
-    )
-
-
-def left_out(session: Session, settings: RunSettings, results: Results) -> tuple[str, ...]:
-    """What is on the screen and neither in ``session`` nor in one of its runs."""
-    held = (session, *(run.session for run in session.runs))
-    shown = {lane: results.lanes[lane] for lane in settings.generate().lanes if lane in results.lanes}
-    texts = [one.generation.lanes for one in held if one.generation]
-    is_complete = results.measured_origin is results.measurement_origin
-    is_held = is_complete and results.measurement in [one.measurement for one in held]
-    names = {
-        "numbers": results.measured_origin is not None and not is_held,
-        "lanes": any(
-            all(lane not in lanes or lanes[lane].steps != steps for lanes in texts)
-            for lane, steps in shown.items()
-        ),
-        "verification": results.verification is not None
-        and results.verification not in [one.verification for one in held],
-    }
-    return tuple(name for name, is_missing in names.items() if is_missing)
-
-
-def without_words(missing: Iterable[str]) -> str:
-    """What a line about a file says of what is not in it; empty if all is."""
-    names = " and ".join(missing)
-    return f", without the {names} on the screen: not whole, or of another prompt or model" if names else ""
-
-
-def _answers(origin: Provenance | None, request: Request, lane: Lane | None = None) -> bool:
-    return origin is not None and origin.answers(request, lane)
-
-
-def _answering_texts(results: Results, settings: RunSettings) -> Generation | None:
-    """The texts of the prompt as it stands; where another patch is asked for by now, those without a patch."""
-    texts = results.generation
-    if texts is None:
-        return None
-    lanes = {
-        lane: text
-        for lane, text in texts.lanes.items()
-        if _answers(results.generation_origin, settings.generate(), lane)
-    }
-    if not lanes or len(lanes) == len(texts.lanes):
-        return texts if lanes else None
-    return with_changes(
-        texts,
-        lanes=lanes,
-        agreement={lane: value for lane, value in texts.agreement.items() if lane in lanes},
-        fit={lane: value for lane, value in texts.fit.items() if lane in lanes},
-        patch=None,
-    )

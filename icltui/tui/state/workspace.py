@@ -11,10 +11,11 @@ from icltui.api.messages import Request
 from icltui.storage.sessions import Run, Session
 from icltui.tui.state.change import Change
 from icltui.tui.state.compare import Other
-from icltui.tui.state.document import Document, document_of, left_out, session_of, settings_of, stamp_of
+from icltui.tui.state.document import Document, document_of, stamp_of
 from icltui.tui.state.engine_log import EngineLog
 from icltui.tui.state.history import History
 from icltui.tui.state.results import Results
+from icltui.tui.state.session_conversion import left_out, session_of, settings_of
 from icltui.tui.state.settings import RunSettings, refused_by
 from icltui.values import ModelInfo
 from icltui.values.prompt import resolve_layers

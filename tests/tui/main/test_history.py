@@ -8,8 +8,8 @@ from icltui.api.messages import CountTokens, Generate, Measure, PatchTested, Ver
 from icltui.storage.sessions import Run, read_session, write_session
 from icltui.tui.state import history as module
 from icltui.tui.state.compare import Other, answers, asked_differently
-from icltui.tui.state.document import left_out
 from icltui.tui.state.history import History
+from icltui.tui.state.session_conversion import left_out
 from icltui.values import LANES
 from tests.tui import samples
 from tests.tui.state.test_explorer import Ear, idle

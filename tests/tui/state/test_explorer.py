@@ -20,8 +20,8 @@ from icltui.api.messages import (
     Verify,
 )
 from icltui.storage.sessions import Session, write_session
-from icltui.tui.state.document import left_out
 from icltui.tui.state.explorer import Change, Explorer
+from icltui.tui.state.session_conversion import left_out
 from icltui.tui.state.settings import RunSettings
 from icltui.tui.state.staleness import any_note, lane_note, numbers_note, proof_note
 from icltui.tui.widgets.status_line import state_text
