@@ -117,7 +117,7 @@ def refer(crafted: Crafted) -> References:
 def _reference(crafted: Crafted, passage: Passage) -> Reference:
     return Reference(
         tuple(passage.plain),
-        tuple(passage.places),
+        tuple(passage.position_ids),
         patched=logits_through(crafted, passage).cpu(),
         bare=logits_without(crafted.case.loaded, passage).cpu(),
     )

@@ -18,7 +18,7 @@ from icltui.engine.hooks.attach import attach
 from icltui.engine.hooks.capture import States, widen
 from icltui.engine.hooks.forward_output import outcome
 from icltui.engine.hooks.site import Probe, Site, input_device
-from icltui.engine.measure.forward import accepted, forward, goes_on, places
+from icltui.engine.measure.forward import can_use_cache, forward, forward_arguments, position_ids
 from icltui.engine.patch.build import Case, Crafted, Told
 from icltui.engine.patch.decoding import acting
 from icltui.engine.patch.patch import HeldPatch, TokenPatch
@@ -33,7 +33,7 @@ TOLERANCES = {torch.float64: 1e-4, torch.float32: 1e-4}
 
 def can_batch(case: Case, crafted: Crafted | None) -> bool:
     """Whether one patch, or one made token by token from the rows' own context, serves every row."""
-    if "position_ids" not in accepted(case.loaded.model) or not goes_on(case.loaded.model):
+    if "position_ids" not in forward_arguments(case.loaded.model) or not can_use_cache(case.loaded.model):
         return False
     if crafted is not None and crafted.patch is None:
         return case.recipe.control == "none" and not isinstance(case.recipe.alpha, str)
@@ -86,7 +86,9 @@ class Rows:
 
     def _run(self, ids: list[list[int]], at: list[list[int]]) -> Tensor:
         device = input_device(self.model)
-        kwargs: dict[str, Any] = {"logits_to_keep": 1} if "logits_to_keep" in accepted(self.model) else {}
+        kwargs: dict[str, Any] = (
+            {"logits_to_keep": 1} if "logits_to_keep" in forward_arguments(self.model) else {}
+        )
         made = outcome(
             self.model,
             torch.tensor(ids, device=device),
@@ -206,7 +208,7 @@ def _lane(cases: Sequence[Case], crafted: Crafted | None, name: Lane) -> RowsLan
     if name == "context":
         return RowsLane(full)
     gaps = [(0, len(case.ids.context)) for case in cases]
-    at = [places(case.ids, gap, case.positions) for case, gap in zip(cases, gaps, strict=True)]
+    at = [position_ids(case.ids, gap, case.positions) for case, gap in zip(cases, gaps, strict=True)]
     rows = Rows(model, [case.ids.plain for case in cases], at)
     if name == "plain":
         return RowsLane(rows)

@@ -9,7 +9,7 @@ again from its start, which is as right as it is slow.
 import torch
 from torch import Tensor
 
-from icltui.engine.measure.forward import Cache, forward
+from icltui.engine.measure.forward import KVCache, forward
 from icltui.engine.measure.packing_check import PassProgress, sample_ids, telling_passes, unheard
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.values.errors import EngineError, ForwardError, IcltuiError, ModelError
@@ -53,7 +53,7 @@ def _whole(loaded: LoadedModel, row: list[int]) -> Tensor:
 
 def _behind_a_cache(model: object, before: list[int], query: tuple[int, ...]) -> Tensor:
     """Logits behind the last of ``query``, which is fed token by token as text is generated."""
-    cache = Cache()
+    cache = KVCache()
     logits = forward(model, before, cache)
     for token in query:
         logits = forward(model, [token], cache)

@@ -24,7 +24,7 @@ Gap = tuple[int, int]
 
 
 @dataclass
-class Cache:
+class KVCache:
     """What a run remembers of the tokens that were fed: of the kind that the model itself makes at its first use."""
 
     value: Any = None
@@ -42,12 +42,12 @@ class Cache:
         self.length -= n
 
 
-def goes_on(model: Any) -> bool:
+def can_use_cache(model: Any) -> bool:
     """Whether the model can go on from a cache; see :mod:`icltui.engine.measure.cache_check`."""
     return bool(getattr(model.config, "use_cache", True))
 
 
-def accepted(model: Any) -> frozenset[str]:
+def forward_arguments(model: Any) -> frozenset[str]:
     """Names of the arguments that the model's forward takes."""
     return _parameters(type(model).forward)
 
@@ -57,16 +57,18 @@ def _parameters(forward: Callable[..., Any]) -> frozenset[str]:
     return frozenset(inspect.signature(forward).parameters)
 
 
-def row(ids: Ids, gap: Gap) -> list[int]:
+def token_row(ids: Ids, gap: Gap) -> list[int]:
     """The prompt without the context tokens of ``gap``."""
     begin, end = gap
     return [*ids.prefix, *ids.context[:begin], *ids.context[end:], *ids.query]
 
 
-def places(ids: Ids, gap: Gap, positions: Positions, n_more: int = 0) -> range | list[int]:
-    """Where each token of :func:`row` stands, and ``n_more`` behind them: close together, or as if none were missing.
+def position_ids(ids: Ids, gap: Gap, positions: Positions, n_more: int = 0) -> range | list[int]:
+    """The position of each token of :func:`token_row` and of ``n_more`` after it.
 
-    >>> places(Ids((7,), (1, 2, 3), (9,), (0, 1, 2, 3)), (1, 3), "keep")
+    ``reset`` closes the gap; ``keep`` leaves each token at its position in the full prompt.
+
+    >>> position_ids(Ids((7,), (1, 2, 3), (9,), (0, 1, 2, 3)), (1, 3), "keep")
     [0, 1, 4]
     """
     begin, end = gap
@@ -77,7 +79,7 @@ def places(ids: Ids, gap: Gap, positions: Positions, n_more: int = 0) -> range |
     return [*range(first), *range(first + end - begin, length)]
 
 
-def pass_rows(model: Any, rows: Sequence[Sequence[int]], at: Sequence[Sequence[int]]) -> None:
+def forward_rows(model: Any, rows: Sequence[Sequence[int]], at: Sequence[Sequence[int]]) -> None:
     """Run several rows at once for the hooks' sake; ``at``: where each token stands.
 
     Shorter rows are padded behind, where causal attention does not look.
@@ -86,7 +88,7 @@ def pass_rows(model: Any, rows: Sequence[Sequence[int]], at: Sequence[Sequence[i
     if len(rows) == 1:
         forward(model, rows[0], at=at[0])
         return
-    known, device = accepted(model), input_device(model)
+    known, device = forward_arguments(model), input_device(model)
     ids = torch.tensor([[*row, *[0] * (longest - len(row))] for row in rows], device=device)
     kwargs: dict[str, Any] = {"logits_to_keep": 1} if "logits_to_keep" in known else {}
     padded = [[*stands, *range(stands[-1] + 1, stands[-1] + 1 + longest - len(stands))] for stands in at]
@@ -102,7 +104,7 @@ def pass_rows(model: Any, rows: Sequence[Sequence[int]], at: Sequence[Sequence[i
 def forward(
     model: Any,
     ids: Sequence[int],
-    cache: Cache | None = None,
+    cache: KVCache | None = None,
     at: Sequence[int] | None = None,
     keep: Tensor | None = None,
     **kwargs: Any,
@@ -118,10 +120,10 @@ def forward(
         EngineError: logits that are not numbers.
         ForwardError: the model's own code fails, or gives no logits.
     """
-    if cache is not None and not goes_on(model):
+    if cache is not None and not can_use_cache(model):
         return _run_again(model, ids, cache, at, keep, **kwargs)
     device = input_device(model)
-    known = accepted(model)
+    known = forward_arguments(model)
     past = cache.length if cache is not None else 0
     if past and cache is not None and cache.value is None:
         raise ForwardError(f"the forward pass of {type(model).__name__} gives no cache to go on from")
@@ -155,7 +157,7 @@ def forward(
 def _run_again(
     model: Any,
     ids: Sequence[int],
-    cache: Cache,
+    cache: KVCache,
     at: Sequence[int] | None,
     keep: Tensor | None,
     **kwargs: Any,

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from icltui.engine.hooks.capture import capturing
-from icltui.engine.measure.forward import accepted, forward, goes_on, row
+from icltui.engine.measure.forward import can_use_cache, forward, forward_arguments, token_row
 from icltui.engine.measure.prefixes import Plan, measure_prefixes
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.models.upcast import can_compute_in_float32, computing_in_float32, is_half, is_quantized
@@ -60,9 +60,9 @@ def choose_path(loaded: LoadedModel, progress: PassProgress = unheard) -> tuple[
     right ways lie as far apart as a mask wrong by one token moves them. So a model in half precision is asked in
     float32 first, where they lie 1e-5 apart; in its own numbers only whether its kernels take the mask as well.
     """
-    if "position_ids" not in accepted(loaded.model):
+    if "position_ids" not in forward_arguments(loaded.model):
         return "loop", "the model cannot be told positions"
-    if not goes_on(loaded.model):
+    if not can_use_cache(loaded.model):
         return "loop", "it cannot go on from a cache"
     if _rotates_by_length(loaded.model.config):
         return "loop", "its rotary factors depend on the longest position of a pass"
@@ -186,7 +186,7 @@ def _gather_followed(
     """As :func:`_gather` by the loop, in rows that other tokens make as long as ``length_of`` their length."""
     found: list[tuple[Tensor, Tensor, Tensor]] = []
     for unit in range(plan.n_units + 1):
-        tokens = row(plan.ids, plan.gap(unit))
+        tokens = token_row(plan.ids, plan.gap(unit))
         more = [tokens[k % len(tokens)] for k in range(length_of(len(tokens)) - len(tokens))]
         last = torch.tensor([len(tokens) - 1])
         with capturing(loaded.sites, last) as capture:

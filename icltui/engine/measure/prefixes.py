@@ -23,7 +23,7 @@ from transformers import DynamicCache
 from icltui.engine.hooks.attach import attach
 from icltui.engine.hooks.capture import ImageCapture
 from icltui.engine.hooks.site import Probe, Site
-from icltui.engine.measure.forward import Cache, Gap, forward, places, row
+from icltui.engine.measure.forward import Gap, KVCache, forward, position_ids, token_row
 from icltui.engine.measure.packed_mask import packed_masks
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.models.upcast import computing_dtype
@@ -152,12 +152,12 @@ def _loop(loaded: LoadedModel, sites: Sequence[Site], plan: Plan) -> Iterator[Ch
     units.insert(0 if leads else 1, plan.full)
     for unit in units:
         gap = plan.gap(unit)
-        tokens, at = row(plan.ids, gap), places(plan.ids, gap, plan.positions)
+        tokens, at = token_row(plan.ids, gap), position_ids(plan.ids, gap, plan.positions)
         last = torch.tensor([len(tokens) - 1])
         with ExitStack() as stack:
             if inputs:
                 logits = forward(loaded.model, tokens, at=at)
-                kept = torch.tensor(list(places(plan.ids, gap, "keep")))
+                kept = torch.tensor(list(position_ids(plan.ids, gap, "keep")))
                 stack.enter_context(attach(sites, Inherited(inputs, kept)))
             stack.enter_context(attach(sites, capture := ImageCapture(last)))
             behind = forward(loaded.model, tokens, at=at)
@@ -189,7 +189,7 @@ class _Packed:
         self.loaded, self.sites, self.plan, self.ids = loaded, sites, plan, plan.ids
         self.q, self.n_prefix = len(plan.ids.query), len(plan.ids.prefix)
         # Made without a config: of full length also where attention has a sliding window.
-        self.cache = Cache(DynamicCache())
+        self.cache = KVCache(DynamicCache())
         self.n_cached = 0
         """Context tokens in the cache."""
         self.inputs: dict[int, Tensor] = {}
@@ -253,7 +253,7 @@ class _Packed:
 
     def _pass(self, units: list[int], probe: Probe | None) -> tuple[ImageCapture, Tensor]:
         gaps = [self.plan.gap(unit) for unit in units]
-        at = [p for gap in gaps for p in places(self.ids, gap, self.plan.positions)[-self.q :]]
+        at = [p for gap in gaps for p in position_ids(self.ids, gap, self.plan.positions)[-self.q :]]
         last = torch.arange(1, len(units) + 1) * self.q - 1
         masks = packed_masks(
             self.loaded.model, gaps, self.n_prefix, len(self.ids.context), self.n_cached, self.q

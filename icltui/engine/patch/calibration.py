@@ -13,7 +13,7 @@ from torch import Tensor
 
 from icltui.engine.hooks.capture import States
 from icltui.engine.hooks.site import Site
-from icltui.engine.measure.forward import forward, places
+from icltui.engine.measure.forward import forward, position_ids
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.patch.decoding import ContextRun, stop_tokens
 from icltui.engine.prompts.tokenize import Ids
@@ -43,10 +43,10 @@ class Passage:
         return [*self.ids.plain, *self.continuation]
 
     @property
-    def places(self) -> list[int]:
+    def position_ids(self) -> list[int]:
         """Where each token of :attr:`plain` stands."""
         gap = (0, len(self.ids.context))
-        return list(places(self.ids, gap, self.positions, n_more=len(self.continuation)))
+        return list(position_ids(self.ids, gap, self.positions, n_more=len(self.continuation)))
 
 
 def read_passage(
@@ -155,4 +155,4 @@ def logits_without(loaded: LoadedModel, passage: Passage) -> Float[Tensor, "toke
     """Logits behind the query's last token and each of the continuation, the context gone; patches act as attached."""
     n = len(passage.plain)
     keep = torch.arange(n - 1 - len(passage.continuation), n)
-    return forward(loaded.model, passage.plain, at=passage.places, keep=keep)
+    return forward(loaded.model, passage.plain, at=passage.position_ids, keep=keep)

@@ -13,7 +13,7 @@ from torch import Tensor
 from icltui.engine.hooks.attach import attach
 from icltui.engine.hooks.capture import States, capturing
 from icltui.engine.hooks.site import Site
-from icltui.engine.measure.forward import Cache, forward, goes_on
+from icltui.engine.measure.forward import KVCache, can_use_cache, forward
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.patch.patch import HeldPatch, TokenPatch
 from icltui.engine.prompts.tokenize import Ids
@@ -26,7 +26,7 @@ class Run:
     """A model run that continues token by token, with the cache of what went before."""
 
     model: Any
-    cache: Cache = field(default_factory=Cache)
+    cache: KVCache = field(default_factory=KVCache)
     n_missing: int = 0
     """How many places are left free behind the first ``n_kept`` tokens: where the context would stand."""
     n_kept: int = 0
@@ -113,7 +113,7 @@ class SteppingLane:
     def feed(self, token: int) -> Tensor:
         """Logits behind one more token, patched."""
         _, targets = self.beside.states([token], 1)
-        if goes_on(self.loaded.model):
+        if can_use_cache(self.loaded.model):
             self.patch.aim(targets)
             return self.run.feed([token])
         assert self.targets is not None
@@ -121,7 +121,7 @@ class SteppingLane:
 
     def _patched(self, targets: States, ids: Sequence[int]) -> Tensor:
         """Logits behind ``ids``, where all but the tokens in front of the context pass by."""
-        if self.patch.noise is not None and not goes_on(self.loaded.model) and self.targets is not None:
+        if self.patch.noise is not None and not can_use_cache(self.loaded.model) and self.targets is not None:
             raise BadInput(
                 "this model has no cache to go on from, so that noise cannot stay: ask for 1 token"
             )

@@ -17,7 +17,7 @@ from torch import Tensor
 from icltui.engine.hooks.attach import attach
 from icltui.engine.hooks.capture import widen
 from icltui.engine.hooks.site import Probe, Site
-from icltui.engine.measure.forward import pass_rows
+from icltui.engine.measure.forward import forward_rows
 from icltui.engine.measure.predictions import plain
 from icltui.engine.measure.rank_one import project, weight_norm
 from icltui.engine.models.loaded_model import LoadedModel
@@ -100,10 +100,10 @@ def derivation(
     at = [index for part, end in zip(fitted, ends, strict=True) for index in range(end - part.n_tokens, end)]
     probe = Derivation(sites, recipe, z, v, torch.tensor(at), unshifted)
     with attach(sites, probe):
-        pass_rows(
+        forward_rows(
             loaded.model,
             [part.row for part in fitted],
-            [part.passage.places[: len(part.row)] for part in fitted],
+            [part.passage.position_ids[: len(part.row)] for part in fitted],
         )
     return probe
 

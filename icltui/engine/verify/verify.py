@@ -15,7 +15,7 @@ from icltui.engine.generate.generate import logit_error
 from icltui.engine.hooks.attach import attach
 from icltui.engine.hooks.capture import Capture, States
 from icltui.engine.hooks.site import Site
-from icltui.engine.measure.forward import Cache, forward, goes_on, places
+from icltui.engine.measure.forward import KVCache, can_use_cache, forward, position_ids
 from icltui.engine.measure.predictions import plain
 from icltui.engine.measure.rank_one import Experts, project, weight_norm
 from icltui.engine.models.loaded_model import LoadedModel
@@ -54,7 +54,7 @@ class _Case:
     @property
     def at(self) -> Sequence[int]:
         """Where the tokens of the run without the context stand."""
-        return places(self.ids, (0, len(self.ids.context)), self.positions)
+        return position_ids(self.ids, (0, len(self.ids.context)), self.positions)
 
     def plain(self) -> Tensor:
         """Logits of the query alone."""
@@ -179,8 +179,8 @@ def _noise_floor(loaded: LoadedModel, ids: Ids, context: Tensor) -> float:
 
     The run in two pieces, or, where the model cannot go on from a cache, with some tokens more behind it.
     """
-    if goes_on(loaded.model):
-        cache = Cache()
+    if can_use_cache(loaded.model):
+        cache = KVCache()
         if before := [*ids.prefix, *ids.context]:
             forward(loaded.model, before, cache)
         again = forward(loaded.model, ids.query, cache)

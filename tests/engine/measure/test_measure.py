@@ -9,7 +9,7 @@ import torch
 from icltui.engine.hooks.attach import attach
 from icltui.engine.hooks.capture import capturing
 from icltui.engine.hooks.find_sites import find_sites
-from icltui.engine.measure.forward import forward, places
+from icltui.engine.measure.forward import forward, position_ids
 from icltui.engine.measure.measure import Dynamics
 from icltui.engine.measure.predictions import Vocabulary, divergence, plain
 from icltui.engine.measure.prefixes import Plan, measure_prefixes
@@ -317,7 +317,7 @@ def test_local_is_what_exact_patches_below_leave_to_a_layer(family):
 
     With positions kept, as learned ones are part of the stream that enters the first layer.
     """
-    loaded, at = tiny(family), places(IDS, (0, N), "keep")
+    loaded, at = tiny(family), position_ids(IDS, (0, N), "keep")
     empty = next(
         chunk.at(slice(k, k + 1))
         for chunk in measure_prefixes(loaded, loaded.sites, Plan(IDS, "grow", "local", "keep"), "packed")

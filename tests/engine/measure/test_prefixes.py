@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from icltui.engine.hooks.capture import Capture
 from icltui.engine.measure import prefixes
-from icltui.engine.measure.forward import places, row
+from icltui.engine.measure.forward import position_ids, token_row
 from icltui.engine.measure.prefixes import Plan, chunk_tokens, measure_prefixes
 from icltui.engine.prompts.tokenize import Ids
 from icltui.values.errors import BadInput
@@ -132,7 +132,7 @@ def test_keep_is_an_ordinary_run_at_the_old_positions(path):
     found = gather(loaded, plan, path)
     body = loaded.model.transformer
     for unit in range(plan.n_units + 1):
-        tokens = row(plan.ids, plan.gap(unit))
+        tokens = token_row(plan.ids, plan.gap(unit))
         at = torch.tensor([*range(1 + unit), 7, 8])
         embedded = body.wte(torch.tensor(tokens)) + body.wpe(at)
         shifted = embedded - body.wpe(torch.arange(len(tokens)))  # the model adds these itself
@@ -149,7 +149,7 @@ def test_where_positions_stand_matters_behind_a_kept_prefix(path, family):
 
 
 def test_positions_cannot_be_kept_by_a_model_that_takes_none(monkeypatch):
-    monkeypatch.setattr("icltui.engine.measure.forward.accepted", lambda _: {"input_ids"})
+    monkeypatch.setattr("icltui.engine.measure.forward.forward_arguments", lambda _: {"input_ids"})
     with pytest.raises(BadInput, match="takes no positions: use --positions reset"):
         gather(tiny("llama"), Plan(ids(4, 2), positions="keep"), "loop")
 
@@ -160,7 +160,7 @@ def test_positions_cannot_be_kept_by_a_model_that_takes_none(monkeypatch):
      ((3, 3), "keep", [0, 1, 2, 3, 4])],
 )  # fmt: skip
 def test_places(gap, positions, wanted):
-    assert list(places(ids(3, 1), gap, positions)) == wanted
+    assert list(position_ids(ids(3, 1), gap, positions)) == wanted
 
 
 @pytest.mark.parametrize("path", ["packed", "loop"])

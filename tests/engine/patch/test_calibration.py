@@ -42,7 +42,7 @@ def test_behind_one_context_each_query_is_read_as_alone(family, positions):
     for ids in IDS:
         ours, theirs = reader.read(ids, 3), read_passage(loaded, loaded.sites, ids, 3, positions)
         assert ours.continuation == theirs.continuation
-        assert ours.places == theirs.places
+        assert ours.position_ids == theirs.position_ids
         assert relative_error(ours.logits, theirs.logits) < 2e-6
         for name in ("z", "v", "out"):
             assert relative_error(getattr(ours.targets, name), getattr(theirs.targets, name)) < 2e-6
