@@ -5,12 +5,12 @@ A folder imports only folders before it; inside a folder a module imports only m
     hooks      pre_hook ─▶ site ─▶ attach ─▶ forward_output ─▶ trace ─▶ input_projections ─▶ find_sites; capture
     models     device ─▶ checkpoint ─▶ memory_estimate ─▶ background ─▶ load_progress ─▶ load; loaded_model
     prompts    render_template ─▶ chat_template ─▶ offsets ─▶ tokenize
-    measure    forward ─▶ packed_mask ─▶ prefixes ─▶ packing_check
-               predictions ─▶ rank_one ─▶ weight_steps ─▶ rows ─▶ pairs ─▶ measure
+    measure    forward ─▶ packed_mask ─▶ prefixes ─▶ packing_check ─▶ kv_cache_check
+               predictions ─▶ rank_one ─▶ weight_steps ─▶ layer_rows ─▶ unit_pairs ─▶ rounding_error ─▶ measure
     patch      lowrank ─▶ patch ─▶ decoding ─▶ calibration ─▶ fit ─▶ build
-               evaluate ─▶ strength ─▶ sweep ─▶ report
+               evaluate ─▶ alpha_search ─▶ sweep ─▶ load_check ─▶ report
     generate   sampling ─▶ generate ─▶ batch ─▶ inputs ─▶ jobs
-    verify     gradient ─▶ verdict ─▶ verify
+    verify     gradient_alignment ─▶ verdict ─▶ verify
     export     reference_logits ─▶ foldable ─▶ factors ─▶ control_vector ─▶ peft ─▶ peft_check ─▶ write ─▶ jobs
     local      all of it, as an engine in this process
 

@@ -33,13 +33,13 @@ from icltui.api.progress import ProgressCallback
 from icltui.engine.export.jobs import leave, same_weights
 from icltui.engine.generate.inputs import prepare
 from icltui.engine.generate.jobs import speak, speak_each
-from icltui.engine.measure.cache_check import try_cache
+from icltui.engine.measure.kv_cache_check import try_cache
 from icltui.engine.measure.measure import Dynamics
 from icltui.engine.measure.packing_check import PassProgress, choose_path
-from icltui.engine.measure.pairs import MOST_UNITS
 from icltui.engine.measure.predictions import Vocabulary
 from icltui.engine.measure.prefixes import Plan, measure_prefixes
-from icltui.engine.measure.rounding import measure_rounding
+from icltui.engine.measure.rounding_error import measure_rounding
+from icltui.engine.measure.unit_pairs import MOST_UNITS
 from icltui.engine.models import loaded_model
 from icltui.engine.models.background import run_in_background, wait_until_idle
 from icltui.engine.models.load import estimate_model, load

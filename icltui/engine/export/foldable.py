@@ -22,9 +22,9 @@ from icltui.engine.hooks.site import Site, first_output
 from icltui.engine.measure.forward import forward
 from icltui.engine.measure.packing_check import sample_ids
 from icltui.engine.models.loaded_model import LoadedModel
+from icltui.engine.patch.alpha_search import fitted_strength
 from icltui.engine.patch.build import Crafted, made
 from icltui.engine.patch.load_check import tolerance_of
-from icltui.engine.patch.strength import fitted_strength
 
 _N_VECTORS = 2
 

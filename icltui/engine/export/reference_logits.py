@@ -15,12 +15,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from icltui.engine.measure.forward import forward
+from icltui.engine.patch.alpha_search import logits_through
 from icltui.engine.patch.build import Crafted
 from icltui.engine.patch.calibration import Passage, logits_without
 from icltui.engine.patch.load_check import tolerance_of
 from icltui.engine.patch.lowrank import LowRank
 from icltui.engine.patch.patch import HeldPatch, LayerPatch
-from icltui.engine.patch.strength import logits_through
 from icltui.values.errors import BadInput, EngineError
 
 _N_JITTERS, _ALLOWED = 3, 3.0

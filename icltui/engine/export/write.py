@@ -25,9 +25,9 @@ from icltui.engine.generate.inputs import make_case
 from icltui.engine.generate.jobs import make_patch
 from icltui.engine.measure.predictions import divergence, plain
 from icltui.engine.models.loaded_model import LoadedModel
+from icltui.engine.patch.alpha_search import fitted_strength, logits_through
 from icltui.engine.patch.build import Crafted, made
 from icltui.engine.patch.load_check import tolerance_of
-from icltui.engine.patch.strength import fitted_strength, logits_through
 from icltui.values import ExportReport, ModelInfo
 from icltui.values.errors import BadInput
 

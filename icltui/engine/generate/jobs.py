@@ -25,9 +25,9 @@ from icltui.engine.generate.generate import generate
 from icltui.engine.generate.inputs import make_case
 from icltui.engine.models.background import run_in_background
 from icltui.engine.models.loaded_model import LoadedModel
+from icltui.engine.patch.alpha_search import fitted_strength
 from icltui.engine.patch.build import Case, Crafted, craft
 from icltui.engine.patch.report import report_on
-from icltui.engine.patch.strength import fitted_strength
 from icltui.values import Generation, LaneStep, PatchReport
 from icltui.values.errors import BadInput
 from icltui.values.recipe import check_sampling

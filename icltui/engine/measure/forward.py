@@ -43,7 +43,7 @@ class KVCache:
 
 
 def can_use_cache(model: Any) -> bool:
-    """Whether the model can go on from a cache; see :mod:`icltui.engine.measure.cache_check`."""
+    """Whether the model can go on from a cache; see :mod:`icltui.engine.measure.kv_cache_check`."""
     return bool(getattr(model.config, "use_cache", True))
 
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from icltui.engine.hooks.site import Site
-from icltui.engine.measure.pairs import compare
+from icltui.engine.measure.layer_rows import LayerRows
 from icltui.engine.measure.predictions import Vocabulary, predict
 from icltui.engine.measure.prefixes import Chunk, Plan
-from icltui.engine.measure.rows import LayerRows
+from icltui.engine.measure.unit_pairs import compare
 from icltui.values import Pairs, Prediction, Row
 
 Measured = tuple[list[Row], list[Prediction]]

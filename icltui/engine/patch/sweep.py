@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from icltui.engine.measure.predictions import plain
+from icltui.engine.patch.alpha_search import logits_through
 from icltui.engine.patch.build import Crafted, Told, made, unheard
 from icltui.engine.patch.calibration import Passage
 from icltui.engine.patch.evaluate import Part, Score, held_out, score, total
-from icltui.engine.patch.strength import logits_through
 from icltui.values import CurvePoint, Curves, Tested
 from icltui.values.recipe import LARGEST_ALPHA
 

@@ -23,7 +23,7 @@ from icltui.engine.patch.decoding import ContextRun
 from icltui.engine.patch.load_check import MlpOutputs, relative_error, tolerance_of
 from icltui.engine.patch.patch import TokenPatch, apply_map
 from icltui.engine.prompts.tokenize import Ids
-from icltui.engine.verify.gradient import gradient_alignment
+from icltui.engine.verify.gradient_alignment import gradient_alignment
 from icltui.engine.verify.verdict import judge
 from icltui.values import LayerCheck, LogitError, Verification
 from icltui.values.prompt import Positions

@@ -8,9 +8,9 @@ import torch
 from safetensors import safe_open
 
 from icltui import __version__
+from icltui.engine.patch.alpha_search import logits_through
 from icltui.engine.patch.lowrank import LowRank
 from icltui.engine.patch.patch import HeldPatch, LayerPatch
-from icltui.engine.patch.strength import logits_through
 from icltui.values.errors import BadInput
 from icltui.values.recipe import Recipe
 from tests.engine.dense_reference import DenseModel

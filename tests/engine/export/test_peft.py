@@ -16,9 +16,9 @@ from icltui.engine.export import peft, peft_check, reference_logits, write
 from icltui.engine.export.foldable import carried
 from icltui.engine.local import LocalEngine
 from icltui.engine.measure.predictions import divergence
+from icltui.engine.patch.alpha_search import logits_through
 from icltui.engine.patch.build import made
 from icltui.engine.patch.patch import HeldPatch, LayerPatch
-from icltui.engine.patch.strength import logits_through
 from icltui.values.errors import BadInput, EngineError, ModelError
 from icltui.values.recipe import Recipe
 from tests.engine.dense_reference import patch_densely

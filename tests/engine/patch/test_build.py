@@ -186,7 +186,7 @@ def test_some_layers_only():
 def test_kept_positions():
     case = replace(compiled("llama").case, positions="keep")
     crafted = craft(case, 2)
-    assert crafted.own.places[:2] == [0, 9]
+    assert crafted.own.position_ids[:2] == [0, 9]
     assert relative_error(through(crafted)[:4], crafted.own.logits[:4]) < EXACT
 
 

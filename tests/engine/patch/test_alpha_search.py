@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 import torch
 
+from icltui.engine.patch.alpha_search import first_order, fitted_strength, line_search, logits_through
 from icltui.engine.patch.build import Case, craft
 from icltui.engine.patch.evaluate import centred
 from icltui.engine.patch.report import report_on
-from icltui.engine.patch.strength import first_order, fitted_strength, line_search, logits_through
 from icltui.engine.prompts.tokenize import Ids
 from icltui.values.errors import BadInput
 from icltui.values.recipe import Recipe
@@ -94,7 +94,7 @@ def test_a_model_without_forward_derivatives_says_so(monkeypatch):
     def refuse(*_):
         raise NotImplementedError("no forward AD for op\nmore")
 
-    monkeypatch.setattr("icltui.engine.patch.strength.logits_without", refuse)
+    monkeypatch.setattr("icltui.engine.patch.alpha_search.logits_without", refuse)
     with pytest.raises(
         BadInput,
         match=r"the derivative cannot be taken on this model \(no forward AD for op\): use --alpha search",

@@ -7,7 +7,7 @@ import torch
 
 from icltui.api.messages import Measure, UnitsMeasured
 from icltui.engine.local import LocalEngine
-from icltui.engine.measure.rounding import measure_rounding
+from icltui.engine.measure.rounding_error import measure_rounding
 from icltui.values import Row
 from icltui.values.errors import BadInput
 from icltui.values.prompt import Prompt

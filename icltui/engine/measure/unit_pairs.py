@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import torch
 
+from icltui.engine.measure.layer_rows import left_undone
 from icltui.engine.measure.predictions import cells
-from icltui.engine.measure.rows import left_undone
 from icltui.engine.measure.weight_steps import Steps
 from icltui.values import Pairs
 
