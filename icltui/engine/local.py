@@ -35,7 +35,7 @@ from icltui.engine.generate.inputs import prepare
 from icltui.engine.generate.jobs import speak, speak_each
 from icltui.engine.measure.kv_cache_check import try_cache
 from icltui.engine.measure.measure import Dynamics
-from icltui.engine.measure.packing_check import PassProgress, choose_path
+from icltui.engine.measure.packing_check import choose_path
 from icltui.engine.measure.predictions import Vocabulary
 from icltui.engine.measure.prefixes import Plan, measure_prefixes
 from icltui.engine.measure.rounding_error import measure_rounding
@@ -61,13 +61,9 @@ def _try_out(
     loaded: loaded_model.LoadedModel, request: LoadModel, on_progress: ProgressCallback
 ) -> tuple[loaded_model.LoadedModel, ModelInfo]:
     """The model without what cannot be used, and what is known of it then."""
-
-    def telling(stage: str) -> PassProgress:
-        return lambda done, total: on_progress(stage, done, total)
-
-    without_cache = try_cache(loaded, telling("trying its cache"))
-    proved = prove(loaded, telling("proving the patch on it"))
-    path = choose_path(proved, telling("trying the packed pass on it"))
+    without_cache = try_cache(loaded, on_progress)
+    proved = prove(loaded, on_progress)
+    path = choose_path(proved, on_progress)
     proved = replace(proved, rounding=measure_rounding(proved))
     info = proved.describe(*path)
     again = (f"every token runs the whole text again, as {without_cache}",) if without_cache else ()
@@ -229,14 +225,14 @@ class LocalEngine:
         loaded = self._model()
         prepared = prepare(loaded, request.prompt, request.layers)
 
-        def progress(stage: str) -> None:  # noqa: ARG001
+        def on_progress(stage: str, done: int = 0, total: int = 0) -> None:  # noqa: ARG001
             if should_stop():
                 raise _Stopped
 
         yield Progress(stage="verifying", done=0, total=0)
         try:
             result = verify(
-                loaded, prepared.sites, prepared.ids, request.seed, progress, request.prompt.positions
+                loaded, prepared.sites, prepared.ids, request.seed, on_progress, request.prompt.positions
             )
         except _Stopped:
             return

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from icltui.api.progress import ProgressCallback
 from icltui.engine.generate.generate import Track, step, summarize, with_context
 from icltui.engine.generate.sampling import Sampler
 from icltui.engine.hooks.attach import attach
@@ -19,7 +20,7 @@ from icltui.engine.hooks.capture import States, widen
 from icltui.engine.hooks.forward_output import outcome
 from icltui.engine.hooks.site import Probe, Site, input_device
 from icltui.engine.measure.forward import can_use_cache, forward, forward_arguments, position_ids
-from icltui.engine.patch.build import Case, Crafted, Told
+from icltui.engine.patch.build import Case, Crafted
 from icltui.engine.patch.decoding import acting
 from icltui.engine.patch.patch import HeldPatch, TokenPatch
 from icltui.values import Generation, Lane
@@ -177,14 +178,14 @@ def generate_rows(
     lanes: Sequence[Lane],
     n_tokens: int,
     sampling: Sampling,
-    told: Told,
+    on_progress: ProgressCallback,
 ) -> list[Generation] | None:
     """The lanes of every case, or None where this model's numbers do not stay the same beside padding."""
     tracks: list[dict[Lane, Track]] = [{name: Track() for name in with_context(lanes)} for _ in cases]
     speakers = {name: _lane(cases, crafted, name) for name in tracks[0]}
     sampler = Sampler(sampling)
     for index in range(n_tokens):
-        told(f"generating for {len(cases)} queries", index, n_tokens)
+        on_progress(f"generating for {len(cases)} queries", index, n_tokens)
         context: list[Tensor | None] = [None] * len(cases)
         for name, speaker in speakers.items():
             logits = speaker.begin() if index == 0 else speaker.go_on([of[name].tokens[-1] for of in tracks])

@@ -129,7 +129,7 @@ def _tested(crafted: Crafted, curves: bool) -> Iterator[Event]:
 @torch.no_grad()  # not inference mode, under which nothing could be derived
 def make_patch(case: Case, on_progress: ProgressCallback) -> Crafted:
     """The patch at its strength."""
-    return fitted_strength(craft(case, told=on_progress), on_progress)
+    return fitted_strength(craft(case, on_progress=on_progress), on_progress)
 
 
 @torch.no_grad()

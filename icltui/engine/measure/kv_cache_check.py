@@ -9,8 +9,9 @@ again from its start, which is as right as it is slow.
 import torch
 from torch import Tensor
 
+from icltui.api.progress import ProgressCallback, ignore_progress
 from icltui.engine.measure.forward import KVCache, forward
-from icltui.engine.measure.packing_check import PassProgress, sample_ids, telling_passes, unheard
+from icltui.engine.measure.packing_check import reporting_passes, sample_ids
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.values.errors import EngineError, ForwardError, IcltuiError, ModelError
 
@@ -18,11 +19,11 @@ SHARES = {torch.float32: 1e-2, torch.float64: 1e-2}
 """Of the logits' spread, by which logits behind a cache may miss those of the whole row; other dtypes: a half.
 
 Where a cache is not heard they miss by about all of it; rounding alone may take a tenth in half precision."""
-_N_PASSES = 5
+_STAGE, _N_PASSES = "trying its cache", 5
 
 
 @torch.inference_mode()
-def try_cache(loaded: LoadedModel, progress: PassProgress = unheard) -> str:
+def try_cache(loaded: LoadedModel, on_progress: ProgressCallback = ignore_progress) -> str:
     """Why the model's cache is not used from here on; empty where it is.
 
     Raises:
@@ -31,7 +32,7 @@ def try_cache(loaded: LoadedModel, progress: PassProgress = unheard) -> str:
     """
     model = loaded.model
     model.config.use_cache = True
-    with telling_passes(loaded, progress, _N_PASSES):
+    with reporting_passes(loaded, on_progress, _STAGE, _N_PASSES):
         ids = sample_ids(loaded, n_context=4, n_query=3)
         whole = _whole(loaded, ids.full)
         try:

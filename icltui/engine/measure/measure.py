@@ -92,10 +92,10 @@ class Dynamics:
             again, self.early = self.early, []
         elif chunk.logits is not None:
             self.early.append(chunk)
-        told = [c for c in (*again, chunk) if c.logits is not None and c.units]
+        known = [c for c in (*again, chunk) if c.logits is not None and c.units]
         return [
             prediction
-            for c in told
+            for c in known
             if c.logits is not None
             for prediction in predict(self.vocabulary, c.units, c.logits, self.full)
         ]

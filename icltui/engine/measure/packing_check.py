@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from icltui.api.progress import ProgressCallback, ignore_progress
 from icltui.engine.hooks.capture import capturing
 from icltui.engine.measure.forward import can_use_cache, forward, forward_arguments, token_row
 from icltui.engine.measure.prefixes import Plan, measure_prefixes
@@ -26,25 +27,20 @@ LOOSE = 0.5
 """The same in half precision, where float32 has shown the mask to be right."""
 NOISE = 4
 """In half precision and with quantized weights, the packed pass may miss that many times what right ways miss."""
-_N_PASSES = 8
+_STAGE, _N_PASSES = "trying the packed pass on it", 8
 """Of one comparison: the context and its copies, each in two parts; and one for each of four units."""
-
-PassProgress = Callable[[int, int], object]
-"""Told before each forward pass how many are done, of about how many; an exception of its own stops the work."""
-
-
-def unheard(done: int, total: int) -> None:
-    """Where nobody asks how far it is."""
 
 
 @contextmanager
-def telling_passes(loaded: LoadedModel, progress: PassProgress, about: int) -> Iterator[None]:
-    """Tells ``progress`` of every forward pass of the model within; ``about`` how many there will be."""
+def reporting_passes(
+    loaded: LoadedModel, on_progress: ProgressCallback, stage: str, about: int
+) -> Iterator[None]:
+    """Reports every forward pass of the model within, of ``about`` as many."""
     numbers = count()
 
     def begin(*_: Any) -> None:
         done = next(numbers)
-        progress(done, max(about, done + 1))
+        on_progress(stage, done, max(about, done + 1))
 
     handle = loaded.model.register_forward_pre_hook(begin)
     try:
@@ -53,7 +49,7 @@ def telling_passes(loaded: LoadedModel, progress: PassProgress, about: int) -> I
         handle.remove()
 
 
-def choose_path(loaded: LoadedModel, progress: PassProgress = unheard) -> tuple[Path, str]:
+def choose_path(loaded: LoadedModel, on_progress: ProgressCallback = ignore_progress) -> tuple[Path, str]:
     """``packed`` where the packed pass agrees with the loop on a few tokens of this model, else ``loop`` and why.
 
     A mask is right or wrong whatever numbers the model computes in, but in half precision rounding hides which: two
@@ -71,7 +67,10 @@ def choose_path(loaded: LoadedModel, progress: PassProgress = unheard) -> tuple[
         return "loop", f"its config has {unknown[0]!r}, a reach of attention that packing does not know"
     widens = can_compute_in_float32(loaded.model)
     try:
-        with _short_window(text), telling_passes(loaded, progress, (2 if widens else 1) * _N_PASSES):
+        with (
+            _short_window(text),
+            reporting_passes(loaded, on_progress, _STAGE, (2 if widens else 1) * _N_PASSES),
+        ):
             reason = _disagreement(loaded, widens)
     except ForwardError as error:
         cause = type(error.__cause__ or error).__name__

@@ -13,8 +13,9 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from icltui.api.progress import ProgressCallback, ignore_progress
 from icltui.engine.hooks.attach import attach
-from icltui.engine.patch.build import Crafted, Told, unheard
+from icltui.engine.patch.build import Crafted
 from icltui.engine.patch.calibration import Passage, logits_without
 from icltui.engine.patch.decoding import acting
 from icltui.engine.patch.evaluate import Part, centred, score, total
@@ -28,13 +29,13 @@ COARSE, ROUNDS, FINER = 0.25, 3, 4
 """First step of the search, how often it is made finer, and by what."""
 
 
-def fitted_strength(crafted: Crafted, told: Told = unheard) -> Crafted:
+def fitted_strength(crafted: Crafted, on_progress: ProgressCallback = ignore_progress) -> Crafted:
     """The patch at the strength that its recipe asks for."""
     alpha = crafted.case.recipe.alpha
     if alpha == "search":
-        alpha = line_search(lambda alpha: mean_squared_error(crafted, alpha), told)
+        alpha = line_search(lambda alpha: mean_squared_error(crafted, alpha), on_progress)
     elif alpha == "jvp":
-        told("the derivative of the logits", 0, 1)
+        on_progress("the derivative of the logits", 0, 1)
         alpha = first_order(crafted)
     return replace(crafted, alpha=float(alpha))
 
@@ -57,7 +58,7 @@ def mean_squared_error(crafted: Crafted, alpha: float) -> float:
     return whole.mse / whole.n
 
 
-def line_search(loss: Callable[[float], float], told: Told = unheard) -> float:
+def line_search(loss: Callable[[float], float], on_progress: ProgressCallback = ignore_progress) -> float:
     """The α in [0, 2] with the least loss, from coarse to fine.
 
     >>> line_search(lambda alpha: (alpha - 0.7) ** 2)
@@ -70,7 +71,7 @@ def line_search(loss: Callable[[float], float], told: Told = unheard) -> float:
     for _ in range(ROUNDS + 1):
         for alpha in grid:
             if alpha not in known:
-                told("searching α", len(known), n_steps)
+                on_progress("searching α", len(known), n_steps)
                 known[alpha] = loss(alpha)
         best = min(known, key=lambda alpha: (known[alpha], alpha))
         step /= FINER

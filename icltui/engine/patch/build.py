@@ -5,13 +5,14 @@ made from. Frozen is the held patch of the query's last token; compiled that of 
 and of what the model says behind them in the context; per step makes its patches while it generates: none is held.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
 from msgspec.structs import replace as with_changes
 
+from icltui.api.progress import ProgressCallback, ignore_progress
 from icltui.engine.hooks.site import Site
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.patch.calibration import Passage, Reader, in_another_context
@@ -24,12 +25,6 @@ from icltui.values.recipe import Recipe
 
 N_LATER = 8
 """Tokens of the contextual continuation, behind the fitted ones, that a patch is tested on."""
-Told = Callable[[str, int, int], object]
-"""Told the stage, how much of it is done, and of how much; may raise to stop."""
-
-
-def unheard(stage: str, done: int, total: int) -> None:
-    """Where nobody asks how far it is."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +127,7 @@ def under_control(case: Case, passage: Passage) -> Passage:
     return passage if context is None else in_another_context(case.loaded, case.sites, passage, context)
 
 
-def craft(case: Case, n_later: int = N_LATER, told: Told = unheard) -> Crafted:
+def craft(case: Case, n_later: int = N_LATER, on_progress: ProgressCallback = ignore_progress) -> Crafted:
     """The patch at strength 1; the prompt's text is read ``n_later`` tokens further than it is fitted.
 
     Raises:
@@ -143,13 +138,13 @@ def craft(case: Case, n_later: int = N_LATER, told: Told = unheard) -> Crafted:
     n_more = case.n_fitted + n_later
     reader, passages = Reader(case.loaded, case.sites, case.positions, len(rows)), []
     for number, ids in enumerate(rows):
-        told("reading the contextual text", number, len(rows))
-        still = partial(told, "reading the contextual text", number, len(rows))
+        on_progress("reading the contextual text", number, len(rows))
+        still = partial(on_progress, "reading the contextual text", number, len(rows))
         passages.append(reader.read(ids, room(case, ids, n_more), still))
     own, *others = passages
     if case.recipe.mode == "per-step":
         return Crafted(case, own)
-    told("making the patch", 0, 1)
+    on_progress("making the patch", 0, 1)
     fitted = tuple(
         Fitted(
             passage,

@@ -55,14 +55,14 @@ def read_passage(
     ids: Ids,
     n_more: int,
     positions: Positions,
-    told: Callable[[], object] = lambda: None,
+    on_token: Callable[[], object] = lambda: None,
 ) -> Passage:
     """The passage of ``ids`` with ``n_more`` tokens behind it, fewer where the model ends the text itself.
 
-    ``told`` is called before each token and may raise to stop.
+    ``on_token`` is called before each token and may raise to stop.
     """
     run = ContextRun(loaded.model, sites=sites)
-    return _read(loaded, run, ids, run.states(ids.full, len(ids.query)), n_more, positions, told)
+    return _read(loaded, run, ids, run.states(ids.full, len(ids.query)), n_more, positions, on_token)
 
 
 def _read(
@@ -72,13 +72,13 @@ def _read(
     first: tuple[Tensor, States],
     n_more: int,
     positions: Positions,
-    told: Callable[[], object],
+    on_token: Callable[[], object],
 ) -> Passage:
     """What the model says behind the query that ``run`` was just fed."""
     continuation: list[int] = []
     behind, parts = [first[0]], [first[1]]
     for _ in range(n_more):
-        told()
+        on_token()
         token = int(behind[-1].argmax())
         if token in stop_tokens(loaded):
             break
@@ -107,20 +107,20 @@ class Reader:
     """What ``run`` holds."""
     is_cuttable: bool = True
 
-    def read(self, ids: Ids, n_more: int, told: Callable[[], object] = lambda: None) -> Passage:
+    def read(self, ids: Ids, n_more: int, on_token: Callable[[], object] = lambda: None) -> Passage:
         """As :func:`read_passage`."""
         start = (*ids.prefix, *ids.context)
         if not self.is_cuttable or not start or self.n_queries <= 2:
-            return read_passage(self.loaded, self.sites, ids, n_more, self.positions, told)
-        told()
+            return read_passage(self.loaded, self.sites, ids, n_more, self.positions, on_token)
+        on_token()
         if self.run is None or self.start != start:
             self.run, self.start = ContextRun(self.loaded.model, sites=self.sites), start
             self.run.feed(start)
             if not self._is_cut_right(ids):
                 self.run, self.is_cuttable = None, False
-                return read_passage(self.loaded, self.sites, ids, n_more, self.positions, told)
+                return read_passage(self.loaded, self.sites, ids, n_more, self.positions, on_token)
         first = self.run.states(ids.query, len(ids.query))
-        passage = _read(self.loaded, self.run, ids, first, n_more, self.positions, told)
+        passage = _read(self.loaded, self.run, ids, first, n_more, self.positions, on_token)
         try:
             self.run.cache.drop(len(ids.query) + len(passage.continuation))
         except _UNCUTTABLE:  # this query reached over the edge of a window that the first did not reach

@@ -11,11 +11,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from icltui.api.progress import ProgressCallback, ignore_progress
 from icltui.engine.hooks.attach import attach
 from icltui.engine.hooks.capture import widen
 from icltui.engine.hooks.site import Probe
 from icltui.engine.measure.predictions import plain
-from icltui.engine.patch.build import N_LATER, Crafted, Told, room, unheard
+from icltui.engine.patch.build import N_LATER, Crafted, room
 from icltui.engine.patch.calibration import Passage, Reader, logits_without
 from icltui.engine.patch.decoding import acting
 from icltui.engine.patch.patch import HeldPatch, TokenPatch
@@ -52,14 +53,14 @@ def held_out(parts: dict[Tested, list[Part]]) -> list[Part]:
     return parts.get("other queries") or parts.get("later tokens", [])
 
 
-def other_passages(crafted: Crafted, told: Told = unheard) -> list[Passage]:
+def other_passages(crafted: Crafted, on_progress: ProgressCallback = ignore_progress) -> list[Passage]:
     """The held-out queries in their context, and the prompt's own, as far as they were not fitted."""
     case, fitted = crafted.case, fitted_queries(crafted)
     unseen = [ids for ids in case.holdout if ids.query not in fitted]
     reader = Reader(case.loaded, case.sites, case.positions, len(unseen))
     read = [] if crafted.own.ids.query in fitted or not case.calibration else [crafted.own]
     for number, ids in enumerate(unseen):
-        told("reading the other queries", number, len(unseen))
+        on_progress("reading the other queries", number, len(unseen))
         n = room(case, ids, case.n_fitted + N_LATER)
         read.append(reader.read(ids, n))
     return read
@@ -108,14 +109,14 @@ def total(scores: Sequence[Score]) -> Score:
 
 
 def try_patch(
-    crafted: Crafted, parts: dict[Tested, list[Part]], told: Told = unheard
+    crafted: Crafted, parts: dict[Tested, list[Part]], on_progress: ProgressCallback = ignore_progress
 ) -> tuple[PatchTest, ...]:
     """A test of each kind."""
     n_parts, done, tests = sum(map(len, parts.values())), 0, []
     for kind, kept in parts.items():
         patched, bare, states = [], [], []
         for part in kept:
-            told("testing the patch", done, n_parts)
+            on_progress("testing the patch", done, n_parts)
             done += 1
             logits, z = _run(crafted, part, crafted.through(part.passage))
             without, z_without = _run(crafted, part, None)

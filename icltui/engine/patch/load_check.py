@@ -15,12 +15,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from icltui.api.progress import ProgressCallback, ignore_progress
 from icltui.engine.hooks.attach import attach
 from icltui.engine.hooks.capture import Capture, States, capturing, widen
 from icltui.engine.hooks.site import Probe, Site, first_tensor
 from icltui.engine.hooks.trace import is_made_of
 from icltui.engine.measure.forward import forward
-from icltui.engine.measure.packing_check import PassProgress, sample_ids, telling_passes, unheard
+from icltui.engine.measure.packing_check import reporting_passes, sample_ids
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.patch.decoding import ContextRun
 from icltui.engine.patch.patch import TokenPatch
@@ -30,7 +31,7 @@ from icltui.values.recipe import Components
 
 TOLERANCES = {torch.float64: 1e-4, torch.float32: 1e-4, torch.bfloat16: 5e-2, torch.float16: 1e-2}
 """Relative errors allowed, by the model's dtype; float64 as float32, since norms compute in float32 inside."""
-_N_PASSES = 12
+_STAGE, _N_PASSES = "proving the patch on it", 12
 """Where every layer proves at once."""
 _FAULTS = (RuntimeError, LookupError, AttributeError, TypeError, ValueError, ForwardError)
 
@@ -68,14 +69,14 @@ class Proof:
     """Whether the logits after the patches are bit for bit those before."""
 
 
-def prove(loaded: LoadedModel, progress: PassProgress = unheard) -> LoadedModel:
+def prove(loaded: LoadedModel, on_progress: ProgressCallback = ignore_progress) -> LoadedModel:
     """The model without the layers that cannot be used.
 
     Raises:
         ModelError: no layer can be used, a patch leaves something behind, or the model gives no numbers.
     """
     try:
-        sites, proof = examine(loaded, progress)
+        sites, proof = examine(loaded, on_progress)
     except EngineError as error:
         raise ModelError(f"{type(loaded.model).__name__} cannot be explored: {error}") from error
     if not proof.undone:
@@ -101,9 +102,11 @@ def prove(loaded: LoadedModel, progress: PassProgress = unheard) -> LoadedModel:
 
 
 @torch.inference_mode()
-def examine(loaded: LoadedModel, progress: PassProgress = unheard) -> tuple[tuple[Site, ...], Proof]:
+def examine(
+    loaded: LoadedModel, on_progress: ProgressCallback = ignore_progress
+) -> tuple[tuple[Site, ...], Proof]:
     """Each site in the kind that proves best, and what was found there."""
-    with telling_passes(loaded, progress, _N_PASSES):
+    with reporting_passes(loaded, on_progress, _STAGE, _N_PASSES):
         return _examine(loaded)
 
 

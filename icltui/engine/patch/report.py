@@ -3,19 +3,22 @@
 Enters: a crafted patch. Leaves: a :class:`~icltui.values.PatchReport`.
 """
 
-from icltui.engine.patch.build import Crafted, Told, unheard
+from icltui.api.progress import ProgressCallback, ignore_progress
+from icltui.engine.patch.build import Crafted
 from icltui.engine.patch.evaluate import fitted_queries, other_passages, parts_of, try_patch, verdict
 from icltui.engine.patch.sweep import draw_curves
 from icltui.values import PatchReport
 
 
-def report_on(crafted: Crafted, curves: bool = False, told: Told = unheard) -> PatchReport:
+def report_on(
+    crafted: Crafted, curves: bool = False, on_progress: ProgressCallback = ignore_progress
+) -> PatchReport:
     """The report; with ``curves`` the patch is varied too.
 
     Per step a patch is made for every token, so that there is nothing to test but its strength, on other queries.
     """
-    parts = parts_of(crafted, other_passages(crafted, told))
-    tests = try_patch(crafted, parts, told)
+    parts = parts_of(crafted, other_passages(crafted, on_progress))
+    tests = try_patch(crafted, parts, on_progress)
     return PatchReport(
         n_tokens=crafted.n_tokens,
         rank=crafted.rank,
@@ -24,7 +27,7 @@ def report_on(crafted: Crafted, curves: bool = False, told: Told = unheard) -> P
         tests=tests,
         verdict=verdict(tests) if crafted.patch is not None else "",
         notes=_notes(crafted),
-        curves=draw_curves(crafted, parts, told) if curves else None,
+        curves=draw_curves(crafted, parts, on_progress) if curves else None,
     )
 
 

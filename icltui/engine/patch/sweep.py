@@ -7,9 +7,10 @@ queries is a patch made anew of these alone.
 from collections.abc import Sequence
 from dataclasses import replace
 
+from icltui.api.progress import ProgressCallback, ignore_progress
 from icltui.engine.measure.predictions import plain
 from icltui.engine.patch.alpha_search import logits_through
-from icltui.engine.patch.build import Crafted, Told, made, unheard
+from icltui.engine.patch.build import Crafted, made
 from icltui.engine.patch.calibration import Passage
 from icltui.engine.patch.evaluate import Part, Score, held_out, score, total
 from icltui.values import CurvePoint, Curves, Tested
@@ -20,20 +21,22 @@ COUNTS = (1, 2, 3, 4, 6, 8, 10, 15, 20, 25, 30, 40, 60, 80, 100)
 """Numbers of calibration queries."""
 
 
-def draw_curves(crafted: Crafted, parts: dict[Tested, list[Part]], told: Told = unheard) -> Curves:
+def draw_curves(
+    crafted: Crafted, parts: dict[Tested, list[Part]], on_progress: ProgressCallback = ignore_progress
+) -> Curves:
     """Every curve that the recipe has; ``parts``: what the patch is tested on."""
     n_layers, others = len(crafted.case.sites), held_out(parts)
     alphas, low, high = [], [], []
     n_steps = round(LARGEST_ALPHA / ALPHA_STEP)
     for step in range(n_steps + 1):
-        told("KL against α", step, n_steps + 1)
+        on_progress("KL against α", step, n_steps + 1)
         alpha = round(step * ALPHA_STEP, 10)
         alphas.append(_point(replace(crafted, alpha=alpha), alpha, others))
     for n in range(1, n_layers + 1):
-        told("KL against layers", n - 1, n_layers)
+        on_progress("KL against layers", n - 1, n_layers)
         low.append(_on_layers(crafted, slice(0, n), others))
         high.append(_on_layers(crafted, slice(n_layers - n, n_layers), others))
-    queries = _on_queries(crafted, others, told) if crafted.case.calibration else ()
+    queries = _on_queries(crafted, others, on_progress) if crafted.case.calibration else ()
     return Curves(alpha=tuple(alphas), from_bottom=tuple(low), from_top=tuple(high), queries=queries)
 
 
@@ -46,11 +49,13 @@ def _on_layers(crafted: Crafted, at: slice, others: Sequence[Part]) -> CurvePoin
     return _point(made(some) if crafted.patch is not None else some, float(len(case.sites)), parts)
 
 
-def _on_queries(crafted: Crafted, others: Sequence[Part], told: Told) -> tuple[CurvePoint, ...]:
+def _on_queries(
+    crafted: Crafted, others: Sequence[Part], on_progress: ProgressCallback
+) -> tuple[CurvePoint, ...]:
     """The patch made from the first of its queries alone, more and more of them."""
     n_queries, points = len(crafted.fitted), []
     for n in sorted({*(count for count in COUNTS if count < n_queries), n_queries}):
-        told("KL against calibration queries", n, n_queries)
+        on_progress("KL against calibration queries", n, n_queries)
         some = made(replace(crafted, fitted=crafted.fitted[:n]))
         fitted = [Part(part.passage, 0, part.n_continuation + 1) for part in some.fitted]
         points.append(_as_point(float(n), _score(some, fitted), _score(some, others)))

@@ -5,12 +5,13 @@ query's last token, layer by layer in the patched run. Δb is the measured resid
 ``O_actual − O_without``, which would make the check a tautology.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from icltui.api.progress import ProgressCallback, ignore_progress
 from icltui.engine.generate.generate import logit_error
 from icltui.engine.hooks.attach import attach
 from icltui.engine.hooks.capture import Capture, States
@@ -82,31 +83,31 @@ def verify(
     sites: Sequence[Site],
     ids: Ids,
     seed: int,
-    progress: Callable[[str], None] = lambda _stage: None,
+    on_progress: ProgressCallback = ignore_progress,
     positions: Positions = "reset",
 ) -> Verification:
-    """Every check of one prompt; ``progress`` is told the stage at hand and may raise to stop."""
+    """Every check of one prompt; ``on_progress`` gets the name of each before it begins."""
     case = _Case(loaded, sites, ids, positions)
-    progress("context")
+    on_progress("context")
     with attach(sites, mlps := MlpOutputs()):
         context, targets = case.contextual(ids)
-    progress("plain")
+    on_progress("plain")
     before = case.plain()
     logits = {"plain": logit_error(context, before)}
     components: dict[str, Components] = {"weights": "weights", "shift": "shift", "patched": "both"}
     captured: dict[str, Capture] = {}
     outputs: dict[str, MlpOutputs] = {}
     for name, which in components.items():
-        progress(name)
+        on_progress(name)
         with attach(sites, outputs.setdefault(name, MlpOutputs())):
             logits_of, captured[name] = case.patched(TokenPatch(sites, which), targets)
         logits[name] = logit_error(context, logits_of)
-    progress("controls")
+    on_progress("controls")
     controls = _controls(case, context, targets, seed)
-    progress("noise floor")
+    on_progress("noise floor")
     undone = bool(torch.equal(before, case.plain()))
     noise_floor = _noise_floor(loaded, ids, context)
-    progress("gradient")
+    on_progress("gradient")
     aligned = gradient_alignment(loaded, sites, ids.plain, case.at, context, targets)
     got, wanted = captured["patched"].states(), targets.token(-1)
     layers = tuple(

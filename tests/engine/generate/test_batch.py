@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 import torch
 
+from icltui.api.progress import ignore_progress
 from icltui.engine.generate.batch import can_batch, generate_rows, in_batches
 from icltui.engine.generate.generate import generate
-from icltui.engine.patch.build import Case, Crafted, craft, unheard
+from icltui.engine.patch.build import Case, Crafted, craft
 from icltui.engine.prompts.tokenize import Ids
 from icltui.values import LANES, Generation
 from icltui.values.prompt import Positions
@@ -52,7 +53,7 @@ def assert_same(ours: Generation, theirs: Generation) -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_rows_say_together_what_each_says_alone(family, sampling, positions):
     some = cases(family, Recipe(), positions)
-    made = generate_rows(some, Crafted(some[0]), LANES, 5, sampling, unheard)
+    made = generate_rows(some, Crafted(some[0]), LANES, 5, sampling, ignore_progress)
     assert made is not None
     for case, ours in zip(some, made, strict=True):
         assert_same(ours, alone(case, Crafted(case), sampling))
@@ -65,7 +66,7 @@ def test_one_held_patch_serves_all_rows(family):
     some = [replace(case, calibration=(some[0].ids, some[1].ids)) for case in some]
     crafted = craft(some[0], 0)
     assert can_batch(some[0], crafted)
-    made = generate_rows(some, crafted, LANES, 5, HOT, unheard)
+    made = generate_rows(some, crafted, LANES, 5, HOT, ignore_progress)
     assert made is not None
     for case, ours in zip(some, made, strict=True):
         assert_same(ours, alone(case, replace(crafted, case=case), HOT))
@@ -76,7 +77,7 @@ def test_a_row_that_ends_goes_no_further_and_the_others_do():
     some = [replace(case, loaded=loaded, sites=loaded.sites) for case in cases("llama", Recipe())]
     *_, whole = generate(some[0], None, lanes=("context", "plain"), n_tokens=5)
     loaded.model.generation_config.eos_token_id = whole.lanes["context"].token_ids[1]
-    made = generate_rows(some, None, ("context", "plain"), 5, Sampling(), unheard)
+    made = generate_rows(some, None, ("context", "plain"), 5, Sampling(), ignore_progress)
     assert made is not None
     assert len(made[0].lanes["context"].token_ids) == 2
     for case, ours in zip(some, made, strict=True):
@@ -103,7 +104,7 @@ def test_a_model_whose_numbers_change_beside_padding_is_taken_one_by_one(monkeyp
     monkeypatch.setattr(
         "icltui.engine.generate.batch.forward", lambda *_: torch.zeros(300, dtype=torch.float64)
     )
-    assert generate_rows(some, None, ("context",), 2, Sampling(), unheard) is None
+    assert generate_rows(some, None, ("context",), 2, Sampling(), ignore_progress) is None
 
 
 def test_batches_hold_every_case_once_and_no_more_than_fits(monkeypatch):

@@ -19,15 +19,15 @@ def test_every_family_here_packs(family):
 
 def test_every_pass_is_told_and_the_packed_ones_are_in_two_chunks():
     told = []
-    assert choose_path(tiny("llama"), lambda done, about: told.append((done, about))) == ("packed", "")
-    assert told == [(done, 8) for done in range(8)]
+    assert choose_path(tiny("llama"), lambda *progress: told.append(progress)) == ("packed", "")
+    assert told == [("trying the packed pass on it", done, 8) for done in range(8)]
 
 
 def test_a_callback_that_raises_stops_and_leaves_nothing_behind():
     class Enough(Exception):
         pass
 
-    def stop(done, _):
+    def stop(_stage, done, _total):
         if done == 2:
             raise Enough
 
