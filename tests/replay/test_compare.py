@@ -3,6 +3,8 @@
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import astuple
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -11,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from icltui.replay.compare import compare, told
-from icltui.replay.tolerance import ROUNDING, coarser
+from icltui.replay.tolerance import ROUNDING, Limits, coarser
 from icltui.report.replay import replay_json, replay_text
 from icltui.values import (
     Candidate,
@@ -418,3 +420,46 @@ def test_the_report_ends_in_its_verdict_and_nothing_in_it_acts_on_a_terminal() -
     assert document["model"]["name"] == "demo"
     assert document["sections"][0]["section"] == "measurement"
     assert msgspec.convert(document["sections"][1], SectionReplay) == replay.sections[1]
+
+
+def test_what_a_patch_says_may_move_by_its_fit_and_nothing_else_may() -> None:
+    """An ill-conditioned fit moves the patched lane, not the lanes beside it."""
+    fit = LayerFit(
+        layer=0, error=0.0, condition=1e8, rank=2, shift_error=None, shift_condition=None, shift_rank=None
+    )
+    saved = with_(A_GENERATION, patch=PatchReport(layers=(fit,), n_tokens=2, rank=2, alpha=1.0))
+    limits = Limits(saved, "float32")
+    assert 0 < limits.fit <= 0.1
+    beside = limits.of_a_share("generation.lanes.plain")
+    assert limits.of_a_share("generation.lanes.patched.steps[].top") > beside == ROUNDING["float32"].logit
+
+
+def test_the_condition_of_the_shift_has_a_noise_of_its_own() -> None:
+    fit = LayerFit(
+        layer=0, error=0.0, shift_error=0.0, condition=4.0, rank=2, shift_condition=None, shift_rank=1
+    )
+    limits = Limits(
+        with_(A_GENERATION, patch=PatchReport(layers=(fit,), n_tokens=2, rank=2, alpha=1.0)), "float32"
+    )
+    assert limits.hides(
+        "generation.patch.layers[0].shift_condition", "generation.patch.layers[].shift_condition"
+    )
+    assert not limits.hides("generation.patch.layers[0].condition", "generation.patch.layers[].condition")
+
+
+@pytest.mark.parametrize(
+    "name", ["cosine_previous", "update_cosine_previous", "transfer_previous", "amplification"]
+)
+def test_rounding_hides_a_direction_of_a_step_no_larger_than_itself(name: str) -> None:
+    rows = tuple(with_(row, delta_norm=1e-9, z_norm=10.0) for row in A_MEASUREMENT.rows)
+    limits = Limits(with_(A_MEASUREMENT, rows=rows), "float32")
+    assert limits.hides("measurement.rows[0]", f"measurement.rows[].{name}")
+    assert not limits.hides("measurement.rows[0]", "measurement.rows[].patch_norm")
+
+
+def test_the_finer_the_numbers_the_less_they_may_differ() -> None:
+    """Each floor is of the order of the dtype's own rounding: 2^-8, 2^-11, and float32's sums."""
+    order = ("float32", "float16", "bfloat16")
+    for finer, coarse in pairwise(order):
+        for a, b in zip(astuple(ROUNDING[finer]), astuple(ROUNDING[coarse]), strict=True):
+            assert a < b < 10_000 * a

@@ -376,3 +376,14 @@ def test_why_auto_chose_other_numbers_is_said_before_them() -> None:
         "computed in float32: no instructions for bfloat16\n"
     )
     assert "computed in" not in a_table(A_MEASUREMENT)
+
+
+def test_the_unit_that_moves_a_layer_most_is_the_largest_wherever_it_comes() -> None:
+    last = msgspec.structs.replace(
+        DROPPED,
+        rows=tuple(
+            msgspec.structs.replace(row, delta_norm=(None, 0.5, 0.75)[row.unit]) for row in DROPPED.rows
+        ),
+    )
+    layers = cells_of(a_table(last), "Each layer, and the unit that moves it most")
+    assert layers[-1][:5] == ["1", "8", "0.0156", "0.75", "2"]

@@ -197,3 +197,51 @@ def test_a_link_among_the_leftovers_is_removed_and_not_followed(tmp_path: Path) 
 
 def test_what_this_process_writes_is_never_swept() -> None:
     assert atomic._LEFTOVER.fullmatch(leftover_prefix() + "0123456789ab")
+
+
+def test_a_write_that_takes_a_few_bytes_at_a_time_loses_none(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file with another name is written in its place, and the system may take less than it is handed."""
+    os.link(path, tmp_path / "other name")
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda handle, data: write(handle, data[:3]))
+    write_whole(path, b"0123456789")
+    assert path.read_bytes() == b"0123456789"
+
+
+def test_only_the_attributes_that_are_somebodys_choice_are_copied(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = {
+        "user.note": b"mine",
+        "system.posix_acl_access": b"list",
+        "security.selinux": b"label",
+        "trusted.x": b"",
+    }
+    given: dict[str, bytes] = {}
+    monkeypatch.setattr(os, "listxattr", lambda _path: [*held], raising=False)
+    monkeypatch.setattr(os, "getxattr", lambda _path, name: held[name], raising=False)
+    monkeypatch.setattr(
+        os, "setxattr", lambda _handle, name, value: given.update({name: value}), raising=False
+    )
+    write_whole(path, b"new")
+    assert given == {name: held[name] for name in ("user.note", "system.posix_acl_access")}
+
+
+@pytest.mark.parametrize(("hours", "is_swept"), [(23, False), (25, True)])
+def test_what_was_left_is_kept_for_a_day(tmp_path: Path, hours: int, is_swept: bool) -> None:
+    left = tmp_path / f".icltui-{gone_pid()}-0123456789ab"
+    left.touch()
+    then = left.stat().st_mtime - hours * 3600
+    os.utime(left, (then, then))
+    sweep(tmp_path)
+    assert left.exists() is not is_swept
+
+
+def test_another_users_process_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "kill", refuse)
+    assert atomic.is_running(1) is True

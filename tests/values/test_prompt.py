@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from icltui.values.errors import BadInput
-from icltui.values.prompt import layers_text, resolve_layers
+from icltui.values.prompt import MOST_BYTES, check_size, layers_text, resolve_layers
 
 
 @pytest.mark.parametrize(
@@ -84,3 +84,11 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 )
 def test_the_shortest_text_is_written(layers: tuple[int, ...], text: str) -> None:
     assert layers_text(layers, 6) == text
+
+
+@pytest.mark.parametrize("character", ["a", "é"])
+def test_the_longest_text_is_accepted_and_one_byte_more_is_not(character: str) -> None:
+    longest = character * (MOST_BYTES // len(character.encode()))
+    check_size(longest, "the context")
+    with pytest.raises(BadInput, match="shorten it"):
+        check_size(longest + "a", "the context")

@@ -2,8 +2,18 @@
 
 import pytest
 
+from icltui.values.bounds import TOKENS
 from icltui.values.errors import BadInput
-from icltui.values.recipe import Recipe, Sampling, check_recipe, check_sampling, idle, patch_words
+from icltui.values.recipe import (
+    LARGEST_ALPHA,
+    Recipe,
+    Sampling,
+    canonical,
+    check_recipe,
+    check_sampling,
+    idle,
+    patch_words,
+)
 
 
 @pytest.mark.parametrize(
@@ -92,3 +102,22 @@ def test_idle_fields_are_those_that_were_changed_and_do_nothing():
 )
 def test_a_recipe_in_words(recipe, words):
     assert patch_words(recipe) == words
+
+
+def test_the_largest_values_are_accepted():
+    check_recipe(Recipe(mode="compiled", rank=TOKENS, n_fitted=TOKENS, alpha=LARGEST_ALPHA))
+    check_recipe(Recipe(mode="compiled", rank=1, n_fitted=0, alpha=0.0))
+
+
+@pytest.mark.parametrize("mode", ["per-step", "frozen", "compiled"])
+def test_the_canonical_recipe_keeps_what_means_something_and_drops_the_rest(mode):
+    recipe = Recipe(
+        mode=mode, carrier="bias", rank=3, ridge=0.1, n_fitted=2, queries=("a",), other_context="x"
+    )
+    plain = canonical(recipe)
+    assert idle(plain) == ()
+    assert canonical(plain) == plain
+    dropped = idle(recipe)
+    names = Recipe.__struct_fields__
+    assert all(getattr(plain, name) == getattr(recipe, name) for name in names if name not in dropped)
+    assert all(getattr(plain, name) == getattr(Recipe(), name) for name in dropped)

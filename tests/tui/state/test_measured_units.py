@@ -211,3 +211,19 @@ def test_a_unit_is_known_to_have_changed_when_it_came_and_when_it_came_again():
     assert measured.changed_at((2, -1)) == 0
     measured.add((), (samples.prediction(0),))
     assert measured.changed_at((0, 1)) == measured.version
+
+
+
+def test_a_board_that_begins_anew_has_the_bounds_of_what_comes() -> None:
+    measured = board_of(["a", "b"])
+    high = measured.bounds("delta_norm", (0,))
+    assert high == (1.0, 2.0)
+    measured.begin(tokenized(["a"]))
+    fill(board, (1,))
+    assert measured.bounds("delta_norm", (0,)) == (1.0, 1.0)
+
+
+def test_a_measurement_that_took_no_next_tokens_says_so_when_it_is_opened_again() -> None:
+    without = msgspec.structs.replace(samples.session().measurement, predictions=())
+    assert MeasuredUnits.from_measurement(without).is_mute
+    assert not MeasuredUnits.from_measurement(samples.session().measurement).is_mute
