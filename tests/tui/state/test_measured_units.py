@@ -219,7 +219,7 @@ def test_a_board_that_begins_anew_has_the_bounds_of_what_comes() -> None:
     high = measured.bounds("delta_norm", (0,))
     assert high == (1.0, 2.0)
     measured.begin(tokenized(["a"]))
-    fill(board, (1,))
+    fill(measured, (1,))
     assert measured.bounds("delta_norm", (0,)) == (1.0, 1.0)
 
 
