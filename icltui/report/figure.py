@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from icltui.report.figure_data import curve_layers, heat, top_tokens
 from icltui.report.measure_data import unit_texts
+from icltui.report.measures import MEASURES
 from icltui.storage.sessions import Session
 from icltui.text.escape import visible
 from icltui.values import Measurement
@@ -121,7 +122,8 @@ def _draw_heat(drawn: "Figure", axes: "Axes", measurement: Measurement) -> None:
     step = math.ceil(len(layers) / 12)
     axes.set_yticks(range(0, len(layers), step), [str(layer) for layer in layers[::step]])
     axes.set_ylabel("layer")
-    axes.set_title(f"how far each unit moves the MLP's input, ‖δ‖ ({measurement.dynamics}{scale})")
+    what = f"how far each unit moves the MLP's input, {MEASURES['delta_norm'].symbol}"
+    axes.set_title(f"{what} ({measurement.dynamics}{scale})")
     bar = drawn.colorbar(image, cax=axes.inset_axes((1.015, 0, 0.02, 1)), format="%g")
     if scale:
         bar.set_ticks(LogLocator(subs=(1.0, 2.0, 5.0)))
@@ -145,7 +147,7 @@ def _draw_curves(axes: "Axes", measurement: Measurement) -> None:
     for place, layer in enumerate(layers):
         axes.plot(values[layer], label=f"layer {layer}", **_line(place, len(values[layer])))
     some = "" if len(layers) == len(measurement.layers) else f", {len(layers)} of {len(values)} layers"
-    axes.set_title(f"relative update of the weights, ‖ΔW‖/‖W‖{some}")
+    axes.set_title(f"relative update of the weights, {MEASURES['relative_patch_norm'].symbol}{some}")
     axes.set_ylim(bottom=0)
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
 

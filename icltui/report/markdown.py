@@ -11,7 +11,7 @@ from rich.table import Table
 from icltui import __version__
 from icltui.report.generate import lane_title, patch_parts
 from icltui.report.measure_tables import measure_parts
-from icltui.report.summary_tables import flips, most_moving, runs
+from icltui.report.summary_tables import flip_table, largest_delta_table, run_table
 from icltui.report.verify import verify_parts
 from icltui.storage.sessions import Session
 from icltui.text.markdown import block, code, plain
@@ -40,7 +40,7 @@ def _sections(session: Session) -> Iterator[str]:
         if session.verification is not None:
             yield from ("## Verification", *_set(verify_parts(model, session.verification)))
     if session.runs:
-        yield from ("## Runs", set_table("What was run, in this order", runs(session.runs)))
+        yield from ("## Runs", set_table("What was run, in this order", run_table(session.runs)))
     missing = [words for name, words in _PARTS.items() if model is None or getattr(session, name) is None]
     if missing:
         yield f"Not in this session: {', '.join(missing)}."
@@ -81,9 +81,11 @@ def _measures(model: ModelInfo, prompt: Prompt, measurement: Measurement) -> Ite
     yield f"Seen at the query's last token; {how}, {measurement.seconds:.2f} s."
     if measurement.layers and measurement.tokens.units:
         layer = measurement.layers[-1]
-        yield set_table(f"The units with the largest ‖δ‖ at layer {layer}", most_moving(measurement, layer))
+        yield set_table(
+            f"The units with the largest ‖δ‖ at layer {layer}", largest_delta_table(measurement, layer)
+        )
     if measurement.predictions:
-        made = flips(measurement)
+        made = flip_table(measurement)
         title = "Where the most probable next token changes"
         yield set_table(title, made) if made.row_count else f"**{title}**: nowhere."
     yield from _set(measure_parts(model, prompt, measurement))

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 from statistics import median
 
 from icltui.report.json_document import as_json, origin
+from icltui.report.measures import PREDICTIONS, prediction_cells, row_fields
 from icltui.text.escape import token_text, visible
 from icltui.text.spreadsheet import Cell, write_csv
-from icltui.values import Measurement, ModelInfo, Prediction, Row
+from icltui.values import Measurement, ModelInfo, Prediction
 from icltui.values.prompt import Prompt
 
 
@@ -35,7 +36,7 @@ def measure_json(model: ModelInfo, prompt: Prompt, measurement: Measurement) -> 
             "notes": tokens.notes,
             "units": tokens.units,
             "rows": measurement.rows,
-            "predictions": [_flat_prediction(prediction) for prediction in measurement.predictions],
+            "predictions": list(map(_flat, measurement.predictions)),
             "pairs": measurement.pairs,
             "seconds": measurement.seconds,
         }
@@ -43,20 +44,25 @@ def measure_json(model: ModelInfo, prompt: Prompt, measurement: Measurement) -> 
 
 
 def measure_csv(measurement: Measurement) -> str:
-    """One line for each unit and layer, ``norm_…`` its matrices; the unit's text and prediction stand in each line.
+    """One line for each unit and layer, ``norm_…`` its matrices; each line holds the unit's text and prediction too.
 
-    :func:`.read_csv` reads it.
+    :func:`icltui.text.spreadsheet.read_csv` reads it.
     """
     predictions = {prediction.unit: prediction for prediction in measurement.predictions}
-    fields = [field for field in Row.__struct_fields__ if field != "matrix_norms"]
+    fields = row_fields()
     matrices = list(dict.fromkeys(name for row in measurement.rows for name in row.matrix_norms))
     texts = unit_texts(measurement)
     norms = [f"norm_{visible(name)}" for name in matrices]
-    lines: list[Sequence[Cell]] = [[*fields, *norms, "text", "token", "probability", "entropy", "kl_to_full"]]
+    lines: list[Sequence[Cell]] = [[*fields, *norms, "text", "token", *PREDICTIONS]]
     for row in measurement.rows:
         values = [*(getattr(row, field) for field in fields), *map(row.matrix_norms.get, matrices)]
-        lines.append([*values, texts[row.unit], *_prediction_cells(predictions.get(row.unit))])
+        lines.append([*values, texts[row.unit], *prediction_cells(predictions.get(row.unit))])
     return write_csv(lines)
+
+
+def _flat(prediction: Prediction) -> dict[str, object]:
+    values = {name: spec.value(prediction) for name, spec in PREDICTIONS.items()}
+    return {"unit": prediction.unit, "token": prediction.top[0].token.text, **values, "top": prediction.top}
 
 
 def path_reason(model: ModelInfo, measurement: Measurement) -> str:
@@ -84,22 +90,3 @@ def unit_texts(measurement: Measurement) -> list[str]:
     """What stands at each unit, as shown; at unit 0 what it starts from."""
     start = "(no context)" if measurement.dynamics == "grow" else "(whole context)"
     return [start, *(token_text(unit.text) for unit in measurement.tokens.units)]
-
-
-def _flat_prediction(prediction: Prediction) -> dict[str, object]:
-    best = prediction.top[0]
-    return {
-        "unit": prediction.unit,
-        "token": best.token.text,
-        "probability": best.probability,
-        "entropy": prediction.entropy,
-        "kl_to_full": prediction.kl_to_full,
-        "top": prediction.top,
-    }
-
-
-def _prediction_cells(prediction: Prediction | None) -> tuple[Cell, ...]:
-    if prediction is None:
-        return (None,) * 4
-    best = prediction.top[0]
-    return (token_text(best.token.text), best.probability, prediction.entropy, prediction.kl_to_full)

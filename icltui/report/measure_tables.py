@@ -4,43 +4,19 @@ Enters: the model's facts, the prompt, the measurement. Leaves: plain text. Ever
 """
 
 import heapq
+from collections.abc import Iterable
 
 from rich.console import RenderableType
-from rich.table import Table
+from rich.table import Column, Table
 
 from icltui.report.measure_data import delta_noise, path_reason, unit_texts
+from icltui.report.measures import MEASURES, NEXT_TOKEN, NOISE, PREDICTIONS, columns
 from icltui.report.model import model_lines
 from icltui.text.escape import token_text, visible
 from icltui.text.tables import number, numbers, render, table, words
-from icltui.values import Dynamics, Measurement, ModelInfo, Pairs, Row
+from icltui.values import Dynamics, Measurement, ModelInfo, Pairs, Prediction, Row
 from icltui.values.prompt import Prompt
 
-_UNIT_COLUMNS = {
-    "‖δ‖": "delta_norm",
-    "h": "learning_rate",
-    "‖ΔW‖": "patch_norm",
-    "‖ΔW‖/‖W‖": "relative_patch_norm",
-    "net": "net_patch_norm",
-    "cosine": "cosine_previous",
-}
-_LAYER_COLUMNS = {
-    "‖z‖": "z_norm",
-    "h": "learning_rate",
-    "sum of ‖ΔW‖": "cumulative_patch_norm",
-    "net ‖ΔW‖": "net_patch_norm",
-}
-_STEP_COLUMNS = {
-    "‖ΔW_down‖": "output_patch_norm",
-    "amplified": "amplification",
-    "L": "implicit_loss",
-    "Q": "half_step_square",
-}
-_UNDEFINED: dict[Dynamics, set[str]] = {
-    "grow": set(),
-    "shrink": {"implicit_loss"},
-    "drop": {"implicit_loss", "net_patch_norm", "cumulative_patch_norm"},
-}
-"""L_i needs one reference for all steps; sums need steps one after the other."""
 _WORDS: dict[Dynamics, tuple[str, str, str, str]] = {
     "grow": (
         "Each unit at layer {layer}",
@@ -61,9 +37,8 @@ _WORDS: dict[Dynamics, tuple[str, str, str, str]] = {
         "What follows the query without each unit",
     ),
 }
+_DELTA = MEASURES["delta_norm"].symbol
 _PLACES = ("1st", "2nd", "3rd")
-NOISE = "~"
-"""In front of a ‖δ‖ that rounding alone can make."""
 
 
 def measure_table(model: ModelInfo, prompt: Prompt, measurement: Measurement, width: int = 110) -> str:
@@ -113,8 +88,8 @@ def _settings(model: ModelInfo, prompt: Prompt, measurement: Measurement) -> lis
     n_noise, n_moved = (sum(map(is_it, measurement.rows)) for is_it in (_is_noise, _is_move))
     if any(row.delta_noise is not None for row in measurement.rows):
         lines.append(
-            f"{NOISE} marks ‖δ‖ within what rounding to {visible(model.dtype)} comes to alone: {n_noise} of {n_moved} "
-            "rows; --precision float32 computes in float32 with the same weights"
+            f"{NOISE} marks {_DELTA} within what rounding to {visible(model.dtype)} comes to alone: {n_noise} of "
+            f"{n_moved} rows; --precision float32 computes in float32 with the same weights"
         )
     return lines
 
@@ -129,16 +104,21 @@ def _is_move(row: Row) -> bool:
 
 def _unit_table(measurement: Measurement) -> Table:
     texts, layer = unit_texts(measurement), measurement.layers[-1]
-    is_drop, columns = measurement.dynamics == "drop", _columns(_UNIT_COLUMNS, measurement)
-    moved = heapq.nlargest(len(_PLACES), _moved(measurement, layer), key=_by_delta)
-    places = {row.unit: place for row, place in zip(moved, _PLACES, strict=False)} if is_drop else {}
+    is_drop, shown = measurement.dynamics == "drop", columns("units", measurement.dynamics)
+    most = heapq.nlargest(len(_PLACES), moved(measurement, layer), key=by_delta)
+    places = {row.unit: place for row, place in zip(most, _PLACES, strict=False)} if is_drop else {}
     return table(
-        [*numbers("#"), words("unit"), *numbers(*columns), *(numbers("moves most") if is_drop else ())],
+        [
+            *numbers("#"),
+            words("unit"),
+            *numbers(*shown.values()),
+            *(numbers("moves most") if is_drop else ()),
+        ],
         (
             (
                 str(row.unit),
                 texts[row.unit],
-                *_cells(row, columns),
+                *_cells(row, shown),
                 *([places.get(row.unit, "")] if is_drop else ()),
             )
             for row in measurement.rows
@@ -148,21 +128,21 @@ def _unit_table(measurement: Measurement) -> Table:
 
 
 def _layer_table(measurement: Measurement) -> Table:
-    columns = _columns(_LAYER_COLUMNS, measurement)
+    shown = columns("layers", measurement.dynamics)
     noise = delta_noise(measurement)
     is_rounded = any(value is not None for value in noise.values())
     last = max((row.unit for row in measurement.rows), default=0) if measurement.dynamics != "drop" else 0
     return table(
         [
-            *numbers("layer", *columns),
-            *(numbers("noise of ‖δ‖") if is_rounded else ()),
-            *numbers("largest ‖δ‖"),
+            *numbers("layer", *shown.values()),
+            *(numbers(f"noise of {_DELTA}") if is_rounded else ()),
+            *numbers(f"largest {_DELTA}"),
             words("at unit"),
         ],
         (
             (
                 str(row.layer),
-                *_cells(row, columns),
+                *_cells(row, shown),
                 *([number(noise[row.layer])] if is_rounded else ()),
                 *_largest(measurement, row.layer),
             )
@@ -173,11 +153,11 @@ def _layer_table(measurement: Measurement) -> Table:
 
 
 def _step_table(measurement: Measurement) -> Table:
-    columns = _columns(_STEP_COLUMNS, measurement)
+    shown = columns("step", measurement.dynamics)
     return table(
-        [*numbers("layer", *columns), words("‖ΔW‖ of each matrix")],
+        [*numbers("layer", *shown.values()), words(f"{MEASURES['patch_norm'].symbol} of each matrix")],
         (
-            (str(row.layer), *_cells(row, columns), _matrices(row))
+            (str(row.layer), *_cells(row, shown), _matrices(row))
             for row in (_step(measurement, layer) for layer in measurement.layers)
             if row is not None
         ),
@@ -186,9 +166,9 @@ def _step_table(measurement: Measurement) -> Table:
 
 def _step(measurement: Measurement, layer: int) -> Row | None:
     """The step that stands for its layer: the last; of units left out one at a time, the one that moved most."""
-    rows = _moved(measurement, layer)
+    rows = moved(measurement, layer)
     if measurement.dynamics == "drop":
-        return max(rows, key=_by_delta, default=None)
+        return max(rows, key=by_delta, default=None)
     return max(rows, key=lambda row: row.unit, default=None)
 
 
@@ -228,28 +208,26 @@ def _pair_table(measurement: Measurement, pairs: Pairs) -> Table:
 def _prediction_table(measurement: Measurement) -> Table:
     texts = unit_texts(measurement)
     return table(
-        [*numbers("#"), words("unit"), words("next token"), *numbers("p", "entropy", "KL to full")],
-        (
-            (
-                str(prediction.unit),
-                texts[prediction.unit],
-                token_text(prediction.top[0].token.text),
-                *map(number, (prediction.top[0].probability, prediction.entropy, prediction.kl_to_full)),
-            )
-            for prediction in measurement.predictions
-        ),
+        [*numbers("#"), words("unit"), *prediction_columns(*PREDICTIONS)],
+        ((str(p.unit), texts[p.unit], *prediction_texts(p, *PREDICTIONS)) for p in measurement.predictions),
     )
 
 
-def _columns(columns: dict[str, str], measurement: Measurement) -> dict[str, str]:
-    undefined = _UNDEFINED[measurement.dynamics]
-    return {title: field for title, field in columns.items() if field not in undefined}
+def prediction_columns(*names: str) -> list[Column]:
+    """The most probable next token, and the numbers of :data:`~icltui.report.measures.PREDICTIONS` of those names."""
+    return [words(NEXT_TOKEN), *numbers(*(PREDICTIONS[n].header or PREDICTIONS[n].symbol for n in names))]
 
 
-def _cells(row: Row, columns: dict[str, str]) -> list[str]:
-    return [
-        _delta(row) if field == "delta_norm" else number(getattr(row, field)) for field in columns.values()
-    ]
+def prediction_texts(prediction: Prediction | None, *names: str) -> list[str]:
+    """The cells of these columns; without a prediction no token, and dots."""
+    if prediction is None:
+        return ["", *(number(None) for _ in names)]
+    token = token_text(prediction.top[0].token.text)
+    return [token, *(number(PREDICTIONS[name].value(prediction)) for name in names)]
+
+
+def _cells(row: Row, fields: Iterable[str]) -> list[str]:
+    return [_delta(row) if field == "delta_norm" else number(getattr(row, field)) for field in fields]
 
 
 def _delta(row: Row) -> str:
@@ -260,16 +238,18 @@ def _matrices(row: Row) -> str:
     return "  ".join(f"{visible(name)} {number(norm)}" for name, norm in row.matrix_norms.items())
 
 
-def _moved(measurement: Measurement, layer: int) -> list[Row]:
+def moved(measurement: Measurement, layer: int) -> list[Row]:
+    """The rows of a layer that have a ‖δ‖."""
     return [row for row in measurement.rows if row.layer == layer and row.delta_norm is not None]
 
 
-def _by_delta(row: Row) -> float:
+def by_delta(row: Row) -> float:
+    """‖δ‖ as a key to sort by."""
     return row.delta_norm or 0.0
 
 
 def _largest(measurement: Measurement, layer: int) -> tuple[str, str]:
-    row = max(_moved(measurement, layer), key=_by_delta, default=None)
+    row = max(moved(measurement, layer), key=by_delta, default=None)
     if row is None:
         return (number(None), "")
     return (_delta(row), f"{row.unit} {unit_texts(measurement)[row.unit]}")

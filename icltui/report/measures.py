@@ -1,33 +1,57 @@
-"""The measures that the explorer can show: their names, what they mean under each dynamics, and their scale.
+"""The registry of measures: what each number is called, how it is shown, and what it means under each dynamics.
 
-Symbols are those of :class:`icltui.values.Row`: A_i is the MLP's input behind i units (*grow*) or with the first i
-taken away (*shrink*); *drop* compares A, the full context's, with A_without, where one unit alone is missing. v and g,
-the down projection's input, are indexed alike; u is what an update adds where it acts in full.
+Every reader takes its columns from here: tables, CSV, JSON, clipboard, Markdown, figures, plots and help. Each field of
+:class:`icltui.values.Row` and :class:`icltui.values.Prediction` has its entry.
+
+Symbols are those of :class:`icltui.values.Row`: A_i is the MLP's input after i units (*grow*) or with the first i taken
+away (*shrink*); *drop* compares A, the full context's, with A_without, where one unit alone is missing. v and g, the
+down projection's input, are indexed alike; u is what an update adds where it acts in full.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
-from icltui.values import Dynamics
+from icltui.text.escape import token_text
+from icltui.text.spreadsheet import Cell
+from icltui.values import Dynamics, Prediction, Row
 
 Meaning = tuple[str, str]
 """What a number is: in words, and as a formula."""
+Table = Literal["units", "layers", "step", "ranking"]
+
+NOISE = "~"
+"""Before a ‖δ‖ that rounding alone can make."""
+CHANGED = "▸"
+"""Before a next token that the unit before did not predict."""
+INDEX = ("unit", "layer")
+"""The fields of a row that say which unit and which layer it is of."""
+DELTA_NOISE = "delta_noise"
+"""The field of the noise of ‖δ‖, which tables show by layer: its median over the units."""
+MATRIX_NORMS = "matrix_norms"
+"""The field of the ‖ΔW‖ of each matrix; in a CSV a column ``norm_…`` for each."""
 
 
 @dataclass(frozen=True)
-class Measure:
+class MeasureSpec:
     """One number per unit and layer."""
 
-    name: str
-    """The field of :class:`icltui.values.Row` that holds it."""
-    title: str
-    """Its symbol, at most nine cells wide."""
+    field: str
+    """Of :class:`icltui.values.Row`; also its column in JSON, CSV and clipboard."""
+    symbol: str
+    """At most nine cells wide."""
     log: bool
     """Whether a log scale makes sense: the number is never negative."""
     grow: Meaning
     shrink: Meaning | None = None
-    """Where it differs from *grow*."""
+    """Where it differs from *grow*; two empty texts where there is no such number."""
     drop: Meaning | None = None
-    """The same; two empty texts where there is no such number."""
+    header: str = ""
+    """Over its column in a report; empty: the symbol."""
+    short: str = ""
+    """Over a narrow column; empty: as over others."""
+    width: int = 7
+    """Cells of its column in the explorer's table."""
 
     def meaning(self, dynamics: Dynamics) -> Meaning:
         """In words and as a formula."""
@@ -39,6 +63,21 @@ class Measure:
         return any(self.meaning(dynamics))
 
 
+@dataclass(frozen=True)
+class PredictionSpec:
+    """One number that is known of the next token at a unit."""
+
+    name: str
+    """Its column in JSON, CSV and clipboard."""
+    symbol: str
+    value: Callable[[Prediction], float | None]
+    header: str = ""
+    """Over its column in a report; empty: the symbol."""
+    unit: str = ""
+    width: int = 7
+    """Cells of its column in the explorer's table."""
+
+
 _NONE: Meaning = ("", "")
 _DOWN = "the residual shift as a patch of the down projection"
 _STEP = "half the square of what the step adds at its input"
@@ -46,7 +85,7 @@ _COSINE = "cosine of its update and the one before"
 _TRANSFER = "what the update before leaves undone of this one; 0: nothing"
 
 _ALL = (
-    Measure(
+    MeasureSpec(
         "delta_norm",
         "‖δ‖",
         True,
@@ -54,7 +93,7 @@ _ALL = (
         ("how far its removal moved the MLP's input", "‖A_i − A_{i−1}‖"),
         ("how much it alone moves the MLP's input", "‖A − A_without‖"),
     ),
-    Measure(
+    MeasureSpec(
         "patch_norm",
         "‖ΔW‖",
         True,
@@ -62,29 +101,37 @@ _ALL = (
         ("how far its removal moved the weights", "‖W_{i−1} δ_i‖ / ‖A_i‖"),
         ("the change of weights that stands for it", "‖W δ‖ / ‖A_without‖"),
     ),
-    Measure("relative_patch_norm", "‖ΔW‖/‖W‖", True, ("‖ΔW‖ as a share of the weights", "‖ΔW‖ / ‖W‖")),
-    Measure(
+    MeasureSpec(
+        "relative_patch_norm",
+        "‖ΔW‖/‖W‖",
+        True,
+        ("‖ΔW‖ as a share of the weights", "‖ΔW‖ / ‖W‖"),
+        width=9,
+    ),
+    MeasureSpec(
         "cumulative_patch_norm",
         "Σ‖ΔW‖",
         True,
         ("the length of the way so far", "Σ_{j≤i} ‖W_j − W_{j−1}‖"),
         drop=_NONE,
+        header="sum of ‖ΔW‖",
     ),
-    Measure(
+    MeasureSpec(
         "net_patch_norm",
         "net ‖ΔW‖",
         True,
         ("how far the weights are from the start", "‖W_i − W_0‖"),
         drop=_NONE,
+        short="net",
     ),
-    Measure(
+    MeasureSpec(
         "learning_rate",
         "h",
         True,
         ("implicit learning rate, nearly flat under RMSNorm", "1/‖A_i‖²"),
         drop=("implicit learning rate, nearly flat under RMSNorm", "1/‖A_without‖²"),
     ),
-    Measure(
+    MeasureSpec(
         "shift_norm",
         "‖δv‖",
         True,
@@ -92,21 +139,22 @@ _ALL = (
         ("how far its removal moved the residual stream", "‖v_i − v_{i−1}‖"),
         ("how much it alone moves the residual stream", "‖v − v_without‖"),
     ),
-    Measure(
+    MeasureSpec(
         "z_norm",
         "‖z‖",
         True,
-        ("size of the MLP's input behind the units so far", "‖A_i‖"),
-        ("size of the MLP's input behind the units left", "‖A_i‖"),
+        ("size of the MLP's input after the units so far", "‖A_i‖"),
+        ("size of the MLP's input after the units left", "‖A_i‖"),
         ("size of the MLP's input without this unit", "‖A_without‖"),
     ),
-    Measure(
+    MeasureSpec(
         "cosine_previous",
         "cos",
         False,
         ("whether it pushed the way the unit before did", "cos(δ_i, δ_{i−1})"),
+        header="cosine",
     ),
-    Measure(
+    MeasureSpec(
         "output_patch_norm",
         "‖ΔW_down‖",
         True,
@@ -114,15 +162,16 @@ _ALL = (
         (_DOWN, "‖v_i − v_{i−1}‖ / ‖g_0‖"),
         (_DOWN, "‖v − v_without‖ / ‖g‖"),
     ),
-    Measure(
+    MeasureSpec(
         "amplification",
         "amplify",
         True,
         ("how strongly W answers δ; 1: as a random direction", "(‖W_0 δ_i‖/‖δ_i‖) / (‖W_0‖/√d)"),
         ("how strongly W answers δ; 1: as a random direction", "(‖W_{i−1} δ_i‖/‖δ_i‖) / (‖W_0‖/√d)"),
         ("how strongly W answers δ; 1: as a random direction", "(‖W δ‖/‖δ‖) / (‖W‖/√d)"),
+        header="amplified",
     ),
-    Measure(
+    MeasureSpec(
         "implicit_loss",
         "L",
         False,
@@ -130,7 +179,7 @@ _ALL = (
         _NONE,
         _NONE,
     ),
-    Measure(
+    MeasureSpec(
         "half_step_square",
         "Q",
         True,
@@ -138,7 +187,7 @@ _ALL = (
         (_STEP, "½‖W_{i−1} δ_i‖²"),
         (_STEP, "½‖W δ‖²"),
     ),
-    Measure(
+    MeasureSpec(
         "update_cosine_previous",
         "cos ΔW",
         False,
@@ -146,7 +195,7 @@ _ALL = (
         (f"{_COSINE}; u_i = W_{{i−1}} δ_i", "cos(u_i, u_{i−1})·cos(A_i, A_{i−1})"),
         (f"{_COSINE}; u = W δ, z = A_without", "cos(u_i, u_{i−1})·cos(z_i, z_{i−1})"),
     ),
-    Measure(
+    MeasureSpec(
         "transfer_previous",
         "transfer",
         True,
@@ -156,5 +205,72 @@ _ALL = (
     ),
 )
 
-MEASURES: dict[str, Measure] = {measure.name: measure for measure in _ALL}
-"""Every measure by name, in the order in which a key cycles through them."""
+MEASURES: dict[str, MeasureSpec] = {measure.field: measure for measure in _ALL}
+"""Every measure by its field, in the order in which a key cycles through them."""
+
+NEXT_TOKEN = "next token"
+"""Over the most probable next token; its column in a file is ``token``."""
+PREDICTIONS: dict[str, PredictionSpec] = {
+    spec.name: spec
+    for spec in (
+        PredictionSpec("probability", "p", lambda p: p.top[0].probability if p.top else None, width=5),
+        PredictionSpec("entropy", "entropy", lambda p: p.entropy, unit="nats"),
+        PredictionSpec("kl_to_full", "KL", lambda p: p.kl_to_full, header="KL to full", unit="nats"),
+    )
+}
+"""The numbers of a prediction by their columns, in the order in which a file has them."""
+
+_TABLES: dict[Table, tuple[str, ...]] = {
+    "units": (
+        "delta_norm",
+        "learning_rate",
+        "patch_norm",
+        "relative_patch_norm",
+        "net_patch_norm",
+        "cosine_previous",
+    ),
+    "layers": ("z_norm", "learning_rate", "cumulative_patch_norm", "net_patch_norm"),
+    "step": ("output_patch_norm", "amplification", "implicit_loss", "half_step_square"),
+    "ranking": ("delta_norm", "learning_rate", "patch_norm", "relative_patch_norm"),
+}
+"""The measures that each table of a report has room for."""
+
+
+def columns(table: Table, dynamics: Dynamics) -> dict[str, str]:
+    """The measures of a report's table that are defined under ``dynamics``: their fields, and what is over them."""
+    specs = (MEASURES[field] for field in _TABLES[table])
+    return {
+        spec.field: (table == "units" and spec.short) or spec.header or spec.symbol
+        for spec in specs
+        if spec.is_defined(dynamics)
+    }
+
+
+def row_fields() -> list[str]:
+    """Every field of a row that is one number, in the order in which a file has them."""
+    order = Row.__struct_fields__
+    known = (*INDEX, *MEASURES, DELTA_NOISE)
+    return sorted(known, key=lambda field: order.index(field) if field in order else len(order))
+
+
+def prediction_cells(prediction: Prediction | None) -> list[Cell]:
+    """A cell for the token and each of :data:`PREDICTIONS`, its text made safe; None without a prediction."""
+    if prediction is None:
+        return [None] * (1 + len(PREDICTIONS))
+    token = token_text(prediction.top[0].token.text) if prediction.top else None
+    return [token, *(spec.value(prediction) for spec in PREDICTIONS.values())]
+
+
+def prediction_meanings(dynamics: Dynamics) -> list[tuple[str, str]]:
+    """Symbols of what is known of the next token, and what they mean."""
+    probability, entropy, kl = (PREDICTIONS[name] for name in ("probability", "entropy", "kl_to_full"))
+    other = "the full context's" if dynamics == "drop" else "the unit before's"
+    gap = "" if dynamics == "grow" else "; none under local · keep where packed, as each would take a pass"
+    words = "the likeliest after an ordinary run of what is left, also under local"
+    return [
+        (f"{NEXT_TOKEN} {probability.symbol}", f"{words}; {CHANGED} another than {other}{gap}"),
+        (
+            f"{kl.symbol}, {entropy.symbol}",
+            f"of its distribution, in {kl.unit}: KL(full context ‖ this one)",
+        ),
+    ]

@@ -8,55 +8,54 @@ from collections.abc import Iterable
 
 from rich.table import Table
 
+from icltui.report.flips import flips
 from icltui.report.measure_data import unit_texts
+from icltui.report.measure_tables import by_delta, moved, prediction_columns, prediction_texts
+from icltui.report.measures import PREDICTIONS, columns
 from icltui.text.escape import token_text
 from icltui.text.tables import number, numbers, table, words
-from icltui.values import Measurement, Prediction, Run
+from icltui.values import Candidate, Measurement, Run
 from icltui.values.recipe import patch_words
 
 N_MOST = 10
 
 
-def most_moving(measurement: Measurement, layer: int) -> Table:
+def largest_delta_table(measurement: Measurement, layer: int) -> Table:
     """The units with the largest ‖δ‖ at ``layer``, and what follows the query behind each."""
-    rows = [row for row in measurement.rows if row.layer == layer and row.delta_norm is not None]
-    most = heapq.nlargest(N_MOST, rows, key=lambda row: row.delta_norm or 0.0)
+    most = heapq.nlargest(N_MOST, moved(measurement, layer), key=by_delta)
     texts, predictions = unit_texts(measurement), {p.unit: p for p in measurement.predictions}
-    columns = [*numbers("#"), words("unit"), *numbers("‖δ‖", "h", "‖ΔW‖", "‖ΔW‖/‖W‖")]
+    shown = columns("ranking", measurement.dynamics)
     return table(
-        [*columns, words("next token"), *numbers("p")],
+        [*numbers("#"), words("unit"), *numbers(*shown.values()), *prediction_columns("probability")],
         (
             (
                 str(row.unit),
                 texts[row.unit],
-                *map(number, (row.delta_norm, row.learning_rate, row.patch_norm, row.relative_patch_norm)),
-                *_answer(predictions.get(row.unit)),
+                *(number(getattr(row, field)) for field in shown),
+                *prediction_texts(predictions.get(row.unit), "probability"),
             )
             for row in most
         ),
     )
 
 
-def flips(measurement: Measurement) -> Table:
-    """Each unit whose most probable next token is not that of the unit before.
-
-    Of units left out one at a time: not that of the whole context.
-    """
-    texts = unit_texts(measurement)
-    ordered = sorted(measurement.predictions, key=lambda prediction: prediction.unit)
-    whole = ordered[:1] * (len(ordered) - 1)
-    pairs = zip(whole if measurement.dynamics == "drop" else ordered, ordered[1:], strict=False)
+def flip_table(measurement: Measurement) -> Table:
+    """Each unit at which the answer flips, with the most probable next token before and with it."""
+    texts, p = unit_texts(measurement), PREDICTIONS["probability"].symbol
     return table(
-        [*numbers("#"), words("unit"), words("before"), *numbers("p"), words("with it"), *numbers("p")],
+        [*numbers("#"), words("unit"), words("before"), *numbers(p), words("with it"), *numbers(p)],
         (
-            (str(after.unit), texts[after.unit], *_answer(before), *_answer(after))
-            for before, after in pairs
-            if before.top[0].token.id != after.top[0].token.id
+            (str(flip.unit), texts[flip.unit], *_answer(flip.before), *_answer(flip.after))
+            for flip in flips(measurement)
         ),
     )
 
 
-def runs(made: Iterable[Run]) -> Table:
+def _answer(candidate: Candidate) -> tuple[str, str]:
+    return token_text(candidate.token.text), number(candidate.probability)
+
+
+def run_table(made: Iterable[Run]) -> Table:
     """Each run with the one that it came from, what was asked and the user's line about it."""
     return table(
         [*numbers("#", "from"), words("query"), words("patch"), words("note")],
@@ -71,10 +70,3 @@ def runs(made: Iterable[Run]) -> Table:
             for run in made
         ),
     )
-
-
-def _answer(prediction: Prediction | None) -> tuple[str, str]:
-    if prediction is None:
-        return "", number(None)
-    best = prediction.top[0]
-    return token_text(best.token.text), number(best.probability)

@@ -12,12 +12,11 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
-from icltui.report.measures import MEASURES, Measure
+from icltui.report.measures import MEASURES, MeasureSpec, prediction_meanings
 from icltui.tui.actions import ACTIONS, MOVES
 from icltui.tui.dialogs.dialog import Dialog
 from icltui.tui.dialogs.manual import ManualScreen
 from icltui.tui.draw.help_text import EXPLANATIONS, MEASURED, SYMBOLS, action_rows, pane_title
-from icltui.tui.draw.table_columns import CHANGED
 from icltui.tui.draw.text import display
 from icltui.tui.widgets.vim_scroll import Scrolls
 from icltui.values import Dynamics
@@ -38,23 +37,13 @@ def help_sections(
     groups = dict.fromkeys(action.group for action in ACTIONS if action.group)
     sections = {group: _rows(group) for group in groups} | {"Move": list(MOVES)}
     numbers = [_meaning(measure, dynamics) for measure in MEASURES.values()]
-    sections[f"Numbers, under {dynamics}"] = numbers + _predicted(dynamics)
+    sections[f"Numbers, under {dynamics}"] = numbers + prediction_meanings(dynamics)
     model = [(name, display(fact)) for name, fact in facts]
     return sections | ({"This model": model} if model else {})
 
 
-def _meaning(measure: Measure, dynamics: Dynamics) -> tuple[str, str]:
-    return measure.title, ": ".join(filter(None, measure.meaning(dynamics))) or f"undefined under {dynamics}"
-
-
-def _predicted(dynamics: Dynamics) -> list[tuple[str, str]]:
-    other = "the full context's" if dynamics == "drop" else "the unit before's"
-    gap = "" if dynamics == "grow" else "; none under local · keep where packed, as each would take a pass"
-    words = "the likeliest after an ordinary run of what is left, also under local"
-    return [
-        ("next token p", f"{words}; {CHANGED} another than {other}{gap}"),
-        ("KL, entropy", "of its distribution, in nats: KL(full context ‖ this one)"),
-    ]
+def _meaning(measure: MeasureSpec, dynamics: Dynamics) -> tuple[str, str]:
+    return measure.symbol, ": ".join(filter(None, measure.meaning(dynamics))) or f"undefined under {dynamics}"
 
 
 def _section(title: str, rows: list[tuple[str, str]]) -> Table:
@@ -81,10 +70,10 @@ def pane_texts(pane: str, dynamics: Dynamics, measure: str) -> list[Text | Table
     ]
 
 
-def _formula(measure: Measure, dynamics: Dynamics) -> tuple[str, str]:
+def _formula(measure: MeasureSpec, dynamics: Dynamics) -> tuple[str, str]:
     words, formula = measure.meaning(dynamics)
     return (
-        f"{measure.title} = {formula}" if formula else measure.title,
+        f"{measure.symbol} = {formula}" if formula else measure.symbol,
         words or f"undefined under {dynamics}",
     )
 

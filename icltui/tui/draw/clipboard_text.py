@@ -5,19 +5,17 @@ Boards and lanes enter, text leaves. Numbers are whole; no text of a token is pa
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from icltui.report.measures import MEASURES
+from icltui.report.measures import MEASURES, PREDICTIONS, prediction_cells
 from icltui.text.escape import token_text, visible
 from icltui.text.spreadsheet import Cell, write_tsv
 from icltui.tui.state.measured_units import MeasuredUnits
 from icltui.values import LaneStep
 
-_PREDICTED = ("token", "probability", "entropy", "kl_to_full")
-
 
 def stream_copy(measured: MeasuredUnits, layer: int) -> str:
     """Every unit at one layer: each measure, and what follows the query."""
     names = [name for name, measure in MEASURES.items() if measure.is_defined(measured.dynamics)]
-    head = ("unit", "text", "layer", *names, *_PREDICTED)
+    head = ("unit", "text", "layer", *names, "token", *PREDICTIONS)
     units = range(measured.last_unit + 1)
     return _tsv(
         head,
@@ -27,7 +25,7 @@ def stream_copy(measured: MeasuredUnits, layer: int) -> str:
                 token_text(measured.unit_text(unit)),
                 layer,
                 *(measured.value(name, unit, layer) for name in names),
-                *_predicted(measured, unit),
+                *prediction_cells(measured.prediction(unit)),
             )
             for unit in units
         ),
@@ -81,14 +79,6 @@ def lane_copy(title: str, steps: Sequence[LaneStep]) -> str:
     text = "\n".join(map(visible, steps[-1].text.split("\n")))
     candidates = ((token_text(each.token.text), each.probability) for each in steps[0].top)
     return f"{title}\n\n{text}\n\n{_tsv(('token', 'probability'), candidates)}"
-
-
-def _predicted(measured: MeasuredUnits, unit: int) -> tuple[Cell, ...]:
-    prediction = measured.prediction(unit)
-    if prediction is None or not prediction.top:
-        return (None,) * len(_PREDICTED)
-    best = prediction.top[0]
-    return (token_text(best.token.text), best.probability, prediction.entropy, prediction.kl_to_full)
 
 
 def _tsv(head: Iterable[Cell], rows: Iterable[Iterable[Cell]]) -> str:

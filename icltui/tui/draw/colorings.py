@@ -50,7 +50,7 @@ def _of_measure(name: str, title: str = "") -> Shade:
     measure = MEASURES[name]
     return Shade(
         name=name,
-        title=title or measure.title,
+        title=title or measure.symbol,
         log=measure.log,
         is_by_layer=True,
         value=lambda measured, unit, layer: measured.value(name, unit, layer),

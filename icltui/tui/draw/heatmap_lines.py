@@ -57,7 +57,7 @@ class Picture:
     def _legend(self) -> Iterator[Segment]:
         measure = MEASURES[self.measure]
         meaning = measure.meaning(self.measured.dynamics)[0]
-        yield from legend(measure.title, meaning, self.bounds, self.log, self.glyphs, self.base, self.muted)
+        yield from legend(measure.symbol, meaning, self.bounds, self.log, self.glyphs, self.base, self.muted)
 
     def _readout(self) -> str:
         token = fit(self.measured.unit_text(self.unit), _TOKEN_WIDTH).rstrip()
@@ -69,7 +69,7 @@ class Picture:
         return f"  ‖ΔW‖ of {'  '.join(each)}" if norms else ""
 
     def _value(self) -> str:
-        title = MEASURES[self.measure].title
+        title = MEASURES[self.measure].symbol
         if self.layer not in self.grid.layers:
             return "not measured"
         value = self.measured.value(self.measure, self.unit, self.layer)

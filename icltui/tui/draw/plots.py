@@ -11,10 +11,11 @@ from typing import Literal
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
+from icltui.report.flips import Flip
 from icltui.report.measures import MEASURES
 from icltui.tui.draw.line_plot import OTHER, Figure, Series
 from icltui.tui.draw.text import CURSOR, display, fit, number
-from icltui.tui.state.flips import Flip, flips, leading
+from icltui.tui.state.flips import flips, leading
 from icltui.tui.state.measured_units import MeasuredUnits
 from icltui.values import CurvePoint, PatchReport
 
@@ -78,7 +79,7 @@ def measure_figure(
         name = f"{fit(other.label, _TOKEN_WIDTH).rstrip()} L{other.layer}"
         lines.append(Series(name, other.measured.series(measure, other.layer), OTHER))
     return Figure(
-        title=f"{what.title} by unit{', log scale' if is_log else ''}{some}: {words}".rstrip(": "),
+        title=f"{what.symbol} by unit{', log scale' if is_log else ''}{some}: {words}".rstrip(": "),
         series=lines,
         log=is_log,
         cursor=unit if measured.n_units else None,

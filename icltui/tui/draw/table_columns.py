@@ -7,19 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from icltui.report.measures import MEASURES
+from icltui.report.measures import CHANGED, MEASURES, NEXT_TOKEN, NOISE, PREDICTIONS
 from icltui.tui.draw.text import fit, number
 from icltui.tui.state.measured_units import MeasuredUnits
-from icltui.values import Dynamics, Prediction
+from icltui.values import Dynamics
 
 Cell = Callable[[MeasuredUnits, int, int, int], str]
 """The text of a cell on ``measured`` for ``unit`` and ``layer``, exactly ``width`` cells wide."""
-
-CHANGED = "▸"
-"""In front of a next token that the unit before did not predict."""
-
-NOISE = "~"
-"""In front of a ‖δ‖ that rounding alone can make."""
 
 _WIDEST_TEXT = 24
 _NARROWEST_TEXT = 6
@@ -54,36 +48,41 @@ def columns(width: int, n_units: int, dynamics: Dynamics = "grow") -> tuple[Colu
 
 
 def _chosen(width: int, unit: Column, token: Column, dynamics: Dynamics) -> tuple[Column, ...]:
-    delta, relative = _measure("delta_norm"), _measure("relative_patch_norm", 9)
+    delta, relative = _measure("delta_norm"), _measure("relative_patch_norm")
+    p, kl, entropy = map(_predicted, ("probability", "kl_to_full", "entropy"))
     if width < 44:
         return (unit, token, delta, _NEXT)
     if width < 60:
-        return (unit, token, delta, relative, _NEXT, _PROBABILITY)
+        return (unit, token, delta, relative, _NEXT, p)
     is_way = MEASURES["net_patch_norm"].is_defined(dynamics)
-    last = _measure("net_patch_norm", 7, "net") if is_way else _measure("amplification")
+    last = _measure("net_patch_norm") if is_way else _measure("amplification")
     measures = (delta, _measure("learning_rate"), relative, last)
     if width <= 110:
-        return (unit, token, *measures, _NEXT, _PROBABILITY)
+        return (unit, token, *measures, _NEXT, p)
     more = _measure("cumulative_patch_norm") if is_way else _measure("shift_norm")
-    return (unit, token, *measures, more, _measure("cosine_previous"), _NEXT, _PROBABILITY, _KL, _ENTROPY)
+    return (unit, token, *measures, more, _measure("cosine_previous"), _NEXT, p, kl, entropy)
 
 
-def _measure(name: str, width: int = 7, title: str = "") -> Column:
+def _measure(name: str) -> Column:
+    spec = MEASURES[name]
+
     def cell(measured: MeasuredUnits, unit: int, layer: int, width: int) -> str:
         value = measured.value(name, unit, layer)
         if measured.is_noise(name, unit, layer):
             return (NOISE + number(value, width - 1).strip()).rjust(width)
         return number(value, width)
 
-    return Column(title or MEASURES[name].title, width, cell)
+    return Column(spec.short or spec.symbol, spec.width, cell)
 
 
-def _predicted(title: str, width: int, value: Callable[[Prediction], float | None]) -> Column:
+def _predicted(name: str) -> Column:
+    spec = PREDICTIONS[name]
+
     def cell(measured: MeasuredUnits, unit: int, _layer: int, width: int) -> str:
         prediction = measured.prediction(unit)
-        return number(value(prediction) if prediction else None, width)
+        return number(spec.value(prediction) if prediction else None, width)
 
-    return Column(title, width, cell)
+    return Column(spec.symbol, spec.width, cell)
 
 
 def _unit(_measured: MeasuredUnits, unit: int, _layer: int, width: int) -> str:
@@ -105,9 +104,4 @@ def _next(measured: MeasuredUnits, unit: int, _layer: int, width: int) -> str:
 _TOKEN = Column("token", 0, _token, "token")
 _TOKEN_TITLES: dict[Dynamics, str] = {"grow": "token", "shrink": "removed", "drop": "without"}
 """What a row's unit is: the newest, the last taken away from the left, the only one that is missing."""
-_NEXT = Column("next token", 0, _next, "next")
-_PROBABILITY = _predicted(
-    "p", 5, lambda prediction: prediction.top[0].probability if prediction.top else None
-)
-_KL = _predicted("KL", 7, lambda prediction: prediction.kl_to_full)
-_ENTROPY = _predicted("entropy", 7, lambda prediction: prediction.entropy)
+_NEXT = Column(NEXT_TOKEN, 0, _next, "next")

@@ -12,10 +12,10 @@ from itertools import groupby
 from rich.segment import Segment
 from rich.style import Style
 
+from icltui.report.measures import CHANGED
 from icltui.tui.draw.colorings import SHADES, Shade
 from icltui.tui.draw.colormap import colour, glyph, level
 from icltui.tui.draw.legend import legend
-from icltui.tui.draw.table_columns import CHANGED
 from icltui.tui.draw.text import fit, number
 from icltui.tui.draw.wrap import Page, Piece
 from icltui.tui.state.measured_units import Bounds, MeasuredUnits

@@ -5,20 +5,11 @@ A measurement enters; the flips, and the probabilities of the leading tokens, le
 
 from dataclasses import dataclass
 
+from icltui.report.flips import Flip, flip_at
 from icltui.tui.state.measured_units import MeasuredUnits
-from icltui.values import Candidate
 
 N_LEADING = 5
 """More lines than this are not read."""
-
-
-@dataclass(frozen=True)
-class Flip:
-    """A unit at which the most probable next token became another."""
-
-    unit: int
-    before: Candidate
-    after: Candidate
 
 
 @dataclass(frozen=True)
@@ -31,14 +22,8 @@ class Leading:
 
 def flips(measured: MeasuredUnits) -> tuple[Flip, ...]:
     """All there are so far, by unit; where units are dropped one at a time, against the full context's answer."""
-    found = []
-    for unit in range(1, measured.n_units):
-        if measured.has_changed(unit):
-            before = measured.prediction(0 if measured.dynamics == "drop" else unit - 1)
-            after = measured.prediction(unit)
-            if before and after:
-                found.append(Flip(unit, before.top[0], after.top[0]))
-    return tuple(found)
+    found = (flip_at(measured.prediction, unit, measured.dynamics) for unit in range(1, measured.n_units))
+    return tuple(flip for flip in found if flip)
 
 
 def leading(measured: MeasuredUnits, n: int = N_LEADING) -> tuple[Leading, ...]:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Self
 
+from icltui.report.flips import flip_at
 from icltui.values import Dynamics, Measurement, Path, Prediction, Row, TokenizedPrompt
 
 EMPTY_CONTEXT, FULL_CONTEXT = "∅", "nothing"
@@ -181,11 +182,7 @@ class MeasuredUnits:
         """Whether the most probable next token at ``unit`` differs from that at the unit before, or, where units are
         dropped one at a time, from the full context's.
         """
-        before = self._predictions.get(0 if self.dynamics == "drop" else unit - 1)
-        after = self._predictions.get(unit)
-        if not (before and after and before.top and after.top):
-            return False
-        return before.top[0].token.id != after.top[0].token.id
+        return flip_at(self.prediction, unit, self.dynamics) is not None
 
     def unit_text(self, unit: int) -> str:
         """The unit's own text, as it is; for unit 0 what the dynamics begins with."""

@@ -126,7 +126,7 @@ class LayerList(ScrollView, Framed, can_focus=True):
         title = f"3 Layers  {len(self.ticked)}/{self.n_layers}" if self.n_layers else "3 Layers"
         at = f" at unit {self.unit}" if self._measured.n_units else ""
         error = " · block error" if self._errors else ""
-        remark = f"{MEASURES[self.measure].title}{at}{error}"
+        remark = f"{MEASURES[self.measure].symbol}{at}{error}"
         self.frame(title, display(self.refused.get(self.cursor, remark)))
 
     def watch_cursor(self, layer: int) -> None:

@@ -5,7 +5,6 @@ import pytest
 
 from icltui.report.measures import MEASURES
 from icltui.tui.state.measured_units import MeasuredUnits
-from icltui.tui.state.settings import DYNAMICS
 from icltui.values import Dynamics, Measurement, Row
 from tests.tui import board_of, fill, prediction_of, rows_of, samples, tokenized
 
@@ -114,39 +113,6 @@ def test_from_measurement_holds_all_of_it() -> None:
     assert (measured.tokens, measured.layers, measured.n_measured) == (tokens, (0, 1), 3)
 
 
-def test_every_measure_is_a_number_of_a_row() -> None:
-    row = rows_of(2, (0,))[0]
-    assert all(isinstance(getattr(row, name), float) for name in MEASURES)
-    assert all(len(measure.title) <= 9 for measure in MEASURES.values())
-
-
-@pytest.mark.parametrize("dynamics", DYNAMICS)
-def test_every_measure_says_what_it_is_where_it_is_defined(dynamics: Dynamics) -> None:
-    for measure in MEASURES.values():
-        words, formula = measure.meaning(dynamics)
-        assert bool(words) == bool(formula) == measure.is_defined(dynamics)
-        assert "[" not in measure.title + words + formula
-    undefined = {name for name, measure in MEASURES.items() if not measure.is_defined(dynamics)}
-    no_way = {"net_patch_norm", "cumulative_patch_norm"} if dynamics == "drop" else set()
-    assert undefined == no_way | ({"implicit_loss"} if dynamics != "grow" else set())
-
-
-def test_formulas_are_those_of_the_dynamics() -> None:
-    formulas = {dynamics: MEASURES["delta_norm"].meaning(dynamics)[1] for dynamics in DYNAMICS}
-    assert formulas == {
-        "grow": "‖A_i − A_{i−1}‖",
-        "shrink": "‖A_i − A_{i−1}‖",
-        "drop": "‖A − A_without‖",
-    }
-    assert "‖A_i‖" in MEASURES["patch_norm"].meaning("shrink")[1]
-    assert "‖A_0‖" in MEASURES["patch_norm"].meaning("grow")[1]
-
-
-def test_only_what_is_never_negative_has_a_log_scale() -> None:
-    linear = {name for name, measure in MEASURES.items() if not measure.log}
-    assert linear == {"cosine_previous", "implicit_loss", "update_cosine_previous"}
-
-
 @pytest.mark.parametrize(("dynamics", "text"), [("grow", "∅"), ("shrink", "nothing"), ("drop", "nothing")])
 def test_unit_0_is_what_the_dynamics_begins_with(dynamics: Dynamics, text: str) -> None:
     assert board_of(["a"], dynamics=dynamics).unit_text(0) == text
@@ -211,7 +177,6 @@ def test_a_unit_is_known_to_have_changed_when_it_came_and_when_it_came_again():
     assert measured.changed_at((2, -1)) == 0
     measured.add((), (samples.prediction(0),))
     assert measured.changed_at((0, 1)) == measured.version
-
 
 
 def test_a_board_that_begins_anew_has_the_bounds_of_what_comes() -> None:

@@ -4,15 +4,13 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from rich.cells import cell_len
 
 from icltui.api.messages import CountTokens, JobFailed, MeasureEnded, PromptTokenized, UnitsMeasured
-from icltui.report.measures import MEASURES
 from icltui.storage.sessions import Session, read_session, write_session
 from icltui.tui.state.results import Results
-from icltui.tui.state.settings import DYNAMICS, RunSettings, method_words
+from icltui.tui.state.settings import RunSettings, method_words
 from icltui.tui.state.staleness import any_note, lane_note, numbers_note, proof_note
-from icltui.values import Dynamics, Measurement, Pairs
+from icltui.values import Measurement, Pairs
 from tests.tui import samples
 from tests.tui.conftest import Desk, open_desk
 
@@ -242,24 +240,6 @@ async def test_a_measure_without_next_tokens_says_so(dynamics: str) -> None:
         assert f"layer 5 · {dynamics} · free · reset · packed · no next tokens" in desk.text()
         row = next(line for line in desk.text().splitlines() if "❯" in line)
         assert row.split("┃")[-2].split()[-2:] == ["·", "·"]
-
-
-@pytest.mark.parametrize(
-    ("dynamics", "formula"),
-    [
-        ("grow", "‖v_i − v_{i−1}‖ / ‖g_i‖"),
-        ("shrink", "‖v_i − v_{i−1}‖ / ‖g_0‖"),
-        ("drop", "‖v − v_without‖ / ‖g‖"),
-    ],
-)
-def test_the_output_patch_is_held_against_what_the_context_hands_on(dynamics: Dynamics, formula: str) -> None:
-    assert MEASURES["output_patch_norm"].meaning(dynamics)[1] == formula
-
-
-@pytest.mark.parametrize("dynamics", DYNAMICS)
-def test_a_formula_has_room_in_the_border_of_80_columns(dynamics: Dynamics) -> None:
-    formulas = [measure.meaning(dynamics)[1] for measure in MEASURES.values()]
-    assert max(map(cell_len, formulas)) + len(f" · {dynamics} · local · reset") <= 80 - 6
 
 
 async def test_a_choice_beside_a_stopped_run_is_told() -> None:

@@ -1,0 +1,154 @@
+"""The registry of measures: every number has its entry, and every reader takes it from there."""
+
+import csv
+import io
+import json
+
+import pytest
+from rich.cells import cell_len
+
+from icltui.report import measures
+from icltui.report.measure_data import measure_csv, measure_json
+from icltui.report.measure_tables import measure_table
+from icltui.report.measures import (
+    DELTA_NOISE,
+    INDEX,
+    MATRIX_NORMS,
+    MEASURES,
+    PREDICTIONS,
+    MeasureSpec,
+    PredictionSpec,
+)
+from icltui.report.session_formats import render_session
+from icltui.tui.dialogs.help import help_sections, pane_texts
+from icltui.tui.draw.clipboard_text import layers_copy, measure_copy, stream_copy
+from icltui.tui.draw.plots import measure_figure
+from icltui.tui.draw.table_columns import columns
+from icltui.tui.state.measured_units import MeasuredUnits
+from icltui.tui.state.settings import DYNAMICS
+from icltui.values import Dynamics, Prediction, Row
+from tests.sessions import A_MEASUREMENT, A_MODEL, A_SESSION
+from tests.tui import rows_of
+
+
+def test_every_field_of_a_row_has_its_entry() -> None:
+    assert {*INDEX, *MEASURES, DELTA_NOISE, MATRIX_NORMS} == set(Row.__struct_fields__)
+
+
+def test_every_number_of_a_prediction_has_its_entry() -> None:
+    numbers = {"probability", *Prediction.__struct_fields__} - {"unit", "top"}
+    assert set(PREDICTIONS) == numbers
+    prediction = A_MEASUREMENT.predictions[0]
+    found = {name: spec.value(prediction) for name, spec in PREDICTIONS.items()}
+    assert found["probability"] == prediction.top[0].probability
+    assert all(found[name] == getattr(prediction, name) for name in numbers - {"probability"})
+
+
+@pytest.fixture
+def made_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A measure and a number of a prediction that no reader has heard of."""
+    meaning = ("a made-up meaning", "2 + 2")
+    monkeypatch.setattr(Row, "made_up", property(lambda _row: 4321.0), raising=False)
+    monkeypatch.setitem(MEASURES, "made_up", MeasureSpec("made_up", "made‖up", True, meaning))
+    for table in ("units", "layers", "step", "ranking"):
+        monkeypatch.setitem(measures._TABLES, table, ("made_up",))
+    monkeypatch.setitem(PREDICTIONS, "odds", PredictionSpec("odds", "odds‖", lambda _prediction: 8765.0))
+
+
+@pytest.mark.usefixtures("made_up")
+def test_a_made_up_measure_is_in_every_table_for_people() -> None:
+    for text in (
+        measure_table(A_MODEL, A_SESSION.prompt, A_MEASUREMENT, 200),
+        render_session(A_SESSION, "md").decode(),
+    ):
+        assert text.count("made‖up") >= 3
+        assert text.count("odds‖") == 1
+        assert "4.32e+03" in text
+        assert "8.76e+03" in text
+
+
+@pytest.mark.usefixtures("made_up")
+def test_a_made_up_measure_is_in_every_file_and_copy() -> None:
+    measured = MeasuredUnits.from_measurement(A_MEASUREMENT)
+    rows = list(csv.DictReader(io.StringIO(measure_csv(A_MEASUREMENT))))
+    assert (rows[0]["made_up"], rows[0]["odds"]) == ("4321.0", "8765.0")
+    copied = list(csv.DictReader(io.StringIO(stream_copy(measured, 0)), delimiter="\t"))
+    assert (copied[0]["made_up"], copied[0]["odds"]) == ("4321.0", "8765.0")
+    assert "4321.0" in measure_copy(measured, "made_up", (0,))
+    assert "4321.0" in layers_copy(measured, "made_up", 0, {0: True}, {}, {})
+    document = json.loads(measure_json(A_MODEL, A_SESSION.prompt, A_MEASUREMENT))
+    assert document["predictions"][0]["odds"] == 8765.0
+
+
+@pytest.mark.usefixtures("made_up")
+def test_a_made_up_measure_is_plotted_and_explained() -> None:
+    measured = MeasuredUnits.from_measurement(A_MEASUREMENT)
+    figure = measure_figure(measured, "made_up", (0,), False, 0)
+    assert figure.title == "made‖up by unit: a made-up meaning"
+    assert figure.series[0].values == [4321.0] * 3
+    assert ("made‖up", "a made-up meaning: 2 + 2") in help_sections()["Numbers, under grow"]
+    assert pane_texts("plots", "grow", "made_up")
+
+
+def test_the_explorers_table_takes_symbols_and_widths_from_the_registry(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    columns.cache_clear()
+    monkeypatch.setitem(MEASURES, "delta_norm", MeasureSpec("delta_norm", "d", True, ("", ""), width=11))
+    monkeypatch.setitem(
+        PREDICTIONS, "probability", PredictionSpec("probability", "P", lambda _p: 0.25, width=9)
+    )
+    shown = {column.title: column.width for column in columns(100, 3)}
+    columns.cache_clear()
+    assert (shown["d"], shown["P"]) == (11, 9)
+
+
+def test_every_measure_is_a_number_of_a_row() -> None:
+    row = rows_of(2, (0,))[0]
+    assert all(isinstance(getattr(row, name), float) for name in MEASURES)
+    assert all(len(measure.symbol) <= 9 for measure in MEASURES.values())
+
+
+@pytest.mark.parametrize("dynamics", DYNAMICS)
+def test_every_measure_says_what_it_is_where_it_is_defined(dynamics: Dynamics) -> None:
+    for measure in MEASURES.values():
+        words, formula = measure.meaning(dynamics)
+        assert bool(words) == bool(formula) == measure.is_defined(dynamics)
+        assert "[" not in measure.symbol + words + formula
+    undefined = {name for name, measure in MEASURES.items() if not measure.is_defined(dynamics)}
+    no_way = {"net_patch_norm", "cumulative_patch_norm"} if dynamics == "drop" else set()
+    assert undefined == no_way | ({"implicit_loss"} if dynamics != "grow" else set())
+
+
+def test_formulas_are_those_of_the_dynamics() -> None:
+    formulas = {dynamics: MEASURES["delta_norm"].meaning(dynamics)[1] for dynamics in DYNAMICS}
+    assert formulas == {
+        "grow": "‖A_i − A_{i−1}‖",
+        "shrink": "‖A_i − A_{i−1}‖",
+        "drop": "‖A − A_without‖",
+    }
+    assert "‖A_i‖" in MEASURES["patch_norm"].meaning("shrink")[1]
+    assert "‖A_0‖" in MEASURES["patch_norm"].meaning("grow")[1]
+
+
+def test_only_what_is_never_negative_has_a_log_scale() -> None:
+    linear = {name for name, measure in MEASURES.items() if not measure.log}
+    assert linear == {"cosine_previous", "implicit_loss", "update_cosine_previous"}
+
+
+@pytest.mark.parametrize(
+    ("dynamics", "formula"),
+    [
+        ("grow", "‖v_i − v_{i−1}‖ / ‖g_i‖"),
+        ("shrink", "‖v_i − v_{i−1}‖ / ‖g_0‖"),
+        ("drop", "‖v − v_without‖ / ‖g‖"),
+    ],
+)
+def test_the_output_patch_is_held_against_what_the_context_hands_on(dynamics: Dynamics, formula: str) -> None:
+    assert MEASURES["output_patch_norm"].meaning(dynamics)[1] == formula
+
+
+@pytest.mark.parametrize("dynamics", DYNAMICS)
+def test_a_formula_has_room_in_the_border_of_80_columns(dynamics: Dynamics) -> None:
+    formulas = [measure.meaning(dynamics)[1] for measure in MEASURES.values()]
+    assert max(map(cell_len, formulas)) + len(f" · {dynamics} · local · reset") <= 80 - 6
