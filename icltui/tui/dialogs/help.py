@@ -18,7 +18,7 @@ from icltui.tui.dialogs.dialog import Dialog
 from icltui.tui.dialogs.manual import ManualScreen
 from icltui.tui.draw.help_text import EXPLANATIONS, MEASURED, SYMBOLS, action_rows, pane_title
 from icltui.tui.draw.text import display
-from icltui.tui.widgets.vim_scroll import Scrolls
+from icltui.tui.widgets.vim_scroll import VimScroll
 from icltui.values import Dynamics
 
 
@@ -90,7 +90,7 @@ def _formulas(rows: list[tuple[str, str]]) -> Table:
     return table
 
 
-class HelpText(VerticalScroll, Scrolls, can_focus=True):
+class HelpText(VerticalScroll, VimScroll, can_focus=True):
     """All of it in one frame, to scroll."""
 
 

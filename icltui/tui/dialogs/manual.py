@@ -12,10 +12,10 @@ from textual.widgets.option_list import Option
 from icltui.storage.manual import TOPICS, page
 from icltui.text.rich_markdown import MarkdownPage
 from icltui.tui.dialogs.dialog import Dialog
-from icltui.tui.widgets.vim_scroll import Scrolls
+from icltui.tui.widgets.vim_scroll import VimScroll
 
 
-class PageView(VerticalScroll, Scrolls, can_focus=True):
+class PageView(VerticalScroll, VimScroll, can_focus=True):
     """The text of a page, to scroll.
 
     Rich draws it in one piece: Textual's own widget for Markdown mounts a widget for each cell of a table.

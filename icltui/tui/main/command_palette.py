@@ -9,7 +9,7 @@ from textual.content import Content
 from icltui.tui.actions import ACTIONS
 from icltui.tui.actions.action import Action
 from icltui.tui.dialogs.dialog import Closable
-from icltui.tui.widgets.line_input import Harmless
+from icltui.tui.widgets.line_input import PrintableHighlighter
 
 
 class Palette(Closable[None], CommandPalette):
@@ -17,7 +17,7 @@ class Palette(Closable[None], CommandPalette):
 
     def on_mount(self) -> None:
         """Draw nothing there that a terminal would obey."""
-        self.query_one(CommandInput).highlighter = Harmless()
+        self.query_one(CommandInput).highlighter = PrintableHighlighter()
 
 
 class ActionCommands(Provider):

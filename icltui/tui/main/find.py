@@ -12,7 +12,7 @@ from icltui.tui.main.layout import LayoutScreen
 from icltui.tui.state.change import Change
 from icltui.tui.state.explorer import Explorer
 from icltui.tui.state.search import Search, find_in_lines, find_in_units
-from icltui.tui.widgets.find_line import FindLine
+from icltui.tui.widgets.find_bar import FindBar
 from icltui.tui.widgets.messages import ExplorerChanged
 
 _WIDEST_WORD = 16
@@ -22,11 +22,11 @@ class FindScreen(LayoutScreen):
     """What is selected follows the word as it is typed."""
 
     BINDINGS: ClassVar[list[BindingType]] = []
-    ALLOW_IN_MAXIMIZED_VIEW = f"{LayoutScreen.ALLOW_IN_MAXIMIZED_VIEW}, FindLine"
+    ALLOW_IN_MAXIMIZED_VIEW = f"{LayoutScreen.ALLOW_IN_MAXIMIZED_VIEW}, FindBar"
 
     def __init__(self, explorer: Explorer) -> None:
         super().__init__(explorer)
-        self.find_line = FindLine()
+        self.find_line = FindBar()
         self.search = Search()
         self._origin: tuple[Widget | None, int, Search] = (None, 0, Search())
 
@@ -70,8 +70,8 @@ class FindScreen(LayoutScreen):
         if not self.search.places:
             self.notify(f"{fit(word, _WIDEST_WORD).rstrip()}: not found {self._where}", markup=False)
 
-    @on(FindLine.Sought)
-    def seek(self, event: FindLine.Sought) -> None:
+    @on(FindBar.Changed)
+    def seek(self, event: FindBar.Changed) -> None:
         """Go to the first match at or behind where the user came from."""
         start = self._origin[1]
         found = Search(event.word, self._places(event.word)).from_place(start)
@@ -79,8 +79,8 @@ class FindScreen(LayoutScreen):
         nothing = f"not found {self._where}" if found.word and not found.places else ""
         self.find_line.show_count(nothing or found.words())
 
-    @on(FindLine.Ended)
-    def end_find(self, event: FindLine.Ended) -> None:
+    @on(FindBar.Closed)
+    def end_find(self, event: FindBar.Closed) -> None:
         """Stay there, in the pane that shows it, or go back to where the user came from."""
         focused, start, before = self._origin
         self.find_line.display = False

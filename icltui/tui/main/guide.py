@@ -19,7 +19,7 @@ from icltui.tui.state.explorer import Explorer
 from icltui.tui.state.jump_keys import letters, targets
 from icltui.tui.state.panes import PANES, TABS
 from icltui.tui.state.tour import END, Tour, sight
-from icltui.tui.widgets.jump_labels import JumpLine, JumpMark
+from icltui.tui.widgets.jump_labels import JumpBar, JumpLabel
 from icltui.tui.widgets.messages import ExplorerChanged
 from icltui.tui.widgets.tour_card import TourCard
 from icltui.values.errors import SessionError
@@ -29,11 +29,11 @@ class GuideScreen(FindScreen):
     """The panes, and a guide through them."""
 
     BINDINGS: ClassVar[list[BindingType]] = []
-    ALLOW_IN_MAXIMIZED_VIEW = f"{FindScreen.ALLOW_IN_MAXIMIZED_VIEW}, JumpLine, JumpMark, TourCard"
+    ALLOW_IN_MAXIMIZED_VIEW = f"{FindScreen.ALLOW_IN_MAXIMIZED_VIEW}, JumpBar, JumpLabel, TourCard"
 
     def __init__(self, explorer: Explorer) -> None:
         super().__init__(explorer)
-        self.jump_line, self.tour_card = JumpLine(), TourCard()
+        self.jump_line, self.tour_card = JumpBar(), TourCard()
         self.tour: Tour | None = None
         self._come_from: Widget | None = None
 
@@ -54,7 +54,7 @@ class GuideScreen(FindScreen):
         self._come_from = self.focused
         self.jump_line.open(keys, names)
         places = {pane: self._place_of(pane) for pane in names}
-        self.mount(*(JumpMark(pane, keys[pane], place) for pane, place in places.items() if place))
+        self.mount(*(JumpLabel(pane, keys[pane], place) for pane, place in places.items() if place))
 
     def _place_of(self, pane: str) -> Offset | None:
         """In front of the pane's title, or on its tab's digit; None where it is not in sight."""
@@ -65,8 +65,8 @@ class GuideScreen(FindScreen):
         x, y, width, height = frame.region
         return Offset(x + column, y) if height and 0 <= column < width - 4 else None
 
-    @on(JumpLine.Chosen)
-    async def jump(self, event: JumpLine.Chosen) -> None:
+    @on(JumpBar.Chosen)
+    async def jump(self, event: JumpBar.Chosen) -> None:
         """Go to the pane, or back to where the user was."""
         if not self.jump_line.display:
             return
@@ -80,7 +80,7 @@ class GuideScreen(FindScreen):
                 self.set_focus(self.query_one(f"#{event.pane}"))
             elif not was_left:
                 self.set_focus(self._come_from)
-            await self.query(JumpMark).remove()
+            await self.query(JumpLabel).remove()
 
     # Help.
 

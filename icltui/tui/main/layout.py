@@ -21,12 +21,12 @@ from icltui.tui.main.history import HistoryScreen
 from icltui.tui.main.output import OutputScreen
 from icltui.tui.state.explorer import Explorer
 from icltui.tui.state.panes import TABS
-from icltui.tui.widgets.footer import KeyLine
+from icltui.tui.widgets.footer import KeyFooter
 from icltui.tui.widgets.lanes import Lanes
 from icltui.tui.widgets.layer_list import LayerList
-from icltui.tui.widgets.page_line import PAGES, PageLine
+from icltui.tui.widgets.page_tabs import PAGES, PageTabs
 from icltui.tui.widgets.prompt_editor import PromptEditor
-from icltui.tui.widgets.result_tabs import Numbers
+from icltui.tui.widgets.result_tabs import ResultTabs
 from icltui.tui.widgets.status_line import StatusLine
 
 SMALLEST = (60, 18)
@@ -51,7 +51,7 @@ class LayoutScreen(HistoryScreen, OutputScreen):
     BINDINGS: ClassVar[list[BindingType]] = [_typed_ahead(binding) for binding in BINDINGS]
     AUTO_FOCUS = "StreamTable"
     ESCAPE_TO_MINIMIZE = False
-    ALLOW_IN_MAXIMIZED_VIEW = "KeyLine, StatusLine, #banner"
+    ALLOW_IN_MAXIMIZED_VIEW = "KeyFooter, StatusLine, #banner"
 
     unit: reactive[int] = reactive(0, repaint=False)
     shown_layer: reactive[int] = reactive(0, repaint=False)
@@ -63,14 +63,14 @@ class LayoutScreen(HistoryScreen, OutputScreen):
         self.context = PromptEditor("1 Context", id="context", placeholder="what the model is to learn from")
         self.question = PromptEditor("2 Query", id="query", placeholder="what it is to continue")
         self.layer_list = LayerList(id="layers")
-        self.numbers = Numbers(explorer)
+        self.numbers = ResultTabs(explorer)
         self.lanes = Lanes(id="lanes")
         self.banner = Static("", id="banner", markup=False)
 
     def compose(self) -> ComposeResult:
         """Everything there is; the stylesheet says what shows at which size."""
         yield StatusLine(self.explorer)
-        yield PageLine(id="pages")
+        yield PageTabs(id="pages")
         yield self.banner
         with Horizontal(id="body"):
             with Vertical(id="prompt"):
@@ -81,7 +81,7 @@ class LayoutScreen(HistoryScreen, OutputScreen):
                 yield self.numbers
                 yield self.lanes
         yield Static("", id="too-small", markup=False)
-        yield KeyLine()
+        yield KeyFooter()
 
     def watch_unit(self, unit: int) -> None:
         """One unit everywhere."""
@@ -122,12 +122,12 @@ class LayoutScreen(HistoryScreen, OutputScreen):
             self._turn_to(page.name)
 
     def _turn_to(self, name: str) -> None:
-        self.query_one(PageLine).page = name
+        self.query_one(PageTabs).page = name
         self._show_page()
 
     def _show_page(self) -> None:
         """Only where pages are turned: each change of the screen's classes restyles all of it."""
-        present = self.query_one(PageLine).page
+        present = self.query_one(PageTabs).page
         is_paged = self.has_class("-paged")
         for page in PAGES:
             self.set_class(is_paged and page.name == present, f"-on-{page.name}")

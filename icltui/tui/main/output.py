@@ -20,7 +20,7 @@ from icltui.tui.draw.text import display
 from icltui.tui.main.document import DocumentScreen
 from icltui.tui.state.session_conversion import left_out, without_words
 from icltui.tui.terminal.osc52 import LIMIT, Copyable, encoded_size
-from icltui.tui.widgets.bordered import Framed
+from icltui.tui.widgets.bordered import Bordered
 
 _ROOMY = 60
 """A narrower picture has room for the pane's name alone."""
@@ -113,7 +113,7 @@ class OutputScreen(DocumentScreen):
         offers = [
             Offer("SVG of the screen", "as it is now", self._free("-screen.svg"), partial(_svg, whole, title))
         ]
-        if pane := next((node for node in _around(self.focused) if isinstance(node, Framed)), None):
+        if pane := next((node for node in _around(self.focused) if isinstance(node, Bordered)), None):
             name, strips = _name(self.focused), pane_strips(pane)
             heading = f"{title}: {name}" if pane.outer_size.width >= _ROOMY else name
             drawn = partial(_svg, strips, heading)

@@ -4,7 +4,7 @@ from textual.content import Content
 from textual.widget import Widget
 
 
-class Framed(Widget):
+class Bordered(Widget):
     """A widget with a title above and a remark below."""
 
     _frame: tuple[str, str] = ("", "")

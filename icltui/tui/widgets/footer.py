@@ -25,7 +25,7 @@ _EDGE, _GAP = "▏", "  "
 
 
 @dataclass(frozen=True)
-class _Label:
+class _KeyLabel:
     """A key as it is shown."""
 
     key: str
@@ -44,11 +44,11 @@ class _Label:
         return text if self.is_enabled else text.stylize("dim")
 
 
-class KeyLine(Widget):
+class KeyFooter(Widget):
     """What can be done here, from the left; the palette's key on the right."""
 
     DEFAULT_CSS = """
-    KeyLine {
+    KeyFooter {
         dock: bottom;
         height: 1;
         color: $footer-foreground;
@@ -59,7 +59,7 @@ class KeyLine(Widget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._labels: list[_Label] = []
+        self._labels: list[_KeyLabel] = []
 
     def on_mount(self) -> None:
         """Follow what the focus makes possible."""
@@ -69,7 +69,7 @@ class KeyLine(Widget):
         if screen is self.screen and self._wanted() != self._labels:
             self.refresh()
 
-    def _wanted(self) -> list[_Label]:
+    def _wanted(self) -> list[_KeyLabel]:
         """The keys to show, the palette's last."""
         active = self.screen.active_bindings
         palette = active.get(self.app.COMMAND_PALETTE_BINDING)
@@ -80,10 +80,12 @@ class KeyLine(Widget):
                 shown.setdefault(one.binding.action, one)
         return [self._label(one) for one in (*shown.values(), *([palette] if palette else []))]
 
-    def _label(self, one: ActiveBinding) -> _Label:
+    def _label(self, one: ActiveBinding) -> _KeyLabel:
         _, binding, is_enabled, tooltip = one
         shown_key = self.app.get_key_display(binding)
-        return _Label(binding.key, shown_key, binding.description, tooltip or binding.description, is_enabled)
+        return _KeyLabel(
+            binding.key, shown_key, binding.description, tooltip or binding.description, is_enabled
+        )
 
     def render(self) -> Content:
         """The line, the palette's key at its end."""
@@ -115,10 +117,10 @@ class KeyLine(Widget):
         """Tell nothing any more."""
         self.tooltip = None
 
-    def _at(self, x: int) -> _Label | None:
+    def _at(self, x: int) -> _KeyLabel | None:
         return next((label for left, label in self._places() if left <= x < left + label.width), None)
 
-    def _places(self) -> Iterator[tuple[int, _Label]]:
+    def _places(self) -> Iterator[tuple[int, _KeyLabel]]:
         left = 0
         if not self._labels:
             return

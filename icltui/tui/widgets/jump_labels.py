@@ -9,11 +9,11 @@ from textual.message import Message
 from textual.widgets import Static
 
 
-class JumpLine(Static, can_focus=True):
+class JumpBar(Static, can_focus=True):
     """Hidden until jump mode begins; the next key ends it, whatever it is."""
 
     DEFAULT_CSS = """
-    JumpLine { layer: over; dock: bottom; height: auto; display: none; background: $panel; padding: 0 1; }
+    JumpBar { layer: over; dock: bottom; height: auto; display: none; background: $panel; padding: 0 1; }
     """
 
     class Chosen(Message):
@@ -53,11 +53,11 @@ class JumpLine(Static, can_focus=True):
         self.post_message(self.Chosen(None))
 
 
-class JumpMark(Static):
+class JumpLabel(Static):
     """A letter at one place of the screen."""
 
     DEFAULT_CSS = """
-    JumpMark {
+    JumpLabel {
         layer: over;
         position: absolute;
         width: 3;
@@ -73,4 +73,4 @@ class JumpMark(Static):
 
     def on_click(self) -> None:
         """As good as the letter."""
-        self.post_message(JumpLine.Chosen(self.pane))
+        self.post_message(JumpBar.Chosen(self.pane))

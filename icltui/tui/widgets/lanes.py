@@ -16,8 +16,8 @@ from icltui.tui.draw.text import display, fit, number, passage
 from icltui.tui.state.results import Results
 from icltui.tui.state.settings import RunSettings
 from icltui.tui.state.staleness import lane_note
-from icltui.tui.widgets.bordered import Framed
-from icltui.tui.widgets.vim_scroll import Scrolls
+from icltui.tui.widgets.bordered import Bordered
+from icltui.tui.widgets.vim_scroll import VimScroll
 from icltui.values import LANES, Agreement, Candidate, Lane, LaneStep, PatchTest, Tested
 from icltui.values.recipe import Components
 
@@ -69,7 +69,7 @@ def trial_lines(tests: Sequence[PatchTest], width: int) -> Content:
     return Content("\n").join(lines)
 
 
-class LanePane(VerticalScroll, Framed, Scrolls, can_focus=True):
+class LanePane(VerticalScroll, Bordered, VimScroll, can_focus=True):
     """One lane."""
 
     def __init__(self, lane: Lane) -> None:

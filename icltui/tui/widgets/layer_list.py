@@ -23,7 +23,7 @@ from icltui.tui.draw.clipboard_text import layers_copy
 from icltui.tui.draw.colormap import level
 from icltui.tui.draw.text import CURSOR, content, display, number
 from icltui.tui.state.measured_units import MeasuredUnits
-from icltui.tui.widgets.bordered import Framed
+from icltui.tui.widgets.bordered import Bordered
 from icltui.tui.widgets.messages import LayerSelected, LayerToggled
 from icltui.values import Verification
 
@@ -48,7 +48,7 @@ def sparkline(
     return "".join(bars)
 
 
-class LayerList(ScrollView, Framed, can_focus=True):
+class LayerList(ScrollView, Bordered, can_focus=True):
     """A list with a cursor; ticking is the screen's to do."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -8,10 +8,10 @@ from textual.events import Paste
 from textual.widgets import Input
 
 from icltui.tui.draw.text import drawn
-from icltui.tui.widgets.keys_in_order import KeysInOrder
+from icltui.tui.widgets.immediate_bindings import ImmediateBindings
 
 
-class Harmless(Highlighter):
+class PrintableHighlighter(Highlighter):
     """Draws each character that does not print as one that does."""
 
     def __call__(self, text: str | Text) -> Text:
@@ -22,7 +22,7 @@ class Harmless(Highlighter):
         """Nothing is coloured."""
 
 
-class LineInput(Input, KeysInOrder):
+class LineInput(Input, ImmediateBindings):
     """A field whose cursor stands still."""
 
     def __init__(
@@ -40,7 +40,7 @@ class LineInput(Input, KeysInOrder):
             placeholder=placeholder,
             select_on_focus=select_on_focus,
             compact=compact,
-            highlighter=Harmless(),
+            highlighter=PrintableHighlighter(),
         )
         self.cursor_blink = False
 

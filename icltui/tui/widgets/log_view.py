@@ -9,12 +9,12 @@ from textual.widgets import RichLog
 
 from icltui.text.escape import visible
 from icltui.tui.draw.text import display
-from icltui.tui.widgets.vim_scroll import Scrolls
+from icltui.tui.widgets.vim_scroll import VimScroll
 
 _MARKED = Style(reverse=True)
 
 
-class LogView(RichLog, Scrolls, can_focus=True):
+class LogView(RichLog, VimScroll, can_focus=True):
     """The explorer's log; only new lines are written. One row can be marked, as found."""
 
     def __init__(self, *, id: str) -> None:

@@ -20,16 +20,16 @@ from textual.strip import Strip
 from textual.widgets import TextArea
 
 from icltui.tui.draw.text import drawn
-from icltui.tui.widgets.bordered import Framed
-from icltui.tui.widgets.keys_in_order import KeysInOrder
+from icltui.tui.widgets.bordered import Bordered
+from icltui.tui.widgets.immediate_bindings import ImmediateBindings
+from icltui.tui.widgets.line_feed_document import LineFeedDocument, as_pasted
 from icltui.tui.widgets.messages import Noticed
-from icltui.tui.widgets.plain_document import PlainDocument, as_pasted
 
 PASTE_LIMIT = 200_000
 """Characters that an editor comes to by pasting: more makes each key felt, and no model here reads so much."""
 
 
-class PromptEditor(TextArea, Framed, KeysInOrder):
+class PromptEditor(TextArea, Bordered, ImmediateBindings):
     """A plain text editor; the screen decides what Escape does in it."""
 
     def __init__(self, title: str, *, id: str, placeholder: str) -> None:
@@ -42,8 +42,8 @@ class PromptEditor(TextArea, Framed, KeysInOrder):
 
     def _set_document(self, text: str, language: str | None) -> None:
         super()._set_document("", language)
-        self.document = PlainDocument(text)
-        self.wrapped_document = _Wrapped(_Drawn(self.document))
+        self.document = LineFeedDocument(text)
+        self.wrapped_document = _WrappedStrings(_PrintableDocument(self.document))
         self.navigator = DocumentNavigator(self.wrapped_document)
         self._rewrap_and_refresh_virtual_size()
 
@@ -132,7 +132,7 @@ class _Sections(Lines):
         return super().__getitem__(0) if index == self._at else self._other if index else self._first
 
 
-class _Drawn(Document):
+class _PrintableDocument(Document):
     """A document's lines as they are drawn, so that they wrap and carry the cursor at the widths that are seen."""
 
     def __init__(self, source: DocumentBase) -> None:
@@ -154,7 +154,7 @@ class _Drawn(Document):
         return self.lines[index] if isinstance(index, slice) else drawn(self._source[index])
 
 
-class _Wrapped(WrappedDocument):
+class _WrappedStrings(WrappedDocument):
     """Cuts a long line into plain strings at once, not by way of a Text for each."""
 
     def get_sections(self, line_index: int) -> list[str]:

@@ -13,7 +13,7 @@ from icltui.tui.state.measured_units import MeasuredUnits
 from icltui.tui.state.panes import TABS, digit_of
 from icltui.tui.state.settings import method_words
 from icltui.tui.state.staleness import curves_note, numbers_note, proof_note
-from icltui.tui.widgets.bordered import Framed
+from icltui.tui.widgets.bordered import Bordered
 from icltui.tui.widgets.heatmap import Heatmap
 from icltui.tui.widgets.log_view import LogView
 from icltui.tui.widgets.plot_panel import PlotPanel
@@ -23,7 +23,7 @@ from icltui.tui.widgets.verify_view import VerifyView
 from icltui.values.recipe import patch_words
 
 
-class Numbers(ContentSwitcher, Framed):
+class ResultTabs(ContentSwitcher, Bordered):
     """One tab at a time; unit, layer, measure and scale are the same in all of them."""
 
     ALLOW_MAXIMIZE = True

@@ -8,7 +8,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from icltui.tui.draw.text import content, fit, number
-from icltui.tui.widgets.vim_scroll import Scrolls
+from icltui.tui.widgets.vim_scroll import VimScroll
 from icltui.values import LayerCheck, LogitError, Verification
 
 _EMPTY = (
@@ -101,7 +101,7 @@ def _logit_line(name: str, error: LogitError, width: int) -> Content:
     )
 
 
-class VerifyView(VerticalScroll, Scrolls, can_focus=True):
+class VerifyView(VerticalScroll, VimScroll, can_focus=True):
     """The proof, or how to get one."""
 
     def __init__(self, *, id: str) -> None:

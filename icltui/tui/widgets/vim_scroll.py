@@ -6,7 +6,7 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
 
-class Scrolls(Widget):
+class VimScroll(Widget):
     """A widget that scrolls by letters as well; its arrows are Textual's."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -1,6 +1,6 @@
 """The keys at the bottom: what is possible now, on one line, by mouse too."""
 
-from icltui.tui.widgets.footer import KeyLine
+from icltui.tui.widgets.footer import KeyFooter
 from tests.tui.conftest import open_desk
 
 
@@ -28,16 +28,16 @@ async def test_a_click_presses_the_key_and_the_pointer_tells_what_it_does():
     async with open_desk() as desk:
         await desk.drawn()
         at = line(desk).index("? Help")
-        await desk.pilot.hover(KeyLine, offset=(at, 0))
-        assert "every key" in str(desk.app.screen.query_one(KeyLine).tooltip)
-        await desk.pilot.click(KeyLine, offset=(at, 0))
+        await desk.pilot.hover(KeyFooter, offset=(at, 0))
+        assert "every key" in str(desk.app.screen.query_one(KeyFooter).tooltip)
+        await desk.pilot.click(KeyFooter, offset=(at, 0))
         await desk.until(lambda: len(desk.app.screen_stack) == 2)
 
 
 async def test_the_gap_between_keys_does_nothing():
     async with open_desk() as desk:
         await desk.drawn()
-        await desk.pilot.click(KeyLine, offset=(line(desk).index("? Help") - 1, 0))
+        await desk.pilot.click(KeyFooter, offset=(line(desk).index("? Help") - 1, 0))
         await desk.drawn()
         assert len(desk.app.screen_stack) == 1
 

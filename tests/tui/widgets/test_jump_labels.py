@@ -4,7 +4,7 @@ import pytest
 
 from icltui.tui.state.jump_keys import letters, targets
 from icltui.tui.state.panes import PANES, TABS
-from icltui.tui.widgets.jump_labels import JumpMark
+from icltui.tui.widgets.jump_labels import JumpLabel
 from tests.tui import samples
 from tests.tui.actions.test_keys import type_ahead
 from tests.tui.conftest import Desk, open_desk
@@ -28,12 +28,12 @@ async def test_every_pane_is_reached_by_its_letter(size: tuple[int, int]) -> Non
         for pane, letter in KEYS.items():
             await desk.press("ctrl+o", letter)
             await desk.until(lambda pane=pane: desk.screen.focused and desk.screen.focused.id == pane)
-        await desk.until(lambda: not desk.screen.query(JumpMark))
+        await desk.until(lambda: not desk.screen.query(JumpLabel))
 
 
 async def test_marks_lie_on_what_is_in_sight(desk: Desk) -> None:
     await desk.press("ctrl+o")
-    await desk.until(lambda: len(desk.screen.query(JumpMark)) == len(KEYS))
+    await desk.until(lambda: len(desk.screen.query(JumpLabel)) == len(KEYS))
     await desk.drawn()
     lines = desk.text().splitlines()
     assert " c 1 Context" in lines[1]
@@ -41,7 +41,7 @@ async def test_marks_lie_on_what_is_in_sight(desk: Desk) -> None:
     assert " o Log" in lines[1]
     await desk.press("escape", "z", "ctrl+o")
     await desk.drawn()
-    assert len(desk.screen.query(JumpMark)) == len(TABS)
+    assert len(desk.screen.query(JumpLabel)) == len(TABS)
 
 
 @pytest.mark.parametrize("key", ["escape", "x", "f2", "enter"])

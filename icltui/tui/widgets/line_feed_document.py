@@ -11,7 +11,7 @@ from textual.document._document import Document, EditResult, Location
 LINE_FEED: Final = "\n"
 
 
-class PlainDocument(Document):
+class LineFeedDocument(Document):
     """``text`` to edit, in which every other separator is a character like any, a carriage return too."""
 
     def __init__(self, text: str) -> None:

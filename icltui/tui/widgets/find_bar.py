@@ -22,14 +22,14 @@ class FindInput(LineInput):
 
     def action_give_up(self) -> None:
         """Keep nothing."""
-        self.post_message(FindLine.Ended(is_kept=False))
+        self.post_message(FindBar.Closed(is_kept=False))
 
 
-class FindLine(Horizontal):
+class FindBar(Horizontal):
     """Hidden until it is opened."""
 
     DEFAULT_CSS = """
-    FindLine {
+    FindBar {
         layer: over;
         dock: bottom;
         height: 1;
@@ -41,7 +41,7 @@ class FindLine(Horizontal):
     }
     """
 
-    class Sought(Message):
+    class Changed(Message):
         """The user is typing a word."""
 
         def __init__(self, word: str) -> None:
@@ -50,9 +50,9 @@ class FindLine(Horizontal):
 
         def can_replace(self, message: Message) -> bool:
             """The newest word is enough."""
-            return isinstance(message, FindLine.Sought)
+            return isinstance(message, FindBar.Changed)
 
-    class Ended(Message):
+    class Closed(Message):
         """The user is done: the place is kept, or not."""
 
         def __init__(self, is_kept: bool) -> None:
@@ -85,11 +85,11 @@ class FindLine(Horizontal):
     def seek(self, event: Input.Changed) -> None:
         """At every letter."""
         event.stop()
-        self.post_message(self.Sought(event.value))
+        self.post_message(self.Changed(event.value))
 
     @on(Input.Submitted)
     def keep(self, event: Input.Submitted) -> None:
         """Stay at what was found."""
         event.stop()
-        self.post_message(self.Sought(event.value))
-        self.post_message(self.Ended(is_kept=True))
+        self.post_message(self.Changed(event.value))
+        self.post_message(self.Closed(is_kept=True))

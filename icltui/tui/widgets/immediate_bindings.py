@@ -8,7 +8,7 @@ from textual.events import Key
 from textual.widget import Widget
 
 
-class KeysInOrder(Widget):
+class ImmediateBindings(Widget):
     """Does what a key is bound to here before the next key comes."""
 
     async def _on_key(self, event: Key) -> None:

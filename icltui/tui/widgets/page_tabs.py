@@ -8,7 +8,7 @@ from textual.widgets import Static
 
 
 @dataclass(frozen=True)
-class Page:
+class ScreenPage:
     """One page: its name, the container whose focus turns to it, its digits, and the pane a click goes to."""
 
     name: str
@@ -18,13 +18,13 @@ class Page:
 
 
 PAGES = (
-    Page("prompt", "prompt", "1-3", "context"),
-    Page("numbers", "numbers", "4-8 0", "stream"),
-    Page("lanes", "lanes", "9", "lanes"),
+    ScreenPage("prompt", "prompt", "1-3", "context"),
+    ScreenPage("numbers", "numbers", "4-8 0", "stream"),
+    ScreenPage("lanes", "lanes", "9", "lanes"),
 )
 
 
-class PageLine(Static):
+class PageTabs(Static):
     """One line with the three names, the present one reversed."""
 
     page: reactive[str] = reactive("numbers")
@@ -33,7 +33,7 @@ class PageLine(Static):
         """Names with the digits that lead there."""
         return Content(" ").join([self._page_label(page) for page in PAGES])
 
-    def _page_label(self, page: Page) -> Content:
+    def _page_label(self, page: ScreenPage) -> Content:
         name = Content.from_markup(
             f"[@click=screen.show_pane('{page.pane}')] {page.digits} {page.name.capitalize()} [/]"
         )
