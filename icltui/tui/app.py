@@ -32,8 +32,8 @@ from icltui.storage.config import Config
 from icltui.storage.paths import real_path
 from icltui.storage.sessions import Session
 from icltui.tui.actions import QUIT
-from icltui.tui.dialogs.confirm import UnsavedScreen
-from icltui.tui.dialogs.recover import RecoverScreen
+from icltui.tui.dialogs.confirm import UnsavedDialog
+from icltui.tui.dialogs.recover import RecoverDialog
 from icltui.tui.draw.text import display
 from icltui.tui.main.command_palette import ActionCommands, Palette
 from icltui.tui.main.document import DocumentScreen
@@ -42,9 +42,9 @@ from icltui.tui.state.change import Change
 from icltui.tui.state.explorer import Explorer
 from icltui.tui.system.autosave import Autosave, Orphan, orphans
 from icltui.tui.system.crash_log import write_crash_log
-from icltui.tui.system.on_exit import rescue
+from icltui.tui.system.save_on_exit import save_on_exit
 from icltui.tui.system.theme import bind_without_usual_key, put_into_effect, remember_theme
-from icltui.tui.terminal.frame_diff import Frame
+from icltui.tui.terminal.frame_diff import FrameDiff
 from icltui.tui.terminal.osc52 import copyable_text, passed_on
 from icltui.tui.terminal.size_and_replies import BytesUnread, Lost, PasteCut, Renewable, Renewed
 from icltui.tui.widgets.messages import ExplorerChanged
@@ -102,7 +102,7 @@ class IcltuiApp(App[None]):
         """The line to leave on the terminal, once it is known."""
         self._client, self._has_tour = client, has_tour
         self._keep_timer: Timer | None = None
-        self._frame = Frame()
+        self._frame = FrameDiff()
         self._has_told_of_bytes = False
 
     def get_default_screen(self) -> Screen[None]:
@@ -171,7 +171,7 @@ class IcltuiApp(App[None]):
     @on(Renewed)
     def draw_anew(self) -> None:
         """Send every cell, whatever was sent before."""
-        self._frame = Frame()  # which knows of no cell
+        self._frame = FrameDiff()  # which knows of no cell
         if self.screen.size == self.size:  # or else all is laid out and sent in a moment
             self.screen.refresh()
 
@@ -213,7 +213,7 @@ class IcltuiApp(App[None]):
                 for screen in self.screen_stack:
                     if isinstance(screen, DocumentScreen):
                         screen.take_edits()  # what was typed last may not have been heard of yet
-                self.farewell = rescue(self.explorer, self.autosave)
+                self.farewell = save_on_exit(self.explorer, self.autosave)
             except Exception as error:  # noqa: BLE001 -- whatever is wrong, the terminal must still be restored
                 self.farewell = f"icltui: unsaved work is lost: {display(str(error))}"
 
@@ -244,7 +244,7 @@ class IcltuiApp(App[None]):
         opened = next(filter(None, map(self._opened_already, found)), None)
         if opened:
             await self._recover(*opened)
-        elif found and (chosen := await self.push_screen_wait(RecoverScreen(found))):
+        elif found and (chosen := await self.push_screen_wait(RecoverDialog(found))):
             screen = self.screen_stack[0]
             if isinstance(screen, DocumentScreen):  # on which a slow disk has left time to type
                 await screen.unless_kept(lambda: self._recover(*chosen))
@@ -289,7 +289,7 @@ class IcltuiApp(App[None]):
         match self.screen:
             case DocumentScreen() as screen:
                 screen.leave()
-            case UnsavedScreen():
+            case UnsavedDialog():
                 self._rescue()
                 self.exit(None, 0)
             case ModalScreen() as dialog:

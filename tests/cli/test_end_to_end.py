@@ -210,8 +210,8 @@ def test_a_line_that_breaks_keeps_unsaved_work(explorer, home):
 
 def test_a_crash_leaves_one_line_the_work_and_the_terminal_as_it_was(explorer, home):
     code = (
-        "from icltui.cli.main import main; from icltui.tui.dialogs.help import HelpScreen\n"
-        "HelpScreen.compose = lambda self: 1 / 0\n"
+        "from icltui.cli.main import main; from icltui.tui.dialogs.help import HelpDialog\n"
+        "HelpDialog.compose = lambda self: 1 / 0\n"
         "raise SystemExit(main())"
     )
     terminal = explorer("-q", "dax", *SILENT, program=("-c", code))

@@ -10,9 +10,9 @@ from textual.widgets import Input, OptionList
 
 from icltui.api.messages import JobFailed, Measure
 from icltui.storage.sessions import Session, read_session, sessions_folder, state_folder, write_session
-from icltui.tui.dialogs.confirm import ConfirmScreen, UnsavedScreen
-from icltui.tui.dialogs.open_session import OpenScreen
-from icltui.tui.dialogs.save_session import SaveScreen, session_path
+from icltui.tui.dialogs.confirm import ConfirmDialog, UnsavedDialog
+from icltui.tui.dialogs.open_session import OpenSessionDialog
+from icltui.tui.dialogs.save_session import SaveSessionDialog, session_path
 from icltui.tui.widgets.messages import Noticed
 from icltui.values import LANES
 from icltui.values.prompt import Prompt
@@ -124,7 +124,7 @@ async def test_a_link_that_leads_nowhere_is_listed_last_and_told_when_opened(des
     (folder / "gone.json").symlink_to(folder / "nowhere")
     (folder / "round.json").symlink_to(folder / "round.json")
     await desk.press("ctrl+l")
-    await desk.until(lambda: isinstance(desk.app.screen, OpenScreen) and desk.app.screen.is_running)
+    await desk.until(lambda: isinstance(desk.app.screen, OpenSessionDialog) and desk.app.screen.is_running)
     await desk.press("down", "enter")
     await desk.until(lambda: "cannot be read" in desk.text())
 
@@ -137,7 +137,7 @@ async def test_numbers_that_were_not_written_are_told(tmp_path: Path) -> None:
         desk.client.send(desk.client.job, samples.TOKENIZED, samples.chunk(0, 3))
         desk.client.send(desk.client.job, JobFailed(kind="EngineError", message="out of memory"))
         await desk.press("ctrl+s")
-        await desk.until(lambda: isinstance(desk.app.screen, SaveScreen))
+        await desk.until(lambda: isinstance(desk.app.screen, SaveSessionDialog))
         desk.app.screen.query_one(Input).value = str(path)
         await desk.press("enter")
         await desk.until(path.exists)
@@ -149,7 +149,7 @@ async def test_numbers_that_were_not_written_are_told(tmp_path: Path) -> None:
 async def test_an_edit_since_the_run_costs_the_file_no_numbers(desk: Desk, tmp_path: Path) -> None:
     path = tmp_path / "mine.json"
     await desk.press("1", "x", "ctrl+s")
-    await desk.until(lambda: isinstance(desk.app.screen, SaveScreen))
+    await desk.until(lambda: isinstance(desk.app.screen, SaveSessionDialog))
     desk.app.screen.query_one(Input).value = str(path)
     await desk.press("enter")
     await desk.until(lambda: f"saved to {path}" in desk.toasts())
@@ -204,7 +204,7 @@ async def test_save_and_open_round_trip(desk: Desk, tmp_path: Path) -> None:
     await desk.press("ctrl+t")
     desk.client.finish(*samples.generate(LANES))
     await desk.press("ctrl+s")
-    await desk.until(lambda: isinstance(desk.app.screen, SaveScreen))
+    await desk.until(lambda: isinstance(desk.app.screen, SaveSessionDialog))
     path = tmp_path / "new folder" / "mine.json"
     desk.app.screen.query_one(Input).value = str(path)
     await desk.press("enter")
@@ -217,7 +217,7 @@ async def test_save_and_open_round_trip(desk: Desk, tmp_path: Path) -> None:
     await desk.until(lambda: desk.explorer.document.title == "untitled")
     assert desk.screen.context.text == ""
     await desk.press("ctrl+l")
-    await desk.until(lambda: isinstance(desk.app.screen, OpenScreen))
+    await desk.until(lambda: isinstance(desk.app.screen, OpenSessionDialog))
     desk.app.screen.query_one(Input).focus()
     desk.app.screen.query_one(Input).value = str(path)
     await desk.press("enter")
@@ -246,7 +246,7 @@ async def test_examples_are_never_overwritten(monkeypatch: pytest.MonkeyPatch, t
     async with open_desk(read_session(path), path) as desk:
         await desk.settle()
         await desk.press("1", "x", "ctrl+s")
-        await desk.until(lambda: isinstance(desk.app.screen, SaveScreen))
+        await desk.until(lambda: isinstance(desk.app.screen, SaveSessionDialog))
         desk.app.screen.query_one(Input).value = str(path)
         await desk.press("enter")
         await desk.until(lambda: "one of the examples" in desk.text())
@@ -257,15 +257,15 @@ async def test_overwriting_is_asked(desk: Desk, tmp_path: Path) -> None:
     path = tmp_path / "there.json"
     path.write_text("precious")
     await desk.press("1", "x", "ctrl+s")
-    await desk.until(lambda: isinstance(desk.app.screen, SaveScreen))
+    await desk.until(lambda: isinstance(desk.app.screen, SaveSessionDialog))
     desk.app.screen.query_one(Input).value = str(path)
     await desk.press("enter")
-    await desk.until(lambda: isinstance(desk.app.screen, ConfirmScreen))
+    await desk.until(lambda: isinstance(desk.app.screen, ConfirmDialog))
     await desk.press("c")
-    await desk.until(lambda: isinstance(desk.app.screen, SaveScreen))
+    await desk.until(lambda: isinstance(desk.app.screen, SaveSessionDialog))
     assert path.read_text() == "precious"
     await desk.press("enter")
-    await desk.until(lambda: isinstance(desk.app.screen, ConfirmScreen))
+    await desk.until(lambda: isinstance(desk.app.screen, ConfirmDialog))
     await desk.press("o")
     await desk.until(lambda: path.read_text() != "precious")
 
@@ -273,13 +273,13 @@ async def test_overwriting_is_asked(desk: Desk, tmp_path: Path) -> None:
 async def test_errors_stay_in_the_dialog(desk: Desk, tmp_path: Path) -> None:
     (tmp_path / "bad.json").write_text("{")
     await desk.press("ctrl+l")
-    await desk.until(lambda: isinstance(desk.app.screen, OpenScreen))
+    await desk.until(lambda: isinstance(desk.app.screen, OpenSessionDialog))
     field = desk.app.screen.query_one(Input)
     field.focus()
     field.value = str(tmp_path / "bad.json")
     await desk.press("enter")
     await desk.until(lambda: str(desk.app.screen.query_one(".error").render()))
-    assert isinstance(desk.app.screen, OpenScreen)
+    assert isinstance(desk.app.screen, OpenSessionDialog)
     await desk.press("escape")
     await desk.until(lambda: desk.app.screen is desk.screen)
     assert desk.explorer.settings.prompt == samples.PROMPT
@@ -292,7 +292,7 @@ async def test_listed_sessions_open_with_enter(tmp_path: Path) -> None:
     async with open_desk() as desk:
         await desk.settle()
         await desk.press("ctrl+l")
-        await desk.until(lambda: isinstance(desk.app.screen, OpenScreen))
+        await desk.until(lambda: isinstance(desk.app.screen, OpenSessionDialog))
         assert desk.app.screen.query_one(OptionList).option_count >= 1
         await desk.press("enter")
         await desk.until(lambda: desk.explorer.settings.prompt == samples.PROMPT)
@@ -304,7 +304,7 @@ async def test_leaving_unsaved_work_asks(key: str, is_left: bool) -> None:
     async with open_desk(samples.session()) as desk:
         await desk.settle()
         await desk.press("1", "x", "ctrl+q")
-        await desk.until(lambda: isinstance(desk.app.screen, UnsavedScreen))
+        await desk.until(lambda: isinstance(desk.app.screen, UnsavedDialog))
         await desk.press(key)
         await desk.until(lambda: desk.app._exit if is_left else desk.app.screen is desk.screen)
         assert desk.app._exit is is_left
@@ -316,7 +316,7 @@ async def test_leaving_with_save_saves(tmp_path: Path) -> None:
     async with open_desk(read_session(path), path) as desk:
         await desk.settle()
         await desk.press("1", "x", "ctrl+q")
-        await desk.until(lambda: isinstance(desk.app.screen, UnsavedScreen))
+        await desk.until(lambda: isinstance(desk.app.screen, UnsavedDialog))
         await desk.press("s")
         await desk.until(lambda: desk.app._exit)
     assert read_session(path).prompt.context == "x" + samples.CONTEXT
@@ -353,7 +353,7 @@ async def test_leaving_twice_keeps_unsaved_work_and_says_where() -> None:
     async with open_desk(samples.session()) as desk:
         await desk.settle()
         await desk.press("1", "x", "ctrl+q")
-        await desk.until(lambda: isinstance(desk.app.screen, UnsavedScreen))
+        await desk.until(lambda: isinstance(desk.app.screen, UnsavedDialog))
         await desk.press("ctrl+q")
         await desk.until(lambda: desk.app._exit)
     (path,) = (state_folder() / "autosave").iterdir()

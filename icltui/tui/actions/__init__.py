@@ -8,12 +8,12 @@ from dataclasses import replace
 from textual.binding import BindingType
 
 from icltui.tui.actions.action import Action
-from icltui.tui.actions.patch import PATCHING
-from icltui.tui.actions.run import RUNNING
-from icltui.tui.actions.session import KEEPING
-from icltui.tui.actions.view import LOOKING
+from icltui.tui.actions.patch import PATCH_ACTIONS
+from icltui.tui.actions.run import RUN_ACTIONS
+from icltui.tui.actions.session import SESSION_ACTIONS
+from icltui.tui.actions.view import VIEW_ACTIONS
 
-ACTIONS: tuple[Action, ...] = (*RUNNING, *PATCHING, *LOOKING, *KEEPING)
+ACTIONS: tuple[Action, ...] = (*RUN_ACTIONS, *PATCH_ACTIONS, *VIEW_ACTIONS, *SESSION_ACTIONS)
 
 MOVES = (
     ("tab shift+tab", "To the next or the previous pane."),

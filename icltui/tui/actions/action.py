@@ -6,7 +6,7 @@ from typing import Literal
 from textual.binding import Binding
 from textual.keys import format_key
 
-KEYS_NOW: dict[str, str] = {}
+USER_KEYS: dict[str, str] = {}
 """Keys by the id of each action that the user gave others; the app fills it, since Textual has one keymap per app."""
 
 
@@ -40,14 +40,14 @@ class Action:
 
     def keys_text(self) -> str:
         """The keys for a person: ``^r F5``."""
-        if self.id not in KEYS_NOW and self.shown_keys:
+        if self.id not in USER_KEYS and self.shown_keys:
             return self.shown_keys
         return " ".join(_key_text(key) for key in self.keys_now.split(",") if key)
 
     @property
     def keys_now(self) -> str:
         """As in ``keys``, but those that the user gave it."""
-        return KEYS_NOW.get(self.id, self.keys)
+        return USER_KEYS.get(self.id, self.keys)
 
 
 _NAMES = {

@@ -2,7 +2,7 @@
 
 from icltui.tui.actions.action import Action
 
-PATCHING: tuple[Action, ...] = (
+PATCH_ACTIONS: tuple[Action, ...] = (
     Action(
         id="mode",
         keys="p",

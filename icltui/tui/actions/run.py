@@ -2,7 +2,7 @@
 
 from icltui.tui.actions.action import Action
 
-RUNNING: tuple[Action, ...] = (
+RUN_ACTIONS: tuple[Action, ...] = (
     Action(
         id="run",
         keys="ctrl+r,f5",

@@ -2,7 +2,7 @@
 
 from icltui.tui.actions.action import Action
 
-KEEPING: tuple[Action, ...] = (
+SESSION_ACTIONS: tuple[Action, ...] = (
     Action(
         id="earlier_run",
         keys="comma",

@@ -3,7 +3,7 @@
 from icltui.tui.actions.action import Action
 from icltui.tui.state.panes import PANES, digit_of
 
-LOOKING: tuple[Action, ...] = (
+VIEW_ACTIONS: tuple[Action, ...] = (
     Action(
         id="measure",
         keys="m",
@@ -31,7 +31,7 @@ LOOKING: tuple[Action, ...] = (
     Action(
         id="shade",
         keys="s",
-        action="move_shade(1)",
+        action="move_coloring(1)",
         label="Next colouring",
         help="Colour the context's text by the next number: ‖δ‖, ‖ΔW‖/‖W‖, h, drop-one, KL, |ΔKL|.",
         group="Look around",
@@ -39,7 +39,7 @@ LOOKING: tuple[Action, ...] = (
     Action(
         id="previous_shade",
         keys="S",
-        action="move_shade(-1)",
+        action="move_coloring(-1)",
         label="Previous colouring",
         help="Colour the context's text by the number before.",
         group="Look around",

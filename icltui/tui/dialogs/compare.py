@@ -17,7 +17,7 @@ from icltui.tui.state.compare import Contrast, Other, answers, asked_differently
 _LONGEST = 600
 
 
-class ContrastScreen(Dialog[str | None]):
+class CompareDialog(Dialog[str | None]):
     """Scrolls; closes with ``alone`` when the user has seen enough of the other, with None otherwise."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -10,7 +10,7 @@ from icltui.tui.dialogs.dialog import Dialog
 from icltui.tui.draw.text import content
 
 
-class ConfirmScreen(Dialog[str]):
+class ConfirmDialog(Dialog[str]):
     """Answers with the label that was chosen; Escape is the last one.
 
     Args:
@@ -54,7 +54,7 @@ OVERWRITE = {"o": "Overwrite", "c": "Cancel"}
 """What to do about a file that is there."""
 
 
-class UnsavedScreen(ConfirmScreen):
+class UnsavedDialog(ConfirmDialog):
     """Asks what becomes of unsaved work."""
 
     def __init__(self, title: str) -> None:

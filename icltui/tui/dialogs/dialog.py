@@ -15,7 +15,7 @@ else:
         """No screen itself: a second way to Screen would hide the styles and keys of the class that is mixed with."""
 
 
-class Closable(Base[Answer]):
+class ClosesOnce(Base[Answer]):
     """A screen that does not open once it is to close; mixed in in front of the screen.
 
     A key that closes it can come with the one that opened it, or the program ends: before it is composed. Then Textual
@@ -43,5 +43,5 @@ class Closable(Base[Answer]):
         return closing
 
 
-class Dialog(Closable[Answer], ModalScreen[Answer]):
+class Dialog(ClosesOnce[Answer], ModalScreen[Answer]):
     """A question over the explorer: closes with the answer, or with None."""

@@ -16,7 +16,7 @@ from textual.widgets.option_list import Option
 
 from icltui.storage.atomic import is_taken, write_file
 from icltui.storage.paths import typed_path
-from icltui.tui.dialogs.confirm import OVERWRITE, ConfirmScreen
+from icltui.tui.dialogs.confirm import OVERWRITE, ConfirmDialog
 from icltui.tui.dialogs.dialog import Dialog
 from icltui.tui.dialogs.save_session import is_folder
 from icltui.tui.draw.text import content
@@ -26,7 +26,7 @@ from icltui.values.errors import BadInput
 
 
 @dataclass(frozen=True)
-class Offer:
+class ExportOption:
     """Something that can be exported.
 
     ``make`` gives its bytes; where it is None the engine writes ``form`` itself.
@@ -41,14 +41,14 @@ class Offer:
     form: ExportFormat | None = None
 
 
-class ExportScreen(Dialog[tuple[Offer, Path] | None]):
+class ExportDialog(Dialog[tuple[ExportOption, Path] | None]):
     """Closes with the offer and the path once the file is there, or the engine's part can be asked for; else None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss(None)", "Cancel", tooltip="Export nothing", id="export.cancel")
     ]
 
-    def __init__(self, offers: list[Offer]) -> None:
+    def __init__(self, offers: list[ExportOption]) -> None:
         super().__init__()
         self._offers, self._offer, self._is_busy = offers, offers[0], False
 
@@ -61,7 +61,7 @@ class ExportScreen(Dialog[tuple[Offer, Path] | None]):
             yield LineInput(str(self._offer.proposal), id="path", placeholder="path", select_on_focus=False)
             yield Static("", classes="error", markup=False)
 
-    def _option(self, offer: Offer) -> Option:
+    def _option(self, offer: ExportOption) -> Option:
         label = offer.label.ljust(max(len(each.label) for each in self._offers))
         return Option(Content.assemble(f"{label}  ", (offer.words, "$foreground-muted")))
 
@@ -90,7 +90,7 @@ class ExportScreen(Dialog[tuple[Offer, Path] | None]):
             self._export(self._offer, self.query_one(Input).value)
 
     @work(exclusive=True)
-    async def _export(self, offer: Offer, text: str) -> None:
+    async def _export(self, offer: ExportOption, text: str) -> None:
         self._is_busy = True
         try:
             path = target_path(text, offer.proposal.suffix)
@@ -101,7 +101,7 @@ class ExportScreen(Dialog[tuple[Offer, Path] | None]):
         finally:
             self._is_busy = False
 
-    async def _is_done(self, offer: Offer, path: Path) -> bool:
+    async def _is_done(self, offer: ExportOption, path: Path) -> bool:
         is_there = is_taken(path)
         if offer.make is None:
             if is_there:
@@ -115,7 +115,7 @@ class ExportScreen(Dialog[tuple[Offer, Path] | None]):
         return True
 
     async def _may_overwrite(self, path: Path) -> bool:
-        question = ConfirmScreen(f"{path.name} exists. Overwrite it?", OVERWRITE)
+        question = ConfirmDialog(f"{path.name} exists. Overwrite it?", OVERWRITE)
         return await self.app.push_screen_wait(question) == "Overwrite"
 
     def _say(self, text: str, style: str = "$text-error") -> None:

@@ -15,8 +15,8 @@ from textual.widgets import Static
 from icltui.report.measures import MEASURES, MeasureSpec, prediction_meanings
 from icltui.tui.actions import ACTIONS, MOVES
 from icltui.tui.dialogs.dialog import Dialog
-from icltui.tui.dialogs.manual import ManualScreen
-from icltui.tui.draw.help_text import EXPLANATIONS, MEASURED, SYMBOLS, action_rows, pane_title
+from icltui.tui.dialogs.manual import ManualDialog
+from icltui.tui.draw.help_text import MEASURED, PANE_HELP, SYMBOLS, action_rows, pane_title
 from icltui.tui.draw.text import display
 from icltui.tui.widgets.vim_scroll import VimScroll
 from icltui.values import Dynamics
@@ -60,7 +60,7 @@ def _section(title: str, rows: list[tuple[str, str]]) -> Table:
 
 def pane_texts(pane: str, dynamics: Dynamics, measure: str) -> list[Text | Table]:
     """What a pane is, how it is read, its formulas with their symbols, and its keys."""
-    text = EXPLANATIONS[pane]
+    text = PANE_HELP[pane]
     formulas = [*([_formula(MEASURES[measure], dynamics)] if pane in MEASURED else []), *text.formulas]
     return [
         Text(f"{pane_title(pane)}\n", "bold").append(text.what, "not bold"),
@@ -98,7 +98,7 @@ TOUR = "tour"
 """What the help closes with when the user asked for the tour."""
 
 
-class HelpScreen(Dialog[str | None]):
+class HelpDialog(Dialog[str | None]):
     """Scrolls; any of the usual keys closes it.
 
     Args:
@@ -128,7 +128,7 @@ class HelpScreen(Dialog[str | None]):
         measure: str = "delta_norm",
     ) -> None:
         super().__init__()
-        self._pane = pane_texts(pane, dynamics, measure) if pane in EXPLANATIONS else []
+        self._pane = pane_texts(pane, dynamics, measure) if pane in PANE_HELP else []
         self._sections = help_sections(dynamics, facts)
 
     def compose(self) -> ComposeResult:
@@ -145,4 +145,4 @@ class HelpScreen(Dialog[str | None]):
 
     def action_show_manual(self) -> None:
         """Open the manual over the help."""
-        self.app.push_screen(ManualScreen())
+        self.app.push_screen(ManualDialog())

@@ -22,7 +22,7 @@ from icltui.tui.dialogs.dialog import Dialog
 from icltui.tui.draw.text import content, display
 from icltui.tui.state.model_form import FIELDS, blank, choices_text, load_of, texts_of
 from icltui.tui.state.models import Models
-from icltui.tui.system.local_models import Folder, completed, folders, is_model, is_path
+from icltui.tui.system.path_completion import Folder, completed, folders, is_model, is_path
 from icltui.tui.widgets.line_input import LineInput
 from icltui.values.errors import BadInput
 
@@ -30,7 +30,7 @@ ESTIMATE_AFTER = 0.5
 """Seconds that a model which is surely one is left standing before the engine is asked about it."""
 
 
-class Candidates(OptionList):
+class ModelList(OptionList):
     """Models and folders; up from the first goes back to the name."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -51,7 +51,7 @@ class Candidates(OptionList):
             self.screen.focus_previous()
 
 
-class ModelScreen(Dialog[LoadModel | None]):
+class LoadModelDialog(Dialog[LoadModel | None]):
     """Closes with a model to load, or with None.
 
     Args:
@@ -80,7 +80,7 @@ class ModelScreen(Dialog[LoadModel | None]):
             dialog.border_title = "Load a model"
             dialog.border_subtitle = "enter loads · F2 estimates · tab completes · esc cancels"
             yield LineInput(id="model", placeholder="Hugging Face id, or folder", compact=True)
-            yield Candidates(id="candidates", markup=False)
+            yield ModelList(id="candidates", markup=False)
             with VerticalScroll(can_focus=False):
                 for field in FIELDS:
                     with Horizontal():
@@ -129,7 +129,7 @@ class ModelScreen(Dialog[LoadModel | None]):
 
     def _show(self, listed: Sequence[LoadModel | Folder], remark: str = "") -> None:
         self._listed = list(listed)
-        candidates = self.query_one(Candidates)
+        candidates = self.query_one(ModelList)
         candidates.clear_options()
         candidates.add_options(map(self._option, self._listed))
         candidates.display = bool(self._listed)
@@ -151,7 +151,7 @@ class ModelScreen(Dialog[LoadModel | None]):
     @on(OptionList.OptionHighlighted)
     def take_over(self, highlighted: OptionList.OptionHighlighted) -> None:
         """The one under the cursor stands in the fields."""
-        if not self.query_one(Candidates).has_focus:
+        if not self.query_one(ModelList).has_focus:
             return
         listed = self._listed[highlighted.option_index]
         with self.prevent(Input.Changed):

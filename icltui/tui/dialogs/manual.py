@@ -31,7 +31,7 @@ class PageView(VerticalScroll, VimScroll, can_focus=True):
         self.scroll_home(animate=False)
 
 
-class ManualScreen(Dialog[None]):
+class ManualDialog(Dialog[None]):
     """Closes with nothing.
 
     Args:

@@ -39,7 +39,7 @@ def _written(path: Path) -> float:
         return 0.0
 
 
-class OpenScreen(Dialog[Opened | None]):
+class OpenSessionDialog(Dialog[Opened | None]):
     """Closes with a session that could be read and its path, or with None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -13,7 +13,7 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from icltui.storage.sessions import Session, read_session
-from icltui.tui.dialogs.confirm import ConfirmScreen
+from icltui.tui.dialogs.confirm import ConfirmDialog
 from icltui.tui.dialogs.dialog import Dialog
 from icltui.tui.draw.text import content
 from icltui.tui.system.autosave import Orphan
@@ -23,7 +23,7 @@ DELETE = {"d": "Delete", "c": "Cancel"}
 _KEYS = (("enter", "open"), ("d", "delete"), ("esc", "keep for later"))
 
 
-class RecoverScreen(Dialog[tuple[Orphan, Session] | None]):
+class RecoverDialog(Dialog[tuple[Orphan, Session] | None]):
     """Closes with the work to go on with, or with None; nothing is deleted without being asked for.
 
     Args:
@@ -76,7 +76,7 @@ class RecoverScreen(Dialog[tuple[Orphan, Session] | None]):
         if place is None:
             return
         orphan = self._found[place]
-        question = ConfirmScreen(f"Delete {orphan.title}? It is in no other file.", DELETE)
+        question = ConfirmDialog(f"Delete {orphan.title}? It is in no other file.", DELETE)
         if await self.app.push_screen_wait(question) != "Delete":
             return
         try:

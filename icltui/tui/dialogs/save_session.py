@@ -16,15 +16,15 @@ from textual.widgets.option_list import Option
 from icltui.storage.paths import typed_path
 from icltui.storage.sessions import is_example
 from icltui.text.units import in_bytes
-from icltui.tui.dialogs.confirm import OVERWRITE, ConfirmScreen
+from icltui.tui.dialogs.confirm import OVERWRITE, ConfirmDialog
 from icltui.tui.dialogs.dialog import Dialog
 from icltui.tui.draw.text import content
-from icltui.tui.system.save_locations import Place, other_places
+from icltui.tui.system.fallback_paths import FallbackPath, fallback_paths
 from icltui.tui.widgets.line_input import LineInput
 from icltui.values.errors import BadInput, SessionError
 
 
-class SaveScreen(Dialog[Path | None]):
+class SaveSessionDialog(Dialog[Path | None]):
     """Closes with the path once ``write(path)`` has succeeded, or with None; a failure offers other places.
 
     Args:
@@ -40,7 +40,7 @@ class SaveScreen(Dialog[Path | None]):
     def __init__(self, proposal: Path, write: Callable[[Path], Awaitable[None]], complaint: str = "") -> None:
         super().__init__()
         self._proposal, self._write, self._first_complaint = proposal, write, complaint
-        self._places: list[Place] = []
+        self._places: list[FallbackPath] = []
 
     def compose(self) -> ComposeResult:
         """A path, and a line for what is wrong with it."""
@@ -106,12 +106,12 @@ class SaveScreen(Dialog[Path | None]):
         return path
 
     async def _may_overwrite(self, path: Path) -> bool:
-        question = ConfirmScreen(f"{path.name} exists. Overwrite it?", OVERWRITE)
+        question = ConfirmDialog(f"{path.name} exists. Overwrite it?", OVERWRITE)
         return await self.app.push_screen_wait(question) == "Overwrite"
 
     def _offer_places(self, path: Path, complaint: str) -> None:
         """Say why ``path`` could not be written, and where there is room."""
-        self._places = other_places(path)
+        self._places = fallback_paths(path)
         self._complain(f"{complaint} — nothing is lost: the work stays in memory")
         choice = self.query_one(OptionList)
         choice.clear_options().add_options(map(_option, self._places))
@@ -127,7 +127,7 @@ class SaveScreen(Dialog[Path | None]):
         self.query_one(".error", Static).update(content(text))
 
 
-def _option(place: Place) -> Option:
+def _option(place: FallbackPath) -> Option:
     return Option(Content.assemble(content(str(place.path)), (f"  {in_bytes(place.free)} free", "dim")))
 
 

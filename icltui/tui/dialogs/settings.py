@@ -17,7 +17,7 @@ from icltui.tui.widgets.line_input import LineInput
 from icltui.values.errors import BadInput
 
 
-class Fields(VerticalScroll, can_focus=False):
+class SettingFields(VerticalScroll, can_focus=False):
     """Where the arrows go from field to field, which scrolls as far as is needed."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -26,7 +26,7 @@ class Fields(VerticalScroll, can_focus=False):
     ]
 
 
-class SettingsScreen(Dialog[RunSettings | None]):
+class SettingsDialog(Dialog[RunSettings | None]):
     """Closes with the settings as the fields say, or with None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -45,7 +45,7 @@ class SettingsScreen(Dialog[RunSettings | None]):
         with Vertical(classes="dialog form") as dialog:
             dialog.border_title = "Patch, text and units"
             dialog.border_subtitle = "↑ ↓ moves · enter takes all of it · esc cancels"
-            with Fields():
+            with SettingFields():
                 for setting in SETTINGS:
                     with Horizontal():
                         yield Static(setting.label, classes="label", markup=False)

@@ -13,9 +13,9 @@ from rich.style import Style
 from textual.strip import Strip
 
 from icltui.report.measures import MEASURES
+from icltui.tui.draw.colorbar import colorbar
 from icltui.tui.draw.colormap import colour, glyph, level
-from icltui.tui.draw.heatmap_grid import Grid
-from icltui.tui.draw.legend import legend
+from icltui.tui.draw.heatmap_layout import HeatmapLayout
 from icltui.tui.draw.text import display, fit, number
 from icltui.tui.state.measured_units import MeasuredUnits
 
@@ -28,11 +28,11 @@ _TOKEN_WIDTH = 24
 
 
 @dataclass(frozen=True)
-class Picture:
+class HeatmapLines:
     """One state of the heatmap, ready to be drawn line by line."""
 
     measured: MeasuredUnits
-    grid: Grid
+    grid: HeatmapLayout
     measure: str
     log: bool
     glyphs: bool
@@ -57,7 +57,9 @@ class Picture:
     def _legend(self) -> Iterator[Segment]:
         measure = MEASURES[self.measure]
         meaning = measure.meaning(self.measured.dynamics)[0]
-        yield from legend(measure.symbol, meaning, self.bounds, self.log, self.glyphs, self.base, self.muted)
+        yield from colorbar(
+            measure.symbol, meaning, self.bounds, self.log, self.glyphs, self.base, self.muted
+        )
 
     def _readout(self) -> str:
         token = fit(self.measured.unit_text(self.unit), _TOKEN_WIDTH).rstrip()

@@ -13,7 +13,7 @@ Rows = list[tuple[str, str]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Explanation:
+class PaneHelp:
     """One pane."""
 
     what: str
@@ -39,8 +39,8 @@ _EDITING = (
 )
 _SCROLLING = (("j k ↓ ↑", "Scroll."), ("g G", "To the top and the bottom."))
 
-EXPLANATIONS: dict[str, Explanation] = {
-    "context": Explanation(
+PANE_HELP: dict[str, PaneHelp] = {
+    "context": PaneHelp(
         what="The context: the text whose effect is measured. It stands before the query, joined to it as it is, "
         "so a line end or a space at its end counts.",
         reading="The border tells its tokens, counted together with the query's when the typing pauses. Numbers "
@@ -49,7 +49,7 @@ EXPLANATIONS: dict[str, Explanation] = {
         actions=("run", "chat", "positions", "save"),
         keys=_EDITING,
     ),
-    "query": Explanation(
+    "query": PaneHelp(
         what="The query: the text that the model continues, with the context before it and without. It is never "
         "empty: everything is measured at its last token, where the next one is chosen.",
         reading="The same token ids stand at the end of both runs. A token that would straddle the border of "
@@ -57,7 +57,7 @@ EXPLANATIONS: dict[str, Explanation] = {
         actions=("run", "delta", "positions"),
         keys=_EDITING,
     ),
-    "layers": Explanation(
+    "layers": PaneHelp(
         what="The model's layers. [x] is measured and patched at the next run, [ ] is left out, [-] was refused "
         "by the check when the model was loaded; the border says why.",
         reading="The bars are the chosen measure over the units, each layer on its own scale; the number behind "
@@ -67,7 +67,7 @@ EXPLANATIONS: dict[str, Explanation] = {
         formulas=(("block error", "‖O_patched − O_context‖ / ‖O_context‖, O: what the block puts out"),),
         actions=("toggle_layer", "all_layers", "no_layers", "invert_layers", "upward_layers", "range_layers"),
     ),
-    "stream": Explanation(
+    "stream": PaneHelp(
         what="One row for each unit of the context (a token, line or sentence) and what it did to the model, at "
         "one layer and at the query's last token. Row 0 is the empty context.",
         reading="‖δ‖ is how far a unit moved what the MLP reads; ‖ΔW‖/‖W‖ is the same as a change of weights; "
@@ -81,21 +81,21 @@ EXPLANATIONS: dict[str, Explanation] = {
         ),
         actions=("dynamics", "reference", "find", "find_next", "find_previous"),
     ),
-    "plots": Explanation(
+    "plots": PaneHelp(
         what="One measure over the units of the context, one line for each of up to six ticked layers; w plots "
         "other things: the next tokens and where they flip, and what becomes of the patch as it is varied.",
         reading="The upright line is the selected unit. A step in a line is a unit that mattered at that layer; "
         "a flat line is a layer that the context does not reach. Log scale shows small numbers beside large ones.",
         actions=("plot", "measure", "previous_measure", "log", "curves", "find"),
     ),
-    "heatmap": Explanation(
+    "heatmap": PaneHelp(
         what="One measure of every unit (left to right) at every layer (0 on top), as shades.",
         reading="Above the cells stand the scale, from the least to the greatest number, and the number under "
         "the crosshair. A strong column is a unit that moved all layers, a strong row a layer that all units move. "
         "The crosshair is the selected unit and layer of every other pane.",
         actions=("measure", "previous_measure", "log", "find", "zoom"),
     ),
-    "verify": Explanation(
+    "verify": PaneHelp(
         what="The proof: the patched model, without the context, held against the model with it; and what would "
         "look the same if the patch meant nothing.",
         reading="Errors of ΔW and shift together should be near the noise floor, which is the same run done in "
@@ -114,14 +114,14 @@ EXPLANATIONS: dict[str, Explanation] = {
         actions=("verify", "mode", "components"),
         keys=_SCROLLING,
     ),
-    "log": Explanation(
+    "log": PaneHelp(
         what="What happened, line by line: engine and model, how units are measured and why, what a patch is "
         "worth, failures, and the last lines of an engine that died.",
         reading="The newest line is at the end. Nothing here needs doing; what does is said on the screen.",
         actions=("find", "find_next", "run"),
         keys=_SCROLLING,
     ),
-    "lanes": Explanation(
+    "lanes": PaneHelp(
         what="Three continuations of the query: with the context, without it, and without it but with the "
         "weights changed by ΔW and the shift. All draw the same random numbers, so they differ only where "
         "their distributions do.",
@@ -133,7 +133,7 @@ EXPLANATIONS: dict[str, Explanation] = {
         actions=("delta", "weaker", "stronger", "mode", "components", "carrier", "settings"),
         keys=_SCROLLING,
     ),
-    "text": Explanation(
+    "text": PaneHelp(
         what="The context's own text, each unit marked by how much it matters.",
         reading="The stronger the mark, the greater the number; the selected unit is the one of table, plots "
         "and heatmap. Missing one at a time (drop) tells each unit's own share.",

@@ -1,6 +1,6 @@
 """What the plots can show: a measure by unit, the next tokens by unit, and a patch that is varied.
 
-A measurement, or the report on a patch, enters; a :class:`~icltui.tui.draw.line_plot.Figure` leaves.
+A measurement, or the report on a patch, enters; a :class:`~icltui.tui.draw.plotext_renderer.Figure` leaves.
 """
 
 import string
@@ -13,7 +13,7 @@ from rich.text import Text
 
 from icltui.report.flips import Flip
 from icltui.report.measures import MEASURES
-from icltui.tui.draw.line_plot import OTHER, Figure, Series
+from icltui.tui.draw.plotext_renderer import OTHER, Figure, Series
 from icltui.tui.draw.text import CURSOR, display, fit, number
 from icltui.tui.state.flips import flips, leading
 from icltui.tui.state.measured_units import MeasuredUnits

@@ -30,7 +30,7 @@ Line = tuple[Piece, ...]
 
 
 @dataclass(frozen=True)
-class Page:
+class WrappedText:
     """All lines, and where in them a unit stands."""
 
     lines: tuple[Line, ...]
@@ -63,20 +63,20 @@ class Page:
         return next(inside, line[-1].unit if nearest else None)
 
 
-def typeset(units: Iterable[tuple[int, str]], width: int) -> Page:
+def wrap_units(units: Iterable[tuple[int, str]], width: int) -> WrappedText:
     """``units``, numbers with their texts, on lines of at most ``width`` cells; a space may hang into the last.
 
     >>> page = typeset([(1, "a b"), (2, " cd\\n"), (3, "e")], 4)
     >>> [[(piece.unit, piece.text) for piece in line] for line in page.lines]
     [[(1, 'a b'), (2, ' ')], [(2, 'cd⏎')], [(3, 'e')]]
     """
-    setter = _Setter(max(width, 2))
+    setter = _LineFiller(max(width, 2))
     for unit, text in units:
         for kind, shown in _parts(text):
             setter.add(unit, kind, shown)
     setter.end_word()
     setter.end_line()
-    return Page(tuple(setter.lines))
+    return WrappedText(tuple(setter.lines))
 
 
 def _parts(text: str) -> Iterator[tuple[str, str]]:
@@ -85,7 +85,7 @@ def _parts(text: str) -> Iterator[tuple[str, str]]:
         yield ("space" if part[0] == " " else "end" if part == "\n" else "word"), readable(part)
 
 
-class _Setter:
+class _LineFiller:
     """The line that is being filled, and the word that may not fit it."""
 
     def __init__(self, width: int) -> None:

@@ -8,11 +8,11 @@ from textual.content import Content
 
 from icltui.tui.actions import ACTIONS
 from icltui.tui.actions.action import Action
-from icltui.tui.dialogs.dialog import Closable
+from icltui.tui.dialogs.dialog import ClosesOnce
 from icltui.tui.widgets.line_input import PrintableHighlighter
 
 
-class Palette(Closable[None], CommandPalette):
+class Palette(ClosesOnce[None], CommandPalette):
     """Textual's, in whose field any text can be pasted."""
 
     def on_mount(self) -> None:

@@ -10,17 +10,17 @@ from textual.screen import Screen
 
 from icltui.storage.paths import unused
 from icltui.storage.sessions import is_example, sessions_folder, write_session
-from icltui.tui.dialogs.confirm import UnsavedScreen
-from icltui.tui.dialogs.dialog import Closable
-from icltui.tui.dialogs.open_session import OpenScreen
-from icltui.tui.dialogs.save_session import SaveScreen
+from icltui.tui.dialogs.confirm import UnsavedDialog
+from icltui.tui.dialogs.dialog import ClosesOnce
+from icltui.tui.dialogs.open_session import OpenSessionDialog
+from icltui.tui.dialogs.save_session import SaveSessionDialog
 from icltui.tui.draw.text import display
 from icltui.tui.state.explorer import Explorer
 from icltui.tui.state.session_conversion import without_words
 from icltui.values.errors import SessionError
 
 
-class DocumentScreen(Closable[None], Screen[None]):
+class DocumentScreen(ClosesOnce[None], Screen[None]):
     """A screen over one explorer whose session can be saved, opened and left."""
 
     def __init__(self, explorer: Explorer) -> None:
@@ -60,7 +60,7 @@ class DocumentScreen(Closable[None], Screen[None]):
         """Go on at once if nothing is lost by it, else as the user says."""
         self.take_edits()
         if self.explorer.is_unsaved:
-            answer = await self.app.push_screen_wait(UnsavedScreen(self.explorer.document.title))
+            answer = await self.app.push_screen_wait(UnsavedDialog(self.explorer.document.title))
             if answer != "Discard" and not (
                 answer == "Save" and await self._save(self.explorer.document.path)
             ):
@@ -81,7 +81,7 @@ class DocumentScreen(Closable[None], Screen[None]):
         return True
 
     async def _save_as(self, proposal: Path, complaint: str = "") -> bool:
-        saved = await self.app.push_screen_wait(SaveScreen(proposal, self._write, complaint))
+        saved = await self.app.push_screen_wait(SaveSessionDialog(proposal, self._write, complaint))
         return saved is not None
 
     def _proposal(self) -> Path:
@@ -97,7 +97,7 @@ class DocumentScreen(Closable[None], Screen[None]):
         self.notify(display(f"saved to {path}{note}"), markup=False)
 
     async def _open(self) -> None:
-        opened = await self.app.push_screen_wait(OpenScreen())
+        opened = await self.app.push_screen_wait(OpenSessionDialog())
         if opened:
             self.explorer.open(*opened)
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from textual import work
 
 from icltui.storage.recent_models import remember_model
-from icltui.tui.dialogs.load_model import ModelScreen
+from icltui.tui.dialogs.load_model import LoadModelDialog
 from icltui.tui.main.document import DocumentScreen
 from icltui.tui.state.explorer import Explorer
 
@@ -31,13 +31,13 @@ class EngineScreen(DocumentScreen):
     async def action_load_model(self) -> None:
         """Another model in place of this one."""
         self.take_edits()
-        load = await self.app.push_screen_wait(ModelScreen(self.explorer.models))
+        load = await self.app.push_screen_wait(LoadModelDialog(self.explorer.models))
         if load is not None:
             self.engage(lambda: self.explorer.load_model(load))
 
     def draw_model_estimate(self) -> None:
         """Show the dialog, if it is open, what is known of the model in it."""
-        if isinstance(dialog := self.app.screen, ModelScreen) and dialog.is_mounted:
+        if isinstance(dialog := self.app.screen, LoadModelDialog) and dialog.is_mounted:
             dialog.draw_model_estimate()
 
     def remember_loaded(self) -> None:

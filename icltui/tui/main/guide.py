@@ -10,8 +10,8 @@ from textual.geometry import Offset
 from textual.widget import Widget
 
 from icltui.storage.sessions import example_sessions, read_session
-from icltui.tui.dialogs.help import TOUR, HelpScreen
-from icltui.tui.dialogs.manual import ManualScreen
+from icltui.tui.dialogs.help import TOUR, HelpDialog
+from icltui.tui.dialogs.manual import ManualDialog
 from icltui.tui.draw.text import display
 from icltui.tui.main.find import FindScreen
 from icltui.tui.state.engine_log import model_facts
@@ -88,7 +88,7 @@ class GuideScreen(FindScreen):
         """The pane in focus, every key, what each number means now, and what the model's check found."""
         model, settings = self.explorer.model, self.explorer.settings
         facts = model_facts(model) if model else ()
-        self.app.push_screen(HelpScreen(settings.dynamics, facts, self._pane, self.measure), self._leave_help)
+        self.app.push_screen(HelpDialog(settings.dynamics, facts, self._pane, self.measure), self._leave_help)
 
     def _leave_help(self, wish: str | None) -> None:
         if wish == TOUR:
@@ -96,7 +96,7 @@ class GuideScreen(FindScreen):
 
     def action_show_manual(self) -> None:
         """Open the manual."""
-        self.app.push_screen(ManualScreen())
+        self.app.push_screen(ManualDialog())
 
     @property
     def _pane(self) -> str | None:

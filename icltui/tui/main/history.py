@@ -3,10 +3,10 @@
 from textual import work
 
 from icltui.storage.sessions import session_title
-from icltui.tui.dialogs.ask import AskScreen
-from icltui.tui.dialogs.compare import ContrastScreen
-from icltui.tui.dialogs.open_session import OpenScreen
-from icltui.tui.dialogs.runs import Choice, RunsScreen, Verb
+from icltui.tui.dialogs.ask_text import AskTextDialog
+from icltui.tui.dialogs.choose_run import ChooseRunDialog, RunChoice, Verb
+from icltui.tui.dialogs.compare import CompareDialog
+from icltui.tui.dialogs.open_session import OpenSessionDialog
 from icltui.tui.main.engine import EngineScreen
 from icltui.tui.state.compare import Other, asked_differently
 
@@ -41,22 +41,22 @@ class HistoryScreen(EngineScreen):
         self.take_edits()
         explorer = self.explorer
         label = explorer.other.label if explorer.other else ""
-        choice = await self.app.push_screen_wait(RunsScreen(explorer.history, enter, label))
+        choice = await self.app.push_screen_wait(ChooseRunDialog(explorer.history, enter, label))
         match choice:
-            case Choice("go", number):
+            case RunChoice("go", number):
                 explorer.go_to_run(number)
-            case Choice("note", number):
+            case RunChoice("note", number):
                 await self._note(number)
-            case Choice("compare", number) if run := explorer.history.run(number):
+            case RunChoice("compare", number) if run := explorer.history.run(number):
                 explorer.compare_with(Other.of(run.session, f"run {number}"))
                 await self._contrast()
-            case Choice("file"):
+            case RunChoice("file"):
                 await self._compare_file()
-            case Choice("alone"):
+            case RunChoice("alone"):
                 explorer.compare_with(None)
 
     async def _compare_file(self) -> None:
-        if opened := await self.app.push_screen_wait(OpenScreen("Compare with", "compares")):
+        if opened := await self.app.push_screen_wait(OpenSessionDialog("Compare with", "compares")):
             session, path = opened
             self.explorer.compare_with(Other.of(session, session_title(path)))
             await self._contrast()
@@ -69,7 +69,7 @@ class HistoryScreen(EngineScreen):
         name = f"run {present.number}" if present else "now"
         if present and asked_differently(ours, present.session):
             name += ", edited"
-        match await self.app.push_screen_wait(ContrastScreen(ours, name, explorer.other)):
+        match await self.app.push_screen_wait(CompareDialog(ours, name, explorer.other)):
             case "alone":
                 explorer.compare_with(None)
             case "compare":
@@ -79,7 +79,7 @@ class HistoryScreen(EngineScreen):
         run = self.explorer.history.run(number)
         if run is None:
             return
-        question = AskScreen(f"Note on run {number}", run.note, "what you saw in it")
+        question = AskTextDialog(f"Note on run {number}", run.note, "what you saw in it")
         note = await self.app.push_screen_wait(question)
         if note is not None:
             self.explorer.annotate(number, note)

@@ -143,10 +143,10 @@ class LayoutScreen(HistoryScreen, OutputScreen):
         """Logarithmic or linear."""
         self.is_log = not self.is_log
 
-    def action_move_shade(self, step: int) -> None:
+    def action_move_coloring(self, step: int) -> None:
         """Colour the text by another number; from elsewhere, show it first."""
         if self.numbers.current == "text":
-            self.numbers.strip.move_shade(step)
+            self.numbers.strip.move_coloring(step)
         else:
             self.action_show_pane("text")
 

@@ -13,7 +13,7 @@ from textual.widget import Widget
 from icltui.report.session_formats import FORMAT_TITLES, SessionFormat, render_session
 from icltui.storage.paths import unused
 from icltui.storage.sessions import Session, sessions_folder
-from icltui.tui.dialogs.export import ExportScreen, Offer
+from icltui.tui.dialogs.export import ExportDialog, ExportOption
 from icltui.tui.draw.figure_process import draw_figure
 from icltui.tui.draw.svg import pane_strips, svg_of
 from icltui.tui.draw.text import display
@@ -59,7 +59,7 @@ class OutputScreen(DocumentScreen):
         self.take_edits()
         session = self.explorer.session(self.explorer.document.title)
         offers = [*self._records(session), *self._looks(), *self._patches()]
-        if (chosen := await self.app.push_screen_wait(ExportScreen(offers))) is None:
+        if (chosen := await self.app.push_screen_wait(ExportDialog(offers))) is None:
             return
         offer, path = chosen
         if offer.form:
@@ -72,33 +72,33 @@ class OutputScreen(DocumentScreen):
         line = f"{offer.label} written to {path}{without_words(missing)}"
         self.notify(display(line), timeout=8, markup=False)
 
-    def _records(self, session: Session) -> list[Offer]:
+    def _records(self, session: Session) -> list[ExportOption]:
         """What the session holds."""
         of = partial(_record, session)
         draw = partial(draw_figure, session)
         return [
-            Offer(
+            ExportOption(
                 FORMAT_TITLES["md"],
                 "prompt, tables, lanes, proof",
                 self._free(".md"),
                 partial(of, "md"),
                 True,
             ),
-            Offer(
+            ExportOption(
                 FORMAT_TITLES["csv"],
                 "every measure, unit and layer",
                 self._free(".csv"),
                 partial(of, "csv"),
                 True,
             ),
-            Offer(
+            ExportOption(
                 FORMAT_TITLES["png"],
                 "heatmap, curves, next tokens",
                 self._free(".png"),
                 partial(draw, "png"),
                 True,
             ),
-            Offer(
+            ExportOption(
                 FORMAT_TITLES["svg"],
                 "the same, as vectors",
                 self._free(".svg"),
@@ -107,11 +107,13 @@ class OutputScreen(DocumentScreen):
             ),
         ]
 
-    def _looks(self) -> list[Offer]:
+    def _looks(self) -> list[ExportOption]:
         """What the screen shows now, before a dialog lies over it."""
         whole, title = self._compositor.render_strips(), self.explorer.document.title
         offers = [
-            Offer("SVG of the screen", "as it is now", self._free("-screen.svg"), partial(_svg, whole, title))
+            ExportOption(
+                "SVG of the screen", "as it is now", self._free("-screen.svg"), partial(_svg, whole, title)
+            )
         ]
         if pane := next((node for node in _around(self.focused) if isinstance(node, Bordered)), None):
             name, strips = _name(self.focused), pane_strips(pane)
@@ -119,7 +121,7 @@ class OutputScreen(DocumentScreen):
             drawn = partial(_svg, strips, heading)
             offers.insert(
                 0,
-                Offer(
+                ExportOption(
                     "SVG of the pane",
                     f"{_words(self.focused)}, as it is now",
                     self._free(f"-{name}.svg"),
@@ -128,17 +130,17 @@ class OutputScreen(DocumentScreen):
             )
         return offers
 
-    def _patches(self) -> list[Offer]:
+    def _patches(self) -> list[ExportOption]:
         """What the engine writes."""
         return [
-            Offer("LoRA adapter", "the patch for PEFT, a folder", self._free("-peft"), form="peft"),
-            Offer(
+            ExportOption("LoRA adapter", "the patch for PEFT, a folder", self._free("-peft"), form="peft"),
+            ExportOption(
                 "control vector",
                 "the shift for llama.cpp",
                 self._free("-shift.gguf"),
                 form="gguf-control-vector",
             ),
-            Offer("factors", "z, δ and the patch itself", self._free(".safetensors"), form="factors"),
+            ExportOption("factors", "z, δ and the patch itself", self._free(".safetensors"), form="factors"),
         ]
 
     def _free(self, ending: str) -> Path:

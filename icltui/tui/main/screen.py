@@ -11,8 +11,8 @@ from textual.notifications import SeverityLevel
 from textual.timer import Timer
 from textual.widgets import TextArea
 
-from icltui.tui.dialogs.ask import AskScreen
-from icltui.tui.dialogs.settings import SettingsScreen
+from icltui.tui.dialogs.ask_text import AskTextDialog
+from icltui.tui.dialogs.settings import SettingsDialog
 from icltui.tui.draw.text import display
 from icltui.tui.main.guide import GuideScreen
 from icltui.tui.state.change import Change
@@ -224,7 +224,7 @@ class ExplorerScreen(GuideScreen):
     async def action_set_choices(self) -> None:
         """Strength, fit, controls, tests, sampling and units, typed."""
         self.take_edits()
-        chosen = await self.app.push_screen_wait(SettingsScreen(self.explorer.settings))
+        chosen = await self.app.push_screen_wait(SettingsDialog(self.explorer.settings))
         if chosen is not None:
             self.explorer.change_settings(chosen)
 
@@ -261,7 +261,7 @@ class ExplorerScreen(GuideScreen):
             explorer.say("the layers are known once the model is loaded")
             return
         hint = f"all, none, last, or such as 0,3,5-{explorer.n_layers - 1}"
-        question = AskScreen("Layers", explorer.settings.layers, hint, explorer.layers_of)
+        question = AskTextDialog("Layers", explorer.settings.layers, hint, explorer.layers_of)
         if (text := await self.app.push_screen_wait(question)) is not None:
             self._tick(set(explorer.layers_of(text)))
 

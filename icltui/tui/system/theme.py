@@ -16,7 +16,7 @@ from icltui.storage.atomic import write_whole
 from icltui.storage.config import Config, one_of
 from icltui.storage.paths import state_folder
 from icltui.tui.actions import ACTIONS
-from icltui.tui.actions.action import KEYS_NOW
+from icltui.tui.actions.action import USER_KEYS
 from icltui.tui.system.keymap import keymap
 from icltui.values.errors import BadInput, SessionError
 
@@ -29,8 +29,8 @@ def put_into_effect(app: App[None], config: Config, theme: str = "") -> tuple[st
     default = FEW_COLOURS_THEME if app.console.color_system == "standard" else DEFAULT_THEME
     app.theme, theme_faults = choose_theme(theme, config, known_themes(), default)
     keys, key_faults = keymap(config.keys)
-    KEYS_NOW.clear()
-    KEYS_NOW.update(keys)
+    USER_KEYS.clear()
+    USER_KEYS.update(keys)
     app.set_keymap(keys)
     if config.animation == "off" or (config.animation == "auto" and os.environ.get("SSH_CONNECTION")):
         app.animation_level = "none"
@@ -42,8 +42,8 @@ def put_into_effect(app: App[None], config: Config, theme: str = "") -> tuple[st
 def bind_without_usual_key(screen: Screen[None]) -> None:
     """Give the actions that have no usual key those of the user; a keymap only changes what is bound."""
     for action in ACTIONS:
-        if not action.keys and action.id in KEYS_NOW:
-            screen._bindings.bind(KEYS_NOW[action.id], action.action, action.label, show=False)
+        if not action.keys and action.id in USER_KEYS:
+            screen._bindings.bind(USER_KEYS[action.id], action.action, action.label, show=False)
 
 
 def check_theme(name: str) -> None:

@@ -28,7 +28,7 @@ _MARKS = 32
 """Most marks of one cell that are sent: no script piles up as many, but a text may be of nothing else."""
 
 
-class Frame:
+class FrameDiff:
     """The cells of a terminal, as they were last written."""
 
     def __init__(self) -> None:
@@ -53,7 +53,9 @@ class Frame:
         self, pieces: Iterable[tuple[int, int, Iterable[Strip]]], colours: ColorSystem
     ) -> RenderableType | None:
         runs = [run for x, y, strips in pieces for run in self._write(x, y, _cells(strips, colours))]
-        return cast(RenderableType, Runs(runs)) if runs else None  # what Textual's own updates pass as too
+        return (
+            cast(RenderableType, CellRuns(runs)) if runs else None
+        )  # what Textual's own updates pass as too
 
     def _write(self, x: int, y: int, new: list[Cell]) -> Iterable[Run]:
         """Keep the cells, and say which of them are new."""
@@ -71,7 +73,7 @@ class Frame:
         return ((y, x + first, new[first:last]) for first, last in _changes(old, new))
 
 
-class Runs(CompositorUpdate):
+class CellRuns(CompositorUpdate):
     """Cells to write; those of one style one after the other, since a style costs more than a step."""
 
     def __init__(self, runs: Sequence[Run]) -> None:

@@ -10,7 +10,15 @@ from textual import constants, events
 from textual._xterm_parser import XTermParser
 from textual.message import Message
 
-from icltui.tui.terminal.input_lexer import Escape, Lexer, Paste, Piece, Sequence, Text, Unreadable
+from icltui.tui.terminal.input_lexer import (
+    EscapeKey,
+    EscapeSequence,
+    InputLexer,
+    PastedText,
+    Piece,
+    TypedText,
+    UndecodedBytes,
+)
 from icltui.tui.terminal.size_and_replies import BytesUnread, PasteCut
 
 _KEPT = ("last_x", "last_y", "mouse_pixels", "terminal_size", "terminal_pixel_size")
@@ -24,7 +32,7 @@ class InputEvents:
     """The messages of one terminal's input."""
 
     def __init__(self, escape_delay: float = constants.ESCAPE_DELAY) -> None:
-        self._lexer = Lexer(escape_delay)
+        self._lexer = InputLexer(escape_delay)
         self._parser = XTermParser()
 
     @property
@@ -44,19 +52,19 @@ class InputEvents:
 
     def _messages(self, piece: Piece) -> Iterator[Message]:
         match piece:
-            case Text(text):
+            case TypedText(text):
                 yield from self._parse(text)
-            case Escape():
+            case EscapeKey():
                 yield events.Key("escape", "\x1b")
-            case Sequence(text):
+            case EscapeSequence(text):
                 yield from self._sequence(text)
-            case Paste(text, n_unreadable, n_lost):
+            case PastedText(text, n_unreadable, n_lost):
                 yield events.Paste(text.replace("\0", ""))
                 if n_unreadable:
                     yield BytesUnread(n_unreadable, is_paste=True)
                 if n_lost:
                     yield PasteCut(n_lost)
-            case Unreadable(n):
+            case UndecodedBytes(n):
                 yield BytesUnread(n, is_paste=False)
 
     def _sequence(self, sequence: str) -> Iterator[Message]:

@@ -68,26 +68,26 @@ _UNREADABLE = re.compile("[\udc80-\udcff]")
 
 
 @dataclass(frozen=True)
-class Text:
+class TypedText:
     """Characters that were typed, one key each."""
 
     text: str
 
 
 @dataclass(frozen=True)
-class Sequence:
+class EscapeSequence:
     """A whole escape sequence, in seven bits; Alt and a character also is one."""
 
     text: str
 
 
 @dataclass(frozen=True)
-class Escape:
+class EscapeKey:
     """The key itself."""
 
 
 @dataclass(frozen=True)
-class Paste:
+class PastedText:
     """What came between the brackets of a paste."""
 
     text: str
@@ -99,16 +99,16 @@ class Paste:
 
 
 @dataclass(frozen=True)
-class Unreadable:
+class UndecodedBytes:
     """Bytes outside a paste that are no UTF-8."""
 
     n: int
 
 
-Piece = Text | Sequence | Escape | Paste | Unreadable
+Piece = TypedText | EscapeSequence | EscapeKey | PastedText | UndecodedBytes
 
 
-class Lexer:
+class InputLexer:
     """Where the stream of one terminal stands.
 
     Args:
@@ -159,15 +159,15 @@ class Lexer:
             yield from self._close()
         elif held == _ESC:
             self._had_escape = True
-            yield Escape()
+            yield EscapeKey()
         elif len(held) == 2 and held[0] == _ESC:
-            yield Sequence(held)
+            yield EscapeSequence(held)
 
     def _meet_escape(self, text: str, gap: float) -> Iterator[Piece]:
         """Whether ``text`` goes on what an Escape in the read before began."""
         if self._held == _ESC and self._open is None and gap > BURST and not _MORE.match(text):
             self._held = ""
-            yield Escape()
+            yield EscapeKey()
         elif self._had_escape and gap <= SILENCE and _LATE.match(text):
             self._held = _ESC  # its key is out, but the rest is no text
         self._had_escape = False
@@ -179,13 +179,13 @@ class Lexer:
         self._held, found = self._held[match.end() :], match[0]
         match match.lastgroup:
             case "text":
-                yield Text(found)
+                yield TypedText(found)
             case "sequence" | "alt":
-                yield Sequence(_in_seven_bits(found))
+                yield EscapeSequence(_in_seven_bits(found))
             case "escape":
-                yield Escape()
+                yield EscapeKey()
             case "unreadable":
-                yield Unreadable(len(found))
+                yield UndecodedBytes(len(found))
             case "paste":
                 self._open = _OpenPaste()
             case "answer":
@@ -218,10 +218,10 @@ class _OpenPaste:
         self._parts.append(text[: max(0, PASTE_LIMIT - self._n)])
         self._n += len(text)
 
-    def paste(self) -> Paste:
+    def paste(self) -> PastedText:
         """All of it."""
         text, n_unreadable = _UNREADABLE.subn("\ufffd", "".join(self._parts))
-        return Paste(text, n_unreadable, max(0, self._n - PASTE_LIMIT))
+        return PastedText(text, n_unreadable, max(0, self._n - PASTE_LIMIT))
 
 
 class _OpenAnswer:

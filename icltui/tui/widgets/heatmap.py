@@ -19,8 +19,8 @@ from textual.strip import Strip
 from icltui.report.measures import MEASURES
 from icltui.tui.draw.clipboard_text import measure_copy
 from icltui.tui.draw.colormap import needs_glyphs
-from icltui.tui.draw.heatmap_grid import Grid
-from icltui.tui.draw.heatmap_lines import Picture
+from icltui.tui.draw.heatmap_layout import HeatmapLayout
+from icltui.tui.draw.heatmap_lines import HeatmapLines
 from icltui.tui.state.measured_units import MeasuredUnits
 
 _NOTHING = "Nothing measured yet: write a context and a query, then run."
@@ -129,8 +129,8 @@ class Heatmap(ScrollView, can_focus=True):
         return measure_copy(self.measured, self.measure, self.measured.layers)
 
     @property
-    def _grid(self) -> Grid:
-        return Grid(*self.content_size, self.measured.n_units, self.measured.layers)
+    def _grid(self) -> HeatmapLayout:
+        return HeatmapLayout(*self.content_size, self.measured.n_units, self.measured.layers)
 
     @property
     def _is_log(self) -> bool:
@@ -185,7 +185,7 @@ class Heatmap(ScrollView, can_focus=True):
         self._lines.clear()
         super().notify_style_update()
 
-    def _line_of(self, grid: Grid, layer: int) -> int:
+    def _line_of(self, grid: HeatmapLayout, layer: int) -> int:
         return grid.header + grid.layers.index(layer) * grid.cell_height - self.scroll_offset.y
 
     def _refresh_header(self) -> None:
@@ -263,12 +263,12 @@ class Heatmap(ScrollView, can_focus=True):
             self._lines[key] = strip
         return strip
 
-    def _draw(self, line: int, grid: Grid) -> list[Segment]:
+    def _draw(self, line: int, grid: HeatmapLayout) -> list[Segment]:
         if not grid.n_units:
             return [Segment(_NOTHING, self.rich_style)] if line == -grid.header else []
         muted = self.get_component_rich_style("heatmap--muted")
         strong = self.get_component_rich_style("heatmap--strong")
-        picture = Picture(
+        picture = HeatmapLines(
             self.measured,
             grid,
             self.measure,

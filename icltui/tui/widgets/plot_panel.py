@@ -15,7 +15,7 @@ from textual.widget import Widget
 
 from icltui.tui.draw.clipboard_text import measure_copy
 from icltui.tui.draw.colormap import needs_glyphs
-from icltui.tui.draw.line_plot import LINE_COLOURS, Figure, render_plot
+from icltui.tui.draw.plotext_renderer import LINE_COLOURS, Figure, render_plot
 from icltui.tui.draw.plots import (
     OF_PATCH,
     Overlay,

@@ -16,10 +16,10 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from icltui.tui.draw.clipboard_text import stream_copy
-from icltui.tui.draw.colorings import SHADES
 from icltui.tui.draw.colormap import needs_glyphs
-from icltui.tui.draw.token_lines import HEADER, ShadedText
-from icltui.tui.draw.wrap import Page, typeset
+from icltui.tui.draw.token_colorings import COLORINGS
+from icltui.tui.draw.token_strip_lines import HEADER, TokenStripLines
+from icltui.tui.draw.wrap import WrappedText, wrap_units
 from icltui.tui.state.measured_units import EMPTY_CONTEXT, MeasuredUnits
 
 _NOTHING = "Nothing measured yet: write a context and a query, then run."
@@ -66,8 +66,8 @@ class TokenStrip(ScrollView, can_focus=True):
     """The selected unit."""
     shown_layer: reactive[int] = reactive(0)
     """The layer whose numbers shade the text."""
-    shade: reactive[str] = reactive("delta_norm")
-    """The name of one of :data:`~icltui.tui.draw.colorings.SHADES`."""
+    coloring: reactive[str] = reactive("delta_norm")
+    """The name of one of :data:`~icltui.tui.draw.token_colorings.COLORINGS`."""
     is_log: reactive[bool] = reactive(False)
     """Whether shades follow the logarithm, where the number allows it."""
     glyphs: reactive[bool] = reactive(False, repaint=False)
@@ -84,12 +84,12 @@ class TokenStrip(ScrollView, can_focus=True):
         super().__init__(name=name, id=id, classes=classes)
         self.measured = MeasuredUnits()
         self._glyphs_asked = glyphs
-        self._page = Page(())
+        self._page = WrappedText(())
         self._page_of: tuple[object, ...] = ()
         self._painted: dict[int, tuple[str, ...]] = {}
         """The shades of the lines of text in sight."""
         self._painted_header: tuple[str, ...] = ()
-        self._drawn: ShadedText | None = None
+        self._drawn: TokenStripLines | None = None
 
     def on_mount(self) -> None:
         """See what the terminal can do."""
@@ -129,7 +129,7 @@ class TokenStrip(ScrollView, can_focus=True):
         self._page_of = of
         units = self.measured.tokens.units if self.measured.tokens else ()
         texts = [(0, f"{EMPTY_CONTEXT} "), *((unit.index, unit.text) for unit in units)]
-        self._page = typeset(texts if units else (), width)
+        self._page = wrap_units(texts if units else (), width)
         self._drawn = None
         self.virtual_size = Size(1, HEADER + len(self._page.lines) * self._text.lines_per_row)
         self._painted, self._painted_header = self._levels_in_sight(), self._header_texts()
@@ -138,13 +138,13 @@ class TokenStrip(ScrollView, can_focus=True):
         return True
 
     @property
-    def _text(self) -> ShadedText:
+    def _text(self) -> TokenStripLines:
         """What is drawn now; made anew only when something in it is another."""
         if self._drawn is None:
-            self._drawn = ShadedText(
+            self._drawn = TokenStripLines(
                 self.measured,
                 self._page,
-                SHADES[self.shade],
+                COLORINGS[self.coloring],
                 self.is_log,
                 self.glyphs,
                 self.unit,
@@ -182,7 +182,7 @@ class TokenStrip(ScrollView, can_focus=True):
         """Other shades everywhere."""
         self._forget()
 
-    def watch_shade(self) -> None:
+    def watch_coloring(self) -> None:
         """Other shades everywhere."""
         self._forget()
 
@@ -234,10 +234,10 @@ class TokenStrip(ScrollView, can_focus=True):
 
     # What the user does.
 
-    def move_shade(self, step: int) -> None:
+    def move_coloring(self, step: int) -> None:
         """Colour by the next number or the one before, round and round."""
-        names = list(SHADES)
-        self.shade = names[(names.index(self.shade) + step) % len(names)]
+        names = list(COLORINGS)
+        self.coloring = names[(names.index(self.coloring) + step) % len(names)]
 
     def copied(self) -> str:
         """Every unit at the layer shown, as the table has it."""

@@ -11,7 +11,7 @@ from textual.dom import DOMNode
 
 import icltui.tui
 from icltui.tui.actions import ACTIONS
-from icltui.tui.dialogs.confirm import UNSAVED, ConfirmScreen
+from icltui.tui.dialogs.confirm import UNSAVED, ConfirmDialog
 from icltui.tui.dialogs.help import help_sections
 
 FORBIDDEN = {"ctrl+i", "ctrl+m", "ctrl+j", "ctrl+h", "ctrl+b", "ctrl+a", "ctrl+enter", "shift+enter"}
@@ -40,7 +40,14 @@ OWN = {node: bindings for node in NODES if (bindings := bindings_of(node))}
 
 def test_they_are_found() -> None:
     names = {node.__name__ for node in OWN}
-    assert {"IcltuiApp", "LayoutScreen", "HelpScreen", "OpenScreen", "StreamTable", "LayerList"} <= names
+    assert {
+        "IcltuiApp",
+        "LayoutScreen",
+        "HelpDialog",
+        "OpenSessionDialog",
+        "StreamTable",
+        "LayerList",
+    } <= names
 
 
 @pytest.mark.parametrize("node", OWN, ids=[node.__name__ for node in OWN])
@@ -58,7 +65,7 @@ def test_ids_are_unique() -> None:
 
 
 def test_the_answers_of_a_question_have_them_too() -> None:
-    mine = {b for bs in ConfirmScreen("?", UNSAVED)._bindings.key_to_bindings.values() for b in bs}
+    mine = {b for bs in ConfirmDialog("?", UNSAVED)._bindings.key_to_bindings.values() for b in bs}
     answers = [binding for binding in mine if binding.action.startswith("answer(")]
     assert {binding.key for binding in answers} == {"s", "d", "c", "escape"}
     assert all(binding.id and binding.tooltip for binding in answers)

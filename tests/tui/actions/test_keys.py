@@ -10,10 +10,10 @@ from textual.widgets import Input, Static
 from icltui.api.messages import Generate, Measure, PatchTested, Verify
 from icltui.report.measures import MEASURES
 from icltui.tui.actions import ACTIONS, BINDINGS
-from icltui.tui.dialogs.help import HelpScreen, help_sections
-from icltui.tui.dialogs.open_session import OpenScreen
-from icltui.tui.dialogs.save_session import SaveScreen
-from icltui.tui.draw.colorings import SHADES
+from icltui.tui.dialogs.help import HelpDialog, help_sections
+from icltui.tui.dialogs.open_session import OpenSessionDialog
+from icltui.tui.dialogs.save_session import SaveSessionDialog
+from icltui.tui.draw.token_colorings import COLORINGS
 from icltui.tui.main.command_palette import ActionCommands
 from icltui.tui.state.panes import PANES
 from icltui.values import LANES
@@ -156,13 +156,13 @@ async def test_measure_and_scale(desk: Desk) -> None:
 async def test_what_the_text_is_coloured_by(desk: Desk) -> None:
     strip = desk.screen.numbers.strip
     await desk.press("s")
-    assert (desk.screen.numbers.current, strip.shade) == ("text", "delta_norm"), (
+    assert (desk.screen.numbers.current, strip.coloring) == ("text", "delta_norm"), (
         "from elsewhere it only shows it"
     )
     await desk.press("s")
-    assert strip.shade == "relative_patch_norm"
+    assert strip.coloring == "relative_patch_norm"
     await desk.press("S", "S")
-    assert strip.shade == list(SHADES)[-1], "round and round"
+    assert strip.coloring == list(COLORINGS)[-1], "round and round"
 
 
 async def test_the_text_shares_unit_layer_and_scale(desk: Desk) -> None:
@@ -241,14 +241,14 @@ async def test_zoom(desk: Desk) -> None:
 async def test_open(desk: Desk) -> None:
     for key in ("ctrl+l", "f3"):
         await desk.press(key)
-        await desk.until(lambda: isinstance(desk.app.screen, OpenScreen))
+        await desk.until(lambda: isinstance(desk.app.screen, OpenSessionDialog))
         await desk.press("escape")
         await desk.until(lambda: desk.app.screen is desk.screen)
 
 
 async def test_save(desk: Desk) -> None:
     await desk.press("ctrl+s")
-    await desk.until(lambda: isinstance(desk.app.screen, SaveScreen))
+    await desk.until(lambda: isinstance(desk.app.screen, SaveSessionDialog))
     await desk.press("ctrl+q")
     await desk.until(lambda: desk.app.screen is desk.screen)
 
@@ -257,7 +257,7 @@ async def test_a_folder_is_no_file_to_save_to(desk: Desk, tmp_path: Path) -> Non
     for folder in (tmp_path / "plain", tmp_path / "named.json"):
         folder.mkdir()
     await desk.press("ctrl+s")
-    await desk.until(lambda: isinstance(desk.app.screen, SaveScreen))
+    await desk.until(lambda: isinstance(desk.app.screen, SaveSessionDialog))
     for path in ("plain", "plain/", ".", "~", "./named", "./named.json", str(tmp_path)):
         (tmp_path / "home").mkdir(exist_ok=True)
         desk.app.screen.query_one(".error", Static).update("")
@@ -286,7 +286,7 @@ async def test_new(desk: Desk) -> None:
 async def test_help(desk: Desk) -> None:
     for key in ("question_mark", "f1"):
         await desk.press(key)
-        await desk.until(lambda: isinstance(desk.app.screen, HelpScreen))
+        await desk.until(lambda: isinstance(desk.app.screen, HelpDialog))
         await desk.press("escape")
         await desk.until(lambda: desk.app.screen is desk.screen)
 

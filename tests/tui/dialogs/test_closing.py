@@ -21,18 +21,19 @@ from textual.screen import Screen
 
 import icltui.tui
 from icltui.storage.sessions import Run
-from icltui.tui.dialogs.ask import AskScreen
-from icltui.tui.dialogs.compare import ContrastScreen
-from icltui.tui.dialogs.confirm import OVERWRITE, ConfirmScreen, UnsavedScreen
-from icltui.tui.dialogs.dialog import Closable, Dialog
-from icltui.tui.dialogs.export import ExportScreen, Offer
-from icltui.tui.dialogs.help import HelpScreen
-from icltui.tui.dialogs.load_model import ModelScreen
-from icltui.tui.dialogs.open_session import OpenScreen
-from icltui.tui.dialogs.recover import RecoverScreen
-from icltui.tui.dialogs.runs import RunsScreen
-from icltui.tui.dialogs.save_session import SaveScreen
-from icltui.tui.dialogs.settings import SettingsScreen
+from icltui.tui.dialogs.ask_text import AskTextDialog
+from icltui.tui.dialogs.choose_run import ChooseRunDialog
+from icltui.tui.dialogs.compare import CompareDialog
+from icltui.tui.dialogs.confirm import OVERWRITE, ConfirmDialog, UnsavedDialog
+from icltui.tui.dialogs.dialog import ClosesOnce, Dialog
+from icltui.tui.dialogs.export import ExportDialog, ExportOption
+from icltui.tui.dialogs.help import HelpDialog
+from icltui.tui.dialogs.load_model import LoadModelDialog
+from icltui.tui.dialogs.manual import ManualDialog
+from icltui.tui.dialogs.open_session import OpenSessionDialog
+from icltui.tui.dialogs.recover import RecoverDialog
+from icltui.tui.dialogs.save_session import SaveSessionDialog
+from icltui.tui.dialogs.settings import SettingsDialog
 from icltui.tui.main.command_palette import Palette
 from icltui.tui.main.document import DocumentScreen
 from icltui.tui.state.compare import Other
@@ -53,33 +54,34 @@ def orphan() -> Orphan:
 
 
 OPENED: dict[type[Screen[Any]], str] = {
-    HelpScreen: "question_mark",
-    RunsScreen: "H",
-    OpenScreen: "ctrl+l",
-    SaveScreen: "ctrl+s",
-    UnsavedScreen: "ctrl+l",
-    ExportScreen: "e",
-    SettingsScreen: "o",
-    AskScreen: "r",
-    ContrastScreen: "B",
-    ModelScreen: "L",
+    HelpDialog: "question_mark",
+    ChooseRunDialog: "H",
+    OpenSessionDialog: "ctrl+l",
+    SaveSessionDialog: "ctrl+s",
+    UnsavedDialog: "ctrl+l",
+    ExportDialog: "e",
+    SettingsDialog: "o",
+    AskTextDialog: "r",
+    CompareDialog: "B",
+    LoadModelDialog: "L",
     Palette: "ctrl+p",
 }
 """Every screen that a key opens over the stream, and the key."""
 MADE: dict[type[Screen[Any]], Callable[[Desk], Screen[Any]]] = {
-    HelpScreen: lambda _: HelpScreen("grow", pane="stream"),
-    RunsScreen: lambda desk: RunsScreen(desk.explorer.history, "go", "another"),
-    OpenScreen: lambda _: OpenScreen(),
-    SaveScreen: lambda _: SaveScreen(Path("a.json"), write, "no room"),
-    UnsavedScreen: lambda _: UnsavedScreen("a"),
-    ExportScreen: lambda _: ExportScreen([Offer("report", "words", Path("a.md"))]),
-    SettingsScreen: lambda desk: SettingsScreen(desk.explorer.settings),
-    AskScreen: lambda _: AskScreen("Layers", "all", ""),
-    ContrastScreen: lambda _: ContrastScreen(SESSION, "now", OTHER),
-    ModelScreen: lambda desk: ModelScreen(desk.explorer.models),
+    HelpDialog: lambda _: HelpDialog("grow", pane="stream"),
+    ChooseRunDialog: lambda desk: ChooseRunDialog(desk.explorer.history, "go", "another"),
+    OpenSessionDialog: lambda _: OpenSessionDialog(),
+    SaveSessionDialog: lambda _: SaveSessionDialog(Path("a.json"), write, "no room"),
+    UnsavedDialog: lambda _: UnsavedDialog("a"),
+    ExportDialog: lambda _: ExportDialog([ExportOption("report", "words", Path("a.md"))]),
+    SettingsDialog: lambda desk: SettingsDialog(desk.explorer.settings),
+    AskTextDialog: lambda _: AskTextDialog("Layers", "all", ""),
+    CompareDialog: lambda _: CompareDialog(SESSION, "now", OTHER),
+    LoadModelDialog: lambda desk: LoadModelDialog(desk.explorer.models),
+    ManualDialog: lambda _: ManualDialog(),
     Palette: lambda _: Palette(),
-    ConfirmScreen: lambda _: ConfirmScreen("Overwrite it?", OVERWRITE),
-    RecoverScreen: lambda _: RecoverScreen([orphan()]),
+    ConfirmDialog: lambda _: ConfirmDialog("Overwrite it?", OVERWRITE),
+    RecoverDialog: lambda _: RecoverDialog([orphan()]),
 }
 """Every screen that can lie over another, made."""
 
@@ -98,7 +100,7 @@ def test_no_screen_is_forgotten() -> None:
     over_others = {screen for screen in screens() if not issubclass(screen, DocumentScreen)} - {Dialog}
     assert over_others == MADE.keys()
     assert OPENED.keys() <= MADE.keys()
-    assert all(issubclass(screen, Closable) for screen in screens())
+    assert all(issubclass(screen, ClosesOnce) for screen in screens())
 
 
 TURNS = (0, 1, 2, 3, 5, 8)
@@ -151,7 +153,7 @@ async def test_keys_that_open_and_close_come_at_once(
     async with work_unsaved(size) as desk:
         before = state(desk)
         for kind, key in OPENED.items():
-            desk.explorer.is_unsaved = kind is not OpenScreen  # asked about first
+            desk.explorer.is_unsaved = kind is not OpenSessionDialog  # asked about first
             before = state(desk)
             for burst in ((key, "escape"), (key, key, "escape", "escape"), ("escape", key, "escape")):
                 opened.clear()
@@ -196,9 +198,9 @@ async def test_the_program_ends_as_its_screens_open(n_turns: int) -> None:
 
 async def test_what_lies_over_a_dialog_closes_with_it() -> None:
     async with work_unsaved((80, 24)) as desk:
-        before, below = state(desk), MADE[SaveScreen](desk)
+        before, below = state(desk), MADE[SaveSessionDialog](desk)
         await desk.app.push_screen(below)
-        await desk.app.push_screen(MADE[ConfirmScreen](desk))
+        await desk.app.push_screen(MADE[ConfirmDialog](desk))
         below.dismiss(None)
         await is_back(desk, before, lambda: True)
 
@@ -207,12 +209,12 @@ async def test_no_answer_is_no_leave_to_discard_work() -> None:
     async with work_unsaved((80, 24)) as desk:
         before = state(desk)
         await desk.press("ctrl+l")
-        await desk.until(lambda: isinstance(desk.app.screen, UnsavedScreen))
+        await desk.until(lambda: isinstance(desk.app.screen, UnsavedDialog))
         desk.app.screen.dismiss(None)
         await is_back(desk, before, lambda: True)
 
 
-@pytest.mark.parametrize("kind", [OpenScreen, ModelScreen])
+@pytest.mark.parametrize("kind", [OpenSessionDialog, LoadModelDialog])
 async def test_a_reply_to_a_screen_that_has_closed_meets_nobody(kind: type[Screen[Any]]) -> None:
     async with work_unsaved((80, 24)) as desk:
         before, screen, turns = state(desk), MADE[kind](desk), itertools.count()

@@ -10,8 +10,8 @@ import pytest
 from textual.widgets import Input, OptionList, Static
 
 from icltui.api.messages import Export, ExportEnded, JobFailed, Progress
-from icltui.tui.dialogs.confirm import ConfirmScreen
-from icltui.tui.dialogs.export import ExportScreen, target_path
+from icltui.tui.dialogs.confirm import ConfirmDialog
+from icltui.tui.dialogs.export import ExportDialog, target_path
 from icltui.tui.draw.figure_process import draw_figure
 from icltui.tui.draw.svg import pane_strips, svg_of
 from icltui.values import ExportReport
@@ -24,11 +24,11 @@ REPORT = ExportReport(format="peft", files=("p/x.safetensors",), rank=1, n_tenso
 MARKDOWN, CSV, PNG, _SVG, PANE, SCREEN, PEFT, GGUF, FACTORS = range(9)
 
 
-async def open_dialog(desk: Desk, kind: int = MARKDOWN, path: str | None = None) -> ExportScreen:
+async def open_dialog(desk: Desk, kind: int = MARKDOWN, path: str | None = None) -> ExportDialog:
     await desk.press("e")
-    await desk.until(lambda: isinstance(desk.app.screen, ExportScreen))
+    await desk.until(lambda: isinstance(desk.app.screen, ExportDialog))
     dialog = desk.app.screen
-    assert isinstance(dialog, ExportScreen)
+    assert isinstance(dialog, ExportDialog)
     await desk.press(*["down"] * kind)
     if path is not None:
         dialog.query_one(Input).value = path
@@ -46,7 +46,7 @@ def picture_text(path: str) -> str:
     return "".join(text.text or "" for text in texts).replace("\xa0", " ")
 
 
-def said(dialog: ExportScreen) -> str:
+def said(dialog: ExportDialog) -> str:
     return str(dialog.query_one(".error", Static).content)
 
 
@@ -86,9 +86,9 @@ async def test_what_is_there_is_asked_about(desk: Desk) -> None:
     await open_dialog(desk, path="there.md")
     for key, text in (("c", "x"), ("o", "# capital-conflict")):
         await desk.press("enter")
-        await desk.until(lambda: isinstance(desk.app.screen, ConfirmScreen))
+        await desk.until(lambda: isinstance(desk.app.screen, ConfirmDialog))
         await desk.press(key)
-        await desk.until(lambda: not isinstance(desk.app.screen, ConfirmScreen))
+        await desk.until(lambda: not isinstance(desk.app.screen, ConfirmDialog))
         if key == "o":
             await closed(desk)
         assert there.read_text().startswith(text)

@@ -4,18 +4,18 @@ import pytest
 
 from icltui.report.measures import MEASURES
 from icltui.tui.actions import ACTIONS
-from icltui.tui.dialogs.help import HelpScreen, pane_texts
-from icltui.tui.dialogs.open_session import OpenScreen
-from icltui.tui.draw.help_text import EXPLANATIONS, MEASURED, action_rows, pane_title
+from icltui.tui.dialogs.help import HelpDialog, pane_texts
+from icltui.tui.dialogs.open_session import OpenSessionDialog
+from icltui.tui.draw.help_text import MEASURED, PANE_HELP, action_rows, pane_title
 from icltui.tui.state.panes import PANES
 from tests.tui import samples
 from tests.tui.conftest import Desk, open_desk
 
 
 def test_every_pane_is_explained() -> None:
-    assert set(PANES) <= set(EXPLANATIONS)
+    assert set(PANES) <= set(PANE_HELP)
     known = {action.id for action in ACTIONS}
-    for pane, text in EXPLANATIONS.items():
+    for pane, text in PANE_HELP.items():
         assert text.what.endswith(".")
         assert text.reading.endswith(".")
         assert pane not in PANES or set(text.actions) <= known, pane
@@ -34,7 +34,7 @@ async def test_the_focused_pane_comes_first(size: tuple[int, int], digit: int) -
     async with open_desk(samples.session(), size=size) as desk:
         await desk.settle()
         await desk.press(str(digit), "f1")
-        await desk.until(lambda: isinstance(desk.app.screen, HelpScreen))
+        await desk.until(lambda: isinstance(desk.app.screen, HelpDialog))
         await desk.until(lambda: pane_title(PANES[digit - 1]) in "".join(desk.text().splitlines()[:6]))
         assert "How to read it" in desk.text()
 
@@ -54,6 +54,6 @@ async def test_the_formula_is_that_of_the_measure_shown(desk: Desk) -> None:
 
 async def test_f1_in_a_dialog_does_no_harm(desk: Desk) -> None:
     await desk.press("ctrl+l")
-    await desk.until(lambda: isinstance(desk.app.screen, OpenScreen))
+    await desk.until(lambda: isinstance(desk.app.screen, OpenSessionDialog))
     await desk.press("f1", "question_mark")
-    assert isinstance(desk.app.screen, OpenScreen)
+    assert isinstance(desk.app.screen, OpenSessionDialog)

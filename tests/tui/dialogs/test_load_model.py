@@ -20,7 +20,7 @@ from icltui.api.messages import (
     Progress,
 )
 from icltui.storage.recent_models import recent_models, remember_model
-from icltui.tui.dialogs.load_model import ModelScreen
+from icltui.tui.dialogs.load_model import LoadModelDialog
 from icltui.tui.state.engine_log import model_facts
 from icltui.tui.state.model_form import FIELDS, blank, choices_text, load_of, texts_of
 from icltui.tui.state.staleness import numbers_note
@@ -207,10 +207,10 @@ def test_an_unknown_word_is_refused(field: str, text: str, words: str) -> None:
 # On the screen.
 
 
-async def opened(desk: Desk) -> ModelScreen:
+async def opened(desk: Desk) -> LoadModelDialog:
     await desk.press("4", "L")
-    await desk.until(lambda: isinstance(desk.app.screen, ModelScreen) and "embedded model" in desk.text())
-    assert isinstance(desk.app.screen, ModelScreen)
+    await desk.until(lambda: isinstance(desk.app.screen, LoadModelDialog) and "embedded model" in desk.text())
+    assert isinstance(desk.app.screen, LoadModelDialog)
     return desk.app.screen
 
 
@@ -303,7 +303,7 @@ async def test_the_dialog_opens_at_every_size(size: tuple[int, int]) -> None:
     async with open_desk(samples.session(), size=size) as desk:
         await desk.settle()
         await desk.press("f2")
-        await desk.until(lambda: isinstance(desk.app.screen, ModelScreen))
+        await desk.until(lambda: isinstance(desk.app.screen, LoadModelDialog))
         await desk.press("down", "down", "escape")
         await desk.until(lambda: len(desk.app.screen_stack) == 1)
 

@@ -5,8 +5,8 @@ from textual.widgets import OptionList
 
 from icltui.storage.manual import TOPICS
 from icltui.storage.manual import page as page_of
-from icltui.tui.dialogs.help import HelpScreen
-from icltui.tui.dialogs.manual import ManualScreen, PageView
+from icltui.tui.dialogs.help import HelpDialog
+from icltui.tui.dialogs.manual import ManualDialog, PageView
 from tests.tui import samples
 from tests.tui.conftest import Desk, open_desk
 from tests.tui.screen_checks import check_screen
@@ -26,7 +26,7 @@ def title(name: str) -> str:
 async def open_manual(desk: Desk) -> PageView:
     """By the keys that a reader presses."""
     await desk.press("question_mark", "m")
-    await desk.until(lambda: isinstance(desk.app.screen, ManualScreen))
+    await desk.until(lambda: isinstance(desk.app.screen, ManualDialog))
     page = desk.app.screen.query_one(PageView)
     await desk.until(lambda: page.has_focus)
     return page
@@ -36,7 +36,7 @@ async def test_it_opens_from_the_help_and_closes_to_it(desk: Desk) -> None:
     await open_manual(desk)
     await desk.until(lambda: "From the first start to a patch of your own" in desk.text())
     await desk.press("escape")
-    await desk.until(lambda: isinstance(desk.app.screen, HelpScreen))
+    await desk.until(lambda: isinstance(desk.app.screen, HelpDialog))
     await desk.press("escape")
     await desk.until(lambda: desk.app.screen is desk.screen)
 

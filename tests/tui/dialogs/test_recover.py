@@ -10,8 +10,8 @@ from textual.widgets import OptionList
 
 from icltui.storage.sessions import Session, read_session, state_folder, write_session
 from icltui.tui import app
-from icltui.tui.dialogs.confirm import ConfirmScreen, UnsavedScreen
-from icltui.tui.dialogs.recover import RecoverScreen, ago
+from icltui.tui.dialogs.confirm import ConfirmDialog, UnsavedDialog
+from icltui.tui.dialogs.recover import RecoverDialog, ago
 from icltui.tui.system.autosave import orphans
 from icltui.values.errors import SessionError
 from tests.tui import samples
@@ -33,7 +33,7 @@ def left(steady_terminal: None) -> Path:  # noqa: ARG001 -- its folders must be 
 
 
 async def asked(desk: Desk) -> OptionList:
-    await desk.until(lambda: isinstance(desk.app.screen, RecoverScreen) and desk.app.screen.query(OptionList))
+    await desk.until(lambda: isinstance(desk.app.screen, RecoverDialog) and desk.app.screen.query(OptionList))
     return desk.app.screen.query_one(OptionList)
 
 
@@ -66,7 +66,7 @@ async def test_what_was_typed_before_the_question_came_is_not_lost(monkeypatch: 
         gate.set()
         await asked(desk)
         await desk.press("enter")
-        await desk.until(lambda: isinstance(desk.app.screen, UnsavedScreen))
+        await desk.until(lambda: isinstance(desk.app.screen, UnsavedDialog))
         await desk.press("escape")
         await desk.until(lambda: desk.app.screen is desk.screen)
         assert desk.explorer.settings.prompt.context == "hi"
@@ -86,17 +86,17 @@ async def test_deleting_is_asked_twice(left: Path) -> None:
     async with open_desk() as desk:
         choice = await asked(desk)
         await desk.press("d")
-        await desk.until(lambda: isinstance(desk.app.screen, ConfirmScreen))
+        await desk.until(lambda: isinstance(desk.app.screen, ConfirmDialog))
         await desk.press("c")
         await asked(desk)
         assert left.exists()
         await desk.press("d")
-        await desk.until(lambda: isinstance(desk.app.screen, ConfirmScreen))
+        await desk.until(lambda: isinstance(desk.app.screen, ConfirmDialog))
         await desk.press("d")
         await desk.until(lambda: choice.option_count == 1)
         assert not left.exists()
         await desk.press("d")
-        await desk.until(lambda: isinstance(desk.app.screen, ConfirmScreen))
+        await desk.until(lambda: isinstance(desk.app.screen, ConfirmDialog))
         await desk.press("d")
         await desk.until(lambda: desk.app.screen is desk.screen)
     assert list((state_folder() / "autosave").iterdir()) == []

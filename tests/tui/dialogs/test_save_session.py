@@ -11,10 +11,10 @@ from msgspec.structs import replace
 from textual.widgets import Input, OptionList
 
 from icltui.storage.sessions import Session, read_session, sessions_folder, write_session
-from icltui.tui.dialogs.confirm import ConfirmScreen
-from icltui.tui.dialogs.save_session import SaveScreen
+from icltui.tui.dialogs.confirm import ConfirmDialog
+from icltui.tui.dialogs.save_session import SaveSessionDialog
 from icltui.tui.main import document
-from icltui.tui.system.save_locations import other_places
+from icltui.tui.system.fallback_paths import fallback_paths
 from icltui.values.errors import SessionError
 from tests.tui import samples
 from tests.tui.conftest import Desk, open_desk
@@ -62,7 +62,7 @@ async def test_own_file_that_cannot_be_written_offers_other_places(tmp_path: Pat
     async with open_desk(read_session(path), path) as desk:
         await desk.settle()
         await desk.press("1", "x", "ctrl+s")
-        await desk.until(lambda: isinstance(desk.app.screen, SaveScreen))
+        await desk.until(lambda: isinstance(desk.app.screen, SaveSessionDialog))
         await desk.until(lambda: "it is read-only" in desk.text())
         assert "nothing is lost" in desk.text()
         first = desk.app.screen.query_one(OptionList).get_option_at_index(0)
@@ -84,7 +84,7 @@ async def test_a_full_place_offers_others_in_the_same_dialog(
 
     monkeypatch.setattr(document, "write_session", refuse_in_full)
     await desk.press("1", "x", "ctrl+s")
-    await desk.until(lambda: isinstance(desk.app.screen, SaveScreen))
+    await desk.until(lambda: isinstance(desk.app.screen, SaveSessionDialog))
     assert not desk.app.screen.query_one(OptionList).display
     desk.app.screen.query_one(Input).value = str(tmp_path / "full" / "mine.json")
     await desk.press("enter")
@@ -105,7 +105,7 @@ async def test_leaving_waits_for_a_place(tmp_path: Path, monkeypatch: pytest.Mon
     async with open_desk(samples.session(), tmp_path / "mine.json") as desk:
         await desk.settle()
         await desk.press("1", "x", "ctrl+q", "s")
-        await desk.until(lambda: isinstance(desk.app.screen, SaveScreen))
+        await desk.until(lambda: isinstance(desk.app.screen, SaveSessionDialog))
         await desk.press("escape")
         await desk.until(lambda: desk.app.screen is desk.screen)
         assert not desk.app._exit
@@ -139,12 +139,14 @@ async def test_what_another_program_wrote_meanwhile_is_not_replaced_unasked(tmp_
         await desk.until(lambda: not desk.explorer.is_unsaved)
         write_session(path, samples.session(is_measured=False))
         await desk.press("y", "ctrl+s")
-        await desk.until(lambda: isinstance(desk.app.screen, SaveScreen) and desk.app.screen.is_running)
+        await desk.until(
+            lambda: isinstance(desk.app.screen, SaveSessionDialog) and desk.app.screen.is_running
+        )
         await desk.until(lambda: "another program has written this file" in desk.text())
         assert read_session(path).prompt == samples.PROMPT
         desk.app.screen.query_one(Input).focus()
         await desk.press("enter")
-        await desk.until(lambda: isinstance(desk.app.screen, ConfirmScreen))
+        await desk.until(lambda: isinstance(desk.app.screen, ConfirmDialog))
         await desk.press("o")
         await desk.until(lambda: not desk.explorer.is_unsaved)
         assert read_session(path).prompt.context == "xy" + samples.CONTEXT
@@ -182,16 +184,16 @@ def test_places_are_free_names_in_other_folders(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
     (tmp_path / "tmp").mkdir()
     (tmp_path / "tmp" / "mine.json").touch()
-    paths = [place.path for place in other_places(tmp_path / "full" / "mine.json")]
+    paths = [place.path for place in fallback_paths(tmp_path / "full" / "mine.json")]
     home = tmp_path / "home"
     data = home / "icltui" / "sessions" / "mine.json"
     assert paths == [data, home / "mine.json", tmp_path / "mine.json", tmp_path / "tmp" / "mine-2.json"]
-    assert tmp_path / "mine.json" not in [place.path for place in other_places(tmp_path / "mine.json")]
+    assert tmp_path / "mine.json" not in [place.path for place in fallback_paths(tmp_path / "mine.json")]
 
 
 def test_places_without_room_are_not_offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("icltui.tui.system.save_locations.LEAST", 2**80)
-    assert other_places(tmp_path / "mine.json") == []
+    monkeypatch.setattr("icltui.tui.system.fallback_paths.LEAST", 2**80)
+    assert fallback_paths(tmp_path / "mine.json") == []
 
 
 @pytest.mark.parametrize("title", ["漢" * 300, "a/b/../c", "\ud800\x1b[31m", ""])
@@ -199,7 +201,7 @@ async def test_any_title_gives_a_name_to_save_under(title: str) -> None:
     async with open_desk(replace(samples.session(), title=title)) as desk:
         await desk.settle()
         await desk.press("ctrl+s")
-        await desk.until(lambda: isinstance(desk.app.screen, SaveScreen))
+        await desk.until(lambda: isinstance(desk.app.screen, SaveSessionDialog))
         await desk.press("enter")
         await desk.until(lambda: desk.explorer.document.path)
         assert desk.explorer.document.path.parent == sessions_folder()
@@ -207,7 +209,7 @@ async def test_any_title_gives_a_name_to_save_under(title: str) -> None:
 
 async def test_a_name_that_no_file_can_have_is_told(desk: Desk) -> None:
     await desk.press("ctrl+s")
-    await desk.until(lambda: isinstance(desk.app.screen, SaveScreen))
+    await desk.until(lambda: isinstance(desk.app.screen, SaveSessionDialog))
     desk.app.screen.query_one(Input).value = "/tmp/\ud800"
     await desk.press("enter")
     await desk.until(lambda: "half a character" in desk.text())
@@ -215,7 +217,7 @@ async def test_a_name_that_no_file_can_have_is_told(desk: Desk) -> None:
 
 async def test_a_name_alone_goes_where_the_list_of_sessions_looks(desk: Desk) -> None:
     await desk.press("ctrl+s")
-    await desk.until(lambda: isinstance(desk.app.screen, SaveScreen))
+    await desk.until(lambda: isinstance(desk.app.screen, SaveSessionDialog))
     desk.app.screen.query_one(Input).value = "mine"
     await desk.press("enter")
     await desk.until(lambda: desk.explorer.document.path)

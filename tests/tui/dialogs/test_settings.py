@@ -10,7 +10,7 @@ from msgspec.structs import replace as with_changes
 from textual.widgets import Input, Static
 
 from icltui.api.messages import CountTokens, Generate
-from icltui.tui.dialogs.settings import SettingsScreen
+from icltui.tui.dialogs.settings import SettingsDialog
 from icltui.tui.state.settings import RunSettings
 from icltui.tui.state.settings_form import SETTINGS, texts_of, with_texts
 from icltui.values.errors import BadInput
@@ -124,11 +124,11 @@ def test_what_cannot_be_is_told_with_its_field(name: str, text: str, words: str)
     assert words in str(caught.value)
 
 
-async def opened(desk: Desk) -> SettingsScreen:
+async def opened(desk: Desk) -> SettingsDialog:
     await desk.press("escape", "o")
-    await desk.until(lambda: isinstance(desk.app.screen, SettingsScreen))
+    await desk.until(lambda: isinstance(desk.app.screen, SettingsDialog))
     screen = desk.app.screen
-    assert isinstance(screen, SettingsScreen)
+    assert isinstance(screen, SettingsDialog)
     return screen
 
 

@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace as with_changes
 
-from icltui.tui.draw.line_plot import render_plot
+from icltui.tui.draw.plotext_renderer import render_plot
 from icltui.tui.draw.plots import View, curve_figure, measure_figure, tokens_figure, views
 from icltui.tui.state.flips import flips, leading
 from icltui.tui.state.measured_units import MeasuredUnits

@@ -8,16 +8,16 @@ from rich.cells import cell_len
 
 from icltui.tui.draw import wrap as module
 from icltui.tui.draw.text import readable
-from icltui.tui.draw.wrap import Page, typeset
+from icltui.tui.draw.wrap import WrappedText, wrap_units
 from tests.tui import HOSTILE, samples
 
 
-def lines(page: Page) -> list[str]:
+def lines(page: WrappedText) -> list[str]:
     return ["".join(piece.text for piece in line) for line in page.lines]
 
 
-def page_of(*texts: str, width: int = 40) -> Page:
-    return typeset(enumerate(texts, start=1), width)
+def page_of(*texts: str, width: int = 40) -> WrappedText:
+    return wrap_units(enumerate(texts, start=1), width)
 
 
 def test_the_examples_hold() -> None:
@@ -26,7 +26,7 @@ def test_the_examples_hold() -> None:
 
 def test_a_text_reads_as_it_is() -> None:
     units = ((unit.index, unit.text) for unit in samples.TOKENS.units)
-    assert lines(typeset(units, 24)) == [
+    assert lines(wrap_units(units, 24)) == [
         "The capital of Spain is ",
         "Cairo.⏎",
         "The capital of France ",

@@ -8,8 +8,8 @@ from textual.widgets import Input
 from icltui.api.messages import LoadModel, ModelLoaded, VerificationEnded
 from icltui.storage.sessions import example_sessions, read_session
 from icltui.tui.app import IcltuiApp
-from icltui.tui.dialogs.help import HelpScreen
-from icltui.tui.dialogs.save_session import SaveScreen
+from icltui.tui.dialogs.help import HelpDialog
+from icltui.tui.dialogs.save_session import SaveSessionDialog
 from icltui.tui.state.tour import STEPS, is_first_start
 from icltui.values import LANES
 from tests.tui import samples
@@ -58,7 +58,7 @@ async def test_from_the_first_step_to_the_last(size: tuple[int, int], tmp_path: 
         await desk.press("1", "x", "escape")
         assert step(desk), "esc in an editor leaves the editor"
         await desk.press("ctrl+s")
-        await desk.until(lambda: isinstance(desk.app.screen, SaveScreen))
+        await desk.until(lambda: isinstance(desk.app.screen, SaveSessionDialog))
         desk.app.screen.query_one(Input).value = str(tmp_path / "mine.json")
         await desk.press("enter")
         await desk.until(lambda: any(line.startswith("that was the tour") for line in desk.toasts()))
@@ -110,7 +110,7 @@ async def test_escape_ends_it_and_keys_stay_keys(desk: Desk) -> None:
 
 async def test_it_opens_the_example_and_asks_before_work_is_lost(desk: Desk) -> None:
     await desk.press("question_mark")
-    await desk.until(lambda: isinstance(desk.app.screen, HelpScreen))
+    await desk.until(lambda: isinstance(desk.app.screen, HelpDialog))
     await desk.press("t")
     await desk.until(lambda: step(desk))
     assert desk.explorer.document.path == EXAMPLE

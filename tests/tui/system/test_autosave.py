@@ -12,12 +12,12 @@ import pytest
 from icltui.api.messages import EngineDied, LoadModel, VerificationEnded
 from icltui.storage.atomic import sweep
 from icltui.storage.sessions import Session, read_session, state_folder, write_session
-from icltui.tui.dialogs.confirm import UnsavedScreen
-from icltui.tui.dialogs.save_session import SaveScreen
+from icltui.tui.dialogs.confirm import UnsavedDialog
+from icltui.tui.dialogs.save_session import SaveSessionDialog
 from icltui.tui.state.explorer import Explorer
 from icltui.tui.system import autosave
 from icltui.tui.system.autosave import Autosave, Orphan, orphans
-from icltui.tui.system.on_exit import quoted, rescue
+from icltui.tui.system.save_on_exit import save_on_exit, shell_quoted
 from icltui.values import LANES
 from icltui.values.errors import SessionError
 from tests.tui import samples
@@ -74,7 +74,7 @@ async def test_it_is_there_while_the_engine_is_not(desk: Desk) -> None:
 async def test_saved_work_is_kept_no_more(desk: Desk) -> None:
     await run_delta(desk)
     await desk.press("ctrl+s")
-    await desk.until(lambda: isinstance(desk.app.screen, SaveScreen))
+    await desk.until(lambda: isinstance(desk.app.screen, SaveSessionDialog))
     await desk.press("enter")
     await desk.until(lambda: not desk.explorer.is_unsaved)
     await desk.until(lambda: not kept())
@@ -88,7 +88,7 @@ async def test_only_who_discards_loses(keys: tuple[str, str], n_kept: int) -> No
         await desk.settle()
         await run_delta(desk)
         await desk.press(keys[0])
-        await desk.until(lambda: isinstance(desk.app.screen, UnsavedScreen))
+        await desk.until(lambda: isinstance(desk.app.screen, UnsavedDialog))
         await desk.press(keys[1])
         await desk.until(lambda: desk.app._exit)
     assert len(kept()) == n_kept
@@ -98,7 +98,7 @@ async def test_only_who_discards_loses(keys: tuple[str, str], n_kept: int) -> No
 async def test_a_new_session_in_place_of_discarded_work(desk: Desk) -> None:
     await run_delta(desk)
     await desk.press("ctrl+n")
-    await desk.until(lambda: isinstance(desk.app.screen, UnsavedScreen))
+    await desk.until(lambda: isinstance(desk.app.screen, UnsavedDialog))
     await desk.press("d")
     await desk.until(lambda: not kept())
 
@@ -308,21 +308,21 @@ def test_what_cannot_be_kept_in_its_place_is_kept_elsewhere(
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    line = rescue(explorer, Autosave(explorer, lambda _line: None))
+    line = save_on_exit(explorer, Autosave(explorer, lambda _line: None))
     (path,) = tmp_path.glob("icltui-*/unsaved.json")
     assert line == f"unsaved work was kept, open it with:  icltui {path}"
     assert path.parent.stat().st_mode & 0o77 == 0
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "file"))
-    line = rescue(explorer, Autosave(explorer, lambda _line: None))
+    line = save_on_exit(explorer, Autosave(explorer, lambda _line: None))
     assert line.startswith("icltui: unsaved work is lost: cannot make the folder")
 
 
 def test_saved_work_is_not_kept_and_its_file_is_named(explorer: Explorer, tmp_path: Path) -> None:
     explorer.is_unsaved = False
     one = Autosave(explorer, pytest.fail)
-    assert rescue(explorer, one) == ""
+    assert save_on_exit(explorer, one) == ""
     explorer.open(samples.session(), tmp_path / "my own.json")
-    assert rescue(explorer, one) == f"open it again with:  icltui '{tmp_path}/my own.json'"
+    assert save_on_exit(explorer, one) == f"open it again with:  icltui '{tmp_path}/my own.json'"
     assert kept() == []
 
 
@@ -332,7 +332,7 @@ NAMES = ["a.json", "two words.json", "-x.json", "it's.json", "measure", "\x1b[31
 @pytest.mark.parametrize("name", NAMES)
 def test_a_path_comes_through_the_shell_as_it_is(name: str, tmp_path: Path) -> None:
     for path in (Path(name), tmp_path / name):
-        word = quoted(path)
+        word = shell_quoted(path)
         assert word.isprintable()
         shown = subprocess.run(["bash", "-c", f"printf %s {word}"], capture_output=True, check=True).stdout
         assert os.path.normpath(os.fsdecode(shown)) == str(path)

@@ -6,8 +6,8 @@ from textual.command import CommandPalette
 from icltui.api.messages import Measure
 from icltui.storage.config import Config
 from icltui.tui.actions import ACTIONS
-from icltui.tui.dialogs.help import HelpScreen
-from icltui.tui.dialogs.save_session import SaveScreen
+from icltui.tui.dialogs.help import HelpDialog
+from icltui.tui.dialogs.save_session import SaveSessionDialog
 from icltui.tui.system.keymap import keymap
 from tests.tui import samples
 from tests.tui.conftest import open_desk
@@ -81,7 +81,7 @@ async def test_own_keys_act_and_the_usual_ones_no_more() -> None:
         await desk.press("f6")
         await desk.until(lambda: any(isinstance(r, Measure) for r in desk.client.requests[n_requests:]))
         await desk.press("ctrl+x")
-        await desk.until(lambda: isinstance(desk.app.screen, SaveScreen))
+        await desk.until(lambda: isinstance(desk.app.screen, SaveSessionDialog))
         await desk.press("escape", "f10")
         await desk.until(lambda: desk.app._exit)
 
@@ -95,7 +95,7 @@ async def test_own_keys_are_shown_wherever_keys_are() -> None:
         await desk.press(*"run")
         await desk.until(lambda: "Run  F6" in desk.text())
         await desk.press("escape", "escape", "f9")
-        await desk.until(lambda: isinstance(desk.app.screen, HelpScreen))
+        await desk.until(lambda: isinstance(desk.app.screen, HelpDialog))
         await desk.press("ctrl+d")  # behind the focused pane come all keys
         await desk.until(lambda: "F6" in desk.text())
         assert "^r F5" not in desk.text()

@@ -12,7 +12,7 @@ from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.geometry import Region
 from textual.strip import Strip
 
-from icltui.tui.terminal.frame_diff import Frame
+from icltui.tui.terminal.frame_diff import FrameDiff
 
 WIDTH, HEIGHT = 24, 6
 CONSOLE = Console(force_terminal=True, color_system="truecolor", width=WIDTH, height=HEIGHT)
@@ -65,7 +65,7 @@ def part(y: int, x: int, strips: list[Strip], span: tuple[int, int]) -> ChopsUpd
 @pytest.mark.parametrize("texts", [NARROW, WIDE])
 @pytest.mark.parametrize("seed", range(10))
 def test_the_picture_is_that_of_sending_everything(seed, texts):
-    chance, frame, thrifty, lavish = random.Random(seed), Frame(), Glass(), Glass()
+    chance, frame, thrifty, lavish = random.Random(seed), FrameDiff(), Glass(), Glass()
     rows = [strip(chance, WIDTH, texts) for _ in range(HEIGHT)]
     for update in (whole(rows), whole(rows)):
         thrifty.send(frame.reduce(update, CONSOLE))
@@ -87,7 +87,7 @@ def test_the_picture_is_that_of_sending_everything(seed, texts):
 
 
 def test_what_stands_there_is_not_sent_again():
-    frame, chance = Frame(), random.Random(0)
+    frame, chance = FrameDiff(), random.Random(0)
     rows = [strip(chance, WIDTH) for _ in range(HEIGHT)]
     assert frame.reduce(whole(rows), CONSOLE) is not None
     assert frame.reduce(whole(rows), CONSOLE) is None
@@ -95,7 +95,7 @@ def test_what_stands_there_is_not_sent_again():
 
 
 def test_a_wide_character_is_sent_with_the_mark_that_it_carries():
-    frame = Frame()
+    frame = FrameDiff()
     frame.reduce(whole([Strip([Segment("か\u3099".ljust(WIDTH), STYLES[0])])] * HEIGHT), CONSOLE)
     changed = Strip([Segment("さ\u3099".ljust(WIDTH), STYLES[0])])
     sent = frame.reduce(part(3, 0, [changed], (0, WIDTH)), CONSOLE)
@@ -104,7 +104,7 @@ def test_a_wide_character_is_sent_with_the_mark_that_it_carries():
 
 @pytest.mark.parametrize("carrier", ["e", "世"])
 def test_of_marks_without_end_a_cell_is_sent_few(carrier: str):
-    frame = Frame()
+    frame = FrameDiff()
     frame.reduce(whole([Strip([Segment("x" * WIDTH, STYLES[0])])] * HEIGHT), CONSOLE)
     piled = Strip([Segment(carrier + "\u0301" * 200_000 + "x" * (WIDTH - 2), STYLES[0])])
     sent = frame.reduce(part(3, 0, [piled], (0, WIDTH)), CONSOLE).render_segments(CONSOLE)
@@ -113,7 +113,7 @@ def test_of_marks_without_end_a_cell_is_sent_few(carrier: str):
 
 
 def test_one_changed_cell_is_one_step_and_one_character():
-    frame = Frame()
+    frame = FrameDiff()
     row = Strip([Segment("x" * WIDTH, STYLES[1])])
     frame.reduce(whole([row] * HEIGHT), CONSOLE)
     changed = Strip([Segment("xxxx!" + "x" * (WIDTH - 5), STYLES[1])])
@@ -122,7 +122,7 @@ def test_one_changed_cell_is_one_step_and_one_character():
 
 
 def test_a_style_is_sent_once_however_often_it_comes():
-    frame = Frame()
+    frame = FrameDiff()
     frame.reduce(whole([Strip([Segment(" " * WIDTH, STYLES[2])])] * HEIGHT), CONSOLE)
     pattern = Strip([Segment("ab"[at % 2], STYLES[2 + at % 2]) for at in range(WIDTH)])
     sent = frame.reduce(whole([pattern] * HEIGHT), CONSOLE).render_segments(CONSOLE)
@@ -130,17 +130,17 @@ def test_a_style_is_sent_once_however_often_it_comes():
 
 
 def test_another_size_and_a_new_frame_are_sent_whole():
-    frame, chance = Frame(), random.Random(0)
+    frame, chance = FrameDiff(), random.Random(0)
     update = whole([strip(chance, WIDTH) for _ in range(HEIGHT)])
     frame.reduce(update, CONSOLE)
-    frame = Frame()
+    frame = FrameDiff()
     assert frame.reduce(update, CONSOLE) is update
     wider = LayoutUpdate([[strip(chance, WIDTH + 1)] for _ in range(HEIGHT)], Region(0, 0, WIDTH + 1, HEIGHT))
     assert frame.reduce(wider, CONSOLE) is wider
 
 
 def test_text_of_odd_width_is_sent_with_its_piece():
-    frame = Frame()
+    frame = FrameDiff()
     plain = Strip([Segment("x" * WIDTH, STYLES[1])])
     frame.reduce(whole([plain] * HEIGHT), CONSOLE)
     odd = Strip([Segment("世" + "x" * (WIDTH - 2), STYLES[1])])

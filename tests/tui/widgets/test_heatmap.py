@@ -13,7 +13,7 @@ from textual.color import Color as Mixed
 from textual.geometry import Region
 
 from icltui.tui.draw.colormap import COLOURS, GLYPHS, colour, glyph, level
-from icltui.tui.draw.heatmap_grid import Grid
+from icltui.tui.draw.heatmap_layout import HeatmapLayout
 from icltui.tui.state.measured_units import MeasuredUnits
 from icltui.tui.widgets.heatmap import Heatmap
 from tests.tui import HOSTILE, board_of, fill, samples, tokenized, wait_for
@@ -119,7 +119,7 @@ def test_a_level_is_on_the_ramp(value: float, low: float, high: float, log: bool
 
 @given(st.integers(0, 250), st.integers(0, 80), st.integers(0, 2000), st.integers(0, 60))
 def test_places_and_cells_agree(width: int, height: int, n_units: int, n_layers: int) -> None:
-    grid = Grid(width, height, n_units, tuple(range(n_layers)))
+    grid = HeatmapLayout(width, height, n_units, tuple(range(n_layers)))
     for unit in {0, n_units // 2, n_units - 1} & set(range(n_units)):
         assert grid.unit_at(unit * grid.cell_width + grid.cell_width - 1) == unit
     assert grid.unit_at(n_units * grid.cell_width) is None

@@ -11,7 +11,7 @@ from textual.app import App, ComposeResult
 from textual.containers import Container
 from textual.pilot import Pilot
 
-from icltui.tui.draw.line_plot import FLAG, LINE_COLOURS, OTHER, Figure, Series, render_plot, thinned
+from icltui.tui.draw.plotext_renderer import FLAG, LINE_COLOURS, OTHER, Figure, Series, render_plot, thinned
 from icltui.tui.draw.plots import chosen
 from icltui.tui.state.measured_units import MeasuredUnits
 from icltui.tui.widgets import plot_panel

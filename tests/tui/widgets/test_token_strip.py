@@ -6,9 +6,9 @@ from rich.color import Color
 from textual.app import App, ComposeResult
 from textual.geometry import Region
 
-from icltui.tui.draw.colorings import SHADES
 from icltui.tui.draw.colormap import COLOURS
-from icltui.tui.draw.token_lines import HEADER
+from icltui.tui.draw.token_colorings import COLORINGS
+from icltui.tui.draw.token_strip_lines import HEADER
 from icltui.tui.state.measured_units import MeasuredUnits
 from icltui.tui.widgets.token_strip import TokenStrip
 from tests.tui import HOSTILE, board_of, fill, samples, tokenized, wait_for
@@ -127,15 +127,15 @@ async def test_shades_follow_the_numbers_and_the_selected_unit_is_marked() -> No
 async def test_a_colouring_without_numbers_says_how_to_get_them() -> None:
     app = Shown(board_of(TEXTS))
     async with app.run_test(size=(80, 9)) as pilot:
-        app.strip.shade = "drop_one"
+        app.strip.coloring = "drop_one"
         await pilot.pause()
         assert app.lines()[1:3] == [
             " drop-one: these numbers are grow: D until drop, then ^r",
             " drop-one undefined  layer 0  unit 0 ∅  next ·Paris 0.750",
         ]
         assert app.background(3, HEADER) not in COLOURS
-        app.strip.move_shade(1)
-        assert (app.strip.shade, app.lines()[2].split()[:3]) == ("kl", ["KL", "=", "0.25"])
+        app.strip.move_coloring(1)
+        assert (app.strip.coloring, app.lines()[2].split()[:3]) == ("kl", ["KL", "=", "0.25"])
 
 
 @pytest.mark.parametrize(
@@ -207,8 +207,8 @@ async def test_only_lines_with_new_shades_are_repainted() -> None:
         measured.add([], [])
         app.strip.advance()
         assert app.strip.repainted == []
-        app.strip.shade = "learning_rate"
-        app.strip.shade = "delta_norm"
+        app.strip.coloring = "learning_rate"
+        app.strip.coloring = "delta_norm"
         fill(measured, [2])
         app.strip.advance()
         assert Region(0, HEADER, 40, 1) in app.strip.repainted
@@ -258,11 +258,11 @@ async def test_hostile_tokens_are_drawn_at_every_size() -> None:
 async def test_every_colouring_draws() -> None:
     app = Shown(board_of(TEXTS))
     async with app.run_test(size=(80, 10)) as pilot:
-        for name in SHADES:
-            assert app.strip.shade == name
-            app.strip.move_shade(1)
+        for name in COLORINGS:
+            assert app.strip.coloring == name
+            app.strip.move_coloring(1)
             await pilot.pause()
-        assert app.strip.shade == "delta_norm"
+        assert app.strip.coloring == "delta_norm"
 
 
 async def test_the_readout_says_where_rounding_alone_makes_the_number() -> None:

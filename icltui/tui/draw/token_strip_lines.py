@@ -13,11 +13,11 @@ from rich.segment import Segment
 from rich.style import Style
 
 from icltui.report.measures import CHANGED
-from icltui.tui.draw.colorings import SHADES, Shade
+from icltui.tui.draw.colorbar import colorbar
 from icltui.tui.draw.colormap import colour, glyph, level
-from icltui.tui.draw.legend import legend
 from icltui.tui.draw.text import fit, number
-from icltui.tui.draw.wrap import Page, Piece
+from icltui.tui.draw.token_colorings import COLORINGS, Coloring
+from icltui.tui.draw.wrap import Piece, WrappedText
 from icltui.tui.state.measured_units import Bounds, MeasuredUnits
 
 HEADER = 4
@@ -28,12 +28,12 @@ _SELECTED = Style(reverse=True, bold=True, underline=True)
 
 
 @dataclass(frozen=True)
-class ShadedText:
+class TokenStripLines:
     """One state of the strip, ready to be drawn line by line."""
 
     measured: MeasuredUnits
-    page: Page
-    shade: Shade
+    page: WrappedText
+    coloring: Coloring
     log: bool
     glyphs: bool
     unit: int
@@ -45,11 +45,11 @@ class ShadedText:
     @cached_property
     def bounds(self) -> Bounds | None:
         """The numbers at the ends of the ramp."""
-        return self.shade.bounds(self.measured, self.layer, positive=self._is_log)
+        return self.coloring.bounds(self.measured, self.layer, positive=self._is_log)
 
     @property
     def _is_log(self) -> bool:
-        return self.log and self.shade.log
+        return self.log and self.coloring.log
 
     @property
     def lines_per_row(self) -> int:
@@ -69,30 +69,36 @@ class ShadedText:
 
     def _choice(self) -> Iterator[Segment]:
         yield Segment(" s ", self.strong)
-        for shade in SHADES.values():
-            yield Segment(f" {shade.title} ", self.base + _CHOSEN if shade is self.shade else self.muted)
+        for coloring in COLORINGS.values():
+            yield Segment(
+                f" {coloring.title} ", self.base + _CHOSEN if coloring is self.coloring else self.muted
+            )
 
     def _legend(self) -> list[Segment]:
-        if need := self.shade.need(self.measured):
-            return [Segment(f" {self.shade.title}: {need}", self.base)]
-        meaning = self.shade.meaning(self.measured)
+        if need := self.coloring.need(self.measured):
+            return [Segment(f" {self.coloring.title}: {need}", self.base)]
+        meaning = self.coloring.meaning(self.measured)
         return list(
-            legend(self.shade.title, meaning, self.bounds, self._is_log, self.glyphs, self.base, self.muted)
+            colorbar(
+                self.coloring.title, meaning, self.bounds, self._is_log, self.glyphs, self.base, self.muted
+            )
         )
 
     def _readout(self) -> str:
         token = fit(self.measured.unit_text(self.unit), _TOKEN_WIDTH).rstrip()
-        place = f"layer {self.layer}  " if self.shade.is_by_layer else ""
+        place = f"layer {self.layer}  " if self.coloring.is_by_layer else ""
         return f"{self._value()}  {place}unit {self.unit} {token}{self._next()}"
 
     def _value(self) -> str:
-        value = self.shade.value(self.measured, self.unit, self.layer)
+        value = self.coloring.value(self.measured, self.unit, self.layer)
         if value is not None:
             noise = (
-                ", within rounding" if self.measured.is_noise(self.shade.name, self.unit, self.layer) else ""
+                ", within rounding"
+                if self.measured.is_noise(self.coloring.name, self.unit, self.layer)
+                else ""
             )
-            return f"{self.shade.title} = {value:.7g}{noise}"
-        return f"{self.shade.title} undefined" if self.measured.is_measured(self.unit) else "not yet"
+            return f"{self.coloring.title} = {value:.7g}{noise}"
+        return f"{self.coloring.title} undefined" if self.measured.is_measured(self.unit) else "not yet"
 
     def _next(self) -> str:
         prediction = self.measured.prediction(self.unit)
@@ -116,7 +122,7 @@ class ShadedText:
     def _fraction(self, unit: int) -> float | None:
         if self.bounds is None:
             return None
-        return level(self.shade.value(self.measured, unit, self.layer), *self.bounds, self._is_log)
+        return level(self.coloring.value(self.measured, unit, self.layer), *self.bounds, self._is_log)
 
     def line(self, line: int) -> list[Segment]:
         """One line below the header, counted from the first."""

@@ -9,7 +9,7 @@ from icltui.tui.draw.colormap import COLOURS, GLYPHS, colour
 from icltui.tui.draw.text import graduate
 
 
-def legend(
+def colorbar(
     title: str,
     meaning: str,
     bounds: tuple[float, float] | None,

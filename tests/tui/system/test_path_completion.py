@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from icltui.tui.system.local_models import Folder, completed, folders, is_path
+from icltui.tui.system.path_completion import Folder, completed, folders, is_path
 
 
 @pytest.fixture

@@ -22,14 +22,14 @@ Verb = Literal["go", "compare", "note", "file", "alone"]
 
 
 @dataclass(frozen=True)
-class Choice:
+class RunChoice:
     """What to do, and with which run; ``file`` and ``alone`` are of none."""
 
     verb: Verb
     number: int = 0
 
 
-class RunsScreen(Dialog[Choice | None]):
+class ChooseRunDialog(Dialog[RunChoice | None]):
     """Closes with a choice, or with None.
 
     Args:
@@ -107,9 +107,9 @@ class RunsScreen(Dialog[Choice | None]):
     def action_choose(self, verb: Verb) -> None:
         """Close with this, where it can be done."""
         if verb == "file" or (verb == "alone" and self._compared):
-            self.dismiss(Choice(verb))
+            self.dismiss(RunChoice(verb))
         elif verb != "alone" and (place := self.query_one(OptionList).highlighted) is not None:
-            self.dismiss(Choice(verb, self._runs[place][1].number))
+            self.dismiss(RunChoice(verb, self._runs[place][1].number))
 
 
 def _moment(created: str) -> str:

@@ -1,6 +1,6 @@
 """Each unit's number under each colouring, and what is said where there is none."""
 
-from icltui.tui.draw.colorings import SHADES
+from icltui.tui.draw.token_colorings import COLORINGS
 from icltui.tui.state.measured_units import MeasuredUnits
 from icltui.values import Candidate, Prediction, Token
 from tests.tui import board_of, fill, tokenized
@@ -17,14 +17,14 @@ def kls(measured: MeasuredUnits, *values: float | None) -> MeasuredUnits:
 
 def test_measures_are_those_of_the_layer() -> None:
     measured = board_of(["a", "b"])
-    assert SHADES["delta_norm"].value(measured, 2, 3) == 2.03
-    assert SHADES["relative_patch_norm"].value(measured, 2, 3) == 2.03 / 1000
-    assert SHADES["learning_rate"].value(measured, 0, 3) == 0.01
-    assert SHADES["delta_norm"].bounds(measured, 3, positive=False) == (1.03, 2.03)
+    assert COLORINGS["delta_norm"].value(measured, 2, 3) == 2.03
+    assert COLORINGS["relative_patch_norm"].value(measured, 2, 3) == 2.03 / 1000
+    assert COLORINGS["learning_rate"].value(measured, 0, 3) == 0.01
+    assert COLORINGS["delta_norm"].bounds(measured, 3, positive=False) == (1.03, 2.03)
 
 
 def test_drop_one_is_nothing_else_than_that() -> None:
-    drop_one = SHADES["drop_one"]
+    drop_one = COLORINGS["drop_one"]
     grown, dropped = board_of(["a", "b"]), board_of(["a", "b"], dynamics="drop")
     assert drop_one.value(grown, 2, 0) is None
     assert drop_one.bounds(grown, 0, positive=False) is None
@@ -34,7 +34,7 @@ def test_drop_one_is_nothing_else_than_that() -> None:
 
 def test_kl_and_its_change() -> None:
     measured = kls(board_of(["a", "b", "c"]), 2.0, 1.5, None, 0.0)
-    kl, step = SHADES["kl"], SHADES["kl_step"]
+    kl, step = COLORINGS["kl"], COLORINGS["kl_step"]
     assert [kl.value(measured, unit, 0) for unit in range(4)] == [2.0, 1.5, None, 0.0]
     assert [step.value(measured, unit, 0) for unit in range(4)] == [None, 0.5, None, None]
     assert kl.bounds(measured, 0, positive=True) == (1.5, 2.0)
@@ -42,15 +42,15 @@ def test_kl_and_its_change() -> None:
 
 def test_a_dropped_unit_is_held_against_the_full_context() -> None:
     measured = kls(board_of(["a", "b"], dynamics="drop"), 0.0, 0.5, 0.75)
-    assert [SHADES["kl_step"].value(measured, unit, 0) for unit in range(3)] == [None, 0.5, 0.75]
+    assert [COLORINGS["kl_step"].value(measured, unit, 0) for unit in range(3)] == [None, 0.5, 0.75]
 
 
 def test_a_run_without_next_tokens_says_so() -> None:
     measured = MeasuredUnits()
     measured.begin(tokenized(["a"]))
-    assert SHADES["kl"].need(measured) == ""
+    assert COLORINGS["kl"].need(measured) == ""
     measured.path = "loop"
-    assert "took no next tokens" in SHADES["kl"].need(measured)
+    assert "took no next tokens" in COLORINGS["kl"].need(measured)
 
 
 def test_every_colouring_has_its_meaning_under_every_dynamics() -> None:
@@ -58,5 +58,5 @@ def test_every_colouring_has_its_meaning_under_every_dynamics() -> None:
         measured = MeasuredUnits()
         measured.begin(tokenized(["a"]), dynamics)
         fill(measured, [0, 1])
-        for shade in SHADES.values():
-            assert shade.meaning(measured) or shade.need(measured)
+        for coloring in COLORINGS.values():
+            assert coloring.meaning(measured) or coloring.need(measured)

@@ -12,7 +12,7 @@ _WIDEST, _TALLEST = 3, 2
 
 
 @dataclass(frozen=True)
-class Grid:
+class HeatmapLayout:
     """The geometry of one heatmap, in cells of the terminal."""
 
     width: int

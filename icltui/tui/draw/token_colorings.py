@@ -24,7 +24,7 @@ _KL_STEP: dict[Dynamics, str] = {
 
 
 @dataclass(frozen=True)
-class Shade:
+class Coloring:
     """One number for each unit."""
 
     name: str
@@ -46,9 +46,9 @@ class Shade:
         return (min(values), max(values)) if values else None
 
 
-def _of_measure(name: str, title: str = "") -> Shade:
+def _of_measure(name: str, title: str = "") -> Coloring:
     measure = MEASURES[name]
-    return Shade(
+    return Coloring(
         name=name,
         title=title or measure.symbol,
         log=measure.log,
@@ -79,8 +79,8 @@ def _kl_step(measured: MeasuredUnits, unit: int, layer: int) -> float | None:
     return None if before is None or after is None else abs(after - before)
 
 
-def _of_prediction(name: str, title: str, words: dict[Dynamics, str]) -> Shade:
-    return Shade(
+def _of_prediction(name: str, title: str, words: dict[Dynamics, str]) -> Coloring:
+    return Coloring(
         name=name,
         title=title,
         log=True,
@@ -105,7 +105,7 @@ _ALL = (
     _of_measure("delta_norm"),
     _of_measure("relative_patch_norm"),
     _of_measure("learning_rate"),
-    Shade(
+    Coloring(
         name="drop_one",
         title="drop-one",
         log=True,
@@ -118,5 +118,5 @@ _ALL = (
     _of_prediction("kl_step", "|ΔKL|", _KL_STEP),
 )
 
-SHADES: dict[str, Shade] = {shade.name: shade for shade in _ALL}
+COLORINGS: dict[str, Coloring] = {coloring.name: coloring for coloring in _ALL}
 """Every shade by name, in the order in which a key cycles through them."""

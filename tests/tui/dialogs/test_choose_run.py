@@ -8,10 +8,10 @@ from textual.events import Key
 from textual.widgets import Input
 
 from icltui.storage.sessions import Run, read_session, write_session
-from icltui.tui.dialogs.ask import AskScreen
-from icltui.tui.dialogs.compare import ContrastScreen
-from icltui.tui.dialogs.open_session import OpenScreen
-from icltui.tui.dialogs.runs import RunsScreen
+from icltui.tui.dialogs.ask_text import AskTextDialog
+from icltui.tui.dialogs.choose_run import ChooseRunDialog
+from icltui.tui.dialogs.compare import CompareDialog
+from icltui.tui.dialogs.open_session import OpenSessionDialog
 from icltui.tui.state.compare import Other
 from tests.tui import samples
 from tests.tui.conftest import Desk, open_desk
@@ -76,7 +76,7 @@ async def test_a_hostile_moment_is_shown_as_text() -> None:
     session = replace(A, runs=(Run(number=1, session=odd), Run(number=2, parent=1, session=A)), run=2)
     async with open_desk(session) as desk:
         await desk.press("4", "H")
-        await on(desk, RunsScreen)
+        await on(desk, ChooseRunDialog)
         listed = desk.app.screen.query_one("#runs")
         option = listed.get_option_at_index(0).prompt
         assert not {"\x1b", "\ud800", "\u202e"} & {*option.plain}
@@ -91,7 +91,7 @@ async def test_a_prompt_being_typed_is_put_down_before_stepping(three: Desk) -> 
 
 async def test_the_list_goes_to_the_run_under_its_cursor(three: Desk) -> None:
     await three.press("H")
-    await on(three, RunsScreen)
+    await on(three, ChooseRunDialog)
     assert "not run" in three.text()
     await three.press("k", "enter")
     await three.until(lambda: three.explorer.history.at == 1)
@@ -99,34 +99,34 @@ async def test_the_list_goes_to_the_run_under_its_cursor(three: Desk) -> None:
 
 async def test_a_note_is_written_and_saved(three: Desk) -> None:
     await three.press("A")
-    await on(three, AskScreen)
+    await on(three, AskTextDialog)
     await three.press(*"seen", "enter")
     await three.until(lambda: three.explorer.history.runs[1].note == "seen")
     assert three.explorer.session("x").runs[1].note == "seen"
     await three.press("H")
-    await on(three, RunsScreen)
+    await on(three, ChooseRunDialog)
     assert "seen" in three.text()
     await three.press("a")
-    await on(three, AskScreen)
+    await on(three, AskTextDialog)
     assert three.app.screen.query_one(Input).value == "seen"
 
 
 async def test_two_runs_stand_side_by_side(three: Desk) -> None:
     await three.press("B")
-    await on(three, RunsScreen)
+    await on(three, ChooseRunDialog)
     await three.press("enter")  # the run before the present one
-    await on(three, ContrastScreen)
+    await on(three, CompareDialog)
     assert three.explorer.other is not None
     assert three.explorer.other.label == "run 1"
     assert "≠ context" in three.text()
     assert "\x1b" not in three.text()
     await three.press("escape", "B")
-    await on(three, ContrastScreen)
+    await on(three, CompareDialog)
     assert "run 2 beside run 1" in three.text()
     await three.press("escape")
     three.explorer.next_choice("dynamics")
     await three.press("B")
-    await on(three, ContrastScreen)
+    await on(three, CompareDialog)
     assert "run 2, edited beside run 1" in three.text()
     await three.press("x")
     await three.until(lambda: three.explorer.other is None)
@@ -135,14 +135,14 @@ async def test_two_runs_stand_side_by_side(three: Desk) -> None:
 async def test_a_file_can_be_compared_with(three: Desk, tmp_path: Path) -> None:
     write_session(tmp_path / "other.json", B)
     await three.press("B")
-    await on(three, RunsScreen)
+    await on(three, ChooseRunDialog)
     await three.press("f")
-    await on(three, OpenScreen)
+    await on(three, OpenSessionDialog)
     field = three.app.screen.query_one(Input)
     field.focus()
     field.value = str(tmp_path / "other.json")
     await three.press("enter")
-    await on(three, ContrastScreen)
+    await on(three, CompareDialog)
     assert three.explorer.other is not None
     assert three.explorer.other.label == "other"
 
@@ -151,7 +151,7 @@ async def test_without_runs_the_list_says_so() -> None:
     async with open_desk() as desk:
         await desk.until(lambda: desk.client.requests)
         await desk.press("H")
-        await on(desk, RunsScreen)
+        await on(desk, ChooseRunDialog)
         assert "no run yet" in desk.text()
         await desk.press("enter", "c", "a", "x", "escape")
         await desk.until(lambda: desk.app.screen is desk.screen)
@@ -163,7 +163,7 @@ async def test_strength_by_keys_and_layers_by_range(three: Desk) -> None:
     await three.press("left", "shift+right", "less_than_sign")
     await three.until(lambda: three.explorer.settings.recipe.alpha == 1.44)
     await three.press("r")
-    await on(three, AskScreen)
+    await on(three, AskTextDialog)
     await three.press(*"0,9", "enter")
     await three.until(lambda: "out of range" in three.text())
     await three.press("backspace", *"4-5", "enter")

@@ -11,12 +11,12 @@ from icltui.tui.system.autosave import Autosave
 from icltui.values.errors import SessionError
 
 
-def rescue(explorer: Explorer, autosave: Autosave) -> str:
+def save_on_exit(explorer: Explorer, autosave: Autosave) -> str:
     """Keep what is not saved; the line to leave on the terminal, empty if there is no file to open again."""
     path = explorer.document.path
     if not explorer.is_unsaved:
         autosave.forget()
-        return "" if path is None or is_example(path) else f"open it again with:  icltui {quoted(path)}"
+        return "" if path is None or is_example(path) else f"open it again with:  icltui {shell_quoted(path)}"
     try:
         kept = autosave.keep().result() or _keep_elsewhere(explorer)
     except SessionError as error:
@@ -24,7 +24,7 @@ def rescue(explorer: Explorer, autosave: Autosave) -> str:
             kept = _keep_elsewhere(explorer)
         except (OSError, SessionError):
             return f"icltui: unsaved work is lost: {error}"
-    return f"unsaved work was kept, open it with:  icltui {quoted(kept)}"
+    return f"unsaved work was kept, open it with:  icltui {shell_quoted(kept)}"
 
 
 def _keep_elsewhere(explorer: Explorer) -> Path:
@@ -39,7 +39,7 @@ def _keep_elsewhere(explorer: Explorer) -> Path:
     return path
 
 
-def quoted(path: Path) -> str:
+def shell_quoted(path: Path) -> str:
     """The path as a word for the shell, on one line and no option, whatever is in it."""
     text = str(path)
     if not text.isprintable():

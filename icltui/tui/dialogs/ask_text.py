@@ -15,7 +15,7 @@ from icltui.tui.widgets.line_input import LineInput
 from icltui.values.errors import IcltuiError
 
 
-class AskScreen(Dialog[str | None]):
+class AskTextDialog(Dialog[str | None]):
     """Closes with the line once ``check(line)`` has raised nothing, or with None.
 
     Args:

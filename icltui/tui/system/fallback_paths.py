@@ -18,7 +18,7 @@ LEAST = 2**20
 
 
 @dataclass(frozen=True)
-class Place:
+class FallbackPath:
     """A file that is not there yet, in a folder with room."""
 
     path: Path
@@ -26,13 +26,13 @@ class Place:
     """Bytes."""
 
 
-def other_places(path: Path) -> list[Place]:
+def fallback_paths(path: Path) -> list[FallbackPath]:
     """Places for what could not be written to ``path``; in its own folder only beside a file that is in the way."""
     folders = {real_path(folder): folder for folder in (path.parent, *_folders())}
     if not os.path.lexists(path):
         folders.pop(real_path(path.parent), None)
     free = {folder: _free(folder) for folder in folders.values()}
-    return [Place(unused(folder, path.stem), room) for folder, room in free.items() if room >= LEAST]
+    return [FallbackPath(unused(folder, path.stem), room) for folder, room in free.items() if room >= LEAST]
 
 
 def _folders() -> Iterator[Path]:
