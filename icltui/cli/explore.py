@@ -59,7 +59,7 @@ def explore(args: argparse.Namespace) -> int:
     from icltui.tui.app import IcltuiApp
     from icltui.tui.state.tour import is_first_start
     from icltui.tui.system.theme import check_theme
-    from icltui.tui.terminal.size_and_replies import encoding_notice
+    from icltui.tui.terminal.tty import encoding_notice
     from icltui.worker.client import RemoteEngine
 
     check_theme(args.theme)

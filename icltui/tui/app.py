@@ -45,8 +45,9 @@ from icltui.tui.system.crash_log import write_crash_log
 from icltui.tui.system.save_on_exit import save_on_exit
 from icltui.tui.system.theme import bind_without_usual_key, put_into_effect, remember_theme
 from icltui.tui.terminal.frame_diff import FrameDiff
+from icltui.tui.terminal.messages import PasteTruncated, TerminalLost, TerminalReset, UndecodableInput
 from icltui.tui.terminal.osc52 import copyable_text, passed_on
-from icltui.tui.terminal.size_and_replies import BytesUnread, Lost, PasteCut, Renewable, Renewed
+from icltui.tui.terminal.tty import ResettableDriver
 from icltui.tui.widgets.messages import ExplorerChanged
 from icltui.values.errors import SessionError
 
@@ -163,20 +164,20 @@ class IcltuiApp(App[None]):
 
     def action_redraw(self) -> None:
         """Send every cell again, and before them how the terminal is to be: others may have written there."""
-        if isinstance(self._driver, Renewable):
+        if isinstance(self._driver, ResettableDriver):
             self._driver.renew()
         else:
             self.draw_anew()
 
-    @on(Renewed)
+    @on(TerminalReset)
     def draw_anew(self) -> None:
         """Send every cell, whatever was sent before."""
         self._frame = FrameDiff()  # which knows of no cell
         if self.screen.size == self.size:  # or else all is laid out and sent in a moment
             self.screen.refresh()
 
-    @on(BytesUnread)
-    def tell_of_bytes(self, event: BytesUnread) -> None:
+    @on(UndecodableInput)
+    def tell_of_bytes(self, event: UndecodableInput) -> None:
         """For each paste; of keys once, since each would say the same."""
         if event.is_paste:
             what = "a byte of the paste is" if event.n == 1 else f"{event.n:,} bytes of the paste are"
@@ -188,15 +189,15 @@ class IcltuiApp(App[None]):
                 "set its encoding to UTF-8, or its Alt key to send Escape"
             )
 
-    @on(PasteCut)
-    def tell_of_cut(self, event: PasteCut) -> None:
+    @on(PasteTruncated)
+    def tell_of_cut(self, event: PasteTruncated) -> None:
         """What is left out of a paste is not left out silently."""
         self._warn(f"the paste is too long: its last {event.n:,} characters are left out")
 
     def _warn(self, line: str) -> None:
         self.notify(display(line), severity="warning", timeout=8, markup=False)
 
-    @on(Lost)
+    @on(TerminalLost)
     def leave_without_terminal(self) -> None:
         """As when the terminal itself says that it hangs up."""
         self._leave_on_signal(signal.SIGHUP)

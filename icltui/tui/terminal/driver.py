@@ -21,8 +21,9 @@ from textual.drivers.linux_driver import LinuxDriver
 from textual.geometry import Size
 from textual.message import Message
 
-from icltui.tui.terminal import size_and_replies
+from icltui.tui.terminal import tty
 from icltui.tui.terminal.input_events import InputEvents
+from icltui.tui.terminal.messages import TerminalLost, TerminalReset
 
 _READ = 4096
 _WAIT = 0.1
@@ -84,13 +85,13 @@ class TerminalDriver(LinuxDriver):
         if self._raw is not None:
             with suppress(termios.error):  # it is gone, which the thread that reads says
                 termios.tcsetattr(self.fileno, termios.TCSANOW, self._raw)
-        self.write(size_and_replies.modes(self._mouse))
+        self.write(tty.modes(self._mouse))
         size = Size(*self._get_terminal_size())
         self.send_message(events.Resize(size, size))
-        self.send_message(size_and_replies.Renewed())
+        self.send_message(TerminalReset())
 
     def _get_terminal_size(self) -> tuple[int, int]:
-        return size_and_replies.size() or super()._get_terminal_size()
+        return tty.size() or super()._get_terminal_size()
 
     def _run_input_thread(self) -> None:
         """Read; what goes wrong here ends the program as an error anywhere else does."""
@@ -148,7 +149,7 @@ class TerminalDriver(LinuxDriver):
 
     def _say_lost(self) -> None:
         with suppress(RuntimeError):  # the program has ended
-            self._app.post_message(size_and_replies.Lost())
+            self._app.post_message(TerminalLost())
 
 
 class Utf8Output:

@@ -19,7 +19,7 @@ from icltui.tui.terminal.input_lexer import (
     TypedText,
     UndecodedBytes,
 )
-from icltui.tui.terminal.size_and_replies import BytesUnread, PasteCut
+from icltui.tui.terminal.messages import PasteTruncated, UndecodableInput
 
 _KEPT = ("last_x", "last_y", "mouse_pixels", "terminal_size", "terminal_pixel_size")
 """What a parser has learned of the terminal."""
@@ -61,11 +61,11 @@ class InputEvents:
             case PastedText(text, n_unreadable, n_lost):
                 yield events.Paste(text.replace("\0", ""))
                 if n_unreadable:
-                    yield BytesUnread(n_unreadable, is_paste=True)
+                    yield UndecodableInput(n_unreadable, is_paste=True)
                 if n_lost:
-                    yield PasteCut(n_lost)
+                    yield PasteTruncated(n_lost)
             case UndecodedBytes(n):
-                yield BytesUnread(n, is_paste=False)
+                yield UndecodableInput(n, is_paste=False)
 
     def _sequence(self, sequence: str) -> Iterator[Message]:
         found = self._parse(sequence) if len(sequence) <= _LONGEST else []

@@ -13,7 +13,7 @@ from textual.message import Message
 
 from icltui.tui.terminal import input_lexer
 from icltui.tui.terminal.input_events import InputEvents
-from icltui.tui.terminal.size_and_replies import BytesUnread, PasteCut
+from icltui.tui.terminal.messages import PasteTruncated, UndecodableInput
 from tests.tui.terminal.replies import REPLIES, REPORTS, STRINGS
 
 DELAY = 0.1
@@ -223,7 +223,7 @@ class TestHolding:
         monkeypatch.setattr(input_lexer, "PASTE_LIMIT", 1000)
         found = told([b"\x1b[200~", *[b"abcd" * 100] * 5, b"\x1b[201~q"])
         assert [message.text for message in found if isinstance(message, events.Paste)] == [("abcd" * 250)]
-        assert [message.n for message in found if isinstance(message, PasteCut)] == [1000]
+        assert [message.n for message in found if isinstance(message, PasteTruncated)] == [1000]
         assert [message.key for message in found if isinstance(message, events.Key)] == ["q"]
 
 
@@ -260,9 +260,9 @@ def test_bytes_that_are_no_utf8_in_a_paste() -> None:
         for byte in {*unread}:
             expected = expected.replace(byte, "\ufffd")
         assert paste.text == f"<{expected}>".replace("\0", "")
-        assert [message.n for message in found if isinstance(message, BytesUnread)] == [len(unread)] * bool(
-            unread
-        )
+        assert [message.n for message in found if isinstance(message, UndecodableInput)] == [
+            len(unread)
+        ] * bool(unread)
         assert [message.key for message in found if isinstance(message, events.Key)] == ["x"]
 
 

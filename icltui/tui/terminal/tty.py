@@ -1,11 +1,10 @@
-"""The terminal that the explorer is drawn on: how large it is, what it is asked for, and what it tells besides keys."""
+"""The terminal that the explorer is drawn on: the modes it is set to, its size, its encoding."""
 
 import os
 import sys
 from typing import Protocol, runtime_checkable
 
 from textual import constants
-from textual.message import Message
 
 _FULL_SCREEN = "\x1b[?1047h\x1b[?25l\x1b[?7l\x1b[?1004h\x1b[?2004h"
 """The alternate screen, no cursor, no line wrap, and word of focus and of pastes."""
@@ -15,41 +14,12 @@ _KITTY_KEYS = "\x1b[=25u"
 
 
 @runtime_checkable
-class Renewable(Protocol):
+class ResettableDriver(Protocol):
     """A driver whose terminal may be put into its state again."""
 
     def renew(self) -> None:
-        """Do so, and send ``Renewed``."""
+        """Do so, and send ``TerminalReset``."""
         ...
-
-
-class Renewed(Message):
-    """The terminal has another size, is another one, or was lent to others: nothing drawn before may stand there."""
-
-
-class Lost(Message):
-    """The terminal is gone."""
-
-
-class BytesUnread(Message):
-    """The terminal sent bytes that are no UTF-8.
-
-    Args:
-        n: how many.
-        is_paste: in the text of a paste; otherwise as keys, of which none was made.
-    """
-
-    def __init__(self, n: int, is_paste: bool) -> None:
-        super().__init__()
-        self.n, self.is_paste = n, is_paste
-
-
-class PasteCut(Message):
-    """A paste was longer than what is taken at once; ``n`` characters are left out."""
-
-    def __init__(self, n: int) -> None:
-        super().__init__()
-        self.n = n
 
 
 def modes(mouse: bool) -> str:

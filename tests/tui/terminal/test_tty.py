@@ -23,8 +23,9 @@ from icltui.cli.explore import prepare_terminal
 from icltui.cli.main import main
 from icltui.storage.config import Config
 from icltui.tui.app import IcltuiApp
-from icltui.tui.terminal import size_and_replies
+from icltui.tui.terminal import messages
 from icltui.tui.terminal.driver import _AHEAD, TerminalDriver, Utf8Output
+from icltui.tui.terminal.tty import encoding_notice, size
 from tests.tui.conftest import open_desk
 from tests.tui.fake_client import FakeClient
 from tests.waiting import until
@@ -57,7 +58,7 @@ class TestSize:
     def test_the_terminal_is_asked(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("COLUMNS", "80")
         monkeypatch.setenv("LINES", "24")
-        assert size_and_replies.size() == (97, 31)
+        assert size() == (97, 31)
         prepare_terminal(Config())
         assert "COLUMNS" not in os.environ
         assert "LINES" not in os.environ
@@ -73,7 +74,7 @@ class TestSize:
         fcntl.ioctl(tty, termios.TIOCSWINSZ, struct.pack("HHHH", 0, 0, 0, 0))
         monkeypatch.setenv("COLUMNS", "80")
         prepare_terminal(Config())
-        assert size_and_replies.size() is None
+        assert size() is None
         assert os.environ["COLUMNS"] == "80"
 
     @pytest.mark.parametrize("stream", [None, open(os.devnull)])  # noqa: SIM115
@@ -82,7 +83,7 @@ class TestSize:
         monkeypatch.setattr(sys, "__stderr__", stream)
         monkeypatch.setenv("COLUMNS", "80")
         prepare_terminal(Config())
-        assert size_and_replies.size() is None
+        assert size() is None
         assert os.environ["COLUMNS"] == "80"
 
 
@@ -102,7 +103,7 @@ def test_a_locale_of_another_encoding_is_told(
 ) -> None:
     with open(tty, "w", encoding=encoding, closefd=False) as stream:
         monkeypatch.setattr(sys, "__stderr__", stream)
-        notice = size_and_replies.encoding_notice()
+        notice = encoding_notice()
     assert (encoding in notice) == bool(notice) == is_told
 
 
@@ -198,7 +199,7 @@ def test_an_input_that_ends_is_a_terminal_that_is_gone() -> None:
     driver.fileno, write = os.pipe()
     os.close(write)
     driver.run_input_thread()
-    assert [type(message) for message in posted] == [size_and_replies.Lost]
+    assert [type(message) for message in posted] == [messages.TerminalLost]
     os.close(driver.fileno)
 
 
@@ -250,11 +251,11 @@ def test_no_terminal_is_one_plain_line(
 async def test_unread_bytes_are_told_for_each_paste_and_once_for_all_keys() -> None:
     async with open_desk() as desk:
         for message in (
-            size_and_replies.BytesUnread(1, is_paste=False),
-            size_and_replies.BytesUnread(3, is_paste=False),
-            size_and_replies.BytesUnread(1, is_paste=True),
-            size_and_replies.BytesUnread(1234, is_paste=True),
-            size_and_replies.PasteCut(5),
+            messages.UndecodableInput(1, is_paste=False),
+            messages.UndecodableInput(3, is_paste=False),
+            messages.UndecodableInput(1, is_paste=True),
+            messages.UndecodableInput(1234, is_paste=True),
+            messages.PasteTruncated(5),
         ):
             desk.app.post_message(message)
         await desk.until(lambda: len(desk.toasts()) == 4)
@@ -267,6 +268,6 @@ async def test_unread_bytes_are_told_for_each_paste_and_once_for_all_keys() -> N
 
 async def test_a_terminal_that_is_gone_leaves_as_its_hanging_up_does() -> None:
     async with open_desk() as desk:
-        desk.app.post_message(size_and_replies.Lost())
+        desk.app.post_message(messages.TerminalLost())
         await desk.until(lambda: desk.app._exit)
     assert desk.app.return_code == 129
