@@ -6,12 +6,14 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from icltui.api import collect
 from icltui.api.messages import DEMO, Engine, LoadModel
 from icltui.cli import load_progress
+from icltui.cli.options import values_of
 from icltui.cli.output import check_output, check_place, quiet, write_text
-from icltui.storage import text_file
-from icltui.storage.paths import real_path, typed_path
+from icltui.storage.paths import real_path
 from icltui.storage.sessions import Session, write_session
 from icltui.values import ModelInfo
 from icltui.values.errors import BadInput, SessionError
@@ -32,31 +34,9 @@ def local_engine() -> Engine:
     return LocalEngine()
 
 
-def read_text(text: str, is_query: bool = False) -> str:
-    """``text`` itself, or the content of FILE where it is ``@FILE``; a query loses the file's last line end.
-
-    ``@@`` stands for a text that begins with ``@``.
-
-    Raises:
-        BadInput: a file that cannot be read as text.
-    """
-    if not text.startswith("@"):
-        return text
-    if text.startswith("@@"):
-        return text[1:]
-    content = text_file.read_text(typed_path(text[1:]), "name a file, or write @@ where a text begins with @")
-    return text_file.without_last_line_end(content) if is_query else content
-
-
 def read_prompt(args: argparse.Namespace) -> Prompt:
-    return Prompt(
-        context=read_text(args.context or ""),
-        query=read_text(args.query or "", is_query=True),
-        unit=args.unit,
-        bos=args.bos,
-        chat=args.chat,
-        positions=args.positions,
-    )
+    """The prompt that the options amount to, its texts read from the files that are named."""
+    return Prompt(**values_of(args, Prompt))
 
 
 def load_request(args: argparse.Namespace, session: Session | None) -> LoadModel:
@@ -67,16 +47,14 @@ def load_request(args: argparse.Namespace, session: Session | None) -> LoadModel
         raise BadInput(
             "--model is empty: give a Hugging Face id or a folder, or leave it out for the embedded model"
         )
-    return LoadModel(
-        model=name,
-        revision=args.revision or (None if saved is None else saved.revision),
-        dtype=args.dtype if saved is None or args.dtype != "auto" else saved.dtype,
-        device=args.device,
-        device_map=args.device_map,
-        quantize=args.quantize if saved is None or args.quantize != "none" else saved.quantize,
-        allow_pickle=args.allow_pickle,
-        trust_remote_code=args.trust_remote_code,
-        sites=args.sites or (saved.sites if saved is not None else {}),
+    usual = LoadModel(model=name)
+    if saved is not None:
+        usual = replace(
+            usual, revision=saved.revision, dtype=saved.dtype, quantize=saved.quantize, sites=saved.sites
+        )
+    given = values_of(args, LoadModel)
+    return replace(
+        usual, **{field: value for field, value in given.items() if value != getattr(LoadModel(), field)}
     )
 
 
@@ -94,7 +72,7 @@ def start(args: argparse.Namespace) -> tuple[Engine, ModelInfo, Session]:
             title=args.save.stem if args.save else "",
             created=now(),
             prompt=prompt,
-            layers="all" if args.layers is None else args.layers,
+            layers=args.layers,
             model=info,
         ),
     )
@@ -105,11 +83,7 @@ def _checked(args: argparse.Namespace) -> Prompt:
     prompt = read_prompt(args)
     if not prompt.query:
         raise BadInput("the query is empty: type the text whose continuation is to be explained")
-    if not prompt.unit:
-        raise BadInput("the unit is empty: use token, line, sentence, or a separator such as ';'")
-    if getattr(args, "tokens", 1) < 1:
-        raise BadInput(f"{args.tokens} tokens to generate: ask for at least 1")
-    if args.layers not in (None, "last"):
+    if args.layers != "last":
         resolve_layers(args.layers, MOST_LAYERS)
     check_output(args)
     if args.save is not None and args.save.exists():

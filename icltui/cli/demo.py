@@ -3,8 +3,9 @@
 import argparse
 from pathlib import Path
 
+from icltui.api.options import option_of
 from icltui.cli.common import local_engine, now
-from icltui.cli.options import seed
+from icltui.cli.options import add_option
 from icltui.cli.output import width
 from icltui.storage.paths import typed_path
 from icltui.system.streams import print_text, tell
@@ -19,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     train.add_argument(
         "-o", "--output", type=typed_path, required=True, metavar="FOLDER", help="where to save it"
     )
-    train.add_argument("--seed", type=seed, default=0)
+    add_option(train, option_of("seed"), help=None)
     train.add_argument("--steps", type=int, default=4500, metavar="N", help="default 4500")
     examples = actions.add_parser("examples", help="make the sessions that come with the program")
     examples.add_argument(
@@ -30,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     evaluate.add_argument(
         "--folder", type=typed_path, default=None, metavar="FOLDER", help="default: the embedded model"
     )
-    evaluate.add_argument("--seed", type=seed, default=1, help="of the prompts (default 1)")
+    add_option(evaluate, option_of("seed"), default=1, help="of the prompts (default 1)")
     evaluate.add_argument("--prompts", type=int, default=400, metavar="N", help="per task (default 400)")
     evaluate.add_argument("--save", action="store_true", help="write evaluation.json beside the weights")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 from icltui.cli.common import load_request, read_prompt
-from icltui.cli.options import add_dynamics, add_model, add_prompt, given
+from icltui.cli.options import add_options, given
 from icltui.storage.config import COLOUR_SYSTEMS, Config, config_path, read_config
 from icltui.storage.paths import state_path, typed_path
 from icltui.storage.sessions import Session, example_sessions, read_session
@@ -37,13 +37,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_false",
         help="leave the mouse to the terminal, to select text",
     )
-    add_prompt_and_dynamics(parser)
-    add_model(parser)
+    add_prompt(parser)
+    add_options(parser.add_argument_group("model"), "model")
 
 
-def add_prompt_and_dynamics(parser: argparse.ArgumentParser) -> None:
-    """The options that mean something only together with a prompt."""
-    add_dynamics(add_prompt(parser, required=False))
+def add_prompt(parser: argparse.ArgumentParser) -> None:
+    """The prompt, and the options that mean nothing without one."""
+    group = parser.add_argument_group("prompt")
+    add_options(group, "prompt")
+    add_options(group, "method")
 
 
 def explore(args: argparse.Namespace) -> int:
@@ -115,17 +117,15 @@ def opening(args: argparse.Namespace) -> tuple[Session | None, Path | None]:
     if args.context is not None or args.query is not None:
         if path is not None:
             raise BadInput(f"both a session, {args.session!r}, and a prompt: give one of them")
-        layers = "all" if args.layers is None else args.layers
-        prompt = read_prompt(args)
         session = Session(
-            prompt=prompt,
-            layers=layers,
+            prompt=read_prompt(args),
+            layers=args.layers,
             dynamics=args.dynamics,
             reference=args.reference,
             precision=args.precision,
         )
         return session, None
-    if idle := given(add_prompt_and_dynamics, args):
+    if idle := given(add_prompt, args):
         raise BadInput(f"{' '.join(idle)}: options that go with a prompt: give -c and -q too")
     path = path or next(iter(example_sessions()), None)
     return (read_session(path) if path else None), path

@@ -8,9 +8,10 @@ from msgspec.structs import replace
 
 from icltui.api import collect
 from icltui.api.messages import Export
+from icltui.api.options import option_of
 from icltui.cli import load_progress
 from icltui.cli.common import load_request, local_engine
-from icltui.cli.options import add_model, given
+from icltui.cli.options import add_option, add_options, given
 from icltui.cli.output import quiet, width, write_text
 from icltui.report.session_formats import FORMAT_TITLES, SESSION_FORMATS, render_session
 from icltui.storage.atomic import is_taken, write_file
@@ -19,7 +20,7 @@ from icltui.storage.sessions import Session, read_session
 from icltui.system.streams import tell
 from icltui.values import ExportFormat
 from icltui.values.errors import BadInput
-from icltui.values.recipe import COMPONENTS, MODES, Recipe
+from icltui.values.recipe import MODES, Recipe
 
 FORMATS: tuple[ExportFormat, ...] = ("peft", "gguf-control-vector")
 """What a session's patch can be written as; its factors are written while it is generated."""
@@ -46,14 +47,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group(
         "patch", "as the session has it, unless given here; not of what it records"
     )
-    group.add_argument(
-        "--mode",
+    add_option(
+        group,
+        option_of("mode"),
         choices=[mode for mode in MODES if mode != "per-step"],
         default=None,
         help="a patch per step cannot leave: the query's last token's, held (then the default), or one for many tokens",
     )
-    group.add_argument("--components", choices=COMPONENTS, default=None, help="ΔW and Δb, or one alone")
-    add_model(parser)
+    add_option(group, option_of("components"), default=None)
+    add_options(parser.add_argument_group("model"), "model")
     report = parser.add_argument_group("report")
     parser.set_defaults(output=None)  # where the report goes: to stdout
     report.add_argument("--format", choices=("text", "json"), default="text", help="default text")

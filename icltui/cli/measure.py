@@ -7,17 +7,15 @@ from msgspec.structs import replace
 from icltui.api import collect
 from icltui.api.messages import Measure
 from icltui.cli.common import finish, start
-from icltui.cli.options import add_dynamics, add_job
+from icltui.cli.options import add_job, add_options, values_of
 from icltui.cli.output import quiet, width
 from icltui.values.errors import BadInput
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    prompt = add_job(parser, ("table", "json", "csv"))
-    add_dynamics(prompt)
-    prompt.add_argument(
-        "--pairs", action="store_true", help="compare every unit with every other (not in csv)"
-    )
+    prompt = add_job(parser, "table", "json", "csv")
+    add_options(prompt, "method")
+    add_options(prompt, "pairs")
 
 
 def measure(args: argparse.Namespace) -> int:
@@ -28,14 +26,9 @@ def measure(args: argparse.Namespace) -> int:
     if args.pairs and args.format == "csv":
         raise BadInput("--pairs has no place in csv: use --format json or table")
     engine, model, session = start(args)
-    session = replace(session, dynamics=args.dynamics, reference=args.reference, precision=args.precision)
-    request = Measure(
-        prompt=session.prompt,
-        layers=session.layers,
-        dynamics=session.dynamics,
-        reference=session.reference,
-        precision=session.precision,
-        pairs=args.pairs,
+    request = Measure(prompt=session.prompt, **values_of(args, Measure))
+    session = replace(
+        session, dynamics=request.dynamics, reference=request.reference, precision=request.precision
     )
     with quiet():
         result = collect.measure(engine, request)

@@ -1,15 +1,79 @@
-"""The command line's arguments: groups of options that commands share, and what their values must look like."""
+"""The table of options as the command line's arguments, and the arguments as the fields that the options set."""
 
 import argparse
 from collections.abc import Callable
-from typing import Any, get_args
+from typing import Any
 
-from icltui.api.messages import DEMO, DeviceMap
+from msgspec import Struct
+
+from icltui.api.option import Group, Option
+from icltui.api.options import OPTIONS, SITES, options_of
+from icltui.storage import text_file
 from icltui.storage.paths import typed_path
-from icltui.values import Precision, Quantize
+from icltui.storage.query_file import read_queries
+from icltui.values.errors import BadInput
 
-SITES = ("mlp", "norm", "down", "block")
-_DTYPES = "auto, float32, float64, bfloat16, float16"
+Container = argparse.ArgumentParser | argparse._ArgumentGroup
+
+
+def add_options(container: Container, group: Group, **required: bool) -> None:
+    """Every option of ``group``; whether it is required is said by its field's name."""
+    for option in OPTIONS:
+        if option.group == group:
+            add_option(container, option, **({"required": True} if required.get(option.field) else {}))
+
+
+def add_option(container: Container, option: Option, **changes: Any) -> None:
+    """One option; its words for argparse can be changed.
+
+    A text that may be in a file, a file of queries and a model are None where they are not given.
+    """
+    words: dict[str, Any] = {"dest": option.field, "default": option.default, "help": option.description}
+    if bool in option.types:
+        words["action"] = "store_true"
+    elif dict in option.types:
+        words |= {"action": _AddSite, "type": _site, "metavar": option.metavar}
+    elif tuple in option.types:
+        words |= {"type": typed_path, "metavar": "FILE", "default": None}
+    elif option.takes_file or option.field == "model":
+        words |= {"metavar": option.metavar, "default": None}
+    elif option.types:
+        words |= {"type": _reader(option), "metavar": option.metavar}
+    else:
+        words["choices"] = option.choices
+    container.add_argument(*option.names, **(words | changes))
+
+
+def values_of(args: argparse.Namespace, owner: type[Struct]) -> dict[str, Any]:
+    """The fields of ``owner`` as they were given, what is in files read.
+
+    Raises:
+        BadInput: a file cannot be read, or a value in it is not allowed.
+    """
+    given = ((option, getattr(args, option.field, None)) for option in options_of(owner))
+    return {option.field: _value(option, value) for option, value in given if value is not None}
+
+
+def _value(option: Option, value: Any) -> Any:
+    if option.takes_file:
+        return read_text(value, is_query=option.field == "query")
+    return read_queries(value) if tuple in option.types else value
+
+
+def read_text(text: str, is_query: bool = False) -> str:
+    """``text`` itself, or the content of FILE where it is ``@FILE``; a query loses the file's last line end.
+
+    ``@@`` stands for a text that begins with ``@``.
+
+    Raises:
+        BadInput: a file that cannot be read as text.
+    """
+    if not text.startswith("@"):
+        return text
+    if text.startswith("@@"):
+        return text[1:]
+    content = text_file.read_text(typed_path(text[1:]), "name a file, or write @@ where a text begins with @")
+    return text_file.without_last_line_end(content) if is_query else content
 
 
 def given(add_arguments: Callable[[argparse.ArgumentParser], object], args: argparse.Namespace) -> list[str]:
@@ -23,8 +87,29 @@ def given(add_arguments: Callable[[argparse.ArgumentParser], object], args: argp
     ]
 
 
+def add_output(parser: argparse.ArgumentParser, formats: tuple[str, ...]) -> argparse._ArgumentGroup:
+    """Where the text goes, and its format; the first is the default."""
+    group = parser.add_argument_group("output")
+    group.add_argument("--format", choices=formats, default=formats[0], help=f"default {formats[0]}")
+    group.add_argument(
+        "-o", "--output", metavar="FILE", type=typed_path, help="write there instead of to stdout"
+    )
+    return group
+
+
+def add_job(parser: argparse.ArgumentParser, *formats: str, is_query_required: bool = True) -> Container:
+    """What measure, verify and generate all take; the group of the prompt, for more of it."""
+    prompt = parser.add_argument_group("prompt")
+    add_options(prompt, "prompt", query=is_query_required)
+    add_options(parser.add_argument_group("model"), "model")
+    add_output(parser, formats).add_argument(
+        "--save", metavar="SESSION.json", type=typed_path, help="save the result as a session too"
+    )
+    return prompt
+
+
 class _AddSite(argparse.Action):
-    """Collects the places given by hand, each key once."""
+    """Collects the modules that are named by hand, each key once."""
 
     def __call__(
         self,
@@ -40,16 +125,7 @@ class _AddSite(argparse.Action):
         setattr(namespace, self.dest, {**sites, key: path})
 
 
-def seed(text: str) -> int:
-    """A seed that every generator takes."""
-    number = int(text)
-    if not 0 <= number < 2**63:
-        raise argparse.ArgumentTypeError("a seed must be from 0 to 2^63 - 1")
-    return number
-
-
-def site(text: str) -> tuple[str, str]:
-    """A place given by hand: its key and its path."""
+def _site(text: str) -> tuple[str, str]:
     key, _, path = text.partition("=")
     if key not in SITES or "{layer}" not in path:
         keys = ", ".join(SITES)
@@ -58,122 +134,13 @@ def site(text: str) -> tuple[str, str]:
     return key, path
 
 
-def add_prompt(parser: argparse.ArgumentParser, required: bool) -> argparse._ArgumentGroup:
-    group = parser.add_argument_group("prompt")
-    group.add_argument(
-        "-c", "--context", metavar="TEXT|@FILE", default=None, help="the context (default: empty)"
-    )
-    group.add_argument("-q", "--query", metavar="TEXT|@FILE", required=required, help="the query behind it")
-    group.add_argument(
-        "--unit",
-        default="token",
-        metavar="UNIT",
-        help="token, line, sentence, or a separator to cut the context at",
-    )
-    group.add_argument(
-        "--bos",
-        choices=("auto", "always", "never"),
-        default="auto",
-        help="special tokens in front, kept in both runs (default auto: as the tokenizer does)",
-    )
-    group.add_argument(
-        "--chat",
-        action="store_true",
-        help="context and query as one user turn of the tokenizer's chat template, its header kept in both runs",
-    )
-    group.add_argument(
-        "--positions",
-        choices=("reset", "keep"),
-        default="reset",
-        help="the query right behind what is left of the context, or where the full context puts it (default reset)",
-    )
-    group.add_argument(
-        "--layers", default=None, metavar="L", help="all, last, or such as 0,3,5-8 (default all)"
-    )
-    return group
+def _reader(option: Option) -> Callable[[str], Any]:
+    """:meth:`.Option.read`, whose refusals argparse puts the option's name before."""
 
+    def read(text: str) -> Any:
+        try:
+            return option.read(text)
+        except BadInput as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
 
-def add_dynamics(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--dynamics",
-        choices=("grow", "shrink", "drop"),
-        default="grow",
-        help="units arrive from the left, leave from the left, or leave one at a time (default grow)",
-    )
-    group.add_argument(
-        "--reference",
-        choices=("free", "local"),
-        default="free",
-        help="a missing unit was never there, or only each layer's own attention may not see it (default free)",
-    )
-    group.add_argument(
-        "--precision",
-        choices=get_args(Precision),
-        default="model",
-        help="compute in the model's own numbers, or in float32 with the same weights (default model)",
-    )
-
-
-def add_model(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("model")
-    group.add_argument(
-        "--model", metavar="M", default=None, help=f"Hugging Face id or folder (default: {DEMO})"
-    )
-    group.add_argument("--revision", metavar="R", default=None, help="branch, tag or commit on the hub")
-    group.add_argument("--dtype", default="auto", metavar="T", help=_DTYPES)
-    group.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:N, mps")
-    group.add_argument(
-        "--device-map",
-        choices=get_args(DeviceMap),
-        default="none",
-        help="spread the layers over all GPUs, and the main memory if need be",
-    )
-    group.add_argument(
-        "--quantize",
-        choices=get_args(Quantize),
-        default="none",
-        help="weights in 8 or 4 bits, by bitsandbytes",
-    )
-    group.add_argument(
-        "--allow-pickle", action="store_true", help="take weights that are pickles, which can run code"
-    )
-    group.add_argument("--trust-remote-code", action="store_true", help="run code that comes with the model")
-    group.add_argument(
-        "--site",
-        dest="sites",
-        action=_AddSite,
-        type=site,
-        default={},
-        metavar="KEY=PATH",
-        help=f"a place that is not found by itself: {', '.join(SITES)} = a module's path with {{layer}} in it; "
-        "may be repeated",
-    )
-
-
-def add_job(
-    parser: argparse.ArgumentParser, formats: tuple[str, ...], each: bool = False
-) -> argparse._ArgumentGroup:
-    """What every headless job takes; with ``each`` a file of queries may stand in place of ``-q``."""
-    prompt = add_prompt(parser, required=not each)
-    if each:
-        prompt.add_argument(
-            "--each",
-            metavar="FILE",
-            type=typed_path,
-            help="one run for each line of the file, in place of -q",
-        )
-    add_model(parser)
-    group = add_output(parser, formats)
-    group.add_argument(
-        "--save", metavar="SESSION.json", type=typed_path, help="save the result as a session too"
-    )
-    return prompt
-
-
-def add_output(parser: argparse.ArgumentParser, formats: tuple[str, ...]) -> argparse._ArgumentGroup:
-    group = parser.add_argument_group("output")
-    group.add_argument("--format", choices=formats, default=formats[0], help=f"default {formats[0]}")
-    group.add_argument(
-        "-o", "--output", metavar="FILE", type=typed_path, help="write there instead of to stdout"
-    )
-    return group
+    return read

@@ -11,7 +11,7 @@ from icltui.api import collect
 from icltui.api.messages import Engine, Generate, LoadModel, Measure, Verify
 from icltui.cli import load_progress
 from icltui.cli.common import load_request, local_engine
-from icltui.cli.options import add_model, add_output
+from icltui.cli.options import add_options, add_output
 from icltui.cli.output import check_output, quiet, width, write_text
 from icltui.storage.paths import typed_path
 from icltui.storage.sessions import Session, read_session
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "session", metavar="SESSION.json", type=typed_path, help="a saved session with results"
     )
-    add_model(parser)
+    add_options(parser.add_argument_group("model"), "model")
     add_output(parser, ("table", "json"))
 
 

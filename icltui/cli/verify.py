@@ -6,8 +6,9 @@ from msgspec.structs import replace
 
 from icltui.api import collect
 from icltui.api.messages import Verify
+from icltui.api.options import option_of
 from icltui.cli.common import finish, start
-from icltui.cli.options import add_job, add_output, seed
+from icltui.cli.options import add_job, add_option, add_output, values_of
 from icltui.cli.output import check_output, quiet, width, write_text
 from icltui.system.streams import tell
 
@@ -16,8 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "icltui verify --zoo proves it on a tiny model of every architecture (--zoo --help tells more)"
     )
-    add_job(parser, ("table", "json"))
-    parser.add_argument("--seed", type=seed, default=0, help="of the control patches (default 0)")
+    add_job(parser, "table", "json")
+    add_option(parser, option_of("seed"), help="of the control patches (default 0)")
 
 
 def add_zoo_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +37,7 @@ def verify(args: argparse.Namespace) -> int:
     from icltui.report.verify import verify_json, verify_table
 
     engine, model, session = start(args)
-    request = Verify(prompt=session.prompt, layers=session.layers, seed=args.seed)
+    request = Verify(prompt=session.prompt, **values_of(args, Verify))
     with quiet():
         result = collect.verify(engine, request)
     as_json = args.format == "json"

@@ -6,11 +6,11 @@ Enters: a session, read or about to be written. Leaves: nothing, or a :class:`~i
 from collections import Counter
 from collections.abc import Sequence
 
+from icltui.api.options import check_options
 from icltui.values import Generation, Measurement, Pairs, Session
 from icltui.values.bounds import LAYERS, RUNS, TOKENS
 from icltui.values.errors import BadInput, SessionError
 from icltui.values.prompt import check_size, resolve_layers
-from icltui.values.recipe import check_recipe, check_sampling
 
 
 def check_consistent(session: Session) -> None:
@@ -92,8 +92,8 @@ def _problem_of_patch(session: Session) -> str | None:
         check_size(recipe.other_context, "the other context")
         check_size("".join((*recipe.queries, *session.holdout)), "the text of all queries")
         for one in made:
-            check_recipe(one.recipe)
-            check_sampling(one.sampling)
+            check_options(one.recipe)
+            check_options(one.sampling)
             if not all(one.holdout):
                 return "a held-out query is empty"
     except BadInput as error:

@@ -4,13 +4,11 @@ All that a session stores of a patch is its :class:`Recipe`: on the same model i
 Symbols and sources as in ``icltui.engine``.
 """
 
-import math
 from typing import Literal
 
 import msgspec
 
-from icltui.values.bounds import SEED, TOKENS, Seed, TokenCount
-from icltui.values.errors import BadInput
+from icltui.values.bounds import Seed, TokenCount
 
 Mode = Literal["per-step", "frozen", "compiled"]
 """A new patch for every token; that of the query's last token, held; one patch for many tokens at once, held."""
@@ -66,48 +64,6 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True):
     top_p: float = 1.0
     """Only the most probable tokens that together reach this probability may be drawn."""
     seed: Seed = 0
-
-
-def check_recipe(recipe: Recipe) -> None:
-    """Refuse a recipe that no patch can be made by.
-
-    Raises:
-        BadInput: naming the value, what was needed, and what to do.
-    """
-    alpha = recipe.alpha
-    if not isinstance(alpha, str) and not 0 <= alpha <= LARGEST_ALPHA:
-        raise BadInput(f"alpha {alpha:g} is out of range: give 0 to {LARGEST_ALPHA:g}, search or jvp")
-    if not 0 <= recipe.n_fitted <= TOKENS:
-        raise BadInput(f"{recipe.n_fitted} continuation tokens to fit: give 0 or more, at most {TOKENS}")
-    if recipe.rank is not None and not 1 <= recipe.rank <= TOKENS:
-        raise BadInput(f"rank {recipe.rank} is out of range: give 1 to {TOKENS}")
-    if not (math.isfinite(recipe.ridge) and recipe.ridge >= 0):
-        raise BadInput(f"ridge {recipe.ridge:g} is no penalty: give 0 or more, such as 1e-4")
-    if recipe.control == "other" and not recipe.other_context:
-        raise BadInput("control 'other' needs another context: give --other-context TEXT or @FILE")
-    if not all(recipe.queries):
-        raise BadInput("a query to fit on is empty: leave empty lines out")
-    _check_seed(recipe.seed)
-
-
-def check_sampling(sampling: Sampling) -> None:
-    """Refuse what no token can be drawn by.
-
-    Raises:
-        BadInput: naming the value, what was needed, and what to do.
-    """
-    if not (math.isfinite(sampling.temperature) and sampling.temperature >= 0):
-        raise BadInput(f"temperature {sampling.temperature:g} is out of range: give 0 (greedy) or more")
-    if sampling.top_k is not None and not 1 <= sampling.top_k <= TOKENS:
-        raise BadInput(f"top-k {sampling.top_k} is out of range: give 1 to {TOKENS}")
-    if not 0 < sampling.top_p <= 1:
-        raise BadInput(f"top-p {sampling.top_p:g} is out of range: give more than 0, at most 1")
-    _check_seed(sampling.seed)
-
-
-def _check_seed(seed: int) -> None:
-    if not 0 <= seed <= SEED:
-        raise BadInput(f"seed {seed} is out of range: give 0 to 2^63 - 1")
 
 
 def idle(recipe: Recipe) -> tuple[str, ...]:

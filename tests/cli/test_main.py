@@ -16,9 +16,10 @@ from icltui.api import collect
 from icltui.api.messages import LoadModel, Measure, MeasureEnded, PromptTokenized, UnitsMeasured
 from icltui.cli import main as main_module
 from icltui.cli import parser
-from icltui.cli.common import load_request, read_text
+from icltui.cli.common import load_request
 from icltui.cli.explore import opening
 from icltui.cli.main import main
+from icltui.cli.options import read_text
 from icltui.cli.output import write_text
 from icltui.storage.paths import MODEL_DIR
 from icltui.storage.sessions import Session, read_session
@@ -166,7 +167,11 @@ def test_text_comes_from_files(capsys, tmp_path):
         (["measure", "-q", "b", "-o", "."], 2, "cannot write"),
         (["measure", "-q", "b", "--model", ""], 2, "--model is empty"),
         (["measure", "-q", "b", "--layers", ""], 2, "not understood"),
-        (["verify", "-q", "b", "--seed", "9" * 30], 2, "a seed must be"),
+        (
+            ["verify", "-q", "b", "--seed", "9" * 30],
+            2,
+            "999 is out of range: give 0 to 2^63 - 1",
+        ),
         (["measure", "-q", "b", "--device", "meta"], 2, "not to be had"),
         (["demo", "evaluate", "--folder", "nowhere"], 2, "no model in 'nowhere'"),
         (["demo"], 2, "--help"),

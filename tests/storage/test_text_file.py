@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from icltui.cli.common import read_text
 from icltui.cli.main import main
+from icltui.cli.options import read_text
 from icltui.storage.config import read_config
 from icltui.storage.query_file import MOST_QUERIES, read_queries
 from icltui.storage.sessions import Session, read_session, write_session

@@ -2,6 +2,7 @@
 
 import pytest
 
+from icltui.api.options import check_options
 from icltui.values.bounds import TOKENS
 from icltui.values.errors import BadInput
 from icltui.values.recipe import (
@@ -9,8 +10,6 @@ from icltui.values.recipe import (
     Recipe,
     Sampling,
     canonical,
-    check_recipe,
-    check_sampling,
     idle,
     patch_words,
 )
@@ -33,13 +32,13 @@ from icltui.values.recipe import (
 )
 def test_what_no_patch_can_be_made_by_is_one_line(recipe, words):
     with pytest.raises(BadInput, match=words) as caught:
-        check_recipe(recipe)
+        check_options(recipe)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("alpha", [0.0, 1.0, 2.0, 1, "search", "jvp"])
 def test_every_strength_in_range_will_do(alpha):
-    check_recipe(Recipe(alpha=alpha))
+    check_options(Recipe(alpha=alpha))
 
 
 @pytest.mark.parametrize(
@@ -55,7 +54,7 @@ def test_every_strength_in_range_will_do(alpha):
 )
 def test_what_no_token_can_be_drawn_by(sampling, words):
     with pytest.raises(BadInput, match=words):
-        check_sampling(sampling)
+        check_options(sampling)
 
 
 def test_idle_fields_are_those_that_were_changed_and_do_nothing():
@@ -105,8 +104,8 @@ def test_a_recipe_in_words(recipe, words):
 
 
 def test_the_largest_values_are_accepted():
-    check_recipe(Recipe(mode="compiled", rank=TOKENS, n_fitted=TOKENS, alpha=LARGEST_ALPHA))
-    check_recipe(Recipe(mode="compiled", rank=1, n_fitted=0, alpha=0.0))
+    check_options(Recipe(mode="compiled", rank=TOKENS, n_fitted=TOKENS, alpha=LARGEST_ALPHA))
+    check_options(Recipe(mode="compiled", rank=1, n_fitted=0, alpha=0.0))
 
 
 @pytest.mark.parametrize("mode", ["per-step", "frozen", "compiled"])

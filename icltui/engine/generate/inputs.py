@@ -8,6 +8,7 @@ from dataclasses import replace as with_
 
 from msgspec.structs import replace
 
+from icltui.api.options import check_options
 from icltui.engine.hooks.site import Site
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.patch.build import Case
@@ -15,7 +16,7 @@ from icltui.engine.prompts.tokenize import Ids, check_known, check_length, token
 from icltui.values import PromptIds, TokenizedPrompt
 from icltui.values.errors import BadInput
 from icltui.values.prompt import Prompt, resolve_layers
-from icltui.values.recipe import Recipe, check_recipe
+from icltui.values.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def make_case(
         BadInput: a recipe that no patch can be made by, any of these prompts cannot be run, or the prompt is not as it
             was.
     """
-    check_recipe(recipe)
+    check_options(recipe)
     is_compiled = recipe.mode == "compiled"
     n_more = max(n_tokens, recipe.n_fitted + 1 if is_compiled else 1)
     own = prepare(loaded, prompt, layers, n_more)

@@ -19,6 +19,7 @@ from icltui.api.messages import (
     LaneAdvanced,
     PatchTested,
 )
+from icltui.api.options import check_options
 from icltui.api.progress import ProgressCallback
 from icltui.engine.generate.batch import can_batch, generate_rows, in_batches
 from icltui.engine.generate.generate import generate
@@ -30,7 +31,6 @@ from icltui.engine.patch.build import Case, Crafted, craft
 from icltui.engine.patch.report import report_on
 from icltui.values import Generation, LaneStep, PatchReport
 from icltui.values.errors import BadInput
-from icltui.values.recipe import check_sampling
 
 
 def speak(loaded: LoadedModel, request: Generate) -> Iterator[Event]:
@@ -90,7 +90,7 @@ def _in_rows(
 def _case(loaded: LoadedModel, request: Generate | GenerateEach, query: str | None = None) -> Case:
     if request.n_tokens < 1:
         raise BadInput(f"{request.n_tokens} tokens to generate: ask for at least 1")
-    check_sampling(request.sampling)
+    check_options(request.sampling)
     prompt = request.prompt if query is None else with_changes(request.prompt, query=query)
     return make_case(loaded, prompt, request.layers, request.recipe, request.holdout, request.n_tokens)
 

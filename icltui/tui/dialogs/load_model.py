@@ -84,9 +84,9 @@ class LoadModelDialog(Dialog[LoadModel | None]):
             with VerticalScroll(can_focus=False):
                 for field in FIELDS:
                     with Horizontal():
-                        yield Static(field.name, classes="label", markup=False)
+                        yield Static(field.label, classes="label", markup=False)
                         yield LineInput(texts[field.name], id=field.name, compact=True)
-                        yield Static(field.help, classes="remark", markup=False)
+                        yield Static(field.hint, classes="remark", markup=False)
             yield Static("", id="model-estimate", markup=False)
             yield Static("", classes="error", markup=False)
 

@@ -48,17 +48,17 @@ class SettingsDialog(Dialog[RunSettings | None]):
             with SettingFields():
                 for setting in SETTINGS:
                     with Horizontal():
-                        yield Static(setting.label, classes="label", markup=False)
-                        field = LineInput(texts[setting.name], id=setting.name, compact=True)
+                        yield Static(setting.title, classes="label", markup=False)
+                        field = LineInput(texts[setting.field], id=setting.field, compact=True)
                         yield field
-                        yield Static(setting.help, classes="remark", markup=False)
+                        yield Static(setting.hint, classes="remark", markup=False)
             yield Static("", id="meaning", markup=False)
             yield Static("", classes="error", markup=False)
 
     @on(DescendantFocus)
     def explain(self, event: DescendantFocus) -> None:
         """The whole sentence about the field with the focus: beside it there may be little room."""
-        helps = {setting.name: setting.help for setting in SETTINGS}
+        helps = {setting.field: setting.hint for setting in SETTINGS}
         self.query_one("#meaning", Static).update(content(helps.get(event.widget.id or "", "")))
 
     @on(Input.Submitted)

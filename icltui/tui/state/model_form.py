@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeVar, get_args
+from typing import Any
 
-from icltui.api.messages import DEMO, DeviceMap, LoadModel
-from icltui.values import Quantize
+from icltui.api.messages import DEMO, LoadModel
+from icltui.api.option import Option
+from icltui.api.options import options_of
 from icltui.values.errors import BadInput
 
-_Word = TypeVar("_Word", bound=str)
-_NOTHING, _PICKLES, _CODE = "nothing", "pickles", "code"
+_TRUST, _NOTHING = "trust", "nothing"
 
 
 @dataclass(frozen=True)
@@ -17,30 +17,24 @@ class Field:
     """One line of the form."""
 
     name: str
-    help: str
+    label: str
+    hint: str
 
 
+_TYPED: tuple[Option, ...] = tuple(option for option in options_of(LoadModel) if option.hint)
+_SWITCHES = {option.label: option for option in options_of(LoadModel) if bool in option.types}
+"""What may be trusted, by its word."""
 FIELDS = (
-    Field("dtype", "auto, float32, bfloat16, float16, float64"),
-    Field("device", "auto, cpu, cuda, cuda:N, mps"),
-    Field("quantize", "none, 8bit, 4bit (by bitsandbytes)"),
-    Field("spread", "none, auto, balanced, sequential: over GPUs"),
-    Field("revision", "a branch, tag or commit on the hub"),
-    Field("trust", "nothing, pickles, code: what may run"),
+    *(Field(option.field, option.title, option.hint) for option in _TYPED),
+    Field(_TRUST, _TRUST, f"{', '.join([_NOTHING, *_SWITCHES])}: what may run"),
 )
 
 
 def texts_of(load: LoadModel) -> dict[str, str]:
     """What the fields show."""
-    trusted = [_PICKLES] * load.allow_pickle + [_CODE] * load.trust_remote_code
-    return {
-        "dtype": load.dtype,
-        "device": load.device,
-        "quantize": load.quantize,
-        "spread": load.device_map,
-        "revision": load.revision or "",
-        "trust": ", ".join(trusted) or _NOTHING,
-    }
+    texts = {option.field: option.text(getattr(load, option.field)) for option in _TYPED}
+    trusted = [word for word, option in _SWITCHES.items() if getattr(load, option.field)]
+    return {**texts, _TRUST: ", ".join(trusted) or _NOTHING}
 
 
 def load_of(model: str, texts: Mapping[str, str], sites: Mapping[str, str]) -> LoadModel:
@@ -51,28 +45,26 @@ def load_of(model: str, texts: Mapping[str, str], sites: Mapping[str, str]) -> L
     """
     if not model.strip():
         raise BadInput("no model: type a Hugging Face id or a folder, or choose one with ↓")
-    words = {name: text.strip() for name, text in texts.items()}
-    trusted = {word for word in words["trust"].replace(",", " ").split() if word != _NOTHING}
-    if unknown := sorted(trusted - {_PICKLES, _CODE}):
-        raise BadInput(f"trust {unknown[0]!r} not known: use {_NOTHING}, {_PICKLES}, {_CODE}")
-    return LoadModel(
-        model=model.strip(),
-        revision=words["revision"] or None,
-        dtype=words["dtype"] or "auto",
-        device=words["device"] or "auto",
-        device_map=_one_of("spread", words["spread"] or "none", get_args(DeviceMap)),
-        quantize=_one_of("quantize", words["quantize"] or "none", get_args(Quantize)),
-        allow_pickle=_PICKLES in trusted,
-        trust_remote_code=_CODE in trusted,
-        sites=dict(sites),
-    )
+    trusted = {word for word in texts[_TRUST].replace(",", " ").split() if word != _NOTHING}
+    if unknown := sorted(trusted - _SWITCHES.keys()):
+        raise BadInput(f"{_TRUST}: {unknown[0]!r} not known: use {', '.join([_NOTHING, *_SWITCHES])}")
+    values: dict[str, Any] = {option.field: _read(option, texts[option.field].strip()) for option in _TYPED}
+    values |= {option.field: word in trusted for word, option in _SWITCHES.items()}
+    return LoadModel(model=model.strip(), sites=dict(sites), **values)
+
+
+def _read(option: Option, text: str) -> object:
+    try:
+        return option.read(text) if text else option.default
+    except BadInput as error:
+        raise BadInput(f"{option.title}: {error}") from error
 
 
 def choices_text(load: LoadModel) -> str:
     """What of a model's choices is not as usual: ``bfloat16 · cuda:1``; of the embedded model, what it is."""
     usual, texts = texts_of(LoadModel()), texts_of(load)
     told = [
-        f"trusts {text}" if name == "trust" else text for name, text in texts.items() if text != usual[name]
+        f"trusts {text}" if name == _TRUST else text for name, text in texts.items() if text != usual[name]
     ]
     return " · ".join(["the embedded model"] * (load.model == DEMO) + told)
 
@@ -80,10 +72,3 @@ def choices_text(load: LoadModel) -> str:
 def blank(present: LoadModel) -> LoadModel:
     """What the form begins with beside ``present``: no name, on the same device."""
     return LoadModel(model="", device=present.device, device_map=present.device_map)
-
-
-def _one_of(name: str, word: str, words: tuple[_Word, ...]) -> _Word:
-    found = next((known for known in words if known == word), None)
-    if found is None:
-        raise BadInput(f"{name} {word!r} not known: use {', '.join(words)}")
-    return found

@@ -192,9 +192,9 @@ def test_fields_and_requests_say_the_same() -> None:
 @pytest.mark.parametrize(
     ("field", "text", "words"),
     [
-        ("quantize", "3bit", "quantize '3bit' not known: use none, 8bit, 4bit"),
-        ("spread", "wide", "spread 'wide' not known: use none, auto"),
-        ("trust", "everyone", "trust 'everyone' not known: use nothing, pickles, code"),
+        ("quantize", "3bit", "quantize: '3bit' not known: use none, 8bit, 4bit"),
+        ("device_map", "wide", "spread: 'wide' not known: use none, auto"),
+        ("trust", "everyone", "trust: 'everyone' not known: use nothing, pickles, code"),
     ],
 )
 def test_an_unknown_word_is_refused(field: str, text: str, words: str) -> None:
@@ -292,7 +292,7 @@ async def test_errors_stay_in_the_dialog_and_escape_keeps_everything(desk: Desk)
     await desk.until(lambda: "no model: type" in desk.text())
     screen.query_one("#quantize", Input).value = "3bit"
     await desk.press(*"gpt2", "enter")
-    await desk.until(lambda: "quantize '3bit' not known" in desk.text())
+    await desk.until(lambda: "quantize: '3bit' not known" in desk.text())
     await desk.press("escape")
     await desk.until(lambda: len(desk.app.screen_stack) == 1)
     assert len(desk.client.requests) == n_asked

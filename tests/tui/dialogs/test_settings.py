@@ -73,7 +73,7 @@ def test_every_field_has_its_way_back(tmp_path: Path) -> None:
         "bos": "never",
         "precision": "float32",
     }
-    assert given.keys() == {setting.name for setting in SETTINGS}
+    assert given.keys() == {setting.field for setting in SETTINGS}
     settings = set_to(CHOSEN, **given)
     assert settings.recipe == Recipe(
         alpha=0.35,
@@ -100,22 +100,23 @@ def test_every_field_has_its_way_back(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
-        ("alpha", "x", "α: 'x' is no number: 0 to 2, search, or jvp"),
+        ("alpha", "x", "α: 'x' is no number: give 0 to 2, search or jvp"),
         ("alpha", "3", "alpha 3 is out of range"),
         ("alpha", "nan", "alpha nan is out of range"),
         ("rank", "0", "rank 0 is out of range"),
-        ("rank", "2.5", "rank: '2.5' is no whole number: give 1 or more"),
+        ("rank", "2.5", "rank: '2.5' is no whole number: give 1 to 16777216"),
         ("ridge", "-1", "ridge -1 is no penalty"),
         ("queries", "/nowhere", "fit on: cannot read '/nowhere'"),
         ("queries", "~nobody-of-that-name/q", "fit on: '~nobody-of-that-name/q': no user"),
         ("holdout", "/dev/null", "test on: '/dev/null' is no file of queries"),
-        ("control", "odd", "control: 'odd' is none of none, random"),
+        ("control", "odd", "control: 'odd' not known: use none, random"),
         ("control", "other", "needs another context"),
-        ("n_tokens", "0", "tokens: 0 is out of range: give 1 to 4096"),
+        ("n_tokens", "0", "tokens: 0 tokens to generate: ask for at least 1"),
+        ("n_tokens", "4097", "tokens: 4097 is out of range: give 1 to 4096"),
         ("temperature", "-1", "temperature -1 is out of range"),
         ("seed", "-1", "seed -1 is out of range"),
-        ("unit", "", "unit: empty"),
-        ("bos", "maybe", "special: 'maybe' is none of"),
+        ("unit", "", "unit: the unit is empty: use token, line"),
+        ("bos", "maybe", "special: 'maybe' not known: use auto, always, never"),
     ],
 )
 def test_what_cannot_be_is_told_with_its_field(name: str, text: str, words: str) -> None:

@@ -1,0 +1,141 @@
+"""One option: the field that it sets, how it is called, what may be typed, and what it means.
+
+Type, default and choices are the field's own. Text enters :meth:`Option.read` and a value of the field leaves.
+"""
+
+from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass
+from functools import cached_property
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from msgspec import NODEFAULT, Struct
+from msgspec.structs import FieldInfo, fields
+
+from icltui.values.errors import BadInput
+
+Group = Literal["model", "patch", "text", "tests", "prompt", "method", "pairs"]
+"""Options that are listed together, and offered by the same commands."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option of the command line; with a hint, also a line in one of the explorer's forms."""
+
+    field: str
+    """The name of the field that it sets."""
+    help: str
+    """What it means, for ``--help``; ``{default}`` stands for the default."""
+    of: tuple[type[Struct], ...]
+    """Whatever has this field; type and default are those of the first."""
+    group: Group
+    _: KW_ONLY
+    flags: tuple[str, ...] = ()
+    """Its names on the command line; empty: the field's."""
+    metavar: str | None = None
+    takes_file: bool = False
+    """Whether ``@FILE`` may be given for the text in it."""
+    label: str = ""
+    """Its name in the explorer's form, where that is not the field's."""
+    hint: str = ""
+    """What it means, beside it in the form; empty: the form does not have it."""
+    need: str = ""
+    """What to do instead, at the end of a refusal."""
+    is_allowed: Callable[[Any], bool] = lambda _value: True
+    """Whether a value of the right type is in range."""
+    fault: str = "{name} {value} is out of range"
+    """What is said of a value that is not allowed."""
+    goes_with: str = ""
+    """The other options that it does nothing without."""
+    show: Callable[[Any], str] = "{:g}".format
+    """A decimal number as the form holds it."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What it is called on the command line."""
+        return self.flags or ("--" + self.field.replace("_", "-"),)
+
+    @property
+    def flag(self) -> str:
+        """The longest of its names."""
+        return max(self.names, key=len)
+
+    @property
+    def title(self) -> str:
+        """Its name in the explorer's form."""
+        return self.label or self.field
+
+    @property
+    def description(self) -> str:
+        """Its help with the default filled in."""
+        return self.help.replace("{default}", _short(self.default))
+
+    @property
+    def default(self) -> Any:
+        """The value where nothing is given."""
+        info = self._info
+        return info.default_factory() if info.default is NODEFAULT else info.default
+
+    @cached_property
+    def types(self) -> frozenset[type]:
+        """The classes that a value may have, choices left out."""
+        return frozenset(get_origin(part) or part for part in self._parts) - {Literal}
+
+    @cached_property
+    def choices(self) -> tuple[str, ...]:
+        """The words that it may be."""
+        return tuple(word for part in self._parts if get_origin(part) is Literal for word in get_args(part))
+
+    def read(self, text: str) -> Any:
+        """The value that ``text`` stands for.
+
+        Raises:
+            BadInput: it stands for none, or for one that is not allowed.
+        """
+        value = self._parse(text)
+        self.check(value)
+        return value
+
+    def text(self, value: Any) -> str:
+        """The text that :meth:`read` turns back into ``value``."""
+        if value is None:
+            return ""
+        return self.show(value) if isinstance(value, float) else str(value)
+
+    def check(self, value: Any) -> None:
+        """Refuse a value that is not allowed.
+
+        Raises:
+            BadInput: naming the value and what to give instead.
+        """
+        if value is not None and not self.is_allowed(value):
+            name = self.field.replace("_", "-")
+            raise BadInput(f"{self.fault.format(name=name, value=_short(value))}: {self.need}")
+
+    def _parse(self, text: str) -> Any:
+        if text in self.choices or str in self.types:
+            return text if text or NoneType not in self.types else None
+        if not text and NoneType in self.types:
+            return None
+        for number, noun in ((int, "whole number"), (float, "number")):
+            if number in self.types:
+                try:
+                    return number(text)
+                except ValueError:
+                    raise BadInput(f"{text!r} is no {noun}: {self.need}") from None
+        raise BadInput(f"{text!r} not known: use {', '.join(self.choices)}")
+
+    @cached_property
+    def _info(self) -> FieldInfo:
+        return next(info for info in fields(self.of[0]) if info.name == self.field)
+
+    @property
+    def _parts(self) -> tuple[Any, ...]:
+        """The parts of the field's type, one by one where it is a union."""
+        kind = self._info.type
+        parts = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+        return tuple(get_args(part)[0] if get_origin(part) is Annotated else part for part in parts)
+
+
+def _short(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

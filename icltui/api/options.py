@@ -1,0 +1,269 @@
+"""The one table of options: of a model, a patch, a text, a prompt and a measure.
+
+The command line, the explorer's forms and every check read it. A form lists its options in the table's order.
+"""
+
+import math
+from collections.abc import Iterator
+from functools import partial
+
+from msgspec import Struct
+
+from icltui.api.messages import DEMO, Generate, GenerateEach, LoadModel, Measure, Verify
+from icltui.api.option import Option
+from icltui.values.bounds import SEED, TOKENS
+from icltui.values.errors import BadInput
+from icltui.values.prompt import Prompt
+from icltui.values.recipe import LARGEST_ALPHA, Recipe, Sampling
+
+SITES = ("mlp", "norm", "down", "block")
+"""The modules of a block that can be named by hand."""
+
+_SOLVED = "--mode compiled and something to solve"
+_DTYPES, _DEVICES = "auto, float32, bfloat16, float16, float64", "auto, cpu, cuda, cuda:N, mps"
+
+
+def _is_count(value: int) -> bool:
+    return 1 <= value <= TOKENS
+
+
+def _is_not_negative(value: float) -> bool:
+    return math.isfinite(value) and value >= 0
+
+
+_model = partial(Option, of=(LoadModel,), group="model")
+_patch = partial(Option, of=(Recipe,), group="patch")
+_sampling = partial(Option, of=(Sampling,), group="text")
+_prompt = partial(Option, of=(Prompt,), group="prompt")
+_method = partial(Option, of=(Measure,), group="method")
+
+OPTIONS: tuple[Option, ...] = (
+    _model("model", f"Hugging Face id or folder (default: {DEMO})", metavar="M"),
+    _model("dtype", _DTYPES, metavar="T", hint=_DTYPES),
+    _model("device", _DEVICES, metavar="D", hint=_DEVICES),
+    _model("quantize", "weights in 8 or 4 bits, by bitsandbytes", hint="none, 8bit, 4bit (by bitsandbytes)"),
+    _model(
+        "device_map",
+        "spread the layers over all GPUs, and the main memory if need be",
+        label="spread",
+        hint="none, auto, balanced, sequential: over GPUs",
+    ),
+    _model(
+        "revision", "branch, tag or commit on the hub", metavar="R", hint="a branch, tag or commit on the hub"
+    ),
+    _model("allow_pickle", "take weights that are pickles, which can run code", label="pickles"),
+    _model("trust_remote_code", "run code that comes with the model", label="code"),
+    _model(
+        "sites",
+        f"a place that is not found by itself: {', '.join(SITES)} = a module's path with {{layer}} in it; may be "
+        "repeated",
+        flags=("--site",),
+        metavar="KEY=PATH",
+    ),
+    _patch(
+        "mode", "a new patch per token; the query's last token's, held; or one for many tokens at once, held"
+    ),
+    _patch("components", "ΔW and Δb, or one alone"),
+    _patch(
+        "carrier",
+        "held: the shift as a patch of the down projection, or as a constant, which ends in repetition",
+        goes_with="--mode frozen or compiled and a shift",
+    ),
+    _patch(
+        "alpha",
+        f"strength, 0 to {LARGEST_ALPHA:g}; search: by line search; jvp: in closed form to first order "
+        "(default {default})",
+        metavar="A",
+        label="α",
+        hint=f"strength, 0 to {LARGEST_ALPHA:g}; search: by line search; jvp: to first order",
+        need=f"give 0 to {LARGEST_ALPHA:g}, search or jvp",
+        is_allowed=lambda alpha: isinstance(alpha, str) or 0 <= alpha <= LARGEST_ALPHA,
+        show=str,
+    ),
+    _patch(
+        "n_fitted",
+        "compiled: tokens of the contextual continuation to fit, besides the query's own (default {default})",
+        flags=("--fit",),
+        metavar="N",
+        label="fit",
+        hint="compiled: tokens of the contextual text to fit, behind the query",
+        need=f"give 0 or more, at most {TOKENS}",
+        is_allowed=lambda n: 0 <= n <= TOKENS,
+        fault="{value} continuation tokens to fit",
+        goes_with=_SOLVED,
+    ),
+    _patch(
+        "rank",
+        "compiled: cut the patch to this rank by SVD",
+        metavar="K",
+        hint="compiled: cut to this rank; empty: full",
+        need=f"give 1 to {TOKENS}",
+        is_allowed=_is_count,
+        goes_with=_SOLVED,
+    ),
+    _patch(
+        "ridge",
+        "compiled: penalty, as a share of the mean square (default {default}: exact)",
+        metavar="R",
+        hint="compiled: penalty, such as 1e-4, where tokens depend on each other",
+        need="give 0 or more, such as 1e-4",
+        is_allowed=_is_not_negative,
+        fault="ridge {value} is no penalty",
+        goes_with=_SOLVED,
+    ),
+    _patch(
+        "queries",
+        "compiled: fit on these queries, one a line, not on -q",
+        label="fit on",
+        hint="compiled: a file of queries, one a line; empty: the query above",
+        need="leave empty lines out",
+        is_allowed=all,
+        fault="a query to fit on is empty",
+        goes_with=_SOLVED,
+    ),
+    Option(
+        "holdout",
+        "other queries behind the same context, one a line",
+        (Generate, GenerateEach),
+        "tests",
+        label="test on",
+        hint="a file of other queries behind the same context; empty: none",
+    ),
+    Option("curves", "vary strength, layers from both ends, and calibration queries", (Generate,), "tests"),
+    _patch(
+        "control",
+        "instead of the context's patch: a random one of equal norms, the shuffled or another context's",
+        hint="none, random, shuffled or other: what stands in for the patch",
+    ),
+    _patch(
+        "other_context",
+        "for --control other",
+        metavar="TEXT|@FILE",
+        takes_file=True,
+        label="other",
+        hint="for control other: that context, its line ends as \\n",
+        goes_with="--control other",
+    ),
+    Option(
+        "n_tokens",
+        "tokens per lane (default {default})",
+        (Generate, GenerateEach),
+        "text",
+        flags=("--tokens",),
+        metavar="N",
+        label="tokens",
+        hint="how many each lane says",
+        need="ask for at least 1",
+        is_allowed=_is_count,
+        fault="{value} tokens to generate",
+    ),
+    _sampling(
+        "temperature",
+        "of sampling; default {default}: greedy",
+        metavar="T",
+        hint="0: the likeliest token each time",
+        need="give 0 (greedy) or more",
+        is_allowed=_is_not_negative,
+    ),
+    _sampling(
+        "top_k",
+        "draw from the K most probable tokens",
+        metavar="K",
+        label="top-k",
+        hint="draw from so many of the likeliest; empty: all",
+        need=f"give 1 to {TOKENS}",
+        is_allowed=_is_count,
+    ),
+    _sampling(
+        "top_p",
+        "draw from the most probable that reach P",
+        metavar="P",
+        label="top-p",
+        hint="draw from the likeliest that together reach it",
+        need="give more than 0, at most 1",
+        is_allowed=lambda p: 0 < p <= 1,
+    ),
+    Option(
+        "seed",
+        "of sampling, one noise for all lanes, and of the controls",
+        (Sampling, Recipe, Verify),
+        "text",
+        hint="of the text, one noise for all lanes, and of the controls",
+        need="give 0 to 2^63 - 1",
+        is_allowed=lambda seed: 0 <= seed <= SEED,
+    ),
+    _prompt(
+        "context",
+        "the context (default: empty)",
+        flags=("-c", "--context"),
+        metavar="TEXT|@FILE",
+        takes_file=True,
+    ),
+    _prompt("query", "the query behind it", flags=("-q", "--query"), metavar="TEXT|@FILE", takes_file=True),
+    _prompt(
+        "unit",
+        "token, line, sentence, or a separator to cut the context at",
+        metavar="UNIT",
+        hint="token, line, sentence, or the text at which the context is cut",
+        need="use token, line, sentence, or a separator such as ';'",
+        is_allowed=bool,
+        fault="the unit is empty",
+    ),
+    _prompt(
+        "bos",
+        "special tokens in front, kept in both runs (default {default}: as the tokenizer does)",
+        label="special",
+        hint="tokens in front: auto, always or never",
+    ),
+    _prompt(
+        "chat",
+        "context and query as one user turn of the tokenizer's chat template, its header kept in both runs",
+    ),
+    _prompt(
+        "positions",
+        "the query right behind what is left of the context, or where the full context puts it (default {default})",
+    ),
+    Option(
+        "layers",
+        "all, last, or such as 0,3,5-8 (default {default})",
+        (Measure, Generate, GenerateEach, Verify),
+        "prompt",
+        metavar="L",
+    ),
+    _method(
+        "dynamics",
+        "units arrive from the left, leave from the left, or leave one at a time (default {default})",
+    ),
+    _method(
+        "reference",
+        "a missing unit was never there, or only each layer's own attention may not see it (default {default})",
+    ),
+    _method(
+        "precision",
+        "compute in the model's own numbers, or in float32 with the same weights (default {default})",
+        hint="of the measure: model, or float32 with the same weights",
+    ),
+    Option("pairs", "compare every unit with every other (not in csv)", (Measure,), "pairs"),
+)
+
+
+def option_of(field: str) -> Option:
+    """The option that sets ``field``."""
+    return next(option for option in OPTIONS if option.field == field)
+
+
+def options_of(owner: type[Struct]) -> Iterator[Option]:
+    """The options that set the fields of ``owner``."""
+    return (option for option in OPTIONS if owner in option.of)
+
+
+def check_options(values: Recipe | Sampling) -> None:
+    """Refuse what no patch can be made by, or no token be drawn by.
+
+    Raises:
+        BadInput: naming the value, what was needed, and what to do.
+    """
+    for option in options_of(type(values)):
+        option.check(getattr(values, option.field))
+    if isinstance(values, Recipe) and values.control == "other" and not values.other_context:
+        raise BadInput("control 'other' needs another context: give --other-context TEXT or @FILE")
