@@ -70,6 +70,8 @@ class PredictionSpec:
     name: str
     """Its column in JSON, CSV and clipboard."""
     symbol: str
+    words: str
+    """What it is."""
     value: Callable[[Prediction], float | None]
     header: str = ""
     """Over its column in a report; empty: the symbol."""
@@ -213,9 +215,28 @@ NEXT_TOKEN = "next token"
 PREDICTIONS: dict[str, PredictionSpec] = {
     spec.name: spec
     for spec in (
-        PredictionSpec("probability", "p", lambda p: p.top[0].probability if p.top else None, width=5),
-        PredictionSpec("entropy", "entropy", lambda p: p.entropy, unit="nats"),
-        PredictionSpec("kl_to_full", "KL", lambda p: p.kl_to_full, header="KL to full", unit="nats"),
+        PredictionSpec(
+            "probability",
+            "p",
+            "probability of the most probable next token",
+            lambda prediction: prediction.top[0].probability if prediction.top else None,
+            width=5,
+        ),
+        PredictionSpec(
+            "entropy",
+            "entropy",
+            "entropy of the next-token distribution",
+            lambda prediction: prediction.entropy,
+            unit="nats",
+        ),
+        PredictionSpec(
+            "kl_to_full",
+            "KL",
+            "KL(full context ‖ this one)",
+            lambda prediction: prediction.kl_to_full,
+            header="KL to full",
+            unit="nats",
+        ),
     )
 }
 """The numbers of a prediction by their columns, in the order in which a file has them."""
@@ -271,6 +292,6 @@ def prediction_meanings(dynamics: Dynamics) -> list[tuple[str, str]]:
         (f"{NEXT_TOKEN} {probability.symbol}", f"{words}; {CHANGED} another than {other}{gap}"),
         (
             f"{kl.symbol}, {entropy.symbol}",
-            f"of its distribution, in {kl.unit}: KL(full context ‖ this one)",
+            f"of its distribution, in {kl.unit}: {kl.words}",
         ),
     ]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import get_args
 
 from icltui.cli import parser as cli_parser
-from icltui.report.measures import MEASURES, Measure
+from icltui.report.measures import MEASURES, PREDICTIONS, MeasureSpec
 from icltui.tui.actions import ACTIONS, MOVES
 from icltui.tui.draw.help_text import EXPLANATIONS, SYMBOLS, pane_title
 from icltui.tui.state.panes import PANES
@@ -139,12 +139,15 @@ def measures_page() -> str:
     """Every measure with its formula under each dynamics."""
     parts = ["# Measures", _MEASURES_INTRODUCTION]
     for measure in MEASURES.values():
-        parts += [f"## {measure.title} (`{measure.name}`)", "\n".join(_meanings(measure))]
+        parts += [f"## {measure.symbol} (`{measure.field}`)", "\n".join(_meanings(measure))]
+    for number in PREDICTIONS.values():
+        unit = f", in {number.unit}" if number.unit else ""
+        parts += [f"## {number.symbol} (`{number.name}`)", f"* {number.words}{unit}"]
     parts += ["## Symbols", _table(("symbol", ""), [(_cell(name), _cell(text)) for name, text in SYMBOLS])]
     return _page(parts)
 
 
-def _meanings(measure: Measure) -> Iterator[str]:
+def _meanings(measure: MeasureSpec) -> Iterator[str]:
     by_meaning: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     for dynamics in get_args(Dynamics):
         if measure.is_defined(dynamics):
@@ -189,7 +192,8 @@ in the palette, `^p`. The *id* is the name by which the section `[keys]` of the 
 _MEASURES_INTRODUCTION = """\
 One number for each unit of the context and each layer, at the query's last token. The name in brackets is the key in
 the JSON and the column in the CSV. What a measure means depends on the dynamics: units arrive from the left (*grow*),
-leave from the left (*shrink*), or are missing one at a time (*drop*). [Maths](maths.md) derives the formulas."""
+leave from the left (*shrink*), or are missing one at a time (*drop*). The last three are numbers of each unit's next
+token. [Maths](maths.md) derives the formulas."""
 
 PAGES: dict[str, Callable[[], str]] = {
     "commands": commands_page,

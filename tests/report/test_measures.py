@@ -52,7 +52,7 @@ def made_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(MEASURES, "made_up", MeasureSpec("made_up", "made‖up", True, meaning))
     for table in ("units", "layers", "step", "ranking"):
         monkeypatch.setitem(measures._TABLES, table, ("made_up",))
-    monkeypatch.setitem(PREDICTIONS, "odds", PredictionSpec("odds", "odds‖", lambda _prediction: 8765.0))
+    monkeypatch.setitem(PREDICTIONS, "odds", PredictionSpec("odds", "odds‖", "", lambda _prediction: 8765.0))
 
 
 @pytest.mark.usefixtures("made_up")
@@ -96,7 +96,7 @@ def test_the_explorers_table_takes_symbols_and_widths_from_the_registry(
     columns.cache_clear()
     monkeypatch.setitem(MEASURES, "delta_norm", MeasureSpec("delta_norm", "d", True, ("", ""), width=11))
     monkeypatch.setitem(
-        PREDICTIONS, "probability", PredictionSpec("probability", "P", lambda _p: 0.25, width=9)
+        PREDICTIONS, "probability", PredictionSpec("probability", "P", "", lambda _p: 0.25, width=9)
     )
     shown = {column.title: column.width for column in columns(100, 3)}
     columns.cache_clear()
