@@ -11,7 +11,7 @@ from typing import get_args
 from icltui.cli import parser as cli_parser
 from icltui.report.measures import MEASURES, PREDICTIONS, MeasureSpec
 from icltui.tui.actions import ACTIONS, MOVES
-from icltui.tui.draw.help_text import EXPLANATIONS, SYMBOLS, pane_title
+from icltui.tui.draw.help_text import PANE_HELP, SYMBOLS, pane_title
 from icltui.tui.state.panes import PANES
 from icltui.values.measurement import Dynamics
 from tests.docs.blocks import DOCS
@@ -130,7 +130,7 @@ def keys_page() -> str:
         parts += [f"## {names.get(group, group)}", _table(("keys", "id", ""), rows)]
     parts += ["## Move", _table(("keys", ""), [(_keys(keys), _cell(text)) for keys, text in MOVES])]
     parts += ["## In the panes"]
-    own = [(pane_title(pane), *key) for pane in PANES for key in EXPLANATIONS[pane].keys]
+    own = [(pane_title(pane), *key) for pane in PANES for key in PANE_HELP[pane].keys]
     parts += [_table(("pane", "keys", ""), [(pane, _keys(keys), _cell(text)) for pane, keys, text in own])]
     return _page(parts)
 
