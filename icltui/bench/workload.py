@@ -19,7 +19,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from icltui.api.messages import CountTokens, LoadModel, PromptTokenized
 from icltui.engine.local import LocalEngine
 from icltui.engine.models.device import pick_device
-from icltui.engine.models.loaded_model import adopt
+from icltui.engine.models.loaded_model import wrap_model
 from icltui.values.errors import BadInput
 from icltui.values.prompt import Prompt
 
@@ -157,7 +157,7 @@ def _random_llama(device: str) -> LocalEngine:
         for gain in (parameter for parameter in model.parameters() if parameter.ndim == 1):
             gain.normal_(1.0, 0.5)  # all ones would make ‖z‖, and h, the same whatever the context
     size = "{num_hidden_layers} layers, width {hidden_size}".format_map(RANDOM_LLAMA)
-    loaded = adopt(
+    loaded = wrap_model(
         model.to(pick_device(device)), _byte_tokenizer(RANDOM_LLAMA["vocab_size"]), f"random Llama, {size}"
     )
     return LocalEngine(loaded, loaded.describe("packed"))

@@ -21,14 +21,14 @@ from transformers.utils import logging
 
 from icltui.engine.generate.generate import generate
 from icltui.engine.measure.packing_check import choose_path, sample_ids
-from icltui.engine.models.loaded_model import LoadedModel, adopt
+from icltui.engine.models.loaded_model import LoadedModel, wrap_model
 from icltui.engine.patch.build import Case, Crafted
 from icltui.engine.patch.load_check import LayerProof, Proof, examine
 from icltui.values import Generation, ZooRow
 from icltui.values.errors import BadInput, EngineError, ForwardError, IcltuiError
 from icltui.values.prompt import layers_text
 from icltui.values.recipe import Recipe
-from icltui.zoo.families import BY_HAND, VOCABULARY
+from icltui.zoo.families import SITE_PATHS, VOCABULARY
 from icltui.zoo.tiny_model import build, members
 
 EXACT = 2e-6
@@ -85,7 +85,7 @@ def _find(name: str, dtype: torch.dtype) -> _Found:
     try:
         model = build(name, dtype)
         model_class = type(model).__name__
-        loaded = adopt(model, _tokenizer(), name, by_hand=BY_HAND.get(name))
+        loaded = wrap_model(model, _tokenizer(), name, site_paths=SITE_PATHS.get(name))
         sites, proof = examine(loaded)
         return _Found(model_class, replace(loaded, sites=tuple(sites)), proof)
     except IcltuiError as error:
@@ -104,8 +104,8 @@ def _row(name: str, full: _Found, half: _Found) -> ZooRow:
     said = _said(full) if is_usable else None
     notes = _faults(full) or [f"bfloat16: {note}" for note in _faults(half)]
     notes += [reason] if reason else []
-    if by_hand := BY_HAND.get(name):
-        notes.append("with " + " ".join(f"--site {place}={path}" for place, path in by_hand.items()))
+    if site_paths := SITE_PATHS.get(name):
+        notes.append("with " + " ".join(f"--site {place}={path}" for place, path in site_paths.items()))
     return ZooRow(
         family=name,
         model_class=full.model_class,

@@ -147,7 +147,7 @@ def _fairseq(trunk: str) -> dict[str, str]:
     return _places(f"{trunk}.layers.{{layer}}", "fc1", "fc2")
 
 
-BY_HAND: Mapping[str, dict[str, str]] = MappingProxyType(
+SITE_PATHS: Mapping[str, dict[str, str]] = MappingProxyType(
     {
         "bert": _bert("bert"),
         "bert-generation": _bert("bert"),

@@ -23,7 +23,7 @@ from transformers import (
     Qwen3Config,
 )
 
-from icltui.engine.models.loaded_model import LoadedModel, adopt
+from icltui.engine.models.loaded_model import LoadedModel, wrap_model
 
 D, M, V, LAYERS = 24, 40, 300, 3
 _COMMON: dict[str, Any] = {
@@ -177,4 +177,4 @@ def make_tiny(family: str, dtype: torch.dtype = torch.float64) -> LoadedModel:
         elif name.endswith("bias"):
             torch.nn.init.normal_(parameter, std=0.1)
     model.generation_config.eos_token_id = None
-    return adopt(model.to(dtype), make_tokenizer(), family)
+    return wrap_model(model.to(dtype), make_tokenizer(), family)

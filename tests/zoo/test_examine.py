@@ -10,7 +10,7 @@ from icltui.values import ZooRow
 from icltui.values.errors import BadInput
 from icltui.zoo import tiny_model
 from icltui.zoo.examine import EXACT, N_TOKENS, examine_members, holds, resolve_members
-from icltui.zoo.families import BY_HAND, CHANGES, LAYERS, LEFT_OUT, VARIANTS, VOCABULARY, WRAPPERS
+from icltui.zoo.families import CHANGES, LAYERS, LEFT_OUT, SITE_PATHS, VARIANTS, VOCABULARY, WRAPPERS
 
 NAMED = (
     "gpt2 gptj gpt_neox opt bloom falcon phi phi3 llama mistral qwen2 qwen3 gemma gemma2 gemma3_text gemma4_text "
@@ -119,7 +119,7 @@ def test_the_zoo_has_every_type_once_and_the_variants_beside_it() -> None:
 
 def test_no_data_is_about_a_family_that_the_zoo_does_not_have() -> None:
     types = set(tiny_model.members())
-    assert set(BY_HAND) <= types
+    assert set(SITE_PATHS) <= types
     assert set(CHANGES) <= types
 
 

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from icltui.engine.hooks.site import Site, first_output
+from icltui.engine.hooks.site import Site, hidden_output
 from icltui.engine.patch.patch import HeldPatch
 from icltui.values.errors import EngineError, ModelError
 
@@ -84,6 +84,6 @@ def added(sites: Sequence[Site], vectors: Vectors) -> Iterator[None]:
 
 
 def _add(vector: Tensor, _module: nn.Module, _args: Any, output: Any) -> Any:
-    out = first_output(output)
+    out = hidden_output(output)
     new = (out.to(vector.dtype) + vector.to(out.device)).to(out.dtype)
     return type(output)((new, *output[1:])) if isinstance(output, tuple | list) else new

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
 from icltui.engine.hooks.capture import widen
-from icltui.engine.hooks.site import Site, first_output
+from icltui.engine.hooks.site import Site, hidden_output
 from icltui.engine.measure.forward import forward
 from icltui.engine.measure.packing_check import sample_ids
 from icltui.engine.models.loaded_model import LoadedModel
@@ -56,7 +56,7 @@ def _stuck(crafted: Crafted, factors: dict[int, float]) -> dict[int, str]:
     found = {}
     for site in crafted.case.sites:
         held = crafted.patch.layers[site.layer]
-        if held.bias is not None and site.down is None:
+        if held.bias is not None and site.down_proj is None:
             found[site.layer] = "experts share no down projection"
         elif site.layer not in factors and (held.bias is not None or held.output is not None):
             found[site.layer] = "something, such as a norm, stands behind the down projection"
@@ -70,7 +70,7 @@ def carried(loaded: LoadedModel, sites: Sequence[Site]) -> dict[int, float]:
     gains: dict[int, float] = {}
     with ExitStack() as stack:
         for site in sites:
-            if isinstance(site.down, nn.Linear | Conv1D):
+            if isinstance(site.down_proj, nn.Linear | Conv1D):
                 hook = partial(_ask, site, tolerance_of(loaded), gains)
                 stack.callback(site.block.register_forward_hook(hook, with_kwargs=True).remove)
         forward(loaded.model, sample_ids(loaded, n_context=4, n_query=2).full)
@@ -87,7 +87,7 @@ def _ask(
     output: Any,
 ) -> None:
     """Run the block again on what it was handed; its output stays what it was."""
-    out = first_output(output)
+    out = hidden_output(output)
     if out.ndim != 3:  # several residual streams side by side
         return
     again = partial(_again, site, args, kwargs)
@@ -109,9 +109,9 @@ def _ask(
 
 def _again(site: Site, args: Any, kwargs: Any, added: Tensor) -> Tensor:
     """The block's output (tokens, hidden) with ``added`` on the down projection's; hooks at the block do not run."""
-    assert site.down is not None
-    handle = site.down.register_forward_hook(lambda _module, _args, out: out + added)
+    assert site.down_proj is not None
+    handle = site.down_proj.register_forward_hook(lambda _module, _args, out: out + added)
     try:
-        return widen(first_output(site.block.forward(*args, **kwargs))[0])
+        return widen(hidden_output(site.block.forward(*args, **kwargs))[0])
     finally:
         handle.remove()

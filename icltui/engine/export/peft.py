@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
 from icltui.engine.export.base_model import Base, base_of, write_card
-from icltui.engine.hooks.site import Reader, Site
+from icltui.engine.hooks.site import InputProjection, Site
 from icltui.engine.measure.rank_one import project
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.patch.lowrank import LowRank
@@ -85,7 +85,9 @@ def write_adapter(folder: Path, adapter: Adapter) -> None:
 def has_experts(loaded: LoadedModel) -> bool:
     """Whether some of the model's matrices are no modules of their own."""
     return any(
-        not isinstance(reader.module, nn.Linear | Conv1D) for site in loaded.sites for reader in site.readers
+        not isinstance(projection.module, nn.Linear | Conv1D)
+        for site in loaded.sites
+        for projection in site.input_projections
     )
 
 
@@ -93,33 +95,35 @@ def _pieces(site: Site, patch: HeldPatch, factors: Mapping[int, float]) -> Itera
     held, alpha = patch.layers[site.layer], patch.alpha
     if held.weights is not None:
         images = project(site, held.weights.write.T)
-        for reader in site.readers:
-            yield _of_reader(reader, held.weights, alpha * images[reader.name])
+        for projection in site.input_projections:
+            yield _of_reader(projection, held.weights, alpha * images[projection.name])
     if held.output is not None:
-        assert site.down is not None
+        assert site.down_proj is not None
         write = alpha * held.output.write / factors[site.layer]
-        yield _Piece(site.down, "weight", held.output.read[None], write[..., None])
+        yield _Piece(site.down_proj, "weight", held.output.read[None], write[..., None])
 
 
-def _of_reader(reader: Reader, map_: LowRank, image: Float[Tensor, "rank _inner"]) -> _Piece:
+def _of_reader(projection: InputProjection, map_: LowRank, image: Float[Tensor, "rank _inner"]) -> _Piece:
     """``image``: W write, experts side by side."""
-    experts = reader.experts or 1
+    experts = projection.experts or 1
     images = image.reshape(len(image), experts, -1)  # rank, experts, inner
     read = map_.read.to(image)
     # PEFT takes a parameter of experts for (experts, out, in) unless its module says otherwise.
     swapped = (
-        reader.experts is not None
-        and reader.transposed
-        and not getattr(reader.module, "is_transposed", False)
+        projection.experts is not None
+        and projection.transposed
+        and not getattr(projection.module, "is_transposed", False)
     )
     if swapped:
         return _Piece(
-            reader.module,
-            reader.parameter,
+            projection.module,
+            projection.parameter,
             images.transpose(0, 1),
             read.T[..., None].expand(-1, -1, experts),
         )
-    return _Piece(reader.module, reader.parameter, read.expand(experts, -1, -1), images.permute(2, 0, 1))
+    return _Piece(
+        projection.module, projection.parameter, read.expand(experts, -1, -1), images.permute(2, 0, 1)
+    )
 
 
 def _config(

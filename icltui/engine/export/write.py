@@ -199,7 +199,11 @@ def _programs(loaded: LoadedModel, rank: int) -> Iterator[str]:
         return
     room = next((most for most in VLLM_RANKS if most >= rank), None)
     yield f"vLLM: --max-lora-rank {room} is needed" if room else f"vLLM takes ranks up to {VLLM_RANKS[-1]}"
-    if any(isinstance(reader.module, Conv1D) for site in loaded.sites for reader in site.readers):
+    if any(
+        isinstance(projection.module, Conv1D)
+        for site in loaded.sites
+        for projection in site.input_projections
+    ):
         yield "llama.cpp: do not convert this adapter: its converter would transpose the Conv1D matrices"
 
 

@@ -17,8 +17,8 @@ from icltui.engine.generate.generate import Track, step, summarize, with_context
 from icltui.engine.generate.sampling import Sampler
 from icltui.engine.hooks.attach import attach
 from icltui.engine.hooks.capture import States, widen
-from icltui.engine.hooks.forward_output import outcome
-from icltui.engine.hooks.site import Probe, Site, input_device
+from icltui.engine.hooks.forward_output import forward_output
+from icltui.engine.hooks.site import Site, SiteHook, input_device
 from icltui.engine.measure.forward import can_use_cache, forward, forward_arguments, position_ids
 from icltui.engine.patch.build import Case, Crafted
 from icltui.engine.patch.decoding import acting
@@ -90,7 +90,7 @@ class Rows:
         kwargs: dict[str, Any] = (
             {"logits_to_keep": 1} if "logits_to_keep" in forward_arguments(self.model) else {}
         )
-        made = outcome(
+        made = forward_output(
             self.model,
             torch.tensor(ids, device=device),
             position_ids=torch.tensor(at, device=device),
@@ -104,7 +104,7 @@ class Rows:
 
 
 @dataclass
-class Seen(Probe):
+class Seen(SiteHook):
     """Keeps z and v of the tokens ``at``, or of all."""
 
     at: Tensor | None

@@ -1,9 +1,9 @@
-"""A probe at its places: what calls it while the model runs, and how it comes and goes.
+"""Attach a hook to sites: it sees, and may change, the tensors there while a ``with`` block lasts.
 
-Enters: sites and a :class:`~icltui.engine.hooks.site.Probe`. Leaves: :func:`attach`: the probe sees, and changes, the
-tensors at those places for as long as a ``with`` block lasts, and not a moment longer.
+Enters: sites and a :class:`~icltui.engine.hooks.site.SiteHook`. Leaves: an :class:`Attachment`, a context manager that
+can be entered many times.
 
-The shift moves the residual stream itself, in place, once the MLP's norm has read it: what the skip connection
+The shift changes the residual stream itself, in place, once the MLP's norm has read it: what the skip connection
 carries is then v + δ, to the bit what the contextual run carries, whatever the block does with it afterwards.
 """
 
@@ -15,29 +15,29 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 from transformers.pytorch_utils import Conv1D
 
-from icltui.engine.hooks.pre_hook import Door, PreHook, Tensors
-from icltui.engine.hooks.site import Probe, Site, first_output, first_tensor, routing
+from icltui.engine.hooks.pre_hook import Arguments, FastPreHook, PreHook
+from icltui.engine.hooks.site import Site, SiteHook, expert_indices, hidden_input, hidden_output
 
 
 class Attachment:
-    """A probe at some sites, prepared once: it stands there inside each ``with`` block on it, and only there."""
+    """A hook at some sites, prepared once, and active inside each ``with`` block on it."""
 
-    def __init__(self, sites: Sequence[Site], probe: Probe) -> None:
-        stations = [_Station(site, probe) for site in sites]
-        self._doors = [Door(*place) for station in stations for place in station.before()]
-        self._behind = [place for station in stations for place in station.behind()]
-        self._present: list[Door | RemovableHandle] = []
+    def __init__(self, sites: Sequence[Site], hook: SiteHook) -> None:
+        adapters = [_SiteAdapter(site, hook) for site in sites]
+        self._pre_hooks = [FastPreHook(*pair) for adapter in adapters for pair in adapter.pre_hooks()]
+        self._forward_hooks = [pair for adapter in adapters for pair in adapter.forward_hooks()]
+        self._active: list[FastPreHook | RemovableHandle] = []
 
     def __enter__(self) -> None:
         try:
-            for door in self._doors:
-                if "forward" in door.names:
-                    door.open()
-                else:  # as nearly always, for each token at each layer: so no call is spent on it
-                    door.names["forward"] = door
-                self._present.append(door)
-            for module, hook in self._behind:
-                self._present.append(module.register_forward_hook(hook, with_kwargs=True))
+            for pre_hook in self._pre_hooks:
+                if "forward" in pre_hook.attributes:
+                    pre_hook.install()
+                else:  # nearly always, for each token at each layer: so no call is spent on it
+                    pre_hook.attributes["forward"] = pre_hook
+                self._active.append(pre_hook)
+            for module, hook in self._forward_hooks:
+                self._active.append(module.register_forward_hook(hook, with_kwargs=True))
         except BaseException:
             self._remove()
             raise
@@ -46,152 +46,158 @@ class Attachment:
         self._remove()
 
     def _remove(self) -> None:
-        while self._present:
-            self._present.pop().remove()
+        while self._active:
+            self._active.pop().remove()
 
 
-def attach(sites: Sequence[Site], probe: Probe) -> Attachment:
-    """``probe`` stands at ``sites`` inside a block; rows are seen flattened to (tokens, hidden)."""
-    return Attachment(sites, probe)
+def attach(sites: Sequence[Site], hook: SiteHook) -> Attachment:
+    """``hook`` is active at ``sites`` inside a ``with`` block on what this returns."""
+    return Attachment(sites, hook)
+
+
+class _SiteAdapter:
+    """The methods of one hook as hooks of one site's modules, with what they remember from module to module."""
+
+    def __init__(self, site: Site, hook: SiteHook) -> None:
+        self.site, self.hook, self.layer = site, hook, site.layer
+        self.is_parallel = site.residual == "parallel"
+        self.sees_residual, self.sees_down_input = self._overrides("residual"), self._overrides("down_input")
+        self.shifts = self._overrides("shift", "add_shift")
+        self.needs_stream = self.sees_residual or self.shifts
+        self.shifts_inside = self.shifts and not self.is_parallel
+        """A parallel block's v is known only at its end."""
+        self.rows = _flat if hook.flatten else _unchanged
+        self.add_shift = self._add_shift_to_rows if hook.flatten else partial(hook.add_shift, site.layer)
+        self.stream: Tensor | None = None
+        """The tensor that the skip connection carries past the MLP."""
+        self.attention_output: Tensor | None = None
+        self.z: tuple[Tensor, Tensor | None] | None = None
+        """The z that the model has, and the one that replaces it."""
+
+    def _overrides(self, *methods: str) -> bool:
+        """Whether the hook overrides one of the methods: where it does not, no module is hooked for it."""
+        return any(getattr(type(self.hook), name) is not getattr(SiteHook, name) for name in methods)
+
+    def pre_hooks(self) -> Iterator[tuple[nn.Module, PreHook]]:
+        """Modules, each with the hook on its arguments."""
+        site, overrides = self.site, self._overrides
+        if (
+            overrides("block_input", "projection_output")
+            or site.siblings
+            or (self.is_parallel and self.sees_residual)
+        ):
+            yield site.block, self.on_block_input
+        if site.residual == "norm" and self.needs_stream:
+            assert site.norm is not None
+            yield site.norm, self.on_norm_input
+        if overrides("mlp_input", "projection_output") or (site.residual == "mlp" and self.needs_stream):
+            for module in (site.mlp, *site.siblings):
+                yield module, self.on_mlp_input
+        for projection in site.input_projections:
+            if projection.experts is not None and overrides("routing"):
+                yield projection.module, self.on_experts_input
+        if site.down_proj is not None and (self.shifts or self.sees_down_input):
+            yield site.down_proj, self.on_down_input
+
+    def forward_hooks(self) -> Iterator[tuple[nn.Module, Callable[..., Any]]]:
+        """Modules, each with the hook on its output."""
+        site, overrides = self.site, self._overrides
+        if self.is_parallel and self.sees_residual:
+            assert site.attention is not None
+            yield site.attention, self.on_attention_output
+        for projection in site.input_projections:
+            if projection.experts is None and overrides("projection_output"):
+                yield projection.module, partial(self.on_projection_output, projection.name)
+        if overrides("mlp_output") or (site.down_proj is None and self.shifts):
+            yield site.mlp, self.on_mlp_output
+        if overrides("block_output") or (self.is_parallel and self.needs_stream):
+            yield site.block, self.on_block_output
+
+    def on_block_input(self, args: Any, kwargs: Any) -> Arguments | None:
+        r = hidden_input(args, kwargs)
+        new = self.hook.block_input(self.layer, self.rows(r))
+        self.stream, self.attention_output, self.z = (r if new is None else new.view_as(r)), None, None
+        return None if new is None else _replaced(args, kwargs, self.stream)
+
+    def on_attention_output(self, _: nn.Module, args: Any, kwargs: Any, output: Any) -> None:  # noqa: ARG002
+        self.attention_output = hidden_output(output)
+
+    def on_norm_input(self, args: Any, kwargs: Any) -> None:
+        self.stream = hidden_input(args, kwargs)
+        if self.sees_residual:
+            self.hook.residual(self.layer, self.rows(self.stream))
+
+    def on_mlp_input(self, args: Any, kwargs: Any) -> Arguments | None:
+        z = hidden_input(args, kwargs)
+        if self.z is None or not self.site.siblings:
+            if self.site.residual == "mlp":
+                self.stream = z
+                if self.sees_residual:
+                    self.hook.residual(self.layer, self.rows(z))
+            self.z = (z, self.hook.mlp_input(self.layer, self.rows(z)))
+        new = self.z[1]
+        if new is None:
+            return None
+        return _replaced(args, kwargs, new.view_as(z) if self.hook.flatten else new)
+
+    def on_projection_output(self, name: str, module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+        z = hidden_input(args, kwargs)
+        is_all = (
+            self.z is not None and z.numel() == self.z[0].numel() and z.data_ptr() == self.z[0].data_ptr()
+        )
+        if is_all and isinstance(module, nn.Linear | Conv1D):
+            out = self.rows(output)
+            self.hook.projection_output(self.layer, name, out if module.bias is None else out - module.bias)
+
+    def on_experts_input(self, args: Any, kwargs: Any) -> None:
+        chosen = expert_indices(args, kwargs)
+        if chosen is not None:
+            self.hook.routing(self.layer, chosen)
+
+    def on_down_input(self, args: Any, kwargs: Any) -> None:
+        if self.sees_down_input:
+            self.hook.down_input(self.layer, self.rows(hidden_input(args, kwargs)))
+        if self.shifts_inside:
+            self.add_shift(self.stream)
+
+    def on_mlp_output(self, _: nn.Module, args: Any, kwargs: Any, output: Any) -> None:  # noqa: ARG002
+        self.hook.mlp_output(self.layer, self.rows(hidden_output(output)))
+        if self.shifts_inside and self.site.down_proj is None:
+            self.add_shift(self.stream)
+
+    def on_block_output(self, _: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:  # noqa: ARG002
+        out = hidden_output(output)
+        shifts_output = self.shifts and self.is_parallel
+        if self.is_parallel and self.sees_residual:
+            assert self.stream is not None
+            assert self.attention_output is not None
+            self.hook.residual(self.layer, self.rows(self.stream + self.attention_output))
+        if shifts_output:
+            out = out.clone()
+            self.add_shift(out)
+        # Of several residual streams side by side, the last.
+        self.hook.block_output(self.layer, out.reshape(-1, *out.shape[-2:])[-1])
+        self.stream = self.attention_output = self.z = None
+        if not shifts_output:
+            return None
+        return type(output)((out, *output[1:])) if isinstance(output, tuple | list) else out
+
+    def _add_shift_to_rows(self, stream: Any) -> None:
+        rows = _flat(stream)
+        self.hook.add_shift(self.layer, rows)
+        if not stream.is_contiguous():  # then the rows may be a copy
+            stream.copy_(rows.view_as(stream))
 
 
 def _flat(tensor: Tensor) -> Tensor:
     return tensor.reshape(-1, tensor.shape[-1])
 
 
-def _replaced(args: tuple[Any, ...], kwargs: dict[str, Any], new: Tensor) -> Tensors:
+def _unchanged(tensor: Tensor) -> Tensor:
+    return tensor
+
+
+def _replaced(args: tuple[Any, ...], kwargs: dict[str, Any], new: Tensor) -> Arguments:
     if args:
         return (new, *args[1:]), kwargs
     return args, kwargs | {"hidden_states" if "hidden_states" in kwargs else "x": new}
-
-
-class _Station:
-    """One probe at one site, and what it remembers while the block runs."""
-
-    def __init__(self, site: Site, probe: Probe) -> None:
-        self.site, self.probe, self.layer, self.as_it_is = site, probe, site.layer, not probe.flattened
-        self.sees_residual, self.sees_down_input = self._asks("residual"), self._asks("down_input")
-        self.moves, self.is_parallel = self._asks("shift", "move"), site.residual == "parallel"
-        self.follows_stream = self.sees_residual or self.moves
-        self.moves_inside = self.moves and not self.is_parallel
-        """Parallel blocks know their v only at the end."""
-        self.move = partial(probe.move, site.layer) if self.as_it_is else self._move_rows
-        self.stream: Tensor | None = None
-        """The tensor that the skip connection carries past the MLP."""
-        self.attended: Tensor | None = None
-        self.z: tuple[Tensor, Tensor | None] | None = None
-        """The z that passed, and what stands in for it."""
-
-    def _asks(self, *methods: str) -> bool:
-        """Whether the probe does anything at one of its places: where it does not, no hook costs time."""
-        return any(getattr(type(self.probe), name) is not getattr(Probe, name) for name in methods)
-
-    def before(self) -> Iterator[tuple[nn.Module, PreHook]]:
-        """What sees, and may change, what a module is handed."""
-        site, asks = self.site, self._asks
-        if asks("block_input", "reader_output") or site.beside or (self.is_parallel and self.sees_residual):
-            yield site.block, self.on_block_input
-        if site.residual == "norm" and self.follows_stream:
-            assert site.norm is not None
-            yield site.norm, self.on_norm
-        if asks("mlp_input", "reader_output") or (site.residual == "mlp" and self.follows_stream):
-            for module in (site.mlp, *site.beside):
-                yield module, self.on_mlp
-        for reader in site.readers:
-            if reader.experts is not None and asks("routing"):
-                yield reader.module, self.on_experts
-        if site.down is not None and (self.moves or self.sees_down_input):
-            yield site.down, self.on_down
-
-    def behind(self) -> Iterator[tuple[nn.Module, Callable[..., Any]]]:
-        """What sees, and may change, what a module gives."""
-        site, asks = self.site, self._asks
-        if self.is_parallel and self.sees_residual:
-            assert site.attention is not None
-            yield site.attention, self.on_attention
-        for reader in site.readers:
-            if reader.experts is None and asks("reader_output"):
-                yield reader.module, partial(self.on_reader, reader.name)
-        if asks("mlp_output") or (site.down is None and self.moves):
-            yield site.mlp, self.on_mlp_output
-        if asks("block_output") or (self.is_parallel and self.follows_stream):
-            yield site.block, self.on_block
-
-    def on_block_input(self, args: Any, kwargs: Any) -> Tensors | None:
-        r = first_tensor(args, kwargs)
-        new = self.probe.block_input(self.layer, self._rows(r))
-        self.stream, self.attended, self.z = (r if new is None else new.view_as(r)), None, None
-        return None if new is None else _replaced(args, kwargs, self.stream)
-
-    def on_attention(self, _: nn.Module, args: Any, kwargs: Any, output: Any) -> None:  # noqa: ARG002
-        self.attended = first_output(output)
-
-    def on_norm(self, args: Any, kwargs: Any) -> None:
-        self.stream = first_tensor(args, kwargs)
-        if self.sees_residual:
-            self.probe.residual(self.layer, self._rows(self.stream))
-
-    def on_mlp(self, args: Any, kwargs: Any) -> Tensors | None:
-        z = first_tensor(args, kwargs)
-        if self.z is None or not self.site.beside:
-            if self.site.residual == "mlp":
-                self.stream = z
-                if self.sees_residual:
-                    self.probe.residual(self.layer, self._rows(z))
-            self.z = (z, self.probe.mlp_input(self.layer, z if self.as_it_is else _flat(z)))
-        new = self.z[1]
-        if new is None:
-            return None
-        return _replaced(args, kwargs, new if self.as_it_is else new.view_as(z))
-
-    def on_reader(self, name: str, module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
-        z = first_tensor(args, kwargs)
-        whole = self.z is not None and z.numel() == self.z[0].numel() and z.data_ptr() == self.z[0].data_ptr()
-        if whole and isinstance(module, nn.Linear | Conv1D):
-            out = self._rows(output)
-            self.probe.reader_output(self.layer, name, out if module.bias is None else out - module.bias)
-
-    def on_experts(self, args: Any, kwargs: Any) -> None:
-        chosen = routing(args, kwargs)
-        if chosen is not None:
-            self.probe.routing(self.layer, chosen)
-
-    def on_down(self, args: Any, kwargs: Any) -> None:
-        if self.sees_down_input:
-            g = first_tensor(args, kwargs)
-            self.probe.down_input(self.layer, g if self.as_it_is else _flat(g))
-        if self.moves_inside:
-            assert self.stream is not None
-            self.move(self.stream)
-
-    def on_mlp_output(self, _: nn.Module, args: Any, kwargs: Any, output: Any) -> None:  # noqa: ARG002
-        self.probe.mlp_output(self.layer, self._rows(first_output(output)))
-        if self.moves_inside and self.site.down is None:
-            assert self.stream is not None
-            self.move(self.stream)
-
-    def _move_rows(self, stream: Tensor) -> None:
-        rows = _flat(stream)
-        self.probe.move(self.layer, rows)
-        if not stream.is_contiguous():  # then the rows may be a copy
-            stream.copy_(rows.view_as(stream))
-
-    def _rows(self, tensor: Tensor) -> Tensor:
-        return tensor if self.as_it_is else _flat(tensor)
-
-    def on_block(self, _: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:  # noqa: ARG002
-        out = first_output(output)
-        is_moved = self.moves and self.is_parallel
-        if self.is_parallel and self.sees_residual:
-            assert self.stream is not None
-            assert self.attended is not None
-            self.probe.residual(self.layer, self._rows(self.stream + self.attended))
-        if is_moved:
-            out = out.clone()
-            self.move(out)
-        # Of several residual streams side by side, the last.
-        self.probe.block_output(self.layer, out.reshape(-1, *out.shape[-2:])[-1])
-        self.stream = self.attended = self.z = None
-        if not is_moved:
-            return None
-        return type(output)((out, *output[1:])) if isinstance(output, tuple | list) else out

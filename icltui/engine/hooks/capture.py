@@ -1,4 +1,4 @@
-"""See z, v, g and the outputs of one forward pass at the selected layers, and nothing else.
+"""Copies of z, v, g and the blocks' outputs from one forward pass at the selected layers.
 
 Enters: a model's sites, the positions wanted. Leaves: :class:`States`, in float32 (float64 models: float64), so that
 differences lose nothing to the model's own precision.
@@ -14,11 +14,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from icltui.engine.hooks.attach import attach
-from icltui.engine.hooks.site import Probe, Site
+from icltui.engine.hooks.site import Hidden, Site, SiteHook
 
 
-def widen(tensor: Tensor) -> Tensor:
-    """At least float32: what differences are taken in."""
+def widen(tensor: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """The tensor in float32, or in float64 if it is: what differences are taken in."""
     return tensor if tensor.dtype == torch.float64 else tensor.float()
 
 
@@ -32,7 +32,7 @@ class States:
     g_norm: Float[Tensor, "layers tokens"]
     """‖g‖, the down projection's input; NaN where there is no single down projection."""
     experts: dict[int, Int[Tensor, "tokens chosen"]]
-    """At layers with experts: to which each token goes."""
+    """Which experts each token goes to, by layer with experts."""
 
     def token(self, index: int) -> "States":
         """The states of one token, its axis kept."""
@@ -42,7 +42,7 @@ class States:
 
     @staticmethod
     def join(parts: "Sequence[States]") -> "States":
-        """The tokens of all parts, one behind the other."""
+        """The tokens of all parts, in order."""
         z, v, out, g_norm = (
             torch.cat([getattr(part, name) for part in parts], dim=1) for name in ("z", "v", "out", "g_norm")
         )
@@ -55,8 +55,8 @@ class States:
 
 
 @dataclass
-class Capture(Probe):
-    """Keeps copies of what passes at the positions ``at`` of one row; each site must be passed once."""
+class Capture(SiteHook):
+    """Keeps copies of the tensors at the positions ``at`` of one row, and of each tensor only one."""
 
     at: Tensor | slice
     zs: dict[int, Tensor] = field(default_factory=dict)
@@ -65,26 +65,26 @@ class Capture(Probe):
     outs: dict[int, Tensor] = field(default_factory=dict)
     experts: dict[int, Tensor] = field(default_factory=dict)
 
-    def residual(self, layer: int, v: Tensor) -> None:
+    def residual(self, layer: int, v: Hidden) -> None:
         self._keep("v", self.vs, layer, self._copy(v))
 
-    def mlp_input(self, layer: int, z: Tensor) -> None:
+    def mlp_input(self, layer: int, z: Hidden) -> None:
         self._keep("z", self.zs, layer, self._copy(z))
 
-    def routing(self, layer: int, experts: Tensor) -> None:
+    def routing(self, layer: int, experts: Int[Tensor, "tokens chosen"]) -> None:
         self._keep("experts", self.experts, layer, experts[self.at])
 
-    def down_input(self, layer: int, g: Tensor) -> None:
+    def down_input(self, layer: int, g: Float[Tensor, "*tokens inner"]) -> None:
         self._keep("g", self.gs, layer, widen(g[self.at]).norm(dim=-1))
 
-    def block_output(self, layer: int, out: Tensor) -> None:
+    def block_output(self, layer: int, out: Hidden) -> None:
         self._keep("the output", self.outs, layer, self._copy(out))
 
     def states(self) -> States:
-        """What the row left, layers ascending; layers on other devices are brought to the first's.
+        """What was captured, layers ascending; layers on other devices are brought to the first's.
 
         Raises:
-            RuntimeError: a site was not passed, which would make every number after it wrong.
+            RuntimeError: a layer lacks z, v or its output, which would make every number after it wrong.
         """
         layers = sorted(self.outs)
         if not layers or layers != sorted(self.zs) or layers != sorted(self.vs):
@@ -112,19 +112,19 @@ class Capture(Probe):
 
 
 @dataclass
-class ImageCapture(Capture):
-    """Keeps, besides, what each matrix makes of z, where the model itself computes it precisely enough."""
+class ProjectionCapture(Capture):
+    """A capture that keeps W z of each matrix too, where the model itself computes it precisely enough."""
 
-    images: dict[int, dict[str, Tensor]] = field(default_factory=dict)
+    projections: dict[int, dict[str, Tensor]] = field(default_factory=dict)
 
-    def reader_output(self, layer: int, name: str, p: Tensor) -> None:
+    def projection_output(self, layer: int, name: str, p: Float[Tensor, "*tokens inner"]) -> None:
         if p.dtype in (torch.float32, torch.float64):
-            self._keep(f"W z of {name}", self.images.setdefault(layer, {}), name, self._copy(p))
+            self._keep(f"W z of {name}", self.projections.setdefault(layer, {}), name, self._copy(p))
 
 
 @contextmanager
 def capturing(sites: Sequence[Site], at: Tensor | slice) -> Iterator[Capture]:
-    """A :class:`Capture` that stands at ``sites`` inside the block."""
+    """A :class:`Capture` that is attached at ``sites`` inside the block."""
     capture = Capture(at)
     with attach(sites, capture):
         yield capture

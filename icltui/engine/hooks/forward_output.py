@@ -1,7 +1,7 @@
-"""What the model's own forward gives, or what goes wrong in it: the one place where foreign code runs on tokens.
+"""Call a model's own forward, the one place where foreign code runs on tokens, and take its output apart.
 
-Enters: a model and the arguments of its forward. Leaves: an :class:`Outcome`, of a named output as of a bare tuple, in
-which the logits come first and a cache, if any, next.
+Enters: a model and the arguments of its forward. Leaves: a :class:`ForwardOutput`, from a named output or from a bare
+tuple, in which the logits come first and a cache, if any, next.
 """
 
 import inspect
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 import icltui
@@ -25,23 +26,23 @@ _TORCH = Path(torch.__file__).parent
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """Of one pass."""
+class ForwardOutput:
+    """The output of one forward pass."""
 
-    logits: Tensor
-    """(rows, tokens, vocabulary); of fewer tokens where fewer were asked for."""
+    logits: Float[Tensor, "rows tokens vocabulary"]
+    """Of fewer tokens than the input where fewer were asked for."""
     cache: Any
-    """What the model is to be handed to go on; None where it gives nothing."""
+    """The ``past_key_values`` of the next pass; None where the model gives none."""
 
 
-def run_model(model: Any, ids: Tensor, **kwargs: Any) -> Any:
-    """What the model's forward gives on ``ids`` (rows, tokens); what a hook of ours raises in it comes as it is.
+def run_model(model: Any, ids: Int[Tensor, "rows tokens"], **kwargs: Any) -> Any:
+    """The output of the model's forward on ``ids``, as it is; what our own hooks raise in it is raised unchanged.
 
     Raises:
-        ForwardError: its own code fails.
+        ForwardError: the model's own code fails.
         EngineError: the memory does not suffice.
     """
-    if "use_cache" in kwargs and not _knows_caches(type(model).forward):
+    if "use_cache" in kwargs and not _takes_use_cache(type(model).forward):
         del kwargs["use_cache"]
     try:
         return model(ids, **kwargs)
@@ -51,16 +52,14 @@ def run_model(model: Any, ids: Tensor, **kwargs: Any) -> Any:
         raise EngineError(OUT_OF_MEMORY) from error
     except IcltuiError:
         raise
-    except (
-        BaseException
-    ) as error:  # a model's own code may panic, or ask for an end that is not its to ask for
+    except BaseException as error:  # a model's own code may panic, or raise SystemExit
         if "can't allocate memory" in _words(error):
             raise EngineError(OUT_OF_MEMORY) from error
         frames = traceback.extract_tb(error.__traceback__)[1:]
         if any(
             _OURS in Path(frame.filename).parents and frame.filename != pre_hook.__file__ for frame in frames
         ):
-            raise  # a hook's; a door calls what stands behind it, which is the model's
+            raise  # a hook's own; a FastPreHook also calls the model's forward
         raise _failed(model, error, frames) from error
 
 
@@ -74,18 +73,18 @@ def _failed(model: Any, error: BaseException, frames: list[traceback.FrameSummar
 
 
 def _words(error: BaseException) -> str:
-    """What the error says, on one line; nothing where saying it fails, too."""
+    """The error's message on one line; empty where its ``__str__`` fails, too."""
     try:
         return " ".join(str(error).split())[:300]
-    except Exception:  # noqa: BLE001 -- it is of the model's own code
+    except Exception:  # noqa: BLE001 -- the class may be the model's own
         return ""
 
 
-def outcome(model: Any, ids: Tensor, **kwargs: Any) -> Outcome:
-    """The logits and the cache that the model gives on ``ids`` (rows, tokens).
+def forward_output(model: Any, ids: Int[Tensor, "rows tokens"], **kwargs: Any) -> ForwardOutput:
+    """The logits and the cache that the model gives on ``ids``.
 
     Raises:
-        ForwardError: its own code fails, or gives no logits.
+        ForwardError: the model's own code fails, or gives no logits.
         EngineError: the memory does not suffice.
     """
     output = run_model(model, ids, **kwargs)
@@ -99,11 +98,11 @@ def outcome(model: Any, ids: Tensor, **kwargs: Any) -> Outcome:
             f"(rows {ids.shape[0]}, tokens, vocabulary) are needed: its code may be meant for another version of "
             "transformers"
         )
-    return Outcome(logits, memory)
+    return ForwardOutput(logits, memory)
 
 
 def _parts(output: Any) -> tuple[Any, Any, bool]:
-    """Logits, cache, and whether they go by these names."""
+    """Logits, cache, and whether the output names them."""
     if isinstance(output, Mapping):
         return output.get("logits"), output.get("past_key_values"), True
     if hasattr(output, "logits") or not isinstance(output, tuple | list):
@@ -113,7 +112,7 @@ def _parts(output: Any) -> tuple[Any, Any, bool]:
 
 
 @cache
-def _knows_caches(forward: Callable[..., Any]) -> bool:
+def _takes_use_cache(forward: Callable[..., Any]) -> bool:
     parameters = inspect.signature(forward).parameters
     return "use_cache" in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
 
@@ -128,7 +127,7 @@ def _are_logits(model: Any, logits: Tensor, ids: Tensor, is_named: bool) -> bool
     )
     if is_named or not is_shaped:
         return is_shaped and logits.is_floating_point() and logits.shape[2] > 0
-    head = model.get_output_embeddings()  # what stands first in a tuple may be anything as wide as it likes
+    head = model.get_output_embeddings()  # a bare tuple may begin with any tensor
     width = model.config.get_text_config(decoder=True).vocab_size if head is None else head.weight.shape[0]
     return logits.is_floating_point() and logits.shape[2] == width
 

@@ -1,7 +1,7 @@
-"""A hook before a module that costs next to nothing to open and to shut, as a patch must do for every token.
+"""A forward pre-hook that is quick to install and to remove, as a patch does at every layer for every token.
 
-Enters: a module, and what is to see, and may change, the arguments that it is handed. The module's forward stands aside
-while the door is open, and is put back as the same object afterwards.
+Enters: a module, and a hook that sees, and may change, the arguments of its forward. While it is installed it stands in
+for the module's forward; afterwards the forward is the same object as before.
 """
 
 from collections.abc import Callable
@@ -10,49 +10,51 @@ from typing import Any
 
 from torch import nn
 
-Tensors = tuple[tuple[Any, ...], dict[str, Any]]
-"""A module's arguments, by place and by name."""
-PreHook = Callable[[Any, Any], Tensors | None]
-"""Returning None leaves them as they are."""
+Arguments = tuple[tuple[Any, ...], dict[str, Any]]
+"""A forward's positional and keyword arguments."""
+PreHook = Callable[[Any, Any], Arguments | None]
+"""Called with the positional and the keyword arguments; None leaves them as they are."""
 
 
-class Door:
-    """A hook before one module, prepared once: sees, and may change, what the module is handed while it is open.
+class FastPreHook:
+    """One hook before one module, prepared once and installed often.
 
-    It stands in for the module's forward: torch's own pre-hooks, registered and removed for each token, would cost more
-    than what a patch does there. Of several doors before a module the first opened hooks first.
+    torch's own pre-hooks, registered and removed for each token, would cost more than what a patch does there. Where
+    several are installed before one module, the first one calls the others, in the order of their installation.
     """
 
     def __init__(self, module: nn.Module, hook: PreHook) -> None:
-        self.names, self.hook, self.hooks = vars(module), hook, [hook]
-        """``hooks``: of all open doors before the module, if this one is the first."""
-        self.usual = self.forward = MethodType(type(module).forward, module)
+        self.attributes, self.hook = vars(module), hook
+        self.hooks = [hook]
+        """All hooks installed before the module, if this one is the first of them."""
+        self.class_forward = self.forward = MethodType(type(module).forward, module)
 
-    def open(self) -> None:
-        first = self.names.get("forward")
-        if isinstance(first, Door):
+    def install(self) -> None:
+        """Call the hook before the module's forward from here on."""
+        first = self.attributes.get("forward")
+        if isinstance(first, FastPreHook):
             first.hooks.append(self.hook)
             return
         if first is not None:  # a forward of the instance's own, such as accelerate's, to be put back
             self.forward = first
-        self.names["forward"] = self
+        self.attributes["forward"] = self
 
     def remove(self) -> None:
-        first = self.names["forward"]
-        if first is self and len(self.hooks) == 1 and self.forward is self.usual:  # nearly always
-            del self.names["forward"]
+        """Call the hook no more; it can be installed again."""
+        first = self.attributes["forward"]
+        if first is self and len(self.hooks) == 1 and self.forward is self.class_forward:  # nearly always
+            del self.attributes["forward"]
             return
         first.hooks.remove(self.hook)
         if not first.hooks:
-            first.leave()
+            first._restore_forward()
 
-    def leave(self) -> None:
-        """Put back what was there; the door can be opened again."""
-        if self.forward is self.usual:
-            del self.names["forward"]
+    def _restore_forward(self) -> None:
+        if self.forward is self.class_forward:
+            del self.attributes["forward"]
         else:
-            self.names["forward"] = self.forward
-        self.forward, self.hooks = self.usual, [self.hook]
+            self.attributes["forward"] = self.forward
+        self.forward, self.hooks = self.class_forward, [self.hook]
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         for hook in self.hooks:

@@ -1,21 +1,23 @@
-"""Where in a model the theory's tensors pass by, and what may stand there.
+"""Where in a layer the theory's tensors are, and the interface of what reads or changes them there.
 
-A :class:`Site` holds the places of one layer, as :mod:`icltui.engine.hooks.find_sites` found them; a :class:`Probe`
-sees, and may change, the tensors that pass, where :mod:`icltui.engine.hooks.attach` puts it.
+A :class:`Site` holds the modules of one layer, as :mod:`icltui.engine.hooks.find_sites` found them; a
+:class:`SiteHook` sees, and may change, their inputs and outputs while :mod:`icltui.engine.hooks.attach` attaches it.
 """
 
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 Residual = Literal["norm", "mlp", "parallel"]
 """What v is: the pre-MLP norm's input; the MLP's own input; block input plus attention output."""
+Hidden = Float[Tensor, "*tokens hidden"]
 
 
 @dataclass(frozen=True)
-class Reader:
+class InputProjection:
     """Matrices that multiply z. Their parameter is looked up at each use, as offloading may move it."""
 
     name: str
@@ -29,98 +31,101 @@ class Reader:
 
 @dataclass(frozen=True)
 class Site:
-    """The places of one layer."""
+    """The modules of one layer."""
 
     layer: int
     block: nn.Module
     mlp: nn.Module
     """Its input is z. The whole MLP where there is one module for it, else the first projection."""
-    beside: tuple[nn.Module, ...]
-    """Other modules of the block that are handed z too, such as a shared expert outside the MLP."""
+    siblings: tuple[nn.Module, ...]
+    """Other modules of the block whose input is z too, such as a shared expert outside the MLP."""
     residual: Residual
     norm: nn.Module | None
     attention: nn.Module | None
-    down: nn.Module | None
+    down_proj: nn.Module | None
     """The down projection, whose input is g; None where experts share none."""
-    readers: tuple[Reader, ...]
-    others: tuple[Residual, ...] = ()
-    """What else v could be, should the proof at load fail with ``residual``."""
+    input_projections: tuple[InputProjection, ...]
+    other_residuals: tuple[Residual, ...] = ()
+    """What else v could be, should the check at load fail with ``residual``."""
 
 
-class Probe:
-    """What stands at the sites; tensors are (tokens, hidden). Returning None leaves a tensor as it is."""
+class SiteHook:
+    """What reads or changes the tensors at sites; returning None leaves a tensor as it is.
 
-    flattened: ClassVar[bool] = True
-    """False: tensors come as the model has them, (…, hidden), which is quicker."""
+    A subclass overrides the methods that it needs; no hook is registered for the others.
+    """
 
-    def block_input(self, layer: int, r: Tensor) -> Tensor | None:
+    flatten: ClassVar[bool] = True
+    """True: tensors are (tokens, hidden). False: they are as the model has them, (…, hidden), which is quicker."""
+
+    def block_input(self, layer: int, r: Hidden) -> Hidden | None:
         """Sees the residual stream that enters the block, and may replace it."""
 
-    def residual(self, layer: int, v: Tensor) -> None:
-        """Sees v; a copy is due if it is kept, as the stream may be moved."""
+    def residual(self, layer: int, v: Hidden) -> None:
+        """Sees v. Keep a copy only, as the stream may be shifted in place."""
 
-    def mlp_input(self, layer: int, z: Tensor) -> Tensor | None:
+    def mlp_input(self, layer: int, z: Hidden) -> Hidden | None:
         """Sees z, and may replace it for every matrix that reads it."""
 
-    def reader_output(self, layer: int, name: str, p: Tensor) -> None:
-        """Sees what a matrix makes of z, where it is a module of its own that is handed all of z."""
+    def projection_output(self, layer: int, name: str, p: Float[Tensor, "*tokens inner"]) -> None:
+        """Sees W z without its bias, where W is a module of its own that reads all of z."""
 
-    def routing(self, layer: int, experts: Tensor) -> None:
-        """Sees which experts each token goes to, (tokens, experts per token)."""
+    def routing(self, layer: int, experts: Int[Tensor, "tokens chosen"]) -> None:
+        """Sees which experts each token goes to."""
 
-    def down_input(self, layer: int, g: Tensor) -> None:
+    def down_input(self, layer: int, g: Float[Tensor, "*tokens inner"]) -> None:
         """Sees g."""
 
     def shift(self, layer: int) -> Tensor | None:
-        """What to add to the residual stream of the block, behind the MLP's norm."""
+        """What to add to the residual stream of the block once the MLP's norm has read it."""
 
-    def move(self, layer: int, stream: Tensor) -> None:
-        """Moves the residual stream of the block in place, by :meth:`shift`."""
+    def add_shift(self, layer: int, stream: Hidden) -> None:
+        """Adds :meth:`shift` to the residual stream of the block in place."""
         shift = self.shift(layer)
         if shift is not None:
-            add_to(stream, shift)
+            add_in_place(stream, shift)
 
-    def mlp_output(self, layer: int, out: Tensor) -> None:
-        """Sees what the MLP, or its down projection, gives."""
+    def mlp_output(self, layer: int, out: Hidden) -> None:
+        """Sees the output of the MLP, or of its down projection."""
 
-    def block_output(self, layer: int, out: Tensor) -> None:
+    def block_output(self, layer: int, out: Hidden) -> None:
         """Sees the block's output."""
 
 
-def first_tensor(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
+def hidden_input(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
     """The hidden states among a module's arguments.
 
     Raises:
-        LookupError: there is none.
+        LookupError: there are none.
     """
     tensor = args[0] if args else kwargs.get("hidden_states", kwargs.get("x"))
     if not isinstance(tensor, Tensor):
-        raise LookupError("a module that is not handed its hidden states first")
+        raise LookupError("a module whose first argument is not its hidden states")
     return tensor
 
 
-def routing(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor | None:
-    """Which experts each token goes to, (tokens, experts per token), if a module is told."""
+def hidden_output(output: Any) -> Any:
+    """The hidden states among a module's results."""
+    return output[0] if isinstance(output, tuple | list) else output
+
+
+def expert_indices(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Int[Tensor, "tokens chosen"] | None:
+    """Which experts each token goes to, if a module's arguments say so."""
     for value in (*args, *kwargs.values()):
         if isinstance(value, Tensor) and value.ndim == 2 and value.dtype in (torch.int64, torch.int32):
             return value
     return None
 
 
-def first_output(output: Any) -> Any:
-    """The hidden states among a module's results."""
-    return output[0] if isinstance(output, tuple | list) else output
-
-
 def input_device(model: Any) -> torch.device:
-    """Where token ids go in; an offloaded embedding is there only while it works."""
+    """The device that token ids must be on; an offloaded embedding is there only while it works."""
     embedding = model.get_input_embeddings()
     works_on = getattr(getattr(embedding, "_hf_hook", None), "execution_device", None)
     return torch.device(embedding.weight.device if works_on is None else works_on)
 
 
-def add_to(stream: Tensor, shift: Tensor) -> None:
-    """Add to it in place, rounded once."""
+def add_in_place(stream: Hidden, shift: Float[Tensor, "*rows hidden"]) -> None:
+    """Add ``shift`` to ``stream`` in place, rounded once."""
     if stream.dtype == shift.dtype:
         stream += shift
     else:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from icltui.engine.hooks.capture import widen
-from icltui.engine.hooks.forward_output import outcome, run_model
+from icltui.engine.hooks.forward_output import forward_output, run_model
 from icltui.engine.hooks.site import input_device
 from icltui.engine.prompts.tokenize import Ids
 from icltui.values.errors import BadInput, EngineError, ForwardError
@@ -142,7 +142,7 @@ def forward(
     batch = torch.tensor([list(ids)], device=device)
     if cache is not None and cache.value is not None:
         kwargs["past_key_values"] = cache.value
-    made = outcome(model, batch, use_cache=cache is not None, **kwargs)
+    made = forward_output(model, batch, use_cache=cache is not None, **kwargs)
     if cache is not None:
         cache.value, cache.length = made.cache, past + len(ids)
     logits = made.logits[0]

@@ -21,8 +21,8 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from icltui.engine.hooks.attach import attach
-from icltui.engine.hooks.capture import ImageCapture
-from icltui.engine.hooks.site import Probe, Site
+from icltui.engine.hooks.capture import ProjectionCapture
+from icltui.engine.hooks.site import Site, SiteHook
 from icltui.engine.measure.forward import Gap, KVCache, forward, position_ids, token_row
 from icltui.engine.measure.packed_mask import packed_masks
 from icltui.engine.models.loaded_model import LoadedModel
@@ -108,14 +108,14 @@ def measure_prefixes(loaded: LoadedModel, sites: Sequence[Site], plan: Plan, pat
     yield from (_Packed(loaded, sites, plan).chunks() if packed else _loop(loaded, sites, plan))
 
 
-def _chunk(units: Sequence[int], capture: ImageCapture, logits: Tensor | None) -> Chunk:
+def _chunk(units: Sequence[int], capture: ProjectionCapture, logits: Tensor | None) -> Chunk:
     states = capture.states()
     z, v = states.z.transpose(0, 1), states.v.transpose(0, 1)
-    return Chunk(tuple(units), z, v, states.g_norm.T, states.experts, capture.images, logits)
+    return Chunk(tuple(units), z, v, states.g_norm.T, states.experts, capture.projections, logits)
 
 
 @dataclass
-class BlockInputs(Probe):
+class BlockInputs(SiteHook):
     """Remembers the residual stream that enters each selected block."""
 
     seen: dict[int, Tensor] = field(default_factory=dict)
@@ -129,7 +129,7 @@ class BlockInputs(Probe):
 
 
 @dataclass
-class Inherited(Probe):
+class Inherited(SiteHook):
     """Hands each selected block the contextual stream, the tokens ``at`` of it."""
 
     inputs: dict[int, Tensor]
@@ -141,7 +141,9 @@ class Inherited(Probe):
 
 def _orders_full_first(plan: Plan, sites: Sequence[Site]) -> bool:
     """Whether the full context must be known before anything else: its token says which experts act."""
-    return plan.reference == "local" or any(r.experts is not None for site in sites for r in site.readers)
+    return plan.reference == "local" or any(
+        r.experts is not None for site in sites for r in site.input_projections
+    )
 
 
 def _loop(loaded: LoadedModel, sites: Sequence[Site], plan: Plan) -> Iterator[Chunk]:
@@ -159,7 +161,7 @@ def _loop(loaded: LoadedModel, sites: Sequence[Site], plan: Plan) -> Iterator[Ch
                 logits = forward(loaded.model, tokens, at=at)
                 kept = torch.tensor(list(position_ids(plan.ids, gap, "keep")))
                 stack.enter_context(attach(sites, Inherited(inputs, kept)))
-            stack.enter_context(attach(sites, capture := ImageCapture(last)))
+            stack.enter_context(attach(sites, capture := ProjectionCapture(last)))
             behind = forward(loaded.model, tokens, at=at)
         yield _chunk((unit,), capture, (logits if inputs else behind)[None])
 
@@ -251,7 +253,7 @@ class _Packed:
         logits = self._pass(units, None)[1] if self.plan.dynamics == "grow" else None
         return _chunk(units, capture, logits)
 
-    def _pass(self, units: list[int], probe: Probe | None) -> tuple[ImageCapture, Tensor]:
+    def _pass(self, units: list[int], probe: SiteHook | None) -> tuple[ProjectionCapture, Tensor]:
         gaps = [self.plan.gap(unit) for unit in units]
         at = [p for gap in gaps for p in position_ids(self.ids, gap, self.plan.positions)[-self.q :]]
         last = torch.arange(1, len(units) + 1) * self.q - 1
@@ -261,7 +263,7 @@ class _Packed:
         with ExitStack() as stack:
             if probe is not None:
                 stack.enter_context(attach(self.sites, probe))
-            stack.enter_context(attach(self.sites, capture := ImageCapture(last)))
+            stack.enter_context(attach(self.sites, capture := ProjectionCapture(last)))
             logits = forward(
                 self.loaded.model,
                 self.ids.query * len(units),
@@ -296,7 +298,7 @@ def chunk_tokens(loaded: LoadedModel, sites: Sequence[Site], ids: Ids) -> int:
 def _width(site: Site) -> int:
     """What all matrices that read one token's z make of it, in numbers; experts are not all active."""
     total = 0
-    for reader in site.readers:
-        if reader.experts is None:
-            total += max(getattr(reader.module, reader.parameter).shape)
+    for projection in site.input_projections:
+        if projection.experts is None:
+            total += max(getattr(projection.module, projection.parameter).shape)
     return total

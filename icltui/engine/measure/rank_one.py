@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from icltui.engine.hooks.capture import widen
-from icltui.engine.hooks.site import Reader, Site
+from icltui.engine.hooks.site import InputProjection, Site
 
 Experts = Sequence[int] | None
 """The experts that act; None: all."""
@@ -36,10 +36,10 @@ def project(
     What is ``known`` of it is taken as it is.
     """
     return {
-        reader.name: known[reader.name]
-        if reader.name in known
-        else _side_by_side([_times(x, part) for part in _parts(reader, experts)])
-        for reader in site.readers
+        projection.name: known[projection.name]
+        if projection.name in known
+        else _side_by_side([_times(x, part) for part in _parts(projection, experts)])
+        for projection in site.input_projections
     }
 
 
@@ -48,9 +48,9 @@ def project_back(
 ) -> Float[Tensor, "rows hidden"]:
     """Σ Wᵀ u over the matrices, u as :func:`project` gives it."""
     total: Tensor | None = None
-    for reader in site.readers:
-        begin, image = 0, images[reader.name]
-        for part in _parts(reader, experts):
+    for projection in site.input_projections:
+        begin, image = 0, images[projection.name]
+        for part in _parts(projection, experts):
             u = image[:, begin : begin + part.rows]
             begin += part.rows
             back = part.back(u)
@@ -62,9 +62,9 @@ def project_back(
 def weight_norm(site: Site, experts: Experts = None) -> float:
     """‖W‖, Frobenius, of all matrices that read z at this layer."""
     squares = 0.0
-    for reader in site.readers:
-        norms = _norms(reader)
-        chosen = norms if experts is None or reader.experts is None else norms[list(experts)]
+    for projection in site.input_projections:
+        norms = _norms(projection)
+        chosen = norms if experts is None or projection.experts is None else norms[list(experts)]
         squares += float(chosen.square().sum())
     return float(squares**0.5)
 
@@ -121,27 +121,27 @@ def _side_by_side(images: list[Tensor]) -> Tensor:
     return images[0] if len(images) == 1 else torch.cat(images, dim=-1)
 
 
-def _parts(reader: Reader, experts: Experts) -> Iterator[_Part]:
-    """The reader's matrices, on the device where they are used, in order."""
-    with align_module_device(reader.module):
-        weight: Tensor = getattr(reader.module, reader.parameter).detach()
-        if reader.transposed:
+def _parts(projection: InputProjection, experts: Experts) -> Iterator[_Part]:
+    """The projection's matrices, on the device where they are used, in order."""
+    with align_module_device(projection.module):
+        weight: Tensor = getattr(projection.module, projection.parameter).detach()
+        if projection.transposed:
             weight = weight.transpose(-1, -2)
-        if reader.experts is None:
-            yield _Part(reader.module, weight)
+        if projection.experts is None:
+            yield _Part(projection.module, weight)
             return
-        for expert in range(reader.experts) if experts is None else experts:
-            yield _Part(reader.module, weight[expert])
+        for expert in range(projection.experts) if experts is None else experts:
+            yield _Part(projection.module, weight[expert])
 
 
-def _norms(reader: Reader) -> Tensor:
-    """‖W‖ of the reader's matrices, one for each expert."""
-    known = _NORMS.setdefault(reader.module, {})
-    if reader.parameter not in known:
+def _norms(projection: InputProjection) -> Tensor:
+    """‖W‖ of the projection's matrices, one for each expert."""
+    known = _NORMS.setdefault(projection.module, {})
+    if projection.parameter not in known:
         like = torch.zeros((), dtype=torch.float32)
         squares = []
-        for part in _parts(reader, None):
+        for part in _parts(projection, None):
             like = like.to(part.weight.device)
             squares.append(sum(float(b.square().sum(dtype=torch.float32)) for b in part.blocks(like)))
-        known[reader.parameter] = torch.tensor(squares, dtype=torch.float64).sqrt()
-    return known[reader.parameter]
+        known[projection.parameter] = torch.tensor(squares, dtype=torch.float64).sqrt()
+    return known[projection.parameter]

@@ -33,7 +33,7 @@ from icltui.engine.models.checkpoint import CONFIG, Source, find_source, weight_
 from icltui.engine.models.config_check import check_claims, check_config
 from icltui.engine.models.device import free_bytes, pick_device, pick_dtype
 from icltui.engine.models.load_progress import Meter
-from icltui.engine.models.loaded_model import LoadedModel, adopt
+from icltui.engine.models.loaded_model import LoadedModel, wrap_model
 from icltui.engine.models.memory_estimate import Stored, estimate, misfit, stored_tensors
 from icltui.engine.models.unexpected_keys import learned
 from icltui.values import Estimate
@@ -134,7 +134,7 @@ def _load(
         model = _read(request, prepared, on_progress)
     own = stored_dtype(prepared.config, prepared.stored)
     return replace(
-        adopt(model, tokenizer, request.model, request.revision, request.sites),
+        wrap_model(model, tokenizer, request.model, request.revision, request.sites),
         stored_dtype=str(own).removeprefix("torch.") if own else "",
         dtype_reason=prepared.dtype_reason,
         has_adapter=prepared.source.has_adapter,

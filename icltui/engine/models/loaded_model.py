@@ -103,16 +103,16 @@ class LoadedModel:
         )
 
 
-def adopt(
+def wrap_model(
     model: Any,
     tokenizer: Any,
     name: str,
     revision: str | None = None,
-    by_hand: Mapping[str, str] | None = None,
+    site_paths: Mapping[str, str] | None = None,
 ) -> LoadedModel:
     """A model that is already in memory, as loading would give it. Gradients are switched off.
 
-    ``by_hand`` names places that cannot be found, see :mod:`icltui.engine.hooks.find_sites`.
+    ``site_paths`` names places that cannot be found, see :mod:`icltui.engine.hooks.find_sites`.
 
     Raises:
         BadInput: a place named by hand that the model does not have.
@@ -132,7 +132,7 @@ def adopt(
     text_config = model.config.get_text_config(decoder=True)
     window = getattr(text_config, "max_position_embeddings", None)
     window = window if type(window) is int and 0 < window <= SIZE else None
-    sites, refused = find_sites(model, by_hand)
+    sites, refused = find_sites(model, site_paths)
     if (n_layers := len(sites) + len(refused)) > LAYERS:
         raise ModelError(f"model {name!r} has {n_layers:,} layers: at most {LAYERS:,} can be explored")
     return LoadedModel(model, tokenizer, sites, name, revision, window, refused)

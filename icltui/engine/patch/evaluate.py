@@ -14,7 +14,7 @@ from torch import Tensor
 from icltui.api.progress import ProgressCallback, ignore_progress
 from icltui.engine.hooks.attach import attach
 from icltui.engine.hooks.capture import widen
-from icltui.engine.hooks.site import Probe
+from icltui.engine.hooks.site import SiteHook
 from icltui.engine.measure.predictions import plain
 from icltui.engine.patch.build import N_LATER, Crafted, room
 from icltui.engine.patch.calibration import Passage, Reader, logits_without
@@ -194,7 +194,7 @@ def _misses(part: Part, z: Tensor, z_without: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @dataclass
-class _MlpInputs(Probe):
+class _MlpInputs(SiteHook):
     """Keeps z of the last ``n`` tokens."""
 
     n: int

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from icltui.engine.hooks.attach import attach
 from icltui.engine.hooks.capture import widen
-from icltui.engine.hooks.site import Probe, Site
+from icltui.engine.hooks.site import Site, SiteHook
 from icltui.engine.measure.forward import forward_rows
 from icltui.engine.measure.predictions import plain
 from icltui.engine.measure.rank_one import project, weight_norm
@@ -109,7 +109,7 @@ def derivation(
 
 
 @dataclass
-class Derivation(Probe):
+class Derivation(SiteHook):
     """Makes the patch of the tokens ``at`` while every token passes through it."""
 
     sites: Sequence[Site]

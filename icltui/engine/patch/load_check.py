@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from icltui.api.progress import ProgressCallback, ignore_progress
 from icltui.engine.hooks.attach import attach
 from icltui.engine.hooks.capture import Capture, States, capturing, widen
-from icltui.engine.hooks.site import Probe, Site, first_tensor
+from icltui.engine.hooks.site import Site, SiteHook, hidden_input
 from icltui.engine.hooks.trace import is_made_of
 from icltui.engine.measure.forward import forward
 from icltui.engine.measure.packing_check import reporting_passes, sample_ids
@@ -114,10 +114,10 @@ def _examine(loaded: LoadedModel) -> tuple[tuple[Site, ...], Proof]:
     trial = _Trial(loaded)
     before = forward(loaded.model, trial.ids.plain)
     best = list(zip(loaded.sites, trial.layers(loaded.sites), strict=True))
-    for attempt in range(max(len(site.others) for site in loaded.sites)):
+    for attempt in range(max(len(site.other_residuals) for site in loaded.sites)):
         others = [
-            replace(site, residual=site.others[attempt])
-            if found.block_error > trial.tolerance / 10 and attempt < len(site.others)
+            replace(site, residual=site.other_residuals[attempt])
+            if found.block_error > trial.tolerance / 10 and attempt < len(site.other_residuals)
             else site
             for site, found in best
         ]
@@ -138,7 +138,7 @@ def _examine(loaded: LoadedModel) -> tuple[tuple[Site, ...], Proof]:
 
 
 @dataclass
-class MlpOutputs(Probe):
+class MlpOutputs(SiteHook):
     """The MLP's output at the row's last token."""
 
     seen: dict[int, Tensor] = field(default_factory=dict)
@@ -231,9 +231,9 @@ class _Trial:
         with ExitStack() as stack:
             whole = stack.enter_context(capturing(sites, slice(None)))
             for site in sites:
-                for reader in site.readers:
+                for projection in site.input_projections:
                     hook = _keeping(seen[site.layer])
-                    handle = reader.module.register_forward_pre_hook(hook, with_kwargs=True)
+                    handle = projection.module.register_forward_pre_hook(hook, with_kwargs=True)
                     stack.callback(handle.remove)
             forward(self.loaded.model, self.ids.full)
         return {layer: _all_are(whole, layer, tensors) for layer, tensors in seen.items()}
@@ -256,7 +256,7 @@ class _Trial:
 
 def _keeping(kept: list[Tensor]) -> Any:
     def hook(_: nn.Module, args: Any, kwargs: Any) -> None:
-        kept.append(first_tensor(args, kwargs))
+        kept.append(hidden_input(args, kwargs))
 
     return hook
 

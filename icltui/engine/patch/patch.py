@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn.functional import linear
 
 from icltui.engine.hooks.capture import States, widen
-from icltui.engine.hooks.site import Probe, Site, add_to
+from icltui.engine.hooks.site import Site, SiteHook, add_in_place
 from icltui.engine.patch.lowrank import LowRank
 from icltui.values.recipe import Components
 
@@ -48,7 +48,7 @@ def random_like(difference: Tensor, noise: torch.Generator) -> Tensor:
 
 
 @dataclass
-class TokenPatch(Probe):
+class TokenPatch(SiteHook):
     """A patch of its own for every token that passes; its targets must be told before each row.
 
     With a ``noise`` generator the differences are replaced by random vectors of the same norms: a control.
@@ -150,7 +150,7 @@ class _Acting(dict[int, LayerPatch]):
 
 
 @dataclass
-class HeldPatch(Probe):
+class HeldPatch(SiteHook):
     """One patch, held for every token of every row: context as weights.
 
     Where the branch ends in a norm (Gemma 2 and 3, OLMo-2) the shift is added behind that norm, which no change of the
@@ -162,7 +162,7 @@ class HeldPatch(Probe):
     alpha: Alpha = 1.0
     g: Tensor | None = None
     """The input of the down projection that runs."""
-    flattened = False
+    flatten = False
 
     def __post_init__(self) -> None:
         self.acting = _Acting(self.layers, self.alpha)
@@ -182,13 +182,13 @@ class HeldPatch(Probe):
     def down_input(self, layer: int, g: Tensor) -> None:  # noqa: ARG002
         self.g = g
 
-    def move(self, layer: int, stream: Tensor) -> None:
+    def add_shift(self, layer: int, stream: Tensor) -> None:
         held, g, self.g = self.acting[layer], self.g, None
         map_ = held.output
         if map_ is None or g is None:
             if held.bias is not None:
-                add_to(stream, held.bias)
+                add_in_place(stream, held.bias)
         elif g.dtype == stream.dtype == map_.write.dtype and g.ndim == stream.ndim:
             stream += linear(linear(g, map_.read), map_.write)
         else:
-            add_to(stream, map_(widen(g)).view_as(stream))
+            add_in_place(stream, map_(widen(g)).view_as(stream))

@@ -43,12 +43,12 @@ def gradient_alignment(
         embedding = loaded.model.get_input_embeddings()
         stack.callback(embedding.register_forward_hook(_with_gradient).remove)
         for site in sites:
-            if any(reader.experts is not None for reader in site.readers):
+            if any(projection.experts is not None for projection in site.input_projections):
                 continue  # what experts make of z is not to be seen, and the rest is not W
-            for reader in site.readers:
-                if isinstance(reader.module, nn.Linear | Conv1D):  # others need not give W z
-                    keep = _keeping(images[site.layer], reader.name)
-                    stack.callback(reader.module.register_forward_hook(keep).remove)
+            for projection in site.input_projections:
+                if isinstance(projection.module, nn.Linear | Conv1D):  # others need not give W z
+                    keep = _keeping(images[site.layer], projection.name)
+                    stack.callback(projection.module.register_forward_hook(keep).remove)
         capture = stack.enter_context(capturing(sites, slice(-1, None)))
         try:
             log_p = forward(loaded.model, row, at=at).log_softmax(-1)

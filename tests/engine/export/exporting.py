@@ -12,7 +12,7 @@ from icltui.engine.generate.inputs import make_case
 from icltui.engine.generate.jobs import make_patch
 from icltui.engine.local import LocalEngine
 from icltui.engine.measure.forward import forward
-from icltui.engine.models.loaded_model import LoadedModel, adopt
+from icltui.engine.models.loaded_model import LoadedModel, wrap_model
 from icltui.engine.patch.build import Case, Crafted
 from icltui.engine.prompts.tokenize import tokenize
 from icltui.values import ExportReport
@@ -30,7 +30,7 @@ def model_of(family: str) -> LoadedModel:
     """The family's shared tiny model in float32, from the table by hand or from the zoo."""
     if family in FAMILIES:
         return tiny(family, torch.float32)
-    return adopt(build(family), make_tokenizer(), family)
+    return wrap_model(build(family), make_tokenizer(), family)
 
 
 def engine_of(loaded: LoadedModel) -> LocalEngine:

@@ -7,7 +7,7 @@ from transformers import AutoModelForCausalLM, JetMoeConfig, Llama4TextConfig
 
 from icltui.engine.hooks.find_sites import find_sites
 from icltui.engine.hooks.input_projections import _is_transposed
-from icltui.engine.models.loaded_model import adopt
+from icltui.engine.models.loaded_model import wrap_model
 from icltui.engine.patch.patch import apply_map
 from tests.engine.small_models import FAMILIES, make_tiny, make_tokenizer
 
@@ -34,23 +34,25 @@ def make(name: str):
         return make_tiny(name, torch.float32)
     torch.manual_seed(0)
     config = {"jetmoe": jetmoe, "llama4": llama4}[name]()
-    return adopt(
+    return wrap_model(
         AutoModelForCausalLM.from_config(config, experts_implementation="eager"), make_tokenizer(), name
     )
 
 
 @pytest.mark.parametrize("name", [*FAMILIES, "jetmoe", "llama4"])
 def test_changing_the_readers_is_the_map(name):
-    """W + (W δz) zᵀ/‖z‖², written into every reader for real, must do what the map of their input does."""
+    """W + (W δz) zᵀ/‖z‖², written into every projection for real, must do what the map of their input does."""
     site = make(name).sites[1]
     generator = torch.Generator().manual_seed(0)
     x, z, dz = (torch.randn(shape, generator=generator) for shape in ((5, D), (D,), (D,)))
     with torch.inference_mode():
         mapped = out(site.mlp, apply_map(x, z, dz))
         assert (mapped - out(site.mlp, x)).norm() > 0.05 * mapped.norm()
-        for reader in site.readers:
-            parameter = getattr(reader.module, reader.parameter)
-            weight = parameter.data.mT if reader.transposed else parameter.data  # (…, inner, hidden), a view
+        for projection in site.input_projections:
+            parameter = getattr(projection.module, projection.parameter)
+            weight = (
+                parameter.data.mT if projection.transposed else parameter.data
+            )  # (…, inner, hidden), a view
             weight += (weight @ dz)[..., None] * z / (z @ z)
         changed = out(site.mlp, x)
     assert (changed - mapped).norm() < 1e-4 * mapped.norm()

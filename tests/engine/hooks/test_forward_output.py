@@ -9,13 +9,14 @@ from transformers import LlamaForCausalLM
 from icltui.api import collect
 from icltui.api.messages import Generate, LoadModel, Measure, Verify
 from icltui.engine import local
-from icltui.engine.hooks.forward_output import outcome
+from icltui.engine.hooks.forward_output import forward_output
 from icltui.engine.local import LocalEngine
-from icltui.engine.models.loaded_model import adopt
+from icltui.engine.models.loaded_model import wrap_model
 from icltui.engine.patch.decoding import stop_tokens
 from icltui.values.errors import EngineError, ForwardError, ModelError
 from icltui.values.prompt import Prompt
 from icltui.values.recipe import Recipe
+from tests.engine.generators import returning
 from tests.engine.small_models import make_tiny, make_tokenizer
 
 PROMPT = Prompt(context="the cat sat on ", query="the mat")
@@ -128,7 +129,7 @@ def load(kind, monkeypatch, **config):
         for module in model.modules():
             if hasattr(module, "config"):
                 setattr(module.config, name, value)
-    monkeypatch.setattr(local, "load", lambda *_: iter([adopt(model, make_tokenizer(), "tiny")]))
+    monkeypatch.setattr(local, "load", lambda *_: returning(wrap_model(model, make_tokenizer(), "tiny")))
     engine = LocalEngine()
     return engine, collect.load(engine, LoadModel())
 
@@ -308,7 +309,7 @@ def test_who_interrupts_a_pass_is_heard():
 
     model.__class__ = Interrupted
     with pytest.raises(KeyboardInterrupt):
-        outcome(model, torch.tensor([[1, 2]]))
+        forward_output(model, torch.tensor([[1, 2]]))
 
 
 @pytest.mark.parametrize(

@@ -4,14 +4,14 @@ import pytest
 import torch
 
 from icltui.engine.hooks.attach import Attachment, attach
-from icltui.engine.hooks.site import Probe
+from icltui.engine.hooks.site import SiteHook
 from icltui.engine.measure.forward import forward
 from tests.engine.small_models import tiny
 
 ROW = [0, 17, 203, 88]
 
 
-class Doubling(Probe):
+class Doubling(SiteHook):
     """Keeps the z that it sees, and doubles it."""
 
     def __init__(self):

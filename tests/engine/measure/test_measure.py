@@ -249,9 +249,9 @@ def test_half_precision_matrices_are_widened_a_few_rows_at_a_time(family, monkey
 
 
 def _matrices(site):
-    for reader in site.readers:
-        weight = getattr(reader.module, reader.parameter)
-        weight = weight.mT if reader.transposed else weight
+    for projection in site.input_projections:
+        weight = getattr(projection.module, projection.parameter)
+        weight = weight.mT if projection.transposed else weight
         yield weight.reshape(-1, weight.shape[-1])
 
 
@@ -275,7 +275,7 @@ def test_what_the_model_computes_on_its_way_is_what_a_projection_gives(family):
     for k, site in enumerate(loaded.sites):
         images = project(site, chunk.z[:, k])
         known = chunk.images.get(site.layer, {})
-        assert set(known) == {r.name for r in site.readers if r.name not in ("router", "experts")}
+        assert set(known) == {r.name for r in site.input_projections if r.name not in ("router", "experts")}
         for name, p in known.items():
             assert torch.allclose(p, images[name], rtol=1e-9, atol=1e-12), name
     half = tiny(family, torch.bfloat16)

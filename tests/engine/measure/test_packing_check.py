@@ -8,7 +8,7 @@ from transformers import AutoModelForCausalLM
 
 from icltui.engine.measure import packing_check, prefixes
 from icltui.engine.measure.packing_check import STRICT, choose_path
-from icltui.engine.models.loaded_model import adopt
+from icltui.engine.models.loaded_model import wrap_model
 from tests.engine.small_models import FAMILIES, make_tiny, make_tokenizer, tiny
 
 
@@ -102,7 +102,7 @@ def large(kind, dtype):
     for name, parameter in model.named_parameters():
         if kind == "faint" and parameter.ndim >= 2:
             torch.nn.init.normal_(parameter, std=0.0025 if "o_proj" in name else 0.25)
-    return adopt(model.to(dtype), make_tokenizer(), family)
+    return wrap_model(model.to(dtype), make_tokenizer(), family)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])

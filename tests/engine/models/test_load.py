@@ -366,7 +366,7 @@ def test_the_text_decoder_inside_a_multimodal_model_is_found(config, tmp_path):
     loaded = loaded_from(tmp_path)
     blocks = loaded.model.get_decoder().layers
     assert [site.block for site in loaded.sites] == list(blocks)
-    assert [reader.name for reader in loaded.sites[0].readers] == ["gate_proj", "up_proj"]
+    assert [projection.name for projection in loaded.sites[0].input_projections] == ["gate_proj", "up_proj"]
     info = loaded.describe("loop")
     assert (info.hidden_size, info.window, info.dtype) == (24, 64, "float32")
     assert loaded.model(torch.tensor([[1, 2, 3]])).logits.isfinite().all()

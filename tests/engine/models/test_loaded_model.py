@@ -4,7 +4,7 @@ import pytest
 import torch
 from accelerate import cpu_offload
 
-from icltui.engine.models.loaded_model import adopt, fingerprint
+from icltui.engine.models.loaded_model import fingerprint, wrap_model
 from icltui.values.errors import ModelError
 from tests.engine.small_models import make_tiny, make_tokenizer
 
@@ -22,7 +22,7 @@ def test_offloaded_layers_are_the_same_layers():
     wanted = fingerprint(plain.model)
     cpu_offload(plain.model.model.layers, execution_device=torch.device("cpu"))
     assert plain.model.model.layers[0].mlp.up_proj.weight.device.type == "meta"
-    info = adopt(plain.model, plain.tokenizer, "llama").describe("loop")
+    info = wrap_model(plain.model, plain.tokenizer, "llama").describe("loop")
     assert (info.fingerprint, info.n_layers) == (wanted, 3)
 
 
@@ -38,7 +38,7 @@ def test_a_tokenizer_without_offsets_is_refused():
         is_fast = False
 
     with pytest.raises(ModelError, match="character offsets"):
-        adopt(make_tiny("llama").model, Slow(), "slow")
+        wrap_model(make_tiny("llama").model, Slow(), "slow")
 
 
 def test_a_model_without_mlps_is_refused():
@@ -48,4 +48,4 @@ def test_a_model_without_mlps_is_refused():
         vocab_size=50, hidden_size=16, num_hidden_layers=2, state_size=4, intermediate_size=32
     )
     with pytest.raises(ModelError, match="cannot be explored"):
-        adopt(AutoModelForCausalLM.from_config(config), make_tokenizer(), "mamba")
+        wrap_model(AutoModelForCausalLM.from_config(config), make_tokenizer(), "mamba")

@@ -159,7 +159,7 @@ import torch, transformers
 from icltui.api.messages import Measure
 from icltui.engine.models.memory_estimate import measure_bytes
 from icltui.engine.local import LocalEngine
-from icltui.engine.models.loaded_model import adopt
+from icltui.engine.models.loaded_model import wrap_model
 from icltui.values.prompt import Prompt
 from tests.engine.small_models import make_tokenizer
 
@@ -173,7 +173,7 @@ def status(word):
 def share(n, config):
     torch.manual_seed(0)
     config = eval("transformers." + config)
-    loaded = adopt(transformers.AutoModelForCausalLM.from_config(config), make_tokenizer(), "m")
+    loaded = wrap_model(transformers.AutoModelForCausalLM.from_config(config), make_tokenizer(), "m")
     engine = LocalEngine(loaded, loaded.describe("packed"))
     gc.collect()
     with open("/proc/self/clear_refs", "w") as peak:

@@ -10,7 +10,7 @@ from transformers import AutoModelForCausalLM, MambaConfig, OPTConfig
 from icltui.api.messages import LoadModel, Measure, ModelLoaded, Verify
 from icltui.engine import local
 from icltui.engine.hooks.find_sites import find_sites
-from icltui.engine.models.loaded_model import adopt
+from icltui.engine.models.loaded_model import wrap_model
 from icltui.engine.patch.load_check import examine, prove, relative_error
 from icltui.engine.patch.patch import TokenPatch
 from icltui.values.errors import BadInput, ModelError
@@ -49,7 +49,7 @@ def make(config) -> object:
     for parameter in model.parameters():
         if parameter.ndim >= 2:
             nn.init.normal_(parameter, std=0.25)
-    return adopt(model, make_tokenizer(), "other")
+    return wrap_model(model, make_tokenizer(), "other")
 
 
 @pytest.mark.parametrize("pre_norm", [True, False])
@@ -140,13 +140,13 @@ def test_an_mlp_that_ignores_its_input_shows_nothing():
 
 def test_a_place_given_by_hand_is_taken():
     loaded = make_tiny("llama", torch.float32)
-    by_hand = {"mlp": "model.layers.{layer}.mlp", "norm": "model.layers.{layer}.post_attention_layernorm"}
-    sites, _ = find_sites(loaded.model, by_hand)
+    site_paths = {"mlp": "model.layers.{layer}.mlp", "norm": "model.layers.{layer}.post_attention_layernorm"}
+    sites, _ = find_sites(loaded.model, site_paths)
     assert [site.mlp for site in sites] == [block.mlp for block in loaded.model.model.layers]
 
 
 @pytest.mark.parametrize(
-    ("by_hand", "words"),
+    ("site_paths", "words"),
     [
         ({"norm": "model.layers.{layer}.input_layernorm"}, "the patched block misses the contextual one"),
         ({"down": "model.layers.{layer}.mlp.up_proj"}, "is not the MLP's last matrix"),
@@ -154,10 +154,10 @@ def test_a_place_given_by_hand_is_taken():
         ({"block": "model.layers.{layer}.mlp"}, "what was taken for its blocks are none"),
     ],
 )  # fmt: skip
-def test_a_wrong_place_given_by_hand_is_refused(by_hand, words):
+def test_a_wrong_place_given_by_hand_is_refused(site_paths, words):
     loaded = make_tiny("llama", torch.float32)
     with pytest.raises(ModelError, match=words):
-        prove(adopt(loaded.model, loaded.tokenizer, "x", by_hand=by_hand))
+        prove(wrap_model(loaded.model, loaded.tokenizer, "x", site_paths=site_paths))
 
 
 def test_a_block_whose_stream_others_read_beside_the_mlp_is_refused():
@@ -188,15 +188,15 @@ class Beside(nn.Module):
 
 
 @pytest.mark.parametrize(
-    ("by_hand", "words"),
+    ("site_paths", "words"),
     [
         ({"mlp": "model.layers.{layer}.moe"}, "site mlp='model.layers.{layer}.moe': this model has no such module"),
         ({"head": "lm_head"}, "site 'head' not known: use block, mlp, norm, down"),
     ],
 )  # fmt: skip
-def test_a_place_that_is_not_there_is_bad_input(by_hand, words):
+def test_a_place_that_is_not_there_is_bad_input(site_paths, words):
     with pytest.raises(BadInput, match=words.replace("(", r"\(").replace("{", r"\{")):
-        find_sites(tiny("llama").model, by_hand)
+        find_sites(tiny("llama").model, site_paths)
 
 
 @pytest.mark.parametrize(

@@ -203,21 +203,21 @@ def test_the_gradient_is_that_of_the_weights(family):
     """−cos(W δz, ∂ℓ/∂(Wz)), from one backward pass, against parameters that are nudged for real."""
     with torch.inference_mode(False):
         loaded = make_tiny(family)
-    site, reader = loaded.sites[2], loaded.sites[2].readers[0]
+    site, projection = loaded.sites[2], loaded.sites[2].input_projections[0]
     ids = Ids((0,), IDS.context, (70,), IDS.ends)
     with torch.inference_mode():
-        one = dataclasses.replace(site, readers=(reader,))
+        one = dataclasses.replace(site, input_projections=(projection,))
         result = verify.verify(loaded, [one], ids, seed=0).layers[0].gradient_alignment
         context, targets = verify.ContextRun(loaded.model, sites=[one]).states(ids.full, 1)
         with capturing([one], slice(-1, None)) as capture:
             verify.forward(loaded.model, ids.plain)
-        u = project(one, targets.z[0] - capture.states().z[0])[reader.name][0]
-    gradient = nudged(loaded, reader, context, ids)
+        u = project(one, targets.z[0] - capture.states().z[0])[projection.name][0]
+    gradient = nudged(loaded, projection, context, ids)
     wanted = -float(torch.nn.functional.cosine_similarity(u.clone(), gradient, dim=0))
     assert result == pytest.approx(wanted, abs=1e-3)
 
 
-def nudged(loaded, reader, context, ids) -> torch.Tensor:
+def nudged(loaded, projection, context, ids) -> torch.Tensor:
     """∂ℓ/∂(Wz) at the last token by central differences of what the matrix gives."""
     size, step, gradient = 40, 1e-3, []
     for k in range(size):
@@ -229,7 +229,7 @@ def nudged(loaded, reader, context, ids) -> torch.Tensor:
                 out[..., -1, k] += sign * step
                 return out
 
-            handle = reader.module.register_forward_hook(hook)
+            handle = projection.module.register_forward_hook(hook)
             log_p = verify.forward(loaded.model, ids.plain).log_softmax(-1)
             losses.append(-(context.softmax(-1) * log_p).sum())
             handle.remove()
