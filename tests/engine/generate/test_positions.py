@@ -21,7 +21,7 @@ def greedy_at(model, ids: list[int], positions: list[int]) -> tuple[int, ...]:
     for _ in range(N):
         with torch.no_grad():
             row, at = torch.tensor([ids]), torch.tensor([positions])
-            logits = model(row, torch.ones_like(row), position_ids=at, use_cache=False).logits
+            logits = model(row, attention_mask=torch.ones_like(row), position_ids=at, use_cache=False).logits
         said.append(int(logits[0, -1].argmax()))
         ids, positions = [*ids, said[-1]], [*positions, positions[-1] + 1]
     return tuple(said)
