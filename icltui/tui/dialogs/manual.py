@@ -21,22 +21,22 @@ class PageView(VerticalScroll, VimScroll, can_focus=True):
     Rich draws it in one piece: Textual's own widget for Markdown mounts a widget for each cell of a table.
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._text = Static(id="manual-text")
+
     def compose(self) -> ComposeResult:
         """One text."""
-        yield Static(id="manual-text")
+        yield self._text
 
     def show(self, topic: str) -> None:
         """Show the topic's page from its top."""
-        self.query_one(Static).update(MarkdownPage(page(topic)))
+        self._text.update(MarkdownPage(page(topic)))
         self.scroll_home(animate=False)
 
 
 class ManualDialog(Dialog[None]):
-    """Closes with nothing.
-
-    Args:
-        topic: the page that is shown first.
-    """
+    """Closes with nothing."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
@@ -58,34 +58,34 @@ class ManualDialog(Dialog[None]):
         ),
     ]
 
-    def __init__(self, topic: str = "tutorial") -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._first = topic
+        self._topics = OptionList(*(Option(name, id=name) for name in TOPICS), id="topics", markup=False)
+        self._page = PageView()
 
     def compose(self) -> ComposeResult:
         """The topics, and the page of one of them."""
         with Horizontal(classes="dialog tall manual") as dialog:
             dialog.border_title = "Manual"
             dialog.border_subtitle = "[ ] turn the page · tab to the topics · esc closes"
-            yield OptionList(*(Option(topic, id=topic) for topic in TOPICS), id="topics", markup=False)
-            yield PageView()
+            yield self._topics
+            yield self._page
 
     def on_mount(self) -> None:
-        """Begin in the page."""
-        self.query_one(OptionList).highlighted = list(TOPICS).index(self._first)
-        self.query_one(PageView).focus()
+        """Begin in the first page."""
+        self._topics.highlighted = 0
+        self._page.focus()
 
     @on(OptionList.OptionHighlighted)
     def show_page(self, highlighted: OptionList.OptionHighlighted) -> None:
         """Show the page of the topic under the cursor."""
-        self.query_one(PageView).show(str(highlighted.option_id))
+        self._page.show(str(highlighted.option_id))
 
     @on(OptionList.OptionSelected)
     def read_page(self) -> None:
         """Go from the topic to its page."""
-        self.query_one(PageView).focus()
+        self._page.focus()
 
     def action_turn(self, step: int) -> None:
         """Show the page of the next topic or the one before."""
-        topics = self.query_one(OptionList)
-        topics.highlighted = ((topics.highlighted or 0) + step) % len(TOPICS)
+        self._topics.highlighted = ((self._topics.highlighted or 0) + step) % len(TOPICS)
