@@ -9,7 +9,7 @@ from icltui.cli.options import add_option
 from icltui.cli.output import width
 from icltui.storage.paths import typed_path
 from icltui.system.streams import print_text, tell
-from icltui.values.errors import BadInput
+from icltui.values.errors import BadInput, reason_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -86,7 +86,7 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise BadInput(f"cannot make the folder {str(folder)!r}: {error.strerror}") from error
+        raise BadInput(f"cannot make the folder {str(folder)!r}: {reason_of(error)}") from error
 
 
 def _examples(args: argparse.Namespace) -> int:

@@ -11,6 +11,7 @@ from typing import TextIO
 
 from icltui.api.messages import DEMO, Event, ModelEstimated, Progress
 from icltui.text.escape import visible
+from icltui.text.units import in_gib
 from icltui.values import Estimate
 
 _CLEAR = "\r\x1b[K"
@@ -48,8 +49,8 @@ def estimate_line(name: str, estimate: Estimate) -> str:
     'gpt2: 124 M parameters, 0.46 GiB of weights, a measure adds up to 0.12 GiB, 16.0 GiB free'
     """
     return (
-        f"{visible(name)}: {_count(estimate.n_parameters)} parameters, {_gib(estimate.weight_bytes, 2)} of weights, "
-        f"a measure adds up to {_gib(estimate.measure_bytes, 2)}, {_gib(estimate.available_bytes, 1)} free"
+        f"{visible(name)}: {_count(estimate.n_parameters)} parameters, {in_gib(estimate.weight_bytes)} of weights, "
+        f"a measure adds up to {in_gib(estimate.measure_bytes)}, {in_gib(estimate.available_bytes, 1)} free"
     )
 
 
@@ -66,7 +67,7 @@ def progress_line(progress: Progress) -> str:
         return stage
     if progress.total <= _MOST_PASSES:
         return f"{stage}  {progress.done} of {progress.total}"
-    return f"{stage}  {_gib(progress.done, 1)} of {_gib(progress.total, 1)}"
+    return f"{stage}  {in_gib(progress.done, 1)} of {in_gib(progress.total, 1)}"
 
 
 def _count(number: int) -> str:
@@ -79,14 +80,3 @@ def _count(number: int) -> str:
         if number >= 0.9995 * unit:
             return f"{number / unit:.3g} {letter}"
     return str(number)
-
-
-def _gib(n_bytes: int, digits: int) -> str:
-    """In GiB, or in MiB where that would be next to nothing.
-
-    >>> _gib(3 * 2**30, 1), _gib(5 * 2**20, 2)
-    ('3.0 GiB', '5.0 MiB')
-    """
-    if n_bytes < 2**30 / 20:
-        return f"{n_bytes / 2**20:.1f} MiB"
-    return f"{n_bytes / 2**30:.{digits}f} GiB"

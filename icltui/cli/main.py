@@ -24,7 +24,7 @@ from icltui.cli import (
 )
 from icltui.system.streams import leave_stdout, open_closed, tell
 from icltui.text.escape import visible
-from icltui.values.errors import EXIT_INTERRUPTED, BadInput, IcltuiError, panicked
+from icltui.values.errors import EXIT_INTERRUPTED, BadInput, IcltuiError, panicked, reason_of
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -44,8 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         if error.filename is None:
             return _crash(error)
-        reason = (error.strerror or str(error)).lower()
-        tell(f"icltui: cannot use {visible(str(error.filename))!r}: {reason}: give another path")
+        tell(f"icltui: cannot use {visible(str(error.filename))!r}: {reason_of(error)}: give another path")
         return BadInput.exit_code
     except Exception as error:  # noqa: BLE001 -- nobody foresaw it: one line for the user, the traceback for the log
         return _crash(error)

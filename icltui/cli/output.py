@@ -10,7 +10,7 @@ from typing import TextIO
 
 from icltui.storage.paths import real_path
 from icltui.system.streams import print_text
-from icltui.values.errors import BadInput
+from icltui.values.errors import BadInput, reason_of
 
 
 def check_output(args: argparse.Namespace) -> None:
@@ -40,9 +40,7 @@ def write_text(args: argparse.Namespace, text: str) -> int:
     try:
         args.output.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise BadInput(
-            f"cannot write {str(args.output)!r}: {(error.strerror or str(error)).lower()}"
-        ) from error
+        raise BadInput(f"cannot write {str(args.output)!r}: {reason_of(error)}") from error
     return 0
 
 

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from icltui.storage.paths import make_folder, shown
-from icltui.values.errors import BadInput
+from icltui.values.errors import BadInput, reason_of
 
 _LEFTOVER = re.compile(r"\.icltui-(?:(\d+)-[0-9a-z_]{8,12}|[0-9a-f]{12})")
 """The names of what is being written, with the process that writes it."""
@@ -84,8 +84,7 @@ def write_file(path: Path, data: bytes, *, may_replace: bool = False) -> None:
     except FileExistsError as error:
         raise BadInput(f"cannot write {shown(path)}: a file is in the way: choose another place") from error
     except (OSError, ValueError) as error:
-        reason = (getattr(error, "strerror", None) or str(error)).lower()
-        raise BadInput(f"cannot write {shown(path)}: {reason}: choose another place") from error
+        raise BadInput(f"cannot write {shown(path)}: {reason_of(error)}: choose another place") from error
 
 
 def _there_already(path: Path) -> BadInput:

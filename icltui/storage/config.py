@@ -12,6 +12,7 @@ import msgspec
 
 from icltui.storage.paths import shown, users_own
 from icltui.storage.text_file import decoded, not_utf_8, read_bytes
+from icltui.values.errors import reason_of
 
 NAME = "config.toml"
 SIZE_LIMIT = 2**20
@@ -49,7 +50,7 @@ def read_config(path: Path) -> tuple[Config, tuple[str, ...]]:
     except FileNotFoundError:
         return Config(), ()
     except OSError as error:
-        return Config(), (f"{shown(path)} cannot be read: {(error.strerror or str(error)).lower()}",)
+        return Config(), (f"{shown(path)} cannot be read: {reason_of(error)}",)
     except UnicodeDecodeError as error:
         return Config(), (f"{NAME}: {not_utf_8(error)}: save it as UTF-8",)
     except tomllib.TOMLDecodeError as error:

@@ -11,7 +11,7 @@ from typing import Literal
 
 import platformdirs
 
-from icltui.values.errors import BadInput, SessionError
+from icltui.values.errors import BadInput, SessionError, reason_of
 
 _SHOWN = 120
 """Characters of a path in a message."""
@@ -95,9 +95,8 @@ def state_folder() -> Path:
             raise OSError("it is no absolute path")
         make_folder(folder)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
         raise SessionError(
-            f"cannot make the folder {shown(folder)}: {reason}: set XDG_STATE_HOME to one that can be written"
+            f"cannot make the folder {shown(folder)}: {reason_of(error)}: set XDG_STATE_HOME to one that can be written"
         ) from error
     return folder
 

@@ -28,7 +28,7 @@ from icltui.storage.session_validation import check_consistent
 from icltui.storage.text_file import decoded, not_utf_8
 from icltui.text.json import pretty
 from icltui.values import FORMAT, Run, Session
-from icltui.values.errors import SessionError
+from icltui.values.errors import SessionError, reason_of
 
 __all__ = [
     "FORMAT",
@@ -87,8 +87,7 @@ def write_session(path: Path, session: Session) -> None:
     except (SessionError, ValueError) as error:
         raise SessionError(f"cannot save {shown(path)}: {error}") from error
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise SessionError(f"cannot save {shown(path)}: {reason}: choose another place") from error
+        raise SessionError(f"cannot save {shown(path)}: {reason_of(error)}: choose another place") from error
 
 
 def session_title(path: Path) -> str:
@@ -107,8 +106,7 @@ def _read(path: Path) -> str:
             raise SessionError(f"has {facts.st_size:,} bytes: a session has at most {SIZE_LIMIT:,}")
         data = path.read_bytes()
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise SessionError(f"cannot be read: {reason.lower()}: check its name") from error
+        raise SessionError(f"cannot be read: {reason_of(error)}: check its name") from error
     try:
         return decoded(data)
     except UnicodeDecodeError as error:

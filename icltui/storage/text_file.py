@@ -6,7 +6,7 @@ text; no line end is changed. A line ends at ``\\n`` or ``\\r\\n`` and nowhere e
 
 from pathlib import Path
 
-from icltui.values.errors import BadInput
+from icltui.values.errors import BadInput, reason_of
 from icltui.values.prompt import MOST_BYTES
 
 
@@ -26,10 +26,8 @@ def read_text(path: Path, way_out: str) -> str:
         reason, way_out = not_utf_8(error), "save it as UTF-8"
     except TooLarge as error:
         reason, way_out = str(error), "shorten it"
-    except ValueError as error:  # a name that no file can have
-        reason = str(error)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+    except (OSError, ValueError) as error:  # a ValueError: a name that no file can have
+        reason = reason_of(error)
     raise BadInput(f"cannot read {str(path)!r}: {reason}: {way_out}")
 
 

@@ -12,6 +12,7 @@ from io import BufferedWriter
 from pathlib import Path
 
 from icltui.storage.paths import make_folder, shown
+from icltui.values.errors import reason_of
 
 LOG_LIMIT = 4 * 2**20
 """Bytes of a log; of the full one before it, which stays beside it, there are as many."""
@@ -43,7 +44,7 @@ class LogFile:
                 _append(path, data[-LOG_LIMIT:])
             except (OSError, ValueError) as error:
                 del self._places[0]
-                self._reason = self._reason or (getattr(error, "strerror", None) or str(error)).lower()
+                self._reason = self._reason or reason_of(error)
             else:
                 self.path = path
                 return

@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TextIO
 
-from icltui.values.errors import BadInput
+from icltui.values.errors import BadInput, reason_of
 
 
 def print_text(text: str) -> None:
@@ -28,7 +28,7 @@ def print_text(text: str) -> None:
         raise
     except OSError as error:
         leave_stdout()
-        raise BadInput(f"cannot write to stdout: {(error.strerror or str(error)).lower()}") from error
+        raise BadInput(f"cannot write to stdout: {reason_of(error)}") from error
 
 
 def tell(text: str) -> None:

@@ -47,6 +47,15 @@ EXIT_INTERRUPTED = 130
 """Exit code after Ctrl-C."""
 
 
+def reason_of(error: Exception) -> str:
+    """Why a file or a stream could not be used, as the operating system says it, to stand inside a sentence.
+
+    >>> reason_of(FileNotFoundError(2, "No such file or directory", "x"))
+    'no such file or directory'
+    """
+    return str(getattr(error, "strerror", None) or error).lower()
+
+
 def panicked(error: BaseException) -> ModelError | None:
     """What to say of a library in another language that panicked; None of any other error.
 

@@ -17,7 +17,7 @@ from icltui.api.messages import (
     Request,
 )
 from icltui.system.log_file import LogFile
-from icltui.values.errors import BadInput, EngineError
+from icltui.values.errors import BadInput, EngineError, reason_of
 from icltui.worker import handshake
 from icltui.worker.event_check import Claims
 from icltui.worker.log import ChildLog
@@ -212,8 +212,7 @@ class RemoteEngine:
         command = shlex.join(self._command)
         if isinstance(error, FileNotFoundError) and error.filename == self._command[0]:
             return f"the engine's command was not found: {command}"
-        reason = (error.strerror or str(error)).lower()
-        return f"the engine could not be started: {reason}: {error.filename or command}"
+        return f"the engine could not be started: {reason_of(error)}: {error.filename or command}"
 
 
 def _report(piece: bytes, is_line_start: bool) -> Report | None:

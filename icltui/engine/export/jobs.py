@@ -29,7 +29,7 @@ from icltui.engine.prompts.tokenize import tokenize
 from icltui.storage.atomic import leftover_prefix, sweep, sync_folder
 from icltui.storage.paths import shown
 from icltui.values import ExportReport, ModelInfo
-from icltui.values.errors import BadInput, EngineError
+from icltui.values.errors import BadInput, EngineError, reason_of
 
 Model = Callable[[], LoadedModel]
 """The loaded model, which nobody here keeps: it makes room for the one that the adapter is tried on."""
@@ -134,8 +134,7 @@ def _staged(target: Path) -> Iterator[Path]:
             if folder.exists():  # work that was given up still writes there
                 run_when_idle(partial(shutil.rmtree, folder, ignore_errors=True))
     except (OSError, SafetensorError) as error:
-        reason = (getattr(error, "strerror", None) or str(error)).lower()
-        raise BadInput(f"cannot write {shown(target)}: {reason}: choose another place") from error
+        raise BadInput(f"cannot write {shown(target)}: {reason_of(error)}: choose another place") from error
 
 
 def _make_private(made: Path) -> None:

@@ -13,7 +13,8 @@ from msgspec.structs import replace
 
 from icltui.api.messages import LoadModel
 from icltui.engine.models.device import has_instructions, pick_dtype
-from icltui.engine.models.memory_estimate import Stored, estimate, lacking, size_text
+from icltui.engine.models.memory_estimate import Stored, estimate, lacking
+from icltui.text.units import in_gib
 
 _SPELLED = {"BF16": torch.bfloat16, "F16": torch.float16, "F32": torch.float32, "F64": torch.float64}
 
@@ -48,5 +49,5 @@ def choose_dtype(
     wide = estimate(stored, config, replace(request, dtype="float32"), torch.float32, free)
     if lacking(wide) <= 0:
         return torch.float32, reason
-    needed = size_text(wide.weight_bytes + wide.measure_bytes)
-    return asked, f"{reason}, so it is slow: float32 would take {needed} of {size_text(free)} free"
+    needed = in_gib(wide.weight_bytes + wide.measure_bytes)
+    return asked, f"{reason}, so it is slow: float32 would take {needed} of {in_gib(free)} free"

@@ -30,6 +30,7 @@ from safetensors import SafetensorError, safe_open
 
 from icltui.api.messages import LoadModel
 from icltui.engine.models.checkpoint import Source, weight_files
+from icltui.text.units import in_gib
 from icltui.values import Estimate
 from icltui.values.bounds import SIZE
 from icltui.values.errors import ModelError
@@ -141,8 +142,8 @@ def misfit(request: LoadModel, size_of: Callable[[LoadModel], Estimate]) -> str:
     advice = [way for way, other in ways.items() if lacking(size_of(other)) <= 0]
     needed = estimated.weight_bytes + estimated.measure_bytes
     return (
-        f"model {request.model!r} needs {size_text(needed)} ({size_text(estimated.weight_bytes)} of weights, "
-        f"{size_text(estimated.measure_bytes)} for a measure), and {size_text(estimated.available_bytes)} are free: "
+        f"model {request.model!r} needs {in_gib(needed)} ({in_gib(estimated.weight_bytes)} of weights, "
+        f"{in_gib(estimated.measure_bytes)} for a measure), and {in_gib(estimated.available_bytes)} are free: "
         f"try {', '.join([*advice, 'or a smaller model']) if advice else 'a smaller model'}"
     )
 
@@ -150,11 +151,6 @@ def misfit(request: LoadModel, size_of: Callable[[LoadModel], Estimate]) -> str:
 def lacking(estimated: Estimate) -> int:
     """Bytes that are not there; 0 or less where it fits."""
     return estimated.weight_bytes + estimated.measure_bytes - estimated.available_bytes
-
-
-def size_text(n_bytes: int) -> str:
-    """Bytes for a person."""
-    return f"{n_bytes / 2**30:.2f} GiB" if n_bytes >= 2**30 / 20 else f"{n_bytes / 2**20:.1f} MiB"
 
 
 def _safe_header(file: Path) -> dict[str, Stored]:

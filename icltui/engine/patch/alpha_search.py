@@ -62,7 +62,7 @@ def line_search(loss: Callable[[float], float], on_progress: ProgressCallback = 
     """The α in [0, 2] with the least loss, from coarse to fine.
 
     >>> line_search(lambda alpha: (alpha - 0.7) ** 2)
-    0.703125
+    0.69921875
     """
     n_coarse = round(LARGEST_ALPHA / COARSE)
     grid = [k * COARSE for k in range(n_coarse + 1)]

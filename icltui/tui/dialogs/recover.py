@@ -17,7 +17,7 @@ from icltui.tui.dialogs.confirm import ConfirmDialog
 from icltui.tui.dialogs.dialog import Dialog
 from icltui.tui.draw.text import content
 from icltui.tui.system.autosave import Orphan
-from icltui.values.errors import SessionError
+from icltui.values.errors import SessionError, reason_of
 
 DELETE = {"d": "Delete", "c": "Cancel"}
 _KEYS = (("enter", "open"), ("d", "delete"), ("esc", "keep for later"))
@@ -82,7 +82,7 @@ class RecoverDialog(Dialog[tuple[Orphan, Session] | None]):
         try:
             orphan.delete()
         except OSError as error:
-            self._complain(f"cannot delete {orphan.path}: {(error.strerror or str(error)).lower()}")
+            self._complain(f"cannot delete {orphan.path}: {reason_of(error)}")
             return
         self._found.remove(orphan)
         self.query_one(OptionList).remove_option_at_index(place)

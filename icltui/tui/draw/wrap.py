@@ -66,7 +66,7 @@ class WrappedText:
 def wrap_units(units: Iterable[tuple[int, str]], width: int) -> WrappedText:
     """``units``, numbers with their texts, on lines of at most ``width`` cells; a space may hang into the last.
 
-    >>> page = typeset([(1, "a b"), (2, " cd\\n"), (3, "e")], 4)
+    >>> page = wrap_units([(1, "a b"), (2, " cd\\n"), (3, "e")], 4)
     >>> [[(piece.unit, piece.text) for piece in line] for line in page.lines]
     [[(1, 'a b'), (2, ' ')], [(2, 'cd⏎')], [(3, 'e')]]
     """
