@@ -33,8 +33,8 @@ from icltui.api.progress import ProgressCallback
 from icltui.engine.export.jobs import leave, same_weights
 from icltui.engine.generate.inputs import prepare
 from icltui.engine.generate.jobs import speak, speak_each
-from icltui.engine.measure.kv_cache_check import try_cache
-from icltui.engine.measure.measure import Dynamics
+from icltui.engine.measure.kv_cache_check import check_kv_cache
+from icltui.engine.measure.measure import Measurer
 from icltui.engine.measure.packing_check import choose_path
 from icltui.engine.measure.predictions import Vocabulary
 from icltui.engine.measure.prefixes import Plan, measure_prefixes
@@ -61,7 +61,7 @@ def _try_out(
     loaded: loaded_model.LoadedModel, request: LoadModel, on_progress: ProgressCallback
 ) -> tuple[loaded_model.LoadedModel, ModelInfo]:
     """The model without what cannot be used, and what is known of it then."""
-    without_cache = try_cache(loaded, on_progress)
+    without_cache = check_kv_cache(loaded, on_progress)
     proved = prove(loaded, on_progress)
     path = choose_path(proved, on_progress)
     proved = replace(proved, rounding=measure_rounding(proved))
@@ -209,16 +209,16 @@ class LocalEngine:
         path = self.info.path if plan.packs else "loop"
         widens = request.precision == "float32" and is_half(loaded.model)
         rounding = {} if widens else {n: getattr(r, plan.reference) for n, r in loaded.rounding.items()}
-        run = Dynamics(sites, plan, Vocabulary(loaded.tokenizer), request.pairs, rounding)
+        measurer = Measurer(sites, plan, Vocabulary(loaded.tokenizer), request.pairs, rounding)
         with computing_in_float32(loaded.model) if widens else nullcontext():
-            for rows, predictions in run.measure(measure_prefixes(loaded, sites, plan, path)):
+            for rows, predictions in measurer.measure(measure_prefixes(loaded, sites, plan, path)):
                 if rows or predictions:
                     yield UnitsMeasured(rows=tuple(rows), predictions=tuple(predictions))
         yield MeasureEnded(
             layers=tuple(site.layer for site in sites),
             path=path,
             seconds=time.perf_counter() - start,
-            pairs=run.pairs(),
+            pairs=measurer.pairs(),
         )
 
     def _verify(self, request: Verify, should_stop: ShouldStop) -> Iterator[Event]:

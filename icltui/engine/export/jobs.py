@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 
 from icltui.api.messages import Event, Export, ExportEnded, Progress
 from icltui.engine.export.control_vector import check_gguf
-from icltui.engine.export.peft_check import check_peft, compare
+from icltui.engine.export.peft_check import check_peft, compare_with_peft
 from icltui.engine.export.write import Draft, draft_adapter, draft_factors, draft_vectors
 from icltui.engine.generate.inputs import as_kept
 from icltui.engine.models.background import run_in_background, run_when_idle
@@ -75,7 +75,7 @@ def leave(request: Export, info: ModelInfo, model: Model, fresh: Fresh) -> Itera
 
 @torch.no_grad()
 def _read_back(untouched: Any, folder: Path, draft: Draft) -> ExportReport:
-    difference = compare(untouched, folder, draft.references)
+    difference = compare_with_peft(untouched, folder, draft.references)
     return with_changes(draft.report, largest_difference=difference)
 
 

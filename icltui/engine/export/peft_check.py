@@ -32,7 +32,7 @@ def check_peft() -> None:
         )
 
 
-def compare(model: Any, folder: Path, references: References) -> float:
+def compare_with_peft(model: Any, folder: Path, references: References) -> float:
     """L∞ between the logits of ``model`` with the adapter in it and the patch's.
 
     Raises:

@@ -23,7 +23,7 @@ from icltui.engine.export.peft import has_experts, make_adapter, write_adapter
 from icltui.engine.export.reference_logits import References, refer
 from icltui.engine.generate.inputs import make_case
 from icltui.engine.generate.jobs import make_patch
-from icltui.engine.measure.predictions import divergence, plain
+from icltui.engine.measure.predictions import finite_or_none, kl_divergence
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.patch.alpha_search import fitted_strength, logits_through
 from icltui.engine.patch.build import Crafted, made
@@ -113,7 +113,7 @@ def draft_vectors(
         _report(references, cost, leaving),
         format="gguf-control-vector",
         n_tensors=len(vectors),
-        largest_difference=plain(difference),
+        largest_difference=finite_or_none(difference),
         left_out=(*_beside_vectors(whole), *cost.words()),
         notes=("llama.cpp: --control-vector FILE, or --control-vector-scaled FILE:STRENGTH",),
     )
@@ -147,7 +147,7 @@ class _Cost:
         """``exported``: logits behind the query of what leaves."""
         context = whole.own.logits[0].cpu().log_softmax(-1)
         theirs = (exported.cpu(), logits_through(whole, whole.own)[0].cpu())
-        return _Cost(*(float(divergence(context, logits.log_softmax(-1))) for logits in theirs))
+        return _Cost(*(float(kl_divergence(context, logits.log_softmax(-1))) for logits in theirs))
 
     def words(self) -> Iterator[str]:
         yield (
@@ -163,11 +163,11 @@ def _report(references: References, cost: _Cost, leaving: Crafted) -> ExportRepo
         rank=leaving.rank,
         n_tensors=0,
         n_compared=references.n_tokens,
-        logit_scale=plain(references.scale),
-        tolerance=plain(references.tolerance),
-        largest_effect=plain(references.effect),
-        kl_exported=plain(cost.exported),
-        kl_patch=plain(cost.patch),
+        logit_scale=finite_or_none(references.scale),
+        tolerance=finite_or_none(references.tolerance),
+        largest_effect=finite_or_none(references.effect),
+        kl_exported=finite_or_none(cost.exported),
+        kl_patch=finite_or_none(cost.patch),
     )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from icltui.engine.generate.sampling import Sampler
-from icltui.engine.measure.predictions import candidates, divergence, plain
+from icltui.engine.measure.predictions import finite_or_none, kl_divergence, top_candidates
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.patch.build import Case, Crafted, noise_of
 from icltui.engine.patch.decoding import AnyLane, RowLane, Run, SteppingLane, stop_tokens, without_context
@@ -102,8 +102,8 @@ def step(
         index=index,
         token=pieces(loaded.tokenizer, (token,))[0],
         text=loaded.tokenizer.decode(track.tokens[:-1] if track.ended else track.tokens),
-        top=candidates(loaded.tokenizer, log_p),
-        kl_to_context=None if context is None else plain(divergence(context, log_p)),
+        top=top_candidates(loaded.tokenizer, log_p),
+        kl_to_context=None if context is None else finite_or_none(kl_divergence(context, log_p)),
     )
     track.steps.append(said)
     return said
@@ -145,10 +145,10 @@ def agree(reference: Sequence[int], tokens: Sequence[int]) -> Agreement:
 def logit_error(reference: Tensor, logits: Tensor) -> LogitError:
     """Last-token logits against the contextual ones; MSE and L∞ in logits, KL in nats."""
     difference = logits - reference.to(logits.device)
-    kl = divergence(reference.to(logits.device).log_softmax(-1), logits.log_softmax(-1))
+    kl = kl_divergence(reference.to(logits.device).log_softmax(-1), logits.log_softmax(-1))
     return LogitError(
-        mse=plain(difference.square().mean()),
-        kl=plain(kl),
-        linf=plain(difference.abs().max()),
+        mse=finite_or_none(difference.square().mean()),
+        kl=finite_or_none(kl),
+        linf=finite_or_none(difference.abs().max()),
         top1_equal=bool(logits.argmax() == reference.argmax()),
     )

@@ -23,7 +23,7 @@ _STAGE, _N_PASSES = "trying its cache", 5
 
 
 @torch.inference_mode()
-def try_cache(loaded: LoadedModel, on_progress: ProgressCallback = ignore_progress) -> str:
+def check_kv_cache(loaded: LoadedModel, on_progress: ProgressCallback = ignore_progress) -> str:
     """Why the model's cache is not used from here on; empty where it is.
 
     Raises:

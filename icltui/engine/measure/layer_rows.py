@@ -1,6 +1,6 @@
 """The numbers of each unit at one layer.
 
-Enters: z, v and ‖g‖ of consecutive units. Leaves: a :class:`~icltui.values.Row` each. What the walk in weight space
+Enters: z, v and ‖g‖ of consecutive units. Leaves: a :class:`~icltui.values.Row` each. What the trajectory in weights
 gives is in :mod:`icltui.engine.measure.weight_steps`; this module takes norms, ratios and cosines of it, several
 units at a time.
 """
@@ -13,9 +13,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from icltui.engine.hooks.site import Site
-from icltui.engine.measure.predictions import cells, plain
+from icltui.engine.measure.predictions import finite_or_none, finite_rows
 from icltui.engine.measure.rank_one import Experts, Images, weight_norm
-from icltui.engine.measure.weight_steps import Steps, Walk, begin
+from icltui.engine.measure.weight_steps import Steps, Trajectory, start_trajectory
 from icltui.values import Dynamics, Row
 
 _COLUMNS = (
@@ -45,7 +45,7 @@ class LayerRows:
     """Whether every step is kept for comparing units with each other."""
     rounding: float = 0.0
     """The error of z relative to ‖z‖, in half precision."""
-    walk: Walk | None = None
+    trajectory: Trajectory | None = None
     v: Tensor | None = None
     g_norm: Tensor | None = None
     """‖g‖ at unit 0."""
@@ -69,16 +69,16 @@ class LayerRows:
     ) -> list[Row]:
         """The rows of the next units; ``known``: what of W z was seen already."""
         rows = []
-        if self.walk is None:
+        if self.trajectory is None:
             first = {name: p[:1].clone() for name, p in known.items()}
-            self.walk = begin(self.dynamics, self.site, z[:1].clone(), first, self.experts)
+            self.trajectory = start_trajectory(self.dynamics, self.site, z[:1].clone(), first, self.experts)
             self.v, self.g_norm = v[0].clone(), g_norm[0].clone()
             rows.append(self._first(units[0], float(z[0].double().norm())))
             units, z, v, g_norm = units[1:], z[1:], v[1:], g_norm[1:]
             known = {name: p[1:] for name, p in known.items()}
         if not units:
             return rows
-        steps = self.walk.take(z, known)
+        steps = self.trajectory.take(z, known)
         table = self._table(steps, z, v, g_norm)
         matrices = self._matrix_norms(steps)
         rows += [self._row(*line) for line in zip(units, table, matrices, strict=True)]
@@ -88,14 +88,14 @@ class LayerRows:
         return rows
 
     def _first(self, unit: int, z_norm: float) -> Row:
-        walks = self.dynamics != "drop"
+        accumulates = self.dynamics != "drop"
         return Row(
             unit=unit,
             layer=self.site.layer,
-            z_norm=plain(z_norm),
-            learning_rate=plain(z_norm**-2) if z_norm else None,
-            net_patch_norm=0.0 if walks else None,
-            cumulative_patch_norm=0.0 if walks else None,
+            z_norm=finite_or_none(z_norm),
+            learning_rate=finite_or_none(z_norm**-2) if z_norm else None,
+            net_patch_norm=0.0 if accumulates else None,
+            cumulative_patch_norm=0.0 if accumulates else None,
         )
 
     def _table(self, steps: Steps, z: Tensor, v: Tensor, g_norm: Tensor) -> list[list[float | None]]:
@@ -103,9 +103,9 @@ class LayerRows:
         assert self.v is not None
         assert self.g_norm is not None
         missing = torch.full_like(g_norm, torch.nan)
-        walks = self.dynamics != "drop"
-        shift = (v - (torch.cat([self.v[None], v[:-1]]) if walks else self.v)).norm(dim=-1)
-        if walks:
+        accumulates = self.dynamics != "drop"
+        shift = (v - (torch.cat([self.v[None], v[:-1]]) if accumulates else self.v)).norm(dim=-1)
+        if accumulates:
             self.v = v[-1].clone()
         squares = steps.u.square().sum(-1)
         delta_square, key_square = steps.delta.square().sum(-1), steps.key.square().sum(-1)
@@ -124,10 +124,10 @@ class LayerRows:
             (self._cosine("u", steps, squares) * self._cosine("key", steps, key_square)).where(
                 ~noise, torch.nan
             ),
-            self._previous(steps, left_undone, "u", "key").where(~noise, torch.nan),
+            self._previous(steps, transfer_residual, "u", "key").where(~noise, torch.nan),
             (squares.sqrt() / delta * (z.shape[-1] ** 0.5 / self.weight_norm)).where(~noise, torch.nan),
         )
-        return cells(torch.stack(columns, dim=-1))
+        return finite_rows(torch.stack(columns, dim=-1))
 
     def _is_noise(self, z: Tensor, delta_square: Tensor) -> Tensor:
         """Where this unit or the one before did not move z beyond rounding, so that directions mean nothing."""
@@ -142,7 +142,7 @@ class LayerRows:
         """‖ΔW‖ of each matrix by name, for each unit."""
         key = steps.key.norm(dim=-1)
         norms = torch.stack([u.norm(dim=-1) / key for u in steps.images().values()], dim=-1)
-        return [dict(zip(steps.widths, line, strict=True)) for line in cells(norms)]
+        return [dict(zip(steps.widths, line, strict=True)) for line in finite_rows(norms)]
 
     def _cosine(self, name: str, steps: Steps, squares: Tensor) -> Tensor:
         """cos of each unit's vector and the one before."""
@@ -164,21 +164,21 @@ class LayerRows:
     def _row(self, unit: int, values: list[float | None], matrices: dict[str, float | None]) -> Row:
         named = dict(zip(_COLUMNS, values, strict=True))
         patch, z_norm, weight = named["patch_norm"], named["z_norm"], self.weight_norm
-        walks = self.dynamics != "drop"
+        accumulates = self.dynamics != "drop"
         self.cumulative = None if self.cumulative is None or patch is None else self.cumulative + patch
         return Row(
             unit=unit,
             layer=self.site.layer,
             **named,
-            learning_rate=plain(z_norm**-2) if z_norm else None,
-            delta_noise=plain(2**0.5 * self.rounding * z_norm) if self.rounding and z_norm else None,
-            relative_patch_norm=None if patch is None or not weight else plain(patch / weight),
-            cumulative_patch_norm=self.cumulative if walks else None,
+            learning_rate=finite_or_none(z_norm**-2) if z_norm else None,
+            delta_noise=finite_or_none(2**0.5 * self.rounding * z_norm) if self.rounding and z_norm else None,
+            relative_patch_norm=None if patch is None or not weight else finite_or_none(patch / weight),
+            cumulative_patch_norm=self.cumulative if accumulates else None,
             matrix_norms=matrices,
         )
 
 
-def left_undone(u_s: Tensor, key_s: Tensor, u_t: Tensor, key_t: Tensor) -> Tensor:
+def transfer_residual(u_s: Tensor, key_s: Tensor, u_t: Tensor, key_t: Tensor) -> Tensor:
     """‖u_s − u_t (k_t·k_s)/‖k_t‖²‖ / ‖u_s‖: how much of update s the patch of t leaves undone; 0: none."""
     share = (key_t * key_s).sum(-1, keepdim=True) / key_t.square().sum(-1, keepdim=True)
     residual: Tensor = (u_s - share * u_t).norm(dim=-1) / u_s.norm(dim=-1)

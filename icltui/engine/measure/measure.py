@@ -14,15 +14,15 @@ from torch import Tensor
 from icltui.engine.hooks.site import Site
 from icltui.engine.measure.layer_rows import LayerRows
 from icltui.engine.measure.predictions import Vocabulary, predict
-from icltui.engine.measure.prefixes import Chunk, Plan
-from icltui.engine.measure.unit_pairs import compare
+from icltui.engine.measure.prefixes import Plan, PrefixChunk
+from icltui.engine.measure.unit_pairs import compare_units
 from icltui.values import Pairs, Prediction, Row
 
 Measured = tuple[list[Row], list[Prediction]]
 
 
 @dataclass
-class Dynamics:
+class Measurer:
     """One measure: feed it the chunks in turn."""
 
     sites: Sequence[Site]
@@ -34,12 +34,12 @@ class Dynamics:
     layers: list[LayerRows] = field(default_factory=list)
     full: Tensor | None = None
     """Log-probabilities behind the full context."""
-    last: Chunk | None = None
+    last: PrefixChunk | None = None
     """The full context's copy, which came ahead of its turn."""
-    early: list[Chunk] = field(default_factory=list)
+    early: list[PrefixChunk] = field(default_factory=list)
     """Chunks whose predictions went out before the full context was known."""
 
-    def measure(self, chunks: Iterable[Chunk]) -> Iterator[Measured]:
+    def measure(self, chunks: Iterable[PrefixChunk]) -> Iterator[Measured]:
         """The rows and predictions of all units."""
         for chunk in chunks:
             yield self._take(self._set_aside(chunk))
@@ -48,9 +48,9 @@ class Dynamics:
 
     def pairs(self) -> tuple[Pairs, ...]:
         """Every unit against every other, at each layer; empty unless asked for."""
-        return tuple(compare(layer.site.layer, layer.kept) for layer in self.layers if layer.kept)
+        return tuple(compare_units(layer.site.layer, layer.kept) for layer in self.layers if layer.kept)
 
-    def _set_aside(self, chunk: Chunk) -> Chunk:
+    def _set_aside(self, chunk: PrefixChunk) -> PrefixChunk:
         """The chunk without the full context's copy, if that came before its turn."""
         full = self.plan.full
         if full not in chunk.units:
@@ -65,7 +65,7 @@ class Dynamics:
         self.last = copy
         return chunk.at(slice(1, None))
 
-    def _start(self, chunk: Chunk) -> None:
+    def _start(self, chunk: PrefixChunk) -> None:
         """The layers, as soon as it is known which experts act: those that the full context's token goes to."""
         if self.layers:
             return
@@ -75,7 +75,7 @@ class Dynamics:
             rounding = self.rounding.get(site.layer, 0.0)
             self.layers.append(LayerRows(site, self.plan.dynamics, experts, self.keeps_pairs, rounding))
 
-    def _take(self, chunk: Chunk) -> Measured:
+    def _take(self, chunk: PrefixChunk) -> Measured:
         self._start(chunk)
         rows: list[list[Row]] = [[] for _ in chunk.units]
         if chunk.units:
@@ -86,8 +86,8 @@ class Dynamics:
                     of_unit.append(row)
         return [row for of_unit in rows for row in of_unit], self._predictions(chunk)
 
-    def _predictions(self, chunk: Chunk) -> list[Prediction]:
-        again: list[Chunk] = []
+    def _predictions(self, chunk: PrefixChunk) -> list[Prediction]:
+        again: list[PrefixChunk] = []
         if self.full is not None:
             again, self.early = self.early, []
         elif chunk.logits is not None:

@@ -71,7 +71,7 @@ def choose_path(loaded: LoadedModel, on_progress: ProgressCallback = ignore_prog
             _short_window(text),
             reporting_passes(loaded, on_progress, _STAGE, (2 if widens else 1) * _N_PASSES),
         ):
-            reason = _disagreement(loaded, widens)
+            reason = _fault_of(loaded, widens)
     except ForwardError as error:
         cause = type(error.__cause__ or error).__name__
         return "loop", f"its cache or its attention does not take packed copies ({cause})"
@@ -82,22 +82,22 @@ def choose_path(loaded: LoadedModel, on_progress: ProgressCallback = ignore_prog
     return ("loop", reason) if reason else ("packed", "")
 
 
-def _disagreement(loaded: LoadedModel, widens: bool) -> str:
+def _fault_of(loaded: LoadedModel, widens: bool) -> str:
     """Why the packed pass is not right on this model; empty where it is."""
     # So long a query that not all copies fit into the first chunk, and the context comes piece by piece.
     plan = Plan(sample_ids(loaded, n_context=9, n_query=12), early=True)
     rounds = is_quantized(loaded.model)
     if not widens:
-        return compare(loaded, plan, STRICT, allows_noise=rounds or is_half(loaded.model))
+        return packing_fault(loaded, plan, STRICT, allows_noise=rounds or is_half(loaded.model))
     try:
         with computing_in_float32(loaded.model):
-            reason = compare(loaded, plan, STRICT, allows_noise=rounds)
+            reason = packing_fault(loaded, plan, STRICT, allows_noise=rounds)
     except (RuntimeError, ForwardError):  # of modules that use each other's weights
-        return compare(loaded, plan, STRICT, allows_noise=True)
-    return reason or compare(loaded, plan, LOOSE, allows_noise=True)
+        return packing_fault(loaded, plan, STRICT, allows_noise=True)
+    return reason or packing_fault(loaded, plan, LOOSE, allows_noise=True)
 
 
-def compare(loaded: LoadedModel, plan: Plan, limit: float, allows_noise: bool) -> str:
+def packing_fault(loaded: LoadedModel, plan: Plan, limit: float, allows_noise: bool) -> str:
     """Why the packed pass is taken for wrong; empty where it misses the loop by less than is allowed.
 
     Allowed is ``limit`` of what lies between prefixes or, with ``allows_noise``, ``NOISE`` times what right ways miss.

@@ -16,19 +16,19 @@ from icltui.values import Candidate, Prediction, Token
 N_CANDIDATES = 5
 
 
-def plain(value: float | Tensor) -> float | None:
+def finite_or_none(value: float | Tensor) -> float | None:
     """A number for a record: None when it is not finite."""
     number = float(value)
     return number if math.isfinite(number) else None
 
 
-def cells(table: Float[Tensor, "rows columns"]) -> list[list[float | None]]:
+def finite_rows(table: Float[Tensor, "rows columns"]) -> list[list[float | None]]:
     """The numbers of a table for records: None where one is not finite."""
     lines = table.double().tolist()
     return [[number if math.isfinite(number) else None for number in line] for line in lines]
 
 
-def divergence(
+def kl_divergence(
     log_p: Float[Tensor, " vocabulary"], log_q: Float[Tensor, "*rows vocabulary"]
 ) -> Float[Tensor, "*rows"]:
     """KL(p ‖ q) in nats of each q; never below 0."""
@@ -76,13 +76,18 @@ def predict(
     """The predictions of ``units``; ``full``: log-probabilities behind the full context, once they are known."""
     log_p = logits.log_softmax(-1)
     entropies = entropy(log_p).tolist()
-    kls = [None] * len(units) if full is None else divergence(full.to(log_p.device), log_p).tolist()
+    kls = [None] * len(units) if full is None else kl_divergence(full.to(log_p.device), log_p).tolist()
     return [
-        Prediction(unit=unit, top=top, entropy=plain(nats), kl_to_full=None if kl is None else plain(kl))
+        Prediction(
+            unit=unit,
+            top=top,
+            entropy=finite_or_none(nats),
+            kl_to_full=None if kl is None else finite_or_none(kl),
+        )
         for unit, top, nats, kl in zip(units, vocabulary.candidates(log_p), entropies, kls, strict=True)
     ]
 
 
-def candidates(tokenizer: Any, log_p: Float[Tensor, " vocabulary"]) -> tuple[Candidate, ...]:
+def top_candidates(tokenizer: Any, log_p: Float[Tensor, " vocabulary"]) -> tuple[Candidate, ...]:
     """The most probable next tokens of one distribution."""
     return Vocabulary(tokenizer).candidates(log_p[None])[0]

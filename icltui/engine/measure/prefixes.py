@@ -76,7 +76,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Chunk:
+class PrefixChunk:
     """What was seen at some units."""
 
     units: tuple[int, ...]
@@ -89,9 +89,9 @@ class Chunk:
     logits: Float[Tensor, "copies vocabulary"] | None
     """Of ordinary runs; None where those would have to be made one by one."""
 
-    def at(self, index: slice) -> "Chunk":
+    def at(self, index: slice) -> "PrefixChunk":
         """Some of the copies."""
-        return Chunk(
+        return PrefixChunk(
             self.units[index],
             self.z[index],
             self.v[index],
@@ -102,16 +102,18 @@ class Chunk:
         )
 
 
-def measure_prefixes(loaded: LoadedModel, sites: Sequence[Site], plan: Plan, path: Path) -> Iterator[Chunk]:
+def measure_prefixes(
+    loaded: LoadedModel, sites: Sequence[Site], plan: Plan, path: Path
+) -> Iterator[PrefixChunk]:
     """Every unit's copy once, from unit 0 up, but the full context's as soon as all of the context has run."""
     packed = path == "packed" and plan.packs
-    yield from (_Packed(loaded, sites, plan).chunks() if packed else _loop(loaded, sites, plan))
+    yield from (_PackedPass(loaded, sites, plan).chunks() if packed else _one_by_one(loaded, sites, plan))
 
 
-def _chunk(units: Sequence[int], capture: ProjectionCapture, logits: Tensor | None) -> Chunk:
+def _chunk(units: Sequence[int], capture: ProjectionCapture, logits: Tensor | None) -> PrefixChunk:
     states = capture.states()
     z, v = states.z.transpose(0, 1), states.v.transpose(0, 1)
-    return Chunk(tuple(units), z, v, states.g_norm.T, states.experts, capture.projections, logits)
+    return PrefixChunk(tuple(units), z, v, states.g_norm.T, states.experts, capture.projections, logits)
 
 
 @dataclass
@@ -129,7 +131,7 @@ class BlockInputs(SiteHook):
 
 
 @dataclass
-class Inherited(SiteHook):
+class GivenBlockInputs(SiteHook):
     """Hands each selected block the contextual stream, the tokens ``at`` of it."""
 
     inputs: dict[int, Tensor]
@@ -146,7 +148,7 @@ def _orders_full_first(plan: Plan, sites: Sequence[Site]) -> bool:
     )
 
 
-def _loop(loaded: LoadedModel, sites: Sequence[Site], plan: Plan) -> Iterator[Chunk]:
+def _one_by_one(loaded: LoadedModel, sites: Sequence[Site], plan: Plan) -> Iterator[PrefixChunk]:
     """One ordinary forward pass per unit, without a cache; under *local* one more for the states."""
     inputs = _contextual_inputs(loaded, sites, plan.ids) if plan.reference == "local" else {}
     units = [unit for unit in range(plan.n_units + 1) if unit != plan.full]
@@ -160,7 +162,7 @@ def _loop(loaded: LoadedModel, sites: Sequence[Site], plan: Plan) -> Iterator[Ch
             if inputs:
                 logits = forward(loaded.model, tokens, at=at)
                 kept = torch.tensor(list(position_ids(plan.ids, gap, "keep")))
-                stack.enter_context(attach(sites, Inherited(inputs, kept)))
+                stack.enter_context(attach(sites, GivenBlockInputs(inputs, kept)))
             stack.enter_context(attach(sites, capture := ProjectionCapture(last)))
             behind = forward(loaded.model, tokens, at=at)
         yield _chunk((unit,), capture, (logits if inputs else behind)[None])
@@ -184,7 +186,7 @@ def _single(streams: dict[int, Tensor], n_tokens: int) -> dict[int, Tensor]:
     return streams
 
 
-class _Packed:
+class _PackedPass:
     """The context once, with a cache; then chunks of copies behind it, each dropped from the cache when it is done."""
 
     def __init__(self, loaded: LoadedModel, sites: Sequence[Site], plan: Plan) -> None:
@@ -196,7 +198,7 @@ class _Packed:
         """Context tokens in the cache."""
         self.inputs: dict[int, Tensor] = {}
 
-    def chunks(self) -> Iterator[Chunk]:
+    def chunks(self) -> Iterator[PrefixChunk]:
         units, n_per_chunk = self._first_units()
         if units:
             self._run_context(self.plan.gap(units[-1])[0])
@@ -244,10 +246,10 @@ class _Packed:
         self.cache.drop(self.q)
         self.inputs = _single(inputs.seen, self.q)
 
-    def _measure(self, units: list[int]) -> Chunk:
+    def _measure(self, units: list[int]) -> PrefixChunk:
         if not self.inputs:
             return _chunk(units, *self._pass(units, None))
-        inherited = Inherited(self.inputs, torch.arange(self.q).repeat(len(units)))
+        inherited = GivenBlockInputs(self.inputs, torch.arange(self.q).repeat(len(units)))
         capture, _ = self._pass(units, inherited)
         # What an ordinary run would say is known only where copies share the ordinary run's cache.
         logits = self._pass(units, None)[1] if self.plan.dynamics == "grow" else None

@@ -38,7 +38,7 @@ def project(
     return {
         projection.name: known[projection.name]
         if projection.name in known
-        else _side_by_side([_times(x, part) for part in _parts(projection, experts)])
+        else _concatenate([_times(x, part) for part in _parts(projection, experts)])
         for projection in site.input_projections
     }
 
@@ -114,10 +114,10 @@ class _Part:
 def _times(x: Tensor, part: _Part) -> Tensor:
     if not part.is_plain:
         return part.through(x).to(x.device, x.dtype)
-    return _side_by_side([x @ block.T for block in part.blocks(x)])
+    return _concatenate([x @ block.T for block in part.blocks(x)])
 
 
-def _side_by_side(images: list[Tensor]) -> Tensor:
+def _concatenate(images: list[Tensor]) -> Tensor:
     return images[0] if len(images) == 1 else torch.cat(images, dim=-1)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from icltui.engine.hooks.attach import attach
 from icltui.engine.hooks.capture import capturing
 from icltui.engine.measure.forward import forward
-from icltui.engine.measure.prefixes import BlockInputs, Inherited
+from icltui.engine.measure.prefixes import BlockInputs, GivenBlockInputs
 from icltui.engine.models.loaded_model import LoadedModel, Rounding
 from icltui.engine.models.upcast import can_compute_in_float32, computing_in_float32, is_quantized
 from icltui.values.errors import ForwardError
@@ -39,7 +39,7 @@ def measure_rounding(loaded: LoadedModel) -> dict[int, Rounding]:
     try:
         with computing_in_float32(loaded.model):
             free = _error(z, _z(loaded, tokens))
-            with attach(loaded.sites, Inherited(inputs.in_float32(), torch.arange(len(tokens)))):
+            with attach(loaded.sites, GivenBlockInputs(inputs.in_float32(), torch.arange(len(tokens)))):
                 local = _error(z, _z(loaded, tokens))
     except (RuntimeError, ForwardError):  # of modules that use each other's weights
         return {}

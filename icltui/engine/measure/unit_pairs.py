@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import torch
 
-from icltui.engine.measure.layer_rows import left_undone
-from icltui.engine.measure.predictions import cells
+from icltui.engine.measure.layer_rows import transfer_residual
+from icltui.engine.measure.predictions import finite_rows
 from icltui.engine.measure.weight_steps import Steps
 from icltui.values import Pairs
 
@@ -17,12 +17,14 @@ MOST_UNITS = 256
 """More would not fit a screen, and their comparison is as large as the square of their number."""
 
 
-def compare(layer: int, steps: Sequence[Steps]) -> Pairs:
+def compare_units(layer: int, steps: Sequence[Steps]) -> Pairs:
     """Every unit against every other, from unit 1 up."""
     u, key = torch.cat([s.u for s in steps]), torch.cat([s.key for s in steps])
     normed = torch.nn.functional.normalize
     cosine = (normed(u, dim=-1) @ normed(u, dim=-1).T) * (normed(key, dim=-1) @ normed(key, dim=-1).T)
-    transfer = torch.stack([left_undone(u[s], key[s], u, key) for s in range(len(u))])
+    transfer = torch.stack([transfer_residual(u[s], key[s], u, key) for s in range(len(u))])
     return Pairs(
-        layer=layer, cosine=tuple(map(tuple, cells(cosine))), transfer=tuple(map(tuple, cells(transfer)))
+        layer=layer,
+        cosine=tuple(map(tuple, finite_rows(cosine))),
+        transfer=tuple(map(tuple, finite_rows(transfer))),
     )

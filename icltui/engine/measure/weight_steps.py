@@ -54,7 +54,7 @@ class Steps:
 
 
 @runtime_checkable
-class Walk(Protocol):
+class Trajectory(Protocol):
     """The steps of one layer, from unit 1 up."""
 
     def take(self, z: Float[Tensor, "units hidden"], known: Images) -> Steps:
@@ -62,10 +62,10 @@ class Walk(Protocol):
         ...
 
 
-def begin(
+def start_trajectory(
     dynamics: Dynamics, site: Site, z: Float[Tensor, "1 hidden"], known: Images, experts: Experts
-) -> Walk:
-    """The walk that starts at unit 0's ``z``."""
+) -> Trajectory:
+    """The trajectory from unit 0's ``z``."""
     if dynamics == "shrink":
         return _Shrink(site, z[0], experts)
     p, _ = _stacked(project(site, z, experts, known))

@@ -15,7 +15,7 @@ from icltui.api.progress import ProgressCallback, ignore_progress
 from icltui.engine.hooks.attach import attach
 from icltui.engine.hooks.capture import widen
 from icltui.engine.hooks.site import SiteHook
-from icltui.engine.measure.predictions import plain
+from icltui.engine.measure.predictions import finite_or_none
 from icltui.engine.patch.build import N_LATER, Crafted, room
 from icltui.engine.patch.calibration import Passage, Reader, logits_without
 from icltui.engine.patch.decoding import acting
@@ -129,13 +129,13 @@ def try_patch(
             PatchTest(
                 what=kind,
                 n_tokens=ours.n,
-                kl=plain(ours.kl / ours.n),
-                kl_plain=plain(theirs.kl / ours.n),
-                mse=plain(ours.mse / ours.n),
-                mse_plain=plain(theirs.mse / ours.n),
+                kl=finite_or_none(ours.kl / ours.n),
+                kl_plain=finite_or_none(theirs.kl / ours.n),
+                mse=finite_or_none(ours.mse / ours.n),
+                mse_plain=finite_or_none(theirs.mse / ours.n),
                 equal=ours.equal,
                 equal_plain=theirs.equal,
-                state_error=plain((missed / gap)[gap > 0].sqrt().mean()),
+                state_error=finite_or_none((missed / gap)[gap > 0].sqrt().mean()),
             )
         )
     return tuple(tests)

@@ -18,7 +18,7 @@ from icltui.engine.hooks.attach import attach
 from icltui.engine.hooks.capture import widen
 from icltui.engine.hooks.site import Site, SiteHook
 from icltui.engine.measure.forward import forward_rows
-from icltui.engine.measure.predictions import plain
+from icltui.engine.measure.predictions import finite_or_none
 from icltui.engine.measure.rank_one import project, weight_norm
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.patch.calibration import Passage
@@ -178,14 +178,14 @@ class Derivation(SiteHook):
         norm = None if weights is None else _norm(site, weights)
         return LayerFit(
             layer=site.layer,
-            error=None if fit is None else plain(fit.error),
-            condition=None if fit is None else plain(fit.condition),
+            error=None if fit is None else finite_or_none(fit.error),
+            condition=None if fit is None else finite_or_none(fit.condition),
             rank=None if fit is None else fit.rank,
-            shift_error=None if shift is None else plain(shift.error),
-            shift_condition=None if shift is None else plain(shift.condition),
+            shift_error=None if shift is None else finite_or_none(shift.error),
+            shift_condition=None if shift is None else finite_or_none(shift.condition),
             shift_rank=None if shift is None else shift.rank,
-            patch_norm=None if norm is None else plain(norm),
-            relative_patch_norm=None if norm is None else plain(norm / weight_norm(site)),
+            patch_norm=None if norm is None else finite_or_none(norm),
+            relative_patch_norm=None if norm is None else finite_or_none(norm / weight_norm(site)),
         )
 
     def _missing(self, context: Tensor, layer: int, present: Tensor) -> Tensor:

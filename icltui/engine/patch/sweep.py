@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from icltui.api.progress import ProgressCallback, ignore_progress
-from icltui.engine.measure.predictions import plain
+from icltui.engine.measure.predictions import finite_or_none
 from icltui.engine.patch.alpha_search import logits_through
 from icltui.engine.patch.build import Crafted, made
 from icltui.engine.patch.calibration import Passage
@@ -69,9 +69,9 @@ def _point(crafted: Crafted, x: float, others: Sequence[Part]) -> CurvePoint:
 def _as_point(x: float, ours: Score, others: Score) -> CurvePoint:
     return CurvePoint(
         x=x,
-        kl=plain(ours.kl / ours.n),
-        mse=plain(ours.mse / ours.n),
-        kl_others=plain(others.kl / others.n) if others.n else None,
+        kl=finite_or_none(ours.kl / ours.n),
+        mse=finite_or_none(ours.mse / ours.n),
+        kl_others=finite_or_none(others.kl / others.n) if others.n else None,
     )
 
 

@@ -17,7 +17,7 @@ from transformers.pytorch_utils import Conv1D
 from icltui.engine.hooks.capture import States, capturing
 from icltui.engine.hooks.site import Site
 from icltui.engine.measure.forward import forward
-from icltui.engine.measure.predictions import plain
+from icltui.engine.measure.predictions import finite_or_none
 from icltui.engine.measure.rank_one import project
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.values.errors import ForwardError
@@ -84,4 +84,4 @@ def _alignment(site: Site, delta: Tensor, images: dict[str, Tensor]) -> float | 
     if not pairs:
         return None
     u, gradient = (torch.cat(vectors) for vectors in zip(*pairs, strict=True))
-    return plain(-torch.nn.functional.cosine_similarity(u, gradient, dim=-1, eps=0.0))
+    return finite_or_none(-torch.nn.functional.cosine_similarity(u, gradient, dim=-1, eps=0.0))

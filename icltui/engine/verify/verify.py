@@ -17,7 +17,7 @@ from icltui.engine.hooks.attach import attach
 from icltui.engine.hooks.capture import Capture, States
 from icltui.engine.hooks.site import Site
 from icltui.engine.measure.forward import KVCache, can_use_cache, forward, position_ids
-from icltui.engine.measure.predictions import plain
+from icltui.engine.measure.predictions import finite_or_none
 from icltui.engine.measure.rank_one import Experts, project, weight_norm
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.patch.decoding import ContextRun
@@ -141,9 +141,9 @@ def verify(
         note=NOTE,
         seed=seed,
         logit_scale=scale,
-        patched_share=plain(verdict.error),
-        noise_share=plain(verdict.noise),
-        allowed=plain(verdict.allowed),
+        patched_share=finite_or_none(verdict.error),
+        noise_share=finite_or_none(verdict.noise),
+        allowed=finite_or_none(verdict.allowed),
         caveat=verdict.caveat,
     )
 
@@ -207,11 +207,11 @@ def _layer_check(
     actual, predicted = wanted.out[0], got.out[0]
     return LayerCheck(
         layer=site.layer,
-        identity_error=plain(relative_error(moved, real)),
-        block_error=plain(relative_error(predicted, actual)),
-        cosine=plain(torch.nn.functional.cosine_similarity(predicted, actual, dim=-1).mean()),
-        nmse=plain((predicted - actual).square().mean() / actual.square().mean()),
-        mlp_error=plain(relative_error(*mlp_outputs)),
+        identity_error=finite_or_none(relative_error(moved, real)),
+        block_error=finite_or_none(relative_error(predicted, actual)),
+        cosine=finite_or_none(torch.nn.functional.cosine_similarity(predicted, actual, dim=-1).mean()),
+        nmse=finite_or_none((predicted - actual).square().mean() / actual.square().mean()),
+        mlp_error=finite_or_none(relative_error(*mlp_outputs)),
         rank=_rank(site, z, z_context - z, experts),
         gradient_alignment=alignment,
     )

@@ -5,7 +5,7 @@ import torch
 from gguf import GGMLQuantizationType, GGUFReader
 
 from icltui.engine.export import control_vector
-from icltui.engine.measure.predictions import divergence
+from icltui.engine.measure.predictions import kl_divergence
 from icltui.values.errors import BadInput, EngineError, ModelError
 from icltui.values.recipe import Recipe
 from tests.engine.dense_reference import DenseModel
@@ -63,7 +63,7 @@ def test_added_to_what_the_blocks_give_it_does_what_is_said_of_it(family, recipe
     with torch.no_grad():
         own = craft_here(loaded, recipe).own
         ours = dense.model(torch.tensor([list(own.ids.plain)])).logits[0, -1]
-    kl = float(divergence(own.logits[0].log_softmax(-1), ours.log_softmax(-1)))
+    kl = float(kl_divergence(own.logits[0].log_softmax(-1), ours.log_softmax(-1)))
     assert report.kl_exported == pytest.approx(kl, rel=1e-3)
     assert report.largest_difference < 1e-4 * report.logit_scale < report.largest_effect
     assert report.kl_patch < report.kl_exported

@@ -15,7 +15,7 @@ from icltui.engine import local
 from icltui.engine.export import peft, peft_check, reference_logits, write
 from icltui.engine.export.foldable import carried
 from icltui.engine.local import LocalEngine
-from icltui.engine.measure.predictions import divergence
+from icltui.engine.measure.predictions import kl_divergence
 from icltui.engine.patch.alpha_search import logits_through
 from icltui.engine.patch.build import made
 from icltui.engine.patch.patch import HeldPatch, LayerPatch
@@ -123,7 +123,7 @@ def test_where_a_norm_stands_behind_the_shift_is_left_out_and_the_rest_derived_a
         context = whole.own.logits[0].log_softmax(-1)
 
         def kl(crafted):
-            return float(divergence(context, logits_through(crafted, whole.own)[0].log_softmax(-1)))
+            return float(kl_divergence(context, logits_through(crafted, whole.own)[0].log_softmax(-1)))
 
         anew = kl(made(whole, frozenset({0, 1, 2})))
         bare = {layer: LayerPatch(held.weights) for layer, held in whole.patch.layers.items()}

@@ -10,8 +10,8 @@ from icltui.engine.hooks.attach import attach
 from icltui.engine.hooks.capture import capturing
 from icltui.engine.hooks.find_sites import find_sites
 from icltui.engine.measure.forward import forward, position_ids
-from icltui.engine.measure.measure import Dynamics
-from icltui.engine.measure.predictions import Vocabulary, divergence, plain
+from icltui.engine.measure.measure import Measurer
+from icltui.engine.measure.predictions import Vocabulary, finite_or_none, kl_divergence
 from icltui.engine.measure.prefixes import Plan, measure_prefixes
 from icltui.engine.measure.rank_one import project, project_back, weight_norm
 from icltui.engine.patch.decoding import ContextRun
@@ -34,7 +34,7 @@ def _no_gradients():
 def run(family: str, ids: Ids = IDS, dynamics="grow", path="packed", pairs=False, **more) -> tuple:
     loaded = tiny(family)
     plan = Plan(ids, dynamics, **more)
-    measure = Dynamics(loaded.sites, plan, Vocabulary(loaded.tokenizer), pairs)
+    measure = Measurer(loaded.sites, plan, Vocabulary(loaded.tokenizer), pairs)
     return measure, list(measure.measure(measure_prefixes(loaded, loaded.sites, plan, path)))
 
 
@@ -258,13 +258,13 @@ def _matrices(site):
 def test_divergence_of_impossible_tokens_is_finite_where_it_should_be():
     p = torch.tensor([0.5, 0.5, 0.0]).log()
     q = torch.tensor([0.25, 0.25, 0.5]).log()
-    assert divergence(p, q) == pytest.approx(math.log(2))
-    assert divergence(p, p) == 0.0
+    assert kl_divergence(p, q) == pytest.approx(math.log(2))
+    assert kl_divergence(p, p) == 0.0
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 def test_a_number_that_is_none_is_none(value):
-    assert plain(value) is None
+    assert finite_or_none(value) is None
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -288,7 +288,7 @@ def test_where_z_is_zero_cells_are_marked_and_nothing_is_summed_over_them():
     loaded.model.model.layers[1].mlp.register_forward_pre_hook(lambda _, args: (args[0] * 0,))
     with torch.inference_mode(False):
         loaded = dataclasses.replace(loaded, sites=find_sites(loaded.model)[0])
-    measure = Dynamics(loaded.sites, Plan(IDS), Vocabulary(loaded.tokenizer))
+    measure = Measurer(loaded.sites, Plan(IDS), Vocabulary(loaded.tokenizer))
     rows = [
         row
         for some, _ in measure.measure(measure_prefixes(loaded, loaded.sites, Plan(IDS), "packed"))
