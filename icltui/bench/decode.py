@@ -17,7 +17,7 @@ from torch import Tensor
 from icltui.bench.race import Tell
 from icltui.bench.workload import Settings, Size, Subject, make_subject
 from icltui.engine.generate.generate import make_lane
-from icltui.engine.patch.build import Case, craft
+from icltui.engine.patch.build import PatchSpec, build_patch
 from icltui.engine.patch.decoding import AnyLane
 from icltui.engine.prompts.tokenize import Ids
 from icltui.values import Lane
@@ -128,12 +128,12 @@ def _ways(subject: Subject, ids: Ids) -> dict[str, MakeLane]:
     assert loaded is not None
 
     def unpatched(lane: Lane) -> MakeLane:
-        return lambda: make_lane(Case(loaded, loaded.sites, ids, "reset", Recipe()), None, lane)
+        return lambda: make_lane(PatchSpec(loaded, loaded.sites, ids, "reset", Recipe()), None, lane)
 
     def patched(recipe: Recipe) -> MakeLane:
-        case = Case(loaded, loaded.sites, ids, "reset", recipe)
-        crafted = craft(case, n_later=0)
-        return lambda: make_lane(case, crafted, "patched")
+        spec = PatchSpec(loaded, loaded.sites, ids, "reset", recipe)
+        built = build_patch(spec, n_later=0)
+        return lambda: make_lane(spec, built, "patched")
 
     return {
         LOOP: lambda: BareLoop(subject.model, ids.plain),

@@ -30,9 +30,9 @@ from icltui.api.messages import (
     Verify,
 )
 from icltui.api.progress import ProgressCallback
-from icltui.engine.export.jobs import leave, same_weights
-from icltui.engine.generate.inputs import prepare
-from icltui.engine.generate.jobs import speak, speak_each
+from icltui.engine.export.jobs import check_same_weights, run_export
+from icltui.engine.generate.inputs import prepare_inputs
+from icltui.engine.generate.jobs import run_generate, run_generate_each
 from icltui.engine.measure.kv_cache_check import check_kv_cache
 from icltui.engine.measure.measure import Measurer
 from icltui.engine.measure.packing_check import choose_path
@@ -44,7 +44,7 @@ from icltui.engine.models import loaded_model
 from icltui.engine.models.background import run_in_background, wait_until_idle
 from icltui.engine.models.load import estimate_model, load
 from icltui.engine.models.upcast import check_upcast, computing_in_float32, is_half
-from icltui.engine.patch.load_check import prove
+from icltui.engine.patch.load_check import check_at_load
 from icltui.engine.prompts.tokenize import tokenize
 from icltui.engine.verify.verify import verify
 from icltui.values import ModelInfo, Verification
@@ -62,7 +62,7 @@ def _try_out(
 ) -> tuple[loaded_model.LoadedModel, ModelInfo]:
     """The model without what cannot be used, and what is known of it then."""
     without_cache = check_kv_cache(loaded, on_progress)
-    proved = prove(loaded, on_progress)
+    proved = check_at_load(loaded, on_progress)
     path = choose_path(proved, on_progress)
     proved = replace(proved, rounding=measure_rounding(proved))
     info = proved.describe(*path)
@@ -129,9 +129,9 @@ class LocalEngine:
             case Measure():
                 yield from self._measure(request)
             case Generate():
-                yield from speak(self._model(), request)
+                yield from run_generate(self._model(), request)
             case GenerateEach():
-                yield from speak_each(self._model(), request)
+                yield from run_generate_each(self._model(), request)
             case Verify():
                 yield from self._verify(request, should_stop)
             case Export():
@@ -172,7 +172,7 @@ class LocalEngine:
         self._model()
         assert self.info is not None
         try:
-            yield from leave(request, self.info, self._model, self._fresh)
+            yield from run_export(request, self.info, self._model, self._fresh)
         except EngineError:
             if self.request is not None:
                 self.loaded = None  # an adapter may be stuck in it: the next job loads it anew
@@ -186,7 +186,7 @@ class LocalEngine:
         assert self.info is not None
         before = self.info.fingerprint
         yield from self._again()
-        same_weights(before, self.info.fingerprint)
+        check_same_weights(before, self.info.fingerprint)
         return self._model().model
 
     def _count(self, request: CountTokens) -> Iterator[Event]:
@@ -194,7 +194,7 @@ class LocalEngine:
 
     def _measure(self, request: Measure) -> Iterator[Event]:
         loaded = self._model()
-        prepared = prepare(loaded, request.prompt, request.layers)
+        prepared = prepare_inputs(loaded, request.prompt, request.layers)
         sites, ids, tokens = prepared.sites, prepared.ids, prepared.tokens
         assert self.info is not None
         if request.pairs and len(tokens.units) > MOST_UNITS:
@@ -223,7 +223,7 @@ class LocalEngine:
 
     def _verify(self, request: Verify, should_stop: ShouldStop) -> Iterator[Event]:
         loaded = self._model()
-        prepared = prepare(loaded, request.prompt, request.layers)
+        prepared = prepare_inputs(loaded, request.prompt, request.layers)
 
         def on_progress(stage: str, done: int = 0, total: int = 0) -> None:  # noqa: ARG001
             if should_stop():

@@ -22,8 +22,8 @@ from transformers.utils import logging
 from icltui.engine.generate.generate import generate
 from icltui.engine.measure.packing_check import choose_path, sample_ids
 from icltui.engine.models.loaded_model import LoadedModel, wrap_model
-from icltui.engine.patch.build import Case, Crafted
-from icltui.engine.patch.load_check import LayerProof, Proof, examine
+from icltui.engine.patch.build import BuiltPatch, PatchSpec
+from icltui.engine.patch.load_check import LayerTrial, Proof, check_layers
 from icltui.values import Generation, ZooRow
 from icltui.values.errors import BadInput, EngineError, ForwardError, IcltuiError
 from icltui.values.prompt import layers_text
@@ -76,7 +76,7 @@ class _Found:
     """Why there is no proof."""
 
     @property
-    def layers(self) -> tuple[LayerProof, ...]:
+    def layers(self) -> tuple[LayerTrial, ...]:
         return self.proof.layers if self.proof else ()
 
 
@@ -86,7 +86,7 @@ def _find(name: str, dtype: torch.dtype) -> _Found:
         model = build(name, dtype)
         model_class = type(model).__name__
         loaded = wrap_model(model, _tokenizer(), name, site_paths=SITE_PATHS.get(name))
-        sites, proof = examine(loaded)
+        sites, proof = check_layers(loaded)
         return _Found(model_class, replace(loaded, sites=tuple(sites)), proof)
     except IcltuiError as error:
         return _Found(model_class, trouble=str(error))
@@ -130,16 +130,16 @@ def _said(found: _Found) -> int | None:
     assert found.loaded is not None
     faulty = {layer.layer for layer in found.layers if layer.fault}
     sites = [site for site in found.loaded.sites if site.layer not in faulty]
-    case = Case(found.loaded, sites, sample_ids(found.loaded, 9, 4), "reset", Recipe())
+    spec = PatchSpec(found.loaded, sites, sample_ids(found.loaded, 9, 4), "reset", Recipe())
     try:
-        *_, whole = generate(case, Crafted(case), lanes=("context", "patched"), n_tokens=N_TOKENS)
+        *_, whole = generate(spec, BuiltPatch(spec), lanes=("context", "patched"), n_tokens=N_TOKENS)
     except (EngineError, ForwardError):  # no cache to go on from
         return None
     assert isinstance(whole, Generation)
     return whole.agreement["patched"].equal
 
 
-def _is_exact(layer: LayerProof) -> bool:
+def _is_exact(layer: LayerTrial) -> bool:
     return layer.fault is None and max(layer.mlp_error, layer.block_error) <= EXACT
 
 

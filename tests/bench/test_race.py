@@ -16,7 +16,7 @@ from icltui.bench.contenders import Answer, Way
 from icltui.bench.race_table import race_table
 from icltui.bench.workload import Settings
 from icltui.cli.main import main
-from icltui.engine.patch.build import Case, craft
+from icltui.engine.patch.build import PatchSpec, build_patch
 from icltui.engine.patch.decoding import acting
 from icltui.values.errors import BadInput, EngineError
 
@@ -190,7 +190,7 @@ def test_what_is_decoded_is_what_greedy_decoding_without_a_cache_says(monkeypatc
         assert said[context] == said["per step, two runs"] == uncached(loaded.model, ids.full, 4)
         assert said[decode.LOOP] == said[decode.PLAIN] == uncached(loaded.model, ids.plain, 4)
         for way, recipe in decode.RECIPES.items():
-            patch = craft(Case(loaded, loaded.sites, ids, "reset", recipe), n_later=0).patch
+            patch = build_patch(PatchSpec(loaded, loaded.sites, ids, "reset", recipe), n_later=0).patch
             assert patch is None or said[way] == uncached(loaded.model, ids.plain, 4, patch)
     assert all(0 < line.milliseconds < math.inf and 0 < line.ratio < math.inf for line in decoding.lines)
 

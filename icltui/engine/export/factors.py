@@ -1,6 +1,6 @@
 """What a held patch was made from, and its factors, as one safetensors file.
 
-Enters: a crafted patch. Leaves: for each layer N, where there is such a thing, ``layers.N.``
+Enters: a built patch. Leaves: for each layer N, where there is such a thing, ``layers.N.``
 
     z, dz         (tokens, hidden)    the MLP's input of each fitted token, without the context; what the context adds
     delta         (tokens, hidden)    what the context adds to the residual stream v
@@ -24,20 +24,20 @@ from torch import Tensor
 
 from icltui import __version__
 from icltui.engine.export.base_model import place_of
-from icltui.engine.patch.build import Crafted, under_control
-from icltui.engine.patch.fit import derivation
+from icltui.engine.patch.build import BuiltPatch, with_control
+from icltui.engine.patch.fit import run_fit
 
 FORMAT = 1
 """Grows when names or meanings change."""
 
 
-def factors_of(crafted: Crafted) -> dict[str, Tensor]:
+def factors_of(built: BuiltPatch) -> dict[str, Tensor]:
     """All tensors, by name; the patch is made once more for them, with the same result."""
-    case = crafted.case
-    aimed = [replace(part, passage=under_control(case, part.passage)) for part in crafted.fitted]
-    run = derivation(case.loaded, case.sites, aimed, case.recipe)
+    spec = built.spec
+    aimed = [replace(part, passage=with_control(spec, part.passage)) for part in built.fitted]
+    run = run_fit(spec.loaded, spec.sites, aimed, spec.recipe)
     named: dict[str, Tensor | None] = {}
-    for layer, held in run.made.items():
+    for layer, held in run.layers.items():
         seen = run.seen[layer]
         kept: dict[str, Tensor | None] = {
             "z": seen.z,
@@ -53,17 +53,17 @@ def factors_of(crafted: Crafted) -> dict[str, Tensor]:
     return {name: tensor.cpu().contiguous() for name, tensor in named.items() if tensor is not None}
 
 
-def write_factors(path: Path, crafted: Crafted, fingerprint: str) -> dict[str, Tensor]:
+def write_factors(path: Path, built: BuiltPatch, fingerprint: str) -> dict[str, Tensor]:
     """The file; what it holds."""
-    tensors = factors_of(crafted)
+    tensors = factors_of(built)
     metadata = {
         "format": str(FORMAT),
         "icltui": __version__,
-        "model": place_of(crafted.case.loaded.name),
+        "model": place_of(built.spec.loaded.name),
         "fingerprint": fingerprint,
-        "recipe": msgspec.json.encode(crafted.case.recipe).decode(),
-        "alpha": repr(crafted.alpha),
-        "layers": ",".join(str(site.layer) for site in crafted.case.sites),
+        "recipe": msgspec.json.encode(built.spec.recipe).decode(),
+        "alpha": repr(built.alpha),
+        "layers": ",".join(str(site.layer) for site in built.spec.sites),
     }
     save_file(tensors, path, metadata=metadata)
     return tensors

@@ -1,6 +1,6 @@
 """Whether what a down projection gives reaches its block's output unchanged, up to a constant factor.
 
-Only there can a change of its weights carry the shift. Enters: a crafted patch. Leaves: the factor at each layer where
+Only there can a change of its weights carry the shift. Enters: a built patch. Leaves: the factor at each layer where
 it does, and the patch without the shifts that cannot be carried. No family is known by name: each block is run again
 with vectors added to what its down projection gives, and its output must move by a multiple of each vector, the same
 multiple for all. A norm behind the branch (Gemma 2 and 3, OLMo-2, GLM-4) does not pass; Granite's residual multiplier
@@ -22,40 +22,40 @@ from icltui.engine.hooks.site import Site, hidden_output
 from icltui.engine.measure.forward import forward
 from icltui.engine.measure.packing_check import sample_ids
 from icltui.engine.models.loaded_model import LoadedModel
-from icltui.engine.patch.alpha_search import fitted_strength
-from icltui.engine.patch.build import Crafted, made
+from icltui.engine.patch.alpha_search import with_alpha
+from icltui.engine.patch.build import BuiltPatch, refit
 from icltui.engine.patch.load_check import tolerance_of
 
 _N_VECTORS = 2
 
 
 @dataclass(frozen=True)
-class Carried:
+class FoldablePatch:
     """What of a patch a change of weights can carry."""
 
-    crafted: Crafted
+    built: BuiltPatch
     factors: dict[int, float]
-    """See :func:`carried`."""
+    """See :func:`fold_gains`."""
     unshifted: dict[int, str]
     """Layers whose shift is left out, and why."""
 
 
-def carry(whole: Crafted) -> Carried:
+def foldable_patch(whole: BuiltPatch) -> FoldablePatch:
     """The patch without the shifts that no weights can carry, derived anew: the layers above see what really acts."""
-    factors = carried(whole.case.loaded, whole.case.sites)
+    factors = fold_gains(whole.spec.loaded, whole.spec.sites)
     leaving, unshifted = whole, dict[int, str]()
     while stuck := _stuck(leaving, factors):
         unshifted |= stuck
-        leaving = fitted_strength(made(whole, frozenset(unshifted)))
-    return Carried(leaving, factors, unshifted)
+        leaving = with_alpha(refit(whole, frozenset(unshifted)))
+    return FoldablePatch(leaving, factors, unshifted)
 
 
-def _stuck(crafted: Crafted, factors: dict[int, float]) -> dict[int, str]:
+def _stuck(built: BuiltPatch, factors: dict[int, float]) -> dict[int, str]:
     """Layers that hold a shift which is not carried, and why."""
-    assert crafted.patch is not None
+    assert built.patch is not None
     found = {}
-    for site in crafted.case.sites:
-        held = crafted.patch.layers[site.layer]
+    for site in built.spec.sites:
+        held = built.patch.layers[site.layer]
         if held.bias is not None and site.down_proj is None:
             found[site.layer] = "experts share no down projection"
         elif site.layer not in factors and (held.bias is not None or held.output is not None):
@@ -65,7 +65,7 @@ def _stuck(crafted: Crafted, factors: dict[int, float]) -> dict[int, str]:
     return found
 
 
-def carried(loaded: LoadedModel, sites: Sequence[Site]) -> dict[int, float]:
+def fold_gains(loaded: LoadedModel, sites: Sequence[Site]) -> dict[int, float]:
     """Layer → by how much the block's output moves for what is added to the down projection's output."""
     gains: dict[int, float] = {}
     with ExitStack() as stack:

@@ -21,8 +21,8 @@ from safetensors import SafetensorError
 from icltui.api.messages import Event, Export, ExportEnded, Progress
 from icltui.engine.export.control_vector import check_gguf
 from icltui.engine.export.peft_check import check_peft, compare_with_peft
-from icltui.engine.export.write import Draft, draft_adapter, draft_factors, draft_vectors
-from icltui.engine.generate.inputs import as_kept
+from icltui.engine.export.write import UncheckedAdapter, export_adapter, export_control_vector, export_factors
+from icltui.engine.generate.inputs import with_kept_header
 from icltui.engine.models.background import run_in_background, run_when_idle
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.prompts.tokenize import tokenize
@@ -37,7 +37,7 @@ Fresh = Callable[[], Generator[Event, None, Any]]
 """The same model anew, behind the events of its loading."""
 
 
-def leave(request: Export, info: ModelInfo, model: Model, fresh: Fresh) -> Iterator[Event]:
+def run_export(request: Export, info: ModelInfo, model: Model, fresh: Fresh) -> Iterator[Event]:
     """Write the patch that ``request`` asks for.
 
     Raises:
@@ -51,7 +51,7 @@ def leave(request: Export, info: ModelInfo, model: Model, fresh: Fresh) -> Itera
     with _staged(target) as folder:
         if request.format == "peft":
             draft = yield from run_in_background(
-                lambda on_progress: draft_adapter(model(), request, folder, on_progress)
+                lambda on_progress: export_adapter(model(), request, folder, on_progress)
             )
             untouched = yield from fresh()
             yield Progress(stage="reading the adapter back", done=0, total=1)
@@ -59,7 +59,11 @@ def leave(request: Export, info: ModelInfo, model: Model, fresh: Fresh) -> Itera
             made = folder
         else:
             made = folder / "made"
-            draw = draft_vectors if request.format == "gguf-control-vector" else partial(draft_factors, info)
+            draw = (
+                export_control_vector
+                if request.format == "gguf-control-vector"
+                else partial(export_factors, info)
+            )
             report = yield from run_in_background(
                 lambda on_progress: draw(model(), request, made, on_progress)
             )
@@ -74,7 +78,7 @@ def leave(request: Export, info: ModelInfo, model: Model, fresh: Fresh) -> Itera
 
 
 @torch.no_grad()
-def _read_back(untouched: Any, folder: Path, draft: Draft) -> ExportReport:
+def _read_back(untouched: Any, folder: Path, draft: UncheckedAdapter) -> ExportReport:
     difference = compare_with_peft(untouched, folder, draft.references)
     return with_changes(draft.report, largest_difference=difference)
 
@@ -104,7 +108,7 @@ def _check(request: Export, info: ModelInfo, target: Path) -> None:
 def _on_the_prompt(loaded: LoadedModel, request: Export) -> tuple[str, ...]:
     """What to say of a prompt whose header is another one than when the patch was made."""
     ids, _ = tokenize(loaded, request.prompt)
-    if request.ids is None or as_kept(loaded, ids, request.ids) == ids:
+    if request.ids is None or with_kept_header(loaded, ids, request.ids) == ids:
         return ()
     return (
         f"the chat template writes another header by now ({request.ids.unlike(ids.record)}): the patch is that of the "
@@ -143,7 +147,7 @@ def _make_private(made: Path) -> None:
         path.chmod(0o700 if path.is_dir() else 0o600)
 
 
-def same_weights(before: str, after: str) -> None:
+def check_same_weights(before: str, after: str) -> None:
     """Refuse a model that is no longer the one that the patch was made on.
 
     Raises:

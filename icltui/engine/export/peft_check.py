@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file
 
 from icltui.engine.export.peft import WEIGHTS
-from icltui.engine.export.reference_logits import References
+from icltui.engine.export.reference_logits import ReferenceLogits
 from icltui.values.errors import EngineError, ModelError
 
 
@@ -32,14 +32,14 @@ def check_peft() -> None:
         )
 
 
-def compare_with_peft(model: Any, folder: Path, references: References) -> float:
+def compare_with_peft(model: Any, folder: Path, references: ReferenceLogits) -> float:
     """L∞ between the logits of ``model`` with the adapter in it and the patch's.
 
     Raises:
         EngineError: PEFT does not load it, or what it loads is not the patch.
     """
     bare = references.run(model)
-    with adapted(model, folder):
+    with with_adapter(model, folder):
         loaded = references.run(model)
     does_nothing = all(torch.equal(*pair) for pair in zip(bare, loaded, strict=True))
     if does_nothing and references.effect > 0:
@@ -50,7 +50,7 @@ def compare_with_peft(model: Any, folder: Path, references: References) -> float
 
 
 @contextmanager
-def adapted(model: Any, folder: Path) -> Iterator[None]:
+def with_adapter(model: Any, folder: Path) -> Iterator[None]:
     """The adapter acts inside the block; afterwards the model's own modules are back in their places.
 
     Raises:

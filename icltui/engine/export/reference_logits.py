@@ -1,7 +1,7 @@
 """What a patch says, kept to hold against it what left the program.
 
-Enters: a crafted patch. Leaves: :class:`References`, logits in the main memory that keep no model, and how far others
-may be from them. In half precision that is more than elsewhere: W z + B A z is rounded in other places than
+Enters: a built patch. Leaves: :class:`ReferenceLogits`, logits in the main memory that keep no model, and how far
+others may be from them. In half precision that is more than elsewhere: W z + B A z is rounded in other places than
 W (z + write (read·z)), and what that does to the logits depends on the model. So it is measured: the patch's factors
 are jittered by half a unit in the last place of the model's dtype.
 """
@@ -15,9 +15,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from icltui.engine.measure.forward import forward
-from icltui.engine.patch.alpha_search import logits_through
-from icltui.engine.patch.build import Crafted
-from icltui.engine.patch.calibration import Passage, logits_without
+from icltui.engine.patch.alpha_search import patched_logits
+from icltui.engine.patch.build import BuiltPatch
+from icltui.engine.patch.calibration import Passage, logits_without_context
 from icltui.engine.patch.load_check import tolerance_of
 from icltui.engine.patch.lowrank import LowRank
 from icltui.engine.patch.patch import HeldPatch, LayerPatch
@@ -30,7 +30,7 @@ _HIDDEN = 0.3
 
 
 @dataclass(frozen=True)
-class Reference:
+class ReferenceRow:
     """What a patch says of one row."""
 
     row: tuple[int, ...]
@@ -47,10 +47,10 @@ class Reference:
 
 
 @dataclass(frozen=True)
-class References:
+class ReferenceLogits:
     """What it says of the prompt, and of every other passage that it was fitted on."""
 
-    rows: tuple[Reference, ...]
+    rows: tuple[ReferenceRow, ...]
     tolerance: float
     """How far logits may be from the patched ones, as a share of the largest of these."""
 
@@ -92,20 +92,20 @@ class References:
         return max(float((got - one.patched).abs().max()) for got, one in pairs)
 
 
-def refer(crafted: Crafted) -> References:
+def reference_logits(built: BuiltPatch) -> ReferenceLogits:
     """What the patch says, and how far from it is near enough.
 
     Raises:
         BadInput: rounding hides too much of what the patch does for anything to be proved.
     """
-    others = (part.passage for part in crafted.fitted if part.passage is not crafted.own)
-    passages = (crafted.own, *others)
-    exact = References(
-        tuple(_reference(crafted, passage) for passage in passages), tolerance_of(crafted.case.loaded)
+    others = (part.passage for part in built.fitted if part.passage is not built.own)
+    passages = (built.own, *others)
+    exact = ReferenceLogits(
+        tuple(_reference(built, passage) for passage in passages), tolerance_of(built.spec.loaded)
     )
-    noise = max(exact.largest(logits) for logits in _jittered(crafted, passages))
+    noise = max(exact.largest(logits) for logits in _jittered(built, passages))
     if _ALLOWED * noise > max(_HIDDEN * exact.effect, exact.tolerance * exact.scale):
-        dtype = str(crafted.case.loaded.dtype).removeprefix("torch.")
+        dtype = str(built.spec.loaded.dtype).removeprefix("torch.")
         raise BadInput(
             f"rounding in {dtype} alone moves this patch's logits by {noise:.2g} of the {exact.effect:.2g} that it "
             "does, so nothing shows whether what is written is right: generate it with --dtype float32, or a larger "
@@ -114,24 +114,24 @@ def refer(crafted: Crafted) -> References:
     return replace(exact, tolerance=max(exact.tolerance, _ALLOWED * noise / exact.scale)) if noise else exact
 
 
-def _reference(crafted: Crafted, passage: Passage) -> Reference:
-    return Reference(
+def _reference(built: BuiltPatch, passage: Passage) -> ReferenceRow:
+    return ReferenceRow(
         tuple(passage.plain),
         tuple(passage.position_ids),
-        patched=logits_through(crafted, passage).cpu(),
-        bare=logits_without(crafted.case.loaded, passage).cpu(),
+        patched=patched_logits(built, passage).cpu(),
+        bare=logits_without_context(built.spec.loaded, passage).cpu(),
     )
 
 
-def _jittered(crafted: Crafted, passages: Sequence[Passage]) -> list[list[Tensor]]:
+def _jittered(built: BuiltPatch, passages: Sequence[Passage]) -> list[list[Tensor]]:
     """The passages' logits through the patch, its factors rounded this way and that."""
-    assert crafted.patch is not None
-    unit = torch.finfo(crafted.case.loaded.dtype).eps / 2
+    assert built.patch is not None
+    unit = torch.finfo(built.spec.loaded.dtype).eps / 2
     said = []
     for number in range(_N_JITTERS):
         noise = torch.Generator().manual_seed(number)
-        jittered = replace(crafted, patch=_jitter(crafted.patch, unit, noise))
-        said.append([logits_through(jittered, passage).cpu() for passage in passages])
+        jittered = replace(built, patch=_jitter(built.patch, unit, noise))
+        said.append([patched_logits(jittered, passage).cpu() for passage in passages])
     return said
 
 

@@ -1,8 +1,8 @@
 """A patch, written in a form that can be carried, and what is lost on the way.
 
-Enters: a loaded model and a request. Leaves: files, and an :class:`~icltui.values.ExportReport`; of an adapter, which
-is yet to be tried on another model, a :class:`Draft`: plain values and a few logits. It keeps no model, so that there
-is room for that one.
+Enters: a loaded model and a request. Leaves: files, and an :class:`~icltui.values.ExportReport`. An adapter, which is
+yet to be tried on another model, leaves as an :class:`UncheckedAdapter`: plain values and a few logits, which keep no
+model, so that there is room for that one.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,15 +18,15 @@ from icltui.api.messages import Export
 from icltui.api.progress import ProgressCallback
 from icltui.engine.export.control_vector import added, vectors_of, write_vectors
 from icltui.engine.export.factors import write_factors
-from icltui.engine.export.foldable import carry
+from icltui.engine.export.foldable import foldable_patch
 from icltui.engine.export.peft import has_experts, make_adapter, write_adapter
-from icltui.engine.export.reference_logits import References, refer
-from icltui.engine.generate.inputs import make_case
+from icltui.engine.export.reference_logits import ReferenceLogits, reference_logits
+from icltui.engine.generate.inputs import make_spec
 from icltui.engine.generate.jobs import make_patch
 from icltui.engine.measure.predictions import finite_or_none, kl_divergence
 from icltui.engine.models.loaded_model import LoadedModel
-from icltui.engine.patch.alpha_search import fitted_strength, logits_through
-from icltui.engine.patch.build import Crafted, made
+from icltui.engine.patch.alpha_search import patched_logits, with_alpha
+from icltui.engine.patch.build import BuiltPatch, refit
 from icltui.engine.patch.load_check import tolerance_of
 from icltui.values import ExportReport, ModelInfo
 from icltui.values.errors import BadInput
@@ -36,15 +36,17 @@ VLLM_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 
 
 @dataclass(frozen=True)
-class Draft:
+class UncheckedAdapter:
     """An adapter that was written, and what it must say when it is read back."""
 
-    references: References
+    references: ReferenceLogits
     report: ExportReport
 
 
 @torch.no_grad()  # not inference mode, under which nothing could be derived
-def draft_adapter(loaded: LoadedModel, request: Export, folder: Path, on_progress: ProgressCallback) -> Draft:
+def export_adapter(
+    loaded: LoadedModel, request: Export, folder: Path, on_progress: ProgressCallback
+) -> UncheckedAdapter:
     """The adapter, written into ``folder``.
 
     Raises:
@@ -58,18 +60,18 @@ def draft_adapter(loaded: LoadedModel, request: Export, folder: Path, on_progres
         )
     whole = _whole(loaded, request, on_progress)
     on_progress("seeing what weights can carry", 0, 1)
-    leaving = carry(whole)
-    patch = leaving.crafted.patch
+    leaving = foldable_patch(whole)
+    patch = leaving.built.patch
     assert patch is not None
     on_progress("writing the adapter", 0, 1)
-    adapter = make_adapter(loaded, patch.at(leaving.crafted.alpha), leaving.factors)
+    adapter = make_adapter(loaded, patch.at(leaving.built.alpha), leaving.factors)
     if not adapter.tensors:
         why = next(iter(leaving.unshifted.values()))
         raise BadInput(f"nothing of this patch fits into an adapter, as {why}: give --components both")
     write_adapter(folder, adapter)
-    references = refer(leaving.crafted)
+    references = reference_logits(leaving.built)
     cost = _Cost.of(whole, references.rows[0].patched[0])
-    report = _report(references, cost, leaving.crafted)
+    report = _report(references, cost, leaving.built)
     report = with_changes(
         report,
         rank=adapter.rank,
@@ -77,11 +79,11 @@ def draft_adapter(loaded: LoadedModel, request: Export, folder: Path, on_progres
         left_out=(*_shifts(leaving.unshifted), *(cost.words() if leaving.unshifted else ())),
         notes=(*_rounding(loaded, references), *_programs(loaded, adapter.rank), *_beside(loaded)),
     )
-    return Draft(references, report)
+    return UncheckedAdapter(references, report)
 
 
 @torch.no_grad()
-def draft_vectors(
+def export_control_vector(
     loaded: LoadedModel, request: Export, path: Path, on_progress: ProgressCallback
 ) -> ExportReport:
     """The control vector, written to ``path`` and tried in this program.
@@ -95,17 +97,17 @@ def draft_vectors(
             "a control vector is the shift, which ΔW alone leaves out: give --components both or shift"
         )
     whole = _whole(loaded, request, on_progress)
-    recipe = with_changes(whole.case.recipe, components="shift", carrier="bias")
-    case = replace(whole.case, recipe=recipe)
-    leaving = fitted_strength(made(replace(whole, case=case), frozenset({0})))
+    recipe = with_changes(whole.spec.recipe, components="shift", carrier="bias")
+    spec = replace(whole.spec, recipe=recipe)
+    leaving = with_alpha(refit(replace(whole, spec=spec), frozenset({0})))
     assert leaving.patch is not None
     vectors = vectors_of(leaving.patch.at(leaving.alpha))
     if not vectors:
         raise BadInput("only layer 0 is selected, at which llama.cpp adds nothing: choose other layers too")
     on_progress("writing the control vector", 0, 1)
     write_vectors(path, vectors, str(loaded.model.config.get_text_config(decoder=True).model_type))
-    references = refer(leaving)
-    with added(case.sites, vectors):
+    references = reference_logits(leaving)
+    with added(spec.sites, vectors):
         ours = references.run(loaded.model)
     difference = references.difference(ours, "added to what the blocks give, the vectors' logits")
     cost = _Cost.of(whole, ours[0][0])
@@ -120,18 +122,18 @@ def draft_vectors(
 
 
 @torch.no_grad()
-def draft_factors(
+def export_factors(
     info: ModelInfo, loaded: LoadedModel, request: Export, path: Path, on_progress: ProgressCallback
 ) -> ExportReport:
     """The patch's factors and what it was made from, written to ``path``."""
-    crafted = _whole(loaded, request, on_progress)
-    n_tensors = len(write_factors(path, crafted, info.fingerprint))
-    return ExportReport(format="factors", files=(), rank=crafted.rank, n_tensors=n_tensors)
+    built = _whole(loaded, request, on_progress)
+    n_tensors = len(write_factors(path, built, info.fingerprint))
+    return ExportReport(format="factors", files=(), rank=built.rank, n_tensors=n_tensors)
 
 
-def _whole(loaded: LoadedModel, request: Export, on_progress: ProgressCallback) -> Crafted:
+def _whole(loaded: LoadedModel, request: Export, on_progress: ProgressCallback) -> BuiltPatch:
     return make_patch(
-        make_case(loaded, request.prompt, request.layers, request.recipe, kept=request.ids), on_progress
+        make_spec(loaded, request.prompt, request.layers, request.recipe, kept=request.ids), on_progress
     )
 
 
@@ -143,10 +145,10 @@ class _Cost:
     patch: float
 
     @staticmethod
-    def of(whole: Crafted, exported: Tensor) -> "_Cost":
+    def of(whole: BuiltPatch, exported: Tensor) -> "_Cost":
         """``exported``: logits behind the query of what leaves."""
         context = whole.own.logits[0].cpu().log_softmax(-1)
-        theirs = (exported.cpu(), logits_through(whole, whole.own)[0].cpu())
+        theirs = (exported.cpu(), patched_logits(whole, whole.own)[0].cpu())
         return _Cost(*(float(kl_divergence(context, logits.log_softmax(-1))) for logits in theirs))
 
     def words(self) -> Iterator[str]:
@@ -156,7 +158,7 @@ class _Cost:
         )
 
 
-def _report(references: References, cost: _Cost, leaving: Crafted) -> ExportReport:
+def _report(references: ReferenceLogits, cost: _Cost, leaving: BuiltPatch) -> ExportReport:
     return ExportReport(
         format="peft",
         files=(),
@@ -176,14 +178,14 @@ def _shifts(unshifted: dict[int, str]) -> Iterator[str]:
         yield f"the shift at layers {_spans([layer for layer in unshifted if unshifted[layer] == why])}: {why}"
 
 
-def _beside_vectors(whole: Crafted) -> Iterator[str]:
-    if whole.case.recipe.components == "both":
+def _beside_vectors(whole: BuiltPatch) -> Iterator[str]:
+    if whole.spec.recipe.components == "both":
         yield "ΔW: a control vector is one constant for each layer"
-    if any(site.layer == 0 for site in whole.case.sites):
+    if any(site.layer == 0 for site in whole.spec.sites):
         yield "the shift at layer 0: llama.cpp adds nothing there"
 
 
-def _rounding(loaded: LoadedModel, references: References) -> Iterator[str]:
+def _rounding(loaded: LoadedModel, references: ReferenceLogits) -> Iterator[str]:
     if references.tolerance > (usual := tolerance_of(loaded)):
         dtype = str(loaded.dtype).removeprefix("torch.")
         yield (

@@ -20,7 +20,7 @@ from icltui.engine.hooks.capture import States, widen
 from icltui.engine.hooks.forward_output import forward_output
 from icltui.engine.hooks.site import Site, SiteHook, input_device
 from icltui.engine.measure.forward import can_use_cache, forward, forward_arguments, position_ids
-from icltui.engine.patch.build import Case, Crafted
+from icltui.engine.patch.build import BuiltPatch, PatchSpec
 from icltui.engine.patch.decoding import acting
 from icltui.engine.patch.patch import HeldPatch, TokenPatch
 from icltui.values import Generation, Lane
@@ -32,18 +32,18 @@ TOLERANCES = {torch.float64: 1e-4, torch.float32: 1e-4}
 """Of logits behind a padded row against those behind the row alone, relative to the largest; other dtypes: 5e-2."""
 
 
-def can_batch(case: Case, crafted: Crafted | None) -> bool:
+def can_batch(spec: PatchSpec, built: BuiltPatch | None) -> bool:
     """Whether one patch, or one made token by token from the rows' own context, serves every row."""
-    if "position_ids" not in forward_arguments(case.loaded.model) or not can_use_cache(case.loaded.model):
+    if "position_ids" not in forward_arguments(spec.loaded.model) or not can_use_cache(spec.loaded.model):
         return False
-    if crafted is not None and crafted.patch is None:
-        return case.recipe.control == "none" and not isinstance(case.recipe.alpha, str)
-    return crafted is None or bool(case.calibration)
+    if built is not None and built.patch is None:
+        return spec.recipe.control == "none" and not isinstance(spec.recipe.alpha, str)
+    return built is None or bool(spec.calibration)
 
 
-def in_batches(cases: Sequence[Case], n_tokens: int) -> Iterator[Sequence[Case]]:
+def in_batches(cases: Sequence[PatchSpec], n_tokens: int) -> Iterator[Sequence[PatchSpec]]:
     """The cases in groups, as many in each as fit."""
-    longest = max(len(case.ids.full) for case in cases) + n_tokens
+    longest = max(len(spec.ids.full) for spec in cases) + n_tokens
     size = max(1, min(MOST_ROWS, MOST_TOKENS // longest))
     for begin in range(0, len(cases), size):
         yield cases[begin : begin + size]
@@ -104,7 +104,7 @@ class Rows:
 
 
 @dataclass
-class Seen(SiteHook):
+class FitInputs(SiteHook):
     """Keeps z and v of the tokens ``at``, or of all."""
 
     at: Tensor | None
@@ -157,7 +157,7 @@ class SteppingRows:
 
     def begin(self) -> Tensor:
         """Logits behind each row, the tokens of its query patched."""
-        with attach(self.patch.sites, seen := Seen(self.beside.last(self.counts))):
+        with attach(self.patch.sites, seen := FitInputs(self.beside.last(self.counts))):
             self.beside.begin()
         self.patch.aim(seen.targets(self.patch.sites), at=self.rows.last(self.counts))
         with acting(self.patch):
@@ -165,7 +165,7 @@ class SteppingRows:
 
     def go_on(self, tokens: Sequence[int]) -> Tensor:
         """Logits behind one more token of each, patched."""
-        with attach(self.patch.sites, seen := Seen(None)):
+        with attach(self.patch.sites, seen := FitInputs(None)):
             self.beside.go_on(tokens)
         self.patch.aim(seen.targets(self.patch.sites))
         with acting(self.patch):
@@ -173,8 +173,8 @@ class SteppingRows:
 
 
 def generate_rows(
-    cases: Sequence[Case],
-    crafted: Crafted | None,
+    cases: Sequence[PatchSpec],
+    built: BuiltPatch | None,
     lanes: Sequence[Lane],
     n_tokens: int,
     sampling: Sampling,
@@ -182,7 +182,7 @@ def generate_rows(
 ) -> list[Generation] | None:
     """The lanes of every case, or None where this model's numbers do not stay the same beside padding."""
     tracks: list[dict[Lane, Track]] = [{name: Track() for name in with_context(lanes)} for _ in cases]
-    speakers = {name: _lane(cases, crafted, name) for name in tracks[0]}
+    speakers = {name: _lane(cases, built, name) for name in tracks[0]}
     sampler = Sampler(sampling)
     for index in range(n_tokens):
         on_progress(f"generating for {len(cases)} queries", index, n_tokens)
@@ -191,37 +191,37 @@ def generate_rows(
             logits = speaker.begin() if index == 0 else speaker.go_on([of[name].tokens[-1] for of in tracks])
             if index == 0 and name == "context" and not _is_right(cases, logits):
                 return None
-            for number, (case, of) in enumerate(zip(cases, tracks, strict=True)):
+            for number, (spec, of) in enumerate(zip(cases, tracks, strict=True)):
                 track = of[name]
                 if name == "context" and not track.ended:
                     context[number] = logits[number].log_softmax(-1)
                 if not track.ended:
                     same = track.tokens == of["context"].tokens[:index]
-                    step(case.loaded, name, track, sampler, logits[number], context[number] if same else None)
+                    step(spec.loaded, name, track, sampler, logits[number], context[number] if same else None)
         if all(track.ended for of in tracks for track in of.values()):
             break
-    return [summarize(of, case, sampling) for of, case in zip(tracks, cases, strict=True)]
+    return [summarize(of, spec, sampling) for of, spec in zip(tracks, cases, strict=True)]
 
 
-def _lane(cases: Sequence[Case], crafted: Crafted | None, name: Lane) -> RowsLane | SteppingRows:
+def _lane(cases: Sequence[PatchSpec], built: BuiltPatch | None, name: Lane) -> RowsLane | SteppingRows:
     model = cases[0].loaded.model
-    full = Rows(model, [case.ids.full for case in cases], [range(len(case.ids.full)) for case in cases])
+    full = Rows(model, [spec.ids.full for spec in cases], [range(len(spec.ids.full)) for spec in cases])
     if name == "context":
         return RowsLane(full)
-    gaps = [(0, len(case.ids.context)) for case in cases]
-    at = [position_ids(case.ids, gap, case.positions) for case, gap in zip(cases, gaps, strict=True)]
-    rows = Rows(model, [case.ids.plain for case in cases], at)
+    gaps = [(0, len(spec.ids.context)) for spec in cases]
+    at = [position_ids(spec.ids, gap, spec.positions) for spec, gap in zip(cases, gaps, strict=True)]
+    rows = Rows(model, [spec.ids.plain for spec in cases], at)
     if name == "plain":
         return RowsLane(rows)
-    assert crafted is not None, "craft the patch before its lane is made"
-    if crafted.patch is not None:
-        return RowsLane(rows, crafted.patch.at(crafted.alpha))
-    case = cases[0]
-    patch = TokenPatch(case.sites, case.recipe.components, crafted.alpha)
-    return SteppingRows(rows, full, patch, [len(case.ids.query) for case in cases])
+    assert built is not None, "build the patch before its lane is made"
+    if built.patch is not None:
+        return RowsLane(rows, built.patch.at(built.alpha))
+    spec = cases[0]
+    patch = TokenPatch(spec.sites, spec.recipe.components, built.alpha)
+    return SteppingRows(rows, full, patch, [len(spec.ids.query) for spec in cases])
 
 
-def _is_right(cases: Sequence[Case], logits: Tensor) -> bool:
+def _is_right(cases: Sequence[PatchSpec], logits: Tensor) -> bool:
     """Whether the row with the most padding says what it says alone."""
     number = min(range(len(cases)), key=lambda k: len(cases[k].ids.full))
     model = cases[number].loaded.model

@@ -1,6 +1,6 @@
 """Lanes of text side by side: with the context, the query alone, the query alone through a patch.
 
-Enters: ids, and a crafted patch. Leaves: lane steps as they come, then the :class:`~icltui.values.Generation`. The
+Enters: ids, and a built patch. Leaves: lane steps as they come, then the :class:`~icltui.values.Generation`. The
 lanes advance together, so that their distributions can be compared token by token; all draw with the same noise.
 """
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from icltui.engine.generate.sampling import Sampler
 from icltui.engine.measure.predictions import finite_or_none, kl_divergence, top_candidates
 from icltui.engine.models.loaded_model import LoadedModel
-from icltui.engine.patch.build import Case, Crafted, noise_of
+from icltui.engine.patch.build import BuiltPatch, PatchSpec, control_noise
 from icltui.engine.patch.decoding import AnyLane, RowLane, Run, SteppingLane, stop_tokens, without_context
 from icltui.engine.patch.patch import TokenPatch
 from icltui.engine.prompts.tokenize import pieces
@@ -31,8 +31,8 @@ class Track:
 
 
 def generate(
-    case: Case,
-    crafted: Crafted | None,
+    spec: PatchSpec,
+    built: BuiltPatch | None,
     *,
     lanes: Sequence[Lane],
     n_tokens: int,
@@ -40,10 +40,10 @@ def generate(
 ) -> Iterator[LaneStep | Generation]:
     """Lane steps in the order in which they are made, then the whole generation.
 
-    The context lane always runs, as the others are measured against it. The patched lane needs a crafted patch.
+    The context lane always runs, as the others are measured against it. The patched lane needs a built patch.
     """
     tracks: dict[Lane, Track] = {name: Track() for name in with_context(lanes)}
-    speakers = {name: make_lane(case, crafted, name) for name in tracks}
+    speakers = {name: make_lane(spec, built, name) for name in tracks}
     sampler = Sampler(sampling)
     for index in range(n_tokens):
         context_log_p: Tensor | None = None
@@ -54,25 +54,25 @@ def generate(
             logits = lane.start() if index == 0 else lane.feed(track.tokens[-1])
             context_log_p = logits.log_softmax(-1) if name == "context" else context_log_p
             same = track.tokens == tracks["context"].tokens[:index]
-            yield step(case.loaded, name, track, sampler, logits, context_log_p if same else None)
+            yield step(spec.loaded, name, track, sampler, logits, context_log_p if same else None)
         if all(track.ended for track in tracks.values()):
             break
-    yield summarize(tracks, case, sampling)
+    yield summarize(tracks, spec, sampling)
 
 
-def make_lane(case: Case, crafted: Crafted | None, name: Lane) -> AnyLane:
+def make_lane(spec: PatchSpec, built: BuiltPatch | None, name: Lane) -> AnyLane:
     """The lane of that name."""
-    loaded, ids = case.loaded, case.ids
+    loaded, ids = spec.loaded, spec.ids
     if name == "context":
         return RowLane(Run(loaded.model), ids.full)
     if name == "plain":
-        return RowLane(without_context(loaded, ids, case.positions), ids.plain)
-    assert crafted is not None, "craft the patch before its lane is made"
-    if crafted.patch is not None:
-        held = crafted.patch.at(crafted.alpha)
-        return RowLane(without_context(loaded, ids, case.positions, held), ids.plain)
-    patch = TokenPatch(case.sites, case.recipe.components, crafted.alpha, noise_of(case.recipe))
-    return SteppingLane(loaded, ids, patch, case.positions, case.control_context())
+        return RowLane(without_context(loaded, ids, spec.positions), ids.plain)
+    assert built is not None, "build the patch before its lane is made"
+    if built.patch is not None:
+        held = built.patch.at(built.alpha)
+        return RowLane(without_context(loaded, ids, spec.positions, held), ids.plain)
+    patch = TokenPatch(spec.sites, spec.recipe.components, built.alpha, control_noise(spec.recipe))
+    return SteppingLane(loaded, ids, patch, spec.positions, spec.control_context())
 
 
 def with_context(lanes: Sequence[Lane]) -> tuple[Lane, ...]:
@@ -109,7 +109,7 @@ def step(
     return said
 
 
-def summarize(tracks: dict[Lane, Track], case: Case, sampling: Sampling) -> Generation:
+def summarize(tracks: dict[Lane, Track], spec: PatchSpec, sampling: Sampling) -> Generation:
     """The lanes' texts, and how the others compare with the context lane."""
     context = tracks["context"]
     others: dict[Lane, Track] = {name: track for name, track in tracks.items() if name != "context"}
@@ -128,8 +128,8 @@ def summarize(tracks: dict[Lane, Track], case: Case, sampling: Sampling) -> Gene
             for name, track in others.items()
             if context.first_logits is not None and track.first_logits is not None
         },
-        recipe=case.recipe,
-        layers=tuple(site.layer for site in case.sites),
+        recipe=spec.recipe,
+        layers=tuple(site.layer for site in spec.sites),
         sampling=sampling,
     )
 

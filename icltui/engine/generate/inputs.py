@@ -1,6 +1,6 @@
 """A request's words in the loaded model's terms: which layers, which tokens, and whether there is room for them.
 
-Enters: a loaded model and what was asked. Leaves: ids and sites, or a :class:`~icltui.engine.patch.build.Case`.
+Enters: a loaded model and what was asked. Leaves: ids and sites, or a :class:`~icltui.engine.patch.build.PatchSpec`.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from icltui.api.options import check_options
 from icltui.engine.hooks.site import Site
 from icltui.engine.models.loaded_model import LoadedModel
-from icltui.engine.patch.build import Case
+from icltui.engine.patch.build import PatchSpec
 from icltui.engine.prompts.tokenize import Ids, check_known, check_length, tokenize
 from icltui.values import PromptIds, TokenizedPrompt
 from icltui.values.errors import BadInput
@@ -20,7 +20,7 @@ from icltui.values.recipe import Recipe
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PromptInputs:
     """A prompt, ready to run."""
 
     sites: list[Site]
@@ -28,7 +28,7 @@ class Prepared:
     tokens: TokenizedPrompt
 
 
-def prepare(loaded: LoadedModel, prompt: Prompt, layers: str, n_more: int = 0) -> Prepared:
+def prepare_inputs(loaded: LoadedModel, prompt: Prompt, layers: str, n_more: int = 0) -> PromptInputs:
     """The prompt's tokens and the selected sites; ``n_more`` tokens are to be generated behind it.
 
     Raises:
@@ -41,10 +41,10 @@ def prepare(loaded: LoadedModel, prompt: Prompt, layers: str, n_more: int = 0) -
     ids, tokens = tokenize(loaded, prompt)
     check_known(loaded, ids)
     check_length(loaded, ids, n_more)
-    return Prepared([site for site in loaded.sites if site.layer in chosen], ids, tokens)
+    return PromptInputs([site for site in loaded.sites if site.layer in chosen], ids, tokens)
 
 
-def make_case(
+def make_spec(
     loaded: LoadedModel,
     prompt: Prompt,
     layers: str,
@@ -52,7 +52,7 @@ def make_case(
     holdout: tuple[str, ...] = (),
     n_tokens: int = 1,
     kept: PromptIds | None = None,
-) -> Case:
+) -> PatchSpec:
     """The prompt, the recipe's queries and the held-out ones behind the same context.
 
     ``kept`` is what the prompt was when its patch was made, whose header all of them get.
@@ -64,29 +64,33 @@ def make_case(
     check_options(recipe)
     is_compiled = recipe.mode == "compiled"
     n_more = max(n_tokens, recipe.n_fitted + 1 if is_compiled else 1)
-    own = prepare(loaded, prompt, layers, n_more)
+    own = prepare_inputs(loaded, prompt, layers, n_more)
 
     def behind_it(queries: tuple[str, ...]) -> tuple[Ids, ...]:
-        others = (prepare(loaded, replace(prompt, query=query), layers, n_more).ids for query in queries)
+        others = (
+            prepare_inputs(loaded, replace(prompt, query=query), layers, n_more).ids for query in queries
+        )
         return tuple(ids if kept is None else _headed(loaded, ids, kept, n_more) for ids in others)
 
     other = replace(prompt, context=recipe.other_context)
-    case = Case(
+    spec = PatchSpec(
         loaded,
         own.sites,
-        own.ids if kept is None else as_kept(loaded, own.ids, kept, n_more),
+        own.ids if kept is None else with_kept_header(loaded, own.ids, kept, n_more),
         prompt.positions,
         recipe,
         calibration=behind_it(recipe.queries) if is_compiled else (),
         holdout=behind_it(holdout),
-        other_context=prepare(loaded, other, layers, n_more).ids.context if recipe.control == "other" else (),
+        other_context=prepare_inputs(loaded, other, layers, n_more).ids.context
+        if recipe.control == "other"
+        else (),
     )
     if kept is not None:
-        _check_same(kept, case.record)
-    return case
+        _check_same(kept, spec.record)
+    return spec
 
 
-def as_kept(loaded: LoadedModel, ids: Ids, kept: PromptIds, n_more: int = 0) -> Ids:
+def with_kept_header(loaded: LoadedModel, ids: Ids, kept: PromptIds, n_more: int = 0) -> Ids:
     """``ids`` of the prompt under the header that it had.
 
     Raises:

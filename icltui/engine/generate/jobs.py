@@ -23,30 +23,30 @@ from icltui.api.options import check_options
 from icltui.api.progress import ProgressCallback
 from icltui.engine.generate.batch import can_batch, generate_rows, in_batches
 from icltui.engine.generate.generate import generate
-from icltui.engine.generate.inputs import make_case
+from icltui.engine.generate.inputs import make_spec
 from icltui.engine.models.background import run_in_background
 from icltui.engine.models.loaded_model import LoadedModel
-from icltui.engine.patch.alpha_search import fitted_strength
-from icltui.engine.patch.build import Case, Crafted, craft
-from icltui.engine.patch.report import report_on
+from icltui.engine.patch.alpha_search import with_alpha
+from icltui.engine.patch.build import BuiltPatch, PatchSpec, build_patch
+from icltui.engine.patch.report import report_patch
 from icltui.values import Generation, LaneStep, PatchReport
 from icltui.values.errors import BadInput
 
 
-def speak(loaded: LoadedModel, request: Generate) -> Iterator[Event]:
+def run_generate(loaded: LoadedModel, request: Generate) -> Iterator[Event]:
     """The lanes of one prompt.
 
     Raises:
         BadInput: a prompt, recipe or sampling that cannot be.
     """
-    case = _case(loaded, request)
-    crafted = yield from _crafted(case, request)
-    yield from _lanes(case, crafted, request)
-    if crafted is not None:
-        yield from _tested(crafted, request.curves)
+    spec = _case(loaded, request)
+    built = yield from _built(spec, request)
+    yield from _lanes(spec, built, request)
+    if built is not None:
+        yield from _tested(built, request.curves)
 
 
-def speak_each(loaded: LoadedModel, request: GenerateEach) -> Iterator[Event]:
+def run_generate_each(loaded: LoadedModel, request: GenerateEach) -> Iterator[Event]:
     """The lanes of every query: all at once where one patch serves them, else one after the other.
 
     Raises:
@@ -56,82 +56,80 @@ def speak_each(loaded: LoadedModel, request: GenerateEach) -> Iterator[Event]:
         raise BadInput("no query to run: give at least one")
     # All are looked at before the first is run, which may take long.
     cases = [_case(loaded, request, query) for query in request.queries]
-    crafted = yield from _crafted(cases[0], request)
+    built = yield from _built(cases[0], request)
     spoken: list[Generation] | None = None
-    if can_batch(cases[0], crafted):
-        spoken = yield from run_in_background(partial(_in_rows, cases, crafted, request))
-    for number, case in enumerate(cases):
+    if can_batch(cases[0], built):
+        spoken = yield from run_in_background(partial(_in_rows, cases, built, request))
+    for number, spec in enumerate(cases):
         if spoken is not None:
-            yield GenerationEnded(generation=_whole(spoken[number], case, request))
+            yield GenerationEnded(generation=_whole(spoken[number], spec, request))
         else:
-            if number and crafted is not None:
-                crafted = (
-                    replace(crafted, case=case) if case.calibration else (yield from _crafted(case, request))
-                )
-            yield from _lanes(case, crafted, request)
-        if crafted is not None and (number == 0 or not (case.calibration or spoken)):
-            yield from _tested(crafted, False)
+            if number and built is not None:
+                built = replace(built, spec=spec) if spec.calibration else (yield from _built(spec, request))
+            yield from _lanes(spec, built, request)
+        if built is not None and (number == 0 or not (spec.calibration or spoken)):
+            yield from _tested(built, False)
 
 
 @torch.inference_mode()
 def _in_rows(
-    cases: list[Case], crafted: Crafted | None, request: GenerateEach, on_progress: ProgressCallback
+    cases: list[PatchSpec], built: BuiltPatch | None, request: GenerateEach, on_progress: ProgressCallback
 ) -> list[Generation] | None:
     """The lanes of all queries, batch by batch; None where this model has to take them one by one."""
     spoken: list[Generation] = []
     for some in in_batches(cases, request.n_tokens):
-        made = generate_rows(some, crafted, request.lanes, request.n_tokens, request.sampling, on_progress)
+        made = generate_rows(some, built, request.lanes, request.n_tokens, request.sampling, on_progress)
         if made is None:
             return None
         spoken += made
     return spoken
 
 
-def _case(loaded: LoadedModel, request: Generate | GenerateEach, query: str | None = None) -> Case:
+def _case(loaded: LoadedModel, request: Generate | GenerateEach, query: str | None = None) -> PatchSpec:
     if request.n_tokens < 1:
         raise BadInput(f"{request.n_tokens} tokens to generate: ask for at least 1")
     check_options(request.sampling)
     prompt = request.prompt if query is None else with_changes(request.prompt, query=query)
-    return make_case(loaded, prompt, request.layers, request.recipe, request.holdout, request.n_tokens)
+    return make_spec(loaded, prompt, request.layers, request.recipe, request.holdout, request.n_tokens)
 
 
-def _crafted(case: Case, request: Generate | GenerateEach) -> Generator[Event, None, Crafted | None]:
+def _built(spec: PatchSpec, request: Generate | GenerateEach) -> Generator[Event, None, BuiltPatch | None]:
     if "patched" not in request.lanes:
         return None
     alpha, is_varied = request.recipe.alpha, isinstance(request, Generate) and request.curves
-    if case.recipe.mode == "per-step" and not (isinstance(alpha, str) or is_varied or case.holdout):
-        return Crafted(case, alpha=alpha)  # made while it speaks
-    return (yield from run_in_background(partial(make_patch, case)))
+    if spec.recipe.mode == "per-step" and not (isinstance(alpha, str) or is_varied or spec.holdout):
+        return BuiltPatch(spec, alpha=alpha)  # made while it speaks
+    return (yield from run_in_background(partial(make_patch, spec)))
 
 
-def _lanes(case: Case, crafted: Crafted | None, request: Generate | GenerateEach) -> Iterator[Event]:
+def _lanes(spec: PatchSpec, built: BuiltPatch | None, request: Generate | GenerateEach) -> Iterator[Event]:
     """The lanes of one prompt, as they speak."""
     for made in generate(
-        case, crafted, lanes=request.lanes, n_tokens=request.n_tokens, sampling=request.sampling
+        spec, built, lanes=request.lanes, n_tokens=request.n_tokens, sampling=request.sampling
     ):
         if isinstance(made, LaneStep):
             yield LaneAdvanced(step=made)
         else:
-            yield GenerationEnded(generation=_whole(made, case, request))
+            yield GenerationEnded(generation=_whole(made, spec, request))
 
 
-def _whole(made: Generation, case: Case, request: Generate | GenerateEach) -> Generation:
+def _whole(made: Generation, spec: PatchSpec, request: Generate | GenerateEach) -> Generation:
     """With what it was asked on."""
-    return with_changes(made, holdout=request.holdout, ids=case.record)
+    return with_changes(made, holdout=request.holdout, ids=spec.record)
 
 
-def _tested(crafted: Crafted, curves: bool) -> Iterator[Event]:
+def _tested(built: BuiltPatch, curves: bool) -> Iterator[Event]:
     """The report on the patch, where there is something to tell."""
-    if crafted.prompt is not None:
-        yield PatchTested(patch=(yield from run_in_background(partial(_report_on, crafted, curves))))
+    if built.prompt is not None:
+        yield PatchTested(patch=(yield from run_in_background(partial(_report_on, built, curves))))
 
 
 @torch.no_grad()  # not inference mode, under which nothing could be derived
-def make_patch(case: Case, on_progress: ProgressCallback) -> Crafted:
+def make_patch(spec: PatchSpec, on_progress: ProgressCallback) -> BuiltPatch:
     """The patch at its strength."""
-    return fitted_strength(craft(case, on_progress=on_progress), on_progress)
+    return with_alpha(build_patch(spec, on_progress=on_progress), on_progress)
 
 
 @torch.no_grad()
-def _report_on(crafted: Crafted, curves: bool, on_progress: ProgressCallback) -> PatchReport:
-    return report_on(crafted, curves, on_progress)
+def _report_on(built: BuiltPatch, curves: bool, on_progress: ProgressCallback) -> PatchReport:
+    return report_patch(built, curves, on_progress)

@@ -1,6 +1,6 @@
 """How strong a patch should be: α by line search, or in closed form to first order.
 
-Enters: a crafted patch. Leaves: α in [0, 2]. Both minimise the mean squared error of the centred logits behind the
+Enters: a built patch. Leaves: α in [0, 2]. Both minimise the mean squared error of the centred logits behind the
 query against the contextual ones (several fitted queries: their mean). α fitted on a prompt says nothing of that very
 prompt: what it is worth is seen on other tokens, see :mod:`icltui.engine.patch.evaluate`.
 """
@@ -15,10 +15,10 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from icltui.api.progress import ProgressCallback, ignore_progress
 from icltui.engine.hooks.attach import attach
-from icltui.engine.patch.build import Crafted
-from icltui.engine.patch.calibration import Passage, logits_without
+from icltui.engine.patch.build import BuiltPatch
+from icltui.engine.patch.calibration import Passage, logits_without_context
 from icltui.engine.patch.decoding import acting
-from icltui.engine.patch.evaluate import Part, centred, score, total
+from icltui.engine.patch.evaluate import TokenSpan, centred, score, sum_scores
 from icltui.engine.patch.patch import Alpha
 from icltui.values.errors import BadInput
 from icltui.values.recipe import LARGEST_ALPHA
@@ -29,32 +29,34 @@ COARSE, ROUNDS, FINER = 0.25, 3, 4
 """First step of the search, how often it is made finer, and by what."""
 
 
-def fitted_strength(crafted: Crafted, on_progress: ProgressCallback = ignore_progress) -> Crafted:
+def with_alpha(built: BuiltPatch, on_progress: ProgressCallback = ignore_progress) -> BuiltPatch:
     """The patch at the strength that its recipe asks for."""
-    alpha = crafted.case.recipe.alpha
+    alpha = built.spec.recipe.alpha
     if alpha == "search":
-        alpha = line_search(lambda alpha: mean_squared_error(crafted, alpha), on_progress)
+        alpha = line_search(lambda alpha: mean_squared_error(built, alpha), on_progress)
     elif alpha == "jvp":
         on_progress("the derivative of the logits", 0, 1)
-        alpha = first_order(crafted)
-    return replace(crafted, alpha=float(alpha))
+        alpha = first_order_alpha(built)
+    return replace(built, alpha=float(alpha))
 
 
-def asked(crafted: Crafted) -> Sequence[Part]:
+def fitted_spans(built: BuiltPatch) -> Sequence[TokenSpan]:
     """What α is fitted on: behind the last token of each fitted query."""
-    passages = [part.passage for part in crafted.fitted] or [crafted.own]
-    return [Part(passage, 0, 1) for passage in passages]
+    passages = [part.passage for part in built.fitted] or [built.own]
+    return [TokenSpan(passage, 0, 1) for passage in passages]
 
 
-def logits_through(crafted: Crafted, passage: Passage, alpha: Alpha | None = None) -> Tensor:
+def patched_logits(built: BuiltPatch, passage: Passage, alpha: Alpha | None = None) -> Tensor:
     """Logits (tokens, vocabulary) of a passage, at the patch's own strength unless another is given."""
-    with acting(crafted.through(passage, alpha)):
-        return logits_without(crafted.case.loaded, passage)
+    with acting(built.acting_on(passage, alpha)):
+        return logits_without_context(built.spec.loaded, passage)
 
 
-def mean_squared_error(crafted: Crafted, alpha: float) -> float:
+def mean_squared_error(built: BuiltPatch, alpha: float) -> float:
     """Of the centred logits behind the fitted queries."""
-    whole = total([score(part, logits_through(crafted, part.passage, alpha)) for part in asked(crafted)])
+    whole = sum_scores(
+        [score(part, patched_logits(built, part.passage, alpha)) for part in fitted_spans(built)]
+    )
     return whole.mse / whole.n
 
 
@@ -79,15 +81,15 @@ def line_search(loss: Callable[[float], float], on_progress: ProgressCallback = 
     return min(known, key=lambda alpha: (known[alpha], alpha))
 
 
-def first_order(crafted: Crafted) -> float:
+def first_order_alpha(built: BuiltPatch) -> float:
     """α* = ⟨J, Δ⟩ / ‖J‖², J = ∂ logits/∂α at 0 by one Jacobian-vector product, Δ what the context adds to the logits.
 
     Raises:
         BadInput: the model has an operation without a forward derivative, or the patch does nothing.
     """
     along, square, gap, scale = 0.0, 0.0, 0.0, 0.0
-    for part in asked(crafted):
-        logits, slope = _derivative(crafted, part.passage)
+    for part in fitted_spans(built):
+        logits, slope = _derivative(built, part.passage)
         missing = centred(part.passage.logits[:1].to(logits.device)) - centred(logits[:1])
         slope = centred(slope[:1])
         along += float((slope * missing).sum())
@@ -100,9 +102,9 @@ def first_order(crafted: Crafted) -> float:
     return min(max(along / square, 0.0), LARGEST_ALPHA)
 
 
-def _derivative(crafted: Crafted, passage: Passage) -> tuple[Tensor, Tensor]:
+def _derivative(built: BuiltPatch, passage: Passage) -> tuple[Tensor, Tensor]:
     """Logits without the patch, and their derivative in α."""
-    device = crafted.case.loaded.device
+    device = built.spec.loaded.device
     try:
         with (
             torch.inference_mode(False),
@@ -112,9 +114,9 @@ def _derivative(crafted: Crafted, passage: Passage) -> tuple[Tensor, Tensor]:
         ):
             one = torch.ones((), device=device)
             alpha = forward_ad.make_dual(torch.zeros_like(one), one)  # type: ignore[no-untyped-call]
-            patch = crafted.through(passage, alpha)
+            patch = built.acting_on(passage, alpha)
             with attach(patch.sites, patch):
-                dual = logits_without(crafted.case.loaded, passage)
+                dual = logits_without_context(built.spec.loaded, passage)
                 logits, slope = forward_ad.unpack_dual(dual)  # type: ignore[no-untyped-call]
     except (RuntimeError, NotImplementedError) as error:
         raise BadInput(

@@ -1,8 +1,9 @@
-"""A patch made from its recipe, for one prompt.
+"""A patch built by its recipe, for one prompt.
 
-Enters: a :class:`Case`, what is patched and how. Leaves: a :class:`Crafted`: the patch, and the passages that it was
-made from. Frozen is the held patch of the query's last token; compiled that of every token of one or several queries
-and of what the model says behind them in the context; per step makes its patches while it generates: none is held.
+Enters: a :class:`PatchSpec`, what is patched and how. Leaves: a :class:`BuiltPatch`: the patch, and the passages that
+it was made from. *frozen* holds the patch of the query's last token; *compiled* holds one patch of every token of one
+or several queries and of what the model says after them in the context; *per-step* holds none, as a patch is made for
+each token while text is generated.
 """
 
 from collections.abc import Sequence
@@ -15,8 +16,8 @@ from msgspec.structs import replace as with_changes
 from icltui.api.progress import ProgressCallback, ignore_progress
 from icltui.engine.hooks.site import Site
 from icltui.engine.models.loaded_model import LoadedModel
-from icltui.engine.patch.calibration import Passage, Reader, in_another_context
-from icltui.engine.patch.fit import Fitted, derive
+from icltui.engine.patch.calibration import Passage, PassageReader, in_other_context
+from icltui.engine.patch.fit import FittedTokens, fit_patch
 from icltui.engine.patch.patch import Alpha, HeldPatch, TokenPatch
 from icltui.engine.prompts.tokenize import Ids
 from icltui.values import LayerFit, PromptIds
@@ -28,7 +29,7 @@ N_LATER = 8
 
 
 @dataclass(frozen=True)
-class Case:
+class PatchSpec:
     """What is patched, and how."""
 
     loaded: LoadedModel
@@ -69,36 +70,36 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Crafted:
+class BuiltPatch:
     """A patch and what it was made from."""
 
-    case: Case
+    spec: PatchSpec
     prompt: Passage | None = None
     """The prompt's, whether or not it was fitted; None where nothing had to be known of it."""
-    fitted: tuple[Fitted, ...] = ()
+    fitted: tuple[FittedTokens, ...] = ()
     """Empty per step."""
     patch: HeldPatch | None = None
     """At strength 1; None per step."""
     fits: tuple[LayerFit, ...] = ()
     alpha: float = 1.0
 
-    def through(self, passage: Passage, alpha: Alpha | None = None) -> HeldPatch | TokenPatch:
+    def acting_on(self, passage: Passage, alpha: Alpha | None = None) -> HeldPatch | TokenPatch:
         """The patch as it acts on the row of ``passage``; at its own strength unless another is given."""
         strength = self.alpha if alpha is None else alpha
         if self.patch is not None:
             return self.patch.at(strength)
-        return stepping(self.case, passage, strength)
+        return per_step_patch(self.spec, passage, strength)
 
     @property
     def own(self) -> Passage:
-        """The prompt's passage, read when the patch was crafted."""
+        """The prompt's passage, read when the patch was built."""
         assert self.prompt is not None, "a patch per step of a given strength asks nothing of its prompt"
         return self.prompt
 
     @property
     def n_tokens(self) -> int:
         """How many tokens it was made from."""
-        return sum(part.n_tokens for part in self.fitted) or len(self.case.ids.query)
+        return sum(part.n_tokens for part in self.fitted) or len(self.spec.ids.query)
 
     @property
     def rank(self) -> int:
@@ -108,66 +109,68 @@ class Crafted:
         return max(parts, default=1)
 
 
-def stepping(case: Case, passage: Passage, alpha: Alpha) -> TokenPatch:
+def per_step_patch(spec: PatchSpec, passage: Passage, alpha: Alpha) -> TokenPatch:
     """A patch for each token of ``passage``, aimed at its contextual states."""
-    targets = under_control(case, passage).targets
-    patch = TokenPatch(case.sites, case.recipe.components, alpha, noise_of(case.recipe))
+    targets = with_control(spec, passage).targets
+    patch = TokenPatch(spec.sites, spec.recipe.components, alpha, control_noise(spec.recipe))
     patch.aim(targets, n_kept=len(passage.ids.prefix))
     return patch
 
 
-def noise_of(recipe: Recipe) -> torch.Generator | None:
+def control_noise(recipe: Recipe) -> torch.Generator | None:
     """What the control ``random`` draws from."""
     return torch.Generator().manual_seed(recipe.seed) if recipe.control == "random" else None
 
 
-def under_control(case: Case, passage: Passage) -> Passage:
+def with_control(spec: PatchSpec, passage: Passage) -> Passage:
     """The passage with the states that its patch is made from."""
-    context = case.control_context()
-    return passage if context is None else in_another_context(case.loaded, case.sites, passage, context)
+    context = spec.control_context()
+    return passage if context is None else in_other_context(spec.loaded, spec.sites, passage, context)
 
 
-def craft(case: Case, n_later: int = N_LATER, on_progress: ProgressCallback = ignore_progress) -> Crafted:
+def build_patch(
+    spec: PatchSpec, n_later: int = N_LATER, on_progress: ProgressCallback = ignore_progress
+) -> BuiltPatch:
     """The patch at strength 1; the prompt's text is read ``n_later`` tokens further than it is fitted.
 
     Raises:
         BadInput: tokens that no patch can meet, or a rank that it cannot have.
     """
-    is_compiled = case.recipe.mode == "compiled"
-    rows = [case.ids, *case.calibration]
-    n_more = case.n_fitted + n_later
-    reader, passages = Reader(case.loaded, case.sites, case.positions, len(rows)), []
+    is_compiled = spec.recipe.mode == "compiled"
+    rows = [spec.ids, *spec.calibration]
+    n_more = spec.n_fitted + n_later
+    reader, passages = PassageReader(spec.loaded, spec.sites, spec.positions, len(rows)), []
     for number, ids in enumerate(rows):
         on_progress("reading the contextual text", number, len(rows))
         still = partial(on_progress, "reading the contextual text", number, len(rows))
-        passages.append(reader.read(ids, room(case, ids, n_more), still))
+        passages.append(reader.read(ids, n_with_room(spec, ids, n_more), still))
     own, *others = passages
-    if case.recipe.mode == "per-step":
-        return Crafted(case, own)
+    if spec.recipe.mode == "per-step":
+        return BuiltPatch(spec, own)
     on_progress("making the patch", 0, 1)
     fitted = tuple(
-        Fitted(
+        FittedTokens(
             passage,
             len(passage.ids.query) if is_compiled else 1,
-            min(case.n_fitted, len(passage.continuation)),
+            min(spec.n_fitted, len(passage.continuation)),
         )
         for passage in (others or [own])
     )
-    return made(Crafted(case, own, fitted))
+    return refit(BuiltPatch(spec, own, fitted))
 
 
-def made(crafted: Crafted, unshifted: frozenset[int] = frozenset()) -> Crafted:
+def refit(built: BuiltPatch, unshifted: frozenset[int] = frozenset()) -> BuiltPatch:
     """The patch of its fitted tokens, at the case's layers; those in ``unshifted`` get no shift."""
-    case = crafted.case
-    aimed = [replace(part, passage=under_control(case, part.passage)) for part in crafted.fitted]
-    patch, fits = derive(case.loaded, case.sites, aimed, case.recipe, unshifted)
-    return replace(crafted, patch=patch, fits=fits)
+    spec = built.spec
+    aimed = [replace(part, passage=with_control(spec, part.passage)) for part in built.fitted]
+    patch, fits = fit_patch(spec.loaded, spec.sites, aimed, spec.recipe, unshifted)
+    return replace(built, patch=patch, fits=fits)
 
 
-def room(case: Case, ids: Ids, n_more: int) -> int:
+def n_with_room(spec: PatchSpec, ids: Ids, n_more: int) -> int:
     """``n_more`` tokens behind a query, or what the model's positions leave of them.
 
     Fitted tokens were checked to have room.
     """
-    window = case.loaded.window
+    window = spec.loaded.window
     return n_more if window is None else max(0, min(n_more, window - len(ids.full)))

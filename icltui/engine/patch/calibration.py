@@ -90,7 +90,7 @@ def _read(
 
 
 @dataclass
-class Reader:
+class PassageReader:
     """Reads passages of many queries behind one context, which runs once, where the model's cache can be cut back.
 
     Whether it can is tried on the first query: read again behind the cut cache it must say the same.
@@ -141,7 +141,7 @@ class Reader:
         return bool((once - again).abs().max() <= CUT * once.abs().max())
 
 
-def in_another_context(
+def in_other_context(
     loaded: LoadedModel, sites: Sequence[Site], passage: Passage, context: tuple[int, ...]
 ) -> Passage:
     """The same tokens, at the same places without a context, with the states that ``context`` gives them."""
@@ -151,7 +151,7 @@ def in_another_context(
     return replace(passage, targets=states)
 
 
-def logits_without(loaded: LoadedModel, passage: Passage) -> Float[Tensor, "tokens vocabulary"]:
+def logits_without_context(loaded: LoadedModel, passage: Passage) -> Float[Tensor, "tokens vocabulary"]:
     """Logits behind the query's last token and each of the continuation, the context gone; patches act as attached."""
     n = len(passage.plain)
     keep = torch.arange(n - 1 - len(passage.continuation), n)

@@ -1,6 +1,6 @@
 """A patch put to the test: on the tokens it was made from, on later ones, and on other queries.
 
-Enters: a crafted patch. Leaves: :class:`~icltui.values.PatchTest` for each kind of tokens, and a verdict in words. That
+Enters: a built patch. Leaves: :class:`~icltui.values.PatchTest` for each kind of tokens, and a verdict in words. That
 the first kind fits is no news, as the patch was made for it; what the others say is.
 """
 
@@ -16,15 +16,15 @@ from icltui.engine.hooks.attach import attach
 from icltui.engine.hooks.capture import widen
 from icltui.engine.hooks.site import SiteHook
 from icltui.engine.measure.predictions import finite_or_none
-from icltui.engine.patch.build import N_LATER, Crafted, room
-from icltui.engine.patch.calibration import Passage, Reader, logits_without
+from icltui.engine.patch.build import N_LATER, BuiltPatch, n_with_room
+from icltui.engine.patch.calibration import Passage, PassageReader, logits_without_context
 from icltui.engine.patch.decoding import acting
 from icltui.engine.patch.patch import HeldPatch, TokenPatch
 from icltui.values import PatchTest, Tested
 
 
 @dataclass(frozen=True)
-class Part:
+class TokenSpan:
     """Some tokens of a passage: those behind which the logits [begin, end) of it are."""
 
     passage: Passage
@@ -32,48 +32,48 @@ class Part:
     end: int | None = None
 
 
-def parts_of(crafted: Crafted, others: Sequence[Passage]) -> dict[Tested, list[Part]]:
+def spans_by_kind(built: BuiltPatch, others: Sequence[Passage]) -> dict[Tested, list[TokenSpan]]:
     """What the patch is tested on, by kind; ``others``: passages of queries that it was not made from."""
-    fitted = [Part(part.passage, 0, part.n_continuation + 1) for part in crafted.fitted]
-    later = [Part(part.passage, part.n_continuation + 1) for part in crafted.fitted]
-    if not crafted.fitted:  # per step: only a strength was made from anything, and that from one token
-        later = [Part(crafted.own, 1)]
-    n = crafted.case.n_fitted + 1
-    kinds: dict[Tested, list[Part]] = {
+    fitted = [TokenSpan(part.passage, 0, part.n_continuation + 1) for part in built.fitted]
+    later = [TokenSpan(part.passage, part.n_continuation + 1) for part in built.fitted]
+    if not built.fitted:  # per step: only a strength was made from anything, and that from one token
+        later = [TokenSpan(built.own, 1)]
+    n = built.spec.n_fitted + 1
+    kinds: dict[Tested, list[TokenSpan]] = {
         "fitted tokens": fitted,
         "later tokens": later,
-        "other queries": [Part(passage, 0, n) for passage in others],
-        "other queries, later": [Part(passage, n) for passage in others],
+        "other queries": [TokenSpan(passage, 0, n) for passage in others],
+        "other queries, later": [TokenSpan(passage, n) for passage in others],
     }
     return {kind: kept for kind, parts in kinds.items() if (kept := [part for part in parts if _count(part)])}
 
 
-def held_out(parts: dict[Tested, list[Part]]) -> list[Part]:
+def held_out_spans(parts: dict[Tested, list[TokenSpan]]) -> list[TokenSpan]:
     """Of what the patch is tested on, what tells most of it: other queries, if there are any, else the later text."""
     return parts.get("other queries") or parts.get("later tokens", [])
 
 
-def other_passages(crafted: Crafted, on_progress: ProgressCallback = ignore_progress) -> list[Passage]:
+def unfitted_passages(built: BuiltPatch, on_progress: ProgressCallback = ignore_progress) -> list[Passage]:
     """The held-out queries in their context, and the prompt's own, as far as they were not fitted."""
-    case, fitted = crafted.case, fitted_queries(crafted)
-    unseen = [ids for ids in case.holdout if ids.query not in fitted]
-    reader = Reader(case.loaded, case.sites, case.positions, len(unseen))
-    read = [] if crafted.own.ids.query in fitted or not case.calibration else [crafted.own]
+    spec, fitted = built.spec, fitted_queries(built)
+    unseen = [ids for ids in spec.holdout if ids.query not in fitted]
+    reader = PassageReader(spec.loaded, spec.sites, spec.positions, len(unseen))
+    read = [] if built.own.ids.query in fitted or not spec.calibration else [built.own]
     for number, ids in enumerate(unseen):
         on_progress("reading the other queries", number, len(unseen))
-        n = room(case, ids, case.n_fitted + N_LATER)
+        n = n_with_room(spec, ids, spec.n_fitted + N_LATER)
         read.append(reader.read(ids, n))
     return read
 
 
-def fitted_queries(crafted: Crafted) -> set[tuple[int, ...]]:
+def fitted_queries(built: BuiltPatch) -> set[tuple[int, ...]]:
     """The queries that the patch, or its strength, was made from: they are no others."""
-    passages = [part.passage for part in crafted.fitted] or [crafted.own]
+    passages = [part.passage for part in built.fitted] or [built.own]
     return {passage.ids.query for passage in passages}
 
 
 @dataclass(frozen=True)
-class Score:
+class ScoreSums:
     """Sums over tokens of one kind."""
 
     n: int
@@ -87,7 +87,7 @@ def centred(logits: Float[Tensor, "*rows vocabulary"]) -> Float[Tensor, "*rows v
     return logits - logits.mean(-1, keepdim=True)
 
 
-def score(part: Part, logits: Float[Tensor, "tokens vocabulary"]) -> Score:
+def score(part: TokenSpan, logits: Float[Tensor, "tokens vocabulary"]) -> ScoreSums:
     """``logits`` of the whole passage against the contextual ones, at the part's tokens."""
     at = slice(part.begin, part.end)
     ours, theirs = logits[at], part.passage.logits[at].to(logits.device)
@@ -95,12 +95,12 @@ def score(part: Part, logits: Float[Tensor, "tokens vocabulary"]) -> Score:
     kl = torch.where(log_p > -torch.inf, log_p.exp() * (log_p - log_q), 0.0).sum(-1).clamp_min(0)
     mse = (centred(ours) - centred(theirs)).square().mean(-1)
     equal = ours.argmax(-1) == theirs.argmax(-1)
-    return Score(len(ours), float(kl.sum()), float(mse.sum()), int(equal.sum()))
+    return ScoreSums(len(ours), float(kl.sum()), float(mse.sum()), int(equal.sum()))
 
 
-def total(scores: Sequence[Score]) -> Score:
+def sum_scores(scores: Sequence[ScoreSums]) -> ScoreSums:
     """All of them as one."""
-    return Score(
+    return ScoreSums(
         sum(s.n for s in scores),
         sum(s.kl for s in scores),
         sum(s.mse for s in scores),
@@ -108,8 +108,8 @@ def total(scores: Sequence[Score]) -> Score:
     )
 
 
-def try_patch(
-    crafted: Crafted, parts: dict[Tested, list[Part]], on_progress: ProgressCallback = ignore_progress
+def evaluate_patch(
+    built: BuiltPatch, parts: dict[Tested, list[TokenSpan]], on_progress: ProgressCallback = ignore_progress
 ) -> tuple[PatchTest, ...]:
     """A test of each kind."""
     n_parts, done, tests = sum(map(len, parts.values())), 0, []
@@ -118,12 +118,12 @@ def try_patch(
         for part in kept:
             on_progress("testing the patch", done, n_parts)
             done += 1
-            logits, z = _run(crafted, part, crafted.through(part.passage))
-            without, z_without = _run(crafted, part, None)
+            logits, z = _run(built, part, built.acting_on(part.passage))
+            without, z_without = _run(built, part, None)
             patched.append(score(part, logits))
             bare.append(score(part, without))
             states.append(_misses(part, z, z_without))
-        ours, theirs = total(patched), total(bare)
+        ours, theirs = sum_scores(patched), sum_scores(bare)
         missed, gap = (torch.stack(squares).sum(0) for squares in zip(*states, strict=True))
         tests.append(
             PatchTest(
@@ -172,19 +172,19 @@ def _sentence(test: PatchTest) -> str:
     )
 
 
-def _count(part: Part) -> int:
+def _count(part: TokenSpan) -> int:
     return len(part.passage.logits[part.begin : part.end])
 
 
-def _run(crafted: Crafted, part: Part, patch: HeldPatch | TokenPatch | None) -> tuple[Tensor, Tensor]:
+def _run(built: BuiltPatch, part: TokenSpan, patch: HeldPatch | TokenPatch | None) -> tuple[Tensor, Tensor]:
     """Logits of the whole passage, and the MLP's inputs, behind the patch's map, where they come from."""
-    case, seen = crafted.case, _MlpInputs(len(part.passage.logits))
-    with acting(patch), attach(case.sites, seen):
-        logits = logits_without(case.loaded, part.passage)
-    return logits, torch.stack([seen.kept[site.layer].to(logits.device) for site in case.sites])
+    spec, seen = built.spec, _MlpInputs(len(part.passage.logits))
+    with acting(patch), attach(spec.sites, seen):
+        logits = logits_without_context(spec.loaded, part.passage)
+    return logits, torch.stack([seen.kept[site.layer].to(logits.device) for site in spec.sites])
 
 
-def _misses(part: Part, z: Tensor, z_without: Tensor) -> tuple[Tensor, Tensor]:
+def _misses(part: TokenSpan, z: Tensor, z_without: Tensor) -> tuple[Tensor, Tensor]:
     """‖z_C − z‖² with and without the patch, summed over the part's tokens, of each layer."""
     wanted = part.passage.targets.z[:, len(part.passage.ids.query) - 1 :].to(z.device)
     missed, gap = (

@@ -30,7 +30,7 @@ from icltui.values.recipe import Recipe
 
 
 @dataclass(frozen=True)
-class Fitted:
+class FittedTokens:
     """A passage, and which of its tokens are fitted: the query's last ones, and what follows them."""
 
     passage: Passage
@@ -54,7 +54,7 @@ class Fitted:
 
 
 @dataclass
-class Seen:
+class FitInputs:
     """What one layer's patch was made from: vectors of the fitted tokens, in the run without the context."""
 
     z: Float[Tensor, "fitted hidden"] | None = None
@@ -66,10 +66,10 @@ class Seen:
     """None where the down projection does not carry the shift."""
 
 
-def derive(
+def fit_patch(
     loaded: LoadedModel,
     sites: Sequence[Site],
-    fitted: Sequence[Fitted],
+    fitted: Sequence[FittedTokens],
     recipe: Recipe,
     unshifted: frozenset[int] = frozenset(),
 ) -> tuple[HeldPatch, tuple[LayerFit, ...]]:
@@ -78,17 +78,17 @@ def derive(
     Raises:
         BadInput: tokens that no patch can meet, or a rank that it cannot have.
     """
-    probe = derivation(loaded, sites, fitted, recipe, unshifted)
-    return HeldPatch(sites, probe.made), tuple(probe.layer_fit(site) for site in sites)
+    probe = run_fit(loaded, sites, fitted, recipe, unshifted)
+    return HeldPatch(sites, probe.layers), tuple(probe.layer_fit(site) for site in sites)
 
 
-def derivation(
+def run_fit(
     loaded: LoadedModel,
     sites: Sequence[Site],
-    fitted: Sequence[Fitted],
+    fitted: Sequence[FittedTokens],
     recipe: Recipe,
     unshifted: frozenset[int] = frozenset(),
-) -> "Derivation":
+) -> "PatchFitter":
     """The same, with all that was seen on the way."""
     z, v = (
         torch.cat([getattr(part.passage.targets, name)[:, part.among_targets] for part in fitted], dim=1)
@@ -98,7 +98,7 @@ def derivation(
     longest = max(len(part.row) for part in fitted)
     ends = [number * longest + len(part.row) for number, part in enumerate(fitted)]
     at = [index for part, end in zip(fitted, ends, strict=True) for index in range(end - part.n_tokens, end)]
-    probe = Derivation(sites, recipe, z, v, torch.tensor(at), unshifted)
+    probe = PatchFitter(sites, recipe, z, v, torch.tensor(at), unshifted)
     with attach(sites, probe):
         forward_rows(
             loaded.model,
@@ -109,7 +109,7 @@ def derivation(
 
 
 @dataclass
-class Derivation(SiteHook):
+class PatchFitter(SiteHook):
     """Makes the patch of the tokens ``at`` while every token passes through it."""
 
     sites: Sequence[Site]
@@ -119,10 +119,10 @@ class Derivation(SiteHook):
     at: Int[Tensor, " fitted"]
     """Their indices among all tokens of the run, its rows laid end to end."""
     unshifted: frozenset[int] = frozenset()
-    made: dict[int, LayerPatch] = field(default_factory=dict)
+    layers: dict[int, LayerPatch] = field(default_factory=dict)
     fits: dict[int, tuple[Fit | None, Fit | None]] = field(default_factory=dict)
     """Of ΔW and of the shift."""
-    seen: dict[int, Seen] = field(default_factory=dict)
+    seen: dict[int, FitInputs] = field(default_factory=dict)
     v: dict[int, Tensor] = field(default_factory=dict)
     g: dict[int, Tensor] = field(default_factory=dict)
     n_rows: int = 0
@@ -137,15 +137,15 @@ class Derivation(SiteHook):
 
     def mlp_input(self, layer: int, z: Tensor) -> Tensor | None:
         x, self.n_rows = widen(z), len(z)
-        self.seen[layer] = Seen()
+        self.seen[layer] = FitInputs()
         if self.recipe.components == "shift":
-            self.made[layer], self.fits[layer] = LayerPatch(), (None, None)
+            self.layers[layer], self.fits[layer] = LayerPatch(), (None, None)
             return None
         present = x[self.at.to(x.device)]
         missing = self._missing(self.z_context, layer, present)
         map_, fit = self._solve(layer, "ΔW", present, missing)
-        self.seen[layer] = Seen(z=present, dz=missing)
-        self.made[layer], self.fits[layer] = LayerPatch(weights=map_), (fit, None)
+        self.seen[layer] = FitInputs(z=present, dz=missing)
+        self.layers[layer], self.fits[layer] = LayerPatch(weights=map_), (fit, None)
         return (x + map_(x)).to(z.dtype)
 
     def down_input(self, layer: int, g: Tensor) -> None:
@@ -155,26 +155,26 @@ class Derivation(SiteHook):
         v, g = self.v.pop(layer), self.g.pop(layer, None)
         if self.recipe.components == "weights" or layer in self.unshifted:
             return None
-        weights, fit = self.made[layer].weights, self.fits[layer][0]
+        weights, fit = self.layers[layer].weights, self.fits[layer][0]
         missing = self._missing(self.v_context, layer, v)
         self.seen[layer].delta = missing
         at = self.at.to(v.device)
         # A g of nothing but dead units carries nothing: then the shift is a constant, as where no g is seen.
         if self.recipe.carrier == "bias" or g is None or not bool(g[at].any(-1).all()):
             bias = missing.mean(0)
-            self.made[layer] = LayerPatch(weights=weights, bias=bias)
+            self.layers[layer] = LayerPatch(weights=weights, bias=bias)
             self.fits[layer] = fit, _fit_of_constant(bias, missing)
             return bias.expand(self.n_rows, -1)
         self.seen[layer].g = g[at]
         output, shift_fit = self._solve(layer, "the shift", g[at], missing)
-        self.made[layer] = LayerPatch(weights=weights, output=output)
+        self.layers[layer] = LayerPatch(weights=weights, output=output)
         self.fits[layer] = fit, shift_fit
         return output(g)
 
     def layer_fit(self, site: Site) -> LayerFit:
         """How well the layer's patch meets its tokens."""
         fit, shift = self.fits[site.layer]
-        weights = self.made[site.layer].weights
+        weights = self.layers[site.layer].weights
         norm = None if weights is None else _norm(site, weights)
         return LayerFit(
             layer=site.layer,

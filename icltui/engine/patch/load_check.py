@@ -42,7 +42,7 @@ def tolerance_of(loaded: LoadedModel) -> float:
 
 
 @dataclass(frozen=True)
-class LayerProof:
+class LayerTrial:
     """What was found at one layer; errors are relative to the contextual values, at the query's last token."""
 
     layer: int
@@ -62,21 +62,21 @@ class LayerProof:
 class Proof:
     """Every layer that was tried."""
 
-    layers: tuple[LayerProof, ...]
+    layers: tuple[LayerTrial, ...]
     logit_error: float
     """Last-token logits with every usable layer patched: L∞ over the largest contextual one."""
     undone: bool
     """Whether the logits after the patches are bit for bit those before."""
 
 
-def prove(loaded: LoadedModel, on_progress: ProgressCallback = ignore_progress) -> LoadedModel:
+def check_at_load(loaded: LoadedModel, on_progress: ProgressCallback = ignore_progress) -> LoadedModel:
     """The model without the layers that cannot be used.
 
     Raises:
         ModelError: no layer can be used, a patch leaves something behind, or the model gives no numbers.
     """
     try:
-        sites, proof = examine(loaded, on_progress)
+        sites, proof = check_layers(loaded, on_progress)
     except EngineError as error:
         raise ModelError(f"{type(loaded.model).__name__} cannot be explored: {error}") from error
     if not proof.undone:
@@ -102,7 +102,7 @@ def prove(loaded: LoadedModel, on_progress: ProgressCallback = ignore_progress) 
 
 
 @torch.inference_mode()
-def examine(
+def check_layers(
     loaded: LoadedModel, on_progress: ProgressCallback = ignore_progress
 ) -> tuple[tuple[Site, ...], Proof]:
     """Each site in the kind that proves best, and what was found there."""
@@ -156,7 +156,7 @@ class _Trial:
         other = sample_ids(loaded, n_context=6, n_query=3, seed=1_000_003)
         self.wrong = replace(self.ids, context=other.context)
 
-    def layers(self, sites: Sequence[Site]) -> list[LayerProof]:
+    def layers(self, sites: Sequence[Site]) -> list[LayerTrial]:
         """What is found at each of ``sites``; where one of them breaks the run, each on its own."""
         try:
             return self._together(sites)
@@ -164,7 +164,7 @@ class _Trial:
             if len(sites) > 1:
                 return [proof for site in sites for proof in self.layers([site])]
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            return [LayerProof(sites[0].layer, False, math.inf, math.inf, math.inf, reason)]
+            return [LayerTrial(sites[0].layer, False, math.inf, math.inf, math.inf, reason)]
 
     def logit_error(self, sites: Sequence[Site]) -> float:
         """L∞ of the last-token logits with ``sites`` patched, over the largest contextual logit."""
@@ -172,7 +172,7 @@ class _Trial:
         logits, _ = self._patched(sites, "both", targets)
         return float((logits - context).abs().max() / context.abs().max())
 
-    def _together(self, sites: Sequence[Site]) -> list[LayerProof]:
+    def _together(self, sites: Sequence[Site]) -> list[LayerTrial]:
         with attach(sites, contextual := MlpOutputs()):
             _, targets = self._states(sites, self.ids.full)
         _, others = self._states(sites, self.wrong.full)
@@ -185,7 +185,7 @@ class _Trial:
         proofs = []
         for k, site in enumerate(sites):
             real = contextual.seen[site.layer]
-            proof = LayerProof(
+            proof = LayerTrial(
                 layer=site.layer,
                 sees_z=seeing[site.layer],
                 mlp_error=relative_error(patched.seen[site.layer], real),
@@ -238,7 +238,7 @@ class _Trial:
             forward(self.loaded.model, self.ids.full)
         return {layer: _all_are(whole, layer, tensors) for layer, tensors in seen.items()}
 
-    def _fault(self, proof: LayerProof, is_told_apart: bool) -> str | None:
+    def _fault(self, proof: LayerTrial, is_told_apart: bool) -> str | None:
         limit = f"(allowed: {self.tolerance:.0e})"
         if not proof.sees_z:
             return "its matrices read something else than the MLP's input"

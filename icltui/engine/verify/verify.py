@@ -44,7 +44,7 @@ NOTE = (
 
 
 @dataclass(frozen=True)
-class _Case:
+class _Setup:
     """What is proved, and on what."""
 
     loaded: LoadedModel
@@ -87,12 +87,12 @@ def verify(
     positions: Positions = "reset",
 ) -> Verification:
     """Every check of one prompt; ``on_progress`` gets the name of each before it begins."""
-    case = _Case(loaded, sites, ids, positions)
+    setup = _Setup(loaded, sites, ids, positions)
     on_progress("context")
     with attach(sites, mlps := MlpOutputs()):
-        context, targets = case.contextual(ids)
+        context, targets = setup.contextual(ids)
     on_progress("plain")
-    before = case.plain()
+    before = setup.plain()
     logits = {"plain": logit_error(context, before)}
     components: dict[str, Components] = {"weights": "weights", "shift": "shift", "patched": "both"}
     captured: dict[str, Capture] = {}
@@ -100,15 +100,15 @@ def verify(
     for name, which in components.items():
         on_progress(name)
         with attach(sites, outputs.setdefault(name, MlpOutputs())):
-            logits_of, captured[name] = case.patched(TokenPatch(sites, which), targets)
+            logits_of, captured[name] = setup.patched(TokenPatch(sites, which), targets)
         logits[name] = logit_error(context, logits_of)
     on_progress("controls")
-    controls = _controls(case, context, targets, seed)
+    controls = _controls(setup, context, targets, seed)
     on_progress("noise floor")
-    undone = bool(torch.equal(before, case.plain()))
+    undone = bool(torch.equal(before, setup.plain()))
     noise_floor = _noise_floor(loaded, ids, context)
     on_progress("gradient")
-    aligned = gradient_alignment(loaded, sites, ids.plain, case.at, context, targets)
+    aligned = gradient_alignment(loaded, sites, ids.plain, setup.at, context, targets)
     got, wanted = captured["patched"].states(), targets.token(-1)
     layers = tuple(
         _layer_check(
@@ -164,14 +164,14 @@ class _After(Capture):
         self.outs = keeper.outs
 
 
-def _controls(case: _Case, context: Tensor, targets: States, seed: int) -> dict[str, LogitError]:
+def _controls(setup: _Setup, context: Tensor, targets: States, seed: int) -> dict[str, LogitError]:
     """A patch of random directions and equal norms, and the patch of the shuffled context."""
     noise = torch.Generator().manual_seed(seed)
-    random, _ = case.patched(TokenPatch(case.sites, "both", noise=noise), targets)
-    order = torch.randperm(len(case.ids.context), generator=noise).tolist()
-    mixed = replace(case.ids, context=tuple(case.ids.context[k] for k in order))
-    _, wrong = case.contextual(mixed)
-    shuffled, _ = case.patched(TokenPatch(case.sites, "both"), wrong)
+    random, _ = setup.patched(TokenPatch(setup.sites, "both", noise=noise), targets)
+    order = torch.randperm(len(setup.ids.context), generator=noise).tolist()
+    mixed = replace(setup.ids, context=tuple(setup.ids.context[k] for k in order))
+    _, wrong = setup.contextual(mixed)
+    shuffled, _ = setup.patched(TokenPatch(setup.sites, "both"), wrong)
     return {"random": logit_error(context, random), "shuffled": logit_error(context, shuffled)}
 
 

@@ -8,12 +8,12 @@ import torch
 
 from icltui.api.messages import Export, ExportEnded
 from icltui.api.progress import ignore_progress
-from icltui.engine.generate.inputs import make_case
+from icltui.engine.generate.inputs import make_spec
 from icltui.engine.generate.jobs import make_patch
 from icltui.engine.local import LocalEngine
 from icltui.engine.measure.forward import forward
 from icltui.engine.models.loaded_model import LoadedModel, wrap_model
-from icltui.engine.patch.build import Case, Crafted
+from icltui.engine.patch.build import BuiltPatch, PatchSpec
 from icltui.engine.prompts.tokenize import tokenize
 from icltui.values import ExportReport
 from icltui.values.prompt import Prompt
@@ -47,14 +47,14 @@ def export(engine: LocalEngine, target: Path, **changes: Any) -> ExportReport:
     return ended.report
 
 
-def craft_here(loaded: LoadedModel, recipe: Recipe = FROZEN) -> Crafted:
+def build_here(loaded: LoadedModel, recipe: Recipe = FROZEN) -> BuiltPatch:
     """The same patch, made without an export."""
     with torch.inference_mode(False):
         return make_patch(case_here(loaded, recipe), ignore_progress)
 
 
-def case_here(loaded: LoadedModel, recipe: Recipe = FROZEN) -> Case:
-    return make_case(loaded, PROMPT, "all", recipe)
+def case_here(loaded: LoadedModel, recipe: Recipe = FROZEN) -> PatchSpec:
+    return make_spec(loaded, PROMPT, "all", recipe)
 
 
 def ids_of(loaded: LoadedModel) -> Any:

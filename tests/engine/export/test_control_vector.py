@@ -12,7 +12,7 @@ from tests.engine.dense_reference import DenseModel
 from tests.engine.export.exporting import (
     COMPILED,
     FROZEN,
-    craft_here,
+    build_here,
     engine_of,
     export,
     hooks_left,
@@ -61,7 +61,7 @@ def test_added_to_what_the_blocks_give_it_does_what_is_said_of_it(family, recipe
     for layer, vector in vectors_in(tmp_path / "vector.gguf").items():
         dense.add_to_output(layer, vector)
     with torch.no_grad():
-        own = craft_here(loaded, recipe).own
+        own = build_here(loaded, recipe).own
         ours = dense.model(torch.tensor([list(own.ids.plain)])).logits[0, -1]
     kl = float(kl_divergence(own.logits[0].log_softmax(-1), ours.log_softmax(-1)))
     assert report.kl_exported == pytest.approx(kl, rel=1e-3)
@@ -77,7 +77,7 @@ def test_the_lowest_vector_is_the_mean_of_what_is_missing_there_times_the_streng
     for alpha in (1.0, 0.5):
         recipe = Recipe(mode="compiled", n_fitted=3, alpha=alpha)
         export(engine_of(loaded), tmp_path / str(alpha), recipe=recipe, layers="1,2", **TO)
-    own = craft_here(loaded, COMPILED).own
+    own = build_here(loaded, COMPILED).own
     dense = DenseModel(loaded.model, FAMILIES["llama"])
     fitted = [*own.ids.query, *own.continuation[:3]]
     with torch.no_grad():

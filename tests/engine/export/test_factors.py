@@ -8,13 +8,13 @@ import torch
 from safetensors import safe_open
 
 from icltui import __version__
-from icltui.engine.patch.alpha_search import logits_through
+from icltui.engine.patch.alpha_search import patched_logits
 from icltui.engine.patch.lowrank import LowRank
 from icltui.engine.patch.patch import HeldPatch, LayerPatch
 from icltui.values.errors import BadInput
 from icltui.values.recipe import Recipe
 from tests.engine.dense_reference import DenseModel
-from tests.engine.export.exporting import COMPILED, FROZEN, craft_here, engine_of, export, model_of
+from tests.engine.export.exporting import COMPILED, FROZEN, build_here, engine_of, export, model_of
 from tests.engine.small_models import FAMILIES
 
 TO = {"format": "factors"}
@@ -62,10 +62,10 @@ def test_the_file_is_the_patch_to_the_bit(family, recipe, tmp_path):
     layers, metadata = read(tmp_path / "factors.safetensors")
     assert report.n_tensors == sum(map(len, layers.values()))
     with torch.no_grad():
-        crafted = craft_here(loaded, recipe)
+        built = build_here(loaded, recipe)
         ours = patch_of(loaded.sites, layers, float(metadata["alpha"]))
-        wanted = logits_through(crafted, crafted.own)
-        got = logits_through(replace(crafted, patch=ours, alpha=ours.alpha), crafted.own)
+        wanted = patched_logits(built, built.own)
+        got = patched_logits(replace(built, patch=ours, alpha=ours.alpha), built.own)
     assert torch.equal(got, wanted)
 
 
@@ -100,7 +100,7 @@ def test_what_it_was_made_from_is_what_plain_hooks_see(tmp_path):
     loaded = model_of("llama")
     export(engine_of(loaded), tmp_path / "factors.safetensors", recipe=COMPILED, **TO)
     found = read(tmp_path / "factors.safetensors")[0][0]
-    own = craft_here(loaded, COMPILED).own
+    own = build_here(loaded, COMPILED).own
     fitted = [*own.ids.query, *own.continuation[:3]]
     dense = DenseModel(loaded.model, FAMILIES["llama"])
     with torch.no_grad():

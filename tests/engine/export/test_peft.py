@@ -13,11 +13,11 @@ from safetensors.torch import load_file
 from icltui.api.messages import Export, LoadModel, Measure, MeasureEnded, Progress
 from icltui.engine import local
 from icltui.engine.export import peft, peft_check, reference_logits, write
-from icltui.engine.export.foldable import carried
+from icltui.engine.export.foldable import fold_gains
 from icltui.engine.local import LocalEngine
 from icltui.engine.measure.predictions import kl_divergence
-from icltui.engine.patch.alpha_search import logits_through
-from icltui.engine.patch.build import made
+from icltui.engine.patch.alpha_search import patched_logits
+from icltui.engine.patch.build import refit
 from icltui.engine.patch.patch import HeldPatch, LayerPatch
 from icltui.values.errors import BadInput, EngineError, ModelError
 from icltui.values.recipe import Recipe
@@ -26,7 +26,7 @@ from tests.engine.export.exporting import (
     COMPILED,
     FROZEN,
     PROMPT,
-    craft_here,
+    build_here,
     engine_of,
     export,
     hooks_left,
@@ -119,13 +119,13 @@ def test_where_a_norm_stands_behind_the_shift_is_left_out_and_the_rest_derived_a
     assert report.left_out[1].startswith("this costs: KL from the contextual distribution")
     assert not [name for name in tensors_of(tmp_path / "adapter") if "down_proj" in name]
     with torch.no_grad():
-        whole = craft_here(loaded)
+        whole = build_here(loaded)
         context = whole.own.logits[0].log_softmax(-1)
 
-        def kl(crafted):
-            return float(kl_divergence(context, logits_through(crafted, whole.own)[0].log_softmax(-1)))
+        def kl(built):
+            return float(kl_divergence(context, patched_logits(built, whole.own)[0].log_softmax(-1)))
 
-        anew = kl(made(whole, frozenset({0, 1, 2})))
+        anew = kl(refit(whole, frozenset({0, 1, 2})))
         bare = {layer: LayerPatch(held.weights) for layer, held in whole.patch.layers.items()}
         cut = kl(replace(whole, patch=HeldPatch(whole.patch.sites, bare)))
     assert report.kl_exported == pytest.approx(anew, rel=1e-5)
@@ -148,8 +148,8 @@ def test_a_branch_that_is_scaled_is_scaled_back(tmp_path):
     for block in loaded.model.model.layers:
         block.residual_multiplier = 0.22
     with torch.no_grad():
-        factors = carried(loaded, loaded.sites)
-        whole = craft_here(loaded)
+        factors = fold_gains(loaded, loaded.sites)
+        whole = build_here(loaded)
     assert factors == {layer: pytest.approx(0.22, rel=1e-5) for layer in range(4)}
     report = export(engine_of(loaded), tmp_path / "adapter")
     assert report.left_out == ()

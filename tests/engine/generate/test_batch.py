@@ -8,7 +8,7 @@ import torch
 from icltui.api.progress import ignore_progress
 from icltui.engine.generate.batch import can_batch, generate_rows, in_batches
 from icltui.engine.generate.generate import generate
-from icltui.engine.patch.build import Case, Crafted, craft
+from icltui.engine.patch.build import BuiltPatch, PatchSpec, build_patch
 from icltui.engine.prompts.tokenize import Ids
 from icltui.values import LANES, Generation
 from icltui.values.prompt import Positions
@@ -26,14 +26,14 @@ def _no_gradients():
         yield
 
 
-def cases(family: str, recipe: Recipe, positions: Positions = "reset") -> list[Case]:
+def cases(family: str, recipe: Recipe, positions: Positions = "reset") -> list[PatchSpec]:
     loaded = tiny(family)
     ids = [Ids((0,), CONTEXT, query, tuple(range(9))) for query in QUERIES]
-    return [Case(loaded, loaded.sites, one, positions, recipe) for one in ids]
+    return [PatchSpec(loaded, loaded.sites, one, positions, recipe) for one in ids]
 
 
-def alone(case: Case, crafted: Crafted | None, sampling: Sampling) -> Generation:
-    *_, whole = generate(case, crafted, lanes=LANES, n_tokens=5, sampling=sampling)
+def alone(spec: PatchSpec, built: BuiltPatch | None, sampling: Sampling) -> Generation:
+    *_, whole = generate(spec, built, lanes=LANES, n_tokens=5, sampling=sampling)
     assert isinstance(whole, Generation)
     return whole
 
@@ -53,35 +53,35 @@ def assert_same(ours: Generation, theirs: Generation) -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_rows_say_together_what_each_says_alone(family, sampling, positions):
     some = cases(family, Recipe(), positions)
-    made = generate_rows(some, Crafted(some[0]), LANES, 5, sampling, ignore_progress)
+    made = generate_rows(some, BuiltPatch(some[0]), LANES, 5, sampling, ignore_progress)
     assert made is not None
-    for case, ours in zip(some, made, strict=True):
-        assert_same(ours, alone(case, Crafted(case), sampling))
+    for spec, ours in zip(some, made, strict=True):
+        assert_same(ours, alone(spec, BuiltPatch(spec), sampling))
         assert ours.agreement["patched"].first_difference is None
 
 
 @pytest.mark.parametrize("family", ["llama", "gemma3", "gpt_neox", "mixtral"])
 def test_one_held_patch_serves_all_rows(family):
     some = cases(family, Recipe(mode="compiled", n_fitted=1, ridge=1e-3))
-    some = [replace(case, calibration=(some[0].ids, some[1].ids)) for case in some]
-    crafted = craft(some[0], 0)
-    assert can_batch(some[0], crafted)
-    made = generate_rows(some, crafted, LANES, 5, HOT, ignore_progress)
+    some = [replace(spec, calibration=(some[0].ids, some[1].ids)) for spec in some]
+    built = build_patch(some[0], 0)
+    assert can_batch(some[0], built)
+    made = generate_rows(some, built, LANES, 5, HOT, ignore_progress)
     assert made is not None
-    for case, ours in zip(some, made, strict=True):
-        assert_same(ours, alone(case, replace(crafted, case=case), HOT))
+    for spec, ours in zip(some, made, strict=True):
+        assert_same(ours, alone(spec, replace(built, spec=spec), HOT))
 
 
 def test_a_row_that_ends_goes_no_further_and_the_others_do():
     loaded = make_tiny("llama")
-    some = [replace(case, loaded=loaded, sites=loaded.sites) for case in cases("llama", Recipe())]
+    some = [replace(spec, loaded=loaded, sites=loaded.sites) for spec in cases("llama", Recipe())]
     *_, whole = generate(some[0], None, lanes=("context", "plain"), n_tokens=5)
     loaded.model.generation_config.eos_token_id = whole.lanes["context"].token_ids[1]
     made = generate_rows(some, None, ("context", "plain"), 5, Sampling(), ignore_progress)
     assert made is not None
     assert len(made[0].lanes["context"].token_ids) == 2
-    for case, ours in zip(some, made, strict=True):
-        *_, theirs = generate(case, None, lanes=("context", "plain"), n_tokens=5)
+    for spec, ours in zip(some, made, strict=True):
+        *_, theirs = generate(spec, None, lanes=("context", "plain"), n_tokens=5)
         assert {k: v.token_ids for k, v in ours.lanes.items()} == {
             k: v.token_ids for k, v in theirs.lanes.items()
         }
@@ -91,11 +91,11 @@ def test_what_cannot_share_a_patch_is_not_batched():
     frozen, random, plain = (
         cases("llama", recipe)[0] for recipe in (Recipe(mode="frozen"), Recipe(control="random"), Recipe())
     )
-    assert not can_batch(frozen, craft(frozen, 0))
-    assert not can_batch(random, Crafted(random))
+    assert not can_batch(frozen, build_patch(frozen, 0))
+    assert not can_batch(random, BuiltPatch(random))
     searched = replace(plain, recipe=Recipe(alpha="search"))
-    assert not can_batch(searched, Crafted(searched)), "each query has a strength of its own"
-    assert can_batch(plain, Crafted(plain))
+    assert not can_batch(searched, BuiltPatch(searched)), "each query has a strength of its own"
+    assert can_batch(plain, BuiltPatch(plain))
     assert can_batch(frozen, None)
 
 
@@ -111,5 +111,5 @@ def test_batches_hold_every_case_once_and_no_more_than_fits(monkeypatch):
     some = cases("llama", Recipe()) * 20
     assert [len(group) for group in in_batches(some, 5)] == [32, 32, 16]
     monkeypatch.setattr("icltui.engine.generate.batch.MOST_TOKENS", 50)
-    assert [case for group in in_batches(some, 5) for case in group] == some
+    assert [spec for group in in_batches(some, 5) for spec in group] == some
     assert {len(group) for group in in_batches(some, 5)} == {2}

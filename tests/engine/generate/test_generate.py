@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from icltui.engine.generate.generate import agree, generate, logit_error
-from icltui.engine.patch.build import Case, craft
+from icltui.engine.patch.build import PatchSpec, build_patch
 from icltui.engine.prompts.tokenize import Ids
 from icltui.values import Agreement, Generation, LaneStep
 from icltui.values.recipe import Recipe, Sampling
@@ -23,8 +23,8 @@ def _no_gradients():
 def run(family, ids=IDS, layers=None, lanes=LANES, n=6, sampling=Sampling(), loaded=None, **recipe):  # noqa: B008
     loaded = loaded or tiny(family)
     sites = loaded.sites if layers is None else [loaded.sites[k] for k in layers]
-    case = Case(loaded, sites, ids, "reset", Recipe(**recipe))
-    *steps, whole = generate(case, craft(case, 2), lanes=lanes, n_tokens=n, sampling=sampling)
+    spec = PatchSpec(loaded, sites, ids, "reset", Recipe(**recipe))
+    *steps, whole = generate(spec, build_patch(spec, 2), lanes=lanes, n_tokens=n, sampling=sampling)
     assert isinstance(whole, Generation)
     assert all(isinstance(step, LaneStep) for step in steps)
     return steps, whole

@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from icltui.engine.patch.alpha_search import first_order, fitted_strength, line_search, logits_through
-from icltui.engine.patch.build import Case, craft
+from icltui.engine.patch.alpha_search import first_order_alpha, line_search, patched_logits, with_alpha
+from icltui.engine.patch.build import PatchSpec, build_patch
 from icltui.engine.patch.evaluate import centred
-from icltui.engine.patch.report import report_on
+from icltui.engine.patch.report import report_patch
 from icltui.engine.prompts.tokenize import Ids
 from icltui.values.errors import BadInput
 from icltui.values.recipe import Recipe
@@ -25,15 +25,15 @@ def _no_gradients():
         yield
 
 
-def crafted(family="llama", layers=slice(1, 2), holdout=(), calibration=(), **recipe):
+def built(family="llama", layers=slice(1, 2), holdout=(), calibration=(), **recipe):
     loaded = tiny(family)
     made = Recipe(**{"mode": "frozen", "components": "weights", **recipe})
-    case = Case(loaded, loaded.sites[layers], IDS, "reset", made, calibration, holdout)
-    return craft(case, 3)
+    spec = PatchSpec(loaded, loaded.sites[layers], IDS, "reset", made, calibration, holdout)
+    return build_patch(spec, 3)
 
 
 def loss(made, alpha: float) -> float:
-    ours, theirs = logits_through(made, made.own, alpha)[0], made.own.logits[0]
+    ours, theirs = patched_logits(made, made.own, alpha)[0], made.own.logits[0]
     return float((centred(ours) - centred(theirs)).square().mean())
 
 
@@ -49,14 +49,14 @@ def test_a_search_stays_in_its_range_and_takes_the_smaller_of_two():
 
 @pytest.mark.parametrize("mode", ["frozen", "compiled", "per-step"])
 def test_search_is_no_worse_than_any_point_of_a_grid(mode):
-    made = fitted_strength(crafted(mode=mode, n_fitted=2, alpha="search"))
+    made = with_alpha(built(mode=mode, n_fitted=2, alpha="search"))
     assert loss(made, made.alpha) <= min(loss(made, k / 10) for k in range(21)) + 1e-12
 
 
 @pytest.mark.parametrize("mode", ["frozen", "compiled", "per-step"])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_closed_form_is_the_derivative_by_differences(family, mode):
-    made = crafted(
+    made = built(
         family,
         slice(None),
         mode=mode,
@@ -66,45 +66,45 @@ def test_the_closed_form_is_the_derivative_by_differences(family, mode):
         carrier="bias" if mode != "per-step" else "output",
     )
     h = 1e-4
-    slope = (logits_through(made, made.own, h)[0] - logits_through(made, made.own, 0.0)[0]) / h
-    missing = made.own.logits[0] - logits_through(made, made.own, 0.0)[0]
+    slope = (patched_logits(made, made.own, h)[0] - patched_logits(made, made.own, 0.0)[0]) / h
+    missing = made.own.logits[0] - patched_logits(made, made.own, 0.0)[0]
     wanted = float(centred(slope) @ centred(missing) / centred(slope).square().sum())
-    assert first_order(made) == pytest.approx(min(max(wanted, 0), 2), rel=0.02, abs=0.01)
-    assert fitted_strength(made).alpha == first_order(made)
+    assert first_order_alpha(made) == pytest.approx(min(max(wanted, 0), 2), rel=0.02, abs=0.01)
+    assert with_alpha(made).alpha == first_order_alpha(made)
 
 
 def test_a_patch_that_does_nothing_has_no_strength():
     loaded = tiny("llama")
-    case = Case(
+    spec = PatchSpec(
         loaded, loaded.sites, Ids((0,), (), (70, 12), (0,)), "reset", Recipe(mode="frozen", alpha="jvp")
     )
     with pytest.raises(BadInput, match="the context changes no logit beyond rounding"):
-        fitted_strength(craft(case, 0))
+        with_alpha(build_patch(spec, 0))
 
 
 def test_no_strength_fits_a_context_that_says_nothing():
-    made = crafted(mode="frozen", alpha="jvp")
-    same = replace(made, prompt=replace(made.own, logits=logits_through(made, made.own, 0.0)))
+    made = built(mode="frozen", alpha="jvp")
+    same = replace(made, prompt=replace(made.own, logits=patched_logits(made, made.own, 0.0)))
     same = replace(same, fitted=tuple(replace(part, passage=same.own) for part in made.fitted))
     with pytest.raises(BadInput, match="the context changes no logit beyond rounding"):
-        first_order(same)
+        first_order_alpha(same)
 
 
 def test_a_model_without_forward_derivatives_says_so(monkeypatch):
     def refuse(*_):
         raise NotImplementedError("no forward AD for op\nmore")
 
-    monkeypatch.setattr("icltui.engine.patch.alpha_search.logits_without", refuse)
+    monkeypatch.setattr("icltui.engine.patch.alpha_search.logits_without_context", refuse)
     with pytest.raises(
         BadInput,
         match=r"the derivative cannot be taken on this model \(no forward AD for op\): use --alpha search",
     ):
-        first_order(crafted())
+        first_order_alpha(built())
 
 
 def test_what_a_strength_is_worth_is_told_of_other_tokens():
-    made = fitted_strength(crafted(alpha="search", holdout=(OTHER,)))
-    report = report_on(made)
+    made = with_alpha(built(alpha="search", holdout=(OTHER,)))
+    report = report_patch(made)
     assert report.alpha == made.alpha
     assert [test.what for test in report.tests] == [
         *("fitted tokens", "later tokens", "other queries", "other queries, later")
@@ -119,12 +119,12 @@ def test_what_a_strength_is_worth_is_told_of_other_tokens():
 
 
 def test_calibration_queries_share_one_strength():
-    made = crafted(mode="compiled", n_fitted=0, ridge=1e-3, alpha="search", calibration=(IDS, OTHER))
-    found = fitted_strength(made).alpha
+    made = built(mode="compiled", n_fitted=0, ridge=1e-3, alpha="search", calibration=(IDS, OTHER))
+    found = with_alpha(made).alpha
 
     def both(alpha):
         errors = [
-            (centred(logits_through(made, part.passage, alpha)[0]) - centred(part.passage.logits[0]))
+            (centred(patched_logits(made, part.passage, alpha)[0]) - centred(part.passage.logits[0]))
             .square()
             .mean()
             for part in made.fitted
@@ -132,4 +132,4 @@ def test_calibration_queries_share_one_strength():
         return float(sum(errors) / 2)
 
     assert both(found) <= min(both(k / 10) for k in range(21)) + 1e-12
-    assert replace(made, alpha=found).through(made.own).alpha == found
+    assert replace(made, alpha=found).acting_on(made.own).alpha == found

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from icltui.engine.measure.forward import forward
-from icltui.engine.patch.build import Case, Crafted, craft
-from icltui.engine.patch.calibration import logits_without
+from icltui.engine.patch.build import BuiltPatch, PatchSpec, build_patch
+from icltui.engine.patch.calibration import logits_without_context
 from icltui.engine.patch.decoding import PatchedRun, acting
 from icltui.engine.patch.load_check import relative_error
 from icltui.engine.prompts.tokenize import Ids
@@ -33,135 +33,135 @@ def _no_gradients():
 
 def compiled(
     family: str, n_fitted: int = 3, n_later: int = 3, queries: tuple[Ids, ...] = (), **recipe
-) -> Crafted:
+) -> BuiltPatch:
     loaded = tiny(family)
     made = Recipe(mode="compiled", n_fitted=n_fitted, **recipe)
-    return craft(Case(loaded, loaded.sites, IDS, "reset", made, queries), n_later)
+    return build_patch(PatchSpec(loaded, loaded.sites, IDS, "reset", made, queries), n_later)
 
 
-def rows_of(crafted: Crafted) -> list[tuple[list[int], list[int], int]]:
+def rows_of(built: BuiltPatch) -> list[tuple[list[int], list[int], int]]:
     return [
         (
             [*part.passage.ids.full, *part.passage.continuation[: part.n_continuation]],
             part.row,
             part.n_tokens,
         )
-        for part in crafted.fitted
+        for part in built.fitted
     ]
 
 
-def through(crafted: Crafted, passage=None) -> torch.Tensor:
-    passage = passage or crafted.own
-    with acting(crafted.through(passage)):
-        return logits_without(crafted.case.loaded, passage)
+def through(built: BuiltPatch, passage=None) -> torch.Tensor:
+    passage = passage or built.own
+    with acting(built.acting_on(passage)):
+        return logits_without_context(built.spec.loaded, passage)
 
 
 @pytest.mark.parametrize("ridge", [0.0, 1e-2])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_compiled_equals_changed_weights_on_every_token(family, ridge):
     """On fitted tokens and on others, with the down projection's own ΔW where it has one."""
-    crafted = compiled(family, ridge=ridge)
+    built = compiled(family, ridge=ridge)
     shift_by = "down" if FAMILIES[family].down else "bias"
     if FAMILIES[family].norm_behind:
-        crafted = compiled(family, ridge=ridge, carrier="bias")
-    reference = compile_densely(tiny(family).model, FAMILIES[family], rows_of(crafted), shift_by, ridge)
-    wanted = reference.run(crafted.own.plain, 0)[2][-len(crafted.own.logits) :]
-    assert relative_error(through(crafted), wanted) < EXACT
+        built = compiled(family, ridge=ridge, carrier="bias")
+    reference = compile_densely(tiny(family).model, FAMILIES[family], rows_of(built), shift_by, ridge)
+    wanted = reference.run(built.own.plain, 0)[2][-len(built.own.logits) :]
+    assert relative_error(through(built), wanted) < EXACT
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_compiled_says_what_the_context_says_on_its_tokens_and_not_behind_them(family):
-    crafted = compiled(family, carrier="output")
+    built = compiled(family, carrier="output")
     if FAMILIES[family].g is None:
         pytest.skip("a constant carries the shift, and is exact at one token only")
-    got, wanted = through(crafted), crafted.own.logits
+    got, wanted = through(built), built.own.logits
     assert relative_error(got[:4], wanted[:4]) < EXACT
     assert relative_error(got[4:], wanted[4:]) > 0.01
-    assert all(fit.error < 1e-9 and fit.shift_error < 1e-9 for fit in crafted.fits)
-    assert {fit.rank for fit in crafted.fits} == {6}
-    assert crafted.n_tokens == crafted.rank == 6
+    assert all(fit.error < 1e-9 and fit.shift_error < 1e-9 for fit in built.fits)
+    assert {fit.rank for fit in built.fits} == {6}
+    assert built.n_tokens == built.rank == 6
 
 
 def test_a_constant_shift_is_exact_at_one_token_only():
-    crafted = compiled("llama", n_fitted=0, carrier="bias")
-    assert relative_error(through(crafted)[:1], crafted.own.logits[:1]) > 1e-3
-    frozen = craft(replace(crafted.case, recipe=Recipe(mode="frozen", carrier="bias")), 3)
+    built = compiled("llama", n_fitted=0, carrier="bias")
+    assert relative_error(through(built)[:1], built.own.logits[:1]) > 1e-3
+    frozen = build_patch(replace(built.spec, recipe=Recipe(mode="frozen", carrier="bias")), 3)
     assert relative_error(through(frozen)[:1], frozen.own.logits[:1]) < EXACT
 
 
 @pytest.mark.parametrize("family", ["llama", "gpt2", "gpt_neox", "mixtral"])
 def test_several_queries_share_one_patch(family):
-    crafted = compiled(family, n_fitted=2, queries=(IDS, OTHER, THIRD), ridge=1e-4)
-    assert crafted.n_tokens == sum(len(ids.query) + 2 for ids in (IDS, OTHER, THIRD))
+    built = compiled(family, n_fitted=2, queries=(IDS, OTHER, THIRD), ridge=1e-4)
+    assert built.n_tokens == sum(len(ids.query) + 2 for ids in (IDS, OTHER, THIRD))
     shift_by = "down" if FAMILIES[family].down else "bias"
-    reference = compile_densely(tiny(family).model, FAMILIES[family], rows_of(crafted), shift_by, 1e-4)
-    for part in crafted.fitted:
+    reference = compile_densely(tiny(family).model, FAMILIES[family], rows_of(built), shift_by, 1e-4)
+    for part in built.fitted:
         wanted = reference.run(part.passage.plain, 0)[2][-len(part.passage.logits) :]
-        assert relative_error(through(crafted, part.passage), wanted) < EXACT
+        assert relative_error(through(built, part.passage), wanted) < EXACT
 
 
 def test_several_queries_are_exact_where_their_tokens_are_independent():
-    crafted = compiled("llama", n_fitted=2, queries=(IDS, OTHER, THIRD))
-    for part in crafted.fitted:
-        assert relative_error(through(crafted, part.passage)[:3], part.passage.logits[:3]) < 1e-4
+    built = compiled("llama", n_fitted=2, queries=(IDS, OTHER, THIRD))
+    for part in built.fitted:
+        assert relative_error(through(built, part.passage)[:3], part.passage.logits[:3]) < 1e-4
 
 
 def test_frozen_is_compiled_on_the_last_token():
-    case = compiled("qwen3").case
-    frozen = craft(replace(case, recipe=Recipe(mode="frozen")), 3)
-    one = replace(case, ids=Ids((0,), (*CONTEXT, 70, 12), (199,), tuple(range(9))))
+    spec = compiled("qwen3").spec
+    frozen = build_patch(replace(spec, recipe=Recipe(mode="frozen")), 3)
+    one = replace(spec, ids=Ids((0,), (*CONTEXT, 70, 12), (199,), tuple(range(9))))
     assert len(frozen.fitted) == 1
     assert frozen.fitted[0].n_tokens == 1
-    assert relative_error(through(frozen)[:1], forward(case.loaded.model, IDS.full)[None]) < EXACT
-    assert craft(replace(one, recipe=Recipe(mode="compiled", n_fitted=0)), 0).n_tokens == 1
+    assert relative_error(through(frozen)[:1], forward(spec.loaded.model, IDS.full)[None]) < EXACT
+    assert build_patch(replace(one, recipe=Recipe(mode="compiled", n_fitted=0)), 0).n_tokens == 1
 
 
 def test_strength_0_is_the_model_bit_for_bit_and_leaving_restores_it():
     loaded = make_tiny("llama", torch.float32)
     before = forward(loaded.model, IDS.plain)
     for mode in ("frozen", "compiled", "per-step"):
-        case = Case(loaded, loaded.sites, IDS, "reset", Recipe(mode=mode, n_fitted=2))
-        crafted = craft(case, 0)
-        run = PatchedRun(loaded.model, patch=crafted.through(crafted.own, 0.0))
+        spec = PatchSpec(loaded, loaded.sites, IDS, "reset", Recipe(mode=mode, n_fitted=2))
+        built = build_patch(spec, 0)
+        run = PatchedRun(loaded.model, patch=built.acting_on(built.own, 0.0))
         assert torch.equal(run.feed(IDS.plain), before)
-        run = PatchedRun(loaded.model, patch=crafted.through(crafted.own, 0.5))
+        run = PatchedRun(loaded.model, patch=built.acting_on(built.own, 0.5))
         assert not torch.equal(run.feed(IDS.plain), before)
         assert torch.equal(forward(loaded.model, IDS.plain), before)
         assert hooks_left(loaded.model) == 0
 
 
 def test_strength_scales_what_is_added():
-    crafted = compiled("llama")
-    half = crafted.patch.at(0.5)
+    built = compiled("llama")
+    half = built.patch.at(0.5)
     scaled = {
         layer: replace(
             held,
             weights=replace(held.weights, write=0.5 * held.weights.write),
             output=replace(held.output, write=0.5 * held.output.write),
         )
-        for layer, held in crafted.patch.layers.items()
+        for layer, held in built.patch.layers.items()
     }
-    for patch in (half, replace(crafted.patch, layers=scaled)):
+    for patch in (half, replace(built.patch, layers=scaled)):
         with acting(patch):
-            got = logits_without(crafted.case.loaded, crafted.own)
-        assert relative_error(got, through(replace(crafted, alpha=0.5))) < 1e-9
+            got = logits_without_context(built.spec.loaded, built.own)
+        assert relative_error(got, through(replace(built, alpha=0.5))) < 1e-9
 
 
 @pytest.mark.parametrize("control", ["random", "shuffled", "other"])
 @pytest.mark.parametrize("mode", ["frozen", "compiled", "per-step"])
 def test_a_control_misses(mode, control):
-    case = compiled("llama", n_fitted=2).case
+    spec = compiled("llama", n_fitted=2).spec
     recipe = Recipe(mode=mode, n_fitted=2, control=control, other_context="x", seed=1)
-    crafted = craft(replace(case, recipe=recipe, other_context=(3, 90, 222)), 0)
-    assert relative_error(through(crafted)[:1], crafted.own.logits[:1]) > 0.01
-    again = craft(replace(case, recipe=recipe, other_context=(3, 90, 222)), 0)
-    assert torch.equal(through(crafted), through(again)), "a control is the same each time"
+    built = build_patch(replace(spec, recipe=recipe, other_context=(3, 90, 222)), 0)
+    assert relative_error(through(built)[:1], built.own.logits[:1]) > 0.01
+    again = build_patch(replace(spec, recipe=recipe, other_context=(3, 90, 222)), 0)
+    assert torch.equal(through(built), through(again)), "a control is the same each time"
 
 
 def test_random_directions_have_the_patchs_own_norms():
-    case = compiled("llama").case
+    spec = compiled("llama").spec
     own, random = (
-        craft(replace(case, recipe=Recipe(mode="frozen", control=control)), 0).patch.layers[0]
+        build_patch(replace(spec, recipe=Recipe(mode="frozen", control=control)), 0).patch.layers[0]
         for control in ("none", "random")
     )
     assert float(random.weights.write.norm()) == pytest.approx(float(own.weights.write.norm()), rel=1e-5)
@@ -169,25 +169,25 @@ def test_random_directions_have_the_patchs_own_norms():
 
 
 def test_a_rank_cuts_the_patch():
-    crafted = compiled("llama", rank=2)
-    assert crafted.rank == 2
-    assert all(fit.error > 0.01 for fit in crafted.fits)
+    built = compiled("llama", rank=2)
+    assert built.rank == 2
+    assert all(fit.error > 0.01 for fit in built.fits)
     assert all(fit.error < 1e-9 for fit in compiled("llama", rank=6).fits)
 
 
 def test_some_layers_only():
     loaded = tiny("llama")
-    case = Case(loaded, loaded.sites[1:2], IDS, "reset", Recipe(mode="compiled", n_fitted=2))
-    crafted = craft(case, 0)
-    assert [fit.layer for fit in crafted.fits] == [1]
-    assert relative_error(through(crafted), crafted.own.logits) > 0.01
+    spec = PatchSpec(loaded, loaded.sites[1:2], IDS, "reset", Recipe(mode="compiled", n_fitted=2))
+    built = build_patch(spec, 0)
+    assert [fit.layer for fit in built.fits] == [1]
+    assert relative_error(through(built), built.own.logits) > 0.01
 
 
 def test_kept_positions():
-    case = replace(compiled("llama").case, positions="keep")
-    crafted = craft(case, 2)
-    assert crafted.own.position_ids[:2] == [0, 9]
-    assert relative_error(through(crafted)[:4], crafted.own.logits[:4]) < EXACT
+    spec = replace(compiled("llama").spec, positions="keep")
+    built = build_patch(spec, 2)
+    assert built.own.position_ids[:2] == [0, 9]
+    assert relative_error(through(built)[:4], built.own.logits[:4]) < EXACT
 
 
 def test_dependent_tokens_are_refused_with_the_way_out():
@@ -209,6 +209,6 @@ def test_a_text_that_ends_by_itself_is_fitted_as_far_as_it_goes():
     loaded = make_tiny("llama")
     whole = compiled("llama").own.continuation
     loaded.model.generation_config.eos_token_id = whole[1]
-    crafted = craft(Case(loaded, loaded.sites, IDS, "reset", Recipe(mode="compiled", n_fitted=3)), 3)
-    assert crafted.own.continuation == whole[:1]
-    assert crafted.n_tokens == 4
+    built = build_patch(PatchSpec(loaded, loaded.sites, IDS, "reset", Recipe(mode="compiled", n_fitted=3)), 3)
+    assert built.own.continuation == whole[:1]
+    assert built.n_tokens == 4

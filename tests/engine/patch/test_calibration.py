@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from icltui.engine.measure.forward import forward
-from icltui.engine.patch.calibration import Reader, logits_without, read_passage
+from icltui.engine.patch.calibration import PassageReader, logits_without_context, read_passage
 from icltui.engine.patch.load_check import relative_error
 from icltui.engine.prompts.tokenize import Ids
 from tests.engine.small_models import FAMILIES, tiny
@@ -31,14 +31,14 @@ def test_a_passage_is_what_the_model_says_with_the_context_there():
     assert passage.continuation == tuple(every[-4:-1].argmax(-1).tolist())
     assert passage.targets.z.shape[1] == 3 + 3
     bare = forward(loaded.model, passage.plain, keep=torch.arange(len(passage.plain)))
-    assert relative_error(logits_without(loaded, passage), bare[-4:]) < 1e-6
+    assert relative_error(logits_without_context(loaded, passage), bare[-4:]) < 1e-6
 
 
 @pytest.mark.parametrize("positions", ["reset", "keep"])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_behind_one_context_each_query_is_read_as_alone(family, positions):
     loaded = tiny(family)
-    reader = Reader(loaded, loaded.sites, positions, len(IDS))
+    reader = PassageReader(loaded, loaded.sites, positions, len(IDS))
     for ids in IDS:
         ours, theirs = reader.read(ids, 3), read_passage(loaded, loaded.sites, ids, 3, positions)
         assert ours.continuation == theirs.continuation
@@ -53,7 +53,7 @@ def test_behind_one_context_each_query_is_read_as_alone(family, positions):
 def test_a_query_that_reaches_over_a_window_is_read_and_those_behind_it_too(family):
     """The first fits into the window of 5, so that the cache could be cut behind it."""
     loaded = tiny(family)
-    reader = Reader(loaded, loaded.sites, "reset", 3)
+    reader = PassageReader(loaded, loaded.sites, "reset", 3)
     for query in ((5,), (5, 6, 7, 8), (9, 10)):
         ids = Ids((0,), (9,), query, (0, 1))
         theirs = read_passage(loaded, loaded.sites, ids, 2, "reset")
@@ -63,7 +63,7 @@ def test_a_query_that_reaches_over_a_window_is_read_and_those_behind_it_too(fami
 
 def test_another_context_is_run_anew():
     loaded = tiny("llama")
-    reader = Reader(loaded, loaded.sites, "reset", 9)
+    reader = PassageReader(loaded, loaded.sites, "reset", 9)
     other = Ids((0,), (4, 5, 6), QUERIES[0], (0, 1, 2, 3))
     for ids in (IDS[0], other, IDS[1]):
         theirs = read_passage(loaded, loaded.sites, ids, 2, "reset")
@@ -76,7 +76,7 @@ def test_the_context_runs_once():
         lambda _, args, __: lengths.append(args[0].shape[1]), with_kwargs=True
     )
     try:
-        reader = Reader(loaded, loaded.sites, "reset", len(IDS))
+        reader = PassageReader(loaded, loaded.sites, "reset", len(IDS))
         for ids in IDS:
             reader.read(ids, 0)
     finally:

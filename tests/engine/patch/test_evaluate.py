@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from icltui.engine.patch.build import Case, craft
-from icltui.engine.patch.calibration import logits_without
+from icltui.engine.patch.build import PatchSpec, build_patch
+from icltui.engine.patch.calibration import logits_without_context
 from icltui.engine.patch.evaluate import verdict
-from icltui.engine.patch.report import report_on
+from icltui.engine.patch.report import report_patch
 from icltui.engine.prompts.tokenize import Ids
 from icltui.values import PatchTest
 from icltui.values.recipe import Recipe
@@ -26,27 +26,29 @@ def _no_gradients():
         yield
 
 
-def crafted(calibration=(), holdout=(), sites=None, n_later=3, **recipe):
+def built(calibration=(), holdout=(), sites=None, n_later=3, **recipe):
     loaded = tiny("llama")
     made = Recipe(**{"mode": "compiled", "n_fitted": 2, **recipe})
-    return craft(Case(loaded, sites or loaded.sites, IDS, "reset", made, calibration, holdout), n_later)
+    return build_patch(
+        PatchSpec(loaded, sites or loaded.sites, IDS, "reset", made, calibration, holdout), n_later
+    )
 
 
 def by_hand(made, passage, begin, end, alpha):
     """Mean KL and equal top tokens of some tokens, by another formula."""
-    patch = made.through(passage, alpha)
+    patch = made.acting_on(passage, alpha)
     from icltui.engine.patch.decoding import acting
 
     with acting(patch):
-        logits = logits_without(made.case.loaded, passage)
+        logits = logits_without_context(made.spec.loaded, passage)
     p, q = (x[begin:end].double().softmax(-1) for x in (passage.logits, logits))
     kl = (p * (p / q).log()).sum(-1)
     return float(kl.mean()), int((p.argmax(-1) == q.argmax(-1)).sum())
 
 
 def test_each_kind_of_tokens_is_counted_apart():
-    made = crafted(holdout=OTHERS[:1])
-    fitted, later, others, behind = report_on(made).tests
+    made = built(holdout=OTHERS[:1])
+    fitted, later, others, behind = report_patch(made).tests
     assert [(test.what, test.n_tokens) for test in (fitted, later, others, behind)] == [
         ("fitted tokens", 3),
         ("later tokens", 3),
@@ -65,34 +67,36 @@ def test_each_kind_of_tokens_is_counted_apart():
 
 
 def test_the_prompts_own_query_is_another_where_the_patch_was_made_from_a_file():
-    made = crafted(calibration=OTHERS[:2], ridge=1e-6)
-    fitted, later, others, behind = report_on(made).tests
+    made = built(calibration=OTHERS[:2], ridge=1e-6)
+    fitted, later, others, behind = report_patch(made).tests
     assert (fitted.n_tokens, later.n_tokens, others.n_tokens, behind.n_tokens) == (6, 6, 3, 3)
     assert others.kl == pytest.approx(by_hand(made, made.own, 0, 3, 1.0)[0], rel=1e-6)
     assert behind.kl == pytest.approx(by_hand(made, made.own, 3, None, 1.0)[0], rel=1e-6)
 
 
 def test_a_query_that_was_fitted_is_no_other():
-    alone = report_on(crafted(holdout=(IDS, OTHERS[0])))
+    alone = report_patch(built(holdout=(IDS, OTHERS[0])))
     assert [test.what for test in alone.tests[2:]] == ["other queries", "other queries, later"]
     assert alone.tests[2].n_tokens == 3
     assert alone.notes == ("1 of the held-out queries is fitted: no test of anything",)
-    shared = report_on(crafted(calibration=(IDS, OTHERS[0]), holdout=(OTHERS[0], OTHERS[1]), ridge=1e-4))
+    shared = report_patch(built(calibration=(IDS, OTHERS[0]), holdout=(OTHERS[0], OTHERS[1]), ridge=1e-4))
     assert shared.tests[2].n_tokens == 3, "neither the prompt's own nor the first is another"
     assert "1 of the held-out queries is fitted" in shared.notes[0]
 
 
 def test_other_queries_are_read_no_further_than_the_window():
     loaded = replace(tiny("llama"), window=len(IDS.full) + 4)
-    case = Case(loaded, loaded.sites, IDS, "reset", Recipe(mode="compiled", n_fitted=2), holdout=OTHERS[1:2])
-    tests = report_on(craft(case)).tests
+    spec = PatchSpec(
+        loaded, loaded.sites, IDS, "reset", Recipe(mode="compiled", n_fitted=2), holdout=OTHERS[1:2]
+    )
+    tests = report_patch(build_patch(spec)).tests
     assert [test.n_tokens for test in tests] == [3, 2, 3, 1]
 
 
 def test_a_layer_that_knows_no_context_does_not_spoil_the_others():
     loaded = tiny("gpt_neox")
-    case = Case(loaded, loaded.sites, IDS, "reset", Recipe(mode="frozen"))
-    assert report_on(craft(case)).tests[1].state_error > 0.05
+    spec = PatchSpec(loaded, loaded.sites, IDS, "reset", Recipe(mode="frozen"))
+    assert report_patch(build_patch(spec)).tests[1].state_error > 0.05
 
 
 def a_test(what="other queries", kl=0.0, kl_plain=2.0, equal=4, equal_plain=1):
@@ -134,8 +138,8 @@ def test_there_is_no_verdict_on_what_the_patch_was_made_for():
 
 
 def test_curves_begin_and_end_where_they_must():
-    made = crafted(holdout=OTHERS[:1])
-    report = report_on(made, curves=True)
+    made = built(holdout=OTHERS[:1])
+    report = report_patch(made, curves=True)
     curves = report.curves
     assert [p.x for p in curves.alpha] == pytest.approx([k / 10 for k in range(21)])
     none, whole = curves.alpha[0], curves.alpha[10]
@@ -143,7 +147,7 @@ def test_curves_begin_and_end_where_they_must():
     assert whole.kl < 1e-9
     assert report.tests[2].what == "other queries"
     assert whole.kl_others == pytest.approx(report.tests[2].kl, rel=1e-6)
-    alone = report_on(crafted(), curves=True)
+    alone = report_patch(built(), curves=True)
     assert alone.curves.alpha[10].kl_others == pytest.approx(alone.tests[1].kl, rel=1e-6)
     for curve in (curves.from_bottom, curves.from_top):
         assert [p.x for p in curve] == [1, 2, 3]
@@ -151,24 +155,24 @@ def test_curves_begin_and_end_where_they_must():
         assert curve[-1].kl_others == pytest.approx(whole.kl_others, rel=1e-4)
     assert curves.from_bottom[0].kl > 1e-3
     assert curves.from_top[0].kl < 1e-9, "a patched last layer gives the context's output, whatever is below"
-    lowest = crafted(sites=tiny("llama").sites[:1])
+    lowest = built(sites=tiny("llama").sites[:1])
     assert curves.from_bottom[0].kl == pytest.approx(by_hand(lowest, lowest.own, 0, 1, 1.0)[0], rel=1e-4)
     assert curves.queries == ()
 
 
 def test_the_curve_of_calibration_queries():
-    made = crafted(calibration=OTHERS, ridge=1e-4)
-    points = report_on(made, curves=True).curves.queries
+    made = built(calibration=OTHERS, ridge=1e-4)
+    points = report_patch(made, curves=True).curves.queries
     assert [p.x for p in points] == [1, 2, 3]
-    alone = crafted(calibration=OTHERS[:1], ridge=1e-4)
+    alone = built(calibration=OTHERS[:1], ridge=1e-4)
     assert points[0].kl_others == pytest.approx(by_hand(alone, alone.own, 0, 3, 1.0)[0], rel=1e-5)
     assert points[0].kl < 1e-3
     assert all(math.isfinite(p.kl_others) for p in points)
 
 
 def test_per_step_has_curves_too_and_nothing_held():
-    made = crafted(mode="per-step", holdout=OTHERS[:1])
-    report = report_on(made, curves=True)
+    made = built(mode="per-step", holdout=OTHERS[:1])
+    report = report_patch(made, curves=True)
     assert [test.what for test in report.tests] == ["later tokens", "other queries", "other queries, later"]
     assert max(test.kl for test in report.tests) < 1e-9
     assert (report.layers, report.verdict) == ((), "")
@@ -177,8 +181,8 @@ def test_per_step_has_curves_too_and_nothing_held():
 
 
 def test_what_was_not_as_asked_is_told():
-    report = report_on(crafted(carrier="bias", n_later=0))
+    report = report_patch(built(carrier="bias", n_later=0))
     assert report.notes == ()
     loaded = tiny("mixtral")
-    moe = craft(Case(loaded, loaded.sites, IDS, "reset", Recipe(mode="frozen")), 0)
-    assert "at 3 of 3 layers no single down projection can carry the shift" in report_on(moe).notes[0]
+    moe = build_patch(PatchSpec(loaded, loaded.sites, IDS, "reset", Recipe(mode="frozen")), 0)
+    assert "at 3 of 3 layers no single down projection can carry the shift" in report_patch(moe).notes[0]

@@ -11,7 +11,7 @@ from icltui.api.messages import LoadModel, Measure, ModelLoaded, Verify
 from icltui.engine import local
 from icltui.engine.hooks.find_sites import find_sites
 from icltui.engine.models.loaded_model import wrap_model
-from icltui.engine.patch.load_check import examine, prove, relative_error
+from icltui.engine.patch.load_check import check_at_load, check_layers, relative_error
 from icltui.engine.patch.patch import TokenPatch
 from icltui.values.errors import BadInput, ModelError
 from icltui.values.prompt import Prompt
@@ -23,7 +23,7 @@ PROMPT = Prompt(context="abc def ghi", query=" jkl")
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_exact_families(family):
-    _, proof = examine(tiny(family, torch.float32))
+    _, proof = check_layers(tiny(family, torch.float32))
     assert proof.undone
     assert proof.logit_error < 2e-6
     for layer in proof.layers:
@@ -31,7 +31,7 @@ def test_exact_families(family):
         assert layer.sees_z
         assert layer.mlp_error < 2e-6
         assert layer.block_error < 2e-6
-    _, rough = examine(tiny(family, torch.bfloat16))
+    _, rough = check_layers(tiny(family, torch.bfloat16))
     assert all(layer.fault is None and layer.mlp_error == 0.0 for layer in rough.layers)
     if FAMILIES[family].residual != "parallel":
         assert all(layer.block_error == 0.0 for layer in rough.layers), "the stream is moved to the bit"
@@ -39,7 +39,7 @@ def test_exact_families(family):
 
 def test_every_pass_is_told():
     told = []
-    prove(tiny("llama", torch.float32), lambda *progress: told.append(progress))
+    check_at_load(tiny("llama", torch.float32), lambda *progress: told.append(progress))
     assert told == [("proving the patch on it", done, 12) for done in range(12)]
 
 
@@ -60,7 +60,7 @@ def test_blocks_without_an_mlp_module_are_found_by_what_reads_what(pre_norm):
         do_layer_norm_before=pre_norm,
     )  # fmt: skip
     loaded = make(config)
-    sites, proof = examine(loaded)
+    sites, proof = check_layers(loaded)
     assert [site.residual for site in sites] == ["norm" if pre_norm else "mlp"] * 2
     assert all(layer.fault is None and layer.block_error < 2e-6 for layer in proof.layers)
 
@@ -113,7 +113,7 @@ def test_a_layer_that_fails_is_refused_and_the_rest_stay_usable(monkeypatch):
 def test_a_model_of_nothing_but_faults_is_refused(monkeypatch):
     monkeypatch.setattr(TokenPatch, "shift", lambda *_: None)
     with pytest.raises(ModelError, match=r"at layer 0 the patched block misses .* and so at every other"):
-        prove(tiny("llama", torch.float32))
+        check_at_load(tiny("llama", torch.float32))
 
 
 def test_a_patch_that_leaves_something_behind_is_refused(monkeypatch):
@@ -126,14 +126,14 @@ def test_a_patch_that_leaves_something_behind_is_refused(monkeypatch):
 
     monkeypatch.setattr(TokenPatch, "shift", spoiling)
     with pytest.raises(ModelError, match="not the same after a patch as before"):
-        prove(loaded)
+        check_at_load(loaded)
 
 
 def test_an_mlp_that_ignores_its_input_shows_nothing():
     """Any context's patch is right for an MLP whose output is always the same."""
     loaded = make_tiny("llama", torch.float32)
     loaded.model.model.layers[1].mlp.down_proj.weight.data.zero_()
-    _, proof = examine(loaded)
+    _, proof = check_layers(loaded)
     assert "another context's patch does as well" in proof.layers[1].fault
     assert proof.layers[0].fault is proof.layers[2].fault is None
 
@@ -157,7 +157,7 @@ def test_a_place_given_by_hand_is_taken():
 def test_a_wrong_place_given_by_hand_is_refused(site_paths, words):
     loaded = make_tiny("llama", torch.float32)
     with pytest.raises(ModelError, match=words):
-        prove(wrap_model(loaded.model, loaded.tokenizer, "x", site_paths=site_paths))
+        check_at_load(wrap_model(loaded.model, loaded.tokenizer, "x", site_paths=site_paths))
 
 
 def test_a_block_whose_stream_others_read_beside_the_mlp_is_refused():

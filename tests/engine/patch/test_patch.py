@@ -5,7 +5,7 @@ import torch
 
 from icltui.engine.hooks.attach import attach
 from icltui.engine.measure.forward import forward
-from icltui.engine.patch.build import Case, craft
+from icltui.engine.patch.build import PatchSpec, build_patch
 from icltui.engine.patch.decoding import ContextRun, PatchedRun
 from icltui.engine.patch.load_check import relative_error
 from icltui.engine.patch.patch import HeldPatch, TokenPatch, apply_map
@@ -29,7 +29,7 @@ def _no_gradients():
 
 def frozen(loaded) -> HeldPatch:
     """The patch of the query's last token."""
-    patch = craft(Case(loaded, loaded.sites, IDS, "reset", Recipe(mode="frozen")), n_later=0).patch
+    patch = build_patch(PatchSpec(loaded, loaded.sites, IDS, "reset", Recipe(mode="frozen")), n_later=0).patch
     assert patch is not None
     return patch
 
