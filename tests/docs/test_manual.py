@@ -1,15 +1,24 @@
 """The manual: pages that are whole, linked, and as the code is."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from icltui.tui.actions import ACTIONS
-from tests.docs.blocks import DOCS, PAGES, ROOT, links, prose
+from tests.docs.blocks import DOCS, PAGES, ROOT, links, prose, spans
 from tests.docs.reference import PAGES as MADE
 from tests.docs.reference import keys_page, parsers
 
 LONGEST_README = 150
+NAMES_KEYS = ("tutorial", "remote", "terminal")
+"""The pages in which a letter as code is a key, and no symbol."""
+KEY = re.compile(r"ctrl\+.|F\d+|esc|tab|space|[!-~←→]")
+
+
+def stem(page: Path) -> str:
+    """A page's name, for the name of its test."""
+    return page.stem
 
 
 @pytest.mark.parametrize("topic", MADE)
@@ -27,7 +36,17 @@ def test_every_command_and_action_is_in_the_reference() -> None:
     assert all(f"| `{action.id}` |" in keys_page() for action in ACTIONS)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page", [ROOT / "README.md", *(DOCS / f"{topic}.md" for topic in NAMES_KEYS)], ids=stem
+)
+def test_every_key_in_the_text_exists(page: Path) -> None:
+    known = {span.replace("^", "ctrl+") for span in spans(DOCS / "keys.md")}
+    named = {span for span in spans(page) if KEY.fullmatch(span)}
+    assert named
+    assert named <= known
+
+
+@pytest.mark.parametrize("page", PAGES, ids=stem)
 def test_every_link_leads_somewhere(page: Path) -> None:
     for link in links(page):
         if not link.startswith("https://"):
@@ -44,7 +63,7 @@ def test_the_readme_is_short_and_names_every_page() -> None:
     assert named >= {page.name for page in DOCS.glob("*.md")}
 
 
-@pytest.mark.parametrize("page", PAGES[1:], ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES[1:], ids=stem)
 def test_every_page_has_one_title(page: Path) -> None:
     heads = [line for line in prose(page).splitlines() if line.startswith("# ")]
     assert page.read_text("utf-8").startswith("# ")

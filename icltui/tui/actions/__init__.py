@@ -17,7 +17,8 @@ ACTIONS: tuple[Action, ...] = (*RUN_ACTIONS, *PATCH_ACTIONS, *VIEW_ACTIONS, *SES
 
 MOVES = (
     ("tab shift+tab", "To the next or the previous pane."),
-    ("j k ↓ ↑", "Down and up; in heatmap and text also h l ← →."),
+    ("j k ↓ ↑", "Down and up."),
+    ("h l ← →", "Left and right, in heatmap and text."),
     ("g G", "To the first and the last unit."),
     ("^d ^u", "Half a page down and up."),
 )
