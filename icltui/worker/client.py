@@ -1,4 +1,4 @@
-"""The parent: requests enter, a child process works, events leave through the listener, in the event loop."""
+"""The parent: sends requests to a child process and passes its events to the listener, in the event loop."""
 
 import asyncio
 import itertools
@@ -19,32 +19,33 @@ from icltui.api.messages import (
 from icltui.system.log_file import LogFile
 from icltui.values.errors import BadInput, EngineError, reason_of
 from icltui.worker import handshake
-from icltui.worker.event_check import Claims
-from icltui.worker.log import ChildLog
-from icltui.worker.process import Child, exit_words
+from icltui.worker.event_check import EventChecker
+from icltui.worker.log import ProcessLog
+from icltui.worker.process import EngineProcess, exit_words
 from icltui.worker.protocol import (
     MARK,
     Cancel,
+    ClientMessage,
     Happened,
-    Order,
-    Report,
+    ServerMessage,
     Submit,
-    decode_report,
+    decode_server_message,
     encode,
-    is_order,
+    is_client_message,
 )
 
 _SAID_LINES = 20
-"""So many of the last lines that a process said instead of a greeting go with the log's."""
+"""Lines printed instead of a greeting that are shown with the log's last ones."""
 
 
 class RemoteEngine:
     """An ``api.Client`` whose engine is the process that ``command`` starts, here or, through ssh, elsewhere.
 
     Args:
-        command: the program and its arguments; its stdin and stdout must be the wire and nothing else.
-        log_path: takes the process's stderr, and what it says on the wire that is no message; see :class:`.LogFile`.
-        env: the process's environment; that of this process if not given.
+        command: the program and its arguments; its stdin and stdout carry messages and nothing else.
+        log_path: the log of the process's stderr, and of what it prints on stdout that is no message; see
+            :class:`.LogFile`.
+        env: the process's environment; by default this process's.
 
     Raises:
         BadInput: an empty command.
@@ -55,7 +56,7 @@ class RemoteEngine:
             raise BadInput("the engine's command is empty: give one, such as icltui engine")
         self._command, self._log, self._env = tuple(command), LogFile(log_path), env
         self._changing = asyncio.Lock()
-        self._child: Child | None = None
+        self._process: EngineProcess | None = None
         self._reading: asyncio.Task[None] | None = None
         self._listener: Listener | None = None
         self._alive = False
@@ -66,12 +67,12 @@ class RemoteEngine:
 
     @property
     def pid(self) -> int | None:
-        """Of the running process, here; None when there is none."""
-        return self._child.pid if self._child is not None and self._alive else None
+        """The process id on this machine; None when no process runs."""
+        return self._process.pid if self._process is not None and self._alive else None
 
     @property
     def log_trouble(self) -> str:
-        """Why the log is not where it should be, and where it is; empty where it is there."""
+        """Why the log is not at its path, and where it is instead; empty if it is there."""
         return self._log.trouble
 
     async def start(self, listener: Listener) -> None:
@@ -81,12 +82,12 @@ class RemoteEngine:
             self._listener, self._killed = listener, False
             self._fail_jobs("the engine was started anew: ask again")
             try:
-                self._child = await Child.spawn(self._command, ChildLog(self._log), self._env)
+                self._process = await EngineProcess.spawn(self._command, ProcessLog(self._log), self._env)
             except OSError as error:
-                self._tell(0, EngineDied(message=self._why_not(error)))
+                self._notify(0, EngineDied(message=self._spawn_failure(error)))
                 return
             self._alive = True
-            self._reading = asyncio.create_task(self._read(self._child), name="engine reader")
+            self._reading = asyncio.create_task(self._read(self._process), name="engine reader")
 
     def submit(self, request: Request) -> int:
         """Queue a job; its id comes back at once, and its events to the listener."""
@@ -102,16 +103,16 @@ class RemoteEngine:
         return job
 
     def cancel(self, job: int) -> None:
-        """Ask a queued or running job to stop; for one that is over there is nothing to do."""
+        """Ask a queued or running job to stop; a job that is over is left alone."""
         if self._alive and job in self._outstanding:
             self._send(Cancel(job))
 
     async def kill(self) -> None:
         """End the engine's process and its children at once; ``EngineDied`` follows if there was one."""
         async with self._changing:
-            if self._child is not None and self._reading is not None:
+            if self._process is not None and self._reading is not None:
                 self._killed = True
-                self._child.kill()
+                self._process.kill()
                 await asyncio.wait({self._reading})
 
     async def close(self) -> None:
@@ -122,111 +123,111 @@ class RemoteEngine:
             await self._end()
 
     async def _end(self) -> None:
-        child, reading = self._child, self._reading
-        self._alive, self._child, self._reading = False, None, None
-        if child is not None and reading is not None:
+        process, reading = self._process, self._reading
+        self._alive, self._process, self._reading = False, None, None
+        if process is not None and reading is not None:
             reading.cancel()
             await asyncio.wait({reading})
-            await child.end()
+            await process.end()
 
-    async def _read(self, child: Child) -> None:
+    async def _read(self, process: EngineProcess) -> None:
         offence, said = "", list[str]()
         self._has_greeted = False
         try:
-            if await self._await_hello(child, said):
-                await self._read_reports(child)
+            if await self._await_greeting(process, said):
+                await self._read_events(process)
         except EngineError as error:
             offence = str(error)
-            child.kill()
+            process.kill()
         self._alive = False
-        code = await child.end()
-        log_tail = child.log.tail()
-        reason = offence or self._why_over(code, said, log_tail)
+        code = await process.end()
+        log_tail = process.log.tail()
+        reason = offence or self._exit_reason(code, said, log_tail)
         self._fail_jobs(reason)
-        self._tell(0, EngineDied(message=reason, log_tail=(*said[-_SAID_LINES:], *log_tail)))
+        self._notify(0, EngineDied(message=reason, log_tail=(*said[-_SAID_LINES:], *log_tail)))
 
-    async def _await_hello(self, child: Child, said: list[str]) -> bool:
-        waiting = asyncio.create_task(self._tell_of_silence(child), name="engine silence")
+    async def _await_greeting(self, process: EngineProcess, said: list[str]) -> bool:
+        waiting = asyncio.create_task(self._report_silence(process), name="engine silence")
         try:
-            hello = await handshake.read_hello(child.read, said)
+            hello = await handshake.read_hello(process.read, said)
         finally:
             waiting.cancel()
         if hello is not None:
             self._has_greeted = True
-            self._tell(0, EngineStarted(version=hello.version))
+            self._notify(0, EngineStarted(version=hello.version))
         return self._has_greeted
 
-    async def _tell_of_silence(self, child: Child) -> None:
+    async def _report_silence(self, process: EngineProcess) -> None:
         for times in itertools.count(1):
             await asyncio.sleep(handshake.SILENCE)
             seconds = round(times * handshake.SILENCE)
-            self._tell(0, EngineAwaited(seconds=seconds, log_tail=child.log.tail()))
+            self._notify(0, EngineAwaited(seconds=seconds, log_tail=process.log.tail()))
 
-    async def _read_reports(self, child: Child) -> None:
-        claims = Claims()
-        while (piece := await child.read())[0]:
-            match _report(*piece):
+    async def _read_events(self, process: EngineProcess) -> None:
+        claims = EventChecker()
+        while (piece := await process.read())[0]:
+            match _decode(*piece):
                 case Happened(job, event):
                     claims.check(event)
-                    self._pass_on(job, event)
+                    self._forward(job, event)
                 case None:
-                    await child.log.take(piece[0])
+                    await process.log.take(piece[0])
                 case _:
                     raise EngineError("the engine greeted twice: its command must be one icltui engine")
             await asyncio.sleep(0)  # lines that wait in the buffer would otherwise never let the loop go
 
-    def _pass_on(self, job: int, event: Event) -> None:
+    def _forward(self, job: int, event: Event) -> None:
         if job not in self._outstanding or self._listener is None:
             return  # late; or not started yet, and start will tell
         if isinstance(event, JOB_OVER):
             del self._outstanding[job]
-        self._tell(job, event)
+        self._notify(job, event)
 
-    def _send(self, order: Order) -> None:
-        if self._child is not None:
-            self._child.write(encode(order))
+    def _send(self, message: ClientMessage) -> None:
+        if self._process is not None:
+            self._process.write(encode(message))
 
     def _fail_jobs(self, reason: str) -> None:
         for job in tuple(self._outstanding):
             self._fail(job, EngineError(reason))
 
     def _fail(self, job: int, error: EngineError | BadInput) -> None:
-        self._pass_on(
+        self._forward(
             job, JobFailed(kind=type(error).__name__, message=str(error), exit_code=error.exit_code)
         )
 
-    def _tell(self, job: int, event: Event) -> None:
+    def _notify(self, job: int, event: Event) -> None:
         if self._listener is not None:
             self._listener(job, event)
 
-    def _why_over(self, code: int, said: Sequence[str], log_tail: Sequence[str]) -> str:
+    def _exit_reason(self, code: int, said: Sequence[str], log_tail: Sequence[str]) -> str:
         if self._killed:
             return "the engine was stopped"
         if not self._has_greeted:
-            return handshake.no_greeting(exit_words(code), said, log_tail)
+            return handshake.why_no_greeting(exit_words(code), said, log_tail)
         if code == handshake.CONNECTION_LOST:
             return handshake.connection_lost(exit_words(code), log_tail)
         return f"the engine {exit_words(code)}"
 
-    def _why_not(self, error: OSError) -> str:
+    def _spawn_failure(self, error: OSError) -> str:
         command = shlex.join(self._command)
         if isinstance(error, FileNotFoundError) and error.filename == self._command[0]:
             return f"the engine's command was not found: {command}"
         return f"the engine could not be started: {reason_of(error)}: {error.filename or command}"
 
 
-def _report(piece: bytes, is_line_start: bool) -> Report | None:
-    """The message that the piece is; None where it is what something else printed.
+def _decode(piece: bytes, is_line_start: bool) -> ServerMessage | None:
+    """The message in ``piece``; None for any other output.
 
     Raises:
-        EngineError: it begins as a message, and is a broken one or an echo.
+        EngineError: ``piece`` begins as a message, and is broken or an echo.
     """
     if not piece.startswith(MARK):
         return None
     try:
-        if is_order(piece):
+        if is_client_message(piece):
             raise EngineError("the engine's command echoes what it is sent: is it ssh -t? Use ssh -T")
-        return decode_report(piece)
+        return decode_server_message(piece)
     except EngineError:
         if is_line_start:
             raise

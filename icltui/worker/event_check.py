@@ -1,6 +1,6 @@
-"""Whether what a peer sends fits together, as a session must: no view need expect a layer that no model has.
+"""Checks that a peer's events fit together, so that no view need expect a layer that the model does not have.
 
-Events enter, in the order in which they come. Leaves: nothing, or an :class:`~icltui.values.errors.EngineError`.
+Events enter in the order in which they arrive; one that does not fit raises :class:`~icltui.values.errors.EngineError`.
 """
 
 from collections.abc import Iterable
@@ -18,8 +18,8 @@ from icltui.values.bounds import LAYERS
 from icltui.values.errors import EngineError
 
 
-class Claims:
-    """The sizes that a peer gave: of its model, and of the prompt that was tokenised last."""
+class EventChecker:
+    """Holds a peer's events against the sizes that it gave: of its model, and of the prompt tokenised last."""
 
     def __init__(self) -> None:
         self._n_layers, self._n_units = LAYERS, 0
@@ -28,7 +28,7 @@ class Claims:
         """Remember a size, or hold ``event`` against those that are known.
 
         Raises:
-            EngineError: it speaks of a unit or a layer that there is not.
+            EngineError: a unit or a layer is out of range.
         """
         match event:
             case ModelLoaded(model=model):

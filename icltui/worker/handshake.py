@@ -1,7 +1,7 @@
-"""The beginning of a connection: past what a login prints to the greeting, and in words why there was none.
+"""The greeting at the start of a connection, after whatever a login prints; or one line that says why there was none.
 
-Lines of the child enter; a :class:`~icltui.worker.protocol.Hello` leaves, or one line for a person. What stands between
-may be ssh and a shell on another machine, whose own words are the best reason there is.
+The child's lines enter; a :class:`~icltui.worker.protocol.Hello` leaves. Between the two processes may be ssh and a
+shell on another machine, whose own messages are the best reason there is.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -9,12 +9,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from icltui import __version__
 from icltui.values.errors import EngineError
 from icltui.worker.log import plain_line
-from icltui.worker.protocol import PROTOCOL, Hello, decode_report
+from icltui.worker.protocol import PROTOCOL, Hello, decode_server_message
 
 LINES_BEFORE, BYTES_BEFORE = 1000, 2**20
-"""So much a login may print before the greeting."""
+"""The most that a login may print before the greeting."""
 SILENCE = 10.0
-"""Seconds after which a user is told that there was no greeting yet, and after as many again once more."""
+"""Seconds between two notices that there is no greeting yet."""
 CONNECTION_LOST = 255
 """Exit code by which ssh says that it could not connect, or lost the connection."""
 _GREETING = b'{"say":"Hello"'
@@ -24,14 +24,14 @@ _HINTS = (
     ("not found", "give its full path, as no login shell sets PATH there"),
     ("no module named", "name the Python that has it"),
 )
-"""What stands in a line of stderr, in small letters, and what to do then."""
+"""A part of a line of stderr, in lower case, and what to do about it."""
 
 
 async def read_hello(read: Callable[[], Awaitable[tuple[bytes, bool]]], said: list[str]) -> Hello | None:
-    """The greeting; None if the pieces that ``read`` gives end before it. What came before it goes to ``said``.
+    """The greeting; None if ``read`` comes to its end first. Lines before the greeting are appended to ``said``.
 
     Raises:
-        EngineError: no greeting in as much as a login may print, or one in another protocol.
+        EngineError: more lines than a login may print, or a greeting in another protocol.
     """
     n_lines = n_bytes = 0
     while piece := (await read())[0]:
@@ -48,16 +48,16 @@ async def read_hello(read: Callable[[], Awaitable[tuple[bytes, bool]]], said: li
 
 
 def _hello(line: bytes) -> Hello | None:
-    hello = decode_report(line)
+    hello = decode_server_message(line)
     if isinstance(hello, Hello) and hello.protocol != PROTOCOL:
-        raise EngineError(other_protocol(hello))
+        raise EngineError(protocol_mismatch(hello))
     return hello if isinstance(hello, Hello) else None
 
 
-def other_protocol(hello: Hello) -> str:
-    """Which side is the older one, and where to mend it.
+def protocol_mismatch(hello: Hello) -> str:
+    """Which side is older, and where to install another version.
 
-    >>> other_protocol(Hello(1, "0.0.9")).rpartition(": ")[2]
+    >>> protocol_mismatch(Hello(1, "0.0.9")).rpartition(": ")[2]
     'install the same version there'
     """
     relation, where = ("older", "there") if hello.protocol < PROTOCOL else ("newer", "here")
@@ -67,10 +67,10 @@ def other_protocol(hello: Hello) -> str:
     )
 
 
-def no_greeting(ended: str, said: Sequence[str], log_tail: Sequence[str]) -> str:
-    """Why a process that ``ended`` never greeted: its last words, and what to do about them.
+def why_no_greeting(ended: str, said: Sequence[str], log_tail: Sequence[str]) -> str:
+    """Why a process that ``ended`` never greeted: its last line, and what to do about it.
 
-    >>> no_greeting("ended with exit code 255", [], ["Permission denied (publickey,password)."]).partition(": ")[2]
+    >>> why_no_greeting("ended with exit code 255", [], ["Permission denied (publickey,password)."]).partition(": ")[2]
     'Permission denied (publickey,password). Nothing can be typed into ssh from here: use a key or an agent'
     """
     if not log_tail:
@@ -82,5 +82,5 @@ def no_greeting(ended: str, said: Sequence[str], log_tail: Sequence[str]) -> str
 
 
 def connection_lost(ended: str, log_tail: Sequence[str]) -> str:
-    """The end of a process that had greeted and whose exit code is ssh's own."""
+    """How a process ended that had greeted, where the exit code is ssh's own."""
     return f"the engine {ended}: {log_tail[-1] if log_tail else 'the connection was lost, if this is ssh'}"

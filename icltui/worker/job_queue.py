@@ -1,4 +1,4 @@
-"""The jobs that wait, and the wish to stop the one that runs; shared by the two threads of the child."""
+"""The jobs that wait, and whether the running one shall stop; shared by the two threads of the child."""
 
 from collections import deque
 from threading import Condition
@@ -6,8 +6,8 @@ from threading import Condition
 from icltui.worker.protocol import Submit
 
 
-class Desk:
-    """A queue of orders of which single ones can be withdrawn."""
+class JobQueue:
+    """A queue of jobs, each of which can be cancelled."""
 
     def __init__(self) -> None:
         self._changed = Condition()
@@ -17,27 +17,27 @@ class Desk:
         self._stop = False
         self._heard = False
 
-    def put(self, order: Submit) -> None:
-        """Queue an order."""
+    def put(self, message: Submit) -> None:
+        """Queue a job."""
         with self._changed:
-            self._waiting.append(order)
+            self._waiting.append(message)
             self._changed.notify()
 
     def take(self) -> Submit | None:
-        """Wait for the next order and call it the running one; None once the desk is closed."""
+        """Wait for the next job, which is then the running one; None once the queue is closed."""
         with self._changed:
             self._running, self._stop, self._heard = None, False, False
             self._changed.wait_for(lambda: self._waiting or self._closed)
             if self._closed:
                 return None
-            order = self._waiting.popleft()
-            self._running = order.job
-            return order
+            message = self._waiting.popleft()
+            self._running = message.job
+            return message
 
     def cancel(self, job: int) -> bool:
-        """Ask ``job`` to stop; whether it had not begun, and so is over now."""
+        """Ask ``job`` to stop; returns whether it was still queued, and so is over now."""
         with self._changed:
-            waiting = next((order for order in self._waiting if order.job == job), None)
+            waiting = next((message for message in self._waiting if message.job == job), None)
             if waiting is not None:
                 self._waiting.remove(waiting)
             elif job == self._running:
@@ -45,16 +45,16 @@ class Desk:
             return waiting is not None
 
     def close(self) -> None:
-        """Take no more; whoever waits in :meth:`take` gets None."""
+        """End the queue: :meth:`take` returns None."""
         with self._changed:
             self._closed = True
             self._changed.notify()
 
     def should_stop(self) -> bool:
-        """Whether the running job was asked to stop; remembers that it was told so."""
+        """Whether the running job was asked to stop; remembers that the job has seen it."""
         self._heard = self._heard or self._stop
         return self._stop
 
     def was_heard(self) -> bool:
-        """Whether the running job was told to stop: if not, it came to its own end first."""
+        """Whether the running job has seen that it shall stop; if not, it came to its own end first."""
         return self._heard

@@ -1,6 +1,6 @@
-"""The bytes of a child put apart: lines that are messages, and whatever else a library or a login prints between them.
+"""Separates the output of a child: lines that are messages, and whatever a library or a login prints between them.
 
-Chunks enter; pieces leave, each either one message or no part of any. Neither kind fills the memory, however long.
+Chunks of bytes enter; pieces leave, each either one message or no part of any. Memory stays bounded either way.
 """
 
 import asyncio
@@ -10,14 +10,14 @@ from icltui.worker.log import CHUNK
 from icltui.worker.protocol import LINE_LIMIT, MARK
 
 
-class Lines:
-    """What comes from ``stream``, piece by piece."""
+class LineReader:
+    """Reads ``stream`` piece by piece."""
 
     def __init__(self, stream: asyncio.StreamReader) -> None:
         self._stream = stream
         self._buffer = bytearray()
         self._searched = 0
-        """Bytes of the message at the buffer's start in which there is no line end."""
+        """Bytes at the buffer's start that hold no line end."""
         self._is_line_start = True
 
     async def read(self) -> tuple[bytes, bool]:
@@ -40,7 +40,7 @@ class Lines:
         return piece, is_line_start
 
     def _next(self) -> bytes:
-        """A piece of what has come, or nothing: more is needed."""
+        """A piece of the buffer; empty if more bytes are needed."""
         start = self._buffer.find(MARK)
         if start == 0:
             return self._message()

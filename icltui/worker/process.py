@@ -1,4 +1,4 @@
-"""One child process: spawned, written to, read piece by piece, ended. It does not know what the pieces mean."""
+"""One child process: started, written to, read piece by piece, ended. What the pieces mean is not known here."""
 
 import asyncio
 import contextlib
@@ -8,29 +8,31 @@ from asyncio import SubprocessTransport
 from asyncio.subprocess import PIPE, Process, SubprocessStreamProtocol
 from collections.abc import Mapping, Sequence
 
-from icltui.worker.line_reader import Lines
-from icltui.worker.log import CHUNK, ChildLog
+from icltui.worker.line_reader import LineReader
+from icltui.worker.log import CHUNK, ProcessLog
 
 PATIENCE = 0.5
-"""Seconds that a child which was told to end may take."""
+"""Seconds that a child may take to end once its input is closed."""
 
 
-class Child:
-    """A process in a group of its own: the terminal's Ctrl-C passes it by, and its children die with it."""
+class EngineProcess:
+    """A process in a group of its own: the terminal's Ctrl-C does not reach it, and its children end with it."""
 
     def __init__(
-        self, process: Process, transport: SubprocessTransport, log: ChildLog, logging: asyncio.Task[None]
+        self, process: Process, transport: SubprocessTransport, log: ProcessLog, logging: asyncio.Task[None]
     ) -> None:
         assert process.stdout is not None
         self._process, self._transport = process, transport
-        self._lines = Lines(process.stdout)
+        self._lines = LineReader(process.stdout)
         self.log = log
-        """Its stderr, and what its reader finds to be no message."""
+        """Takes its stderr, and what its reader finds to be no message."""
         self._logging = logging
 
     @classmethod
-    async def spawn(cls, command: Sequence[str], log: ChildLog, env: Mapping[str, str] | None) -> "Child":
-        """Start ``command``, its stderr to the log: through a pipe, as a file of its own could grow without end.
+    async def spawn(
+        cls, command: Sequence[str], log: ProcessLog, env: Mapping[str, str] | None
+    ) -> "EngineProcess":
+        """Start ``command`` with its stderr piped to the log, which stays bounded as a plain file would not.
 
         Raises:
             OSError: the command cannot be run.
@@ -58,17 +60,17 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """Of the process, and of its group."""
+        """The process id, which is its group's too."""
         return self._process.pid
 
     def write(self, line: bytes) -> None:
-        """Send a line; one that a dead child will not read is dropped."""
+        """Send a line; it is dropped if the child is dead."""
         assert self._process.stdin is not None
         if not self._process.stdin.is_closing():
             self._process.stdin.write(line)
 
     async def read(self) -> tuple[bytes, bool]:
-        """The next piece of its output, see :meth:`.Lines.read`."""
+        """The next piece of its output: see :meth:`.LineReader.read`."""
         return await self._lines.read()
 
     def kill(self) -> None:
@@ -78,7 +80,7 @@ class Child:
                 os.killpg(self.pid, signal.SIGKILL)
 
     async def end(self) -> int:
-        """Close the child's input, give it a moment, then kill it; its exit code, negative for a signal."""
+        """Close the child's input, give it a moment, then kill it; returns the exit code, negative for a signal."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         code = await self._end()
@@ -118,7 +120,7 @@ class Child:
         return await self._process.wait()
 
 
-async def _follow(pipe: int, log: ChildLog) -> None:
+async def _follow(pipe: int, log: ProcessLog) -> None:
     """Log what comes out of ``pipe``, and close it in the end."""
     loop = asyncio.get_running_loop()
     stream = asyncio.StreamReader(CHUNK, loop)
@@ -133,7 +135,7 @@ async def _follow(pipe: int, log: ChildLog) -> None:
 
 
 def exit_words(code: int) -> str:
-    """How a process ended, from its exit code as :meth:`Child.end` gives it.
+    """How a process ended, from its exit code as :meth:`EngineProcess.end` gives it.
 
     >>> exit_words(3)
     'ended with exit code 3'

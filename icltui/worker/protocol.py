@@ -1,7 +1,7 @@
-"""What the two processes say to each other: one JSON object per line, told apart by its ``say``.
+"""The messages between the two processes: one JSON object per line, whose ``say`` is the name of its class.
 
-Messages enter :func:`encode` and leave as a line of bytes; lines enter :func:`decode_order` (in the child)
-and :func:`decode_report` (in the parent) and leave as messages.
+:func:`encode` turns a message into a line; :func:`decode_client_message`, in the child, and
+:func:`decode_server_message`, in the parent, turn a line into a message.
 """
 
 from typing import TypeVar
@@ -13,7 +13,7 @@ from icltui.values.bounds import Count
 from icltui.values.errors import BadInput, EngineError
 
 PROTOCOL = 3
-"""Grows when an older program would no longer understand the lines."""
+"""Version of the lines; raised when an older program would not understand them."""
 MARK = b'{"say":"'
 """How every message begins, and hardly any other line."""
 LINE_LIMIT = 64 * 2**20
@@ -26,35 +26,35 @@ class _Line(msgspec.Struct, frozen=True, tag=True, tag_field="say"):
 
 
 class Submit(_Line, frozen=True):
-    """To the child: queue a job."""
+    """Client to server: queue a job."""
 
     job: Count
     request: Request
 
 
 class Cancel(_Line, frozen=True):
-    """To the child: stop a queued or running job."""
+    """Client to server: stop a queued or running job."""
 
     job: Count
 
 
 class Hello(_Line, frozen=True):
-    """From the child, once and first."""
+    """Server to client, once and first."""
 
     protocol: Count
     version: str
-    """Of icltui."""
+    """The server's version of icltui."""
 
 
 class Happened(_Line, frozen=True):
-    """From the child: an event of a job."""
+    """Server to client: an event of a job."""
 
     job: Count
     event: Event
 
 
-Order = Submit | Cancel
-Report = Hello | Happened
+ClientMessage = Submit | Cancel
+ServerMessage = Hello | Happened
 _M = TypeVar("_M")
 
 
@@ -63,12 +63,12 @@ class _Addressed(msgspec.Struct):
 
 
 _encoder = msgspec.json.Encoder()
-_orders: msgspec.json.Decoder[Order] = msgspec.json.Decoder(Order)
-_reports: msgspec.json.Decoder[Report] = msgspec.json.Decoder(Report)
+_orders: msgspec.json.Decoder[ClientMessage] = msgspec.json.Decoder(ClientMessage)
+_reports: msgspec.json.Decoder[ServerMessage] = msgspec.json.Decoder(ServerMessage)
 _addresses: msgspec.json.Decoder[_Addressed] = msgspec.json.Decoder(_Addressed)
 
 
-def encode(message: Order | Report) -> bytes:
+def encode(message: ClientMessage | ServerMessage) -> bytes:
     """The message as one line, its newline included.
 
     Raises:
@@ -81,35 +81,35 @@ def encode(message: Order | Report) -> bytes:
         raise BadInput(f"the text holds half a character ({broken}): delete it") from error
 
 
-def decode_order(line: bytes) -> Order:
-    """The message to the child that ``line`` is.
+def decode_client_message(line: bytes) -> ClientMessage:
+    """The message to the server in ``line``.
 
     Raises:
-        EngineError: the line is none.
+        EngineError: the line is no such message.
     """
     return _decode(_orders, line)
 
 
-def decode_report(line: bytes) -> Report:
-    """The message from the child that ``line`` is.
+def decode_server_message(line: bytes) -> ServerMessage:
+    """The message to the client in ``line``.
 
     Raises:
-        EngineError: the line is none.
+        EngineError: the line is no such message.
     """
     return _decode(_reports, line)
 
 
-def is_order(line: bytes) -> bool:
-    """Whether the line is one to the child: on its way back it is an echo.
+def is_client_message(line: bytes) -> bool:
+    """Whether ``line`` is a message to the server; one that the client receives is an echo.
 
-    >>> is_order(encode(Cancel(3))), is_order(encode(Hello(1, "0")))
+    >>> is_client_message(encode(Cancel(3))), is_client_message(encode(Hello(1, "0")))
     (True, False)
     """
     return line.startswith((b'{"say":"Submit"', b'{"say":"Cancel"'))
 
 
-def addressed_job(line: bytes) -> int | None:
-    """The job of a line that is otherwise not understood, so that whoever waits for it can be told."""
+def job_of(line: bytes) -> int | None:
+    """The job that an otherwise broken line names, so that its sender can be told."""
     try:
         return _addresses.decode(line).job
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -1,7 +1,7 @@
-"""Keeps everything but the wire off the wire.
+"""Keeps stdin and stdout free for messages.
 
-Libraries print, native ones straight to descriptor 1, and some read descriptor 0. After :func:`take_wire`
-what they print goes to stderr, which is the log, and what they read is empty.
+Libraries print, native ones straight to descriptor 1, and some read descriptor 0. After :func:`claim_stdio` their
+output goes to stderr, which is the log, and their input is empty.
 """
 
 import fcntl
@@ -11,11 +11,11 @@ from contextlib import suppress
 from typing import BinaryIO
 
 _ROOM = 2**20
-"""Bytes that the pipe should hold. One that is full in the middle of a message lets another program's line into it."""
+"""Bytes that the pipe should hold: one that is full in the middle of a message lets another program's line in."""
 
 
-def take_wire() -> tuple[BinaryIO, BinaryIO]:
-    """The process's stdin and stdout for the wire alone; children of this process do not inherit them."""
+def claim_stdio() -> tuple[BinaryIO, BinaryIO]:
+    """The process's stdin and stdout for messages alone; child processes do not inherit them."""
     stdin, stdout = os.dup(0), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)

@@ -23,9 +23,16 @@ from icltui.api.messages import (
 from icltui.system.log_file import LogFile
 from icltui.values import LANES
 from icltui.values.prompt import Prompt
-from icltui.worker.log import ChildLog
-from icltui.worker.process import Child
-from icltui.worker.protocol import Happened, Hello, Submit, decode_order, decode_report, encode
+from icltui.worker.log import ProcessLog
+from icltui.worker.process import EngineProcess
+from icltui.worker.protocol import (
+    Happened,
+    Hello,
+    Submit,
+    decode_client_message,
+    decode_server_message,
+    encode,
+)
 
 RECORDED = Path(__file__).parent / "transcripts" / "demo.jsonl"
 PROMPT = Prompt(context="The capital of France is Rome.\n", query="The capital of France is")
@@ -43,7 +50,9 @@ REQUESTS: tuple[Request, ...] = (
 
 async def record(log: Path) -> list[bytes]:
     """Ask a real ``icltui engine`` for each of ``REQUESTS``; every line that was said."""
-    child = await Child.spawn([sys.executable, "-m", "icltui", "engine"], ChildLog(LogFile(log)), None)
+    child = await EngineProcess.spawn(
+        [sys.executable, "-m", "icltui", "engine"], ProcessLog(LogFile(log)), None
+    )
     try:
         lines = [(await child.read())[0]]
         for job, request in enumerate(REQUESTS, 1):
@@ -51,7 +60,7 @@ async def record(log: Path) -> list[bytes]:
             child.write(lines[-1])
             while line := (await child.read())[0]:
                 lines.append(line)
-                report = decode_report(line)
+                report = decode_server_message(line)
                 if isinstance(report, Happened) and isinstance(report.event, JOB_OVER):
                     break
     finally:
@@ -68,12 +77,12 @@ class Transcript:
         jobs: dict[int, list[Event]] = {}
         for line in lines:
             if b'"say":"Submit"' in line[:20]:
-                order = decode_order(line)
+                order = decode_client_message(line)
                 assert isinstance(order, Submit)
                 jobs[order.job] = []
                 self.answers.append((order.request, jobs[order.job]))
                 continue
-            match decode_report(line):
+            match decode_server_message(line):
                 case Hello() as hello:
                     self.hello = hello
                 case Happened(job, event):

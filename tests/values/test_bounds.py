@@ -13,7 +13,7 @@ from msgspec import inspect
 from icltui.storage.sessions import FORMAT, Session, read_session
 from icltui.values.bounds import COUNT, LAYERS, SEED
 from icltui.values.errors import EngineError, SessionError
-from icltui.worker.protocol import Order, Report, decode_order, decode_report
+from icltui.worker.protocol import ClientMessage, ServerMessage, decode_client_message, decode_server_message
 
 SAID = {"n_parameters", "weight_bytes", "measure_bytes", "available_bytes", "window", "done", "total", "seed"}
 """Sizes in bytes and parameters, a model's own word on its positions, and seeds: nothing is as many as they say."""
@@ -72,7 +72,7 @@ def places(kind: Any, name: str = "", above: tuple[type, ...] = ()) -> Iterator[
             yield Place(name, kind, lambda x: x)
 
 
-TYPES = {"order": Order, "report": Report, "session": Session}
+TYPES = {"order": ClientMessage, "report": ServerMessage, "session": Session}
 
 
 def all_places(kind: type) -> list[Any]:
@@ -96,7 +96,11 @@ def most(place: Place) -> int:
 
 def refuse(how: str, document: Any, folder: Path) -> str:
     """The one line by which the document is refused."""
-    read = {"order": decode_order, "report": decode_report, "session": lambda data: _read(folder, data)}[how]
+    read = {
+        "order": decode_client_message,
+        "report": decode_server_message,
+        "session": lambda data: _read(folder, data),
+    }[how]
     with pytest.raises(SessionError if how == "session" else EngineError) as caught:
         read(json.dumps(document).encode())
     return str(caught.value)
@@ -144,7 +148,7 @@ def test_at_its_bound_it_is_taken(how: str, place: Place) -> None:
     if how == "session":
         msgspec.json.decode(data, type=Session)
     else:
-        (decode_order if how == "order" else decode_report)(data)
+        (decode_client_message if how == "order" else decode_server_message)(data)
 
 
 def test_layers_that_only_their_text_names_are_bounded_too(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from icltui.values.errors import BadInput
 from icltui.values.prompt import Prompt
 from icltui.worker import process
 from icltui.worker.client import RemoteEngine
-from icltui.worker.log import ChildLog
+from icltui.worker.log import ProcessLog
 from icltui.worker.process import exit_words
 from icltui.worker.protocol import PROTOCOL, Happened, encode
 from tests.waiting import PATIENCE
@@ -312,9 +312,9 @@ async def test_nobody_but_the_watcher_asks_for_the_exit_code(
 async def test_a_child_that_hangs_at_its_end_is_told_by_its_signal(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    one = await process.Child.spawn(
+    one = await process.EngineProcess.spawn(
         program("import time; print('up', flush=True); time.sleep(1000)"),
-        ChildLog(LogFile(tmp_path / "l")),
+        ProcessLog(LogFile(tmp_path / "l")),
         ENV,
     )
     assert await one.read() == (b"up\n", True)

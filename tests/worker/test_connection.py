@@ -149,6 +149,6 @@ async def test_the_command_has_no_terminal_to_ask_for_a_password_on(make: Make) 
     ],
 )
 def test_what_ssh_and_shells_say_comes_with_a_way_out(line: str, hint: str) -> None:
-    words = handshake.no_greeting("ended with exit code 255", [], ["Warning", line])
+    words = handshake.why_no_greeting("ended with exit code 255", [], ["Warning", line])
     assert words.startswith(f"the engine ended with exit code 255 before it answered: {line.rstrip('.')}. ")
     assert hint in words.lower()

@@ -7,7 +7,7 @@ from icltui.api import messages
 from icltui.values import Prediction, RefusedLayer, Row, Unit
 from icltui.values.bounds import LAYERS, TOKENS
 from icltui.values.errors import EngineError
-from icltui.worker.event_check import Claims
+from icltui.worker.event_check import EventChecker
 from tests.sessions import A_GENERATION, A_MEASUREMENT, A_MODEL, A_VERIFICATION
 
 LOADED = messages.ModelLoaded(model=A_MODEL)
@@ -27,7 +27,7 @@ def measured(unit: int = 0, layer: int = 0, predicted: int = 0) -> messages.Unit
 
 
 def test_what_an_engine_says_fits() -> None:
-    claims = Claims()
+    claims = EventChecker()
     for event in (
         *(LOADED, TOKENIZED, measured(N_UNITS, N_LAYERS - 1, N_UNITS)),
         messages.UnitsMeasured(rows=(), predictions=()),
@@ -70,7 +70,7 @@ def test_what_an_engine_says_fits() -> None:
     ],
 )
 def test_what_no_engine_says_is_one_line(event: messages.Event, words: str) -> None:
-    claims = Claims()
+    claims = EventChecker()
     claims.check(LOADED)
     claims.check(TOKENIZED)
     with pytest.raises(EngineError, match=words) as caught:
@@ -80,4 +80,4 @@ def test_what_no_engine_says_is_one_line(event: messages.Event, words: str) -> N
 
 def test_before_a_model_and_a_prompt_there_is_nothing_to_measure() -> None:
     with pytest.raises(EngineError):
-        Claims().check(measured(unit=1))
+        EventChecker().check(measured(unit=1))

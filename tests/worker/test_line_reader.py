@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from icltui.api import messages
 from icltui.values.errors import EngineError
 from icltui.worker import line_reader
-from icltui.worker.client import _report
-from icltui.worker.line_reader import Lines
+from icltui.worker.client import _decode
+from icltui.worker.line_reader import LineReader
 from icltui.worker.protocol import MARK, Happened, encode
 
 MESSAGES = st.integers(0, 99).map(
@@ -27,7 +27,7 @@ PIECES = st.lists(
 
 async def read_all(chunks: list[bytes]) -> list[tuple[bytes, bool]]:
     stream = asyncio.StreamReader()
-    reader, found = Lines(stream), []
+    reader, found = LineReader(stream), []
     for chunk in chunks:
         stream.feed_data(chunk)
     stream.feed_eof()
@@ -45,7 +45,7 @@ def test_every_message_and_every_other_byte_comes_through(pieces: list[bytes], c
         found = asyncio.run(read_all([data]))
     assert b"".join(piece for piece, _ in found) == data
     sent = [piece for piece in pieces if piece.startswith(MARK)]
-    assert [piece for piece, is_start in found if _report(piece, is_start)] == sent
+    assert [piece for piece, is_start in found if _decode(piece, is_start)] == sent
 
 
 def test_a_message_behind_words_without_a_line_end_is_one() -> None:
@@ -66,4 +66,4 @@ def test_a_message_without_end_is_an_error_and_a_quotation_is_not(monkeypatch: p
     with pytest.raises(EngineError, match="a line of more than 100 bytes"):
         asyncio.run(read_all([MARK, b"x" * 100]))
     found = asyncio.run(read_all([b"debug: ", MARK, b"x" * 100, b"\n"]))
-    assert [_report(*piece) for piece in found] == [None] * len(found)
+    assert [_decode(*piece) for piece in found] == [None] * len(found)

@@ -14,10 +14,10 @@ from icltui.worker.protocol import (
     Happened,
     Hello,
     Submit,
-    addressed_job,
-    decode_order,
-    decode_report,
+    decode_client_message,
+    decode_server_message,
     encode,
+    job_of,
 )
 from tests.tui.samples import PATCH
 
@@ -58,7 +58,7 @@ def test_an_order_comes_back_as_it_was(request_: messages.Request) -> None:
     line = encode(Submit(5, request_))
     assert line.endswith(b"\n")
     assert line.count(b"\n") == 1
-    assert decode_order(line) == Submit(5, request_)
+    assert decode_client_message(line) == Submit(5, request_)
 
 
 @pytest.mark.parametrize(
@@ -73,17 +73,17 @@ def test_an_order_comes_back_as_it_was(request_: messages.Request) -> None:
     ],
 )
 def test_an_event_comes_back_as_it_was(event: messages.Event) -> None:
-    assert decode_report(encode(Happened(5, event))) == Happened(5, event)
+    assert decode_server_message(encode(Happened(5, event))) == Happened(5, event)
 
 
 def test_greeting_and_cancel_come_back_as_they_were() -> None:
-    assert decode_report(encode(Hello(1, "0.1.0"))) == Hello(1, "0.1.0")
-    assert decode_order(encode(Cancel(4))) == Cancel(4)
+    assert decode_server_message(encode(Hello(1, "0.1.0"))) == Hello(1, "0.1.0")
+    assert decode_client_message(encode(Cancel(4))) == Cancel(4)
 
 
 def test_numbers_without_value_arrive_as_none() -> None:
     row = Row(unit=1, layer=0, z_norm=float("nan"), learning_rate=float("inf"), net_patch_norm=0.0)
-    report = decode_report(encode(Happened(1, messages.UnitsMeasured(rows=(row,), predictions=()))))
+    report = decode_server_message(encode(Happened(1, messages.UnitsMeasured(rows=(row,), predictions=()))))
     assert isinstance(report, Happened)
     assert isinstance(report.event, messages.UnitsMeasured)
     assert (report.event.rows[0].z_norm, report.event.rows[0].learning_rate) == (None, None)
@@ -91,7 +91,7 @@ def test_numbers_without_value_arrive_as_none() -> None:
 
 @given(st.binary(max_size=400))
 def test_any_other_line_is_one_plain_error(line: bytes) -> None:
-    for decode in (decode_order, decode_report):
+    for decode in (decode_client_message, decode_server_message):
         with pytest.raises(EngineError, match=r"^line not understood: ") as caught:
             decode(line)
         assert str(caught.value).isprintable()
@@ -99,7 +99,7 @@ def test_any_other_line_is_one_plain_error(line: bytes) -> None:
 
 def test_a_long_line_is_cut_in_its_error() -> None:
     with pytest.raises(EngineError) as caught:
-        decode_report(b"Welcome to gpubox! " * 1000)
+        decode_server_message(b"Welcome to gpubox! " * 1000)
     assert "Welcome to gpubox!" in str(caught.value)
     assert len(str(caught.value)) < 300
 
@@ -110,6 +110,6 @@ def test_half_a_character_is_refused_in_words() -> None:
 
 
 def test_the_job_of_an_unknown_request_is_still_found() -> None:
-    assert addressed_job(b'{"say":"Submit","job":9,"request":{"type":"Fly"}}') == 9
-    assert addressed_job(b"[1]") is None
-    assert addressed_job(b"\xff") is None
+    assert job_of(b'{"say":"Submit","job":9,"request":{"type":"Fly"}}') == 9
+    assert job_of(b"[1]") is None
+    assert job_of(b"\xff") is None

@@ -15,8 +15,17 @@ import pytest
 from icltui import __version__
 from icltui.api import messages
 from icltui.values.errors import ModelError
-from icltui.worker.protocol import PROTOCOL, Cancel, Happened, Hello, Order, Submit, decode_report, encode
-from icltui.worker.server import MakeEngine, failure, serve
+from icltui.worker.protocol import (
+    PROTOCOL,
+    Cancel,
+    ClientMessage,
+    Happened,
+    Hello,
+    Submit,
+    decode_server_message,
+    encode,
+)
+from icltui.worker.server import MakeEngine, job_failure, serve
 from tests.waiting import PATIENCE
 from tests.worker.scripted import ScriptedEngine, prompt, step
 
@@ -33,7 +42,7 @@ class Peer:
         self.code = code if self.code is None else self.code
         self.left.set()
 
-    def say(self, *orders: Order) -> None:
+    def say(self, *orders: ClientMessage) -> None:
         self.orders.write(b"".join(map(encode, orders)))
         self.orders.flush()
 
@@ -41,7 +50,7 @@ class Peer:
         self.say(Submit(job, messages.Measure(prompt=prompt(act))))
 
     def hear(self) -> Happened:
-        report = decode_report(self.reports.readline())
+        report = decode_server_message(self.reports.readline())
         assert isinstance(report, Happened)
         return report
 
@@ -68,7 +77,7 @@ def serving(make_engine: MakeEngine = ScriptedEngine) -> Iterator[Peer]:
 @pytest.fixture
 def peer() -> Iterator[Peer]:
     with serving() as peer:
-        assert decode_report(peer.reports.readline()) == Hello(PROTOCOL, __version__)
+        assert decode_server_message(peer.reports.readline()) == Hello(PROTOCOL, __version__)
         yield peer
 
 
@@ -80,7 +89,7 @@ def test_the_greeting_does_not_wait_for_the_engine() -> None:
         return ScriptedEngine()
 
     with serving(slow) as peer:
-        assert decode_report(peer.reports.readline()) == Hello(PROTOCOL, __version__)
+        assert decode_server_message(peer.reports.readline()) == Hello(PROTOCOL, __version__)
         peer.ask(1, "three steps")
         imported.set()
         assert peer.hear_job(1)[-1] == messages.JobEnded()
@@ -165,7 +174,7 @@ def test_out_of_memory_says_what_to_do(peer: Peer) -> None:
     (last,) = peer.hear_job(1)
     assert isinstance(last, messages.JobFailed)
     assert "shorten the context" in last.message
-    assert failure(MemoryError()) == last
+    assert job_failure(MemoryError()) == last
 
 
 def test_a_lost_device_ends_the_process_after_its_job_was_told(peer: Peer) -> None:
@@ -181,7 +190,9 @@ def test_subclasses_made_elsewhere_are_told_as_the_tree_knows_them() -> None:
     class UnloadableError(ModelError):
         pass
 
-    assert failure(UnloadableError("no")) == messages.JobFailed(kind="ModelError", message="no", exit_code=3)
+    assert job_failure(UnloadableError("no")) == messages.JobFailed(
+        kind="ModelError", message="no", exit_code=3
+    )
 
 
 def test_a_line_not_understood_fails_its_job_and_no_other(
@@ -235,7 +246,7 @@ def test_a_message_leaves_whole_though_nobody_reads_yet(length: int) -> None:
     """Whoever else writes to the same pipe writes between messages: a full one would let its line into them."""
     ours, its = os.pipe()
     source = (
-        "from icltui.worker.redirect_output import take_wire; _, wire = take_wire()\n"
+        "from icltui.worker.redirect_output import claim_stdio; _, wire = claim_stdio()\n"
         f"wire.write(b'x' * {length} + b'\\n'); wire.flush()"
     )
     with os.fdopen(ours, "rb") as read, os.fdopen(its, "wb") as written:

@@ -17,7 +17,7 @@ from icltui.engine.models.checkpoint import Source
 from icltui.engine.models.memory_estimate import Stored, estimate, measure_bytes, misfit, stored_tensors
 from icltui.values import Estimate
 from icltui.values.errors import ModelError
-from icltui.worker.protocol import Happened, decode_report, encode
+from icltui.worker.protocol import Happened, decode_server_message, encode
 from tests.engine.small_models import make_tiny
 from tests.waiting import PATIENCE
 
@@ -134,7 +134,7 @@ def test_whatever_a_config_claims_can_be_told(size):
     config.intermediate_size = config.num_hidden_layers = config.vocab_size = size
     stored = {"w": Stored((10**9, 10**9, 10**9), "F32")}
     told = messages.ModelEstimated(estimate=estimate(stored, config, LoadModel(), torch.float32, 10**9))
-    assert decode_report(encode(Happened(1, told))) == Happened(1, told)
+    assert decode_server_message(encode(Happened(1, told))) == Happened(1, told)
 
 
 def test_a_chunk_is_counted_as_it_is_made():

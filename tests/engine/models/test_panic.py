@@ -7,13 +7,13 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 
-from icltui import cli
+from icltui.cli import main as cli
 from icltui.api.messages import CountTokens, Generate, JobFailed, LoadModel, Measure, ModelLoaded, Verify
 from icltui.engine.local import LocalEngine
 from icltui.values import errors
 from icltui.values.errors import ModelError
 from icltui.values.prompt import Prompt
-from icltui.worker.server import failure
+from icltui.worker.server import job_failure
 from tests.engine.small_models import make_tiny, make_tokenizer
 
 PROMPT = Prompt(context="a b ", query="c")
@@ -84,7 +84,7 @@ def test_whichever_job_it_is(request_, folder, monkeypatch):
 
 
 def test_the_server_answers_and_the_command_line_says_one_line(monkeypatch, capsys):
-    told = failure(panic("two\nlines"))
+    told = job_failure(panic("two\nlines"))
     assert isinstance(told, JobFailed)
     assert (told.kind, told.exit_code) == ("ModelError", 3)
     assert "PanicException: two lines" in told.message
