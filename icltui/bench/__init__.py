@@ -1,17 +1,19 @@
-"""The benchmark: what the packed measure costs, against every other way to the same numbers, and what a patch costs
-while text is generated; and what the screen costs at the terminal.
+"""``icltui bench``: how fast the packed measure, decoding through a patch, and the screen are.
 
-Enters: :class:`~icltui.bench.workload.Settings`. Leaves: ratios, all from one run. Data flows one way::
+======================  ==========================================================================
+``race``                the packed measure timed against other methods to the same numbers
+``methods``             those methods: our loop, hooks, nnsight, TransformerLens, a script with SVD
+``model_and_prompts``   the model and the prompts of exact lengths that they run on
+``memory``              the peak memory of each
+``race_table``          the race as text
+``decode``              milliseconds per token with and without a patch
+``screen``              first paint, key latency, bytes and memory of the explorer
+``screen_table``        the same as text
+``pseudo_terminal``     runs a program on a terminal and draws what it writes
+``key_latency``         finds in those pictures when a key took effect
+``fake_engine``         streams made-up measures at a given rate, for ``screen``
+``bare_textual_app``    a Textual application to compare with; ``widget_count``, how large
+======================  ==========================================================================
 
-    subject ─▶ ways ─▶ race ─▶ table
-    a model    ours,    times,   text
-    prompts    others   memory
-
-    subject ─▶ decode ─▶ decode_table
-               times      text
-
-    bare, rehearsal ─▶ terminal ─▶ screen ─▶ screen_table
-    programs           bytes       figures   text
-
-Not a test: times say something only about the machine and the moment that they were taken on, ratios a little more.
+Times hold for the machine and the moment at which they were taken; ratios hold a little longer.
 """

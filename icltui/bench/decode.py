@@ -1,8 +1,9 @@
 """What a patch on all layers costs while text is generated, token by token, every lane with its key-value cache.
 
-Enters: settings. Leaves: a :class:`Decoding`, milliseconds per token and the ratio to the lane without a patch. The
-ways take turns at every token, and a ratio is the median over tokens, each against its neighbour in time: what else the
-machine does falls on both. The bare loop over ``model(ids, past_key_values=…)`` shows what our own lane costs.
+Settings enter; a :class:`Decoding` leaves, milliseconds per token and the ratio to the lane without a patch. The
+methods take turns at every token, and a ratio is the median over tokens, each against its neighbour in time, so that
+other load of the machine slows both. The plain loop over ``model(ids, past_key_values=…)`` shows what our own lane
+costs.
 """
 
 import time
@@ -14,12 +15,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from icltui.bench.race import Tell
-from icltui.bench.workload import Settings, Size, Subject, make_subject
+from icltui.api.progress import ProgressCallback
+from icltui.bench.model_and_prompts import BenchModel, RaceSettings, Size, load_bench_model
 from icltui.engine.generate.generate import make_lane
 from icltui.engine.patch.build import PatchSpec, build_patch
 from icltui.engine.patch.decoding import AnyLane
 from icltui.engine.prompts.tokenize import Ids
+from icltui.text.tables import number, numbers, render, table, words
 from icltui.values import Lane
 from icltui.values.errors import BadInput
 from icltui.values.recipe import Recipe
@@ -27,7 +29,7 @@ from icltui.values.recipe import Recipe
 SIZE: Size = (256, 16)
 """Context and query tokens."""
 WARM_UP_TOKENS = 2
-"""Tokens that each way decodes once before it counts."""
+"""Tokens that each method decodes before its time counts."""
 LOOP, PLAIN, CONTEXT = "Hugging Face loop", "no patch", "no patch, with the context"
 RANKS = (4, 8, 16)
 RECIPES: Mapping[str, Recipe] = {
@@ -39,37 +41,42 @@ RECIPES: Mapping[str, Recipe] = {
     },
     "per step, two runs": Recipe(mode="per-step"),
 }
-"""The patched ways, all layers each."""
-MakeLane = Callable[[], "AnyLane | BareLoop"]
+"""The methods with a patch, each on all layers."""
+_NOTE = (
+    f"{LOOP}: model(ids, past_key_values=…) by hand. {PLAIN}: our lane of the query alone; {CONTEXT}: of context "
+    "and query. The others hold a patch on all layers. Per step runs the context beside the query: two runs per "
+    "token. Ratios: medians over tokens, each against its neighbour in time."
+)
+MakeLane = Callable[[], "AnyLane | PlainLoop"]
 
 
 @dataclass(frozen=True)
-class DecodeLine:
-    """One way."""
+class DecodeRow:
+    """The speed of one method."""
 
-    way: str
+    method: str
     milliseconds: float
     """Per token."""
     ratio: float
     """To the lane without a patch."""
     tokens: tuple[int, ...]
-    """What was decoded, greedily, behind the query."""
+    """The tokens decoded greedily after the query."""
 
 
 @dataclass(frozen=True)
 class Decoding:
-    """All that was measured."""
+    """The speed of every method, and on what."""
 
-    settings: Settings
+    settings: RaceSettings
     model: str
     threads: int
     ids: Ids
-    lines: tuple[DecodeLine, ...]
+    lines: tuple[DecodeRow, ...]
 
 
 @dataclass
-class BareLoop:
-    """What anyone would write by hand; no lane of ours."""
+class PlainLoop:
+    """The loop that anyone would write by hand, without our lane."""
 
     model: Any
     row: list[int]
@@ -90,41 +97,41 @@ class BareLoop:
 
 
 @torch.inference_mode()
-def time_decoding(settings: Settings, tell: Tell) -> Decoding:
-    """Every way, ``settings.decode`` tokens, ``settings.repeat`` times.
+def time_decoding(settings: RaceSettings, on_progress: ProgressCallback) -> Decoding:
+    """Decode ``settings.decode`` tokens by every method, ``settings.repeat`` times.
 
     Raises:
         BadInput: more tokens than the model has positions for.
     """
-    subject = make_subject(settings)
-    ids = _ids(subject, settings.decode)
-    tell("decoding: making the patches")
-    ways = _ways(subject, ids)
-    _decode(ways, WARM_UP_TOKENS)
-    seconds: dict[str, list[float]] = {way: [] for way in ways}
+    bench_model = load_bench_model(settings)
+    ids = _ids(bench_model, settings.decode)
+    on_progress("decoding: making the patches")
+    methods = _methods(bench_model, ids)
+    _decode(methods, WARM_UP_TOKENS)
+    seconds: dict[str, list[float]] = {method: [] for method in methods}
     for turn in range(settings.repeat):
-        tell(f"decoding {settings.decode} tokens: {turn + 1} of {settings.repeat}")
-        said, taken = _decode(ways, settings.decode)
-        for way in ways:
-            seconds[way] += taken[way]
-    lines = tuple(_line(way, seconds[way], seconds[PLAIN], said[way]) for way in ways)
-    return Decoding(settings, subject.name, torch.get_num_threads(), ids, lines)
+        on_progress(f"decoding {settings.decode} tokens", turn + 1, settings.repeat)
+        said, taken = _decode(methods, settings.decode)
+        for method in methods:
+            seconds[method] += taken[method]
+    lines = tuple(_line(method, seconds[method], seconds[PLAIN], said[method]) for method in methods)
+    return Decoding(settings, bench_model.name, torch.get_num_threads(), ids, lines)
 
 
-def _ids(subject: Subject, n_tokens: int) -> Ids:
+def _ids(bench_model: BenchModel, n_tokens: int) -> Ids:
     n, q = SIZE
-    loaded = subject.engine.loaded
+    loaded = bench_model.engine.loaded
     assert loaded is not None
-    task = subject.task(n, q)
-    needed = len(task.row(n)) + n_tokens
+    prompt = bench_model.prompt(n, q)
+    needed = len(prompt.row(n)) + n_tokens
     if loaded.window is not None and needed > loaded.window:
         raise BadInput(f"decoding needs {needed} positions of {loaded.window} there are: give less --decode")
-    return Ids(task.prefix, task.context, task.query, tuple(range(n + 1)))
+    return Ids(prompt.prefix, prompt.context, prompt.query, tuple(range(n + 1)))
 
 
-def _ways(subject: Subject, ids: Ids) -> dict[str, MakeLane]:
-    """A lane at its beginning, by the way's name; the patches are made once."""
-    loaded = subject.engine.loaded
+def _methods(bench_model: BenchModel, ids: Ids) -> dict[str, MakeLane]:
+    """A lane at its beginning, by the method's name; the patches are made once."""
+    loaded = bench_model.engine.loaded
     assert loaded is not None
 
     def unpatched(lane: Lane) -> MakeLane:
@@ -136,30 +143,43 @@ def _ways(subject: Subject, ids: Ids) -> dict[str, MakeLane]:
         return lambda: make_lane(spec, built, "patched")
 
     return {
-        LOOP: lambda: BareLoop(subject.model, ids.plain),
+        LOOP: lambda: PlainLoop(bench_model.model, ids.plain),
         PLAIN: unpatched("plain"),
         CONTEXT: unpatched("context"),
-        **{way: patched(recipe) for way, recipe in RECIPES.items()},
+        **{method: patched(recipe) for method, recipe in RECIPES.items()},
     }
 
 
 def _decode(
-    ways: Mapping[str, MakeLane], n_tokens: int
+    methods: Mapping[str, MakeLane], n_tokens: int
 ) -> tuple[dict[str, list[int]], dict[str, list[float]]]:
-    """What each way says, the first token untimed, and the seconds of each token behind it."""
-    lanes = {way: make() for way, make in ways.items()}
-    said = {way: [int(lane.start().argmax())] for way, lane in lanes.items()}
-    taken: dict[str, list[float]] = {way: [] for way in lanes}
+    """What each method says, the first token untimed, and the seconds of each token behind it."""
+    lanes = {method: make() for method, make in methods.items()}
+    said = {method: [int(lane.start().argmax())] for method, lane in lanes.items()}
+    taken: dict[str, list[float]] = {method: [] for method in lanes}
     order = list(lanes)
     for _ in range(n_tokens):
-        for way in order:
+        for method in order:
             start = time.perf_counter()
-            said[way].append(int(lanes[way].feed(said[way][-1]).argmax()))
-            taken[way].append(time.perf_counter() - start)
-        order.append(order.pop(0))  # no way is always the one behind the slowest
+            said[method].append(int(lanes[method].feed(said[method][-1]).argmax()))
+            taken[method].append(time.perf_counter() - start)
+        order.append(order.pop(0))  # no method is always the one behind the slowest
     return said, taken
 
 
-def _line(way: str, seconds: list[float], plain: list[float], said: list[int]) -> DecodeLine:
+def _line(method: str, seconds: list[float], plain: list[float], said: list[int]) -> DecodeRow:
     ratio = median(mine / other for mine, other in zip(seconds, plain, strict=True))
-    return DecodeLine(way, median(seconds) * 1e3, ratio, tuple(said))
+    return DecodeRow(method, median(seconds) * 1e3, ratio, tuple(said))
+
+
+def decode_table(decoding: Decoding, width: int) -> str:
+    """The results as text."""
+    used, ids = decoding.settings, decoding.ids
+    rows = [(line.method, number(line.milliseconds), f"{line.ratio:.3f}") for line in decoding.lines]
+    title = (
+        f"Decoding on {decoding.model}, float32, {used.device}, {decoding.threads} threads: {used.decode} tokens "
+        f"behind {len(ids.context)} context and {len(ids.query)} query tokens, key-value caches, {used.repeat} times; "
+        "the methods take turns at every token."
+    )
+    grid = table([words(""), *numbers("ms/token", f"/ {PLAIN}")], rows)
+    return render([title, grid, _NOTE], width)

@@ -1,7 +1,7 @@
-"""An engine that only plays one: made-up numbers of any size at any rate, over the real wire.
+"""An engine that streams made-up measures at a given rate, in the protocol of the real one.
 
-As a program, for ``--engine``: ``python -m icltui.bench.fake_engine --layers 24 --rate 50 --at-once 500``. A unit is a
-word of the context. Numbers scatter as measured ones do, which is the worst case for whoever paints them.
+It is run by ``--engine``: ``python -m icltui.bench.fake_engine --layers 24 --rate 50 --at-once 500``. A unit is a word
+of the context. Numbers scatter as measured ones do, which is the worst case for painting.
 """
 
 import argparse
@@ -38,7 +38,7 @@ from icltui.values.errors import BadInput
 from icltui.values.prompt import Prompt
 
 CHUNK = 16
-"""Units that come together where they come at once."""
+"""Units per event while they come at once."""
 
 
 def words_of(text: str) -> tuple[Token, ...]:
@@ -54,8 +54,8 @@ def tokenized(prompt: Prompt) -> TokenizedPrompt:
 
 
 @dataclass
-class Rehearsal:
-    """A model of ``n_layers`` that gives ``rate`` units a second, the first ``n_at_once`` as fast as it can."""
+class FakeEngine:
+    """Streams ``rate`` units per second of ``n_layers`` layers, the first ``n_at_once`` as fast as it can."""
 
     n_layers: int
     rate: float
@@ -65,7 +65,7 @@ class Rehearsal:
         self._chance = random.Random(0)
 
     def run(self, request: Request, should_stop: Callable[[], bool]) -> Iterator[Event]:
-        """Answer a load, a count, a measure or a generation; refuse the others."""
+        """Answer a load, a count, a measure or a generation; refuse other requests."""
         match request:
             case LoadModel():
                 yield ModelLoaded(model=self._model())
@@ -79,11 +79,11 @@ class Rehearsal:
                     generation=Generation(lanes={}, agreement={}, fit={}, recipe=recipe, layers=layers)
                 )
             case _:
-                raise BadInput("this engine only rehearses a measure: ask a real one")
+                raise BadInput("this engine only makes up measures: ask a real one")
 
     def _model(self) -> ModelInfo:
         return ModelInfo(
-            name="rehearsal",
+            name="made up",
             revision=None,
             fingerprint="0" * 16,
             architecture="LlamaForCausalLM",
@@ -161,7 +161,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=50, help="units a second (default 50)")
     parser.add_argument("--at-once", type=int, default=0, help="units that come at once (default 0)")
     args = parser.parse_args()
-    server.main(lambda: Rehearsal(args.layers, args.rate, args.at_once))
+    server.main(lambda: FakeEngine(args.layers, args.rate, args.at_once))
 
 
 if __name__ == "__main__":

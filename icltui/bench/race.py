@@ -1,60 +1,62 @@
-"""Run the ways in alternation and hold them against each other.
+"""Times the methods in alternation.
 
-Enters: settings. Leaves: a :class:`Race`, times as medians and peak memory, and a note for whatever was not run. A race
-against a wrong answer is worthless: a way whose numbers are not ours ends it.
+Settings enter; a :class:`Race` leaves: median times, peak memory, and a note for whatever was not run. A method whose
+numbers differ from ours ends the race, since its time would mean nothing.
 """
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
 import torch
 
-from icltui.bench.contenders import FIGURES, WAYS, Answer, Run, Way
+from icltui.api.progress import ProgressCallback
 from icltui.bench.memory import peak_memory
-from icltui.bench.workload import WARM_UP, Settings, Size, Task, make_subject
+from icltui.bench.methods import FIGURES, METHODS, Answer, Method, RunMethod
+from icltui.bench.model_and_prompts import WARM_UP, RaceSettings, Size, TokenPrompt, load_bench_model
 from icltui.values.errors import EngineError
 
 TOLERANCE = 1e-3
-"""Of ‖δ‖, ‖ΔW‖ and h against ours, relative, over all prefixes of a layer."""
-Tell = Callable[[str], None]
+"""Relative difference of ‖δ‖, ‖ΔW‖ and h from ours, over all prefixes of a layer."""
 
 
 @dataclass(frozen=True)
-class Line:
-    """One way at one size."""
+class RaceRow:
+    """The time and memory of one method at one size."""
 
-    way: str
+    method: str
     n: int
     q: int
     seconds: float
     first: float | None
     """Seconds until the first rows."""
     scale: float = 1.0
-    """How many times the seconds that were really taken ``seconds`` is."""
+    """``seconds`` over the time that was really taken."""
     peak: int | None = None
-    """Bytes above the loaded model's; None where it was not measured."""
+    """Peak bytes beside the loaded model; None if not measured."""
 
 
 @dataclass(frozen=True)
 class Race:
-    """All that was measured."""
+    """Every method at every size, and on what."""
 
-    settings: Settings
+    settings: RaceSettings
     model: str
     threads: int
-    lines: tuple[Line, ...]
+    lines: tuple[RaceRow, ...]
     notes: tuple[str, ...]
 
-    def line(self, way: str, size: Size) -> Line | None:
-        """The line of ``way`` at ``size``, if it was run there."""
-        return next((line for line in self.lines if (line.way, line.n, line.q) == (way, *size)), None)
+    def line(self, method: str, size: Size) -> RaceRow | None:
+        """The row of ``method`` at ``size``; None if it was not run."""
+        return next((line for line in self.lines if (line.method, line.n, line.q) == (method, *size)), None)
 
-    def growth(self, way: str, q: int) -> float | None:
+    def growth(self, method: str, q: int) -> float | None:
         """The power of n that the time grows with; None without two sizes."""
-        return exponent([(line.n, line.seconds) for line in self.lines if (line.way, line.q) == (way, q)])
+        return exponent(
+            [(line.n, line.seconds) for line in self.lines if (line.method, line.q) == (method, q)]
+        )
 
 
 def exponent(points: Sequence[tuple[float, float]]) -> float | None:
@@ -71,35 +73,39 @@ def exponent(points: Sequence[tuple[float, float]]) -> float | None:
     return float(along / sum((a - x) ** 2 for a in xs))
 
 
-def race(settings: Settings, tell: Tell, ways: Sequence[Way] = WAYS) -> Race:
-    """Every way at every size, as far as the time limit lets it; the first way is ours."""
-    subject = make_subject(settings)
-    notes = [f"{way.name}: skipped, {way.needs} is not installed" for way in ways if not way.is_here]
-    runs = {way.name: way.prepare(subject) for way in ways if way.is_here}
-    warm_up = subject.task(*WARM_UP)
+def race(settings: RaceSettings, on_progress: ProgressCallback, methods: Sequence[Method] = METHODS) -> Race:
+    """Every method at every size within the time limit; the first method is ours."""
+    bench_model = load_bench_model(settings)
+    notes = [
+        f"{method.name}: skipped, {method.needs} is not installed" for method in methods if not method.is_here
+    ]
+    runs = {method.name: method.prepare(bench_model) for method in methods if method.is_here}
+    warm_up = bench_model.prompt(*WARM_UP)
     for run in runs.values():
         _timed(run, warm_up)
-    lines: list[Line] = []
+    lines: list[RaceRow] = []
     for q in settings.query_sizes:
         for n in sorted(settings.context_sizes):
             chosen = _within(settings.limit, lines, list(runs), (n, q), notes)
-            tell(f"n = {n}, q = {q}: {', '.join(chosen)}")
-            lines += _alternate({name: runs[name] for name in chosen}, subject.task(n, q), settings)
+            on_progress(f"n = {n}, q = {q}: {', '.join(chosen)}")
+            lines += _alternate({name: runs[name] for name in chosen}, bench_model.prompt(n, q), settings)
     if settings.memory:
-        tell("peak memory")
-        lines = [line for way in ways if way.is_here for line in _with_peaks(lines, way, settings)]
-    return Race(settings, subject.name, torch.get_num_threads(), tuple(lines), tuple(notes))
+        on_progress("peak memory")
+        lines = [
+            line for method in methods if method.is_here for line in _with_peaks(lines, method, settings)
+        ]
+    return Race(settings, bench_model.name, torch.get_num_threads(), tuple(lines), tuple(notes))
 
 
-def _within(limit: float, lines: list[Line], names: list[str], size: Size, notes: list[str]) -> list[str]:
-    """The ways that will take no longer than ``limit``, judged by smaller sizes; a note for each of the others.
+def _within(limit: float, lines: list[RaceRow], names: list[str], size: Size, notes: list[str]) -> list[str]:
+    """The methods whose time at smaller sizes promises no more than ``limit`` seconds; a note for each of the others.
 
-    The first, ours, is never left out: the others are held against it.
+    The first is never left out: the others are compared with it.
     """
     n, q = size
     chosen = []
     for name in names:
-        before = [(line.n, line.seconds / line.scale) for line in lines if (line.way, line.q) == (name, q)]
+        before = [(line.n, line.seconds / line.scale) for line in lines if (line.method, line.q) == (name, q)]
         seconds = _expected(before[-2:], n)
         if seconds <= limit or name == names[0]:
             chosen.append(name)
@@ -117,35 +123,39 @@ def _expected(before: Sequence[tuple[int, float]], n: int) -> float:
     return float(before[-1][1] * (n / before[-1][0]) ** power)
 
 
-def _alternate(runs: dict[str, Run], task: Task, settings: Settings) -> list[Line]:
-    """Medians; the ways take turns, so that what else the machine does falls on all of them."""
+def _alternate(runs: dict[str, RunMethod], prompt: TokenPrompt, settings: RaceSettings) -> list[RaceRow]:
+    """Median times; the methods take turns, so that other load of the machine slows all of them."""
     taken: dict[str, list[tuple[float, Answer | None]]] = {name: [] for name in runs}
     for turn in range(settings.repeat):
         for name, run in runs.items():
             if turn and taken[name][0][0] > settings.limit:
                 continue
-            taken[name].append(_timed(run, task))
-            check_agreement(name, taken[name][-1][1], taken[next(iter(runs))][0][1], task)
-    return [_line(name, task, of_way) for name, of_way in taken.items()]
+            taken[name].append(_timed(run, prompt))
+            check_agreement(name, taken[name][-1][1], taken[next(iter(runs))][0][1], prompt)
+    return [_line(name, prompt, of_way) for name, of_way in taken.items()]
 
 
-def _line(name: str, task: Task, taken: Sequence[tuple[float, Answer | None]]) -> Line:
+def _line(name: str, prompt: TokenPrompt, taken: Sequence[tuple[float, Answer | None]]) -> RaceRow:
     answers = [answer for _, answer in taken if answer is not None]
     scale = answers[0].scale if answers else 1.0
     firsts = [answer.first for answer in answers if answer.first is not None]
     seconds = median(seconds for seconds, _ in taken)
-    return Line(name, task.n, task.q, seconds * scale, median(firsts) if firsts else None, scale)
+    return RaceRow(name, prompt.n, prompt.q, seconds * scale, median(firsts) if firsts else None, scale)
 
 
 @torch.inference_mode()
-def _timed(run: Run, task: Task) -> tuple[float, Answer | None]:
+def _timed(run: RunMethod, prompt: TokenPrompt) -> tuple[float, Answer | None]:
     start = time.perf_counter()
-    answer = run(task)
+    answer = run(prompt)
     return time.perf_counter() - start, answer
 
 
-def check_agreement(name: str, answer: Answer | None, ours: Answer | None, task: Task) -> None:
-    """Raises EngineError where a way that answers gives other numbers than ours, at any layer."""
+def check_agreement(name: str, answer: Answer | None, ours: Answer | None, prompt: TokenPrompt) -> None:
+    """Compare a method's answer with ours.
+
+    Raises:
+        EngineError: they differ by more than :data:`TOLERANCE` at a layer.
+    """
     if answer is None or ours is None:
         return
     expected = ours.figures[[ours.units.index(unit) for unit in answer.units]]
@@ -153,13 +163,13 @@ def check_agreement(name: str, answer: Answer | None, ours: Answer | None, task:
     for symbol, worst in zip(FIGURES, errors.amax(dim=0).tolist(), strict=True):
         if not worst <= TOLERANCE:  # NaN is no agreement either
             raise EngineError(
-                f"{name} gives another {symbol} than we do at n = {task.n}, q = {task.q}: relative difference "
+                f"{name} gives another {symbol} than we do at n = {prompt.n}, q = {prompt.q}: relative difference "
                 f"{worst:.1e}, at most {TOLERANCE:.0e} was expected: one of the two is wrong"
             )
 
 
-def _with_peaks(lines: Sequence[Line], way: Way, settings: Settings) -> list[Line]:
-    """The lines of ``way``, each with its peak memory."""
-    mine = [line for line in lines if line.way == way.name]
-    peaks = peak_memory(settings, way, [(line.n, line.q) for line in mine])
+def _with_peaks(lines: Sequence[RaceRow], method: Method, settings: RaceSettings) -> list[RaceRow]:
+    """The rows of ``method``, each with its peak memory."""
+    mine = [line for line in lines if line.method == method.name]
+    peaks = peak_memory(settings, method, [(line.n, line.q) for line in mine])
     return [replace(line, peak=peaks.get((line.n, line.q))) for line in mine]

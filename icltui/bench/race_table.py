@@ -1,20 +1,20 @@
-"""A race as text: ratios first, then what they were made from."""
+"""A race as text: ratios first, then times and memory."""
 
 from collections.abc import Callable, Iterable
 
 from rich.console import RenderableType
 
-from icltui.bench.contenders import BATCH, FLOOR, OURS, SCRIPT_PREFIXES, WAYS
-from icltui.bench.race import TOLERANCE, Line, Race
-from icltui.bench.workload import Size
+from icltui.bench.methods import BATCH, FLOOR, METHODS, OURS, SCRIPT_PREFIXES
+from icltui.bench.model_and_prompts import Size
+from icltui.bench.race import TOLERANCE, Race, RaceRow
 from icltui.text.tables import number, numbers, render, table, words
 
 MEGABYTE = 2**20
-Value = Callable[[Line | None], float | None]
+Value = Callable[[RaceRow | None], float | None]
 
 
 def race_table(race: Race, width: int) -> str:
-    """The whole report."""
+    """The results as text."""
     return render(_parts(race), width)
 
 
@@ -37,11 +37,11 @@ def _parts(race: Race) -> Iterable[RenderableType]:
     yield "\n".join(_notes(race))
 
 
-def _seconds(line: Line | None) -> float | None:
+def _seconds(line: RaceRow | None) -> float | None:
     return None if line is None else line.seconds
 
 
-def _peak(line: Line | None) -> float | None:
+def _peak(line: RaceRow | None) -> float | None:
     return None if line is None or line.peak is None else line.peak / MEGABYTE
 
 
@@ -54,7 +54,7 @@ def _sizes(race: Race) -> list[Size]:
 
 
 def _names(race: Race) -> list[str]:
-    return list(dict.fromkeys(line.way for line in race.lines))
+    return list(dict.fromkeys(line.method for line in race.lines))
 
 
 def _grid(race: Race, value: Value) -> RenderableType:
@@ -67,8 +67,8 @@ def _table(race: Race, rows: Iterable[tuple[str, ...]]) -> RenderableType:
 
 
 def _ratios(race: Race) -> RenderableType:
-    def of(way: str) -> list[Line | None]:
-        return [race.line(way, size) for size in _sizes(race)]
+    def of(method: str) -> list[RaceRow | None]:
+        return [race.line(method, size) for size in _sizes(race)]
 
     ours, plain = of(OURS), of(FLOOR)
     rows = [_shares(name, of(name), ours) for name in _names(race) if name not in (OURS, FLOOR)]
@@ -82,7 +82,7 @@ def _ratios(race: Race) -> RenderableType:
 
 
 def _shares(
-    title: str, parts: Iterable[Line | None], wholes: Iterable[Line | None], value: Value = _seconds
+    title: str, parts: Iterable[RaceRow | None], wholes: Iterable[RaceRow | None], value: Value = _seconds
 ) -> tuple[str, ...]:
     return (title, *(_share(value(a), value(b)) for a, b in zip(parts, wholes, strict=True)))
 
@@ -100,7 +100,7 @@ def _growth(race: Race) -> RenderableType:
 def _notes(race: Race) -> Iterable[str]:
     yield "hooks: model(ids) with all logits. nnsight and TransformerLens: no cache, one row's last logits alone;"
     yield "TransformerLens runs a copy of the model through its bridge, which makes attention eager."
-    yield f"batched: {BATCH} prefixes each, padded behind. Peaks of these ways, batched or not: those of the {BATCH}"
-    yield f"longest prefixes. {WAYS[-1].name}: measured on {SCRIPT_PREFIXES} prefixes, the time scaled to all n + 1."
-    yield f"‖δ‖, ‖ΔW‖ and h of every way agree with packed to {TOLERANCE:g} at every layer."
+    yield f"batched: {BATCH} prefixes each, padded behind. Peaks of these methods, batched or not: those of the {BATCH}"
+    yield f"longest prefixes. {METHODS[-1].name}: measured on {SCRIPT_PREFIXES} prefixes, the time scaled to all n + 1."
+    yield f"‖δ‖, ‖ΔW‖ and h of every method agree with packed to {TOLERANCE:g} at every layer."
     yield from race.notes

@@ -1,20 +1,21 @@
-"""What the explorer costs at the terminal: the first paint, keys, bytes and memory.
+"""The speed of the explorer on a terminal: first paint, key latency, bytes and memory.
 
-Enters: :class:`Settings`. Leaves: :class:`Figures`. The explorer runs as a user starts it, on a pseudo-terminal; what
-streams comes from :mod:`~icltui.bench.fake_engine` over the real wire, what loads is the real engine. A paint is found
-in the picture and not in the stream of bytes, so that what an update paints is never taken for the answer to a key.
+:class:`ScreenSettings` enter; :class:`ScreenResults` leave. The explorer runs as a user starts it, on a
+pseudo-terminal; :mod:`~icltui.bench.fake_engine` streams the measures, the real engine is what loads. A paint is found
+in the picture and not in the stream of bytes, so that an update is never taken for the effect of a key.
 """
 
 import random
 import shlex
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from icltui.bench.key_presses import (
+from icltui.api.progress import ProgressCallback
+from icltui.bench.key_latency import (
     KINDS,
     PAUSES,
     SPAN,
@@ -27,41 +28,39 @@ from icltui.bench.key_presses import (
     painted_at,
     waits_for,
 )
-from icltui.bench.terminal import Screen, Terminal
+from icltui.bench.pseudo_terminal import PseudoTerminal, TerminalPicture
 from icltui.system.child_process import own_command
 
-Tell = Callable[[str], None]
-
 BARE, PANES, OURS = "bare Textual, as many texts", "bare Textual, its own widgets as panes", "icltui"
-"""The programs that are started."""
+"""The programs that are timed."""
 QUIET = 0.7
-"""Seconds without a byte behind which a start is over."""
+"""Seconds without a byte after which a start is over."""
 REST = 1.0
-"""Seconds for which a tab that was just shown is left alone."""
+"""Seconds before a tab's bytes are counted."""
 UPDATES = 8
-"""Units a second where bytes are counted, so that each update of the screen shows one."""
+"""Units per second while bytes are counted: each update of the screen shows one."""
 _SYNC = b"\x1b[?2026h"
-"""What a written frame begins with."""
+"""The start of a frame."""
 
 
 @dataclass(frozen=True)
-class Settings:
-    """How much is measured."""
+class ScreenSettings:
+    """How often each thing is timed, and on how much."""
 
     starts: int = 9
     keys: int = 60
-    """Of each kind, in each situation."""
+    """Keys of each kind in each situation."""
     units: int = 1000
     layers: int = 24
     rate: float = 40.0
-    """Units a second while keys are pressed."""
+    """Units per second while keys are pressed."""
     seconds: float = 8.0
-    """For which each tab's bytes are counted."""
+    """Seconds for which each tab's bytes are counted."""
 
 
 @dataclass(frozen=True)
-class Answers:
-    """How long the keys of one kind took, in milliseconds, in one situation."""
+class KeyTimes:
+    """Milliseconds from key to paint, for the keys of one kind in one situation."""
 
     situation: str
     kind: str
@@ -71,7 +70,7 @@ class Answers:
 
 @dataclass(frozen=True)
 class Traffic:
-    """What went to the terminal while a tab was shown."""
+    """Bytes written to the terminal while a tab was shown."""
 
     tab: str
     n_units: int
@@ -80,59 +79,59 @@ class Traffic:
 
 
 @dataclass(frozen=True)
-class Figures:
-    """All that was measured."""
+class ScreenResults:
+    """Every time, and the explorer's size."""
 
-    settings: Settings
+    settings: ScreenSettings
     n_widgets: int
     paints: dict[str, tuple[float, ...]]
-    """Milliseconds from exec to the first full paint, of each start of each program."""
-    answers: tuple[Answers, ...]
+    """Milliseconds from exec to the first full paint, for each start of each program."""
+    answers: tuple[KeyTimes, ...]
     traffic: tuple[Traffic, ...]
     peak: int | None
-    """Bytes of the explorer's process at most; None where the system does not tell."""
+    """Peak bytes of the explorer's process; None where the system does not tell."""
     has_torch: bool | None
 
     def ratio(self, program: str) -> float:
-        """A program's first paint against the bare one's."""
+        """A program's first paint over the bare application's."""
         return median(self.paints[program]) / median(self.paints[BARE])
 
 
-def measure_screen(settings: Settings, tell: Tell) -> Figures:
-    """Everything, in about two minutes."""
+def measure_screen(settings: ScreenSettings, on_progress: ProgressCallback) -> ScreenResults:
+    """Time everything, which takes about two minutes."""
     from icltui.bench.widget_count import count_widgets
 
     n_widgets = count_widgets()
     with tempfile.TemporaryDirectory() as folder:
-        desk = Desk(Path(folder), settings)
-        tell(f"first paint: {settings.starts} starts")
-        paints = desk.first_paints(n_widgets)
-        tell("keys while the model loads")
-        loading = desk.keys_while_loading()
-        tell(f"keys while {settings.units} units × {settings.layers} layers stream")
-        streaming = desk.keys_while_streaming()
-        tell(f"bytes at {UPDATES} updates a second")
-        traffic, peak, has_torch = desk.traffic()
-    return Figures(settings, n_widgets, paints, (*loading, *streaming), traffic, peak, has_torch)
+        bench = ScreenBench(Path(folder), settings)
+        on_progress(f"first paint: {settings.starts} starts")
+        paints = bench.first_paints(n_widgets)
+        on_progress("keys while the model loads")
+        loading = bench.keys_while_loading()
+        on_progress(f"keys while {settings.units} units × {settings.layers} layers stream")
+        streaming = bench.keys_while_streaming()
+        on_progress(f"bytes at {UPDATES} updates a second")
+        traffic, peak, has_torch = bench.traffic()
+    return ScreenResults(settings, n_widgets, paints, (*loading, *streaming), traffic, peak, has_torch)
 
 
-class Desk:
-    """Where programs are started, each in a home of its own."""
+class ScreenBench:
+    """Starts programs, each with a home folder of its own, and times them."""
 
-    def __init__(self, folder: Path, settings: Settings) -> None:
+    def __init__(self, folder: Path, settings: ScreenSettings) -> None:
         self._folder, self._settings = folder, settings
         self._n_homes = 0
         self._chance = random.Random(0)
         self._context = folder / "context.txt"
         self._context.write_text(" ".join(f"w{at}" for at in range(settings.units)))
 
-    def _start(self, module: str, *words: str) -> Terminal:
+    def _start(self, module: str, *words: str) -> PseudoTerminal:
         self._n_homes += 1
         home = self._folder / str(self._n_homes)
         home.mkdir()
-        return Terminal(own_command(*words, module=module), home)
+        return PseudoTerminal(own_command(*words, module=module), home)
 
-    def _start_rehearsal(self, rate: float, at_once: int) -> Terminal:
+    def _start_streaming(self, rate: float, at_once: int) -> PseudoTerminal:
         words = ("--layers", str(self._settings.layers), "--rate", str(rate), "--at-once", str(at_once))
         engine = own_command(*words, module="icltui.bench.fake_engine")
         return self._start("icltui", "-c", f"@{self._context}", "-q", "w0", "--engine", shlex.join(engine))
@@ -140,11 +139,11 @@ class Desk:
     # The first paint.
 
     def first_paints(self, n_widgets: int) -> dict[str, tuple[float, ...]]:
-        """Of the bare applications and of ours, which take turns; the first of each warms the caches."""
+        """Milliseconds of each start; the programs take turns, and the first start of each warms the caches."""
         programs = {
-            BARE: ("icltui.bench.bare_app", str(n_widgets)),
-            PANES: ("icltui.bench.bare_app", "panes"),
-            OURS: ("icltui", "--engine", "cat"),  # which says nothing
+            BARE: ("icltui.bench.bare_textual_app", str(n_widgets)),
+            PANES: ("icltui.bench.bare_textual_app", "panes"),
+            OURS: ("icltui", "--engine", "cat"),  # never answers
         }
         paints: dict[str, list[float]] = {name: [] for name in programs}
         for _ in range(self._settings.starts + 1):
@@ -157,11 +156,11 @@ class Desk:
 
     # Keys.
 
-    def keys_while_loading(self) -> list[Answers]:
-        """From the first paint until the real engine has its model; started anew for each kind."""
+    def keys_while_loading(self) -> list[KeyTimes]:
+        """Keys from the first paint until the real engine has its model; a new start for each kind."""
         return [self._answers_while_loading(kind) for kind in KINDS]
 
-    def _answers_while_loading(self, kind: Kind) -> Answers:
+    def _answers_while_loading(self, kind: Kind) -> KeyTimes:
         waits: list[float | None] = []
         for _ in range(3):
             terminal = self._start("icltui")
@@ -176,11 +175,11 @@ class Desk:
                 break
         return _answers("the engine loads", kind, waits)
 
-    def keys_while_streaming(self) -> list[Answers]:
-        """All kinds during one stream after the other, as many as it takes."""
+    def keys_while_streaming(self) -> list[KeyTimes]:
+        """Keys while measures stream; a new stream for each kind."""
         answers = []
         for kind in KINDS:
-            terminal = self._start_rehearsal(self._settings.rate, 2 * SPAN)
+            terminal = self._start_streaming(self._settings.rate, 2 * SPAN)
             terminal.until(lambda lines: n_streamed(lines) > 2 * SPAN, "units")
             pressed = self._press(terminal, kind, self._settings.keys)
             time.sleep(QUIET)
@@ -188,8 +187,8 @@ class Desk:
             answers.append(_answers("units stream", kind, waits_for(terminal.chunks, pressed, kind.seen)))
         return answers
 
-    def _press(self, terminal: Terminal, kind: Kind, n_keys: int) -> list[tuple[float, object]]:
-        """When each key was pressed, and what the picture must then say."""
+    def _press(self, terminal: PseudoTerminal, kind: Kind, n_keys: int) -> list[tuple[float, object]]:
+        """When each key was pressed, and what the picture must then show."""
         for key in kind.setup.split():
             terminal.press(key)
             time.sleep(PAUSES[1])
@@ -203,11 +202,11 @@ class Desk:
     # Bytes and memory.
 
     def traffic(self) -> tuple[tuple[Traffic, ...], int | None, bool | None]:
-        """What each tab sends per unit; then the peak memory with all units there, and whether torch was."""
+        """Bytes of each tab; then the peak memory with all units, and whether torch was loaded."""
         settings = self._settings
         n_counted = round(UPDATES * (settings.seconds + 2 * REST) * (len(TABS) + 1))
         n_at_once = max(1, settings.units - n_counted)
-        terminal = self._start_rehearsal(UPDATES, n_at_once)
+        terminal = self._start_streaming(UPDATES, n_at_once)
         terminal.until(lambda lines: n_streamed(lines) >= n_at_once - 1, "units")
         traffic = [self._traffic_of(terminal, tab, key) for tab, key in (*TABS, TEXT)]
         terminal.until(is_measured, "the end of the stream")
@@ -215,7 +214,7 @@ class Desk:
         terminal.close()
         return tuple(traffic), peak, has_torch
 
-    def _traffic_of(self, terminal: Terminal, tab: str, key: bytes) -> Traffic:
+    def _traffic_of(self, terminal: PseudoTerminal, tab: str, key: bytes) -> Traffic:
         terminal.press(key)
         time.sleep(REST)
         first = len(terminal.chunks)
@@ -225,13 +224,13 @@ class Desk:
         return Traffic(tab, round(UPDATES * self._settings.seconds), len(data), data.count(_SYNC))
 
 
-def _pictures(terminal: Terminal) -> Iterator[tuple[float, list[str]]]:
-    screen = Screen()
+def _pictures(terminal: PseudoTerminal) -> Iterator[tuple[float, list[str]]]:
+    screen = TerminalPicture()
     for chunk in terminal.chunks:
         screen.feed(chunk.data)
         yield chunk.at, screen.lines
 
 
-def _answers(situation: str, kind: Kind, waits: Sequence[float | None]) -> Answers:
+def _answers(situation: str, kind: Kind, waits: Sequence[float | None]) -> KeyTimes:
     times = tuple(1000 * wait for wait in waits if wait is not None)
-    return Answers(situation, kind.name, times, sum(wait is None for wait in waits))
+    return KeyTimes(situation, kind.name, times, sum(wait is None for wait in waits))

@@ -1,16 +1,16 @@
-"""The screen's figures as text, each beside what it should be."""
+"""The screen's results as text."""
 
 from statistics import median
 
-from icltui.bench.screen import Answers, Figures
-from icltui.bench.terminal import SIZE
+from icltui.bench.pseudo_terminal import SIZE
+from icltui.bench.screen import KeyTimes, ScreenResults
 from icltui.text.tables import number, numbers, render, table, words
 
 MEGABYTE, KIBIBYTE = 10**6, 1024
 
 
-def screen_table(figures: Figures, width: int) -> str:
-    """The whole report."""
+def screen_table(figures: ScreenResults, width: int) -> str:
+    """The results as text."""
     settings = figures.settings
     return render(
         [
@@ -51,7 +51,7 @@ def screen_table(figures: Figures, width: int) -> str:
     )
 
 
-def _keys(figures: Figures) -> list[tuple[str, ...]]:
+def _keys(figures: ScreenResults) -> list[tuple[str, ...]]:
     rows = []
     for situation in dict.fromkeys(each.situation for each in figures.answers):
         of = [each for each in figures.answers if each.situation == situation]
@@ -60,7 +60,7 @@ def _keys(figures: Figures) -> list[tuple[str, ...]]:
     return rows
 
 
-def _all(answers: list[Answers]) -> tuple[float, ...]:
+def _all(answers: list[KeyTimes]) -> tuple[float, ...]:
     return tuple(time for each in answers for time in each.milliseconds)
 
 
@@ -75,7 +75,7 @@ def _times(times: tuple[float, ...], n_lost: int) -> tuple[str, ...]:
 
 
 def percentile(values: tuple[float, ...], percent: float) -> float:
-    """The least of ``values`` that ``percent`` of them do not exceed.
+    """The smallest of ``values`` that ``percent`` of them do not exceed.
 
     >>> percentile((4.0, 1.0, 3.0, 2.0), 75)
     3.0
@@ -83,7 +83,7 @@ def percentile(values: tuple[float, ...], percent: float) -> float:
     return next(v for at, v in enumerate(sorted(values), 1) if 100 * at >= percent * len(values))
 
 
-def _process(figures: Figures) -> str:
+def _process(figures: ScreenResults) -> str:
     settings = figures.settings
     peak = "unknown" if figures.peak is None else f"{figures.peak / MEGABYTE:.0f} MB"
     torch = {None: "unknown", True: "loaded", False: "never loaded"}[figures.has_torch]

@@ -1,13 +1,13 @@
-"""How many widgets the explorer's first screen has."""
+"""The number of widgets on the explorer's first screen."""
 
 import asyncio
 
 from icltui.api.messages import Listener, LoadModel, Request
-from icltui.bench.terminal import SIZE
+from icltui.bench.pseudo_terminal import SIZE
 from icltui.tui.app import IcltuiApp
 
 
-class _Nobody:
+class _SilentClient:
     """A client that never answers."""
 
     async def start(self, listener: Listener) -> None: ...
@@ -23,12 +23,12 @@ class _Nobody:
 
 
 def count_widgets() -> int:
-    """All widgets below the screen, containers too."""
+    """All widgets of the screen, containers included."""
     return asyncio.run(_count())
 
 
 async def _count() -> int:
-    app = IcltuiApp(_Nobody(), LoadModel())
+    app = IcltuiApp(_SilentClient(), LoadModel())
     async with app.run_test(size=SIZE) as pilot:
         await pilot.pause()
         return len(app.screen.walk_children())

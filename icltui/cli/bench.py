@@ -71,13 +71,12 @@ def bench(args: argparse.Namespace) -> int:
 
 
 def _bench_engine(args: argparse.Namespace) -> list[str]:
-    from icltui.bench.decode import time_decoding
-    from icltui.bench.decode_table import decode_table
+    from icltui.bench.decode import decode_table, time_decoding
+    from icltui.bench.model_and_prompts import RaceSettings
     from icltui.bench.race import race
     from icltui.bench.race_table import race_table
-    from icltui.bench.workload import Settings
 
-    settings = Settings(
+    settings = RaceSettings(
         model=args.model,
         device=args.device,
         threads=args.threads,
@@ -90,17 +89,21 @@ def _bench_engine(args: argparse.Namespace) -> list[str]:
     )
     reports = []
     if args.only != "decode":
-        reports.append(race_table(race(settings, tell), width()))
+        reports.append(race_table(race(settings, _print_progress), width()))
     if args.only != "race":
-        reports.append(decode_table(time_decoding(settings, tell), width()))
+        reports.append(decode_table(time_decoding(settings, _print_progress), width()))
     return reports
 
 
 def _bench_screen() -> str:
-    from icltui.bench.screen import Settings, measure_screen
+    from icltui.bench.screen import ScreenSettings, measure_screen
     from icltui.bench.screen_table import screen_table
 
-    return screen_table(measure_screen(Settings(), tell), width())
+    return screen_table(measure_screen(ScreenSettings(), _print_progress), width())
+
+
+def _print_progress(stage: str, done: int = 0, total: int = 0) -> None:
+    tell(f"{stage}: {done} of {total}" if total else stage)
 
 
 def _positive(text: str) -> int:

@@ -74,7 +74,7 @@ def _train(args: argparse.Namespace) -> int:
 
 
 def _patches() -> int:
-    from icltui.demo.patch_table import try_patches
+    from icltui.demo.patch_trials import try_patches
     from icltui.report.patch_comparison import patches_table
 
     print_text(patches_table(try_patches(local_engine()), width()))

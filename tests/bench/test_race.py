@@ -11,38 +11,35 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from icltui.bench import contenders, decode, memory, race, workload
-from icltui.bench.contenders import Answer, Way
+from icltui.api.progress import ignore_progress
+from icltui.bench import decode, memory, methods, model_and_prompts, race
+from icltui.bench.methods import Answer, Method
+from icltui.bench.model_and_prompts import RaceSettings
 from icltui.bench.race_table import race_table
-from icltui.bench.workload import Settings
 from icltui.cli.main import main
 from icltui.engine.patch.build import PatchSpec, build_patch
 from icltui.engine.patch.decoding import acting
 from icltui.values.errors import BadInput, EngineError
 
-SIZE = Settings(context_sizes=(6,), query_sizes=(2,), repeat=1, memory=False)
-PACKED = contenders.WAYS[0]
+SIZE = RaceSettings(context_sizes=(6,), query_sizes=(2,), repeat=1, memory=False)
+PACKED = methods.METHODS[0]
 TINY = {"hidden_size": 48, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 3}
 
 
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch):
     for name, value in TINY.items():
-        monkeypatch.setitem(workload.RANDOM_LLAMA, name, value)
+        monkeypatch.setitem(model_and_prompts.RANDOM_LLAMA, name, value)
 
 
-def quiet(_: str) -> None:
-    pass
+def changed(factor: float) -> Method:
+    """Our method, with one number of one layer changed."""
 
-
-def changed(factor: float) -> Way:
-    """Our way, with one number of one layer changed."""
-
-    def prepare(given: workload.Subject) -> contenders.Run:
+    def prepare(given: model_and_prompts.BenchModel) -> methods.RunMethod:
         run = PACKED.prepare(given)
 
-        def wrong(task: workload.Task) -> Answer:
-            answer = run(task)
+        def wrong(prompt: model_and_prompts.TokenPrompt) -> Answer:
+            answer = run(prompt)
             assert answer is not None
             figures = answer.figures.clone()
             figures[-1, 1, 1] *= factor
@@ -50,7 +47,7 @@ def changed(factor: float) -> Way:
 
         return wrong
 
-    return Way("wrong", prepare)
+    return Method("wrong", prepare)
 
 
 def test_command_prints_finite_ratios(capsys):
@@ -68,13 +65,13 @@ def test_command_prints_finite_ratios(capsys):
 
 
 def test_every_way_that_is_here_agrees():
-    result = race.race(SIZE, quiet)
-    here = [way.name for way in contenders.WAYS if way.is_here]
-    assert [line.way for line in result.lines] == here
-    assert len(result.notes) == len(contenders.WAYS) - len(here)
-    for way in contenders.WAYS:
-        assert way.is_here or any(
-            f"{way.name}: skipped, {way.needs} is not installed" == note for note in result.notes
+    result = race.race(SIZE, ignore_progress)
+    here = [method.name for method in methods.METHODS if method.is_here]
+    assert [line.method for line in result.lines] == here
+    assert len(result.notes) == len(methods.METHODS) - len(here)
+    for method in methods.METHODS:
+        assert method.is_here or any(
+            f"{method.name}: skipped, {method.needs} is not installed" == note for note in result.notes
         )
     assert race_table(result, 100).endswith("\n")
 
@@ -84,31 +81,31 @@ def test_other_numbers_end_the_race(factor):
     with pytest.raises(
         EngineError, match=r"wrong gives another ‖ΔW‖ than we do at n = 6, q = 2: relative difference"
     ):
-        race.race(SIZE, quiet, (PACKED, changed(factor)))
+        race.race(SIZE, ignore_progress, (PACKED, changed(factor)))
 
 
 def test_rounding_does_not():
-    assert len(race.race(SIZE, quiet, (PACKED, changed(1 + 1e-5))).lines) == 2
+    assert len(race.race(SIZE, ignore_progress, (PACKED, changed(1 + 1e-5))).lines) == 2
 
 
 def test_no_update_is_no_rank_one():
     layer = SimpleNamespace(matrices=[(torch.eye(3), torch.eye(3))])
     with pytest.raises(EngineError, match="rank 0"):
-        contenders._formed(layer, 0, torch.zeros(3), torch.ones(3))
+        methods._formed(layer, 0, torch.zeros(3), torch.ones(3))
 
 
 def test_a_slow_way_is_left_out_with_a_note():
-    slow = Way("slow", partial(contenders.prefix_by_prefix, observer=contenders.hooks))
-    result = race.race(replace(SIZE, context_sizes=(6, 12), limit=1e-9), quiet, (PACKED, slow))
-    assert [(line.way, line.n) for line in result.lines] == [("packed", 6), ("slow", 6), ("packed", 12)]
+    slow = Method("slow", partial(methods.prefix_by_prefix, observer=methods.hooks))
+    result = race.race(replace(SIZE, context_sizes=(6, 12), limit=1e-9), ignore_progress, (PACKED, slow))
+    assert [(line.method, line.n) for line in result.lines] == [("packed", 6), ("slow", 6), ("packed", 12)]
     assert result.notes[0].startswith("slow: skipped at n = 12, q = 2: about")
 
 
 def test_table_has_peaks_where_there_are_any():
     size = {"n": 8, "q": 2, "first": None}
     lines = (
-        race.Line("packed", seconds=2.0, peak=3 * 2**20, **size),
-        race.Line("plain forward", seconds=4.0, peak=2**22, **size),
+        race.RaceRow("packed", seconds=2.0, peak=3 * 2**20, **size),
+        race.RaceRow("plain forward", seconds=4.0, peak=2**22, **size),
     )
     text = race_table(race.Race(SIZE, "model", 1, lines, ()), 100)
     assert re.search(r"packed / plain, time +0.5\n", text)
@@ -123,14 +120,14 @@ def test_growth_is_the_power_of_n():
     assert race._expected([(64, 1.0)], 128) == pytest.approx(4)
 
 
-def _hungry(_: workload.Subject) -> contenders.Run:
+def _hungry(_: model_and_prompts.BenchModel) -> methods.RunMethod:
     floats = 2**22  # 16 megabytes for each token: what the allocator hands back at once
-    return lambda task: torch.ones(floats * task.n).sum().item() and None
+    return lambda prompt: torch.ones(floats * prompt.n).sum().item() and None
 
 
-def _peaks_of_the_hungry() -> dict[workload.Size, int]:
-    workload.RANDOM_LLAMA.update(TINY)
-    return memory._peaks(SIZE, Way("hungry", _hungry), [(4, 2), (8, 2)])
+def _peaks_of_the_hungry() -> dict[model_and_prompts.Size, int]:
+    model_and_prompts.RANDOM_LLAMA.update(TINY)
+    return memory._peaks(SIZE, Method("hungry", _hungry), [(4, 2), (8, 2)])
 
 
 @pytest.mark.skipif(not memory._RESET.exists(), reason="this system does not tell")
@@ -142,11 +139,11 @@ def test_peak_is_what_the_run_takes_at_most():
 
 
 def test_a_task_has_exactly_so_many_tokens():
-    task = workload.make_subject(SIZE).task(11, 3)
-    assert (task.n, task.q) == (11, 3)
-    assert task.row(4) == [*task.prefix, *task.context[:4], *task.query]
-    assert task.longest(2).begin == 10
-    assert task.longest(99).begin == 1
+    prompt = model_and_prompts.load_bench_model(SIZE).prompt(11, 3)
+    assert (prompt.n, prompt.q) == (11, 3)
+    assert prompt.row(4) == [*prompt.prefix, *prompt.context[:4], *prompt.query]
+    assert prompt.longest(2).begin == 10
+    assert prompt.longest(99).begin == 1
 
 
 @pytest.mark.parametrize("words", ["-n 0", "-q x", "--repeat 0", "--limit 0", "--device nowhere"])
@@ -157,7 +154,7 @@ def test_bad_words_are_refused(words, capsys):
 
 def test_a_model_of_another_make_is_refused(monkeypatch):
     monkeypatch.setattr(
-        workload,
+        model_and_prompts,
         "_random_llama",
         lambda _: SimpleNamespace(
             loaded=SimpleNamespace(
@@ -167,7 +164,7 @@ def test_a_model_of_another_make_is_refused(monkeypatch):
         ),
     )
     with pytest.raises(BadInput, match="not built as Llama is"):
-        workload.make_subject(SIZE)
+        model_and_prompts.load_bench_model(SIZE)
 
 
 def uncached(model, row: list[int], n: int, patch=None) -> tuple[int, ...]:
@@ -182,16 +179,16 @@ def uncached(model, row: list[int], n: int, patch=None) -> tuple[int, ...]:
 def test_what_is_decoded_is_what_greedy_decoding_without_a_cache_says(monkeypatch):
     monkeypatch.setattr(decode, "SIZE", (6, 16))
     settings = replace(SIZE, decode=3)
-    decoding = decode.time_decoding(settings, quiet)
-    said = {line.way: line.tokens for line in decoding.lines}
-    loaded = workload.make_subject(settings).engine.loaded
+    decoding = decode.time_decoding(settings, ignore_progress)
+    said = {line.method: line.tokens for line in decoding.lines}
+    loaded = model_and_prompts.load_bench_model(settings).engine.loaded
     ids, context = decoding.ids, decode.CONTEXT
     with torch.inference_mode():
         assert said[context] == said["per step, two runs"] == uncached(loaded.model, ids.full, 4)
         assert said[decode.LOOP] == said[decode.PLAIN] == uncached(loaded.model, ids.plain, 4)
-        for way, recipe in decode.RECIPES.items():
+        for method, recipe in decode.RECIPES.items():
             patch = build_patch(PatchSpec(loaded, loaded.sites, ids, "reset", recipe), n_later=0).patch
-            assert patch is None or said[way] == uncached(loaded.model, ids.plain, 4, patch)
+            assert patch is None or said[method] == uncached(loaded.model, ids.plain, 4, patch)
     assert all(0 < line.milliseconds < math.inf and 0 < line.ratio < math.inf for line in decoding.lines)
 
 
@@ -200,13 +197,13 @@ def test_decoding_alone_prints_every_way(monkeypatch, capsys):
     assert main(["bench", "--only", "decode", "--decode", "2", "--repeat", "1"]) == 0
     out, _ = capsys.readouterr()
     assert "Times as long as packed" not in out
-    for way in (decode.LOOP, decode.PLAIN, decode.CONTEXT, *decode.RECIPES):
-        assert re.search(rf"^{re.escape(way)} +[\d.e-]+ +[\d.]+$", out, re.MULTILINE)
+    for method in (decode.LOOP, decode.PLAIN, decode.CONTEXT, *decode.RECIPES):
+        assert re.search(rf"^{re.escape(method)} +[\d.e-]+ +[\d.]+$", out, re.MULTILINE)
     assert f"{decode.PLAIN} " in out
     assert "1.000" in out
 
 
 def test_more_tokens_than_positions_are_refused(monkeypatch):
-    monkeypatch.setitem(workload.RANDOM_LLAMA, "max_position_embeddings", 280)
+    monkeypatch.setitem(model_and_prompts.RANDOM_LLAMA, "max_position_embeddings", 280)
     with pytest.raises(BadInput, match="give less --decode"):
-        decode.time_decoding(replace(SIZE, decode=64), quiet)
+        decode.time_decoding(replace(SIZE, decode=64), ignore_progress)

@@ -7,19 +7,19 @@ import pytest
 
 from icltui.api.messages import Measure, MeasureEnded, PromptTokenized, UnitsMeasured
 from icltui.bench import screen
-from icltui.bench.fake_engine import Rehearsal
-from icltui.bench.key_presses import n_streamed, painted_at, waits_for
-from icltui.bench.screen import Settings, Traffic, measure_screen
+from icltui.bench.fake_engine import FakeEngine
+from icltui.bench.key_latency import n_streamed, painted_at, waits_for
+from icltui.bench.pseudo_terminal import OutputChunk, PseudoTerminal
+from icltui.bench.screen import ScreenSettings, Traffic, measure_screen
 from icltui.bench.screen_table import percentile, screen_table
-from icltui.bench.terminal import Chunk, Terminal
 from icltui.cli import bench
 from icltui.values.errors import EngineError
 from icltui.values.prompt import Prompt
 
 
-def said(*texts: str) -> list[Chunk]:
+def said(*texts: str) -> list[OutputChunk]:
     """A chunk each second, every text at the start of the second line."""
-    return [Chunk(float(at), f"\x1b[2;1H{text}".encode()) for at, text in enumerate(texts)]
+    return [OutputChunk(float(at), f"\x1b[2;1H{text}".encode()) for at, text in enumerate(texts)]
 
 
 def first_letter(lines: list[str]) -> str:
@@ -41,7 +41,7 @@ def test_keys_that_one_update_answers_share_it_and_a_lost_one_is_told():
 def test_a_paint_counts_when_the_picture_is_what_it_stays():
     assert painted_at(said("a", "b", "b", "b")) == 1.0
     assert painted_at(said("a", "\x1b[31ma", "\x1b[31ma")) == 1.0, "colours too"
-    later = Chunk(9.0, b"\x1b[1;1Hengine ready")
+    later = OutputChunk(9.0, b"\x1b[1;1Hengine ready")
     assert painted_at([*said("a", "b"), later]) == 1.0, "but for the first line"
 
 
@@ -51,9 +51,9 @@ def test_percentile():
     assert percentile((5.0,), 99) == 5.0
 
 
-def test_the_rehearsal_streams_every_unit_at_every_layer():
+def test_the_fake_engine_streams_every_unit_at_every_layer():
     request = Measure(prompt=Prompt(context="a b c d", query="e"))
-    first, *chunks, last = Rehearsal(n_layers=3, rate=1e6, n_at_once=2).run(request, lambda: False)
+    first, *chunks, last = FakeEngine(n_layers=3, rate=1e6, n_at_once=2).run(request, lambda: False)
     assert isinstance(first, PromptTokenized)
     assert isinstance(last, MeasureEnded)
     rows = [row for chunk in chunks if isinstance(chunk, UnitsMeasured) for row in chunk.rows]
@@ -64,7 +64,7 @@ def test_the_rehearsal_streams_every_unit_at_every_layer():
 
 
 def test_a_program_that_ends_is_told_with_what_it_showed(tmp_path):
-    terminal = Terminal([sys.executable, "-c", "print('all I say')"], tmp_path)
+    terminal = PseudoTerminal([sys.executable, "-c", "print('all I say')"], tmp_path)
     with pytest.raises(EngineError, match="all I say"):
         terminal.until(lambda lines: "more" in lines[0], "more")
     terminal.close()
@@ -74,8 +74,12 @@ def test_a_program_that_ends_is_told_with_what_it_showed(tmp_path):
 def test_all_of_it_once(monkeypatch):
     for name, value in (("QUIET", 0.3), ("REST", 0.2), ("UPDATES", 30), ("KINDS", screen.KINDS[::3])):
         monkeypatch.setattr(screen, name, value)
-    monkeypatch.setattr(screen.Desk, "keys_while_loading", lambda _: [])  # torch would take its seconds
-    figures = measure_screen(Settings(starts=1, keys=3, units=250, layers=2, seconds=0.3), lambda _: None)
+    monkeypatch.setattr(
+        screen.ScreenBench, "keys_while_loading", lambda _: []
+    )  # torch would take its seconds
+    figures = measure_screen(
+        ScreenSettings(starts=1, keys=3, units=250, layers=2, seconds=0.3), lambda _: None
+    )
     assert figures.n_widgets > 20
     assert 0 < figures.ratio(screen.OURS) < 100
     assert [len(each.milliseconds) + each.n_unanswered for each in figures.answers] == [3] * 2
@@ -92,8 +96,8 @@ def test_all_of_it_once(monkeypatch):
 def test_command_prints_the_table_alone(monkeypatch, capsys):
     paints = {screen.BARE: (100.0,), screen.OURS: (120.0,)}
     traffic = (Traffic("table", 10, 20480, 10),)
-    figures = screen.Figures(Settings(), 30, paints, (), traffic, 80_000_000, False)
-    monkeypatch.setattr(screen, "measure_screen", lambda _settings, _tell: figures)
+    figures = screen.ScreenResults(ScreenSettings(), 30, paints, (), traffic, 80_000_000, False)
+    monkeypatch.setattr(screen, "measure_screen", lambda _settings, _on_progress: figures)
     assert bench.bench(bench.argparse.Namespace(only="screen")) == 0
     out = capsys.readouterr().out
     assert "1.20" in out

@@ -152,7 +152,7 @@ PLACES = {
     "worker/process.py",
     "engine/prompts/render_template.py",
     "tui/draw/figure_process.py",
-    "bench/terminal.py",
+    "bench/pseudo_terminal.py",
     "bench/memory.py",
 }
 """Where a process may be started: what is started there is in the tests above, or takes its environment from here."""

@@ -7,8 +7,8 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 
-from icltui.cli import main as cli
 from icltui.api.messages import CountTokens, Generate, JobFailed, LoadModel, Measure, ModelLoaded, Verify
+from icltui.cli import main as cli
 from icltui.engine.local import LocalEngine
 from icltui.values import errors
 from icltui.values.errors import ModelError

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import icltui
-from icltui.bench.terminal import SIZE, Screen, Terminal
+from icltui.bench.pseudo_terminal import SIZE, PseudoTerminal, TerminalPicture
 from tests.tui.terminal.replies import REPLIES
 
 COMMAND = [sys.executable, "-m", "icltui", "--engine", "sleep 600"]
@@ -29,7 +29,7 @@ class View:
     """The picture on a terminal that was blank when it was turned to the program."""
 
     def __init__(self, pty: "Pty") -> None:
-        self._pty, self._screen = pty, Screen()
+        self._pty, self._screen = pty, TerminalPicture()
         self._first = self._n = len(pty.chunks)
 
     @property
@@ -55,7 +55,7 @@ class View:
         self._pty.wait(lambda: word not in "\n".join(self.lines), f"no {word}")
 
 
-class Pty(Terminal):
+class Pty(PseudoTerminal):
     """A program on a terminal whose window the test holds."""
 
     def __init__(self, command: Sequence[str], home: Path) -> None:

@@ -1,8 +1,8 @@
 """Bare Textual applications: the floor under the first paint.
 
-As a program: ``python -m icltui.bench.bare_app 26`` shows so many widgets, texts in rows of containers;
-``python -m icltui.bench.bare_app panes`` shows Textual's own widgets for what the explorer shows with its own: two
-editors, lists, a table of 17 rows, tabs, three texts that scroll. Neither does anything.
+``python -m icltui.bench.bare_textual_app 26`` shows 26 texts in rows of containers; with ``panes`` in place of the
+number it shows Textual's own widgets for the explorer's panes: two editors, lists, a table of 17 rows, tabs and three
+texts that scroll.
 """
 
 import sys

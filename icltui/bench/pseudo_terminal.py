@@ -1,7 +1,7 @@
-"""A program on a pseudo-terminal: what it writes, when, and what a person would see there.
+"""A program on a pseudo-terminal: what it writes, when, and what the screen then shows.
 
-Enters: a command. Leaves: :class:`Chunk` s of bytes with the time at which they came, and pictures of the screen. A
-thread does nothing but read and take the time; pictures are made afterwards, when nothing is being timed.
+A command enters; :class:`OutputChunk` s leave, bytes with the time at which they came, and pictures of the screen. One
+thread only reads and takes the time; pictures are drawn later, when nothing is timed.
 """
 
 import ctypes
@@ -22,6 +22,7 @@ from pathlib import Path
 from threading import Thread
 
 from icltui.system.child_process import child_environment
+from icltui.system.process_memory import resident_bytes
 from icltui.values.errors import BadInput, EngineError
 
 SIZE = (120, 40)
@@ -35,19 +36,19 @@ _SETTINGS = (
     "TMUX",
     "PYTHONDONTWRITEBYTECODE",
 )
-"""What of this terminal's own settings would change what is measured."""
+"""Environment variables of this terminal that would change the result."""
 _ASKED, _ANSWER = b"\x1b[?2026$p", b"\x1b[?2026;2$y"
-"""Whether frames may be held back until they are whole, and a modern terminal's yes."""
+"""The query whether the terminal supports synchronized output, and the answer yes."""
 _UNKNOWN = re.compile(rb"\x1b\[[>=<?]\d*(?:;\d+)*u|\x1b\[\?\d+\$p")
-"""Sequences that the picture's parser would draw as text."""
+"""Sequences that pyte would draw as text."""
 
 
 @dataclass(frozen=True)
-class Chunk:
-    """What one read gave."""
+class OutputChunk:
+    """The bytes of one read."""
 
     at: float
-    """By ``time.perf_counter``."""
+    """Time of the read, by ``time.perf_counter``."""
     data: bytes
 
 
@@ -56,13 +57,13 @@ _PR_SET_PDEATHSIG = 1
 
 
 def _end_with_us() -> None:
-    """Should this process be killed, the program goes too: one whose terminal is gone may spin for ever (Linux)."""
+    """Ends the program with this process, on Linux: a program whose terminal is gone may spin for ever."""
     # No controlling terminal instead (SIGHUP): when its owner ends, the kernel drops what it wrote last.
     with suppress(AttributeError):
         _C.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-class Terminal:
+class PseudoTerminal:
     """A running program, its terminal and its own home folder."""
 
     def __init__(self, command: Sequence[str], home: Path) -> None:
@@ -72,7 +73,7 @@ class Terminal:
         env = {name: value for name, value in child_environment().items() if name not in _SETTINGS}
         env |= {"HOME": str(home), "TERM": "xterm-256color", "COLORTERM": "truecolor"}
         env |= {f"XDG_{name}_HOME": str(home / name.lower()) for name in ("STATE", "DATA", "CONFIG")}
-        self.chunks: list[Chunk] = []
+        self.chunks: list[OutputChunk] = []
         self.started = time.perf_counter()
         self._process = subprocess.Popen(
             command,
@@ -95,12 +96,12 @@ class Terminal:
                 data = os.read(self._master, 2**16)
             except OSError:  # the other side is closed
                 return
-            self.chunks.append(Chunk(time.perf_counter(), data))
+            self.chunks.append(OutputChunk(time.perf_counter(), data))
             if _ASKED in data:
                 os.write(self._master, _ANSWER)
 
     def press(self, keys: bytes) -> float:
-        """Type ``keys``; when."""
+        """Type ``keys``; returns the time."""
         at = time.perf_counter()
         os.write(self._master, keys)
         return at
@@ -119,12 +120,12 @@ class Terminal:
         raise EngineError(f"the program did not come to rest within {limit:g} s")
 
     def until(self, is_so: Callable[[Sequence[str]], bool], what: str, limit: float = 120.0) -> None:
-        """Wait until the picture is so. Draws pictures, so nothing should be timed meanwhile.
+        """Wait until ``is_so`` holds of the screen's lines. Drawing takes time, so nothing should be timed meanwhile.
 
         Raises:
-            EngineError: it never was.
+            EngineError: it never holds.
         """
-        end, screen, n_seen = time.perf_counter() + limit, Screen(), 0
+        end, screen, n_seen = time.perf_counter() + limit, TerminalPicture(), 0
         while time.perf_counter() < end:
             if has_ended := self._process.poll() is not None:
                 self._reader.join(5)  # so that nothing it wrote is missed
@@ -141,24 +142,20 @@ class Terminal:
 
     @property
     def pid(self) -> int:
-        """Of the program."""
+        """The program's process id."""
         return self._process.pid
 
     def peak_memory(self) -> int | None:
-        """The most bytes that the program has had so far; None where the system does not tell."""
-        status = Path(f"/proc/{self.pid}/status")
-        found = (
-            re.search(r"^VmHWM:\s*(\d+) kB", status.read_text(), re.MULTILINE) if status.exists() else None
-        )
-        return int(found[1]) * 1024 if found else None
+        """The program's peak resident bytes; None where the system does not tell."""
+        return resident_bytes("peak", self.pid)
 
     def has_mapped(self, library: str) -> bool | None:
-        """Whether the program has loaded a library of such a name; None where the system does not tell."""
+        """Whether the program has loaded ``library``; None where the system does not tell."""
         maps = Path(f"/proc/{self.pid}/maps")
         return library in maps.read_text() if maps.exists() else None
 
     def close(self) -> None:
-        """End the program and whatever it started in its group."""
+        """End the program and its process group."""
         self._process.terminate()
         try:
             self._process.wait(10)
@@ -170,8 +167,8 @@ class Terminal:
         os.close(self._master)
 
 
-class Screen:
-    """A picture that is written to."""
+class TerminalPicture:
+    """The screen of a terminal, drawn from what is written to it."""
 
     def __init__(self) -> None:
         try:
@@ -184,17 +181,17 @@ class Screen:
         self._stream = pyte.ByteStream(self._screen)
 
     def feed(self, data: bytes) -> None:
-        """Take bytes in; a sequence cut in two is put together again."""
+        """Write bytes; a sequence may be cut between two calls."""
         self._stream.feed(_UNKNOWN.sub(b"", data))
 
     @property
     def lines(self) -> list[str]:
-        """The characters, line by line."""
+        """The characters of each line."""
         return list(self._screen.display)
 
     @property
     def cells(self) -> list[tuple[object, ...]]:
-        """Characters and colours, line by line."""
+        """The characters of each line with their colours."""
         columns, lines = SIZE
         buffer = self._screen.buffer
         return [tuple(buffer[y][x] for x in range(columns)) for y in range(lines)]

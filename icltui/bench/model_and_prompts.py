@@ -1,8 +1,8 @@
-"""What is raced on: a model, and prompts of an exact number of tokens.
+"""The model that the methods run on, and prompts of an exact number of tokens.
 
-Enters: :class:`Settings`. Leaves: a :class:`Subject` in float32, and a :class:`Task` for each size. Without a name
-the model is a Llama of 6 layers and width 384 with random weights, whose tokens are bytes: what is timed does not
-depend on what weights say.
+:class:`RaceSettings` enter; a :class:`BenchModel` in float32 leaves, and from it a :class:`TokenPrompt` of each size.
+Unless another is named, the model is a Llama of 6 layers and width 384 with random weights, whose tokens are bytes: its
+speed does not depend on the weights.
 """
 
 import random
@@ -33,41 +33,41 @@ RANDOM_LLAMA: dict[str, int] = {
 }
 
 WARM_UP = (8, 2)
-"""The size that each way runs once before it counts."""
+"""The size that each method runs once before its time counts."""
 Size = tuple[int, int]
 """n context and q query tokens."""
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What is raced, and how."""
+class RaceSettings:
+    """What is timed, and how often."""
 
     model: str | None = None
     """Hugging Face id or folder; None: the random Llama."""
     device: str = "cpu"
     threads: int | None = None
-    """Of torch on the CPU; None: as torch itself chooses."""
+    """Threads of torch on the CPU; None: torch's own choice."""
     context_sizes: tuple[int, ...] = (64, 256, 1024)
     query_sizes: tuple[int, ...] = (1, 4, 16)
     repeat: int = 3
     limit: float = 120.0
-    """Seconds beyond which a way is not run at a size."""
+    """Seconds per run beyond which a method is left out at a size."""
     memory: bool = True
-    """Whether each way runs once more in a fresh process for its peak memory."""
+    """Whether each method also runs in a fresh process for its peak memory."""
     decode: int = 64
     """Tokens that every lane decodes."""
 
 
 @dataclass(frozen=True)
-class Task:
-    """One prompt, as text for us and as ids for the others."""
+class TokenPrompt:
+    """A prompt as text, for our engine, and as ids, for the other methods."""
 
     prompt: Prompt
     prefix: tuple[int, ...]
     context: tuple[int, ...]
     query: tuple[int, ...]
     begin: int = 1
-    """The first prefix behind the empty one that is run; 1 but where only the longest matter."""
+    """The first prefix after the empty one that is run; above 1 where only the longest matter."""
 
     @property
     def n(self) -> int:
@@ -81,14 +81,14 @@ class Task:
         """The ids of the prompt whose context is only its first ``prefix`` tokens."""
         return [*self.prefix, *self.context[:prefix], *self.query]
 
-    def longest(self, count: int) -> "Task":
-        """The same with its ``count`` longest prefixes alone, which need the most memory."""
+    def longest(self, count: int) -> "TokenPrompt":
+        """This prompt with only its ``count`` longest prefixes, which need the most memory."""
         return replace(self, begin=max(1, self.n + 1 - count))
 
 
 @dataclass(frozen=True)
-class Subject:
-    """A model as its two users see it: our engine, and whoever writes hooks by hand."""
+class BenchModel:
+    """A model for our engine, and its modules for the methods that hook them."""
 
     engine: LocalEngine
     name: str
@@ -99,14 +99,14 @@ class Subject:
 
     @property
     def matrices(self) -> list[tuple[Tensor, Tensor]]:
-        """The matrices that read z, layer by layer."""
+        """The matrices that read z, at each layer."""
         return [(layer.mlp.gate_proj.weight, layer.mlp.up_proj.weight) for layer in self.layers]
 
-    def task(self, n: int, q: int) -> Task:
+    def prompt(self, n: int, q: int) -> TokenPrompt:
         """A prompt of ``n`` context and ``q`` query tokens.
 
         Raises:
-            BadInput: no text of so many tokens was found for this tokenizer.
+            BadInput: no text of so many tokens is found for this tokenizer.
         """
         for context, query in _texts(n, q):
             prompt = Prompt(context=context, query=query)
@@ -115,15 +115,15 @@ class Subject:
                 parts = event.tokens.prefix, event.tokens.context, event.tokens.query
                 prefix, before, behind = (tuple(token.id for token in part) for part in parts)
                 if (len(before), len(behind)) == (n, q):
-                    return Task(prompt, prefix, before, behind)
+                    return TokenPrompt(prompt, prefix, before, behind)
         raise BadInput(f"model {self.name!r} has a tokenizer that cuts no text of ours into {n} + {q} tokens")
 
 
-def make_subject(settings: Settings) -> Subject:
+def load_bench_model(settings: RaceSettings) -> BenchModel:
     """The model that ``settings`` names, loaded, with torch's threads set.
 
     Raises:
-        BadInput: no such device, or blocks that the public ways cannot be written for.
+        BadInput: no such device, or blocks unlike Llama's, which the public methods are not written for.
         ModelError: the model could not be loaded.
     """
     if settings.threads is not None:
@@ -134,7 +134,7 @@ def make_subject(settings: Settings) -> Subject:
         engine = LocalEngine()
         request = LoadModel(model=settings.model, dtype="float32", device=settings.device)
         for _ in engine.run(request, lambda: False):
-            pass  # its progress is of no interest here
+            pass
     assert engine.loaded is not None
     assert engine.info is not None
     model = engine.loaded.model
@@ -147,7 +147,7 @@ def make_subject(settings: Settings) -> Subject:
             f"model {engine.info.name!r} is not built as Llama is, layers with mlp.gate_proj and mlp.up_proj: "
             "give another --model, or none"
         )
-    return Subject(engine, engine.info.name, model, engine.loaded.tokenizer, layers)
+    return BenchModel(engine, engine.info.name, model, engine.loaded.tokenizer, layers)
 
 
 def _random_llama(device: str) -> LocalEngine:
@@ -164,7 +164,7 @@ def _random_llama(device: str) -> LocalEngine:
 
 
 def _byte_tokenizer(n_tokens: int) -> PreTrainedTokenizerFast:
-    """Every byte a token; the rest of the vocabulary never occurs in a text."""
+    """A tokenizer whose tokens are bytes; the rest of the vocabulary never occurs in a text."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     unused = [f"<{index}>" for index in range(len(alphabet), n_tokens)]
     bytes_only = Tokenizer(models.BPE(vocab={t: i for i, t in enumerate([*alphabet, *unused])}, merges=[]))
@@ -174,7 +174,7 @@ def _byte_tokenizer(n_tokens: int) -> PreTrainedTokenizerFast:
 
 
 def _texts(n: int, q: int) -> Iterator[tuple[str, str]]:
-    """Contexts and queries which this or that tokenizer cuts into n and q tokens."""
+    """Contexts and queries that one tokenizer or another cuts into n and q tokens."""
     chance = random.Random(0)
     words = (
         " the of and to in is it was for on are as with his they at be this from have or by one had".split(

@@ -1,0 +1,268 @@
+"""The methods that are timed: our packed pass, our loop, and what public tools offer.
+
+A model and a prompt enter; an :class:`Answer` leaves: ‖δ‖, ‖ΔW‖ and h at every layer for each prefix. Every method but
+the script uses the closed form ‖ΔW_i‖ = ‖W δ_i‖/‖z_0‖ ([1], proposition 3.1).
+
+The public methods differ only in how they read z: by hooks, nnsight or TransformerLens. Each runs a forward pass per
+prefix, or prefixes in batches, padded on the right, where causal attention does not look.
+"""
+
+import copy
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+from importlib.util import find_spec
+from operator import attrgetter
+
+import msgspec
+import torch
+from torch import Tensor
+
+from icltui.api.messages import Measure, UnitsMeasured
+from icltui.bench.model_and_prompts import BenchModel, TokenPrompt
+from icltui.engine.local import LocalEngine
+from icltui.values import Path, Row
+from icltui.values.errors import EngineError
+
+BATCH = 16
+"""Prefixes in a padded batch."""
+SCRIPT_PREFIXES = 4
+"""Prefixes that the script is timed on."""
+
+FIGURES = ("‖δ‖", "‖ΔW‖", "h")
+"""The numbers of each prefix at each layer: see :class:`icltui.values.Row`."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The numbers that a method found for ``units``."""
+
+    units: tuple[int, ...]
+    figures: Tensor
+    """``FIGURES``, (units, layers, 3)."""
+    first: float | None = None
+    """Seconds until the first rows; None if all come at the end."""
+    scale: float = 1.0
+    """Time of all prefixes over the time of those that were run."""
+
+
+RunMethod = Callable[[TokenPrompt], Answer | None]
+"""Runs the method once; returns None if it only marks a time and finds no numbers."""
+Observe = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+"""ids (rows, tokens), last positions (rows,) → z at these (rows, layers, hidden), next tokens (rows,)."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """One method; ``prepare`` does what is done once per model."""
+
+    name: str
+    prepare: Callable[[BenchModel], RunMethod]
+    needs: str | None = None
+    """The package that it needs."""
+
+    @property
+    def is_here(self) -> bool:
+        return self.needs is None or find_spec(self.needs) is not None
+
+
+def ours(bench_model: BenchModel, path: Path) -> RunMethod:
+    """Our engine, packed or with a forward pass per prefix."""
+    assert bench_model.engine.info is not None
+    engine = LocalEngine(
+        bench_model.engine.loaded, msgspec.structs.replace(bench_model.engine.info, path=path)
+    )
+
+    def run(prompt: TokenPrompt) -> Answer:
+        start, first, rows = time.perf_counter(), None, list[Row]()
+        for event in engine.run(Measure(prompt=prompt.prompt), lambda: False):
+            if isinstance(event, UnitsMeasured):
+                first = first or time.perf_counter() - start
+                rows += event.rows
+        return _from_rows(rows, len(bench_model.layers), first)
+
+    return run
+
+
+def _from_rows(rows: list[Row], n_layers: int, first: float | None) -> Answer:
+    kept = sorted((row for row in rows if row.unit), key=lambda row: (row.unit, row.layer))
+    values = [(row.delta_norm, row.patch_norm, row.learning_rate) for row in kept]
+    figures = torch.tensor([[torch.nan if x is None else x for x in row] for row in values])
+    return Answer(tuple(row.unit for row in kept[::n_layers]), figures.view(-1, n_layers, 3), first)
+
+
+def floor(bench_model: BenchModel) -> RunMethod:
+    """One plain forward pass of as many tokens as the packed measure runs; it has no answer."""
+
+    def run(prompt: TokenPrompt) -> None:
+        row = [*prompt.prefix, *prompt.context, *prompt.query * (prompt.n + 1)]
+        ids = torch.tensor([row], device=bench_model.model.device)
+        bench_model.model(ids, use_cache=False, logits_to_keep=1).logits.argmax(-1).tolist()
+
+    return run
+
+
+def hooks(bench_model: BenchModel) -> Observe:
+    """A forward pre-hook on each MLP, and ``model(ids)``."""
+
+    def observe(ids: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
+        rows = torch.arange(len(ids), device=ids.device)
+        kept: list[Tensor] = []
+        handles = [
+            layer.mlp.register_forward_pre_hook(lambda _, args: kept.append(args[0][rows, last]))
+            for layer in bench_model.layers
+        ]
+        try:
+            logits = bench_model.model(ids).logits
+        finally:
+            for handle in handles:
+                handle.remove()
+        return torch.stack(kept, dim=1), logits[rows, last].argmax(-1)
+
+    return observe
+
+
+def nnsight(bench_model: BenchModel) -> Observe:
+    """nnsight: one trace of the wrapped model."""
+    library = import_module("nnsight")
+    model = library.NNsight(bench_model.model)
+    modules = bench_model.model.named_modules()
+    decoder = next(name for name, module in modules if module is bench_model.model.get_decoder())
+    layers = attrgetter(f"{decoder}.layers")(model)
+
+    def observe(ids: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
+        rows = torch.arange(len(ids), device=ids.device)
+        with model.trace(ids, **_cheap(ids)):
+            kept = library.save([])
+            for layer in layers:
+                kept.append(layer.mlp.input[rows, last])
+            logits = model.output.logits
+            top = logits[rows, last - ids.shape[1] + logits.shape[1]].argmax(-1).save()
+        return torch.stack(kept, dim=1), top
+
+    return observe
+
+
+def transformer_lens(bench_model: BenchModel) -> Observe:
+    """TransformerLens: ``run_with_cache`` of a bridge to a copy of the model, whose attention becomes eager."""
+    bridges = import_module("transformer_lens.model_bridge")
+    bridge = bridges.TransformerBridge.boot_transformers(
+        bench_model.name,
+        hf_model=copy.deepcopy(bench_model.model),
+        tokenizer=copy.deepcopy(bench_model.tokenizer),
+        dtype=torch.float32,
+        device=str(bench_model.model.device),
+    )
+    names = [f"blocks.{layer}.mlp.hook_in" for layer in range(len(bench_model.layers))]
+
+    def observe(ids: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
+        rows = torch.arange(len(ids), device=ids.device)
+        logits, cache = bridge.run_with_cache(ids, names_filter=names, **_cheap(ids))
+        top = logits[rows, last - ids.shape[1] + logits.shape[1]].argmax(-1)
+        return torch.stack([cache[name][rows, last] for name in names], dim=1), top
+
+    return observe
+
+
+def _cheap(ids: Tensor) -> dict[str, int | bool]:
+    """Arguments that a careful user passes too: no cache; for a single row, logits of its last token alone."""
+    return {"use_cache": False} | ({"logits_to_keep": 1} if len(ids) == 1 else {})
+
+
+def prefix_by_prefix(
+    bench_model: BenchModel, observer: Callable[[BenchModel], Observe], batch: int = 1
+) -> RunMethod:
+    """A forward pass per ``batch`` prefixes, then the closed forms."""
+    observe = observer(bench_model)
+
+    def run(prompt: TokenPrompt) -> Answer:
+        figures: list[Tensor] = []
+        before = reference = _observed(bench_model, observe, [prompt.row(0)])
+        for z in _states(bench_model, observe, prompt, batch):
+            figures.append(_figures(bench_model, z, z - torch.cat([before, z[:-1]]), reference))
+            before = z[-1:]
+        return Answer(tuple(range(prompt.begin, prompt.n + 1)), torch.cat(figures).cpu())
+
+    return run
+
+
+def _figures(bench_model: BenchModel, z: Tensor, delta: Tensor, reference: Tensor) -> Tensor:
+    """``FIGURES`` of some prefixes in closed form, ΔW never formed; tensors are (prefixes, layers, hidden)."""
+    moved = [
+        torch.cat([delta[:, k] @ weight.T for weight in weights], dim=-1).norm(dim=-1)
+        for k, weights in enumerate(bench_model.matrices)
+    ]
+    patch = torch.stack(moved, dim=-1) / reference.norm(dim=-1)
+    return torch.stack([delta.norm(dim=-1), patch, z.norm(dim=-1) ** -2], dim=-1)
+
+
+def _states(bench_model: BenchModel, observe: Observe, prompt: TokenPrompt, batch: int) -> Iterator[Tensor]:
+    for begin in range(prompt.begin, prompt.n + 1, batch):
+        rows = [prompt.row(i) for i in range(begin, min(begin + batch, prompt.n + 1))]
+        yield _observed(bench_model, observe, rows)
+
+
+def _observed(bench_model: BenchModel, observe: Observe, rows: Sequence[list[int]]) -> Tensor:
+    """z of each row at its last token; rows are in ascending length."""
+    device = bench_model.model.device
+    ids = torch.tensor([[*row, *[0] * (len(rows[-1]) - len(row))] for row in rows], device=device)
+    last = torch.tensor([len(row) - 1 for row in rows], device=device)
+    z, top = observe(ids, last)
+    top.tolist()  # the next tokens are wanted too
+    return z
+
+
+def script(bench_model: BenchModel) -> RunMethod:
+    """As public scripts do it: per prefix one run with and one without its last unit, ΔW formed, its rank by SVD."""
+    observe = hooks(bench_model)
+
+    def run(prompt: TokenPrompt) -> Answer:
+        count = min(SCRIPT_PREFIXES, prompt.n)
+        units = [prompt.n * k // count for k in range(1, count + 1)]
+        reference = _observed(bench_model, observe, [prompt.row(0)])[0]
+        found = []
+        for unit in units:
+            without, z = (_observed(bench_model, observe, [prompt.row(i)])[0] for i in (unit - 1, unit))
+            delta = z - without
+            patch = [_formed(bench_model, k, delta[k], reference[k]) for k in range(len(delta))]
+            found.append(torch.stack([delta.norm(dim=-1), torch.stack(patch), z.norm(dim=-1) ** -2], dim=-1))
+        return Answer(tuple(units), torch.stack(found).cpu(), scale=(prompt.n + 1) / count)
+
+    return run
+
+
+def _formed(bench_model: BenchModel, layer: int, delta: Tensor, z: Tensor) -> Tensor:
+    """‖ΔW‖ of one layer, each ΔW = (W δ) zᵀ/‖z‖² formed and its rank taken.
+
+    Raises:
+        EngineError: a rank other than 1.
+    """
+    updates = [torch.outer(weight @ delta, z) / z.norm() ** 2 for weight in bench_model.matrices[layer]]
+    for update in updates:
+        rank = int(torch.linalg.matrix_rank(update))
+        if rank != 1:
+            raise EngineError(f"an update of rank {rank} at layer {layer}: 1 was expected")
+    norm: Tensor = torch.cat(updates).norm()
+    return norm
+
+
+OURS, FLOOR = "packed", "plain forward"
+METHODS = (
+    Method(OURS, partial(ours, path="packed")),
+    Method(FLOOR, floor),
+    Method("our loop", partial(ours, path="loop")),
+    Method("hooks", partial(prefix_by_prefix, observer=hooks)),
+    Method("hooks, batched", partial(prefix_by_prefix, observer=hooks, batch=BATCH)),
+    Method("nnsight", partial(prefix_by_prefix, observer=nnsight), "nnsight"),
+    Method("nnsight, batched", partial(prefix_by_prefix, observer=nnsight, batch=BATCH), "nnsight"),
+    Method("TransformerLens", partial(prefix_by_prefix, observer=transformer_lens), "transformer_lens"),
+    Method(
+        "TransformerLens, batched",
+        partial(prefix_by_prefix, observer=transformer_lens, batch=BATCH),
+        "transformer_lens",
+    ),
+    Method("script with SVD", script),
+)
+"""Ours first: the numbers of the others are compared with its own."""
