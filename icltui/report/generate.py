@@ -16,6 +16,7 @@ from icltui.report.verify import logit_table
 from icltui.text.escape import token_text, visible
 from icltui.text.tables import number, numbers, render, table, words
 from icltui.values import (
+    LANE_TITLES,
     LANES,
     Agreement,
     CurvePoint,
@@ -30,8 +31,6 @@ from icltui.values import (
 )
 from icltui.values.prompt import Prompt
 from icltui.values.recipe import patch_words
-
-LANE_NAMES: dict[Lane, str] = {"context": "With context", "plain": "Query only", "patched": "Query + ΔW"}
 
 
 def generate_json(model: ModelInfo, prompt: Prompt, generation: Generation) -> str:
@@ -116,7 +115,7 @@ def _lane(generation: Generation, name: Lane) -> Group:
 
 def lane_title(generation: Generation, lane: Lane) -> str:
     """What the lane is, and how far it says what the context's says."""
-    return LANE_NAMES[lane] + _agreement_words(generation.agreement.get(lane))
+    return LANE_TITLES[lane] + _agreement_words(generation.agreement.get(lane))
 
 
 def _agreement_words(agreement: Agreement | None) -> str:
@@ -218,6 +217,6 @@ def _sums(generations: Sequence[Generation]) -> str:
             equal, total = sum(a.equal for a in found), sum(a.total for a in found)
             whole = sum(a.first_difference is None for a in found)
             sentences.append(
-                f"{LANE_NAMES[lane]}: {equal} of {total} tokens, {whole} of {len(found)} texts as with the context"
+                f"{LANE_TITLES[lane]}: {equal} of {total} tokens, {whole} of {len(found)} texts as with the context"
             )
     return "; ".join(sentences)

@@ -6,7 +6,7 @@ that is undefined or not finite is ``None``. Symbols refer to the papers named i
 
 from icltui.values.base import Candidate, LogitError, PromptIds, Record, Token
 from icltui.values.export import ExportFormat, ExportReport
-from icltui.values.generation import LANES, Agreement, Generation, Lane, LaneStep, LaneText
+from icltui.values.generation import LANE_TITLES, LANES, Agreement, Generation, Lane, LaneStep, LaneText
 from icltui.values.measurement import (
     Dynamics,
     Measurement,
@@ -34,6 +34,7 @@ from icltui.values.verification import LayerCheck, Verification
 __all__ = [
     "FORMAT",
     "LANES",
+    "LANE_TITLES",
     "Agreement",
     "Candidate",
     "CurvePoint",

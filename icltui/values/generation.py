@@ -10,6 +10,7 @@ from icltui.values.recipe import Recipe, Sampling
 Lane = Literal["context", "plain", "patched"]
 """With the context; the query alone; the query alone through patched weights."""
 LANES: tuple[Lane, ...] = ("context", "plain", "patched")
+LANE_TITLES: dict[Lane, str] = {"context": "With context", "plain": "Query only", "patched": "Query + ΔW"}
 
 
 class LaneStep(Record, frozen=True):

@@ -9,10 +9,11 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
+from icltui.report.session_comparison import ComparedLine, compared_results, differing_settings
 from icltui.storage.sessions import Session
 from icltui.tui.dialogs.dialog import Dialog
 from icltui.tui.draw.text import content, display, passage
-from icltui.tui.state.compare import Contrast, Other, answers, asked_differently
+from icltui.tui.state.compare import Other
 
 _LONGEST = 600
 
@@ -43,13 +44,13 @@ class CompareDialog(Dialog[str | None]):
         with VerticalScroll(classes="dialog tall") as dialog:
             dialog.border_title = content(f"{self._our_name} beside {self._other.label}")
             dialog.border_subtitle = "x compares no longer · c with another · esc closes"
-            asked = asked_differently(self._ours, self._other.session)
+            asked = differing_settings(self._ours, self._other.session)
             yield Static(self._table("Asked differently", asked, "nothing: both asked the same"))
             yield Static(
-                self._table("Came of it", answers(self._ours, self._other.session), "no numbers yet")
+                self._table("Came of it", compared_results(self._ours, self._other.session), "no numbers yet")
             )
 
-    def _table(self, title: str, rows: list[Contrast], nothing: str) -> Table:
+    def _table(self, title: str, rows: list[ComparedLine], nothing: str) -> Table:
         table = Table(box=None, padding=(0, 1), title=Text(title, "bold"), title_justify="left", expand=True)
         table.add_column(width=20)
         table.add_column(Text(self._our_name), ratio=1)

@@ -2,13 +2,14 @@
 
 from textual import work
 
+from icltui.report.session_comparison import differing_settings
 from icltui.storage.sessions import session_title
 from icltui.tui.dialogs.ask_text import AskTextDialog
 from icltui.tui.dialogs.choose_run import ChooseRunDialog, RunChoice, Verb
 from icltui.tui.dialogs.compare import CompareDialog
 from icltui.tui.dialogs.open_session import OpenSessionDialog
 from icltui.tui.main.engine import EngineScreen
-from icltui.tui.state.compare import Other, asked_differently
+from icltui.tui.state.compare import Other
 
 
 class HistoryScreen(EngineScreen):
@@ -67,7 +68,7 @@ class HistoryScreen(EngineScreen):
             return
         ours, present = explorer.session(explorer.document.title), explorer.history.present
         name = f"run {present.number}" if present else "now"
-        if present and asked_differently(ours, present.session):
+        if present and differing_settings(ours, present.session):
             name += ", edited"
         match await self.app.push_screen_wait(CompareDialog(ours, name, explorer.other)):
             case "alone":

@@ -18,10 +18,10 @@ from icltui.tui.state.settings import RunSettings
 from icltui.tui.state.staleness import lane_note
 from icltui.tui.widgets.bordered import Bordered
 from icltui.tui.widgets.vim_scroll import VimScroll
-from icltui.values import LANES, Agreement, Candidate, Lane, LaneStep, PatchTest, Tested
+from icltui.values import LANE_TITLES, LANES, Agreement, Candidate, Lane, LaneStep, PatchTest, Tested
 from icltui.values.recipe import Components
 
-_TITLES: dict[Lane, str] = {"context": "9 With context", "plain": "Query only", "patched": "Query + ΔW"}
+_TITLES: dict[Lane, str] = {**LANE_TITLES, "context": f"9 {LANE_TITLES['context']}"}
 _PARTS: dict[Components, str] = {"both": "ΔW+Δb", "weights": "ΔW alone", "shift": "Δb alone"}
 _OFF = "ΔW is off.\n\n^t (or d) turns it on: the query alone, through weights changed the way the context changed them."
 _EMPTY = "no text yet"

@@ -7,7 +7,6 @@ from msgspec.structs import replace
 from icltui.api.messages import CountTokens, Generate, Measure, PatchTested, VerificationEnded
 from icltui.storage.sessions import Run, read_session, write_session
 from icltui.tui.state import history as module
-from icltui.tui.state.compare import Other, answers, asked_differently
 from icltui.tui.state.history import History
 from icltui.tui.state.session_conversion import left_out
 from icltui.values import LANES
@@ -226,27 +225,3 @@ def test_beyond_the_room_the_oldest_numbers_give_way(monkeypatch) -> None:
 def test_a_run_is_never_numbered_twice() -> None:
     run = Run(number=7, session=A)
     assert History((run,), None).recorded(replace(A, prompt=OTHER_PROMPT)).at == 8
-
-
-def test_two_runs_are_told_apart_in_words() -> None:
-    other = replace(A, prompt=OTHER_PROMPT, layers="0-2", verification=None)
-    assert [row.name for row in asked_differently(A, other)] == ["context", "layers"]
-    rows = {row.name: row for row in answers(A, other)}
-    assert rows["full context says"].ours == rows["full context says"].theirs
-    assert rows["query only"].ours.startswith(" Paris.")
-    assert rows["layer 5"].ours.startswith("‖δ‖ ≤ ")
-    assert answers(replace(A, measurement=None, generation=None, verification=None), other)
-    assert Other.of(other, "run 2").measured.n_units == Other.of(A, "run 1").measured.n_units
-
-
-def test_where_the_answer_flips_is_in_the_words_of_its_dynamics() -> None:
-    rows = {row.name: row.ours for row in answers(A, A)}
-    assert rows["full context says"].startswith("' Rome'")
-    assert rows["no context says"].startswith("' Paris'")
-    shrunk = {row.name: row.ours for row in answers(replace(A, dynamics="shrink"), A)}
-    assert shrunk["full context says"].startswith("' Paris'")
-    dropped = {row.name: row.ours for row in answers(replace(A, dynamics="drop"), A)}
-    assert dropped["full context says"].startswith("' Paris'")
-    assert "no context says" not in {
-        row.name for row in answers(replace(A, dynamics="drop"), replace(A, dynamics="drop"))
-    }
