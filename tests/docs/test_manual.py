@@ -1,12 +1,13 @@
 """The manual: pages that are whole, linked, and as the code is."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from icltui.tui.actions import ACTIONS
-from tests.docs.blocks import DOCS, PAGES, ROOT, links, prose, spans
+from tests.docs.blocks import DOCS, PAGES, ROOT, blocks, links, prose, spans
 from tests.docs.reference import PAGES as MADE
 from tests.docs.reference import keys_page, parsers
 
@@ -61,6 +62,35 @@ def test_the_readme_is_short_and_names_every_page() -> None:
     assert len(readme.read_text("utf-8").splitlines()) <= LONGEST_README
     named = {link.rpartition("/")[2] for link in links(readme)}
     assert named >= {page.name for page in DOCS.glob("*.md")}
+
+
+PATH = re.compile(r"(?:icltui|tests|sessions|\.ci)(?:/[\w.*-]+)+/?")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=stem)
+def test_every_path_in_the_text_exists(page: Path) -> None:
+    for path in PATH.findall(" ".join(spans(page))):
+        assert any(ROOT.glob(path)), path
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", DOCS / "architecture.md"], ids=stem)
+def test_the_tree_is_that_of_the_package(page: Path) -> None:
+    """Every folder is there; where one of a folder's own is named, all of them are."""
+    (tree,) = (block.text for block in blocks(page) if block.text.startswith("icltui/\n"))
+    named = {ROOT / folder for folder in folders(tree)}
+    assert all(folder.is_dir() for folder in named)
+    for parent in {folder.parent for folder in named} - {ROOT}:
+        assert {
+            child for child in parent.iterdir() if child.is_dir() and child.name != "__pycache__"
+        } <= named
+
+
+def folders(tree: str) -> Iterator[str]:
+    """The folders of a drawn tree, whose lines are indented by two for each folder above."""
+    above: list[str] = []
+    for indent, name in re.findall(r"^( *)(\w+)/", tree, re.MULTILINE):
+        above[len(indent) // 2 :] = [name]
+        yield "/".join(above)
 
 
 @pytest.mark.parametrize("page", PAGES[1:], ids=stem)
