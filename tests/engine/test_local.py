@@ -220,7 +220,7 @@ def test_a_load_that_fails_late_or_is_stopped_leaves_the_model_before_it(tmp_pat
     if is_stopped:
         list(engine.run(bad, lambda: engine.loaded is None))
     else:
-        monkeypatch.setattr(load_module, "_check_complete", fail)
+        monkeypatch.setattr(load_module, "check_weights", fail)
         with pytest.raises(ModelError, match="spoiled"):
             list(engine.run(bad, never))
         monkeypatch.undo()

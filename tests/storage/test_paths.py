@@ -124,7 +124,7 @@ def test_a_text_that_is_such_a_path(
     what: str, text: str, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if what == "a model":
-        from icltui.engine.models.checkpoint import find_source  # noqa: F401 -- the engine says it, with no model loaded
+        from icltui.engine.models.checkpoint import find_checkpoint  # noqa: F401 -- the engine says it, with no model loaded
 
         monkeypatch.undo()
         monkeypatch.chdir(folder)

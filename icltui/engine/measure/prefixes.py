@@ -26,6 +26,7 @@ from icltui.engine.hooks.site import Site, SiteHook
 from icltui.engine.measure.forward import Gap, KVCache, forward, position_ids, token_row
 from icltui.engine.measure.packed_mask import packed_masks
 from icltui.engine.models.loaded_model import LoadedModel
+from icltui.engine.models.memory_estimate import chunk_tokens
 from icltui.engine.models.upcast import computing_dtype
 from icltui.engine.prompts.tokenize import Ids
 from icltui.values import Dynamics, Path, Reference
@@ -36,10 +37,6 @@ FIRST_CHUNK_TOKENS = 32
 """The first chunk of a long run is small, so that numbers appear at once."""
 SHORT_RUN = 4e10
 """Parameters times tokens below which a run is over in about a second, and a small first chunk would only cost."""
-CHUNK_TOKENS = 512
-"""Query tokens in a chunk on a CPU: fewer make its matrix products slower, more its attention, which sees all keys."""
-CHUNK_BYTES = 2**28
-"""What the activations, the mask and the logits of a chunk may take."""
 
 
 @dataclass(frozen=True)
@@ -225,7 +222,7 @@ class _PackedPass:
 
     def _first_units(self) -> tuple[list[int], int]:
         """Units to be shown before the whole context has run, if there are any; and how many make a later chunk."""
-        n_per_chunk = max(1, chunk_tokens(self.loaded, self.sites, self.ids) // self.q)
+        n_per_chunk = max(1, tokens_per_chunk(self.loaded, self.sites, self.ids) // self.q)
         if self.plan.dynamics != "grow" or self.is_whole or _orders_full_first(self.plan, self.sites):
             return [], n_per_chunk
         n_first = min(self.plan.n_units + 1, n_per_chunk, max(2, FIRST_CHUNK_TOKENS // self.q))
@@ -278,23 +275,23 @@ class _PackedPass:
         return capture, logits
 
 
-def chunk_tokens(loaded: LoadedModel, sites: Sequence[Site], ids: Ids) -> int:
-    """Query tokens in a chunk, so that its tensors stay within ``CHUNK_BYTES``; at least one copy's.
-
-    Counted per token: a dozen vectors of the residual stream's width, what the widest MLP makes of one thrice, the mask
-    and, without SDPA, every head's scores; per copy its logits, thrice, and what every MLP makes of it, in float32.
-    """
+def tokens_per_chunk(loaded: LoadedModel, sites: Sequence[Site], ids: Ids) -> int:
+    """Query tokens in a chunk, so that its tensors stay within ``memory_estimate.CHUNK_BYTES``."""
     config: Any = loaded.model.config.get_text_config(decoder=True)
-    q, n_keys = len(ids.query), len(ids.full) + CHUNK_TOKENS
     hidden = loaded.model.get_input_embeddings().weight.shape[1]
     widths = [_width(site) for site in sites] or [4 * hidden]
-    heads = getattr(config, "num_attention_heads", 1)
-    scores = 0 if loaded.model.config._attn_implementation == "sdpa" else 2 * heads * n_keys
-    size = torch.finfo(computing_dtype(loaded.model)).bits // 8
-    per_copy = 12 * config.vocab_size + 4 * sum(widths)
-    per_token = size * (12 * hidden + 3 * max(widths) + scores) + 4 * n_keys + per_copy / q
-    most = CHUNK_TOKENS if loaded.device.type == "cpu" else 16 * CHUNK_TOKENS
-    return max(q, min(most, int(CHUNK_BYTES / per_token)))
+    is_sdpa = loaded.model.config._attn_implementation == "sdpa"
+    return chunk_tokens(
+        width=torch.finfo(computing_dtype(loaded.model)).bits // 8,
+        hidden=hidden,
+        widest=max(widths),
+        all_widths=sum(widths),
+        vocabulary=config.vocab_size,
+        n_tokens=len(ids.full),
+        n_query=len(ids.query),
+        n_scores=0 if is_sdpa else 2 * getattr(config, "num_attention_heads", 1),
+        on_cpu=loaded.device.type == "cpu",
+    )
 
 
 def _width(site: Site) -> int:

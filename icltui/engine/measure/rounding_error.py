@@ -14,7 +14,7 @@ from icltui.engine.hooks.attach import attach
 from icltui.engine.hooks.capture import capturing
 from icltui.engine.measure.forward import forward
 from icltui.engine.measure.prefixes import BlockInputs, GivenBlockInputs
-from icltui.engine.models.loaded_model import LoadedModel, Rounding
+from icltui.engine.models.loaded_model import LoadedModel, RoundingLevel
 from icltui.engine.models.upcast import can_compute_in_float32, computing_in_float32, is_quantized
 from icltui.values.errors import ForwardError
 
@@ -28,7 +28,7 @@ _N_FIRST = 8
 
 
 @torch.inference_mode()
-def measure_rounding(loaded: LoadedModel) -> dict[int, Rounding]:
+def measure_rounding(loaded: LoadedModel) -> dict[int, RoundingLevel]:
     """The rounding of each site's layer; empty where the model is not in half precision, or has no float32."""
     tokens = loaded.tokenizer(_TEXT).input_ids[:_N_TOKENS]
     if not can_compute_in_float32(loaded.model) or is_quantized(loaded.model) or len(tokens) <= _N_FIRST:
@@ -44,7 +44,7 @@ def measure_rounding(loaded: LoadedModel) -> dict[int, Rounding]:
     except (RuntimeError, ForwardError):  # of modules that use each other's weights
         return {}
     pairs = zip(loaded.sites, free.tolist(), local.tolist(), strict=True)
-    return {site.layer: Rounding(f, o) for site, f, o in pairs if math.isfinite(f) and math.isfinite(o)}
+    return {site.layer: RoundingLevel(f, o) for site, f, o in pairs if math.isfinite(f) and math.isfinite(o)}
 
 
 def _z(loaded: LoadedModel, tokens: list[int]) -> Tensor:

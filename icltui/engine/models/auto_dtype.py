@@ -6,32 +6,34 @@ takes four times as long as in float32.
 """
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from msgspec.structs import replace
+from transformers.modeling_utils import str_to_torch_dtype
 
 from icltui.api.messages import LoadModel
-from icltui.engine.models.device import has_instructions, pick_dtype
-from icltui.engine.models.memory_estimate import Stored, estimate, lacking
+from icltui.engine.models.device import DTYPES, has_instructions, pick_dtype
+from icltui.engine.models.memory_estimate import estimate_memory, missing_bytes
+from icltui.engine.models.stored_tensors import StoredTensor
 from icltui.text.units import in_gib
 
-_SPELLED = {"BF16": torch.bfloat16, "F16": torch.float16, "F32": torch.float32, "F64": torch.float64}
 
-
-def stored_dtype(config: Any, stored: dict[str, Stored]) -> torch.dtype | None:
+def stored_dtype(config: Any, stored: Mapping[str, StoredTensor]) -> torch.dtype | None:
     """What the checkpoint says it is in, else what most of its numbers are in; None where nothing tells."""
-    told = getattr(config, "dtype", None)
-    if isinstance(told, torch.dtype):
-        return told
+    declared = getattr(config, "dtype", None)
+    if isinstance(declared, torch.dtype):
+        return declared
     sizes: Counter[str] = Counter()
     for tensor in stored.values():
         sizes[tensor.dtype] += tensor.n_numbers
-    return next((_SPELLED[name] for name, _ in sizes.most_common() if name in _SPELLED), None)
+    dtypes = (str_to_torch_dtype.get(name) for name, _ in sizes.most_common())
+    return next((dtype for dtype in dtypes if dtype in DTYPES.values()), None)
 
 
 def choose_dtype(
-    request: LoadModel, config: Any, stored: dict[str, Stored], on_cpu: bool, free: int | None
+    request: LoadModel, config: Any, stored: Mapping[str, StoredTensor], on_cpu: bool, free: int | None
 ) -> tuple[Any, str]:
     """The dtype to load in, ``auto`` or torch's, and a reason where ``auto`` is not simply the checkpoint's.
 
@@ -46,8 +48,8 @@ def choose_dtype(
     reason = f"the checkpoint is in {name}, for which this CPU has no instructions"
     if free is None or not stored:
         return asked, f"{reason}, so it is slow: --dtype float32 is not, and takes twice the memory"
-    wide = estimate(stored, config, replace(request, dtype="float32"), torch.float32, free)
-    if lacking(wide) <= 0:
+    wide = estimate_memory(stored, config, replace(request, dtype="float32"), torch.float32, free)
+    if missing_bytes(wide) <= 0:
         return torch.float32, reason
     needed = in_gib(wide.weight_bytes + wide.measure_bytes)
     return asked, f"{reason}, so it is slow: float32 would take {needed} of {in_gib(free)} free"

@@ -1,8 +1,8 @@
 """Where a model's files are, and whether they are fit to be read: before anything is loaded.
 
-Enters: a :class:`~icltui.api.messages.LoadModel` request.
-Leaves: a :class:`Source`, a folder or an id on the Hugging Face hub.
-Weights that are pickles can run code when they are read, so they are refused unless the request allows them.
+Enters: a :class:`~icltui.api.messages.LoadModel` request. Leaves: a :class:`Checkpoint`, a folder or an id on the
+Hugging Face hub. Weights that are pickles can run code when they are read, so they are refused unless the request
+allows them.
 """
 
 from collections.abc import Sequence
@@ -21,44 +21,9 @@ from icltui.values.errors import BadInput, ModelError
 CONFIG, ADAPTER = "config.json", "adapter_config.json"
 MOST_JSON = 2**26
 """Bytes of a configuration or an index; the largest index known has 9 MB."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """What ``from_pretrained`` is to be given."""
-
-    place: str
-    """A folder, or an id on the hub."""
-    revision: str | None
-    trusts_code: bool
-    has_adapter: bool = False
-    """Whether a LoRA lies beside the weights."""
-
-    @property
-    def config_file(self) -> Path:
-        """The configuration, downloaded if need be."""
-        if self.folder is not None:
-            return self.folder / CONFIG
-        return Path(hf_hub_download(self.place, CONFIG, revision=self.revision))
-
-    @property
-    def folder(self) -> Path | None:
-        """The folder; None: it is on the hub."""
-        return Path(self.place) if Path(self.place).is_dir() else None
-
-    @property
-    def arguments(self) -> dict[str, Any]:
-        """Those that configuration, tokenizer and model share."""
-        return {
-            "revision": self.revision,
-            "local_files_only": self.folder is not None,
-            "trust_remote_code": self.trusts_code,  # None would ask on stdin
-        }
-
-
 MOST_TOKENIZER = 2**27
 """Bytes of a file of the tokenizer; the largest known has 35 MB."""
-_OF_THE_TOKENIZER = (
+_TOKENIZER_FILES = (
     "tokenizer",
     "vocab",
     "merges",
@@ -67,6 +32,40 @@ _OF_THE_TOKENIZER = (
     "chat_template",
     "generation_config",
 )
+"""How their names begin."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The arguments of ``from_pretrained``."""
+
+    name_or_path: str
+    """A folder, or an id on the hub."""
+    revision: str | None
+    trusts_code: bool
+    has_adapter: bool = False
+    """Whether a LoRA is beside the weights."""
+
+    @property
+    def config_file(self) -> Path:
+        """The configuration, downloaded if need be."""
+        if self.folder is not None:
+            return self.folder / CONFIG
+        return Path(hf_hub_download(self.name_or_path, CONFIG, revision=self.revision))
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder; None: it is on the hub."""
+        return Path(self.name_or_path) if Path(self.name_or_path).is_dir() else None
+
+    @property
+    def kwargs(self) -> dict[str, Any]:
+        """The keyword arguments that configuration, tokenizer and model share."""
+        return {
+            "revision": self.revision,
+            "local_files_only": self.folder is not None,
+            "trust_remote_code": self.trusts_code,  # None would ask on stdin
+        }
 
 
 class _Index(msgspec.Struct):
@@ -75,7 +74,7 @@ class _Index(msgspec.Struct):
     weight_map: dict[str, str]
 
 
-def find_source(request: LoadModel) -> Source:
+def find_checkpoint(request: LoadModel) -> Checkpoint:
     """The folder or id that ``request`` names; a folder is looked at first, so that its faults are named plainly.
 
     Raises:
@@ -87,20 +86,22 @@ def find_source(request: LoadModel) -> Source:
     if folder.is_dir():
         if request.revision is not None:
             raise BadInput(f"--revision {request.revision} goes with a model on the hub, not with a folder")
-        place, files = str(folder), _names(folder)
+        name_or_path, files = str(folder), _names(folder)
     elif name == DEMO:
         raise ModelError("the embedded model is missing from this installation: reinstall icltui")
     elif name.startswith((".", "/", "~")) or name.count("/") > 1:
         raise ModelError(f"no folder {name!r}: give a folder with config.json, or a Hugging Face id")
     else:
-        place, files = _on_hub(name, request.revision)
+        name_or_path, files = _on_hub(name, request.revision)
     kind = "folder" if folder.is_dir() else "model"
     if CONFIG not in files or (folder.is_dir() and not (folder / CONFIG).is_file()):
         raise ModelError(f"{kind} {name!r} has no config.json: it is not a Hugging Face model {kind}")
     _check_weights(f"{kind} {name!r}", files, request.allow_pickle)
     if folder.is_dir():
-        _check_sizes(folder)
-    return Source(place, request.revision, request.trust_remote_code, ADAPTER in files)
+        for path in sorted(folder.iterdir()):
+            if path.name.startswith(_TOKENIZER_FILES) and path.is_file():
+                _check_size(path, MOST_TOKENIZER)
+    return Checkpoint(name_or_path, request.revision, request.trust_remote_code, ADAPTER in files)
 
 
 def _check_weights(whose: str, files: Sequence[str], allow_pickle: bool) -> None:
@@ -115,7 +116,7 @@ def _check_weights(whose: str, files: Sequence[str], allow_pickle: bool) -> None
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The files that hold a folder's weights: the one of the usual name, or the pieces that its index names.
+    """The files that hold a folder's weights: the one of the usual name, or the shards that its index names.
 
     Raises:
         ModelError: an index that is none, or that names a file outside of the folder or of another kind.
@@ -124,27 +125,27 @@ def weight_files(folder: Path) -> list[Path]:
         if (folder / stem).is_file():
             return [folder / stem]
         if (index := folder / f"{stem}.index.json").is_file():
-            return [_piece(folder, name, Path(stem).suffix) for name in _piece_names(index)]
+            return [_shard(folder, name, Path(stem).suffix) for name in _shard_names(index)]
     return []
 
 
-def _piece_names(index: Path) -> list[str]:
+def _shard_names(index: Path) -> list[str]:
     try:
         return sorted(set(msgspec.json.decode(read_bounded(index), type=_Index).weight_map.values()))
     except msgspec.DecodeError as error:
         raise ModelError(f"{shown(index)} is no index of weights ({error}): download it again") from error
 
 
-def _piece(folder: Path, name: str, suffix: str) -> Path:
+def _shard(folder: Path, name: str, suffix: str) -> Path:
     """The file of that name in the folder; the cache of the hub keeps it as a link to one of its blobs."""
     if not name.endswith(suffix):  # transformers would take it for a pickle
         raise ModelError(
             f"folder {shown(folder)} has an index that names {name!r}, where a {suffix} file belongs"
         )
-    path, whole = folder / name, (folder / name).resolve()
-    is_blob = whole.parent.name == "blobs" and whole.parent.parent.name.startswith("models--")
+    path, real = folder / name, (folder / name).resolve()
+    is_blob = real.parent.name == "blobs" and real.parent.parent.name.startswith("models--")
     is_named_inside = not PurePath(name).is_absolute() and ".." not in PurePath(name).parts
-    if not is_named_inside or not (is_blob or whole.is_relative_to(folder.resolve())):
+    if not is_named_inside or not (is_blob or real.is_relative_to(folder.resolve())):
         raise ModelError(
             f"folder {shown(folder)} has an index that names {name!r}, which lies outside of it: that was not read"
         )
@@ -157,29 +158,16 @@ def read_bounded(file: Path) -> bytes:
     Raises:
         ModelError: it is larger than any such file.
     """
-    if (size := file.stat().st_size) > MOST_JSON:
-        raise ModelError(
-            f"{shown(file)} has {size:,} bytes, where {MOST_JSON:,} are the most for a file of its kind"
-        )
+    _check_size(file, MOST_JSON)
     return file.read_bytes()
 
 
-def _check_sizes(folder: Path) -> None:
-    """Refuse what would take the machine's memory before any weight is read.
-
-    Raises:
-        ModelError: a file of the tokenizer that is larger than any.
-    """
-    for path in sorted(folder.iterdir()):
-        if (
-            path.name.startswith(_OF_THE_TOKENIZER)
-            and path.is_file()
-            and path.stat().st_size > MOST_TOKENIZER
-        ):
-            raise ModelError(
-                f"{shown(path)} has {path.stat().st_size:,} bytes, where {MOST_TOKENIZER:,} are the most for a file "
-                "of its kind"
-            )
+def _check_size(file: Path, most: int) -> None:
+    """Refuse a file that would take the machine's memory."""
+    if (size := file.stat().st_size) > most:
+        raise ModelError(
+            f"{shown(file)} has {size:,} bytes, where {most:,} are the most for a file of its kind"
+        )
 
 
 def _names(folder: Path) -> list[str]:

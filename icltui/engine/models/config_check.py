@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from icltui.engine.models.checkpoint import read_bounded
-from icltui.engine.models.memory_estimate import Stored
+from icltui.engine.models.stored_tensors import StoredTensor
 from icltui.values.errors import ModelError
 
 MOST_LAYERS = 10_000
@@ -49,7 +49,7 @@ def check_config(name: str, file: Path) -> None:
             raise ModelError(f"model {name!r} has {key} {_size(value)} in its config.json, which is no size")
 
 
-def check_claims(name: str, config: Any, stored: Mapping[str, Stored], auto_class: Any) -> None:
+def check_claims(name: str, config: Any, stored: Mapping[str, StoredTensor], auto_class: Any) -> None:
     """Refuse a configuration of a model that the weights cannot fill; nothing is asked where they are not known.
 
     Raises:
@@ -71,7 +71,9 @@ def check_claims(name: str, config: Any, stored: Mapping[str, Stored], auto_clas
     _check_numbers(name, config, stored, model)
 
 
-def _check_numbers(name: str, config: Any, stored: Mapping[str, Stored], model: torch.nn.Module) -> None:
+def _check_numbers(
+    name: str, config: Any, stored: Mapping[str, StoredTensor], model: torch.nn.Module
+) -> None:
     n_stored = sum(tensor.n_numbers for tensor in stored.values())
     claimed = {key: tuple(parameter.shape) for key, parameter in model.named_parameters()}
     times = MOST_TIMES if getattr(config, "quantization_config", None) is None else MOST_TIMES_QUANTIZED

@@ -6,41 +6,37 @@ mode. Its size is known before, and can be had alone.
 """
 
 import gc
-import os
-import re
-import warnings
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from logging import ERROR, getLogger
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
 import transformers
 from huggingface_hub import snapshot_download
-from safetensors import SafetensorError
 from transformers import AutoConfig, AutoTokenizer, BitsAndBytesConfig
-from transformers.utils import is_bitsandbytes_available, logging
+from transformers.utils import is_bitsandbytes_available
 
 from icltui.api.messages import Event, LoadModel, ModelEstimated, Progress
 from icltui.api.progress import ProgressCallback
 from icltui.engine.models.auto_dtype import choose_dtype, stored_dtype
-from icltui.engine.models.background import Cancelled, run_in_background
-from icltui.engine.models.checkpoint import CONFIG, Source, find_source, weight_files
+from icltui.engine.models.background import run_in_background
+from icltui.engine.models.checkpoint import CONFIG, Checkpoint, find_checkpoint, weight_files
 from icltui.engine.models.config_check import check_claims, check_config
 from icltui.engine.models.device import free_bytes, pick_device, pick_dtype
-from icltui.engine.models.load_progress import Meter
+from icltui.engine.models.load_errors import plain_errors
+from icltui.engine.models.load_progress import LoadProgress
 from icltui.engine.models.loaded_model import LoadedModel, wrap_model
-from icltui.engine.models.memory_estimate import Stored, estimate, misfit, stored_tensors
-from icltui.engine.models.unexpected_keys import learned
+from icltui.engine.models.memory_estimate import estimate_memory, shortage
+from icltui.engine.models.stored_tensors import StoredTensor, stored_tensors
+from icltui.engine.models.weights_check import check_weights
 from icltui.values import Estimate
-from icltui.values.errors import BadInput, IcltuiError, ModelError, panicked
+from icltui.values.errors import BadInput, ModelError
 
 _NO_ADAPTER = {"subfolder": CONFIG}
-"""Where transformers looks for a LoRA to attach: below a file nothing can lie, so that what is loaded is the base, and
+"""Where transformers looks for a LoRA to attach: below a file there is nothing, so that what is loaded is the base, and
 the same whether PEFT is installed or not."""
 
 
@@ -48,17 +44,17 @@ the same whether PEFT is installed or not."""
 class _Prepared:
     """A model that is in order, as far as can be seen without reading its weights."""
 
-    source: Source
+    checkpoint: Checkpoint
     config: Any
-    stored: dict[str, Stored]
+    stored: Mapping[str, StoredTensor]
     device: torch.device
-    how: dict[str, Any]
-    """In which numbers its weights are read, and to where."""
+    kwargs: Mapping[str, Any]
+    """Of ``from_pretrained``: the dtype and the device of the weights."""
     dtype_reason: str = ""
     """Why ``auto`` is not simply the checkpoint's own dtype."""
     estimate: Estimate | None = None
     """None where it cannot be known."""
-    misfit: str = ""
+    shortage: str = ""
     """Why the model does not fit into memory; empty where it does."""
 
 
@@ -95,10 +91,9 @@ def _look_up(
     request: LoadModel, held: Callable[[torch.device], int], on_progress: ProgressCallback
 ) -> _Prepared:
     on_progress(f"looking at {request.model}")
-    with _plain_errors(request):
+    with plain_errors(request.model):
         prepared = _find(request)
-        freed = held(prepared.device)
-        return _estimated(request, _settled(request, prepared, freed), freed)
+        return _estimated(request, prepared, held(prepared.device))
 
 
 def _prepare(
@@ -106,38 +101,38 @@ def _prepare(
 ) -> tuple[_Prepared, Any]:
     """Everything but the weights, and the tokenizer."""
     on_progress(f"loading {request.model}")
-    with _plain_errors(request):
+    with plain_errors(request.model):
         prepared = _find(request)
-        tokenizer = _tokenizer(request, prepared.source)
+        tokenizer = _tokenizer(request, prepared.checkpoint)
         on_progress(
             f"loading {request.model}"
         )  # raises where the load was cancelled: then nothing makes room
         make_room()
         gc.collect()  # the model before this one, whose memory is counted on
-        return _estimated(request, _settled(request, prepared)), tokenizer
+        return _estimated(request, prepared), tokenizer
 
 
 def _announce(request: LoadModel, prepared: _Prepared) -> Iterator[Event]:
-    """The model's size, where it is known, and a refusal where it cannot fit."""
+    """The model's size, where it is known, and a refusal where it does not fit."""
     if prepared.estimate is None:
         yield Progress(stage=f"loading {request.model}, of unknown size", done=0, total=0)
         return
     yield ModelEstimated(estimate=prepared.estimate)
-    if prepared.misfit:
-        raise ModelError(prepared.misfit)
+    if prepared.shortage:
+        raise ModelError(prepared.shortage)
 
 
 def _load(
     request: LoadModel, prepared: _Prepared, tokenizer: Any, on_progress: ProgressCallback
 ) -> LoadedModel:
-    with _plain_errors(request):
+    with plain_errors(request.model):
         model = _read(request, prepared, on_progress)
     own = stored_dtype(prepared.config, prepared.stored)
     return replace(
         wrap_model(model, tokenizer, request.model, request.revision, request.sites),
         stored_dtype=str(own).removeprefix("torch.") if own else "",
         dtype_reason=prepared.dtype_reason,
-        has_adapter=prepared.source.has_adapter,
+        has_adapter=prepared.checkpoint.has_adapter,
     )
 
 
@@ -147,25 +142,35 @@ def _find(request: LoadModel) -> _Prepared:
             f"--device {request.device} and --device-map {request.device_map} both say where the model goes: give one"
         )
     device = pick_device(request.device)
-    how = {"dtype": pick_dtype(request.dtype), **_quantization(request), **_place(request, device)}
-    source = find_source(request)
-    check_config(request.model, source.config_file)
-    config = AutoConfig.from_pretrained(source.place, **source.arguments)
-    auto_class, stored = _auto_class(request.model, config), stored_tensors(source)
-    if not (source.trusts_code and getattr(config, "auto_map", None)):  # that may do anything anyway
+    kwargs = {"dtype": pick_dtype(request.dtype), **_quantization(request), **_device_map(request, device)}
+    checkpoint = find_checkpoint(request)
+    check_config(request.model, checkpoint.config_file)
+    config = AutoConfig.from_pretrained(checkpoint.name_or_path, **checkpoint.kwargs)
+    auto_class, stored = _auto_class(request.model, config), stored_tensors(checkpoint)
+    if not (checkpoint.trusts_code and getattr(config, "auto_map", None)):  # that may do anything anyway
         check_claims(request.model, config, stored, auto_class)
-    return _Prepared(source, config, stored, device, how)
+    return _Prepared(checkpoint, config, stored, device, kwargs)
 
 
-def _settled(request: LoadModel, found: _Prepared, held: int = 0) -> _Prepared:
-    """The same, its dtype chosen for this machine; ``held`` bytes will be free besides."""
-    free, on_cpu = free_bytes(found.device, request.device_map), found.device.type == "cpu"
+def _estimated(request: LoadModel, found: _Prepared, held: int = 0) -> _Prepared:
+    """The same with its dtype and its size on this machine; ``held`` bytes will be free besides."""
+    device, on_cpu = found.device, found.device.type == "cpu"
+    free = free_bytes(device, request.device_map)
     room = None if free is None else free + held
     dtype, reason = choose_dtype(request, found.config, found.stored, on_cpu, room)
-    return replace(found, how={**found.how, "dtype": dtype}, dtype_reason=reason)
+    found = replace(found, kwargs={**found.kwargs, "dtype": dtype}, dtype_reason=reason)
+    if free is None or not found.stored:
+        return found
+
+    def size_of(asked: LoadModel) -> Estimate:
+        available = (free_bytes(device, asked.device_map) or 0) + held
+        asked_dtype = dtype if asked.dtype == request.dtype else pick_dtype(asked.dtype)
+        return estimate_memory(found.stored, found.config, asked, asked_dtype, available, on_cpu)
+
+    return replace(found, estimate=size_of(request), shortage=shortage(request, size_of))
 
 
-def _tokenizer(request: LoadModel, source: Source) -> Any:
+def _tokenizer(request: LoadModel, checkpoint: Checkpoint) -> Any:
     """The model's tokenizer.
 
     Raises:
@@ -173,7 +178,7 @@ def _tokenizer(request: LoadModel, source: Source) -> Any:
     """
     tokenizer = None
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source.place, **source.arguments)
+        tokenizer = AutoTokenizer.from_pretrained(checkpoint.name_or_path, **checkpoint.kwargs)
     except ValueError as error:
         if "instantiate the backend tokenizer" not in str(error):
             raise
@@ -184,32 +189,34 @@ def _tokenizer(request: LoadModel, source: Source) -> Any:
     return tokenizer
 
 
-def _read(request: LoadModel, found: _Prepared, on_progress: ProgressCallback) -> Any:
-    meter = Meter(request.model, {name: tensor.n_bytes for name, tensor in found.stored.items()}, on_progress)
-    how = dict(found.how)
-    if how["dtype"] == torch.float64:
-        how["experts_implementation"] = "eager"  # grouped kernels for mixtures of experts do not know float64
-    with meter.watching():
-        model, report = _auto_class(request.model, found.config).from_pretrained(
-            found.source.place,
-            config=found.config,
+def _read(request: LoadModel, prepared: _Prepared, on_progress: ProgressCallback) -> Any:
+    sizes = {name: tensor.n_bytes for name, tensor in prepared.stored.items()}
+    progress, kwargs = LoadProgress(request.model, sizes, on_progress), dict(prepared.kwargs)
+    if kwargs["dtype"] == torch.float64:
+        kwargs["experts_implementation"] = (
+            "eager"  # grouped kernels for mixtures of experts do not know float64
+        )
+    with progress.counting_weights():
+        model, report = _auto_class(request.model, prepared.config).from_pretrained(
+            prepared.checkpoint.name_or_path,
+            config=prepared.config,
             use_safetensors=None if request.allow_pickle else True,
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # they are refused below, by name
-            tqdm_class=meter.download_bar(),
+            tqdm_class=progress.download_bar(),
             adapter_kwargs=_NO_ADAPTER,
-            **found.source.arguments,
-            **how,
+            **prepared.checkpoint.kwargs,
+            **kwargs,
         )
-    _check_complete(request.model, report, model, lambda: _files(found.source))
+    check_weights(request.model, report, model, lambda: _files(prepared.checkpoint))
     return model
 
 
-def _files(source: Source) -> list[Path]:
-    """Those that were read, wherever they are."""
-    folder = source.folder
-    if folder is None:
-        folder = Path(snapshot_download(source.place, revision=source.revision, local_files_only=True))
+def _files(checkpoint: Checkpoint) -> list[Path]:
+    """The files of weights that were read, in a folder or in the hub's cache."""
+    folder = checkpoint.folder or Path(
+        snapshot_download(checkpoint.name_or_path, revision=checkpoint.revision, local_files_only=True)
+    )
     return weight_files(folder)
 
 
@@ -227,8 +234,8 @@ def _auto_class(name: str, config: Any) -> Any:
     return transformers.AutoModelForMultimodalLM
 
 
-def _place(request: LoadModel, device: torch.device) -> dict[str, Any]:
-    """Straight to where it belongs, so that no copy passes through the main memory."""
+def _device_map(request: LoadModel, device: torch.device) -> dict[str, Any]:
+    """Straight to the device, so that no copy passes through the main memory."""
     if request.device_map != "none":
         return {"device_map": request.device_map}
     if device.type == "cpu" and request.quantize == "none":
@@ -237,7 +244,7 @@ def _place(request: LoadModel, device: torch.device) -> dict[str, Any]:
 
 
 def _quantization(request: LoadModel) -> dict[str, Any]:
-    """bitsandbytes' settings, where they are asked for.
+    """The configuration of bitsandbytes, where it is asked for.
 
     Raises:
         ModelError: bitsandbytes is missing, or too old for transformers.
@@ -249,96 +256,5 @@ def _quantization(request: LoadModel) -> dict[str, Any]:
             f"--quantize {request.quantize} needs bitsandbytes, which is missing or too old here: "
             "pip install 'icltui[quantize]'"
         )
-    getLogger("bitsandbytes").setLevel(ERROR)  # it would tell of its casts at every layer of every pass
+    getLogger("bitsandbytes").setLevel(ERROR)  # else it warns of its casts at every layer of every pass
     return {"quantization_config": BitsAndBytesConfig(**{f"load_in_{request.quantize}": True})}
-
-
-def _estimated(request: LoadModel, found: _Prepared, held: int = 0) -> _Prepared:
-    """The same, with what the model will take, where that can be known; ``held`` bytes will be free besides."""
-    device, on_cpu = found.device, found.device.type == "cpu"
-    if free_bytes(device, request.device_map) is None or not found.stored:
-        return found
-
-    def size_of(asked: LoadModel) -> Estimate:
-        free = (free_bytes(device, asked.device_map) or 0) + held
-        dtype = found.how["dtype"] if asked.dtype == request.dtype else pick_dtype(asked.dtype)
-        return estimate(found.stored, found.config, asked, dtype, free, on_cpu)
-
-    return replace(found, estimate=size_of(request), misfit=misfit(request, size_of))
-
-
-def _check_complete(name: str, found: dict[str, Any], model: Any, files: Callable[[], list[Path]]) -> None:
-    """Refuse weights that do not fill the model, which transformers would fill with noise, with only a warning.
-
-    Constants that an older version of the architecture saved may stay out.
-
-    Raises:
-        ModelError: naming the first that is missing, of another shape, or of a layer that the model lacks.
-    """
-    stacks = {_stack(key) for key, _ in model.named_parameters()}
-    faults = [f"{key} is missing" for key in sorted(found["missing_keys"])]
-    faults += [f"{key[0]} is of another shape" for key in sorted(found["mismatched_keys"])]
-    placeless = [key for key in found["unexpected_keys"] if _belongs(key, stacks)]
-    faults += [f"{key} has no place" for key in learned(placeless, model, files() if placeless else ())]
-    if faults:
-        raise ModelError(
-            f"model {name!r} has weights that do not fit its config.json: {faults[0]}"
-            + (f", and {len(faults) - 1} more" if len(faults) > 1 else "")
-        )
-
-
-def _stack(key: str) -> str:
-    """``model.layers.`` of ``model.layers.3.mlp.up_proj.weight``; empty where there is no number."""
-    match = re.search(r"\.\d+\.", f".{key}")
-    return f".{key}"[: match.start() + 1] if match else ""
-
-
-def _belongs(key: str, stacks: set[str]) -> bool:
-    """Whether the weight is of a stack of layers that the model has; others, such as a vision tower, may stay out."""
-    stack = _stack(key)
-    return bool(stack) and any(known.endswith(stack) for known in stacks)
-
-
-@contextmanager
-def _plain_errors(request: LoadModel) -> Iterator[None]:
-    """Whatever goes wrong in loading becomes one line; progress bars and warnings stay off the wire."""
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    # Without it transformers would ask a service of the hub to convert pickles, and load what that offers.
-    os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    name = request.model
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        raise ModelError(
-            f"model {name!r} does not fit into memory: try --dtype bfloat16, --device cpu or a smaller model"
-        ) from error
-    except (IcltuiError, Cancelled):
-        raise
-    except SafetensorError as error:
-        raise ModelError(
-            f"model {name!r} has a safetensors file that is damaged or cut off: download it again ({error})"
-        ) from error
-    except UnpicklingError as error:  # torch's own words would say how to run the code
-        raise ModelError(
-            f"model {name!r} has a pickle that is damaged or holds more than tensors: it was not read"
-        ) from error
-    except Exception as error:
-        if "trust_remote_code=True" in str(error):
-            raise ModelError(
-                f"model {name!r} comes with code of its own, which was not run: if you trust it, give "
-                "--trust-remote-code"
-            ) from error
-        reason = " ".join(str(error).split())[:200]
-        raise ModelError(f"model {name!r} could not be loaded: {type(error).__name__}: {reason}") from error
-    except SystemExit as error:  # of its own code, as this thread is none that anybody else would end
-        raise ModelError(
-            f"model {name!r} comes with code that ends the program: it was not loaded"
-        ) from error
-    except BaseException as error:
-        if (plain := panicked(error)) is None:
-            raise
-        raise ModelError(f"model {name!r} could not be loaded: {plain}") from error

@@ -1,8 +1,7 @@
-"""How far a load is, in bytes: what transformers and the hub tell their progress bars, as events.
+"""How far a load is, in bytes, from the progress bars of transformers and of the hub.
 
-Enters: the bytes of each tensor in the checkpoint, where they are known. Leaves:
-:class:`~icltui.api.messages.Progress` events,
-at most eight a second, while ``from_pretrained`` runs inside :meth:`Meter.watching`.
+Enters: the bytes of each tensor in the checkpoint, where they are known. Leaves: calls of ``on_progress``, at most
+eight a second, while ``from_pretrained`` runs.
 """
 
 import io
@@ -17,13 +16,13 @@ from transformers.utils.logging import set_tqdm_hook
 from icltui.api.progress import ProgressCallback
 
 INTERVAL = 0.125
-"""Seconds between two events."""
-_READING = "Loading weights"
+"""Seconds between two calls."""
+_WEIGHTS_BAR = "Loading weights"
 """What transformers calls the bar that steps from weight to weight."""
 
 
-class Meter:
-    """Tells how far the model ``name`` is."""
+class LoadProgress:
+    """Reports how far the model ``name`` is; ``sizes`` are bytes by tensor."""
 
     def __init__(
         self,
@@ -34,15 +33,15 @@ class Meter:
     ) -> None:
         self._name, self._sizes, self._on_progress, self._clock = name, sizes, on_progress, clock
         self._total = sum(sizes.values())
-        self._told = -INTERVAL
+        self._reported_at = -INTERVAL
 
     @contextmanager
-    def watching(self) -> Iterator[None]:
+    def counting_weights(self) -> Iterator[None]:
         """Weights that transformers reads inside the block are counted; its hook is put back afterwards."""
 
         def hook(factory: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             bar = factory(*args, **kwargs) if previous is None else previous(factory, args, kwargs)
-            return self._count(bar) if kwargs.get("desc") == _READING else bar
+            return self._count(bar) if kwargs.get("desc") == _WEIGHTS_BAR else bar
 
         previous = set_tqdm_hook(hook)
         try:
@@ -57,19 +56,19 @@ class Meter:
             yield name, made_of
             sources = set[str]().union(*made_of.layer_targets.values())
             done += sum(self._sizes.get(source, 0) for source in sources)
-            self.say("loading", done, self._total)
-        self.say("loading", self._total, self._total, is_last=True)
+            self.report("loading", done, self._total)
+        self.report("loading", self._total, self._total, is_last=True)
 
-    def say(self, verb: str, done: int, total: int, is_last: bool = False) -> None:
-        """Tell it, unless something was told a moment ago."""
+    def report(self, verb: str, done: int, total: int, is_last: bool = False) -> None:
+        """Report it, unless something was reported a moment ago."""
         now = self._clock()
-        if is_last or now - self._told >= INTERVAL:
-            self._told = now
+        if is_last or now - self._reported_at >= INTERVAL:
+            self._reported_at = now
             self._on_progress(f"{verb} {self._name}", done, total)
 
     def download_bar(self) -> type[Any]:
-        """A class of progress bars for the hub, which tell here and write nowhere."""
-        meter = self
+        """A class of progress bars for the hub, which report here and write nothing."""
+        report = self.report
 
         class Bar(tqdm):  # type: ignore[misc]
             monitor_interval = 0  # no thread that looks after slow bars
@@ -78,9 +77,8 @@ class Meter:
                 super().__init__(*args, **kwargs | {"file": io.StringIO(), "mininterval": INTERVAL})
 
             def display(self, *_: Any, **__: Any) -> None:
-                # Of the hub's two bars of bytes the one for what came over the wire is left out: it counts less
-                # where parts of a file are known already.
+                # The hub's bar of bytes over the wire is left out: it counts less where parts of a file are there.
                 if self.unit == "B" and "downloading bytes" not in str(self.desc).lower():
-                    meter.say("downloading", int(self.n), int(self.total or 0))
+                    report("downloading", int(self.n), int(self.total or 0))
 
         return Bar

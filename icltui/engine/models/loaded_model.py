@@ -29,7 +29,7 @@ LEFT_OUT = (
 
 
 @dataclass(frozen=True)
-class Rounding:
+class RoundingLevel:
     """The error of z in half precision, relative to ‖z‖, root mean square over tokens; see *measure_rounding*."""
 
     free: float
@@ -52,7 +52,7 @@ class LoadedModel:
     """Longest sequence in tokens, or None when the positions are not bounded."""
     refused: tuple[RefusedLayer, ...] = ()
     """Layers that are not among ``sites``."""
-    rounding: Mapping[int, Rounding] = field(default_factory=dict)
+    rounding: Mapping[int, RoundingLevel] = field(default_factory=dict)
     """By layer, of a model in half precision."""
     stored_dtype: str = ""
     """What the checkpoint's weights are saved in, where that is known."""

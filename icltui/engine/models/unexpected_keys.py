@@ -14,12 +14,14 @@ import torch
 from safetensors import safe_open
 from torch import Tensor, nn
 
+from icltui.engine.models.stored_tensors import read_pickle
+
 LARGEST_MASK_VALUE = -1e3
 """Masked scores are set to a number no larger than this."""
 _WAVES = re.compile(r"(^|_)(cos|sin)($|_)|^embed_positions$")
 
 
-def learned(names: Iterable[str], model: nn.Module, files: Sequence[Path]) -> list[str]:
+def learned_keys(names: Iterable[str], model: nn.Module, files: Sequence[Path]) -> list[str]:
     """Those of ``names`` that may be weights, sorted; ``files`` hold the checkpoint."""
     made_anew = {name for name, _ in model.named_buffers()} - model.state_dict().keys()
     left = sorted(set(names) - made_anew)
@@ -86,7 +88,7 @@ def _stored(files: Sequence[Path], names: Sequence[str]) -> Iterator[tuple[str, 
                     if name := _match(own, wanted):
                         yield name, opened.get_tensor(own)
         else:
-            for own, tensor in _read_pickle(file).items():
+            for own, tensor in read_pickle(file, "cpu").items():
                 if name := _match(own, wanted):
                     yield name, tensor
 
@@ -105,12 +107,3 @@ def _suffixes(name: str) -> Iterator[str]:
     for first in range(len(parts)):
         if any(part.isdigit() for part in parts[first:]):
             yield ".".join(parts[first:])
-
-
-def _read_pickle(file: Path) -> dict[str, Tensor]:
-    """The tensors of a pickle, of which nothing else is unpickled; mapped where its format can be read in parts."""
-    try:
-        tensors: dict[str, Tensor] = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
-    except RuntimeError:  # a format of before 2020
-        tensors = torch.load(file, map_location="cpu", weights_only=True)
-    return tensors

@@ -303,7 +303,7 @@ def test_where_z_is_zero_cells_are_marked_and_nothing_is_summed_over_them():
 @pytest.mark.parametrize("positions", ["reset", "keep"])
 def test_directions_of_rounding_errors_are_not_told(positions, monkeypatch):
     """A parallel block's MLP does not see this layer's attention: under *local* z moves by rounding alone."""
-    monkeypatch.setattr("icltui.engine.measure.prefixes.CHUNK_TOKENS", 4)
+    monkeypatch.setattr("icltui.engine.models.memory_estimate.CHUNK_TOKENS", 4)
     rows, _ = measured("gpt_neox", reference="local", positions=positions)
     for row in rows.values():
         assert row.delta_norm is None or row.delta_norm < 1e-13

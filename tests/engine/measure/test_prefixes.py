@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from icltui.engine.hooks.capture import Capture
 from icltui.engine.measure import prefixes
 from icltui.engine.measure.forward import position_ids, token_row
-from icltui.engine.measure.prefixes import Plan, chunk_tokens, measure_prefixes
+from icltui.engine.measure.prefixes import Plan, measure_prefixes, tokens_per_chunk
+from icltui.engine.models import memory_estimate
 from icltui.engine.prompts.tokenize import Ids
 from icltui.values.errors import BadInput
 from tests.engine.small_models import FAMILIES, tiny
@@ -53,7 +54,7 @@ def agree(packed: dict, loop: dict, n_units: int) -> None:
 @pytest.mark.parametrize(("n", "q", "prefix", "step"), [(13, 3, 1, 1), (9, 1, 0, 1), (12, 4, 2, 5)])
 def test_packed_equals_loop(family, n, q, prefix, step, monkeypatch):
     short = 0
-    monkeypatch.setattr(prefixes, "CHUNK_TOKENS", 12)
+    monkeypatch.setattr(memory_estimate, "CHUNK_TOKENS", 12)
     monkeypatch.setattr(prefixes, "FIRST_CHUNK_TOKENS", 6)
     monkeypatch.setattr(prefixes, "SHORT_RUN", short)
     loaded, plan = tiny(family), Plan(ids(n, q, prefix, step))
@@ -73,7 +74,7 @@ def test_packed_equals_loop(family, n, q, prefix, step, monkeypatch):
 )
 def test_packed_equals_loop_whatever_is_missing_and_how(family, dynamics, reference, positions, monkeypatch):
     short = 0
-    monkeypatch.setattr(prefixes, "CHUNK_TOKENS", 9)
+    monkeypatch.setattr(memory_estimate, "CHUNK_TOKENS", 9)
     monkeypatch.setattr(prefixes, "FIRST_CHUNK_TOKENS", 6)
     monkeypatch.setattr(prefixes, "SHORT_RUN", short)
     loaded, plan = tiny(family), Plan(ids(11, 3, 2, 2), dynamics, reference, positions)
@@ -90,7 +91,7 @@ def test_packed_equals_loop_whatever_is_missing_and_how(family, dynamics, refere
 def test_packed_equals_loop_at_any_lengths_units_and_layers(
     n, q, prefix, step, layers, chunk, short, reference, positions, monkeypatch
 ):
-    monkeypatch.setattr(prefixes, "CHUNK_TOKENS", chunk)
+    monkeypatch.setattr(memory_estimate, "CHUNK_TOKENS", chunk)
     monkeypatch.setattr(prefixes, "SHORT_RUN", short)
     loaded, plan = tiny("qwen3"), Plan(ids(n, q, prefix, step), "grow", reference, positions)
     sites = [loaded.sites[k] for k in sorted(layers)]
@@ -205,12 +206,12 @@ def test_only_selected_layers_are_captured():
 
 def test_chunks_shrink_where_memory_is_short(monkeypatch):
     loaded, row_ids = tiny("llama"), ids(40, 4)
-    roomy = chunk_tokens(loaded, loaded.sites, row_ids)
-    monkeypatch.setattr(prefixes, "CHUNK_BYTES", 2**18)
-    tight = chunk_tokens(loaded, loaded.sites, row_ids)
-    assert 4 <= tight < roomy == prefixes.CHUNK_TOKENS
-    monkeypatch.setattr(prefixes, "CHUNK_BYTES", 1)
-    assert chunk_tokens(loaded, loaded.sites, row_ids) == 4, "one copy must always fit"
+    roomy = tokens_per_chunk(loaded, loaded.sites, row_ids)
+    monkeypatch.setattr(memory_estimate, "CHUNK_BYTES", 2**18)
+    tight = tokens_per_chunk(loaded, loaded.sites, row_ids)
+    assert 4 <= tight < roomy == memory_estimate.CHUNK_TOKENS
+    monkeypatch.setattr(memory_estimate, "CHUNK_BYTES", 1)
+    assert tokens_per_chunk(loaded, loaded.sites, row_ids) == 4, "one copy must always fit"
 
 
 def test_a_site_that_is_passed_by_is_an_error_not_a_number():

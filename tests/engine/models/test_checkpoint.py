@@ -8,7 +8,7 @@ from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, R
 
 from icltui.api.messages import LoadModel
 from icltui.engine.models import checkpoint
-from icltui.engine.models.checkpoint import find_source
+from icltui.engine.models.checkpoint import find_checkpoint
 from icltui.values.errors import BadInput, ModelError
 
 
@@ -37,7 +37,7 @@ def hub(monkeypatch):
 
 
 def find(name="owner/name", **options):
-    return find_source(LoadModel(model=name, **options))
+    return find_checkpoint(LoadModel(model=name, **options))
 
 
 def refusal(kind):
@@ -46,14 +46,14 @@ def refusal(kind):
 
 def test_a_model_on_the_hub(hub):
     found = find(revision="v1", trust_remote_code=True)
-    assert (found.place, found.folder) == ("owner/name", None)
-    assert found.arguments == {"revision": "v1", "local_files_only": False, "trust_remote_code": True}
+    assert (found.name_or_path, found.folder) == ("owner/name", None)
+    assert found.kwargs == {"revision": "v1", "local_files_only": False, "trust_remote_code": True}
     assert hub.asked == [("owner/name", "v1")]
 
 
 @pytest.mark.usefixtures("hub")
 def test_code_is_never_asked_about_on_stdin():
-    assert find().arguments["trust_remote_code"] is False
+    assert find().kwargs["trust_remote_code"] is False
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_a_folder_has_no_revisions(tmp_path):
 
 def test_pickles_are_taken_when_allowed(hub):
     hub.files = ["config.json", "pytorch_model.bin"]
-    assert find(allow_pickle=True).place == "owner/name"
+    assert find(allow_pickle=True).name_or_path == "owner/name"
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_without_a_network_the_local_cache_must_do(hub, tmp_path):
         (tmp_path / file).touch()
     found = find()
     assert found.folder == tmp_path
-    assert found.arguments["local_files_only"]
+    assert found.kwargs["local_files_only"]
 
 
 def index(folder, name, stem="model.safetensors"):

@@ -16,6 +16,7 @@ from icltui.engine.local import LocalEngine
 from icltui.engine.models import load as module
 from icltui.engine.models.load import load
 from icltui.engine.models.loaded_model import fingerprint
+from icltui.engine.models.weights_check import check_weights
 from icltui.values.errors import BadInput, ModelError
 from icltui.values.prompt import Prompt
 from tests.engine.generators import run_to_end
@@ -293,7 +294,7 @@ def test_weights_of_another_tower_may_stay_out():
 
     def check(key):
         found = {"missing_keys": [], "mismatched_keys": [], "unexpected_keys": [key]}
-        module._check_complete("m", found, model, list)
+        check_weights("m", found, model, list)
 
     check("vision_tower.encoder.layers_of_it.3.weight")
     check("visual.blocks.3.weight")

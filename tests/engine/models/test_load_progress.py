@@ -6,7 +6,7 @@ import pytest
 from transformers.utils import logging
 
 from icltui.api.progress import ignore_progress
-from icltui.engine.models.load_progress import INTERVAL, Meter
+from icltui.engine.models.load_progress import INTERVAL, LoadProgress
 
 
 @dataclass
@@ -45,7 +45,7 @@ def clock():
 
 def test_weights_are_counted_by_what_they_are_made_of(clock):
     reported = Reported()
-    with Meter("m", SIZES, reported, clock).watching():
+    with LoadProgress("m", SIZES, reported, clock).counting_weights():
         assert list(logging.tqdm(WEIGHTS, desc="Loading weights")) == WEIGHTS
         assert list(logging.tqdm([1], desc="Writing")) == [1]
     assert reported.steps == [(10, 100), (60, 100), (60, 100), (100, 100)]
@@ -54,7 +54,7 @@ def test_weights_are_counted_by_what_they_are_made_of(clock):
 
 def test_no_more_than_eight_a_second_but_always_the_end():
     reported = Reported()
-    with Meter("m", SIZES, reported, clock=lambda: 0.0).watching():
+    with LoadProgress("m", SIZES, reported, clock=lambda: 0.0).counting_weights():
         list(logging.tqdm(WEIGHTS, desc="Loading weights"))
     assert reported.steps == [(10, 100), (100, 100)]
 
@@ -67,7 +67,7 @@ def test_the_hook_that_was_there_is_put_back():
         return factory(*args, **kwargs)
 
     def read_and_fail():
-        with Meter("m", {}, ignore_progress).watching():
+        with LoadProgress("m", {}, ignore_progress).counting_weights():
             list(logging.tqdm([], desc="Loading weights"))
             raise RuntimeError("cut off")
 
@@ -83,7 +83,7 @@ def test_the_hook_that_was_there_is_put_back():
 
 def test_downloads_are_told_and_write_nothing(capsys):
     reported = Reported()
-    bar = Meter("m", {}, reported).download_bar()
+    bar = LoadProgress("m", {}, reported).download_bar()
     with bar(total=0, unit="B", unit_scale=True, desc="Reconstructing") as files:
         files.total = 100
         files.refresh()

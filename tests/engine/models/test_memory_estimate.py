@@ -11,10 +11,12 @@ from transformers import AutoConfig, GPT2Config, LlamaConfig
 
 from icltui.api import messages
 from icltui.api.messages import LoadModel
-from icltui.engine.measure import prefixes
-from icltui.engine.models import memory_estimate as module
-from icltui.engine.models.checkpoint import Source
-from icltui.engine.models.memory_estimate import Stored, estimate, measure_bytes, misfit, stored_tensors
+from icltui.engine.measure.prefixes import tokens_per_chunk
+from icltui.engine.models import memory_estimate
+from icltui.engine.models.checkpoint import Checkpoint
+from icltui.engine.models.memory_estimate import chunk_tokens, estimate_memory, measure_bytes, shortage
+from icltui.engine.models.stored_tensors import StoredTensor, stored_tensors
+from icltui.engine.prompts.tokenize import Ids
 from icltui.values import Estimate
 from icltui.values.errors import ModelError
 from icltui.worker.protocol import Happened, decode_server_message, encode
@@ -34,8 +36,8 @@ def folder(model, tmp_path_factory):
     return path
 
 
-def source(folder) -> Source:
-    return Source(str(folder), None, trusts_code=False)
+def source(folder) -> Checkpoint:
+    return Checkpoint(str(folder), None, trusts_code=False)
 
 
 def n_parameters(model) -> int:
@@ -68,8 +70,8 @@ def test_the_hub_is_asked_for_headers(monkeypatch):
             assert (name, revision) == ("some/model", "v1")
             raise OSError("no network")
 
-    monkeypatch.setattr(module, "HfApi", Hub)
-    assert stored_tensors(Source("some/model", "v1", trusts_code=False)) == {}
+    monkeypatch.setattr("icltui.engine.models.stored_tensors.HfApi", Hub)
+    assert stored_tensors(Checkpoint("some/model", "v1", trusts_code=False)) == {}
 
 
 @pytest.mark.parametrize(
@@ -79,7 +81,7 @@ def test_the_hub_is_asked_for_headers(monkeypatch):
 def test_weights_count_in_the_dtype_asked(folder, model, dtype, n_bytes):
     config = AutoConfig.from_pretrained(folder)
     request = LoadModel(dtype=dtype)
-    got = estimate(stored_tensors(source(folder)), config, request, getattr(torch, dtype, "auto"), 7)
+    got = estimate_memory(stored_tensors(source(folder)), config, request, getattr(torch, dtype, "auto"), 7)
     assert (got.n_parameters, got.available_bytes) == (n_parameters(model), 7)
     assert got.weight_bytes == n_bytes * n_parameters(model)
 
@@ -87,7 +89,7 @@ def test_weights_count_in_the_dtype_asked(folder, model, dtype, n_bytes):
 @pytest.mark.parametrize(("quantize", "n_bytes"), [("8bit", 1.0), ("4bit", 0.5)])
 def test_quantized_matrices_take_less(folder, model, quantize, n_bytes):
     vectors = sum(p.numel() for p in model.parameters() if p.ndim < 2)
-    got = estimate(
+    got = estimate_memory(
         stored_tensors(source(folder)), model.config, LoadModel(quantize=quantize), torch.float16, 0
     )
     assert got.weight_bytes == n_bytes * (n_parameters(model) - vectors) + 2 * vectors
@@ -95,8 +97,12 @@ def test_quantized_matrices_take_less(folder, model, quantize, n_bytes):
 
 def test_a_checkpoint_that_is_quantized_counts_as_it_is():
     config = LlamaConfig(quantization_config={"quant_method": "fp8"})
-    stored = {"w": Stored((10, 10), "F8_E4M3"), "scale": Stored((10,), "F32"), "packed": Stored((10,), "I32")}
-    assert estimate(stored, config, LoadModel(), torch.bfloat16, 0).weight_bytes == 100 + 40 + 40
+    stored = {
+        "w": StoredTensor((10, 10), "F8_E4M3"),
+        "scale": StoredTensor((10,), "F32"),
+        "packed": StoredTensor((10,), "I32"),
+    }
+    assert estimate_memory(stored, config, LoadModel(), torch.bfloat16, 0).weight_bytes == 100 + 40 + 40
 
 
 def test_the_cache_is_what_a_cache_takes():
@@ -132,13 +138,30 @@ def test_whatever_a_config_claims_can_be_told(size):
     """The estimate is a message, and a number beyond what one may hold would end the engine that sends it."""
     config = LlamaConfig(hidden_size=64, num_attention_heads=1)
     config.intermediate_size = config.num_hidden_layers = config.vocab_size = size
-    stored = {"w": Stored((10**9, 10**9, 10**9), "F32")}
-    told = messages.ModelEstimated(estimate=estimate(stored, config, LoadModel(), torch.float32, 10**9))
+    stored = {"w": StoredTensor((10**9, 10**9, 10**9), "F32")}
+    told = messages.ModelEstimated(
+        estimate=estimate_memory(stored, config, LoadModel(), torch.float32, 10**9)
+    )
     assert decode_server_message(encode(Happened(1, told))) == Happened(1, told)
 
 
-def test_a_chunk_is_counted_as_it_is_made():
-    assert (module.CHUNK_TOKENS, module.CHUNK_BYTES) == (prefixes.CHUNK_TOKENS, prefixes.CHUNK_BYTES)
+def test_a_chunk_is_as_long_as_it_was_told(monkeypatch):
+    """A gated MLP of the configuration is as wide as the one that is measured."""
+    monkeypatch.setattr(memory_estimate, "CHUNK_BYTES", 2**21)
+    loaded = make_tiny("llama", torch.float32)
+    ids = Ids((), (0,) * 63, (0,), tuple(range(64)))
+    asked = []
+    monkeypatch.setattr(
+        memory_estimate,
+        "chunk_tokens",
+        lambda *args, **kwargs: asked.append(chunk_tokens(*args, **kwargs)) or 1,
+    )
+    measure_bytes(loaded.model.config, 4)
+    assert asked == [tokens_per_chunk(loaded, loaded.sites, ids)]
+    assert 1 < asked[0] < memory_estimate.CHUNK_TOKENS
+
+
+def test_a_chunk_is_bounded():
     config = GPT2Config(vocab_size=10**6)
     assert measure_bytes(config, 4, on_cpu=True) < 5 * 2**28
     small = GPT2Config(vocab_size=1000)
@@ -224,7 +247,7 @@ def test_what_cannot_fit_is_refused_with_the_ways_out_that_would_do():
     request = LoadModel(model="big")
 
     def advice(weights, request=request):
-        return misfit(request, sized(weights))
+        return shortage(request, sized(weights))
 
     assert advice(3 * GIB) == (
         "model 'big' needs 3.25 GiB (3.00 GiB of weights, 0.25 GiB for a measure), and 2.00 GiB are free: "
@@ -236,8 +259,8 @@ def test_what_cannot_fit_is_refused_with_the_ways_out_that_would_do():
     assert advice(24 * GIB, replace(request, quantize="4bit")).endswith(
         "free: try --dtype bfloat16, --device-map auto, or a smaller model"
     )
-    assert misfit(request, sized(2 * GIB - GIB // 4)) == ""
-    assert "needs 0.25 GiB (1.0 MiB of weights" in (small := misfit(request, sized(2**20, free=2**21)))
+    assert shortage(request, sized(2 * GIB - GIB // 4)) == ""
+    assert "needs 0.25 GiB (1.0 MiB of weights" in (small := shortage(request, sized(2**20, free=2**21)))
     assert "2.0 MiB are free" in small
 
 
