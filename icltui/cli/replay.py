@@ -55,7 +55,8 @@ def replay(args: argparse.Namespace) -> int:
 
 def run(engine: Engine, session: Session, saved: ModelInfo, now: ModelInfo) -> Replay:
     """Every result of the session against the same, computed by ``engine``, which holds the model ``now``."""
-    from icltui.replay.compare import another_prompt, compare, told
+    from icltui.replay.compare import compare
+    from icltui.replay.notes import model_changes, prompt_change
     from icltui.replay.tolerance import coarser
 
     dtype = coarser(saved, now)
@@ -63,11 +64,11 @@ def run(engine: Engine, session: Session, saved: ModelInfo, now: ModelInfo) -> R
     for section, record, job in _jobs(engine, session):
         again = job()
         sections.append(compare(section, record, again, dtype))
-        prompts.append(another_prompt(record, again))
+        prompts.append(prompt_change(record, again))
     return Replay(
         same=all(section.same for section in sections),
         held_to=dtype,
-        notes=(*dict.fromkeys(filter(None, prompts)), *told(saved, now)),
+        notes=(*dict.fromkeys(filter(None, prompts)), *model_changes(saved, now)),
         sections=tuple(sections),
     )
 

@@ -14,24 +14,29 @@ numbers with its largest difference, and everything else that differs. Seconds a
 
 import sys
 from collections.abc import Iterator
+from typing import Any
 
-from icltui.replay.difference import difference
+import msgspec
+
 from icltui.replay.record_pairs import Pair, walk
-from icltui.replay.tolerance import Limits
+from icltui.replay.tolerance import Tolerances
 from icltui.values import (
     Candidate,
     Difference,
+    DifferenceKind,
     FieldReplay,
-    Measurement,
-    ModelInfo,
     Record,
     Section,
     SectionReplay,
+    Token,
 )
-from icltui.values.prompt import WHY_ANOTHER
+
+_LONGEST = 48
+_BEFORE = 12
+"""Characters shown before the place at which two long texts part."""
 
 
-class _Field:
+class _FieldNumbers:
     """The numbers of one field, as they come."""
 
     def __init__(self, name: str, scale: float) -> None:
@@ -66,23 +71,23 @@ class _Field:
 def compare(section: Section, saved: Record, again: Record, dtype: str) -> SectionReplay:
     """What differs between ``saved`` and ``again``; ``dtype``: the one whose rounding is allowed for."""
     scales, held = _survey(section, saved)
-    limits, fields, n_others = Limits(saved, dtype), dict[str, _Field](), 0
+    limits, fields, n_others = Tolerances(saved, dtype), dict[str, _FieldNumbers](), 0
     differences: list[Difference] = []
     for pair in walk(Pair(section, section, saved, again)):
         if pair.is_ranking:
             n_others += len(pair.saved)
-            differences += _places(pair, limits.of_a_share(pair.field))
+            differences += _ranks_that_differ(pair, limits.of_a_share(pair.field))
         if pair.is_open:
             continue
         if pair.kind == "changed" and _are_numbers(pair.saved, pair.again):
-            field = fields.setdefault(pair.field, _Field(pair.field, scales[pair.field]))
+            field = fields.setdefault(pair.field, _FieldNumbers(pair.field, scales[pair.field]))
             field.add(pair, limits.of(pair.at, pair.field, field.scale))
             continue
         n_others += 1
         if pair.saved != pair.again and not limits.hides(pair.at, pair.field):
             is_lost = pair.kind == "new" and pair.field in held
             differences.append(
-                difference("changed" if is_lost else pair.kind, pair.at, pair.saved, pair.again)
+                _difference("changed" if is_lost else pair.kind, pair.at, pair.saved, pair.again)
             )
     replays = tuple(field.replay() for field in fields.values())
     return SectionReplay(
@@ -112,17 +117,17 @@ def _are_numbers(saved: object, again: object) -> bool:
     return isinstance(saved, float) and isinstance(again, float)
 
 
-def _places(pair: Pair, share: float) -> Iterator[Difference]:
-    """Places that another candidate has."""
+def _ranks_that_differ(pair: Pair, share: float) -> Iterator[Difference]:
+    """The ranks that another candidate has."""
     for place, (saved, again) in enumerate(zip(pair.saved, pair.again, strict=False)):
         if saved.token != again.token:
-            could_swap = place and _stays(saved, pair.again, share) and _stays(again, pair.saved, share)
-            yield difference(
+            could_swap = place and _may_swap(saved, pair.again, share) and _may_swap(again, pair.saved, share)
+            yield _difference(
                 "tie" if could_swap else "changed", f"{pair.at}[{place}].token", saved.token, again.token
             )
 
 
-def _stays(candidate: Candidate, others: tuple[Candidate, ...], share: float) -> bool:
+def _may_swap(candidate: Candidate, others: tuple[Candidate, ...], share: float) -> bool:
     """Whether the candidate is as probable among the others, or where it is not one, may be just below the last."""
     found = [other.probability for other in others if other.token == candidate.token]
     mine, slack = candidate.probability, share * candidate.probability
@@ -134,32 +139,40 @@ def _finite(value: float) -> float:
     return min(value, sys.float_info.max)
 
 
-def another_prompt(saved: Record, again: Record) -> str:
-    """That both were not got from one prompt, though it is one text; empty where they were, or that is not known."""
-    was, found = (
-        record.tokens.ids if isinstance(record, Measurement) else getattr(record, "ids", None)
-        for record in (saved, again)
-    )
-    parts = was.unlike(found) if was and found else ""
-    return parts and f"the prompt is not the session's: {parts}: {WHY_ANOTHER}"
+def _difference(kind: DifferenceKind, at: str, saved: object, again: object) -> Difference:
+    """Something that differs, with as much of both as is needed to see it."""
+    if isinstance(saved, str) and isinstance(again, str):
+        saved, again = _where_they_part(saved, again)
+    return Difference(kind=kind, at=at, saved=_words(saved), recomputed=_words(again))
 
 
-def told(saved: ModelInfo, now: ModelInfo) -> tuple[str, ...]:
-    """What was not as it is when the session was saved, in sentences."""
-    places = {
-        "the model": (saved.name, now.name),
-        "revision": (saved.revision, now.revision),
-        "sites": (saved.sites, now.sites),
-    }
-    notes = [f"{what}: {a} when it was saved, {b} now" for what, (a, b) in places.items() if a != b]
-    if saved.dtype != now.dtype:
-        notes.append(f"recorded in {saved.dtype}, recomputed in {now.dtype}")
-    if saved.quantize != now.quantize:
-        notes.append(f"recorded with quantize {saved.quantize}, recomputed with {now.quantize}")
-    if saved.device != now.device:
-        notes.append(f"recorded on {saved.device}, recomputed on {now.device}")
-    for package in sorted(saved.versions.keys() | now.versions.keys()):
-        a, b = (versions.get(package, "unknown") for versions in (saved.versions, now.versions))
-        if a != b:
-            notes.append(f"{package} {a} when it was saved, {b} now")
-    return tuple(notes)
+def _where_they_part(saved: str, again: str) -> tuple[str, str]:
+    """Both texts from shortly before they part, where that is far from their start."""
+    same = next((k for k, (a, b) in enumerate(zip(saved, again, strict=False)) if a != b), None)
+    start = (min(len(saved), len(again)) if same is None else same) - _BEFORE
+    return (f"…{saved[start:]}", f"…{again[start:]}") if start > 0 else (saved, again)
+
+
+def _words(value: Any) -> str:
+    match value:
+        case None:
+            text = "none"
+        case msgspec.UnsetType():
+            text = "absent"
+        case bool():
+            text = "true" if value else "false"
+        case float():
+            text = f"{value:.6g}"
+        case Token(id=number, text=token):
+            text = f"{number} {token!r}"
+        case str():
+            text = repr(value)
+        case tuple() if value and all(isinstance(entry, str) for entry in value):
+            text = "; ".join(value)
+        case tuple() | dict():
+            text = f"{len(value)} entries"
+        case msgspec.Struct():
+            text = "there"
+        case _:
+            text = str(value)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"

@@ -25,8 +25,8 @@ from icltui.values import Generation, Measurement, ModelInfo, PatchReport, Recor
 
 
 @dataclass(frozen=True)
-class Rounding:
-    """What rounding in one dtype is allowed to do."""
+class DtypeTolerance:
+    """What rounding in one dtype may do."""
 
     relative: float
     """Share of a field's scale."""
@@ -40,12 +40,12 @@ class Rounding:
     """Floor of divergences in nats and of mean squares."""
 
 
-_SINGLE = Rounding(relative=1e-3, state=1e-5, error=1e-4, logit=1e-3, square=1e-5)
-ROUNDING: dict[str, Rounding] = {
+_SINGLE = DtypeTolerance(relative=1e-3, state=1e-5, error=1e-4, logit=1e-3, square=1e-5)
+DTYPE_TOLERANCES: dict[str, DtypeTolerance] = {
     "float64": _SINGLE,  # Hugging Face's norms compute in float32 inside
     "float32": _SINGLE,
-    "float16": Rounding(relative=2e-2, state=1.5e-2, error=1e-2, logit=1e-1, square=1e-3),
-    "bfloat16": Rounding(relative=1e-1, state=1.25e-1, error=5e-2, logit=5e-1, square=1e-2),
+    "float16": DtypeTolerance(relative=2e-2, state=1.5e-2, error=1e-2, logit=1e-1, square=1e-3),
+    "bfloat16": DtypeTolerance(relative=1e-1, state=1.25e-1, error=5e-2, logit=5e-1, square=1e-2),
 }
 COARSEST = "bfloat16"
 
@@ -73,15 +73,15 @@ def coarser(saved: ModelInfo, now: ModelInfo) -> str:
     """The dtype whose rounding counts; weights squeezed in another way are as far off as the coarsest."""
     if saved.quantize != now.quantize:
         return COARSEST
-    known = (model.dtype if model.dtype in ROUNDING else COARSEST for model in (saved, now))
-    return max(known, key=lambda dtype: ROUNDING[dtype].relative)
+    known = (model.dtype if model.dtype in DTYPE_TOLERANCES else COARSEST for model in (saved, now))
+    return max(known, key=lambda dtype: DTYPE_TOLERANCES[dtype].relative)
 
 
-class Limits:
+class Tolerances:
     """The largest differences that are allowed between ``saved`` and the same, computed again."""
 
     def __init__(self, saved: Record, dtype: str) -> None:
-        self.rounding = ROUNDING[dtype]
+        self.rounding = DTYPE_TOLERANCES[dtype]
         self.noise: dict[str, Noise] = {}
         self.fit = 0.0
         if isinstance(saved, Measurement):

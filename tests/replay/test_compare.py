@@ -12,8 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from icltui.replay.compare import compare, told
-from icltui.replay.tolerance import ROUNDING, Limits, coarser
+from icltui.replay.compare import compare
+from icltui.replay.notes import model_changes
+from icltui.replay.tolerance import DTYPE_TOLERANCES, Tolerances, coarser
 from icltui.report.replay import replay_json, replay_text
 from icltui.values import (
     Candidate,
@@ -97,7 +98,7 @@ OTHERS = [place for place in PLACES if not isinstance(place[2], float) and place
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-@given(of(Measurement) | of(Generation) | of(Verification), st.sampled_from([*ROUNDING]))
+@given(of(Measurement) | of(Generation) | of(Verification), st.sampled_from([*DTYPE_TOLERANCES]))
 def test_any_record_is_the_same_as_itself(record: Record, dtype: str) -> None:
     found = replayed(record, record, dtype)
     assert found.same
@@ -364,15 +365,15 @@ def test_what_is_not_as_it_was_is_said() -> None:
     now = with_(
         A_MODEL, dtype="bfloat16", device="cuda:0", quantize="8bit", versions={"icltui": "0.2", "torch": "3"}
     )
-    assert told(A_MODEL, A_MODEL) == ()
-    assert told(A_MODEL, now) == (
+    assert model_changes(A_MODEL, A_MODEL) == ()
+    assert model_changes(A_MODEL, now) == (
         "recorded in float32, recomputed in bfloat16",
         "recorded with quantize none, recomputed with 8bit",
         "recorded on cpu, recomputed on cuda:0",
         "icltui 0.1.0 when it was saved, 0.2 now",
         "torch unknown when it was saved, 3 now",
     )
-    assert told(A_MODEL, with_(A_MODEL, name="./other")) == (
+    assert model_changes(A_MODEL, with_(A_MODEL, name="./other")) == (
         "the model: demo when it was saved, ./other now",
     )
 
@@ -428,17 +429,21 @@ def test_what_a_patch_says_may_move_by_its_fit_and_nothing_else_may() -> None:
         layer=0, error=0.0, condition=1e8, rank=2, shift_error=None, shift_condition=None, shift_rank=None
     )
     saved = with_(A_GENERATION, patch=PatchReport(layers=(fit,), n_tokens=2, rank=2, alpha=1.0))
-    limits = Limits(saved, "float32")
+    limits = Tolerances(saved, "float32")
     assert 0 < limits.fit <= 0.1
     beside = limits.of_a_share("generation.lanes.plain")
-    assert limits.of_a_share("generation.lanes.patched.steps[].top") > beside == ROUNDING["float32"].logit
+    assert (
+        limits.of_a_share("generation.lanes.patched.steps[].top")
+        > beside
+        == DTYPE_TOLERANCES["float32"].logit
+    )
 
 
 def test_the_condition_of_the_shift_has_a_noise_of_its_own() -> None:
     fit = LayerFit(
         layer=0, error=0.0, shift_error=0.0, condition=4.0, rank=2, shift_condition=None, shift_rank=1
     )
-    limits = Limits(
+    limits = Tolerances(
         with_(A_GENERATION, patch=PatchReport(layers=(fit,), n_tokens=2, rank=2, alpha=1.0)), "float32"
     )
     assert limits.hides(
@@ -452,7 +457,7 @@ def test_the_condition_of_the_shift_has_a_noise_of_its_own() -> None:
 )
 def test_rounding_hides_a_direction_of_a_step_no_larger_than_itself(name: str) -> None:
     rows = tuple(with_(row, delta_norm=1e-9, z_norm=10.0) for row in A_MEASUREMENT.rows)
-    limits = Limits(with_(A_MEASUREMENT, rows=rows), "float32")
+    limits = Tolerances(with_(A_MEASUREMENT, rows=rows), "float32")
     assert limits.hides("measurement.rows[0]", f"measurement.rows[].{name}")
     assert not limits.hides("measurement.rows[0]", "measurement.rows[].patch_norm")
 
@@ -461,5 +466,5 @@ def test_the_finer_the_numbers_the_less_they_may_differ() -> None:
     """Each floor is of the order of the dtype's own rounding: 2^-8, 2^-11, and float32's sums."""
     order = ("float32", "float16", "bfloat16")
     for finer, coarse in pairwise(order):
-        for a, b in zip(astuple(ROUNDING[finer]), astuple(ROUNDING[coarse]), strict=True):
+        for a, b in zip(astuple(DTYPE_TOLERANCES[finer]), astuple(DTYPE_TOLERANCES[coarse]), strict=True):
             assert a < b < 10_000 * a

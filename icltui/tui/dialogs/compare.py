@@ -13,7 +13,7 @@ from icltui.report.session_comparison import ComparedLine, compared_results, dif
 from icltui.storage.sessions import Session
 from icltui.tui.dialogs.dialog import Dialog
 from icltui.tui.draw.text import content, display, passage
-from icltui.tui.state.compare import Other
+from icltui.tui.state.compared_session import ComparedSession
 
 _LONGEST = 600
 
@@ -35,7 +35,7 @@ class CompareDialog(Dialog[str | None]):
         Binding("k", "scroll(-1)", "Up", False, id="contrast.up", tooltip="A line up"),
     ]
 
-    def __init__(self, ours: Session, name: str, other: Other) -> None:
+    def __init__(self, ours: Session, name: str, other: ComparedSession) -> None:
         super().__init__()
         self._ours, self._our_name, self._other = ours, name, other
 

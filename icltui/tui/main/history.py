@@ -9,7 +9,7 @@ from icltui.tui.dialogs.choose_run import ChooseRunDialog, RunChoice, Verb
 from icltui.tui.dialogs.compare import CompareDialog
 from icltui.tui.dialogs.open_session import OpenSessionDialog
 from icltui.tui.main.engine import EngineScreen
-from icltui.tui.state.compare import Other
+from icltui.tui.state.compared_session import ComparedSession
 
 
 class HistoryScreen(EngineScreen):
@@ -49,7 +49,7 @@ class HistoryScreen(EngineScreen):
             case RunChoice("note", number):
                 await self._note(number)
             case RunChoice("compare", number) if run := explorer.history.run(number):
-                explorer.compare_with(Other.of(run.session, f"run {number}"))
+                explorer.compare_with(ComparedSession.of(run.session, f"run {number}"))
                 await self._contrast()
             case RunChoice("file"):
                 await self._compare_file()
@@ -59,7 +59,7 @@ class HistoryScreen(EngineScreen):
     async def _compare_file(self) -> None:
         if opened := await self.app.push_screen_wait(OpenSessionDialog("Compare with", "compares")):
             session, path = opened
-            self.explorer.compare_with(Other.of(session, session_title(path)))
+            self.explorer.compare_with(ComparedSession.of(session, session_title(path)))
             await self._contrast()
 
     async def _contrast(self) -> None:

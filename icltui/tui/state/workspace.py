@@ -10,7 +10,7 @@ from pathlib import Path
 from icltui.api.messages import Request
 from icltui.storage.sessions import Run, Session
 from icltui.tui.state.change import Change
-from icltui.tui.state.compare import Other
+from icltui.tui.state.compared_session import ComparedSession
 from icltui.tui.state.document import Document, document_of, stamp_of
 from icltui.tui.state.engine_log import EngineLog
 from icltui.tui.state.history import History
@@ -32,7 +32,7 @@ class Workspace:
             EngineLog(),
         )
         self.history = History()
-        self.other: Other | None = None
+        self.other: ComparedSession | None = None
         """What the numbers are compared with."""
         self.is_unsaved = False
         self._changed: Callable[[Change], object] = lambda _change: None
@@ -108,7 +108,7 @@ class Workspace:
         self.history, self.is_unsaved = self.history.noted(number, note.strip()), True
         self._changed(Change.SETTINGS)
 
-    def compare_with(self, other: Other | None) -> None:
+    def compare_with(self, other: ComparedSession | None) -> None:
         """Hold the numbers against others from now on, or against none."""
         self.other = other
         self._changed(Change.NUMBERS)

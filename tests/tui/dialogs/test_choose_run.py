@@ -12,7 +12,7 @@ from icltui.tui.dialogs.ask_text import AskTextDialog
 from icltui.tui.dialogs.choose_run import ChooseRunDialog
 from icltui.tui.dialogs.compare import CompareDialog
 from icltui.tui.dialogs.open_session import OpenSessionDialog
-from icltui.tui.state.compare import Other
+from icltui.tui.state.compared_session import ComparedSession
 from tests.tui import samples
 from tests.tui.conftest import Desk, open_desk
 
@@ -175,7 +175,7 @@ async def test_strength_by_keys_and_layers_by_range(three: Desk) -> None:
 
 async def test_the_other_run_is_laid_over_the_plot(three: Desk) -> None:
     await three.press("5")
-    three.explorer.compare_with(Other.of(B, "run 1"))
+    three.explorer.compare_with(ComparedSession.of(B, "run 1"))
     await three.drawn()
     await three.until(lambda: "run 1" in three.text())
     three.explorer.compare_with(None)

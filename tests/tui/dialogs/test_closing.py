@@ -36,13 +36,13 @@ from icltui.tui.dialogs.save_session import SaveSessionDialog
 from icltui.tui.dialogs.settings import SettingsDialog
 from icltui.tui.main.command_palette import Palette
 from icltui.tui.main.document import DocumentScreen
-from icltui.tui.state.compare import Other
+from icltui.tui.state.compared_session import ComparedSession
 from icltui.tui.system.autosave import Orphan
 from tests.tui import samples
 from tests.tui.conftest import Desk, open_desk
 
 SESSION = replace(samples.session(), runs=(Run(number=1, session=samples.session()),), run=1)
-OTHER = Other.of(samples.session(), "another")
+OTHER = ComparedSession.of(samples.session(), "another")
 
 
 async def write(_path: Path) -> None:

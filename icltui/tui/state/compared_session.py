@@ -7,7 +7,7 @@ from icltui.values import Session
 
 
 @dataclass(frozen=True)
-class Other:
+class ComparedSession:
     """What the present numbers are held against."""
 
     label: str
@@ -16,7 +16,7 @@ class Other:
     measured: MeasuredUnits
 
     @classmethod
-    def of(cls, session: Session, label: str) -> "Other":
+    def of(cls, session: Session, label: str) -> "ComparedSession":
         """A session with its numbers ready to be drawn."""
         measured = session.measurement
         return cls(label, session, MeasuredUnits.from_measurement(measured) if measured else MeasuredUnits())

@@ -1,0 +1,35 @@
+"""What is not as it was when a session was saved, in sentences: its prompt for the model, the model, the packages."""
+
+from icltui.values import Measurement, ModelInfo, Record
+from icltui.values.prompt import WHY_ANOTHER
+
+
+def prompt_change(saved: Record, again: Record) -> str:
+    """That both were not got from one prompt, though it is one text; empty where they were, or that is not known."""
+    was, found = (
+        record.tokens.ids if isinstance(record, Measurement) else getattr(record, "ids", None)
+        for record in (saved, again)
+    )
+    parts = was.unlike(found) if was and found else ""
+    return parts and f"the prompt is not the session's: {parts}: {WHY_ANOTHER}"
+
+
+def model_changes(saved: ModelInfo, now: ModelInfo) -> tuple[str, ...]:
+    """What was not as it is when the session was saved, in sentences."""
+    places = {
+        "the model": (saved.name, now.name),
+        "revision": (saved.revision, now.revision),
+        "sites": (saved.sites, now.sites),
+    }
+    notes = [f"{what}: {a} when it was saved, {b} now" for what, (a, b) in places.items() if a != b]
+    if saved.dtype != now.dtype:
+        notes.append(f"recorded in {saved.dtype}, recomputed in {now.dtype}")
+    if saved.quantize != now.quantize:
+        notes.append(f"recorded with quantize {saved.quantize}, recomputed with {now.quantize}")
+    if saved.device != now.device:
+        notes.append(f"recorded on {saved.device}, recomputed on {now.device}")
+    for package in sorted(saved.versions.keys() | now.versions.keys()):
+        a, b = (versions.get(package, "unknown") for versions in (saved.versions, now.versions))
+        if a != b:
+            notes.append(f"{package} {a} when it was saved, {b} now")
+    return tuple(notes)
