@@ -64,13 +64,20 @@ def commands_page() -> str:
         *(
             part
             for name, rows in own.items()
-            for part in (f"## {name}", _table(("option", "meaning"), rows) if rows else "No options of its own.")
+            for part in (
+                f"## {name}",
+                _table(("option", "meaning"), rows) if rows else "No options of its own.",
+            )
         ),
         "## Options that commands share",
         *(
             part
             for (title, names), rows in groups.items()
-            for part in (f"### {title.capitalize()}", f"Of {_listed(names)}.", _table(("option", "meaning"), rows))
+            for part in (
+                f"### {title.capitalize()}",
+                f"Of {_listed(names)}.",
+                _table(("option", "meaning"), rows),
+            )
         ),
     ]
     return _page(parts)
@@ -128,10 +135,17 @@ def keys_page() -> str:
             if action.group == group
         ]
         parts += [f"## {names.get(group, group)}", _table(("keys", "id", "what it does"), rows)]
-    parts += ["## Move", _table(("keys", "what they do"), [(_keys(keys), _cell(text)) for keys, text in MOVES])]
+    parts += [
+        "## Move",
+        _table(("keys", "what they do"), [(_keys(keys), _cell(text)) for keys, text in MOVES]),
+    ]
     parts += ["## In the panes"]
     own = [(pane_title(pane), *key) for pane in PANES for key in PANE_HELP[pane].keys]
-    parts += [_table(("pane", "keys", "what they do"), [(pane, _keys(keys), _cell(text)) for pane, keys, text in own])]
+    parts += [
+        _table(
+            ("pane", "keys", "what they do"), [(pane, _keys(keys), _cell(text)) for pane, keys, text in own]
+        )
+    ]
     return _page(parts)
 
 
@@ -143,7 +157,10 @@ def measures_page() -> str:
     for number in PREDICTIONS.values():
         unit = f", in {number.unit}" if number.unit else ""
         parts += [f"## {number.symbol} (`{number.name}`)", f"* {number.words}{unit}"]
-    parts += ["## Symbols", _table(("symbol", "meaning"), [(_cell(name), _cell(text)) for name, text in SYMBOLS])]
+    parts += [
+        "## Symbols",
+        _table(("symbol", "meaning"), [(_cell(name), _cell(text)) for name, text in SYMBOLS]),
+    ]
     return _page(parts)
 
 
