@@ -2,8 +2,8 @@
 
 import argparse
 
-from icltui.cli.output import width
-from icltui.system.streams import print_text, tell
+from icltui.cli.output import print_progress, width
+from icltui.system.streams import print_text
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -89,9 +89,9 @@ def _bench_engine(args: argparse.Namespace) -> list[str]:
     )
     reports = []
     if args.only != "decode":
-        reports.append(race_table(race(settings, _print_progress), width()))
+        reports.append(race_table(race(settings, print_progress), width()))
     if args.only != "race":
-        reports.append(decode_table(time_decoding(settings, _print_progress), width()))
+        reports.append(decode_table(time_decoding(settings, print_progress), width()))
     return reports
 
 
@@ -99,11 +99,7 @@ def _bench_screen() -> str:
     from icltui.bench.screen import ScreenSettings, measure_screen
     from icltui.bench.screen_table import screen_table
 
-    return screen_table(measure_screen(ScreenSettings(), _print_progress), width())
-
-
-def _print_progress(stage: str, done: int = 0, total: int = 0) -> None:
-    tell(f"{stage}: {done} of {total}" if total else stage)
+    return screen_table(measure_screen(ScreenSettings(), print_progress), width())
 
 
 def _positive(text: str) -> int:

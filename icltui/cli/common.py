@@ -1,4 +1,4 @@
-"""What several commands are put together from: the engine, the prompt, the model asked for, the way out."""
+"""The parts that several commands share: an engine, the prompt, the model to load, the session to save."""
 
 import argparse
 import os
@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from icltui.api import collect
 from icltui.api.messages import DEMO, Engine, LoadModel
-from icltui.cli import load_progress
+from icltui.cli.load_progress import show_load_progress
 from icltui.cli.options import values_of
 from icltui.cli.output import check_output, check_place, quiet, write_text
 from icltui.storage.paths import real_path
@@ -20,11 +20,11 @@ from icltui.values.errors import BadInput, SessionError
 from icltui.values.prompt import Prompt, resolve_layers
 
 MOST_LAYERS = 1_000_000
-"""More than any model has: what layers are checked against before one is loaded."""
+"""A number of layers that no model reaches, to check ``--layers`` before a model is loaded."""
 
 
 def local_engine() -> Engine:
-    """An engine in this process. Where its current folder is gone it moves to one that stays: oneMKL ends without."""
+    """An engine in this process, which leaves a current folder that was deleted: oneMKL would end the process."""
     try:
         os.getcwd()
     except OSError:
@@ -40,7 +40,7 @@ def read_prompt(args: argparse.Namespace) -> Prompt:
 
 
 def load_request(args: argparse.Namespace, session: Session | None) -> LoadModel:
-    """The model that was asked for; else the session's own, as it was loaded for the session's numbers."""
+    """The model that the options name, or the session's own as it was loaded for the session's results."""
     saved = session.model if session is not None and args.model is None else None
     name = saved.name if saved is not None else DEMO if args.model is None else args.model
     if not name:
@@ -58,13 +58,17 @@ def load_request(args: argparse.Namespace, session: Session | None) -> LoadModel
     )
 
 
+def load_model(engine: Engine, request: LoadModel) -> ModelInfo:
+    """The model that ``request`` names, loaded, with its progress on stderr."""
+    with show_load_progress(sys.stderr, request.model) as on_event, quiet():
+        return collect.load(engine, request, on_event)
+
+
 def start(args: argparse.Namespace) -> tuple[Engine, ModelInfo, Session]:
-    """An engine with the model loaded, that model, and a session that holds what was asked."""
-    prompt = _checked(args)  # first: bad input must not cost a model's load
+    """An engine with the model loaded, that model, and a session of the prompt."""
+    prompt = _checked(args)  # first, since a model takes long to load
     local = local_engine()
-    request = load_request(args, None)
-    with load_progress.told_on(sys.stderr, request.model) as tell, quiet():
-        info = collect.load(local, request, tell)
+    info = load_model(local, load_request(args, None))
     return (
         local,
         info,
@@ -79,7 +83,7 @@ def start(args: argparse.Namespace) -> tuple[Engine, ModelInfo, Session]:
 
 
 def _checked(args: argparse.Namespace) -> Prompt:
-    """The prompt, when all is well that can be known without a model."""
+    """The prompt, once everything that needs no model is checked."""
     prompt = read_prompt(args)
     if not prompt.query:
         raise BadInput("the query is empty: type the text whose continuation is to be explained")

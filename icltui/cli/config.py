@@ -7,12 +7,12 @@ from pathlib import Path
 
 from icltui.storage.config import Config, config_path, read_config
 from icltui.storage.paths import examples_folder, sessions_folder, shown, state_path
-from icltui.system.streams import print_text, tell
+from icltui.system.streams import print_error, print_text
 from icltui.text.escape import visible
 
 
 def config(args: argparse.Namespace) -> int:  # noqa: ARG001
-    """Print it, in the words of the file itself; 2 if something in the file cannot be used."""
+    """Print it as a config file; returns 2 if something in the user's file cannot be used."""
     from icltui.tui.system.keymap import keymap
     from icltui.tui.system.theme import choose_theme, keys_in_force, known_themes
 
@@ -22,12 +22,12 @@ def config(args: argparse.Namespace) -> int:  # noqa: ARG001
     keys, key_faults = keymap(settings.keys)
     print_text("\n".join([*_places(path), "", *_values(settings, theme), "", *_keys(keys_in_force(keys))]))
     for fault in (*faults, *theme_faults, *key_faults):
-        tell(f"icltui: {visible(fault)}")
+        print_error(f"icltui: {visible(fault)}")
     return 2 if faults or theme_faults or key_faults else 0
 
 
 def _places(path: Path) -> list[str]:
-    """Each place as a comment, so that the whole is a config file."""
+    """Each path as a comment, so that the output is a config file."""
     state = state_path()
     places = {
         "config": path,

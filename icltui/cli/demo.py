@@ -6,9 +6,9 @@ from pathlib import Path
 from icltui.api.options import option_of
 from icltui.cli.common import local_engine, now
 from icltui.cli.options import add_option
-from icltui.cli.output import width
+from icltui.cli.output import print_progress, width
 from icltui.storage.paths import typed_path
-from icltui.system.streams import print_text, tell
+from icltui.system.streams import print_error, print_text
 from icltui.values.errors import BadInput, reason_of
 
 
@@ -54,8 +54,8 @@ def demo(args: argparse.Namespace) -> int:
         raise BadInput(f"{args.prompts} prompts: ask for at least 1")
     evaluation = evaluate.evaluate(folder, args.seed, args.prompts)
     if args.save:
-        evaluate.write(folder, evaluation)
-    print_text(evaluate.table(evaluation))
+        evaluate.write_evaluation(folder, evaluation)
+    print_text(evaluate.evaluation_markdown(evaluation))
     return 0
 
 
@@ -65,11 +65,11 @@ def _train(args: argparse.Namespace) -> int:
     _make_folder(args.output)
     from icltui.demo.train import train
 
-    def report(step: int, loss: float) -> None:
+    def print_loss(step: int, loss: float) -> None:
         if (step + 1) % 50 == 0:
-            tell(f"step {step + 1} of {args.steps}  loss {loss:.3f} nats")
+            print_error(f"step {step + 1} of {args.steps}  loss {loss:.3f} nats")
 
-    train(args.output, args.seed, args.steps, report=report)
+    train(args.output, args.seed, args.steps, on_step=print_loss)
     return 0
 
 
@@ -93,5 +93,5 @@ def _examples(args: argparse.Namespace) -> int:
     from icltui.demo.example_sessions import write_examples
 
     _make_folder(args.output)
-    write_examples(local_engine(), args.output, now(), tell)
+    write_examples(local_engine(), args.output, now(), print_progress)
     return 0

@@ -15,7 +15,7 @@ from icltui.storage.config import COLOUR_SYSTEMS, Config, config_path, read_conf
 from icltui.storage.paths import state_path, typed_path
 from icltui.storage.sessions import Session, example_sessions, read_session
 from icltui.system.child_process import child_environment, own_command
-from icltui.system.streams import is_terminal, tell
+from icltui.system.streams import is_terminal, print_error
 from icltui.values.errors import BadInput
 
 ESCAPE_DELAY_OVER_SSH = "250"
@@ -75,12 +75,12 @@ def explore(args: argparse.Namespace) -> int:
     app = IcltuiApp(client, load, session, path, notice, config, args.theme, place, has_tour)
     app.run(mouse=config.mouse and args.mouse)
     if app.farewell:
-        tell(app.farewell)
+        print_error(app.farewell)
     return 1 if app.return_code is None else app.return_code  # none: it ended, and nobody had it exit
 
 
 def prepare_terminal(config: Config) -> None:
-    """What textual reads when it is imported; what the environment says already stands, but for the size."""
+    """Set the environment variables that Textual reads at import; those of the user stay, except for the size."""
     if is_sized(sys.__stderr__):
         for name in ("COLUMNS", "LINES"):  # of another time, or of another terminal
             os.environ.pop(name, None)
@@ -112,7 +112,7 @@ def engine_command(text: str | None) -> list[str]:
 
 
 def opening(args: argparse.Namespace) -> tuple[Session | None, Path | None]:
-    """What the explorer opens on: a prompt from the command line, a session, or the first example."""
+    """What the explorer opens: a prompt from the command line, a session with its path, or the first example."""
     path = typed_path(args.session) if args.session else None
     if args.context is not None or args.query is not None:
         if path is not None:

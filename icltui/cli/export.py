@@ -1,7 +1,6 @@
-"""``icltui export``: what a session records as a file to keep, or its patch, written for another program."""
+"""``icltui export``: the records of a session as a file, or its patch in a format of another program."""
 
 import argparse
-import sys
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -9,15 +8,14 @@ from msgspec.structs import replace
 from icltui.api import collect
 from icltui.api.messages import Export
 from icltui.api.options import option_of
-from icltui.cli import load_progress
-from icltui.cli.common import load_request, local_engine
+from icltui.cli.common import load_model, load_request, local_engine
 from icltui.cli.options import add_option, add_options, given
 from icltui.cli.output import quiet, width, write_text
 from icltui.report.session_formats import FORMAT_TITLES, SESSION_FORMATS, render_session
 from icltui.storage.atomic import is_taken, write_file
 from icltui.storage.paths import shown, typed_path
 from icltui.storage.sessions import Session, read_session
-from icltui.system.streams import tell
+from icltui.system.streams import print_error
 from icltui.values import ExportFormat
 from icltui.values.errors import BadInput
 from icltui.values.recipe import MODES, Recipe
@@ -67,7 +65,7 @@ def export(args: argparse.Namespace) -> int:
 
 
 def _export_record(args: argparse.Namespace) -> int:
-    """What the session holds already: no engine is asked."""
+    """Write what the session holds, without an engine."""
     if idle := given(add_arguments, args):
         raise BadInput(
             f"{idle[0]} means nothing to a {FORMAT_TITLES[args.to]}, which is of the session as it is: leave it out"
@@ -86,9 +84,7 @@ def _export_patch(args: argparse.Namespace) -> int:
     _check(args.session, session, args.target)
     recipe = _recipe(args, session)
     engine = local_engine()
-    load = load_request(args, session)
-    with load_progress.told_on(sys.stderr, load.model) as tell, quiet():
-        collect.load(engine, load, tell)
+    load_model(engine, load_request(args, session))
     request = Export(
         prompt=session.prompt,
         layers=session.layers,
@@ -105,7 +101,7 @@ def _export_patch(args: argparse.Namespace) -> int:
 
 
 def _check(path: Path, session: Session, target: Path) -> None:
-    """Refuse before a model is loaded what no model could mend."""
+    """Refuse, before a model is loaded, a session without a patch and a target that exists."""
     if not session.prompt.query:
         raise BadInput(f"{shown(path)} holds no query, so it has no patch: name a session that was run")
     _check_target(target)
@@ -121,7 +117,7 @@ def _recipe(args: argparse.Namespace, session: Session) -> Recipe:
     recipe = session.recipe
     mode = args.mode or ("frozen" if recipe.mode == "per-step" else recipe.mode)
     if args.mode is None and recipe.mode == "per-step":
-        tell(
+        print_error(
             "icltui: the session's patch is made anew for every token; exported is the frozen one, of the query's "
             "last token (--mode compiled fits more of them)"
         )

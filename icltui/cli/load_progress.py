@@ -1,8 +1,6 @@
-"""What a headless command says on stderr while its model loads: one line of size, and on a terminal how far it is.
+"""What a headless command prints on stderr while its model loads: its size and, on a terminal, the progress.
 
-Enters: the events of a :class:`~icltui.api.messages.LoadModel` job.
-Leaves: text. The embedded model, of a few megabytes, loads
-in silence, so that a script's stderr holds nothing but errors.
+The embedded model loads in silence, so that a script's stderr holds nothing but errors.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,15 +14,15 @@ from icltui.values import Estimate
 
 _CLEAR = "\r\x1b[K"
 _MOST_PASSES = 9_999
-"""A larger total is one of bytes."""
+"""Largest total that counts passes; a larger one counts bytes."""
 
 
 @contextmanager
-def told_on(stream: TextIO, name: str) -> Iterator[Callable[[Event], None]]:
-    """A listener for the job's events; the line of progress is gone when the block ends, whatever happened."""
+def show_load_progress(stream: TextIO, name: str) -> Iterator[Callable[[Event], None]]:
+    """Yields a listener for the job's events; the line of progress is erased when the block ends, also by an error."""
     is_live = stream.isatty()
 
-    def tell(event: Event) -> None:
+    def on_event(event: Event) -> None:
         if isinstance(event, ModelEstimated) and name != DEMO:
             stream.write((_CLEAR if is_live else "") + estimate_line(name, event.estimate) + "\n")
         elif isinstance(event, Progress) and is_live:
@@ -32,7 +30,7 @@ def told_on(stream: TextIO, name: str) -> Iterator[Callable[[Event], None]]:
             stream.flush()
 
     try:
-        yield tell
+        yield on_event
     finally:
         if is_live:
             stream.write(_CLEAR)
@@ -40,7 +38,7 @@ def told_on(stream: TextIO, name: str) -> Iterator[Callable[[Event], None]]:
 
 
 def estimate_line(name: str, estimate: Estimate) -> str:
-    """What the model takes and what is there.
+    """The size of the model and the memory that is free.
 
     >>> estimate = Estimate(
     ...     n_parameters=124_439_808, weight_bytes=497_759_232, measure_bytes=2**27, available_bytes=2**34
@@ -55,7 +53,7 @@ def estimate_line(name: str, estimate: Estimate) -> str:
 
 
 def progress_line(progress: Progress) -> str:
-    """The stage, and how far it is where that is known.
+    """The stage, and the progress where it is known.
 
     >>> progress_line(Progress(stage="loading gpt2", done=2**28, total=2**30))
     'loading gpt2  0.2 GiB of 1.0 GiB'
@@ -71,7 +69,7 @@ def progress_line(progress: Progress) -> str:
 
 
 def _count(number: int) -> str:
-    """Three digits, rounded.
+    """A number of parameters in three digits.
 
     >>> _count(37_000), _count(7_615_616_512)
     ('37 K', '7.62 B')

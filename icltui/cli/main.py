@@ -22,43 +22,45 @@ from icltui.cli import (
     replay,
     verify,
 )
-from icltui.system.streams import leave_stdout, open_closed, tell
+from icltui.system.streams import discard_stdout, open_closed_streams, print_error
 from icltui.text.escape import visible
 from icltui.values.errors import EXIT_INTERRUPTED, BadInput, IcltuiError, panicked, reason_of
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; its exit code."""
-    open_closed()
+    open_closed_streams()
     try:
         args = parser.parse(sys.argv[1:] if argv is None else argv)
         return COMMANDS[args.command](args)
     except IcltuiError as error:
-        tell(f"icltui: {visible(str(error))}")
+        print_error(f"icltui: {visible(str(error))}")
         return error.exit_code
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:  # whoever read our output has seen enough
-        leave_stdout()
+        discard_stdout()
         return 0
     except OSError as error:
         if error.filename is None:
             return _crash(error)
-        tell(f"icltui: cannot use {visible(str(error.filename))!r}: {reason_of(error)}: give another path")
+        print_error(
+            f"icltui: cannot use {visible(str(error.filename))!r}: {reason_of(error)}: give another path"
+        )
         return BadInput.exit_code
     except Exception as error:  # noqa: BLE001 -- nobody foresaw it: one line for the user, the traceback for the log
         return _crash(error)
     except BaseException as error:
         if (plain := panicked(error)) is None:
             raise
-        tell(f"icltui: {visible(str(plain))}")
+        print_error(f"icltui: {visible(str(plain))}")
         return plain.exit_code
 
 
 def _crash(error: Exception) -> int:
     from icltui.tui.system.crash_log import write_crash_log
 
-    tell(write_crash_log(error))
+    print_error(write_crash_log(error))
     return IcltuiError.exit_code
 
 

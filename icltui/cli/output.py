@@ -1,4 +1,4 @@
-"""Where a command's text goes: checked before the work, written after it, with nothing else among it."""
+"""The output of a command: its file is checked before the work and written after it; stdout holds nothing else."""
 
 import argparse
 import contextlib
@@ -9,21 +9,21 @@ from pathlib import Path
 from typing import TextIO
 
 from icltui.storage.paths import real_path
-from icltui.system.streams import print_text
+from icltui.system.streams import print_error, print_text
 from icltui.values.errors import BadInput, reason_of
 
 
 def check_output(args: argparse.Namespace) -> None:
-    """Refuse the file of ``-o`` if it could not be written, before the work rather than after it."""
+    """Refuse a file of ``-o`` that cannot be written, before the work rather than after it."""
     if args.output is not None:
         check_place(args.output, Path(real_path(args.output)).parent)
 
 
 def check_place(path: Path, folder: Path) -> None:
-    """Refuse a file that could not be written, once ``folder`` holds it.
+    """Refuse a file in ``folder`` that cannot be written.
 
     Raises:
-        BadInput: something else is there, or no folder, or neither may be written.
+        BadInput: it is no file, its folder is not there, or permission is denied.
     """
     real = Path(real_path(path))  # where a link leads; one that leads round and round stays one
     if real.is_dir() or real.is_symlink() or not folder.is_dir():
@@ -33,7 +33,7 @@ def check_place(path: Path, folder: Path) -> None:
 
 
 def write_text(args: argparse.Namespace, text: str) -> int:
-    """The text into the file that was asked for, else to stdout; in UTF-8 wherever it goes."""
+    """Write ``text`` in UTF-8 to the file of ``-o``, or to stdout; returns exit code 0."""
     if args.output is None:
         print_text(text)
         return 0
@@ -44,8 +44,13 @@ def write_text(args: argparse.Namespace, text: str) -> int:
     return 0
 
 
+def print_progress(stage: str, done: int = 0, total: int = 0) -> None:
+    """The stage of long work as a line on stderr: an ``on_progress``."""
+    print_error(f"{stage}: {done} of {total}" if total else stage)
+
+
 def quiet() -> contextlib.redirect_stdout[TextIO]:
-    """Whatever a model's own code prints goes to stderr, so that stdout holds nothing but data."""
+    """Send to stderr whatever a model's own code prints, so that stdout holds nothing but data."""
     return contextlib.redirect_stdout(sys.stderr)
 
 

@@ -1,7 +1,6 @@
 """``icltui replay``: all that a session records, computed again; exit 1 when something differs."""
 
 import argparse
-import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -9,8 +8,7 @@ from msgspec.structs import replace
 
 from icltui.api import collect
 from icltui.api.messages import Engine, Generate, LoadModel, Measure, Verify
-from icltui.cli import load_progress
-from icltui.cli.common import load_request, local_engine
+from icltui.cli.common import load_model, load_request, local_engine
 from icltui.cli.options import add_options, add_output
 from icltui.cli.output import check_output, quiet, width, write_text
 from icltui.storage.paths import typed_path
@@ -41,9 +39,7 @@ def replay(args: argparse.Namespace) -> int:
     saved = _origin(session, str(args.session))
     check_output(args)
     engine = local_engine()
-    request = model_request(args, session, saved)
-    with load_progress.told_on(sys.stderr, request.model) as tell, quiet():
-        now = collect.load(engine, request, tell)
+    now = load_model(engine, model_request(args, session, saved))
     check_weights(saved, now)
     with quiet():
         result = run(engine, session, saved, now)
@@ -54,7 +50,7 @@ def replay(args: argparse.Namespace) -> int:
 
 
 def run(engine: Engine, session: Session, saved: ModelInfo, now: ModelInfo) -> Replay:
-    """Every result of the session against the same, computed by ``engine``, which holds the model ``now``."""
+    """Compute every result of the session again by ``engine``, which holds the model ``now``, and compare the two."""
     from icltui.replay.compare import compare
     from icltui.replay.notes import model_changes, prompt_change
     from icltui.replay.tolerance import coarser
@@ -74,7 +70,7 @@ def run(engine: Engine, session: Session, saved: ModelInfo, now: ModelInfo) -> R
 
 
 def check_weights(saved: ModelInfo, now: ModelInfo) -> None:
-    """Refuse another model. In another dtype the fingerprints differ whatever the weights are: then its shape decides.
+    """Refuse another model. In another dtype fingerprints differ for equal weights, so the model's shape decides.
 
     Raises:
         BadInput: with the way out.
@@ -103,7 +99,7 @@ def _origin(session: Session, path: str) -> ModelInfo:
 
 
 def model_request(args: argparse.Namespace, session: Session, saved: ModelInfo) -> LoadModel:
-    """The recorded model as it was loaded; ``--model`` says where it is now."""
+    """The recorded model as it was loaded; ``--model`` says where it is kept now."""
     if args.model is not None:
         session = replace(session, model=replace(saved, name=args.model, revision=args.revision))
         args.model = None

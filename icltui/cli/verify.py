@@ -10,7 +10,7 @@ from icltui.api.options import option_of
 from icltui.cli.common import finish, start
 from icltui.cli.options import add_job, add_option, add_output, values_of
 from icltui.cli.output import check_output, quiet, width, write_text
-from icltui.system.streams import tell
+from icltui.system.streams import print_error
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,14 +47,14 @@ def verify(args: argparse.Namespace) -> int:
 
 
 def zoo(args: argparse.Namespace) -> int:
-    """``icltui verify --zoo``; exit 1 when a layer that is not refused is not exact, or a patch leaves a trace."""
+    """``icltui verify --zoo``; exit 1 if a layer that is not refused is not exact, or a patch leaves a trace."""
     from icltui.report.zoo import zoo_json, zoo_table
     from icltui.zoo.examine import examine_members, holds, resolve_members
 
     check_output(args)
     rows = []
     for row in examine_members(resolve_members(args.family)):
-        tell(f"{row.family}: {row.n_exact} of {row.n_layers} layers exact")
+        print_error(f"{row.family}: {row.n_exact} of {row.n_layers} layers exact")
         rows.append(row)
     text = zoo_json(rows) if args.format == "json" else zoo_table(rows, width())
     write_text(args, text)

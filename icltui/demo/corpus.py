@@ -1,7 +1,7 @@
 """The embedded model's corpus: an endless stream of documents, and rows of token ids packed from it.
 
-Enters: a seed. Leaves: text (:func:`documents`), a tokenizer trained on it (:func:`train_tokenizer`), rows of
-ids (:func:`rows`). Everything is a function of the seed alone.
+A seed enters; text (:func:`documents`), a tokenizer trained on it (:func:`train_tokenizer`) and rows of ids
+(:func:`rows`) leave. All of it depends on the seed alone.
 """
 
 import itertools
@@ -13,11 +13,11 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, 
 from icltui.demo.task_families import FAMILIES
 
 BOS = "<|bos|>"
-"""Put in front of every document, and by the tokenizer in front of every prompt: the kept prefix."""
+"""The first token of every document and, by the tokenizer, of every prompt: the kept prefix."""
 
 
 def document(rng: random.Random) -> str:
-    """One document of one family, with a fresh mapping, mostly short and sometimes long."""
+    """A document of a random family with a fresh mapping; most are short, some long."""
     names = list(FAMILIES)
     (name,) = rng.choices(names, [FAMILIES[n][0] for n in names])
     n_questions = rng.choice((1, 2, 4, 8, 8, 16, 48))
@@ -32,7 +32,7 @@ def documents(seed: str) -> Iterator[str]:
 
 
 def train_tokenizer(seed: str, n_documents: int = 20_000, vocab_size: int = 1024) -> Tokenizer:
-    """A byte-level BPE tokenizer: any text can be typed, digits stand alone, ``BOS`` goes in front."""
+    """A byte-level BPE tokenizer for any text: each digit is a token, ``BOS`` comes first."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -62,7 +62,7 @@ def train_tokenizer(seed: str, n_documents: int = 20_000, vocab_size: int = 1024
 
 
 def rows(tokenizer: Tokenizer, stream: Iterator[str], length: int) -> Iterator[list[int]]:
-    """Rows of exactly ``length`` ids: documents one behind the other, each begun by ``BOS``.
+    """Rows of exactly ``length`` ids: documents one after another, each with ``BOS`` before it.
 
     A row starts with a document's start; its last document is cut where the row ends.
     """

@@ -1,8 +1,8 @@
-"""Score the embedded model on prompts whose seeds no training document had.
+"""Scores the embedded model on prompts whose seeds no training document had.
 
-Enters: a model folder. Leaves: an :class:`Evaluation`, saved beside the weights with their hash, so that a
-test can tell whether the shipped weights are those that were scored. A prompt counts as right only if greedy
-decoding would give the whole answer and then end it.
+A model folder enters; an :class:`Evaluation` leaves, saved beside the weights with their hash, so that a test can tell
+whether the shipped weights are those that were scored. An answer is right only if greedy decoding gives all of it and
+then ends it.
 """
 
 import hashlib
@@ -36,12 +36,12 @@ CASES: dict[str, tuple[Callable[[random.Random], task_families.Task], str]] = {
 """Row of the table → (family, what the query alone should give: the same answer, or what the weights know)."""
 
 
-class Score(msgspec.Struct, frozen=True, kw_only=True):
+class CaseScore(msgspec.Struct, frozen=True, kw_only=True):
     """One row of the table; shares of prompts in [0, 1]."""
 
     case: str
     with_context: float
-    """Right answers behind the context."""
+    """Right answers to the query after the context."""
     without: float
     """Right answers to the query alone: chance for what only the context tells."""
     true_without: float | None = None
@@ -49,12 +49,12 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
-    """The table, and whose it is."""
+    """The scores of one set of weights."""
 
     weights_sha256: str
     n_prompts: int
     seed: int
-    scores: tuple[Score, ...]
+    scores: tuple[CaseScore, ...]
     loss_first_tenth: float
     """Mean loss per token in nats over the first tenth of long documents."""
     loss_last_tenth: float
@@ -65,24 +65,24 @@ def hash_weights(folder: Path) -> str:
     return hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
 
 
-def problems(case: str, seed: int, n: int) -> list[Problem]:
+def make_problems(case: str, seed: int, n: int) -> list[Problem]:
     """``n`` fresh prompts of a case."""
     family, _ = CASES[case]
     rng = random.Random(f"evaluate/{seed}/{case}")
     return [family(rng).problem(rng) for _ in range(n)]
 
 
-def share_right(model: Any, tokenizer: Any, prompts: Sequence[str], endings: Sequence[str]) -> float:
+def accuracy(model: Any, tokenizer: Any, prompts: Sequence[str], endings: Sequence[str]) -> float:
     """Share of prompts whose greedy continuation begins with their ending, all of its tokens."""
     right = 0
     for at in range(0, len(prompts), BATCH):
         batch = slice(at, at + BATCH)
-        right += sum(continue_right(model, tokenizer, prompts[batch], endings[batch]))
+        right += sum(are_continued(model, tokenizer, prompts[batch], endings[batch]))
     return right / len(prompts)
 
 
 @torch.inference_mode()
-def continue_right(model: Any, tokenizer: Any, prompts: Sequence[str], endings: Sequence[str]) -> list[bool]:
+def are_continued(model: Any, tokenizer: Any, prompts: Sequence[str], endings: Sequence[str]) -> list[bool]:
     """Whether greedy decoding of each prompt gives its ending: every token of it is the most probable one.
 
     Rows are padded on the right, which causal attention cannot see.
@@ -103,16 +103,16 @@ def continue_right(model: Any, tokenizer: Any, prompts: Sequence[str], endings: 
     return verdicts
 
 
-def score(model: Any, tokenizer: Any, case: str, seed: int, n: int) -> Score:
+def score_case(model: Any, tokenizer: Any, case: str, seed: int, n: int) -> CaseScore:
     """One row: with the context, and the query alone."""
-    fresh = problems(case, seed, n)
+    fresh = make_problems(case, seed, n)
     endings = [p.answer + p.terminator for p in fresh]
     alone = [p.prompt for p in fresh]
-    right = partial(share_right, model, tokenizer)
+    right = partial(accuracy, model, tokenizer)
     # Alone, the model may end its answer as it likes: only the answer itself counts.
     without = right(alone, [p.answer for p in fresh])
     knows = CASES[case][1] == "prior"
-    return Score(
+    return CaseScore(
         case=case,
         with_context=right([p.context + p.prompt for p in fresh], endings),
         without=without,
@@ -121,7 +121,9 @@ def score(model: Any, tokenizer: Any, case: str, seed: int, n: int) -> Score:
 
 
 @torch.inference_mode()
-def loss_fall(model: Any, tokenizer: Any, seed: int, n: int = 60, length: int = 400) -> tuple[float, float]:
+def losses_along(
+    model: Any, tokenizer: Any, seed: int, n: int = 60, length: int = 400
+) -> tuple[float, float]:
     """Mean loss in nats over the first and the last tenth of recall documents of ``length`` tokens."""
     rng = random.Random(f"evaluate/{seed}/long")
     losses = []
@@ -137,22 +139,22 @@ def loss_fall(model: Any, tokenizer: Any, seed: int, n: int = 60, length: int = 
 
 
 def evaluate(folder: Path, seed: int = 1, n: int = N_PROMPTS) -> Evaluation:
-    """Score the model in ``folder``."""
+    """CaseScore the model in ``folder``."""
     logging.disable_progress_bar()
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = AutoModelForCausalLM.from_pretrained(folder).eval()
-    first, last = loss_fall(model, tokenizer, seed)
+    first, last = losses_along(model, tokenizer, seed)
     return Evaluation(
         weights_sha256=hash_weights(folder),
         n_prompts=n,
         seed=seed,
-        scores=tuple(score(model, tokenizer, case, seed, n) for case in CASES),
+        scores=tuple(score_case(model, tokenizer, case, seed, n) for case in CASES),
         loss_first_tenth=first,
         loss_last_tenth=last,
     )
 
 
-def table(evaluation: Evaluation) -> str:
+def evaluation_markdown(evaluation: Evaluation) -> str:
     """The evaluation as a Markdown table."""
     lines = ["| task | right with context | right without | true without |", "|---|---|---|---|"]
     for row in evaluation.scores:
@@ -166,12 +168,12 @@ def table(evaluation: Evaluation) -> str:
     return "\n".join(lines)
 
 
-def write(folder: Path, evaluation: Evaluation) -> None:
-    """Save the table beside the weights."""
+def write_evaluation(folder: Path, evaluation: Evaluation) -> None:
+    """Save the evaluation beside the weights."""
     data = msgspec.json.format(msgspec.json.encode(evaluation), indent=1)
     (folder / "evaluation.json").write_bytes(data + b"\n")
 
 
-def read(folder: Path) -> Evaluation:
-    """The table that lies beside the weights."""
+def read_evaluation(folder: Path) -> Evaluation:
+    """The evaluation saved beside the weights."""
     return msgspec.json.decode((folder / "evaluation.json").read_bytes(), type=Evaluation)

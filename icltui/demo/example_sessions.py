@@ -1,15 +1,15 @@
-"""The sessions that come with the program, made by the program on the embedded model.
+"""Makes the sessions that come with the program, on the embedded model.
 
-Enters: an engine. Leaves: one file for each of :data:`~icltui.storage.paths.EXAMPLES`,
-with every number, the lanes and the proof.
+An engine enters; one file for each of :data:`~icltui.storage.paths.EXAMPLES` leaves, with every measure, the lanes and
+the verification.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from icltui.api import collect
 from icltui.api.messages import Engine, Generate, LoadModel, Measure, Verify
+from icltui.api.progress import ProgressCallback
 from icltui.storage.paths import EXAMPLES
 from icltui.storage.sessions import Session, write_session
 from icltui.values.prompt import Prompt
@@ -34,7 +34,7 @@ _UNSEEN = "owl oak goat carrot apple butter bread cake fern cow soup clover"
 
 @dataclass(frozen=True)
 class Example:
-    """What is asked, how many tokens the lanes get, and the patch that speaks in the third."""
+    """A prompt, the number of tokens per lane, and the patch of the third lane."""
 
     prompt: Prompt
     n_tokens: int = 12
@@ -43,7 +43,7 @@ class Example:
 
 
 def _words(text: str) -> tuple[str, ...]:
-    """A query for each word: its label is what the context is about."""
+    """A query for the label of each word."""
     return tuple(f"{word}:" for word in text.split())
 
 
@@ -53,9 +53,9 @@ PROMPTS: dict[str, Example] = {
     "entity-story": Example(Prompt(context=_STORY, query=" Where is Mia? Mia is in the")),
     "linear-function": Example(Prompt(context=_LINEAR, query=" f(9) = ")),
     "months": Example(Prompt(context=_MONTHS, query="May -> ")),
-    # A context that says nothing about its query: the honest zero.
+    # The context says nothing about the query: no effect is expected.
     "control": Example(Prompt(context=_NONCE, query="The capital of France is")),
-    # One patch, compiled on other words than those that it is asked for.
+    # One patch, compiled on other words than the query's.
     "labels": Example(
         Prompt(context=_LABELS, query="sugar:"),
         n_tokens=2,
@@ -63,18 +63,18 @@ PROMPTS: dict[str, Example] = {
         holdout=_words(_UNSEEN),
     ),
 }
-"""By name; each context speaks of another task that the embedded model learned."""
+"""By name; each is of another task that the embedded model was trained on."""
 
 
-def write_examples(engine: Engine, folder: Path, created: str, report: Callable[[str], None]) -> None:
-    """Measure, generate and verify each prompt and save it; ``report`` hears each name.
+def write_examples(engine: Engine, folder: Path, created: str, on_progress: ProgressCallback) -> None:
+    """Measure, generate and verify each prompt and save it; ``on_progress`` is called with each name.
 
     Raises:
         SessionError: a file cannot be written.
     """
     model = collect.load(engine, LoadModel(device="cpu"))
     for name in EXAMPLES:
-        report(name)
+        on_progress(name)
         example = PROMPTS[name]
         generate = Generate(
             prompt=example.prompt,

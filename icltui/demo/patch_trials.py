@@ -1,7 +1,4 @@
-"""What each kind of patch achieves on the example prompts: what the README's table is made from.
-
-Enters: an engine. Leaves: a generation for each prompt and recipe.
-"""
+"""Generates through every kind of patch on the example prompts, for the table of patches in the manual."""
 
 from collections.abc import Iterator
 
@@ -26,7 +23,7 @@ RECIPES: dict[str, Recipe] = {
 
 
 def try_patches(engine: Engine) -> Iterator[tuple[str, str, Generation]]:
-    """Prompt, recipe, and what came of it; every recipe on every example."""
+    """The names of a prompt and a recipe, and the generation: every recipe on every example."""
     collect.load(engine, LoadModel(device="cpu"))
     for name in EXAMPLES:
         prompt = PROMPTS[name].prompt

@@ -1,8 +1,8 @@
 """The task families of the embedded model's corpus.
 
-A family is a function from a random generator to a :class:`Task`: one fresh mapping, stated by example
-and then asked about. A task makes training documents (:meth:`Task.document`) and evaluation prompts
-(:meth:`Task.problem`) alike, so that what is scored is what was trained, on mappings never seen.
+A family is a function from a random generator to a :class:`Task`: one fresh mapping, stated by example and then asked
+about. A task makes both training documents (:meth:`Task.document`) and evaluation prompts (:meth:`Task.problem`), so
+that scores are of what was trained, on mappings never seen.
 """
 
 import random

@@ -77,9 +77,9 @@ def train(
     seed: int = 0,
     n_steps: int = 4500,
     n_tokenizer_documents: int = 20_000,
-    report: Callable[[int, float], None] = lambda _step, _loss: None,
+    on_step: Callable[[int, float], None] = lambda _step, _loss: None,
 ) -> None:
-    """Train and save to ``folder``; ``report(step, loss)`` is called after every step (loss in nats)."""
+    """Train and save to ``folder``; ``on_step(step, loss)`` is called after every step, with the loss in nats."""
     if not hasattr(torch.optim, "Muon"):
         raise BadInput(f"torch {torch.__version__} has no Muon optimizer: training needs torch 2.9 or newer")
     torch.set_num_threads(1)
@@ -102,6 +102,6 @@ def train(
             optimizer.step()
             schedule.step()
             optimizer.zero_grad()
-        report(step, loss.item())
+        on_step(step, loss.item())
     model.eval().save_pretrained(folder)
     tokenizer.save_pretrained(folder)

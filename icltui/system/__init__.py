@@ -1,1 +1,1 @@
-"""What the operating system lends: child processes, the three streams of a command, a log within bounds."""
+"""The operating system: child processes and their environment, memory, standard streams, a log of bounded size."""

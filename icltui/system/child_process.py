@@ -1,8 +1,8 @@
-"""How every process that the program starts is started: no code is imported from the folder that the user stands in.
+"""Commands and environments for child processes that import no code from the current folder.
 
-That folder may be a downloaded model's, and any of its files may bear the name of a module: ``python -m`` and
-``python -c`` would run a ``random.py`` there in place of the library's. Enters: what to run. Leaves: a command and an
-environment. Nothing but ``os`` and ``sys``, which no file can stand in for, is imported here.
+That folder may be a downloaded model's, and any of its files may have the name of a module: ``python -m`` and ``python
+-c`` would run a ``random.py`` there in place of the library's. This module imports only ``os`` and ``sys``, which no
+file can replace.
 """
 
 import os
@@ -18,7 +18,7 @@ def own_command(*words: str, module: str = "icltui") -> list[str]:
 
 
 def child_environment() -> dict[str, str]:
-    """This process's environment for a child of any kind, and for the children of that child.
+    """The environment for a child process and its own children: this process's, made safe.
 
     ``PYTHONSAFEPATH`` is set. ``PYTHONPATH`` stays the user's, but for entries that mean whatever folder is current:
     ``""``, which an unset variable in ``$OTHER:/path`` leaves behind, and ``"."``.
@@ -31,16 +31,16 @@ def child_environment() -> dict[str, str]:
 
 
 def guard_children() -> None:
-    """Make this process's environment a child's: for libraries that start processes themselves."""
+    """Put :func:`child_environment` into this process's own, for libraries that start processes themselves."""
     guarded = child_environment()
     os.environ.pop("PYTHONPATH", None)
     os.environ.update(guarded)
 
 
 def leave_current_folder() -> None:
-    """Take off the path of ``python -m icltui`` the current folder, which ``-m`` puts first unless ``-P`` is given.
+    """Remove the current folder from ``sys.path``, where ``python -m icltui`` puts it first unless ``-P`` is given.
 
-    A package that is run where it lies, without being installed, stays findable, for its children too.
+    A package that is run from its own folder without being installed can still be imported, by child processes too.
     """
     try:
         here = os.getcwd()

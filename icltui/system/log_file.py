@@ -1,7 +1,7 @@
-"""A log that never troubles whoever writes to it: it stays within bounds, and goes elsewhere where it cannot be had.
+"""A log of bounded size that raises nothing: where its file cannot be written, it goes to another or to none.
 
-Bytes enter; afterwards they are at the end of a file that only its owner reads, or nowhere. Each write opens the file
-anew, so that several programs may share it, and whichever finds it full begins it anew for all.
+Only the owner can read the file. Each write opens it anew, so that several programs may share it; whichever finds it
+full starts a new one for all.
 """
 
 import contextlib
@@ -15,29 +15,29 @@ from icltui.storage.paths import make_folder, shown
 from icltui.values.errors import reason_of
 
 LOG_LIMIT = 4 * 2**20
-"""Bytes of a log; of the full one before it, which stays beside it, there are as many."""
+"""Largest size of a log in bytes; the full one before it is kept beside it."""
 
 
 class LogFile:
-    """A log at ``path``; in a folder for temporary files where that cannot be; and in no file where nothing can."""
+    """A log at ``path``; if it cannot be written, in the folder for temporary files; else nowhere."""
 
     def __init__(self, path: Path) -> None:
         self._wanted = path
         self._places: list[Path | None] = [path, None]
-        """Where it may go, best first; None is the folder for temporary files, which is not asked for without need."""
+        """Paths to try, best first; None is the folder for temporary files, which is made only when needed."""
         self._reason = ""
         self.path: Path | None = None
-        """Where the last bytes went; None: nowhere."""
+        """The file that holds the last bytes; None if there is none."""
         self.write(b"")
 
     @property
     def trouble(self) -> str:
-        """Why the log is not where it should be, and where it is, in one line; empty where it is there."""
+        """Why the log is not at its path, and where it is instead, in one line; empty if it is there."""
         where = f"the log is {shown(self.path)}" if self.path else "there is no log"
         return f"{shown(self._wanted)} cannot be written: {self._reason}; {where}" if self._reason else ""
 
     def write(self, data: bytes) -> None:
-        """Append ``data``, of which the end counts where it is more than a whole log may hold. Raises nothing."""
+        """Append ``data``, at most its last :data:`LOG_LIMIT` bytes. Raises nothing."""
         while self._places:
             try:
                 path = self._places[0] or _temporary_folder() / self._wanted.name
@@ -79,10 +79,10 @@ def _opened(path: Path) -> BufferedWriter:
 
 
 def _temporary_folder() -> Path:
-    """A folder of the user's own among the temporary ones, where others may have put something in its place.
+    """The user's own folder among the temporary ones, where others may have made one of that name.
 
     Raises:
-        OSError: there is none.
+        OSError: it cannot be made, or belongs to another user.
     """
     folder = Path(tempfile.gettempdir(), f"icltui-{os.getuid()}")
     folder.mkdir(mode=0o700, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The three streams of a command: data leaves by stdout, and either all of it arrives or the command says so."""
+"""The standard streams of a command: data goes to stdout completely, or the command fails with a reason."""
 
 import contextlib
 import io
@@ -10,11 +10,11 @@ from icltui.values.errors import BadInput, reason_of
 
 
 def print_text(text: str) -> None:
-    """Write ``text`` to stdout, in UTF-8, its last line ended; the one way by which any data gets there.
+    """Write ``text`` to stdout in UTF-8, with a line end after it; no data gets there in another way.
 
     Raises:
-        BadInput: stdout is closed, or takes nothing more.
-        BrokenPipeError: whoever reads it has seen enough.
+        BadInput: stdout is closed or full.
+        BrokenPipeError: the reader has closed it.
     """
     if sys.stdout is None:
         raise BadInput("cannot write to stdout: it is closed")
@@ -24,32 +24,32 @@ def print_text(text: str) -> None:
         sys.stdout.write(text if text.endswith("\n") else text + "\n")
         sys.stdout.flush()
     except BrokenPipeError:
-        leave_stdout()
+        discard_stdout()
         raise
     except OSError as error:
-        leave_stdout()
+        discard_stdout()
         raise BadInput(f"cannot write to stdout: {reason_of(error)}") from error
 
 
-def tell(text: str) -> None:
-    """Write a line to stderr, where that can be done: what is said of a fault must not be another."""
+def print_error(text: str) -> None:
+    """Write a line to stderr; a stderr that cannot be written to is ignored."""
     with contextlib.suppress(OSError, ValueError):
         print(text, file=sys.stderr, flush=True)  # noqa: T201
 
 
 def is_terminal(stream: TextIO | None) -> bool:
-    """Whether a person is there; a stream that is closed is None, or says so."""
+    """Whether ``stream`` is a terminal; False if it is closed."""
     try:
         return stream is not None and stream.isatty()
     except ValueError:
         return False
 
 
-def open_closed() -> None:
-    """Lead a closed stdin and stderr to nowhere, and a closed stdout's number.
+def open_closed_streams() -> None:
+    """Open the null device for each standard stream that is closed.
 
-    Else the next file that is opened would take the number, and with it what is printed; and what is said to a stderr
-    that is None goes to stdout.
+    Otherwise the next file that is opened takes its number, and with it what is printed; and a stderr that is None
+    would send errors to stdout. A closed stdout stays None.
     """
     for number in range(3):
         try:
@@ -62,7 +62,7 @@ def open_closed() -> None:
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
 
 
-def leave_stdout() -> None:
-    """Send to nowhere what is still on its way, else the interpreter would try once more as it ends."""
+def discard_stdout() -> None:
+    """Discard buffered output, which the interpreter would otherwise try to write again at its end."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

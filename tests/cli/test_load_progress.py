@@ -5,7 +5,7 @@ import io
 import pytest
 
 from icltui.api.messages import ModelEstimated, Progress
-from icltui.cli.load_progress import estimate_line, progress_line, told_on
+from icltui.cli.load_progress import estimate_line, progress_line, show_load_progress
 from icltui.values import Estimate
 
 ESTIMATE = Estimate(
@@ -25,9 +25,9 @@ class Terminal(io.StringIO):
 
 
 def said(stream: io.StringIO, name: str = "gpt2") -> str:
-    with told_on(stream, name) as tell:
+    with show_load_progress(stream, name) as on_event:
         for event in EVENTS:
-            tell(event)
+            on_event(event)
     return stream.getvalue()
 
 
@@ -50,8 +50,8 @@ def test_a_terminal_is_left_clean_after_an_error():
     stream = Terminal()
 
     def fail():
-        with told_on(stream, "gpt2") as tell:
-            tell(EVENTS[0])
+        with show_load_progress(stream, "gpt2") as on_event:
+            on_event(EVENTS[0])
             raise KeyError("gone")
 
     with pytest.raises(KeyError, match="gone"):

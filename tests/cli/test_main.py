@@ -443,7 +443,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(monkeypatch):
         raise BrokenPipeError
 
     monkeypatch.setitem(main_module.COMMANDS, "measure", gone)
-    monkeypatch.setattr(main_module, "leave_stdout", lambda: None)
+    monkeypatch.setattr(main_module, "discard_stdout", lambda: None)
     assert main(["measure", "-q", "x"]) == 0
 
 

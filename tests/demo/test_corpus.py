@@ -74,8 +74,8 @@ def test_linear_functions_are_linear():
 
 
 def test_evaluation_prompts_come_from_seeds_of_their_own():
-    assert len({p.context for p in evaluate.problems("nonce recall, 8 pairs", 1, 50)}) == 50
-    assert evaluate.problems("nonce recall, 8 pairs", 1, 5) == evaluate.problems(
+    assert len({p.context for p in evaluate.make_problems("nonce recall, 8 pairs", 1, 50)}) == 50
+    assert evaluate.make_problems("nonce recall, 8 pairs", 1, 5) == evaluate.make_problems(
         "nonce recall, 8 pairs", 1, 5
     )
 

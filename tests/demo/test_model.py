@@ -18,11 +18,11 @@ def demo():
 
 @pytest.fixture(scope="module")
 def scores():
-    return {score.case: score for score in evaluate.read(MODEL_DIR).scores}
+    return {score.case: score for score in evaluate.read_evaluation(MODEL_DIR).scores}
 
 
 def test_the_shipped_weights_are_those_evaluated():
-    assert evaluate.read(MODEL_DIR).weights_sha256 == evaluate.hash_weights(MODEL_DIR)
+    assert evaluate.read_evaluation(MODEL_DIR).weights_sha256 == evaluate.hash_weights(MODEL_DIR)
 
 
 def test_the_folder_is_small_and_ordinary():
@@ -58,7 +58,7 @@ def test_without_the_context_it_cannot_know(scores):
 
 
 def test_loss_falls_along_long_documents():
-    evaluation = evaluate.read(MODEL_DIR)
+    evaluation = evaluate.read_evaluation(MODEL_DIR)
     assert evaluation.loss_first_tenth - evaluation.loss_last_tenth >= 0.5
 
 
@@ -66,7 +66,7 @@ def test_loss_falls_along_long_documents():
 def test_a_fresh_sample_agrees_with_the_table(demo, scores, case):
     """Other prompts than the table's; the margin is four standard errors of 40 of them, at least 0.1."""
     n = 40
-    fresh = evaluate.score(*demo, case, seed=2, n=n)
+    fresh = evaluate.score_case(*demo, case, seed=2, n=n)
     p = scores[case].with_context
     assert abs(fresh.with_context - p) <= max(0.1, 4 * (p * (1 - p) / n) ** 0.5)
 
@@ -75,21 +75,21 @@ def test_continues_wants_every_token(demo):
     model, tokenizer = demo
     context = "dax -> wug\nfep -> zib\ntoma -> blick\ndax ->"
     endings = [" wug\n", " wugs\n", " zib\n", " wug"]
-    verdicts = evaluate.continue_right(model, tokenizer, [context] * 4, endings)
+    verdicts = evaluate.are_continued(model, tokenizer, [context] * 4, endings)
     assert verdicts == [True, False, False, True]
 
 
 def test_the_verdict_is_what_greedy_decoding_would_say(demo):
     """Against generation one token at a time, prompt by prompt, without padding."""
     model, tokenizer = demo
-    some = evaluate.problems("months with a shift, 6 examples", 5, 12)
+    some = evaluate.make_problems("months with a shift, 6 examples", 5, 12)
     prompts, endings = [p.context + p.prompt for p in some], [p.answer + p.terminator for p in some]
     greedy = []
     for prompt, ending in zip(prompts, endings, strict=True):
         ids = tokenizer(prompt, return_tensors="pt")["input_ids"]
         out = model.generate(ids, max_new_tokens=8, do_sample=False)
         greedy.append(tokenizer.decode(out[0, ids.shape[1] :]).startswith(ending))
-    assert evaluate.continue_right(model, tokenizer, prompts, endings) == greedy
+    assert evaluate.are_continued(model, tokenizer, prompts, endings) == greedy
     assert len(set(greedy)) == 2, "both verdicts must occur, or nothing was compared"
 
 
@@ -103,7 +103,7 @@ def test_training_is_a_function_of_its_seed(tmp_path):
             seed=seed,
             n_steps=2,
             n_tokenizer_documents=2000,
-            report=lambda _, loss, name=name: losses[name].append(loss),
+            on_step=lambda _, loss, name=name: losses[name].append(loss),
         )
     files = [(tmp_path / name / "model.safetensors").read_bytes() for name in "abc"]
     assert files[0] == files[1] != files[2]
