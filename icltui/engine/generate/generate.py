@@ -15,7 +15,7 @@ from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.patch.build import BuiltPatch, PatchSpec, control_noise
 from icltui.engine.patch.decoding import AnyLane, RowLane, Run, SteppingLane, stop_tokens, without_context
 from icltui.engine.patch.patch import TokenPatch
-from icltui.engine.prompts.tokenize import pieces
+from icltui.engine.prompts.token_texts import as_tokens
 from icltui.values import Agreement, Generation, Lane, LaneStep, LaneText, LogitError
 from icltui.values.recipe import Sampling
 
@@ -100,7 +100,7 @@ def step(
     said = LaneStep(
         lane=name,
         index=index,
-        token=pieces(loaded.tokenizer, (token,))[0],
+        token=as_tokens(loaded.tokenizer, (token,))[0],
         text=loaded.tokenizer.decode(track.tokens[:-1] if track.ended else track.tokens),
         top=top_candidates(loaded.tokenizer, log_p),
         kl_to_context=None if context is None else finite_or_none(kl_divergence(context, log_p)),

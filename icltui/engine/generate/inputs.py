@@ -12,7 +12,8 @@ from icltui.api.options import check_options
 from icltui.engine.hooks.site import Site
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.patch.build import PatchSpec
-from icltui.engine.prompts.tokenize import Ids, check_known, check_length, tokenize
+from icltui.engine.prompts.prompt_check import check_known, check_length
+from icltui.engine.prompts.tokenize import Ids, tokenize
 from icltui.values import PromptIds, TokenizedPrompt
 from icltui.values.errors import BadInput
 from icltui.values.prompt import Prompt, resolve_layers

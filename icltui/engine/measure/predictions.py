@@ -10,7 +10,7 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor
 
-from icltui.engine.prompts.tokenize import pieces
+from icltui.engine.prompts.token_texts import as_tokens
 from icltui.values import Candidate, Prediction, Token
 
 N_CANDIDATES = 5
@@ -55,7 +55,7 @@ class Vocabulary:
     def token(self, index: int) -> Token:
         """The token of that id, with its text."""
         if index not in self.known:
-            self.known[index] = pieces(self.tokenizer, (index,))[0]
+            self.known[index] = as_tokens(self.tokenizer, (index,))[0]
         return self.known[index]
 
     def candidates(self, log_p: Float[Tensor, "rows vocabulary"]) -> list[tuple[Candidate, ...]]:

@@ -1,26 +1,26 @@
 """One user turn of the tokenizer's chat template.
 
-Enters: a tokenizer, and the text of the turn. Leaves: :class:`Turn`, what the template writes around that text.
-The template is given a mark in the text's place, so that it neither changes the text nor takes a part of it for
+Enters: a tokenizer, and the text of the turn. Leaves: a :class:`ChatTurn`, what the template writes around that text.
+The template renders a placeholder instead of the text, so that it neither changes the text nor takes a part of it for
 its own: what was typed goes into the model as it was typed.
 """
 
 from dataclasses import dataclass
 from typing import Any
 
-from icltui.engine.prompts.render_template import Content, TemplateEnded, TemplateError, render
+from icltui.engine.prompts.render_template import Content, TemplateAborted, TemplateError, render
 from icltui.values.errors import BadInput
 
-_MARK = "\ue8c4\uf1e7\ue8c4"
-"""Stands for the text; of private letters, which have no case, so that no filter that rewrites a text changes it."""
-_SHOWN = "\ue8c5\uf1e8\ue8c5"
-"""Stands in a part of the content that no template has any use for: where it is written, the parts were not read."""
+_PLACEHOLDER = "\ue8c4\uf1e7\ue8c4"
+"""For the text; of private letters, which have no case, so that no filter that rewrites a text changes it."""
+_UNUSED = "\ue8c5\uf1e8\ue8c5"
+"""In a part of the content that no template uses: where it is written, the parts were taken for a text."""
 _WAY_OUT = "leave --chat out, and write the turn into the context by hand"
 
 
 @dataclass(frozen=True)
-class Turn:
-    """What stands around the text of one user turn."""
+class ChatTurn:
+    """What the template writes before and after the text of one user turn."""
 
     header: str
     footer: str
@@ -29,7 +29,7 @@ class Turn:
     """Whether the template itself would write the text so, and not stripped or otherwise changed."""
 
 
-def render_turn(tokenizer: Any, text: str) -> Turn:
+def render_turn(tokenizer: Any, text: str) -> ChatTurn:
     """What the chat template writes around ``text``.
 
     Raises:
@@ -38,32 +38,32 @@ def render_turn(tokenizer: Any, text: str) -> Turn:
     """
     if not getattr(tokenizer, "chat_template", None):
         raise BadInput(f"this tokenizer has no chat template: {_WAY_OUT}")
-    plain = _around(tokenizer, [_MARK, text])
-    turn = plain if isinstance(plain, Turn) else _around(tokenizer, _in_parts(text))
-    if isinstance(turn, Turn):
+    plain = _around(tokenizer, [_PLACEHOLDER, text])
+    turn = plain if isinstance(plain, ChatTurn) else _around(tokenizer, _in_parts(text))
+    if isinstance(turn, ChatTurn):
         return turn
     raise BadInput(f"the chat template {plain}: {_WAY_OUT}")
 
 
 def _in_parts(text: str) -> list[Content]:
-    """The mark and the text as the templates of models that see pictures too take them, some of them only so."""
-    return [[{"type": "text", "text": _MARK, "unused": _SHOWN}], [{"type": "text", "text": text}]]
+    """Placeholder and text as content parts, which templates of models for pictures take, some of them only these."""
+    return [[{"type": "text", "text": _PLACEHOLDER, "unused": _UNUSED}], [{"type": "text", "text": text}]]
 
 
-def _around(tokenizer: Any, contents: list[Content]) -> Turn | str:
-    """What is around the mark, and whether the text behind it would be written so; or why that cannot be known.
+def _around(tokenizer: Any, contents: list[Content]) -> ChatTurn | str:
+    """The turn, from the placeholder and the text as ``contents``; or why it cannot be known.
 
-    A template that is given parts and takes them for a text writes them out as the list that they are.
+    A template that takes content parts for a text writes them out as the list that they are.
     """
     try:
         marked, written = render(tokenizer, contents)
-    except TemplateEnded as error:
+    except TemplateAborted as error:
         raise BadInput(f"the chat template {error}: {_WAY_OUT}") from error
     except TemplateError as error:
         return f"refuses a lone user turn ({error})"
-    around = marked.split(_MARK)
-    if len(around) != 2 or _SHOWN in marked:
+    around = marked.split(_PLACEHOLDER)
+    if len(around) != 2 or _UNUSED in marked:
         return f"writes the user's text {len(around) - 1} times, and once is needed"
     header, footer = around
     text = contents[1] if isinstance(contents[1], str) else contents[1][0]["text"]
-    return Turn(header, footer, written == header + text + footer)
+    return ChatTurn(header, footer, written == header + text + footer)

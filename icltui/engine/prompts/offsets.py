@@ -1,7 +1,7 @@
 """Which characters each token stands for: every character of a text belongs to exactly one of its tokens.
 
 Enters: a text and a tokenizer. Leaves: ids, each with its span ``(begin, end)`` of characters. Spans are the
-tokenizer's own, untrimmed; where it drops characters, such as spaces, :func:`cover` leaves no gap.
+tokenizer's own, untrimmed; where it drops characters, such as spaces, :func:`fill_gaps` gives them to a token.
 """
 
 import json
@@ -9,13 +9,13 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 Span = tuple[int, int]
-Spanned = tuple[int, Span]
+TokenSpan = tuple[int, Span]
 """An id, and the characters that it stands for."""
 
 
-def encode(tokenizer: Any, text: str, special: bool) -> tuple[list[int], list[Spanned]]:
-    """The special tokens that the tokenizer puts in front where ``special``, and the text's own tokens."""
-    _leave_untrimmed(tokenizer)
+def encode(tokenizer: Any, text: str, special: bool) -> tuple[list[int], list[TokenSpan]]:
+    """The special tokens that the tokenizer puts before the text where ``special``, and the text's own tokens."""
+    _disable_trim_offsets(tokenizer)
     encoded = tokenizer(
         text, add_special_tokens=special, return_offsets_mapping=True, return_special_tokens_mask=True
     )
@@ -25,13 +25,13 @@ def encode(tokenizer: Any, text: str, special: bool) -> tuple[list[int], list[Sp
     return front, [(token, (begin, end)) for token, (begin, end), is_added in spans if not is_added]
 
 
-def cover(body: Iterable[Spanned], borders: Sequence[int]) -> list[Spanned]:
+def fill_gaps(body: Iterable[TokenSpan], borders: Sequence[int]) -> list[TokenSpan]:
     """The same tokens, their spans without gaps and in ascending order.
 
-    Characters between two tokens, which the tokenizer makes nothing of, go to the token behind them: up to the last of
-    the ``borders`` among them to the one in front, so that no token straddles a border for their sake.
+    Characters between two tokens, which the tokenizer makes nothing of, go to the next token; up to the last of the
+    ``borders`` among them to the token before, so that no token straddles a border for their sake.
     """
-    covered: list[Spanned] = []
+    covered: list[TokenSpan] = []
     reached = last = 0
     for token, (begin, end) in body:
         if begin > reached:
@@ -41,10 +41,10 @@ def cover(body: Iterable[Spanned], borders: Sequence[int]) -> list[Spanned]:
     return covered
 
 
-def _leave_untrimmed(tokenizer: Any) -> None:
+def _disable_trim_offsets(tokenizer: Any) -> None:
     """Have no spaces cut off the spans, as ``trim_offsets`` of byte-level tokenizers does; no id depends on it.
 
-    How many spaces a trimmed token has in front and behind could not be told from its span any more.
+    A trimmed span does not say how many spaces its token has at either end.
     """
     backend = tokenizer.backend_tokenizer
     processor = backend.post_processor

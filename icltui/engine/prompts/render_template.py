@@ -1,8 +1,7 @@
 """A chat template rendered within bounds, by :mod:`icltui.engine.prompts.template_process`.
 
-Enters: a tokenizer and the contents of lone user turns. Leaves: the text that the template makes of each. The process
-is started by the first of them and answers all that come, in a millisecond each, until it is ended by a bound or this
-process is over.
+Enters: a tokenizer and the contents of lone user turns. Leaves: the text that the template makes of each. The first
+request starts the process, which answers in a millisecond each until a bound ends it or this process is over.
 """
 
 import atexit
@@ -25,33 +24,33 @@ Content = str | list[dict[str, str]]
 SECONDS = 3.0
 """Of processor time that a template may take."""
 _CHILD = Path(__file__).with_name("template_process.py")
-_MOST_BYTES = 2**20
+_MOST_CHARACTERS = 2**20
 """Of a template; the longest in use have some 30 KiB."""
-_PATIENCE = 120
-"""Seconds until an answer, or the process's start, is given up: for a machine that stands still, not for templates."""
-_QUIET = {"TRANSFORMERS_VERBOSITY": "error", "OPENBLAS_NUM_THREADS": "1"}
+_TIMEOUT = 120
+"""Seconds until an answer, or the process's start, is given up: for a machine that hangs, not for templates."""
+_ENVIRONMENT = {"TRANSFORMERS_VERBOSITY": "error", "OPENBLAS_NUM_THREADS": "1"}
 
 
 class TemplateError(BadInput):
-    """A template that does not render a turn; the text says why, in a few words."""
+    """A template that does not render a turn; the message says why, in a few words."""
 
 
-class TemplateEnded(TemplateError):
-    """It went beyond a bound, and would again."""
+class TemplateAborted(TemplateError):
+    """The template exceeds a bound, and would again."""
 
 
 class Renderer:
-    """The process, started when it is needed."""
+    """The process that renders, started by the first request."""
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._process: subprocess.Popen[bytes] | None = None
 
     def ask(self, request: dict[str, Any]) -> list[dict[str, str]]:
-        """What it answers.
+        """The answer for each turn.
 
         Raises:
-            TemplateEnded: it ended over the request.
+            TemplateAborted: the process ended over the request.
         """
         line = json.dumps(request).encode() + b"\n"
         with self._lock:
@@ -80,7 +79,7 @@ class Renderer:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 cwd=os.sep,
-                env={**child_environment(), **_QUIET},
+                env={**child_environment(), **_ENVIRONMENT},
             )
         return self._process
 
@@ -91,16 +90,16 @@ class Renderer:
             process.stdin.write(line)
             process.stdin.flush()
         except BrokenPipeError:
-            raise TemplateEnded(_ended(process.wait())) from None
+            raise TemplateAborted(_ended(process.wait())) from None
         answer = bytearray()
-        until = time.monotonic() + _PATIENCE
+        until = time.monotonic() + _TIMEOUT
         while not answer.endswith(b"\n"):
             ready, _, _ = select.select([process.stdout], [], [], max(0, until - time.monotonic()))
             if not ready:
-                raise TemplateEnded(f"gives no answer in {_PATIENCE} seconds")
+                raise TemplateAborted(f"gives no answer in {_TIMEOUT} seconds")
             part = os.read(process.stdout.fileno(), 2**20)
             if not part:
-                raise TemplateEnded(_ended(process.wait()))
+                raise TemplateAborted(_ended(process.wait()))
             answer += part
         return bytes(answer)
 
@@ -127,7 +126,7 @@ def render(tokenizer: Any, contents: list[Content]) -> list[str]:
         raise TemplateError(" ".join(str(error).split())[:200]) from error
     if not isinstance(template, str):
         raise TemplateError(f"it is no text, but of type {type(template).__name__}")
-    if len(template) > _MOST_BYTES:
+    if len(template) > _MOST_CHARACTERS:
         raise TemplateError(f"it has {len(template):,} characters itself")
     special = {name: str(token) for name, token in tokenizer.special_tokens_map.items()}
     answers = _RENDERER.ask({"template": template, "special": special, "turns": contents, "seconds": SECONDS})

@@ -1,4 +1,4 @@
-"""Chat templates, rendered in a process of its own that may take so much time and memory and no more.
+"""The process that renders chat templates, with bounds on its time and memory.
 
 A template is a program out of the model's folder. Transformers' sandbox keeps it from files and code, and not from
 loops without end, from ``'a' * 10 ** 10`` or from nesting that breaks Python's own stack; no deadline that is kept in

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from icltui.engine.prompts.offsets import cover, encode
+from icltui.engine.prompts.offsets import encode, fill_gaps
 from icltui.engine.prompts.tokenize import tokenize
 from icltui.values import Unit
 from icltui.values.errors import BadInput
@@ -164,4 +164,4 @@ def test_the_spaces_of_the_issue():
     ],
 )
 def test_gaps_are_closed(body, borders, wanted):
-    assert [span for _, span in cover([(7, span) for span in body], borders)] == wanted
+    assert [span for _, span in fill_gaps([(7, span) for span in body], borders)] == wanted

@@ -10,7 +10,9 @@ from tokenizers.models import BPE
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from icltui.engine.models.loaded_model import LoadedModel
-from icltui.engine.prompts.tokenize import MOST_BYTES_PER_TOKEN, check_length, pieces, tokenize
+from icltui.engine.prompts.prompt_check import check_length
+from icltui.engine.prompts.token_texts import as_tokens
+from icltui.engine.prompts.tokenize import MOST_BYTES_PER_TOKEN, tokenize
 from icltui.storage.paths import MODEL_DIR
 from icltui.values.errors import BadInput
 from icltui.values.prompt import MOST_BYTES, Prompt
@@ -185,7 +187,7 @@ def test_hostile_text_is_tokenised_like_any_other(text):
 
 
 def test_ids_that_the_tokenizer_does_not_know_have_a_text_of_their_own():
-    assert [t.text for t in pieces(tiny("llama").tokenizer, (299,))] == ["<299>"]
+    assert [t.text for t in as_tokens(tiny("llama").tokenizer, (299,))] == ["<299>"]
 
 
 # Chat turns: the template's name → template, and what it writes around a text, spelt out by hand.
