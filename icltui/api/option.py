@@ -1,6 +1,6 @@
-"""One option: the field that it sets, how it is called, what may be typed, and what it means.
+"""One option: the field that it sets, its names, its meaning, and the values that it takes.
 
-Type, default and choices are the field's own. Text enters :meth:`Option.read` and a value of the field leaves.
+Its type, default and choices are those of the field. Text enters :meth:`Option.read` and a value of the field leaves.
 """
 
 from collections.abc import Callable
@@ -25,9 +25,9 @@ class Option:
     field: str
     """The name of the field that it sets."""
     help: str
-    """What it means, for ``--help``; ``{default}`` stands for the default."""
+    """Its meaning, for ``--help``; ``{default}`` stands for the default."""
     of: tuple[type[Struct], ...]
-    """Whatever has this field; type and default are those of the first."""
+    """The structs that have this field; type and default are those of the first."""
     group: Group
     _: KW_ONLY
     flags: tuple[str, ...] = ()
@@ -38,13 +38,13 @@ class Option:
     label: str = ""
     """Its name in the explorer's form, where that is not the field's."""
     hint: str = ""
-    """What it means, beside it in the form; empty: the form does not have it."""
+    """Its meaning, beside it in the form; empty: the form does not have it."""
     need: str = ""
-    """What to do instead, at the end of a refusal."""
+    """What to give instead, at the end of a complaint."""
     is_allowed: Callable[[Any], bool] = lambda _value: True
     """Whether a value of the right type is in range."""
     fault: str = "{name} {value} is out of range"
-    """What is said of a value that is not allowed."""
+    """The complaint about a value that is not allowed."""
     goes_with: str = ""
     """The other options that it does nothing without."""
     show: Callable[[Any], str] = "{:g}".format
@@ -52,7 +52,7 @@ class Option:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What it is called on the command line."""
+        """Its names on the command line."""
         return self.flags or ("--" + self.field.replace("_", "-"),)
 
     @property
@@ -87,10 +87,10 @@ class Option:
         return tuple(word for part in self._parts if get_origin(part) is Literal for word in get_args(part))
 
     def read(self, text: str) -> Any:
-        """The value that ``text`` stands for.
+        """The value of ``text``.
 
         Raises:
-            BadInput: it stands for none, or for one that is not allowed.
+            BadInput: ``text`` is no value of the field's type, or one that is not allowed.
         """
         value = self._parse(text)
         self.check(value)

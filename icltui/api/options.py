@@ -123,7 +123,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "holdout",
-        "other queries behind the same context, one a line",
+        "other queries after the same context, one a line",
         (Generate, GenerateEach),
         "tests",
         label="test on",
@@ -199,7 +199,7 @@ OPTIONS: tuple[Option, ...] = (
         metavar="TEXT|@FILE",
         takes_file=True,
     ),
-    _prompt("query", "the query behind it", flags=("-q", "--query"), metavar="TEXT|@FILE", takes_file=True),
+    _prompt("query", "the query after it", flags=("-q", "--query"), metavar="TEXT|@FILE", takes_file=True),
     _prompt(
         "unit",
         "token, line, sentence, or a separator to cut the context at",
@@ -211,7 +211,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     _prompt(
         "bos",
-        "special tokens in front, kept in both runs (default {default}: as the tokenizer does)",
+        "special tokens before the text, kept in both runs (default {default}: as the tokenizer does)",
         label="special",
         hint="tokens in front: auto, always or never",
     ),
@@ -221,7 +221,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     _prompt(
         "positions",
-        "the query right behind what is left of the context, or where the full context puts it (default {default})",
+        "the query right after what is left of the context, or where the full context puts it (default {default})",
     ),
     Option(
         "layers",

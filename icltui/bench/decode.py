@@ -153,7 +153,7 @@ def _methods(bench_model: BenchModel, ids: Ids) -> dict[str, MakeLane]:
 def _decode(
     methods: Mapping[str, MakeLane], n_tokens: int
 ) -> tuple[dict[str, list[int]], dict[str, list[float]]]:
-    """What each method says, the first token untimed, and the seconds of each token behind it."""
+    """The tokens of each method and the seconds of each after the first, which is not timed."""
     lanes = {method: make() for method, make in methods.items()}
     said = {method: [int(lane.start().argmax())] for method, lane in lanes.items()}
     taken: dict[str, list[float]] = {method: [] for method in lanes}
@@ -163,7 +163,7 @@ def _decode(
             start = time.perf_counter()
             said[method].append(int(lanes[method].feed(said[method][-1]).argmax()))
             taken[method].append(time.perf_counter() - start)
-        order.append(order.pop(0))  # no method is always the one behind the slowest
+        order.append(order.pop(0))  # so that no method always follows the slowest
     return said, taken
 
 

@@ -113,9 +113,9 @@ class BenchModel:
             for event in self.engine.run(CountTokens(prompt=prompt), lambda: False):
                 assert isinstance(event, PromptTokenized)
                 parts = event.tokens.prefix, event.tokens.context, event.tokens.query
-                prefix, before, behind = (tuple(token.id for token in part) for part in parts)
-                if (len(before), len(behind)) == (n, q):
-                    return TokenPrompt(prompt, prefix, before, behind)
+                prefix, context_ids, query_ids = (tuple(token.id for token in part) for part in parts)
+                if (len(context_ids), len(query_ids)) == (n, q):
+                    return TokenPrompt(prompt, prefix, context_ids, query_ids)
         raise BadInput(f"model {self.name!r} has a tokenizer that cuts no text of ours into {n} + {q} tokens")
 
 

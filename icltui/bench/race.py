@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from statistics import median
+from statistics import linear_regression, median
 
 import torch
 
@@ -68,9 +68,7 @@ def exponent(points: Sequence[tuple[float, float]]) -> float | None:
     if len(points) < 2:
         return None
     xs, ys = ([math.log(value) for value in column] for column in zip(*points, strict=True))
-    x, y = sum(xs) / len(xs), sum(ys) / len(ys)
-    along = sum((a - x) * (b - y) for a, b in zip(xs, ys, strict=True))
-    return float(along / sum((a - x) ** 2 for a in xs))
+    return linear_regression(xs, ys).slope
 
 
 def race(settings: RaceSettings, on_progress: ProgressCallback, methods: Sequence[Method] = METHODS) -> Race:

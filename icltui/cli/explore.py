@@ -57,7 +57,7 @@ def explore(args: argparse.Namespace) -> int:
         )
     config, faults = read_config(config_path())
     prepare_terminal(config)
-    gc.disable()  # saves a tenth of the time to the first frame, behind which the app turns it on again
+    gc.disable()  # saves a tenth of the time to the first frame; the app turns it on again after that
     from icltui.tui.app import IcltuiApp
     from icltui.tui.state.tour import is_first_start
     from icltui.tui.system.theme import check_theme
@@ -66,7 +66,7 @@ def explore(args: argparse.Namespace) -> int:
 
     check_theme(args.theme)
     if args.model is None and (args.session is None or session is None or session.model is None):
-        args.model = config.model or None  # an example that nobody asked for says nothing about the model
+        args.model = config.model or None  # the first example opens by itself, so its model does not count
     client = RemoteEngine(engine_command(args.engine), state_path() / "engine.log", child_environment())
     notice = "\n".join(filter(None, (*faults, client.log_trouble, encoding_notice())))
     load, place = load_request(args, session), args.engine or ""
@@ -76,7 +76,7 @@ def explore(args: argparse.Namespace) -> int:
     app.run(mouse=config.mouse and args.mouse)
     if app.farewell:
         print_error(app.farewell)
-    return 1 if app.return_code is None else app.return_code  # none: it ended, and nobody had it exit
+    return 1 if app.return_code is None else app.return_code  # None: the app ended without an exit
 
 
 def prepare_terminal(config: Config) -> None:
@@ -86,7 +86,7 @@ def prepare_terminal(config: Config) -> None:
             os.environ.pop(name, None)
     if config.colours in COLOUR_SYSTEMS:
         os.environ.setdefault("TEXTUAL_COLOR_SYSTEM", COLOUR_SYSTEMS[config.colours])
-    # Sizes told in band, and a mouse in pixels, end with the terminal that we began on: another may be attached.
+    # In-band sizes and a mouse in pixels belong to the terminal at the start: another may be attached later.
     os.environ.setdefault("TEXTUAL_SMOOTH_SCROLL", "0")
     if os.environ.get("SSH_CONNECTION"):
         os.environ.setdefault("ESCDELAY", ESCAPE_DELAY_OVER_SSH)
@@ -95,7 +95,7 @@ def prepare_terminal(config: Config) -> None:
 
 
 def is_sized(stream: TextIO | None) -> bool:
-    """Whether ``stream`` is a terminal that says how large it is."""
+    """Whether ``stream`` is a terminal of known size."""
     with contextlib.suppress(OSError, ValueError):
         return stream is not None and all(os.get_terminal_size(stream.fileno()))
     return False

@@ -113,7 +113,7 @@ def _check_target(target: Path) -> None:
 
 
 def _recipe(args: argparse.Namespace, session: Session) -> Recipe:
-    """The session's recipe with what was given on the command line; per step becomes frozen, and it is said."""
+    """The session's recipe with the options' changes; a mode of per-step becomes frozen, with a line on stderr."""
     recipe = session.recipe
     mode = args.mode or ("frozen" if recipe.mode == "per-step" else recipe.mode)
     if args.mode is None and recipe.mode == "per-step":

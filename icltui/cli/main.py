@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"icltui: cannot use {visible(str(error.filename))!r}: {reason_of(error)}: give another path"
         )
         return BadInput.exit_code
-    except Exception as error:  # noqa: BLE001 -- nobody foresaw it: one line for the user, the traceback for the log
+    except Exception as error:  # noqa: BLE001 -- unforeseen: one line for the user, the traceback for the log
         return _crash(error)
     except BaseException as error:
         if (plain := panicked(error)) is None:

@@ -1,4 +1,4 @@
-"""The table of options as the command line's arguments, and the arguments as the fields that the options set."""
+"""The table of options as arguments of the command line, and parsed arguments as the fields that they set."""
 
 import argparse
 from collections.abc import Callable
@@ -17,16 +17,16 @@ Container = argparse.ArgumentParser | argparse._ArgumentGroup
 
 
 def add_options(container: Container, group: Group, **required: bool) -> None:
-    """Every option of ``group``; whether it is required is said by its field's name."""
+    """Add every option of ``group``; a field's name as a keyword makes its option required."""
     for option in OPTIONS:
         if option.group == group:
             add_option(container, option, **({"required": True} if required.get(option.field) else {}))
 
 
 def add_option(container: Container, option: Option, **changes: Any) -> None:
-    """One option; its words for argparse can be changed.
+    """Add one option, with ``changes`` of its arguments for argparse.
 
-    A text that may be in a file, a file of queries and a model are None where they are not given.
+    Texts that may be in a file, files of queries and the model are None if they are not given.
     """
     words: dict[str, Any] = {"dest": option.field, "default": option.default, "help": option.description}
     if bool in option.types:
@@ -45,7 +45,7 @@ def add_option(container: Container, option: Option, **changes: Any) -> None:
 
 
 def values_of(args: argparse.Namespace, owner: type[Struct]) -> dict[str, Any]:
-    """The fields of ``owner`` as they were given, what is in files read.
+    """The fields of ``owner`` that the options set, with the content of files.
 
     Raises:
         BadInput: a file cannot be read, or a value in it is not allowed.
@@ -77,7 +77,7 @@ def read_text(text: str, is_query: bool = False) -> str:
 
 
 def given(add_arguments: Callable[[argparse.ArgumentParser], object], args: argparse.Namespace) -> list[str]:
-    """Those of the optional options that ``add_arguments`` adds whose value in ``args`` is not the default."""
+    """The optional arguments of ``add_arguments`` whose value in ``args`` is not the default."""
     parser = argparse.ArgumentParser(add_help=False)
     add_arguments(parser)
     return [
@@ -88,7 +88,7 @@ def given(add_arguments: Callable[[argparse.ArgumentParser], object], args: argp
 
 
 def add_output(parser: argparse.ArgumentParser, formats: tuple[str, ...]) -> argparse._ArgumentGroup:
-    """Where the text goes, and its format; the first is the default."""
+    """Add the options of the output: its format, the first by default, and its file."""
     group = parser.add_argument_group("output")
     group.add_argument("--format", choices=formats, default=formats[0], help=f"default {formats[0]}")
     group.add_argument(
@@ -98,7 +98,7 @@ def add_output(parser: argparse.ArgumentParser, formats: tuple[str, ...]) -> arg
 
 
 def add_job(parser: argparse.ArgumentParser, *formats: str, is_query_required: bool = True) -> Container:
-    """What measure, verify and generate all take; the group of the prompt, for more of it."""
+    """Add the options that measure, verify and generate share; returns the group of the prompt."""
     prompt = parser.add_argument_group("prompt")
     add_options(prompt, "prompt", query=is_query_required)
     add_options(parser.add_argument_group("model"), "model")
@@ -109,7 +109,7 @@ def add_job(parser: argparse.ArgumentParser, *formats: str, is_query_required: b
 
 
 class _AddSite(argparse.Action):
-    """Collects the modules that are named by hand, each key once."""
+    """Collects the sites given by ``--site``, each key once."""
 
     def __call__(
         self,

@@ -45,7 +45,7 @@ def _explorer() -> argparse.ArgumentParser:
         prog="icltui",
         description="See and use what a context does to a language model's weights.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="commands (icltui COMMAND --help tells more):\n"
+        epilog="commands (icltui COMMAND --help shows more):\n"
         "  measure    per-unit, per-layer measures of a context as table, json or csv\n"
         "  verify     prove the patch on this model and prompt; exit 1 when a check fails\n"
         "  generate   three lanes of text: with context, query only, query + ΔW\n"

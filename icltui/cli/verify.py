@@ -15,7 +15,7 @@ from icltui.system.streams import print_error
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
-        "icltui verify --zoo proves it on a tiny model of every architecture (--zoo --help tells more)"
+        "icltui verify --zoo proves it on a tiny model of every architecture (--zoo --help shows more)"
     )
     add_job(parser, "table", "json")
     add_option(parser, option_of("seed"), help="of the control patches (default 0)")

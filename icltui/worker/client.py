@@ -45,7 +45,7 @@ class RemoteEngine:
         command: the program and its arguments; its stdin and stdout carry messages and nothing else.
         log_path: the log of the process's stderr, and of what it prints on stdout that is no message; see
             :class:`.LogFile`.
-        env: the process's environment; by default this process's.
+        env: the process's environment; by default that of this process.
 
     Raises:
         BadInput: an empty command.
@@ -178,7 +178,7 @@ class RemoteEngine:
 
     def _forward(self, job: int, event: Event) -> None:
         if job not in self._outstanding or self._listener is None:
-            return  # late; or not started yet, and start will tell
+            return  # late, or before start has returned
         if isinstance(event, JOB_OVER):
             del self._outstanding[job]
         self._notify(job, event)

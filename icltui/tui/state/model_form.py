@@ -1,4 +1,4 @@
-"""The model dialog's fields: a request to load enters and leaves as the texts that a person types."""
+"""The form of the model dialog: texts of a request to load, and back."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Field:
 
 _TYPED: tuple[Option, ...] = tuple(option for option in options_of(LoadModel) if option.hint)
 _SWITCHES = {option.label: option for option in options_of(LoadModel) if bool in option.types}
-"""What may be trusted, by its word."""
+"""The options of trust, by their word in the form."""
 FIELDS = (
     *(Field(option.field, option.title, option.hint) for option in _TYPED),
     Field(_TRUST, _TRUST, f"{', '.join([_NOTHING, *_SWITCHES])}: what may run"),
@@ -31,14 +31,14 @@ FIELDS = (
 
 
 def texts_of(load: LoadModel) -> dict[str, str]:
-    """What the fields show."""
+    """The texts of the form."""
     texts = {option.field: option.text(getattr(load, option.field)) for option in _TYPED}
     trusted = [word for word, option in _SWITCHES.items() if getattr(load, option.field)]
     return {**texts, _TRUST: ", ".join(trusted) or _NOTHING}
 
 
 def load_of(model: str, texts: Mapping[str, str], sites: Mapping[str, str]) -> LoadModel:
-    """The request that the fields make; an empty one has its usual value. Dtype and device are the engine's to judge.
+    """The request of the form's texts; an empty text is the default. The engine judges dtype and device.
 
     Raises:
         BadInput: no name, or a word that a field does not know.
@@ -61,14 +61,14 @@ def _read(option: Option, text: str) -> object:
 
 
 def choices_text(load: LoadModel) -> str:
-    """What of a model's choices is not as usual: ``bfloat16 · cuda:1``; of the embedded model, what it is."""
-    usual, texts = texts_of(LoadModel()), texts_of(load)
-    told = [
-        f"trusts {text}" if name == _TRUST else text for name, text in texts.items() if text != usual[name]
+    """The choices that are not the defaults, such as ``bfloat16 · cuda:1``, and whether it is the embedded model."""
+    defaults, texts = texts_of(LoadModel()), texts_of(load)
+    changed = [
+        f"trusts {text}" if name == _TRUST else text for name, text in texts.items() if text != defaults[name]
     ]
-    return " · ".join(["the embedded model"] * (load.model == DEMO) + told)
+    return " · ".join(["the embedded model"] * (load.model == DEMO) + changed)
 
 
 def blank(present: LoadModel) -> LoadModel:
-    """What the form begins with beside ``present``: no name, on the same device."""
+    """The request that the form begins with: no name, and the device of ``present``."""
     return LoadModel(model="", device=present.device, device_map=present.device_map)

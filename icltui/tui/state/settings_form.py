@@ -1,7 +1,7 @@
-"""The form of what is typed rather than set by a key: the options of patch, text, prompt and measure that have a hint.
+"""The form of settings that are typed rather than changed by a key: the options with a hint, but for the model's.
 
-The present choices enter and leave as texts; texts enter, and other choices leave, or one line that says which field is
-wrong and why.
+:func:`texts_of` makes texts of the settings; :func:`with_texts` makes settings of texts, or names the field that is
+wrong.
 """
 
 import os
@@ -24,22 +24,22 @@ from icltui.values.recipe import Recipe, Sampling
 SETTINGS: tuple[Option, ...] = tuple(option for option in OPTIONS if option.hint and option.group != "model")
 """In the order of the form."""
 _PARTS = {Prompt: "prompt", Recipe: "recipe", Sampling: "sampling"}
-"""The field that holds each part of the choices; the others are fields of their own."""
+"""The field of the settings that holds each struct; other options are fields of the settings themselves."""
 _MOST_TOKENS = 4096
 _MOST_BYTES = 2**20
-"""Of a file of queries: it is read while the screen waits, and a device or a pipe would never end."""
+"""Largest file of queries in bytes: it is read while the screen waits."""
 
 
 def texts_of(settings: RunSettings) -> dict[str, str]:
-    """What the fields show, by the options' fields."""
+    """The texts of the form, by the options' fields."""
     return {option.field: _text(option, settings) for option in SETTINGS}
 
 
 def with_texts(settings: RunSettings, texts: Mapping[str, str]) -> RunSettings:
-    """``settings`` as the fields say; a field that was left alone changes nothing.
+    """``settings`` with the changed fields of the form.
 
     Raises:
-        BadInput: naming the field, what is wrong with it, and what was needed.
+        BadInput: naming the field, its value and what to give instead.
     """
     changed = settings
     for option in SETTINGS:
@@ -74,7 +74,7 @@ def _is_free_text(option: Option) -> bool:
 
 
 def _with_value(settings: RunSettings, option: Option, value: Any) -> RunSettings:
-    """The choices with ``value`` in every part that has the option's field."""
+    """The settings with ``value`` in every part that has the option's field."""
     changes = {option.field: value}
     parts = {
         part: with_changes(getattr(settings, part), **changes)
@@ -90,7 +90,7 @@ _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|U00(?:0[0-9a-fA-F]|10)[0-9a-fA-F]{4}|.
 
 
 def _one_line(text: str) -> str:
-    """As a field of one line can hold it, so that :func:`_lines` gives it back to the character."""
+    """``text`` on one line, with escapes that :func:`_lines` turns back."""
     return "".join(_SHORT.get(c, c if c.isprintable() else _escaped(c)) for c in text)
 
 
