@@ -176,7 +176,7 @@ async def test_selection_is_shared(desk: Desk) -> None:
     await desk.press("3", "g", "j")
     assert desk.screen.numbers.stream.shown_layer == desk.screen.numbers.heatmap.shown_layer == 1
     await desk.press("6", "l", "j")
-    await desk.until(lambda: desk.screen.numbers.stream.unit == 3 and desk.screen.layer_list.cursor == 2)
+    await desk.until(lambda: desk.screen.numbers.stream.unit == 3 and desk.screen.layer_list.shown_layer == 2)
 
 
 async def test_death_is_one_line_and_run_restarts(desk: Desk) -> None:

@@ -5,12 +5,13 @@ from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.widgets import Input, Static
 
 from icltui.tui.dialogs.dialog import Dialog
 from icltui.tui.draw.text import content
+from icltui.tui.widgets.bindings import key_binding
 from icltui.tui.widgets.line_input import LineInput
 from icltui.values.errors import IcltuiError
 
@@ -26,7 +27,7 @@ class AskTextDialog(Dialog[str | None]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss(None)", "Cancel", id="ask.cancel", tooltip="Leave it as it is")
+        key_binding("ask.cancel", "escape", "dismiss(None)", "Cancel", "Leave it as it is")
     ]
 
     def __init__(

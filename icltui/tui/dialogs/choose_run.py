@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import OptionList, Static
@@ -16,6 +16,7 @@ from icltui.storage.sessions import Run
 from icltui.tui.dialogs.dialog import Dialog
 from icltui.tui.draw.text import content, fit
 from icltui.tui.state.history import History
+from icltui.tui.widgets.bindings import key_binding
 from icltui.values import Prediction
 
 Verb = Literal["go", "compare", "note", "file", "alone"]
@@ -39,13 +40,13 @@ class ChooseRunDialog(Dialog[RunChoice | None]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q", "dismiss(None)", "Cancel", id="runs.cancel", tooltip="Leave everything as it is"),
-        Binding("j", "move(1)", "Down", False, id="runs.down", tooltip="One run down"),
-        Binding("k", "move(-1)", "Up", False, id="runs.up", tooltip="One run up"),
-        Binding("c", "choose('compare')", "Compare", id="runs.compare", tooltip="Compare with this run"),
-        Binding("a", "choose('note')", "Note", id="runs.note", tooltip="Write a line about this run"),
-        Binding("f", "choose('file')", "File", id="runs.file", tooltip="Compare with a session file"),
-        Binding("x", "choose('alone')", "Alone", id="runs.alone", tooltip="Compare no longer"),
+        key_binding("runs.cancel", "escape,q", "dismiss(None)", "Cancel", "Leave everything as it is"),
+        key_binding("runs.down", "j", "move(1)", "Down", "One run down"),
+        key_binding("runs.up", "k", "move(-1)", "Up", "One run up"),
+        key_binding("runs.compare", "c", "choose('compare')", "Compare", "Compare with this run"),
+        key_binding("runs.note", "a", "choose('note')", "Note", "Write a line about this run"),
+        key_binding("runs.file", "f", "choose('file')", "File", "Compare with a session file"),
+        key_binding("runs.alone", "x", "choose('alone')", "Alone", "Compare no longer"),
     ]
 
     def __init__(self, history: History, enter: Verb, compared: str = "") -> None:

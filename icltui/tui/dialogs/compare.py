@@ -5,7 +5,7 @@ from typing import ClassVar
 from rich.table import Table
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
@@ -14,6 +14,7 @@ from icltui.storage.sessions import Session
 from icltui.tui.dialogs.dialog import Dialog
 from icltui.tui.draw.text import content, display, passage
 from icltui.tui.state.compared_session import ComparedSession
+from icltui.tui.widgets.bindings import key_binding
 
 _LONGEST = 600
 
@@ -22,17 +23,11 @@ class CompareDialog(Dialog[str | None]):
     """Scrolls; closes with ``alone`` when the user has seen enough of the other, with None otherwise."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,B", "dismiss(None)", "Close", id="contrast.close", tooltip="Back to the numbers"),
-        Binding("x", "dismiss('alone')", "Alone", id="contrast.alone", tooltip="Compare no longer"),
-        Binding(
-            "c",
-            "dismiss('compare')",
-            "Other",
-            id="contrast.other",
-            tooltip="Compare with another run or file",
-        ),
-        Binding("j", "scroll(1)", "Down", False, id="contrast.down", tooltip="A line down"),
-        Binding("k", "scroll(-1)", "Up", False, id="contrast.up", tooltip="A line up"),
+        key_binding("contrast.close", "escape,q,B", "dismiss(None)", "Close", "Back to the numbers"),
+        key_binding("contrast.alone", "x", "dismiss('alone')", "Alone", "Compare no longer"),
+        key_binding("contrast.other", "c", "dismiss('compare')", "Other", "Compare with another run or file"),
+        key_binding("contrast.down", "j", "scroll(1)", "Down", "A line down"),
+        key_binding("contrast.up", "k", "scroll(-1)", "Up", "A line up"),
     ]
 
     def __init__(self, ours: Session, name: str, other: ComparedSession) -> None:

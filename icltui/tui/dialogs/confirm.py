@@ -8,6 +8,7 @@ from textual.widgets import Static
 
 from icltui.tui.dialogs.dialog import Dialog
 from icltui.tui.draw.text import content
+from icltui.tui.widgets.bindings import key_binding
 
 
 class ConfirmDialog(Dialog[str]):
@@ -45,7 +46,7 @@ class ConfirmDialog(Dialog[str]):
 
 
 def _answer(key: str, label: str) -> Binding:
-    return Binding(key, f"answer({label!r})", label, tooltip=f"Answer: {label}", id=f"answer.{key}")
+    return key_binding(f"answer.{key}", key, f"answer({label!r})", label, f"Answer: {label}")
 
 
 UNSAVED = {"s": "Save", "d": "Discard", "c": "Cancel"}

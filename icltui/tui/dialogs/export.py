@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Input, OptionList, Static
@@ -20,6 +20,7 @@ from icltui.tui.dialogs.confirm import OVERWRITE, ConfirmDialog
 from icltui.tui.dialogs.dialog import Dialog
 from icltui.tui.dialogs.save_session import is_folder
 from icltui.tui.draw.text import content
+from icltui.tui.widgets.bindings import key_binding
 from icltui.tui.widgets.line_input import LineInput
 from icltui.values import ExportFormat
 from icltui.values.errors import BadInput
@@ -45,7 +46,7 @@ class ExportDialog(Dialog[tuple[ExportOption, Path] | None]):
     """Closes with the offer and the path once the file is there, or the engine's part can be asked for; else None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss(None)", "Cancel", tooltip="Export nothing", id="export.cancel")
+        key_binding("export.cancel", "escape", "dismiss(None)", "Cancel", "Export nothing")
     ]
 
     def __init__(self, offers: list[ExportOption]) -> None:

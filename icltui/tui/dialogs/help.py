@@ -8,7 +8,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
@@ -18,6 +18,7 @@ from icltui.tui.dialogs.dialog import Dialog
 from icltui.tui.dialogs.manual import ManualDialog
 from icltui.tui.draw.help_text import MEASURED, PANE_HELP, SYMBOLS, action_rows, pane_title
 from icltui.tui.draw.text import display
+from icltui.tui.widgets.bindings import key_binding
 from icltui.tui.widgets.vim_scroll import VimScroll
 from icltui.values import Dynamics
 
@@ -109,15 +110,11 @@ class HelpDialog(Dialog[str | None]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "escape,q,question_mark,f1",
-            "dismiss(None)",
-            "Close",
-            tooltip="Back to the explorer",
-            id="help.close",
+        key_binding(
+            "help.close", "escape,q,question_mark,f1", "dismiss(None)", "Close", "Back to the explorer"
         ),
-        Binding("m", "show_manual", "Manual", tooltip="Open the manual", id="help.manual"),
-        Binding("t", f"dismiss('{TOUR}')", "Tour", tooltip="Take the tour in five steps", id="help.tour"),
+        key_binding("help.manual", "m", "show_manual", "Manual", "Open the manual"),
+        key_binding("help.tour", "t", f"dismiss('{TOUR}')", "Tour", "Take the tour in five steps"),
     ]
 
     def __init__(

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.timer import Timer
@@ -23,6 +23,7 @@ from icltui.tui.draw.text import content, display
 from icltui.tui.state.model_form import FIELDS, blank, choices_text, load_of, texts_of
 from icltui.tui.state.models import Models
 from icltui.tui.system.path_completion import Folder, completed, folders, is_model, is_path
+from icltui.tui.widgets.bindings import key_binding
 from icltui.tui.widgets.line_input import LineInput
 from icltui.values.errors import BadInput
 
@@ -34,8 +35,8 @@ class ModelList(OptionList):
     """Models and folders; up from the first goes back to the name."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "up", "Up", False, id="model.up", tooltip="One up, at last to the name"),
-        Binding("j", "cursor_down", "Down", False, id="model.down_letter", tooltip="One down"),
+        key_binding("model.up", "up,k", "up", "Up", "One up, at last to the name"),
+        key_binding("model.down_letter", "j", "cursor_down", "Down", "One down"),
     ]
 
     def on_focus(self) -> None:
@@ -59,11 +60,11 @@ class LoadModelDialog(Dialog[LoadModel | None]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss(None)", "Cancel", id="model.cancel", tooltip="Keep the present model"),
-        Binding("f2", "estimate", "Estimate", id="model.estimate", tooltip="Say what it takes, load nothing"),
-        Binding("tab", "complete", "Complete", id="model.complete", tooltip="Complete a path, or go on"),
-        Binding("down", "app.focus_next", "Down", False, id="model.down", tooltip="To the next field"),
-        Binding("up", "app.focus_previous", "Up", False, id="model.previous", tooltip="To the field before"),
+        key_binding("model.cancel", "escape", "dismiss(None)", "Cancel", "Keep the present model"),
+        key_binding("model.estimate", "f2", "estimate", "Estimate", "Say what it takes, load nothing"),
+        key_binding("model.complete", "tab", "complete", "Complete", "Complete a path, or go on"),
+        key_binding("model.down", "down", "app.focus_next", "Down", "To the next field"),
+        key_binding("model.previous", "up", "app.focus_previous", "Up", "To the field before"),
     ]
 
     def __init__(self, models: Models) -> None:

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
@@ -12,6 +12,7 @@ from textual.widgets.option_list import Option
 from icltui.storage.manual import TOPICS, page
 from icltui.text.rich_markdown import MarkdownPage
 from icltui.tui.dialogs.dialog import Dialog
+from icltui.tui.widgets.bindings import key_binding
 from icltui.tui.widgets.vim_scroll import VimScroll
 
 
@@ -39,22 +40,12 @@ class ManualDialog(Dialog[None]):
     """Closes with nothing."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "escape,q",
-            "dismiss(None)",
-            "Close",
-            tooltip="Back to where the manual was opened",
-            id="manual.close",
+        key_binding(
+            "manual.close", "escape,q", "dismiss(None)", "Close", "Back to where the manual was opened"
         ),
-        Binding(
-            "right_square_bracket", "turn(1)", "Next page", tooltip="Show the next page", id="manual.next"
-        ),
-        Binding(
-            "left_square_bracket",
-            "turn(-1)",
-            "Page before",
-            tooltip="Show the page before",
-            id="manual.previous",
+        key_binding("manual.next", "right_square_bracket", "turn(1)", "Next page", "Show the next page"),
+        key_binding(
+            "manual.previous", "left_square_bracket", "turn(-1)", "Page before", "Show the page before"
         ),
     ]
 

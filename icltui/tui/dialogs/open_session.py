@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Input, OptionList, Static
@@ -16,6 +16,7 @@ from icltui.storage.paths import real_path, typed_path
 from icltui.storage.sessions import Session, example_sessions, read_session, session_title, sessions_folder
 from icltui.tui.dialogs.dialog import Dialog
 from icltui.tui.draw.text import content, display
+from icltui.tui.widgets.bindings import key_binding
 from icltui.tui.widgets.line_input import LineInput
 from icltui.values.errors import BadInput
 
@@ -43,7 +44,7 @@ class OpenSessionDialog(Dialog[Opened | None]):
     """Closes with a session that could be read and its path, or with None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss(None)", "Cancel", tooltip="Open nothing", id="open.cancel")
+        key_binding("open.cancel", "escape", "dismiss(None)", "Cancel", "Open nothing")
     ]
 
     def __init__(self, title: str = "Open session", verb: str = "opens") -> None:

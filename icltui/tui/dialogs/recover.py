@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import OptionList, Static
@@ -17,6 +17,7 @@ from icltui.tui.dialogs.confirm import ConfirmDialog
 from icltui.tui.dialogs.dialog import Dialog
 from icltui.tui.draw.text import content
 from icltui.tui.system.autosave import Orphan
+from icltui.tui.widgets.bindings import key_binding
 from icltui.values.errors import SessionError, reason_of
 
 DELETE = {"d": "Delete", "c": "Cancel"}
@@ -31,10 +32,8 @@ class RecoverDialog(Dialog[tuple[Orphan, Session] | None]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "escape", "dismiss(None)", "Keep for later", tooltip="Decide at the next start", id="recover.keep"
-        ),
-        Binding("d,delete", "delete", "Delete", tooltip="Delete the file for good", id="recover.delete"),
+        key_binding("recover.keep", "escape", "dismiss(None)", "Keep for later", "Decide at the next start"),
+        key_binding("recover.delete", "d,delete", "delete", "Delete", "Delete the file for good"),
     ]
 
     def __init__(self, found: list[Orphan]) -> None:

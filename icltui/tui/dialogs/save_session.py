@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Input, OptionList, Static
@@ -20,6 +20,7 @@ from icltui.tui.dialogs.confirm import OVERWRITE, ConfirmDialog
 from icltui.tui.dialogs.dialog import Dialog
 from icltui.tui.draw.text import content
 from icltui.tui.system.fallback_paths import FallbackPath, fallback_paths
+from icltui.tui.widgets.bindings import key_binding
 from icltui.tui.widgets.line_input import LineInput
 from icltui.values.errors import BadInput, SessionError
 
@@ -34,7 +35,7 @@ class SaveSessionDialog(Dialog[Path | None]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss(None)", "Cancel", tooltip="Save nothing", id="save.cancel")
+        key_binding("save.cancel", "escape", "dismiss(None)", "Cancel", "Save nothing")
     ]
 
     def __init__(self, proposal: Path, write: Callable[[Path], Awaitable[None]], complaint: str = "") -> None:

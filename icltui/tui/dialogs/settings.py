@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.events import DescendantFocus
 from textual.widgets import Input, Static
@@ -13,6 +13,7 @@ from icltui.tui.dialogs.dialog import Dialog
 from icltui.tui.draw.text import content
 from icltui.tui.state.settings import RunSettings
 from icltui.tui.state.settings_form import SETTINGS, texts_of, with_texts
+from icltui.tui.widgets.bindings import key_binding
 from icltui.tui.widgets.line_input import LineInput
 from icltui.values.errors import BadInput
 
@@ -21,8 +22,8 @@ class SettingFields(VerticalScroll, can_focus=False):
     """Where the arrows go from field to field, which scrolls as far as is needed."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down", "app.focus_next", "Down", False, id="settings.down", tooltip="To the next field"),
-        Binding("up", "app.focus_previous", "Up", False, id="settings.up", tooltip="To the field before"),
+        key_binding("settings.down", "down", "app.focus_next", "Down", "To the next field"),
+        key_binding("settings.up", "up", "app.focus_previous", "Up", "To the field before"),
     ]
 
 
@@ -30,9 +31,7 @@ class SettingsDialog(Dialog[RunSettings | None]):
     """Closes with the settings as the fields say, or with None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "escape", "dismiss(None)", "Cancel", id="settings.cancel", tooltip="Leave everything as it is"
-        ),
+        key_binding("settings.cancel", "escape", "dismiss(None)", "Cancel", "Leave everything as it is"),
     ]
 
     def __init__(self, settings: RunSettings) -> None:

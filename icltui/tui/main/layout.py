@@ -89,7 +89,7 @@ class LayoutScreen(HistoryScreen, OutputScreen):
 
     def watch_shown_layer(self, layer: int) -> None:
         """One layer everywhere."""
-        self.numbers.shown_layer = self.layer_list.cursor = layer
+        self.numbers.shown_layer = self.layer_list.shown_layer = layer
 
     def watch_measure(self, measure: str) -> None:
         """One measure everywhere."""

@@ -18,11 +18,10 @@ from icltui.tui.main.guide import GuideScreen
 from icltui.tui.state.change import Change
 from icltui.tui.state.explorer import Explorer
 from icltui.tui.state.settings import Choice
-from icltui.tui.widgets.heatmap import Heatmap
-from icltui.tui.widgets.messages import ExplorerChanged, LayerSelected, LayerToggled, Noticed
+from icltui.tui.widgets.messages import ExplorerChanged, LayerToggled, Noticed
 from icltui.tui.widgets.prompt_editor import PromptEditor
 from icltui.tui.widgets.status_line import StatusLine
-from icltui.tui.widgets.token_strip import TokenStrip
+from icltui.tui.widgets.unit_cursor import UnitCursor
 
 FLUSH_EVERY = 1 / 8
 """Seconds between two drawings of what streams in."""
@@ -163,25 +162,15 @@ class ExplorerScreen(GuideScreen):
         """Bring what the editors hold into the explorer."""
         self.explorer.edit(self.context.text, self.question.text)
 
-    @on(LayerSelected)
-    def follow_layer(self, event: LayerSelected) -> None:
-        """The layer list's cursor is the layer of every view."""
-        self.shown_layer = event.layer
-
     @on(LayerToggled)
     def take_layer(self, event: LayerToggled) -> None:
         """Measure and patch it from the next run on, or do so no longer."""
         self._toggle(event.layer)
 
-    @on(Heatmap.CellSelected)
-    def follow_cell(self, event: Heatmap.CellSelected) -> None:
-        """The crosshair is the unit and layer of every view."""
-        self.unit, self.shown_layer = event.unit, event.layer
-
-    @on(TokenStrip.UnitSelected)
-    def follow_text(self, event: TokenStrip.UnitSelected) -> None:
-        """The unit chosen in the text is the unit of every view."""
-        self.unit = event.unit
+    @on(UnitCursor.Moved)
+    def follow_cursor(self, event: UnitCursor.Moved) -> None:
+        """A pane's cursor is the unit and layer of every pane: as it is now, since it may have moved on."""
+        self.unit, self.shown_layer = event.cursor.unit, event.cursor.shown_layer
 
     def _follow(self, unit: int) -> None:
         """The table's cursor, moved by hand or following what streams in, is the unit of every view."""

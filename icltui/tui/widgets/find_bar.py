@@ -4,12 +4,13 @@ from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.content import Content
 from textual.message import Message
 from textual.widgets import Input, Static
 
+from icltui.tui.widgets.bindings import key_binding
 from icltui.tui.widgets.line_input import LineInput
 
 
@@ -17,7 +18,7 @@ class FindInput(LineInput):
     """Escape goes back to where the user was."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "give_up", "Back", False, tooltip="Back to where the cursor was", id="find.back"),
+        key_binding("find.back", "escape", "give_up", "Back", "Back to where the cursor was"),
     ]
 
     def action_give_up(self) -> None:

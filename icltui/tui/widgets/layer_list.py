@@ -10,12 +10,11 @@ from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.content import Content
 from textual.events import Click
-from textual.geometry import Region, Size
+from textual.geometry import Offset, Region, Size
 from textual.reactive import reactive
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from icltui.report.measures import MEASURES
@@ -23,8 +22,10 @@ from icltui.tui.draw.clipboard_text import layers_copy
 from icltui.tui.draw.colormap import level
 from icltui.tui.draw.text import CURSOR, content, display, number
 from icltui.tui.state.measured_units import MeasuredUnits
+from icltui.tui.widgets.bindings import key_binding
 from icltui.tui.widgets.bordered import Bordered
-from icltui.tui.widgets.messages import LayerSelected, LayerToggled
+from icltui.tui.widgets.messages import LayerToggled
+from icltui.tui.widgets.unit_cursor import UnitCursor
 from icltui.values import Verification
 
 _NONE: Mapping[int, str] = MappingProxyType({})
@@ -48,40 +49,28 @@ def sparkline(
     return "".join(bars)
 
 
-class LayerList(ScrollView, Bordered, can_focus=True):
+class LayerList(UnitCursor, Bordered):
     """A list with a cursor; ticking is the screen's to do."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j,down", "move(1)", "Next layer", False, tooltip="One layer down", id="layers.down"),
-        Binding("k,up", "move(-1)", "Layer before", False, tooltip="One layer up", id="layers.up"),
-        Binding("g,home", "move(-10000)", "First", False, tooltip="To the first layer", id="layers.first"),
-        Binding("G,end", "move(10000)", "Last", False, tooltip="To the last layer", id="layers.last"),
-        Binding(
-            "enter",
-            "screen.toggle_layer",
-            "Tick",
-            False,
-            tooltip="Tick or untick the layer",
-            id="layers.tick",
-        ),
+        key_binding("layers.down", "j,down", "move(1)", "Next layer", "One layer down"),
+        key_binding("layers.up", "k,up", "move(-1)", "Layer before", "One layer up"),
+        key_binding("layers.first", "g,home", "move(-10000)", "First", "To the first layer"),
+        key_binding("layers.last", "G,end", "move(10000)", "Last", "To the last layer"),
+        key_binding("layers.tick", "enter", "screen.toggle_layer", "Tick", "Tick or untick the layer"),
         # Elsewhere n is the next match.
-        Binding(
-            "n", "screen.tick_layers('none')", "None", False, tooltip="Untick every layer", id="layers.none"
-        ),
+        key_binding("layers.none", "n", "screen.tick_layers('none')", "None", "Untick every layer"),
     ]
     COMPONENT_CLASSES: ClassVar[set[str]] = {"layer-list--cursor", "layer-list--bars", "layer-list--quiet"}
 
-    cursor: reactive[int] = reactive(0, repaint=False)
-    unit: reactive[int] = reactive(0, repaint=False)
     measure: reactive[str] = reactive("delta_norm", repaint=False)
-    is_log: reactive[bool] = reactive(False, repaint=False)
+    is_log: reactive[bool] = reactive(False)
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
         self.n_layers = 0
         self.ticked: frozenset[int] = frozenset()
         self.refused: Mapping[int, str] = {}
-        self._measured = MeasuredUnits()
         self._errors: dict[int, float | None] = {}
         self._lines: dict[int, tuple[list[tuple[str, str]], bool]] = {}
         """What was drawn last, line by line."""
@@ -95,7 +84,7 @@ class LayerList(ScrollView, Bordered, can_focus=True):
         refused: Mapping[int, str] = _NONE,
     ) -> None:
         """Draw these layers with the numbers of ``measured``; ``refused`` ones with no number."""
-        self._measured, self.n_layers, self.ticked = measured, n_layers, frozenset(ticked)
+        self.measured, self.n_layers, self.ticked = measured, n_layers, frozenset(ticked)
         if refused != self.refused:
             self.refused = refused
             reasons = [content(f"layer {layer} is refused: {reason}") for layer, reason in refused.items()]
@@ -120,58 +109,54 @@ class LayerList(ScrollView, Bordered, can_focus=True):
     def copied(self) -> str:
         """Every layer."""
         ticked = {layer: layer in self.ticked for layer in range(self.n_layers)}
-        return layers_copy(self._measured, self.measure, self.unit, ticked, self._errors, self.refused)
+        return layers_copy(self.measured, self.measure, self.unit, ticked, self._errors, self.refused)
 
     def _caption(self) -> None:
         title = f"3 Layers  {len(self.ticked)}/{self.n_layers}" if self.n_layers else "3 Layers"
-        at = f" at unit {self.unit}" if self._measured.n_units else ""
+        at = f" at unit {self.unit}" if self.measured.n_units else ""
         error = " · block error" if self._errors else ""
         remark = f"{MEASURES[self.measure].symbol}{at}{error}"
-        self.frame(title, display(self.refused.get(self.cursor, remark)))
+        self.frame(title, display(self.refused.get(self.shown_layer, remark)))
 
-    def watch_cursor(self, layer: int) -> None:
-        """Keep the cursor in sight."""
-        self._refresh_all()
-        height = self.scrollable_content_region.height
-        top = self.scroll_offset.y
-        if height and not top <= layer < top + height:
-            self.scroll_to(
-                y=layer if layer < top else layer - height + 1, animate=False, force=True, immediate=True
-            )
+    def validate_unit(self, unit: int) -> int:
+        """Any: the measurement that has it may be shown a moment later."""
+        return unit
 
-    def watch_unit(self) -> None:
+    def watch_unit(self, before: int, after: int) -> None:  # noqa: ARG002
         """Show the numbers of another unit."""
         self._refresh_all()
+
+    def watch_shown_layer(self) -> None:
+        """Keep the cursor in sight."""
+        self._refresh_all()
+        self.reveal()
 
     def watch_measure(self) -> None:
         """Show another measure."""
         self._refresh_all()
 
-    def watch_is_log(self) -> None:
-        """Bars on another scale."""
-        self.refresh()
-
     def _refresh_all(self) -> None:
         self._caption()
         self.refresh()
 
+    def region_of(self, unit: int, layer: int) -> Region:  # noqa: ARG002
+        """The layer's line, whatever the unit."""
+        return Region(0, layer, self.size.width, 1)
+
+    def cell_at(self, offset: Offset) -> tuple[int, int] | None:
+        """The layer whose line it is."""
+        return (self.unit, offset.y) if 0 <= offset.y < self.n_layers else None
+
     def action_move(self, step: int) -> None:
         """Move the cursor by ``step`` layers."""
-        self._select(min(max(self.cursor + step, 0), self.n_layers - 1))
+        if self.n_layers:
+            self.select(self.unit, min(max(self.shown_layer + step, 0), self.n_layers - 1))
 
     def on_click(self, event: Click) -> None:
-        """Select the layer under the pointer; a click on its mark ticks it as well."""
+        """Tick or untick the layer whose mark was clicked; the base has the cursor move there."""
         offset = event.get_content_offset(self)
-        if offset is None or not 0 <= offset.y + self.scroll_offset.y < self.n_layers:
-            return
-        layer = offset.y + self.scroll_offset.y
-        self._select(layer)
-        if offset.x < 3:
-            self.post_message(LayerToggled(layer))
-
-    def _select(self, layer: int) -> None:
-        if 0 <= layer < self.n_layers:
-            self.post_message(LayerSelected(layer))
+        if offset is not None and offset.x < 3 and (cell := self.cell_at(offset + self.scroll_offset)):
+            self.post_message(LayerToggled(cell[1]))
 
     def render_line(self, y: int) -> Strip:
         """One layer; below the last, nothing."""
@@ -186,20 +171,20 @@ class LayerList(ScrollView, Bordered, can_focus=True):
             return [("waiting for the model", "layer-list--quiet")], False
         if layer >= self.n_layers:
             return [], False
-        return self._pieces(layer, self.scrollable_content_region.width), layer == self.cursor
+        return self._pieces(layer, self.scrollable_content_region.width), layer == self.shown_layer
 
     def _pieces(self, layer: int, width: int) -> list[tuple[str, str]]:
         """Mark, index, sparkline, number at the unit, block error: whatever of it has room."""
         mark = "-" if layer in self.refused else "x" if layer in self.ticked else " "
-        cursor = CURSOR if layer == self.cursor else " "
+        cursor = CURSOR if layer == self.shown_layer else " "
         label = f"[{mark}]{cursor}{layer:>{len(str(self.n_layers - 1))}} "
         if layer in self.refused:
             return [(label, ""), (" refused", "layer-list--quiet")]
-        value = number(self._measured.value(self.measure, self.unit, layer), 8) if width >= 20 else ""
+        value = number(self.measured.value(self.measure, self.unit, layer), 8) if width >= 20 else ""
         error = number(self._errors.get(layer), 9) if self._errors and width >= 30 else ""
         room = width - len(label) - len(value) - len(error)
-        bounds = self._measured.bounds(self.measure, (layer,))
-        bars = sparkline(self._measured.peaks(self.measure, layer, max(room, 0)), bounds, room, self.is_log)
+        bounds = self.measured.bounds(self.measure, (layer,))
+        bars = sparkline(self.measured.peaks(self.measure, layer, max(room, 0)), bounds, room, self.is_log)
         return [(label, ""), (bars, "layer-list--bars"), (value, ""), (error, "layer-list--quiet")]
 
     def _line(self, pieces: list[tuple[str, str]], width: int, is_cursor: bool = False) -> Strip:

@@ -34,11 +34,3 @@ class LayerToggled(Message):
     def __init__(self, layer: int) -> None:
         super().__init__()
         self.layer = layer
-
-
-class LayerSelected(Message):
-    """The user moved the cursor of the layer list."""
-
-    def __init__(self, layer: int) -> None:
-        super().__init__()
-        self.layer = layer

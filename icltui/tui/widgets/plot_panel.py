@@ -58,15 +58,8 @@ class PlotPanel(Widget, can_focus=True):
     glyphs: reactive[bool] = reactive(False, repaint=False)
     """Whether digits stand for colours; chosen for the terminal when the panel is mounted."""
 
-    def __init__(
-        self,
-        *,
-        glyphs: bool | None = None,
-        name: str | None = None,
-        id: str | None = None,
-        classes: str | None = None,
-    ) -> None:
-        super().__init__(name=name, id=id, classes=classes)
+    def __init__(self, *, glyphs: bool | None = None, id: str | None = None) -> None:
+        super().__init__(id=id)
         self.measured = MeasuredUnits()
         self.patch: PatchReport | None = None
         self._other: tuple[MeasuredUnits, str] | None = None
@@ -80,20 +73,22 @@ class PlotPanel(Widget, can_focus=True):
         self._has_begun = False
 
     def on_mount(self) -> None:
-        """See what the terminal can do."""
+        """See what the terminal can do, and follow what is shown."""
         self.glyphs = needs_glyphs(self.app) if self._glyphs_asked is None else self._glyphs_asked
+        for name in ("view", "measure", "shown_layers", "unit", "alpha", "is_log", "glyphs"):
+            self.watch(self, name, self.advance, init=False)
 
     def show(self, measured: MeasuredUnits) -> None:
         """Show ``measured`` from now on."""
         self.measured = measured
         self._drawn_of = ()  # another measurement may have the same version
-        self._redraw_soon()
+        self.advance()
 
     def compare(self, other: MeasuredUnits | None, label: str = "") -> None:
         """Lay one line of ``other`` over the plot, which the legend names ``label``; None: of no other."""
         self._other = (other, label) if other else None
         self._drawn_of = ()
-        self._redraw_soon()
+        self.advance()
 
     def show_patch(self, patch: PatchReport | None) -> None:
         """Have the curves of ``patch``; None, or a report without curves: say how to get them."""
@@ -102,7 +97,7 @@ class PlotPanel(Widget, can_focus=True):
             if self.view not in views(patch):
                 self.view = "alpha"
             self._drawn_of = ()
-            self._redraw_soon()
+            self.advance()
 
     def next_view(self) -> None:
         """Plot the next thing that there is, round and round."""
@@ -114,18 +109,10 @@ class PlotPanel(Widget, can_focus=True):
         """Whether a patch is plotted and no measurement."""
         return self.view in OF_PATCH
 
-    def advance(self) -> None:
-        """Show what came in since, when it is time for another drawing."""
-        self._redraw_soon()
-
-    def watch_view(self) -> None:
-        """Draw something else."""
-        self._redraw_soon()
-
     def watch_shown_layer(self) -> None:
         """Draw the other run's line of this layer."""
         if self._other:
-            self._redraw_soon()
+            self.advance()
 
     def copied(self) -> str:
         """The present measure of every unit at the layers that may be drawn; of another plot, its lines as drawn."""
@@ -133,31 +120,8 @@ class PlotPanel(Widget, can_focus=True):
             return self._drawn.plain
         return measure_copy(self.measured, self.measure, tuple(self.shown_layers) or self.measured.layers)
 
-    def watch_measure(self) -> None:
-        """Draw other numbers."""
-        self._redraw_soon()
-
-    def watch_shown_layers(self) -> None:
-        """Draw other lines."""
-        self._redraw_soon()
-
-    def watch_unit(self) -> None:
-        """Draw the vertical line elsewhere."""
-        self._redraw_soon()
-
-    def watch_alpha(self) -> None:
-        """Draw the vertical line elsewhere."""
-        self._redraw_soon()
-
-    def watch_is_log(self) -> None:
-        """Draw on the other scale."""
-        self._redraw_soon()
-
-    def watch_glyphs(self) -> None:
-        """Draw with other marks."""
-        self._redraw_soon()
-
-    def _redraw_soon(self) -> None:
+    def advance(self) -> None:
+        """Show what came in since, when it is time for another drawing."""
         wait = self._may_draw_at - monotonic()
         if wait <= 0:
             self._redraw()

@@ -1,7 +1,5 @@
 """The stream table: one row per unit as it comes in, for one layer.
 
-A :class:`~icltui.tui.state.measured_units.MeasuredUnits` enters through :meth:`StreamTable.show`;
-:class:`StreamTable.UnitSelected` leaves.
 Lines are drawn one by one and kept, since a whole DataTable would be painted anew at every change.
 """
 
@@ -9,24 +7,22 @@ from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
-from textual import events
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.cache import LRUCache
-from textual.geometry import Region, Size
-from textual.message import Message
-from textual.reactive import reactive
-from textual.scroll_view import ScrollView
+from textual.geometry import Offset, Region, Size, Spacing
 from textual.strip import Strip
 
 from icltui.tui.draw.clipboard_text import stream_copy
 from icltui.tui.draw.table_columns import Column, columns
 from icltui.tui.draw.text import CURSOR
 from icltui.tui.state.measured_units import MeasuredUnits
+from icltui.tui.widgets.bindings import first_and_last, key_binding, pages
+from icltui.tui.widgets.unit_cursor import UnitCursor
 
 _NOTHING = "no numbers yet: a run fills them"
 
 
-class StreamTable(ScrollView, can_focus=True):
+class StreamTable(UnitCursor):
     """The units of a measurement as rows, the newest at the end."""
 
     DEFAULT_CSS = """
@@ -57,33 +53,14 @@ class StreamTable(ScrollView, can_focus=True):
         "stream-table--cursor",
     }
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j,down", "move_cursor(1)", "Next unit", False, tooltip="One unit down", id="stream.down"),
-        Binding("k,up", "move_cursor(-1)", "Previous unit", False, tooltip="One unit up", id="stream.up"),
-        Binding("g,home", "move_first", "First unit", False, tooltip="To the first unit", id="stream.first"),
-        Binding("G,end", "move_last", "Last unit", False, tooltip="To the last unit", id="stream.last"),
-        Binding(
-            "ctrl+d", "move_page(0.5)", "Half down", False, tooltip="Half a page down", id="stream.half_down"
-        ),
-        Binding("ctrl+u", "move_page(-0.5)", "Half up", False, tooltip="Half a page up", id="stream.half_up"),
-        Binding("pagedown", "move_page(1)", "Page down", False, tooltip="A page down", id="stream.page_down"),
-        Binding("pageup", "move_page(-1)", "Page up", False, tooltip="A page up", id="stream.page_up"),
+        key_binding("stream.down", "j,down", "move_cursor(1)", "Next unit", "One unit down"),
+        key_binding("stream.up", "k,up", "move_cursor(-1)", "Previous unit", "One unit up"),
+        *first_and_last("stream"),
+        *pages("stream"),
     ]
 
-    class UnitSelected(Message):
-        """The user moved the cursor to ``unit``."""
-
-        def __init__(self, unit: int) -> None:
-            super().__init__()
-            self.unit = unit
-
-    shown_layer: reactive[int] = reactive(0, repaint=False)
-    """The layer whose numbers are shown."""
-    unit: reactive[int] = reactive(0, repaint=False)
-    """The cursor's row."""
-
-    def __init__(self, *, name: str | None = None, id: str | None = None, classes: str | None = None) -> None:
-        super().__init__(name=name, id=id, classes=classes)
-        self.measured = MeasuredUnits()
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
         self._n_rows = 0
         self._painted = (-1, 0)
         """Units to come and version, of the measurement when it was painted last."""
@@ -131,63 +108,41 @@ class StreamTable(ScrollView, can_focus=True):
         """The nearest row there is."""
         return max(0, min(unit, self._n_rows - 1))
 
-    def watch_unit(self, before: int, after: int) -> None:
-        """Repaint two lines and keep the cursor in sight."""
-        for unit in (before, after):
-            self.refresh(Region(0, unit + 1 - self.scroll_offset.y, self.size.width, 1))
-        self._reveal()
-
     def watch_shown_layer(self) -> None:
         """Other numbers in every line."""
         self.refresh()
 
     def on_resize(self) -> None:
         """Keep the cursor in sight."""
-        self._reveal()
+        self.reveal()
 
-    def notify_style_update(self) -> None:
-        """The theme or the focus changed: draw every line anew."""
+    def forget_lines(self) -> None:
+        """Keep no line that was drawn."""
         self._lines.clear()
-        super().notify_style_update()
 
-    def _reveal(self) -> None:
-        page = max(1, self.scrollable_content_region.height - 1)
-        top = min(max(self.scroll_offset.y, self.unit - page + 1), self.unit)
-        if top != self.scroll_offset.y:
-            self.scroll_to(y=top, animate=False, immediate=True)
+    @property
+    def frozen(self) -> Spacing:
+        """The header."""
+        return Spacing(top=1)
+
+    def region_of(self, unit: int, layer: int) -> Region:  # noqa: ARG002
+        """The unit's row, whatever the layer."""
+        return Region(0, unit + 1, self.size.width, 1)
+
+    def cell_at(self, offset: Offset) -> tuple[int, int] | None:
+        """The unit whose row it is."""
+        return (offset.y - 1, self.shown_layer) if offset.y <= self._n_rows else None
 
     # What the user does.
 
     def action_move_cursor(self, rows: int) -> None:
         """Move the cursor by ``rows``."""
-        self._select(self.unit + rows)
-
-    def action_move_first(self) -> None:
-        """Move the cursor to the empty context."""
-        self._select(0)
-
-    def action_move_last(self) -> None:
-        """Move the cursor to the newest unit, and follow it from then on."""
-        self._select(self._n_rows - 1)
+        self.select(self.unit + rows, self.shown_layer)
 
     def action_move_page(self, pages: float) -> None:
         """Move the cursor by ``pages`` screens."""
         rows = max(1, int(abs(pages) * (self.size.height - 1)))
-        self._select(self.unit + (rows if pages > 0 else -rows))
-
-    def on_click(self, event: events.Click) -> None:
-        """Move the cursor to the row under the mouse."""
-        offset = event.get_content_offset(self)
-        if offset is not None and offset.y > 0:
-            row = self.scroll_offset.y + offset.y - 1
-            if row < self._n_rows:
-                self._select(row)
-
-    def _select(self, unit: int) -> None:
-        before = self.unit
-        self.unit = unit
-        if self.unit != before:
-            self.post_message(self.UnitSelected(self.unit))
+        self.action_move_cursor(rows if pages > 0 else -rows)
 
     # What is drawn.
 

@@ -1,33 +1,29 @@
 """The token strip: the context's own text, wrapped, each unit on the shade of one number.
 
-A :class:`~icltui.tui.state.measured_units.MeasuredUnits` enters through :meth:`TokenStrip.show`;
-:class:`TokenStrip.UnitSelected` leaves. What streams in repaints only the lines whose shades it changes.
+What streams in repaints only the lines whose shades it changes.
 """
 
 from typing import ClassVar
 
 from rich.segment import Segment
-from textual import events
-from textual.binding import Binding, BindingType
-from textual.geometry import Region, Size
-from textual.message import Message
+from textual.binding import BindingType
+from textual.geometry import Offset, Region, Size, Spacing
 from textual.reactive import reactive
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from icltui.tui.draw.clipboard_text import stream_copy
-from icltui.tui.draw.colormap import needs_glyphs
 from icltui.tui.draw.token_colorings import COLORINGS
 from icltui.tui.draw.token_strip_lines import HEADER, TokenStripLines
 from icltui.tui.draw.wrap import WrappedText, wrap_units
 from icltui.tui.state.measured_units import EMPTY_CONTEXT, MeasuredUnits
+from icltui.tui.widgets.bindings import first_and_last, key_binding, pages
+from icltui.tui.widgets.unit_cursor import NOT_MEASURED, ShadedUnits
 
-_NOTHING = "Nothing measured yet: write a context and a query, then run."
 _MARGIN = 1
 """Columns left of the text."""
 
 
-class TokenStrip(ScrollView, can_focus=True):
+class TokenStrip(ShadedUnits):
     """The context as it reads, coloured by what each unit does."""
 
     DEFAULT_CSS = """
@@ -35,65 +31,28 @@ class TokenStrip(ScrollView, can_focus=True):
         overflow-x: hidden;
         overflow-y: scroll;
         scrollbar-size-vertical: 1;
-        & > .token-strip--muted { color: $text-muted; }
-        & > .token-strip--strong { text-style: bold; }
     }
     """
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"token-strip--muted", "token-strip--strong"}
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("h,left", "move_unit(-1)", "Unit before", False, tooltip="One unit back", id="text.left"),
-        Binding("l,right", "move_unit(1)", "Unit after", False, tooltip="One unit on", id="text.right"),
-        Binding("k,up", "move_line(-1)", "Line before", False, tooltip="One line up", id="text.up"),
-        Binding("j,down", "move_line(1)", "Line after", False, tooltip="One line down", id="text.down"),
-        Binding("g,home", "move_first", "First unit", False, tooltip="To the first unit", id="text.first"),
-        Binding("G,end", "move_last", "Last unit", False, tooltip="To the last unit", id="text.last"),
-        Binding(
-            "ctrl+d", "move_page(0.5)", "Half down", False, tooltip="Half a page down", id="text.half_down"
-        ),
-        Binding("ctrl+u", "move_page(-0.5)", "Half up", False, tooltip="Half a page up", id="text.half_up"),
-        Binding("pagedown", "move_page(1)", "Page down", False, tooltip="A page down", id="text.page_down"),
-        Binding("pageup", "move_page(-1)", "Page up", False, tooltip="A page up", id="text.page_up"),
+        key_binding("text.left", "h,left", "move_unit(-1)", "Unit before", "One unit back"),
+        key_binding("text.right", "l,right", "move_unit(1)", "Unit after", "One unit on"),
+        key_binding("text.up", "k,up", "move_line(-1)", "Line before", "One line up"),
+        key_binding("text.down", "j,down", "move_line(1)", "Line after", "One line down"),
+        *first_and_last("text"),
+        *pages("text"),
     ]
 
-    class UnitSelected(Message):
-        """The user moved the cursor to ``unit``."""
-
-        def __init__(self, unit: int) -> None:
-            super().__init__()
-            self.unit = unit
-
-    unit: reactive[int] = reactive(0, repaint=False)
-    """The selected unit."""
-    shown_layer: reactive[int] = reactive(0)
-    """The layer whose numbers shade the text."""
     coloring: reactive[str] = reactive("delta_norm")
     """The name of one of :data:`~icltui.tui.draw.token_colorings.COLORINGS`."""
-    is_log: reactive[bool] = reactive(False)
-    """Whether shades follow the logarithm, where the number allows it."""
-    glyphs: reactive[bool] = reactive(False, repaint=False)
-    """Whether characters stand for colours; chosen for the terminal when the widget is mounted."""
 
-    def __init__(
-        self,
-        *,
-        glyphs: bool | None = None,
-        name: str | None = None,
-        id: str | None = None,
-        classes: str | None = None,
-    ) -> None:
-        super().__init__(name=name, id=id, classes=classes)
-        self.measured = MeasuredUnits()
-        self._glyphs_asked = glyphs
+    def __init__(self, *, glyphs: bool | None = None, id: str | None = None) -> None:
+        super().__init__(glyphs=glyphs, id=id)
         self._page = WrappedText(())
         self._page_of: tuple[object, ...] = ()
         self._painted: dict[int, tuple[str, ...]] = {}
         """The shades of the lines of text in sight."""
         self._painted_header: tuple[str, ...] = ()
         self._drawn: TokenStripLines | None = None
-
-    def on_mount(self) -> None:
-        """See what the terminal can do."""
-        self.glyphs = needs_glyphs(self.app) if self._glyphs_asked is None else self._glyphs_asked
 
     # What comes in.
 
@@ -114,11 +73,11 @@ class TokenStrip(ScrollView, can_focus=True):
         before, self._painted = self._painted, self._levels_in_sight()
         for row, levels in self._painted.items():
             if before.get(row) != levels:
-                self._refresh_rows(row, row)
+                self.refresh_cells(self._region_of_rows(row, row))
         header = self._header_texts()
         if header != self._painted_header:
             self._painted_header = header
-            self._refresh_header()
+            self.refresh_header()
 
     def _lay_out(self) -> bool:
         """Set the text anew if it or the width is another; whether that was so."""
@@ -134,7 +93,7 @@ class TokenStrip(ScrollView, can_focus=True):
         self.virtual_size = Size(1, HEADER + len(self._page.lines) * self._text.lines_per_row)
         self._painted, self._painted_header = self._levels_in_sight(), self._header_texts()
         self.refresh()
-        self._reveal()
+        self.reveal()
         return True
 
     @property
@@ -149,9 +108,7 @@ class TokenStrip(ScrollView, can_focus=True):
                 self.glyphs,
                 self.unit,
                 self.shown_layer,
-                self.rich_style,
-                self.get_component_rich_style("token-strip--muted"),
-                self.get_component_rich_style("token-strip--strong"),
+                *self.styles_of_lines,
             )
         return self._drawn
 
@@ -165,32 +122,25 @@ class TokenStrip(ScrollView, can_focus=True):
         lines = (self._text.header(line) for line in range(HEADER))
         return tuple("".join(segment.text for segment in line) for line in lines)
 
-    def validate_unit(self, unit: int) -> int:
-        """The nearest unit there is."""
-        return max(0, min(unit, self.measured.n_units - 1))
-
     def watch_unit(self, before: int, after: int) -> None:
-        """Repaint the lines of two units."""
+        """Repaint the lines of two units, and the read-out."""
         self._drawn = None
-        for unit in (before, after):
-            if unit in self._page.rows:
-                self._refresh_rows(self._page.rows[unit], self._page.last_rows[unit])
-        self._refresh_header()
-        self._reveal()
+        super().watch_unit(before, after)
 
     def watch_shown_layer(self) -> None:
         """Other shades everywhere."""
-        self._forget()
+        self.forget_lines()
+        self.refresh()
 
     def watch_coloring(self) -> None:
         """Other shades everywhere."""
-        self._forget()
+        self.forget_lines()
 
     def watch_is_log(self) -> None:
         """Other shades everywhere."""
-        self._forget()
+        self.forget_lines()
 
-    def _forget(self) -> None:
+    def forget_lines(self) -> None:
         """Nothing of what was painted holds."""
         self._drawn, self._painted = None, {}
 
@@ -203,26 +153,31 @@ class TokenStrip(ScrollView, can_focus=True):
         self.advance()
 
     def on_resize(self) -> None:
-        """Wrap to the width and keep the cursor in sight."""
+        """Wrap to the width, and keep the cursor in sight."""
         self.advance()
-        self._reveal()
+        self.reveal()
 
-    def notify_style_update(self) -> None:
-        """The theme changed."""
-        self._forget()
-        super().notify_style_update()
+    @property
+    def frozen(self) -> Spacing:
+        """The choice of numbers, the colorbar, the read-out, a blank line; the margin left of the text."""
+        return Spacing(top=HEADER, left=_MARGIN)
 
-    def _refresh_header(self) -> None:
-        self.refresh(Region(0, 0, self.size.width, HEADER))
+    def region_of(self, unit: int, layer: int) -> Region:  # noqa: ARG002
+        """The lines of text that hold a part of the unit, whatever the layer; empty if there is none."""
+        page = self._page
+        return self._region_of_rows(page.rows[unit], page.last_rows[unit]) if unit in page.rows else Region()
 
-    def _refresh_rows(self, first: int, last: int) -> None:
+    def _region_of_rows(self, first: int, last: int) -> Region:
         height = self._text.lines_per_row
-        y = HEADER + first * height - self.scroll_offset.y
-        top, bottom = max(y, HEADER), y + (last - first + 1) * height
-        if bottom > top:
-            self.refresh(Region(0, top, self.size.width, bottom - top))
+        return Region(0, HEADER + first * height, self.size.width, (last - first + 1) * height)
 
-    def _reveal(self) -> None:
+    def cell_at(self, offset: Offset) -> tuple[int, int] | None:
+        """The unit whose text it is."""
+        row = (offset.y - HEADER) // self._text.lines_per_row
+        unit = self._page.unit_at(row, offset.x - _MARGIN)
+        return None if unit is None else (unit, self.shown_layer)
+
+    def reveal(self) -> None:
         """Scroll half a page rather than a line: each scrolling paints everything anew."""
         room = self.scrollable_content_region.height - HEADER
         if self.unit not in self._page.rows or room < 1:
@@ -245,7 +200,7 @@ class TokenStrip(ScrollView, can_focus=True):
 
     def action_move_unit(self, units: int) -> None:
         """Move by units."""
-        self._select(self.unit + units)
+        self.select(self.unit + units, self.shown_layer)
 
     def action_move_line(self, lines: int) -> None:
         """Move by lines of text, to the unit above or below."""
@@ -254,35 +209,12 @@ class TokenStrip(ScrollView, can_focus=True):
         target = max(0, min(row + lines, len(page.lines) - 1))
         unit = page.unit_at(target, page.column(self.unit), nearest=True)
         if target != row and unit is not None:
-            self._select(unit)
-
-    def action_move_first(self) -> None:
-        """Move to the empty context."""
-        self._select(0)
-
-    def action_move_last(self) -> None:
-        """Move to the newest unit."""
-        self._select(self.measured.last_unit)
+            self.select(unit, self.shown_layer)
 
     def action_move_page(self, pages: float) -> None:
         """Move by ``pages`` screens of lines."""
         lines = max(1, int(abs(pages) * (self.size.height - HEADER)) // self._text.lines_per_row)
         self.action_move_line(lines if pages > 0 else -lines)
-
-    def on_click(self, event: events.Click) -> None:
-        """Select the unit under the mouse."""
-        offset = event.get_content_offset(self)
-        if offset is not None and offset.y >= HEADER:
-            line = offset.y - HEADER + self.scroll_offset.y
-            unit = self._page.unit_at(line // self._text.lines_per_row, offset.x - _MARGIN)
-            if unit is not None:
-                self._select(unit)
-
-    def _select(self, unit: int) -> None:
-        before = self.unit
-        self.unit = unit
-        if self.unit != before:
-            self.post_message(self.UnitSelected(self.unit))
 
     # What is drawn.
 
@@ -290,7 +222,7 @@ class TokenStrip(ScrollView, can_focus=True):
         """The legend and the read-out on top, and below them the lines that are scrolled to."""
         width = self.scrollable_content_region.width
         if not self._page.lines:
-            segments = [Segment(f" {_NOTHING}", self.rich_style)] if y == 0 else []
+            segments = [Segment(f" {NOT_MEASURED}", self.rich_style)] if y == 0 else []
         elif y < HEADER:
             segments = self._text.header(y)
         else:

@@ -2,18 +2,20 @@
 
 from typing import ClassVar
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.widget import Widget
+
+from icltui.tui.widgets.bindings import key_binding
 
 
 class VimScroll(Widget):
     """A widget that scrolls by letters as well; its arrows are Textual's."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j", "scroll_down", "Down", False, tooltip="One line down", id="scroll.down"),
-        Binding("k", "scroll_up", "Up", False, tooltip="One line up", id="scroll.up"),
-        Binding("g", "scroll_home", "Top", False, tooltip="To the top", id="scroll.top"),
-        Binding("G", "scroll_end", "Bottom", False, tooltip="To the bottom", id="scroll.bottom"),
-        Binding("ctrl+d", "page_down", "Page down", False, tooltip="A page down", id="scroll.page_down"),
-        Binding("ctrl+u", "page_up", "Page up", False, tooltip="A page up", id="scroll.page_up"),
+        key_binding("scroll.down", "j", "scroll_down", "Down", "One line down"),
+        key_binding("scroll.up", "k", "scroll_up", "Up", "One line up"),
+        key_binding("scroll.top", "g", "scroll_home", "Top", "To the top"),
+        key_binding("scroll.bottom", "G", "scroll_end", "Bottom", "To the bottom"),
+        key_binding("scroll.page_down", "ctrl+d", "page_down", "Page down", "A page down"),
+        key_binding("scroll.page_up", "ctrl+u", "page_up", "Page up", "A page up"),
     ]

@@ -139,7 +139,7 @@ async def test_layers(desk: Desk) -> None:
 async def test_layers_by_mouse(desk: Desk) -> None:
     await desk.pilot.click("#layers", offset=(2, 3))
     await desk.until(lambda: desk.screen.layer_list.ticked == {0, 1, 3, 4, 5})
-    assert desk.screen.layer_list.cursor == 2
+    assert desk.screen.layer_list.shown_layer == 2
 
 
 async def test_measure_and_scale(desk: Desk) -> None:

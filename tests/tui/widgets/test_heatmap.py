@@ -52,7 +52,7 @@ class Shown(App[None]):
         self.heatmap.focus()
         self.heatmap.show(self.measured)
 
-    def on_heatmap_cell_selected(self, event: Heatmap.CellSelected) -> None:
+    def on_unit_cursor_moved(self, event: Heatmap.Moved) -> None:
         self.selected.append((event.unit, event.layer))
 
     def lines(self) -> list[str]:

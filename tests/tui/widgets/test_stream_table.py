@@ -31,7 +31,7 @@ class Shown(App[None]):
         self.table.focus()
         self.table.show(self.measured)
 
-    def on_stream_table_unit_selected(self, event: StreamTable.UnitSelected) -> None:
+    def on_unit_cursor_moved(self, event: StreamTable.Moved) -> None:
         self.selected.append(event.unit)
 
     def lines(self) -> list[str]:

@@ -47,7 +47,7 @@ class Shown(App[None]):
         self.strip.focus()
         self.strip.show(self.measured)
 
-    def on_token_strip_unit_selected(self, event: TokenStrip.UnitSelected) -> None:
+    def on_unit_cursor_moved(self, event: TokenStrip.Moved) -> None:
         self.selected.append(event.unit)
 
     def lines(self) -> list[str]:

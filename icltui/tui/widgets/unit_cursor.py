@@ -1,0 +1,148 @@
+"""The cursor on one unit at one layer, which the stream table, token strip, heatmap and layer list share.
+
+A subclass says which cells show a unit (:meth:`UnitCursor.region_of`), which unit a cell shows
+(:meth:`UnitCursor.cell_at`) and what does not scroll (:attr:`UnitCursor.frozen`). The base moves the cursor by keys and
+mouse, keeps it in sight, repaints the cells that it left and reached, and posts :class:`UnitCursor.Moved`.
+"""
+
+from typing import ClassVar
+
+from rich.style import Style
+from textual.events import Click
+from textual.geometry import Offset, Region, Spacing
+from textual.message import Message
+from textual.reactive import reactive
+from textual.scroll_view import ScrollView
+
+from icltui.tui.draw.colormap import needs_glyphs
+from icltui.tui.state.measured_units import MeasuredUnits
+
+NOT_MEASURED = "Nothing measured yet: write a context and a query, then run."
+
+
+class UnitCursor(ScrollView, can_focus=True):
+    """A pane with a cursor."""
+
+    class Moved(Message):
+        """The user moved ``cursor`` to ``unit`` at ``layer``."""
+
+        def __init__(self, cursor: "UnitCursor") -> None:
+            super().__init__()
+            self.cursor = cursor
+            self.unit, self.layer = cursor.unit, cursor.shown_layer
+
+    unit: reactive[int] = reactive(0, repaint=False)
+    """The cursor's unit."""
+    shown_layer: reactive[int] = reactive(0, repaint=False)
+    """The cursor's layer, whose numbers are shown."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.measured = MeasuredUnits()
+
+    @property
+    def frozen(self) -> Spacing:
+        """The lines above and the columns left of the cells, which do not scroll."""
+        return Spacing()
+
+    def region_of(self, unit: int, layer: int) -> Region:
+        """The cells of ``unit`` at ``layer`` before scrolling, the frozen lines and columns counted."""
+        raise NotImplementedError
+
+    def cell_at(self, offset: Offset) -> tuple[int, int] | None:
+        """The unit and the layer at an offset before scrolling, the frozen lines and columns counted."""
+        raise NotImplementedError
+
+    def forget_lines(self) -> None:
+        """Draw every line anew, since what was drawn has other styles by now."""
+
+    def validate_unit(self, unit: int) -> int:
+        """The nearest unit there is."""
+        return max(0, min(unit, self.measured.n_units - 1))
+
+    def watch_unit(self, before: int, after: int) -> None:
+        """Repaint the cells of two units."""
+        for unit in (before, after):
+            self.refresh_cells(self.region_of(unit, self.shown_layer))
+        self.reveal()
+
+    def notify_style_update(self) -> None:
+        """Follow another theme, or the focus."""
+        self.forget_lines()
+        super().notify_style_update()
+
+    def refresh_cells(self, region: Region) -> None:
+        """Repaint what of a region, given before scrolling, is in sight below the frozen lines."""
+        top, (width, height) = self.frozen.top, self.size
+        in_sight = region.translate(-self.scroll_offset).intersection(Region(0, top, width, height - top))
+        if in_sight:
+            self.refresh(in_sight)
+
+    def reveal(self) -> None:
+        """Scroll no further than it takes to see the cursor."""
+        if self.scrollable_content_region:
+            region = self.region_of(self.unit, self.shown_layer)
+            self.scroll_to_region(region, spacing=self.frozen, animate=False, force=True, immediate=True)
+
+    def action_move_first(self) -> None:
+        """Move the cursor to the empty context."""
+        self.select(0, self.shown_layer)
+
+    def action_move_last(self) -> None:
+        """Move the cursor to the newest unit."""
+        self.select(self.measured.last_unit, self.shown_layer)
+
+    def on_click(self, event: Click) -> None:
+        """Move the cursor to the cell under the mouse."""
+        offset, frozen = event.get_content_offset(self), self.frozen
+        if offset is not None and offset.x >= frozen.left and offset.y >= frozen.top:
+            cell = self.cell_at(offset + self.scroll_offset)
+            if cell is not None:
+                self.select(*cell)
+
+    def select(self, unit: int, layer: int) -> None:
+        """Move the cursor as the user says, and tell of it where it moved."""
+        before = self.unit, self.shown_layer
+        self.unit, self.shown_layer = unit, layer
+        if (self.unit, self.shown_layer) != before:
+            self.post_message(self.Moved(self))
+
+
+class ShadedUnits(UnitCursor):
+    """Units on shades of colour, or above characters where the terminal shows too few, with a read-out above them."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"shaded--muted", "shaded--strong"}
+    DEFAULT_CSS = """
+    ShadedUnits {
+        & > .shaded--muted { color: $text-muted; }
+        & > .shaded--strong { text-style: bold; }
+    }
+    """
+
+    is_log: reactive[bool] = reactive(False)
+    """Whether shades follow the logarithm, where the number allows it."""
+    glyphs: reactive[bool] = reactive(False)
+    """Whether characters stand for colours; chosen for the terminal when the widget is mounted."""
+
+    def __init__(self, *, glyphs: bool | None = None, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._glyphs_asked = glyphs
+
+    def on_mount(self) -> None:
+        """See what the terminal can do."""
+        self.glyphs = needs_glyphs(self.app) if self._glyphs_asked is None else self._glyphs_asked
+
+    def watch_unit(self, before: int, after: int) -> None:
+        """Repaint the cells of two units, and the read-out."""
+        super().watch_unit(before, after)
+        self.refresh_header()
+
+    def refresh_header(self) -> None:
+        """Repaint the lines above the cells."""
+        self.refresh(Region(0, 0, self.size.width, self.frozen.top))
+
+    @property
+    def styles_of_lines(self) -> tuple[Style, Style, Style]:
+        """The styles of plain, muted and strong text."""
+        names = ("shaded--muted", "shaded--strong")
+        return (self.rich_style, *map(self.get_component_rich_style, names))  # type: ignore[return-value]
