@@ -163,7 +163,7 @@ async def lanes_explained(desk: Desk) -> None:
     await desk.press("question_mark")
 
 
-async def search(desk: Desk) -> None:
+async def finding(desk: Desk) -> None:
     """A word while it is typed."""
     await desk.settle()
     await desk.press("slash", *"rome")
@@ -210,7 +210,7 @@ PICTURES: dict[Scene, str] = {
     refused: "#layers, #log",
     help_screen: DIALOG,
     lanes_explained: DIALOG,
-    search: f"{STREAM}, FindBar",
+    finding: f"{STREAM}, FindBar",
     jumping: "#context, JumpBar",
     touring: "TourCard",
     dead: "#banner, StatusLine",
