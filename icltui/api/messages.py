@@ -57,9 +57,13 @@ class LoadModel(Message, frozen=True):
     """
 
     model: str = DEMO
+    """Hugging Face id, folder, or :data:`DEMO`."""
     revision: str | None = None
+    """Branch, tag or commit; None: the repository's default."""
     dtype: str = "auto"
+    """A dtype's name, or ``auto``."""
     device: str = "auto"
+    """A device's name, or ``auto``."""
     device_map: DeviceMap = "none"
     quantize: Quantize = "none"
     allow_pickle: bool = False
@@ -90,6 +94,7 @@ class Measure(Message, frozen=True):
 
     prompt: Prompt
     layers: str = "all"
+    """As :func:`icltui.values.prompt.resolve_layers` reads it."""
     dynamics: Dynamics = "grow"
     reference: Reference = "free"
     precision: Precision = "model"
@@ -105,18 +110,21 @@ class Generate(Message, frozen=True):
 
     prompt: Prompt
     layers: str = "all"
+    """As :func:`icltui.values.prompt.resolve_layers` reads it."""
     recipe: Recipe = Recipe()
     sampling: Sampling = Sampling()
     n_tokens: TokenCount = 12
+    """How many are generated in each lane."""
     lanes: tuple[Lane, ...] = LANES
+    """Those to run."""
     holdout: tuple[str, ...] = ()
-    """Other queries behind the same context, to test the patch on."""
+    """Other queries after the same context, to test the patch on."""
     curves: bool = False
     """Whether the patch is varied too: strength, layers from both ends, calibration queries."""
 
 
 class GenerateEach(Message, frozen=True):
-    """Generate the lanes of several queries behind one context, as :class:`Generate` does, one after the other.
+    """Generate the lanes of several queries after one context, as :class:`Generate` does, one after the other.
 
     A patch that is compiled on the recipe's own queries is made once and serves all.
     """
@@ -124,12 +132,17 @@ class GenerateEach(Message, frozen=True):
     prompt: Prompt
     """Its query is not looked at."""
     queries: tuple[str, ...]
+    """One generation for each."""
     layers: str = "all"
+    """As :func:`icltui.values.prompt.resolve_layers` reads it."""
     recipe: Recipe = Recipe()
     sampling: Sampling = Sampling()
     n_tokens: TokenCount = 12
+    """How many are generated in each lane."""
     lanes: tuple[Lane, ...] = LANES
+    """Those to run."""
     holdout: tuple[str, ...] = ()
+    """Other queries after the same context, to test the patch on."""
 
 
 class Verify(Message, frozen=True):
@@ -137,7 +150,9 @@ class Verify(Message, frozen=True):
 
     prompt: Prompt
     layers: str = "all"
+    """As :func:`icltui.values.prompt.resolve_layers` reads it."""
     seed: Seed = 0
+    """Of the controls."""
 
 
 class Export(Message, frozen=True):
@@ -145,6 +160,7 @@ class Export(Message, frozen=True):
 
     prompt: Prompt
     layers: str = "all"
+    """As :func:`icltui.values.prompt.resolve_layers` reads it."""
     recipe: Recipe = Recipe(mode="frozen")
     format: ExportFormat = "peft"
     path: str = ""
@@ -165,8 +181,11 @@ class Progress(Message, frozen=True):
     """Work in hand: ``done`` of ``total`` (bytes or units); ``total`` 0 when not known."""
 
     stage: str
+    """What is done, such as ``loading gpt2``."""
     done: Size
+    """So far."""
     total: Size
+    """0 where it is not known."""
 
 
 class ModelEstimated(Message, frozen=True):
@@ -190,14 +209,19 @@ class UnitsMeasured(Message, frozen=True):
     """
 
     rows: tuple[Row, ...]
+    """Every layer's row of each unit."""
     predictions: tuple[Prediction, ...]
+    """At most one for each unit."""
 
 
 class MeasureEnded(Message, frozen=True):
     layers: tuple[LayerIndex, ...]
+    """The measured ones, ascending."""
     path: Path
     seconds: float
+    """What the passes took."""
     pairs: tuple[Pairs, ...] = ()
+    """One for each layer where units were compared with each other, else empty."""
 
 
 class LaneAdvanced(Message, frozen=True):
@@ -236,27 +260,34 @@ class JobFailed(Message, frozen=True):
     kind: str
     """The name of the error's class in ``icltui.values.errors``."""
     message: str
+    """One line: what is wrong, what was needed, what to do."""
     exit_code: ExitCode = 1
+    """Of the command line, where the error ends it."""
 
 
 class EngineStarted(Message, frozen=True):
     """The engine's process answers; comes with job 0."""
 
     version: str
+    """Of icltui in the engine's process."""
 
 
 class EngineAwaited(Message, frozen=True):
     """The engine's process runs but has not answered for so many seconds; it is waited for; comes with job 0."""
 
     seconds: Count
+    """Since it was started."""
     log_tail: tuple[str, ...] = ()
+    """The last lines that it wrote."""
 
 
 class EngineDied(Message, frozen=True):
     """The engine's process is gone, every job with it; comes with job 0."""
 
     message: str
+    """How it ended, in one line."""
     log_tail: tuple[str, ...] = ()
+    """The last lines that it wrote."""
 
 
 Event = (

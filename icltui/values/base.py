@@ -10,10 +10,12 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Token(Record, frozen=True):
-    """One token: its id, and its text for display (whole tokens need not be whole characters)."""
+    """One token of the model's vocabulary."""
 
     id: TokenId
+    """Index in the vocabulary."""
     text: str
+    """For display: a token need not be a whole character."""
 
 
 _Part = tuple[str, tuple[int, ...], tuple[int, ...]]
@@ -23,18 +25,20 @@ class PromptIds(Record, frozen=True):
     """The ids that went into the model: ``prefix + context + query``, or without the context."""
 
     prefix: tuple[TokenId, ...]
-    """Kept in both runs: BOS, or a chat template's header."""
+    """Kept with the context and without it: BOS, or a chat template's header."""
     context: tuple[TokenId, ...]
+    """Empty where there is none."""
     query: tuple[TokenId, ...]
+    """The last one is the token at which everything is measured."""
     queries: dict[str, tuple[TokenId, ...]] = {}
-    """``context + query`` of each other query that the patch was compiled on, by its text."""
+    """``context + query`` of each other query that the patch was compiled on, by the query's text."""
     other_context: dict[str, tuple[TokenId, ...]] = {}
-    """Of the control, by its text."""
+    """The ids of the control's context, by its text."""
 
     def unlike(self, others: "PromptIds") -> str:
-        """Where ``others``, of the same text, differ from these ones, in words; empty where they do not."""
+        """Where ``others``, of the same text, differ from these ids, in words; empty where they do not."""
         parts = (
-            ("in front of the text", self.prefix, others.prefix),
+            ("before the text", self.prefix, others.prefix),
             ("of the context", self.context, others.context),
             ("of the query", self.query, others.query),
             *_of_both("of a query that the patch is compiled on", self.queries, others.queries),
@@ -56,12 +60,17 @@ class Candidate(Record, frozen=True):
 
     token: Token
     probability: float
+    """In [0, 1]."""
 
 
 class LogitError(Record, frozen=True):
     """Last-token logits against the contextual ones."""
 
     mse: float | None
+    """Mean squared error over the vocabulary."""
     kl: float | None
+    """KL(contextual ‖ these) in nats."""
     linf: float | None
+    """Largest absolute difference."""
     top1_equal: bool
+    """Whether both have the same most probable token."""

@@ -14,9 +14,10 @@ from typing import ClassVar
 
 
 class IcltuiError(Exception):
-    """Root of the tree; its text is shown to the user as it stands."""
+    """Root of the tree; its text is shown to the user as it is."""
 
     exit_code: ClassVar[int] = 1
+    """Of the command line, where the error ends it."""
 
 
 class BadInput(IcltuiError):

@@ -14,8 +14,11 @@ class ExportReport(Record, frozen=True):
 
     format: ExportFormat
     files: tuple[str, ...]
+    """Their paths."""
     rank: TokenCount
+    """The largest of the written factors."""
     n_tensors: Count
+    """How many tensors were written."""
     n_compared: Count = 0
     """Tokens on which the patch, read back into a fresh model, was held against the patch."""
     largest_difference: float | None = None
@@ -27,9 +30,10 @@ class ExportReport(Record, frozen=True):
     largest_effect: float | None = None
     """L∞ of the patched logits against those without a patch: what the adapter brings."""
     kl_exported: float | None = None
-    """KL(with context ‖ what was exported) behind the query."""
+    """KL(with context ‖ what was exported) after the query, in nats."""
     kl_patch: float | None = None
-    """The same of the whole patch: the difference is what was left out."""
+    """KL(with context ‖ the whole patch): what is less was left out."""
     left_out: tuple[str, ...] = ()
     """What the format cannot carry, in sentences."""
     notes: tuple[str, ...] = ()
+    """What the user should know, in sentences."""

@@ -18,10 +18,13 @@ class LaneStep(Record, frozen=True):
 
     lane: Lane
     index: TokenCount
+    """From 0, the first token after the query."""
     token: Token
+    """The token that was drawn."""
     text: str
     """The whole lane so far."""
     top: tuple[Candidate, ...]
+    """The most probable tokens, most probable first."""
     kl_to_context: float | None
     """KL(context lane ‖ this lane) while both lanes hold the same tokens; then None."""
 
@@ -30,16 +33,20 @@ class LaneText(Record, frozen=True):
     """One lane, ended."""
 
     text: str
+    """What was generated, without the query."""
     token_ids: tuple[TokenId, ...]
+    """The generated tokens."""
     steps: tuple[LaneStep, ...]
+    """One for each token."""
 
 
 class Agreement(Record, frozen=True):
     """A lane's tokens against the context lane's."""
 
     equal: Count
-    """Tokens equal at their place."""
+    """Tokens that are the same at the same index."""
     total: Count
+    """Tokens of the longer of both texts."""
     first_difference: TokenCount | None
     """Index of the first token that differs; None if all are equal."""
 
@@ -48,15 +55,17 @@ class Generation(Record, frozen=True):
     """The lanes of one run of *generate*."""
 
     lanes: dict[Lane, LaneText]
+    """Those that ran."""
     agreement: dict[Lane, Agreement]
-    """Of ``plain`` and, where it ran, ``patched``."""
+    """``plain`` and, where it ran, ``patched``, each against ``context``."""
     fit: dict[Lane, LogitError]
-    """Logits behind the query's last token, before anything was generated."""
+    """Logits at the query's last token, before anything was generated."""
     recipe: Recipe
     layers: tuple[LayerIndex, ...]
+    """The patched ones, ascending."""
     sampling: Sampling = Sampling()
     patch: PatchReport | None = None
-    """Where the patched lane ran."""
+    """None where the patched lane did not run."""
     holdout: tuple[str, ...] = ()
     """Other queries that the patch was tested on."""
     ids: PromptIds | None = None

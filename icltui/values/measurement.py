@@ -20,24 +20,30 @@ class Unit(Record, frozen=True):
     """A piece of the context; ``index`` counts from 1, as unit 0 is the empty context."""
 
     index: TokenCount
+    """From 1."""
     text: str
+    """As it is in the context."""
     tokens: TokenCount
+    """How many tokens it has."""
 
 
 class TokenizedPrompt(Record, frozen=True):
     """Exactly what goes into the model: ``prefix + context + query``, or without the context."""
 
     prefix: tuple[Token, ...]
-    """Kept in both runs: BOS and the like."""
+    """Kept with the context and without it: BOS, or a chat template's header."""
     context: tuple[Token, ...]
+    """Empty where there is none."""
     query: tuple[Token, ...]
+    """The last one is the token at which everything is measured."""
     units: tuple[Unit, ...]
+    """Of the context, in order."""
     notes: tuple[str, ...] = ()
     """What the user should know, such as a token that straddles context and query."""
 
     @property
     def ids(self) -> PromptIds:
-        """Without the texts."""
+        """Its ids without the texts."""
         parts = (tuple(token.id for token in part) for part in (self.prefix, self.context, self.query))
         prefix, context, query = parts
         return PromptIds(prefix=prefix, context=context, query=query)
@@ -50,10 +56,12 @@ class Row(Record, frozen=True, gc=False):
     without unit i alone (*drop*; A_0 is the full context, and each unit is compared with it, not with the unit before).
     """
 
-    # Thousands of them: the garbage collector, which would stop the screen to look at each, has no business there.
+    # Thousands of them: the garbage collector, which would stop the screen to look at each, must not walk them.
 
     unit: TokenCount
+    """0 before any unit has come, gone or been left out."""
     layer: LayerIndex
+    """From 0."""
     z_norm: float | None
     """‖A_i‖."""
     learning_rate: float | None
@@ -65,7 +73,7 @@ class Row(Record, frozen=True, gc=False):
     delta_noise: float | None = None
     """What ‖δ‖ comes to by rounding alone in the model's half precision; None at unit 0, and in float32."""
     shift_norm: float | None = None
-    """The same difference of the residual stream, ‖v_i − v_{i−1}‖; None at unit 0."""
+    """‖v_i − v_{i−1}‖ of the residual stream before the MLP; None at unit 0."""
     patch_norm: float | None = None
     """‖W_i − W_{i−1}‖; None at unit 0."""
     relative_patch_norm: float | None = None
@@ -106,12 +114,14 @@ class Row(Record, frozen=True, gc=False):
 
 
 class Prediction(Record, frozen=True):
-    """The next-token distribution behind the query, of an ordinary run on what the dynamics leaves at ``unit``."""
+    """The next-token distribution after the query, of an ordinary run on what the dynamics leaves at ``unit``."""
 
     unit: TokenCount
+    """0 before any unit has come, gone or been left out."""
     top: tuple[Candidate, ...]
     """Most probable first; at least one."""
     entropy: float | None
+    """In nats."""
     kl_to_full: float | None
     """KL(full context ‖ this one); None where the full context has not run yet."""
 
@@ -120,6 +130,7 @@ class Pairs(Record, frozen=True):
     """Every unit's rank-1 update against every other's, at one layer; row s, column t, both from unit 1."""
 
     layer: LayerIndex
+    """From 0."""
     cosine: tuple[tuple[float | None, ...], ...]
     """cos(u_s, u_t)·cos(z_s, z_t), u = W δ."""
     transfer: tuple[tuple[float | None, ...], ...]
@@ -131,11 +142,16 @@ class Measurement(Record, frozen=True):
 
     tokens: TokenizedPrompt
     layers: tuple[LayerIndex, ...]
+    """The measured ones, ascending."""
     rows: tuple[Row, ...]
+    """One for each unit and layer, unit by unit."""
     predictions: tuple[Prediction, ...]
+    """One for each unit; none where they would have cost a pass each."""
     path: Path
     seconds: float
+    """What the passes took."""
     dynamics: Dynamics = "grow"
     reference: Reference = "free"
     precision: Precision = "model"
     pairs: tuple[Pairs, ...] = ()
+    """One for each layer where units were compared with each other, else empty."""

@@ -9,13 +9,14 @@ from icltui.values.base import Record
 from icltui.values.bounds import Count, LayerIndex, TokenCount
 
 Tested = Literal["fitted tokens", "later tokens", "other queries", "other queries, later"]
-"""Tokens that the patch was made from, and the contextual text behind them; the same of queries that it never saw."""
+"""Tokens that the patch was made from, and the contextual text after them; the like of queries that it never saw."""
 
 
 class LayerFit(Record, frozen=True):
     """One layer of a held patch. Z (hidden, k): the MLP inputs of its k tokens without the context; D = Z_C − Z."""
 
     layer: LayerIndex
+    """From 0."""
     error: float | None
     """‖ΔZ − D‖ / ‖D‖, ΔZ what the patch adds to Z: 0 where every fitted token is met. None without ΔW."""
     condition: float | None
@@ -23,10 +24,11 @@ class LayerFit(Record, frozen=True):
     rank: TokenCount | None
     """Numerical rank of Z; None without ΔW."""
     shift_error: float | None
-    """The same of the shift, against v_C − v; None without a shift."""
+    """Relative error of the shift, against v_C − v; None without a shift."""
     shift_condition: float | None
-    """Of G, the down projection's inputs; None where a constant carries the shift."""
+    """Condition number of G, the down projection's inputs; None where a constant carries the shift."""
     shift_rank: TokenCount | None
+    """Numerical rank of G; None where a constant carries the shift."""
     patch_norm: float | None = None
     """‖ΔW‖ of all matrices that read z, stacked; experts: all of them."""
     relative_patch_norm: float | None = None
@@ -38,16 +40,19 @@ class PatchTest(Record, frozen=True):
 
     what: Tested
     n_tokens: Count
+    """How many tokens the means are over."""
     kl: float | None
     """Mean KL(with context ‖ patched) in nats."""
     kl_plain: float | None
-    """The same without a patch: what there was to be won."""
+    """Mean KL(with context ‖ no patch) in nats: what there was to be won."""
     mse: float | None
     """Mean squared error of the logits, each row's mean taken off."""
     mse_plain: float | None
+    """``mse`` without a patch."""
     equal: Count
     """At how many tokens the most probable next one is the contextual one."""
     equal_plain: Count
+    """``equal`` without a patch."""
     state_error: float | None = None
     """‖z_C − z_patched‖ / ‖z_C − z‖ of the MLP inputs, mean over layers: 0 as with the context, 1 as without."""
 
@@ -58,8 +63,9 @@ class CurvePoint(Record, frozen=True):
     x: float
     """α; the number of layers; or the number of queries that were fitted."""
     kl: float | None
-    """KL(with context ‖ patched) behind the prompt's query; against calibration queries: on their fitted tokens."""
+    """KL(with context ‖ patched) after the prompt's query; against calibration queries: on their fitted tokens."""
     mse: float | None
+    """Mean squared error of the same logits."""
     kl_others: float | None = None
     """Mean KL on tokens that it was not made from: other queries, else the later text; None without either."""
 
@@ -68,6 +74,7 @@ class Curves(Record, frozen=True):
     """The patch varied, one thing at a time."""
 
     alpha: tuple[CurvePoint, ...] = ()
+    """x is α."""
     from_bottom: tuple[CurvePoint, ...] = ()
     """x layers, the lowest ones."""
     from_top: tuple[CurvePoint, ...] = ()
@@ -86,9 +93,12 @@ class PatchReport(Record, frozen=True):
     alpha: float
     """The strength that acts, found or given."""
     layers: tuple[LayerFit, ...] = ()
-    """Of a held patch."""
+    """One for each layer of a held patch; none of a patch for every token."""
     tests: tuple[PatchTest, ...] = ()
+    """One for each kind of tokens that there is."""
     verdict: str = ""
     """In one sentence, whether it serves on tokens that it was not made from."""
     notes: tuple[str, ...] = ()
+    """What the user should know, in sentences."""
     curves: Curves | None = None
+    """Where they were asked for."""

@@ -14,7 +14,7 @@ from icltui.values.errors import BadInput
 
 Bos = Literal["auto", "always", "never"]
 Positions = Literal["reset", "keep"]
-"""Where the query stands when context is missing: right behind what is left, or where the full context puts it."""
+"""The query's positions when context is missing: right after what is left, or where the full context puts it."""
 
 WHY_ANOTHER = "the chat template writes the time, or it or the tokenizer was edited"
 """How one text becomes other tokens of the same model."""
@@ -27,14 +27,16 @@ MOST_BYTES = 4 * 2**20
 
 
 class Prompt(msgspec.Struct, frozen=True, kw_only=True):
-    """A context, a query behind it, and how the context is cut into units."""
+    """A context, the query after it, and how the context is cut into units."""
 
     context: str = ""
+    """May be empty."""
     query: str = ""
+    """What the model continues; empty only while it is typed."""
     unit: str = "token"
     """``token``, ``line``, ``sentence``, or a separator at which the context is cut."""
     bos: Bos = "auto"
-    """Special tokens in front, the kept prefix: as the tokenizer does itself, always, or never."""
+    """Special tokens before the text, the kept prefix: as the tokenizer does itself, always, or never."""
     chat: bool = False
     """Whether context and query are one user turn of the tokenizer's chat template, its header a kept prefix."""
     positions: Positions = "reset"

@@ -20,9 +20,9 @@ Carrier = Literal["output", "bias"]
 Both equal δ at the token that they were made for, and nowhere else. The constant is known to end in repetition.
 """
 Control = Literal["none", "random", "shuffled", "other"]
-"""What stands in for the context's own patch: random directions of equal norms; the shuffled, or another, context's."""
+"""What replaces the context's own patch: random directions of equal norms; the shuffled, or another, context's."""
 AlphaSearch = Literal["search", "jvp"]
-"""A strength found by line search, or in closed form to first order, on the logits behind the query."""
+"""A strength found by line search, or in closed form to first order, on the logits after the query."""
 
 MODES: tuple[Mode, ...] = ("per-step", "frozen", "compiled")
 COMPONENTS: tuple[Components, ...] = ("both", "weights", "shift")
@@ -64,6 +64,7 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True):
     top_p: float = 1.0
     """Only the most probable tokens that together reach this probability may be drawn."""
     seed: Seed = 0
+    """Of the noise that tokens are drawn with."""
 
 
 def idle(recipe: Recipe) -> tuple[str, ...]:
@@ -89,16 +90,16 @@ def canonical(recipe: Recipe) -> Recipe:
 
 
 def patch_words(recipe: Recipe) -> str:
-    """The recipe in a few words: ``compiled on the query and 8 tokens behind it, ΔW and Δb, α 0.5``."""
+    """The recipe in a few words: ``compiled on the query and 8 tokens after it, ΔW and Δb, α 0.5``."""
     parts = {"both": "ΔW and Δb", "weights": "ΔW alone", "shift": "Δb alone"}
     words = [recipe.mode, parts[recipe.components]]
     if recipe.mode == "compiled":
-        on, behind = "the query", "it"
+        on, whom = "the query", "it"
         if n := len(recipe.queries):
-            on, behind = ("1 query", "it") if n == 1 else (f"{n} queries", "each")
+            on, whom = ("1 query", "it") if n == 1 else (f"{n} queries", "each")
         words[0] += f" on {on}"
         if recipe.n_fitted:
-            words[0] += f" and {recipe.n_fitted} token{'s' if recipe.n_fitted > 1 else ''} behind {behind}"
+            words[0] += f" and {recipe.n_fitted} token{'s' if recipe.n_fitted > 1 else ''} after {whom}"
         words += [f"rank {recipe.rank}"] if recipe.rank else []
         words += [f"ridge {recipe.ridge:g}"] if recipe.ridge else []
     if recipe.mode != "per-step" and recipe.carrier == "bias" and recipe.components != "weights":

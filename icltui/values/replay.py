@@ -15,30 +15,35 @@ class FieldReplay(Record, frozen=True):
     """All numbers of one field, such as ``rows[].delta_norm``."""
 
     field: str
-    """Where they stand, without indices."""
+    """Its path without indices."""
     n_compared: Count
+    """How many numbers."""
     n_beyond: Count
     """How many differ by more than the tolerance."""
     largest: float
     """The largest absolute difference; where some are beyond the tolerance, the largest of those."""
     relative: float | None
-    """The same as a share of the field's scale, the largest magnitude among the saved ones; None where that is 0."""
+    """``largest`` as a share of the field's scale, the largest magnitude among the saved ones; None where that is 0."""
     tolerance: float
     """What ``largest`` was held to."""
     at: str
-    """Where it is; empty where nothing differs."""
+    """The path of the number with the largest difference; empty where nothing differs."""
     saved: float | None
+    """The number at ``at``; None where nothing differs."""
     recomputed: float | None
+    """The number at ``at``, computed again."""
 
 
 class Difference(Record, frozen=True):
-    """Something that is no such number and differs: a token, a text, a truth, a count, or whether it is there."""
+    """Something that differs and is no decimal number: a token, a text, a truth, a count, or whether it is there."""
 
     kind: DifferenceKind
     at: str
+    """Where, such as ``generation.lanes.patched.text``."""
     saved: str
     """In words, cut to a length that can be read."""
     recomputed: str
+    """In words, cut to a length that can be read."""
 
 
 class SectionReplay(Record, frozen=True):
@@ -48,18 +53,23 @@ class SectionReplay(Record, frozen=True):
     same: bool
     """Whether every number is within its tolerance and nothing else has changed."""
     n_numbers: Count
+    """How many numbers were compared."""
     n_others: Count
     """How many tokens, texts, truths and counts were compared."""
     fields: tuple[FieldReplay, ...]
+    """One for each field of numbers."""
     differences: tuple[Difference, ...]
+    """Everything else that differs."""
 
 
 class Replay(Record, frozen=True):
     """A session, computed again."""
 
     same: bool
+    """Whether every section is the same."""
     held_to: str
     """The dtype whose rounding the tolerances allow for."""
     notes: tuple[str, ...]
     """What is not as it was when the session was saved: versions, device, dtype."""
     sections: tuple[SectionReplay, ...]
+    """One for each result that the session holds."""

@@ -25,7 +25,9 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     """All that one file holds."""
 
     format: Count = FORMAT
+    """Of the file that it was read from; see :data:`FORMAT`."""
     title: str = ""
+    """Empty: the file's name counts."""
     created: str = msgspec.field(default_factory=_now)
     """Time in UTC, ISO 8601."""
     prompt: Prompt
@@ -34,20 +36,24 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     recipe: Recipe = Recipe()
     sampling: Sampling = Sampling()
     holdout: tuple[str, ...] = ()
-    """Other queries behind the same context, that the patch is tested on."""
+    """Other queries after the same context, that the patch is tested on."""
     n_tokens: TokenCount = 12
+    """How many are generated in each lane."""
     dynamics: Dynamics = "grow"
     reference: Reference = "free"
     precision: Precision = "model"
     model: ModelInfo | None = None
-    """What the numbers below were measured on."""
+    """What the results were got from."""
     measurement: Measurement | None = None
+    """None where nothing was measured."""
     generation: Generation | None = None
+    """None where nothing was generated."""
     verification: Verification | None = None
+    """None where nothing was proved."""
     runs: tuple["Run", ...] = ()
-    """The runs that led here, in the order of their numbers; empty where there was no other than the above."""
+    """The runs that led here, in the order of their numbers; empty where there was no other run."""
     run: RunNumber | None = None
-    """The number of the run that the above is, or, edited since, came from."""
+    """The number of the run whose settings and results these are, or which they were edited from."""
 
     @property
     def ids(self) -> PromptIds | None:
@@ -61,7 +67,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def alone(self) -> "Session":
-        """The same without the runs."""
+        """This session without its runs."""
         return msgspec.structs.replace(self, runs=(), run=None)
 
 
@@ -71,8 +77,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     number: RunNumber
     """From 1; never given twice."""
     parent: RunNumber | None = None
-    """The number of the run before the user when this one was asked."""
+    """The number of the run that was on the screen when this one was asked."""
     note: str = ""
     """The user's own line about it."""
     session: Session
-    """Itself as a whole session, without runs."""
+    """A whole session, without runs."""

@@ -8,11 +8,13 @@ class LayerCheck(Record, frozen=True):
     """Exactness at one layer; every value is relative to the contextual one and ideally 0 (cosine: 1)."""
 
     layer: LayerIndex
+    """From 0."""
     identity_error: float | None
     """‖(W+ΔW)z − W z_C‖ / ‖W z_C‖."""
     block_error: float | None
     """‖O_patched − O_context‖ / ‖O_context‖ of the block's output."""
     cosine: float | None
+    """Of the block's outputs, patched and contextual."""
     nmse: float | None
     """Mean squared error over mean square."""
     mlp_error: float | None = None
@@ -27,6 +29,7 @@ class Verification(Record, frozen=True):
     """Proof on the loaded model, with controls and the noise floor beside it."""
 
     layers: tuple[LayerCheck, ...]
+    """One for each patched layer, ascending."""
     logits: dict[str, LogitError]
     """``plain``, ``weights`` (ΔW alone), ``shift`` (Δb alone), ``patched`` (both)."""
     controls: dict[str, LogitError]
@@ -43,13 +46,13 @@ class Verification(Record, frozen=True):
     note: str
     """Which of these lines is a tautology and which is not."""
     seed: Seed = 0
-    """Of the controls."""
+    """Seed of the controls."""
     logit_scale: float | None = None
     """The largest contextual logit, by magnitude; the next three are shares of it. None in older records."""
     patched_share: float | None = None
     """L∞ of the patched logits."""
     noise_share: float | None = None
-    """The noise floor."""
+    """``noise_floor``."""
     allowed: float | None = None
     """The most that ``patched_share`` may be: ``tolerance``, or twice ``noise_share`` where that is more."""
     caveat: str = ""

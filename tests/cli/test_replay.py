@@ -105,9 +105,7 @@ def test_another_prompt_of_the_same_text_is_said(replay: Any) -> None:
     assert (code, err) == (1, "")
     said = " ".join(out.split())  # however wide the lines are
     assert said.count("note: ") == 1
-    assert (
-        "note: the prompt is not the session's: other tokens in front of the text (2 then, 1 now): " in said
-    )
+    assert "note: the prompt is not the session's: other tokens before the text (2 then, 1 now): " in said
 
 
 def test_a_session_that_does_not_say_what_its_prompt_was_is_replayed(replay: Any) -> None:

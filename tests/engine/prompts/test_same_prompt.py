@@ -81,7 +81,7 @@ def test_an_export_is_the_patch_of_the_prompt_then(engine, tmp_path, recipe):
     assert same(found, wanted)
     (note,) = report.notes
     assert note.startswith(
-        "the chat template writes another header by now (other tokens in front of the text (10 then, 11 now))"
+        "the chat template writes another header by now (other tokens before the text (10 then, 11 now))"
     )
     unknown, other = export(engine, tmp_path, NOW, recipe, None)  # a session of an older program
     assert unknown.notes == ()

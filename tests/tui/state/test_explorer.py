@@ -91,7 +91,7 @@ async def test_a_prompt_that_is_another_one_than_before_is_said_once() -> None:
     (line,) = ear.lines
     assert line.startswith("the prompt is not the one that was run before: ")
     assert line in ear.explorer.engine_log.lines
-    assert "other tokens in front of the text" in line
+    assert "other tokens before the text" in line
 
 
 async def test_an_export_is_of_the_prompt_that_was_run() -> None:
