@@ -1,4 +1,4 @@
-"""The zoo: is the patch exact on every architecture? The proof at load, on a tiny random model of each.
+"""The zoo: whether the patch is exact on every architecture, by the check at load on a tiny random model of each.
 
 Enters: names of members (:mod:`icltui.zoo.families`). Leaves: a :class:`~icltui.values.ZooRow` for each. A family on
 which the patch is not exact says so, with the number; one whose blocks cannot be explored says why.
@@ -55,8 +55,8 @@ def resolve_members(names: Sequence[str]) -> tuple[str, ...]:
 def examine_members(names: Iterable[str]) -> Iterator[ZooRow]:
     """A row for each member, as soon as it is proved in float32 and bfloat16."""
     for name in names:
-        with _small():
-            row = _row(name, _find(name, torch.float32), _find(name, torch.bfloat16))
+        with _one_thread():
+            row = _row(name, _examine(name, torch.float32), _examine(name, torch.bfloat16))
         yield row
 
 
@@ -66,43 +66,43 @@ def holds(row: ZooRow) -> bool:
 
 
 @dataclass(frozen=True)
-class _Found:
-    """What became of one member in one dtype."""
+class _Examined:
+    """The result of one member in one dtype."""
 
     model_class: str = ""
     loaded: LoadedModel | None = None
     proof: Proof | None = None
-    trouble: str | None = None
-    """Why there is no proof."""
+    failure: str | None = None
+    """Why the check could not be run."""
 
     @property
     def layers(self) -> tuple[LayerTrial, ...]:
         return self.proof.layers if self.proof else ()
 
 
-def _find(name: str, dtype: torch.dtype) -> _Found:
+def _examine(name: str, dtype: torch.dtype) -> _Examined:
     model_class = ""
     try:
         model = build(name, dtype)
         model_class = type(model).__name__
         loaded = wrap_model(model, _tokenizer(), name, site_paths=SITE_PATHS.get(name))
         sites, proof = check_layers(loaded)
-        return _Found(model_class, replace(loaded, sites=tuple(sites)), proof)
+        return _Examined(model_class, replace(loaded, sites=tuple(sites)), proof)
     except IcltuiError as error:
-        return _Found(model_class, trouble=str(error))
+        return _Examined(model_class, failure=str(error))
     except Exception as error:  # noqa: BLE001 -- in another version a config or kernel may refuse in any way it likes
         doing = "run" if model_class else "built"
         reason = " ".join(str(error).split())[:160]
-        return _Found(model_class, trouble=f"cannot be {doing}: {type(error).__name__}: {reason}")
+        return _Examined(model_class, failure=f"cannot be {doing}: {type(error).__name__}: {reason}")
 
 
-def _row(name: str, full: _Found, half: _Found) -> ZooRow:
+def _row(name: str, full: _Examined, half: _Examined) -> ZooRow:
     if full.loaded is None or full.proof is None:
-        return ZooRow(family=name, model_class=full.model_class, notes=(full.trouble or "",))
+        return ZooRow(family=name, model_class=full.model_class, notes=(full.failure or "",))
     is_usable = not all(layer.fault for layer in full.layers)
     path, reason = choose_path(full.loaded) if is_usable else (None, "")
-    said = _said(full) if is_usable else None
-    notes = _faults(full) or [f"bfloat16: {note}" for note in _faults(half)]
+    said = _n_equal_tokens(full) if is_usable else None
+    notes = _refusals(full) or [f"bfloat16: {note}" for note in _refusals(half)]
     notes += [reason] if reason else []
     if site_paths := SITE_PATHS.get(name):
         notes.append("with " + " ".join(f"--site {place}={path}" for place, path in site_paths.items()))
@@ -112,11 +112,11 @@ def _row(name: str, full: _Found, half: _Found) -> ZooRow:
         n_layers=full.loaded.n_layers,
         n_exact=sum(map(_is_exact, full.layers)),
         n_refused=len(full.loaded.refused) + sum(layer.fault is not None for layer in full.layers),
-        mlp_error=_worst(layer.mlp_error for layer in full.layers),
-        mlp_error_bfloat16=_worst(layer.mlp_error for layer in half.layers),
-        block_error=_worst(layer.block_error for layer in full.layers),
-        block_error_bfloat16=_worst(layer.block_error for layer in half.layers),
-        logit_error=_worst([full.proof.logit_error]),
+        mlp_error=_largest(layer.mlp_error for layer in full.layers),
+        mlp_error_bfloat16=_largest(layer.mlp_error for layer in half.layers),
+        block_error=_largest(layer.block_error for layer in full.layers),
+        block_error_bfloat16=_largest(layer.block_error for layer in half.layers),
+        logit_error=_largest([full.proof.logit_error]),
         undone=full.proof.undone,
         path=path,
         n_said=said,
@@ -125,12 +125,12 @@ def _row(name: str, full: _Found, half: _Found) -> ZooRow:
 
 
 @torch.inference_mode()
-def _said(found: _Found) -> int | None:
-    """How many greedy tokens a patch per step on every usable layer says as the context does."""
-    assert found.loaded is not None
-    faulty = {layer.layer for layer in found.layers if layer.fault}
-    sites = [site for site in found.loaded.sites if site.layer not in faulty]
-    spec = PatchSpec(found.loaded, sites, sample_ids(found.loaded, 9, 4), "reset", Recipe())
+def _n_equal_tokens(examined: _Examined) -> int | None:
+    """How many greedy tokens a patch per step on every usable layer gives as the context does."""
+    assert examined.loaded is not None
+    faulty = {layer.layer for layer in examined.layers if layer.fault}
+    sites = [site for site in examined.loaded.sites if site.layer not in faulty]
+    spec = PatchSpec(examined.loaded, sites, sample_ids(examined.loaded, 9, 4), "reset", Recipe())
     try:
         *_, whole = generate(spec, BuiltPatch(spec), lanes=("context", "patched"), n_tokens=N_TOKENS)
     except (EngineError, ForwardError):  # no cache to go on from
@@ -143,19 +143,19 @@ def _is_exact(layer: LayerTrial) -> bool:
     return layer.fault is None and max(layer.mlp_error, layer.block_error) <= EXACT
 
 
-def _faults(found: _Found) -> list[str]:
-    """Why not every layer can be used: each kind of reason once, as it stands at the layer that it is worst at."""
-    if found.loaded is None or found.proof is None:
-        return [found.trouble or ""]
-    reasons = {refused.layer: refused.reason for refused in found.loaded.refused}
-    reasons |= {layer.layer: layer.fault for layer in found.layers if layer.fault}
-    errors = {layer.layer: max(layer.mlp_error, layer.block_error) for layer in found.layers}
+def _refusals(examined: _Examined) -> list[str]:
+    """Why not every layer can be used: each kind of reason once, in the words of the layer with the largest error."""
+    if examined.loaded is None or examined.proof is None:
+        return [examined.failure or ""]
+    reasons = {refused.layer: refused.reason for refused in examined.loaded.refused}
+    reasons |= {layer.layer: layer.fault for layer in examined.layers if layer.fault}
+    errors = {layer.layer: max(layer.mlp_error, layer.block_error) for layer in examined.layers}
     kinds: dict[str, list[int]] = {}
     for layer, reason in sorted(reasons.items()):
         kinds.setdefault(re.sub(r"\d\S*", "", reason), []).append(layer)
     worst = (max(layers, key=lambda layer: errors.get(layer, 0.0)) for layers in kinds.values())
     return [
-        f"{_layers(layers, found.loaded.n_layers)}: {reasons[layer]}"
+        f"{_layers(layers, examined.loaded.n_layers)}: {reasons[layer]}"
         for layers, layer in zip(kinds.values(), worst, strict=True)
     ]
 
@@ -166,7 +166,7 @@ def _layers(layers: Sequence[int], n_layers: int) -> str:
     return f"layer{'s' if len(layers) > 1 else ''} {layers_text(layers, n_layers)}"
 
 
-def _worst(errors: Iterable[float]) -> float | None:
+def _largest(errors: Iterable[float]) -> float | None:
     """The largest error that is a number, if any is."""
     return max(filter(math.isfinite, errors), default=None)
 
@@ -178,8 +178,8 @@ def _tokenizer() -> Any:
 
 
 @contextmanager
-def _small() -> Iterator[None]:
-    """One thread, as more cost time on models this small; and nothing said of their sizes, which are no news."""
+def _one_thread() -> Iterator[None]:
+    """One thread, as more cost time on models this small, and no warnings about their sizes."""
     verbosity, threads = logging.get_verbosity(), torch.get_num_threads()
     logging.set_verbosity_error()
     torch.set_num_threads(1)

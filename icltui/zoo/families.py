@@ -1,4 +1,4 @@
-"""The zoo's families, as data: which architectures stand in it, and what makes a config of theirs tiny.
+"""The zoo's families, as data: which architectures it has, and what makes a config of theirs tiny.
 
 No code knows a family by name; these tables only say how small a model of it may be, so that :mod:`icltui.zoo.examine`
 can build one from random weights. A type that the installed transformers does not have is left out.
@@ -24,7 +24,7 @@ _SIZES = (
     (64, "hidden_size d_model n_embd emb_dim embedding_size word_embed_proj_dim lru_width embedding_dim"),
     (64, "attention_hidden_size input_embedding_size output_embedding_size dim_model_base out_hidden_size"),
     (64, "projection_dim vision_output_dim pronunciation_embed_dim shape_embed_dim embed_dim"),
-    (96, "intermediate_size d_inner decoder_ffn_dim ffn_dim n_inner ffn_hidden_size dense_intermediate_size"),
+    (96, "intermediate_size d_inner decoder_ffn_dim ffn_dim ffn_hidden_size dense_intermediate_size"),
     (96, "intermediate_size_mlp dff dim_ff block_multiple_of mlp_dim alignment_intermediate_size"),
     (48, "moe_intermediate_size shared_expert_intermediate_size shared_intermediate_size"),
     (48, "moe_shared_expert_intermediate_size expert_ffn_hidden_size"),
@@ -36,7 +36,7 @@ _SIZES = (
     (2, "num_experts_per_tok num_experts_per_token moe_topk moe_top_k moe_k"),
     (1, "n_shared_experts num_shared_experts moe_num_shared_experts n_group topk_group num_expert_group"),
     (1, "first_k_dense_replace num_dense_layers"),
-    (16, "head_dim v_head_dim swa_head_dim linear_head_dim dim_head global_head_dim kv_channels"),
+    (16, "head_dim v_head_dim swa_head_dim linear_head_dim dim_head kv_channels"),
     (16, "qk_rope_head_dim q_lora_rank kv_lora_rank o_lora_rank index_head_dim hidden_size_per_layer_input"),
     (16, "laurel_rank hc_lowrank router_hidden_size patch_size num_position_embeddings"),
     (16, "mamba_d_head mamba_head_dim mamba_headdim"),
@@ -61,7 +61,6 @@ _THREE_AXES = {"text_config": {"rope_parameters": _ROTARY | {"mrope_section": [2
 _ZAMBA = {
     "layers_block_type": ["linear_attention", "hybrid", "linear_attention", "hybrid"],
     "attention_hidden_size": 128,
-    "attention_head_dim": 32,
 }
 
 CHANGES: Mapping[str, dict[str, Any]] = MappingProxyType(
@@ -89,7 +88,7 @@ CHANGES: Mapping[str, dict[str, Any]] = MappingProxyType(
         "jamba": {"attn_layer_period": 3, "attn_layer_offset": 1},
         "lfm2": {"layer_types": ["conv", "full_attention", "conv", "full_attention"]},
         "lfm2_moe": {"layer_types": ["conv", "full_attention", "conv", "full_attention"]},
-        "mamba2": {"head_dim": 16, "num_heads": 8, "n_groups": 1},
+        "mamba2": {"num_heads": 8, "n_groups": 1},
         "ministral": _HEADS,
         "nemotron": {"num_key_value_heads": 2},
         "qwen4_exp_text": {
@@ -123,7 +122,7 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType(
     {
         "bloom-post-layernorm": Variant("bloom", {"apply_residual_connection_post_layernorm": True}),
         "falcon-alibi": Variant("falcon", {"alibi": True}),
-        "falcon-new-decoder": Variant("falcon", {"new_decoder_architecture": True, "num_kv_heads": 2}),
+        "falcon-new-decoder": Variant("falcon", {"new_decoder_architecture": True}),
         "falcon-sequential": Variant("falcon", {"parallel_attn": False, "alibi": True}),
         "gemma4-experts": Variant(
             "gemma4_text", {"enable_moe_block": True, "num_experts": 4, "top_k_experts": 2, "moe_intermediate_size": 48}
@@ -135,55 +134,49 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType(
 )  # fmt: skip
 
 
-def _places(block: str, mlp: str, down: str) -> dict[str, str]:
+def _paths(block: str, mlp: str, down: str) -> dict[str, str]:
     return {"block": block, "mlp": f"{block}.{mlp}", "down": f"{block}.{down}"}
 
 
-def _bert(trunk: str) -> dict[str, str]:
-    return _places(f"{trunk}.encoder.layer.{{layer}}", "intermediate", "output.dense")
-
-
-def _fairseq(trunk: str) -> dict[str, str]:
-    return _places(f"{trunk}.layers.{{layer}}", "fc1", "fc2")
-
+_BERT = {
+    "bert": "bert bert-generation big_bird megatron-bert",
+    "data2vec_text": "data2vec-text",
+    "electra": "electra",
+    "ernie": "ernie",
+    "git": "git",
+    "rembert": "rembert",
+    "roberta": "camembert roberta xlm-roberta xlm-roberta-xl xmod",
+    "roc_bert": "roc_bert",
+    "roformer": "roformer",
+}
+"""Types that name their layers as BERT does, by the name of what is below their head."""
 
 SITE_PATHS: Mapping[str, dict[str, str]] = MappingProxyType(
     {
-        "bert": _bert("bert"),
-        "bert-generation": _bert("bert"),
-        "big_bird": _bert("bert"),
-        "biogpt": _fairseq("biogpt"),
-        "camembert": _bert("roberta"),
-        "ctrl": _places("transformer.h.{layer}", "ffn", "ffn.2"),
-        "data2vec-text": _bert("data2vec_text"),
-        "electra": _bert("electra"),
-        "ernie": _bert("ernie"),
-        "git": _bert("git"),
-        "gpt_neox_japanese": _places("gpt_neox_japanese.layers.{layer}", "mlp", "mlp.dense_4h_to_h"),
-        "megatron-bert": _bert("bert"),
-        "openai-gpt": _places("transformer.h.{layer}", "mlp", "mlp.c_proj"),
-        "prophetnet": _places(
+        name: _paths(f"{base}.encoder.layer.{{layer}}", "intermediate", "output.dense")
+        for base, names in _BERT.items()
+        for name in names.split()
+    }
+    | {
+        "biogpt": _paths("biogpt.layers.{layer}", "fc1", "fc2"),
+        "ctrl": _paths("transformer.h.{layer}", "ffn", "ffn.2"),
+        "gpt_neox_japanese": _paths("gpt_neox_japanese.layers.{layer}", "mlp", "mlp.dense_4h_to_h"),
+        "openai-gpt": _paths("transformer.h.{layer}", "mlp", "mlp.c_proj"),
+        "prophetnet": _paths(
             "prophetnet.decoder.layers.{layer}", "feed_forward.intermediate", "feed_forward.output"
         ),
-        "recurrent_gemma": _places("model.layers.{layer}", "mlp_block", "mlp_block.down_proj"),
-        "rembert": _bert("rembert"),
-        "roberta": _bert("roberta"),
-        "roberta-prelayernorm": _places(
+        "recurrent_gemma": _paths("model.layers.{layer}", "mlp_block", "mlp_block.down_proj"),
+        "roberta-prelayernorm": _paths(
             "roberta_prelayernorm.encoder.layer.{layer}", "intermediate.dense", "output.dense"
         ),
-        "roc_bert": _bert("roc_bert"),
-        "roformer": _bert("roformer"),
-        "rwkv": _places("rwkv.blocks.{layer}", "feed_forward", "feed_forward.value"),
-        "trocr": _fairseq("model.decoder"),
-        "whisper": _fairseq("model.decoder"),
-        "xlm-roberta": _bert("roberta"),
-        "xlm-roberta-xl": _bert("roberta"),
-        "xlnet": _places("transformer.layer.{layer}", "ff.layer_1", "ff.layer_2"),
-        "xlstm": _places("backbone.blocks.{layer}", "ffn", "ffn.proj_down"),
-        "xmod": _bert("roberta"),
+        "rwkv": _paths("rwkv.blocks.{layer}", "feed_forward", "feed_forward.value"),
+        "trocr": _paths("model.decoder.layers.{layer}", "fc1", "fc2"),
+        "whisper": _paths("model.decoder.layers.{layer}", "fc1", "fc2"),
+        "xlnet": _paths("transformer.layer.{layer}", "ff.layer_1", "ff.layer_2"),
+        "xlstm": _paths("backbone.blocks.{layer}", "ffn", "ffn.proj_down"),
     }
 )
-"""Places that are not found by themselves, as ``--site`` would name them."""
+"""Modules that are not found by themselves, as ``--site`` would name them."""
 
 WRAPPERS = tuple(
     "aria aya_vision cohere2_vision glm4v granite_docling idefics3 internvl lfm2_vl lighton_ocr llava llava_onevision "
