@@ -7,7 +7,7 @@ costs.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -17,9 +17,9 @@ from torch import Tensor
 
 from icltui.api.progress import ProgressCallback
 from icltui.bench.model_and_prompts import BenchModel, RaceSettings, Size, load_bench_model
-from icltui.engine.generate.generate import make_lane
+from icltui.engine.generate.generate import make_decoder
 from icltui.engine.patch.build import PatchSpec, build_patch
-from icltui.engine.patch.decoding import AnyLane
+from icltui.engine.patch.decoding import Decoder
 from icltui.engine.prompts.tokenize import Ids
 from icltui.text.tables import number, numbers, render, table, words
 from icltui.values import Lane
@@ -47,7 +47,7 @@ _NOTE = (
     "and query. The others hold a patch on all layers. Per step runs the context beside the query: two runs per "
     "token. Ratios: medians over tokens, each against its neighbour in time."
 )
-MakeLane = Callable[[], "AnyLane | PlainLoop"]
+MakeDecoder = Callable[[], "Decoder | PlainLoop"]
 
 
 @dataclass(frozen=True)
@@ -82,17 +82,17 @@ class PlainLoop:
     row: list[int]
     cache: Any = None
 
-    def start(self) -> Tensor:
+    def prefill(self) -> Tensor:
         return self._pass(self.row)
 
-    def feed(self, token: int) -> Tensor:
-        return self._pass([token])
+    def step(self, tokens: Sequence[int]) -> Tensor:
+        return self._pass(tokens)
 
-    def _pass(self, tokens: list[int]) -> Tensor:
-        ids = torch.tensor([tokens], device=self.model.device)
+    def _pass(self, tokens: Sequence[int]) -> Tensor:
+        ids = torch.tensor([list(tokens)], device=self.model.device)
         output = self.model(ids, past_key_values=self.cache, use_cache=True, logits_to_keep=1)
         self.cache = output.past_key_values
-        logits: Tensor = output.logits[0, -1]
+        logits: Tensor = output.logits[:, -1]
         return logits
 
 
@@ -129,18 +129,18 @@ def _ids(bench_model: BenchModel, n_tokens: int) -> Ids:
     return Ids(prompt.prefix, prompt.context, prompt.query, tuple(range(n + 1)))
 
 
-def _methods(bench_model: BenchModel, ids: Ids) -> dict[str, MakeLane]:
+def _methods(bench_model: BenchModel, ids: Ids) -> dict[str, MakeDecoder]:
     """A lane at its beginning, by the method's name; the patches are made once."""
     loaded = bench_model.engine.loaded
     assert loaded is not None
 
-    def unpatched(lane: Lane) -> MakeLane:
-        return lambda: make_lane(PatchSpec(loaded, loaded.sites, ids, "reset", Recipe()), None, lane)
+    def unpatched(lane: Lane) -> MakeDecoder:
+        return lambda: make_decoder([PatchSpec(loaded, loaded.sites, ids, "reset", Recipe())], None, lane)
 
-    def patched(recipe: Recipe) -> MakeLane:
+    def patched(recipe: Recipe) -> MakeDecoder:
         spec = PatchSpec(loaded, loaded.sites, ids, "reset", recipe)
         built = build_patch(spec, n_later=0)
-        return lambda: make_lane(spec, built, "patched")
+        return lambda: make_decoder([spec], built, "patched")
 
     return {
         LOOP: lambda: PlainLoop(bench_model.model, ids.plain),
@@ -151,17 +151,17 @@ def _methods(bench_model: BenchModel, ids: Ids) -> dict[str, MakeLane]:
 
 
 def _decode(
-    methods: Mapping[str, MakeLane], n_tokens: int
+    methods: Mapping[str, MakeDecoder], n_tokens: int
 ) -> tuple[dict[str, list[int]], dict[str, list[float]]]:
     """The tokens of each method and the seconds of each after the first, which is not timed."""
     lanes = {method: make() for method, make in methods.items()}
-    said = {method: [int(lane.start().argmax())] for method, lane in lanes.items()}
+    said = {method: [int(lane.prefill().argmax())] for method, lane in lanes.items()}
     taken: dict[str, list[float]] = {method: [] for method in lanes}
     order = list(lanes)
     for _ in range(n_tokens):
         for method in order:
             start = time.perf_counter()
-            said[method].append(int(lanes[method].feed(said[method][-1]).argmax()))
+            said[method].append(int(lanes[method].step(said[method][-1:]).argmax()))
             taken[method].append(time.perf_counter() - start)
         order.append(order.pop(0))  # so that no method always follows the slowest
     return said, taken

@@ -9,7 +9,7 @@ A folder imports only folders before it; inside a folder a module imports only m
                predictions ─▶ rank_one ─▶ weight_steps ─▶ layer_rows ─▶ unit_pairs ─▶ rounding_error ─▶ measure
     patch      lowrank ─▶ patch ─▶ decoding ─▶ calibration ─▶ fit ─▶ build
                evaluate ─▶ alpha_search ─▶ sweep ─▶ load_check ─▶ report
-    generate   sampling ─▶ generate ─▶ batch ─▶ inputs ─▶ jobs
+    generate   sampling ─▶ batch ─▶ generate ─▶ inputs ─▶ jobs
     verify     gradient_alignment ─▶ verdict ─▶ verify
     export     reference_logits ─▶ foldable ─▶ factors ─▶ control_vector ─▶ peft ─▶ peft_check ─▶ write ─▶ jobs
     local      all of it, as an engine in this process

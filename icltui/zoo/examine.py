@@ -132,7 +132,7 @@ def _n_equal_tokens(examined: _Examined) -> int | None:
     sites = [site for site in examined.loaded.sites if site.layer not in faulty]
     spec = PatchSpec(examined.loaded, sites, sample_ids(examined.loaded, 9, 4), "reset", Recipe())
     try:
-        *_, whole = generate(spec, BuiltPatch(spec), lanes=("context", "patched"), n_tokens=N_TOKENS)
+        *_, whole = generate([spec], BuiltPatch(spec), lanes=("context", "patched"), n_tokens=N_TOKENS)
     except (EngineError, ForwardError):  # no cache to go on from
         return None
     assert isinstance(whole, Generation)

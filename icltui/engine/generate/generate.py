@@ -1,28 +1,34 @@
 """Lanes of text side by side: with the context, the query alone, the query alone through a patch.
 
-Enters: ids, and a built patch. Leaves: lane steps as they come, then the :class:`~icltui.values.Generation`. The
-lanes advance together, so that their distributions can be compared token by token; all draw with the same noise.
+Enters: specs, and a built patch. Leaves: lane steps as they come, then each spec's :class:`~icltui.values.Generation`.
+The lanes advance together, so that their distributions can be compared token by token; all draw with the same noise.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
+from jaxtyping import Float
 from torch import Tensor
 
+from icltui.api.progress import ProgressCallback, ignore_progress
+from icltui.engine.generate.batch import check_padding
 from icltui.engine.generate.sampling import Sampler
+from icltui.engine.measure.forward import position_ids
 from icltui.engine.measure.predictions import finite_or_none, kl_divergence, top_candidates
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.patch.build import BuiltPatch, PatchSpec, control_noise
-from icltui.engine.patch.decoding import AnyLane, RowLane, Run, SteppingLane, stop_tokens, without_context
+from icltui.engine.patch.decoding import Decoder, PerStepDecoder, Rows, stop_tokens
 from icltui.engine.patch.patch import TokenPatch
 from icltui.engine.prompts.token_texts import as_tokens
+from icltui.engine.prompts.tokenize import Ids
 from icltui.values import Agreement, Generation, Lane, LaneStep, LaneText, LogitError
 from icltui.values.recipe import Sampling
 
 
 @dataclass
 class Track:
-    """What a lane has said so far."""
+    """The tokens of one lane so far."""
 
     first_logits: Tensor | None = None
     tokens: list[int] = field(default_factory=list)
@@ -31,73 +37,88 @@ class Track:
 
 
 def generate(
-    spec: PatchSpec,
+    specs: Sequence[PatchSpec],
     built: BuiltPatch | None,
     *,
     lanes: Sequence[Lane],
     n_tokens: int,
     sampling: Sampling = Sampling(),  # noqa: B008 -- frozen
+    on_progress: ProgressCallback = ignore_progress,
 ) -> Iterator[LaneStep | Generation]:
-    """Lane steps in the order in which they are made, then the whole generation.
+    """Lane steps in the order in which they are made, then the whole generation of each spec.
 
-    The context lane always runs, as the others are measured against it. The patched lane needs a built patch.
+    The specs differ in their query alone, and share one built patch; more than one run as a batch. The context lane
+    always runs, as the others are measured against it. The patched lane needs a built patch.
+
+    Raises:
+        PaddingChangesLogits: the rows of a batch influence each other on this model; no step was made.
     """
-    tracks: dict[Lane, Track] = {name: Track() for name in with_context(lanes)}
-    speakers = {name: make_lane(spec, built, name) for name in tracks}
+    names: tuple[Lane, ...] = ("context", *(lane for lane in lanes if lane != "context"))
+    tracks: list[dict[Lane, Track]] = [{name: Track() for name in names} for _ in specs]
+    decoders = {name: make_decoder(specs, built, name) for name in names}
     sampler = Sampler(sampling)
     for index in range(n_tokens):
-        context_log_p: Tensor | None = None
-        for name, track in tracks.items():
-            if track.ended:
+        on_progress(f"generating for {len(specs)} queries", index, n_tokens)
+        context: list[Tensor | None] = [None] * len(specs)
+        for name, decoder in decoders.items():
+            if all(of[name].ended for of in tracks):
                 continue
-            lane = speakers[name]
-            logits = lane.start() if index == 0 else lane.feed(track.tokens[-1])
-            context_log_p = logits.log_softmax(-1) if name == "context" else context_log_p
-            same = track.tokens == tracks["context"].tokens[:index]
-            yield step(spec.loaded, name, track, sampler, logits, context_log_p if same else None)
-        if all(track.ended for track in tracks.values()):
+            logits = decoder.prefill() if index == 0 else decoder.step([of[name].tokens[-1] for of in tracks])
+            if index == 0 and name == "context" and len(specs) > 1:
+                check_padding(specs, logits)
+            for number, (spec, of) in enumerate(zip(specs, tracks, strict=True)):
+                if of[name].ended:
+                    continue
+                if name == "context":
+                    context[number] = logits[number].log_softmax(-1)
+                same = of[name].tokens == of["context"].tokens[:index]
+                yield _advance(
+                    spec.loaded, name, of[name], sampler, logits[number], context[number] if same else None
+                )
+        if all(track.ended for of in tracks for track in of.values()):
             break
-    yield summarize(tracks, spec, sampling)
+    yield from (summarize(of, spec, sampling) for of, spec in zip(tracks, specs, strict=True))
 
 
-def make_lane(spec: PatchSpec, built: BuiltPatch | None, name: Lane) -> AnyLane:
-    """The lane of that name."""
-    loaded, ids = spec.loaded, spec.ids
+def make_decoder(specs: Sequence[PatchSpec], built: BuiltPatch | None, name: Lane) -> Decoder:
+    """The lane ``name`` of all specs."""
+    spec, model = specs[0], specs[0].loaded.model
     if name == "context":
-        return RowLane(Run(loaded.model), ids.full)
+        return Decoder(_contextual_rows(model, [one.ids for one in specs]), None)
+    positions = [position_ids(one.ids, (0, len(one.ids.context)), one.positions) for one in specs]
+    rows = Rows(model, [one.ids.plain for one in specs], positions)
     if name == "plain":
-        return RowLane(without_context(loaded, ids, spec.positions), ids.plain)
+        return Decoder(rows, None)
     assert built is not None, "build the patch before its lane is made"
     if built.patch is not None:
-        held = built.patch.at(built.alpha)
-        return RowLane(without_context(loaded, ids, spec.positions, held), ids.plain)
+        return Decoder(rows, built.patch.at(built.alpha))
     patch = TokenPatch(spec.sites, spec.recipe.components, built.alpha, control_noise(spec.recipe))
-    return SteppingLane(loaded, ids, patch, spec.positions, spec.control_context())
+    context = _contextual_rows(model, [one.control_ids for one in specs])
+    return PerStepDecoder(rows, patch, context, [len(one.ids.query) for one in specs])
 
 
-def with_context(lanes: Sequence[Lane]) -> tuple[Lane, ...]:
-    """The lanes, the contextual one first."""
-    return ("context", *(lane for lane in lanes if lane != "context"))
+def _contextual_rows(model: Any, ids: Sequence[Ids]) -> Rows:
+    return Rows(model, [one.full for one in ids], [range(len(one.full)) for one in ids])
 
 
-def step(
+def _advance(
     loaded: LoadedModel,
     name: Lane,
     track: Track,
     sampler: Sampler,
-    logits: Tensor,
-    context: Tensor | None,
+    logits: Float[Tensor, " vocabulary"],
+    context: Float[Tensor, " vocabulary"] | None,
 ) -> LaneStep:
-    """Let a lane say its next token.
+    """Draws the next token of a lane.
 
-    ``context``: the contextual lane's log-probabilities, where both lanes have said the same so far.
+    ``context``: the contextual lane's log-probabilities, where both lanes have the same tokens so far.
     """
     log_p, index = logits.log_softmax(-1), len(track.tokens)
     token = sampler.draw(log_p, index)
     track.tokens.append(token)
     track.first_logits = logits if index == 0 else track.first_logits
     track.ended = token in stop_tokens(loaded)
-    said = LaneStep(
+    made = LaneStep(
         lane=name,
         index=index,
         token=as_tokens(loaded.tokenizer, (token,))[0],
@@ -105,8 +126,8 @@ def step(
         top=top_candidates(loaded.tokenizer, log_p),
         kl_to_context=None if context is None else finite_or_none(kl_divergence(context, log_p)),
     )
-    track.steps.append(said)
-    return said
+    track.steps.append(made)
+    return made
 
 
 def summarize(tracks: dict[Lane, Track], spec: PatchSpec, sampling: Sampling) -> Generation:

@@ -7,6 +7,7 @@ Enters: a loaded model and a request. Leaves: :class:`~icltui.api.messages.Progr
 from collections.abc import Generator, Iterator
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import torch
 from msgspec.structs import replace as with_changes
@@ -21,7 +22,7 @@ from icltui.api.messages import (
 )
 from icltui.api.options import check_options
 from icltui.api.progress import ProgressCallback
-from icltui.engine.generate.batch import can_batch, generate_rows, in_batches
+from icltui.engine.generate.batch import PaddingChangesLogits, can_batch, in_batches
 from icltui.engine.generate.generate import generate
 from icltui.engine.generate.inputs import make_spec
 from icltui.engine.models.background import run_in_background
@@ -77,12 +78,17 @@ def _in_rows(
 ) -> list[Generation] | None:
     """The lanes of all queries, batch by batch; None where this model has to take them one by one."""
     spoken: list[Generation] = []
-    for some in in_batches(cases, request.n_tokens):
-        made = generate_rows(some, built, request.lanes, request.n_tokens, request.sampling, on_progress)
-        if made is None:
-            return None
-        spoken += made
+    try:
+        for batch in in_batches(cases, request.n_tokens):
+            made = generate(batch, built, **_how(request), on_progress=on_progress)
+            spoken += [one for one in made if isinstance(one, Generation)]
+    except PaddingChangesLogits:
+        return None
     return spoken
+
+
+def _how(request: Generate | GenerateEach) -> dict[str, Any]:
+    return {"lanes": request.lanes, "n_tokens": request.n_tokens, "sampling": request.sampling}
 
 
 def _case(loaded: LoadedModel, request: Generate | GenerateEach, query: str | None = None) -> PatchSpec:
@@ -104,9 +110,7 @@ def _built(spec: PatchSpec, request: Generate | GenerateEach) -> Generator[Event
 
 def _lanes(spec: PatchSpec, built: BuiltPatch | None, request: Generate | GenerateEach) -> Iterator[Event]:
     """The lanes of one prompt, as they speak."""
-    for made in generate(
-        spec, built, lanes=request.lanes, n_tokens=request.n_tokens, sampling=request.sampling
-    ):
+    for made in generate([spec], built, **_how(request)):
         if isinstance(made, LaneStep):
             yield LaneAdvanced(step=made)
         else:

@@ -10,11 +10,12 @@ from functools import cache
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
-from icltui.engine.hooks.capture import widen
+from icltui.engine.hooks.capture import States, capturing, widen
 from icltui.engine.hooks.forward_output import forward_output, run_model
-from icltui.engine.hooks.site import input_device
+from icltui.engine.hooks.site import Site, input_device
 from icltui.engine.prompts.tokenize import Ids
 from icltui.values.errors import BadInput, EngineError, ForwardError
 from icltui.values.prompt import Positions
@@ -152,6 +153,15 @@ def forward(
         advice = "its weights may be damaged" if dtype in ("float32", "float64") else "try --dtype float32"
         raise EngineError(f"the model's logits are not numbers in {dtype}: {advice}")
     return widen(kept)
+
+
+def forward_states(
+    model: Any, sites: Sequence[Site], ids: Sequence[int], n: int, cache: KVCache | None = None
+) -> tuple[Float[Tensor, " vocabulary"], States]:
+    """Logits after ``ids``, which continue what is in ``cache``, if given, and the states of their last ``n``."""
+    with capturing(sites, slice(-n, None)) as capture:
+        logits = forward(model, ids, KVCache() if cache is None else cache)
+    return logits, capture.states()
 
 
 def _run_again(

@@ -58,15 +58,16 @@ class PatchSpec:
         """How many tokens of a continuation are fitted, if the model says as many."""
         return self.recipe.n_fitted if self.recipe.mode == "compiled" else 0
 
-    def control_context(self) -> tuple[int, ...] | None:
-        """The context whose patch is made, where it is not the prompt's own."""
+    @property
+    def control_ids(self) -> Ids:
+        """The prompt with the context whose patch is made: its own, unless the recipe names a control."""
         if self.recipe.control == "other":
-            return self.other_context
+            return replace(self.ids, context=self.other_context)
         if self.recipe.control == "shuffled":
             chance = torch.Generator().manual_seed(self.recipe.seed)
             order = torch.randperm(len(self.ids.context), generator=chance).tolist()
-            return tuple(self.ids.context[k] for k in order)
-        return None
+            return replace(self.ids, context=tuple(self.ids.context[k] for k in order))
+        return self.ids
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def per_step_patch(spec: PatchSpec, passage: Passage, alpha: Alpha) -> TokenPatc
     """A patch for each token of ``passage``, aimed at its contextual states."""
     targets = with_control(spec, passage).targets
     patch = TokenPatch(spec.sites, spec.recipe.components, alpha, control_noise(spec.recipe))
-    patch.aim(targets, n_kept=len(passage.ids.prefix))
+    patch.aim(targets, slice(len(passage.ids.prefix), None))
     return patch
 
 
@@ -124,8 +125,9 @@ def control_noise(recipe: Recipe) -> torch.Generator | None:
 
 def with_control(spec: PatchSpec, passage: Passage) -> Passage:
     """The passage with the states that its patch is made from."""
-    context = spec.control_context()
-    return passage if context is None else in_other_context(spec.loaded, spec.sites, passage, context)
+    if spec.recipe.control not in ("other", "shuffled"):
+        return passage
+    return in_other_context(spec.loaded, spec.sites, passage, spec.control_ids.context)
 
 
 def build_patch(

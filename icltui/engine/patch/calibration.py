@@ -13,9 +13,9 @@ from torch import Tensor
 
 from icltui.engine.hooks.capture import States
 from icltui.engine.hooks.site import Site
-from icltui.engine.measure.forward import forward, position_ids
+from icltui.engine.measure.forward import KVCache, forward, forward_states, position_ids
 from icltui.engine.models.loaded_model import LoadedModel
-from icltui.engine.patch.decoding import ContextRun, stop_tokens
+from icltui.engine.patch.decoding import stop_tokens
 from icltui.engine.prompts.tokenize import Ids
 from icltui.values.prompt import Positions
 
@@ -61,20 +61,22 @@ def read_passage(
 
     ``on_token`` is called before each token and may raise to stop.
     """
-    run = ContextRun(loaded.model, sites=sites)
-    return _read(loaded, run, ids, run.states(ids.full, len(ids.query)), n_more, positions, on_token)
+    cache = KVCache()
+    first = forward_states(loaded.model, sites, ids.full, len(ids.query), cache)
+    return _read(loaded, sites, cache, ids, first, n_more, positions, on_token)
 
 
 def _read(
     loaded: LoadedModel,
-    run: ContextRun,
+    sites: Sequence[Site],
+    cache: KVCache,
     ids: Ids,
     first: tuple[Tensor, States],
     n_more: int,
     positions: Positions,
     on_token: Callable[[], object],
 ) -> Passage:
-    """What the model says behind the query that ``run`` was just fed."""
+    """What the model says after the query, whose logits and states are ``first`` and which is the last in ``cache``."""
     continuation: list[int] = []
     behind, parts = [first[0]], [first[1]]
     for _ in range(n_more):
@@ -83,7 +85,7 @@ def _read(
         if token in stop_tokens(loaded):
             break
         continuation.append(token)
-        logits, states = run.states([token], 1)
+        logits, states = forward_states(loaded.model, sites, [token], 1, cache)
         behind.append(logits)
         parts.append(states)
     return Passage(ids, tuple(continuation), States.join(parts), torch.stack(behind), positions)
@@ -101,10 +103,10 @@ class PassageReader:
     positions: Positions
     n_queries: int
     """How many will be read: for two, to try whether the cache can be cut would cost what it saves."""
-    run: ContextRun | None = None
-    """Behind the context; None where there is none yet, or the cache cannot be cut."""
+    cache: KVCache | None = None
+    """The context's; None where there is none yet, or it cannot be cut."""
     start: tuple[int, ...] = ()
-    """What ``run`` holds."""
+    """The tokens in ``cache``."""
     is_cuttable: bool = True
 
     def read(self, ids: Ids, n_more: int, on_token: Callable[[], object] = lambda: None) -> Passage:
@@ -113,29 +115,28 @@ class PassageReader:
         if not self.is_cuttable or not start or self.n_queries <= 2:
             return read_passage(self.loaded, self.sites, ids, n_more, self.positions, on_token)
         on_token()
-        if self.run is None or self.start != start:
-            self.run, self.start = ContextRun(self.loaded.model, sites=self.sites), start
-            self.run.feed(start)
-            if not self._is_cut_right(ids):
-                self.run, self.is_cuttable = None, False
+        if self.cache is None or self.start != start:
+            self.cache, self.start = KVCache(), start
+            forward(self.loaded.model, start, self.cache)
+            if not self._is_cut_right(self.cache, ids):
+                self.cache, self.is_cuttable = None, False
                 return read_passage(self.loaded, self.sites, ids, n_more, self.positions, on_token)
-        first = self.run.states(ids.query, len(ids.query))
-        passage = _read(self.loaded, self.run, ids, first, n_more, self.positions, on_token)
+        first = forward_states(self.loaded.model, self.sites, ids.query, len(ids.query), self.cache)
+        passage = _read(self.loaded, self.sites, self.cache, ids, first, n_more, self.positions, on_token)
         try:
-            self.run.cache.drop(len(ids.query) + len(passage.continuation))
+            self.cache.drop(len(ids.query) + len(passage.continuation))
         except _UNCUTTABLE:  # this query reached over the edge of a window that the first did not reach
-            self.run, self.is_cuttable = None, False
+            self.cache, self.is_cuttable = None, False
         return passage
 
-    def _is_cut_right(self, ids: Ids) -> bool:
-        """Whether the query says the same behind a cache that was cut back as before."""
-        assert self.run is not None
+    def _is_cut_right(self, cache: KVCache, ids: Ids) -> bool:
+        """Whether the query gives the same logits after ``cache`` was cut back as before."""
+        row = [*ids.query, *ids.query[:1]]  # at least two tokens, so that a window that they push shows
         try:
-            # Of two tokens, so that more than one is cut, and a window that they push would show.
-            once = self.run.feed([*ids.query, *ids.query[:1]])
-            self.run.cache.drop(len(ids.query) + 1)
-            again = self.run.feed([*ids.query, *ids.query[:1]])
-            self.run.cache.drop(len(ids.query) + 1)
+            once = forward(self.loaded.model, row, cache)
+            cache.drop(len(row))
+            again = forward(self.loaded.model, row, cache)
+            cache.drop(len(row))
         except _UNCUTTABLE:
             return False
         return bool((once - again).abs().max() <= CUT * once.abs().max())
@@ -147,7 +148,7 @@ def in_other_context(
     """The same tokens, at the same places without a context, with the states that ``context`` gives them."""
     row = [*replace(passage.ids, context=context).full, *passage.continuation]
     n = len(passage.ids.query) + len(passage.continuation)
-    _, states = ContextRun(loaded.model, sites=sites).states(row, n)
+    _, states = forward_states(loaded.model, sites, row, n)
     return replace(passage, targets=states)
 
 

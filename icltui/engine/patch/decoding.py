@@ -1,68 +1,80 @@
-"""Runs that go on token by token, and the lanes made of them; each has a key-value cache of its own.
+"""Rows of tokens that a model continues side by side, through a patch where there is one.
 
-Enters: ids, and a patch where there is one. Leaves: logits behind each token that is fed.
+Enters: rows, the position of each token, a patch. Leaves: logits after the last token of each row. One row is a batch
+of one, without padding or mask, so that its numbers are those of the row alone. Several rows are padded on the left.
 """
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
+import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from icltui.engine.hooks.attach import attach
-from icltui.engine.hooks.capture import States, capturing
-from icltui.engine.hooks.site import Site
-from icltui.engine.measure.forward import KVCache, can_use_cache, forward
+from icltui.engine.hooks.capture import States, widen
+from icltui.engine.hooks.forward_output import forward_output
+from icltui.engine.hooks.site import Site, SiteHook, input_device
+from icltui.engine.measure.forward import KVCache, can_use_cache, forward, forward_arguments
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.patch.patch import HeldPatch, TokenPatch
-from icltui.engine.prompts.tokenize import Ids
 from icltui.values.errors import BadInput
-from icltui.values.prompt import Positions
 
 
 @dataclass
-class Run:
-    """A model run that continues token by token, with the cache of what went before."""
+class Rows:
+    """Rows with one key-value cache."""
 
     model: Any
+    ids: Sequence[Sequence[int]]
+    position_ids: Sequence[Sequence[int]]
     cache: KVCache = field(default_factory=KVCache)
-    n_missing: int = 0
-    """How many places are left free behind the first ``n_kept`` tokens: where the context would stand."""
-    n_kept: int = 0
-
-    def feed(self, ids: Sequence[int], keep: Tensor | None = None) -> Tensor:
-        """Logits (vocabulary,) behind ``ids``, which continue what was fed before; or at ``keep``, see ``forward``."""
-        indices = range(self.cache.length, self.cache.length + len(ids))
-        at = [index if index < self.n_kept else index + self.n_missing for index in indices]
-        return forward(self.model, ids, self.cache, at=at, keep=keep)
-
-
-@dataclass
-class ContextRun(Run):
-    """The contextual run: tells the states at the selected sites of the last ``n`` tokens it was fed."""
-
-    sites: Sequence[Site] = ()
-
-    def states(self, ids: Sequence[int], n: int, keep: Tensor | None = None) -> tuple[Tensor, States]:
-        """Feed ``ids``; logits behind them, and the states of their last ``n``."""
-        with capturing(self.sites, slice(-n, None)) as capture:
-            logits = self.feed(ids, keep)
-        return logits, capture.states()
-
-
-@dataclass
-class PatchedRun(Run):
-    """The run without the context, through a patch."""
-
-    patch: TokenPatch | HeldPatch | None = None
 
     def __post_init__(self) -> None:
-        self._acting = acting(self.patch)
+        self.longest = max(map(len, self.ids))
+        self.next_positions = [positions[-1] + 1 for positions in self.position_ids]
+        seen = [[0] * (self.longest - len(row)) + [1] * len(row) for row in self.ids]
+        self.mask = torch.tensor(seen, device=input_device(self.model))
 
-    def feed(self, ids: Sequence[int], keep: Tensor | None = None) -> Tensor:
-        with self._acting:
-            return super().feed(ids, keep)
+    def prefill(self) -> Float[Tensor, "rows vocabulary"]:
+        """Logits after the last token of each row."""
+        return self._forward(self.ids, self.position_ids)
+
+    def step(self, tokens: Sequence[int]) -> Float[Tensor, "rows vocabulary"]:
+        """Logits after one more token of each row."""
+        positions = [[position] for position in self.next_positions]
+        self.next_positions = [position + 1 for position in self.next_positions]
+        return self._forward([[token] for token in tokens], positions)
+
+    def last(self, counts: Sequence[int]) -> Tensor | slice:
+        """The indices of the last ``counts`` tokens of each row among all that :meth:`prefill` runs."""
+        if len(counts) == 1:
+            return slice(-counts[0], None)
+        ends = ((number + 1) * self.longest for number in range(len(counts)))
+        return torch.cat([torch.arange(end - n, end) for end, n in zip(ends, counts, strict=True)])
+
+    def _forward(
+        self, rows: Sequence[Sequence[int]], positions: Sequence[Sequence[int]]
+    ) -> Float[Tensor, "rows vocabulary"]:
+        if len(rows) == 1:
+            return forward(self.model, rows[0], self.cache, at=positions[0])[None]
+        longest = max(map(len, rows))
+        ids, at = ([[0] * (longest - len(part)) + list(part) for part in kind] for kind in (rows, positions))
+        if self.cache.length:
+            self.mask = torch.cat([self.mask, self.mask.new_ones(len(rows), longest)], dim=1)
+        output = forward_output(
+            self.model,
+            torch.tensor(ids, device=self.mask.device),
+            position_ids=torch.tensor(at, device=self.mask.device),
+            attention_mask=self.mask,
+            past_key_values=self.cache.value,
+            use_cache=True,
+            **({"logits_to_keep": 1} if "logits_to_keep" in forward_arguments(self.model) else {}),
+        )
+        self.cache.value, self.cache.length = output.cache, self.cache.length + longest
+        return widen(output.logits[:, -1])
 
 
 def acting(patch: TokenPatch | HeldPatch | None) -> AbstractContextManager[None]:
@@ -72,81 +84,94 @@ def acting(patch: TokenPatch | HeldPatch | None) -> AbstractContextManager[None]
 
 
 @dataclass
-class RowLane:
-    """A row that a run continues: with the context, without it, or without it through a patch that is held."""
+class _TargetCapture(SiteHook):
+    """Keeps z and v of the tokens ``at``."""
 
-    run: Run
-    row: list[int]
+    at: Tensor | slice
+    z: dict[int, Tensor] = field(default_factory=dict)
+    v: dict[int, Tensor] = field(default_factory=dict)
 
-    def start(self) -> Tensor:
-        """Logits (vocabulary,) behind the row."""
-        return self.run.feed(self.row)
+    def mlp_input(self, layer: int, z: Tensor) -> None:
+        self.z[layer] = self._copy(z)
 
-    def feed(self, token: int) -> Tensor:
-        """Logits behind one more token."""
-        return self.run.feed([token])
+    def residual(self, layer: int, v: Tensor) -> None:
+        self.v[layer] = self._copy(v)
+
+    def _copy(self, tensor: Tensor) -> Tensor:
+        at = self.at if isinstance(self.at, slice) else self.at.to(tensor.device)
+        return widen(tensor[at]).clone()
+
+    def targets(self, sites: Sequence[Site]) -> States:
+        """What a patch is aimed at, which is z and v alone."""
+        device = self.z[sites[0].layer].device
+        z, v = (torch.stack([kept[site.layer].to(device) for site in sites]) for kept in (self.z, self.v))
+        return States(z, v, v, z.new_zeros(z.shape[:2]), {})
 
 
 @dataclass
-class SteppingLane:
-    """Per step: every token gets a patch of its own, from a contextual run beside it."""
+class Decoder:
+    """A lane: rows that continue token by token, through a patch that is held or without any."""
 
-    loaded: LoadedModel
-    ids: Ids
-    patch: TokenPatch
-    positions: Positions = "reset"
-    other_context: tuple[int, ...] | None = None
-    """What the run beside it reads in place of the prompt's own context: a control."""
-    targets: States | None = None
-    """Of every token of the row since its query, for a model that runs it again."""
+    rows: Rows
+    patch: HeldPatch | TokenPatch | None
 
     def __post_init__(self) -> None:
-        self.beside = ContextRun(self.loaded.model, sites=self.patch.sites)
-        self.run = without_context(self.loaded, self.ids, self.positions, self.patch)
+        self._acting = acting(self.patch)
 
-    def start(self) -> Tensor:
-        """Logits (vocabulary,) behind the row without the context, each token of its query patched."""
-        ids = self.ids if self.other_context is None else replace(self.ids, context=self.other_context)
-        _, targets = self.beside.states(ids.full, len(ids.query))
-        return self._patched(targets, self.ids.plain)
+    def prefill(self) -> Float[Tensor, "rows vocabulary"]:
+        """Logits after the last token of each row."""
+        with self._acting:
+            return self.rows.prefill()
 
-    def feed(self, token: int) -> Tensor:
-        """Logits behind one more token, patched."""
-        _, targets = self.beside.states([token], 1)
-        if can_use_cache(self.loaded.model):
+    def step(self, tokens: Sequence[int]) -> Float[Tensor, "rows vocabulary"]:
+        """Logits after one more token of each row."""
+        with self._acting:
+            return self.rows.step(tokens)
+
+
+@dataclass
+class PerStepDecoder(Decoder):
+    """Rows through a patch of its own for every token, which the contextual rows beside them aim.
+
+    Raises:
+        BadInput: more than one token of noise, on a model that runs each row from its start again.
+    """
+
+    patch: TokenPatch
+    context: Rows
+    n_query: Sequence[int]
+    """The query tokens of each row, which are patched; those before them are not."""
+    targets: States | None = None
+    """States of every token so far, for a model that runs each row from its start again."""
+
+    def prefill(self) -> Float[Tensor, "rows vocabulary"]:
+        with attach(self.patch.sites, capture := _TargetCapture(self.context.last(self.n_query))):
+            self.context.prefill()
+        self.targets = capture.targets(self.patch.sites)
+        self.patch.aim(self.targets, self.rows.last(self.n_query))
+        return super().prefill()
+
+    def step(self, tokens: Sequence[int]) -> Float[Tensor, "rows vocabulary"]:
+        with attach(self.patch.sites, capture := _TargetCapture(slice(-len(tokens), None))):
+            self.context.step(tokens)
+        targets = capture.targets(self.patch.sites)
+        if can_use_cache(self.rows.model):
             self.patch.aim(targets)
-            return self.run.feed([token])
-        assert self.targets is not None
-        return self._patched(States.join([self.targets, targets]), [token])
+        else:
+            self._aim_again(targets)
+        return super().step(tokens)
 
-    def _patched(self, targets: States, ids: Sequence[int]) -> Tensor:
-        """Logits behind ``ids``, where all but the tokens in front of the context pass by."""
-        if self.patch.noise is not None and not can_use_cache(self.loaded.model) and self.targets is not None:
+    def _aim_again(self, targets: States) -> None:
+        if self.patch.noise is not None:
             raise BadInput(
                 "this model has no cache to go on from, so that noise cannot stay: ask for 1 token"
             )
-        self.targets = targets
-        self.patch.aim(targets, n_kept=len(self.ids.prefix))
-        return self.run.feed(ids)
-
-
-AnyLane = RowLane | SteppingLane
-
-
-def without_context(
-    loaded: LoadedModel, ids: Ids, positions: Positions, patch: TokenPatch | HeldPatch | None = None
-) -> PatchedRun:
-    """A run of the row without the context, its tokens where ``positions`` puts them."""
-    missing = n_missing(ids, positions)
-    return PatchedRun(loaded.model, n_missing=missing, n_kept=len(ids.prefix), patch=patch)
-
-
-def n_missing(ids: Ids, positions: Positions) -> int:
-    """How many places a run without the context leaves free."""
-    return len(ids.context) if positions == "keep" else 0
+        assert self.targets is not None
+        self.targets = States.join([self.targets, targets])
+        self.patch.aim(self.targets, slice(-self.targets.z.shape[1], None))
 
 
 def stop_tokens(loaded: LoadedModel) -> set[int]:
-    """Ids behind which the model itself would stop."""
+    """Ids after which the model itself would stop."""
     eos = loaded.model.generation_config.eos_token_id if loaded.model.generation_config else None
     return {token for token in (eos if isinstance(eos, list) else [eos]) if isinstance(token, int)}

@@ -20,10 +20,9 @@ from icltui.engine.hooks.attach import attach
 from icltui.engine.hooks.capture import Capture, States, capturing, widen
 from icltui.engine.hooks.site import Site, SiteHook, hidden_input
 from icltui.engine.hooks.trace import is_made_of
-from icltui.engine.measure.forward import forward
+from icltui.engine.measure.forward import forward, forward_states
 from icltui.engine.measure.packing_check import reporting_passes, sample_ids
 from icltui.engine.models.loaded_model import LoadedModel
-from icltui.engine.patch.decoding import ContextRun
 from icltui.engine.patch.patch import TokenPatch
 from icltui.values import RefusedLayer
 from icltui.values.errors import EngineError, ForwardError, ModelError
@@ -214,13 +213,13 @@ class _Trial:
         return errors
 
     def _states(self, sites: Sequence[Site], row: list[int]) -> tuple[Tensor, States]:
-        return ContextRun(self.loaded.model, sites=sites).states(row, len(self.ids.query))
+        return forward_states(self.loaded.model, sites, row, len(self.ids.query))
 
     def _patched(
         self, sites: Sequence[Site], components: Components, targets: States
     ) -> tuple[Tensor, States]:
         patch = TokenPatch(sites, components)
-        patch.aim(targets, n_kept=len(self.ids.prefix))
+        patch.aim(targets, slice(len(self.ids.prefix), None))
         with attach(sites, patch), capturing(sites, slice(-1, None)) as capture:
             logits = forward(self.loaded.model, self.ids.plain)
         return logits, capture.states()

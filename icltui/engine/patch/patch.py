@@ -68,13 +68,12 @@ class TokenPatch(SiteHook):
     def __post_init__(self) -> None:
         self.place = {site.layer: k for k, site in enumerate(self.sites)}
 
-    def aim(self, targets: States, n_kept: int = 0, at: Tensor | None = None) -> None:
-        """The contextual states of the next row's tokens behind ``n_kept`` unpatched ones; or of those ``at`` indices.
+    def aim(self, targets: States, at: slice | Tensor | None = None) -> None:
+        """Sets the contextual states of the tokens ``at``, by default of all, of the next forward pass.
 
-        Of several rows the indices count from one row's tokens on to the next's.
+        The indices of several rows count from one row's tokens on to the next row's.
         """
-        self.targets = targets
-        self.at = at if at is not None else slice(n_kept, None) if n_kept else None
+        self.targets, self.at = targets, at
 
     def residual(self, layer: int, v: Tensor) -> None:
         self.v[layer] = widen(v).clone()  # the stream that it belongs to will be moved

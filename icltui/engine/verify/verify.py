@@ -16,11 +16,10 @@ from icltui.engine.generate.generate import logit_error
 from icltui.engine.hooks.attach import attach
 from icltui.engine.hooks.capture import Capture, States
 from icltui.engine.hooks.site import Site
-from icltui.engine.measure.forward import KVCache, can_use_cache, forward, position_ids
+from icltui.engine.measure.forward import KVCache, can_use_cache, forward, forward_states, position_ids
 from icltui.engine.measure.predictions import finite_or_none
 from icltui.engine.measure.rank_one import Experts, project, weight_norm
 from icltui.engine.models.loaded_model import LoadedModel
-from icltui.engine.patch.decoding import ContextRun
 from icltui.engine.patch.load_check import MlpOutputs, relative_error, tolerance_of
 from icltui.engine.patch.patch import TokenPatch, apply_map
 from icltui.engine.prompts.tokenize import Ids
@@ -63,11 +62,11 @@ class _Setup:
 
     def contextual(self, ids: Ids) -> tuple[Tensor, States]:
         """Logits behind the query in its context, and the states of its tokens."""
-        return ContextRun(self.loaded.model, sites=self.sites).states(ids.full, len(ids.query))
+        return forward_states(self.loaded.model, self.sites, ids.full, len(ids.query))
 
     def patched(self, patch: TokenPatch, targets: States) -> tuple[Tensor, Capture]:
         """Logits of the patched query, and z before its map, v and block outputs at its last token."""
-        patch.aim(targets, n_kept=len(self.ids.prefix))
+        patch.aim(targets, slice(len(self.ids.prefix), None))
         # The capture stands in front of the patch's map, to see z as it comes, and behind its shift.
         capture = Capture(slice(-1, None))
         with (

@@ -5,8 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from icltui.api.progress import ignore_progress
-from icltui.engine.generate.batch import can_batch, generate_rows, in_batches
+from icltui.engine.generate.batch import PaddingChangesLogits, can_batch, in_batches
 from icltui.engine.generate.generate import generate
 from icltui.engine.patch.build import BuiltPatch, PatchSpec, build_patch
 from icltui.engine.prompts.tokenize import Ids
@@ -33,9 +32,14 @@ def cases(family: str, recipe: Recipe, positions: Positions = "reset") -> list[P
 
 
 def alone(spec: PatchSpec, built: BuiltPatch | None, sampling: Sampling) -> Generation:
-    *_, whole = generate(spec, built, lanes=LANES, n_tokens=5, sampling=sampling)
+    *_, whole = generate([spec], built, lanes=LANES, n_tokens=5, sampling=sampling)
     assert isinstance(whole, Generation)
     return whole
+
+
+def together(specs, built, lanes, sampling) -> list[Generation]:
+    made = generate(specs, built, lanes=lanes, n_tokens=5, sampling=sampling)
+    return [one for one in made if isinstance(one, Generation)]
 
 
 def assert_same(ours: Generation, theirs: Generation) -> None:
@@ -53,8 +57,7 @@ def assert_same(ours: Generation, theirs: Generation) -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_rows_say_together_what_each_says_alone(family, sampling, positions):
     some = cases(family, Recipe(), positions)
-    made = generate_rows(some, BuiltPatch(some[0]), LANES, 5, sampling, ignore_progress)
-    assert made is not None
+    made = together(some, BuiltPatch(some[0]), LANES, sampling)
     for spec, ours in zip(some, made, strict=True):
         assert_same(ours, alone(spec, BuiltPatch(spec), sampling))
         assert ours.agreement["patched"].first_difference is None
@@ -66,8 +69,7 @@ def test_one_held_patch_serves_all_rows(family):
     some = [replace(spec, calibration=(some[0].ids, some[1].ids)) for spec in some]
     built = build_patch(some[0], 0)
     assert can_batch(some[0], built)
-    made = generate_rows(some, built, LANES, 5, HOT, ignore_progress)
-    assert made is not None
+    made = together(some, built, LANES, HOT)
     for spec, ours in zip(some, made, strict=True):
         assert_same(ours, alone(spec, replace(built, spec=spec), HOT))
 
@@ -75,13 +77,12 @@ def test_one_held_patch_serves_all_rows(family):
 def test_a_row_that_ends_goes_no_further_and_the_others_do():
     loaded = make_tiny("llama")
     some = [replace(spec, loaded=loaded, sites=loaded.sites) for spec in cases("llama", Recipe())]
-    *_, whole = generate(some[0], None, lanes=("context", "plain"), n_tokens=5)
+    *_, whole = generate(some[:1], None, lanes=("context", "plain"), n_tokens=5)
     loaded.model.generation_config.eos_token_id = whole.lanes["context"].token_ids[1]
-    made = generate_rows(some, None, ("context", "plain"), 5, Sampling(), ignore_progress)
-    assert made is not None
+    made = together(some, None, ("context", "plain"), Sampling())
     assert len(made[0].lanes["context"].token_ids) == 2
     for spec, ours in zip(some, made, strict=True):
-        *_, theirs = generate(spec, None, lanes=("context", "plain"), n_tokens=5)
+        *_, theirs = generate([spec], None, lanes=("context", "plain"), n_tokens=5)
         assert {k: v.token_ids for k, v in ours.lanes.items()} == {
             k: v.token_ids for k, v in theirs.lanes.items()
         }
@@ -104,7 +105,8 @@ def test_a_model_whose_numbers_change_beside_padding_is_taken_one_by_one(monkeyp
     monkeypatch.setattr(
         "icltui.engine.generate.batch.forward", lambda *_: torch.zeros(300, dtype=torch.float64)
     )
-    assert generate_rows(some, None, ("context",), 2, Sampling(), ignore_progress) is None
+    with pytest.raises(PaddingChangesLogits):
+        together(some, None, ("context",), Sampling())
 
 
 def test_batches_hold_every_case_once_and_no_more_than_fits(monkeypatch):

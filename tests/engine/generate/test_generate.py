@@ -24,7 +24,7 @@ def run(family, ids=IDS, layers=None, lanes=LANES, n=6, sampling=Sampling(), loa
     loaded = loaded or tiny(family)
     sites = loaded.sites if layers is None else [loaded.sites[k] for k in layers]
     spec = PatchSpec(loaded, sites, ids, "reset", Recipe(**recipe))
-    *steps, whole = generate(spec, build_patch(spec, 2), lanes=lanes, n_tokens=n, sampling=sampling)
+    *steps, whole = generate([spec], build_patch(spec, 2), lanes=lanes, n_tokens=n, sampling=sampling)
     assert isinstance(whole, Generation)
     assert all(isinstance(step, LaneStep) for step in steps)
     return steps, whole

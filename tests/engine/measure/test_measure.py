@@ -9,12 +9,11 @@ import torch
 from icltui.engine.hooks.attach import attach
 from icltui.engine.hooks.capture import capturing
 from icltui.engine.hooks.find_sites import find_sites
-from icltui.engine.measure.forward import forward, position_ids
+from icltui.engine.measure.forward import forward, forward_states, position_ids
 from icltui.engine.measure.measure import Measurer
 from icltui.engine.measure.predictions import Vocabulary, finite_or_none, kl_divergence
 from icltui.engine.measure.prefixes import Plan, measure_prefixes
 from icltui.engine.measure.rank_one import project, project_back, weight_norm
-from icltui.engine.patch.decoding import ContextRun
 from icltui.engine.patch.patch import TokenPatch
 from icltui.engine.prompts.tokenize import Ids
 from tests.engine.dense_reference import DenseModel
@@ -324,11 +323,11 @@ def test_local_is_what_exact_patches_below_leave_to_a_layer(family):
         for k, unit in enumerate(chunk.units)
         if unit == 0
     )
-    _, targets = ContextRun(loaded.model, sites=loaded.sites).states(IDS.full, len(IDS.query))
+    _, targets = forward_states(loaded.model, loaded.sites, IDS.full, len(IDS.query))
     for layer, site in enumerate(loaded.sites):
         below = loaded.sites[:layer]
         patch = TokenPatch(below, "both")
-        patch.aim(targets.layers(slice(0, layer)), n_kept=len(IDS.prefix))
+        patch.aim(targets.layers(slice(0, layer)), slice(len(IDS.prefix), None))
         with attach(below, patch), capturing([site], slice(-1, None)) as capture:
             forward(loaded.model, IDS.plain, at=at)
         states = capture.states()

@@ -8,7 +8,7 @@ import torch
 from icltui.engine.measure.forward import forward
 from icltui.engine.patch.build import BuiltPatch, PatchSpec, build_patch
 from icltui.engine.patch.calibration import logits_without_context
-from icltui.engine.patch.decoding import PatchedRun, acting
+from icltui.engine.patch.decoding import acting
 from icltui.engine.patch.load_check import relative_error
 from icltui.engine.prompts.tokenize import Ids
 from icltui.values.errors import BadInput
@@ -122,10 +122,9 @@ def test_strength_0_is_the_model_bit_for_bit_and_leaving_restores_it():
     for mode in ("frozen", "compiled", "per-step"):
         spec = PatchSpec(loaded, loaded.sites, IDS, "reset", Recipe(mode=mode, n_fitted=2))
         built = build_patch(spec, 0)
-        run = PatchedRun(loaded.model, patch=built.acting_on(built.own, 0.0))
-        assert torch.equal(run.feed(IDS.plain), before)
-        run = PatchedRun(loaded.model, patch=built.acting_on(built.own, 0.5))
-        assert not torch.equal(run.feed(IDS.plain), before)
+        for alpha in (0.0, 0.5):
+            with acting(built.acting_on(built.own, alpha)):
+                assert torch.equal(forward(loaded.model, IDS.plain), before) is (alpha == 0)
         assert torch.equal(forward(loaded.model, IDS.plain), before)
         assert hooks_left(loaded.model) == 0
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from icltui.engine.hooks.attach import attach
-from icltui.engine.measure.forward import forward
+from icltui.engine.measure.forward import KVCache, forward, forward_states
 from icltui.engine.patch.build import PatchSpec, build_patch
-from icltui.engine.patch.decoding import ContextRun, PatchedRun
+from icltui.engine.patch.decoding import Decoder, Rows, acting
 from icltui.engine.patch.load_check import relative_error
 from icltui.engine.patch.patch import HeldPatch, TokenPatch, apply_map
 from icltui.engine.prompts.tokenize import Ids
@@ -25,6 +25,11 @@ EXACT = 2e-6
 def _no_gradients():
     with torch.inference_mode():
         yield
+
+
+def patched(model, patch, ids):
+    with acting(patch):
+        return forward(model, ids, KVCache())
 
 
 def frozen(loaded) -> HeldPatch:
@@ -53,10 +58,10 @@ def test_one_token_patch_equals_dense_weights_and_the_context(family):
     loaded = tiny(family)
     dense = patch_densely(loaded.model, FAMILIES[family], ONE.full, ONE.plain, "bias")
     _, _, reference = dense.run(ONE.plain, 0)
-    context, targets = ContextRun(loaded.model, sites=loaded.sites).states(ONE.full, 1)
+    context, targets = forward_states(loaded.model, loaded.sites, ONE.full, 1)
     patch = TokenPatch(loaded.sites, "both")
     patch.aim(targets)
-    logits = PatchedRun(loaded.model, patch=patch).feed(ONE.plain)
+    logits = patched(loaded.model, patch, ONE.plain)
     plain = forward(loaded.model, ONE.plain)
     assert relative_error(logits, reference[-1]) < EXACT
     assert relative_error(logits, context) < EXACT
@@ -66,30 +71,30 @@ def test_one_token_patch_equals_dense_weights_and_the_context(family):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_query_token_patched_gives_the_contextual_logits(family):
     loaded = tiny(family)
-    context, targets = ContextRun(loaded.model, sites=loaded.sites).states(IDS.full, len(QUERY))
+    context, targets = forward_states(loaded.model, loaded.sites, IDS.full, len(QUERY))
     patch = TokenPatch(loaded.sites, "both")
-    patch.aim(targets, n_kept=1)
-    logits = PatchedRun(loaded.model, patch=patch).feed(IDS.plain)
+    patch.aim(targets, slice(1, None))
+    logits = patched(loaded.model, patch, IDS.plain)
     assert relative_error(logits, context) < EXACT
 
 
 @pytest.mark.parametrize("components", ["weights", "shift"])
 def test_one_component_alone_does_not(components):
     loaded = tiny("llama")
-    context, targets = ContextRun(loaded.model, sites=loaded.sites).states(IDS.full, len(QUERY))
+    context, targets = forward_states(loaded.model, loaded.sites, IDS.full, len(QUERY))
     patch = TokenPatch(loaded.sites, components)
-    patch.aim(targets, n_kept=1)
-    logits = PatchedRun(loaded.model, patch=patch).feed(IDS.plain)
+    patch.aim(targets, slice(1, None))
+    logits = patched(loaded.model, patch, IDS.plain)
     assert relative_error(logits, context) > 0.01
 
 
 def test_weights_alone_equal_dense_weights_alone():
     loaded = tiny("llama")
     dense = patch_densely(loaded.model, FAMILIES["llama"], ONE.full, ONE.plain, None)
-    _, targets = ContextRun(loaded.model, sites=loaded.sites).states(ONE.full, 1)
+    _, targets = forward_states(loaded.model, loaded.sites, ONE.full, 1)
     patch = TokenPatch(loaded.sites, "weights")
     patch.aim(targets)
-    logits = PatchedRun(loaded.model, patch=patch).feed(ONE.plain)
+    logits = patched(loaded.model, patch, ONE.plain)
     assert relative_error(logits, dense.run(ONE.plain, 0)[2][-1]) < EXACT
 
 
@@ -98,9 +103,9 @@ def test_held_patch_is_a_change_of_weights_on_every_token(family):
     """Held, the patch must act as W + ΔW and a changed down projection do, also on tokens it was not made for."""
     loaded = tiny(family)
     dense = patch_densely(loaded.model, FAMILIES[family], IDS.full, IDS.plain, "down")
-    run = PatchedRun(loaded.model, patch=frozen(loaded))
+    decoder = Decoder(Rows(loaded.model, [IDS.plain], [range(len(IDS.plain))]), frozen(loaded))
     later = [33, 101, 7]
-    got = [run.feed(IDS.plain), *(run.feed([token]) for token in later)]
+    got = [decoder.prefill()[0], *(decoder.step([token])[0] for token in later)]
     wanted = dense.run([*IDS.plain, *later], 0)[2][-4:]
     assert relative_error(torch.stack(got), wanted) < EXACT
     assert relative_error(got[0], forward(loaded.model, IDS.full)) < EXACT
@@ -110,8 +115,8 @@ def test_held_patch_is_a_change_of_weights_on_every_token(family):
 def test_experts_without_a_common_down_projection_hold_the_shift_as_a_bias(family):
     loaded = tiny(family)
     dense = patch_densely(loaded.model, FAMILIES[family], IDS.full, IDS.plain, "bias")
-    run = PatchedRun(loaded.model, patch=frozen(loaded))
-    got = torch.stack([run.feed(IDS.plain), run.feed([33])])
+    decoder = Decoder(Rows(loaded.model, [IDS.plain], [range(len(IDS.plain))]), frozen(loaded))
+    got = torch.cat([decoder.prefill(), decoder.step([33])])
     assert relative_error(got, dense.run([*IDS.plain, 33], 0)[2][-2:]) < EXACT
 
 
@@ -120,8 +125,7 @@ def test_leaving_restores_every_bit(family):
     loaded = make_tiny(family, torch.float32)
     before = forward(loaded.model, IDS.plain)
     weights = [p.clone() for p in loaded.model.parameters()]
-    run = PatchedRun(loaded.model, patch=frozen(loaded))
-    assert not torch.equal(run.feed(IDS.plain), before)
+    assert not torch.equal(patched(loaded.model, frozen(loaded), IDS.plain), before)
     assert torch.equal(forward(loaded.model, IDS.plain), before)
     assert all(torch.equal(a, b) for a, b in zip(weights, loaded.model.parameters(), strict=True))
     assert hooks_left(loaded.model) == 0
@@ -144,23 +148,22 @@ def test_leaving_by_an_exception_restores_too(error):
 
 def test_targets_of_another_row_are_refused():
     loaded = tiny("llama")
-    _, targets = ContextRun(loaded.model, sites=loaded.sites).states(IDS.full, 2)
+    _, targets = forward_states(loaded.model, loaded.sites, IDS.full, 2)
     patch = TokenPatch(loaded.sites, "both")
-    patch.aim(targets, n_kept=1)
+    patch.aim(targets, slice(1, None))
     with pytest.raises(RuntimeError, match="targets of shape"):
-        PatchedRun(loaded.model, patch=patch).feed(IDS.plain)
+        patched(loaded.model, patch, IDS.plain)
 
 
 def test_some_layers_only_are_exact_there_and_leave_the_rest():
     """A patched layer's output is contextual whatever lies below it; an unpatched layer above drifts again."""
     loaded = tiny("qwen3")
     sites = [loaded.sites[1]]
-    context, targets = ContextRun(loaded.model, sites=sites).states(IDS.full, len(QUERY))
+    context, targets = forward_states(loaded.model, sites, IDS.full, len(QUERY))
     patch = TokenPatch(sites, "both")
-    patch.aim(targets, n_kept=1)
-    run = ContextRun(loaded.model, sites=sites)
+    patch.aim(targets, slice(1, None))
     with attach(sites, patch):
-        logits, states = run.states(IDS.plain, 1)
+        logits, states = forward_states(loaded.model, sites, IDS.plain, 1)
     assert relative_error(states.out, targets.token(-1).out) < EXACT
     assert relative_error(logits, context) > 0.01
 

@@ -179,7 +179,7 @@ def test_the_verdict_follows_its_rule(given, ok, caveat):
 def test_rank_is_that_of_the_materialised_update(family):
     loaded = tiny(family)
     result = verify.verify(loaded, loaded.sites, IDS, seed=0)
-    _, targets = verify.ContextRun(loaded.model, sites=loaded.sites).states(IDS.full, 3)
+    _, targets = verify.forward_states(loaded.model, loaded.sites, IDS.full, 3)
     for k, site in enumerate(loaded.sites):
         z = targets.z[k, -1]
         dz = 1e-3 * torch.randn_like(z)
@@ -208,7 +208,7 @@ def test_the_gradient_is_that_of_the_weights(family):
     with torch.inference_mode():
         one = dataclasses.replace(site, input_projections=(projection,))
         result = verify.verify(loaded, [one], ids, seed=0).layers[0].gradient_alignment
-        context, targets = verify.ContextRun(loaded.model, sites=[one]).states(ids.full, 1)
+        context, targets = verify.forward_states(loaded.model, [one], ids.full, 1)
         with capturing([one], slice(-1, None)) as capture:
             verify.forward(loaded.model, ids.plain)
         u = project(one, targets.z[0] - capture.states().z[0])[projection.name][0]
