@@ -1,6 +1,6 @@
 """An action: something the user can do, with its keys, its label and its explanation."""
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Literal
 
 from textual.binding import Binding
@@ -14,10 +14,11 @@ Group = Literal["Run", "What is measured", "Patch", "Look around", "Runs before"
 """Under which title the help lists an action; those of none are another key for one that is listed."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Action:
     """Something the user can do now."""
 
+    group: Group
     id: str
     keys: str
     """As Textual names them, comma-separated; empty for the palette alone. Single letters act outside editors only."""
@@ -25,9 +26,9 @@ class Action:
     """The name of the method, without ``action_``, and its arguments."""
     label: str
     """Two words at most: the footer and the palette."""
+    _: KW_ONLY
     help: str
     """One sentence: the tooltip, the help screen and the palette."""
-    group: Group
     is_in_footer: bool = False
     shown_keys: str = ""
     """The keys as a person reads them; by default made from ``keys``."""
