@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 from hypothesis import strategies as st
 
-from icltui.storage.sessions import FORMAT, Run, Session
 from icltui.values import (
+    FORMAT,
     Agreement,
     Candidate,
     Generation,
@@ -20,6 +20,8 @@ from icltui.values import (
     Prediction,
     RefusedLayer,
     Row,
+    Run,
+    Session,
     Token,
     TokenizedPrompt,
     Unit,

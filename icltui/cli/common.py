@@ -14,8 +14,8 @@ from icltui.cli.load_progress import show_load_progress
 from icltui.cli.options import values_of
 from icltui.cli.output import check_output, check_place, quiet, write_text
 from icltui.storage.paths import real_path
-from icltui.storage.sessions import Session, write_session
-from icltui.values import ModelInfo
+from icltui.storage.sessions import write_session
+from icltui.values import ModelInfo, Session
 from icltui.values.errors import BadInput, SessionError
 from icltui.values.prompt import Prompt, resolve_layers
 

@@ -12,10 +12,11 @@ from typing import TextIO
 from icltui.cli.common import load_request, read_prompt
 from icltui.cli.options import add_options, given
 from icltui.storage.config import COLOUR_SYSTEMS, Config, config_path, read_config
-from icltui.storage.paths import state_path, typed_path
-from icltui.storage.sessions import Session, example_sessions, read_session
+from icltui.storage.paths import example_sessions, state_path, typed_path
+from icltui.storage.sessions import read_session
 from icltui.system.child_process import child_environment, own_command
 from icltui.system.streams import is_terminal, print_error
+from icltui.values import Session
 from icltui.values.errors import BadInput
 
 ESCAPE_DELAY_OVER_SSH = "250"

@@ -14,9 +14,9 @@ from icltui.cli.output import quiet, width, write_text
 from icltui.report.session_formats import FORMAT_TITLES, SESSION_FORMATS, render_session
 from icltui.storage.atomic import is_taken, write_file
 from icltui.storage.paths import shown, typed_path
-from icltui.storage.sessions import Session, read_session
+from icltui.storage.sessions import read_session
 from icltui.system.streams import print_error
-from icltui.values import ExportFormat
+from icltui.values import ExportFormat, Session
 from icltui.values.errors import BadInput
 from icltui.values.recipe import MODES, Recipe
 

@@ -12,8 +12,8 @@ from icltui.cli.common import load_model, load_request, local_engine
 from icltui.cli.options import add_options, add_output
 from icltui.cli.output import check_output, quiet, width, write_text
 from icltui.storage.paths import typed_path
-from icltui.storage.sessions import Session, read_session
-from icltui.values import Generation, Measurement, ModelInfo, Record, Replay, Section, Verification
+from icltui.storage.sessions import read_session
+from icltui.values import Generation, Measurement, ModelInfo, Record, Replay, Section, Session, Verification
 from icltui.values.errors import BadInput
 from icltui.values.prompt import layers_text
 

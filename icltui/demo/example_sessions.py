@@ -11,7 +11,8 @@ from icltui.api import collect
 from icltui.api.messages import Engine, Generate, LoadModel, Measure, Verify
 from icltui.api.progress import ProgressCallback
 from icltui.storage.paths import EXAMPLES
-from icltui.storage.sessions import Session, write_session
+from icltui.storage.sessions import write_session
+from icltui.values import Session
 from icltui.values.prompt import Prompt
 from icltui.values.recipe import Recipe
 

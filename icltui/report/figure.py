@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from icltui.report.figure_data import curve_layers, heat, top_tokens
 from icltui.report.measure_data import unit_texts
 from icltui.report.measures import MEASURES
-from icltui.storage.sessions import Session
 from icltui.text.escape import visible
-from icltui.values import Measurement
+from icltui.values import Measurement, Session
 from icltui.values.errors import BadInput
 
 if TYPE_CHECKING:

@@ -13,10 +13,9 @@ from icltui.report.generate import lane_title, patch_parts
 from icltui.report.measure_tables import measure_parts
 from icltui.report.summary_tables import flip_table, largest_delta_table, run_table
 from icltui.report.verify import verify_parts
-from icltui.storage.sessions import Session
 from icltui.text.markdown import block, code, plain
 from icltui.text.markdown import table as set_table
-from icltui.values import LANES, Generation, Measurement, ModelInfo
+from icltui.values import LANES, Generation, Measurement, ModelInfo, Session
 from icltui.values.prompt import Prompt
 
 _PARTS = {"measurement": "measures", "generation": "lanes", "verification": "proof"}

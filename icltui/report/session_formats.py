@@ -6,7 +6,7 @@ A :class:`~icltui.storage.sessions.Session` enters :func:`render_session`, bytes
 
 from typing import Literal, get_args
 
-from icltui.storage.sessions import Session
+from icltui.values import Session
 from icltui.values.errors import BadInput
 
 SessionFormat = Literal["csv", "md", "svg", "png"]

@@ -16,32 +16,15 @@ import msgspec
 
 from icltui.storage.atomic import write_whole
 from icltui.storage.paths import (
-    example_sessions,
-    is_example,
     make_folder,
     real_path,
-    sessions_folder,
     shown,
-    state_folder,
 )
 from icltui.storage.session_validation import check_consistent
 from icltui.storage.text_file import decoded, not_utf_8
 from icltui.text.json import pretty
-from icltui.values import FORMAT, Run, Session
+from icltui.values import FORMAT, Session
 from icltui.values.errors import SessionError, reason_of
-
-__all__ = [
-    "FORMAT",
-    "Run",
-    "Session",
-    "example_sessions",
-    "is_example",
-    "read_session",
-    "session_title",
-    "sessions_folder",
-    "state_folder",
-    "write_session",
-]
 
 SIZE_LIMIT = 256 * 2**20
 """Largest file in bytes that is read or written."""

@@ -30,7 +30,6 @@ from textual.widgets import Input, TextArea
 from icltui.api.messages import Client, LoadModel
 from icltui.storage.config import Config
 from icltui.storage.paths import real_path
-from icltui.storage.sessions import Session
 from icltui.tui.actions import QUIT
 from icltui.tui.dialogs.confirm import UnsavedDialog
 from icltui.tui.dialogs.recover import RecoverDialog
@@ -49,6 +48,7 @@ from icltui.tui.terminal.messages import PasteTruncated, TerminalLost, TerminalR
 from icltui.tui.terminal.osc52 import copyable_text, passed_on
 from icltui.tui.terminal.tty import ResettableDriver
 from icltui.tui.widgets.messages import ExplorerChanged
+from icltui.values import Session
 from icltui.values.errors import SessionError
 
 KEEP_AFTER = 5.0

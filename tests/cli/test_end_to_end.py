@@ -20,7 +20,8 @@ import pyte
 import pytest
 
 from icltui.api.messages import Generate, GenerationEnded, JobEnded, LoadModel, Measure, MeasureEnded
-from icltui.storage.sessions import Session, read_session, write_session
+from icltui.storage.sessions import read_session, write_session
+from icltui.values import Session
 from icltui.values.prompt import Prompt
 from icltui.worker.client import RemoteEngine
 from tests.waiting import PATIENCE

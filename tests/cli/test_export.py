@@ -9,8 +9,8 @@ from safetensors.torch import load_file
 from icltui.cli import parser
 from icltui.cli.main import main
 from icltui.report.export import export_json, export_text
-from icltui.storage.sessions import Session, write_session
-from icltui.values import ExportReport
+from icltui.storage.sessions import write_session
+from icltui.values import ExportReport, Session
 from icltui.values.errors import BadInput
 from icltui.values.prompt import Prompt
 from icltui.values.recipe import Recipe

@@ -22,8 +22,8 @@ from icltui.cli.main import main
 from icltui.cli.options import read_text
 from icltui.cli.output import write_text
 from icltui.storage.paths import MODEL_DIR
-from icltui.storage.sessions import Session, read_session
-from icltui.values import ModelInfo
+from icltui.storage.sessions import read_session
+from icltui.values import ModelInfo, Session
 from icltui.values.errors import BadInput
 from icltui.values.prompt import Prompt
 from tests.sessions import A_MEASUREMENT, A_MODEL, a_prediction

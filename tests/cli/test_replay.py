@@ -13,8 +13,8 @@ from icltui.api.messages import Generate, LoadModel, Measure, Verify
 from icltui.cli import parser
 from icltui.cli.main import main
 from icltui.cli.replay import check_weights, model_request, run
-from icltui.storage.sessions import Session, read_session, write_session
-from icltui.values import Curves, PatchReport
+from icltui.storage.sessions import read_session, write_session
+from icltui.values import Curves, PatchReport, Session
 from icltui.values.errors import BadInput
 from icltui.values.prompt import Prompt
 from icltui.values.recipe import Recipe, Sampling

@@ -7,8 +7,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from icltui.demo import evaluate
 from icltui.demo.train import STAGES, TOKENS_PER_STEP, row_length, train
 from icltui.engine.models.loaded_model import fingerprint
-from icltui.storage.paths import EXAMPLES, MODEL_DIR
-from icltui.storage.sessions import example_sessions, read_session
+from icltui.storage.paths import EXAMPLES, MODEL_DIR, example_sessions
+from icltui.storage.sessions import read_session
 
 
 @pytest.fixture(scope="module")

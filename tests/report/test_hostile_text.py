@@ -16,8 +16,7 @@ from hypothesis import strategies as st
 from icltui.report import export, generate, measure_data, patch_comparison, replay, verify, zoo
 from icltui.report.markdown import markdown
 from icltui.report.measure_tables import measure_table
-from icltui.storage.sessions import Session
-from icltui.values import Difference, ExportReport, Replay, SectionReplay, ZooRow
+from icltui.values import Difference, ExportReport, Replay, SectionReplay, Session, ZooRow
 from icltui.values.prompt import Prompt
 from icltui.values.recipe import Recipe
 from tests.hostile import TEXTS, TOKENS, cells_of, poisoned

@@ -9,10 +9,9 @@ from hypothesis import given, settings
 from markdown_it import MarkdownIt
 
 from icltui.report import session_formats
-from icltui.storage.sessions import Session
 from icltui.text.escape import visible
 from icltui.text.markdown import block, code, plain
-from icltui.values import Run
+from icltui.values import Run, Session
 from icltui.values.prompt import Prompt
 from tests.sessions import A_MEASUREMENT, A_SESSION, TEXTS
 

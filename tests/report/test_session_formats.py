@@ -11,7 +11,8 @@ from icltui.cli.main import main
 from icltui.cli.options import given
 from icltui.cli.parser import parse
 from icltui.report.session_formats import SESSION_FORMATS, render_session
-from icltui.storage.sessions import Session, write_session
+from icltui.storage.sessions import write_session
+from icltui.values import Session
 from icltui.values.errors import BadInput
 from icltui.values.prompt import Prompt
 from tests.sessions import A_SESSION

@@ -13,7 +13,8 @@ from pathlib import Path
 from textual.pilot import Pilot
 
 from icltui.api.messages import LoadModel
-from icltui.storage.sessions import example_sessions, read_session
+from icltui.storage.paths import example_sessions
+from icltui.storage.sessions import read_session
 from icltui.tui.app import IcltuiApp
 from icltui.worker.client import RemoteEngine
 

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from icltui.storage.sessions import Session, read_session
+from icltui.storage.sessions import read_session
+from icltui.values import Session
 from icltui.values.errors import SessionError
 from tests.tui.conftest import open_desk
 from tests.tui.screen_checks import check_screen

@@ -18,18 +18,9 @@ from hypothesis import HealthCheck, given, settings
 from msgspec.structs import replace
 
 from icltui.storage import sessions as module
-from icltui.storage.sessions import (
-    Run,
-    Session,
-    example_sessions,
-    is_example,
-    read_session,
-    session_title,
-    sessions_folder,
-    state_folder,
-    write_session,
-)
-from icltui.values import RefusedLayer
+from icltui.storage.paths import example_sessions, is_example, sessions_folder, state_folder
+from icltui.storage.sessions import read_session, session_title, write_session
+from icltui.values import RefusedLayer, Run, Session
 from icltui.values.errors import SessionError
 from icltui.values.prompt import Prompt
 from icltui.values.recipe import Recipe, Sampling

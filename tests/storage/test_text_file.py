@@ -10,8 +10,9 @@ from icltui.cli.main import main
 from icltui.cli.options import read_text
 from icltui.storage.config import read_config
 from icltui.storage.query_file import MOST_QUERIES, read_queries
-from icltui.storage.sessions import Session, read_session, write_session
+from icltui.storage.sessions import read_session, write_session
 from icltui.storage.text_file import lines
+from icltui.values import Session
 from icltui.values.errors import BadInput, SessionError
 from icltui.values.prompt import MOST_BYTES, Prompt
 

@@ -13,10 +13,10 @@ from textual.widgets import Input, TextArea
 
 from icltui.api.messages import Generate, LoadModel, Measure
 from icltui.storage.config import Config
-from icltui.storage.sessions import Session
 from icltui.tui.app import IcltuiApp
 from icltui.tui.main.screen import ExplorerScreen
 from icltui.tui.state.explorer import Explorer
+from icltui.values import Session
 from tests.tui import samples
 from tests.tui.fake_client import FakeClient
 from tests.waiting import PATIENCE, idle, until

@@ -13,7 +13,6 @@ from icltui.api.messages import (
     PromptTokenized,
     UnitsMeasured,
 )
-from icltui.storage.sessions import Session
 from icltui.values import (
     LANES,
     Agreement,
@@ -34,6 +33,7 @@ from icltui.values import (
     Prediction,
     RefusedLayer,
     Row,
+    Session,
     Token,
     TokenizedPrompt,
     Unit,

@@ -9,12 +9,13 @@ import pytest
 from textual.widgets import Input, OptionList
 
 from icltui.api.messages import JobFailed, Measure
-from icltui.storage.sessions import Session, read_session, sessions_folder, state_folder, write_session
+from icltui.storage.paths import sessions_folder, state_folder
+from icltui.storage.sessions import read_session, write_session
 from icltui.tui.dialogs.confirm import ConfirmDialog, UnsavedDialog
 from icltui.tui.dialogs.open_session import OpenSessionDialog
 from icltui.tui.dialogs.save_session import SaveSessionDialog, session_path
 from icltui.tui.widgets.messages import Noticed
-from icltui.values import LANES
+from icltui.values import LANES, Session
 from icltui.values.prompt import Prompt
 from tests.tui import samples
 from tests.tui.conftest import Desk, open_desk

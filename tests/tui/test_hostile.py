@@ -29,9 +29,10 @@ from icltui.api.messages import (
     VerificationEnded,
     Verify,
 )
-from icltui.storage.sessions import Session, sessions_folder, write_session
+from icltui.storage.paths import sessions_folder
+from icltui.storage.sessions import write_session
 from icltui.tui.widgets.messages import Noticed
-from icltui.values import LANES
+from icltui.values import LANES, Session
 from icltui.values.prompt import Prompt
 from tests.hostile import TEXTS, TOKENS, poisoned
 from tests.tui import samples

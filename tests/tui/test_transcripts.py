@@ -13,10 +13,9 @@ import pytest
 
 import icltui
 from icltui.api.messages import Event
-from icltui.storage.sessions import Session
 from icltui.tui.app import IcltuiApp
 from icltui.tui.draw.svg import pane_strips
-from icltui.values import Generation
+from icltui.values import Generation, Session
 from tests.tui.conftest import Desk
 from tests.tui.golden_text import compare_text
 from tests.tui.transcript import LOAD, N_TOKENS, PROMPT, RECORDED, ReplayClient, Transcript, record

@@ -10,7 +10,8 @@ import msgspec
 import pytest
 from msgspec import inspect
 
-from icltui.storage.sessions import FORMAT, Session, read_session
+from icltui.storage.sessions import read_session
+from icltui.values import FORMAT, Session
 from icltui.values.bounds import COUNT, LAYERS, SEED
 from icltui.values.errors import EngineError, SessionError
 from icltui.worker.protocol import ClientMessage, ServerMessage, decode_client_message, decode_server_message

@@ -12,12 +12,11 @@ from textual.content import Content
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from icltui.storage.sessions import Run
 from icltui.tui.dialogs.dialog import Dialog
 from icltui.tui.draw.text import content, fit
 from icltui.tui.state.history import History
 from icltui.tui.widgets.bindings import key_binding
-from icltui.values import Prediction
+from icltui.values import Prediction, Run
 
 Verb = Literal["go", "compare", "note", "file", "alone"]
 

@@ -12,12 +12,13 @@ from textual.content import Content
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from icltui.storage.paths import real_path, typed_path
-from icltui.storage.sessions import Session, example_sessions, read_session, session_title, sessions_folder
+from icltui.storage.paths import example_sessions, real_path, sessions_folder, typed_path
+from icltui.storage.sessions import read_session, session_title
 from icltui.tui.dialogs.dialog import Dialog
 from icltui.tui.draw.text import content, display
 from icltui.tui.widgets.bindings import key_binding
 from icltui.tui.widgets.line_input import LineInput
+from icltui.values import Session
 from icltui.values.errors import BadInput
 
 Opened = tuple[Session, Path]

@@ -12,12 +12,13 @@ from textual.content import Content
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from icltui.storage.sessions import Session, read_session
+from icltui.storage.sessions import read_session
 from icltui.tui.dialogs.confirm import ConfirmDialog
 from icltui.tui.dialogs.dialog import Dialog
 from icltui.tui.draw.text import content
 from icltui.tui.system.autosave import Orphan
 from icltui.tui.widgets.bindings import key_binding
+from icltui.values import Session
 from icltui.values.errors import SessionError, reason_of
 
 DELETE = {"d": "Delete", "c": "Cancel"}

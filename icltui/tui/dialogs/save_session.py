@@ -13,8 +13,7 @@ from textual.content import Content
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from icltui.storage.paths import typed_path
-from icltui.storage.sessions import is_example
+from icltui.storage.paths import is_example, typed_path
 from icltui.text.units import in_bytes
 from icltui.tui.dialogs.confirm import OVERWRITE, ConfirmDialog
 from icltui.tui.dialogs.dialog import Dialog

@@ -9,8 +9,9 @@ import tempfile
 from pathlib import Path
 from typing import Literal
 
-from icltui.storage.sessions import Session, write_session
+from icltui.storage.sessions import write_session
 from icltui.system.child_process import child_environment, own_command
+from icltui.values import Session
 from icltui.values.errors import BadInput
 
 

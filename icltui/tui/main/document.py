@@ -8,8 +8,8 @@ from pathlib import Path
 from textual import work
 from textual.screen import Screen
 
-from icltui.storage.paths import unused
-from icltui.storage.sessions import is_example, sessions_folder, write_session
+from icltui.storage.paths import is_example, sessions_folder, unused
+from icltui.storage.sessions import write_session
 from icltui.tui.dialogs.confirm import UnsavedDialog
 from icltui.tui.dialogs.dialog import ClosesOnce
 from icltui.tui.dialogs.open_session import OpenSessionDialog

@@ -9,7 +9,8 @@ from textual.content import Content
 from textual.geometry import Offset
 from textual.widget import Widget
 
-from icltui.storage.sessions import example_sessions, read_session
+from icltui.storage.paths import example_sessions
+from icltui.storage.sessions import read_session
 from icltui.tui.dialogs.help import TOUR, HelpDialog
 from icltui.tui.dialogs.manual import ManualDialog
 from icltui.tui.draw.text import display

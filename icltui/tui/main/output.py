@@ -11,8 +11,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from icltui.report.session_formats import FORMAT_TITLES, SessionFormat, render_session
-from icltui.storage.paths import unused
-from icltui.storage.sessions import Session, sessions_folder
+from icltui.storage.paths import sessions_folder, unused
 from icltui.tui.dialogs.export import ExportDialog, ExportOption
 from icltui.tui.draw.figure_process import draw_figure
 from icltui.tui.draw.svg import pane_strips, svg_of
@@ -21,6 +20,7 @@ from icltui.tui.main.document import DocumentScreen
 from icltui.tui.state.session_conversion import left_out, without_words
 from icltui.tui.terminal.osc52 import LIMIT, Copyable, encoded_size
 from icltui.tui.widgets.bordered import Bordered
+from icltui.values import Session
 
 _ROOMY = 60
 """A narrower picture has room for the pane's name alone."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from icltui.storage.sessions import Session
+from icltui.values import Session
 
 UNTITLED = "untitled"
 

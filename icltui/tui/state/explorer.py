@@ -9,10 +9,10 @@ from pathlib import Path
 from msgspec.structs import replace as with_changes
 
 from icltui.api.messages import Client, Generate, LoadModel, Measure, Verify
-from icltui.storage.sessions import Run, Session
 from icltui.tui.state.change import Change
 from icltui.tui.state.controller import Controller
 from icltui.tui.state.settings import PATCH_CHOICES, Choice, RunSettings, method_words
+from icltui.values import Run, Session
 from icltui.values.prompt import Prompt
 from icltui.values.recipe import LARGEST_ALPHA, idle
 

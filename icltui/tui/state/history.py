@@ -10,8 +10,7 @@ from dataclasses import dataclass, replace
 
 from msgspec.structs import replace as with_changes
 
-from icltui.storage.sessions import Run, Session
-from icltui.values import Generation, ModelInfo
+from icltui.values import Generation, ModelInfo, Run, Session
 
 MOST_ROWS = 200_000
 """Rows of numbers over all runs; beyond them the oldest runs keep their prompt and texts only. About 70 megabytes."""

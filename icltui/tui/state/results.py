@@ -26,7 +26,6 @@ from icltui.api.messages import (
     VerificationEnded,
     Verify,
 )
-from icltui.storage.sessions import Session
 from icltui.tui.state.measured_units import MeasuredUnits
 from icltui.tui.state.provenance import Provenance
 from icltui.tui.state.settings import RunSettings
@@ -42,6 +41,7 @@ from icltui.values import (
     Prediction,
     PromptIds,
     Row,
+    Session,
     TokenizedPrompt,
     Verification,
 )

@@ -7,12 +7,12 @@ from pathlib import Path
 from msgspec.structs import replace as with_changes
 
 from icltui.api.messages import Request
-from icltui.storage.sessions import Session, is_example
+from icltui.storage.paths import is_example
 from icltui.tui.state.document import Document
 from icltui.tui.state.provenance import Provenance
 from icltui.tui.state.results import Results
 from icltui.tui.state.settings import RunSettings
-from icltui.values import Generation, Lane
+from icltui.values import Generation, Lane, Session
 
 
 def settings_of(session: Session, path: Path | None) -> RunSettings:

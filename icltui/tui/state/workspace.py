@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from icltui.api.messages import Request
-from icltui.storage.sessions import Run, Session
 from icltui.tui.state.change import Change
 from icltui.tui.state.compared_session import ComparedSession
 from icltui.tui.state.document import Document, document_of, stamp_of
@@ -17,7 +16,7 @@ from icltui.tui.state.history import History
 from icltui.tui.state.results import Results
 from icltui.tui.state.session_conversion import left_out, session_of, settings_of
 from icltui.tui.state.settings import RunSettings, refused_by
-from icltui.values import ModelInfo
+from icltui.values import ModelInfo, Run, Session
 from icltui.values.prompt import resolve_layers
 
 

@@ -18,9 +18,10 @@ from pathlib import Path
 
 from icltui.storage.atomic import is_running, sweep
 from icltui.storage.paths import in_a_name, make_folder, state_folder
-from icltui.storage.sessions import Session, write_session
+from icltui.storage.sessions import write_session
 from icltui.tui.state.explorer import Explorer
 from icltui.tui.state.session_conversion import left_out
+from icltui.values import Session
 from icltui.values.errors import SessionError
 
 DRAFT = ".draft"

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import platformdirs
 
-from icltui.storage.paths import real_path, unused
-from icltui.storage.sessions import sessions_folder
+from icltui.storage.paths import real_path, sessions_folder, unused
 
 LEAST = 2**20
 """Bytes that must be free, for a place to be offered."""

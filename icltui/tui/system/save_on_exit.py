@@ -5,7 +5,8 @@ import shlex
 import tempfile
 from pathlib import Path
 
-from icltui.storage.sessions import is_example, write_session
+from icltui.storage.paths import is_example
+from icltui.storage.sessions import write_session
 from icltui.tui.state.explorer import Explorer
 from icltui.tui.system.autosave import Autosave
 from icltui.values.errors import SessionError

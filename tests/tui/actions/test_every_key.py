@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import pytest
 from msgspec.structs import replace
 
-from icltui.storage.sessions import Run, Session
 from icltui.tui.actions import ACTIONS
 from icltui.tui.actions.action import Action
 from icltui.tui.state.panes import PANES
+from icltui.values import Run, Session
 from tests.tui import samples
 from tests.tui.conftest import Desk
 

@@ -7,12 +7,13 @@ from msgspec.structs import replace
 from textual.events import Key
 from textual.widgets import Input
 
-from icltui.storage.sessions import Run, read_session, write_session
+from icltui.storage.sessions import read_session, write_session
 from icltui.tui.dialogs.ask_text import AskTextDialog
 from icltui.tui.dialogs.choose_run import ChooseRunDialog
 from icltui.tui.dialogs.compare import CompareDialog
 from icltui.tui.dialogs.open_session import OpenSessionDialog
 from icltui.tui.state.compared_session import ComparedSession
+from icltui.values import Run
 from tests.tui import samples
 from tests.tui.conftest import Desk, open_desk
 

@@ -20,7 +20,6 @@ from textual.events import Key
 from textual.screen import Screen
 
 import icltui.tui
-from icltui.storage.sessions import Run
 from icltui.tui.dialogs.ask_text import AskTextDialog
 from icltui.tui.dialogs.choose_run import ChooseRunDialog
 from icltui.tui.dialogs.compare import CompareDialog
@@ -38,6 +37,7 @@ from icltui.tui.main.command_palette import Palette
 from icltui.tui.main.document import DocumentScreen
 from icltui.tui.state.compared_session import ComparedSession
 from icltui.tui.system.autosave import Orphan
+from icltui.values import Run
 from tests.tui import samples
 from tests.tui.conftest import Desk, open_desk
 

@@ -8,11 +8,13 @@ from threading import Event
 import pytest
 from textual.widgets import OptionList
 
-from icltui.storage.sessions import Session, read_session, state_folder, write_session
+from icltui.storage.paths import state_folder
+from icltui.storage.sessions import read_session, write_session
 from icltui.tui import app
 from icltui.tui.dialogs.confirm import ConfirmDialog, UnsavedDialog
 from icltui.tui.dialogs.recover import RecoverDialog, ago
 from icltui.tui.system.autosave import orphans
+from icltui.values import Session
 from icltui.values.errors import SessionError
 from tests.tui import samples
 from tests.tui.conftest import Desk, open_desk

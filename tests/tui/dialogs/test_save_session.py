@@ -10,11 +10,13 @@ import pytest
 from msgspec.structs import replace
 from textual.widgets import Input, OptionList
 
-from icltui.storage.sessions import Session, read_session, sessions_folder, write_session
+from icltui.storage.paths import sessions_folder
+from icltui.storage.sessions import read_session, write_session
 from icltui.tui.dialogs.confirm import ConfirmDialog
 from icltui.tui.dialogs.save_session import SaveSessionDialog
 from icltui.tui.main import document
 from icltui.tui.system.fallback_paths import fallback_paths
+from icltui.values import Session
 from icltui.values.errors import SessionError
 from tests.tui import samples
 from tests.tui.conftest import Desk, open_desk

@@ -5,11 +5,11 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from icltui.api.messages import CountTokens, Generate, Measure, PatchTested, VerificationEnded
-from icltui.storage.sessions import Run, read_session, write_session
+from icltui.storage.sessions import read_session, write_session
 from icltui.tui.state import history as module
 from icltui.tui.state.history import History
 from icltui.tui.state.session_conversion import left_out
-from icltui.values import LANES
+from icltui.values import LANES, Run
 from tests.tui import samples
 from tests.tui.state.test_explorer import Ear, idle
 

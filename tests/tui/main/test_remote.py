@@ -13,8 +13,8 @@ from textual.pilot import Pilot
 
 import icltui
 from icltui.api.messages import Listener, LoadModel
-from icltui.storage.sessions import Session
 from icltui.tui.app import IcltuiApp
+from icltui.values import Session
 from icltui.worker.client import RemoteEngine
 from tests.tui import samples
 from tests.tui.conftest import Desk

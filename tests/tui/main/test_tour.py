@@ -6,7 +6,8 @@ import pytest
 from textual.widgets import Input
 
 from icltui.api.messages import LoadModel, ModelLoaded, VerificationEnded
-from icltui.storage.sessions import example_sessions, read_session
+from icltui.storage.paths import example_sessions
+from icltui.storage.sessions import read_session
 from icltui.tui.app import IcltuiApp
 from icltui.tui.dialogs.help import HelpDialog
 from icltui.tui.dialogs.save_session import SaveSessionDialog

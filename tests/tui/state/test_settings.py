@@ -6,11 +6,11 @@ import msgspec
 import pytest
 
 from icltui.api.messages import CountTokens, JobFailed, MeasureEnded, PromptTokenized, UnitsMeasured
-from icltui.storage.sessions import Session, read_session, write_session
+from icltui.storage.sessions import read_session, write_session
 from icltui.tui.state.results import Results
 from icltui.tui.state.settings import RunSettings, method_words
 from icltui.tui.state.staleness import any_note, lane_note, numbers_note, proof_note
-from icltui.values import Measurement, Pairs
+from icltui.values import Measurement, Pairs, Session
 from tests.tui import samples
 from tests.tui.conftest import Desk, open_desk
 

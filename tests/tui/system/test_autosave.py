@@ -11,14 +11,15 @@ import pytest
 
 from icltui.api.messages import EngineDied, LoadModel, VerificationEnded
 from icltui.storage.atomic import sweep
-from icltui.storage.sessions import Session, read_session, state_folder, write_session
+from icltui.storage.paths import state_folder
+from icltui.storage.sessions import read_session, write_session
 from icltui.tui.dialogs.confirm import UnsavedDialog
 from icltui.tui.dialogs.save_session import SaveSessionDialog
 from icltui.tui.state.explorer import Explorer
 from icltui.tui.system import autosave
 from icltui.tui.system.autosave import Autosave, Orphan, orphans
 from icltui.tui.system.save_on_exit import save_on_exit, shell_quoted
-from icltui.values import LANES
+from icltui.values import LANES, Session
 from icltui.values.errors import SessionError
 from tests.tui import samples
 from tests.tui.conftest import Desk, open_desk

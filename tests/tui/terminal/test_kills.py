@@ -20,11 +20,10 @@ import pytest
 
 import icltui
 from icltui.api.messages import Generate, LoadModel, Measure
-from icltui.storage.sessions import Session
 from icltui.tui.app import IcltuiApp
 from icltui.tui.state.results import Results
 from icltui.tui.state.staleness import lane_note, numbers_note
-from icltui.values import Lane, LaneStep, Measurement
+from icltui.values import Lane, LaneStep, Measurement, Session
 from icltui.values.prompt import Prompt
 from icltui.worker.client import RemoteEngine
 from tests.tui.conftest import Desk
