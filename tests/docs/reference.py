@@ -4,15 +4,20 @@
 """
 
 import argparse
+import importlib
+import pkgutil
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from typing import get_args
 
+from textual.widget import Widget
+
+from icltui import tui
 from icltui.cli import parser as cli_parser
 from icltui.report.measures import MEASURES, PREDICTIONS, MeasureSpec
 from icltui.tui.actions import ACTIONS, MOVES
-from icltui.tui.draw.help_text import PANE_HELP, SYMBOLS, pane_title
-from icltui.tui.state.panes import PANES
+from icltui.tui.actions.action import key_text
+from icltui.tui.draw.help_text import SYMBOLS
 from icltui.values.measurement import Dynamics
 from tests.docs.blocks import DOCS
 
@@ -139,14 +144,23 @@ def keys_page() -> str:
         "## Move",
         _table(("keys", "what they do"), [(_keys(keys), _cell(text)) for keys, text in MOVES]),
     ]
-    parts += ["## In the panes"]
-    own = [(pane_title(pane), *key) for pane in PANES for key in PANE_HELP[pane].keys]
     parts += [
-        _table(
-            ("pane", "keys", "what they do"), [(pane, _keys(keys), _cell(text)) for pane, keys, text in own]
-        )
+        "## In panes and dialogs",
+        _WIDGETS_INTRODUCTION,
+        _table(("where", "keys", "what they do"), sorted(_widget_keys())),
     ]
     return _page(parts)
+
+
+def _widget_keys() -> Iterator[tuple[str, str, str]]:
+    """The keys that panes and dialogs bring along, each under the first word of its id."""
+    for module in pkgutil.walk_packages(tui.__path__, f"{tui.__name__}."):
+        for thing in vars(importlib.import_module(module.name)).values():
+            if isinstance(thing, type) and issubclass(thing, Widget) and thing.__module__ == module.name:
+                for binding in vars(thing).get("BINDINGS", ()):
+                    if binding.id and "." in binding.id:
+                        keys = " ".join(map(key_text, binding.key.split(",")))
+                        yield binding.id.split(".")[0], _keys(keys), _cell(binding.tooltip)
 
 
 def measures_page() -> str:
@@ -205,6 +219,10 @@ _KEYS_INTRODUCTION = """\
 Single letters and digits act outside the editors; in the editors they are text. `^r` is ctrl+r. What has no key is
 in the palette, `^p`. The *id* is the name by which the section `[keys]` of the config file gives an action other keys
 ([terminal](terminal.md))."""
+
+_WIDGETS_INTRODUCTION = (
+    "*scroll* is wherever a text scrolls: the proof, the log, the lanes, the help and this manual."
+)
 
 _MEASURES_INTRODUCTION = """\
 One number for each unit of the context and each layer, at the query's last token. The name in brackets is the key in

@@ -43,7 +43,7 @@ class Action:
         """The keys for a person: ``^r F5``."""
         if self.id not in USER_KEYS and self.shown_keys:
             return self.shown_keys
-        return " ".join(_key_text(key) for key in self.keys_now.split(",") if key)
+        return " ".join(key_text(key) for key in self.keys_now.split(",") if key)
 
     @property
     def keys_now(self) -> str:
@@ -60,7 +60,8 @@ _NAMES = {
 }
 
 
-def _key_text(key: str) -> str:
+def key_text(key: str) -> str:
+    """One of Textual's keys for a person: ``^r`` for ``ctrl+r``."""
     if key.startswith("ctrl+"):
         return f"^{format_key(key[5:])}"
     return key.upper() if key[0] == "f" and key[1:].isdecimal() else format_key(key)
