@@ -33,11 +33,11 @@ def stored_dtype(config: Any, stored: Mapping[str, StoredTensor]) -> torch.dtype
 
 
 def choose_dtype(
-    request: LoadModel, config: Any, stored: Mapping[str, StoredTensor], on_cpu: bool, free: int | None
+    request: LoadModel, config: Any, stored: Mapping[str, StoredTensor], on_cpu: bool, free: int
 ) -> tuple[Any, str]:
     """The dtype to load in, ``auto`` or torch's, and a reason where ``auto`` is not simply the checkpoint's.
 
-    ``free``: bytes of main memory; None where that cannot be known.
+    ``free``: bytes of main memory.
     """
     asked, own = pick_dtype(request.dtype), stored_dtype(config, stored)
     is_plain = (request.device_map, request.quantize) == ("none", "none")
@@ -46,7 +46,7 @@ def choose_dtype(
         return asked, ""
     name = str(own).removeprefix("torch.")
     reason = f"the checkpoint is in {name}, for which this CPU has no instructions"
-    if free is None or not stored:
+    if not stored:
         return asked, f"{reason}, so it is slow: --dtype float32 is not, and takes twice the memory"
     wide = estimate_memory(stored, config, replace(request, dtype="float32"), torch.float32, free)
     if missing_bytes(wide) <= 0:

@@ -1,12 +1,11 @@
-"""Where a model goes and in which numbers: devices, dtypes, and how much memory is free.
+"""Devices, dtypes, and how much memory is free.
 
-Enters: the words of a :class:`~icltui.api.messages.LoadModel` request. Leaves: torch's own names for them, and bytes.
+Enters: device and dtype as a :class:`~icltui.api.messages.LoadModel` request names them. Leaves: torch's, and bytes.
 """
 
-import os
-from pathlib import Path
 from typing import Any
 
+import psutil  # type: ignore[import-untyped]
 import torch
 
 from icltui.api.messages import DeviceMap
@@ -18,7 +17,6 @@ DTYPES = {
     "bfloat16": torch.bfloat16,
     "float16": torch.float16,
 }
-_MEMINFO = Path("/proc/meminfo")
 
 
 def pick_device(text: str) -> torch.device:
@@ -36,7 +34,7 @@ def pick_device(text: str) -> torch.device:
         torch.ones(1, device=device).item()  # meta has no values
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise BadInput(
-            f"device {text!r} is not to be had here: use auto, cpu, cuda, cuda:N or mps"
+            f"device {text!r} is not available on this machine: use auto, cpu, cuda, cuda:N or mps"
         ) from error
     return device
 
@@ -56,13 +54,13 @@ _INSTRUCTIONS = {
     torch.bfloat16: ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16"),
     torch.float16: ("avx512_fp16", "amx_fp16", "fp16_arith"),
 }
-"""What a CPU needs to compute in half precision, in the words of ``torch.cpu.get_capabilities``."""
+"""What a CPU needs to compute in half precision, as ``torch.cpu.get_capabilities`` names it."""
 
 
 def has_instructions(dtype: Any) -> bool:
     """Whether this machine's CPU computes in ``dtype`` itself, and need not convert every number.
 
-    Where torch cannot tell, it is taken to.
+    True where torch does not know.
     """
     asked = getattr(torch.cpu, "get_capabilities", None)
     if dtype not in _INSTRUCTIONS or asked is None:
@@ -71,12 +69,11 @@ def has_instructions(dtype: Any) -> bool:
     return any(capabilities.get(name, False) for name in _INSTRUCTIONS[dtype])
 
 
-def free_bytes(device: torch.device, device_map: DeviceMap = "none") -> int | None:
-    """Memory free on ``device``, or in all where a device map spreads the model; None where it cannot be known."""
+def free_bytes(device: torch.device, device_map: DeviceMap = "none") -> int:
+    """Memory free on ``device``, or in all where a device map spreads the model."""
     if device_map != "none":
-        here = _free_ram()
         gpus = [_free_on_gpu(torch.device("cuda", k)) for k in range(torch.cuda.device_count())]
-        return None if here is None else here + sum(gpus)
+        return _free_ram() + sum(gpus)
     if device.type == "cuda":
         return _free_on_gpu(device)
     if device.type == "mps":
@@ -91,13 +88,6 @@ def _free_on_gpu(device: torch.device) -> int:
     return int(free) + unused
 
 
-def _free_ram() -> int | None:
-    """What Linux says can be had without swapping; elsewhere the pages that the system calls free."""
-    if _MEMINFO.is_file():
-        for line in _MEMINFO.read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):  # Windows has no sysconf, macOS no count of free pages
-        return None
+def _free_ram() -> int:
+    """Main memory that is available without swapping."""
+    return int(psutil.virtual_memory().available)

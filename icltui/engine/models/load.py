@@ -155,15 +155,14 @@ def _find(request: LoadModel) -> _Prepared:
 def _estimated(request: LoadModel, found: _Prepared, held: int = 0) -> _Prepared:
     """The same with its dtype and its size on this machine; ``held`` bytes will be free besides."""
     device, on_cpu = found.device, found.device.type == "cpu"
-    free = free_bytes(device, request.device_map)
-    room = None if free is None else free + held
-    dtype, reason = choose_dtype(request, found.config, found.stored, on_cpu, room)
+    free = free_bytes(device, request.device_map) + held
+    dtype, reason = choose_dtype(request, found.config, found.stored, on_cpu, free)
     found = replace(found, kwargs={**found.kwargs, "dtype": dtype}, dtype_reason=reason)
-    if free is None or not found.stored:
+    if not found.stored:
         return found
 
     def size_of(asked: LoadModel) -> Estimate:
-        available = (free_bytes(device, asked.device_map) or 0) + held
+        available = free_bytes(device, asked.device_map) + held
         asked_dtype = dtype if asked.dtype == request.dtype else pick_dtype(asked.dtype)
         return estimate_memory(found.stored, found.config, asked, asked_dtype, available, on_cpu)
 

@@ -105,8 +105,8 @@ def test_what_cannot_fit_is_refused_before_it_is_read(folder, monkeypatch):
     assert isinstance(told[-1], ModelEstimated)
 
 
-def test_where_memory_is_not_known_it_is_said(folder, monkeypatch):
-    monkeypatch.setattr(module, "free_bytes", lambda _device, _map: None)
+def test_where_the_size_is_not_known_it_is_said(folder, monkeypatch):
+    monkeypatch.setattr(module, "stored_tensors", lambda _checkpoint: {})
     events = events_of(folder)
     assert not any(isinstance(event, ModelEstimated) for event in events)
     assert any(isinstance(event, Progress) and "unknown size" in event.stage for event in events)
