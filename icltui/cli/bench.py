@@ -2,7 +2,7 @@
 
 import argparse
 
-from icltui.cli.output import print_progress, width
+from icltui.cli.output import print_progress, terminal_width
 from icltui.system.streams import print_text
 
 
@@ -89,9 +89,9 @@ def _bench_engine(args: argparse.Namespace) -> list[str]:
     )
     reports = []
     if args.only != "decode":
-        reports.append(race_table(race(settings, print_progress), width()))
+        reports.append(race_table(race(settings, print_progress), terminal_width()))
     if args.only != "race":
-        reports.append(decode_table(time_decoding(settings, print_progress), width()))
+        reports.append(decode_table(time_decoding(settings, print_progress), terminal_width()))
     return reports
 
 
@@ -99,7 +99,7 @@ def _bench_screen() -> str:
     from icltui.bench.screen import ScreenSettings, measure_screen
     from icltui.bench.screen_table import screen_table
 
-    return screen_table(measure_screen(ScreenSettings(), print_progress), width())
+    return screen_table(measure_screen(ScreenSettings(), print_progress), terminal_width())
 
 
 def _positive(text: str) -> int:

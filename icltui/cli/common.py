@@ -12,7 +12,7 @@ from icltui.api import collect
 from icltui.api.messages import DEMO, Engine, LoadModel
 from icltui.cli.load_progress import show_load_progress
 from icltui.cli.options import values_of
-from icltui.cli.output import check_output, check_place, quiet, write_text
+from icltui.cli.output import check_output, check_writable, stdout_to_stderr, write_text
 from icltui.storage.paths import real_path
 from icltui.storage.sessions import write_session
 from icltui.values import ModelInfo, Session
@@ -60,13 +60,13 @@ def load_request(args: argparse.Namespace, session: Session | None) -> LoadModel
 
 def load_model(engine: Engine, request: LoadModel) -> ModelInfo:
     """The model that ``request`` names, loaded, with its progress on stderr."""
-    with show_load_progress(sys.stderr, request.model) as on_event, quiet():
+    with show_load_progress(sys.stderr, request.model) as on_event, stdout_to_stderr():
         return collect.load(engine, request, on_event)
 
 
-def start(args: argparse.Namespace) -> tuple[Engine, ModelInfo, Session]:
+def start_job(args: argparse.Namespace) -> tuple[Engine, ModelInfo, Session]:
     """An engine with the model loaded, that model, and a session of the prompt."""
-    prompt = _checked(args)  # first, since a model takes long to load
+    prompt = _check_prompt(args)  # first, since a model takes long to load
     local = local_engine()
     info = load_model(local, load_request(args, None))
     return (
@@ -74,7 +74,7 @@ def start(args: argparse.Namespace) -> tuple[Engine, ModelInfo, Session]:
         info,
         Session(
             title=args.save.stem if args.save else "",
-            created=now(),
+            created=utc_now(),
             prompt=prompt,
             layers=args.layers,
             model=info,
@@ -82,7 +82,7 @@ def start(args: argparse.Namespace) -> tuple[Engine, ModelInfo, Session]:
     )
 
 
-def _checked(args: argparse.Namespace) -> Prompt:
+def _check_prompt(args: argparse.Namespace) -> Prompt:
     """The prompt, once everything that needs no model is checked."""
     prompt = read_prompt(args)
     if not prompt.query:
@@ -94,18 +94,18 @@ def _checked(args: argparse.Namespace) -> Prompt:
         raise SessionError(f"{str(args.save)!r} exists already: give --save another name")
     if args.save is not None:  # its folder is made, in one that is there
         parents = Path(real_path(args.save)).parents
-        check_place(args.save, next(filter(os.path.lexists, parents)))
+        check_writable(args.save, next(filter(os.path.lexists, parents)))
     if args.save is not None and args.output is not None and real_path(args.save) == real_path(args.output):
         raise BadInput(f"-o and --save both name {str(args.save)!r}: give each a file of its own")
     return prompt
 
 
-def finish(args: argparse.Namespace, session: Session, text: str) -> int:
+def finish_job(args: argparse.Namespace, session: Session, text: str) -> int:
     write_text(args, text)  # first: if the session cannot be saved, the text is not lost
     if args.save is not None:
         write_session(args.save, session)
     return 0
 
 
-def now() -> str:
+def utc_now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")

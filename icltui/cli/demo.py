@@ -4,9 +4,9 @@ import argparse
 from pathlib import Path
 
 from icltui.api.options import option_of
-from icltui.cli.common import local_engine, now
+from icltui.cli.common import local_engine, utc_now
 from icltui.cli.options import add_option
-from icltui.cli.output import print_progress, width
+from icltui.cli.output import print_progress, terminal_width
 from icltui.storage.paths import typed_path
 from icltui.system.streams import print_error, print_text
 from icltui.values.errors import BadInput, reason_of
@@ -77,7 +77,7 @@ def _patches() -> int:
     from icltui.demo.patch_trials import try_patches
     from icltui.report.patch_comparison import patches_table
 
-    print_text(patches_table(try_patches(local_engine()), width()))
+    print_text(patches_table(try_patches(local_engine()), terminal_width()))
     return 0
 
 
@@ -93,5 +93,5 @@ def _examples(args: argparse.Namespace) -> int:
     from icltui.demo.example_sessions import write_examples
 
     _make_folder(args.output)
-    write_examples(local_engine(), args.output, now(), print_progress)
+    write_examples(local_engine(), args.output, utc_now(), print_progress)
     return 0

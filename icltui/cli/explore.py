@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 from icltui.cli.common import load_request, read_prompt
-from icltui.cli.options import add_options, given
+from icltui.cli.options import add_options, changed_options
 from icltui.storage.config import COLOUR_SYSTEMS, Config, config_path, read_config
 from icltui.storage.paths import example_sessions, state_path, typed_path
 from icltui.storage.sessions import read_session
@@ -51,7 +51,7 @@ def add_prompt(parser: argparse.ArgumentParser) -> None:
 
 def explore(args: argparse.Namespace) -> int:
     """The explorer on this terminal, its engine in a child process."""
-    session, path = opening(args)
+    session, path = what_to_open(args)
     if not (is_terminal(sys.__stdin__) and is_terminal(sys.__stderr__)):
         raise BadInput(
             "the explorer needs a terminal on stdin and stderr: run it in one, or use measure, verify or generate"
@@ -112,7 +112,7 @@ def engine_command(text: str | None) -> list[str]:
         raise BadInput(f"--engine {text!r} is no command: {error}") from error
 
 
-def opening(args: argparse.Namespace) -> tuple[Session | None, Path | None]:
+def what_to_open(args: argparse.Namespace) -> tuple[Session | None, Path | None]:
     """What the explorer opens: a prompt from the command line, a session with its path, or the first example."""
     path = typed_path(args.session) if args.session else None
     if args.context is not None or args.query is not None:
@@ -126,7 +126,7 @@ def opening(args: argparse.Namespace) -> tuple[Session | None, Path | None]:
             precision=args.precision,
         )
         return session, None
-    if idle := given(add_prompt, args):
+    if idle := changed_options(add_prompt, args):
         raise BadInput(f"{' '.join(idle)}: options that go with a prompt: give -c and -q too")
     path = path or next(iter(example_sessions()), None)
     return (read_session(path) if path else None), path

@@ -9,8 +9,8 @@ from icltui.api import collect
 from icltui.api.messages import Export
 from icltui.api.options import option_of
 from icltui.cli.common import load_model, load_request, local_engine
-from icltui.cli.options import add_option, add_options, given
-from icltui.cli.output import quiet, width, write_text
+from icltui.cli.options import add_option, add_options, changed_options
+from icltui.cli.output import stdout_to_stderr, terminal_width, write_text
 from icltui.report.session_formats import FORMAT_TITLES, SESSION_FORMATS, render_session
 from icltui.storage.atomic import is_taken, write_file
 from icltui.storage.paths import shown, typed_path
@@ -66,7 +66,7 @@ def export(args: argparse.Namespace) -> int:
 
 def _export_record(args: argparse.Namespace) -> int:
     """Write what the session holds, without an engine."""
-    if idle := given(add_arguments, args):
+    if idle := changed_options(add_arguments, args):
         raise BadInput(
             f"{idle[0]} means nothing to a {FORMAT_TITLES[args.to]}, which is of the session as it is: leave it out"
         )
@@ -94,9 +94,13 @@ def _export_patch(args: argparse.Namespace) -> int:
         fingerprint=None if session.model is None else session.model.fingerprint,
         ids=session.ids,
     )
-    with quiet():
+    with stdout_to_stderr():
         report = collect.export(engine, request)
-    text = export_json(recipe, report) if args.format == "json" else export_text(recipe, report, width())
+    text = (
+        export_json(recipe, report)
+        if args.format == "json"
+        else export_text(recipe, report, terminal_width())
+    )
     return write_text(args, text)
 
 

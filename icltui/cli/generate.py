@@ -9,20 +9,17 @@ from msgspec.structs import replace
 from icltui.api import collect
 from icltui.api.messages import Export, Generate, GenerateEach
 from icltui.api.options import check_options, option_of
-from icltui.cli.common import finish, start
-from icltui.cli.options import add_job, add_options, values_of
-from icltui.cli.output import quiet, width, write_text
+from icltui.cli.common import finish_job, start_job
+from icltui.cli.options import add_job_options, add_options, values_of
+from icltui.cli.output import stdout_to_stderr, terminal_width, write_text
 from icltui.storage.paths import typed_path
 from icltui.storage.query_file import read_queries
 from icltui.values.errors import BadInput, SessionError
 from icltui.values.recipe import Recipe, Sampling, idle
 
-OPTIONS = {"n_fitted": "--fit", "other_context": "--other-context"}
-"""Where an option is not called as its field is."""
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    prompt = add_job(parser, "text", "json", is_query_required=False)
+    prompt = add_job_options(parser, "text", "json", is_query_required=False)
     prompt.add_argument(
         "--each", metavar="FILE", type=typed_path, help="one run for each line of the file, in place of -q"
     )
@@ -42,26 +39,26 @@ def generate(args: argparse.Namespace) -> int:
     from icltui.report import generate
 
     choices = {
-        **values_of(args, GenerateEach),
         "recipe": _read_recipe(args),
         "sampling": _read_sampling(args),
+        **values_of(args, GenerateEach),
     }
     if args.with_factors:
         _check_factors(args)
     if args.each is not None:
         return _generate_each(args, choices)
-    engine, model, session = start(args)
+    engine, model, session = start_job(args)
     session = replace(session, **choices)
     request = Generate(prompt=session.prompt, curves=args.curves, **choices)
-    with quiet():
+    with stdout_to_stderr():
         result = collect.generate(engine, request)
     as_json = args.format == "json"
     text = (
         generate.generate_json(model, session.prompt, result)
         if as_json
-        else generate.generate_text(model, result, width())
+        else generate.generate_text(model, result, terminal_width())
     )
-    code = finish(args, replace(session, generation=result), text)
+    code = finish_job(args, replace(session, generation=result), text)
     if args.with_factors:
         export = Export(
             prompt=session.prompt,
@@ -71,7 +68,7 @@ def generate(args: argparse.Namespace) -> int:
             path=str(_factors_path(args.save)),
             ids=result.ids,
         )
-        with quiet():
+        with stdout_to_stderr():
             collect.export(engine, export)
     return code
 
@@ -80,26 +77,22 @@ def _generate_each(args: argparse.Namespace, choices: dict[str, Any]) -> int:
     """The lanes of every query in a file."""
     from icltui.report import generate
 
-    for option, is_given in (
-        ("-q", args.query is not None),
-        ("--save", args.save),
-        ("--curves", args.curves),
-    ):
-        if is_given:
+    for option, value in (("-q", args.query), ("--save", args.save), ("--curves", args.curves or None)):
+        if value is not None:
             raise BadInput(
                 f"{option} does not go with --each, which runs every query of a file: leave it out"
             )
     queries = read_queries(args.each)
     args.query = queries[0]
-    engine, model, session = start(args)
+    engine, model, session = start_job(args)
     request = GenerateEach(prompt=session.prompt, queries=queries, **choices)
-    with quiet():
+    with stdout_to_stderr():
         results = collect.generate_each(engine, request)
     as_json = args.format == "json"
     text = (
         generate.each_json(model, session.prompt, queries, results)
         if as_json
-        else generate.each_text(model, queries, results, width())
+        else generate.each_text(model, queries, results, terminal_width())
     )
     return write_text(args, text)
 

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from icltui.cli.output import width
+from icltui.cli.output import terminal_width
 from icltui.storage.manual import TOPICS, page
 from icltui.system.streams import is_terminal, print_text
 
@@ -21,7 +21,7 @@ def help(args: argparse.Namespace) -> int:
     elif is_terminal(sys.stdout):
         from icltui.text.rich_markdown import rendered
 
-        print_text(rendered(page(args.topic), width()))
+        print_text(rendered(page(args.topic), terminal_width()))
     else:
         print_text(page(args.topic))
     return 0

@@ -6,14 +6,14 @@ from msgspec.structs import replace
 
 from icltui.api import collect
 from icltui.api.messages import Measure
-from icltui.cli.common import finish, start
-from icltui.cli.options import add_job, add_options, values_of
-from icltui.cli.output import quiet, width
+from icltui.cli.common import finish_job, start_job
+from icltui.cli.options import add_job_options, add_options, values_of
+from icltui.cli.output import stdout_to_stderr, terminal_width
 from icltui.values.errors import BadInput
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    prompt = add_job(parser, "table", "json", "csv")
+    prompt = add_job_options(parser, "table", "json", "csv")
     add_options(prompt, "method")
     add_options(prompt, "pairs")
 
@@ -25,16 +25,16 @@ def measure(args: argparse.Namespace) -> int:
 
     if args.pairs and args.format == "csv":
         raise BadInput("--pairs has no place in csv: use --format json or table")
-    engine, model, session = start(args)
+    engine, model, session = start_job(args)
     request = Measure(prompt=session.prompt, **values_of(args, Measure))
     session = replace(
         session, dynamics=request.dynamics, reference=request.reference, precision=request.precision
     )
-    with quiet():
+    with stdout_to_stderr():
         result = collect.measure(engine, request)
     formats = {
         "json": lambda: measure_json(model, session.prompt, result),
         "csv": lambda: measure_csv(result),
-        "table": lambda: measure_table(model, session.prompt, result, width()),
+        "table": lambda: measure_table(model, session.prompt, result, terminal_width()),
     }
-    return finish(args, replace(session, measurement=result), formats[args.format]())
+    return finish_job(args, replace(session, measurement=result), formats[args.format]())

@@ -76,7 +76,9 @@ def read_text(text: str, is_query: bool = False) -> str:
     return text_file.without_last_line_end(content) if is_query else content
 
 
-def given(add_arguments: Callable[[argparse.ArgumentParser], object], args: argparse.Namespace) -> list[str]:
+def changed_options(
+    add_arguments: Callable[[argparse.ArgumentParser], object], args: argparse.Namespace
+) -> list[str]:
     """The optional arguments of ``add_arguments`` whose value in ``args`` is not the default."""
     parser = argparse.ArgumentParser(add_help=False)
     add_arguments(parser)
@@ -97,7 +99,9 @@ def add_output(parser: argparse.ArgumentParser, formats: tuple[str, ...]) -> arg
     return group
 
 
-def add_job(parser: argparse.ArgumentParser, *formats: str, is_query_required: bool = True) -> Container:
+def add_job_options(
+    parser: argparse.ArgumentParser, *formats: str, is_query_required: bool = True
+) -> Container:
     """Add the options that measure, verify and generate share; returns the group of the prompt."""
     prompt = parser.add_argument_group("prompt")
     add_options(prompt, "prompt", query=is_query_required)

@@ -16,10 +16,10 @@ from icltui.values.errors import BadInput, reason_of
 def check_output(args: argparse.Namespace) -> None:
     """Refuse a file of ``-o`` that cannot be written, before the work rather than after it."""
     if args.output is not None:
-        check_place(args.output, Path(real_path(args.output)).parent)
+        check_writable(args.output, Path(real_path(args.output)).parent)
 
 
-def check_place(path: Path, folder: Path) -> None:
+def check_writable(path: Path, folder: Path) -> None:
     """Refuse a file in ``folder`` that cannot be written.
 
     Raises:
@@ -49,10 +49,10 @@ def print_progress(stage: str, done: int = 0, total: int = 0) -> None:
     print_error(f"{stage}: {done} of {total}" if total else stage)
 
 
-def quiet() -> contextlib.redirect_stdout[TextIO]:
+def stdout_to_stderr() -> contextlib.redirect_stdout[TextIO]:
     """Send to stderr whatever a model's own code prints, so that stdout holds nothing but data."""
     return contextlib.redirect_stdout(sys.stderr)
 
 
-def width() -> int:
+def terminal_width() -> int:
     return shutil.get_terminal_size((110, 40)).columns

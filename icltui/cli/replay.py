@@ -10,7 +10,7 @@ from icltui.api import collect
 from icltui.api.messages import Engine, Generate, LoadModel, Measure, Verify
 from icltui.cli.common import load_model, load_request, local_engine
 from icltui.cli.options import add_options, add_output
-from icltui.cli.output import check_output, quiet, width, write_text
+from icltui.cli.output import check_output, stdout_to_stderr, terminal_width, write_text
 from icltui.storage.paths import typed_path
 from icltui.storage.sessions import read_session
 from icltui.values import Generation, Measurement, ModelInfo, Record, Replay, Section, Session, Verification
@@ -41,10 +41,10 @@ def replay(args: argparse.Namespace) -> int:
     engine = local_engine()
     now = load_model(engine, model_request(args, session, saved))
     check_weights(saved, now)
-    with quiet():
+    with stdout_to_stderr():
         result = run(engine, session, saved, now)
     as_json = args.format == "json"
-    text = replay.replay_json(now, result) if as_json else replay.replay_text(result, width())
+    text = replay.replay_json(now, result) if as_json else replay.replay_text(result, terminal_width())
     write_text(args, text)
     return 0 if result.same else 1
 

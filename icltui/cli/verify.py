@@ -7,9 +7,9 @@ from msgspec.structs import replace
 from icltui.api import collect
 from icltui.api.messages import Verify
 from icltui.api.options import option_of
-from icltui.cli.common import finish, start
-from icltui.cli.options import add_job, add_option, add_output, values_of
-from icltui.cli.output import check_output, quiet, width, write_text
+from icltui.cli.common import finish_job, start_job
+from icltui.cli.options import add_job_options, add_option, add_output, values_of
+from icltui.cli.output import check_output, stdout_to_stderr, terminal_width, write_text
 from icltui.system.streams import print_error
 
 
@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "icltui verify --zoo proves it on a tiny model of every architecture (--zoo --help shows more)"
     )
-    add_job(parser, "table", "json")
+    add_job_options(parser, "table", "json")
     add_option(parser, option_of("seed"), help="of the control patches (default 0)")
 
 
@@ -36,13 +36,17 @@ def verify(args: argparse.Namespace) -> int:
     """``icltui verify``."""
     from icltui.report.verify import verify_json, verify_table
 
-    engine, model, session = start(args)
+    engine, model, session = start_job(args)
     request = Verify(prompt=session.prompt, **values_of(args, Verify))
-    with quiet():
+    with stdout_to_stderr():
         result = collect.verify(engine, request)
     as_json = args.format == "json"
-    text = verify_json(model, session.prompt, result) if as_json else verify_table(model, result, width())
-    finish(args, replace(session, verification=result), text)
+    text = (
+        verify_json(model, session.prompt, result)
+        if as_json
+        else verify_table(model, result, terminal_width())
+    )
+    finish_job(args, replace(session, verification=result), text)
     return 0 if result.ok else 1
 
 
@@ -56,6 +60,6 @@ def zoo(args: argparse.Namespace) -> int:
     for row in examine_members(resolve_members(args.family)):
         print_error(f"{row.family}: {row.n_exact} of {row.n_layers} layers exact")
         rows.append(row)
-    text = zoo_json(rows) if args.format == "json" else zoo_table(rows, width())
+    text = zoo_json(rows) if args.format == "json" else zoo_table(rows, terminal_width())
     write_text(args, text)
     return 0 if all(map(holds, rows)) else 1

@@ -17,7 +17,7 @@ from icltui.api.messages import LoadModel, Measure, MeasureEnded, PromptTokenize
 from icltui.cli import main as main_module
 from icltui.cli import parser
 from icltui.cli.common import load_request
-from icltui.cli.explore import opening
+from icltui.cli.explore import what_to_open
 from icltui.cli.main import main
 from icltui.cli.options import read_text
 from icltui.cli.output import write_text
@@ -352,7 +352,7 @@ def test_the_explorer_opens_on_the_prompt_and_how_it_is_to_be_measured():
         "last",
     ]
     args = parser.parse(["-c", "a", "-q", "b", "--site", "norm=a.{layer}", "--site", "mlp=b.{layer}", *how])
-    session, path = opening(args)
+    session, path = what_to_open(args)
     assert path is None
     assert (session.prompt.chat, session.prompt.positions) == (True, "keep")
     assert (session.dynamics, session.reference, session.layers) == ("shrink", "local", "last")

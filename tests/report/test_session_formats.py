@@ -8,7 +8,7 @@ import pytest
 
 from icltui.cli.export import add_arguments
 from icltui.cli.main import main
-from icltui.cli.options import given
+from icltui.cli.options import changed_options
 from icltui.cli.parser import parse
 from icltui.report.session_formats import SESSION_FORMATS, render_session
 from icltui.storage.sessions import write_session
@@ -67,7 +67,7 @@ def test_a_session_without_measures(kind):
 )
 def test_options_of_a_patch_mean_nothing_here(argv, name):
     args = parse(["export", "s.json", "--to", "csv", "-o", "x", *argv])
-    assert given(add_arguments, args) == ([name] if name else [])
+    assert changed_options(add_arguments, args) == ([name] if name else [])
 
 
 def test_such_an_option_is_refused_before_anything_is_read(capsys):
