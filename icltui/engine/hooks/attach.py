@@ -9,7 +9,7 @@ carries is then v + δ, to the bit what the contextual run carries, whatever the
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
@@ -18,17 +18,20 @@ from transformers.pytorch_utils import Conv1D
 from icltui.engine.hooks.pre_hook import Arguments, FastPreHook, PreHook
 from icltui.engine.hooks.site import Site, SiteHook, expert_indices, hidden_input, hidden_output
 
+Hook = TypeVar("Hook", bound=SiteHook)
 
-class Attachment:
+
+class Attachment(Generic[Hook]):
     """A hook at some sites, prepared once, and active inside each ``with`` block on it."""
 
-    def __init__(self, sites: Sequence[Site], hook: SiteHook) -> None:
+    def __init__(self, sites: Sequence[Site], hook: Hook) -> None:
+        self._hook = hook
         adapters = [_SiteAdapter(site, hook) for site in sites]
         self._pre_hooks = [FastPreHook(*pair) for adapter in adapters for pair in adapter.pre_hooks()]
         self._forward_hooks = [pair for adapter in adapters for pair in adapter.forward_hooks()]
         self._active: list[FastPreHook | RemovableHandle] = []
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> Hook:
         try:
             for pre_hook in self._pre_hooks:
                 if "forward" in pre_hook.attributes:
@@ -41,6 +44,7 @@ class Attachment:
         except BaseException:
             self._remove()
             raise
+        return self._hook
 
     def __exit__(self, *_: object) -> None:
         self._remove()
@@ -50,8 +54,8 @@ class Attachment:
             self._active.pop().remove()
 
 
-def attach(sites: Sequence[Site], hook: SiteHook) -> Attachment:
-    """``hook`` is active at ``sites`` inside a ``with`` block on what this returns."""
+def attach(sites: Sequence[Site], hook: Hook) -> Attachment[Hook]:
+    """A context manager: ``hook``, which it returns, is active at ``sites`` inside the block."""
     return Attachment(sites, hook)
 
 

@@ -4,8 +4,7 @@ Enters: a model's sites, the positions wanted. Leaves: :class:`States`, in float
 differences lose nothing to the model's own precision.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,8 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from icltui.engine.hooks.attach import attach
-from icltui.engine.hooks.site import Hidden, Site, SiteHook
+from icltui.engine.hooks.site import Hidden, SiteHook
 
 
 def widen(tensor: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
@@ -120,11 +118,3 @@ class ProjectionCapture(Capture):
     def projection_output(self, layer: int, name: str, p: Float[Tensor, "*tokens inner"]) -> None:
         if p.dtype in (torch.float32, torch.float64):
             self._keep(f"W z of {name}", self.projections.setdefault(layer, {}), name, self._copy(p))
-
-
-@contextmanager
-def capturing(sites: Sequence[Site], at: Tensor | slice) -> Iterator[Capture]:
-    """A :class:`Capture` that is attached at ``sites`` inside the block."""
-    capture = Capture(at)
-    with attach(sites, capture):
-        yield capture

@@ -13,7 +13,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from icltui.engine.hooks.capture import States, capturing, widen
+from icltui.engine.hooks.attach import attach
+from icltui.engine.hooks.capture import Capture, States, widen
 from icltui.engine.hooks.forward_output import forward_output, run_model
 from icltui.engine.hooks.site import Site, input_device
 from icltui.engine.prompts.tokenize import Ids
@@ -159,7 +160,7 @@ def forward_states(
     model: Any, sites: Sequence[Site], ids: Sequence[int], n: int, cache: KVCache | None = None
 ) -> tuple[Float[Tensor, " vocabulary"], States]:
     """Logits after ``ids``, which continue what is in ``cache``, if given, and the states of their last ``n``."""
-    with capturing(sites, slice(-n, None)) as capture:
+    with attach(sites, Capture(slice(-n, None))) as capture:
         logits = forward(model, ids, KVCache() if cache is None else cache)
     return logits, capture.states()
 

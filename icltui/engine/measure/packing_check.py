@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from icltui.api.progress import ProgressCallback, ignore_progress
-from icltui.engine.hooks.capture import capturing
+from icltui.engine.hooks.attach import attach
+from icltui.engine.hooks.capture import Capture
 from icltui.engine.measure.forward import can_use_cache, forward, forward_arguments, token_row
 from icltui.engine.measure.prefixes import Plan, measure_prefixes
 from icltui.engine.models.loaded_model import LoadedModel
@@ -188,7 +189,7 @@ def _gather_followed(
         tokens = token_row(plan.ids, plan.gap(unit))
         more = [tokens[k % len(tokens)] for k in range(length_of(len(tokens)) - len(tokens))]
         last = torch.tensor([len(tokens) - 1])
-        with capturing(loaded.sites, last) as capture:
+        with attach(loaded.sites, Capture(last)) as capture:
             logits = forward(loaded.model, [*tokens, *more], keep=last)
         states = capture.states()
         found.append((states.z[:, 0], states.v[:, 0], logits[0]))

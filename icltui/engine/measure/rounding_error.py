@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from icltui.engine.hooks.attach import attach
-from icltui.engine.hooks.capture import capturing
+from icltui.engine.hooks.capture import Capture
 from icltui.engine.measure.forward import forward
 from icltui.engine.measure.prefixes import BlockInputs, GivenBlockInputs
 from icltui.engine.models.loaded_model import LoadedModel, RoundingLevel
@@ -48,7 +48,7 @@ def measure_rounding(loaded: LoadedModel) -> dict[int, RoundingLevel]:
 
 
 def _z(loaded: LoadedModel, tokens: list[int]) -> Tensor:
-    with capturing(loaded.sites, slice(_N_FIRST, None)) as capture:
+    with attach(loaded.sites, Capture(slice(_N_FIRST, None))) as capture:
         forward(loaded.model, tokens)
     return capture.states().z
 

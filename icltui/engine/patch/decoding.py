@@ -77,7 +77,7 @@ class Rows:
         return widen(output.logits[:, -1])
 
 
-def acting(patch: TokenPatch | HeldPatch | None) -> AbstractContextManager[None]:
+def acting(patch: TokenPatch | HeldPatch | None) -> AbstractContextManager[object]:
     """The patch acts inside each block on it; at strength 0 nothing does, and the model is bit for bit itself."""
     is_none = patch is None or (isinstance(patch.alpha, float) and patch.alpha == 0)
     return nullcontext() if patch is None or is_none else attach(patch.sites, patch)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from icltui.api.progress import ProgressCallback, ignore_progress
 from icltui.engine.hooks.attach import attach
-from icltui.engine.hooks.capture import Capture, States, capturing, widen
+from icltui.engine.hooks.capture import Capture, States, widen
 from icltui.engine.hooks.site import Site, SiteHook, hidden_input
 from icltui.engine.hooks.trace import is_made_of
 from icltui.engine.measure.forward import forward, forward_states
@@ -220,7 +220,7 @@ class _Trial:
     ) -> tuple[Tensor, States]:
         patch = TokenPatch(sites, components)
         patch.aim(targets, slice(len(self.ids.prefix), None))
-        with attach(sites, patch), capturing(sites, slice(-1, None)) as capture:
+        with attach(sites, patch), attach(sites, Capture(slice(-1, None))) as capture:
             logits = forward(self.loaded.model, self.ids.plain)
         return logits, capture.states()
 
@@ -228,7 +228,7 @@ class _Trial:
         """At each layer, whether every matrix is handed rows that the hook saw."""
         seen: dict[int, list[Tensor]] = {site.layer: [] for site in sites}
         with ExitStack() as stack:
-            whole = stack.enter_context(capturing(sites, slice(None)))
+            whole = stack.enter_context(attach(sites, Capture(slice(None))))
             for site in sites:
                 for projection in site.input_projections:
                     hook = _keeping(seen[site.layer])

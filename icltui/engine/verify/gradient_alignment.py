@@ -14,7 +14,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-from icltui.engine.hooks.capture import States, capturing
+from icltui.engine.hooks.attach import attach
+from icltui.engine.hooks.capture import Capture, States
 from icltui.engine.hooks.site import Site
 from icltui.engine.measure.forward import forward
 from icltui.engine.measure.predictions import finite_or_none
@@ -49,7 +50,7 @@ def gradient_alignment(
                 if isinstance(projection.module, nn.Linear | Conv1D):  # others need not give W z
                     keep = _keeping(images[site.layer], projection.name)
                     stack.callback(projection.module.register_forward_hook(keep).remove)
-        capture = stack.enter_context(capturing(sites, slice(-1, None)))
+        capture = stack.enter_context(attach(sites, Capture(slice(-1, None))))
         try:
             log_p = forward(loaded.model, row, at=at).log_softmax(-1)
             (-(contextual.clone().softmax(-1) * log_p).sum()).backward()  # type: ignore[no-untyped-call]

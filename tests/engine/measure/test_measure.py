@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from icltui.engine.hooks.attach import attach
-from icltui.engine.hooks.capture import capturing
+from icltui.engine.hooks.capture import Capture
 from icltui.engine.hooks.find_sites import find_sites
 from icltui.engine.measure.forward import forward, forward_states, position_ids
 from icltui.engine.measure.measure import Measurer
@@ -328,7 +328,7 @@ def test_local_is_what_exact_patches_below_leave_to_a_layer(family):
         below = loaded.sites[:layer]
         patch = TokenPatch(below, "both")
         patch.aim(targets.layers(slice(0, layer)), slice(len(IDS.prefix), None))
-        with attach(below, patch), capturing([site], slice(-1, None)) as capture:
+        with attach(below, patch), attach([site], Capture(slice(-1, None))) as capture:
             forward(loaded.model, IDS.plain, at=at)
         states = capture.states()
         for got, wanted in ((empty.z[0, layer], states.z[0, 0]), (empty.v[0, layer], states.v[0, 0])):

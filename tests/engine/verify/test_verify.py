@@ -8,7 +8,8 @@ import msgspec
 import pytest
 import torch
 
-from icltui.engine.hooks.capture import capturing
+from icltui.engine.hooks.attach import attach
+from icltui.engine.hooks.capture import Capture
 from icltui.engine.measure.rank_one import project
 from icltui.engine.patch.patch import TokenPatch
 from icltui.engine.prompts.tokenize import Ids
@@ -209,7 +210,7 @@ def test_the_gradient_is_that_of_the_weights(family):
         one = dataclasses.replace(site, input_projections=(projection,))
         result = verify.verify(loaded, [one], ids, seed=0).layers[0].gradient_alignment
         context, targets = verify.forward_states(loaded.model, [one], ids.full, 1)
-        with capturing([one], slice(-1, None)) as capture:
+        with attach([one], Capture(slice(-1, None))) as capture:
             verify.forward(loaded.model, ids.plain)
         u = project(one, targets.z[0] - capture.states().z[0])[projection.name][0]
     gradient = nudged(loaded, projection, context, ids)
