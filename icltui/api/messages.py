@@ -71,7 +71,7 @@ class LoadModel(Message, frozen=True):
     trust_remote_code: bool = False
     """Whether code that comes with the model may run."""
     sites: dict[str, str] = {}
-    """Places given by hand, ``{layer}`` standing for its number: ``mlp``, ``norm``, ``down``, ``block``."""
+    """Module paths given by hand, with ``{layer}`` for the layer's number: ``mlp``, ``norm``, ``down``, ``block``."""
 
 
 class EstimateModel(Message, frozen=True):
@@ -166,7 +166,7 @@ class Export(Message, frozen=True):
     path: str = ""
     """A folder for ``peft``, a file for the others; it must not exist. Written where the engine runs."""
     fingerprint: str | None = None
-    """Of the model that the patch belongs to; another one is refused. None: of whatever is loaded."""
+    """The weights' fingerprint; another model is refused. None: any model will do."""
     ids: PromptIds | None = None
     """What the prompt was when the patch was made. A header that is another one by now, such as of a chat template that
     writes the date, is taken from here; other tokens of the text are refused. None: what the prompt is now."""

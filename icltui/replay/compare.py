@@ -1,4 +1,4 @@
-"""Is it still so? A record that was saved, held against the same record, computed again.
+"""A record that was saved, compared with the same record, computed again: is it still so?
 
 Enters: both, and how much rounding to allow for. Leaves: a :class:`~icltui.values.SectionReplay`: every field of
 numbers with its largest difference, and everything else that differs. Seconds are left out. The rule:
@@ -33,7 +33,7 @@ from icltui.values import (
 
 _LONGEST = 48
 _BEFORE = 12
-"""Characters shown before the place at which two long texts part."""
+"""Characters shown before the point at which two long texts part."""
 
 
 class _FieldNumbers:
@@ -119,11 +119,11 @@ def _are_numbers(saved: object, again: object) -> bool:
 
 def _ranks_that_differ(pair: Pair, share: float) -> Iterator[Difference]:
     """The ranks that another candidate has."""
-    for place, (saved, again) in enumerate(zip(pair.saved, pair.again, strict=False)):
+    for rank, (saved, again) in enumerate(zip(pair.saved, pair.again, strict=False)):
         if saved.token != again.token:
-            could_swap = place and _may_swap(saved, pair.again, share) and _may_swap(again, pair.saved, share)
+            could_swap = rank and _may_swap(saved, pair.again, share) and _may_swap(again, pair.saved, share)
             yield _difference(
-                "tie" if could_swap else "changed", f"{pair.at}[{place}].token", saved.token, again.token
+                "tie" if could_swap else "changed", f"{pair.at}[{rank}].token", saved.token, again.token
             )
 
 

@@ -1,6 +1,6 @@
 """Two records of one type walked through together, from the whole down to each number, token and text.
 
-Enters: a :class:`Pair` of them. Leaves: pairs of their parts, each with its place and its field. What one has and the
+Enters: a :class:`Pair` of them. Leaves: pairs of their parts, each with its path and its field. What one has and the
 other lacks is paired with ``None``, or, of a name in a table, with ``UNSET``. Seconds are left out.
 """
 
@@ -24,12 +24,12 @@ _EMPTY: tuple[Any, ...] = (None, (), {}, "")
 
 @dataclass(frozen=True)
 class Pair:
-    """The same thing of both records."""
+    """One part of both records."""
 
     at: str
-    """Its place, such as ``measurement.rows[3].z_norm``."""
+    """Its path, such as ``measurement.rows[3].z_norm``."""
     field: str
-    """The same without indices, such as ``measurement.rows[].z_norm``."""
+    """Its path without indices, such as ``measurement.rows[].z_norm``."""
     saved: Any
     again: Any
     kind: DifferenceKind = "changed"
@@ -44,7 +44,7 @@ class Pair:
 
     @property
     def is_ranking(self) -> bool:
-        """Whether it is a list of possible next tokens, whose places are judged together."""
+        """Whether it is a list of possible next tokens, whose ranks are judged together."""
         return (
             isinstance(self.saved, tuple)
             and self.is_open
@@ -66,7 +66,7 @@ def walk(pair: Pair) -> Iterator[Pair]:
 
 def _parts(pair: Pair) -> Iterator[Pair]:
     saved, again = pair.saved, pair.again
-    if isinstance(saved, Candidate):  # its token is judged with those before and behind it
+    if isinstance(saved, Candidate):  # its token is judged with those before and after it
         yield pair.named("probability", saved.probability, again.probability)
     elif isinstance(saved, tuple):
         if len(saved) != len(again):

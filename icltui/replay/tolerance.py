@@ -50,7 +50,7 @@ DTYPE_TOLERANCES: dict[str, DtypeTolerance] = {
 COARSEST = "bfloat16"
 
 Noise = Callable[..., float]
-"""From a place's indices to what noise may do there, as a share of the field's scale."""
+"""From the indices in a number's path to what noise may do to it, as a share of the field's scale."""
 
 _FLOORS: dict[str, str] = {
     **dict.fromkeys(("identity_error", "block_error", "mlp_error", "error", "shift_error"), "error"),
@@ -78,7 +78,7 @@ def coarser(saved: ModelInfo, now: ModelInfo) -> str:
 
 
 class Tolerances:
-    """The largest differences that are allowed between ``saved`` and the same, computed again."""
+    """The largest differences that are allowed between ``saved`` and the record that is computed again."""
 
     def __init__(self, saved: Record, dtype: str) -> None:
         self.rounding = DTYPE_TOLERANCES[dtype]
@@ -92,7 +92,7 @@ class Tolerances:
             self.fit = min(_MOST_OF_A_FIT, max((0.0, *chain(*conditions.values()))))
 
     def of(self, at: str, field: str, scale: float) -> float:
-        """The largest difference allowed at that place of a field of that scale."""
+        """The largest difference allowed at the path ``at`` of a field of that scale."""
         floor = _FLOORS.get(field.rpartition(".")[2].rstrip("[]"))
         share = self.rounding.relative + self._noise(at, field)
         if field.startswith(_OF_THE_PATCH):
@@ -104,7 +104,7 @@ class Tolerances:
         return self.rounding.logit + (self.fit if field.startswith(_OF_THE_PATCH) else 0.0)
 
     def hides(self, at: str, field: str) -> bool:
-        """Whether noise alone decides what stands there, and whether anything does."""
+        """Whether noise alone decides the number, and whether there is one."""
         return self._noise(at, field) >= _HIDDEN
 
     def _noise(self, at: str, field: str) -> float:

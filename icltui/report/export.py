@@ -26,7 +26,7 @@ def export_text(recipe: Recipe, report: ExportReport, width: int = 110) -> str:
 
 
 def export_lines(recipe: Recipe, report: ExportReport) -> list[str]:
-    """The same line by line; the first says what was written."""
+    """The report line by line; the first says what was written."""
     return list(_lines(recipe, report))
 
 
@@ -46,7 +46,7 @@ def _lines(recipe: Recipe, report: ExportReport) -> Iterator[str]:
         yield f"left out: {visible('; '.join(report.left_out))}"
     elif report.kl_exported is not None:
         yield (
-            f"KL from the contextual distribution behind the query: {number(report.kl_exported)} as written and "
+            f"KL from the contextual distribution after the query: {number(report.kl_exported)} as written and "
             f"{number(report.kl_patch)} with the patch, of which nothing is left out"
         )
     yield from (f"note: {visible(note)}" for note in report.notes)

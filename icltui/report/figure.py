@@ -1,4 +1,4 @@
-"""A session's measures as one figure for a paper: heatmap, curves, and what the query is answered behind each unit.
+"""A session's measures as one figure for a paper: heatmap, curves, and what the query is answered after each unit.
 
 A session enters, the bytes of an SVG or a PNG leave; the same session gives the same bytes on the same Matplotlib.
 Lines differ by dash and mark as well as by colour, and the shades' order is kept in grey.
@@ -28,7 +28,7 @@ _INSTALL = "pip install 'icltui[figure]'"
 _WIDTH, _DPI = 7.2, 200
 """Inches across two columns of a paper, and dots per inch of a PNG."""
 _TEXTS = 48
-"""With more units than this, numbers stand at the axis in place of their texts."""
+"""With more units than this, the axis has their numbers instead of their texts."""
 _LONGEST = 14
 _SPREAD = 20
 """Shades follow the logarithm where the largest number is so many times the least."""
@@ -143,8 +143,8 @@ def _draw_curves(axes: "Axes", measurement: Measurement) -> None:
     """‖ΔW‖ as a share of ‖W‖, a line for each of a few layers."""
     layers = curve_layers(measurement.layers)
     values = dict(zip(measurement.layers, heat(measurement, "relative_patch_norm"), strict=True))
-    for place, layer in enumerate(layers):
-        axes.plot(values[layer], label=f"layer {layer}", **_line(place, len(values[layer])))
+    for at, layer in enumerate(layers):
+        axes.plot(values[layer], label=f"layer {layer}", **_line(at, len(values[layer])))
     some = "" if len(layers) == len(measurement.layers) else f", {len(layers)} of {len(values)} layers"
     axes.set_title(f"relative update of the weights, {MEASURES['relative_patch_norm'].symbol}{some}")
     axes.set_ylim(bottom=0)
@@ -154,21 +154,21 @@ def _draw_curves(axes: "Axes", measurement: Measurement) -> None:
 def _draw_answers(axes: "Axes", measurement: Measurement) -> None:
     """The probability of each token that is the most probable somewhere; a mark where another takes over."""
     lines = top_tokens(measurement)
-    for place, (text, values, is_cut) in enumerate(lines):
+    for at, (text, values, is_cut) in enumerate(lines):
         label = f"“{_drawable(text, _LONGEST)}”{' *' if is_cut else ''}"
-        axes.plot(values, label=label, **_line(place, len(values)))
+        axes.plot(values, label=label, **_line(at, len(values)))
     cut = " (*: gaps where it is not among those recorded)" if any(is_cut for *_, is_cut in lines) else ""
     axes.set_title(f"probability of the next token{cut}")
     axes.set_ylim(-0.02, 1.02)
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
 
 
-def _line(place: int, n_points: int) -> dict[str, Any]:
-    place %= len(_COLOURS)
+def _line(at: int, n_points: int) -> dict[str, Any]:
+    at %= len(_COLOURS)
     return {
-        "color": _COLOURS[place],
-        "linestyle": _DASHES[place],
-        "marker": _MARKS[place],
+        "color": _COLOURS[at],
+        "linestyle": _DASHES[at],
+        "marker": _MARKS[at],
         "markevery": max(1, n_points // 16),
     }
 

@@ -29,7 +29,7 @@ def curve_layers(layers: Sequence[int]) -> tuple[int, ...]:
 
 
 def top_tokens(measurement: Measurement) -> list[tuple[str, list[float], bool]]:
-    """Tokens that are the most probable behind some unit, most often first: text, probabilities, and whether some
+    """Tokens that are the most probable after some unit, most often first: text, probabilities, and whether some
     of these are not known, since only the most probable tokens of each unit are recorded.
     """
     found = {

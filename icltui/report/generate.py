@@ -11,10 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from icltui.report.json_document import as_json, origin
+from icltui.report.measures import MEASURES
 from icltui.report.model import model_lines
 from icltui.report.verify import logit_table
 from icltui.text.escape import token_text, visible
-from icltui.text.tables import number, numbers, render, table, words
+from icltui.text.tables import number, numbers, numbers_table, render, table, words
 from icltui.values import (
     LANE_TITLES,
     LANES,
@@ -24,13 +25,23 @@ from icltui.values import (
     Generation,
     Lane,
     LaneText,
-    LayerFit,
     ModelInfo,
     PatchReport,
     PatchTest,
 )
 from icltui.values.prompt import Prompt
 from icltui.values.recipe import patch_words
+
+_FIT_TITLES = {
+    "layer": "layer",
+    "error": "ΔW error",
+    "condition": "condition",
+    "rank": "rank",
+    "shift_error": "shift error",
+    "shift_condition": "condition",
+    "shift_rank": "rank",
+    "relative_patch_norm": MEASURES["relative_patch_norm"].symbol,
+}
 
 
 def generate_json(model: ModelInfo, prompt: Prompt, generation: Generation) -> str:
@@ -41,7 +52,7 @@ def generate_json(model: ModelInfo, prompt: Prompt, generation: Generation) -> s
 def each_json(
     model: ModelInfo, prompt: Prompt, queries: Sequence[str], generations: Sequence[Generation]
 ) -> str:
-    """The same for each of several queries."""
+    """The lanes of each of several queries, with what they are made from."""
     answers = [
         {"query": query, **_document(generation)}
         for query, generation in zip(queries, generations, strict=True)
@@ -56,11 +67,11 @@ def generate_text(model: ModelInfo, generation: Generation, width: int = 110) ->
 
 
 def patch_parts(generation: Generation) -> list[RenderableType]:
-    """How the patch was made, fits and fares, as sentences and tables, each table behind its title."""
+    """How the patch was made, fits and fares, as sentences and tables, each table after its title."""
     parts: list[RenderableType] = []
     if generation.fit:
         parts += [
-            "Logits behind the query, against those with the context",
+            "Logits after the query, against those with the context",
             logit_table(generation.fit.items()),
         ]
     layers = ", ".join(map(str, generation.layers)) or "none"
@@ -141,7 +152,7 @@ def _patch(patch: PatchReport) -> Iterator[RenderableType]:
     if patch.layers:
         tokens = "1 token" if patch.n_tokens == 1 else f"{patch.n_tokens} tokens"
         yield f"Made from {tokens}: rank {patch.rank}, α {patch.alpha:g}. Fit, layer by layer"
-        yield _fits(patch.layers)
+        yield numbers_table(patch.layers, _FIT_TITLES)
     elif patch.alpha != 1:
         yield f"α {patch.alpha:g}"
     if patch.tests:
@@ -150,22 +161,6 @@ def _patch(patch: PatchReport) -> Iterator[RenderableType]:
     yield from filter(None, [visible(patch.verdict), "\n".join(f"note: {visible(n)}" for n in patch.notes)])
     if patch.curves is not None:
         yield from _curves(patch.curves)
-
-
-def _fits(layers: Iterable[LayerFit]) -> Table:
-    titles = ("layer", "ΔW error", "condition", "rank", "shift error", "condition", "rank", "‖ΔW‖/‖W‖")
-    return table(
-        numbers(*titles),
-        (
-            (
-                str(fit.layer),
-                *map(number, (fit.error, fit.condition, fit.rank)),
-                *map(number, (fit.shift_error, fit.shift_condition, fit.shift_rank)),
-                number(fit.relative_patch_norm),
-            )
-            for fit in layers
-        ),
-    )
 
 
 def _tests(tests: Iterable[PatchTest]) -> Table:
@@ -187,7 +182,7 @@ def _tests(tests: Iterable[PatchTest]) -> Table:
 
 
 def _curves(curves: Curves) -> Iterator[RenderableType]:
-    yield "Strength: KL and MSE behind the query, and KL on tokens that the patch was not made from"
+    yield "Strength: KL and MSE after the query, and KL on tokens that the patch was not made from"
     yield _curve("α", curves.alpha)
     yield "Layers, the lowest ones; and the highest ones"
     yield _curve("layers", curves.from_bottom)

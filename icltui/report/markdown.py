@@ -71,7 +71,7 @@ def _model(model: ModelInfo) -> Iterator[str]:
     yield f"weights' fingerprint {code(model.fingerprint)}"
     yield ", ".join(f"{plain(name)} {plain(version)}" for name, version in model.versions.items())
     if model.sites:
-        yield "places by hand: " + ", ".join(code(f"{key}={path}") for key, path in model.sites.items())
+        yield "sites by hand: " + ", ".join(code(f"{key}={path}") for key, path in model.sites.items())
 
 
 def _measures(model: ModelInfo, prompt: Prompt, measurement: Measurement) -> Iterator[str]:

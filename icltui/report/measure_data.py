@@ -4,7 +4,7 @@ The keys of the JSON and the columns of the CSV are a promise to scripts. In the
 it is.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from statistics import median
 
 from icltui.report.json_document import as_json, origin
@@ -74,19 +74,14 @@ def path_reason(model: ModelInfo, measurement: Measurement) -> str:
 
 def delta_noise(measurement: Measurement) -> dict[int, float | None]:
     """What ‖δ‖ comes to by rounding alone at each layer, the median over its rows; None in float32."""
-    return {
-        layer: median(noises) if (noises := [*_noises(measurement, layer)]) else None
-        for layer in measurement.layers
-    }
-
-
-def _noises(measurement: Measurement, layer: int) -> Iterator[float]:
+    noises: dict[int, list[float]] = {layer: [] for layer in measurement.layers}
     for row in measurement.rows:
-        if row.layer == layer and row.delta_noise is not None:
-            yield row.delta_noise
+        if row.delta_noise is not None:
+            noises[row.layer].append(row.delta_noise)
+    return {layer: median(found) if found else None for layer, found in noises.items()}
 
 
 def unit_texts(measurement: Measurement) -> list[str]:
-    """What stands at each unit, as shown; at unit 0 what it starts from."""
+    """The text of each unit, made safe; at unit 0 what the dynamics starts from."""
     start = "(no context)" if measurement.dynamics == "grow" else "(whole context)"
     return [start, *(token_text(unit.text) for unit in measurement.tokens.units)]

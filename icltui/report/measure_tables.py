@@ -20,9 +20,9 @@ from icltui.values.prompt import Prompt
 _WORDS: dict[Dynamics, tuple[str, str, str, str]] = {
     "grow": (
         "Each unit at layer {layer}",
-        "Each layer behind the whole context",
+        "Each layer after the whole context",
         "with the last unit",
-        "What follows the query behind each unit",
+        "What follows the query after each unit",
     ),
     "shrink": (
         "Each unit at layer {layer}, as the units leave from the left",
@@ -53,7 +53,7 @@ def measure_table(model: ModelInfo, prompt: Prompt, measurement: Measurement, wi
 
 
 def measure_parts(model: ModelInfo, prompt: Prompt, measurement: Measurement) -> list[RenderableType]:
-    """The same as sentences and tables, each table behind its title."""
+    """The measurement as sentences and tables, each table after its title."""
     units, layers, step, predictions = _WORDS[measurement.dynamics]
     parts: list[RenderableType] = [*_settings(model, prompt, measurement)]
     parts += [f"note: {visible(note)}" for note in measurement.tokens.notes]
@@ -85,21 +85,14 @@ def _settings(model: ModelInfo, prompt: Prompt, measurement: Measurement) -> lis
         f"dynamics {measurement.dynamics}   reference {measurement.reference}   positions {prompt.positions}"
         f"{chat}{precision}"
     )
-    n_noise, n_moved = (sum(map(is_it, measurement.rows)) for is_it in (_is_noise, _is_move))
     if any(row.delta_noise is not None for row in measurement.rows):
+        n_noise = sum(row.is_noise for row in measurement.rows)
+        n_moved = sum(row.delta_norm is not None for row in measurement.rows)
         lines.append(
             f"{NOISE} marks {_DELTA} within what rounding to {visible(model.dtype)} comes to alone: {n_noise} of "
             f"{n_moved} rows; --precision float32 computes in float32 with the same weights"
         )
     return lines
-
-
-def _is_noise(row: Row) -> bool:
-    return row.is_noise
-
-
-def _is_move(row: Row) -> bool:
-    return row.delta_norm is not None
 
 
 def _unit_table(measurement: Measurement) -> Table:
@@ -165,7 +158,7 @@ def _step_table(measurement: Measurement) -> Table:
 
 
 def _step(measurement: Measurement, layer: int) -> Row | None:
-    """The step that stands for its layer: the last; of units left out one at a time, the one that moved most."""
+    """The step that represents its layer: the last; of units left out one at a time, the one that moved most."""
     rows = moved(measurement, layer)
     if measurement.dynamics == "drop":
         return max(rows, key=by_delta, default=None)

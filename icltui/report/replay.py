@@ -30,7 +30,7 @@ def replay_json(model: ModelInfo, replay: Replay) -> str:
 
 
 def replay_text(replay: Replay, width: int = 110) -> str:
-    """The same for people; the last line is the verdict."""
+    """The replay for people; the last line is the verdict."""
     fields = sorted(
         (field for section in replay.sections for field in section.fields if field.largest),
         key=_share,
@@ -101,19 +101,19 @@ def _fields(fields: list[FieldReplay]) -> Table:
     )
 
 
-def _place(title: str) -> Column:
-    """A column of places, whose ends say what stands there: it is cut after all others."""
+def _path_column(title: str) -> Column:
+    """A column of paths, whose ends matter most: it is cut after all others."""
     return Column(title, no_wrap=True, overflow="ellipsis")
 
 
 def _others(differences: Iterable[Difference]) -> Iterable[RenderableType]:
-    """A line for each field that differs in one way, with the first place where it does."""
+    """A line for each field that differs in one way, with the first path where it does."""
     groups: dict[tuple[DifferenceKind, str], list[Difference]] = {}
     for difference in differences:
         groups.setdefault((difference.kind, _INDEX.sub("[]", difference.at)), []).append(difference)
     lines = sorted(groups.items(), key=lambda item: list(_KINDS).index(item[0][0]))
     yield table(
-        [words(""), *numbers("places"), _place("first"), words("saved"), words("recomputed")],
+        [words(""), *numbers("places"), _path_column("first"), words("saved"), words("recomputed")],
         (
             (_KINDS[kind], str(len(found)), *map(visible, (found[0].at, found[0].saved, found[0].recomputed)))
             for (kind, _), found in lines[:_MOST_DIFFERENCES]

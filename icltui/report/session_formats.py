@@ -1,6 +1,6 @@
 """A session as something to keep, to paste or to print: a table, a report, a figure. Needs no model and no torch.
 
-A :class:`~icltui.storage.sessions.Session` enters :func:`render_session`, bytes of one file leave;
+A :class:`~icltui.values.Session` enters :func:`render_session`, bytes of one file leave;
 :func:`~icltui.storage.atomic.write_file` puts them in place. What draws and sets is imported when it is asked for.
 """
 

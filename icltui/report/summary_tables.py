@@ -21,7 +21,7 @@ N_MOST = 10
 
 
 def largest_delta_table(measurement: Measurement, layer: int) -> Table:
-    """The units with the largest ‖δ‖ at ``layer``, and what follows the query behind each."""
+    """The units with the largest ‖δ‖ at ``layer``, and what follows the query after each."""
     most = heapq.nlargest(N_MOST, moved(measurement, layer), key=by_delta)
     texts, predictions = unit_texts(measurement), {p.unit: p for p in measurement.predictions}
     shown = columns("ranking", measurement.dynamics)

@@ -9,9 +9,20 @@ from rich.table import Table
 from icltui.report.json_document import as_json, origin
 from icltui.report.model import model_lines
 from icltui.text.escape import visible
-from icltui.text.tables import number, numbers, render, table, words, yes
+from icltui.text.tables import number, numbers, numbers_table, render, table, words, yes
 from icltui.values import LogitError, ModelInfo, Verification
 from icltui.values.prompt import Prompt
+
+_LAYER_TITLES = {
+    "layer": "layer",
+    "mlp_error": "MLP error",
+    "identity_error": "identity",
+    "block_error": "block",
+    "cosine": "cosine",
+    "nmse": "NMSE",
+    "rank": "rank",
+    "gradient_alignment": "gradient alignment",
+}
 
 
 def verify_json(model: ModelInfo, prompt: Prompt, verification: Verification) -> str:
@@ -25,25 +36,14 @@ def verify_table(model: ModelInfo, verification: Verification, width: int = 110)
 
 
 def verify_parts(model: ModelInfo, verification: Verification) -> tuple[RenderableType, ...]:
-    """The same as sentences and tables, each table behind its title."""
-    layers = table(
-        numbers("layer", "MLP error", "identity", "block", "cosine", "NMSE", "rank", "gradient alignment"),
-        (
-            (
-                str(c.layer),
-                *map(number, (c.mlp_error, c.identity_error, c.block_error, c.cosine, c.nmse, c.rank)),
-                number(c.gradient_alignment),
-            )
-            for c in verification.layers
-        ),
-    )
+    """The proof as sentences and tables, each table after its title."""
     caveat = verification.caveat
     controls = [(f"control: {name}", error) for name, error in verification.controls.items()]
     return (
         *model_lines(model),
         "Each layer, relative to the run with the context",
-        layers,
-        "Logits behind the query, against those with the context",
+        numbers_table(verification.layers, _LAYER_TITLES),
+        "Logits after the query, against those with the context",
         logit_table([*verification.logits.items(), *controls]),
         f"{limits_line(verification)}   removed without a trace: {yes(verification.undone)}",
         f"note: {visible(verification.note)}",

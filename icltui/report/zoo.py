@@ -49,7 +49,7 @@ def _error(value: float | None) -> str:
 
 
 def _zoo_notes(rows: Sequence[ZooRow]) -> str:
-    """Each note once, behind the families that it is true of."""
+    """Each note once, after the families that it is true of."""
     families: dict[str, list[str]] = {}
     for row in rows:
         for note in row.notes:

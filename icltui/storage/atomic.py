@@ -28,11 +28,11 @@ _KEPT = ("system.posix_acl_access", "user.")
 def write_whole(path: Path, data: bytes, *, before: Callable[[], None] = lambda: None) -> None:
     """Put ``data`` into the file, which only its owner reads where it is new; ``before`` is called when all is written.
 
-    It is written beside the file, and takes its place in one step. Only where that would take something away (another
-    name of the same file, an owner or a group that this user may not give) it is then copied into the file itself.
+    The data is written beside the file, which it then replaces in one step. Only where that would take something away
+    (another name of the same file, an owner or a group that this user may not give) is it copied into the file itself.
 
     Raises:
-        OSError: it cannot be written, or what is there is no file.
+        OSError: the file cannot be written, or something else is at the path.
     """
     path = Path(os.path.realpath(path))
     old = path.stat() if path.exists() else None
@@ -107,7 +107,7 @@ def _make_alike(handle: int, path: Path, old: os.stat_result) -> bool:
 
 
 def _overwrite(path: Path, data: bytes) -> None:
-    """Put ``data`` into a file as it stands, or back what was in it. Whoever is killed meanwhile leaves both files."""
+    """Put ``data`` into the file that is there, or back what was in it; a process killed meanwhile leaves both."""
     with path.open("r+b", buffering=0) as file:
         before = file.readall()
         try:

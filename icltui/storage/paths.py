@@ -52,7 +52,7 @@ def _short(text: str) -> str:
 
 
 def real_path(path: Path) -> str:
-    """Where the path leads; as it stands where that depends on a current folder that is gone."""
+    """Where the path leads; the path itself where that depends on a current folder that is gone."""
     try:
         return os.path.realpath(path)
     except OSError:
@@ -84,7 +84,7 @@ def state_path() -> Path:
 
 
 def state_folder() -> Path:
-    """The same, made if need be.
+    """The folder for logs and autosaves, made if need be.
 
     Raises:
         SessionError: it cannot be made.

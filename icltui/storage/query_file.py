@@ -9,7 +9,7 @@ MOST_QUERIES = 10_000
 
 
 def read_queries(path: Path) -> tuple[str, ...]:
-    """One query for each line of the file that is not blank; spaces in front and behind are part of it.
+    """One query for each line of the file that is not blank; spaces at its ends are part of it.
 
     Raises:
         BadInput: a file that cannot be read, holds none, or more than :data:`MOST_QUERIES`.

@@ -53,7 +53,7 @@ def _problem_of_runs(session: Session) -> str | None:
         if run.session.format != session.format:
             return f"run {run.number} has format {run.session.format}, the session {session.format}"
     if session.run is not None and session.run not in numbers:
-        return f"it stands at run {session.run}, which it does not hold"
+        return f"its present run is {session.run}, which it does not hold"
     return None
 
 

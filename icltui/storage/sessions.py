@@ -48,7 +48,7 @@ def read_session(path: Path) -> Session:
         message = f"is damaged: {_plain(error)}: mend it there or restore a copy"
         raise SessionError(f"{shown(path)} {message}") from error
     except UnicodeEncodeError as error:  # a choice, such as a mode, compared with those there are
-        message = "is damaged: half a character stands where a choice must: restore a copy"
+        message = "is damaged: half a character is where a choice must be: restore a copy"
         raise SessionError(f"{shown(path)} {message}") from error
     except SessionError as error:
         raise SessionError(f"{shown(path)} {_plain(error)}") from error
@@ -118,7 +118,7 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """The JSON object; of a name that stands in it twice, one value would be lost."""
+    """The JSON object; a name that is in it twice is refused, since one value would be lost."""
     document = dict(pairs)
     if len(document) < len(pairs):
         name, _ = Counter(name for name, _ in pairs).most_common(1)[0]

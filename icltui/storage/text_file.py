@@ -51,20 +51,20 @@ def decoded(data: bytes) -> str:
     Raises:
         UnicodeDecodeError: they are no UTF-8; its ``start`` is the offset in ``data``.
     """
-    return data.decode("utf-8").removeprefix("\ufeff")  # utf-8-sig would count offsets from behind the mark
+    return data.decode("utf-8").removeprefix("\ufeff")  # utf-8-sig would count offsets from after the mark
 
 
 def not_utf_8(error: UnicodeDecodeError) -> str:
-    """What is wrong, with its place."""
+    """The byte that is no UTF-8, with its offset."""
     return f"the byte at offset {error.start} (0x{error.object[error.start]:02x}) is no UTF-8"
 
 
 def lines(text: str) -> list[str]:
-    """The lines without their ends; what is behind the last end is a line, though an empty one is none."""
+    """The lines without their ends; what comes after the last end is a line, unless it is empty."""
     *ended, rest = text.split("\n")
     return [*(line.removesuffix("\r") for line in ended), *([rest] if rest else [])]
 
 
 def without_last_line_end(text: str) -> str:
-    """The text without the one line end behind it, which an editor puts there."""
+    """The text without the one line end after it, which an editor puts there."""
     return text.removesuffix("\n").removesuffix("\r") if text.endswith("\n") else text

@@ -5,7 +5,7 @@ _JOINING = frozenset(
 )
 """Variation selectors, the letters of flags and skin tones: terminals disagree on the width of what they are in."""
 _BLANKS = "\u034f\u115f\u1160\u180b\u180c\u180d\u180f\u2800\u3164\uffa0"
-"""Printable, says Unicode, and yet nothing is seen of them."""
+"""Characters that are printable to Unicode, and that no terminal shows."""
 
 
 def visible(text: str) -> str:

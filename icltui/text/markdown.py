@@ -24,7 +24,7 @@ def plain(text: str) -> str:
 
 
 def _cell(text: str) -> str:
-    """The same where no list or heading can begin."""
+    """``text`` as words inside a line, where no list or heading can begin."""
     return _ACTIVE.sub(r"\\\1", visible(text))
 
 

@@ -1,8 +1,8 @@
 """Tables for spreadsheets: no text in them is taken for a formula, and whoever reads them here gets it back as it was.
 
-A cell that begins as a formula does gets a single quote in front, and every text that is no plain word stands in double
-quotes, as https://owasp.org/www-community/attacks/CSV_Injection has it; numbers stay numbers. The quote comes off again
-in :func:`read_csv`, which is unambiguous, as a text that has quotes of its own before such a beginning gets one too.
+A single quote is put before a cell that begins as a formula does, and double quotes around every text that is no word,
+as https://owasp.org/www-community/attacks/CSV_Injection has it; numbers stay numbers. :func:`read_csv` takes the quote
+off again, which is unambiguous, since a text that has quotes of its own before such a beginning gets one too.
 """
 
 import csv
@@ -25,7 +25,7 @@ def read_csv(text: str) -> list[list[str]]:
 
 
 def write_tsv(rows: Iterable[Iterable[Cell]]) -> str:
-    """The same with tabs between the cells, which hold neither tabs nor line ends: for a clipboard."""
+    """A line for each row with tabs between the cells, which hold neither tabs nor line ends: for a clipboard."""
     return "".join("\t".join(map(plain, row)) + "\n" for row in rows)
 
 
@@ -55,7 +55,7 @@ def _as_it_was(text: str) -> str:
 def _is_formula(text: str) -> bool:
     """Whether a spreadsheet may compute the text, quotes at its beginning aside.
 
-    Wide, small and raised forms count, since some fold them into the plain ones, and so does what stands behind
+    Wide, small and raised forms count, since some fold them into the plain ones, and so does what comes after
     characters that are not seen, since some drop them.
     """
     text = text.lstrip("'")

@@ -1,7 +1,7 @@
 """Tables and paragraphs as plain text of a given width: no colour, no markup, and nothing a terminal acts on."""
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from rich.console import Console, RenderableType
 from rich.table import Column, Table
@@ -41,6 +41,13 @@ def table(columns: Iterable[Column], rows: Iterable[Iterable[str]]) -> Table:
     for row in rows:
         made.add_row(*(Text(cell, no_wrap=True, overflow="ellipsis") for cell in row))
     return made
+
+
+def numbers_table(records: Iterable[object], titles: Mapping[str, str]) -> Table:
+    """A line for each record, a column for each of its fields under that field's title; whole numbers in full."""
+    values = ([getattr(record, field) for field in titles] for record in records)
+    rows = ([str(value) if isinstance(value, int) else number(value) for value in row] for row in values)
+    return table(numbers(*titles.values()), rows)
 
 
 def render(parts: Iterable[RenderableType], width: int) -> str:

@@ -173,7 +173,7 @@ def test_the_measure_table_shows_the_numbers_of_the_last_layer() -> None:
     units = cells_of(text, "Each unit at layer 1")
     assert units[0][:2] == ["#", "unit"]
     assert units[2] == ["1", "The", "0.25", "0.0156", "0.333", "0.01", "1.2", "·"]
-    layers = cells_of(text, "Each layer behind")
+    layers = cells_of(text, "Each layer after")
     assert layers[-1] == ["1", "8", "0.0156", "0.6", "1.4", "0.25", "1", "The"]
     steps = cells_of(text, "Each layer's step with the last unit")
     assert steps[1] == ["0", "0.125", "1.5", "-2", "0.75", "gate", "0.25", "up", "0.5"]

@@ -151,7 +151,7 @@ def test_a_patch_of_format_2_becomes_a_recipe(tmp_path: Path) -> None:
         ((Run(number=1, parent=1, session=A_SESSION),), None, "run 1 comes from run 1"),
         ((Run(number=1, session=replace(A_SESSION, run=1)),), None, "run 1 holds runs of its own"),
         ((Run(number=1, session=replace(A_SESSION, format=3)),), None, "run 1 has format 3"),
-        ((), 4, "it stands at run 4"),
+        ((), 4, "its present run is 4"),
         (
             (Run(number=1, session=replace(A_SESSION, n_tokens=0)),),
             1,

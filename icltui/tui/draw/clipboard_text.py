@@ -73,7 +73,7 @@ def layers_copy(
 
 
 def lane_copy(title: str, steps: Sequence[LaneStep]) -> str:
-    """A lane's text under its title, and a line for each candidate behind the query."""
+    """A lane's text under its title, and a line for each candidate after the query."""
     if not steps:
         return title + "\n"
     text = "\n".join(map(visible, steps[-1].text.split("\n")))

@@ -21,7 +21,7 @@ _NARROWEST_TEXT = 6
 
 @dataclass(frozen=True)
 class Column:
-    """One column, ``width`` cells wide; a width of 0 stands for a share of what the others leave."""
+    """One column, ``width`` cells wide; a width of 0: a share of what the others leave."""
 
     title: str
     width: int
