@@ -18,14 +18,19 @@ def heat(measurement: Measurement, measure: str) -> list[list[float]]:
     """One measure, a row for each layer, a column for each unit from 0 on."""
     values = {(row.layer, row.unit): getattr(row, measure) for row in measurement.rows}
     units = range(len(measurement.tokens.units) + 1)
-    return [[_real(values.get((layer, unit))) for unit in units] for layer in measurement.layers]
+    found = ([values.get((layer, unit)) for unit in units] for layer in measurement.layers)
+    return [[math.nan if value is None else value for value in row] for row in found]
 
 
 def curve_layers(layers: Sequence[int]) -> tuple[int, ...]:
-    """At most so many layers as can be told apart, evenly spread from the first to the last."""
+    """At most so many of ``layers`` as can be told apart, evenly spread from the first to the last.
+
+    >>> curve_layers(range(24))
+    (0, 5, 9, 14, 18, 23)
+    """
     if len(layers) <= N_LINES:
         return tuple(layers)
-    return tuple(layers[round(place * (len(layers) - 1) / (N_LINES - 1))] for place in range(N_LINES))
+    return tuple(layers[round(at * (len(layers) - 1) / (N_LINES - 1))] for at in range(N_LINES))
 
 
 def top_tokens(measurement: Measurement) -> list[tuple[str, list[float], bool]]:
@@ -43,7 +48,3 @@ def top_tokens(measurement: Measurement) -> list[tuple[str, list[float], bool]]:
         is_cut = any(unit in found and tops[unit] is None for unit in units)
         lines.append((texts[token], [c.probability if c else math.nan for c in tops], is_cut))
     return lines
-
-
-def _real(value: float | None) -> float:
-    return math.nan if value is None else value

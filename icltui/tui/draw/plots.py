@@ -11,6 +11,7 @@ from typing import Literal
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
+from icltui.report.figure_data import curve_layers
 from icltui.report.flips import Flip
 from icltui.report.measures import MEASURES
 from icltui.tui.draw.plotext_renderer import OTHER, Figure, Series
@@ -23,8 +24,6 @@ View = Literal["measure", "tokens", "alpha", "layers", "queries"]
 """What is plotted: over the units, the first two; of the varied patch, the others."""
 OF_PATCH: tuple[View, ...] = ("alpha", "layers", "queries")
 
-N_LINES = 6
-"""More lines than this cannot be told apart."""
 _TOKEN_WIDTH = 16
 _FLIP_WIDTH = 36
 _MOST_FLIP_LINES = 5
@@ -46,17 +45,6 @@ def views(patch: PatchReport | None) -> tuple[View, ...]:
     return ("measure", "tokens", "alpha", "layers", *(("queries",) if has_queries else ()))
 
 
-def chosen(layers: Sequence[int], n: int = N_LINES) -> tuple[int, ...]:
-    """At most ``n`` of ``layers``, evenly spread from the first to the last.
-
-    >>> chosen(range(24))
-    (0, 5, 9, 14, 18, 23)
-    """
-    if len(layers) <= n:
-        return tuple(layers)
-    return tuple(layers[round(place * (len(layers) - 1) / (n - 1))] for place in range(n))
-
-
 def measure_figure(
     measured: MeasuredUnits,
     measure: str,
@@ -66,7 +54,7 @@ def measure_figure(
     other: Overlay | None = None,
 ) -> Figure:
     """One measure by unit, a line for each of a few layers."""
-    what, shown = MEASURES[measure], chosen(layers)
+    what, shown = MEASURES[measure], curve_layers(layers)
     is_log = log and what.log
     some = f", {len(shown)} of {len(layers)} layers" if len(shown) < len(layers) else ""
     words = what.meaning(measured.dynamics)[0]

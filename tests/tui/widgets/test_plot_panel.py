@@ -11,8 +11,8 @@ from textual.app import App, ComposeResult
 from textual.containers import Container
 from textual.pilot import Pilot
 
+from icltui.report.figure_data import curve_layers
 from icltui.tui.draw.plotext_renderer import FLAG, LINE_COLOURS, OTHER, Figure, Series, render_plot, thinned
-from icltui.tui.draw.plots import chosen
 from icltui.tui.state.measured_units import MeasuredUnits
 from icltui.tui.widgets import plot_panel
 from icltui.tui.widgets.plot_panel import PlotPanel
@@ -136,8 +136,8 @@ def test_thinning_keeps_peaks_and_order() -> None:
 
 
 def test_a_few_layers_are_chosen_evenly() -> None:
-    assert chosen((0, 3, 5)) == (0, 3, 5)
-    assert chosen(range(24)) == (0, 5, 9, 14, 18, 23)
+    assert curve_layers((0, 3, 5)) == (0, 3, 5)
+    assert curve_layers(range(24)) == (0, 5, 9, 14, 18, 23)
 
 
 class Shown(App[None]):
