@@ -13,7 +13,7 @@ from icltui.storage.paths import sessions_folder, state_folder
 from icltui.storage.sessions import read_session, write_session
 from icltui.tui.dialogs.confirm import ConfirmDialog, UnsavedDialog
 from icltui.tui.dialogs.open_session import OpenSessionDialog
-from icltui.tui.dialogs.save_session import SaveSessionDialog, session_path
+from icltui.tui.dialogs.save_session import SaveSessionDialog
 from icltui.tui.widgets.messages import Noticed
 from icltui.values import LANES, Session
 from icltui.values.prompt import Prompt
@@ -453,14 +453,6 @@ async def test_an_engine_that_is_not_there_is_reported() -> None:
     async with open_desk(samples.session(), client=FakeClient(is_startable=False)) as desk:
         await desk.until(lambda: "not found: engine" in desk.text())
         assert "·Rome" in desk.text()
-
-
-@pytest.mark.parametrize(
-    ("text", "name"), [("a", "a.json"), (" b.json ", "b.json"), ("c.d", "c.d.json"), ("", None), ("e/", None)]
-)
-def test_a_typed_name_becomes_a_path(text: str, name: str | None) -> None:
-    path = session_path(text)
-    assert (path and path.name) == name
 
 
 async def test_every_view_begins_at_the_last_unit_of_saved_numbers() -> None:

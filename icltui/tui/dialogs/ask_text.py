@@ -6,11 +6,9 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Vertical
 from textual.widgets import Input, Static
 
-from icltui.tui.dialogs.dialog import Dialog
-from icltui.tui.draw.text import content
+from icltui.tui.dialogs.dialog import Dialog, DialogFrame
 from icltui.tui.widgets.bindings import key_binding
 from icltui.tui.widgets.line_input import LineInput
 from icltui.values.errors import IcltuiError
@@ -38,16 +36,13 @@ class AskTextDialog(Dialog[str | None]):
 
     def compose(self) -> ComposeResult:
         """The line, and one for what is wrong with it."""
-        with Vertical(classes="dialog small") as dialog:
-            dialog.border_title = content(self._title)
-            dialog.border_subtitle = "enter takes it · esc cancels"
+        with DialogFrame(self._title, "enter takes it · esc cancels", "small"):
             yield LineInput(self._value, placeholder=self._hint)
             yield Static("", classes="error", markup=False)
 
     def on_mount(self) -> None:
         """Begin in the line, all of it selected."""
-        field = self.query_one(Input)
-        field.focus()
+        self.query_one(Input).focus()
 
     @on(Input.Submitted)
     def take(self, submitted: Input.Submitted) -> None:
@@ -55,6 +50,6 @@ class AskTextDialog(Dialog[str | None]):
         try:
             self._check(submitted.value)
         except IcltuiError as error:
-            self.query_one(".error", Static).update(content(str(error)))
+            self.say(str(error))
         else:
             self.dismiss(submitted.value)

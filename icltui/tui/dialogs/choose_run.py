@@ -7,12 +7,11 @@ from typing import ClassVar, Literal
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from icltui.tui.dialogs.dialog import Dialog
+from icltui.tui.dialogs.dialog import Dialog, DialogFrame
 from icltui.tui.draw.text import content, fit
 from icltui.tui.state.history import History
 from icltui.tui.widgets.bindings import key_binding
@@ -55,9 +54,7 @@ class ChooseRunDialog(Dialog[RunChoice | None]):
 
     def compose(self) -> ComposeResult:
         """The list, and the keys that act on it."""
-        with Vertical(classes="dialog") as dialog:
-            dialog.border_title = "Runs of this session" if self._enter == "go" else "Compare with"
-            dialog.border_subtitle = "esc closes"
+        with DialogFrame("Runs of this session" if self._enter == "go" else "Compare with", "esc closes"):
             yield OptionList(*map(self._option, self._runs), id="runs", markup=False)
             if not self._runs:
                 yield Static("no run yet: ^r makes the first", markup=False)

@@ -3,10 +3,9 @@
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingsMap
 from textual.containers import Vertical
-from textual.content import Content
 from textual.widgets import Static
 
-from icltui.tui.dialogs.dialog import Dialog
+from icltui.tui.dialogs.dialog import Dialog, key_hints
 from icltui.tui.draw.text import content
 from icltui.tui.widgets.bindings import key_binding
 
@@ -31,14 +30,7 @@ class ConfirmDialog(Dialog[str]):
         """The question and, below, a key for each answer."""
         with Vertical(classes="dialog small"):
             yield Static(content(self._question))
-            yield Static(self._choices(), classes="answers")
-
-    def _choices(self) -> Content:
-        pieces = [
-            Content.assemble((f" {key} ", "bold reverse"), f" {label}")
-            for key, label in self._answers.items()
-        ]
-        return Content("   ").join(pieces)
+            yield Static(key_hints(self._answers.items()), classes="answers")
 
     def action_answer(self, label: str) -> None:
         """Close with this answer."""

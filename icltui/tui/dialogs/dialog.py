@@ -1,10 +1,16 @@
-"""What closes, at any moment: as it opens, twice, under another dialog, or with the whole program."""
+"""The base of every dialog: a screen over the explorer that closes once, at any moment, with an answer or with None."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from textual.await_complete import AwaitComplete
+from textual.containers import Vertical
+from textual.content import Content
 from textual.events import Compose, Event, Mount, Resize, ScreenResume
 from textual.screen import ModalScreen, Screen
+from textual.widgets import Static
+
+from icltui.tui.draw.text import content
 
 Answer = TypeVar("Answer")
 if TYPE_CHECKING:
@@ -16,10 +22,10 @@ else:
 
 
 class ClosesOnce(Base[Answer]):
-    """A screen that does not open once it is to close; mixed in in front of the screen.
+    """A screen that does not open once it is to close; the first base of a screen class.
 
-    A key that closes it can come with the one that opened it, or the program ends: before it is composed. Then Textual
-    mounts none of its widgets and mounts the screen nevertheless, which would look for them in vain.
+    A key that closes the screen can come together with the key that opens it, or the program can end, before the screen
+    is composed. Textual then mounts the screen without its widgets, and the screen would look for them in vain.
     """
 
     _is_closed = False
@@ -31,7 +37,7 @@ class ClosesOnce(Base[Answer]):
             await super().on_event(event)
 
     def dismiss(self, result: Answer | None = None) -> AwaitComplete:
-        """Close and answer, once; what lies over it closes too, and nothing of its own goes on behind it."""
+        """Close and answer, once; what lies over it closes too, and its workers end."""
         stack = self.app.screen_stack
         if self._is_closed or self not in stack:
             return AwaitComplete()
@@ -45,3 +51,23 @@ class ClosesOnce(Base[Answer]):
 
 class Dialog(ClosesOnce[Answer], ModalScreen[Answer]):
     """A question over the explorer: closes with the answer, or with None."""
+
+    def say(self, text: str) -> None:
+        """Say in the last line what is wrong, or what goes on; an empty text clears the line."""
+        line = self.query_one(".error", Static)
+        line.display = True
+        line.update(content(text))
+
+
+class DialogFrame(Vertical):
+    """The frame of a dialog: its title above, what its keys do below."""
+
+    def __init__(self, title: str, keys: str, classes: str = "") -> None:
+        super().__init__(classes=f"dialog {classes}")
+        self.border_title, self.border_subtitle = content(title), keys
+
+
+def key_hints(keys: Iterable[tuple[str, str]]) -> Content:
+    """Keys with what they do, in one line."""
+    hints = (Content.assemble((f" {key} ", "bold reverse"), f" {words}") for key, words in keys)
+    return Content("   ").join(hints)

@@ -9,17 +9,13 @@ from typing import ClassVar
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from icltui.storage.atomic import is_taken, write_file
-from icltui.storage.paths import typed_path
-from icltui.tui.dialogs.confirm import OVERWRITE, ConfirmDialog
-from icltui.tui.dialogs.dialog import Dialog
-from icltui.tui.dialogs.save_session import is_folder
-from icltui.tui.draw.text import content
+from icltui.tui.dialogs.dialog import Dialog, DialogFrame
+from icltui.tui.dialogs.file_to_write import file_to_write, may_overwrite
 from icltui.tui.widgets.bindings import key_binding
 from icltui.tui.widgets.line_input import LineInput
 from icltui.values import ExportFormat
@@ -55,9 +51,8 @@ class ExportDialog(Dialog[tuple[ExportOption, Path] | None]):
 
     def compose(self) -> ComposeResult:
         """The list, a path, and a line for what is wrong with it."""
-        with Vertical(classes="dialog export") as dialog:
-            dialog.border_title = f"Export: {self._offer.label}"
-            dialog.border_subtitle = "↑↓ what · tab where · enter exports · esc cancels"
+        keys = "↑↓ what · tab where · enter exports · esc cancels"
+        with DialogFrame(f"Export: {self._offer.label}", keys, "export"):
             yield OptionList(*map(self._option, self._offers), id="offers", markup=False, compact=True)
             yield LineInput(str(self._offer.proposal), id="path", placeholder="path", select_on_focus=False)
             yield Static("", classes="error", markup=False)
@@ -81,7 +76,7 @@ class ExportDialog(Dialog[tuple[ExportOption, Path] | None]):
         elif field.value.endswith(before.proposal.suffix):
             field.value = field.value.removesuffix(before.proposal.suffix) + self._offer.proposal.suffix
         field.action_end()
-        self._say("")
+        self.say("")
 
     @on(OptionList.OptionSelected)
     @on(Input.Submitted)
@@ -94,11 +89,11 @@ class ExportDialog(Dialog[tuple[ExportOption, Path] | None]):
     async def _export(self, offer: ExportOption, text: str) -> None:
         self._is_busy = True
         try:
-            path = target_path(text, offer.proposal.suffix)
+            path = file_to_write(text, offer.proposal.suffix)
             if await self._is_done(offer, path):
                 self.dismiss((offer, path))
         except BadInput as error:
-            self._say(str(error))
+            self.say(str(error))
         finally:
             self._is_busy = False
 
@@ -108,29 +103,9 @@ class ExportDialog(Dialog[tuple[ExportOption, Path] | None]):
             if is_there:
                 raise BadInput(f"{path.name} exists already: choose another name")
             return True
-        if is_there and not await self._may_overwrite(path):
+        if is_there and not await may_overwrite(self.app, path):
             return False
-        self._say(f"making the {offer.label} …", "")
+        self.say(f"making the {offer.label} …")
         data = await offer.make()
         await asyncio.to_thread(write_file, path, data, may_replace=is_there)
         return True
-
-    async def _may_overwrite(self, path: Path) -> bool:
-        question = ConfirmDialog(f"{path.name} exists. Overwrite it?", OVERWRITE)
-        return await self.app.push_screen_wait(question) == "Overwrite"
-
-    def _say(self, text: str, style: str = "$text-error") -> None:
-        self.query_one(".error", Static).update(content(text, style) if text else "")
-
-
-def target_path(text: str, suffix: str) -> Path:
-    """The path that ``text`` means: ``~`` is the home folder; without an ending it gets ``suffix``.
-
-    Raises:
-        BadInput: it names a folder that is there, or nothing, or no file can have that name.
-    """
-    text = text.strip()
-    if not text or text.endswith(("/", "\\")) or is_folder(text):
-        raise BadInput("that is a folder: add a name" if text else "no name: type a path")
-    path = typed_path(text)
-    return path if path.suffix or not suffix else path.with_name(path.name + suffix)

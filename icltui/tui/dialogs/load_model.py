@@ -10,7 +10,7 @@ from typing import ClassVar
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.timer import Timer
 from textual.widgets import Input, OptionList, Static
@@ -18,7 +18,7 @@ from textual.widgets.option_list import Option
 
 from icltui.api.messages import LoadModel
 from icltui.storage.recent_models import recent_models
-from icltui.tui.dialogs.dialog import Dialog
+from icltui.tui.dialogs.dialog import Dialog, DialogFrame
 from icltui.tui.draw.text import content, display
 from icltui.tui.state.model_form import FIELDS, blank, choices_text, load_of, texts_of
 from icltui.tui.state.models import Models
@@ -77,9 +77,8 @@ class LoadModelDialog(Dialog[LoadModel | None]):
     def compose(self) -> ComposeResult:
         """The name, the list, the choices, and what is known of all that."""
         texts = texts_of(blank(self._models.load))
-        with Vertical(classes="dialog form model") as dialog:
-            dialog.border_title = "Load a model"
-            dialog.border_subtitle = "enter loads · F2 estimates · tab completes · esc cancels"
+        keys = "enter loads · F2 estimates · tab completes · esc cancels"
+        with DialogFrame("Load a model", keys, "form model"):
             yield LineInput(id="model", placeholder="Hugging Face id, or folder", compact=True)
             yield ModelList(id="candidates", markup=False)
             with VerticalScroll(can_focus=False):
@@ -134,7 +133,7 @@ class LoadModelDialog(Dialog[LoadModel | None]):
         candidates.clear_options()
         candidates.add_options(map(self._option, self._listed))
         candidates.display = bool(self._listed)
-        self._complain(remark)
+        self.say(remark)
 
     def _option(self, listed: LoadModel | Folder) -> Option:
         if isinstance(listed, Folder):
@@ -200,7 +199,7 @@ class LoadModelDialog(Dialog[LoadModel | None]):
     def _forget_estimate(self) -> None:
         if self._timer:
             self._timer.stop()
-        self._complain("")
+        self.say("")
         self.draw_model_estimate()
 
     def _estimate_soon(self) -> None:
@@ -237,8 +236,5 @@ class LoadModelDialog(Dialog[LoadModel | None]):
             )
         except BadInput as error:
             if is_told:
-                self._complain(str(error))
+                self.say(str(error))
             return None
-
-    def _complain(self, text: str) -> None:
-        self.query_one(".error", Static).update(content(text))

@@ -7,14 +7,13 @@ from typing import ClassVar
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from icltui.storage.paths import example_sessions, real_path, sessions_folder, typed_path
 from icltui.storage.sessions import read_session, session_title
-from icltui.tui.dialogs.dialog import Dialog
+from icltui.tui.dialogs.dialog import Dialog, DialogFrame
 from icltui.tui.draw.text import content, display
 from icltui.tui.widgets.bindings import key_binding
 from icltui.tui.widgets.line_input import LineInput
@@ -55,9 +54,7 @@ class OpenSessionDialog(Dialog[Opened | None]):
 
     def compose(self) -> ComposeResult:
         """The list, a path, and a line for what is wrong with it."""
-        with Vertical(classes="dialog") as dialog:
-            dialog.border_title = self._title
-            dialog.border_subtitle = f"enter {self._verb} · esc cancels"
+        with DialogFrame(self._title, f"enter {self._verb} · esc cancels"):
             yield OptionList(*map(self._option, self._paths), id="sessions", markup=False)
             yield LineInput(
                 id="path", placeholder=f"{'or ' if self._paths else ''}the path of a session file"
@@ -65,12 +62,8 @@ class OpenSessionDialog(Dialog[Opened | None]):
             yield Static("", classes="error", markup=False)
 
     def _option(self, path: Path) -> Option:
-        folder = "example" if path in self._examples else display(str(path.parent))
+        folder = "example" if path in example_sessions() else display(str(path.parent))
         return Option(Content.assemble(content(session_title(path)), (f"  {folder}", "dim")))
-
-    @property
-    def _examples(self) -> set[Path]:
-        return set(example_sessions())
 
     def on_mount(self) -> None:
         """Begin in the list, or in the path where there is no list."""
@@ -91,11 +84,11 @@ class OpenSessionDialog(Dialog[Opened | None]):
     @work(exclusive=True)
     async def _open(self, text: str) -> None:
         """On a thread: a large session takes seconds to read, in which another may be chosen or esc pressed."""
-        self.query_one(".error", Static).update("reading …")
+        self.say("reading …")
         try:
             path = typed_path(text)
             session = await asyncio.to_thread(read_session, path)
         except BadInput as error:
-            self.query_one(".error", Static).update(content(str(error)))
+            self.say(str(error))
         else:
             self.dismiss((session, path))

@@ -7,14 +7,13 @@ from typing import ClassVar
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from icltui.storage.sessions import read_session
 from icltui.tui.dialogs.confirm import ConfirmDialog
-from icltui.tui.dialogs.dialog import Dialog
+from icltui.tui.dialogs.dialog import Dialog, DialogFrame, key_hints
 from icltui.tui.draw.text import content
 from icltui.tui.system.autosave import Orphan
 from icltui.tui.widgets.bindings import key_binding
@@ -43,14 +42,13 @@ class RecoverDialog(Dialog[tuple[Orphan, Session] | None]):
 
     def compose(self) -> ComposeResult:
         """What is known of each, and what can be done about it."""
-        with Vertical(classes="dialog") as dialog:
-            dialog.border_title = "Unsaved work"
+        with DialogFrame("Unsaved work", ""):
             yield Static(
                 "icltui ended before this was saved. Open it again?", markup=False, classes="section"
             )
             yield OptionList(*map(_option, self._found), markup=False)
             yield Static("", classes="error", markup=False)
-            yield Static(_choices(), classes="answers")
+            yield Static(key_hints(_KEYS), classes="answers")
 
     def on_mount(self) -> None:
         """Begin at the newest."""
@@ -65,7 +63,7 @@ class RecoverDialog(Dialog[tuple[Orphan, Session] | None]):
         try:
             session = await asyncio.to_thread(read_session, orphan.path)
         except SessionError as error:
-            self._complain(str(error))
+            self.say(str(error))
         else:
             self.dismiss((orphan, session))
 
@@ -82,17 +80,12 @@ class RecoverDialog(Dialog[tuple[Orphan, Session] | None]):
         try:
             orphan.delete()
         except OSError as error:
-            self._complain(f"cannot delete {orphan.path}: {reason_of(error)}")
+            self.say(f"cannot delete {orphan.path}: {reason_of(error)}")
             return
         self._found.remove(orphan)
         self.query_one(OptionList).remove_option_at_index(place)
         if not self._found:
             self.dismiss(None)
-
-    def _complain(self, text: str) -> None:
-        line = self.query_one(".error", Static)
-        line.display = True
-        line.update(content(text))
 
 
 def _option(orphan: Orphan) -> Option:
@@ -100,12 +93,6 @@ def _option(orphan: Orphan) -> Option:
     facts += ["edited after its run"] if orphan.is_draft else []
     text = "  " + " · ".join(filter(None, facts))
     return Option(Content.assemble(content(orphan.title), (text, "dim")))
-
-
-def _choices() -> Content:
-    return Content("   ").join(
-        Content.assemble((f" {key} ", "bold reverse"), f" {label}") for key, label in _KEYS
-    )
 
 
 def ago(moment: datetime, now: datetime) -> str:

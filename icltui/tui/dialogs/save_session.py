@@ -8,15 +8,14 @@ from typing import ClassVar
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from icltui.storage.paths import is_example, typed_path
+from icltui.storage.paths import is_example
 from icltui.text.units import in_bytes
-from icltui.tui.dialogs.confirm import OVERWRITE, ConfirmDialog
-from icltui.tui.dialogs.dialog import Dialog
+from icltui.tui.dialogs.dialog import Dialog, DialogFrame
+from icltui.tui.dialogs.file_to_write import file_to_write, may_overwrite
 from icltui.tui.draw.text import content
 from icltui.tui.system.fallback_paths import FallbackPath, fallback_paths
 from icltui.tui.widgets.bindings import key_binding
@@ -44,9 +43,7 @@ class SaveSessionDialog(Dialog[Path | None]):
 
     def compose(self) -> ComposeResult:
         """A path, and a line for what is wrong with it."""
-        with Vertical(classes="dialog") as dialog:
-            dialog.border_title = "Save session"
-            dialog.border_subtitle = "enter saves · esc cancels"
+        with DialogFrame("Save session", "enter saves · esc cancels"):
             yield LineInput(
                 str(self._proposal), id="path", placeholder="path of the session file", select_on_focus=False
             )
@@ -79,15 +76,13 @@ class SaveSessionDialog(Dialog[Path | None]):
     async def _save(self, text: str) -> None:
         """Whatever stands in the way is said here."""
         try:
-            path = self._meant(text)
+            path = file_to_write(self._beside_proposal(text), ".json", is_suffix_fixed=True)
         except BadInput as error:
-            self._complain(str(error))
+            self.say(str(error))
             return
-        if path is None:
-            self._complain("no name: type the path of the file to save to")
-        elif is_example(path):
-            self._complain("this is one of the examples, which are kept as they are: choose another name")
-        elif not os.path.exists(path) or await self._may_overwrite(path):
+        if is_example(path):
+            self.say("this is one of the examples, which are kept as they are: choose another name")
+        elif not os.path.exists(path) or await may_overwrite(self.app, path):
             try:
                 await self._write(path)
             except SessionError as error:
@@ -95,24 +90,16 @@ class SaveSessionDialog(Dialog[Path | None]):
             else:
                 self.dismiss(path)
 
-    def _meant(self, text: str) -> Path | None:
-        """The path as typed; a name alone is beside what was proposed, not wherever the program was started."""
+    def _beside_proposal(self, text: str) -> str:
+        """A name alone is beside what was proposed, not wherever the program was started."""
         name = text.strip()
-        if name and os.sep not in name and not name.startswith("~") and not os.path.isdir(name):
-            text = str(self._proposal.parent / name)
-        path = None if is_folder(text) else session_path(text)
-        if is_folder(text) or (path and is_folder(str(path))):
-            raise BadInput("that is a folder: add a file name")
-        return path
-
-    async def _may_overwrite(self, path: Path) -> bool:
-        question = ConfirmDialog(f"{path.name} exists. Overwrite it?", OVERWRITE)
-        return await self.app.push_screen_wait(question) == "Overwrite"
+        is_name = name and os.sep not in name and not name.startswith("~") and not os.path.isdir(name)
+        return str(self._proposal.parent / name) if is_name else name
 
     def _offer_places(self, path: Path, complaint: str) -> None:
         """Say why ``path`` could not be written, and where there is room."""
         self._places = fallback_paths(path)
-        self._complain(f"{complaint} — nothing is lost: the work stays in memory")
+        self.say(f"{complaint} — nothing is lost: the work stays in memory")
         choice = self.query_one(OptionList)
         choice.clear_options().add_options(map(_option, self._places))
         choice.display = bool(self._places)
@@ -123,31 +110,6 @@ class SaveSessionDialog(Dialog[Path | None]):
             choice.highlighted = 0
             choice.focus()
 
-    def _complain(self, text: str) -> None:
-        self.query_one(".error", Static).update(content(text))
-
 
 def _option(place: FallbackPath) -> Option:
     return Option(Content.assemble(content(str(place.path)), (f"  {in_bytes(place.free)} free", "dim")))
-
-
-def is_folder(text: str) -> bool:
-    """Whether ``text`` names a folder that is there; what cannot be looked at is none.
-
-    Raises:
-        BadInput: no file can have that name.
-    """
-    return bool(text.strip()) and os.path.isdir(typed_path(text.strip()))
-
-
-def session_path(text: str) -> Path | None:
-    """The path that ``text`` means: ``~`` is the home folder, ``.json`` is added; None if there is no name.
-
-    Raises:
-        BadInput: no file can have that name.
-    """
-    text = text.strip()
-    if not text or text.endswith(("/", "\\")):
-        return None
-    path = typed_path(text)
-    return path if path.suffix == ".json" else path.with_name(path.name + ".json")

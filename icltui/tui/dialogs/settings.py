@@ -5,11 +5,11 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.containers import Horizontal, VerticalScroll
 from textual.events import DescendantFocus
 from textual.widgets import Input, Static
 
-from icltui.tui.dialogs.dialog import Dialog
+from icltui.tui.dialogs.dialog import Dialog, DialogFrame
 from icltui.tui.draw.text import content
 from icltui.tui.state.settings import RunSettings
 from icltui.tui.state.settings_form import SETTINGS, texts_of, with_texts
@@ -41,9 +41,7 @@ class SettingsDialog(Dialog[RunSettings | None]):
     def compose(self) -> ComposeResult:
         """A line for each field."""
         texts = texts_of(self._work)
-        with Vertical(classes="dialog form") as dialog:
-            dialog.border_title = "Patch, text and units"
-            dialog.border_subtitle = "↑ ↓ moves · enter takes all of it · esc cancels"
+        with DialogFrame("Patch, text and units", "↑ ↓ moves · enter takes all of it · esc cancels", "form"):
             with SettingFields():
                 for setting in SETTINGS:
                     with Horizontal():
@@ -67,6 +65,6 @@ class SettingsDialog(Dialog[RunSettings | None]):
         try:
             settings = with_texts(self._work, texts)
         except BadInput as error:
-            self.query_one(".error", Static).update(content(str(error)))
+            self.say(str(error))
         else:
             self.dismiss(settings)

@@ -11,7 +11,7 @@ from textual.widgets import Input, OptionList, Static
 
 from icltui.api.messages import Export, ExportEnded, JobFailed, Progress
 from icltui.tui.dialogs.confirm import ConfirmDialog
-from icltui.tui.dialogs.export import ExportDialog, target_path
+from icltui.tui.dialogs.export import ExportDialog
 from icltui.tui.draw.figure_process import draw_figure
 from icltui.tui.draw.svg import pane_strips, svg_of
 from icltui.values import ExportReport
@@ -99,26 +99,13 @@ async def test_a_bad_path_is_told_in_the_dialog(desk: Desk) -> None:
     dialog = await open_dialog(desk)
     for path, words in (
         ("", "no name: type a path"),
-        (".", "that is a folder: add a name"),
+        (".", "that is a folder: add a file name"),
         ("file/x.md", "cannot write file/x.md: a file is in the way: choose another place"),
     ):
         dialog.query_one(Input).value = path
         await desk.press("enter")
         await desk.until(lambda words=words: said(dialog) == words)
     assert desk.app.screen is dialog
-
-
-def test_the_path_that_a_text_means() -> None:
-    assert target_path(" a ", ".csv") == Path("a.csv")
-    assert target_path("a.txt", ".csv") == Path("a.txt")
-    assert target_path("~/a", "") == Path.home() / "a"
-    for text, why in (
-        ("~nobody-here/x.md", "no user 'nobody-here' here"),
-        ("a\0b", "a NUL is in it"),
-        (" ", "no name"),
-    ):
-        with pytest.raises(BadInput, match=why):
-            target_path(text, ".md")
 
 
 async def test_a_full_disk_is_told_and_another_path_can_be_tried(
