@@ -3,7 +3,6 @@
 A measurement, a geometry and a choice of measure enter; segments of styled text leave.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
@@ -12,73 +11,44 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
-from icltui.report.measures import MEASURES
-from icltui.tui.draw.colorbar import colorbar
-from icltui.tui.draw.colormap import colour, glyph, level
+from icltui.tui.draw.colormap import colour, glyph
 from icltui.tui.draw.heatmap_layout import HeatmapLayout
-from icltui.tui.draw.text import display, fit, number
-from icltui.tui.state.measured_units import MeasuredUnits
+from icltui.tui.draw.shaded_lines import ShadedLines
+from icltui.tui.draw.text import display, number
+from icltui.tui.state.measured_units import Bounds
 
 _CROSSHAIR = ("", "+", "[]", "[ ]")
 """The mark of the cell under the crosshair, by cell width."""
 _CURSOR = Style(reverse=True, bold=True)
 _BOLD = Style(bold=True)
 _UNKNOWN = "·"
-_TOKEN_WIDTH = 24
 
 
 @dataclass(frozen=True)
-class HeatmapLines:
-    """One state of the heatmap, ready to be drawn line by line."""
+class HeatmapLines(ShadedLines):
+    """One state of the heatmap; its shades are those of all layers."""
 
-    measured: MeasuredUnits
     grid: HeatmapLayout
-    measure: str
-    log: bool
-    glyphs: bool
-    unit: int
-    layer: int
-    """The crosshair's unit and layer."""
-    base: Style
-    muted: Style
-    strong: Style
 
     @cached_property
-    def bounds(self) -> tuple[float, float] | None:
-        """The numbers at the ends of the ramp."""
-        return self.measured.bounds(self.measure, self.grid.layers, positive=self.log)
+    def bounds(self) -> Bounds | None:
+        """The numbers at the ends of the ramp, at all layers."""
+        return self.measured.bounds(self.coloring.name, self.grid.layers, positive=self.is_log)
 
     def above(self, line: int, scroll: int) -> list[Segment]:
         """Line 0, 1 or 2 above the cells: legend, read-out, ticks; ``scroll`` columns are out of sight."""
         if line == 0:
-            return list(self._legend())
+            return list(self.colorbar())
         return [Segment(" " + self._readout(), self.strong)] if line == 1 else self._ticks(scroll)
 
-    def _legend(self) -> Iterator[Segment]:
-        measure = MEASURES[self.measure]
-        meaning = measure.meaning(self.measured.dynamics)[0]
-        yield from colorbar(
-            measure.symbol, meaning, self.bounds, self.log, self.glyphs, self.base, self.muted
-        )
-
     def _readout(self) -> str:
-        token = fit(self.measured.unit_text(self.unit), _TOKEN_WIDTH).rstrip()
-        return f"{self._value()}  layer {self.layer}  unit {self.unit} {token}{self._matrices()}"
+        number = self.number() if self.layer in self.grid.layers else "not measured"
+        return f"{number}  layer {self.layer}  unit {self.unit} {self.token()}{self._matrices()}"
 
     def _matrices(self) -> str:
         norms = self.measured.matrix_norms(self.unit, self.layer).items()
         each = (f"{display(name.removesuffix('_proj'))} {number(norm, 8).strip()}" for name, norm in norms)
         return f"  ‖ΔW‖ of {'  '.join(each)}" if norms else ""
-
-    def _value(self) -> str:
-        title = MEASURES[self.measure].symbol
-        if self.layer not in self.grid.layers:
-            return "not measured"
-        value = self.measured.value(self.measure, self.unit, self.layer)
-        if value is not None:
-            noise = ", within rounding" if self.measured.is_noise(self.measure, self.unit, self.layer) else ""
-            return f"{title} = {value:.7g}{noise}"
-        return f"{title} undefined" if self.measured.is_measured(self.unit) else "not yet"
 
     def _ticks(self, scroll: int) -> list[Segment]:
         grid, mark = self.grid, str(self.unit)
@@ -117,8 +87,7 @@ class HeatmapLines:
     def _cell(self, unit: int, layer: int) -> tuple[str, Style]:
         width = self.grid.cell_width
         is_cursor = unit == self.unit and layer == self.layer
-        value = self.measured.value(self.measure, unit, layer)
-        fraction = None if self.bounds is None else level(value, *self.bounds, self.log)
+        fraction = self.fraction(unit, layer)
         if fraction is not None and not self.glyphs:
             style = self.base + colour(fraction)
             return (_CROSSHAIR[width], style + _BOLD) if is_cursor else (" " * width, style)

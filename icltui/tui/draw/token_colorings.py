@@ -6,6 +6,7 @@ A measurement enters; numbers, what they mean, and what is missing where there a
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 from icltui.report.measures import MEASURES
 from icltui.tui.state.measured_units import Bounds, MeasuredUnits
@@ -46,11 +47,13 @@ class Coloring:
         return (min(values), max(values)) if values else None
 
 
-def _of_measure(name: str, title: str = "") -> Coloring:
+@cache
+def measure_coloring(name: str) -> Coloring:
+    """Units coloured by a measure."""
     measure = MEASURES[name]
     return Coloring(
         name=name,
-        title=title or measure.symbol,
+        title=measure.symbol,
         log=measure.log,
         is_by_layer=True,
         value=lambda measured, unit, layer: measured.value(name, unit, layer),
@@ -102,9 +105,9 @@ def _need_drop(measured: MeasuredUnits) -> str:
 
 
 _ALL = (
-    _of_measure("delta_norm"),
-    _of_measure("relative_patch_norm"),
-    _of_measure("learning_rate"),
+    measure_coloring("delta_norm"),
+    measure_coloring("relative_patch_norm"),
+    measure_coloring("learning_rate"),
     Coloring(
         name="drop_one",
         title="drop-one",

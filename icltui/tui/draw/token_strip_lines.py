@@ -13,43 +13,29 @@ from rich.segment import Segment
 from rich.style import Style
 
 from icltui.report.measures import CHANGED
-from icltui.tui.draw.colorbar import colorbar
-from icltui.tui.draw.colormap import colour, glyph, level
+from icltui.tui.draw.colormap import colour, glyph
+from icltui.tui.draw.shaded_lines import TOKEN_WIDTH, ShadedLines
 from icltui.tui.draw.text import fit, number
-from icltui.tui.draw.token_colorings import COLORINGS, Coloring
+from icltui.tui.draw.token_colorings import COLORINGS
 from icltui.tui.draw.wrap import Piece, WrappedText
-from icltui.tui.state.measured_units import Bounds, MeasuredUnits
+from icltui.tui.state.measured_units import Bounds
 
 HEADER = 4
 """The choice of shades, the legend, the read-out, and a blank line."""
-_TOKEN_WIDTH = 24
 _CHOSEN = Style(reverse=True, bold=True)
 _SELECTED = Style(reverse=True, bold=True, underline=True)
 
 
 @dataclass(frozen=True)
-class TokenStripLines:
-    """One state of the strip, ready to be drawn line by line."""
+class TokenStripLines(ShadedLines):
+    """One state of the strip; its shades are those of one layer."""
 
-    measured: MeasuredUnits
     page: WrappedText
-    coloring: Coloring
-    log: bool
-    glyphs: bool
-    unit: int
-    layer: int
-    base: Style
-    muted: Style
-    strong: Style
 
     @cached_property
     def bounds(self) -> Bounds | None:
-        """The numbers at the ends of the ramp."""
-        return self.coloring.bounds(self.measured, self.layer, positive=self._is_log)
-
-    @property
-    def _is_log(self) -> bool:
-        return self.log and self.coloring.log
+        """The numbers at the ends of the ramp, at the shown layer."""
+        return self.coloring.bounds(self.measured, self.layer, positive=self.is_log)
 
     @property
     def lines_per_row(self) -> int:
@@ -77,28 +63,11 @@ class TokenStripLines:
     def _legend(self) -> list[Segment]:
         if need := self.coloring.need(self.measured):
             return [Segment(f" {self.coloring.title}: {need}", self.base)]
-        meaning = self.coloring.meaning(self.measured)
-        return list(
-            colorbar(
-                self.coloring.title, meaning, self.bounds, self._is_log, self.glyphs, self.base, self.muted
-            )
-        )
+        return list(self.colorbar())
 
     def _readout(self) -> str:
-        token = fit(self.measured.unit_text(self.unit), _TOKEN_WIDTH).rstrip()
-        place = f"layer {self.layer}  " if self.coloring.is_by_layer else ""
-        return f"{self._value()}  {place}unit {self.unit} {token}{self._next()}"
-
-    def _value(self) -> str:
-        value = self.coloring.value(self.measured, self.unit, self.layer)
-        if value is not None:
-            noise = (
-                ", within rounding"
-                if self.measured.is_noise(self.coloring.name, self.unit, self.layer)
-                else ""
-            )
-            return f"{self.coloring.title} = {value:.7g}{noise}"
-        return f"{self.coloring.title} undefined" if self.measured.is_measured(self.unit) else "not yet"
+        layer = f"layer {self.layer}  " if self.coloring.is_by_layer else ""
+        return f"{self.number()}  {layer}unit {self.unit} {self.token()}{self._next()}"
 
     def _next(self) -> str:
         prediction = self.measured.prediction(self.unit)
@@ -106,7 +75,7 @@ class TokenStripLines:
             return ""
         likeliest = prediction.top[0]
         mark = CHANGED if self.measured.has_changed(self.unit) else ""
-        token = fit(likeliest.token.text, _TOKEN_WIDTH).rstrip()
+        token = fit(likeliest.token.text, TOKEN_WIDTH).rstrip()
         return f"  next {mark}{token} {number(likeliest.probability, 5).strip()}"
 
     def levels(self, row: int) -> tuple[str, ...]:
@@ -114,15 +83,10 @@ class TokenStripLines:
         return tuple(self._level_key(piece.unit) for piece in self.page.lines[row])
 
     def _level_key(self, unit: int) -> str:
-        fraction = self._fraction(unit)
+        fraction = self.fraction(unit, self.layer)
         if fraction is None:
             return "·" if self.measured.is_measured(unit) else ""
         return glyph(fraction) if self.glyphs else str(colour(fraction))
-
-    def _fraction(self, unit: int) -> float | None:
-        if self.bounds is None:
-            return None
-        return level(self.coloring.value(self.measured, unit, self.layer), *self.bounds, self._is_log)
 
     def line(self, line: int) -> list[Segment]:
         """One line below the header, counted from the first."""
@@ -139,9 +103,9 @@ class TokenStripLines:
             return piece.text, self.base + _SELECTED
         if not self.measured.is_measured(piece.unit):
             return piece.text, self.muted
-        fraction = None if self.glyphs else self._fraction(piece.unit)
+        fraction = None if self.glyphs else self.fraction(piece.unit, self.layer)
         return piece.text, self.base if fraction is None else self.base + colour(fraction)
 
     def _ink(self, piece: Piece) -> tuple[str, Style]:
-        fraction = self._fraction(piece.unit)
+        fraction = self.fraction(piece.unit, self.layer)
         return (" " if fraction is None else glyph(fraction)) * piece.width, self.muted

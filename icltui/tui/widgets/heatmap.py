@@ -16,6 +16,7 @@ from icltui.report.measures import MEASURES
 from icltui.tui.draw.clipboard_text import measure_copy
 from icltui.tui.draw.heatmap_layout import HeatmapLayout
 from icltui.tui.draw.heatmap_lines import HeatmapLines
+from icltui.tui.draw.token_colorings import measure_coloring
 from icltui.tui.state.measured_units import MeasuredUnits
 from icltui.tui.widgets.bindings import first_and_last, key_binding
 from icltui.tui.widgets.unit_cursor import NOT_MEASURED, ShadedUnits
@@ -129,17 +130,6 @@ class Heatmap(ShadedUnits):
         x = grid.label + first * grid.cell_width - self.scroll_offset.x
         self.refresh(Region(x, 0, (last - first + 1) * grid.cell_width, self.size.height))
 
-    def _reveal(self) -> None:
-        grid, room, scroll = self._grid, self.scrollable_content_region.size, self.scroll_offset
-        x, width = self.unit * grid.cell_width, room.width - grid.label
-        left = min(max(scroll.x, x + grid.cell_width - width), x)
-        top = scroll.y
-        if self.shown_layer in grid.layers:
-            y, height = grid.layers.index(self.shown_layer) * grid.cell_height, room.height - grid.header
-            top = min(max(top, y + grid.cell_height - height), y)
-        if (left, top) != scroll:
-            self.scroll_to(left, top, animate=False, immediate=True)
-
     # What the user does.
 
     def action_move_cursor(self, units: int, layers: int) -> None:
@@ -175,15 +165,6 @@ class Heatmap(ShadedUnits):
     def _draw(self, line: int, grid: HeatmapLayout) -> list[Segment]:
         if not grid.n_units:
             return [Segment(NOT_MEASURED, self.rich_style)] if line == -grid.header else []
-        picture = HeatmapLines(
-            self.measured,
-            grid,
-            self.measure,
-            self._is_log,
-            self.glyphs,
-            self.unit,
-            self.shown_layer,
-            *self.styles_of_lines,
-        )
+        lines = HeatmapLines(*self.state_of_lines(measure_coloring(self.measure)), grid)
         scroll = self.scroll_offset.x
-        return picture.cells(line, scroll) if line >= 0 else picture.above(line + grid.header, scroll)
+        return lines.cells(line, scroll) if line >= 0 else lines.above(line + grid.header, scroll)

@@ -100,16 +100,7 @@ class TokenStrip(ShadedUnits):
     def _text(self) -> TokenStripLines:
         """What is drawn now; made anew only when something in it is another."""
         if self._drawn is None:
-            self._drawn = TokenStripLines(
-                self.measured,
-                self._page,
-                COLORINGS[self.coloring],
-                self.is_log,
-                self.glyphs,
-                self.unit,
-                self.shown_layer,
-                *self.styles_of_lines,
-            )
+            self._drawn = TokenStripLines(*self.state_of_lines(COLORINGS[self.coloring]), self._page)
         return self._drawn
 
     def _levels_in_sight(self) -> dict[int, tuple[str, ...]]:

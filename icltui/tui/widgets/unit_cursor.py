@@ -15,8 +15,10 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 
 from icltui.tui.draw.colormap import needs_glyphs
+from icltui.tui.draw.token_colorings import Coloring
 from icltui.tui.state.measured_units import MeasuredUnits
 
+LinesState = tuple[MeasuredUnits, Coloring, bool, bool, int, int, Style, Style, Style]
 NOT_MEASURED = "Nothing measured yet: write a context and a query, then run."
 
 
@@ -141,8 +143,8 @@ class ShadedUnits(UnitCursor):
         """Repaint the lines above the cells."""
         self.refresh(Region(0, 0, self.size.width, self.frozen.top))
 
-    @property
-    def styles_of_lines(self) -> tuple[Style, Style, Style]:
-        """The styles of plain, muted and strong text."""
-        names = ("shaded--muted", "shaded--strong")
-        return (self.rich_style, *map(self.get_component_rich_style, names))  # type: ignore[return-value]
+    def state_of_lines(self, coloring: Coloring) -> LinesState:
+        """What :class:`~icltui.tui.draw.shaded_lines.ShadedLines` draws."""
+        cursor, component = (self.unit, self.shown_layer), self.get_component_rich_style
+        styles = (self.rich_style, component("shaded--muted"), component("shaded--strong"))
+        return self.measured, coloring, self.is_log, self.glyphs, *cursor, *styles

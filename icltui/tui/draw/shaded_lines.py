@@ -1,0 +1,78 @@
+"""What the lines of heatmap and token strip share: numbers as shades, the colorbar, the number at the cursor."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from rich.segment import Segment
+from rich.style import Style
+
+from icltui.tui.draw.colormap import COLOURS, GLYPHS, colour, level
+from icltui.tui.draw.text import fit, graduate
+from icltui.tui.draw.token_colorings import Coloring
+from icltui.tui.state.measured_units import Bounds, MeasuredUnits
+
+TOKEN_WIDTH = 24
+"""Most cells of a token in a read-out."""
+
+
+@dataclass(frozen=True)
+class ShadedLines:
+    """One state of a pane, ready to be drawn line by line."""
+
+    measured: MeasuredUnits
+    coloring: Coloring
+    has_log_scale: bool
+    """Whether shades follow the logarithm, where the number allows it."""
+    glyphs: bool
+    """Whether characters stand for colours."""
+    unit: int
+    layer: int
+    """The cursor's unit and layer."""
+    base: Style
+    muted: Style
+    strong: Style
+
+    @property
+    def is_log(self) -> bool:
+        """Whether shades follow the logarithm."""
+        return self.has_log_scale and self.coloring.log
+
+    @cached_property
+    def bounds(self) -> Bounds | None:
+        """The numbers at the ends of the ramp."""
+        raise NotImplementedError
+
+    def fraction(self, unit: int, layer: int) -> float | None:
+        """Where the number of a cell is between the ends of the ramp; None: there is no number."""
+        if self.bounds is None:
+            return None
+        return level(self.coloring.value(self.measured, unit, layer), *self.bounds, self.is_log)
+
+    def colorbar(self) -> Iterator[Segment]:
+        """One line: the symbol, the ramp between its numbers, the meaning."""
+        yield Segment(f" {self.coloring.title}{'  log' if self.is_log else ''}  ", self.muted)
+        if self.bounds is None:
+            yield Segment("no numbers yet", self.muted)
+            return
+        low, high = graduate(self.bounds)
+        yield Segment(low + " ", self.muted)
+        if self.glyphs:
+            yield Segment(GLYPHS, self.base)
+        else:
+            last = len(COLOURS) - 1
+            yield from (Segment(" ", self.base + colour(step / last)) for step in range(last + 1))
+        yield Segment(f" {high}   {self.coloring.meaning(self.measured)}", self.muted)
+
+    def token(self) -> str:
+        """The cursor's unit as text."""
+        return fit(self.measured.unit_text(self.unit), TOKEN_WIDTH).rstrip()
+
+    def number(self) -> str:
+        """The number at the cursor."""
+        title, measured = self.coloring.title, self.measured
+        value = self.coloring.value(measured, self.unit, self.layer)
+        if value is not None:
+            is_noise = measured.is_noise(self.coloring.name, self.unit, self.layer)
+            return f"{title} = {value:.7g}{', within rounding' if is_noise else ''}"
+        return f"{title} undefined" if measured.is_measured(self.unit) else "not yet"
