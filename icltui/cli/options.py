@@ -16,11 +16,11 @@ from icltui.values.errors import BadInput
 Container = argparse.ArgumentParser | argparse._ArgumentGroup
 
 
-def add_options(container: Container, group: Group, **required: bool) -> None:
-    """Add every option of ``group``; a field's name as a keyword makes its option required."""
+def add_options(container: Container, group: Group, **changes: dict[str, Any]) -> None:
+    """Add every option of ``group``, with ``changes`` of its arguments for argparse by field."""
     for option in OPTIONS:
         if option.group == group:
-            add_option(container, option, **({"required": True} if required.get(option.field) else {}))
+            add_option(container, option, **changes.get(option.field, {}))
 
 
 def add_option(container: Container, option: Option, **changes: Any) -> None:
@@ -104,7 +104,7 @@ def add_job_options(
 ) -> Container:
     """Add the options that measure, verify and generate share; returns the group of the prompt."""
     prompt = parser.add_argument_group("prompt")
-    add_options(prompt, "prompt", query=is_query_required)
+    add_options(prompt, "prompt", query={"required": is_query_required})
     add_options(parser.add_argument_group("model"), "model")
     add_output(parser, formats).add_argument(
         "--save", metavar="SESSION.json", type=typed_path, help="save the result as a session too"
