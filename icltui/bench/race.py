@@ -45,18 +45,16 @@ class Race:
     settings: RaceSettings
     model: str
     threads: int
-    lines: tuple[RaceRow, ...]
+    rows: tuple[RaceRow, ...]
     notes: tuple[str, ...]
 
-    def line(self, method: str, size: Size) -> RaceRow | None:
+    def row(self, method: str, size: Size) -> RaceRow | None:
         """The row of ``method`` at ``size``; None if it was not run."""
-        return next((line for line in self.lines if (line.method, line.n, line.q) == (method, *size)), None)
+        return next((row for row in self.rows if (row.method, row.n, row.q) == (method, *size)), None)
 
     def growth(self, method: str, q: int) -> float | None:
         """The power of n that the time grows with; None without two sizes."""
-        return exponent(
-            [(line.n, line.seconds) for line in self.lines if (line.method, line.q) == (method, q)]
-        )
+        return exponent([(row.n, row.seconds) for row in self.rows if (row.method, row.q) == (method, q)])
 
 
 def exponent(points: Sequence[tuple[float, float]]) -> float | None:
@@ -81,21 +79,19 @@ def race(settings: RaceSettings, on_progress: ProgressCallback, methods: Sequenc
     warm_up = bench_model.prompt(*WARM_UP)
     for run in runs.values():
         _timed(run, warm_up)
-    lines: list[RaceRow] = []
+    rows: list[RaceRow] = []
     for q in settings.query_sizes:
         for n in sorted(settings.context_sizes):
-            chosen = _within(settings.limit, lines, list(runs), (n, q), notes)
+            chosen = _within(settings.limit, rows, list(runs), (n, q), notes)
             on_progress(f"n = {n}, q = {q}: {', '.join(chosen)}")
-            lines += _alternate({name: runs[name] for name in chosen}, bench_model.prompt(n, q), settings)
+            rows += _alternate({name: runs[name] for name in chosen}, bench_model.prompt(n, q), settings)
     if settings.memory:
         on_progress("peak memory")
-        lines = [
-            line for method in methods if method.is_here for line in _with_peaks(lines, method, settings)
-        ]
-    return Race(settings, bench_model.name, torch.get_num_threads(), tuple(lines), tuple(notes))
+        rows = [row for method in methods if method.is_here for row in _with_peaks(rows, method, settings)]
+    return Race(settings, bench_model.name, torch.get_num_threads(), tuple(rows), tuple(notes))
 
 
-def _within(limit: float, lines: list[RaceRow], names: list[str], size: Size, notes: list[str]) -> list[str]:
+def _within(limit: float, rows: list[RaceRow], names: list[str], size: Size, notes: list[str]) -> list[str]:
     """The methods whose time at smaller sizes promises no more than ``limit`` seconds; a note for each of the others.
 
     The first is never left out: the others are compared with it.
@@ -103,7 +99,7 @@ def _within(limit: float, lines: list[RaceRow], names: list[str], size: Size, no
     n, q = size
     chosen = []
     for name in names:
-        before = [(line.n, line.seconds / line.scale) for line in lines if (line.method, line.q) == (name, q)]
+        before = [(row.n, row.seconds / row.scale) for row in rows if (row.method, row.q) == (name, q)]
         seconds = _expected(before[-2:], n)
         if seconds <= limit or name == names[0]:
             chosen.append(name)
@@ -130,10 +126,10 @@ def _alternate(runs: dict[str, RunMethod], prompt: TokenPrompt, settings: RaceSe
                 continue
             taken[name].append(_timed(run, prompt))
             check_agreement(name, taken[name][-1][1], taken[next(iter(runs))][0][1], prompt)
-    return [_line(name, prompt, of_way) for name, of_way in taken.items()]
+    return [_row(name, prompt, of_way) for name, of_way in taken.items()]
 
 
-def _line(name: str, prompt: TokenPrompt, taken: Sequence[tuple[float, Answer | None]]) -> RaceRow:
+def _row(name: str, prompt: TokenPrompt, taken: Sequence[tuple[float, Answer | None]]) -> RaceRow:
     answers = [answer for _, answer in taken if answer is not None]
     scale = answers[0].scale if answers else 1.0
     firsts = [answer.first for answer in answers if answer.first is not None]
@@ -166,8 +162,8 @@ def check_agreement(name: str, answer: Answer | None, ours: Answer | None, promp
             )
 
 
-def _with_peaks(lines: Sequence[RaceRow], method: Method, settings: RaceSettings) -> list[RaceRow]:
+def _with_peaks(rows: Sequence[RaceRow], method: Method, settings: RaceSettings) -> list[RaceRow]:
     """The rows of ``method``, each with its peak memory."""
-    mine = [line for line in lines if line.method == method.name]
-    peaks = peak_memory(settings, method, [(line.n, line.q) for line in mine])
-    return [replace(line, peak=peaks.get((line.n, line.q))) for line in mine]
+    mine = [row for row in rows if row.method == method.name]
+    peaks = peak_memory(settings, method, [(row.n, row.q) for row in mine])
+    return [replace(row, peak=peaks.get((row.n, row.q))) for row in mine]

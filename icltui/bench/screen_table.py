@@ -1,5 +1,8 @@
 """The screen's results as text."""
 
+from collections.abc import Iterator
+from itertools import chain, groupby
+from operator import attrgetter
 from statistics import median
 
 from icltui.bench.pseudo_terminal import SIZE
@@ -9,18 +12,18 @@ from icltui.text.tables import number, numbers, render, table, words
 MEGABYTE, KIBIBYTE = 10**6, 1024
 
 
-def screen_table(figures: ScreenResults, width: int) -> str:
+def screen_table(results: ScreenResults, width: int) -> str:
     """The results as text."""
-    settings = figures.settings
+    settings = results.settings
     return render(
         [
             f"The screen on a pseudo-terminal of {SIZE[0]}×{SIZE[1]}, beside a bare Textual application of as many "
-            f"widgets ({figures.n_widgets}); {settings.starts} starts each, in alternation.",
+            f"widgets ({results.n_widgets}); {settings.starts} starts each, in alternation.",
             table(
                 [words("ms from exec to the first full paint"), *numbers("least", "median", "/ bare")],
                 [
-                    (name, number(min(times)), number(median(times)), f"{figures.ratio(name):.2f}")
-                    for name, times in figures.paints.items()
+                    (name, number(min(times)), number(median(times)), f"{results.ratio(name):.2f}")
+                    for name, times in results.paints.items()
                 ],
             ),
             table(
@@ -29,7 +32,7 @@ def screen_table(figures: ScreenResults, width: int) -> str:
                     words(""),
                     *numbers("keys", "median", "p99", "most", "lost"),
                 ],
-                _keys(figures),
+                _key_rows(results),
             ),
             table(
                 [words("to the terminal, tab"), *numbers("KiB/unit", "KiB/update", "updates/unit")],
@@ -40,10 +43,10 @@ def screen_table(figures: ScreenResults, width: int) -> str:
                         f"{each.n_bytes / KIBIBYTE / max(each.n_updates, 1):.2f}",
                         f"{each.n_updates / each.n_units:.2f}",
                     )
-                    for each in figures.traffic
+                    for each in results.traffic
                 ],
             ),
-            _process(figures),
+            _process(results),
             "Full paint: the picture, colours too, is what it then stays; its first line, which tells of the engine, "
             "is left aside. A key is painted with the first bytes that show its own effect in the picture.",
         ],
@@ -51,27 +54,17 @@ def screen_table(figures: ScreenResults, width: int) -> str:
     )
 
 
-def _keys(figures: ScreenResults) -> list[tuple[str, ...]]:
-    rows = []
-    for situation in dict.fromkeys(each.situation for each in figures.answers):
-        of = [each for each in figures.answers if each.situation == situation]
-        rows += [(situation, each.kind, *_times(each.milliseconds, each.n_unanswered)) for each in of]
-        rows.append((situation, "all", *_times(_all(of), sum(each.n_unanswered for each in of))))
-    return rows
+def _key_rows(results: ScreenResults) -> Iterator[tuple[str, ...]]:
+    for situation, group in groupby(results.answers, key=attrgetter("situation")):
+        of = list(group)
+        times = tuple(chain.from_iterable(each.milliseconds for each in of))
+        for each in (*of, KeyTimes(situation, "all", times, sum(each.n_unanswered for each in of))):
+            yield situation, each.kind, *_statistics(each.milliseconds), str(each.n_unanswered)
 
 
-def _all(answers: list[KeyTimes]) -> tuple[float, ...]:
-    return tuple(time for each in answers for time in each.milliseconds)
-
-
-def _times(times: tuple[float, ...], n_lost: int) -> tuple[str, ...]:
-    if not times:
-        return ("0", "·", "·", "·", str(n_lost))
-    return (
-        str(len(times)),
-        *(number(t) for t in (median(times), percentile(times, 99), max(times))),
-        str(n_lost),
-    )
+def _statistics(times: tuple[float, ...]) -> tuple[str, ...]:
+    found = (median(times), percentile(times, 99), max(times)) if times else (None, None, None)
+    return (str(len(times)), *map(number, found))
 
 
 def percentile(values: tuple[float, ...], percent: float) -> float:
@@ -83,10 +76,10 @@ def percentile(values: tuple[float, ...], percent: float) -> float:
     return next(v for at, v in enumerate(sorted(values), 1) if 100 * at >= percent * len(values))
 
 
-def _process(figures: ScreenResults) -> str:
-    settings = figures.settings
-    peak = "unknown" if figures.peak is None else f"{figures.peak / MEGABYTE:.0f} MB"
-    torch = {None: "unknown", True: "loaded", False: "never loaded"}[figures.has_torch]
+def _process(results: ScreenResults) -> str:
+    settings = results.settings
+    peak = "unknown" if results.peak is None else f"{results.peak / MEGABYTE:.0f} MB"
+    torch = {None: "unknown", True: "loaded", False: "never loaded"}[results.has_torch]
     return (
         f"The process with {settings.units} units × {settings.layers} layers: {peak} at most; torch: {torch}."
     )

@@ -67,7 +67,7 @@ def test_command_prints_finite_ratios(capsys):
 def test_every_way_that_is_here_agrees():
     result = race.race(SIZE, ignore_progress)
     here = [method.name for method in methods.METHODS if method.is_here]
-    assert [line.method for line in result.lines] == here
+    assert [line.method for line in result.rows] == here
     assert len(result.notes) == len(methods.METHODS) - len(here)
     for method in methods.METHODS:
         assert method.is_here or any(
@@ -85,7 +85,7 @@ def test_other_numbers_end_the_race(factor):
 
 
 def test_rounding_does_not():
-    assert len(race.race(SIZE, ignore_progress, (PACKED, changed(1 + 1e-5))).lines) == 2
+    assert len(race.race(SIZE, ignore_progress, (PACKED, changed(1 + 1e-5))).rows) == 2
 
 
 def test_no_update_is_no_rank_one():
@@ -97,7 +97,7 @@ def test_no_update_is_no_rank_one():
 def test_a_slow_way_is_left_out_with_a_note():
     slow = Method("slow", partial(methods.prefix_by_prefix, observer=methods.hooks))
     result = race.race(replace(SIZE, context_sizes=(6, 12), limit=1e-9), ignore_progress, (PACKED, slow))
-    assert [(line.method, line.n) for line in result.lines] == [("packed", 6), ("slow", 6), ("packed", 12)]
+    assert [(line.method, line.n) for line in result.rows] == [("packed", 6), ("slow", 6), ("packed", 12)]
     assert result.notes[0].startswith("slow: skipped at n = 12, q = 2: about")
 
 
