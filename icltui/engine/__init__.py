@@ -2,9 +2,11 @@
 
 A folder imports only folders before it; inside a folder a module imports only modules before it::
 
-    hooks      pre_hook ─▶ site ─▶ attach ─▶ forward_output ─▶ trace ─▶ input_projections ─▶ find_sites; capture
-    models     device ─▶ checkpoint ─▶ memory_estimate ─▶ background ─▶ load_progress ─▶ load; loaded_model
-    prompts    render_template ─▶ chat_template ─▶ offsets ─▶ tokenize
+    hooks      pre_hook ─▶ site ─▶ attach ─▶ capture
+               forward_output ─▶ trace ─▶ input_projections ─▶ layer_modules ─▶ find_sites
+    models     upcast ─▶ loaded_model ─▶ device ─▶ checkpoint ─▶ stored_tensors ─▶ memory_estimate ─▶ auto_dtype
+               background ─▶ load_progress ─▶ config_check ─▶ weights_check ─▶ load_errors ─▶ load
+    prompts    render_template ─▶ chat_template ─▶ offsets ─▶ units ─▶ tokenize ─▶ prompt_check
     measure    forward ─▶ packed_mask ─▶ prefixes ─▶ packing_check ─▶ kv_cache_check
                predictions ─▶ rank_one ─▶ weight_steps ─▶ layer_rows ─▶ unit_pairs ─▶ rounding_error ─▶ measure
     patch      lowrank ─▶ patch ─▶ decoding ─▶ calibration ─▶ fit ─▶ build
@@ -14,10 +16,10 @@ A folder imports only folders before it; inside a folder a module imports only m
     export     reference_logits ─▶ foldable ─▶ factors ─▶ control_vector ─▶ peft ─▶ peft_check ─▶ write ─▶ jobs
     local      all of it, as an engine in this process
 
-Glossary, also the axis names in signatures: ``hidden`` d, the residual stream's width; ``inner`` m, the width
-of what the MLP's first matrices produce, all of them stacked; ``tokens`` positions of one row; ``copies``
-prefixes of the context that are measured together; ``layers`` the selected layers, ascending; ``vocabulary``
-V.
+Glossary, also the axis names in signatures: ``hidden`` d, the residual stream's width; ``inner`` m, the width of W z of
+the MLP's first matrices, all of them stacked; ``tokens`` positions of one row; ``rows`` of a batch; ``copies`` prefixes
+of the context that are measured together; ``chosen`` experts that one token goes to; ``layers`` the selected layers,
+ascending; ``vocabulary`` V.
 
 Symbols: z the MLP's input; v the residual stream before the MLP branch; g the input of the down projection; a
 subscript C means with the context. ΔW = (W δz) zᵀ/‖z‖², Δb = δ = v_C − v.

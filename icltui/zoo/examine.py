@@ -53,7 +53,7 @@ def resolve_members(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def examine_members(names: Iterable[str]) -> Iterator[ZooRow]:
-    """A row for each member, as soon as it is proved in float32 and bfloat16."""
+    """A row for each member, as soon as it is checked in float32 and bfloat16."""
     for name in names:
         with _one_thread():
             row = _row(name, _examine(name, torch.float32), _examine(name, torch.bfloat16))

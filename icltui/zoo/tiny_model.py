@@ -92,7 +92,7 @@ def shrink(kind: type[PreTrainedConfig], changes: Mapping[str, Any]) -> PreTrain
 
 
 def _defaults(kind: type[PreTrainedConfig]) -> dict[str, Any]:
-    """Every field of ``kind`` as it is by default, fields that are worked out from others among them."""
+    """The default of every field of ``kind``, those that are computed from others included."""
     try:
         config = kind()
         return {name: vars(config).get(name) for name in config.to_dict()}

@@ -109,7 +109,8 @@ def test_a_job_waits_until_one_that_was_given_up_has_left_the_model(engine):
         (Measure(prompt=PROMPT, layers="7"), "out of range"),
         (
             Measure(prompt=Prompt(context="a" * 80, query="b")),
-            "1 in front, 80 of context, 1 of query need 82 positions, the model has 64: shorten the context by 18$",
+            "1 before the text, 80 of context, 1 of query need 82 positions, the model has 64: shorten the context by "
+            "18$",
         ),
         (Generate(prompt=PROMPT, n_tokens=0), "at least 1"),
         (Generate(prompt=Prompt(context="a" * 60, query="b"), n_tokens=12), "12 to generate"),

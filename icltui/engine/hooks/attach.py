@@ -4,7 +4,7 @@ Enters: sites and a :class:`~icltui.engine.hooks.site.SiteHook`. Leaves: an :cla
 can be entered many times.
 
 The shift changes the residual stream itself, in place, once the MLP's norm has read it: what the skip connection
-carries is then v + δ, to the bit what the contextual run carries, whatever the block does with it afterwards.
+carries is then v + δ, bit for bit what it carries in the contextual run.
 """
 
 from collections.abc import Callable, Iterator, Sequence

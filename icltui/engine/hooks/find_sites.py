@@ -48,7 +48,7 @@ def find_sites(
 def _unknown(model: nn.Module, reason: str) -> ModelError:
     return ModelError(
         f"{type(model).__name__} cannot be explored: {reason} (icltui needs a decoder whose blocks have an MLP; "
-        "name its places with --site, such as --site mlp=model.layers.{layer}.mlp)"
+        "name its modules with --site, such as --site mlp=model.layers.{layer}.mlp)"
     )
 
 

@@ -73,7 +73,7 @@ class LayerModules:
             raise LookupError(f"layer {layer} has no MLP that was named")
         module, side = self.arch.mlp_boundary(layer, "in")
         if side != "input":
-            raise LookupError(f"layer {layer} has no place where the MLP's input passes by")
+            raise LookupError(f"layer {layer} has no module whose input is the MLP's")
         found: nn.Module = module
         return found
 

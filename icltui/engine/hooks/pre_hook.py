@@ -1,7 +1,7 @@
 """A forward pre-hook that is quick to install and to remove, as a patch does at every layer for every token.
 
-Enters: a module, and a hook that sees, and may change, the arguments of its forward. While it is installed it stands in
-for the module's forward; afterwards the forward is the same object as before.
+Enters: a module, and a hook that sees, and may change, the arguments of its forward. While it is installed it replaces
+the module's forward; afterwards the forward is the same object as before.
 """
 
 from collections.abc import Callable

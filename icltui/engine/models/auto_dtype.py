@@ -1,8 +1,8 @@
-"""What ``--dtype auto`` means: the checkpoint's own numbers, or float32 where the CPU cannot compute in those.
+"""The dtype of ``--dtype auto``: the checkpoint's own, or float32 where the CPU has no instructions for that.
 
-Enters: the request, the model's configuration, its tensors as stored. Leaves: the dtype to load in, and why it is
-another than the checkpoint's. A CPU without instructions for half precision converts every number on its way: one pass
-takes four times as long as in float32.
+Enters: the request, the model's configuration, its tensors as stored. Leaves: the dtype to load in, and why it is not
+the checkpoint's. A CPU without instructions for half precision converts every number on its way: one pass takes four
+times as long as in float32.
 """
 
 from collections import Counter
@@ -21,7 +21,7 @@ from icltui.text.units import in_gib
 
 
 def stored_dtype(config: Any, stored: Mapping[str, StoredTensor]) -> torch.dtype | None:
-    """What the checkpoint says it is in, else what most of its numbers are in; None where nothing tells."""
+    """The dtype that the configuration names, else that of most numbers; None where neither is known."""
     declared = getattr(config, "dtype", None)
     if isinstance(declared, torch.dtype):
         return declared

@@ -1,7 +1,7 @@
-"""What config.json claims, held against what the checkpoint holds, before anything of the claimed size is made.
+"""Whether the sizes in config.json are those of the checkpoint, before anything of that size is made.
 
 Enters: the file, its configuration, the headers of the weights. Leaves: nothing, or a refusal. transformers makes every
-layer, and every tensor that the weights lack, as large as it is told to; a list of a few bytes would take the machine.
+layer, and every tensor that the weights lack, as large as the configuration says; a few bytes would take the machine.
 """
 
 import json
@@ -50,7 +50,7 @@ def check_config(name: str, file: Path) -> None:
 
 
 def check_claims(name: str, config: Any, stored: Mapping[str, StoredTensor], auto_class: Any) -> None:
-    """Refuse a configuration of a model that the weights cannot fill; nothing is asked where they are not known.
+    """Refuse a configuration of a model that the weights cannot fill; unknown weights pass.
 
     Raises:
         ModelError: naming what is claimed, and what there is.

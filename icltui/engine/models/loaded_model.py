@@ -1,8 +1,7 @@
-"""A model that can be explored: what is known of it once it is in memory.
+"""A model that can be explored.
 
-Enters: a Hugging Face model and its tokenizer. Leaves: a :class:`LoadedModel`, its weights untouched and in evaluation
-mode, with its sites, its fingerprint and its facts. Where they come from is :mod:`icltui.engine.models.load`'s
-business.
+Enters: a Hugging Face model and its tokenizer, in memory. Leaves: a :class:`LoadedModel`, its weights untouched and in
+evaluation mode, with its sites, its fingerprint and its facts.
 """
 
 import hashlib
@@ -33,9 +32,9 @@ class RoundingLevel:
     """The error of z in half precision, relative to ‖z‖, root mean square over tokens; see *measure_rounding*."""
 
     free: float
-    """Against the whole model in float32: what the layers below rounded is part of it."""
+    """Compared with the whole model in float32, so that it includes what the layers below round."""
     local: float
-    """Against this layer in float32, handed the same residual stream."""
+    """Compared with this layer in float32 on the same residual stream."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ class LoadedModel:
 
     @property
     def device(self) -> torch.device:
-        """Where token ids go in."""
+        """The device that token ids must be on."""
         return input_device(self.model)
 
     @property
@@ -77,7 +76,7 @@ class LoadedModel:
         return dtype
 
     def describe(self, path: Any, path_reason: str = "") -> ModelInfo:
-        """The facts that a session remembers; ``path`` is how prefixes will be measured, and why."""
+        """The facts that a session keeps; ``path`` is how prefixes are measured, with the reason."""
         return ModelInfo(
             name=self.name,
             revision=self.revision,
@@ -112,10 +111,10 @@ def wrap_model(
 ) -> LoadedModel:
     """A model that is already in memory, as loading would give it. Gradients are switched off.
 
-    ``site_paths`` names places that cannot be found, see :mod:`icltui.engine.hooks.find_sites`.
+    ``site_paths`` names modules that cannot be found, see :func:`icltui.engine.hooks.find_sites.find_sites`.
 
     Raises:
-        BadInput: a place named by hand that the model does not have.
+        BadInput: a path that the model does not have.
         ModelError: the tokenizer gives no offsets, or the blocks have no MLP.
     """
     if not getattr(tokenizer, "is_fast", False):
@@ -139,14 +138,13 @@ def wrap_model(
 
 
 def fingerprint(model: nn.Module) -> str:
-    """A hash of every parameter's name, shape and type and of up to 1,024 of its values, evenly spread.
+    """A hash of every parameter's name, shape and dtype and of up to 1,024 of its values, evenly spread.
 
     Sampled, so that it takes no noticeable time on any model; a fine-tune changes it all the same.
     """
     digest = hashlib.sha256()
-    tied = set(
-        getattr(model, "all_tied_weights_keys", ())
-    )  # offloaded, they would seem parameters of their own
+    # Offloaded, tied weights would seem parameters of their own.
+    tied = set(getattr(model, "all_tied_weights_keys", ()))
     for name, parameter in sorted(model.named_parameters()):
         if name in tied:
             continue

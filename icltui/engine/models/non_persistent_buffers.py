@@ -1,7 +1,7 @@
-"""Buffers that a model makes by itself and no checkpoint holds, as the model makes them in float32.
+"""Non-persistent buffers in float32: a model makes them by itself, and no checkpoint holds them.
 
-Enters: a model in half precision. Leaves: what loading in float32 would have made of such a buffer, such as a table of
-positions or the factor of an embedding: it is rounded in the model, and unlike a weight it can be had unrounded.
+Enters: a model in half precision. Leaves: each such buffer, for instance a table of positions or the factor of an
+embedding, as loading in float32 would make it: in the model it is rounded, and unlike a weight it can be made again.
 """
 
 from copy import deepcopy
@@ -9,16 +9,17 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
-_made: "WeakKeyDictionary[nn.Module, dict[str, Tensor]]" = WeakKeyDictionary()
+_cache: "WeakKeyDictionary[nn.Module, dict[str, Tensor]]" = WeakKeyDictionary()
 
 
-def unrounded_buffers(model: Any) -> dict[str, Tensor]:
-    """By name, of each buffer in half precision that is not saved, and that rounds to what the model has."""
-    if model not in _made:
-        _made[model] = _make(model)
-    return _made[model]
+def unrounded_buffers(model: Any) -> dict[str, Float[Tensor, "..."]]:
+    """Non-persistent buffers by name in float32, where they round to the model's own in half precision."""
+    if model not in _cache:
+        _cache[model] = _make(model)
+    return _cache[model]
 
 
 @torch.inference_mode(mode=False)
@@ -33,16 +34,16 @@ def _make(model: Any) -> dict[str, Tensor]:
     if not half:
         return {}
     try:
-        wide = _made_anew(model, half)
-    except Exception:  # noqa: BLE001 -- a model's own code makes them: then they stay as they are
+        wide = _make_in_float32(model, half)
+    except Exception:  # noqa: BLE001 -- a model's own code makes them and may fail: then they stay rounded
         return {}
     return {
         name: buffer for name, buffer in wide.items() if torch.equal(buffer.to(half[name].dtype), half[name])
     }
 
 
-def _made_anew(model: Any, half: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The same buffers, of a model like it without weights."""
+def _make_in_float32(model: Any, half: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The same buffers, from a model of the same configuration without weights."""
     with torch.device("meta"):
         empty = type(model)(deepcopy(model.config))
     parents = {name: empty.get_submodule(name.rpartition(".")[0]) for name in half}

@@ -1,9 +1,9 @@
-"""What old checkpoints hold beside their weights: constants that an architecture once saved and makes by itself today.
+"""Which unexpected keys of a checkpoint may be weights, and which are constants that old architectures saved.
 
-Enters: the names of stored tensors that the model has no place for. Leaves: those that could have been learned. A
-constant is told by its values: a triangle of two numbers (a causal mask), one number no larger than −1000 (what masked
-scores are set to), 0, 1, 2 … (positions); by its name too: falling frequencies, tables of sines and cosines. And a
-buffer that the model has under that very name and does not save is none of its weights.
+Enters: the names of stored tensors that the model does not have. Leaves: those that could have been learned. Some
+constants are known by their values: a triangle of two numbers (a causal mask), one number no larger than −1000 (masked
+scores), 0, 1, 2 … (positions); others by name and values: falling frequencies, tables of sines and cosines. A buffer of
+that name that the model does not save is no weight either.
 """
 
 import re
@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
+from jaxtyping import Shaped
 from safetensors import safe_open
 from torch import Tensor, nn
 
@@ -29,8 +30,8 @@ def learned_keys(names: Iterable[str], model: nn.Module, files: Sequence[Path]) 
     return [name for name in left if name not in constants]
 
 
-def is_constant(name: str, tensor: Tensor) -> bool:
-    """Whether the tensor, of that name, holds nothing that was learned."""
+def is_constant(name: str, tensor: Shaped[Tensor, "..."]) -> bool:
+    """Whether the stored tensor holds nothing that was learned."""
     own = name.rpartition(".")[2]
     return (
         _is_triangle(tensor)
@@ -42,7 +43,7 @@ def is_constant(name: str, tensor: Tensor) -> bool:
 
 
 def _is_triangle(tensor: Tensor) -> bool:
-    """(1, …, 1, n, n): one number on and below the diagonal, another one above it."""
+    """Whether it is (1, …, 1, n, n): one number on and below the diagonal, another one above it."""
     n = tensor.shape[-1] if tensor.ndim >= 2 else 0
     if n < 2 or tensor.numel() != n * n:
         return False
@@ -57,20 +58,20 @@ def _is_mask_value(tensor: Tensor) -> bool:
 
 
 def _counts(tensor: Tensor) -> bool:
-    """Whole numbers 0, 1, 2 … in one row, two at least."""
+    """Whether it is whole numbers 0, 1, 2 … in one row, two at least."""
     is_row = tensor.numel() == (tensor.shape[-1] if tensor.ndim else 0) > 1
     is_whole = not tensor.is_floating_point() and tensor.dtype != torch.bool
     return is_row and is_whole and torch.equal(tensor.flatten().long(), torch.arange(tensor.numel()))
 
 
 def _falls(tensor: Tensor) -> bool:
-    """Numbers in one row that fall towards 0; the smallest may all be rounded to it."""
+    """Whether it is one row that falls towards 0; the smallest numbers may all be rounded to it."""
     row = tensor.double()
     return row.ndim == 1 and bool((row >= 0).all() and row[:1].sum() > 0 and (row.diff() <= 0).all())
 
 
 def _are_waves(tensor: Tensor) -> bool:
-    """(1, …, 1, positions, width): at position 0 each is at its crest or 0, and none leaves the crests behind it."""
+    """Whether it is (1, …, 1, positions, width) with each wave at its crest or 0 at position 0, and none above."""
     if tensor.ndim < 2 or tensor.numel() != tensor.shape[-1] * tensor.shape[-2] or not tensor.numel():
         return False
     table = tensor.reshape(tensor.shape[-2:]).double()

@@ -1,9 +1,9 @@
 """A model in half precision computes in float32 while a ``with`` block lasts.
 
 Enters: a model whose weights are bfloat16 or float16. Leaves: the same model, whose weights are float32 while they are
-used: a layer's while it runs, those beside the layers while the model does. That takes the memory of one layer, of the
-embedding and of the head. Both types are subsets of float32, so no weight is rounded, and the logits are bit for bit
-those of the model in float32. Afterwards the same tensors are in their places.
+used: a layer's while it runs, those outside of the layers while the model does. That takes the memory of one layer, of
+the embedding and of the head. Both types are subsets of float32, so no weight is rounded, and the logits are bit for
+bit those of the model in float32. Afterwards the model has the same tensors again.
 """
 
 from collections.abc import Iterator, Mapping
@@ -28,7 +28,7 @@ def is_half(model: Any) -> bool:
 
 
 def can_compute_in_float32(model: Any) -> bool:
-    """Whether there is anything to convert, and all of it is in memory: offloaded weights come too late."""
+    """Whether the weights are in half precision, and all in memory: offloaded ones are loaded after the conversion."""
     return is_half(model) and not any(p.device.type == "meta" for p in model.parameters())
 
 
@@ -38,7 +38,7 @@ def is_quantized(model: Any) -> bool:
 
 
 def check_upcast(model: Any) -> None:
-    """Refuse a model of which some weights are elsewhere, or are multiplied in half precision whatever is asked.
+    """Refuse a model that cannot compute in float32.
 
     Raises:
         BadInput: offloaded or quantized weights.
@@ -56,22 +56,22 @@ def check_upcast(model: Any) -> None:
 
 
 def computing_dtype(model: Any) -> torch.dtype:
-    """What the model computes in at the moment, which is what its masks must be made in."""
+    """The dtype that the model computes in at the moment, and that its masks must have."""
     dtype: torch.dtype = torch.float32 if model in _upcast else model.dtype
     return dtype
 
 
 @contextmanager
 def computing_in_float32(model: nn.Module) -> Iterator[None]:
-    """``model`` finds its weights and buffers in float32 while it runs.
+    """``model`` has its weights and buffers in float32 while it runs.
 
-    Each layer as a whole, and all that is beside them, as parts may use each other's weights or go by their type.
+    Each layer is converted as a whole, and so is all outside of them, as parts may use each other's weights or dtype.
     """
     unrounded = unrounded_buffers(model)
     known = {id(buffer): unrounded[name] for name, buffer in model.named_buffers() if name in unrounded}
     with ExitStack() as stack:
-        for module, parts in _wholes(model):
-            own = _Own(parts, known)
+        for module, parts in _modules_to_upcast(model):
+            own = _UpcastTensors(parts, known)
             stack.callback(own.restore)
             stack.callback(module.register_forward_pre_hook(own.upcast).remove)
             stack.callback(module.register_forward_hook(own.restore, always_call=True).remove)
@@ -80,11 +80,11 @@ def computing_in_float32(model: nn.Module) -> Iterator[None]:
         yield
 
 
-def _wholes(model: nn.Module) -> list[tuple[nn.Module, list[nn.Module]]]:
+def _modules_to_upcast(model: nn.Module) -> list[tuple[nn.Module, list[nn.Module]]]:
     """Each module that is called, with those that are float32 while it runs.
 
-    The model with all that is in none of its layers, each layer with its parts; and each part by itself, for layers
-    that only hold parts and are not called.
+    The model goes with all that is in none of its layers, each layer with its parts; and each part by itself, for
+    layers that only hold parts and are not called.
     """
     stacks = [module for module in model.modules() if isinstance(module, nn.ModuleList | nn.Sequential)]
     layers = {id(entry): entry for stack in stacks for entry in stack}
@@ -103,8 +103,8 @@ def _tensors(module: nn.Module) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in own.items() if tensor is not None}
 
 
-class _Own:
-    """The tensors of some modules: they make room for wider ones, and come back as the same objects."""
+class _UpcastTensors:
+    """The tensors of some modules: replaced by wider ones, and put back as the same objects."""
 
     def __init__(self, modules: list[nn.Module], known: Mapping[int, Tensor]) -> None:
         self.modules, self.known = modules, known

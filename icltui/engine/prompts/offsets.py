@@ -1,4 +1,4 @@
-"""Which characters each token stands for: every character of a text belongs to exactly one of its tokens.
+"""The characters of each token: every character of a text belongs to exactly one of its tokens.
 
 Enters: a text and a tokenizer. Leaves: ids, each with its span ``(begin, end)`` of characters. Spans are the
 tokenizer's own, untrimmed; where it drops characters, such as spaces, :func:`fill_gaps` gives them to a token.
@@ -10,7 +10,7 @@ from typing import Any
 
 Span = tuple[int, int]
 TokenSpan = tuple[int, Span]
-"""An id, and the characters that it stands for."""
+"""An id, and its characters."""
 
 
 def encode(tokenizer: Any, text: str, special: bool) -> tuple[list[int], list[TokenSpan]]:

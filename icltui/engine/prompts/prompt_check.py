@@ -35,7 +35,7 @@ def check_length(loaded: LoadedModel, ids: Ids, n_more: int = 0) -> None:
     if loaded.window is None or length <= loaded.window:
         return
     excess = length - loaded.window
-    parts = {"in front": len(ids.prefix), "of context": len(ids.context), "of query": len(ids.query)}
+    parts = {"before the text": len(ids.prefix), "of context": len(ids.context), "of query": len(ids.query)}
     needs = [f"{count} {what}" for what, count in parts.items() if count]
     needs += [f"{n_more} to generate"] if n_more else []
     ways = [f"shorten the context by {excess}"] if excess <= len(ids.context) else []

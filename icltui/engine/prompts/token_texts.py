@@ -1,4 +1,4 @@
-"""The text that each token stands for on its own.
+"""The text of each token on its own.
 
 Enters: a tokenizer and ids. Leaves: a :class:`~icltui.values.Token` for each.
 """

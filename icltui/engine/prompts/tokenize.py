@@ -124,7 +124,7 @@ def _encode_text(tokenizer: Any, prompt: Prompt, context: str, query: str) -> _E
 def _encode_chat(tokenizer: Any, prompt: Prompt, context: str, query: str) -> _Encoded:
     """The text as one user turn: the template's header is kept, its footer is the end of the query."""
     if prompt.bos == "never":
-        raise BadInput("bos 'never' does not go with --chat, whose template says what is in front: use auto")
+        raise BadInput("bos 'never' does not go with --chat, whose template writes the beginning: use auto")
     turn = render_turn(tokenizer, context + query)
     begin, text = len(turn.header), turn.header + context + query + turn.footer
     end = len(text) - len(turn.footer)
