@@ -12,7 +12,7 @@ from icltui.cli.common import load_model, load_request, local_engine
 from icltui.cli.options import add_option, add_options, changed_options
 from icltui.cli.output import stdout_to_stderr, terminal_width, write_text
 from icltui.report.session_formats import FORMAT_TITLES, SESSION_FORMATS, render_session
-from icltui.storage.atomic import is_taken, write_file
+from icltui.storage.atomic import path_is_taken, write_file
 from icltui.storage.paths import shown, typed_path
 from icltui.storage.sessions import read_session
 from icltui.system.streams import print_error
@@ -112,7 +112,7 @@ def _check(path: Path, session: Session, target: Path) -> None:
 
 
 def _check_target(target: Path) -> None:
-    if is_taken(target):
+    if path_is_taken(target):
         raise BadInput(f"{shown(target)} exists already: give -o another name")
 
 

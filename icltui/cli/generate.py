@@ -90,9 +90,9 @@ def _generate_each(args: argparse.Namespace, choices: dict[str, Any]) -> int:
         results = collect.generate_each(engine, request)
     as_json = args.format == "json"
     text = (
-        generate.each_json(model, session.prompt, queries, results)
+        generate.generate_each_json(model, session.prompt, queries, results)
         if as_json
-        else generate.each_text(model, queries, results, terminal_width())
+        else generate.generate_each_text(model, queries, results, terminal_width())
     )
     return write_text(args, text)
 

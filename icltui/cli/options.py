@@ -73,7 +73,7 @@ def read_text(text: str, is_query: bool = False) -> str:
     if text.startswith("@@"):
         return text[1:]
     content = text_file.read_text(typed_path(text[1:]), "name a file, or write @@ where a text begins with @")
-    return text_file.without_last_line_end(content) if is_query else content
+    return text_file.without_final_newline(content) if is_query else content
 
 
 def changed_options(

@@ -53,9 +53,9 @@ def run(engine: Engine, session: Session, saved: ModelInfo, now: ModelInfo) -> R
     """Compute every result of the session again by ``engine``, which holds the model ``now``, and compare the two."""
     from icltui.replay.compare import compare
     from icltui.replay.notes import model_changes, prompt_change
-    from icltui.replay.tolerance import coarser
+    from icltui.replay.tolerance import coarser_dtype
 
-    dtype = coarser(saved, now)
+    dtype = coarser_dtype(saved, now)
     sections, prompts = [], []
     for section, record, job in _jobs(engine, session):
         again = job()

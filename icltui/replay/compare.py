@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from icltui.replay.record_pairs import Pair, walk
+from icltui.replay.record_pairs import Pair, walk_pairs
 from icltui.replay.tolerance import Tolerances
 from icltui.values import (
     Candidate,
@@ -47,7 +47,7 @@ class _FieldNumbers:
         """Where ``largest`` is."""
 
     def add(self, pair: Pair, tolerance: float) -> None:
-        distance = abs(pair.saved - pair.again)
+        distance = abs(pair.saved - pair.recomputed)
         is_beyond = distance > tolerance
         if distance and (is_beyond, distance) > (self.n_beyond > 0, self.largest):
             self.largest, self.tolerance, self.worst = distance, tolerance, pair
@@ -64,7 +64,7 @@ class _FieldNumbers:
             tolerance=_finite(self.tolerance),
             at="" if self.worst is None else self.worst.at,
             saved=None if self.worst is None else self.worst.saved,
-            recomputed=None if self.worst is None else self.worst.again,
+            recomputed=None if self.worst is None else self.worst.recomputed,
         )
 
 
@@ -73,21 +73,21 @@ def compare(section: Section, saved: Record, again: Record, dtype: str) -> Secti
     scales, held = _survey(section, saved)
     limits, fields, n_others = Tolerances(saved, dtype), dict[str, _FieldNumbers](), 0
     differences: list[Difference] = []
-    for pair in walk(Pair(section, section, saved, again)):
+    for pair in walk_pairs(Pair(section, section, saved, again)):
         if pair.is_ranking:
             n_others += len(pair.saved)
-            differences += _ranks_that_differ(pair, limits.of_a_share(pair.field))
+            differences += _ranks_that_differ(pair, limits.allowed_share(pair.field))
         if pair.is_open:
             continue
-        if pair.kind == "changed" and _are_numbers(pair.saved, pair.again):
+        if pair.kind == "changed" and _are_numbers(pair.saved, pair.recomputed):
             field = fields.setdefault(pair.field, _FieldNumbers(pair.field, scales[pair.field]))
-            field.add(pair, limits.of(pair.at, pair.field, field.scale))
+            field.add(pair, limits.allowed(pair.at, pair.field, field.scale))
             continue
         n_others += 1
-        if pair.saved != pair.again and not limits.hides(pair.at, pair.field):
+        if pair.saved != pair.recomputed and not limits.is_noise(pair.at, pair.field):
             is_lost = pair.kind == "new" and pair.field in held
             differences.append(
-                _difference("changed" if is_lost else pair.kind, pair.at, pair.saved, pair.again)
+                _difference("changed" if is_lost else pair.kind, pair.at, pair.saved, pair.recomputed)
             )
     replays = tuple(field.replay() for field in fields.values())
     return SectionReplay(
@@ -104,7 +104,7 @@ def _survey(section: Section, saved: Record) -> tuple[dict[str, float], set[str]
     """The largest magnitude in each field of numbers; and the fields that the record does not lack."""
     scales: dict[str, float] = {}
     held = set()
-    for pair in walk(Pair(section, section, saved, saved)):
+    for pair in walk_pairs(Pair(section, section, saved, saved)):
         if _are_numbers(pair.saved, pair.saved):
             scales[pair.field] = max(scales.get(pair.field, 0.0), abs(pair.saved))
         if pair.saved not in (None, (), {}, ""):
@@ -119,9 +119,11 @@ def _are_numbers(saved: object, again: object) -> bool:
 
 def _ranks_that_differ(pair: Pair, share: float) -> Iterator[Difference]:
     """The ranks that another candidate has."""
-    for rank, (saved, again) in enumerate(zip(pair.saved, pair.again, strict=False)):
+    for rank, (saved, again) in enumerate(zip(pair.saved, pair.recomputed, strict=False)):
         if saved.token != again.token:
-            could_swap = rank and _may_swap(saved, pair.again, share) and _may_swap(again, pair.saved, share)
+            could_swap = (
+                rank and _may_swap(saved, pair.recomputed, share) and _may_swap(again, pair.saved, share)
+            )
             yield _difference(
                 "tie" if could_swap else "changed", f"{pair.at}[{rank}].token", saved.token, again.token
             )

@@ -31,14 +31,14 @@ class Pair:
     field: str
     """Its path without indices, such as ``measurement.rows[].z_norm``."""
     saved: Any
-    again: Any
+    recomputed: Any
     kind: DifferenceKind = "changed"
     """What it is where both differ."""
 
     @property
     def is_open(self) -> bool:
         """Whether it is compared part by part."""
-        if self.kind in ("words", "new") or type(self.saved) is not type(self.again):
+        if self.kind in ("words", "new") or type(self.saved) is not type(self.recomputed):
             return False
         return isinstance(self.saved, msgspec.Struct | tuple | dict) and not isinstance(self.saved, Token)
 
@@ -51,32 +51,32 @@ class Pair:
             and any(isinstance(c, Candidate) for c in self.saved)
         )
 
-    def named(self, name: str, saved: Any, again: Any, kind: DifferenceKind = "changed") -> "Pair":
+    def named(self, name: str, saved: Any, recomputed: Any, kind: DifferenceKind = "changed") -> "Pair":
         """A part of it."""
-        return Pair(f"{self.at}.{name}", f"{self.field}.{name}", saved, again, kind)
+        return Pair(f"{self.at}.{name}", f"{self.field}.{name}", saved, recomputed, kind)
 
 
-def walk(pair: Pair) -> Iterator[Pair]:
+def walk_pairs(pair: Pair) -> Iterator[Pair]:
     """The pair, then all that it is made of."""
     yield pair
     if pair.is_open:
         for part in _parts(pair):
-            yield from walk(part)
+            yield from walk_pairs(part)
 
 
 def _parts(pair: Pair) -> Iterator[Pair]:
-    saved, again = pair.saved, pair.again
+    saved, recomputed = pair.saved, pair.recomputed
     if isinstance(saved, Candidate):  # its token is judged with those before and after it
-        yield pair.named("probability", saved.probability, again.probability)
+        yield pair.named("probability", saved.probability, recomputed.probability)
     elif isinstance(saved, tuple):
-        if len(saved) != len(again):
-            yield pair.named("length", len(saved), len(again))
-        for index, entries in enumerate(zip(saved, again, strict=False)):
+        if len(saved) != len(recomputed):
+            yield pair.named("length", len(saved), len(recomputed))
+        for index, entries in enumerate(zip(saved, recomputed, strict=False)):
             yield Pair(f"{pair.at}[{index}]", f"{pair.field}[]", *entries)
     elif isinstance(saved, dict):
-        for key in saved | again:
+        for key in saved | recomputed:
             kind: DifferenceKind = "changed" if key in saved else "new"
-            yield pair.named(str(key), saved.get(key, UNSET), again.get(key, UNSET), kind)
+            yield pair.named(str(key), saved.get(key, UNSET), recomputed.get(key, UNSET), kind)
     else:
         yield from _fields(pair)
 
@@ -86,13 +86,13 @@ def _fields(pair: Pair) -> Iterator[Pair]:
     for name in struct.__struct_fields__:
         if name in _LEFT_OUT:
             continue
-        saved, again = getattr(pair.saved, name), getattr(pair.again, name)
+        saved, recomputed = getattr(pair.saved, name), getattr(pair.recomputed, name)
         kind: DifferenceKind = "changed"
         if name in _WORDS or (struct is LayerFit and name in _AT_A_THRESHOLD):
             kind = "words"
-        elif saved in _EMPTY and again not in _EMPTY and name in _optional(struct):
+        elif saved in _EMPTY and recomputed not in _EMPTY and name in _optional(struct):
             kind = "new"
-        yield pair.named(name, saved, again, kind)
+        yield pair.named(name, saved, recomputed, kind)
 
 
 @cache

@@ -1,6 +1,6 @@
 """How far a number may be from itself when it is computed again, and no result has changed.
 
-Enters: the record as it was saved, and the dtype of the coarser of both runs. Leaves: for each of its numbers a largest
+Enters: the record as it was saved, and the coarser dtype of both runs. Leaves: for each of its numbers a largest
 difference, the sum of
 
 * a share of the field's scale, the largest magnitude among the field's saved numbers. In float32 it is 1e-3, about what
@@ -69,7 +69,7 @@ _HIDDEN = 0.5
 """From here on rounding alone may turn a direction into another one."""
 
 
-def coarser(saved: ModelInfo, now: ModelInfo) -> str:
+def coarser_dtype(saved: ModelInfo, now: ModelInfo) -> str:
     """The dtype whose rounding counts; weights squeezed in another way are as far off as the coarsest."""
     if saved.quantize != now.quantize:
         return COARSEST
@@ -91,7 +91,7 @@ class Tolerances:
             self.noise = {field: noise.__getitem__ for field, noise in conditions.items()}
             self.fit = min(_MOST_OF_A_FIT, max((0.0, *chain(*conditions.values()))))
 
-    def of(self, at: str, field: str, scale: float) -> float:
+    def allowed(self, at: str, field: str, scale: float) -> float:
         """The largest difference allowed at the path ``at`` of a field of that scale."""
         floor = _FLOORS.get(field.rpartition(".")[2].rstrip("[]"))
         share = self.rounding.relative + self._noise(at, field)
@@ -99,11 +99,11 @@ class Tolerances:
             share += self.fit
         return share * scale + (getattr(self.rounding, floor) if floor else 0.0)
 
-    def of_a_share(self, field: str) -> float:
+    def allowed_share(self, field: str) -> float:
         """How much of itself a probability may lose or win: as much as its logit may move."""
         return self.rounding.logit + (self.fit if field.startswith(_OF_THE_PATCH) else 0.0)
 
-    def hides(self, at: str, field: str) -> bool:
+    def is_noise(self, at: str, field: str) -> bool:
         """Whether noise alone decides the number, and whether there is one."""
         return self._noise(at, field) >= _HIDDEN
 

@@ -49,7 +49,7 @@ def generate_json(model: ModelInfo, prompt: Prompt, generation: Generation) -> s
     return as_json({**origin(model, prompt), **_document(generation)})
 
 
-def each_json(
+def generate_each_json(
     model: ModelInfo, prompt: Prompt, queries: Sequence[str], generations: Sequence[Generation]
 ) -> str:
     """The lanes of each of several queries, with what they are made from."""
@@ -81,7 +81,7 @@ def patch_parts(generation: Generation) -> list[RenderableType]:
     return parts
 
 
-def each_text(
+def generate_each_text(
     model: ModelInfo, queries: Sequence[str], generations: Sequence[Generation], width: int = 110
 ) -> str:
     """A line for each query: how far the lanes without the context say what it says."""

@@ -25,7 +25,7 @@ _KEPT = ("system.posix_acl_access", "user.")
 """Beginnings of the extended attributes that are somebody's choice."""
 
 
-def write_whole(path: Path, data: bytes, *, before: Callable[[], None] = lambda: None) -> None:
+def write_atomically(path: Path, data: bytes, *, before: Callable[[], None] = lambda: None) -> None:
     """Put ``data`` into the file, which only its owner reads where it is new; ``before`` is called when all is written.
 
     The data is written beside the file, which it then replaces in one step. Only where that would take something away
@@ -38,7 +38,7 @@ def write_whole(path: Path, data: bytes, *, before: Callable[[], None] = lambda:
     old = path.stat() if path.exists() else None
     if old is not None and not stat.S_ISREG(old.st_mode):
         raise OSError(errno.EINVAL, "it is not a file", str(path))
-    sweep(path.parent)
+    remove_leftovers(path.parent)
     temporary = path.with_name(leftover_prefix() + secrets.token_hex(6))
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
@@ -60,7 +60,7 @@ def write_whole(path: Path, data: bytes, *, before: Callable[[], None] = lambda:
     sync_folder(path.parent)
 
 
-def is_taken(path: Path) -> bool:
+def path_is_taken(path: Path) -> bool:
     """Whether something is at the path, be it a link that leads nowhere."""
     return os.path.lexists(path)
 
@@ -72,15 +72,15 @@ def write_file(path: Path, data: bytes, *, may_replace: bool = False) -> None:
         BadInput: something is there and may not be replaced, or it cannot be written.
     """
     try:
-        if is_taken(path) and not may_replace:
+        if path_is_taken(path) and not may_replace:
             raise _there_already(path)
         make_folder(path.parent)
 
         def still_free() -> None:  # it may come while we write
-            if not may_replace and is_taken(path):
+            if not may_replace and path_is_taken(path):
                 raise _there_already(path)
 
-        write_whole(path, data, before=still_free)
+        write_atomically(path, data, before=still_free)
     except FileExistsError as error:
         raise BadInput(f"cannot write {shown(path)}: a file is in the way: choose another place") from error
     except (OSError, ValueError) as error:
@@ -142,7 +142,7 @@ def leftover_prefix() -> str:
 
 
 @functools.cache
-def sweep(folder: Path) -> None:
+def remove_leftovers(folder: Path) -> None:
     """Remove, once for each folder, what processes left there that ended while they wrote.
 
     It must not have been touched for a day, since a process that cannot be seen may write from another machine.

@@ -10,8 +10,8 @@ from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
-from icltui.storage.paths import shown, users_own
-from icltui.storage.text_file import decoded, not_utf_8, read_bytes
+from icltui.storage.paths import shown, user_folder
+from icltui.storage.text_file import decode_utf8, read_bytes, utf8_problem
 from icltui.values.errors import reason_of
 
 NAME = "config.toml"
@@ -40,19 +40,19 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
 def config_path() -> Path:
     """Where the file is, or would be."""
-    return users_own("config") / NAME
+    return user_folder("config") / NAME
 
 
 def read_config(path: Path) -> tuple[Config, tuple[str, ...]]:
     """What the file says, and a line for each fault; without a file the defaults."""
     try:
-        table = tomllib.loads(decoded(read_bytes(path, SIZE_LIMIT)))
+        table = tomllib.loads(decode_utf8(read_bytes(path, SIZE_LIMIT)))
     except FileNotFoundError:
         return Config(), ()
     except OSError as error:
         return Config(), (f"{shown(path)} cannot be read: {reason_of(error)}",)
     except UnicodeDecodeError as error:
-        return Config(), (f"{NAME}: {not_utf_8(error)}: save it as UTF-8",)
+        return Config(), (f"{NAME}: {utf8_problem(error)}: save it as UTF-8",)
     except tomllib.TOMLDecodeError as error:
         return Config(), (f"{NAME}: {_one_line(str(error))}: nothing in it is used until that is mended",)
     except ValueError as error:
@@ -62,7 +62,7 @@ def read_config(path: Path) -> tuple[Config, tuple[str, ...]]:
     return Config(**values), tuple(fault for _, faults in taken for fault in faults)
 
 
-def one_of(value: str, kind: str, known: list[str]) -> str:
+def unknown_choice(value: str, kind: str, known: list[str]) -> str:
     """The line that refuses ``value``, which is none of the ``known`` ones."""
     return f"{NAME}: {kind} {value!a} is not known: one of {', '.join(known)}"
 
@@ -71,7 +71,7 @@ def _take(name: str, value: Any) -> tuple[dict[str, Any], list[str]]:
     """One setting as far as it can be used, and what is wrong with it."""
     fields = {field.name: field for field in msgspec.structs.fields(Config)}
     if name not in fields:
-        return {}, [one_of(name, "setting", list(fields))]
+        return {}, [unknown_choice(name, "setting", list(fields))]
     if name == "keys" and isinstance(value, dict):
         texts = {key: text for key, text in value.items() if isinstance(text, str) and text.strip()}
         wrong = [key for key in value if key not in texts]

@@ -62,10 +62,10 @@ def real_path(path: Path) -> str:
 def sessions_folder() -> Path:
     """Where sessions are saved: ``./sessions`` where that folder exists, else in the user's data folder."""
     here = Path("sessions")
-    return here if here.is_dir() else users_own("data") / "sessions"
+    return here if here.is_dir() else user_folder("data") / "sessions"
 
 
-def users_own(kind: Literal["config", "data", "state"]) -> Path:
+def user_folder(kind: Literal["config", "data", "state"]) -> Path:
     """The platform's folder of the kind; where no home is known (a container's user), one that can never be."""
     paths = {
         "config": platformdirs.user_config_path,
@@ -80,7 +80,7 @@ def users_own(kind: Literal["config", "data", "state"]) -> Path:
 
 def state_path() -> Path:
     """Where logs and autosaves go, whether it is there or not."""
-    return users_own("state")
+    return user_folder("state")
 
 
 def state_folder() -> Path:
@@ -136,14 +136,14 @@ def make_folder(folder: Path) -> None:
             part.mkdir(mode=0o700, exist_ok=True)
 
 
-def in_a_name(text: str) -> str:
+def file_slug(text: str) -> str:
     """``text`` as a part of a file's name: letters, digits and what joins them, 60 at most."""
     return re.sub(r"[^\w.-]+", "-", text)[:60]
 
 
-def unused(folder: Path, title: str, ending: str = ".json") -> Path:
+def unused_path(folder: Path, title: str, ending: str = ".json") -> Path:
     """A path in ``folder`` at which there is nothing yet, named after ``title``."""
-    stem = in_a_name(title) or "untitled"
+    stem = file_slug(title) or "untitled"
     names = (folder / f"{stem}{'' if n == 1 else f'-{n}'}{ending}" for n in range(1, 1000))
     return next((path for path in names if not os.path.lexists(path)), folder / f"{stem}{ending}")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from icltui.api.messages import DEMO, LoadModel
-from icltui.storage.atomic import write_whole
+from icltui.storage.atomic import write_atomically
 from icltui.storage.paths import state_folder
 from icltui.values.errors import SessionError
 
@@ -37,7 +37,7 @@ def remember_model(load: LoadModel, place: str = "") -> None:
     newest = Recent(load, place)
     others = [r for r in _read() if (r.load.model, r.place) != (load.model, place)]
     with contextlib.suppress(OSError, SessionError, UnicodeEncodeError):
-        write_whole(_path(), msgspec.json.encode([newest, *others][:MOST]))
+        write_atomically(_path(), msgspec.json.encode([newest, *others][:MOST]))
 
 
 def _path() -> Path:

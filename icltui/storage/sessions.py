@@ -14,14 +14,14 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from icltui.storage.atomic import write_whole
+from icltui.storage.atomic import write_atomically
 from icltui.storage.paths import (
     make_folder,
     real_path,
     shown,
 )
 from icltui.storage.session_validation import check_consistent
-from icltui.storage.text_file import decoded, not_utf_8
+from icltui.storage.text_file import decode_utf8, utf8_problem
 from icltui.text.json import pretty
 from icltui.values import FORMAT, Session
 from icltui.values.errors import SessionError, reason_of
@@ -91,9 +91,9 @@ def _read(path: Path) -> str:
     except (OSError, ValueError) as error:
         raise SessionError(f"cannot be read: {reason_of(error)}: check its name") from error
     try:
-        return decoded(data)
+        return decode_utf8(data)
     except UnicodeDecodeError as error:
-        raise SessionError(f"is damaged: {not_utf_8(error)}: restore a copy") from error
+        raise SessionError(f"is damaged: {utf8_problem(error)}: restore a copy") from error
 
 
 def _parse(text: str) -> dict[str, Any]:
@@ -176,4 +176,4 @@ def _replace(path: Path, data: bytes) -> None:
         raise SessionError(
             "it is read-only: choose another name"
         )  # though the folder would let it be replaced
-    write_whole(path, data)
+    write_atomically(path, data)

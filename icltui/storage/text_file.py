@@ -21,9 +21,9 @@ def read_text(path: Path, way_out: str) -> str:
         BadInput: a file that cannot be read, is too large, or is no UTF-8.
     """
     try:
-        return decoded(read_bytes(path, MOST_BYTES))
+        return decode_utf8(read_bytes(path, MOST_BYTES))
     except UnicodeDecodeError as error:
-        reason, way_out = not_utf_8(error), "save it as UTF-8"
+        reason, way_out = utf8_problem(error), "save it as UTF-8"
     except TooLarge as error:
         reason, way_out = str(error), "shorten it"
     except (OSError, ValueError) as error:  # a ValueError: a name that no file can have
@@ -45,7 +45,7 @@ def read_bytes(path: Path, most: int) -> bytes:
     return data
 
 
-def decoded(data: bytes) -> str:
+def decode_utf8(data: bytes) -> str:
     """The text that the bytes of a file are.
 
     Raises:
@@ -54,7 +54,7 @@ def decoded(data: bytes) -> str:
     return data.decode("utf-8").removeprefix("\ufeff")  # utf-8-sig would count offsets from after the mark
 
 
-def not_utf_8(error: UnicodeDecodeError) -> str:
+def utf8_problem(error: UnicodeDecodeError) -> str:
     """The byte that is no UTF-8, with its offset."""
     return f"the byte at offset {error.start} (0x{error.object[error.start]:02x}) is no UTF-8"
 
@@ -65,6 +65,6 @@ def lines(text: str) -> list[str]:
     return [*(line.removesuffix("\r") for line in ended), *([rest] if rest else [])]
 
 
-def without_last_line_end(text: str) -> str:
+def without_final_newline(text: str) -> str:
     """The text without the one line end after it, which an editor puts there."""
     return text.removesuffix("\n").removesuffix("\r") if text.endswith("\n") else text

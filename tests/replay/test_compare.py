@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from icltui.replay.compare import compare
 from icltui.replay.notes import model_changes
-from icltui.replay.tolerance import DTYPE_TOLERANCES, Tolerances, coarser
+from icltui.replay.tolerance import DTYPE_TOLERANCES, Tolerances, coarser_dtype
 from icltui.report.replay import replay_json, replay_text
 from icltui.values import (
     Candidate,
@@ -353,9 +353,14 @@ def test_a_coarser_dtype_asks_for_less() -> None:
     assert not replayed(A_MEASUREMENT, again).same
     assert replayed(A_MEASUREMENT, again, "bfloat16").same
     half, squeezed = with_(A_MODEL, dtype="bfloat16"), with_(A_MODEL, quantize="4bit")
-    assert coarser(A_MODEL, A_MODEL) == "float32"
-    assert coarser(A_MODEL, half) == coarser(half, A_MODEL) == coarser(A_MODEL, squeezed) == "bfloat16"
-    assert coarser(A_MODEL, with_(A_MODEL, dtype="float8")) == "bfloat16"
+    assert coarser_dtype(A_MODEL, A_MODEL) == "float32"
+    assert (
+        coarser_dtype(A_MODEL, half)
+        == coarser_dtype(half, A_MODEL)
+        == coarser_dtype(A_MODEL, squeezed)
+        == "bfloat16"
+    )
+    assert coarser_dtype(A_MODEL, with_(A_MODEL, dtype="float8")) == "bfloat16"
 
 
 # What is said.
@@ -431,9 +436,9 @@ def test_what_a_patch_says_may_move_by_its_fit_and_nothing_else_may() -> None:
     saved = with_(A_GENERATION, patch=PatchReport(layers=(fit,), n_tokens=2, rank=2, alpha=1.0))
     limits = Tolerances(saved, "float32")
     assert 0 < limits.fit <= 0.1
-    beside = limits.of_a_share("generation.lanes.plain")
+    beside = limits.allowed_share("generation.lanes.plain")
     assert (
-        limits.of_a_share("generation.lanes.patched.steps[].top")
+        limits.allowed_share("generation.lanes.patched.steps[].top")
         > beside
         == DTYPE_TOLERANCES["float32"].logit
     )
@@ -446,10 +451,10 @@ def test_the_condition_of_the_shift_has_a_noise_of_its_own() -> None:
     limits = Tolerances(
         with_(A_GENERATION, patch=PatchReport(layers=(fit,), n_tokens=2, rank=2, alpha=1.0)), "float32"
     )
-    assert limits.hides(
+    assert limits.is_noise(
         "generation.patch.layers[0].shift_condition", "generation.patch.layers[].shift_condition"
     )
-    assert not limits.hides("generation.patch.layers[0].condition", "generation.patch.layers[].condition")
+    assert not limits.is_noise("generation.patch.layers[0].condition", "generation.patch.layers[].condition")
 
 
 @pytest.mark.parametrize(
@@ -458,8 +463,8 @@ def test_the_condition_of_the_shift_has_a_noise_of_its_own() -> None:
 def test_rounding_hides_a_direction_of_a_step_no_larger_than_itself(name: str) -> None:
     rows = tuple(with_(row, delta_norm=1e-9, z_norm=10.0) for row in A_MEASUREMENT.rows)
     limits = Tolerances(with_(A_MEASUREMENT, rows=rows), "float32")
-    assert limits.hides("measurement.rows[0]", f"measurement.rows[].{name}")
-    assert not limits.hides("measurement.rows[0]", "measurement.rows[].patch_norm")
+    assert limits.is_noise("measurement.rows[0]", f"measurement.rows[].{name}")
+    assert not limits.is_noise("measurement.rows[0]", "measurement.rows[].patch_norm")
 
 
 def test_the_finer_the_numbers_the_less_they_may_differ() -> None:

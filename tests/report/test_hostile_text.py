@@ -49,7 +49,7 @@ TABLES: dict[str, Say] = {
     "verify": lambda bad, width: verify.verify_table(bad(REFUSING), bad(A_VERIFICATION), width),
     "zoo": lambda bad, width: zoo.zoo_table([bad(ZOO)], width),
     "generate": lambda bad, width: generate.generate_text(bad(REFUSING), bad(A_GENERATION), width),
-    "each": lambda bad, width: generate.each_text(
+    "each": lambda bad, width: generate.generate_each_text(
         bad(REFUSING), [bad(PROMPT).query], [bad(A_GENERATION)], width
     ),
     "patches": lambda bad, width: patch_comparison.patches_table(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from icltui.storage import atomic
-from icltui.storage.atomic import leftover_prefix, sweep, write_whole
+from icltui.storage.atomic import leftover_prefix, remove_leftovers, write_atomically
 
 LONG = b"long " * 10_000
 
@@ -34,7 +34,7 @@ def is_new_file(path: Path, before: os.stat_result) -> bool:
 def test_a_new_file_is_its_owners_alone(tmp_path: Path, umask: int) -> None:
     before = os.umask(umask)
     try:
-        write_whole(tmp_path / "new", b"new")
+        write_atomically(tmp_path / "new", b"new")
     finally:
         os.umask(before)
     assert facts(tmp_path / "new")[0] == 0o600 & ~umask
@@ -48,7 +48,7 @@ def test_mode_and_group_stay_in_one_step(path: Path, mode: int, data: bytes) -> 
     os.chown(path, -1, 100 if os.getuid() == 0 else (groups or [-1])[0])
     path.chmod(mode)
     before, was = facts(path), path.stat()
-    write_whole(path, data)
+    write_atomically(path, data)
     assert path.read_bytes() == data
     assert facts(path) == before
     assert is_new_file(path, was)
@@ -59,7 +59,7 @@ def test_an_access_list_and_the_users_own_attributes_stay(path: Path) -> None:
         os.setxattr(path, "user.note", b"mine")
     except OSError:
         pytest.skip("this file system has no attributes")
-    write_whole(path, b"new")
+    write_atomically(path, b"new")
     assert os.getxattr(path, "user.note") == b"mine"
 
 
@@ -68,7 +68,7 @@ def test_another_name_of_the_file_has_the_new_text_too(path: Path, tmp_path: Pat
     os.link(path, tmp_path / "other name")
     path.chmod(0o664)
     before = facts(path)
-    write_whole(path, data)
+    write_atomically(path, data)
     assert (tmp_path / "other name").read_bytes() == data
     assert facts(path) == before
     assert sorted(os.listdir(tmp_path)) == ["file", "other name"]
@@ -80,7 +80,7 @@ def test_an_owner_or_group_that_may_not_be_given_stays(path: Path, monkeypatch: 
 
     was = path.stat()
     monkeypatch.setattr(os, "fchown", refuse)
-    write_whole(path, LONG)
+    write_atomically(path, LONG)
     assert path.read_bytes() == LONG
     assert not is_new_file(path, was)
 
@@ -106,11 +106,11 @@ def test_whatever_fails_what_was_there_is_there(
     afterwards = fail_once if failing == "before" else lambda: None
     in_place, in_one_step = {"write", "ftruncate"}, {"replace"}
     if failing in (in_one_step if has_other_name else in_place):
-        write_whole(path, LONG, before=afterwards)
+        write_atomically(path, LONG, before=afterwards)
         assert n_calls == [0]
     else:
         with pytest.raises(OSError, match="No space left"):
-            write_whole(path, LONG, before=afterwards)
+            write_atomically(path, LONG, before=afterwards)
         assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["file"]
 
@@ -118,7 +118,7 @@ def test_whatever_fails_what_was_there_is_there(
 def test_a_link_stays_a_link(path: Path, tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to(path.name)
-    write_whole(link, b"new")
+    write_atomically(link, b"new")
     assert link.is_symlink()
     assert path.read_bytes() == b"new"
 
@@ -127,7 +127,7 @@ def test_a_link_stays_a_link(path: Path, tmp_path: Path) -> None:
 def test_what_is_no_file_is_left_alone(tmp_path: Path, make: Callable[[Path], None]) -> None:
     make(tmp_path / "thing")
     with pytest.raises(OSError, match="not a file"):
-        write_whole(tmp_path / "thing", b"x")
+        write_atomically(tmp_path / "thing", b"x")
     assert os.listdir(tmp_path) == ["thing"]
 
 
@@ -141,7 +141,7 @@ def test_the_file_lasts_before_its_name_does(path: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(os, "fsync", synced)
     monkeypatch.setattr(os, "replace", lambda *names: (done.append("name"), replace(*names)))
-    write_whole(path, b"new")
+    write_atomically(path, b"new")
     assert done == ["file", "name", "folder"]
 
 
@@ -180,7 +180,7 @@ def test_only_what_dead_processes_left_long_ago_is_swept(
         left.touch()
     then = left.stat().st_mtime - days * 86_400 - 10
     os.utime(left, (then, then))
-    write_whole(tmp_path / "file", b"new")
+    write_atomically(tmp_path / "file", b"new")
     assert left.exists() is not is_swept
 
 
@@ -190,7 +190,7 @@ def test_a_link_among_the_leftovers_is_removed_and_not_followed(tmp_path: Path) 
     left = tmp_path / f".icltui-{gone_pid()}-0123456789ab"
     left.symlink_to("mine")
     os.utime(left, (0, 0), follow_symlinks=False)
-    sweep(tmp_path)
+    remove_leftovers(tmp_path)
     assert not left.is_symlink()
     assert (tmp_path / "mine" / "file").exists()
 
@@ -206,7 +206,7 @@ def test_a_write_that_takes_a_few_bytes_at_a_time_loses_none(
     os.link(path, tmp_path / "other name")
     write = os.write
     monkeypatch.setattr(os, "write", lambda handle, data: write(handle, data[:3]))
-    write_whole(path, b"0123456789")
+    write_atomically(path, b"0123456789")
     assert path.read_bytes() == b"0123456789"
 
 
@@ -225,7 +225,7 @@ def test_only_the_attributes_that_are_somebodys_choice_are_copied(
     monkeypatch.setattr(
         os, "setxattr", lambda _handle, name, value: given.update({name: value}), raising=False
     )
-    write_whole(path, b"new")
+    write_atomically(path, b"new")
     assert given == {name: held[name] for name in ("user.note", "system.posix_acl_access")}
 
 
@@ -235,7 +235,7 @@ def test_what_was_left_is_kept_for_a_day(tmp_path: Path, hours: int, is_swept: b
     left.touch()
     then = left.stat().st_mtime - hours * 3600
     os.utime(left, (then, then))
-    sweep(tmp_path)
+    remove_leftovers(tmp_path)
     assert left.exists() is not is_swept
 
 

@@ -5,7 +5,7 @@ import stat
 
 import pytest
 
-from icltui.storage.atomic import is_taken, write_file
+from icltui.storage.atomic import path_is_taken, write_file
 from icltui.values.errors import BadInput
 
 
@@ -30,7 +30,7 @@ def test_what_is_there_stays_unless_it_may_go(tmp_path):
 def test_a_link_that_leads_nowhere_is_something(tmp_path):
     link = tmp_path / "link"
     link.symlink_to(tmp_path / "nowhere")
-    assert is_taken(link)
+    assert path_is_taken(link)
     with pytest.raises(BadInput, match="exists already"):
         write_file(link, b"x")
 

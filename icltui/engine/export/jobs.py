@@ -26,7 +26,7 @@ from icltui.engine.generate.inputs import with_kept_header
 from icltui.engine.models.background import run_in_background, run_when_idle
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.prompts.tokenize import tokenize
-from icltui.storage.atomic import leftover_prefix, sweep, sync_folder
+from icltui.storage.atomic import leftover_prefix, remove_leftovers, sync_folder
 from icltui.storage.paths import shown
 from icltui.values import ExportReport, ModelInfo
 from icltui.values.errors import BadInput, EngineError, reason_of
@@ -129,7 +129,7 @@ def _staged(target: Path) -> Iterator[Path]:
         BadInput: nothing can be written there.
     """
     try:
-        sweep(target.parent)
+        remove_leftovers(target.parent)
         folder = Path(tempfile.mkdtemp(prefix=leftover_prefix(), dir=target.parent))
         try:
             yield folder

@@ -13,7 +13,7 @@ from textual.content import Content
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from icltui.storage.atomic import is_taken, write_file
+from icltui.storage.atomic import path_is_taken, write_file
 from icltui.tui.dialogs.dialog import Dialog, DialogFrame
 from icltui.tui.dialogs.file_to_write import file_to_write, may_overwrite
 from icltui.tui.widgets.bindings import key_binding
@@ -98,7 +98,7 @@ class ExportDialog(Dialog[tuple[ExportOption, Path] | None]):
             self._is_busy = False
 
     async def _is_done(self, offer: ExportOption, path: Path) -> bool:
-        is_there = is_taken(path)
+        is_there = path_is_taken(path)
         if offer.make is None:
             if is_there:
                 raise BadInput(f"{path.name} exists already: choose another name")

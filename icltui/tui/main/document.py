@@ -8,7 +8,7 @@ from pathlib import Path
 from textual import work
 from textual.screen import Screen
 
-from icltui.storage.paths import is_example, sessions_folder, unused
+from icltui.storage.paths import is_example, sessions_folder, unused_path
 from icltui.storage.sessions import write_session
 from icltui.tui.dialogs.confirm import UnsavedDialog
 from icltui.tui.dialogs.dialog import ClosesOnce
@@ -86,7 +86,7 @@ class DocumentScreen(ClosesOnce[None], Screen[None]):
 
     def _proposal(self) -> Path:
         """A name that is free in the folder of sessions."""
-        return unused(sessions_folder(), self.explorer.document.title)
+        return unused_path(sessions_folder(), self.explorer.document.title)
 
     async def _write(self, path: Path) -> None:
         """On a thread, as a large session takes seconds; on one, or an older state could come to lie over a newer."""

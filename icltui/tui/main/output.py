@@ -11,7 +11,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from icltui.report.session_formats import FORMAT_TITLES, SessionFormat, render_session
-from icltui.storage.paths import sessions_folder, unused
+from icltui.storage.paths import sessions_folder, unused_path
 from icltui.tui.dialogs.export import ExportDialog, ExportOption
 from icltui.tui.draw.figure_process import draw_figure
 from icltui.tui.draw.svg import pane_strips, svg_of
@@ -145,7 +145,7 @@ class OutputScreen(DocumentScreen):
 
     def _free(self, ending: str) -> Path:
         """A name that is free in the folder of sessions."""
-        return unused(sessions_folder(), self.explorer.document.title, ending)
+        return unused_path(sessions_folder(), self.explorer.document.title, ending)
 
 
 async def _record(session: Session, kind: SessionFormat) -> bytes:

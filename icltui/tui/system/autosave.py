@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from icltui.storage.atomic import is_running, sweep
-from icltui.storage.paths import in_a_name, make_folder, state_folder
+from icltui.storage.atomic import is_running, remove_leftovers
+from icltui.storage.paths import file_slug, make_folder, state_folder
 from icltui.storage.sessions import write_session
 from icltui.tui.state.explorer import Explorer
 from icltui.tui.state.session_conversion import left_out
@@ -82,7 +82,7 @@ class Autosave:
             return None
         folder = autosave_folder()
         self._take_lock(folder)
-        path = folder / f"{in_a_name(title)}{DRAFT if is_draft else ''}@{self._key}.json"
+        path = folder / f"{file_slug(title)}{DRAFT if is_draft else ''}@{self._key}.json"
         write_session(path, session)
         if not is_draft:  # the newest prompt is in this file, and its numbers too
             self._remove(*(old for old in self._paths if f"{DRAFT}@" in old.name))
@@ -146,7 +146,7 @@ class Orphan:
 def orphans() -> list[Orphan]:
     """Those of programs that no longer run, newest first."""
     try:
-        sweep(autosave_folder())
+        remove_leftovers(autosave_folder())
         _sweep_locks(autosave_folder())
         paths = list(autosave_folder().glob("*.json"))
         found = [_orphan(path) for path in paths if not _is_owned(path)]
@@ -208,7 +208,7 @@ def _key(moment: datetime) -> str:
 
 
 def _host() -> str:
-    return in_a_name(socket.gethostname()) or "here"
+    return file_slug(socket.gethostname()) or "here"
 
 
 def _key_of(path: Path) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import platformdirs
 
-from icltui.storage.paths import real_path, sessions_folder, unused
+from icltui.storage.paths import real_path, sessions_folder, unused_path
 
 LEAST = 2**20
 """Bytes that must be free, for a place to be offered."""
@@ -31,7 +31,9 @@ def fallback_paths(path: Path) -> list[FallbackPath]:
     if not os.path.lexists(path):
         folders.pop(real_path(path.parent), None)
     free = {folder: _free(folder) for folder in folders.values()}
-    return [FallbackPath(unused(folder, path.stem), room) for folder, room in free.items() if room >= LEAST]
+    return [
+        FallbackPath(unused_path(folder, path.stem), room) for folder, room in free.items() if room >= LEAST
+    ]
 
 
 def _folders() -> Iterator[Path]:

@@ -12,8 +12,8 @@ from textual.app import App
 from textual.screen import Screen
 from textual.theme import BUILTIN_THEMES
 
-from icltui.storage.atomic import write_whole
-from icltui.storage.config import Config, one_of
+from icltui.storage.atomic import write_atomically
+from icltui.storage.config import Config, unknown_choice
 from icltui.storage.paths import state_folder
 from icltui.tui.actions import ACTIONS
 from icltui.tui.actions.action import USER_KEYS
@@ -81,7 +81,7 @@ def _asked_themes(asked: str, config: Config, known: list[str]) -> Iterator[tupl
     for name in filter(None, map(str.strip, os.environ.get("TEXTUAL_THEME", "").split(","))):
         yield name, f"TEXTUAL_THEME: theme {name!a} is not known: one of {', '.join(known)}"
     if config.theme:
-        yield config.theme, one_of(config.theme, "theme", known)
+        yield config.theme, unknown_choice(config.theme, "theme", known)
     yield remembered_theme(), ""
 
 
@@ -95,7 +95,7 @@ def remembered_theme() -> str:
 def remember_theme(name: str) -> None:
     """Choose it again the next time; where that cannot be written it lasts as long as the program."""
     with suppress(OSError, SessionError):
-        write_whole(state_folder() / "theme", name.encode())
+        write_atomically(state_folder() / "theme", name.encode())
 
 
 def keys_in_force(keys: dict[str, str]) -> dict[str, str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from icltui.api.messages import EngineDied, LoadModel, VerificationEnded
-from icltui.storage.atomic import sweep
+from icltui.storage.atomic import remove_leftovers
 from icltui.storage.paths import state_folder
 from icltui.storage.sessions import read_session, write_session
 from icltui.tui.dialogs.confirm import UnsavedDialog
@@ -277,7 +277,7 @@ def test_a_lock_without_work_is_swept_when_its_program_is_gone(
     left.touch()
     for old in (left, *folder.glob("*.lock")):
         os.utime(old, (1, 1) if "young" not in old.name else None)
-    sweep.cache_clear()  # as in a program that starts
+    remove_leftovers.cache_clear()  # as in a program that starts
     orphans()
     assert not (folder / names[0]).exists()
     assert not left.exists()
