@@ -1,10 +1,14 @@
 """What each side must never load, as the interpreter itself sees it."""
 
+import ast
 import subprocess
 import sys
+from collections import defaultdict
+from pathlib import Path
 
 import pytest
 
+import icltui
 from tests.waiting import PATIENCE
 
 LOADED = "import sys; print(' '.join(sorted(name for name in sys.modules if '.' not in name)))"
@@ -57,3 +61,15 @@ def test_never_loaded(code: str, forbidden: set[str], needed: set[str]) -> None:
     loaded = modules_after(code)
     assert not loaded & forbidden
     assert needed <= loaded
+
+
+def test_no_two_modules_define_a_class_of_one_name() -> None:
+    """A name in an error, a log or a search leads to one place."""
+    root = Path(icltui.__file__).parent
+    homes: defaultdict[str, list[str]] = defaultdict(list)
+    for path in root.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                homes[node.name].append(str(path.relative_to(root)))
+    assert len(homes) > 100
+    assert {name: paths for name, paths in homes.items() if len(paths) > 1} == {}
