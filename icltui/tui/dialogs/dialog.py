@@ -14,14 +14,14 @@ from icltui.tui.draw.text import content
 
 Answer = TypeVar("Answer")
 if TYPE_CHECKING:
-    Base = Screen
+    ScreenBase = Screen
 else:
 
-    class Base(Generic[Answer]):
+    class ScreenBase(Generic[Answer]):
         """No screen itself: a second way to Screen would hide the styles and keys of the class that is mixed with."""
 
 
-class ClosesOnce(Base[Answer]):
+class ClosesOnce(ScreenBase[Answer]):
     """A screen that does not open once it is to close; the first base of a screen class.
 
     A key that closes the screen can come together with the key that opens it, or the program can end, before the screen
