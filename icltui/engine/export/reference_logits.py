@@ -43,7 +43,7 @@ class ReferenceRow:
     def run(self, model: Any) -> Float[Tensor, "tokens vocabulary"]:
         """What ``model`` says there."""
         keep = torch.arange(len(self.row) - len(self.patched), len(self.row))
-        return forward(model, self.row, at=self.places, keep=keep).cpu()
+        return forward(model, self.row, position_ids=self.places, logits_to_keep=keep).cpu()
 
 
 @dataclass(frozen=True)

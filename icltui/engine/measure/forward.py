@@ -1,6 +1,6 @@
-"""One row of tokens through the model: where each stands, and the logits behind it.
+"""One row of tokens through the model: the position of each token, and the logits after it.
 
-Enters: ids, what they continue, and where they stand. Leaves: logits in at least float32.
+Enters: ids, the cache that they continue, and their positions. Leaves: logits in at least float32.
 """
 
 import inspect
@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from icltui.engine.hooks.attach import attach
@@ -22,18 +22,19 @@ from icltui.values.errors import BadInput, EngineError, ForwardError
 from icltui.values.prompt import Positions
 
 Gap = tuple[int, int]
-"""The context tokens [begin, end) that a run goes without."""
+"""The context tokens [begin, end) that a row goes without."""
+_NO_POSITIONS = "this model takes no positions: use --positions reset"
 
 
 @dataclass
 class KVCache:
-    """What a run remembers of the tokens that were fed: of the kind that the model itself makes at its first use."""
+    """A key-value cache of the kind that the model itself makes at its first use."""
 
     value: Any = None
     length: int = 0
-    """Tokens in it."""
+    """Its tokens."""
     row: list[tuple[int, int]] = field(default_factory=list)
-    """Where the model's own cannot be gone on from: each token with its place, to be run again."""
+    """Each token with its position, to be run again, for a model that cannot go on from a cache of its own."""
 
     def drop(self, n: int) -> None:
         """Forget the last ``n`` tokens."""
@@ -81,24 +82,24 @@ def position_ids(ids: Ids, gap: Gap, positions: Positions, n_more: int = 0) -> r
     return [*range(first), *range(first + end - begin, length)]
 
 
-def forward_rows(model: Any, rows: Sequence[Sequence[int]], at: Sequence[Sequence[int]]) -> None:
-    """Run several rows at once for the hooks' sake; ``at``: where each token stands.
+def forward_rows(model: Any, rows: Sequence[Sequence[int]], position_ids: Sequence[Sequence[int]]) -> None:
+    """Run several rows in one pass without a cache, for what hooks see and do in it.
 
-    Shorter rows are padded behind, where causal attention does not look.
+    Shorter rows are padded on the right, where causal attention does not look.
     """
-    longest = max(map(len, rows))
     if len(rows) == 1:
-        forward(model, rows[0], at=at[0])
+        forward(model, rows[0], position_ids=position_ids[0])
         return
+    longest = max(map(len, rows))
     known, device = forward_arguments(model), input_device(model)
     ids = torch.tensor([[*row, *[0] * (longest - len(row))] for row in rows], device=device)
     kwargs: dict[str, Any] = {"logits_to_keep": 1} if "logits_to_keep" in known else {}
-    padded = [[*stands, *range(stands[-1] + 1, stands[-1] + 1 + longest - len(stands))] for stands in at]
-    if any(stands != list(range(longest)) for stands in padded):
+    padded = [[*at, *range(at[-1] + 1, at[-1] + 1 + longest - len(at))] for at in position_ids]
+    if any(at != list(range(longest)) for at in padded):
         if "position_ids" not in known:
-            raise BadInput("this model takes no positions: use --positions reset")
+            raise BadInput(_NO_POSITIONS)
         kwargs["position_ids"] = torch.tensor(padded, device=device)
-        # Without it, a jump in the positions is taken for the beginning of another text.
+        # Without a mask, a jump in the positions is taken for the beginning of another text.
         kwargs["attention_mask"] = torch.ones_like(ids)
     run_model(model, ids, use_cache=False, **kwargs)
 
@@ -107,53 +108,58 @@ def forward(
     model: Any,
     ids: Sequence[int],
     cache: KVCache | None = None,
-    at: Sequence[int] | None = None,
-    keep: Tensor | None = None,
+    position_ids: Sequence[int] | None = None,
+    logits_to_keep: Int[Tensor, " positions"] | None = None,
     **kwargs: Any,
-) -> Tensor:
-    """Logits (vocabulary,) behind the last of ``ids``, which continue what is in ``cache``, if given, and go into it.
+) -> Float[Tensor, "*positions vocabulary"]:
+    """Logits after the last of ``ids``, or after each of those at the indices ``logits_to_keep``.
 
-    ``at``: the position of each, by default right behind those in the cache. ``keep``: the indices whose logits are
-    wanted instead of the last's, (positions, vocabulary). Where the model cannot go on from a cache, the whole row that
-    ``ids`` continue runs again, and hooks see all of it.
+    ``ids`` continue what is in ``cache``, if given, and are added to it; without ``position_ids`` they follow it
+    without a gap. Where the model cannot go on from a cache, the whole row that ``ids`` end runs again, and hooks see
+    all of it.
 
     Raises:
-        BadInput: positions with a gap for a model that cannot be told any.
+        BadInput: positions with a gap, for a model whose forward takes no positions.
         EngineError: logits that are not numbers.
         ForwardError: the model's own code fails, or gives no logits.
     """
     if cache is not None and not can_use_cache(model):
-        return _run_again(model, ids, cache, at, keep, **kwargs)
-    device = input_device(model)
-    known = forward_arguments(model)
+        return _run_again(model, ids, cache, position_ids, logits_to_keep, **kwargs)
+    device, known = input_device(model), forward_arguments(model)
     past = cache.length if cache is not None else 0
     if past and cache is not None and cache.value is None:
         raise ForwardError(f"the forward pass of {type(model).__name__} gives no cache to go on from")
     usual = list(range(past, past + len(ids)))
-    at = usual if at is None else list(at)
+    at = usual if position_ids is None else list(position_ids)
     if "position_ids" in known:
-        if cache is not None or at != usual:  # some models would begin at 0 again behind a cache
+        if cache is not None or at != usual:  # some models would begin at 0 again after a cache
             kwargs["position_ids"] = torch.tensor([at], device=device)
         if at != usual and "attention_mask" not in kwargs:
-            # Without it, a jump in the positions is taken for the beginning of another text.
+            # Without a mask, a jump in the positions is taken for the beginning of another text.
             kwargs["attention_mask"] = torch.ones(1, past + len(ids), dtype=torch.long, device=device)
     elif at != usual:
-        raise BadInput("this model takes no positions: use --positions reset")
+        raise BadInput(_NO_POSITIONS)
     if "logits_to_keep" in known:
-        kwargs["logits_to_keep"] = 1 if keep is None else keep.to(device)
-    batch = torch.tensor([list(ids)], device=device)
+        kwargs["logits_to_keep"] = 1 if logits_to_keep is None else logits_to_keep.to(device)
     if cache is not None and cache.value is not None:
         kwargs["past_key_values"] = cache.value
-    made = forward_output(model, batch, use_cache=cache is not None, **kwargs)
+    output = forward_output(
+        model, torch.tensor([list(ids)], device=device), use_cache=cache is not None, **kwargs
+    )
     if cache is not None:
-        cache.value, cache.length = made.cache, past + len(ids)
-    logits = made.logits[0]
-    kept = logits[-1] if keep is None else logits if "logits_to_keep" in known else logits[keep]
-    if not bool(kept.sum().isfinite()) and not bool((kept < torch.inf).all()):  # the sum is quicker than each
+        cache.value, cache.length = output.cache, past + len(ids)
+    logits: Tensor = output.logits[0]
+    if logits_to_keep is None:
+        logits = logits[-1]
+    elif "logits_to_keep" not in known:
+        logits = logits[logits_to_keep]
+    if not bool(logits.sum().isfinite()) and not bool(
+        (logits < torch.inf).all()
+    ):  # the sum is quicker than each
         dtype = str(model.dtype).removeprefix("torch.")
         advice = "its weights may be damaged" if dtype in ("float32", "float64") else "try --dtype float32"
         raise EngineError(f"the model's logits are not numbers in {dtype}: {advice}")
-    return widen(kept)
+    return widen(logits)
 
 
 def forward_states(
@@ -169,18 +175,19 @@ def _run_again(
     model: Any,
     ids: Sequence[int],
     cache: KVCache,
-    at: Sequence[int] | None,
-    keep: Tensor | None,
+    position_ids: Sequence[int] | None,
+    logits_to_keep: Int[Tensor, " positions"] | None,
     **kwargs: Any,
-) -> Tensor:
-    """Logits behind ``ids``, or at ``keep`` of them, from one pass over all of the row that they end."""
+) -> Float[Tensor, "*positions vocabulary"]:
+    """As :func:`forward`, by one pass over the whole row that ``ids`` end."""
     past = cache.length
-    row = [*cache.row, *zip(ids, range(past, past + len(ids)) if at is None else at, strict=True)]
+    added = range(past, past + len(ids)) if position_ids is None else position_ids
+    row = [*cache.row, *zip(ids, added, strict=True)]
     logits = forward(
         model,
         [token for token, _ in row],
-        at=[place for _, place in row],
-        keep=None if keep is None else keep + past,
+        position_ids=[position for _, position in row],
+        logits_to_keep=None if logits_to_keep is None else logits_to_keep + past,
         **kwargs,
     )
     cache.row, cache.length = row, len(row)

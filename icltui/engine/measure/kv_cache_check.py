@@ -1,12 +1,12 @@
-"""Can the model go on from its cache? Tried on a few tokens when it is loaded, before anything else relies on it.
+"""Whether the model goes on rightly from its key-value cache, tried on a few tokens when it is loaded.
 
-Enters: a loaded model. Leaves: ``config.use_cache``, which says so to :func:`icltui.engine.measure.forward.forward`,
-and the reason
-where it cannot. Code of a model's own may know the caches of another version of transformers only; then every row runs
-again from its start, which is as right as it is slow.
+Enters: a loaded model. Leaves: ``config.use_cache``, which :func:`icltui.engine.measure.forward.forward` follows, and
+the reason where it is False. A model's own code may know the caches of another version of transformers only; then every
+row runs again from its start, which is as right as it is slow.
 """
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from icltui.api.progress import ProgressCallback, ignore_progress
@@ -16,9 +16,9 @@ from icltui.engine.models.loaded_model import LoadedModel
 from icltui.values.errors import EngineError, ForwardError, IcltuiError, ModelError
 
 SHARES = {torch.float32: 1e-2, torch.float64: 1e-2}
-"""Of the logits' spread, by which logits behind a cache may miss those of the whole row; other dtypes: a half.
+"""The error allowed for logits after a cache, as a share of the whole row's logits' spread; other dtypes: a half.
 
-Where a cache is not heard they miss by about all of it; rounding alone may take a tenth in half precision."""
+A cache that is ignored costs about all of the spread; rounding alone may cost a tenth in half precision."""
 _STAGE, _N_PASSES = "trying its cache", 5
 
 
@@ -36,7 +36,7 @@ def check_kv_cache(loaded: LoadedModel, on_progress: ProgressCallback = ignore_p
         ids = sample_ids(loaded, n_context=4, n_query=3)
         whole = _whole(loaded, ids.full)
         try:
-            reason = _miss(loaded, whole, _behind_a_cache(model, [*ids.prefix, *ids.context], ids.query))
+            reason = _miss(loaded, whole, _after_cache(model, [*ids.prefix, *ids.context], ids.query))
         except ForwardError as error:
             reason = str(error)
         except (IcltuiError, LookupError, AttributeError, TypeError, ValueError, RuntimeError) as error:
@@ -45,15 +45,15 @@ def check_kv_cache(loaded: LoadedModel, on_progress: ProgressCallback = ignore_p
     return reason
 
 
-def _whole(loaded: LoadedModel, row: list[int]) -> Tensor:
+def _whole(loaded: LoadedModel, row: list[int]) -> Float[Tensor, " vocabulary"]:
     try:
         return forward(loaded.model, row)
     except EngineError as error:
         raise ModelError(f"{type(loaded.model).__name__} cannot be explored: {error}") from error
 
 
-def _behind_a_cache(model: object, before: list[int], query: tuple[int, ...]) -> Tensor:
-    """Logits behind the last of ``query``, which is fed token by token as text is generated."""
+def _after_cache(model: object, before: list[int], query: tuple[int, ...]) -> Float[Tensor, " vocabulary"]:
+    """Logits after the last of ``query``, whose tokens go in one by one, as when text is generated."""
     cache = KVCache()
     logits = forward(model, before, cache)
     for token in query:
@@ -61,8 +61,10 @@ def _behind_a_cache(model: object, before: list[int], query: tuple[int, ...]) ->
     return logits
 
 
-def _miss(loaded: LoadedModel, whole: Tensor, behind: Tensor) -> str:
-    spread, missed = (whole - whole.mean()).norm(), (behind - whole).norm()
+def _miss(
+    loaded: LoadedModel, whole: Float[Tensor, " vocabulary"], cached: Float[Tensor, " vocabulary"]
+) -> str:
+    spread, missed = (whole - whole.mean()).norm(), (cached - whole).norm()
     if missed <= SHARES.get(loaded.dtype, 0.5) * spread:
         return ""
-    return f"what it says behind its cache is not what it says of the whole text (by {float(missed / spread):.0%})"
+    return f"its logits after its cache are not those of the whole text (they miss by {float(missed / spread):.0%})"

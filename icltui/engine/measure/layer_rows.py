@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from icltui.engine.hooks.site import Site
@@ -18,25 +18,10 @@ from icltui.engine.measure.rank_one import Experts, Images, weight_norm
 from icltui.engine.measure.weight_steps import Steps, Trajectory, start_trajectory
 from icltui.values import Dynamics, Row
 
-_COLUMNS = (
-    "z_norm",
-    "delta_norm",
-    "shift_norm",
-    "patch_norm",
-    "net_patch_norm",
-    "cosine_previous",
-    "output_patch_norm",
-    "implicit_loss",
-    "half_step_square",
-    "update_cosine_previous",
-    "transfer_previous",
-    "amplification",
-)
-
 
 @dataclass
 class LayerRows:
-    """One layer's rows in ascending order of units; remembers what the next unit is compared with."""
+    """One layer's rows in ascending order of units, with the unit that the next one is compared with."""
 
     site: Site
     dynamics: Dynamics
@@ -51,9 +36,9 @@ class LayerRows:
     """‖g‖ at unit 0."""
     last: Steps | None = None
     was_still: bool = False
-    """Whether the last unit did not move z."""
+    """Whether the last unit left z as it was."""
     cumulative: float | None = 0.0
-    """The sum of the steps so far; None behind a step that is no number."""
+    """The sum of the steps so far; None after a step that is no number."""
     kept: list[Steps] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -98,8 +83,14 @@ class LayerRows:
             cumulative_patch_norm=0.0 if accumulates else None,
         )
 
-    def _table(self, steps: Steps, z: Tensor, v: Tensor, g_norm: Tensor) -> list[list[float | None]]:
-        """A line for each unit, a column for each name in ``_COLUMNS``."""
+    def _table(
+        self,
+        steps: Steps,
+        z: Float[Tensor, "units hidden"],
+        v: Float[Tensor, "units hidden"],
+        g_norm: Float[Tensor, " units"],
+    ) -> list[dict[str, float | None]]:
+        """The numbers of each unit, by the names of :class:`~icltui.values.Row`'s fields."""
         assert self.v is not None
         assert self.g_norm is not None
         missing = torch.full_like(g_norm, torch.nan)
@@ -110,26 +101,32 @@ class LayerRows:
         squares = steps.u.square().sum(-1)
         delta_square, key_square = steps.delta.square().sum(-1), steps.key.square().sum(-1)
         delta, noise = delta_square.sqrt(), self._is_noise(z, delta_square)
-        columns = (
-            z.norm(dim=-1),
-            delta,
-            shift,
-            (squares / key_square).sqrt(),
-            missing if steps.net is None else steps.net,
-            self._cosine("delta", steps, delta_square).where(~noise, torch.nan),
-            # g_C: what the down projection is handed with the unit; under *shrink* W_i keeps it what it was.
-            shift / (g_norm if self.dynamics == "grow" else self.g_norm),
-            missing if steps.loss is None else steps.loss,
-            squares / 2,
-            (self._cosine("u", steps, squares) * self._cosine("key", steps, key_square)).where(
+        cosine_update = self._cosine("u", steps, squares) * self._cosine("key", steps, key_square)
+        columns = {
+            "z_norm": z.norm(dim=-1),
+            "delta_norm": delta,
+            "shift_norm": shift,
+            "patch_norm": (squares / key_square).sqrt(),
+            "net_patch_norm": missing if steps.net is None else steps.net,
+            "cosine_previous": self._cosine("delta", steps, delta_square).where(~noise, torch.nan),
+            # g_C: the input of the down projection with the unit; under *shrink* W_i keeps it what it was.
+            "output_patch_norm": shift / (g_norm if self.dynamics == "grow" else self.g_norm),
+            "implicit_loss": missing if steps.loss is None else steps.loss,
+            "half_step_square": squares / 2,
+            "update_cosine_previous": cosine_update.where(~noise, torch.nan),
+            "transfer_previous": self._previous(steps, transfer_residual, "u", "key").where(
                 ~noise, torch.nan
             ),
-            self._previous(steps, transfer_residual, "u", "key").where(~noise, torch.nan),
-            (squares.sqrt() / delta * (z.shape[-1] ** 0.5 / self.weight_norm)).where(~noise, torch.nan),
-        )
-        return finite_rows(torch.stack(columns, dim=-1))
+            "amplification": (squares.sqrt() / delta * (z.shape[-1] ** 0.5 / self.weight_norm)).where(
+                ~noise, torch.nan
+            ),
+        }
+        lines = finite_rows(torch.stack(list(columns.values()), dim=-1))
+        return [dict(zip(columns, line, strict=True)) for line in lines]
 
-    def _is_noise(self, z: Tensor, delta_square: Tensor) -> Tensor:
+    def _is_noise(
+        self, z: Float[Tensor, "units hidden"], delta_square: Float[Tensor, " units"]
+    ) -> Bool[Tensor, " units"]:
         """Where this unit or the one before did not move z beyond rounding, so that directions mean nothing."""
         noise = max(16 * torch.finfo(z.dtype).eps, 2**0.5 * self.rounding)
         still = delta_square.sqrt() <= noise * z.norm(dim=-1)
@@ -144,7 +141,7 @@ class LayerRows:
         norms = torch.stack([u.norm(dim=-1) / key for u in steps.images().values()], dim=-1)
         return [dict(zip(steps.widths, line, strict=True)) for line in finite_rows(norms)]
 
-    def _cosine(self, name: str, steps: Steps, squares: Tensor) -> Tensor:
+    def _cosine(self, name: str, steps: Steps, squares: Float[Tensor, " units"]) -> Float[Tensor, " units"]:
         """cos of each unit's vector and the one before."""
         last = torch.full_like(squares[:1], torch.nan)
         if self.last is not None:
@@ -152,7 +149,7 @@ class LayerRows:
         products = self._previous(steps, lambda a, b: (a * b).sum(-1), name)
         return products / (squares * torch.cat([last, squares[:-1]])).sqrt()
 
-    def _previous(self, steps: Steps, compare: Callable[..., Tensor], *names: str) -> Tensor:
+    def _previous(self, steps: Steps, compare: Callable[..., Tensor], *names: str) -> Float[Tensor, " units"]:
         """``compare`` of each unit's vectors with those of the unit before it; NaN where there is none."""
         now = [getattr(steps, name) for name in names]
         later = compare(*(x[1:] for x in now), *(x[:-1] for x in now))
@@ -161,8 +158,7 @@ class LayerRows:
         before = (getattr(self.last, name)[-1:] for name in names)
         return torch.cat([compare(*(x[:1] for x in now), *before), later])
 
-    def _row(self, unit: int, values: list[float | None], matrices: dict[str, float | None]) -> Row:
-        named = dict(zip(_COLUMNS, values, strict=True))
+    def _row(self, unit: int, named: dict[str, float | None], matrices: dict[str, float | None]) -> Row:
         patch, z_norm, weight = named["patch_norm"], named["z_norm"], self.weight_norm
         accumulates = self.dynamics != "drop"
         self.cumulative = None if self.cumulative is None or patch is None else self.cumulative + patch
@@ -178,8 +174,13 @@ class LayerRows:
         )
 
 
-def transfer_residual(u_s: Tensor, key_s: Tensor, u_t: Tensor, key_t: Tensor) -> Tensor:
-    """‖u_s − u_t (k_t·k_s)/‖k_t‖²‖ / ‖u_s‖: how much of update s the patch of t leaves undone; 0: none."""
+def transfer_residual(
+    u_s: Float[Tensor, "*units inner"],
+    key_s: Float[Tensor, "*units hidden"],
+    u_t: Float[Tensor, "*others inner"],
+    key_t: Float[Tensor, "*others hidden"],
+) -> Float[Tensor, "*others"]:
+    """‖u_s − u_t (k_t·k_s)/‖k_t‖²‖ / ‖u_s‖: the share of update s that the patch of t leaves undone (derived)."""
     share = (key_t * key_s).sum(-1, keepdim=True) / key_t.square().sum(-1, keepdim=True)
     residual: Tensor = (u_s - share * u_t).norm(dim=-1) / u_s.norm(dim=-1)
     return residual

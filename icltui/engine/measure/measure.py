@@ -1,14 +1,14 @@
 """The context comes or goes unit by unit, and each unit is one step in weight space: its rows and predictions.
 
-Enters: chunks of copies, as :func:`icltui.engine.measure.prefixes.measure_prefixes` gives them. Leaves: rows in
-ascending order
-of units with the predictions beside them, a chunk at a time. A prediction whose distance to the full context could not
-be known yet comes again when it is.
+Enters: chunks of copies from :func:`icltui.engine.measure.prefixes.measure_prefixes`. Leaves: rows in ascending
+order of units with the predictions beside them, a chunk at a time. A prediction that comes before its distance to the
+full context is known comes again after it.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from jaxtyping import Float
 from torch import Tensor
 
 from icltui.engine.hooks.site import Site
@@ -23,7 +23,7 @@ Measured = tuple[list[Row], list[Prediction]]
 
 @dataclass
 class Measurer:
-    """One measure: feed it the chunks in turn."""
+    """The state of one measure while its chunks come in."""
 
     sites: Sequence[Site]
     plan: Plan
@@ -32,8 +32,8 @@ class Measurer:
     rounding: Mapping[int, float] = field(default_factory=dict)
     """By layer, the error of z relative to ‖z‖ in half precision."""
     layers: list[LayerRows] = field(default_factory=list)
-    full: Tensor | None = None
-    """Log-probabilities behind the full context."""
+    full: Float[Tensor, " vocabulary"] | None = None
+    """Log-probabilities after the full context."""
     last: PrefixChunk | None = None
     """The full context's copy, which came ahead of its turn."""
     early: list[PrefixChunk] = field(default_factory=list)
@@ -60,7 +60,7 @@ class Measurer:
         if copy.logits is not None:
             self.full = copy.logits[0].log_softmax(-1)
         self._start(copy)
-        if k > 0 or full == 0:  # it stands where it belongs
+        if k > 0 or full == 0:  # it comes in its turn
             return chunk
         self.last = copy
         return chunk.at(slice(1, None))

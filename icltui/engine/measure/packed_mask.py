@@ -1,15 +1,15 @@
-"""Attention masks of copies of the query, packed in one row behind a cached context.
+"""Attention masks of copies of the query, packed in one row after a cached context.
 
 Enters: which context tokens each copy goes without. Leaves: masks in the form that the model takes. Each copy sees the
 kept prefix, the cached context but its gap, and its own tokens; the reach of a sliding window is counted along the row
-that the copy stands for, as an ordinary run of that row does.
+that the copy represents, as an ordinary run of that row does.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from icltui.engine.hooks.site import input_device
@@ -17,6 +17,8 @@ from icltui.engine.measure.forward import Gap
 from icltui.engine.models.upcast import computing_dtype
 
 PACKABLE = frozenset({"full_attention", "sliding_attention"})
+Column = Int[Tensor, "queries 1"]
+"""One end of the gap of each packed token's copy."""
 
 
 def packed_masks(
@@ -44,39 +46,39 @@ def packed_masks(
     return chosen if len(chosen) > 1 else next(iter(chosen.values()))
 
 
-def _places(begin: Tensor, q: int) -> tuple[Tensor, Tensor]:
-    """Of each packed token its copy and its place in the query."""
+def _copy_and_offset(begin: Column, q: int) -> tuple[Int[Tensor, " queries"], Int[Tensor, " queries"]]:
+    """The copy of each packed token, and its index in the query."""
     index = torch.arange(len(begin), dtype=torch.int32, device=begin.device)
     return index // q, index % q
 
 
-def _keys(begin: Tensor, n_prefix: int, n_cached: int) -> Tensor:
+def _keys(begin: Column, n_prefix: int, n_cached: int) -> Int[Tensor, "1 cached"]:
     """The context index of each cached token, negative in the prefix."""
     return torch.arange(-n_prefix, n_cached, dtype=torch.int32, device=begin.device)[None]
 
 
-def _seen(begin: Tensor, end: Tensor, n_prefix: int, n_cached: int, q: int) -> Bool[Tensor, "queries keys"]:
+def _seen(begin: Column, end: Column, n_prefix: int, n_cached: int, q: int) -> Bool[Tensor, "queries keys"]:
     """Which keys each query token sees."""
-    copy, place = _places(begin, q)
+    copy, offset = _copy_and_offset(begin, q)
     key = _keys(begin, n_prefix, n_cached)
     before = (key < begin) | (key >= end)
-    own = (copy[:, None] == copy[None]) & (place[:, None] >= place[None])
+    own = (copy[:, None] == copy[None]) & (offset[:, None] >= offset[None])
     return torch.cat([before, own], dim=1)
 
 
 def _distance(
-    begin: Tensor, end: Tensor, n_prefix: int, n_context: int, n_cached: int, q: int
+    begin: Column, end: Column, n_prefix: int, n_context: int, n_cached: int, q: int
 ) -> Int[Tensor, "queries keys"]:
-    """How far before each query token its keys stand in its copy's own row."""
-    _, place = _places(begin, q)
+    """How far before each query token its keys are in the row that its copy represents."""
+    _, offset = _copy_and_offset(begin, q)
     key = _keys(begin, n_prefix, n_cached)
-    stands = n_context - (end - begin) + place[:, None]
-    before = stands - key + torch.where(key >= end, end - begin, 0)
-    return torch.cat([before, place[:, None] - place[None]], dim=1)
+    index = n_context - (end - begin) + offset[:, None]
+    before = index - key + torch.where(key >= end, end - begin, 0)
+    return torch.cat([before, offset[:, None] - offset[None]], dim=1)
 
 
-def _as_taken(model: Any, allowed: Bool[Tensor, "queries keys"]) -> Tensor:
-    """What is added to the attention scores; SDPA takes yes and no too, but would convert them at each layer."""
+def _as_taken(model: Any, allowed: Bool[Tensor, "queries keys"]) -> Float[Tensor, "1 1 queries keys"]:
+    """A mask to add to the attention scores; SDPA takes booleans too, but would convert them at each layer."""
     dtype = computing_dtype(model)
     mask = torch.zeros(allowed.shape, dtype=dtype, device=allowed.device)
     return mask.masked_fill_(~allowed, torch.finfo(dtype).min)[None, None]

@@ -9,6 +9,7 @@ from itertools import count
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from icltui.api.progress import ProgressCallback, ignore_progress
@@ -32,11 +33,19 @@ _STAGE, _N_PASSES = "trying the packed pass on it", 8
 """Of one comparison: the context and its copies, each in two parts; and one for each of four units."""
 
 
+Gathered = tuple[
+    Float[Tensor, "copies layers hidden"],
+    Float[Tensor, "copies layers hidden"],
+    Float[Tensor, "copies vocabulary"],
+]
+"""z, v and logits of every unit."""
+
+
 @contextmanager
 def reporting_passes(
     loaded: LoadedModel, on_progress: ProgressCallback, stage: str, about: int
 ) -> Iterator[None]:
-    """Reports every forward pass of the model within, of ``about`` as many."""
+    """Reports every forward pass of the model inside the block; ``about``: how many there will be."""
     numbers = count()
 
     def begin(*_: Any) -> None:
@@ -119,7 +128,7 @@ def packing_fault(loaded: LoadedModel, plan: Plan, limit: float, allows_noise: b
     return ""
 
 
-def _noise(loaded: LoadedModel, plan: Plan, loop: tuple[Tensor, ...]) -> tuple[float, ...]:
+def _noise(loaded: LoadedModel, plan: Plan, loop: Gathered) -> tuple[float, ...]:
     """How far right ways to z, v and logits lie apart: each prefix alone, and with more tokens after it.
 
     A causal model does not look at these, but kernels of another length compute it: with a few, and with as many as
@@ -170,7 +179,7 @@ def _rotates_by_length(config: Any) -> bool:
 
 
 @torch.inference_mode()
-def _gather(loaded: LoadedModel, plan: Plan, path: Path) -> tuple[Tensor, Tensor, Tensor]:
+def _gather(loaded: LoadedModel, plan: Plan, path: Path) -> Gathered:
     """z, v and logits of every unit, in the order of units."""
     kept = list(measure_prefixes(loaded, loaded.sites, plan, path))
     order = torch.tensor([unit for chunk in kept for unit in chunk.units]).argsort()
@@ -180,9 +189,7 @@ def _gather(loaded: LoadedModel, plan: Plan, path: Path) -> tuple[Tensor, Tensor
 
 
 @torch.inference_mode()
-def _gather_followed(
-    loaded: LoadedModel, plan: Plan, length_of: Callable[[int], int]
-) -> tuple[Tensor, Tensor, Tensor]:
+def _gather_followed(loaded: LoadedModel, plan: Plan, length_of: Callable[[int], int]) -> Gathered:
     """As :func:`_gather` by the loop, in rows that other tokens make as long as ``length_of`` their length."""
     found: list[tuple[Tensor, Tensor, Tensor]] = []
     for unit in range(plan.n_units + 1):
@@ -190,7 +197,7 @@ def _gather_followed(
         more = [tokens[k % len(tokens)] for k in range(length_of(len(tokens)) - len(tokens))]
         last = torch.tensor([len(tokens) - 1])
         with attach(loaded.sites, Capture(last)) as capture:
-            logits = forward(loaded.model, [*tokens, *more], keep=last)
+            logits = forward(loaded.model, [*tokens, *more], logits_to_keep=last)
         states = capture.states()
         found.append((states.z[:, 0], states.v[:, 0], logits[0]))
     z, v, logits = (torch.stack(of) for of in zip(*found, strict=True))

@@ -1,4 +1,4 @@
-"""What a distribution over next tokens says: its top tokens, its entropy, its distance to another.
+"""A distribution over next tokens: its top tokens, its entropy, its distance to another.
 
 Enters: log-probabilities. Leaves: records. Entropies and divergences are in nats.
 """
@@ -73,7 +73,7 @@ def predict(
     logits: Float[Tensor, "rows vocabulary"],
     full: Float[Tensor, " vocabulary"] | None,
 ) -> list[Prediction]:
-    """The predictions of ``units``; ``full``: log-probabilities behind the full context, once they are known."""
+    """The predictions of ``units``; ``full``: log-probabilities after the full context, once they are known."""
     log_p = logits.log_softmax(-1)
     entropies = entropy(log_p).tolist()
     kls = [None] * len(units) if full is None else kl_divergence(full.to(log_p.device), log_p).tolist()

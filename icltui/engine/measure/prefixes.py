@@ -1,4 +1,4 @@
-"""The states and next-token logits behind every part of the context: in one packed pass, or one by one.
+"""The states and next-token logits after every part of the context: in one packed pass, or one by one.
 
 Enters: the ids, the selected sites, and how units come and go. Leaves, chunk by chunk: z and v at the query's last
 token and the logits there, a *copy* of the query for each unit. Causal attention makes the context's keys and values
@@ -37,6 +37,9 @@ FIRST_CHUNK_TOKENS = 32
 """The first chunk of a long run is small, so that numbers appear at once."""
 SHORT_RUN = 4e10
 """Parameters times tokens below which a run is over in about a second, and a small first chunk would only cost."""
+
+Streams = dict[int, Float[Tensor, "_tokens hidden"]]
+"""By layer, the residual stream that enters the block."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,9 @@ def measure_prefixes(
     yield from (_PackedPass(loaded, sites, plan).chunks() if packed else _one_by_one(loaded, sites, plan))
 
 
-def _chunk(units: Sequence[int], capture: ProjectionCapture, logits: Tensor | None) -> PrefixChunk:
+def _chunk(
+    units: Sequence[int], capture: ProjectionCapture, logits: Float[Tensor, "copies vocabulary"] | None
+) -> PrefixChunk:
     states = capture.states()
     z, v = states.z.transpose(0, 1), states.v.transpose(0, 1)
     return PrefixChunk(tuple(units), z, v, states.g_norm.T, states.experts, capture.projections, logits)
@@ -117,12 +122,12 @@ def _chunk(units: Sequence[int], capture: ProjectionCapture, logits: Tensor | No
 class BlockInputs(SiteHook):
     """Remembers the residual stream that enters each selected block."""
 
-    seen: dict[int, Tensor] = field(default_factory=dict)
+    seen: Streams = field(default_factory=dict)
 
-    def block_input(self, layer: int, r: Tensor) -> None:
+    def block_input(self, layer: int, r: Float[Tensor, "tokens hidden"]) -> None:
         self.seen[layer] = r.clone()
 
-    def in_float32(self) -> dict[int, Tensor]:
+    def in_float32(self) -> Streams:
         """The streams as a model that computes in float32 takes them."""
         return {layer: r.float() for layer, r in self.seen.items()}
 
@@ -131,15 +136,19 @@ class BlockInputs(SiteHook):
 class GivenBlockInputs(SiteHook):
     """Hands each selected block the contextual stream, the tokens ``at`` of it."""
 
-    inputs: dict[int, Tensor]
-    at: Tensor
+    inputs: Streams
+    at: Int[Tensor, " _tokens"]
 
-    def block_input(self, layer: int, r: Tensor) -> Tensor:  # noqa: ARG002
+    def block_input(
+        self,
+        layer: int,
+        r: Float[Tensor, "tokens hidden"],  # noqa: ARG002
+    ) -> Float[Tensor, "tokens hidden"]:
         return self.inputs[layer][self.at.to(self.inputs[layer].device)]
 
 
 def _orders_full_first(plan: Plan, sites: Sequence[Site]) -> bool:
-    """Whether the full context must be known before anything else: its token says which experts act."""
+    """Whether the full context must be known before anything else, as its token decides which experts act."""
     return plan.reference == "local" or any(
         r.experts is not None for site in sites for r in site.input_projections
     )
@@ -157,22 +166,22 @@ def _one_by_one(loaded: LoadedModel, sites: Sequence[Site], plan: Plan) -> Itera
         last = torch.tensor([len(tokens) - 1])
         with ExitStack() as stack:
             if inputs:
-                logits = forward(loaded.model, tokens, at=at)
+                logits = forward(loaded.model, tokens, position_ids=at)
                 kept = torch.tensor(list(position_ids(plan.ids, gap, "keep")))
                 stack.enter_context(attach(sites, GivenBlockInputs(inputs, kept)))
             stack.enter_context(attach(sites, capture := ProjectionCapture(last)))
-            behind = forward(loaded.model, tokens, at=at)
-        yield _chunk((unit,), capture, (logits if inputs else behind)[None])
+            seen = forward(loaded.model, tokens, position_ids=at)
+        yield _chunk((unit,), capture, (logits if inputs else seen)[None])
 
 
-def _contextual_inputs(loaded: LoadedModel, sites: Sequence[Site], ids: Ids) -> dict[int, Tensor]:
+def _contextual_inputs(loaded: LoadedModel, sites: Sequence[Site], ids: Ids) -> Streams:
     inputs = BlockInputs()
     with attach(sites, inputs):
         forward(loaded.model, ids.full)
     return _single(inputs.seen, len(ids.full))
 
 
-def _single(streams: dict[int, Tensor], n_tokens: int) -> dict[int, Tensor]:
+def _single(streams: Streams, n_tokens: int) -> Streams:
     """The streams, one row for each token.
 
     Raises:
@@ -184,7 +193,7 @@ def _single(streams: dict[int, Tensor], n_tokens: int) -> dict[int, Tensor]:
 
 
 class _PackedPass:
-    """The context once, with a cache; then chunks of copies behind it, each dropped from the cache when it is done."""
+    """The context once, with a cache; then chunks of copies after it, each dropped from the cache when it is done."""
 
     def __init__(self, loaded: LoadedModel, sites: Sequence[Site], plan: Plan) -> None:
         self.loaded, self.sites, self.plan, self.ids = loaded, sites, plan, plan.ids
@@ -193,7 +202,7 @@ class _PackedPass:
         self.cache = KVCache(DynamicCache())
         self.n_cached = 0
         """Context tokens in the cache."""
-        self.inputs: dict[int, Tensor] = {}
+        self.inputs: Streams = {}
 
     def chunks(self) -> Iterator[PrefixChunk]:
         units, n_per_chunk = self._first_units()
@@ -221,7 +230,7 @@ class _PackedPass:
         return n_tokens * n_parameters < SHORT_RUN
 
     def _first_units(self) -> tuple[list[int], int]:
-        """Units to be shown before the whole context has run, if there are any; and how many make a later chunk."""
+        """The units to be shown before the whole context has run, if any; and how many make a later chunk."""
         n_per_chunk = max(1, tokens_per_chunk(self.loaded, self.sites, self.ids) // self.q)
         if self.plan.dynamics != "grow" or self.is_whole or _orders_full_first(self.plan, self.sites):
             return [], n_per_chunk
@@ -248,11 +257,13 @@ class _PackedPass:
             return _chunk(units, *self._pass(units, None))
         inherited = GivenBlockInputs(self.inputs, torch.arange(self.q).repeat(len(units)))
         capture, _ = self._pass(units, inherited)
-        # What an ordinary run would say is known only where copies share the ordinary run's cache.
+        # The logits of an ordinary run are known only where copies share the ordinary run's cache.
         logits = self._pass(units, None)[1] if self.plan.dynamics == "grow" else None
         return _chunk(units, capture, logits)
 
-    def _pass(self, units: list[int], probe: SiteHook | None) -> tuple[ProjectionCapture, Tensor]:
+    def _pass(
+        self, units: list[int], hook: SiteHook | None
+    ) -> tuple[ProjectionCapture, Float[Tensor, "copies vocabulary"]]:
         gaps = [self.plan.gap(unit) for unit in units]
         at = [p for gap in gaps for p in position_ids(self.ids, gap, self.plan.positions)[-self.q :]]
         last = torch.arange(1, len(units) + 1) * self.q - 1
@@ -260,15 +271,15 @@ class _PackedPass:
             self.loaded.model, gaps, self.n_prefix, len(self.ids.context), self.n_cached, self.q
         )
         with ExitStack() as stack:
-            if probe is not None:
-                stack.enter_context(attach(self.sites, probe))
+            if hook is not None:
+                stack.enter_context(attach(self.sites, hook))
             stack.enter_context(attach(self.sites, capture := ProjectionCapture(last)))
             logits = forward(
                 self.loaded.model,
                 self.ids.query * len(units),
                 self.cache,
-                at=at,
-                keep=last,
+                position_ids=at,
+                logits_to_keep=last,
                 attention_mask=masks,
             )
         self.cache.drop(len(units) * self.q)

@@ -1,6 +1,6 @@
 """Closed forms of the weight update; ΔW itself is never formed.
 
-ΔW = (W δz) zᵀ/‖z‖² has rank 1, so its Frobenius norm is ‖W δz‖/‖z‖. W stands for all matrices that read z (c_fc; gate
+ΔW = (W δz) zᵀ/‖z‖² has rank 1, so its Frobenius norm is ‖W δz‖/‖z‖. W means all matrices that read z (c_fc; gate
 and up; the router and the experts that act), stacked along ``inner``. Source: [1] theorem 2.2.
 """
 
@@ -18,14 +18,14 @@ from icltui.engine.hooks.site import InputProjection, Site
 
 Experts = Sequence[int] | None
 """The experts that act; None: all."""
-Images = Mapping[str, Tensor]
+Images = Mapping[str, Float[Tensor, "rows _inner"]]
 """W x by the matrix's name, (rows, inner)."""
 _NOTHING: Images = MappingProxyType({})
 _EXACT = (torch.float32, torch.float64)
 _BLOCK = 2**22
 """Numbers of a half-precision matrix that are widened at a time."""
 _NORMS: WeakKeyDictionary[nn.Module, dict[str, Tensor]] = WeakKeyDictionary()
-"""‖W‖ of each matrix, known once it was asked for; weights are never changed."""
+"""‖W‖ of each matrix, by the parameter's name; weights are never changed."""
 
 
 def project(
@@ -43,9 +43,7 @@ def project(
     }
 
 
-def project_back(
-    site: Site, images: dict[str, Tensor], experts: Experts = None
-) -> Float[Tensor, "rows hidden"]:
+def project_back(site: Site, images: Images, experts: Experts = None) -> Float[Tensor, "rows hidden"]:
     """Σ Wᵀ u over the matrices, u as :func:`project` gives it."""
     total: Tensor | None = None
     for projection in site.input_projections:
@@ -80,7 +78,7 @@ class _Part:
     def rows(self) -> int:
         return int(self.weight.shape[0]) if self.is_plain else int(self.module.out_features)  # type: ignore[arg-type]
 
-    def blocks(self, like: Tensor) -> Iterator[Tensor]:
+    def blocks(self, like: Tensor) -> Iterator[Float[Tensor, "_rows hidden"]]:
         """The matrix in the precision of ``like``, a few rows at a time where it must be widened."""
         weight = self.weight if self.is_plain else self._by_columns(like)
         if weight.dtype == like.dtype and weight.device == like.device:
@@ -90,18 +88,19 @@ class _Part:
         for begin in range(0, len(weight), size):
             yield weight[begin : begin + size].to(like.device, like.dtype)
 
-    def _by_columns(self, like: Tensor) -> Tensor:
+    def _by_columns(self, like: Tensor) -> Float[Tensor, "inner hidden"]:
         """A quantised matrix, as its module multiplies."""
         eye = torch.eye(int(self.module.in_features), dtype=like.dtype, device=self.weight.device)  # type: ignore[arg-type]
         return self.through(eye).T
 
-    def through(self, x: Tensor) -> Tensor:
+    def through(self, x: Float[Tensor, "rows hidden"]) -> Float[Tensor, "rows inner"]:
         """W x by the module itself, without its bias."""
         out = self.module(x.to(self.weight.device))
         bias = getattr(self.module, "bias", None)
         return widen(out if bias is None else out - bias)
 
-    def back(self, u: Tensor) -> Tensor:
+    def back(self, u: Float[Tensor, "rows inner"]) -> Float[Tensor, "rows hidden"]:
+        """Wᵀ u of each row."""
         begin, total = 0, None
         for block in self.blocks(u):
             part = u[:, begin : begin + len(block)] @ block
@@ -111,7 +110,7 @@ class _Part:
         return total
 
 
-def _times(x: Tensor, part: _Part) -> Tensor:
+def _times(x: Float[Tensor, "rows hidden"], part: _Part) -> Float[Tensor, "rows inner"]:
     if not part.is_plain:
         return part.through(x).to(x.device, x.dtype)
     return _concatenate([x @ block.T for block in part.blocks(x)])
@@ -134,7 +133,7 @@ def _parts(projection: InputProjection, experts: Experts) -> Iterator[_Part]:
             yield _Part(projection.module, weight[expert])
 
 
-def _norms(projection: InputProjection) -> Tensor:
+def _norms(projection: InputProjection) -> Float[Tensor, " matrices"]:
     """‖W‖ of the projection's matrices, one for each expert."""
     known = _NORMS.setdefault(projection.module, {})
     if projection.parameter not in known:

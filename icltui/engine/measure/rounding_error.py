@@ -1,4 +1,4 @@
-"""What half precision does to z: measured on the loaded model, at each layer, against float32.
+"""The rounding error of z in half precision, measured on the loaded model, at each layer, against float32.
 
 Enters: a model in half precision. Leaves: for each layer the error of z relative to ‖z‖, root mean square over the
 tokens of a text. It is nearly the same for any text and length. Two prefixes that a unit does not tell apart show
@@ -8,6 +8,7 @@ tokens of a text. It is nearly the same for any text and length. Two prefixes th
 import math
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from icltui.engine.hooks.attach import attach
@@ -24,7 +25,7 @@ _TEXT = (
 )
 _N_TOKENS = 48
 _N_FIRST = 8
-"""Tokens left out at the front, whose attention has little to look at."""
+"""The first tokens, left out since their attention has little to look at."""
 
 
 @torch.inference_mode()
@@ -47,13 +48,15 @@ def measure_rounding(loaded: LoadedModel) -> dict[int, RoundingLevel]:
     return {site.layer: RoundingLevel(f, o) for site, f, o in pairs if math.isfinite(f) and math.isfinite(o)}
 
 
-def _z(loaded: LoadedModel, tokens: list[int]) -> Tensor:
+def _z(loaded: LoadedModel, tokens: list[int]) -> Float[Tensor, "layers tokens hidden"]:
     with attach(loaded.sites, Capture(slice(_N_FIRST, None))) as capture:
         forward(loaded.model, tokens)
     return capture.states().z
 
 
-def _error(z: Tensor, exact: Tensor) -> Tensor:
-    """(layers,): ‖z − exact‖ / ‖exact‖, root mean square over the tokens."""
+def _error(
+    z: Float[Tensor, "layers tokens hidden"], exact: Float[Tensor, "layers tokens hidden"]
+) -> Float[Tensor, " layers"]:
+    """‖z − exact‖ / ‖exact‖, root mean square over the tokens."""
     relative: Tensor = (z - exact).norm(dim=-1) / exact.norm(dim=-1)
     return relative.square().mean(dim=-1).sqrt()

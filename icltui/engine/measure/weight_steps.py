@@ -1,7 +1,7 @@
 """Units of the context as steps in weight space: each is a rank-1 update ``u kᵀ/‖k‖²`` of W.
 
 Enters: the MLP's input z at one layer, unit by unit. Leaves: the :class:`Steps` of the units. With ``A_i`` the input
-behind unit i and ``W_0`` the model's own weights ([1], proposition 3.1 and appendix):
+after unit i and ``W_0`` the model's own weights ([1], proposition 3.1 and appendix):
 
     grow     W_i = W_{i−1} + W_0 (A_i − A_{i−1}) aᵀ/‖a‖²,            a = A_0
     shrink   W_i = W_{i−1} (I + (B_{i−1} − B_i) B_iᵀ/‖B_i‖²)          so W_i B_i = W_0 B_0 for every i
@@ -31,7 +31,7 @@ class Steps:
     u: Float[Tensor, "units inner"]
     """What the step adds to W k, the matrices stacked."""
     widths: dict[str, int]
-    """How much of ``inner`` is whose."""
+    """The width of each matrix within ``inner``."""
     key: Float[Tensor, "units hidden"]
     """k: the input at which the step acts in full."""
     net: Float[Tensor, " units"] | None
@@ -40,7 +40,7 @@ class Steps:
     """L_i(W_i) = −dp_i·p_i, defined for a fixed reference."""
 
     def last(self) -> "Steps":
-        """The last unit's, without the memory of the others."""
+        """The last unit, without the memory of the others."""
         net = None if self.net is None else self.net[-1:].clone()
         loss = None if self.loss is None else self.loss[-1:].clone()
         return Steps(
@@ -48,7 +48,7 @@ class Steps:
         )
 
     def images(self) -> dict[str, Float[Tensor, "units _inner"]]:
-        """u matrix by matrix."""
+        """u by the matrix's name."""
         parts = torch.split(self.u, list(self.widths.values()), dim=-1)
         return dict(zip(self.widths, parts, strict=True))
 
@@ -72,18 +72,20 @@ def start_trajectory(
     return _Grow(site, z[0], p[0], experts) if dynamics == "grow" else _Drop(site, z[0], p[0], experts)
 
 
-def _stacked(images: dict[str, Tensor]) -> tuple[Tensor, dict[str, int]]:
+def _stacked(images: Images) -> tuple[Float[Tensor, "rows inner"], dict[str, int]]:
     widths = {name: image.shape[-1] for name, image in images.items()}
     parts = list(images.values())
     return parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1), widths
 
 
 class _Grow:
-    def __init__(self, site: Site, reference: Tensor, p: Tensor, experts: Experts) -> None:
+    def __init__(
+        self, site: Site, reference: Float[Tensor, " hidden"], p: Float[Tensor, " inner"], experts: Experts
+    ) -> None:
         self.site, self.reference, self.experts = site, reference, experts
         self.first, self.z, self.p = p, reference, p
 
-    def take(self, z: Tensor, known: Images) -> Steps:
+    def take(self, z: Float[Tensor, "units hidden"], known: Images) -> Steps:
         p, widths = _stacked(project(self.site, z, self.experts, known))
         before = torch.cat([self.p[None], p[:-1]])
         delta, u = z - torch.cat([self.z[None], z[:-1]]), p - before
@@ -93,10 +95,12 @@ class _Grow:
 
 
 class _Drop:
-    def __init__(self, site: Site, full: Tensor, p: Tensor, experts: Experts) -> None:
+    def __init__(
+        self, site: Site, full: Float[Tensor, " hidden"], p: Float[Tensor, " inner"], experts: Experts
+    ) -> None:
         self.site, self.full, self.p, self.experts = site, full, p, experts
 
-    def take(self, z: Tensor, known: Images) -> Steps:
+    def take(self, z: Float[Tensor, "units hidden"], known: Images) -> Steps:
         p, widths = _stacked(project(self.site, z, self.experts, known))
         return Steps(z - self.full, self.p - p, widths, z, None, None)
 
@@ -108,7 +112,7 @@ class _Shrink:
     float64 where the device has it, as its terms cancel.
     """
 
-    def __init__(self, site: Site, first: Tensor, experts: Experts) -> None:
+    def __init__(self, site: Site, first: Float[Tensor, " hidden"], experts: Experts) -> None:
         self.site, self.experts, self.z = site, experts, first
         self.exact = torch.float32 if first.device.type == "mps" else torch.float64
         self.first = first.to(self.exact)
@@ -116,7 +120,7 @@ class _Shrink:
         """y_j, B_j/‖B_j‖², W_0ᵀ W_0 y_j of all units so far."""
         self.net_square = 0.0
 
-    def take(self, z: Tensor, known: Images) -> Steps:  # noqa: ARG002 -- W y is what counts here, not W z
+    def take(self, z: Float[Tensor, "units hidden"], known: Images) -> Steps:  # noqa: ARG002 -- W y is what counts here, not W z
         delta = z - torch.cat([self.z[None], z[:-1]])
         begin = self.y.n
         for x in z.to(self.exact):
@@ -128,7 +132,7 @@ class _Shrink:
         self.z = z[-1].clone()
         return Steps(delta, *_stacked(images), z, self._net(begin).to(z.dtype), None)
 
-    def _net(self, begin: int) -> Tensor:
+    def _net(self, begin: int) -> Float[Tensor, " units"]:
         key = self.key.all
         terms = (self.y.all[begin:] @ self.back.all.T) * (key[begin:] @ key.T)
         index = torch.arange(len(key), device=terms.device)
@@ -140,16 +144,16 @@ class _Shrink:
 
 
 class _Rows:
-    """Vectors that become more; their memory doubles when it is full, so that adding one costs one."""
+    """A growing list of vectors; its memory doubles when it is full, so that adding one costs one."""
 
-    def __init__(self, like: Tensor) -> None:
+    def __init__(self, like: Float[Tensor, " hidden"]) -> None:
         self.memory, self.n = like.new_empty(64, len(like)), 0
 
     @property
-    def all(self) -> Tensor:
+    def all(self) -> Float[Tensor, "rows hidden"]:
         return self.memory[: self.n]
 
-    def append(self, rows: Tensor) -> None:
+    def append(self, rows: Float[Tensor, "rows hidden"]) -> None:
         while self.n + len(rows) > len(self.memory):
             self.memory = torch.cat([self.memory, torch.empty_like(self.memory)])
         self.memory[self.n : self.n + len(rows)] = rows

@@ -156,4 +156,4 @@ def logits_without_context(loaded: LoadedModel, passage: Passage) -> Float[Tenso
     """Logits behind the query's last token and each of the continuation, the context gone; patches act as attached."""
     n = len(passage.plain)
     keep = torch.arange(n - 1 - len(passage.continuation), n)
-    return forward(loaded.model, passage.plain, at=passage.position_ids, keep=keep)
+    return forward(loaded.model, passage.plain, position_ids=passage.position_ids, logits_to_keep=keep)

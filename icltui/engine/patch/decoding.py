@@ -59,7 +59,7 @@ class Rows:
         self, rows: Sequence[Sequence[int]], positions: Sequence[Sequence[int]]
     ) -> Float[Tensor, "rows vocabulary"]:
         if len(rows) == 1:
-            return forward(self.model, rows[0], self.cache, at=positions[0])[None]
+            return forward(self.model, rows[0], self.cache, position_ids=positions[0])[None]
         longest = max(map(len, rows))
         ids, at = ([[0] * (longest - len(part)) + list(part) for part in kind] for kind in (rows, positions))
         if self.cache.length:

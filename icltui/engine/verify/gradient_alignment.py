@@ -52,7 +52,7 @@ def gradient_alignment(
                     stack.callback(projection.module.register_forward_hook(keep).remove)
         capture = stack.enter_context(attach(sites, Capture(slice(-1, None))))
         try:
-            log_p = forward(loaded.model, row, at=at).log_softmax(-1)
+            log_p = forward(loaded.model, row, position_ids=at).log_softmax(-1)
             (-(contextual.clone().softmax(-1) * log_p).sum()).backward()  # type: ignore[no-untyped-call]
         except (RuntimeError, ForwardError):  # an operation without a derivative, as some kernels are
             return [None] * len(sites)

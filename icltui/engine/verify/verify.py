@@ -58,7 +58,7 @@ class _Setup:
 
     def plain(self) -> Tensor:
         """Logits of the query alone."""
-        return forward(self.loaded.model, self.ids.plain, at=self.at)
+        return forward(self.loaded.model, self.ids.plain, position_ids=self.at)
 
     def contextual(self, ids: Ids) -> tuple[Tensor, States]:
         """Logits behind the query in its context, and the states of its tokens."""
@@ -74,7 +74,7 @@ class _Setup:
             attach(patch.sites, patch),
             attach(patch.sites, _After(capture)),
         ):
-            return forward(self.loaded.model, self.ids.plain, at=self.at), capture
+            return forward(self.loaded.model, self.ids.plain, position_ids=self.at), capture
 
 
 def verify(
@@ -187,7 +187,7 @@ def _noise_floor(loaded: LoadedModel, ids: Ids, context: Tensor) -> float:
     else:
         room = N_BEHIND if loaded.window is None else min(N_BEHIND, loaded.window - len(ids.full))
         row = [*ids.full, *ids.query[:1] * room]
-        again = forward(loaded.model, row, keep=torch.tensor([len(ids.full) - 1]))[0]
+        again = forward(loaded.model, row, logits_to_keep=torch.tensor([len(ids.full) - 1]))[0]
     return float((again - context).abs().max())
 
 

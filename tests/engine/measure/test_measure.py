@@ -329,7 +329,7 @@ def test_local_is_what_exact_patches_below_leave_to_a_layer(family):
         patch = TokenPatch(below, "both")
         patch.aim(targets.layers(slice(0, layer)), slice(len(IDS.prefix), None))
         with attach(below, patch), attach([site], Capture(slice(-1, None))) as capture:
-            forward(loaded.model, IDS.plain, at=at)
+            forward(loaded.model, IDS.plain, position_ids=at)
         states = capture.states()
         for got, wanted in ((empty.z[0, layer], states.z[0, 0]), (empty.v[0, layer], states.v[0, 0])):
             assert (got - wanted).norm() <= 2e-6 * wanted.norm(), layer

@@ -26,11 +26,11 @@ def test_a_passage_is_what_the_model_says_with_the_context_there():
     loaded = tiny("llama")
     passage = read_passage(loaded, loaded.sites, IDS[0], 3, "reset")
     row = [*IDS[0].full, *passage.continuation]
-    every = forward(loaded.model, row, keep=torch.arange(len(row)))
+    every = forward(loaded.model, row, logits_to_keep=torch.arange(len(row)))
     assert relative_error(passage.logits, every[-4:]) < 1e-6
     assert passage.continuation == tuple(every[-4:-1].argmax(-1).tolist())
     assert passage.targets.z.shape[1] == 3 + 3
-    bare = forward(loaded.model, passage.plain, keep=torch.arange(len(passage.plain)))
+    bare = forward(loaded.model, passage.plain, logits_to_keep=torch.arange(len(passage.plain)))
     assert relative_error(logits_without_context(loaded, passage), bare[-4:]) < 1e-6
 
 
