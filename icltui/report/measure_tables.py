@@ -10,7 +10,7 @@ from rich.console import RenderableType
 from rich.table import Column, Table
 
 from icltui.report.measure_data import delta_noise, path_reason, unit_texts
-from icltui.report.measures import MEASURES, NEXT_TOKEN, NOISE, PREDICTIONS, columns
+from icltui.report.measures import MEASURES, NEXT_TOKEN, NOISE, PREDICTIONS, table_titles
 from icltui.report.model import model_lines
 from icltui.text.escape import token_text, visible
 from icltui.text.tables import number, numbers, render, table, words
@@ -97,7 +97,7 @@ def _settings(model: ModelInfo, prompt: Prompt, measurement: Measurement) -> lis
 
 def _unit_table(measurement: Measurement) -> Table:
     texts, layer = unit_texts(measurement), measurement.layers[-1]
-    is_drop, shown = measurement.dynamics == "drop", columns("units", measurement.dynamics)
+    is_drop, shown = measurement.dynamics == "drop", table_titles("units", measurement.dynamics)
     most = heapq.nlargest(len(_PLACES), moved(measurement, layer), key=by_delta)
     places = {row.unit: place for row, place in zip(most, _PLACES, strict=False)} if is_drop else {}
     return table(
@@ -121,7 +121,7 @@ def _unit_table(measurement: Measurement) -> Table:
 
 
 def _layer_table(measurement: Measurement) -> Table:
-    shown = columns("layers", measurement.dynamics)
+    shown = table_titles("layers", measurement.dynamics)
     noise = delta_noise(measurement)
     is_rounded = any(value is not None for value in noise.values())
     last = max((row.unit for row in measurement.rows), default=0) if measurement.dynamics != "drop" else 0
@@ -146,7 +146,7 @@ def _layer_table(measurement: Measurement) -> Table:
 
 
 def _step_table(measurement: Measurement) -> Table:
-    shown = columns("step", measurement.dynamics)
+    shown = table_titles("step", measurement.dynamics)
     return table(
         [*numbers("layer", *shown.values()), words(f"{MEASURES['patch_norm'].symbol} of each matrix")],
         (

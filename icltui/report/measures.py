@@ -1,7 +1,8 @@
 """The registry of measures: what each number is called, how it is shown, and what it means under each dynamics.
 
-Every reader takes its columns from here: tables, CSV, JSON, clipboard, Markdown, figures, plots and help. Each field of
-:class:`icltui.values.Row` and :class:`icltui.values.Prediction` has its entry.
+Every reader takes its columns from here: tables, CSV, JSON, clipboard, Markdown, figures, plots, help and manual. Each
+field of :class:`icltui.values.Row`, :class:`icltui.values.Prediction` and :class:`icltui.values.LayerCheck` has its
+entry. People read numbers in three digits; files have them whole. Where no unit is given, a number has none.
 
 Symbols are those of :class:`icltui.values.Row`: A_i is the MLP's input after i units (*grow*) or with the first i taken
 away (*shrink*); *drop* compares A, the full context's, with A_without, where one unit alone is missing. v and g, the
@@ -18,7 +19,7 @@ from icltui.values import Dynamics, Prediction, Row
 
 Meaning = tuple[str, str]
 """What a number is: in words, and as a formula."""
-Table = Literal["units", "layers", "step", "ranking"]
+TableName = Literal["units", "layers", "step", "ranking"]
 
 NOISE = "~"
 """Before a ‖δ‖ that rounding alone can make."""
@@ -78,6 +79,18 @@ class PredictionSpec:
     unit: str = ""
     width: int = 7
     """Cells of its column in the explorer's table."""
+
+
+@dataclass(frozen=True)
+class CheckSpec:
+    """One number of the proof at a layer."""
+
+    symbol: str
+    """Over its column in the explorer."""
+    header: str = ""
+    """Over its column in a report; empty: the symbol."""
+    width: int = 10
+    """Cells of its column in the explorer."""
 
 
 _NONE: Meaning = ("", "")
@@ -241,7 +254,7 @@ PREDICTIONS: dict[str, PredictionSpec] = {
 }
 """The numbers of a prediction by their columns, in the order in which a file has them."""
 
-_TABLES: dict[Table, tuple[str, ...]] = {
+_TABLES: dict[TableName, tuple[str, ...]] = {
     "units": (
         "delta_norm",
         "learning_rate",
@@ -257,8 +270,20 @@ _TABLES: dict[Table, tuple[str, ...]] = {
 """The measures that each table of a report has room for."""
 
 
-def columns(table: Table, dynamics: Dynamics) -> dict[str, str]:
-    """The measures of a report's table that are defined under ``dynamics``: their fields, and what is over them."""
+LAYER_CHECKS: dict[str, CheckSpec] = {
+    "mlp_error": CheckSpec("MLP ΔW", "MLP error"),
+    "identity_error": CheckSpec("identity"),
+    "block_error": CheckSpec("block"),
+    "cosine": CheckSpec("cosine"),
+    "nmse": CheckSpec("NMSE"),
+    "rank": CheckSpec("rank", width=7),
+    "gradient_alignment": CheckSpec("align", "gradient alignment", width=9),
+}
+"""The numbers of the proof at a layer, by their fields of :class:`icltui.values.LayerCheck`, in the tables' order."""
+
+
+def table_titles(table: TableName, dynamics: Dynamics) -> dict[str, str]:
+    """The measures of a report's table that are defined under ``dynamics``: their fields and titles."""
     specs = (MEASURES[field] for field in _TABLES[table])
     return {
         spec.field: (table == "units" and spec.short) or spec.header or spec.symbol
@@ -290,8 +315,5 @@ def prediction_meanings(dynamics: Dynamics) -> list[tuple[str, str]]:
     words = "the likeliest after an ordinary run of what is left, also under local"
     return [
         (f"{NEXT_TOKEN} {probability.symbol}", f"{words}; {CHANGED} another than {other}{gap}"),
-        (
-            f"{kl.symbol}, {entropy.symbol}",
-            f"of its distribution, in {kl.unit}: {kl.words}",
-        ),
+        (f"{kl.symbol}, {entropy.symbol}", f"of its distribution, in {kl.unit}: {kl.words}"),
     ]

@@ -11,7 +11,7 @@ from rich.table import Table
 from icltui.report.flips import flips
 from icltui.report.measure_data import unit_texts
 from icltui.report.measure_tables import by_delta, moved, prediction_columns, prediction_texts
-from icltui.report.measures import PREDICTIONS, columns
+from icltui.report.measures import PREDICTIONS, table_titles
 from icltui.text.escape import token_text
 from icltui.text.tables import number, numbers, table, words
 from icltui.values import Candidate, Measurement, Run
@@ -24,7 +24,7 @@ def largest_delta_table(measurement: Measurement, layer: int) -> Table:
     """The units with the largest ‖δ‖ at ``layer``, and what follows the query after each."""
     most = heapq.nlargest(N_MOST, moved(measurement, layer), key=by_delta)
     texts, predictions = unit_texts(measurement), {p.unit: p for p in measurement.predictions}
-    shown = columns("ranking", measurement.dynamics)
+    shown = table_titles("ranking", measurement.dynamics)
     return table(
         [*numbers("#"), words("unit"), *numbers(*shown.values()), *prediction_columns("probability")],
         (

@@ -7,22 +7,12 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from icltui.report.json_document import as_json, origin
+from icltui.report.measures import LAYER_CHECKS
 from icltui.report.model import model_lines
 from icltui.text.escape import visible
 from icltui.text.tables import number, numbers, numbers_table, render, table, words, yes
 from icltui.values import LogitError, ModelInfo, Verification
 from icltui.values.prompt import Prompt
-
-_LAYER_TITLES = {
-    "layer": "layer",
-    "mlp_error": "MLP error",
-    "identity_error": "identity",
-    "block_error": "block",
-    "cosine": "cosine",
-    "nmse": "NMSE",
-    "rank": "rank",
-    "gradient_alignment": "gradient alignment",
-}
 
 
 def verify_json(model: ModelInfo, prompt: Prompt, verification: Verification) -> str:
@@ -37,12 +27,13 @@ def verify_table(model: ModelInfo, verification: Verification, width: int = 110)
 
 def verify_parts(model: ModelInfo, verification: Verification) -> tuple[RenderableType, ...]:
     """The proof as sentences and tables, each table after its title."""
+    titles = {field: check.header or check.symbol for field, check in LAYER_CHECKS.items()}
     caveat = verification.caveat
     controls = [(f"control: {name}", error) for name, error in verification.controls.items()]
     return (
         *model_lines(model),
         "Each layer, relative to the run with the context",
-        numbers_table(verification.layers, _LAYER_TITLES),
+        numbers_table(verification.layers, {"layer": "layer", **titles}),
         "Logits after the query, against those with the context",
         logit_table([*verification.logits.items(), *controls]),
         f"{limits_line(verification)}   removed without a trace: {yes(verification.undone)}",

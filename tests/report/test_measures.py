@@ -13,21 +13,25 @@ from icltui.report.measure_tables import measure_table
 from icltui.report.measures import (
     DELTA_NOISE,
     INDEX,
+    LAYER_CHECKS,
     MATRIX_NORMS,
     MEASURES,
     PREDICTIONS,
+    CheckSpec,
     MeasureSpec,
     PredictionSpec,
 )
 from icltui.report.session_formats import render_session
+from icltui.report.verify import verify_table
 from icltui.tui.dialogs.help import help_sections, pane_texts
 from icltui.tui.draw.clipboard_text import layers_copy, measure_copy, stream_copy
 from icltui.tui.draw.plots import measure_figure
 from icltui.tui.draw.table_columns import columns
 from icltui.tui.state.measured_units import MeasuredUnits
 from icltui.tui.state.settings import DYNAMICS
-from icltui.values import Dynamics, Prediction, Row
-from tests.sessions import A_MEASUREMENT, A_MODEL, A_SESSION
+from icltui.tui.widgets.verify_view import proof_text
+from icltui.values import Dynamics, LayerCheck, Prediction, Row
+from tests.sessions import A_MEASUREMENT, A_MODEL, A_SESSION, A_VERIFICATION
 from tests.tui import rows_of
 
 
@@ -44,6 +48,12 @@ def test_every_number_of_a_prediction_has_its_entry() -> None:
     assert all(found[name] == getattr(prediction, name) for name in numbers - {"probability"})
 
 
+def test_every_number_of_the_proof_at_a_layer_has_its_entry() -> None:
+    assert ["layer", *LAYER_CHECKS] == sorted(
+        LayerCheck.__struct_fields__, key=["layer", *LAYER_CHECKS].index
+    )
+
+
 @pytest.fixture
 def made_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """A measure and a number of a prediction that no reader has heard of."""
@@ -52,6 +62,8 @@ def made_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(MEASURES, "made_up", MeasureSpec("made_up", "made‖up", True, meaning))
     for table in ("units", "layers", "step", "ranking"):
         monkeypatch.setitem(measures._TABLES, table, ("made_up",))
+    monkeypatch.setattr(LayerCheck, "made_up", property(lambda _check: 1234567), raising=False)
+    monkeypatch.setitem(LAYER_CHECKS, "made_up", CheckSpec("made‖up", width=12))
     monkeypatch.setitem(PREDICTIONS, "odds", PredictionSpec("odds", "odds‖", "", lambda _prediction: 8765.0))
 
 
@@ -88,6 +100,14 @@ def test_a_made_up_measure_is_plotted_and_explained() -> None:
     assert figure.series[0].values == [4321.0] * 3
     assert ("made‖up", "a made-up meaning: 2 + 2") in help_sections()["Numbers, under grow"]
     assert pane_texts("plots", "grow", "made_up")
+
+
+@pytest.mark.usefixtures("made_up")
+def test_a_made_up_check_is_in_both_proofs() -> None:
+    assert "1234567" in verify_table(A_MODEL, A_VERIFICATION, 120)
+    text = proof_text(A_VERIFICATION, 120).plain
+    assert "   made‖up" in text
+    assert "     1234567" in text
 
 
 def test_the_explorers_table_takes_symbols_and_widths_from_the_registry(

@@ -7,6 +7,7 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
+from icltui.report.measures import LAYER_CHECKS
 from icltui.tui.draw.text import content, fit, number
 from icltui.tui.widgets.vim_scroll import VimScroll
 from icltui.values import LayerCheck, LogitError, Verification
@@ -16,11 +17,10 @@ _EMPTY = (
     "It runs the patched model on this prompt and compares, layer by layer and at the logits, with the run that "
     "has the context, beside controls: a random patch of equal norms, and the patch of a shuffled context."
 )
-_COLUMNS = {"MLP ΔW": 10, "identity": 10, "block": 10, "cosine": 10, "NMSE": 10, "rank": 7, "align": 9}
-"""What is checked at each layer, with its cells: all of it fits 80 columns."""
-_GIVES_WAY = ("cosine", "NMSE")
+_GIVES_WAY = ("cosine", "nmse")
 """What narrow lines leave out: it says no more than the block error does."""
-_WIDE = 5 + sum(_COLUMNS.values())
+_WIDE = 5 + sum(column.width for column in LAYER_CHECKS.values())
+"""Cells of a line with every column: it fits 80."""
 _NAMES = {
     "plain": "no patch",
     "weights": "ΔW alone",
@@ -46,8 +46,8 @@ def proof_text(proof: Verification, width: int = _WIDE) -> Content:
         )
     ]
     logits += [_logit_line(name, error, names) for name, error in errors.items()]
-    columns = {title: cells for title, cells in _COLUMNS.items() if width >= _WIDE or title not in _GIVES_WAY}
-    titles = "".join(title.rjust(cells) for title, cells in columns.items())
+    columns = [field for field in LAYER_CHECKS if width >= _WIDE or field not in _GIVES_WAY]
+    titles = "".join(LAYER_CHECKS[field].symbol.rjust(LAYER_CHECKS[field].width) for field in columns)
     layers = [Content(f"layer{titles}").stylize("$foreground-muted")]
     layers += [Content(f"{check.layer:>5}" + "".join(_layer_cells(check, columns))) for check in proof.layers]
     note = [content(proof.note).stylize("$foreground-muted")] if proof.note else []
@@ -83,13 +83,10 @@ def _verdict(proof: Verification) -> Content:
     return Content("✓ the patched model is the contextual one").stylize("bold $text-success")
 
 
-def _layer_cells(check: LayerCheck, columns: Iterable[str]) -> Iterator[str]:
+def _layer_cells(check: LayerCheck, fields: Iterable[str]) -> Iterator[str]:
     """One cell under each title."""
-    errors = (check.mlp_error, check.identity_error, check.block_error)
-    values = (*errors, check.cosine, check.nmse, check.rank, check.gradient_alignment)
-    named = dict(zip(_COLUMNS, values, strict=True))
-    for title in columns:
-        value, width = named[title], _COLUMNS[title]
+    for field in fields:
+        value, width = getattr(check, field), LAYER_CHECKS[field].width
         text = str(value) if isinstance(value, int) else number(value, width - 1)
         yield text.rjust(width)
 
