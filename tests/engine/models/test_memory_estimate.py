@@ -1,6 +1,5 @@
 """What a model will take, against what it takes."""
 
-import json
 import subprocess
 import sys
 
@@ -18,22 +17,9 @@ from icltui.engine.models.memory_estimate import chunk_tokens, estimate_memory, 
 from icltui.engine.models.stored_tensors import StoredTensor, stored_tensors
 from icltui.engine.prompts.tokenize import Ids
 from icltui.values import Estimate
-from icltui.values.errors import ModelError
 from icltui.worker.protocol import Happened, decode_server_message, encode
 from tests.engine.small_models import make_tiny
 from tests.waiting import PATIENCE
-
-
-@pytest.fixture(scope="module")
-def model():
-    return make_tiny("llama", torch.float32).model
-
-
-@pytest.fixture(scope="module")
-def folder(model, tmp_path_factory):
-    path = tmp_path_factory.mktemp("llama")
-    model.save_pretrained(path)
-    return path
 
 
 def source(folder) -> Checkpoint:
@@ -42,36 +28,6 @@ def source(folder) -> Checkpoint:
 
 def n_parameters(model) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
-
-
-def test_headers_hold_every_tensor(model, folder):
-    stored = stored_tensors(source(folder))
-    assert {name: tensor.shape for name, tensor in stored.items()} == {
-        name: tuple(parameter.shape) for name, parameter in model.named_parameters()
-    }
-    assert sum(tensor.n_bytes for tensor in stored.values()) == 4 * n_parameters(model)
-
-
-def test_shards_are_read_through_their_index(model, folder, tmp_path):
-    model.save_pretrained(tmp_path, max_shard_size="20KB")
-    assert len(list(tmp_path.glob("*.safetensors"))) > 1
-    assert stored_tensors(source(tmp_path)) == stored_tensors(source(folder))
-
-
-@pytest.mark.parametrize("is_new", [True, False], ids=["of today", "of before 2020"])
-def test_a_pickle_tells_the_same(is_new, model, folder, tmp_path):
-    torch.save(model.state_dict(), tmp_path / "pytorch_model.bin", _use_new_zipfile_serialization=is_new)
-    assert stored_tensors(source(tmp_path)) == stored_tensors(source(folder))
-
-
-def test_the_hub_is_asked_for_headers(monkeypatch):
-    class Hub:
-        def get_safetensors_metadata(self, name, revision):
-            assert (name, revision) == ("some/model", "v1")
-            raise OSError("no network")
-
-    monkeypatch.setattr("icltui.engine.models.stored_tensors.HfApi", Hub)
-    assert stored_tensors(Checkpoint("some/model", "v1", trusts_code=False)) == {}
 
 
 @pytest.mark.parametrize(
@@ -262,29 +218,3 @@ def test_what_cannot_fit_is_refused_with_the_ways_out_that_would_do():
     assert shortage(request, sized(2 * GIB - GIB // 4)) == ""
     assert "needs 0.25 GiB (1.0 MiB of weights" in (small := shortage(request, sized(2**20, free=2**21)))
     assert "2.0 MiB are free" in small
-
-
-def test_a_part_of_the_weights_that_is_missing_or_damaged_is_named(model, tmp_path):
-    model.save_pretrained(tmp_path, max_shard_size="20KB")
-    part = sorted(tmp_path.glob("*.safetensors"))[1]
-    part.write_bytes(part.read_bytes()[:-4])
-    with pytest.raises(ModelError, match=f"{part.name}' is damaged or cut off: download it again"):
-        stored_tensors(source(tmp_path))
-    part.unlink()
-    with pytest.raises(ModelError, match=f"lacks {part.name}, a part of its weights: download it again"):
-        stored_tensors(source(tmp_path))
-
-
-def test_a_file_larger_than_memory_is_only_looked_at(tmp_path):
-    """Its header is read without the file being mapped whole."""
-    header = json.dumps(
-        {"w": {"dtype": "BF16", "shape": [2**20, 2**20], "data_offsets": [0, 2**41]}}
-    ).encode()
-    file = tmp_path / "model.safetensors"
-    with file.open("wb") as opened:
-        opened.write(len(header).to_bytes(8, "little") + header)
-        try:
-            opened.truncate(8 + len(header) + 2**41)  # a hole, which takes no room
-        except OSError:
-            pytest.skip("no sparse files of 2 TiB here")
-    assert stored_tensors(source(tmp_path))["w"].n_bytes == 2**41

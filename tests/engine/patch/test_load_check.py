@@ -138,13 +138,6 @@ def test_an_mlp_that_ignores_its_input_shows_nothing():
     assert proof.layers[0].fault is proof.layers[2].fault is None
 
 
-def test_a_place_given_by_hand_is_taken():
-    loaded = make_tiny("llama", torch.float32)
-    site_paths = {"mlp": "model.layers.{layer}.mlp", "norm": "model.layers.{layer}.post_attention_layernorm"}
-    sites, _ = find_sites(loaded.model, site_paths)
-    assert [site.mlp for site in sites] == [block.mlp for block in loaded.model.model.layers]
-
-
 @pytest.mark.parametrize(
     ("site_paths", "words"),
     [
@@ -185,18 +178,6 @@ class Beside(nn.Module):
     def forward(self, hidden_states, **kwargs):
         v = hidden_states + self.self_attn(hidden_states=self.input_layernorm(hidden_states), **kwargs)[0]
         return self.mlp(self.post_attention_layernorm(v)) + v + self.other(v)
-
-
-@pytest.mark.parametrize(
-    ("site_paths", "words"),
-    [
-        ({"mlp": "model.layers.{layer}.moe"}, "site mlp='model.layers.{layer}.moe': this model has no such module"),
-        ({"head": "lm_head"}, "site 'head' not known: use block, mlp, norm, down"),
-    ],
-)  # fmt: skip
-def test_a_place_that_is_not_there_is_bad_input(site_paths, words):
-    with pytest.raises(BadInput, match=words.replace("(", r"\(").replace("{", r"\{")):
-        find_sites(tiny("llama").model, site_paths)
 
 
 @pytest.mark.parametrize(
