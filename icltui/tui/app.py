@@ -35,7 +35,6 @@ from icltui.tui.dialogs.confirm import UnsavedDialog
 from icltui.tui.dialogs.recover import RecoverDialog
 from icltui.tui.draw.text import display
 from icltui.tui.main.command_palette import ActionCommands, Palette
-from icltui.tui.main.document import DocumentScreen
 from icltui.tui.main.screen import ExplorerScreen
 from icltui.tui.state.change import Change
 from icltui.tui.state.explorer import Explorer
@@ -141,7 +140,7 @@ class IcltuiApp(App[None]):
         for begin in (gc.freeze, gc.enable):  # turned off for the start, whose objects all stay
             self.call_after_refresh(begin)
         if self._has_tour and isinstance(screen := self.screen_stack[0], ExplorerScreen):
-            self.call_after_refresh(screen.action_start_tour)
+            self.call_after_refresh(screen.guide.action_start_tour)
         self.call_after_refresh(self.run_worker, self.explorer.start)
         self.call_after_refresh(self.run_worker, self._offer_recovery)
 
@@ -212,8 +211,8 @@ class IcltuiApp(App[None]):
         if self.farewell is None:
             try:
                 for screen in self.screen_stack:
-                    if isinstance(screen, DocumentScreen):
-                        screen.take_edits()  # what was typed last may not have been heard of yet
+                    if isinstance(screen, ExplorerScreen):
+                        screen.editors.take()  # what was typed last may not have been heard of yet
                 self.farewell = save_on_exit(self.explorer, self.autosave)
             except Exception as error:  # noqa: BLE001 -- whatever is wrong, the terminal must still be restored
                 self.farewell = f"icltui: unsaved work is lost: {display(str(error))}"
@@ -229,9 +228,9 @@ class IcltuiApp(App[None]):
         """After each run into a file, and soon after an edit, until the user has saved or given up what is in it."""
         if not self.explorer.is_unsaved:
             self.autosave.forget()
-        elif event.change is Change.RESULT:
+        elif Change.RESULT in event.changes:
             self.autosave.keep()
-        elif event.change is Change.SETTINGS and self._keep_timer is None:
+        elif Change.SETTINGS in event.changes and self._keep_timer is None:
             self._keep_timer = self.set_timer(KEEP_AFTER, self._keep_edits)
 
     def _keep_edits(self) -> None:
@@ -247,8 +246,8 @@ class IcltuiApp(App[None]):
             await self._recover(*opened)
         elif found and (chosen := await self.push_screen_wait(RecoverDialog(found))):
             screen = self.screen_stack[0]
-            if isinstance(screen, DocumentScreen):  # on which a slow disk has left time to type
-                await screen.unless_kept(lambda: self._recover(*chosen))
+            if isinstance(screen, ExplorerScreen):  # on which a slow disk has left time to type
+                await screen.files.unless_kept(lambda: self._recover(*chosen))
 
     async def _recover(self, orphan: Orphan, session: Session) -> None:
         self.explorer.open(session, None)
@@ -288,8 +287,8 @@ class IcltuiApp(App[None]):
     async def action_quit(self) -> None:
         """Leave; ask first where something is not saved, and asked again keep it aside. A dialog only closes."""
         match self.screen:
-            case DocumentScreen() as screen:
-                screen.leave()
+            case ExplorerScreen() as screen:
+                screen.files.leave()
             case UnsavedDialog():
                 self._rescue()
                 self.exit(None, 0)

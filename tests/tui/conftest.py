@@ -77,7 +77,7 @@ class Desk:
         """Let everything that was said be drawn."""
         await self.pilot.pause()
         plots = self.screen.numbers.plots
-        await self.until(lambda: self.screen._flush_timer is None and plots._timer is None)
+        await self.until(lambda: not self.screen.redraw.is_awaited and plots._timer is None)
         await self.pilot.pause()
 
     async def settle(self) -> None:

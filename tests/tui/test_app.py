@@ -68,7 +68,7 @@ async def test_an_error_outlives_the_lines_behind_it(desk: Desk) -> None:
         ("what went wrong", True, ["what went wrong"]),
         ("third", False, ["what went wrong", "third"]),
     ):
-        desk.screen.tell(Noticed(text, is_error))
+        desk.screen.show_notice(Noticed(text, is_error))
         await desk.pilot.pause()
         assert desk.toasts() == told
 
@@ -79,8 +79,8 @@ async def test_drawing_is_gathered() -> None:
         desk.client.finish(samples.LOADED)
         await desk.drawn()
         drawings = []
-        draw = desk.screen._draw
-        desk.screen._draw = lambda due: (drawings.append(due), draw(due))  # type: ignore[method-assign]
+        draw = desk.screen.redraw.draw_changes
+        desk.screen.redraw.draw_changes = lambda due: (drawings.append(due), draw(due))  # type: ignore[method-assign]
         desk.client.send(2, samples.TOKENIZED)
         began = monotonic()
         for unit in range(samples.N_UNITS + 1):
@@ -241,7 +241,7 @@ async def test_saving_again_asks_nothing(tmp_path: Path) -> None:
 async def test_examples_are_never_overwritten(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     path = tmp_path / "example.json"
     write_session(path, samples.session())
-    for place in ("main.document", "dialogs.save_session", "state.document"):
+    for place in ("main.file_actions", "dialogs.save_session", "state.session_conversion"):
         monkeypatch.setattr(f"icltui.tui.{place}.is_example", lambda asked: asked == path)
     before = path.read_bytes()
     async with open_desk(read_session(path), path) as desk:

@@ -75,7 +75,7 @@ async def banner(desk: Desk, texts: list[str]) -> None:
 
 async def toast(desk: Desk, texts: list[str]) -> None:
     """A failure that is told in passing."""
-    desk.screen.tell(Noticed(texts[0], True))
+    desk.screen.show_notice(Noticed(texts[0], True))
     await desk.until(lambda: desk.app._notifications)
     await desk.pilot.pause()
 
@@ -187,7 +187,7 @@ async def come_back(desk: Desk, texts: list[str]) -> None:
         await desk.pilot.pause()
     assert desk.app.screen is desk.screen
     desk.app.clear_notifications()
-    desk.screen.action_show_pane("stream")
+    desk.screen.view.action_show_pane("stream")
     desk.explorer.models.load = LoadModel()
     if desk.explorer.jobs.engine == "dead":
         await desk.press("ctrl+r")

@@ -178,7 +178,7 @@ async def jumping(desk: Desk) -> None:
 async def touring(desk: Desk) -> None:
     """The tour's first step."""
     await desk.settle()
-    desk.screen.tour_card.show(STEPS[0])
+    desk.screen.guide.tour_card.show(STEPS[0])
 
 
 async def dead(desk: Desk) -> None:

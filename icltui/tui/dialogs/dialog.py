@@ -21,6 +21,12 @@ else:
         """No screen itself: a second way to Screen would hide the styles and keys of the class that is mixed with."""
 
 
+def opens_in_vain(screen: Screen[Answer], event: Event, is_closed: bool = False) -> bool:
+    """Whether ``event`` opens a screen that is to close, by itself or with the whole program."""
+    is_ending = is_closed or screen._pruning or screen.app._exit or not screen.app.is_running
+    return is_ending and isinstance(event, Compose | Mount | Resize | ScreenResume)
+
+
 class ClosesOnce(ScreenBase[Answer]):
     """A screen that does not open once it is to close; the first base of a screen class.
 
@@ -32,8 +38,7 @@ class ClosesOnce(ScreenBase[Answer]):
 
     async def on_event(self, event: Event) -> None:
         """Open no more once it is to close."""
-        is_ending = self._is_closed or self._pruning or self.app._exit or not self.app.is_running
-        if not (is_ending and isinstance(event, Compose | Mount | Resize | ScreenResume)):
+        if not opens_in_vain(self, event, self._is_closed):
             await super().on_event(event)
 
     def dismiss(self, result: Answer | None = None) -> AwaitComplete:

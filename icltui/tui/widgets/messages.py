@@ -3,21 +3,19 @@
 The explorer is called from wherever the engine is heard; posting carries its facts into the screen's own queue.
 """
 
+from collections.abc import Set
+
 from textual.message import Message
 
 from icltui.tui.state.change import Change
 
 
 class ExplorerChanged(Message):
-    """A part of the explorer is to be drawn anew."""
+    """Changes of the explorer have been drawn."""
 
-    def __init__(self, change: Change) -> None:
+    def __init__(self, changes: Set[Change]) -> None:
         super().__init__()
-        self.change = change
-
-    def can_replace(self, message: Message) -> bool:
-        """One redraw does for many changes of one part that still wait."""
-        return isinstance(message, ExplorerChanged) and message.change is self.change
+        self.changes = changes
 
 
 class Noticed(Message):

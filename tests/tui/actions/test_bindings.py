@@ -42,7 +42,7 @@ def test_they_are_found() -> None:
     names = {node.__name__ for node in OWN}
     assert {
         "IcltuiApp",
-        "LayoutScreen",
+        "ExplorerScreen",
         "HelpDialog",
         "OpenSessionDialog",
         "StreamTable",

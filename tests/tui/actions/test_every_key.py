@@ -105,10 +105,10 @@ CASES = {
     "previous_shade": Case(lambda desk: desk.screen.numbers.strip.coloring, before=("0",)),
     "next_tab": Case(lambda desk: desk.screen.numbers.current, "plots"),
     "previous_tab": Case(lambda desk: desk.screen.numbers.current),
-    "find": Case(lambda desk: desk.screen.find_line.display, True),
+    "find": Case(lambda desk: desk.screen.find.find_bar.display, True),
     "find_next": Case(lambda desk: desk.screen.unit, 18, before=WORD),
     "find_previous": Case(lambda desk: desk.screen.unit, 18, before=WORD),
-    "jump": Case(lambda desk: desk.screen.jump_line.display, True),
+    "jump": Case(lambda desk: desk.screen.guide.jump_bar.display, True),
     "zoom": Case(lambda desk: desk.screen.maximized is not None, True),
     **{f"pane_{pane}": Case(focused, pane, before=("3",)) for pane in PANES},
     "pane_layers": Case(focused, "layers"),
@@ -128,7 +128,7 @@ CASES = {
     "redraw": Case(lambda desk: desk.app._frame),
     "help": Case(dialog, "HelpDialog"),
     "manual": Case(dialog, "ManualDialog"),
-    "tour": Case(lambda desk: desk.screen.tour_card.display, True),
+    "tour": Case(lambda desk: desk.screen.guide.tour_card.display, True),
     "quit": Case(dialog, "UnsavedDialog", before=("3", "space")),
 }
 
@@ -172,15 +172,15 @@ async def rest(desk: Desk) -> None:
     while desk.app.screen is not desk.screen:
         await desk.press("escape")
     screen = desk.screen
-    if screen.find_line.display or screen.jump_line.display:
+    if screen.find.find_bar.display or screen.guide.jump_bar.display:
         await desk.press("escape")
     if desk.client.cancelled and desk.explorer.jobs.is_stopping:
         desk.client.give_way()
-    screen.end_tour()
+    screen.guide.end_tour()
     await desk.settle()
     desk.explorer.is_unsaved = False
     explorer = desk.explorer
     if explorer.settings.prompt.query != samples.QUERY or explorer.document.path or explorer.history.runs:
         desk.explorer.open(samples.session(), None)
         await desk.drawn()
-    screen.action_show_pane("stream")
+    screen.view.action_show_pane("stream")

@@ -138,7 +138,7 @@ async def test_a_figure_is_drawn_elsewhere_and_can_be_given_up(
             ended.set()
         return b"picture"
 
-    monkeypatch.setattr("icltui.tui.main.output.draw_figure", draw)
+    monkeypatch.setattr("icltui.tui.main.output_actions.draw_figure", draw)
     dialog = await open_dialog(desk, PNG, "f.png")
     await desk.press("enter")
     await desk.until(lambda: said(dialog) == "making the PNG figure …")
@@ -174,7 +174,7 @@ async def test_numbers_of_an_older_prompt_are_not_passed_off_as_this_one(desk: D
 
 async def test_a_picture_of_any_pane(desk: Desk) -> None:
     desk.app.notify("over everything")
-    desk.screen.action_show_pane("heatmap")
+    desk.screen.view.action_show_pane("heatmap")
     dialog = await open_dialog(desk, PANE)
     assert dialog.query_one(Input).value.endswith("capital-conflict-heatmap.svg")
     dialog.query_one(Input).value = "pane.svg"

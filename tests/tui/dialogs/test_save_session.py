@@ -14,7 +14,7 @@ from icltui.storage.paths import sessions_folder
 from icltui.storage.sessions import read_session, write_session
 from icltui.tui.dialogs.confirm import ConfirmDialog
 from icltui.tui.dialogs.save_session import SaveSessionDialog
-from icltui.tui.main import document
+from icltui.tui.main import file_actions
 from icltui.tui.system.fallback_paths import fallback_paths
 from icltui.values import Session
 from icltui.values.errors import SessionError
@@ -84,7 +84,7 @@ async def test_a_full_place_offers_others_in_the_same_dialog(
             raise SessionError(f"cannot save {path}: no space left on device: choose another place")
         write_session(path, session)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(document, "write_session", refuse_in_full)
+    monkeypatch.setattr(file_actions, "write_session", refuse_in_full)
     await desk.press("1", "x", "ctrl+s")
     await desk.until(lambda: isinstance(desk.app.screen, SaveSessionDialog))
     assert not desk.app.screen.query_one(OptionList).display
@@ -103,7 +103,7 @@ async def test_leaving_waits_for_a_place(tmp_path: Path, monkeypatch: pytest.Mon
     def refuse(path: Path, _session: object) -> None:
         raise SessionError(f"cannot save {path}: no space left on device: choose another place")
 
-    monkeypatch.setattr(document, "write_session", refuse)
+    monkeypatch.setattr(file_actions, "write_session", refuse)
     async with open_desk(samples.session(), tmp_path / "mine.json") as desk:
         await desk.settle()
         await desk.press("1", "x", "ctrl+q", "s")
@@ -125,7 +125,7 @@ async def test_an_edit_during_the_writing_stays_unsaved(
             write_session(path, session)  # type: ignore[arg-type]
             desk.app.call_from_thread(desk.explorer.edit, "other", samples.PROMPT.query)
 
-        monkeypatch.setattr(document, "write_session", write_while_typing)
+        monkeypatch.setattr(file_actions, "write_session", write_while_typing)
         await desk.press("ctrl+s")
         await desk.until(path.exists)
         await desk.until(lambda: any("saved to" in line for line in desk.toasts()))
@@ -171,7 +171,7 @@ async def test_the_newest_of_two_saves_is_what_lies_in_the_file(
                 gate.wait(PATIENCE)
             write_session(path, session)
 
-        monkeypatch.setattr(document, "write_session", write_the_first_slowly)
+        monkeypatch.setattr(file_actions, "write_session", write_the_first_slowly)
         await desk.press("ctrl+s")
         await desk.until(lambda: n_begun == 1)
         await desk.press("1", "x", "ctrl+s")

@@ -21,7 +21,7 @@ async def test_everything_follows_what_is_typed(desk: Desk) -> None:
 
 async def test_enter_keeps_and_n_goes_on(desk: Desk) -> None:
     await desk.press("slash", *"rome", "enter")
-    await desk.until(lambda: not desk.screen.find_line.display)
+    await desk.until(lambda: not desk.screen.find.find_bar.display)
     assert desk.screen.focused is desk.screen.numbers.stream
     for key, unit in (("n", ROME), ("n", TURN), ("N", ROME)):
         await desk.press(key)
@@ -35,7 +35,7 @@ async def test_enter_keeps_and_n_goes_on(desk: Desk) -> None:
 
 async def test_escape_goes_back(desk: Desk) -> None:
     await desk.press("3", "slash", *"rome", "escape")
-    await desk.until(lambda: not desk.screen.find_line.display)
+    await desk.until(lambda: not desk.screen.find.find_bar.display)
     assert desk.screen.focused is desk.screen.layer_list
     assert desk.screen.unit == samples.N_UNITS
     assert "/rome" not in desk.text()
@@ -46,7 +46,7 @@ async def test_nothing_found_is_one_line_and_moves_nothing(desk: Desk) -> None:
     await desk.until(lambda: "not found in units and next tokens" in desk.text())
     assert desk.screen.unit == samples.N_UNITS
     await desk.press("enter")
-    await desk.until(lambda: not desk.screen.find_line.display)
+    await desk.until(lambda: not desk.screen.find.find_bar.display)
     assert desk.screen.unit == samples.N_UNITS
 
 
@@ -71,7 +71,7 @@ async def test_n_in_the_layer_list_unticks(desk: Desk) -> None:
 
 async def test_digits_and_slashes_are_text_in_the_line(desk: Desk) -> None:
     await desk.press("slash", "1", "slash", "9")
-    assert desk.screen.find_line.field.value == "1/9"
+    assert desk.screen.find.find_bar.field.value == "1/9"
     await desk.press("escape", "1", "slash")
     assert desk.screen.context.text.startswith("/")
 

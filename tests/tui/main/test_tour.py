@@ -11,7 +11,7 @@ from icltui.storage.sessions import read_session
 from icltui.tui.app import IcltuiApp
 from icltui.tui.dialogs.help import HelpDialog
 from icltui.tui.dialogs.save_session import SaveSessionDialog
-from icltui.tui.state.tour import STEPS, is_first_start
+from icltui.tui.state.tour import STEPS, Tour, is_first_start, sight
 from icltui.values import LANES
 from tests.tui import samples
 from tests.tui.conftest import Desk, open_desk
@@ -22,7 +22,7 @@ EXAMPLE = example_sessions()[0]
 
 def step(desk: Desk) -> str:
     """The card's title, if it is there."""
-    card = desk.screen.tour_card
+    card = desk.screen.guide.tour_card
     return str(card.border_title) if card.display else ""
 
 
@@ -63,7 +63,7 @@ async def test_from_the_first_step_to_the_last(size: tuple[int, int], tmp_path: 
         desk.app.screen.query_one(Input).value = str(tmp_path / "mine.json")
         await desk.press("enter")
         await desk.until(lambda: any(line.startswith("that was the tour") for line in desk.toasts()))
-        assert not desk.screen.tour_card.display
+        assert not desk.screen.guide.tour_card.display
 
 
 async def test_saved_texts_of_the_same_model_hold_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,7 +73,7 @@ async def test_saved_texts_of_the_same_model_hold_nothing_up(monkeypatch: pytest
     async with open_desk(session, EXAMPLE) as desk:
         await desk.settle()
         await desk.screen.run_action("start_tour")
-        await desk.until(lambda: desk.screen.tour)
+        await desk.until(lambda: desk.screen.guide.tour)
         desk.screen.unit = next(u for u in range(99) if desk.explorer.results.measured.has_changed(u))
         await desk.until(lambda: step(desk).startswith("Tour 2"))
         await desk.press("ctrl+r")
@@ -88,7 +88,7 @@ async def test_the_run_at_the_start_is_not_the_users() -> None:
     async with open_desk(read_session(EXAMPLE), EXAMPLE) as desk:
         await desk.until(lambda: desk.client.job == 1)
         await desk.screen.run_action("start_tour")
-        await desk.until(lambda: desk.screen.tour)
+        await desk.until(lambda: desk.screen.guide.tour)
         desk.screen.unit = next(u for u in range(99) if desk.explorer.results.measured.has_changed(u))
         await desk.until(lambda: step(desk).startswith("Tour 2"))
         await desk.settle()
@@ -96,15 +96,14 @@ async def test_the_run_at_the_start_is_not_the_users() -> None:
 
 
 async def test_escape_ends_it_and_keys_stay_keys(desk: Desk) -> None:
-    desk.screen.tour_card.show(STEPS[0])
-    desk.screen.tour = object()  # type: ignore[assignment]
-    desk.screen._follow_tour = lambda: None  # type: ignore[method-assign]
+    desk.screen.guide.tour_card.show(STEPS[0])
+    desk.screen.guide.tour = Tour(sight(desk.explorer, desk.screen.unit))
     await desk.press("z")
     assert desk.screen.maximized is not None
-    assert desk.screen.tour_card.is_on_screen
+    assert desk.screen.guide.tour_card.is_on_screen
     await desk.press("escape")
-    assert desk.screen.tour is None
-    assert not desk.screen.tour_card.display
+    assert desk.screen.guide.tour is None
+    assert not desk.screen.guide.tour_card.display
     await desk.press("escape")
     assert desk.screen.maximized is None
 

@@ -95,11 +95,11 @@ async def test_every_pane(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     await desk.drawn()
     sent = written_by(desk, monkeypatch)
     for pane, words in PANES.items():
-        desk.screen.action_show_pane(pane)
+        desk.screen.view.action_show_pane(pane)
         sent.clear()
         await desk.press("ctrl+g")
         assert clipboard(sent[0]).startswith(words)
-    desk.screen.action_show_pane("query")
+    desk.screen.view.action_show_pane("query")
     await desk.press(*["shift+right"] * 3)
     sent.clear()
     await desk.press("ctrl+g")

@@ -45,6 +45,6 @@ async def test_the_gap_between_keys_does_nothing():
 async def test_a_digit_typed_before_anything_is_there_does_no_harm():
     async with open_desk() as desk:
         desk.screen._is_mounted = False
-        desk.screen.action_show_pane("heatmap")
+        desk.screen.view.action_show_pane("heatmap")
         assert desk.screen.numbers.current == "stream"
         desk.screen._is_mounted = True

@@ -48,7 +48,7 @@ async def test_marks_lie_on_what_is_in_sight(desk: Desk) -> None:
 async def test_any_other_key_leaves_all_as_it_was(desk: Desk, key: str) -> None:
     n_jobs, mode = desk.client.job, desk.explorer.settings.recipe.mode
     await desk.press("1", "ctrl+o", key)
-    await desk.until(lambda: not desk.screen.jump_line.display)
+    await desk.until(lambda: not desk.screen.guide.jump_bar.display)
     assert desk.screen.focused is desk.screen.context
     assert desk.screen.context.text == samples.CONTEXT
     assert (desk.client.job, desk.explorer.settings.recipe.mode) == (n_jobs, mode)
@@ -56,11 +56,11 @@ async def test_any_other_key_leaves_all_as_it_was(desk: Desk, key: str) -> None:
 
 async def test_a_digit_and_the_mouse_leave_too(desk: Desk) -> None:
     await desk.press("ctrl+o", "3")
-    await desk.until(lambda: not desk.screen.jump_line.display)
+    await desk.until(lambda: not desk.screen.guide.jump_bar.display)
     assert desk.screen.focused is desk.screen.layer_list
     await desk.press("ctrl+o")
     await desk.pilot.click("#query", offset=(5, 3))
-    await desk.until(lambda: not desk.screen.jump_line.display)
+    await desk.until(lambda: not desk.screen.guide.jump_bar.display)
     assert desk.screen.focused is desk.screen.question
     await desk.press("ctrl+o")
     await desk.pilot.click("#lane-plain", offset=(1, 0))

@@ -85,7 +85,7 @@ async def test_an_empty_lane_and_table_do_not_ask_for_a_run_that_is_on() -> None
 
 
 async def test_the_proof_that_is_not_there_wraps_by_itself(desk: Desk) -> None:
-    desk.screen.action_show_pane("verify")
+    desk.screen.view.action_show_pane("verify")
     await desk.drawn()
     rows = [row[40:].strip("┃│ ") for row in desk.text().splitlines()]
     first = next(at for at, row in enumerate(rows) if row.startswith("It runs the patched model"))

@@ -1,6 +1,8 @@
-"""The part of the explorer's screen that deals with the runs before: step, choose, annotate, compare."""
+"""Earlier runs on the explorer's screen: step, choose, annotate, compare."""
 
-from textual import work
+from functools import partial
+
+from textual.screen import Screen
 
 from icltui.report.session_comparison import differing_settings
 from icltui.storage.sessions import session_title
@@ -8,41 +10,44 @@ from icltui.tui.dialogs.ask_text import AskTextDialog
 from icltui.tui.dialogs.choose_run import ChooseRunDialog, RunChoice, Verb
 from icltui.tui.dialogs.compare import CompareDialog
 from icltui.tui.dialogs.open_session import OpenSessionDialog
-from icltui.tui.main.engine import EngineScreen
+from icltui.tui.main.prompt_editors import PromptEditors
+from icltui.tui.main.screen_actions import ScreenActions
 from icltui.tui.state.compared_session import ComparedSession
+from icltui.tui.state.explorer import Explorer
 
 
-class HistoryScreen(EngineScreen):
-    """A screen over one explorer whose earlier runs can be gone back to."""
+class HistoryActions(ScreenActions):
+    """The runs of the session."""
+
+    def __init__(self, screen: Screen[None], explorer: Explorer, editors: PromptEditors) -> None:
+        super().__init__(screen, explorer)
+        self._editors = editors
 
     def action_step_run(self, step: int) -> None:
-        """The run before, or the next one."""
-        self.take_edits()
-        self.explorer.step_run(step)
+        """Go to the run before, or to the next one."""
+        self._editors.take()
+        self._explorer.step_run(step)
 
-    @work(exclusive=True, group="document")
-    async def action_show_runs(self) -> None:
+    def action_show_runs(self) -> None:
         """Choose one of the runs."""
-        await self._choose("go")
+        self._begin(partial(self._choose, "go"))
 
-    @work(exclusive=True, group="document")
-    async def action_note_run(self) -> None:
-        """Write a line about the run before the user."""
-        if (at := self.explorer.history.at) is None:
-            self.explorer.say("no run yet to write about: ^r makes the first")
+    def action_note_run(self) -> None:
+        """Write a line about the present run."""
+        if (at := self._explorer.history.at) is None:
+            self._explorer.say("no run yet to write about: ^r makes the first")
         else:
-            await self._note(at)
+            self._begin(partial(self._note, at))
 
-    @work(exclusive=True, group="document")
-    async def action_compare_runs(self) -> None:
-        """What differs from the run compared with; choose one first where there is none."""
-        await (self._contrast() if self.explorer.other else self._choose("compare"))
+    def action_compare_runs(self) -> None:
+        """Show what differs from the run compared with; choose one first where there is none."""
+        self._begin(self._contrast if self._explorer.other else partial(self._choose, "compare"))
 
     async def _choose(self, enter: Verb) -> None:
-        self.take_edits()
-        explorer = self.explorer
+        self._editors.take()
+        explorer = self._explorer
         label = explorer.other.label if explorer.other else ""
-        choice = await self.app.push_screen_wait(ChooseRunDialog(explorer.history, enter, label))
+        choice = await self._ask(ChooseRunDialog(explorer.history, enter, label))
         match choice:
             case RunChoice("go", number):
                 explorer.go_to_run(number)
@@ -57,30 +62,30 @@ class HistoryScreen(EngineScreen):
                 explorer.compare_with(None)
 
     async def _compare_file(self) -> None:
-        if opened := await self.app.push_screen_wait(OpenSessionDialog("Compare with", "compares")):
+        if opened := await self._ask(OpenSessionDialog("Compare with", "compares")):
             session, path = opened
-            self.explorer.compare_with(ComparedSession.of(session, session_title(path)))
+            self._explorer.compare_with(ComparedSession.of(session, session_title(path)))
             await self._contrast()
 
     async def _contrast(self) -> None:
-        explorer = self.explorer
+        explorer = self._explorer
         if explorer.other is None:
             return
         ours, present = explorer.session(explorer.document.title), explorer.history.present
         name = f"run {present.number}" if present else "now"
         if present and differing_settings(ours, present.session):
             name += ", edited"
-        match await self.app.push_screen_wait(CompareDialog(ours, name, explorer.other)):
+        match await self._ask(CompareDialog(ours, name, explorer.other)):
             case "alone":
                 explorer.compare_with(None)
             case "compare":
                 await self._choose("compare")
 
     async def _note(self, number: int) -> None:
-        run = self.explorer.history.run(number)
+        run = self._explorer.history.run(number)
         if run is None:
             return
         question = AskTextDialog(f"Note on run {number}", run.note, "what you saw in it")
-        note = await self.app.push_screen_wait(question)
+        note = await self._ask(question)
         if note is not None:
-            self.explorer.annotate(number, note)
+            self._explorer.annotate(number, note)

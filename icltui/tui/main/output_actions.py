@@ -1,12 +1,12 @@
-"""The part of the explorer's screen through which things leave it: to the clipboard, to a file, to other programs."""
+"""What leaves the explorer's screen: to the clipboard, to a file, to other programs."""
 
 import asyncio
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from textual import work
 from textual.dom import DOMNode
+from textual.screen import Screen
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -16,7 +16,9 @@ from icltui.tui.dialogs.export import ExportDialog, ExportOption
 from icltui.tui.draw.figure_process import draw_figure
 from icltui.tui.draw.svg import pane_strips, svg_of
 from icltui.tui.draw.text import display
-from icltui.tui.main.document import DocumentScreen
+from icltui.tui.main.prompt_editors import PromptEditors
+from icltui.tui.main.screen_actions import ScreenActions
+from icltui.tui.state.explorer import Explorer
 from icltui.tui.state.session_conversion import left_out, without_words
 from icltui.tui.terminal.osc52 import LIMIT, Copyable, encoded_size
 from icltui.tui.widgets.bordered import Bordered
@@ -31,46 +33,52 @@ _LANES = {
 }
 
 
-class OutputScreen(DocumentScreen):
-    """A screen whose panes can be copied, and whose session and looks can be exported."""
+class OutputActions(ScreenActions):
+    """Panes are copied; session, looks and patch are exported."""
+
+    def __init__(self, screen: Screen[None], explorer: Explorer, editors: PromptEditors) -> None:
+        super().__init__(screen, explorer)
+        self._editors = editors
 
     def action_copy_pane(self) -> None:
         """Send the focused pane's content to the terminal's clipboard."""
-        pane = next((node for node in _around(self.focused) if isinstance(node, Copyable)), None)
+        pane = next((node for node in _around(self._screen.focused) if isinstance(node, Copyable)), None)
         text = pane.copied() if pane else ""
         if pane is None or not text:
-            self.notify("nothing to copy here: go to a pane that holds something", markup=False)
+            self._tell("nothing to copy here: go to a pane that holds something")
         elif (size := encoded_size(text)) > LIMIT:
-            self.notify(
+            self._screen.notify(
                 f"too much for a terminal's clipboard: {size:,} bytes encoded, of at most {LIMIT:,}: "
                 "e exports it to a file",
                 severity="error",
                 markup=False,
             )
         else:
-            self.app.copy_to_clipboard(text)
+            self._screen.app.copy_to_clipboard(text)
             lines = text.count("\n") + (not text.endswith("\n"))
-            what = f"{lines} line{'' if lines == 1 else 's'} of {_words(self.focused)}"
-            self.notify(f"{what} sent to the terminal's clipboard", markup=False)
+            what = f"{lines} line{'' if lines == 1 else 's'} of {_words(self._screen.focused)}"
+            self._tell(f"{what} sent to the terminal's clipboard")
 
-    @work(exclusive=True, group="document")
-    async def action_export_session(self) -> None:
+    def action_export_session(self) -> None:
         """Ask what goes where, and see that it gets there."""
-        self.take_edits()
-        session = self.explorer.session(self.explorer.document.title)
+        self._begin(self._export)
+
+    async def _export(self) -> None:
+        self._editors.take()
+        session = self._explorer.session(self._explorer.document.title)
         offers = [*self._records(session), *self._looks(), *self._patches()]
-        if (chosen := await self.app.push_screen_wait(ExportDialog(offers))) is None:
+        if (chosen := await self._ask(ExportDialog(offers))) is None:
             return
         offer, path = chosen
         if offer.form:
-            self.explorer.export_patch(offer.form, str(path))
+            self._explorer.export_patch(offer.form, str(path))
             return
-        settings, results = self.explorer.settings, self.explorer.results
+        settings, results = self._explorer.settings, self._explorer.results
         missing = left_out(session.alone, settings, results) if offer.is_record else ()
         if offer.label != FORMAT_TITLES["md"]:
             missing = tuple(what for what in missing if what == "numbers")  # nothing else is ever in it
         line = f"{offer.label} written to {path}{without_words(missing)}"
-        self.notify(display(line), timeout=8, markup=False)
+        self._screen.notify(display(line), timeout=8, markup=False)
 
     def _records(self, session: Session) -> list[ExportOption]:
         """What the session holds."""
@@ -109,21 +117,21 @@ class OutputScreen(DocumentScreen):
 
     def _looks(self) -> list[ExportOption]:
         """What the screen shows now, before a dialog lies over it."""
-        whole, title = self._compositor.render_strips(), self.explorer.document.title
+        whole, title = self._screen._compositor.render_strips(), self._explorer.document.title
         offers = [
             ExportOption(
                 "SVG of the screen", "as it is now", self._free("-screen.svg"), partial(_svg, whole, title)
             )
         ]
-        if pane := next((node for node in _around(self.focused) if isinstance(node, Bordered)), None):
-            name, strips = _name(self.focused), pane_strips(pane)
+        if pane := next((node for node in _around(self._screen.focused) if isinstance(node, Bordered)), None):
+            name, strips = _name(self._screen.focused), pane_strips(pane)
             heading = f"{title}: {name}" if pane.outer_size.width >= _ROOMY else name
             drawn = partial(_svg, strips, heading)
             offers.insert(
                 0,
                 ExportOption(
                     "SVG of the pane",
-                    f"{_words(self.focused)}, as it is now",
+                    f"{_words(self._screen.focused)}, as it is now",
                     self._free(f"-{name}.svg"),
                     drawn,
                 ),
@@ -145,7 +153,7 @@ class OutputScreen(DocumentScreen):
 
     def _free(self, ending: str) -> Path:
         """A name that is free in the folder of sessions."""
-        return unused_path(sessions_folder(), self.explorer.document.title, ending)
+        return unused_path(sessions_folder(), self._explorer.document.title, ending)
 
 
 async def _record(session: Session, kind: SessionFormat) -> bytes:

@@ -1,0 +1,52 @@
+"""The engine on the explorer's screen: started, stopped, given a model. No key waits for it: it may be far or stuck."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from textual.screen import Screen
+
+from icltui.storage.recent_models import remember_model
+from icltui.tui.dialogs.load_model import LoadModelDialog
+from icltui.tui.main.prompt_editors import PromptEditors
+from icltui.tui.main.screen_actions import ScreenActions
+from icltui.tui.state.explorer import Explorer
+
+
+class EngineActions(ScreenActions):
+    """The engine's turns, and its model."""
+
+    def __init__(self, screen: Screen[None], explorer: Explorer, editors: PromptEditors) -> None:
+        super().__init__(screen, explorer)
+        self._editors, self._turn = editors, asyncio.Lock()
+        self._remembered = explorer.models.load if explorer.jobs.is_loaded else None
+
+    def engage(self, act: Callable[[], Awaitable[object]]) -> None:
+        """Start, stop or load while keys go on, one after the other in the order in which they were asked for."""
+        self._screen.run_worker(self._in_turn(act), group="engine")
+
+    async def _in_turn(self, act: Callable[[], Awaitable[object]]) -> None:
+        async with self._turn:
+            await act()
+
+    def action_load_model(self) -> None:
+        """Load another model in place of this one."""
+        self._begin(self._load_model)
+
+    async def _load_model(self) -> None:
+        self._editors.take()
+        load = await self._ask(LoadModelDialog(self._explorer.models))
+        if load is not None:
+            self.engage(lambda: self._explorer.load_model(load))
+
+    def draw_model_estimate(self) -> None:
+        """Show the dialog, if it is open, what is known of the model in it."""
+        dialog = self._screen.app.screen
+        if isinstance(dialog, LoadModelDialog) and dialog.is_mounted:
+            dialog.draw_model_estimate()
+
+    def remember_loaded(self) -> None:
+        """Put a model that has been loaded at the top of the list of those to choose from."""
+        models = self._explorer.models
+        if self._explorer.jobs.is_loaded and models.load is not self._remembered:
+            self._remembered = load = models.load
+            self._screen.run_worker(lambda: remember_model(load, models.place), thread=True, group="recent")

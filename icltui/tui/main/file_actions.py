@@ -1,0 +1,95 @@
+"""Files on the explorer's screen: save, open, new, leave; asking first where work would be lost."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+from textual.screen import Screen
+
+from icltui.storage.paths import is_example, sessions_folder, unused_path
+from icltui.storage.sessions import write_session
+from icltui.tui.dialogs.confirm import UnsavedDialog
+from icltui.tui.dialogs.open_session import OpenSessionDialog
+from icltui.tui.dialogs.save_session import SaveSessionDialog
+from icltui.tui.draw.text import display
+from icltui.tui.main.prompt_editors import PromptEditors
+from icltui.tui.main.screen_actions import ScreenActions
+from icltui.tui.state.explorer import Explorer
+from icltui.tui.state.session_conversion import without_words
+from icltui.values.errors import SessionError
+
+
+class FileActions(ScreenActions):
+    """The explorer's session as a file."""
+
+    def __init__(self, screen: Screen[None], explorer: Explorer, editors: PromptEditors) -> None:
+        super().__init__(screen, explorer)
+        self._editors = editors
+        self._writer = ThreadPoolExecutor(1, "save")
+
+    def action_save_session(self) -> None:
+        """Save to the session's own file, or ask for one."""
+        self._begin(partial(self._save, self._explorer.document.path))
+
+    def action_save_session_as(self) -> None:
+        """Save to a file that is asked for."""
+        self._begin(partial(self._save, None))
+
+    def action_open_session(self) -> None:
+        """Open a session in place of this one."""
+        self._begin(partial(self.unless_kept, self._open))
+
+    def action_new_session(self) -> None:
+        """Put an empty session in place of this one."""
+        self._begin(partial(self.unless_kept, self._new))
+
+    def leave(self) -> None:
+        """End the app, unless the user would rather keep unsaved work."""
+        self._begin(partial(self.unless_kept, self._exit))
+
+    async def unless_kept(self, go_on: Callable[[], Awaitable[object]]) -> None:
+        """Go on at once if nothing is lost by it, else as the user says."""
+        self._editors.take()
+        document = self._explorer.document
+        if self._explorer.is_unsaved:
+            answer = await self._ask(UnsavedDialog(document.title))
+            if answer != "Discard" and not (answer == "Save" and await self._save(document.path)):
+                return
+        await go_on()
+
+    async def _save(self, path: Path | None) -> bool:
+        """Whether the session was saved."""
+        self._editors.take()
+        if path is None or is_example(path):
+            return await self._save_as(unused_path(sessions_folder(), self._explorer.document.title))
+        if path == self._explorer.document.path and self._explorer.document.is_overtaken:
+            return await self._save_as(path, "another program has written this file since it was opened")
+        try:
+            await self._write(path)
+        except SessionError as error:
+            return await self._save_as(path, str(error))
+        return True
+
+    async def _save_as(self, proposal: Path, complaint: str = "") -> bool:
+        return await self._ask(SaveSessionDialog(proposal, self._write, complaint)) is not None
+
+    async def _write(self, path: Path) -> None:
+        """On a thread, as a large session takes seconds; on one, or an older state could come to lie over a newer."""
+        document = self._explorer.document
+        session = self._explorer.session(document.title if path == document.path else path.stem)
+        await asyncio.get_running_loop().run_in_executor(self._writer, write_session, path, session)
+        note = without_words(self._explorer.saved(path, session))
+        self._tell(display(f"saved to {path}{note}"))
+
+    async def _open(self) -> None:
+        if opened := await self._ask(OpenSessionDialog()):
+            self._explorer.open(*opened)
+
+    async def _new(self) -> None:
+        self._explorer.close()
+
+    async def _exit(self) -> None:
+        self._explorer.is_unsaved = False  # saved, or knowingly discarded
+        self._screen.app.exit()

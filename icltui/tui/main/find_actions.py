@@ -1,0 +1,114 @@
+"""Finding words on the explorer's screen: in the units and their next tokens, or in the log."""
+
+from textual.screen import Screen
+from textual.widget import Widget
+
+from icltui.tui.draw.text import fit
+from icltui.tui.main.screen_actions import Cursor, ScreenActions
+from icltui.tui.main.view_actions import ViewActions
+from icltui.tui.state.explorer import Explorer
+from icltui.tui.state.search import Search, find_in_lines, find_in_units
+from icltui.tui.widgets.find_bar import FindBar
+from icltui.tui.widgets.result_tabs import ResultTabs
+
+_WIDEST_WORD = 16
+
+
+class FindActions(ScreenActions):
+    """The cursor follows the word as it is typed."""
+
+    def __init__(
+        self, screen: Screen[None], explorer: Explorer, cursor: Cursor, view: ViewActions, numbers: ResultTabs
+    ) -> None:
+        super().__init__(screen, explorer)
+        self._cursor, self._view, self._numbers = cursor, view, numbers
+        self.find_bar = FindBar()
+        self.search = Search()
+        self._origin: tuple[Widget | None, int, Search] = (None, 0, Search())
+
+    @property
+    def _is_in_log(self) -> bool:
+        return self._numbers.current == "log"
+
+    @property
+    def _here(self) -> int:
+        return self._numbers.log_view.row if self._is_in_log else self._cursor.unit
+
+    def _places(self, word: str) -> tuple[int, ...]:
+        if self._is_in_log:
+            return find_in_lines(word, self._numbers.log_view.rows)
+        return find_in_units(word, self._explorer.results.measured)
+
+    # What the user does.
+
+    def action_type_find(self) -> None:
+        """By the key."""
+        self.action_find_text()
+
+    def action_find_text(self) -> None:
+        """Ask for a word; where pages are turned, on the page that shows where it stands."""
+        self._origin = self._screen.focused, self._here, self.search
+        self._view.turn_to("numbers")
+        self.find_bar.open()
+
+    def action_find_next(self, step: int) -> None:
+        """The next match, or the one before."""
+        if not self.search.word:
+            self._tell("nothing to find yet: / asks for a word")
+            return
+        word = self.search.word
+        self._go(Search(word, self._places(word)).step(self._here, step))
+        if not self.search.places:
+            self._tell(f"{fit(word, _WIDEST_WORD).rstrip()}: not found {self._where}")
+
+    def seek(self, word: str) -> None:
+        """Go to the first match at or after where the user came from."""
+        start = self._origin[1]
+        found = Search(word, self._places(word)).from_place(start)
+        self._go(found, start)
+        nothing = f"not found {self._where}" if found.word and not found.places else ""
+        self.find_bar.show_count(nothing or found.words())
+
+    def end(self, is_kept: bool) -> None:
+        """Stay there, in the pane that shows it, or go back to where the user came from."""
+        focused, start, before = self._origin
+        self.find_bar.display = False
+        if is_kept and self.search.place is not None:
+            self._numbers.show_tab(self._numbers.current or "stream")
+            return
+        is_cleared = is_kept and not self.search.word
+        self._go(Search() if is_cleared else before, start)
+        self._screen.set_focus(focused)
+
+    # What follows.
+
+    @property
+    def _where(self) -> str:
+        return "in the log" if self._is_in_log else "in units and next tokens"
+
+    def _go(self, found: Search, otherwise: int | None = None) -> None:
+        """Select the match, or the place to be at without one."""
+        place = otherwise if found.place is None else found.place
+        self.search = found
+        if self._is_in_log:
+            self._numbers.log_view.mark(found.place, place)
+        elif place is not None:
+            self._cursor.unit = place
+        self._show_search()
+
+    def _show_search(self) -> None:
+        """Word and count in the numbers' border."""
+        found = self.search
+        word = fit(found.word, _WIDEST_WORD).rstrip()
+        self._numbers.found = f"/{word} {found.words()}" if found.word else ""
+
+    def follow(self, unit: int) -> None:
+        """The cursor was moved: it is at another match, or at none."""
+        if self.search.places and not self._is_in_log:
+            self.search = self.search.at_place(unit)
+            self._show_search()
+
+    def forget(self) -> None:
+        """Another session is another text."""
+        self.search = Search()
+        self._show_search()

@@ -1,0 +1,51 @@
+"""Ticking layers on the explorer's screen: those that the next run measures and patches."""
+
+from textual.screen import Screen
+
+from icltui.tui.dialogs.ask_text import AskTextDialog
+from icltui.tui.main.screen_actions import Cursor, ScreenActions
+from icltui.tui.state.explorer import Explorer
+
+
+class LayerActions(ScreenActions):
+    """Ticks, as the explorer has them by now: what is drawn may be older."""
+
+    def __init__(self, screen: Screen[None], explorer: Explorer, cursor: Cursor) -> None:
+        super().__init__(screen, explorer)
+        self._cursor = cursor
+
+    def action_toggle_layer(self) -> None:
+        """Tick or untick the selected layer."""
+        self.toggle(self._cursor.shown_layer)
+
+    def action_tick_layers(self, which: str) -> None:
+        """Tick all layers, none, or the others."""
+        everything = set(range(self._explorer.n_layers)) - self._explorer.refused.keys()
+        self._tick({"all": everything, "none": set(), "invert": everything - {*self._explorer.ticked}}[which])
+
+    def action_tick_upwards(self) -> None:
+        """Tick the selected layer and all later ones."""
+        later = range(self._cursor.shown_layer, self._explorer.n_layers)
+        self._tick(set(later) - self._explorer.refused.keys())
+
+    def action_type_layers(self) -> None:
+        """Tick layers by range, typed."""
+        if self._explorer.n_layers:
+            self._begin(self._type_layers)
+        else:
+            self._explorer.say("the layers are known once the model is loaded")
+
+    async def _type_layers(self) -> None:
+        explorer = self._explorer
+        hint = f"all, none, last, or such as 0,3,5-{explorer.n_layers - 1}"
+        question = AskTextDialog("Layers", explorer.settings.layers, hint, explorer.layers_of)
+        if (text := await self._ask(question)) is not None:
+            self._tick(set(explorer.layers_of(text)))
+
+    def toggle(self, layer: int) -> None:
+        """Tick a layer that is not, or the other way round."""
+        self._tick({*self._explorer.ticked} ^ {layer})
+
+    def _tick(self, layers: set[int]) -> None:
+        if self._explorer.n_layers:
+            self._explorer.choose_layers(layers)

@@ -1,0 +1,53 @@
+"""The two editors of the prompt, kept in step with the explorer's settings, and their tokens counted."""
+
+from textual.timer import Timer
+
+from icltui.tui.draw.text import display
+from icltui.tui.state.explorer import Explorer
+from icltui.tui.widgets.prompt_editor import PromptEditor
+
+COUNT_AFTER = 0.4
+"""Seconds without a key before the tokens are counted."""
+
+
+class PromptEditors:
+    """Context and query."""
+
+    def __init__(self, explorer: Explorer, context: PromptEditor, query: PromptEditor) -> None:
+        self._explorer, self._context, self._query = explorer, context, query
+        self._timer: Timer | None = None
+
+    def load(self) -> None:
+        """Show the explorer's prompt."""
+        prompt = self._explorer.settings.prompt
+        self._context.load_text(prompt.context)
+        self._query.load_text(prompt.query)
+
+    def take(self) -> None:
+        """Bring what the editors hold into the explorer."""
+        self._explorer.edit(self._context.text, self._query.text)
+
+    def take_soon_counted(self) -> None:
+        """Bring it into the explorer, and count its tokens once the typing pauses."""
+        self.take()
+        if self._timer:
+            self._timer.stop()
+        self._timer = self._context.set_timer(COUNT_AFTER, self._explorer.count)
+
+    def draw_counts(self) -> None:
+        """Write how many tokens each has, or why that is not known, into the borders."""
+        prompt, results = self._explorer.settings.prompt, self._explorer.results
+        counts, uncounted = results.counts, results.uncounted
+        if not prompt.query:  # no model is asked then, and nothing may look as if one were
+            self._query.show_count(0)
+            self._remark(self._context, "counted with a query")
+        elif uncounted and uncounted[0] == prompt:
+            self._remark(self._query, "not counted")
+            self._remark(self._context, display(uncounted[1]))
+        else:
+            _, n_context, n_query = counts if counts and counts[0] == prompt else (prompt, None, None)
+            self._context.show_count(n_context)
+            self._query.show_count(n_query)
+
+    def _remark(self, editor: PromptEditor, text: str) -> None:
+        editor.frame(editor.border_title or "", text)

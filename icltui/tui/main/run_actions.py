@@ -1,0 +1,87 @@
+"""Running on the explorer's screen: run, stop, verify, vary; and the choices that a run follows."""
+
+from typing import cast
+
+from textual.screen import Screen
+
+from icltui.tui.dialogs.settings import SettingsDialog
+from icltui.tui.main.engine_actions import EngineActions
+from icltui.tui.main.guide_actions import GuideActions
+from icltui.tui.main.prompt_editors import PromptEditors
+from icltui.tui.main.screen_actions import ScreenActions
+from icltui.tui.main.view_actions import ViewActions
+from icltui.tui.state.explorer import Explorer
+from icltui.tui.state.settings import Choice
+from icltui.tui.widgets.prompt_editor import PromptEditor
+from icltui.tui.widgets.result_tabs import ResultTabs
+
+
+class RunActions(ScreenActions):
+    """Jobs of the engine, and their choices."""
+
+    def __init__(
+        self,
+        screen: Screen[None],
+        explorer: Explorer,
+        editors: PromptEditors,
+        numbers: ResultTabs,
+        view: ViewActions,
+        engine: EngineActions,
+        guide: GuideActions,
+    ) -> None:
+        super().__init__(screen, explorer)
+        self._editors, self._numbers = editors, numbers
+        self._view, self._engine, self._guide = view, engine, guide
+
+    def action_run_prompt(self) -> None:
+        """Measure and generate."""
+        self._editors.take()
+        self._engine.engage(self._explorer.run)
+
+    def action_stop_job(self) -> None:
+        """End the tour, or stop a run; else leave the editor or the zoom; else stop the model's loading."""
+        is_in_editor = isinstance(self._screen.focused, PromptEditor)
+        if not is_in_editor and self._guide.end_tour():
+            return
+        if self._explorer.jobs.is_running:
+            self._engine.engage(self._explorer.stop)
+        elif is_in_editor:
+            self._view.action_show_pane(cast(str, self._numbers.current))
+        elif self._screen.maximized is not None:
+            self._screen.minimize()
+        else:
+            self._engine.engage(self._explorer.stop)
+
+    def action_switch_delta(self) -> None:
+        """Turn ΔW on or off."""
+        self._explorer.switch_delta()
+
+    def action_next_choice(self, choice: Choice) -> None:
+        """Take the next value of dynamics, reference, positions, chat template, patch mode, parts or carrier."""
+        self._editors.take()
+        self._explorer.next_choice(choice)
+
+    def action_change_alpha(self, step: float) -> None:
+        """Make the patch stronger or weaker."""
+        self._explorer.change_alpha(step)
+
+    def action_set_choices(self) -> None:
+        """Type strength, fit, controls, tests, sampling and units."""
+        self._begin(self._set_choices)
+
+    async def _set_choices(self) -> None:
+        self._editors.take()
+        chosen = await self._ask(SettingsDialog(self._explorer.settings))
+        if chosen is not None:
+            self._explorer.change_settings(chosen)
+
+    def action_verify_patch(self) -> None:
+        """Verify, and show what comes of it."""
+        self._view.action_show_pane("verify")
+        self._explorer.verify()
+
+    def action_vary_patch(self) -> None:
+        """Compute the patch's curves, and show where they will be drawn."""
+        self._numbers.plots.view = "alpha"
+        self._view.action_show_pane("plots")
+        self._explorer.vary_patch()

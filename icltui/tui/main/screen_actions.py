@@ -1,0 +1,47 @@
+"""What can be done on the explorer's screen, apart from the screen: objects whose ``action_…`` methods it offers."""
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar
+
+from textual.screen import Screen
+
+from icltui.tui.state.explorer import Explorer
+
+Answer = TypeVar("Answer")
+
+
+class Cursor(Protocol):
+    """What every view of the screen shows."""
+
+    unit: int
+    shown_layer: int
+    measure: str
+    is_log: bool
+
+
+class ScreenActions:
+    """Some actions over one explorer.
+
+    Args:
+        screen: where dialogs open and notices appear; nothing of it but what every screen of Textual has.
+        explorer: what is acted on.
+    """
+
+    def __init__(self, screen: Screen[None], explorer: Explorer) -> None:
+        self._screen, self._explorer = screen, explorer
+
+    def methods(self) -> dict[str, Callable[..., object]]:
+        """The actions by the names under which Textual looks for them."""
+        return {name: getattr(self, name) for name in dir(self) if name.startswith("action_")}
+
+    def _begin(self, dialogue: Callable[[], Awaitable[object]]) -> None:
+        """Begin a dialogue with the user, in place of one that goes on."""
+        self._screen.run_worker(dialogue, group="document", exclusive=True)
+
+    async def _ask(self, dialog: Screen[Answer]) -> Answer | None:
+        """Show a dialog and wait for its answer."""
+        return await self._screen.app.push_screen_wait(dialog)
+
+    def _tell(self, text: str) -> None:
+        """Show one plain line; ``text`` must be safe to draw."""
+        self._screen.notify(text, markup=False)
