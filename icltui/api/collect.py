@@ -1,22 +1,11 @@
-"""One job of an engine in this process, from its request to the record that it amounts to.
-
-What the headless commands run on; the explorer sees the same events as a stream instead.
-"""
-
-from collections.abc import Callable
-from typing import TypeVar
+"""What the events of one job add up to: a pure fold that knows of no engine, for the command line and the explorer."""
 
 import msgspec
 
 from icltui.api.messages import (
-    Engine,
     Event,
-    Export,
     ExportEnded,
-    Generate,
-    GenerateEach,
     GenerationEnded,
-    LoadModel,
     Measure,
     MeasureEnded,
     ModelLoaded,
@@ -25,88 +14,73 @@ from icltui.api.messages import (
     Request,
     UnitsMeasured,
     VerificationEnded,
-    Verify,
 )
-from icltui.values import ExportReport, Generation, Measurement, ModelInfo, Prediction, Row, Verification
-from icltui.values.errors import EngineError
-
-Kind = TypeVar("Kind")
-
-
-def load(
-    engine: Engine, request: LoadModel, tell: Callable[[Event], None] = lambda _event: None
-) -> ModelInfo:
-    """Load the model; its facts. ``tell`` hears every event as it comes."""
-    events: list[Event] = []
-    for event in engine.run(request, lambda: False):
-        tell(event)
-        events.append(event)
-    return _last(events, ModelLoaded).model
+from icltui.values import (
+    ExportReport,
+    Generation,
+    Measurement,
+    ModelInfo,
+    Prediction,
+    Row,
+    TokenizedPrompt,
+    Verification,
+)
 
 
-def measure(engine: Engine, request: Measure) -> Measurement:
-    """Every number of one measure."""
-    rows: list[Row] = []
-    predictions: dict[int, Prediction] = {}
-    events = _events(engine, request)
-    for event in events:
-        if isinstance(event, UnitsMeasured):
-            rows += event.rows
-            predictions |= {prediction.unit: prediction for prediction in event.predictions}
-    ended = _last(events, MeasureEnded)
-    return Measurement(
-        tokens=_last(events, PromptTokenized).tokens,
-        layers=ended.layers,
-        rows=tuple(rows),
-        predictions=tuple(predictions.values()),
-        path=ended.path,
-        seconds=ended.seconds,
-        dynamics=request.dynamics,
-        reference=request.reference,
-        precision=request.precision,
-        pairs=ended.pairs,
-    )
+class Collected:
+    """What a job has given so far.
 
+    Args:
+        request: the job's; a measurement says how it was asked for.
+    """
 
-def generate(engine: Engine, request: Generate) -> Generation:
-    """The lanes, and what is known of their patch."""
-    return _generations(_events(engine, request))[-1]
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.model: ModelInfo | None = None
+        self.tokens: TokenizedPrompt | None = None
+        self.measurement: Measurement | None = None
+        """Once every unit has been measured."""
+        self.generations: list[Generation] = []
+        """One for each query, with the report on its patch once that has been tested."""
+        self.verification: Verification | None = None
+        self.export: ExportReport | None = None
+        self._rows: list[Row] = []
+        self._predictions: dict[int, Prediction] = {}
+        """The last of each unit: one may come again, its divergence from the full context then known."""
 
+    def take(self, event: Event) -> None:
+        """Add the job's next event."""
+        match event:
+            case ModelLoaded():
+                self.model = event.model
+            case PromptTokenized():
+                self.tokens = event.tokens
+            case UnitsMeasured():
+                self._rows += event.rows
+                self._predictions |= {prediction.unit: prediction for prediction in event.predictions}
+            case MeasureEnded():
+                self.measurement = self._whole_measurement(event)
+            case GenerationEnded():
+                self.generations.append(event.generation)
+            case PatchTested() if self.generations:
+                self.generations[-1] = msgspec.structs.replace(self.generations[-1], patch=event.patch)
+            case VerificationEnded():
+                self.verification = event.verification
+            case ExportEnded():
+                self.export = event.report
 
-def generate_each(engine: Engine, request: GenerateEach) -> tuple[Generation, ...]:
-    """The lanes of each query."""
-    return _generations(_events(engine, request))
-
-
-def verify(engine: Engine, request: Verify) -> Verification:
-    """The proof."""
-    return _last(_events(engine, request), VerificationEnded).verification
-
-
-def export(engine: Engine, request: Export) -> ExportReport:
-    """The patch, written for another program."""
-    return _last(_events(engine, request), ExportEnded).report
-
-
-def _generations(events: list[Event]) -> tuple[Generation, ...]:
-    """Each generation, with the report on its patch where one follows it."""
-    found: list[Generation] = []
-    for event in events:
-        if isinstance(event, GenerationEnded):
-            found.append(event.generation)
-        elif isinstance(event, PatchTested):
-            found[-1] = msgspec.structs.replace(found[-1], patch=event.patch)
-    if not found:
-        raise EngineError("the engine ended without a generation: report this with the command that you ran")
-    return tuple(found)
-
-
-def _events(engine: Engine, request: Request) -> list[Event]:
-    return list(engine.run(request, lambda: False))
-
-
-def _last(events: list[Event], kind: type[Kind]) -> Kind:
-    for event in reversed(events):
-        if isinstance(event, kind):
-            return event
-    raise EngineError(f"the engine ended without {kind.__name__}: report this with the command that you ran")
+    def _whole_measurement(self, ended: MeasureEnded) -> Measurement | None:
+        if self.tokens is None or not isinstance(self.request, Measure):
+            return None
+        return Measurement(
+            tokens=self.tokens,
+            layers=ended.layers,
+            rows=tuple(self._rows),
+            predictions=tuple(self._predictions.values()),
+            path=ended.path,
+            seconds=ended.seconds,
+            dynamics=self.request.dynamics,
+            reference=self.request.reference,
+            precision=self.request.precision,
+            pairs=ended.pairs,
+        )

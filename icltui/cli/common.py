@@ -8,7 +8,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from icltui.api import collect
+from icltui.api import run_job
 from icltui.api.messages import DEMO, Engine, LoadModel
 from icltui.cli.load_progress import show_load_progress
 from icltui.cli.options import values_of
@@ -61,7 +61,7 @@ def load_request(args: argparse.Namespace, session: Session | None) -> LoadModel
 def load_model(engine: Engine, request: LoadModel) -> ModelInfo:
     """The model that ``request`` names, loaded, with its progress on stderr."""
     with show_load_progress(sys.stderr, request.model) as on_event, stdout_to_stderr():
-        return collect.load(engine, request, on_event)
+        return run_job.load(engine, request, on_event)
 
 
 def start_job(args: argparse.Namespace) -> tuple[Engine, ModelInfo, Session]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from icltui.api import collect
+from icltui.api import run_job
 from icltui.api.messages import Export
 from icltui.api.options import option_of
 from icltui.cli.common import load_model, load_request, local_engine
@@ -95,7 +95,7 @@ def _export_patch(args: argparse.Namespace) -> int:
         ids=session.ids,
     )
     with stdout_to_stderr():
-        report = collect.export(engine, request)
+        report = run_job.export(engine, request)
     text = (
         export_json(recipe, report)
         if args.format == "json"

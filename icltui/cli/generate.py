@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from icltui.api import collect
+from icltui.api import run_job
 from icltui.api.messages import Export, Generate, GenerateEach
 from icltui.api.options import check_options, option_of
 from icltui.cli.common import finish_job, start_job
@@ -51,7 +51,7 @@ def generate(args: argparse.Namespace) -> int:
     session = replace(session, **choices)
     request = Generate(prompt=session.prompt, curves=args.curves, **choices)
     with stdout_to_stderr():
-        result = collect.generate(engine, request)
+        result = run_job.generate(engine, request)
     as_json = args.format == "json"
     text = (
         generate.generate_json(model, session.prompt, result)
@@ -69,7 +69,7 @@ def generate(args: argparse.Namespace) -> int:
             ids=result.ids,
         )
         with stdout_to_stderr():
-            collect.export(engine, export)
+            run_job.export(engine, export)
     return code
 
 
@@ -87,7 +87,7 @@ def _generate_each(args: argparse.Namespace, choices: dict[str, Any]) -> int:
     engine, model, session = start_job(args)
     request = GenerateEach(prompt=session.prompt, queries=queries, **choices)
     with stdout_to_stderr():
-        results = collect.generate_each(engine, request)
+        results = run_job.generate_each(engine, request)
     as_json = args.format == "json"
     text = (
         generate.generate_each_json(model, session.prompt, queries, results)

@@ -4,7 +4,7 @@ import argparse
 
 from msgspec.structs import replace
 
-from icltui.api import collect
+from icltui.api import run_job
 from icltui.api.messages import Measure
 from icltui.cli.common import finish_job, start_job
 from icltui.cli.options import add_job_options, add_options, values_of
@@ -31,7 +31,7 @@ def measure(args: argparse.Namespace) -> int:
         session, dynamics=request.dynamics, reference=request.reference, precision=request.precision
     )
     with stdout_to_stderr():
-        result = collect.measure(engine, request)
+        result = run_job.measure(engine, request)
     formats = {
         "json": lambda: measure_json(model, session.prompt, result),
         "csv": lambda: measure_csv(result),

@@ -4,7 +4,7 @@ import argparse
 
 from msgspec.structs import replace
 
-from icltui.api import collect
+from icltui.api import run_job
 from icltui.api.messages import Verify
 from icltui.api.options import option_of
 from icltui.cli.common import finish_job, start_job
@@ -39,7 +39,7 @@ def verify(args: argparse.Namespace) -> int:
     engine, model, session = start_job(args)
     request = Verify(prompt=session.prompt, **values_of(args, Verify))
     with stdout_to_stderr():
-        result = collect.verify(engine, request)
+        result = run_job.verify(engine, request)
     as_json = args.format == "json"
     text = (
         verify_json(model, session.prompt, result)

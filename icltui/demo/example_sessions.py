@@ -7,7 +7,7 @@ the verification.
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from icltui.api import collect
+from icltui.api import run_job
 from icltui.api.messages import Engine, Generate, LoadModel, Measure, Verify
 from icltui.api.progress import ProgressCallback
 from icltui.storage.paths import EXAMPLES
@@ -73,7 +73,7 @@ def write_examples(engine: Engine, folder: Path, created: str, on_progress: Prog
     Raises:
         SessionError: a file cannot be written.
     """
-    model = collect.load(engine, LoadModel(device="cpu"))
+    model = run_job.load(engine, LoadModel(device="cpu"))
     for name in EXAMPLES:
         on_progress(name)
         example = PROMPTS[name]
@@ -89,9 +89,9 @@ def write_examples(engine: Engine, folder: Path, created: str, on_progress: Prog
             created=created,
             prompt=example.prompt,
             model=model,
-            measurement=collect.measure(engine, Measure(prompt=example.prompt)),
-            generation=collect.generate(engine, generate),
-            verification=collect.verify(engine, Verify(prompt=example.prompt)),
+            measurement=run_job.measure(engine, Measure(prompt=example.prompt)),
+            generation=run_job.generate(engine, generate),
+            verification=run_job.verify(engine, Verify(prompt=example.prompt)),
             recipe=example.recipe,
             n_tokens=example.n_tokens,
             holdout=example.holdout,

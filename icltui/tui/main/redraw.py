@@ -4,12 +4,15 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from time import monotonic
 
 from textual.screen import Screen
+from textual.timer import Timer
 
 from icltui.tui.state.change import Change
 from icltui.tui.widgets.messages import ExplorerChanged
 
 REDRAW_EVERY = 1 / 8
 """Seconds between two drawings of what streams in."""
+_GATHERED = 0.001
+"""Seconds for what comes in one go."""
 Drawer = tuple[Set[Change], Callable[[], object]]
 """Draws what any of the changes shows in."""
 
@@ -31,7 +34,8 @@ class Redraw:
     ) -> None:
         self._screen, self._drawers, self._at_once = screen, drawers, at_once
         self._due: set[Change] = set()
-        self._is_called, self._drawn_at = False, 0.0
+        self._drawn_at = 0.0
+        self._timer: Timer | None = None
 
     @property
     def is_awaited(self) -> bool:
@@ -39,26 +43,25 @@ class Redraw:
         return bool(self._due)
 
     def note(self, change: Change) -> None:
-        """Draw a change soon."""
+        """Draw a change soon: at once if the last drawing is long past, else together with what comes until then."""
         if change in self._at_once:
             self._at_once[change]()
         self._due.add(change)
-        if not self._is_called:
-            self._is_called = self._screen.call_later(self.draw)
+        if self._timer is None:
+            wait = self._drawn_at + REDRAW_EVERY - monotonic()
+            self._timer = self._screen.set_timer(max(wait, _GATHERED), self.draw)
 
     def draw(self) -> None:
-        """Draw now if the last drawing is long past, else together with what comes until then."""
-        if (wait := self._drawn_at + REDRAW_EVERY - monotonic()) > 0:
-            self._screen.set_timer(wait, self.draw)
-            return
+        """Draw what is due."""
+        self._timer, self._drawn_at = None, monotonic()
         due, self._due = frozenset(self._due), set()
-        self._is_called, self._drawn_at = False, monotonic()
-        self.draw_changes(due)
+        for changes, draw in self._drawers:
+            if changes & due or Change.DOCUMENT in due:  # another document shows everywhere
+                draw()
         self._screen.post_message(ExplorerChanged(due))
 
-    def draw_changes(self, due: Set[Change]) -> None:
-        """Draw whatever shows one of ``due``; another document shows everywhere."""
-        due = set(Change) if Change.DOCUMENT in due else due
-        for changes, draw in self._drawers:
-            if changes & due:
-                draw()
+    def draw_all(self) -> None:
+        """Draw everything there is at once."""
+        self._due = set(Change)
+        self.draw()
+        self._drawn_at = 0.0  # the first change need not wait

@@ -2,6 +2,17 @@
 
 from enum import Enum, auto
 
+from icltui.api.messages import (
+    Event,
+    GenerationEnded,
+    LaneAdvanced,
+    MeasureEnded,
+    PatchTested,
+    PromptTokenized,
+    UnitsMeasured,
+    VerificationEnded,
+)
+
 
 class Change(Enum):
     """One thing that a view redraws."""
@@ -11,7 +22,7 @@ class Change(Enum):
     SETTINGS = auto()
     """The choices, or which results still belong to them."""
     DOCUMENT = auto()
-    """Another session stands on the screen."""
+    """Another session is on the screen."""
     COUNTS = auto()
     NUMBERS = auto()
     LANES = auto()
@@ -21,3 +32,11 @@ class Change(Enum):
     """A job gave all that it was asked for; nothing of it is drawn apart."""
     ESTIMATE = auto()
     """What is known of a model before it is loaded."""
+
+
+CHANGES: dict[type[Event], tuple[Change, ...]] = {
+    **dict.fromkeys((PromptTokenized, UnitsMeasured, MeasureEnded), (Change.COUNTS, Change.NUMBERS)),
+    **dict.fromkeys((LaneAdvanced, GenerationEnded, PatchTested), (Change.LANES,)),
+    VerificationEnded: (Change.PROOF,),
+}
+"""What each event of the engine changes by itself."""

@@ -16,19 +16,16 @@ from icltui.api.messages import (
     Generate,
     GenerationEnded,
     JobFailed,
-    LaneAdvanced,
     LoadModel,
     Measure,
     MeasureEnded,
     ModelLoaded,
     PatchTested,
-    PromptTokenized,
     Request,
-    UnitsMeasured,
     VerificationEnded,
     Verify,
 )
-from icltui.tui.state.change import Change
+from icltui.tui.state.change import CHANGES, Change
 from icltui.tui.state.jobs import EngineNews, Jobs
 from icltui.tui.state.models import Models
 from icltui.tui.state.workspace import Workspace
@@ -41,7 +38,7 @@ class Controller(Workspace):
 
     def __init__(self, client: Client, load: LoadModel) -> None:
         super().__init__()
-        self.jobs = Jobs(client, self._hear, self._hear_engine)
+        self.jobs = Jobs(client)
         self.models = Models(load, self.jobs)
         self._is_asked = self._is_new_run = False
         self._counted: Prompt | None = None
@@ -153,52 +150,62 @@ class Controller(Workspace):
     async def _start_engine(self) -> None:
         self.engine_log.begin()
         self._changed(Change.STATUS)
-        await self.jobs.start()
+        await self.jobs.start(self.hear)
 
     # What the engine says.
 
+    def hear(self, job: int, event: Event) -> None:
+        """Take one event from the client: what it brings, what that changes, and what follows."""
+        if isinstance(event, EngineNews):
+            self._hear_engine(event)
+        elif answer := self.jobs.take(job, event):
+            request, event = answer
+            self._warn_of_another_prompt(request, event)
+            self.results.take(request, event)
+            self._log(request, event)
+            for change in CHANGES.get(type(event), ()):
+                self._changed(change)
+            self._follow(request, event)
+        self.jobs.advance()
+
     def _hear_engine(self, event: EngineNews) -> None:
+        self.jobs.take_engine(event)
         self.engine_log.take_engine(event)
         if isinstance(event, EngineDied):
             self._give_up()
         for change in (Change.LOG, Change.ESTIMATE, Change.STATUS):
             self._changed(change)
 
-    def _hear(self, request: Request, event: Event) -> None:
-        n_lines = len(self.engine_log.lines)
-        if (words := self.results.another_prompt(request, event)) and self.engine_log.tell_once([words]):
+    def _warn_of_another_prompt(self, request: Request, event: Event) -> None:
+        words = self.results.another_prompt(request, event)
+        if words and self.engine_log.tell_once([words]):
+            self._changed(Change.LOG)
             self._noticed(words, True)
-        self.results.take(request, event)
+
+    def _log(self, request: Request, event: Event) -> None:
+        n_lines = len(self.engine_log.lines)
         self.engine_log.take(request, event)
         if len(self.engine_log.lines) > n_lines:
             self._changed(Change.LOG)
-        self._tell(request, event)
-        if isinstance(event, MeasureEnded | GenerationEnded | PatchTested | VerificationEnded):
-            self.is_unsaved |= self._is_asked
-            self._record(request, self._is_new_run)
-            self._is_new_run = False
-            self._changed(Change.RESULT)
+        if words := self.models.hear(request, event):
+            self._noticed(words, isinstance(event, JobFailed))
+
+    def _follow(self, request: Request, event: Event) -> None:
+        """Do what follows from an event: a model changes the choices, a result is recorded, an end lets go on."""
+        match event:
+            case ModelLoaded():
+                self._fit(event.model)
+            case ExportEnded():
+                self._noticed(self.engine_log.written, False)
+            case MeasureEnded() | GenerationEnded() | PatchTested() | VerificationEnded():
+                self.is_unsaved |= self._is_asked
+                self._record(request, self._is_new_run)
+                self._is_new_run = False
+                self._changed(Change.RESULT)
         if self.jobs.request is None:
             self._give_up()
             self._settle()
         self._changed(Change.ESTIMATE if isinstance(request, EstimateModel) else Change.STATUS)
-
-    def _tell(self, request: Request, event: Event) -> None:
-        """Which parts an event changes; of a failure, and of a model that was not loaded, also why."""
-        if words := self.models.hear(request, event):
-            self._noticed(words, isinstance(event, JobFailed))
-        match event:
-            case ModelLoaded():
-                self._fit(event.model)
-            case PromptTokenized() | UnitsMeasured() | MeasureEnded():
-                self._changed(Change.COUNTS)
-                self._changed(Change.NUMBERS)
-            case LaneAdvanced() | GenerationEnded() | PatchTested():
-                self._changed(Change.LANES)
-            case VerificationEnded():
-                self._changed(Change.PROOF)
-            case ExportEnded():
-                self._noticed(self.engine_log.written, False)
 
     def _give_up(self) -> None:
         """What a run in hand had not finished is taken back or marked."""

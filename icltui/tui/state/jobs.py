@@ -4,7 +4,7 @@ The client queues; this object keeps its queue empty, so that what waits can sti
 the current one are dropped. Stopping twice ends the engine, which then has to be started anew.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 from icltui.api.messages import (
@@ -18,6 +18,7 @@ from icltui.api.messages import (
     Event,
     JobCancelled,
     JobFailed,
+    Listener,
     LoadModel,
     ModelLoaded,
     Request,
@@ -30,14 +31,9 @@ _BRIEF = (CountTokens, EstimateModel)
 
 
 class Jobs:
-    """The jobs of one client. ``heard`` is called with each current event, ``engine`` with the engine's own."""
+    """The jobs of one client."""
 
-    def __init__(
-        self,
-        client: Client,
-        heard: Callable[[Request, Event], None],
-        heard_engine: Callable[[EngineNews], None],
-    ) -> None:
+    def __init__(self, client: Client) -> None:
         self.client = client
         self.engine: EngineState = "off"
         self.is_loaded = False
@@ -50,8 +46,6 @@ class Jobs:
         """What the current job is."""
         self._job = 0
         self._is_superseded = False
-        self._heard = heard
-        self._heard_engine = heard_engine
 
     @property
     def is_busy(self) -> bool:
@@ -69,10 +63,10 @@ class Jobs:
         asked = (self.request, *self.plan) if self.engine == "ready" else ()
         return next((request for request in asked if request and not isinstance(request, _BRIEF)), None)
 
-    async def start(self) -> None:
+    async def start(self, listener: Listener) -> None:
         """Start the engine, or start it anew; the plan begins once it answers."""
         self.engine, self.is_loaded = "starting", False
-        await self.client.start(self.hear)
+        await self.client.start(listener)
 
     def ask(self, plan: Sequence[Request], interrupt: tuple[type, ...] = ()) -> None:
         """Put ``plan`` in place of what waits; a current job of the types ``interrupt`` is cancelled for it."""
@@ -80,7 +74,7 @@ class Jobs:
         if isinstance(self.request, (*_BRIEF, *interrupt)) and not self._is_superseded:
             self._is_superseded = True
             self.client.cancel(self._job)
-        self._advance()
+        self.advance()
 
     async def stop(self) -> None:
         """Cancel the current job and forget the plan; the second time, end the engine."""
@@ -91,46 +85,39 @@ class Jobs:
             self.is_stopping = True
             self.client.cancel(self._job)
 
-    def hear(self, job: int, event: Event) -> None:
-        """Take one event from the client."""
-        if isinstance(event, EngineAwaited):
-            self._heard_engine(event)
-        elif isinstance(event, EngineStarted | EngineDied):
-            self._hear_engine(event)
-        elif job == self._job and self.request is not None:
-            self._hear_job(self.request, event)
-
-    def _hear_engine(self, event: EngineStarted | EngineDied) -> None:
-        is_alive = isinstance(event, EngineStarted)
-        self.engine = "ready" if is_alive else "dead"
-        if not is_alive:
+    def take_engine(self, event: EngineNews) -> None:
+        """Note that the engine is there, or gone; its jobs go with it."""
+        if isinstance(event, EngineStarted):
+            self.engine = "ready"
+        elif isinstance(event, EngineDied):
+            self.engine, self.is_loaded = "dead", False
             self.plan.clear()
             self._close_job()
-            self.is_loaded = False
-        self._heard_engine(event)
-        self._advance()
 
-    def _hear_job(self, request: Request, event: Event) -> None:
-        is_unwanted = self._is_superseded or self.is_stopping
+    def take(self, job: int, event: Event) -> tuple[Request, Event] | None:
+        """The request that the event answers, and the event as it counts; None where nobody waits for it any more."""
+        if job != self._job or self.request is None:
+            return None
+        request, is_superseded = self.request, self._is_superseded
+        is_unwanted = is_superseded or self.is_stopping
         if isinstance(event, ModelLoaded):
             self.is_loaded = True
-        if isinstance(event, JOB_OVER):
+        elif isinstance(event, JOB_OVER):
             self._close_job()
-        elif self._is_superseded and not isinstance(event, ModelLoaded):
-            return
+        elif is_superseded:
+            return None
+        if isinstance(event, JobFailed) and is_unwanted:
+            return request, JobCancelled()
         if isinstance(event, JobFailed):
-            if is_unwanted:
-                event = JobCancelled()
-            else:
-                self.plan.clear()  # what comes behind a job that failed would fail too
-        self._heard(request, event)
-        self._advance()
+            self.plan.clear()  # what comes after a job that failed would fail too
+        return request, event
 
     def _close_job(self) -> None:
         self.request, self._job = None, 0
         self.is_stopping = self._is_superseded = False
 
-    def _advance(self) -> None:
+    def advance(self) -> None:
+        """Begin what comes next, where nothing goes on."""
         if self.engine == "ready" and self.request is None and self.plan:
             self.request = self.plan.pop(0)
             self._job = self.client.submit(self.request)

@@ -25,6 +25,10 @@ class Provenance:
         """Whether it ran ``prompt`` on ``model``."""
         return self.is_of(model) and getattr(self.request, "prompt", None) == prompt
 
+    def is_what(self, request: Request, model: ModelInfo | None, lane: Lane | None = None) -> bool:
+        """Whether ``request``, or a lane of it, would bring the same from ``model``."""
+        return self.is_of(model) and self.answers(request, lane)
+
     def answers(self, request: Request, lane: Lane | None = None) -> bool:
         """Whether ``request`` asks for the same, or the same lane; only the patched one depends on the patch."""
         ours = self.request

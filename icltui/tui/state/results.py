@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from msgspec.structs import replace as with_changes
 
+from icltui.api.collect import Collected
 from icltui.api.messages import (
     CountTokens,
     Event,
@@ -38,9 +39,7 @@ from icltui.values import (
     Measurement,
     ModelInfo,
     PatchReport,
-    Prediction,
     PromptIds,
-    Row,
     Session,
     TokenizedPrompt,
     Verification,
@@ -77,10 +76,8 @@ class Results:
         self.varied_origin: Provenance | None = None
         self._complete_units: MeasuredUnits | None = None
         self._complete_lanes: dict[Lane, tuple[tuple[LaneStep, ...], Provenance]] = {}
-        self._coming: TokenizedPrompt | None = None
-        self._rows: list[Row] = []
-        self._predictions: dict[int, Prediction] = {}
-        """The last of each unit: one may come again, its divergence now known."""
+        self._collected: Collected | None = None
+        """What the job in hand has given so far."""
 
     @classmethod
     def from_session(cls, session: Session, settings: RunSettings, model: ModelInfo | None) -> "Results":
@@ -104,48 +101,46 @@ class Results:
 
     def take(self, request: Request, event: Event) -> None:
         """Add one event of the job that ``request`` started."""
+        job = self._collect(request)
+        job.take(event)
         match request, event:
             case LoadModel(), ModelLoaded():
-                self.model = event.model
-            case CountTokens(), PromptTokenized():
+                self.model = job.model
+            case CountTokens() | Measure(), PromptTokenized():
                 self._count(request.prompt, event.tokens)
             case CountTokens(), JobFailed():
                 self.uncounted = request.prompt, event.message
-            case Measure(), PromptTokenized():
-                self._count(request.prompt, event.tokens)
-                self._coming = event.tokens
             case Measure(), UnitsMeasured():
-                self._begin(request)
-                self._rows += event.rows
-                self._predictions |= {prediction.unit: prediction for prediction in event.predictions}
+                self._begin(request, job.tokens)
                 self.measured.add(event.rows, event.predictions)
-            case Measure(), MeasureEnded():
-                self._begin(request)
-                self._end(request, event)
+            case Measure(), MeasureEnded() if job.measurement:
+                self._begin(request, job.tokens)
+                self.measured.path = event.path
+                self._complete_units, self.measurement = self.measured, job.measurement
+                self.measurement_origin = self.measured_origin
             case Generate(), LaneAdvanced():
                 self._saying = request, self.n_said(request) + 1
                 self._advance(request, event.step)
-            case Generate(), GenerationEnded() if self._is_part_of_what_is_there(request):
-                pass  # the same texts without the patched one: turning ΔW off takes nothing away
-            case Generate(), GenerationEnded():
+            case Generate(), GenerationEnded() if not self._is_part_of_what_is_there(request):
                 # The same patch's report stands until the new one comes, which a stopped run would never send.
                 known = self.generation.patch if self.generation and self._is_patch_of(request) else None
-                generation = (
-                    event.generation
-                    if event.generation.patch
-                    else with_changes(event.generation, patch=known)
-                )
-                self._keep_lanes(generation, Provenance(request, self.model))
+                generation = with_changes(event.generation, patch=event.generation.patch or known)
+                self._keep_lanes(generation, self._origin(request))
             case Generate(), PatchTested() if self.generation:
                 patch = with_changes(event.patch, curves=event.patch.curves or self._known_curves(request))
                 self.generation = with_changes(self.generation, patch=patch)
                 if patch.curves:
-                    self.varied, self.varied_origin = patch, Provenance(request, self.model)
+                    self.varied, self.varied_origin = patch, self._origin(request)
             case Verify(), VerificationEnded():
-                self.verification, self.verification_origin = (
-                    event.verification,
-                    Provenance(request, self.model),
-                )
+                self.verification, self.verification_origin = job.verification, self._origin(request)
+
+    def _collect(self, request: Request) -> Collected:
+        if self._collected is None or self._collected.request is not request:
+            self._collected = Collected(request)
+        return self._collected
+
+    def _origin(self, request: Request) -> Provenance:
+        return Provenance(request, self.model)
 
     def give_up(self) -> bool:
         """No more of a run will come: bring back what was whole, or mark what is not; whether there was any."""
@@ -154,7 +149,7 @@ class Results:
             origin is not None and origin is not self.measurement_origin and not origin.is_stopped
         )
         cut = [lane for lane in self.lanes if self._is_lane_cut(lane)]
-        self._coming = None
+        self._collected = None
         if is_measure_cut and self._complete_units:
             self.measured, self.measured_origin = self._complete_units, self.measurement_origin
         elif is_measure_cut and origin:
@@ -238,39 +233,16 @@ class Results:
         return self._is_fresh(self.verification_origin, settings.verify())
 
     def _is_fresh(self, origin: Provenance | None, request: Request, lane: Lane | None = None) -> bool:
-        if origin is None:
-            return True
-        return not origin.is_stopped and origin.is_of(self.model) and origin.answers(request, lane)
+        return origin is None or (not origin.is_stopped and origin.is_what(request, self.model, lane))
 
     def _count(self, prompt: Prompt, tokens: TokenizedPrompt) -> None:
         self.counts = (prompt, len(tokens.context), len(tokens.query))
 
-    def _begin(self, request: Measure) -> None:
+    def _begin(self, request: Measure, tokens: TokenizedPrompt | None) -> None:
         """With its first numbers, and not before, a run takes the place of the one before it on the screen."""
-        if self._coming is None:
-            return
-        self.measured = MeasuredUnits()
-        self.measured.begin(self._coming, request.dynamics)
-        self.measured_origin, self._coming = Provenance(request, self.model), None
-        self._rows, self._predictions = [], {}
-
-    def _end(self, request: Measure, event: MeasureEnded) -> None:
-        if self.measured.tokens is None:
-            return
-        self.measured.path = event.path
-        self.measurement_origin, self._complete_units = self.measured_origin, self.measured
-        self.measurement = Measurement(
-            tokens=self.measured.tokens,
-            layers=event.layers,
-            rows=tuple(self._rows),
-            predictions=tuple(self._predictions.values()),
-            path=event.path,
-            seconds=event.seconds,
-            dynamics=request.dynamics,
-            reference=request.reference,
-            precision=request.precision,
-            pairs=event.pairs,
-        )
+        if tokens and (self.measured_origin is None or self.measured_origin.request is not request):
+            self.measured, self.measured_origin = MeasuredUnits(), self._origin(request)
+            self.measured.begin(tokens, request.dynamics)
 
     def _advance(self, request: Generate, step: LaneStep) -> None:
         """The first step of a lane puts the new text in place of the old, so that nothing flickers before.
@@ -281,35 +253,30 @@ class Results:
             return
         before = self.lanes.get(step.lane, ())[: step.index]
         self.lanes = {**self.lanes, step.lane: (*before, step)}
-        self.lane_origins[step.lane] = Provenance(request, self.model)
+        self.lane_origins[step.lane] = self._origin(request)
 
     def _is_said_already(self, request: Generate, step: LaneStep) -> bool:
         steps, origin = self._complete_lanes.get(step.lane, ((), None))
-        is_ours = origin is not None and origin is self.lane_origins.get(step.lane)
-        if (
-            not is_ours
-            or origin is None
-            or not origin.answers(request, step.lane)
-            or not origin.is_of(self.model)
-        ):
+        if origin is None or origin is not self.lane_origins.get(step.lane):
             return False
-        return step.index < len(steps) and steps[step.index].token.id == step.token.id
+        is_same = origin.is_what(request, self.model, step.lane) and step.index < len(steps)
+        return is_same and steps[step.index].token.id == step.token.id
 
     def _is_part_of_what_is_there(self, request: Generate) -> bool:
+        """Whether it is the same texts without the patched one: turning ΔW off takes nothing away."""
         made, lanes = self.generation_origin, self.generation.lanes.keys() if self.generation else set()
-        is_ours = made is not None and made.answers(request, "patched") and made.is_of(self.model)
+        is_ours = made is not None and made.is_what(request, self.model, "patched")
         return is_ours and {*request.lanes} < {*lanes}
 
     def _is_patch_of(self, request: Generate) -> bool:
         """Whether the patch that was made last is the one that ``request`` asks for."""
         made = self.generation_origin
-        is_asked = "patched" in request.lanes and made is not None and made.answers(request, "patched")
-        return is_asked and made is not None and made.is_of(self.model)
+        return "patched" in request.lanes and bool(made and made.is_what(request, self.model, "patched"))
 
     def _known_curves(self, request: Generate) -> Curves | None:
         """The curves of the very patch that ``request`` asks for, if it was varied before."""
         origin = self.varied_origin
-        is_known = origin and origin.answers(request, "patched") and origin.is_of(self.model)
+        is_known = origin and origin.is_what(request, self.model, "patched")
         return self.varied.curves if self.varied and is_known else None
 
     def _keep_lanes(self, generation: Generation, origin: Provenance) -> None:

@@ -43,7 +43,7 @@ def curves_note(results: Results, settings: RunSettings, is_alpha: bool) -> str:
     asked = settings.vary()
     if is_alpha:
         asked = with_changes(asked, recipe=with_changes(asked.recipe, alpha=origin.request.recipe.alpha))
-    if origin.is_of(results.model) and origin.answers(asked, "patched"):
+    if origin.is_what(asked, results.model, "patched"):
         return ""
     return _foreign(origin, results.model, ("varied", "varies"), "C") or "edited, C varies it"
 

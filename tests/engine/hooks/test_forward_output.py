@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import LlamaForCausalLM
 
-from icltui.api import collect
+from icltui.api import run_job
 from icltui.api.messages import Generate, LoadModel, Measure, Verify
 from icltui.engine import local
 from icltui.engine.hooks.forward_output import forward_output
@@ -131,16 +131,16 @@ def load(kind, monkeypatch, **config):
                 setattr(module.config, name, value)
     monkeypatch.setattr(local, "load", lambda *_: returning(wrap_model(model, make_tokenizer(), "tiny")))
     engine = LocalEngine()
-    return engine, collect.load(engine, LoadModel())
+    return engine, run_job.load(engine, LoadModel())
 
 
 def answers(engine):
     """A little of everything that a cache serves."""
     recipes = (Recipe(), Recipe(mode="frozen"), Recipe(mode="compiled", n_fitted=2))
     generations = [
-        collect.generate(engine, Generate(prompt=PROMPT, recipe=recipe, n_tokens=4)) for recipe in recipes
+        run_job.generate(engine, Generate(prompt=PROMPT, recipe=recipe, n_tokens=4)) for recipe in recipes
     ]
-    measured = collect.measure(engine, Measure(prompt=PROMPT))
+    measured = run_job.measure(engine, Measure(prompt=PROMPT))
     norms = torch.tensor([row.delta_norm or 0.0 for row in measured.rows])
     return norms, [{name: lane.token_ids for name, lane in g.lanes.items()} for g in generations]
 
@@ -160,7 +160,7 @@ def test_the_answers_are_those_of_the_plain_model(kind, reference, monkeypatch):
     norms, lanes = answers(engine)
     torch.testing.assert_close(norms, reference[0], rtol=1e-3, atol=1e-4)
     assert lanes == reference[1]
-    proof = collect.verify(engine, Verify(prompt=PROMPT))
+    proof = run_job.verify(engine, Verify(prompt=PROMPT))
     assert proof.ok
     assert proof.noise_floor > 0 or kind in GO_ON
 

@@ -1,0 +1,74 @@
+"""One job of an engine in this process, from its request to its result; the explorer sees the events as a stream."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from icltui.api.collect import Collected
+from icltui.api.messages import (
+    Engine,
+    Event,
+    Export,
+    Generate,
+    GenerateEach,
+    LoadModel,
+    Measure,
+    Request,
+    Verify,
+)
+from icltui.values import ExportReport, Generation, Measurement, ModelInfo, Verification
+from icltui.values.errors import EngineError
+
+Result = TypeVar("Result")
+
+
+def load(
+    engine: Engine, request: LoadModel, on_event: Callable[[Event], None] = lambda _event: None
+) -> ModelInfo:
+    """Load a model; ``on_event`` hears every event as it comes."""
+    return _given(_run(engine, request, on_event).model, "a model")
+
+
+def measure(engine: Engine, request: Measure) -> Measurement:
+    """Measure every unit at every layer."""
+    return _given(_run(engine, request).measurement, "a measurement")
+
+
+def generate(engine: Engine, request: Generate) -> Generation:
+    """Generate the lanes, and test their patch."""
+    return _given(_run(engine, request).generations, "a generation")[-1]
+
+
+def generate_each(engine: Engine, request: GenerateEach) -> tuple[Generation, ...]:
+    """Generate the lanes of each query."""
+    return tuple(_given(_run(engine, request).generations, "a generation"))
+
+
+def verify(engine: Engine, request: Verify) -> Verification:
+    """Prove the patch."""
+    return _given(_run(engine, request).verification, "a verification")
+
+
+def export(engine: Engine, request: Export) -> ExportReport:
+    """Write the patch for another program."""
+    return _given(_run(engine, request).export, "an export")
+
+
+def _run(
+    engine: Engine, request: Request, on_event: Callable[[Event], None] = lambda _event: None
+) -> Collected:
+    collected = Collected(request)
+    for event in engine.run(request, lambda: False):
+        on_event(event)
+        collected.take(event)
+    return collected
+
+
+def _given(result: Result | None, what: str) -> Result:
+    """``result``, unless it is none or empty.
+
+    Raises:
+        EngineError: the engine ended without it.
+    """
+    if not result:
+        raise EngineError(f"the engine ended without {what}: report this with the command that you ran")
+    return result
