@@ -75,8 +75,8 @@ def explore(args: argparse.Namespace) -> int:
     has_tour = is_bare and args.model is None and is_first_start()
     app = IcltuiApp(client, load, session, path, notice, config, args.theme, place, has_tour)
     app.run(mouse=config.mouse and args.mouse)
-    if app.farewell:
-        print_error(app.farewell)
+    if app.unsaved_work.farewell:
+        print_error(app.unsaved_work.farewell)
     return 1 if app.return_code is None else app.return_code  # None: the app ended without an exit
 
 

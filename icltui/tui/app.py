@@ -1,6 +1,6 @@
 """The explorer as an application: one client, one session, one screen, and a clean way out.
 
-It starts the engine behind the first frame, restores the terminal on signals, and leaves one line instead of a
+It starts the engine after the first frame, restores the terminal on signals, and leaves one line instead of a
 traceback when something goes wrong that nobody foresaw.
 """
 
@@ -24,23 +24,18 @@ from textual.events import DescendantFocus
 from textual.filter import LineFilter, Monochrome, NoColor
 from textual.screen import ModalScreen, Screen
 from textual.theme import Theme
-from textual.timer import Timer
 from textual.widgets import Input, TextArea
 
 from icltui.api.messages import Client, LoadModel
 from icltui.storage.config import Config
-from icltui.storage.paths import real_path
 from icltui.tui.actions import QUIT
 from icltui.tui.dialogs.confirm import UnsavedDialog
-from icltui.tui.dialogs.recover import RecoverDialog
 from icltui.tui.draw.text import display
 from icltui.tui.main.command_palette import ActionCommands, Palette
 from icltui.tui.main.screen import ExplorerScreen
-from icltui.tui.state.change import Change
+from icltui.tui.main.unsaved_work import UnsavedWork
 from icltui.tui.state.explorer import Explorer
-from icltui.tui.system.autosave import Autosave, Orphan, orphans
 from icltui.tui.system.crash_log import write_crash_log
-from icltui.tui.system.save_on_exit import save_on_exit
 from icltui.tui.system.theme import bind_without_usual_key, put_into_effect, remember_theme
 from icltui.tui.terminal.frame_diff import FrameDiff
 from icltui.tui.terminal.messages import PasteTruncated, TerminalLost, TerminalReset, UndecodableInput
@@ -48,10 +43,7 @@ from icltui.tui.terminal.osc52 import copyable_text, passed_on
 from icltui.tui.terminal.tty import ResettableDriver
 from icltui.tui.widgets.messages import ExplorerChanged
 from icltui.values import Session
-from icltui.values.errors import SessionError
 
-KEEP_AFTER = 5.0
-"""Seconds from an edit until it is kept in a file: this much is lost at most when the machine goes down."""
 _SIGNALS = ("SIGTERM", "SIGHUP", "SIGINT", "SIGQUIT")
 _NO_COLOR = NoColor()
 _SYSTEM_COMMANDS = ("Theme", "Screenshot")
@@ -95,13 +87,8 @@ class IcltuiApp(App[None]):
         self._first_theme = self.theme
         self.explorer = Explorer(client, load, session, path)
         self.explorer.models.place = place
-        self.autosave = Autosave(
-            self.explorer, lambda line: self.notify(display(line), severity="error", markup=False)
-        )
-        self.farewell: str | None = None
-        """The line to leave on the terminal, once it is known."""
+        self.unsaved_work = UnsavedWork(self, self.explorer)
         self._client, self._has_tour = client, has_tour
-        self._keep_timer: Timer | None = None
         self._frame = FrameDiff()
         self._has_told_of_bytes = False
 
@@ -132,7 +119,7 @@ class IcltuiApp(App[None]):
                 loop.add_signal_handler(number, self._leave_on_signal, number)
 
     def on_mount(self) -> None:
-        """Start the engine behind the first frame."""
+        """Start the engine after the first frame."""
         for notice in self._notices:
             self.notify(display(notice), timeout=8, markup=False)
         self.theme_changed_signal.subscribe(self, self._remember_theme)
@@ -142,7 +129,7 @@ class IcltuiApp(App[None]):
         if self._has_tour and isinstance(screen := self.screen_stack[0], ExplorerScreen):
             self.call_after_refresh(screen.guide.action_start_tour)
         self.call_after_refresh(self.run_worker, self.explorer.start)
-        self.call_after_refresh(self.run_worker, self._offer_recovery)
+        self.call_after_refresh(self.run_worker, self.unsaved_work.offer_recovery)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Under NO_COLOR and a theme of the terminal's own colours, which has no greys to turn to: no colours at all.
@@ -203,65 +190,19 @@ class IcltuiApp(App[None]):
 
     def _leave_on_signal(self, number: int) -> None:
         """Whoever ends the program from outside cannot be asked whether to save."""
-        self._rescue()
+        self.unsaved_work.keep_for_good()
         self.exit(None, 128 + number)
-
-    def _rescue(self) -> None:
-        """Once, as early as it is known that the program ends: there may be little time."""
-        if self.farewell is None:
-            try:
-                for screen in self.screen_stack:
-                    if isinstance(screen, ExplorerScreen):
-                        screen.editors.take()  # what was typed last may not have been heard of yet
-                self.farewell = save_on_exit(self.explorer, self.autosave)
-            except Exception as error:  # noqa: BLE001 -- whatever is wrong, the terminal must still be restored
-                self.farewell = f"icltui: unsaved work is lost: {display(str(error))}"
 
     async def on_unmount(self) -> None:
         """The engine goes with the screen, and what is not saved stays in a file."""
-        self._rescue()
-        self.autosave.close()
+        self.unsaved_work.keep_for_good()
+        self.unsaved_work.close()
         await self._client.close()
 
     @on(ExplorerChanged)
     def keep_work(self, event: ExplorerChanged) -> None:
-        """After each run into a file, and soon after an edit, until the user has saved or given up what is in it."""
-        if not self.explorer.is_unsaved:
-            self.autosave.forget()
-        elif Change.RESULT in event.changes:
-            self.autosave.keep()
-        elif Change.SETTINGS in event.changes and self._keep_timer is None:
-            self._keep_timer = self.set_timer(KEEP_AFTER, self._keep_edits)
-
-    def _keep_edits(self) -> None:
-        self._keep_timer = None
-        if self.explorer.is_unsaved:
-            self.autosave.keep()
-
-    async def _offer_recovery(self) -> None:
-        """Work that an earlier program left; it is removed from there only once it is kept here."""
-        found = await asyncio.to_thread(orphans)
-        opened = next(filter(None, map(self._opened_already, found)), None)
-        if opened:
-            await self._recover(*opened)
-        elif found and (chosen := await self.push_screen_wait(RecoverDialog(found))):
-            screen = self.screen_stack[0]
-            if isinstance(screen, ExplorerScreen):  # on which a slow disk has left time to type
-                await screen.files.unless_kept(lambda: self._recover(*chosen))
-
-    async def _recover(self, orphan: Orphan, session: Session) -> None:
-        self.explorer.open(session, None)
-        self.explorer.is_unsaved = True  # no file of the user's has it
-        with suppress(SessionError, OSError):  # the first is told by whoever keeps
-            await asyncio.wrap_future(self.autosave.keep())
-            orphan.delete()
-
-    def _opened_already(self, orphan: Orphan) -> tuple[Orphan, Session] | None:
-        """``orphan`` where it is the very file that the program was started with."""
-        path = self.explorer.document.path
-        if path is None or real_path(path) != real_path(orphan.path):
-            return None
-        return orphan, self.explorer.session(orphan.title)
+        """Keep what has changed in a file."""
+        self.unsaved_work.note(event.changes)
 
     def _remember_theme(self, theme: Theme) -> None:
         """A theme chosen in the palette is that of the next time, unless the settings say another."""
@@ -290,7 +231,7 @@ class IcltuiApp(App[None]):
             case ExplorerScreen() as screen:
                 screen.files.leave()
             case UnsavedDialog():
-                self._rescue()
+                self.unsaved_work.keep_for_good()
                 self.exit(None, 0)
             case ModalScreen() as dialog:
                 dialog.dismiss(None)
@@ -316,5 +257,5 @@ class IcltuiApp(App[None]):
         if self._exception is None:
             self._exception = error
             self._exception_event.set()
-        self._rescue()
+        self.unsaved_work.keep_for_good()
         self.panic(Text(write_crash_log(error)))

@@ -346,7 +346,7 @@ async def test_a_signal_keeps_unsaved_work_and_says_where() -> None:
         await desk.until(lambda: desk.app._exit)
     (path,) = (state_folder() / "autosave").iterdir()
     assert read_session(path).prompt.query == " half a thought"
-    assert desk.app.farewell == f"unsaved work was kept, open it with:  icltui {path}"
+    assert desk.app.unsaved_work.farewell == f"unsaved work was kept, open it with:  icltui {path}"
 
 
 async def test_leaving_twice_keeps_unsaved_work_and_says_where() -> None:
@@ -358,7 +358,7 @@ async def test_leaving_twice_keeps_unsaved_work_and_says_where() -> None:
         await desk.until(lambda: desk.app._exit)
     (path,) = (state_folder() / "autosave").iterdir()
     assert read_session(path).prompt.context == "x" + samples.CONTEXT
-    assert desk.app.farewell == f"unsaved work was kept, open it with:  icltui {path}"
+    assert desk.app.unsaved_work.farewell == f"unsaved work was kept, open it with:  icltui {path}"
     assert desk.app.return_code == 0
 
 

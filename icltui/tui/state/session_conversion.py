@@ -11,7 +11,7 @@ from icltui.storage.paths import is_example
 from icltui.tui.state.document import Document
 from icltui.tui.state.provenance import Provenance
 from icltui.tui.state.results import Results
-from icltui.tui.state.settings import RunSettings
+from icltui.tui.state.settings import RunSettings, choices_in
 from icltui.values import Generation, Lane, Session
 
 
@@ -21,18 +21,8 @@ def settings_of(session: Session, path: Path | None) -> RunSettings:
     ΔW is on where its lane was saved, but not in an example: there the user is to see what turning it on does.
     """
     is_patched = session.generation is not None and "patched" in session.generation.lanes
-    settings = RunSettings(
-        prompt=session.prompt,
-        layers=session.layers,
-        dynamics=session.dynamics,
-        reference=session.reference,
-        precision=session.precision,
-        recipe=session.recipe,
-        sampling=session.sampling,
-        holdout=session.holdout,
-        n_tokens=session.n_tokens,
-        is_delta_on=is_patched and not (path and is_example(path)),
-    )
+    is_delta_on = is_patched and not (path and is_example(path))
+    settings = RunSettings(**choices_in(session), is_delta_on=is_delta_on)
     return settings.fitted(session.model) if session.model else settings
 
 
@@ -56,15 +46,7 @@ def session_of(document: Document, settings: RunSettings, results: Results) -> S
     return Session(
         title=document.title,
         created=document.created or datetime.now(UTC).isoformat(timespec="seconds"),
-        prompt=settings.prompt,
-        layers=settings.fitted(model).layers if model else settings.layers,
-        dynamics=settings.dynamics,
-        reference=settings.reference,
-        precision=settings.precision,
-        recipe=settings.recipe,
-        sampling=settings.sampling,
-        holdout=settings.holdout,
-        n_tokens=settings.n_tokens,
+        **(settings.fitted(model) if model else settings).choices(Session),
         model=model,
         measurement=results.measurement if measured in kept else None,
         generation=texts if generated in kept else None,

@@ -1,9 +1,10 @@
 """What the user has set up on the screen, frozen, and the requests that it amounts to."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Literal, TypeVar
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal, TypeVar
 
+from msgspec import Struct
 from msgspec.structs import replace as with_changes
 
 from icltui.api.messages import CountTokens, Export, Generate, Measure, Request, Verify
@@ -26,7 +27,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, kw_only=True)
 class RunSettings:
-    """A prompt with its choices; two equal works ask for the same numbers."""
+    """A prompt with its choices; two equal ones ask for the same numbers."""
 
     prompt: Prompt = field(default_factory=Prompt)
     layers: str = "all"
@@ -53,25 +54,12 @@ class RunSettings:
 
     def measure(self) -> Measure:
         """The request that fills table, plots and heatmap."""
-        return Measure(
-            prompt=self.prompt,
-            layers=self.layers,
-            dynamics=self.dynamics,
-            reference=self.reference,
-            precision=self.precision,
-        )
+        return Measure(**self.choices(Measure))
 
     def generate(self) -> Generate:
         """The request that fills the lanes: three of them with ΔW on, else the first two."""
-        return Generate(
-            prompt=self.prompt,
-            layers=self.layers,
-            recipe=canonical(self.recipe),
-            sampling=self.sampling,
-            n_tokens=self.n_tokens,
-            holdout=self.holdout,
-            lanes=LANES if self.is_delta_on else LANES[:2],
-        )
+        choices = self.choices(Generate) | {"recipe": canonical(self.recipe)}
+        return Generate(**choices, lanes=LANES if self.is_delta_on else LANES[:2])
 
     def vary(self) -> Generate:
         """The request that fills the lanes and varies the patch."""
@@ -79,13 +67,18 @@ class RunSettings:
 
     def verify(self) -> Verify:
         """The request that proves the patch."""
-        return Verify(prompt=self.prompt, layers=self.layers)
+        return Verify(**self.choices(Verify))
 
     def export(self, form: ExportFormat, path: str) -> Export:
         """The request that writes the patch; one per step cannot leave, so that of the query's last token does."""
         recipe = self.recipe
         held = with_changes(recipe, mode="frozen") if recipe.mode == "per-step" else recipe
-        return Export(prompt=self.prompt, layers=self.layers, recipe=canonical(held), format=form, path=path)
+        choices = self.choices(Export) | {"recipe": canonical(held)}
+        return Export(**choices, format=form, path=path)
+
+    def choices(self, kind: type[Struct]) -> dict[str, Any]:
+        """Those that a request or a session of this kind holds, by their names."""
+        return {name: getattr(self, name) for name in kind.__struct_fields__ if name in CHOICES}
 
     def renew(self, request: Request) -> Request:
         """A request that waits, in the words of these settings."""
@@ -100,32 +93,11 @@ class RunSettings:
 
     def asking(self, request: Request) -> "RunSettings":
         """These settings with the choices of ``request``: what was asked, where the user has gone on since."""
-        match request:
-            case Measure():
-                return replace(
-                    self,
-                    prompt=request.prompt,
-                    layers=request.layers,
-                    dynamics=request.dynamics,
-                    reference=request.reference,
-                    precision=request.precision,
-                )
-            case Generate():
-                recipe = (
-                    self.recipe if canonical(self.recipe) == canonical(request.recipe) else request.recipe
-                )
-                return replace(
-                    self,
-                    prompt=request.prompt,
-                    layers=request.layers,
-                    recipe=recipe,
-                    sampling=request.sampling,
-                    n_tokens=request.n_tokens,
-                    holdout=request.holdout,
-                )
-            case Verify():
-                return replace(self, prompt=request.prompt, layers=request.layers)
-        return self
+        if not isinstance(request, Measure | Generate | Verify):
+            return self
+        asked = replace(self, **choices_in(request))
+        is_same = isinstance(request, Generate) and canonical(self.recipe) == canonical(request.recipe)
+        return replace(asked, recipe=self.recipe) if is_same else asked
 
     def chosen(self, n_layers: int, refused: Mapping[int, str]) -> tuple[int, ...]:
         """The ticked layers of ``n_layers``; all that are not refused where the text does not fit this model."""
@@ -174,6 +146,14 @@ class RunSettings:
 
     def _with_recipe(self, **changes: object) -> "RunSettings":
         return replace(self, recipe=with_changes(self.recipe, **changes))
+
+
+CHOICES = frozenset(field.name for field in fields(RunSettings))
+
+
+def choices_in(record: Struct) -> dict[str, Any]:
+    """The choices that a request or a session holds, by their names."""
+    return {name: getattr(record, name) for name in record.__struct_fields__ if name in CHOICES}
 
 
 def _next(values: Sequence[_T], value: _T) -> _T:
