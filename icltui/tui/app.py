@@ -142,7 +142,7 @@ class IcltuiApp(App[None]):
         return [_NO_COLOR if isinstance(filter_, Monochrome) else filter_ for filter_ in filters]
 
     def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
-        """Send what differs from what stands on the terminal."""
+        """Send what differs from what the terminal shows."""
         is_shown = self._running and not self._closed and not self._batch_count and not self.is_headless
         if renderable is not None and is_shown and self._driver is not None:
             renderable = self._frame.reduce(renderable, self.console)
@@ -167,11 +167,11 @@ class IcltuiApp(App[None]):
         """For each paste; of keys once, since each would say the same."""
         if event.is_paste:
             what = "a byte of the paste is" if event.n == 1 else f"{event.n:,} bytes of the paste are"
-            self._warn(f"{what} no UTF-8: \ufffd stands there")
+            self._warn(f"{what} not UTF-8: shown as \ufffd")
         elif not self._has_told_of_bytes:
             self._has_told_of_bytes = True
             self._warn(
-                "the terminal sent a byte that is no UTF-8, and no key was made of it: "
+                "the terminal sent a byte that is not UTF-8, which was ignored: "
                 "set its encoding to UTF-8, or its Alt key to send Escape"
             )
 

@@ -83,6 +83,7 @@ class ExplorerScreen(Screen[None]):
         self.layer_list = LayerList(id="layers")
         self.numbers = ResultTabs(explorer)
         self.lanes = Lanes(id="lanes")
+        self.status_line = StatusLine(explorer)
         self.banner = Static("", id="banner", markup=False)
         self._error_until = 0.0
         self._death, self._n_layers = "", 0
@@ -137,7 +138,7 @@ class ExplorerScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """Everything there is; the stylesheet says what shows at which size."""
-        yield StatusLine(self.explorer)
+        yield self.status_line
         yield PageTabs(id="pages")
         yield self.banner
         with Horizontal(id="body"):
@@ -207,7 +208,7 @@ class ExplorerScreen(Screen[None]):
 
     def _draw_status(self) -> None:
         self.engine.remember_loaded()
-        self.query_one(StatusLine).refresh()
+        self.status_line.refresh()
         death = self.explorer.engine_log.death
         if death != self._death:
             self._death = death

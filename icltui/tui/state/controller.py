@@ -1,4 +1,4 @@
-"""A sheet with an engine: which request follows from what, and what becomes of what comes back.
+"""A workspace with an engine: which request follows from what, and what becomes of what comes back.
 
 A view gives it two functions: ``changed(change)`` after something changed, ``noticed(text, is_error)`` for one line.
 """
@@ -34,7 +34,7 @@ from icltui.values.prompt import Prompt
 
 
 class Controller(Workspace):
-    """One client, one sheet, and what goes between them."""
+    """One client, one workspace, and what goes between them."""
 
     def __init__(self, client: Client, load: LoadModel) -> None:
         super().__init__()
@@ -51,13 +51,11 @@ class Controller(Workspace):
         await self._start_engine()
 
     async def run(self) -> None:
-        """Measure and generate what is on the screen now; a dead engine is started anew for it."""
+        """Measure and generate what is on the screen now; a dead engine is restarted for it."""
         if self._has_query():
             self._is_asked = self._is_new_run = True
-            self.jobs.ask(self.models.behind_load(self._whole_run()), (Measure, Generate, Verify))
-            if self.jobs.engine in ("dead", "off"):
-                await self._start_engine()
-            self._changed(Change.STATUS)
+            self.jobs.ask(self.models.after_load(self._whole_run()), (Measure, Generate, Verify))
+            await self._start_dead_engine()
 
     async def stop(self) -> bool:
         """Stop the current job, or, asked twice, the engine; False if there is nothing to stop."""
@@ -70,12 +68,10 @@ class Controller(Workspace):
     async def load_model(self, load: LoadModel) -> None:
         """Load another model in place of this one; the numbers stay, marked as the other's."""
         self.models.ask(load)
-        if self.jobs.engine in ("dead", "off"):
-            await self._start_engine()
-        self._changed(Change.STATUS)
+        await self._start_dead_engine()
 
     def count(self) -> None:
-        """Count the tokens of the prompt, if the engine has nothing better to do; never twice in vain."""
+        """Count the tokens of the prompt, if the engine is idle; never twice in vain."""
         prompt, counts = self.settings.prompt, self.results.counts
         is_idle = self.jobs.is_loaded and self.jobs.request is None and not self.jobs.plan
         if is_idle and prompt.query and prompt not in (self._counted, counts and counts[0]):
@@ -90,11 +86,11 @@ class Controller(Workspace):
             self._ask_for(self.settings.vary())
 
     def verify(self) -> None:
-        """Prove the patch on this prompt, behind whatever runs."""
+        """Prove the patch on this prompt, after whatever runs."""
         if self._can_ask():
             self._is_asked = True
-            others = [r for r in self.jobs.plan if not isinstance(r, Verify)]
-            self.jobs.ask(self.models.behind_load([*others, self.settings.verify()]))
+            plan = [*self.jobs.plan_without(Verify), self.settings.verify()]
+            self.jobs.ask(self.models.after_load(plan))
             self._changed(Change.STATUS)
 
     def export_patch(self, form: ExportFormat, path: str) -> None:
@@ -102,12 +98,10 @@ class Controller(Workspace):
         if self.jobs.is_running:
             self._noticed("the engine is at work: export when it is done, or stop it with esc", True)
         elif self._can_ask():
-            self.jobs.ask(self.models.behind_load([self._export(form, path)]))
+            ids = self.results.ids_of(self.settings.prompt)
+            export = with_changes(self.settings.export(form, path), ids=ids)
+            self.jobs.ask(self.models.after_load([export]))
             self._changed(Change.STATUS)
-
-    def _export(self, form: ExportFormat, path: str) -> Request:
-        ids = self.results.ids_of(self.settings.prompt)
-        return with_changes(self.settings.export(form, path), ids=ids)
 
     # What follows from what.
 
@@ -118,14 +112,14 @@ class Controller(Workspace):
 
     def _whole_run(self) -> list[Request]:
         self._fit_settings()
-        return (
-            [self.settings.measure(), self.settings.generate()] if self.settings.prompt.query.strip() else []
-        )
+        if not self.settings.prompt.query.strip():
+            return []
+        return [self.settings.measure(), self.settings.generate()]
 
     def _can_ask(self) -> bool:
         """Whether a request other than a run makes sense; if not, the user is told."""
-        if self.jobs.engine in ("dead", "off"):
-            self._noticed("the engine is not running: ctrl+r starts it anew and runs", True)
+        if self.jobs.is_dead:
+            self._noticed("the engine is not running: ctrl+r restarts it and runs", True)
             return False
         self._fit_settings()
         return self._has_query()
@@ -144,8 +138,13 @@ class Controller(Workspace):
 
     def _ask_for(self, request: Generate) -> None:
         self._is_asked = True
-        others = [r for r in self.jobs.plan if not isinstance(r, Generate)]
-        self.jobs.ask(self.models.behind_load([*others, request]), (Generate,))
+        plan = [*self.jobs.plan_without(Generate), request]
+        self.jobs.ask(self.models.after_load(plan), (Generate,))
+
+    async def _start_dead_engine(self) -> None:
+        if self.jobs.is_dead:
+            await self._start_engine()
+        self._changed(Change.STATUS)
 
     async def _start_engine(self) -> None:
         self.engine_log.begin()
@@ -208,7 +207,7 @@ class Controller(Workspace):
         self._changed(Change.ESTIMATE if isinstance(request, EstimateModel) else Change.STATUS)
 
     def _give_up(self) -> None:
-        """What a run in hand had not finished is taken back or marked."""
+        """Take back, or mark, what the present run has not finished."""
         if self.results.give_up():
             self._changed(Change.NUMBERS)
             self._changed(Change.LANES)
@@ -216,13 +215,13 @@ class Controller(Workspace):
                 self._noticed("the run did not end: the complete results from before it are back", False)
 
     def _settle(self) -> None:
-        """A job is over: tell what that means for what is drawn, and let the newest text be counted."""
+        """After a job: tell what that means for what is drawn, and count the newest text."""
         self.engine_log.rest()
         self._changed(Change.SETTINGS)
         self.count()
 
     def _fit(self, model: ModelInfo) -> None:
-        """Put the choices in this model's terms, also those that wait."""
+        """Put the choices in this model's terms, also those of requests that wait."""
         self.settings, self._counted = self.settings.fitted(model), None
         self.jobs.plan = [self.settings.renew(request) for request in self.jobs.plan]
         self._changed(Change.SETTINGS)

@@ -63,7 +63,7 @@ class EngineLog:
         self.rest()
         if isinstance(event, EngineAwaited):
             if not self.silence:
-                self.lines.append("the engine has not answered yet, and is waited for")
+                self.lines.append("the engine has not answered yet: waiting for it")
                 self.lines += event.log_tail
             self.silence = event.seconds
             return
@@ -113,7 +113,7 @@ class EngineLog:
         )  # with its tables, for which the first frame need not wait
 
         lines = export_lines(request.recipe, event.report)
-        self.written = f"{lines[0]}, in {request.path}; which patch it is says the log (8)"
+        self.written = f"{lines[0]}, in {request.path}; the log (8) says which patch it is"
         self.lines += lines
 
     def tell_once(self, lines: Sequence[str]) -> bool:

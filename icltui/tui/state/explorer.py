@@ -42,7 +42,7 @@ class Explorer(Controller):
         self._regenerate()
 
     def next_choice(self, choice: Choice) -> None:
-        """The next value of a choice: a patch acts at once where it is on, numbers follow at the next run."""
+        """Take a choice's next value: a patch that is on acts at once, numbers follow at the next run."""
         self._set_settings(self.settings.with_next(choice))
         if choice not in PATCH_CHOICES:
             if self.results.measured_origin is None:  # else the numbers' own border says it
@@ -50,14 +50,14 @@ class Explorer(Controller):
             self.count()
         elif choice in idle(self.settings.recipe):
             self._noticed(
-                f"{choice}: {getattr(self.settings.recipe, choice)}, which acts in another patch mode (p)",
+                f"{choice}: {getattr(self.settings.recipe, choice)}, which has no effect in this patch mode (p)",
                 False,
             )
         else:
             self._follow_patch()
 
     def change_alpha(self, step: float) -> None:
-        """Another strength of the patch; its lane is generated anew behind it, the newest strength wins."""
+        """Change the patch's strength; its lane is generated anew after that, the newest strength wins."""
         patch = self.results.patch
         settings = self.settings.with_alpha(step, patch.alpha if patch else None)
         if settings.recipe.alpha == self.settings.recipe.alpha:
@@ -67,7 +67,7 @@ class Explorer(Controller):
         self._follow_patch()
 
     def change_settings(self, settings: RunSettings) -> None:
-        """Other choices all at once: the lanes are generated anew where they change, numbers follow at the next run."""
+        """Change choices together: the lanes are generated anew where they change, numbers follow at the next run."""
         before = self.settings
         if settings == before:
             return
@@ -82,7 +82,7 @@ class Explorer(Controller):
             self._regenerate()
 
     def _follow_patch(self) -> None:
-        """A patch that is on acts at once as it is now asked for."""
+        """Let a patch that is on act at once as it is now asked for."""
         if self.settings.is_delta_on:
             self._regenerate()
         else:
@@ -91,7 +91,7 @@ class Explorer(Controller):
     # The runs before.
 
     def step_run(self, step: int) -> None:
-        """Put the run before, or the next one, on the screen; before an edited first run lies that run itself."""
+        """Put the run before, or the next one, on the screen; before an edited first run comes that run itself."""
         run = self.history.neighbour(step)
         at = self.history.run(self.history.at)
         if run is None and step < 0 and at is not None and self._is_edited(at):
@@ -107,7 +107,7 @@ class Explorer(Controller):
         if run is None or (number == self.history.at and not self._is_edited(run)):
             return
         if self.jobs.is_running:
-            self._noticed("a run goes on: esc stops it, then step", True)
+            self._noticed("a run is in progress: esc stops it, then step", True)
             return
         self._return_to(run, self.model if self.jobs.is_loaded else None)
         self._noticed(f"run {number}{': ' + run.note if run.note else ''}", False)
@@ -127,7 +127,7 @@ class Explorer(Controller):
             self.jobs.ask([*self.jobs.plan, *self._whole_run()])
 
     def close(self) -> None:
-        """An empty session in place of this one."""
+        """Put an empty session on the screen."""
         self.open(Session(created="", prompt=Prompt()), None)
 
     def _open(self, session: Session, path: Path | None) -> None:

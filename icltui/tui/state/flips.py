@@ -27,7 +27,7 @@ def flips(measured: MeasuredUnits) -> tuple[Flip, ...]:
 
 
 def leading(measured: MeasuredUnits, n: int = N_LEADING) -> tuple[Leading, ...]:
-    """The tokens that were most probable at the most units; behind them those that came nearest to it."""
+    """The tokens that were most probable at the most units; after them those that came nearest to it."""
     texts: dict[int, str] = {}
     series: dict[int, list[float | None]] = {}
     n_firsts: dict[int, int] = {}

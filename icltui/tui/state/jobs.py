@@ -27,7 +27,7 @@ from icltui.api.messages import (
 EngineState = Literal["off", "starting", "ready", "dead"]
 EngineNews = EngineStarted | EngineAwaited | EngineDied
 _BRIEF = (CountTokens, EstimateModel)
-"""Jobs that give way to any other, and that nobody minds."""
+"""Jobs that give way to any other: the user has not asked for them."""
 
 
 class Jobs:
@@ -49,12 +49,12 @@ class Jobs:
 
     @property
     def is_busy(self) -> bool:
-        """Whether there is something that the user may want to stop; what is brief is not worth it."""
+        """Whether there is something that the user may want to stop."""
         return self.engine == "starting" or self._worth is not None
 
     @property
     def is_running(self) -> bool:
-        """Whether it is more than the engine and its model coming up."""
+        """Whether that is more than the start of the engine and the loading of its model."""
         return not isinstance(self._worth, LoadModel | None)
 
     @property
@@ -62,6 +62,15 @@ class Jobs:
         """The current job, or the one for which a brief one is giving way."""
         asked = (self.request, *self.plan) if self.engine == "ready" else ()
         return next((request for request in asked if request and not isinstance(request, _BRIEF)), None)
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether there is no engine, and none is being started."""
+        return self.engine in ("dead", "off")
+
+    def plan_without(self, kind: type[Request]) -> list[Request]:
+        """What comes after the current job, but for requests of a kind."""
+        return [request for request in self.plan if not isinstance(request, kind)]
 
     async def start(self, listener: Listener) -> None:
         """Start the engine, or start it anew; the plan begins once it answers."""

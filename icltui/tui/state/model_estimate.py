@@ -1,4 +1,4 @@
-"""What a model would take, asked of the engine before it is loaded: one question at a time, the newest counts.
+"""What a model would take, asked of the engine before it loads: one question at a time, the newest counts.
 
 A request enters; what is known of it leaves as lines for a person.
 """
@@ -30,15 +30,14 @@ class ModelEstimate:
         self._is_over = False
 
     def ask(self, load: LoadModel) -> None:
-        """Ask about a model, behind whatever runs or waits."""
+        """Ask about a model, after whatever runs or waits."""
         self.load, self.estimate, self.failure, self._is_over = load, None, "", False
-        others = [request for request in self._jobs.plan if not isinstance(request, EstimateModel)]
-        self._jobs.ask([*others, EstimateModel(load=load)])
+        self._jobs.ask([*self._jobs.plan_without(EstimateModel), EstimateModel(load=load)])
 
     def drop(self) -> None:
-        """Ask no more."""
+        """Withdraw the question."""
         self.load = None
-        self._jobs.ask([request for request in self._jobs.plan if not isinstance(request, EstimateModel)])
+        self._jobs.ask(self._jobs.plan_without(EstimateModel))
 
     def hear(self, request: EstimateModel, event: Event) -> None:
         """Take one event of the answer, if it is one to the newest question."""
@@ -55,7 +54,7 @@ class ModelEstimate:
         """What is known: the size, then whether it fits or why it cannot be loaded."""
         if self.load is None:
             return []
-        if self._jobs.engine in ("dead", "off"):
+        if self._jobs.is_dead:
             return ["the engine is not running: enter starts it and loads"]
         if self.estimate is None and not self.failure:
             return [self._none_yet()]
@@ -66,10 +65,10 @@ class ModelEstimate:
 
     def _none_yet(self) -> str:
         if self._is_over:
-            return "how much it takes is not known: its files do not tell"
+            return "its size is not known: its files do not give it"
         if self._jobs.is_busy:
-            return "the engine is busy: the estimate comes then; enter stops it and loads"
-        return "looking at it …"
+            return "the estimate comes once the engine is free; enter stops it and loads"
+        return "reading its files …"
 
 
 def _size_line(estimate: Estimate) -> str:

@@ -19,7 +19,7 @@ from icltui.tui.state.staleness import short_name
 
 
 class Models:
-    """The model that the engine holds or is to hold, and what is asked about others.
+    """The model that the engine holds or is to hold, and questions about others.
 
     Args:
         load: the first one to load.
@@ -38,8 +38,8 @@ class Models:
         """Load ``load`` in place of whatever runs or waits; the newest wins."""
         self._jobs.ask([load], (Message,))
 
-    def behind_load(self, plan: Sequence[Request]) -> list[Request]:
-        """``plan``, with a model first: the one that waits to be loaded, else the last where there is none."""
+    def after_load(self, plan: Sequence[Request]) -> list[Request]:
+        """``plan``, after a model: the one that waits to be loaded, else the last where none is loaded."""
         waiting = [request for request in (*self._jobs.plan, *plan) if isinstance(request, LoadModel)]
         is_coming = isinstance(self._jobs.request, LoadModel) and not self._jobs.is_stopping
         if not waiting and not self._jobs.is_loaded and not is_coming:

@@ -1,6 +1,6 @@
-"""Where a word stands: in a measurement's units and the next tokens they led to, or in lines of text. Without Textual.
+"""Where a word is: in a measurement's units and the next tokens they led to, or in lines of text. Without Textual.
 
-The case counts only where the word has a capital letter. A space stands for any gap, a line's end among them; a word
+The case counts only where the word has a capital letter. A space matches any gap, a line's end among them; a word
 may run over several pieces, and is found where it begins.
 """
 
@@ -18,7 +18,7 @@ _GLYPHS = str.maketrans("·⏎⇥", "   ")
 
 @dataclass(frozen=True)
 class Search:
-    """A word, the places where it stands, ascending, and which of them the cursor is at."""
+    """A word, the places where it begins, ascending, and which of them the cursor is at."""
 
     word: str = ""
     places: tuple[int, ...] = ()
@@ -31,18 +31,18 @@ class Search:
         return None if self.at is None else self.places[self.at]
 
     def at_place(self, place: int) -> "Search":
-        """At the match that stands at ``place``, if one does."""
+        """At the match at ``place``, if there is one."""
         at = bisect_left(self.places, place)
         return replace(self, at=at if self.places[at : at + 1] == (place,) else None)
 
     def from_place(self, start: int) -> "Search":
-        """At the first match from ``start`` on, behind the last at the first one."""
+        """At the first match from ``start`` on; after the last one, at the first."""
         if not self.places:
             return replace(self, at=None)
         return replace(self, at=bisect_left(self.places, start) % len(self.places))
 
     def step(self, here: int, steps: int) -> "Search":
-        """At the next match behind ``here`` (``steps`` = 1) or the one before it (−1), round and round."""
+        """At the next match after ``here`` (``steps`` = 1) or the one before it (−1), round and round."""
         if not self.places:
             return replace(self, at=None)
         at = bisect_right(self.places, here) if steps > 0 else bisect_left(self.places, here) - 1

@@ -76,7 +76,7 @@ def left_out(session: Session, settings: RunSettings, results: Results) -> tuple
 def without_words(missing: Iterable[str]) -> str:
     """What a line about a file says of what is not in it; empty if all is."""
     names = " and ".join(missing)
-    return f", without the {names} on the screen: not whole, or of another prompt or model" if names else ""
+    return f", without the {names} on the screen: incomplete, or of another prompt or model" if names else ""
 
 
 def _answers(origin: Provenance | None, request: Request, lane: Lane | None = None) -> bool:

@@ -1,4 +1,4 @@
-"""The tour: five things to do on the screen, each left behind once it was done. Without Textual.
+"""The tour: five things to do on the screen, each over once it was done. Without Textual.
 
 What the explorer holds enters as a :class:`Sight`; a step is done when the present sight differs from the one at its
 beginning in the way that the step asks for. So any way of doing it counts, and no key is taken from anyone.

@@ -119,7 +119,7 @@ class Workspace:
         after = {run.number for run in self.history.runs if run.session.measurement}
         if gone := sorted(before - after):
             self._noticed(
-                f"history is full: run {gone[-1]} keeps its prompt and texts, its numbers were let go", False
+                f"history is full: run {gone[-1]} keeps its prompt and texts, its numbers were dropped", False
             )
 
     def _sheet(self, settings: RunSettings) -> Session:

@@ -226,7 +226,7 @@ async def test_a_reply_to_a_screen_that_has_closed_meets_nobody(kind: type[Scree
                 screen.query_one(".error")
 
         desk.app.push_screen(screen)
-        desk.screen.draw_model_estimate()  # an answer of the engine, to a dialog that is not there yet
+        desk.screen.engine.draw_model_estimate()  # an answer of the engine, to a dialog that is not there yet
         await desk.until(lambda: screen.is_mounted)
         worker = screen.run_worker(look())
         await desk.until(lambda: next(turns) > 1)

@@ -242,7 +242,7 @@ async def test_the_patch_is_written_by_the_engine(desk: Desk) -> None:
         desk.client.finish(ExportEnded(report=REPORT))
     await desk.drawn()
     assert desk.toasts()[-1] == (
-        "a LoRA adapter for PEFT: rank 1, 36 tensors, in out/patch.safetensors; which patch it is says the log (8)"
+        "a LoRA adapter for PEFT: rank 1, 36 tensors, in out/patch.safetensors; the log (8) says which patch it is"
     )
     assert "left out: ΔW" in desk.explorer.engine_log.lines
 

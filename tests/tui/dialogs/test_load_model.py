@@ -138,17 +138,17 @@ async def test_a_question_waits_for_a_run_and_costs_it_nothing() -> None:
     model_estimate = ear.explorer.models.model_estimate
     model_estimate.ask(GPT2)
     assert ear.client.cancelled == []
-    assert model_estimate.lines() == ["the engine is busy: the estimate comes then; enter stops it and loads"]
+    assert model_estimate.lines() == ["the estimate comes once the engine is free; enter stops it and loads"]
     ear.client.finish(*samples.MEASURE)
     ear.client.finish(*samples.generate(("context", "plain")))
-    assert model_estimate.lines() == ["looking at it …"]
+    assert model_estimate.lines() == ["reading its files …"]
     ear.client.send(ear.client.job, ESTIMATED, BAD)
     assert model_estimate.lines()[1:] == ["✗ model 'gpt2' has no weights"]
     assert ear.lines == []
     assert BAD.message not in ear.explorer.engine_log.lines
     model_estimate.ask(GPT2)
     ear.client.finish()
-    assert model_estimate.lines() == ["how much it takes is not known: its files do not tell"]
+    assert model_estimate.lines() == ["its size is not known: its files do not give it"]
     ear.client.die("gone")
     assert model_estimate.lines() == ["the engine is not running: enter starts it and loads"]
 
@@ -161,7 +161,7 @@ async def test_silence_at_the_start_is_told() -> None:
     ear.client.send(0, EngineAwaited(seconds=20, log_tail=("ssh: dialing",)))
     assert state_text(ear.explorer) == "◌ no answer for 20 s, esc ends it"
     assert ear.explorer.engine_log.lines == [
-        "the engine has not answered yet, and is waited for",
+        "the engine has not answered yet: waiting for it",
         "ssh: dialing",
     ]
 

@@ -356,7 +356,10 @@ async def test_a_choice_that_does_nothing_in_this_mode_is_told_and_costs_nothing
     ear.client.finish(*samples.generate(LANES))
     n_jobs = ear.client.job
     ear.explorer.next_choice("carrier")
-    assert (ear.client.job, ear.lines[-1]) == (n_jobs, "carrier: bias, which acts in another patch mode (p)")
+    assert (ear.client.job, ear.lines[-1]) == (
+        n_jobs,
+        "carrier: bias, which has no effect in this patch mode (p)",
+    )
     assert ear.explorer.results.is_lane_fresh("patched", ear.explorer.settings)
     assert ear.explorer.session("a").recipe.carrier == "bias"
 

@@ -178,7 +178,7 @@ def test_what_a_terminal_does_and_sends(open_pty: Callable[..., Pty]) -> None:
     pty.press(b"1" + replies)
     pty.press("zq caf\xe9".encode("latin-1") + b"xz ")
     pty.press(b"\x1b[200~<\xff\xfe>\x1b[201~")
-    pty.view.shows("zq cafxz <\ufffd\ufffd>The", "no UTF-8")
+    pty.view.shows("zq cafxz <\ufffd\ufffd>The", "not UTF-8")
 
     view = View(pty)
     in_use = pty.attributes

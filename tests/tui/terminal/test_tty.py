@@ -260,9 +260,9 @@ async def test_unread_bytes_are_told_for_each_paste_and_once_for_all_keys() -> N
             desk.app.post_message(message)
         await desk.until(lambda: len(desk.toasts()) == 4)
     told = " | ".join(desk.toasts())
-    assert told.count("no key was made of it: set its encoding to UTF-8") == 1
-    assert "a byte of the paste is no UTF-8: \ufffd stands there" in told
-    assert "1,234 bytes of the paste are no UTF-8: \ufffd stands there" in told
+    assert told.count("which was ignored: set its encoding to UTF-8") == 1
+    assert "a byte of the paste is not UTF-8: shown as \ufffd" in told
+    assert "1,234 bytes of the paste are not UTF-8: shown as \ufffd" in told
     assert "its last 5 characters are left out" in told
 
 

@@ -33,7 +33,7 @@ async def test_the_engine_must_be_there() -> None:
         await desk.settle()
         desk.client.die("gone")
         await desk.press("C")
-        assert "ctrl+r starts it anew" in desk.toasts()[-1]
+        assert "ctrl+r restarts it" in desk.toasts()[-1]
         assert not desk.explorer.settings.is_delta_on
 
 
