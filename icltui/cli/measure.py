@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def measure(args: argparse.Namespace) -> int:
     """``icltui measure``."""
-    from icltui.report.measure_data import measure_csv, measure_json
+    from icltui.report.measure_json_csv import measure_csv, measure_json
     from icltui.report.measure_tables import measure_table
 
     if args.pairs and args.format == "csv":

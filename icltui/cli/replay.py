@@ -52,7 +52,7 @@ def replay(args: argparse.Namespace) -> int:
 def run(engine: Engine, session: Session, saved: ModelInfo, now: ModelInfo) -> Replay:
     """Compute every result of the session again by ``engine``, which holds the model ``now``, and compare the two."""
     from icltui.replay.compare import compare
-    from icltui.replay.notes import model_changes, prompt_change
+    from icltui.replay.setup_changes import model_changes, prompt_change
     from icltui.replay.tolerance import coarser_dtype
 
     dtype = coarser_dtype(saved, now)

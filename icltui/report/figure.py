@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from icltui.report.figure_data import curve_layers, heat, top_tokens
-from icltui.report.measure_data import unit_texts
+from icltui.report.measure_json_csv import unit_texts
 from icltui.report.measures import MEASURES
 from icltui.text.escape import visible
 from icltui.values import Measurement, Session

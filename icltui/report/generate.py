@@ -12,7 +12,7 @@ from rich.text import Text
 
 from icltui.report.json_document import as_json, origin
 from icltui.report.measures import MEASURES
-from icltui.report.model import model_lines
+from icltui.report.model_notes import model_lines
 from icltui.report.verify import logit_table
 from icltui.text.escape import token_text, visible
 from icltui.text.tables import number, numbers, numbers_table, render, table, words

@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from rich.console import RenderableType
 from rich.table import Column, Table
 
-from icltui.report.measure_data import delta_noise, path_reason, unit_texts
+from icltui.report.measure_json_csv import delta_noise, path_reason, unit_texts
 from icltui.report.measures import MEASURES, NEXT_TOKEN, NOISE, PREDICTIONS, table_titles
-from icltui.report.model import model_lines
+from icltui.report.model_notes import model_lines
 from icltui.text.escape import token_text, visible
 from icltui.text.tables import number, numbers, render, table, words
 from icltui.values import Dynamics, Measurement, ModelInfo, Pairs, Prediction, Row

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from icltui.report.flips import flips
+from icltui.report.answer_flips import flips
 from icltui.report.measures import MEASURES
 from icltui.text.tables import number
 from icltui.values import LANE_TITLES, LANES, Measurement, Prediction, Session

@@ -35,7 +35,7 @@ def render_session(session: Session, kind: SessionFormat) -> bytes:
             f"the session holds no measures, so there is no {FORMAT_TITLES[kind]}: run it and save it first"
         )
     if kind == "csv":
-        from icltui.report.measure_data import measure_csv
+        from icltui.report.measure_json_csv import measure_csv
 
         return measure_csv(session.measurement).encode()
     from icltui.report.figure import figure

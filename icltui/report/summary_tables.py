@@ -8,8 +8,8 @@ from collections.abc import Iterable
 
 from rich.table import Table
 
-from icltui.report.flips import flips
-from icltui.report.measure_data import unit_texts
+from icltui.report.answer_flips import flips
+from icltui.report.measure_json_csv import unit_texts
 from icltui.report.measure_tables import by_delta, moved, prediction_columns, prediction_texts
 from icltui.report.measures import PREDICTIONS, table_titles
 from icltui.text.escape import token_text

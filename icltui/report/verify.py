@@ -8,7 +8,7 @@ from rich.table import Table
 
 from icltui.report.json_document import as_json, origin
 from icltui.report.measures import LAYER_CHECKS
-from icltui.report.model import model_lines
+from icltui.report.model_notes import model_lines
 from icltui.text.escape import visible
 from icltui.text.tables import number, numbers, numbers_table, render, table, words, yes
 from icltui.values import LogitError, ModelInfo, Verification

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from icltui.replay.compare import compare
-from icltui.replay.notes import model_changes
+from icltui.replay.setup_changes import model_changes
 from icltui.replay.tolerance import DTYPE_TOLERANCES, Tolerances, coarser_dtype
 from icltui.report.replay import replay_json, replay_text
 from icltui.values import (

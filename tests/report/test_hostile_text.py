@@ -13,7 +13,7 @@ import pytest
 from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
-from icltui.report import export, generate, measure_data, patch_comparison, replay, verify, zoo
+from icltui.report import export, generate, measure_json_csv, patch_comparison, replay, verify, zoo
 from icltui.report.markdown import markdown
 from icltui.report.measure_tables import measure_table
 from icltui.values import Difference, ExportReport, Replay, SectionReplay, Session, ZooRow
@@ -71,7 +71,7 @@ TABLES: dict[str, Say] = {
 """For people: every line is printable."""
 UNWRAPPED = ("markdown",)
 DOCUMENTS: dict[str, Say] = {
-    "measure": lambda bad, _: measure_data.measure_json(bad(REFUSING), bad(PROMPT), bad(A_MEASUREMENT)),
+    "measure": lambda bad, _: measure_json_csv.measure_json(bad(REFUSING), bad(PROMPT), bad(A_MEASUREMENT)),
     "verify": lambda bad, _: verify.verify_json(bad(REFUSING), bad(PROMPT), bad(A_VERIFICATION)),
     "generate": lambda bad, _: generate.generate_json(bad(REFUSING), bad(PROMPT), bad(A_GENERATION)),
     "zoo": lambda bad, _: zoo.zoo_json([bad(ZOO)]),
@@ -121,7 +121,7 @@ def test_a_document_holds_any_text_and_a_terminal_obeys_none(name: str, pytestco
 @pytest.mark.timeout(0)
 def test_a_line_of_csv_holds_any_text(pytestconfig: pytest.Config) -> None:
     def holds(texts: list[str], width: int) -> None:  # noqa: ARG001
-        text = measure_data.measure_csv(poisoned(A_MEASUREMENT, texts))
+        text = measure_json_csv.measure_csv(poisoned(A_MEASUREMENT, texts))
         rows = list(csv.reader(io.StringIO(text)))
         assert len({len(row) for row in rows}) == 1
         assert len(rows) == 1 + len(A_MEASUREMENT.rows)

@@ -8,7 +8,7 @@ import pytest
 from rich.cells import cell_len
 
 from icltui.report import measures
-from icltui.report.measure_data import measure_csv, measure_json
+from icltui.report.measure_json_csv import measure_csv, measure_json
 from icltui.report.measure_tables import measure_table
 from icltui.report.measures import (
     DELTA_NOISE,

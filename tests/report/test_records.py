@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 import icltui
-from icltui.report import generate, measure_data, verify
+from icltui.report import generate, measure_json_csv, verify
 from icltui.report.measure_tables import measure_table
 from icltui.text import escape
 from icltui.values import Agreement, Candidate, Measurement, ModelInfo, Prediction, Row, Token
@@ -58,7 +58,7 @@ def cells_of(text: str, start: str) -> list[list[str]]:
 
 
 def test_measure_json_has_the_keys_that_scripts_rely_on() -> None:
-    document = json.loads(measure_data.measure_json(A_MODEL, A_PROMPT, A_MEASUREMENT))
+    document = json.loads(measure_json_csv.measure_json(A_MODEL, A_PROMPT, A_MEASUREMENT))
     assert document["model"]["name"] == "demo"
     assert (document["path"], document["seconds"], document["layers"]) == ("packed", 0.5, [0, 1])
     settings = [document[key] for key in ("dynamics", "reference", "positions", "chat")]
@@ -116,11 +116,11 @@ def test_generate_json_has_the_keys_that_scripts_rely_on() -> None:
 def test_a_number_that_json_lacks_is_refused_in_words() -> None:
     broken = msgspec.structs.replace(A_MEASUREMENT, seconds=float("nan"))
     with pytest.raises(EngineError, match="not finite"):
-        measure_data.measure_json(A_MODEL, A_PROMPT, broken)
+        measure_json_csv.measure_json(A_MODEL, A_PROMPT, broken)
 
 
 def test_csv_has_one_line_for_each_unit_and_layer() -> None:
-    text = measure_data.measure_csv(A_MEASUREMENT)
+    text = measure_json_csv.measure_csv(A_MEASUREMENT)
     assert len(text.splitlines()) == 7
     rows = list(csv.DictReader(io.StringIO(text)))
     assert [(row["unit"], row["layer"]) for row in rows] == [
@@ -131,7 +131,7 @@ def test_csv_has_one_line_for_each_unit_and_layer() -> None:
 
 
 def test_csv_has_a_column_for_each_matrix() -> None:
-    rows = list(csv.DictReader(io.StringIO(measure_data.measure_csv(A_MEASUREMENT))))
+    rows = list(csv.DictReader(io.StringIO(measure_json_csv.measure_csv(A_MEASUREMENT))))
     assert "matrix_norms" not in rows[0]
     assert [rows[i]["norm_gate"] for i in (0, 2, 3)] == ["", "0.25", "0.25"]
     assert [rows[i]["norm_expert 3"] for i in (0, 2, 3)] == ["", "", ""]
@@ -139,13 +139,13 @@ def test_csv_has_a_column_for_each_matrix() -> None:
 
 
 def test_where_units_leave_the_first_line_is_the_whole_context() -> None:
-    rows = list(csv.DictReader(io.StringIO(measure_data.measure_csv(DROPPED))))
+    rows = list(csv.DictReader(io.StringIO(measure_json_csv.measure_csv(DROPPED))))
     assert (rows[0]["text"], rows[2]["text"]) == ("(whole context)", "The")
 
 
 def test_csv_of_a_run_cut_short_lacks_predictions_only() -> None:
     cut = msgspec.structs.replace(A_MEASUREMENT, predictions=A_MEASUREMENT.predictions[:1])
-    rows = list(csv.DictReader(io.StringIO(measure_data.measure_csv(cut))))
+    rows = list(csv.DictReader(io.StringIO(measure_json_csv.measure_csv(cut))))
     assert (rows[5]["net_patch_norm"], rows[5]["token"], rows[5]["probability"]) == ("1.4", "", "")
 
 
@@ -160,7 +160,10 @@ def test_tables_print_and_keep_their_width(name: str, width: int) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    [measure_data.measure_json(A_MODEL, A_PROMPT, A_MEASUREMENT), measure_data.measure_csv(A_MEASUREMENT)],
+    [
+        measure_json_csv.measure_json(A_MODEL, A_PROMPT, A_MEASUREMENT),
+        measure_json_csv.measure_csv(A_MEASUREMENT),
+    ],
 )
 def test_data_holds_nothing_that_a_terminal_acts_on(text: str) -> None:
     assert all(line.isprintable() for line in text.splitlines())
@@ -214,7 +217,7 @@ def test_what_is_unusual_stands_on_top() -> None:
     assert "left out" not in a_table(loop)
     assert "loop" not in a_table(A_MEASUREMENT)
     assert "another text each time" in a_table(loop).splitlines()[0]
-    assert "another text" in json.loads(measure_data.measure_json(A_MODEL, A_PROMPT, loop))["path_reason"]
+    assert "another text" in json.loads(measure_json_csv.measure_json(A_MODEL, A_PROMPT, loop))["path_reason"]
     assert verify.verify_table(REFUSING, A_VERIFICATION).splitlines()[0] == lines[0]
     assert generate.generate_text(REFUSING, A_GENERATION).splitlines()[0] == lines[0]
 
@@ -320,7 +323,7 @@ def test_what_rounding_alone_can_make_is_marked_and_its_size_told_by_layer() -> 
             for row in A_MEASUREMENT.rows
         ),
     )
-    document = json.loads(measure_data.measure_json(A_MODEL, A_PROMPT, rounded))
+    document = json.loads(measure_json_csv.measure_json(A_MODEL, A_PROMPT, rounded))
     assert document["precision"] == "float32"
     assert document["noise"] == [{"layer": 0, "delta_norm": 1.0}, {"layer": 1, "delta_norm": 0.2}]
     text = a_table(rounded)

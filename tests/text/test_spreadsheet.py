@@ -9,8 +9,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from icltui.report import measure_data
-from icltui.report.measure_data import unit_texts
+from icltui.report import measure_json_csv
+from icltui.report.measure_json_csv import unit_texts
 from icltui.report.session_formats import render_session
 from icltui.text.escape import token_text
 from icltui.text.spreadsheet import read_csv, write_csv, write_tsv
@@ -96,7 +96,7 @@ def poisoned(text: str) -> Measurement:
 
 
 TABLES: dict[str, Callable[[Measurement, str], str]] = {
-    "measure": lambda measured, _: measure_data.measure_csv(measured),
+    "measure": lambda measured, _: measure_json_csv.measure_csv(measured),
     "export": lambda measured, _: render_session(replace(A_SESSION, measurement=measured), "csv").decode(),
 }
 COPIES: dict[str, Callable[[Measurement, str], str]] = {

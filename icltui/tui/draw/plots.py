@@ -11,8 +11,8 @@ from typing import Literal
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
+from icltui.report.answer_flips import Flip
 from icltui.report.figure_data import curve_layers
-from icltui.report.flips import Flip
 from icltui.report.measures import MEASURES
 from icltui.tui.draw.plotext_renderer import OTHER, Figure, Series
 from icltui.tui.draw.text import CURSOR, display, fit, number

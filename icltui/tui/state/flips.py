@@ -5,7 +5,7 @@ A measurement enters; the flips, and the probabilities of the leading tokens, le
 
 from dataclasses import dataclass
 
-from icltui.report.flips import Flip, flip_at
+from icltui.report.answer_flips import Flip, flip_at
 from icltui.tui.state.measured_units import MeasuredUnits
 
 N_LEADING = 5
