@@ -15,7 +15,6 @@ as they were in the run that the patch was made in, at strength 1; the metadata 
 which strength acts.
 """
 
-from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -24,8 +23,7 @@ from torch import Tensor
 
 from icltui import __version__
 from icltui.engine.export.base_model import place_of
-from icltui.engine.patch.build import BuiltPatch, with_control
-from icltui.engine.patch.fit import run_fit
+from icltui.engine.patch.build import BuiltPatch, fit_built
 
 FORMAT = 1
 """Grows when names or meanings change."""
@@ -33,20 +31,10 @@ FORMAT = 1
 
 def factors_of(built: BuiltPatch) -> dict[str, Tensor]:
     """All tensors, by name; the patch is made once more for them, with the same result."""
-    spec = built.spec
-    aimed = [replace(part, passage=with_control(spec, part.passage)) for part in built.fitted]
-    run = run_fit(spec.loaded, spec.sites, aimed, spec.recipe)
     named: dict[str, Tensor | None] = {}
-    for layer, held in run.layers.items():
-        seen = run.seen[layer]
-        kept: dict[str, Tensor | None] = {
-            "z": seen.z,
-            "dz": seen.dz,
-            "delta": seen.delta,
-            "g": seen.g,
-            "bias": held.bias,
-        }
-        for name, map_ in (("weights", held.weights), ("output", held.output)):
+    for layer, made in fit_built(built).items():
+        kept = {"z": made.z, "dz": made.dz, "delta": made.delta, "g": made.g, "bias": made.patch.bias}
+        for name, map_ in (("weights", made.patch.weights), ("output", made.patch.output)):
             if map_ is not None:
                 kept |= {f"{name}.read": map_.read, f"{name}.write": map_.write}
         named |= {f"layers.{layer}.{name}": tensor for name, tensor in kept.items()}

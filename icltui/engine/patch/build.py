@@ -17,7 +17,7 @@ from icltui.api.progress import ProgressCallback, ignore_progress
 from icltui.engine.hooks.site import Site
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.patch.calibration import Passage, PassageReader, in_other_context
-from icltui.engine.patch.fit import FittedTokens, fit_patch
+from icltui.engine.patch.fit import FittedLayer, FittedTokens, fit_layers
 from icltui.engine.patch.patch import Alpha, HeldPatch, TokenPatch
 from icltui.engine.prompts.tokenize import Ids
 from icltui.values import LayerFit, PromptIds
@@ -162,11 +162,17 @@ def build_patch(
 
 
 def refit(built: BuiltPatch, unshifted: frozenset[int] = frozenset()) -> BuiltPatch:
-    """The patch of its fitted tokens, at the case's layers; those in ``unshifted`` get no shift."""
+    """The patch of its fitted tokens, at the spec's layers; those in ``unshifted`` get no shift."""
+    sites, layers = built.spec.sites, fit_built(built, unshifted)
+    patch = HeldPatch(sites, {layer: made.patch for layer, made in layers.items()})
+    return replace(built, patch=patch, fits=tuple(layers[site.layer].record(site) for site in sites))
+
+
+def fit_built(built: BuiltPatch, unshifted: frozenset[int] = frozenset()) -> dict[int, FittedLayer]:
+    """Each layer of the patch with what it was fitted on, which :func:`refit` does not keep."""
     spec = built.spec
     aimed = [replace(part, passage=with_control(spec, part.passage)) for part in built.fitted]
-    patch, fits = fit_patch(spec.loaded, spec.sites, aimed, spec.recipe, unshifted)
-    return replace(built, patch=patch, fits=fits)
+    return fit_layers(spec.loaded, spec.sites, aimed, spec.recipe, unshifted)
 
 
 def n_with_room(spec: PatchSpec, ids: Ids, n_more: int) -> int:
