@@ -4,9 +4,9 @@ Enters: a model's sites, the positions wanted. Leaves: :class:`States`, in float
 differences lose nothing to the model's own precision.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -57,26 +57,23 @@ class Capture(SiteHook):
     """Keeps copies of the tensors at the positions ``at`` of one row, and of each tensor only one."""
 
     at: Tensor | slice
-    zs: dict[int, Tensor] = field(default_factory=dict)
-    vs: dict[int, Tensor] = field(default_factory=dict)
-    gs: dict[int, Tensor] = field(default_factory=dict)
-    outs: dict[int, Tensor] = field(default_factory=dict)
-    experts: dict[int, Tensor] = field(default_factory=dict)
+    kept: dict[str, dict[int, Tensor]] = field(default_factory=lambda: defaultdict(dict))
+    """By name and layer."""
 
     def residual(self, layer: int, v: Hidden) -> None:
-        self._keep("v", self.vs, layer, self._copy(v))
+        self._keep("v", layer, self._copy(v))
 
     def mlp_input(self, layer: int, z: Hidden) -> None:
-        self._keep("z", self.zs, layer, self._copy(z))
+        self._keep("z", layer, self._copy(z))
 
     def routing(self, layer: int, experts: Int[Tensor, "tokens chosen"]) -> None:
-        self._keep("experts", self.experts, layer, experts[self.at])
+        self._keep("experts", layer, experts[self.at])
 
     def down_input(self, layer: int, g: Float[Tensor, "*tokens inner"]) -> None:
-        self._keep("g", self.gs, layer, widen(g[self.at]).norm(dim=-1))
+        self._keep("g", layer, widen(g[self.at]).norm(dim=-1))
 
     def block_output(self, layer: int, out: Hidden) -> None:
-        self._keep("the output", self.outs, layer, self._copy(out))
+        self._keep("output", layer, self._copy(out))
 
     def states(self) -> States:
         """What was captured, layers ascending; layers on other devices are brought to the first's.
@@ -84,37 +81,38 @@ class Capture(SiteHook):
         Raises:
             RuntimeError: a layer lacks z, v or its output, which would make every number after it wrong.
         """
-        layers = sorted(self.outs)
-        if not layers or layers != sorted(self.zs) or layers != sorted(self.vs):
+        zs, vs, gs, outs = (self.kept[name] for name in ("z", "v", "g", "output"))
+        layers = sorted(outs)
+        if not layers or layers != sorted(zs) or layers != sorted(vs):
             raise RuntimeError(
-                f"captured z at layers {sorted(self.zs)}, v at {sorted(self.vs)}, outputs at {layers}: "
+                f"captured z at layers {sorted(zs)}, v at {sorted(vs)}, outputs at {layers}: "
                 "each must be seen once at every selected layer"
             )
-        device = self.outs[layers[0]].device
-        z, v, out = (
-            torch.stack([kept[layer].to(device) for layer in layers])
-            for kept in (self.zs, self.vs, self.outs)
-        )
+        device = outs[layers[0]].device
+        z, v, out = (torch.stack([of[layer].to(device) for layer in layers]) for of in (zs, vs, outs))
         missing = z.new_full(z.shape[1:2], torch.nan)
-        g = torch.stack([self.gs[layer].to(device) if layer in self.gs else missing for layer in layers])
-        return States(z, v, out, g, {layer: chosen.to(device) for layer, chosen in self.experts.items()})
+        g = torch.stack([gs.get(layer, missing).to(device) for layer in layers])
+        experts = {layer: chosen.to(device) for layer, chosen in self.kept["experts"].items()}
+        return States(z, v, out, g, experts)
 
     def _copy(self, tensor: Tensor) -> Tensor:
         """A copy, since a slice would change with the stream that a patch moves."""
         return widen(tensor[self.at]).clone() if isinstance(self.at, slice) else widen(tensor[self.at])
 
-    def _keep(self, what: str, kept: dict[Any, Tensor], key: Any, tensor: Tensor) -> None:
-        if key in kept:
-            raise RuntimeError(f"{what} passed twice at layer {key} in one run: it must pass once")
-        kept[key] = tensor
+    def _keep(self, what: str, layer: int, tensor: Tensor) -> None:
+        if layer in self.kept[what]:
+            raise RuntimeError(f"{what} passed twice at layer {layer} in one run: it must pass once")
+        self.kept[what][layer] = tensor
 
 
 @dataclass
 class ProjectionCapture(Capture):
     """A capture that keeps W z of each matrix too, where the model itself computes it precisely enough."""
 
-    projections: dict[int, dict[str, Tensor]] = field(default_factory=dict)
+    projections: dict[int, dict[str, Tensor]] = field(default_factory=lambda: defaultdict(dict))
+    """By layer and matrix."""
 
     def projection_output(self, layer: int, name: str, p: Float[Tensor, "*tokens inner"]) -> None:
         if p.dtype in (torch.float32, torch.float64):
-            self._keep(f"W z of {name}", self.projections.setdefault(layer, {}), name, self._copy(p))
+            self._keep(f"W z of {name}", layer, self._copy(p))
+            self.projections[layer][name] = self.kept[f"W z of {name}"][layer]

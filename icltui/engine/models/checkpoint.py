@@ -23,14 +23,8 @@ MOST_JSON = 2**26
 """Bytes of a configuration or an index; the largest index known has 9 MB."""
 MOST_TOKENIZER = 2**27
 """Bytes of a file of the tokenizer; the largest known has 35 MB."""
-_TOKENIZER_FILES = (
-    "tokenizer",
-    "vocab",
-    "merges",
-    "added_tokens",
-    "special_tokens",
-    "chat_template",
-    "generation_config",
+_TOKENIZER_FILES = tuple(
+    "tokenizer vocab merges added_tokens special_tokens chat_template generation_config".split()
 )
 """How their names begin."""
 

@@ -12,10 +12,7 @@ from icltui.api.messages import DeviceMap
 from icltui.values.errors import BadInput
 
 DTYPES = {
-    "float32": torch.float32,
-    "float64": torch.float64,
-    "bfloat16": torch.bfloat16,
-    "float16": torch.float16,
+    str(d).removeprefix("torch."): d for d in (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 }
 
 

@@ -261,7 +261,7 @@ def _keeping(kept: list[Tensor]) -> Any:
 
 
 def _all_are(whole: Capture, layer: int, tensors: Sequence[Tensor]) -> bool:
-    return all(is_made_of(tensor, whole.zs[layer]) for tensor in tensors)
+    return all(is_made_of(tensor, whole.kept["z"][layer]) for tensor in tensors)
 
 
 def relative_error(got: Tensor, wanted: Tensor) -> float:

@@ -152,7 +152,7 @@ class _Before(Capture):
 
     def __init__(self, keeper: Capture) -> None:
         super().__init__(keeper.at)
-        self.zs, self.vs = keeper.zs, keeper.vs
+        self.kept |= {name: keeper.kept[name] for name in ("z", "v")}
 
 
 class _After(Capture):
@@ -160,7 +160,7 @@ class _After(Capture):
 
     def __init__(self, keeper: Capture) -> None:
         super().__init__(keeper.at)
-        self.outs = keeper.outs
+        self.kept["output"] = keeper.kept["output"]
 
 
 def _controls(setup: _Setup, context: Tensor, targets: States, seed: int) -> dict[str, LogitError]:
