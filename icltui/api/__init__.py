@@ -1,1 +1,1 @@
-"""An engine as its users see it: what may be asked, what it answers, and what the answers add up to."""
+"""An engine as its users see it: requests, events, options, and what the events of a job add up to."""

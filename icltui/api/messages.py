@@ -1,12 +1,10 @@
-"""What may be asked of an engine, and what it answers: requests, events, and the two faces of an engine.
+"""What may be asked of an engine, and what it answers: requests and events.
 
-:class:`Engine` is synchronous and in-process (the headless commands, the server); :class:`Client` is what a
-view holds: it never blocks. Every job answers with a stream of events whose last is exactly one of
-:class:`JobEnded`, :class:`JobCancelled`, :class:`JobFailed`.
+Every job answers with a stream of events whose last is exactly one of :class:`JobEnded`, :class:`JobCancelled`,
+:class:`JobFailed`.
 """
 
-from collections.abc import Callable, Iterator
-from typing import Literal, Protocol
+from typing import Literal
 
 import msgspec
 
@@ -312,48 +310,3 @@ Event = (
 
 JOB_OVER = (JobEnded, JobCancelled, JobFailed)
 """The three events of which each job sends exactly one, last."""
-
-
-class Engine(Protocol):
-    """An engine in this process."""
-
-    def run(self, request: Request, should_stop: Callable[[], bool]) -> Iterator[Event]:
-        """Do one job, yielding its events without the last one (that is the caller's to add).
-
-        Raises:
-            IcltuiError: the job cannot be done. ``should_stop`` is asked between chunks and tokens; once it
-                is true the iterator ends early.
-        """
-        ...
-
-
-Listener = Callable[[int, Event], None]
-"""Called in the event loop with a job's id and its event; id 0 speaks of the engine itself."""
-
-
-class Client(Protocol):
-    """An engine as a view holds it: asynchronous, one job at a time, jobs queued in order."""
-
-    async def start(self, listener: Listener) -> None:
-        """Start the engine's process, or start it anew after it died; :class:`EngineStarted` follows.
-
-        Does not raise when the process cannot be had: :class:`EngineDied` is sent instead; and
-        :class:`EngineAwaited`, again and again, while it does not answer.
-        """
-        ...
-
-    def submit(self, request: Request) -> int:
-        """Queue a job; its id (1, 2, …) comes back at once."""
-        ...
-
-    def cancel(self, job: int) -> None:
-        """Ask a queued or running job to stop; :class:`JobCancelled` follows when it has."""
-        ...
-
-    async def kill(self) -> None:
-        """End the engine's process at once; :class:`EngineDied` follows."""
-        ...
-
-    async def close(self) -> None:
-        """End the engine's process politely, or at once if it does not listen; no event follows."""
-        ...

@@ -4,17 +4,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from icltui.api.collect import Collected
-from icltui.api.messages import (
-    Engine,
-    Event,
-    Export,
-    Generate,
-    GenerateEach,
-    LoadModel,
-    Measure,
-    Request,
-    Verify,
-)
+from icltui.api.engine import Engine
+from icltui.api.messages import Event, Export, Generate, GenerateEach, LoadModel, Measure, Request, Verify
 from icltui.values import ExportReport, Generation, Measurement, ModelInfo, Verification
 from icltui.values.errors import EngineError
 

@@ -2,7 +2,8 @@
 
 import asyncio
 
-from icltui.api.messages import Listener, LoadModel, Request
+from icltui.api.engine import Listener
+from icltui.api.messages import LoadModel, Request
 from icltui.bench.pseudo_terminal import SIZE
 from icltui.tui.app import IcltuiApp
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from icltui.api import run_job
-from icltui.api.messages import DEMO, Engine, LoadModel
+from icltui.api.engine import Engine
+from icltui.api.messages import DEMO, LoadModel
 from icltui.cli.load_progress import show_load_progress
 from icltui.cli.options import values_of
 from icltui.cli.output import check_output, check_writable, stdout_to_stderr, write_text

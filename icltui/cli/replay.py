@@ -7,7 +7,8 @@ from functools import partial
 from msgspec.structs import replace
 
 from icltui.api import run_job
-from icltui.api.messages import Engine, Generate, LoadModel, Measure, Verify
+from icltui.api.engine import Engine
+from icltui.api.messages import Generate, LoadModel, Measure, Verify
 from icltui.cli.common import load_model, load_request, local_engine
 from icltui.cli.options import add_options, add_output
 from icltui.cli.output import check_output, stdout_to_stderr, terminal_width, write_text

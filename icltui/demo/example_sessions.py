@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from icltui.api import run_job
-from icltui.api.messages import Engine, Generate, LoadModel, Measure, Verify
+from icltui.api.engine import Engine
+from icltui.api.messages import Generate, LoadModel, Measure, Verify
 from icltui.api.progress import ProgressCallback
 from icltui.storage.paths import EXAMPLES
 from icltui.storage.sessions import write_session

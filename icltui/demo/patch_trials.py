@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from icltui.api import run_job
-from icltui.api.messages import Engine, Generate, LoadModel
+from icltui.api.engine import Engine
+from icltui.api.messages import Generate, LoadModel
 from icltui.demo.example_sessions import PROMPTS
 from icltui.storage.paths import EXAMPLES
 from icltui.values import Generation

@@ -88,7 +88,7 @@ def _vain(result: Verification) -> list[str]:
 
 @dataclass
 class LocalEngine:
-    """Implements :class:`icltui.api.messages.Engine`; holds at most one model."""
+    """Implements :class:`icltui.api.engine.Engine`; holds at most one model."""
 
     loaded: loaded_model.LoadedModel | None = None
     info: ModelInfo | None = None
@@ -103,7 +103,7 @@ class LocalEngine:
         return next(events, None)
 
     def run(self, request: Request, should_stop: ShouldStop) -> Iterator[Event]:
-        """See :meth:`icltui.api.messages.Engine.run`."""
+        """See :meth:`icltui.api.engine.Engine.run`."""
         events = self._events(request, should_stop)
         try:
             while not should_stop() and (event := self._next(events)) is not None:

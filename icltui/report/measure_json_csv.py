@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from statistics import median
 
 from icltui.report.json_document import as_json, origin
-from icltui.report.measures import PREDICTIONS, prediction_cells, row_fields
+from icltui.report.measures import DELTA_NOISE, INDEX, MEASURES, PREDICTIONS, prediction_cells
 from icltui.text.escape import token_text, visible
 from icltui.text.spreadsheet import Cell, write_csv
-from icltui.values import Measurement, ModelInfo, Prediction
+from icltui.values import Measurement, ModelInfo, Prediction, Row
 from icltui.values.prompt import Prompt
 
 
@@ -49,7 +49,7 @@ def measure_csv(measurement: Measurement) -> str:
     :func:`icltui.text.spreadsheet.read_csv` reads it.
     """
     predictions = {prediction.unit: prediction for prediction in measurement.predictions}
-    fields = row_fields()
+    fields = _row_fields()
     matrices = list(dict.fromkeys(name for row in measurement.rows for name in row.matrix_norms))
     texts = unit_texts(measurement)
     norms = [f"norm_{visible(name)}" for name in matrices]
@@ -63,6 +63,13 @@ def measure_csv(measurement: Measurement) -> str:
 def _flat(prediction: Prediction) -> dict[str, object]:
     values = {name: spec.value(prediction) for name, spec in PREDICTIONS.items()}
     return {"unit": prediction.unit, "token": prediction.top[0].token.text, **values, "top": prediction.top}
+
+
+def _row_fields() -> list[str]:
+    """Every field of a row that is one number, in the order in which a file has them."""
+    order = Row.__struct_fields__
+    known = (*INDEX, *MEASURES, DELTA_NOISE)
+    return sorted(known, key=lambda field: order.index(field) if field in order else len(order))
 
 
 def path_reason(model: ModelInfo, measurement: Measurement) -> str:

@@ -10,7 +10,7 @@ from rich.console import RenderableType
 from rich.table import Column, Table
 
 from icltui.report.measure_json_csv import delta_noise, path_reason, unit_texts
-from icltui.report.measures import MEASURES, NEXT_TOKEN, NOISE, PREDICTIONS, table_titles
+from icltui.report.measures import MEASURES, NEXT_TOKEN, NOISE, PREDICTIONS
 from icltui.report.model_notes import model_lines
 from icltui.text.escape import token_text, visible
 from icltui.text.tables import number, numbers, render, table, words
@@ -37,6 +37,20 @@ _WORDS: dict[Dynamics, tuple[str, str, str, str]] = {
         "What follows the query without each unit",
     ),
 }
+_TABLES: dict[str, tuple[str, ...]] = {
+    "units": (
+        "delta_norm",
+        "learning_rate",
+        "patch_norm",
+        "relative_patch_norm",
+        "net_patch_norm",
+        "cosine_previous",
+    ),
+    "layers": ("z_norm", "learning_rate", "cumulative_patch_norm", "net_patch_norm"),
+    "step": ("output_patch_norm", "amplification", "implicit_loss", "half_step_square"),
+    "ranking": ("delta_norm", "learning_rate", "patch_norm", "relative_patch_norm"),
+}
+"""The measures that each table of a report has room for."""
 _DELTA = MEASURES["delta_norm"].symbol
 _PLACES = ("1st", "2nd", "3rd")
 
@@ -204,6 +218,16 @@ def _prediction_table(measurement: Measurement) -> Table:
         [*numbers("#"), words("unit"), *prediction_columns(*PREDICTIONS)],
         ((str(p.unit), texts[p.unit], *prediction_texts(p, *PREDICTIONS)) for p in measurement.predictions),
     )
+
+
+def table_titles(table: str, dynamics: Dynamics) -> dict[str, str]:
+    """The measures of a table that are defined under ``dynamics``: their fields and titles."""
+    specs = (MEASURES[field] for field in _TABLES[table])
+    return {
+        spec.field: (table == "units" and spec.short) or spec.header or spec.symbol
+        for spec in specs
+        if spec.is_defined(dynamics)
+    }
 
 
 def prediction_columns(*names: str) -> list[Column]:

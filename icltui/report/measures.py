@@ -11,15 +11,13 @@ down projection's input, are indexed alike; u is what an update adds where it ac
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 from icltui.text.escape import token_text
 from icltui.text.spreadsheet import Cell
-from icltui.values import Dynamics, Prediction, Row
+from icltui.values import Dynamics, Prediction
 
 Meaning = tuple[str, str]
 """What a number is: in words, and as a formula."""
-TableName = Literal["units", "layers", "step", "ranking"]
 
 NOISE = "~"
 """Before a ‖δ‖ that rounding alone can make."""
@@ -254,22 +252,6 @@ PREDICTIONS: dict[str, PredictionSpec] = {
 }
 """The numbers of a prediction by their columns, in the order in which a file has them."""
 
-_TABLES: dict[TableName, tuple[str, ...]] = {
-    "units": (
-        "delta_norm",
-        "learning_rate",
-        "patch_norm",
-        "relative_patch_norm",
-        "net_patch_norm",
-        "cosine_previous",
-    ),
-    "layers": ("z_norm", "learning_rate", "cumulative_patch_norm", "net_patch_norm"),
-    "step": ("output_patch_norm", "amplification", "implicit_loss", "half_step_square"),
-    "ranking": ("delta_norm", "learning_rate", "patch_norm", "relative_patch_norm"),
-}
-"""The measures that each table of a report has room for."""
-
-
 LAYER_CHECKS: dict[str, CheckSpec] = {
     "mlp_error": CheckSpec("MLP ΔW", "MLP error"),
     "identity_error": CheckSpec("identity"),
@@ -280,23 +262,6 @@ LAYER_CHECKS: dict[str, CheckSpec] = {
     "gradient_alignment": CheckSpec("align", "gradient alignment", width=9),
 }
 """The numbers of the proof at a layer, by their fields of :class:`icltui.values.LayerCheck`, in the tables' order."""
-
-
-def table_titles(table: TableName, dynamics: Dynamics) -> dict[str, str]:
-    """The measures of a report's table that are defined under ``dynamics``: their fields and titles."""
-    specs = (MEASURES[field] for field in _TABLES[table])
-    return {
-        spec.field: (table == "units" and spec.short) or spec.header or spec.symbol
-        for spec in specs
-        if spec.is_defined(dynamics)
-    }
-
-
-def row_fields() -> list[str]:
-    """Every field of a row that is one number, in the order in which a file has them."""
-    order = Row.__struct_fields__
-    known = (*INDEX, *MEASURES, DELTA_NOISE)
-    return sorted(known, key=lambda field: order.index(field) if field in order else len(order))
 
 
 def prediction_cells(prediction: Prediction | None) -> list[Cell]:

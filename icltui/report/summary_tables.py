@@ -10,8 +10,8 @@ from rich.table import Table
 
 from icltui.report.answer_flips import flips
 from icltui.report.measure_json_csv import unit_texts
-from icltui.report.measure_tables import by_delta, moved, prediction_columns, prediction_texts
-from icltui.report.measures import PREDICTIONS, table_titles
+from icltui.report.measure_tables import by_delta, moved, prediction_columns, prediction_texts, table_titles
+from icltui.report.measures import PREDICTIONS
 from icltui.text.escape import token_text
 from icltui.text.tables import number, numbers, table, words
 from icltui.values import Candidate, Measurement, Run

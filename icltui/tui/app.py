@@ -26,7 +26,8 @@ from textual.screen import ModalScreen, Screen
 from textual.theme import Theme
 from textual.widgets import Input, TextArea
 
-from icltui.api.messages import Client, LoadModel
+from icltui.api.engine import Client
+from icltui.api.messages import LoadModel
 from icltui.storage.config import Config
 from icltui.tui.actions import QUIT
 from icltui.tui.dialogs.confirm import UnsavedDialog

@@ -6,7 +6,7 @@
 ``process``          a child process: started, read, ended
 ``line_reader``      separates messages from other output; ``log`` keeps that output
 ``event_check``      checks that the child's events fit together
-``client``           the parent: :class:`~icltui.worker.client.RemoteEngine`, an ``api.messages.Client``
+``client``           the parent: :class:`~icltui.worker.client.RemoteEngine`, an ``api.engine.Client``
 ``server``           the child: one job at a time, until its parent is gone
 ``job_queue``        the jobs that wait, and whether the running one shall stop
 ``redirect_output``  sends to stderr whatever else would be printed among the messages

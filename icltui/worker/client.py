@@ -6,16 +6,8 @@ import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from icltui.api.messages import (
-    JOB_OVER,
-    EngineAwaited,
-    EngineDied,
-    EngineStarted,
-    Event,
-    JobFailed,
-    Listener,
-    Request,
-)
+from icltui.api.engine import Listener
+from icltui.api.messages import JOB_OVER, EngineAwaited, EngineDied, EngineStarted, Event, JobFailed, Request
 from icltui.system.log_file import LogFile
 from icltui.values.errors import BadInput, EngineError, reason_of
 from icltui.worker import handshake

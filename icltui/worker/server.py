@@ -15,7 +15,8 @@ from threading import Lock, Thread
 from typing import BinaryIO
 
 from icltui import __version__
-from icltui.api.messages import Engine, Event, JobCancelled, JobEnded, JobFailed
+from icltui.api.engine import Engine
+from icltui.api.messages import Event, JobCancelled, JobEnded, JobFailed
 from icltui.values import errors
 from icltui.values.errors import EngineError, IcltuiError, panicked
 from icltui.worker.job_queue import JobQueue

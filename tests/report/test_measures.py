@@ -7,7 +7,7 @@ import json
 import pytest
 from rich.cells import cell_len
 
-from icltui.report import measures
+from icltui.report import measure_tables
 from icltui.report.measure_json_csv import measure_csv, measure_json
 from icltui.report.measure_tables import measure_table
 from icltui.report.measures import (
@@ -61,7 +61,7 @@ def made_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Row, "made_up", property(lambda _row: 4321.0), raising=False)
     monkeypatch.setitem(MEASURES, "made_up", MeasureSpec("made_up", "made‖up", True, meaning))
     for table in ("units", "layers", "step", "ranking"):
-        monkeypatch.setitem(measures._TABLES, table, ("made_up",))
+        monkeypatch.setitem(measure_tables._TABLES, table, ("made_up",))
     monkeypatch.setattr(LayerCheck, "made_up", property(lambda _check: 1234567), raising=False)
     monkeypatch.setitem(LAYER_CHECKS, "made_up", CheckSpec("made‖up", width=12))
     monkeypatch.setitem(PREDICTIONS, "odds", PredictionSpec("odds", "odds‖", "", lambda _prediction: 8765.0))

@@ -1,10 +1,11 @@
 """An engine's client without an engine: it records what is asked and says only what the test has it say."""
 
-from icltui.api.messages import EngineDied, EngineStarted, Event, JobCancelled, JobEnded, Listener, Request
+from icltui.api.engine import Listener
+from icltui.api.messages import EngineDied, EngineStarted, Event, JobCancelled, JobEnded, Request
 
 
 class FakeClient:
-    """Implements ``icltui.api.messages.Client``; the test sends the events."""
+    """Implements ``icltui.api.engine.Client``; the test sends the events."""
 
     def __init__(self, is_startable: bool = True) -> None:
         self.is_startable = is_startable

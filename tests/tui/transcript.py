@@ -9,17 +9,8 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from icltui.api.messages import (
-    JOB_OVER,
-    EngineStarted,
-    Event,
-    Generate,
-    Listener,
-    LoadModel,
-    Measure,
-    Request,
-    Verify,
-)
+from icltui.api.engine import Listener
+from icltui.api.messages import JOB_OVER, EngineStarted, Event, Generate, LoadModel, Measure, Request, Verify
 from icltui.system.log_file import LogFile
 from icltui.values import LANES
 from icltui.values.prompt import Prompt
@@ -101,7 +92,7 @@ class Transcript:
 
 
 class ReplayClient:
-    """Implements ``icltui.api.messages.Client`` by what the real engine said once, at once and in order."""
+    """Implements ``icltui.api.engine.Client`` by what the real engine said once, at once and in order."""
 
     def __init__(self, transcript: Transcript) -> None:
         self._transcript = transcript

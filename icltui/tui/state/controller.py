@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from msgspec.structs import replace as with_changes
 
+from icltui.api.engine import Client
 from icltui.api.messages import (
-    Client,
     EngineDied,
     EstimateModel,
     Event,

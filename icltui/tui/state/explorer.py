@@ -8,7 +8,8 @@ from pathlib import Path
 
 from msgspec.structs import replace as with_changes
 
-from icltui.api.messages import Client, Generate, LoadModel, Measure, Verify
+from icltui.api.engine import Client
+from icltui.api.messages import Generate, LoadModel, Measure, Verify
 from icltui.tui.state.change import Change
 from icltui.tui.state.controller import Controller
 from icltui.tui.state.settings import PATCH_CHOICES, Choice, RunSettings, method_words

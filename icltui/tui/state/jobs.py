@@ -7,9 +7,9 @@ the current one are dropped. Stopping twice ends the engine, which then has to b
 from collections.abc import Sequence
 from typing import Literal
 
+from icltui.api.engine import Client, Listener
 from icltui.api.messages import (
     JOB_OVER,
-    Client,
     CountTokens,
     EngineAwaited,
     EngineDied,
@@ -18,7 +18,6 @@ from icltui.api.messages import (
     Event,
     JobCancelled,
     JobFailed,
-    Listener,
     LoadModel,
     ModelLoaded,
     Request,

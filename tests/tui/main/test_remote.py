@@ -12,7 +12,8 @@ import msgspec
 from textual.pilot import Pilot
 
 import icltui
-from icltui.api.messages import Listener, LoadModel
+from icltui.api.engine import Listener
+from icltui.api.messages import LoadModel
 from icltui.tui.app import IcltuiApp
 from icltui.values import Session
 from icltui.worker.client import RemoteEngine
