@@ -18,7 +18,7 @@ from icltui.storage.sessions import read_session
 from icltui.system.streams import print_error
 from icltui.values import ExportFormat, Session
 from icltui.values.errors import BadInput
-from icltui.values.recipe import MODES, Recipe
+from icltui.values.recipe import Recipe
 
 FORMATS: tuple[ExportFormat, ...] = ("peft", "gguf-control-vector")
 """What a session's patch can be written as; its factors are written while it is generated."""
@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_option(
         group,
         option_of("mode"),
-        choices=[mode for mode in MODES if mode != "per-step"],
+        choices=[mode for mode in option_of("mode").choices if mode != "per-step"],
         default=None,
         help="a patch per step cannot leave: the query's last token's, held (then the default), or one for many tokens",
     )

@@ -24,9 +24,6 @@ Control = Literal["none", "random", "shuffled", "other"]
 AlphaSearch = Literal["search", "jvp"]
 """A strength found by line search, or in closed form to first order, on the logits after the query."""
 
-MODES: tuple[Mode, ...] = ("per-step", "frozen", "compiled")
-COMPONENTS: tuple[Components, ...] = ("both", "weights", "shift")
-CARRIERS: tuple[Carrier, ...] = ("output", "bias")
 LARGEST_ALPHA = 2.0
 
 

@@ -13,6 +13,7 @@ from icltui.api.option import Option
 from icltui.api.options import OPTIONS, check_options, option_of, options_of
 from icltui.cli import parser
 from icltui.cli.options import values_of
+from icltui.engine.models.device import DTYPES
 from icltui.tui.state import model_form, settings_form
 from icltui.values.errors import BadInput
 from icltui.values.prompt import Prompt
@@ -77,6 +78,11 @@ def test_the_forms_are_parts_of_the_table() -> None:
     shown = [option.field for option in settings_form.SETTINGS] + [field.name for field in model_form.FIELDS]
     assert {option.field for option in OPTIONS if option.hint} == set(shown) - {"trust"}
     assert len(shown) == len(set(shown))
+
+
+def test_the_dtypes_are_those_that_the_engine_knows() -> None:
+    option = option_of("dtype")
+    assert set(option.help.split(", ")) == set(option.hint.split(", ")) == {"auto", *DTYPES}
 
 
 def test_a_value_out_of_range_is_refused_wherever_it_comes_from() -> None:

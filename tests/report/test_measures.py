@@ -7,6 +7,7 @@ import json
 import pytest
 from rich.cells import cell_len
 
+from icltui.api.options import option_of
 from icltui.report import measure_tables
 from icltui.report.measure_json_csv import measure_csv, measure_json
 from icltui.report.measure_tables import measure_table
@@ -28,7 +29,6 @@ from icltui.tui.draw.clipboard_text import layers_copy, measure_copy, stream_cop
 from icltui.tui.draw.plots import measure_figure
 from icltui.tui.draw.table_columns import columns
 from icltui.tui.state.measured_units import MeasuredUnits
-from icltui.tui.state.settings import DYNAMICS
 from icltui.tui.widgets.verify_view import proof_text
 from icltui.values import Dynamics, LayerCheck, Prediction, Row
 from tests.sessions import A_MEASUREMENT, A_MODEL, A_SESSION, A_VERIFICATION
@@ -129,7 +129,7 @@ def test_every_measure_is_a_number_of_a_row() -> None:
     assert all(len(measure.symbol) <= 9 for measure in MEASURES.values())
 
 
-@pytest.mark.parametrize("dynamics", DYNAMICS)
+@pytest.mark.parametrize("dynamics", option_of("dynamics").choices)
 def test_every_measure_says_what_it_is_where_it_is_defined(dynamics: Dynamics) -> None:
     for measure in MEASURES.values():
         words, formula = measure.meaning(dynamics)
@@ -141,7 +141,9 @@ def test_every_measure_says_what_it_is_where_it_is_defined(dynamics: Dynamics) -
 
 
 def test_formulas_are_those_of_the_dynamics() -> None:
-    formulas = {dynamics: MEASURES["delta_norm"].meaning(dynamics)[1] for dynamics in DYNAMICS}
+    formulas = {
+        dynamics: MEASURES["delta_norm"].meaning(dynamics)[1] for dynamics in option_of("dynamics").choices
+    }
     assert formulas == {
         "grow": "‖A_i − A_{i−1}‖",
         "shrink": "‖A_i − A_{i−1}‖",
@@ -168,7 +170,7 @@ def test_the_output_patch_is_held_against_what_the_context_hands_on(dynamics: Dy
     assert MEASURES["output_patch_norm"].meaning(dynamics)[1] == formula
 
 
-@pytest.mark.parametrize("dynamics", DYNAMICS)
+@pytest.mark.parametrize("dynamics", option_of("dynamics").choices)
 def test_a_formula_has_room_in_the_border_of_80_columns(dynamics: Dynamics) -> None:
     formulas = [measure.meaning(dynamics)[1] for measure in MEASURES.values()]
     assert max(map(cell_len, formulas)) + len(f" · {dynamics} · local · reset") <= 80 - 6

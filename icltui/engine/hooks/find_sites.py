@@ -22,7 +22,7 @@ def find_sites(
 ) -> tuple[tuple[Site, ...], tuple[RefusedLayer, ...]]:
     """The sites of every layer that has one, ascending, and the layers that have none.
 
-    ``site_paths`` are modules by role, see :data:`icltui.engine.hooks.layer_modules.ROLES`, with ``{layer}`` in them.
+    ``site_paths`` are modules by role, see :data:`icltui.api.options.SITES`, with ``{layer}`` in them.
 
     Raises:
         BadInput: a path that the model does not have.

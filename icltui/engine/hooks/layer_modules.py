@@ -10,10 +10,9 @@ from typing import Any
 from interp_engine.arch import resolve_arch
 from torch import nn
 
+from icltui.api.options import SITES
 from icltui.values.errors import BadInput
 
-ROLES = ("block", "mlp", "norm", "down")
-"""What a path can be given for."""
 LOOKUP_ERRORS = (AttributeError, ValueError, LookupError, TypeError)
 """What a resolver raises that does not know the model."""
 
@@ -30,8 +29,8 @@ class LayerModules:
         """
         self.model, self.paths = model, paths
         for role in paths:
-            if role not in ROLES:
-                raise BadInput(f"site {role!r} not known: use {', '.join(ROLES)}")
+            if role not in SITES:
+                raise BadInput(f"site {role!r} not known: use {', '.join(SITES)}")
         try:
             self.arch: Any = resolve_arch(model, model.config)
             self.n_layers: int = self.arch.n_layers

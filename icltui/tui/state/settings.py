@@ -1,28 +1,27 @@
 """What the user has set up on the screen, frozen, and the requests that it amounts to."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace as with_changes
 
 from icltui.api.messages import CountTokens, Export, Generate, Measure, Request, Verify
+from icltui.api.option import Option
+from icltui.api.options import option_of
 from icltui.values import LANES, Dynamics, ExportFormat, ModelInfo, Path, Precision, Reference
 from icltui.values.errors import BadInput
-from icltui.values.prompt import Positions, Prompt, layers_text, resolve_layers
-from icltui.values.recipe import CARRIERS, COMPONENTS, LARGEST_ALPHA, MODES, Recipe, Sampling, canonical
+from icltui.values.prompt import Prompt, layers_text, resolve_layers
+from icltui.values.recipe import LARGEST_ALPHA, Recipe, Sampling, canonical
 from icltui.values.recipe import patch_words as words_of
-
-DYNAMICS: tuple[Dynamics, ...] = ("grow", "shrink", "drop")
-REFERENCES: tuple[Reference, ...] = ("free", "local")
-POSITIONS: tuple[Positions, ...] = ("reset", "keep")
 
 Choice = Literal["mode", "components", "carrier", "dynamics", "reference", "positions", "chat"]
 """What a key changes, round and round."""
 PATCH_CHOICES: tuple[Choice, ...] = ("mode", "components", "carrier")
 """Those that only the patched lane depends on."""
-_T = TypeVar("_T")
+_PARTS = {Prompt: "prompt", Recipe: "recipe", Sampling: "sampling"}
+"""The field that holds each struct of options; other options are fields themselves."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,35 +116,32 @@ class RunSettings:
         refused = refused_by(model)
         return self.ticked(self.chosen(model.n_layers, refused), model.n_layers, refused)
 
+    def value_of(self, option: Option) -> Any:
+        """The value of ``option`` in these settings."""
+        part = _PARTS.get(option.of[0])
+        return getattr(self if part is None else getattr(self, part), option.field)
+
+    def with_value(self, option: Option, value: object) -> "RunSettings":
+        """These settings with ``value`` in every part that has the option's field."""
+        changes: dict[str, Any] = {option.field: value}
+        parts = {
+            part: with_changes(getattr(self, part), **changes)
+            for struct, part in _PARTS.items()
+            if struct in option.of
+        }
+        return replace(self, **(parts or changes))
+
     def with_next(self, choice: Choice) -> "RunSettings":
-        """The next value of one choice, round and round."""
-        prompt = self.prompt
-        match choice:
-            case "mode":
-                return self._with_recipe(mode=_next(MODES, self.recipe.mode))
-            case "components":
-                return self._with_recipe(components=_next(COMPONENTS, self.recipe.components))
-            case "carrier":
-                return self._with_recipe(carrier=_next(CARRIERS, self.recipe.carrier))
-            case "dynamics":
-                return replace(self, dynamics=_next(DYNAMICS, self.dynamics))
-            case "reference":
-                return replace(self, reference=_next(REFERENCES, self.reference))
-            case "positions":
-                return replace(
-                    self, prompt=with_changes(prompt, positions=_next(POSITIONS, prompt.positions))
-                )
-            case "chat":
-                return replace(self, prompt=with_changes(prompt, chat=not prompt.chat))
+        """These settings with the next value of one choice, the first after the last."""
+        option = option_of(choice)
+        values = option.choices or (False, True)
+        return self.with_value(option, values[(values.index(self.value_of(option)) + 1) % len(values)])
 
     def with_alpha(self, step: float, found: float | None) -> "RunSettings":
         """Another strength by ``step``, within its bounds; from the ``found`` one where it is searched for."""
         alpha = self.recipe.alpha
         start = (1.0 if found is None else found) if isinstance(alpha, str) else alpha
-        return self._with_recipe(alpha=min(max(round(start + step, 2), 0.0), LARGEST_ALPHA))
-
-    def _with_recipe(self, **changes: object) -> "RunSettings":
-        return replace(self, recipe=with_changes(self.recipe, **changes))
+        return self.with_value(option_of("alpha"), min(max(round(start + step, 2), 0.0), LARGEST_ALPHA))
 
 
 CHOICES = frozenset(field.name for field in fields(RunSettings))
@@ -154,10 +150,6 @@ CHOICES = frozenset(field.name for field in fields(RunSettings))
 def choices_in(record: Struct) -> dict[str, Any]:
     """The choices that a request or a session holds, by their names."""
     return {name: getattr(record, name) for name in record.__struct_fields__ if name in CHOICES}
-
-
-def _next(values: Sequence[_T], value: _T) -> _T:
-    return values[(values.index(value) + 1) % len(values)]
 
 
 def refused_by(model: ModelInfo | None) -> dict[int, str]:

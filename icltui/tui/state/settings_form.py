@@ -7,10 +7,7 @@ wrong.
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
-
-from msgspec.structs import replace as with_changes
 
 from icltui.api.option import Option
 from icltui.api.options import OPTIONS, check_options
@@ -18,13 +15,9 @@ from icltui.storage.paths import typed_path
 from icltui.storage.query_file import read_queries
 from icltui.tui.state.settings import RunSettings
 from icltui.values.errors import BadInput
-from icltui.values.prompt import Prompt
-from icltui.values.recipe import Recipe, Sampling
 
 SETTINGS: tuple[Option, ...] = tuple(option for option in OPTIONS if option.hint and option.group != "model")
 """In the order of the form."""
-_PARTS = {Prompt: "prompt", Recipe: "recipe", Sampling: "sampling"}
-"""The field of the settings that holds each struct; other options are fields of the settings themselves."""
 _MOST_TOKENS = 4096
 _MOST_BYTES = 2**20
 """Largest file of queries in bytes: it is read while the screen waits."""
@@ -45,7 +38,7 @@ def with_texts(settings: RunSettings, texts: Mapping[str, str]) -> RunSettings:
     for option in SETTINGS:
         if (text := texts[option.field]) != _text(option, settings):
             try:
-                changed = _with_value(changed, option, _read(option, text))
+                changed = changed.with_value(option, _read(option, text))
             except BadInput as error:
                 raise BadInput(f"{option.title}: {error}") from error
     check_options(changed.recipe)
@@ -53,8 +46,7 @@ def with_texts(settings: RunSettings, texts: Mapping[str, str]) -> RunSettings:
 
 
 def _text(option: Option, settings: RunSettings) -> str:
-    part = _PARTS.get(option.of[0])
-    value = getattr(settings if part is None else getattr(settings, part), option.field)
+    value = settings.value_of(option)
     if tuple in option.types:  # too long for a line: their number, and a file's name may be typed
         return f"({len(value)})" if value else ""
     return _one_line(option.text(value)) if _is_free_text(option) else option.text(value)
@@ -71,17 +63,6 @@ def _read(option: Option, text: str) -> Any:
 
 def _is_free_text(option: Option) -> bool:
     return str in option.types and not option.choices
-
-
-def _with_value(settings: RunSettings, option: Option, value: Any) -> RunSettings:
-    """The settings with ``value`` in every part that has the option's field."""
-    changes = {option.field: value}
-    parts = {
-        part: with_changes(getattr(settings, part), **changes)
-        for kind, part in _PARTS.items()
-        if kind in option.of
-    }
-    return replace(settings, **(parts or changes))
 
 
 _SHORT = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}

@@ -19,7 +19,7 @@ def test_a_place_given_by_hand_is_taken():
     ("site_paths", "words"),
     [
         ({"mlp": "model.layers.{layer}.moe"}, "site mlp='model.layers.{layer}.moe': this model has no such module"),
-        ({"head": "lm_head"}, "site 'head' not known: use block, mlp, norm, down"),
+        ({"head": "lm_head"}, "site 'head' not known: use mlp, norm, down, block"),
     ],
 )  # fmt: skip
 def test_a_place_that_is_not_there_is_bad_input(site_paths, words):
