@@ -1,4 +1,4 @@
-"""One line over the footer to type a word into, with how often it was found; what to do with it is the screen's."""
+"""One line over the footer to type a word into, with the number of its matches; the screen does the finding."""
 
 from typing import ClassVar
 
@@ -15,19 +15,19 @@ from icltui.tui.widgets.line_input import LineInput
 
 
 class FindInput(LineInput):
-    """Escape goes back to where the user was."""
+    """The field; Escape closes the bar."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         key_binding("find.back", "escape", "give_up", "Back", "Back to where the cursor was"),
     ]
 
     def action_give_up(self) -> None:
-        """Keep nothing."""
+        """Close the bar, and have the cursor go back to where it was."""
         self.post_message(FindBar.Closed(is_kept=False))
 
 
 class FindBar(Horizontal):
-    """Hidden until it is opened."""
+    """A bar that is hidden until it is opened."""
 
     DEFAULT_CSS = """
     FindBar {
@@ -54,7 +54,7 @@ class FindBar(Horizontal):
             return isinstance(message, FindBar.Changed)
 
     class Closed(Message):
-        """The user is done: the place is kept, or not."""
+        """The user is done: the cursor stays at the match, or goes back."""
 
         def __init__(self, is_kept: bool) -> None:
             super().__init__()
@@ -66,31 +66,30 @@ class FindBar(Horizontal):
         self._count = Static("", classes="find--count", markup=False)
 
     def compose(self) -> ComposeResult:
-        """A mark, the word, the count."""
         yield Static("/", classes="find--mark")
         yield self.field
         yield self._count
 
     def open(self) -> None:
-        """Show an empty line; keys go there at once, also those typed ahead."""
+        """Show an empty bar, which gets the keys at once, those typed ahead too."""
         self.display = True
         self.field.clear()
         self.show_count("")
         self.screen.set_focus(self.field)
 
     def show_count(self, text: str) -> None:
-        """How often the word stands there."""
+        """Show the number of matches."""
         self._count.update(Content(text))
 
     @on(Input.Changed)
     def seek(self, event: Input.Changed) -> None:
-        """At every letter."""
+        """Report the word as it is typed."""
         event.stop()
         self.post_message(self.Changed(event.value))
 
     @on(Input.Submitted)
     def keep(self, event: Input.Submitted) -> None:
-        """Stay at what was found."""
+        """Close the bar at the match."""
         event.stop()
         self.post_message(self.Changed(event.value))
         self.post_message(self.Closed(is_kept=True))

@@ -1,7 +1,7 @@
-"""The keys at the bottom, in one line; where it is narrow some give way, so that none is cut.
+"""The footer: the keys that can be pressed now, in one line; a narrow footer leaves some out, so that none is cut.
 
-Not Textual's Footer: that has a widget for each key and makes all of them anew at every move of the focus, which costs
-a tenth of the time to the first paint.
+Textual's Footer mounts a widget for each key again at every move of the focus, which costs a tenth of the time to the
+first paint.
 """
 
 from collections.abc import Iterator
@@ -15,9 +15,9 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 WIDTH = 72
-"""What all keys need."""
+"""Columns that all keys need."""
 GIVING_WAY = ("save_session", "open_session")
-"""The actions that are left out where there is less room."""
+"""The actions that a narrower footer leaves out."""
 
 _KEY = "bold $footer-key-foreground on $footer-key-background"
 _WORDS = "$footer-description-foreground on $footer-description-background"
@@ -45,7 +45,7 @@ class _KeyLabel:
 
 
 class KeyFooter(Widget):
-    """What can be done here, from the left; the palette's key on the right."""
+    """The keys from the left, the command palette's key on the right."""
 
     DEFAULT_CSS = """
     KeyFooter {
@@ -62,7 +62,7 @@ class KeyFooter(Widget):
         self._labels: list[_KeyLabel] = []
 
     def on_mount(self) -> None:
-        """Follow what the focus makes possible."""
+        """Follow the bindings, which change with the focus."""
         self.screen.bindings_updated_signal.subscribe(self, self._renew)
 
     def _renew(self, screen: Screen[object]) -> None:
@@ -88,7 +88,6 @@ class KeyFooter(Widget):
         )
 
     def render(self) -> Content:
-        """The line, the palette's key at its end."""
         self._labels = self._wanted()
         if not self._labels:
             return Content()
@@ -109,18 +108,17 @@ class KeyFooter(Widget):
                 self.app.bell()
 
     def on_mouse_move(self, event: MouseMove) -> None:
-        """Tell what the key under the pointer does."""
+        """Show in a tooltip what the key under the pointer does."""
         label = self._at(event.x)
         self.tooltip = label.tooltip if label else None
 
     def on_leave(self, _event: Leave) -> None:
-        """Tell nothing any more."""
         self.tooltip = None
 
     def _at(self, x: int) -> _KeyLabel | None:
-        return next((label for left, label in self._places() if left <= x < left + label.width), None)
+        return next((label for left, label in self._columns() if left <= x < left + label.width), None)
 
-    def _places(self) -> Iterator[tuple[int, _KeyLabel]]:
+    def _columns(self) -> Iterator[tuple[int, _KeyLabel]]:
         left = 0
         if not self._labels:
             return

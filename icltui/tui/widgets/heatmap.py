@@ -102,7 +102,7 @@ class Heatmap(ShadedUnits):
         self.call_after_refresh(self.reveal)
 
     def forget_lines(self) -> None:
-        """Keep no line that was drawn."""
+        """Draw every line again."""
         self._lines.clear()
 
     @property
@@ -137,8 +137,8 @@ class Heatmap(ShadedUnits):
         known = self.measured.layers
         if known:
             nearest = min(known, key=lambda layer: abs(layer - self.shown_layer))
-            place = known.index(nearest) + layers if nearest == self.shown_layer else known.index(nearest)
-            self.select(self.unit + units, known[max(0, min(place, len(known) - 1))])
+            at = known.index(nearest) + (layers if nearest == self.shown_layer else 0)
+            self.select(self.unit + units, known[max(0, min(at, len(known) - 1))])
 
     def action_move_page(self, pages: int) -> None:
         """Move the crosshair by ``pages`` screens of units."""
@@ -147,12 +147,10 @@ class Heatmap(ShadedUnits):
     # What is drawn.
 
     def render_line(self, y: int) -> Strip:
-        """Legend, read-out and ticks on top, and below them the layers that are scrolled to."""
+        """The colorbar, read-out or ticks, or a line of the layers below them."""
         grid, width = self._grid, self.scrollable_content_region.width
         line = y - grid.header + (0 if y < grid.header else self.scroll_offset.y)
-        is_crossed = (
-            line < 0 or grid.layer_at(line) == self.shown_layer
-        )  # the other lines do not tell of the crosshair
+        is_crossed = line < 0 or grid.layer_at(line) == self.shown_layer  # no other line shows the crosshair
         cursor = (self.unit, self.shown_layer) if is_crossed else None
         view = (self.measure, self.is_log, self.glyphs, cursor, self.scroll_offset.x)
         units = grid.units_in_sight(self.scroll_offset.x) if line >= 0 else (self.unit,)

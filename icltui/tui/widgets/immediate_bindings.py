@@ -1,7 +1,7 @@
-"""Keys of an editor in the order in which they were typed, however close together they come.
+"""Bindings of an editor that run in the order in which the keys were typed, however fast they come.
 
-Textual has a widget insert a letter at once, but looks up what a key is bound to only when it has bubbled to the
-application: of ``ab``, two backspaces and ``cd`` in one read, the backspaces would delete ``cd``.
+Textual's editors insert a letter at once, but a binding is looked up only after the key has bubbled to the application:
+of ``ab``, two backspaces and ``cd`` in one read, the backspaces would delete ``cd``.
 """
 
 from textual.events import Key
@@ -9,7 +9,7 @@ from textual.widget import Widget
 
 
 class ImmediateBindings(Widget):
-    """Does what a key is bound to here before the next key comes."""
+    """An editor that runs the action of a bound key before it handles the next key."""
 
     async def _on_key(self, event: Key) -> None:
         for binding in self._bindings.key_to_bindings.get(event.key, ()):

@@ -1,4 +1,4 @@
-"""Jump mode: a letter on every pane in sight, and one line over the footer with all of them, in sight or not."""
+"""Jump mode: a letter on every visible pane, and a bar over the footer with the letters of all panes."""
 
 from collections.abc import Mapping
 
@@ -10,14 +10,14 @@ from textual.widgets import Static
 
 
 class JumpBar(Static, can_focus=True):
-    """Hidden until jump mode begins; the next key ends it, whatever it is."""
+    """The bar; any key ends jump mode."""
 
     DEFAULT_CSS = """
     JumpBar { layer: over; dock: bottom; height: auto; display: none; background: $panel; padding: 0 1; }
     """
 
     class Chosen(Message):
-        """The user pressed the letter of ``pane``, or None of them."""
+        """The user pressed the letter of ``pane``, or another key (None)."""
 
         def __init__(self, pane: str | None) -> None:
             super().__init__()
@@ -29,7 +29,7 @@ class JumpBar(Static, can_focus=True):
         self._is_asking = False
 
     def open(self, letters: Mapping[str, str], names: Mapping[str, str]) -> None:
-        """Offer panes by their letters; ``names`` are what a person calls them."""
+        """Show the letters of panes with their names."""
         self._panes = {letter: pane for pane, letter in letters.items()}
         pieces = [
             Content.assemble((letter, "bold reverse"), f":{names[pane]}") for pane, letter in letters.items()
@@ -39,22 +39,22 @@ class JumpBar(Static, can_focus=True):
         self.screen.set_focus(self)
 
     def on_key(self, event: events.Key) -> None:
-        """The one key that this is about."""
+        """Go to the pane of the key."""
         event.stop()
         event.prevent_default()
         if self._is_asking:
             self._is_asking = False
             self.post_message(self.Chosen(self._panes.get(event.key)))
-        else:  # typed ahead, for the pane that was chosen
+        else:  # typed ahead: it is for the chosen pane
             self.app.post_message(events.Key(event.key, event.character))
 
     def on_blur(self) -> None:
-        """The focus went elsewhere, by a digit or the mouse."""
+        """End jump mode when a digit or the mouse moves the focus."""
         self.post_message(self.Chosen(None))
 
 
 class JumpLabel(Static):
-    """A letter at one place of the screen."""
+    """A letter at an offset of the screen."""
 
     DEFAULT_CSS = """
     JumpLabel {
@@ -66,11 +66,11 @@ class JumpLabel(Static):
     }
     """
 
-    def __init__(self, pane: str, letter: str, place: Offset) -> None:
+    def __init__(self, pane: str, letter: str, offset: Offset) -> None:
         super().__init__(Content(f" {letter} "))
         self.pane = pane
-        self.styles.offset = place
+        self.styles.offset = offset
 
     def on_click(self) -> None:
-        """As good as the letter."""
+        """Do what the letter does."""
         self.post_message(JumpBar.Chosen(self.pane))

@@ -1,6 +1,6 @@
 """The three lanes side by side: text, next tokens, divergence and agreement with the context lane.
 
-The token where a lane first leaves the context lane is underlined, so that colour is never all there is to see it by.
+The first token at which a lane differs from the context lane is underlined, since colour alone may not show.
 """
 
 from collections.abc import Sequence
@@ -54,8 +54,8 @@ def candidate_lines(top: Sequence[Candidate], width: int) -> Content:
     return Content("\n").join(lines)
 
 
-def trial_lines(tests: Sequence[PatchTest], width: int) -> Content:
-    """Of each kind of tokens: KL with the patch and without it; with room, how many top tokens are right too."""
+def patch_test_lines(tests: Sequence[PatchTest], width: int) -> Content:
+    """For each kind of tokens the KL with the patch and without it, and with room the count of equal tokens."""
     lines = [Content("patch on   KL (without)").stylize("$foreground-muted")]
     for test in tests:
         ours, theirs = (number(kl, 6).strip() for kl in (test.kl, test.kl_plain))
@@ -70,7 +70,7 @@ def trial_lines(tests: Sequence[PatchTest], width: int) -> Content:
 
 
 class LanePane(VerticalScroll, Bordered, VimScroll, can_focus=True):
-    """One lane."""
+    """The pane of one lane."""
 
     def __init__(self, lane: Lane) -> None:
         super().__init__(id=f"lane-{lane}", classes="pane")
@@ -83,7 +83,6 @@ class LanePane(VerticalScroll, Bordered, VimScroll, can_focus=True):
         self._drawn: object = None
 
     def compose(self) -> ComposeResult:
-        """One growing text."""
         yield self._body
 
     def show(self, results: Results, settings: RunSettings) -> None:
@@ -102,7 +101,7 @@ class LanePane(VerticalScroll, Bordered, VimScroll, can_focus=True):
         self._draw()
 
     def _title(self, results: Results, settings: RunSettings) -> str:
-        """What the lane is; of the patched one, by which patch its text was said."""
+        """What the lane is; of the patched lane, the patch that its text comes from."""
         if self.lane != "patched" or not settings.is_delta_on:
             return _TITLES[self.lane]
         origin = results.lane_origins.get("patched") if self._steps else None
@@ -114,7 +113,6 @@ class LanePane(VerticalScroll, Bordered, VimScroll, can_focus=True):
         return f"{parts}{strength}{recipe.mode}"  # the parts first: a narrow border cuts the end
 
     def _summary(self) -> str:
-        """The numbers in the lower border."""
         if not self._steps:
             return ""
         if self._agreement is None:
@@ -123,11 +121,11 @@ class LanePane(VerticalScroll, Bordered, VimScroll, can_focus=True):
         return f"KL {divergence}, {self._agreement.equal}/{self._agreement.total} equal"
 
     def copied(self) -> str:
-        """Its title, the whole text, and the candidates behind the query."""
+        """The title, the whole text, and the candidates after the query."""
         return lane_copy(" · ".join(filter(None, self._frame)).removeprefix("9 "), self._steps)
 
     def on_resize(self) -> None:
-        """Bars follow the width."""
+        """Draw the bars to the new width."""
         self._draw()
 
     def _draw(self) -> None:
@@ -143,15 +141,14 @@ class LanePane(VerticalScroll, Bordered, VimScroll, can_focus=True):
         first = self._agreement.first_difference if self._agreement else None
         parts = [lane_text(self._steps, first), candidate_lines(self._steps[0].top[:5], width)]
         if self._tests:
-            parts.insert(1, trial_lines(self._tests, width))
+            parts.insert(1, patch_test_lines(self._tests, width))
         return Content("\n\n").join(parts)
 
 
 class Lanes(Horizontal):
-    """All three, always in the same order."""
+    """The panes of all lanes, side by side."""
 
     def compose(self) -> ComposeResult:
-        """One pane for each lane."""
         for lane in LANES:
             yield LanePane(lane)
 

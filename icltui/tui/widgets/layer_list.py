@@ -50,7 +50,7 @@ def sparkline(
 
 
 class LayerList(UnitCursor, Bordered):
-    """A list with a cursor; ticking is the screen's to do."""
+    """The list; the screen does the ticking."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         key_binding("layers.down", "j,down", "move(1)", "Next layer", "One layer down"),
@@ -107,7 +107,7 @@ class LayerList(UnitCursor, Bordered):
             self.refresh()
 
     def copied(self) -> str:
-        """Every layer."""
+        """Every layer, as tab-separated text."""
         ticked = {layer: layer in self.ticked for layer in range(self.n_layers)}
         return layers_copy(self.measured, self.measure, self.unit, ticked, self._errors, self.refused)
 
@@ -119,11 +119,10 @@ class LayerList(UnitCursor, Bordered):
         self.frame(title, display(self.refused.get(self.shown_layer, remark)))
 
     def validate_unit(self, unit: int) -> int:
-        """Any: the measurement that has it may be shown a moment later."""
+        """Any unit: the measurement that has it may be shown a moment later."""
         return unit
 
     def watch_unit(self, before: int, after: int) -> None:  # noqa: ARG002
-        """Show the numbers of another unit."""
         self._refresh_all()
 
     def watch_shown_layer(self) -> None:
@@ -132,7 +131,6 @@ class LayerList(UnitCursor, Bordered):
         self.reveal()
 
     def watch_measure(self) -> None:
-        """Show another measure."""
         self._refresh_all()
 
     def _refresh_all(self) -> None:
@@ -193,5 +191,5 @@ class LayerList(UnitCursor, Bordered):
         return Strip(segments).adjust_cell_length(width, base)
 
     def _style(self, base: Style, name: str, is_cursor: bool) -> Style:
-        """On the cursor's line its own colours win, or bars could vanish in them."""
+        """The cursor's line has the cursor's colours alone, since bars could vanish in them."""
         return base if is_cursor or not name else base + self.get_component_rich_style(name, partial=True)

@@ -1,7 +1,7 @@
-"""The text of an editor, exactly: a line ends at a line feed and nowhere else.
+"""An editor's document whose lines end at a line feed and nowhere else.
 
-Textual's own document splits where Python does, at form feeds, carriage returns and U+2028 too, and joins all lines
-with one and the same end: the first edit would rewrite what nobody touched.
+Textual's Document splits lines as ``str.splitlines`` does, at form feeds, carriage returns and U+2028 too, and joins
+them with one line end: the first edit would change text that nobody touched.
 """
 
 from typing import Final
@@ -12,7 +12,7 @@ LINE_FEED: Final = "\n"
 
 
 class LineFeedDocument(Document):
-    """``text`` to edit, in which every other separator is a character like any, a carriage return too."""
+    """A text in which every other separator is an ordinary character, a carriage return too."""
 
     def __init__(self, text: str) -> None:
         super().__init__("")
@@ -20,7 +20,7 @@ class LineFeedDocument(Document):
         self._lines = text.split(LINE_FEED)
 
     def replace_range(self, start: Location, end: Location, text: str) -> EditResult:
-        """Put ``text`` in place of what lies between two locations, which may be one behind the last line."""
+        """Replace the text between two locations, which may be one line after the last."""
         (top, left), (bottom, right) = sorted((start, end))
         replaced = self.get_text_range(start, end)
         before = self._lines[top][:left]
@@ -31,9 +31,7 @@ class LineFeedDocument(Document):
 
 
 def as_pasted(text: str) -> str:
-    """``text`` as it was copied, which is how a terminal hands it over unless it types a return for each line end.
-
-    Many do, as for a typed text. Then no line feed is left in it, by which it is known.
+    """``text`` as it was copied: many terminals paste a carriage return for each line feed, and then it has none.
 
     >>> as_pasted("a\\rb"), as_pasted("a\\r\\nb\\rc\\n")
     ('a\\nb', 'a\\r\\nb\\rc\\n')

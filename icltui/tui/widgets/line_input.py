@@ -1,4 +1,4 @@
-"""One line to type into: a path or a pasted text may hold anything, and a terminal gets nothing that it would obey."""
+"""A field for one line of any text: what the terminal would take for a control sequence is drawn as printable text."""
 
 import re
 
@@ -12,18 +12,17 @@ from icltui.tui.widgets.immediate_bindings import ImmediateBindings
 
 
 class PrintableHighlighter(Highlighter):
-    """Draws each character that does not print as one that does."""
+    """Draws each character that is not printable as one that is."""
 
     def __call__(self, text: str | Text) -> Text:
-        """The text as it is drawn."""
         return Text(drawn(str(text)), no_wrap=True, overflow="ignore", end="")
 
     def highlight(self, text: Text) -> None:
-        """Nothing is coloured."""
+        """Colour nothing."""
 
 
 class LineInput(Input, ImmediateBindings):
-    """A field whose cursor stands still."""
+    """A field whose cursor does not blink."""
 
     def __init__(
         self,
@@ -45,7 +44,7 @@ class LineInput(Input, ImmediateBindings):
         self.cursor_blink = False
 
     def on_paste(self, event: Paste) -> None:
-        """Take the first line of it, which ends at a line feed or a return; all else is a character of the line."""
+        """Insert the first line, which ends at a line feed or a carriage return."""
         event.prevent_default()
         event.stop()
         self.replace(re.split("[\r\n]", event.text, maxsplit=1)[0], *self.selection)

@@ -1,4 +1,4 @@
-"""The names of the three pages that a small terminal shows one at a time."""
+"""The tabs of the three pages that a small terminal shows one at a time."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from textual.widgets import Static
 
 @dataclass(frozen=True)
 class ScreenPage:
-    """One page: its name, the container whose focus turns to it, its digits, and the pane a click goes to."""
+    """A page: its name, the container whose focus shows it, its digits, and the pane that a click goes to."""
 
     name: str
     container: str
@@ -25,12 +25,11 @@ PAGES = (
 
 
 class PageTabs(Static):
-    """One line with the three names, the present one reversed."""
+    """One line with the three names, that of the shown page reversed."""
 
     page: reactive[str] = reactive("numbers")
 
     def render(self) -> Content:
-        """Names with the digits that lead there."""
         return Content(" ").join([self._page_label(page) for page in PAGES])
 
     def _page_label(self, page: ScreenPage) -> Content:

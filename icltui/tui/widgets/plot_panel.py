@@ -50,13 +50,13 @@ class PlotPanel(Widget, can_focus=True):
     shown_layer: reactive[int] = reactive(0, repaint=False)
     """The layer of another run's line."""
     unit: reactive[int] = reactive(0, repaint=False)
-    """Where the vertical line stands."""
+    """The position of the vertical line."""
     alpha: reactive[float | None] = reactive(None, repaint=False)
     """Which strength the curve against α marks; None: the one that the varied patch has."""
     is_log: reactive[bool] = reactive(False, repaint=False)
     """Whether the scale is logarithmic, where the measure allows it."""
     glyphs: reactive[bool] = reactive(False, repaint=False)
-    """Whether digits stand for colours; chosen for the terminal when the panel is mounted."""
+    """Whether digits replace colours; chosen for the terminal when the panel is mounted."""
 
     def __init__(self, *, glyphs: bool | None = None, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -85,13 +85,13 @@ class PlotPanel(Widget, can_focus=True):
         self.advance()
 
     def compare(self, other: MeasuredUnits | None, label: str = "") -> None:
-        """Lay one line of ``other`` over the plot, which the legend names ``label``; None: of no other."""
+        """Add a line of ``other``, which the legend names ``label``; None removes it."""
         self._other = (other, label) if other else None
         self._drawn_of = ()
         self.advance()
 
     def show_patch(self, patch: PatchReport | None) -> None:
-        """Have the curves of ``patch``; None, or a report without curves: say how to get them."""
+        """Show the curves of ``patch``; without curves, say how to get them."""
         if patch is not self.patch:
             self.patch = patch
             if self.view not in views(patch):
@@ -100,7 +100,7 @@ class PlotPanel(Widget, can_focus=True):
             self.advance()
 
     def next_view(self) -> None:
-        """Plot the next thing that there is, round and round."""
+        """Plot the next thing; after the last comes the first."""
         there = views(self.patch)
         self.view = there[(there.index(self.view) + 1) % len(there)]
 
@@ -133,11 +133,11 @@ class PlotPanel(Widget, can_focus=True):
         self.refresh()  # costs nothing while the panel is hidden: then it is not rendered
 
     def on_show(self) -> None:
-        """Come to the front with the drawing that is there: a new one takes its time, and follows at once."""
+        """Show the last drawing first: a new one takes a tenth of a second, and follows."""
         self.call_after_refresh(self._begin)
 
     def on_hide(self) -> None:
-        """Draw no more until the panel is back."""
+        """Draw nothing while the panel is hidden."""
         self._has_begun = False
 
     def _begin(self) -> None:
@@ -145,7 +145,7 @@ class PlotPanel(Widget, can_focus=True):
         self.refresh()
 
     def render(self) -> Text:
-        """The drawing, made anew only if something in it changed."""
+        """The drawing, which is made again only if something in it changed."""
         if not self._has_begun:
             return self._drawn
         layers = tuple(self.shown_layers) or self.measured.layers

@@ -1,7 +1,7 @@
-"""The context and the query as text to edit, with their token counts in the border.
+"""The editors of context and query, with token counts in their borders.
 
-Any text can be loaded: characters that a terminal would obey or cannot show are drawn as one visible cell each, and an
-edit changes what was edited and nothing else, line ends and all.
+Any text can be loaded: a character that is not printable is drawn as one visible cell, and an edit changes what was
+edited and nothing else, line ends included.
 """
 
 from collections.abc import Iterable, Sequence
@@ -26,7 +26,7 @@ from icltui.tui.widgets.line_feed_document import LineFeedDocument, as_pasted
 from icltui.tui.widgets.messages import Noticed
 
 PASTE_LIMIT = 200_000
-"""Characters that an editor comes to by pasting: more makes each key felt, and no model here reads so much."""
+"""Most characters that an editor holds after a paste: with more, each key takes noticeable time."""
 
 
 class PromptEditor(TextArea, Bordered, ImmediateBindings):
@@ -48,7 +48,7 @@ class PromptEditor(TextArea, Bordered, ImmediateBindings):
         self._rewrap_and_refresh_virtual_size()
 
     def on_paste(self, event: Paste) -> None:
-        """Take it as it was copied, and no more than an editor can hold without being felt."""
+        """Insert the text as it was copied; refuse one that makes the editor slow."""
         event.text = as_pasted(event.text)
         n_characters = len(self.text) - len(self.selected_text) + len(event.text)
         if n_characters > PASTE_LIMIT:
@@ -58,11 +58,11 @@ class PromptEditor(TextArea, Bordered, ImmediateBindings):
             self.post_message(Noticed(f"{text}, an editor takes {PASTE_LIMIT:,}: paste less", True))
 
     def copied(self) -> str:
-        """What is selected, else all of it."""
+        """The selection, else the whole text."""
         return self.selected_text or self.text
 
     def show_count(self, n_tokens: int | None) -> None:
-        """Write the number of tokens into the border; None: not known."""
+        """Show the number of tokens in the border; None: not known."""
         self.frame(self._title, "… tok" if n_tokens is None else f"{n_tokens} tok")
 
     def scroll_cursor_visible(self, center: bool = False, animate: bool = False) -> Offset:
@@ -72,12 +72,12 @@ class PromptEditor(TextArea, Bordered, ImmediateBindings):
         return super().scroll_cursor_visible(center, animate)
 
     def render_line(self, y: int) -> Strip:
-        """One row, remembered for :meth:`get_line`."""
+        """Draw one row, and remember it for :meth:`get_line`."""
         self._row = y + self.scroll_offset.y
         return super().render_line(y)
 
     def get_line(self, line_index: int) -> Text:
-        """The line as it is drawn."""
+        """The line as it is drawn; of a long line, the section of the row."""
         line = drawn(self.document.get_line(line_index))
         if not (cuts := self.wrapped_document.get_offsets(line_index)):
             return Text(line, end="", no_wrap=True)
@@ -86,10 +86,9 @@ class PromptEditor(TextArea, Bordered, ImmediateBindings):
 
 
 class _LongLine(Text):
-    """A line over several rows, of which it holds the one that is to be drawn.
+    """One section of a line that is wrapped over several rows, in the columns of the whole line.
 
-    A TextArea divides the whole line anew for each row and draws one section of it: seconds a key in a long line. What
-    it asks for in columns of the whole line is answered from the section alone.
+    A TextArea divides the whole line again for each row and draws one section of it: seconds a key in a long line.
     """
 
     def __init__(self, line: str, cuts: Sequence[int], section: int) -> None:
@@ -100,40 +99,39 @@ class _LongLine(Text):
         self._tabs_before = line.count("\t", 0, start)
 
     def __len__(self) -> int:
-        """Of the whole line."""
+        """The length of the whole line."""
         return self._n_characters
 
     def set_length(self, new_length: int) -> None:
-        """Room for the cursor behind the whole line, and so behind the last section only."""
+        """Make room for the cursor after the whole line, and so after the last section only."""
         if self._is_last:
             self.append(" " * (new_length - self._n_characters))
 
     def stylize(self, style: str | Style, start: int = 0, end: int | None = None) -> None:
-        """Whatever of it falls into the section."""
+        """Style the part that is in the section."""
         last = self._n_characters + 1 if end is None else end
         first, last = max(start - self._start, 0), min(last - self._start, len(self.plain))
         if first < last:
             super().stylize(style, first, last)
 
     def divide(self, _offsets: Iterable[int]) -> Lines:
-        """All sections, but for the tabs in them empty where they are not drawn."""
+        """All sections; those that are not drawn hold nothing but their tabs."""
         return _Sections(self._section, self._tabs_before, Text(self.plain, spans=self.spans, no_wrap=True))
 
 
 class _Sections(Lines):
-    """One section that is drawn, and in front of it the tabs of those before, as if all stood in the first."""
+    """The section that is drawn, after the tabs of all sections before it, which the first one holds."""
 
     def __init__(self, at: int, tabs_before: int, drawn_one: Text) -> None:
         super().__init__([drawn_one])
         self._at, self._first, self._other = at, Text("\t" * tabs_before), Text()
 
     def __getitem__(self, index: Any) -> Any:
-        """The section of this number."""
         return super().__getitem__(0) if index == self._at else self._other if index else self._first
 
 
 class _PrintableDocument(Document):
-    """A document's lines as they are drawn, so that they wrap and carry the cursor at the widths that are seen."""
+    """A document's lines as they are drawn, so that they are wrapped at the widths that are seen."""
 
     def __init__(self, source: DocumentBase) -> None:
         super().__init__("")
@@ -141,24 +139,20 @@ class _PrintableDocument(Document):
 
     @property
     def lines(self) -> list[str]:
-        """All of them."""
         return [drawn(line) for line in self._source.lines]
 
     @property
     def line_count(self) -> int:
-        """How many there are."""
         return self._source.line_count
 
     def __getitem__(self, index: int | slice) -> str | list[str]:  # type: ignore[override]
-        """One line, or some."""
         return self.lines[index] if isinstance(index, slice) else drawn(self._source[index])
 
 
 class _WrappedStrings(WrappedDocument):
-    """Cuts a long line into plain strings at once, not by way of a Text for each."""
+    """Cuts a long line into plain strings, without a Text for each."""
 
     def get_sections(self, line_index: int) -> list[str]:
-        """The rows of a line."""
         line = self.document[line_index]
         edges = [0, *self._wrap_offsets[line_index], len(line)]
         return [line[start:end] for start, end in pairwise(edges)]

@@ -1,4 +1,4 @@
-"""The tabs of numbers in one frame: table, plots, heatmap, proof, log, text. Their names stand in its upper border."""
+"""The tabs of results in one border: table, plots, heatmap, proof, log, text; their names are its title."""
 
 from textual.app import ComposeResult
 from textual.content import Content
@@ -33,7 +33,7 @@ class ResultTabs(ContentSwitcher, Bordered):
     measure: reactive[str] = reactive("delta_norm", repaint=False)
     is_log: reactive[bool] = reactive(False, repaint=False)
     found: reactive[str] = reactive("", repaint=False)
-    """What was looked for, and how often it is there."""
+    """The word that was looked for, and the number of its matches."""
 
     def __init__(self, explorer: Explorer) -> None:
         super().__init__(id="numbers", classes="pane", initial="stream")
@@ -51,7 +51,7 @@ class ResultTabs(ContentSwitcher, Bordered):
         self.strip = TokenStrip(id="text")
 
     def compose(self) -> ComposeResult:
-        """Every tab; the switcher shows one."""
+        """Yield every tab; the switcher shows one."""
         yield from (self.stream, self.plots, self.heatmap, self.proof, self.log_view, self.strip)
 
     def on_mount(self) -> None:
@@ -68,7 +68,7 @@ class ResultTabs(ContentSwitcher, Bordered):
         self.screen.set_focus(self.get_child_by_id(tab))  # at once: keys may have been typed ahead
 
     def neighbour(self, step: int) -> str:
-        """The tab ``step`` further, round and round."""
+        """The tab ``step`` further; after the last comes the first."""
         return TABS[(TABS.index(self.current or "stream") + step) % len(TABS)]
 
     def draw_numbers(self) -> None:
@@ -103,7 +103,7 @@ class ResultTabs(ContentSwitcher, Bordered):
             self._wanted = None
 
     def draw_layers(self) -> None:
-        """Plot the ticked layers and tell in the border whether the numbers are of an older prompt."""
+        """Plot the ticked layers, and say in the border whether the numbers are of an older prompt."""
         explorer = self._explorer
         ticked = explorer.ticked
         layers = explorer.results.measured.layers
@@ -187,7 +187,6 @@ class ResultTabs(ContentSwitcher, Bordered):
         return display((proof_note if self.current == "verify" else numbers_note)(results, settings))
 
     def watch_found(self) -> None:
-        """Tell it in the border."""
         self.caption()
 
     def watch_unit(self, unit: int) -> None:
@@ -195,17 +194,14 @@ class ResultTabs(ContentSwitcher, Bordered):
         self.stream.unit = self.plots.unit = self.heatmap.unit = self.strip.unit = unit
 
     def watch_shown_layer(self, layer: int) -> None:
-        """Show another layer everywhere."""
         self.stream.shown_layer = self.heatmap.shown_layer = self.strip.shown_layer = layer
         self.plots.shown_layer = layer
         self.caption()
 
     def watch_measure(self, measure: str) -> None:
-        """Show another measure everywhere."""
         self.plots.measure = self.heatmap.measure = measure
         self.caption()
 
     def watch_is_log(self, is_log: bool) -> None:
-        """Change the scale everywhere."""
         self.plots.is_log = self.heatmap.is_log = self.strip.is_log = is_log
         self.caption()

@@ -14,7 +14,7 @@ from icltui.values import ModelInfo
 
 _STAGE_WIDTH, _BAR_WIDTH = 32, 8
 _MOST_THINGS = 9999
-"""More than this are bytes."""
+"""A larger total is a number of bytes."""
 _SUFFIXES = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
 
 
@@ -58,7 +58,7 @@ def loading_text(engine_log: EngineLog, model: str) -> str:
 
 
 def state_text(explorer: Explorer) -> str:
-    """What is going on, in a few words behind a sign; and a proof that waits, of which nothing else tells."""
+    """What is going on, in a few words after a sign, and a proof that waits for its turn."""
     jobs, text = explorer.jobs, _state(explorer)
     is_awaited = jobs.request is not None and any(isinstance(request, Verify) for request in jobs.plan)
     return f"{text}, then verify" if is_awaited else text
@@ -95,7 +95,7 @@ def _state(explorer: Explorer) -> str:
             )
             is_at_the_patch = (
                 not done or has_spoken
-            )  # it is made before the lanes speak, and tested behind them
+            )  # the patch is made before the lanes are generated, and tested after them
             return f"● {progress_text(explorer.engine_log.progress, text) if is_at_the_patch else text}"
         case Verify():
             return f"● {progress_text(explorer.engine_log.progress, 'verifying')}"
@@ -107,19 +107,19 @@ def _state(explorer: Explorer) -> str:
 
 
 def _at_first(explorer: Explorer) -> str:
-    """A measure without numbers yet; a model that had to go may be loaded anew for it first."""
+    """A measure without numbers yet; the model may have to be loaded again first."""
     return f"● {progress_text(explorer.engine_log.progress, 'measuring')}"
 
 
 class StatusLine(Static):
-    """One line, drawn to the width that is there."""
+    """The line, drawn to its width."""
 
     def __init__(self, explorer: Explorer) -> None:
         super().__init__(id="status", markup=False)
         self._explorer = explorer
 
     def render(self) -> Content:
-        """Left what stands, right what moves; what has no room on the left is cut first."""
+        """Model and session on the left, which is cut first; what is going on and ΔW on the right."""
         explorer, width = self._explorer, self.size.width
         settings = explorer.settings
         delta = f"ΔW {'on' if settings.is_delta_on else 'off'}"

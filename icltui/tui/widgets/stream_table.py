@@ -1,6 +1,6 @@
 """The stream table: one row per unit as it comes in, for one layer.
 
-Lines are drawn one by one and kept, since a whole DataTable would be painted anew at every change.
+Lines are drawn one by one and kept, since a DataTable repaints all of itself at every change.
 """
 
 from typing import ClassVar
@@ -87,7 +87,7 @@ class StreamTable(UnitCursor):
         return stream_copy(self.measured, self.shown_layer)
 
     def _lay_out(self) -> None:
-        """Rows that are still to come have their place already: a growing size would repaint every line each time."""
+        """Reserve the rows of units to come: a growing size would repaint every line each time."""
         n_units, version = self._painted
         was_empty, self._n_rows = self._n_rows == 0, self.measured.last_unit + 1
         self._painted = (self.measured.n_units, self.measured.version)
@@ -101,7 +101,7 @@ class StreamTable(UnitCursor):
                 self.refresh(Region(0, y, self.size.width, 1))
 
     def _changed_at(self, row: int) -> int:
-        """A row tells of its own unit, and of the one whose next token it is compared with."""
+        """The version of a row: of its own unit, and of the unit whose next token it is compared with."""
         return self.measured.changed_at((row, row - 1, 0))
 
     def validate_unit(self, unit: int) -> int:
@@ -109,7 +109,7 @@ class StreamTable(UnitCursor):
         return max(0, min(unit, self._n_rows - 1))
 
     def watch_shown_layer(self) -> None:
-        """Other numbers in every line."""
+        """Draw the numbers of another layer."""
         self.refresh()
 
     def on_resize(self) -> None:
@@ -117,7 +117,7 @@ class StreamTable(UnitCursor):
         self.reveal()
 
     def forget_lines(self) -> None:
-        """Keep no line that was drawn."""
+        """Draw every line again."""
         self._lines.clear()
 
     @property
@@ -147,7 +147,7 @@ class StreamTable(UnitCursor):
     # What is drawn.
 
     def render_line(self, y: int) -> Strip:
-        """The header on top, and below it the rows that are scrolled to."""
+        """The header, or one of the rows below it."""
         width = self.scrollable_content_region.width
         row = None if y == 0 else self.scroll_offset.y + y - 1
         changed = 0 if row is None else self._changed_at(row)

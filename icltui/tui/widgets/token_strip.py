@@ -64,7 +64,7 @@ class TokenStrip(ShadedUnits):
         self.advance()
 
     def advance(self) -> None:
-        """Paint what came in since: only the lines whose shades are others now."""
+        """Paint what came in since: only the lines whose shades changed."""
         self._drawn = None
         if not self.display or not self.is_mounted:
             return  # done when it is shown
@@ -80,7 +80,7 @@ class TokenStrip(ShadedUnits):
             self.refresh_header()
 
     def _lay_out(self) -> bool:
-        """Set the text anew if it or the width is another; whether that was so."""
+        """Wrap the text again if it or the width has changed; whether that was so."""
         width = self.scrollable_content_region.width - _MARGIN
         of = (self.measured, self.measured.tokens, width, self.glyphs)
         if of == self._page_of or width < 1:
@@ -98,7 +98,7 @@ class TokenStrip(ShadedUnits):
 
     @property
     def _text(self) -> TokenStripLines:
-        """What is drawn now; made anew only when something in it is another."""
+        """What is drawn now; made again only when something in it has changed."""
         if self._drawn is None:
             self._drawn = TokenStripLines(*self.state_of_lines(COLORINGS[self.coloring]), self._page)
         return self._drawn
@@ -119,28 +119,24 @@ class TokenStrip(ShadedUnits):
         super().watch_unit(before, after)
 
     def watch_shown_layer(self) -> None:
-        """Other shades everywhere."""
         self.forget_lines()
         self.refresh()
 
     def watch_coloring(self) -> None:
-        """Other shades everywhere."""
         self.forget_lines()
 
     def watch_is_log(self) -> None:
-        """Other shades everywhere."""
         self.forget_lines()
 
     def forget_lines(self) -> None:
-        """Nothing of what was painted holds."""
+        """Draw every line again."""
         self._drawn, self._painted = None, {}
 
     def watch_glyphs(self) -> None:
-        """Other lines everywhere."""
         self.advance()
 
     def on_show(self) -> None:
-        """Catch up with what came in while another tab was in front."""
+        """Catch up with what came in while another tab was shown."""
         self.advance()
 
     def on_resize(self) -> None:
@@ -169,7 +165,7 @@ class TokenStrip(ShadedUnits):
         return None if unit is None else (unit, self.shown_layer)
 
     def reveal(self) -> None:
-        """Scroll half a page rather than a line: each scrolling paints everything anew."""
+        """Scroll half a page rather than a line: each scroll repaints everything."""
         room = self.scrollable_content_region.height - HEADER
         if self.unit not in self._page.rows or room < 1:
             return
@@ -181,7 +177,7 @@ class TokenStrip(ShadedUnits):
     # What the user does.
 
     def move_coloring(self, step: int) -> None:
-        """Colour by the next number or the one before, round and round."""
+        """Colour by the next number or the previous one; after the last comes the first."""
         names = list(COLORINGS)
         self.coloring = names[(names.index(self.coloring) + step) % len(names)]
 
@@ -210,7 +206,7 @@ class TokenStrip(ShadedUnits):
     # What is drawn.
 
     def render_line(self, y: int) -> Strip:
-        """The legend and the read-out on top, and below them the lines that are scrolled to."""
+        """The colorbar or the read-out, or a line of the text below them."""
         width = self.scrollable_content_region.width
         if not self._page.lines:
             segments = [Segment(f" {NOT_MEASURED}", self.rich_style)] if y == 0 else []

@@ -7,7 +7,7 @@ from icltui.tui.state.tour import STEPS, Step
 
 
 class TourCard(Static):
-    """Hidden while there is no tour."""
+    """The card; hidden while there is no tour."""
 
     DEFAULT_CSS = """
     TourCard {
@@ -26,7 +26,7 @@ class TourCard(Static):
         self.border_subtitle = "esc ends the tour"
 
     def show(self, step: Step | None) -> None:
-        """Say what ``step`` asks for; None: be gone."""
+        """Show what ``step`` asks for; None hides the card."""
         self.display = step is not None
         if step is not None:
             self.border_title = Content(f"Tour {STEPS.index(step) + 1} of {len(STEPS)}: {step.title}")

@@ -56,7 +56,7 @@ class UnitCursor(ScrollView, can_focus=True):
         raise NotImplementedError
 
     def forget_lines(self) -> None:
-        """Draw every line anew, since what was drawn has other styles by now."""
+        """Draw every line again, since the styles have changed."""
 
     def validate_unit(self, unit: int) -> int:
         """The nearest unit there is."""
@@ -103,7 +103,7 @@ class UnitCursor(ScrollView, can_focus=True):
                 self.select(*cell)
 
     def select(self, unit: int, layer: int) -> None:
-        """Move the cursor as the user says, and tell of it where it moved."""
+        """Move the cursor for the user, and post :class:`Moved` where it moved."""
         before = self.unit, self.shown_layer
         self.unit, self.shown_layer = unit, layer
         if (self.unit, self.shown_layer) != before:
@@ -111,7 +111,7 @@ class UnitCursor(ScrollView, can_focus=True):
 
 
 class ShadedUnits(UnitCursor):
-    """Units on shades of colour, or above characters where the terminal shows too few, with a read-out above them."""
+    """Units in shades of colour, or with characters where the terminal has too few colours, below a read-out."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"shaded--muted", "shaded--strong"}
     DEFAULT_CSS = """
@@ -124,7 +124,7 @@ class ShadedUnits(UnitCursor):
     is_log: reactive[bool] = reactive(False)
     """Whether shades follow the logarithm, where the number allows it."""
     glyphs: reactive[bool] = reactive(False)
-    """Whether characters stand for colours; chosen for the terminal when the widget is mounted."""
+    """Whether characters replace colours; chosen for the terminal when the widget is mounted."""
 
     def __init__(self, *, glyphs: bool | None = None, id: str | None = None) -> None:
         super().__init__(id=id)

@@ -1,4 +1,4 @@
-"""The proof of the patch as text: verdict, logits, controls, and every layer."""
+"""The proof of the patch as text: verdict, logits, controls, and the errors of every layer."""
 
 from collections.abc import Iterable, Iterator
 
@@ -56,7 +56,7 @@ def proof_text(proof: Verification, width: int = _WIDE) -> Content:
 
 
 def _limits(proof: Verification) -> list[str]:
-    """What the logits miss by and what they may, as shares of the largest; and whether the patch was undone."""
+    """The error of the logits and its limit, as shares of the largest logit; and whether the patch was undone."""
     undone = f"undone exactly: {'yes' if proof.undone else 'NO'}"
     if proof.logit_scale is None:
         return [f"tolerance {proof.tolerance:.1e} · noise floor {proof.noise_floor:.1e} · {undone}"]
@@ -107,11 +107,10 @@ class VerifyView(VerticalScroll, VimScroll, can_focus=True):
         self._proof: Verification | None = None
 
     def compose(self) -> ComposeResult:
-        """One text."""
         yield self._body
 
     def show(self, proof: Verification | None) -> None:
-        """Draw ``proof``; None: say how to get one."""
+        """Draw ``proof``; None: say how to get a proof."""
         self._proof = proof
         self._draw()
 
@@ -120,7 +119,6 @@ class VerifyView(VerticalScroll, VimScroll, can_focus=True):
         return f"{proof_text(self._proof).plain}\n" if self._proof else ""
 
     def on_resize(self) -> None:
-        """Columns follow the width."""
         self._draw()
 
     def _draw(self) -> None:

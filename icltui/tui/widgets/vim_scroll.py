@@ -1,4 +1,4 @@
-"""The keys by which a text is scrolled, the same wherever there is one."""
+"""Vim's keys for scrolling a text."""
 
 from typing import ClassVar
 
@@ -9,7 +9,7 @@ from icltui.tui.widgets.bindings import key_binding
 
 
 class VimScroll(Widget):
-    """A widget that scrolls by letters as well; its arrows are Textual's."""
+    """A widget that scrolls by letters as well as by Textual's own keys."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         key_binding("scroll.down", "j", "scroll_down", "Down", "One line down"),
