@@ -37,7 +37,7 @@ from icltui.tui.main.screen import ExplorerScreen
 from icltui.tui.main.unsaved_work import UnsavedWork
 from icltui.tui.state.explorer import Explorer
 from icltui.tui.system.crash_log import write_crash_log
-from icltui.tui.system.theme import bind_without_usual_key, put_into_effect, remember_theme
+from icltui.tui.system.theme import apply_config, bind_without_usual_key, remember_theme
 from icltui.tui.terminal.frame_diff import FrameDiff
 from icltui.tui.terminal.messages import PasteTruncated, TerminalLost, TerminalReset, UndecodableInput
 from icltui.tui.terminal.osc52 import copyable_text, passed_on
@@ -84,7 +84,7 @@ class IcltuiApp(App[None]):
     ) -> None:
         super().__init__()
         self._config = config or Config()
-        self._notices = [*notice.splitlines(), *put_into_effect(self, self._config, theme)]
+        self._notices = [*notice.splitlines(), *apply_config(self, self._config, theme)]
         self._first_theme = self.theme
         self.explorer = Explorer(client, load, session, path)
         self.explorer.models.place = place

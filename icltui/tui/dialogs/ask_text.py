@@ -1,4 +1,4 @@
-"""A question with one line of text for an answer, and any error in place."""
+"""A question whose answer is one line of text; an error is shown below the line."""
 
 from collections.abc import Callable
 from typing import ClassVar
@@ -35,18 +35,17 @@ class AskTextDialog(Dialog[str | None]):
         self._title, self._value, self._hint, self._check = title, value, hint, check
 
     def compose(self) -> ComposeResult:
-        """The line, and one for what is wrong with it."""
         with DialogFrame(self._title, "enter takes it · esc cancels", "small"):
             yield LineInput(self._value, placeholder=self._hint)
             yield Static("", classes="error", markup=False)
 
     def on_mount(self) -> None:
-        """Begin in the line, all of it selected."""
+        """Begin in the field, its text selected."""
         self.query_one(Input).focus()
 
     @on(Input.Submitted)
     def take(self, submitted: Input.Submitted) -> None:
-        """Close with it, or say what is wrong."""
+        """Close with the text, or say what is wrong."""
         try:
             self._check(submitted.value)
         except IcltuiError as error:

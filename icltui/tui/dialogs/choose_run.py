@@ -1,4 +1,4 @@
-"""The runs of the session, as a list: to go back to one, to compare with one, to write a line about one."""
+"""The runs of the session in a list: go back to one, compare with one, or write a note on one."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ Verb = Literal["go", "compare", "note", "file", "alone"]
 
 @dataclass(frozen=True)
 class RunChoice:
-    """What to do, and with which run; ``file`` and ``alone`` are of none."""
+    """What to do, and with which run; ``file`` and ``alone`` need no run."""
 
     verb: Verb
     number: int = 0
@@ -53,7 +53,6 @@ class ChooseRunDialog(Dialog[RunChoice | None]):
         self._runs = list(history.tree())
 
     def compose(self) -> ComposeResult:
-        """The list, and the keys that act on it."""
         with DialogFrame("Runs of this session" if self._enter == "go" else "Compare with", "esc closes"):
             yield OptionList(*map(self._option, self._runs), id="runs", markup=False)
             if not self._runs:
@@ -83,39 +82,38 @@ class ChooseRunDialog(Dialog[RunChoice | None]):
             yield from ((" x ", "bold reverse"), f" no longer with {fit(self._compared, 16).rstrip()}")
 
     def on_mount(self) -> None:
-        """Begin on the run before the user; one to compare with is the one before it."""
+        """Begin at the shown run; to compare, at the run before it."""
         listed = self.query_one(OptionList)
         listed.display = bool(self._runs)
-        places = [place for place, (_, run) in enumerate(self._runs) if run.number == self._history.at]
-        place = places[0] if places else len(self._runs) - 1
-        listed.highlighted = max(place - (self._enter == "compare"), 0) if self._runs else None
+        shown = (at for at, (_, run) in enumerate(self._runs) if run.number == self._history.at)
+        at = next(shown, len(self._runs) - 1)
+        listed.highlighted = max(at - (self._enter == "compare"), 0) if self._runs else None
         listed.focus()
 
     def action_move(self, step: int) -> None:
-        """Up or down the list."""
         listed = self.query_one(OptionList)
         (listed.action_cursor_down if step > 0 else listed.action_cursor_up)()
 
     @on(OptionList.OptionSelected)
     def take(self) -> None:
-        """What enter does."""
+        """Do what the enter key does."""
         self.action_choose(self._enter)
 
     def action_choose(self, verb: Verb) -> None:
-        """Close with this, where it can be done."""
+        """Close with this choice, where it is possible."""
         if verb == "file" or (verb == "alone" and self._compared):
             self.dismiss(RunChoice(verb))
-        elif verb != "alone" and (place := self.query_one(OptionList).highlighted) is not None:
-            self.dismiss(RunChoice(verb, self._runs[place][1].number))
+        elif verb != "alone" and (at := self.query_one(OptionList).highlighted) is not None:
+            self.dismiss(RunChoice(verb, self._runs[at][1].number))
 
 
 def _moment(created: str) -> str:
-    """Hour and minute, as the user's clock showed them, or what stands there instead."""
+    """Hour and minute on the user's clock, or spaces."""
     return fit(created[11:16] if created[10:11] == "T" else " " * 5, 5)
 
 
 def _answer(run: Run) -> str:
-    """What the full context had the model say next."""
+    """The next token that the model predicts with the full context."""
     measured = run.session.measurement
     if measured is None:
         return "texts only" if run.session.generation else "not run"

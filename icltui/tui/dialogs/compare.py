@@ -35,7 +35,6 @@ class CompareDialog(Dialog[str | None]):
         self._ours, self._our_name, self._other = ours, name, other
 
     def compose(self) -> ComposeResult:
-        """Two tables."""
         with VerticalScroll(classes="dialog tall") as dialog:
             dialog.border_title = content(f"{self._our_name} beside {self._other.label}")
             dialog.border_subtitle = "x compares no longer · c with another · esc closes"
@@ -59,7 +58,6 @@ class CompareDialog(Dialog[str | None]):
         return table
 
     def action_scroll(self, lines: int) -> None:
-        """Scroll by some lines."""
         self.query_one(VerticalScroll).scroll_relative(y=lines, animate=False)
 
 

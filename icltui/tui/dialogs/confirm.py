@@ -11,7 +11,7 @@ from icltui.tui.widgets.bindings import key_binding
 
 
 class ConfirmDialog(Dialog[str]):
-    """Answers with the label that was chosen; Escape is the last one.
+    """Closes with the label of the chosen answer; Escape chooses the last one.
 
     Args:
         question: one line.
@@ -27,7 +27,6 @@ class ConfirmDialog(Dialog[str]):
         )
 
     def compose(self) -> ComposeResult:
-        """The question and, below, a key for each answer."""
         with Vertical(classes="dialog small"):
             yield Static(content(self._question))
             yield Static(key_hints(self._answers.items()), classes="answers")

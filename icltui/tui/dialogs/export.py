@@ -1,4 +1,4 @@
-"""What to export and where to: a list, a path, an answer to an existing file, and any error in place."""
+"""What to export and where to: a list and a path; an error is shown below."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -34,7 +34,7 @@ class ExportOption:
     proposal: Path
     make: Callable[[], Awaitable[bytes]] | None = None
     is_record: bool = False
-    """Whether it is of the session, which may lack something that the screen shows."""
+    """Whether it is made from the session, which may lack something that the screen shows."""
     form: ExportFormat | None = None
 
 
@@ -50,7 +50,6 @@ class ExportDialog(Dialog[tuple[ExportOption, Path] | None]):
         self._offers, self._offer, self._is_busy = offers, offers[0], False
 
     def compose(self) -> ComposeResult:
-        """The list, a path, and a line for what is wrong with it."""
         keys = "↑↓ what · tab where · enter exports · esc cancels"
         with DialogFrame(f"Export: {self._offer.label}", keys, "export"):
             yield OptionList(*map(self._option, self._offers), id="offers", markup=False, compact=True)
@@ -67,7 +66,7 @@ class ExportDialog(Dialog[tuple[ExportOption, Path] | None]):
 
     @on(OptionList.OptionHighlighted)
     def propose(self, highlighted: OptionList.OptionHighlighted) -> None:
-        """Another name, unless the user typed one: of that only the ending changes."""
+        """Propose another name; of a name that the user typed, change the ending alone."""
         before, self._offer = self._offer, self._offers[highlighted.option_index]
         self.query_one(".dialog").border_title = f"Export: {self._offer.label}"
         field = self.query_one(Input)
@@ -81,7 +80,7 @@ class ExportDialog(Dialog[tuple[ExportOption, Path] | None]):
     @on(OptionList.OptionSelected)
     @on(Input.Submitted)
     def export(self) -> None:
-        """Write what is under the cursor to the path as typed."""
+        """Write the chosen export to the typed path."""
         if not self._is_busy:
             self._export(self._offer, self.query_one(Input).value)
 

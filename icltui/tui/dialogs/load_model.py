@@ -1,6 +1,6 @@
-"""Which model to load: a name to type, those loaded before and the folders it may mean in a list, and its choices.
+"""Which model to load: a field for its name, a list of recent models and matching folders, and its options.
 
-What the engine would say of it is shown before anything is loaded: its size, and whether it fits.
+The dialog shows the engine's estimate before anything is loaded: the size, and whether it fits.
 """
 
 import asyncio
@@ -28,11 +28,11 @@ from icltui.tui.widgets.line_input import LineInput
 from icltui.values.errors import BadInput
 
 ESTIMATE_AFTER = 0.5
-"""Seconds that a model which is surely one is left standing before the engine is asked about it."""
+"""Seconds after the last key until the engine is asked about a model that exists."""
 
 
 class ModelList(OptionList):
-    """Models and folders; up from the first goes back to the name."""
+    """The list of models and folders; up from the first goes back to the name."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         key_binding("model.up", "up,k", "up", "Up", "One up, at last to the name"),
@@ -40,12 +40,11 @@ class ModelList(OptionList):
     ]
 
     def on_focus(self) -> None:
-        """Begin at the first."""
         if self.highlighted is None:
             self.highlighted = 0
 
     def action_up(self) -> None:
-        """One up, from the first one out of the list."""
+        """Move up, from the first one out of the list."""
         if self.highlighted:
             self.action_cursor_up()
         else:
@@ -56,7 +55,7 @@ class LoadModelDialog(Dialog[LoadModel | None]):
     """Closes with a model to load, or with None.
 
     Args:
-        models: what is loaded, and whom to ask about others.
+        models: the loaded model, and estimates of others.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -75,7 +74,6 @@ class LoadModelDialog(Dialog[LoadModel | None]):
         self._timer: Timer | None = None
 
     def compose(self) -> ComposeResult:
-        """The name, the list, the choices, and what is known of all that."""
         texts = texts_of(blank(self._models.load))
         keys = "enter loads · F2 estimates · tab completes · esc cancels"
         with DialogFrame("Load a model", keys, "form model"):
@@ -91,12 +89,12 @@ class LoadModelDialog(Dialog[LoadModel | None]):
             yield Static("", classes="error", markup=False)
 
     def on_mount(self) -> None:
-        """Begin in the name, with those loaded before below it."""
+        """Begin in the name, above the recent models."""
         self._typed.focus()
         self._list("")
 
     def on_unmount(self) -> None:
-        """Nobody waits for an estimate any more."""
+        """Drop the estimate that was asked for."""
         self._models.model_estimate.drop()
 
     @property
@@ -107,14 +105,14 @@ class LoadModelDialog(Dialog[LoadModel | None]):
 
     @on(Input.Changed, "#model")
     def follow_name(self, event: Input.Changed) -> None:
-        """Another name: list what it may mean."""
+        """List what the new name may mean."""
         self._sites = {}
         self._forget_estimate()
         self._list(event.value)
 
     @work(exclusive=True, group="list")
     async def _list(self, text: str) -> None:
-        """What ``text`` may mean: folders of this machine where it is a path, else models loaded before."""
+        """List folders of this machine where ``text`` is a path, else recent models."""
         text = text.strip()
         if not is_path(text):
             recent = await asyncio.to_thread(recent_models, self._models.place)
@@ -150,7 +148,7 @@ class LoadModelDialog(Dialog[LoadModel | None]):
 
     @on(OptionList.OptionHighlighted)
     def take_over(self, highlighted: OptionList.OptionHighlighted) -> None:
-        """The one under the cursor stands in the fields."""
+        """Fill the fields from the list's cursor."""
         if not self.query_one(ModelList).has_focus:
             return
         listed = self._listed[highlighted.option_index]
@@ -166,7 +164,7 @@ class LoadModelDialog(Dialog[LoadModel | None]):
 
     @on(OptionList.OptionSelected)
     def choose(self, selected: OptionList.OptionSelected) -> None:
-        """Load it; a folder that is no model is looked into."""
+        """Load the model; of a folder that is no model, list the folders in it."""
         listed = self._listed[selected.option_index]
         if isinstance(listed, Folder) and not listed.is_model:
             self._type(f"{listed.text}/")
@@ -175,7 +173,7 @@ class LoadModelDialog(Dialog[LoadModel | None]):
 
     @work(exclusive=True, group="complete")
     async def action_complete(self) -> None:
-        """Complete the path as far as it is clear; where there is nothing to complete, go on."""
+        """Complete the path as far as it is unique; else move the focus on."""
         text = self._typed.value
         if self.focused is self._typed and is_path(text) and not self._models.place:
             longer = completed(text, await asyncio.to_thread(folders, text))
@@ -193,7 +191,7 @@ class LoadModelDialog(Dialog[LoadModel | None]):
 
     @on(Input.Changed)
     def follow_choice(self) -> None:
-        """What was known is known of other choices."""
+        """Drop the estimate, which is of other options."""
         self._forget_estimate()
 
     def _forget_estimate(self) -> None:
@@ -208,13 +206,13 @@ class LoadModelDialog(Dialog[LoadModel | None]):
         self._timer = self.set_timer(ESTIMATE_AFTER, self.action_estimate)
 
     def action_estimate(self) -> None:
-        """Ask the engine what the model would take."""
+        """Ask the engine how much memory the model takes."""
         if (load := self._wanted()) is not None:
             self._models.model_estimate.ask(load)
             self.draw_model_estimate()
 
     def draw_model_estimate(self) -> None:
-        """Show what is known by now of the model as the fields say."""
+        """Show what is known of the model that the fields describe."""
         model_estimate = self._models.model_estimate
         lines = model_estimate.lines() if model_estimate.load == self._wanted(is_told=False) else []
         self.query_one("#model-estimate", Static).update(Content("\n").join(map(content, lines)))

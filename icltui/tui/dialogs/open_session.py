@@ -24,7 +24,7 @@ Opened = tuple[Session, Path]
 
 
 def known_sessions() -> list[Path]:
-    """The user's sessions, newest first, and behind them the examples; each file once."""
+    """The user's sessions, newest first, then the examples; each file once."""
     folder = sessions_folder()
     own = sorted(folder.glob("*.json") if folder.is_dir() else (), key=_written, reverse=True)
     examples = example_sessions()
@@ -33,7 +33,7 @@ def known_sessions() -> list[Path]:
 
 
 def _written(path: Path) -> float:
-    """When; 0 where it is gone by now, or a link that leads nowhere."""
+    """The time of the last change; 0 of a file that is gone or of a broken link."""
     try:
         return path.stat().st_mtime
     except OSError:
@@ -53,7 +53,6 @@ class OpenSessionDialog(Dialog[Opened | None]):
         self._paths = known_sessions()
 
     def compose(self) -> ComposeResult:
-        """The list, a path, and a line for what is wrong with it."""
         with DialogFrame(self._title, f"enter {self._verb} · esc cancels"):
             yield OptionList(*map(self._option, self._paths), id="sessions", markup=False)
             yield LineInput(
@@ -83,7 +82,7 @@ class OpenSessionDialog(Dialog[Opened | None]):
 
     @work(exclusive=True)
     async def _open(self, text: str) -> None:
-        """On a thread: a large session takes seconds to read, in which another may be chosen or esc pressed."""
+        """Read on a thread: a large session takes seconds, in which the user may choose another or press Escape."""
         self.say("reading …")
         try:
             path = typed_path(text)

@@ -1,4 +1,4 @@
-"""What an earlier program left when it ended without saving: open it, keep it for later, or delete it."""
+"""Unsaved work that an earlier program left: open it, keep it for later, or delete it."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -41,7 +41,6 @@ class RecoverDialog(Dialog[tuple[Orphan, Session] | None]):
         self._found = list(found)
 
     def compose(self) -> ComposeResult:
-        """What is known of each, and what can be done about it."""
         with DialogFrame("Unsaved work", ""):
             yield Static(
                 "icltui ended before this was saved. Open it again?", markup=False, classes="section"
@@ -51,7 +50,7 @@ class RecoverDialog(Dialog[tuple[Orphan, Session] | None]):
             yield Static(key_hints(_KEYS), classes="answers")
 
     def on_mount(self) -> None:
-        """Begin at the newest."""
+        """Begin in the list."""
         self.query_one(".error").display = False
         self.query_one(OptionList).focus()
 
@@ -69,7 +68,7 @@ class RecoverDialog(Dialog[tuple[Orphan, Session] | None]):
 
     @work(exclusive=True)
     async def action_delete(self) -> None:
-        """Delete the work under the cursor, once it is confirmed."""
+        """Delete the work under the cursor, after a question."""
         place = self.query_one(OptionList).highlighted
         if place is None:
             return

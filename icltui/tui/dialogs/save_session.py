@@ -1,4 +1,4 @@
-"""Where to save a session: a path to type, an answer to an existing file, any error in place, and other places then."""
+"""Where to save a session: a field for the path; after a failure, a list of other folders."""
 
 import os
 from collections.abc import Awaitable, Callable
@@ -24,7 +24,7 @@ from icltui.values.errors import BadInput, SessionError
 
 
 class SaveSessionDialog(Dialog[Path | None]):
-    """Closes with the path once ``write(path)`` has succeeded, or with None; a failure offers other places.
+    """Closes with the path once ``write(path)`` has succeeded, or with None; a failure offers other folders.
 
     Args:
         proposal: the path to begin with.
@@ -42,7 +42,6 @@ class SaveSessionDialog(Dialog[Path | None]):
         self._places: list[FallbackPath] = []
 
     def compose(self) -> ComposeResult:
-        """A path, and a line for what is wrong with it."""
         with DialogFrame("Save session", "enter saves · esc cancels"):
             yield LineInput(
                 str(self._proposal), id="path", placeholder="path of the session file", select_on_focus=False
@@ -51,7 +50,7 @@ class SaveSessionDialog(Dialog[Path | None]):
             yield OptionList(id="places", markup=False)
 
     def on_mount(self) -> None:
-        """Begin behind the proposal, so that the name can be changed at once."""
+        """Begin after the proposal, so that the name can be changed at once."""
         field = self.query_one(Input)
         self.query_one(OptionList).display = False
         field.focus()
@@ -62,19 +61,18 @@ class SaveSessionDialog(Dialog[Path | None]):
 
     @on(Input.Submitted)
     def save_typed(self, submitted: Input.Submitted) -> None:
-        """Write to the path as typed."""
+        """Write to the typed path."""
         self._save(submitted.value)
 
     @on(OptionList.OptionSelected)
     def save_there(self, selected: OptionList.OptionSelected) -> None:
-        """Write to another place."""
+        """Write to another folder."""
         path = str(self._places[selected.option_index].path)
         self.query_one(Input).value = path
         self._save(path)
 
     @work(exclusive=True)
     async def _save(self, text: str) -> None:
-        """Whatever stands in the way is said here."""
         try:
             path = file_to_write(self._beside_proposal(text), ".json", is_suffix_fixed=True)
         except BadInput as error:
@@ -97,7 +95,7 @@ class SaveSessionDialog(Dialog[Path | None]):
         return str(self._proposal.parent / name) if is_name else name
 
     def _offer_places(self, path: Path, complaint: str) -> None:
-        """Say why ``path`` could not be written, and where there is room."""
+        """Say why ``path`` could not be written, and list folders with room."""
         self._places = fallback_paths(path)
         self.say(f"{complaint} — nothing is lost: the work stays in memory")
         choice = self.query_one(OptionList)

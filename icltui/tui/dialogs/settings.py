@@ -1,4 +1,4 @@
-"""The form of what is typed: strength, fit, controls, tests, sampling, units. Escape leaves all as it was."""
+"""The form of the settings that are typed: strength, fit, controls, tests, sampling, units."""
 
 from typing import ClassVar
 
@@ -19,7 +19,7 @@ from icltui.values.errors import BadInput
 
 
 class SettingFields(VerticalScroll, can_focus=False):
-    """Where the arrows go from field to field, which scrolls as far as is needed."""
+    """The fields, which scroll; the arrows go from field to field."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         key_binding("settings.down", "down", "app.focus_next", "Down", "To the next field"),
@@ -39,7 +39,6 @@ class SettingsDialog(Dialog[RunSettings | None]):
         self._work = settings
 
     def compose(self) -> ComposeResult:
-        """A line for each field."""
         texts = texts_of(self._work)
         with DialogFrame("Patch, text and units", "↑ ↓ moves · enter takes all of it · esc cancels", "form"):
             with SettingFields():
@@ -54,7 +53,7 @@ class SettingsDialog(Dialog[RunSettings | None]):
 
     @on(DescendantFocus)
     def explain(self, event: DescendantFocus) -> None:
-        """The whole sentence about the field with the focus: beside it there may be little room."""
+        """Show the whole sentence about the focused field, which may be cut beside it."""
         helps = {setting.field: setting.hint for setting in SETTINGS}
         self.query_one("#meaning", Static).update(content(helps.get(event.widget.id or "", "")))
 

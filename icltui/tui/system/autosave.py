@@ -1,8 +1,8 @@
-"""Unsaved work kept in a file of the state folder while the program runs, and what other programs left there.
+"""Autosaves: unsaved work in files of the state folder, and the files that other programs left there.
 
-Each running program has files of its own, by title, host, process and moment of its start, and holds a lock beside
-them: the system drops the lock when the program ends, however it ends. Writing and removing go one after the other on a
-thread of their own, so that the screen never waits for a disk.
+Each program has files of its own, named by title, host, process and start time, and holds a lock beside them: the
+system drops the lock when the program ends, however it ends. Files are written and removed one after the other on a
+thread, so that the screen never waits for a disk.
 """
 
 import contextlib
@@ -25,13 +25,13 @@ from icltui.values import Session
 from icltui.values.errors import SessionError
 
 DRAFT = ".draft"
-"""In the name of a file whose prompt was edited after its run: the run's own file stays beside it."""
+"""Part of the name of a file whose prompt was edited after its run; the run's own file stays beside it."""
 
 _A_DAY = 24 * 60 * 60
 
 
 def autosave_folder() -> Path:
-    """Where they are.
+    """The folder of autosaves.
 
     Raises:
         SessionError: the state folder cannot be made.
@@ -40,11 +40,11 @@ def autosave_folder() -> Path:
 
 
 class Autosave:
-    """What one program keeps of one explorer.
+    """The autosaves of one explorer.
 
     Args:
-        explorer: whose work.
-        failed: takes the line that says why work could not be kept; once, until it could be again.
+        explorer: the explorer.
+        failed: is called with the reason when an autosave fails, and again only after one has succeeded.
     """
 
     def __init__(self, explorer: Explorer, failed: Callable[[str], object]) -> None:
@@ -57,7 +57,7 @@ class Autosave:
         self._has_failed = False
 
     def keep(self) -> "Future[Path | None]":
-        """Begin to write the work as it is now; gives where it is kept (None: newer work waits) or a SessionError."""
+        """Begin to write the present work; the result is its path (None: newer work waits) or a SessionError."""
         title = self._explorer.document.title
         session = self._explorer.session(title)
         is_draft = bool(left_out(session.alone, self._explorer.settings, self._explorer.results))
@@ -67,13 +67,13 @@ class Autosave:
         return future
 
     def forget(self) -> None:
-        """Begin to remove what was kept: the work was saved, or given up knowingly."""
+        """Begin to remove the files, since the work was saved or discarded."""
         if self._newest:
             self._newest = 0
             self._thread.submit(lambda: self._remove(*self._paths))
 
     def close(self) -> None:
-        """Let what was begun end, and the lock go: what is kept now is for another program to find."""
+        """Finish what was begun and drop the lock: another program may find the files now."""
         self._thread.submit(self._unlock)
         self._thread.shutdown()
 
@@ -102,7 +102,7 @@ class Autosave:
         self._paths.difference_update(paths)
 
     def _take_lock(self, folder: Path) -> None:
-        """Hold it from the first file on; a file system without locks leaves the process id to tell."""
+        """Hold the lock from the first file on; without locks in the file system, the process id decides."""
         if self._lock is None:
             with contextlib.suppress(OSError):
                 make_folder(folder)
@@ -126,9 +126,9 @@ class Orphan:
     path: Path
     title: str
     host: str
-    """Empty: not known."""
+    """Empty where it is not known."""
     moment: datetime
-    """When it was written."""
+    """The time of writing."""
     is_draft: bool
 
     def delete(self) -> None:
@@ -144,7 +144,7 @@ class Orphan:
 
 
 def orphans() -> list[Orphan]:
-    """Those of programs that no longer run, newest first."""
+    """The work of programs that have ended, newest first."""
     try:
         remove_leftovers(autosave_folder())
         _sweep_locks(autosave_folder())
@@ -156,7 +156,7 @@ def orphans() -> list[Orphan]:
 
 
 def _sweep_locks(folder: Path) -> None:
-    """Remove those of programs that ended without leaving work; a day later, as one that begins has no file yet."""
+    """Remove locks without work, a day after: a program that begins has no file yet."""
     for lock in folder.glob("@*.lock"):
         is_old = time.time() - lock.stat().st_mtime > _A_DAY
         if is_old and not any(folder.glob(f"*@{_key_of(lock)}.json")) and not _is_owned(lock):
@@ -195,7 +195,7 @@ def _is_owned(path: Path) -> bool:
 
 
 def _may_run(key: str) -> bool:
-    """Whether the process that ``key`` names may be there; on another machine that cannot be known."""
+    """Whether the process that ``key`` names may run; on another machine, always."""
     host, pid, _ = key.rsplit(".", 2)
     if host != _host():
         return True
@@ -203,7 +203,7 @@ def _may_run(key: str) -> bool:
 
 
 def _key(moment: datetime) -> str:
-    """Who keeps work: two programs never have the same, whatever machine they run on."""
+    """The name of one program, unique on all machines."""
     return f"{_host()}.{os.getpid()}.{moment.strftime('%Y%m%dT%H%M%S%f')}"
 
 

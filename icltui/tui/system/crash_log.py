@@ -1,4 +1,4 @@
-"""What remains of an error that nobody foresaw: its traceback in a file of the user's own, and one line."""
+"""The crash log: the traceback of an unexpected error in a file, and one line for the terminal."""
 
 import traceback
 from datetime import UTC, datetime

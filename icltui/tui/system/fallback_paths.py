@@ -1,4 +1,4 @@
-"""Where else a session could be saved, when the place asked for is full or cannot be written."""
+"""Other paths for a session whose folder is full or cannot be written."""
 
 import os
 import shutil
@@ -13,12 +13,12 @@ import platformdirs
 from icltui.storage.paths import real_path, sessions_folder, unused_path
 
 LEAST = 2**20
-"""Bytes that must be free, for a place to be offered."""
+"""Least free bytes of a folder that is offered."""
 
 
 @dataclass(frozen=True)
 class FallbackPath:
-    """A file that is not there yet, in a folder with room."""
+    """A path without a file, in a folder with room."""
 
     path: Path
     free: int
@@ -26,7 +26,7 @@ class FallbackPath:
 
 
 def fallback_paths(path: Path) -> list[FallbackPath]:
-    """Places for what could not be written to ``path``; in its own folder only beside a file that is in the way."""
+    """Paths for what could not be written to ``path``; in its own folder only if a file is in the way."""
     folders = {real_path(folder): folder for folder in (path.parent, *_folders())}
     if not os.path.lexists(path):
         folders.pop(real_path(path.parent), None)
@@ -44,7 +44,7 @@ def _folders() -> Iterator[Path]:
 
 
 def _free(folder: Path) -> int:
-    """The bytes that the user can put into ``folder``, which may have to be made first; 0 if none."""
+    """The free bytes of ``folder``, which may have to be made first; 0 if the user cannot write there."""
     there = next((part for part in (folder, *folder.parents) if part.exists()), folder)
     try:
         return shutil.disk_usage(there).free if os.access(there, os.W_OK | os.X_OK) else 0

@@ -1,4 +1,4 @@
-"""The user's own keys: from the settings' words to a keymap as Textual takes it, and a line for each that cannot be.
+"""The user's own keys: from the config file to Textual's keymap, with a line for each key that is refused.
 
 A key that two actions would share is refused, and so is one that a terminal cannot send or that a pane needs itself.
 """
@@ -32,11 +32,11 @@ _TAKEN = {
     "ctrl+p": "the palette",
     "ctrl+c": "copying",
 }
-"""Keys that something else needs, with its name."""
+"""Keys that something else needs, and what that is."""
 
 
 def keymap(asked: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
-    """The keys by action that can be had, and why not the others; an action refused keeps its usual keys."""
+    """The accepted keys by action, and why others are refused; a refused action keeps its usual keys."""
     known = {action.id: action for action in ACTIONS}
     keys = {id: ",".join(map(_named, text.split(","))) for id, text in asked.items() if id in known}
     faults = {id: next(_faults(known[id], keys[id]), "") for id in keys}
@@ -78,7 +78,7 @@ def _faults(action: Action, keys: str) -> Iterator[str]:
 
 
 def _clashes(keys: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Each changed action of which another one has a key, with the line that says so."""
+    """Each changed action that shares a key with another one, with the line that says so."""
     for id, text in keys.items():
         for action in ACTIONS:
             theirs = keys.get(action.id, action.keys).split(",")

@@ -1,4 +1,4 @@
-"""Folders that a typed path may mean, for completion; it reads the disk, so it is called in a thread."""
+"""Completion of a typed path by the folders on the disk; call it in a thread, since it reads the disk."""
 
 import os
 from dataclasses import dataclass
@@ -9,15 +9,15 @@ from icltui.storage.paths import typed_path
 from icltui.values.errors import BadInput
 
 MOST = 100
-"""More candidates than this help nobody."""
+"""Most candidates."""
 
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder as one would type it."""
+    """A folder that a path may mean."""
 
     text: str
-    """With ``~`` where that was typed, and without a slash at its end."""
+    """The path as one would type it: with ``~`` where that was typed, without a slash at the end."""
     is_model: bool
     """Whether it holds a config.json."""
 
@@ -34,7 +34,7 @@ def is_model(text: str) -> bool:
 
 
 def folders(text: str) -> list[Folder]:
-    """Those whose path begins with ``text``, sorted; hidden ones only where their dot was typed."""
+    """The folders whose path begins with ``text``, sorted; hidden ones only where their dot was typed."""
     head, _, start = text.rpartition("/")
     is_alone = not head and not text.startswith("/")  # ~ or .
     folder = _meant(text if is_alone else f"{head}/")
@@ -54,7 +54,7 @@ def folders(text: str) -> list[Folder]:
 def _meant(text: str) -> Path | None:
     try:
         return typed_path(text)
-    except BadInput:  # as yet: it is still being typed
+    except BadInput:  # it may still be typed
         return None
 
 

@@ -1,4 +1,4 @@
-"""What remains when the program ends: unsaved work in a file, and the line that opens it again."""
+"""At the end of the program: keep unsaved work in a file, and give the command that opens it again."""
 
 import os
 import shlex
@@ -13,7 +13,7 @@ from icltui.values.errors import SessionError
 
 
 def save_on_exit(explorer: Explorer, autosave: Autosave) -> str:
-    """Keep what is not saved; the line to leave on the terminal, empty if there is no file to open again."""
+    """Keep unsaved work; the line to leave on the terminal, empty if there is no file to open again."""
     path = explorer.document.path
     if not explorer.is_unsaved:
         autosave.forget()
@@ -29,7 +29,7 @@ def save_on_exit(explorer: Explorer, autosave: Autosave) -> str:
 
 
 def _keep_elsewhere(explorer: Explorer) -> Path:
-    """Into the folder for temporary files, where the state folder is full or cannot be written."""
+    """Write into the folder for temporary files, where the state folder is full or cannot be written."""
     folder = Path(tempfile.mkdtemp(prefix="icltui-"))  # for the user alone
     path = folder / "unsaved.json"
     try:
@@ -51,5 +51,5 @@ def shell_quoted(path: Path) -> str:
         return f"$'{''.join(escaped)}'"
     is_file = text.endswith(".json") and not text.startswith(
         "-"
-    )  # else it may be read as an option or a command
+    )  # or else it could be read as an option or a command
     return shlex.quote(text if is_file or path.is_absolute() else f"./{text}")

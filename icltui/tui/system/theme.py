@@ -1,4 +1,4 @@
-"""The user's settings put into effect on the app: theme, keys, animation.
+"""Apply the user's config to the app: theme, keys, animation.
 
 The theme is that of ``--theme``, else of TEXTUAL_THEME, else of the config file, else the one last chosen in the
 palette, which is remembered in the state folder.
@@ -21,11 +21,11 @@ from icltui.tui.system.keymap import keymap
 from icltui.values.errors import BadInput, SessionError
 
 DEFAULT_THEME, FEW_COLOURS_THEME = "textual-dark", "ansi-dark"
-"""The second where the terminal shows 16 colours: those of another theme would come out as their nearest of these."""
+"""The second is for terminals of 16 colours, which would show another theme in its nearest colours."""
 
 
-def put_into_effect(app: App[None], config: Config, theme: str = "") -> tuple[str, ...]:
-    """Set up ``app`` before it runs, ``theme`` before all others; a line for each setting that cannot be used."""
+def apply_config(app: App[None], config: Config, theme: str = "") -> tuple[str, ...]:
+    """Set up ``app`` before it runs; ``theme`` wins over the config. A line for each setting that cannot be used."""
     default = FEW_COLOURS_THEME if app.console.color_system == "standard" else DEFAULT_THEME
     app.theme, theme_faults = choose_theme(theme, config, known_themes(), default)
     keys, key_faults = keymap(config.keys)
@@ -40,7 +40,7 @@ def put_into_effect(app: App[None], config: Config, theme: str = "") -> tuple[st
 
 
 def bind_without_usual_key(screen: Screen[None]) -> None:
-    """Give the actions that have no usual key those of the user; a keymap only changes what is bound."""
+    """Bind the user's keys of actions without a usual key; Textual's keymap only changes existing bindings."""
     for action in ACTIONS:
         if not action.keys and action.id in USER_KEYS:
             screen._bindings.bind(USER_KEYS[action.id], action.action, action.label, show=False)
@@ -75,7 +75,7 @@ def choose_theme(
 
 
 def _asked_themes(asked: str, config: Config, known: list[str]) -> Iterator[tuple[str, str]]:
-    """Each theme that somebody wants, in the order of their right to it, and how to refuse it."""
+    """The themes asked for in order of precedence, each with the line that refuses it."""
     if asked:
         yield asked, ""
     for name in filter(None, map(str.strip, os.environ.get("TEXTUAL_THEME", "").split(","))):
@@ -86,18 +86,18 @@ def _asked_themes(asked: str, config: Config, known: list[str]) -> Iterator[tupl
 
 
 def remembered_theme() -> str:
-    """The theme that was last chosen in the palette, or nothing."""
+    """The theme last chosen in the palette, or nothing."""
     with suppress(OSError, SessionError, UnicodeDecodeError):
         return (state_folder() / "theme").read_text(encoding="utf-8").strip()
     return ""
 
 
 def remember_theme(name: str) -> None:
-    """Choose it again the next time; where that cannot be written it lasts as long as the program."""
+    """Remember the theme for the next start, where the state folder can be written."""
     with suppress(OSError, SessionError):
         write_atomically(state_folder() / "theme", name.encode())
 
 
 def keys_in_force(keys: dict[str, str]) -> dict[str, str]:
-    """The keys of every action by its id, those of ``keys`` in place of the usual ones."""
+    """The keys of every action by its id; ``keys`` replace the usual ones."""
     return {action.id: keys.get(action.id, action.keys) for action in ACTIONS}
