@@ -2,7 +2,7 @@
 
 import pytest
 
-from icltui.tui.widgets.lanes import LanePane, candidate_lines, lane_text, trial_lines
+from icltui.tui.widgets.lanes import LanePane, candidate_lines, lane_text, patch_test_lines
 from icltui.values import Candidate, LaneStep, Token
 from tests.tui import samples
 from tests.tui.conftest import Desk, open_desk
@@ -62,12 +62,12 @@ async def test_the_title_names_the_parts_that_act(size: tuple[int, int]) -> None
 
 
 def test_a_test_of_the_patch_is_read_without_its_colour() -> None:
-    assert trial_lines(samples.PATCH.tests, 24).plain.splitlines() == [
+    assert patch_test_lines(samples.PATCH.tests, 24).plain.splitlines() == [
         "patch on   KL (without)",
         "fitted  2e-10 (1.50)",
         "later   0.740 (0.290)",
     ]
-    assert trial_lines(samples.PATCH.tests, 40).plain.splitlines()[1:] == [
+    assert patch_test_lines(samples.PATCH.tests, 40).plain.splitlines()[1:] == [
         "fitted 9/9     2e-10 (1.50)",
         "later  7/8     0.740 (0.290)",
     ]
