@@ -3,7 +3,7 @@
 Boards and lanes enter, text leaves. Numbers are whole; no text of a token is passed on as it is.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from icltui.report.measures import MEASURES, PREDICTIONS, prediction_cells
 from icltui.text.escape import token_text, visible
@@ -15,36 +15,23 @@ from icltui.values import LaneStep
 def stream_copy(measured: MeasuredUnits, layer: int) -> str:
     """Every unit at one layer: each measure, and what follows the query."""
     names = [name for name, measure in MEASURES.items() if measure.is_defined(measured.dynamics)]
-    head = ("unit", "text", "layer", *names, "token", *PREDICTIONS)
-    units = range(measured.last_unit + 1)
-    return _tsv(
-        head,
-        (
-            (
-                unit,
-                token_text(measured.unit_text(unit)),
-                layer,
-                *(measured.value(name, unit, layer) for name in names),
-                *prediction_cells(measured.prediction(unit)),
-            )
-            for unit in units
+    return _units(
+        measured,
+        ("layer", *names, "token", *PREDICTIONS),
+        lambda unit: (
+            layer,
+            *(measured.value(name, unit, layer) for name in names),
+            *prediction_cells(measured.prediction(unit)),
         ),
     )
 
 
 def measure_copy(measured: MeasuredUnits, measure: str, layers: Sequence[int]) -> str:
     """One measure: a line for each unit, a column for each of ``layers``."""
-    units = range(measured.last_unit + 1)
-    return _tsv(
-        ("unit", "text", *(f"{measure}_layer_{layer}" for layer in layers)),
-        (
-            (
-                unit,
-                token_text(measured.unit_text(unit)),
-                *(measured.value(measure, unit, layer) for layer in layers),
-            )
-            for unit in units
-        ),
+    return _units(
+        measured,
+        [f"{measure}_layer_{layer}" for layer in layers],
+        lambda unit: [measured.value(measure, unit, layer) for layer in layers],
     )
 
 
@@ -79,6 +66,14 @@ def lane_copy(title: str, steps: Sequence[LaneStep]) -> str:
     text = "\n".join(map(visible, steps[-1].text.split("\n")))
     candidates = ((token_text(each.token.text), each.probability) for each in steps[0].top)
     return f"{title}\n\n{text}\n\n{_tsv(('token', 'probability'), candidates)}"
+
+
+def _units(measured: MeasuredUnits, head: Iterable[Cell], cells: Callable[[int], Iterable[Cell]]) -> str:
+    units = range(measured.last_unit + 1)
+    return _tsv(
+        ("unit", "text", *head),
+        ((unit, token_text(measured.unit_text(unit)), *cells(unit)) for unit in units),
+    )
 
 
 def _tsv(head: Iterable[Cell], rows: Iterable[Iterable[Cell]]) -> str:
