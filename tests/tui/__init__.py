@@ -83,8 +83,7 @@ def board_of(
     texts: Sequence[str], layers: Sequence[int] = (0, 1, 2, 3), dynamics: Dynamics = "grow"
 ) -> MeasuredUnits:
     """A measurement with every unit measured."""
-    measured = MeasuredUnits()
-    measured.begin(tokenized(texts), dynamics)
+    measured = MeasuredUnits(tokenized(texts), dynamics)
     fill(measured, range(len(texts) + 1), layers)
     return measured
 

@@ -19,15 +19,13 @@ Bounds = tuple[float, float]
 class MeasuredUnits:
     """A mutable aggregate of what streamed in; ``version`` grows with each change."""
 
-    def __init__(self) -> None:
+    def __init__(self, tokens: TokenizedPrompt | None = None, dynamics: Dynamics = "grow") -> None:
+        self.tokens, self.dynamics = tokens, dynamics
         self.version = 0
-        self.tokens: TokenizedPrompt | None = None
-        self.dynamics: Dynamics = "grow"
         self.path: Path | None = None
         """How the units were measured; None until all of them are."""
         self._rows: dict[int, dict[int, Row]] = {}
         self._predictions: dict[int, Prediction] = {}
-        self._units: set[int] = set()
         self._changed: dict[int, int] = {}
         """The version at which each unit changed last."""
         self._bounds: dict[tuple[str, tuple[int, ...], bool], Bounds | None] = {}
@@ -36,16 +34,10 @@ class MeasuredUnits:
     @classmethod
     def from_measurement(cls, measurement: Measurement) -> Self:
         """The units of a measurement that has ended."""
-        measured = cls()
-        measured.begin(measurement.tokens, measurement.dynamics)
+        measured = cls(measurement.tokens, measurement.dynamics)
         measured.add(measurement.rows, measurement.predictions)
         measured.path = measurement.path
         return measured
-
-    def begin(self, tokens: TokenizedPrompt, dynamics: Dynamics = "grow") -> None:
-        """Forget everything and expect the units of ``tokens``."""
-        self.clear()
-        self.tokens, self.dynamics = tokens, dynamics
 
     def add(self, rows: Iterable[Row], predictions: Iterable[Prediction]) -> None:
         """Take in one chunk; a row or a prediction that came before is replaced."""
@@ -57,31 +49,16 @@ class MeasuredUnits:
         n_units = self.n_units
         for row in rows:
             self._rows.setdefault(row.layer, {})[row.unit] = row
-            self._note(row.unit)
+            self._changed[row.unit] = self.version
         for prediction in predictions:
             self._predictions[prediction.unit] = prediction
-            self._note(prediction.unit)
+            self._changed[prediction.unit] = self.version
         for key in self._bounds:
             self._widen(key, rows)
         if self.n_units != n_units:
             self._peaks.clear()
         for (measure, layer, _), peaks in self._peaks.items():
             self._raise(peaks, measure, (row for row in rows if row.layer == layer))
-
-    def _note(self, unit: int) -> None:
-        self._units.add(unit)
-        self._changed[unit] = self.version
-
-    def clear(self) -> None:
-        """Forget everything."""
-        self.tokens, self.dynamics, self.path = None, "grow", None
-        self._rows.clear()
-        self._predictions.clear()
-        self._units.clear()
-        self._changed.clear()
-        self._bounds.clear()
-        self._peaks.clear()
-        self.version += 1
 
     @property
     def layers(self) -> tuple[int, ...]:
@@ -91,21 +68,21 @@ class MeasuredUnits:
     @property
     def units(self) -> frozenset[int]:
         """The units that something is known of."""
-        return frozenset(self._units)
+        return frozenset(self._changed)
 
     def is_measured(self, unit: int) -> bool:
         """Whether anything is known of ``unit``."""
-        return unit in self._units
+        return unit in self._changed
 
     @property
     def n_measured(self) -> int:
         """How many units something is known of, the empty context among them."""
-        return len(self._units)
+        return len(self._changed)
 
     @property
     def last_unit(self) -> int:
         """The highest unit that something is known of; −1 when nothing is."""
-        return max(self._units, default=-1)
+        return max(self._changed, default=-1)
 
     @property
     def n_units(self) -> int:

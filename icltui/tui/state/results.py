@@ -241,8 +241,10 @@ class Results:
     def _begin(self, request: Measure, tokens: TokenizedPrompt | None) -> None:
         """With its first numbers, and not before, a run takes the place of the one before it on the screen."""
         if tokens and (self.measured_origin is None or self.measured_origin.request is not request):
-            self.measured, self.measured_origin = MeasuredUnits(), self._origin(request)
-            self.measured.begin(tokens, request.dynamics)
+            self.measured, self.measured_origin = (
+                MeasuredUnits(tokens, request.dynamics),
+                self._origin(request),
+            )
 
     def _advance(self, request: Generate, step: LaneStep) -> None:
         """The first step of a lane puts the new text in place of the old, so that nothing flickers before.

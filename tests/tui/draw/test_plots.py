@@ -13,8 +13,7 @@ from tests.tui import HOSTILE, board_of, samples, tokenized
 
 def told(*answers: tuple[str, float], dynamics: Dynamics = "grow") -> MeasuredUnits:
     """A measurement of units a, b, c, …, with these answers from unit 0 on; Paris is the second of each."""
-    measured = MeasuredUnits()
-    measured.begin(tokenized([chr(ord("a") + at) for at in range(len(answers) - 1)]), dynamics)
+    measured = MeasuredUnits(tokenized([chr(ord("a") + at) for at in range(len(answers) - 1)]), dynamics)
     predictions = [
         Prediction(
             unit=unit,

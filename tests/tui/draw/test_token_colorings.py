@@ -46,8 +46,7 @@ def test_a_dropped_unit_is_held_against_the_full_context() -> None:
 
 
 def test_a_run_without_next_tokens_says_so() -> None:
-    measured = MeasuredUnits()
-    measured.begin(tokenized(["a"]))
+    measured = MeasuredUnits(tokenized(["a"]))
     assert COLORINGS["kl"].need(measured) == ""
     measured.path = "loop"
     assert "took no next tokens" in COLORINGS["kl"].need(measured)
@@ -55,8 +54,7 @@ def test_a_run_without_next_tokens_says_so() -> None:
 
 def test_every_colouring_has_its_meaning_under_every_dynamics() -> None:
     for dynamics in ("grow", "shrink", "drop"):
-        measured = MeasuredUnits()
-        measured.begin(tokenized(["a"]), dynamics)
+        measured = MeasuredUnits(tokenized(["a"]), dynamics)
         fill(measured, [0, 1])
         for coloring in COLORINGS.values():
             assert coloring.meaning(measured) or coloring.need(measured)

@@ -19,8 +19,7 @@ def test_a_new_board_is_empty() -> None:
 
 
 def test_a_begun_board_knows_how_many_units_will_come() -> None:
-    measured = MeasuredUnits()
-    measured.begin(tokenized(["a", "b"]))
+    measured = MeasuredUnits(tokenized(["a", "b"]))
     assert (measured.n_units, measured.n_measured) == (3, 0)
     assert [measured.unit_text(unit) for unit in range(-1, 4)] == ["", "∅", "a", "b", ""]
 
@@ -34,9 +33,9 @@ def test_values_series_and_layers() -> None:
 
 
 def test_the_order_of_units_does_not_matter() -> None:
-    ahead, behind = MeasuredUnits(), MeasuredUnits()
+    tokens = tokenized(["a", "b", "c"])
+    ahead, behind = MeasuredUnits(tokens), MeasuredUnits(tokens)
     for measured, order in ((ahead, (0, 1, 2, 3)), (behind, (3, 0, 2, 1))):
-        measured.begin(tokenized(["a", "b", "c"]))
         for unit in order:
             fill(measured, [unit])
     for measure in MEASURES:
@@ -45,8 +44,7 @@ def test_the_order_of_units_does_not_matter() -> None:
 
 
 def test_gaps_are_none() -> None:
-    measured = MeasuredUnits()
-    measured.begin(tokenized(["a", "b", "c"]))
+    measured = MeasuredUnits(tokenized(["a", "b", "c"]))
     fill(measured, [0, 3])
     assert measured.series("delta_norm", 0) == [None, None, None, 3.0]
     assert (measured.n_measured, measured.units) == (2, frozenset({0, 3}))
@@ -79,19 +77,13 @@ def test_bounds_forget_what_was_replaced() -> None:
 
 
 def test_every_change_makes_a_new_version() -> None:
-    measured = MeasuredUnits()
+    measured = MeasuredUnits(tokenized(["a", "b"]))
     versions = [measured.version]
-    for change in (lambda: measured.begin(tokenized(["a"])), lambda: fill(measured, [0]), measured.clear):
-        change()
+    for unit in (0, 1, 1):
+        fill(measured, [unit])
         versions.append(measured.version)
     assert len(set(versions)) == len(versions)
-    assert (measured.n_units, measured.n_measured) == (0, 0)
-
-
-def test_begin_forgets_the_run_before() -> None:
-    measured = board_of(["a", "b"])
-    measured.begin(tokenized(["x"]))
-    assert (measured.n_units, measured.n_measured, measured.prediction(1)) == (2, 0, None)
+    assert (measured.n_units, measured.n_measured) == (3, 2)
 
 
 def test_a_changed_prediction_is_noticed() -> None:
@@ -144,8 +136,7 @@ def test_a_prediction_that_comes_again_takes_the_place_of_the_first() -> None:
 
 
 def test_peaks_are_the_greatest_of_each_bin_and_grow_with_what_streams_in():
-    measured = MeasuredUnits()
-    measured.begin(samples.TOKENS)
+    measured = MeasuredUnits(samples.TOKENS)
     for unit in range(samples.N_UNITS + 1):
         event = samples.chunk(unit, unit)
         measured.add(event.rows, event.predictions)
@@ -167,8 +158,7 @@ def test_peaks_are_the_greatest_of_each_bin_and_grow_with_what_streams_in():
 
 
 def test_a_unit_is_known_to_have_changed_when_it_came_and_when_it_came_again():
-    measured = MeasuredUnits()
-    measured.begin(samples.TOKENS)
+    measured = MeasuredUnits(samples.TOKENS)
     before = measured.version
     for unit in (0, 1):
         event = samples.chunk(unit, unit)
@@ -179,13 +169,11 @@ def test_a_unit_is_known_to_have_changed_when_it_came_and_when_it_came_again():
     assert measured.changed_at((0, 1)) == measured.version
 
 
-def test_a_board_that_begins_anew_has_the_bounds_of_what_comes() -> None:
+def test_a_row_that_comes_again_takes_its_old_number_out_of_the_bounds() -> None:
     measured = board_of(["a", "b"])
-    high = measured.bounds("delta_norm", (0,))
-    assert high == (1.0, 2.0)
-    measured.begin(tokenized(["a"]))
-    fill(measured, (1,))
-    assert measured.bounds("delta_norm", (0,)) == (1.0, 1.0)
+    assert measured.bounds("delta_norm", (0,)) == (1.0, 2.0)
+    measured.add([msgspec.structs.replace(samples.row(2, 0), delta_norm=1.5)], ())
+    assert measured.bounds("delta_norm", (0,)) == (1.0, 1.5)
 
 
 def test_a_measurement_that_took_no_next_tokens_says_so_when_it_is_opened_again() -> None:

@@ -14,10 +14,9 @@ from tests.tui import samples
 
 def measured(*texts: str) -> MeasuredUnits:
     """One unit for each text, all measured."""
-    one = MeasuredUnits()
     units = tuple(Unit(index=at, text=text, tokens=1) for at, text in enumerate(texts, 1))
     tokens = tuple(Token(id=at, text=text) for at, text in enumerate(texts))
-    one.begin(TokenizedPrompt(prefix=(), context=tokens, query=(), units=units))
+    one = MeasuredUnits(TokenizedPrompt(prefix=(), context=tokens, query=(), units=units))
     one.add([samples.row(unit, 0) for unit in range(len(texts) + 1)], [])
     return one
 
@@ -69,8 +68,7 @@ def test_units_and_the_turns_of_the_next_token() -> None:
 
 
 def test_only_what_is_measured_is_found() -> None:
-    half = MeasuredUnits()
-    half.begin(samples.TOKENIZED.tokens)
+    half = MeasuredUnits(samples.TOKENIZED.tokens)
     half.add(samples.chunk(0, 3).rows, samples.chunk(0, 3).predictions)
     assert find_in_units("oslo", half) == ()
 

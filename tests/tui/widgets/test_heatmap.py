@@ -182,8 +182,7 @@ async def test_the_crosshair_is_seen_without_hue() -> None:
 
 
 async def test_glyphs_show_levels_and_leave_the_unknown_blank() -> None:
-    measured = MeasuredUnits()
-    measured.begin(tokenized(TEXTS[:10]))
+    measured = MeasuredUnits(tokenized(TEXTS[:10]))
     fill(measured, range(6))
     app = Shown(measured, glyphs=True)
     async with app.run_test(size=(60, 8)) as pilot:
@@ -251,8 +250,7 @@ async def test_a_click_selects_the_cell_under_it() -> None:
 
 
 async def test_only_new_columns_are_repainted_while_the_shades_hold() -> None:
-    measured = MeasuredUnits()
-    measured.begin(tokenized(TEXTS))
+    measured = MeasuredUnits(tokenized(TEXTS))
     fill(measured, [0, 1, 40])
     app = Shown(measured, glyphs=False)
     async with app.run_test(size=(60, 8)) as pilot:
@@ -278,8 +276,8 @@ async def test_a_new_run_starts_over() -> None:
     async with app.run_test(size=(60, 8)) as pilot:
         app.heatmap.unit = 30
         await pilot.pause()
-        measured.begin(tokenized(["x", "y"]))
-        app.heatmap.advance()
+        measured = MeasuredUnits(tokenized(["x", "y"]))
+        app.heatmap.show(measured)
         assert "no numbers yet" in app.lines()[0]
         fill(measured, [0, 1, 2])
         app.heatmap.advance()

@@ -207,8 +207,7 @@ async def test_many_changes_make_few_drawings(monkeypatch: pytest.MonkeyPatch) -
     now = [0.0]
     monkeypatch.setattr(plot_panel, "monotonic", lambda: now[0])
     monkeypatch.setattr(plot_panel, "INTERVAL", 60.0)
-    measured = MeasuredUnits()
-    measured.begin(tokenized([str(i) for i in range(20)]))
+    measured = MeasuredUnits(tokenized([str(i) for i in range(20)]))
     app = Shown(measured)
     async with app.run_test(size=(80, 20)) as pilot:
         before = await settled(app, pilot)

@@ -46,8 +46,7 @@ async def test_an_empty_board_says_what_to_do() -> None:
 
 
 async def test_a_begun_board_says_what_it_waits_for() -> None:
-    measured = MeasuredUnits()
-    measured.begin(tokenized(TEXTS))
+    measured = MeasuredUnits(tokenized(TEXTS))
     app = Shown(measured)
     async with app.run_test(size=(80, 10)) as pilot:
         await pilot.pause()
@@ -125,8 +124,7 @@ async def test_a_click_selects_the_row_under_it() -> None:
 
 
 async def test_a_cursor_at_the_end_follows_the_stream() -> None:
-    measured = MeasuredUnits()
-    measured.begin(tokenized(TEXTS))
+    measured = MeasuredUnits(tokenized(TEXTS))
     app = Shown(measured)
     async with app.run_test(size=(80, 10)) as pilot:
         for first in range(0, 40, 8):
@@ -147,8 +145,8 @@ async def test_a_new_run_starts_over() -> None:
     app = Shown(measured)
     async with app.run_test(size=(80, 10)) as pilot:
         await pilot.press("j", "j")
-        measured.begin(tokenized(["x", "y"]))
-        app.table.advance()
+        measured = MeasuredUnits(tokenized(["x", "y"]))
+        app.table.show(measured)
         assert (app.table.unit, app.lines()[0]) == (0, "Measuring 2 units…")
         fill(measured, [0, 1])
         app.table.advance()
@@ -197,8 +195,7 @@ async def test_hostile_tokens_are_drawn_at_every_size() -> None:
 
 @pytest.mark.parametrize("width", [40, 58, 80, 120])
 async def test_a_delta_that_rounding_alone_can_make_is_marked(width: int) -> None:
-    measured = MeasuredUnits()
-    measured.begin(tokenized(["a", "b", "c"]))
+    measured = MeasuredUnits(tokenized(["a", "b", "c"]))
     noises = {1: 1.0, 2: 1e-9, 3: None}
     measured.add(
         [msgspec.structs.replace(samples.row(unit, 0), delta_noise=noises.get(unit)) for unit in range(4)], []

@@ -192,8 +192,7 @@ async def test_the_selected_unit_stays_in_sight() -> None:
 
 
 async def test_only_lines_with_new_shades_are_repainted() -> None:
-    measured = MeasuredUnits()
-    measured.begin(tokenized(TEXTS))
+    measured = MeasuredUnits(tokenized(TEXTS))
     fill(measured, [0, 1, 11])
     app = Shown(measured)
     async with app.run_test(size=(40, 9)) as pilot:
@@ -220,8 +219,7 @@ async def test_a_new_run_starts_over() -> None:
     async with app.run_test(size=(40, 9)) as pilot:
         app.strip.unit = 11
         await pilot.pause()
-        other = MeasuredUnits()
-        other.begin(tokenized(["x", " y"]))
+        other = MeasuredUnits(tokenized(["x", " y"]))
         app.strip.show(other)
         assert app.lines()[HEADER] == " ∅ x y"
         assert app.strip.unit == 2
@@ -229,12 +227,11 @@ async def test_a_new_run_starts_over() -> None:
 
 
 async def test_what_came_in_behind_another_tab_is_there_when_it_is_shown() -> None:
-    measured = MeasuredUnits()
+    measured = MeasuredUnits(tokenized(TEXTS))
     app = Shown(measured)
     async with app.run_test(size=(40, 9)) as pilot:
         app.strip.display = False
         await pilot.pause()
-        measured.begin(tokenized(TEXTS))
         fill(measured, range(12))
         app.strip.advance()
         app.strip.display = True
