@@ -1,4 +1,4 @@
-"""A workspace with an engine: which request follows from what, and what becomes of what comes back.
+"""A workspace with an engine: which requests an action makes, and what the events of their jobs change.
 
 A view gives it two functions: ``changed(change)`` after something changed, ``noticed(text, is_error)`` for one line.
 """
@@ -66,7 +66,7 @@ class Controller(Workspace):
         return True
 
     async def load_model(self, load: LoadModel) -> None:
-        """Load another model in place of this one; the numbers stay, marked as the other's."""
+        """Load another model; the numbers stay, marked as those of the model before."""
         self.models.ask(load)
         await self._start_dead_engine()
 
@@ -79,7 +79,7 @@ class Controller(Workspace):
             self.jobs.ask([self.settings.count()])
 
     def vary_patch(self) -> None:
-        """Turn the third lane on, generate anew, and vary the patch."""
+        """Turn the third lane on, generate again, and vary the patch."""
         if self._can_ask():
             self.settings = replace(self.settings, is_delta_on=True)
             self._changed(Change.SETTINGS)
@@ -131,7 +131,7 @@ class Controller(Workspace):
         return bool(words)
 
     def _regenerate(self) -> None:
-        """Generate with the present choices, in place of a generation that runs or waits."""
+        """Generate with the present choices; a generation that runs or waits gives way."""
         self._changed(Change.SETTINGS)
         if (self.results.lanes or self.jobs.is_busy) and self._can_ask():
             self._ask_for(self.settings.generate())

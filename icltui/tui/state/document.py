@@ -1,4 +1,4 @@
-"""The file's side of the session on the screen: what it is called, where it lies, and whether it changed there."""
+"""The file's side of the session on the screen: its title, its path, and whether another program has written it."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ class Document:
     """The file it was read from or written to."""
     created: str = ""
     stamp: tuple[int, ...] | None = None
-    """What :func:`stamp_of` said of the file when it was read or written last."""
+    """The :func:`stamp_of` the file when it was read or written last."""
 
     @property
     def is_overtaken(self) -> bool:
@@ -26,7 +26,7 @@ class Document:
 
 
 def stamp_of(path: Path) -> tuple[int, ...] | None:
-    """What changes when a file is written anew; None where there is none."""
+    """Facts of a file that change when it is written; None if there is no file."""
     try:
         facts = path.stat()
     except (OSError, ValueError):

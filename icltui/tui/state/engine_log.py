@@ -1,4 +1,4 @@
-"""What the engine tells of itself: how far it is, what the model takes, what it is, why it failed; and the log of it.
+"""What the engine reports of itself: progress, memory, the model's facts, failures; and the log of it.
 
 Events enter; lines for people leave. Nothing here decides what is done about them.
 """
@@ -38,7 +38,7 @@ class EngineLog:
         self.lines: list[str] = []
         self.progress: Progress | None = None
         self.estimate: Estimate | None = None
-        """What the coming model will take, until its loading begins."""
+        """What the model to be loaded takes, until its loading begins."""
         self.death: str = ""
         """Why the engine is gone; empty while it is not."""
         self.written = ""
@@ -47,15 +47,15 @@ class EngineLog:
         """Seconds for which a starting engine has been waited for, told from time to time."""
         self._failure = ""
         self._told: set[str] = set()
-        """What need not be told again of the same model."""
+        """Lines that are not repeated for the same model."""
         self._model: ModelInfo | None = None
 
     def begin(self) -> None:
-        """An engine is being started."""
+        """Forget the engine before: another is being started."""
         self.death, self._failure, self.silence = "", "", 0
 
     def rest(self) -> None:
-        """Nothing is done now."""
+        """Forget the progress of a job that is over."""
         self.progress = self.estimate = None
 
     def take_engine(self, event: EngineStarted | EngineAwaited | EngineDied) -> None:
@@ -125,7 +125,7 @@ class EngineLog:
 
 
 def estimate_line(estimate: Estimate) -> str:
-    """What a model will take, in one line."""
+    """What a model takes, in one line."""
     return (
         f"{short(estimate.n_parameters)} parameters, {in_bytes(estimate.weight_bytes)} of weights; "
         f"a measure adds up to {in_bytes(estimate.measure_bytes)}; {in_bytes(estimate.available_bytes)} are free"

@@ -38,7 +38,7 @@ class Explorer(Controller):
             self._changed(Change.COUNTS)
 
     def switch_delta(self) -> None:
-        """Turn the third lane on or off and generate anew."""
+        """Turn the third lane on or off and generate again."""
         self.settings = replace(self.settings, is_delta_on=not self.settings.is_delta_on)
         self._regenerate()
 
@@ -58,7 +58,7 @@ class Explorer(Controller):
             self._follow_patch()
 
     def change_alpha(self, step: float) -> None:
-        """Change the patch's strength; its lane is generated anew after that, the newest strength wins."""
+        """Change the patch's strength and generate its lane again; the newest strength wins."""
         patch = self.results.patch
         settings = self.settings.with_alpha(step, patch.alpha if patch else None)
         if settings.recipe.alpha == self.settings.recipe.alpha:
@@ -68,7 +68,7 @@ class Explorer(Controller):
         self._follow_patch()
 
     def change_settings(self, settings: RunSettings) -> None:
-        """Change choices together: the lanes are generated anew where they change, numbers follow at the next run."""
+        """Change several choices: lanes that change are generated again, numbers follow at the next run."""
         before = self.settings
         if settings == before:
             return
@@ -132,5 +132,5 @@ class Explorer(Controller):
         self.open(Session(created="", prompt=Prompt()), None)
 
     def _open(self, session: Session, path: Path | None) -> None:
-        self._adopt(session, path, self.model if self.jobs.is_loaded else None)
+        self._show(session, path, self.model if self.jobs.is_loaded else None)
         self._is_asked = self._is_new_run = False

@@ -18,21 +18,21 @@ MOST_ROWS = 200_000
 
 @dataclass(frozen=True)
 class History:
-    """Runs in the order of their numbers, and the one before the user."""
+    """Runs in the order of their numbers, and the number of the run on the screen."""
 
     runs: tuple[Run, ...] = ()
     at: int | None = None
 
     @classmethod
     def of(cls, session: Session) -> "History":
-        """That of a session as it was read; one without runs is its own first run."""
+        """The history of a session that was read; a session without runs is its own first run."""
         if session.runs:
             return cls(session.runs, session.run)
         return cls().recorded(session)
 
     @property
     def present(self) -> Run | None:
-        """The run before the user."""
+        """The run on the screen."""
         return self.run(self.at)
 
     def run(self, number: int | None) -> Run | None:
@@ -40,22 +40,22 @@ class History:
         return next((run for run in self.runs if run.number == number), None)
 
     def recorded(self, session: Session, is_new: bool = False) -> "History":
-        """With what came back put down; ``is_new``: the user asked for a run, not for more of the present one."""
-        sheet = session.alone
-        if not (sheet.measurement or sheet.generation or sheet.verification):
+        """This history with the results of a run; ``is_new``: a run was asked for, not more of the present one."""
+        alone = session.alone
+        if not (alone.measurement or alone.generation or alone.verification):
             return self
         present = self.present
         if (
             present is None
-            or not _is_same_run(present.session, sheet, is_new)
-            or _loses_curves(present.session, sheet)
+            or not _is_same_run(present.session, alone, is_new)
+            or _loses_curves(present.session, alone)
         ):
-            return self._with(sheet)._thinned()
-        run = with_changes(present, session=_joined(present.session, sheet))
+            return self._with(alone)._thinned()
+        run = with_changes(present, session=_joined(present.session, alone))
         return replace(self, runs=tuple(run if r.number == run.number else r for r in self.runs))
 
     def drafted(self, session: Session) -> "History":
-        """With a prompt put down that was typed and never run, so that stepping away does not lose it."""
+        """This history with a prompt that was typed and never run, so that going to another run does not lose it."""
         present = self.present
         text = (session.prompt.context, session.prompt.query)
         is_known = present and text == (present.session.prompt.context, present.session.prompt.query)
@@ -65,7 +65,7 @@ class History:
         return self._with(bare)
 
     def noted(self, number: int, note: str) -> "History":
-        """With the user's line about a run."""
+        """This history with the user's note about a run."""
         runs = (with_changes(run, note=note) if run.number == number else run for run in self.runs)
         return replace(self, runs=tuple(runs))
 
@@ -91,9 +91,9 @@ class History:
             led_on.add(parent)
             yield depths[run.number], run
 
-    def _with(self, sheet: Session) -> "History":
+    def _with(self, alone: Session) -> "History":
         number = max((run.number for run in self.runs), default=0) + 1
-        return History((*self.runs, Run(number=number, parent=self.at, session=sheet)), number)
+        return History((*self.runs, Run(number=number, parent=self.at, session=alone)), number)
 
     def _thinned(self) -> "History":
         """The newest runs with their rows, as many as there is room for."""

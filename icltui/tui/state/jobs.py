@@ -1,7 +1,7 @@
 """One job at a time, newest wins: requests enter, their events leave, and nothing else does.
 
 The client queues; this object keeps its queue empty, so that what waits can still be replaced. Events of any job but
-the current one are dropped. Stopping twice ends the engine, which then has to be started anew.
+the current one are dropped. Stopping twice ends the engine, which then has to be restarted.
 """
 
 from collections.abc import Sequence
@@ -40,9 +40,9 @@ class Jobs:
         self.is_stopping = False
         """Whether the user asked the current job to stop."""
         self.plan: list[Request] = []
-        """What comes after the current job."""
+        """Requests that wait for the current job to end."""
         self.request: Request | None = None
-        """What the current job is."""
+        """The current job's; None while there is none."""
         self._job = 0
         self._is_superseded = False
 
@@ -68,16 +68,16 @@ class Jobs:
         return self.engine in ("dead", "off")
 
     def plan_without(self, kind: type[Request]) -> list[Request]:
-        """What comes after the current job, but for requests of a kind."""
+        """Requests that wait, without those of a kind."""
         return [request for request in self.plan if not isinstance(request, kind)]
 
     async def start(self, listener: Listener) -> None:
-        """Start the engine, or start it anew; the plan begins once it answers."""
+        """Start or restart the engine; the plan begins once it answers."""
         self.engine, self.is_loaded = "starting", False
         await self.client.start(listener)
 
     def ask(self, plan: Sequence[Request], interrupt: tuple[type, ...] = ()) -> None:
-        """Put ``plan`` in place of what waits; a current job of the types ``interrupt`` is cancelled for it."""
+        """Replace the plan; a current job of the types ``interrupt`` is cancelled."""
         self.plan = list(plan)
         if isinstance(self.request, (*_BRIEF, *interrupt)) and not self._is_superseded:
             self._is_superseded = True
@@ -125,7 +125,7 @@ class Jobs:
         self.is_stopping = self._is_superseded = False
 
     def advance(self) -> None:
-        """Begin what comes next, where nothing goes on."""
+        """Submit the next request of the plan, if no job is current."""
         if self.engine == "ready" and self.request is None and self.plan:
             self.request = self.plan.pop(0)
             self._job = self.client.submit(self.request)

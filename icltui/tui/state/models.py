@@ -28,14 +28,14 @@ class Models:
 
     def __init__(self, load: LoadModel, jobs: Jobs) -> None:
         self.load = load
-        """The last that could be loaded; an engine that was started anew gets it."""
+        """The last model that could be loaded; a restarted engine loads it."""
         self.place = ""
         """The command by which the engine runs, where the user gave one: its files may be another machine's."""
         self.model_estimate = ModelEstimate(jobs)
         self._jobs = jobs
 
     def ask(self, load: LoadModel) -> None:
-        """Load ``load`` in place of whatever runs or waits; the newest wins."""
+        """Load a model; whatever runs or waits gives way, and the newest request wins."""
         self._jobs.ask([load], (Message,))
 
     def after_load(self, plan: Sequence[Request]) -> list[Request]:

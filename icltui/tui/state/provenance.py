@@ -1,4 +1,4 @@
-"""Where a result comes from: the request that it answers and the model that did. Numbers are told apart by it."""
+"""Where a result comes from: the request that it answers and the model that did. Results are told apart by it."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from icltui.values.prompt import Prompt
 
 @dataclass(frozen=True)
 class Provenance:
-    """What was asked, and of which model."""
+    """A request, and the model that answered it."""
 
     request: Request
     model: ModelInfo | None

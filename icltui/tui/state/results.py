@@ -1,4 +1,4 @@
-"""What came back: events enter one by one, and the numbers on the screen are their sum.
+"""The results of jobs: events enter one by one, and add up to the numbers on the screen.
 
 Each result remembers its origin, so that a view can tell numbers of this prompt and model from others. A run that
 is over before its end takes nothing away: what was complete before it comes back.
@@ -48,7 +48,7 @@ from icltui.values.prompt import WHY_ANOTHER, Prompt
 
 
 class Results:
-    """Everything measured, generated and verified; :meth:`take` is the only way in while a job runs."""
+    """Everything measured, generated and verified; while a job runs it changes through :meth:`take` alone."""
 
     def __init__(self, model: ModelInfo | None = None) -> None:
         self.model = model
@@ -69,7 +69,7 @@ class Results:
         self.generation: Generation | None = None
         self.verification: Verification | None = None
         self.varied: PatchReport | None = None
-        """The last report with curves, which a patch made anew does not bring again."""
+        """The last report with curves; a patch that is made again brings none."""
         self.measurement_origin: Provenance | None = None
         self.generation_origin: Provenance | None = None
         self.verification_origin: Provenance | None = None
@@ -77,7 +77,7 @@ class Results:
         self._complete_units: MeasuredUnits | None = None
         self._complete_lanes: dict[Lane, tuple[tuple[LaneStep, ...], Provenance]] = {}
         self._collected: Collected | None = None
-        """What the job in hand has given so far."""
+        """The results of the current job so far."""
 
     @classmethod
     def from_session(cls, session: Session, settings: RunSettings, model: ModelInfo | None) -> "Results":
@@ -143,7 +143,9 @@ class Results:
         return Provenance(request, self.model)
 
     def give_up(self) -> bool:
-        """No more of a run will come: bring back what was whole, or mark what is not; whether there was any."""
+        """End a run that is not complete: restore the complete results before it, or mark what there is as stopped.
+
+        Returns whether anything was incomplete."""
         origin = self.measured_origin
         is_measure_cut = (
             origin is not None and origin is not self.measurement_origin and not origin.is_stopped
@@ -171,14 +173,14 @@ class Results:
 
     @property
     def patch(self) -> PatchReport | None:
-        """What is known of the patch whose lane is shown, once it is."""
+        """The report on the patch whose lane is shown, once there is one."""
         is_shown = (
             self.generation_origin is not None and self.lane_origins.get("patched") is self.generation_origin
         )
         return self.generation.patch if is_shown and self.generation else None
 
     def ids_of(self, prompt: Prompt) -> PromptIds | None:
-        """What ``prompt`` was for this model when it was run; if it was run more than once, when its patch was made."""
+        """The ids of ``prompt`` when this model ran it; of several runs, those with which the patch was made."""
         held = (
             (self.generation_origin, self.generation and self.generation.ids),
             (self.measurement_origin, self.measurement and self.measurement.tokens.ids),
@@ -239,7 +241,7 @@ class Results:
         self.counts = (prompt, len(tokens.context), len(tokens.query))
 
     def _begin(self, request: Measure, tokens: TokenizedPrompt | None) -> None:
-        """With its first numbers, and not before, a run takes the place of the one before it on the screen."""
+        """Replace the numbers on the screen by those of a new run, once its first numbers come."""
         if tokens and (self.measured_origin is None or self.measured_origin.request is not request):
             self.measured, self.measured_origin = (
                 MeasuredUnits(tokens, request.dynamics),
@@ -247,7 +249,7 @@ class Results:
             )
 
     def _advance(self, request: Generate, step: LaneStep) -> None:
-        """The first step of a lane puts the new text in place of the old, so that nothing flickers before.
+        """Add a step to a lane; its first step replaces the lane's old text, so that nothing flickers before.
 
         A text that does not depend on what changed, such as the context's under another patch, stays as it is.
         """

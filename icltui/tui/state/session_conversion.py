@@ -27,7 +27,7 @@ def settings_of(session: Session, path: Path | None) -> RunSettings:
 
 
 def session_of(document: Document, settings: RunSettings, results: Results) -> Session:
-    """The whole session, with those complete numbers only that belong to the prompt as it stands and to one model.
+    """The session to save, with only those complete results that belong to the present prompt and to one model.
 
     That is the loaded model, or, where nothing is of it, the one that the session came with.
     """
@@ -74,7 +74,7 @@ def left_out(session: Session, settings: RunSettings, results: Results) -> tuple
 
 
 def without_words(missing: Iterable[str]) -> str:
-    """What a line about a file says of what is not in it; empty if all is."""
+    """The end of a line about a file: what is not in it; empty if nothing is missing."""
     names = " and ".join(missing)
     return f", without the {names} on the screen: incomplete, or of another prompt or model" if names else ""
 
@@ -84,7 +84,7 @@ def _answers(origin: Provenance | None, request: Request, lane: Lane | None = No
 
 
 def _answering_texts(results: Results, settings: RunSettings) -> Generation | None:
-    """The texts of the prompt as it stands; where another patch is asked for by now, those without a patch."""
+    """The texts of the present prompt; without the patched one where the choices ask for another patch."""
     texts = results.generation
     if texts is None:
         return None

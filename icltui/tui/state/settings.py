@@ -1,4 +1,4 @@
-"""What the user has set up on the screen, frozen, and the requests that it amounts to."""
+"""The prompt and the choices on the screen, frozen, and the requests that are made of them."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -17,9 +17,9 @@ from icltui.values.recipe import LARGEST_ALPHA, Recipe, Sampling, canonical
 from icltui.values.recipe import patch_words as words_of
 
 Choice = Literal["mode", "components", "carrier", "dynamics", "reference", "positions", "chat"]
-"""What a key changes, round and round."""
+"""The choices that one key each steps through, round and round."""
 PATCH_CHOICES: tuple[Choice, ...] = ("mode", "components", "carrier")
-"""Those that only the patched lane depends on."""
+"""The choices that only the patched lane depends on."""
 _PARTS = {Prompt: "prompt", Recipe: "recipe", Sampling: "sampling"}
 """The field that holds each struct of options; other options are fields themselves."""
 
@@ -76,7 +76,7 @@ class RunSettings:
         return Export(**choices, format=form, path=path)
 
     def choices(self, kind: type[Struct]) -> dict[str, Any]:
-        """Those that a request or a session of this kind holds, by their names."""
+        """The choices that a request or a session of this kind holds, by name."""
         return {name: getattr(self, name) for name in kind.__struct_fields__ if name in CHOICES}
 
     def renew(self, request: Request) -> Request:
@@ -148,7 +148,7 @@ CHOICES = frozenset(field.name for field in fields(RunSettings))
 
 
 def choices_in(record: Struct) -> dict[str, Any]:
-    """The choices that a request or a session holds, by their names."""
+    """The choices that a request or a session holds, by name."""
     return {name: getattr(record, name) for name in record.__struct_fields__ if name in CHOICES}
 
 

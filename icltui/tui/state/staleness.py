@@ -10,7 +10,7 @@ from icltui.values import Lane, ModelInfo
 
 
 def numbers_note(results: Results, settings: RunSettings) -> str:
-    """Of the measured numbers."""
+    """Why the measured numbers are not the answer."""
     origin, measured = results.measured_origin, results.measured
     if origin is None or results.is_numbers_fresh(settings):
         return ""
@@ -26,7 +26,7 @@ def numbers_note(results: Results, settings: RunSettings) -> str:
 
 
 def lane_note(results: Results, settings: RunSettings, lane: Lane) -> str:
-    """Of one lane."""
+    """Why a lane's text is not the answer."""
     origin = results.lane_origins.get(lane)
     if origin is None or results.is_lane_fresh(lane, settings):
         return ""
@@ -36,7 +36,7 @@ def lane_note(results: Results, settings: RunSettings, lane: Lane) -> str:
 
 
 def curves_note(results: Results, settings: RunSettings, is_alpha: bool) -> str:
-    """Of the varied patch; ``is_alpha``: of its strength, whose curve is the same whatever strength acts."""
+    """Why the curves are not the answer; ``is_alpha``: those against strength, which hold whatever strength acts."""
     origin = results.varied_origin
     if origin is None or not isinstance(origin.request, Generate):
         return ""
@@ -49,7 +49,7 @@ def curves_note(results: Results, settings: RunSettings, is_alpha: bool) -> str:
 
 
 def proof_note(results: Results, settings: RunSettings) -> str:
-    """Of the verification."""
+    """Why the verification is not the answer."""
     origin = results.verification_origin
     if origin is None or results.is_proof_fresh(settings):
         return ""
@@ -57,7 +57,7 @@ def proof_note(results: Results, settings: RunSettings) -> str:
 
 
 def any_note(results: Results, settings: RunSettings) -> str:
-    """Of numbers and lanes: the first there is, or that there are none yet."""
+    """The first note on numbers or lanes; or that there are no results yet."""
     lanes = (lane_note(results, settings, lane) for lane in settings.generate().lanes)
     is_new = results.measured_origin is None and not results.lanes and settings.prompt.query.strip()
     return next(filter(None, (numbers_note(results, settings), *lanes)), "not run, ^r runs" if is_new else "")

@@ -17,13 +17,13 @@ from icltui.values.prompt import Prompt
 
 @dataclass(frozen=True)
 class Sight:
-    """What of the explorer the tour looks at; results are compared by identity: each run makes new ones."""
+    """What the tour looks at in the explorer; results are compared by identity, since each run makes new ones."""
 
     unit: int
     is_turn: bool
     """Whether the next token changes at the unit, or nowhere."""
     measurement: object
-    """Each run makes one anew, where texts may stay: those without ΔW are part of those with it."""
+    """A run always makes a new one, where texts may stay: those without ΔW are part of those with it."""
     verification: object
     is_patched: bool
     """Whether ΔW is on and the patched lane has spoken."""

@@ -1,4 +1,4 @@
-"""What lies before the user: settings, results, engine log, the file they came from; and whether all of it is saved.
+"""The state of one session on the screen: settings, results, engine log, file, history; and whether all is saved.
 
 It knows of no engine. A view that listens is told which part to draw anew, and plain lines for the user.
 """
@@ -32,7 +32,7 @@ class Workspace:
         )
         self.history = History()
         self.other: ComparedSession | None = None
-        """What the numbers are compared with."""
+        """The session that the numbers are compared with."""
         self.is_unsaved = False
         self._changed: Callable[[Change], object] = lambda _change: None
         self._noticed: Callable[[str, bool], object] = lambda _text, _is_error: None
@@ -43,7 +43,7 @@ class Workspace:
 
     @property
     def model(self) -> ModelInfo | None:
-        """The loaded one; before there is one, that of the saved numbers."""
+        """The loaded model; before one is loaded, the model of the saved numbers."""
         return self.results.model
 
     @property
@@ -80,13 +80,13 @@ class Workspace:
             self._set_settings(self.settings.ticked(layers, self.n_layers, self.refused))
 
     def session(self, title: str) -> Session:
-        """What would be saved now under this title."""
+        """The session that would be saved now under this title."""
         return self.history.saved_in(
             session_of(replace(self.document, title=title), self.settings, self.results)
         )
 
     def saved(self, path: Path, session: Session) -> tuple[str, ...]:
-        """Remember that ``session`` now lies at ``path``; what of the screen is not in it, and so still unsaved."""
+        """Remember that ``session`` was written to ``path``; what is on the screen and not in it is still unsaved."""
         self.document = Document(
             path=path, title=session.title, created=session.created, stamp=stamp_of(path)
         )
@@ -103,31 +103,31 @@ class Workspace:
     # The runs before.
 
     def annotate(self, number: int, note: str) -> None:
-        """Put the user's line beside a run."""
+        """Write the user's note about a run."""
         self.history, self.is_unsaved = self.history.noted(number, note.strip()), True
         self._changed(Change.SETTINGS)
 
     def compare_with(self, other: ComparedSession | None) -> None:
-        """Hold the numbers against others from now on, or against none."""
+        """Compare the numbers with others from now on, or with none."""
         self.other = other
         self._changed(Change.NUMBERS)
 
     def _record(self, request: Request, is_new: bool) -> None:
-        """Put down what came back to ``request``; where there is no more room, say which numbers gave way."""
+        """Record the results of ``request``; where there is no more room, say which numbers were dropped."""
         before = {run.number for run in self.history.runs if run.session.measurement}
-        self.history = self.history.recorded(self._sheet(self.settings.asking(request)), is_new)
+        self.history = self.history.recorded(self._run_of(self.settings.asking(request)), is_new)
         after = {run.number for run in self.history.runs if run.session.measurement}
         if gone := sorted(before - after):
             self._noticed(
                 f"history is full: run {gone[-1]} keeps its prompt and texts, its numbers were dropped", False
             )
 
-    def _sheet(self, settings: RunSettings) -> Session:
+    def _run_of(self, settings: RunSettings) -> Session:
         return session_of(replace(self.document, created=""), settings, self.results)
 
     def _return_to(self, run: Run, loaded: ModelInfo | None) -> None:
-        """Let a run lie here again; a prompt that was typed and not run is put down first."""
-        drafted = self.history.drafted(self._sheet(self.settings))
+        """Show an earlier run; a prompt that was typed and not run is recorded first."""
+        drafted = self.history.drafted(self._run_of(self.settings))
         session = run.session
         is_delta_on, self.settings = self.settings.is_delta_on, settings_of(session, None)
         if session.generation is None:  # nothing tells whether ΔW was on
@@ -136,8 +136,8 @@ class Workspace:
         self.history, self.is_unsaved = replace(drafted, at=run.number), True
         self._changed(Change.DOCUMENT)
 
-    def _adopt(self, session: Session, path: Path | None, loaded: ModelInfo | None) -> None:
-        """Let ``session`` lie here; beside a ``loaded`` model its numbers may be of another."""
+    def _show(self, session: Session, path: Path | None, loaded: ModelInfo | None) -> None:
+        """Show ``session``; with a ``loaded`` model its numbers may be another model's."""
         self.settings, self.document = settings_of(session, path), document_of(session, path)
         self.results = Results.from_session(session, self.settings, loaded or session.model)
         self.history, self.other = History.of(session), None
