@@ -1,10 +1,10 @@
-"""Probes stand where they should, in the order in which they came, and leave nothing behind."""
+"""Hooks act at their sites, in the order in which they were attached, and leave nothing on the model."""
 
 import pytest
 import torch
 
 from icltui.engine.hooks.attach import Attachment, attach
-from icltui.engine.hooks.site import SiteHook
+from icltui.engine.hooks.site import Site, SiteHook
 from icltui.engine.measure.forward import forward
 from tests.engine.small_models import tiny
 
@@ -103,3 +103,17 @@ def test_nothing_is_left_when_entering_fails(loaded, error, monkeypatch):
         Attachment(loaded.sites, Watching()).__enter__()
     assert not own_forwards(loaded.model)
     assert n_hooks(loaded.model) == before
+
+
+def test_a_stream_whose_rows_are_no_view_is_shifted_in_place():
+    class OneMore(SiteHook):
+        def shift(self, layer):  # noqa: ARG002
+            return torch.ones(4)
+
+    norm, down_proj = torch.nn.Identity(), torch.nn.Identity()
+    site = Site(0, torch.nn.Identity(), down_proj, (), "norm", norm, None, down_proj, ())
+    stream = torch.zeros(3, 2, 4).transpose(0, 1)
+    with attach([site], OneMore()):
+        norm(stream)
+        down_proj(stream)
+    assert torch.equal(stream, torch.ones(2, 3, 4))

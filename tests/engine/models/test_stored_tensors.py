@@ -72,3 +72,9 @@ def test_a_file_larger_than_memory_is_only_looked_at(tmp_path):
         except OSError:
             pytest.skip("no sparse files of 2 TiB here")
     assert stored_tensors(source(tmp_path))["w"].n_bytes == 2**41
+
+
+def test_a_dtype_that_safetensors_has_no_name_for_counts_its_bytes(tmp_path):
+    torch.save({"w": torch.zeros(3, dtype=torch.complex128)}, tmp_path / "pytorch_model.bin")
+    (tensor,) = stored_tensors(source(tmp_path)).values()
+    assert (tensor.n_bytes, tensor.is_float) == (48, False)
