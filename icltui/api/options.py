@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from icltui.api.messages import DEMO, Generate, GenerateEach, LoadModel, Measure, Verify
 from icltui.api.option import Option
+from icltui.values import Session
 from icltui.values.bounds import SEED, TOKENS
 from icltui.values.errors import BadInput
 from icltui.values.prompt import Prompt
@@ -35,7 +36,7 @@ _model = partial(Option, of=(LoadModel,), group="model")
 _patch = partial(Option, of=(Recipe,), group="patch")
 _sampling = partial(Option, of=(Sampling,), group="text")
 _prompt = partial(Option, of=(Prompt,), group="prompt")
-_method = partial(Option, of=(Measure,), group="method")
+_method = partial(Option, of=(Measure, Session), group="method")
 
 OPTIONS: tuple[Option, ...] = (
     _model("model", f"Hugging Face id or folder (default: {DEMO})", metavar="M"),
@@ -124,7 +125,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "holdout",
         "other queries after the same context, one a line",
-        (Generate, GenerateEach),
+        (Generate, GenerateEach, Session),
         "tests",
         label="test on",
         hint="a file of other queries behind the same context; empty: none",
@@ -147,7 +148,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "n_tokens",
         "tokens per lane (default {default})",
-        (Generate, GenerateEach),
+        (Generate, GenerateEach, Session),
         "text",
         flags=("--tokens",),
         metavar="N",
@@ -226,7 +227,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "layers",
         "all, last, or such as 0,3,5-8 (default {default})",
-        (Measure, Generate, GenerateEach, Verify),
+        (Measure, Generate, GenerateEach, Verify, Session),
         "prompt",
         metavar="L",
     ),

@@ -3,9 +3,10 @@
 import argparse
 import os
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, TypeVar
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from icltui.api import run_job
@@ -20,6 +21,7 @@ from icltui.values import ModelInfo, Session
 from icltui.values.errors import BadInput, SessionError
 from icltui.values.prompt import Prompt, resolve_layers
 
+R = TypeVar("R", bound=Struct)
 MOST_LAYERS = 1_000_000
 """A number of layers that no model reaches, to check ``--layers`` before a model is loaded."""
 
@@ -67,38 +69,43 @@ def load_model(engine: Engine, request: LoadModel) -> ModelInfo:
 
 def start_job(args: argparse.Namespace) -> tuple[Engine, ModelInfo, Session]:
     """An engine with the model loaded, that model, and a session of the prompt."""
-    prompt = _check_prompt(args)  # first, since a model takes long to load
-    local = local_engine()
-    info = load_model(local, load_request(args, None))
-    return (
-        local,
-        info,
-        Session(
-            title=args.save.stem if args.save else "",
-            created=utc_now(),
-            prompt=prompt,
-            layers=args.layers,
-            model=info,
-        ),
-    )
+    title = args.save.stem if args.save else ""
+    session = Session(title=title, prompt=_read_checked_prompt(args), **values_of(args, Session))
+    _check_paths(args)  # before a model is loaded, which takes long
+    engine = local_engine()
+    model = load_model(engine, load_request(args, None))
+    return engine, model, replace(session, model=model)
 
 
-def _check_prompt(args: argparse.Namespace) -> Prompt:
-    """The prompt, once everything that needs no model is checked."""
+def request_from(kind: type[R], *sources: Struct, **more: Any) -> R:
+    """A request of ``kind``: its fields from ``more``, else from the last of ``sources`` that has them."""
+    names = kind.__struct_fields__
+    values = {name: getattr(source, name) for source in sources for name in names if hasattr(source, name)}
+    return kind(**values | more)
+
+
+def _read_checked_prompt(args: argparse.Namespace) -> Prompt:
     prompt = read_prompt(args)
     if not prompt.query:
         raise BadInput("the query is empty: type the text whose continuation is to be explained")
     if args.layers != "last":
         resolve_layers(args.layers, MOST_LAYERS)
-    check_output(args)
-    if args.save is not None and args.save.exists():
-        raise SessionError(f"{str(args.save)!r} exists already: give --save another name")
-    if args.save is not None:  # its folder is made, in one that is there
-        parents = Path(real_path(args.save)).parents
-        check_writable(args.save, next(filter(os.path.lexists, parents)))
-    if args.save is not None and args.output is not None and real_path(args.save) == real_path(args.output):
-        raise BadInput(f"-o and --save both name {str(args.save)!r}: give each a file of its own")
     return prompt
+
+
+def _check_paths(args: argparse.Namespace) -> None:
+    """Refuse a file of ``-o`` or ``--save`` that cannot be written."""
+    check_output(args)
+    if args.save is None:
+        return
+    if args.save.exists():
+        raise SessionError(f"{str(args.save)!r} exists already: give --save another name")
+    parents = Path(real_path(args.save)).parents
+    check_writable(
+        args.save, next(filter(os.path.lexists, parents))
+    )  # its folder is made, in one that is there
+    if args.output is not None and real_path(args.save) == real_path(args.output):
+        raise BadInput(f"-o and --save both name {str(args.save)!r}: give each a file of its own")
 
 
 def finish_job(args: argparse.Namespace, session: Session, text: str) -> int:
@@ -106,7 +113,3 @@ def finish_job(args: argparse.Namespace, session: Session, text: str) -> int:
     if args.save is not None:
         write_session(args.save, session)
     return 0
-
-
-def utc_now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from icltui.api.options import option_of
-from icltui.cli.common import local_engine, utc_now
+from icltui.cli.common import local_engine
 from icltui.cli.options import add_option
 from icltui.cli.output import print_progress, terminal_width
 from icltui.storage.paths import typed_path
@@ -93,5 +93,5 @@ def _examples(args: argparse.Namespace) -> int:
     from icltui.demo.example_sessions import write_examples
 
     _make_folder(args.output)
-    write_examples(local_engine(), args.output, utc_now(), print_progress)
+    write_examples(local_engine(), args.output, print_progress)
     return 0

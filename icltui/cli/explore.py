@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 from icltui.cli.common import load_request, read_prompt
-from icltui.cli.options import add_options, changed_options
+from icltui.cli.options import add_options, changed_options, values_of
 from icltui.storage.config import COLOUR_SYSTEMS, Config, config_path, read_config
 from icltui.storage.paths import example_sessions, state_path, typed_path
 from icltui.storage.sessions import read_session
@@ -118,14 +118,7 @@ def what_to_open(args: argparse.Namespace) -> tuple[Session | None, Path | None]
     if args.context is not None or args.query is not None:
         if path is not None:
             raise BadInput(f"both a session, {args.session!r}, and a prompt: give one of them")
-        session = Session(
-            prompt=read_prompt(args),
-            layers=args.layers,
-            dynamics=args.dynamics,
-            reference=args.reference,
-            precision=args.precision,
-        )
-        return session, None
+        return Session(prompt=read_prompt(args), **values_of(args, Session)), None
     if idle := changed_options(add_prompt, args):
         raise BadInput(f"{' '.join(idle)}: options that go with a prompt: give -c and -q too")
     path = path or next(iter(example_sessions()), None)

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from icltui.api import run_job
 from icltui.api.messages import Export
 from icltui.api.options import option_of
-from icltui.cli.common import load_model, load_request, local_engine
+from icltui.cli.common import load_model, load_request, local_engine, request_from
 from icltui.cli.options import add_option, add_options, changed_options
 from icltui.cli.output import stdout_to_stderr, terminal_width, write_text
 from icltui.report.session_formats import FORMAT_TITLES, SESSION_FORMATS, render_session
@@ -85,15 +85,9 @@ def _export_patch(args: argparse.Namespace) -> int:
     recipe = _recipe(args, session)
     engine = local_engine()
     load_model(engine, load_request(args, session))
-    request = Export(
-        prompt=session.prompt,
-        layers=session.layers,
-        recipe=recipe,
-        format=args.to,
-        path=str(args.target),
-        fingerprint=None if session.model is None else session.model.fingerprint,
-        ids=session.ids,
-    )
+    fingerprint = None if session.model is None else session.model.fingerprint
+    where = {"format": args.to, "path": str(args.target)}
+    request = request_from(Export, session, recipe=recipe, fingerprint=fingerprint, **where)
     with stdout_to_stderr():
         report = run_job.export(engine, request)
     text = (

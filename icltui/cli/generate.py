@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from icltui.api import run_job
 from icltui.api.messages import Export, Generate, GenerateEach
 from icltui.api.options import check_options, option_of
-from icltui.cli.common import finish_job, start_job
+from icltui.cli.common import finish_job, request_from, start_job
 from icltui.cli.options import add_job_options, add_options, values_of
 from icltui.cli.output import stdout_to_stderr, terminal_width, write_text
 from icltui.storage.paths import typed_path
@@ -38,18 +38,14 @@ def generate(args: argparse.Namespace) -> int:
     """``icltui generate``."""
     from icltui.report import generate
 
-    choices = {
-        "recipe": _read_recipe(args),
-        "sampling": _read_sampling(args),
-        **values_of(args, GenerateEach),
-    }
+    patch_and_text = {"recipe": _read_recipe(args), "sampling": _read_sampling(args)}
     if args.with_factors:
         _check_factors(args)
     if args.each is not None:
-        return _generate_each(args, choices)
+        return _generate_each(args, patch_and_text)
     engine, model, session = start_job(args)
-    session = replace(session, **choices)
-    request = Generate(prompt=session.prompt, curves=args.curves, **choices)
+    session = replace(session, **patch_and_text)
+    request = request_from(Generate, session, curves=args.curves)
     with stdout_to_stderr():
         result = run_job.generate(engine, request)
     as_json = args.format == "json"
@@ -60,20 +56,14 @@ def generate(args: argparse.Namespace) -> int:
     )
     code = finish_job(args, replace(session, generation=result), text)
     if args.with_factors:
-        export = Export(
-            prompt=session.prompt,
-            layers=session.layers,
-            recipe=session.recipe,
-            format="factors",
-            path=str(_factors_path(args.save)),
-            ids=result.ids,
-        )
+        path = str(_factors_path(args.save))
+        export = request_from(Export, session, format="factors", path=path, ids=result.ids)
         with stdout_to_stderr():
             run_job.export(engine, export)
     return code
 
 
-def _generate_each(args: argparse.Namespace, choices: dict[str, Any]) -> int:
+def _generate_each(args: argparse.Namespace, patch_and_text: dict[str, Any]) -> int:
     """The lanes of every query in a file."""
     from icltui.report import generate
 
@@ -85,7 +75,7 @@ def _generate_each(args: argparse.Namespace, choices: dict[str, Any]) -> int:
     queries = read_queries(args.each)
     args.query = queries[0]
     engine, model, session = start_job(args)
-    request = GenerateEach(prompt=session.prompt, queries=queries, **choices)
+    request = request_from(GenerateEach, session, queries=queries, **patch_and_text)
     with stdout_to_stderr():
         results = run_job.generate_each(engine, request)
     as_json = args.format == "json"

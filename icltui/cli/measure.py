@@ -6,8 +6,8 @@ from msgspec.structs import replace
 
 from icltui.api import run_job
 from icltui.api.messages import Measure
-from icltui.cli.common import finish_job, start_job
-from icltui.cli.options import add_job_options, add_options, values_of
+from icltui.cli.common import finish_job, request_from, start_job
+from icltui.cli.options import add_job_options, add_options
 from icltui.cli.output import stdout_to_stderr, terminal_width
 from icltui.values.errors import BadInput
 
@@ -26,10 +26,7 @@ def measure(args: argparse.Namespace) -> int:
     if args.pairs and args.format == "csv":
         raise BadInput("--pairs has no place in csv: use --format json or table")
     engine, model, session = start_job(args)
-    request = Measure(prompt=session.prompt, **values_of(args, Measure))
-    session = replace(
-        session, dynamics=request.dynamics, reference=request.reference, precision=request.precision
-    )
+    request = request_from(Measure, session, pairs=args.pairs)
     with stdout_to_stderr():
         result = run_job.measure(engine, request)
     formats = {

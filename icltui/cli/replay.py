@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from icltui.api import run_job
 from icltui.api.engine import Engine
 from icltui.api.messages import Generate, LoadModel, Measure, Verify
-from icltui.cli.common import load_model, load_request, local_engine
+from icltui.cli.common import load_model, load_request, local_engine, request_from
 from icltui.cli.options import add_options, add_output
 from icltui.cli.output import check_output, stdout_to_stderr, terminal_width, write_text
 from icltui.storage.paths import typed_path
@@ -118,35 +118,19 @@ def _jobs(engine: Engine, session: Session) -> Iterator[tuple[Section, Record, C
 
 
 def _measure(session: Session, measured: Measurement) -> Measure:
-    return Measure(
-        prompt=session.prompt,
-        layers=_layers(session, measured.layers),
-        dynamics=measured.dynamics,
-        reference=measured.reference,
-        precision=measured.precision,
-        pairs=bool(measured.pairs),
-    )
+    layers = _layers(session, measured.layers)
+    return request_from(Measure, session, measured, layers=layers, pairs=bool(measured.pairs))
 
 
 def _generate(session: Session, generated: Generation) -> Generate:
-    return Generate(
-        prompt=session.prompt,
-        layers=_layers(session, generated.layers),
-        recipe=generated.recipe,
-        sampling=generated.sampling,
-        n_tokens=session.n_tokens,
-        lanes=tuple(generated.lanes),
-        holdout=generated.holdout,
-        curves=generated.patch is not None and generated.patch.curves is not None,
-    )
+    layers, lanes = _layers(session, generated.layers), tuple(generated.lanes)
+    curves = generated.patch is not None and generated.patch.curves is not None
+    return request_from(Generate, session, generated, layers=layers, lanes=lanes, curves=curves)
 
 
 def _verify(session: Session, verified: Verification) -> Verify:
-    return Verify(
-        prompt=session.prompt,
-        layers=_layers(session, tuple(check.layer for check in verified.layers)),
-        seed=verified.seed,
-    )
+    layers = _layers(session, tuple(check.layer for check in verified.layers))
+    return request_from(Verify, session, verified, layers=layers)
 
 
 def _layers(session: Session, layers: tuple[int, ...]) -> str:

@@ -7,8 +7,8 @@ from msgspec.structs import replace
 from icltui.api import run_job
 from icltui.api.messages import Verify
 from icltui.api.options import option_of
-from icltui.cli.common import finish_job, start_job
-from icltui.cli.options import add_job_options, add_option, add_output, values_of
+from icltui.cli.common import finish_job, request_from, start_job
+from icltui.cli.options import add_job_options, add_option, add_output
 from icltui.cli.output import check_output, stdout_to_stderr, terminal_width, write_text
 from icltui.system.streams import print_error
 
@@ -37,7 +37,7 @@ def verify(args: argparse.Namespace) -> int:
     from icltui.report.verify import verify_json, verify_table
 
     engine, model, session = start_job(args)
-    request = Verify(prompt=session.prompt, **values_of(args, Verify))
+    request = request_from(Verify, session, seed=args.seed)
     with stdout_to_stderr():
         result = run_job.verify(engine, request)
     as_json = args.format == "json"

@@ -68,7 +68,7 @@ PROMPTS: dict[str, Example] = {
 """By name; each is of another task that the embedded model was trained on."""
 
 
-def write_examples(engine: Engine, folder: Path, created: str, on_progress: ProgressCallback) -> None:
+def write_examples(engine: Engine, folder: Path, on_progress: ProgressCallback) -> None:
     """Measure, generate and verify each prompt and save it; ``on_progress`` is called with each name.
 
     Raises:
@@ -87,7 +87,6 @@ def write_examples(engine: Engine, folder: Path, created: str, on_progress: Prog
         )
         session = Session(
             title=name,
-            created=created,
             prompt=example.prompt,
             model=model,
             measurement=run_job.measure(engine, Measure(prompt=example.prompt)),
