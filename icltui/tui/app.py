@@ -152,7 +152,7 @@ class IcltuiApp(App[None]):
     def action_redraw(self) -> None:
         """Send every cell again, and before them how the terminal is to be: others may have written there."""
         if isinstance(self._driver, ResettableDriver):
-            self._driver.renew()
+            self._driver.reset()
         else:
             self.draw_anew()
 

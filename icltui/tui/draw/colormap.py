@@ -12,7 +12,7 @@ from textual.app import App
 COLOURS = (17, 54, 90, 126, 162, 198, 203, 209, 215, 221, 228)
 """Dark to light: lightness L* 7, 24, 32, 39, 47, 55, 62, 69, 78, 87, 98."""
 GLYPHS = "·:-=+*#%@"
-"""Little ink to much; a blank is kept for what is not known."""
+"""Little ink to much; a blank means not known."""
 
 _INK_DARK, _INK_LIGHT = "color(16)", "color(231)"
 _FIRST_LIGHT = 6
@@ -20,10 +20,10 @@ _FIRST_LIGHT = 6
 
 
 def level(value: float | None, low: float, high: float, log: bool) -> float | None:
-    """Where ``value`` stands between ``low`` (0.0) and ``high`` (1.0); None if it is not a finite number.
+    """``value`` as a fraction of the way from ``low`` (0.0) to ``high`` (1.0); None if it is not a finite number.
 
-    On a log scale, which needs ``low > 0`` and is linear without, zero stands at the bottom. Where ``low`` equals
-    ``high`` everything stands in the middle.
+    A log scale needs ``low > 0``, and is linear otherwise; zero is 0.0 on it. Where ``low`` equals ``high`` every value
+    is 0.5.
     """
     if value is None or not math.isfinite(value):
         return None
@@ -63,5 +63,5 @@ def needs_glyphs(app: App[object]) -> bool:
     """Whether the terminal shows no colours, or too few for the ramp."""
     if app.no_color:
         return True
-    # Without a terminal (tests, screenshots) the console's guess is about nothing.
+    # Without a terminal (tests, screenshots) the console knows no colour system.
     return not app.is_headless and app.console.color_system in ("standard", "windows")

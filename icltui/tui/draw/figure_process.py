@@ -1,7 +1,4 @@
-"""A figure drawn by a process of its own: Matplotlib would make the screen wait, and stay in its memory.
-
-A session enters, the bytes of the figure leave.
-"""
+"""A figure drawn in a process of its own: Matplotlib would make the screen wait, and stay in its memory."""
 
 import asyncio
 import contextlib
@@ -16,10 +13,10 @@ from icltui.values.errors import BadInput
 
 
 async def draw_figure(session: Session, kind: Literal["svg", "png"]) -> bytes:
-    """What ``icltui export`` writes of the session.
+    """The figure as ``icltui export`` writes it.
 
     Raises:
-        BadInput: with what it says where it refuses.
+        BadInput: the command refuses, with its reason.
     """
     with tempfile.TemporaryDirectory(prefix="icltui-") as folder:
         source, target = Path(folder, "session.json"), Path(folder, f"figure.{kind}")
@@ -27,7 +24,7 @@ async def draw_figure(session: Session, kind: Literal["svg", "png"]) -> bytes:
         process = await asyncio.create_subprocess_exec(
             *own_command("export", str(source), "--to", kind, "-o", str(target)),
             env=child_environment(),
-            cwd=folder,  # whose matplotlibrc is Matplotlib's default, unlike that of a folder that was downloaded
+            cwd=folder,  # a downloaded folder could hold a matplotlibrc of its own
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,

@@ -1,19 +1,18 @@
-"""Where the cells of the heatmap stand: units from left to right, layers from top to bottom.
+"""The positions of the heatmap's cells: units from left to right, layers from top to bottom.
 
-The size of a widget and of a measurement enter; places of cells leave. A frame of header lines and layer labels
-stays where it is while the cells scroll.
+The header lines and the layer labels do not scroll.
 """
 
 from dataclasses import dataclass
 from functools import cached_property
 
 _WIDEST, _TALLEST = 3, 2
-"""The most columns of a unit and lines of a layer."""
+"""Most columns of a unit, most lines of a layer."""
 
 
 @dataclass(frozen=True)
 class HeatmapLayout:
-    """The geometry of one heatmap, in cells of the terminal."""
+    """The layout of one heatmap, in cells of the terminal."""
 
     width: int
     height: int
@@ -22,7 +21,7 @@ class HeatmapLayout:
 
     @property
     def header(self) -> int:
-        """Lines above the cells: the legend, the read-out, the ticks; fewer where room is scarce."""
+        """Lines above the cells: the colorbar, the read-out, the ticks; fewer in a low pane."""
         return min(3, max(0, self.height - 2))
 
     @cached_property
@@ -42,19 +41,19 @@ class HeatmapLayout:
 
     @property
     def total(self) -> tuple[int, int]:
-        """Width and height with every cell in it."""
+        """Width and height of everything."""
         width = self.label + self.cell_width * self.n_units
         return width, self.header + self.cell_height * len(self.layers)
 
     @property
     def page(self) -> int:
-        """How many units fit side by side."""
+        """Units that fit side by side."""
         return max(1, (self.width - self.label) // self.cell_width)
 
     def layer_at(self, line: int) -> int | None:
         """The layer whose cells are on ``line``, counted from the first line of cells."""
-        place = line // self.cell_height
-        return self.layers[place] if 0 <= place < len(self.layers) else None
+        at = line // self.cell_height
+        return self.layers[at] if 0 <= at < len(self.layers) else None
 
     def unit_at(self, column: int) -> int | None:
         """The unit whose cells are in ``column``, counted from the first column of cells."""
@@ -62,12 +61,12 @@ class HeatmapLayout:
         return unit if 0 <= unit < self.n_units else None
 
     def units_in_sight(self, scroll: int) -> range:
-        """The units that show, if only in part, when scrolled to column ``scroll``."""
+        """The units that are visible, at least in part, when scrolled to column ``scroll``."""
         last = (scroll + max(0, self.width - self.label) - 1) // self.cell_width
         return range(scroll // self.cell_width, min(self.n_units, last + 1))
 
     def tick_step(self) -> int:
-        """Every how many units there is room for a number."""
+        """Units from one tick to the next: the least of 1, 2, 5, 10, … with room for a number."""
         room = len(str(self.n_units)) + 2
         steps = (step * int(10**power) for power in range(7) for step in (1, 2, 5))
         return next(step for step in steps if step * self.cell_width >= room)

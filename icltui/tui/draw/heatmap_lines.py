@@ -1,7 +1,4 @@
-"""The heatmap's lines: shades for cells, and the three lines above them that say in numbers what shades say.
-
-A measurement, a geometry and a choice of measure enter; segments of styled text leave.
-"""
+"""The lines of the heatmap: cells in shades, below a colorbar, a read-out and ticks."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -36,7 +33,7 @@ class HeatmapLines(ShadedLines):
         return self.measured.bounds(self.coloring.name, self.grid.layers, positive=self.is_log)
 
     def above(self, line: int, scroll: int) -> list[Segment]:
-        """Line 0, 1 or 2 above the cells: legend, read-out, ticks; ``scroll`` columns are out of sight."""
+        """Line 0, 1 or 2 above the cells: colorbar, read-out, ticks, scrolled by ``scroll`` columns."""
         if line == 0:
             return list(self.colorbar())
         return [Segment(" " + self._readout(), self.strong)] if line == 1 else self._ticks(scroll)
@@ -68,7 +65,7 @@ class HeatmapLines(ShadedLines):
         return max(0, self.grid.width - self.grid.label)
 
     def cells(self, line: int, scroll: int) -> list[Segment]:
-        """One line of cells with its layer's number in front; ``scroll`` columns are out of sight."""
+        """One line of cells after the layer's number, scrolled by ``scroll`` columns."""
         grid = self.grid
         layer = grid.layer_at(line)
         if layer is None:

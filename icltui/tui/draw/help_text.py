@@ -30,7 +30,7 @@ class PaneHelp:
 
 _PATCH = (
     ("ΔW = (W δz) zᵀ / ‖z‖²", "added to every matrix W that reads z: a matrix of rank 1"),
-    ("Δb = δv", "the shift: what the context adds to the residual stream, behind the MLP branch"),
+    ("Δb = δv", "the shift: what the context adds to the residual stream, after the MLP branch"),
     ("T(C,x; W,b) = T(x; W+ΔW, b+Δb)", "the block's output: with the context, and without it but patched"),
 )
 _EDITING = (
@@ -41,18 +41,18 @@ _SCROLLING = (("j k ↓ ↑", "Scroll."), ("g G", "To the top and the bottom."))
 
 PANE_HELP: dict[str, PaneHelp] = {
     "context": PaneHelp(
-        what="The context: the text whose effect is measured. It stands before the query, joined to it as it is, "
+        what="The context: the text whose effect is measured. It comes before the query, joined to it as it is, "
         "so a line end or a space at its end counts.",
-        reading="The border tells its tokens, counted together with the query's when the typing pauses. Numbers "
+        reading="The border shows its tokens, counted together with the query's when the typing pauses. Numbers "
         "and lanes stay those of the older text, and say so, until ^r runs again. The tokens that the tokenizer "
-        "itself puts in front, and a chat template's header, are no context: they stay in every run.",
+        "itself puts first, and a chat template's header, are no context: they stay in every run.",
         actions=("run", "chat", "positions", "save"),
         keys=_EDITING,
     ),
     "query": PaneHelp(
         what="The query: the text that the model continues, with the context before it and without. It is never "
         "empty: everything is measured at its last token, where the next one is chosen.",
-        reading="The same token ids stand at the end of both runs. A token that would straddle the border of "
+        reading="Both runs end in the same token ids. A token that would straddle the border of "
         "context and query belongs to the query, and the log says so.",
         actions=("run", "delta", "positions"),
         keys=_EDITING,
@@ -60,7 +60,7 @@ PANE_HELP: dict[str, PaneHelp] = {
     "layers": PaneHelp(
         what="The model's layers. [x] is measured and patched at the next run, [ ] is left out, [-] was refused "
         "by the check when the model was loaded; the border says why.",
-        reading="The bars are the chosen measure over the units, each layer on its own scale; the number behind "
+        reading="The bars are the chosen measure over the units, each layer on its own scale; the number after "
         "them is that at the selected unit. Once the patch is verified, the last number is the layer's block "
         "error. With every layer patched the query says what the context made it say; with some of them, "
         "what those layers alone carry.",
@@ -75,7 +75,7 @@ PANE_HELP: dict[str, PaneHelp] = {
         "the unit there is what changed the model's mind. p is that token's probability. ~ marks a ‖δ‖ that is no more "
         "than rounding in the model's half precision; precision float32, in the form o, computes without it.",
         formulas=(
-            ("δ_i = A_i − A_{i−1}", "A_i: the MLP's input z behind the first i units"),
+            ("δ_i = A_i − A_{i−1}", "A_i: the MLP's input z after the first i units"),
             ("W_i = W_{i−1} + (W_0 δ_i) A_0ᵀ / ‖A_0‖²", "each unit is one step of gradient descent"),
             ("h = 1 / ‖A_i‖²", "its implicit learning rate"),
         ),
@@ -96,14 +96,14 @@ PANE_HELP: dict[str, PaneHelp] = {
         actions=("measure", "previous_measure", "log", "find", "zoom"),
     ),
     "verify": PaneHelp(
-        what="The proof: the patched model, without the context, held against the model with it; and what would "
+        what="The proof: the patched model, without the context, compared with the model with it; and what would "
         "look the same if the patch meant nothing.",
         reading="Errors of ΔW and shift together should be near the noise floor, which is the same run done in "
         "two ways; both are shares of the largest logit. Allowed is the tolerance of the model's numbers, or twice "
         "the noise floor where that is more; then it is said, and where the context itself does no more than that, "
         "nothing is proved. The controls should miss by far: a random patch of equal norms, and the patch of the "
-        "shuffled context. That the last layer's output fits is no news: once it is patched, it does so by "
-        "construction. No tautology is what ΔW or the shift achieve alone, and how far the controls miss.",
+        "shuffled context. The last layer's output fits by construction once that layer is patched. What ΔW "
+        "or the shift achieve alone, and how far the controls miss, are the evidence.",
         formulas=(
             ("identity", "‖W z_C − (W+ΔW) z‖ / ‖W z_C‖, z_C: the MLP's input with the context"),
             ("block", "‖O_patched − O_context‖ / ‖O_context‖"),
@@ -126,7 +126,7 @@ PANE_HELP: dict[str, PaneHelp] = {
         "weights changed by ΔW and the shift. All draw the same random numbers, so they differ only where "
         "their distributions do.",
         reading="The underlined token is where a lane first leaves the first one. Below the text: the most "
-        "likely tokens right behind the query. In the border: KL from the lane with the context there, and "
+        "likely tokens right after the query. In the border: KL from the lane with the context there, and "
         "how many tokens are equal. Per step the patched lane is exact on all layers; frozen and compiled are "
         "held while generating, and are the honest test of a context as weights.",
         formulas=_PATCH,
@@ -136,14 +136,14 @@ PANE_HELP: dict[str, PaneHelp] = {
     "text": PaneHelp(
         what="The context's own text, each unit marked by how much it matters.",
         reading="The stronger the mark, the greater the number; the selected unit is the one of table, plots "
-        "and heatmap. Missing one at a time (drop) tells each unit's own share.",
+        "and heatmap. Missing one at a time (drop) shows each unit's own share.",
         actions=("shade", "previous_shade", "dynamics", "find"),
     ),
 }
 
 SYMBOLS: Rows = [
     ("z", "the vector that the MLP's first matrices read, at the query's last token"),
-    ("A_i", "z behind the first i units (grow), or with i taken away (shrink); A_0 is where it begins"),
+    ("A_i", "z after the first i units (grow), or with i taken away (shrink); A_0 is where it begins"),
     ("v, g", "the residual stream before the MLP; the input of the MLP's down projection"),
     ("W", "every matrix that reads z: c_fc, or gate and up, or router and experts; d is the width of z"),
     ("δ, δz, δv", "the difference that a unit, or all of the context, makes to z (δ, δz) and to v"),

@@ -1,8 +1,8 @@
-"""Lines of numbers drawn with characters, through plotext.
+"""Line plots as text, drawn by plotext.
 
-A figure enters, a text of exact size leaves. Numbers are brought to 0…1 and axes labelled here: plotext's own log scale
-and tick labels fail on small numbers. Where there are more points than columns, the least and the greatest of each
-two columns are drawn. Each line carries a mark, so that colour is never all there is to tell it by.
+This module scales numbers to 0…1 and labels the axes, since plotext's log scale and tick labels fail on small numbers.
+Where there are more points than columns, it draws the least and the greatest of each two columns. Each line carries a
+mark, since colour alone may not show.
 """
 
 import math
@@ -22,13 +22,13 @@ Point = tuple[int, float]
 LINE_COLOURS = (33, 208, 35, 170, 136, 67)
 """xterm-256 indices of middle lightness: they read on dark and on light."""
 OTHER = "×"
-"""What the points of another run are drawn with."""
+"""The marker of another run's points."""
 FLAG = "▾"
 _CURSOR_COLOUR, _OTHER_COLOUR = 244, 244
 _SMALLEST = (20, 5)
-"""Narrower or lower, axes leave no room for lines."""
+"""Least columns and lines: with fewer, axes leave no room for lines."""
 _LABEL = 8
-"""Columns of the numbers at the left: the frame must not jump when a number gets longer."""
+"""Columns of the y axis's numbers, fixed so that the frame does not move when a number gets longer."""
 _NUMBER = 8
 _NO_NUMBERS = "No numbers to draw yet."
 
@@ -40,31 +40,31 @@ class Series(NamedTuple):
     values: list[float | None]
     """From the left to the right."""
     mark: str
-    """One character, which stands on the line, or draws it where there are no colours; OTHER: it draws points alone."""
+    """One character, shown once on the line, or drawing it where there are no colours; OTHER draws points alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """What is to be drawn."""
+    """A plot to draw."""
 
     title: str
     series: Sequence[Series] = ()
     log: bool = False
     """Whether the scale is logarithmic: then only positive numbers are drawn."""
     cursor: int | None = None
-    """Where a vertical line stands; the legend tells the numbers there."""
+    """The position of a vertical line, whose numbers the legend shows."""
     place: str = ""
-    """What the cursor is on, in front of the legend."""
+    """What the cursor is on, at the beginning of the legend."""
     bounds: tuple[float, float] | None = None
     """The ends of a linear scale; by default those of the numbers."""
     x_names: Sequence[str] = ()
-    """What stands below the places from left to right; by default their numbers."""
+    """Labels of the x axis from left to right; by default the positions."""
     flags: Sequence[int] | None = None
-    """Places that get a mark above the frame; None: there is no line for them."""
+    """Positions that get a mark above the frame; None: there is no line for them."""
     below: Sequence[Text] = ()
     """Lines below the drawing."""
     empty: str = _NO_NUMBERS
-    """What is said where there is nothing to draw."""
+    """The text where there is nothing to draw."""
 
 
 def render_plot(figure: Figure, width: int, height: int, colours: Sequence[int] = LINE_COLOURS) -> Text:
@@ -100,7 +100,7 @@ def _bounds(figure: Figure) -> tuple[float, float] | None:
 
 
 def _legend(figure: Figure, colours: Sequence[int], width: int) -> list[Text]:
-    """What the cursor is on, then each line's mark, name and number there, on as many lines as they need."""
+    """What the cursor is on, then the mark, name and number of each line, on as many lines as they need."""
     items = [Text(figure.place)] if figure.place else []
     for place, line in enumerate(figure.series):
         items.append(
@@ -130,7 +130,7 @@ def _key(line: Series, place: int, colours: Sequence[int]) -> Text:
 
 
 def _flag_line(flags: Sequence[int], n_places: int, width: int) -> Text:
-    """A mark above the column of each of these places."""
+    """A mark above the column of each of these positions."""
     cells = [" "] * max(0, width - _LABEL - 2)  # between the two sides of the frame
     for flag in flags:
         column = round(flag / max(1, n_places - 1) * (len(cells) - 1))
@@ -182,7 +182,7 @@ def _draw(
     log: bool,
     colour: int | None,
 ) -> None:
-    """One line without its gaps, and its mark somewhere on it, apart from those of the others."""
+    """Draw one line without its gaps, and its mark on it, apart from the marks of others."""
     import plotext
 
     values = line.values
@@ -204,7 +204,7 @@ def _draw(
 
 
 def _runs(levels: Sequence[float | None]) -> Iterator[list[Point]]:
-    """The stretches without a gap: no line is drawn across what is not known."""
+    """The stretches without a gap: no line is drawn across unknown numbers."""
     for is_known, run in groupby(enumerate(levels), key=lambda item: item[1] is not None):
         if is_known:
             yield [(unit, fraction) for unit, fraction in run if fraction is not None]

@@ -21,7 +21,7 @@ from icltui.tui.state.measured_units import MeasuredUnits
 from icltui.values import CurvePoint, PatchReport
 
 View = Literal["measure", "tokens", "alpha", "layers", "queries"]
-"""What is plotted: over the units, the first two; of the varied patch, the others."""
+"""What is plotted: the first two over the units, the others of the varied patch."""
 OF_PATCH: tuple[View, ...] = ("alpha", "layers", "queries")
 
 _TOKEN_WIDTH = 16
@@ -32,7 +32,7 @@ _NO_CURVES = "No curves yet: C turns ΔW on and varies the present patch."
 
 @dataclass(frozen=True)
 class Overlay:
-    """A second run, whose line of the shown layer lies over the first's."""
+    """A second run, whose line of the shown layer is drawn over the first run's lines."""
 
     measured: MeasuredUnits
     label: str
@@ -40,7 +40,7 @@ class Overlay:
 
 
 def views(patch: PatchReport | None) -> tuple[View, ...]:
-    """What there is to go through; queries where the patch was made from some."""
+    """The plots to choose from; queries only where the patch was made from some."""
     has_queries = patch is not None and patch.curves is not None and patch.curves.queries
     return ("measure", "tokens", "alpha", "layers", *(("queries",) if has_queries else ()))
 
@@ -138,9 +138,9 @@ def _flip_text(flip: Flip, is_selected: bool) -> Text:
 
 
 def curve_figure(patch: PatchReport | None, view: View, log: bool, alpha: float | None = None) -> Figure:
-    """The divergence that a patch leaves, against its strength, its layers or the queries that it was made from.
+    """The KL that a patch leaves, against its strength, its layers or the queries that it was made from.
 
-    The strength ``alpha`` is marked, or that which the patch had.
+    The mark is at the strength ``alpha``, by default the patch's own.
     """
     curves = patch.curves if patch else None
     if patch is None or curves is None:
@@ -171,7 +171,7 @@ def curve_figure(patch: PatchReport | None, view: View, log: bool, alpha: float 
 
 
 def _lines(points: Sequence[CurvePoint], name: str, mark: str) -> list[Series]:
-    """Behind the prompt's own query, and on tokens that the patch was not made from, where there are any."""
+    """The KL after the prompt's own query, and on tokens that the patch was not made from, if there are any."""
     lines = [Series(name, [point.kl for point in points], mark)]
     if any(point.kl_others is not None for point in points):
         elsewhere = "elsewhere" if mark == "q" else f"{name}, elsewhere"

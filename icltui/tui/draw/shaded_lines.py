@@ -44,7 +44,7 @@ class ShadedLines:
         raise NotImplementedError
 
     def fraction(self, unit: int, layer: int) -> float | None:
-        """Where the number of a cell is between the ends of the ramp; None: there is no number."""
+        """The number of a cell as a fraction of the ramp; None where there is no number."""
         if self.bounds is None:
             return None
         return level(self.coloring.value(self.measured, unit, layer), *self.bounds, self.is_log)

@@ -1,6 +1,6 @@
 """A pane, or the whole screen, as an SVG: the lines that Textual draws, with border, title and colours.
 
-A widget enters as strips, which must be taken where widgets live; the SVG's text is made of them anywhere.
+Strips must be taken in the app's thread; the SVG can be made of them in any thread.
 """
 
 import io
@@ -16,7 +16,7 @@ from icltui.text.escape import visible
 
 
 def pane_strips(pane: Widget) -> list[Strip]:
-    """The pane as it is, on its own: nothing that lies over it, such as a toast or a dialog."""
+    """The pane alone, without a toast or a dialog over it."""
     compositor = Compositor()
     compositor.reflow(pane, pane.outer_size)
     return compositor.render_strips(pane.outer_size)

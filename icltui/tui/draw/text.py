@@ -1,7 +1,7 @@
-"""What goes into one line of a terminal: token text made safe and visible, cut to a width, and numbers.
+"""Text for one line of a terminal: token text made safe and visible, cut to a width, and numbers.
 
-A token is any text at all: half a character, an escape sequence, markup. It reaches the screen through
-:func:`content`, :func:`passage`, :func:`fit` or, in an editor, :func:`drawn`, and in no other way.
+A token can be any text: half a character, an escape sequence, markup. It reaches the screen only through
+:func:`content`, :func:`passage`, :func:`fit` or, in an editor, :func:`drawn`.
 """
 
 import math
@@ -16,10 +16,10 @@ from textual.content import Content
 from icltui.text.escape import glyph
 
 CURSOR = "❯"
-"""In front of what is selected, so that it is seen without colours too."""
+"""Mark before what is selected, for terminals without colours."""
 _RARE = re.compile("[^ -~\t]")
 _LINE_ENDS = {"\x85": "␤", "\u2028": "↵", "\u2029": "⁋"}
-"""Ends of lines and paragraphs as Unicode has them, for which there is no picture."""
+"""Unicode's line and paragraph ends, which have no control picture."""
 
 
 def display(text: str) -> str:
@@ -37,12 +37,12 @@ def display(text: str) -> str:
 
 
 def _carried(shown: str) -> str:
-    """``shown`` with a carrier for a mark at its front, which would land on the neighbouring cell."""
+    """``shown`` with a carrier for a combining mark at its start, which would land on the cell before."""
     return "◌" + shown if unicodedata.category(shown[:1] or "x").startswith("M") else shown
 
 
 def readable(text: str) -> str:
-    """A part of a text that is read in one go: spaces stay spaces, everything else invisible is shown.
+    """A part of a running text: spaces stay spaces, everything else invisible is shown.
 
     >>> readable(" a\\n")
     ' a⏎'
@@ -51,12 +51,12 @@ def readable(text: str) -> str:
 
 
 def content(text: str, style: str = "") -> Content:
-    """``text`` as a widget may show it: one line, nothing in it read as markup."""
+    """``text`` on one line, for a widget; nothing in it is markup."""
     return Content.styled(display(text), style)
 
 
 def passage(text: str, start: int = 0, end: int = 0, style: str = "") -> Content:
-    """``text`` to read and to wrap: spaces stay spaces but for the very first; ``text[start:end]`` is in ``style``."""
+    """A running text: spaces stay spaces but for the first character; ``text[start:end]`` is in ``style``."""
     shown = [glyph(character) for character in text]
     if shown:
         shown[0] = "·" if text[0] == " " else _carried(shown[0])
@@ -108,7 +108,7 @@ def number(value: float | None, width: int) -> str:
 
 
 def graduate(values: Sequence[float]) -> list[str]:
-    """The numbers at an axis or a ramp, in three digits or as many as tell them apart.
+    """The numbers at an axis or a ramp, in three digits, or more where they would be equal.
 
     >>> graduate([0.5, 1.0]), graduate([0.0082001, 0.0082002])
     (['0.5', '1'], ['0.0082001', '0.0082002'])

@@ -26,7 +26,7 @@ _KL_STEP: dict[Dynamics, str] = {
 
 @dataclass(frozen=True)
 class Coloring:
-    """One number for each unit."""
+    """A number for each unit, by which the text is coloured."""
 
     name: str
     title: str
@@ -72,7 +72,7 @@ def _kl(measured: MeasuredUnits, unit: int, _layer: int) -> float | None:
 
 
 def _kl_step(measured: MeasuredUnits, unit: int, layer: int) -> float | None:
-    """Under *drop* every unit is held against the full context, which unit 0 is."""
+    """The change of KL; under *drop* against the full context, which is unit 0."""
     if unit == 0:
         return None
     before, after = (
@@ -122,4 +122,4 @@ _ALL = (
 )
 
 COLORINGS: dict[str, Coloring] = {coloring.name: coloring for coloring in _ALL}
-"""Every shade by name, in the order in which a key cycles through them."""
+"""Every colouring by name, in the order in which a key cycles through them."""

@@ -79,7 +79,7 @@ class TokenStripLines(ShadedLines):
         return f"  next {mark}{token} {number(likeliest.probability, 5).strip()}"
 
     def levels(self, row: int) -> tuple[str, ...]:
-        """What the shades of one line of text are, for comparing with what was painted."""
+        """The shades of one line of text, to compare with what was painted."""
         return tuple(self._level_key(piece.unit) for piece in self.page.lines[row])
 
     def _level_key(self, unit: int) -> str:

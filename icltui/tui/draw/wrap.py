@@ -1,6 +1,6 @@
-"""A text in its units, set in lines of a width: words stay whole where they can, and what is invisible is shown.
+"""The units of a text wrapped into lines: words stay whole where they fit, and what is invisible is shown.
 
-Units enter; lines of pieces leave, each piece a part of one unit. A line end is shown and obeyed.
+A line holds pieces, each a part of one unit. A line end is shown, and ends the line.
 """
 
 import re
@@ -18,7 +18,7 @@ _NO_TEXT = "␣"
 
 @dataclass(frozen=True)
 class Piece:
-    """What one line holds of one unit."""
+    """The part of a unit on one line."""
 
     unit: int
     text: str
@@ -31,7 +31,7 @@ Line = tuple[Piece, ...]
 
 @dataclass(frozen=True)
 class WrappedText:
-    """All lines, and where in them a unit stands."""
+    """The lines, and the positions of the units in them."""
 
     lines: tuple[Line, ...]
 
@@ -50,12 +50,12 @@ class WrappedText:
         return {piece.unit: row for row, line in enumerate(self.lines) for piece in line}
 
     def column(self, unit: int) -> int:
-        """Where ``unit`` begins in its first line."""
+        """The column at which ``unit`` begins in its first line."""
         pieces = self.lines[self.rows[unit]] if unit in self.rows else ()
         return next((piece.column for piece in pieces if piece.unit == unit), 0)
 
     def unit_at(self, row: int, column: int, *, nearest: bool = False) -> int | None:
-        """The unit at a place; or the nearest one of that line."""
+        """The unit at a row and column, or else the last one of the row where ``nearest``."""
         if not (0 <= row < len(self.lines) and self.lines[row]):
             return None
         line = self.lines[row]
@@ -64,7 +64,7 @@ class WrappedText:
 
 
 def wrap_units(units: Iterable[tuple[int, str]], width: int) -> WrappedText:
-    """``units``, numbers with their texts, on lines of at most ``width`` cells; a space may hang into the last.
+    """``units``, numbers with their texts, on lines of at most ``width`` cells; only a space is in the last cell.
 
     >>> page = wrap_units([(1, "a b"), (2, " cd\\n"), (3, "e")], 4)
     >>> [[(piece.unit, piece.text) for piece in line] for line in page.lines]
@@ -86,7 +86,7 @@ def _parts(text: str) -> Iterator[tuple[str, str]]:
 
 
 class _LineFiller:
-    """The line that is being filled, and the word that may not fit it."""
+    """The line that is being filled, and the word that comes next."""
 
     def __init__(self, width: int) -> None:
         self.lines: list[Line] = []

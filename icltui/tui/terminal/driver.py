@@ -1,8 +1,7 @@
-"""Textual's driver for terminals, hardened: whatever a terminal sends or does, the program goes on or leaves in order.
+"""Textual's driver for terminals, hardened: whatever a terminal sends or does, the program goes on or ends in order.
 
-Bytes are cut into keys and answers before Textual's parser sees them, the terminal itself is asked for its size, each
-change of its window has everything drawn anew, signals are heard between two steps of the program and not within one,
-and a terminal that is gone is told instead of tried again.
+Bytes are cut into keys and replies before Textual's parser sees them, the size comes from the terminal itself, every
+change of the window redraws everything, signals are handled by the event loop, and a lost terminal is reported once.
 """
 
 import asyncio
@@ -27,16 +26,16 @@ from icltui.tui.terminal.messages import TerminalLost, TerminalReset
 
 _READ = 4096
 _WAIT = 0.1
-"""Most seconds between two looks at whether the program ends."""
+"""Most seconds until the reading thread sees that the program ends."""
 _AHEAD = 64
-"""Messages by which the reading may be ahead of the program: each takes kilobytes, and asyncio forgets a signal that
-comes while some 250 wait to be heard of."""
+"""Most messages that the reading thread is ahead of the program: each takes kilobytes, and asyncio loses a signal that
+comes while some 250 callbacks wait."""
 _TURN = 0.005
-"""Seconds between two looks at how far the program is."""
+"""Seconds between two checks of the program's queues."""
 _FORM_FEED = "\f"
-"""Control and L, by which dtach and people ask for a redraw, whatever else the key does."""
+"""ctrl+l, by which dtach and people ask for a redraw, besides what the key is bound to."""
 _WRITE = 2**16
-"""Characters after which what is written is sent on."""
+"""Characters after which the output is flushed."""
 
 
 class TerminalDriver(LinuxDriver):
@@ -56,7 +55,7 @@ class TerminalDriver(LinuxDriver):
         return self._key_thread is not None and self._key_thread.is_alive()
 
     def start_application_mode(self) -> None:
-        """Take the terminal, and listen for changes of its window; in the background, wait to be let in front."""
+        """Take the terminal, and listen for changes of its window; a background job waits for the foreground."""
         start: Callable[[], None] = super().start_application_mode
         start()
         while not (self._writer_thread and self._writer_thread.is_alive()):  # it was stopped, and goes on
@@ -64,7 +63,7 @@ class TerminalDriver(LinuxDriver):
         self._is_suspended = False
         with suppress(termios.error):
             self._raw = termios.tcgetattr(self.fileno)
-        self._loop.add_signal_handler(signal.SIGWINCH, self.renew)
+        self._loop.add_signal_handler(signal.SIGWINCH, self.reset)
 
     def suspend_application_mode(self) -> None:
         """Leave the terminal to others."""
@@ -72,18 +71,18 @@ class TerminalDriver(LinuxDriver):
         super().suspend_application_mode()
 
     def _sigcont_application(self, *_: object) -> None:
-        """Take the terminal again, but only where it was left: a bare SIGSTOP takes nothing of ours down."""
+        """Take the terminal again where it was left; after a bare SIGSTOP, which left nothing, reset it."""
         if self._is_suspended:
             super()._sigcont_application()
         else:
-            self.renew()
+            self.reset()
 
-    def renew(self) -> None:
-        """Assume nothing of what stands on the terminal, nor of how it is set: it may be another one."""
+    def reset(self) -> None:
+        """Set the modes again and have everything redrawn: the terminal may be another one."""
         if not self._is_up:
             return
         if self._raw is not None:
-            with suppress(termios.error):  # it is gone, which the thread that reads says
+            with suppress(termios.error):  # the terminal is gone, which the reading thread reports
                 termios.tcsetattr(self.fileno, termios.TCSANOW, self._raw)
         self.write(tty.modes(self._mouse))
         size = Size(*self._get_terminal_size())
@@ -94,10 +93,10 @@ class TerminalDriver(LinuxDriver):
         return tty.size() or super()._get_terminal_size()
 
     def _run_input_thread(self) -> None:
-        """Read; what goes wrong here ends the program as an error anywhere else does."""
+        """Read; an error here ends the program as an error anywhere else does."""
         try:
             self.run_input_thread()
-        except Exception as error:  # noqa: BLE001 -- told in the thread of the program
+        except Exception as error:  # noqa: BLE001 -- reported in the app's thread
             self._app.call_later(self._app._handle_exception, error)
 
     def run_input_thread(self) -> None:
@@ -110,7 +109,7 @@ class TerminalDriver(LinuxDriver):
                 try:
                     data = os.read(self.fileno, _READ)
                 except BlockingIOError:
-                    continue  # somebody else has read it
+                    continue  # another process has read it
                 except OSError:
                     data = b""
                 if not data:
@@ -122,17 +121,17 @@ class TerminalDriver(LinuxDriver):
         return None
 
     def _hand_on(self, found: Iterable[Message]) -> None:
-        """Send the messages, at the pace of the program; none once it ends."""
+        """Send the messages at the pace of the program, none once it ends."""
         for message in found:
             self.process_message(message)
             self._n_sent += 1
             if isinstance(message, events.Key) and message.character == _FORM_FEED:
-                self._loop.call_soon_threadsafe(self.renew)
+                self._loop.call_soon_threadsafe(self.reset)
             if self._n_sent % _AHEAD == 0 and not self._has_caught_up():
                 return
 
     def _has_caught_up(self) -> bool:
-        """Wait until the program has heard of nearly all that was sent; False: it ends."""
+        """Wait until the program has handled nearly all messages; False: it ends."""
         hearing = asyncio.run_coroutine_threadsafe(self._catch_up(), self._loop)
         while not self.exit_event.is_set():
             with suppress(TimeoutError):
@@ -142,7 +141,7 @@ class TerminalDriver(LinuxDriver):
         return False
 
     async def _catch_up(self) -> None:
-        """Return when neither the program nor what has the focus is behind."""
+        """Return when the queues of the app and of the focused widget are short."""
         with suppress(ScreenError):  # there is no screen any more
             while any(pump.message_queue_size > _AHEAD for pump in (self._app, self._app.focused) if pump):
                 await asyncio.sleep(_TURN)
@@ -153,7 +152,7 @@ class TerminalDriver(LinuxDriver):
 
 
 class Utf8Output:
-    """The terminal as a file to write on, in UTF-8 whatever the locale says; once it is gone, nothing is written.
+    """The terminal as a file to write to, in UTF-8 whatever the locale; once it is gone, nothing is written.
 
     Args:
         fileno: of the terminal.
@@ -167,24 +166,24 @@ class Utf8Output:
         self._n = 0
 
     def fileno(self) -> int:
-        """Of the terminal."""
+        """The terminal's descriptor."""
         return self._fileno
 
     def write(self, text: str) -> None:
-        """Keep ``text`` until there is much of it or it is to be seen."""
+        """Buffer ``text``; flush when there is much of it."""
         self._text.append(text)
         self._n += len(text)
         if self._n > _WRITE:
             self.flush()
 
     def flush(self) -> None:
-        """Send what was written."""
+        """Send the buffer to the terminal."""
         data = memoryview("".join(self._text).encode("utf-8", "replace"))
         self._text, self._n = [], 0
         while data and not self._is_lost:
             try:
                 data = data[os.write(self._fileno, data) :]
-            except BlockingIOError:  # others have set it so
+            except BlockingIOError:  # another process has set O_NONBLOCK
                 select.select([], [self._fileno], [])
             except OSError:
                 self._is_lost = True

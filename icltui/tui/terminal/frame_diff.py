@@ -1,7 +1,7 @@
-"""What stands on the terminal, so that only what differs is sent: over a slow line every byte is felt.
+"""The difference between two frames, so that only changed cells are sent: over a slow line every byte counts.
 
-Textual's updates enter, which hold every cell of each region that a widget asked to repaint; an update with the cells
-that changed leaves. The first frame, and one of another size, passes as it is.
+Textual's updates hold every cell of each region that a widget asked to repaint. The first frame, and a frame of another
+size, is sent as it is.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,26 +17,26 @@ from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
 from textual.strip import Strip
 
 Codes = tuple[str, str]
-"""What is sent before and after a text to give it its style."""
+"""The escape sequences before and after a text that give it its style."""
 Cell = tuple[str, Codes]
-"""One column: its character, with the marks that it carries, or nothing behind a wide one; and its style."""
+"""One column: its character with its combining marks, or nothing after a wide one; and its style."""
 Run = tuple[int, int, list[Cell]]
 """Line, column, and the cells to write from there on."""
 
 _UNKNOWN: Cell = ("", ("", ""))
 _MARKS = 32
-"""Most marks of one cell that are sent: no script piles up as many, but a text may be of nothing else."""
+"""Most combining marks of a cell that are sent: no script has as many, but a hostile text may."""
 
 
 class FrameDiff:
-    """The cells of a terminal, as they were last written."""
+    """The cells of a terminal as they were last written."""
 
     def __init__(self) -> None:
         self._size = (0, 0)
         self._lines: list[list[Cell]] = []
 
     def reduce(self, update: RenderableType, console: Console) -> RenderableType | None:
-        """What of ``update`` must be sent; None where everything stands there already."""
+        """The part of ``update`` that must be sent; None where nothing changed."""
         colours = console._color_system or ColorSystem.TRUECOLOR
         if isinstance(update, ChopsUpdate):
             return self._difference(_pieces(update), colours)
@@ -58,7 +58,7 @@ class FrameDiff:
         )  # what Textual's own updates pass as too
 
     def _write(self, x: int, y: int, new: list[Cell]) -> Iterable[Run]:
-        """Keep the cells, and say which of them are new."""
+        """Keep the cells, and return the runs of new ones."""
         if y >= len(self._lines):
             return ()
         line = self._lines[y]
@@ -69,18 +69,17 @@ class FrameDiff:
         if any(len(text) != 1 for text, _ in (*old, *new)):
             return [
                 (y, x, new)
-            ]  # terminals differ on how wide such text is: a part could land beside its place
+            ]  # terminals differ on the width of such text: a part of it could land in another column
         return ((y, x + first, new[first:last]) for first, last in _changes(old, new))
 
 
 class CellRuns(CompositorUpdate):
-    """Cells to write; those of one style one after the other, since a style costs more than a step."""
+    """Cells to write, ordered by style, since a change of style costs more bytes than a cursor move."""
 
     def __init__(self, runs: Sequence[Run]) -> None:
         self.runs = runs
 
     def render_segments(self, console: Console) -> str:  # noqa: ARG002
-        """What is sent."""
         places: dict[Codes, list[str]] = {}
         at: dict[Codes, tuple[int, int]] = {}
         for y, x, cells in self.runs:
@@ -93,7 +92,7 @@ class CellRuns(CompositorUpdate):
 
 
 def _step(from_y: int, from_x: int, y: int, x: int) -> str:
-    """From where the cursor stands to where the next text does."""
+    """The sequence that moves the cursor to the next text."""
     if y != from_y or x < from_x:
         return f"\x1b[{y + 1};{x + 1}H"
     n_over = x - from_x
@@ -140,12 +139,12 @@ def _cells(strips: Iterable[Strip], colours: ColorSystem) -> list[Cell]:
 
 @lru_cache(4096)
 def _is_one_column(character: str) -> bool:
-    """A wide character with a mark has as many columns as characters, and yet is no two cells."""
+    """Whether the character alone takes one column."""
     return cell_len(character) == 1
 
 
 def _add_odd(cells: list[Cell], text: str, codes: Codes) -> None:
-    """Add a text in which some characters take two columns, and some none: those stand with the one before."""
+    """Add a text with characters of two columns, and of none, which join the character before."""
     for character in text:
         width = cell_len(character)
         if width:

@@ -1,7 +1,6 @@
-"""What a terminal sends, as Textual's messages: keys, the mouse, pastes; of an answer that came late, nothing.
+"""The input of a terminal as Textual's messages: keys, mouse and pastes; late replies are dropped.
 
-Bytes enter, messages leave. What a whole sequence means is left to Textual's own parser, which is only ever given whole
-ones: it would type what it does not know.
+Textual's parser decides what a sequence means; it gets whole sequences alone, since it would type the rest of others.
 """
 
 from collections.abc import Iterator
@@ -22,7 +21,7 @@ from icltui.tui.terminal.input_lexer import (
 from icltui.tui.terminal.messages import PasteTruncated, UndecodableInput
 
 _KEPT = ("last_x", "last_y", "mouse_pixels", "terminal_size", "terminal_pixel_size")
-"""What a parser has learned of the terminal."""
+"""The parser's attributes that describe the terminal."""
 
 _LONGEST = 32
 """Characters of a sequence: Textual's parser takes a longer one for text."""
@@ -37,16 +36,16 @@ class InputEvents:
 
     @property
     def deadline(self) -> float | None:
-        """When ``expire`` is due; None while nothing is waited for."""
+        """When :meth:`expire` is due; None while nothing is incomplete."""
         return self._lexer.deadline
 
     def feed(self, data: bytes, now: float) -> Iterator[Message]:
-        """What ``data``, read at ``now``, completes."""
+        """The messages that ``data``, read at ``now``, completes."""
         for piece in self._lexer.feed(data, now):
             yield from self._messages(piece)
 
     def expire(self, now: float) -> Iterator[Message]:
-        """What has become clear by waiting."""
+        """The messages of what stayed incomplete until ``now``."""
         for piece in self._lexer.expire(now):
             yield from self._messages(piece)
 
@@ -74,7 +73,7 @@ class InputEvents:
         yield from found
 
     def _parse(self, text: str) -> list[Message]:
-        """What Textual makes of ``text``; nothing of a number that is no character, or only half of one."""
+        """Textual's messages for ``text``, without keys of half a character."""
         try:
             found = list(self._parser.feed(text))
         except Exception:  # noqa: BLE001 -- whatever a terminal sends must not end the thread that reads
@@ -85,7 +84,7 @@ class InputEvents:
 
 
 def _with_alt(message: Message) -> Message:
-    """As Textual names it."""
+    """The key with Alt, by Textual's name."""
     if not isinstance(message, events.Key) or len(message.key) != 1:
         return message
     shift = "shift+" if message.key.isupper() else ""

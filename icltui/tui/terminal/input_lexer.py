@@ -1,8 +1,8 @@
-"""What a terminal sends, cut where one thing ends: typed text, a key's sequence, a paste, an answer that nobody awaits.
+"""The lexer of a terminal's input: typed text, escape sequences, pastes, and replies to queries, which are dropped.
 
-Bytes enter, with the time at which they came; pieces leave. A sequence may come in several reads: what is not whole is
-held until its rest comes or the line falls silent. The grammar is that of ECMA-48, with what xterm's "Control
-Sequences", kitty's documents, rxvt and the Linux console add to it; controls in eight bits are read as those in seven.
+A sequence may come in several reads: an incomplete one is held until its rest comes or a time has passed. The grammar
+is that of ECMA-48, with what xterm's "Control Sequences", kitty's documents, rxvt and the Linux console add to it;
+8-bit controls are read as the 7-bit ones.
 """
 
 import re
@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 BURST = 0.03
-"""Seconds within which what follows an Escape belongs to it: two keys of one person lie further apart."""
+"""Seconds within which what follows an Escape belongs to it: a person's keys are further apart."""
 SILENCE = 1.0
-"""Seconds without a byte after which the rest of a sequence, or of an answer, comes no more."""
+"""Seconds without a byte after which a sequence or a reply is given up."""
 PASTE_SILENCE = 10.0
-"""The same inside a paste, whose rest would be typed."""
+"""Seconds without a byte after which a paste ends; its rest would be typed."""
 PASTE_LIMIT = 2**24
 """Most characters of one paste."""
-ANSWER_LIMIT = 2**24
-"""Most characters of one answer: a clipboard may be long."""
+REPLY_LIMIT = 2**24
+"""Most characters of one reply: a clipboard may be long."""
 _SEQUENCE_LIMIT = 256
 """Most characters of any other sequence."""
 
@@ -31,11 +31,11 @@ _OSC = r"(?:\x1b\]|[\x9d\udc9d])"
 _DCS = r"(?:\x1bP|[\x90\udc90])"
 _APC = r"(?:\x1b_|[\x9f\udc9f])"
 _BEGINS = r"\x1b\x8f\x90\x9b\x9d\x9f"
-"""What text ends at; a byte that is no UTF-8 stands as a lone surrogate (PEP 383)."""
+"""Characters that end a text; a byte that is not UTF-8 is a lone surrogate (PEP 383)."""
 _TOKEN = re.compile(
     rf"""(?P<text> [^{_BEGINS}\ud800-\udfff]+ )
     | (?P<paste> {_CSI} 200~ )
-    | (?P<answer> {_OSC} (?=[\dlL]) | {_DCS} (?=[!$+\d<=>?@]) | {_APC} (?=G) )
+    | (?P<reply> {_OSC} (?=[\dlL]) | {_DCS} (?=[!$+\d<=>?@]) | {_APC} (?=G) )
     | (?P<sequence>
         {_CSI} (?: \[[A-E] | M[^\x1b]{{3}} | \d+\$ | (?![\[M]) [0-?]*[ -/]*[@-~] )
         | {_SS3} [\d;]*[ -~]
@@ -52,16 +52,16 @@ _HELD = re.compile(
     | [\x90\x9d\x9f\udc90\udc9d\udc9f] ) \Z""",
     re.VERBOSE,
 )
-"""The beginning of something, at the end of what has come."""
+"""An incomplete sequence at the end of the input."""
 _MORE = re.compile(r"[\[O\]P_/][ -~]")
-"""What nobody types in one read: the rest of a sequence whose Escape came a moment before."""
+"""The rest of a sequence whose Escape came in the read before; nobody types it in one read."""
 _LATE = re.compile(
     r"\[[\d<=>?] | \[\[?[A-Z](?=\Z|\x1b) | O[A-DFHP-S](?=\Z|\x1b) | /Z\Z | \][\dlL] | P[!$+\d>@] | _G",
     re.VERBOSE,
 )
-"""The same where the Escape has been given out since, and much may have been typed: sequences alone."""
+"""The rest of a sequence whose Escape was already returned as a key: only what cannot be typed text."""
 _BODY = re.compile(r"[^\x00-\x1f\x9c\udc9c]*")
-_END_OF_ANSWER = re.compile(r"\x1b\\|[\x07\x9c\udc9c]")
+_END_OF_REPLY = re.compile(r"\x1b\\|[\x07\x9c\udc9c]")
 _END_OF_PASTE = re.compile(rf"{_CSI}201~")
 _HELD_IN_PASTE = re.compile(r"(?:\x1b|(?:\x1b\[|[\x9b\udc9b])(?:2(?:01?)?)?)\Z")
 _UNREADABLE = re.compile("[\udc80-\udcff]")
@@ -76,24 +76,24 @@ class TypedText:
 
 @dataclass(frozen=True)
 class EscapeSequence:
-    """A whole escape sequence, in seven bits; Alt and a character also is one."""
+    """A whole escape sequence in seven bits, Alt and a character included."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class EscapeKey:
-    """The key itself."""
+    """The Escape key."""
 
 
 @dataclass(frozen=True)
 class PastedText:
-    """What came between the brackets of a paste."""
+    """A bracketed paste."""
 
     text: str
-    """With U+FFFD for each byte that could not be read."""
+    """The text, with U+FFFD for each byte that is not UTF-8."""
     n_unreadable: int
-    """How many those were."""
+    """The number of such bytes."""
     n_lost: int
     """Characters beyond ``PASTE_LIMIT``."""
 
@@ -109,7 +109,7 @@ Piece = TypedText | EscapeSequence | EscapeKey | PastedText | UndecodedBytes
 
 
 class InputLexer:
-    """Where the stream of one terminal stands.
+    """The state of one terminal's input.
 
     Args:
         escape_delay: seconds after which an Escape that nothing followed is the key.
@@ -121,12 +121,12 @@ class InputLexer:
         self._held = ""
         self._came = float("-inf")
         self._had_escape = False
-        """Whether what came last was an Escape that was given out as the key."""
-        self._open: _OpenPaste | _OpenAnswer | None = None
+        """Whether the last piece was an Escape, returned as the key."""
+        self._open: _OpenPaste | _OpenReply | None = None
 
     @property
     def deadline(self) -> float | None:
-        """When ``expire`` is due; None while nothing is held."""
+        """When :meth:`expire` is due; None while nothing is held."""
         if self._open is not None:
             return self._came + self._open.silence
         if not self._held:
@@ -134,7 +134,7 @@ class InputLexer:
         return self._came + (self._escape_delay if self._held == _ESC else SILENCE)
 
     def feed(self, data: bytes, now: float) -> Iterator[Piece]:
-        """What is whole of all that has come."""
+        """The complete pieces of the input so far."""
         text = self._decoder.decode(data)
         yield from self._meet_escape(text, now - self._came)
         self._held, self._came = self._held + text, now
@@ -150,7 +150,7 @@ class InputLexer:
                 yield from self._take()
 
     def expire(self, now: float) -> Iterator[Piece]:
-        """What is given out, or given up, because its rest has not come in time."""
+        """The pieces whose rest has not come in time, or nothing where they are given up."""
         if self.deadline is None or now < self.deadline:
             return
         held, self._held = self._held, ""
@@ -164,16 +164,16 @@ class InputLexer:
             yield EscapeSequence(held)
 
     def _meet_escape(self, text: str, gap: float) -> Iterator[Piece]:
-        """Whether ``text`` goes on what an Escape in the read before began."""
+        """Decide whether ``text`` continues the Escape of the read before."""
         if self._held == _ESC and self._open is None and gap > BURST and not _MORE.match(text):
             self._held = ""
             yield EscapeKey()
         elif self._had_escape and gap <= SILENCE and _LATE.match(text):
-            self._held = _ESC  # its key is out, but the rest is no text
+            self._held = _ESC  # the key was returned, but the rest is no text
         self._had_escape = False
 
     def _take(self) -> Iterator[Piece]:
-        """The first thing of what is held."""
+        """The first piece of what is held."""
         match = _TOKEN.match(self._held)
         assert match is not None, "any character is at least a stray one"
         self._held, found = self._held[match.end() :], match[0]
@@ -188,8 +188,8 @@ class InputLexer:
                 yield UndecodedBytes(len(found))
             case "paste":
                 self._open = _OpenPaste()
-            case "answer":
-                self._open = _OpenAnswer()
+            case "reply":
+                self._open = _OpenReply()
 
     def _close(self) -> Iterator[Piece]:
         if isinstance(self._open, _OpenPaste):
@@ -207,7 +207,7 @@ class _OpenPaste:
         self._n = 0
 
     def take(self, held: str) -> tuple[str, bool]:
-        """What of ``held`` is left behind the paste, and whether it has ended."""
+        """The rest of ``held`` after the paste, and whether the paste has ended."""
         end = _END_OF_PASTE.search(held)
         stop = end or _HELD_IN_PASTE.search(held, max(0, len(held) - len("\x1b[201~")))
         self.add(held[: stop.start()] if stop else held)
@@ -219,13 +219,13 @@ class _OpenPaste:
         self._n += len(text)
 
     def paste(self) -> PastedText:
-        """All of it."""
+        """The whole paste."""
         text, n_unreadable = _UNREADABLE.subn("\ufffd", "".join(self._parts))
         return PastedText(text, n_unreadable, max(0, self._n - PASTE_LIMIT))
 
 
-class _OpenAnswer:
-    """The string of an answer whose end has not come yet; nothing of it is kept."""
+class _OpenReply:
+    """A reply whose end has not come yet; its text is dropped."""
 
     silence: ClassVar[float] = SILENCE
 
@@ -233,21 +233,21 @@ class _OpenAnswer:
         self._n = 0
 
     def take(self, held: str) -> tuple[str, bool]:
-        """What of ``held`` is left behind the answer, and whether it has ended: at any key, where it was cut off."""
+        """The rest of ``held`` after the reply, and whether the reply has ended; any key ends one that was cut off."""
         body = _BODY.match(held)
         rest = held[body.end() :] if body else held
         self._n += len(held) - len(rest)
         if rest in ("", _ESC):
-            return rest, self._n > ANSWER_LIMIT
-        end = _END_OF_ANSWER.match(rest)
+            return rest, self._n > REPLY_LIMIT
+        end = _END_OF_REPLY.match(rest)
         return rest[end.end() if end else 0 :], True
 
     def add(self, text: str) -> None:
-        """Leave ``text``."""
+        """Drop ``text``."""
 
 
 def _in_seven_bits(sequence: str) -> str:
-    """The introducer as Escape and a character, where it came as one control of eight bits."""
+    """The sequence with its introducer as Escape and a character, also where that came as one 8-bit control."""
     if sequence[0] == _ESC:
         return sequence
     return _ESC + chr((ord(sequence[0]) & 0xFF) - 0x40) + sequence[1:]

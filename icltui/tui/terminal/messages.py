@@ -4,7 +4,7 @@ from textual.message import Message
 
 
 class TerminalReset(Message):
-    """The terminal has another size, is another one, or was lent to others: nothing drawn before may stand there."""
+    """The terminal has another size, is another one, or was lent to others: what was drawn may be gone."""
 
 
 class TerminalLost(Message):
@@ -12,11 +12,11 @@ class TerminalLost(Message):
 
 
 class UndecodableInput(Message):
-    """The terminal sent bytes that are no UTF-8.
+    """The terminal sent bytes that are not UTF-8.
 
     Args:
-        n: how many.
-        is_paste: in the text of a paste; otherwise as keys, of which none was made.
+        n: the number of bytes.
+        is_paste: whether they were in a paste; otherwise they were keys, and are dropped.
     """
 
     def __init__(self, n: int, is_paste: bool) -> None:
@@ -25,7 +25,7 @@ class UndecodableInput(Message):
 
 
 class PasteTruncated(Message):
-    """A paste was longer than what is taken at once; ``n`` characters are left out."""
+    """A paste was too long; its last ``n`` characters are left out."""
 
     def __init__(self, n: int) -> None:
         super().__init__()

@@ -1,7 +1,6 @@
-"""Text on its way to the clipboard of the terminal, which may be at the far end of an SSH line.
+"""The terminal's clipboard by OSC 52, which works over SSH; inside tmux or GNU screen the sequence is wrapped as well.
 
-Text enters, what is written to the terminal leaves: OSC 52, and inside tmux or GNU screen the same once more in a wrap
-that lets it through. No terminal ever answers, so nobody knows whether it arrived.
+No terminal confirms it, so nobody knows whether the text arrived.
 """
 
 import base64
@@ -10,9 +9,9 @@ from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
 LIMIT = 74_994
-"""Most encoded bytes that terminals are known to take."""
+"""Most encoded bytes that terminals take."""
 _SCREEN_PIECE = 240
-"""GNU screen passes no longer strings on."""
+"""Most characters of a string that GNU screen passes on."""
 
 
 @runtime_checkable
@@ -20,22 +19,22 @@ class Copyable(Protocol):
     """A widget whose content can be copied."""
 
     def copied(self) -> str:
-        """All of it as plain text: what is out of sight too."""
+        """The whole content as plain text, also what is out of sight."""
         ...
 
 
 def copyable_text(text: str) -> str:
-    """``text`` without half characters, which no encoding has."""
+    """``text`` without half characters (lone surrogates), which cannot be encoded."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def encoded_size(text: str) -> int:
-    """How many bytes of base64 the text takes."""
+    """The bytes of the text in base64."""
     return -(-len(copyable_text(text).encode()) // 3) * 4
 
 
 def passed_on(text: str, environ: Mapping[str, str]) -> str:
-    """What is written besides OSC 52 itself where a multiplexer stands between: the same, wrapped.
+    """OSC 52 wrapped for tmux or GNU screen, or nothing outside them; it is written besides the bare sequence.
 
     tmux hands a bare OSC 52 on with ``set-clipboard on``, and the wrapped one with ``allow-passthrough on``; each is
     off by default in some version, and twice does no harm.

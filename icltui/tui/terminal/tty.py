@@ -10,25 +10,25 @@ _FULL_SCREEN = "\x1b[?1047h\x1b[?25l\x1b[?7l\x1b[?1004h\x1b[?2004h"
 """The alternate screen, no cursor, no line wrap, and word of focus and of pastes."""
 _MOUSE = "\x1b[?1000h\x1b[?1003h\x1b[?1015h\x1b[?1006h"
 _KITTY_KEYS = "\x1b[=25u"
-"""Keys that are told apart, all of them, with their text: set, and not put on top of what is set already."""
+"""The kitty keyboard protocol, set rather than pushed onto the terminal's stack of modes."""
 
 
 @runtime_checkable
 class ResettableDriver(Protocol):
-    """A driver whose terminal may be put into its state again."""
+    """A driver that can reset its terminal."""
 
-    def renew(self) -> None:
-        """Do so, and send ``TerminalReset``."""
+    def reset(self) -> None:
+        """Set the terminal's modes again, and send ``TerminalReset``."""
         ...
 
 
 def modes(mouse: bool) -> str:
-    """What puts a terminal that knows nothing of us into the state in which we draw; no harm to one that does."""
+    """The sequences that put a terminal into full-screen mode; they can be sent again at any time."""
     return _FULL_SCREEN + (_MOUSE if mouse else "") + ("" if constants.DISABLE_KITTY_KEY else _KITTY_KEYS)
 
 
 def size() -> tuple[int, int] | None:
-    """Columns and lines of the terminal itself, whatever the environment says; None where it does not tell."""
+    """Columns and lines of the terminal itself, whatever the environment says; None where it is no terminal."""
     for stream in (sys.__stderr__, sys.__stdin__):
         try:
             columns, lines = os.get_terminal_size(stream.fileno()) if stream else (0, 0)
@@ -40,7 +40,7 @@ def size() -> tuple[int, int] | None:
 
 
 def encoding_notice() -> str:
-    """What to tell where the locale is none of UTF-8, in which the screen is written all the same."""
+    """The notice where the locale is not UTF-8, in which the screen is written all the same."""
     encoding = getattr(sys.__stderr__, "encoding", None) or "utf-8"
     if encoding.lower().replace("-", "").replace("_", "") == "utf8":
         return ""

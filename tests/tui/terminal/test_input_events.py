@@ -211,7 +211,7 @@ class TestHolding:
         assert keys([half, b"\r"], gap=0.2) == ["enter"], "so does a control"
 
     def test_an_answer_without_end_is_given_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(input_lexer, "ANSWER_LIMIT", 10_000)
+        monkeypatch.setattr(input_lexer, "REPLY_LIMIT", 10_000)
         reads = [b"\x1b]52;c;", *[b"QUJD" * 1000] * 3, b"x"]
         assert keys(reads) == ["x"]
 
