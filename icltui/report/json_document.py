@@ -6,8 +6,8 @@ from icltui.values.errors import EngineError
 from icltui.values.prompt import Prompt
 
 
-def origin(model: ModelInfo, prompt: Prompt) -> dict[str, object]:
-    """What every answer was got from."""
+def provenance(model: ModelInfo, prompt: Prompt) -> dict[str, object]:
+    """What every answer was got from: the model, its refused layers, and how the prompt was read."""
     return {
         "model": model,
         "refused": model.refused,

@@ -9,8 +9,9 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from icltui import __version__
-from icltui.report.generate import lane_title, patch_parts
+from icltui.report.generate import lane_title
 from icltui.report.measure_tables import measure_parts
+from icltui.report.patch import patch_parts
 from icltui.report.summary_tables import flip_table, largest_delta_table, run_table
 from icltui.report.verify import verify_parts
 from icltui.text.markdown import block, code, plain

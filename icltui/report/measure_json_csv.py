@@ -7,7 +7,7 @@ it is.
 from collections.abc import Sequence
 from statistics import median
 
-from icltui.report.json_document import as_json, origin
+from icltui.report.json_document import as_json, provenance
 from icltui.report.measures import DELTA_NOISE, INDEX, MEASURES, PREDICTIONS, prediction_cells
 from icltui.text.escape import token_text, visible
 from icltui.text.spreadsheet import Cell, write_csv
@@ -20,7 +20,7 @@ def measure_json(model: ModelInfo, prompt: Prompt, measurement: Measurement) -> 
     tokens = measurement.tokens
     return as_json(
         {
-            **origin(model, prompt),
+            **provenance(model, prompt),
             "path": measurement.path,
             "path_reason": path_reason(model, measurement),
             "dynamics": measurement.dynamics,

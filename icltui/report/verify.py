@@ -6,7 +6,7 @@ import msgspec
 from rich.console import RenderableType
 from rich.table import Table
 
-from icltui.report.json_document import as_json, origin
+from icltui.report.json_document import as_json, provenance
 from icltui.report.measures import LAYER_CHECKS
 from icltui.report.model_notes import model_lines
 from icltui.text.escape import visible
@@ -17,7 +17,7 @@ from icltui.values.prompt import Prompt
 
 def verify_json(model: ModelInfo, prompt: Prompt, verification: Verification) -> str:
     """The proof, its controls, what it was held against, and how it was made."""
-    return as_json({**origin(model, prompt), **msgspec.structs.asdict(verification)})
+    return as_json({**provenance(model, prompt), **msgspec.structs.asdict(verification)})
 
 
 def verify_table(model: ModelInfo, verification: Verification, width: int = 110) -> str:
