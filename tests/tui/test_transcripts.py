@@ -79,7 +79,7 @@ async def ran(desk: Desk) -> None:
 async def patched(desk: Desk) -> None:
     """ΔW on."""
     await desk.press("ctrl+t")
-    await desk.until(lambda: "patched" in desk.explorer.results.lanes)
+    await desk.until(lambda: "patched" in desk.explorer.results.texts.steps)
 
 
 async def lanes(desk: Desk) -> None:

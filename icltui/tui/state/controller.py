@@ -133,7 +133,7 @@ class Controller(Workspace):
     def _regenerate(self) -> None:
         """Generate with the present choices; a generation that runs or waits gives way."""
         self._changed(Change.SETTINGS)
-        if (self.results.lanes or self.jobs.is_busy) and self._can_ask():
+        if (self.results.texts.steps or self.jobs.is_busy) and self._can_ask():
             self._ask_for(self.settings.generate())
 
     def _ask_for(self, request: Generate) -> None:

@@ -27,15 +27,14 @@ from icltui.api.messages import (
     VerificationEnded,
     Verify,
 )
+from icltui.tui.state.lane_texts import LaneTexts
 from icltui.tui.state.measured_units import MeasuredUnits
 from icltui.tui.state.provenance import Provenance
 from icltui.tui.state.settings import RunSettings
 from icltui.values import (
-    Agreement,
     Curves,
     Generation,
     Lane,
-    LaneStep,
     Measurement,
     ModelInfo,
     PatchReport,
@@ -56,14 +55,11 @@ class Results:
         self.measured = MeasuredUnits()
         """Another object for each run, so that a view sees when a new one began."""
         self.measured_origin: Provenance | None = None
-        self.lanes: dict[Lane, tuple[LaneStep, ...]] = {}
-        self.lane_origins: dict[Lane, Provenance] = {}
+        self.texts = LaneTexts()
         self.counts: tuple[Prompt, int, int] | None = None
         """A prompt, its context tokens and its query tokens."""
         self.uncounted: tuple[Prompt, str] | None = None
         """The last prompt that could not be counted, and why."""
-        self._saying: tuple[Generate | None, int] = (None, 0)
-        """The request whose lanes spoke last, and how many tokens they have said."""
         # The last complete ones, which a run in hand replaces at its end only.
         self.measurement: Measurement | None = None
         self.generation: Generation | None = None
@@ -75,7 +71,6 @@ class Results:
         self.verification_origin: Provenance | None = None
         self.varied_origin: Provenance | None = None
         self._complete_units: MeasuredUnits | None = None
-        self._complete_lanes: dict[Lane, tuple[tuple[LaneStep, ...], Provenance]] = {}
         self._collected: Collected | None = None
         """The results of the current job so far."""
 
@@ -119,8 +114,7 @@ class Results:
                 self._complete_units, self.measurement = self.measured, job.measurement
                 self.measurement_origin = self.measured_origin
             case Generate(), LaneAdvanced():
-                self._saying = request, self.n_said(request) + 1
-                self._advance(request, event.step)
+                self.texts.add(request, event.step, self._origin(request))
             case Generate(), GenerationEnded() if not self._is_part_of_what_is_there(request):
                 # The same patch's report stands until the new one comes, which a stopped run would never send.
                 known = self.generation.patch if self.generation and self._is_patch_of(request) else None
@@ -145,37 +139,24 @@ class Results:
     def give_up(self) -> bool:
         """End a run that is not complete: restore the complete results before it, or mark what there is as stopped.
 
-        Returns whether anything was incomplete."""
+        Returns whether anything was incomplete.
+        """
         origin = self.measured_origin
         is_measure_cut = (
             origin is not None and origin is not self.measurement_origin and not origin.is_stopped
         )
-        cut = [lane for lane in self.lanes if self._is_lane_cut(lane)]
         self._collected = None
         if is_measure_cut and self._complete_units:
             self.measured, self.measured_origin = self._complete_units, self.measurement_origin
         elif is_measure_cut and origin:
             self.measured_origin = replace(origin, is_stopped=True)
-        for lane in cut:
-            partial = (self.lanes[lane], replace(self.lane_origins[lane], is_stopped=True))
-            steps, self.lane_origins[lane] = self._complete_lanes.get(lane, partial)
-            self.lanes = {**self.lanes, lane: steps}
-        return is_measure_cut or bool(cut)
-
-    def _is_lane_cut(self, lane: Lane) -> bool:
-        origin, whole = self.lane_origins[lane], self._complete_lanes.get(lane)
-        return not origin.is_stopped and (whole is None or origin is not whole[1])
-
-    def n_said(self, request: Generate) -> int:
-        """Tokens that the lanes of ``request`` have said so far, also those that a lane had said before."""
-        saying, n_tokens = self._saying
-        return n_tokens if saying is request else 0
+        return self.texts.give_up() or is_measure_cut
 
     @property
     def patch(self) -> PatchReport | None:
         """The report on the patch whose lane is shown, once there is one."""
         is_shown = (
-            self.generation_origin is not None and self.lane_origins.get("patched") is self.generation_origin
+            self.generation_origin is not None and self.texts.origins.get("patched") is self.generation_origin
         )
         return self.generation.patch if is_shown and self.generation else None
 
@@ -205,21 +186,11 @@ class Results:
         parts = was.unlike(now) if was and now else ""
         return parts and f"the prompt is not the one that was run before: {parts}: {WHY_ANOTHER}"
 
-    def agreement(self, lane: Lane) -> Agreement | None:
-        """How ``lane`` compares with the context lane so far; None before both have begun."""
-        ours, theirs = self.lanes.get(lane, ()), self.lanes.get("context", ())
-        total = min(len(ours), len(theirs))
-        if not total:
-            return None
-        equal = [a.token.id == b.token.id for a, b in zip(ours, theirs, strict=False)]
-        first = next((at for at, is_equal in enumerate(equal) if not is_equal), None)
-        return Agreement(equal=sum(equal), total=total, first_difference=first)
-
     @property
     def is_cut(self) -> bool:
         """Whether anything here is a part of a run that is over."""
         return any(
-            origin and origin.is_stopped for origin in (self.measured_origin, *self.lane_origins.values())
+            origin and origin.is_stopped for origin in (self.measured_origin, *self.texts.origins.values())
         )
 
     def is_numbers_fresh(self, settings: RunSettings) -> bool:
@@ -228,7 +199,7 @@ class Results:
 
     def is_lane_fresh(self, lane: Lane, settings: RunSettings) -> bool:
         """Whether a lane's text is that of ``settings`` and the model; also where there is none."""
-        return self._is_fresh(self.lane_origins.get(lane), settings.generate(), lane)
+        return self._is_fresh(self.texts.origins.get(lane), settings.generate(), lane)
 
     def is_proof_fresh(self, settings: RunSettings) -> bool:
         """Whether the verification is that of ``settings`` and the model; also where there is none."""
@@ -247,24 +218,6 @@ class Results:
                 MeasuredUnits(tokens, request.dynamics),
                 self._origin(request),
             )
-
-    def _advance(self, request: Generate, step: LaneStep) -> None:
-        """Add a step to a lane; its first step replaces the lane's old text, so that nothing flickers before.
-
-        A text that does not depend on what changed, such as the context's under another patch, stays as it is.
-        """
-        if self._is_said_already(request, step):
-            return
-        before = self.lanes.get(step.lane, ())[: step.index]
-        self.lanes = {**self.lanes, step.lane: (*before, step)}
-        self.lane_origins[step.lane] = self._origin(request)
-
-    def _is_said_already(self, request: Generate, step: LaneStep) -> bool:
-        steps, origin = self._complete_lanes.get(step.lane, ((), None))
-        if origin is None or origin is not self.lane_origins.get(step.lane):
-            return False
-        is_same = origin.is_what(request, self.model, step.lane) and step.index < len(steps)
-        return is_same and steps[step.index].token.id == step.token.id
 
     def _is_part_of_what_is_there(self, request: Generate) -> bool:
         """Whether it is the same texts without the patched one: turning ΔW off takes nothing away."""
@@ -285,10 +238,7 @@ class Results:
 
     def _keep_lanes(self, generation: Generation, origin: Provenance) -> None:
         self.generation, self.generation_origin = generation, origin
-        for lane, text in generation.lanes.items():
-            self.lanes = {**self.lanes, lane: text.steps}
-            self.lane_origins[lane] = origin
-            self._complete_lanes[lane] = (text.steps, origin)
+        self.texts.complete(generation, origin)
 
 
 def request_of(measurement: Measurement, settings: RunSettings) -> Measure:

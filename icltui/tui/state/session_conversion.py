@@ -57,7 +57,9 @@ def session_of(document: Document, settings: RunSettings, results: Results) -> S
 def left_out(session: Session, settings: RunSettings, results: Results) -> tuple[str, ...]:
     """What is on the screen and neither in ``session`` nor in one of its runs."""
     held = (session, *(run.session for run in session.runs))
-    shown = {lane: results.lanes[lane] for lane in settings.generate().lanes if lane in results.lanes}
+    shown = {
+        lane: results.texts.steps[lane] for lane in settings.generate().lanes if lane in results.texts.steps
+    }
     texts = [one.generation.lanes for one in held if one.generation]
     is_complete = results.measured_origin is results.measurement_origin
     is_held = is_complete and results.measurement in [one.measurement for one in held]

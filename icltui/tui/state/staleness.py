@@ -27,11 +27,11 @@ def numbers_note(results: Results, settings: RunSettings) -> str:
 
 def lane_note(results: Results, settings: RunSettings, lane: Lane) -> str:
     """Why a lane's text is not the answer."""
-    origin = results.lane_origins.get(lane)
+    origin = results.texts.origins.get(lane)
     if origin is None or results.is_lane_fresh(lane, settings):
         return ""
     if origin.is_stopped:
-        return f"stopped at {len(results.lanes[lane])}/{settings.n_tokens}, ^r runs"
+        return f"stopped at {len(results.texts.steps[lane])}/{settings.n_tokens}, ^r runs"
     return _foreign(origin, results.model, ("generated", "generates")) or "edited, ^r runs"
 
 
@@ -59,7 +59,7 @@ def proof_note(results: Results, settings: RunSettings) -> str:
 def any_note(results: Results, settings: RunSettings) -> str:
     """The first note on numbers or lanes; or that there are no results yet."""
     lanes = (lane_note(results, settings, lane) for lane in settings.generate().lanes)
-    is_new = results.measured_origin is None and not results.lanes and settings.prompt.query.strip()
+    is_new = results.measured_origin is None and not results.texts.steps and settings.prompt.query.strip()
     return next(filter(None, (numbers_note(results, settings), *lanes)), "not run, ^r runs" if is_new else "")
 
 

@@ -88,8 +88,8 @@ class LanePane(VerticalScroll, Bordered, VimScroll, can_focus=True):
     def show(self, results: Results, settings: RunSettings) -> None:
         """Draw what ``results`` hold for this lane."""
         is_off = self.lane == "patched" and not settings.is_delta_on
-        self._steps = () if is_off else results.lanes.get(self.lane, ())
-        self._agreement = None if self.lane == "context" else results.agreement(self.lane)
+        self._steps = () if is_off else results.texts.steps.get(self.lane, ())
+        self._agreement = None if self.lane == "context" else results.texts.agreement(self.lane)
         self._tests = results.patch.tests if self.lane == "patched" and results.patch and self._steps else ()
         self._hint = _OFF if is_off else _EMPTY
         is_stale = bool(self._steps) and not results.is_lane_fresh(self.lane, settings)
@@ -104,7 +104,7 @@ class LanePane(VerticalScroll, Bordered, VimScroll, can_focus=True):
         """What the lane is; of the patched lane, the patch that its text comes from."""
         if self.lane != "patched" or not settings.is_delta_on:
             return _TITLES[self.lane]
-        origin = results.lane_origins.get("patched") if self._steps else None
+        origin = results.texts.origins.get("patched") if self._steps else None
         recipe = origin.request.recipe if origin and isinstance(origin.request, Generate) else settings.recipe
         is_constant = recipe.mode != "per-step" and recipe.carrier == "bias"
         parts = _PARTS[recipe.components].replace("Δb", "bias" if is_constant else "Δb")

@@ -88,7 +88,7 @@ def _state(explorer: Explorer) -> str:
                 else _at_first(explorer)
             )
         case Generate() as request:
-            done = results.n_said(request)
+            done = results.texts.n_steps(request)
             text = f"{done}/{request.n_tokens * len(request.lanes)} tokens"
             has_spoken = (
                 results.generation_origin is not None and results.generation_origin.request is request

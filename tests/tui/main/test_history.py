@@ -161,7 +161,7 @@ async def test_numbers_of_the_only_run_are_in_the_file_of_a_prompt_edited_since(
     assert (again.settings.prompt.context, again.results.measurement) == ("typed since", None)
     again.go_to_run(1)
     assert again.results.measurement == samples.MEASUREMENT
-    assert again.results.lanes == explorer.results.lanes
+    assert again.results.texts.steps == explorer.results.texts.steps
 
 
 async def test_texts_without_a_patch_stay_when_another_patch_is_chosen() -> None:

@@ -234,11 +234,11 @@ async def test_a_first_run_that_does_not_end_is_kept_and_marked(fresh: Ear, end:
 
 async def test_a_stopped_generation_gives_the_lanes_back_and_marks_the_new_one(tmp_path: Path) -> None:
     ear = await idle()
-    explorer, before = ear.explorer, ear.explorer.results.lanes
+    explorer, before = ear.explorer, ear.explorer.results.texts.steps
     explorer.switch_delta()
     ear.client.send(ear.client.job, *samples.generate(LANES)[: 3 * 4])
     await over(ear, "cancelled")
-    assert {lane: explorer.results.lanes[lane] for lane in before} == before
+    assert {lane: explorer.results.texts.steps[lane] for lane in before} == before
     assert lane_note(explorer.results, explorer.settings, "context") == ""
     assert lane_note(explorer.results, explorer.settings, "patched") == "stopped at 4/12, ^r runs"
     session = explorer.session("a")
@@ -521,7 +521,7 @@ async def test_close_leaves_an_empty_prompt() -> None:
     ear = await idle()
     ear.explorer.close()
     assert ear.explorer.settings.prompt.context == ""
-    assert ear.explorer.results.lanes == {}
+    assert ear.explorer.results.texts.steps == {}
     assert ear.explorer.document.title == "untitled"
 
 
@@ -548,27 +548,27 @@ async def test_a_mode_that_no_lane_used_does_not_cost_the_lanes() -> None:
 
 async def test_a_lane_keeps_its_text_until_the_new_one_begins() -> None:
     ear = await idle()
-    before = ear.explorer.results.lanes["context"]
+    before = ear.explorer.results.texts.steps["context"]
     ear.explorer.switch_delta()
-    assert ear.explorer.results.lanes["context"] == before
+    assert ear.explorer.results.texts.steps["context"] == before
     first = samples.lane_steps("context")[0]
     ear.client.send(ear.client.job, LaneAdvanced(step=first))
-    assert ear.explorer.results.lanes["context"] == before, "the same token: nothing to draw anew"
+    assert ear.explorer.results.texts.steps["context"] == before, "the same token: nothing to draw anew"
     other = msgspec.structs.replace(first, token=samples.tokens_of(" elsewhere")[0])
     ear.client.send(ear.client.job, LaneAdvanced(step=other))
-    assert ear.explorer.results.lanes["context"] == (other,)
+    assert ear.explorer.results.texts.steps["context"] == (other,)
 
 
 async def test_another_strength_says_only_the_patched_lane_anew() -> None:
     ear = await idle()
     ear.explorer.switch_delta()
     ear.client.finish(*samples.generate(LANES))
-    before = dict(ear.explorer.results.lanes)
+    before = dict(ear.explorer.results.texts.steps)
     ear.explorer.change_alpha(-0.05)
     request = ear.client.request
     assert (request.recipe.alpha, request.lanes) == (0.95, LANES)
     ear.client.send(ear.client.job, *samples.generate(LANES)[:3])
-    now = ear.explorer.results.lanes
+    now = ear.explorer.results.texts.steps
     assert (now["context"], now["plain"]) == (before["context"], before["plain"])
     assert len(now["patched"]) == 1
 
@@ -619,7 +619,7 @@ async def test_a_strength_that_was_searched_for_is_where_the_keys_go_on_from() -
 
 async def test_agreement_is_counted_while_it_streams() -> None:
     ear = await idle()
-    agreement = ear.explorer.results.agreement("plain")
+    agreement = ear.explorer.results.texts.agreement("plain")
     assert agreement is not None
     assert agreement.first_difference == 0
     assert agreement.total == len(samples.lane_steps("plain"))

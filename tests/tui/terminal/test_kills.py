@@ -45,7 +45,7 @@ class Reference:
 
     def __init__(self, seconds: dict[str, float], results: Results) -> None:
         assert results.measurement is not None
-        self.measurement, self.lanes, self.seconds = results.measurement, results.lanes, seconds
+        self.measurement, self.lanes, self.seconds = results.measurement, results.texts.steps, seconds
         self.rows = {(row.unit, row.layer): row for row in results.measurement.rows}
 
     def check_whole(self, measurement: Measurement | None) -> None:
@@ -61,7 +61,7 @@ class Reference:
         for unit in measured.units:
             for layer in measured.layers:
                 assert measured.value("delta_norm", unit, layer) == self.rows[unit, layer].delta_norm
-        for lane, steps in results.lanes.items():
+        for lane, steps in results.texts.steps.items():
             assert steps == self.lanes[lane][: len(steps)]
 
 
@@ -158,8 +158,8 @@ class Victim:
         ):
             assert "stopped at" in numbers_note(results, settings)
             assert "stopped at" in self.desk.text()
-        for lane in results.lanes:
-            if results.lane_origins[lane] is not results.generation_origin:
+        for lane in results.texts.steps:
+            if results.texts.origins[lane] is not results.generation_origin:
                 assert "stopped at" in lane_note(results, settings, lane)
 
 
@@ -176,7 +176,7 @@ async def victim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
 def finished(victim: Victim, reference: Reference) -> None:
     """A run that ended after all equals the undisturbed one."""
     reference.check_whole(victim.results.measurement)
-    lanes: dict[Lane, tuple[LaneStep, ...]] = victim.results.lanes
+    lanes: dict[Lane, tuple[LaneStep, ...]] = victim.results.texts.steps
     assert lanes == reference.lanes
     assert not victim.results.is_cut
     assert not victim.desk.explorer.engine_log.death
