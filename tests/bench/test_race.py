@@ -1,9 +1,7 @@
 """The benchmark on a tiny model: finite ratios, and no race against a wrong answer."""
 
 import math
-import multiprocessing
 import re
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
@@ -12,24 +10,14 @@ import pytest
 import torch
 
 from icltui.api.progress import ignore_progress
-from icltui.bench import decode, memory, methods, model_and_prompts, race
+from icltui.bench import methods, model_and_prompts, race
 from icltui.bench.methods import Answer, Method
-from icltui.bench.model_and_prompts import RaceSettings
 from icltui.bench.race_table import race_table
 from icltui.cli.main import main
-from icltui.engine.patch.build import PatchSpec, build_patch
-from icltui.engine.patch.decoding import acting
 from icltui.values.errors import BadInput, EngineError
+from tests.bench.conftest import SIZE
 
-SIZE = RaceSettings(context_sizes=(6,), query_sizes=(2,), repeat=1, memory=False)
 PACKED = methods.METHODS[0]
-TINY = {"hidden_size": 48, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 3}
-
-
-@pytest.fixture(autouse=True)
-def tiny(monkeypatch):
-    for name, value in TINY.items():
-        monkeypatch.setitem(model_and_prompts.RANDOM_LLAMA, name, value)
 
 
 def changed(factor: float) -> Method:
@@ -120,24 +108,6 @@ def test_growth_is_the_power_of_n():
     assert race._expected([(64, 1.0)], 128) == pytest.approx(4)
 
 
-def _hungry(_: model_and_prompts.BenchModel) -> methods.RunMethod:
-    floats = 2**22  # 16 megabytes for each token: what the allocator hands back at once
-    return lambda prompt: torch.ones(floats * prompt.n).sum().item() and None
-
-
-def _peaks_of_the_hungry() -> dict[model_and_prompts.Size, int]:
-    model_and_prompts.RANDOM_LLAMA.update(TINY)
-    return memory._peaks(SIZE, Method("hungry", _hungry), [(4, 2), (8, 2)])
-
-
-@pytest.mark.skipif(not memory._RESET.exists(), reason="this system does not tell")
-def test_peak_is_what_the_run_takes_at_most():
-    # In a process of its own, as in the benchmark: here the garbage of other tests would be freed in between.
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as fresh:
-        taken = fresh.submit(_peaks_of_the_hungry).result()
-    assert [round(taken[n, 2] / (64 * 2**20)) for n in (4, 8)] == [1, 2]
-
-
 def test_a_task_has_exactly_so_many_tokens():
     prompt = model_and_prompts.load_bench_model(SIZE).prompt(11, 3)
     assert (prompt.n, prompt.q) == (11, 3)
@@ -165,45 +135,3 @@ def test_a_model_of_another_make_is_refused(monkeypatch):
     )
     with pytest.raises(BadInput, match="not built as Llama is"):
         model_and_prompts.load_bench_model(SIZE)
-
-
-def uncached(model, row: list[int], n: int, patch=None) -> tuple[int, ...]:
-    """Greedy, the whole row each time."""
-    row = list(row)
-    for _ in range(n):
-        with acting(patch):
-            row.append(int(model(torch.tensor([row]), use_cache=False).logits[0, -1].argmax()))
-    return tuple(row[-n:])
-
-
-def test_what_is_decoded_is_what_greedy_decoding_without_a_cache_says(monkeypatch):
-    monkeypatch.setattr(decode, "SIZE", (6, 16))
-    settings = replace(SIZE, decode=3)
-    decoding = decode.time_decoding(settings, ignore_progress)
-    said = {line.method: line.tokens for line in decoding.lines}
-    loaded = model_and_prompts.load_bench_model(settings).engine.loaded
-    ids, context = decoding.ids, decode.CONTEXT
-    with torch.inference_mode():
-        assert said[context] == said["per step, two runs"] == uncached(loaded.model, ids.full, 4)
-        assert said[decode.LOOP] == said[decode.PLAIN] == uncached(loaded.model, ids.plain, 4)
-        for method, recipe in decode.RECIPES.items():
-            patch = build_patch(PatchSpec(loaded, loaded.sites, ids, "reset", recipe), n_later=0).patch
-            assert patch is None or said[method] == uncached(loaded.model, ids.plain, 4, patch)
-    assert all(0 < line.milliseconds < math.inf and 0 < line.ratio < math.inf for line in decoding.lines)
-
-
-def test_decoding_alone_prints_every_way(monkeypatch, capsys):
-    monkeypatch.setattr(decode, "SIZE", (6, 16))
-    assert main(["bench", "--only", "decode", "--decode", "2", "--repeat", "1"]) == 0
-    out, _ = capsys.readouterr()
-    assert "Times as long as packed" not in out
-    for method in (decode.LOOP, decode.PLAIN, decode.CONTEXT, *decode.RECIPES):
-        assert re.search(rf"^{re.escape(method)} +[\d.e-]+ +[\d.]+$", out, re.MULTILINE)
-    assert f"{decode.PLAIN} " in out
-    assert "1.000" in out
-
-
-def test_more_tokens_than_positions_are_refused(monkeypatch):
-    monkeypatch.setitem(model_and_prompts.RANDOM_LLAMA, "max_position_embeddings", 280)
-    with pytest.raises(BadInput, match="give less --decode"):
-        decode.time_decoding(replace(SIZE, decode=64), ignore_progress)
