@@ -1,4 +1,4 @@
-"""The model that an export belongs to: where any program on this machine finds it, and what it is known by.
+"""The base model of an export: where any program on this machine finds it, and how it is recognised.
 
 Enters: a loaded model. Leaves: a :class:`Base`, and the model card of an adapter made on it.
 """
@@ -21,13 +21,13 @@ CARD = "README.md"
 
 @dataclass(frozen=True)
 class Base:
-    """A model by its place and by its weights."""
+    """A model by its location and by its weights."""
 
     place: str
     """An absolute path, or an id on the hub."""
     revision: str | None
     commit: str | None
-    """Of the hub, where it is known from the local cache."""
+    """The hub's commit, where the local cache knows it."""
     fingerprint: str
     architecture: str
     dtype: str
@@ -38,7 +38,7 @@ class Base:
 
 
 def base_of(loaded: LoadedModel) -> Base:
-    """The base as other programs are to be told it."""
+    """The base as other programs must name it."""
     place = place_of(loaded.name)
     return Base(
         place=place,

@@ -1,4 +1,4 @@
-"""The mean shift as a control vector for llama.cpp: one constant per layer, added to the residual stream behind it.
+"""The mean shift as a control vector for llama.cpp: one constant per layer, added to the residual stream after it.
 
 Enters: a held patch whose shift is a constant. Leaves: a GGUF file, read back bit for bit, and a way to add what is in
 it as llama.cpp does: the tensor ``direction.N`` to the output of block N. Blocks count from 0 there too, so N is our
@@ -21,12 +21,12 @@ from icltui.engine.patch.patch import HeldPatch
 from icltui.values.errors import EngineError, ModelError
 
 Vectors = Mapping[int, Float[Tensor, " hidden"]]
-"""By layer."""
+"""One constant for each layer."""
 ARCHITECTURE = "controlvector"
 
 
 def check_gguf() -> None:
-    """Refuse before any work what could not be written after it.
+    """Refuses, before any work, what could not be written after it.
 
     Raises:
         ModelError: the gguf package is missing.
@@ -38,7 +38,7 @@ def check_gguf() -> None:
 
 
 def vectors_of(patch: HeldPatch) -> Vectors:
-    """What the patch adds at its strength, as llama.cpp reads it: float32, in the main memory."""
+    """The shift at the patch's strength, as llama.cpp reads it: float32, in the main memory."""
     biases = {layer: held.bias for layer, held in patch.layers.items()}
     return {
         layer: (patch.alpha * bias).to("cpu", torch.float32).contiguous()
@@ -74,7 +74,7 @@ def write_vectors(path: Path, vectors: Vectors, model_hint: str) -> None:
 
 @contextmanager
 def added(sites: Sequence[Site], vectors: Vectors) -> Iterator[None]:
-    """The vectors act inside the block as llama.cpp adds them: on what each block gives."""
+    """Inside the ``with`` block the vectors are added to each transformer block's output, as llama.cpp does."""
     with ExitStack() as stack:
         for site in sites:
             if site.layer in vectors:
@@ -83,7 +83,7 @@ def added(sites: Sequence[Site], vectors: Vectors) -> Iterator[None]:
         yield
 
 
-def _add(vector: Tensor, _module: nn.Module, _args: Any, output: Any) -> Any:
+def _add(vector: Float[Tensor, " hidden"], _module: nn.Module, _args: Any, output: Any) -> Any:
     out = hidden_output(output)
     new = (out.to(vector.dtype) + vector.to(out.device)).to(out.dtype)
     return type(output)((new, *output[1:])) if isinstance(output, tuple | list) else new

@@ -1,4 +1,4 @@
-"""What a held patch was made from, and its factors, as one safetensors file.
+"""A held patch's factors, and the vectors that it was fitted on, as one safetensors file.
 
 Enters: a built patch. Leaves: for each layer N, where there is such a thing, ``layers.N.``
 
@@ -11,7 +11,7 @@ Enters: a built patch. Leaves: for each layer N, where there is such a thing, ``
     output.write  (hidden, rank)
     bias          (hidden)            the shift as a constant
 
-as they were in the run that the patch was made in, at strength 1; the metadata say on which model, by which recipe, and
+as they were in the pass that fitted the patch, at strength 1; the metadata say on which model, by which recipe, and
 which strength acts.
 """
 
@@ -30,7 +30,7 @@ FORMAT = 1
 
 
 def factors_of(built: BuiltPatch) -> dict[str, Tensor]:
-    """All tensors, by name; the patch is made once more for them, with the same result."""
+    """All tensors by name; the patch is fitted once more for them, with the same result."""
     named: dict[str, Tensor | None] = {}
     for layer, made in fit_built(built).items():
         kept = {"z": made.z, "dz": made.dz, "delta": made.delta, "g": made.g, "bias": made.patch.bias}
@@ -42,7 +42,7 @@ def factors_of(built: BuiltPatch) -> dict[str, Tensor]:
 
 
 def write_factors(path: Path, built: BuiltPatch, fingerprint: str) -> dict[str, Tensor]:
-    """The file; what it holds."""
+    """Writes the file and returns its tensors."""
     tensors = factors_of(built)
     metadata = {
         "format": str(FORMAT),

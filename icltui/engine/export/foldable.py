@@ -1,10 +1,10 @@
-"""Whether what a down projection gives reaches its block's output unchanged, up to a constant factor.
+"""Whether a down projection's output reaches its block's output unchanged, up to a constant factor.
 
 Only there can a change of its weights carry the shift. Enters: a built patch. Leaves: the factor at each layer where
 it does, and the patch without the shifts that cannot be carried. No family is known by name: each block is run again
-with vectors added to what its down projection gives, and its output must move by a multiple of each vector, the same
-multiple for all. A norm behind the branch (Gemma 2 and 3, OLMo-2, GLM-4) does not pass; Granite's residual multiplier
-does, and is the factor.
+with vectors added to its down projection's output, and the block's output must move by a multiple of each vector, the
+same multiple for all. A norm after the branch (Gemma 2 and 3, OLMo-2, GLM-4) does not pass; Granite's residual
+multiplier does, and is the factor.
 """
 
 from collections.abc import Sequence
@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
@@ -31,13 +32,13 @@ _N_VECTORS = 2
 
 @dataclass(frozen=True)
 class FoldablePatch:
-    """What of a patch a change of weights can carry."""
+    """The part of a patch that a change of weights can carry."""
 
     built: BuiltPatch
     factors: dict[int, float]
-    """See :func:`fold_gains`."""
+    """By layer, how far the block's output moves for an addition to the down projection's output."""
     unshifted: dict[int, str]
-    """Layers whose shift is left out, and why."""
+    """The layers whose shift is left out, with the reason."""
 
 
 def foldable_patch(whole: BuiltPatch) -> FoldablePatch:
@@ -51,7 +52,7 @@ def foldable_patch(whole: BuiltPatch) -> FoldablePatch:
 
 
 def _stuck(built: BuiltPatch, factors: dict[int, float]) -> dict[int, str]:
-    """Layers that hold a shift which is not carried, and why."""
+    """The layers that hold a shift which cannot be carried, with the reason."""
     assert built.patch is not None
     found = {}
     for site in built.spec.sites:
@@ -59,14 +60,14 @@ def _stuck(built: BuiltPatch, factors: dict[int, float]) -> dict[int, str]:
         if held.bias is not None and site.down_proj is None:
             found[site.layer] = "experts share no down projection"
         elif site.layer not in factors and (held.bias is not None or held.output is not None):
-            found[site.layer] = "something, such as a norm, stands behind the down projection"
+            found[site.layer] = "something, such as a norm, follows the down projection"
         elif held.bias is not None:
             found[site.layer] = "nothing but zeros enters the down projection"
     return found
 
 
 def fold_gains(loaded: LoadedModel, sites: Sequence[Site]) -> dict[int, float]:
-    """Layer → by how much the block's output moves for what is added to the down projection's output."""
+    """By layer, how far the block's output moves for an addition to the down projection's output."""
     gains: dict[int, float] = {}
     with ExitStack() as stack:
         for site in sites:
@@ -86,7 +87,7 @@ def _ask(
     kwargs: Any,
     output: Any,
 ) -> None:
-    """Run the block again on what it was handed; its output stays what it was."""
+    """Runs the block again on the same inputs; the outer pass keeps its output."""
     out = hidden_output(output)
     if out.ndim != 3:  # several residual streams side by side
         return
@@ -95,7 +96,7 @@ def _ask(
     noise, pairs = torch.Generator().manual_seed(site.layer), []
     for _number in range(_N_VECTORS):
         random = torch.randn(unmoved.shape, generator=noise, dtype=torch.float64).to(unmoved)
-        # As long as the output itself: neither lost in its rounding nor all that a norm behind the branch would see.
+        # As long as the output itself: neither lost in its rounding nor all that a norm after the branch would see.
         added = (random * unmoved.norm(dim=-1, keepdim=True) / random.norm(dim=-1, keepdim=True)).to(
             out.dtype
         )
@@ -107,8 +108,10 @@ def _ask(
         gains[site.layer] = gain
 
 
-def _again(site: Site, args: Any, kwargs: Any, added: Tensor) -> Tensor:
-    """The block's output (tokens, hidden) with ``added`` on the down projection's; hooks at the block do not run."""
+def _again(
+    site: Site, args: Any, kwargs: Any, added: Float[Tensor, "tokens hidden"]
+) -> Float[Tensor, "tokens hidden"]:
+    """The block's output with ``added`` on the down projection's; hooks at the block do not run."""
     assert site.down_proj is not None
     handle = site.down_proj.register_forward_hook(lambda _module, _args, out: out + added)
     try:

@@ -1,4 +1,4 @@
-"""A patch leaves the program: it is made, written, read back, and only then put where it was asked for.
+"""*export* as a stream of events: a patch is built, written, read back, and only then moved to where it is wanted.
 
 Enters: a request, the loaded model, and a way to the same model anew. Leaves: events, and a folder or a file, whole or
 not at all. What a format cannot carry is left out and told, with what that costs; the rest of the patch is then derived
@@ -34,7 +34,7 @@ from icltui.values.errors import BadInput, EngineError, reason_of
 Model = Callable[[], LoadedModel]
 """The loaded model, which nobody here keeps: it makes room for the one that the adapter is tried on."""
 Fresh = Callable[[], Generator[Event, None, Any]]
-"""The same model anew, behind the events of its loading."""
+"""The same model anew, after the events of its loading."""
 
 
 def run_export(request: Export, info: ModelInfo, model: Model, fresh: Fresh) -> Iterator[Event]:
@@ -84,7 +84,7 @@ def _read_back(untouched: Any, folder: Path, draft: UncheckedAdapter) -> ExportR
 
 
 def _check(request: Export, info: ModelInfo, target: Path) -> None:
-    """All that can be known before the work."""
+    """Refuses what can be known to fail before any work."""
     if not request.path:
         raise BadInput("there is no place to write to: give -o PATH")
     _refuse_existing(target)
@@ -106,7 +106,7 @@ def _check(request: Export, info: ModelInfo, target: Path) -> None:
 
 
 def _on_the_prompt(loaded: LoadedModel, request: Export) -> tuple[str, ...]:
-    """What to say of a prompt whose header is another one than when the patch was made."""
+    """A note where the prompt's header is not the one that the patch was made with."""
     ids, _ = tokenize(loaded, request.prompt)
     if request.ids is None or with_kept_header(loaded, ids, request.ids) == ids:
         return ()
@@ -123,7 +123,7 @@ def _refuse_existing(target: Path) -> None:
 
 @contextmanager
 def _staged(target: Path) -> Iterator[Path]:
-    """A folder beside the target, its owner's alone; what is still in it at the end is gone.
+    """A private folder beside the target, removed at the end with all that is still in it.
 
     Raises:
         BadInput: nothing can be written there.
@@ -142,13 +142,13 @@ def _staged(target: Path) -> Iterator[Path]:
 
 
 def _make_private(made: Path) -> None:
-    """For its owner's eyes only, whatever the libraries that wrote it made of it: it comes from the user's own text."""
+    """Readable for its owner alone, whatever the libraries that wrote it chose: it is made of the user's own text."""
     for path in (made, *made.rglob("*")):
         path.chmod(0o700 if path.is_dir() else 0o600)
 
 
 def check_same_weights(before: str, after: str) -> None:
-    """Refuse a model that is no longer the one that the patch was made on.
+    """Refuses a model whose weights are not those that the patch was made on.
 
     Raises:
         EngineError: its weights changed on the disk.

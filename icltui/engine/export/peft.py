@@ -29,13 +29,13 @@ from icltui.engine.patch.lowrank import LowRank
 from icltui.engine.patch.patch import HeldPatch
 
 PREFIX = "base_model.model."
-"""In front of each module's path; tensors under another are not found, and PEFT then loads zeros."""
+"""The prefix of each module's path; PEFT does not find tensors under another, and loads zeros."""
 WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
 
 
 @dataclass(frozen=True)
 class Adapter:
-    """What the files will hold."""
+    """The contents of the files."""
 
     tensors: dict[str, Tensor]
     config: dict[str, Any]
@@ -52,8 +52,10 @@ class _Piece:
     a: Float[Tensor, "experts rank _in"]
     b: Float[Tensor, "_out rank experts"]
 
-    def padded(self, rank: int) -> tuple[Tensor, Tensor]:
-        """A (experts · rank, in) and B (out, rank · experts), zeros where the rank is smaller."""
+    def padded(
+        self, rank: int
+    ) -> tuple[Float[Tensor, "experts_rank _in"], Float[Tensor, "_out experts_rank"]]:
+        """A and B with the experts side by side, zeros where the rank is smaller."""
         missing = rank - self.a.shape[1]
         a = nn.functional.pad(self.a, (0, 0, 0, missing)).flatten(0, 1)
         b = nn.functional.pad(self.b, (0, 0, 0, missing)).flatten(1, 2)
@@ -76,7 +78,7 @@ def make_adapter(loaded: LoadedModel, patch: HeldPatch, factors: Mapping[int, fl
 
 
 def write_adapter(folder: Path, adapter: Adapter) -> None:
-    """Both files and the model card, into a folder that is there."""
+    """Writes both files and the model card into an existing folder."""
     write_card(folder, adapter.base)
     save_file(adapter.tensors, folder / WEIGHTS, metadata={"format": "pt"})
     (folder / CONFIG).write_text(json.dumps(adapter.config, indent=2) + "\n", encoding="utf-8")

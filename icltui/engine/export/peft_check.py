@@ -1,4 +1,4 @@
-"""An adapter, read back: does PEFT make of it what the patch does?
+"""An adapter, read back by PEFT and compared with the patch.
 
 Enters: a model that no patch has touched, the adapter's folder, and the patch's logits. Leaves: the largest
 difference; the model is itself again. What was written is not taken on trust: under a wrong name PEFT loads zeros and
@@ -21,7 +21,7 @@ from icltui.values.errors import EngineError, ModelError
 
 
 def check_peft() -> None:
-    """Refuse before any work what cannot be checked after it.
+    """Refuses, before any work, what cannot be checked after it.
 
     Raises:
         ModelError: PEFT is missing.
@@ -41,17 +41,16 @@ def compare_with_peft(model: Any, folder: Path, references: ReferenceLogits) -> 
     bare = references.run(model)
     with with_adapter(model, folder):
         loaded = references.run(model)
-    does_nothing = all(torch.equal(*pair) for pair in zip(bare, loaded, strict=True))
-    if does_nothing and references.effect > 0:
+    if torch.equal(bare, loaded) and references.effect > 0:
         raise EngineError(
             "read back by PEFT, the adapter does nothing where the patch does: nothing was kept"
         )
-    return references.difference(loaded, "read back by PEFT, the adapter's logits")
+    return references.check(loaded, "read back by PEFT, the adapter's logits")
 
 
 @contextmanager
 def with_adapter(model: Any, folder: Path) -> Iterator[None]:
-    """The adapter acts inside the block; afterwards the model's own modules are back in their places.
+    """The adapter acts inside the ``with`` block; after it the model has its own modules again.
 
     Raises:
         EngineError: PEFT does not load it, or not all of it.

@@ -1,4 +1,4 @@
-"""What a patch says, kept to hold against it what left the program.
+"""A patch's logits, kept to compare what was written with them.
 
 Enters: a built patch. Leaves: :class:`ReferenceLogits`, logits in the main memory that keep no model, and how far
 others may be from them. In half precision that is more than elsewhere: W z + B A z is rounded in other places than
@@ -6,9 +6,9 @@ W (z + write (read·z)), and what that does to the logits depends on the model. 
 are jittered by half a unit in the last place of the model's dtype.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -29,83 +29,80 @@ _HIDDEN = 0.3
 """Share of the patch's effect that rounding may hide: a wrong factor at one layer would show still."""
 
 
-@dataclass(frozen=True)
-class ReferenceRow:
-    """What a patch says of one row."""
+class ReferenceRow(NamedTuple):
+    """A row without the context, and how many of its last tokens are compared."""
 
-    row: tuple[int, ...]
-    places: tuple[int, ...]
-    patched: Float[Tensor, "tokens vocabulary"]
-    """Logits behind the query's last token and each of the continuation, through the patch."""
-    bare: Float[Tensor, "tokens vocabulary"]
-    """The same without."""
-
-    def run(self, model: Any) -> Float[Tensor, "tokens vocabulary"]:
-        """What ``model`` says there."""
-        keep = torch.arange(len(self.row) - len(self.patched), len(self.row))
-        return forward(model, self.row, position_ids=self.places, logits_to_keep=keep).cpu()
+    ids: list[int]
+    position_ids: list[int]
+    n_tokens: int
 
 
 @dataclass(frozen=True)
 class ReferenceLogits:
-    """What it says of the prompt, and of every other passage that it was fitted on."""
+    """A patch's logits on the prompt, then on every other passage that it was fitted on, laid end to end."""
 
     rows: tuple[ReferenceRow, ...]
+    patched: Float[Tensor, "tokens vocabulary"]
+    """Logits after each query's last token and each token of its continuation, through the patch."""
+    bare: Float[Tensor, "tokens vocabulary"]
+    """The same logits without a patch."""
     tolerance: float
-    """How far logits may be from the patched ones, as a share of the largest of these."""
-
-    @property
-    def n_tokens(self) -> int:
-        return sum(len(one.patched) for one in self.rows)
+    """The error allowed, as a share of the largest of the patched logits."""
 
     @property
     def scale(self) -> float:
         """The largest of the patched logits in magnitude."""
-        return max(float(one.patched.abs().max()) for one in self.rows)
+        return float(self.patched.abs().max())
 
     @property
     def effect(self) -> float:
         """L∞ of the patched logits against those without a patch."""
-        return self.largest([one.bare for one in self.rows])
+        return self.distance(self.bare)
 
-    def run(self, model: Any) -> list[Tensor]:
-        """What ``model`` says of each row."""
-        return [one.run(model) for one in self.rows]
+    def distance(self, logits: Float[Tensor, "tokens vocabulary"]) -> float:
+        """L∞ of ``logits`` against the patched ones."""
+        return float((logits - self.patched).abs().max())
 
-    def difference(self, logits: Sequence[Tensor], whose: str) -> float:
-        """L∞ between ``logits`` and the patched ones.
+    def run(self, model: Any) -> Float[Tensor, "tokens vocabulary"]:
+        """The logits of ``model`` at the same tokens."""
+        logits = []
+        for row in self.rows:
+            keep = torch.arange(len(row.ids) - row.n_tokens, len(row.ids))
+            logits.append(forward(model, row.ids, position_ids=row.position_ids, logits_to_keep=keep).cpu())
+        return torch.cat(logits)
+
+    def check(self, logits: Float[Tensor, "tokens vocabulary"], whose: str) -> float:
+        """The distance of ``logits``.
 
         Raises:
             EngineError: it is more than is allowed.
         """
-        difference = self.largest(logits)
-        if not difference <= self.tolerance * self.scale:
+        distance = self.distance(logits)
+        if not distance <= self.tolerance * self.scale:
             raise EngineError(
-                f"{whose} miss the patch's by {difference:.2g}, the largest being {self.scale:.2g} (allowed: "
+                f"{whose} miss the patch's by {distance:.2g}, the largest being {self.scale:.2g} (allowed: "
                 f"{self.tolerance:.1e} of it): nothing was kept"
             )
-        return difference
-
-    def largest(self, logits: Sequence[Tensor]) -> float:
-        """The same, whatever it is."""
-        pairs = zip(logits, self.rows, strict=True)
-        return max(float((got - one.patched).abs().max()) for got, one in pairs)
+        return distance
 
 
 def reference_logits(built: BuiltPatch) -> ReferenceLogits:
-    """What the patch says, and how far from it is near enough.
+    """The patch's logits, and how far from them is near enough.
 
     Raises:
         BadInput: rounding hides too much of what the patch does for anything to be proved.
     """
-    others = (part.passage for part in built.fitted if part.passage is not built.own)
-    passages = (built.own, *others)
+    loaded, own = built.spec.loaded, built.own
+    passages = (own, *(part.passage for part in built.fitted if part.passage is not own))
     exact = ReferenceLogits(
-        tuple(_reference(built, passage) for passage in passages), tolerance_of(built.spec.loaded)
+        tuple(ReferenceRow(p.plain, p.position_ids, len(p.logits)) for p in passages),
+        patched=_patched(built, passages),
+        bare=torch.cat([logits_without_context(loaded, passage).cpu() for passage in passages]),
+        tolerance=tolerance_of(loaded),
     )
-    noise = max(exact.largest(logits) for logits in _jittered(built, passages))
+    noise = max(exact.distance(_patched(jittered, passages)) for jittered in _jittered(built))
     if _ALLOWED * noise > max(_HIDDEN * exact.effect, exact.tolerance * exact.scale):
-        dtype = str(built.spec.loaded.dtype).removeprefix("torch.")
+        dtype = str(loaded.dtype).removeprefix("torch.")
         raise BadInput(
             f"rounding in {dtype} alone moves this patch's logits by {noise:.2g} of the {exact.effect:.2g} that it "
             "does, so nothing shows whether what is written is right: generate it with --dtype float32, or a larger "
@@ -114,25 +111,17 @@ def reference_logits(built: BuiltPatch) -> ReferenceLogits:
     return replace(exact, tolerance=max(exact.tolerance, _ALLOWED * noise / exact.scale)) if noise else exact
 
 
-def _reference(built: BuiltPatch, passage: Passage) -> ReferenceRow:
-    return ReferenceRow(
-        tuple(passage.plain),
-        tuple(passage.position_ids),
-        patched=patched_logits(built, passage).cpu(),
-        bare=logits_without_context(built.spec.loaded, passage).cpu(),
-    )
+def _patched(built: BuiltPatch, passages: Sequence[Passage]) -> Float[Tensor, "tokens vocabulary"]:
+    return torch.cat([patched_logits(built, passage).cpu() for passage in passages])
 
 
-def _jittered(built: BuiltPatch, passages: Sequence[Passage]) -> list[list[Tensor]]:
-    """The passages' logits through the patch, its factors rounded this way and that."""
+def _jittered(built: BuiltPatch) -> Iterator[BuiltPatch]:
+    """The patch, its factors rounded this way and that."""
     assert built.patch is not None
     unit = torch.finfo(built.spec.loaded.dtype).eps / 2
-    said = []
     for number in range(_N_JITTERS):
         noise = torch.Generator().manual_seed(number)
-        jittered = replace(built, patch=_jitter(built.patch, unit, noise))
-        said.append([patched_logits(jittered, passage).cpu() for passage in passages])
-    return said
+        yield replace(built, patch=_jitter(built.patch, unit, noise))
 
 
 def _jitter(patch: HeldPatch, unit: float, noise: torch.Generator) -> HeldPatch:

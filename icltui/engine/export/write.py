@@ -8,8 +8,10 @@ model, so that there is room for that one.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
+from jaxtyping import Float
 from msgspec.structs import replace as with_changes
 from torch import Tensor
 from transformers.pytorch_utils import Conv1D
@@ -32,12 +34,12 @@ from icltui.values import ExportReport, ModelInfo
 from icltui.values.errors import BadInput
 
 VLLM_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
-"""What vLLM's ``max_lora_rank`` may be."""
+"""The values that vLLM takes for ``max_lora_rank``."""
 
 
 @dataclass(frozen=True)
 class UncheckedAdapter:
-    """An adapter that was written, and what it must say when it is read back."""
+    """An adapter that was written, and the logits that it must give when it is read back."""
 
     references: ReferenceLogits
     report: ExportReport
@@ -70,14 +72,15 @@ def export_adapter(
         raise BadInput(f"nothing of this patch fits into an adapter, as {why}: give --components both")
     write_adapter(folder, adapter)
     references = reference_logits(leaving.built)
-    cost = _Cost.of(whole, references.rows[0].patched[0])
-    report = _report(references, cost, leaving.built)
-    report = with_changes(
-        report,
+    kls = _kls(whole, references.patched[0])
+    report = ExportReport(
+        format="peft",
+        files=(),
         rank=adapter.rank,
         n_tensors=len(adapter.tensors),
-        left_out=(*_shifts(leaving.unshifted), *(cost.words() if leaving.unshifted else ())),
+        left_out=(*_shifts(leaving.unshifted), *([_cost(*kls)] if leaving.unshifted else [])),
         notes=(*_rounding(loaded, references), *_programs(loaded, adapter.rank), *_beside(loaded)),
+        **_compared(references, kls),
     )
     return UncheckedAdapter(references, report)
 
@@ -109,15 +112,17 @@ def export_control_vector(
     references = reference_logits(leaving)
     with added(spec.sites, vectors):
         ours = references.run(loaded.model)
-    difference = references.difference(ours, "added to what the blocks give, the vectors' logits")
-    cost = _Cost.of(whole, ours[0][0])
-    return with_changes(
-        _report(references, cost, leaving),
+    difference = references.check(ours, "added to the blocks' outputs, the vectors' logits")
+    kls = _kls(whole, ours[0])
+    return ExportReport(
         format="gguf-control-vector",
+        files=(),
+        rank=leaving.rank,
         n_tensors=len(vectors),
         largest_difference=finite_or_none(difference),
-        left_out=(*_beside_vectors(whole), *cost.words()),
+        left_out=(*_beside_vectors(whole), _cost(*kls)),
         notes=("llama.cpp: --control-vector FILE, or --control-vector-scaled FILE:STRENGTH",),
+        **_compared(references, kls),
     )
 
 
@@ -125,7 +130,7 @@ def export_control_vector(
 def export_factors(
     info: ModelInfo, loaded: LoadedModel, request: Export, path: Path, on_progress: ProgressCallback
 ) -> ExportReport:
-    """The patch's factors and what it was made from, written to ``path``."""
+    """The patch's factors and the vectors that it was fitted on, written to ``path``."""
     built = _whole(loaded, request, on_progress)
     n_tensors = len(write_factors(path, built, info.fingerprint))
     return ExportReport(format="factors", files=(), rank=built.rank, n_tensors=n_tensors)
@@ -137,40 +142,31 @@ def _whole(loaded: LoadedModel, request: Export, on_progress: ProgressCallback) 
     )
 
 
-@dataclass(frozen=True)
-class _Cost:
-    """KL(with context ‖ …) behind the query."""
-
-    exported: float
-    patch: float
-
-    @staticmethod
-    def of(whole: BuiltPatch, exported: Tensor) -> "_Cost":
-        """``exported``: logits behind the query of what leaves."""
-        context = whole.own.logits[0].cpu().log_softmax(-1)
-        theirs = (exported.cpu(), patched_logits(whole, whole.own)[0].cpu())
-        return _Cost(*(float(kl_divergence(context, logits.log_softmax(-1))) for logits in theirs))
-
-    def words(self) -> Iterator[str]:
-        yield (
-            "this costs: KL from the contextual distribution behind the query is "
-            f"{self.exported:.2g} instead of the whole patch's {self.patch:.2g}"
-        )
+def _kls(whole: BuiltPatch, exported: Float[Tensor, " vocabulary"]) -> tuple[float, float]:
+    """KL(with context ‖ …) after the query, of what is written and of the whole patch."""
+    context = whole.own.logits[0].cpu().log_softmax(-1)
+    ours, theirs = exported.cpu(), patched_logits(whole, whole.own)[0].cpu()
+    kl_ours, kl_theirs = (float(kl_divergence(context, x.log_softmax(-1))) for x in (ours, theirs))
+    return kl_ours, kl_theirs
 
 
-def _report(references: ReferenceLogits, cost: _Cost, leaving: BuiltPatch) -> ExportReport:
-    return ExportReport(
-        format="peft",
-        files=(),
-        rank=leaving.rank,
-        n_tensors=0,
-        n_compared=references.n_tokens,
-        logit_scale=finite_or_none(references.scale),
-        tolerance=finite_or_none(references.tolerance),
-        largest_effect=finite_or_none(references.effect),
-        kl_exported=finite_or_none(cost.exported),
-        kl_patch=finite_or_none(cost.patch),
+def _cost(exported: float, patch: float) -> str:
+    return (
+        "this costs: KL from the contextual distribution after the query is "
+        f"{exported:.2g} instead of the whole patch's {patch:.2g}"
     )
+
+
+def _compared(references: ReferenceLogits, kls: tuple[float, float]) -> dict[str, Any]:
+    """The report's numbers of what was compared."""
+    return {
+        "n_compared": len(references.patched),
+        "logit_scale": finite_or_none(references.scale),
+        "tolerance": finite_or_none(references.tolerance),
+        "largest_effect": finite_or_none(references.effect),
+        "kl_exported": finite_or_none(kls[0]),
+        "kl_patch": finite_or_none(kls[1]),
+    }
 
 
 def _shifts(unshifted: dict[int, str]) -> Iterator[str]:
@@ -195,7 +191,7 @@ def _rounding(loaded: LoadedModel, references: ReferenceLogits) -> Iterator[str]
 
 
 def _programs(loaded: LoadedModel, rank: int) -> Iterator[str]:
-    """What other programs make of the adapter, as far as their sources tell."""
+    """Notes on other programs that read the adapter, as far as their sources tell."""
     if has_experts(loaded):
         yield "experts are adapted as parameters, which PEFT reads from 0.20 on; no other program was tried"
         return
@@ -210,13 +206,13 @@ def _programs(loaded: LoadedModel, rank: int) -> Iterator[str]:
 
 
 def _beside(loaded: LoadedModel) -> Iterator[str]:
-    """What other programs would take for a part of the base."""
+    """A note on what other programs would take for a part of the base."""
     if loaded.has_adapter:
         yield "PEFT: the base's folder holds another adapter, which transformers attaches there: move it away first"
 
 
 def _spans(layers: Sequence[int]) -> str:
-    """Layers in short.
+    """Layers as ranges.
 
     >>> _spans([0, 1, 2, 5])
     '0-2, 5'

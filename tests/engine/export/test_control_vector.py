@@ -108,7 +108,7 @@ def test_what_is_no_shift_that_can_be_carried_is_refused(changes, words, tmp_pat
 
 def test_a_model_whose_blocks_end_in_a_norm_has_no_control_vector(tmp_path):
     with pytest.raises(
-        EngineError, match="added to what the blocks give, the vectors' logits miss the patch's"
+        EngineError, match="added to the blocks' outputs, the vectors' logits miss the patch's"
     ):
         export(engine_of(model_of("opt-post-layernorm")), tmp_path / "vector.gguf", **TO)
     assert list(tmp_path.iterdir()) == []

@@ -114,7 +114,7 @@ def test_where_a_norm_stands_behind_the_shift_is_left_out_and_the_rest_derived_a
     loaded = model_of(family)
     report = export(engine_of(loaded), tmp_path / "adapter")
     assert report.left_out[0] == (
-        "the shift at layers 0-2: something, such as a norm, stands behind the down projection"
+        "the shift at layers 0-2: something, such as a norm, follows the down projection"
     )
     assert report.left_out[1].startswith("this costs: KL from the contextual distribution")
     assert not [name for name in tensors_of(tmp_path / "adapter") if "down_proj" in name]
@@ -290,7 +290,7 @@ def test_a_patch_of_which_nothing_can_be_carried_is_refused(tmp_path):
         engine_of(model_of("gemma3")),
         tmp_path,
         BadInput,
-        "as something, such as a norm, stands",
+        "as something, such as a norm, follows",
         recipe=recipe,
     )
 
