@@ -78,7 +78,7 @@ def _spot(device: torch.device) -> tuple[str, int]:
 
 
 def _vain(result: Verification) -> list[str]:
-    """What of the proof says nothing on this prompt."""
+    """Checks of the verification that mean nothing on this prompt."""
     if result.logits["plain"].linf == 0:
         return ["The context changes nothing, so nothing was proved."]
     if result.controls["shuffled"] == result.logits["patched"]:

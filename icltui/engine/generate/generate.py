@@ -156,14 +156,14 @@ def summarize(tracks: dict[Lane, Track], spec: PatchSpec, sampling: Sampling) ->
 
 
 def agree(reference: Sequence[int], tokens: Sequence[int]) -> Agreement:
-    """How far ``tokens`` say the same as ``reference``; a lane that stops early differs where it stops."""
+    """How far ``tokens`` are those of ``reference``; a lane that stops early differs where it stops."""
     total = max(len(reference), len(tokens))
     equal = [k < len(reference) and k < len(tokens) and reference[k] == tokens[k] for k in range(total)]
     first = next((k for k, same in enumerate(equal) if not same), None)
     return Agreement(equal=sum(equal), total=total, first_difference=first)
 
 
-def logit_error(reference: Tensor, logits: Tensor) -> LogitError:
+def logit_error(reference: Float[Tensor, " vocabulary"], logits: Float[Tensor, " vocabulary"]) -> LogitError:
     """Last-token logits against the contextual ones; MSE and L∞ in logits, KL in nats."""
     difference = logits - reference.to(logits.device)
     kl = kl_divergence(reference.to(logits.device).log_softmax(-1), logits.log_softmax(-1))

@@ -1,4 +1,4 @@
-"""A request's words in the loaded model's terms: which layers, which tokens, and whether there is room for them.
+"""A request in the loaded model's terms: its layers, its tokens, and whether there is room for them.
 
 Enters: a loaded model and what was asked. Leaves: ids and sites, or a :class:`~icltui.engine.patch.build.PatchSpec`.
 """
@@ -30,7 +30,7 @@ class PromptInputs:
 
 
 def prepare_inputs(loaded: LoadedModel, prompt: Prompt, layers: str, n_more: int = 0) -> PromptInputs:
-    """The prompt's tokens and the selected sites; ``n_more`` tokens are to be generated behind it.
+    """The prompt's tokens and the selected sites; ``n_more`` tokens are to be generated after it.
 
     Raises:
         BadInput: no usable layer, a prompt that cannot be tokenised, or one that is too long.
@@ -54,7 +54,7 @@ def make_spec(
     n_tokens: int = 1,
     kept: PromptIds | None = None,
 ) -> PatchSpec:
-    """The prompt, the recipe's queries and the held-out ones behind the same context.
+    """The prompt, the recipe's queries and the held-out ones after the same context.
 
     ``kept`` is what the prompt was when its patch was made, whose header all of them get.
 
@@ -67,7 +67,7 @@ def make_spec(
     n_more = max(n_tokens, recipe.n_fitted + 1 if is_compiled else 1)
     own = prepare_inputs(loaded, prompt, layers, n_more)
 
-    def behind_it(queries: tuple[str, ...]) -> tuple[Ids, ...]:
+    def after_it(queries: tuple[str, ...]) -> tuple[Ids, ...]:
         others = (
             prepare_inputs(loaded, replace(prompt, query=query), layers, n_more).ids for query in queries
         )
@@ -80,8 +80,8 @@ def make_spec(
         own.ids if kept is None else with_kept_header(loaded, own.ids, kept, n_more),
         prompt.positions,
         recipe,
-        calibration=behind_it(recipe.queries) if is_compiled else (),
-        holdout=behind_it(holdout),
+        calibration=after_it(recipe.queries) if is_compiled else (),
+        holdout=after_it(holdout),
         other_context=prepare_inputs(loaded, other, layers, n_more).ids.context
         if recipe.control == "other"
         else (),
@@ -111,7 +111,7 @@ def _check_same(kept: PromptIds, found: PromptIds) -> None:
 
 
 def _headed(loaded: LoadedModel, ids: Ids, kept: PromptIds, n_more: int) -> Ids:
-    """``ids`` behind the header of ``kept``."""
+    """``ids`` after the header of ``kept``."""
     headed = with_(ids, prefix=kept.prefix)
     check_known(loaded, headed)
     check_length(loaded, headed, n_more)

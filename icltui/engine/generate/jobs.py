@@ -1,4 +1,4 @@
-"""*generate* as a stream of events: the patch is made, the lanes speak, the patch is tested.
+"""*generate* as a stream of events: the patch is built, the lanes decode, the patch is tested.
 
 Enters: a loaded model and a request. Leaves: :class:`~icltui.api.messages.Progress`, lane steps, and the
 :class:`~icltui.values.Generation` of each query.
@@ -40,7 +40,7 @@ def run_generate(loaded: LoadedModel, request: Generate) -> Iterator[Event]:
     Raises:
         BadInput: a prompt, recipe or sampling that cannot be.
     """
-    spec = _case(loaded, request)
+    spec = _spec(loaded, request)
     built = yield from _built(spec, request)
     yield from _lanes(spec, built, request)
     if built is not None:
@@ -56,42 +56,42 @@ def run_generate_each(loaded: LoadedModel, request: GenerateEach) -> Iterator[Ev
     if not request.queries:
         raise BadInput("no query to run: give at least one")
     # All are looked at before the first is run, which may take long.
-    cases = [_case(loaded, request, query) for query in request.queries]
-    built = yield from _built(cases[0], request)
-    spoken: list[Generation] | None = None
-    if can_batch(cases[0], built):
-        spoken = yield from run_in_background(partial(_in_rows, cases, built, request))
-    for number, spec in enumerate(cases):
-        if spoken is not None:
-            yield GenerationEnded(generation=_whole(spoken[number], spec, request))
+    specs = [_spec(loaded, request, query) for query in request.queries]
+    built = yield from _built(specs[0], request)
+    generations: list[Generation] | None = None
+    if can_batch(specs[0], built):
+        generations = yield from run_in_background(partial(_in_rows, specs, built, request))
+    for number, spec in enumerate(specs):
+        if generations is not None:
+            yield GenerationEnded(generation=_whole(generations[number], spec, request))
         else:
             if number and built is not None:
                 built = replace(built, spec=spec) if spec.calibration else (yield from _built(spec, request))
             yield from _lanes(spec, built, request)
-        if built is not None and (number == 0 or not (spec.calibration or spoken)):
+        if built is not None and (number == 0 or not (spec.calibration or generations)):
             yield from _tested(built, False)
 
 
 @torch.inference_mode()
 def _in_rows(
-    cases: list[PatchSpec], built: BuiltPatch | None, request: GenerateEach, on_progress: ProgressCallback
+    specs: list[PatchSpec], built: BuiltPatch | None, request: GenerateEach, on_progress: ProgressCallback
 ) -> list[Generation] | None:
     """The lanes of all queries, batch by batch; None where this model has to take them one by one."""
-    spoken: list[Generation] = []
+    generations: list[Generation] = []
     try:
-        for batch in in_batches(cases, request.n_tokens):
+        for batch in in_batches(specs, request.n_tokens):
             made = generate(batch, built, **_how(request), on_progress=on_progress)
-            spoken += [one for one in made if isinstance(one, Generation)]
+            generations += [one for one in made if isinstance(one, Generation)]
     except PaddingChangesLogits:
         return None
-    return spoken
+    return generations
 
 
 def _how(request: Generate | GenerateEach) -> dict[str, Any]:
     return {"lanes": request.lanes, "n_tokens": request.n_tokens, "sampling": request.sampling}
 
 
-def _case(loaded: LoadedModel, request: Generate | GenerateEach, query: str | None = None) -> PatchSpec:
+def _spec(loaded: LoadedModel, request: Generate | GenerateEach, query: str | None = None) -> PatchSpec:
     if request.n_tokens < 1:
         raise BadInput(f"{request.n_tokens} tokens to generate: ask for at least 1")
     check_options(request.sampling)
@@ -104,12 +104,12 @@ def _built(spec: PatchSpec, request: Generate | GenerateEach) -> Generator[Event
         return None
     alpha, is_varied = request.recipe.alpha, isinstance(request, Generate) and request.curves
     if spec.recipe.mode == "per-step" and not (isinstance(alpha, str) or is_varied or spec.holdout):
-        return BuiltPatch(spec, alpha=alpha)  # made while it speaks
+        return BuiltPatch(spec, alpha=alpha)  # made while text is generated
     return (yield from run_in_background(partial(make_patch, spec)))
 
 
 def _lanes(spec: PatchSpec, built: BuiltPatch | None, request: Generate | GenerateEach) -> Iterator[Event]:
-    """The lanes of one prompt, as they speak."""
+    """The lanes of one prompt, step by step."""
     for made in generate([spec], built, **_how(request)):
         if isinstance(made, LaneStep):
             yield LaneAdvanced(step=made)
@@ -118,12 +118,12 @@ def _lanes(spec: PatchSpec, built: BuiltPatch | None, request: Generate | Genera
 
 
 def _whole(made: Generation, spec: PatchSpec, request: Generate | GenerateEach) -> Generation:
-    """With what it was asked on."""
+    """The generation with its held-out queries and its tokens."""
     return with_changes(made, holdout=request.holdout, ids=spec.record)
 
 
 def _tested(built: BuiltPatch, curves: bool) -> Iterator[Event]:
-    """The report on the patch, where there is something to tell."""
+    """The report on the patch, unless nothing had to be known of its prompt."""
     if built.prompt is not None:
         yield PatchTested(patch=(yield from run_in_background(partial(_report_on, built, curves))))
 

@@ -8,7 +8,7 @@ lanes, equal distributions give equal tokens, and lanes differ only where their 
 from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from icltui.values.recipe import Sampling
@@ -33,14 +33,14 @@ class Sampler:
         allowed = _allowed(scores, self.sampling)
         return int((scores + self._gumbel(step, len(scores))).masked_fill(~allowed, -torch.inf).argmax())
 
-    def _gumbel(self, step: int, n: int) -> Tensor:
+    def _gumbel(self, step: int, n: int) -> Float[Tensor, " vocabulary"]:
         while len(self.noise) <= step:
             uniform = torch.rand(n, generator=self.chance, dtype=torch.float64)
             self.noise.append(-(-uniform.clamp_min(torch.finfo(torch.float64).tiny).log()).log())
         return self.noise[step]
 
 
-def _allowed(scores: Float[Tensor, " vocabulary"], sampling: Sampling) -> Tensor:
+def _allowed(scores: Float[Tensor, " vocabulary"], sampling: Sampling) -> Bool[Tensor, " vocabulary"]:
     """Which tokens may be drawn: of the ``top_k`` most probable, those that reach ``top_p`` together."""
     order = scores.argsort(descending=True, stable=True)[: sampling.top_k]
     mass = scores[order].softmax(-1).cumsum(-1)

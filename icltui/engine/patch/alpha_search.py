@@ -1,6 +1,6 @@
 """How strong a patch should be: α by line search, or in closed form to first order.
 
-Enters: a built patch. Leaves: α in [0, 2]. Both minimise the mean squared error of the centred logits behind the
+Enters: a built patch. Leaves: α in [0, 2]. Both minimise the mean squared error of the centred logits after the
 query against the contextual ones (several fitted queries: their mean). α fitted on a prompt says nothing of that very
 prompt: what it is worth is seen on other tokens, see :mod:`icltui.engine.patch.evaluate`.
 """
@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 from torch.autograd import forward_ad
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -41,19 +42,21 @@ def with_alpha(built: BuiltPatch, on_progress: ProgressCallback = ignore_progres
 
 
 def fitted_spans(built: BuiltPatch) -> Sequence[TokenSpan]:
-    """What α is fitted on: behind the last token of each fitted query."""
+    """The tokens that α is fitted on: the last of each fitted query."""
     passages = [part.passage for part in built.fitted] or [built.own]
     return [TokenSpan(passage, 0, 1) for passage in passages]
 
 
-def patched_logits(built: BuiltPatch, passage: Passage, alpha: Alpha | None = None) -> Tensor:
-    """Logits (tokens, vocabulary) of a passage, at the patch's own strength unless another is given."""
+def patched_logits(
+    built: BuiltPatch, passage: Passage, alpha: Alpha | None = None
+) -> Float[Tensor, "tokens vocabulary"]:
+    """Logits of a passage through the patch, at the patch's own strength unless another is given."""
     with acting(built.acting_on(passage, alpha)):
         return logits_without_context(built.spec.loaded, passage)
 
 
 def mean_squared_error(built: BuiltPatch, alpha: float) -> float:
-    """Of the centred logits behind the fitted queries."""
+    """The mean squared error of the centred logits after the fitted queries."""
     whole = sum_scores(
         [score(part, patched_logits(built, part.passage, alpha)) for part in fitted_spans(built)]
     )
@@ -102,7 +105,9 @@ def first_order_alpha(built: BuiltPatch) -> float:
     return min(max(along / square, 0.0), LARGEST_ALPHA)
 
 
-def _derivative(built: BuiltPatch, passage: Passage) -> tuple[Tensor, Tensor]:
+def _derivative(
+    built: BuiltPatch, passage: Passage
+) -> tuple[Float[Tensor, "tokens vocabulary"], Float[Tensor, "tokens vocabulary"]]:
     """Logits without the patch, and their derivative in α."""
     device = built.spec.loaded.device
     try:

@@ -25,12 +25,12 @@ from icltui.values.prompt import Positions
 from icltui.values.recipe import Recipe
 
 N_LATER = 8
-"""Tokens of the contextual continuation, behind the fitted ones, that a patch is tested on."""
+"""Tokens of the contextual continuation, after the fitted ones, that a patch is tested on."""
 
 
 @dataclass(frozen=True)
 class PatchSpec:
-    """What is patched, and how."""
+    """A patch to be built: the model, the layers, the tokens and the recipe."""
 
     loaded: LoadedModel
     sites: Sequence[Site]
@@ -38,14 +38,14 @@ class PatchSpec:
     positions: Positions
     recipe: Recipe
     calibration: tuple[Ids, ...] = ()
-    """The recipe's queries behind the prompt's context."""
+    """The recipe's queries after the prompt's context."""
     holdout: tuple[Ids, ...] = ()
     other_context: tuple[int, ...] = ()
-    """Of the control."""
+    """The context of the control ``other``, tokenised."""
 
     @property
     def record(self) -> PromptIds:
-        """What the prompt and the texts of the recipe are for the model."""
+        """The tokens of the prompt and of the recipe's texts."""
         rows = {
             text: (*ids.context, *ids.query)
             for text, ids in zip(self.recipe.queries, self.calibration, strict=False)
@@ -55,7 +55,7 @@ class PatchSpec:
 
     @property
     def n_fitted(self) -> int:
-        """How many tokens of a continuation are fitted, if the model says as many."""
+        """How many tokens of a continuation are fitted, if it has as many."""
         return self.recipe.n_fitted if self.recipe.mode == "compiled" else 0
 
     @property
@@ -76,11 +76,11 @@ class BuiltPatch:
 
     spec: PatchSpec
     prompt: Passage | None = None
-    """The prompt's, whether or not it was fitted; None where nothing had to be known of it."""
+    """The prompt's passage, fitted or not; None where nothing had to be known of it."""
     fitted: tuple[FittedTokens, ...] = ()
-    """Empty per step."""
+    """The tokens that the patch was fitted on; none of a patch per step."""
     patch: HeldPatch | None = None
-    """At strength 1; None per step."""
+    """The held patch at strength 1; None of a patch per step."""
     fits: tuple[LayerFit, ...] = ()
     alpha: float = 1.0
 
@@ -104,7 +104,7 @@ class BuiltPatch:
 
     @property
     def rank(self) -> int:
-        """The largest of its parts."""
+        """The largest rank of its low-rank maps."""
         held = self.patch.layers.values() if self.patch else ()
         parts = [part.rank for layer in held for part in (layer.weights, layer.output) if part is not None]
         return max(parts, default=1)
@@ -119,12 +119,12 @@ def per_step_patch(spec: PatchSpec, passage: Passage, alpha: Alpha) -> TokenPatc
 
 
 def control_noise(recipe: Recipe) -> torch.Generator | None:
-    """What the control ``random`` draws from."""
+    """The generator of the control ``random``; None without it."""
     return torch.Generator().manual_seed(recipe.seed) if recipe.control == "random" else None
 
 
 def with_control(spec: PatchSpec, passage: Passage) -> Passage:
-    """The passage with the states that its patch is made from."""
+    """The passage with the states that its patch is made of, which a control takes from another context."""
     if spec.recipe.control not in ("other", "shuffled"):
         return passage
     return in_other_context(spec.loaded, spec.sites, passage, spec.control_ids.context)
@@ -176,7 +176,7 @@ def fit_built(built: BuiltPatch, unshifted: frozenset[int] = frozenset()) -> dic
 
 
 def n_with_room(spec: PatchSpec, ids: Ids, n_more: int) -> int:
-    """``n_more`` tokens behind a query, or what the model's positions leave of them.
+    """``n_more`` tokens after a query, or as many of them as the model has positions for.
 
     Fitted tokens were checked to have room.
     """

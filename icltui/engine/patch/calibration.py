@@ -1,7 +1,7 @@
-"""A query behind its context with what the model says then: what a held patch is made from, and tested on.
+"""A query in its context with the model's own continuation: what a held patch is fitted and tested on.
 
 Enters: ids, and how far to go on. Leaves: a :class:`Passage`: the continuation, chosen greedily with the context there,
-the contextual states of query and continuation, and the contextual logits behind each of these tokens.
+the contextual states of query and continuation, and the contextual logits after each of these tokens.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,19 +22,19 @@ from icltui.values.prompt import Positions
 CUT = 1e-5
 """Share of the largest logit that a cache which was cut back may change."""
 _UNCUTTABLE = (AttributeError, NotImplementedError, RuntimeError, ValueError, TypeError, IndexError)
-"""What caches raise that cannot be cut back."""
+"""The errors of caches that cannot be cut back."""
 
 
 @dataclass(frozen=True)
 class Passage:
-    """One query in its context, and the contextual text behind it."""
+    """One query in its context, and the contextual text after it."""
 
     ids: Ids
     continuation: tuple[int, ...]
     targets: States
     """Contextual states of the query's tokens and of the continuation's, in this order."""
     logits: Float[Tensor, "tokens vocabulary"]
-    """Contextual ones, behind the query's last token and behind each of the continuation."""
+    """Contextual logits after the query's last token and after each token of the continuation."""
     positions: Positions
 
     @property
@@ -44,7 +44,7 @@ class Passage:
 
     @property
     def position_ids(self) -> list[int]:
-        """Where each token of :attr:`plain` stands."""
+        """The position of each token of :attr:`plain`."""
         gap = (0, len(self.ids.context))
         return list(position_ids(self.ids, gap, self.positions, n_more=len(self.continuation)))
 
@@ -57,7 +57,7 @@ def read_passage(
     positions: Positions,
     on_token: Callable[[], object] = lambda: None,
 ) -> Passage:
-    """The passage of ``ids`` with ``n_more`` tokens behind it, fewer where the model ends the text itself.
+    """The passage of ``ids`` with ``n_more`` tokens after it, fewer where the model ends the text itself.
 
     ``on_token`` is called before each token and may raise to stop.
     """
@@ -71,38 +71,38 @@ def _read(
     sites: Sequence[Site],
     cache: KVCache,
     ids: Ids,
-    first: tuple[Tensor, States],
+    first: tuple[Float[Tensor, " vocabulary"], States],
     n_more: int,
     positions: Positions,
     on_token: Callable[[], object],
 ) -> Passage:
-    """What the model says after the query, whose logits and states are ``first`` and which is the last in ``cache``."""
+    """The passage whose query is the last in ``cache`` and has the logits and states ``first``."""
     continuation: list[int] = []
-    behind, parts = [first[0]], [first[1]]
+    logits, parts = [first[0]], [first[1]]
     for _ in range(n_more):
         on_token()
-        token = int(behind[-1].argmax())
+        token = int(logits[-1].argmax())
         if token in stop_tokens(loaded):
             break
         continuation.append(token)
-        logits, states = forward_states(loaded.model, sites, [token], 1, cache)
-        behind.append(logits)
+        next_logits, states = forward_states(loaded.model, sites, [token], 1, cache)
+        logits.append(next_logits)
         parts.append(states)
-    return Passage(ids, tuple(continuation), States.join(parts), torch.stack(behind), positions)
+    return Passage(ids, tuple(continuation), States.join(parts), torch.stack(logits), positions)
 
 
 @dataclass
 class PassageReader:
-    """Reads passages of many queries behind one context, which runs once, where the model's cache can be cut back.
+    """Reads passages of many queries after one context, which runs once where the model's cache can be cut back.
 
-    Whether it can is tried on the first query: read again behind the cut cache it must say the same.
+    Whether it can is tried on the first query: read again after the cut cache it must have the same logits.
     """
 
     loaded: LoadedModel
     sites: Sequence[Site]
     positions: Positions
     n_queries: int
-    """How many will be read: for two, to try whether the cache can be cut would cost what it saves."""
+    """How many will be read: with two, the trial would cost what a cut cache saves."""
     cache: KVCache | None = None
     """The context's; None where there is none yet, or it cannot be cut."""
     start: tuple[int, ...] = ()
@@ -145,7 +145,7 @@ class PassageReader:
 def in_other_context(
     loaded: LoadedModel, sites: Sequence[Site], passage: Passage, context: tuple[int, ...]
 ) -> Passage:
-    """The same tokens, at the same places without a context, with the states that ``context`` gives them."""
+    """The passage with the states that its tokens have in another context."""
     row = [*replace(passage.ids, context=context).full, *passage.continuation]
     n = len(passage.ids.query) + len(passage.continuation)
     _, states = forward_states(loaded.model, sites, row, n)
@@ -153,7 +153,7 @@ def in_other_context(
 
 
 def logits_without_context(loaded: LoadedModel, passage: Passage) -> Float[Tensor, "tokens vocabulary"]:
-    """Logits behind the query's last token and each of the continuation, the context gone; patches act as attached."""
+    """Logits after the query's last token and each of the continuation, without the context; attached patches act."""
     n = len(passage.plain)
     keep = torch.arange(n - 1 - len(passage.continuation), n)
     return forward(loaded.model, passage.plain, position_ids=passage.position_ids, logits_to_keep=keep)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from icltui.engine.hooks.attach import attach
@@ -48,7 +48,7 @@ class Rows:
         self.next_positions = [position + 1 for position in self.next_positions]
         return self._forward([[token] for token in tokens], positions)
 
-    def last(self, counts: Sequence[int]) -> Tensor | slice:
+    def last(self, counts: Sequence[int]) -> Int[Tensor, " targets"] | slice:
         """The indices of the last ``counts`` tokens of each row among all that :meth:`prefill` runs."""
         if len(counts) == 1:
             return slice(-counts[0], None)
@@ -87,17 +87,17 @@ def acting(patch: TokenPatch | HeldPatch | None) -> AbstractContextManager[objec
 class _TargetCapture(SiteHook):
     """Keeps z and v of the tokens ``at``."""
 
-    at: Tensor | slice
+    at: Int[Tensor, " targets"] | slice
     z: dict[int, Tensor] = field(default_factory=dict)
     v: dict[int, Tensor] = field(default_factory=dict)
 
-    def mlp_input(self, layer: int, z: Tensor) -> None:
+    def mlp_input(self, layer: int, z: Float[Tensor, "tokens hidden"]) -> None:
         self.z[layer] = self._copy(z)
 
-    def residual(self, layer: int, v: Tensor) -> None:
+    def residual(self, layer: int, v: Float[Tensor, "tokens hidden"]) -> None:
         self.v[layer] = self._copy(v)
 
-    def _copy(self, tensor: Tensor) -> Tensor:
+    def _copy(self, tensor: Float[Tensor, "tokens hidden"]) -> Float[Tensor, "targets hidden"]:
         at = self.at if isinstance(self.at, slice) else self.at.to(tensor.device)
         return widen(tensor[at]).clone()
 

@@ -1,7 +1,7 @@
 """A patch put to the test: on the tokens it was made from, on later ones, and on other queries.
 
 Enters: a built patch. Leaves: :class:`~icltui.values.PatchTest` for each kind of tokens, and a verdict in words. That
-the first kind fits is no news, as the patch was made for it; what the others say is.
+the first kind fits is no news, as the patch was fitted on it; the others tell what it is worth.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ from icltui.values import PatchTest, Tested
 
 @dataclass(frozen=True)
 class TokenSpan:
-    """Some tokens of a passage: those behind which the logits [begin, end) of it are."""
+    """Some tokens of a passage: those before its logits [begin, end)."""
 
     passage: Passage
     begin: int
@@ -33,7 +33,7 @@ class TokenSpan:
 
 
 def spans_by_kind(built: BuiltPatch, others: Sequence[Passage]) -> dict[Tested, list[TokenSpan]]:
-    """What the patch is tested on, by kind; ``others``: passages of queries that it was not made from."""
+    """The tokens that the patch is tested on, by kind; ``others``: passages of queries that it was not fitted on."""
     fitted = [TokenSpan(part.passage, 0, part.n_continuation + 1) for part in built.fitted]
     later = [TokenSpan(part.passage, part.n_continuation + 1) for part in built.fitted]
     if not built.fitted:  # per step: only a strength was made from anything, and that from one token
@@ -49,7 +49,7 @@ def spans_by_kind(built: BuiltPatch, others: Sequence[Passage]) -> dict[Tested, 
 
 
 def held_out_spans(parts: dict[Tested, list[TokenSpan]]) -> list[TokenSpan]:
-    """Of what the patch is tested on, what tells most of it: other queries, if there are any, else the later text."""
+    """The tokens that tell most of a patch: other queries, if there are any, else the later text."""
     return parts.get("other queries") or parts.get("later tokens", [])
 
 
@@ -67,7 +67,7 @@ def unfitted_passages(built: BuiltPatch, on_progress: ProgressCallback = ignore_
 
 
 def fitted_queries(built: BuiltPatch) -> set[tuple[int, ...]]:
-    """The queries that the patch, or its strength, was made from: they are no others."""
+    """The queries that the patch, or its strength, was fitted on."""
     passages = [part.passage for part in built.fitted] or [built.own]
     return {passage.ids.query for passage in passages}
 
@@ -83,7 +83,7 @@ class ScoreSums:
 
 
 def centred(logits: Float[Tensor, "*rows vocabulary"]) -> Float[Tensor, "*rows vocabulary"]:
-    """Without what a softmax does not see."""
+    """Logits less their mean, which a softmax does not depend on."""
     return logits - logits.mean(-1, keepdim=True)
 
 
@@ -99,7 +99,7 @@ def score(part: TokenSpan, logits: Float[Tensor, "tokens vocabulary"]) -> ScoreS
 
 
 def sum_scores(scores: Sequence[ScoreSums]) -> ScoreSums:
-    """All of them as one."""
+    """The scores of all tokens together."""
     return ScoreSums(
         sum(s.n for s in scores),
         sum(s.kl for s in scores),
@@ -142,7 +142,7 @@ def evaluate_patch(
 
 
 NOTHING = 1e-5
-"""KL in nats below which the context changes nothing that could be told from rounding."""
+"""KL in nats below which the context's effect cannot be told from rounding."""
 _PLACES: dict[Tested, str] = {
     "later tokens": "the later text",
     "other queries": "other queries",
@@ -176,15 +176,21 @@ def _count(part: TokenSpan) -> int:
     return len(part.passage.logits[part.begin : part.end])
 
 
-def _run(built: BuiltPatch, part: TokenSpan, patch: HeldPatch | TokenPatch | None) -> tuple[Tensor, Tensor]:
-    """Logits of the whole passage, and the MLP's inputs, behind the patch's map, where they come from."""
+def _run(
+    built: BuiltPatch, part: TokenSpan, patch: HeldPatch | TokenPatch | None
+) -> tuple[Float[Tensor, "tokens vocabulary"], Float[Tensor, "layers tokens hidden"]]:
+    """Logits of the whole passage, and the MLP's inputs at the same tokens, after the patch's map."""
     spec, seen = built.spec, _MlpInputs(len(part.passage.logits))
     with acting(patch), attach(spec.sites, seen):
         logits = logits_without_context(spec.loaded, part.passage)
     return logits, torch.stack([seen.kept[site.layer].to(logits.device) for site in spec.sites])
 
 
-def _misses(part: TokenSpan, z: Tensor, z_without: Tensor) -> tuple[Tensor, Tensor]:
+def _misses(
+    part: TokenSpan,
+    z: Float[Tensor, "layers tokens hidden"],
+    z_without: Float[Tensor, "layers tokens hidden"],
+) -> tuple[Float[Tensor, " layers"], Float[Tensor, " layers"]]:
     """‖z_C − z‖² with and without the patch, summed over the part's tokens, of each layer."""
     wanted = part.passage.targets.z[:, len(part.passage.ids.query) - 1 :].to(z.device)
     missed, gap = (
@@ -200,5 +206,5 @@ class _MlpInputs(SiteHook):
     n: int
     kept: dict[int, Tensor] = field(default_factory=dict)
 
-    def mlp_input(self, layer: int, z: Tensor) -> None:
+    def mlp_input(self, layer: int, z: Float[Tensor, "tokens hidden"]) -> None:
         self.kept[layer] = widen(z[-self.n :]).clone()

@@ -1,4 +1,4 @@
-"""Proof at load: is the patch exact on this very model? On a few arbitrary tokens, layer by layer.
+"""Whether the patch is exact on a model, tried when it is loaded, on a few arbitrary tokens, layer by layer.
 
 Enters: an adopted model. Leaves: the model without the layers on which it is not, and a :class:`Proof`. At each layer:
 the hook sees the tensor that the first MLP matrices read; the MLP's output under ΔW equals the contextual one; a wrong
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from icltui.api.progress import ProgressCallback, ignore_progress
@@ -48,13 +49,13 @@ class LayerTrial:
     sees_z: bool
     """Whether every matrix was handed what the hook saw."""
     mlp_error: float
-    """Of the MLP's output under ΔW alone."""
+    """The error of the MLP's output under ΔW alone."""
     wrong_context: float
-    """The same under the ΔW of another context."""
+    """The error of the MLP's output under the ΔW of another context."""
     block_error: float
-    """Of the block's output under ΔW and the shift."""
+    """The error of the block's output under ΔW and the shift."""
     fault: str | None
-    """Why the layer cannot be used."""
+    """Why the layer cannot be used; None where it can."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def check_at_load(loaded: LoadedModel, on_progress: ProgressCallback = ignore_pr
     """The model without the layers that cannot be used.
 
     Raises:
-        ModelError: no layer can be used, a patch leaves something behind, or the model gives no numbers.
+        ModelError: no layer can be used, a patch leaves a trace, or the model gives no numbers.
     """
     try:
         sites, proof = check_layers(loaded, on_progress)
@@ -140,14 +141,14 @@ def _examine(loaded: LoadedModel) -> tuple[tuple[Site, ...], Proof]:
 class MlpOutputs(SiteHook):
     """The MLP's output at the row's last token."""
 
-    seen: dict[int, Tensor] = field(default_factory=dict)
+    seen: dict[int, Float[Tensor, " hidden"]] = field(default_factory=dict)
 
-    def mlp_output(self, layer: int, out: Tensor) -> None:
+    def mlp_output(self, layer: int, out: Float[Tensor, "tokens hidden"]) -> None:
         self.seen[layer] = widen(out[-1]).clone()
 
 
 class _Trial:
-    """The prompt that the proof is made on: one query behind a context, alone, and behind another context."""
+    """The prompt that the model is tried on: one query in a context, alone, and in another context."""
 
     def __init__(self, loaded: LoadedModel) -> None:
         self.loaded, self.tolerance = loaded, tolerance_of(loaded)
@@ -212,12 +213,12 @@ class _Trial:
                     errors[layer] = max(errors[layer], relative_error(got.out[k, -1], wanted.out[k, -1]))
         return errors
 
-    def _states(self, sites: Sequence[Site], row: list[int]) -> tuple[Tensor, States]:
+    def _states(self, sites: Sequence[Site], row: list[int]) -> tuple[Float[Tensor, " vocabulary"], States]:
         return forward_states(self.loaded.model, sites, row, len(self.ids.query))
 
     def _patched(
         self, sites: Sequence[Site], components: Components, targets: States
-    ) -> tuple[Tensor, States]:
+    ) -> tuple[Float[Tensor, " vocabulary"], States]:
         patch = TokenPatch(sites, components)
         patch.aim(targets, slice(len(self.ids.prefix), None))
         with attach(sites, patch), attach(sites, Capture(slice(-1, None))) as capture:
@@ -264,7 +265,7 @@ def _all_are(whole: Capture, layer: int, tensors: Sequence[Tensor]) -> bool:
     return all(is_made_of(tensor, whole.kept["z"][layer]) for tensor in tensors)
 
 
-def relative_error(got: Tensor, wanted: Tensor) -> float:
+def relative_error(got: Float[Tensor, "*shape"], wanted: Float[Tensor, "*shape"]) -> float:
     """‖got − wanted‖ / ‖wanted‖; 0 where both are 0, infinite where it is no number."""
     difference = float((got - wanted).norm())
     scale = float(wanted.norm())

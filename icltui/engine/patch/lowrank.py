@@ -1,6 +1,6 @@
 """One linear map of low rank, from the vectors that it must send to others; neither d×d nor m×d is ever formed.
 
-Enters: Z (vectors in), D (vectors out, what must be added for each), a ridge, a rank. Leaves: a :class:`LowRank` map
+Enters: Z (vectors in), D (vectors out, which must be added for each), a ridge, a rank. Leaves: a :class:`LowRank` map
 x ↦ D K⁻¹ Zᵀ x with K = ZᵀZ + ρI, and a :class:`Fit`. With one vector it is D zᵀ/‖z‖². All is solved in float64, from
 Z's singular values Z = U S Vᵀ, since K's condition number is the square of Z's: D K⁻¹ Zᵀ = [D V S/(S²+ρ)] Uᵀ.
 """
@@ -49,7 +49,7 @@ class Fit:
     error: float
     """‖map(Z) − D‖ / ‖D‖."""
     condition: float
-    """Of K; infinite where it is singular."""
+    """The condition number of K; infinite where it is singular."""
     rank: int
     """Numerical rank of Z, whose vectors are known to single precision."""
     is_met: bool
@@ -102,7 +102,9 @@ def solve(
     return LowRank(read, write), fit
 
 
-def _cut(read: Tensor, write: Tensor, rank: int) -> tuple[Tensor, Tensor]:
+def _cut(
+    read: Float[Tensor, "rank width"], write: Float[Tensor, "hidden rank"], rank: int
+) -> tuple[Float[Tensor, "_rank width"], Float[Tensor, "hidden _rank"]]:
     """The nearest map of that rank: as ``read`` has orthonormal rows, by an SVD of ``write`` alone."""
     left, singular, right = torch.linalg.svd(write, full_matrices=False)
     return right[:rank] @ read, left[:, :rank] * singular[:rank]

@@ -1,8 +1,8 @@
-"""The patch: the context's share of a block, put in the context's place.
+"""The patch: the context's share of a block, in place of the context.
 
 Patching *all* matrices that read z is one map of their common input, ``x ↦ x + δz (z·x)/‖z‖²``, since ``W +
 (W δz) zᵀ/‖z‖² = W (I + δz zᵀ/‖z‖²)``; so one hook serves every kind of MLP, touches no parameter and undoes
-itself exactly. The skip connection's share δ = v_C − v ([1], theorem B.2) is added behind the MLP branch.
+itself exactly. The skip connection's share δ = v_C − v ([1], theorem B.2) is added after the MLP branch.
 
 Enters: the contextual states of some tokens. Leaves: a patch, to be attached with
 :func:`icltui.engine.hooks.attach.attach`.
@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import linear
 
@@ -39,7 +39,9 @@ def apply_map(
     return x + torch.where(square > 0, share, 0.0) * dz
 
 
-def random_like(difference: Tensor, noise: torch.Generator) -> Tensor:
+def random_like(
+    difference: Float[Tensor, "*rows hidden"], noise: torch.Generator
+) -> Float[Tensor, "*rows hidden"]:
     """Random vectors of the same norms: a control."""
     random = torch.randn(difference.shape, generator=noise).to(difference)
     scale = difference.norm(dim=-1, keepdim=True) / random.norm(dim=-1, keepdim=True)
@@ -49,7 +51,7 @@ def random_like(difference: Tensor, noise: torch.Generator) -> Tensor:
 
 @dataclass
 class TokenPatch(SiteHook):
-    """A patch of its own for every token that passes; its targets must be told before each row.
+    """A patch of its own for every token that passes; its targets must be set before each pass.
 
     With a ``noise`` generator the differences are replaced by random vectors of the same norms: a control.
     """
@@ -59,33 +61,35 @@ class TokenPatch(SiteHook):
     alpha: Alpha = 1.0
     noise: torch.Generator | None = None
     targets: States | None = None
-    at: slice | Tensor | None = None
+    at: slice | Int[Tensor, " targets"] | None = None
     """Which tokens of the run have a target, the others stay unpatched; None: all have."""
     v: dict[int, Tensor] = field(default_factory=dict)
-    place: dict[int, int] = field(init=False)
-    """Layer → its place among the selected ones."""
+    index: dict[int, int] = field(init=False)
+    """The index of each layer among the selected ones."""
 
     def __post_init__(self) -> None:
-        self.place = {site.layer: k for k, site in enumerate(self.sites)}
+        self.index = {site.layer: k for k, site in enumerate(self.sites)}
 
-    def aim(self, targets: States, at: slice | Tensor | None = None) -> None:
+    def aim(self, targets: States, at: slice | Int[Tensor, " targets"] | None = None) -> None:
         """Sets the contextual states of the tokens ``at``, by default of all, of the next forward pass.
 
         The indices of several rows count from one row's tokens on to the next row's.
         """
         self.targets, self.at = targets, at
 
-    def residual(self, layer: int, v: Tensor) -> None:
+    def residual(self, layer: int, v: Float[Tensor, "tokens hidden"]) -> None:
         self.v[layer] = widen(v).clone()  # the stream that it belongs to will be moved
 
-    def mlp_input(self, layer: int, z: Tensor) -> Tensor | None:
+    def mlp_input(
+        self, layer: int, z: Float[Tensor, "tokens hidden"]
+    ) -> Float[Tensor, "tokens hidden"] | None:
         if self.components == "shift":
             return None
         x = widen(self._targeted(z))
         dz = self.alpha * self._difference(self._target("z", layer, x), x)
         return self._among(z, apply_map(x, x, dz).to(z.dtype))
 
-    def shift(self, layer: int) -> Tensor | None:
+    def shift(self, layer: int) -> Float[Tensor, "tokens hidden"] | None:
         v = self.v.pop(layer)
         if self.components == "weights":
             return None
@@ -93,10 +97,12 @@ class TokenPatch(SiteHook):
         delta = self.alpha * self._difference(self._target("v", layer, present), present)
         return self._among(torch.zeros_like(v), delta)
 
-    def _targeted(self, tokens: Tensor) -> Tensor:
+    def _targeted(self, tokens: Float[Tensor, "tokens hidden"]) -> Float[Tensor, "targets hidden"]:
         return tokens if self.at is None else tokens[self.at]
 
-    def _among(self, rest: Tensor, ours: Tensor) -> Tensor:
+    def _among(
+        self, rest: Float[Tensor, "tokens hidden"], ours: Float[Tensor, "targets hidden"]
+    ) -> Float[Tensor, "tokens hidden"]:
         """``ours`` at the tokens that have a target, ``rest`` at the others."""
         if self.at is None:
             return ours
@@ -104,14 +110,18 @@ class TokenPatch(SiteHook):
         whole[self.at] = ours
         return whole
 
-    def _target(self, name: str, layer: int, like: Tensor) -> Tensor:
+    def _target(
+        self, name: str, layer: int, like: Float[Tensor, "targets hidden"]
+    ) -> Float[Tensor, "targets hidden"]:
         assert self.targets is not None, "aim the patch before the row passes"
-        target: Tensor = getattr(self.targets, name)[self.place[layer]]
+        target: Tensor = getattr(self.targets, name)[self.index[layer]]
         if target.shape != like.shape:
             raise RuntimeError(f"targets of shape {tuple(target.shape)} for tokens of {tuple(like.shape)}")
         return target.to(like.device)
 
-    def _difference(self, target: Tensor, present: Tensor) -> Tensor:
+    def _difference(
+        self, target: Float[Tensor, "targets hidden"], present: Float[Tensor, "targets hidden"]
+    ) -> Float[Tensor, "targets hidden"]:
         difference = target - present
         return difference if self.noise is None else random_like(difference, self.noise)
 
@@ -128,7 +138,7 @@ class LayerPatch:
     """The shift as a constant."""
 
     def times(self, alpha: Alpha) -> "LayerPatch":
-        """The same at strength ``alpha``."""
+        """The layer's patch at strength ``alpha``."""
         return LayerPatch(
             None if self.weights is None else self.weights.times(alpha),
             None if self.output is None else self.output.times(alpha),
@@ -152,7 +162,7 @@ class _Acting(dict[int, LayerPatch]):
 class HeldPatch(SiteHook):
     """One patch, held for every token of every row: context as weights.
 
-    Where the branch ends in a norm (Gemma 2 and 3, OLMo-2) the shift is added behind that norm, which no change of the
+    Where the branch ends in a norm (Gemma 2 and 3, OLMo-2) the shift is added after that norm, which no change of the
     down projection alone would do.
     """
 
@@ -170,7 +180,9 @@ class HeldPatch(SiteHook):
         """The same patch at another strength."""
         return HeldPatch(self.sites, self.layers, alpha)
 
-    def mlp_input(self, layer: int, z: Tensor) -> Tensor | None:
+    def mlp_input(
+        self, layer: int, z: Float[Tensor, "*tokens hidden"]
+    ) -> Float[Tensor, "*tokens hidden"] | None:
         map_ = self.acting[layer].weights
         if map_ is None:
             return None
@@ -178,10 +190,10 @@ class HeldPatch(SiteHook):
             return z + linear(linear(z, map_.read), map_.write)
         return (widen(z) + map_(widen(z))).to(z.dtype)
 
-    def down_input(self, layer: int, g: Tensor) -> None:  # noqa: ARG002
+    def down_input(self, layer: int, g: Float[Tensor, "*tokens inner"]) -> None:  # noqa: ARG002
         self.g = g
 
-    def add_shift(self, layer: int, stream: Tensor) -> None:
+    def add_shift(self, layer: int, stream: Float[Tensor, "*tokens hidden"]) -> None:
         held, g, self.g = self.acting[layer], self.g, None
         map_ = held.output
         if map_ is None or g is None:

@@ -1,4 +1,4 @@
-"""All that is to be said of a patch: what it was made from, how it fits, and what it does where it was not made.
+"""The report on a patch: what it was fitted on, how it fits, and what it does on other tokens.
 
 Enters: a built patch. Leaves: a :class:`~icltui.values.PatchReport`.
 """
@@ -38,7 +38,7 @@ def report_patch(
 
 
 def _notes(built: BuiltPatch) -> tuple[str, ...]:
-    """What the user should know of how the patch was made."""
+    """Notes on how the patch was made."""
     notes = []
     wanted = built.spec.n_fitted
     short = [part for part in built.fitted if part.n_continuation < wanted]

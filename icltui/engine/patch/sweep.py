@@ -1,4 +1,4 @@
-"""A patch varied, one thing at a time: its strength, its layers from both ends, the queries that it was made from.
+"""A patch varied, one thing at a time: its strength, its layers from both ends, the queries that it was fitted on.
 
 Enters: a built patch and what it is tested on. Leaves: :class:`~icltui.values.Curves`. Each point on fewer layers or
 queries is a patch made anew of these alone.

@@ -1,4 +1,4 @@
-"""Is ΔW a gradient step? One backward pass through the run without the context.
+"""Whether ΔW is a gradient step, by one backward pass through the run without the context.
 
 Enters: ids, the contextual distribution. Leaves, layer by layer, ``−cos(W δz, ∂ℓ/∂(W z))`` at the query's last token, ℓ
 being the cross-entropy against the contextual distribution: 1 where the context moves the MLP as a step down that loss
@@ -61,7 +61,9 @@ def gradient_alignment(
     return [_alignment(site, delta, images[site.layer]) for site, delta in zip(sites, deltas, strict=True)]
 
 
-def _with_gradient(_: nn.Module, __: Any, output: Tensor) -> Tensor:
+def _with_gradient(
+    _: nn.Module, __: Any, output: Float[Tensor, "*tokens hidden"]
+) -> Float[Tensor, "*tokens hidden"]:
     return output.detach().requires_grad_()
 
 
@@ -75,7 +77,7 @@ def _keeping(kept: dict[str, Tensor], name: str) -> Any:
 
 
 @torch.no_grad()
-def _alignment(site: Site, delta: Tensor, images: dict[str, Tensor]) -> float | None:
+def _alignment(site: Site, delta: Float[Tensor, " hidden"], images: dict[str, Tensor]) -> float | None:
     moved = project(site, delta[None])
     pairs = [
         (moved[name][0], image.grad.reshape(-1, image.shape[-1])[-1].to(delta))

@@ -1,4 +1,4 @@
-"""What a proof amounts to: whether all holds, and what is to be said where that is no plain yes.
+"""The verdict of a verification: whether all holds, and a caveat where that is no plain yes.
 
 Enters: what was measured. Leaves: a :class:`Verdict`. The rule, for errors as shares of what they are errors of:
 
@@ -26,13 +26,13 @@ class Verdict:
     """Errors are shares of the largest contextual logit, L∞; infinite where there is no number."""
 
     error: float
-    """Of the patched logits."""
+    """The error of the patched logits."""
     effect: float
-    """Of the logits without a patch: what the context does."""
+    """The error of the logits without a patch: the context's effect."""
     noise: float
     tolerance: float
     faults: tuple[str, ...]
-    """What is wrong besides the logits; the first is told."""
+    """What is wrong besides the logits; the first is reported."""
     reaches: bool
     """Whether the last layer is patched, without which the logits do not follow."""
 

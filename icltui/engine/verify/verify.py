@@ -1,4 +1,4 @@
-"""Is it right? Proof of the patch on the loaded model and this very prompt, with its controls beside it.
+"""Whether the patch is right on the loaded model and one prompt, with controls beside it.
 
 Enters: ids. Leaves: a :class:`~icltui.values.Verification`. Identity and block errors are relative, at the
 query's last token, layer by layer in the patched run. Δb is the measured residual difference δ, never
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from icltui.api.progress import ProgressCallback, ignore_progress
@@ -44,7 +45,7 @@ NOTE = (
 
 @dataclass(frozen=True)
 class _Setup:
-    """What is proved, and on what."""
+    """The model and the prompt that are verified."""
 
     loaded: LoadedModel
     sites: Sequence[Site]
@@ -53,21 +54,21 @@ class _Setup:
 
     @property
     def at(self) -> Sequence[int]:
-        """Where the tokens of the run without the context stand."""
+        """The positions of the tokens without the context."""
         return position_ids(self.ids, (0, len(self.ids.context)), self.positions)
 
-    def plain(self) -> Tensor:
+    def plain(self) -> Float[Tensor, " vocabulary"]:
         """Logits of the query alone."""
         return forward(self.loaded.model, self.ids.plain, position_ids=self.at)
 
-    def contextual(self, ids: Ids) -> tuple[Tensor, States]:
-        """Logits behind the query in its context, and the states of its tokens."""
+    def contextual(self, ids: Ids) -> tuple[Float[Tensor, " vocabulary"], States]:
+        """Logits after the query in its context, and the states of its tokens."""
         return forward_states(self.loaded.model, self.sites, ids.full, len(ids.query))
 
-    def patched(self, patch: TokenPatch, targets: States) -> tuple[Tensor, Capture]:
+    def patched(self, patch: TokenPatch, targets: States) -> tuple[Float[Tensor, " vocabulary"], Capture]:
         """Logits of the patched query, and z before its map, v and block outputs at its last token."""
         patch.aim(targets, slice(len(self.ids.prefix), None))
-        # The capture stands in front of the patch's map, to see z as it comes, and behind its shift.
+        # The capture sees z before the patch's map, and the block's output after its shift.
         capture = Capture(slice(-1, None))
         with (
             attach(patch.sites, _Before(capture)),
@@ -163,7 +164,9 @@ class _After(Capture):
         self.kept["output"] = keeper.kept["output"]
 
 
-def _controls(setup: _Setup, context: Tensor, targets: States, seed: int) -> dict[str, LogitError]:
+def _controls(
+    setup: _Setup, context: Float[Tensor, " vocabulary"], targets: States, seed: int
+) -> dict[str, LogitError]:
     """A patch of random directions and equal norms, and the patch of the shuffled context."""
     noise = torch.Generator().manual_seed(seed)
     random, _ = setup.patched(TokenPatch(setup.sites, "both", noise=noise), targets)
@@ -174,10 +177,10 @@ def _controls(setup: _Setup, context: Tensor, targets: States, seed: int) -> dic
     return {"random": logit_error(context, random), "shuffled": logit_error(context, shuffled)}
 
 
-def _noise_floor(loaded: LoadedModel, ids: Ids, context: Tensor) -> float:
+def _noise_floor(loaded: LoadedModel, ids: Ids, context: Float[Tensor, " vocabulary"]) -> float:
     """L∞ between the contextual logits and the same from passes of another length, whose kernels differ.
 
-    The run in two pieces, or, where the model cannot go on from a cache, with some tokens more behind it.
+    The run in two pieces, or, where the model cannot go on from a cache, with some more tokens after it.
     """
     if can_use_cache(loaded.model):
         cache = KVCache()
@@ -195,7 +198,7 @@ def _layer_check(
     site: Site,
     got: States,
     wanted: States,
-    mlp_outputs: tuple[Tensor, Tensor],
+    mlp_outputs: tuple[Float[Tensor, " hidden"], Float[Tensor, " hidden"]],
     alignment: float | None,
 ) -> LayerCheck:
     """One layer's numbers; states of one site and one token, MLP outputs under ΔW alone and with the context."""
@@ -216,11 +219,11 @@ def _layer_check(
     )
 
 
-def _image(site: Site, x: Tensor, experts: Experts) -> Tensor:
+def _image(site: Site, x: Float[Tensor, "rows hidden"], experts: Experts) -> Float[Tensor, "rows inner"]:
     return torch.cat(list(project(site, x, experts).values()), dim=-1)
 
 
-def _rank(site: Site, z: Tensor, dz: Tensor, experts: Experts) -> int:
+def _rank(site: Site, z: Float[Tensor, "1 hidden"], dz: Float[Tensor, "1 hidden"], experts: Experts) -> int:
     """The numerical rank of ΔW as the map acts, by SVD of ΔW Ω for Gaussian Ω, in float64 where the device has it.
 
     With probability 1 the rank of ΔW Ω is that of ΔW, up to the number of columns (Halko et al. 2011, theorem 9.1).
