@@ -76,7 +76,7 @@ class SiteHook:
     def down_input(self, layer: int, g: Float[Tensor, "*tokens inner"]) -> None:
         """Sees g."""
 
-    def shift(self, layer: int) -> Tensor | None:
+    def shift(self, layer: int) -> Float[Tensor, "*rows hidden"] | None:
         """What to add to the residual stream of the block once the MLP's norm has read it."""
 
     def add_shift(self, layer: int, stream: Hidden) -> None:
@@ -92,11 +92,11 @@ class SiteHook:
         """Sees the block's output."""
 
 
-def hidden_input(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
-    """The hidden states among a module's arguments.
+def hidden_input(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Float[Tensor, "*tokens width"]:
+    """The tensor that a module is called on: hidden states, or g for a down projection.
 
     Raises:
-        LookupError: there are none.
+        LookupError: the first argument is no tensor.
     """
     tensor = args[0] if args else kwargs.get("hidden_states", kwargs.get("x"))
     if not isinstance(tensor, Tensor):

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from icltui.engine.hooks.forward_output import run_model
@@ -28,7 +28,7 @@ class Trace:
     routed: set[nn.Module] = field(default_factory=set)
     """Modules whose arguments say which experts each token goes to."""
 
-    def input_of(self, module: nn.Module) -> Tensor:
+    def input_of(self, module: nn.Module) -> Shaped[Tensor, "..."]:
         """The module's last input.
 
         Raises:
@@ -73,12 +73,12 @@ def _record_output(trace: Trace, module: nn.Module, _: Any, output: Any) -> None
         trace.outputs.append((module, tensor))
 
 
-def is_same(a: Tensor, b: Tensor) -> bool:
+def is_same(a: Shaped[Tensor, "..."], b: Shaped[Tensor, "..."]) -> bool:
     """Whether both are the same numbers in memory, in whatever shape."""
     return a.data_ptr() == b.data_ptr() and a.numel() == b.numel() and a.dtype == b.dtype
 
 
-def is_made_of(tensor: Tensor, rows: Float[Tensor, "tokens hidden"]) -> bool:
+def is_made_of(tensor: Shaped[Tensor, "*rows width"], rows: Float[Tensor, "tokens hidden"]) -> bool:
     """Whether every row is one of ``rows``, up to a factor: gathered for an expert, weighted by a router, or cast."""
     if tensor.shape[-1] != rows.shape[-1] or not tensor.is_floating_point():
         return False

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 from huggingface_hub import HfApi
+from jaxtyping import Shaped
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from transformers.modeling_utils import str_to_torch_dtype
@@ -76,7 +77,7 @@ def _pickle_header(file: Path) -> dict[str, StoredTensor]:
     }
 
 
-def read_pickle(file: Path, device: str) -> dict[str, Tensor]:
+def read_pickle(file: Path, device: str) -> dict[str, Shaped[Tensor, "..."]]:
     """The tensors of a pickle, of which nothing else is unpickled; on ``meta`` without their numbers."""
     try:
         tensors: dict[str, Tensor] = torch.load(file, map_location=device, weights_only=True, mmap=True)
