@@ -1,1 +1,1 @@
-"""A saved record against the same record, computed again: pairs of fields, tolerances, the comparison, notes."""
+"""A saved record against the same record, computed again: pairs of fields, tolerances, and what differs."""

@@ -1,4 +1,4 @@
-"""Records as text and pictures: JSON and CSV for scripts, tables, Markdown and figures for people.
+"""Results as text and pictures: JSON and CSV for scripts; tables, Markdown and figures for people.
 
-Needs no model and no screen.
+It needs no model and no screen. ``measures`` is the registry that all columns come from.
 """

@@ -1,1 +1,1 @@
-"""Files that outlive the program: sessions, settings, recent models, queries; every write is whole or not at all."""
+"""Files and their paths: sessions, settings, recent models, queries, the manual; each write is whole or not at all."""

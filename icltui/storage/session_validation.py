@@ -19,26 +19,31 @@ def check_consistent(session: Session) -> None:
     Raises:
         SessionError: naming what does not fit.
     """
-    _check_sheet(session)
-    if problem := _problem_of_runs(session):
-        raise SessionError(f"does not fit together: {problem}: correct it or restore a copy")
-    for run in session.runs:
-        try:
-            _check_sheet(run.session)
-        except SessionError as error:
-            raise SessionError(f"run {run.number} {error}") from error
+    parts = [("", session), *((f"run {run.number} ", run.session) for run in session.runs)]
+    for name, part in parts:
+        if problem := _problem(part) or (_problem_of_runs(session) if part is session else None):
+            raise SessionError(f"{name}does not fit together: {problem}: correct it or restore a copy")
 
 
-def _check_sheet(session: Session) -> None:
+def _problem(session: Session) -> str | None:
+    """What does not fit in a session, its runs aside."""
     n_layers = session.model.n_layers if session.model else LAYERS
-    if problem := _problem(session, n_layers) or _problem_of_patch(session):
-        raise SessionError(f"does not fit together: {problem}: correct it or restore a copy")
+    return (
+        _problem_of_counts(session, n_layers)
+        or _problem_of_patch(session)
+        or _problem_of_chosen_layers(session, n_layers)
+    )
+
+
+def _problem_of_chosen_layers(session: Session, n_layers: int) -> str | None:
+    if session.layers.strip().lower() in ("all", "none", "last"):
+        return None
     refused = {layer.layer: layer.reason for layer in session.model.refused} if session.model else {}
     try:
-        if session.layers.strip().lower() not in ("all", "none", "last"):
-            resolve_layers(session.layers, n_layers, refused)
+        resolve_layers(session.layers, n_layers, refused)
     except (BadInput, ValueError) as error:
-        raise SessionError(f"does not fit together: {error}: correct it or restore a copy") from error
+        return str(error)
+    return None
 
 
 def _problem_of_runs(session: Session) -> str | None:
@@ -57,7 +62,7 @@ def _problem_of_runs(session: Session) -> str | None:
     return None
 
 
-def _problem(session: Session, n_layers: int) -> str | None:
+def _problem_of_counts(session: Session, n_layers: int) -> str | None:
     if not 1 <= session.n_tokens <= TOKENS:
         return f"n_tokens is {session.n_tokens}"
     if not 1 <= n_layers <= LAYERS:

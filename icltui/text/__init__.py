@@ -1,1 +1,1 @@
-"""Text that is safe wherever it goes: one module for each kind."""
+"""Text made safe for wherever it goes: terminals, JSON, Markdown, spreadsheets; tables and units."""
