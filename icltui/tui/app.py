@@ -91,16 +91,16 @@ class IcltuiApp(App[None]):
         self.unsaved_work = UnsavedWork(self, self.explorer)
         self._client, self._has_tour = client, has_tour
         self._frame = FrameDiff()
-        self._has_told_of_bytes = False
+        self._has_warned_of_bytes = False
 
     def get_default_screen(self) -> Screen[None]:
-        """The explorer's screen is there from the first frame on."""
+        """The explorer's screen, from the first frame on."""
         screen = ExplorerScreen(self.explorer)
         bind_without_usual_key(screen)
         return screen
 
     def get_driver_class(self) -> type[Driver]:
-        """Ours in place of Textual's for terminals; whatever else it chooses stays."""
+        """Our driver where Textual would take its own for terminals; any other choice of Textual stays."""
         found = super().get_driver_class()
         if found.__module__ != "textual.drivers.linux_driver":
             return found
@@ -133,7 +133,7 @@ class IcltuiApp(App[None]):
         self.call_after_refresh(self.run_worker, self.unsaved_work.offer_recovery)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        """Under NO_COLOR and a theme of the terminal's own colours, which has no greys to turn to: no colours at all.
+        """Show no colours at all under NO_COLOR and a theme of the terminal's own colours, which have no greys.
 
         Textual decides this once, before the theme is chosen, and would show black on black.
         """
@@ -150,7 +150,7 @@ class IcltuiApp(App[None]):
         super()._display(screen, renderable)
 
     def action_redraw(self) -> None:
-        """Send every cell again, and before them how the terminal is to be: others may have written there."""
+        """Reset the terminal's modes and send every cell again: another program may have written there."""
         if isinstance(self._driver, ResettableDriver):
             self._driver.reset()
         else:
@@ -164,21 +164,21 @@ class IcltuiApp(App[None]):
             self.screen.refresh()
 
     @on(UndecodableInput)
-    def tell_of_bytes(self, event: UndecodableInput) -> None:
-        """For each paste; of keys once, since each would say the same."""
+    def warn_of_bytes(self, event: UndecodableInput) -> None:
+        """Warn of input that cannot be decoded: of each paste, but of keys once, since each would say the same."""
         if event.is_paste:
             what = "a byte of the paste is" if event.n == 1 else f"{event.n:,} bytes of the paste are"
             self._warn(f"{what} not UTF-8: shown as \ufffd")
-        elif not self._has_told_of_bytes:
-            self._has_told_of_bytes = True
+        elif not self._has_warned_of_bytes:
+            self._has_warned_of_bytes = True
             self._warn(
                 "the terminal sent a byte that is not UTF-8, which was ignored: "
                 "set its encoding to UTF-8, or its Alt key to send Escape"
             )
 
     @on(PasteTruncated)
-    def tell_of_cut(self, event: PasteTruncated) -> None:
-        """What is left out of a paste is not left out silently."""
+    def warn_of_cut(self, event: PasteTruncated) -> None:
+        """Warn of a paste that is not taken whole."""
         self._warn(f"the paste is too long: its last {event.n:,} characters are left out")
 
     def _warn(self, line: str) -> None:
@@ -186,16 +186,16 @@ class IcltuiApp(App[None]):
 
     @on(TerminalLost)
     def leave_without_terminal(self) -> None:
-        """As when the terminal itself says that it hangs up."""
+        """Leave as when the terminal hangs up."""
         self._leave_on_signal(signal.SIGHUP)
 
     def _leave_on_signal(self, number: int) -> None:
-        """Whoever ends the program from outside cannot be asked whether to save."""
+        """Leave without a question: whoever ends the program from outside cannot be asked whether to save."""
         self.unsaved_work.keep_for_good()
         self.exit(None, 128 + number)
 
     async def on_unmount(self) -> None:
-        """The engine goes with the screen, and what is not saved stays in a file."""
+        """Keep what is not saved in a file, and end the engine."""
         self.unsaved_work.keep_for_good()
         self.unsaved_work.close()
         await self._client.close()
@@ -206,12 +206,12 @@ class IcltuiApp(App[None]):
         self.unsaved_work.note(event.changes)
 
     def _remember_theme(self, theme: Theme) -> None:
-        """A theme chosen in the palette is that of the next time, unless the settings say another."""
+        """Remember a theme chosen in the palette for the next start, unless the settings name one."""
         if theme.name != self._first_theme:
             remember_theme(theme.name)
 
     def on_descendant_focus(self, event: DescendantFocus) -> None:
-        """No cursor blinks, also not in Textual's own fields: each blink is bytes on a slow line."""
+        """Stop cursors from blinking, also in Textual's own fields: each blink is bytes on a slow line."""
         if isinstance(event.widget, Input | TextArea):
             event.widget.cursor_blink = False
 
@@ -238,13 +238,13 @@ class IcltuiApp(App[None]):
                 dialog.dismiss(None)
 
     def copy_to_clipboard(self, text: str) -> None:
-        """By OSC 52, and in a wrap too where tmux or GNU screen stands between."""
+        """Copy by OSC 52, wrapped as well where tmux or GNU screen is between."""
         super().copy_to_clipboard(copyable_text(text))
         if self._driver is not None and (wrapped := passed_on(text, os.environ)):
             self._driver.write(wrapped)
 
     def action_command_palette(self) -> None:
-        """Every action, to be found by its words."""
+        """Open the palette, in which every action is found by its words."""
         if not isinstance(self.screen, Palette):
             self.push_screen(Palette(id="--command-palette"))
 
