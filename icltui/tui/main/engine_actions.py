@@ -29,7 +29,7 @@ class EngineActions(ScreenActions):
             await act()
 
     def action_load_model(self) -> None:
-        """Load another model in place of this one."""
+        """Load another model."""
         self._begin(self._load_model)
 
     async def _load_model(self) -> None:

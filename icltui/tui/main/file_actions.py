@@ -38,11 +38,11 @@ class FileActions(ScreenActions):
         self._begin(partial(self._save, None))
 
     def action_open_session(self) -> None:
-        """Open a session in place of this one."""
+        """Open another session."""
         self._begin(partial(self.unless_kept, self._open))
 
     def action_new_session(self) -> None:
-        """Put an empty session in place of this one."""
+        """Open an empty session."""
         self._begin(partial(self.unless_kept, self._new))
 
     def leave(self) -> None:

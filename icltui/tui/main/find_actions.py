@@ -46,7 +46,7 @@ class FindActions(ScreenActions):
         self.action_find_text()
 
     def action_find_text(self) -> None:
-        """Ask for a word; where pages are turned, on the page that shows where it stands."""
+        """Ask for a word; where the screen has pages, on the page that shows it."""
         self._origin = self._screen.focused, self._here, self.search
         self._view.turn_to("numbers")
         self.find_bar.open()
@@ -87,7 +87,7 @@ class FindActions(ScreenActions):
         return "in the log" if self._is_in_log else "in units and next tokens"
 
     def _go(self, found: Search, otherwise: int | None = None) -> None:
-        """Select the match, or the place to be at without one."""
+        """Select the match; without one, go to ``otherwise``."""
         place = otherwise if found.place is None else found.place
         self.search = found
         if self._is_in_log:

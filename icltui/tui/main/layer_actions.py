@@ -8,7 +8,7 @@ from icltui.tui.state.explorer import Explorer
 
 
 class LayerActions(ScreenActions):
-    """Ticks, as the explorer has them by now: what is drawn may be older."""
+    """Ticks of layers. They are read from the explorer, since what is drawn may be older."""
 
     def __init__(self, screen: Screen[None], explorer: Explorer, cursor: Cursor) -> None:
         super().__init__(screen, explorer)

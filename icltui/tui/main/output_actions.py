@@ -22,10 +22,21 @@ from icltui.tui.state.explorer import Explorer
 from icltui.tui.state.session_conversion import left_out, without_words
 from icltui.tui.terminal.osc52 import LIMIT, Copyable, encoded_size
 from icltui.tui.widgets.bordered import Bordered
-from icltui.values import Session
+from icltui.values import ExportFormat, Session
 
 _ROOMY = 60
 """A narrower picture has room for the pane's name alone."""
+_RECORDS: dict[SessionFormat, str] = {
+    "md": "prompt, tables, lanes, proof",
+    "csv": "every measure, unit and layer",
+    "png": "heatmap, curves, next tokens",
+    "svg": "the same, as vectors",
+}
+_PATCHES: tuple[tuple[str, str, str, ExportFormat], ...] = (
+    ("LoRA adapter", "the patch for PEFT, a folder", "-peft", "peft"),
+    ("control vector", "the shift for llama.cpp", "-shift.gguf", "gguf-control-vector"),
+    ("factors", "z, δ and the patch itself", ".safetensors", "factors"),
+)
 _LANES = {
     "lane-context": "the lane with context",
     "lane-plain": "the query's lane",
@@ -66,7 +77,7 @@ class OutputActions(ScreenActions):
     async def _export(self) -> None:
         self._editors.take()
         session = self._explorer.session(self._explorer.document.title)
-        offers = [*self._records(session), *self._looks(), *self._patches()]
+        offers = [*self._records(session), *self._pictures(), *self._patches()]
         if (chosen := await self._ask(ExportDialog(offers))) is None:
             return
         offer, path = chosen
@@ -82,73 +93,39 @@ class OutputActions(ScreenActions):
 
     def _records(self, session: Session) -> list[ExportOption]:
         """What the session holds."""
-        of = partial(_record, session)
-        draw = partial(draw_figure, session)
         return [
             ExportOption(
-                FORMAT_TITLES["md"],
-                "prompt, tables, lanes, proof",
-                self._free(".md"),
-                partial(of, "md"),
+                FORMAT_TITLES[kind],
+                words,
+                self._free(f".{kind}"),
+                partial(draw_figure, session, kind)
+                if kind in ("png", "svg")
+                else partial(_record, session, kind),
                 True,
-            ),
-            ExportOption(
-                FORMAT_TITLES["csv"],
-                "every measure, unit and layer",
-                self._free(".csv"),
-                partial(of, "csv"),
-                True,
-            ),
-            ExportOption(
-                FORMAT_TITLES["png"],
-                "heatmap, curves, next tokens",
-                self._free(".png"),
-                partial(draw, "png"),
-                True,
-            ),
-            ExportOption(
-                FORMAT_TITLES["svg"],
-                "the same, as vectors",
-                self._free(".svg"),
-                partial(draw, "svg"),
-                True,
-            ),
+            )
+            for kind, words in _RECORDS.items()
         ]
 
-    def _looks(self) -> list[ExportOption]:
-        """What the screen shows now, before a dialog lies over it."""
+    def _pictures(self) -> list[ExportOption]:
+        """What the screen shows now, before a dialog is over it: the focused pane, and all of it."""
         whole, title = self._screen._compositor.render_strips(), self._explorer.document.title
-        offers = [
-            ExportOption(
-                "SVG of the screen", "as it is now", self._free("-screen.svg"), partial(_svg, whole, title)
-            )
-        ]
-        if pane := next((node for node in _around(self._screen.focused) if isinstance(node, Bordered)), None):
-            name, strips = _name(self._screen.focused), pane_strips(pane)
+        focused, pictures = self._screen.focused, []
+        if pane := next((node for node in _around(focused) if isinstance(node, Bordered)), None):
+            name = _name(focused)
             heading = f"{title}: {name}" if pane.outer_size.width >= _ROOMY else name
-            drawn = partial(_svg, strips, heading)
-            offers.insert(
-                0,
-                ExportOption(
-                    "SVG of the pane",
-                    f"{_words(self._screen.focused)}, as it is now",
-                    self._free(f"-{name}.svg"),
-                    drawn,
-                ),
-            )
-        return offers
+            draw, words = partial(_svg, pane_strips(pane), heading), f"{_words(focused)}, as it is now"
+            pictures.append(ExportOption("SVG of the pane", words, self._free(f"-{name}.svg"), draw))
+        draw = partial(_svg, whole, title)
+        return [
+            *pictures,
+            ExportOption("SVG of the screen", "as it is now", self._free("-screen.svg"), draw),
+        ]
 
     def _patches(self) -> list[ExportOption]:
         """What the engine writes."""
         return [
-            ExportOption("LoRA adapter", "the patch for PEFT, a folder", self._free("-peft"), form="peft"),
-            ExportOption(
-                "control vector",
-                "the shift for llama.cpp",
-                self._free("-shift.gguf"),
-                form="gguf-control-vector",
-            ),
-            ExportOption("factors", "z, δ and the patch itself", self._free(".safetensors"), form="factors"),
+            ExportOption(title, words, self._free(ending), form=form)
+            for title, words, ending, form in _PATCHES
         ]
 
     def _free(self, ending: str) -> Path:

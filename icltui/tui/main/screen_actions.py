@@ -35,7 +35,7 @@ class ScreenActions:
         return {name: getattr(self, name) for name in dir(self) if name.startswith("action_")}
 
     def _begin(self, dialogue: Callable[[], Awaitable[object]]) -> None:
-        """Begin a dialogue with the user, in place of one that goes on."""
+        """Begin a dialogue with the user; one that is open ends."""
         self._screen.run_worker(dialogue, group="document", exclusive=True)
 
     async def _ask(self, dialog: Screen[Answer]) -> Answer | None:

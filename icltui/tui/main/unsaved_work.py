@@ -59,7 +59,7 @@ class UnsavedWork:
             try:
                 for screen in self._app.screen_stack:
                     if isinstance(screen, ExplorerScreen):
-                        screen.editors.take()  # what was typed last may not have been heard of yet
+                        screen.editors.take()  # what was typed last may not have been taken yet
                 self.farewell = save_on_exit(self._explorer, self._autosave)
             except Exception as error:  # noqa: BLE001 -- whatever is wrong, the terminal must still be restored
                 self.farewell = f"icltui: unsaved work is lost: {display(str(error))}"
@@ -82,7 +82,7 @@ class UnsavedWork:
     async def _recover(self, orphan: Orphan, session: Session) -> None:
         self._explorer.open(session, None)
         self._explorer.is_unsaved = True  # no file of the user's has it
-        with suppress(SessionError, OSError):  # the first is told by whoever keeps
+        with suppress(SessionError, OSError):  # Autosave tells the first
             await asyncio.wrap_future(self._autosave.keep())
             orphan.delete()
 
