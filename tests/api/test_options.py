@@ -59,6 +59,11 @@ def test_what_is_not_given_is_the_default_of_the_field() -> None:
     for struct in (Recipe, Sampling, LoadModel):
         assert struct(**values_of(args, struct)) == struct()
     assert Prompt(**values_of(args, Prompt)) == Prompt(query="b")
+    told_apart = {option.field for option in OPTIONS if option.takes_file or tuple in option.types} | {
+        "model"
+    }
+    for option in options_of(Recipe):
+        assert getattr(args, option.field) == (None if option.field in told_apart else option.default)
 
 
 @pytest.mark.parametrize(
