@@ -21,6 +21,7 @@ READ = ("console", "bash")
 
 _BLOCK = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _SPAN = re.compile(r"`((?:[^`\n]|\n(?!\n))+)`")
+_HOP = re.compile(r"^\d+\. `([\w/]+\.py)`, `([\w.]+)`", re.MULTILINE)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 
@@ -77,3 +78,9 @@ def own_words(words: list[str]) -> Iterator[list[str]]:
     for word in words:
         if "icltui " in word:
             yield from own_words(shlex.split(word))
+
+
+def walks() -> dict[str, list[tuple[str, str]]]:
+    """The architecture page's walks by their first words: the file of each hop, in the package, and its function."""
+    sections = re.split(r"^### ", (DOCS / "architecture.md").read_text("utf-8"), flags=re.MULTILINE)[1:]
+    return {section.partition(":")[0]: _HOP.findall(section) for section in sections}

@@ -1,5 +1,6 @@
 """The manual: pages that are whole, linked, and as the code is."""
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from icltui.tui.actions import ACTIONS
-from tests.docs.blocks import DOCS, PAGES, ROOT, blocks, links, prose, spans
+from tests.docs.blocks import DOCS, PAGES, ROOT, blocks, links, prose, spans, walks
 from tests.docs.reference import PAGES as MADE
 from tests.docs.reference import keys_page, parsers
 
 LONGEST_README = 150
+LONGEST_WALK = 8
 NAMES_KEYS = ("tutorial", "remote", "terminal")
 """The pages in which a letter as code is a key, and no symbol."""
 KEY = re.compile(r"ctrl\+.|F\d+|esc|tab|space|[!-~←→]")
@@ -91,6 +93,30 @@ def folders(tree: str) -> Iterator[str]:
     for indent, name in re.findall(r"^( *)(\w+)/", tree, re.MULTILINE):
         above[len(indent) // 2 :] = [name]
         yield "/".join(above)
+
+
+def test_every_hop_of_the_walks_is_in_the_code() -> None:
+    found = walks()
+    assert list(found) == ["A row", "A prompt", "A patch"]
+    for hops in found.values():
+        assert 0 < len(hops) <= LONGEST_WALK
+        for path, name in hops:
+            assert name in definitions(DOCS.parent / path), (path, name)
+
+
+def definitions(path: Path) -> set[str]:
+    """The functions and classes of a file, those of a class behind its name."""
+    found: set[str] = set()
+
+    def visit(body: list[ast.stmt], above: str) -> None:
+        for node in body:
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                found.add(above + node.name)
+            if isinstance(node, ast.ClassDef):
+                visit(node.body, f"{above}{node.name}.")
+
+    visit(ast.parse(path.read_text("utf-8")).body, "")
+    return found
 
 
 @pytest.mark.parametrize("page", PAGES[1:], ids=stem)
