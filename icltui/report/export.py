@@ -8,7 +8,7 @@ from icltui.text.tables import number, render
 from icltui.values import ExportReport
 from icltui.values.recipe import Recipe, patch_words
 
-WRITTEN = {
+_TITLES = {
     "peft": "a LoRA adapter for PEFT",
     "gguf-control-vector": "a control vector for llama.cpp",
     "factors": "the patch's factors",
@@ -25,14 +25,10 @@ def export_text(recipe: Recipe, report: ExportReport, width: int = 110) -> str:
     return render(["\n".join(export_lines(recipe, report))], width)
 
 
-def export_lines(recipe: Recipe, report: ExportReport) -> list[str]:
+def export_lines(recipe: Recipe, report: ExportReport) -> Iterator[str]:
     """The report line by line; the first says what was written."""
-    return list(_lines(recipe, report))
-
-
-def _lines(recipe: Recipe, report: ExportReport) -> Iterator[str]:
     rank = f"rank {report.rank}, " if report.format == "peft" else ""
-    yield f"{WRITTEN[report.format]}: {rank}{report.n_tensors} tensors"
+    yield f"{_TITLES[report.format]}: {rank}{report.n_tensors} tensors"
     yield from (f"  {visible(name)}" for name in report.files)
     yield f"patch: {visible(patch_words(recipe))}"
     if report.largest_difference is not None:

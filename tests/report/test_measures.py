@@ -3,12 +3,13 @@
 import csv
 import io
 import json
+from dataclasses import replace
 
 import pytest
 from rich.cells import cell_len
 
 from icltui.api.options import option_of
-from icltui.report import measure_tables
+from icltui.report import figure, measure_tables
 from icltui.report.measure_json_csv import measure_csv, measure_json
 from icltui.report.measure_tables import measure_table
 from icltui.report.measures import (
@@ -95,11 +96,20 @@ def test_a_made_up_measure_is_in_every_file_and_copy() -> None:
 @pytest.mark.usefixtures("made_up")
 def test_a_made_up_measure_is_plotted_and_explained() -> None:
     measured = MeasuredUnits.from_measurement(A_MEASUREMENT)
-    figure = measure_figure(measured, "made_up", (0,), False, 0)
-    assert figure.title == "made‖up by unit: a made-up meaning"
-    assert figure.series[0].values == [4321.0] * 3
+    plotted = measure_figure(measured, "made_up", (0,), False, 0)
+    assert plotted.title == "made‖up by unit: a made-up meaning"
+    assert plotted.series[0].values == [4321.0] * 3
     assert ("made‖up", "a made-up meaning: 2 + 2") in help_sections()["Numbers, under grow"]
     assert pane_texts("plots", "grow", "made_up")
+
+
+def test_the_figure_takes_symbols_from_the_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(figure._SETTINGS, "svg.fonttype", "none")  # texts as texts
+    for field in ("delta_norm", "relative_patch_norm"):
+        monkeypatch.setitem(MEASURES, field, replace(MEASURES[field], symbol=f"made up {field}"))
+    drawn = render_session(A_SESSION, "svg").decode()
+    assert "made up delta_norm" in drawn
+    assert "made up relative_patch_norm" in drawn
 
 
 @pytest.mark.usefixtures("made_up")

@@ -108,11 +108,10 @@ class EngineLog:
                 self.lines.append(event.message)
 
     def _tell_export(self, request: Export, event: ExportEnded) -> None:
-        from icltui.report.export import (
-            export_lines,
-        )  # with its tables, for which the first frame need not wait
+        # With its tables, for which the first frame need not wait.
+        from icltui.report.export import export_lines
 
-        lines = export_lines(request.recipe, event.report)
+        lines = list(export_lines(request.recipe, event.report))
         self.written = f"{lines[0]}, in {request.path}; the log (8) says which patch it is"
         self.lines += lines
 
