@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 
 from msgspec.structs import replace as with_changes
 
-from icltui.values import Generation, ModelInfo, Run, Session
+from icltui.tui.state.provenance import fingerprint
+from icltui.values import Generation, Run, Session
 
 MOST_ROWS = 200_000
 """Rows of numbers over all runs; beyond them the oldest runs keep their prompt and texts only. About 70 megabytes."""
@@ -133,16 +134,12 @@ def _asked(session: Session) -> tuple[object, ...]:
         session.dynamics,
         session.reference,
         session.precision,
-        _fingerprint(session.model),
+        fingerprint(session.model),
     )
 
 
 def _drawn(session: Session) -> tuple[object, ...]:
     return (session.recipe, session.sampling, session.n_tokens, session.holdout)
-
-
-def _fingerprint(model: ModelInfo | None) -> str | None:
-    return model.fingerprint if model else None
 
 
 def _adds_no_text(before: Generation | None, now: Generation | None) -> bool:

@@ -19,7 +19,7 @@ class Provenance:
 
     def is_of(self, model: ModelInfo | None) -> bool:
         """Whether ``model`` has the weights that the result was computed with."""
-        return _fingerprint(self.model) == _fingerprint(model)
+        return fingerprint(self.model) == fingerprint(model)
 
     def is_run_of(self, prompt: Prompt, model: ModelInfo | None) -> bool:
         """Whether it ran ``prompt`` on ``model``."""
@@ -41,5 +41,6 @@ class Provenance:
         return lane != "patched" or patch == (request.layers, request.recipe, request.holdout)
 
 
-def _fingerprint(model: ModelInfo | None) -> str | None:
+def fingerprint(model: ModelInfo | None) -> str | None:
+    """What tells a model's weights from others; None without a model."""
     return model.fingerprint if model else None

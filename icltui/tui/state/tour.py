@@ -63,57 +63,37 @@ class Step:
     """Whether it was done between the first sight and the second."""
 
 
-def _has_moved(before: Sight, now: Sight) -> bool:
-    return now.unit != before.unit and now.is_turn
-
-
-def _has_run(before: Sight, now: Sight) -> bool:
-    """A run that nobody asked for, such as the one at the start, leaves nothing to save."""
-    return now.measurement is not before.measurement and now.is_unsaved
-
-
-def _has_patched(_: Sight, now: Sight) -> bool:
-    return now.is_patched
-
-
-def _has_verified(before: Sight, now: Sight) -> bool:
-    return now.verification is not None and now.verification is not before.verification
-
-
-def _has_saved(before: Sight, now: Sight) -> bool:
-    return now.prompt != before.prompt and now.document is not before.document
-
-
 STEPS = (
     Step(
         "the flip",
         "This context contradicts what the model has learnt. Each row is one token.",
         "4, then k up to a row with ▸: there the model's next token changes.",
-        _has_moved,
+        lambda before, now: now.unit != before.unit and now.is_turn,
     ),
     Step(
         "run",
         "A run measures every token at every layer, then continues the query.",
         "^r runs what is on the screen: the query with the context, and without.",
-        _has_run,
+        # A run that nobody asked for, such as the one at the start, leaves nothing to save.
+        lambda before, now: now.measurement is not before.measurement and now.is_unsaved,
     ),
     Step(
         "the weights",
         "What the context did is a change of weights, ΔW: put it in its place.",
         "^t turns ΔW on. Compare the lanes (9): the third has no context.",
-        _has_patched,
+        lambda _, now: now.is_patched,
     ),
     Step(
         "the proof",
         "Verify proves each layer, beside controls, and says what is a tautology.",
         "v verifies; 4 and 9 come back. In an editor press esc first.",
-        _has_verified,
+        lambda before, now: bool(now.verification) and now.verification is not before.verification,
     ),
     Step(
         "yours",
         "1 is the context, tab the query: type, ^r runs, esc leaves the editor.",
         "Change the text, then ^s saves the session under a name of yours.",
-        _has_saved,
+        lambda before, now: now.prompt != before.prompt and now.document is not before.document,
     ),
 )
 END = "that was the tour: ? explains the pane you are in, ^p finds everything by name, ^l opens more examples"
