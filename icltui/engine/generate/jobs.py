@@ -30,7 +30,7 @@ from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.patch.alpha_search import with_alpha
 from icltui.engine.patch.build import BuiltPatch, PatchSpec, build_patch
 from icltui.engine.patch.report import report_patch
-from icltui.values import Generation, LaneStep, PatchReport
+from icltui.values import Generation, LaneStep
 from icltui.values.errors import BadInput
 
 
@@ -125,15 +125,10 @@ def _whole(made: Generation, spec: PatchSpec, request: Generate | GenerateEach) 
 def _tested(built: BuiltPatch, curves: bool) -> Iterator[Event]:
     """The report on the patch, unless nothing had to be known of its prompt."""
     if built.prompt is not None:
-        yield PatchTested(patch=(yield from run_in_background(partial(_report_on, built, curves))))
+        yield PatchTested(patch=(yield from run_in_background(partial(report_patch, built, curves))))
 
 
 @torch.no_grad()  # not inference mode, under which nothing could be derived
 def make_patch(spec: PatchSpec, on_progress: ProgressCallback) -> BuiltPatch:
     """The patch at its strength."""
     return with_alpha(build_patch(spec, on_progress=on_progress), on_progress)
-
-
-@torch.no_grad()
-def _report_on(built: BuiltPatch, curves: bool, on_progress: ProgressCallback) -> PatchReport:
-    return report_patch(built, curves, on_progress)

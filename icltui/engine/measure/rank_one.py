@@ -28,6 +28,11 @@ _NORMS: WeakKeyDictionary[nn.Module, dict[str, Tensor]] = WeakKeyDictionary()
 """‖W‖ of each matrix, by the parameter's name; weights are never changed."""
 
 
+def exact_dtype(tensor: Float[Tensor, "*shape"]) -> torch.dtype:
+    """float64, where the tensor's device has it."""
+    return torch.float32 if tensor.device.type == "mps" else torch.float64
+
+
 def project(
     site: Site, x: Float[Tensor, "rows hidden"], experts: Experts = None, known: Images = _NOTHING
 ) -> dict[str, Float[Tensor, "rows _inner"]]:

@@ -18,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from icltui.engine.hooks.site import Site
-from icltui.engine.measure.rank_one import Experts, Images, project, project_back
+from icltui.engine.measure.rank_one import Experts, Images, exact_dtype, project, project_back
 from icltui.values import Dynamics
 
 
@@ -114,7 +114,7 @@ class _Shrink:
 
     def __init__(self, site: Site, first: Float[Tensor, " hidden"], experts: Experts) -> None:
         self.site, self.experts, self.z = site, experts, first
-        self.exact = torch.float32 if first.device.type == "mps" else torch.float64
+        self.exact = exact_dtype(first)
         self.first = first.to(self.exact)
         self.y, self.key, self.back = _Rows(self.first), _Rows(self.first), _Rows(self.first)
         """y_j, B_j/‖B_j‖², W_0ᵀ W_0 y_j of all units so far."""

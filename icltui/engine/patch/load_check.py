@@ -1,9 +1,9 @@
 """Whether the patch is exact on a model, tried when it is loaded, on a few arbitrary tokens, layer by layer.
 
-Enters: an adopted model. Leaves: the model without the layers on which it is not, and a :class:`Proof`. At each layer:
-the hook sees the tensor that the first MLP matrices read; the MLP's output under ΔW equals the contextual one; a wrong
-context's does not; the block's output with the shift equals the contextual one; and afterwards the logits are bit for
-bit those before. What v is, where several tensors could be it, is decided here too, by the block's error.
+Enters: a wrapped model. Leaves: the model without the layers on which it is not, and a :class:`LoadCheck`. At each
+layer: the hook sees the tensor that the first MLP matrices read; the MLP's output under ΔW equals the contextual one; a
+wrong context's does not; the block's output with the shift equals the contextual one; and afterwards the logits are bit
+for bit those before. What v is, where several tensors could be it, is decided here too, by the block's error.
 """
 
 import math
@@ -37,7 +37,7 @@ _FAULTS = (RuntimeError, LookupError, AttributeError, TypeError, ValueError, For
 
 
 def tolerance_of(loaded: LoadedModel) -> float:
-    """The relative error that a proof allows on this model."""
+    """The relative error that a check allows on this model."""
     return TOLERANCES.get(loaded.dtype, 5e-2)
 
 
@@ -59,8 +59,8 @@ class LayerTrial:
 
 
 @dataclass(frozen=True)
-class Proof:
-    """Every layer that was tried."""
+class LoadCheck:
+    """The result of the trial: every layer, and the logits."""
 
     layers: tuple[LayerTrial, ...]
     logit_error: float
@@ -76,41 +76,42 @@ def check_at_load(loaded: LoadedModel, on_progress: ProgressCallback = ignore_pr
         ModelError: no layer can be used, a patch leaves a trace, or the model gives no numbers.
     """
     try:
-        sites, proof = check_layers(loaded, on_progress)
+        sites, check = check_layers(loaded, on_progress)
     except EngineError as error:
-        raise ModelError(f"{type(loaded.model).__name__} cannot be explored: {error}") from error
-    if not proof.undone:
-        raise ModelError(
-            f"{type(loaded.model).__name__} cannot be explored: its logits are not the same after a patch as before"
-        )
-    last = proof.layers[-1]
+        raise _unusable(loaded, str(error)) from error
+    if not check.undone:
+        raise _unusable(loaded, "its logits are not the same after a patch as before")
+    last = check.layers[-1]
     reaches_end = last.layer == loaded.n_layers - 1 and not last.fault
-    if reaches_end and not proof.logit_error <= tolerance_of(loaded):
-        raise ModelError(
-            f"{type(loaded.model).__name__} cannot be explored: with the last layer patched its logits miss the "
-            f"contextual ones by {proof.logit_error:.1e}, so what was taken for its blocks are none"
+    if reaches_end and not check.logit_error <= tolerance_of(loaded):
+        raise _unusable(
+            loaded,
+            f"with the last layer patched its logits miss the contextual ones by {check.logit_error:.1e}, so what was "
+            "taken for its blocks are none",
         )
-    refused = [RefusedLayer(layer=p.layer, reason=p.fault) for p in proof.layers if p.fault]
-    usable = tuple(site for site, p in zip(sites, proof.layers, strict=True) if not p.fault)
+    refused = [RefusedLayer(layer=p.layer, reason=p.fault) for p in check.layers if p.fault]
+    usable = tuple(site for site, p in zip(sites, check.layers, strict=True) if not p.fault)
     if not usable:
-        raise ModelError(
-            f"{type(loaded.model).__name__} cannot be explored: at layer {refused[0].layer} {refused[0].reason}"
-            f"{', and so at every other' if len(refused) > 1 else ''}"
-        )
+        others = ", and so at every other" if len(refused) > 1 else ""
+        raise _unusable(loaded, f"at layer {refused[0].layer} {refused[0].reason}{others}")
     everything = sorted([*loaded.refused, *refused], key=lambda r: r.layer)
     return replace(loaded, sites=usable, refused=tuple(everything))
+
+
+def _unusable(loaded: LoadedModel, reason: str) -> ModelError:
+    return ModelError(f"{type(loaded.model).__name__} cannot be explored: {reason}")
 
 
 @torch.inference_mode()
 def check_layers(
     loaded: LoadedModel, on_progress: ProgressCallback = ignore_progress
-) -> tuple[tuple[Site, ...], Proof]:
+) -> tuple[tuple[Site, ...], LoadCheck]:
     """Each site in the kind that proves best, and what was found there."""
     with reporting_passes(loaded, on_progress, _STAGE, _N_PASSES):
-        return _examine(loaded)
+        return _check_layers(loaded)
 
 
-def _examine(loaded: LoadedModel) -> tuple[tuple[Site, ...], Proof]:
+def _check_layers(loaded: LoadedModel) -> tuple[tuple[Site, ...], LoadCheck]:
     trial = _Trial(loaded)
     before = forward(loaded.model, trial.ids.plain)
     best = list(zip(loaded.sites, trial.layers(loaded.sites), strict=True))
@@ -129,12 +130,12 @@ def _examine(loaded: LoadedModel) -> tuple[tuple[Site, ...], Proof]:
             for old, new in zip(best, tried, strict=True)
         ]
     usable = [site for site, found in best if not found.fault]
-    proof = Proof(
+    check = LoadCheck(
         layers=tuple(found for _, found in best),
         logit_error=trial.logit_error(usable) if usable else math.inf,
         undone=bool(torch.equal(before, forward(loaded.model, trial.ids.plain))),
     )
-    return tuple(site for site, _ in best), proof
+    return tuple(site for site, _ in best), check
 
 
 @dataclass
@@ -162,7 +163,7 @@ class _Trial:
             return self._together(sites)
         except _FAULTS as error:
             if len(sites) > 1:
-                return [proof for site in sites for proof in self.layers([site])]
+                return [check for site in sites for check in self.layers([site])]
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             return [LayerTrial(sites[0].layer, False, math.inf, math.inf, math.inf, reason)]
 
@@ -182,10 +183,10 @@ class _Trial:
             self._patched(sites, "weights", others)
         errors = self._block_errors(sites, targets)
         seeing = self._seeing(sites)
-        proofs = []
+        checks = []
         for k, site in enumerate(sites):
             real = contextual.seen[site.layer]
-            proof = LayerTrial(
+            check = LayerTrial(
                 layer=site.layer,
                 sees_z=seeing[site.layer],
                 mlp_error=relative_error(patched.seen[site.layer], real),
@@ -195,8 +196,8 @@ class _Trial:
             )
             # Where z does not depend on the context, no context is wrong.
             is_told_apart = relative_error(others.z[k, -1], targets.z[k, -1]) > 10 * self.tolerance
-            proofs.append(replace(proof, fault=self._fault(proof, is_told_apart)))
-        return proofs
+            checks.append(replace(check, fault=self._fault(check, is_told_apart)))
+        return checks
 
     def _block_errors(self, sites: Sequence[Site], targets: States) -> list[float]:
         """At each layer the worse of two: with every layer patched, and with every other.
@@ -238,18 +239,18 @@ class _Trial:
             forward(self.loaded.model, self.ids.full)
         return {layer: _all_are(whole, layer, tensors) for layer, tensors in seen.items()}
 
-    def _fault(self, proof: LayerTrial, is_told_apart: bool) -> str | None:
+    def _fault(self, check: LayerTrial, is_told_apart: bool) -> str | None:
         limit = f"(allowed: {self.tolerance:.0e})"
-        if not proof.sees_z:
+        if not check.sees_z:
             return "its matrices read something else than the MLP's input"
-        if not proof.mlp_error <= self.tolerance:
-            return f"the patched MLP misses the contextual one by {proof.mlp_error:.1e} {limit}"
-        if not proof.block_error <= self.tolerance:
+        if not check.mlp_error <= self.tolerance:
+            return f"the patched MLP misses the contextual one by {check.mlp_error:.1e} {limit}"
+        if not check.block_error <= self.tolerance:
             return (
-                f"the patched block misses the contextual one by {proof.block_error:.1e} {limit}, "
+                f"the patched block misses the contextual one by {check.block_error:.1e} {limit}, "
                 "so it is not v + MLP(z)"
             )
-        if is_told_apart and not proof.wrong_context > self.tolerance:
+        if is_told_apart and not check.wrong_context > self.tolerance:
             return "another context's patch does as well, so its MLP does not show what the patch does"
         return None
 

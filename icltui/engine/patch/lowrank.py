@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import linear
 
+from icltui.engine.measure.rank_one import exact_dtype
 from icltui.values.errors import BadInput
 
 NOISE = 1e-6
@@ -54,11 +55,6 @@ class Fit:
     """Numerical rank of Z, whose vectors are known to single precision."""
     is_met: bool
     """Whether every vector can be met: they are independent, or nothing is wanted of them."""
-
-
-def exact_dtype(tensor: Tensor) -> torch.dtype:
-    """float64, where the device has it."""
-    return torch.float32 if tensor.device.type == "mps" else torch.float64
 
 
 def solve(

@@ -3,6 +3,8 @@
 Enters: a built patch. Leaves: a :class:`~icltui.values.PatchReport`.
 """
 
+import torch
+
 from icltui.api.progress import ProgressCallback, ignore_progress
 from icltui.engine.patch.build import BuiltPatch
 from icltui.engine.patch.evaluate import (
@@ -16,6 +18,7 @@ from icltui.engine.patch.sweep import sweep_patch
 from icltui.values import PatchReport
 
 
+@torch.no_grad()  # not inference mode, under which no derivative in α could be taken
 def report_patch(
     built: BuiltPatch, curves: bool = False, on_progress: ProgressCallback = ignore_progress
 ) -> PatchReport:

@@ -1,1 +1,1 @@
-"""Proof of the patch on the loaded model, with its controls."""
+"""Verification of the patch on the loaded model and one prompt, with controls."""

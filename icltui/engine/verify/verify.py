@@ -19,7 +19,7 @@ from icltui.engine.hooks.capture import Capture, States
 from icltui.engine.hooks.site import Site
 from icltui.engine.measure.forward import KVCache, can_use_cache, forward, forward_states, position_ids
 from icltui.engine.measure.predictions import finite_or_none
-from icltui.engine.measure.rank_one import Experts, project, weight_norm
+from icltui.engine.measure.rank_one import Experts, exact_dtype, project, weight_norm
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.patch.load_check import MlpOutputs, relative_error, tolerance_of
 from icltui.engine.patch.patch import TokenPatch, apply_map
@@ -228,7 +228,7 @@ def _rank(site: Site, z: Float[Tensor, "1 hidden"], dz: Float[Tensor, "1 hidden"
 
     With probability 1 the rank of ΔW Ω is that of ΔW, up to the number of columns (Halko et al. 2011, theorem 9.1).
     """
-    exact = torch.float32 if z.device.type == "mps" else torch.float64
+    exact = exact_dtype(z)
     random = torch.randn(N_PROBES, z.shape[-1], generator=torch.Generator().manual_seed(0), dtype=exact)
     probes, z, dz = random.to(z.device), z.to(exact), dz.to(exact)
     change = _image(site, apply_map(probes, z, dz) - probes, experts)

@@ -23,10 +23,10 @@ PROMPT = Prompt(context="abc def ghi", query=" jkl")
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_exact_families(family):
-    _, proof = check_layers(tiny(family, torch.float32))
-    assert proof.undone
-    assert proof.logit_error < 2e-6
-    for layer in proof.layers:
+    _, check = check_layers(tiny(family, torch.float32))
+    assert check.undone
+    assert check.logit_error < 2e-6
+    for layer in check.layers:
         assert layer.fault is None
         assert layer.sees_z
         assert layer.mlp_error < 2e-6
@@ -60,9 +60,9 @@ def test_blocks_without_an_mlp_module_are_found_by_what_reads_what(pre_norm):
         do_layer_norm_before=pre_norm,
     )  # fmt: skip
     loaded = make(config)
-    sites, proof = check_layers(loaded)
+    sites, check = check_layers(loaded)
     assert [site.residual for site in sites] == ["norm" if pre_norm else "mlp"] * 2
-    assert all(layer.fault is None and layer.block_error < 2e-6 for layer in proof.layers)
+    assert all(layer.fault is None and layer.block_error < 2e-6 for layer in check.layers)
 
 
 def test_a_model_without_mlps_is_refused():
@@ -133,9 +133,9 @@ def test_an_mlp_that_ignores_its_input_shows_nothing():
     """Any context's patch is right for an MLP whose output is always the same."""
     loaded = make_tiny("llama", torch.float32)
     loaded.model.model.layers[1].mlp.down_proj.weight.data.zero_()
-    _, proof = check_layers(loaded)
-    assert "another context's patch does as well" in proof.layers[1].fault
-    assert proof.layers[0].fault is proof.layers[2].fault is None
+    _, check = check_layers(loaded)
+    assert "another context's patch does as well" in check.layers[1].fault
+    assert check.layers[0].fault is check.layers[2].fault is None
 
 
 @pytest.mark.parametrize(
