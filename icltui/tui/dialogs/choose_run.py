@@ -1,6 +1,6 @@
 """The runs of the session in a list: go back to one, compare with one, or write a note on one."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from icltui.tui.dialogs.dialog import Dialog, DialogFrame
+from icltui.tui.dialogs.dialog import Dialog, DialogFrame, key_hints
 from icltui.tui.draw.text import content, fit
 from icltui.tui.state.history import History
 from icltui.tui.widgets.bindings import key_binding
@@ -57,7 +57,7 @@ class ChooseRunDialog(Dialog[RunChoice | None]):
             yield OptionList(*map(self._option, self._runs), id="runs", markup=False)
             if not self._runs:
                 yield Static("no run yet: ^r makes the first", markup=False)
-            yield Static(Content.assemble(*self._keys()), classes="answers")
+            yield Static(key_hints(self._keys()), classes="answers")
 
     def _option(self, placed: tuple[int, Run]) -> Option:
         depth, run = placed
@@ -72,14 +72,13 @@ class ChooseRunDialog(Dialog[RunChoice | None]):
             Content("\n").join([line, Content.assemble(" " * 8, content(run.note))]) if run.note else line
         )
 
-    def _keys(self) -> Iterable[tuple[str, str] | str]:
-        words = {"go": "goes there", "compare": "compares", "note": "note", "file": "file", "alone": ""}
-        yield from ((" enter ", "bold reverse"), f" {words[self._enter]}  ")
-        for key, text in (("c", "compare"), ("a", "note"), ("f", "compare with a file")):
-            if not (key == "c" and self._enter == "compare"):
-                yield from ((f" {key} ", "bold reverse"), f" {text}  ")
+    def _keys(self) -> Iterator[tuple[str, str]]:
+        yield "enter", "goes there" if self._enter == "go" else "compares"
+        if self._enter != "compare":
+            yield "c", "compare"
+        yield from (("a", "note"), ("f", "compare with a file"))
         if self._compared:
-            yield from ((" x ", "bold reverse"), f" no longer with {fit(self._compared, 16).rstrip()}")
+            yield "x", f"no longer with {fit(self._compared, 16).rstrip()}"
 
     def on_mount(self) -> None:
         """Begin at the shown run; to compare, at the run before it."""

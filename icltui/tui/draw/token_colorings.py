@@ -5,7 +5,7 @@ A measurement enters; numbers, what they mean, and what is missing where there a
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from icltui.report.measures import MEASURES
@@ -75,23 +75,9 @@ def _kl_step(measured: MeasuredUnits, unit: int, layer: int) -> float | None:
     """The change of KL; under *drop* against the full context, which is unit 0."""
     if unit == 0:
         return None
-    before, after = (
-        _kl(measured, 0 if measured.dynamics == "drop" else unit - 1, layer),
-        _kl(measured, unit, layer),
-    )
+    base = 0 if measured.dynamics == "drop" else unit - 1
+    before, after = _kl(measured, base, layer), _kl(measured, unit, layer)
     return None if before is None or after is None else abs(after - before)
-
-
-def _of_prediction(name: str, title: str, words: dict[Dynamics, str]) -> Coloring:
-    return Coloring(
-        name=name,
-        title=title,
-        log=True,
-        is_by_layer=False,
-        value=_kl if name == "kl" else _kl_step,
-        meaning=lambda measured: words[measured.dynamics],
-        need=_need_predictions,
-    )
 
 
 def _need_predictions(measured: MeasuredUnits) -> str:
@@ -99,26 +85,18 @@ def _need_predictions(measured: MeasuredUnits) -> str:
 
 
 def _need_drop(measured: MeasuredUnits) -> str:
-    return (
-        "" if measured.dynamics == "drop" else f"these numbers are {measured.dynamics}: D until drop, then ^r"
-    )
+    dynamics = measured.dynamics
+    return "" if dynamics == "drop" else f"these numbers are {dynamics}: D until drop, then ^r"
 
 
+_DELTA = measure_coloring("delta_norm")
 _ALL = (
-    measure_coloring("delta_norm"),
+    _DELTA,
     measure_coloring("relative_patch_norm"),
     measure_coloring("learning_rate"),
-    Coloring(
-        name="drop_one",
-        title="drop-one",
-        log=True,
-        is_by_layer=True,
-        value=_drop,
-        meaning=lambda measured: MEASURES["delta_norm"].meaning(measured.dynamics)[0],
-        need=_need_drop,
-    ),
-    _of_prediction("kl", "KL", _KL),
-    _of_prediction("kl_step", "|ΔKL|", _KL_STEP),
+    replace(_DELTA, name="drop_one", title="drop-one", value=_drop, need=_need_drop),
+    Coloring("kl", "KL", True, False, _kl, lambda measured: _KL[measured.dynamics], _need_predictions),
+    Coloring("kl_step", "|ΔKL|", True, False, _kl_step, lambda m: _KL_STEP[m.dynamics], _need_predictions),
 )
 
 COLORINGS: dict[str, Coloring] = {coloring.name: coloring for coloring in _ALL}

@@ -5,7 +5,6 @@ the border under the cursor and in the tooltip. Once the patch is verified, each
 """
 
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 from typing import ClassVar
 
 from rich.segment import Segment
@@ -28,7 +27,6 @@ from icltui.tui.widgets.messages import LayerToggled
 from icltui.tui.widgets.unit_cursor import UnitCursor
 from icltui.values import Verification
 
-_NONE: Mapping[int, str] = MappingProxyType({})
 _BARS = "▁▂▃▄▅▆▇█"
 
 
@@ -77,11 +75,7 @@ class LayerList(UnitCursor, Bordered):
         self._caption()
 
     def show(
-        self,
-        measured: MeasuredUnits,
-        n_layers: int,
-        ticked: Sequence[int],
-        refused: Mapping[int, str] = _NONE,
+        self, measured: MeasuredUnits, n_layers: int, ticked: Sequence[int], refused: Mapping[int, str]
     ) -> None:
         """Draw these layers with the numbers of ``measured``; ``refused`` ones with no number."""
         self.measured, self.n_layers, self.ticked = measured, n_layers, frozenset(ticked)
@@ -158,9 +152,10 @@ class LayerList(UnitCursor, Bordered):
 
     def render_line(self, y: int) -> Strip:
         """One layer; below the last, nothing."""
-        self._lines[y] = self._line_at(y)
-        pieces, is_cursor = self._lines[y]
-        return self._line(pieces, self.scrollable_content_region.width, is_cursor)
+        self._lines[y] = pieces, is_cursor = self._line_at(y)
+        base = self.get_component_rich_style("layer-list--cursor") if is_cursor else self.rich_style
+        segments = [Segment(text, self._style(base, name, is_cursor)) for text, name in pieces if text]
+        return Strip(segments).adjust_cell_length(self.scrollable_content_region.width, base)
 
     def _line_at(self, y: int) -> tuple[list[tuple[str, str]], bool]:
         """The pieces of a line, and whether the cursor is on it."""
@@ -184,11 +179,6 @@ class LayerList(UnitCursor, Bordered):
         bounds = self.measured.bounds(self.measure, (layer,))
         bars = sparkline(self.measured.peaks(self.measure, layer, max(room, 0)), bounds, room, self.is_log)
         return [(label, ""), (bars, "layer-list--bars"), (value, ""), (error, "layer-list--quiet")]
-
-    def _line(self, pieces: list[tuple[str, str]], width: int, is_cursor: bool = False) -> Strip:
-        base = self.get_component_rich_style("layer-list--cursor") if is_cursor else self.rich_style
-        segments = [Segment(text, self._style(base, name, is_cursor)) for text, name in pieces if text]
-        return Strip(segments).adjust_cell_length(width, base)
 
     def _style(self, base: Style, name: str, is_cursor: bool) -> Style:
         """The cursor's line has the cursor's colours alone, since bars could vanish in them."""

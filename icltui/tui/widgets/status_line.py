@@ -69,46 +69,32 @@ def _state(explorer: Explorer) -> str:
     if jobs.engine == "dead":
         return "✗ engine gone, ^r restarts"
     if jobs.engine in ("off", "starting"):
-        waited = (
-            f"no answer for {explorer.engine_log.silence} s"
-            if explorer.engine_log.silence
-            else "starting the engine"
-        )
-        return f"◌ {waited}, esc ends it"
+        silence = explorer.engine_log.silence
+        return f"◌ {f'no answer for {silence} s' if silence else 'starting the engine'}, esc ends it"
     if jobs.is_stopping:
         return "◌ stopping, esc again ends the engine"
+    progress = explorer.engine_log.progress
     match jobs.request:
         case LoadModel() as request:
             return f"◌ {loading_text(explorer.engine_log, request.model)}"
         case Measure() as request:
-            has_begun = results.measured_origin is not None and results.measured_origin.request is request
-            return (
-                f"● {measured.n_measured - 1}/{measured.n_units - 1} units"
-                if has_begun
-                else _at_first(explorer)
-            )
+            origin = results.measured_origin
+            if origin is None or origin.request is not request:  # the model may have to be loaded again first
+                return f"● {progress_text(progress, 'measuring')}"
+            return f"● {measured.n_measured - 1}/{measured.n_units - 1} units"
         case Generate() as request:
-            done = results.texts.n_steps(request)
+            done, origin = results.texts.n_steps(request), results.generation_origin
             text = f"{done}/{request.n_tokens * len(request.lanes)} tokens"
-            has_spoken = (
-                results.generation_origin is not None and results.generation_origin.request is request
-            )
-            is_at_the_patch = (
-                not done or has_spoken
-            )  # the patch is made before the lanes are generated, and tested after them
-            return f"● {progress_text(explorer.engine_log.progress, text) if is_at_the_patch else text}"
+            # The patch is made before the lanes are generated, and tested after them.
+            is_at_patch = not done or (origin is not None and origin.request is request)
+            return f"● {progress_text(progress, text) if is_at_patch else text}"
         case Verify():
-            return f"● {progress_text(explorer.engine_log.progress, 'verifying')}"
+            return f"● {progress_text(progress, 'verifying')}"
         case Export():
-            return f"● {progress_text(explorer.engine_log.progress, 'exporting')}"
+            return f"● {progress_text(progress, 'exporting')}"
     if not jobs.is_loaded:
         return "○ no model, ^r loads it"
     return f"○ {display(any_note(results, explorer.settings)) or 'ready'}"
-
-
-def _at_first(explorer: Explorer) -> str:
-    """A measure without numbers yet; the model may have to be loaded again first."""
-    return f"● {progress_text(explorer.engine_log.progress, 'measuring')}"
 
 
 class StatusLine(Static):

@@ -157,34 +157,21 @@ class StreamTable(UnitCursor):
         return line
 
     def _draw(self, row: int | None, width: int) -> Strip:
-        base = self.rich_style
-        if self._n_rows == 0:
-            segments = [Segment(self._empty_text(), base)] if row is None else []
-        elif row is None:
+        base, n_units = self.rich_style, self.measured.n_units
+        shown = columns(width - 1, n_units, self.measured.dynamics)
+        segments: list[Segment] = []
+        if row is None and self._n_rows:
             style = self.get_component_rich_style("stream-table--header")
-            titles = (column.header() for column in self._columns(width))
-            segments = [Segment(" " + " ".join(titles), style)]
-        else:
-            segments = self._row(row, width) if row < self._n_rows else []
+            segments = [Segment(" " + " ".join(column.header() for column in shown), style)]
+        elif row is None:
+            segments = [Segment(f"Measuring {n_units - 1} units…" if n_units else _NOTHING, base)]
+        elif row == self.unit < self._n_rows:
+            base = self.get_component_rich_style("stream-table--cursor")
+            segments = [Segment(CURSOR + " ".join(self._cell(column, row) for column in shown), base)]
+        elif row < self._n_rows:
+            cells = (Segment(self._cell(column, row) + " ", self._style(column, row)) for column in shown)
+            segments = [Segment(" ", base), *cells]
         return Strip(segments).adjust_cell_length(width, base)
-
-    def _columns(self, width: int) -> tuple[Column, ...]:
-        return columns(width - 1, self.measured.n_units, self.measured.dynamics)
-
-    def _empty_text(self) -> str:
-        n_units = self.measured.n_units
-        return f"Measuring {n_units - 1} units…" if n_units else _NOTHING
-
-    def _row(self, unit: int, width: int) -> list[Segment]:
-        if unit == self.unit:
-            cursor = self.get_component_rich_style("stream-table--cursor")
-            texts = (self._cell(column, unit) for column in self._columns(width))
-            line = CURSOR + " ".join(texts)
-            return list(Strip([Segment(line, cursor)]).adjust_cell_length(width, cursor))
-        segments = [Segment(" ", self.rich_style)]
-        for column in self._columns(width):
-            segments.append(Segment(self._cell(column, unit) + " ", self._style(column, unit)))
-        return segments
 
     def _cell(self, column: Column, unit: int) -> str:
         return column.cell(self.measured, unit, self.shown_layer, column.width)
