@@ -7,6 +7,7 @@ size, is sent as it is.
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import groupby
+from operator import itemgetter
 from typing import cast
 
 from rich.cells import cell_len
@@ -83,7 +84,7 @@ class CellRuns(CompositorUpdate):
         places: dict[Codes, list[str]] = {}
         at: dict[Codes, tuple[int, int]] = {}
         for y, x, cells in self.runs:
-            for codes, run in groupby(cells, key=_codes_of):
+            for codes, run in groupby(cells, key=itemgetter(1)):
                 texts = [text for text, _ in run]
                 places.setdefault(codes, []).append(_step(*at.get(codes, (-1, 0)), y, x) + "".join(texts))
                 x += len(texts)
@@ -97,10 +98,6 @@ def _step(from_y: int, from_x: int, y: int, x: int) -> str:
         return f"\x1b[{y + 1};{x + 1}H"
     n_over = x - from_x
     return "" if not n_over else "\x1b[C" if n_over == 1 else f"\x1b[{n_over}C"
-
-
-def _codes_of(cell: Cell) -> Codes:
-    return cell[1]
 
 
 def _changes(old: Sequence[Cell], new: Sequence[Cell]) -> Iterator[tuple[int, int]]:

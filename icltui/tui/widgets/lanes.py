@@ -50,22 +50,18 @@ def candidate_lines(top: Sequence[Candidate], width: int) -> Content:
     for candidate in top:
         filled = "█" * round(candidate.probability * bar)
         name_and_number = f"{fit(candidate.token.text, max(name, 1))} {candidate.probability:4.2f} "
-        lines.append(Content(name_and_number) + Content(filled).stylize("$accent"))
+        lines.append(Content(name_and_number) + Content.styled(filled, "$accent"))
     return Content("\n").join(lines)
 
 
 def patch_test_lines(tests: Sequence[PatchTest], width: int) -> Content:
     """For each kind of tokens the KL with the patch and without it, and with room the count of equal tokens."""
-    lines = [Content("patch on   KL (without)").stylize("$foreground-muted")]
+    lines = [Content.styled("patch on   KL (without)", "$foreground-muted")]
     for test in tests:
         ours, theirs = (number(kl, 6).strip() for kl in (test.kl, test.kl_plain))
-        count = f"{test.equal}/{test.n_tokens}" if width >= 30 else ""
-        lines.append(
-            Content(
-                f"{_KINDS[test.what]:<7}{count:<8}{ours} " if count else f"{_KINDS[test.what]:<7} {ours} "
-            )
-            + Content(f"({theirs})").stylize("$foreground-muted")
-        )
+        count = f"{test.equal}/{test.n_tokens}".ljust(8) if width >= 30 else " "
+        line = f"{_KINDS[test.what]:<7}{count}{ours} "
+        lines.append(Content.assemble(line, (f"({theirs})", "$foreground-muted")))
     return Content("\n").join(lines)
 
 
@@ -137,7 +133,7 @@ class LanePane(VerticalScroll, Bordered, VimScroll, can_focus=True):
 
     def _text(self, width: int) -> Content:
         if not self._steps:
-            return Content(self._hint).stylize("$foreground-muted")
+            return Content.styled(self._hint, "$foreground-muted")
         first = self._agreement.first_difference if self._agreement else None
         parts = [lane_text(self._steps, first), candidate_lines(self._steps[0].top[:5], width)]
         if self._tests:

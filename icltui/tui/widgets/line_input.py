@@ -1,6 +1,7 @@
 """A field for one line of any text: what the terminal would take for a control sequence is drawn as printable text."""
 
 import re
+from typing import Any
 
 from rich.highlighter import Highlighter
 from rich.text import Text
@@ -24,23 +25,8 @@ class PrintableHighlighter(Highlighter):
 class LineInput(Input, ImmediateBindings):
     """A field whose cursor does not blink."""
 
-    def __init__(
-        self,
-        value: str = "",
-        *,
-        id: str | None = None,
-        placeholder: str = "",
-        select_on_focus: bool = True,
-        compact: bool = False,
-    ) -> None:
-        super().__init__(
-            value,
-            id=id,
-            placeholder=placeholder,
-            select_on_focus=select_on_focus,
-            compact=compact,
-            highlighter=PrintableHighlighter(),
-        )
+    def __init__(self, value: str = "", **options: Any) -> None:
+        super().__init__(value, highlighter=PrintableHighlighter(), **options)
         self.cursor_blink = False
 
     def on_paste(self, event: Paste) -> None:

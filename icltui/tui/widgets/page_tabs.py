@@ -24,16 +24,17 @@ PAGES = (
 )
 
 
+def pane_link(pane: str, label: str, is_shown: bool) -> Content:
+    """A label that leads to ``pane`` at a click, reversed where that is shown."""
+    link = Content.from_markup(f"[@click=screen.show_pane('{pane}')] {label} [/]")
+    return link.stylize("bold reverse") if is_shown else link
+
+
 class PageTabs(Static):
     """One line with the three names, that of the shown page reversed."""
 
     page: reactive[str] = reactive("numbers")
 
     def render(self) -> Content:
-        return Content(" ").join([self._page_label(page) for page in PAGES])
-
-    def _page_label(self, page: ScreenPage) -> Content:
-        name = Content.from_markup(
-            f"[@click=screen.show_pane('{page.pane}')] {page.digits} {page.name.capitalize()} [/]"
-        )
-        return name.stylize("bold reverse") if page.name == self.page else name
+        labels = ((page.pane, f"{page.digits} {page.name.capitalize()}", page.name) for page in PAGES)
+        return Content(" ").join([pane_link(pane, label, name == self.page) for pane, label, name in labels])

@@ -16,6 +16,7 @@ from icltui.tui.state.staleness import curves_note, numbers_note, proof_note
 from icltui.tui.widgets.bordered import Bordered
 from icltui.tui.widgets.heatmap import Heatmap
 from icltui.tui.widgets.log_view import LogView
+from icltui.tui.widgets.page_tabs import pane_link
 from icltui.tui.widgets.plot_panel import PlotPanel
 from icltui.tui.widgets.stream_table import StreamTable
 from icltui.tui.widgets.token_strip import TokenStrip
@@ -134,18 +135,13 @@ class ResultTabs(ContentSwitcher, Bordered):
 
     def caption(self) -> None:
         """Tabs in the upper border, what the numbers are in the lower one."""
-        names = [self._tab_label(tab) for tab in TABS]
+        names = [pane_link(tab, f"{digit_of(tab)} {tab.capitalize()}", tab == self.current) for tab in TABS]
         found = self.found if self.current != "verify" else ""
         # What is out of date comes first, set apart by the border's own line: a narrow border cuts the end.
         self.frame(
             Content("").join(names),
             " ─ ".join(filter(None, [self._staleness(), found, self._subtitle()])),
         )
-
-    def _tab_label(self, tab: str) -> Content:
-        label = f" {digit_of(tab)} {tab.capitalize()} "
-        name = Content.from_markup(f"[@click=screen.show_pane('{tab}')]{label}[/]")
-        return name.stylize("bold reverse") if tab == self.current else name
 
     def _subtitle(self) -> str:
         measured, method = self._explorer.results.measured, self._method()

@@ -48,7 +48,7 @@ def proof_text(proof: Verification, width: int = _WIDE) -> Content:
     logits += [_logit_line(name, error, names) for name, error in errors.items()]
     columns = [field for field in LAYER_CHECKS if width >= _WIDE or field not in _GIVES_WAY]
     titles = "".join(LAYER_CHECKS[field].symbol.rjust(LAYER_CHECKS[field].width) for field in columns)
-    layers = [Content(f"layer{titles}").stylize("$foreground-muted")]
+    layers = [Content.styled(f"layer{titles}", "$foreground-muted")]
     layers += [Content(f"{check.layer:>5}" + "".join(_layer_cells(check, columns))) for check in proof.layers]
     note = [content(proof.note).stylize("$foreground-muted")] if proof.note else []
     blocks = [head, logits, layers, note]
@@ -69,18 +69,16 @@ def _limits(proof: Verification) -> list[str]:
 
 def _verdict(proof: Verification) -> Content:
     if not proof.ok:
-        return Content("✗ the proof fails" if proof.caveat else "✗ the patched model differs").stylize(
-            "bold $text-error"
-        )
+        words = "the proof fails" if proof.caveat else "the patched model differs"
+        return Content.styled(f"✗ {words}", "bold $text-error")
     if proof.layers and all(check.rank == 0 for check in proof.layers):
-        return Content("○ the context changes nothing here, so nothing was proved").stylize(
-            "bold $text-warning"
+        return Content.styled(
+            "○ the context changes nothing here, so nothing was proved", "bold $text-warning"
         )
+    words = "the patched model is the contextual one"
     if proof.caveat:
-        return Content("○ the patched model is the contextual one, to within rounding").stylize(
-            "bold $text-warning"
-        )
-    return Content("✓ the patched model is the contextual one").stylize("bold $text-success")
+        return Content.styled(f"○ {words}, to within rounding", "bold $text-warning")
+    return Content.styled(f"✓ {words}", "bold $text-success")
 
 
 def _layer_cells(check: LayerCheck, fields: Iterable[str]) -> Iterator[str]:
