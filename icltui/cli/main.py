@@ -24,7 +24,7 @@ from icltui.cli import (
 )
 from icltui.system.streams import discard_stdout, open_closed_streams, print_error
 from icltui.text.escape import visible
-from icltui.values.errors import EXIT_INTERRUPTED, BadInput, IcltuiError, panicked, reason_of
+from icltui.values.errors import EXIT_INTERRUPTED, BadInput, IcltuiError, reason_of, rust_panic_error
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 -- unforeseen: one line for the user, the traceback for the log
         return _crash(error)
     except BaseException as error:
-        if (plain := panicked(error)) is None:
+        if (plain := rust_panic_error(error)) is None:
             raise
         print_error(f"icltui: {visible(str(plain))}")
         return plain.exit_code

@@ -48,7 +48,7 @@ from icltui.engine.patch.load_check import check_at_load
 from icltui.engine.prompts.tokenize import tokenize
 from icltui.engine.verify.verify import verify
 from icltui.values import ModelInfo, Verification
-from icltui.values.errors import BadInput, EngineError, gave_up, panicked
+from icltui.values.errors import BadInput, EngineError, rust_panic_error, tokenizer_error
 
 ShouldStop = Callable[[], bool]
 
@@ -110,8 +110,8 @@ class LocalEngine:
                 yield event
         except BaseException as error:
             if type(error) is Exception:  # of tokenizers: nothing else raises it bare
-                raise gave_up(error) from error
-            if (plain := panicked(error)) is not None:
+                raise tokenizer_error(error) from error
+            if (plain := rust_panic_error(error)) is not None:
                 raise plain from error
             raise
 

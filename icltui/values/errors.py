@@ -57,17 +57,17 @@ def reason_of(error: Exception) -> str:
     return str(getattr(error, "strerror", None) or error).lower()
 
 
-def panicked(error: BaseException) -> ModelError | None:
-    """What to say of a library in another language that panicked; None of any other error.
+def rust_panic_error(error: BaseException) -> ModelError | None:
+    """What to say of a library in another language that rust_panic_error; None of any other error.
 
     PyO3 makes of a panic of Rust an exception that is no :class:`Exception`, though nobody asked for an end.
     """
     if isinstance(error, (Exception, KeyboardInterrupt, SystemExit, GeneratorExit)):
         return None
-    return gave_up(error)
+    return tokenizer_error(error)
 
 
-def gave_up(error: BaseException) -> ModelError:
+def tokenizer_error(error: BaseException) -> ModelError:
     """What to say of a library that gave up on a model's files, or on a text because of them."""
     reason = " ".join(str(error).split())[:300]
     return ModelError(

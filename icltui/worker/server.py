@@ -18,7 +18,7 @@ from icltui import __version__
 from icltui.api.engine import Engine
 from icltui.api.messages import Event, JobCancelled, JobEnded, JobFailed
 from icltui.values import errors
-from icltui.values.errors import EngineError, IcltuiError, panicked
+from icltui.values.errors import EngineError, IcltuiError, rust_panic_error
 from icltui.worker.job_queue import JobQueue
 from icltui.worker.protocol import (
     LINE_LIMIT,
@@ -137,7 +137,7 @@ class Server:
 
 def job_failure(error: BaseException) -> JobFailed:
     """The event that reports ``error`` in one line."""
-    error = panicked(error) or error
+    error = rust_panic_error(error) or error
     if isinstance(error, IcltuiError):
         kind = next(c.__name__ for c in type(error).__mro__ if c.__module__ == errors.__name__)
         return JobFailed(kind=kind, message=_sendable(str(error)), exit_code=error.exit_code)

@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from transformers.utils import logging
 
 from icltui.engine.models.background import Cancelled
-from icltui.values.errors import IcltuiError, ModelError, panicked
+from icltui.values.errors import IcltuiError, ModelError, rust_panic_error
 
 
 @contextmanager
@@ -56,5 +56,5 @@ def _reason(error: BaseException) -> str | None:
             return "comes with code of its own, which was not run: if you trust it, give --trust-remote-code"
         case Exception():
             return f"could not be loaded: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
-    panic = panicked(error)
+    panic = rust_panic_error(error)
     return None if panic is None else f"could not be loaded: {panic}"

@@ -99,7 +99,7 @@ def test_the_server_answers_and_the_command_line_says_one_line(monkeypatch, caps
 
 @pytest.mark.parametrize("end", [KeyboardInterrupt, SystemExit, GeneratorExit])
 def test_who_asks_for_an_end_gets_it(end):
-    assert errors.panicked(end()) is None
+    assert errors.rust_panic_error(end()) is None
 
 
 def test_a_real_panic_is_one():
@@ -107,4 +107,4 @@ def test_a_real_panic_is_one():
         Tokenizer.from_buffer(
             json.dumps(json.loads(make_tokenizer().backend_tokenizer.to_str()) | AT_LOAD).encode()
         )
-    assert errors.panicked(caught.value) is not None
+    assert errors.rust_panic_error(caught.value) is not None
