@@ -70,7 +70,7 @@ _HIDDEN = 0.5
 
 
 def coarser_dtype(saved: ModelInfo, now: ModelInfo) -> str:
-    """The dtype whose rounding counts; weights squeezed in another way are as far off as the coarsest."""
+    """The dtype whose rounding counts; weights that are quantized in another way count as the coarsest."""
     if saved.quantize != now.quantize:
         return COARSEST
     known = (model.dtype if model.dtype in DTYPE_TOLERANCES else COARSEST for model in (saved, now))

@@ -49,7 +49,7 @@ EXIT_INTERRUPTED = 130
 
 
 def reason_of(error: Exception) -> str:
-    """Why a file or a stream could not be used, as the operating system says it, to stand inside a sentence.
+    """Why a file or a stream could not be used, as the operating system says it, in lower case for the middle of a sentence.
 
     >>> reason_of(FileNotFoundError(2, "No such file or directory", "x"))
     'no such file or directory'
@@ -58,9 +58,9 @@ def reason_of(error: Exception) -> str:
 
 
 def rust_panic_error(error: BaseException) -> ModelError | None:
-    """What to say of a library in another language that rust_panic_error; None of any other error.
+    """The error to show for a panic of a Rust library; None for any other exception.
 
-    PyO3 makes of a panic of Rust an exception that is no :class:`Exception`, though nobody asked for an end.
+    PyO3 raises a panic as a BaseException that is no :class:`Exception`, though it asks for no exit.
     """
     if isinstance(error, (Exception, KeyboardInterrupt, SystemExit, GeneratorExit)):
         return None
@@ -68,7 +68,7 @@ def rust_panic_error(error: BaseException) -> ModelError | None:
 
 
 def tokenizer_error(error: BaseException) -> ModelError:
-    """What to say of a library that gave up on a model's files, or on a text because of them."""
+    """The error to show for a library, such as tokenizers, that failed on a model's files or on a text."""
     reason = " ".join(str(error).split())[:300]
     return ModelError(
         f"a library gave up on this model's files ({type(error).__name__}: {reason}): its tokenizer.json may be "
