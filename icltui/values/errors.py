@@ -49,7 +49,7 @@ EXIT_INTERRUPTED = 130
 
 
 def reason_of(error: Exception) -> str:
-    """Why a file or a stream could not be used, as the operating system says it, in lower case for the middle of a sentence.
+    """Why a file or a stream could not be used, in the operating system's words and lower case.
 
     >>> reason_of(FileNotFoundError(2, "No such file or directory", "x"))
     'no such file or directory'
