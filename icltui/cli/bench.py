@@ -1,59 +1,55 @@
 """``icltui bench``: the packed measure, decoding and the screen, timed."""
 
 import argparse
+from dataclasses import fields
 
 from icltui.cli.output import print_progress, terminal_width
 from icltui.system.streams import print_text
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.argument_default = argparse.SUPPRESS  # what is not given is the default of the settings
     parser.add_argument(
         "--model",
         metavar="M",
-        default=None,
         help="Hugging Face id or folder, built as Llama is (default: 6 layers, width 384, random)",
     )
-    parser.add_argument(
-        "--device", default="cpu", metavar="D", help="auto, cpu, cuda, cuda:N, mps (default cpu)"
-    )
+    parser.add_argument("--device", metavar="D", help="auto, cpu, cuda, cuda:N, mps (default cpu)")
     parser.add_argument(
         "--threads", type=_positive, metavar="N", help="of torch on the CPU (default: torch's own)"
     )
     parser.add_argument(
         "-n",
+        dest="context_sizes",
         type=_positives,
-        default=(64, 256, 1024),
         metavar="N,…",
         help="context tokens (default 64,256,1024)",
     )
     parser.add_argument(
-        "-q", type=_positives, default=(1, 4, 16), metavar="Q,…", help="query tokens (default 1,4,16)"
+        "-q", dest="query_sizes", type=_positives, metavar="Q,…", help="query tokens (default 1,4,16)"
     )
-    parser.add_argument(
-        "--repeat", type=_positive, default=3, metavar="K", help="runs of each way (default 3)"
-    )
+    parser.add_argument("--repeat", type=_positive, metavar="K", help="runs of each method (default 3)")
     parser.add_argument(
         "--limit",
         type=_positive,
-        default=120,
         metavar="SECONDS",
-        help="leave out a way where one run would take longer (default 120)",
+        help="leave out a method where one run would take longer (default 120)",
     )
     parser.add_argument(
         "--no-memory",
         dest="memory",
         action="store_false",
-        help="times alone; else each way runs once more, alone",
+        help="times alone; else each method runs once more, alone",
     )
     parser.add_argument(
         "--decode",
         type=_positive,
-        default=64,
         metavar="T",
         help="tokens that each lane decodes, with and without patches (default 64)",
     )
     parser.add_argument(
         "--only",
+        default=None,
         choices=("race", "decode", "screen"),
         help="the race, the decoding, or the screen on a pseudo-terminal, alone",
     )
@@ -76,17 +72,8 @@ def _bench_engine(args: argparse.Namespace) -> list[str]:
     from icltui.bench.race import race
     from icltui.bench.race_table import race_table
 
-    settings = RaceSettings(
-        model=args.model,
-        device=args.device,
-        threads=args.threads,
-        context_sizes=args.n,
-        query_sizes=args.q,
-        repeat=args.repeat,
-        limit=args.limit,
-        memory=args.memory,
-        decode=args.decode,
-    )
+    names = {field.name for field in fields(RaceSettings)}
+    settings = RaceSettings(**{name: value for name, value in vars(args).items() if name in names})
     reports = []
     if args.only != "decode":
         reports.append(race_table(race(settings, print_progress), terminal_width()))

@@ -55,9 +55,9 @@ def load_request(args: argparse.Namespace, session: Session | None) -> LoadModel
         usual = replace(
             usual, revision=saved.revision, dtype=saved.dtype, quantize=saved.quantize, sites=saved.sites
         )
-    given = values_of(args, LoadModel)
+    defaults, given = LoadModel(), values_of(args, LoadModel)
     return replace(
-        usual, **{field: value for field, value in given.items() if value != getattr(LoadModel(), field)}
+        usual, **{name: value for name, value in given.items() if value != getattr(defaults, name)}
     )
 
 
@@ -100,10 +100,8 @@ def _check_paths(args: argparse.Namespace) -> None:
         return
     if args.save.exists():
         raise SessionError(f"{str(args.save)!r} exists already: give --save another name")
-    parents = Path(real_path(args.save)).parents
-    check_writable(
-        args.save, next(filter(os.path.lexists, parents))
-    )  # its folder is made, in one that is there
+    folder = next(filter(os.path.lexists, Path(real_path(args.save)).parents))  # in which the others are made
+    check_writable(args.save, folder)
     if args.output is not None and real_path(args.save) == real_path(args.output):
         raise BadInput(f"-o and --save both name {str(args.save)!r}: give each a file of its own")
 

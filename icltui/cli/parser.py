@@ -1,11 +1,10 @@
-"""The command line's words: every command, every option, and the help that goes with them.
+"""The parser of the command line, made of each command's own arguments.
 
-Leaves an :class:`argparse.Namespace`; what the commands do is in ``cli``. Imports nothing heavy, so that
-``--help`` and ``--version`` answer at once.
+Nothing heavy is imported, so that ``--help`` and ``--version`` answer at once.
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from icltui import __version__
@@ -13,11 +12,26 @@ from icltui.cli import bench, demo, explore, export, generate, help, measure, re
 from icltui.system.streams import print_text
 from icltui.values.errors import BadInput
 
-COMMANDS = ("measure", "verify", "generate", "replay", "export", "engine", "config", "demo", "bench", "help")
+COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
+    "measure": ("per-unit, per-layer measures of a context as table, json or csv", measure.add_arguments),
+    "verify": ("prove the patch on this model and prompt; exit 1 when a check fails", verify.add_arguments),
+    "generate": ("three lanes of text: with context, query only, query + ΔW", generate.add_arguments),
+    "replay": ("compute a session's results again; exit 1 when something differs", replay.add_arguments),
+    "export": (
+        "write a session as csv, Markdown or a figure, or its patch for PEFT or llama.cpp",
+        export.add_arguments,
+    ),
+    "engine": ("the engine as a server on stdin and stdout, for --engine", lambda _parser: None),
+    "config": ("where everything is kept, and the settings in force", lambda _parser: None),
+    "demo": ("train or evaluate the embedded model, make its example sessions", demo.add_arguments),
+    "bench": ("what the packed measure costs, against other ways to the same numbers", bench.add_arguments),
+    "help": ("the manual, a page for each topic", help.add_arguments),
+}
+"""What each command is for, and what adds its arguments."""
 
 
 class Parser(argparse.ArgumentParser):
-    """Refuses in one line, as everything here does."""
+    """Raises its complaints as errors of one line."""
 
     def error(self, message: str) -> NoReturn:
         raise BadInput(f"{message} (see {self.prog} --help)")
@@ -27,10 +41,10 @@ class Parser(argparse.ArgumentParser):
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
-    """The words of one call, with ``command`` among them; the explorer is the command ``explore``.
+    """The arguments of one call, with its ``command``; the explorer is the command ``explore``.
 
     Raises:
-        BadInput: words that are not understood.
+        BadInput: arguments that are not understood.
         SystemExit: after --help or --version.
     """
     if argv and argv[0] == "verify" and "--zoo" in argv:  # a command of its own: no prompt, no model
@@ -45,18 +59,13 @@ def _explorer() -> argparse.ArgumentParser:
         prog="icltui",
         description="See and use what a context does to a language model's weights.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="commands (icltui COMMAND --help shows more):\n"
-        "  measure    per-unit, per-layer measures of a context as table, json or csv\n"
-        "  verify     prove the patch on this model and prompt; exit 1 when a check fails\n"
-        "  generate   three lanes of text: with context, query only, query + ΔW\n"
-        "  replay     compute a session's results again; exit 1 when something differs\n"
-        "  export     write a session as csv, Markdown or a figure, or its patch for PEFT or llama.cpp\n"
-        "  engine     the engine as a server on stdin and stdout, for --engine\n"
-        "  config     where everything is kept, and the settings in force\n"
-        "  demo       train or evaluate the embedded model, make its example sessions\n"
-        "  bench      what the packed measure costs, against other ways to the same numbers\n"
-        "  help       the manual, a page for each topic\n\n"
-        "exit codes: 0 done, 1 a check failed, 2 bad use or input, 3 model not loaded, 130 interrupted",
+        epilog="\n".join(
+            [
+                "commands (icltui COMMAND --help shows more):",
+                *(f"  {name:<10} {purpose}" for name, (purpose, _) in COMMANDS.items()),
+                "\nexit codes: 0 done, 1 a check failed, 2 bad use or input, 3 model not loaded, 130 interrupted",
+            ]
+        ),
     )
     parser.set_defaults(command="explore")
     parser.add_argument("--version", action="version", version=f"icltui {__version__}")
@@ -67,22 +76,8 @@ def _explorer() -> argparse.ArgumentParser:
 def _commands() -> argparse.ArgumentParser:
     parser = Parser(prog="icltui")
     commands = parser.add_subparsers(dest="command", required=True)
-    measure.add_arguments(commands.add_parser("measure", help="per-unit, per-layer measures"))
-    verify.add_arguments(commands.add_parser("verify", help="exactness, controls, noise floor"))
-    generate.add_arguments(commands.add_parser("generate", help="the three lanes"))
-    replay.add_arguments(
-        commands.add_parser("replay", help="compute a session's results again, and say what differs")
-    )
-    export.add_arguments(
-        commands.add_parser("export", help="write what a session records, or its patch for PEFT or llama.cpp")
-    )
-    commands.add_parser("engine", help="the stdio server")
-    commands.add_parser("config", help="where everything is kept, and the settings in force")
-    demo.add_arguments(commands.add_parser("demo", help="the embedded model"))
-    bench.add_arguments(
-        commands.add_parser("bench", help="what the packed measure costs, against other ways")
-    )
-    help.add_arguments(commands.add_parser("help", help="the manual, a page for each topic"))
+    for name, (purpose, add_arguments) in COMMANDS.items():
+        add_arguments(commands.add_parser(name, help=purpose))
     return parser
 
 
