@@ -30,7 +30,7 @@ def modules_after(code: str) -> set[str]:
     [
         (
             "import icltui.tui.app, icltui.storage.sessions, icltui.report.verify, icltui.worker.client",
-            {"torch", "transformers"},
+            {"torch", "transformers", "markdown_it"},
             {"textual"},
         ),
         (

@@ -15,7 +15,6 @@ from textual.widgets import Static
 from icltui.report.measures import MEASURES, MeasureSpec, prediction_meanings
 from icltui.tui.actions import ACTIONS, MOVES
 from icltui.tui.dialogs.dialog import Dialog
-from icltui.tui.dialogs.manual import ManualDialog
 from icltui.tui.draw.help_text import MEASURED, PANE_HELP, SYMBOLS, action_rows, pane_title
 from icltui.tui.draw.text import display
 from icltui.tui.widgets.bindings import key_binding
@@ -142,4 +141,8 @@ class HelpDialog(Dialog[str | None]):
 
     def action_show_manual(self) -> None:
         """Open the manual over the help."""
+        from icltui.tui.dialogs.manual import (
+            ManualDialog,  # with Markdown, which the first frame does not need
+        )
+
         self.app.push_screen(ManualDialog())

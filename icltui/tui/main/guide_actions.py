@@ -8,7 +8,6 @@ from textual.widget import Widget
 from icltui.storage.paths import example_sessions
 from icltui.storage.sessions import read_session
 from icltui.tui.dialogs.help import TOUR, HelpDialog
-from icltui.tui.dialogs.manual import ManualDialog
 from icltui.tui.draw.text import display
 from icltui.tui.main.file_actions import FileActions
 from icltui.tui.main.screen_actions import Cursor, ScreenActions
@@ -96,6 +95,10 @@ class GuideActions(ScreenActions):
 
     def action_show_manual(self) -> None:
         """Open the manual."""
+        from icltui.tui.dialogs.manual import (
+            ManualDialog,  # with Markdown, which the first frame does not need
+        )
+
         self._screen.app.push_screen(ManualDialog())
 
     @property
