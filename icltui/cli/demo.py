@@ -38,12 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def demo(args: argparse.Namespace) -> int:
     """``icltui demo train|examples|patches|evaluate``."""
-    if args.action == "train":
-        return _train(args)
-    if args.action == "examples":
-        return _examples(args)
-    if args.action == "patches":
-        return _patches()
+    actions = {"train": _train, "examples": _examples, "patches": _patches, "evaluate": _evaluate}
+    actions[args.action](args)
+    return 0
+
+
+def _evaluate(args: argparse.Namespace) -> None:
     from icltui.demo import evaluate
     from icltui.storage.paths import MODEL_DIR
 
@@ -56,10 +56,9 @@ def demo(args: argparse.Namespace) -> int:
     if args.save:
         evaluate.write_evaluation(folder, evaluation)
     print_text(evaluate.evaluation_markdown(evaluation))
-    return 0
 
 
-def _train(args: argparse.Namespace) -> int:
+def _train(args: argparse.Namespace) -> None:
     if args.steps < 1:
         raise BadInput(f"{args.steps} steps: ask for at least 1")
     _make_folder(args.output)
@@ -70,28 +69,25 @@ def _train(args: argparse.Namespace) -> int:
             print_error(f"step {step + 1} of {args.steps}  loss {loss:.3f} nats")
 
     train(args.output, args.seed, args.steps, on_step=print_loss)
-    return 0
 
 
-def _patches() -> int:
+def _patches(_args: argparse.Namespace) -> None:
     from icltui.demo.patch_trials import try_patches
     from icltui.report.patch_comparison import patches_table
 
     print_text(patches_table(try_patches(local_engine()), terminal_width()))
-    return 0
 
 
 def _make_folder(folder: Path) -> None:
-    """Before the work, so that an hour's training is not lost to a folder that cannot be made."""
+    """Make the folder before the work, which may take an hour."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BadInput(f"cannot make the folder {str(folder)!r}: {reason_of(error)}") from error
 
 
-def _examples(args: argparse.Namespace) -> int:
+def _examples(args: argparse.Namespace) -> None:
     from icltui.demo.example_sessions import write_examples
 
     _make_folder(args.output)
     write_examples(local_engine(), args.output, print_progress)
-    return 0

@@ -172,8 +172,3 @@ def write_evaluation(folder: Path, evaluation: Evaluation) -> None:
     """Save the evaluation beside the weights."""
     data = msgspec.json.format(msgspec.json.encode(evaluation), indent=1)
     (folder / "evaluation.json").write_bytes(data + b"\n")
-
-
-def read_evaluation(folder: Path) -> Evaluation:
-    """The evaluation saved beside the weights."""
-    return msgspec.json.decode((folder / "evaluation.json").read_bytes(), type=Evaluation)

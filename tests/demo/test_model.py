@@ -1,5 +1,6 @@
 """The embedded model: the weights that ship are those that were scored, and they do what the table says."""
 
+import msgspec
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -11,6 +12,10 @@ from icltui.storage.paths import EXAMPLES, MODEL_DIR, example_sessions
 from icltui.storage.sessions import read_session
 
 
+def shipped_evaluation() -> evaluate.Evaluation:
+    return msgspec.json.decode((MODEL_DIR / "evaluation.json").read_bytes(), type=evaluate.Evaluation)
+
+
 @pytest.fixture(scope="module")
 def demo():
     return AutoModelForCausalLM.from_pretrained(MODEL_DIR).eval(), AutoTokenizer.from_pretrained(MODEL_DIR)
@@ -18,11 +23,11 @@ def demo():
 
 @pytest.fixture(scope="module")
 def scores():
-    return {score.case: score for score in evaluate.read_evaluation(MODEL_DIR).scores}
+    return {score.case: score for score in shipped_evaluation().scores}
 
 
 def test_the_shipped_weights_are_those_evaluated():
-    assert evaluate.read_evaluation(MODEL_DIR).weights_sha256 == evaluate.hash_weights(MODEL_DIR)
+    assert shipped_evaluation().weights_sha256 == evaluate.hash_weights(MODEL_DIR)
 
 
 def test_the_folder_is_small_and_ordinary():
@@ -58,7 +63,7 @@ def test_without_the_context_it_cannot_know(scores):
 
 
 def test_loss_falls_along_long_documents():
-    evaluation = evaluate.read_evaluation(MODEL_DIR)
+    evaluation = shipped_evaluation()
     assert evaluation.loss_first_tenth - evaluation.loss_last_tenth >= 0.5
 
 
