@@ -9,7 +9,7 @@ from textual.binding import BindingType
 from textual.widgets import Input, Static
 
 from icltui.tui.dialogs.dialog import Dialog, DialogFrame
-from icltui.tui.widgets.bindings import key_binding
+from icltui.tui.widgets.bindings import cancel_key
 from icltui.tui.widgets.line_input import LineInput
 from icltui.values.errors import IcltuiError
 
@@ -24,9 +24,7 @@ class AskTextDialog(Dialog[str | None]):
         check: raises an IcltuiError that says what is wrong.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        key_binding("ask.cancel", "escape", "dismiss(None)", "Cancel", "Leave it as it is")
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [cancel_key("ask", "Leave it as it is")]
 
     def __init__(
         self, title: str, value: str, hint: str, check: Callable[[str], object] = lambda _: None

@@ -16,7 +16,7 @@ from textual.widgets.option_list import Option
 from icltui.storage.atomic import path_is_taken, write_file
 from icltui.tui.dialogs.dialog import Dialog, DialogFrame
 from icltui.tui.dialogs.file_to_write import file_to_write, may_overwrite
-from icltui.tui.widgets.bindings import key_binding
+from icltui.tui.widgets.bindings import cancel_key
 from icltui.tui.widgets.line_input import LineInput
 from icltui.values import ExportFormat
 from icltui.values.errors import BadInput
@@ -41,9 +41,7 @@ class ExportOption:
 class ExportDialog(Dialog[tuple[ExportOption, Path] | None]):
     """Closes with the offer and the path once the file is there, or the engine's part can be asked for; else None."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        key_binding("export.cancel", "escape", "dismiss(None)", "Cancel", "Export nothing")
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [cancel_key("export", "Export nothing")]
 
     def __init__(self, offers: list[ExportOption]) -> None:
         super().__init__()

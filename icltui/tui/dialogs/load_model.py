@@ -23,7 +23,7 @@ from icltui.tui.draw.text import content, display
 from icltui.tui.state.model_form import FIELDS, blank, choices_text, load_of, texts_of
 from icltui.tui.state.models import Models
 from icltui.tui.system.path_completion import Folder, completed, folders, is_model, is_path
-from icltui.tui.widgets.bindings import key_binding
+from icltui.tui.widgets.bindings import cancel_key, key_binding
 from icltui.tui.widgets.line_input import LineInput
 from icltui.values.errors import BadInput
 
@@ -59,7 +59,7 @@ class LoadModelDialog(Dialog[LoadModel | None]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        key_binding("model.cancel", "escape", "dismiss(None)", "Cancel", "Keep the present model"),
+        cancel_key("model", "Keep the present model"),
         key_binding("model.estimate", "f2", "estimate", "Estimate", "Say what it takes, load nothing"),
         key_binding("model.complete", "tab", "complete", "Complete", "Complete a path, or go on"),
         key_binding("model.down", "down", "app.focus_next", "Down", "To the next field"),
@@ -137,11 +137,8 @@ class LoadModelDialog(Dialog[LoadModel | None]):
         if isinstance(listed, Folder):
             mark, name, remark = ("●" if listed.is_model else " "), listed.text, "model" * listed.is_model
         else:
-            mark, name, remark = (
-                ("●" if listed == self._models.load else " "),
-                listed.model,
-                choices_text(listed),
-            )
+            mark, name = ("●" if listed == self._models.load else " "), listed.model
+            remark = choices_text(listed)
         return Option(
             Content.assemble(f"{mark} ", content(name), (f"  {display(remark)}", "$foreground-muted"))
         )

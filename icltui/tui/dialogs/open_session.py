@@ -15,7 +15,7 @@ from icltui.storage.paths import example_sessions, real_path, sessions_folder, t
 from icltui.storage.sessions import read_session, session_title
 from icltui.tui.dialogs.dialog import Dialog, DialogFrame
 from icltui.tui.draw.text import content, display
-from icltui.tui.widgets.bindings import key_binding
+from icltui.tui.widgets.bindings import cancel_key
 from icltui.tui.widgets.line_input import LineInput
 from icltui.values import Session
 from icltui.values.errors import BadInput
@@ -43,9 +43,7 @@ def _written(path: Path) -> float:
 class OpenSessionDialog(Dialog[Opened | None]):
     """Closes with a session that could be read and its path, or with None."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        key_binding("open.cancel", "escape", "dismiss(None)", "Cancel", "Open nothing")
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [cancel_key("open", "Open nothing")]
 
     def __init__(self, title: str = "Open session", verb: str = "opens") -> None:
         super().__init__()

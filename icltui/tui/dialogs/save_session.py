@@ -18,7 +18,7 @@ from icltui.tui.dialogs.dialog import Dialog, DialogFrame
 from icltui.tui.dialogs.file_to_write import file_to_write, may_overwrite
 from icltui.tui.draw.text import content
 from icltui.tui.system.fallback_paths import FallbackPath, fallback_paths
-from icltui.tui.widgets.bindings import key_binding
+from icltui.tui.widgets.bindings import cancel_key
 from icltui.tui.widgets.line_input import LineInput
 from icltui.values.errors import BadInput, SessionError
 
@@ -32,9 +32,7 @@ class SaveSessionDialog(Dialog[Path | None]):
         complaint: why it could not be saved there.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        key_binding("save.cancel", "escape", "dismiss(None)", "Cancel", "Save nothing")
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [cancel_key("save", "Save nothing")]
 
     def __init__(self, proposal: Path, write: Callable[[Path], Awaitable[None]], complaint: str = "") -> None:
         super().__init__()

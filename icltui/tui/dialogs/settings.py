@@ -13,7 +13,7 @@ from icltui.tui.dialogs.dialog import Dialog, DialogFrame
 from icltui.tui.draw.text import content
 from icltui.tui.state.settings import RunSettings
 from icltui.tui.state.settings_form import SETTINGS, texts_of, with_texts
-from icltui.tui.widgets.bindings import key_binding
+from icltui.tui.widgets.bindings import cancel_key, key_binding
 from icltui.tui.widgets.line_input import LineInput
 from icltui.values.errors import BadInput
 
@@ -30,9 +30,7 @@ class SettingFields(VerticalScroll, can_focus=False):
 class SettingsDialog(Dialog[RunSettings | None]):
     """Closes with the settings as the fields say, or with None."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        key_binding("settings.cancel", "escape", "dismiss(None)", "Cancel", "Leave everything as it is"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [cancel_key("settings", "Leave everything as it is")]
 
     def __init__(self, settings: RunSettings) -> None:
         super().__init__()

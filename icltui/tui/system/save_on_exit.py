@@ -49,7 +49,6 @@ def shell_quoted(path: Path) -> str:
             for byte in os.fsencode(text)
         )
         return f"$'{''.join(escaped)}'"
-    is_file = text.endswith(".json") and not text.startswith(
-        "-"
-    )  # or else it could be read as an option or a command
+    # A bare name could be read as an option or a command.
+    is_file = text.endswith(".json") and not text.startswith("-")
     return shlex.quote(text if is_file or path.is_absolute() else f"./{text}")

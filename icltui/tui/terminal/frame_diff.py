@@ -54,9 +54,8 @@ class FrameDiff:
         self, pieces: Iterable[tuple[int, int, Iterable[Strip]]], colours: ColorSystem
     ) -> RenderableType | None:
         runs = [run for x, y, strips in pieces for run in self._write(x, y, _cells(strips, colours))]
-        return (
-            cast(RenderableType, CellRuns(runs)) if runs else None
-        )  # what Textual's own updates pass as too
+        # Textual passes its own updates as renderables too.
+        return cast(RenderableType, CellRuns(runs)) if runs else None
 
     def _write(self, x: int, y: int, new: list[Cell]) -> Iterable[Run]:
         """Keep the cells, and return the runs of new ones."""
@@ -68,9 +67,8 @@ class FrameDiff:
         if new == old:
             return ()
         if any(len(text) != 1 for text, _ in (*old, *new)):
-            return [
-                (y, x, new)
-            ]  # terminals differ on the width of such text: a part of it could land in another column
+            # Terminals differ on the width of such text: a part of it could land in another column.
+            return [(y, x, new)]
         return ((y, x + first, new[first:last]) for first, last in _changes(old, new))
 
 

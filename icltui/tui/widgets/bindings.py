@@ -8,6 +8,11 @@ def key_binding(id: str, keys: str, action: str, label: str, tooltip: str) -> Bi
     return Binding(keys, action, label, show=False, tooltip=tooltip, id=id)
 
 
+def cancel_key(dialog: str, tooltip: str) -> Binding:
+    """Escape, which closes a dialog with None."""
+    return key_binding(f"{dialog}.cancel", "escape", "dismiss(None)", "Cancel", tooltip)
+
+
 def first_and_last(pane: str) -> list[BindingType]:
     """The keys that lead to the first and the last unit."""
     return [

@@ -33,11 +33,7 @@ _NAMES = {
 
 def proof_text(proof: Verification, width: int = _WIDE) -> Content:
     """The whole verification; numbers in columns within ``width`` cells, 48 at least, the verdict first."""
-    head = [
-        _verdict(proof),
-        *([content(proof.caveat)] if proof.caveat else []),
-        *map(content, _limits(proof)),
-    ]
+    head = [_verdict(proof), *map(content, filter(None, [proof.caveat, *_limits(proof)]))]
     errors = {**proof.logits, **proof.controls}
     names = min(36, width - 34)
     logits = [
