@@ -5,7 +5,8 @@ the contextual states of query and continuation, and the contextual logits after
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Float
@@ -18,11 +19,6 @@ from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.patch.decoding import stop_tokens
 from icltui.engine.prompts.tokenize import Ids
 from icltui.values.prompt import Positions
-
-CUT = 1e-5
-"""Share of the largest logit that a cache which was cut back may change."""
-_UNCUTTABLE = (AttributeError, NotImplementedError, RuntimeError, ValueError, TypeError, IndexError)
-"""The errors of caches that cannot be cut back."""
 
 
 @dataclass(frozen=True)
@@ -93,53 +89,29 @@ def _read(
 
 @dataclass
 class PassageReader:
-    """Reads passages of many queries after one context, which runs once where the model's cache can be cut back.
-
-    Whether it can is tried on the first query: read again after the cut cache it must have the same logits.
-    """
+    """Reads passages of many queries after one context, which runs once: each query continues a copy of its cache."""
 
     loaded: LoadedModel
     sites: Sequence[Site]
     positions: Positions
     n_queries: int
-    """How many will be read: with two, the trial would cost what a cut cache saves."""
-    cache: KVCache | None = None
-    """The context's; None where there is none yet, or it cannot be cut."""
+    """How many will be read: of two, each is read whole, as a copy would save a single pass."""
     start: tuple[int, ...] = ()
     """The tokens in ``cache``."""
-    is_cuttable: bool = True
+    cache: KVCache = field(default_factory=KVCache)
 
     def read(self, ids: Ids, n_more: int, on_token: Callable[[], object] = lambda: None) -> Passage:
         """As :func:`read_passage`."""
         start = (*ids.prefix, *ids.context)
-        if not self.is_cuttable or not start or self.n_queries <= 2:
+        if not start or self.n_queries <= 2:
             return read_passage(self.loaded, self.sites, ids, n_more, self.positions, on_token)
         on_token()
-        if self.cache is None or self.start != start:
-            self.cache, self.start = KVCache(), start
+        if self.start != start:
+            self.start, self.cache = start, KVCache()
             forward(self.loaded.model, start, self.cache)
-            if not self._is_cut_right(self.cache, ids):
-                self.cache, self.is_cuttable = None, False
-                return read_passage(self.loaded, self.sites, ids, n_more, self.positions, on_token)
-        first = forward_states(self.loaded.model, self.sites, ids.query, len(ids.query), self.cache)
-        passage = _read(self.loaded, self.sites, self.cache, ids, first, n_more, self.positions, on_token)
-        try:
-            self.cache.drop(len(ids.query) + len(passage.continuation))
-        except _UNCUTTABLE:  # this query reached over the edge of a window that the first did not reach
-            self.cache, self.is_cuttable = None, False
-        return passage
-
-    def _is_cut_right(self, cache: KVCache, ids: Ids) -> bool:
-        """Whether the query gives the same logits after ``cache`` was cut back as before."""
-        row = [*ids.query, *ids.query[:1]]  # at least two tokens, so that a window that they push shows
-        try:
-            once = forward(self.loaded.model, row, cache)
-            cache.drop(len(row))
-            again = forward(self.loaded.model, row, cache)
-            cache.drop(len(row))
-        except _UNCUTTABLE:
-            return False
-        return bool((once - again).abs().max() <= CUT * once.abs().max())
+        cache = deepcopy(self.cache)
+        first = forward_states(self.loaded.model, self.sites, ids.query, len(ids.query), cache)
+        return _read(self.loaded, self.sites, cache, ids, first, n_more, self.positions, on_token)
 
 
 def in_other_context(
