@@ -22,7 +22,7 @@ SPAN = 12
 
 
 @dataclass(frozen=True)
-class Kind:
+class KeyKind:
     """Keys that each change the picture, and what of the picture tells which of them took effect."""
 
     name: str
@@ -128,11 +128,11 @@ def _switching(n: int) -> Iterator[tuple[bytes, object]]:
 
 
 _LETTER = "Z"
-KINDS = (
-    Kind("table, j and k", b"4 g", _forth_and_back(b"j", b"k"), row_unit),
-    Kind("heatmap, l and h", b"6 g", _forth_and_back(b"l", b"h"), cell_unit),
-    Kind("typing in the query", b"2", _typing, n_typed),
-    Kind("tabs, 4 to 6", b"4 g", _switching, tab_shown, SLOW),
+KEY_KINDS = (
+    KeyKind("table, j and k", b"4 g", _forth_and_back(b"j", b"k"), row_unit),
+    KeyKind("heatmap, l and h", b"6 g", _forth_and_back(b"l", b"h"), cell_unit),
+    KeyKind("typing in the query", b"2", _typing, n_typed),
+    KeyKind("tabs, 4 to 6", b"4 g", _switching, tab_shown, SLOW),
 )
 TABS = (("table", b"4"), ("plots", b"5"), ("heatmap", b"6"))
 TEXT = ("text", b"0")

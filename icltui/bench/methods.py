@@ -1,7 +1,7 @@
 """The methods that are timed: our packed pass, our loop, and what public tools offer.
 
-A model and a prompt enter; an :class:`Answer` leaves: ‖δ‖, ‖ΔW‖ and h at every layer for each prefix. Every method but
-the script uses the closed form ‖ΔW_i‖ = ‖W δ_i‖/‖z_0‖ ([1], proposition 3.1).
+A model and a prompt enter; a :class:`MethodResult` leaves: ‖δ‖, ‖ΔW‖ and h at every layer for each prefix. Every method
+but the script uses the closed form ‖ΔW_i‖ = ‖W δ_i‖/‖z_0‖ ([1], proposition 3.1).
 
 The public methods differ only in how they read z: by hooks, nnsight or TransformerLens. Each runs a forward pass per
 prefix, or prefixes in batches, padded on the right, where causal attention does not look.
@@ -36,7 +36,7 @@ FIGURES = ("‖δ‖", "‖ΔW‖", "h")
 
 
 @dataclass(frozen=True)
-class Answer:
+class MethodResult:
     """The numbers that a method found for ``units``."""
 
     units: tuple[int, ...]
@@ -48,7 +48,7 @@ class Answer:
     """Time of all prefixes over the time of those that were run."""
 
 
-RunMethod = Callable[[TokenPrompt], Answer | None]
+RunMethod = Callable[[TokenPrompt], MethodResult | None]
 """Runs the method once; returns None if it only marks a time and finds no numbers."""
 Observe = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """ids (rows, tokens), last positions (rows,) → z at these (rows, layers, hidden), next tokens (rows,)."""
@@ -68,14 +68,14 @@ class Method:
         return self.needs is None or find_spec(self.needs) is not None
 
 
-def ours(bench_model: BenchModel, path: Path) -> RunMethod:
+def packed_or_loop(bench_model: BenchModel, path: Path) -> RunMethod:
     """Our engine, packed or with a forward pass per prefix."""
     assert bench_model.engine.info is not None
     engine = LocalEngine(
         bench_model.engine.loaded, msgspec.structs.replace(bench_model.engine.info, path=path)
     )
 
-    def run(prompt: TokenPrompt) -> Answer:
+    def run(prompt: TokenPrompt) -> MethodResult:
         start, first, rows = time.perf_counter(), None, list[Row]()
         for event in engine.run(Measure(prompt=prompt.prompt), lambda: False):
             if isinstance(event, UnitsMeasured):
@@ -86,14 +86,14 @@ def ours(bench_model: BenchModel, path: Path) -> RunMethod:
     return run
 
 
-def _from_rows(rows: list[Row], n_layers: int, first: float | None) -> Answer:
+def _from_rows(rows: list[Row], n_layers: int, first: float | None) -> MethodResult:
     kept = sorted((row for row in rows if row.unit), key=lambda row: (row.unit, row.layer))
     values = [(row.delta_norm, row.patch_norm, row.learning_rate) for row in kept]
     figures = torch.tensor([[torch.nan if x is None else x for x in row] for row in values])
-    return Answer(tuple(row.unit for row in kept[::n_layers]), figures.view(-1, n_layers, 3), first)
+    return MethodResult(tuple(row.unit for row in kept[::n_layers]), figures.view(-1, n_layers, 3), first)
 
 
-def floor(bench_model: BenchModel) -> RunMethod:
+def plain_forward(bench_model: BenchModel) -> RunMethod:
     """One plain forward pass of as many tokens as the packed measure runs; it has no answer."""
 
     def run(prompt: TokenPrompt) -> None:
@@ -177,13 +177,13 @@ def prefix_by_prefix(
     """A forward pass per ``batch`` prefixes, then the closed forms."""
     observe = observer(bench_model)
 
-    def run(prompt: TokenPrompt) -> Answer:
+    def run(prompt: TokenPrompt) -> MethodResult:
         figures: list[Tensor] = []
         before = reference = _observed(bench_model, observe, [prompt.row(0)])
         for z in _states(bench_model, observe, prompt, batch):
             figures.append(_figures(bench_model, z, z - torch.cat([before, z[:-1]]), reference))
             before = z[-1:]
-        return Answer(tuple(range(prompt.begin, prompt.n + 1)), torch.cat(figures).cpu())
+        return MethodResult(tuple(range(prompt.begin, prompt.n + 1)), torch.cat(figures).cpu())
 
     return run
 
@@ -214,11 +214,11 @@ def _observed(bench_model: BenchModel, observe: Observe, rows: Sequence[list[int
     return z
 
 
-def script(bench_model: BenchModel) -> RunMethod:
+def script_with_svd(bench_model: BenchModel) -> RunMethod:
     """As public scripts do it: per prefix one run with and one without its last unit, ΔW formed, its rank by SVD."""
     observe = hooks(bench_model)
 
-    def run(prompt: TokenPrompt) -> Answer:
+    def run(prompt: TokenPrompt) -> MethodResult:
         count = min(SCRIPT_PREFIXES, prompt.n)
         units = [prompt.n * k // count for k in range(1, count + 1)]
         reference = _observed(bench_model, observe, [prompt.row(0)])[0]
@@ -228,7 +228,7 @@ def script(bench_model: BenchModel) -> RunMethod:
             delta = z - without
             patch = [_formed(bench_model, k, delta[k], reference[k]) for k in range(len(delta))]
             found.append(torch.stack([delta.norm(dim=-1), torch.stack(patch), z.norm(dim=-1) ** -2], dim=-1))
-        return Answer(tuple(units), torch.stack(found).cpu(), scale=(prompt.n + 1) / count)
+        return MethodResult(tuple(units), torch.stack(found).cpu(), scale=(prompt.n + 1) / count)
 
     return run
 
@@ -250,9 +250,9 @@ def _formed(bench_model: BenchModel, layer: int, delta: Tensor, z: Tensor) -> Te
 
 OURS, FLOOR = "packed", "plain forward"
 METHODS = (
-    Method(OURS, partial(ours, path="packed")),
-    Method(FLOOR, floor),
-    Method("our loop", partial(ours, path="loop")),
+    Method(OURS, partial(packed_or_loop, path="packed")),
+    Method(FLOOR, plain_forward),
+    Method("our loop", partial(packed_or_loop, path="loop")),
     Method("hooks", partial(prefix_by_prefix, observer=hooks)),
     Method("hooks, batched", partial(prefix_by_prefix, observer=hooks, batch=BATCH)),
     Method("nnsight", partial(prefix_by_prefix, observer=nnsight), "nnsight"),
@@ -263,6 +263,6 @@ METHODS = (
         partial(prefix_by_prefix, observer=transformer_lens, batch=BATCH),
         "transformer_lens",
     ),
-    Method("script with SVD", script),
+    Method("script with SVD", script_with_svd),
 )
 """Ours first: the numbers of the others are compared with its own."""

@@ -14,7 +14,7 @@ import torch
 
 from icltui.api.progress import ProgressCallback
 from icltui.bench.memory import peak_memory
-from icltui.bench.methods import FIGURES, METHODS, Answer, Method, RunMethod
+from icltui.bench.methods import FIGURES, METHODS, Method, MethodResult, RunMethod
 from icltui.bench.model_and_prompts import WARM_UP, RaceSettings, Size, TokenPrompt, load_bench_model
 from icltui.values.errors import EngineError
 
@@ -119,7 +119,7 @@ def _expected(before: Sequence[tuple[int, float]], n: int) -> float:
 
 def _alternate(runs: dict[str, RunMethod], prompt: TokenPrompt, settings: RaceSettings) -> list[RaceRow]:
     """Median times; the methods take turns, so that other load of the machine slows all of them."""
-    taken: dict[str, list[tuple[float, Answer | None]]] = {name: [] for name in runs}
+    taken: dict[str, list[tuple[float, MethodResult | None]]] = {name: [] for name in runs}
     for turn in range(settings.repeat):
         for name, run in runs.items():
             if turn and taken[name][0][0] > settings.limit:
@@ -129,7 +129,7 @@ def _alternate(runs: dict[str, RunMethod], prompt: TokenPrompt, settings: RaceSe
     return [_row(name, prompt, of_way) for name, of_way in taken.items()]
 
 
-def _row(name: str, prompt: TokenPrompt, taken: Sequence[tuple[float, Answer | None]]) -> RaceRow:
+def _row(name: str, prompt: TokenPrompt, taken: Sequence[tuple[float, MethodResult | None]]) -> RaceRow:
     answers = [answer for _, answer in taken if answer is not None]
     scale = answers[0].scale if answers else 1.0
     firsts = [answer.first for answer in answers if answer.first is not None]
@@ -138,13 +138,15 @@ def _row(name: str, prompt: TokenPrompt, taken: Sequence[tuple[float, Answer | N
 
 
 @torch.inference_mode()
-def _timed(run: RunMethod, prompt: TokenPrompt) -> tuple[float, Answer | None]:
+def _timed(run: RunMethod, prompt: TokenPrompt) -> tuple[float, MethodResult | None]:
     start = time.perf_counter()
     answer = run(prompt)
     return time.perf_counter() - start, answer
 
 
-def check_agreement(name: str, answer: Answer | None, ours: Answer | None, prompt: TokenPrompt) -> None:
+def check_agreement(
+    name: str, answer: MethodResult | None, ours: MethodResult | None, prompt: TokenPrompt
+) -> None:
     """Compare a method's answer with ours.
 
     Raises:

@@ -16,12 +16,12 @@ from statistics import median
 
 from icltui.api.progress import ProgressCallback
 from icltui.bench.key_latency import (
-    KINDS,
+    KEY_KINDS,
     PAUSES,
     SPAN,
     TABS,
     TEXT,
-    Kind,
+    KeyKind,
     is_loaded,
     is_measured,
     n_streamed,
@@ -86,7 +86,7 @@ class ScreenResults:
     n_widgets: int
     paints: dict[str, tuple[float, ...]]
     """Milliseconds from exec to the first full paint, for each start of each program."""
-    answers: tuple[KeyTimes, ...]
+    key_times: tuple[KeyTimes, ...]
     traffic: tuple[Traffic, ...]
     peak: int | None
     """Peak bytes of the explorer's process; None where the system does not tell."""
@@ -143,7 +143,7 @@ class ScreenBench:
         programs = {
             BARE: ("icltui.bench.bare_textual_app", str(n_widgets)),
             PANES: ("icltui.bench.bare_textual_app", "panes"),
-            OURS: ("icltui", "--engine", "cat"),  # never answers
+            OURS: ("icltui", "--engine", "cat"),  # never key_times
         }
         paints: dict[str, list[float]] = {name: [] for name in programs}
         for _ in range(self._settings.starts + 1):
@@ -158,9 +158,9 @@ class ScreenBench:
 
     def keys_while_loading(self) -> list[KeyTimes]:
         """Keys from the first paint until the real engine has its model; a new start for each kind."""
-        return [self._answers_while_loading(kind) for kind in KINDS]
+        return [self._times_while_loading(kind) for kind in KEY_KINDS]
 
-    def _answers_while_loading(self, kind: Kind) -> KeyTimes:
+    def _times_while_loading(self, kind: KeyKind) -> KeyTimes:
         waits: list[float | None] = []
         for _ in range(3):
             terminal = self._start("icltui")
@@ -173,21 +173,21 @@ class ScreenBench:
             waits += [wait for (at, _), wait in zip(pressed, answered, strict=True) if at < loaded]
             if len(waits) >= self._settings.keys:
                 break
-        return _answers("the engine loads", kind, waits)
+        return _key_times("the engine loads", kind, waits)
 
     def keys_while_streaming(self) -> list[KeyTimes]:
         """Keys while measures stream; a new stream for each kind."""
-        answers = []
-        for kind in KINDS:
+        key_times = []
+        for kind in KEY_KINDS:
             terminal = self._start_streaming(self._settings.rate, 2 * SPAN)
             terminal.until(lambda lines: n_streamed(lines) > 2 * SPAN, "units")
             pressed = self._press(terminal, kind, self._settings.keys)
             time.sleep(QUIET)
             terminal.close()
-            answers.append(_answers("units stream", kind, waits_for(terminal.chunks, pressed, kind.seen)))
-        return answers
+            key_times.append(_key_times("units stream", kind, waits_for(terminal.chunks, pressed, kind.seen)))
+        return key_times
 
-    def _press(self, terminal: PseudoTerminal, kind: Kind, n_keys: int) -> list[tuple[float, object]]:
+    def _press(self, terminal: PseudoTerminal, kind: KeyKind, n_keys: int) -> list[tuple[float, object]]:
         """When each key was pressed, and what the picture must then show."""
         for key in kind.setup.split():
             terminal.press(key)
@@ -231,6 +231,6 @@ def _pictures(terminal: PseudoTerminal) -> Iterator[tuple[float, list[str]]]:
         yield chunk.at, screen.lines
 
 
-def _answers(situation: str, kind: Kind, waits: Sequence[float | None]) -> KeyTimes:
+def _key_times(situation: str, kind: KeyKind, waits: Sequence[float | None]) -> KeyTimes:
     times = tuple(1000 * wait for wait in waits if wait is not None)
     return KeyTimes(situation, kind.name, times, sum(wait is None for wait in waits))

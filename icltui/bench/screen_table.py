@@ -55,7 +55,7 @@ def screen_table(results: ScreenResults, width: int) -> str:
 
 
 def _key_rows(results: ScreenResults) -> Iterator[tuple[str, ...]]:
-    for situation, group in groupby(results.answers, key=attrgetter("situation")):
+    for situation, group in groupby(results.key_times, key=attrgetter("situation")):
         of = list(group)
         times = tuple(chain.from_iterable(each.milliseconds for each in of))
         for each in (*of, KeyTimes(situation, "all", times, sum(each.n_unanswered for each in of))):

@@ -11,7 +11,7 @@ import torch
 
 from icltui.api.progress import ignore_progress
 from icltui.bench import methods, model_and_prompts, race
-from icltui.bench.methods import Answer, Method
+from icltui.bench.methods import Method, MethodResult
 from icltui.bench.race_table import race_table
 from icltui.cli.main import main
 from icltui.values.errors import BadInput, EngineError
@@ -26,7 +26,7 @@ def changed(factor: float) -> Method:
     def prepare(given: model_and_prompts.BenchModel) -> methods.RunMethod:
         run = PACKED.prepare(given)
 
-        def wrong(prompt: model_and_prompts.TokenPrompt) -> Answer:
+        def wrong(prompt: model_and_prompts.TokenPrompt) -> MethodResult:
             answer = run(prompt)
             assert answer is not None
             figures = answer.figures.clone()
