@@ -135,7 +135,7 @@ def _staged(target: Path) -> Iterator[Path]:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-            if folder.exists():  # work that was given up still writes there
+            if folder.exists():  # cancelled work still writes there
                 run_when_idle(partial(shutil.rmtree, folder, ignore_errors=True))
     except (OSError, SafetensorError) as error:
         raise BadInput(f"cannot write {shown(target)}: {reason_of(error)}: choose another place") from error

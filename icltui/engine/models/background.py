@@ -78,7 +78,7 @@ def wait_until_idle() -> Iterator[Progress]:
     Until then its hooks are on the model that the next job would use.
     """
     while not _ONE_AT_A_TIME.acquire(timeout=HEARTBEAT):
-        yield Progress(stage="stopping what was given up", done=0, total=0)
+        yield Progress(stage="waiting for the cancelled job to stop", done=0, total=0)
     _ONE_AT_A_TIME.release()
 
 

@@ -62,7 +62,7 @@ def test_silence_is_filled_so_that_the_listener_may_stop(monkeypatch):
     assert run_to_end(events)[1] is None
 
 
-def test_work_that_was_given_up_ends_before_the_next_begins():
+def test_cancelled_work_ends_before_the_next_begins():
     ended, may_go_on = Flag(), Flag()
 
     def first(on_progress):

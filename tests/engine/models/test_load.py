@@ -120,7 +120,7 @@ def test_no_hook_stays_behind(folder, copy):
     assert logging.set_tqdm_hook(before) is None
 
 
-def test_a_load_that_was_given_up_does_not_hinder_the_next(folder):
+def test_a_cancelled_load_does_not_hinder_the_next(folder):
     told = load(LoadModel(model=str(folder), device="cpu"))
     next(told)
     told.close()
