@@ -17,9 +17,9 @@ from icltui.engine.generate.sampling import Sampler
 from icltui.engine.measure.forward import position_ids
 from icltui.engine.measure.predictions import finite_or_none, kl_divergence, top_candidates
 from icltui.engine.models.loaded_model import LoadedModel
-from icltui.engine.patch.build import BuiltPatch, PatchSpec, control_noise
+from icltui.engine.patch.build import BuiltPatch, PatchSpec
 from icltui.engine.patch.decoding import Decoder, PerStepDecoder, Rows, stop_tokens
-from icltui.engine.patch.patch import TokenPatch
+from icltui.engine.patch.patch import TokenPatch, control_noise
 from icltui.engine.prompts.token_texts import as_tokens
 from icltui.engine.prompts.tokenize import Ids
 from icltui.values import Agreement, Generation, Lane, LaneStep, LaneText, LogitError

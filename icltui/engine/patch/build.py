@@ -18,7 +18,7 @@ from icltui.engine.hooks.site import Site
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.patch.calibration import Passage, PassageReader, in_other_context
 from icltui.engine.patch.fit import FittedLayer, FittedTokens, fit_layers
-from icltui.engine.patch.patch import Alpha, HeldPatch, TokenPatch
+from icltui.engine.patch.patch import Alpha, HeldPatch, TokenPatch, control_noise
 from icltui.engine.prompts.tokenize import Ids
 from icltui.values import LayerFit, PromptIds
 from icltui.values.prompt import Positions
@@ -116,11 +116,6 @@ def per_step_patch(spec: PatchSpec, passage: Passage, alpha: Alpha) -> TokenPatc
     patch = TokenPatch(spec.sites, spec.recipe.components, alpha, control_noise(spec.recipe))
     patch.aim(targets, slice(len(passage.ids.prefix), None))
     return patch
-
-
-def control_noise(recipe: Recipe) -> torch.Generator | None:
-    """The generator of the control ``random``; None without it."""
-    return torch.Generator().manual_seed(recipe.seed) if recipe.control == "random" else None
 
 
 def with_control(spec: PatchSpec, passage: Passage) -> Passage:

@@ -84,7 +84,7 @@ def acting(patch: TokenPatch | HeldPatch | None) -> AbstractContextManager[objec
 
 
 @dataclass
-class _TargetCapture(SiteHook):
+class TargetCapture(SiteHook):
     """Keeps z and v of the tokens ``at``."""
 
     at: Int[Tensor, " targets"] | slice
@@ -145,14 +145,14 @@ class PerStepDecoder(Decoder):
     """States of every token so far, for a model that runs each row from its start again."""
 
     def prefill(self) -> Float[Tensor, "rows vocabulary"]:
-        with attach(self.patch.sites, capture := _TargetCapture(self.context.last(self.n_query))):
+        with attach(self.patch.sites, capture := TargetCapture(self.context.last(self.n_query))):
             self.context.prefill()
         self.targets = capture.targets(self.patch.sites)
         self.patch.aim(self.targets, self.rows.last(self.n_query))
         return super().prefill()
 
     def step(self, tokens: Sequence[int]) -> Float[Tensor, "rows vocabulary"]:
-        with attach(self.patch.sites, capture := _TargetCapture(slice(-len(tokens), None))):
+        with attach(self.patch.sites, capture := TargetCapture(slice(-len(tokens), None))):
             self.context.step(tokens)
         targets = capture.targets(self.patch.sites)
         if can_use_cache(self.rows.model):

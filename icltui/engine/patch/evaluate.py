@@ -5,7 +5,7 @@ the first kind fits is no news, as the patch was fitted on it; the others tell w
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -13,12 +13,10 @@ from torch import Tensor
 
 from icltui.api.progress import ProgressCallback, ignore_progress
 from icltui.engine.hooks.attach import attach
-from icltui.engine.hooks.capture import widen
-from icltui.engine.hooks.site import SiteHook
 from icltui.engine.measure.predictions import finite_or_none
 from icltui.engine.patch.build import N_LATER, BuiltPatch, n_with_room
 from icltui.engine.patch.calibration import Passage, PassageReader, logits_without_context
-from icltui.engine.patch.decoding import acting
+from icltui.engine.patch.decoding import TargetCapture, acting
 from icltui.engine.patch.patch import HeldPatch, TokenPatch
 from icltui.values import PatchTest, Tested
 
@@ -180,10 +178,10 @@ def _run(
     built: BuiltPatch, part: TokenSpan, patch: HeldPatch | TokenPatch | None
 ) -> tuple[Float[Tensor, "tokens vocabulary"], Float[Tensor, "layers tokens hidden"]]:
     """Logits of the whole passage, and the MLP's inputs at the same tokens, after the patch's map."""
-    spec, seen = built.spec, _MlpInputs(len(part.passage.logits))
-    with acting(patch), attach(spec.sites, seen):
+    spec, last = built.spec, slice(-len(part.passage.logits), None)
+    with acting(patch), attach(spec.sites, TargetCapture(last)) as seen:
         logits = logits_without_context(spec.loaded, part.passage)
-    return logits, torch.stack([seen.kept[site.layer].to(logits.device) for site in spec.sites])
+    return logits, seen.targets(spec.sites).z.to(logits.device)
 
 
 def _misses(
@@ -197,14 +195,3 @@ def _misses(
         (wanted - got)[:, part.begin : part.end].double().square().sum((1, 2)) for got in (z, z_without)
     )
     return missed, gap
-
-
-@dataclass
-class _MlpInputs(SiteHook):
-    """Keeps z of the last ``n`` tokens."""
-
-    n: int
-    kept: dict[int, Tensor] = field(default_factory=dict)
-
-    def mlp_input(self, layer: int, z: Float[Tensor, "tokens hidden"]) -> None:
-        self.kept[layer] = widen(z[-self.n :]).clone()

@@ -22,7 +22,7 @@ from icltui.engine.measure.rank_one import project, weight_norm
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.patch.calibration import Passage
 from icltui.engine.patch.lowrank import Fit, LowRank, check_rank, solve
-from icltui.engine.patch.patch import LayerPatch, random_like
+from icltui.engine.patch.patch import LayerPatch, control_noise, random_like
 from icltui.values import LayerFit
 from icltui.values.errors import BadInput
 from icltui.values.recipe import Recipe
@@ -129,8 +129,7 @@ class PatchFitter(SiteHook):
 
     def __post_init__(self) -> None:
         self.index = {site.layer: k for k, site in enumerate(self.sites)}
-        is_random = self.recipe.control == "random"
-        self.noise = torch.Generator().manual_seed(self.recipe.seed) if is_random else None
+        self.noise = control_noise(self.recipe)
 
     def residual(self, layer: int, v: Float[Tensor, "tokens hidden"]) -> None:
         self.v[layer] = widen(v[self.at.to(v.device)]).clone()  # the stream that it belongs to will be moved

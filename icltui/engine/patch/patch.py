@@ -21,7 +21,7 @@ from torch.nn.functional import linear
 from icltui.engine.hooks.capture import States, widen
 from icltui.engine.hooks.site import Site, SiteHook, add_in_place
 from icltui.engine.patch.lowrank import LowRank
-from icltui.values.recipe import Components
+from icltui.values.recipe import Components, Recipe
 
 Alpha = float | Tensor
 """Strength: what a patch adds is multiplied by it. A tensor where derivatives are wanted."""
@@ -47,6 +47,11 @@ def random_like(
     scale = difference.norm(dim=-1, keepdim=True) / random.norm(dim=-1, keepdim=True)
     scaled: Tensor = random * scale
     return scaled
+
+
+def control_noise(recipe: Recipe) -> torch.Generator | None:
+    """The generator of the control ``random``; None without it."""
+    return torch.Generator().manual_seed(recipe.seed) if recipe.control == "random" else None
 
 
 @dataclass
