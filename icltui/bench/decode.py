@@ -178,7 +178,7 @@ def decode_table(decoding: Decoding, width: int) -> str:
     rows = [(line.method, number(line.milliseconds), f"{line.ratio:.3f}") for line in decoding.lines]
     title = (
         f"Decoding on {decoding.model}, float32, {used.device}, {decoding.threads} threads: {used.decode} tokens "
-        f"behind {len(ids.context)} context and {len(ids.query)} query tokens, key-value caches, {used.repeat} times; "
+        f"after {len(ids.context)} context and {len(ids.query)} query tokens, key-value caches, {used.repeat} times; "
         "the methods take turns at every token."
     )
     grid = table([words(""), *numbers("ms/token", f"/ {PLAIN}")], rows)
