@@ -250,8 +250,9 @@ class ExplorerScreen(Screen[None]):
 
     @on(UnitCursor.Moved)
     def follow_cursor(self, event: UnitCursor.Moved) -> None:
-        """A pane's cursor is the unit and layer of every pane: as it is now, since it may have moved on."""
-        self.unit, self.shown_layer = event.cursor.unit, event.cursor.shown_layer
+        """The user's last move in a pane is a move in every pane; an earlier one would put the cursor back."""
+        if event is event.cursor.last_move:
+            self.unit, self.shown_layer = event.unit, event.layer
 
     def _follow(self, unit: int) -> None:
         """The table's cursor, moved by hand or following what streams in, is the unit of every view."""

@@ -41,6 +41,8 @@ class UnitCursor(ScrollView, can_focus=True):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.measured = MeasuredUnits()
+        self.last_move: UnitCursor.Moved | None = None
+        """The user's last move; an earlier one that still waits is out of date."""
 
     @property
     def frozen(self) -> Spacing:
@@ -107,7 +109,8 @@ class UnitCursor(ScrollView, can_focus=True):
         before = self.unit, self.shown_layer
         self.unit, self.shown_layer = unit, layer
         if (self.unit, self.shown_layer) != before:
-            self.post_message(self.Moved(self))
+            self.last_move = self.Moved(self)
+            self.post_message(self.last_move)
 
 
 class ShadedUnits(UnitCursor):

@@ -52,3 +52,16 @@ async def test_a_message_that_waits_takes_no_cursor_back() -> None:
         await desk.until(lambda: desk.screen.unit == 3)
         await desk.drawn()
         assert (seen, heatmap.unit) == ([3], 3)
+
+
+async def test_the_user_wins_over_what_streams_in() -> None:
+    async with open_desk(samples.session()) as desk:
+        await desk.settle()
+        await desk.press("6")
+        await desk.until(lambda: desk.screen.unit == samples.N_UNITS)
+        heatmap = desk.screen.numbers.heatmap
+        heatmap.select(0, heatmap.shown_layer)
+        heatmap.unit = (
+            samples.N_UNITS
+        )  # as the table does that follows the stream, before the screen hears of the move
+        await desk.until(lambda: desk.screen.unit == heatmap.unit == desk.screen.numbers.stream.unit == 0)
