@@ -154,7 +154,7 @@ OPTIONS: tuple[Option, ...] = (
         metavar="N",
         label="tokens",
         hint="tokens that each lane generates",
-        need="ask for at least 1",
+        need=f"ask for 1 to {TOKENS}",
         is_allowed=_is_count,
         fault="{value} tokens to generate",
     ),

@@ -91,9 +91,12 @@ def _bench_screen() -> str:
 
 def _positive(text: str) -> int:
     """A whole number from 1 up."""
-    number = int(text)
+    try:
+        number = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number: give 1 or more") from None
     if number < 1:
-        raise argparse.ArgumentTypeError(f"{number} is too small: at least 1 is needed")
+        raise argparse.ArgumentTypeError(f"{number} is too small: give 1 or more")
     return number
 
 

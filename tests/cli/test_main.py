@@ -461,7 +461,8 @@ def test_one_file_cannot_be_both_text_and_session(tmp_path, capsys):
         (["measure", "-c", "a", "-q", "b", "--unit", ""], "the unit is empty"),
         (["measure", "-c", "a", "-q", "b", "--layers", "2-1"], "run backwards: write 1-2"),
         (["measure", "-c", "a", "-q", "b", "--layers", "x"], "not understood"),
-        (["generate", "-c", "a", "-q", "b", "--tokens", "0"], "ask for at least 1"),
+        (["generate", "-c", "a", "-q", "b", "--tokens", "0"], "ask for 1 to 16777216"),
+        (["generate", "-c", "a", "-q", "b", "--tokens", "16777217"], "ask for 1 to 16777216"),
         (["measure", "-c", "a", "-q", "b", "-o", f"{__file__}/x"], "cannot write"),
     ],
 )

@@ -111,7 +111,7 @@ def test_every_field_has_its_way_back(tmp_path: Path) -> None:
         ("holdout", "/dev/null", "test on: '/dev/null' is no file of queries"),
         ("control", "odd", "control: 'odd' not known: use none, random"),
         ("control", "other", "needs another context"),
-        ("n_tokens", "0", "tokens: 0 tokens to generate: ask for at least 1"),
+        ("n_tokens", "0", "tokens: 0 tokens to generate: ask for 1 to 16777216"),
         ("n_tokens", "4097", "tokens: 4097 is out of range: give 1 to 4096"),
         ("temperature", "-1", "temperature -1 is out of range"),
         ("seed", "-1", "seed -1 is out of range"),
