@@ -1,6 +1,7 @@
 """The two faces of an engine: synchronous in this process, and asynchronous as a view holds it.
 
-:class:`Engine` is what the headless commands and the server run; :class:`Client` never blocks.
+:class:`Engine` is what the headless commands and the server run; :class:`Client` never blocks. The events
+are those of :mod:`icltui.api.messages`.
 """
 
 from collections.abc import Callable, Iterator
@@ -30,10 +31,10 @@ class Client(Protocol):
     """An engine as a view holds it: asynchronous, one job at a time, jobs queued in order."""
 
     async def start(self, listener: Listener) -> None:
-        """Start the engine's process, or start it anew after it died; :class:`EngineStarted` follows.
+        """Start the engine's process, or start it anew after it died; ``EngineStarted`` follows.
 
-        Does not raise when the process cannot be had: :class:`EngineDied` is sent instead; and
-        :class:`EngineAwaited`, again and again, while it does not answer.
+        Does not raise when the process cannot be had: ``EngineDied`` is sent instead; and
+        ``EngineAwaited``, again and again, while it does not answer.
         """
         ...
 
@@ -42,11 +43,11 @@ class Client(Protocol):
         ...
 
     def cancel(self, job: int) -> None:
-        """Ask a queued or running job to stop; :class:`JobCancelled` follows when it has."""
+        """Ask a queued or running job to stop; ``JobCancelled`` follows when it has."""
         ...
 
     async def kill(self) -> None:
-        """End the engine's process at once; :class:`EngineDied` follows."""
+        """End the engine's process at once; ``EngineDied`` follows."""
         ...
 
     async def close(self) -> None:
