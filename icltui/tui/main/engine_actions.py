@@ -3,21 +3,18 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from textual.screen import Screen
-
 from icltui.storage.recent_models import remember_model
 from icltui.tui.dialogs.load_model import LoadModelDialog
-from icltui.tui.main.prompt_editors import PromptEditors
-from icltui.tui.main.screen_actions import ScreenActions
-from icltui.tui.state.explorer import Explorer
+from icltui.tui.main.screen_actions import ScreenActions, ScreenParts
 
 
 class EngineActions(ScreenActions):
     """The engine's turns, and its model."""
 
-    def __init__(self, screen: Screen[None], explorer: Explorer, editors: PromptEditors) -> None:
-        super().__init__(screen, explorer)
-        self._editors, self._turn = editors, asyncio.Lock()
+    def __init__(self, parts: ScreenParts) -> None:
+        super().__init__(parts)
+        self._turn = asyncio.Lock()
+        explorer = parts.explorer
         self._remembered = explorer.models.load if explorer.jobs.is_loaded else None
 
     def engage(self, act: Callable[[], Awaitable[object]]) -> None:

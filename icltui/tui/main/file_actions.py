@@ -6,17 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from textual.screen import Screen
-
 from icltui.storage.paths import is_example, sessions_folder, unused_path
 from icltui.storage.sessions import write_session
 from icltui.tui.dialogs.confirm import UnsavedDialog
 from icltui.tui.dialogs.open_session import OpenSessionDialog
 from icltui.tui.dialogs.save_session import SaveSessionDialog
 from icltui.tui.draw.text import display
-from icltui.tui.main.prompt_editors import PromptEditors
-from icltui.tui.main.screen_actions import ScreenActions
-from icltui.tui.state.explorer import Explorer
+from icltui.tui.main.screen_actions import ScreenActions, ScreenParts
 from icltui.tui.state.session_conversion import without_words
 from icltui.values.errors import SessionError
 
@@ -24,9 +20,8 @@ from icltui.values.errors import SessionError
 class FileActions(ScreenActions):
     """The explorer's session as a file."""
 
-    def __init__(self, screen: Screen[None], explorer: Explorer, editors: PromptEditors) -> None:
-        super().__init__(screen, explorer)
-        self._editors = editors
+    def __init__(self, parts: ScreenParts) -> None:
+        super().__init__(parts)
         self._writer = ThreadPoolExecutor(1, "save")
 
     def action_save_session(self) -> None:

@@ -1,15 +1,12 @@
 """Finding words on the explorer's screen: in the units and their next tokens, or in the log."""
 
-from textual.screen import Screen
 from textual.widget import Widget
 
 from icltui.tui.draw.text import fit
-from icltui.tui.main.screen_actions import Cursor, ScreenActions
+from icltui.tui.main.screen_actions import ScreenActions, ScreenParts
 from icltui.tui.main.view_actions import ViewActions
-from icltui.tui.state.explorer import Explorer
 from icltui.tui.state.search import Search, find_in_lines, find_in_units
 from icltui.tui.widgets.find_bar import FindBar
-from icltui.tui.widgets.result_tabs import ResultTabs
 
 _WIDEST_WORD = 16
 
@@ -17,11 +14,9 @@ _WIDEST_WORD = 16
 class FindActions(ScreenActions):
     """The cursor follows the word as it is typed."""
 
-    def __init__(
-        self, screen: Screen[None], explorer: Explorer, cursor: Cursor, view: ViewActions, numbers: ResultTabs
-    ) -> None:
-        super().__init__(screen, explorer)
-        self._cursor, self._view, self._numbers = cursor, view, numbers
+    def __init__(self, parts: ScreenParts, view: ViewActions) -> None:
+        super().__init__(parts)
+        self._view = view
         self.find_bar = FindBar()
         self.search = Search()
         self._origin: tuple[Widget | None, int, Search] = (None, 0, Search())

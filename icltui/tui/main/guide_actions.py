@@ -2,7 +2,6 @@
 
 from textual.content import Content
 from textual.geometry import Offset
-from textual.screen import Screen
 from textual.widget import Widget
 
 from icltui.storage.paths import example_sessions
@@ -10,15 +9,13 @@ from icltui.storage.sessions import read_session
 from icltui.tui.dialogs.help import TOUR, HelpDialog
 from icltui.tui.draw.text import display
 from icltui.tui.main.file_actions import FileActions
-from icltui.tui.main.screen_actions import Cursor, ScreenActions
+from icltui.tui.main.screen_actions import ScreenActions, ScreenParts
 from icltui.tui.main.view_actions import ViewActions
 from icltui.tui.state.engine_log import model_facts
-from icltui.tui.state.explorer import Explorer
 from icltui.tui.state.jump_keys import letters, targets
 from icltui.tui.state.panes import PANES, TABS
 from icltui.tui.state.tour import END, Tour, sight
 from icltui.tui.widgets.jump_labels import JumpBar, JumpLabel
-from icltui.tui.widgets.result_tabs import ResultTabs
 from icltui.tui.widgets.tour_card import TourCard
 from icltui.values.errors import SessionError
 
@@ -26,17 +23,9 @@ from icltui.values.errors import SessionError
 class GuideActions(ScreenActions):
     """Jumps, help and tour."""
 
-    def __init__(
-        self,
-        screen: Screen[None],
-        explorer: Explorer,
-        cursor: Cursor,
-        view: ViewActions,
-        files: FileActions,
-        numbers: ResultTabs,
-    ) -> None:
-        super().__init__(screen, explorer)
-        self._cursor, self._view, self._files, self._numbers = cursor, view, files, numbers
+    def __init__(self, parts: ScreenParts, view: ViewActions, files: FileActions) -> None:
+        super().__init__(parts)
+        self._view, self._files = view, files
         self.jump_bar, self.tour_card = JumpBar(), TourCard()
         self.tour: Tour | None = None
         self._come_from: Widget | None = None

@@ -2,26 +2,18 @@
 
 from functools import partial
 
-from textual.screen import Screen
-
 from icltui.report.session_comparison import differing_settings
 from icltui.storage.sessions import session_title
 from icltui.tui.dialogs.ask_text import AskTextDialog
 from icltui.tui.dialogs.choose_run import ChooseRunDialog, RunChoice, Verb
 from icltui.tui.dialogs.compare import CompareDialog
 from icltui.tui.dialogs.open_session import OpenSessionDialog
-from icltui.tui.main.prompt_editors import PromptEditors
 from icltui.tui.main.screen_actions import ScreenActions
 from icltui.tui.state.compared_session import ComparedSession
-from icltui.tui.state.explorer import Explorer
 
 
 class HistoryActions(ScreenActions):
     """The runs of the session."""
-
-    def __init__(self, screen: Screen[None], explorer: Explorer, editors: PromptEditors) -> None:
-        super().__init__(screen, explorer)
-        self._editors = editors
 
     def action_step_run(self, step: int) -> None:
         """Go to the run before, or to the next one."""

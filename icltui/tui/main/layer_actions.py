@@ -1,18 +1,11 @@
 """Ticking layers on the explorer's screen: those that the next run measures and patches."""
 
-from textual.screen import Screen
-
 from icltui.tui.dialogs.ask_text import AskTextDialog
-from icltui.tui.main.screen_actions import Cursor, ScreenActions
-from icltui.tui.state.explorer import Explorer
+from icltui.tui.main.screen_actions import ScreenActions
 
 
 class LayerActions(ScreenActions):
     """Ticks of layers. They are read from the explorer, since what is drawn may be older."""
-
-    def __init__(self, screen: Screen[None], explorer: Explorer, cursor: Cursor) -> None:
-        super().__init__(screen, explorer)
-        self._cursor = cursor
 
     def action_toggle_layer(self) -> None:
         """Tick or untick the selected layer."""

@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 
 from textual.dom import DOMNode
-from textual.screen import Screen
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -16,9 +15,7 @@ from icltui.tui.dialogs.export import ExportDialog, ExportOption
 from icltui.tui.draw.figure_process import draw_figure
 from icltui.tui.draw.svg import pane_strips, svg_of
 from icltui.tui.draw.text import display
-from icltui.tui.main.prompt_editors import PromptEditors
 from icltui.tui.main.screen_actions import ScreenActions
-from icltui.tui.state.explorer import Explorer
 from icltui.tui.state.session_conversion import left_out, without_words
 from icltui.tui.terminal.osc52 import LIMIT, Copyable, encoded_size
 from icltui.tui.widgets.bordered import Bordered
@@ -46,10 +43,6 @@ _LANES = {
 
 class OutputActions(ScreenActions):
     """Panes are copied; session, looks and patch are exported."""
-
-    def __init__(self, screen: Screen[None], explorer: Explorer, editors: PromptEditors) -> None:
-        super().__init__(screen, explorer)
-        self._editors = editors
 
     def action_copy_pane(self) -> None:
         """Send the focused pane's content to the terminal's clipboard."""

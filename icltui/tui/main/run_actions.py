@@ -2,35 +2,22 @@
 
 from typing import cast
 
-from textual.screen import Screen
-
 from icltui.tui.dialogs.settings import SettingsDialog
 from icltui.tui.main.engine_actions import EngineActions
 from icltui.tui.main.guide_actions import GuideActions
-from icltui.tui.main.prompt_editors import PromptEditors
-from icltui.tui.main.screen_actions import ScreenActions
+from icltui.tui.main.screen_actions import ScreenActions, ScreenParts
 from icltui.tui.main.view_actions import ViewActions
-from icltui.tui.state.explorer import Explorer
 from icltui.tui.state.settings import Choice
 from icltui.tui.widgets.prompt_editor import PromptEditor
-from icltui.tui.widgets.result_tabs import ResultTabs
 
 
 class RunActions(ScreenActions):
     """Jobs of the engine, and their choices."""
 
     def __init__(
-        self,
-        screen: Screen[None],
-        explorer: Explorer,
-        editors: PromptEditors,
-        numbers: ResultTabs,
-        view: ViewActions,
-        engine: EngineActions,
-        guide: GuideActions,
+        self, parts: ScreenParts, view: ViewActions, engine: EngineActions, guide: GuideActions
     ) -> None:
-        super().__init__(screen, explorer)
-        self._editors, self._numbers = editors, numbers
+        super().__init__(parts)
         self._view, self._engine, self._guide = view, engine, guide
 
     def action_run_prompt(self) -> None:

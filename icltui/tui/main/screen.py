@@ -33,6 +33,7 @@ from icltui.tui.main.output_actions import OutputActions
 from icltui.tui.main.prompt_editors import PromptEditors
 from icltui.tui.main.redraw import Redraw
 from icltui.tui.main.run_actions import RunActions
+from icltui.tui.main.screen_actions import ScreenParts
 from icltui.tui.main.view_actions import ViewActions
 from icltui.tui.state.change import Change
 from icltui.tui.state.explorer import Explorer
@@ -87,34 +88,22 @@ class ExplorerScreen(Screen[None]):
         self.banner = Static("", id="banner", markup=False)
         self._error_until = 0.0
         self._death, self._n_layers = "", 0
-        self.editors = editors = PromptEditors(explorer, self.context, self.question)
-        self.files = FileActions(self, explorer, editors)
-        self.engine = EngineActions(self, explorer, editors)
-        self.view = ViewActions(self, explorer, self, self.numbers, self.lanes)
-        self.find = FindActions(self, explorer, self, self.view, self.numbers)
-        self.guide = GuideActions(self, explorer, self, self.view, self.files, self.numbers)
-        self.layer_actions = LayerActions(self, explorer, self)
-        self._offer_actions()
-        # A document goes into the editors at once: the next key would take theirs for what is typed into it.
-        self.redraw = Redraw(self, self._drawers(), {Change.DOCUMENT: self.editors.load})
-
-    def _offer_actions(self) -> None:
-        """Give Textual, which looks for actions on the screen, those of the objects that it is made of."""
-        runs = RunActions(self, self.explorer, self.editors, self.numbers, self.view, self.engine, self.guide)
-        history = HistoryActions(self, self.explorer, self.editors)
-        output = OutputActions(self, self.explorer, self.editors)
+        self.editors = PromptEditors(explorer, self.context, self.question)
+        parts = ScreenParts(self, explorer, self, self.editors, self.numbers, self.lanes)
+        self.files, self.engine, self.view = FileActions(parts), EngineActions(parts), ViewActions(parts)
+        self.find = FindActions(parts, self.view)
+        self.guide = GuideActions(parts, self.view, self.files)
+        self.layer_actions = LayerActions(parts)
+        # Textual looks for actions on the screen: there it finds those of the objects that it is made of.
         for actions in (
-            runs,
-            history,
-            output,
-            self.files,
-            self.engine,
-            self.view,
-            self.find,
-            self.guide,
-            self.layer_actions,
+            *(self.files, self.engine, self.view, self.find, self.guide, self.layer_actions),
+            RunActions(parts, self.view, self.engine, self.guide),
+            HistoryActions(parts),
+            OutputActions(parts),
         ):
             vars(self).update(actions.methods())
+        # A document goes into the editors at once: the next key would take theirs for what is typed into it.
+        self.redraw = Redraw(self, self._drawers(), {Change.DOCUMENT: self.editors.load})
 
     def _drawers(self) -> list[tuple[set[Change], Callable[[], object]]]:
         """What draws which changes, in this order."""

@@ -1,11 +1,15 @@
 """What can be done on the explorer's screen, apart from the screen: objects whose ``action_…`` methods it offers."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from textual.screen import Screen
 
+from icltui.tui.main.prompt_editors import PromptEditors
 from icltui.tui.state.explorer import Explorer
+from icltui.tui.widgets.lanes import Lanes
+from icltui.tui.widgets.result_tabs import ResultTabs
 
 Answer = TypeVar("Answer")
 
@@ -19,16 +23,25 @@ class Cursor(Protocol):
     is_log: bool
 
 
+@dataclass(frozen=True)
+class ScreenParts:
+    """What actions act on."""
+
+    screen: Screen[None]
+    """Where dialogs open and notices appear; nothing of it but what every screen of Textual has."""
+    explorer: Explorer
+    cursor: Cursor
+    editors: PromptEditors
+    numbers: ResultTabs
+    lanes: Lanes
+
+
 class ScreenActions:
-    """Some actions over one explorer.
+    """Some actions over one explorer."""
 
-    Args:
-        screen: where dialogs open and notices appear; nothing of it but what every screen of Textual has.
-        explorer: what is acted on.
-    """
-
-    def __init__(self, screen: Screen[None], explorer: Explorer) -> None:
-        self._screen, self._explorer = screen, explorer
+    def __init__(self, parts: ScreenParts) -> None:
+        self._screen, self._explorer, self._cursor = parts.screen, parts.explorer, parts.cursor
+        self._editors, self._numbers, self._lanes = parts.editors, parts.numbers, parts.lanes
 
     def methods(self) -> dict[str, Callable[..., object]]:
         """The actions by the names under which Textual looks for them."""

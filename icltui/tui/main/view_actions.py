@@ -5,16 +5,12 @@ Below 100×30 the screen shows one of three pages at a time, with the same widge
 
 from textual.dom import DOMNode
 from textual.geometry import Size
-from textual.screen import Screen
 from textual.widgets import Static
 
 from icltui.report.measures import MEASURES
-from icltui.tui.main.screen_actions import Cursor, ScreenActions
-from icltui.tui.state.explorer import Explorer
+from icltui.tui.main.screen_actions import ScreenActions
 from icltui.tui.state.panes import TABS
-from icltui.tui.widgets.lanes import Lanes
 from icltui.tui.widgets.page_tabs import PAGES, PageTabs
-from icltui.tui.widgets.result_tabs import ResultTabs
 
 SMALLEST = (60, 18)
 ROOMY = (100, 30)
@@ -22,12 +18,6 @@ ROOMY = (100, 30)
 
 class ViewActions(ScreenActions):
     """What shows."""
-
-    def __init__(
-        self, screen: Screen[None], explorer: Explorer, cursor: Cursor, numbers: ResultTabs, lanes: Lanes
-    ) -> None:
-        super().__init__(screen, explorer)
-        self._cursor, self._numbers, self._lanes = cursor, numbers, lanes
 
     # Room.
 
