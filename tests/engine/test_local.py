@@ -130,7 +130,7 @@ def test_bad_input_is_refused_before_any_work(engine, request_, words):
         ("abc def", 0, "The identity holds"),
     ],
 )
-def test_a_proof_of_nothing_says_so(engine, context, seed, words):
+def test_a_verification_of_nothing_is_noted(engine, context, seed, words):
     *_, ended = engine.run(Verify(prompt=Prompt(context=context, query=" x"), seed=seed), never)
     assert ended.verification.ok
     assert ended.verification.note.startswith(words)
@@ -143,7 +143,7 @@ def trying_out(monkeypatch, model=None, **how):
     return LocalEngine(), LoadModel(model="x", **how)
 
 
-def test_every_pass_of_the_proof_is_told(monkeypatch):
+def test_every_pass_of_the_load_check_is_reported(monkeypatch):
     engine, request = trying_out(monkeypatch)
     *told, loaded = engine.run(request, never)
     assert isinstance(loaded, ModelLoaded)
@@ -158,7 +158,7 @@ def test_every_pass_of_the_proof_is_told(monkeypatch):
 
 
 @pytest.mark.parametrize("n_told", [1, 3, 14])
-def test_a_proof_that_is_stopped_leaves_no_model(monkeypatch, n_told):
+def test_a_load_check_that_is_stopped_leaves_no_model(monkeypatch, n_told):
     engine, request = trying_out(monkeypatch)
     told = []
     for event in engine.run(request, lambda: len(told) >= n_told):

@@ -73,7 +73,7 @@ def test_the_closed_form_is_the_derivative_by_differences(family, mode):
     assert with_alpha(made).alpha == first_order_alpha(made)
 
 
-def test_a_patch_that_does_nothing_has_no_strength():
+def test_a_patch_that_does_nothing_has_no_alpha():
     loaded = tiny("llama")
     spec = PatchSpec(
         loaded, loaded.sites, Ids((0,), (), (70, 12), (0,)), "reset", Recipe(mode="frozen", alpha="jvp")
@@ -82,7 +82,7 @@ def test_a_patch_that_does_nothing_has_no_strength():
         with_alpha(build_patch(spec, 0))
 
 
-def test_no_strength_fits_a_context_that_says_nothing():
+def test_no_alpha_fits_a_context_without_effect():
     made = built(mode="frozen", alpha="jvp")
     same = replace(made, prompt=replace(made.own, logits=patched_logits(made, made.own, 0.0)))
     same = replace(same, fitted=tuple(replace(part, passage=same.own) for part in made.fitted))
@@ -102,7 +102,7 @@ def test_a_model_without_forward_derivatives_says_so(monkeypatch):
         first_order_alpha(built())
 
 
-def test_what_a_strength_is_worth_is_told_of_other_tokens():
+def test_a_fitted_alpha_is_judged_on_other_tokens():
     made = with_alpha(built(alpha="search", holdout=(OTHER,)))
     report = report_patch(made)
     assert report.alpha == made.alpha
@@ -118,7 +118,7 @@ def test_what_a_strength_is_worth_is_told_of_other_tokens():
     )
 
 
-def test_calibration_queries_share_one_strength():
+def test_calibration_queries_share_one_alpha():
     made = built(mode="compiled", n_fitted=0, ridge=1e-3, alpha="search", calibration=(IDS, OTHER))
     found = with_alpha(made).alpha
 

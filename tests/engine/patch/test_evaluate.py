@@ -180,7 +180,7 @@ def test_per_step_has_curves_too_and_nothing_held():
     assert report.curves.from_bottom[0].kl > 1e-3
 
 
-def test_what_was_not_as_asked_is_told():
+def test_a_report_notes_what_was_not_as_asked():
     report = report_patch(built(carrier="bias", n_later=0))
     assert report.notes == ()
     loaded = tiny("mixtral")

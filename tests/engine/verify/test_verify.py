@@ -238,7 +238,7 @@ def nudged(loaded, projection, context, ids) -> torch.Tensor:
     return torch.stack(gradient).clone()
 
 
-def test_positions_are_kept_in_the_proof_too():
+def test_positions_are_kept_in_verification_too():
     loaded = tiny("qwen3", torch.float32)
     results = [verify.verify(loaded, loaded.sites, IDS, seed=0, positions=p) for p in ("reset", "keep")]
     assert all(result.ok for result in results)
