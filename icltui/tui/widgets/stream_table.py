@@ -151,7 +151,8 @@ class StreamTable(UnitCursor):
         width = self.scrollable_content_region.width
         row = None if y == 0 else self.scroll_offset.y + y - 1
         changed = 0 if row is None else self._changed_at(row)
-        key = (row, width, self.measured.n_units, changed, self.shown_layer, row == self.unit)
+        is_laid_out = (row or 0) < self._n_rows  # numbers may come in before a paint that knows of their row
+        key = (row, width, self.measured.n_units, changed, is_laid_out, self.shown_layer, row == self.unit)
         if (line := self._lines.get(key)) is None:
             line = self._lines[key] = self._draw(row, width)
         return line

@@ -77,6 +77,18 @@ async def test_a_changed_next_token_is_marked() -> None:
         assert marked.style.bold
 
 
+async def test_a_paint_between_numbers_and_their_row_leaves_no_blank_line() -> None:
+    measured = MeasuredUnits(tokenized(TEXTS))
+    app = Shown(measured)
+    async with app.run_test(size=(80, 70)):
+        for units in (range(31), range(31, 61)):
+            fill(measured, units)
+            app.lines()  # something else has the table painted before it hears of them
+            app.table.advance()
+            first = [line.lstrip("❯ ").split(" ")[0] for line in app.lines()[: units.stop + 1]]
+            assert first == ["#", *map(str, range(units.stop))]
+
+
 @pytest.mark.parametrize(
     ("keys", "unit"),
     [
