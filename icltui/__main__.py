@@ -13,7 +13,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    from icltui.system.child_process import leave_current_folder
+    from icltui.system.child_environment import leave_current_folder
 
     leave_current_folder()  # before anything else is imported
     raise SystemExit(main())

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from icltui.api.progress import ProgressCallback
+from icltui.api.progress_callback import ProgressCallback
 from icltui.bench.model_and_prompts import BenchModel, RaceSettings, Size, load_bench_model
 from icltui.engine.generate.generate import make_decoder
 from icltui.engine.patch.build import PatchSpec, build_patch

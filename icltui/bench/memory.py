@@ -14,7 +14,7 @@ import torch
 from icltui.bench.methods import BATCH, Method
 from icltui.bench.model_and_prompts import WARM_UP, RaceSettings, Size, load_bench_model
 from icltui.engine.models.device import pick_device
-from icltui.system.child_process import guard_children
+from icltui.system.child_environment import guard_children
 from icltui.system.process_memory import resident_bytes
 
 _RESET = Path("/proc/self/clear_refs")

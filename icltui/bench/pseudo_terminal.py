@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
 
-from icltui.system.child_process import child_environment
+from icltui.system.child_environment import child_environment
 from icltui.system.process_memory import resident_bytes
 from icltui.values.errors import BadInput, EngineError
 

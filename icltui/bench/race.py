@@ -12,7 +12,7 @@ from statistics import linear_regression, median
 
 import torch
 
-from icltui.api.progress import ProgressCallback
+from icltui.api.progress_callback import ProgressCallback
 from icltui.bench.memory import peak_memory
 from icltui.bench.methods import FIGURES, METHODS, Method, MethodResult, RunMethod
 from icltui.bench.model_and_prompts import WARM_UP, RaceSettings, Size, TokenPrompt, load_bench_model

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from icltui.api.progress import ProgressCallback
+from icltui.api.progress_callback import ProgressCallback
 from icltui.bench.key_latency import (
     KEY_KINDS,
     PAUSES,
@@ -29,7 +29,7 @@ from icltui.bench.key_latency import (
     waits_for,
 )
 from icltui.bench.pseudo_terminal import PseudoTerminal, TerminalPicture
-from icltui.system.child_process import own_command
+from icltui.system.child_environment import own_command
 
 BARE, PANES, OURS = "bare Textual, as many texts", "bare Textual, its own widgets as panes", "icltui"
 """The programs that are timed."""

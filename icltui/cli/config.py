@@ -13,8 +13,8 @@ from icltui.text.escape import visible
 
 def config(args: argparse.Namespace) -> int:  # noqa: ARG001
     """Print it as a config file; returns 2 if something in the user's file cannot be used."""
+    from icltui.tui.system.apply_settings import choose_theme, keys_in_force, known_themes
     from icltui.tui.system.keymap import keymap
-    from icltui.tui.system.theme import choose_theme, keys_in_force, known_themes
 
     path = config_path()
     settings, faults = read_config(path)

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from icltui.api.options import option_of
+from icltui.api.option_table import option_of
 from icltui.cli.common import local_engine
 from icltui.cli.options import add_option
 from icltui.cli.output import print_progress, terminal_width
@@ -72,7 +72,7 @@ def _train(args: argparse.Namespace) -> None:
 
 
 def _patches(_args: argparse.Namespace) -> None:
-    from icltui.demo.patch_trials import try_patches
+    from icltui.demo.patch_kinds import try_patches
     from icltui.report.patch_comparison import patches_table
 
     print_text(patches_table(try_patches(local_engine()), terminal_width()))

@@ -14,7 +14,7 @@ from icltui.cli.options import add_options, changed_options, values_of
 from icltui.storage.config import COLOUR_SYSTEMS, Config, config_path, read_config
 from icltui.storage.paths import example_sessions, state_path, typed_path
 from icltui.storage.sessions import read_session
-from icltui.system.child_process import child_environment, own_command
+from icltui.system.child_environment import child_environment, own_command
 from icltui.system.streams import is_terminal, print_error
 from icltui.values import Session
 from icltui.values.errors import BadInput
@@ -61,7 +61,7 @@ def explore(args: argparse.Namespace) -> int:
     gc.disable()  # saves a tenth of the time to the first frame; the app turns it on again after that
     from icltui.tui.app import IcltuiApp
     from icltui.tui.state.tour import is_first_start
-    from icltui.tui.system.theme import check_theme
+    from icltui.tui.system.apply_settings import check_theme
     from icltui.tui.terminal.tty import encoding_notice
     from icltui.worker.client import RemoteEngine
 

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from icltui.api import run_job
 from icltui.api.messages import Export
-from icltui.api.options import option_of
+from icltui.api.option_table import option_of
 from icltui.cli.common import load_model, load_request, local_engine, request_from
 from icltui.cli.options import add_option, add_options, changed_options
 from icltui.cli.output import stdout_to_stderr, terminal_width, write_text

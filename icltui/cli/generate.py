@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from icltui.api import run_job
 from icltui.api.messages import Export, Generate, GenerateEach
-from icltui.api.options import check_options, option_of
+from icltui.api.option_table import check_options, option_of
 from icltui.cli.common import finish_job, request_from, start_job
 from icltui.cli.options import add_job_options, add_options, values_of
 from icltui.cli.output import stdout_to_stderr, terminal_width, write_text

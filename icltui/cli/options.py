@@ -7,7 +7,7 @@ from typing import Any
 from msgspec import Struct
 
 from icltui.api.option import Group, Option
-from icltui.api.options import OPTIONS, SITES, options_of
+from icltui.api.option_table import OPTIONS, SITES, options_of
 from icltui.storage import text_file
 from icltui.storage.paths import typed_path
 from icltui.storage.query_file import read_queries

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from icltui.api import run_job
 from icltui.api.messages import Verify
-from icltui.api.options import option_of
+from icltui.api.option_table import option_of
 from icltui.cli.common import finish_job, request_from, start_job
 from icltui.cli.options import add_job_options, add_option, add_output
 from icltui.cli.output import check_output, stdout_to_stderr, terminal_width, write_text

@@ -10,7 +10,7 @@ from pathlib import Path
 from icltui.api import run_job
 from icltui.api.engine import Engine
 from icltui.api.messages import Generate, LoadModel, Measure, Verify
-from icltui.api.progress import ProgressCallback
+from icltui.api.progress_callback import ProgressCallback
 from icltui.storage.paths import EXAMPLES
 from icltui.storage.sessions import write_session
 from icltui.values import Session

@@ -29,22 +29,22 @@ from icltui.api.messages import (
     VerificationEnded,
     Verify,
 )
-from icltui.api.progress import ProgressCallback
+from icltui.api.progress_callback import ProgressCallback
 from icltui.engine.export.jobs import check_same_weights, run_export
-from icltui.engine.generate.inputs import prepare_inputs
 from icltui.engine.generate.jobs import run_generate, run_generate_each
+from icltui.engine.generate.prepare_request import prepare_inputs
 from icltui.engine.measure.kv_cache_check import check_kv_cache
 from icltui.engine.measure.measure import Measurer
 from icltui.engine.measure.packing_check import choose_path
 from icltui.engine.measure.predictions import Vocabulary
-from icltui.engine.measure.prefixes import Plan, measure_prefixes
 from icltui.engine.measure.rounding_error import measure_rounding
+from icltui.engine.measure.run_prefixes import Plan, measure_prefixes
 from icltui.engine.measure.unit_pairs import MOST_UNITS
 from icltui.engine.models import loaded_model
-from icltui.engine.models.background import run_in_background, wait_until_idle
+from icltui.engine.models.background_thread import run_in_background, wait_until_idle
 from icltui.engine.models.load import estimate_model, load
 from icltui.engine.models.upcast import check_upcast, computing_in_float32, is_half
-from icltui.engine.patch.load_check import check_at_load
+from icltui.engine.patch.exactness_at_load import check_at_load
 from icltui.engine.prompts.tokenize import tokenize
 from icltui.engine.verify.verify import verify
 from icltui.values import ModelInfo, Verification

@@ -18,8 +18,8 @@ from typing import Any
 
 import msgspec
 
-from icltui.replay.record_pairs import Pair, walk_pairs
 from icltui.replay.tolerance import Tolerances
+from icltui.replay.walk_records import Pair, walk_pairs
 from icltui.values import (
     Candidate,
     Difference,

@@ -1,6 +1,6 @@
 """Any record as JSON for scripts: its keys are a promise to them."""
 
-from icltui.text.json import pretty
+from icltui.text.pretty_json import pretty
 from icltui.values import ModelInfo
 from icltui.values.errors import EngineError
 from icltui.values.prompt import Prompt

@@ -9,7 +9,7 @@ from rich.console import RenderableType
 from rich.table import Column, Table
 
 from icltui.text.escape import visible
-from icltui.text.json import pretty
+from icltui.text.pretty_json import pretty
 from icltui.text.tables import number, numbers, render, table, words
 from icltui.values import Difference, DifferenceKind, FieldReplay, ModelInfo, Replay, SectionReplay
 

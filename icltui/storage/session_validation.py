@@ -6,7 +6,7 @@ Enters: a session, read or about to be written. Leaves: nothing, or a :class:`~i
 from collections import Counter
 from collections.abc import Sequence
 
-from icltui.api.options import check_options
+from icltui.api.option_table import check_options
 from icltui.values import Generation, Measurement, Pairs, Session
 from icltui.values.bounds import LAYERS, RUNS, TOKENS
 from icltui.values.errors import BadInput, SessionError

@@ -22,7 +22,7 @@ from icltui.storage.paths import (
 )
 from icltui.storage.session_validation import check_consistent
 from icltui.storage.text_file import decode_utf8, utf8_problem
-from icltui.text.json import pretty
+from icltui.text.pretty_json import pretty
 from icltui.values import FORMAT, Session
 from icltui.values.errors import SessionError, reason_of
 

@@ -36,8 +36,8 @@ from icltui.tui.main.command_palette import ActionCommands, Palette
 from icltui.tui.main.screen import ExplorerScreen
 from icltui.tui.main.unsaved_work import UnsavedWork
 from icltui.tui.state.explorer import Explorer
+from icltui.tui.system.apply_settings import apply_config, bind_without_usual_key, remember_theme
 from icltui.tui.system.crash_log import write_crash_log
-from icltui.tui.system.theme import apply_config, bind_without_usual_key, remember_theme
 from icltui.tui.terminal.frame_diff import FrameDiff
 from icltui.tui.terminal.messages import PasteTruncated, TerminalLost, TerminalReset, UndecodableInput
 from icltui.tui.terminal.osc52 import copyable_text, passed_on

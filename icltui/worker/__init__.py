@@ -4,7 +4,7 @@
 ``protocol``         the messages between the two processes, and their bytes
 ``handshake``        the greeting that the child begins with, and why there was none
 ``process``          a child process: started, read, ended
-``line_reader``      separates messages from other output; ``log`` keeps that output
+``message_splitter`` separates messages from other output; ``log`` keeps that output
 ``event_check``      checks that the child's events fit together
 ``client``           the parent: :class:`~icltui.worker.client.RemoteEngine`, an ``api.engine.Client``
 ``server``           the child: one job at a time, until its parent is gone

@@ -8,8 +8,8 @@ from asyncio import SubprocessTransport
 from asyncio.subprocess import PIPE, Process, SubprocessStreamProtocol
 from collections.abc import Mapping, Sequence
 
-from icltui.worker.line_reader import LineReader
 from icltui.worker.log import CHUNK, ProcessLog
+from icltui.worker.message_splitter import LineReader
 
 PATIENCE = 0.5
 """Seconds that a child may take to end once its input is closed."""

@@ -23,7 +23,7 @@ from icltui.engine.generate.generate import generate
 from icltui.engine.measure.packing_check import choose_path, sample_ids
 from icltui.engine.models.loaded_model import LoadedModel, wrap_model
 from icltui.engine.patch.build import BuiltPatch, PatchSpec
-from icltui.engine.patch.load_check import LayerTrial, LoadCheck, check_layers
+from icltui.engine.patch.exactness_at_load import LayerTrial, LoadCheck, check_layers
 from icltui.values import Generation, ZooRow
 from icltui.values.errors import BadInput, EngineError, ForwardError, IcltuiError
 from icltui.values.prompt import layers_text

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from icltui.api.progress import ignore_progress
+from icltui.api.progress_callback import ignore_progress
 from icltui.bench import decode, model_and_prompts
 from icltui.cli.main import main
 from icltui.engine.patch.build import PatchSpec, build_patch

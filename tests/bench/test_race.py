@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from icltui.api.progress import ignore_progress
+from icltui.api.progress_callback import ignore_progress
 from icltui.bench import methods, model_and_prompts, race
 from icltui.bench.methods import Method, MethodResult
 from icltui.bench.race_table import race_table

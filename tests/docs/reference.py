@@ -17,7 +17,7 @@ from icltui.cli import parser as cli_parser
 from icltui.report.measures import MEASURES, PREDICTIONS, MeasureSpec
 from icltui.tui.actions import ACTIONS, MOVES
 from icltui.tui.actions.action import key_text
-from icltui.tui.draw.help_text import SYMBOLS
+from icltui.tui.draw.pane_help import SYMBOLS
 from icltui.values.measurement import Dynamics
 from tests.docs.blocks import DOCS
 

@@ -48,7 +48,7 @@ def never() -> bool:
 
 
 def test_measure_streams_units_in_order(engine, monkeypatch):
-    monkeypatch.setattr("icltui.engine.measure.prefixes.SHORT_RUN", 0)
+    monkeypatch.setattr("icltui.engine.measure.run_prefixes.SHORT_RUN", 0)
     first, *middle, last = engine.run(Measure(prompt=PROMPT), never)
     assert isinstance(first, PromptTokenized)
     assert isinstance(last, MeasureEnded)
@@ -178,7 +178,7 @@ def test_a_pass_that_takes_long_is_no_reason_to_go_on(monkeypatch):
         free.wait()
 
     slow.model.model.register_forward_pre_hook(pass_forever)
-    monkeypatch.setattr("icltui.engine.models.background.HEARTBEAT", 0.01)
+    monkeypatch.setattr("icltui.engine.models.background_thread.HEARTBEAT", 0.01)
     try:
         told = list(engine.run(request, busy.is_set))
     finally:

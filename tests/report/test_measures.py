@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from rich.cells import cell_len
 
-from icltui.api.options import option_of
+from icltui.api.option_table import option_of
 from icltui.report import figure, measure_tables
 from icltui.report.measure_json_csv import measure_csv, measure_json
 from icltui.report.measure_tables import measure_table

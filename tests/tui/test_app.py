@@ -197,7 +197,7 @@ async def test_failure_is_a_toast_and_stays_in_the_log(desk: Desk) -> None:
     await desk.press("ctrl+r")
     desk.client.send(desk.client.job, JobFailed(kind="BadInput", message="600 tokens [/]: window 512"))
     await desk.until(lambda: desk.toasts() == ["600 tokens [/]: window 512"])
-    assert "600 tokens [/]: window 512" in desk.explorer.engine_log.lines
+    assert "600 tokens [/]: window 512" in desk.explorer.engine_status.lines
 
 
 async def test_save_and_open_round_trip(desk: Desk, tmp_path: Path) -> None:

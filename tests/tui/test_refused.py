@@ -37,7 +37,7 @@ async def test_it_is_drawn_apart_and_says_why(desk: Desk) -> None:
     assert samples.REFUSED.reason[:30] in desk.text()
     await desk.press("8")
     await desk.drawn()
-    assert f"demo: layer 3: refused: {samples.REFUSED.reason}" in desk.explorer.engine_log.lines
+    assert f"demo: layer 3: refused: {samples.REFUSED.reason}" in desk.explorer.engine_status.lines
 
 
 async def test_it_cannot_be_ticked(desk: Desk) -> None:

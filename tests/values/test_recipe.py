@@ -2,7 +2,7 @@
 
 import pytest
 
-from icltui.api.options import check_options
+from icltui.api.option_table import check_options
 from icltui.values.bounds import TOKENS
 from icltui.values.errors import BadInput
 from icltui.values.recipe import (

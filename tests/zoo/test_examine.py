@@ -5,7 +5,7 @@ import pytest
 import torch
 from transformers import ExaoneMoeConfig, Gemma3TextConfig, LlamaConfig
 
-from icltui.engine.patch.load_check import TOLERANCES
+from icltui.engine.patch.exactness_at_load import TOLERANCES
 from icltui.values import ZooRow
 from icltui.values.errors import BadInput
 from icltui.zoo import tiny_model

@@ -20,12 +20,12 @@ from transformers.pytorch_utils import Conv1D
 
 from icltui.engine.hooks.capture import widen
 from icltui.engine.hooks.site import Site, hidden_output
-from icltui.engine.measure.forward import forward
+from icltui.engine.measure.forward_pass import forward
 from icltui.engine.measure.packing_check import sample_ids
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.patch.alpha_search import with_alpha
 from icltui.engine.patch.build import BuiltPatch, refit
-from icltui.engine.patch.load_check import tolerance_of
+from icltui.engine.patch.exactness_at_load import tolerance_of
 
 _N_VECTORS = 2
 

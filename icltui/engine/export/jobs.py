@@ -20,10 +20,15 @@ from safetensors import SafetensorError
 
 from icltui.api.messages import Event, Export, ExportEnded, Progress
 from icltui.engine.export.control_vector import check_gguf
+from icltui.engine.export.export_patch import (
+    UncheckedAdapter,
+    export_adapter,
+    export_control_vector,
+    export_factors,
+)
 from icltui.engine.export.peft_check import check_peft, compare_with_peft
-from icltui.engine.export.write import UncheckedAdapter, export_adapter, export_control_vector, export_factors
-from icltui.engine.generate.inputs import with_kept_header
-from icltui.engine.models.background import run_in_background, run_when_idle
+from icltui.engine.generate.prepare_request import with_kept_header
+from icltui.engine.models.background_thread import run_in_background, run_when_idle
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.prompts.tokenize import tokenize
 from icltui.storage.atomic import leftover_prefix, remove_leftovers, sync_folder

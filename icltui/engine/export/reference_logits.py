@@ -14,11 +14,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from icltui.engine.measure.forward import forward
+from icltui.engine.measure.forward_pass import forward
 from icltui.engine.patch.alpha_search import patched_logits
 from icltui.engine.patch.build import BuiltPatch
 from icltui.engine.patch.calibration import Passage, logits_without_context
-from icltui.engine.patch.load_check import tolerance_of
+from icltui.engine.patch.exactness_at_load import tolerance_of
 from icltui.engine.patch.lowrank import LowRank
 from icltui.engine.patch.patch import HeldPatch, LayerPatch
 from icltui.values.errors import BadInput, EngineError

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from icltui.engine.measure.forward import can_use_cache, forward, forward_arguments
+from icltui.engine.measure.forward_pass import can_use_cache, forward, forward_arguments
 from icltui.engine.patch.build import BuiltPatch, PatchSpec
 
 MOST_ROWS, MOST_TOKENS = 32, 16_384

@@ -11,10 +11,10 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor
 
-from icltui.api.progress import ProgressCallback, ignore_progress
+from icltui.api.progress_callback import ProgressCallback, ignore_progress
 from icltui.engine.generate.batch import check_padding
 from icltui.engine.generate.sampling import Sampler
-from icltui.engine.measure.forward import position_ids
+from icltui.engine.measure.forward_pass import position_ids
 from icltui.engine.measure.predictions import finite_or_none, kl_divergence, top_candidates
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.patch.build import BuiltPatch, PatchSpec

@@ -20,12 +20,12 @@ from icltui.api.messages import (
     LaneAdvanced,
     PatchTested,
 )
-from icltui.api.options import check_options
-from icltui.api.progress import ProgressCallback
+from icltui.api.option_table import check_options
+from icltui.api.progress_callback import ProgressCallback
 from icltui.engine.generate.batch import PaddingChangesLogits, can_batch, in_batches
 from icltui.engine.generate.generate import generate
-from icltui.engine.generate.inputs import make_spec
-from icltui.engine.models.background import run_in_background
+from icltui.engine.generate.prepare_request import make_spec
+from icltui.engine.models.background_thread import run_in_background
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.patch.alpha_search import with_alpha
 from icltui.engine.patch.build import BuiltPatch, PatchSpec, build_patch

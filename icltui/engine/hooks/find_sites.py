@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from torch import Tensor, nn
 
 from icltui.engine.hooks.input_projections import find_input_projections
-from icltui.engine.hooks.layer_modules import LOOKUP_ERRORS, LayerModules
+from icltui.engine.hooks.module_roles import LOOKUP_ERRORS, LayerModules
 from icltui.engine.hooks.site import InputProjection, Residual, Site
 from icltui.engine.hooks.trace import Trace, is_same, trace_blocks
 from icltui.values import RefusedLayer
@@ -22,7 +22,7 @@ def find_sites(
 ) -> tuple[tuple[Site, ...], tuple[RefusedLayer, ...]]:
     """The sites of every layer that has one, ascending, and the layers that have none.
 
-    ``site_paths`` are modules by role, see :data:`icltui.api.options.SITES`, with ``{layer}`` in them.
+    ``site_paths`` are modules by role, see :data:`icltui.api.option_table.SITES`, with ``{layer}`` in them.
 
     Raises:
         BadInput: a path that the model does not have.

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
-from icltui.engine.hooks.forward_output import run_model
+from icltui.engine.hooks.run_model import run_model
 from icltui.engine.hooks.site import expert_indices, hidden_output, input_device
 
 _TRACED_IDS = (3, 1, 4, 1, 5)

@@ -1,6 +1,7 @@
 """Whether the model goes on rightly from its key-value cache, tried on a few tokens when it is loaded.
 
-Enters: a loaded model. Leaves: ``config.use_cache``, which :func:`icltui.engine.measure.forward.forward` follows, and
+Enters: a loaded model. Leaves: ``config.use_cache``, which :func:`icltui.engine.measure.forward_pass.forward`
+follows, and
 the reason where it is False. A model's own code may know the caches of another version of transformers only; then every
 row runs again from its start, which is as right as it is slow.
 """
@@ -9,8 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from icltui.api.progress import ProgressCallback, ignore_progress
-from icltui.engine.measure.forward import KVCache, forward
+from icltui.api.progress_callback import ProgressCallback, ignore_progress
+from icltui.engine.measure.forward_pass import KVCache, forward
 from icltui.engine.measure.packing_check import reporting_passes, sample_ids
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.values.errors import EngineError, ForwardError, IcltuiError, ModelError

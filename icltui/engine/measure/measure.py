@@ -1,6 +1,6 @@
 """The context comes or goes unit by unit, and each unit is one step in weight space: its rows and predictions.
 
-Enters: chunks of copies from :func:`icltui.engine.measure.prefixes.measure_prefixes`. Leaves: rows in ascending
+Enters: chunks of copies from :func:`icltui.engine.measure.run_prefixes.measure_prefixes`. Leaves: rows in ascending
 order of units with the predictions beside them, a chunk at a time. A prediction that comes before its distance to the
 full context is known comes again after it.
 """
@@ -14,7 +14,7 @@ from torch import Tensor
 from icltui.engine.hooks.site import Site
 from icltui.engine.measure.layer_rows import LayerRows
 from icltui.engine.measure.predictions import Vocabulary, predict
-from icltui.engine.measure.prefixes import Plan, PrefixChunk
+from icltui.engine.measure.run_prefixes import Plan, PrefixChunk
 from icltui.engine.measure.unit_pairs import compare_units
 from icltui.values import Pairs, Prediction, Row
 

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from icltui.engine.hooks.site import input_device
-from icltui.engine.measure.forward import Gap
+from icltui.engine.measure.forward_pass import Gap
 from icltui.engine.models.upcast import computing_dtype
 
 PACKABLE = frozenset({"full_attention", "sliding_attention"})

@@ -12,11 +12,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from icltui.api.progress import ProgressCallback, ignore_progress
+from icltui.api.progress_callback import ProgressCallback, ignore_progress
 from icltui.engine.hooks.attach import attach
 from icltui.engine.hooks.capture import Capture
-from icltui.engine.measure.forward import can_use_cache, forward, forward_arguments, token_row
-from icltui.engine.measure.prefixes import Plan, measure_prefixes
+from icltui.engine.measure.forward_pass import can_use_cache, forward, forward_arguments, token_row
+from icltui.engine.measure.run_prefixes import Plan, measure_prefixes
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.models.upcast import can_compute_in_float32, computing_in_float32, is_half, is_quantized
 from icltui.engine.prompts.tokenize import Ids

@@ -20,11 +20,11 @@ from transformers import AutoConfig, AutoTokenizer, BitsAndBytesConfig
 from transformers.utils import is_bitsandbytes_available
 
 from icltui.api.messages import Event, LoadModel, ModelEstimated, Progress
-from icltui.api.progress import ProgressCallback
+from icltui.api.progress_callback import ProgressCallback
 from icltui.engine.models.auto_dtype import choose_dtype, stored_dtype
-from icltui.engine.models.background import run_in_background
+from icltui.engine.models.background_thread import run_in_background
 from icltui.engine.models.checkpoint import CONFIG, Checkpoint, find_checkpoint, weight_files
-from icltui.engine.models.config_check import check_claims, check_config
+from icltui.engine.models.config_size_check import check_claims, check_config
 from icltui.engine.models.device import free_bytes, pick_device, pick_dtype
 from icltui.engine.models.load_errors import plain_errors
 from icltui.engine.models.load_progress import LoadProgress

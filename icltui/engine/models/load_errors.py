@@ -13,7 +13,7 @@ import torch
 from safetensors import SafetensorError
 from transformers.utils import logging
 
-from icltui.engine.models.background import Cancelled
+from icltui.engine.models.background_thread import Cancelled
 from icltui.values.errors import IcltuiError, ModelError, rust_panic_error
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from tqdm.std import tqdm  # type: ignore[import-untyped]
 from transformers.utils.logging import set_tqdm_hook
 
-from icltui.api.progress import ProgressCallback
+from icltui.api.progress_callback import ProgressCallback
 
 INTERVAL = 0.125
 """Seconds between two calls."""

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from icltui.api.progress import ProgressCallback, ignore_progress
+from icltui.api.progress_callback import ProgressCallback, ignore_progress
 from icltui.engine.hooks.attach import attach
 from icltui.engine.patch.build import BuiltPatch
 from icltui.engine.patch.calibration import Passage, logits_without_context

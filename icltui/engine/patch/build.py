@@ -13,7 +13,7 @@ from functools import partial
 import torch
 from msgspec.structs import replace as with_changes
 
-from icltui.api.progress import ProgressCallback, ignore_progress
+from icltui.api.progress_callback import ProgressCallback, ignore_progress
 from icltui.engine.hooks.site import Site
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.patch.calibration import Passage, PassageReader, in_other_context

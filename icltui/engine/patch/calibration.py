@@ -14,7 +14,7 @@ from torch import Tensor
 
 from icltui.engine.hooks.capture import States
 from icltui.engine.hooks.site import Site
-from icltui.engine.measure.forward import KVCache, forward, forward_states, position_ids
+from icltui.engine.measure.forward_pass import KVCache, forward, forward_states, position_ids
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.patch.decoding import stop_tokens
 from icltui.engine.prompts.tokenize import Ids

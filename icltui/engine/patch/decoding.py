@@ -15,9 +15,9 @@ from torch import Tensor
 
 from icltui.engine.hooks.attach import attach
 from icltui.engine.hooks.capture import States, widen
-from icltui.engine.hooks.forward_output import forward_output
+from icltui.engine.hooks.run_model import forward_output
 from icltui.engine.hooks.site import Site, SiteHook, input_device
-from icltui.engine.measure.forward import KVCache, can_use_cache, forward, forward_arguments
+from icltui.engine.measure.forward_pass import KVCache, can_use_cache, forward, forward_arguments
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.patch.patch import HeldPatch, TokenPatch
 from icltui.values.errors import BadInput

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from icltui.api.progress import ProgressCallback, ignore_progress
+from icltui.api.progress_callback import ProgressCallback, ignore_progress
 from icltui.engine.hooks.attach import attach
 from icltui.engine.measure.predictions import finite_or_none
 from icltui.engine.patch.build import N_LATER, BuiltPatch, n_with_room

@@ -16,7 +16,7 @@ from torch import Tensor
 from icltui.engine.hooks.attach import attach
 from icltui.engine.hooks.capture import widen
 from icltui.engine.hooks.site import Site, SiteHook
-from icltui.engine.measure.forward import forward_rows
+from icltui.engine.measure.forward_pass import forward_rows
 from icltui.engine.measure.predictions import finite_or_none
 from icltui.engine.measure.rank_one import project, weight_norm
 from icltui.engine.models.loaded_model import LoadedModel

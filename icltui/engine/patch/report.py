@@ -5,7 +5,7 @@ Enters: a built patch. Leaves: a :class:`~icltui.values.PatchReport`.
 
 import torch
 
-from icltui.api.progress import ProgressCallback, ignore_progress
+from icltui.api.progress_callback import ProgressCallback, ignore_progress
 from icltui.engine.patch.build import BuiltPatch
 from icltui.engine.patch.evaluate import (
     evaluate_patch,

@@ -7,7 +7,7 @@ queries is a patch made anew of these alone.
 from collections.abc import Sequence
 from dataclasses import replace
 
-from icltui.api.progress import ProgressCallback, ignore_progress
+from icltui.api.progress_callback import ProgressCallback, ignore_progress
 from icltui.engine.measure.predictions import finite_or_none
 from icltui.engine.patch.alpha_search import patched_logits
 from icltui.engine.patch.build import BuiltPatch, refit

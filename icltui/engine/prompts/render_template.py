@@ -16,7 +16,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from icltui.system.child_process import child_environment
+from icltui.system.child_environment import child_environment
 from icltui.values.errors import BadInput
 
 Content = str | list[dict[str, str]]

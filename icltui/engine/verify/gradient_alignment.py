@@ -17,7 +17,7 @@ from transformers.pytorch_utils import Conv1D
 from icltui.engine.hooks.attach import attach
 from icltui.engine.hooks.capture import Capture, States
 from icltui.engine.hooks.site import Site
-from icltui.engine.measure.forward import forward
+from icltui.engine.measure.forward_pass import forward
 from icltui.engine.measure.predictions import finite_or_none
 from icltui.engine.measure.rank_one import project
 from icltui.engine.models.loaded_model import LoadedModel

@@ -12,16 +12,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from icltui.api.progress import ProgressCallback, ignore_progress
+from icltui.api.progress_callback import ProgressCallback, ignore_progress
 from icltui.engine.generate.generate import logit_error
 from icltui.engine.hooks.attach import attach
 from icltui.engine.hooks.capture import Capture, States
 from icltui.engine.hooks.site import Site
-from icltui.engine.measure.forward import KVCache, can_use_cache, forward, forward_states, position_ids
+from icltui.engine.measure.forward_pass import KVCache, can_use_cache, forward, forward_states, position_ids
 from icltui.engine.measure.predictions import finite_or_none
 from icltui.engine.measure.rank_one import Experts, exact_dtype, project, weight_norm
 from icltui.engine.models.loaded_model import LoadedModel
-from icltui.engine.patch.load_check import MlpOutputs, relative_error, tolerance_of
+from icltui.engine.patch.exactness_at_load import MlpOutputs, relative_error, tolerance_of
 from icltui.engine.patch.patch import TokenPatch, apply_map
 from icltui.engine.prompts.tokenize import Ids
 from icltui.engine.verify.gradient_alignment import gradient_alignment

@@ -1,7 +1,7 @@
 """Getting around: measures, plots, tabs, panes, words."""
 
 from icltui.tui.actions.action import Action
-from icltui.tui.state.panes import PANES, digit_of
+from icltui.tui.state.pane_names import PANES, digit_of
 
 # fmt: off
 VIEW_ACTIONS: tuple[Action, ...] = (

@@ -21,7 +21,7 @@ from icltui.storage.recent_models import recent_models
 from icltui.tui.dialogs.dialog import Dialog, DialogFrame
 from icltui.tui.draw.text import content, display
 from icltui.tui.state.model_form import FIELDS, blank, choices_text, load_of, texts_of
-from icltui.tui.state.models import Models
+from icltui.tui.state.wanted_model import Models
 from icltui.tui.system.path_completion import Folder, completed, folders, is_model, is_path
 from icltui.tui.widgets.bindings import cancel_key, key_binding
 from icltui.tui.widgets.line_input import LineInput

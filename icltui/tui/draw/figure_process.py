@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from icltui.storage.sessions import write_session
-from icltui.system.child_process import child_environment, own_command
+from icltui.system.child_environment import child_environment, own_command
 from icltui.values import Session
 from icltui.values.errors import BadInput
 

@@ -16,7 +16,7 @@ from icltui.report.figure_data import curve_layers
 from icltui.report.measures import MEASURES
 from icltui.tui.draw.plotext_renderer import OTHER, Figure, Series
 from icltui.tui.draw.text import CURSOR, display, fit, number
-from icltui.tui.state.flips import flips, leading
+from icltui.tui.state.leading_tokens import flips, leading
 from icltui.tui.state.measured_units import MeasuredUnits
 from icltui.values import CurvePoint, PatchReport
 

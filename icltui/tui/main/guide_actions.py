@@ -11,9 +11,9 @@ from icltui.tui.draw.text import display
 from icltui.tui.main.file_actions import FileActions
 from icltui.tui.main.screen_actions import ScreenActions, ScreenParts
 from icltui.tui.main.view_actions import ViewActions
-from icltui.tui.state.engine_log import model_facts
+from icltui.tui.state.engine_status import model_facts
 from icltui.tui.state.jump_keys import letters, targets
-from icltui.tui.state.panes import PANES, TABS
+from icltui.tui.state.pane_names import PANES, TABS
 from icltui.tui.state.tour import END, Tour, sight
 from icltui.tui.widgets.jump_labels import JumpBar, JumpLabel
 from icltui.tui.widgets.tour_card import TourCard

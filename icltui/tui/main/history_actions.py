@@ -6,7 +6,7 @@ from icltui.report.session_comparison import differing_settings
 from icltui.storage.sessions import session_title
 from icltui.tui.dialogs.ask_text import AskTextDialog
 from icltui.tui.dialogs.choose_run import ChooseRunDialog, RunChoice, Verb
-from icltui.tui.dialogs.compare import CompareDialog
+from icltui.tui.dialogs.comparison import CompareDialog
 from icltui.tui.dialogs.open_session import OpenSessionDialog
 from icltui.tui.main.screen_actions import ScreenActions
 from icltui.tui.state.compared_session import ComparedSession

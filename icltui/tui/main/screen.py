@@ -198,7 +198,7 @@ class ExplorerScreen(Screen[None]):
     def _draw_status(self) -> None:
         self.engine.remember_loaded()
         self.status_line.refresh()
-        death = self.explorer.engine_log.death
+        death = self.explorer.engine_status.death
         if death != self._death:
             self._death = death
             line = f"✗ {death} — press ctrl+r to restart; prompt and results stay, the log is in tab 8"

@@ -9,7 +9,7 @@ from textual.widgets import Static
 
 from icltui.report.measures import MEASURES
 from icltui.tui.main.screen_actions import ScreenActions
-from icltui.tui.state.panes import TABS
+from icltui.tui.state.pane_names import TABS
 from icltui.tui.widgets.page_tabs import PAGES, PageTabs
 
 SMALLEST = (60, 18)

@@ -27,7 +27,7 @@ from icltui.api.messages import (
 )
 from icltui.tui.state.change import CHANGES, Change
 from icltui.tui.state.jobs import EngineNews, Jobs
-from icltui.tui.state.models import Models
+from icltui.tui.state.wanted_model import Models
 from icltui.tui.state.workspace import Workspace
 from icltui.values import ExportFormat, ModelInfo
 from icltui.values.prompt import Prompt
@@ -147,7 +147,7 @@ class Controller(Workspace):
         self._changed(Change.STATUS)
 
     async def _start_engine(self) -> None:
-        self.engine_log.begin()
+        self.engine_status.begin()
         self._changed(Change.STATUS)
         await self.jobs.start(self.hear)
 
@@ -169,7 +169,7 @@ class Controller(Workspace):
 
     def _hear_engine(self, event: EngineNews) -> None:
         self.jobs.take_engine(event)
-        self.engine_log.take_engine(event)
+        self.engine_status.take_engine(event)
         if isinstance(event, EngineDied):
             self._give_up()
         for change in (Change.LOG, Change.ESTIMATE, Change.STATUS):
@@ -177,14 +177,14 @@ class Controller(Workspace):
 
     def _warn_of_another_prompt(self, request: Request, event: Event) -> None:
         words = self.results.another_prompt(request, event)
-        if words and self.engine_log.tell_once([words]):
+        if words and self.engine_status.tell_once([words]):
             self._changed(Change.LOG)
             self._noticed(words, True)
 
     def _log(self, request: Request, event: Event) -> None:
-        n_lines = len(self.engine_log.lines)
-        self.engine_log.take(request, event)
-        if len(self.engine_log.lines) > n_lines:
+        n_lines = len(self.engine_status.lines)
+        self.engine_status.take(request, event)
+        if len(self.engine_status.lines) > n_lines:
             self._changed(Change.LOG)
         if words := self.models.hear(request, event):
             self._noticed(words, isinstance(event, JobFailed))
@@ -195,7 +195,7 @@ class Controller(Workspace):
             case ModelLoaded():
                 self._fit(event.model)
             case ExportEnded():
-                self._noticed(self.engine_log.written, False)
+                self._noticed(self.engine_status.written, False)
             case MeasureEnded() | GenerationEnded() | PatchTested() | VerificationEnded():
                 self.is_unsaved |= self._is_asked
                 self._record(request, self._is_new_run)
@@ -216,7 +216,7 @@ class Controller(Workspace):
 
     def _settle(self) -> None:
         """After a job: tell what that means for what is drawn, and count the newest text."""
-        self.engine_log.rest()
+        self.engine_status.rest()
         self._changed(Change.SETTINGS)
         self.count()
 

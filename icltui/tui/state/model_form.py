@@ -6,7 +6,7 @@ from typing import Any
 
 from icltui.api.messages import DEMO, LoadModel
 from icltui.api.option import Option
-from icltui.api.options import options_of
+from icltui.api.option_table import options_of
 from icltui.values.errors import BadInput
 
 _TRUST, _NOTHING = "trust", "nothing"

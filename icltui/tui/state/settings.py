@@ -9,7 +9,7 @@ from msgspec.structs import replace as with_changes
 
 from icltui.api.messages import CountTokens, Export, Generate, Measure, Request, Verify
 from icltui.api.option import Option
-from icltui.api.options import option_of
+from icltui.api.option_table import option_of
 from icltui.values import LANES, Dynamics, ExportFormat, ModelInfo, Path, Precision, Reference
 from icltui.values.errors import BadInput
 from icltui.values.prompt import Prompt, layers_text, resolve_layers

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from icltui.api.option import Option
-from icltui.api.options import OPTIONS, check_options
+from icltui.api.option_table import OPTIONS, check_options
 from icltui.storage.paths import typed_path
 from icltui.storage.query_file import read_queries
 from icltui.tui.state.settings import RunSettings

@@ -11,7 +11,7 @@ from icltui.api.messages import Request
 from icltui.tui.state.change import Change
 from icltui.tui.state.compared_session import ComparedSession
 from icltui.tui.state.document import Document, document_of, stamp_of
-from icltui.tui.state.engine_log import EngineLog
+from icltui.tui.state.engine_status import EngineStatus
 from icltui.tui.state.history import History
 from icltui.tui.state.results import Results
 from icltui.tui.state.session_conversion import left_out, session_of, settings_of
@@ -24,11 +24,11 @@ class Workspace:
     """One document with its numbers."""
 
     def __init__(self) -> None:
-        self.settings, self.document, self.results, self.engine_log = (
+        self.settings, self.document, self.results, self.engine_status = (
             RunSettings(),
             Document(),
             Results(),
-            EngineLog(),
+            EngineStatus(),
         )
         self.history = History()
         self.other: ComparedSession | None = None

@@ -10,7 +10,7 @@ from icltui.report.measures import MEASURES
 from icltui.tui.draw.text import display
 from icltui.tui.state.explorer import Explorer
 from icltui.tui.state.measured_units import MeasuredUnits
-from icltui.tui.state.panes import TABS, digit_of
+from icltui.tui.state.pane_names import TABS, digit_of
 from icltui.tui.state.settings import method_words
 from icltui.tui.state.staleness import curves_note, numbers_note, proof_note
 from icltui.tui.widgets.bordered import Bordered
@@ -131,7 +131,7 @@ class ResultTabs(ContentSwitcher, Bordered):
 
     def draw_log(self) -> None:
         """Pass the log on."""
-        self.log_view.show(self._explorer.engine_log.lines)
+        self.log_view.show(self._explorer.engine_status.lines)
 
     def caption(self) -> None:
         """Tabs in the upper border, what the numbers are in the lower one."""

@@ -7,7 +7,7 @@ from textual.widgets import Static
 from icltui.api.messages import Export, Generate, LoadModel, Measure, Progress, Verify
 from icltui.text.units import bar, in_bytes
 from icltui.tui.draw.text import display, fit
-from icltui.tui.state.engine_log import EngineLog
+from icltui.tui.state.engine_status import EngineStatus
 from icltui.tui.state.explorer import Explorer
 from icltui.tui.state.staleness import any_note, short_name
 from icltui.values import ModelInfo
@@ -46,12 +46,12 @@ def progress_text(progress: Progress | None, otherwise: str) -> str:
     return f"{stage} {progress.done}/{progress.total}"
 
 
-def loading_text(engine_log: EngineLog, model: str) -> str:
+def loading_text(engine_status: EngineStatus, model: str) -> str:
     """What loading ``model`` has come to: until it begins, what will be needed of what there is."""
     name = short_name(model)
-    if (estimate := engine_log.estimate) is None:
-        stage = engine_log.progress and engine_log.progress.stage.replace(model, name)
-        progress = engine_log.progress and with_changes(engine_log.progress, stage=stage)
+    if (estimate := engine_status.estimate) is None:
+        stage = engine_status.progress and engine_status.progress.stage.replace(model, name)
+        progress = engine_status.progress and with_changes(engine_status.progress, stage=stage)
         return progress_text(progress, f"loading {name}")
     need = f"{in_bytes(estimate.weight_bytes)} + {in_bytes(estimate.measure_bytes)}"
     return f"needs {need} of {in_bytes(estimate.available_bytes)} free"
@@ -69,14 +69,14 @@ def _state(explorer: Explorer) -> str:
     if jobs.engine == "dead":
         return "✗ engine gone, ^r restarts"
     if jobs.engine in ("off", "starting"):
-        silence = explorer.engine_log.silence
+        silence = explorer.engine_status.silence
         return f"◌ {f'no answer for {silence} s' if silence else 'starting the engine'}, esc ends it"
     if jobs.is_stopping:
         return "◌ stopping, esc again ends the engine"
-    progress = explorer.engine_log.progress
+    progress = explorer.engine_status.progress
     match jobs.request:
         case LoadModel() as request:
-            return f"◌ {loading_text(explorer.engine_log, request.model)}"
+            return f"◌ {loading_text(explorer.engine_status, request.model)}"
         case Measure() as request:
             origin = results.measured_origin
             if origin is None or origin.request is not request:  # the model may have to be loaded again first

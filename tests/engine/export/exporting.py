@@ -7,11 +7,11 @@ from typing import Any
 import torch
 
 from icltui.api.messages import Export, ExportEnded
-from icltui.api.progress import ignore_progress
-from icltui.engine.generate.inputs import make_spec
+from icltui.api.progress_callback import ignore_progress
 from icltui.engine.generate.jobs import make_patch
+from icltui.engine.generate.prepare_request import make_spec
 from icltui.engine.local import LocalEngine
-from icltui.engine.measure.forward import forward
+from icltui.engine.measure.forward_pass import forward
 from icltui.engine.models.loaded_model import LoadedModel, wrap_model
 from icltui.engine.patch.build import BuiltPatch, PatchSpec
 from icltui.engine.prompts.tokenize import tokenize

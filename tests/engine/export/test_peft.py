@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from icltui.api.messages import Export, LoadModel, Measure, MeasureEnded, Progress
 from icltui.engine import local
-from icltui.engine.export import peft, peft_check, reference_logits, write
+from icltui.engine.export import export_patch, peft, peft_check, reference_logits
 from icltui.engine.export.foldable import fold_gains
 from icltui.engine.local import LocalEngine
 from icltui.engine.measure.predictions import kl_divergence
@@ -182,7 +182,7 @@ def in_bfloat16(family):
 def test_in_half_precision_as_much_is_allowed_as_rounding_moves_the_patch(
     family, tmp_path, spoilt, monkeypatch
 ):
-    for module in (write, reference_logits):  # as if it were far less than rounding does
+    for module in (export_patch, reference_logits):  # as if it were far less than rounding does
         monkeypatch.setattr(module, "tolerance_of", lambda _: 1e-3)
     monkeypatch.setattr(reference_logits, "_N_JITTERS", 9)  # so many that the largest of them is no accident
     engine = engine_of(in_bfloat16(family))
@@ -215,8 +215,8 @@ def spoilt(monkeypatch):
     """Export with what is written changed on the way."""
 
     def spoil(change):
-        make = write.make_adapter
-        monkeypatch.setattr(write, "make_adapter", lambda *args: change(make(*args)))
+        make = export_patch.make_adapter
+        monkeypatch.setattr(export_patch, "make_adapter", lambda *args: change(make(*args)))
 
     return spoil
 

@@ -5,7 +5,7 @@ import torch
 
 from icltui.engine.hooks.attach import Attachment, attach
 from icltui.engine.hooks.site import Site, SiteHook
-from icltui.engine.measure.forward import forward
+from icltui.engine.measure.forward_pass import forward
 from tests.engine.small_models import tiny
 
 ROW = [0, 17, 203, 88]

@@ -9,11 +9,11 @@ import torch
 from icltui.engine.hooks.attach import attach
 from icltui.engine.hooks.capture import Capture
 from icltui.engine.hooks.find_sites import find_sites
-from icltui.engine.measure.forward import forward, forward_states, position_ids
+from icltui.engine.measure.forward_pass import forward, forward_states, position_ids
 from icltui.engine.measure.measure import Measurer
 from icltui.engine.measure.predictions import Vocabulary, finite_or_none, kl_divergence
-from icltui.engine.measure.prefixes import Plan, measure_prefixes
 from icltui.engine.measure.rank_one import project, project_back, weight_norm
+from icltui.engine.measure.run_prefixes import Plan, measure_prefixes
 from icltui.engine.patch.patch import TokenPatch
 from icltui.engine.prompts.tokenize import Ids
 from tests.engine.dense_reference import DenseModel
@@ -186,8 +186,8 @@ def test_rows_ascend_each_once_and_every_prediction_ends_with_its_distance(dynam
 
 
 def test_a_long_context_shows_rows_before_it_has_run(monkeypatch):
-    monkeypatch.setattr("icltui.engine.measure.prefixes.FIRST_CHUNK_TOKENS", 4)
-    monkeypatch.setattr("icltui.engine.measure.prefixes.SHORT_RUN", 0)
+    monkeypatch.setattr("icltui.engine.measure.run_prefixes.FIRST_CHUNK_TOKENS", 4)
+    monkeypatch.setattr("icltui.engine.measure.run_prefixes.SHORT_RUN", 0)
     _, chunks = run("llama")
     (rows, predictions), *_ = chunks
     assert {row.unit for row in rows} == {0, 1}

@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from icltui.engine.measure import packing_check, prefixes
+from icltui.engine.measure import packing_check, run_prefixes
 from icltui.engine.measure.packing_check import STRICT, choose_path
 from icltui.engine.models.loaded_model import wrap_model
 from tests.engine.small_models import FAMILIES, make_tiny, make_tokenizer, tiny
@@ -39,7 +39,7 @@ def test_a_callback_that_raises_stops_and_leaves_nothing_behind():
     assert loaded.model.config.sliding_window == 64
 
 
-HONEST = prefixes.packed_masks
+HONEST = run_prefixes.packed_masks
 
 
 def by_tokens(off):
@@ -116,7 +116,7 @@ def test_rounding_is_not_taken_for_a_wrong_mask_nor_hides_one(kind, dtype, monke
     for factor, kinds in ((0.01, {"right": HONEST}), (3, wrong)):
         monkeypatch.setattr(packing_check, "STRICT", factor * STRICT)
         for name, masks in kinds.items():
-            monkeypatch.setattr(prefixes, "packed_masks", masks)
+            monkeypatch.setattr(run_prefixes, "packed_masks", masks)
             reasons[name] = choose_path(loaded)[1]
     assert not reasons.pop("right")
     assert all("packed prefixes miss single ones by" in reason for reason in reasons.values()), reasons
@@ -137,7 +137,7 @@ def test_quantized_weights_are_allowed_what_right_ways_miss_and_no_more(monkeypa
     assert choose_path(loaded)[0] == "loop"
     monkeypatch.setattr(type(loaded.model), "is_quantized", True, raising=False)
     assert choose_path(loaded) == ("packed", "")
-    monkeypatch.setattr(prefixes, "packed_masks", by_tokens(-3))
+    monkeypatch.setattr(run_prefixes, "packed_masks", by_tokens(-3))
     assert choose_path(loaded)[0] == "loop"
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import pytest
 from transformers.utils import logging
 
-from icltui.api.progress import ignore_progress
+from icltui.api.progress_callback import ignore_progress
 from icltui.engine.models.load_progress import INTERVAL, LoadProgress
 
 

@@ -10,7 +10,7 @@ from transformers import AutoConfig, GPT2Config, LlamaConfig
 
 from icltui.api import messages
 from icltui.api.messages import LoadModel
-from icltui.engine.measure.prefixes import tokens_per_chunk
+from icltui.engine.measure.run_prefixes import tokens_per_chunk
 from icltui.engine.models import memory_estimate
 from icltui.engine.models.checkpoint import Checkpoint
 from icltui.engine.models.memory_estimate import chunk_tokens, estimate_memory, measure_bytes, shortage

@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from icltui.engine.measure.forward import forward
+from icltui.engine.measure.forward_pass import forward
 from icltui.engine.models.upcast import can_compute_in_float32, computing_dtype, computing_in_float32
 from icltui.values.errors import ForwardError
 from icltui.zoo.tiny_model import build

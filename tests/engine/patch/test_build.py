@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from icltui.engine.measure.forward import forward
+from icltui.engine.measure.forward_pass import forward
 from icltui.engine.patch.build import BuiltPatch, PatchSpec, build_patch
 from icltui.engine.patch.calibration import logits_without_context
 from icltui.engine.patch.decoding import acting
-from icltui.engine.patch.load_check import relative_error
+from icltui.engine.patch.exactness_at_load import relative_error
 from icltui.engine.prompts.tokenize import Ids
 from icltui.values.errors import BadInput
 from icltui.values.recipe import Recipe

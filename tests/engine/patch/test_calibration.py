@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from icltui.engine.measure.forward import forward
+from icltui.engine.measure.forward_pass import forward
 from icltui.engine.patch.calibration import PassageReader, logits_without_context, read_passage
-from icltui.engine.patch.load_check import relative_error
+from icltui.engine.patch.exactness_at_load import relative_error
 from icltui.engine.prompts.tokenize import Ids
 from tests.engine.small_models import FAMILIES, tiny
 

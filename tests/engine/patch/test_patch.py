@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from icltui.engine.hooks.attach import attach
-from icltui.engine.measure.forward import KVCache, forward, forward_states
+from icltui.engine.measure.forward_pass import KVCache, forward, forward_states
 from icltui.engine.patch.build import PatchSpec, build_patch
 from icltui.engine.patch.decoding import Decoder, Rows, acting
-from icltui.engine.patch.load_check import relative_error
+from icltui.engine.patch.exactness_at_load import relative_error
 from icltui.engine.patch.patch import HeldPatch, TokenPatch, apply_map
 from icltui.engine.prompts.tokenize import Ids
 from icltui.values.recipe import Recipe

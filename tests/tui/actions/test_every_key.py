@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from icltui.tui.actions import ACTIONS
 from icltui.tui.actions.action import Action
-from icltui.tui.state.panes import PANES
+from icltui.tui.state.pane_names import PANES
 from icltui.values import Run, Session
 from tests.tui import samples
 from tests.tui.conftest import Desk

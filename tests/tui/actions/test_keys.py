@@ -15,7 +15,7 @@ from icltui.tui.dialogs.open_session import OpenSessionDialog
 from icltui.tui.dialogs.save_session import SaveSessionDialog
 from icltui.tui.draw.token_colorings import COLORINGS
 from icltui.tui.main.command_palette import ActionCommands
-from icltui.tui.state.panes import PANES
+from icltui.tui.state.pane_names import PANES
 from icltui.values import LANES
 from tests.tui import samples
 from tests.tui.conftest import Desk, open_desk

@@ -10,7 +10,7 @@ from textual.widgets import Input
 from icltui.storage.sessions import read_session, write_session
 from icltui.tui.dialogs.ask_text import AskTextDialog
 from icltui.tui.dialogs.choose_run import ChooseRunDialog
-from icltui.tui.dialogs.compare import CompareDialog
+from icltui.tui.dialogs.comparison import CompareDialog
 from icltui.tui.dialogs.open_session import OpenSessionDialog
 from icltui.tui.state.compared_session import ComparedSession
 from icltui.values import Run

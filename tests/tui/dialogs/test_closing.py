@@ -22,7 +22,7 @@ from textual.screen import Screen
 import icltui.tui
 from icltui.tui.dialogs.ask_text import AskTextDialog
 from icltui.tui.dialogs.choose_run import ChooseRunDialog
-from icltui.tui.dialogs.compare import CompareDialog
+from icltui.tui.dialogs.comparison import CompareDialog
 from icltui.tui.dialogs.confirm import OVERWRITE, ConfirmDialog, UnsavedDialog
 from icltui.tui.dialogs.dialog import ClosesOnce, Dialog
 from icltui.tui.dialogs.export import ExportDialog, ExportOption

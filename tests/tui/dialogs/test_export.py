@@ -244,7 +244,7 @@ async def test_the_patch_is_written_by_the_engine(desk: Desk) -> None:
     assert desk.toasts()[-1] == (
         "a LoRA adapter for PEFT: rank 1, 36 tensors, in out/patch.safetensors; the log (8) says which patch it is"
     )
-    assert "left out: ΔW" in desk.explorer.engine_log.lines
+    assert "left out: ΔW" in desk.explorer.engine_status.lines
 
 
 async def test_a_patch_that_cannot_be_written_is_told(desk: Desk) -> None:

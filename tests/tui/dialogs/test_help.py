@@ -6,8 +6,8 @@ from icltui.report.measures import MEASURES
 from icltui.tui.actions import ACTIONS
 from icltui.tui.dialogs.help import HelpDialog, pane_texts
 from icltui.tui.dialogs.open_session import OpenSessionDialog
-from icltui.tui.draw.help_text import MEASURED, PANE_HELP, action_rows, pane_title
-from icltui.tui.state.panes import PANES
+from icltui.tui.draw.pane_help import MEASURED, PANE_HELP, action_rows, pane_title
+from icltui.tui.state.pane_names import PANES
 from tests.tui import samples
 from tests.tui.conftest import Desk, open_desk
 

@@ -21,7 +21,7 @@ from icltui.api.messages import (
 )
 from icltui.storage.recent_models import recent_models, remember_model
 from icltui.tui.dialogs.load_model import LoadModelDialog
-from icltui.tui.state.engine_log import model_facts
+from icltui.tui.state.engine_status import model_facts
 from icltui.tui.state.model_form import FIELDS, blank, choices_text, load_of, texts_of
 from icltui.tui.state.staleness import numbers_note
 from icltui.tui.widgets.status_line import state_text
@@ -145,7 +145,7 @@ async def test_a_question_waits_for_a_run_and_costs_it_nothing() -> None:
     ear.client.send(ear.client.job, ESTIMATED, BAD)
     assert model_estimate.lines()[1:] == ["✗ model 'gpt2' has no weights"]
     assert ear.lines == []
-    assert BAD.message not in ear.explorer.engine_log.lines
+    assert BAD.message not in ear.explorer.engine_status.lines
     model_estimate.ask(GPT2)
     ear.client.finish()
     assert model_estimate.lines() == ["its size is not known: its files do not give it"]
@@ -160,7 +160,7 @@ async def test_silence_at_the_start_is_told() -> None:
     ear.client.send(0, EngineAwaited(seconds=10, log_tail=("ssh: dialing",)))
     ear.client.send(0, EngineAwaited(seconds=20, log_tail=("ssh: dialing",)))
     assert state_text(ear.explorer) == "◌ no answer for 20 s, esc ends it"
-    assert ear.explorer.engine_log.lines == [
+    assert ear.explorer.engine_status.lines == [
         "the engine has not answered yet: waiting for it",
         "ssh: dialing",
     ]

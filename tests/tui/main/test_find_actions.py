@@ -92,7 +92,7 @@ async def test_what_is_typed_ahead_is_the_word(size: tuple[int, int]) -> None:
 
 
 async def test_the_log_is_searched_in_its_tab(desk: Desk) -> None:
-    desk.explorer.engine_log.lines += [f"line {at}" for at in range(100)]
+    desk.explorer.engine_status.lines += [f"line {at}" for at in range(100)]
     desk.screen.numbers.draw_log()
     await desk.press("8", "g", "slash", *"line", "space", "7", "enter")
     await desk.until(lambda: desk.screen.numbers.found == "/line 7 1/11")

@@ -90,7 +90,7 @@ async def test_a_prompt_that_is_another_one_than_before_is_said_once() -> None:
         ear.explorer.results.measurement = samples.MEASUREMENT  # as if the template wrote another time again
     (line,) = ear.lines
     assert line.startswith("the prompt is not the one that was run before: ")
-    assert line in ear.explorer.engine_log.lines
+    assert line in ear.explorer.engine_status.lines
     assert "other tokens before the text" in line
 
 
@@ -268,13 +268,13 @@ async def test_death_keeps_everything_and_run_starts_anew() -> None:
     await ear.explorer.run()
     ear.client.send(ear.client.job, samples.TOKENIZED, samples.chunk(0, 3))
     ear.client.die("the engine was ended by signal 9", "CUDA error")
-    assert ear.explorer.engine_log.death == "the engine was ended by signal 9"
-    assert "CUDA error" in ear.explorer.engine_log.lines
+    assert ear.explorer.engine_status.death == "the engine was ended by signal 9"
+    assert "CUDA error" in ear.explorer.engine_status.lines
     assert ear.explorer.results.measured.n_measured == samples.N_UNITS + 1
     assert not ear.explorer.jobs.is_busy
     await ear.explorer.run()
     assert ear.client.n_starts == 2
-    assert ear.explorer.engine_log.death == ""
+    assert ear.explorer.engine_status.death == ""
     assert ear.client.request == LoadModel()
     ear.client.finish(samples.LOADED)
     assert isinstance(ear.client.request, Measure)
@@ -285,18 +285,18 @@ async def test_a_death_during_a_job_is_logged_once() -> None:
     await ear.explorer.run()
     ear.client.send(ear.client.job, JobFailed(kind="EngineError", message="gone"))
     ear.client.die("gone", "the tail")
-    assert ear.explorer.engine_log.lines[-2:] == ["gone", "the tail"]
-    assert ear.explorer.engine_log.lines.count("gone") == 1
+    assert ear.explorer.engine_status.lines[-2:] == ["gone", "the tail"]
+    assert ear.explorer.engine_status.lines.count("gone") == 1
     await ear.explorer.run()
     ear.client.die("gone")
-    assert ear.explorer.engine_log.lines.count("gone") == 2, "another death is told again"
+    assert ear.explorer.engine_status.lines.count("gone") == 2, "another death is told again"
 
 
 async def test_an_engine_that_cannot_start_is_dead() -> None:
     client = FakeClient(is_startable=False)
     explorer = Explorer(client, LoadModel(), samples.session())
     await explorer.start()
-    assert explorer.engine_log.death == "not found: engine"
+    assert explorer.engine_status.death == "not found: engine"
     assert client.requests == []
 
 
@@ -371,7 +371,7 @@ async def test_what_is_known_of_the_patch_comes_behind_its_lane_and_is_saved() -
     ear.client.send(ear.client.job, *samples.generate(LANES), PatchTested(patch=samples.PATCH))
     ear.client.finish()
     assert ear.explorer.results.patch == samples.PATCH
-    assert ear.explorer.engine_log.lines[-2:] == [samples.PATCH.verdict, *samples.PATCH.notes]
+    assert ear.explorer.engine_status.lines[-2:] == [samples.PATCH.verdict, *samples.PATCH.notes]
     saved = ear.explorer.session("a").generation
     assert saved is not None
     assert saved.patch == samples.PATCH

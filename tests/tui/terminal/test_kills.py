@@ -92,7 +92,7 @@ class Victim:
             assert not self.desk.app._exit, "the explorer ended"
             return is_so()
 
-        lines = self.desk.explorer.engine_log.lines
+        lines = self.desk.explorer.engine_status.lines
         await until(is_so_or_over, what=lambda: f"never came true; the log: {lines[-8:]}")
 
     async def run_to_the_end(self) -> dict[str, float]:
@@ -179,7 +179,7 @@ def finished(victim: Victim, reference: Reference) -> None:
     lanes: dict[Lane, tuple[LaneStep, ...]] = victim.results.texts.steps
     assert lanes == reference.lanes
     assert not victim.results.is_cut
-    assert not victim.desk.explorer.engine_log.death
+    assert not victim.desk.explorer.engine_status.death
 
 
 @pytest.mark.soak

@@ -3,7 +3,7 @@
 import pytest
 
 from icltui.tui.state.jump_keys import letters, targets
-from icltui.tui.state.panes import PANES, TABS
+from icltui.tui.state.pane_names import PANES, TABS
 from icltui.tui.widgets.jump_labels import JumpLabel
 from tests.tui import samples
 from tests.tui.actions.test_keys import type_ahead

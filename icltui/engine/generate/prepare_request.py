@@ -8,7 +8,7 @@ from dataclasses import replace as with_
 
 from msgspec.structs import replace
 
-from icltui.api.options import check_options
+from icltui.api.option_table import check_options
 from icltui.engine.hooks.site import Site
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.patch.build import PatchSpec

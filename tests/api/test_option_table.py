@@ -10,7 +10,7 @@ import pytest
 
 from icltui.api.messages import LoadModel
 from icltui.api.option import Option
-from icltui.api.options import OPTIONS, check_options, option_of, options_of
+from icltui.api.option_table import OPTIONS, check_options, option_of, options_of
 from icltui.cli import parser
 from icltui.cli.options import values_of
 from icltui.engine.models.device import DTYPES

@@ -16,7 +16,7 @@ import icltui
 from icltui.api.messages import CountTokens, JobEnded, JobFailed, LoadModel
 from icltui.cli.explore import engine_command
 from icltui.engine.prompts.render_template import Renderer
-from icltui.system.child_process import PACKAGE_ROOT, child_environment, guard_children, own_command
+from icltui.system.child_environment import PACKAGE_ROOT, child_environment, guard_children, own_command
 from icltui.tui.draw.figure_process import draw_figure
 from icltui.values.prompt import Prompt
 from icltui.worker.client import RemoteEngine
@@ -122,10 +122,10 @@ def test_a_program_that_is_not_installed_is_found_by_its_children(tmp_path: Path
     """Its own folder is the one that it may import from."""
     package = tmp_path / "icltui"
     (package / "system").mkdir(parents=True)
-    for name in ("__init__.py", "system/__init__.py", "system/child_process.py"):
+    for name in ("__init__.py", "system/__init__.py", "system/child_environment.py"):
         shutil.copy(Path(icltui.__file__).parent / name, package / name)
     (package / "__main__.py").write_text(
-        "from icltui.system.child_process import child_environment, leave_current_folder\n"
+        "from icltui.system.child_environment import child_environment, leave_current_folder\n"
         "leave_current_folder()\n"
         "print(child_environment()['PYTHONPATH'])\n"
     )
@@ -148,7 +148,7 @@ STARTS = re.compile(
     r"|os\.(system|popen|fork|forkpty|(exec|spawn)[lv]p?e?|posix_spawnp?))\b"
 )
 PLACES = {
-    "system/child_process.py",
+    "system/child_environment.py",
     "worker/process.py",
     "engine/prompts/render_template.py",
     "tui/draw/figure_process.py",

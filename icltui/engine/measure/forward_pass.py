@@ -15,7 +15,7 @@ from torch import Tensor
 
 from icltui.engine.hooks.attach import attach
 from icltui.engine.hooks.capture import Capture, States, widen
-from icltui.engine.hooks.forward_output import forward_output, run_model
+from icltui.engine.hooks.run_model import forward_output, run_model
 from icltui.engine.hooks.site import Site, input_device
 from icltui.engine.prompts.tokenize import Ids
 from icltui.values.errors import BadInput, EngineError, ForwardError

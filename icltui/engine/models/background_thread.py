@@ -12,7 +12,7 @@ from threading import Lock, Thread
 from typing import TypeVar
 
 from icltui.api.messages import Progress
-from icltui.api.progress import ProgressCallback
+from icltui.api.progress_callback import ProgressCallback
 
 Result = TypeVar("Result")
 

@@ -17,19 +17,19 @@ from torch import Tensor
 from transformers.pytorch_utils import Conv1D
 
 from icltui.api.messages import Export
-from icltui.api.progress import ProgressCallback
+from icltui.api.progress_callback import ProgressCallback
 from icltui.engine.export.control_vector import added, vectors_of, write_vectors
 from icltui.engine.export.factors import write_factors
 from icltui.engine.export.foldable import foldable_patch
 from icltui.engine.export.peft import has_experts, make_adapter, write_adapter
 from icltui.engine.export.reference_logits import ReferenceLogits, reference_logits
-from icltui.engine.generate.inputs import make_spec
 from icltui.engine.generate.jobs import make_patch
+from icltui.engine.generate.prepare_request import make_spec
 from icltui.engine.measure.predictions import finite_or_none, kl_divergence
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.patch.alpha_search import patched_logits, with_alpha
 from icltui.engine.patch.build import BuiltPatch, refit
-from icltui.engine.patch.load_check import tolerance_of
+from icltui.engine.patch.exactness_at_load import tolerance_of
 from icltui.values import ExportReport, ModelInfo
 from icltui.values.errors import BadInput
 

@@ -16,12 +16,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from icltui.api.progress import ProgressCallback, ignore_progress
+from icltui.api.progress_callback import ProgressCallback, ignore_progress
 from icltui.engine.hooks.attach import attach
 from icltui.engine.hooks.capture import Capture, States, widen
 from icltui.engine.hooks.site import Site, SiteHook, hidden_input
 from icltui.engine.hooks.trace import is_made_of
-from icltui.engine.measure.forward import forward, forward_states
+from icltui.engine.measure.forward_pass import forward, forward_states
 from icltui.engine.measure.packing_check import reporting_passes, sample_ids
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.patch.patch import TokenPatch

@@ -6,15 +6,15 @@ import pytest
 import torch
 
 from icltui.api.messages import Progress
-from icltui.engine.models import background
-from icltui.engine.models.background import Cancelled, run_in_background
+from icltui.engine.models import background_thread
+from icltui.engine.models.background_thread import Cancelled, run_in_background
 from tests.engine.generators import run_to_end
 
 
 @pytest.fixture(autouse=True)
 def _patience(monkeypatch):
     """However slow the machine, nothing is said twice unless a test wants it."""
-    monkeypatch.setattr(background, "HEARTBEAT", 60.0)
+    monkeypatch.setattr(background_thread, "HEARTBEAT", 60.0)
 
 
 def at(done: int) -> Progress:
@@ -49,7 +49,7 @@ def test_work_is_outside_of_inference_mode():
 
 
 def test_silence_is_filled_so_that_the_listener_may_stop(monkeypatch):
-    monkeypatch.setattr(background, "HEARTBEAT", 0.01)
+    monkeypatch.setattr(background_thread, "HEARTBEAT", 0.01)
     go_on = Flag()
 
     def work(on_progress):

@@ -11,7 +11,7 @@ from icltui.api.messages import LoadModel, Measure, ModelLoaded, Verify
 from icltui.engine import local
 from icltui.engine.hooks.find_sites import find_sites
 from icltui.engine.models.loaded_model import wrap_model
-from icltui.engine.patch.load_check import check_at_load, check_layers, relative_error
+from icltui.engine.patch.exactness_at_load import check_at_load, check_layers, relative_error
 from icltui.engine.patch.patch import TokenPatch
 from icltui.values.errors import BadInput, ModelError
 from icltui.values.prompt import Prompt

@@ -6,7 +6,7 @@ Symbols are those of :mod:`icltui.report.measures`. Every pane that has a digit 
 from dataclasses import dataclass
 
 from icltui.tui.actions import ACTIONS
-from icltui.tui.state.panes import PANES, digit_of
+from icltui.tui.state.pane_names import PANES, digit_of
 
 Rows = list[tuple[str, str]]
 """Two columns: a key, a formula or a symbol, and what it does or means."""

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from icltui.api import messages
 from icltui.values.errors import EngineError
-from icltui.worker import line_reader
+from icltui.worker import message_splitter
 from icltui.worker.client import _decode
-from icltui.worker.line_reader import LineReader
+from icltui.worker.message_splitter import LineReader
 from icltui.worker.protocol import MARK, Happened, encode
 
 MESSAGES = st.integers(0, 99).map(
@@ -41,7 +41,7 @@ def test_every_message_and_every_other_byte_comes_through(pieces: list[bytes], c
     pieces = [piece if piece.endswith(b"}\n") else b"x" + piece for piece in pieces]
     data = b"".join(pieces)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(line_reader, "CHUNK", chunk)
+        patch.setattr(message_splitter, "CHUNK", chunk)
         found = asyncio.run(read_all([data]))
     assert b"".join(piece for piece, _ in found) == data
     sent = [piece for piece in pieces if piece.startswith(MARK)]
@@ -62,7 +62,7 @@ def test_a_message_that_its_writer_died_over_is_none() -> None:
 
 
 def test_a_message_without_end_is_an_error_and_a_quotation_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(line_reader, "LINE_LIMIT", 100)
+    monkeypatch.setattr(message_splitter, "LINE_LIMIT", 100)
     with pytest.raises(EngineError, match="a line of more than 100 bytes"):
         asyncio.run(read_all([MARK, b"x" * 100]))
     found = asyncio.run(read_all([b"debug: ", MARK, b"x" * 100, b"\n"]))

@@ -6,9 +6,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from icltui.engine.hooks.capture import Capture
-from icltui.engine.measure import prefixes
-from icltui.engine.measure.forward import position_ids, token_row
-from icltui.engine.measure.prefixes import Plan, measure_prefixes, tokens_per_chunk
+from icltui.engine.measure import run_prefixes
+from icltui.engine.measure.forward_pass import position_ids, token_row
+from icltui.engine.measure.run_prefixes import Plan, measure_prefixes, tokens_per_chunk
 from icltui.engine.models import memory_estimate
 from icltui.engine.prompts.tokenize import Ids
 from icltui.values.errors import BadInput
@@ -55,8 +55,8 @@ def agree(packed: dict, loop: dict, n_units: int) -> None:
 def test_packed_equals_loop(family, n, q, prefix, step, monkeypatch):
     short = 0
     monkeypatch.setattr(memory_estimate, "CHUNK_TOKENS", 12)
-    monkeypatch.setattr(prefixes, "FIRST_CHUNK_TOKENS", 6)
-    monkeypatch.setattr(prefixes, "SHORT_RUN", short)
+    monkeypatch.setattr(run_prefixes, "FIRST_CHUNK_TOKENS", 6)
+    monkeypatch.setattr(run_prefixes, "SHORT_RUN", short)
     loaded, plan = tiny(family), Plan(ids(n, q, prefix, step))
     agree(gather(loaded, plan, "packed"), gather(loaded, plan, "loop"), plan.n_units)
 
@@ -75,8 +75,8 @@ def test_packed_equals_loop(family, n, q, prefix, step, monkeypatch):
 def test_packed_equals_loop_whatever_is_missing_and_how(family, dynamics, reference, positions, monkeypatch):
     short = 0
     monkeypatch.setattr(memory_estimate, "CHUNK_TOKENS", 9)
-    monkeypatch.setattr(prefixes, "FIRST_CHUNK_TOKENS", 6)
-    monkeypatch.setattr(prefixes, "SHORT_RUN", short)
+    monkeypatch.setattr(run_prefixes, "FIRST_CHUNK_TOKENS", 6)
+    monkeypatch.setattr(run_prefixes, "SHORT_RUN", short)
     loaded, plan = tiny(family), Plan(ids(11, 3, 2, 2), dynamics, reference, positions)
     assert plan.packs
     agree(gather(loaded, plan, "packed"), gather(loaded, plan, "loop"), plan.n_units)
@@ -92,7 +92,7 @@ def test_packed_equals_loop_at_any_lengths_units_and_layers(
     n, q, prefix, step, layers, chunk, short, reference, positions, monkeypatch
 ):
     monkeypatch.setattr(memory_estimate, "CHUNK_TOKENS", chunk)
-    monkeypatch.setattr(prefixes, "SHORT_RUN", short)
+    monkeypatch.setattr(run_prefixes, "SHORT_RUN", short)
     loaded, plan = tiny("qwen3"), Plan(ids(n, q, prefix, step), "grow", reference, positions)
     sites = [loaded.sites[k] for k in sorted(layers)]
     agree(gather(loaded, plan, "packed", sites), gather(loaded, plan, "loop", sites), plan.n_units)
@@ -150,7 +150,7 @@ def test_where_positions_stand_matters_behind_a_kept_prefix(path, family):
 
 
 def test_positions_cannot_be_kept_by_a_model_that_takes_none(monkeypatch):
-    monkeypatch.setattr("icltui.engine.measure.forward.forward_arguments", lambda _: {"input_ids"})
+    monkeypatch.setattr("icltui.engine.measure.forward_pass.forward_arguments", lambda _: {"input_ids"})
     with pytest.raises(BadInput, match="takes no positions: use --positions reset"):
         gather(tiny("llama"), Plan(ids(4, 2), positions="keep"), "loop")
 
@@ -166,8 +166,8 @@ def test_places(gap, positions, wanted):
 
 @pytest.mark.parametrize("path", ["packed", "loop"])
 def test_the_first_units_come_before_the_whole_context_has_run(path, monkeypatch):
-    monkeypatch.setattr(prefixes, "FIRST_CHUNK_TOKENS", 4)
-    monkeypatch.setattr(prefixes, "SHORT_RUN", 0)
+    monkeypatch.setattr(run_prefixes, "FIRST_CHUNK_TOKENS", 4)
+    monkeypatch.setattr(run_prefixes, "SHORT_RUN", 0)
     order = list(gather(tiny("llama"), Plan(ids(5, 2)), path))
     assert order == ([0, 1, 5, 2, 3, 4] if path == "packed" else [0, 5, 1, 2, 3, 4])
 
@@ -180,13 +180,13 @@ def test_with_experts_the_full_context_leads(path):
 def test_the_context_runs_once(monkeypatch):
     """Cost: n + (n+1) q tokens."""
     fed = []
-    honest = prefixes.forward
+    honest = run_prefixes.forward
 
     def counting(model, tokens, *args, **kwargs):
         fed.append(len(tokens))
         return honest(model, tokens, *args, **kwargs)
 
-    monkeypatch.setattr(prefixes, "forward", counting)
+    monkeypatch.setattr(run_prefixes, "forward", counting)
     gather(tiny("llama"), Plan(ids(9, 3, 2)), "packed")
     assert sum(fed) == 2 + 9 + 10 * 3
 

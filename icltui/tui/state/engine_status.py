@@ -31,7 +31,7 @@ from icltui.tui.state.settings import method_words
 from icltui.values import Estimate, ModelInfo
 
 
-class EngineLog:
+class EngineStatus:
     """The log, and what of the present is no result."""
 
     def __init__(self) -> None:

@@ -23,7 +23,7 @@ from transformers import DynamicCache
 from icltui.engine.hooks.attach import attach
 from icltui.engine.hooks.capture import ProjectionCapture
 from icltui.engine.hooks.site import Site, SiteHook
-from icltui.engine.measure.forward import Gap, KVCache, forward, position_ids, token_row
+from icltui.engine.measure.forward_pass import Gap, KVCache, forward, position_ids, token_row
 from icltui.engine.measure.packed_mask import packed_masks
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.models.memory_estimate import chunk_tokens

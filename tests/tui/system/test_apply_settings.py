@@ -9,7 +9,13 @@ from textual.widgets import Input
 from icltui.api.messages import LoadModel
 from icltui.storage.config import Config
 from icltui.tui.app import IcltuiApp
-from icltui.tui.system.theme import check_theme, choose_theme, known_themes, remember_theme, remembered_theme
+from icltui.tui.system.apply_settings import (
+    check_theme,
+    choose_theme,
+    known_themes,
+    remember_theme,
+    remembered_theme,
+)
 from icltui.values.errors import BadInput
 from tests.tui import samples
 from tests.tui.conftest import open_desk

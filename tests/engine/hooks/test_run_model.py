@@ -9,7 +9,7 @@ from transformers import LlamaForCausalLM
 from icltui.api import run_job
 from icltui.api.messages import Generate, LoadModel, Measure, Verify
 from icltui.engine import local
-from icltui.engine.hooks.forward_output import forward_output
+from icltui.engine.hooks.run_model import forward_output
 from icltui.engine.local import LocalEngine
 from icltui.engine.models.loaded_model import wrap_model
 from icltui.engine.patch.decoding import stop_tokens

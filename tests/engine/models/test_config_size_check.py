@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from icltui.api.messages import EstimateModel, LoadModel
 from icltui.engine.local import LocalEngine
-from icltui.engine.models import config_check
+from icltui.engine.models import config_size_check
 from icltui.engine.models import load as module
 from icltui.engine.models.load import load
 from icltui.engine.models.loaded_model import LEFT_OUT, fingerprint
@@ -128,7 +128,7 @@ def test_a_tensor_is_no_larger_than_its_bytes(llama, tmp_path):
 
 
 def test_masks_are_bounded_by_the_weights(llama, monkeypatch):
-    monkeypatch.setattr(config_check, "MOST_BUFFERS", -(2**30))
+    monkeypatch.setattr(config_size_check, "MOST_BUFFERS", -(2**30))
     with pytest.raises(ModelError, match=r"masks or tables of .* bytes"):
         list(load(LoadModel(model=str(llama), device="cpu")))
 

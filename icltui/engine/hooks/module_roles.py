@@ -10,7 +10,7 @@ from typing import Any
 from interp_engine.arch import resolve_arch
 from torch import nn
 
-from icltui.api.options import SITES
+from icltui.api.option_table import SITES
 from icltui.values.errors import BadInput
 
 LOOKUP_ERRORS = (AttributeError, ValueError, LookupError, TypeError)

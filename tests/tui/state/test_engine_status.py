@@ -5,7 +5,7 @@ import pytest
 
 from icltui.api.messages import JobFailed, LoadModel, ModelEstimated, ModelLoaded, Progress, PromptTokenized
 from icltui.tui.dialogs.help import help_sections
-from icltui.tui.state.engine_log import EngineLog, estimate_line, model_facts
+from icltui.tui.state.engine_status import EngineStatus, estimate_line, model_facts
 from icltui.tui.state.settings import RunSettings
 from icltui.tui.widgets.status_line import loading_text, model_text, progress_text
 from icltui.values import ModelInfo
@@ -18,17 +18,17 @@ ESTIMATED = "124 M parameters, 548 MB of weights; a measure adds up to 96 MB; 6.
 
 
 def test_the_estimate_is_one_line_and_shown_until_loading_begins() -> None:
-    engine_log = EngineLog()
+    engine_status = EngineStatus()
     assert estimate_line(samples.ESTIMATE) == ESTIMATED
-    engine_log.take(LOAD, Progress(stage="reading gpt2", done=0, total=0))
-    assert loading_text(engine_log, LOAD.model) == "reading gpt2"
-    engine_log.take(LOAD, ModelEstimated(estimate=samples.ESTIMATE))
-    assert engine_log.lines == [f"gpt2: {ESTIMATED}"]
-    assert loading_text(engine_log, LOAD.model) == "needs 548 MB + 96 MB of 6.2 GB free"
-    engine_log.take(LOAD, LOADING)
-    assert loading_text(engine_log, LOAD.model) == "loading gpt2 312 MB of 548 MB ████░░░░"
-    engine_log.take(LOAD, ModelLoaded(model=samples.MODEL))
-    assert (engine_log.estimate, engine_log.progress) == (None, None)
+    engine_status.take(LOAD, Progress(stage="reading gpt2", done=0, total=0))
+    assert loading_text(engine_status, LOAD.model) == "reading gpt2"
+    engine_status.take(LOAD, ModelEstimated(estimate=samples.ESTIMATE))
+    assert engine_status.lines == [f"gpt2: {ESTIMATED}"]
+    assert loading_text(engine_status, LOAD.model) == "needs 548 MB + 96 MB of 6.2 GB free"
+    engine_status.take(LOAD, LOADING)
+    assert loading_text(engine_status, LOAD.model) == "loading gpt2 312 MB of 548 MB ████░░░░"
+    engine_status.take(LOAD, ModelLoaded(model=samples.MODEL))
+    assert (engine_status.estimate, engine_status.progress) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -98,42 +98,42 @@ async def test_loading_streams_into_the_status_line_and_the_log() -> None:
 
 
 def test_notes_on_the_tokens_are_logged_once() -> None:
-    engine_log, request = EngineLog(), RunSettings(prompt=samples.PROMPT).measure()
+    engine_status, request = EngineStatus(), RunSettings(prompt=samples.PROMPT).measure()
     event = PromptTokenized(tokens=msgspec.structs.replace(samples.TOKENS, notes=("one token straddles",)))
     for _ in range(2):
-        engine_log.take(request, event)
-    assert engine_log.lines == ["one token straddles"]
+        engine_status.take(request, event)
+    assert engine_status.lines == ["one token straddles"]
 
 
 @pytest.mark.parametrize(
     ("model", "why"), [(samples.MODEL, "changes with what is missing"), (samples.ODD_MODEL, "ALiBi")]
 )
 def test_the_loop_says_why_once_a_method(model: ModelInfo, why: str) -> None:
-    engine_log, settings = EngineLog(), RunSettings(prompt=samples.PROMPT, dynamics="drop")
-    engine_log.take(LOAD, ModelLoaded(model=model))
-    del engine_log.lines[:]
+    engine_status, settings = EngineStatus(), RunSettings(prompt=samples.PROMPT, dynamics="drop")
+    engine_status.take(LOAD, ModelLoaded(model=model))
+    del engine_status.lines[:]
     looped = msgspec.structs.replace(samples.MEASURED, path="loop")
     for asked in (settings, settings, settings.with_next("reference")):
-        engine_log.take(asked.measure(), looped)
-    first, second = engine_log.lines
+        engine_status.take(asked.measure(), looped)
+    first, second = engine_status.lines
     assert first.startswith("drop · free · reset · loop: ")
     assert second.startswith("drop · local · reset · loop: ")
     assert why in first
-    engine_log.take(settings.measure(), samples.MEASURED)
-    assert len(engine_log.lines) == 2, "packed needs no reason"
+    engine_status.take(settings.measure(), samples.MEASURED)
+    assert len(engine_status.lines) == 2, "packed needs no reason"
 
 
 def test_a_folder_is_called_by_its_last_name() -> None:
-    engine_log, folder = EngineLog(), "/a/very/long/way/to/the/models/stories260K/"
-    assert loading_text(engine_log, folder) == "loading stories260K"
-    engine_log.take(LoadModel(model=folder), Progress(stage=f"loading {folder}", done=1, total=20_000))
-    assert loading_text(engine_log, folder) == "loading stories260K 1 B of 20 kB ░░░░░░░░"
+    engine_status, folder = EngineStatus(), "/a/very/long/way/to/the/models/stories260K/"
+    assert loading_text(engine_status, folder) == "loading stories260K"
+    engine_status.take(LoadModel(model=folder), Progress(stage=f"loading {folder}", done=1, total=20_000))
+    assert loading_text(engine_status, folder) == "loading stories260K 1 B of 20 kB ░░░░░░░░"
 
 
 def test_a_failed_count_is_nobodys_business() -> None:
-    engine_log, settings = EngineLog(), RunSettings(prompt=samples.PROMPT)
+    engine_status, settings = EngineStatus(), RunSettings(prompt=samples.PROMPT)
     failure = JobFailed(kind="BadInput", message="too long")
-    engine_log.take(settings.count(), failure)
-    assert engine_log.lines == []
-    engine_log.take(settings.measure(), failure)
-    assert engine_log.lines == ["too long"]
+    engine_status.take(settings.count(), failure)
+    assert engine_status.lines == []
+    engine_status.take(settings.measure(), failure)
+    assert engine_status.lines == ["too long"]
