@@ -43,7 +43,11 @@ def modules_after(code: str) -> set[str]:
             {"textual", "plotext"},
             {"torch", "transformers"},
         ),
-        ("import icltui.cli.main", {"torch", "transformers", "textual", "rich", "plotext"}, {"argparse"}),
+        (
+            "import icltui.cli.main",
+            {"torch", "transformers", "textual", "rich", "plotext", "dataclasses"},
+            {"argparse"},
+        ),
         (
             "import icltui.cli.main\ntry: icltui.cli.main.main(['--help'])\nexcept SystemExit: pass",
             {"torch", "transformers", "textual", "rich", "plotext"},

@@ -4,7 +4,6 @@ Its type, default and choices are those of the field. Text enters :meth:`Option.
 """
 
 from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -18,8 +17,7 @@ Group = Literal["model", "patch", "text", "tests", "prompt", "method", "pairs"]
 """Options that are listed together, and offered by the same commands."""
 
 
-@dataclass(frozen=True)
-class Option:
+class Option(Struct, frozen=True, dict=True):
     """An option of the command line; with a hint, also a line in one of the explorer's forms."""
 
     field: str
@@ -29,7 +27,6 @@ class Option:
     of: tuple[type[Struct], ...]
     """The structs that have this field; type and default are those of the first."""
     group: Group
-    _: KW_ONLY
     flags: tuple[str, ...] = ()
     """Its names on the command line; empty: the field's."""
     metavar: str | None = None

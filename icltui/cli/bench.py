@@ -1,7 +1,6 @@
 """``icltui bench``: the packed measure, decoding and the screen, timed."""
 
 import argparse
-from dataclasses import fields
 
 from icltui.cli.output import print_progress, terminal_width
 from icltui.system.streams import print_text
@@ -67,6 +66,8 @@ def bench(args: argparse.Namespace) -> int:
 
 
 def _bench_engine(args: argparse.Namespace) -> list[str]:
+    from dataclasses import fields
+
     from icltui.bench.decode import decode_table, time_decoding
     from icltui.bench.model_and_prompts import RaceSettings
     from icltui.bench.race import race
