@@ -98,17 +98,17 @@ def test_a_value_out_of_range_is_refused_wherever_it_comes_from() -> None:
 
 
 MADE_UP = """
-from icltui.api import options
+from icltui.api import option_table
 from icltui.api.option import Option
 from icltui.values.recipe import Recipe
 made_up = Option("rank", "made up (default {default})", (Recipe,), "patch", flags=("--zeal",), label="zeal",
                  hint="how much", need="give 8", is_allowed=lambda value: value != 7, fault="zeal {value}")
-options.OPTIONS += (made_up,)
+option_table.OPTIONS += (made_up,)
 from icltui.cli import parser
 from icltui.tui.state.settings_form import SETTINGS
 from icltui.values.errors import BadInput
 print(made_up in SETTINGS, parser.parse(["generate", "-q", "b", "--zeal", "9"]).rank)
-for refuse in (lambda: options.check_options(Recipe(rank=7)), lambda: parser.parse(["generate", "--zeal", "7"])):
+for refuse in (lambda: option_table.check_options(Recipe(rank=7)), lambda: parser.parse(["generate", "--zeal", "7"])):
     try:
         refuse()
     except BadInput as error:
