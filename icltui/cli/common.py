@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from icltui.api import run_job
+from icltui.api import run_to_result
 from icltui.api.engine import Engine
 from icltui.api.messages import DEMO, LoadModel
 from icltui.cli.load_progress import show_load_progress
@@ -64,7 +64,7 @@ def load_request(args: argparse.Namespace, session: Session | None) -> LoadModel
 def load_model(engine: Engine, request: LoadModel) -> ModelInfo:
     """The model that ``request`` names, loaded, with its progress on stderr."""
     with show_load_progress(sys.stderr, request.model) as on_event, stdout_to_stderr():
-        return run_job.load(engine, request, on_event)
+        return run_to_result.load(engine, request, on_event)
 
 
 def start_job(args: argparse.Namespace) -> tuple[Engine, ModelInfo, Session]:

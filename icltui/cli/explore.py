@@ -62,7 +62,7 @@ def explore(args: argparse.Namespace) -> int:
     from icltui.tui.app import IcltuiApp
     from icltui.tui.state.tour import is_first_start
     from icltui.tui.system.apply_settings import check_theme
-    from icltui.tui.terminal.tty import encoding_notice
+    from icltui.tui.terminal.terminal_modes import encoding_notice
     from icltui.worker.client import RemoteEngine
 
     check_theme(args.theme)

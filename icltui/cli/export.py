@@ -5,7 +5,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from icltui.api import run_job
+from icltui.api import run_to_result
 from icltui.api.messages import Export
 from icltui.api.option_table import option_of
 from icltui.cli.common import load_model, load_request, local_engine, request_from
@@ -89,7 +89,7 @@ def _export_patch(args: argparse.Namespace) -> int:
     where = {"format": args.to, "path": str(args.target)}
     request = request_from(Export, session, recipe=recipe, fingerprint=fingerprint, **where)
     with stdout_to_stderr():
-        report = run_job.export(engine, request)
+        report = run_to_result.export(engine, request)
     text = (
         export_json(recipe, report)
         if args.format == "json"

@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from icltui.api import run_job
+from icltui.api import run_to_result
 from icltui.api.messages import Export, Generate, GenerateEach
 from icltui.api.option_table import check_options, option_of
 from icltui.cli.common import finish_job, request_from, start_job
@@ -47,7 +47,7 @@ def generate(args: argparse.Namespace) -> int:
     session = replace(session, **patch_and_text)
     request = request_from(Generate, session, curves=args.curves)
     with stdout_to_stderr():
-        result = run_job.generate(engine, request)
+        result = run_to_result.generate(engine, request)
     as_json = args.format == "json"
     text = (
         generate.generate_json(model, session.prompt, result)
@@ -59,7 +59,7 @@ def generate(args: argparse.Namespace) -> int:
         path = str(_factors_path(args.save))
         export = request_from(Export, session, format="factors", path=path, ids=result.ids)
         with stdout_to_stderr():
-            run_job.export(engine, export)
+            run_to_result.export(engine, export)
     return code
 
 
@@ -77,7 +77,7 @@ def _generate_each(args: argparse.Namespace, patch_and_text: dict[str, Any]) -> 
     engine, model, session = start_job(args)
     request = request_from(GenerateEach, session, queries=queries, **patch_and_text)
     with stdout_to_stderr():
-        results = run_job.generate_each(engine, request)
+        results = run_to_result.generate_each(engine, request)
     as_json = args.format == "json"
     text = (
         generate.generate_each_json(model, session.prompt, queries, results)

@@ -4,7 +4,7 @@ import argparse
 
 from msgspec.structs import replace
 
-from icltui.api import run_job
+from icltui.api import run_to_result
 from icltui.api.messages import Measure
 from icltui.cli.common import finish_job, request_from, start_job
 from icltui.cli.options import add_job_options, add_options
@@ -28,7 +28,7 @@ def measure(args: argparse.Namespace) -> int:
     engine, model, session = start_job(args)
     request = request_from(Measure, session, pairs=args.pairs)
     with stdout_to_stderr():
-        result = run_job.measure(engine, request)
+        result = run_to_result.measure(engine, request)
     formats = {
         "json": lambda: measure_json(model, session.prompt, result),
         "csv": lambda: measure_csv(result),

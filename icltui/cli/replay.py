@@ -6,7 +6,7 @@ from functools import partial
 
 from msgspec.structs import replace
 
-from icltui.api import run_job
+from icltui.api import run_to_result
 from icltui.api.engine import Engine
 from icltui.api.messages import Generate, LoadModel, Measure, Verify
 from icltui.cli.common import load_model, load_request, local_engine, request_from
@@ -110,11 +110,11 @@ def model_request(args: argparse.Namespace, session: Session, saved: ModelInfo) 
 def _jobs(engine: Engine, session: Session) -> Iterator[tuple[Section, Record, Callable[[], Record]]]:
     """Each result of the session, and how to compute it again from what it says of itself."""
     if (measured := session.measurement) is not None:
-        yield "measurement", measured, partial(run_job.measure, engine, _measure(session, measured))
+        yield "measurement", measured, partial(run_to_result.measure, engine, _measure(session, measured))
     if (generated := session.generation) is not None:
-        yield "generation", generated, partial(run_job.generate, engine, _generate(session, generated))
+        yield "generation", generated, partial(run_to_result.generate, engine, _generate(session, generated))
     if (verified := session.verification) is not None:
-        yield "verification", verified, partial(run_job.verify, engine, _verify(session, verified))
+        yield "verification", verified, partial(run_to_result.verify, engine, _verify(session, verified))
 
 
 def _measure(session: Session, measured: Measurement) -> Measure:

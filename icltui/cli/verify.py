@@ -4,7 +4,7 @@ import argparse
 
 from msgspec.structs import replace
 
-from icltui.api import run_job
+from icltui.api import run_to_result
 from icltui.api.messages import Verify
 from icltui.api.option_table import option_of
 from icltui.cli.common import finish_job, request_from, start_job
@@ -39,7 +39,7 @@ def verify(args: argparse.Namespace) -> int:
     engine, model, session = start_job(args)
     request = request_from(Verify, session, seed=args.seed)
     with stdout_to_stderr():
-        result = run_job.verify(engine, request)
+        result = run_to_result.verify(engine, request)
     as_json = args.format == "json"
     text = (
         verify_json(model, session.prompt, result)

@@ -7,7 +7,7 @@ the verification.
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from icltui.api import run_job
+from icltui.api import run_to_result
 from icltui.api.engine import Engine
 from icltui.api.messages import Generate, LoadModel, Measure, Verify
 from icltui.api.progress_callback import ProgressCallback
@@ -74,7 +74,7 @@ def write_examples(engine: Engine, folder: Path, on_progress: ProgressCallback) 
     Raises:
         SessionError: a file cannot be written.
     """
-    model = run_job.load(engine, LoadModel(device="cpu"))
+    model = run_to_result.load(engine, LoadModel(device="cpu"))
     for name in EXAMPLES:
         on_progress(name)
         example = PROMPTS[name]
@@ -89,9 +89,9 @@ def write_examples(engine: Engine, folder: Path, on_progress: ProgressCallback) 
             title=name,
             prompt=example.prompt,
             model=model,
-            measurement=run_job.measure(engine, Measure(prompt=example.prompt)),
-            generation=run_job.generate(engine, generate),
-            verification=run_job.verify(engine, Verify(prompt=example.prompt)),
+            measurement=run_to_result.measure(engine, Measure(prompt=example.prompt)),
+            generation=run_to_result.generate(engine, generate),
+            verification=run_to_result.verify(engine, Verify(prompt=example.prompt)),
             recipe=example.recipe,
             n_tokens=example.n_tokens,
             holdout=example.holdout,

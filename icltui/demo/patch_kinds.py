@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from icltui.api import run_job
+from icltui.api import run_to_result
 from icltui.api.engine import Engine
 from icltui.api.messages import Generate, LoadModel
 from icltui.demo.example_sessions import PROMPTS
@@ -25,9 +25,9 @@ RECIPES: dict[str, Recipe] = {
 
 def try_patches(engine: Engine) -> Iterator[tuple[str, str, Generation]]:
     """The names of a prompt and a recipe, and the generation: every recipe on every example."""
-    run_job.load(engine, LoadModel(device="cpu"))
+    run_to_result.load(engine, LoadModel(device="cpu"))
     for name in EXAMPLES:
         prompt = PROMPTS[name].prompt
         for title, recipe in RECIPES.items():
             request = Generate(prompt=prompt, recipe=recipe, n_tokens=N_TOKENS)
-            yield name, title, run_job.generate(engine, request)
+            yield name, title, run_to_result.generate(engine, request)

@@ -2,18 +2,19 @@
 
 A folder imports only folders before it; inside a folder a module imports only modules before it::
 
-    hooks      pre_hook ─▶ site ─▶ attach ─▶ capture
+    hooks      fast_pre_hook ─▶ site ─▶ attach ─▶ capture
                run_model ─▶ trace ─▶ input_projections ─▶ module_roles ─▶ find_sites
     models     upcast ─▶ loaded_model ─▶ device ─▶ checkpoint ─▶ stored_tensors ─▶ memory_estimate ─▶ auto_dtype
                background_thread ─▶ load_progress ─▶ config_size_check ─▶ weights_check ─▶ load_errors ─▶ load
     prompts    render_template ─▶ chat_template ─▶ offsets ─▶ units ─▶ tokenize ─▶ prompt_check
     measure    forward_pass ─▶ packed_mask ─▶ run_prefixes ─▶ packing_check ─▶ kv_cache_check
-               predictions ─▶ rank_one ─▶ weight_steps ─▶ layer_rows ─▶ unit_pairs ─▶ rounding_error ─▶ measure
-    patch      lowrank ─▶ patch ─▶ decoding ─▶ calibration ─▶ fit ─▶ build
+               predictions ─▶ rank_one ─▶ weight_steps ─▶ layer_rows ─▶ unit_similarity ─▶ rounding_error ─▶ measure
+    patch      low_rank_map ─▶ patch ─▶ decoding ─▶ calibration ─▶ fit ─▶ build
                evaluate ─▶ alpha_search ─▶ sweep ─▶ exactness_at_load ─▶ report
-    generate   sampling ─▶ batch ─▶ generate ─▶ prepare_request ─▶ jobs
+    generate   sampling ─▶ batching_check ─▶ generate ─▶ prepare_request ─▶ jobs
     verify     gradient_alignment ─▶ verdict ─▶ verify
-    export     reference_logits ─▶ foldable ─▶ factors ─▶ control_vector ─▶ peft ─▶ peft_check ─▶ export_patch ─▶ jobs
+    export     reference_logits ─▶ foldable ─▶ factors_file ─▶ control_vector
+               peft ─▶ peft_check ─▶ export_patch ─▶ jobs
     local      all of it, as an engine in this process
 
 Glossary, also the axis names in signatures: ``hidden`` d, the residual stream's width; ``inner`` m, the width of W z of

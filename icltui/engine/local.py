@@ -39,7 +39,7 @@ from icltui.engine.measure.packing_check import choose_path
 from icltui.engine.measure.predictions import Vocabulary
 from icltui.engine.measure.rounding_error import measure_rounding
 from icltui.engine.measure.run_prefixes import Plan, measure_prefixes
-from icltui.engine.measure.unit_pairs import MOST_UNITS
+from icltui.engine.measure.unit_similarity import MOST_UNITS
 from icltui.engine.models import loaded_model
 from icltui.engine.models.background_thread import run_in_background, wait_until_idle
 from icltui.engine.models.load import estimate_model, load

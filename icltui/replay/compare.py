@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 
 from icltui.replay.tolerance import Tolerances
-from icltui.replay.walk_records import Pair, walk_pairs
+from icltui.replay.walk_pairs import Pair, walk_pairs
 from icltui.values import (
     Candidate,
     Difference,

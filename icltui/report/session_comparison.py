@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from icltui.report.answer_flips import flips
 from icltui.report.measures import MEASURES
+from icltui.report.top_token_flips import flips
 from icltui.text.tables import number
 from icltui.values import LANE_TITLES, LANES, Measurement, Prediction, Session
 from icltui.values.recipe import patch_words

@@ -8,10 +8,10 @@ from collections.abc import Iterable
 
 from rich.table import Table
 
-from icltui.report.answer_flips import flips
 from icltui.report.measure_json_csv import unit_texts
 from icltui.report.measure_tables import by_delta, moved, prediction_columns, prediction_texts, table_titles
 from icltui.report.measures import PREDICTIONS
+from icltui.report.top_token_flips import flips
 from icltui.text.escape import token_text
 from icltui.text.tables import number, numbers, table, words
 from icltui.values import Candidate, Measurement, Run

@@ -31,17 +31,17 @@ from icltui.api.messages import LoadModel
 from icltui.storage.config import Config
 from icltui.tui.actions import QUIT
 from icltui.tui.dialogs.confirm import UnsavedDialog
-from icltui.tui.draw.text import display
+from icltui.tui.draw.safe_text import display
 from icltui.tui.main.command_palette import ActionCommands, Palette
+from icltui.tui.main.keep_and_recover import UnsavedWork
 from icltui.tui.main.screen import ExplorerScreen
-from icltui.tui.main.unsaved_work import UnsavedWork
 from icltui.tui.state.explorer import Explorer
 from icltui.tui.system.apply_settings import apply_config, bind_without_usual_key, remember_theme
 from icltui.tui.system.crash_log import write_crash_log
 from icltui.tui.terminal.frame_diff import FrameDiff
 from icltui.tui.terminal.messages import PasteTruncated, TerminalLost, TerminalReset, UndecodableInput
 from icltui.tui.terminal.osc52 import copyable_text, passed_on
-from icltui.tui.terminal.tty import ResettableDriver
+from icltui.tui.terminal.terminal_modes import ResettableDriver
 from icltui.tui.widgets.messages import ExplorerChanged
 from icltui.values import Session
 

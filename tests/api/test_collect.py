@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import msgspec
 import pytest
 
-from icltui.api import run_job
+from icltui.api import run_to_result
 from icltui.api.collect import Collected
 from icltui.api.messages import (
     Event,
@@ -39,7 +39,7 @@ class Script:
 
 
 def test_both_listeners_measure_the_same() -> None:
-    at_once, results = run_job.measure(Script(*samples.MEASURE), MEASURE), Results()
+    at_once, results = run_to_result.measure(Script(*samples.MEASURE), MEASURE), Results()
     for event in samples.MEASURE:
         results.take(MEASURE, event)
     assert at_once == results.measurement == samples.MEASUREMENT
@@ -69,18 +69,18 @@ def test_each_generation_gets_its_own_report() -> None:
         PatchTested(patch=samples.PATCH),
         GenerationEnded(generation=bare),
     )
-    first, second = run_job.generate_each(Script(*events), request)
+    first, second = run_to_result.generate_each(Script(*events), request)
     assert (first.patch, second.patch) == (samples.PATCH, None)
 
 
 @pytest.mark.parametrize(
     ("job", "request_", "what"),
     [
-        (run_job.load, LoadModel(), "a model"),
-        (run_job.measure, MEASURE, "a measurement"),
-        (run_job.generate, Generate(prompt=samples.PROMPT), "a generation"),
-        (run_job.verify, Verify(prompt=samples.PROMPT), "a verification"),
-        (run_job.export, Export(prompt=samples.PROMPT), "an export"),
+        (run_to_result.load, LoadModel(), "a model"),
+        (run_to_result.measure, MEASURE, "a measurement"),
+        (run_to_result.generate, Generate(prompt=samples.PROMPT), "a generation"),
+        (run_to_result.verify, Verify(prompt=samples.PROMPT), "a verification"),
+        (run_to_result.export, Export(prompt=samples.PROMPT), "an export"),
     ],
 )
 def test_an_engine_that_ends_without_a_result_is_told(

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from icltui import __main__
-from icltui.api import run_job
+from icltui.api import run_to_result
 from icltui.api.messages import LoadModel, Measure, MeasureEnded, PromptTokenized, UnitsMeasured
 from icltui.cli import main as main_module
 from icltui.cli import parser
@@ -162,7 +162,7 @@ def test_text_comes_from_files(capsys, tmp_path):
         (["measure", "-q", "b", "--device", "gpu"], 2, "not available"),
         (["measure", "-q", "b", "--model", "./none"], 3, "no folder './none'"),
         (["measure", "-q", "b", "--model", "nobody/nothing"], 3, "nobody/nothing"),
-        (["generate", "-q", "b", "--tokens", "0"], 2, "at least 1"),
+        (["generate", "-q", "b", "--tokens", "0"], 2, "ask for 1 to"),
         (["measure", "-q", "b", "-o", "no/such/folder/x"], 2, "cannot write"),
         (["measure", "-q", "b", "-o", "."], 2, "cannot write"),
         (["measure", "-q", "b", "--model", ""], 2, "--model is empty"),
@@ -214,7 +214,7 @@ def test_interrupted(monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("icltui.api.run_job.load", interrupt)
+    monkeypatch.setattr("icltui.api.run_to_result.load", interrupt)
     assert main(["measure", "-q", "b"]) == 130
 
 
@@ -396,7 +396,7 @@ def test_every_option_of_loading_reaches_the_engine(monkeypatch):
         asked.append(request)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("icltui.api.run_job.load", load)
+    monkeypatch.setattr("icltui.api.run_to_result.load", load)
     argv = "--model m --revision r --dtype bfloat16 --device-map balanced --quantize 8bit".split()
     assert main(["measure", "-q", "b", *argv, "--allow-pickle", "--trust-remote-code"]) == 130
     assert main(["measure", "-q", "b"]) == 130
@@ -432,7 +432,7 @@ def test_a_prediction_that_comes_again_counts_in_place_of_the_first():
             yield MeasureEnded(layers=(), path="loop", seconds=0.0, pairs=A_MEASUREMENT.pairs)
 
     request = Measure(prompt=Prompt(query="b"), dynamics="drop", reference="local")
-    measurement = run_job.measure(Engine(), request)
+    measurement = run_to_result.measure(Engine(), request)
     assert [(p.unit, p.kl_to_full) for p in measurement.predictions] == [(0, 2.5), (1, 0.25)]
     assert (measurement.dynamics, measurement.reference) == ("drop", "local")
     assert measurement.pairs == A_MEASUREMENT.pairs

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from icltui.api import run_job
+from icltui.api import run_to_result
 from icltui.api.messages import Generate, LoadModel, Measure, Verify
 from icltui.cli import parser
 from icltui.cli.main import main
@@ -240,7 +240,7 @@ def test_everything_is_asked_for_as_it_was(monkeypatch: pytest.MonkeyPatch) -> N
     answers = {"measure": A_MEASUREMENT, "generate": A_GENERATION, "verify": A_VERIFICATION}
     for name, answer in answers.items():
         monkeypatch.setattr(
-            run_job, name, lambda _engine, request, answer=answer: asked.append(request) or answer
+            run_to_result, name, lambda _engine, request, answer=answer: asked.append(request) or answer
         )
     recipe, sampling = Recipe(mode="frozen", alpha="search", seed=4), Sampling(temperature=0.5, seed=9)
     prompt = Prompt(context="a", query="b", positions="keep", bos="never")

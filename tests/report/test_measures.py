@@ -29,7 +29,7 @@ from icltui.tui.dialogs.help import help_sections, pane_texts
 from icltui.tui.draw.clipboard_text import layers_copy, measure_copy, stream_copy
 from icltui.tui.draw.plots import measure_figure
 from icltui.tui.draw.table_columns import columns
-from icltui.tui.state.measured_units import MeasuredUnits
+from icltui.tui.state.measurement_so_far import MeasuredUnits
 from icltui.tui.widgets.verify_view import proof_text
 from icltui.values import Dynamics, LayerCheck, Prediction, Row
 from tests.sessions import A_MEASUREMENT, A_MODEL, A_SESSION, A_VERIFICATION

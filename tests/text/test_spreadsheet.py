@@ -15,7 +15,7 @@ from icltui.report.session_formats import render_session
 from icltui.text.escape import token_text
 from icltui.text.spreadsheet import read_csv, write_csv, write_tsv
 from icltui.tui.draw.clipboard_text import lane_copy, layers_copy, measure_copy, stream_copy
-from icltui.tui.state.measured_units import MeasuredUnits
+from icltui.tui.state.measurement_so_far import MeasuredUnits
 from icltui.values import Measurement
 from tests.sessions import A_GENERATION, A_MEASUREMENT, A_SESSION
 

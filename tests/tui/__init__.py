@@ -6,7 +6,7 @@ from typing import Any
 
 from textual.pilot import Pilot
 
-from icltui.tui.state.measured_units import MeasuredUnits
+from icltui.tui.state.measurement_so_far import MeasuredUnits
 from icltui.values import Candidate, Dynamics, Prediction, Row, Token, TokenizedPrompt, Unit
 from tests.waiting import until
 

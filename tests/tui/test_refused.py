@@ -5,7 +5,7 @@ import pytest
 from textual.content import Content
 
 from icltui.api.messages import ModelLoaded
-from icltui.tui.state.settings import RunSettings, refused_by
+from icltui.tui.state.run_settings import RunSettings, refused_by
 from icltui.tui.widgets.messages import LayerToggled
 from tests.tui import samples
 from tests.tui.conftest import Desk, open_desk

@@ -19,7 +19,7 @@ from transformers.pytorch_utils import Conv1D
 from icltui.api.messages import Export
 from icltui.api.progress_callback import ProgressCallback
 from icltui.engine.export.control_vector import added, vectors_of, write_vectors
-from icltui.engine.export.factors import write_factors
+from icltui.engine.export.factors_file import write_factors
 from icltui.engine.export.foldable import foldable_patch
 from icltui.engine.export.peft import has_experts, make_adapter, write_adapter
 from icltui.engine.export.reference_logits import ReferenceLogits, reference_logits

@@ -21,11 +21,11 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-from icltui.engine.export.base_model import Base, base_of, write_card
+from icltui.engine.export.adapter_base_model import Base, base_of, write_card
 from icltui.engine.hooks.site import InputProjection, Site
 from icltui.engine.measure.rank_one import project
 from icltui.engine.models.loaded_model import LoadedModel
-from icltui.engine.patch.lowrank import LowRank
+from icltui.engine.patch.low_rank_map import LowRank
 from icltui.engine.patch.patch import HeldPatch
 
 PREFIX = "base_model.model."

@@ -19,7 +19,7 @@ from icltui.engine.patch.alpha_search import patched_logits
 from icltui.engine.patch.build import BuiltPatch
 from icltui.engine.patch.calibration import Passage, logits_without_context
 from icltui.engine.patch.exactness_at_load import tolerance_of
-from icltui.engine.patch.lowrank import LowRank
+from icltui.engine.patch.low_rank_map import LowRank
 from icltui.engine.patch.patch import HeldPatch, LayerPatch
 from icltui.values.errors import BadInput, EngineError
 

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from icltui.api.progress_callback import ProgressCallback, ignore_progress
-from icltui.engine.generate.batch import check_padding
+from icltui.engine.generate.batching_check import check_padding
 from icltui.engine.generate.sampling import Sampler
 from icltui.engine.measure.forward_pass import position_ids
 from icltui.engine.measure.predictions import finite_or_none, kl_divergence, top_candidates

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 from transformers.pytorch_utils import Conv1D
 
-from icltui.engine.hooks.pre_hook import Arguments, FastPreHook, PreHook
+from icltui.engine.hooks.fast_pre_hook import Arguments, FastPreHook, PreHook
 from icltui.engine.hooks.site import Site, SiteHook, expert_indices, hidden_input, hidden_output
 
 Hook = TypeVar("Hook", bound=SiteHook)

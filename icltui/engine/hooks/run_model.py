@@ -17,7 +17,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 import icltui
-from icltui.engine.hooks import pre_hook
+from icltui.engine.hooks import fast_pre_hook
 from icltui.values.errors import EngineError, ForwardError, IcltuiError
 
 OUT_OF_MEMORY = "out of memory: shorten the context, choose fewer layers, or load a smaller model or dtype"
@@ -57,7 +57,8 @@ def run_model(model: Any, ids: Int[Tensor, "rows tokens"], **kwargs: Any) -> Any
             raise EngineError(OUT_OF_MEMORY) from error
         frames = traceback.extract_tb(error.__traceback__)[1:]
         if any(
-            _OURS in Path(frame.filename).parents and frame.filename != pre_hook.__file__ for frame in frames
+            _OURS in Path(frame.filename).parents and frame.filename != fast_pre_hook.__file__
+            for frame in frames
         ):
             raise  # a hook's own; a FastPreHook also calls the model's forward
         raise _failed(model, error, frames) from error

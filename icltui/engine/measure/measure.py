@@ -15,7 +15,7 @@ from icltui.engine.hooks.site import Site
 from icltui.engine.measure.layer_rows import LayerRows
 from icltui.engine.measure.predictions import Vocabulary, predict
 from icltui.engine.measure.run_prefixes import Plan, PrefixChunk
-from icltui.engine.measure.unit_pairs import compare_units
+from icltui.engine.measure.unit_similarity import compare_units
 from icltui.values import Pairs, Prediction, Row
 
 Measured = tuple[list[Row], list[Prediction]]

@@ -21,7 +21,7 @@ from icltui.engine.measure.predictions import finite_or_none
 from icltui.engine.measure.rank_one import project, weight_norm
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.patch.calibration import Passage
-from icltui.engine.patch.lowrank import Fit, LowRank, check_rank, solve
+from icltui.engine.patch.low_rank_map import Fit, LowRank, check_rank, solve
 from icltui.engine.patch.patch import LayerPatch, control_noise, random_like
 from icltui.values import LayerFit
 from icltui.values.errors import BadInput

@@ -20,7 +20,7 @@ from torch.nn.functional import linear
 
 from icltui.engine.hooks.capture import States, widen
 from icltui.engine.hooks.site import Site, SiteHook, add_in_place
-from icltui.engine.patch.lowrank import LowRank
+from icltui.engine.patch.low_rank_map import LowRank
 from icltui.values.recipe import Components, Recipe
 
 Alpha = float | Tensor

@@ -12,7 +12,7 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from icltui.tui.dialogs.dialog import Dialog, DialogFrame, key_hints
-from icltui.tui.draw.text import content, fit
+from icltui.tui.draw.safe_text import content, fit
 from icltui.tui.state.history import History
 from icltui.tui.widgets.bindings import key_binding
 from icltui.values import Prediction, Run

@@ -11,7 +11,7 @@ from textual.widgets import Static
 
 from icltui.report.session_comparison import ComparedLine, compared_results, differing_settings
 from icltui.tui.dialogs.dialog import Dialog
-from icltui.tui.draw.text import content, display, passage
+from icltui.tui.draw.safe_text import content, display, passage
 from icltui.tui.state.compared_session import ComparedSession
 from icltui.tui.widgets.bindings import key_binding
 from icltui.values import Session

@@ -6,7 +6,7 @@ from textual.containers import Vertical
 from textual.widgets import Static
 
 from icltui.tui.dialogs.dialog import Dialog, key_hints
-from icltui.tui.draw.text import content
+from icltui.tui.draw.safe_text import content
 from icltui.tui.widgets.bindings import key_binding
 
 

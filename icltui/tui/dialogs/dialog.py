@@ -10,7 +10,7 @@ from textual.events import Compose, Event, Mount, Resize, ScreenResume
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
-from icltui.tui.draw.text import content
+from icltui.tui.draw.safe_text import content
 
 Answer = TypeVar("Answer")
 if TYPE_CHECKING:

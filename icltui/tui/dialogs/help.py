@@ -16,7 +16,7 @@ from icltui.report.measures import MEASURES, MeasureSpec, prediction_meanings
 from icltui.tui.actions import ACTIONS, MOVES
 from icltui.tui.dialogs.dialog import Dialog
 from icltui.tui.draw.pane_help import MEASURED, PANE_HELP, SYMBOLS, action_rows, pane_title
-from icltui.tui.draw.text import display
+from icltui.tui.draw.safe_text import display
 from icltui.tui.widgets.bindings import key_binding
 from icltui.tui.widgets.vim_scroll import VimScroll
 from icltui.values import Dynamics

@@ -19,7 +19,7 @@ from textual.widgets.option_list import Option
 from icltui.api.messages import LoadModel
 from icltui.storage.recent_models import recent_models
 from icltui.tui.dialogs.dialog import Dialog, DialogFrame
-from icltui.tui.draw.text import content, display
+from icltui.tui.draw.safe_text import content, display
 from icltui.tui.state.model_form import FIELDS, blank, choices_text, load_of, texts_of
 from icltui.tui.state.wanted_model import Models
 from icltui.tui.system.path_completion import Folder, completed, folders, is_model, is_path

@@ -14,7 +14,7 @@ from textual.widgets.option_list import Option
 from icltui.storage.paths import example_sessions, real_path, sessions_folder, typed_path
 from icltui.storage.sessions import read_session, session_title
 from icltui.tui.dialogs.dialog import Dialog, DialogFrame
-from icltui.tui.draw.text import content, display
+from icltui.tui.draw.safe_text import content, display
 from icltui.tui.widgets.bindings import cancel_key
 from icltui.tui.widgets.line_input import LineInput
 from icltui.values import Session

@@ -14,7 +14,7 @@ from textual.widgets.option_list import Option
 from icltui.storage.sessions import read_session
 from icltui.tui.dialogs.confirm import ConfirmDialog
 from icltui.tui.dialogs.dialog import Dialog, DialogFrame, key_hints
-from icltui.tui.draw.text import content
+from icltui.tui.draw.safe_text import content
 from icltui.tui.system.autosave import Orphan
 from icltui.tui.widgets.bindings import key_binding
 from icltui.values import Session

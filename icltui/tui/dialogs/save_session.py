@@ -16,7 +16,7 @@ from icltui.storage.paths import is_example
 from icltui.text.units import in_bytes
 from icltui.tui.dialogs.dialog import Dialog, DialogFrame
 from icltui.tui.dialogs.file_to_write import file_to_write, may_overwrite
-from icltui.tui.draw.text import content
+from icltui.tui.draw.safe_text import content
 from icltui.tui.system.fallback_paths import FallbackPath, fallback_paths
 from icltui.tui.widgets.bindings import cancel_key
 from icltui.tui.widgets.line_input import LineInput

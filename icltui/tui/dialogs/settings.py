@@ -10,8 +10,8 @@ from textual.events import DescendantFocus
 from textual.widgets import Input, Static
 
 from icltui.tui.dialogs.dialog import Dialog, DialogFrame
-from icltui.tui.draw.text import content
-from icltui.tui.state.settings import RunSettings
+from icltui.tui.draw.safe_text import content
+from icltui.tui.state.run_settings import RunSettings
 from icltui.tui.state.settings_form import SETTINGS, texts_of, with_texts
 from icltui.tui.widgets.bindings import cancel_key, key_binding
 from icltui.tui.widgets.line_input import LineInput

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from icltui.report.measures import MEASURES, PREDICTIONS, prediction_cells
 from icltui.text.escape import token_text, visible
 from icltui.text.spreadsheet import Cell, write_tsv
-from icltui.tui.state.measured_units import MeasuredUnits
+from icltui.tui.state.measurement_so_far import MeasuredUnits
 from icltui.values import LaneStep
 
 

@@ -10,9 +10,9 @@ from textual.strip import Strip
 
 from icltui.tui.draw.colormap import colour, glyph
 from icltui.tui.draw.heatmap_layout import HeatmapLayout
+from icltui.tui.draw.safe_text import display, number
 from icltui.tui.draw.shaded_lines import ShadedLines
-from icltui.tui.draw.text import display, number
-from icltui.tui.state.measured_units import Bounds
+from icltui.tui.state.measurement_so_far import Bounds
 
 _CROSSHAIR = ("", "+", "[]", "[ ]")
 """The mark of the cell under the crosshair, by cell width."""

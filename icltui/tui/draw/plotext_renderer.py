@@ -15,7 +15,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from icltui.tui.draw.colormap import level
-from icltui.tui.draw.text import graduate, number
+from icltui.tui.draw.safe_text import graduate, number
 
 Point = tuple[int, float]
 

@@ -11,13 +11,13 @@ from typing import Literal
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from icltui.report.answer_flips import Flip
 from icltui.report.figure_data import curve_layers
 from icltui.report.measures import MEASURES
+from icltui.report.top_token_flips import Flip
 from icltui.tui.draw.plotext_renderer import OTHER, Figure, Series
-from icltui.tui.draw.text import CURSOR, display, fit, number
+from icltui.tui.draw.safe_text import CURSOR, display, fit, number
 from icltui.tui.state.leading_tokens import flips, leading
-from icltui.tui.state.measured_units import MeasuredUnits
+from icltui.tui.state.measurement_so_far import MeasuredUnits
 from icltui.values import CurvePoint, PatchReport
 
 View = Literal["measure", "tokens", "alpha", "layers", "queries"]

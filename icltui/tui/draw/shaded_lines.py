@@ -8,9 +8,9 @@ from rich.segment import Segment
 from rich.style import Style
 
 from icltui.tui.draw.colormap import COLOURS, GLYPHS, colour, level
-from icltui.tui.draw.text import fit, graduate
+from icltui.tui.draw.safe_text import fit, graduate
 from icltui.tui.draw.token_colorings import Coloring
-from icltui.tui.state.measured_units import Bounds, MeasuredUnits
+from icltui.tui.state.measurement_so_far import Bounds, MeasuredUnits
 
 TOKEN_WIDTH = 24
 """Most cells of a token in a read-out."""

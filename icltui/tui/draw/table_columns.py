@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from icltui.report.measures import CHANGED, MEASURES, NEXT_TOKEN, NOISE, PREDICTIONS
-from icltui.tui.draw.text import fit, number
-from icltui.tui.state.measured_units import MeasuredUnits
+from icltui.tui.draw.safe_text import fit, number
+from icltui.tui.state.measurement_so_far import MeasuredUnits
 from icltui.values import Dynamics
 
 Cell = Callable[[MeasuredUnits, int, int, int], str]

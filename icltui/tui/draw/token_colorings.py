@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from icltui.report.measures import MEASURES
-from icltui.tui.state.measured_units import Bounds, MeasuredUnits
+from icltui.tui.state.measurement_so_far import Bounds, MeasuredUnits
 from icltui.values import Dynamics
 
 _KL: dict[Dynamics, str] = {

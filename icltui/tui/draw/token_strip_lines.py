@@ -14,11 +14,11 @@ from rich.style import Style
 
 from icltui.report.measures import CHANGED
 from icltui.tui.draw.colormap import colour, glyph
+from icltui.tui.draw.safe_text import fit, number
 from icltui.tui.draw.shaded_lines import TOKEN_WIDTH, ShadedLines
-from icltui.tui.draw.text import fit, number
 from icltui.tui.draw.token_colorings import COLORINGS
 from icltui.tui.draw.wrap import Piece, WrappedText
-from icltui.tui.state.measured_units import Bounds
+from icltui.tui.state.measurement_so_far import Bounds
 
 HEADER = 4
 """The choice of shades, the legend, the read-out, and a blank line."""

@@ -10,7 +10,7 @@ from functools import cached_property
 
 from rich.cells import cell_len, chop_cells
 
-from icltui.tui.draw.text import readable
+from icltui.tui.draw.safe_text import readable
 
 _PARTS = re.compile(r" +|\n|[^ \n]+")
 _NO_TEXT = "␣"

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from icltui.storage.recent_models import remember_model
 from icltui.tui.dialogs.load_model import LoadModelDialog
-from icltui.tui.main.screen_actions import ScreenActions, ScreenParts
+from icltui.tui.main.actions_base import ScreenActions, ScreenParts
 
 
 class EngineActions(ScreenActions):

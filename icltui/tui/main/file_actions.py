@@ -11,8 +11,8 @@ from icltui.storage.sessions import write_session
 from icltui.tui.dialogs.confirm import UnsavedDialog
 from icltui.tui.dialogs.open_session import OpenSessionDialog
 from icltui.tui.dialogs.save_session import SaveSessionDialog
-from icltui.tui.draw.text import display
-from icltui.tui.main.screen_actions import ScreenActions, ScreenParts
+from icltui.tui.draw.safe_text import display
+from icltui.tui.main.actions_base import ScreenActions, ScreenParts
 from icltui.tui.state.session_conversion import without_words
 from icltui.values.errors import SessionError
 

@@ -2,8 +2,8 @@
 
 from textual.widget import Widget
 
-from icltui.tui.draw.text import fit
-from icltui.tui.main.screen_actions import ScreenActions, ScreenParts
+from icltui.tui.draw.safe_text import fit
+from icltui.tui.main.actions_base import ScreenActions, ScreenParts
 from icltui.tui.main.view_actions import ViewActions
 from icltui.tui.state.search import Search, find_in_lines, find_in_units
 from icltui.tui.widgets.find_bar import FindBar

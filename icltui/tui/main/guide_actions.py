@@ -7,9 +7,9 @@ from textual.widget import Widget
 from icltui.storage.paths import example_sessions
 from icltui.storage.sessions import read_session
 from icltui.tui.dialogs.help import TOUR, HelpDialog
-from icltui.tui.draw.text import display
+from icltui.tui.draw.safe_text import display
+from icltui.tui.main.actions_base import ScreenActions, ScreenParts
 from icltui.tui.main.file_actions import FileActions
-from icltui.tui.main.screen_actions import ScreenActions, ScreenParts
 from icltui.tui.main.view_actions import ViewActions
 from icltui.tui.state.engine_status import model_facts
 from icltui.tui.state.jump_keys import letters, targets

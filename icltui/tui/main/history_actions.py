@@ -8,7 +8,7 @@ from icltui.tui.dialogs.ask_text import AskTextDialog
 from icltui.tui.dialogs.choose_run import ChooseRunDialog, RunChoice, Verb
 from icltui.tui.dialogs.comparison import CompareDialog
 from icltui.tui.dialogs.open_session import OpenSessionDialog
-from icltui.tui.main.screen_actions import ScreenActions
+from icltui.tui.main.actions_base import ScreenActions
 from icltui.tui.state.compared_session import ComparedSession
 
 

@@ -1,7 +1,7 @@
 """Ticking layers on the explorer's screen: those that the next run measures and patches."""
 
 from icltui.tui.dialogs.ask_text import AskTextDialog
-from icltui.tui.main.screen_actions import ScreenActions
+from icltui.tui.main.actions_base import ScreenActions
 
 
 class LayerActions(ScreenActions):

@@ -13,9 +13,9 @@ from icltui.report.session_formats import FORMAT_TITLES, SessionFormat, render_s
 from icltui.storage.paths import sessions_folder, unused_path
 from icltui.tui.dialogs.export import ExportDialog, ExportOption
 from icltui.tui.draw.figure_process import draw_figure
+from icltui.tui.draw.safe_text import display
 from icltui.tui.draw.svg import pane_strips, svg_of
-from icltui.tui.draw.text import display
-from icltui.tui.main.screen_actions import ScreenActions
+from icltui.tui.main.actions_base import ScreenActions
 from icltui.tui.state.session_conversion import left_out, without_words
 from icltui.tui.terminal.osc52 import LIMIT, Copyable, encoded_size
 from icltui.tui.widgets.bordered import Bordered

@@ -2,7 +2,7 @@
 
 from textual.timer import Timer
 
-from icltui.tui.draw.text import display
+from icltui.tui.draw.safe_text import display
 from icltui.tui.state.explorer import Explorer
 from icltui.tui.widgets.prompt_editor import PromptEditor
 

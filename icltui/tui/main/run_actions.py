@@ -3,11 +3,11 @@
 from typing import cast
 
 from icltui.tui.dialogs.settings import SettingsDialog
+from icltui.tui.main.actions_base import ScreenActions, ScreenParts
 from icltui.tui.main.engine_actions import EngineActions
 from icltui.tui.main.guide_actions import GuideActions
-from icltui.tui.main.screen_actions import ScreenActions, ScreenParts
 from icltui.tui.main.view_actions import ViewActions
-from icltui.tui.state.settings import Choice
+from icltui.tui.state.run_settings import Choice
 from icltui.tui.widgets.prompt_editor import PromptEditor
 
 

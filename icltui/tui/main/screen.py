@@ -22,7 +22,8 @@ from textual.widgets import Input, Static, TextArea
 
 from icltui.tui.actions import BINDINGS
 from icltui.tui.dialogs.dialog import opens_in_vain
-from icltui.tui.draw.text import display
+from icltui.tui.draw.safe_text import display
+from icltui.tui.main.actions_base import ScreenParts
 from icltui.tui.main.engine_actions import EngineActions
 from icltui.tui.main.file_actions import FileActions
 from icltui.tui.main.find_actions import FindActions
@@ -33,7 +34,6 @@ from icltui.tui.main.output_actions import OutputActions
 from icltui.tui.main.prompt_editors import PromptEditors
 from icltui.tui.main.redraw import Redraw
 from icltui.tui.main.run_actions import RunActions
-from icltui.tui.main.screen_actions import ScreenParts
 from icltui.tui.main.view_actions import ViewActions
 from icltui.tui.state.change import Change
 from icltui.tui.state.explorer import Explorer

@@ -8,7 +8,7 @@ from textual.geometry import Size
 from textual.widgets import Static
 
 from icltui.report.measures import MEASURES
-from icltui.tui.main.screen_actions import ScreenActions
+from icltui.tui.main.actions_base import ScreenActions
 from icltui.tui.state.pane_names import TABS
 from icltui.tui.widgets.page_tabs import PAGES, PageTabs
 

@@ -1,7 +1,6 @@
 """What the explorer knows and decides, without a screen. Nothing here imports Textual.
 
-``settings`` (what is asked) ─▶ ``jobs`` (one at a time, newest wins) ─▶ ``results`` (what came back) and
-``engine_status``
-(what the engine says of itself) ─▶ ``workspace`` (all of it, and whether it is saved) ─▶ ``controller`` (what follows
-from what) ─▶ ``explorer`` (what the user does).
+``run_settings`` (what is asked) ─▶ ``jobs`` (one at a time, newest wins) ─▶ ``results`` (what came back) and
+``engine_status`` (what the engine says of itself) ─▶ ``session_state`` (all of it, and whether it is saved) ─▶
+``controller`` (what follows from what) ─▶ ``explorer`` (what the user does).
 """

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from icltui.tui.state.measured_units import MeasuredUnits
+from icltui.tui.state.measurement_so_far import MeasuredUnits
 from icltui.values import Session
 
 

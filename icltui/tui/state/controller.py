@@ -1,4 +1,4 @@
-"""A workspace with an engine: which requests an action makes, and what the events of their jobs change.
+"""A session state with an engine: which requests an action makes, and what the events of their jobs change.
 
 A view gives it two functions: ``changed(change)`` after something changed, ``noticed(text, is_error)`` for one line.
 """
@@ -27,14 +27,14 @@ from icltui.api.messages import (
 )
 from icltui.tui.state.change import CHANGES, Change
 from icltui.tui.state.jobs import EngineNews, Jobs
+from icltui.tui.state.session_state import SessionState
 from icltui.tui.state.wanted_model import Models
-from icltui.tui.state.workspace import Workspace
 from icltui.values import ExportFormat, ModelInfo
 from icltui.values.prompt import Prompt
 
 
-class Controller(Workspace):
-    """One client, one workspace, and what goes between them."""
+class Controller(SessionState):
+    """One client, one session state, and what goes between them."""
 
     def __init__(self, client: Client, load: LoadModel) -> None:
         super().__init__()

@@ -27,7 +27,7 @@ from icltui.api.messages import (
     Request,
 )
 from icltui.text.units import in_bytes, short
-from icltui.tui.state.settings import method_words
+from icltui.tui.state.run_settings import method_words
 from icltui.values import Estimate, ModelInfo
 
 

@@ -12,7 +12,7 @@ from icltui.api.engine import Client
 from icltui.api.messages import Generate, LoadModel, Measure, Verify
 from icltui.tui.state.change import Change
 from icltui.tui.state.controller import Controller
-from icltui.tui.state.settings import PATCH_CHOICES, Choice, RunSettings, method_words
+from icltui.tui.state.run_settings import PATCH_CHOICES, Choice, RunSettings, method_words
 from icltui.values import Run, Session
 from icltui.values.prompt import Prompt
 from icltui.values.recipe import LARGEST_ALPHA, idle

@@ -5,8 +5,8 @@ A measurement enters; the flips, and the probabilities of the leading tokens, le
 
 from dataclasses import dataclass
 
-from icltui.report.answer_flips import Flip, flip_at
-from icltui.tui.state.measured_units import MeasuredUnits
+from icltui.report.top_token_flips import Flip, flip_at
+from icltui.tui.state.measurement_so_far import MeasuredUnits
 
 N_LEADING = 5
 """More lines than this are not read."""

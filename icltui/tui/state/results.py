@@ -28,9 +28,9 @@ from icltui.api.messages import (
     Verify,
 )
 from icltui.tui.state.lane_texts import LaneTexts
-from icltui.tui.state.measured_units import MeasuredUnits
+from icltui.tui.state.measurement_so_far import MeasuredUnits
 from icltui.tui.state.provenance import Provenance
-from icltui.tui.state.settings import RunSettings
+from icltui.tui.state.run_settings import RunSettings
 from icltui.values import (
     Curves,
     Generation,

@@ -8,10 +8,10 @@ from msgspec.structs import replace as with_changes
 
 from icltui.api.messages import Request
 from icltui.storage.paths import is_example
-from icltui.tui.state.document import Document
 from icltui.tui.state.provenance import Provenance
 from icltui.tui.state.results import Results
-from icltui.tui.state.settings import RunSettings, choices_in
+from icltui.tui.state.run_settings import RunSettings, choices_in
+from icltui.tui.state.session_file import Document
 from icltui.values import Generation, Lane, Session
 
 

@@ -13,7 +13,7 @@ from icltui.api.option import Option
 from icltui.api.option_table import OPTIONS, check_options
 from icltui.storage.paths import typed_path
 from icltui.storage.query_file import read_queries
-from icltui.tui.state.settings import RunSettings
+from icltui.tui.state.run_settings import RunSettings
 from icltui.values.errors import BadInput
 
 SETTINGS: tuple[Option, ...] = tuple(option for option in OPTIONS if option.hint and option.group != "model")

@@ -5,7 +5,7 @@ from msgspec.structs import replace as with_changes
 from icltui.api.messages import Generate, Measure
 from icltui.tui.state.provenance import Provenance
 from icltui.tui.state.results import Results
-from icltui.tui.state.settings import RunSettings, method_words
+from icltui.tui.state.run_settings import RunSettings, method_words
 from icltui.values import Lane, ModelInfo
 
 

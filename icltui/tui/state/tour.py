@@ -9,8 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from icltui.storage.paths import state_folder
-from icltui.tui.state.document import Document
 from icltui.tui.state.explorer import Explorer
+from icltui.tui.state.session_file import Document
 from icltui.values.errors import SessionError
 from icltui.values.prompt import Prompt
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from icltui.storage.paths import state_path
 from icltui.system.log_file import LogFile
-from icltui.tui.draw.text import display
+from icltui.tui.draw.safe_text import display
 
 
 def write_crash_log(error: BaseException) -> str:

@@ -20,7 +20,7 @@ from textual.drivers.linux_driver import LinuxDriver
 from textual.geometry import Size
 from textual.message import Message
 
-from icltui.tui.terminal import tty
+from icltui.tui.terminal import terminal_modes
 from icltui.tui.terminal.input_events import InputEvents
 from icltui.tui.terminal.messages import TerminalLost, TerminalReset
 
@@ -84,13 +84,13 @@ class TerminalDriver(LinuxDriver):
         if self._raw is not None:
             with suppress(termios.error):  # the terminal is gone, which the reading thread reports
                 termios.tcsetattr(self.fileno, termios.TCSANOW, self._raw)
-        self.write(tty.modes(self._mouse))
+        self.write(terminal_modes.modes(self._mouse))
         size = Size(*self._get_terminal_size())
         self.send_message(events.Resize(size, size))
         self.send_message(TerminalReset())
 
     def _get_terminal_size(self) -> tuple[int, int]:
-        return tty.size() or super()._get_terminal_size()
+        return terminal_modes.size() or super()._get_terminal_size()
 
     def _run_input_thread(self) -> None:
         """Read; an error here ends the program as an error anywhere else does."""

@@ -17,7 +17,7 @@ from icltui.tui.draw.clipboard_text import measure_copy
 from icltui.tui.draw.heatmap_layout import HeatmapLayout
 from icltui.tui.draw.heatmap_lines import HeatmapLines
 from icltui.tui.draw.token_colorings import measure_coloring
-from icltui.tui.state.measured_units import MeasuredUnits
+from icltui.tui.state.measurement_so_far import MeasuredUnits
 from icltui.tui.widgets.bindings import first_and_last, key_binding
 from icltui.tui.widgets.unit_cursor import NOT_MEASURED, ShadedUnits
 

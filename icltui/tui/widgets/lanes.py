@@ -12,9 +12,9 @@ from textual.widgets import Static
 
 from icltui.api.messages import Generate
 from icltui.tui.draw.clipboard_text import lane_copy
-from icltui.tui.draw.text import display, fit, number, passage
+from icltui.tui.draw.safe_text import display, fit, number, passage
 from icltui.tui.state.results import Results
-from icltui.tui.state.settings import RunSettings
+from icltui.tui.state.run_settings import RunSettings
 from icltui.tui.state.staleness import lane_note
 from icltui.tui.widgets.bordered import Bordered
 from icltui.tui.widgets.vim_scroll import VimScroll

@@ -19,8 +19,8 @@ from textual.strip import Strip
 from icltui.report.measures import MEASURES
 from icltui.tui.draw.clipboard_text import layers_copy
 from icltui.tui.draw.colormap import level
-from icltui.tui.draw.text import CURSOR, content, display, number
-from icltui.tui.state.measured_units import MeasuredUnits
+from icltui.tui.draw.safe_text import CURSOR, content, display, number
+from icltui.tui.state.measurement_so_far import MeasuredUnits
 from icltui.tui.widgets.bindings import key_binding
 from icltui.tui.widgets.bordered import Bordered
 from icltui.tui.widgets.messages import LayerToggled

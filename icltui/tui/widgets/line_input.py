@@ -8,7 +8,7 @@ from rich.text import Text
 from textual.events import Paste
 from textual.widgets import Input
 
-from icltui.tui.draw.text import drawn
+from icltui.tui.draw.safe_text import drawn
 from icltui.tui.widgets.immediate_bindings import ImmediateBindings
 
 

@@ -8,7 +8,7 @@ from textual.strip import Strip
 from textual.widgets import RichLog
 
 from icltui.text.escape import visible
-from icltui.tui.draw.text import display
+from icltui.tui.draw.safe_text import display
 from icltui.tui.widgets.vim_scroll import VimScroll
 
 _MARKED = Style(reverse=True)

@@ -25,7 +25,7 @@ from icltui.tui.draw.plots import (
     tokens_figure,
     views,
 )
-from icltui.tui.state.measured_units import MeasuredUnits
+from icltui.tui.state.measurement_so_far import MeasuredUnits
 from icltui.values import PatchReport
 
 INTERVAL = 1 / 3

@@ -19,7 +19,7 @@ from textual.geometry import Offset
 from textual.strip import Strip
 from textual.widgets import TextArea
 
-from icltui.tui.draw.text import drawn
+from icltui.tui.draw.safe_text import drawn
 from icltui.tui.widgets.bordered import Bordered
 from icltui.tui.widgets.immediate_bindings import ImmediateBindings
 from icltui.tui.widgets.line_feed_document import LineFeedDocument, as_pasted

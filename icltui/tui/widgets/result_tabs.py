@@ -7,11 +7,11 @@ from textual.widgets import ContentSwitcher
 
 from icltui.api.messages import Generate, Measure
 from icltui.report.measures import MEASURES
-from icltui.tui.draw.text import display
+from icltui.tui.draw.safe_text import display
 from icltui.tui.state.explorer import Explorer
-from icltui.tui.state.measured_units import MeasuredUnits
+from icltui.tui.state.measurement_so_far import MeasuredUnits
 from icltui.tui.state.pane_names import TABS, digit_of
-from icltui.tui.state.settings import method_words
+from icltui.tui.state.run_settings import method_words
 from icltui.tui.state.staleness import curves_note, numbers_note, proof_note
 from icltui.tui.widgets.bordered import Bordered
 from icltui.tui.widgets.heatmap import Heatmap

@@ -6,7 +6,7 @@ from textual.widgets import Static
 
 from icltui.api.messages import Export, Generate, LoadModel, Measure, Progress, Verify
 from icltui.text.units import bar, in_bytes
-from icltui.tui.draw.text import display, fit
+from icltui.tui.draw.safe_text import display, fit
 from icltui.tui.state.engine_status import EngineStatus
 from icltui.tui.state.explorer import Explorer
 from icltui.tui.state.staleness import any_note, short_name

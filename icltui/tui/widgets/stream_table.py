@@ -13,9 +13,9 @@ from textual.geometry import Offset, Region, Size, Spacing
 from textual.strip import Strip
 
 from icltui.tui.draw.clipboard_text import stream_copy
+from icltui.tui.draw.safe_text import CURSOR
 from icltui.tui.draw.table_columns import Column, columns
-from icltui.tui.draw.text import CURSOR
-from icltui.tui.state.measured_units import MeasuredUnits
+from icltui.tui.state.measurement_so_far import MeasuredUnits
 from icltui.tui.widgets.bindings import first_and_last, key_binding, pages
 from icltui.tui.widgets.unit_cursor import UnitCursor
 

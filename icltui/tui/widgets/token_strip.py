@@ -15,7 +15,7 @@ from icltui.tui.draw.clipboard_text import stream_copy
 from icltui.tui.draw.token_colorings import COLORINGS
 from icltui.tui.draw.token_strip_lines import HEADER, TokenStripLines
 from icltui.tui.draw.wrap import WrappedText, wrap_units
-from icltui.tui.state.measured_units import EMPTY_CONTEXT, MeasuredUnits
+from icltui.tui.state.measurement_so_far import EMPTY_CONTEXT, MeasuredUnits
 from icltui.tui.widgets.bindings import first_and_last, key_binding, pages
 from icltui.tui.widgets.unit_cursor import NOT_MEASURED, ShadedUnits
 

@@ -16,7 +16,7 @@ from textual.scroll_view import ScrollView
 
 from icltui.tui.draw.colormap import needs_glyphs
 from icltui.tui.draw.token_colorings import Coloring
-from icltui.tui.state.measured_units import MeasuredUnits
+from icltui.tui.state.measurement_so_far import MeasuredUnits
 
 LinesState = tuple[MeasuredUnits, Coloring, bool, bool, int, int, Style, Style, Style]
 NOT_MEASURED = "Nothing measured yet: write a context and a query, then run."

@@ -8,7 +8,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from icltui.report.measures import LAYER_CHECKS
-from icltui.tui.draw.text import content, fit, number
+from icltui.tui.draw.safe_text import content, fit, number
 from icltui.tui.widgets.vim_scroll import VimScroll
 from icltui.values import LayerCheck, LogitError, Verification
 

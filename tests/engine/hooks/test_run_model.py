@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import LlamaForCausalLM
 
-from icltui.api import run_job
+from icltui.api import run_to_result
 from icltui.api.messages import Generate, LoadModel, Measure, Verify
 from icltui.engine import local
 from icltui.engine.hooks.run_model import forward_output
@@ -131,16 +131,17 @@ def load(kind, monkeypatch, **config):
                 setattr(module.config, name, value)
     monkeypatch.setattr(local, "load", lambda *_: returning(wrap_model(model, make_tokenizer(), "tiny")))
     engine = LocalEngine()
-    return engine, run_job.load(engine, LoadModel())
+    return engine, run_to_result.load(engine, LoadModel())
 
 
 def answers(engine):
     """A little of everything that a cache serves."""
     recipes = (Recipe(), Recipe(mode="frozen"), Recipe(mode="compiled", n_fitted=2))
     generations = [
-        run_job.generate(engine, Generate(prompt=PROMPT, recipe=recipe, n_tokens=4)) for recipe in recipes
+        run_to_result.generate(engine, Generate(prompt=PROMPT, recipe=recipe, n_tokens=4))
+        for recipe in recipes
     ]
-    measured = run_job.measure(engine, Measure(prompt=PROMPT))
+    measured = run_to_result.measure(engine, Measure(prompt=PROMPT))
     norms = torch.tensor([row.delta_norm or 0.0 for row in measured.rows])
     return norms, [{name: lane.token_ids for name, lane in g.lanes.items()} for g in generations]
 
@@ -160,7 +161,7 @@ def test_the_answers_are_those_of_the_plain_model(kind, reference, monkeypatch):
     norms, lanes = answers(engine)
     torch.testing.assert_close(norms, reference[0], rtol=1e-3, atol=1e-4)
     assert lanes == reference[1]
-    proof = run_job.verify(engine, Verify(prompt=PROMPT))
+    proof = run_to_result.verify(engine, Verify(prompt=PROMPT))
     assert proof.ok
     assert proof.noise_floor > 0 or kind in GO_ON
 
@@ -204,7 +205,7 @@ def test_whatever_its_forward_raises_is_one_sentence(fault, monkeypatch):
         load(Faulty, monkeypatch)
     words = f"the forward pass of Faulty fails: {fault.__name__}: "
     assert str(caught.value).startswith(words)
-    assert "test_forward_output.py, line " in str(caught.value)
+    assert "test_run_model.py, line " in str(caught.value)
     assert "\n" not in str(caught.value)
     assert caught.value.exit_code == 3
 
@@ -217,9 +218,7 @@ def test_so_it_is_where_it_fails_later_on(request_, monkeypatch):
                 raise Own("too long")
 
     engine, _ = load(Later, monkeypatch)
-    with pytest.raises(
-        ForwardError, match=r"of Later fails: Own: too long \(test_forward_output\.py, line \d+\)"
-    ):
+    with pytest.raises(ForwardError, match=r"of Later fails: Own: too long \(test_run_model\.py, line \d+\)"):
         list(engine.run(request_(prompt=PROMPT), lambda: False))
 
 
@@ -257,7 +256,7 @@ class HoldingUngettable(Bare):
 @pytest.mark.parametrize("kind", [Wordless, HoldingUnreadable, HoldingUngettable])
 def test_so_it_is_where_neither_error_nor_output_can_be_read(kind, monkeypatch):
     with pytest.raises(
-        ForwardError, match=rf"of {kind.__name__} fails: (Speechless|Own).*test_forward_output\.py, line"
+        ForwardError, match=rf"of {kind.__name__} fails: (Speechless|Own).*test_run_model\.py, line"
     ):
         load(kind, monkeypatch)
 

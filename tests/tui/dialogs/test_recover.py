@@ -12,7 +12,7 @@ from icltui.storage.paths import state_folder
 from icltui.storage.sessions import read_session, write_session
 from icltui.tui.dialogs.confirm import ConfirmDialog, UnsavedDialog
 from icltui.tui.dialogs.recover import RecoverDialog, ago
-from icltui.tui.main import unsaved_work
+from icltui.tui.main import keep_and_recover
 from icltui.tui.system.autosave import orphans
 from icltui.values import Session
 from icltui.values.errors import SessionError
@@ -62,7 +62,7 @@ async def test_the_newest_is_opened_with_enter_and_stays_unsaved_and_kept(left: 
 @pytest.mark.usefixtures("left")
 async def test_what_was_typed_before_the_question_came_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     gate = Event()
-    monkeypatch.setattr(unsaved_work, "orphans", lambda: [*(gate.wait(PATIENCE) and orphans())])
+    monkeypatch.setattr(keep_and_recover, "orphans", lambda: [*(gate.wait(PATIENCE) and orphans())])
     async with open_desk() as desk:
         await desk.press("1", "h", "i")
         gate.set()

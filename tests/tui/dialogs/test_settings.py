@@ -11,7 +11,7 @@ from textual.widgets import Input, Static
 
 from icltui.api.messages import CountTokens, Generate
 from icltui.tui.dialogs.settings import SettingsDialog
-from icltui.tui.state.settings import RunSettings
+from icltui.tui.state.run_settings import RunSettings
 from icltui.tui.state.settings_form import SETTINGS, texts_of, with_texts
 from icltui.values.errors import BadInput
 from icltui.values.recipe import Recipe, Sampling

@@ -6,7 +6,7 @@ from msgspec.structs import replace as with_changes
 from icltui.tui.draw.plotext_renderer import render_plot
 from icltui.tui.draw.plots import View, curve_figure, measure_figure, tokens_figure, views
 from icltui.tui.state.leading_tokens import flips, leading
-from icltui.tui.state.measured_units import MeasuredUnits
+from icltui.tui.state.measurement_so_far import MeasuredUnits
 from icltui.values import CurvePoint, Curves, Dynamics, Prediction
 from tests.tui import HOSTILE, board_of, samples, tokenized
 

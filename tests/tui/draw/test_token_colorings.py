@@ -1,7 +1,7 @@
 """Each unit's number under each colouring, and what is said where there is none."""
 
 from icltui.tui.draw.token_colorings import COLORINGS
-from icltui.tui.state.measured_units import MeasuredUnits
+from icltui.tui.state.measurement_so_far import MeasuredUnits
 from icltui.values import Candidate, Prediction, Token
 from tests.tui import board_of, fill, tokenized
 

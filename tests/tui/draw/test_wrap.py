@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from icltui.tui.draw import wrap as module
-from icltui.tui.draw.text import readable
+from icltui.tui.draw.safe_text import readable
 from icltui.tui.draw.wrap import WrappedText, wrap_units
 from tests.tui import HOSTILE, samples
 

@@ -7,7 +7,7 @@ from types import CodeType, FrameType
 import icltui
 from icltui.tui.main.redraw import Redraw
 from icltui.tui.state.change import Change
-from icltui.tui.state.measured_units import MeasuredUnits
+from icltui.tui.state.measurement_so_far import MeasuredUnits
 from icltui.tui.widgets.stream_table import StreamTable
 from tests.docs.blocks import walks
 from tests.tui import samples

@@ -6,8 +6,8 @@ from collections import Counter
 from textual.actions import parse
 
 from icltui.tui.actions import ACTIONS
+from icltui.tui.main.actions_base import ScreenActions
 from icltui.tui.main.screen import _TYPED, ExplorerScreen
-from icltui.tui.main.screen_actions import ScreenActions
 from tests.tui.conftest import Desk
 
 MOST_METHODS = 40

@@ -6,7 +6,7 @@ import pytest
 from icltui.api.messages import JobFailed, LoadModel, ModelEstimated, ModelLoaded, Progress, PromptTokenized
 from icltui.tui.dialogs.help import help_sections
 from icltui.tui.state.engine_status import EngineStatus, estimate_line, model_facts
-from icltui.tui.state.settings import RunSettings
+from icltui.tui.state.run_settings import RunSettings
 from icltui.tui.widgets.status_line import loading_text, model_text, progress_text
 from icltui.values import ModelInfo
 from tests.tui import samples

@@ -21,8 +21,8 @@ from icltui.api.messages import (
 )
 from icltui.storage.sessions import write_session
 from icltui.tui.state.explorer import Change, Explorer
+from icltui.tui.state.run_settings import RunSettings
 from icltui.tui.state.session_conversion import left_out
-from icltui.tui.state.settings import RunSettings
 from icltui.tui.state.staleness import any_note, lane_note, numbers_note, proof_note
 from icltui.tui.widgets.status_line import state_text
 from icltui.values import LANES, CurvePoint, Curves, Session

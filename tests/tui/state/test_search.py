@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from icltui.tui.state.measured_units import MeasuredUnits
+from icltui.tui.state.measurement_so_far import MeasuredUnits
 from icltui.tui.state.search import Search, find_in_lines, find_in_pieces, find_in_units, pattern
 from icltui.values import Token, TokenizedPrompt, Unit
 from tests.tui import samples

@@ -41,7 +41,7 @@ async def run_delta(desk: Desk) -> None:
 @pytest.fixture(autouse=True)
 def no_edits_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs alone are kept, so that it is seen that they are."""
-    monkeypatch.setattr("icltui.tui.main.unsaved_work.KEEP_AFTER", 3600.0)
+    monkeypatch.setattr("icltui.tui.main.keep_and_recover.KEEP_AFTER", 3600.0)
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ async def test_an_edit_after_the_run_costs_no_results() -> None:
 
 
 async def test_edits_are_kept_without_a_run_and_join_its_file_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("icltui.tui.main.unsaved_work.KEEP_AFTER", 0.01)
+    monkeypatch.setattr("icltui.tui.main.keep_and_recover.KEEP_AFTER", 0.01)
     async with open_desk(samples.session()) as desk:
         await desk.settle()
         await desk.press("1", "x")

@@ -14,7 +14,7 @@ from textual.geometry import Region
 
 from icltui.tui.draw.colormap import COLOURS, GLYPHS, colour, glyph, level
 from icltui.tui.draw.heatmap_layout import HeatmapLayout
-from icltui.tui.state.measured_units import MeasuredUnits
+from icltui.tui.state.measurement_so_far import MeasuredUnits
 from icltui.tui.widgets.heatmap import Heatmap
 from tests.tui import HOSTILE, board_of, fill, samples, tokenized, wait_for
 

@@ -13,7 +13,7 @@ from textual.pilot import Pilot
 
 from icltui.report.figure_data import curve_layers
 from icltui.tui.draw.plotext_renderer import FLAG, LINE_COLOURS, OTHER, Figure, Series, render_plot, thinned
-from icltui.tui.state.measured_units import MeasuredUnits
+from icltui.tui.state.measurement_so_far import MeasuredUnits
 from icltui.tui.widgets import plot_panel
 from icltui.tui.widgets.plot_panel import PlotPanel
 from tests.tui import board_of, fill, tokenized, wait_for

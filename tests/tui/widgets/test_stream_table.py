@@ -8,7 +8,7 @@ from rich.cells import cell_len
 from textual.app import App, ComposeResult
 
 from icltui.tui.draw.table_columns import columns
-from icltui.tui.state.measured_units import MeasuredUnits
+from icltui.tui.state.measurement_so_far import MeasuredUnits
 from icltui.tui.widgets.stream_table import StreamTable
 from tests.tui import HOSTILE, board_of, fill, prediction_of, samples, tokenized, wait_for
 

@@ -9,7 +9,7 @@ from textual.geometry import Region
 from icltui.tui.draw.colormap import COLOURS
 from icltui.tui.draw.token_colorings import COLORINGS
 from icltui.tui.draw.token_strip_lines import HEADER
-from icltui.tui.state.measured_units import MeasuredUnits
+from icltui.tui.state.measurement_so_far import MeasuredUnits
 from icltui.tui.widgets.token_strip import TokenStrip
 from tests.tui import HOSTILE, board_of, fill, samples, tokenized, wait_for
 

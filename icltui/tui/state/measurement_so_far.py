@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Self
 
-from icltui.report.answer_flips import flip_at
+from icltui.report.top_token_flips import flip_at
 from icltui.values import Dynamics, Measurement, Path, Prediction, Row, TokenizedPrompt
 
 EMPTY_CONTEXT, FULL_CONTEXT = "∅", "nothing"

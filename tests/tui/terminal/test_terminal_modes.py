@@ -25,7 +25,7 @@ from icltui.storage.config import Config
 from icltui.tui.app import IcltuiApp
 from icltui.tui.terminal import messages
 from icltui.tui.terminal.driver import _AHEAD, TerminalDriver, Utf8Output
-from icltui.tui.terminal.tty import encoding_notice, size
+from icltui.tui.terminal.terminal_modes import encoding_notice, size
 from tests.tui.conftest import open_desk
 from tests.tui.fake_client import FakeClient
 from tests.waiting import until

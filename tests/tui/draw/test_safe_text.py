@@ -10,7 +10,7 @@ from textual.app import App, ComposeResult
 from textual.widgets import Static
 
 from icltui.text.escape import glyph
-from icltui.tui.draw.text import content, display, drawn, fit, graduate, number, passage
+from icltui.tui.draw.safe_text import content, display, drawn, fit, graduate, number, passage
 from tests.hostile import cells_of
 from tests.tui import HOSTILE
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from icltui.engine.patch.lowrank import check_rank, solve
+from icltui.engine.patch.low_rank_map import check_rank, solve
 from icltui.values.errors import BadInput
 
 

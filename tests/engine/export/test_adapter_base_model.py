@@ -8,8 +8,8 @@ from peft import AutoPeftModelForCausalLM
 from safetensors import safe_open
 
 from icltui.api.messages import DEMO, LoadModel
-from icltui.engine.export import base_model
-from icltui.engine.export.base_model import base_of, place_of, write_card
+from icltui.engine.export import adapter_base_model
+from icltui.engine.export.adapter_base_model import base_of, place_of, write_card
 from icltui.engine.local import LocalEngine
 from icltui.engine.models.loaded_model import fingerprint
 from icltui.storage.paths import MODEL_DIR
@@ -48,7 +48,7 @@ def test_its_base_is_found_from_another_folder(name, here, monkeypatch):
 
 
 def test_an_id_on_the_hub_stays_one_and_its_commit_is_told(tmp_path, monkeypatch):
-    monkeypatch.setattr(base_model, "snapshot_download", lambda *_, **__: "/cache/snapshots/0123abc")
+    monkeypatch.setattr(adapter_base_model, "snapshot_download", lambda *_, **__: "/cache/snapshots/0123abc")
     found = base_of(tiny("llama", torch.float32))
     assert (found.place, found.commit, place_of("owner/name")) == ("llama", "0123abc", "owner/name")
     write_card(tmp_path, found)
@@ -61,7 +61,7 @@ def test_a_hostile_name_breaks_no_card(tmp_path):
     folder = tmp_path / 'a"\n---\n`b`'
     folder.mkdir()
     found = base_of(tiny("llama", torch.float32))
-    write_card(tmp_path, base_model.Base(**(vars(found) | {"place": place_of(str(folder))})))
+    write_card(tmp_path, adapter_base_model.Base(**(vars(found) | {"place": place_of(str(folder))})))
     lines = (tmp_path / "README.md").read_text().splitlines()
     assert [at for at, line in enumerate(lines) if line == "---"] == [0, 3]
     assert json.loads(lines[2].removeprefix("base_model: ")) == str(folder)

@@ -9,7 +9,7 @@ from safetensors import safe_open
 
 from icltui import __version__
 from icltui.engine.patch.alpha_search import patched_logits
-from icltui.engine.patch.lowrank import LowRank
+from icltui.engine.patch.low_rank_map import LowRank
 from icltui.engine.patch.patch import HeldPatch, LayerPatch
 from icltui.values.errors import BadInput
 from icltui.values.recipe import Recipe

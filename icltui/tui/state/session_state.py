@@ -10,17 +10,17 @@ from pathlib import Path
 from icltui.api.messages import Request
 from icltui.tui.state.change import Change
 from icltui.tui.state.compared_session import ComparedSession
-from icltui.tui.state.document import Document, document_of, stamp_of
 from icltui.tui.state.engine_status import EngineStatus
 from icltui.tui.state.history import History
 from icltui.tui.state.results import Results
+from icltui.tui.state.run_settings import RunSettings, refused_by
 from icltui.tui.state.session_conversion import left_out, session_of, settings_of
-from icltui.tui.state.settings import RunSettings, refused_by
+from icltui.tui.state.session_file import Document, document_of, stamp_of
 from icltui.values import ModelInfo, Run, Session
 from icltui.values.prompt import resolve_layers
 
 
-class Workspace:
+class SessionState:
     """One document with its numbers."""
 
     def __init__(self) -> None:

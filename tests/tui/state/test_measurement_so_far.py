@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from icltui.report.measures import MEASURES
-from icltui.tui.state.measured_units import MeasuredUnits
+from icltui.tui.state.measurement_so_far import MeasuredUnits
 from icltui.values import Dynamics, Measurement, Row
 from tests.tui import board_of, fill, prediction_of, rows_of, samples, tokenized
 

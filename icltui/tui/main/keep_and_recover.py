@@ -9,7 +9,7 @@ from textual.timer import Timer
 
 from icltui.storage.paths import real_path
 from icltui.tui.dialogs.recover import RecoverDialog
-from icltui.tui.draw.text import display
+from icltui.tui.draw.safe_text import display
 from icltui.tui.main.screen import ExplorerScreen
 from icltui.tui.state.change import Change
 from icltui.tui.state.explorer import Explorer

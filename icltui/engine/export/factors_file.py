@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from icltui import __version__
-from icltui.engine.export.base_model import place_of
+from icltui.engine.export.adapter_base_model import place_of
 from icltui.engine.patch.build import BuiltPatch, fit_built
 
 FORMAT = 1

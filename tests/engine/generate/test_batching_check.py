@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from icltui.engine.generate.batch import PaddingChangesLogits, can_batch, in_batches
+from icltui.engine.generate.batching_check import PaddingChangesLogits, can_batch, in_batches
 from icltui.engine.generate.generate import generate
 from icltui.engine.patch.build import BuiltPatch, PatchSpec, build_patch
 from icltui.engine.prompts.tokenize import Ids
@@ -103,7 +103,7 @@ def test_what_cannot_share_a_patch_is_not_batched():
 def test_a_model_whose_numbers_change_beside_padding_is_taken_one_by_one(monkeypatch):
     some = cases("llama", Recipe())
     monkeypatch.setattr(
-        "icltui.engine.generate.batch.forward", lambda *_: torch.zeros(300, dtype=torch.float64)
+        "icltui.engine.generate.batching_check.forward", lambda *_: torch.zeros(300, dtype=torch.float64)
     )
     with pytest.raises(PaddingChangesLogits):
         together(some, None, ("context",), Sampling())
@@ -112,6 +112,6 @@ def test_a_model_whose_numbers_change_beside_padding_is_taken_one_by_one(monkeyp
 def test_batches_hold_every_case_once_and_no_more_than_fits(monkeypatch):
     some = cases("llama", Recipe()) * 20
     assert [len(group) for group in in_batches(some, 5)] == [32, 32, 16]
-    monkeypatch.setattr("icltui.engine.generate.batch.MOST_TOKENS", 50)
+    monkeypatch.setattr("icltui.engine.generate.batching_check.MOST_TOKENS", 50)
     assert [spec for group in in_batches(some, 5) for spec in group] == some
     assert {len(group) for group in in_batches(some, 5)} == {2}

@@ -8,7 +8,7 @@ import pytest
 from icltui.api.messages import CountTokens, JobFailed, MeasureEnded, PromptTokenized, UnitsMeasured
 from icltui.storage.sessions import read_session, write_session
 from icltui.tui.state.results import Results
-from icltui.tui.state.settings import RunSettings, method_words
+from icltui.tui.state.run_settings import RunSettings, method_words
 from icltui.tui.state.staleness import any_note, lane_note, numbers_note, proof_note
 from icltui.values import Measurement, Pairs, Session
 from tests.tui import samples
