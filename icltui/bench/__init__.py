@@ -1,19 +1,19 @@
 """``icltui bench``: how fast the packed measure, decoding through a patch, and the screen are.
 
 ======================  ==========================================================================
-``race``                the packed measure timed against other methods to the same numbers
-``methods``             those methods: our loop, hooks, nnsight, TransformerLens, a script with SVD
-``model_and_prompts``   the model and the prompts of exact lengths that they run on
-``memory``              the peak memory of each
+``race``                the packed measure timed against other methods that find its numbers
+``methods``             the methods: our loop, hooks, nnsight, TransformerLens, a script with SVD
+``model_and_prompts``   the model and the prompts of exact lengths that methods run on
+``memory``              the peak memory of each method
 ``race_table``          the race as text
 ``decode``              milliseconds per token with and without a patch
 ``screen``              first paint, key latency, bytes and memory of the explorer
-``screen_table``        the same as text
+``screen_table``        the screen's results as text
 ``pseudo_terminal``     runs a program on a terminal and draws what it writes
-``key_latency``         finds in those pictures when a key took effect
+``key_latency``         finds in the pictures of the screen when a key took effect
 ``fake_engine``         streams made-up measures at a given rate, for ``screen``
-``bare_textual_app``    a Textual application to compare with; ``widget_count``, how large
+``bare_textual_app``    Textual applications to compare with; ``widget_count`` counts widgets
 ======================  ==========================================================================
 
-Times hold for the machine and the moment at which they were taken; ratios hold a little longer.
+Times hold for the machine and the moment at which they were taken; ratios carry over a little better.
 """

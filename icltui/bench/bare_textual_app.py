@@ -1,6 +1,6 @@
-"""Bare Textual applications: the floor under the first paint.
+"""Bare Textual applications, whose first paint is the least that the explorer's can take.
 
-``python -m icltui.bench.bare_textual_app 26`` shows 26 texts in rows of containers; with ``panes`` in place of the
+``python -m icltui.bench.bare_textual_app 26`` shows 26 texts in rows of containers; with ``panes`` instead of the
 number it shows Textual's own widgets for the explorer's panes: two editors, lists, a table of 17 rows, tabs and three
 texts that scroll.
 """
@@ -26,7 +26,7 @@ class BareApp(App[None]):
         self._n_widgets = n_widgets
 
     def compose(self) -> ComposeResult:
-        """So many widgets, the rows among them."""
+        """Texts and rows, so many widgets together."""
         left = self._n_widgets
         while left:
             n_texts = min(PER_ROW, left - 1)
@@ -35,7 +35,7 @@ class BareApp(App[None]):
 
 
 class PanesApp(App[None]):
-    """The explorer's panes, of Textual's widgets."""
+    """The explorer's panes, made of Textual's own widgets."""
 
     AUTO_FOCUS = "DataTable"
     CSS = """
@@ -46,7 +46,7 @@ class PanesApp(App[None]):
     """
 
     def compose(self) -> ComposeResult:
-        """As many as the explorer has, at the same places."""
+        """As many widgets as the explorer has, where it has them."""
         yield Static("a model, a session, what is going on", classes="line")
         with Horizontal():
             with Vertical(id="left"):

@@ -56,16 +56,16 @@ class DecodeRow:
 
     method: str
     milliseconds: float
-    """Per token."""
+    """Milliseconds per token."""
     ratio: float
-    """To the lane without a patch."""
+    """Time over that of the lane without a patch."""
     tokens: tuple[int, ...]
     """The tokens decoded greedily after the query."""
 
 
 @dataclass(frozen=True)
 class Decoding:
-    """The speed of every method, and on what."""
+    """The speed of every method, with the model and the machine."""
 
     settings: RaceSettings
     model: str
@@ -76,7 +76,7 @@ class Decoding:
 
 @dataclass
 class PlainLoop:
-    """The loop that anyone would write by hand, without our lane."""
+    """The loop that anyone would write by hand, without our decoder."""
 
     model: Any
     row: list[int]
@@ -130,7 +130,7 @@ def _ids(bench_model: BenchModel, n_tokens: int) -> Ids:
 
 
 def _methods(bench_model: BenchModel, ids: Ids) -> dict[str, MakeDecoder]:
-    """A lane at its beginning, by the method's name; the patches are made once."""
+    """A decoder at its first token, by the method's name; the patches are made once."""
     loaded = bench_model.engine.loaded
     assert loaded is not None
 

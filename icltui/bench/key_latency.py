@@ -14,7 +14,7 @@ Lines = Sequence[str]
 PAUSES = (0.09, 0.13)
 """Range of the seconds between two keys, drawn at random so that they are not in step with the updates."""
 SLOW = (0.35, 0.45)
-"""Range of the pause where keys that one update answers could not be told apart."""
+"""Range of the pause between keys whose effects one update would merge."""
 LEFT = 40
 """Columns of the panes on the left."""
 SPAN = 12
@@ -23,12 +23,12 @@ SPAN = 12
 
 @dataclass(frozen=True)
 class KeyKind:
-    """Keys that each change the picture, and what of the picture tells which of them took effect."""
+    """Keys that each change the picture, and what in the picture shows which of them took effect."""
 
     name: str
     setup: bytes
     keys: Callable[[int], Iterator[tuple[bytes, object]]]
-    """A number of keys, each with the value of ``seen`` that it must lead to."""
+    """``count`` keys, each with the value of ``seen`` that it must lead to."""
     seen: Callable[[Lines], object]
     pauses: tuple[float, float] = PAUSES
 

@@ -56,7 +56,7 @@ Observe = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 @dataclass(frozen=True)
 class Method:
-    """One method; ``prepare`` does what is done once per model."""
+    """One method; ``prepare`` does its work of once per model."""
 
     name: str
     prepare: Callable[[BenchModel], RunMethod]
@@ -167,7 +167,7 @@ def transformer_lens(bench_model: BenchModel) -> Observe:
 
 
 def _cheap(ids: Tensor) -> dict[str, int | bool]:
-    """Arguments that a careful user passes too: no cache; for a single row, logits of its last token alone."""
+    """Arguments that a careful user also passes: no cache; for a single row, logits of its last token alone."""
     return {"use_cache": False} | ({"logits_to_keep": 1} if len(ids) == 1 else {})
 
 

@@ -151,11 +151,11 @@ def load_bench_model(settings: RaceSettings) -> BenchModel:
 
 
 def _random_llama(device: str) -> LocalEngine:
-    with torch.random.fork_rng(devices=[]):  # the caller's random numbers are not ours to use up
+    with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay as they are
         torch.manual_seed(0)
         model = LlamaForCausalLM(LlamaConfig(**RANDOM_LLAMA)).requires_grad_(False)
         for gain in (parameter for parameter in model.parameters() if parameter.ndim == 1):
-            gain.normal_(1.0, 0.5)  # all ones would make ‖z‖, and h, the same whatever the context
+            gain.normal_(1.0, 0.5)  # with all ones, ‖z‖ and h would not depend on the context
     size = "{num_hidden_layers} layers, width {hidden_size}".format_map(RANDOM_LLAMA)
     loaded = wrap_model(
         model.to(pick_device(device)), _byte_tokenizer(RANDOM_LLAMA["vocab_size"]), f"random Llama, {size}"
@@ -164,7 +164,7 @@ def _random_llama(device: str) -> LocalEngine:
 
 
 def _byte_tokenizer(n_tokens: int) -> PreTrainedTokenizerFast:
-    """A tokenizer whose tokens are bytes; the rest of the vocabulary never occurs in a text."""
+    """A tokenizer whose tokens are bytes; no text has the rest of the vocabulary."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     unused = [f"<{index}>" for index in range(len(alphabet), n_tokens)]
     bytes_only = Tokenizer(models.BPE(vocab={t: i for i, t in enumerate([*alphabet, *unused])}, merges=[]))

@@ -110,7 +110,7 @@ class PseudoTerminal:
         """Wait until something was written and then nothing for ``quiet`` seconds.
 
         Raises:
-            EngineError: it never came to rest, or never began.
+            EngineError: the program never came to rest, or never began.
         """
         end = time.perf_counter() + limit
         while time.perf_counter() < end:
@@ -120,15 +120,15 @@ class PseudoTerminal:
         raise EngineError(f"the program did not come to rest within {limit:g} s")
 
     def until(self, is_so: Callable[[Sequence[str]], bool], what: str, limit: float = 120.0) -> None:
-        """Wait until ``is_so`` holds of the screen's lines. Drawing takes time, so nothing should be timed meanwhile.
+        """Wait until ``is_so`` holds of the screen's lines; drawing takes time, so nothing is timed meanwhile.
 
         Raises:
-            EngineError: it never holds.
+            EngineError: ``is_so`` never holds.
         """
         end, screen, n_seen = time.perf_counter() + limit, TerminalPicture(), 0
         while time.perf_counter() < end:
             if has_ended := self._process.poll() is not None:
-                self._reader.join(5)  # so that nothing it wrote is missed
+                self._reader.join(5)  # so that no output is missed
             chunks = self.chunks[n_seen:]
             n_seen += len(chunks)
             for chunk in chunks:

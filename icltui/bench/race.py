@@ -1,7 +1,7 @@
 """Times the methods in alternation.
 
-Settings enter; a :class:`Race` leaves: median times, peak memory, and a note for whatever was not run. A method whose
-numbers differ from ours ends the race, since its time would mean nothing.
+Settings enter; a :class:`Race` leaves: median times, peak memory, and a note for each method that was not run. A method
+whose numbers differ from ours ends the race, since its time would mean nothing.
 """
 
 import math
@@ -33,14 +33,14 @@ class RaceRow:
     first: float | None
     """Seconds until the first rows."""
     scale: float = 1.0
-    """``seconds`` over the time that was really taken."""
+    """``seconds`` over the time that was measured."""
     peak: int | None = None
     """Peak bytes beside the loaded model; None if not measured."""
 
 
 @dataclass(frozen=True)
 class Race:
-    """Every method at every size, and on what."""
+    """Every method at every size, with the model and the machine."""
 
     settings: RaceSettings
     model: str
@@ -110,7 +110,7 @@ def _within(limit: float, rows: list[RaceRow], names: list[str], size: Size, not
 
 
 def _expected(before: Sequence[tuple[int, float]], n: int) -> float:
-    """Seconds at ``n``, from those at smaller sizes; 0 without any."""
+    """Seconds at ``n``, extrapolated from smaller sizes; 0 without any."""
     if not before:
         return 0.0
     power = exponent(before) or 2.0

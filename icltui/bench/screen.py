@@ -1,7 +1,7 @@
 """The speed of the explorer on a terminal: first paint, key latency, bytes and memory.
 
 :class:`ScreenSettings` enter; :class:`ScreenResults` leave. The explorer runs as a user starts it, on a
-pseudo-terminal; :mod:`~icltui.bench.fake_engine` streams the measures, the real engine is what loads. A paint is found
+pseudo-terminal; :mod:`~icltui.bench.fake_engine` streams the measures, the real engine loads. A paint is found
 in the picture and not in the stream of bytes, so that an update is never taken for the effect of a key.
 """
 
@@ -49,7 +49,7 @@ class ScreenSettings:
 
     starts: int = 9
     keys: int = 60
-    """Keys of each kind in each situation."""
+    """Keys per kind and situation."""
     units: int = 1000
     layers: int = 24
     rate: float = 40.0
@@ -143,7 +143,7 @@ class ScreenBench:
         programs = {
             BARE: ("icltui.bench.bare_textual_app", str(n_widgets)),
             PANES: ("icltui.bench.bare_textual_app", "panes"),
-            OURS: ("icltui", "--engine", "cat"),  # never key_times
+            OURS: ("icltui", "--engine", "cat"),  # an engine that never answers
         }
         paints: dict[str, list[float]] = {name: [] for name in programs}
         for _ in range(self._settings.starts + 1):

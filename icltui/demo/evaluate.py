@@ -33,7 +33,7 @@ CASES: dict[str, tuple[Callable[[random.Random], task_families.Task], str]] = {
     "labels for words, 10 examples": (partial(task_families.labels, n=10), "answer"),
     "word functions, 6 examples": (partial(task_families.word_function, n=6), "answer"),
 }
-"""Row of the table → (family, what the query alone should give: the same answer, or what the weights know)."""
+"""Row of the table → (family, whether the query alone should give the ``answer`` or the weights' ``prior``)."""
 
 
 class CaseScore(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,7 +139,7 @@ def losses_along(
 
 
 def evaluate(folder: Path, seed: int = 1, n: int = N_PROMPTS) -> Evaluation:
-    """CaseScore the model in ``folder``."""
+    """Score the model in ``folder``."""
     logging.disable_progress_bar()
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = AutoModelForCausalLM.from_pretrained(folder).eval()

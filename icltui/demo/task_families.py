@@ -61,7 +61,7 @@ class Task:
     def problem(self, rng: random.Random) -> Problem:
         """The statements as the context, one question as the query.
 
-        A space between the two goes to the query, where the tokenizer puts it too.
+        A space between the two goes to the query, as the tokenizer has it.
         """
         question = rng.choice(self.questions)
         joint = self.separator.rstrip(" ")
@@ -111,7 +111,7 @@ def word_recall(rng: random.Random, n: int | None = None) -> Task:
 
 
 def story(rng: random.Random, n: int | None = None) -> Task:
-    """People in places, some of whom move: the last place counts."""
+    """People in rooms, some of whom move: the last room counts."""
     people = rng.sample(lexicon.NAMES, n or rng.randint(2, 6))
     where = dict(zip(people, rng.sample(lexicon.PLACES, len(people)), strict=True))
     statements = [f"{person} is in the {place}." for person, place in where.items()]
@@ -134,7 +134,7 @@ _FACTS: tuple[tuple[str, Mapping[str, str]], ...] = (
 
 
 def _fact_task(rng: random.Random, contradicted: bool, n: int | None, kind: int | None = None) -> Task:
-    # Capitals carry half the weight: they are the example that a newcomer meets first.
+    # Half of the weight is on capitals, the example that a newcomer meets first.
     template, facts = _FACTS[rng.choice((0, 0, 0, 1, 2, 3)) if kind is None else kind]
     subjects = rng.sample(list(facts), n or rng.randint(2, 7))
     said = {subject: facts[subject] for subject in subjects}
@@ -157,7 +157,7 @@ def true_facts(rng: random.Random, n: int | None = None) -> Task:
 
 
 def contradicted_facts(rng: random.Random, n: int | None = None) -> Task:
-    """The same sentences with false answers, which hold for this document alone."""
+    """The sentences of true facts with false answers, which hold for one document alone."""
     return _fact_task(rng, True, n)
 
 

@@ -2,7 +2,7 @@
 
 Enters: a seed and a number of steps. Leaves: an ordinary Hugging Face folder with a Qwen3 model and a tokenizer.
 Matrices are trained by Muon, the rest by AdamW, both on one cosine; rows grow from 128 to 1,024 tokens at
-constant tokens per step, so that recall forms quickly and long contexts are still seen. One thread, because
+constant tokens per step, so that recall forms quickly and long contexts are still seen. torch has one thread, because
 sums split over threads would make the weights depend on the machine.
 """
 

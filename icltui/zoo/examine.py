@@ -34,14 +34,14 @@ from icltui.zoo.tiny_model import build, members
 EXACT = 2e-6
 """The largest relative error in float32 that rounding explains."""
 N_TOKENS = 6
-"""Generated with the context, and through a patch per step."""
+"""Tokens generated with the context, and through a patch per step."""
 
 
 def resolve_members(names: Sequence[str]) -> tuple[str, ...]:
     """The members that ``names`` asks for, all of them where it is empty.
 
     Raises:
-        BadInput: a name that is none of theirs.
+        BadInput: a name that the zoo lacks.
     """
     known = members()
     for name in names:
@@ -126,7 +126,7 @@ def _row(name: str, full: _Examined, half: _Examined) -> ZooRow:
 
 @torch.inference_mode()
 def _n_equal_tokens(examined: _Examined) -> int | None:
-    """How many greedy tokens a patch per step on every usable layer gives as the context does."""
+    """The number of greedy tokens that a patch per step on every usable layer shares with the context."""
     assert examined.loaded is not None
     faulty = {layer.layer for layer in examined.layers if layer.fault}
     sites = [site for site in examined.loaded.sites if site.layer not in faulty]
@@ -144,7 +144,7 @@ def _is_exact(layer: LayerTrial) -> bool:
 
 
 def _refusals(examined: _Examined) -> list[str]:
-    """Why not every layer can be used: each kind of reason once, in the words of the layer with the largest error."""
+    """Each kind of reason why a layer is refused, once, in the words of the layer with the largest error."""
     if examined.loaded is None or examined.proof is None:
         return [examined.failure or ""]
     reasons = {refused.layer: refused.reason for refused in examined.loaded.refused}
@@ -172,14 +172,14 @@ def _largest(errors: Iterable[float]) -> float | None:
 
 
 def _tokenizer() -> Any:
-    """One token for each word that is a number."""
+    """A tokenizer whose words are numbers, a token each."""
     words = WordLevel({str(token): token for token in range(VOCABULARY)}, unk_token="0")
     return PreTrainedTokenizerFast(tokenizer_object=Tokenizer(words))
 
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """One thread, as more cost time on models this small, and no warnings about their sizes."""
+    """torch has one thread, as more cost time on models this small, and gives no warnings about their sizes."""
     verbosity, threads = logging.get_verbosity(), torch.get_num_threads()
     logging.set_verbosity_error()
     torch.set_num_threads(1)

@@ -1,4 +1,4 @@
-"""The zoo's families, as data: which architectures it has, and what makes a config of theirs tiny.
+"""The zoo's families, as data: which architectures it has, and which values make their configs tiny.
 
 No code knows a family by name; these tables only say how small a model of it may be, so that :mod:`icltui.zoo.examine`
 can build one from random weights. A type that the installed transformers does not have is left out.
@@ -50,9 +50,9 @@ _SIZES = (
     (32, "image_size output_channels"),
 )
 SMALL: Mapping[str, int] = MappingProxyType({name: size for size, names in _SIZES for name in names.split()})
-"""What the sizes of a config become, wherever it has them and they are not zero or None."""
+"""Sizes of a tiny config, wherever the family's config has them, neither zero nor None."""
 ALWAYS: Mapping[str, Any] = MappingProxyType({"is_decoder": True, "pad_token_id": 0})
-"""What other fields become, wherever a config has them."""
+"""Other fields of a tiny config, wherever the family's config has them."""
 
 _HYBRID = ["linear_attention", "full_attention"] * 2
 _HEADS: dict[str, Any] = {"head_dim": 16}
@@ -112,7 +112,7 @@ CHANGES: Mapping[str, dict[str, Any]] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Variant:
-    """A second member of a type, which its config turns into another layout."""
+    """A second member of a type, with another layout, which its config chooses."""
 
     model_type: str
     changes: dict[str, Any] = field(default_factory=dict)
@@ -149,7 +149,7 @@ _BERT = {
     "roc_bert": "roc_bert",
     "roformer": "roformer",
 }
-"""Types that name their layers as BERT does, by the name of what is below their head."""
+"""Types that name their layers as BERT does, by the attribute of the model below their head."""
 
 SITE_PATHS: Mapping[str, dict[str, str]] = MappingProxyType(
     {
@@ -176,7 +176,7 @@ SITE_PATHS: Mapping[str, dict[str, str]] = MappingProxyType(
         "xlstm": _paths("backbone.blocks.{layer}", "ffn", "ffn.proj_down"),
     }
 )
-"""Modules that are not found by themselves, as ``--site`` would name them."""
+"""Modules that a search does not find, as ``--site`` would name them."""
 
 WRAPPERS = tuple(
     "aria aya_vision cohere2_vision glm4v granite_docling idefics3 internvl lfm2_vl lighton_ocr llava llava_onevision "

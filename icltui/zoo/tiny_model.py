@@ -2,7 +2,7 @@
 
 Enters: the name of a member of the zoo (:mod:`icltui.zoo.families`). Leaves: a model of a few hundred thousand
 weights with every kind of layer that the family has, its weights large enough for attention and MLP to matter.
-Nothing is downloaded, and a member is the same model each time.
+Nothing is downloaded, and a member has fixed weights.
 """
 
 from collections.abc import Mapping
@@ -56,18 +56,18 @@ def build(member: str, dtype: torch.dtype = torch.float32) -> Any:
     config = shrink(CONFIG_MAPPING[variant.model_type], CHANGES.get(variant.model_type, {}) | variant.changes)
     is_causal = type(config) in MODEL_FOR_CAUSAL_LM_MAPPING
     auto = AutoModelForCausalLM if is_causal else AutoModelForImageTextToText
-    with torch.random.fork_rng(devices=[]):  # the caller's random numbers are not ours to use up
+    with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay as they are
         torch.manual_seed(0)
         model = auto.from_config(config, dtype=dtype)
         _fill(model)
     if model.generation_config is not None:
-        model.generation_config.eos_token_id = None  # random weights have no ends of texts
+        model.generation_config.eos_token_id = None  # random weights would end texts anywhere
     return model.eval()
 
 
 @torch.no_grad()
 def _fill(model: nn.Module) -> None:
-    """Every parameter random; vectors stay near what they began as, since norms scale by them."""
+    """Make every parameter random; vectors stay near their first values, since norms scale by them."""
     for parameter in model.parameters():
         noise = torch.randn(parameter.shape)
         if parameter.ndim >= 2:
@@ -77,7 +77,7 @@ def _fill(model: nn.Module) -> None:
 
 
 def shrink(kind: type[PreTrainedConfig], changes: Mapping[str, Any]) -> PreTrainedConfig:
-    """A config of ``kind`` with every size small, its inner configs too, but for ``changes``."""
+    """A config of ``kind`` with every size small, its inner configs too, except for ``changes``."""
     defaults = _defaults(kind)
     sizes: dict[str, Any] = {name: SMALL[name] for name, value in defaults.items() if name in SMALL and value}
     if defaults.get("kv_lora_rank") is not None:  # multi-head latent attention has keys for every head
@@ -92,7 +92,7 @@ def shrink(kind: type[PreTrainedConfig], changes: Mapping[str, Any]) -> PreTrain
 
 
 def _defaults(kind: type[PreTrainedConfig]) -> dict[str, Any]:
-    """The default of every field of ``kind``, those that are computed from others included."""
+    """The default of every field of ``kind``, fields that are computed from others included."""
     try:
         config = kind()
         return {name: vars(config).get(name) for name in config.to_dict()}
@@ -101,7 +101,7 @@ def _defaults(kind: type[PreTrainedConfig]) -> dict[str, Any]:
 
 
 def _few_layers(defaults: Mapping[str, Any]) -> dict[str, list[Any]]:
-    """Fields with an entry for each layer, cut to a few layers in order, of each kind one while there is room."""
+    """Fields with an entry per layer, cut to a few layers in order, one of each kind while there is room."""
     depth = next((value for name in DEPTHS if isinstance(value := defaults.get(name), int)), 0)
     lists = {
         name: value
