@@ -36,7 +36,7 @@ class Attachment(Generic[Hook]):
             for pre_hook in self._pre_hooks:
                 if "forward" in pre_hook.attributes:
                     pre_hook.install()
-                else:  # nearly always, for each token at each layer: so no call is spent on it
+                else:  # almost every time, once per token and layer: so no call is spent on it
                     pre_hook.attributes["forward"] = pre_hook
                 self._active.append(pre_hook)
             for module, hook in self._forward_hooks:
@@ -60,7 +60,7 @@ def attach(sites: Sequence[Site], hook: Hook) -> Attachment[Hook]:
 
 
 class _SiteAdapter:
-    """The methods of one hook as hooks of one site's modules, with what they remember from module to module."""
+    """The methods of one hook as hooks of one site's modules, and the tensors that they keep between modules."""
 
     def __init__(self, site: Site, hook: SiteHook) -> None:
         self.site, self.hook, self.layer = site, hook, site.layer
@@ -69,17 +69,17 @@ class _SiteAdapter:
         self.shifts = self._overrides("shift", "add_shift")
         self.needs_stream = self.sees_residual or self.shifts
         self.shifts_inside = self.shifts and not self.is_parallel
-        """A parallel block's v is known only at its end."""
+        """False for a parallel block, whose v is known only at its end."""
         self.rows = _flat if hook.flatten else _unchanged
         self.add_shift = self._add_shift_to_rows if hook.flatten else partial(hook.add_shift, site.layer)
         self.stream: Tensor | None = None
         """The tensor that the skip connection carries past the MLP."""
         self.attention_output: Tensor | None = None
         self.z: tuple[Tensor, Tensor | None] | None = None
-        """The z that the model has, and the one that replaces it."""
+        """The model's own z, and the z that replaces it."""
 
     def _overrides(self, *methods: str) -> bool:
-        """Whether the hook overrides one of the methods: where it does not, no module is hooked for it."""
+        """Whether the hook overrides one of the methods; modules are hooked for such methods alone."""
         return any(getattr(type(self.hook), name) is not getattr(SiteHook, name) for name in methods)
 
     def pre_hooks(self) -> Iterator[tuple[nn.Module, PreHook]]:
@@ -179,7 +179,7 @@ class _SiteAdapter:
         if shifts_output:
             out = out.clone()
             self.add_shift(out)
-        # Of several residual streams side by side, the last.
+        # The last of several parallel residual streams.
         self.hook.block_output(self.layer, out.reshape(-1, *out.shape[-2:])[-1])
         self.stream = self.attention_output = self.z = None
         if not shifts_output:

@@ -16,13 +16,13 @@ from icltui.engine.hooks.site import Hidden, SiteHook
 
 
 def widen(tensor: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """The tensor in float32, or in float64 if it is: what differences are taken in."""
+    """The tensor in float32, or in float64 if it is: the precision of differences."""
     return tensor if tensor.dtype == torch.float64 else tensor.float()
 
 
 @dataclass(frozen=True)
 class States:
-    """Captured vectors of some tokens at some layers (axis order: the layers as selected)."""
+    """Captured vectors of some tokens at some layers, the layers in their selected order."""
 
     z: Float[Tensor, "layers tokens hidden"]
     v: Float[Tensor, "layers tokens hidden"]
@@ -33,7 +33,7 @@ class States:
     """Which experts each token goes to, by layer with experts."""
 
     def token(self, index: int) -> "States":
-        """The states of one token, its axis kept."""
+        """The states of one token, with a tokens axis of 1."""
         at = slice(index, None if index == -1 else index + 1)
         experts = {layer: chosen[at] for layer, chosen in self.experts.items()}
         return States(self.z[:, at], self.v[:, at], self.out[:, at], self.g_norm[:, at], experts)
@@ -54,11 +54,11 @@ class States:
 
 @dataclass
 class Capture(SiteHook):
-    """Keeps copies of the tensors at the positions ``at`` of one row, and of each tensor only one."""
+    """Keeps one copy of each tensor at the positions ``at`` of one row."""
 
     at: Tensor | slice
     kept: dict[str, dict[int, Tensor]] = field(default_factory=lambda: defaultdict(dict))
-    """By name and layer."""
+    """Copies by the tensor's name and layer."""
 
     def residual(self, layer: int, v: Hidden) -> None:
         self._keep("v", layer, self._copy(v))
@@ -110,7 +110,7 @@ class ProjectionCapture(Capture):
     """A capture that keeps W z of each matrix too, where the model itself computes it precisely enough."""
 
     projections: dict[int, dict[str, Tensor]] = field(default_factory=lambda: defaultdict(dict))
-    """By layer and matrix."""
+    """W z by layer and matrix."""
 
     def projection_output(self, layer: int, name: str, p: Float[Tensor, "*tokens inner"]) -> None:
         if p.dtype in (torch.float32, torch.float64):

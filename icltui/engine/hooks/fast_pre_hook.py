@@ -1,7 +1,7 @@
 """A forward pre-hook that is quick to install and to remove, as a patch does at every layer for every token.
 
 Enters: a module, and a hook that sees, and may change, the arguments of its forward. While it is installed it replaces
-the module's forward; afterwards the forward is the same object as before.
+the module's forward; afterwards the module has its own forward object again.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ PreHook = Callable[[Any, Any], Arguments | None]
 class FastPreHook:
     """One hook before one module, prepared once and installed often.
 
-    torch's own pre-hooks, registered and removed for each token, would cost more than what a patch does there. Where
+    torch's own pre-hooks, registered and removed for each token, would cost more than the patch itself. Where
     several are installed before one module, the first one calls the others, in the order of their installation.
     """
 
@@ -30,7 +30,7 @@ class FastPreHook:
         self.class_forward = self.forward = MethodType(type(module).forward, module)
 
     def install(self) -> None:
-        """Call the hook before the module's forward from here on."""
+        """Call the hook before each of the module's forwards, until it is removed."""
         first = self.attributes.get("forward")
         if isinstance(first, FastPreHook):
             first.hooks.append(self.hook)
@@ -40,9 +40,9 @@ class FastPreHook:
         self.attributes["forward"] = self
 
     def remove(self) -> None:
-        """Call the hook no more; it can be installed again."""
+        """Stop calling the hook; it can be installed again."""
         first = self.attributes["forward"]
-        if first is self and len(self.hooks) == 1 and self.forward is self.class_forward:  # nearly always
+        if first is self and len(self.hooks) == 1 and self.forward is self.class_forward:  # almost every time
             del self.attributes["forward"]
             return
         first.hooks.remove(self.hook)

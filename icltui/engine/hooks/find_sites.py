@@ -105,10 +105,10 @@ def _check_down_proj(
 def _check_stream(v: Tensor, trace: Trace, mlp: nn.Module) -> None:
     """Refuse a block where something else reads the residual stream once the MLP has begun.
 
-    The shift changes that stream then: what reads it would see the context without any ΔW of its own.
+    The shift changes that stream: a module that reads it would see the context without a ΔW of its own.
 
     Raises:
-        LookupError: naming what reads it.
+        LookupError: naming the modules that read it.
     """
     order = [module for module, _ in trace.inputs]
     inside = set(mlp.modules())
@@ -118,7 +118,7 @@ def _check_stream(v: Tensor, trace: Trace, mlp: nn.Module) -> None:
 
 
 def _find_siblings(modules: LayerModules, layer: int, trace: Trace, z: Tensor) -> tuple[nn.Module, ...]:
-    """What else multiplies z outside the MLP; attention does not count where both share a norm."""
+    """Modules outside the MLP that multiply z too; attention does not count where both share a norm."""
     mlp, attention = modules.mlp(layer), modules.attention(layer)
     known = {id(module) for root in (mlp, attention) if root is not None for module in root.modules()}
     readers = (module for module, tensor in trace.inputs if id(module) not in known and is_same(tensor, z))
@@ -130,7 +130,7 @@ def _find_siblings(modules: LayerModules, layer: int, trace: Trace, z: Tensor) -
 
 
 def _residuals(is_parallel: bool, norm: nn.Module | None, attention: nn.Module | None) -> list[Residual]:
-    """What v could be, the likeliest first."""
+    """Candidates for v, the likeliest first."""
     kinds: list[Residual] = ["mlp"] if norm is None else ["norm", "mlp"]
     if attention is not None:
         kinds.insert(0 if is_parallel else len(kinds), "parallel")
@@ -138,7 +138,7 @@ def _residuals(is_parallel: bool, norm: nn.Module | None, attention: nn.Module |
 
 
 def _find_norm(trace: Trace, block: nn.Module, mlp: nn.Module, z: Tensor) -> nn.Module | None:
-    """The module whose output z is, and whose input z is not."""
+    """The module with z as its output and not as its input."""
     for module, tensor in reversed(trace.outputs):
         if module is not block and mlp not in module.modules() and is_same(tensor, z):
             try:
@@ -151,6 +151,6 @@ def _find_norm(trace: Trace, block: nn.Module, mlp: nn.Module, z: Tensor) -> nn.
 
 
 def _outermost(modules: Iterable[nn.Module]) -> tuple[nn.Module, ...]:
-    """The modules that lie in none of the others, each once."""
+    """The modules that no other of them contains, each once."""
     found = list({id(module): module for module in modules}.values())
     return tuple(m for m in found if not any(m is not other and m in other.modules() for other in found))

@@ -40,7 +40,7 @@ def find_input_projections(
 
 
 def _has_weights_of_its_own(module: nn.Module) -> bool:
-    """Whether the module may multiply by something that is not known as a matrix, such as packed weights."""
+    """Whether the module may multiply by weights that are not known as a matrix, such as packed ones."""
     is_leaf = next(module.children(), None) is None
     return is_leaf and any(True for _ in (*module.parameters(), *module.buffers()))
 

@@ -14,7 +14,7 @@ from icltui.api.option_table import SITES
 from icltui.values.errors import BadInput
 
 LOOKUP_ERRORS = (AttributeError, ValueError, LookupError, TypeError)
-"""What a resolver raises that does not know the model."""
+"""Errors of a resolver that does not know the model."""
 
 
 class LayerModules:
@@ -25,7 +25,7 @@ class LayerModules:
 
         Raises:
             BadInput: a role that is not known, or a path that the model does not have.
-            AttributeError, ValueError, LookupError, TypeError: the resolver's, where no path of a block is given.
+            AttributeError, ValueError, LookupError, TypeError: from the resolver, where no path of a block is given.
         """
         self.model, self.paths = model, paths
         for role in paths:
@@ -49,7 +49,7 @@ class LayerModules:
         return layer
 
     def given(self, role: str, layer: int) -> nn.Module | None:
-        """The module at the path given for ``role``; None where no path is given, or nothing is there."""
+        """The module at the path given for ``role``; None where no path is given, or no module has it."""
         try:
             return self.model.get_submodule(self.paths[role].format(layer=layer))
         except (KeyError, AttributeError, IndexError, ValueError):
@@ -90,12 +90,12 @@ class LayerModules:
         return None if found is None else found[0]
 
     def attention(self, layer: int) -> nn.Module | None:
-        """All of the attention, which may share the MLP's input without being part of the MLP."""
+        """The attention's modules, which may share the MLP's input without being part of the MLP."""
         found: nn.Module | None = self._resolved("attn_module", layer)
         return found
 
     def _resolved(self, method: str, *args: Any) -> Any:
-        """What the resolver answers; None where it does not know."""
+        """The resolver's answer; None where it has none."""
         try:
             return getattr(self.arch, method)(*args)
         except LOOKUP_ERRORS:
@@ -103,5 +103,5 @@ class LayerModules:
 
     @property
     def is_parallel(self) -> bool:
-        """Whether attention and MLP read the same residual stream."""
+        """Whether attention and MLP read one residual stream."""
         return self.arch is not None and bool(self.arch.quirks.parallel_attn_mlp)

@@ -1,4 +1,4 @@
-"""Call a model's own forward, the one place where foreign code runs on tokens, and take its output apart.
+"""Call a model's own forward, the one call that runs foreign code on tokens, and take its output apart.
 
 Enters: a model and the arguments of its forward. Leaves: a :class:`ForwardOutput`, from a named output or from a bare
 tuple, in which the logits come first and a cache, if any, next.
@@ -30,13 +30,13 @@ class ForwardOutput:
     """The output of one forward pass."""
 
     logits: Float[Tensor, "rows tokens vocabulary"]
-    """Of fewer tokens than the input where fewer were asked for."""
+    """Logits of every input token, or of the last ones where only those are requested."""
     cache: Any
     """The ``past_key_values`` of the next pass; None where the model gives none."""
 
 
 def run_model(model: Any, ids: Int[Tensor, "rows tokens"], **kwargs: Any) -> Any:
-    """The output of the model's forward on ``ids``, as it is; what our own hooks raise in it is raised unchanged.
+    """The raw output of the model's forward on ``ids``; errors of our own hooks in it are raised unchanged.
 
     Raises:
         ForwardError: the model's own code fails.
@@ -60,7 +60,7 @@ def run_model(model: Any, ids: Int[Tensor, "rows tokens"], **kwargs: Any) -> Any
             _OURS in Path(frame.filename).parents and frame.filename != fast_pre_hook.__file__
             for frame in frames
         ):
-            raise  # a hook's own; a FastPreHook also calls the model's forward
+            raise  # a hook's own error; a FastPreHook also calls the model's forward
         raise _failed(model, error, frames) from error
 
 

@@ -1,4 +1,4 @@
-"""Where in a layer the theory's tensors are, and the interface of what reads or changes them there.
+"""The position of the theory's tensors in a layer, and the interface of hooks that read or change them.
 
 A :class:`Site` holds the modules of one layer, as :mod:`icltui.engine.hooks.find_sites` found them; a
 :class:`SiteHook` sees, and may change, their inputs and outputs while :mod:`icltui.engine.hooks.attach` attaches it.
@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 Residual = Literal["norm", "mlp", "parallel"]
-"""What v is: the pre-MLP norm's input; the MLP's own input; block input plus attention output."""
+"""The source of v: the pre-MLP norm's input; the MLP's own input; block input plus attention output."""
 Hidden = Float[Tensor, "*tokens hidden"]
 
 
@@ -26,7 +26,7 @@ class InputProjection:
     transposed: bool = False
     """True when stored (…, hidden, inner), as ``Conv1D`` does, not (…, inner, hidden)."""
     experts: int | None = None
-    """How many experts, one matrix each, share the parameter; None: it is one matrix."""
+    """Number of experts, one matrix each, that share the parameter; None: it is one matrix."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Site:
     layer: int
     block: nn.Module
     mlp: nn.Module
-    """Its input is z. The whole MLP where there is one module for it, else the first projection."""
+    """The module whose input is z: the whole MLP where it is one module, else the first projection."""
     siblings: tuple[nn.Module, ...]
     """Other modules of the block whose input is z too, such as a shared expert outside the MLP."""
     residual: Residual
@@ -46,17 +46,17 @@ class Site:
     """The down projection, whose input is g; None where experts share none."""
     input_projections: tuple[InputProjection, ...]
     other_residuals: tuple[Residual, ...] = ()
-    """What else v could be, should the check at load fail with ``residual``."""
+    """Further candidates for v, for a check at load that fails with ``residual``."""
 
 
 class SiteHook:
-    """What reads or changes the tensors at sites; returning None leaves a tensor as it is.
+    """Reads or changes the tensors at sites; a method that returns None leaves its tensor as it is.
 
     A subclass overrides the methods that it needs; no hook is registered for the others.
     """
 
     flatten: ClassVar[bool] = True
-    """True: tensors are (tokens, hidden). False: they are as the model has them, (…, hidden), which is quicker."""
+    """True: tensors are (tokens, hidden). False: they have the model's own shape (…, hidden), which is quicker."""
 
     def block_input(self, layer: int, r: Hidden) -> Hidden | None:
         """Sees the residual stream that enters the block, and may replace it."""
@@ -77,7 +77,7 @@ class SiteHook:
         """Sees g."""
 
     def shift(self, layer: int) -> Float[Tensor, "*rows hidden"] | None:
-        """What to add to the residual stream of the block once the MLP's norm has read it."""
+        """The tensor to add to the block's residual stream once the MLP's norm has read it."""
 
     def add_shift(self, layer: int, stream: Hidden) -> None:
         """Adds :meth:`shift` to the residual stream of the block in place."""
@@ -118,7 +118,7 @@ def expert_indices(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Int[Tensor,
 
 
 def input_device(model: Any) -> torch.device:
-    """The device that token ids must be on; an offloaded embedding is there only while it works."""
+    """The device that token ids must be on; an offloaded embedding is on it only while it works."""
     embedding = model.get_input_embeddings()
     works_on = getattr(getattr(embedding, "_hf_hook", None), "execution_device", None)
     return torch.device(embedding.weight.device if works_on is None else works_on)

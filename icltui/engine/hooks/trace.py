@@ -21,7 +21,7 @@ _TRACED_IDS = (3, 1, 4, 1, 5)
 
 @dataclass
 class Trace:
-    """The inputs and outputs in one block, in the order of the calls; they are kept so that no address is reused."""
+    """Inputs and outputs in one block, in the order of the calls, all kept so that no address is reused."""
 
     inputs: list[tuple[nn.Module, Tensor]] = field(default_factory=list)
     outputs: list[tuple[nn.Module, Tensor]] = field(default_factory=list)
@@ -32,7 +32,7 @@ class Trace:
         """The module's last input.
 
         Raises:
-            LookupError: it was not called.
+            LookupError: the module was not called.
         """
         for seen, tensor in reversed(self.inputs):
             if seen is module:
@@ -74,7 +74,7 @@ def _record_output(trace: Trace, module: nn.Module, _: Any, output: Any) -> None
 
 
 def is_same(a: Shaped[Tensor, "..."], b: Shaped[Tensor, "..."]) -> bool:
-    """Whether both are the same numbers in memory, in whatever shape."""
+    """Whether both tensors share their memory, whatever their shapes."""
     return a.data_ptr() == b.data_ptr() and a.numel() == b.numel() and a.dtype == b.dtype
 
 

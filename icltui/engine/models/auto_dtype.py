@@ -1,8 +1,8 @@
 """The dtype of ``--dtype auto``: the checkpoint's own, or float32 where the CPU has no instructions for that.
 
 Enters: the request, the model's configuration, its tensors as stored. Leaves: the dtype to load in, and why it is not
-the checkpoint's. A CPU without instructions for half precision converts every number on its way: one pass takes four
-times as long as in float32.
+the checkpoint's. A CPU without instructions for half precision converts every number that it reads: one pass takes
+four times as long as in float32.
 """
 
 from collections import Counter
@@ -21,7 +21,7 @@ from icltui.text.units import in_gib
 
 
 def stored_dtype(config: Any, stored: Mapping[str, StoredTensor]) -> torch.dtype | None:
-    """The dtype that the configuration names, else that of most numbers; None where neither is known."""
+    """The dtype that the configuration names, else that of most weights; None where neither is known."""
     declared = getattr(config, "dtype", None)
     if isinstance(declared, torch.dtype):
         return declared
@@ -35,7 +35,7 @@ def stored_dtype(config: Any, stored: Mapping[str, StoredTensor]) -> torch.dtype
 def choose_dtype(
     request: LoadModel, config: Any, stored: Mapping[str, StoredTensor], on_cpu: bool, free: int
 ) -> tuple[Any, str]:
-    """The dtype to load in, ``auto`` or torch's, and a reason where ``auto`` is not simply the checkpoint's.
+    """The dtype to load in, ``auto`` or torch's, and a reason where ``auto`` is not the checkpoint's own.
 
     ``free``: bytes of main memory.
     """

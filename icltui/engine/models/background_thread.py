@@ -83,7 +83,7 @@ def wait_until_idle() -> Iterator[Progress]:
 
 
 def run_when_idle(work: Callable[[], object]) -> None:
-    """Runs ``work`` in a thread once no background work runs, cancelled work included, and waits for nothing."""
+    """Runs ``work`` in a thread once no background work runs, cancelled work included; returns at once."""
 
     def run() -> None:
         with _ONE_AT_A_TIME:

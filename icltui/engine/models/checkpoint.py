@@ -1,4 +1,4 @@
-"""Where a model's files are, and whether they are fit to be read: before anything is loaded.
+"""The location of a model's files, and whether they may be read, before anything is loaded.
 
 Enters: a :class:`~icltui.api.messages.LoadModel` request. Leaves: a :class:`Checkpoint`, a folder or an id on the
 Hugging Face hub. Weights that are pickles can run code when they are read, so they are refused unless the request
@@ -26,7 +26,7 @@ MOST_TOKENIZER = 2**27
 _TOKENIZER_FILES = tuple(
     "tokenizer vocab merges added_tokens special_tokens chat_template generation_config".split()
 )
-"""How their names begin."""
+"""Beginnings of the names of a tokenizer's files."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,11 @@ class Checkpoint:
     revision: str | None
     trusts_code: bool
     has_adapter: bool = False
-    """Whether a LoRA is beside the weights."""
+    """Whether the folder also holds a LoRA."""
 
     @property
     def config_file(self) -> Path:
-        """The configuration, downloaded if need be."""
+        """The configuration's file, downloaded where it is missing."""
         if self.folder is not None:
             return self.folder / CONFIG
         return Path(hf_hub_download(self.name_or_path, CONFIG, revision=self.revision))
@@ -69,7 +69,7 @@ class _Index(msgspec.Struct):
 
 
 def find_checkpoint(request: LoadModel) -> Checkpoint:
-    """The folder or id that ``request`` names; a folder is looked at first, so that its faults are named plainly.
+    """The folder or id that ``request`` names; a folder comes first, so that errors name its faults.
 
     Raises:
         BadInput: a revision of a folder.
@@ -113,7 +113,7 @@ def weight_files(folder: Path) -> list[Path]:
     """The files that hold a folder's weights: the one of the usual name, or the shards that its index names.
 
     Raises:
-        ModelError: an index that is none, or that names a file outside of the folder or of another kind.
+        ModelError: an invalid index, or one that names a file outside of the folder or of another kind.
     """
     for stem in ("model.safetensors", "pytorch_model.bin"):
         if (folder / stem).is_file():
@@ -131,7 +131,7 @@ def _shard_names(index: Path) -> list[str]:
 
 
 def _shard(folder: Path, name: str, suffix: str) -> Path:
-    """The file of that name in the folder; the cache of the hub keeps it as a link to one of its blobs."""
+    """The file of that name in the folder; in the hub's cache it is a link to a blob."""
     if not name.endswith(suffix):  # transformers would take it for a pickle
         raise ModelError(
             f"folder {shown(folder)} has an index that names {name!r}, where a {suffix} file belongs"
@@ -147,10 +147,10 @@ def _shard(folder: Path, name: str, suffix: str) -> Path:
 
 
 def read_bounded(file: Path) -> bytes:
-    """All of a file of JSON.
+    """The whole content of a JSON file.
 
     Raises:
-        ModelError: it is larger than any such file.
+        ModelError: the file is larger than any such file.
     """
     _check_size(file, MOST_JSON)
     return file.read_bytes()
@@ -171,7 +171,7 @@ def _names(folder: Path) -> list[str]:
 def _on_hub(name: str, revision: str | None) -> tuple[str, list[str]]:
     """The id and its files if the hub answers, else the folder of the local cache.
 
-    Asked once and briefly, as each file's own retries would take a minute without a network.
+    The hub is asked once and briefly, as each file's own retries would take a minute without a network.
 
     Raises:
         ModelError: the hub says that there is no such model or revision, or neither hub nor cache has it.

@@ -1,7 +1,7 @@
-"""Whether the sizes in config.json are those of the checkpoint, before anything of that size is made.
+"""Whether the sizes in config.json are the checkpoint's, before anything of that size is made.
 
 Enters: the file, its configuration, the headers of the weights. Leaves: nothing, or a refusal. transformers makes every
-layer, and every tensor that the weights lack, as large as the configuration says; a few bytes would take the machine.
+layer, and every tensor that the weights lack, as large as config.json says: a few bytes could fill the memory.
 """
 
 import json
@@ -21,16 +21,16 @@ MOST_LAYERS = 10_000
 """Layers, heads, experts or labels: more than any model has."""
 _COUNTS = re.compile(r"(^|_)(layers?|depth|blocks|heads?|experts|labels)($|_(?!norm|types|scale))")
 MOST_TIMES, MOST_TIMES_QUANTIZED = 2, 16
-"""A model may have so many times the numbers that its file has: where an embedding is shared, or eight are in one."""
+"""Most numbers of a model per number in its file: an embedding may be shared, or eight numbers packed in one."""
 MOST_BUFFERS = 2**30
 """Bytes of tensors that no file holds, such as masks, beside as many as the weights have."""
 
 
 def check_config(name: str, file: Path) -> None:
-    """Refuse a configuration that would keep the machine busy with being read.
+    """Refuse a configuration that would take too long to read.
 
     Raises:
-        ModelError: it is too large, no JSON, or counts more layers, heads, experts or labels than any model has.
+        ModelError: it is too large, not JSON, or counts more layers, heads, experts or labels than any model has.
     """
     try:
         config = json.loads(read_bounded(file))
@@ -50,10 +50,10 @@ def check_config(name: str, file: Path) -> None:
 
 
 def check_claims(name: str, config: Any, stored: Mapping[str, StoredTensor], auto_class: Any) -> None:
-    """Refuse a configuration of a model that the weights cannot fill; unknown weights pass.
+    """Refuse the configuration of a model that the weights cannot fill; unknown weights pass.
 
     Raises:
-        ModelError: naming what is claimed, and what there is.
+        ModelError: naming the size that is claimed and the size of the weights.
     """
     if not stored:
         return
@@ -94,7 +94,7 @@ def _check_numbers(
 
 
 def _numbers(value: Any, key: str = "") -> Iterator[tuple[str, int | float]]:
-    """Every number in it with the name that it goes by."""
+    """Every number in the JSON ``value``, after the key that it has there."""
     if isinstance(value, dict):
         for name, part in value.items():
             yield from _numbers(part, name)

@@ -67,7 +67,7 @@ def has_instructions(dtype: Any) -> bool:
 
 
 def free_bytes(device: torch.device, device_map: DeviceMap = "none") -> int:
-    """Memory free on ``device``, or in all where a device map spreads the model."""
+    """Bytes free on ``device``, or on all devices where a device map spreads the model."""
     if device_map != "none":
         gpus = [_free_on_gpu(torch.device("cuda", k)) for k in range(torch.cuda.device_count())]
         return _free_ram() + sum(gpus)
@@ -79,12 +79,12 @@ def free_bytes(device: torch.device, device_map: DeviceMap = "none") -> int:
 
 
 def _free_on_gpu(device: torch.device) -> int:
-    """What the driver has left, and what torch holds but does not use."""
+    """Bytes that the driver has left, and bytes that torch holds without using them."""
     free, _ = torch.cuda.mem_get_info(device)
     unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     return int(free) + unused
 
 
 def _free_ram() -> int:
-    """Main memory that is available without swapping."""
+    """Bytes of main memory that are available without swapping."""
     return int(psutil.virtual_memory().available)

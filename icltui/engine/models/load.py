@@ -2,7 +2,7 @@
 
 Enters: a :class:`~icltui.api.messages.LoadModel` request. Leaves: events, and at last a
 :class:`~icltui.engine.models.loaded_model.LoadedModel`: its weights complete and untouched, made outside of inference
-mode. Its size is known before, and can be had alone.
+mode. Its size is known before, and can be requested alone.
 """
 
 import gc
@@ -36,8 +36,8 @@ from icltui.values import Estimate
 from icltui.values.errors import BadInput, ModelError
 
 _NO_ADAPTER = {"subfolder": CONFIG}
-"""Where transformers looks for a LoRA to attach: below a file there is nothing, so that what is loaded is the base, and
-the same whether PEFT is installed or not."""
+"""Where transformers looks for a LoRA to attach: below a file, where none can be, so that the base model is loaded,
+with PEFT installed or without."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,11 @@ class _Prepared:
     stored: Mapping[str, StoredTensor]
     device: torch.device
     kwargs: Mapping[str, Any]
-    """Of ``from_pretrained``: the dtype and the device of the weights."""
+    """Arguments of ``from_pretrained``: the dtype and the device of the weights."""
     dtype_reason: str = ""
-    """Why ``auto`` is not simply the checkpoint's own dtype."""
+    """Why ``auto`` is not the checkpoint's own dtype."""
     estimate: Estimate | None = None
-    """None where it cannot be known."""
+    """The model's size in memory; None where it cannot be known."""
     shortage: str = ""
     """Why the model does not fit into memory; empty where it does."""
 
@@ -63,7 +63,7 @@ def load(
 ) -> Generator[Event, None, LoadedModel]:
     """Yields the events of loading and returns the model that ``request`` names; closing the generator cancels it.
 
-    ``make_room`` is called, in another thread, when all but the weights is found to be in order.
+    ``make_room`` is called, in another thread, when all but the weights is checked.
 
     Raises:
         BadInput: an unknown dtype or device, or options that contradict each other.
@@ -77,12 +77,12 @@ def load(
 def estimate_model(
     request: LoadModel, held: Callable[[torch.device], int] = lambda _device: 0
 ) -> Iterator[Event]:
-    """The events of loading up to the model's size, and nothing loaded.
+    """The events of loading up to the model's size; nothing is loaded.
 
     ``held`` says how many bytes of a device's memory become free once the present model makes room.
 
     Raises:
-        BadInput, ModelError: as :func:`load` does up to there.
+        BadInput, ModelError: as :func:`load`, up to the size.
     """
     yield from _announce(request, (yield from run_in_background(partial(_look_up, request, held))))
 
@@ -108,7 +108,7 @@ def _prepare(
             f"loading {request.model}"
         )  # raises where the load was cancelled: then nothing makes room
         make_room()
-        gc.collect()  # the model before this one, whose memory is counted on
+        gc.collect()  # the present model, whose memory is counted as free
         return _estimated(request, prepared), tokenizer
 
 
@@ -147,13 +147,13 @@ def _find(request: LoadModel) -> _Prepared:
     check_config(request.model, checkpoint.config_file)
     config = AutoConfig.from_pretrained(checkpoint.name_or_path, **checkpoint.kwargs)
     auto_class, stored = _auto_class(request.model, config), stored_tensors(checkpoint)
-    if not (checkpoint.trusts_code and getattr(config, "auto_map", None)):  # that may do anything anyway
+    if not (checkpoint.trusts_code and getattr(config, "auto_map", None)):  # such code may do anything anyway
         check_claims(request.model, config, stored, auto_class)
     return _Prepared(checkpoint, config, stored, device, kwargs)
 
 
 def _estimated(request: LoadModel, found: _Prepared, held: int = 0) -> _Prepared:
-    """The same with its dtype and its size on this machine; ``held`` bytes will be free besides."""
+    """``found`` with its dtype and its size on this machine, where ``held`` more bytes will be free."""
     device, on_cpu = found.device, found.device.type == "cpu"
     free = free_bytes(device, request.device_map) + held
     dtype, reason = choose_dtype(request, found.config, found.stored, on_cpu, free)
@@ -201,7 +201,7 @@ def _read(request: LoadModel, prepared: _Prepared, on_progress: ProgressCallback
             config=prepared.config,
             use_safetensors=None if request.allow_pickle else True,
             output_loading_info=True,
-            ignore_mismatched_sizes=True,  # they are refused below, by name
+            ignore_mismatched_sizes=True,  # the weights check refuses them by name
             tqdm_class=progress.download_bar(),
             adapter_kwargs=_NO_ADAPTER,
             **prepared.checkpoint.kwargs,
@@ -212,7 +212,7 @@ def _read(request: LoadModel, prepared: _Prepared, on_progress: ProgressCallback
 
 
 def _files(checkpoint: Checkpoint) -> list[Path]:
-    """The files of weights that were read, in a folder or in the hub's cache."""
+    """The weight files that were read, in a folder or in the hub's cache."""
     folder = checkpoint.folder or Path(
         snapshot_download(checkpoint.name_or_path, revision=checkpoint.revision, local_files_only=True)
     )
@@ -220,7 +220,7 @@ def _files(checkpoint: Checkpoint) -> list[Path]:
 
 
 def _auto_class(name: str, config: Any) -> Any:
-    """The class that makes a text decoder of ``config``, inside of a multimodal wrapper if need be."""
+    """The class that makes a text decoder of ``config``, alone or inside a multimodal wrapper."""
     own = getattr(config, "auto_map", None) or {}
     if type(config) in transformers.MODEL_FOR_CAUSAL_LM_MAPPING or "AutoModelForCausalLM" in own:
         return transformers.AutoModelForCausalLM
@@ -234,7 +234,7 @@ def _auto_class(name: str, config: Any) -> Any:
 
 
 def _device_map(request: LoadModel, device: torch.device) -> dict[str, Any]:
-    """Straight to the device, so that no copy passes through the main memory."""
+    """Arguments that load straight to the device, so that no copy passes through the main memory."""
     if request.device_map != "none":
         return {"device_map": request.device_map}
     if device.type == "cpu" and request.quantize == "none":
@@ -255,5 +255,7 @@ def _quantization(request: LoadModel) -> dict[str, Any]:
             f"--quantize {request.quantize} needs bitsandbytes, which is missing or too old here: "
             "pip install 'icltui[quantize]'"
         )
-    getLogger("bitsandbytes").setLevel(ERROR)  # else it warns of its casts at every layer of every pass
+    getLogger("bitsandbytes").setLevel(
+        ERROR
+    )  # else bitsandbytes warns of its casts at every layer of every pass
     return {"quantization_config": BitsAndBytesConfig(**{f"load_in_{request.quantize}": True})}

@@ -25,7 +25,7 @@ def plain_errors(name: str) -> Iterator[None]:
         ModelError: with what is wrong and what to do.
     """
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    # Without it transformers would ask a service of the hub to convert pickles, and load what that offers.
+    # By default transformers asks a service of the hub to convert pickles, and loads what that offers.
     os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")
     logging.disable_progress_bar()
     logging.set_verbosity_error()
@@ -42,7 +42,7 @@ def plain_errors(name: str) -> Iterator[None]:
 
 
 def _reason(error: BaseException) -> str | None:
-    """What is wrong with the model and what to do; None where the error is none of its own."""
+    """What is wrong with the model and what to do; None where the error is not the model's."""
     match error:
         case torch.OutOfMemoryError() | MemoryError():
             return "does not fit into memory: try --dtype bfloat16, --device cpu or a smaller model"
@@ -50,7 +50,7 @@ def _reason(error: BaseException) -> str | None:
             return f"has a safetensors file that is damaged or cut off: download it again ({error})"
         case UnpicklingError():  # torch's own words would say how to run the code
             return "has a pickle that is damaged or holds more than tensors: it was not read"
-        case SystemExit():  # of the model's own code: this thread is none that anybody else would end
+        case SystemExit():  # only the model's own code ends this thread
             return "comes with code that ends the program: it was not loaded"
         case Exception() if "trust_remote_code=True" in str(error):
             return "comes with code of its own, which was not run: if you trust it, give --trust-remote-code"

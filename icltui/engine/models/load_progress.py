@@ -1,4 +1,4 @@
-"""How far a load is, in bytes, from the progress bars of transformers and of the hub.
+"""Progress of a load in bytes, from the progress bars of transformers and of the hub.
 
 Enters: the bytes of each tensor in the checkpoint, where they are known. Leaves: calls of ``on_progress``, at most
 eight a second, while ``from_pretrained`` runs.
@@ -22,7 +22,7 @@ _WEIGHTS_BAR = "Loading weights"
 
 
 class LoadProgress:
-    """Reports how far the model ``name`` is; ``sizes`` are bytes by tensor."""
+    """Reports the progress of the model ``name``; ``sizes`` are bytes by tensor."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class LoadProgress:
             set_tqdm_hook(previous)
 
     def _count(self, weights: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
-        """Each weight of the model, with the tensors of the checkpoint that it is made of."""
+        """Pass on each weight of the model, and count the checkpoint's tensors that it is made of."""
         done = 0
         for name, made_of in weights:
             yield name, made_of
@@ -60,7 +60,7 @@ class LoadProgress:
         self.report("loading", self._total, self._total, is_last=True)
 
     def report(self, verb: str, done: int, total: int, is_last: bool = False) -> None:
-        """Report it, unless something was reported a moment ago."""
+        """Report ``done`` of ``total`` bytes, unless the last report is a moment ago."""
         now = self._clock()
         if is_last or now - self._reported_at >= INTERVAL:
             self._reported_at = now
@@ -71,7 +71,7 @@ class LoadProgress:
         report = self.report
 
         class Bar(tqdm):  # type: ignore[misc]
-            monitor_interval = 0  # no thread that looks after slow bars
+            monitor_interval = 0  # tqdm starts no thread for slow bars
 
             def __init__(self, *args: Any, **kwargs: Any) -> None:
                 super().__init__(*args, **kwargs | {"file": io.StringIO(), "mininterval": INTERVAL})

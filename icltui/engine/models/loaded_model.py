@@ -32,9 +32,9 @@ class RoundingLevel:
     """The error of z in half precision, relative to ‖z‖, root mean square over tokens; see *measure_rounding*."""
 
     free: float
-    """Compared with the whole model in float32, so that it includes what the layers below round."""
+    """Error against the whole model in float32, which includes the rounding of the layers below."""
     local: float
-    """Compared with this layer in float32 on the same residual stream."""
+    """Error against this layer in float32 on an equal residual stream."""
 
 
 @dataclass(frozen=True)
@@ -52,17 +52,17 @@ class LoadedModel:
     refused: tuple[RefusedLayer, ...] = ()
     """Layers that are not among ``sites``."""
     rounding: Mapping[int, RoundingLevel] = field(default_factory=dict)
-    """By layer, of a model in half precision."""
+    """Rounding errors by layer, of a model in half precision."""
     stored_dtype: str = ""
-    """What the checkpoint's weights are saved in, where that is known."""
+    """The dtype of the checkpoint's weights, where it is known."""
     dtype_reason: str = ""
-    """Why ``auto`` chose other numbers, or none that are quick here; empty where there was nothing to choose."""
+    """Why ``auto`` chose another dtype, or one that is slow here; empty where there was nothing to choose."""
     has_adapter: bool = False
-    """Whether a LoRA lies beside its weights, which was left out."""
+    """Whether the model's folder holds a LoRA, which is not loaded."""
 
     @property
     def n_layers(self) -> int:
-        """How many layers the model has, the refused ones among them."""
+        """The number of the model's layers, refused ones included."""
         return len(self.sites) + len(self.refused)
 
     @property
@@ -76,7 +76,7 @@ class LoadedModel:
         return dtype
 
     def describe(self, path: Any, path_reason: str = "") -> ModelInfo:
-        """The facts that a session keeps; ``path`` is how prefixes are measured, with the reason."""
+        """The facts that a session keeps; ``path``: the way prefixes are measured, with the reason."""
         return ModelInfo(
             name=self.name,
             revision=self.revision,
@@ -109,7 +109,7 @@ def wrap_model(
     revision: str | None = None,
     site_paths: Mapping[str, str] | None = None,
 ) -> LoadedModel:
-    """A model that is already in memory, as loading would give it. Gradients are switched off.
+    """A model in memory as a :class:`LoadedModel`; its gradients are switched off.
 
     ``site_paths`` names modules that cannot be found, see :func:`icltui.engine.hooks.find_sites.find_sites`.
 
@@ -124,9 +124,9 @@ def wrap_model(
     model.eval().requires_grad_(False)
     for module in model.modules():
         if getattr(getattr(module, "config", None), "return_dict", True) is not True:
-            module.config.return_dict = True  # its own parts ask each other for named outputs
+            module.config.return_dict = True  # the model's own parts ask each other for named outputs
     model.config.use_cache = True  # a setting of its training
-    if not model.config.architectures:  # what the layout of the blocks is known by
+    if not model.config.architectures:  # the layout of the blocks is recognised by it
         model.config.architectures = [type(model).__name__]
     text_config = model.config.get_text_config(decoder=True)
     window = getattr(text_config, "max_position_embeddings", None)
@@ -140,10 +140,10 @@ def wrap_model(
 def fingerprint(model: nn.Module) -> str:
     """A hash of every parameter's name, shape and dtype and of up to 1,024 of its values, evenly spread.
 
-    Sampled, so that it takes no noticeable time on any model; a fine-tune changes it all the same.
+    The sample takes no noticeable time on any model, and a fine-tune still changes the hash.
     """
     digest = hashlib.sha256()
-    # Offloaded, tied weights would seem parameters of their own.
+    # Tied weights that are offloaded seem to be parameters of their own.
     tied = set(getattr(model, "all_tied_weights_keys", ()))
     for name, parameter in sorted(model.named_parameters()):
         if name in tied:

@@ -1,4 +1,4 @@
-"""What a model will take, before it is loaded: read from the headers of its files.
+"""The memory that a model will take, read from the headers of its files before it is loaded.
 
 Enters: the tensors of a checkpoint, its configuration, the request. Leaves: an :class:`~icltui.values.Estimate`. With
 L layers, h key-value heads of width e, MLP width m, hidden size d, vocabulary V, T = min(window, 4096) tokens, C tokens
@@ -29,9 +29,9 @@ CONTEXT_TOKENS = 4096
 CHUNK_TOKENS = 512
 """Query tokens in a chunk on a CPU: fewer make its matrix products slower, more its attention, which sees all keys."""
 GPU_FACTOR = 16
-"""A chunk on a GPU may have so many times the tokens."""
+"""Tokens of a chunk on a GPU per token of one on a CPU."""
 CHUNK_BYTES = 2**28
-"""What the activations, the mask and the logits of a chunk may take."""
+"""Bytes that the activations, the mask and the logits of a chunk may take."""
 ROW_BYTES = 1536
 _BITS = {"8bit": 8, "4bit": 4}
 
@@ -65,7 +65,7 @@ def estimate_memory(
 
 
 def _bounded(size: int) -> int:
-    """As much of it as an estimate can hold: a config can claim any sizes, and a file any shapes."""
+    """``size`` within what an estimate can hold: a config can claim any sizes, and a file any shapes."""
     return max(0, min(size, SIZE))
 
 

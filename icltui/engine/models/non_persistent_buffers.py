@@ -1,7 +1,7 @@
 """Non-persistent buffers in float32: a model makes them by itself, and no checkpoint holds them.
 
 Enters: a model in half precision. Leaves: each such buffer, for instance a table of positions or the factor of an
-embedding, as loading in float32 would make it: in the model it is rounded, and unlike a weight it can be made again.
+embedding, as loading in float32 would make it: the model's own is rounded, and unlike a weight can be made again.
 """
 
 from copy import deepcopy
@@ -43,7 +43,7 @@ def _make(model: Any) -> dict[str, Tensor]:
 
 
 def _make_in_float32(model: Any, half: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The same buffers, from a model of the same configuration without weights."""
+    """The buffers in float32, from a model of this configuration without weights."""
     with torch.device("meta"):
         empty = type(model)(deepcopy(model.config))
     parents = {name: empty.get_submodule(name.rpartition(".")[0]) for name in half}

@@ -25,7 +25,7 @@ class StoredTensor:
 
     shape: tuple[int, ...]
     dtype: str
-    """As safetensors names it: F32, BF16, F8_E4M3, I64, BOOL."""
+    """The dtype's name in safetensors: F32, BF16, F8_E4M3, I64, BOOL."""
 
     @property
     def n_numbers(self) -> int:
@@ -42,7 +42,7 @@ class StoredTensor:
 
 
 def stored_tensors(checkpoint: Checkpoint) -> dict[str, StoredTensor]:
-    """Every tensor of the checkpoint, by name; empty where that cannot be known without loading it.
+    """Every tensor of the checkpoint, by name; empty where only loading would show them.
 
     Raises:
         ModelError: a file of the weights is missing or damaged.
@@ -78,7 +78,7 @@ def _pickle_header(file: Path) -> dict[str, StoredTensor]:
 
 
 def read_pickle(file: Path, device: str) -> dict[str, Shaped[Tensor, "..."]]:
-    """The tensors of a pickle, of which nothing else is unpickled; on ``meta`` without their numbers."""
+    """The tensors of a pickle, and nothing else of it; on ``meta`` without their numbers."""
     try:
         tensors: dict[str, Tensor] = torch.load(file, map_location=device, weights_only=True, mmap=True)
     except RuntimeError:  # a format of before 2020, which cannot be read in parts

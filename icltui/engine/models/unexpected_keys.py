@@ -43,7 +43,7 @@ def is_constant(name: str, tensor: Shaped[Tensor, "..."]) -> bool:
 
 
 def _is_triangle(tensor: Tensor) -> bool:
-    """Whether it is (1, …, 1, n, n): one number on and below the diagonal, another one above it."""
+    """Whether ``tensor`` is (1, …, 1, n, n): one number on and below the diagonal, another above it."""
     n = tensor.shape[-1] if tensor.ndim >= 2 else 0
     if n < 2 or tensor.numel() != n * n:
         return False
@@ -58,20 +58,20 @@ def _is_mask_value(tensor: Tensor) -> bool:
 
 
 def _counts(tensor: Tensor) -> bool:
-    """Whether it is whole numbers 0, 1, 2 … in one row, two at least."""
+    """Whether ``tensor`` is one row of whole numbers 0, 1, 2 …, two at least."""
     is_row = tensor.numel() == (tensor.shape[-1] if tensor.ndim else 0) > 1
     is_whole = not tensor.is_floating_point() and tensor.dtype != torch.bool
     return is_row and is_whole and torch.equal(tensor.flatten().long(), torch.arange(tensor.numel()))
 
 
 def _falls(tensor: Tensor) -> bool:
-    """Whether it is one row that falls towards 0; the smallest numbers may all be rounded to it."""
+    """Whether ``tensor`` is one row that falls towards 0, to which its smallest numbers may be rounded."""
     row = tensor.double()
     return row.ndim == 1 and bool((row >= 0).all() and row[:1].sum() > 0 and (row.diff() <= 0).all())
 
 
 def _are_waves(tensor: Tensor) -> bool:
-    """Whether it is (1, …, 1, positions, width) with each wave at its crest or 0 at position 0, and none above."""
+    """Whether ``tensor`` is (1, …, 1, positions, width), and position 0 holds nothing but zeros and crests."""
     if tensor.ndim < 2 or tensor.numel() != tensor.shape[-1] * tensor.shape[-2] or not tensor.numel():
         return False
     table = tensor.reshape(tensor.shape[-2:]).double()

@@ -19,7 +19,7 @@ from icltui.values.errors import BadInput
 
 HALF = (torch.bfloat16, torch.float16)
 _upcast: "WeakSet[nn.Module]" = WeakSet()
-"""Models that compute in float32 at the moment."""
+"""Models that compute in float32 in a ``with`` block."""
 
 
 def is_half(model: Any) -> bool:
@@ -28,12 +28,12 @@ def is_half(model: Any) -> bool:
 
 
 def can_compute_in_float32(model: Any) -> bool:
-    """Whether the weights are in half precision, and all in memory: offloaded ones are loaded after the conversion."""
+    """Whether the weights are in half precision, and in memory: offloaded ones are loaded after the conversion."""
     return is_half(model) and not any(p.device.type == "meta" for p in model.parameters())
 
 
 def is_quantized(model: Any) -> bool:
-    """Whether some weights are quantized: the kernels for them choose by themselves what they multiply in."""
+    """Whether some weights are quantized: their kernels choose the precision by themselves."""
     return bool(getattr(model, "is_quantized", False))
 
 
@@ -56,14 +56,14 @@ def check_upcast(model: Any) -> None:
 
 
 def computing_dtype(model: Any) -> torch.dtype:
-    """The dtype that the model computes in at the moment, and that its masks must have."""
+    """The dtype that the model computes in, and that its masks must have."""
     dtype: torch.dtype = torch.float32 if model in _upcast else model.dtype
     return dtype
 
 
 @contextmanager
 def computing_in_float32(model: nn.Module) -> Iterator[None]:
-    """``model`` has its weights and buffers in float32 while it runs.
+    """Inside the ``with`` block ``model`` runs with weights and buffers in float32.
 
     Each layer is converted as a whole, and so is all outside of them, as parts may use each other's weights or dtype.
     """
@@ -81,7 +81,7 @@ def computing_in_float32(model: nn.Module) -> Iterator[None]:
 
 
 def _modules_to_upcast(model: nn.Module) -> list[tuple[nn.Module, list[nn.Module]]]:
-    """Each module that is called, with those that are float32 while it runs.
+    """Each module that is called, with the modules that are float32 while it runs.
 
     The model goes with all that is in none of its layers, each layer with its parts; and each part by itself, for
     layers that only hold parts and are not called.
@@ -98,13 +98,13 @@ def _modules_to_upcast(model: nn.Module) -> list[tuple[nn.Module, list[nn.Module
 
 
 def _tensors(module: nn.Module) -> dict[str, Tensor]:
-    """The tensors of the module itself, and none of its children's."""
+    """The module's own tensors, without its children's."""
     own = {**module._parameters, **module._buffers}
     return {name: tensor for name, tensor in own.items() if tensor is not None}
 
 
 class _UpcastTensors:
-    """The tensors of some modules: replaced by wider ones, and put back as the same objects."""
+    """Replaces the tensors of some modules by wider ones, and puts back the very objects."""
 
     def __init__(self, modules: list[nn.Module], known: Mapping[int, Tensor]) -> None:
         self.modules, self.known = modules, known

@@ -38,7 +38,7 @@ def check_weights(
 
 
 def _stack(key: str) -> str:
-    """``model.layers.`` of ``model.layers.3.mlp.up_proj.weight``; empty where there is no number."""
+    """``model.layers.`` of ``model.layers.3.mlp.up_proj.weight``; empty without a number."""
     match = re.search(r"\.\d+\.", f".{key}")
     return f".{key}"[: match.start() + 1] if match else ""
 
