@@ -1,4 +1,4 @@
-"""The engine in this process: requests in, events out; the one place where the stages are put together."""
+"""The engine in this process: requests in, events out; this module puts the stages together."""
 
 import copy
 import time
@@ -60,7 +60,7 @@ class _Stopped(Exception):
 def _try_out(
     loaded: loaded_model.LoadedModel, request: LoadModel, on_progress: ProgressCallback
 ) -> tuple[loaded_model.LoadedModel, ModelInfo]:
-    """The model without what cannot be used, and what is known of it then."""
+    """The model without the layers that cannot be used, and its facts."""
     without_cache = check_kv_cache(loaded, on_progress)
     proved = check_at_load(loaded, on_progress)
     path = choose_path(proved, on_progress)
@@ -93,13 +93,13 @@ class LocalEngine:
     loaded: loaded_model.LoadedModel | None = None
     info: ModelInfo | None = None
     request: LoadModel | None = None
-    """What the last model came by, so that it can be loaded anew if it had to go; None where it was handed in."""
+    """The request of the last model, which may have to be loaded anew; None where the model was handed in."""
     dtype_reason: str = ""
-    """Why the last model came in other numbers than its checkpoint's."""
+    """Why the last model has another dtype than its checkpoint."""
 
     @torch.inference_mode()
     def _next(self, events: Iterator[Event]) -> Event | None:
-        """One step of a job; inference mode must not stay on while the caller has the floor."""
+        """One step of a job; inference mode must not stay on while the caller's own code runs."""
         return next(events, None)
 
     def run(self, request: Request, should_stop: ShouldStop) -> Iterator[Event]:
@@ -109,7 +109,7 @@ class LocalEngine:
             while not should_stop() and (event := self._next(events)) is not None:
                 yield event
         except BaseException as error:
-            if type(error) is Exception:  # of tokenizers: nothing else raises it bare
+            if type(error) is Exception:  # raised bare by tokenizers alone
                 raise tokenizer_error(error) from error
             if (plain := rust_panic_error(error)) is not None:
                 raise plain from error
@@ -140,25 +140,25 @@ class LocalEngine:
     def _load(self, request: LoadModel) -> Iterator[Event]:
         loaded = yield from load(request, self._make_room)
         self.loaded, self.info = yield from run_in_background(partial(_try_out, loaded, request))
-        # Loaded anew it is to be the same, however much memory is free by then.
+        # A later load of it keeps the dtype, however much memory is free by then.
         dtype = self.info.dtype if self.info.dtype_reason else request.dtype
         self.request = msgspec.structs.replace(request, dtype=dtype)
         self.dtype_reason = self.info.dtype_reason
         yield ModelLoaded(model=self.info)
 
     def _make_room(self) -> None:
-        """Forget the present model: its memory is free before the new one's weights come, and no sooner."""
+        """Forget the present model: its memory is freed just before the new one's weights are read."""
         self.loaded = self.info = None
 
     def _held(self, device: torch.device) -> int:
-        """Bytes on a GPU that the present model would leave; what it maps into main memory counts as free already."""
+        """Bytes on a GPU that the present model would leave; its maps of main memory count as free already."""
         if self.loaded is None or device.type == "cpu":
             return 0
         tensors = (*self.loaded.model.parameters(), *self.loaded.model.buffers())
         return sum(t.nbytes for t in tensors if _spot(t.device) == _spot(device))
 
     def _again(self) -> Iterator[Event]:
-        """The model loaded anew in its own place; where that is stopped half-way, the next job does it."""
+        """Load the present model anew; where the job is stopped half-way, the next job does it."""
         if self.request is None:
             return
         reason = self.dtype_reason
@@ -179,7 +179,7 @@ class LocalEngine:
             raise
 
     def _fresh(self) -> Generator[Event, None, Any]:
-        """A model like the present one that nothing was done to: loaded anew, as two may not fit beside each other."""
+        """The present model without any change: loaded anew, as memory may not hold two."""
         if self.request is None:
             handed_in = self._model().model
             return (yield from run_in_background(lambda _on_progress: copy.deepcopy(handed_in)))

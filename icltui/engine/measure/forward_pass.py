@@ -32,9 +32,9 @@ class KVCache:
 
     value: Any = None
     length: int = 0
-    """Its tokens."""
+    """The number of cached tokens."""
     row: list[tuple[int, int]] = field(default_factory=list)
-    """Each token with its position, to be run again, for a model that cannot go on from a cache of its own."""
+    """Each token with its position, for a model that runs them again as it cannot continue from a cache."""
 
     def drop(self, n: int) -> None:
         """Forget the last ``n`` tokens."""
@@ -46,16 +46,16 @@ class KVCache:
 
 
 def can_use_cache(model: Any) -> bool:
-    """Whether the model can go on from a cache; see :mod:`icltui.engine.measure.kv_cache_check`."""
+    """Whether the model can continue from a cache; see :mod:`icltui.engine.measure.kv_cache_check`."""
     return bool(getattr(model.config, "use_cache", True))
 
 
 def forward_arguments(model: Any) -> frozenset[str]:
-    """Names of the arguments that the model's forward takes."""
+    """Names of the arguments of the model's forward."""
     return _parameters(type(model).forward)
 
 
-@cache  # as it takes as long as a patch at several layers
+@cache  # as a look-up takes as long as a patch at several layers
 def _parameters(forward: Callable[..., Any]) -> frozenset[str]:
     return frozenset(inspect.signature(forward).parameters)
 
@@ -83,7 +83,7 @@ def position_ids(ids: Ids, gap: Gap, positions: Positions, n_more: int = 0) -> r
 
 
 def forward_rows(model: Any, rows: Sequence[Sequence[int]], position_ids: Sequence[Sequence[int]]) -> None:
-    """Run several rows in one pass without a cache, for what hooks see and do in it.
+    """Run several rows in one pass without a cache, for the hooks at work in it.
 
     Shorter rows are padded on the right, where causal attention does not look.
     """
@@ -115,12 +115,11 @@ def forward(
     """Logits after the last of ``ids``, or after each of those at the indices ``logits_to_keep``.
 
     ``ids`` continue what is in ``cache``, if given, and are added to it; without ``position_ids`` they follow it
-    without a gap. Where the model cannot go on from a cache, the whole row that ``ids`` end runs again, and hooks see
-    all of it.
+    without a gap. A model that cannot continue from a cache runs the whole row that ``ids`` end again, seen by hooks.
 
     Raises:
         BadInput: positions with a gap, for a model whose forward takes no positions.
-        EngineError: logits that are not numbers.
+        EngineError: logits that are not finite.
         ForwardError: the model's own code fails, or gives no logits.
     """
     if cache is not None and not can_use_cache(model):

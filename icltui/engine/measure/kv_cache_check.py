@@ -1,9 +1,9 @@
-"""Whether the model goes on rightly from its key-value cache, tried on a few tokens when it is loaded.
+"""Whether the model continues correctly from its key-value cache, tried on a few tokens at load.
 
 Enters: a loaded model. Leaves: ``config.use_cache``, which :func:`icltui.engine.measure.forward_pass.forward`
 follows, and
-the reason where it is False. A model's own code may know the caches of another version of transformers only; then every
-row runs again from its start, which is as right as it is slow.
+the reason where it is False. A model's own code may only know the caches of another version of transformers; then every
+row runs again from its start, which is exact, and slow.
 """
 
 import torch
@@ -25,11 +25,11 @@ _STAGE, _N_PASSES = "trying its cache", 5
 
 @torch.inference_mode()
 def check_kv_cache(loaded: LoadedModel, on_progress: ProgressCallback = ignore_progress) -> str:
-    """Why the model's cache is not used from here on; empty where it is.
+    """Why the model's cache is not used; empty where it is.
 
     Raises:
         ForwardError: the model's own code fails without a cache, too.
-        ModelError: it gives no numbers, or the memory does not suffice.
+        ModelError: the model's logits are not finite, or the memory does not suffice.
     """
     model = loaded.model
     model.config.use_cache = True

@@ -1,7 +1,7 @@
 """The numbers of each unit at one layer.
 
-Enters: z, v and ‖g‖ of consecutive units. Leaves: a :class:`~icltui.values.Row` each. What the trajectory in weights
-gives is in :mod:`icltui.engine.measure.weight_steps`; this module takes norms, ratios and cosines of it, several
+Enters: z, v and ‖g‖ of consecutive units. Leaves: a :class:`~icltui.values.Row` each. The trajectory in weights is
+in :mod:`icltui.engine.measure.weight_steps`; this module takes norms, ratios and cosines of its steps, several
 units at a time.
 """
 
@@ -21,7 +21,7 @@ from icltui.values import Dynamics, Row
 
 @dataclass
 class LayerRows:
-    """One layer's rows in ascending order of units, with the unit that the next one is compared with."""
+    """One layer's rows in ascending order of units, and the last unit, with which the next is compared."""
 
     site: Site
     dynamics: Dynamics
@@ -38,7 +38,7 @@ class LayerRows:
     was_still: bool = False
     """Whether the last unit left z as it was."""
     cumulative: float | None = 0.0
-    """The sum of the steps so far; None after a step that is no number."""
+    """The sum of the steps so far; None after a step that is not finite."""
     kept: list[Steps] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -109,7 +109,7 @@ class LayerRows:
             "patch_norm": (squares / key_square).sqrt(),
             "net_patch_norm": missing if steps.net is None else steps.net,
             "cosine_previous": self._cosine("delta", steps, delta_square).where(~noise, torch.nan),
-            # g_C: the input of the down projection with the unit; under *shrink* W_i keeps it what it was.
+            # g_C: the input of the down projection with the unit; under *shrink* W_i preserves it.
             "output_patch_norm": shift / (g_norm if self.dynamics == "grow" else self.g_norm),
             "implicit_loss": missing if steps.loss is None else steps.loss,
             "half_step_square": squares / 2,
@@ -127,7 +127,7 @@ class LayerRows:
     def _is_noise(
         self, z: Float[Tensor, "units hidden"], delta_square: Float[Tensor, " units"]
     ) -> Bool[Tensor, " units"]:
-        """Where this unit or the one before did not move z beyond rounding, so that directions mean nothing."""
+        """Whether each unit or the one before it moved z by no more than rounding, so that directions mean nothing."""
         noise = max(16 * torch.finfo(z.dtype).eps, 2**0.5 * self.rounding)
         still = delta_square.sqrt() <= noise * z.norm(dim=-1)
         before = still.new_tensor([self.was_still])
@@ -136,7 +136,7 @@ class LayerRows:
         return either
 
     def _matrix_norms(self, steps: Steps) -> list[dict[str, float | None]]:
-        """‖ΔW‖ of each matrix by name, for each unit."""
+        """‖ΔW‖ of each matrix, by its name, for each unit."""
         key = steps.key.norm(dim=-1)
         norms = torch.stack([u.norm(dim=-1) / key for u in steps.images().values()], dim=-1)
         return [dict(zip(steps.widths, line, strict=True)) for line in finite_rows(norms)]

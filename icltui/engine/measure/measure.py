@@ -1,4 +1,4 @@
-"""The context comes or goes unit by unit, and each unit is one step in weight space: its rows and predictions.
+"""The rows and predictions of each unit of the context, as one step in weight space.
 
 Enters: chunks of copies from :func:`icltui.engine.measure.run_prefixes.measure_prefixes`. Leaves: rows in ascending
 order of units with the predictions beside them, a chunk at a time. A prediction that comes before its distance to the
@@ -35,9 +35,9 @@ class Measurer:
     full: Float[Tensor, " vocabulary"] | None = None
     """Log-probabilities after the full context."""
     last: PrefixChunk | None = None
-    """The full context's copy, which came ahead of its turn."""
+    """The full context's copy, which arrives before its turn."""
     early: list[PrefixChunk] = field(default_factory=list)
-    """Chunks whose predictions went out before the full context was known."""
+    """Chunks whose predictions were sent before the full context was known."""
 
     def measure(self, chunks: Iterable[PrefixChunk]) -> Iterator[Measured]:
         """The rows and predictions of all units."""
@@ -47,11 +47,11 @@ class Measurer:
             yield self._take(self.last)
 
     def pairs(self) -> tuple[Pairs, ...]:
-        """Every unit against every other, at each layer; empty unless asked for."""
+        """Every unit against every other, at each layer; empty unless ``keeps_pairs``."""
         return tuple(compare_units(layer.site.layer, layer.kept) for layer in self.layers if layer.kept)
 
     def _set_aside(self, chunk: PrefixChunk) -> PrefixChunk:
-        """The chunk without the full context's copy, if that came before its turn."""
+        """The chunk without the full context's copy, where that arrives before its turn."""
         full = self.plan.full
         if full not in chunk.units:
             return chunk
@@ -60,13 +60,13 @@ class Measurer:
         if copy.logits is not None:
             self.full = copy.logits[0].log_softmax(-1)
         self._start(copy)
-        if k > 0 or full == 0:  # it comes in its turn
+        if k > 0 or full == 0:  # the copy arrives in its turn
             return chunk
         self.last = copy
         return chunk.at(slice(1, None))
 
     def _start(self, chunk: PrefixChunk) -> None:
-        """The layers, as soon as it is known which experts act: those that the full context's token goes to."""
+        """Set up the layers once it is known which experts act: those of the full context's token."""
         if self.layers:
             return
         for site in self.sites:

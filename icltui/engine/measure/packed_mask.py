@@ -47,7 +47,7 @@ def packed_masks(
 
 
 def _copy_and_offset(begin: Column, q: int) -> tuple[Int[Tensor, " queries"], Int[Tensor, " queries"]]:
-    """The copy of each packed token, and its index in the query."""
+    """The copy of each packed token, and the token's index in the query."""
     index = torch.arange(len(begin), dtype=torch.int32, device=begin.device)
     return index // q, index % q
 
@@ -58,7 +58,7 @@ def _keys(begin: Column, n_prefix: int, n_cached: int) -> Int[Tensor, "1 cached"
 
 
 def _seen(begin: Column, end: Column, n_prefix: int, n_cached: int, q: int) -> Bool[Tensor, "queries keys"]:
-    """Which keys each query token sees."""
+    """Whether each query token sees each key."""
     copy, offset = _copy_and_offset(begin, q)
     key = _keys(begin, n_prefix, n_cached)
     before = (key < begin) | (key >= end)
@@ -69,7 +69,7 @@ def _seen(begin: Column, end: Column, n_prefix: int, n_cached: int, q: int) -> B
 def _distance(
     begin: Column, end: Column, n_prefix: int, n_context: int, n_cached: int, q: int
 ) -> Int[Tensor, "queries keys"]:
-    """How far before each query token its keys are in the row that its copy represents."""
+    """Tokens from each key to each query token in the row that the query's copy represents."""
     _, offset = _copy_and_offset(begin, q)
     key = _keys(begin, n_prefix, n_cached)
     index = n_context - (end - begin) + offset[:, None]
@@ -78,7 +78,7 @@ def _distance(
 
 
 def _as_taken(model: Any, allowed: Bool[Tensor, "queries keys"]) -> Float[Tensor, "1 1 queries keys"]:
-    """A mask to add to the attention scores; SDPA takes booleans too, but would convert them at each layer."""
+    """A mask to add to the attention scores; SDPA also takes booleans, but converts them at each layer."""
     dtype = computing_dtype(model)
     mask = torch.zeros(allowed.shape, dtype=dtype, device=allowed.device)
     return mask.masked_fill_(~allowed, torch.finfo(dtype).min)[None, None]

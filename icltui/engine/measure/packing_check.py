@@ -1,4 +1,4 @@
-"""Which way a model's prefixes are measured: packed where that proves right on the model, else one by one.
+"""The way a model's prefixes are measured: packed where that proves right on the model, else one by one.
 
 Enters: a loaded model. Leaves: the path, and the reason where it is the loop.
 """
@@ -24,13 +24,13 @@ from icltui.values import Path
 from icltui.values.errors import ForwardError, IcltuiError
 
 STRICT = 1e-2
-"""Of the spread between prefixes: allowed in float32, where a right pass misses 1e-5, a wrong mask 3e-2 or more."""
+"""Share of the spread between prefixes allowed in float32: a right pass misses 1e-5, a wrong mask 3e-2 or more."""
 LOOSE = 0.5
-"""The same in half precision, where float32 has shown the mask to be right."""
+"""Share of the spread allowed in half precision, once float32 shows the mask to be right."""
 NOISE = 4
-"""In half precision and with quantized weights, the packed pass may miss that many times what right ways miss."""
+"""Errors of right ways by which the packed pass may miss, in half precision or with quantized weights."""
 _STAGE, _N_PASSES = "trying the packed pass on it", 8
-"""Of one comparison: the context and its copies, each in two parts; and one for each of four units."""
+"""Passes of one comparison: the context and its copies, each in two parts; and one for each of four units."""
 
 
 Gathered = tuple[
@@ -45,7 +45,7 @@ Gathered = tuple[
 def reporting_passes(
     loaded: LoadedModel, on_progress: ProgressCallback, stage: str, about: int
 ) -> Iterator[None]:
-    """Reports every forward pass of the model inside the block; ``about``: how many there will be."""
+    """Reports every forward pass of the model inside the block; ``about``: their expected number."""
     numbers = count()
 
     def begin(*_: Any) -> None:
@@ -93,8 +93,8 @@ def choose_path(loaded: LoadedModel, on_progress: ProgressCallback = ignore_prog
 
 
 def _fault_of(loaded: LoadedModel, widens: bool) -> str:
-    """Why the packed pass is not right on this model; empty where it is."""
-    # So long a query that not all copies fit into the first chunk, and the context comes piece by piece.
+    """Why the packed pass is wrong on this model; empty where it is right."""
+    # The query is so long that not all copies fit into the first chunk, and the context runs piece by piece.
     plan = Plan(sample_ids(loaded, n_context=9, n_query=12), early=True)
     rounds = is_quantized(loaded.model)
     if not widens:
@@ -102,15 +102,15 @@ def _fault_of(loaded: LoadedModel, widens: bool) -> str:
     try:
         with computing_in_float32(loaded.model):
             reason = packing_fault(loaded, plan, STRICT, allows_noise=rounds)
-    except (RuntimeError, ForwardError):  # of modules that use each other's weights
+    except (RuntimeError, ForwardError):  # raised by modules that use each other's weights
         return packing_fault(loaded, plan, STRICT, allows_noise=True)
     return reason or packing_fault(loaded, plan, LOOSE, allows_noise=True)
 
 
 def packing_fault(loaded: LoadedModel, plan: Plan, limit: float, allows_noise: bool) -> str:
-    """Why the packed pass is taken for wrong; empty where it misses the loop by less than is allowed.
+    """Why the packed pass counts as wrong; empty where it misses the loop by less than is allowed.
 
-    Allowed is ``limit`` of what lies between prefixes or, with ``allows_noise``, ``NOISE`` times what right ways miss.
+    Allowed is ``limit`` of the spread between prefixes or, with ``allows_noise``, ``NOISE`` times :func:`_noise`.
     """
     packed, loop = (_gather(loaded, plan, path) for path in ("packed", "loop"))
     noise: tuple[float, ...] = ()
@@ -129,10 +129,10 @@ def packing_fault(loaded: LoadedModel, plan: Plan, limit: float, allows_noise: b
 
 
 def _noise(loaded: LoadedModel, plan: Plan, loop: Gathered) -> tuple[float, ...]:
-    """How far right ways to z, v and logits lie apart: each prefix alone, and with more tokens after it.
+    """Distance between two right ways to z, v and logits: each prefix alone, and with more tokens after it.
 
-    A causal model does not look at these, but kernels of another length compute it: with a few, and with as many as
-    make the row as long as the packed one.
+    A causal model does not see those tokens, but kernels of another length compute the row: with a few more, and with
+    as many as make the row as long as the packed one.
     """
     length = len(plan.ids.full) + plan.n_units * len(plan.ids.query)
     others = [_gather_followed(loaded, plan, length_of) for length_of in (lambda n: n + 7, lambda _: length)]
@@ -190,7 +190,7 @@ def _gather(loaded: LoadedModel, plan: Plan, path: Path) -> Gathered:
 
 @torch.inference_mode()
 def _gather_followed(loaded: LoadedModel, plan: Plan, length_of: Callable[[int], int]) -> Gathered:
-    """As :func:`_gather` by the loop, in rows that other tokens make as long as ``length_of`` their length."""
+    """:func:`_gather` by the loop, where further tokens fill each row up to ``length_of`` its length."""
     found: list[tuple[Tensor, Tensor, Tensor]] = []
     for unit in range(plan.n_units + 1):
         tokens = token_row(plan.ids, plan.gap(unit))

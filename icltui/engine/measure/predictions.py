@@ -17,7 +17,7 @@ N_CANDIDATES = 5
 
 
 def finite_or_none(value: float | Tensor) -> float | None:
-    """A number for a record: None when it is not finite."""
+    """``number`` for a record: None when it is not finite."""
     number = float(value)
     return number if math.isfinite(number) else None
 
@@ -34,7 +34,7 @@ def kl_divergence(
     """KL(p ‖ q) in nats of each q; never below 0."""
     p = log_p.exp()
     possible = p > 0
-    if not possible.all():  # 0 times infinity is no number, and counts as 0
+    if not possible.all():  # 0 times infinity is NaN, and counts as 0
         p, log_p, log_q = p[possible], log_p[possible], log_q[..., possible]
     return (log_p - log_q).mul_(p).sum(-1).clamp_min(0.0)
 
@@ -53,7 +53,7 @@ class Vocabulary:
     known: dict[int, Token] = field(default_factory=dict)
 
     def token(self, index: int) -> Token:
-        """The token of that id, with its text."""
+        """The token of the id ``index``, with its text."""
         if index not in self.known:
             self.known[index] = as_tokens(self.tokenizer, (index,))[0]
         return self.known[index]

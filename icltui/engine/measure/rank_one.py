@@ -38,7 +38,7 @@ def project(
 ) -> dict[str, Float[Tensor, "rows _inner"]]:
     """W x of each row in x's precision, matrix by matrix under its name; experts side by side.
 
-    What is ``known`` of it is taken as it is.
+    Images that are ``known`` are taken as they are.
     """
     return {
         projection.name: known[projection.name]
@@ -73,7 +73,7 @@ def weight_norm(site: Site, experts: Experts = None) -> float:
 
 
 class _Part:
-    """One matrix, (inner, hidden), or a module that alone knows how to multiply by it."""
+    """One matrix, (inner, hidden), or the only module that can multiply by it."""
 
     def __init__(self, module: nn.Module, weight: Tensor) -> None:
         self.module, self.weight = module, weight

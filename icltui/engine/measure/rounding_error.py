@@ -1,8 +1,8 @@
 """The rounding error of z in half precision, measured on the loaded model, at each layer, against float32.
 
 Enters: a model in half precision. Leaves: for each layer the error of z relative to ‖z‖, root mean square over the
-tokens of a text. It is nearly the same for any text and length. Two prefixes that a unit does not tell apart show
-‖δ‖ = √2 times that error: what lies below it is rounding.
+tokens of a text. It hardly depends on the text and its length. Two prefixes between which a unit makes no difference
+show ‖δ‖ = √2 times that error: a smaller ‖δ‖ is rounding.
 """
 
 import math
@@ -25,12 +25,12 @@ _TEXT = (
 )
 _N_TOKENS = 48
 _N_FIRST = 8
-"""The first tokens, left out since their attention has little to look at."""
+"""Number of first tokens that are left out, since their attention sees few others."""
 
 
 @torch.inference_mode()
 def measure_rounding(loaded: LoadedModel) -> dict[int, RoundingLevel]:
-    """The rounding of each site's layer; empty where the model is not in half precision, or has no float32."""
+    """The rounding of each site's layer; empty where the model is not in half precision or cannot run in float32."""
     tokens = loaded.tokenizer(_TEXT).input_ids[:_N_TOKENS]
     if not can_compute_in_float32(loaded.model) or is_quantized(loaded.model) or len(tokens) <= _N_FIRST:
         return {}
@@ -42,7 +42,7 @@ def measure_rounding(loaded: LoadedModel) -> dict[int, RoundingLevel]:
             free = _error(z, _z(loaded, tokens))
             with attach(loaded.sites, GivenBlockInputs(inputs.in_float32(), torch.arange(len(tokens)))):
                 local = _error(z, _z(loaded, tokens))
-    except (RuntimeError, ForwardError):  # of modules that use each other's weights
+    except (RuntimeError, ForwardError):  # raised by modules that use each other's weights
         return {}
     pairs = zip(loaded.sites, free.tolist(), local.tolist(), strict=True)
     return {site.layer: RoundingLevel(f, o) for site, f, o in pairs if math.isfinite(f) and math.isfinite(o)}

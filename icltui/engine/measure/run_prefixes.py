@@ -36,15 +36,15 @@ from icltui.values.prompt import Positions
 FIRST_CHUNK_TOKENS = 32
 """The first chunk of a long run is small, so that numbers appear at once."""
 SHORT_RUN = 4e10
-"""Parameters times tokens below which a run is over in about a second, and a small first chunk would only cost."""
+"""Parameters times tokens below which a run takes about a second, and a small first chunk only costs time."""
 
 Streams = dict[int, Float[Tensor, "_tokens hidden"]]
-"""By layer, the residual stream that enters the block."""
+"""The residual stream that enters each block, by layer."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is measured: the prompt's ids and how its units come and go."""
+    """The prompt's ids, and how its units come and go."""
 
     ids: Ids
     dynamics: Dynamics = "grow"
@@ -71,13 +71,13 @@ class Plan:
 
     @property
     def packs(self) -> bool:
-        """Whether all copies can share one contextual cache: their part of the context must not know of the gap."""
+        """Whether all copies can share one contextual cache: no kept token's states may depend on the gap."""
         return self.dynamics == "grow" or (self.reference, self.positions) == ("local", "keep")
 
 
 @dataclass(frozen=True)
 class PrefixChunk:
-    """What was seen at some units."""
+    """States and logits at some units."""
 
     units: tuple[int, ...]
     z: Float[Tensor, "copies layers hidden"]
@@ -85,9 +85,9 @@ class PrefixChunk:
     g_norm: Float[Tensor, "copies layers"]
     experts: dict[int, Int[Tensor, "copies chosen"]]
     images: dict[int, dict[str, Float[Tensor, "copies _inner"]]]
-    """W z by layer and matrix, where the model computed it on its way."""
+    """W z by layer and matrix, where the model's own pass computes it."""
     logits: Float[Tensor, "copies vocabulary"] | None
-    """Of ordinary runs; None where those would have to be made one by one."""
+    """Logits of ordinary runs; None where each would need a run of its own."""
 
     def at(self, index: slice) -> "PrefixChunk":
         """Some of the copies."""
@@ -128,13 +128,13 @@ class BlockInputs(SiteHook):
         self.seen[layer] = r.clone()
 
     def in_float32(self) -> Streams:
-        """The streams as a model that computes in float32 takes them."""
+        """The streams in float32."""
         return {layer: r.float() for layer, r in self.seen.items()}
 
 
 @dataclass
 class GivenBlockInputs(SiteHook):
-    """Hands each selected block the contextual stream, the tokens ``at`` of it."""
+    """Hands each selected block the tokens ``at`` of the contextual stream."""
 
     inputs: Streams
     at: Int[Tensor, " _tokens"]
@@ -148,7 +148,7 @@ class GivenBlockInputs(SiteHook):
 
 
 def _orders_full_first(plan: Plan, sites: Sequence[Site]) -> bool:
-    """Whether the full context must be known before anything else, as its token decides which experts act."""
+    """Whether the full context must run first, as its token decides which experts act."""
     return plan.reference == "local" or any(
         r.experts is not None for site in sites for r in site.input_projections
     )
@@ -185,7 +185,7 @@ def _single(streams: Streams, n_tokens: int) -> Streams:
     """The streams, one row for each token.
 
     Raises:
-        BadInput: the model carries several side by side.
+        BadInput: the model has several parallel streams.
     """
     if any(len(stream) != n_tokens for stream in streams.values()):
         raise BadInput("this model has several residual streams: use --reference free")
@@ -198,7 +198,7 @@ class _PackedPass:
     def __init__(self, loaded: LoadedModel, sites: Sequence[Site], plan: Plan) -> None:
         self.loaded, self.sites, self.plan, self.ids = loaded, sites, plan, plan.ids
         self.q, self.n_prefix = len(plan.ids.query), len(plan.ids.prefix)
-        # Made without a config: of full length also where attention has a sliding window.
+        # Without a config the cache keeps its full length where attention has a sliding window, too.
         self.cache = KVCache(DynamicCache())
         self.n_cached = 0
         """Context tokens in the cache."""
@@ -222,7 +222,7 @@ class _PackedPass:
 
     @property
     def is_whole(self) -> bool:
-        """Whether nothing is shown before the whole context has run, as the run is over at once."""
+        """Whether no unit is shown before the whole context has run, as the run is short."""
         if self.plan.early is not None:
             return not self.plan.early
         n_tokens = len(self.ids.full) + (self.plan.n_units + 1) * self.q
@@ -230,7 +230,7 @@ class _PackedPass:
         return n_tokens * n_parameters < SHORT_RUN
 
     def _first_units(self) -> tuple[list[int], int]:
-        """The units to be shown before the whole context has run, if any; and how many make a later chunk."""
+        """The units shown before the whole context has run, if any; and the number of units in a later chunk."""
         n_per_chunk = max(1, tokens_per_chunk(self.loaded, self.sites, self.ids) // self.q)
         if self.plan.dynamics != "grow" or self.is_whole or _orders_full_first(self.plan, self.sites):
             return [], n_per_chunk
@@ -238,7 +238,7 @@ class _PackedPass:
         return list(range(n_first)), n_per_chunk
 
     def _run_context(self, end: int) -> None:
-        """Bring the first ``end`` context tokens into the cache."""
+        """Extend the cache to the first ``end`` context tokens."""
         before = [*self.ids.prefix, *self.ids.context]
         tokens = before[self.cache.length : self.n_prefix + end]
         if tokens:
@@ -306,7 +306,7 @@ def tokens_per_chunk(loaded: LoadedModel, sites: Sequence[Site], ids: Ids) -> in
 
 
 def _width(site: Site) -> int:
-    """What all matrices that read one token's z make of it, in numbers; experts are not all active."""
+    """The summed width of W z of all matrices that read one token's z; experts are not all active."""
     total = 0
     for projection in site.input_projections:
         if projection.experts is None:

@@ -1,4 +1,4 @@
-"""Units compared with each other: do their rank-1 updates point the same way, and does one serve for another?
+"""Units compared with each other: whether their rank-1 updates are parallel, and whether one serves for another.
 
 Enters: the steps of every unit at one layer. Leaves: :class:`~icltui.values.Pairs`. Since updates are ``u kᵀ/‖k‖²``,
 the cosine of two is cos(u_s, u_t)·cos(k_s, k_t) (derived).
@@ -14,7 +14,7 @@ from icltui.engine.measure.weight_steps import Steps
 from icltui.values import Pairs
 
 MOST_UNITS = 256
-"""More would not fit a screen, and their comparison is as large as the square of their number."""
+"""Most units compared: more do not fit a screen, and pairs grow with the square of their number."""
 
 
 def compare_units(layer: int, steps: Sequence[Steps]) -> Pairs:

@@ -29,18 +29,18 @@ class Steps:
     delta: Float[Tensor, "units hidden"]
     """A_i − A_{i−1}; under *drop* A_i − A_0."""
     u: Float[Tensor, "units inner"]
-    """What the step adds to W k, the matrices stacked."""
+    """The step's addition to W k, the matrices stacked."""
     widths: dict[str, int]
     """The width of each matrix within ``inner``."""
     key: Float[Tensor, "units hidden"]
-    """k: the input at which the step acts in full."""
+    """k, the input at which the step acts in full."""
     net: Float[Tensor, " units"] | None
     """‖W_i − W_0‖."""
     loss: Float[Tensor, " units"] | None
     """L_i(W_i) = −dp_i·p_i, defined for a fixed reference."""
 
     def last(self) -> "Steps":
-        """The last unit, without the memory of the others."""
+        """The last unit, in tensors that do not keep the others alive."""
         net = None if self.net is None else self.net[-1:].clone()
         loss = None if self.loss is None else self.loss[-1:].clone()
         return Steps(

@@ -1,8 +1,8 @@
 """One user turn of the tokenizer's chat template.
 
 Enters: a tokenizer, and the text of the turn. Leaves: a :class:`ChatTurn`, what the template writes around that text.
-The template renders a placeholder instead of the text, so that it neither changes the text nor takes a part of it for
-its own: what was typed goes into the model as it was typed.
+The template renders a placeholder instead of the text, so that it neither changes the text nor reads a part of it as
+its own markup: the model gets the text as it was typed.
 """
 
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ from icltui.engine.prompts.render_template import Content, TemplateAborted, Temp
 from icltui.values.errors import BadInput
 
 _PLACEHOLDER = "\ue8c4\uf1e7\ue8c4"
-"""For the text; of private letters, which have no case, so that no filter that rewrites a text changes it."""
+"""Placeholder for the text, of private-use letters without case, which no filter that rewrites a text changes."""
 _UNUSED = "\ue8c5\uf1e8\ue8c5"
-"""In a part of the content that no template uses: where it is written, the parts were taken for a text."""
+"""Content of a part that no template uses: a template that writes it takes the list of parts for a text."""
 _WAY_OUT = "leave --chat out, and write the turn into the context by hand"
 
 
@@ -26,7 +26,7 @@ class ChatTurn:
     footer: str
     """The end of the turn, and the start of the answer."""
     is_as_typed: bool
-    """Whether the template itself would write the text so, and not stripped or otherwise changed."""
+    """Whether the template itself would write the text unchanged, neither stripped nor rewritten."""
 
 
 def render_turn(tokenizer: Any, text: str) -> ChatTurn:
@@ -46,12 +46,12 @@ def render_turn(tokenizer: Any, text: str) -> ChatTurn:
 
 
 def _in_parts(text: str) -> list[Content]:
-    """Placeholder and text as content parts, which templates of models for pictures take, some of them only these."""
+    """Placeholder and text as content parts, which templates of multimodal models take, some of them no others."""
     return [[{"type": "text", "text": _PLACEHOLDER, "unused": _UNUSED}], [{"type": "text", "text": text}]]
 
 
 def _around(tokenizer: Any, contents: list[Content]) -> ChatTurn | str:
-    """The turn, from the placeholder and the text as ``contents``; or why it cannot be known.
+    """The turn, from the placeholder and the text as ``contents``; or the reason why it is unknown.
 
     A template that takes content parts for a text writes them out as the list that they are.
     """

@@ -26,10 +26,10 @@ def encode(tokenizer: Any, text: str, special: bool) -> tuple[list[int], list[To
 
 
 def fill_gaps(body: Iterable[TokenSpan], borders: Sequence[int]) -> list[TokenSpan]:
-    """The same tokens, their spans without gaps and in ascending order.
+    """``tokens`` with spans that ascend without gaps.
 
-    Characters between two tokens, which the tokenizer makes nothing of, go to the next token; up to the last of the
-    ``borders`` among them to the token before, so that no token straddles a border for their sake.
+    Characters between two tokens, which the tokenizer drops, go to the next token; up to the last of the ``borders``
+    among them to the token before, so that no token straddles a border because of them.
     """
     covered: list[TokenSpan] = []
     reached = last = 0
@@ -42,9 +42,9 @@ def fill_gaps(body: Iterable[TokenSpan], borders: Sequence[int]) -> list[TokenSp
 
 
 def _disable_trim_offsets(tokenizer: Any) -> None:
-    """Have no spaces cut off the spans, as ``trim_offsets`` of byte-level tokenizers does; no id depends on it.
+    """Keep spaces in the spans, which ``trim_offsets`` of byte-level tokenizers cuts off; no id depends on it.
 
-    A trimmed span does not say how many spaces its token has at either end.
+    A trimmed span hides the number of spaces at either end of its token.
     """
     backend = tokenizer.backend_tokenizer
     processor = backend.post_processor

@@ -10,7 +10,7 @@ from icltui.values.errors import BadInput
 
 
 def check_known(loaded: LoadedModel, ids: Ids) -> None:
-    """Refuse a token that the model has no row for, as when tokens were added to the tokenizer alone.
+    """Refuse a token without a row in the model's embedding, such as one added to the tokenizer alone.
 
     Raises:
         BadInput: naming the token.
@@ -29,9 +29,9 @@ def check_length(loaded: LoadedModel, ids: Ids, n_more: int = 0) -> None:
     """Refuse a row that the model's positions cannot hold, with ``n_more`` tokens to generate.
 
     Raises:
-        BadInput: naming how many tokens are too many.
+        BadInput: naming the number of tokens beyond the limit.
     """
-    length = len(ids.full) + max(n_more - 1, 0)  # the last token generated is never fed
+    length = len(ids.full) + max(n_more - 1, 0)  # the last generated token is not run
     if loaded.window is None or length <= loaded.window:
         return
     excess = length - loaded.window

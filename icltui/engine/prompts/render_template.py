@@ -1,7 +1,7 @@
 """A chat template rendered within bounds, by :mod:`icltui.engine.prompts.template_process`.
 
 Enters: a tokenizer and the contents of lone user turns. Leaves: the text that the template makes of each. The first
-request starts the process, which answers in a millisecond each until a bound ends it or this process is over.
+request starts the process, which answers within a millisecond until it exceeds a bound or this process ends.
 """
 
 import atexit
@@ -22,10 +22,10 @@ from icltui.values.errors import BadInput
 Content = str | list[dict[str, str]]
 
 SECONDS = 3.0
-"""Of processor time that a template may take."""
+"""Seconds of processor time that a template may take."""
 _CHILD = Path(__file__).with_name("template_process.py")
 _MOST_CHARACTERS = 2**20
-"""Of a template; the longest in use have some 30 KiB."""
+"""Most characters of a template; the longest in use have some 30 KiB."""
 _TIMEOUT = 120
 """Seconds until an answer, or the process's start, is given up: for a machine that hangs, not for templates."""
 _ENVIRONMENT = {"TRANSFORMERS_VERBOSITY": "error", "OPENBLAS_NUM_THREADS": "1"}
@@ -36,7 +36,7 @@ class TemplateError(BadInput):
 
 
 class TemplateAborted(TemplateError):
-    """The template exceeds a bound, and would again."""
+    """A template that exceeds a bound, as it would each time."""
 
 
 class Renderer:
@@ -50,7 +50,7 @@ class Renderer:
         """The answer for each turn.
 
         Raises:
-            TemplateAborted: the process ended over the request.
+            TemplateAborted: the request ended the process.
         """
         line = json.dumps(request).encode() + b"\n"
         with self._lock:
@@ -118,11 +118,11 @@ def render(tokenizer: Any, contents: list[Content]) -> list[str]:
     """The text of a user turn of each content, with what comes before the answer.
 
     Raises:
-        TemplateError: the template refuses one of them, or goes beyond its bounds.
+        TemplateError: the template refuses one of the contents, or exceeds its bounds.
     """
     try:
         template = tokenizer.get_chat_template()
-    except ValueError as error:  # several templates, and none for talking
+    except ValueError as error:  # several templates, none of them for chats
         raise TemplateError(" ".join(str(error).split())[:200]) from error
     if not isinstance(template, str):
         raise TemplateError(f"it is no text, but of type {type(template).__name__}")

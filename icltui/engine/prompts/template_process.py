@@ -1,12 +1,12 @@
 """The process that renders chat templates, with bounds on its time and memory.
 
-A template is a program out of the model's folder. Transformers' sandbox keeps it from files and code, and not from
-loops without end, from ``'a' * 10 ** 10`` or from nesting that breaks Python's own stack; no deadline that is kept in
-the same interpreter stops a single multiplication. So the kernel keeps it.
+A template is a program out of the model's folder. Transformers' sandbox keeps it from files and code, but not from
+endless loops, from ``'a' * 10 ** 10`` or from nesting that overflows Python's own stack; no deadline inside an
+interpreter stops its own single multiplication. So the kernel keeps the deadline.
 
 Requests enter by standard input and answers leave by standard output, one JSON object a line: ``template``, ``special``
 (the tokenizer's special tokens by name), ``turns`` (contents of lone user turns) and ``seconds`` of processor time,
-after which the process is ended whatever it is doing; for each turn its ``text``, up to one that says why it was
+after which the kernel ends the process; for each turn its ``text``, up to a turn with the reason why it is
 ``refused``. The process ends with its input. It is run as a file, and imports nothing of this package and no torch.
 """
 
@@ -24,7 +24,7 @@ MOST_TEXT = 2**20
 
 def serve() -> None:
     """Answer until the input ends."""
-    sys.modules["torch"] = None  # type: ignore[assignment]  # transformers does without, in a fifth of the time
+    sys.modules["torch"] = None  # type: ignore[assignment]  # without it transformers starts in a fifth of the time
     resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
     from transformers.utils.chat_template_utils import render_jinja_template
 

@@ -1,4 +1,4 @@
-"""What the user should know of how a text became tokens: special, unknown and straddling ones.
+"""Notes for the user on special, unknown and straddling tokens of a text.
 
 Enters: a text and its tokens with their spans. Leaves: notes, one sentence each.
 """
@@ -9,7 +9,7 @@ from typing import Any
 from icltui.engine.prompts.offsets import TokenSpan
 
 _MOST_QUOTED, _LONGEST_QUOTE = 5, 20
-"""Unknown parts of a text that are quoted, and characters of each."""
+"""Most unknown parts of a text in a note, and most characters of each."""
 
 
 def special_token_notes(tokenizer: Any, text: str, typed: Sequence[TokenSpan]) -> list[str]:
@@ -30,7 +30,7 @@ def special_token_notes(tokenizer: Any, text: str, typed: Sequence[TokenSpan]) -
 
 
 def _unknown(tokenizer: Any, text: str, typed: Sequence[TokenSpan]) -> dict[int, str]:
-    """The parts of the text that have no token but the unknown one, by where they begin."""
+    """The parts of the text that have only the unknown token, by the character at which they begin."""
     backend = tokenizer.backend_tokenizer
     names = (tokenizer.unk_token, getattr(backend.model, "unk_token", None))
     ids = {backend.token_to_id(name): name for name in names if name}

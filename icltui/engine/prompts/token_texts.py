@@ -16,12 +16,12 @@ def as_tokens(tokenizer: Any, ids: Sequence[int]) -> tuple[Token, ...]:
 
 
 def _text(tokenizer: Any, token: int, name: str | None) -> str:
-    if name is None:  # a padded vocabulary: the model has rows that the tokenizer does not know
+    if name is None:  # a padded vocabulary: the model has ids that the tokenizer does not know
         return f"<{token}>"
     text: str = tokenizer.decode([token])
     if "\ufffd" in text or not text:
         return name
     n_spaces = len(name) - len(name.lstrip("\u2581\u0120"))
-    if not n_spaces or text[0] == name[0]:  # the letter may stand for itself
+    if not n_spaces or text[0] == name[0]:  # the letter may mean itself
         return text
     return " " * n_spaces + text.lstrip(" ")  # some tokenizers drop the space before a first word

@@ -1,7 +1,7 @@
 """Text to token ids, once for both runs.
 
 Enters: a prompt and a tokenizer. Leaves: :class:`Ids`, the one tokenisation of ``context + query`` split by character
-offset, so that the query's ids are the same with the context and without it. Nothing is tokenised twice. As a chat turn
+offset, so that the query has equal ids with the context and without it. Nothing is tokenised twice. As a chat turn
 the row is ``header + context + query + footer``: the header is kept in both runs, the footer ends the query in both.
 """
 
@@ -19,7 +19,7 @@ from icltui.values.errors import BadInput
 from icltui.values.prompt import Prompt, check_size, n_bytes
 
 MOST_BYTES_PER_TOKEN = 512
-"""No vocabulary in use has a longer token: the longest are of 128 spaces."""
+"""More bytes than any token in use has: the longest are of 128 spaces."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def tokenize(loaded: LoadedModel, prompt: Prompt) -> tuple[Ids, TokenizedPrompt]
 
 
 def _check_size(loaded: LoadedModel, prompt: Prompt) -> None:
-    """Refuse before it is tokenised, which would take minutes, a text that the model could not hold anyway."""
+    """Refuse a text too long for the model before its tokenisation, which would take minutes."""
     check_size(prompt.context, "the context")
     check_size(prompt.query, "the query")
     size = n_bytes(prompt.context) + n_bytes(prompt.query)
@@ -111,7 +111,7 @@ def _check_size(loaded: LoadedModel, prompt: Prompt) -> None:
 
 
 def _encode_text(tokenizer: Any, prompt: Prompt, context: str, query: str) -> _Encoded:
-    """The text as it is; the special tokens that the tokenizer puts before it, or a BOS that is demanded, are kept."""
+    """The text as it is; the tokenizer's special tokens before it, or a BOS that is demanded, are kept."""
     text = context + query
     prefix, body = encode(tokenizer, text, special=prompt.bos != "never")
     if prompt.bos == "always" and not prefix:
@@ -143,7 +143,7 @@ def _encode_chat(tokenizer: Any, prompt: Prompt, context: str, query: str) -> _E
 
 
 def _encodable(text: str) -> str:
-    """Lone surrogates, which no tokenizer takes, become the replacement character, one for one."""
+    """The text with a replacement character for each lone surrogate, which no tokenizer takes."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 

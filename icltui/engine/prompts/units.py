@@ -12,17 +12,17 @@ from icltui.values import Token, Unit
 from icltui.values.errors import BadInput
 
 _SENTENCE_END = re.compile(r"[.!?…]+[\"')\]]*(?=\s|$)|[。！？｡]+[」』”’）】]*|\n+")
-"""Chinese and Japanese put no space after their stops."""
+"""The end of a sentence; Chinese and Japanese put no space after their stops."""
 
 
 def split_units(
     unit: str, context: str, edges: Sequence[int], tokens: Sequence[Token]
 ) -> tuple[list[Unit], tuple[int, ...], list[str]]:
-    """The units, how many tokens the first i of them have (i from 0), and notes for the user.
+    """The units, the number of tokens in the first i of them (i from 0), and notes for the user.
 
     A token belongs to the unit in which it starts; no unit is empty, nor its text. ``edges`` are the characters at
     which the tokens begin, and the end of the last one. Where the next token covers all that a unit does, such as the
-    space before a word, the unit's text is its tokens' own.
+    space before a word, the unit's text is that of its tokens.
 
     Raises:
         BadInput: no unit is named.
