@@ -1,4 +1,4 @@
-"""The base model of an export: where any program on this machine finds it, and how it is recognised.
+"""The base model of an export: its location for any program on this machine, and its fingerprint.
 
 Enters: a loaded model. Leaves: a :class:`Base`, and the model card of an adapter made on it.
 """
@@ -21,10 +21,10 @@ CARD = "README.md"
 
 @dataclass(frozen=True)
 class Base:
-    """A model by its location and by its weights."""
+    """A model, identified by its location and its weights."""
 
     place: str
-    """An absolute path, or an id on the hub."""
+    """An absolute path, or an id on the Hugging Face hub."""
     revision: str | None
     commit: str | None
     """The hub's commit, where the local cache knows it."""
@@ -38,7 +38,7 @@ class Base:
 
 
 def base_of(loaded: LoadedModel) -> Base:
-    """The base as other programs must name it."""
+    """The base of an adapter on the model ``loaded``."""
     place = place_of(loaded.name)
     return Base(
         place=place,
@@ -51,7 +51,7 @@ def base_of(loaded: LoadedModel) -> Base:
 
 
 def place_of(name: str) -> str:
-    """The absolute path of a folder, the embedded model's among them; else the name, which is an id on the hub."""
+    """The absolute path of a folder, the embedded model's included; else the name, an id on the hub."""
     folder = MODEL_DIR if name == DEMO else Path(name).expanduser()
     return os.path.abspath(folder) if folder.is_dir() else name
 
@@ -64,7 +64,7 @@ def _commit(name: str, revision: str | None) -> str | None:
 
 
 def write_card(folder: Path, base: Base) -> None:
-    """The model card of the adapter in ``folder``."""
+    """Write the model card of the adapter in ``folder``."""
     where = "revision " + base.revision if base.revision else "default branch"
     known = {
         "base": base.place if base.is_folder else f"{base.place} ({where})",

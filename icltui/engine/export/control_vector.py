@@ -1,8 +1,8 @@
 """The mean shift as a control vector for llama.cpp: one constant per layer, added to the residual stream after it.
 
-Enters: a held patch whose shift is a constant. Leaves: a GGUF file, read back bit for bit, and a way to add what is in
-it as llama.cpp does: the tensor ``direction.N`` to the output of block N. Blocks count from 0 there too, so N is our
-layer; at block 0 nothing is ever added (``llama_adapter_cvec::init``), so that layer cannot be carried.
+Enters: a held patch whose shift is a constant. Leaves: a GGUF file, read back bit for bit, and a way to add its
+vectors as llama.cpp does: the tensor ``direction.N`` to the output of block N. llama.cpp also counts blocks from 0, so
+N is our layer; it adds nothing at block 0 (``llama_adapter_cvec::init``), so that layer cannot be carried.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +26,7 @@ ARCHITECTURE = "controlvector"
 
 
 def check_gguf() -> None:
-    """Refuses, before any work, what could not be written after it.
+    """Refuses, before any work, a file that could not be written after it.
 
     Raises:
         ModelError: the gguf package is missing.
@@ -38,7 +38,7 @@ def check_gguf() -> None:
 
 
 def vectors_of(patch: HeldPatch) -> Vectors:
-    """The shift at the patch's strength, as llama.cpp reads it: float32, in the main memory."""
+    """The shift at the patch's strength, as llama.cpp reads it: float32, in main memory."""
     biases = {layer: held.bias for layer, held in patch.layers.items()}
     return {
         layer: (patch.alpha * bias).to("cpu", torch.float32).contiguous()
@@ -48,10 +48,10 @@ def vectors_of(patch: HeldPatch) -> Vectors:
 
 
 def write_vectors(path: Path, vectors: Vectors, model_hint: str) -> None:
-    """The file; ``model_hint``: the model's type.
+    """Write the file; ``model_hint``: the model's type.
 
     Raises:
-        EngineError: what is read back is not, bit for bit, what was written.
+        EngineError: the vectors that are read back differ in a bit from those written.
     """
     from gguf import GGUFReader, GGUFWriter
 

@@ -1,8 +1,8 @@
-"""A patch, written in a form that can be carried, and what is lost on the way.
+"""A patch, written in a form that other programs read, and the loss that this costs.
 
 Enters: a loaded model and a request. Leaves: files, and an :class:`~icltui.values.ExportReport`. An adapter, which is
-yet to be tried on another model, leaves as an :class:`UncheckedAdapter`: plain values and a few logits, which keep no
-model, so that there is room for that one.
+yet to be tried on a fresh model, leaves as an :class:`UncheckedAdapter`: plain values and a few logits, which keep no
+model, so that there is room for the fresh one.
 """
 
 from collections.abc import Iterator, Sequence
@@ -34,7 +34,7 @@ from icltui.values import ExportReport, ModelInfo
 from icltui.values.errors import BadInput
 
 VLLM_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
-"""The values that vLLM takes for ``max_lora_rank``."""
+"""The values of ``max_lora_rank`` that vLLM accepts."""
 
 
 @dataclass(frozen=True)
@@ -45,14 +45,14 @@ class UncheckedAdapter:
     report: ExportReport
 
 
-@torch.no_grad()  # not inference mode, under which nothing could be derived
+@torch.no_grad()  # not inference mode, which rules derivatives out
 def export_adapter(
     loaded: LoadedModel, request: Export, folder: Path, on_progress: ProgressCallback
 ) -> UncheckedAdapter:
-    """The adapter, written into ``folder``.
+    """Write the adapter into ``folder``.
 
     Raises:
-        BadInput: a patch of which nothing can be carried, or that no patch can be.
+        BadInput: no part of the patch fits into an adapter, or no patch can be built by its recipe.
     """
     recipe = request.recipe
     if recipe.carrier == "bias" and recipe.components != "weights":
@@ -89,11 +89,11 @@ def export_adapter(
 def export_control_vector(
     loaded: LoadedModel, request: Export, path: Path, on_progress: ProgressCallback
 ) -> ExportReport:
-    """The control vector, written to ``path`` and tried in this program.
+    """Write the control vector to ``path``, and try it in this program.
 
     Raises:
-        BadInput: a patch without a shift that could be carried.
-        EngineError: what is added to the blocks' outputs does not do what the shift does.
+        BadInput: a patch without a shift that a control vector can hold.
+        EngineError: the vectors, added to the blocks' outputs, do not have the effect of the shift.
     """
     if request.recipe.components == "weights":
         raise BadInput(
@@ -143,7 +143,7 @@ def _whole(loaded: LoadedModel, request: Export, on_progress: ProgressCallback) 
 
 
 def _kls(whole: BuiltPatch, exported: Float[Tensor, " vocabulary"]) -> tuple[float, float]:
-    """KL(with context ‖ …) after the query, of what is written and of the whole patch."""
+    """KL(with context ‖ …) after the query, of the written part and of the whole patch."""
     context = whole.own.logits[0].cpu().log_softmax(-1)
     ours, theirs = exported.cpu(), patched_logits(whole, whole.own)[0].cpu()
     kl_ours, kl_theirs = (float(kl_divergence(context, x.log_softmax(-1))) for x in (ours, theirs))
@@ -158,7 +158,7 @@ def _cost(exported: float, patch: float) -> str:
 
 
 def _compared(references: ReferenceLogits, kls: tuple[float, float]) -> dict[str, Any]:
-    """The report's numbers of what was compared."""
+    """The report's numbers of the comparison."""
     return {
         "n_compared": len(references.patched),
         "logit_scale": finite_or_none(references.scale),
@@ -206,7 +206,7 @@ def _programs(loaded: LoadedModel, rank: int) -> Iterator[str]:
 
 
 def _beside(loaded: LoadedModel) -> Iterator[str]:
-    """A note on what other programs would take for a part of the base."""
+    """A note on another adapter that other programs would attach to the base."""
     if loaded.has_adapter:
         yield "PEFT: the base's folder holds another adapter, which transformers attaches there: move it away first"
 

@@ -26,11 +26,11 @@ from icltui.engine.export.adapter_base_model import place_of
 from icltui.engine.patch.build import BuiltPatch, fit_built
 
 FORMAT = 1
-"""Grows when names or meanings change."""
+"""The format's version, which grows when names or meanings change."""
 
 
 def factors_of(built: BuiltPatch) -> dict[str, Tensor]:
-    """All tensors by name; the patch is fitted once more for them, with the same result."""
+    """All tensors by name; the patch is fitted once more for them, with an equal result."""
     named: dict[str, Tensor | None] = {}
     for layer, made in fit_built(built).items():
         kept = {"z": made.z, "dz": made.dz, "delta": made.delta, "g": made.g, "bias": made.patch.bias}

@@ -42,7 +42,7 @@ class FoldablePatch:
 
 
 def foldable_patch(whole: BuiltPatch) -> FoldablePatch:
-    """The patch without the shifts that no weights can carry, derived anew: the layers above see what really acts."""
+    """The patch without the shifts that no weights can carry, fitted anew: layers above make up for the gap."""
     factors = fold_gains(whole.spec.loaded, whole.spec.sites)
     leaving, unshifted = whole, dict[int, str]()
     while stuck := _stuck(leaving, factors):
@@ -52,7 +52,7 @@ def foldable_patch(whole: BuiltPatch) -> FoldablePatch:
 
 
 def _stuck(built: BuiltPatch, factors: dict[int, float]) -> dict[int, str]:
-    """The layers that hold a shift which cannot be carried, with the reason."""
+    """The layers with a shift that cannot be carried, and the reason."""
     assert built.patch is not None
     found = {}
     for site in built.spec.sites:
@@ -87,16 +87,16 @@ def _ask(
     kwargs: Any,
     output: Any,
 ) -> None:
-    """Runs the block again on the same inputs; the outer pass keeps its output."""
+    """Runs the block again on its inputs; the outer pass keeps its output."""
     out = hidden_output(output)
-    if out.ndim != 3:  # several residual streams side by side
+    if out.ndim != 3:  # several parallel residual streams
         return
     again = partial(_again, site, args, kwargs)
     unmoved = again(torch.zeros_like(out[0]))
     noise, pairs = torch.Generator().manual_seed(site.layer), []
     for _number in range(_N_VECTORS):
         random = torch.randn(unmoved.shape, generator=noise, dtype=torch.float64).to(unmoved)
-        # As long as the output itself: neither lost in its rounding nor all that a norm after the branch would see.
+        # As long as the output itself: neither lost in rounding, nor all that a norm after the branch sees.
         added = (random * unmoved.norm(dim=-1, keepdim=True) / random.norm(dim=-1, keepdim=True)).to(
             out.dtype
         )
@@ -104,7 +104,7 @@ def _ask(
     sent, arrived = (torch.cat(parts) for parts in zip(*pairs, strict=True))
     gain = float((sent * arrived).sum() / sent.square().sum())
     missed = (arrived - gain * sent).norm(dim=-1) / (abs(gain) * sent.norm(dim=-1))
-    if bool((missed <= tolerance).all()):  # not where it is no number
+    if bool((missed <= tolerance).all()):  # false where it is NaN
         gains[site.layer] = gain
 
 

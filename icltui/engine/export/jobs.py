@@ -1,8 +1,8 @@
-"""*export* as a stream of events: a patch is built, written, read back, and only then moved to where it is wanted.
+"""*export* as a stream of events: a patch is built, written, read back, and only then moved to its target.
 
-Enters: a request, the loaded model, and a way to the same model anew. Leaves: events, and a folder or a file, whole or
-not at all. What a format cannot carry is left out and told, with what that costs; the rest of the patch is then derived
-anew, so that the layers above make up for what really acts below them.
+Enters: a request, the loaded model, and a way to load that model anew. Leaves: events, and a folder or a file, whole
+or not at all. A part that a format cannot carry is left out and reported, with its cost; the rest of the patch is
+then fitted anew, so that the layers above make up for the gap.
 """
 
 import os
@@ -37,18 +37,18 @@ from icltui.values import ExportReport, ModelInfo
 from icltui.values.errors import BadInput, EngineError, reason_of
 
 Model = Callable[[], LoadedModel]
-"""The loaded model, which nobody here keeps: it makes room for the one that the adapter is tried on."""
+"""Returns the loaded model, which is not kept: it makes room for the model that the adapter is tried on."""
 Fresh = Callable[[], Generator[Event, None, Any]]
-"""The same model anew, after the events of its loading."""
+"""Yields the events of loading the model anew, and returns it."""
 
 
 def run_export(request: Export, info: ModelInfo, model: Model, fresh: Fresh) -> Iterator[Event]:
     """Write the patch that ``request`` asks for.
 
     Raises:
-        BadInput: a patch that cannot leave, another model's, or a place that cannot be written.
+        BadInput: a patch that cannot be exported, another model's patch, or a target that cannot be written.
         ModelError: the package that the format needs is missing.
-        EngineError: what was written is not the patch; nothing is left of it.
+        EngineError: the written file is not the patch; it is removed.
     """
     target = Path(request.path)
     _check(request, info, target)
@@ -89,7 +89,7 @@ def _read_back(untouched: Any, folder: Path, draft: UncheckedAdapter) -> ExportR
 
 
 def _check(request: Export, info: ModelInfo, target: Path) -> None:
-    """Refuses what can be known to fail before any work."""
+    """Refuses requests that are known to fail before any work."""
     if not request.path:
         raise BadInput("there is no place to write to: give -o PATH")
     _refuse_existing(target)
@@ -111,7 +111,7 @@ def _check(request: Export, info: ModelInfo, target: Path) -> None:
 
 
 def _on_the_prompt(loaded: LoadedModel, request: Export) -> tuple[str, ...]:
-    """A note where the prompt's header is not the one that the patch was made with."""
+    """A note where the prompt's header differs from the header that the patch was made with."""
     ids, _ = tokenize(loaded, request.prompt)
     if request.ids is None or with_kept_header(loaded, ids, request.ids) == ids:
         return ()
@@ -128,10 +128,10 @@ def _refuse_existing(target: Path) -> None:
 
 @contextmanager
 def _staged(target: Path) -> Iterator[Path]:
-    """A private folder beside the target, removed at the end with all that is still in it.
+    """A private folder beside the target, removed at the end with any file left in it.
 
     Raises:
-        BadInput: nothing can be written there.
+        BadInput: the target's folder cannot be written.
     """
     try:
         remove_leftovers(target.parent)
@@ -140,23 +140,23 @@ def _staged(target: Path) -> Iterator[Path]:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-            if folder.exists():  # cancelled work still writes there
+            if folder.exists():  # cancelled work still writes to it
                 run_when_idle(partial(shutil.rmtree, folder, ignore_errors=True))
     except (OSError, SafetensorError) as error:
         raise BadInput(f"cannot write {shown(target)}: {reason_of(error)}: choose another place") from error
 
 
 def _make_private(made: Path) -> None:
-    """Readable for its owner alone, whatever the libraries that wrote it chose: it is made of the user's own text."""
+    """Make ``made`` readable for its owner alone, whatever libraries chose: it holds the user's own text."""
     for path in (made, *made.rglob("*")):
         path.chmod(0o700 if path.is_dir() else 0o600)
 
 
 def check_same_weights(before: str, after: str) -> None:
-    """Refuses a model whose weights are not those that the patch was made on.
+    """Refuses a model whose weights differ from those that the patch was made on.
 
     Raises:
-        EngineError: its weights changed on the disk.
+        EngineError: the weights changed on the disk.
     """
     if before != after:
         raise EngineError(

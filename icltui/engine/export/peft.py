@@ -85,7 +85,7 @@ def write_adapter(folder: Path, adapter: Adapter) -> None:
 
 
 def has_experts(loaded: LoadedModel) -> bool:
-    """Whether some of the model's matrices are no modules of their own."""
+    """Whether some of the model's matrices are parameters of experts, not modules."""
     return any(
         not isinstance(projection.module, nn.Linear | Conv1D)
         for site in loaded.sites
@@ -106,7 +106,7 @@ def _pieces(site: Site, patch: HeldPatch, factors: Mapping[int, float]) -> Itera
 
 
 def _of_reader(projection: InputProjection, map_: LowRank, image: Float[Tensor, "rank _inner"]) -> _Piece:
-    """``image``: W write, experts side by side."""
+    """The change of a matrix that reads z; ``image``: W write, experts side by side."""
     experts = projection.experts or 1
     images = image.reshape(len(image), experts, -1)  # rank, experts, inner
     read = map_.read.to(image)
@@ -131,7 +131,7 @@ def _of_reader(projection: InputProjection, map_: LowRank, image: Float[Tensor, 
 def _config(
     loaded: LoadedModel, base: Base, pieces: Sequence[_Piece], paths: Mapping[int, str], rank: int
 ) -> dict[str, Any]:
-    # With experts all is targeted as parameters: modules of such models PEFT renames as they were once called.
+    # With experts every target is a parameter: PEFT renames the modules of such models to older names.
     by_parameter = has_experts(loaded)
     modules = [paths[id(piece.module)] for piece in pieces]
     config: dict[str, Any] = {

@@ -1,8 +1,8 @@
 """An adapter, read back by PEFT and compared with the patch.
 
 Enters: a model that no patch has touched, the adapter's folder, and the patch's logits. Leaves: the largest
-difference; the model is itself again. What was written is not taken on trust: under a wrong name PEFT loads zeros and
-only warns.
+difference; the model has its own modules again. The check is needed, as PEFT loads zeros for a wrong name and only
+warns.
 """
 
 import warnings
@@ -21,7 +21,7 @@ from icltui.values.errors import EngineError, ModelError
 
 
 def check_peft() -> None:
-    """Refuses, before any work, what cannot be checked after it.
+    """Refuses, before any work, an adapter that cannot be checked after it.
 
     Raises:
         ModelError: PEFT is missing.
@@ -36,7 +36,7 @@ def compare_with_peft(model: Any, folder: Path, references: ReferenceLogits) -> 
     """L∞ between the logits of ``model`` with the adapter in it and the patch's.
 
     Raises:
-        EngineError: PEFT does not load it, or what it loads is not the patch.
+        EngineError: PEFT does not load the adapter, or loads something else than the patch.
     """
     bare = references.run(model)
     with with_adapter(model, folder):
@@ -53,15 +53,15 @@ def with_adapter(model: Any, folder: Path) -> Iterator[None]:
     """The adapter acts inside the ``with`` block; after it the model has its own modules again.
 
     Raises:
-        EngineError: PEFT does not load it, or not all of it.
+        EngineError: PEFT does not load the adapter, or only a part.
     """
     from peft import PeftModel, get_peft_model_state_dict
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # all that it could warn of is looked at below
+            warnings.simplefilter("ignore")  # the checks below cover its warnings
             wrapped = PeftModel.from_pretrained(model, folder)
-    except Exception as error:  # whatever PEFT raises, the adapter is of no use to it
+    except Exception as error:  # whatever PEFT raises, it cannot use the adapter
         reason = " ".join(str(error).split())[:200]
         raise EngineError(f"PEFT cannot load the adapter: {type(error).__name__}: {reason}") from error
     try:

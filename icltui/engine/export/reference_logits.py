@@ -1,9 +1,9 @@
-"""A patch's logits, kept to compare what was written with them.
+"""A patch's logits, kept to compare an export with them.
 
-Enters: a built patch. Leaves: :class:`ReferenceLogits`, logits in the main memory that keep no model, and how far
-others may be from them. In half precision that is more than elsewhere: W z + B A z is rounded in other places than
-W (z + write (read·z)), and what that does to the logits depends on the model. So it is measured: the patch's factors
-are jittered by half a unit in the last place of the model's dtype.
+Enters: a built patch. Leaves: :class:`ReferenceLogits`, logits in main memory that keep no model, and the distance
+allowed from them. It is larger in half precision: W z + B A z is rounded at other points than
+W (z + write (read·z)), and the effect on the logits depends on the model. So it is measured: the patch's factors
+are jittered by half a unit in the last digit of the model's dtype.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,13 +24,13 @@ from icltui.engine.patch.patch import HeldPatch, LayerPatch
 from icltui.values.errors import BadInput, EngineError
 
 _N_JITTERS, _ALLOWED = 3, 3.0
-"""How often the factors are jittered, and how many times the largest effect of it is allowed."""
+"""Number of jitters of the factors, and the multiple of their largest effect that is allowed."""
 _HIDDEN = 0.3
-"""Share of the patch's effect that rounding may hide: a wrong factor at one layer would show still."""
+"""Share of the patch's effect that rounding may hide: a wrong factor at one layer still shows."""
 
 
 class ReferenceRow(NamedTuple):
-    """A row without the context, and how many of its last tokens are compared."""
+    """A row without the context, and the number of its last tokens that are compared."""
 
     ids: list[int]
     position_ids: list[int]
@@ -39,13 +39,13 @@ class ReferenceRow(NamedTuple):
 
 @dataclass(frozen=True)
 class ReferenceLogits:
-    """A patch's logits on the prompt, then on every other passage that it was fitted on, laid end to end."""
+    """A patch's logits on the prompt, then on every other fitted passage, laid end to end."""
 
     rows: tuple[ReferenceRow, ...]
     patched: Float[Tensor, "tokens vocabulary"]
     """Logits after each query's last token and each token of its continuation, through the patch."""
     bare: Float[Tensor, "tokens vocabulary"]
-    """The same logits without a patch."""
+    """Logits of the tokens of ``patched`` without a patch."""
     tolerance: float
     """The error allowed, as a share of the largest of the patched logits."""
 
@@ -64,7 +64,7 @@ class ReferenceLogits:
         return float((logits - self.patched).abs().max())
 
     def run(self, model: Any) -> Float[Tensor, "tokens vocabulary"]:
-        """The logits of ``model`` at the same tokens."""
+        """The logits of ``model`` at the tokens of ``patched``."""
         logits = []
         for row in self.rows:
             keep = torch.arange(len(row.ids) - row.n_tokens, len(row.ids))
@@ -72,10 +72,10 @@ class ReferenceLogits:
         return torch.cat(logits)
 
     def check(self, logits: Float[Tensor, "tokens vocabulary"], whose: str) -> float:
-        """The distance of ``logits``.
+        """The :meth:`distance` of ``logits``.
 
         Raises:
-            EngineError: it is more than is allowed.
+            EngineError: it exceeds the tolerance.
         """
         distance = self.distance(logits)
         if not distance <= self.tolerance * self.scale:
@@ -87,10 +87,10 @@ class ReferenceLogits:
 
 
 def reference_logits(built: BuiltPatch) -> ReferenceLogits:
-    """The patch's logits, and how far from them is near enough.
+    """The patch's logits, with the tolerance around them.
 
     Raises:
-        BadInput: rounding hides too much of what the patch does for anything to be proved.
+        BadInput: rounding hides too much of the patch's effect for a proof.
     """
     loaded, own = built.spec.loaded, built.own
     passages = (own, *(part.passage for part in built.fitted if part.passage is not own))
@@ -116,7 +116,7 @@ def _patched(built: BuiltPatch, passages: Sequence[Passage]) -> Float[Tensor, "t
 
 
 def _jittered(built: BuiltPatch) -> Iterator[BuiltPatch]:
-    """The patch, its factors rounded this way and that."""
+    """The patch with its factors rounded up or down at random."""
     assert built.patch is not None
     unit = torch.finfo(built.spec.loaded.dtype).eps / 2
     for number in range(_N_JITTERS):

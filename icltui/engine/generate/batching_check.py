@@ -1,7 +1,7 @@
-"""Which queries can run as the rows of one batch, and whether this model's numbers bear it.
+"""Which queries can run as the rows of one batch, and whether padding leaves this model's numbers alone.
 
-A patch that is built for each query apart (frozen, or compiled on the prompt's own) cannot act on all rows. Whether
-padding leaves the model's numbers as they are is tried on the shortest row of each batch.
+A patch that is built for each query apart (frozen, or compiled on the prompt's own) cannot act on all rows. The
+effect of padding on the model's numbers is tried on the shortest row of each batch.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,7 +20,7 @@ TOLERANCES = {torch.float64: 1e-4, torch.float32: 1e-4}
 
 
 class PaddingChangesLogits(Exception):
-    """The model does not give a padded row the numbers of the row alone."""
+    """The model's logits of a padded row differ from those of the row alone."""
 
 
 def can_batch(spec: PatchSpec, built: BuiltPatch | None) -> bool:
@@ -33,7 +33,7 @@ def can_batch(spec: PatchSpec, built: BuiltPatch | None) -> bool:
 
 
 def in_batches(specs: Sequence[PatchSpec], n_tokens: int) -> Iterator[Sequence[PatchSpec]]:
-    """The specs in groups, as many in each as fit."""
+    """The specs in groups, each as large as fits."""
     longest = max(len(spec.ids.full) for spec in specs) + n_tokens
     size = max(1, min(MOST_ROWS, MOST_TOKENS // longest))
     for begin in range(0, len(specs), size):

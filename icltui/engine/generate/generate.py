@@ -1,7 +1,7 @@
 """Lanes of text side by side: with the context, the query alone, the query alone through a patch.
 
 Enters: specs, and a built patch. Leaves: lane steps as they come, then each spec's :class:`~icltui.values.Generation`.
-The lanes advance together, so that their distributions can be compared token by token; all draw with the same noise.
+The lanes advance together, so that their distributions can be compared token by token; all share the noise of a step.
 """
 
 from collections.abc import Iterator, Sequence
@@ -51,7 +51,7 @@ def generate(
     always runs, as the others are measured against it. The patched lane needs a built patch.
 
     Raises:
-        PaddingChangesLogits: the rows of a batch influence each other on this model; no step was made.
+        PaddingChangesLogits: padding changes this model's logits; no step was made.
     """
     names: tuple[Lane, ...] = ("context", *(lane for lane in lanes if lane != "context"))
     tracks: list[dict[Lane, Track]] = [{name: Track() for name in names} for _ in specs]
@@ -111,7 +111,7 @@ def _advance(
 ) -> LaneStep:
     """Draws the next token of a lane.
 
-    ``context``: the contextual lane's log-probabilities, where both lanes have the same tokens so far.
+    ``context``: the contextual lane's log-probabilities, where both lanes have equal tokens so far.
     """
     log_p, index = logits.log_softmax(-1), len(track.tokens)
     token = sampler.draw(log_p, index)
@@ -131,7 +131,7 @@ def _advance(
 
 
 def summarize(tracks: dict[Lane, Track], spec: PatchSpec, sampling: Sampling) -> Generation:
-    """The lanes' texts, and how the others compare with the context lane."""
+    """The lanes' texts, and a comparison of each other lane with the context lane."""
     context = tracks["context"]
     others: dict[Lane, Track] = {name: track for name, track in tracks.items() if name != "context"}
     return Generation(
@@ -156,7 +156,7 @@ def summarize(tracks: dict[Lane, Track], spec: PatchSpec, sampling: Sampling) ->
 
 
 def agree(reference: Sequence[int], tokens: Sequence[int]) -> Agreement:
-    """How far ``tokens`` are those of ``reference``; a lane that stops early differs where it stops."""
+    """How far ``tokens`` agree with ``reference``; a lane that stops early differs where it stops."""
     total = max(len(reference), len(tokens))
     equal = [k < len(reference) and k < len(tokens) and reference[k] == tokens[k] for k in range(total)]
     first = next((k for k, same in enumerate(equal) if not same), None)

@@ -55,7 +55,7 @@ def run_generate_each(loaded: LoadedModel, request: GenerateEach) -> Iterator[Ev
     """
     if not request.queries:
         raise BadInput("no query to run: give at least one")
-    # All are looked at before the first is run, which may take long.
+    # All queries are checked before the first is run, which may take long.
     specs = [_spec(loaded, request, query) for query in request.queries]
     built = yield from _built(specs[0], request)
     generations: list[Generation] | None = None
@@ -76,7 +76,7 @@ def run_generate_each(loaded: LoadedModel, request: GenerateEach) -> Iterator[Ev
 def _in_rows(
     specs: list[PatchSpec], built: BuiltPatch | None, request: GenerateEach, on_progress: ProgressCallback
 ) -> list[Generation] | None:
-    """The lanes of all queries, batch by batch; None where this model has to take them one by one."""
+    """The lanes of all queries, batch by batch; None where padding changes this model's logits."""
     generations: list[Generation] = []
     try:
         for batch in in_batches(specs, request.n_tokens):
@@ -123,12 +123,12 @@ def _whole(made: Generation, spec: PatchSpec, request: Generate | GenerateEach) 
 
 
 def _tested(built: BuiltPatch, curves: bool) -> Iterator[Event]:
-    """The report on the patch, unless nothing had to be known of its prompt."""
+    """The report on the patch, where building it read the prompt's passage."""
     if built.prompt is not None:
         yield PatchTested(patch=(yield from run_in_background(partial(report_patch, built, curves))))
 
 
-@torch.no_grad()  # not inference mode, under which nothing could be derived
+@torch.no_grad()  # not inference mode, which rules derivatives out
 def make_patch(spec: PatchSpec, on_progress: ProgressCallback) -> BuiltPatch:
     """The patch at its strength."""
     return with_alpha(build_patch(spec, on_progress=on_progress), on_progress)

@@ -1,6 +1,6 @@
-"""A request in the loaded model's terms: its layers, its tokens, and whether there is room for them.
+"""A request in the loaded model's terms: its layers, its tokens, and a check that they fit.
 
-Enters: a loaded model and what was asked. Leaves: ids and sites, or a :class:`~icltui.engine.patch.build.PatchSpec`.
+Enters: a loaded model and the request. Leaves: ids and sites, or a :class:`~icltui.engine.patch.build.PatchSpec`.
 """
 
 from dataclasses import dataclass
@@ -54,13 +54,13 @@ def make_spec(
     n_tokens: int = 1,
     kept: PromptIds | None = None,
 ) -> PatchSpec:
-    """The prompt, the recipe's queries and the held-out ones after the same context.
+    """The spec of the prompt, with the recipe's queries and the held-out ones after the prompt's context.
 
-    ``kept`` is what the prompt was when its patch was made, whose header all of them get.
+    ``kept`` is the prompt's record from when its patch was made, whose header all of them get.
 
     Raises:
-        BadInput: a recipe that no patch can be made by, any of these prompts cannot be run, or the prompt is not as it
-            was.
+        BadInput: a recipe that no patch can follow, a prompt that cannot be run, or one whose tokens differ from
+            ``kept``.
     """
     check_options(recipe)
     is_compiled = recipe.mode == "compiled"
@@ -92,10 +92,10 @@ def make_spec(
 
 
 def with_kept_header(loaded: LoadedModel, ids: Ids, kept: PromptIds, n_more: int = 0) -> Ids:
-    """``ids`` of the prompt under the header that it had.
+    """``ids`` of the prompt with the header of ``kept``.
 
     Raises:
-        BadInput: the text itself has other tokens than it had, or there is no room for the header.
+        BadInput: the text's tokens differ from those of ``kept``, or there is no room for the header.
     """
     if (kept.context, kept.query) != (ids.context, ids.query):
         _check_same(kept, ids.record)

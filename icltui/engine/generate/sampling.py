@@ -1,6 +1,6 @@
-"""The next token, drawn from a distribution: all lanes with the same noise.
+"""The next token, drawn from a distribution with one noise for all lanes.
 
-Enters: log-probabilities, how to draw, the step. Leaves: an id. A token is the argmax of ``log p / T + Gumbel noise``,
+Enters: log-probabilities, a sampling, the step. Leaves: an id. A token is the argmax of ``log p / T + Gumbel noise``,
 which is a sample of p^(1/T) (Gumbel 1954; Maddison et al., arXiv 1411.0030). As the noise of a step is one for all
 lanes, equal distributions give equal tokens, and lanes differ only where their distributions do.
 """
@@ -16,7 +16,7 @@ from icltui.values.recipe import Sampling
 
 @dataclass
 class Sampler:
-    """Draws for every lane; steps are asked for in any order, each gets its noise once."""
+    """Draws for every lane; steps may come in any order, and each has one noise."""
 
     sampling: Sampling
     noise: list[Tensor] = field(default_factory=list)
@@ -25,11 +25,11 @@ class Sampler:
         self.chance = torch.Generator().manual_seed(self.sampling.seed)
 
     def draw(self, log_p: Float[Tensor, " vocabulary"], step: int) -> int:
-        """The id of the token that the lane with this distribution takes at ``step``."""
+        """The id of the token at ``step`` of a lane with the distribution ``log_p``."""
         if self.sampling.temperature == 0:
             return int(log_p.argmax())
         log_p = log_p.cpu().double()
-        scores = (log_p - log_p.max()) / self.sampling.temperature  # the largest is 0, however cold it is
+        scores = (log_p - log_p.max()) / self.sampling.temperature  # the largest is 0 at any temperature
         allowed = _allowed(scores, self.sampling)
         return int((scores + self._gumbel(step, len(scores))).masked_fill(~allowed, -torch.inf).argmax())
 
@@ -41,7 +41,7 @@ class Sampler:
 
 
 def _allowed(scores: Float[Tensor, " vocabulary"], sampling: Sampling) -> Bool[Tensor, " vocabulary"]:
-    """Which tokens may be drawn: of the ``top_k`` most probable, those that reach ``top_p`` together."""
+    """Whether each token may be drawn: of the ``top_k`` most probable, those that reach ``top_p`` together."""
     order = scores.argsort(descending=True, stable=True)[: sampling.top_k]
     mass = scores[order].softmax(-1).cumsum(-1)
     before = torch.cat([mass.new_zeros(1), mass[:-1]])

@@ -255,7 +255,5 @@ def _quantization(request: LoadModel) -> dict[str, Any]:
             f"--quantize {request.quantize} needs bitsandbytes, which is missing or too old here: "
             "pip install 'icltui[quantize]'"
         )
-    getLogger("bitsandbytes").setLevel(
-        ERROR
-    )  # else bitsandbytes warns of its casts at every layer of every pass
+    getLogger("bitsandbytes").setLevel(ERROR)  # else it warns of its casts at every layer and pass
     return {"quantization_config": BitsAndBytesConfig(**{f"load_in_{request.quantize}": True})}

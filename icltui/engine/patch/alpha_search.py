@@ -1,8 +1,8 @@
-"""How strong a patch should be: α by line search, or in closed form to first order.
+"""The strength α of a patch, by line search or in closed form to first order.
 
 Enters: a built patch. Leaves: α in [0, 2]. Both minimise the mean squared error of the centred logits after the
-query against the contextual ones (several fitted queries: their mean). α fitted on a prompt says nothing of that very
-prompt: what it is worth is seen on other tokens, see :mod:`icltui.engine.patch.evaluate`.
+query against the contextual ones (several fitted queries: their mean). An α fitted on a prompt proves nothing on that
+prompt: other tokens show its worth, see :mod:`icltui.engine.patch.evaluate`.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,9 +25,9 @@ from icltui.values.errors import BadInput
 from icltui.values.recipe import LARGEST_ALPHA
 
 ROUNDING = 1e-5
-"""Share of the largest logit below which a difference is none."""
+"""Share of the largest logit below which a difference counts as rounding."""
 COARSE, ROUNDS, FINER = 0.25, 3, 4
-"""First step of the search, how often it is made finer, and by what."""
+"""First step of the search, the number of its refinements, and the factor of each."""
 
 
 def with_alpha(built: BuiltPatch, on_progress: ProgressCallback = ignore_progress) -> BuiltPatch:
@@ -64,7 +64,7 @@ def mean_squared_error(built: BuiltPatch, alpha: float) -> float:
 
 
 def line_search(loss: Callable[[float], float], on_progress: ProgressCallback = ignore_progress) -> float:
-    """The α in [0, 2] with the least loss, from coarse to fine.
+    """The α in [0, 2] with the least loss, searched from coarse to fine.
 
     >>> line_search(lambda alpha: (alpha - 0.7) ** 2)
     0.69921875

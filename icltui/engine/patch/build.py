@@ -1,8 +1,8 @@
 """A patch built by its recipe, for one prompt.
 
-Enters: a :class:`PatchSpec`, what is patched and how. Leaves: a :class:`BuiltPatch`: the patch, and the passages that
+Enters: a :class:`PatchSpec`. Leaves: a :class:`BuiltPatch`: the patch, and the passages that
 it was made from. *frozen* holds the patch of the query's last token; *compiled* holds one patch of every token of one
-or several queries and of what the model says after them in the context; *per-step* holds none, as a patch is made for
+or several queries and of the model's continuation in the context; *per-step* holds none, as a patch is made for
 each token while text is generated.
 """
 
@@ -55,7 +55,7 @@ class PatchSpec:
 
     @property
     def n_fitted(self) -> int:
-        """How many tokens of a continuation are fitted, if it has as many."""
+        """The number of a continuation's tokens that are fitted, if it has as many."""
         return self.recipe.n_fitted if self.recipe.mode == "compiled" else 0
 
     @property
@@ -72,15 +72,15 @@ class PatchSpec:
 
 @dataclass(frozen=True)
 class BuiltPatch:
-    """A patch and what it was made from."""
+    """A patch and the passages that it was made from."""
 
     spec: PatchSpec
     prompt: Passage | None = None
-    """The prompt's passage, fitted or not; None where nothing had to be known of it."""
+    """The prompt's passage, fitted or not; None where the patch did not need it."""
     fitted: tuple[FittedTokens, ...] = ()
-    """The tokens that the patch was fitted on; none of a patch per step."""
+    """The tokens that the patch was fitted on; none for a patch per step."""
     patch: HeldPatch | None = None
-    """The held patch at strength 1; None of a patch per step."""
+    """The held patch at strength 1; None for a patch per step."""
     fits: tuple[LayerFit, ...] = ()
     alpha: float = 1.0
 
@@ -99,12 +99,12 @@ class BuiltPatch:
 
     @property
     def n_tokens(self) -> int:
-        """How many tokens it was made from."""
+        """The number of tokens that the patch was made from."""
         return sum(part.n_tokens for part in self.fitted) or len(self.spec.ids.query)
 
     @property
     def rank(self) -> int:
-        """The largest rank of its low-rank maps."""
+        """The largest rank of the patch's low-rank maps."""
         held = self.patch.layers.values() if self.patch else ()
         parts = [part.rank for layer in held for part in (layer.weights, layer.output) if part is not None]
         return max(parts, default=1)
@@ -119,7 +119,7 @@ def per_step_patch(spec: PatchSpec, passage: Passage, alpha: Alpha) -> TokenPatc
 
 
 def with_control(spec: PatchSpec, passage: Passage) -> Passage:
-    """The passage with the states that its patch is made of, which a control takes from another context."""
+    """The passage with the states that its patch is made of; a control's are from another context."""
     if spec.recipe.control not in ("other", "shuffled"):
         return passage
     return in_other_context(spec.loaded, spec.sites, passage, spec.control_ids.context)
@@ -131,7 +131,7 @@ def build_patch(
     """The patch at strength 1; the prompt's text is read ``n_later`` tokens further than it is fitted.
 
     Raises:
-        BadInput: tokens that no patch can meet, or a rank that it cannot have.
+        BadInput: tokens that no patch can meet, or too high a rank.
     """
     is_compiled = spec.recipe.mode == "compiled"
     rows = [spec.ids, *spec.calibration]
@@ -157,14 +157,14 @@ def build_patch(
 
 
 def refit(built: BuiltPatch, unshifted: frozenset[int] = frozenset()) -> BuiltPatch:
-    """The patch of its fitted tokens, at the spec's layers; those in ``unshifted`` get no shift."""
+    """The patch fitted anew on its tokens, at the spec's layers; layers in ``unshifted`` get no shift."""
     sites, layers = built.spec.sites, fit_built(built, unshifted)
     patch = HeldPatch(sites, {layer: made.patch for layer, made in layers.items()})
     return replace(built, patch=patch, fits=tuple(layers[site.layer].record(site) for site in sites))
 
 
 def fit_built(built: BuiltPatch, unshifted: frozenset[int] = frozenset()) -> dict[int, FittedLayer]:
-    """Each layer of the patch with what it was fitted on, which :func:`refit` does not keep."""
+    """Each layer of the patch with the vectors that it was fitted on, which :func:`refit` drops."""
     spec = built.spec
     aimed = [replace(part, passage=with_control(spec, part.passage)) for part in built.fitted]
     return fit_layers(spec.loaded, spec.sites, aimed, spec.recipe, unshifted)

@@ -1,6 +1,6 @@
-"""A query in its context with the model's own continuation: what a held patch is fitted and tested on.
+"""A query in its context with the model's own continuation, which a held patch is fitted and tested on.
 
-Enters: ids, and how far to go on. Leaves: a :class:`Passage`: the continuation, chosen greedily with the context there,
+Enters: ids, and a number of tokens. Leaves: a :class:`Passage`: the continuation, chosen greedily in the context,
 the contextual states of query and continuation, and the contextual logits after each of these tokens.
 """
 
@@ -28,7 +28,7 @@ class Passage:
     ids: Ids
     continuation: tuple[int, ...]
     targets: States
-    """Contextual states of the query's tokens and of the continuation's, in this order."""
+    """Contextual states of the query's tokens, then of the continuation's."""
     logits: Float[Tensor, "tokens vocabulary"]
     """Contextual logits after the query's last token and after each token of the continuation."""
     positions: Positions
@@ -53,7 +53,7 @@ def read_passage(
     positions: Positions,
     on_token: Callable[[], object] = lambda: None,
 ) -> Passage:
-    """The passage of ``ids`` with ``n_more`` tokens after it, fewer where the model ends the text itself.
+    """The passage of ``ids`` with ``n_more`` tokens after it, fewer where the model ends the text.
 
     ``on_token`` is called before each token and may raise to stop.
     """
@@ -95,13 +95,13 @@ class PassageReader:
     sites: Sequence[Site]
     positions: Positions
     n_queries: int
-    """How many will be read: of two, each is read whole, as a copy would save a single pass."""
+    """The number of queries; up to two are read whole, as a copy of the cache would save a single pass."""
     start: tuple[int, ...] = ()
-    """The tokens in ``cache``."""
+    """The row of tokens that is in ``cache``."""
     cache: KVCache = field(default_factory=KVCache)
 
     def read(self, ids: Ids, n_more: int, on_token: Callable[[], object] = lambda: None) -> Passage:
-        """As :func:`read_passage`."""
+        """The passage of ``ids``, see :func:`read_passage`."""
         start = (*ids.prefix, *ids.context)
         if not start or self.n_queries <= 2:
             return read_passage(self.loaded, self.sites, ids, n_more, self.positions, on_token)
@@ -117,7 +117,7 @@ class PassageReader:
 def in_other_context(
     loaded: LoadedModel, sites: Sequence[Site], passage: Passage, context: tuple[int, ...]
 ) -> Passage:
-    """The passage with the states that its tokens have in another context."""
+    """``passage`` with the states of its tokens in another context."""
     row = [*replace(passage.ids, context=context).full, *passage.continuation]
     n = len(passage.ids.query) + len(passage.continuation)
     _, states = forward_states(loaded.model, sites, row, n)

@@ -78,7 +78,7 @@ class Rows:
 
 
 def acting(patch: TokenPatch | HeldPatch | None) -> AbstractContextManager[object]:
-    """The patch acts inside each block on it; at strength 0 nothing does, and the model is bit for bit itself."""
+    """A context manager in which the patch acts; at strength 0 the model stays bit for bit itself."""
     is_none = patch is None or (isinstance(patch.alpha, float) and patch.alpha == 0)
     return nullcontext() if patch is None or is_none else attach(patch.sites, patch)
 
@@ -102,7 +102,7 @@ class TargetCapture(SiteHook):
         return widen(tensor[at]).clone()
 
     def targets(self, sites: Sequence[Site]) -> States:
-        """What a patch is aimed at, which is z and v alone."""
+        """The targets of a patch: z and v alone."""
         device = self.z[sites[0].layer].device
         z, v = (torch.stack([kept[site.layer].to(device) for site in sites]) for kept in (self.z, self.v))
         return States(z, v, v, z.new_zeros(z.shape[:2]), {})
@@ -110,7 +110,7 @@ class TargetCapture(SiteHook):
 
 @dataclass
 class Decoder:
-    """A lane: rows that continue token by token, through a patch that is held or without any."""
+    """A lane: rows that continue token by token, with or without a held patch."""
 
     rows: Rows
     patch: HeldPatch | TokenPatch | None
@@ -131,18 +131,18 @@ class Decoder:
 
 @dataclass
 class PerStepDecoder(Decoder):
-    """Rows through a patch of its own for every token, which the contextual rows beside them aim.
+    """Rows with a patch of its own for every token, aimed by contextual rows that run beside them.
 
     Raises:
-        BadInput: more than one token of noise, on a model that runs each row from its start again.
+        BadInput: a ``random`` control of several tokens, on a model that cannot continue from a cache.
     """
 
     patch: TokenPatch
     context: Rows
     n_query: Sequence[int]
-    """The query tokens of each row, which are patched; those before them are not."""
+    """The number of query tokens of each row; only these and later ones are patched."""
     targets: States | None = None
-    """States of every token so far, for a model that runs each row from its start again."""
+    """States of every token so far, for a model that cannot continue from a cache."""
 
     def prefill(self) -> Float[Tensor, "rows vocabulary"]:
         with attach(self.patch.sites, capture := TargetCapture(self.context.last(self.n_query))):
@@ -172,6 +172,6 @@ class PerStepDecoder(Decoder):
 
 
 def stop_tokens(loaded: LoadedModel) -> set[int]:
-    """Ids after which the model itself would stop."""
+    """Ids after which the model stops by itself."""
     eos = loaded.model.generation_config.eos_token_id if loaded.model.generation_config else None
     return {token for token in (eos if isinstance(eos, list) else [eos]) if isinstance(token, int)}

@@ -1,7 +1,7 @@
 """A patch put to the test: on the tokens it was made from, on later ones, and on other queries.
 
-Enters: a built patch. Leaves: :class:`~icltui.values.PatchTest` for each kind of tokens, and a verdict in words. That
-the first kind fits is no news, as the patch was fitted on it; the others tell what it is worth.
+Enters: a built patch. Leaves: :class:`~icltui.values.PatchTest` for each kind of tokens, and a verdict in words. A
+fit on the first kind proves nothing, as the patch was fitted on it; the others show its worth.
 """
 
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ def spans_by_kind(built: BuiltPatch, others: Sequence[Passage]) -> dict[Tested, 
     """The tokens that the patch is tested on, by kind; ``others``: passages of queries that it was not fitted on."""
     fitted = [TokenSpan(part.passage, 0, part.n_continuation + 1) for part in built.fitted]
     later = [TokenSpan(part.passage, part.n_continuation + 1) for part in built.fitted]
-    if not built.fitted:  # per step: only a strength was made from anything, and that from one token
+    if not built.fitted:  # per step: only the strength is fitted, on one token
         later = [TokenSpan(built.own, 1)]
     n = built.spec.n_fitted + 1
     kinds: dict[Tested, list[TokenSpan]] = {
@@ -47,12 +47,12 @@ def spans_by_kind(built: BuiltPatch, others: Sequence[Passage]) -> dict[Tested, 
 
 
 def held_out_spans(parts: dict[Tested, list[TokenSpan]]) -> list[TokenSpan]:
-    """The tokens that tell most of a patch: other queries, if there are any, else the later text."""
+    """The tokens that say most about a patch: other queries, if there are any, else the later text."""
     return parts.get("other queries") or parts.get("later tokens", [])
 
 
 def unfitted_passages(built: BuiltPatch, on_progress: ProgressCallback = ignore_progress) -> list[Passage]:
-    """The held-out queries in their context, and the prompt's own, as far as they were not fitted."""
+    """Passages of the held-out queries and of the prompt's own, except those that were fitted."""
     spec, fitted = built.spec, fitted_queries(built)
     unseen = [ids for ids in spec.holdout if ids.query not in fitted]
     reader = PassageReader(spec.loaded, spec.sites, spec.positions, len(unseen))
@@ -86,7 +86,7 @@ def centred(logits: Float[Tensor, "*rows vocabulary"]) -> Float[Tensor, "*rows v
 
 
 def score(part: TokenSpan, logits: Float[Tensor, "tokens vocabulary"]) -> ScoreSums:
-    """``logits`` of the whole passage against the contextual ones, at the part's tokens."""
+    """The score of ``logits`` of the whole passage against the contextual ones, at the part's tokens."""
     at = slice(part.begin, part.end)
     ours, theirs = logits[at], part.passage.logits[at].to(logits.device)
     log_q, log_p = ours.log_softmax(-1), theirs.log_softmax(-1)
@@ -97,7 +97,7 @@ def score(part: TokenSpan, logits: Float[Tensor, "tokens vocabulary"]) -> ScoreS
 
 
 def sum_scores(scores: Sequence[ScoreSums]) -> ScoreSums:
-    """The scores of all tokens together."""
+    """The sum of all scores."""
     return ScoreSums(
         sum(s.n for s in scores),
         sum(s.kl for s in scores),
@@ -109,7 +109,7 @@ def sum_scores(scores: Sequence[ScoreSums]) -> ScoreSums:
 def evaluate_patch(
     built: BuiltPatch, parts: dict[Tested, list[TokenSpan]], on_progress: ProgressCallback = ignore_progress
 ) -> tuple[PatchTest, ...]:
-    """A test of each kind."""
+    """A test of each kind of tokens."""
     n_parts, done, tests = sum(map(len, parts.values())), 0, []
     for kind, kept in parts.items():
         patched, bare, states = [], [], []
@@ -140,7 +140,7 @@ def evaluate_patch(
 
 
 NOTHING = 1e-5
-"""KL in nats below which the context's effect cannot be told from rounding."""
+"""KL in nats below which the context's effect counts as rounding."""
 _PLACES: dict[Tested, str] = {
     "later tokens": "the later text",
     "other queries": "other queries",
@@ -149,7 +149,7 @@ _PLACES: dict[Tested, str] = {
 
 
 def verdict(tests: Sequence[PatchTest]) -> str:
-    """In one sentence, whether the patch serves on tokens that it was not made from."""
+    """One sentence on whether the patch serves on tokens that it was not made from."""
     sentences = [_sentence(test) for test in tests if test.what != "fitted tokens"]
     return f"The patch {'; it '.join(filter(None, sentences))}." if any(sentences) else ""
 
@@ -177,7 +177,7 @@ def _count(part: TokenSpan) -> int:
 def _run(
     built: BuiltPatch, part: TokenSpan, patch: HeldPatch | TokenPatch | None
 ) -> tuple[Float[Tensor, "tokens vocabulary"], Float[Tensor, "layers tokens hidden"]]:
-    """Logits of the whole passage, and the MLP's inputs at the same tokens, after the patch's map."""
+    """Logits of the whole passage, and the MLP's inputs at its tokens, after the patch's map."""
     spec, last = built.spec, slice(-len(part.passage.logits), None)
     with acting(patch), attach(spec.sites, TargetCapture(last)) as seen:
         logits = logits_without_context(spec.loaded, part.passage)

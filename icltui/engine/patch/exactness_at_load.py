@@ -1,9 +1,9 @@
 """Whether the patch is exact on a model, tried when it is loaded, on a few arbitrary tokens, layer by layer.
 
-Enters: a wrapped model. Leaves: the model without the layers on which it is not, and a :class:`LoadCheck`. At each
+Enters: a wrapped model. Leaves: the model without its inexact layers, and a :class:`LoadCheck`. At each
 layer: the hook sees the tensor that the first MLP matrices read; the MLP's output under ΔW equals the contextual one; a
 wrong context's does not; the block's output with the shift equals the contextual one; and afterwards the logits are bit
-for bit those before. What v is, where several tensors could be it, is decided here too, by the block's error.
+for bit those before. Where several tensors could be v, the block's error decides.
 """
 
 import math
@@ -30,9 +30,9 @@ from icltui.values.errors import EngineError, ForwardError, ModelError
 from icltui.values.recipe import Components
 
 TOLERANCES = {torch.float64: 1e-4, torch.float32: 1e-4, torch.bfloat16: 5e-2, torch.float16: 1e-2}
-"""Relative errors allowed, by the model's dtype; float64 as float32, since norms compute in float32 inside."""
+"""Relative errors allowed, by the model's dtype; float64 as float32, since norms compute in float32."""
 _STAGE, _N_PASSES = "proving the patch on it", 12
-"""Where every layer proves at once."""
+"""Stage of progress, and its passes where every layer proves at once."""
 _FAULTS = (RuntimeError, LookupError, AttributeError, TypeError, ValueError, ForwardError)
 
 
@@ -43,11 +43,11 @@ def tolerance_of(loaded: LoadedModel) -> float:
 
 @dataclass(frozen=True)
 class LayerTrial:
-    """What was found at one layer; errors are relative to the contextual values, at the query's last token."""
+    """The trial of one layer; errors are relative to the contextual values, at the query's last token."""
 
     layer: int
     sees_z: bool
-    """Whether every matrix was handed what the hook saw."""
+    """Whether every matrix received the tensor that the hook saw."""
     mlp_error: float
     """The error of the MLP's output under ΔW alone."""
     wrong_context: float
@@ -106,7 +106,7 @@ def _unusable(loaded: LoadedModel, reason: str) -> ModelError:
 def check_layers(
     loaded: LoadedModel, on_progress: ProgressCallback = ignore_progress
 ) -> tuple[tuple[Site, ...], LoadCheck]:
-    """Each site in the kind that proves best, and what was found there."""
+    """Each site with the v that proves best, and its trial."""
     with reporting_passes(loaded, on_progress, _STAGE, _N_PASSES):
         return _check_layers(loaded)
 
@@ -158,7 +158,7 @@ class _Trial:
         self.wrong = replace(self.ids, context=other.context)
 
     def layers(self, sites: Sequence[Site]) -> list[LayerTrial]:
-        """What is found at each of ``sites``; where one of them breaks the run, each on its own."""
+        """The trial of each of ``sites``; where one of them breaks the run, each on its own."""
         try:
             return self._together(sites)
         except _FAULTS as error:
@@ -194,7 +194,7 @@ class _Trial:
                 block_error=errors[k],
                 fault=None,
             )
-            # Where z does not depend on the context, no context is wrong.
+            # If z does not depend on the context, no context is wrong.
             is_told_apart = relative_error(others.z[k, -1], targets.z[k, -1]) > 10 * self.tolerance
             checks.append(replace(check, fault=self._fault(check, is_told_apart)))
         return checks
@@ -202,8 +202,8 @@ class _Trial:
     def _block_errors(self, sites: Sequence[Site], targets: States) -> list[float]:
         """At each layer the worse of two: with every layer patched, and with every other.
 
-        Above a patched block a block is handed what it is handed with the context; above one that is not, its output is
-        the contextual one only if it depends on nothing but v.
+        A block above a patched block has its contextual input; above an unpatched block, its output is the contextual
+        one only if it depends on nothing but v.
         """
         errors = [0.0] * len(sites)
         for at in (slice(None), slice(0, None, 2), slice(1, None, 2)):
@@ -227,7 +227,7 @@ class _Trial:
         return logits, capture.states()
 
     def _seeing(self, sites: Sequence[Site]) -> dict[int, bool]:
-        """At each layer, whether every matrix is handed rows that the hook saw."""
+        """At each layer, whether every matrix receives rows that the hook saw."""
         seen: dict[int, list[Tensor]] = {site.layer: [] for site in sites}
         with ExitStack() as stack:
             whole = stack.enter_context(attach(sites, Capture(slice(None))))
@@ -267,7 +267,7 @@ def _all_are(whole: Capture, layer: int, tensors: Sequence[Tensor]) -> bool:
 
 
 def relative_error(got: Float[Tensor, "*shape"], wanted: Float[Tensor, "*shape"]) -> float:
-    """‖got − wanted‖ / ‖wanted‖; 0 where both are 0, infinite where it is no number."""
+    """‖got − wanted‖ / ‖wanted‖; 0 where both are 0, infinite where it is NaN."""
     difference = float((got - wanted).norm())
     scale = float(wanted.norm())
     error = difference / scale if scale else (0.0 if difference == 0 else math.inf)

@@ -1,4 +1,4 @@
-"""A held patch, fitted layer by layer in one pass without the context, in the very pass it acts in.
+"""A held patch, fitted layer by layer in one pass without the context, in which it also acts.
 
 Enters: passages, whose tokens' contextual states are known. Leaves: each layer's
 :class:`~icltui.engine.patch.patch.LayerPatch`, and how it fits. At each selected layer the patched-so-far Z and V of
@@ -30,7 +30,7 @@ from icltui.values.recipe import Recipe
 
 @dataclass(frozen=True)
 class FittedTokens:
-    """A passage, and which of its tokens are fitted: the query's last ones, and what follows them."""
+    """A passage, and its fitted tokens: the query's last ones, and the first of the continuation."""
 
     passage: Passage
     n_query: int
@@ -47,7 +47,7 @@ class FittedTokens:
 
     @property
     def among_targets(self) -> slice:
-        """Their indices among the passage's targets."""
+        """The fitted tokens' indices among the passage's targets."""
         begin = len(self.passage.ids.query) - self.n_query
         return slice(begin, begin + self.n_tokens)
 
@@ -92,10 +92,10 @@ def fit_layers(
     recipe: Recipe,
     unshifted: frozenset[int] = frozenset(),
 ) -> dict[int, FittedLayer]:
-    """The patch at strength 1, whatever the recipe's, by layer; layers in ``unshifted`` get no shift.
+    """The patch at strength 1 by layer, whatever the recipe's; layers in ``unshifted`` get no shift.
 
     Raises:
-        BadInput: tokens that no patch can meet, or a rank that it cannot have.
+        BadInput: tokens that no patch can meet, or too high a rank.
     """
     z, v = (
         torch.cat([getattr(part.passage.targets, name)[:, part.among_targets] for part in fitted], dim=1)
@@ -132,7 +132,7 @@ class PatchFitter(SiteHook):
         self.noise = control_noise(self.recipe)
 
     def residual(self, layer: int, v: Float[Tensor, "tokens hidden"]) -> None:
-        self.v[layer] = widen(v[self.at.to(v.device)]).clone()  # the stream that it belongs to will be moved
+        self.v[layer] = widen(v[self.at.to(v.device)]).clone()  # the shift moves v's stream later
 
     def mlp_input(
         self, layer: int, z: Float[Tensor, "tokens hidden"]
@@ -157,7 +157,7 @@ class PatchFitter(SiteHook):
         made = self.layers[layer]
         made.delta = self._missing(self.v_context, layer, v)
         at = self.at.to(v.device)
-        # A g of nothing but dead units carries nothing: then the shift is a constant, as where no g is seen.
+        # If all units of g are dead, it carries nothing: then the shift is a constant, as without any g.
         if self.recipe.carrier == "bias" or g is None or not bool(g[at].any(-1).all()):
             bias = made.delta.mean(0)
             made.patch, made.shift_fit = replace(made.patch, bias=bias), _fit_of_constant(bias, made.delta)
@@ -170,7 +170,7 @@ class PatchFitter(SiteHook):
     def _missing(
         self, context: Float[Tensor, "layers fitted hidden"], layer: int, present: Float[Tensor, "_ hidden"]
     ) -> Float[Tensor, "fitted hidden"]:
-        """What the context would add to each of the fitted tokens."""
+        """The context's addition to each of the fitted tokens."""
         target = context[self.index[layer]].to(present.device)
         if target.shape != present.shape:
             raise RuntimeError(f"targets of shape {tuple(target.shape)} for tokens of {tuple(present.shape)}")
@@ -191,12 +191,12 @@ class PatchFitter(SiteHook):
 
 
 def _fit_of_constant(bias: Float[Tensor, " hidden"], missing: Float[Tensor, "fitted hidden"]) -> Fit:
-    """One vector for all tokens: exact only where they miss the same."""
+    """The fit of one vector for all tokens: exact only where all tokens miss one vector."""
     return Fit(error=_missed(bias, missing), condition=1.0, rank=1, is_met=len(missing) == 1)
 
 
 def _missed(added: Float[Tensor, "*fitted hidden"], missing: Float[Tensor, "_ hidden"]) -> float:
-    """‖added − missing‖ / ‖missing‖, in the precision in which it acts."""
+    """‖added − missing‖ / ‖missing‖, in the precision in which the patch acts."""
     scale = float(missing.norm())
     return float((added - missing).norm()) / scale if scale else 0.0
 

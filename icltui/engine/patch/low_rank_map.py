@@ -1,4 +1,4 @@
-"""One linear map of low rank, from the vectors that it must send to others; neither d×d nor m×d is ever formed.
+"""A linear map of low rank, from vectors and their images; neither d×d nor m×d is ever formed.
 
 Enters: Z (vectors in), D (vectors out, which must be added for each), a ridge, a rank. Leaves: a :class:`LowRank` map
 x ↦ D K⁻¹ Zᵀ x with K = ZᵀZ + ρI, and a :class:`Fit`. With one vector it is D zᵀ/‖z‖². All is solved in float64, from
@@ -16,7 +16,7 @@ from icltui.engine.measure.rank_one import exact_dtype
 from icltui.values.errors import BadInput
 
 NOISE = 1e-6
-"""Share of the vectors' length below which nothing is wanted of them, as below the first attention."""
+"""Share of the vectors' length below which images count as zero, as below the first attention."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class LowRank:
 
 @dataclass(frozen=True)
 class Fit:
-    """How well the vectors are met."""
+    """How well the map sends the vectors to their images."""
 
     error: float
     """‖map(Z) − D‖ / ‖D‖."""
@@ -54,7 +54,7 @@ class Fit:
     rank: int
     """Numerical rank of Z, whose vectors are known to single precision."""
     is_met: bool
-    """Whether every vector can be met: they are independent, or nothing is wanted of them."""
+    """Whether every vector can be met: they are independent, or all images are zero."""
 
 
 def solve(
@@ -63,10 +63,10 @@ def solve(
     ridge: float = 0.0,
     rank: int | None = None,
 ) -> tuple[LowRank, Fit]:
-    """The map that sends each row of ``z`` to that of ``d``, as the least squares with ``ridge`` have it.
+    """The map that sends each row of ``z`` to that of ``d``, by least squares with ``ridge``.
 
     ``ridge`` is ρ as a share of the mean of ZᵀZ's diagonal. ``rank`` cuts the map to its largest singular values.
-    Vectors that depend on each other are met in the least squares' sense: :attr:`Fit.is_met` tells.
+    Vectors that depend on each other are met by least squares only, see :attr:`Fit.is_met`.
 
     >>> map_, fit = solve(torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 3.0]]))
     >>> map_(torch.tensor([[4.0, 5.0]], dtype=torch.float64)).abs()  # D zᵀx/‖z‖² = [0, 3]·8/4
@@ -101,7 +101,7 @@ def solve(
 def _cut(
     read: Float[Tensor, "rank width"], write: Float[Tensor, "hidden rank"], rank: int
 ) -> tuple[Float[Tensor, "_rank width"], Float[Tensor, "hidden _rank"]]:
-    """The nearest map of that rank: as ``read`` has orthonormal rows, by an SVD of ``write`` alone."""
+    """The nearest map of rank ``rank``: as ``read`` has orthonormal rows, by an SVD of ``write`` alone."""
     left, singular, right = torch.linalg.svd(write, full_matrices=False)
     return right[:rank] @ read, left[:, :rank] * singular[:rank]
 
@@ -110,7 +110,7 @@ def check_rank(rank: int | None, n_tokens: int, width: int, ridge: float) -> Non
     """Refuse more tokens, or a higher rank, than a map of ``width`` can have.
 
     Raises:
-        BadInput: with the way out.
+        BadInput: too many tokens, or too high a rank.
     """
     if rank is not None and rank > min(n_tokens, width):
         what = f"{n_tokens} fitted tokens" if n_tokens <= width else f"a width of {width}"

@@ -1,4 +1,4 @@
-"""The patch: the context's share of a block, in place of the context.
+"""The patch: the context's share of a block, instead of the context.
 
 Patching *all* matrices that read z is one map of their common input, ``x ↦ x + δz (z·x)/‖z‖²``, since ``W +
 (W δz) zᵀ/‖z‖² = W (I + δz zᵀ/‖z‖²)``; so one hook serves every kind of MLP, touches no parameter and undoes
@@ -6,7 +6,7 @@ itself exactly. The skip connection's share δ = v_C − v ([1], theorem B.2) is
 
 Enters: the contextual states of some tokens. Leaves: a patch, to be attached with
 :func:`icltui.engine.hooks.attach.attach`.
-:class:`TokenPatch` makes a new one for every token, in the very run it acts in; :class:`HeldPatch` is one patch for
+:class:`TokenPatch` makes a new one for every token, in the run in which it acts; :class:`HeldPatch` is one patch for
 every token, made by :mod:`icltui.engine.patch.fit`.
 """
 
@@ -30,7 +30,7 @@ Alpha = float | Tensor
 def apply_map(
     x: Float[Tensor, "tokens hidden"], z: Float[Tensor, "*rows hidden"], dz: Float[Tensor, "*rows hidden"]
 ) -> Float[Tensor, "tokens hidden"]:
-    """``x + δz (z·x)/‖z‖²``: what every matrix that reads x sees when it is patched by ΔW = (W δz) zᵀ/‖z‖².
+    """``x + δz (z·x)/‖z‖²``: the input of every matrix that reads x when it is patched by ΔW = (W δz) zᵀ/‖z‖².
 
     ``z`` and ``δz`` are one vector, or one per row of ``x``. Where z = 0 no ΔW exists and x is left as it is.
     """
@@ -42,7 +42,7 @@ def apply_map(
 def random_like(
     difference: Float[Tensor, "*rows hidden"], noise: torch.Generator
 ) -> Float[Tensor, "*rows hidden"]:
-    """Random vectors of the same norms: a control."""
+    """Random vectors with the norms of ``vectors``: a control."""
     random = torch.randn(difference.shape, generator=noise).to(difference)
     scale = difference.norm(dim=-1, keepdim=True) / random.norm(dim=-1, keepdim=True)
     scaled: Tensor = random * scale
@@ -58,7 +58,7 @@ def control_noise(recipe: Recipe) -> torch.Generator | None:
 class TokenPatch(SiteHook):
     """A patch of its own for every token that passes; its targets must be set before each pass.
 
-    With a ``noise`` generator the differences are replaced by random vectors of the same norms: a control.
+    With a ``noise`` generator, random vectors with the norms of the differences replace them: a control.
     """
 
     sites: Sequence[Site]
@@ -67,7 +67,7 @@ class TokenPatch(SiteHook):
     noise: torch.Generator | None = None
     targets: States | None = None
     at: slice | Int[Tensor, " targets"] | None = None
-    """Which tokens of the run have a target, the others stay unpatched; None: all have."""
+    """The tokens of the run that have a target, the others stay unpatched; None: all have one."""
     v: dict[int, Tensor] = field(default_factory=dict)
     index: dict[int, int] = field(init=False)
     """The index of each layer among the selected ones."""
@@ -83,7 +83,7 @@ class TokenPatch(SiteHook):
         self.targets, self.at = targets, at
 
     def residual(self, layer: int, v: Float[Tensor, "tokens hidden"]) -> None:
-        self.v[layer] = widen(v).clone()  # the stream that it belongs to will be moved
+        self.v[layer] = widen(v).clone()  # the shift moves v's stream later
 
     def mlp_input(
         self, layer: int, z: Float[Tensor, "tokens hidden"]
@@ -133,7 +133,7 @@ class TokenPatch(SiteHook):
 
 @dataclass(frozen=True)
 class LayerPatch:
-    """What is held at one layer."""
+    """The patch of one layer; parts that it lacks are None."""
 
     weights: LowRank | None = None
     """ΔW as the map of the MLP's input, ``x += weights(x)``."""
@@ -152,7 +152,7 @@ class LayerPatch:
 
 
 class _Acting(dict[int, LayerPatch]):
-    """The layers at a patch's strength; each is multiplied once, when it is first passed."""
+    """The layers at a patch's strength; each is multiplied once, at its first use."""
 
     def __init__(self, layers: Mapping[int, LayerPatch], alpha: Alpha) -> None:
         super().__init__()
@@ -168,21 +168,21 @@ class HeldPatch(SiteHook):
     """One patch, held for every token of every row: context as weights.
 
     Where the branch ends in a norm (Gemma 2 and 3, OLMo-2) the shift is added after that norm, which no change of the
-    down projection alone would do.
+    down projection alone could do.
     """
 
     sites: Sequence[Site]
     layers: Mapping[int, LayerPatch]
     alpha: Alpha = 1.0
     g: Tensor | None = None
-    """The input of the down projection that runs."""
+    """The input of the down projection of the current block."""
     flatten = False
 
     def __post_init__(self) -> None:
         self.acting = _Acting(self.layers, self.alpha)
 
     def at(self, alpha: Alpha) -> "HeldPatch":
-        """The same patch at another strength."""
+        """The patch at the strength ``alpha``."""
         return HeldPatch(self.sites, self.layers, alpha)
 
     def mlp_input(

@@ -1,4 +1,4 @@
-"""The report on a patch: what it was fitted on, how it fits, and what it does on other tokens.
+"""The report on a patch: its fitted tokens, its fit, and its effect on other tokens.
 
 Enters: a built patch. Leaves: a :class:`~icltui.values.PatchReport`.
 """
@@ -18,13 +18,13 @@ from icltui.engine.patch.sweep import sweep_patch
 from icltui.values import PatchReport
 
 
-@torch.no_grad()  # not inference mode, under which no derivative in α could be taken
+@torch.no_grad()  # not inference mode, which rules derivatives in α out
 def report_patch(
     built: BuiltPatch, curves: bool = False, on_progress: ProgressCallback = ignore_progress
 ) -> PatchReport:
-    """The report; with ``curves`` the patch is varied too.
+    """The report on ``built``; with ``curves`` the patch is also varied.
 
-    Per step a patch is made for every token, so that there is nothing to test but its strength, on other queries.
+    A patch per step is made for every token: the only test is of its strength, on other queries.
     """
     parts = spans_by_kind(built, unfitted_passages(built, on_progress))
     tests = evaluate_patch(built, parts, on_progress)

@@ -1,6 +1,6 @@
 """A patch varied, one thing at a time: its strength, its layers from both ends, the queries that it was fitted on.
 
-Enters: a built patch and what it is tested on. Leaves: :class:`~icltui.values.Curves`. Each point on fewer layers or
+Enters: a built patch and the tokens of its tests. Leaves: :class:`~icltui.values.Curves`. Each point on fewer layers or
 queries is a patch made anew of these alone.
 """
 
@@ -24,7 +24,7 @@ COUNTS = (1, 2, 3, 4, 6, 8, 10, 15, 20, 25, 30, 40, 60, 80, 100)
 def sweep_patch(
     built: BuiltPatch, parts: dict[Tested, list[TokenSpan]], on_progress: ProgressCallback = ignore_progress
 ) -> Curves:
-    """Every curve that the recipe has; ``parts``: what the patch is tested on."""
+    """Every curve that the recipe has; ``parts``: the tokens that the patch is tested on, by kind."""
     n_layers, others = len(built.spec.sites), held_out_spans(parts)
     alphas, low, high = [], [], []
     n_steps = round(LARGEST_ALPHA / ALPHA_STEP)
@@ -41,7 +41,7 @@ def sweep_patch(
 
 
 def _on_layers(built: BuiltPatch, at: slice, others: Sequence[TokenSpan]) -> CurvePoint:
-    """The patch of the same tokens, made anew on some of the layers."""
+    """The patch of its fitted tokens, made anew on some of the layers."""
     spec = replace(built.spec, sites=built.spec.sites[at])
     fitted = tuple(replace(part, passage=_seen_at(part.passage, at)) for part in built.fitted)
     some = replace(built, spec=spec, prompt=_seen_at(built.own, at), fitted=fitted)
@@ -52,7 +52,7 @@ def _on_layers(built: BuiltPatch, at: slice, others: Sequence[TokenSpan]) -> Cur
 def _on_queries(
     built: BuiltPatch, others: Sequence[TokenSpan], on_progress: ProgressCallback
 ) -> tuple[CurvePoint, ...]:
-    """The patch made from the first of its queries alone, more and more of them."""
+    """The patch made from the first of its queries, for growing numbers of them."""
     n_queries, points = len(built.fitted), []
     for n in sorted({*(count for count in COUNTS if count < n_queries), n_queries}):
         on_progress("KL against calibration queries", n, n_queries)

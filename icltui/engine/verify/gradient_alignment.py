@@ -2,7 +2,7 @@
 
 Enters: ids, the contextual distribution. Leaves, layer by layer, ``−cos(W δz, ∂ℓ/∂(W z))`` at the query's last token, ℓ
 being the cross-entropy against the contextual distribution: 1 where the context moves the MLP as a step down that loss
-would.
+does.
 """
 
 from collections.abc import Sequence
@@ -38,16 +38,16 @@ def gradient_alignment(
     the states of the last token with it.
     """
     if any(getattr(getattr(m, "_hf_hook", None), "offload", False) for m in loaded.model.modules()):
-        return [None] * len(sites)  # the graph would hold every weight at once where it works
+        return [None] * len(sites)  # else the graph would hold every offloaded weight on its device at once
     images: dict[int, dict[str, Tensor]] = {site.layer: {} for site in sites}
     with torch.inference_mode(False), torch.enable_grad(), ExitStack() as stack:
         embedding = loaded.model.get_input_embeddings()
         stack.callback(embedding.register_forward_hook(_with_gradient).remove)
         for site in sites:
             if any(projection.experts is not None for projection in site.input_projections):
-                continue  # what experts make of z is not to be seen, and the rest is not W
+                continue  # the experts' images of z are hidden, and the rest is not W
             for projection in site.input_projections:
-                if isinstance(projection.module, nn.Linear | Conv1D):  # others need not give W z
+                if isinstance(projection.module, nn.Linear | Conv1D):  # other modules need not return W z
                     keep = _keeping(images[site.layer], projection.name)
                     stack.callback(projection.module.register_forward_hook(keep).remove)
         capture = stack.enter_context(attach(sites, Capture(slice(-1, None))))

@@ -1,4 +1,4 @@
-"""The verdict of a verification: whether all holds, and a caveat where that is no plain yes.
+"""The verdict of a verification: whether all holds, and a caveat where the answer is not a plain yes.
 
 Enters: what was measured. Leaves: a :class:`Verdict`. The rule, for errors as shares of what they are errors of:
 
@@ -6,9 +6,9 @@ Enters: what was measured. Leaves: a :class:`Verdict`. The rule, for errors as s
 * where the last layer is patched, the patched logits miss the contextual ones by at most ``allowed``, a share of the
   largest contextual logit: the tolerance, or twice the noise floor where that is more, as two right ways may differ by
   the noise floor and the patch is a third;
-* the logits are bit for bit as before once the patch is gone;
-* where the noise floor is more than the tolerance, the context moves the logits by more than ``allowed``: else no patch
-  at all would pass too, and nothing is proved.
+* the logits after the patch is removed are bit for bit those before;
+* where the noise floor is more than the tolerance, the context moves the logits by more than ``allowed``: else an
+  empty patch would pass too, and nothing is proved.
 """
 
 import math
@@ -18,12 +18,12 @@ from dataclasses import dataclass
 from icltui.values import LayerCheck, LogitError
 
 NOISES = 2
-"""Noise floors by which a right patch may miss."""
+"""Number of noise floors by which a right patch may miss."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Errors are shares of the largest contextual logit, L∞; infinite where there is no number."""
+    """The errors that decide: L∞ as shares of the largest contextual logit, infinite where not finite."""
 
     error: float
     """The error of the patched logits."""
@@ -32,23 +32,23 @@ class Verdict:
     noise: float
     tolerance: float
     faults: tuple[str, ...]
-    """What is wrong besides the logits; the first is reported."""
+    """Faults besides the logits'; the first is reported."""
     reaches: bool
-    """Whether the last layer is patched, without which the logits do not follow."""
+    """Whether the last layer is patched; otherwise the patch cannot fix the logits."""
 
     @property
     def allowed(self) -> float:
-        """What the patched logits may miss by."""
+        """The largest error allowed of the patched logits."""
         return max(self.tolerance, NOISES * self.noise)
 
     @property
     def ok(self) -> bool:
-        """Whether all holds."""
+        """Whether every check holds."""
         return not self._fault
 
     @property
     def caveat(self) -> str:
-        """Why it does not hold, or to within what it does; empty where it is a plain yes."""
+        """Why a check fails, or the precision of a yes; empty where the answer is a plain yes."""
         if self._fault or not self.reaches or self.noise <= self.tolerance:
             return self._fault
         return (

@@ -31,10 +31,10 @@ from icltui.values.prompt import Positions
 from icltui.values.recipe import Components
 
 N_PROBES = 16
-"""Random vectors that ΔW is multiplied by to see its rank, which they show up to their number."""
+"""Number of random vectors that ΔW multiplies, up to which its rank shows."""
 
 N_BEHIND = 7
-"""Tokens that another length adds."""
+"""Number of tokens after the prompt in a run of another length."""
 
 NOTE = (
     "The identity holds for any vectors, trained or not, and once the last layer is patched its output is the "
@@ -54,7 +54,7 @@ class _Setup:
 
     @property
     def at(self) -> Sequence[int]:
-        """The positions of the tokens without the context."""
+        """The positions of the row without the context."""
         return position_ids(self.ids, (0, len(self.ids.context)), self.positions)
 
     def plain(self) -> Float[Tensor, " vocabulary"]:
@@ -149,7 +149,7 @@ def verify(
 
 
 class _Before(Capture):
-    """Hands z and v on to another capture as they come in."""
+    """Hands z and v, before the patch, on to another capture."""
 
     def __init__(self, keeper: Capture) -> None:
         super().__init__(keeper.at)
@@ -157,7 +157,7 @@ class _Before(Capture):
 
 
 class _After(Capture):
-    """Hands block outputs on to another capture as they leave."""
+    """Hands block outputs, after the patch, on to another capture."""
 
     def __init__(self, keeper: Capture) -> None:
         super().__init__(keeper.at)
@@ -178,9 +178,9 @@ def _controls(
 
 
 def _noise_floor(loaded: LoadedModel, ids: Ids, context: Float[Tensor, " vocabulary"]) -> float:
-    """L∞ between the contextual logits and the same from passes of another length, whose kernels differ.
+    """L∞ between the contextual logits and those of a run with other lengths, whose kernels differ.
 
-    The run in two pieces, or, where the model cannot go on from a cache, with some more tokens after it.
+    The other run is in two pieces or, where the model cannot continue from a cache, has more tokens at its end.
     """
     if can_use_cache(loaded.model):
         cache = KVCache()
@@ -201,7 +201,7 @@ def _layer_check(
     mlp_outputs: tuple[Float[Tensor, " hidden"], Float[Tensor, " hidden"]],
     alignment: float | None,
 ) -> LayerCheck:
-    """One layer's numbers; states of one site and one token, MLP outputs under ΔW alone and with the context."""
+    """One layer's numbers, from states of one token and MLP outputs under ΔW alone and with the context."""
     z, z_context = got.z[0], wanted.z[0]
     chosen = wanted.experts.get(site.layer)
     experts = None if chosen is None else sorted(set(chosen[-1].tolist()))
