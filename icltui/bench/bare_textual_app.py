@@ -26,7 +26,7 @@ class BareApp(App[None]):
         self._n_widgets = n_widgets
 
     def compose(self) -> ComposeResult:
-        """Texts and rows, so many widgets together."""
+        """``n_widgets`` widgets, texts and rows together."""
         left = self._n_widgets
         while left:
             n_texts = min(PER_ROW, left - 1)
@@ -46,7 +46,7 @@ class PanesApp(App[None]):
     """
 
     def compose(self) -> ComposeResult:
-        """As many widgets as the explorer has, where it has them."""
+        """Widgets in the explorer's number and layout."""
         yield Static("a model, a session, what is going on", classes="line")
         with Horizontal():
             with Vertical(id="left"):

@@ -1,9 +1,9 @@
-"""What a patch on all layers costs while text is generated, token by token, every lane with its key-value cache.
+"""The cost of a patch on all layers while text is generated token by token, each lane with its key-value cache.
 
 Settings enter; a :class:`Decoding` leaves, milliseconds per token and the ratio to the lane without a patch. The
 methods take turns at every token, and a ratio is the median over tokens, each against its neighbour in time, so that
-other load of the machine slows both. The plain loop over ``model(ids, past_key_values=…)`` shows what our own lane
-costs.
+other load of the machine slows both. The plain loop over ``model(ids, past_key_values=…)`` shows the cost of
+our own lane.
 """
 
 import time

@@ -77,7 +77,7 @@ def cell_unit(lines: Lines) -> object:
 
 
 def n_typed(lines: Lines) -> object:
-    """How often the typed letter is in the editors."""
+    """The number of typed letters in the editors."""
     return sum(line[:LEFT].count(_LETTER) for line in lines)
 
 

@@ -215,7 +215,7 @@ def _observed(bench_model: BenchModel, observe: Observe, rows: Sequence[list[int
 
 
 def script_with_svd(bench_model: BenchModel) -> RunMethod:
-    """As public scripts do it: per prefix one run with and one without its last unit, ΔW formed, its rank by SVD."""
+    """The way of public scripts: per prefix one run with and one without its last unit, ΔW formed, its rank by SVD."""
     observe = hooks(bench_model)
 
     def run(prompt: TokenPrompt) -> MethodResult:

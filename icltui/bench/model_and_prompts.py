@@ -40,7 +40,7 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True)
 class RaceSettings:
-    """What is timed, and how often."""
+    """The subject of the timing, and its number of repeats."""
 
     model: str | None = None
     """Hugging Face id or folder; None: the random Llama."""

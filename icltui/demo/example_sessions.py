@@ -65,7 +65,7 @@ PROMPTS: dict[str, Example] = {
         holdout=_words(_UNSEEN),
     ),
 }
-"""By name; each is of another task that the embedded model was trained on."""
+"""Examples by name, each of another task that the embedded model was trained on."""
 
 
 def write_examples(engine: Engine, folder: Path, on_progress: ProgressCallback) -> None:

@@ -16,7 +16,7 @@ DEPTHS = tuple(
     "num_hidden_layers n_layer n_layers num_layers decoder_layers num_decoder_layers num_blocks encoder_layers "
     "num_layers_per_stack".split()
 )
-"""What configs call the number of layers."""
+"""Names that configs give to the number of layers."""
 
 _SIZES = (
     (VOCABULARY, "vocab_size vocab_size_per_layer_input decoder_vocab_size"),

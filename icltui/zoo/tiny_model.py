@@ -44,7 +44,7 @@ def members() -> tuple[str, ...]:
         if name not in LEFT_OUT
         and CONFIG_MAPPING[name].model_type == name  # else a second name of another type
         and classes.get(f"{name}_text")
-        != classes[name]  # else a wrapper whose text config makes the same model
+        != classes[name]  # else a wrapper, which shares the class of its text model
     ]
     kin = [name for name, variant in VARIANTS.items() if variant.model_type in types]
     return tuple(sorted([*types, *kin, *(name for name in WRAPPERS if name in CONFIG_MAPPING)]))

@@ -1,6 +1,6 @@
 """A held patch's factors, and the vectors that it was fitted on, as one safetensors file.
 
-Enters: a built patch. Leaves: for each layer N, where there is such a thing, ``layers.N.``
+Enters: a built patch. Leaves: for each layer N that has the tensor, ``layers.N.``
 
     z, dz         (tokens, hidden)    the MLP's input of each fitted token, without the context; what the context adds
     delta         (tokens, hidden)    what the context adds to the residual stream v

@@ -36,7 +36,7 @@ class FoldablePatch:
 
     built: BuiltPatch
     factors: dict[int, float]
-    """By layer, how far the block's output moves for an addition to the down projection's output."""
+    """Movement of the block's output per addition to the down projection's output, by layer."""
     unshifted: dict[int, str]
     """The layers whose shift is left out, with the reason."""
 
@@ -67,7 +67,7 @@ def _stuck(built: BuiltPatch, factors: dict[int, float]) -> dict[int, str]:
 
 
 def fold_gains(loaded: LoadedModel, sites: Sequence[Site]) -> dict[int, float]:
-    """By layer, how far the block's output moves for an addition to the down projection's output."""
+    """Movement of the block's output per addition to the down projection's output, by layer."""
     gains: dict[int, float] = {}
     with ExitStack() as stack:
         for site in sites:

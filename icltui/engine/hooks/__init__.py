@@ -1,1 +1,1 @@
-"""Where a model is seen and patched: its sites, found by one traced pass, and the hooks at them."""
+"""The sites where a model is seen and patched, found by one traced pass, and the hooks at them."""

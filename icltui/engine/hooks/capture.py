@@ -76,7 +76,7 @@ class Capture(SiteHook):
         self._keep("output", layer, self._copy(out))
 
     def states(self) -> States:
-        """What was captured, layers ascending; layers on other devices are brought to the first's.
+        """The captured states, layers ascending; layers on other devices are moved to the first's.
 
         Raises:
             RuntimeError: a layer lacks z, v or its output, which would make every number after it wrong.

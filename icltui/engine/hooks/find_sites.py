@@ -2,7 +2,7 @@
 
 Enters: a loaded Hugging Face model, and paths of modules as ``--site`` names them. Leaves: a
 :class:`~icltui.engine.hooks.site.Site` per layer, and the layers that have none, with the reason. z is the input of the
-MLP's first matrices, the norm is the module whose output that tensor is, and whatever else reads it is patched too.
+MLP's first matrices, the norm is the module whose output is z, and every other reader of z is patched too.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,6 +1,6 @@
 """The modules of each layer by their role: as ``--site`` names them, else as ``interp_engine`` resolves them.
 
-Enters: a model, and paths with ``{layer}`` in them. Leaves: :class:`LayerModules`. Nothing here knows a model family
+Enters: a model, and paths with ``{layer}`` in them. Leaves: :class:`LayerModules`. No model family is known
 by name.
 """
 

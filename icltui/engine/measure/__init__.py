@@ -1,1 +1,1 @@
-"""What each unit of the context does at each layer: packed passes, rank-1 updates, predictions."""
+"""The effect of each unit of the context at each layer: packed passes, rank-1 updates, predictions."""

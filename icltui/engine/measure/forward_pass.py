@@ -178,7 +178,7 @@ def _run_again(
     logits_to_keep: Int[Tensor, " positions"] | None,
     **kwargs: Any,
 ) -> Float[Tensor, "*positions vocabulary"]:
-    """As :func:`forward`, by one pass over the whole row that ``ids`` end."""
+    """The result of :func:`forward`, by one pass over the whole row that ``ids`` end."""
     past = cache.length
     added = range(past, past + len(ids)) if position_ids is None else position_ids
     row = [*cache.row, *zip(ids, added, strict=True)]

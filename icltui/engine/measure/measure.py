@@ -30,7 +30,7 @@ class Measurer:
     vocabulary: Vocabulary
     keeps_pairs: bool = False
     rounding: Mapping[int, float] = field(default_factory=dict)
-    """By layer, the error of z relative to ‖z‖ in half precision."""
+    """The error of z relative to ‖z‖ in half precision, by layer."""
     layers: list[LayerRows] = field(default_factory=list)
     full: Float[Tensor, " vocabulary"] | None = None
     """Log-probabilities after the full context."""

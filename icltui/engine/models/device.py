@@ -51,7 +51,7 @@ _INSTRUCTIONS = {
     torch.bfloat16: ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16"),
     torch.float16: ("avx512_fp16", "amx_fp16", "fp16_arith"),
 }
-"""What a CPU needs to compute in half precision, as ``torch.cpu.get_capabilities`` names it."""
+"""Instructions for half precision on a CPU, as ``torch.cpu.get_capabilities`` names them."""
 
 
 def has_instructions(dtype: Any) -> bool:

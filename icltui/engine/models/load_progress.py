@@ -18,7 +18,7 @@ from icltui.api.progress_callback import ProgressCallback
 INTERVAL = 0.125
 """Seconds between two calls."""
 _WEIGHTS_BAR = "Loading weights"
-"""What transformers calls the bar that steps from weight to weight."""
+"""The title of transformers' bar that steps from weight to weight."""
 
 
 class LoadProgress:
@@ -77,7 +77,7 @@ class LoadProgress:
                 super().__init__(*args, **kwargs | {"file": io.StringIO(), "mininterval": INTERVAL})
 
             def display(self, *_: Any, **__: Any) -> None:
-                # The hub's bar of bytes over the wire is left out: it counts less where parts of a file are there.
+                # The hub's bar of bytes over the wire is left out: it counts less where parts of a file are cached.
                 if self.unit == "B" and "downloading bytes" not in str(self.desc).lower():
                     report("downloading", int(self.n), int(self.total or 0))
 

@@ -8,7 +8,7 @@ in a chunk and b bytes per number a measure adds, with a query of one token and 
     + (1 + b) · T²                       that pass's causal mask, as SDPA is handed it and as it adds it
     + C · (b (12 d + 6 m) + 16 (T + C))  a chunk's own pass through one block, and how its masks come about
     + 16 · C · (V + L (m + d))           its logits four times in float32; what its matrices make of z, and v, of two
-                                         chunks, as the one before goes when the next one is there
+                                         chunks, as a chunk is freed once the next one is made
     + 1536 · L · T                       the rows that leave
 
 and a quarter more, which the allocator keeps between the pieces. C is what :func:`chunk_tokens` says.
@@ -44,7 +44,7 @@ def estimate_memory(
     available: int,
     on_cpu: bool = True,
 ) -> Estimate:
-    """What the model takes in the dtype and quantization that ``request`` asks for."""
+    """The memory of the model in the dtype and quantization that ``request`` asks for."""
     if dtype == "auto":
         dtype = getattr(config, "dtype", None)
     is_fixed = dtype is None or getattr(config, "quantization_config", None) is not None
@@ -115,7 +115,7 @@ def chunk_tokens(
 
 
 def shortage(request: LoadModel, size_of: Callable[[LoadModel], Estimate]) -> str:
-    """What is needed, what is free, and the options that would do; empty where the model fits."""
+    """The bytes needed, the bytes free, and the options that would do; empty where the model fits."""
     estimated = size_of(request)
     if missing_bytes(estimated) <= 0:
         return ""

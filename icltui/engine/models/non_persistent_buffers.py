@@ -1,7 +1,7 @@
 """Non-persistent buffers in float32: a model makes them by itself, and no checkpoint holds them.
 
 Enters: a model in half precision. Leaves: each such buffer, for instance a table of positions or the factor of an
-embedding, as loading in float32 would make it: the model's own is rounded, and unlike a weight can be made again.
+embedding, as loading in float32 would make it: the model's own is rounded, but unlike a weight it can be made again.
 """
 
 from copy import deepcopy

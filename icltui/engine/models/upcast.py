@@ -1,9 +1,9 @@
 """A model in half precision computes in float32 while a ``with`` block lasts.
 
-Enters: a model whose weights are bfloat16 or float16. Leaves: the same model, whose weights are float32 while they are
+Enters: a model whose weights are bfloat16 or float16. Leaves: the model, whose weights are float32 while they are
 used: a layer's while it runs, those outside of the layers while the model does. That takes the memory of one layer, of
 the embedding and of the head. Both types are subsets of float32, so no weight is rounded, and the logits are bit for
-bit those of the model in float32. Afterwards the model has the same tensors again.
+bit those of the model in float32. Afterwards the model has its own tensors again.
 """
 
 from collections.abc import Iterator, Mapping

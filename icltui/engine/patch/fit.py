@@ -69,7 +69,7 @@ class FittedLayer:
     """None where the down projection does not carry the shift."""
 
     def record(self, site: Site) -> LayerFit:
-        """How well the layer's patch meets its tokens."""
+        """The error of the layer's patch on its tokens, as a session keeps it."""
         fit, shift, weights = self.fit, self.shift_fit, self.patch.weights
         norm = None if weights is None else _norm(site, weights)
         return LayerFit(

@@ -24,7 +24,7 @@ class LowRank:
     """x ↦ write (read · x); an outer product's two sides."""
 
     read: Float[Tensor, "rank width"]
-    """Its rows are orthonormal."""
+    """The input side, with orthonormal rows."""
     write: Float[Tensor, "hidden rank"]
 
     def __call__(self, x: Float[Tensor, "*rows width"]) -> Float[Tensor, "*rows hidden"]:
@@ -45,7 +45,7 @@ class LowRank:
 
 @dataclass(frozen=True)
 class Fit:
-    """How well the map sends the vectors to their images."""
+    """The error of the map on the vectors that it is solved for."""
 
     error: float
     """‖map(Z) − D‖ / ‖D‖."""

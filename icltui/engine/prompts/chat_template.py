@@ -20,7 +20,7 @@ _WAY_OUT = "leave --chat out, and write the turn into the context by hand"
 
 @dataclass(frozen=True)
 class ChatTurn:
-    """What the template writes before and after the text of one user turn."""
+    """The template's text before and after that of one user turn."""
 
     header: str
     footer: str
@@ -30,7 +30,7 @@ class ChatTurn:
 
 
 def render_turn(tokenizer: Any, text: str) -> ChatTurn:
-    """What the chat template writes around ``text``.
+    """The chat template's text around ``text``.
 
     Raises:
         BadInput: there is no template, it refuses a lone user turn or takes too much time or memory over it, or it does
