@@ -119,7 +119,7 @@ class Option(Struct, frozen=True, dict=True):
                 try:
                     return number(text)
                 except ValueError:
-                    raise BadInput(f"{text!r} is no {noun}: {self.need}") from None
+                    raise BadInput(f"{text!r} is not a {noun}: {self.need}") from None
         raise BadInput(f"{text!r} not known: use {', '.join(self.choices)}")
 
     @cached_property

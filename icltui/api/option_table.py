@@ -45,18 +45,18 @@ OPTIONS: tuple[Option, ...] = (
     _model("quantize", "weights in 8 or 4 bits, by bitsandbytes", hint="none, 8bit, 4bit (by bitsandbytes)"),
     _model(
         "device_map",
-        "spread the layers over all GPUs, and the main memory if need be",
+        "spread the layers over all GPUs, and main memory if needed",
         label="spread",
         hint="none, auto, balanced, sequential: over GPUs",
     ),
     _model(
         "revision", "branch, tag or commit on the hub", metavar="R", hint="a branch, tag or commit on the hub"
     ),
-    _model("allow_pickle", "take weights that are pickles, which can run code", label="pickles"),
+    _model("allow_pickle", "accept pickled weights, which can run code", label="pickles"),
     _model("trust_remote_code", "run code that comes with the model", label="code"),
     _model(
         "sites",
-        f"a place that is not found by itself: {', '.join(SITES)} = a module's path with {{layer}} in it; may be "
+        f"a module that is not found automatically: {', '.join(SITES)} = a module's path with {{layer}} in it; may be "
         "repeated",
         flags=("--site",),
         metavar="KEY=PATH",
@@ -109,14 +109,14 @@ OPTIONS: tuple[Option, ...] = (
         hint="compiled: penalty, such as 1e-4, where tokens depend on each other",
         need="give 0 or more, such as 1e-4",
         is_allowed=_is_not_negative,
-        fault="ridge {value} is no penalty",
+        fault="ridge {value} is not a penalty",
         goes_with=_SOLVED,
     ),
     _patch(
         "queries",
-        "compiled: fit on these queries, one a line, not on -q",
+        "compiled: fit on these queries, one per line, not on -q",
         label="fit on",
-        hint="compiled: a file of queries, one a line; empty: the query above",
+        hint="compiled: a file of queries, one per line; empty: the query above",
         need="leave empty lines out",
         is_allowed=all,
         fault="a query to fit on is empty",
@@ -124,7 +124,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "holdout",
-        "other queries after the same context, one a line",
+        "other queries after the same context, one per line",
         (Generate, GenerateEach, Session),
         "tests",
         label="test on",
@@ -226,7 +226,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "layers",
-        "all, last, or such as 0,3,5-8 (default {default})",
+        "all, last, or a list such as 0,3,5-8 (default {default})",
         (Measure, Generate, GenerateEach, Verify, Session),
         "prompt",
         metavar="L",

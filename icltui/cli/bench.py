@@ -95,7 +95,7 @@ def _positive(text: str) -> int:
     try:
         number = int(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number: give 1 or more") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number: give 1 or more") from None
     if number < 1:
         raise argparse.ArgumentTypeError(f"{number} is too small: give 1 or more")
     return number

@@ -109,7 +109,7 @@ def engine_command(text: str | None) -> list[str]:
     try:
         return shlex.split(text)
     except ValueError as error:
-        raise BadInput(f"--engine {text!r} is no command: {error}") from error
+        raise BadInput(f"--engine {text!r} is not a command: {error}") from error
 
 
 def what_to_open(args: argparse.Namespace) -> tuple[Session | None, Path | None]:

@@ -40,17 +40,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         type=typed_path,
         required=True,
-        help="a folder (peft) or a file (all others), not there yet",
+        help="a folder (peft) or a file (all others) that does not exist yet",
     )
     group = parser.add_argument_group(
-        "patch", "as the session has it, unless given here; not of what it records"
+        "patch", "as in the session, unless given here; no effect on a table, report or figure"
     )
     add_option(
         group,
         option_of("mode"),
         choices=[mode for mode in option_of("mode").choices if mode != "per-step"],
         default=None,
-        help="a patch per step cannot leave: the query's last token's, held (then the default), or one for many tokens",
+        help="a per-step patch cannot be exported: the query's last token's, held (then the default), or one for many "
+        "tokens",
     )
     add_option(group, option_of("components"), default=None)
     add_options(parser.add_argument_group("model"), "model")
@@ -68,7 +69,7 @@ def _export_record(args: argparse.Namespace) -> int:
     """Write what the session holds, without an engine."""
     if idle := changed_options(add_arguments, args):
         raise BadInput(
-            f"{idle[0]} means nothing to a {FORMAT_TITLES[args.to]}, which is of the session as it is: leave it out"
+            f"{idle[0]} means nothing to a {FORMAT_TITLES[args.to]}, which shows the session as it is: leave it out"
         )
     session = read_session(args.session)
     _check_target(args.target)
@@ -116,7 +117,7 @@ def _recipe(args: argparse.Namespace, session: Session) -> Recipe:
     mode = args.mode or ("frozen" if recipe.mode == "per-step" else recipe.mode)
     if args.mode is None and recipe.mode == "per-step":
         print_error(
-            "icltui: the session's patch is made anew for every token; exported is the frozen one, of the query's "
-            "last token (--mode compiled fits more of them)"
+            "icltui: the session's patch is made anew for every token, so the frozen one, of the query's "
+            "last token, is exported (--mode compiled fits more tokens)"
         )
     return replace(recipe, mode=mode, components=args.components or recipe.components)

@@ -24,7 +24,7 @@ def measure(args: argparse.Namespace) -> int:
     from icltui.report.measure_tables import measure_table
 
     if args.pairs and args.format == "csv":
-        raise BadInput("--pairs has no place in csv: use --format json or table")
+        raise BadInput("--pairs does not go with csv: use --format json or table")
     engine, model, session = start_job(args)
     request = request_from(Measure, session, pairs=args.pairs)
     with stdout_to_stderr():

@@ -125,7 +125,7 @@ class _AddSite(argparse.Action):
         key, path = values
         sites = getattr(namespace, self.dest)
         if key in sites:
-            raise argparse.ArgumentError(self, f"{key} is given twice: give each place once")
+            raise argparse.ArgumentError(self, f"{key} is given twice: give each site once")
         setattr(namespace, self.dest, {**sites, key: path})
 
 
@@ -134,7 +134,9 @@ def _site(text: str) -> tuple[str, str]:
     if key not in SITES or "{layer}" not in path:
         keys = ", ".join(SITES)
         example = "mlp=model.layers.{layer}.mlp"
-        raise argparse.ArgumentTypeError(f"{text!r} is no place: write {keys} and a path, such as {example}")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a site: write {keys} and a path, such as {example}"
+        )
     return key, path
 
 

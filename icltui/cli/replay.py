@@ -21,9 +21,9 @@ from icltui.values.prompt import layers_text
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Compute again all that a session records, on the model that it was saved on, and say what differs and by "
-        "how much. The model is loaded as it was then, but for what is given here. Exit 0: nothing differs beyond "
-        "rounding; 1: something does; 2: there is nothing to compute, or the weights are others."
+        "Recompute everything that a session records, on the model that it was saved on, and report what differs and "
+        "by how much. The model is loaded as it was then, except for the options given here. Exit 0: nothing differs "
+        "beyond rounding; 1: something does; 2: there is nothing to compute, or the weights differ."
     )
     parser.add_argument(
         "session", metavar="SESSION.json", type=typed_path, help="a saved session with results"
@@ -82,8 +82,8 @@ def check_weights(saved: ModelInfo, now: ModelInfo) -> None:
         was, found = getattr(saved, name), getattr(now, name)
         if was != found:
             raise BadInput(
-                f"model {now.name!r} is another one than the session's: {name.replace('_', ' ')} {found}, saved was "
-                f"{was}: name the session's own by --model and --revision"
+                f"model {now.name!r} is not the session's: {name.replace('_', ' ')} {found}, saved was "
+                f"{was}: name the session's own with --model and --revision"
             )
 
 
@@ -94,7 +94,7 @@ def _origin(session: Session, path: str) -> ModelInfo:
         )
     if session.model is None:
         raise BadInput(
-            f"{path!r} does not say which model its results were got from: restore a copy that has its model"
+            f"{path!r} does not say which model its results come from: restore a copy that has its model"
         )
     return session.model
 

@@ -109,7 +109,7 @@ def _lanes(session: Session, generation: Generation) -> Iterator[str]:
         yield f"The control's seed: {generation.recipe.seed}."
     yield from _set(patch_parts(generation))
     if session.recipe != generation.recipe:
-        yield "The session's present recipe is another one, which was not run."
+        yield "The session's present recipe differs, and was not run."
 
 
 def _set(parts: Iterable[RenderableType]) -> Iterator[str]:

@@ -76,7 +76,7 @@ def path_reason(model: ModelInfo, measurement: Measurement) -> str:
     """Why the units were measured one by one; empty where they were packed."""
     if measurement.path == "packed":
         return ""
-    return model.path_reason or "what is left of the context is another text each time"
+    return model.path_reason or "what is left of the context is a different text each time"
 
 
 def delta_noise(measurement: Measurement) -> dict[int, float | None]:

@@ -94,8 +94,8 @@ class CheckSpec:
 _NONE: Meaning = ("", "")
 _DOWN = "the residual shift as a patch of the down projection"
 _STEP = "half the square of what the step adds at its input"
-_COSINE = "cosine of its update and the one before"
-_TRANSFER = "what the update before leaves undone of this one; 0: nothing"
+_COSINE = "cosine of its update and the previous one"
+_TRANSFER = "what the previous update leaves undone of this one; 0: nothing"
 
 _ALL = (
     MeasureSpec(
@@ -112,7 +112,7 @@ _ALL = (
         True,
         ("how far this unit moved the weights", "‖W_0 δ_i‖ / ‖A_0‖"),
         ("how far its removal moved the weights", "‖W_{i−1} δ_i‖ / ‖A_i‖"),
-        ("the change of weights that stands for it", "‖W δ‖ / ‖A_without‖"),
+        ("the weight change equivalent to it", "‖W δ‖ / ‖A_without‖"),
     ),
     MeasureSpec(
         "relative_patch_norm",
@@ -125,7 +125,7 @@ _ALL = (
         "cumulative_patch_norm",
         "Σ‖ΔW‖",
         True,
-        ("the length of the way so far", "Σ_{j≤i} ‖W_j − W_{j−1}‖"),
+        ("the length of the path so far", "Σ_{j≤i} ‖W_j − W_{j−1}‖"),
         drop=_NONE,
         header="sum of ‖ΔW‖",
     ),
@@ -164,7 +164,7 @@ _ALL = (
         "cosine_previous",
         "cos",
         False,
-        ("whether it pushed the way the unit before did", "cos(δ_i, δ_{i−1})"),
+        ("whether it pushed the same way as the unit before", "cos(δ_i, δ_{i−1})"),
         header="cosine",
     ),
     MeasureSpec(

@@ -62,7 +62,10 @@ def _patch(patch: PatchReport) -> Iterator[RenderableType]:
     elif patch.alpha != 1:
         yield f"α {patch.alpha:g}"
     if patch.tests:
-        yield "The patch against no patch, means over tokens: the first line is what it was made for, and no news"
+        yield (
+            "The patch against no patch, means over tokens: the first line covers the tokens that it was made from, "
+            "and is no evidence"
+        )
         yield _tests(patch.tests)
     yield from filter(None, [visible(patch.verdict), "\n".join(f"note: {visible(n)}" for n in patch.notes)])
     if patch.curves is not None:

@@ -38,7 +38,7 @@ def replay_text(replay: Replay, width: int = 110) -> str:
     )
     differences = [difference for section in replay.sections for difference in section.differences]
     parts: list[RenderableType] = [
-        f"Computed again; beyond: of the numbers, more than rounding in {visible(replay.held_to)} explains",
+        f"Computed again; beyond: numbers that differ by more than rounding in {visible(replay.held_to)} explains",
         _sections(replay.sections),
     ]
     if fields:

@@ -54,7 +54,7 @@ def read_config(path: Path) -> tuple[Config, tuple[str, ...]]:
     except UnicodeDecodeError as error:
         return Config(), (f"{NAME}: {utf8_problem(error)}: save it as UTF-8",)
     except tomllib.TOMLDecodeError as error:
-        return Config(), (f"{NAME}: {_one_line(str(error))}: nothing in it is used until that is mended",)
+        return Config(), (f"{NAME}: {_one_line(str(error))}: nothing in it is used until that is fixed",)
     except ValueError as error:
         return Config(), (f"{NAME}: {error}: nothing in it is used",)
     taken = [_take(name, value) for name, value in table.items()]

@@ -18,9 +18,9 @@ TOPICS = {
     "measures": "every number of the table, with its formula",
     "maths": "how a context becomes weights, and what follows",
     "verification": "what is proved, controls, noise floor, tautologies",
-    "patches": "patches that speak, what they are worth, how they leave",
+    "patches": "patches that generate text, what they are worth, their export",
     "performance": "what measuring, decoding and the screen cost",
-    "architecture": "the rooms of the code, the laws, three walks",
+    "architecture": "the folders of the code, the laws, three walks",
     "changelog": "what changed from version to version",
 }
 """Each topic and what its page is about, in the order in which a newcomer reads them."""

@@ -29,9 +29,9 @@ def typed_path(text: str) -> Path:
             os.getcwd()
         os.lstat(path)
     except UnicodeError:
-        raise BadInput(f"{_short(text)}: half a character is in it: type another name") from None
+        raise BadInput(f"{_short(text)}: it contains half a character: type another name") from None
     except ValueError:
-        raise BadInput(f"{_short(text)}: a NUL is in it, which no file name can hold") from None
+        raise BadInput(f"{_short(text)}: it contains a NUL, which no file name can hold") from None
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
             raise BadInput(
@@ -92,7 +92,7 @@ def state_folder() -> Path:
     folder = state_path()
     try:
         if not folder.is_absolute():  # "~" itself, where no home folder is known
-            raise OSError("it is no absolute path")
+            raise OSError("it is not an absolute path")
         make_folder(folder)
     except OSError as error:
         raise SessionError(

@@ -45,7 +45,7 @@ def read_session(path: Path) -> Session:
         _check_nothing_lost(document, msgspec.to_builtins(session), "$")
         check_consistent(session)
     except msgspec.ValidationError as error:
-        message = f"is damaged: {_plain(error)}: mend it there or restore a copy"
+        message = f"is damaged: {_plain(error)}: fix it there or restore a copy"
         raise SessionError(f"{shown(path)} {message}") from error
     except UnicodeEncodeError as error:  # a choice, such as a mode, compared with those there are
         message = "is damaged: half a character is where a choice must be: restore a copy"

@@ -56,7 +56,7 @@ def decode_utf8(data: bytes) -> str:
 
 def utf8_problem(error: UnicodeDecodeError) -> str:
     """The byte that is no UTF-8, with its offset."""
-    return f"the byte at offset {error.start} (0x{error.object[error.start]:02x}) is no UTF-8"
+    return f"the byte at offset {error.start} (0x{error.object[error.start]:02x}) is not UTF-8"
 
 
 def lines(text: str) -> list[str]:

@@ -53,7 +53,7 @@ class LogFile:
 
 def _append(path: Path, data: bytes) -> None:
     if not path.is_absolute():  # as where no home folder is known
-        raise OSError("it is no absolute path")
+        raise OSError("it is not an absolute path")
     make_folder(path.parent)
     with _opened(path) as log:
         size = os.fstat(log.fileno()).st_size
@@ -74,7 +74,7 @@ def _opened(path: Path) -> BufferedWriter:
     log = open(path, "ab", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK, 0o600))  # noqa: SIM115
     if not stat.S_ISREG(os.fstat(log.fileno()).st_mode):  # a pipe or a device may keep whoever writes waiting
         log.close()
-        raise OSError("it is no file")
+        raise OSError("it is not a file")
     return log
 
 
@@ -88,5 +88,5 @@ def _temporary_folder() -> Path:
     folder.mkdir(mode=0o700, exist_ok=True)
     facts = folder.lstat()
     if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.getuid() or facts.st_mode & 0o077:
-        raise OSError(f"{folder} is another's")
+        raise OSError(f"{folder} belongs to another user")
     return folder

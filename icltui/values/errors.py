@@ -71,6 +71,6 @@ def tokenizer_error(error: BaseException) -> ModelError:
     """The error to show for a library, such as tokenizers, that failed on a model's files or on a text."""
     reason = " ".join(str(error).split())[:300]
     return ModelError(
-        f"a library gave up on this model's files ({type(error).__name__}: {reason}): its tokenizer.json may be "
+        f"a library failed on this model's files ({type(error).__name__}: {reason}): its tokenizer.json may be "
         "damaged, or meant for another version of tokenizers"
     )

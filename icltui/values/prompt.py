@@ -74,7 +74,9 @@ def resolve_layers(text: str, n_layers: int, refused: Mapping[int, str] = _NONE)
         first, dash, last = (piece.strip() for piece in part.partition("-"))
         numbers = [first, last] if dash else [first]
         if not all(number.isdecimal() and len(number) < 20 for number in numbers):
-            raise BadInput(f"layers {text!r} not understood: write all, none, last, or such as 0,3,5-8")
+            raise BadInput(
+                f"layers {text!r} not understood: write all, none, last, or a list such as 0,3,5-8"
+            )
         begin, end = int(first), int(last or first)
         if begin > end:
             raise BadInput(f"layers {part.strip()!r} run backwards: write {end}-{begin}")

@@ -72,7 +72,7 @@ class RemoteEngine:
         async with self._changing:
             await self._end()
             self._listener, self._killed = listener, False
-            self._fail_jobs("the engine was started anew: ask again")
+            self._fail_jobs("the engine was restarted: ask again")
             try:
                 self._process = await EngineProcess.spawn(self._command, ProcessLog(self._log), self._env)
             except OSError as error:
@@ -165,7 +165,7 @@ class RemoteEngine:
                 case None:
                     await process.log.take(piece[0])
                 case _:
-                    raise EngineError("the engine greeted twice: its command must be one icltui engine")
+                    raise EngineError("the engine greeted twice: its command must run one icltui engine")
             await asyncio.sleep(0)  # lines that wait in the buffer would otherwise never let the loop go
 
     def _forward(self, job: int, event: Event) -> None:

@@ -33,7 +33,7 @@ class EventChecker:
         match event:
             case ModelLoaded(model=model):
                 if not model.n_layers:
-                    raise EngineError("the engine speaks of a model without layers")
+                    raise EngineError("the engine names a model without layers")
                 self._n_layers = model.n_layers
                 self._check_layers(refused.layer for refused in model.refused)
             case PromptTokenized(tokens=tokens):
@@ -53,8 +53,8 @@ class EventChecker:
 
     def _check_layers(self, layers: Iterable[int]) -> None:
         if (layer := max(layers, default=0)) >= self._n_layers:
-            raise EngineError(f"the engine speaks of layer {layer} of a model of {self._n_layers}")
+            raise EngineError(f"the engine names layer {layer} of a model of {self._n_layers}")
 
     def _check_units(self, units: Iterable[int]) -> None:
         if (unit := max(units, default=0)) > self._n_units:
-            raise EngineError(f"the engine speaks of unit {unit} of {self._n_units}")
+            raise EngineError(f"the engine names unit {unit} of {self._n_units}")

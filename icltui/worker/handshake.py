@@ -43,7 +43,7 @@ async def read_hello(read: Callable[[], Awaitable[tuple[bytes, bool]]], said: li
         said += filter(None, map(plain_line, lines))
         if n_lines >= LINES_BEFORE or n_bytes > BYTES_BEFORE:
             example = f"{said[0]!r} …" if said else "nothing that can be read"
-            raise EngineError(f"the engine's command says much, but it is no icltui engine: {example}")
+            raise EngineError(f"the engine's command prints a lot, but it is not an icltui engine: {example}")
     return None
 
 

@@ -124,7 +124,7 @@ def test_bad_words_are_refused(words, capsys):
 
 def test_a_size_that_is_no_number_is_told_with_what_to_give(capsys):
     assert main(["bench", "-q", "1,x"]) == 2
-    assert "argument -q: 'x' is no whole number: give 1 or more" in capsys.readouterr().err
+    assert "argument -q: 'x' is not a whole number: give 1 or more" in capsys.readouterr().err
 
 
 def test_a_model_of_another_make_is_refused(monkeypatch):

@@ -221,7 +221,7 @@ def test_a_crash_leaves_one_line_the_work_and_the_terminal_as_it_was(explorer, h
     terminal.until(lambda: "half a thought" in terminal.text, "the text")
     terminal.press(b"\x1bOP")  # F1
     lines = terminal.left_behind()
-    assert "icltui stopped on an error of its own (ZeroDivisionError: division by zero)" in " ".join(
+    assert "icltui stopped because of an internal error (ZeroDivisionError: division by zero)" in " ".join(
         lines.split()
     )
     assert "Traceback" not in lines

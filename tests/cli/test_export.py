@@ -60,8 +60,8 @@ def test_peft_says_what_was_written_and_that_a_per_step_patch_became_frozen(caps
     code, out, err = run(capsys, "export", session(), "--to", "peft", "-o", str(target))
     assert code == 0
     assert err.splitlines() == [
-        "icltui: the session's patch is made anew for every token; exported is the frozen one, of the query's last "
-        "token (--mode compiled fits more of them)"
+        "icltui: the session's patch is made anew for every token, so the frozen one, of the query's last "
+        "token, is exported (--mode compiled fits more tokens)"
     ]
     assert out.startswith("a LoRA adapter for PEFT: rank 1, 36 tensors\n")
     assert "patch: frozen, ΔW and Δb\n" in out

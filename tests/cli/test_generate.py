@@ -225,7 +225,7 @@ def test_a_session_keeps_the_recipe_and_what_the_patch_did(capsys, tmp_path, hol
         ),
         (["--other-context", "x"], "--other-context does nothing"),
         (["--alpha", "3"], "alpha 3 is out of range: give 0 to 2, search or jvp"),
-        (["--alpha", "much"], "argument --alpha: 'much' is no number: give 0 to 2, search or jvp"),
+        (["--alpha", "much"], "argument --alpha: 'much' is not a number: give 0 to 2, search or jvp"),
         (["--alpha", "nan"], "alpha nan"),
         (["--mode", "compiled", "--fit", "-1"], "-1 continuation tokens"),
         (

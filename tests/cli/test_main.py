@@ -190,7 +190,7 @@ def test_text_comes_from_files(capsys, tmp_path):
         (["measure", "-c", "a", "-q", "b", "--layers", "none"], 2, "no layer is selected"),
         (["measure", "-q", "b", "--chat"], 2, "no chat template: leave --chat out"),
         (["generate", "-q", "b", "--chat", "--bos", "never"], 2, "bos 'never' does not go with --chat"),
-        (["measure", "-q", "b", "--site", "head=a.{layer}"], 2, "'head=a.{layer}' is no place"),
+        (["measure", "-q", "b", "--site", "head=a.{layer}"], 2, "'head=a.{layer}' is not a site"),
         (["measure", "-q", "b", "--site", "mlp=a.mlp"], 2, "such as mlp=model.layers.{layer}.mlp"),
         (
             ["measure", "-q", "b", "--site", "mlp=a.{layer}", "--site", "mlp=b.{layer}"],

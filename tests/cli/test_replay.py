@@ -168,8 +168,8 @@ def other_weights(document: dict[str, Any]) -> None:
     ("edit", "options", "words"),
     [
         (no_results, [], "holds no results to compute again: run measure, generate or verify with --save"),
-        (no_model, [], "does not say which model its results were got from"),
-        (other_weights, [], "saved was 0123456789abcdef: name the session's own by --model and --revision"),
+        (no_model, [], "does not say which model its results come from"),
+        (other_weights, [], "saved was 0123456789abcdef: name the session's own with --model and --revision"),
         (other_weights, ["--model", ""], "--model is empty"),
         (other_weights, ["-o", "."], "cannot write '.'"),
         (other_weights, ["--format", "csv"], "--format"),

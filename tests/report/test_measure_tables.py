@@ -103,8 +103,11 @@ def test_what_is_unusual_stands_on_top() -> None:
     assert lines[2] == "one pass for each unit (loop): no cache"
     assert "left out" not in a_table(loop)
     assert "loop" not in a_table(A_MEASUREMENT)
-    assert "another text each time" in a_table(loop).splitlines()[0]
-    assert "another text" in json.loads(measure_json_csv.measure_json(A_MODEL, A_PROMPT, loop))["path_reason"]
+    assert "a different text each time" in a_table(loop).splitlines()[0]
+    assert (
+        "a different text"
+        in json.loads(measure_json_csv.measure_json(A_MODEL, A_PROMPT, loop))["path_reason"]
+    )
     assert verify.verify_table(REFUSING, A_VERIFICATION).splitlines()[0] == lines[0]
     assert generate.generate_text(REFUSING, A_GENERATION).splitlines()[0] == lines[0]
 

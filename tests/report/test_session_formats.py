@@ -73,7 +73,7 @@ def test_options_of_a_patch_mean_nothing_here(argv, name):
 def test_such_an_option_is_refused_before_anything_is_read(capsys):
     assert main(["export", "none.json", "--to", "md", "-o", "x", "--quantize", "4bit"]) == 2
     assert capsys.readouterr().err == (
-        "icltui: --quantize means nothing to a Markdown report, which is of the session as it is: leave it out\n"
+        "icltui: --quantize means nothing to a Markdown report, which shows the session as it is: leave it out\n"
     )
 
 

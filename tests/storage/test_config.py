@@ -109,7 +109,7 @@ def test_the_command_fails_on_a_bad_file(file: Path, capsys) -> None:
     assert 'theme = "textual-dark"' in out
     first, second = err.splitlines()
     assert first.startswith("icltui: config.toml: theme 'nort' is not known: one of ansi-dark, ")
-    assert second == "icltui: config.toml: keys: 'runn' is no action: did you mean run?"
+    assert second == "icltui: config.toml: keys: 'runn' is not an action: did you mean run?"
 
 
 def test_the_command_makes_nothing(file: Path) -> None:

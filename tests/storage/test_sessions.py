@@ -224,7 +224,7 @@ def test_any_value_in_any_place_reads_or_is_told(saved: Path) -> None:
     [
         (b"", "is empty"),
         (b" \n", "is empty"),
-        (b"\xff\xfe{}", "the byte at offset 0 (0xff) is no UTF-8"),
+        (b"\xff\xfe{}", "the byte at offset 0 (0xff) is not UTF-8"),
         (b"hello", "is damaged at line 1, column 1"),
         (b"[1]", "not an icltui session"),
         (b"{}", "not an icltui session"),
@@ -443,7 +443,7 @@ def test_without_a_home_nothing_is_made_and_nothing_fails(tmp_path: Path, home: 
     )
     first, second = done.stdout.splitlines()
     assert first.endswith(": set XDG_STATE_HOME to one that can be written")
-    assert "True icltui stopped on an error of its own (ValueError: x); " in second
+    assert "True icltui stopped because of an internal error (ValueError: x); " in second
     assert os.listdir(tmp_path) == []
 
 

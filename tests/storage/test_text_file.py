@@ -80,10 +80,10 @@ def test_what_is_no_utf_8_is_refused_by_every_reader_with_its_place(tmp_path, da
     path = tmp_path / "text"
     path.write_bytes(data)
     for read in readers(path):
-        with pytest.raises(BadInput, match=rf"the byte at offset {offset} \({byte}\) is no UTF-8") as caught:
+        with pytest.raises(BadInput, match=rf"the byte at offset {offset} \({byte}\) is not UTF-8") as caught:
             read()
         assert str(caught.value).isprintable()
-    assert f"the byte at offset {offset} ({byte}) is no UTF-8" in read_config(path)[1][0]
+    assert f"the byte at offset {offset} ({byte}) is not UTF-8" in read_config(path)[1][0]
 
 
 def test_a_file_without_an_end_is_not_read_to_it():
@@ -142,6 +142,6 @@ def test_the_command_says_it_in_one_line(tmp_path, capsys):
         assert capsys.readouterr().err.count("\n") == 1
     for words in (["--each"], ["-q", "b", "--queries"], ["-q", "b", "--holdout"]):
         assert main(["generate", "-c", "a", "--mode", "compiled", *words, str(path)]) == 2
-        assert "the byte at offset 0 (0xe9) is no UTF-8: save it as UTF-8" in capsys.readouterr().err
+        assert "the byte at offset 0 (0xe9) is not UTF-8: save it as UTF-8" in capsys.readouterr().err
     assert main(["generate", "-c", "a", "-q", "b", "--control", "other", "--other-context", f"@{path}"]) == 2
     assert "offset 0" in capsys.readouterr().err

@@ -200,7 +200,7 @@ def test_a_crash_is_always_one_line(
     if not has_temporary:
         temporary.rmdir()
     line = write_crash_log(error)
-    assert line.startswith(f"icltui stopped on an error of its own ({type(error).__name__}: ")
+    assert line.startswith(f"icltui stopped because of an internal error ({type(error).__name__}: ")
     assert line.isprintable()
     log = temporary / f"icltui-{os.getuid()}" / "crash.log"
     assert line.endswith(f"details: {log}" if has_temporary else "there is no log")

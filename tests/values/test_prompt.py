@@ -26,7 +26,7 @@ def test_layers_are_read(text: str, layers: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize("text", ["", ",", "x", "0,", "1--2", "-1", "1.5", "0-", "0-x", "all,1", "²"])
 def test_what_is_no_layers_is_refused_with_what_would_be(text: str) -> None:
-    with pytest.raises(BadInput, match="write all, none, last, or such as 0,3,5-8"):
+    with pytest.raises(BadInput, match="write all, none, last, or a list such as 0,3,5-8"):
         resolve_layers(text, 6)
 
 

@@ -213,7 +213,7 @@ async def test_no_event_of_an_older_process_after_a_new_start(make: Make) -> Non
     assert not Path(f"/proc/{pid}").exists()
     assert await new.over(ask(engine, "three steps")) == messages.JobEnded()
     assert len(old.all) == heard
-    failed = messages.JobFailed(kind="EngineError", message="the engine was started anew: ask again")
+    failed = messages.JobFailed(kind="EngineError", message="the engine was restarted: ask again")
     assert new.of(job) == [failed]
     assert new.of(0) == [messages.EngineStarted(version=icltui.__version__)]
 
@@ -345,7 +345,7 @@ async def test_unread_events_do_not_hold_up_the_end(make: Make, monkeypatch: pyt
         ),
         (program(""), "ended with exit code 0 before it answered: it said nothing; its command must be"),
         (program('print(\'{"say":"Happened","job":1,"event":{"type":"JobEnded"}}\')'), "before it answered"),
-        (program("while True: print('y')"), "says much, but it is no icltui engine: 'y'"),
+        (program("while True: print('y')"), "prints a lot, but it is not an icltui engine: 'y'"),
         (program(f"{HELLO}; {HELLO}"), "greeted twice"),
         (
             program(HELLO.replace(f":{PROTOCOL},", ":77,")),
@@ -369,7 +369,10 @@ async def test_unread_events_do_not_hold_up_the_end(make: Make, monkeypatch: pyt
             program(f"import sys; {HELLO}; print('Broken pipe', file=sys.stderr); sys.exit(255)"),
             "the engine ended with exit code 255: Broken pipe",
         ),
-        (program("import sys; sys.stdout.write('x' * (65 * 2**20))"), "says much, but it is no icltui"),
+        (
+            program("import sys; sys.stdout.write('x' * (65 * 2**20))"),
+            "prints a lot, but it is not an icltui",
+        ),
         (program("import sys\nwhile True: sys.stdout.write('\\0' * 999)"), "nothing that can be read"),
         (program("import sys\nwhile True: sys.stdout.write('\\n' * 999)"), "nothing that can be read"),
     ],

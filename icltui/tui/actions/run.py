@@ -5,7 +5,7 @@ from icltui.tui.actions.action import Action
 # fmt: off
 RUN_ACTIONS: tuple[Action, ...] = (
     Action("Run", "run", "ctrl+r,f5", "run_prompt", "Run", is_in_footer=True,
-        help="Measure the prompt and generate the lanes; starts the engine anew if it is gone."),
+        help="Measure the prompt and generate the lanes; restarts the engine if it is gone."),
     Action("Patch", "delta", "ctrl+t", "switch_delta", "ΔW", is_in_footer=True, shown_keys="^t d",
         help="Turn ΔW on or off and generate again: does the query alone now say what the context made it say?"),
     Action("", "delta_letter", "d", "switch_delta", "ΔW",
@@ -19,8 +19,8 @@ RUN_ACTIONS: tuple[Action, ...] = (
     Action("What is measured", "reference", "R", "next_choice('reference')", "Reference",
         help="A missing unit was never there (free), or is only hidden from each layer's own attention (local)."),
     Action("What is measured", "positions", "P", "next_choice('positions')", "Positions",
-        help="Without context the query moves up to what is left (reset), or stays where it stood (keep)."),
+        help="Without context the query moves up to what is left (reset), or keeps its positions (keep)."),
     Action("What is measured", "chat", "T", "next_choice('chat')", "Chat template",
-        help="Put context and query into the model's chat template, whose header stays in every run, or do not."),
+        help="Put context and query into the model's chat template or not; its header stays in every run."),
 )
 # fmt: on

@@ -33,7 +33,7 @@ class AskTextDialog(Dialog[str | None]):
         self._title, self._value, self._hint, self._check = title, value, hint, check
 
     def compose(self) -> ComposeResult:
-        with DialogFrame(self._title, "enter takes it · esc cancels", "small"):
+        with DialogFrame(self._title, "enter accepts · esc cancels", "small"):
             yield LineInput(self._value, placeholder=self._hint)
             yield Static("", classes="error", markup=False)
 

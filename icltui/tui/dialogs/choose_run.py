@@ -44,7 +44,7 @@ class ChooseRunDialog(Dialog[RunChoice | None]):
         key_binding("runs.compare", "c", "choose('compare')", "Compare", "Compare with this run"),
         key_binding("runs.note", "a", "choose('note')", "Note", "Write a line about this run"),
         key_binding("runs.file", "f", "choose('file')", "File", "Compare with a session file"),
-        key_binding("runs.alone", "x", "choose('alone')", "Alone", "Compare no longer"),
+        key_binding("runs.alone", "x", "choose('alone')", "Alone", "Stop comparing"),
     ]
 
     def __init__(self, history: History, enter: Verb, compared: str = "") -> None:
@@ -78,7 +78,7 @@ class ChooseRunDialog(Dialog[RunChoice | None]):
             yield "c", "compare"
         yield from (("a", "note"), ("f", "compare with a file"))
         if self._compared:
-            yield "x", f"no longer with {fit(self._compared, 16).rstrip()}"
+            yield "x", f"stop comparing with {fit(self._compared, 16).rstrip()}"
 
     def on_mount(self) -> None:
         """Begin at the shown run; to compare, at the run before it."""

@@ -24,7 +24,7 @@ class CompareDialog(Dialog[str | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         key_binding("contrast.close", "escape,q,B", "dismiss(None)", "Close", "Back to the numbers"),
-        key_binding("contrast.alone", "x", "dismiss('alone')", "Alone", "Compare no longer"),
+        key_binding("contrast.alone", "x", "dismiss('alone')", "Alone", "Stop comparing"),
         key_binding("contrast.other", "c", "dismiss('compare')", "Other", "Compare with another run or file"),
         key_binding("contrast.down", "j", "scroll(1)", "Down", "A line down"),
         key_binding("contrast.up", "k", "scroll(-1)", "Up", "A line up"),
@@ -37,11 +37,11 @@ class CompareDialog(Dialog[str | None]):
     def compose(self) -> ComposeResult:
         with VerticalScroll(classes="dialog tall") as dialog:
             dialog.border_title = content(f"{self._our_name} beside {self._other.label}")
-            dialog.border_subtitle = "x compares no longer · c with another · esc closes"
+            dialog.border_subtitle = "x stops comparing · c compares with another · esc closes"
             asked = differing_settings(self._ours, self._other.session)
-            yield Static(self._table("Asked differently", asked, "nothing: both asked the same"))
+            yield Static(self._table("Different settings", asked, "none: both have the same settings"))
             yield Static(
-                self._table("Came of it", compared_results(self._ours, self._other.session), "no numbers yet")
+                self._table("Results", compared_results(self._ours, self._other.session), "no numbers yet")
             )
 
     def _table(self, title: str, rows: list[ComparedLine], nothing: str) -> Table:

@@ -35,7 +35,7 @@ class ModelList(OptionList):
     """The list of models and folders; up from the first goes back to the name."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        key_binding("model.up", "up,k", "up", "Up", "One up, at last to the name"),
+        key_binding("model.up", "up,k", "up", "Up", "One up, from the first to the name"),
         key_binding("model.down_letter", "j", "cursor_down", "Down", "One down"),
     ]
 
@@ -60,7 +60,7 @@ class LoadModelDialog(Dialog[LoadModel | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         cancel_key("model", "Keep the present model"),
-        key_binding("model.estimate", "f2", "estimate", "Estimate", "Say what it takes, load nothing"),
+        key_binding("model.estimate", "f2", "estimate", "Estimate", "Estimate its memory, load nothing"),
         key_binding("model.complete", "tab", "complete", "Complete", "Complete a path, or go on"),
         key_binding("model.down", "down", "app.focus_next", "Down", "To the next field"),
         key_binding("model.previous", "up", "app.focus_previous", "Up", "To the field before"),
@@ -118,7 +118,7 @@ class LoadModelDialog(Dialog[LoadModel | None]):
             recent = await asyncio.to_thread(recent_models, self._models.place)
             self._show([load for load in recent if text.lower() in load.model.lower()])
         elif self._models.place:
-            self._show([], "the engine runs elsewhere: its folders are not known here")
+            self._show([], "the engine runs on another machine: its folders are not known here")
         else:
             found, is_complete = await asyncio.to_thread(lambda: (folders(text), is_model(text)))
             self._show(found, "" if found or is_complete else "no such folder")

@@ -38,7 +38,7 @@ class SettingsDialog(Dialog[RunSettings | None]):
 
     def compose(self) -> ComposeResult:
         texts = texts_of(self._work)
-        with DialogFrame("Patch, text and units", "↑ ↓ moves · enter takes all of it · esc cancels", "form"):
+        with DialogFrame("Patch, text and units", "↑ ↓ moves · enter accepts all · esc cancels", "form"):
             with SettingFields():
                 for setting in SETTINGS:
                     with Horizontal():

@@ -14,10 +14,10 @@ Rows = list[tuple[str, str]]
 
 @dataclass(frozen=True, kw_only=True)
 class PaneHelp:
-    """One pane."""
+    """The help on one pane."""
 
     what: str
-    """What one is looking at."""
+    """What the pane shows."""
     reading: str
     """How to read it."""
     formulas: tuple[tuple[str, str], ...] = ()
@@ -25,7 +25,7 @@ class PaneHelp:
     actions: tuple[str, ...] = ()
     """The ids of the actions that matter most here."""
     keys: tuple[tuple[str, str], ...] = ()
-    """Keys that the pane's widget brings along."""
+    """Keys of the pane's own widget."""
 
 
 _PATCH = (
@@ -90,7 +90,7 @@ PANE_HELP: dict[str, PaneHelp] = {
     ),
     "heatmap": PaneHelp(
         what="One measure of every unit (left to right) at every layer (0 on top), as shades.",
-        reading="Above the cells stand the scale, from the least to the greatest number, and the number under "
+        reading="Above the cells are the scale, from the least to the greatest number, and the number under "
         "the crosshair. A strong column is a unit that moved all layers, a strong row a layer that all units move. "
         "The crosshair is the selected unit and layer of every other pane.",
         actions=("measure", "previous_measure", "log", "find", "zoom"),
@@ -99,11 +99,11 @@ PANE_HELP: dict[str, PaneHelp] = {
         what="The proof: the patched model, without the context, compared with the model with it; and what would "
         "look the same if the patch meant nothing.",
         reading="Errors of ΔW and shift together should be near the noise floor, which is the same run done in "
-        "two ways; both are shares of the largest logit. Allowed is the tolerance of the model's numbers, or twice "
-        "the noise floor where that is more; then it is said, and where the context itself does no more than that, "
-        "nothing is proved. The controls should miss by far: a random patch of equal norms, and the patch of the "
-        "shuffled context. The last layer's output fits by construction once that layer is patched. What ΔW "
-        "or the shift achieve alone, and how far the controls miss, are the evidence.",
+        "two ways; both are shares of the largest logit. The allowed error is the tolerance of the model's "
+        "numbers, or twice the noise floor where that is more; the verdict then says so, and where the context "
+        "itself does no more than that, nothing is proved. The controls should miss by far: a random patch of "
+        "equal norms, and the patch of the shuffled context. The last layer's output fits by construction once "
+        "that layer is patched. What ΔW or the shift achieve alone, and how far the controls miss, are the evidence.",
         formulas=(
             ("identity", "‖W z_C − (W+ΔW) z‖ / ‖W z_C‖, z_C: the MLP's input with the context"),
             ("block", "‖O_patched − O_context‖ / ‖O_context‖"),
@@ -117,7 +117,7 @@ PANE_HELP: dict[str, PaneHelp] = {
     "log": PaneHelp(
         what="What happened, line by line: engine and model, how units are measured and why, what a patch is "
         "worth, failures, and the last lines of an engine that died.",
-        reading="The newest line is at the end. Nothing here needs doing; what does is said on the screen.",
+        reading="The newest line is at the end. Nothing here needs action; what does is shown on the screen.",
         actions=("find", "find_next", "run"),
         keys=_SCROLLING,
     ),

@@ -101,7 +101,7 @@ def tokens_figure(measured: MeasuredUnits, log: bool, unit: int, width: int) -> 
         bounds=(0.0, 1.0),
         flags=[flip.unit for flip in found],
         below=_flip_lines(found, measured, unit, width),
-        empty="This run took no next tokens." if measured.is_mute else Figure.empty,
+        empty="This run recorded no next tokens." if measured.is_mute else Figure.empty,
     )
 
 
@@ -109,7 +109,7 @@ def _flip_lines(found: Sequence[Flip], measured: MeasuredUnits, unit: int, width
     """The flips around ``unit`` in columns; a line that counts them above."""
     against = "against the full context's answer" if measured.dynamics == "drop" else "from the unit before"
     if not found:
-        return [Text("the answer never flips so far")]
+        return [Text("the answer has not flipped so far")]
     n_columns = max(1, width // _FLIP_WIDTH)
     n_shown = n_columns * _MOST_FLIP_LINES
     nearest = min(range(len(found)), key=lambda at: abs(found[at].unit - unit))

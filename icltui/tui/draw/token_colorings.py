@@ -81,12 +81,14 @@ def _kl_step(measured: MeasuredUnits, unit: int, layer: int) -> float | None:
 
 
 def _need_predictions(measured: MeasuredUnits) -> str:
-    return "this run took no next tokens, which would cost a pass for each unit" if measured.is_mute else ""
+    return (
+        "this run recorded no next tokens, which would cost a pass for each unit" if measured.is_mute else ""
+    )
 
 
 def _need_drop(measured: MeasuredUnits) -> str:
     dynamics = measured.dynamics
-    return "" if dynamics == "drop" else f"these numbers are {dynamics}: D until drop, then ^r"
+    return "" if dynamics == "drop" else f"these numbers are {dynamics}: press D until drop, then ^r"
 
 
 _DELTA = measure_coloring("delta_norm")

@@ -30,7 +30,7 @@ class LayerActions(ScreenActions):
 
     async def _type_layers(self) -> None:
         explorer = self._explorer
-        hint = f"all, none, last, or such as 0,3,5-{explorer.n_layers - 1}"
+        hint = f"all, none, last, or a list such as 0,3,5-{explorer.n_layers - 1}"
         question = AskTextDialog("Layers", explorer.settings.layers, hint, explorer.layers_of)
         if (text := await self._ask(question)) is not None:
             self._tick(set(explorer.layers_of(text)))

@@ -52,7 +52,7 @@ class OutputActions(ScreenActions):
             self._tell("nothing to copy here: go to a pane that holds something")
         elif (size := encoded_size(text)) > LIMIT:
             self._screen.notify(
-                f"too much for a terminal's clipboard: {size:,} bytes encoded, of at most {LIMIT:,}: "
+                f"more than a terminal's clipboard holds: {size:,} bytes encoded, of at most {LIMIT:,}: "
                 "e exports it to a file",
                 severity="error",
                 markup=False,

@@ -79,8 +79,8 @@ class ExplorerScreen(Screen[None]):
     def __init__(self, explorer: Explorer) -> None:
         super().__init__()
         self.explorer = explorer
-        self.context = PromptEditor("1 Context", id="context", placeholder="what the model is to learn from")
-        self.question = PromptEditor("2 Query", id="query", placeholder="what it is to continue")
+        self.context = PromptEditor("1 Context", id="context", placeholder="what the model learns from")
+        self.question = PromptEditor("2 Query", id="query", placeholder="what the model continues")
         self.layer_list = LayerList(id="layers")
         self.numbers = ResultTabs(explorer)
         self.lanes = Lanes(id="lanes")

@@ -96,7 +96,7 @@ class Controller(SessionState):
     def export_patch(self, form: ExportFormat, path: str) -> None:
         """Write the patch of this prompt for another program, where the engine runs."""
         if self.jobs.is_running:
-            self._noticed("the engine is at work: export when it is done, or stop it with esc", True)
+            self._noticed("the engine is busy: export when it is done, or stop it with esc", True)
         elif self._can_ask():
             ids = self.results.ids_of(self.settings.prompt)
             export = with_changes(self.settings.export(form, path), ids=ids)
@@ -212,7 +212,7 @@ class Controller(SessionState):
             self._changed(Change.NUMBERS)
             self._changed(Change.LANES)
             if not self.results.is_cut and not self.jobs.plan:
-                self._noticed("the run did not end: the complete results from before it are back", False)
+                self._noticed("the run did not finish: the complete results before it are shown again", False)
 
     def _settle(self) -> None:
         """After a job: tell what that means for what is drawn, and count the newest text."""

@@ -108,7 +108,7 @@ class Explorer(Controller):
         if run is None or (number == self.history.at and not self._is_edited(run)):
             return
         if self.jobs.is_running:
-            self._noticed("a run is in progress: esc stops it, then step", True)
+            self._noticed("a run is in progress: stop it with esc, then step", True)
             return
         self._return_to(run, self.model if self.jobs.is_loaded else None)
         self._noticed(f"run {number}{': ' + run.note if run.note else ''}", False)

@@ -92,5 +92,7 @@ def _queries(text: str) -> tuple[str, ...]:
         return ()
     path = typed_path(text.removeprefix("@"))
     if os.path.exists(path) and not (path.is_file() and path.stat().st_size <= _MOST_BYTES):
-        raise BadInput(f"{str(path)!r} is no file of queries of at most {_MOST_BYTES:,} bytes: name another")
+        raise BadInput(
+            f"{str(path)!r} is not a file of queries of at most {_MOST_BYTES:,} bytes: name another"
+        )
     return read_queries(path)

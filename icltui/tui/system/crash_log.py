@@ -17,11 +17,11 @@ def write_crash_log(error: BaseException) -> str:
         f"--- {datetime.now(UTC).isoformat(timespec='seconds')}\n{report}\n".encode(errors="backslashreplace")
     )
     details = f"details: {log.path}" if log.path else log.trouble
-    return f"icltui stopped on an error of its own ({text}); {details}"
+    return f"icltui stopped because of an internal error ({text}); {details}"
 
 
 def _words(error: BaseException) -> str:
     try:
         return str(error)
     except Exception as another:  # noqa: BLE001 -- an error whose own words fail must not hide where it came from
-        return f"its text cannot be had: {type(another).__name__}"
+        return f"its text is not available: {type(another).__name__}"

@@ -57,7 +57,7 @@ def _named(key: str) -> str:
 def _unknown(id: str, known: list[str]) -> str:
     near = get_close_matches(id, known, 1)
     hint = f"did you mean {near[0]}?" if near else "icltui config lists all"
-    return f"keys: {id!a} is no action: {hint}"
+    return f"keys: {id!a} is not an action: {hint}"
 
 
 def _faults(action: Action, keys: str) -> Iterator[str]:
@@ -66,7 +66,7 @@ def _faults(action: Action, keys: str) -> Iterator[str]:
         what = f"keys: {action.id} = {key!a}"
         *modifiers, last = key.split("+")
         if not set(modifiers) <= {"ctrl", "shift", "alt"} or not (last in _NAMES or key_to_character(last)):
-            yield f'{what} is no key: write such as "f6", "ctrl+x", "x" or "question_mark"'
+            yield f'{what} is not a key: write for example "f6", "ctrl+x", "x" or "question_mark"'
         elif key in usual:
             continue
         elif key in _SAME:

@@ -62,7 +62,7 @@ class FindBar(Horizontal):
 
     def __init__(self) -> None:
         super().__init__()
-        self.field = FindInput(compact=True, placeholder="a word · enter keeps the place, esc goes back")
+        self.field = FindInput(compact=True, placeholder="a word · enter stays at the match, esc goes back")
         self._count = Static("", classes="find--count", markup=False)
 
     def compose(self) -> ComposeResult:

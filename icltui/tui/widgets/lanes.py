@@ -29,7 +29,7 @@ _KINDS: dict[Tested, str] = {
     "fitted tokens": "fitted",
     "later tokens": "later",
     "other queries": "others",
-    "other queries, later": "behind",
+    "other queries, later": "+later",
 }
 
 

@@ -60,7 +60,7 @@ def run(engine, request):
 def test_a_tokenizer_that_gives_up_fails_the_job_and_the_engine_goes_on(changes, folder, tmp_path):
     engine = LocalEngine()
     where = str(spoiled(folder, tmp_path, changes))
-    with pytest.raises(ModelError, match="a library gave up on this model's files") as caught:
+    with pytest.raises(ModelError, match="a library failed on this model's files") as caught:
         [
             run(engine, request)
             for request in (LoadModel(model=where, device="cpu"), CountTokens(prompt=PROMPT))

@@ -280,7 +280,9 @@ async def test_where_the_engine_is_elsewhere_no_folder_of_this_machine_is_offere
         desk.explorer.models.place = "ssh gpubox icltui engine"
         await opened(desk)
         await desk.press("/")
-        await desk.until(lambda: "the engine runs elsewhere: its folders are not known here" in desk.text())
+        await desk.until(
+            lambda: "the engine runs on another machine: its folders are not known here" in desk.text()
+        )
         await desk.press("tab")
         assert desk.app.focused is not desk.app.screen.query_one("#model")
 

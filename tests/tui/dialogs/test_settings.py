@@ -100,15 +100,15 @@ def test_every_field_has_its_way_back(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
-        ("alpha", "x", "α: 'x' is no number: give 0 to 2, search or jvp"),
+        ("alpha", "x", "α: 'x' is not a number: give 0 to 2, search or jvp"),
         ("alpha", "3", "alpha 3 is out of range"),
         ("alpha", "nan", "alpha nan is out of range"),
         ("rank", "0", "rank 0 is out of range"),
-        ("rank", "2.5", "rank: '2.5' is no whole number: give 1 to 16777216"),
-        ("ridge", "-1", "ridge -1 is no penalty"),
+        ("rank", "2.5", "rank: '2.5' is not a whole number: give 1 to 16777216"),
+        ("ridge", "-1", "ridge -1 is not a penalty"),
         ("queries", "/nowhere", "fit on: cannot read '/nowhere'"),
         ("queries", "~nobody-of-that-name/q", "fit on: '~nobody-of-that-name/q': no user"),
-        ("holdout", "/dev/null", "test on: '/dev/null' is no file of queries"),
+        ("holdout", "/dev/null", "test on: '/dev/null' is not a file of queries"),
         ("control", "odd", "control: 'odd' not known: use none, random"),
         ("control", "other", "needs another context"),
         ("n_tokens", "0", "tokens: 0 tokens to generate: ask for 1 to 16777216"),
@@ -157,7 +157,7 @@ async def test_a_wrong_field_keeps_the_form_and_escape_keeps_the_work(desk: Desk
     screen = await opened(desk)
     screen.query_one("#alpha", Input).value = "[/x]"
     await desk.press("enter")
-    await desk.until(lambda: "is no number" in str(screen.query_one(".error", Static).render()))
+    await desk.until(lambda: "is not a number" in str(screen.query_one(".error", Static).render()))
     await desk.press("escape")
     await desk.until(lambda: desk.app.screen is desk.screen)
     assert desk.explorer.settings is before

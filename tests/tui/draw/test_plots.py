@@ -76,7 +76,7 @@ def test_many_flips_show_those_around_the_cursor() -> None:
 
 def test_an_answer_that_never_flips_is_said() -> None:
     assert tokens_figure(told((" Rome", 0.5), (" Rome", 0.6)), False, 0, 80).below[0].plain == (
-        "the answer never flips so far"
+        "the answer has not flipped so far"
     )
 
 

@@ -28,7 +28,7 @@ def test_drop_one_is_nothing_else_than_that() -> None:
     grown, dropped = board_of(["a", "b"]), board_of(["a", "b"], dynamics="drop")
     assert drop_one.value(grown, 2, 0) is None
     assert drop_one.bounds(grown, 0, positive=False) is None
-    assert drop_one.need(grown) == "these numbers are grow: D until drop, then ^r"
+    assert drop_one.need(grown) == "these numbers are grow: press D until drop, then ^r"
     assert (drop_one.value(dropped, 2, 0), drop_one.need(dropped)) == (2.0, "")
 
 

@@ -33,12 +33,12 @@ def test_keys_that_can_be_had(asked: dict[str, str], keys: dict[str, str]) -> No
 @pytest.mark.parametrize(
     ("asked", "line"),
     [
-        ({"rum": "f6"}, "'rum' is no action: did you mean run?"),
-        ({"[/]": "f6"}, "'[/]' is no action: icltui config lists all"),
-        ({"run": "f66"}, "run = 'f66' is no key: write such as"),
-        ({"run": "ctrl+"}, "run = 'ctrl+' is no key: write such as"),
-        ({"run": ""}, "run = '' is no key: write such as"),
-        ({"run": "hyper+x"}, "run = 'hyper+x' is no key: write such as"),
+        ({"rum": "f6"}, "'rum' is not an action: did you mean run?"),
+        ({"[/]": "f6"}, "'[/]' is not an action: icltui config lists all"),
+        ({"run": "f66"}, "run = 'f66' is not a key: write for example"),
+        ({"run": "ctrl+"}, "run = 'ctrl+' is not a key: write for example"),
+        ({"run": ""}, "run = '' is not a key: write for example"),
+        ({"run": "hyper+x"}, "run = 'hyper+x' is not a key: write for example"),
         ({"run": "ctrl+i"}, "run = 'ctrl+i' reaches a program as tab in most terminals: choose another"),
         ({"run": "j"}, "run = 'j' is needed by the panes: choose another"),
         ({"run": "ctrl+p"}, "run = 'ctrl+p' is needed by the palette: choose another"),
@@ -109,4 +109,4 @@ async def test_usual_keys_are_back_in_the_next_app() -> None:
 async def test_a_bad_key_is_said_at_the_start() -> None:
     async with open_desk(samples.session(), config=Config(keys={"runn": "f6"})) as desk:
         await desk.pilot.pause()
-        assert desk.toasts() == ["config.toml: keys: 'runn' is no action: did you mean run?"]
+        assert desk.toasts() == ["config.toml: keys: 'runn' is not an action: did you mean run?"]

@@ -114,7 +114,7 @@ async def test_what_cannot_be_sent(desk: Desk, monkeypatch: pytest.MonkeyPatch) 
     await desk.press("2", "ctrl+g")
     assert sent == []
     assert desk.toasts()[-1] == (
-        "too much for a terminal's clipboard: 99,992 bytes encoded, of at most 74,994: e exports it to a file"
+        "more than a terminal's clipboard holds: 99,992 bytes encoded, of at most 74,994: e exports it to a file"
     )
     await desk.press("escape", "7", "ctrl+g")
     assert sent == []

@@ -130,7 +130,7 @@ async def test_a_colouring_without_numbers_says_how_to_get_them() -> None:
         app.strip.coloring = "drop_one"
         await pilot.pause()
         assert app.lines()[1:3] == [
-            " drop-one: these numbers are grow: D until drop, then ^r",
+            " drop-one: these numbers are grow: press D until drop, then ^r",
             " drop-one undefined  layer 0  unit 0 ∅  next ·Paris 0.750",
         ]
         assert app.background(3, HEADER) not in COLOURS
