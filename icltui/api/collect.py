@@ -39,14 +39,14 @@ class Collected:
         self.model: ModelInfo | None = None
         self.tokens: TokenizedPrompt | None = None
         self.measurement: Measurement | None = None
-        """Once every unit has been measured."""
+        """The measurement, once every unit has been measured."""
         self.generations: list[Generation] = []
-        """One for each query, with the report on its patch once that has been tested."""
+        """One generation for each query, with the report on its patch once that has been tested."""
         self.verification: Verification | None = None
         self.export: ExportReport | None = None
         self._rows: list[Row] = []
         self._predictions: dict[int, Prediction] = {}
-        """The last of each unit: one may come again, its divergence from the full context then known."""
+        """The last prediction of each unit: one may come again, its divergence from the full context then known."""
 
     def take(self, event: Event) -> None:
         """Add the job's next event."""

@@ -1,4 +1,4 @@
-"""The two faces of an engine: synchronous in this process, and asynchronous as a view holds it.
+"""The two interfaces of an engine: synchronous in this process, and asynchronous for a view.
 
 :class:`Engine` is what the headless commands and the server run; :class:`Client` never blocks. The events
 are those of :mod:`icltui.api.messages`.
@@ -14,7 +14,7 @@ class Engine(Protocol):
     """An engine in this process."""
 
     def run(self, request: Request, should_stop: Callable[[], bool]) -> Iterator[Event]:
-        """Do one job, yielding its events without the last one (that is the caller's to add).
+        """Do one job, yielding its events except the last one, which the caller adds.
 
         Raises:
             IcltuiError: the job cannot be done. ``should_stop`` is asked between chunks and tokens; once it
@@ -28,12 +28,12 @@ Listener = Callable[[int, Event], None]
 
 
 class Client(Protocol):
-    """An engine as a view holds it: asynchronous, one job at a time, jobs queued in order."""
+    """An asynchronous engine for a view: one job at a time, jobs queued in order."""
 
     async def start(self, listener: Listener) -> None:
-        """Start the engine's process, or start it anew after it died; ``EngineStarted`` follows.
+        """Start the engine's process, or restart it after it died; ``EngineStarted`` follows.
 
-        Does not raise when the process cannot be had: ``EngineDied`` is sent instead; and
+        Does not raise when the process cannot be started: ``EngineDied`` is sent instead; and
         ``EngineAwaited``, again and again, while it does not answer.
         """
         ...

@@ -1,4 +1,4 @@
-"""What may be asked of an engine, and what it answers: requests and events.
+"""Requests to an engine, and the events that it answers with.
 
 Every job answers with a stream of events whose last is exactly one of :class:`JobEnded`, :class:`JobCancelled`,
 :class:`JobFailed`.
@@ -92,7 +92,7 @@ class Measure(Message, frozen=True):
 
     prompt: Prompt
     layers: str = "all"
-    """As :func:`icltui.values.prompt.resolve_layers` reads it."""
+    """Layers, as :func:`icltui.values.prompt.resolve_layers` reads them."""
     dynamics: Dynamics = "grow"
     reference: Reference = "free"
     precision: Precision = "model"
@@ -103,18 +103,18 @@ class Measure(Message, frozen=True):
 class Generate(Message, frozen=True):
     """Make the patch, generate the lanes side by side, then test the patch.
 
-    → Progress…, LaneAdvanced…, GenerationEnded, and, where there is something to be told of the patch, PatchTested.
+    → Progress…, LaneAdvanced…, GenerationEnded, and PatchTested where there is a report on the patch.
     """
 
     prompt: Prompt
     layers: str = "all"
-    """As :func:`icltui.values.prompt.resolve_layers` reads it."""
+    """Layers, as :func:`icltui.values.prompt.resolve_layers` reads them."""
     recipe: Recipe = Recipe()
     sampling: Sampling = Sampling()
     n_tokens: TokenCount = 12
-    """How many are generated in each lane."""
+    """Tokens generated in each lane."""
     lanes: tuple[Lane, ...] = LANES
-    """Those to run."""
+    """The lanes to run."""
     holdout: tuple[str, ...] = ()
     """Other queries after the same context, to test the patch on."""
     curves: bool = False
@@ -128,17 +128,17 @@ class GenerateEach(Message, frozen=True):
     """
 
     prompt: Prompt
-    """Its query is not looked at."""
+    """The prompt; its query is ignored."""
     queries: tuple[str, ...]
     """One generation for each."""
     layers: str = "all"
-    """As :func:`icltui.values.prompt.resolve_layers` reads it."""
+    """Layers, as :func:`icltui.values.prompt.resolve_layers` reads them."""
     recipe: Recipe = Recipe()
     sampling: Sampling = Sampling()
     n_tokens: TokenCount = 12
-    """How many are generated in each lane."""
+    """Tokens generated in each lane."""
     lanes: tuple[Lane, ...] = LANES
-    """Those to run."""
+    """The lanes to run."""
     holdout: tuple[str, ...] = ()
     """Other queries after the same context, to test the patch on."""
 
@@ -148,9 +148,9 @@ class Verify(Message, frozen=True):
 
     prompt: Prompt
     layers: str = "all"
-    """As :func:`icltui.values.prompt.resolve_layers` reads it."""
+    """Layers, as :func:`icltui.values.prompt.resolve_layers` reads them."""
     seed: Seed = 0
-    """Of the controls."""
+    """Seed of the control patches."""
 
 
 class Export(Message, frozen=True):
@@ -158,7 +158,7 @@ class Export(Message, frozen=True):
 
     prompt: Prompt
     layers: str = "all"
-    """As :func:`icltui.values.prompt.resolve_layers` reads it."""
+    """Layers, as :func:`icltui.values.prompt.resolve_layers` reads them."""
     recipe: Recipe = Recipe(mode="frozen")
     format: ExportFormat = "peft"
     path: str = ""
@@ -176,14 +176,14 @@ Request = LoadModel | EstimateModel | CountTokens | Measure | Generate | Generat
 
 
 class Progress(Message, frozen=True):
-    """Work in hand: ``done`` of ``total`` (bytes or units); ``total`` 0 when not known."""
+    """Progress of the running work: ``done`` of ``total`` bytes or units; ``total`` is 0 when not known."""
 
     stage: str
     """What is done, such as ``loading gpt2``."""
     done: Size
-    """So far."""
+    """Bytes or units done."""
     total: Size
-    """0 where it is not known."""
+    """Bytes or units in all; 0 where that is not known."""
 
 
 class ModelEstimated(Message, frozen=True):
@@ -209,15 +209,15 @@ class UnitsMeasured(Message, frozen=True):
     rows: tuple[Row, ...]
     """Every layer's row of each unit."""
     predictions: tuple[Prediction, ...]
-    """At most one for each unit."""
+    """At most one prediction for each unit."""
 
 
 class MeasureEnded(Message, frozen=True):
     layers: tuple[LayerIndex, ...]
-    """The measured ones, ascending."""
+    """The measured layers, ascending."""
     path: Path
     seconds: float
-    """What the passes took."""
+    """Duration of the passes."""
     pairs: tuple[Pairs, ...] = ()
     """One for each layer where units were compared with each other, else empty."""
 
@@ -260,32 +260,32 @@ class JobFailed(Message, frozen=True):
     message: str
     """One line: what is wrong, what was needed, what to do."""
     exit_code: ExitCode = 1
-    """Of the command line, where the error ends it."""
+    """Exit code of the command line where this error ends it."""
 
 
 class EngineStarted(Message, frozen=True):
     """The engine's process answers; comes with job 0."""
 
     version: str
-    """Of icltui in the engine's process."""
+    """Version of icltui in the engine's process."""
 
 
 class EngineAwaited(Message, frozen=True):
     """The engine's process runs but has not answered for so many seconds; it is waited for; comes with job 0."""
 
     seconds: Count
-    """Since it was started."""
+    """Seconds since the process was started."""
     log_tail: tuple[str, ...] = ()
-    """The last lines that it wrote."""
+    """The last lines that the process wrote."""
 
 
 class EngineDied(Message, frozen=True):
     """The engine's process is gone, every job with it; comes with job 0."""
 
     message: str
-    """How it ended, in one line."""
+    """How the process ended, in one line."""
     log_tail: tuple[str, ...] = ()
-    """The last lines that it wrote."""
+    """The last lines that the process wrote."""
 
 
 Event = (

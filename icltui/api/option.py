@@ -23,7 +23,7 @@ class Option(Struct, frozen=True, dict=True):
     field: str
     """The name of the field that it sets."""
     help: str
-    """Its meaning, for ``--help``; ``{default}`` stands for the default."""
+    """Its meaning, for ``--help``; ``{default}`` is replaced by the default."""
     of: tuple[type[Struct], ...]
     """The structs that have this field; type and default are those of the first."""
     group: Group
@@ -49,22 +49,22 @@ class Option(Struct, frozen=True, dict=True):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Its names on the command line."""
+        """The option's names on the command line."""
         return self.flags or ("--" + self.field.replace("_", "-"),)
 
     @property
     def flag(self) -> str:
-        """The longest of its names."""
+        """The longest of the option's names."""
         return max(self.names, key=len)
 
     @property
     def title(self) -> str:
-        """Its name in the explorer's form."""
+        """The option's name in the explorer's form."""
         return self.label or self.field
 
     @property
     def description(self) -> str:
-        """Its help with the default filled in."""
+        """The help text with the default filled in."""
         return self.help.replace("{default}", _short(self.default))
 
     @property
@@ -80,7 +80,7 @@ class Option(Struct, frozen=True, dict=True):
 
     @cached_property
     def choices(self) -> tuple[str, ...]:
-        """The words that it may be."""
+        """The words that the value may be."""
         return tuple(word for part in self._parts if get_origin(part) is Literal for word in get_args(part))
 
     def read(self, text: str) -> Any:

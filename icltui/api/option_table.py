@@ -259,7 +259,7 @@ def options_of(owner: type[Struct]) -> Iterator[Option]:
 
 
 def check_options(values: Recipe | Sampling) -> None:
-    """Refuse what no patch can be made by, or no token be drawn by.
+    """Refuse values by which no patch can be made or no token drawn.
 
     Raises:
         BadInput: naming the value, what was needed, and what to do.

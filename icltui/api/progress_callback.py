@@ -1,4 +1,4 @@
-"""How long work reports how far it is: one protocol, whose argument is always called ``on_progress``."""
+"""How long-running work reports its progress: one protocol, whose argument is always called ``on_progress``."""
 
 from typing import Protocol, runtime_checkable
 

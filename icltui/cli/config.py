@@ -12,7 +12,7 @@ from icltui.text.escape import visible
 
 
 def config(args: argparse.Namespace) -> int:  # noqa: ARG001
-    """Print it as a config file; returns 2 if something in the user's file cannot be used."""
+    """Print the settings in force as a config file; returns 2 if something in the user's file cannot be used."""
     from icltui.tui.system.apply_settings import choose_theme, keys_in_force, known_themes
     from icltui.tui.system.keymap import keymap
 
@@ -27,7 +27,7 @@ def config(args: argparse.Namespace) -> int:  # noqa: ARG001
 
 
 def _places(path: Path) -> list[str]:
-    """Each path as a comment, so that the output is a config file."""
+    """Each path as a comment, since the output is a config file."""
     state = state_path()
     places = {
         "config": path,

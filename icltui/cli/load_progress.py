@@ -14,7 +14,7 @@ from icltui.values import Estimate
 
 _CLEAR = "\r\x1b[K"
 _MOST_PASSES = 9_999
-"""Largest total that counts passes; a larger one counts bytes."""
+"""Largest total that counts passes; a larger total counts bytes."""
 
 
 @contextmanager

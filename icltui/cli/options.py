@@ -63,7 +63,7 @@ def _value(option: Option, value: Any) -> Any:
 def read_text(text: str, is_query: bool = False) -> str:
     """``text`` itself, or the content of FILE where it is ``@FILE``; a query loses the file's last line end.
 
-    ``@@`` stands for a text that begins with ``@``.
+    ``@@`` at the start means a text that begins with ``@``.
 
     Raises:
         BadInput: a file that cannot be read as text.

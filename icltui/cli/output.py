@@ -50,7 +50,7 @@ def print_progress(stage: str, done: int = 0, total: int = 0) -> None:
 
 
 def stdout_to_stderr() -> contextlib.redirect_stdout[TextIO]:
-    """Send to stderr whatever a model's own code prints, so that stdout holds nothing but data."""
+    """Send to stderr what a model's own code prints, so that stdout holds nothing but data."""
     return contextlib.redirect_stdout(sys.stderr)
 
 

@@ -1,4 +1,4 @@
-"""A record that was saved, compared with the same record, computed again: is it still so?
+"""Compares a saved record with the same record computed again.
 
 Enters: both, and how much rounding to allow for. Leaves: a :class:`~icltui.values.SectionReplay`: every field of
 numbers with its largest difference, and everything else that differs. Seconds are left out. The rule:
@@ -37,7 +37,7 @@ _BEFORE = 12
 
 
 class _FieldNumbers:
-    """The numbers of one field, as they come."""
+    """The numbers of one field compared so far."""
 
     def __init__(self, name: str, scale: float) -> None:
         self.name, self.scale = name, scale
@@ -113,7 +113,7 @@ def _survey(section: Section, saved: Record) -> tuple[dict[str, float], set[str]
 
 
 def _are_numbers(saved: object, again: object) -> bool:
-    """Numbers that can be near each other; a whole one counts something or names it."""
+    """Whether both are decimal numbers; a whole number counts or names something."""
     return isinstance(saved, float) and isinstance(again, float)
 
 
@@ -137,7 +137,7 @@ def _may_swap(candidate: Candidate, others: tuple[Candidate, ...], share: float)
 
 
 def _finite(value: float) -> float:
-    """JSON has no infinity."""
+    """``value``, at most the largest float, since JSON has no infinity."""
     return min(value, sys.float_info.max)
 
 

@@ -1,11 +1,11 @@
-"""What is not as it was when a session was saved, in sentences: its prompt for the model, the model, the packages."""
+"""What has changed since a session was saved, in sentences: its prompt's tokens, the model, the packages."""
 
 from icltui.values import Measurement, ModelInfo, Record
 from icltui.values.prompt import WHY_ANOTHER
 
 
 def prompt_change(saved: Record, again: Record) -> str:
-    """That both were not got from one prompt, though it is one text; empty where they were, or that is not known."""
+    """A sentence that says where the same text became other tokens; empty where it did not, or that is not known."""
     was, found = (
         record.tokens.ids if isinstance(record, Measurement) else getattr(record, "ids", None)
         for record in (saved, again)
@@ -15,7 +15,7 @@ def prompt_change(saved: Record, again: Record) -> str:
 
 
 def model_changes(saved: ModelInfo, now: ModelInfo) -> tuple[str, ...]:
-    """What was not as it is when the session was saved, in sentences."""
+    """Sentences on what differs between now and the time of saving."""
     places = {
         "the model": (saved.name, now.name),
         "revision": (saved.revision, now.revision),

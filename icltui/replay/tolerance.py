@@ -1,4 +1,4 @@
-"""How far a number may be from itself when it is computed again, and no result has changed.
+"""How far a recomputed number may differ from the saved one where no result has changed.
 
 Enters: the record as it was saved, and the coarser dtype of both runs. Leaves: for each of its numbers a largest
 difference, the sum of
@@ -26,7 +26,7 @@ from icltui.values import Generation, Measurement, ModelInfo, PatchReport, Recor
 
 @dataclass(frozen=True)
 class DtypeTolerance:
-    """What rounding in one dtype may do."""
+    """The tolerances of one dtype."""
 
     relative: float
     """Share of a field's scale."""
@@ -63,7 +63,7 @@ _DIRECTIONS = ("cosine_previous", "update_cosine_previous", "transfer_previous",
 _OF_THE_PATCH = ("generation.patch", "generation.lanes.patched", "generation.fit.patched")
 _INDEX = re.compile(r"\[(\d+)\]")
 _MOST = 2.0
-"""Noise can turn a direction round, and no more."""
+"""The largest change that noise makes: it reverses a direction."""
 _MOST_OF_A_FIT = 0.1
 _HIDDEN = 0.5
 """From here on rounding alone may turn a direction into another one."""

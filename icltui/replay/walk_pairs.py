@@ -37,14 +37,14 @@ class Pair:
 
     @property
     def is_open(self) -> bool:
-        """Whether it is compared part by part."""
+        """Whether the pair is compared part by part."""
         if self.kind in ("words", "new") or type(self.saved) is not type(self.recomputed):
             return False
         return isinstance(self.saved, msgspec.Struct | tuple | dict) and not isinstance(self.saved, Token)
 
     @property
     def is_ranking(self) -> bool:
-        """Whether it is a list of possible next tokens, whose ranks are judged together."""
+        """Whether the pair is a list of possible next tokens, whose ranks are judged together."""
         return (
             isinstance(self.saved, tuple)
             and self.is_open
@@ -52,7 +52,7 @@ class Pair:
         )
 
     def named(self, name: str, saved: Any, recomputed: Any, kind: DifferenceKind = "changed") -> "Pair":
-        """A part of it."""
+        """A part of the pair."""
         return Pair(f"{self.at}.{name}", f"{self.field}.{name}", saved, recomputed, kind)
 
 

@@ -11,7 +11,7 @@ from icltui.text.escape import token_text
 from icltui.values import Measurement
 
 N_LINES = 6
-"""More lines than this cannot be told apart."""
+"""The most lines that a reader can distinguish."""
 
 
 def heat(measurement: Measurement, measure: str) -> list[list[float]]:
@@ -23,7 +23,7 @@ def heat(measurement: Measurement, measure: str) -> list[list[float]]:
 
 
 def curve_layers(layers: Sequence[int]) -> tuple[int, ...]:
-    """At most so many of ``layers`` as can be told apart, evenly spread from the first to the last.
+    """At most as many of ``layers`` as a reader can distinguish, evenly spread from the first to the last.
 
     >>> curve_layers(range(24))
     (0, 5, 9, 14, 18, 23)

@@ -112,7 +112,7 @@ def _equal(agreement: Agreement | None) -> str:
 
 
 def _sums(generations: Sequence[Generation]) -> str:
-    """All queries as one."""
+    """The sums over all queries."""
     sentences = []
     for lane in LANES[1:]:
         found = [g.agreement[lane] for g in generations if lane in g.agreement]

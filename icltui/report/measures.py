@@ -20,9 +20,9 @@ Meaning = tuple[str, str]
 """What a number is: in words, and as a formula."""
 
 NOISE = "~"
-"""Before a ‖δ‖ that rounding alone can make."""
+"""Mark before a ‖δ‖ that rounding alone can make."""
 CHANGED = "▸"
-"""Before a next token that the unit before did not predict."""
+"""Mark before a next token that the previous unit did not predict."""
 INDEX = ("unit", "layer")
 """The fields of a row that say which unit and which layer it is of."""
 DELTA_NOISE = "delta_noise"
@@ -36,24 +36,24 @@ class MeasureSpec:
     """One number per unit and layer."""
 
     field: str
-    """Of :class:`icltui.values.Row`; also its column in JSON, CSV and clipboard."""
+    """Field of :class:`icltui.values.Row`; also its column in JSON, CSV and clipboard."""
     symbol: str
     """At most nine cells wide."""
     log: bool
     """Whether a log scale makes sense: the number is never negative."""
     grow: Meaning
     shrink: Meaning | None = None
-    """Where it differs from *grow*; two empty texts where there is no such number."""
+    """Meaning where it differs from *grow*; two empty texts where there is no such number."""
     drop: Meaning | None = None
     header: str = ""
-    """Over its column in a report; empty: the symbol."""
+    """Title of its column in a report; empty: the symbol."""
     short: str = ""
-    """Over a narrow column; empty: as over others."""
+    """Title of a narrow column; empty: as of others."""
     width: int = 7
     """Cells of its column in the explorer's table."""
 
     def meaning(self, dynamics: Dynamics) -> Meaning:
-        """In words and as a formula."""
+        """The meaning of the number under ``dynamics``, in words and as a formula."""
         others = {"shrink": self.shrink, "drop": self.drop}
         return others.get(dynamics) or self.grow
 
@@ -70,10 +70,10 @@ class PredictionSpec:
     """Its column in JSON, CSV and clipboard."""
     symbol: str
     words: str
-    """What it is."""
+    """What the number is."""
     value: Callable[[Prediction], float | None]
     header: str = ""
-    """Over its column in a report; empty: the symbol."""
+    """Title of its column in a report; empty: the symbol."""
     unit: str = ""
     width: int = 7
     """Cells of its column in the explorer's table."""
@@ -84,9 +84,9 @@ class CheckSpec:
     """One number of the proof at a layer."""
 
     symbol: str
-    """Over its column in the explorer."""
+    """Title of its column in the explorer."""
     header: str = ""
-    """Over its column in a report; empty: the symbol."""
+    """Title of its column in a report; empty: the symbol."""
     width: int = 10
     """Cells of its column in the explorer."""
 
@@ -222,7 +222,7 @@ MEASURES: dict[str, MeasureSpec] = {measure.field: measure for measure in _ALL}
 """Every measure by its field, in the order in which a key cycles through them."""
 
 NEXT_TOKEN = "next token"
-"""Over the most probable next token; its column in a file is ``token``."""
+"""Title of the column of the most probable next token, which is ``token`` in a file."""
 PREDICTIONS: dict[str, PredictionSpec] = {
     spec.name: spec
     for spec in (

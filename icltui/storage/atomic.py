@@ -92,7 +92,7 @@ def _there_already(path: Path) -> BadInput:
 
 
 def _make_alike(handle: int, path: Path, old: os.stat_result) -> bool:
-    """Give a new file what the old one is to others; False: that cannot be done."""
+    """Give a new file the old one's mode, owner, group and attributes; False if that fails."""
     if old.st_nlink > 1:
         return False
     try:
@@ -107,7 +107,7 @@ def _make_alike(handle: int, path: Path, old: os.stat_result) -> bool:
 
 
 def _overwrite(path: Path, data: bytes) -> None:
-    """Put ``data`` into the file that is there, or back what was in it; a process killed meanwhile leaves both."""
+    """Overwrite the file with ``data``, or restore its content on failure; a process killed meanwhile leaves both."""
     with path.open("r+b", buffering=0) as file:
         before = file.readall()
         try:
@@ -137,15 +137,15 @@ def sync_folder(folder: Path) -> None:
 
 
 def leftover_prefix() -> str:
-    """How the name of what this process is writing begins; eight to twelve letters and digits follow."""
+    """The prefix of this process's temporary files; eight to twelve letters and digits follow."""
     return f".icltui-{os.getpid()}-"
 
 
 @functools.cache
 def remove_leftovers(folder: Path) -> None:
-    """Remove, once for each folder, what processes left there that ended while they wrote.
+    """Remove, once for each folder, the temporary files of processes that ended while they wrote.
 
-    It must not have been touched for a day, since a process that cannot be seen may write from another machine.
+    A file must be a day old, since a process on another machine, which cannot be seen, may still write it.
     """
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:

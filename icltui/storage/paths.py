@@ -18,7 +18,7 @@ _SHOWN = 120
 
 
 def typed_path(text: str) -> Path:
-    """The path that a person means by ``text``, the one way by which any becomes a path: ``~`` is a home folder.
+    """The path that a person means by ``text``; every typed path goes through here. ``~`` is a home folder.
 
     Raises:
         BadInput: no file can have that name, there is no such user, or the current folder is gone.
@@ -66,7 +66,7 @@ def sessions_folder() -> Path:
 
 
 def user_folder(kind: Literal["config", "data", "state"]) -> Path:
-    """The platform's folder of the kind; where no home is known (a container's user), one that can never be."""
+    """The platform's folder of the kind; where no home is known (a container's user), one that cannot exist."""
     paths = {
         "config": platformdirs.user_config_path,
         "data": platformdirs.user_data_path,
@@ -117,7 +117,7 @@ EXAMPLES = (
 
 
 def example_sessions() -> tuple[Path, ...]:
-    """Those of :data:`EXAMPLES` that are there."""
+    """Those of :data:`EXAMPLES` that exist."""
     paths = (examples_folder() / f"{name}.json" for name in EXAMPLES)
     return tuple(path for path in paths if path.is_file())
 

@@ -1,4 +1,4 @@
-"""Queries from a file, one on each line: those that a patch is fitted on, or tested on."""
+"""Queries from a file, one per line, to fit or test a patch on."""
 
 from pathlib import Path
 

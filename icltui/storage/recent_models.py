@@ -1,6 +1,6 @@
 """The models that were loaded before, with the choices they were loaded by: a small file in the state folder.
 
-It is a convenience and no document: a file that is damaged, or of another program's making, counts as none.
+The file is a convenience: one that is damaged, or made by another program, counts as none.
 """
 
 import contextlib
@@ -14,19 +14,19 @@ from icltui.storage.paths import state_folder
 from icltui.values.errors import SessionError
 
 MOST = 20
-"""So many are remembered."""
+"""The number of models that are remembered."""
 _MOST_BYTES = 2**20
 
 
 class Recent(msgspec.Struct, frozen=True):
-    """A model, and the engine's command where the user gave one: folders there are not folders here."""
+    """A model, and the engine's command where the user gave one: folders of its machine are not folders of this one."""
 
     load: LoadModel
     place: str = ""
 
 
 def recent_models(place: str = "") -> tuple[LoadModel, ...]:
-    """Those that were loaded at this place, newest first, the embedded one always among them."""
+    """The models loaded by this engine command, newest first; the embedded one is always among them."""
     loads = [recent.load for recent in _read() if recent.place == place]
     is_listed = any(load.model == DEMO for load in loads)
     return tuple(loads if is_listed else [*loads, LoadModel()])

@@ -1,4 +1,4 @@
-"""Does a session fit together? What no run of the program could have made is refused: no view need expect it.
+"""Consistency of a session: what no run of the program could have made is refused, so that no view need expect it.
 
 Enters: a session, read or about to be written. Leaves: nothing, or a :class:`~icltui.values.errors.SessionError`.
 """
@@ -88,7 +88,7 @@ def _problem_of_counts(session: Session, n_layers: int) -> str | None:
 
 
 def _problem_of_patch(session: Session) -> str | None:
-    """What no model can read, no patch can be made by, or no text drawn by."""
+    """The part that no model can read, or by which no patch can be made or text drawn."""
     prompt, recipe = session.prompt, session.recipe
     made: list[Session | Generation] = [session, *([session.generation] if session.generation else [])]
     try:

@@ -21,7 +21,7 @@ def child_environment() -> dict[str, str]:
     """The environment for a child process and its own children: this process's, made safe.
 
     ``PYTHONSAFEPATH`` is set. ``PYTHONPATH`` stays the user's, but for entries that mean whatever folder is current:
-    ``""``, which an unset variable in ``$OTHER:/path`` leaves behind, and ``"."``.
+    ``""``, which an unset variable in ``$OTHER:/path`` leaves, and ``"."``.
     """
     environment = {**os.environ, "PYTHONSAFEPATH": "1"}
     entries = environment.pop("PYTHONPATH", "").split(os.pathsep)

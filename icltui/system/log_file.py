@@ -72,7 +72,7 @@ def _append(path: Path, data: bytes) -> None:
 
 def _opened(path: Path) -> BufferedWriter:
     log = open(path, "ab", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK, 0o600))  # noqa: SIM115
-    if not stat.S_ISREG(os.fstat(log.fileno()).st_mode):  # a pipe or a device may keep whoever writes waiting
+    if not stat.S_ISREG(os.fstat(log.fileno()).st_mode):  # a pipe or a device may block the writer
         log.close()
         raise OSError("it is not a file")
     return log

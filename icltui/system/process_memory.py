@@ -1,4 +1,4 @@
-"""The memory of a process, as Linux tells it in ``/proc``."""
+"""The memory of a process, as Linux reports it in ``/proc``."""
 
 import re
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Literal
 
 
 def resident_bytes(which: Literal["now", "peak"], pid: int | str = "self") -> int | None:
-    """Resident bytes of a process, at present or at most so far; None where the system does not tell."""
+    """Resident bytes of a process, at present or at most so far; None where the system does not report it."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError:

@@ -42,7 +42,7 @@ def _lay_out(value: Any, indent: str) -> str:
 
 
 def _is_long(value: Any) -> bool:
-    """Whether it holds too many things for one line; told without writing them, which may take a second at a time."""
+    """Whether it holds too many things for one line; found without writing them, which may take a second each."""
     if not isinstance(value, dict | list | tuple):
         return False
     inner = value.values() if isinstance(value, dict) else value

@@ -1,4 +1,4 @@
-"""Tables for spreadsheets: no text in them is taken for a formula, and whoever reads them here gets it back as it was.
+"""Tables for spreadsheets: no text in them is taken for a formula, and :func:`read_csv` returns it as it was.
 
 A single quote is put before a cell that begins as a formula does, and double quotes around every text that is no word,
 as https://owasp.org/www-community/attacks/CSV_Injection has it; numbers stay numbers. :func:`read_csv` takes the quote

@@ -21,7 +21,7 @@ def number(value: float | None) -> str:
 
 
 def yes(value: bool) -> str:
-    """A truth in a table."""
+    """A truth value as the word in a table."""
     return "yes" if value else "no"
 
 

@@ -111,7 +111,7 @@ class IcltuiApp(App[None]):
         return TerminalDriver
 
     def on_load(self) -> None:
-        """Listen for signals before the terminal is taken: whoever takes it must give it back."""
+        """Listen for signals before the terminal is taken, since it must be given back."""
         loop = asyncio.get_running_loop()
         for name in _SIGNALS:
             # Not every platform has them, and only the main thread may ask.
@@ -190,7 +190,7 @@ class IcltuiApp(App[None]):
         self._leave_on_signal(signal.SIGHUP)
 
     def _leave_on_signal(self, number: int) -> None:
-        """Leave without a question: whoever ends the program from outside cannot be asked whether to save."""
+        """Leave without a question: the sender of a signal cannot be asked whether to save."""
         self.unsaved_work.keep_for_good()
         self.exit(None, 128 + number)
 
@@ -221,7 +221,7 @@ class IcltuiApp(App[None]):
         default_namespace: DOMNode | None = None,
         namespaces: Mapping[str, DOMNode] | None = None,
     ) -> bool:
-        """Let a worker that the action began take its first step, so that a dialog is there for the next key."""
+        """Let a worker that the action began take its first step, so that its dialog gets the next key."""
         is_handled = await super().run_action(action, default_namespace, namespaces)
         await asyncio.sleep(0)
         return is_handled

@@ -27,7 +27,7 @@ class PromptIds(Record, frozen=True):
     prefix: tuple[TokenId, ...]
     """Kept with the context and without it: BOS, or a chat template's header."""
     context: tuple[TokenId, ...]
-    """Empty where there is none."""
+    """The context; empty where there is none."""
     query: tuple[TokenId, ...]
     """The last one is the token at which everything is measured."""
     queries: dict[str, tuple[TokenId, ...]] = {}
@@ -60,7 +60,7 @@ class Candidate(Record, frozen=True):
 
     token: Token
     probability: float
-    """In [0, 1]."""
+    """Probability in [0, 1]."""
 
 
 class LogitError(Record, frozen=True):

@@ -17,7 +17,7 @@ class IcltuiError(Exception):
     """Root of the tree; its text is shown to the user as it is."""
 
     exit_code: ClassVar[int] = 1
-    """Of the command line, where the error ends it."""
+    """Exit code of the command line where this error ends it."""
 
 
 class BadInput(IcltuiError):

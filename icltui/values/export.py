@@ -14,9 +14,9 @@ class ExportReport(Record, frozen=True):
 
     format: ExportFormat
     files: tuple[str, ...]
-    """Their paths."""
+    """Paths of the written files."""
     rank: TokenCount
-    """The largest of the written factors."""
+    """Largest rank of the written factors."""
     n_tensors: Count
     """How many tensors were written."""
     n_compared: Count = 0

@@ -22,7 +22,7 @@ class LaneStep(Record, frozen=True):
     token: Token
     """The token that was drawn."""
     text: str
-    """The whole lane so far."""
+    """The text of the whole lane so far."""
     top: tuple[Candidate, ...]
     """The most probable tokens, most probable first."""
     kl_to_context: float | None
@@ -33,11 +33,11 @@ class LaneText(Record, frozen=True):
     """One lane, ended."""
 
     text: str
-    """What was generated, without the query."""
+    """The generated text, without the query."""
     token_ids: tuple[TokenId, ...]
     """The generated tokens."""
     steps: tuple[LaneStep, ...]
-    """One for each token."""
+    """One step for each token."""
 
 
 class Agreement(Record, frozen=True):
@@ -55,14 +55,14 @@ class Generation(Record, frozen=True):
     """The lanes of one run of *generate*."""
 
     lanes: dict[Lane, LaneText]
-    """Those that ran."""
+    """The lanes that ran."""
     agreement: dict[Lane, Agreement]
     """``plain`` and, where it ran, ``patched``, each against ``context``."""
     fit: dict[Lane, LogitError]
     """Logits at the query's last token, before anything was generated."""
     recipe: Recipe
     layers: tuple[LayerIndex, ...]
-    """The patched ones, ascending."""
+    """The patched layers, ascending."""
     sampling: Sampling = Sampling()
     patch: PatchReport | None = None
     """None where the patched lane did not run."""

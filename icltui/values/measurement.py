@@ -20,9 +20,9 @@ class Unit(Record, frozen=True):
     """A piece of the context; ``index`` counts from 1, as unit 0 is the empty context."""
 
     index: TokenCount
-    """From 1."""
+    """Number of the unit, from 1."""
     text: str
-    """As it is in the context."""
+    """Text of the unit, as it is in the context."""
     tokens: TokenCount
     """How many tokens it has."""
 
@@ -33,17 +33,17 @@ class TokenizedPrompt(Record, frozen=True):
     prefix: tuple[Token, ...]
     """Kept with the context and without it: BOS, or a chat template's header."""
     context: tuple[Token, ...]
-    """Empty where there is none."""
+    """The context; empty where there is none."""
     query: tuple[Token, ...]
     """The last one is the token at which everything is measured."""
     units: tuple[Unit, ...]
-    """Of the context, in order."""
+    """Units of the context, in order."""
     notes: tuple[str, ...] = ()
     """What the user should know, such as a token that straddles context and query."""
 
     @property
     def ids(self) -> PromptIds:
-        """Its ids without the texts."""
+        """The prompt's ids without the texts."""
         parts = (tuple(token.id for token in part) for part in (self.prefix, self.context, self.query))
         prefix, context, query = parts
         return PromptIds(prefix=prefix, context=context, query=query)
@@ -56,12 +56,12 @@ class Row(Record, frozen=True, gc=False):
     without unit i alone (*drop*; A_0 is the full context, and each unit is compared with it, not with the unit before).
     """
 
-    # Thousands of them: the garbage collector, which would stop the screen to look at each, must not walk them.
+    # There are thousands: the garbage collector must not walk them, which would stop the screen.
 
     unit: TokenCount
     """0 before any unit has come, gone or been left out."""
     layer: LayerIndex
-    """From 0."""
+    """Index of the layer, from 0."""
     z_norm: float | None
     """‖A_i‖."""
     learning_rate: float | None
@@ -121,7 +121,7 @@ class Prediction(Record, frozen=True):
     top: tuple[Candidate, ...]
     """Most probable first; at least one."""
     entropy: float | None
-    """In nats."""
+    """Entropy in nats."""
     kl_to_full: float | None
     """KL(full context ‖ this one); None where the full context has not run yet."""
 
@@ -130,7 +130,7 @@ class Pairs(Record, frozen=True):
     """Every unit's rank-1 update against every other's, at one layer; row s, column t, both from unit 1."""
 
     layer: LayerIndex
-    """From 0."""
+    """Index of the layer, from 0."""
     cosine: tuple[tuple[float | None, ...], ...]
     """cos(u_s, u_t)·cos(z_s, z_t), u = W δ."""
     transfer: tuple[tuple[float | None, ...], ...]
@@ -142,14 +142,14 @@ class Measurement(Record, frozen=True):
 
     tokens: TokenizedPrompt
     layers: tuple[LayerIndex, ...]
-    """The measured ones, ascending."""
+    """The measured layers, ascending."""
     rows: tuple[Row, ...]
-    """One for each unit and layer, unit by unit."""
+    """One row for each unit and layer, unit by unit."""
     predictions: tuple[Prediction, ...]
-    """One for each unit; none where they would have cost a pass each."""
+    """One prediction for each unit; none where each would have cost a pass."""
     path: Path
     seconds: float
-    """What the passes took."""
+    """Duration of the passes."""
     dynamics: Dynamics = "grow"
     reference: Reference = "free"
     precision: Precision = "model"

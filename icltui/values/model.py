@@ -17,9 +17,9 @@ class RefusedLayer(Record, frozen=True):
     """A layer on which the patch is not exact, so that its numbers would be wrong."""
 
     layer: LayerIndex
-    """From 0."""
+    """Index of the layer, from 0."""
     reason: str
-    """Why, in words."""
+    """Reason for the refusal, in words."""
 
 
 class ModelInfo(Record, frozen=True):
@@ -38,20 +38,20 @@ class ModelInfo(Record, frozen=True):
     hidden_size: Width
     """Width of the residual stream."""
     n_parameters: Size
-    """Each shared weight once."""
+    """Number of parameters, each shared weight counted once."""
     dtype: str
     """What is computed in, such as ``float32``."""
     device: str
-    """Such as ``cpu`` or ``cuda:0``."""
+    """Device, such as ``cpu`` or ``cuda:0``."""
     window: Size | None
     """Longest sequence in tokens that the model's positions allow."""
     path: Path
     versions: dict[str, str]
-    """Of icltui, torch and transformers, by name."""
+    """Versions of icltui, torch and transformers, by name."""
     path_reason: str = ""
     """Why the prefixes are measured one by one; empty where they are packed."""
     refused: tuple[RefusedLayer, ...] = ()
-    """Layers that are left out."""
+    """Layers that are left out of patches and measures."""
     sites: dict[str, str] = msgspec.field(default_factory=dict)
     """Module paths given by hand, without which other numbers would come out."""
     quantize: Quantize = "none"

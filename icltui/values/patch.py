@@ -16,7 +16,7 @@ class LayerFit(Record, frozen=True):
     """One layer of a held patch. Z (hidden, k): the MLP inputs of its k tokens without the context; D = Z_C − Z."""
 
     layer: LayerIndex
-    """From 0."""
+    """Index of the layer, from 0."""
     error: float | None
     """‖ΔZ − D‖ / ‖D‖, ΔZ what the patch adds to Z: 0 where every fitted token is met. None without ΔW."""
     condition: float | None
@@ -74,13 +74,13 @@ class Curves(Record, frozen=True):
     """The patch varied, one thing at a time."""
 
     alpha: tuple[CurvePoint, ...] = ()
-    """x is α."""
+    """Points whose x is α."""
     from_bottom: tuple[CurvePoint, ...] = ()
-    """x layers, the lowest ones."""
+    """Points with the x lowest layers patched."""
     from_top: tuple[CurvePoint, ...] = ()
-    """x layers, the highest ones."""
+    """Points with the x highest layers patched."""
     queries: tuple[CurvePoint, ...] = ()
-    """x of the calibration queries; kl_others on other queries."""
+    """Points with x calibration queries fitted; ``kl_others`` is on other queries."""
 
 
 class PatchReport(Record, frozen=True):
@@ -101,4 +101,4 @@ class PatchReport(Record, frozen=True):
     notes: tuple[str, ...] = ()
     """What the user should know, in sentences."""
     curves: Curves | None = None
-    """Where they were asked for."""
+    """Curves of the varied patch, where they were requested."""

@@ -30,7 +30,7 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     """A context, the query after it, and how the context is cut into units."""
 
     context: str = ""
-    """May be empty."""
+    """Text before the query; may be empty."""
     query: str = ""
     """What the model continues; empty only while it is typed."""
     unit: str = "token"

@@ -33,7 +33,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     mode: Mode = "per-step"
     components: Components = "both"
     carrier: Carrier = "output"
-    """Frozen and compiled."""
+    """What carries the shift of a frozen or compiled patch."""
     alpha: float | AlphaSearch = 1.0
     """Strength, 0 to 2: what the patch adds is multiplied by it; 1 is the patch itself, 0 none."""
     n_fitted: TokenCount = 8
@@ -48,7 +48,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     other_context: str = ""
     """The context of the control ``other``."""
     seed: Seed = 0
-    """Of the controls ``random`` and ``shuffled``."""
+    """Seed of the controls ``random`` and ``shuffled``."""
 
 
 class Sampling(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,7 +61,7 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True):
     top_p: float = 1.0
     """Only the most probable tokens that together reach this probability may be drawn."""
     seed: Seed = 0
-    """Of the noise that tokens are drawn with."""
+    """Seed of the noise that tokens are drawn with."""
 
 
 def idle(recipe: Recipe) -> tuple[str, ...]:

@@ -15,9 +15,9 @@ class FieldReplay(Record, frozen=True):
     """All numbers of one field, such as ``rows[].delta_norm``."""
 
     field: str
-    """Its path without indices."""
+    """Path of the field, without indices."""
     n_compared: Count
-    """How many numbers."""
+    """How many numbers the field has."""
     n_beyond: Count
     """How many differ by more than the tolerance."""
     largest: float
@@ -41,9 +41,9 @@ class Difference(Record, frozen=True):
     at: str
     """Where, such as ``generation.lanes.patched.text``."""
     saved: str
-    """In words, cut to a length that can be read."""
+    """The saved one in words, cut to a readable length."""
     recomputed: str
-    """In words, cut to a length that can be read."""
+    """The recomputed one in words, cut to a readable length."""
 
 
 class SectionReplay(Record, frozen=True):
@@ -59,7 +59,7 @@ class SectionReplay(Record, frozen=True):
     fields: tuple[FieldReplay, ...]
     """One for each field of numbers."""
     differences: tuple[Difference, ...]
-    """Everything else that differs."""
+    """Everything that differs and is no decimal number."""
 
 
 class Replay(Record, frozen=True):

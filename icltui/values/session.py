@@ -25,31 +25,31 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     """All that one file holds."""
 
     format: Count = FORMAT
-    """Of the file that it was read from; see :data:`FORMAT`."""
+    """Format of the file that it was read from; see :data:`FORMAT`."""
     title: str = ""
     """Empty: the file's name counts."""
     created: str = msgspec.field(default_factory=_now)
     """Time in UTC, ISO 8601."""
     prompt: Prompt
     layers: str = "all"
-    """As :func:`icltui.values.prompt.resolve_layers` reads it."""
+    """Layers, as :func:`icltui.values.prompt.resolve_layers` reads them."""
     recipe: Recipe = Recipe()
     sampling: Sampling = Sampling()
     holdout: tuple[str, ...] = ()
     """Other queries after the same context, that the patch is tested on."""
     n_tokens: TokenCount = 12
-    """How many are generated in each lane."""
+    """Tokens generated in each lane."""
     dynamics: Dynamics = "grow"
     reference: Reference = "free"
     precision: Precision = "model"
     model: ModelInfo | None = None
-    """What the results were got from."""
+    """Model that the results come from."""
     measurement: Measurement | None = None
-    """None where nothing was measured."""
+    """The measurement; None where nothing was measured."""
     generation: Generation | None = None
-    """None where nothing was generated."""
+    """The generation; None where nothing was generated."""
     verification: Verification | None = None
-    """None where nothing was proved."""
+    """The proof; None where nothing was proved."""
     runs: tuple["Run", ...] = ()
     """The runs that led here, in the order of their numbers; empty where there was no other run."""
     run: RunNumber | None = None
@@ -75,10 +75,10 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     """A state that the session went through: what was asked, and what came of it."""
 
     number: RunNumber
-    """From 1; never given twice."""
+    """Number of the run, from 1; never given twice."""
     parent: RunNumber | None = None
     """The number of the run that was on the screen when this one was asked."""
     note: str = ""
     """The user's own line about it."""
     session: Session
-    """A whole session, without runs."""
+    """Settings and results of the run: a whole session, without runs."""

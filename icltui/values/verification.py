@@ -8,7 +8,7 @@ class LayerCheck(Record, frozen=True):
     """Exactness at one layer; every value is relative to the contextual one and ideally 0 (cosine: 1)."""
 
     layer: LayerIndex
-    """From 0."""
+    """Index of the layer, from 0."""
     identity_error: float | None
     """‖(W+ΔW)z − W z_C‖ / ‖W z_C‖."""
     block_error: float | None

@@ -35,7 +35,7 @@ class JobQueue:
             return message
 
     def cancel(self, job: int) -> bool:
-        """Ask ``job`` to stop; returns whether it was still queued, and so is over now."""
+        """Ask ``job`` to stop; returns whether it was still queued, so that it is over now."""
         with self._changed:
             waiting = next((message for message in self._waiting if message.job == job), None)
             if waiting is not None:

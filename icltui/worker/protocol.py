@@ -109,7 +109,7 @@ def is_client_message(line: bytes) -> bool:
 
 
 def job_of(line: bytes) -> int | None:
-    """The job that an otherwise broken line names, so that its sender can be told."""
+    """The job that an otherwise broken line names, so that its sender gets an answer."""
     try:
         return _addresses.decode(line).job
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

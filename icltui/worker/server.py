@@ -97,7 +97,7 @@ class Server:
             last: Event = JobCancelled() if self._jobs.was_heard() else JobEnded()
         except (KeyboardInterrupt, GeneratorExit):
             raise
-        except BaseException as error:  # noqa: BLE001 (told, and logged if it is no refusal)
+        except BaseException as error:  # noqa: BLE001 (reported, and logged if it is no refusal)
             last = job_failure(error)
             if not isinstance(error, IcltuiError):
                 _log(error)

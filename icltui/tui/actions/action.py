@@ -34,7 +34,7 @@ class Action:
     """The keys as a person reads them; by default made from ``keys``."""
 
     def binding(self) -> Binding:
-        """As Textual wants it."""
+        """The binding as Textual takes it."""
         return Binding(
             self.keys, self.action, self.label, show=self.is_in_footer, id=self.id, tooltip=self.help
         )
@@ -47,7 +47,7 @@ class Action:
 
     @property
     def keys_now(self) -> str:
-        """As in ``keys``, but those that the user gave it."""
+        """The keys in force: the user's own, else ``keys``."""
         return USER_KEYS.get(self.id, self.keys)
 
 

@@ -91,7 +91,7 @@ def _formulas(rows: list[tuple[str, str]]) -> Table:
 
 
 class HelpText(VerticalScroll, VimScroll, can_focus=True):
-    """All of it in one frame, to scroll."""
+    """The whole help in one frame, to scroll."""
 
 
 TOUR = "tour"

@@ -25,7 +25,7 @@ class ShadedLines:
     has_log_scale: bool
     """Whether shades follow the logarithm, where the number allows it."""
     glyphs: bool
-    """Whether characters stand for colours."""
+    """Whether characters replace colours."""
     unit: int
     layer: int
     """The cursor's unit and layer."""

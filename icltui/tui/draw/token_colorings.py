@@ -1,4 +1,4 @@
-"""What the context's own text may be coloured by: one number for each unit, at one layer or behind all of them.
+"""What the context's own text may be coloured by: one number for each unit, at one layer or after all of them.
 
 A measurement enters; numbers, what they mean, and what is missing where there are none leave.
 """
@@ -34,9 +34,9 @@ class Coloring:
     """Whether a log scale makes sense."""
     is_by_layer: bool
     value: Callable[[MeasuredUnits, int, int], float | None]
-    """Of a unit, at a layer."""
+    """The number of a unit at a layer."""
     meaning: Callable[[MeasuredUnits], str]
-    """In words; empty where the measurement has no such number."""
+    """Meaning in words; empty where the measurement has no such number."""
     need: Callable[[MeasuredUnits], str]
     """Why the measurement has no such number and how to get it; empty where it has."""
 

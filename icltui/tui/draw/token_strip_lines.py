@@ -1,7 +1,7 @@
 """The token strip's lines: the context's own text, each unit on the shade of its number, below a legend and a read-out.
 
 A measurement, a page of text and a shade enter; segments of styled text leave. Where there are no colours, a line of
-characters of rising ink stands under each line of text.
+characters of rising ink is under each line of text.
 """
 
 from collections.abc import Iterator

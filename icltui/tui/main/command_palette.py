@@ -13,10 +13,10 @@ from icltui.tui.widgets.line_input import PrintableHighlighter
 
 
 class Palette(ClosesOnce[None], CommandPalette):
-    """Textual's, in whose field any text can be pasted."""
+    """Textual's command palette, in whose field any text can be pasted."""
 
     def on_mount(self) -> None:
-        """Draw nothing there that a terminal would obey."""
+        """Draw the field without characters that a terminal would obey."""
         self.query_one(CommandInput).highlighter = PrintableHighlighter()
 
 
@@ -36,13 +36,13 @@ class ActionCommands(Provider):
         return partial(self.screen.run_action, action.action)
 
     async def discover(self) -> Hits:
-        """All of them, before anything is typed."""
+        """Every action, before anything is typed."""
         for action in self._offered:
             label = self._label(action)
             yield DiscoveryHit(Content(label), self._command(action), text=label, help=action.help)
 
     async def search(self, query: str) -> Hits:
-        """Those that match what is typed."""
+        """Actions that match what is typed."""
         matcher = self.matcher(query)
         for action in self._offered:
             score = max(matcher.match(action.label), matcher.match(action.help) / 2)

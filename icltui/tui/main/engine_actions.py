@@ -9,7 +9,7 @@ from icltui.tui.main.actions_base import ScreenActions, ScreenParts
 
 
 class EngineActions(ScreenActions):
-    """The engine's turns, and its model."""
+    """Starting and stopping the engine, and loading its model."""
 
     def __init__(self, parts: ScreenParts) -> None:
         super().__init__(parts)

@@ -45,7 +45,7 @@ class FileActions(ScreenActions):
         self._begin(partial(self.unless_kept, self._exit))
 
     async def unless_kept(self, go_on: Callable[[], Awaitable[object]]) -> None:
-        """Go on at once if nothing is lost by it, else as the user says."""
+        """Call ``go_on`` at once if nothing is lost by it, else as the user decides."""
         self._editors.take()
         document = self._explorer.document
         if self._explorer.is_unsaved:

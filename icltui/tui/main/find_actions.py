@@ -37,7 +37,7 @@ class FindActions(ScreenActions):
     # What the user does.
 
     def action_type_find(self) -> None:
-        """By the key."""
+        """Open the bar to type a word."""
         self.action_find_text()
 
     def action_find_text(self) -> None:

@@ -44,7 +44,7 @@ class GuideActions(ScreenActions):
         self._screen.mount(*(JumpLabel(pane, keys[pane], place) for pane, place in places.items() if place))
 
     def _place_of(self, pane: str) -> Offset | None:
-        """Before the pane's title, or on its tab's digit; None where it is not in sight."""
+        """Where the pane's letter goes: before its title or on its tab's digit; None where the pane is not in sight."""
         is_tab = pane in TABS
         frame = self._numbers if is_tab else self._screen.query_one(f"#{pane}")
         names = Content.from_markup(str(frame.border_title)).plain if is_tab else pane.capitalize()

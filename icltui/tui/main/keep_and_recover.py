@@ -23,10 +23,10 @@ KEEP_AFTER = 5.0
 
 
 class UnsavedWork:
-    """What is not in a file of the user's.
+    """Work that is in no file of the user's.
 
     Args:
-        app: where it is told that work cannot be kept, and asked what to recover.
+        app: shows that work cannot be kept, and asks what to recover.
         explorer: whose work.
     """
 
@@ -40,7 +40,7 @@ class UnsavedWork:
         """The line to leave on the terminal, once it is known."""
 
     def note(self, changes: Set[Change]) -> None:
-        """Keep it after each run, and soon after an edit, until the user has saved or given up what is in it."""
+        """Keep the work after each run, and soon after an edit, until the user has saved or given up what is in it."""
         if not self._explorer.is_unsaved:
             self._autosave.forget()
         elif Change.RESULT in changes:
@@ -54,7 +54,7 @@ class UnsavedWork:
             self._autosave.keep()
 
     def keep_for_good(self) -> None:
-        """Keep it once, as early as it is known that the program ends: there may be little time."""
+        """Keep the work as soon as it is known that the program ends: there may be little time."""
         if self.farewell is None:
             try:
                 for screen in self._app.screen_stack:
@@ -65,7 +65,7 @@ class UnsavedWork:
                 self.farewell = f"icltui: unsaved work is lost: {display(str(error))}"
 
     def close(self) -> None:
-        """Let go of what is kept: it is for another program to find."""
+        """Release the kept work, which another program may then find."""
         self._autosave.close()
 
     async def offer_recovery(self) -> None:

@@ -28,7 +28,7 @@ class PromptEditors:
         self._explorer.edit(self._context.text, self._query.text)
 
     def take_soon_counted(self) -> None:
-        """Bring it into the explorer, and count its tokens once the typing pauses."""
+        """Bring the text into the explorer, and count its tokens once the typing pauses."""
         self.take()
         if self._timer:
             self._timer.stop()

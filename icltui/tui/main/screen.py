@@ -229,12 +229,12 @@ class ExplorerScreen(Screen[None]):
 
     @on(TextArea.Changed)
     def note_edit(self) -> None:
-        """Take the text over."""
+        """Take the edited text into the explorer."""
         self.editors.take_soon_counted()
 
     @on(LayerToggled)
     def take_layer(self, event: LayerToggled) -> None:
-        """Measure and patch it from the next run on, or do so no longer."""
+        """Tick or untick the layer for the next run."""
         self.layer_actions.toggle(event.layer)
 
     @on(UnitCursor.Moved)

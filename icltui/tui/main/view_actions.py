@@ -17,7 +17,7 @@ ROOMY = (100, 30)
 
 
 class ViewActions(ScreenActions):
-    """What shows."""
+    """Panes, pages and what they show."""
 
     # Room.
 

@@ -117,7 +117,7 @@ class Controller(SessionState):
         return [self.settings.measure(), self.settings.generate()]
 
     def _can_ask(self) -> bool:
-        """Whether a request other than a run makes sense; if not, the user is told."""
+        """Whether a request other than a run makes sense; if not, the user gets a notice."""
         if self.jobs.is_dead:
             self._noticed("the engine is not running: ctrl+r restarts it and runs", True)
             return False
@@ -125,7 +125,7 @@ class Controller(SessionState):
         return self._has_query()
 
     def _has_query(self) -> bool:
-        """Whether there is anything to continue; if not, the user is told."""
+        """Whether there is anything to continue; if not, the user gets a notice."""
         if not (words := self.settings.prompt.query.strip()):
             self._noticed("the query is empty: type what the model should continue, then run", True)
         return bool(words)

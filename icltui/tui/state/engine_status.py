@@ -44,7 +44,7 @@ class EngineStatus:
         self.written = ""
         """What the last export of a patch wrote, in one line."""
         self.silence = 0
-        """Seconds for which a starting engine has been waited for, told from time to time."""
+        """Seconds for which a starting engine has not answered, as last reported."""
         self._failure = ""
         self._told: set[str] = set()
         """Lines that are not repeated for the same model."""
@@ -72,7 +72,7 @@ class EngineStatus:
             self.lines.append(f"engine {event.version} started")
             return
         self.death = event.message
-        if self._failure != event.message:  # which the job that died with it has told
+        if self._failure != event.message:  # which the job that died with it has reported
             self.lines.append(event.message)
         self.lines += event.log_tail
 
@@ -102,7 +102,7 @@ class EngineStatus:
             case Export(), ExportEnded():
                 self._tell_export(request, event)
             case CountTokens() | EstimateModel(), JobFailed():
-                pass  # asked for by nobody, or told where it was asked
+                pass  # asked for by nobody, or reported where it was asked
             case _, JobFailed():
                 self._failure = event.message
                 self.lines.append(event.message)
@@ -116,7 +116,7 @@ class EngineStatus:
         self.lines += lines
 
     def tell_once(self, lines: Sequence[str]) -> bool:
-        """Remember those of the lines that this model has not brought before; whether there are any."""
+        """Log the lines that this model has not logged before; return whether there are any."""
         new = [line for line in lines if line not in self._told]
         self.lines += new
         self._told.update(new)

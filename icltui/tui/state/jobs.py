@@ -42,7 +42,7 @@ class Jobs:
         self.plan: list[Request] = []
         """Requests that wait for the current job to end."""
         self.request: Request | None = None
-        """The current job's; None while there is none."""
+        """The current job's request; None while there is none."""
         self._job = 0
         self._is_superseded = False
 
@@ -53,12 +53,12 @@ class Jobs:
 
     @property
     def is_running(self) -> bool:
-        """Whether that is more than the start of the engine and the loading of its model."""
+        """Whether a job runs, other than the start of the engine and the loading of its model."""
         return not isinstance(self._worth, LoadModel | None)
 
     @property
     def _worth(self) -> Request | None:
-        """The current job, or the one for which a brief one is giving way."""
+        """The current request, or the one for which a brief one gives way."""
         asked = (self.request, *self.plan) if self.engine == "ready" else ()
         return next((request for request in asked if request and not isinstance(request, _BRIEF)), None)
 

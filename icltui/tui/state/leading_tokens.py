@@ -9,7 +9,7 @@ from icltui.report.top_token_flips import Flip, flip_at
 from icltui.tui.state.measurement_so_far import MeasuredUnits
 
 N_LEADING = 5
-"""More lines than this are not read."""
+"""The most lines that a reader can follow."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Where a result comes from: the request that it answers and the model that did. Results are told apart by it."""
+"""Provenance of a result: the request that it answers and the model that did. It distinguishes results."""
 
 from dataclasses import dataclass
 

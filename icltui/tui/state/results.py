@@ -116,7 +116,7 @@ class Results:
             case Generate(), LaneAdvanced():
                 self.texts.add(request, event.step, self._origin(request))
             case Generate(), GenerationEnded() if not self._is_part_of_what_is_there(request):
-                # The same patch's report stands until the new one comes, which a stopped run would never send.
+                # The same patch's report stays until the new one comes, which a stopped run would never send.
                 known = self.generation.patch if self.generation and self._is_patch_of(request) else None
                 generation = with_changes(event.generation, patch=event.generation.patch or known)
                 self._keep_lanes(generation, self._origin(request))

@@ -1,6 +1,6 @@
 """The state of one session on the screen: settings, results, engine log, file, history; and whether all is saved.
 
-It knows of no engine. A view that listens is told which part to draw anew, and plain lines for the user.
+It knows of no engine. A view that listens hears which part to redraw, and plain lines for the user.
 """
 
 from collections.abc import Callable
@@ -38,7 +38,7 @@ class SessionState:
         self._noticed: Callable[[str, bool], object] = lambda _text, _is_error: None
 
     def listen(self, changed: Callable[[Change], object], noticed: Callable[[str, bool], object]) -> None:
-        """From now on tell a view."""
+        """Report changes to a view from now on."""
         self._changed, self._noticed = changed, noticed
 
     @property

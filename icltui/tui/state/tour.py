@@ -108,7 +108,7 @@ class Tour:
 
     @property
     def step(self) -> Step | None:
-        """What is to be done now; None: the tour is over."""
+        """The step to do now; None: the tour is over."""
         return STEPS[self.at] if self.at < len(STEPS) else None
 
     def look(self, now: Sight) -> bool:

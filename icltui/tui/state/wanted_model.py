@@ -1,4 +1,4 @@
-"""Which model the engine is to hold, and what the user is told of its coming; it decides what goes before a plan."""
+"""Which model the engine is to hold, and what the user hears about its loading; it decides what goes before a plan."""
 
 from collections.abc import Sequence
 
@@ -47,7 +47,7 @@ class Models:
         return [*waiting[:1], *(request for request in plan if not isinstance(request, LoadModel))]
 
     def hear(self, request: Request, event: Event) -> str:
-        """Take one event of a job; what the user is to be told of it, unless nobody asked (token counts)."""
+        """Take one event of a job; the line for the user, or none where the user did not ask (token counts)."""
         if isinstance(request, EstimateModel):
             self.model_estimate.hear(request, event)
             return ""

@@ -126,7 +126,7 @@ class Orphan:
     path: Path
     title: str
     host: str
-    """Empty where it is not known."""
+    """Host that wrote the file; empty where it is not known."""
     moment: datetime
     """The time of writing."""
     is_draft: bool

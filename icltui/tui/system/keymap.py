@@ -49,7 +49,7 @@ def keymap(asked: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
 
 
 def _named(key: str) -> str:
-    """``?`` as ``question_mark``, as Textual names it in a keymap; also behind modifiers."""
+    """``?`` as ``question_mark``, as Textual names it in a keymap; also after modifiers."""
     *modifiers, last = key.strip().rsplit("+", 1) if len(key.strip()) > 1 else [key.strip()]
     return "+".join([*modifiers, _character_to_key(last) if len(last) == 1 else last])
 

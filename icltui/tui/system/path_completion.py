@@ -9,7 +9,7 @@ from icltui.storage.paths import typed_path
 from icltui.values.errors import BadInput
 
 MOST = 100
-"""Most candidates."""
+"""The most folders that are listed."""
 
 
 @dataclass(frozen=True)

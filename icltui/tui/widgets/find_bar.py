@@ -54,7 +54,7 @@ class FindBar(Horizontal):
             return isinstance(message, FindBar.Changed)
 
     class Closed(Message):
-        """The user is done: the cursor stays at the match, or goes back."""
+        """The user closed the bar: the cursor stays at the match, or goes back."""
 
         def __init__(self, is_kept: bool) -> None:
             super().__init__()

@@ -26,8 +26,6 @@ _EDGE, _GAP = "▏", "  "
 
 @dataclass(frozen=True)
 class _KeyLabel:
-    """A key as it is shown."""
-
     key: str
     shown_key: str
     words: str

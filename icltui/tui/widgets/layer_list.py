@@ -113,7 +113,7 @@ class LayerList(UnitCursor, Bordered):
         self.frame(title, display(self.refused.get(self.shown_layer, remark)))
 
     def validate_unit(self, unit: int) -> int:
-        """Any unit: the measurement that has it may be shown a moment later."""
+        """Accept any unit: the measurement that has it may be shown a moment later."""
         return unit
 
     def watch_unit(self, before: int, after: int) -> None:  # noqa: ARG002

@@ -24,7 +24,7 @@ class LogView(RichLog, VimScroll, can_focus=True):
         self._marked: int | None = None
 
     def show(self, lines: Sequence[str]) -> None:
-        """Add the new ones of ``lines``."""
+        """Write the lines that are new in ``lines``."""
         for line in lines[self._n_shown :]:
             self.write(Text(display(line)))
         self._n_shown, self._told = len(lines), lines

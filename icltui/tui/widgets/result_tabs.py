@@ -63,7 +63,7 @@ class ResultTabs(ContentSwitcher, Bordered):
         self.draw_log()
 
     def show_tab(self, tab: str) -> None:
-        """Bring a tab to the front and give it the focus."""
+        """Show a tab and give it the focus."""
         self.current = tab
         self.caption()
         self.screen.set_focus(self.get_child_by_id(tab))  # at once: keys may have been typed ahead
