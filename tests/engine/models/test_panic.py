@@ -94,7 +94,7 @@ def test_the_server_answers_and_the_command_line_says_one_line(monkeypatch, caps
 
     monkeypatch.setitem(cli.COMMANDS, "config", panicking)
     assert cli.main(["config"]) == 3
-    assert capsys.readouterr().err.startswith("icltui: a library gave up")
+    assert capsys.readouterr().err.startswith("icltui: a library failed")
 
 
 @pytest.mark.parametrize("end", [KeyboardInterrupt, SystemExit, GeneratorExit])

@@ -264,7 +264,7 @@ async def test_a_patch_that_cannot_be_written_is_told(desk: Desk) -> None:
     await open_dialog(desk, PEFT, "patch")
     await desk.press("enter")
     await closed(desk)
-    await desk.until(lambda: "the engine is at work" in desk.toasts()[-1])
+    await desk.until(lambda: "the engine is busy" in desk.toasts()[-1])
     assert desk.client.job == n_jobs
 
 

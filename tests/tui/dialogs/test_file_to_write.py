@@ -23,7 +23,7 @@ def test_a_fixed_ending_is_that_of_every_file(text: str, name: str) -> None:
     ("text", "why"),
     [
         ("~nobody-here/x.md", "no user 'nobody-here' here"),
-        ("a\0b", "a NUL is in it"),
+        ("a\0b", "it contains a NUL"),
         (" ", "no name"),
         ("e/", "that is a folder"),
         (".", "that is a folder"),

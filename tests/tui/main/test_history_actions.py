@@ -120,7 +120,7 @@ async def test_no_stepping_while_a_run_goes_on() -> None:
     await ear.explorer.run()
     ear.explorer.step_run(-1)
     assert ear.explorer.history.at == 2
-    assert "esc stops it" in ear.lines[-1]
+    assert "stop it with esc" in ear.lines[-1]
 
 
 async def test_no_stepping_while_a_run_waits_for_tokens_to_be_counted() -> None:

@@ -202,7 +202,7 @@ async def test_a_run_that_does_not_end_takes_nothing_away(end: str) -> None:
     await over(ear, end)
     assert ear.explorer.results.measured is whole
     assert ear.explorer.results.is_numbers_fresh(ear.explorer.settings)
-    assert any("complete results from before" in line for line in ear.lines)
+    assert any("complete results before it" in line for line in ear.lines)
     assert Change.NUMBERS in ear.parts
 
 
