@@ -49,7 +49,7 @@ def test_a_run_without_next_tokens_says_so() -> None:
     measured = MeasuredUnits(tokenized(["a"]))
     assert COLORINGS["kl"].need(measured) == ""
     measured.path = "loop"
-    assert "took no next tokens" in COLORINGS["kl"].need(measured)
+    assert "recorded no next tokens" in COLORINGS["kl"].need(measured)
 
 
 def test_every_colouring_has_its_meaning_under_every_dynamics() -> None:
