@@ -79,7 +79,7 @@ STEPS = (
     ),
     Step(
         "the weights",
-        "What the context did is a change of weights, ΔW: put it in the context's place.",
+        "The context's effect is a change of weights, ΔW: put it in its place.",
         "^t turns ΔW on. Compare the lanes (9): the third has no context.",
         lambda _, now: now.is_patched,
     ),
