@@ -1,10 +1,10 @@
 """Changes of the explorer are gathered, and what shows them is drawn at most eight times a second."""
 
+from asyncio import TimerHandle, get_running_loop
 from collections.abc import Callable, Mapping, Sequence, Set
 from time import monotonic
 
 from textual.screen import Screen
-from textual.timer import Timer
 
 from icltui.tui.state.change import Change
 from icltui.tui.widgets.messages import ExplorerChanged
@@ -35,7 +35,7 @@ class Redraw:
         self._screen, self._drawers, self._at_once = screen, drawers, at_once
         self._due: set[Change] = set()
         self._drawn_at = 0.0
-        self._timer: Timer | None = None
+        self._timer: TimerHandle | None = None
 
     @property
     def is_awaited(self) -> bool:
@@ -49,7 +49,10 @@ class Redraw:
         self._due.add(change)
         if self._timer is None:
             wait = self._drawn_at + REDRAW_EVERY - monotonic()
-            self._timer = self._screen.set_timer(max(wait, _GATHERED), self.draw)
+            # Textual's own timer skips what it is late for: one of a millisecond may never fire.
+            self._timer = get_running_loop().call_later(
+                max(wait, _GATHERED), self._screen.call_next, self.draw
+            )
 
     def draw(self) -> None:
         """Draw what is due."""

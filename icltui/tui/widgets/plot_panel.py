@@ -6,11 +6,11 @@ tenth of a second, so it is kept until something it shows changes, and changes a
 second, more seldom if they cost more.
 """
 
+from asyncio import TimerHandle, get_running_loop
 from time import monotonic
 
 from rich.text import Text
 from textual.reactive import reactive
-from textual.timer import Timer
 from textual.widget import Widget
 
 from icltui.tui.draw.clipboard_text import measure_copy
@@ -69,7 +69,7 @@ class PlotPanel(Widget, can_focus=True):
         self._drawn: Text = Text()
         self._drawn_of: tuple[object, ...] = ()
         self._may_draw_at = 0.0
-        self._timer: Timer | None = None
+        self._timer: TimerHandle | None = None
         self._has_begun = False
 
     def on_mount(self) -> None:
@@ -126,7 +126,8 @@ class PlotPanel(Widget, can_focus=True):
         if wait <= 0:
             self._redraw()
         elif self._timer is None and self.is_mounted:
-            self._timer = self.set_timer(wait, self._redraw)
+            # Textual's own timer skips what it is late for: one of a microsecond may never fire.
+            self._timer = get_running_loop().call_later(wait, self.call_next, self._redraw)
 
     def _redraw(self) -> None:
         self._timer = None
