@@ -102,6 +102,22 @@ A_MEASUREMENT = Measurement(
     pairs=(Pairs(layer=1, cosine=((1.0, 0.875), (0.875, 1.0)), transfer=((0.0, 0.625), (None, 0.0))),),
 )
 AN_ERROR = LogitError(mse=1e-12, kl=None, linf=3e-6, top1_equal=True)
+DROPPED = msgspec.structs.replace(
+    A_MEASUREMENT,
+    dynamics="drop",
+    rows=tuple(
+        msgspec.structs.replace(
+            a_row(unit, layer),
+            net_patch_norm=None,
+            cumulative_patch_norm=None,
+            delta_norm=(None, 0.75, 0.5)[unit],
+            output_patch_norm=unit,
+        )
+        for unit in range(3)
+        for layer in range(2)
+    ),
+)
+"""Each unit left out alone: the first moves every layer most."""
 A_GENERATION = Generation(
     lanes={
         "context": LaneText(

@@ -11,26 +11,9 @@ from icltui.report import measure_json_csv
 from icltui.values import Row
 from icltui.values.errors import EngineError
 from icltui.values.prompt import Prompt
-from tests.sessions import A_MEASUREMENT, A_MODEL, HOSTILE, a_row
+from tests.sessions import A_MEASUREMENT, A_MODEL, DROPPED, HOSTILE
 
 A_PROMPT = Prompt(query="is")
-
-
-DROPPED = msgspec.structs.replace(
-    A_MEASUREMENT,
-    dynamics="drop",
-    rows=tuple(
-        msgspec.structs.replace(
-            a_row(unit, layer),
-            net_patch_norm=None,
-            cumulative_patch_norm=None,
-            delta_norm=(None, 0.75, 0.5)[unit],
-            output_patch_norm=unit,
-        )
-        for unit in range(3)
-        for layer in range(2)
-    ),
-)
 
 
 def test_measure_json_has_the_keys_that_scripts_rely_on() -> None:

@@ -15,30 +15,13 @@ from icltui.report.measure_tables import measure_table
 from icltui.values import Candidate, Measurement, ModelInfo, Prediction, Row, Token
 from icltui.values.prompt import Prompt
 from tests.report import cells_of
-from tests.sessions import A_GENERATION, A_MEASUREMENT, A_MODEL, A_VERIFICATION, REFUSING, a_row
+from tests.sessions import A_GENERATION, A_MEASUREMENT, A_MODEL, A_VERIFICATION, DROPPED, REFUSING
 
 A_PROMPT = Prompt(query="is")
 
 
 def a_table(measurement: Measurement, width: int = 110, model: ModelInfo = A_MODEL) -> str:
     return measure_table(model, A_PROMPT, measurement, width)
-
-
-DROPPED = msgspec.structs.replace(
-    A_MEASUREMENT,
-    dynamics="drop",
-    rows=tuple(
-        msgspec.structs.replace(
-            a_row(unit, layer),
-            net_patch_norm=None,
-            cumulative_patch_norm=None,
-            delta_norm=(None, 0.75, 0.5)[unit],
-            output_patch_norm=unit,
-        )
-        for unit in range(3)
-        for layer in range(2)
-    ),
-)
 
 
 TABLES = {

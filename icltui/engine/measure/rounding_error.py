@@ -13,8 +13,8 @@ from torch import Tensor
 
 from icltui.engine.hooks.attach import attach
 from icltui.engine.hooks.capture import Capture
+from icltui.engine.measure.block_inputs import BlockInputs, GivenBlockInputs
 from icltui.engine.measure.forward_pass import forward
-from icltui.engine.measure.run_prefixes import BlockInputs, GivenBlockInputs
 from icltui.engine.models.loaded_model import LoadedModel, RoundingLevel
 from icltui.engine.models.upcast import can_compute_in_float32, computing_in_float32, is_quantized
 from icltui.values.errors import ForwardError

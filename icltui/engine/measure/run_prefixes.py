@@ -12,7 +12,7 @@ a missing unit is missing from that layer's attention alone.
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -23,6 +23,13 @@ from transformers import DynamicCache
 from icltui.engine.hooks.attach import attach
 from icltui.engine.hooks.capture import ProjectionCapture
 from icltui.engine.hooks.site import Site, SiteHook
+from icltui.engine.measure.block_inputs import (
+    BlockInputs,
+    GivenBlockInputs,
+    Streams,
+    contextual_inputs,
+    one_for_each_token,
+)
 from icltui.engine.measure.forward_pass import Gap, KVCache, forward, position_ids, token_row
 from icltui.engine.measure.packed_mask import packed_masks
 from icltui.engine.models.loaded_model import LoadedModel
@@ -30,16 +37,12 @@ from icltui.engine.models.memory_estimate import chunk_tokens
 from icltui.engine.models.upcast import computing_dtype
 from icltui.engine.prompts.tokenize import Ids
 from icltui.values import Dynamics, Path, Reference
-from icltui.values.errors import BadInput
 from icltui.values.prompt import Positions
 
 FIRST_CHUNK_TOKENS = 32
 """The first chunk of a long run is small, so that numbers appear at once."""
 SHORT_RUN = 4e10
 """Parameters times tokens below which a run takes about a second, and a small first chunk only costs time."""
-
-Streams = dict[int, Float[Tensor, "_tokens hidden"]]
-"""The residual stream that enters each block, by layer."""
 
 
 @dataclass(frozen=True)
@@ -118,35 +121,6 @@ def _chunk(
     return PrefixChunk(tuple(units), z, v, states.g_norm.T, states.experts, capture.projections, logits)
 
 
-@dataclass
-class BlockInputs(SiteHook):
-    """Remembers the residual stream that enters each selected block."""
-
-    seen: Streams = field(default_factory=dict)
-
-    def block_input(self, layer: int, r: Float[Tensor, "tokens hidden"]) -> None:
-        self.seen[layer] = r.clone()
-
-    def in_float32(self) -> Streams:
-        """The streams in float32."""
-        return {layer: r.float() for layer, r in self.seen.items()}
-
-
-@dataclass
-class GivenBlockInputs(SiteHook):
-    """Hands each selected block the tokens ``at`` of the contextual stream."""
-
-    inputs: Streams
-    at: Int[Tensor, " _tokens"]
-
-    def block_input(
-        self,
-        layer: int,
-        r: Float[Tensor, "tokens hidden"],  # noqa: ARG002
-    ) -> Float[Tensor, "tokens hidden"]:
-        return self.inputs[layer][self.at.to(self.inputs[layer].device)]
-
-
 def _orders_full_first(plan: Plan, sites: Sequence[Site]) -> bool:
     """Whether the full context must run first, as its token decides which experts act."""
     return plan.reference == "local" or any(
@@ -156,7 +130,7 @@ def _orders_full_first(plan: Plan, sites: Sequence[Site]) -> bool:
 
 def _one_by_one(loaded: LoadedModel, sites: Sequence[Site], plan: Plan) -> Iterator[PrefixChunk]:
     """One ordinary forward pass per unit, without a cache; under *local* one more for the states."""
-    inputs = _contextual_inputs(loaded, sites, plan.ids) if plan.reference == "local" else {}
+    inputs = contextual_inputs(loaded, sites, plan.ids) if plan.reference == "local" else {}
     units = [unit for unit in range(plan.n_units + 1) if unit != plan.full]
     leads = plan.full == 0 or _orders_full_first(plan, sites)
     units.insert(0 if leads else 1, plan.full)
@@ -172,24 +146,6 @@ def _one_by_one(loaded: LoadedModel, sites: Sequence[Site], plan: Plan) -> Itera
             stack.enter_context(attach(sites, capture := ProjectionCapture(last)))
             seen = forward(loaded.model, tokens, position_ids=at)
         yield _chunk((unit,), capture, (logits if inputs else seen)[None])
-
-
-def _contextual_inputs(loaded: LoadedModel, sites: Sequence[Site], ids: Ids) -> Streams:
-    inputs = BlockInputs()
-    with attach(sites, inputs):
-        forward(loaded.model, ids.full)
-    return _single(inputs.seen, len(ids.full))
-
-
-def _single(streams: Streams, n_tokens: int) -> Streams:
-    """The streams, one row for each token.
-
-    Raises:
-        BadInput: the model has several parallel streams.
-    """
-    if any(len(stream) != n_tokens for stream in streams.values()):
-        raise BadInput("this model has several residual streams: use --reference free")
-    return streams
 
 
 class _PackedPass:
@@ -250,7 +206,7 @@ class _PackedPass:
         with attach(self.sites, inputs):
             forward(self.loaded.model, self.ids.query, self.cache)
         self.cache.drop(self.q)
-        self.inputs = _single(inputs.seen, self.q)
+        self.inputs = one_for_each_token(inputs.seen, self.q)
 
     def _measure(self, units: list[int]) -> PrefixChunk:
         if not self.inputs:
