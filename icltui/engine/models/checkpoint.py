@@ -5,7 +5,8 @@ Hugging Face hub. Weights that are pickles can run code when they are read, so t
 allows them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
@@ -15,6 +16,9 @@ from huggingface_hub import HfApi, hf_hub_download, snapshot_download
 from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
 
 from icltui.api.messages import DEMO, LoadModel
+from icltui.engine.models.gguf_file import ENDING, alone_in_folder, model_header, unpacking
+from icltui.engine.models.gguf_header import GgufHeader
+from icltui.storage.ollama_store import PREFIX, ollama_file
 from icltui.storage.paths import MODEL_DIR, shown, typed_path
 from icltui.values.errors import BadInput, ModelError
 
@@ -34,11 +38,13 @@ class Checkpoint:
     """The arguments of ``from_pretrained``."""
 
     name_or_path: str
-    """A folder, or an id on the hub."""
+    """A folder, a GGUF file, or an id on the hub."""
     revision: str | None
     trusts_code: bool
     has_adapter: bool = False
     """Whether the folder also holds a LoRA."""
+    gguf: GgufHeader | None = None
+    """The header of a GGUF file; None: it is a folder or on the hub."""
 
     @property
     def config_file(self) -> Path:
@@ -61,6 +67,20 @@ class Checkpoint:
             "trust_remote_code": self.trusts_code,  # None would ask on stdin
         }
 
+    @contextmanager
+    def opened(self, count_tensors: Callable[..., Any] | None = None) -> Iterator[dict[str, Any]]:
+        """The arguments that configuration, tokenizer and model share, for use in the ``with`` block.
+
+        With ``count_tensors``, which sees a GGUF's tensors as they are unpacked, they are those of the model.
+        """
+        if self.gguf is None:
+            yield {"pretrained_model_name_or_path": self.name_or_path, **self.kwargs}
+            return
+        with ExitStack() as stack:
+            place = stack.enter_context(alone_in_folder(self.gguf.file))
+            unpacked = stack.enter_context(unpacking(count_tensors)) if count_tensors else {}
+            yield {**self.kwargs, **place, **unpacked, "local_files_only": True}
+
 
 class _Index(msgspec.Struct):
     """An index of weights: the file of each tensor."""
@@ -69,14 +89,16 @@ class _Index(msgspec.Struct):
 
 
 def find_checkpoint(request: LoadModel) -> Checkpoint:
-    """The folder or id that ``request`` names; a folder comes first, so that errors name its faults.
+    """The folder, file or id that ``request`` names; a folder comes first, so that errors name its faults.
 
     Raises:
-        BadInput: a revision of a folder.
+        BadInput: a revision of a folder or file, or a GGUF to be quantized.
         ModelError: there is no such model, or it has no weights that may be read.
     """
     name = request.model
     folder = MODEL_DIR if name == DEMO else typed_path(name)
+    if (file := _gguf_file(name, folder)) is not None:
+        return _gguf_checkpoint(request, file)
     if folder.is_dir():
         if request.revision is not None:
             raise BadInput(f"--revision {request.revision} goes with a model on the hub, not with a folder")
@@ -84,7 +106,9 @@ def find_checkpoint(request: LoadModel) -> Checkpoint:
     elif name == DEMO:
         raise ModelError("the embedded model is missing from this installation: reinstall icltui")
     elif name.startswith((".", "/", "~")) or name.count("/") > 1:
-        raise ModelError(f"no folder {name!r}: give a folder with config.json, or a Hugging Face id")
+        raise ModelError(
+            f"no folder {name!r}: give a folder with config.json, a .gguf file, or a Hugging Face id"
+        )
     else:
         name_or_path, files = _on_hub(name, request.revision)
     kind = "folder" if folder.is_dir() else "model"
@@ -96,6 +120,33 @@ def find_checkpoint(request: LoadModel) -> Checkpoint:
             if path.name.startswith(_TOKENIZER_FILES) and path.is_file():
                 _check_size(path, MOST_TOKENIZER)
     return Checkpoint(name_or_path, request.revision, request.trust_remote_code, ADAPTER in files)
+
+
+def _gguf_file(name: str, path: Path) -> Path | None:
+    """The GGUF file that the name means: itself, Ollama's, or the only one of a folder without config.json."""
+    if path.is_file():
+        return path
+    if not path.is_dir():
+        return ollama_file(name) if name.startswith(PREFIX) else None
+    files = [file for file in sorted(path.iterdir()) if file.suffix == ENDING and file.is_file()]
+    if not files or (path / CONFIG).is_file():
+        return None
+    if len(files) > 1:
+        names = ", ".join(ascii(file.name) for file in files[:5]) + (", …" if len(files) > 5 else "")
+        raise ModelError(
+            f"folder {name!r} has {len(files)} GGUF files: give one of them as the model: {names}"
+        )
+    return files[0]
+
+
+def _gguf_checkpoint(request: LoadModel, file: Path) -> Checkpoint:
+    if request.revision is not None:
+        raise BadInput(f"--revision {request.revision} goes with a model on the hub, not with a file")
+    if request.quantize != "none":
+        raise BadInput(
+            f"--quantize {request.quantize} goes with a model of safetensors: a GGUF is unpacked into --dtype"
+        )
+    return Checkpoint(str(file), None, trusts_code=False, gguf=model_header(file))
 
 
 def _check_weights(whose: str, files: Sequence[str], allow_pickle: bool) -> None:

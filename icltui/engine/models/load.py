@@ -26,6 +26,7 @@ from icltui.engine.models.background_thread import run_in_background
 from icltui.engine.models.checkpoint import CONFIG, Checkpoint, find_checkpoint, weight_files
 from icltui.engine.models.config_size_check import check_claims, check_config
 from icltui.engine.models.device import free_bytes, pick_device, pick_dtype
+from icltui.engine.models.gguf_file import unpacked_dtype
 from icltui.engine.models.load_errors import plain_errors
 from icltui.engine.models.load_progress import LoadProgress
 from icltui.engine.models.loaded_model import LoadedModel, wrap_model
@@ -133,6 +134,7 @@ def _load(
         stored_dtype=str(own).removeprefix("torch.") if own else "",
         dtype_reason=prepared.dtype_reason,
         has_adapter=prepared.checkpoint.has_adapter,
+        gguf=prepared.checkpoint.gguf,
     )
 
 
@@ -144,12 +146,21 @@ def _find(request: LoadModel) -> _Prepared:
     device = pick_device(request.device)
     kwargs = {"dtype": pick_dtype(request.dtype), **_quantization(request), **_device_map(request, device)}
     checkpoint = find_checkpoint(request)
-    check_config(request.model, checkpoint.config_file)
-    config = AutoConfig.from_pretrained(checkpoint.name_or_path, **checkpoint.kwargs)
+    config = _config(request.model, checkpoint)
     auto_class, stored = _auto_class(request.model, config), stored_tensors(checkpoint)
     if not (checkpoint.trusts_code and getattr(config, "auto_map", None)):  # such code may do anything anyway
         check_claims(request.model, config, stored, auto_class)
     return _Prepared(checkpoint, config, stored, device, kwargs)
+
+
+def _config(name: str, checkpoint: Checkpoint) -> Any:
+    if checkpoint.gguf is None:
+        check_config(name, checkpoint.config_file)
+    with checkpoint.opened() as place:
+        config = AutoConfig.from_pretrained(**place)
+    if checkpoint.gguf is not None:
+        config.dtype = unpacked_dtype(checkpoint.gguf)
+    return config
 
 
 def _estimated(request: LoadModel, found: _Prepared, held: int = 0) -> _Prepared:
@@ -177,7 +188,8 @@ def _tokenizer(request: LoadModel, checkpoint: Checkpoint) -> Any:
     """
     tokenizer = None
     try:
-        tokenizer = AutoTokenizer.from_pretrained(checkpoint.name_or_path, **checkpoint.kwargs)
+        with checkpoint.opened() as place:
+            tokenizer = AutoTokenizer.from_pretrained(**place)
     except ValueError as error:
         if "instantiate the backend tokenizer" not in str(error):
             raise
@@ -195,18 +207,18 @@ def _read(request: LoadModel, prepared: _Prepared, on_progress: ProgressCallback
         kwargs["experts_implementation"] = (
             "eager"  # grouped kernels for mixtures of experts do not know float64
         )
-    with progress.counting_weights():
+    with progress.counting_weights(), prepared.checkpoint.opened(progress.count_tensors) as place:
         model, report = _auto_class(request.model, prepared.config).from_pretrained(
-            prepared.checkpoint.name_or_path,
             config=prepared.config,
             use_safetensors=None if request.allow_pickle else True,
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # the weights check refuses them by name
             tqdm_class=progress.download_bar(),
             adapter_kwargs=_NO_ADAPTER,
-            **prepared.checkpoint.kwargs,
+            **place,
             **kwargs,
         )
+    model.name_or_path = model.config.name_or_path = prepared.checkpoint.name_or_path
     check_weights(request.model, report, model, lambda: _files(prepared.checkpoint))
     return model
 

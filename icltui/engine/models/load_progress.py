@@ -32,7 +32,7 @@ class LoadProgress:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._name, self._sizes, self._on_progress, self._clock = name, sizes, on_progress, clock
-        self._total = sum(sizes.values())
+        self._done, self._total = 0, sum(sizes.values())
         self._reported_at = -INTERVAL
 
     @contextmanager
@@ -51,13 +51,20 @@ class LoadProgress:
 
     def _count(self, weights: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
         """Pass on each weight of the model, and count the checkpoint's tensors that it is made of."""
-        done = 0
         for name, made_of in weights:
             yield name, made_of
-            sources = set[str]().union(*made_of.layer_targets.values())
-            done += sum(self._sizes.get(source, 0) for source in sources)
-            self.report("loading", done, self._total)
+            self._add(set[str]().union(*made_of.layer_targets.values()))
         self.report("loading", self._total, self._total, is_last=True)
+
+    def count_tensors(self, tensors: Iterable[Any], **_: Any) -> Iterator[Any]:
+        """Pass on each tensor of a GGUF, as the progress bar does that transformers draws while it unpacks them."""
+        for tensor in tensors:
+            yield tensor
+            self._add([tensor.name])
+
+    def _add(self, names: Iterable[str]) -> None:
+        self._done += sum(self._sizes.get(name, 0) for name in names)
+        self.report("loading", self._done, self._total)
 
     def report(self, verb: str, done: int, total: int, is_last: bool = False) -> None:
         """Report ``done`` of ``total`` bytes, unless the last report is a moment ago."""

@@ -17,6 +17,7 @@ from transformers.integrations.accelerate import load_offloaded_parameter
 from icltui import __version__
 from icltui.engine.hooks.find_sites import find_sites
 from icltui.engine.hooks.site import Site, input_device
+from icltui.engine.models.gguf_header import GgufHeader
 from icltui.values import ModelInfo, RefusedLayer
 from icltui.values.bounds import LAYERS, SIZE
 from icltui.values.errors import ModelError
@@ -59,6 +60,8 @@ class LoadedModel:
     """Why ``auto`` chose another dtype, or one that is slow here; empty where there was nothing to choose."""
     has_adapter: bool = False
     """Whether the model's folder holds a LoRA, which is not loaded."""
+    gguf: GgufHeader | None = None
+    """The header of the GGUF file that the weights are from, with its path and architecture; None: another format."""
 
     @property
     def n_layers(self) -> int:

@@ -16,6 +16,8 @@ from torch import Tensor
 from transformers.modeling_utils import str_to_torch_dtype
 
 from icltui.engine.models.checkpoint import Checkpoint, weight_files
+from icltui.engine.models.gguf_file import unpacked_dtype
+from icltui.engine.models.gguf_header import GgufHeader
 from icltui.values.errors import ModelError
 
 
@@ -47,6 +49,8 @@ def stored_tensors(checkpoint: Checkpoint) -> dict[str, StoredTensor]:
     Raises:
         ModelError: a file of the weights is missing or damaged.
     """
+    if checkpoint.gguf is not None:
+        return _unpacked(checkpoint.gguf)
     if checkpoint.folder is None:
         return _hub_headers(checkpoint)
     return {
@@ -54,6 +58,12 @@ def stored_tensors(checkpoint: Checkpoint) -> dict[str, StoredTensor]:
         for file in weight_files(checkpoint.folder)
         for name, tensor in (_safe_header if file.suffix == ".safetensors" else _pickle_header)(file).items()
     }
+
+
+def _unpacked(header: GgufHeader) -> dict[str, StoredTensor]:
+    """The tensors of a GGUF as they will be, unpacked."""
+    dtype = {torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}[unpacked_dtype(header)]
+    return {name: StoredTensor(tensor.shape, dtype) for name, tensor in header.tensors.items()}
 
 
 def _safe_header(file: Path) -> dict[str, StoredTensor]:

@@ -208,7 +208,7 @@ def test_quantizing_is_left_to_transformers(folder, monkeypatch, bits):
     """The library is needed only when the weights are read, so what is passed on can be seen without it."""
     passed = {}
 
-    def from_pretrained(_place, **how):
+    def from_pretrained(**how):
         passed.update(how)
         raise RuntimeError("no kernel for this device")
 
