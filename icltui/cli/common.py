@@ -17,13 +17,13 @@ from icltui.cli.options import values_of
 from icltui.cli.output import check_output, check_writable, stdout_to_stderr, write_text
 from icltui.storage.paths import real_path
 from icltui.storage.sessions import write_session
+from icltui.system.permanent_imports import import_for_good
 from icltui.values import ModelInfo, Session
+from icltui.values.bounds import LAYERS
 from icltui.values.errors import BadInput, SessionError
 from icltui.values.prompt import Prompt, resolve_layers
 
 R = TypeVar("R", bound=Struct)
-MOST_LAYERS = 1_000_000
-"""A number of layers that no model reaches, to check ``--layers`` before a model is loaded."""
 
 
 def local_engine() -> Engine:
@@ -32,6 +32,7 @@ def local_engine() -> Engine:
         os.getcwd()
     except OSError:
         os.chdir(os.sep)
+    import_for_good("icltui.engine.local")
     from icltui.engine.local import LocalEngine
 
     return LocalEngine()
@@ -89,7 +90,7 @@ def _read_checked_prompt(args: argparse.Namespace) -> Prompt:
     if not prompt.query:
         raise BadInput("the query is empty: type the text whose continuation is to be explained")
     if args.layers != "last":
-        resolve_layers(args.layers, MOST_LAYERS)
+        resolve_layers(args.layers, LAYERS)
     return prompt
 
 

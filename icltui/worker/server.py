@@ -5,7 +5,6 @@ end of the input, which means that the parent is gone, ends the process even in 
 """
 
 import faulthandler
-import gc
 import os
 import signal
 import sys
@@ -46,17 +45,7 @@ def main(make_engine: MakeEngine) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     faulthandler.enable()  # a native crash leaves its stack in the log
     stdin, stdout = claim_stdio()
-    serve(lambda: _without_collection(make_engine), stdin, stdout)
-
-
-def _without_collection(make_engine: MakeEngine) -> Engine:
-    """The engine; what it imports stays for good, so the garbage collector never looks at it."""
-    gc.disable()
-    try:
-        return make_engine()
-    finally:
-        gc.freeze()
-        gc.enable()
+    serve(make_engine, stdin, stdout)
 
 
 def serve(make_engine: MakeEngine, stdin: BinaryIO, stdout: BinaryIO, exit_process: Exit = os._exit) -> None:
