@@ -184,6 +184,8 @@ class Progress(Message, frozen=True):
     """Bytes or units done."""
     total: Size
     """Bytes or units in all; 0 where that is not known."""
+    logged: bool = False
+    """Whether ``stage`` is a line to keep in the log, such as that the memory does not suffice for so much at once."""
 
 
 class ModelEstimated(Message, frozen=True):

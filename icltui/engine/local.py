@@ -33,6 +33,12 @@ from icltui.api.progress_callback import ProgressCallback
 from icltui.engine.export.jobs import check_same_weights, run_export
 from icltui.engine.generate.jobs import run_generate, run_generate_each
 from icltui.engine.generate.prepare_request import prepare_inputs
+from icltui.engine.hooks.out_of_memory import (
+    forget_frames,
+    is_out_of_memory,
+    release_memory,
+    shortage_error,
+)
 from icltui.engine.measure.kv_cache_check import check_kv_cache
 from icltui.engine.measure.measure import Measurer
 from icltui.engine.measure.packing_check import choose_path
@@ -42,13 +48,22 @@ from icltui.engine.measure.run_prefixes import Plan, measure_prefixes
 from icltui.engine.measure.unit_similarity import MOST_UNITS
 from icltui.engine.models import loaded_model
 from icltui.engine.models.background_thread import run_in_background, wait_until_idle
+from icltui.engine.models.device import free_bytes
 from icltui.engine.models.load import estimate_model, load
+from icltui.engine.models.log_lines import keeping_log_lines
 from icltui.engine.models.upcast import check_upcast, computing_in_float32, is_half
 from icltui.engine.patch.exactness_at_load import check_at_load
 from icltui.engine.prompts.tokenize import tokenize
 from icltui.engine.verify.verify import verify
 from icltui.values import ModelInfo, Verification
-from icltui.values.errors import BadInput, EngineError, rust_panic_error, tokenizer_error
+from icltui.values.errors import (
+    BadInput,
+    EngineError,
+    ModelError,
+    OutOfMemory,
+    rust_panic_error,
+    tokenizer_error,
+)
 
 ShouldStop = Callable[[], bool]
 
@@ -105,15 +120,29 @@ class LocalEngine:
     def run(self, request: Request, should_stop: ShouldStop) -> Iterator[Event]:
         """See :meth:`icltui.api.engine.Engine.run`."""
         events = self._events(request, should_stop)
-        try:
-            while not should_stop() and (event := self._next(events)) is not None:
-                yield event
-        except BaseException as error:
-            if type(error) is Exception:  # raised bare by tokenizers alone
-                raise tokenizer_error(error) from error
-            if (plain := rust_panic_error(error)) is not None:
-                raise plain from error
-            raise
+        with keeping_log_lines() as lines:
+            try:
+                while not should_stop() and (event := self._next(events)) is not None:
+                    yield from lines.taken()
+                    yield event
+                yield from lines.taken()
+            except BaseException as error:
+                if is_out_of_memory(error):
+                    yield from lines.taken()
+                    raise self._shortage(error) from None
+                if type(error) is Exception:  # raised bare by tokenizers alone
+                    raise tokenizer_error(error) from error
+                if (plain := rust_panic_error(error)) is not None:
+                    raise plain from error
+                raise
+
+    def _shortage(self, error: BaseException) -> OutOfMemory | ModelError:
+        """The error to show where the memory does not suffice, once what the job held is freed."""
+        forget_frames(error)
+        release_memory()
+        if isinstance(error, ModelError) or self.loaded is None:
+            return error if isinstance(error, ModelError) else shortage_error(error)
+        return shortage_error(error, free_bytes(self.loaded.device))
 
     def _events(self, request: Request, should_stop: ShouldStop) -> Iterator[Event]:
         yield from wait_until_idle()

@@ -6,6 +6,7 @@
     ├── ModelError              exit code 3   the model could not be loaded, or cannot be explored
     │   └── ForwardError                      its own forward pass fails, or gives no logits
     └── EngineError             exit code 1   the engine failed while it worked, or went away
+        └── OutOfMemory                       the memory does not suffice, even for one thing at a time
 
 Each message is one line: what is wrong, with the value; what was needed; what to do.
 """
@@ -42,6 +43,10 @@ class ForwardError(ModelError):
 
 class EngineError(IcltuiError):
     """The engine failed while it worked, or its process went away."""
+
+
+class OutOfMemory(EngineError):
+    """The memory does not suffice; what was computed before holds, and the engine is ready for the next job."""
 
 
 EXIT_INTERRUPTED = 130

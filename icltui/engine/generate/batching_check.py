@@ -4,15 +4,19 @@ A patch that is built for each query apart (frozen, or compiled on the prompt's 
 effect of padding on the model's numbers is tried on the shortest row of each batch.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import TypeVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from icltui.engine.hooks.out_of_memory import run_as_fits
 from icltui.engine.measure.forward_pass import can_use_cache, forward, forward_arguments
 from icltui.engine.patch.build import BuiltPatch, PatchSpec
 
+Result = TypeVar("Result")
 MOST_ROWS, MOST_TOKENS = 32, 16_384
 """The limits of one batch; tokens count their padding."""
 TOLERANCES = {torch.float64: 1e-4, torch.float32: 1e-4}
@@ -32,12 +36,20 @@ def can_batch(spec: PatchSpec, built: BuiltPatch | None) -> bool:
     return built is None or bool(spec.calibration)
 
 
-def in_batches(specs: Sequence[PatchSpec], n_tokens: int) -> Iterator[Sequence[PatchSpec]]:
-    """The specs in groups, each as large as fits."""
+def in_batches(
+    specs: Sequence[PatchSpec], n_tokens: int, run: Callable[[Sequence[PatchSpec]], Result]
+) -> Iterator[Result]:
+    """The result of ``run`` on groups of the specs, in order, each as large as fits."""
     longest = max(len(spec.ids.full) for spec in specs) + n_tokens
     size = max(1, min(MOST_ROWS, MOST_TOKENS // longest))
-    for begin in range(0, len(specs), size):
-        yield specs[begin : begin + size]
+    while specs:
+        result, size = run_as_fits(partial(_run_first, run, specs), min(size, len(specs)), "rows")
+        yield result
+        specs = specs[size:]
+
+
+def _run_first(run: Callable[[Sequence[PatchSpec]], Result], specs: Sequence[PatchSpec], n: int) -> Result:
+    return run(specs[:n])
 
 
 def check_padding(specs: Sequence[PatchSpec], logits: Float[Tensor, "rows vocabulary"]) -> None:

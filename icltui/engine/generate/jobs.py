@@ -4,7 +4,7 @@ Enters: a loaded model and a request. Leaves: :class:`~icltui.api.messages.Progr
 :class:`~icltui.values.Generation` of each query.
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -77,14 +77,15 @@ def _in_rows(
     specs: list[PatchSpec], built: BuiltPatch | None, request: GenerateEach, on_progress: ProgressCallback
 ) -> list[Generation] | None:
     """The lanes of all queries, batch by batch; None where padding changes this model's logits."""
-    generations: list[Generation] = []
+
+    def run(batch: Sequence[PatchSpec]) -> list[Generation]:
+        made = generate(batch, built, **_how(request), on_progress=on_progress)
+        return [one for one in made if isinstance(one, Generation)]
+
     try:
-        for batch in in_batches(specs, request.n_tokens):
-            made = generate(batch, built, **_how(request), on_progress=on_progress)
-            generations += [one for one in made if isinstance(one, Generation)]
+        return [one for made in in_batches(specs, request.n_tokens, run) for one in made]
     except PaddingChangesLogits:
         return None
-    return generations
 
 
 def _how(request: Generate | GenerateEach) -> dict[str, Any]:

@@ -18,9 +18,9 @@ from torch import Tensor
 
 import icltui
 from icltui.engine.hooks import fast_pre_hook
-from icltui.values.errors import EngineError, ForwardError, IcltuiError
+from icltui.engine.hooks.out_of_memory import is_out_of_memory, shortage_error
+from icltui.values.errors import ForwardError, IcltuiError
 
-OUT_OF_MEMORY = "out of memory: shorten the context, choose fewer layers, or load a smaller model or dtype"
 _OURS = Path(icltui.__file__).parent
 _TORCH = Path(torch.__file__).parent
 
@@ -40,7 +40,7 @@ def run_model(model: Any, ids: Int[Tensor, "rows tokens"], **kwargs: Any) -> Any
 
     Raises:
         ForwardError: the model's own code fails.
-        EngineError: the memory does not suffice.
+        OutOfMemory: the memory does not suffice.
     """
     if "use_cache" in kwargs and not _takes_use_cache(type(model).forward):
         del kwargs["use_cache"]
@@ -48,13 +48,11 @@ def run_model(model: Any, ids: Int[Tensor, "rows tokens"], **kwargs: Any) -> Any
         return model(ids, **kwargs)
     except (KeyboardInterrupt, GeneratorExit):
         raise
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        raise EngineError(OUT_OF_MEMORY) from error
     except IcltuiError:
         raise
     except BaseException as error:  # a model's own code may panic, or raise SystemExit
-        if "can't allocate memory" in _words(error):
-            raise EngineError(OUT_OF_MEMORY) from error
+        if is_out_of_memory(error):
+            raise shortage_error(error) from error
         frames = traceback.extract_tb(error.__traceback__)[1:]
         if any(
             _OURS in Path(frame.filename).parents and frame.filename != fast_pre_hook.__file__
@@ -86,7 +84,7 @@ def forward_output(model: Any, ids: Int[Tensor, "rows tokens"], **kwargs: Any) -
 
     Raises:
         ForwardError: the model's own code fails, or gives no logits.
-        EngineError: the memory does not suffice.
+        OutOfMemory: the memory does not suffice.
     """
     output = run_model(model, ids, **kwargs)
     try:

@@ -44,6 +44,15 @@ class KVCache:
             self.value.crop(-n)
         self.length -= n
 
+    def restore(self, length: int) -> None:
+        """Keep the first ``length`` tokens, whatever a pass that failed half-way has added in some of the layers."""
+        del self.row[length:]
+        for layer in getattr(self.value, "layers", ()):
+            for name in ("keys", "values"):
+                if isinstance(states := getattr(layer, name, None), Tensor):
+                    setattr(layer, name, states[..., :length, :].clone())  # so that the rest can be freed
+        self.length = length
+
 
 def can_use_cache(model: Any) -> bool:
     """Whether the model can continue from a cache; see :mod:`icltui.engine.measure.kv_cache_check`."""

@@ -6,6 +6,7 @@ units at a time.
 """
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 
 import torch
@@ -43,6 +44,12 @@ class LayerRows:
 
     def __post_init__(self) -> None:
         self.weight_norm = weight_norm(self.site, self.experts)
+
+    def __copy__(self) -> "LayerRows":
+        """Another state of the same layer: what it takes leaves this one as it is."""
+        twin = object.__new__(LayerRows)
+        vars(twin).update(vars(self), trajectory=copy(self.trajectory), kept=[*self.kept])
+        return twin
 
     def take(
         self,

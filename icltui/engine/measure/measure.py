@@ -6,11 +6,14 @@ full context is known comes again after it.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
+from functools import partial
 
 from jaxtyping import Float
 from torch import Tensor
 
+from icltui.engine.hooks.out_of_memory import run_as_fits
 from icltui.engine.hooks.site import Site
 from icltui.engine.measure.layer_rows import LayerRows
 from icltui.engine.measure.predictions import Vocabulary, predict
@@ -42,9 +45,9 @@ class Measurer:
     def measure(self, chunks: Iterable[PrefixChunk]) -> Iterator[Measured]:
         """The rows and predictions of all units."""
         for chunk in chunks:
-            yield self._take(self._set_aside(chunk))
+            yield from self._take_as_fits(self._set_aside(chunk))
         if self.last is not None:
-            yield self._take(self.last)
+            yield from self._take_as_fits(self.last)
 
     def pairs(self) -> tuple[Pairs, ...]:
         """Every unit against every other, at each layer; empty unless ``keeps_pairs``."""
@@ -74,6 +77,24 @@ class Measurer:
             experts = None if chosen is None else sorted(set(chosen[0].tolist()))
             rounding = self.rounding.get(site.layer, 0.0)
             self.layers.append(LayerRows(site, self.plan.dynamics, experts, self.keeps_pairs, rounding))
+
+    def _take_as_fits(self, chunk: PrefixChunk) -> Iterator[Measured]:
+        """:meth:`_take` of the whole chunk, or of smaller parts of it where the memory does not suffice."""
+        size = len(chunk.units)
+        while True:
+            undo = partial(self._restore, [copy(layer) for layer in self.layers], [*self.early])
+            take = partial(self._take_first, chunk)
+            measured, size = run_as_fits(take, min(size, len(chunk.units)), "units", undo)
+            yield measured
+            if size >= len(chunk.units):
+                return
+            chunk = chunk.at(slice(size, None))
+
+    def _take_first(self, chunk: PrefixChunk, n: int) -> Measured:
+        return self._take(chunk.at(slice(n)))
+
+    def _restore(self, layers: list[LayerRows], early: list[PrefixChunk]) -> None:
+        self.layers, self.early = [copy(layer) for layer in layers], [*early]
 
     def _take(self, chunk: PrefixChunk) -> Measured:
         self._start(chunk)

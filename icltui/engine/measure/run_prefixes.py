@@ -10,10 +10,11 @@ Under the reference *local* ([2], [3]) every selected layer is handed the residu
 a missing unit is missing from that layer's attention alone.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Float, Int
@@ -22,6 +23,7 @@ from transformers import DynamicCache
 
 from icltui.engine.hooks.attach import attach
 from icltui.engine.hooks.capture import ProjectionCapture
+from icltui.engine.hooks.out_of_memory import run_as_fits
 from icltui.engine.hooks.site import Site, SiteHook
 from icltui.engine.measure.block_inputs import (
     BlockInputs,
@@ -38,6 +40,8 @@ from icltui.engine.models.upcast import computing_dtype
 from icltui.engine.prompts.tokenize import Ids
 from icltui.values import Dynamics, Path, Reference
 from icltui.values.prompt import Positions
+
+Result = TypeVar("Result")
 
 FIRST_CHUNK_TOKENS = 32
 """The first chunk of a long run is small, so that numbers appear at once."""
@@ -159,22 +163,26 @@ class _PackedPass:
         self.n_cached = 0
         """Context tokens in the cache."""
         self.inputs: Streams = {}
+        self.n_per_chunk = 1
+        """Copies in a chunk, fewer once the memory did not suffice for so many."""
 
     def chunks(self) -> Iterator[PrefixChunk]:
-        units, n_per_chunk = self._first_units()
+        units, self.n_per_chunk = self._first_units()
         if units:
             self._run_context(self.plan.gap(units[-1])[0])
-            yield self._measure(units)
+            chunk = self._measure_as_fits(units)
+            units = list(chunk.units)
+            yield chunk
         self._run_context(len(self.ids.context))
         if self.plan.reference == "local":
             self._remember_inputs()
         rest = [unit for unit in range(len(units), self.plan.n_units + 1) if unit != self.plan.full]
         rest = rest if self.plan.full in units else [self.plan.full, *rest]
-        size = n_per_chunk if units or self.is_whole else max(2, FIRST_CHUNK_TOKENS // self.q)
+        size = self.n_per_chunk if units or self.is_whole else max(2, FIRST_CHUNK_TOKENS // self.q)
         while rest:
             size = -(-len(rest) // -(-len(rest) // size)) if self.is_whole else size  # of equal length
-            yield self._measure(rest[:size])
-            rest, size = rest[size:], n_per_chunk
+            yield (chunk := self._measure_as_fits(rest[:size]))
+            rest, size = rest[len(chunk.units) :], self.n_per_chunk
 
     @property
     def is_whole(self) -> bool:
@@ -197,9 +205,20 @@ class _PackedPass:
         """Extend the cache to the first ``end`` context tokens."""
         before = [*self.ids.prefix, *self.ids.context]
         tokens = before[self.cache.length : self.n_prefix + end]
-        if tokens:
-            forward(self.loaded.model, tokens, self.cache)
+        size = len(tokens)
+        while tokens:
+            feed = partial(self._feed, tokens)
+            _, size = self._as_fits(feed, min(size, len(tokens)), "tokens of the context")
+            tokens = tokens[size:]
         self.n_cached = end
+
+    def _feed(self, tokens: list[int], n: int) -> None:
+        forward(self.loaded.model, tokens[:n], self.cache)
+
+    def _as_fits(self, run: Callable[[int], Result], size: int, of: str) -> tuple[Result, int]:
+        """:func:`run_as_fits`, which leaves the cache as it is where the memory does not suffice."""
+        length = self.cache.length
+        return run_as_fits(run, size, of, lambda: self.cache.restore(length))
 
     def _remember_inputs(self) -> None:
         inputs = BlockInputs()
@@ -207,6 +226,13 @@ class _PackedPass:
             forward(self.loaded.model, self.ids.query, self.cache)
         self.cache.drop(self.q)
         self.inputs = one_for_each_token(inputs.seen, self.q)
+
+    def _measure_as_fits(self, units: list[int]) -> PrefixChunk:
+        """As many of ``units``, from the first one on, as the memory suffices for at once."""
+        chunk, n = self._as_fits(lambda n: self._measure(units[:n]), len(units), "copies of the query")
+        if n < len(units):
+            self.n_per_chunk = min(self.n_per_chunk, n)
+        return chunk
 
     def _measure(self, units: list[int]) -> PrefixChunk:
         if not self.inputs:

@@ -10,6 +10,7 @@ after unit i and ``W_0`` the model's own weights ([1], proposition 3.1 and appen
 A step of *grow* or *shrink* is a normalised-LMS step; both end with the map of z(x) to W_0 z(C, x).
 """
 
+from copy import copy
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -119,6 +120,12 @@ class _Shrink:
         self.y, self.key, self.back = _Rows(self.first), _Rows(self.first), _Rows(self.first)
         """y_j, B_j/‖B_j‖², W_0ᵀ W_0 y_j of all units so far."""
         self.net_square = 0.0
+
+    def __copy__(self) -> "_Shrink":
+        twin = object.__new__(_Shrink)
+        rows = {name: copy(getattr(self, name)) for name in ("y", "key", "back")}
+        vars(twin).update(vars(self), **rows)
+        return twin
 
     def take(self, z: Float[Tensor, "units hidden"], known: Images) -> Steps:  # noqa: ARG002 -- W y is what counts here, not W z
         delta = z - torch.cat([self.z[None], z[:-1]])

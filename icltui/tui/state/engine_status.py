@@ -81,6 +81,8 @@ class EngineStatus:
         if isinstance(event, JOB_OVER):
             self.rest()
         match request, event:
+            case _, Progress(logged=True):
+                self.lines.append(event.stage)
             case _, Progress():
                 self.progress, self.estimate = event, None
             case LoadModel(), ModelEstimated():

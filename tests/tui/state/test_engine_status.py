@@ -137,3 +137,12 @@ def test_a_failed_count_is_nobodys_business() -> None:
     assert engine_status.lines == []
     engine_status.take(settings.measure(), failure)
     assert engine_status.lines == ["too long"]
+
+
+def test_what_the_engine_logs_while_it_works_is_kept_and_is_no_progress() -> None:
+    engine_status = EngineStatus()
+    line = "the memory does not suffice for 64 copies of the query at once: going on with 32"
+    engine_status.take(LOAD, Progress(stage="measuring", done=1, total=2))
+    engine_status.take(LOAD, Progress(stage=line, done=0, total=0, logged=True))
+    assert engine_status.lines[-1:] == [line]
+    assert engine_status.progress == Progress(stage="measuring", done=1, total=2)
