@@ -152,7 +152,7 @@ def test_every_pass_of_the_load_check_is_reported(monkeypatch):
         stages.setdefault(event.stage, []).append((event.done, event.total))
     assert stages == {
         "trying its cache": [(done, 5) for done in range(5)],
-        "proving the patch on it": [(done, 12) for done in range(12)],
+        "proving the patch on it": [(done, 9) for done in range(9)],
         "trying the packed pass on it": [(done, 8) for done in range(8)],
     }
 

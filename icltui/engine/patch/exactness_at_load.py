@@ -31,7 +31,7 @@ from icltui.values.recipe import Components
 
 TOLERANCES = {torch.float64: 1e-4, torch.float32: 1e-4, torch.bfloat16: 5e-2, torch.float16: 1e-2}
 """Relative errors allowed, by the model's dtype; float64 as float32, since norms compute in float32."""
-_STAGE, _N_PASSES = "proving the patch on it", 12
+_STAGE, _N_PASSES = "proving the patch on it", 9
 """Stage of progress, and its passes where every layer proves at once."""
 _FAULTS = (RuntimeError, LookupError, AttributeError, TypeError, ValueError, ForwardError)
 
@@ -156,6 +156,8 @@ class _Trial:
         self.ids = sample_ids(loaded, n_context=6, n_query=3)
         other = sample_ids(loaded, n_context=6, n_query=3, seed=1_000_003)
         self.wrong = replace(self.ids, context=other.context)
+        self.logits: dict[tuple[Site, ...], tuple[Tensor, Tensor]] = {}
+        """Last-token logits with the context, and patched at all of these sites together instead."""
 
     def layers(self, sites: Sequence[Site]) -> list[LayerTrial]:
         """The trial of each of ``sites``; where one of them breaks the run, each on its own."""
@@ -169,26 +171,29 @@ class _Trial:
 
     def logit_error(self, sites: Sequence[Site]) -> float:
         """L∞ of the last-token logits with ``sites`` patched, over the largest contextual logit."""
-        context, targets = self._states(sites, self.ids.full)
-        logits, _ = self._patched(sites, "both", targets)
-        return float((logits - context).abs().max() / context.abs().max())
+        if tuple(sites) not in self.logits:  # a layer fell away, so these were not yet patched together
+            context, targets = self._states(sites, self.ids.full)
+            self.logits[tuple(sites)] = context, self._patched(sites, "both", targets)[0]
+        context, patched = self.logits[tuple(sites)]
+        return float((patched - context).abs().max() / context.abs().max())
 
     def _together(self, sites: Sequence[Site]) -> list[LayerTrial]:
-        with attach(sites, contextual := MlpOutputs()):
-            _, targets = self._states(sites, self.ids.full)
+        # Whoever only listens shares a pass, as each pass reads all weights.
+        with attach(sites, contextual := MlpOutputs()), _ProjectionInputs(sites) as inputs:
+            context, targets = self._states(sites, self.ids.full)
         _, others = self._states(sites, self.wrong.full)
         with attach(sites, patched := MlpOutputs()):
             self._patched(sites, "weights", targets)
         with attach(sites, wrong := MlpOutputs()):
             self._patched(sites, "weights", others)
-        errors = self._block_errors(sites, targets)
-        seeing = self._seeing(sites)
+        errors, together = self._block_errors(sites, targets)
+        self.logits[tuple(sites)] = context, together
         checks = []
         for k, site in enumerate(sites):
             real = contextual.seen[site.layer]
             check = LayerTrial(
                 layer=site.layer,
-                sees_z=seeing[site.layer],
+                sees_z=inputs.are_z(site.layer),
                 mlp_error=relative_error(patched.seen[site.layer], real),
                 wrong_context=relative_error(wrong.seen[site.layer], real),
                 block_error=errors[k],
@@ -199,20 +204,24 @@ class _Trial:
             checks.append(replace(check, fault=self._fault(check, is_told_apart)))
         return checks
 
-    def _block_errors(self, sites: Sequence[Site], targets: States) -> list[float]:
-        """At each layer the worse of two: with every layer patched, and with every other.
+    def _block_errors(
+        self, sites: Sequence[Site], targets: States
+    ) -> tuple[list[float], Float[Tensor, " vocabulary"]]:
+        """At each layer the worse of two, with every layer patched and with every other; and the former's logits.
 
         A block above a patched block has its contextual input; above an unpatched block, its output is the contextual
         one only if it depends on nothing but v.
         """
         errors = [0.0] * len(sites)
+        logits = []
         for at in (slice(None), slice(0, None, 2), slice(1, None, 2)):
             some, wanted = sites[at], targets.layers(at)
             if some:
-                _, got = self._patched(some, "both", wanted)
+                of_some, got = self._patched(some, "both", wanted)
+                logits.append(of_some)
                 for k, layer in enumerate(range(len(sites))[at]):
                     errors[layer] = max(errors[layer], relative_error(got.out[k, -1], wanted.out[k, -1]))
-        return errors
+        return errors, logits[0]
 
     def _states(self, sites: Sequence[Site], row: list[int]) -> tuple[Float[Tensor, " vocabulary"], States]:
         return forward_states(self.loaded.model, sites, row, len(self.ids.query))
@@ -225,19 +234,6 @@ class _Trial:
         with attach(sites, patch), attach(sites, Capture(slice(-1, None))) as capture:
             logits = forward(self.loaded.model, self.ids.plain)
         return logits, capture.states()
-
-    def _seeing(self, sites: Sequence[Site]) -> dict[int, bool]:
-        """At each layer, whether every matrix receives rows that the hook saw."""
-        seen: dict[int, list[Tensor]] = {site.layer: [] for site in sites}
-        with ExitStack() as stack:
-            whole = stack.enter_context(attach(sites, Capture(slice(None))))
-            for site in sites:
-                for projection in site.input_projections:
-                    hook = _keeping(seen[site.layer])
-                    handle = projection.module.register_forward_pre_hook(hook, with_kwargs=True)
-                    stack.callback(handle.remove)
-            forward(self.loaded.model, self.ids.full)
-        return {layer: _all_are(whole, layer, tensors) for layer, tensors in seen.items()}
 
     def _fault(self, check: LayerTrial, is_told_apart: bool) -> str | None:
         limit = f"(allowed: {self.tolerance:.0e})"
@@ -255,15 +251,36 @@ class _Trial:
         return None
 
 
+class _ProjectionInputs:
+    """Listens to one run: the tensors that every matrix receives, and the z that the hooks see."""
+
+    def __init__(self, sites: Sequence[Site]) -> None:
+        self.sites, self.whole = sites, Capture(slice(None))
+        self.seen: dict[int, list[Tensor]] = {site.layer: [] for site in sites}
+        self.stack = ExitStack()
+
+    def __enter__(self) -> "_ProjectionInputs":
+        self.stack.enter_context(attach(self.sites, self.whole))
+        for site in self.sites:
+            for projection in site.input_projections:
+                hook = _keeping(self.seen[site.layer])
+                handle = projection.module.register_forward_pre_hook(hook, with_kwargs=True)
+                self.stack.callback(handle.remove)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stack.close()
+
+    def are_z(self, layer: int) -> bool:
+        """Whether every matrix received rows that the hook saw."""
+        return all(is_made_of(tensor, self.whole.kept["z"][layer]) for tensor in self.seen[layer])
+
+
 def _keeping(kept: list[Tensor]) -> Any:
     def hook(_: nn.Module, args: Any, kwargs: Any) -> None:
         kept.append(hidden_input(args, kwargs))
 
     return hook
-
-
-def _all_are(whole: Capture, layer: int, tensors: Sequence[Tensor]) -> bool:
-    return all(is_made_of(tensor, whole.kept["z"][layer]) for tensor in tensors)
 
 
 def relative_error(got: Float[Tensor, "*shape"], wanted: Float[Tensor, "*shape"]) -> float:
