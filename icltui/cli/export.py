@@ -20,7 +20,7 @@ from icltui.values import ExportFormat, Session
 from icltui.values.errors import BadInput
 from icltui.values.recipe import Recipe
 
-FORMATS: tuple[ExportFormat, ...] = ("peft", "gguf-control-vector")
+FORMATS: tuple[ExportFormat, ...] = ("peft", "gguf-lora", "gguf-control-vector")
 """What a session's patch can be written as; its factors are written while it is generated."""
 
 
@@ -31,7 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=(*SESSION_FORMATS, *FORMATS),
         required=True,
         help="what it records, which needs no model: every measure as a table (csv), a Markdown report (md), a figure "
-        "(svg, png); or its patch: a LoRA adapter for PEFT and what reads its files, or the mean shift for llama.cpp",
+        "(svg, png); or its patch: a LoRA adapter for PEFT and what reads its files (peft) or for llama.cpp "
+        "(gguf-lora), or the mean shift for llama.cpp (gguf-control-vector)",
     )
     parser.add_argument(
         "-o",

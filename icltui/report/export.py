@@ -10,6 +10,7 @@ from icltui.values.recipe import Recipe, patch_words
 
 _TITLES = {
     "peft": "a LoRA adapter for PEFT",
+    "gguf-lora": "a LoRA adapter for llama.cpp",
     "gguf-control-vector": "a control vector for llama.cpp",
     "factors": "the patch's factors",
 }
@@ -27,7 +28,7 @@ def export_text(recipe: Recipe, report: ExportReport, width: int = 110) -> str:
 
 def export_lines(recipe: Recipe, report: ExportReport) -> Iterator[str]:
     """The report line by line; the first says what was written."""
-    rank = f"rank {report.rank}, " if report.format == "peft" else ""
+    rank = f"rank {report.rank}, " if report.format in ("peft", "gguf-lora") else ""
     yield f"{_TITLES[report.format]}: {rank}{report.n_tensors} tensors"
     yield from (f"  {visible(name)}" for name in report.files)
     yield f"patch: {visible(patch_words(recipe))}"

@@ -5,8 +5,8 @@ from typing import Literal
 from icltui.values.base import Record
 from icltui.values.bounds import Count, TokenCount
 
-ExportFormat = Literal["peft", "gguf-control-vector", "factors"]
-"""A LoRA adapter for PEFT; the mean shift for llama.cpp; z, δ and the factors as safetensors."""
+ExportFormat = Literal["peft", "gguf-lora", "gguf-control-vector", "factors"]
+"""A LoRA adapter for PEFT, or for llama.cpp; the mean shift for llama.cpp; z, δ and the factors as safetensors."""
 
 
 class ExportReport(Record, frozen=True):

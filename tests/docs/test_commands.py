@@ -24,8 +24,8 @@ FILES = {
     "others.txt": "cow:\noak:\n",
 }
 """What the pages call files of the reader's own."""
-FOREIGN = {"--ntasks", "--pty", "--kills", "--texts", "--sizes", "--damaged"}
-"""Options of Slurm and of the tests that the pages name."""
+FOREIGN = {"--ntasks", "--pty", "--kills", "--texts", "--sizes", "--damaged", "--lora", "--lora-scaled"}
+"""Options of Slurm, llama.cpp and the tests that the pages name."""
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 
 

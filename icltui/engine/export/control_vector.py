@@ -33,7 +33,7 @@ def check_gguf() -> None:
     """
     if find_spec("gguf") is None:
         raise ModelError(
-            "writing a control vector needs gguf, which is not installed: pip install 'icltui[export]'"
+            "writing a GGUF file needs gguf, which is not installed: pip install 'icltui[export]'"
         )
 
 

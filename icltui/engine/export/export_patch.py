@@ -20,8 +20,9 @@ from icltui.api.messages import Export
 from icltui.api.progress_callback import ProgressCallback
 from icltui.engine.export.control_vector import added, vectors_of, write_vectors
 from icltui.engine.export.factors_file import write_factors
-from icltui.engine.export.foldable import foldable_patch
-from icltui.engine.export.peft import has_experts, make_adapter, write_adapter
+from icltui.engine.export.foldable import FoldablePatch, foldable_patch
+from icltui.engine.export.gguf_lora import architecture_of, names_of, with_lora, write_lora
+from icltui.engine.export.peft import Adapter, has_experts, make_adapter, write_adapter
 from icltui.engine.export.reference_logits import ReferenceLogits, reference_logits
 from icltui.engine.generate.jobs import make_patch
 from icltui.engine.generate.prepare_request import make_spec
@@ -30,7 +31,7 @@ from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.patch.alpha_search import patched_logits, with_alpha
 from icltui.engine.patch.build import BuiltPatch, refit
 from icltui.engine.patch.exactness_at_load import tolerance_of
-from icltui.values import ExportReport, ModelInfo
+from icltui.values import ExportFormat, ExportReport, ModelInfo
 from icltui.values.errors import BadInput
 
 VLLM_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
@@ -54,35 +55,37 @@ def export_adapter(
     Raises:
         BadInput: no part of the patch fits into an adapter, or no patch can be built by its recipe.
     """
-    recipe = request.recipe
-    if recipe.carrier == "bias" and recipe.components != "weights":
-        raise BadInput(
-            "an adapter of weights cannot hold the shift as a constant: give --components weights, generate with "
-            "--carrier output, or export --to gguf-control-vector"
-        )
-    whole = _whole(loaded, request, on_progress)
-    on_progress("seeing what weights can carry", 0, 1)
-    leaving = foldable_patch(whole)
-    patch = leaving.built.patch
-    assert patch is not None
-    on_progress("writing the adapter", 0, 1)
-    adapter = make_adapter(loaded, patch.at(leaving.built.alpha), leaving.factors)
-    if not adapter.tensors:
-        why = next(iter(leaving.unshifted.values()))
-        raise BadInput(f"nothing of this patch fits into an adapter, as {why}: give --components both")
+    whole, leaving, adapter = _adapter(loaded, request, on_progress)
     write_adapter(folder, adapter)
     references = reference_logits(leaving.built)
-    kls = _kls(whole, references.patched[0])
-    report = ExportReport(
-        format="peft",
-        files=(),
-        rank=adapter.rank,
-        n_tensors=len(adapter.tensors),
-        left_out=(*_shifts(leaving.unshifted), *([_cost(*kls)] if leaving.unshifted else [])),
-        notes=(*_rounding(loaded, references), *_programs(loaded, adapter.rank), *_beside(loaded)),
-        **_compared(references, kls),
+    notes = (*_rounding(loaded, references), *_programs(loaded, adapter.rank), *_beside(loaded))
+    return UncheckedAdapter(references, _adapter_report("peft", whole, leaving, adapter, references, notes))
+
+
+@torch.no_grad()
+def export_gguf_lora(
+    loaded: LoadedModel, request: Export, path: Path, on_progress: ProgressCallback
+) -> ExportReport:
+    """Write the adapter to ``path`` as llama.cpp reads it, and try what is read back in this program.
+
+    Raises:
+        BadInput: no part of the patch fits into an adapter, or llama.cpp has no name for what does.
+        EngineError: the file's matrices, added to the products of the model's, are not the patch.
+    """
+    architecture = architecture_of(loaded)
+    names = names_of(loaded, architecture)
+    whole, leaving, adapter = _adapter(loaded, request, on_progress)
+    write_lora(path, adapter, architecture, names)
+    references = reference_logits(leaving.built)
+    on_progress("reading the adapter back", 0, 1)
+    with with_lora(loaded.model, path, names):
+        difference = references.check(references.run(loaded.model), "read back, the adapter's logits")
+    notes = (
+        *_rounding(loaded, references),
+        f"llama.cpp: --lora FILE, or --lora-scaled FILE:STRENGTH, on a GGUF of this model ({architecture})",
     )
-    return UncheckedAdapter(references, report)
+    report = _adapter_report("gguf-lora", whole, leaving, adapter, references, notes)
+    return with_changes(report, largest_difference=finite_or_none(difference))
 
 
 @torch.no_grad()
@@ -134,6 +137,49 @@ def export_factors(
     built = _whole(loaded, request, on_progress)
     n_tensors = len(write_factors(path, built, info.fingerprint))
     return ExportReport(format="factors", files=(), rank=built.rank, n_tensors=n_tensors)
+
+
+def _adapter(
+    loaded: LoadedModel, request: Export, on_progress: ProgressCallback
+) -> tuple[BuiltPatch, FoldablePatch, Adapter]:
+    """The whole patch, the part of it that weights can carry, and that part as an adapter."""
+    recipe = request.recipe
+    if recipe.carrier == "bias" and recipe.components != "weights":
+        raise BadInput(
+            "an adapter of weights cannot hold the shift as a constant: give --components weights, generate with "
+            "--carrier output, or export --to gguf-control-vector"
+        )
+    whole = _whole(loaded, request, on_progress)
+    on_progress("seeing what weights can carry", 0, 1)
+    leaving = foldable_patch(whole)
+    patch = leaving.built.patch
+    assert patch is not None
+    on_progress("writing the adapter", 0, 1)
+    adapter = make_adapter(loaded, patch.at(leaving.built.alpha), leaving.factors)
+    if not adapter.tensors:
+        why = next(iter(leaving.unshifted.values()))
+        raise BadInput(f"nothing of this patch fits into an adapter, as {why}: give --components both")
+    return whole, leaving, adapter
+
+
+def _adapter_report(
+    form: ExportFormat,
+    whole: BuiltPatch,
+    leaving: FoldablePatch,
+    adapter: Adapter,
+    references: ReferenceLogits,
+    notes: tuple[str, ...],
+) -> ExportReport:
+    kls = _kls(whole, references.patched[0])
+    return ExportReport(
+        format=form,
+        files=(),
+        rank=adapter.rank,
+        n_tensors=len(adapter.tensors),
+        left_out=(*_shifts(leaving.unshifted), *([_cost(*kls)] if leaving.unshifted else [])),
+        notes=notes,
+        **_compared(references, kls),
+    )
 
 
 def _whole(loaded: LoadedModel, request: Export, on_progress: ProgressCallback) -> BuiltPatch:
@@ -202,7 +248,10 @@ def _programs(loaded: LoadedModel, rank: int) -> Iterator[str]:
         for site in loaded.sites
         for projection in site.input_projections
     ):
-        yield "llama.cpp: do not convert this adapter: its converter would transpose the Conv1D matrices"
+        yield (
+            "llama.cpp: do not convert this adapter, as its converter would transpose the Conv1D matrices: "
+            "export --to gguf-lora"
+        )
 
 
 def _beside(loaded: LoadedModel) -> Iterator[str]:

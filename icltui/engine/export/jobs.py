@@ -25,6 +25,7 @@ from icltui.engine.export.export_patch import (
     export_adapter,
     export_control_vector,
     export_factors,
+    export_gguf_lora,
 )
 from icltui.engine.export.peft_check import check_peft, compare_with_peft
 from icltui.engine.generate.prepare_request import with_kept_header
@@ -40,6 +41,9 @@ Model = Callable[[], LoadedModel]
 """Returns the loaded model, which is not kept: it makes room for the model that the adapter is tried on."""
 Fresh = Callable[[], Generator[Event, None, Any]]
 """Yields the events of loading the model anew, and returns it."""
+
+_FILES = {"gguf-lora": export_gguf_lora, "gguf-control-vector": export_control_vector}
+"""What writes a format that is one file."""
 
 
 def run_export(request: Export, info: ModelInfo, model: Model, fresh: Fresh) -> Iterator[Event]:
@@ -64,13 +68,9 @@ def run_export(request: Export, info: ModelInfo, model: Model, fresh: Fresh) -> 
             made = folder
         else:
             made = folder / "made"
-            draw = (
-                export_control_vector
-                if request.format == "gguf-control-vector"
-                else partial(export_factors, info)
-            )
+            write = _FILES.get(request.format, partial(export_factors, info))
             report = yield from run_in_background(
-                lambda on_progress: draw(model(), request, made, on_progress)
+                lambda on_progress: write(model(), request, made, on_progress)
             )
         files = [target / path.name for path in sorted(folder.iterdir())] if made is folder else [target]
         _refuse_existing(target)
@@ -106,7 +106,7 @@ def _check(request: Export, info: ModelInfo, target: Path) -> None:
         )
     if request.format == "peft":
         check_peft()
-    elif request.format == "gguf-control-vector":
+    elif request.format in _FILES:
         check_gguf()
 
 

@@ -31,6 +31,7 @@ _RECORDS: dict[SessionFormat, str] = {
 }
 _PATCHES: tuple[tuple[str, str, str, ExportFormat], ...] = (
     ("LoRA adapter", "the patch for PEFT, a folder", "-peft", "peft"),
+    ("GGUF adapter", "the patch for llama.cpp", "-lora.gguf", "gguf-lora"),
     ("control vector", "the shift for llama.cpp", "-shift.gguf", "gguf-control-vector"),
     ("factors", "z, δ and the patch itself", ".safetensors", "factors"),
 )

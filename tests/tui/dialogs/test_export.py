@@ -21,7 +21,7 @@ from tests.tui import samples
 from tests.tui.conftest import Desk, open_desk
 
 REPORT = ExportReport(format="peft", files=("p/x.safetensors",), rank=1, n_tensors=36, left_out=("ΔW",))
-MARKDOWN, CSV, PNG, _SVG, PANE, SCREEN, PEFT, GGUF, FACTORS = range(9)
+MARKDOWN, CSV, PNG, _SVG, PANE, SCREEN, PEFT, LORA, GGUF, FACTORS = range(10)
 
 
 async def open_dialog(desk: Desk, kind: int = MARKDOWN, path: str | None = None) -> ExportDialog:
@@ -224,7 +224,12 @@ async def test_hostile_text_on_the_way_out() -> None:
 
 
 async def test_the_patch_is_written_by_the_engine(desk: Desk) -> None:
-    for kind, form in ((PEFT, "peft"), (GGUF, "gguf-control-vector"), (FACTORS, "factors")):
+    for kind, form in (
+        (PEFT, "peft"),
+        (LORA, "gguf-lora"),
+        (GGUF, "gguf-control-vector"),
+        (FACTORS, "factors"),
+    ):
         await open_dialog(desk, kind, "out/patch")
         await desk.press("enter")
         await closed(desk)
