@@ -76,7 +76,10 @@ class Checkpoint:
         if self.gguf is None:
             yield {"pretrained_model_name_or_path": self.name_or_path, **self.kwargs}
             return
+        from icltui.engine.models.gguf_reader import reading_once  # here, as it imports gguf
+
         with ExitStack() as stack:
+            stack.enter_context(reading_once(self.gguf))
             place = stack.enter_context(alone_in_folder(self.gguf.file))
             unpacked = stack.enter_context(unpacking(count_tensors)) if count_tensors else {}
             yield {**self.kwargs, **place, **unpacked, "local_files_only": True}

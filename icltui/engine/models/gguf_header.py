@@ -23,6 +23,7 @@ MOST_ENTRIES = 2**22
 MOST_DIMENSIONS = 4
 MOST_KEPT = 4096
 """Entries of a list of numbers that is kept: a list per layer is, the scores of a vocabulary are not."""
+MOST_ALIGNMENT = 2**16
 _WIDTHS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 """The format's types of numbers, as ``struct`` names them."""
 _STRING, _LIST = 8, 9
@@ -50,7 +51,11 @@ class GgufHeader:
     file: Path
     settings: Mapping[str, Setting]
     """Lists of strings, and long ones of numbers, are left out."""
+    left_out: Mapping[str, int]
+    """The number of entries of each list that is not among the settings."""
     tensors: Mapping[str, GgufTensor]
+    data_start: int
+    """The position in the file from which the tensors' are counted."""
 
     def text(self, key: str) -> str:
         """A setting that is a string; empty where it is not there."""
@@ -69,6 +74,13 @@ class GgufHeader:
         for tensor in self.tensors.values():
             sizes[tensor.type] = sizes.get(tensor.type, 0) + math.prod(tensor.shape)
         return max(sizes, key=lambda name: sizes[name], default="")
+
+
+@dataclass(frozen=True)
+class _LeftOut:
+    """A list that is not kept."""
+
+    n_entries: int
 
 
 class _Damaged(Exception):
@@ -131,9 +143,6 @@ class _Cursor:
         length = self.number("Q")
         return self.take(length).decode("utf-8", errors="replace")
 
-    def skip_text(self) -> None:
-        self.take(self.number("Q"))
-
 
 def _read(file: Path, cursor: _Cursor, size: int) -> GgufHeader:
     if cursor.end < len(MAGIC) or cursor.take(len(MAGIC)) != MAGIC:
@@ -145,19 +154,25 @@ def _read(file: Path, cursor: _Cursor, size: int) -> GgufHeader:
         raise _Damaged(f"is {kind}: GGUF files of version 2 and 3, little-endian, can be read")
     n_tensors, n_settings = cursor.count("tensors", 24), cursor.count("settings", 13)
     settings: dict[str, Setting] = {}
+    left_out: dict[str, int] = {}
     for _ in range(n_settings):
         key = cursor.text()
         value = _value(cursor, cursor.number("I"))
-        if value is not None:
+        if isinstance(value, _LeftOut):
+            left_out[key] = value.n_entries
+        else:
             settings[key] = value
     listed = [_tensor(cursor) for _ in range(n_tensors)]
-    _check_data(cursor.position, settings.get("general.alignment", 32), listed, size)
+    data_start = _data_start(cursor.position, settings.get("general.alignment", 32))
+    needed = max((data_start + tensor.start + tensor.n_bytes for _, tensor in listed), default=0)
+    if needed > size:
+        raise _Damaged(f"is cut off: it has {size:,} of {_size(needed)} bytes: download it again")
     if len(tensors := dict(listed)) < n_tensors:
         raise _Damaged("names a tensor twice: download it again")
-    return GgufHeader(file, settings, tensors)
+    return GgufHeader(file, settings, left_out, tensors, data_start)
 
 
-def _value(cursor: _Cursor, kind: int) -> Setting | None:
+def _value(cursor: _Cursor, kind: int) -> Setting | _LeftOut:
     if code := _WIDTHS.get(kind):
         return cursor.number(code)
     if kind == _STRING:
@@ -167,17 +182,18 @@ def _value(cursor: _Cursor, kind: int) -> Setting | None:
     return _list(cursor, cursor.number("I"))
 
 
-def _list(cursor: _Cursor, kind: int) -> Setting | None:
+def _list(cursor: _Cursor, kind: int) -> Setting | _LeftOut:
     """A short list of numbers; another list is passed over."""
     if kind == _STRING:
-        for _ in range(cursor.count("strings in a list", 8)):
-            cursor.skip_text()
-        return None
+        n_strings = cursor.count("strings in a list", 8)
+        for _ in range(n_strings):
+            cursor.take(cursor.number("Q"))
+        return _LeftOut(n_strings)
     if (code := _WIDTHS.get(kind)) is None:
         raise _Damaged(f"has a list of the unknown type {kind}: download it again")
     n = cursor.count("numbers in a list", struct.calcsize(f"<{code}"))
     numbers = cursor.take(n * struct.calcsize(f"<{code}"))
-    return list(struct.unpack(f"<{n}{code}", numbers)) if n <= MOST_KEPT else None
+    return list(struct.unpack(f"<{n}{code}", numbers)) if n <= MOST_KEPT else _LeftOut(n)
 
 
 def _tensor(cursor: _Cursor) -> tuple[str, GgufTensor]:
@@ -207,14 +223,11 @@ def block_types() -> dict[int, tuple[str, int, int]]:
     return {int(kind): (kind.name, *sizes) for kind, sizes in GGML_QUANT_SIZES.items()}
 
 
-def _check_data(end: int, alignment: Setting, tensors: list[tuple[str, GgufTensor]], size: int) -> None:
-    """Refuse a file that ends before its tensors do."""
-    if type(alignment) is not int or not 0 < alignment <= 2**16:
+def _data_start(end: int, alignment: Setting) -> int:
+    """The first position after a header of ``end`` bytes that is a multiple of the alignment."""
+    if type(alignment) is not int or not 0 < alignment <= MOST_ALIGNMENT:
         raise _Damaged("has an alignment that is none: download it again")
-    first = -(-end // alignment) * alignment
-    needed = max((first + tensor.start + tensor.n_bytes for _, tensor in tensors), default=0)
-    if needed > size:
-        raise _Damaged(f"is cut off: it has {size:,} of {_size(needed)} bytes: download it again")
+    return -(-end // alignment) * alignment
 
 
 def _size(value: int) -> str:
