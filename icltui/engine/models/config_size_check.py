@@ -60,7 +60,7 @@ def check_claims(name: str, config: Any, stored: Mapping[str, StoredTensor], aut
     n_layers = getattr(config.get_text_config(decoder=True), "num_hidden_layers", None)
     if isinstance(n_layers, int) and n_layers > len(stored):
         raise ModelError(
-            f"model {name!r} has {n_layers:,} layers by its config.json, and weights of {len(stored):,} tensors: "
+            f"model {name!r} has {n_layers:,} layers by its configuration, and weights of {len(stored):,} tensors: "
             "they are not of one model"
         )
     try:
@@ -81,14 +81,14 @@ def _check_numbers(
     if n_claimed > times * n_stored:
         key, shape = max(claimed.items(), key=lambda item: math.prod(item[1]))
         raise ModelError(
-            f"model {name!r} has {n_claimed:,} numbers by its config.json ({key} {shape} the most of them), and "
+            f"model {name!r} has {n_claimed:,} numbers by its configuration ({key} {shape} the most of them), and "
             f"weights of {n_stored:,}: they are not of one model"
         )
     saved = model.state_dict().keys()
     n_bytes = sum(buffer.nbytes for key, buffer in model.named_buffers() if key not in saved)
     if n_bytes > MOST_BUFFERS + sum(tensor.n_bytes for tensor in stored.values()):
         raise ModelError(
-            f"model {name!r} has masks or tables of {n_bytes:,} bytes by its config.json: its number of positions is "
+            f"model {name!r} has masks or tables of {n_bytes:,} bytes by its configuration: its number of positions is "
             "none that a model has"
         )
 

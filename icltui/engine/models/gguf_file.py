@@ -12,7 +12,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-import torch
 import transformers
 
 from icltui.engine.models.gguf_header import GgufHeader, block_types, read_header
@@ -23,7 +22,6 @@ ENDING = ".gguf"
 _LINK = "model.gguf"
 MOST_LAYERS = 10_000
 """Layers, heads or experts: more than any model has."""
-_FLOATS = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 _OTHER_KINDS = {
     "adapter": "an adapter: give the model that it was made on",
     "mmproj": "the vision part of a model: give the file of its language model",
@@ -88,18 +86,6 @@ def _check_counts(header: GgufHeader) -> None:
         most = max(value, default=0) if isinstance(value, list) else value
         if key.endswith(("_count", "_count_kv")) and isinstance(most, int) and most > MOST_LAYERS:
             raise ModelError(f"{shown(header.file)} claims {key} {most:,}: {MOST_LAYERS:,} are the most")
-
-
-def unpacked_dtype(header: GgufHeader) -> torch.dtype:
-    """The dtype of ``--dtype auto``: the file's own floats, and bfloat16 for blocks.
-
-    Blocks are made from a model in bfloat16, as nearly all are published, and are coarser: to round what they say to
-    bfloat16 moves it by far less than they moved the model.
-    """
-    kinds = {tensor.type for tensor in header.tensors.values()}
-    if kinds <= _FLOATS.keys():
-        return next(_FLOATS[kind] for kind in ("BF16", "F16", "F32") if kind in kinds)
-    return torch.bfloat16
 
 
 @contextmanager

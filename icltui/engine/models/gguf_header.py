@@ -123,13 +123,16 @@ class _Cursor:
         self.position += n_bytes
         return self.file.read(n_bytes)
 
-    def number(self, code: str) -> int:
+    def value(self, code: str) -> int | float | bool:
         width = struct.calcsize(f"<{code}")
         read = self.take(width)
         if len(read) < width:  # the file became shorter while it was read
             raise _Damaged("is cut off in its header: download it again")
-        value: int = struct.unpack(f"<{code}", read)[0]
+        value: int | float | bool = struct.unpack(f"<{code}", read)[0]
         return value
+
+    def number(self, code: str) -> int:
+        return int(self.value(code))
 
     def count(self, what: str, least: int) -> int:
         """A number of things that take ``least`` bytes each."""
@@ -174,7 +177,7 @@ def _read(file: Path, cursor: _Cursor, size: int) -> GgufHeader:
 
 def _value(cursor: _Cursor, kind: int) -> Setting | _LeftOut:
     if code := _WIDTHS.get(kind):
-        return cursor.number(code)
+        return cursor.value(code)
     if kind == _STRING:
         return cursor.text()
     if kind != _LIST:

@@ -26,13 +26,13 @@ from icltui.engine.models.background_thread import run_in_background
 from icltui.engine.models.checkpoint import CONFIG, Checkpoint, find_checkpoint, weight_files
 from icltui.engine.models.config_size_check import check_claims, check_config
 from icltui.engine.models.device import free_bytes, pick_device, pick_dtype
-from icltui.engine.models.gguf_file import unpacked_dtype
+from icltui.engine.models.gguf_config import complete_config
 from icltui.engine.models.load_errors import plain_errors
 from icltui.engine.models.load_progress import LoadProgress
 from icltui.engine.models.loaded_model import LoadedModel, wrap_model
 from icltui.engine.models.memory_estimate import estimate_memory, shortage
 from icltui.engine.models.stored_tensors import StoredTensor, stored_tensors
-from icltui.engine.models.weights_check import check_weights
+from icltui.engine.models.weights_check import check_all_used, check_weights
 from icltui.values import Estimate
 from icltui.values.errors import BadInput, ModelError
 
@@ -159,7 +159,7 @@ def _config(name: str, checkpoint: Checkpoint) -> Any:
     with checkpoint.opened() as place:
         config = AutoConfig.from_pretrained(**place)
     if checkpoint.gguf is not None:
-        config.dtype = unpacked_dtype(checkpoint.gguf)
+        complete_config(checkpoint.gguf, config)
     return config
 
 
@@ -220,11 +220,15 @@ def _read(request: LoadModel, prepared: _Prepared, on_progress: ProgressCallback
         )
     model.name_or_path = model.config.name_or_path = prepared.checkpoint.name_or_path
     check_weights(request.model, report, model, lambda: _files(prepared.checkpoint))
+    if prepared.checkpoint.gguf is not None:
+        check_all_used(prepared.checkpoint.gguf, model)
     return model
 
 
 def _files(checkpoint: Checkpoint) -> list[Path]:
-    """The weight files that were read, in a folder or in the hub's cache."""
+    """The weight files that were read, in a folder or in the hub's cache; none of a GGUF."""
+    if checkpoint.gguf is not None:
+        return []
     folder = checkpoint.folder or Path(
         snapshot_download(checkpoint.name_or_path, revision=checkpoint.revision, local_files_only=True)
     )

@@ -16,7 +16,7 @@ from torch import Tensor
 from transformers.modeling_utils import str_to_torch_dtype
 
 from icltui.engine.models.checkpoint import Checkpoint, weight_files
-from icltui.engine.models.gguf_file import unpacked_dtype
+from icltui.engine.models.gguf_config import unpacked_dtype
 from icltui.engine.models.gguf_header import GgufHeader
 from icltui.values.errors import ModelError
 

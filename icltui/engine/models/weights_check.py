@@ -4,13 +4,20 @@ Enters: what ``from_pretrained`` reports of missing, mismatched and unexpected k
 transformers would fill the gaps with noise and only warn.
 """
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from icltui.engine.models.gguf_config import ROPE_TENSORS
+from icltui.engine.models.gguf_header import GgufHeader
 from icltui.engine.models.unexpected_keys import learned_keys
+from icltui.storage.paths import shown
 from icltui.values.errors import ModelError
+
+HEAD = "output.weight"
+"""llama.cpp's name of the matrix that gives the logits."""
 
 
 def check_weights(
@@ -32,8 +39,31 @@ def check_weights(
     ]
     if faults:
         raise ModelError(
-            f"model {name!r} has weights that do not fit its config.json: {faults[0]}"
+            f"model {name!r} has weights that do not fit its configuration: {faults[0]}"
             + (f", and {len(faults) - 1} more" if len(faults) > 1 else "")
+        )
+
+
+def check_all_used(header: GgufHeader, model: Any) -> None:
+    """Refuse a GGUF with tensors that transformers passes over in silence, such as biases that a class lacks.
+
+    Raises:
+        ModelError: naming the kind of tensor where it is known.
+    """
+    tied = getattr(model, "all_tied_weights_keys", ())
+    saved = [tensor.numel() for name, tensor in model.state_dict().items() if name not in tied]
+    sizes: dict[str, int] = {}
+    for name, tensor in header.tensors.items():
+        kind = re.sub(r"^blk\.\d+\.", "", name)
+        is_copy = name == HEAD and model.config.tie_word_embeddings
+        if name not in ROPE_TENSORS and not is_copy:
+            sizes[kind] = sizes.get(kind, 0) + math.prod(tensor.shape)
+    n_unused = sum(sizes.values()) - sum(saved)
+    if n_unused > 0:
+        kinds = [kind for kind, size in sizes.items() if size == n_unused]
+        raise ModelError(
+            f"{shown(header.file)} holds {n_unused:,} numbers{f' ({kinds[0]})' if kinds else ''} that transformers' "
+            f"{type(model).__name__} has no place for: take the model's safetensors"
         )
 
 

@@ -77,11 +77,11 @@ def refused(where, words):
 @pytest.mark.parametrize(
     ("claimed", "words"),
     [
-        ({"vocab_size": 10**7}, r"numbers by its config\.json \(.* the most of them\), and weights of"),
+        ({"vocab_size": 10**7}, r"numbers by its configuration \(.* the most of them\), and weights of"),
         ({"num_hidden_layers": 10**9}, r"layers? 1,000,000,000 in its config\.json: 10,000 are the most"),
         (
             {"num_hidden_layers": 9_999},
-            r"9,999 layers by its config\.json, and weights of|equal to the number of `layer_types`",
+            r"9,999 layers by its configuration, and weights of|equal to the number of `layer_types`",
         ),
         ({"vocab_size": 10**400}, "of more than 15 digits in its config.json, which is no size"),
     ],
