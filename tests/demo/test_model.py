@@ -7,7 +7,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from icltui.demo import evaluate
 from icltui.demo.train import STAGES, TOKENS_PER_STEP, row_length, train
-from icltui.engine.models.loaded_model import fingerprint
+from icltui.engine.models.fingerprint import fingerprint
 from icltui.storage.paths import EXAMPLES, MODEL_DIR, example_sessions
 from icltui.storage.sessions import read_session
 

@@ -12,7 +12,8 @@ from huggingface_hub import snapshot_download
 
 from icltui import __version__
 from icltui.api.messages import DEMO
-from icltui.engine.models.loaded_model import LoadedModel, fingerprint
+from icltui.engine.models.fingerprint import fingerprint
+from icltui.engine.models.loaded_model import LoadedModel
 from icltui.storage.paths import MODEL_DIR
 from icltui.text.escape import visible
 

@@ -4,19 +4,17 @@ Enters: a Hugging Face model and its tokenizer, in memory. Leaves: a :class:`Loa
 evaluation mode, with its sites, its fingerprint and its facts.
 """
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
 
 import torch
-from torch import nn
-from transformers.integrations.accelerate import load_offloaded_parameter
 
 from icltui import __version__
 from icltui.engine.hooks.find_sites import find_sites
 from icltui.engine.hooks.site import Site, input_device
+from icltui.engine.models.fingerprint import fingerprint
 from icltui.engine.models.gguf_header import GgufHeader
 from icltui.values import ModelInfo, RefusedLayer
 from icltui.values.bounds import LAYERS, SIZE
@@ -138,25 +136,3 @@ def wrap_model(
     if (n_layers := len(sites) + len(refused)) > LAYERS:
         raise ModelError(f"model {name!r} has {n_layers:,} layers: at most {LAYERS:,} can be explored")
     return LoadedModel(model, tokenizer, sites, name, revision, window, refused)
-
-
-def fingerprint(model: nn.Module) -> str:
-    """A hash of every parameter's name, shape and dtype and of up to 1,024 of its values, evenly spread.
-
-    The sample takes no noticeable time on any model, and a fine-tune still changes the hash.
-    """
-    digest = hashlib.sha256()
-    # Tied weights that are offloaded seem to be parameters of their own.
-    tied = set(getattr(model, "all_tied_weights_keys", ()))
-    for name, parameter in sorted(model.named_parameters()):
-        if name in tied:
-            continue
-        digest.update(f"{name} {tuple(parameter.shape)} {parameter.dtype}".encode())
-        if parameter.device.type == "meta":  # offloaded: on its device only while it works
-            parameter = load_offloaded_parameter(model, name)
-        flat = parameter.detach().flatten()
-        picked = flat[:: max(1, flat.numel() // 1024)][:1024].cpu()
-        if picked.is_floating_point():
-            picked = picked.double()
-        digest.update(picked.numpy().tobytes())
-    return digest.hexdigest()[:16]

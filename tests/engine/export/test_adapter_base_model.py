@@ -11,7 +11,7 @@ from icltui.api.messages import DEMO, LoadModel
 from icltui.engine.export import adapter_base_model
 from icltui.engine.export.adapter_base_model import base_of, place_of, write_card
 from icltui.engine.local import LocalEngine
-from icltui.engine.models.loaded_model import fingerprint
+from icltui.engine.models.fingerprint import fingerprint
 from icltui.storage.paths import MODEL_DIR
 from tests.engine.export.exporting import export
 from tests.engine.small_models import make_tiny, make_tokenizer, tiny

@@ -16,8 +16,9 @@ from icltui.api.messages import EstimateModel, LoadModel
 from icltui.engine.local import LocalEngine
 from icltui.engine.models import config_size_check
 from icltui.engine.models import load as module
+from icltui.engine.models.fingerprint import fingerprint
 from icltui.engine.models.load import load
-from icltui.engine.models.loaded_model import LEFT_OUT, fingerprint
+from icltui.engine.models.loaded_model import LEFT_OUT
 from icltui.values.errors import ModelError
 from tests.engine.export.exporting import export
 from tests.engine.generators import run_to_end

@@ -14,8 +14,8 @@ from transformers.utils import logging
 from icltui.api.messages import DEMO, LoadModel, Measure, ModelEstimated, Progress
 from icltui.engine.local import LocalEngine
 from icltui.engine.models import load as module
+from icltui.engine.models.fingerprint import fingerprint
 from icltui.engine.models.load import load
-from icltui.engine.models.loaded_model import fingerprint
 from icltui.values.errors import BadInput, ModelError
 from icltui.values.prompt import Prompt
 from tests.engine.generators import run_to_end

@@ -8,8 +8,8 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 from icltui.api.messages import LoadModel
+from icltui.engine.models.fingerprint import fingerprint
 from icltui.engine.models.load import load
-from icltui.engine.models.loaded_model import fingerprint
 from icltui.engine.models.unexpected_keys import is_constant
 from icltui.values.errors import ModelError
 from tests.engine.generators import run_to_end
