@@ -35,10 +35,11 @@ def large_llama():
 
 
 def on_disk(folder, dtype, path):
-    """The folder's model with its layers left in the file, and the rest in memory."""
-    places = {"model.embed_tokens": "cpu", "model.norm": "cpu", "model.rotary_emb": "cpu", "lm_head": "cpu"}
+    """The folder's model with its layers and its head left in the file, and the rest in memory."""
+    places = {"model.embed_tokens": "cpu", "model.norm": "cpu", "model.rotary_emb": "cpu"}
+    resting = dict.fromkeys(("model.layers", "lm_head"), "disk")
     return AutoModelForCausalLM.from_pretrained(
-        folder, dtype=dtype, device_map={**places, "model.layers": "disk"}, offload_folder=path
+        folder, dtype=dtype, device_map=places | resting, offload_folder=path
     )
 
 
