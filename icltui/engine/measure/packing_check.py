@@ -29,8 +29,8 @@ LOOSE = 0.5
 """Share of the spread allowed in half precision, once float32 shows the mask to be right."""
 NOISE = 4
 """Errors of right ways by which the packed pass may miss, in half precision or with quantized weights."""
-_STAGE, _N_PASSES = "trying the packed pass on it", 8
-"""Passes of one comparison: the context and its copies, each in two parts; and one for each of four units."""
+_STAGE, _N_PACKED, _N_LOOP = "trying the packed pass on it", 4, 4
+"""Stage of progress; passes of the context and its copies, each in two parts; and one for each of four units."""
 
 
 Gathered = tuple[
@@ -79,7 +79,7 @@ def choose_path(loaded: LoadedModel, on_progress: ProgressCallback = ignore_prog
     try:
         with (
             _short_window(text),
-            reporting_passes(loaded, on_progress, _STAGE, (2 if widens else 1) * _N_PASSES),
+            reporting_passes(loaded, on_progress, _STAGE, _N_LOOP + (2 if widens else 1) * _N_PACKED),
         ):
             reason = _fault_of(loaded, widens)
     except ForwardError as error:
@@ -98,21 +98,34 @@ def _fault_of(loaded: LoadedModel, widens: bool) -> str:
     plan = Plan(sample_ids(loaded, n_context=9, n_query=12), early=True)
     rounds = is_quantized(loaded.model)
     if not widens:
-        return packing_fault(loaded, plan, STRICT, allows_noise=rounds or is_half(loaded.model))
+        return _compare_ways(loaded, plan, rounds or is_half(loaded.model))
     try:
         with computing_in_float32(loaded.model):
-            reason = packing_fault(loaded, plan, STRICT, allows_noise=rounds)
+            exact = _gather(loaded, plan, "loop")
+            reason = packing_fault(loaded, plan, _gather(loaded, plan, "packed"), exact, STRICT, rounds)
     except (RuntimeError, ForwardError):  # raised by modules that use each other's weights
-        return packing_fault(loaded, plan, STRICT, allows_noise=True)
-    return reason or packing_fault(loaded, plan, LOOSE, allows_noise=True)
+        return _compare_ways(loaded, plan, allows_noise=True)
+    if reason:
+        return reason
+    packed = _gather(loaded, plan, "packed")
+    if not packing_fault(loaded, plan, packed, exact, LOOSE, allows_noise=False):
+        return ""  # as near to the truth as the model's own loop need be
+    return packing_fault(loaded, plan, packed, _gather(loaded, plan, "loop"), LOOSE, allows_noise=True)
 
 
-def packing_fault(loaded: LoadedModel, plan: Plan, limit: float, allows_noise: bool) -> str:
+def _compare_ways(loaded: LoadedModel, plan: Plan, allows_noise: bool) -> str:
+    """:func:`packing_fault` of both ways in the numbers that the model computes in."""
+    packed, loop = (_gather(loaded, plan, path) for path in ("packed", "loop"))
+    return packing_fault(loaded, plan, packed, loop, STRICT, allows_noise)
+
+
+def packing_fault(
+    loaded: LoadedModel, plan: Plan, packed: Gathered, loop: Gathered, limit: float, allows_noise: bool
+) -> str:
     """Why the packed pass counts as wrong; empty where it misses the loop by less than is allowed.
 
     Allowed is ``limit`` of the spread between prefixes or, with ``allows_noise``, ``NOISE`` times :func:`_noise`.
     """
-    packed, loop = (_gather(loaded, plan, path) for path in ("packed", "loop"))
     noise: tuple[float, ...] = ()
     for k, (a, b) in enumerate(zip(packed, loop, strict=True)):
         miss, spread = float((a - b).norm()), float((b - b[:1]).norm())
