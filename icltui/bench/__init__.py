@@ -3,10 +3,14 @@
 ======================  ==========================================================================
 ``race``                the packed measure timed against other methods that find its numbers
 ``methods``             the methods: our loop, hooks, nnsight, TransformerLens, a script with SVD
+``model_shapes``        shapes of models by name, with random weights
 ``model_and_prompts``   the model and the prompts of exact lengths that methods run on
 ``memory``              the peak memory of each method
 ``race_table``          the race as text
 ``decode``              milliseconds per token with and without a patch
+``jobs``                the proof at load, verify, and the text after a changed strength
+``real``                all of these on the shapes of models that people use
+``real_table``          their ratios as text
 ``screen``              first paint, key latency, bytes and memory of the explorer
 ``screen_table``        the screen's results as text
 ``pseudo_terminal``     runs a program on a terminal and draws what it writes

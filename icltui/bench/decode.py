@@ -6,7 +6,6 @@ other load of the machine slows both. The plain loop over ``model(ids, past_key_
 our own lane.
 """
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -97,21 +96,26 @@ class PlainLoop:
 
 
 @torch.inference_mode()
-def time_decoding(settings: RaceSettings, on_progress: ProgressCallback) -> Decoding:
-    """Decode ``settings.decode`` tokens by every method, ``settings.repeat`` times.
+def time_decoding(
+    settings: RaceSettings,
+    on_progress: ProgressCallback,
+    recipes: Mapping[str, Recipe] = RECIPES,
+    loaded: BenchModel | None = None,
+) -> Decoding:
+    """Decode ``settings.decode`` tokens by every method, ``settings.repeat`` times. ``loaded``: the model, if it is.
 
     Raises:
         BadInput: more tokens than the model has positions for.
     """
-    bench_model = load_bench_model(settings)
+    bench_model = loaded or load_bench_model(settings)
     ids = _ids(bench_model, settings.decode)
     on_progress("decoding: making the patches")
-    methods = _methods(bench_model, ids)
-    _decode(methods, WARM_UP_TOKENS)
+    methods = _methods(bench_model, ids, recipes)
+    _decode(methods, WARM_UP_TOKENS, settings.clock)
     seconds: dict[str, list[float]] = {method: [] for method in methods}
     for turn in range(settings.repeat):
         on_progress(f"decoding {settings.decode} tokens", turn + 1, settings.repeat)
-        said, taken = _decode(methods, settings.decode)
+        said, taken = _decode(methods, settings.decode, settings.clock)
         for method in methods:
             seconds[method] += taken[method]
     lines = tuple(_line(method, seconds[method], seconds[PLAIN], said[method]) for method in methods)
@@ -120,8 +124,7 @@ def time_decoding(settings: RaceSettings, on_progress: ProgressCallback) -> Deco
 
 def _ids(bench_model: BenchModel, n_tokens: int) -> Ids:
     n, q = SIZE
-    loaded = bench_model.engine.loaded
-    assert loaded is not None
+    loaded = bench_model.loaded
     prompt = bench_model.prompt(n, q)
     needed = len(prompt.row(n)) + n_tokens
     if loaded.window is not None and needed > loaded.window:
@@ -129,10 +132,9 @@ def _ids(bench_model: BenchModel, n_tokens: int) -> Ids:
     return Ids(prompt.prefix, prompt.context, prompt.query, tuple(range(n + 1)))
 
 
-def _methods(bench_model: BenchModel, ids: Ids) -> dict[str, MakeDecoder]:
+def _methods(bench_model: BenchModel, ids: Ids, recipes: Mapping[str, Recipe]) -> dict[str, MakeDecoder]:
     """A decoder at its first token, by the method's name; the patches are made once."""
-    loaded = bench_model.engine.loaded
-    assert loaded is not None
+    loaded = bench_model.loaded
 
     def unpatched(lane: Lane) -> MakeDecoder:
         return lambda: make_decoder([PatchSpec(loaded, loaded.sites, ids, "reset", Recipe())], None, lane)
@@ -146,12 +148,12 @@ def _methods(bench_model: BenchModel, ids: Ids) -> dict[str, MakeDecoder]:
         LOOP: lambda: PlainLoop(bench_model.model, ids.plain),
         PLAIN: unpatched("plain"),
         CONTEXT: unpatched("context"),
-        **{method: patched(recipe) for method, recipe in RECIPES.items()},
+        **{method: patched(recipe) for method, recipe in recipes.items()},
     }
 
 
 def _decode(
-    methods: Mapping[str, MakeDecoder], n_tokens: int
+    methods: Mapping[str, MakeDecoder], n_tokens: int, clock: Callable[[], float]
 ) -> tuple[dict[str, list[int]], dict[str, list[float]]]:
     """The tokens of each method and the seconds of each after the first, which is not timed."""
     lanes = {method: make() for method, make in methods.items()}
@@ -160,9 +162,9 @@ def _decode(
     order = list(lanes)
     for _ in range(n_tokens):
         for method in order:
-            start = time.perf_counter()
+            start = clock()
             said[method].append(int(lanes[method].step(said[method][-1:]).argmax()))
-            taken[method].append(time.perf_counter() - start)
+            taken[method].append(clock() - start)
         order.append(order.pop(0))  # so that no method always follows the slowest
     return said, taken
 
@@ -177,7 +179,7 @@ def decode_table(decoding: Decoding, width: int) -> str:
     used, ids = decoding.settings, decoding.ids
     rows = [(line.method, number(line.milliseconds), f"{line.ratio:.3f}") for line in decoding.lines]
     title = (
-        f"Decoding on {decoding.model}, float32, {used.device}, {decoding.threads} threads: {used.decode} tokens "
+        f"Decoding on {decoding.model}, {used.dtype}, {used.device}, {decoding.threads} threads: {used.decode} tokens "
         f"after {len(ids.context)} context and {len(ids.query)} query tokens, key-value caches, {used.repeat} times; "
         "the methods take turns at every token."
     )

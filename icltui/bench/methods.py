@@ -8,7 +8,6 @@ prefix, or prefixes in batches, padded on the right, where causal attention does
 """
 
 import copy
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -28,8 +27,8 @@ from icltui.values.errors import EngineError
 
 BATCH = 16
 """Prefixes in a padded batch."""
-SCRIPT_PREFIXES = 4
-"""Prefixes that the script is timed on."""
+SAMPLED_PREFIXES = 4
+"""Prefixes that a method is timed on where all of them would take too long."""
 
 FIGURES = ("‖δ‖", "‖ΔW‖", "h")
 """The numbers of each prefix at each layer: see :class:`icltui.values.Row`."""
@@ -76,12 +75,12 @@ def packed_or_loop(bench_model: BenchModel, path: Path) -> RunMethod:
     )
 
     def run(prompt: TokenPrompt) -> MethodResult:
-        start, first, rows = time.perf_counter(), None, list[Row]()
+        start, first, rows = bench_model.clock(), None, list[Row]()
         for event in engine.run(Measure(prompt=prompt.prompt), lambda: False):
             if isinstance(event, UnitsMeasured):
-                first = first or time.perf_counter() - start
+                first = first or bench_model.clock() - start
                 rows += event.rows
-        return _from_rows(rows, len(bench_model.layers), first)
+        return _from_rows(rows, len(bench_model.sites), first)
 
     return run
 
@@ -93,33 +92,40 @@ def _from_rows(rows: list[Row], n_layers: int, first: float | None) -> MethodRes
     return MethodResult(tuple(row.unit for row in kept[::n_layers]), figures.view(-1, n_layers, 3), first)
 
 
-def plain_forward(bench_model: BenchModel) -> RunMethod:
-    """One plain forward pass of as many tokens as the packed measure runs; it has no answer."""
+def plain_forward(bench_model: BenchModel, every_copy: bool = False) -> RunMethod:
+    """One plain forward pass of as many tokens as the packed measure runs; it has no answer.
+
+    Logits are of the last token alone, or with ``every_copy`` of as many tokens as the measure has copies. A model that
+    has not so many positions is given rows of equal length.
+    """
 
     def run(prompt: TokenPrompt) -> None:
-        row = [*prompt.prefix, *prompt.context, *prompt.query * (prompt.n + 1)]
-        ids = torch.tensor([row], device=bench_model.model.device)
-        bench_model.model(ids, use_cache=False, logits_to_keep=1).logits.argmax(-1).tolist()
+        tokens = [*prompt.prefix, *prompt.context, *prompt.query * (prompt.n + 1)]
+        n_rows = -(-len(tokens) // (bench_model.loaded.window or len(tokens)))
+        row = torch.tensor(tokens[: len(tokens) // n_rows * n_rows], device=bench_model.model.device)
+        kept = -(-(prompt.n + 1) // n_rows) if every_copy else 1
+        output = bench_model.model(row.view(n_rows, -1), use_cache=False, logits_to_keep=kept)
+        output.logits.argmax(-1).tolist()
 
     return run
 
 
-def hooks(bench_model: BenchModel) -> Observe:
-    """A forward pre-hook on each MLP, and ``model(ids)``."""
+def hooks(bench_model: BenchModel, is_careful: bool = False) -> Observe:
+    """A forward pre-hook on each MLP, and ``model(ids)``, which a careful user asks for no more than is needed."""
 
     def observe(ids: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
         rows = torch.arange(len(ids), device=ids.device)
         kept: list[Tensor] = []
         handles = [
-            layer.mlp.register_forward_pre_hook(lambda _, args: kept.append(args[0][rows, last]))
-            for layer in bench_model.layers
+            site.mlp.register_forward_pre_hook(lambda _, args: kept.append(args[0][rows, last]))
+            for site in bench_model.sites
         ]
         try:
-            logits = bench_model.model(ids).logits
+            logits = bench_model.model(ids, **(_cheap(ids) if is_careful else {})).logits
         finally:
             for handle in handles:
                 handle.remove()
-        return torch.stack(kept, dim=1), logits[rows, last].argmax(-1)
+        return torch.stack(kept, dim=1), logits[rows, last - ids.shape[1] + logits.shape[1]].argmax(-1)
 
     return observe
 
@@ -128,16 +134,15 @@ def nnsight(bench_model: BenchModel) -> Observe:
     """nnsight: one trace of the wrapped model."""
     library = import_module("nnsight")
     model = library.NNsight(bench_model.model)
-    modules = bench_model.model.named_modules()
-    decoder = next(name for name, module in modules if module is bench_model.model.get_decoder())
-    layers = attrgetter(f"{decoder}.layers")(model)
+    names = {module: name for name, module in bench_model.model.named_modules()}
+    mlps = [attrgetter(names[site.mlp])(model) for site in bench_model.sites]
 
     def observe(ids: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
         rows = torch.arange(len(ids), device=ids.device)
         with model.trace(ids, **_cheap(ids)):
             kept = library.save([])
-            for layer in layers:
-                kept.append(layer.mlp.input[rows, last])
+            for mlp in mlps:
+                kept.append(mlp.input[rows, last])
             logits = model.output.logits
             top = logits[rows, last - ids.shape[1] + logits.shape[1]].argmax(-1).save()
         return torch.stack(kept, dim=1), top
@@ -151,11 +156,11 @@ def transformer_lens(bench_model: BenchModel) -> Observe:
     bridge = bridges.TransformerBridge.boot_transformers(
         bench_model.name,
         hf_model=copy.deepcopy(bench_model.model),
-        tokenizer=copy.deepcopy(bench_model.tokenizer),
-        dtype=torch.float32,
+        tokenizer=copy.deepcopy(bench_model.loaded.tokenizer),
+        dtype=bench_model.loaded.dtype,
         device=str(bench_model.model.device),
     )
-    names = [f"blocks.{layer}.mlp.hook_in" for layer in range(len(bench_model.layers))]
+    names = [f"blocks.{layer}.mlp.hook_in" for layer in range(len(bench_model.sites))]
 
     def observe(ids: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
         rows = torch.arange(len(ids), device=ids.device)
@@ -214,21 +219,42 @@ def _observed(bench_model: BenchModel, observe: Observe, rows: Sequence[list[int
     return z
 
 
+def sampled(bench_model: BenchModel, observer: Callable[[BenchModel], Observe]) -> RunMethod:
+    """A forward pass per prefix, then the closed forms, of a few prefixes and those before them."""
+    return _sample(bench_model, observer(bench_model), _figures, 2)
+
+
 def script_with_svd(bench_model: BenchModel) -> RunMethod:
     """The way of public scripts: per prefix one run with and one without its last unit, ΔW formed, its rank by SVD."""
-    observe = hooks(bench_model)
+
+    def formed(bench_model: BenchModel, z: Tensor, delta: Tensor, reference: Tensor) -> Tensor:
+        patch = torch.stack(
+            [_formed(bench_model, k, delta[0, k], reference[0, k]) for k in range(z.shape[1])]
+        )
+        return torch.stack([delta.norm(dim=-1)[0], patch, z[0].norm(dim=-1) ** -2], dim=-1)[None]
+
+    return _sample(bench_model, hooks(bench_model), formed, 1)
+
+
+def _sample(
+    bench_model: BenchModel, observe: Observe, figures_of: Callable[..., Tensor], runs_counted: int
+) -> RunMethod:
+    """``figures_of`` evenly spread prefixes, each compared with the prefix before it.
+
+    ``runs_counted``: 2 where a method over all prefixes would find the one before from its own turn, else 1.
+    """
 
     def run(prompt: TokenPrompt) -> MethodResult:
-        count = min(SCRIPT_PREFIXES, prompt.n)
-        units = [prompt.n * k // count for k in range(1, count + 1)]
-        reference = _observed(bench_model, observe, [prompt.row(0)])[0]
+        count = min(SAMPLED_PREFIXES, prompt.n)
+        units = [max(1, prompt.n * (2 * k + 1) // (2 * count)) for k in range(count)]
+        reference = _observed(bench_model, observe, [prompt.row(0)])
         found = []
         for unit in units:
-            without, z = (_observed(bench_model, observe, [prompt.row(i)])[0] for i in (unit - 1, unit))
-            delta = z - without
-            patch = [_formed(bench_model, k, delta[k], reference[k]) for k in range(len(delta))]
-            found.append(torch.stack([delta.norm(dim=-1), torch.stack(patch), z.norm(dim=-1) ** -2], dim=-1))
-        return MethodResult(tuple(units), torch.stack(found).cpu(), scale=(prompt.n + 1) / count)
+            without, z = (_observed(bench_model, observe, [prompt.row(i)]) for i in (unit - 1, unit))
+            found.append(figures_of(bench_model, z, z - without, reference))
+        return MethodResult(
+            tuple(units), torch.cat(found).cpu(), scale=(prompt.n + 1) / (runs_counted * count)
+        )
 
     return run
 
@@ -248,7 +274,7 @@ def _formed(bench_model: BenchModel, layer: int, delta: Tensor, z: Tensor) -> Te
     return norm
 
 
-OURS, FLOOR = "packed", "plain forward"
+OURS, FLOOR, FLOOR_EVERY_COPY = "packed", "plain forward", "plain forward, n + 1 logits"
 METHODS = (
     Method(OURS, partial(packed_or_loop, path="packed")),
     Method(FLOOR, plain_forward),
@@ -266,3 +292,10 @@ METHODS = (
     Method("script with SVD", script_with_svd),
 )
 """Ours first: the numbers of the others are compared with its own."""
+
+SAMPLED = (
+    Method("hooks, sampled", partial(sampled, observer=partial(hooks, is_careful=True))),
+    Method("nnsight, sampled", partial(sampled, observer=nnsight), "nnsight"),
+    Method("TransformerLens, sampled", partial(sampled, observer=transformer_lens), "transformer_lens"),
+)
+"""Methods with a forward pass per prefix, timed on a few prefixes."""

@@ -1,36 +1,27 @@
 """The model that the methods run on, and prompts of an exact number of tokens.
 
-:class:`RaceSettings` enter; a :class:`BenchModel` in float32 leaves, and from it a :class:`TokenPrompt` of each size.
-Unless another is named, the model is a Llama of 6 layers and width 384 with random weights, whose tokens are bytes: its
-speed does not depend on the weights.
+:class:`RaceSettings` enter; a :class:`BenchModel` leaves, and from it a :class:`TokenPrompt` of each size. Unless
+another is named, the model is of a shape of :mod:`icltui.bench.model_shapes` with random weights, whose tokens are
+bytes: its speed does not depend on the weights.
 """
 
 import random
 import string
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from torch import Tensor
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from icltui.api.messages import CountTokens, LoadModel, PromptTokenized
+from icltui.bench.model_shapes import SMALL, random_model
+from icltui.engine.hooks.site import InputProjection, Site
 from icltui.engine.local import LocalEngine
-from icltui.engine.models.device import pick_device
-from icltui.engine.models.loaded_model import wrap_model
+from icltui.engine.models.loaded_model import LoadedModel
 from icltui.values.errors import BadInput
 from icltui.values.prompt import Prompt
-
-RANDOM_LLAMA: dict[str, int] = {
-    "hidden_size": 384,
-    "intermediate_size": 1024,
-    "num_hidden_layers": 6,
-    "num_attention_heads": 6,
-    "vocab_size": 8192,
-    "max_position_embeddings": 32768,
-}
 
 WARM_UP = (8, 2)
 """The size that each method runs once before its time counts."""
@@ -43,7 +34,10 @@ class RaceSettings:
     """The subject of the timing, and its number of repeats."""
 
     model: str | None = None
-    """Hugging Face id or folder; None: the random Llama."""
+    """Hugging Face id or folder; None: a random model of ``shape``."""
+    shape: str = SMALL
+    """The name of a shape of :data:`icltui.bench.model_shapes.SHAPES`."""
+    dtype: str = "float32"
     device: str = "cpu"
     threads: int | None = None
     """Threads of torch on the CPU; None: torch's own choice."""
@@ -56,6 +50,13 @@ class RaceSettings:
     """Whether each method also runs in a fresh process for its peak memory."""
     decode: int = 64
     """Tokens that every lane decodes."""
+    cpu_time: bool = False
+    """Whether the process's CPU time counts, not the clock: for one thread, on a machine that others use too."""
+
+    @property
+    def clock(self) -> Callable[[], float]:
+        """Seconds since some moment."""
+        return time.process_time if self.cpu_time else time.perf_counter
 
 
 @dataclass(frozen=True)
@@ -91,16 +92,26 @@ class BenchModel:
     """A model for our engine, and its modules for the methods that hook them."""
 
     engine: LocalEngine
-    name: str
-    model: Any
-    tokenizer: Any
-    layers: tuple[Any, ...]
-    """The decoder's blocks; each has ``mlp.gate_proj`` and ``mlp.up_proj``."""
+    loaded: LoadedModel
+    clock: Callable[[], float] = time.perf_counter
 
     @property
-    def matrices(self) -> list[tuple[Tensor, Tensor]]:
-        """The matrices that read z, at each layer."""
-        return [(layer.mlp.gate_proj.weight, layer.mlp.up_proj.weight) for layer in self.layers]
+    def name(self) -> str:
+        return self.loaded.name
+
+    @property
+    def model(self) -> Any:
+        return self.loaded.model
+
+    @property
+    def sites(self) -> tuple[Site, ...]:
+        """The sites of every layer, of which each shows the matrices that read z."""
+        return self.loaded.sites
+
+    @property
+    def matrices(self) -> list[list[Tensor]]:
+        """The matrices that read z, (inner, hidden), at each layer."""
+        return [[_matrix(projection) for projection in site.input_projections] for site in self.sites]
 
     def prompt(self, n: int, q: int) -> TokenPrompt:
         """A prompt of ``n`` context and ``q`` query tokens.
@@ -119,58 +130,45 @@ class BenchModel:
         raise BadInput(f"model {self.name!r} has a tokenizer that cuts no text of ours into {n} + {q} tokens")
 
 
+def _matrix(projection: InputProjection) -> Tensor:
+    weight: Tensor = getattr(projection.module, projection.parameter)
+    return weight.T if projection.transposed else weight
+
+
 def load_bench_model(settings: RaceSettings) -> BenchModel:
     """The model that ``settings`` names, loaded, with torch's threads set.
 
     Raises:
-        BadInput: no such device, or blocks unlike Llama's, which the public methods are not written for.
+        BadInput: no such device or shape, or a model that the public methods are not written for.
         ModelError: the model could not be loaded.
     """
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
+    engine = LocalEngine()
     if settings.model is None:
-        engine = _random_llama(settings.device)
+        loaded = random_model(settings.shape, settings.dtype, settings.device)
+        engine = LocalEngine(loaded, loaded.describe("packed"))
     else:
-        engine = LocalEngine()
-        request = LoadModel(model=settings.model, dtype="float32", device=settings.device)
+        request = LoadModel(model=settings.model, dtype=settings.dtype, device=settings.device)
         for _ in engine.run(request, lambda: False):
             pass
     assert engine.loaded is not None
-    assert engine.info is not None
-    model = engine.loaded.model
-    layers = tuple(getattr(model.get_decoder(), "layers", ()))
-    alike = all(
-        hasattr(getattr(layer, "mlp", None), name) for layer in layers for name in ("gate_proj", "up_proj")
-    )
-    if not (layers and alike) or engine.info.refused:
+    return BenchModel(engine, _plainly_built(engine.loaded), settings.clock)
+
+
+def _plainly_built(loaded: LoadedModel) -> LoadedModel:
+    """The model itself.
+
+    Raises:
+        BadInput: the matrices of some layer are not known, or are experts.
+    """
+    projections = [p for site in loaded.sites for p in site.input_projections]
+    if loaded.refused or any(p.experts is not None for p in projections):
         raise BadInput(
-            f"model {engine.info.name!r} is not built as Llama is, layers with mlp.gate_proj and mlp.up_proj: "
+            f"model {loaded.name!r} has layers that the other methods are not written for, experts or refused ones: "
             "give another --model, or none"
         )
-    return BenchModel(engine, engine.info.name, model, engine.loaded.tokenizer, layers)
-
-
-def _random_llama(device: str) -> LocalEngine:
-    with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay as they are
-        torch.manual_seed(0)
-        model = LlamaForCausalLM(LlamaConfig(**RANDOM_LLAMA)).requires_grad_(False)
-        for gain in (parameter for parameter in model.parameters() if parameter.ndim == 1):
-            gain.normal_(1.0, 0.5)  # with all ones, ‖z‖ and h would not depend on the context
-    size = "{num_hidden_layers} layers, width {hidden_size}".format_map(RANDOM_LLAMA)
-    loaded = wrap_model(
-        model.to(pick_device(device)), _byte_tokenizer(RANDOM_LLAMA["vocab_size"]), f"random Llama, {size}"
-    )
-    return LocalEngine(loaded, loaded.describe("packed"))
-
-
-def _byte_tokenizer(n_tokens: int) -> PreTrainedTokenizerFast:
-    """A tokenizer whose tokens are bytes; no text has the rest of the vocabulary."""
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    unused = [f"<{index}>" for index in range(len(alphabet), n_tokens)]
-    bytes_only = Tokenizer(models.BPE(vocab={t: i for i, t in enumerate([*alphabet, *unused])}, merges=[]))
-    bytes_only.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    bytes_only.decoder = decoders.ByteLevel()
-    return PreTrainedTokenizerFast(tokenizer_object=bytes_only)
+    return loaded
 
 
 def _texts(n: int, q: int) -> Iterator[tuple[str, str]]:

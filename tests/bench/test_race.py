@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from icltui.api.progress_callback import ignore_progress
-from icltui.bench import methods, model_and_prompts, race
+from icltui.bench import methods, model_and_prompts, model_shapes, race
 from icltui.bench.methods import Method, MethodResult
 from icltui.bench.race_table import race_table
 from icltui.cli.main import main
@@ -127,16 +127,31 @@ def test_a_size_that_is_no_number_is_told_with_what_to_give(capsys):
     assert "argument -q: 'x' is not a whole number: give 1 or more" in capsys.readouterr().err
 
 
-def test_a_model_of_another_make_is_refused(monkeypatch):
-    monkeypatch.setattr(
-        model_and_prompts,
-        "_random_llama",
-        lambda _: SimpleNamespace(
-            loaded=SimpleNamespace(
-                model=SimpleNamespace(get_decoder=lambda: SimpleNamespace(layers=[object()]))
-            ),
-            info=SimpleNamespace(name="other", refused=()),
-        ),
-    )
-    with pytest.raises(BadInput, match="not built as Llama is"):
-        model_and_prompts.load_bench_model(SIZE)
+@pytest.mark.parametrize("changes", [{"refused": ("layer 0",)}, {"experts": 4}])
+def test_a_model_of_another_make_is_refused(changes):
+    projection = SimpleNamespace(experts=changes.get("experts"))
+    site = SimpleNamespace(input_projections=[projection])
+    loaded = SimpleNamespace(name="other", sites=[site], refused=changes.get("refused", ()))
+    with pytest.raises(BadInput, match="has layers that the other methods are not written for"):
+        model_and_prompts._plainly_built(loaded)
+
+
+def test_a_package_that_does_not_take_the_model_is_left_out_with_a_note():
+    def prepare(_: model_and_prompts.BenchModel) -> methods.RunMethod:
+        raise KeyError("no such block")
+
+    result = race.race(SIZE, ignore_progress, (PACKED, Method("foreign", prepare, "json")))
+    assert [row.method for row in result.rows] == ["packed"]
+    assert result.notes == ("foreign: skipped, it does not take this model (KeyError: 'no such block')",)
+    with pytest.raises(KeyError):
+        race.race(SIZE, ignore_progress, (PACKED, Method("ours", prepare)))
+
+
+def test_a_plain_pass_keeps_to_the_positions_that_there_are(monkeypatch):
+    monkeypatch.setitem(model_shapes.RANDOM_LLAMA, "max_position_embeddings", 12)
+    given = model_and_prompts.load_bench_model(SIZE)
+    seen = []
+    given.model.register_forward_pre_hook(lambda _, args: seen.append(tuple(args[0].shape)))
+    with torch.inference_mode():
+        methods.plain_forward(given)(given.prompt(6, 2))
+    assert seen == [(2, 10)]  # 6 + 7 * 2 tokens
