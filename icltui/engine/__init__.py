@@ -4,7 +4,7 @@ A folder imports only folders before it; inside a folder a module imports only m
 
     hooks      fast_pre_hook ─▶ site ─▶ attach ─▶ capture
                out_of_memory ─▶ run_model ─▶ trace ─▶ input_projections ─▶ module_roles ─▶ find_sites
-    models     upcast ─▶ fingerprint ─▶ loaded_model ─▶ device ─▶ checkpoint ─▶ stored_tensors ─▶ memory_estimate
+    models     device ─▶ upcast ─▶ fingerprint ─▶ loaded_model ─▶ checkpoint ─▶ stored_tensors ─▶ memory_estimate
                auto_dtype ─▶ log_lines ─▶ background_thread ─▶ load_progress ─▶ config_size_check ─▶ weights_check
                load_errors ─▶ load
     prompts    render_template ─▶ chat_template ─▶ offsets ─▶ units ─▶ tokenize ─▶ prompt_check

@@ -2,11 +2,12 @@
 
 Enters: a model whose weights are bfloat16 or float16. Leaves: the model, whose weights are float32 while they are
 used: a layer's while it runs, those outside of the layers while the model does. That takes the memory of one layer, of
-the embedding and of the head. Both types are subsets of float32, so no weight is rounded, and the logits are bit for
-bit those of the model in float32. Afterwards the model has its own tensors again.
+the embedding and of the head; where memory is plenty the copies are kept from pass to pass, since making them takes
+longer than a pass over few tokens. Both types are subsets of float32, so no weight is rounded, and the logits are bit
+for bit those of the model in float32. Afterwards the model has its own tensors again.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 from weakref import WeakSet
@@ -14,10 +15,13 @@ from weakref import WeakSet
 import torch
 from torch import Tensor, nn
 
+from icltui.engine.models.device import free_bytes
 from icltui.engine.models.non_persistent_buffers import unrounded_buffers
 from icltui.values.errors import BadInput
 
 HALF = (torch.bfloat16, torch.float16)
+MOST_KEPT = 2**32
+"""Bytes of float32 copies that are kept from pass to pass, and at most a quarter of the free memory."""
 _upcast: "WeakSet[nn.Module]" = WeakSet()
 """Models that compute in float32 in a ``with`` block."""
 
@@ -69,15 +73,23 @@ def computing_in_float32(model: nn.Module) -> Iterator[None]:
     """
     unrounded = unrounded_buffers(model)
     known = {id(buffer): unrounded[name] for name, buffer in model.named_buffers() if name in unrounded}
+    keeps = _can_keep(model)
     with ExitStack() as stack:
         for module, parts in _modules_to_upcast(model):
-            own = _UpcastTensors(parts, known)
+            own = _UpcastTensors(parts, known, keeps)
             stack.callback(own.restore)
             stack.callback(module.register_forward_pre_hook(own.upcast).remove)
             stack.callback(module.register_forward_hook(own.restore, always_call=True).remove)
         stack.callback(_upcast.discard, model)
         _upcast.add(model)
         yield
+
+
+def _can_keep(model: nn.Module) -> bool:
+    """Whether float32 copies of all weights fit beside them, on the one device that they are on."""
+    n_bytes = sum(4 * parameter.numel() for parameter in model.parameters() if parameter.dtype in HALF)
+    devices = {parameter.device for parameter in model.parameters()}
+    return n_bytes <= MOST_KEPT and len(devices) == 1 and 4 * n_bytes <= free_bytes(devices.pop())
 
 
 def _modules_to_upcast(model: nn.Module) -> list[tuple[nn.Module, list[nn.Module]]]:
@@ -106,12 +118,12 @@ def _tensors(module: nn.Module) -> dict[str, Tensor]:
 class _UpcastTensors:
     """Replaces the tensors of some modules by wider ones, and puts back the very objects."""
 
-    def __init__(self, modules: list[nn.Module], known: Mapping[int, Tensor]) -> None:
-        self.modules, self.known = modules, known
+    def __init__(self, modules: list[nn.Module], known: dict[int, Tensor], keeps: bool) -> None:
+        self.modules, self.known, self.keeps = modules, known, keeps
         self.stored: list[tuple[nn.Module, str, Tensor]] = []
 
     def upcast(self, *_: Any) -> None:
-        wide = dict(self.known)  # a tied weight takes room once
+        wide = self.known if self.keeps else dict(self.known)  # a tied weight takes room once
         for module in self.modules:
             for name, tensor in _tensors(module).items():
                 if tensor.dtype in HALF:

@@ -5,6 +5,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from icltui.engine.measure.forward_pass import forward
+from icltui.engine.models import upcast
 from icltui.engine.models.upcast import can_compute_in_float32, computing_dtype, computing_in_float32
 from icltui.values.errors import ForwardError
 from icltui.zoo.tiny_model import build
@@ -124,3 +125,32 @@ def test_weights_that_are_elsewhere_or_wide_are_left_alone():
     offloaded = make_tiny("llama", torch.bfloat16).model
     offloaded.model.layers[1].mlp.up_proj.to("meta")
     assert not can_compute_in_float32(offloaded)
+
+
+@pytest.mark.parametrize(("most", "n_made"), [(upcast.MOST_KEPT, 1), (0, 3)])
+@torch.inference_mode()
+def test_copies_are_made_once_for_all_passes_where_there_is_room_for_them(monkeypatch, most, n_made):
+    """And are gone afterwards."""
+    monkeypatch.setattr(upcast, "MOST_KEPT", most)
+    half, wide = (make_tiny("llama", dtype).model for dtype in DTYPES)
+    wide.load_state_dict(half.state_dict())
+    head, made = half.lm_head.weight, []
+
+    def widening(tensor):
+        made.append(tensor)
+        return tensor.to(torch.float32)
+
+    monkeypatch.setattr(torch.Tensor, "float", widening)
+    wanted = wide(torch.tensor([IDS])).logits
+    with computing_in_float32(half):
+        assert all(torch.equal(half(torch.tensor([IDS])).logits, wanted) for _ in range(3))
+    assert sum(tensor is head for tensor in made) == n_made
+    assert half.lm_head.weight is head
+
+
+@pytest.mark.parametrize(("n_free", "keeps"), [(4, True), (3.9, False)])
+def test_copies_are_kept_where_they_take_a_quarter_of_the_free_memory_at_most(monkeypatch, n_free, keeps):
+    model = tiny("llama", torch.bfloat16).model
+    n_bytes = 4 * sum(parameter.numel() for parameter in model.parameters())
+    monkeypatch.setattr(upcast, "free_bytes", lambda _: n_free * n_bytes)
+    assert upcast._can_keep(model) is keeps
