@@ -1,6 +1,8 @@
 """A proof as text: JSON for scripts; for people each layer's errors, the logits, and the verdict last."""
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import msgspec
 from rich.console import RenderableType
@@ -11,8 +13,15 @@ from icltui.report.measures import LAYER_CHECKS
 from icltui.report.model_notes import model_lines
 from icltui.text.escape import visible
 from icltui.text.tables import number, numbers, numbers_table, render, table, words, yes
-from icltui.values import LogitError, ModelInfo, Verification
+from icltui.values import LayerCheck, LogitError, ModelInfo, Verification
 from icltui.values.prompt import Prompt
+
+_LAYER_ERRORS = {
+    "mlp": ("MLP", "MLP under ΔW alone", "the MLP's output"),
+    "identity": ("identity", "ΔW z", "W z"),
+    "block": ("block", "block under ΔW and shift", "the block's output"),
+}
+"""The errors of a layer, by their names in ``LayerCheck.limits``: in short, in words, and what each is a share of."""
 
 
 def verify_json(model: ModelInfo, prompt: Prompt, verification: Verification) -> str:
@@ -36,21 +45,82 @@ def verify_parts(model: ModelInfo, verification: Verification) -> tuple[Renderab
         numbers_table(verification.layers, {"layer": "layer", **titles}),
         "Logits after the query, against those with the context",
         logit_table([*verification.logits.items(), *controls]),
-        f"{limits_line(verification)}   removed without a trace: {yes(verification.undone)}",
+        *_held_table(verification),
+        logits_line(verification),
         f"note: {visible(verification.note)}",
         f"{'ok' if verification.ok else 'FAILED'}{caveat and ': '}{visible(caveat)}",
     )
 
 
-def limits_line(verification: Verification) -> str:
-    """What the patched logits miss by, and what they may, as shares of one scale."""
+@dataclass(frozen=True)
+class HeldError:
+    """One error of a proof beside what it is held to, all as shares of one thing."""
+
+    short: str
+    what: str
+    share_of: str
+    layer: int | None
+    """The layer where the error takes up most of what is allowed; None for the logits."""
+    error: float | None
+    floor: float | None
+    allowed: float | None
+    effect: float | None
+    """The error without the patch."""
+
+
+def held_errors(verification: Verification) -> list[HeldError]:
+    """The errors that decide, of each kind the one that is nearest to what is allowed; older proofs have fewer."""
+    checks = [check for check in verification.layers if check.limits]
+    found = [_nearest(checks, name, *texts) for name, texts in _LAYER_ERRORS.items()] if checks else []
+    if verification.logit_scale is not None:
+        plain = verification.logits["plain"].linf if "plain" in verification.logits else None
+        effect = None if plain is None or not verification.logit_scale else plain / verification.logit_scale
+        of = f"the largest logit, {number(verification.logit_scale)}"
+        limits = verification.noise_share, verification.allowed, effect
+        found.append(HeldError("logits", "logits", of, None, verification.patched_share, *limits))
+    return found
+
+
+def _nearest(checks: Sequence[LayerCheck], name: str, short: str, what: str, share_of: str) -> HeldError:
+    def used(check: LayerCheck) -> float:
+        error, allowed = getattr(check, f"{name}_error"), check.limits[name].allowed
+        return math.inf if error is None or not allowed else error / allowed
+
+    check = max(checks, key=used)
+    limits = check.limits[name]
+    error = getattr(check, f"{name}_error")
+    return HeldError(short, what, share_of, check.layer, error, limits.floor, limits.allowed, limits.effect)
+
+
+def _held_table(verification: Verification) -> Iterator[RenderableType]:
+    held = held_errors(verification)
+    if not held:
+        return
+    yield (
+        "What decides, in shares: each error at its worst layer, what rounding makes of right runs (noise floor), and "
+        "what is allowed: twice that, or twice the arithmetic's own rounding where that is more, but at most the "
+        f"tolerance, {number(verification.tolerance)}"
+    )
+    yield table(
+        [words("error"), words("share of"), *numbers("layer", "error", "noise floor", "allowed", "no patch")],
+        (
+            (
+                *(one.what, one.share_of, "·" if one.layer is None else str(one.layer)),
+                *map(number, (one.error, one.floor, one.allowed, one.effect)),
+            )
+            for one in held
+        ),
+    )
+
+
+def logits_line(verification: Verification) -> str:
+    """The noise floor in logits, and whether the patch was undone."""
+    unit = "logits" if verification.logit_scale is None else "logits, L∞"
     tolerance = number(verification.tolerance)
-    if verification.logit_scale is None:
-        return f"noise floor {number(verification.noise_floor)} (logits)   tolerance {tolerance} (a share)"
+    held_to = f"   tolerance {tolerance} (a share)" if verification.logit_scale is None else ""
     return (
-        f"of the largest contextual logit, {number(verification.logit_scale)}: patched "
-        f"{number(verification.patched_share)}, noise floor {number(verification.noise_share)}, allowed "
-        f"{number(verification.allowed)} (the tolerance, {tolerance}, or twice the noise floor)"
+        f"noise floor {number(verification.noise_floor)} ({unit}){held_to}   "
+        f"removed without a trace: {yes(verification.undone)}"
     )
 
 

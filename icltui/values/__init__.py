@@ -29,7 +29,7 @@ from icltui.values.replay import (
     SectionReplay,
 )
 from icltui.values.session import FORMAT, Run, Session
-from icltui.values.verification import LayerCheck, Verification
+from icltui.values.verification import ErrorLimits, LayerCheck, Verification
 
 __all__ = [
     "FORMAT",
@@ -42,6 +42,7 @@ __all__ = [
     "Difference",
     "DifferenceKind",
     "Dynamics",
+    "ErrorLimits",
     "Estimate",
     "ExportFormat",
     "ExportReport",

@@ -1,7 +1,21 @@
 """What *verify* gives: proof on the loaded model."""
 
+from msgspec import field
+
 from icltui.values.base import LogitError, PromptIds, Record
 from icltui.values.bounds import LayerIndex, Seed, TokenCount
+
+
+class ErrorLimits(Record, frozen=True):
+    """What one error is held to, in the error's own unit: a share of the norm of the contextual value."""
+
+    floor: float | None
+    """What rounding makes of it in right runs through kernels of other lengths; 0: they are equal to the bit."""
+    allowed: float | None
+    """The most that it may be: twice the floor, or twice the arithmetic's own rounding where that is more, and at most
+    the tolerance."""
+    effect: float | None
+    """What it is without the patch."""
 
 
 class LayerCheck(Record, frozen=True):
@@ -23,6 +37,8 @@ class LayerCheck(Record, frozen=True):
     """Significant singular values of ΔW as the patch acts; 1 in theory, 0 where the context changes nothing."""
     gradient_alignment: float | None = None
     """−cos(W δz, ∂ℓ/∂(Wz)), ℓ the cross-entropy against the contextual distribution; 1: ΔW is a gradient step."""
+    limits: dict[str, ErrorLimits] = field(default_factory=dict)
+    """Of ``mlp``, ``identity`` and ``block``: what each error is held to. Empty in older records."""
 
 
 class Verification(Record, frozen=True):
@@ -35,14 +51,14 @@ class Verification(Record, frozen=True):
     controls: dict[str, LogitError]
     """``random``: a patch of equal norms; ``shuffled``: the patch of the shuffled context."""
     noise_floor: float
-    """L∞ of two contextual runs through kernels of different length, in logits."""
+    """L∞ of contextual runs through kernels of different length, in logits: the median of several."""
     undone: bool
     """Whether the logits after removing the patch are bit for bit those before it."""
     tolerance: float
-    """What ``identity_error``, ``block_error`` and ``mlp_error`` must stay under, and see ``allowed``."""
+    """The most that any ``allowed`` is."""
     ok: bool
-    """Whether each layer's errors are within the tolerance, its rank 0 or 1, and the patch undone; where the last layer
-    is patched, ``patched_share`` within ``allowed``, and noise does not hide what the context does."""
+    """Whether each layer's errors are within what is allowed, its rank 0 or 1, and the patch undone; where the last
+    layer is patched, ``patched_share`` within ``allowed``; and the context does more than what is allowed."""
     note: str
     """Which of these lines is a tautology and which is not."""
     seed: Seed = 0
@@ -54,8 +70,9 @@ class Verification(Record, frozen=True):
     noise_share: float | None = None
     """``noise_floor``."""
     allowed: float | None = None
-    """The most that ``patched_share`` may be: ``tolerance``, or twice ``noise_share`` where that is more."""
+    """The most that ``patched_share`` may be: twice ``noise_share``, or twice the arithmetic's own rounding where that
+    is more, and at most ``tolerance``."""
     caveat: str = ""
-    """Why ``ok`` is False, or to within what it is True where that is more than the tolerance."""
+    """Why ``ok`` is False, or what it does not show where it is True."""
     ids: PromptIds | None = None
     """What the prompt was for the model; None in older files."""

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from icltui.report import verify
+from icltui.values import ErrorLimits, LayerCheck
 from icltui.values.prompt import Prompt
 from tests.report import cells_of
 from tests.sessions import A_MODEL, A_VERIFICATION, REFUSING
@@ -42,8 +43,21 @@ def test_the_verify_table_ends_with_the_verdict() -> None:
     assert "without a trace: no" in verify.verify_table(A_MODEL, failed)
 
 
+def with_limits(check: LayerCheck, allowed: float) -> LayerCheck:
+    limits = {
+        name: ErrorLimits(floor=3e-7, allowed=allowed, effect=0.5) for name in ("mlp", "identity", "block")
+    }
+    return msgspec.structs.replace(check, limits=limits)
+
+
 HELD = msgspec.structs.replace(
-    A_VERIFICATION, logit_scale=20.0, patched_share=4e-7, noise_share=0.0175, allowed=0.05, tolerance=0.05
+    A_VERIFICATION,
+    layers=(with_limits(A_VERIFICATION.layers[0], 4e-6), with_limits(A_VERIFICATION.layers[1], 2e-6)),
+    logit_scale=20.0,
+    patched_share=4e-7,
+    noise_share=0.0175,
+    allowed=0.035,
+    tolerance=0.05,
 )
 
 
@@ -55,12 +69,21 @@ HELD = msgspec.structs.replace(
         (False, "nothing is proved", "FAILED: nothing is proved"),
     ],
 )
-def test_the_proof_says_in_one_unit_what_it_was_held_to(ok: bool, caveat: str, last: str) -> None:
+def test_each_error_that_decides_is_beside_its_floor_in_a_unit_that_is_named(
+    ok: bool, caveat: str, last: str
+) -> None:
     text = verify.verify_table(A_MODEL, msgspec.structs.replace(HELD, ok=ok, caveat=caveat), 200)
-    assert (
-        "of the largest contextual logit, 20: patched 4e-07, noise floor 0.0175, allowed 0.05 (the tolerance, 0.05, or "
-        "twice the noise floor)"
-    ) in text
+    assert "at most the tolerance, 0.05 error" in " ".join(text.split())
+    head, *lines = (line.split() for line in text[text.index("\nerror ") :].strip().splitlines()[:5])
+    assert head == "error share of layer error noise floor allowed no patch".split()
+    # Of the layers the one that takes up most of what is allowed; no number is the most of all.
+    assert lines == [
+        "MLP under ΔW alone the MLP's output 1 · 3e-07 2e-06 0.5".split(),
+        "ΔW z W z 1 · 3e-07 2e-06 0.5".split(),
+        "block under ΔW and shift the block's output 1 3e-07 3e-07 2e-06 0.5".split(),
+        "logits the largest logit, 20 · 4e-07 0.0175 0.035 0.45".split(),
+    ]
+    assert "noise floor 1e-06 (logits, L∞)" in text
     assert text.splitlines()[-1] == last
 
 

@@ -19,6 +19,7 @@ from icltui.values import (
     Candidate,
     CurvePoint,
     Curves,
+    ErrorLimits,
     Estimate,
     Generation,
     Lane,
@@ -283,6 +284,11 @@ VERIFICATION = Verification(
             nmse=4e-14,
             rank=1,
             gradient_alignment=0.31 - 0.06 * layer,
+            limits={
+                "mlp": ErrorLimits(floor=3.1e-7, allowed=1.4e-6, effect=0.61),
+                "identity": ErrorLimits(floor=2.9e-7, allowed=1.4e-6, effect=0.47),
+                "block": ErrorLimits(floor=2.4e-7, allowed=1.3e-6, effect=0.83),
+            },
         )
         for layer in range(N_LAYERS)
     ),
@@ -292,6 +298,10 @@ VERIFICATION = Verification(
     undone=True,
     tolerance=1e-4,
     ok=True,
+    logit_scale=20.0,
+    patched_share=4.5e-13,
+    noise_share=1.2e-7,
+    allowed=1.3e-6,
     note="The identity holds for any vectors; the controls and the noise floor are what it is to be judged by.",
 )
 

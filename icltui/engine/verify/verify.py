@@ -17,24 +17,19 @@ from icltui.engine.generate.generate import logit_error
 from icltui.engine.hooks.attach import attach
 from icltui.engine.hooks.capture import Capture, States
 from icltui.engine.hooks.site import Site
-from icltui.engine.measure.forward_pass import KVCache, can_use_cache, forward, forward_states, position_ids
+from icltui.engine.measure.forward_pass import forward, forward_states, position_ids
 from icltui.engine.measure.predictions import finite_or_none
-from icltui.engine.measure.rank_one import Experts, exact_dtype, project, weight_norm
 from icltui.engine.models.loaded_model import LoadedModel
-from icltui.engine.patch.exactness_at_load import MlpOutputs, relative_error, tolerance_of
-from icltui.engine.patch.patch import TokenPatch, apply_map
+from icltui.engine.patch.exactness_at_load import tolerance_of
+from icltui.engine.patch.patch import TokenPatch
 from icltui.engine.prompts.tokenize import Ids
 from icltui.engine.verify.gradient_alignment import gradient_alignment
+from icltui.engine.verify.layer_check import LayerRuns, check_layer
+from icltui.engine.verify.noise_floor import LastInputs, Outputs, noise_floor, resolution
 from icltui.engine.verify.verdict import judge
-from icltui.values import LayerCheck, LogitError, Verification
+from icltui.values import LogitError, Verification
 from icltui.values.prompt import Positions
 from icltui.values.recipe import Components
-
-N_PROBES = 16
-"""Number of random vectors that ΔW multiplies, up to which its rank shows."""
-
-N_BEHIND = 7
-"""Number of tokens after the prompt in a run of another length."""
 
 NOTE = (
     "The identity holds for any vectors, trained or not, and once the last layer is patched its output is the "
@@ -89,44 +84,54 @@ def verify(
     """Every check of one prompt; ``on_progress`` gets the name of each before it begins."""
     setup = _Setup(loaded, sites, ids, positions)
     on_progress("context")
-    with attach(sites, mlps := MlpOutputs()):
+    with attach(sites, wanted := Outputs()), attach(sites, inputs := LastInputs.of(loaded, ids)):
         context, targets = setup.contextual(ids)
     on_progress("plain")
-    before = setup.plain()
+    with attach(sites, unpatched := Outputs()):
+        before = setup.plain()
     logits = {"plain": logit_error(context, before)}
     components: dict[str, Components] = {"weights": "weights", "shift": "shift", "patched": "both"}
     captured: dict[str, Capture] = {}
-    outputs: dict[str, MlpOutputs] = {}
+    outputs: dict[str, Outputs] = {}
     for name, which in components.items():
         on_progress(name)
-        with attach(sites, outputs.setdefault(name, MlpOutputs())):
+        with attach(sites, outputs.setdefault(name, Outputs())):
             logits_of, captured[name] = setup.patched(TokenPatch(sites, which), targets)
         logits[name] = logit_error(context, logits_of)
     on_progress("controls")
     controls = _controls(setup, context, targets, seed)
     on_progress("noise floor")
     undone = bool(torch.equal(before, setup.plain()))
-    noise_floor = _noise_floor(loaded, ids, context)
+    floor = noise_floor(loaded, sites, ids, context, wanted, inputs)
     on_progress("gradient")
     aligned = gradient_alignment(loaded, sites, ids.plain, setup.at, context, targets)
-    got, wanted = captured["patched"].states(), targets.token(-1)
+    last, both, half = targets.token(-1), captured["patched"].states(), captured["weights"].states()
+    tolerance = tolerance_of(loaded)
     layers = tuple(
-        _layer_check(
+        check_layer(
             site,
-            got.layers(slice(k, k + 1)),
-            wanted.layers(slice(k, k + 1)),
-            (outputs["weights"].seen[site.layer], mlps.seen[site.layer]),
+            LayerRuns(
+                wanted=last.layers(slice(k, k + 1)),
+                got=both.layers(slice(k, k + 1)),
+                weights=half.layers(slice(k, k + 1)),
+                mlp=(wanted.mlp[n], unpatched.mlp[n], outputs["weights"].mlp[n]),
+                block=(wanted.block[n], unpatched.block[n]),
+                floors=(floor.mlp[n], floor.block[n]),
+            ),
+            loaded.dtype,
+            tolerance,
             aligned[k],
         )
-        for k, site in enumerate(sites)
+        for k, (n, site) in enumerate((site.layer, site) for site in sites)
     )
     scale = float(context.abs().max())
     verdict = judge(
         layers,
         logits,
-        noise_floor,
+        floor.logits,
         scale,
-        tolerance_of(loaded),
+        resolution(loaded.dtype, targets.z.shape[-1]),
+        tolerance,
         undone=undone,
         reaches=bool(sites) and sites[-1].layer == loaded.n_layers - 1,
     )
@@ -134,7 +139,7 @@ def verify(
         layers=layers,
         logits=logits,
         controls=controls,
-        noise_floor=noise_floor,
+        noise_floor=floor.logits,
         undone=undone,
         tolerance=verdict.tolerance,
         ok=verdict.ok,
@@ -175,64 +180,3 @@ def _controls(
     _, wrong = setup.contextual(mixed)
     shuffled, _ = setup.patched(TokenPatch(setup.sites, "both"), wrong)
     return {"random": logit_error(context, random), "shuffled": logit_error(context, shuffled)}
-
-
-def _noise_floor(loaded: LoadedModel, ids: Ids, context: Float[Tensor, " vocabulary"]) -> float:
-    """L∞ between the contextual logits and those of a run with other lengths, whose kernels differ.
-
-    The other run is in two pieces or, where the model cannot continue from a cache, has more tokens at its end.
-    """
-    if can_use_cache(loaded.model):
-        cache = KVCache()
-        if before := [*ids.prefix, *ids.context]:
-            forward(loaded.model, before, cache)
-        again = forward(loaded.model, ids.query, cache)
-    else:
-        room = N_BEHIND if loaded.window is None else min(N_BEHIND, loaded.window - len(ids.full))
-        row = [*ids.full, *ids.query[:1] * room]
-        again = forward(loaded.model, row, logits_to_keep=torch.tensor([len(ids.full) - 1]))[0]
-    return float((again - context).abs().max())
-
-
-def _layer_check(
-    site: Site,
-    got: States,
-    wanted: States,
-    mlp_outputs: tuple[Float[Tensor, " hidden"], Float[Tensor, " hidden"]],
-    alignment: float | None,
-) -> LayerCheck:
-    """One layer's numbers, from states of one token and MLP outputs under ΔW alone and with the context."""
-    z, z_context = got.z[0], wanted.z[0]
-    chosen = wanted.experts.get(site.layer)
-    experts = None if chosen is None else sorted(set(chosen[-1].tolist()))
-    moved, real = (_image(site, x, experts) for x in (apply_map(z, z, z_context - z), z_context))
-    actual, predicted = wanted.out[0], got.out[0]
-    return LayerCheck(
-        layer=site.layer,
-        identity_error=finite_or_none(relative_error(moved, real)),
-        block_error=finite_or_none(relative_error(predicted, actual)),
-        cosine=finite_or_none(torch.nn.functional.cosine_similarity(predicted, actual, dim=-1).mean()),
-        nmse=finite_or_none((predicted - actual).square().mean() / actual.square().mean()),
-        mlp_error=finite_or_none(relative_error(*mlp_outputs)),
-        rank=_rank(site, z, z_context - z, experts),
-        gradient_alignment=alignment,
-    )
-
-
-def _image(site: Site, x: Float[Tensor, "rows hidden"], experts: Experts) -> Float[Tensor, "rows inner"]:
-    return torch.cat(list(project(site, x, experts).values()), dim=-1)
-
-
-def _rank(site: Site, z: Float[Tensor, "1 hidden"], dz: Float[Tensor, "1 hidden"], experts: Experts) -> int:
-    """The numerical rank of ΔW as the map acts, by SVD of ΔW Ω for Gaussian Ω, in float64 where the device has it.
-
-    With probability 1 the rank of ΔW Ω is that of ΔW, up to the number of columns (Halko et al. 2011, theorem 9.1).
-    """
-    exact = exact_dtype(z)
-    random = torch.randn(N_PROBES, z.shape[-1], generator=torch.Generator().manual_seed(0), dtype=exact)
-    probes, z, dz = random.to(z.device), z.to(exact), dz.to(exact)
-    change = _image(site, apply_map(probes, z, dz) - probes, experts)
-    if not change.isfinite().all():
-        return 0
-    rounding = 64 * torch.finfo(exact).eps * float(probes.norm()) * weight_norm(site, experts)
-    return int(torch.linalg.matrix_rank(change, atol=rounding))

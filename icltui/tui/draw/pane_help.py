@@ -98,12 +98,13 @@ PANE_HELP: dict[str, PaneHelp] = {
     "verify": PaneHelp(
         what="The proof: the patched model, without the context, compared with the model with it; and what would "
         "look the same if the patch meant nothing.",
-        reading="Errors of ΔW and shift together should be near the noise floor, which is the same run done in "
-        "two ways; both are shares of the largest logit. The allowed error is the tolerance of the model's "
-        "numbers, or twice the noise floor where that is more; the verdict then says so, and where the context "
-        "itself does no more than that, nothing is proved. The controls should miss by far: a random patch of "
-        "equal norms, and the patch of the shuffled context. The last layer's output fits by construction once "
-        "that layer is patched. What ΔW or the shift achieve alone, and how far the controls miss, are the evidence.",
+        reading="Each error that decides is a share of what it is an error of, and beside it is its noise: what "
+        "rounding makes of the same in right runs through kernels of other lengths. Twice that is allowed, or twice "
+        "the arithmetic's own rounding where that is more, and no more than the tolerance of the model's numbers. "
+        "Where the context itself does no more than rounding, nothing is proved. The controls should miss by far: a "
+        "random patch of equal norms, and the patch of the shuffled context. The last layer's output fits by "
+        "construction once that layer is patched. What ΔW or the shift achieve alone, and how far the controls miss, "
+        "are the evidence.",
         formulas=(
             ("identity", "‖W z_C − (W+ΔW) z‖ / ‖W z_C‖, z_C: the MLP's input with the context"),
             ("block", "‖O_patched − O_context‖ / ‖O_context‖"),

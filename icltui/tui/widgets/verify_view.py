@@ -8,6 +8,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from icltui.report.measures import LAYER_CHECKS
+from icltui.report.verify import held_errors
 from icltui.tui.draw.safe_text import content, fit, number
 from icltui.tui.widgets.vim_scroll import VimScroll
 from icltui.values import LayerCheck, LogitError, Verification
@@ -19,6 +20,8 @@ _EMPTY = (
 )
 _GIVES_WAY = ("cosine", "nmse")
 """What narrow lines leave out: it says no more than the block error does."""
+_LONG = 35
+"""Cells of a name that says the error in full."""
 _WIDE = 5 + sum(column.width for column in LAYER_CHECKS.values())
 """Cells of a line with every column: it fits 80."""
 _NAMES = {
@@ -33,9 +36,10 @@ _NAMES = {
 
 def proof_text(proof: Verification, width: int = _WIDE) -> Content:
     """The whole verification; numbers in columns within ``width`` cells, 48 at least, the verdict first."""
-    head = [_verdict(proof), *map(content, filter(None, [proof.caveat, *_limits(proof)]))]
+    head = [_verdict(proof), *map(content, filter(None, [proof.caveat, _limits(proof)]))]
     errors = {**proof.logits, **proof.controls}
     names = min(36, width - 34)
+    held = list(_held_lines(proof, min(36, width - 36)))
     logits = [
         Content(f"{fit('last-token logits', names)}{'MSE':>9}{'KL':>9}{'L∞':>9}  top-1").stylize(
             "$foreground-muted"
@@ -47,20 +51,29 @@ def proof_text(proof: Verification, width: int = _WIDE) -> Content:
     layers = [Content.styled(f"layer{titles}", "$foreground-muted")]
     layers += [Content(f"{check.layer:>5}" + "".join(_layer_cells(check, columns))) for check in proof.layers]
     note = [content(proof.note).stylize("$foreground-muted")] if proof.note else []
-    blocks = [head, logits, layers, note]
+    blocks = [head, logits, held, layers, note]
     return Content("\n\n").join([Content("\n").join(lines) for lines in blocks if lines])
 
 
-def _limits(proof: Verification) -> list[str]:
-    """The error of the logits and its limit, as shares of the largest logit; and whether the patch was undone."""
+def _limits(proof: Verification) -> str:
+    """The noise floor in logits, where no table says it as a share; and whether the patch was undone."""
     undone = f"undone exactly: {'yes' if proof.undone else 'NO'}"
     if proof.logit_scale is None:
-        return [f"tolerance {proof.tolerance:.1e} · noise floor {proof.noise_floor:.1e} · {undone}"]
-    patched, noise, allowed, largest = (
-        number(value, 8).strip()
-        for value in (proof.patched_share, proof.noise_share, proof.allowed, proof.logit_scale)
-    )
-    return [f"patched {patched} · noise {noise} · allowed {allowed} of the largest logit, {largest}", undone]
+        return f"tolerance {proof.tolerance:.1e} · noise floor {proof.noise_floor:.1e} · {undone}"
+    return f"{undone} · noise floor {number(proof.noise_floor, 8).strip()} logits"
+
+
+def _held_lines(proof: Verification, names: int) -> Iterator[Content]:
+    """What decides: each error beside its floor and what is allowed, as shares of what it is an error of."""
+    held = held_errors(proof)
+    if held:
+        title = f"{fit('share of contextual', names)}{'error':>9}{'noise':>9}{'allowed':>9}"
+        yield Content(f"{title} no patch").stylize("$foreground-muted")
+    for one in held:
+        texts = one.what if names >= _LONG else one.short
+        where = "" if one.layer is None else f", layer {one.layer}" if names >= _LONG else f" L{one.layer}"
+        numbers = (one.error, one.floor, one.allowed, one.effect)
+        yield Content(f"{fit(texts + where, names)}" + "".join(" " + number(value, 8) for value in numbers))
 
 
 def _verdict(proof: Verification) -> Content:

@@ -58,6 +58,14 @@ def test_narrow_lines_leave_out_what_says_no_more() -> None:
     assert any(line.startswith("control: shuffled c") for line in lines)
 
 
+def test_an_older_proof_names_the_unit_of_each() -> None:
+    layers = tuple(msgspec.structs.replace(check, limits={}) for check in samples.VERIFICATION.layers)
+    old = msgspec.structs.replace(samples.VERIFICATION, layers=layers, logit_scale=None)
+    lines = proof_text(old).plain.splitlines()
+    assert lines[1] == "tolerance 1.0e-04 · noise floor 2.4e-06 · undone exactly: yes"
+    assert not any(line.startswith("share of") for line in lines)
+
+
 async def test_the_columns_follow_the_terminal() -> None:
     session = msgspec.structs.replace(samples.session(), verification=samples.VERIFICATION)
     for size, is_there in (((60, 18), False), ((80, 24), True), ((120, 40), True)):
@@ -88,14 +96,21 @@ def test_small_alignments_keep_their_digits() -> None:
 
 def test_what_it_was_held_to_is_in_one_unit_and_a_doubt_is_no_tick() -> None:
     held = msgspec.structs.replace(
-        samples.VERIFICATION, logit_scale=20.0, patched_share=4e-7, noise_share=0.0175, allowed=0.05
+        samples.VERIFICATION, patched_share=4e-7, noise_share=0.0175, allowed=0.035
     )
     first, *lines = proof_text(held).plain.splitlines()
     assert first.startswith("✓")
-    assert lines[:2] == [
-        "patched 4.0e-07 · noise 0.018 · allowed 0.050 of the largest logit, 20.0",
-        "undone exactly: yes",
+    assert lines[0] == "undone exactly: yes · noise floor 2.4e-06 logits"
+    at = next(at for at, line in enumerate(lines) if line.startswith("share of contextual"))
+    assert lines[at].split()[-5:] == ["error", "noise", "allowed", "no", "patch"]
+    assert [line.split()[-4:] for line in lines[at + 1 : at + 5]] == [
+        ["1.8e-07", "3.1e-07", "1.4e-06", "0.610"],
+        ["1.2e-07", "2.9e-07", "1.4e-06", "0.470"],
+        ["2.3e-07", "2.4e-07", "1.3e-06", "0.830"],
+        ["4.0e-07", "0.018", "0.035", "1.74"],
     ]
+    assert lines[at + 1].startswith("MLP under ΔW alone, layer 0 ")
+    assert any(line.startswith("MLP L0 ") for line in proof_text(held, 50).plain.splitlines())
     for ok, mark in (
         (True, "○ the patched model is the contextual one, to within"),
         (False, "✗ the proof fails"),
