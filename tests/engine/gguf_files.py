@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM, GPT2Config, LlamaConfig, PreTrain
 
 TEMPLATE = "{% for m in messages %}<s>{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}"
 _COMMON: dict[str, Any] = {
-    "vocab_size": 258,
+    "vocab_size": 259,
     "hidden_size": 64,
     "intermediate_size": 96,
     "num_hidden_layers": 2,
@@ -27,7 +27,7 @@ CONFIGS = {
     "qwen2": lambda **more: Qwen2Config(**(_COMMON | {"tie_word_embeddings": True} | more)),
     "gpt2": lambda **more: GPT2Config(
         **(
-            {"vocab_size": 258, "n_embd": 64, "n_layer": 2, "n_head": 4, "n_inner": 256, "n_positions": 64}
+            {"vocab_size": 259, "n_embd": 64, "n_layer": 2, "n_head": 4, "n_inner": 256, "n_positions": 64}
             | more
         )
     ),
@@ -37,9 +37,11 @@ _TURNED = ("c_attn.weight", "c_proj.weight", "c_fc.weight")
 
 
 def make_tokenizer() -> PreTrainedTokenizerFast:
-    """One token per byte but for "ab", words split as by GPT-2, and BOS before the text."""
-    words = ["<s>", *sorted(pre_tokenizers.ByteLevel.alphabet()), "ab"]
-    tokenizer = Tokenizer(models.BPE(vocab={word: k for k, word in enumerate(words)}, merges=[("a", "b")]))
+    """One token per byte but for "ab" and " 1", words split as by GPT-2, and BOS before the text."""
+    words = ["<s>", *sorted(pre_tokenizers.ByteLevel.alphabet()), "ab", "Ġ1"]
+    tokenizer = Tokenizer(
+        models.BPE(vocab={word: k for k, word in enumerate(words)}, merges=[("a", "b"), ("Ġ", "1")])
+    )
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 0)])
@@ -62,12 +64,16 @@ def write_gguf(
     blocks: Blocks = Blocks.F32,
     settings: dict[str, Any] | None = None,
     tensors: dict[str, np.ndarray] | None = None,
+    split: str = "gpt-2",
 ) -> Path:
-    """The model and its tokenizer as a GGUF; matrices in ``blocks``, all else in float32."""
+    """The model and its tokenizer as a GGUF; matrices in ``blocks``, all else in float32.
+
+    ``split`` names the rule by which a text is split into words.
+    """
     writer = gguf.GGUFWriter(file, architecture)
     writer.add_type("model")
     _write_sizes(writer, model.config)
-    _write_tokenizer(writer, make_tokenizer())
+    _write_tokenizer(writer, make_tokenizer(), split)
     for key, value in (settings or {}).items():
         add = {
             str: writer.add_string,
@@ -105,14 +111,14 @@ def _write_sizes(writer: gguf.GGUFWriter, config: Any) -> None:
         writer.add_rope_dimension_count(config.head_dim)
 
 
-def _write_tokenizer(writer: gguf.GGUFWriter, tokenizer: PreTrainedTokenizerFast) -> None:
+def _write_tokenizer(writer: gguf.GGUFWriter, tokenizer: PreTrainedTokenizerFast, split: str) -> None:
     vocabulary = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
     special = set(tokenizer.all_special_tokens)
     writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre("gpt-2")
+    writer.add_tokenizer_pre(split)
     writer.add_token_list([word for word, _ in vocabulary])
     writer.add_token_types([3 if word in special else 1 for word, _ in vocabulary])
-    writer.add_token_merges(["a b"])
+    writer.add_token_merges(["a b", "Ġ 1"])
     writer.add_bos_token_id(tokenizer.bos_token_id)
     writer.add_eos_token_id(tokenizer.bos_token_id)
     writer.add_add_bos_token(True)

@@ -33,11 +33,16 @@ def stored_dtype(config: Any, stored: Mapping[str, StoredTensor]) -> torch.dtype
 
 
 def choose_dtype(
-    request: LoadModel, config: Any, stored: Mapping[str, StoredTensor], on_cpu: bool, free: int
+    request: LoadModel,
+    config: Any,
+    stored: Mapping[str, StoredTensor],
+    on_cpu: bool,
+    free: int,
+    blocks: str = "",
 ) -> tuple[Any, str]:
     """The dtype to load in, ``auto`` or torch's, and a reason where ``auto`` is not the checkpoint's own.
 
-    ``free``: bytes of main memory.
+    ``free``: bytes of main memory; ``blocks``: the type of a GGUF's blocks, which are unpacked.
     """
     asked, own = pick_dtype(request.dtype), stored_dtype(config, stored)
     is_plain = (request.device_map, request.quantize) == ("none", "none")
@@ -45,7 +50,8 @@ def choose_dtype(
     if asked != "auto" or not on_cpu or not is_plain or is_quantized or has_instructions(own):
         return asked, ""
     name = str(own).removeprefix("torch.")
-    reason = f"the checkpoint is in {name}, for which this CPU has no instructions"
+    stored_as = f"blocks of {blocks} are unpacked to {name}" if blocks else f"the checkpoint is in {name}"
+    reason = f"{stored_as}, for which this CPU has no instructions"
     if not stored:
         return asked, f"{reason}, so it is slow: --dtype float32 is not, and takes twice the memory"
     wide = estimate_memory(stored, config, replace(request, dtype="float32"), torch.float32, free)

@@ -34,9 +34,8 @@ def unpacked_dtype(header: GgufHeader) -> torch.dtype:
     bfloat16 moves it by far less than they moved the model.
     """
     kinds = {tensor.type for tensor in header.tensors.values()}
-    if kinds <= _FLOATS.keys():
-        return next(_FLOATS[kind] for kind in ("BF16", "F16", "F32") if kind in kinds)
-    return torch.bfloat16
+    floats = (_FLOATS[kind] for kind in ("BF16", "F16", "F32") if kind in kinds)
+    return next(floats) if not header.blocks else torch.bfloat16
 
 
 def complete_config(header: GgufHeader, config: Any) -> None:

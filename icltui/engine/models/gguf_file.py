@@ -15,6 +15,7 @@ import numpy as np
 import transformers
 
 from icltui.engine.models.gguf_header import GgufHeader, block_types, read_header
+from icltui.engine.models.gguf_tokenizer import unknown_split
 from icltui.storage.paths import shown
 from icltui.values.errors import ModelError
 
@@ -121,3 +122,16 @@ def readable_architectures() -> list[str]:
 
     by_module = getattr(transformers.integrations, "GGUF_ARCHS", ())
     return sorted({*BY_TABLE, *by_module} - {"general", "tokenizer"})
+
+
+def gguf_notes(header: GgufHeader) -> tuple[str, ...]:
+    """What is out of the ordinary about the model of a GGUF, in sentences."""
+    rule = unknown_split(header)
+    unpacked = (
+        f"its weights are unpacked from blocks of {header.blocks}, which round those that they were made from"
+    )
+    split = (
+        f"text is split into words by GPT-2's rule, as the file's, {rule!a}, is not known: some texts may become other "
+        "tokens than in llama.cpp"
+    )
+    return (*([unpacked] if header.blocks else []), *([split] if rule else []))

@@ -6,6 +6,7 @@ end, or beyond what a header can be, is refused before it is read. The format is
 
 import math
 import struct
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -23,6 +24,7 @@ MOST_ENTRIES = 2**22
 MOST_DIMENSIONS = 4
 MOST_KEPT = 4096
 """Entries of a list of numbers that is kept: a list per layer is, the scores of a vocabulary are not."""
+FLOATS = frozenset({"F32", "F16", "BF16"})
 MOST_ALIGNMENT = 2**16
 _WIDTHS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 """The format's types of numbers, as ``struct`` names them."""
@@ -68,12 +70,12 @@ class GgufHeader:
         return self.text("general.architecture")
 
     @property
-    def type(self) -> str:
-        """The type of blocks that hold most of the numbers."""
-        sizes: dict[str, int] = {}
+    def blocks(self) -> str:
+        """The type of the blocks that hold most of the numbers that are packed, Q4_1; empty where none are."""
+        sizes: Counter[str] = Counter()
         for tensor in self.tensors.values():
-            sizes[tensor.type] = sizes.get(tensor.type, 0) + math.prod(tensor.shape)
-        return max(sizes, key=lambda name: sizes[name], default="")
+            sizes[tensor.type] += math.prod(tensor.shape)
+        return next((kind for kind, _ in sizes.most_common() if kind not in FLOATS), "")
 
 
 @dataclass(frozen=True)

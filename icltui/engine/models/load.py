@@ -27,6 +27,8 @@ from icltui.engine.models.checkpoint import CONFIG, Checkpoint, find_checkpoint,
 from icltui.engine.models.config_size_check import check_claims, check_config
 from icltui.engine.models.device import free_bytes, pick_device, pick_dtype
 from icltui.engine.models.gguf_config import complete_config
+from icltui.engine.models.gguf_file import gguf_notes
+from icltui.engine.models.gguf_tokenizer import split_as_file
 from icltui.engine.models.load_errors import plain_errors
 from icltui.engine.models.load_progress import LoadProgress
 from icltui.engine.models.loaded_model import LoadedModel, wrap_model
@@ -128,14 +130,23 @@ def _load(
 ) -> LoadedModel:
     with plain_errors(request.model):
         model = _read(request, prepared, on_progress)
-    own = stored_dtype(prepared.config, prepared.stored)
     return replace(
         wrap_model(model, tokenizer, request.model, request.revision, request.sites),
-        stored_dtype=str(own).removeprefix("torch.") if own else "",
+        stored_dtype=_stored_as(prepared),
         dtype_reason=prepared.dtype_reason,
         has_adapter=prepared.checkpoint.has_adapter,
         gguf=prepared.checkpoint.gguf,
+        notes=gguf_notes(prepared.checkpoint.gguf) if prepared.checkpoint.gguf else (),
     )
+
+
+def _stored_as(prepared: _Prepared) -> str:
+    """The name of what the weights are stored in, Q4_1 for instance; empty where it is not known."""
+    header = prepared.checkpoint.gguf
+    if header is not None and header.blocks:
+        return header.blocks
+    own = stored_dtype(prepared.config, prepared.stored)
+    return str(own).removeprefix("torch.") if own else ""
 
 
 def _find(request: LoadModel) -> _Prepared:
@@ -167,7 +178,8 @@ def _estimated(request: LoadModel, found: _Prepared, held: int = 0) -> _Prepared
     """``found`` with its dtype and its size on this machine, where ``held`` more bytes will be free."""
     device, on_cpu = found.device, found.device.type == "cpu"
     free = free_bytes(device, request.device_map) + held
-    dtype, reason = choose_dtype(request, found.config, found.stored, on_cpu, free)
+    blocks = found.checkpoint.gguf.blocks if found.checkpoint.gguf else ""
+    dtype, reason = choose_dtype(request, found.config, found.stored, on_cpu, free, blocks)
     found = replace(found, kwargs={**found.kwargs, "dtype": dtype}, dtype_reason=reason)
     if not found.stored:
         return found
@@ -197,6 +209,8 @@ def _tokenizer(request: LoadModel, checkpoint: Checkpoint) -> Any:
         raise ModelError(
             f"model {request.model!r} has no tokenizer: tokenizer.json was expected beside config.json"
         )
+    if checkpoint.gguf is not None:
+        split_as_file(checkpoint.gguf, tokenizer)
     return tokenizer
 
 

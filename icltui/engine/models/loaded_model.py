@@ -60,6 +60,8 @@ class LoadedModel:
     """Whether the model's folder holds a LoRA, which is not loaded."""
     gguf: GgufHeader | None = None
     """The header of the GGUF file that the weights are from, with its path and architecture; None: another format."""
+    notes: tuple[str, ...] = ()
+    """What else is out of the ordinary about how it was loaded, in sentences."""
 
     @property
     def n_layers(self) -> int:
@@ -94,7 +96,7 @@ class LoadedModel:
             path=path,
             path_reason=path_reason,
             refused=self.refused,
-            notes=(LEFT_OUT,) if self.has_adapter else (),
+            notes=(*((LEFT_OUT,) if self.has_adapter else ()), *self.notes),
             versions={
                 "icltui": __version__,
                 "torch": str(torch.__version__),
