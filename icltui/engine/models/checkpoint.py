@@ -156,6 +156,9 @@ def _check_weights(whose: str, files: Sequence[str], allow_pickle: bool) -> None
     if not {"model.safetensors", "model.safetensors.index.json"}.isdisjoint(files):
         return
     if {"pytorch_model.bin", "pytorch_model.bin.index.json"}.isdisjoint(files):
+        packed = next((name for name in sorted(files) if name.endswith(ENDING)), "")
+        if packed:
+            raise ModelError(f"{whose} has no model.safetensors: give {packed} itself as the model")
         raise ModelError(f"{whose} has no weights: model.safetensors was expected beside config.json")
     if not allow_pickle:
         raise ModelError(

@@ -155,8 +155,8 @@ def _find(request: LoadModel) -> _Prepared:
             f"--device {request.device} and --device-map {request.device_map} both say where the model goes: give one"
         )
     device = pick_device(request.device)
-    kwargs = {"dtype": pick_dtype(request.dtype), **_quantization(request), **_device_map(request, device)}
     checkpoint = find_checkpoint(request)
+    kwargs = {"dtype": pick_dtype(request.dtype), **_quantization(request), **_device_map(request, device)}
     config = _config(request.model, checkpoint)
     auto_class, stored = _auto_class(request.model, config), stored_tensors(checkpoint)
     if not (checkpoint.trusts_code and getattr(config, "auto_map", None)):  # such code may do anything anyway

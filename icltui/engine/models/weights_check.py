@@ -51,20 +51,30 @@ def check_all_used(header: GgufHeader, model: Any) -> None:
         ModelError: naming the kind of tensor where it is known.
     """
     tied = getattr(model, "all_tied_weights_keys", ())
-    saved = [tensor.numel() for name, tensor in model.state_dict().items() if name not in tied]
-    sizes: dict[str, int] = {}
-    for name, tensor in header.tensors.items():
-        kind = re.sub(r"^blk\.\d+\.", "", name)
-        is_copy = name == HEAD and model.config.tie_word_embeddings
-        if name not in ROPE_TENSORS and not is_copy:
-            sizes[kind] = sizes.get(kind, 0) + math.prod(tensor.shape)
-    n_unused = sum(sizes.values()) - sum(saved)
+    n_saved = sum(tensor.numel() for name, tensor in model.state_dict().items() if name not in tied)
+    n_unused = sum(math.prod(tensor.shape) for tensor in header.tensors.values()) - n_saved
+    n_unused -= sum(
+        math.prod(tensor.shape)
+        for name, tensor in header.tensors.items()
+        if name in ROPE_TENSORS or (name == HEAD and model.config.tie_word_embeddings)
+    )
     if n_unused > 0:
-        kinds = [kind for kind, size in sizes.items() if size == n_unused]
+        names = ", ".join(sorted({re.sub(r"^blk\.\d+\.", "", name) for name in _unnamed(header, model)})[:3])
         raise ModelError(
-            f"{shown(header.file)} holds {n_unused:,} numbers{f' ({kinds[0]})' if kinds else ''} that transformers' "
+            f"{shown(header.file)} holds {n_unused:,} numbers{f' ({names})' if names else ''} that transformers' "
             f"{type(model).__name__} has no place for: take the model's safetensors"
         )
+
+
+def _unnamed(header: GgufHeader, model: Any) -> set[str]:
+    """The tensors of the file that no name of the model's stands for in gguf's table."""
+    from gguf import MODEL_ARCH_NAMES, get_tensor_name_map
+
+    kind = next((kind for kind, name in MODEL_ARCH_NAMES.items() if name == header.architecture), None)
+    if kind is None:
+        return set()
+    table = get_tensor_name_map(kind, model.config.get_text_config(decoder=True).num_hidden_layers)
+    return header.tensors.keys() - {table.get_name(name, (".weight", ".bias")) for name in model.state_dict()}
 
 
 def _stack(key: str) -> str:
