@@ -1,13 +1,16 @@
 """``icltui bench``: the packed measure, decoding and the screen, timed."""
 
 import argparse
-from typing import TYPE_CHECKING
+from dataclasses import fields
+from typing import Any, TypeVar
 
+from icltui.api.option_table import option_of
+from icltui.cli.common import local_engine
+from icltui.cli.options import add_option
 from icltui.cli.output import print_progress, terminal_width
 from icltui.system.streams import print_text
 
-if TYPE_CHECKING:
-    from icltui.bench.model_and_prompts import RaceSettings
+S = TypeVar("S", bound=Any)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,7 +18,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         metavar="M",
-        help="Hugging Face id or folder (default: random weights: 6 layers, width 384; for real, of each shape)",
+        help="Hugging Face id or folder (default: random weights: 6 layers, width 384; for real, of each "
+        "shape; for components, the embedded model)",
     )
     parser.add_argument(
         "--shape", metavar="NAME", help="for real, one shape alone: gpt-2, smollm2, qwen3 (default: each)"
@@ -59,14 +63,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--only",
         default=None,
-        choices=("race", "decode", "real", "screen"),
-        help="the race, the decoding, the engine on shapes of real models, or the screen on a pseudo-terminal, alone",
+        choices=("race", "decode", "real", "screen", "components"),
+        help="the race, the decoding, the engine on shapes of real models, or the screen on a pseudo-terminal, alone; "
+        "or the parts of a patch, each alone, on 40 prompts",
     )
     parser.add_argument(
         "--cpu-time",
         action="store_true",
         help="count the process's CPU time, not the clock, with --threads 1 on a machine that others use too",
     )
+    parts = parser.add_argument_group("components")
+    add_option(parts, option_of("bos"), default=argparse.SUPPRESS)
 
 
 def bench(args: argparse.Namespace) -> int:
@@ -78,16 +85,19 @@ def bench(args: argparse.Namespace) -> int:
         reports.append(_bench_real(args))
     if args.only in (None, "screen"):
         reports.append(_bench_screen())
+    if args.only == "components":
+        reports.append(_compare_components(args))
     print_text("\n".join(reports))
     return 0
 
 
 def _bench_engine(args: argparse.Namespace) -> list[str]:
     from icltui.bench.decode import decode_table, time_decoding
+    from icltui.bench.model_and_prompts import RaceSettings
     from icltui.bench.race import race
     from icltui.bench.race_table import race_table
 
-    settings = _settings(args)
+    settings = _settings(RaceSettings, args)
     reports = []
     if args.only != "decode":
         reports.append(race_table(race(settings, print_progress), terminal_width()))
@@ -98,21 +108,13 @@ def _bench_engine(args: argparse.Namespace) -> list[str]:
 
 def _bench_real(args: argparse.Namespace) -> str:
     from icltui.bench import real
+    from icltui.bench.model_and_prompts import RaceSettings
     from icltui.bench.real_table import real_table
 
     given = {"context_sizes": real.CONTEXT, "query_sizes": real.QUERY, "decode": real.DECODE, **vars(args)}
     shape = given.pop("shape", None)
-    models = real.measure_real(_settings(argparse.Namespace(**given)), shape, print_progress)
+    models = real.measure_real(_settings(RaceSettings, argparse.Namespace(**given)), shape, print_progress)
     return real_table(models, terminal_width())
-
-
-def _settings(args: argparse.Namespace) -> "RaceSettings":
-    from dataclasses import fields
-
-    from icltui.bench.model_and_prompts import RaceSettings
-
-    names = {field.name for field in fields(RaceSettings)}
-    return RaceSettings(**{name: value for name, value in vars(args).items() if name in names})
 
 
 def _bench_screen() -> str:
@@ -120,6 +122,22 @@ def _bench_screen() -> str:
     from icltui.bench.screen_table import screen_table
 
     return screen_table(measure_screen(ScreenSettings(), print_progress), terminal_width())
+
+
+def _compare_components(args: argparse.Namespace) -> str:
+    from icltui.bench.components import ComponentSettings, compare_components
+    from icltui.bench.components_table import components_table
+
+    settings = _settings(ComponentSettings, args)
+    found = compare_components(local_engine(), settings, print_progress)
+    return components_table(found, terminal_width())
+
+
+def _settings(kind: type[S], args: argparse.Namespace) -> S:
+    """Settings of ``kind``, from the options that were given."""
+    given = vars(args)
+    settings: S = kind(**{field.name: given[field.name] for field in fields(kind) if field.name in given})
+    return settings
 
 
 def _positive(text: str) -> int:
