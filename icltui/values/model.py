@@ -77,9 +77,10 @@ class Estimate(Record, frozen=True):
 
 
 class ZooRow(Record, frozen=True):
-    """What the proof says of a tiny random model of one family; errors are relative, the worst of all layers.
+    """What the proof says of a tiny random model of one family, or of a real model.
 
-    None where there is no such number: the family cannot be explored, or not in that dtype.
+    Errors are relative, the worst of all layers. None where there is no such number: the model cannot be explored, or
+    not in that dtype.
     """
 
     family: str
@@ -110,3 +111,5 @@ class ZooRow(Record, frozen=True):
     """How the prefixes are measured."""
     notes: tuple[str, ...] = ()
     """Why layers, or the whole family, are refused, and why the prefixes are not packed."""
+    is_real: bool = False
+    """Whether its weights are trained, not random."""

@@ -1,4 +1,5 @@
-"""The zoo: whether the patch is exact on every architecture, by the check at load on a tiny random model of each.
+"""The zoo: whether the patch is exact on every architecture, by the check at load on a tiny random model of each, and
+on one real model.
 
 Enters: names of members (:mod:`icltui.zoo.families`). Leaves: a :class:`~icltui.values.ZooRow` for each. A family on
 which the patch is not exact says so, with the number; one whose blocks cannot be explored says why.
@@ -11,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,8 +21,10 @@ from tokenizers.models import WordLevel
 from transformers import PreTrainedTokenizerFast
 from transformers.utils import logging
 
+from icltui.api.messages import LoadModel
 from icltui.engine.generate.generate import generate
 from icltui.engine.measure.packing_check import choose_path, sample_ids
+from icltui.engine.models.load import load
 from icltui.engine.models.loaded_model import LoadedModel, wrap_model
 from icltui.engine.patch.build import BuiltPatch, PatchSpec
 from icltui.engine.patch.exactness_at_load import LayerTrial, LoadCheck, check_layers
@@ -28,6 +32,7 @@ from icltui.values import Generation, ZooRow
 from icltui.values.errors import BadInput, EngineError, ForwardError, IcltuiError
 from icltui.values.prompt import layers_text
 from icltui.values.recipe import Recipe
+from icltui.zoo import real_model
 from icltui.zoo.families import SITE_PATHS, VOCABULARY
 from icltui.zoo.tiny_model import build, members
 
@@ -43,7 +48,7 @@ def resolve_members(names: Sequence[str]) -> tuple[str, ...]:
     Raises:
         BadInput: a name that the zoo lacks.
     """
-    known = members()
+    known = (*members(), real_model.NAME)
     for name in names:
         if name not in known:
             near = get_close_matches(name, known)
@@ -83,9 +88,13 @@ class _Examined:
 def _examine(name: str, dtype: torch.dtype) -> _Examined:
     model_class = ""
     try:
-        model = build(name, dtype)
-        model_class = type(model).__name__
-        loaded = wrap_model(model, _tokenizer(), name, site_paths=SITE_PATHS.get(name))
+        if name == real_model.NAME:
+            loaded = _load(real_model.cached(), dtype)
+        else:
+            model = build(name, dtype)
+            model_class = type(model).__name__
+            loaded = wrap_model(model, _tokenizer(), name, site_paths=SITE_PATHS.get(name))
+        model_class = type(loaded.model).__name__
         sites, proof = check_layers(loaded)
         return _Examined(model_class, replace(loaded, sites=tuple(sites)), proof)
     except IcltuiError as error:
@@ -96,9 +105,23 @@ def _examine(name: str, dtype: torch.dtype) -> _Examined:
         return _Examined(model_class, failure=f"cannot be {doing}: {type(error).__name__}: {reason}")
 
 
+def _load(file: Path, dtype: torch.dtype) -> LoadedModel:
+    """The real model, by the program's own loading."""
+    request = LoadModel(model=str(file), device="cpu", dtype=str(dtype).removeprefix("torch."))
+    events = load(request, lambda: None)
+    while True:
+        try:
+            next(events)
+        except StopIteration as end:
+            loaded: LoadedModel = end.value
+            return loaded
+
+
 def _row(name: str, full: _Examined, half: _Examined) -> ZooRow:
+    is_real = name == real_model.NAME
     if full.loaded is None or full.proof is None:
-        return ZooRow(family=name, model_class=full.model_class, notes=(full.failure or "",))
+        why = full.failure or ""
+        return ZooRow(family=name, model_class=full.model_class, notes=(why,), is_real=is_real)
     is_usable = not all(layer.fault for layer in full.layers)
     path, reason = choose_path(full.loaded) if is_usable else (None, "")
     said = _n_equal_tokens(full) if is_usable else None
@@ -121,6 +144,7 @@ def _row(name: str, full: _Examined, half: _Examined) -> ZooRow:
         path=path,
         n_said=said,
         notes=tuple(notes),
+        is_real=is_real,
     )
 
 

@@ -51,6 +51,14 @@ def test_the_table_has_a_line_for_each_family_and_counts_them() -> None:
     assert max(map(len, text.splitlines())) <= 110
 
 
+def test_a_real_model_is_no_family_and_is_counted_by_itself() -> None:
+    real = msgspec.structs.replace(EXACT, family="SmolLM2", n_layers=30, n_exact=30, is_real=True)
+    assert zoo_table([EXACT, real]).endswith(
+        "1 families: exact on every layer 1, on some 0, on none 0; packed 1; SmolLM2: 30 of 30 layers\n"
+    )
+    assert zoo_table([real]).endswith("\nSmolLM2: 30 of 30 layers\n")
+
+
 def test_a_note_stands_once_behind_all_its_families_and_on_one_line() -> None:
     text = zoo_table([PARTLY, REFUSED, ALSO])
     assert "gemma3n_text, inkling: why\n" in text

@@ -8,7 +8,7 @@ from transformers import ExaoneMoeConfig, Gemma3TextConfig, LlamaConfig
 from icltui.engine.patch.exactness_at_load import TOLERANCES
 from icltui.values import ZooRow
 from icltui.values.errors import BadInput
-from icltui.zoo import tiny_model
+from icltui.zoo import real_model, tiny_model
 from icltui.zoo.examine import EXACT, N_TOKENS, examine_members, holds, resolve_members
 from icltui.zoo.families import CHANGES, LAYERS, LEFT_OUT, SITE_PATHS, VARIANTS, VOCABULARY, WRAPPERS
 
@@ -152,7 +152,7 @@ def test_sizes_shrink_where_a_config_has_them_and_changes_come_last() -> None:
 
 def test_members_are_asked_for_by_name() -> None:
     assert resolve_members(["llama", "gpt2", "llama"]) == ("llama", "gpt2")
-    assert resolve_members([]) == tiny_model.members()
+    assert resolve_members([]) == (*tiny_model.members(), real_model.NAME)
     with pytest.raises(BadInput, match=r"family 'lama' is not in the zoo: perhaps .*llama"):
         resolve_members(["lama"])
     with pytest.raises(BadInput, match="without --family the table names them all"):
