@@ -65,7 +65,7 @@ class Measurer:
         self._start(copy)
         if k > 0 or full == 0:  # the copy arrives in its turn
             return chunk
-        self.last = copy
+        self.last = copy.clone()
         return chunk.at(slice(1, None))
 
     def _start(self, chunk: PrefixChunk) -> None:

@@ -34,8 +34,9 @@ from icltui.engine.measure.block_inputs import (
 )
 from icltui.engine.measure.forward_pass import Gap, KVCache, forward, position_ids, token_row
 from icltui.engine.measure.packed_mask import packed_masks
+from icltui.engine.models.device import free_bytes
 from icltui.engine.models.loaded_model import LoadedModel
-from icltui.engine.models.memory_estimate import chunk_tokens
+from icltui.engine.models.memory_estimate import MeasureCost, cached_per_layer, largest
 from icltui.engine.models.upcast import computing_dtype
 from icltui.engine.prompts.tokenize import Ids
 from icltui.values import Dynamics, Path, Reference
@@ -106,6 +107,18 @@ class PrefixChunk:
             {layer: chosen[index] for layer, chosen in self.experts.items()},
             {layer: {name: p[index] for name, p in of.items()} for layer, of in self.images.items()},
             None if self.logits is None else self.logits[index],
+        )
+
+    def clone(self) -> "PrefixChunk":
+        """The copies in tensors of their own, which do not keep those alive that they were taken from."""
+        return PrefixChunk(
+            self.units,
+            self.z.clone(),
+            self.v.clone(),
+            self.g_norm.clone(),
+            {layer: chosen.clone() for layer, chosen in self.experts.items()},
+            {layer: {name: p.clone() for name, p in of.items()} for layer, of in self.images.items()},
+            None if self.logits is None else self.logits.clone(),
         )
 
 
@@ -269,22 +282,35 @@ class _PackedPass:
 
 
 def tokens_per_chunk(loaded: LoadedModel, sites: Sequence[Site], ids: Ids) -> int:
-    """Query tokens in a chunk, so that its tensors stay within ``memory_estimate.CHUNK_BYTES``."""
+    """Query tokens in a chunk: as many as are quick, and as the memory that is free now suffices for."""
+    return measure_cost(loaded, sites, ids).tokens_in_chunk(min(map(free_bytes, _devices(loaded, sites))))
+
+
+def measure_cost(loaded: LoadedModel, sites: Sequence[Site], ids: Ids) -> MeasureCost:
+    """The bytes that a packed measure of ``ids`` takes."""
     config: Any = loaded.model.config.get_text_config(decoder=True)
     hidden = loaded.model.get_input_embeddings().weight.shape[1]
     widths = [_width(site) for site in sites] or [4 * hidden]
     is_sdpa = loaded.model.config._attn_implementation == "sdpa"
-    return chunk_tokens(
+    return MeasureCost(
         width=torch.finfo(computing_dtype(loaded.model)).bits // 8,
         hidden=hidden,
         widest=max(widths),
         all_widths=sum(widths),
         vocabulary=config.vocab_size,
+        n_layers=len(sites),
+        cached=loaded.n_layers * cached_per_layer(config, hidden),
         n_tokens=len(ids.full),
         n_query=len(ids.query),
-        n_scores=0 if is_sdpa else 2 * getattr(config, "num_attention_heads", 1),
+        n_scores=0 if is_sdpa else 2 * largest(config, "num_attention_heads", 1),
         on_cpu=loaded.device.type == "cpu",
     )
+
+
+def _devices(loaded: LoadedModel, sites: Sequence[Site]) -> set[torch.device]:
+    """Every device on which the pass computes; offloaded weights come to the first one."""
+    used = {parameter.device for site in sites for parameter in site.block.parameters()}
+    return {device for device in used if device.type != "meta"} | {loaded.device}
 
 
 def _width(site: Site) -> int:

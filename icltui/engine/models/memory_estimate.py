@@ -1,20 +1,13 @@
 """The memory that a model will take, read from the headers of its files before it is loaded.
 
-Enters: the tensors of a checkpoint, its configuration, the request. Leaves: an :class:`~icltui.values.Estimate`. With
-L layers, h key-value heads of width e, MLP width m, hidden size d, vocabulary V, T = min(window, 4096) tokens, C tokens
-in a chunk and b bytes per number a measure adds, with a query of one token and everything measured::
-
-    b · T · (2 L h e + 2 m + 4 d)        the context's keys and values, and its own pass through one block
-    + (1 + b) · T²                       that pass's causal mask, as SDPA is handed it and as it adds it
-    + C · (b (12 d + 6 m) + 16 (T + C))  a chunk's own pass through one block, and how its masks come about
-    + 16 · C · (V + L (m + d))           its logits four times in float32; what its matrices make of z, and v, of two
-                                         chunks, as a chunk is freed once the next one is made
-    + 1536 · L · T                       the rows that leave
-
-and a quarter more, which the allocator keeps between the pieces. C is what :func:`chunk_tokens` says.
+Enters: the tensors of a checkpoint, its configuration, the request. Leaves: an :class:`~icltui.values.Estimate`. A
+measure adds, for T = min(window, 4096) tokens, a query of one token and everything measured, the context's pass and
+one chunk of copies, see :class:`MeasureCost`, 1536 bytes for each row that leaves, and a quarter more, which the
+allocator keeps between the pieces.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from msgspec.structs import replace
@@ -28,10 +21,13 @@ from icltui.values.bounds import SIZE
 CONTEXT_TOKENS = 4096
 CHUNK_TOKENS = 512
 """Query tokens in a chunk on a CPU: fewer make its matrix products slower, more its attention, which sees all keys."""
-GPU_FACTOR = 16
-"""Tokens of a chunk on a GPU per token of one on a CPU."""
-CHUNK_BYTES = 2**28
-"""Bytes that the activations, the mask and the logits of a chunk may take."""
+GPU_CHUNK_TOKENS = 2048
+"""Query tokens in a chunk on a GPU: so many keep it busy for longer than it takes to launch their kernels, and their
+attention to each other, which the mask takes away, costs less than their matrix products."""
+CHUNK_BYTES = 2**29
+"""Bytes that a chunk may take on a CPU, where more would make nothing faster."""
+CHUNK_SHARE = 0.5
+"""Share of the free memory that a chunk may take, on any device: the rest is for what no formula foresees."""
 ROW_BYTES = 1536
 _BITS = {"8bit": 8, "4bit": 4}
 
@@ -56,10 +52,12 @@ def estimate_memory(
             return tensor.n_bytes
         return tensor.n_numbers * (bits if len(tensor.shape) >= 2 else 8 * width) // 8
 
+    weights = sum(taken(tensor) for tensor in stored.values())
+    text_config = config.get_text_config(decoder=True)
     return Estimate(
         n_parameters=_bounded(sum(tensor.n_numbers for tensor in stored.values())),
-        weight_bytes=_bounded(sum(taken(tensor) for tensor in stored.values())),
-        measure_bytes=_bounded(measure_bytes(config.get_text_config(decoder=True), width, on_cpu)),
+        weight_bytes=_bounded(weights),
+        measure_bytes=_bounded(measure_bytes(text_config, width, on_cpu, available - weights)),
         available_bytes=_bounded(available),
     )
 
@@ -69,49 +67,116 @@ def _bounded(size: int) -> int:
     return max(0, min(size, SIZE))
 
 
-def measure_bytes(text_config: Any, width: int, on_cpu: bool = True) -> int:
-    """The formula in this module's docstring, for numbers of ``width`` bytes."""
+def measure_bytes(text_config: Any, width: int, on_cpu: bool = True, free: int | None = None) -> int:
+    """The formula in this module's docstring, for numbers of ``width`` bytes; ``free``: bytes beside the weights."""
 
-    def field(name: str, default: int) -> int:
-        value = getattr(text_config, name, None)
-        if isinstance(value, (list, tuple)):  # one per layer
-            value = max(value, default=None)
-        return value if isinstance(value, int) else default
+    names = ("hidden_size", "num_hidden_layers", "vocab_size")
+    hidden, layers, vocabulary = (largest(text_config, name, 0) for name in names)
+    inner = largest(text_config, "intermediate_size", 4 * hidden)
+    tokens = min(largest(text_config, "max_position_embeddings", CONTEXT_TOKENS), CONTEXT_TOKENS)
+    cost = MeasureCost(
+        width=width,
+        hidden=hidden,
+        widest=2 * inner,  # a gated MLP, whose first matrices are twice as wide as its last
+        all_widths=2 * inner * layers,
+        vocabulary=vocabulary,
+        n_layers=layers,
+        cached=layers * cached_per_layer(text_config, hidden),
+        n_tokens=tokens,
+        on_cpu=on_cpu,
+    )
+    chunk = cost.chunk(cost.tokens_in_chunk(free))
+    return 5 * (cost.context + chunk + ROW_BYTES * layers * tokens) // 4
 
-    hidden, layers, vocabulary = (field(n, 0) for n in ("hidden_size", "num_hidden_layers", "vocab_size"))
-    heads, inner = field("num_attention_heads", 1), field("intermediate_size", 4 * hidden)
-    cache = 2 * layers * field("num_key_value_heads", heads) * field("head_dim", hidden // max(heads, 1))
-    tokens = min(field("max_position_embeddings", CONTEXT_TOKENS), CONTEXT_TOKENS)
-    context = width * tokens * (cache + 2 * inner + 4 * hidden) + (1 + width) * tokens**2
-    block = width * (12 * hidden + 6 * inner)
-    # A gated MLP, whose first matrices are twice as wide as its last.
-    size = chunk_tokens(width, hidden, 2 * inner, 2 * inner * layers, vocabulary, tokens, on_cpu=on_cpu)
-    chunk = size * (block + 16 * (tokens + size) + 16 * (vocabulary + layers * (inner + hidden)))
-    return 5 * (context + chunk + ROW_BYTES * layers * tokens) // 4
+
+def largest(text_config: Any, name: str, default: int) -> int:
+    """A number of the config, the largest where it has one per layer; ``default`` where it has none."""
+    value = getattr(text_config, name, None)
+    if isinstance(value, (list, tuple)):
+        value = max(value, default=None)
+    return value if isinstance(value, int) else default
 
 
-def chunk_tokens(
-    width: int,
-    hidden: int,
-    widest: int,
-    all_widths: int,
-    vocabulary: int,
-    n_tokens: int,
-    n_query: int = 1,
-    n_scores: int = 0,
-    on_cpu: bool = True,
-) -> int:
-    """Query tokens that are measured together: as many as ``CHUNK_BYTES`` hold, and at least one copy's.
+def cached_per_layer(text_config: Any, hidden: int) -> int:
+    """Numbers that the key-value cache keeps of a token at one layer."""
+    heads = largest(text_config, "num_attention_heads", 1)
+    width = largest(text_config, "head_dim", hidden // max(heads, 1))
+    return 2 * largest(text_config, "num_key_value_heads", heads) * width
 
-    Counted per token of ``width`` bytes a number: a dozen vectors of ``hidden``, W z of the ``widest`` MLP thrice, the
-    mask, and the attention's ``n_scores`` per key where SDPA does not keep them to itself; per copy its logits thrice,
-    and W z of every MLP, ``all_widths`` numbers, in float32.
-    """
-    n_keys = n_tokens + CHUNK_TOKENS
-    per_token = width * (12 * hidden + 3 * widest + n_scores * n_keys) + 4 * n_keys
-    per_copy = n_query * per_token + 12 * vocabulary + 4 * all_widths
-    most = CHUNK_TOKENS if on_cpu else GPU_FACTOR * CHUNK_TOKENS
-    return max(n_query, min(most, CHUNK_BYTES * n_query // per_copy))
+
+@dataclass(frozen=True)
+class MeasureCost:
+    """The bytes that a packed measure takes beside the weights."""
+
+    width: int
+    """Bytes of a number that the model computes with."""
+    hidden: int
+    widest: int
+    """Width of W z at the layer where it is largest."""
+    all_widths: int
+    """Width of W z of all selected layers."""
+    vocabulary: int
+    n_layers: int
+    """Number of the selected layers."""
+    cached: int
+    """Numbers that the key-value cache keeps of a token, at all layers."""
+    n_tokens: int
+    """Tokens of the whole prompt."""
+    n_query: int = 1
+    n_scores: int = 0
+    """Numbers per query token and key that attention keeps, where SDPA does not keep them to itself."""
+    on_cpu: bool = True
+
+    @property
+    def context(self) -> int:
+        """The context's keys and values, its pass through one block, and its mask, as SDPA is handed and adds it."""
+        per_token = self.cached + self.widest + 4 * self.hidden
+        per_pair = 1 + self.width * (1 + self.n_scores)
+        return self.width * self.n_tokens * per_token + per_pair * self.n_tokens**2
+
+    def chunk(self, n: int) -> int:
+        """A chunk of copies with ``n`` query tokens in all, and what is known of the full context beside it."""
+        return n * self._of_token + -(-n // self.n_query) * self._of_copy + self._of_full
+
+    @property
+    def most_tokens(self) -> int:
+        """Query tokens of a chunk beyond which nothing becomes faster."""
+        return CHUNK_TOKENS if self.on_cpu else GPU_CHUNK_TOKENS
+
+    @property
+    def _of_token(self) -> int:
+        """Vectors, W z thrice, keys and values at every layer, attention, and how the masks come about."""
+        n_keys = self.n_tokens + self.most_tokens
+        numbers = 20 * self.hidden + 3 * self.widest + self.cached + self.n_scores * n_keys
+        return self.width * numbers + 16 * n_keys
+
+    @property
+    def _of_copy(self) -> int:
+        """Three rows of logits, and what the layers keep of two chunks, as one is freed after the next is made.
+
+        Kept are z, v and the block's output of each layer, as they are captured and as they are stacked, and W z where
+        the model computes it precisely enough; else it is made layer by layer.
+        """
+        wide = max(4, self.width)
+        images = 2 * self.all_widths if self.width >= 4 else 0
+        return wide * (3 * self.vocabulary + images + 6 * self.widest + 8 * self.hidden * self.n_layers)
+
+    @property
+    def _of_full(self) -> int:
+        """The full context's logits, log-probabilities and probabilities, and its states."""
+        return max(4, self.width) * (4 * self.vocabulary + self.all_widths + 4 * self.hidden * self.n_layers)
+
+    def tokens_in_chunk(self, free: int | None = None) -> int:
+        """Query tokens that are measured together, and at least one copy's; ``free``: bytes beside the weights.
+
+        As many as a share of the memory holds that the context leaves, and as make anything faster.
+        """
+        budgets = [CHUNK_BYTES] if self.on_cpu else []
+        if free is not None:
+            budgets.append(int(CHUNK_SHARE * max(0, free - self.context)))
+        per_copy = self.n_query * self._of_token + self._of_copy
+        sizes = [self.most_tokens, *((b - self._of_full) * self.n_query // max(1, per_copy) for b in budgets)]
+        return max(self.n_query, min(sizes))
 
 
 def shortage(request: LoadModel, size_of: Callable[[LoadModel], Estimate]) -> str:

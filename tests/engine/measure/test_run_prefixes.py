@@ -207,11 +207,14 @@ def test_only_selected_layers_are_captured():
 def test_chunks_shrink_where_memory_is_short(monkeypatch):
     loaded, row_ids = tiny("llama"), ids(40, 4)
     roomy = tokens_per_chunk(loaded, loaded.sites, row_ids)
-    monkeypatch.setattr(memory_estimate, "CHUNK_BYTES", 2**18)
+    monkeypatch.setattr(memory_estimate, "CHUNK_BYTES", 2**19)
     tight = tokens_per_chunk(loaded, loaded.sites, row_ids)
     assert 4 <= tight < roomy == memory_estimate.CHUNK_TOKENS
     monkeypatch.setattr(memory_estimate, "CHUNK_BYTES", 1)
     assert tokens_per_chunk(loaded, loaded.sites, row_ids) == 4, "one copy must always fit"
+    monkeypatch.undo()
+    monkeypatch.setattr(run_prefixes, "free_bytes", lambda _: 2**21)
+    assert 4 <= tokens_per_chunk(loaded, loaded.sites, row_ids) < roomy
 
 
 def test_a_site_that_is_passed_by_is_an_error_not_a_number():

@@ -9,6 +9,7 @@ import pytest
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
+from transformers import AutoConfig
 from transformers.utils import logging
 
 from icltui.api.messages import DEMO, LoadModel, Measure, ModelEstimated, Progress
@@ -16,6 +17,7 @@ from icltui.engine.local import LocalEngine
 from icltui.engine.models import load as module
 from icltui.engine.models.fingerprint import fingerprint
 from icltui.engine.models.load import load
+from icltui.engine.models.memory_estimate import measure_bytes
 from icltui.values.errors import BadInput, ModelError
 from icltui.values.prompt import Prompt
 from tests.engine.generators import run_to_end
@@ -170,7 +172,8 @@ def test_an_empty_tokenizer_is_none(tmp_path):
 )
 def test_only_what_would_do_is_advised(folder, monkeypatch, share, advice):
     told = next(e.estimate for e in events_of(folder) if isinstance(e, ModelEstimated))
-    free = int(share * told.weight_bytes) + told.measure_bytes
+    least = measure_bytes(AutoConfig.from_pretrained(folder), 4, free=0)  # in chunks of one copy
+    free = int(share * told.weight_bytes) + least
     monkeypatch.setattr(module, "free_bytes", lambda _device, _map: free if share > 0.1 else 2**10)
     with pytest.raises(ModelError, match=advice):
         loaded_from(folder)
@@ -391,7 +394,8 @@ def test_auto_stays_in_half_precision_where_float32_does_not_fit_and_says_so(hal
     wide = loaded_from(half_folder)
     (needed,) = (e.estimate for e in events_of(half_folder, dtype="float32") if isinstance(e, ModelEstimated))
     assert wide.describe("packed").dtype == "float32"
-    monkeypatch.setattr(module, "free_bytes", lambda *_: needed.weight_bytes + needed.measure_bytes - 1)
+    least = measure_bytes(AutoConfig.from_pretrained(half_folder), 4, free=0)
+    monkeypatch.setattr(module, "free_bytes", lambda *_: needed.weight_bytes + least - 1)
     info = loaded_from(half_folder).describe("packed")
     assert info.dtype == "bfloat16"
     assert "so it is slow: float32 would take" in info.dtype_reason

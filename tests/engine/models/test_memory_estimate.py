@@ -2,23 +2,34 @@
 
 import subprocess
 import sys
+from dataclasses import replace as replace_field
 
 import pytest
 import torch
 from msgspec.structs import replace
-from transformers import AutoConfig, GPT2Config, LlamaConfig
+from transformers import AutoConfig, AutoModelForCausalLM, GPT2Config, LlamaConfig
 
 from icltui.api import messages
-from icltui.api.messages import LoadModel
-from icltui.engine.measure.run_prefixes import tokens_per_chunk
+from icltui.api.messages import LoadModel, Measure
+from icltui.engine.local import LocalEngine
+from icltui.engine.measure.run_prefixes import measure_cost
 from icltui.engine.models import memory_estimate
 from icltui.engine.models.checkpoint import Checkpoint
-from icltui.engine.models.memory_estimate import chunk_tokens, estimate_memory, measure_bytes, shortage
+from icltui.engine.models.loaded_model import wrap_model
+from icltui.engine.models.memory_estimate import (
+    MeasureCost,
+    estimate_memory,
+    measure_bytes,
+    missing_bytes,
+    shortage,
+)
 from icltui.engine.models.stored_tensors import StoredTensor, stored_tensors
 from icltui.engine.prompts.tokenize import Ids
 from icltui.values import Estimate
+from icltui.values.prompt import Prompt
 from icltui.worker.protocol import Happened, decode_server_message, encode
-from tests.engine.small_models import make_tiny
+from tests.engine.live_tensors import LiveTensors
+from tests.engine.small_models import make_tiny, make_tokenizer
 from tests.waiting import PATIENCE
 
 
@@ -78,8 +89,10 @@ def test_the_cache_is_what_a_cache_takes():
         cache = model(torch.zeros(1, 64, dtype=torch.long), use_cache=True).past_key_values
     held = sum(layer.keys.nbytes + layer.values.nbytes for layer in cache.layers)
     context = 4 * 64 * (2 * 40 + 4 * 24) + 5 * 64**2
-    chunk = 4 * (12 * 24 + 6 * 40) + 16 * (64 + 512) + 16 * (300 + 3 * (40 + 24))
-    assert measure_bytes(config, 4) == 5 * (held + context + 512 * chunk + 1536 * 3 * 64) // 4
+    token = 4 * (20 * 24 + 3 * 80) + held // 64 + 16 * (64 + 512)
+    copy = 4 * (3 * 300 + 2 * 3 * 80 + 6 * 80 + 8 * 24 * 3)
+    full = 4 * (4 * 300 + 3 * 80 + 4 * 24 * 3)
+    assert measure_bytes(config, 4) == 5 * (held + context + 512 * (token + copy) + full + 1536 * 3 * 64) // 4
     longer = LlamaConfig(**config.to_dict() | {"max_position_embeddings": 10**6})
     longest = LlamaConfig(**config.to_dict() | {"max_position_embeddings": 4096})
     assert measure_bytes(longer, 4) == measure_bytes(longest, 4)
@@ -101,27 +114,75 @@ def test_whatever_a_config_claims_can_be_told(size):
     assert decode_server_message(encode(Happened(1, told))) == Happened(1, told)
 
 
-def test_a_chunk_is_as_long_as_it_was_told(monkeypatch):
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_measure_costs_what_was_told(dtype, monkeypatch):
     """A gated MLP of the configuration is as wide as the one that is measured."""
-    monkeypatch.setattr(memory_estimate, "CHUNK_BYTES", 2**21)
-    loaded = make_tiny("llama", torch.float32)
+    loaded = make_tiny("llama", dtype)
     ids = Ids((), (0,) * 63, (0,), tuple(range(64)))
-    asked = []
+    told = []
+    monkeypatch.setattr(MeasureCost, "tokens_in_chunk", lambda cost, _: told.append(cost) or 1)
+    measure_bytes(loaded.model.config, dtype.itemsize)
+    assert told == [measure_cost(loaded, loaded.sites, ids)]
+
+
+def test_a_chunk_is_bounded_by_what_is_fast_and_by_what_is_free():
+    cost = MeasureCost(4, 64, 256, 2048, 262_144, 8, 512, n_tokens=1000)
+    assert cost.tokens_in_chunk() == cost.tokens_in_chunk(10**12) < memory_estimate.CHUNK_TOKENS
+    assert cost.chunk(cost.tokens_in_chunk()) <= memory_estimate.CHUNK_BYTES
+    for free in (2**28, 2**27, 2**26):
+        n = cost.tokens_in_chunk(free)
+        assert cost.chunk(n) <= free / 2 < cost.chunk(n + 1) + cost.context
+    assert cost.tokens_in_chunk(0) == cost.tokens_in_chunk(-(10**9)) == 1, "one copy is always tried"
+    on_gpu = replace_field(cost, on_cpu=False)
+    assert on_gpu.tokens_in_chunk(10**12) == memory_estimate.GPU_CHUNK_TOKENS
+    assert on_gpu.chunk(on_gpu.tokens_in_chunk(2**30)) <= 2**29
+    assert replace_field(cost, n_query=7).tokens_in_chunk(0) == 7
+
+
+def test_a_model_whose_smallest_chunk_fits_is_no_shortage():
+    """Beside the weights there is room for a few copies of a large vocabulary, and not for a whole chunk."""
+    config = LlamaConfig(vocab_size=262_144, hidden_size=64, intermediate_size=128, num_attention_heads=4,
+                         num_hidden_layers=2, max_position_embeddings=256)  # fmt: skip
+    stored = {"w": StoredTensor((262_144, 64), "F32")}
+    weights = 4 * 64 * 262_144
+
+    def missing(free):
+        return missing_bytes(estimate_memory(stored, config, LoadModel(), torch.float32, weights + free))
+
+    assert missing(2**25) <= 0
+    assert missing(2**22) > 0
+    assert measure_bytes(config, 4) > 2**28
+
+
+PEAKS = {
+    "262,144 words": LlamaConfig(vocab_size=262_144, hidden_size=32, intermediate_size=64, num_hidden_layers=2,
+                                 num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=512),
+    "many layers": LlamaConfig(vocab_size=300, hidden_size=64, intermediate_size=172, num_hidden_layers=8,
+                        num_attention_heads=4, num_key_value_heads=4, max_position_embeddings=512),
+    "GPT-2": GPT2Config(vocab_size=3000, n_embd=64, n_layer=4, n_head=4, n_positions=512),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(("n", "q"), [(120, 1), (40, 6)])
+@pytest.mark.parametrize("config", PEAKS.values(), ids=PEAKS)
+def test_the_tensors_of_a_measure_are_those_that_its_chunk_was_chosen_by(config, n, q, dtype, monkeypatch):
+    """What lives at once, of all that torch allocates: no more than the formula says, and no less than half of it."""
+    torch.manual_seed(0)
+    monkeypatch.setattr(memory_estimate, "CHUNK_TOKENS", 90)
+    loaded = wrap_model(AutoModelForCausalLM.from_config(config, dtype=dtype), make_tokenizer(), "m")
+    engine = LocalEngine(loaded, loaded.describe("packed"))
+    costs = []
+    honest = MeasureCost.tokens_in_chunk
     monkeypatch.setattr(
-        memory_estimate,
-        "chunk_tokens",
-        lambda *args, **kwargs: asked.append(chunk_tokens(*args, **kwargs)) or 1,
+        MeasureCost, "tokens_in_chunk", lambda cost, free: costs.append(cost) or honest(cost, free)
     )
-    measure_bytes(loaded.model.config, 4)
-    assert asked == [tokens_per_chunk(loaded, loaded.sites, ids)]
-    assert 1 < asked[0] < memory_estimate.CHUNK_TOKENS
-
-
-def test_a_chunk_is_bounded():
-    config = GPT2Config(vocab_size=10**6)
-    assert measure_bytes(config, 4, on_cpu=True) < 5 * 2**28
-    small = GPT2Config(vocab_size=1000)
-    assert measure_bytes(small, 4, on_cpu=False) > measure_bytes(small, 4, on_cpu=True)
+    with LiveTensors() as live:
+        for _ in engine.run(Measure(prompt=Prompt(context="a" * n, query="b" * q)), lambda: False):
+            pass
+    n_copies = -(-(n + 1) // -(-(n + 1) // (honest(costs[0]) // q)))  # of chunks of equal length
+    told = costs[0].context + costs[0].chunk(n_copies * q)
+    assert 0.45 < live.peak / told <= 1, (live.peak, told)
 
 
 CASES = [
