@@ -1,4 +1,4 @@
-"""``icltui bench``: how fast the packed measure, decoding through a patch, and the screen are.
+"""``icltui bench``: how fast the packed measure, decoding through a patch, the screen and a start are.
 
 ======================  ==========================================================================
 ``race``                the packed measure timed against other methods that find its numbers
@@ -16,6 +16,10 @@
 ``pseudo_terminal``     runs a program on a terminal and draws what it writes
 ``key_latency``         finds in the pictures of the screen when a key took effect
 ``fake_engine``         streams made-up measures at a given rate, for ``screen``
+``start``               seconds from the start of ``icltui measure`` to its result, by part
+``start_parts``         the parts, timed in the process that goes through them
+``tensor_reads``        bytes of tensors taken out of files, so that a second reading shows
+``start_table``         the parts as text
 ``bare_textual_app``    Textual applications to compare with; ``widget_count`` counts widgets
 ======================  ==========================================================================
 

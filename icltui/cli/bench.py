@@ -1,7 +1,6 @@
 """``icltui bench``: the packed measure, decoding and the screen, timed."""
 
 import argparse
-from dataclasses import fields
 from typing import Any, TypeVar
 
 from icltui.api.option_table import option_of
@@ -63,9 +62,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--only",
         default=None,
-        choices=("race", "decode", "real", "screen", "components"),
-        help="the race, the decoding, the engine on shapes of real models, or the screen on a pseudo-terminal, alone; "
-        "or the parts of a patch, each alone, on 40 prompts",
+        choices=("race", "decode", "real", "screen", "start", "components"),
+        help="the race, the decoding, the engine on shapes of real models, the screen on a pseudo-terminal, or the "
+        "time from start to result, alone; or the parts of a patch, each alone, on 40 prompts",
     )
     parser.add_argument(
         "--cpu-time",
@@ -87,6 +86,8 @@ def bench(args: argparse.Namespace) -> int:
         reports.append(_bench_screen())
     if args.only == "components":
         reports.append(_compare_components(args))
+    if args.only == "start":
+        reports.append(_bench_start(args))
     print_text("\n".join(reports))
     return 0
 
@@ -135,9 +136,18 @@ def _compare_components(args: argparse.Namespace) -> str:
 
 def _settings(kind: type[S], args: argparse.Namespace) -> S:
     """Settings of ``kind``, from the options that were given."""
+    from dataclasses import fields  # no command but this one needs it
+
     given = vars(args)
     settings: S = kind(**{field.name: given[field.name] for field in fields(kind) if field.name in given})
     return settings
+
+
+def _bench_start(args: argparse.Namespace) -> str:
+    from icltui.bench.start import StartSettings, time_start
+    from icltui.bench.start_table import start_table
+
+    return start_table(time_start(_settings(StartSettings, args), print_progress), terminal_width())
 
 
 def _positive(text: str) -> int:
