@@ -212,9 +212,10 @@ OPTIONS: tuple[Option, ...] = (
     ),
     _prompt(
         "bos",
-        "special tokens before the text, kept in both runs (default {default}: as the tokenizer does)",
+        "tokens before the text, kept in both runs (default {default}: the tokenizer's own, else one where the model "
+        "has an attention sink)",
         label="special",
-        hint="tokens before the text: auto, always or never",
+        hint="kept before the text: auto (the tokenizer's, or one for a sink), always, never",
     ),
     _prompt(
         "chat",

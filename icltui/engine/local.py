@@ -39,6 +39,7 @@ from icltui.engine.hooks.out_of_memory import (
     release_memory,
     shortage_error,
 )
+from icltui.engine.measure.attention_sink import find_sink
 from icltui.engine.measure.kv_cache_check import check_kv_cache
 from icltui.engine.measure.measure import Measurer
 from icltui.engine.measure.packing_check import choose_path
@@ -79,7 +80,7 @@ def _try_out(
     without_cache = check_kv_cache(loaded, on_progress)
     proved = check_at_load(loaded, on_progress)
     path = choose_path(proved, on_progress)
-    proved = replace(proved, rounding=measure_rounding(proved))
+    proved = replace(proved, rounding=measure_rounding(proved), sink=find_sink(proved))
     info = proved.describe(*path)
     again = (f"every token runs the whole text again, as {without_cache}",) if without_cache else ()
     return proved, msgspec.structs.replace(
@@ -267,7 +268,9 @@ class LocalEngine:
             return
         note = " ".join([*_vain(result), result.note])
         yield VerificationEnded(
-            verification=msgspec.structs.replace(result, note=note, ids=prepared.ids.record)
+            verification=msgspec.structs.replace(
+                result, note=note, ids=prepared.ids.record, kept_prefix=prepared.tokens.prefix
+            )
         )
 
     def _model(self) -> loaded_model.LoadedModel:

@@ -10,6 +10,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from icltui.report.json_document import as_json, provenance
+from icltui.report.kept_prefix import kept_json, kept_lines
 from icltui.report.model_notes import model_lines
 from icltui.report.patch import patch_parts
 from icltui.text.escape import token_text, visible
@@ -29,7 +30,9 @@ from icltui.values.recipe import patch_words
 
 def generate_json(model: ModelInfo, prompt: Prompt, generation: Generation) -> str:
     """The lanes step by step, how they compare, how they were made, and what is known of the patch."""
-    return as_json({**provenance(model, prompt), **_document(generation)})
+    return as_json(
+        {**provenance(model, prompt), **kept_json(model, generation.kept_prefix), **_document(generation)}
+    )
 
 
 def generate_each_json(
@@ -40,13 +43,14 @@ def generate_each_json(
         {"query": query, **_document(generation)}
         for query, generation in zip(queries, generations, strict=True)
     ]
-    return as_json({**provenance(model, prompt), "queries": answers})
+    kept = kept_json(model, generations[0].kept_prefix if generations else ())
+    return as_json({**provenance(model, prompt), **kept, "queries": answers})
 
 
 def generate_text(model: ModelInfo, generation: Generation, width: int = 110) -> str:
     """The lanes one below the other, each with its agreement; then how the patch fits and what it is worth."""
     lanes = (_lane(generation, name) for name in LANES if name in generation.lanes)
-    return render((*model_lines(model), *lanes, *patch_parts(generation)), width)
+    return render((*_heading(model, generation), *lanes, *patch_parts(generation)), width)
 
 
 def generate_each_text(
@@ -64,7 +68,12 @@ def generate_each_text(
     ]
     columns = [words("query"), words("with context"), *numbers("plain", "patched", "KL plain", "KL patched")]
     patch = visible(patch_words(generations[0].recipe)) if generations else ""
-    return render((*model_lines(model), table(columns, rows), f"patch: {patch}", _sums(generations)), width)
+    heading = _heading(model, generations[0]) if generations else model_lines(model)
+    return render((*heading, table(columns, rows), f"patch: {patch}", _sums(generations)), width)
+
+
+def _heading(model: ModelInfo, generation: Generation) -> list[str]:
+    return [*model_lines(model), *kept_lines(model, generation.ids, generation.kept_prefix)]
 
 
 def _document(generation: Generation) -> dict[str, object]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from statistics import median
 
 from icltui.report.json_document import as_json, provenance
+from icltui.report.kept_prefix import kept_json
 from icltui.report.measures import DELTA_NOISE, INDEX, MEASURES, PREDICTIONS, prediction_cells
 from icltui.text.escape import token_text, visible
 from icltui.text.spreadsheet import Cell, write_csv
@@ -21,6 +22,7 @@ def measure_json(model: ModelInfo, prompt: Prompt, measurement: Measurement) -> 
     return as_json(
         {
             **provenance(model, prompt),
+            **kept_json(model, tokens.prefix),
             "path": measurement.path,
             "path_reason": path_reason(model, measurement),
             "dynamics": measurement.dynamics,

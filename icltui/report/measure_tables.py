@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from rich.console import RenderableType
 from rich.table import Column, Table
 
+from icltui.report.kept_prefix import SINK, is_ruled, kept_lines, ruled_unit
 from icltui.report.measure_json_csv import delta_noise, path_reason, unit_texts
 from icltui.report.measures import MEASURES, NEXT_TOKEN, NOISE, PREDICTIONS
 from icltui.report.model_notes import model_lines
@@ -52,6 +53,7 @@ _TABLES: dict[str, tuple[str, ...]] = {
 }
 """The measures that each table of a report has room for."""
 _DELTA = MEASURES["delta_norm"].symbol
+_NET = MEASURES["net_patch_norm"].symbol
 _PLACES = ("1st", "2nd", "3rd")
 
 
@@ -72,8 +74,9 @@ def measure_parts(model: ModelInfo, prompt: Prompt, measurement: Measurement) ->
     parts: list[RenderableType] = [*_settings(model, prompt, measurement)]
     parts += [f"note: {visible(note)}" for note in measurement.tokens.notes]
     if measurement.layers:
-        parts += [units.format(layer=measurement.layers[-1]), _unit_table(measurement)]
-        parts += [layers, _layer_table(measurement)]
+        ruled = _ruled(model, measurement)
+        parts += [units.format(layer=measurement.layers[-1]), _unit_table(measurement, ruled)]
+        parts += [layers, _layer_table(measurement, ruled)]
         if measurement.tokens.units:
             parts += [f"Each layer's step {step}", _step_table(measurement)]
     for pairs in measurement.pairs[-1:]:
@@ -99,6 +102,9 @@ def _settings(model: ModelInfo, prompt: Prompt, measurement: Measurement) -> lis
         f"dynamics {measurement.dynamics}   reference {measurement.reference}   positions {prompt.positions}"
         f"{chat}{precision}"
     )
+    lines += kept_lines(model, measurement.tokens.ids, measurement.tokens.prefix)
+    if _ruled(model, measurement) is not None:
+        lines.append(f"{SINK} marks {_DELTA} from the sink or to it; {_NET}s hold it from there on")
     if any(row.delta_noise is not None for row in measurement.rows):
         n_noise = sum(row.is_noise for row in measurement.rows)
         n_moved = sum(row.delta_norm is not None for row in measurement.rows)
@@ -109,7 +115,15 @@ def _settings(model: ModelInfo, prompt: Prompt, measurement: Measurement) -> lis
     return lines
 
 
-def _unit_table(measurement: Measurement) -> Table:
+def _ruled(model: ModelInfo, measurement: Measurement) -> int | None:
+    """The unit whose numbers are about an attention sink."""
+    tokens = measurement.tokens
+    if measurement.reference == "local" or not is_ruled(model.sink, tokens.ids):
+        return None
+    return ruled_unit(measurement.dynamics, len(tokens.units))
+
+
+def _unit_table(measurement: Measurement, ruled: int | None) -> Table:
     texts, layer = unit_texts(measurement), measurement.layers[-1]
     is_drop, shown = measurement.dynamics == "drop", table_titles("units", measurement.dynamics)
     most = heapq.nlargest(len(_PLACES), moved(measurement, layer), key=by_delta)
@@ -125,7 +139,7 @@ def _unit_table(measurement: Measurement) -> Table:
             (
                 str(row.unit),
                 texts[row.unit],
-                *_cells(row, shown),
+                *_cells(row, shown, ruled),
                 *([places.get(row.unit, "")] if is_drop else ()),
             )
             for row in measurement.rows
@@ -134,7 +148,7 @@ def _unit_table(measurement: Measurement) -> Table:
     )
 
 
-def _layer_table(measurement: Measurement) -> Table:
+def _layer_table(measurement: Measurement, ruled: int | None) -> Table:
     shown = table_titles("layers", measurement.dynamics)
     noise = delta_noise(measurement)
     is_rounded = any(value is not None for value in noise.values())
@@ -151,7 +165,7 @@ def _layer_table(measurement: Measurement) -> Table:
                 str(row.layer),
                 *_cells(row, shown),
                 *([number(noise[row.layer])] if is_rounded else ()),
-                *_largest(measurement, row.layer),
+                *_largest(measurement, row.layer, ruled),
             )
             for row in measurement.rows
             if row.unit == last
@@ -243,12 +257,12 @@ def prediction_texts(prediction: Prediction | None, *names: str) -> list[str]:
     return [token, *(number(PREDICTIONS[name].value(prediction)) for name in names)]
 
 
-def _cells(row: Row, fields: Iterable[str]) -> list[str]:
-    return [_delta(row) if field == "delta_norm" else number(getattr(row, field)) for field in fields]
+def _cells(row: Row, fields: Iterable[str], ruled: int | None = None) -> list[str]:
+    return [_delta(row, ruled) if field == "delta_norm" else number(getattr(row, field)) for field in fields]
 
 
-def _delta(row: Row) -> str:
-    return (NOISE if row.is_noise else "") + number(row.delta_norm)
+def _delta(row: Row, ruled: int | None) -> str:
+    return (SINK if row.unit == ruled else NOISE if row.is_noise else "") + number(row.delta_norm)
 
 
 def _matrices(row: Row) -> str:
@@ -265,8 +279,8 @@ def by_delta(row: Row) -> float:
     return row.delta_norm or 0.0
 
 
-def _largest(measurement: Measurement, layer: int) -> tuple[str, str]:
+def _largest(measurement: Measurement, layer: int, ruled: int | None) -> tuple[str, str]:
     row = max(moved(measurement, layer), key=by_delta, default=None)
     if row is None:
         return (number(None), "")
-    return (_delta(row), f"{row.unit} {unit_texts(measurement)[row.unit]}")
+    return (_delta(row, ruled), f"{row.unit} {unit_texts(measurement)[row.unit]}")

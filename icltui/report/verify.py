@@ -9,6 +9,7 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from icltui.report.json_document import as_json, provenance
+from icltui.report.kept_prefix import kept_json, kept_lines
 from icltui.report.measures import LAYER_CHECKS
 from icltui.report.model_notes import model_lines
 from icltui.text.escape import visible
@@ -26,7 +27,8 @@ _LAYER_ERRORS = {
 
 def verify_json(model: ModelInfo, prompt: Prompt, verification: Verification) -> str:
     """The proof, its controls, what it was held against, and how it was made."""
-    return as_json({**provenance(model, prompt), **msgspec.structs.asdict(verification)})
+    kept = kept_json(model, verification.kept_prefix)
+    return as_json({**provenance(model, prompt), **msgspec.structs.asdict(verification), **kept})
 
 
 def verify_table(model: ModelInfo, verification: Verification, width: int = 110) -> str:
@@ -41,6 +43,7 @@ def verify_parts(model: ModelInfo, verification: Verification) -> tuple[Renderab
     controls = [(f"control: {name}", error) for name, error in verification.controls.items()]
     return (
         *model_lines(model),
+        *kept_lines(model, verification.ids, verification.kept_prefix),
         "Each layer, relative to the run with the context",
         numbers_table(verification.layers, {"layer": "layer", **titles}),
         "Logits after the query, against those with the context",

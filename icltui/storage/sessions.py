@@ -20,6 +20,7 @@ from icltui.storage.paths import (
     real_path,
     shown,
 )
+from icltui.storage.session_migration import migrate
 from icltui.storage.session_validation import check_consistent
 from icltui.storage.text_file import decode_utf8, utf8_problem
 from icltui.text.pretty_json import pretty
@@ -40,8 +41,8 @@ def read_session(path: Path) -> Session:
     try:
         document = _parse(_read(path))
         _check_format(document)
-        _migrate(document)
-        session = msgspec.convert({**document, "format": FORMAT}, Session)
+        migrate(document)
+        session = msgspec.convert(document, Session)
         _check_nothing_lost(document, msgspec.to_builtins(session), "$")
         check_consistent(session)
     except msgspec.ValidationError as error:
@@ -140,17 +141,6 @@ def _check_format(document: dict[str, Any]) -> None:
         raise SessionError(
             f"was written by a newer icltui (format {number}; this one reads {FORMAT}): update icltui"
         )
-
-
-def _migrate(document: dict[str, Any]) -> None:
-    """Formats 1 and 2 had ``mode`` and ``components`` where a recipe is now; before 4 there was no history."""
-    if document["format"] > 2:
-        return
-    for holder in (document, document.get("generation")):
-        if isinstance(holder, dict):
-            moved = {name: holder.pop(name) for name in ("mode", "components") if name in holder}
-            if moved:
-                holder["recipe"] = moved
 
 
 def _check_nothing_lost(found: Any, understood: Any, where: str) -> None:

@@ -18,7 +18,7 @@ from icltui.values.measurement import (
     TokenizedPrompt,
     Unit,
 )
-from icltui.values.model import Estimate, ModelInfo, Path, Quantize, RefusedLayer, ZooRow
+from icltui.values.model import Estimate, ModelInfo, Path, Quantize, RefusedLayer, Sink, ZooRow
 from icltui.values.patch import CurvePoint, Curves, LayerFit, PatchReport, PatchTest, Tested
 from icltui.values.replay import (
     Difference,
@@ -73,6 +73,7 @@ __all__ = [
     "Section",
     "SectionReplay",
     "Session",
+    "Sink",
     "Tested",
     "Token",
     "TokenizedPrompt",

@@ -70,3 +70,5 @@ class Generation(Record, frozen=True):
     """Other queries that the patch was tested on."""
     ids: PromptIds | None = None
     """What the prompt was for the model; None in older files."""
+    kept_prefix: tuple[Token, ...] = ()
+    """The tokens kept before the text in both runs."""

@@ -22,6 +22,17 @@ class RefusedLayer(Record, frozen=True):
     """Reason for the refusal, in words."""
 
 
+class Sink(Record, frozen=True):
+    """An attention sink: a token whose residual norm is many times the others', and which they attend to."""
+
+    position: TokenCount
+    """Position in a text without a kept token."""
+    ratio: float
+    """‖v‖ there over the median of the other tokens', at the layer where that is largest."""
+    layers: tuple[LayerIndex, ...]
+    """The layers where it is a sink, ascending."""
+
+
 class ModelInfo(Record, frozen=True):
     """The loaded model, as a session remembers it."""
 
@@ -61,6 +72,8 @@ class ModelInfo(Record, frozen=True):
     """Why ``--dtype auto`` chose other numbers than those, or none that are quick on this machine."""
     notes: tuple[str, ...] = ()
     """What is out of the ordinary about how it was loaded, in sentences."""
+    sink: Sink | None = None
+    """The first position of a text, where it is a sink; None where it is none, and in older records."""
 
 
 class Estimate(Record, frozen=True):

@@ -36,7 +36,7 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     unit: str = "token"
     """``token``, ``line``, ``sentence``, or a separator at which the context is cut."""
     bos: Bos = "auto"
-    """Special tokens before the text, the kept prefix: as the tokenizer does itself, always, or never."""
+    """Tokens before the text, the kept prefix. auto: the tokenizer's own, else one where the model has a sink."""
     chat: bool = False
     """Whether context and query are one user turn of the tokenizer's chat template, its header a kept prefix."""
     positions: Positions = "reset"

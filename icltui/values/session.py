@@ -13,7 +13,7 @@ from icltui.values.prompt import Prompt
 from icltui.values.recipe import Recipe, Sampling
 from icltui.values.verification import Verification
 
-FORMAT = 4
+FORMAT = 5
 """Grows when an older program could no longer read the file. Older files are read; what they lack takes its default."""
 
 

@@ -2,7 +2,7 @@
 
 from msgspec import field
 
-from icltui.values.base import LogitError, PromptIds, Record
+from icltui.values.base import LogitError, PromptIds, Record, Token
 from icltui.values.bounds import LayerIndex, Seed, TokenCount
 
 
@@ -76,3 +76,5 @@ class Verification(Record, frozen=True):
     """Why ``ok`` is False, or what it does not show where it is True."""
     ids: PromptIds | None = None
     """What the prompt was for the model; None in older files."""
+    kept_prefix: tuple[Token, ...] = ()
+    """The tokens kept before the text in both runs."""

@@ -20,7 +20,7 @@ def test_verify_json_has_the_keys_that_scripts_rely_on() -> None:
     )
     assert set(document) == {
         *("layers", "logits", "controls", "noise_floor", "ok", "undone", "tolerance", "note"),
-        *("model", "refused", "positions", "chat", "seed", "ids"),
+        *("model", "refused", "positions", "chat", "seed", "ids", "kept_prefix", "sink"),
         *("logit_scale", "patched_share", "noise_share", "allowed", "caveat"),
     }
     assert [layer["layer"] for layer in document["refused"]] == [2, 3, 5]

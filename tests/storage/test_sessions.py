@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from icltui.storage import sessions as module
 from icltui.storage.paths import example_sessions, is_example, sessions_folder, state_folder
 from icltui.storage.sessions import read_session, session_title, write_session
-from icltui.values import RefusedLayer, Run, Session
+from icltui.values import FORMAT, RefusedLayer, Run, Session
 from icltui.values.errors import SessionError
 from icltui.values.prompt import Prompt
 from icltui.values.recipe import Recipe, Sampling
@@ -109,7 +109,7 @@ def test_a_file_of_format_1_is_read_and_what_it_lacks_takes_its_default(tmp_path
     path = tmp_path / "old.json"
     path.write_text(OLDER)
     session = read_session(path)
-    assert (session.format, session.recipe.mode, session.prompt.bos) == (4, "frozen", "never")
+    assert (session.format, session.recipe.mode, session.prompt.bos) == (FORMAT, "frozen", "never")
     assert (session.dynamics, session.reference, session.prompt.positions) == ("grow", "free", "reset")
     assert session.prompt.chat is False
     assert session.measurement is not None
@@ -120,7 +120,7 @@ def test_a_file_of_format_1_is_read_and_what_it_lacks_takes_its_default(tmp_path
     assert session.verification is not None
     assert session.verification.layers[0].rank is None
     write_session(path, session)
-    assert json.loads(path.read_text())["format"] == 4
+    assert json.loads(path.read_text())["format"] == FORMAT
     assert read_session(path) == session
 
 
@@ -230,7 +230,7 @@ def test_any_value_in_any_place_reads_or_is_told(saved: Path) -> None:
         (b"{}", "not an icltui session"),
         (b'{"format": true}', "not an icltui session"),
         (b'{"format": 0, "prompt": {}}', "not an icltui session"),
-        (b'{"format": 7, "all": "else"}', "by a newer icltui (format 7; this one reads 4): update icltui"),
+        (b'{"format": 7, "all": "else"}', "by a newer icltui (format 7; this one reads 5): update icltui"),
         (b'{"format": 1}', "missing required field `prompt`"),
         (b'{"format": 1, "prompt": {"context": 3}}', "`$.prompt.context`"),
         (b'{"format": 1, "prompt": {"quert": "?"}}', "holds 'quert' at $.prompt"),

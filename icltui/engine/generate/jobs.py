@@ -30,6 +30,7 @@ from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.patch.alpha_search import with_alpha
 from icltui.engine.patch.build import BuiltPatch, PatchSpec, build_patch
 from icltui.engine.patch.report import report_patch
+from icltui.engine.prompts.token_texts import as_tokens
 from icltui.values import Generation, LaneStep
 from icltui.values.errors import BadInput
 
@@ -120,7 +121,8 @@ def _lanes(spec: PatchSpec, built: BuiltPatch | None, request: Generate | Genera
 
 def _whole(made: Generation, spec: PatchSpec, request: Generate | GenerateEach) -> Generation:
     """The generation with its held-out queries and its tokens."""
-    return with_changes(made, holdout=request.holdout, ids=spec.record)
+    kept = as_tokens(spec.loaded.tokenizer, spec.record.prefix)
+    return with_changes(made, holdout=request.holdout, ids=spec.record, kept_prefix=kept)
 
 
 def _tested(built: BuiltPatch, curves: bool) -> Iterator[Event]:

@@ -16,7 +16,7 @@ from icltui.engine.hooks.find_sites import find_sites
 from icltui.engine.hooks.site import Site, input_device
 from icltui.engine.models.fingerprint import fingerprint
 from icltui.engine.models.gguf_header import GgufHeader
-from icltui.values import ModelInfo, RefusedLayer
+from icltui.values import ModelInfo, RefusedLayer, Sink
 from icltui.values.bounds import LAYERS, SIZE
 from icltui.values.errors import ModelError
 
@@ -62,6 +62,8 @@ class LoadedModel:
     """The header of the GGUF file that the weights are from, with its path and architecture; None: another format."""
     notes: tuple[str, ...] = ()
     """What else is out of the ordinary about how it was loaded, in sentences."""
+    sink: Sink | None = None
+    """The first position of a text, where it is an attention sink."""
 
     @property
     def n_layers(self) -> int:
@@ -96,6 +98,7 @@ class LoadedModel:
             path=path,
             path_reason=path_reason,
             refused=self.refused,
+            sink=self.sink,
             notes=(*((LEFT_OUT,) if self.has_adapter else ()), *self.notes),
             versions={
                 "icltui": __version__,

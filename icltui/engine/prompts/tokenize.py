@@ -6,10 +6,10 @@ the row is ``header + context + query + footer``: the header is kept in both run
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.prompts.chat_template import render_turn
+from icltui.engine.prompts.kept_token import kept_token
 from icltui.engine.prompts.offsets import TokenSpan, encode, fill_gaps
 from icltui.engine.prompts.token_notes import special_token_notes, straddling_notes
 from icltui.engine.prompts.token_texts import as_tokens
@@ -74,7 +74,7 @@ def tokenize(loaded: LoadedModel, prompt: Prompt) -> tuple[Ids, TokenizedPrompt]
     _check_size(loaded, prompt)
     tokenizer = loaded.tokenizer
     context, query = _encodable(prompt.context), _encodable(prompt.query)
-    row = (_encode_chat if prompt.chat else _encode_text)(tokenizer, prompt, context, query)
+    row = (_encode_chat if prompt.chat else _encode_text)(loaded, prompt, context, query)
     boundary = row.begin + len(context)
     cut = next((k for k, (_, (_, end)) in enumerate(row.body) if end > boundary), len(row.body))
     if cut == len(row.body):
@@ -110,21 +110,21 @@ def _check_size(loaded: LoadedModel, prompt: Prompt) -> None:
         )
 
 
-def _encode_text(tokenizer: Any, prompt: Prompt, context: str, query: str) -> _Encoded:
-    """The text as it is; the tokenizer's special tokens before it, or a BOS that is demanded, are kept."""
-    text = context + query
+def _encode_text(loaded: LoadedModel, prompt: Prompt, context: str, query: str) -> _Encoded:
+    """The text as it is; the tokenizer's special tokens before it, or the one token instead of them, are kept."""
+    tokenizer, text = loaded.tokenizer, context + query
     prefix, body = encode(tokenizer, text, special=prompt.bos != "never")
-    if prompt.bos == "always" and not prefix:
-        prefix = [_bos(tokenizer)]
+    prefix = prefix or _instead(loaded, prompt)
     return _Encoded(
         text, 0, prefix, fill_gaps(body, [len(context)]), special_token_notes(tokenizer, text, body)
     )
 
 
-def _encode_chat(tokenizer: Any, prompt: Prompt, context: str, query: str) -> _Encoded:
+def _encode_chat(loaded: LoadedModel, prompt: Prompt, context: str, query: str) -> _Encoded:
     """The text as one user turn: the template's header is kept, its footer is the end of the query."""
     if prompt.bos == "never":
         raise BadInput("bos 'never' does not go with --chat, whose template writes the beginning: use auto")
+    tokenizer = loaded.tokenizer
     turn = render_turn(tokenizer, context + query)
     begin, text = len(turn.header), turn.header + context + query + turn.footer
     end = len(text) - len(turn.footer)
@@ -132,8 +132,9 @@ def _encode_chat(tokenizer: Any, prompt: Prompt, context: str, query: str) -> _E
     row = fill_gaps(body, [begin, begin + len(context), end])
     first = next((k for k, (_, (_, token_end)) in enumerate(row) if token_end > begin), len(row))
     prefix = [token for token, _ in row[:first]]
-    if prompt.bos == "always" and prefix[:1] != [_bos(tokenizer)]:
-        prefix.insert(0, _bos(tokenizer))
+    if prompt.bos == "always" and prefix[:1] != (demanded := _instead(loaded, prompt)):
+        prefix = demanded + prefix
+    prefix = prefix or _instead(loaded, prompt)
     notes = special_token_notes(tokenizer, text, [part for part in body[first:] if part[1][0] < end])
     if not turn.is_as_typed:
         notes.insert(
@@ -147,7 +148,17 @@ def _encodable(text: str) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def _bos(tokenizer: Any) -> int:
-    if tokenizer.bos_token_id is None:
-        raise BadInput("bos 'always' asked, but this tokenizer has no BOS token: use auto or never")
-    return int(tokenizer.bos_token_id)
+def _instead(loaded: LoadedModel, prompt: Prompt) -> list[int]:
+    """The token to keep where nothing else is: one that is demanded, or that takes the sink off the query.
+
+    Raises:
+        BadInput: one is demanded, and there is none.
+    """
+    if prompt.bos == "never" or (prompt.bos == "auto" and loaded.sink is None):
+        return []
+    token = kept_token(loaded)
+    if token is None and prompt.bos == "always":
+        raise BadInput(
+            "bos 'always' asked, but this tokenizer has no BOS token, nor another special one: use auto or never"
+        )
+    return [] if token is None else [token]

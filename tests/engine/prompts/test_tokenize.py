@@ -142,14 +142,6 @@ def test_an_empty_unit_is_refused(demo, context):
         tokenize(demo, Prompt(context=context, query="b", unit=""))
 
 
-def test_a_bos_that_the_tokenizer_lacks_is_refused():
-    tokenizer = AutoTokenizer.from_pretrained(MODEL_DIR)
-    tokenizer.backend_tokenizer.post_processor = processors.ByteLevel(trim_offsets=False)
-    tokenizer.bos_token = None
-    with pytest.raises(BadInput, match="no BOS token"):
-        tokenize(LoadedModel(None, tokenizer, (), "demo", None, 20), Prompt(query="b", bos="always"))
-
-
 def test_a_row_too_long_says_by_how_much(demo):
     ids, _ = tokenize(demo, Prompt(context="1" * 18, query="2"))
     check_length(demo, ids)
