@@ -55,7 +55,7 @@ class LoadModel(Message, frozen=True):
     """
 
     model: str = DEMO
-    """Hugging Face id, folder, or :data:`DEMO`."""
+    """Hugging Face id, folder, GGUF file, ``ollama:NAME``, or :data:`DEMO`."""
     revision: str | None = None
     """Branch, tag or commit; None: the repository's default."""
     dtype: str = "auto"

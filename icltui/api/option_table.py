@@ -39,7 +39,7 @@ _prompt = partial(Option, of=(Prompt,), group="prompt")
 _method = partial(Option, of=(Measure, Session), group="method")
 
 OPTIONS: tuple[Option, ...] = (
-    _model("model", f"Hugging Face id or folder (default: {DEMO})", metavar="M"),
+    _model("model", f"Hugging Face id, folder, GGUF file or ollama:NAME (default: {DEMO})", metavar="M"),
     _model("dtype", _DTYPES, metavar="T", hint=_DTYPES),
     _model("device", _DEVICES, metavar="D", hint=_DEVICES),
     _model("quantize", "weights in 8 or 4 bits, by bitsandbytes", hint="none, 8bit, 4bit (by bitsandbytes)"),

@@ -15,6 +15,8 @@ from icltui.storage.paths import shown
 from icltui.values.errors import ModelError, reason_of
 
 PREFIX = "ollama:"
+STORES = ("~/.ollama/models", "/usr/share/ollama/.ollama/models")
+"""Where a user's Ollama keeps models, and where the service does."""
 _HOST, _OWNER, _TAG = "registry.ollama.ai", "library", "latest"
 _MODEL = "application/vnd.ollama.image.model"
 _DIGEST = re.compile(r"sha256[:-]([0-9a-f]{64})")
@@ -37,9 +39,8 @@ class _Manifest(msgspec.Struct):
 
 def stores() -> list[Path]:
     """The folders in which Ollama keeps models on this machine."""
-    own = os.environ.get("OLLAMA_MODELS")
-    places = [Path(own)] if own else []
-    places += [Path("~/.ollama/models").expanduser(), Path("/usr/share/ollama/.ollama/models")]
+    own = os.environ.get("OLLAMA_MODELS", "")
+    places = [Path(os.path.expanduser(place)) for place in (own, *STORES) if place]
     return [place for place in places if (place / "manifests").is_dir()]
 
 
@@ -74,10 +75,13 @@ def ollama_file(name: str) -> Path:
 
 def _place(name: str) -> Path:
     """The manifest's path below ``manifests``: host, owner and tag are Ollama's own where they are left out."""
-    path, _, tag = name.partition(":") if "/" not in name.rpartition(":")[2] else (name, "", "")
-    parts = path.split("/")
+    *owners, last = name.split("/")
+    own_name, _, tag = last.partition(":")
+    parts = [*owners, own_name]
     if not all(re.fullmatch(r"[\w-][\w.:-]*", part) for part in (*parts, tag or _TAG)) or len(parts) > 3:
-        raise ModelError(f"{PREFIX}{name!a} is no name of Ollama's: write ollama:NAME or ollama:NAME:TAG")
+        raise ModelError(
+            f"{(PREFIX + name)[:80]!a} is no name of Ollama's: write ollama:NAME or ollama:NAME:TAG"
+        )
     return Path(*(_HOST, _OWNER)[: 3 - len(parts)], *parts, tag or _TAG)
 
 

@@ -24,7 +24,17 @@ FILES = {
     "others.txt": "cow:\noak:\n",
 }
 """What the pages call files of the reader's own."""
-FOREIGN = {"--ntasks", "--pty", "--kills", "--texts", "--sizes", "--damaged", "--lora", "--lora-scaled"}
+FOREIGN = {
+    "--ntasks",
+    "--pty",
+    "--kills",
+    "--texts",
+    "--sizes",
+    "--damaged",
+    "--lora",
+    "--lora-scaled",
+    "--merge",
+}
 """Options of Slurm, llama.cpp and the tests that the pages name."""
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 

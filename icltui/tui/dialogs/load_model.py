@@ -1,4 +1,4 @@
-"""Which model to load: a field for its name, a list of recent models and matching folders, and its options.
+"""Which model to load: a field for its name, a list of known models or matching paths, and its options.
 
 The dialog shows the engine's estimate before anything is loaded: the size, and whether it fits.
 """
@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import ClassVar
 
+from msgspec.structs import replace
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -17,12 +18,13 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from icltui.api.messages import LoadModel
+from icltui.storage.ollama_store import ollama_models
 from icltui.storage.recent_models import recent_models
 from icltui.tui.dialogs.dialog import Dialog, DialogFrame
 from icltui.tui.draw.safe_text import content, display
 from icltui.tui.state.model_form import FIELDS, blank, choices_text, load_of, texts_of
 from icltui.tui.state.wanted_model import Models
-from icltui.tui.system.path_completion import Folder, completed, folders, is_model, is_path
+from icltui.tui.system.path_completion import ModelPath, candidates, completed, is_model, is_path
 from icltui.tui.widgets.bindings import cancel_key, key_binding
 from icltui.tui.widgets.line_input import LineInput
 from icltui.values.errors import BadInput
@@ -70,14 +72,14 @@ class LoadModelDialog(Dialog[LoadModel | None]):
         super().__init__()
         self._models = models
         self._sites: dict[str, str] = {}
-        self._listed: list[LoadModel | Folder] = []
+        self._listed: list[LoadModel | ModelPath] = []
         self._timer: Timer | None = None
 
     def compose(self) -> ComposeResult:
         texts = texts_of(blank(self._models.load))
         keys = "enter loads · F2 estimates · tab completes · esc cancels"
         with DialogFrame("Load a model", keys, "form model"):
-            yield LineInput(id="model", placeholder="Hugging Face id, or folder", compact=True)
+            yield LineInput(id="model", placeholder="Hugging Face id, folder or GGUF", compact=True)
             yield ModelList(id="candidates", markup=False)
             with VerticalScroll(can_focus=False):
                 for field in FIELDS:
@@ -115,17 +117,24 @@ class LoadModelDialog(Dialog[LoadModel | None]):
         """List folders of this machine where ``text`` is a path, else recent models."""
         text = text.strip()
         if not is_path(text):
-            recent = await asyncio.to_thread(recent_models, self._models.place)
-            self._show([load for load in recent if text.lower() in load.model.lower()])
+            known = await asyncio.to_thread(self._known)
+            self._show([load for load in known if text.lower() in load.model.lower()])
         elif self._models.place:
             self._show([], "the engine runs on another machine: its folders are not known here")
         else:
-            found, is_complete = await asyncio.to_thread(lambda: (folders(text), is_model(text)))
-            self._show(found, "" if found or is_complete else "no such folder")
+            found, is_complete = await asyncio.to_thread(lambda: (candidates(text), is_model(text)))
+            self._show(found, "" if found or is_complete else "no such folder or GGUF file")
             if is_complete:
                 self._estimate_soon()
 
-    def _show(self, listed: Sequence[LoadModel | Folder], remark: str = "") -> None:
+    def _known(self) -> list[LoadModel]:
+        """The recent models, then the other ones of Ollama on this machine, if that is the engine's."""
+        recent = recent_models(self._models.place)
+        names = [] if self._models.place else ollama_models()
+        others = [name for name in names if name not in {load.model for load in recent}]
+        return [*recent, *(replace(blank(self._models.load), model=name) for name in others)]
+
+    def _show(self, listed: Sequence[LoadModel | ModelPath], remark: str = "") -> None:
         self._listed = list(listed)
         candidates = self.query_one(ModelList)
         candidates.clear_options()
@@ -133,8 +142,8 @@ class LoadModelDialog(Dialog[LoadModel | None]):
         candidates.display = bool(self._listed)
         self.say(remark)
 
-    def _option(self, listed: LoadModel | Folder) -> Option:
-        if isinstance(listed, Folder):
+    def _option(self, listed: LoadModel | ModelPath) -> Option:
+        if isinstance(listed, ModelPath):
             mark, name, remark = ("●" if listed.is_model else " "), listed.text, "model" * listed.is_model
         else:
             mark, name = ("●" if listed == self._models.load else " "), listed.model
@@ -150,7 +159,7 @@ class LoadModelDialog(Dialog[LoadModel | None]):
             return
         listed = self._listed[highlighted.option_index]
         with self.prevent(Input.Changed):
-            self._typed.value = listed.text if isinstance(listed, Folder) else listed.model
+            self._typed.value = listed.text if isinstance(listed, ModelPath) else listed.model
             if isinstance(listed, LoadModel):
                 self._sites = listed.sites
                 for name, text in texts_of(listed).items():
@@ -163,7 +172,7 @@ class LoadModelDialog(Dialog[LoadModel | None]):
     def choose(self, selected: OptionList.OptionSelected) -> None:
         """Load the model; of a folder that is no model, list the folders in it."""
         listed = self._listed[selected.option_index]
-        if isinstance(listed, Folder) and not listed.is_model:
+        if isinstance(listed, ModelPath) and not listed.is_model:
             self._type(f"{listed.text}/")
         else:
             self.load()
@@ -173,7 +182,7 @@ class LoadModelDialog(Dialog[LoadModel | None]):
         """Complete the path as far as it is unique; else move the focus on."""
         text = self._typed.value
         if self.focused is self._typed and is_path(text) and not self._models.place:
-            longer = completed(text, await asyncio.to_thread(folders, text))
+            longer = completed(text, await asyncio.to_thread(candidates, text))
             if longer != text:
                 self._type(longer)
                 return

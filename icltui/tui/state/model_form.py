@@ -44,7 +44,7 @@ def load_of(model: str, texts: Mapping[str, str], sites: Mapping[str, str]) -> L
         BadInput: no name, or a word that a field does not know.
     """
     if not model.strip():
-        raise BadInput("no model: type a Hugging Face id or a folder, or choose one with ↓")
+        raise BadInput("no model: type a Hugging Face id, a folder or a GGUF file, or choose one with ↓")
     trusted = {word for word in texts[_TRUST].replace(",", " ").split() if word != _NOTHING}
     if unknown := sorted(trusted - _SWITCHES.keys()):
         raise BadInput(f"{_TRUST}: {unknown[0]!r} not known: use {', '.join([_NOTHING, *_SWITCHES])}")

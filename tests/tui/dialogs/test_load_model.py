@@ -218,6 +218,34 @@ def field(desk: Desk, name: str = "model") -> str:
     return desk.app.screen.query_one(f"#{name}", Input).value
 
 
+async def test_models_of_ollama_follow_the_recent_ones(tmp_path: Path) -> None:
+    manifests = tmp_path / "home/.ollama/models/manifests/registry.ollama.ai/library/smollm2"
+    manifests.mkdir(parents=True)
+    (manifests / "135m").write_text("{}")
+    async with open_desk(samples.session()) as desk:
+        await desk.settle()
+        await opened(desk)
+        await desk.until(lambda: "ollama:smollm2:135m" in desk.text())
+        await desk.press("down", "down")
+        await desk.until(lambda: field(desk) == "ollama:smollm2:135m")
+        await desk.until(
+            lambda: desk.client.request == EstimateModel(load=LoadModel(model="ollama:smollm2:135m"))
+        )
+
+
+async def test_a_gguf_file_is_listed_and_chosen(tmp_path: Path) -> None:
+    (tmp_path / "tiny.gguf").touch()
+    async with open_desk(samples.session()) as desk:
+        await desk.settle()
+        await opened(desk)
+        await desk.press(*"./t")
+        await desk.until(lambda: "● ./tiny.gguf  model" in desk.text())
+        await desk.press("tab")
+        await desk.until(lambda: field(desk) == "./tiny.gguf")
+        await desk.press("enter")
+        await desk.until(lambda: desk.client.request == LoadModel(model="./tiny.gguf"))
+
+
 async def test_one_of_the_last_is_chosen_with_its_choices_and_its_size_told() -> None:
     async with open_desk(samples.session()) as desk:
         await desk.settle()
