@@ -85,8 +85,9 @@ def measure_bytes(text_config: Any, width: int, on_cpu: bool = True, free: int |
         n_tokens=tokens,
         on_cpu=on_cpu,
     )
-    chunk = cost.chunk(cost.tokens_in_chunk(free))
-    return 5 * (cost.context + chunk + ROW_BYTES * layers * tokens) // 4
+    rows = ROW_BYTES * layers * tokens
+    spare = None if free is None else 4 * free // 5 - rows
+    return 5 * (cost.context + cost.chunk(cost.tokens_in_chunk(spare)) + rows) // 4
 
 
 def largest(text_config: Any, name: str, default: int) -> int:
