@@ -25,22 +25,25 @@ class Base:
     """A model, identified by its location and its weights."""
 
     place: str
-    """An absolute path, or an id on the Hugging Face hub."""
+    """An absolute path of a folder or GGUF file, or an id on the Hugging Face hub."""
     revision: str | None
     commit: str | None
     """The hub's commit, where the local cache knows it."""
     fingerprint: str
     architecture: str
     dtype: str
+    is_gguf: bool = False
+    """Whether the weights are those of a GGUF file, unpacked."""
 
     @property
-    def is_folder(self) -> bool:
+    def is_here(self) -> bool:
+        """Whether it is on the machine that the adapter was made on."""
         return os.path.isabs(self.place)
 
 
 def base_of(loaded: LoadedModel) -> Base:
     """The base of an adapter on the model ``loaded``."""
-    place = place_of(loaded.name)
+    place = place_of(loaded)
     return Base(
         place=place,
         revision=loaded.revision,
@@ -48,13 +51,16 @@ def base_of(loaded: LoadedModel) -> Base:
         fingerprint=fingerprint(loaded.model),
         architecture=type(loaded.model).__name__,
         dtype=str(loaded.dtype).removeprefix("torch."),
+        is_gguf=loaded.gguf is not None,
     )
 
 
-def place_of(name: str) -> str:
-    """The absolute path of a folder, the embedded model's included; else the name, an id on the hub."""
-    folder = MODEL_DIR if name == DEMO else Path(name).expanduser()
-    return os.path.abspath(folder) if folder.is_dir() else name
+def place_of(loaded: LoadedModel) -> str:
+    """The absolute path of a GGUF file or folder, the embedded model's included; else the name, an id on the hub."""
+    if loaded.gguf is not None:
+        return os.path.abspath(loaded.gguf.file)
+    folder = MODEL_DIR if loaded.name == DEMO else Path(loaded.name).expanduser()
+    return os.path.abspath(folder) if folder.is_dir() else loaded.name
 
 
 def _commit(name: str, revision: str | None) -> str | None:
@@ -68,7 +74,7 @@ def write_card(folder: Path, base: Base) -> None:
     """Write the model card of the adapter in ``folder``."""
     where = "revision " + base.revision if base.revision else "default branch"
     known = {
-        "base": base.place if base.is_folder else f"{base.place} ({where})",
+        "base": base.place if base.is_here else f"{base.place} ({where})",
         "commit": base.commit,
         "class": base.architecture,
         "dtype it was made in": base.dtype,
@@ -90,10 +96,22 @@ def write_card(folder: Path, base: Base) -> None:
             "",
             *lines,
             "",
-            *([moved] if base.is_folder else []),
+            *([_unpacking(base)] if base.is_gguf else [moved] if base.is_here else []),
             f"icltui {__version__} made it; its fingerprint is what `icltui measure --format json` tells of the loaded",
             "model: on weights with another one this adapter is another patch.",
             "",
         ]
     )
     (folder / CARD).write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+def _unpacking(base: Base) -> str:
+    """How the base of an adapter becomes a model that PEFT takes, where it is a GGUF file."""
+    folder, name = (visible(part).replace("`", " ") for part in os.path.split(base.place))
+    return (
+        "The base is a GGUF file, which PEFT and vLLM cannot load by themselves. Unpack it with transformers, "
+        f"`AutoModelForCausalLM.from_pretrained({folder!r}, gguf_file={name!r}, "
+        f"quantization_config=GgufConfig(dequantize=True), dtype={base.dtype!r})`, and give that model to "
+        "`PeftModel.from_pretrained`; or save it as a folder, and write the folder's place into "
+        "`base_model_name_or_path` of adapter_config.json.\n"
+    )

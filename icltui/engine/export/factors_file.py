@@ -47,7 +47,7 @@ def write_factors(path: Path, built: BuiltPatch, fingerprint: str) -> dict[str, 
     metadata = {
         "format": str(FORMAT),
         "icltui": __version__,
-        "model": place_of(built.spec.loaded.name),
+        "model": place_of(built.spec.loaded),
         "fingerprint": fingerprint,
         "recipe": msgspec.json.encode(built.spec.recipe).decode(),
         "alpha": repr(built.alpha),
