@@ -80,7 +80,8 @@ def _try_out(
     without_cache = check_kv_cache(loaded, on_progress)
     proved = check_at_load(loaded, on_progress)
     path = choose_path(proved, on_progress)
-    proved = replace(proved, rounding=measure_rounding(proved), sink=find_sink(proved))
+    proved = replace(proved, rounding=measure_rounding(proved, on_progress), sink=find_sink(proved))
+    on_progress("taking its fingerprint")
     info = proved.describe(*path)
     again = (f"every token runs the whole text again, as {without_cache}",) if without_cache else ()
     return proved, msgspec.structs.replace(

@@ -154,6 +154,7 @@ def test_every_pass_of_the_load_check_is_reported(monkeypatch):
         "trying its cache": [(done, 5) for done in range(5)],
         "proving the patch on it": [(done, 9) for done in range(9)],
         "trying the packed pass on it": [(done, 8) for done in range(8)],
+        "taking its fingerprint": [(0, 0)],
     }
 
 

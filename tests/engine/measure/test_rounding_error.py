@@ -98,3 +98,9 @@ def test_quantized_weights_are_not_said_to_compute_in_float32(dtype, monkeypatch
         rows_of(loaded, precision="float32")
     assert rows_of(loaded)
     assert measure_rounding(loaded) == {}
+
+
+def test_every_pass_is_told_to_whoever_may_stop_it():
+    told = []
+    measure_rounding(tiny("llama", torch.bfloat16), lambda *progress: told.append(progress))
+    assert told == [("measuring its rounding", done, 3) for done in range(3)]
