@@ -44,6 +44,22 @@ def modules_after(code: str) -> set[str]:
             {"torch", "transformers"},
         ),
         (
+            "import gc, icltui.cli.main\nicltui.cli.main.main(['measure', '-c', 'a b', '-q', ' c'])\n"
+            "assert gc.isenabled() and gc.get_freeze_count() > 10**5",
+            {
+                "textual",
+                "plotext",
+                "beartype",
+                "bitsandbytes",
+                "gguf",
+                "matplotlib",
+                "peft",
+                "scipy",
+                "torchvision",
+            },
+            {"torch", "transformers", "rich"},
+        ),
+        (
             "import icltui.cli.main",
             {"torch", "transformers", "textual", "rich", "plotext", "dataclasses"},
             {"argparse"},
