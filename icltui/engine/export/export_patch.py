@@ -255,7 +255,9 @@ def _programs(loaded: LoadedModel, rank: int) -> Iterator[str]:
 
 
 def _beside(loaded: LoadedModel) -> Iterator[str]:
-    """A note on another adapter that other programs would attach to the base."""
+    """Notes on what is beside the base's weights, or around them."""
+    if loaded.gguf is not None:
+        yield "PEFT: it does not open a GGUF by itself: the README beside the adapter has the lines that do"
     if loaded.has_adapter:
         yield "PEFT: the base's folder holds another adapter, which transformers attaches there: move it away first"
 

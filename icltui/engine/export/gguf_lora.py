@@ -33,7 +33,7 @@ Names = Mapping[str, str]
 
 
 def architecture_of(loaded: LoadedModel) -> str:
-    """The name that a GGUF file gives the model's architecture.
+    """The name that a GGUF file gives the model's architecture: its own file, where it is from one.
 
     Raises:
         BadInput: gguf has none for this type of model, or its matrices belong to experts.
@@ -45,6 +45,8 @@ def architecture_of(loaded: LoadedModel) -> str:
             "a matrix of experts, which GGUF stores apart from the others, fits into no GGUF adapter here: "
             "export --to peft"
         )
+    if loaded.gguf is not None:
+        return loaded.gguf.architecture
     kind = str(_config(loaded).model_type)
     wanted = _letters(_OTHER_NAMES.get(kind, kind.removesuffix("_text")))
     found = next((name for name in MODEL_ARCH_NAMES.values() if _letters(name) == wanted), None)
