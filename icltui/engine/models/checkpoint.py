@@ -108,9 +108,9 @@ def find_checkpoint(request: LoadModel) -> Checkpoint:
         name_or_path, files = str(folder), _names(folder)
     elif name == DEMO:
         raise ModelError("the embedded model is missing from this installation: reinstall icltui")
-    elif name.startswith((".", "/", "~")) or name.count("/") > 1:
+    elif name.startswith((".", "/", "~")) or name.count("/") > 1 or name.endswith(ENDING):
         raise ModelError(
-            f"no folder {name!r}: give a folder with config.json, a .gguf file, or a Hugging Face id"
+            f"no folder or file {name!r}: give a folder with config.json, a .gguf file, or a Hugging Face id"
         )
     else:
         name_or_path, files = _on_hub(name, request.revision)

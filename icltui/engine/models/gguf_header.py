@@ -151,7 +151,9 @@ class _Cursor:
 
 def _read(file: Path, cursor: _Cursor, size: int) -> GgufHeader:
     if cursor.end < len(MAGIC) or cursor.take(len(MAGIC)) != MAGIC:
-        raise _Damaged("is no GGUF file: it does not begin with the letters GGUF")
+        raise _Damaged(
+            "is no GGUF file, as it does not begin with the letters GGUF: give a .gguf file or a model's folder"
+        )
     version = cursor.number("I")
     if version not in (2, 3):
         is_turned = version in (2 << 24, 3 << 24)

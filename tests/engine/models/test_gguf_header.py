@@ -59,7 +59,7 @@ def test_it_says_what_was_written(file):
     ("content", "said"),
     [
         (b"", "is no GGUF file"),
-        (b"PK\3\4" + bytes(100), "is no GGUF file: it does not begin with the letters GGUF"),
+        (b"PK\3\4" + bytes(100), "is no GGUF file, as it does not begin with the letters GGUF: give"),
         (b"GGUF", "is cut off in its header"),
         (header(version=1), "is of version 1: GGUF files of version 2 and 3"),
         (header(version=3 << 24), "is a big-endian file"),
