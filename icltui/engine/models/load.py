@@ -205,7 +205,7 @@ def _tokenizer(request: LoadModel, checkpoint: Checkpoint) -> Any:
     except ValueError as error:
         if "instantiate the backend tokenizer" not in str(error):
             raise
-    if tokenizer is None or tokenizer.get_vocab().keys() <= tokenizer.get_added_vocab().keys():
+    if tokenizer is None or len(tokenizer) <= len(tokenizer.get_added_vocab()):
         raise ModelError(
             f"model {request.model!r} has no tokenizer: tokenizer.json was expected beside config.json"
         )
