@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from icltui.text.escape import token_text
 from icltui.values import Dynamics, ModelInfo, PromptIds, Sink, Token
 from icltui.values.prompt import layers_text
+from icltui.values.recipe import Recipe
 
 SINK = "!"
 """The mark of a number that the sink rules."""
@@ -47,14 +48,26 @@ def sink_words(model: ModelInfo, ids: PromptIds) -> str:
         else "the query's first token, and a patch that is fitted on it or a random one of its norm is about the sink"
     )
     return (
-        f"nothing is kept before the text, and the first position is an attention sink ({_facts(model)}): without the "
-        f"context that is {whom}; --bos auto or always keeps a token, where there is one"
+        f"nothing is kept before the text, and the first position is an attention sink ({sink_fact(model)}): without "
+        f"the context that is {whom}; --bos auto or always keeps a token, where there is one"
     )
+
+
+def sink_fact(model: ModelInfo) -> str:
+    """How much of a sink it is, and where."""
+    assert model.sink is not None
+    return f"{_ratio(model.sink)}, layers {layers_text(model.sink.layers, model.n_layers)}"
 
 
 def is_ruled(sink: Sink | None, ids: PromptIds | None) -> bool:
     """Whether numbers at the query's last token are about the sink: nothing is kept, and it is the first one too."""
     return sink is not None and ids is not None and not ids.prefix and len(ids.query) == 1
+
+
+def is_patch_ruled(sink: Sink | None, ids: PromptIds | None, recipe: Recipe) -> bool:
+    """Whether a patch is fitted on a token that is the sink of the run without the context."""
+    is_fitted = recipe.mode == "compiled" or is_ruled(sink, ids)
+    return sink is not None and ids is not None and not ids.prefix and is_fitted
 
 
 def ruled_unit(dynamics: Dynamics, n_units: int) -> int | None:
@@ -66,11 +79,6 @@ def ruled_unit(dynamics: Dynamics, n_units: int) -> int | None:
 
 def _against(sink: Sink | None) -> str:
     return "" if sink is None else f", as the first position is an attention sink ({_ratio(sink)})"
-
-
-def _facts(model: ModelInfo) -> str:
-    assert model.sink is not None
-    return f"{_ratio(model.sink)}, layers {layers_text(model.sink.layers, model.n_layers)}"
 
 
 def _ratio(sink: Sink) -> str:

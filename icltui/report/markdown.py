@@ -10,6 +10,7 @@ from rich.table import Table
 
 from icltui import __version__
 from icltui.report.generate import lane_title
+from icltui.report.kept_prefix import kept_lines
 from icltui.report.measure_tables import measure_parts
 from icltui.report.patch import patch_parts
 from icltui.report.summary_tables import flip_table, largest_delta_table, run_table
@@ -36,7 +37,7 @@ def _sections(session: Session) -> Iterator[str]:
         if session.measurement is not None:
             yield from _measures(model, session.prompt, session.measurement)
         if session.generation is not None:
-            yield from _lanes(session, session.generation)
+            yield from _lanes(session, model, session.generation)
         if session.verification is not None:
             yield from ("## Verification", *_set(verify_parts(model, session.verification)))
     if session.runs:
@@ -91,8 +92,9 @@ def _measures(model: ModelInfo, prompt: Prompt, measurement: Measurement) -> Ite
     yield from _set(measure_parts(model, prompt, measurement))
 
 
-def _lanes(session: Session, generation: Generation) -> Iterator[str]:
+def _lanes(session: Session, model: ModelInfo, generation: Generation) -> Iterator[str]:
     yield "## Lanes"
+    yield from map(plain, kept_lines(model, generation.ids, generation.kept_prefix))
     for lane in (lane for lane in LANES if lane in generation.lanes):
         yield f"**{plain(lane_title(generation, lane))}**"
         yield block(generation.lanes[lane].text)

@@ -7,11 +7,14 @@ from functools import cached_property
 from rich.segment import Segment
 from rich.style import Style
 
+from icltui.report.kept_prefix import SINK
+from icltui.report.measures import NOISE
 from icltui.tui.draw.colormap import COLOURS, GLYPHS, colour, level
 from icltui.tui.draw.safe_text import fit, graduate
 from icltui.tui.draw.token_colorings import Coloring
 from icltui.tui.state.measurement_so_far import Bounds, MeasuredUnits
 
+_MARKS = {NOISE: ", within rounding", SINK: ", about the sink"}
 TOKEN_WIDTH = 24
 """Most cells of a token in a read-out."""
 
@@ -73,6 +76,6 @@ class ShadedLines:
         title, measured = self.coloring.title, self.measured
         value = self.coloring.value(measured, self.unit, self.layer)
         if value is not None:
-            is_noise = measured.is_noise(self.coloring.name, self.unit, self.layer)
-            return f"{title} = {value:.7g}{', within rounding' if is_noise else ''}"
+            mark = measured.mark(self.coloring.name, self.unit, self.layer)
+            return f"{title} = {value:.7g}{_MARKS.get(mark, '')}"
         return f"{title} undefined" if measured.is_measured(self.unit) else "not yet"

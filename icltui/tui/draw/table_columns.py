@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from icltui.report.measures import CHANGED, MEASURES, NEXT_TOKEN, NOISE, PREDICTIONS
+from icltui.report.measures import CHANGED, MEASURES, NEXT_TOKEN, PREDICTIONS
 from icltui.tui.draw.safe_text import fit, number
 from icltui.tui.state.measurement_so_far import MeasuredUnits
 from icltui.values import Dynamics
@@ -68,8 +68,8 @@ def _measure(name: str) -> Column:
 
     def cell(measured: MeasuredUnits, unit: int, layer: int, width: int) -> str:
         value = measured.value(name, unit, layer)
-        if measured.is_noise(name, unit, layer):
-            return (NOISE + number(value, width - 1).strip()).rjust(width)
+        if mark := measured.mark(name, unit, layer):
+            return (mark + number(value, width - 1).strip()).rjust(width)
         return number(value, width)
 
     return Column(spec.short or spec.symbol, spec.width, cell)

@@ -2,12 +2,16 @@
 
 from textual.timer import Timer
 
-from icltui.tui.draw.safe_text import display
+from icltui.report.kept_prefix import SINK, kept_words
+from icltui.tui.draw.safe_text import display, fit
 from icltui.tui.state.explorer import Explorer
 from icltui.tui.widgets.prompt_editor import PromptEditor
+from icltui.values import TokenizedPrompt
 
 COUNT_AFTER = 0.4
 """Seconds without a key before the tokens are counted."""
+_KEPT_WIDTH = 20
+"""Most cells of what is kept before the text."""
 
 
 class PromptEditors:
@@ -45,9 +49,18 @@ class PromptEditors:
             self._remark(self._query, "not counted")
             self._remark(self._context, display(uncounted[1]))
         else:
-            _, n_context, n_query = counts if counts and counts[0] == prompt else (prompt, None, None)
-            self._context.show_count(n_context)
-            self._query.show_count(n_query)
+            tokens = counts[1] if counts and counts[0] == prompt else None
+            self._context.show_count(len(tokens.context) if tokens else None, self._kept(tokens))
+            self._query.show_count(len(tokens.query) if tokens else None)
+
+    def _kept(self, tokens: TokenizedPrompt | None) -> str:
+        """What is kept before the text in both runs; a warning where nothing is and the model has a sink."""
+        if tokens is None:
+            return ""
+        if tokens.prefix:
+            return f"{fit(kept_words(tokens.ids, tokens.prefix), _KEPT_WIDTH).rstrip()} + "
+        model = self._explorer.model
+        return f"{SINK} nothing kept before " if model and model.sink else ""
 
     def _remark(self, editor: PromptEditor, text: str) -> None:
         editor.frame(editor.border_title or "", text)

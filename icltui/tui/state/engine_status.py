@@ -26,6 +26,7 @@ from icltui.api.messages import (
     PromptTokenized,
     Request,
 )
+from icltui.report.kept_prefix import sink_fact
 from icltui.text.units import in_bytes, short
 from icltui.tui.state.run_settings import method_words
 from icltui.values import Estimate, ModelInfo
@@ -146,4 +147,5 @@ def model_facts(model: ModelInfo) -> list[tuple[str, str]]:
     refused = [(f"layer {refused.layer}", f"refused: {refused.reason}") for refused in model.refused]
     numbers = [(model.dtype, model.dtype_reason)] if model.dtype_reason else []
     notes = [("model", note) for note in model.notes]
-    return [*numbers, (model.path, f"{_PATHS[model.path]}{why}"), *refused, *notes]
+    sink = [("sink", sink_fact(model))] if model.sink else []
+    return [*numbers, (model.path, f"{_PATHS[model.path]}{why}"), *sink, *refused, *notes]

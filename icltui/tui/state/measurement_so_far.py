@@ -7,8 +7,10 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Self
 
+from icltui.report.kept_prefix import SINK, is_ruled, ruled_unit
+from icltui.report.measures import NOISE
 from icltui.report.top_token_flips import flip_at
-from icltui.values import Dynamics, Measurement, Path, Prediction, Row, TokenizedPrompt
+from icltui.values import Dynamics, Measurement, Path, Prediction, Row, Sink, TokenizedPrompt
 
 EMPTY_CONTEXT, FULL_CONTEXT = "∅", "nothing"
 """The text of unit 0: where *grow* begins; and what is missing where *shrink* and *drop* do."""
@@ -19,8 +21,16 @@ Bounds = tuple[float, float]
 class MeasuredUnits:
     """A mutable aggregate of what streamed in; ``version`` grows with each change."""
 
-    def __init__(self, tokens: TokenizedPrompt | None = None, dynamics: Dynamics = "grow") -> None:
+    def __init__(
+        self,
+        tokens: TokenizedPrompt | None = None,
+        dynamics: Dynamics = "grow",
+        sink: Sink | None = None,
+    ) -> None:
         self.tokens, self.dynamics = tokens, dynamics
+        is_about_sink = tokens is not None and is_ruled(sink, tokens.ids)
+        self.ruled_unit = ruled_unit(dynamics, len(tokens.units)) if tokens and is_about_sink else None
+        """The unit whose ‖δ‖ is about an attention sink; None where there is none."""
         self.version = 0
         self.path: Path | None = None
         """How the units were measured; None until all of them are."""
@@ -32,9 +42,10 @@ class MeasuredUnits:
         self._peaks: dict[tuple[str, int, int], list[float | None]] = {}
 
     @classmethod
-    def from_measurement(cls, measurement: Measurement) -> Self:
-        """The units of a measurement that has ended."""
-        measured = cls(measurement.tokens, measurement.dynamics)
+    def from_measurement(cls, measurement: Measurement, sink: Sink | None = None) -> Self:
+        """The units of a measurement that has ended, on a model with this sink."""
+        sink = sink if measurement.reference == "free" else None
+        measured = cls(measurement.tokens, measurement.dynamics, sink)
         measured.add(measurement.rows, measurement.predictions)
         measured.path = measurement.path
         return measured
@@ -94,6 +105,16 @@ class MeasuredUnits:
         """One number; None where it is undefined or has not come yet."""
         row = self._rows.get(layer, {}).get(unit)
         return None if row is None else getattr(row, measure)
+
+    def mark(self, measure: str, unit: int, layer: int) -> str:
+        """The mark before a number: of a ‖δ‖ about a sink, or of one within rounding; else empty."""
+        if (
+            measure == "delta_norm"
+            and unit == self.ruled_unit
+            and self.value(measure, unit, layer) is not None
+        ):
+            return SINK
+        return NOISE if self.is_noise(measure, unit, layer) else ""
 
     def is_noise(self, measure: str, unit: int, layer: int) -> bool:
         """Whether the number is a ‖δ‖ that is no more than what rounding alone comes to."""

@@ -29,7 +29,7 @@ from icltui.api.messages import (
 )
 from icltui.tui.state.lane_texts import LaneTexts
 from icltui.tui.state.measurement_so_far import MeasuredUnits
-from icltui.tui.state.provenance import Provenance
+from icltui.tui.state.provenance import Provenance, fingerprint
 from icltui.tui.state.run_settings import RunSettings
 from icltui.values import (
     Curves,
@@ -56,8 +56,8 @@ class Results:
         """Another object for each run, so that a view sees when a new one began."""
         self.measured_origin: Provenance | None = None
         self.texts = LaneTexts()
-        self.counts: tuple[Prompt, int, int] | None = None
-        """A prompt, its context tokens and its query tokens."""
+        self.counts: tuple[Prompt, TokenizedPrompt] | None = None
+        """A prompt, and its tokens."""
         self.uncounted: tuple[Prompt, str] | None = None
         """The last prompt that could not be counted, and why."""
         # The last complete ones, which a run in hand replaces at its end only.
@@ -81,7 +81,10 @@ class Results:
         if session.measurement:
             results.measurement = session.measurement
             results.measurement_origin = Provenance(request_of(session.measurement, settings), session.model)
-            results.measured = results._complete_units = MeasuredUnits.from_measurement(session.measurement)
+            sink = session.model.sink if session.model else None
+            results.measured = results._complete_units = MeasuredUnits.from_measurement(
+                session.measurement, sink
+            )
             results.measured_origin = results.measurement_origin
             results._count(settings.prompt, session.measurement.tokens)
         if session.generation:
@@ -100,6 +103,8 @@ class Results:
         job.take(event)
         match request, event:
             case LoadModel(), ModelLoaded():
+                if self.model and fingerprint(self.model) != fingerprint(job.model):
+                    self.counts = None  # another model's tokens
                 self.model = job.model
             case CountTokens() | Measure(), PromptTokenized():
                 self._count(request.prompt, event.tokens)
@@ -209,13 +214,14 @@ class Results:
         return origin is None or (not origin.is_stopped and origin.is_what(request, self.model, lane))
 
     def _count(self, prompt: Prompt, tokens: TokenizedPrompt) -> None:
-        self.counts = (prompt, len(tokens.context), len(tokens.query))
+        self.counts = (prompt, tokens)
 
     def _begin(self, request: Measure, tokens: TokenizedPrompt | None) -> None:
         """Replace the numbers on the screen by those of a new run, once its first numbers come."""
         if tokens and (self.measured_origin is None or self.measured_origin.request is not request):
+            sink = self.model.sink if self.model and request.reference == "free" else None
             self.measured, self.measured_origin = (
-                MeasuredUnits(tokens, request.dynamics),
+                MeasuredUnits(tokens, request.dynamics, sink),
                 self._origin(request),
             )
 

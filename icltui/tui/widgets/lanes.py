@@ -11,6 +11,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from icltui.api.messages import Generate
+from icltui.report.kept_prefix import SINK, is_patch_ruled
 from icltui.tui.draw.clipboard_text import lane_copy
 from icltui.tui.draw.safe_text import display, fit, number, passage
 from icltui.tui.state.results import Results
@@ -92,7 +93,7 @@ class LanePane(VerticalScroll, Bordered, VimScroll, can_focus=True):
         self.set_class(is_stale, "stale")
         self.frame(
             self._title(results, settings),
-            display(lane_note(results, settings, self.lane)) if is_stale else self._summary(),
+            display(lane_note(results, settings, self.lane)) if is_stale else self._summary(results),
         )
         self._draw()
 
@@ -108,13 +109,21 @@ class LanePane(VerticalScroll, Bordered, VimScroll, can_focus=True):
         strength = " · " if recipe.alpha == 1 else f" α {alpha} "
         return f"{parts}{strength}{recipe.mode}"  # the parts first: a narrow border cuts the end
 
-    def _summary(self) -> str:
+    def _summary(self, results: Results) -> str:
         if not self._steps:
             return ""
         if self._agreement is None:
             return f"{len(self._steps)} tok"
         divergence = number(self._steps[0].kl_to_context, 6).strip()
-        return f"KL {divergence}, {self._agreement.equal}/{self._agreement.total} equal"
+        return f"{self._sink(results)}KL {divergence}, {self._agreement.equal}/{self._agreement.total} equal"
+
+    def _sink(self, results: Results) -> str:
+        """A mark where the patch is about an attention sink."""
+        made, origin = results.generation, results.generation_origin
+        if self.lane != "patched" or made is None or origin is None or origin.model is None:
+            return ""
+        is_ruled = is_patch_ruled(origin.model.sink, made.ids, made.recipe)
+        return f"{SINK} of the sink: " if is_ruled else ""
 
     def copied(self) -> str:
         """The title, the whole text, and the candidates after the query."""

@@ -6,6 +6,7 @@ from textual.reactive import reactive
 from textual.widgets import ContentSwitcher
 
 from icltui.api.messages import Generate, Measure
+from icltui.report.kept_prefix import SINK
 from icltui.report.measures import MEASURES
 from icltui.tui.draw.safe_text import display
 from icltui.tui.state.explorer import Explorer
@@ -148,11 +149,14 @@ class ResultTabs(ContentSwitcher, Bordered):
         formula = MEASURES[self.measure].meaning(measured.dynamics)[1] or "undefined"
         silence = " · no next tokens" if measured.is_mute else ""
         return {
-            "stream": f"layer {self.shown_layer}{self._noise()} · {method}{silence}",
+            "stream": f"layer {self.shown_layer}{self._noise()} · {method}{silence}{self._sink()}",
             "plots": self._plot_subtitle(formula, method),
             "heatmap": f"{formula} · {method}",
             "text": method,
         }.get(self.current or "", "")
+
+    def _sink(self) -> str:
+        return "" if self._explorer.results.measured.ruled_unit is None else f" · {SINK} about the sink"
 
     def _noise(self) -> str:
         """What ‖δ‖ comes to by rounding alone at this layer, where the model is in half precision."""
