@@ -1,7 +1,7 @@
 """The parts of a patch, each alone, on many prompts: which of them brings the context's effect on the next token.
 
 :class:`ComponentSettings` enter; a :class:`Comparison` leaves: for every prompt the KL from the contextual
-distribution after the query, of each part as *verify* measures it, and of a held shift as *generate* does.
+distribution after the query, of each part as *verify* measures it, and of a shift held on the whole query.
 """
 
 import math
@@ -9,14 +9,19 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from statistics import quantiles
 
+import torch
 from msgspec.structs import replace
 
 from icltui.api import run_to_result
-from icltui.api.engine import Engine
-from icltui.api.messages import Generate, LoadModel, Verify
+from icltui.api.messages import LoadModel, Verify
 from icltui.bench.component_prompts import PROMPTS
+from icltui.engine.generate.generate import logit_error
+from icltui.engine.generate.prepare_request import make_spec
+from icltui.engine.local import LocalEngine
+from icltui.engine.patch.alpha_search import patched_logits
+from icltui.engine.patch.build import build_patch
 from icltui.values import LogitError
-from icltui.values.prompt import Bos
+from icltui.values.prompt import Bos, Prompt
 from icltui.values.recipe import Carrier, Recipe
 
 PARTS: Mapping[str, str] = {
@@ -92,10 +97,9 @@ def quartiles(values: list[float]) -> tuple[float, float, float]:
     return low, median, high
 
 
-def compare_components(
-    engine: Engine, settings: ComponentSettings, on_progress: Callable[[str], None]
-) -> Comparison:
+def compare_components(settings: ComponentSettings, on_progress: Callable[[str], None]) -> Comparison:
     """Load the model, and score every part on every prompt."""
+    engine = LocalEngine()
     request = LoadModel(device=settings.device, dtype=settings.dtype)
     if settings.model is not None:
         request = replace(request, model=settings.model)
@@ -103,16 +107,13 @@ def compare_components(
     return Comparison(info.name, info.dtype, settings.bos, tuple(_scores(engine, settings.bos, on_progress)))
 
 
-def _scores(engine: Engine, bos: Bos, on_progress: Callable[[str], None]) -> Iterator[PromptScores]:
+def _scores(engine: LocalEngine, bos: Bos, on_progress: Callable[[str], None]) -> Iterator[PromptScores]:
     for number, (kind, text) in enumerate(PROMPTS, 1):
         on_progress(f"prompt {number} of {len(PROMPTS)}: {kind}")
         prompt = replace(text, bos=bos)
         proof = run_to_result.verify(engine, Verify(prompt=prompt))
-        errors = {**proof.logits, **proof.controls}
-        for carrier in _CARRIERS:
-            recipe = Recipe(mode="frozen", components="shift", carrier=carrier)
-            request = Generate(prompt=prompt, recipe=recipe, n_tokens=1, lanes=("patched",))
-            errors[carrier] = run_to_result.generate(engine, request).fit["patched"]
+        held = {carrier: _held_shift(engine, prompt, carrier) for carrier in _CARRIERS}
+        errors = {**proof.logits, **proof.controls, **held}
         yield PromptScores(
             kind,
             {part: errors[part] for part in PARTS},
@@ -121,6 +122,15 @@ def _scores(engine: Engine, bos: Bos, on_progress: Callable[[str], None]) -> Ite
             noise_share=proof.noise_share or 0.0,
             ok=proof.ok,
         )
+
+
+@torch.no_grad()
+def _held_shift(engine: LocalEngine, prompt: Prompt, carrier: Carrier) -> LogitError:
+    """The logits after the query with the shift of its last token, held on all its tokens."""
+    assert engine.loaded is not None
+    recipe = Recipe(mode="frozen", components="shift", carrier=carrier)
+    built = build_patch(make_spec(engine.loaded, prompt, "all", recipe), n_later=0)
+    return logit_error(built.own.logits[0], patched_logits(built, built.own)[0])
 
 
 def _kl(error: LogitError) -> float:

@@ -4,7 +4,6 @@ import argparse
 from typing import Any, TypeVar
 
 from icltui.api.option_table import option_of
-from icltui.cli.common import local_engine
 from icltui.cli.options import add_option
 from icltui.cli.output import print_progress, terminal_width
 from icltui.system.streams import print_text
@@ -130,7 +129,7 @@ def _compare_components(args: argparse.Namespace) -> str:
     from icltui.bench.components_table import components_table
 
     settings = _settings(ComponentSettings, args)
-    found = compare_components(local_engine(), settings, print_progress)
+    found = compare_components(settings, print_progress)
     return components_table(found, terminal_width())
 
 

@@ -6,9 +6,10 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
+from msgspec.structs import replace
 
 from icltui.api import run_to_result
-from icltui.api.messages import LoadModel
+from icltui.api.messages import Generate, LoadModel
 from icltui.bench import components
 from icltui.bench.component_prompts import PROMPTS
 from icltui.bench.components import (
@@ -26,6 +27,7 @@ from icltui.engine.local import LocalEngine
 from icltui.engine.prompts.tokenize import tokenize
 from icltui.values import LogitError
 from icltui.values.errors import BadInput
+from icltui.values.recipe import Recipe
 
 
 @pytest.fixture(scope="module")
@@ -102,13 +104,11 @@ def test_the_table_shows_medians_with_quartiles_and_of_each_kind():
     assert words.endswith("ΔW and Δb 1e-07, noise floor 2e-07. Proof on all layers: 3 of 3 prompts ok.")
 
 
-def test_each_number_is_of_the_models_own_logits(monkeypatch):
+def test_each_number_is_of_the_models_own_logits(engine, monkeypatch):
     monkeypatch.setattr(components, "PROMPTS", PROMPTS[:1])
-    engine = LocalEngine()
-    found = compare_components(engine, ComponentSettings(bos="never"), lambda _stage: None)
-    (one,) = found.prompts
+    found = compare_components(ComponentSettings(bos="never"), lambda _stage: None)
+    (one,), prompt = found.prompts, replace(PROMPTS[0][1], bos="never")
     model, tokenizer = engine.loaded.model, engine.loaded.tokenizer
-    _, prompt = PROMPTS[0]
     with torch.no_grad():
         context, plain = (
             model(torch.tensor([tokenizer(text, add_special_tokens=False).input_ids]))
@@ -121,7 +121,12 @@ def test_each_number_is_of_the_models_own_logits(monkeypatch):
     assert one.parts["plain"].top1_equal == bool(context.argmax() == plain.argmax())
     assert one.parts["patched"].kl < 1e-6 < min(one.parts[part].kl for part in PARTS if part != "patched")
     assert (one.n_kept, one.ok, one.noise_share > 0) == (0, True, True)
-    assert one.parts["output"] != one.parts["bias"]
+    for carrier in ("output", "bias"):
+        recipe = Recipe(mode="frozen", components="shift", carrier=carrier)
+        request = Generate(prompt=prompt, recipe=recipe, n_tokens=1, lanes=("patched",))
+        lane = run_to_result.generate(engine, request).fit["patched"]
+        assert one.parts[carrier].kl == pytest.approx(lane.kl, rel=1e-3)
+    assert one.parts["output"].kl != pytest.approx(one.parts["bias"].kl, rel=0.01)
 
 
 def test_the_command_prints_the_table(monkeypatch, capsys):
