@@ -112,8 +112,9 @@ def _scores(engine: LocalEngine, bos: Bos, on_progress: Callable[[str], None]) -
         on_progress(f"prompt {number} of {len(PROMPTS)}: {kind}")
         prompt = replace(text, bos=bos)
         proof = run_to_result.verify(engine, Verify(prompt=prompt))
-        held = {carrier: _held_shift(engine, prompt, carrier) for carrier in _CARRIERS}
-        errors = {**proof.logits, **proof.controls, **held}
+        errors = {**proof.logits, **proof.controls}
+        for carrier in _CARRIERS:
+            errors[carrier] = _held_shift(engine, prompt, carrier)
         yield PromptScores(
             kind,
             {part: errors[part] for part in PARTS},
