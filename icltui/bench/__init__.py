@@ -11,6 +11,7 @@
 ``jobs``                the proof at load, verify, and the text after a changed strength
 ``real``                all of these on the shapes of models that people use
 ``real_table``          their ratios as text
+``gpu``                 larger shapes on a GPU, a line for each finding
 ``screen``              first paint, key latency, bytes and memory of the explorer
 ``screen_table``        the screen's results as text
 ``pseudo_terminal``     runs a program on a terminal and draws what it writes

@@ -44,7 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--limit",
         type=_positive,
         metavar="SECONDS",
-        help="leave out a method where one run would take longer (default 120)",
+        help="leave out a method where one run would take longer (default 120); for gpu, begin nothing more after "
+        "so many seconds (default 170)",
     )
     parser.add_argument(
         "--no-memory",
@@ -61,14 +62,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--only",
         default=None,
-        choices=("race", "decode", "real", "screen", "start", "components"),
-        help="the race, the decoding, the engine on shapes of real models, the screen on a pseudo-terminal, or the "
-        "time from start to result, alone; or the parts of a patch, each alone, on 40 prompts",
+        choices=("race", "decode", "real", "gpu", "screen", "start", "components"),
+        help="the race, the decoding, the engine on shapes of real models, or of larger ones on a GPU, the screen on a "
+        "pseudo-terminal, or the time from start to result, alone; or the parts of a patch, each alone, on 40 prompts",
     )
     parser.add_argument(
         "--cpu-time",
         action="store_true",
         help="count the process's CPU time, not the clock, with --threads 1 on a machine that others use too",
+    )
+    parser.add_argument(
+        "--tiny",
+        action="store_true",
+        help="for gpu, models of the same build that take no time, to try it on a CPU",
     )
     parts = parser.add_argument_group("components")
     add_option(parts, option_of("bos"), default=argparse.SUPPRESS)
@@ -77,6 +83,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def bench(args: argparse.Namespace) -> int:
     """``icltui bench``."""
     reports = []
+    if args.only == "gpu":
+        return _bench_gpu(args)
     if args.only in (None, "race", "decode"):
         reports += _bench_engine(args)
     if args.only == "real":
@@ -115,6 +123,15 @@ def _bench_real(args: argparse.Namespace) -> str:
     shape = given.pop("shape", None)
     models = real.measure_real(_settings(RaceSettings, argparse.Namespace(**given)), shape, print_progress)
     return real_table(models, terminal_width())
+
+
+def _bench_gpu(args: argparse.Namespace) -> int:
+    """Each line as it comes, so that those before a time-out are there."""
+    from icltui.bench.gpu import GpuSettings, gpu_lines
+
+    for line in gpu_lines(_settings(GpuSettings, args)):
+        print_text(line)
+    return 0
 
 
 def _bench_screen() -> str:

@@ -49,7 +49,7 @@ from icltui.engine.measure.run_prefixes import Plan, measure_prefixes
 from icltui.engine.measure.unit_similarity import MOST_UNITS
 from icltui.engine.models import loaded_model
 from icltui.engine.models.background_thread import run_in_background, wait_until_idle
-from icltui.engine.models.device import free_bytes
+from icltui.engine.models.device import free_bytes, use_whole_float32
 from icltui.engine.models.load import estimate_model, load
 from icltui.engine.models.log_lines import keeping_log_lines
 from icltui.engine.models.upcast import check_upcast, computing_in_float32, is_half
@@ -113,6 +113,9 @@ class LocalEngine:
     """The request of the last model, which may have to be loaded anew; None where the model was handed in."""
     dtype_reason: str = ""
     """Why the last model has another dtype than its checkpoint."""
+
+    def __post_init__(self) -> None:
+        use_whole_float32()
 
     @torch.inference_mode()
     def _next(self, events: Iterator[Event]) -> Event | None:

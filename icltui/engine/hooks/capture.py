@@ -59,6 +59,7 @@ class Capture(SiteHook):
     at: Tensor | slice
     kept: dict[str, dict[int, Tensor]] = field(default_factory=lambda: defaultdict(dict))
     """Copies by the tensor's name and layer."""
+    _placed: dict[torch.device, Tensor] = field(default_factory=dict)
 
     def residual(self, layer: int, v: Hidden) -> None:
         self._keep("v", layer, self._copy(v))
@@ -67,10 +68,10 @@ class Capture(SiteHook):
         self._keep("z", layer, self._copy(z))
 
     def routing(self, layer: int, experts: Int[Tensor, "tokens chosen"]) -> None:
-        self._keep("experts", layer, experts[self.at])
+        self._keep("experts", layer, experts[self._at(experts)])
 
     def down_input(self, layer: int, g: Float[Tensor, "*tokens inner"]) -> None:
-        self._keep("g", layer, widen(g[self.at]).norm(dim=-1))
+        self._keep("g", layer, widen(g[self._at(g)]).norm(dim=-1))
 
     def block_output(self, layer: int, out: Hidden) -> None:
         self._keep("output", layer, self._copy(out))
@@ -97,7 +98,16 @@ class Capture(SiteHook):
 
     def _copy(self, tensor: Tensor) -> Tensor:
         """A copy, since a slice would change with the stream that a patch moves."""
-        return widen(tensor[self.at]).clone() if isinstance(self.at, slice) else widen(tensor[self.at])
+        kept = widen(tensor[self._at(tensor)])
+        return kept.clone() if isinstance(self.at, slice) else kept
+
+    def _at(self, tensor: Tensor) -> Tensor | slice:
+        """The positions on the tensor's device, copied there once: each copy would wait for the device."""
+        if isinstance(self.at, slice):
+            return self.at
+        if tensor.device not in self._placed:
+            self._placed[tensor.device] = self.at.to(tensor.device)
+        return self._placed[tensor.device]
 
     def _keep(self, what: str, layer: int, tensor: Tensor) -> None:
         if layer in self.kept[what]:

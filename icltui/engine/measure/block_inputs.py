@@ -47,7 +47,10 @@ class GivenBlockInputs(SiteHook):
         layer: int,
         r: Float[Tensor, "tokens hidden"],  # noqa: ARG002
     ) -> Float[Tensor, "tokens hidden"]:
-        return self.inputs[layer][self.at.to(self.inputs[layer].device)]
+        given = self.inputs[layer]
+        if self.at.device != given.device:
+            self.at = self.at.to(given.device)
+        return given[self.at]
 
 
 def contextual_inputs(loaded: LoadedModel, sites: Sequence[Site], ids: Ids) -> Streams:

@@ -47,6 +47,16 @@ def pick_dtype(text: str) -> Any:
     return DTYPES.get(text, "auto")
 
 
+def use_whole_float32() -> None:
+    """Multiply float32 matrices in float32, whatever the environment asks for.
+
+    TensorFloat-32 keeps 10 bits of a factor: containers switch it on by TORCH_ALLOW_TF32_CUBLAS_OVERRIDE, and a right
+    patch then misses by 1e-3.
+    """
+    torch.set_float32_matmul_precision("highest")
+    torch.backends.cudnn.allow_tf32 = False
+
+
 _INSTRUCTIONS = {
     torch.bfloat16: ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16"),
     torch.float16: ("avx512_fp16", "amx_fp16", "fp16_arith"),

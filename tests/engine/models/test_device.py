@@ -6,6 +6,7 @@ import psutil
 import pytest
 import torch
 
+from icltui.engine.local import LocalEngine
 from icltui.engine.models import device
 from icltui.engine.models.device import free_bytes, pick_device, pick_dtype
 from icltui.values.errors import BadInput
@@ -48,3 +49,18 @@ def test_a_device_map_counts_every_device(monkeypatch):
     monkeypatch.setattr(device, "_free_ram", lambda: 50)
     assert free_bytes(torch.device("cuda"), "balanced") == 2 * 1200 + 50
     assert free_bytes(torch.device("cuda", 1)) == 1200
+
+
+@pytest.mark.parametrize("asks", ["old", "new"])
+def test_float32_is_float32_whatever_the_environment_asks_for(asks):
+    """Containers ask for TensorFloat-32; torch has an older way to say so and a newer one, and may mix them."""
+    try:
+        if asks == "old":
+            torch.backends.cuda.matmul.allow_tf32 = True
+        else:
+            torch.backends.cuda.matmul.fp32_precision = "tf32"
+        LocalEngine()
+        assert torch.get_float32_matmul_precision() == "highest"
+        assert not torch.backends.cuda.matmul.allow_tf32
+    finally:
+        torch.set_float32_matmul_precision("highest")
