@@ -54,7 +54,10 @@ Noise = Callable[..., float]
 
 _FLOORS: dict[str, str] = {
     **dict.fromkeys(("identity_error", "block_error", "mlp_error", "error", "shift_error"), "error"),
-    **dict.fromkeys(("patched_share", "noise_share", "state_error", "cosine", "gradient_alignment"), "error"),
+    **dict.fromkeys(
+        ("patched_share", "noise_share", "floor", "effect", "state_error", "cosine", "gradient_alignment"),
+        "error",
+    ),
     **dict.fromkeys(("linf", "noise_floor"), "logit"),
     **dict.fromkeys(("kl", "kl_plain", "kl_to_context", "kl_to_full", "kl_others"), "square"),
     **dict.fromkeys(("mse", "mse_plain", "nmse"), "square"),

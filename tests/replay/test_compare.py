@@ -18,6 +18,7 @@ from icltui.replay.tolerance import DTYPE_TOLERANCES, Tolerances, coarser_dtype
 from icltui.report.replay import replay_json, replay_text
 from icltui.values import (
     Candidate,
+    ErrorLimits,
     Generation,
     LayerFit,
     LogitError,
@@ -190,6 +191,22 @@ def test_what_a_proof_was_held_to_is_words_and_its_shares_are_numbers() -> None:
     assert found.same
     assert changes(found) == [("words", "verification.allowed"), ("words", "verification.caveat")]
     assert beyond(replayed(held, with_(held, patched_share=0.1))) == ["verification.patched_share"]
+    assert replayed(A_VERIFICATION, held).same, "an older record has none of it"
+
+
+def test_a_layer_s_floor_may_differ_by_rounding_and_its_allowance_is_words() -> None:
+    def with_floor(floor: float, allowed: float, effect: float = 0.5) -> Verification:
+        limits = {"block": ErrorLimits(floor=floor, allowed=allowed, effect=effect)}
+        return with_(A_VERIFICATION, layers=tuple(with_(c, limits=limits) for c in A_VERIFICATION.layers))
+
+    held = with_floor(0.0, 2e-6)
+    found = replayed(held, with_floor(3e-6, 6e-6, 0.5001))
+    assert found.same
+    assert {kind for kind, _ in changes(found)} == {"words"}
+    assert beyond(replayed(held, with_floor(1e-2, 2e-6))) == ["verification.layers[0].limits.block.floor"]
+    assert beyond(replayed(held, with_floor(0.0, 2e-6, 0.6))) == [
+        "verification.layers[0].limits.block.effect"
+    ]
     assert replayed(A_VERIFICATION, held).same, "an older record has none of it"
 
 
