@@ -15,7 +15,7 @@ from torch import Tensor
 
 from icltui.engine.hooks.site import Site
 from icltui.engine.measure.predictions import finite_or_none, finite_rows
-from icltui.engine.measure.rank_one import Experts, Images, weight_norm
+from icltui.engine.measure.rank_one import Experts, Images, weight_norm, working_device
 from icltui.engine.measure.weight_steps import Steps, Trajectory, start_trajectory
 from icltui.values import Dynamics, Row
 
@@ -61,6 +61,8 @@ class LayerRows:
     ) -> list[Row]:
         """The rows of the next units; ``known``: what of W z was seen already."""
         rows = []
+        device = working_device(self.site, known, z.device)
+        z, v, g_norm = z.to(device), v.to(device), g_norm.to(device)
         if self.trajectory is None:
             first = {name: p[:1].clone() for name, p in known.items()}
             self.trajectory = start_trajectory(self.dynamics, self.site, z[:1].clone(), first, self.experts)

@@ -48,6 +48,18 @@ def project(
     }
 
 
+def working_device(site: Site, known: Images, otherwise: torch.device) -> torch.device:
+    """The device that the layer's matrices multiply on: ``otherwise`` where they rest in main memory and none worked.
+
+    In a model that is spread over several devices, states gather on one: they go to the matrices, not these to them.
+    """
+    for image in known.values():
+        return image.device
+    projection = site.input_projections[0]
+    at: torch.device = getattr(projection.module, projection.parameter).device
+    return otherwise if at.type == "meta" else at
+
+
 def project_back(site: Site, images: Images, experts: Experts = None) -> Float[Tensor, "rows hidden"]:
     """Σ Wᵀ u over the matrices, u as :func:`project` gives it."""
     total: Tensor | None = None
