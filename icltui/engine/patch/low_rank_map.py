@@ -19,6 +19,11 @@ NOISE = 1e-6
 """Share of the vectors' length below which images count as zero, as below the first attention."""
 
 
+def scaled(values: Float[Tensor, "*shape"], factor: float | Float[Tensor, ""]) -> Float[Tensor, "*shape"]:
+    """``factor * values``; a factor that is a tensor goes to the device of the values."""
+    return (factor.to(values.device) if isinstance(factor, Tensor) else factor) * values
+
+
 @dataclass(frozen=True)
 class LowRank:
     """x ↦ write (read · x); an outer product's two sides."""
@@ -32,7 +37,7 @@ class LowRank:
 
     def times(self, factor: float | Tensor) -> "LowRank":
         """The map with its values multiplied."""
-        return LowRank(self.read, factor * self.write)
+        return LowRank(self.read, scaled(self.write, factor))
 
     @property
     def rank(self) -> int:

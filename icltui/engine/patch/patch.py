@@ -20,7 +20,7 @@ from torch.nn.functional import linear
 
 from icltui.engine.hooks.capture import States, widen
 from icltui.engine.hooks.site import Site, SiteHook, add_in_place
-from icltui.engine.patch.low_rank_map import LowRank
+from icltui.engine.patch.low_rank_map import LowRank, scaled
 from icltui.values.recipe import Components, Recipe
 
 Alpha = float | Tensor
@@ -91,7 +91,7 @@ class TokenPatch(SiteHook):
         if self.components == "shift":
             return None
         x = widen(self._targeted(z))
-        dz = self.alpha * self._difference(self._target("z", layer, x), x)
+        dz = scaled(self._difference(self._target("z", layer, x), x), self.alpha)
         return self._among(z, apply_map(x, x, dz).to(z.dtype))
 
     def shift(self, layer: int) -> Float[Tensor, "tokens hidden"] | None:
@@ -99,7 +99,7 @@ class TokenPatch(SiteHook):
         if self.components == "weights":
             return None
         present = self._targeted(v)
-        delta = self.alpha * self._difference(self._target("v", layer, present), present)
+        delta = scaled(self._difference(self._target("v", layer, present), present), self.alpha)
         return self._among(torch.zeros_like(v), delta)
 
     def _targeted(self, tokens: Float[Tensor, "tokens hidden"]) -> Float[Tensor, "targets hidden"]:
@@ -147,7 +147,7 @@ class LayerPatch:
         return LayerPatch(
             None if self.weights is None else self.weights.times(alpha),
             None if self.output is None else self.output.times(alpha),
-            None if self.bias is None else alpha * self.bias,
+            None if self.bias is None else scaled(self.bias, alpha),
         )
 
 
