@@ -148,7 +148,7 @@ def forward(
     elif at != usual:
         raise BadInput(_NO_POSITIONS)
     if "logits_to_keep" in known:
-        kwargs["logits_to_keep"] = 1 if logits_to_keep is None else logits_to_keep.to(device)
+        kwargs["logits_to_keep"] = 1 if logits_to_keep is None else _index(model, logits_to_keep)
     if cache is not None and cache.value is not None:
         kwargs["past_key_values"] = cache.value
     output = forward_output(
@@ -168,6 +168,17 @@ def forward(
         advice = "its weights may be damaged" if dtype in ("float32", "float64") else "try --dtype float32"
         raise EngineError(f"the model's logits are not numbers in {dtype}: {advice}")
     return widen(logits)
+
+
+def _index(model: Any, logits_to_keep: Int[Tensor, " positions"]) -> Tensor | list[int]:
+    """The indices where the model can use them: a list where it is spread over devices, on any of which it may.
+
+    accelerate moves tensors to the first device, but the states that they index come from the last.
+    """
+    if hasattr(model, "_hf_hook"):
+        positions: list[int] = logits_to_keep.tolist()
+        return positions
+    return logits_to_keep.to(input_device(model))
 
 
 def forward_states(
