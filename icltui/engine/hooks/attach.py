@@ -151,7 +151,8 @@ class _SiteAdapter:
         )
         if is_all and isinstance(module, nn.Linear | Conv1D):
             out = self.rows(output)
-            self.hook.projection_output(self.layer, name, out if module.bias is None else out - module.bias)
+            bias = _bias(module, out)
+            self.hook.projection_output(self.layer, name, out if bias is None else out - bias)
 
     def on_experts_input(self, args: Any, kwargs: Any) -> None:
         chosen = expert_indices(args, kwargs)
@@ -175,7 +176,9 @@ class _SiteAdapter:
         if self.is_parallel and self.sees_residual:
             assert self.stream is not None
             assert self.attention_output is not None
-            self.hook.residual(self.layer, self.rows(self.stream + self.attention_output))
+            # The block's input may come from another device, and is seen before accelerate moves it.
+            stream = self.stream.to(self.attention_output.device)
+            self.hook.residual(self.layer, self.rows(stream + self.attention_output))
         if shifts_output:
             out = out.clone()
             self.add_shift(out)
@@ -191,6 +194,14 @@ class _SiteAdapter:
         self.hook.add_shift(self.layer, rows)
         if not stream.is_contiguous():  # then the rows may be a copy
             stream.copy_(rows.view_as(stream))
+
+
+def _bias(module: nn.Module, out: Tensor) -> Any:
+    """The module's bias where ``out`` is; an offloaded one has left its device again with the end of its work."""
+    bias = module.bias
+    if not isinstance(bias, Tensor) or bias.device.type != "meta":
+        return bias
+    return module._hf_hook.weights_map["bias"].to(out.device, out.dtype)  # type: ignore[union-attr,index]
 
 
 def _flat(tensor: Tensor) -> Tensor:
