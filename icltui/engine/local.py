@@ -39,6 +39,7 @@ from icltui.engine.hooks.out_of_memory import (
     release_memory,
     shortage_error,
 )
+from icltui.engine.hooks.site import is_offloaded
 from icltui.engine.measure.attention_sink import find_sink
 from icltui.engine.measure.kv_cache_check import check_kv_cache
 from icltui.engine.measure.measure import Measurer
@@ -211,6 +212,8 @@ class LocalEngine:
             if self.request is not None:
                 self.loaded = None  # an adapter may be stuck in it: the next job loads it anew
             raise
+        if request.format == "peft" and self.request is not None and is_offloaded(self._model().model):
+            self.loaded = None  # PEFT lays an offloaded model out anew, its own way
 
     def _fresh(self) -> Generator[Event, None, Any]:
         """The present model without any change: loaded anew, as memory may not hold two."""

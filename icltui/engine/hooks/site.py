@@ -124,6 +124,11 @@ def input_device(model: Any) -> torch.device:
     return torch.device(embedding.weight.device if works_on is None else works_on)
 
 
+def is_offloaded(model: nn.Module) -> bool:
+    """Whether some weights of the model are on their device only while they work."""
+    return any(getattr(getattr(module, "_hf_hook", None), "offload", False) for module in model.modules())
+
+
 def add_in_place(stream: Hidden, shift: Float[Tensor, "*rows hidden"]) -> None:
     """Add ``shift`` to ``stream`` in place, rounded once."""
     if stream.dtype == shift.dtype:

@@ -16,7 +16,7 @@ from transformers.pytorch_utils import Conv1D
 
 from icltui.engine.hooks.attach import attach
 from icltui.engine.hooks.capture import Capture, States
-from icltui.engine.hooks.site import Site
+from icltui.engine.hooks.site import Site, is_offloaded
 from icltui.engine.measure.forward_pass import forward
 from icltui.engine.measure.predictions import finite_or_none
 from icltui.engine.measure.rank_one import project
@@ -37,7 +37,7 @@ def gradient_alignment(
     ``row`` and ``at``: the tokens without the context and their positions; ``contextual``: logits with it; ``targets``:
     the states of the last token with it.
     """
-    if any(getattr(getattr(m, "_hf_hook", None), "offload", False) for m in loaded.model.modules()):
+    if is_offloaded(loaded.model):
         return [None] * len(sites)  # else the graph would hold every offloaded weight on its device at once
     images: dict[int, dict[str, Tensor]] = {site.layer: {} for site in sites}
     with torch.inference_mode(False), torch.enable_grad(), ExitStack() as stack:
