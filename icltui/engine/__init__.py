@@ -8,9 +8,9 @@ A folder imports only folders before it; inside a folder a module imports only m
                auto_dtype ─▶ log_lines ─▶ background_thread ─▶ load_progress ─▶ config_size_check ─▶ weights_check
                load_errors ─▶ load
     prompts    render_template ─▶ chat_template ─▶ offsets ─▶ units ─▶ kept_token ─▶ tokenize ─▶ prompt_check
-    measure    forward_pass ─▶ block_inputs ─▶ packed_mask ─▶ run_prefixes ─▶ packing_check ─▶ kv_cache_check
-               predictions ─▶ rank_one ─▶ weight_steps ─▶ layer_rows ─▶ unit_similarity ─▶ rounding_error
-               attention_sink ─▶ measure
+    measure    forward_pass ─▶ context_cache ─▶ block_inputs ─▶ packed_mask ─▶ run_prefixes ─▶ packing_check
+               kv_cache_check ─▶ predictions ─▶ rank_one ─▶ weight_steps ─▶ layer_rows ─▶ unit_similarity
+               rounding_error ─▶ attention_sink ─▶ measure
     patch      low_rank_map ─▶ patch ─▶ decoding ─▶ calibration ─▶ fit ─▶ build
                evaluate ─▶ alpha_search ─▶ sweep ─▶ exactness_at_load ─▶ report
     generate   sampling ─▶ batching_check ─▶ generate ─▶ prepare_request ─▶ jobs

@@ -36,14 +36,6 @@ class KVCache:
     row: list[tuple[int, int]] = field(default_factory=list)
     """Each token with its position, for a model that runs them again as it cannot continue from a cache."""
 
-    def drop(self, n: int) -> None:
-        """Forget the last ``n`` tokens."""
-        if self.row:
-            del self.row[-n:]
-        else:
-            self.value.crop(-n)
-        self.length -= n
-
     def restore(self, length: int) -> None:
         """Keep the first ``length`` tokens, whatever a pass that failed half-way has added in some of the layers."""
         del self.row[length:]

@@ -26,7 +26,7 @@ def packed_masks(
 ) -> Any:
     """Masks (1, 1, copies·q, n_prefix + n_cached + copies·q): one tensor, or one for each type of layer.
 
-    ``n_cached`` of the ``n_context`` tokens are in the cache so far.
+    ``n_cached`` of the ``n_context`` tokens are in the cache that the copies continue.
 
     Raises:
         ValueError: a layer type whose attention this mask cannot express.

@@ -32,6 +32,7 @@ from icltui.engine.measure.block_inputs import (
     contextual_inputs,
     one_for_each_token,
 )
+from icltui.engine.measure.context_cache import first_tokens
 from icltui.engine.measure.forward_pass import Gap, KVCache, forward, position_ids, token_row
 from icltui.engine.measure.packed_mask import packed_masks
 from icltui.engine.models.device import free_bytes
@@ -166,15 +167,13 @@ def _one_by_one(loaded: LoadedModel, sites: Sequence[Site], plan: Plan) -> Itera
 
 
 class _PackedPass:
-    """The context once, with a cache; then chunks of copies after it, each dropped from the cache when it is done."""
+    """The context once, with a cache; then chunks of copies, each after as much of it as one of its copies sees."""
 
     def __init__(self, loaded: LoadedModel, sites: Sequence[Site], plan: Plan) -> None:
         self.loaded, self.sites, self.plan, self.ids = loaded, sites, plan, plan.ids
         self.q, self.n_prefix = len(plan.ids.query), len(plan.ids.prefix)
         # Without a config the cache keeps its full length where attention has a sliding window, too.
         self.cache = KVCache(DynamicCache())
-        self.n_cached = 0
-        """Context tokens in the cache."""
         self.inputs: Streams = {}
         self.n_per_chunk = 1
         """Copies in a chunk, fewer once the memory did not suffice for so many."""
@@ -223,7 +222,6 @@ class _PackedPass:
             feed = partial(self._feed, tokens)
             _, size = self._as_fits(feed, min(size, len(tokens)), "tokens of the context")
             tokens = tokens[size:]
-        self.n_cached = end
 
     def _feed(self, tokens: list[int], n: int) -> None:
         forward(self.loaded.model, tokens[:n], self.cache)
@@ -236,8 +234,7 @@ class _PackedPass:
     def _remember_inputs(self) -> None:
         inputs = BlockInputs()
         with attach(self.sites, inputs):
-            forward(self.loaded.model, self.ids.query, self.cache)
-        self.cache.drop(self.q)
+            forward(self.loaded.model, self.ids.query, first_tokens(self.cache, self.cache.length))
         self.inputs = one_for_each_token(inputs.seen, self.q)
 
     def _measure_as_fits(self, units: list[int]) -> PrefixChunk:
@@ -262,9 +259,9 @@ class _PackedPass:
         gaps = [self.plan.gap(unit) for unit in units]
         at = [p for gap in gaps for p in position_ids(self.ids, gap, self.plan.positions)[-self.q :]]
         last = torch.arange(1, len(units) + 1) * self.q - 1
-        masks = packed_masks(
-            self.loaded.model, gaps, self.n_prefix, len(self.ids.context), self.n_cached, self.q
-        )
+        n_context = len(self.ids.context)
+        n_seen = max(begin if end == n_context else n_context for begin, end in gaps)
+        masks = packed_masks(self.loaded.model, gaps, self.n_prefix, n_context, n_seen, self.q)
         with ExitStack() as stack:
             if hook is not None:
                 stack.enter_context(attach(self.sites, hook))
@@ -272,12 +269,11 @@ class _PackedPass:
             logits = forward(
                 self.loaded.model,
                 self.ids.query * len(units),
-                self.cache,
+                first_tokens(self.cache, self.n_prefix + n_seen),
                 position_ids=at,
                 logits_to_keep=last,
                 attention_mask=masks,
             )
-        self.cache.drop(len(units) * self.q)
         return capture, logits
 
 

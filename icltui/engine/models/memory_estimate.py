@@ -19,8 +19,9 @@ from icltui.values import Estimate
 from icltui.values.bounds import SIZE
 
 CONTEXT_TOKENS = 4096
-CHUNK_TOKENS = 512
-"""Query tokens in a chunk on a CPU: fewer make its matrix products slower, more its attention, which sees all keys."""
+CHUNK_TOKENS = 256
+"""Query tokens in a chunk on a CPU: fewer make its matrix products slower, more its attention, which sees all keys,
+and its activations larger."""
 GPU_CHUNK_TOKENS = 2048
 """Query tokens in a chunk on a GPU: so many keep it busy for longer than it takes to launch their kernels, and their
 attention to each other, which the mask takes away, costs less than their matrix products."""

@@ -89,10 +89,10 @@ def test_the_cache_is_what_a_cache_takes():
         cache = model(torch.zeros(1, 64, dtype=torch.long), use_cache=True).past_key_values
     held = sum(layer.keys.nbytes + layer.values.nbytes for layer in cache.layers)
     context = 4 * 64 * (2 * 40 + 4 * 24) + 5 * 64**2
-    token = 4 * (20 * 24 + 3 * 80) + held // 64 + 16 * (64 + 512)
+    token = 4 * (20 * 24 + 3 * 80) + held // 64 + 16 * (64 + 256)
     copy = 4 * (3 * 300 + 2 * 3 * 80 + 6 * 80 + 8 * 24 * 3)
     full = 4 * (4 * 300 + 3 * 80 + 4 * 24 * 3)
-    assert measure_bytes(config, 4) == 5 * (held + context + 512 * (token + copy) + full + 1536 * 3 * 64) // 4
+    assert measure_bytes(config, 4) == 5 * (held + context + 256 * (token + copy) + full + 1536 * 3 * 64) // 4
     longer = LlamaConfig(**config.to_dict() | {"max_position_embeddings": 10**6})
     longest = LlamaConfig(**config.to_dict() | {"max_position_embeddings": 4096})
     assert measure_bytes(longer, 4) == measure_bytes(longest, 4)
