@@ -18,7 +18,7 @@ from icltui.engine.measure.forward_pass import position_ids
 from icltui.engine.measure.predictions import finite_or_none, kl_divergence, top_candidates
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.patch.build import BuiltPatch, PatchSpec
-from icltui.engine.patch.decoding import Decoder, PerStepDecoder, Rows, stop_tokens
+from icltui.engine.patch.decoding import ContextDecoder, Decoder, PerStepDecoder, Rows, stop_tokens
 from icltui.engine.patch.patch import TokenPatch, control_noise
 from icltui.engine.prompts.token_texts import as_tokens
 from icltui.engine.prompts.tokenize import Ids
@@ -55,7 +55,9 @@ def generate(
     """
     names: tuple[Lane, ...] = ("context", *(lane for lane in lanes if lane != "context"))
     tracks: list[dict[Lane, Track]] = [{name: Track() for name in names} for _ in specs]
-    decoders = {name: make_decoder(specs, built, name) for name in names}
+    decoders: dict[Lane, Decoder] = {}
+    for name in names:
+        decoders[name] = make_decoder(specs, built, name, decoders.get("context"))
     sampler = Sampler(sampling)
     for index in range(n_tokens):
         on_progress(f"generating for {len(specs)} queries", index, n_tokens)
@@ -80,11 +82,19 @@ def generate(
     yield from (summarize(of, spec, sampling) for of, spec in zip(tracks, specs, strict=True))
 
 
-def make_decoder(specs: Sequence[PatchSpec], built: BuiltPatch | None, name: Lane) -> Decoder:
-    """The lane ``name`` of all specs."""
+def make_decoder(
+    specs: Sequence[PatchSpec], built: BuiltPatch | None, name: Lane, leader: Decoder | None = None
+) -> Decoder:
+    """The lane ``name`` of all specs; a patch per step takes its states from ``leader``, the context's own lane."""
     spec, model = specs[0], specs[0].loaded.model
+    is_per_step = built is not None and built.patch is None
     if name == "context":
-        return Decoder(_contextual_rows(model, [one.ids for one in specs]), None)
+        shares = is_per_step and all(one.control_ids == one.ids for one in specs)
+        return (
+            _contextual(specs)
+            if shares
+            else Decoder(_contextual_rows(model, [one.ids for one in specs]), None)
+        )
     positions = [position_ids(one.ids, (0, len(one.ids.context)), one.positions) for one in specs]
     rows = Rows(model, [one.ids.plain for one in specs], positions)
     if name == "plain":
@@ -93,8 +103,14 @@ def make_decoder(specs: Sequence[PatchSpec], built: BuiltPatch | None, name: Lan
     if built.patch is not None:
         return Decoder(rows, built.patch.at(built.alpha))
     patch = TokenPatch(spec.sites, spec.recipe.components, built.alpha, control_noise(spec.recipe))
-    context = _contextual_rows(model, [one.control_ids for one in specs])
-    return PerStepDecoder(rows, patch, context, [len(one.ids.query) for one in specs])
+    leader = leader if isinstance(leader, ContextDecoder) else None
+    return PerStepDecoder(rows, patch, _contextual(specs), [len(one.ids.query) for one in specs], leader)
+
+
+def _contextual(specs: Sequence[PatchSpec]) -> ContextDecoder:
+    """Rows in the context that the patch is made of, whose states aim it."""
+    rows = _contextual_rows(specs[0].loaded.model, [one.control_ids for one in specs])
+    return ContextDecoder(rows, None, specs[0].sites, [len(one.ids.query) for one in specs])
 
 
 def _contextual_rows(model: Any, ids: Sequence[Ids]) -> Rows:

@@ -130,36 +130,84 @@ class Decoder:
 
 
 @dataclass
+class ContextDecoder(Decoder):
+    """The lane with the context, whose states aim a patch per step as long as both lanes have the same text."""
+
+    sites: Sequence[Site]
+    n_query: Sequence[int]
+    """The number of query tokens of each row."""
+    tokens: list[list[int]] = field(default_factory=list)
+    """The tokens of all rows at each step so far."""
+    targets: States | None = None
+    """States of the last pass: of the queries' tokens, then of each step's."""
+
+    def prefill(self) -> Float[Tensor, "rows vocabulary"]:
+        with attach(self.sites, capture := TargetCapture(self.rows.last(self.n_query))):
+            logits = super().prefill()
+        self.targets = capture.targets(self.sites)
+        return logits
+
+    def step(self, tokens: Sequence[int]) -> Float[Tensor, "rows vocabulary"]:
+        self.tokens.append(list(tokens))
+        with attach(self.sites, capture := TargetCapture(slice(-len(tokens), None))):
+            logits = super().step(tokens)
+        self.targets = capture.targets(self.sites)
+        return logits
+
+
+@dataclass
 class PerStepDecoder(Decoder):
-    """Rows with a patch of its own for every token, aimed by contextual rows that run beside them.
+    """Rows with a patch of its own for every token, aimed by contextual rows.
 
     Raises:
         BadInput: a ``random`` control of several tokens, on a model that cannot continue from a cache.
     """
 
     patch: TokenPatch
-    context: Rows
+    context: ContextDecoder
+    """Contextual rows of this lane's own text."""
     n_query: Sequence[int]
     """The number of query tokens of each row; only these and later ones are patched."""
+    leader: ContextDecoder | None = None
+    """A lane that runs each token in the same context first, and spares ``context`` the pass while the texts agree."""
     targets: States | None = None
     """States of every token so far, for a model that cannot continue from a cache."""
 
     def prefill(self) -> Float[Tensor, "rows vocabulary"]:
-        with attach(self.patch.sites, capture := TargetCapture(self.context.last(self.n_query))):
+        if self.leader is None:
             self.context.prefill()
-        self.targets = capture.targets(self.patch.sites)
+        self.targets = self._aiming.targets
+        assert self.targets is not None
         self.patch.aim(self.targets, self.rows.last(self.n_query))
         return super().prefill()
 
     def step(self, tokens: Sequence[int]) -> Float[Tensor, "rows vocabulary"]:
-        with attach(self.patch.sites, capture := TargetCapture(slice(-len(tokens), None))):
-            self.context.step(tokens)
-        targets = capture.targets(self.patch.sites)
+        self._follow(tokens)
+        targets = self._aiming.targets
+        assert targets is not None
         if can_use_cache(self.rows.model):
             self.patch.aim(targets)
         else:
             self._aim_again(targets)
         return super().step(tokens)
+
+    @property
+    def _aiming(self) -> ContextDecoder:
+        return self.leader or self.context
+
+    def _follow(self, tokens: Sequence[int]) -> None:
+        """Let ``tokens`` run in the context, unless the leading lane has just done so."""
+        if self.leader is None:
+            self.context.step(tokens)
+            return
+        said, here = self.context.tokens, list(tokens)
+        if self.leader.tokens == [*said, here]:
+            said.append(here)
+            return
+        self.leader, self.context.tokens = None, []
+        self.context.prefill()
+        for step in (*said, here):
+            self.context.step(step)
 
     def _aim_again(self, targets: States) -> None:
         if self.patch.noise is not None:
