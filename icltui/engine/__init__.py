@@ -13,7 +13,7 @@ A folder imports only folders before it; inside a folder a module imports only m
                rounding_error ─▶ attention_sink ─▶ measure
     patch      low_rank_map ─▶ patch ─▶ decoding ─▶ calibration ─▶ fit ─▶ build
                evaluate ─▶ alpha_search ─▶ sweep ─▶ exactness_at_load ─▶ report
-    generate   sampling ─▶ batching_check ─▶ generate ─▶ prepare_request ─▶ jobs
+    generate   sampling ─▶ batching_check ─▶ generate ─▶ prepare_request ─▶ last_patch ─▶ jobs
     verify     gradient_alignment ─▶ verdict ─▶ verify
     export     reference_logits ─▶ foldable ─▶ factors_file ─▶ control_vector
                peft ─▶ peft_check ─▶ export_patch ─▶ jobs

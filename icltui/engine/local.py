@@ -4,7 +4,7 @@ import copy
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -32,6 +32,7 @@ from icltui.api.messages import (
 from icltui.api.progress_callback import ProgressCallback
 from icltui.engine.export.jobs import check_same_weights, run_export
 from icltui.engine.generate.jobs import run_generate, run_generate_each
+from icltui.engine.generate.last_patch import LastPatch
 from icltui.engine.generate.prepare_request import prepare_inputs
 from icltui.engine.hooks.out_of_memory import (
     forget_frames,
@@ -114,6 +115,7 @@ class LocalEngine:
     """The request of the last model, which may have to be loaded anew; None where the model was handed in."""
     dtype_reason: str = ""
     """Why the last model has another dtype than its checkpoint."""
+    last_patch: LastPatch = field(default_factory=LastPatch)
 
     def __post_init__(self) -> None:
         use_whole_float32()
@@ -164,9 +166,9 @@ class LocalEngine:
             case Measure():
                 yield from self._measure(request)
             case Generate():
-                yield from run_generate(self._model(), request)
+                yield from run_generate(self._model(), request, self.last_patch)
             case GenerateEach():
-                yield from run_generate_each(self._model(), request)
+                yield from run_generate_each(self._model(), request, self.last_patch)
             case Verify():
                 yield from self._verify(request, should_stop)
             case Export():
@@ -184,6 +186,7 @@ class LocalEngine:
     def _make_room(self) -> None:
         """Forget the present model: its memory is freed just before the new one's weights are read."""
         self.loaded = self.info = None
+        self.last_patch.forget()
 
     def _held(self, device: torch.device) -> int:
         """Bytes on a GPU that the present model would leave; its maps of main memory count as free already."""
@@ -210,6 +213,7 @@ class LocalEngine:
             yield from run_export(request, self.info, self._model, self._fresh)
         except EngineError:
             if self.request is not None:
+                self.last_patch.forget()
                 self.loaded = None  # an adapter may be stuck in it: the next job loads it anew
             raise
         if request.format == "peft" and self.request is not None and is_offloaded(self._model().model):

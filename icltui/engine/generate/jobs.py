@@ -24,31 +24,32 @@ from icltui.api.option_table import check_options
 from icltui.api.progress_callback import ProgressCallback
 from icltui.engine.generate.batching_check import PaddingChangesLogits, can_batch, in_batches
 from icltui.engine.generate.generate import generate
+from icltui.engine.generate.last_patch import LastPatch
 from icltui.engine.generate.prepare_request import make_spec
 from icltui.engine.models.background_thread import run_in_background
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.patch.alpha_search import with_alpha
-from icltui.engine.patch.build import BuiltPatch, PatchSpec, build_patch
+from icltui.engine.patch.build import BuiltPatch, PatchSpec
 from icltui.engine.patch.report import report_patch
 from icltui.engine.prompts.token_texts import as_tokens
 from icltui.values import Generation, LaneStep
 from icltui.values.errors import BadInput
 
 
-def run_generate(loaded: LoadedModel, request: Generate) -> Iterator[Event]:
-    """The lanes of one prompt.
+def run_generate(loaded: LoadedModel, request: Generate, last: LastPatch) -> Iterator[Event]:
+    """The lanes of one prompt; ``last`` spares the patch's building where only the strength is another.
 
     Raises:
         BadInput: a prompt, recipe or sampling that cannot be.
     """
     spec = _spec(loaded, request)
-    built = yield from _built(spec, request)
+    built = yield from _built(spec, request, last)
     yield from _lanes(spec, built, request)
     if built is not None:
         yield from _tested(built, request.curves)
 
 
-def run_generate_each(loaded: LoadedModel, request: GenerateEach) -> Iterator[Event]:
+def run_generate_each(loaded: LoadedModel, request: GenerateEach, last: LastPatch) -> Iterator[Event]:
     """The lanes of every query: all at once where one patch serves them, else one after the other.
 
     Raises:
@@ -58,7 +59,7 @@ def run_generate_each(loaded: LoadedModel, request: GenerateEach) -> Iterator[Ev
         raise BadInput("no query to run: give at least one")
     # All queries are checked before the first is run, which may take long.
     specs = [_spec(loaded, request, query) for query in request.queries]
-    built = yield from _built(specs[0], request)
+    built = yield from _built(specs[0], request, last)
     generations: list[Generation] | None = None
     if can_batch(specs[0], built):
         generations = yield from run_in_background(partial(_in_rows, specs, built, request))
@@ -67,7 +68,11 @@ def run_generate_each(loaded: LoadedModel, request: GenerateEach) -> Iterator[Ev
             yield GenerationEnded(generation=_whole(generations[number], spec, request))
         else:
             if number and built is not None:
-                built = replace(built, spec=spec) if spec.calibration else (yield from _built(spec, request))
+                built = (
+                    replace(built, spec=spec)
+                    if spec.calibration
+                    else (yield from _built(spec, request, last))
+                )
             yield from _lanes(spec, built, request)
         if built is not None and (number == 0 or not (spec.calibration or generations)):
             yield from _tested(built, False)
@@ -101,13 +106,15 @@ def _spec(loaded: LoadedModel, request: Generate | GenerateEach, query: str | No
     return make_spec(loaded, prompt, request.layers, request.recipe, request.holdout, request.n_tokens)
 
 
-def _built(spec: PatchSpec, request: Generate | GenerateEach) -> Generator[Event, None, BuiltPatch | None]:
+def _built(
+    spec: PatchSpec, request: Generate | GenerateEach, last: LastPatch
+) -> Generator[Event, None, BuiltPatch | None]:
     if "patched" not in request.lanes:
         return None
     alpha, is_varied = request.recipe.alpha, isinstance(request, Generate) and request.curves
     if spec.recipe.mode == "per-step" and not (isinstance(alpha, str) or is_varied or spec.holdout):
         return BuiltPatch(spec, alpha=alpha)  # made while text is generated
-    return (yield from run_in_background(partial(make_patch, spec)))
+    return (yield from run_in_background(partial(make_patch, spec, last=last)))
 
 
 def _lanes(spec: PatchSpec, built: BuiltPatch | None, request: Generate | GenerateEach) -> Iterator[Event]:
@@ -132,6 +139,6 @@ def _tested(built: BuiltPatch, curves: bool) -> Iterator[Event]:
 
 
 @torch.no_grad()  # not inference mode, which rules derivatives out
-def make_patch(spec: PatchSpec, on_progress: ProgressCallback) -> BuiltPatch:
-    """The patch at its strength."""
-    return with_alpha(build_patch(spec, on_progress=on_progress), on_progress)
+def make_patch(spec: PatchSpec, on_progress: ProgressCallback, last: LastPatch | None = None) -> BuiltPatch:
+    """The patch at its strength; ``last``: the one built before, which may be it."""
+    return with_alpha((last or LastPatch()).build(spec, on_progress), on_progress)

@@ -1,0 +1,39 @@
+"""The patch that was built last, kept for a next job that wants it at another strength.
+
+Enters: a :class:`~icltui.engine.patch.build.PatchSpec`. Leaves: the patch at strength 1. Building a patch reads the
+contextual text and fits every layer, and depends on all of the spec but the strength and the held-out queries.
+"""
+
+from dataclasses import dataclass, replace
+
+from msgspec.structs import replace as with_changes
+
+from icltui.api.progress_callback import ProgressCallback
+from icltui.engine.patch.build import BuiltPatch, PatchSpec, build_patch
+
+
+@dataclass
+class LastPatch:
+    """At most one patch, with its model; whoever drops the model calls :meth:`forget`."""
+
+    built: BuiltPatch | None = None
+
+    def build(self, spec: PatchSpec, on_progress: ProgressCallback) -> BuiltPatch:
+        """The patch at strength 1, built unless the last one is it.
+
+        Raises:
+            BadInput: see :func:`icltui.engine.patch.build.build_patch`.
+        """
+        if self.built is not None and _apart_from_strength(self.built.spec) == _apart_from_strength(spec):
+            return replace(self.built, spec=spec)
+        self.built = None  # so that two are never in memory
+        self.built = build_patch(spec, on_progress=on_progress)
+        return self.built
+
+    def forget(self) -> None:
+        """Free the patch, which also holds on to its model."""
+        self.built = None
+
+
+def _apart_from_strength(spec: PatchSpec) -> PatchSpec:
+    return replace(spec, recipe=with_changes(spec.recipe, alpha=1.0), holdout=())
