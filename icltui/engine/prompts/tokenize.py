@@ -18,6 +18,7 @@ from icltui.values import PromptIds, TokenizedPrompt
 from icltui.values.errors import BadInput
 from icltui.values.prompt import Prompt, check_size, n_bytes
 
+_NOTHING_TO_KEEP = "neither the tokenizer nor the model has a special token to keep before the text"
 MOST_BYTES_PER_TOKEN = 512
 """More bytes than any token in use has: the longest are of 128 spaces."""
 
@@ -92,6 +93,7 @@ def tokenize(loaded: LoadedModel, prompt: Prompt) -> tuple[Ids, TokenizedPrompt]
         notes=(
             *row.notes,
             *straddling_notes(row.text, row.begin, boundary, row.body, cut),
+            *([_NOTHING_TO_KEEP] if prompt.bos == "auto" and loaded.sink and not row.prefix else []),
             *unit_notes,
         ),
     )

@@ -14,7 +14,6 @@ from icltui.values.prompt import Prompt
 from tests.engine.small_models import make_tiny, make_tokenizer
 
 SINK = Sink(position=0, ratio=98.0, layers=(1,))
-PROMPT = Prompt(context="ab", query="c")
 
 
 @pytest.fixture
@@ -38,13 +37,13 @@ def special(loaded: LoadedModel, name: str, role: str = "") -> int:
 
 
 def kept(loaded: LoadedModel, **options: object) -> tuple[int, ...]:
-    ids, record = tokenize(loaded, replace_prompt(**options))
+    ids, record = tokenize(loaded, prompt_with(**options))
     assert tuple(token.id for token in record.prefix) == ids.prefix
     assert ids.full == [*ids.prefix, *loaded.tokenizer("abc", add_special_tokens=False)["input_ids"]]
     return ids.prefix
 
 
-def replace_prompt(**options: object) -> Prompt:
+def prompt_with(**options: object) -> Prompt:
     return Prompt(context="ab", query="c", **options)
 
 
@@ -103,8 +102,12 @@ def test_the_tokenizers_own_special_tokens_come_first(bare):
     assert kept(own) == kept(replace(own, sink=None)) == (0,)
 
 
-def test_nothing_usable_is_nothing_kept_unless_it_is_demanded(bare):
+def test_nothing_usable_is_nothing_kept_and_said_unless_it_is_demanded(bare):
+    said = "neither the tokenizer nor the model has a special token to keep before the text"
     assert kept(bare) == ()
+    assert tokenize(bare, prompt_with())[1].notes == (said,)
+    for other in (replace(bare, sink=None), replace(bare, tokenizer=make_tokenizer())):
+        assert tokenize(other, prompt_with())[1].notes == ()
     with pytest.raises(
         BadInput, match=r"^bos 'always' asked, but .* no BOS token, nor another special one: use auto"
     ):
@@ -115,6 +118,6 @@ def test_nothing_usable_is_nothing_kept_unless_it_is_demanded(bare):
 def test_a_chat_header_is_enough(bare, header, is_needed):
     bare.tokenizer.bos_token = "<s>"
     bare.tokenizer.chat_template = f"{{% for m in messages %}}{header}{{{{ m['content'] }}}}{{% endfor %}}"
-    ids, _ = tokenize(bare, replace_prompt(chat=True))
+    ids, _ = tokenize(bare, prompt_with(chat=True))
     assert (ids.prefix == (0,)) == is_needed
     assert len(ids.prefix) == (1 if is_needed else len(header))
