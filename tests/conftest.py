@@ -7,6 +7,7 @@ counted: ``pytest -n 0 -m soak tests/tui/test_kills.py --kills 100``.
 import gc
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -31,6 +32,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     for name, (default, meaning) in HOW_MANY.items():
         parser.addoption(f"--{name}", type=int, default=default, help=f"{meaning} (default: {default})")
     parser.addoption("--rewrite", action="store_true", help="write the goldens and the transcript anew")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With ``-m gpu`` no other test is even imported: a machine with a GPU may lack what they need."""
+    gpu = Path(__file__).parent / "gpu"
+    is_ours = collection_path in (gpu, *gpu.parents) or gpu in collection_path.parents
+    return True if config.option.markexpr == "gpu" and not is_ours else None
 
 
 def pytest_collection_finish() -> None:

@@ -49,3 +49,10 @@ def engine(request: pytest.FixtureRequest) -> Iterator[LocalEngine]:
     del loaded
     gc.collect()
     torch.cuda.empty_cache()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One line where nothing could run."""
+    reports = terminalreporter.stats.get("skipped", [])
+    if any(isinstance(report.longrepr, tuple) and WHY in report.longrepr[2] for report in reports):
+        terminalreporter.write_line(f"tests/gpu: {WHY}")
