@@ -145,8 +145,10 @@ class _Cursor:
         return n
 
     def text(self) -> str:
-        length = self.number("Q")
-        return self.take(length).decode("utf-8", errors="replace")
+        try:
+            return self.take(self.number("Q")).decode("utf-8")
+        except UnicodeDecodeError:
+            raise _Damaged("holds text that is not UTF-8: download it again") from None
 
 
 def _read(file: Path, cursor: _Cursor, size: int) -> GgufHeader:
@@ -194,7 +196,7 @@ def _list(cursor: _Cursor, kind: int) -> Setting | _LeftOut:
     if kind == _STRING:
         n_strings = cursor.count("strings in a list", 8)
         for _ in range(n_strings):
-            cursor.take(cursor.number("Q"))
+            cursor.text()
         return _LeftOut(n_strings)
     if (code := _WIDTHS.get(kind)) is None:
         raise _Damaged(f"has a list of the unknown type {kind}: download it again")

@@ -69,6 +69,14 @@ def test_it_says_what_was_written(file):
         (header(n_settings=1, body=struct.pack("<Q", HUGE)), "is cut off in its header"),
         (header(n_settings=1, body=setting(8, struct.pack("<Q", HUGE))), "is cut off in its header"),
         (header(n_settings=1, body=setting(9, struct.pack("<IQ", 8, HUGE))), "10^15 strings in a list"),
+        (
+            header(n_settings=1, body=setting(8, struct.pack("<Q", 1) + b"\xff")),
+            "holds text that is not UTF-8",
+        ),
+        (
+            header(n_settings=1, body=setting(9, struct.pack("<IQQ", 8, 1, 1) + b"\xff")),
+            "holds text that is not UTF-8",
+        ),
         (header(n_settings=1, body=setting(9, struct.pack("<IQ", 0, HUGE))), "10^15 numbers in a list"),
         (header(n_settings=1, body=setting(9, struct.pack("<IQ", 9, 1))), "a list of the unknown type 9"),
         (header(n_settings=1, body=setting(77, b"")), "a setting of the unknown type 77"),
