@@ -82,7 +82,8 @@ def measure_bytes(text_config: Any, width: int, on_cpu: bool = True, free: int |
         all_widths=2 * inner * layers,
         vocabulary=vocabulary,
         n_layers=layers,
-        cached=layers * cached_per_layer(text_config, hidden),
+        cached=cached_per_layer(text_config, hidden),
+        n_blocks=layers,
         n_tokens=tokens,
         on_cpu=on_cpu,
     )
@@ -121,7 +122,9 @@ class MeasureCost:
     n_layers: int
     """Number of the selected layers."""
     cached: int
-    """Numbers that the key-value cache keeps of a token, at all layers."""
+    """Numbers that the key-value cache keeps of a token at one layer."""
+    n_blocks: int
+    """Number of the model's layers."""
     n_tokens: int
     """Tokens of the whole prompt."""
     n_query: int = 1
@@ -131,8 +134,8 @@ class MeasureCost:
 
     @property
     def context(self) -> int:
-        """The context's keys and values, its pass through one block, and its mask, as SDPA is handed and adds it."""
-        per_token = self.cached + self.widest + 4 * self.hidden
+        """The context's keys and values, once more at one layer; its pass through one block, and its mask."""
+        per_token = self.cached * (self.n_blocks + 1) + self.widest + 4 * self.hidden
         per_pair = 1 + self.width * (1 + self.n_scores)
         return self.width * self.n_tokens * per_token + per_pair * self.n_tokens**2
 
@@ -147,9 +150,9 @@ class MeasureCost:
 
     @property
     def _of_token(self) -> int:
-        """Vectors, W z thrice, keys and values at every layer, attention, and how the masks come about."""
+        """Vectors, W z thrice, one layer's keys and values, attention, and how the masks come about."""
         n_keys = self.n_tokens + self.most_tokens
-        numbers = 20 * self.hidden + 3 * self.widest + self.cached + self.n_scores * n_keys
+        numbers = 20 * self.hidden + 3 * self.widest + 2 * self.cached + self.n_scores * n_keys
         return self.width * numbers + 16 * n_keys
 
     @property

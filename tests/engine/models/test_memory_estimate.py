@@ -88,8 +88,8 @@ def test_the_cache_is_what_a_cache_takes():
     with torch.inference_mode():
         cache = model(torch.zeros(1, 64, dtype=torch.long), use_cache=True).past_key_values
     held = sum(layer.keys.nbytes + layer.values.nbytes for layer in cache.layers)
-    context = 4 * 64 * (2 * 40 + 4 * 24) + 5 * 64**2
-    token = 4 * (20 * 24 + 3 * 80) + held // 64 + 16 * (64 + 256)
+    context = 4 * 64 * (2 * 2 * 6 + 2 * 40 + 4 * 24) + 5 * 64**2
+    token = 4 * (20 * 24 + 3 * 80 + 2 * 2 * 2 * 6) + 16 * (64 + 256)
     copy = 4 * (3 * 300 + 2 * 3 * 80 + 6 * 80 + 8 * 24 * 3)
     full = 4 * (4 * 300 + 3 * 80 + 4 * 24 * 3)
     assert measure_bytes(config, 4) == 5 * (held + context + 256 * (token + copy) + full + 1536 * 3 * 64) // 4
@@ -126,7 +126,7 @@ def test_a_measure_costs_what_was_told(dtype, monkeypatch):
 
 
 def test_a_chunk_is_bounded_by_what_is_fast_and_by_what_is_free():
-    cost = MeasureCost(4, 64, 256, 2048, 262_144, 8, 512, n_tokens=1000)
+    cost = MeasureCost(4, 64, 256, 2048, 262_144, 8, 64, 8, n_tokens=1000)
     assert cost.tokens_in_chunk() == cost.tokens_in_chunk(10**12) < memory_estimate.CHUNK_TOKENS
     assert cost.chunk(cost.tokens_in_chunk()) <= memory_estimate.CHUNK_BYTES
     for free in (2**28, 2**27, 2**26):
