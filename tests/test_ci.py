@@ -2,6 +2,7 @@
 
 import re
 import stat
+import tomllib
 from pathlib import Path
 
 import yaml
@@ -25,6 +26,19 @@ def test_the_workflow_runs_every_part_and_no_command_of_its_own() -> None:
     parts = {*matrix["part"], *(case["part"] for case in matrix["include"])}
     words = {word.removeprefix(".ci/") for command in commands for word in command.split()}
     assert set(PARTS) <= words | parts <= words | set(PARTS)
+
+
+def test_every_test_is_run_by_a_part() -> None:
+    """The plain run leaves out the tiers, and each tier is asked for by a part or needs what no runner has."""
+    options = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]
+    tiers = {marker.partition(":")[0] for marker in options["markers"]}
+    left_out = re.search(r"-m '([^']+)'", options["addopts"])
+    assert left_out
+    assert set(re.findall(r"not (\w+)", left_out[1])) == tiers
+    asked_for = [
+        re.findall(r"-m '?((?:\w+)(?: or \w+)*)", (ROOT / ".ci" / part).read_text()) for part in PARTS
+    ]
+    assert {tier for found in asked_for for words in found for tier in words.split(" or ")} >= tiers - {"gpu"}
 
 
 def test_jobs_end_and_may_only_read() -> None:
