@@ -60,8 +60,10 @@ def test_only_the_layers_that_show_it_are_named():
 
 
 def test_a_ratio_is_of_the_first_token_to_the_median():
-    v = torch.tensor([[[3.0, 4.0], [1.0, 0.0], [2.0, 0.0], [100.0, 0.0]], [[0.0, 0.0]] * 4])
-    assert norm_ratios(v).tolist() == [2.5, 0.0]
+    v = torch.tensor([[[3.0, 4.0], [1.0, 0.0], [2.0, 0.0], [0.0, 1.0]], [[0.0, 0.0]] * 4])
+    assert norm_ratios(v).tolist() == [5.0, 0.0]
+    pair = torch.tensor([[[3.0, 4.0], [2.0, 0.0], [1.0, 0.0]]])
+    assert norm_ratios(pair).tolist() == [5.0], "the first is none of the others"
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
