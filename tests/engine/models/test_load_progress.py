@@ -1,6 +1,8 @@
 """Progress in bytes, from what transformers and the hub tell their bars."""
 
 from dataclasses import dataclass, field
+from itertools import count
+from types import SimpleNamespace
 
 import pytest
 from transformers.utils import logging
@@ -96,3 +98,11 @@ def test_downloads_are_told_and_write_nothing(capsys):
     assert reported.stages == {"downloading m"}
     assert {total for _, total in reported.steps} <= {0, 100}
     assert capsys.readouterr() == ("", "")
+
+
+def test_the_tensors_of_a_gguf_are_counted_as_they_are_unpacked():
+    told, seconds = Reported(), count(0.0, 1.0)
+    progress = LoadProgress("m", {"a": 3, "b": 4}, told, clock=lambda: next(seconds))
+    tensors = [SimpleNamespace(name="a"), SimpleNamespace(name="b")]
+    assert list(progress.count_tensors(tensors, desc="a bar's title")) == tensors
+    assert told.steps == [(3, 7), (7, 7)]
