@@ -191,10 +191,12 @@ def _copied(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         end = _with_index(kwargs.get("device") or begin)
         kwargs = {key: value for key, value in kwargs.items() if key != "pin_memory"}
         made = func(_numbers(args[0]), **kwargs | {"device": _CPU if end.type == "ghost" else end})
-        _note_copy(begin, end)
+        if made.numel():
+            _note_copy(begin, end)
         return _claimed(made, end, {})
     to, source = args[:2]
-    _note_copy(source.device, to.device)
+    if source.numel():  # nothing crosses of nothing
+        _note_copy(source.device, to.device)
     _numbers(to).copy_(_numbers(source))
     return to
 
@@ -227,13 +229,13 @@ def _attention(
     mask = None if attn_mask is None else _numbers(attn_mask)
     numbers = [_numbers(t) for t in (query, key, value)]
     choice = torch._fused_sdp_choice(*numbers, mask, dropout_p, is_causal, **how)
+    if attn_mask is not None and attn_mask.dtype == torch.bool:
+        attn_mask = torch.zeros_like(attn_mask, dtype=query.dtype).masked_fill_(~attn_mask, -torch.inf)
     if choice != int(torch.nn.attention.SDPBackend.FLASH_ATTENTION):
         out = _aten._scaled_dot_product_attention_math(
             query, key, value, attn_mask, dropout_p, is_causal, None, **how
         )
         return out[0]
-    if attn_mask is not None and attn_mask.dtype == torch.bool:
-        attn_mask = torch.zeros_like(attn_mask, dtype=query.dtype).masked_fill_(~attn_mask, -torch.inf)
     out = _aten._scaled_dot_product_flash_attention_for_cpu(
         query, key, value, dropout_p, is_causal, attn_mask=attn_mask, scale=scale
     )

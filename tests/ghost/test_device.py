@@ -85,12 +85,20 @@ CASES = (
     Case("gives numbers", lambda _, g, __: g[0, 0].item(), device=None),
     Case("gives lists", lambda _, g, __: g.tolist(), device=None),
     Case("copies deeply", lambda _, g, __: deepcopy(g)),
+    Case("attends with few heads and a mask", lambda _, g, __: _few(g, torch.ones(3, 3, device=g.device).tril() > 0)),
     Case("attends", lambda _, g, __: _attended(g, g, g)),
 )  # fmt: skip
 
 
 def _attended(q: Any, k: Any, v: Any, mask: Any = None) -> Any:
     return scaled_dot_product_attention(q[None, None], k[None, None], v[None, None], attn_mask=mask)
+
+
+def _few(x: Any, mask: Any) -> Any:
+    """Attention of two heads to one, for which no kernel is fused."""
+    return scaled_dot_product_attention(
+        x.view(1, 2, 3, 1), x[:1].view(1, 1, 3, 1), x[1:].view(1, 1, 3, 1), mask
+    )
 
 
 def _set(tensor: Any, index: Any, value: Any) -> Any:

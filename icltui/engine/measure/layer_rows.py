@@ -36,8 +36,8 @@ class LayerRows:
     g_norm: Tensor | None = None
     """‖g‖ at unit 0."""
     last: Steps | None = None
-    was_still: bool = False
-    """Whether the last unit left z as it was."""
+    was_still: Bool[Tensor, " one"] | None = None
+    """Whether the last unit left z as it was, on its device: to ask there would make the host wait."""
     cumulative: float | None = 0.0
     """The sum of the steps so far; None after a step that is not finite."""
     kept: list[Steps] = field(default_factory=list)
@@ -73,9 +73,12 @@ class LayerRows:
         if not units:
             return rows
         steps = self.trajectory.take(z, known)
-        table = self._table(steps, z, v, g_norm)
-        matrices = self._matrix_norms(steps)
-        rows += [self._row(*line) for line in zip(units, table, matrices, strict=True)]
+        table, matrices = self._table(steps, z, v, g_norm), self._matrix_norms(steps)
+        lines = finite_rows(torch.stack([*table.values(), *matrices.values()], dim=-1))
+        for unit, line in zip(units, lines, strict=True):
+            named = dict(zip(table, line, strict=False))
+            norms = dict(zip(matrices, line[len(table) :], strict=True))
+            rows.append(self._row(unit, named, norms))
         self.last = steps.last()
         if self.keeps:
             self.kept.append(steps)
@@ -98,8 +101,8 @@ class LayerRows:
         z: Float[Tensor, "units hidden"],
         v: Float[Tensor, "units hidden"],
         g_norm: Float[Tensor, " units"],
-    ) -> list[dict[str, float | None]]:
-        """The numbers of each unit, by the names of :class:`~icltui.values.Row`'s fields."""
+    ) -> dict[str, Float[Tensor, " units"]]:
+        """The numbers of the units, by the names of :class:`~icltui.values.Row`'s fields."""
         assert self.v is not None
         assert self.g_norm is not None
         missing = torch.full_like(g_norm, torch.nan)
@@ -111,7 +114,7 @@ class LayerRows:
         delta_square, key_square = steps.delta.square().sum(-1), steps.key.square().sum(-1)
         delta, noise = delta_square.sqrt(), self._is_noise(z, delta_square)
         cosine_update = self._cosine("u", steps, squares) * self._cosine("key", steps, key_square)
-        columns = {
+        return {
             "z_norm": z.norm(dim=-1),
             "delta_norm": delta,
             "shift_norm": shift,
@@ -130,8 +133,6 @@ class LayerRows:
                 ~noise, torch.nan
             ),
         }
-        lines = finite_rows(torch.stack(list(columns.values()), dim=-1))
-        return [dict(zip(columns, line, strict=True)) for line in lines]
 
     def _is_noise(
         self, z: Float[Tensor, "units hidden"], delta_square: Float[Tensor, " units"]
@@ -139,16 +140,15 @@ class LayerRows:
         """Whether each unit or the one before it moved z by no more than rounding, so that directions mean nothing."""
         noise = max(16 * torch.finfo(z.dtype).eps, 2**0.5 * self.rounding)
         still = delta_square.sqrt() <= noise * z.norm(dim=-1)
-        before = still.new_tensor([self.was_still])
-        self.was_still = bool(still[-1])
+        before = torch.zeros_like(still[:1]) if self.was_still is None else self.was_still
+        self.was_still = still[-1:].clone()
         either: Tensor = still | torch.cat([before, still[:-1]])
         return either
 
-    def _matrix_norms(self, steps: Steps) -> list[dict[str, float | None]]:
+    def _matrix_norms(self, steps: Steps) -> dict[str, Float[Tensor, " units"]]:
         """‖ΔW‖ of each matrix, by its name, for each unit."""
         key = steps.key.norm(dim=-1)
-        norms = torch.stack([u.norm(dim=-1) / key for u in steps.images().values()], dim=-1)
-        return [dict(zip(steps.widths, line, strict=True)) for line in finite_rows(norms)]
+        return {name: u.norm(dim=-1) / key for name, u in steps.images().items()}
 
     def _cosine(self, name: str, steps: Steps, squares: Float[Tensor, " units"]) -> Float[Tensor, " units"]:
         """cos of each unit's vector and the one before."""
