@@ -14,7 +14,7 @@ from tests.ghost.models import LAYOUTS, OFFLOADED, Layout, laid_out, request_for
 Jobs = Callable[[Any, Path], dict[str, Request]]
 
 FAMILIES = tuple(
-    "llama gpt2 qwen3 gemma2 gemma3_text gpt_neox gptj falcon mixtral qwen3_moe olmoe gpt_oss deepseek_v3 opt bloom "
+    "llama gpt2 qwen3 gemma2 gemma3_text gpt_neox gptj falcon mixtral qwen3_moe olmoe gpt_oss deepseek_v3 bloom "
     "jamba recurrent_gemma qwen3_next falcon_h1".split()
 )
 """Norms before and after, parallel blocks, Conv1D, sliding windows, experts, latent attention, ALiBi, recurrences."""
