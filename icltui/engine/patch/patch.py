@@ -100,7 +100,7 @@ class TokenPatch(SiteHook):
             return None
         present = self._targeted(v)
         delta = scaled(self._difference(self._target("v", layer, present), present), self.alpha)
-        return self._among(torch.zeros_like(v), delta)
+        return delta if self.at is None else self._among(torch.zeros_like(v), delta)
 
     def _targeted(self, tokens: Float[Tensor, "tokens hidden"]) -> Float[Tensor, "targets hidden"]:
         return tokens if self.at is None else tokens[self.at]
