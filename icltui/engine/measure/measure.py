@@ -46,6 +46,7 @@ class Measurer:
         """The rows and predictions of all units."""
         for chunk in chunks:
             yield from self._take_as_fits(self._set_aside(chunk))
+            del chunk  # its tensors are freed before the next chunk's are made
         if self.last is not None:
             yield from self._take_as_fits(self.last)
 

@@ -185,6 +185,7 @@ class _PackedPass:
             chunk = self._measure_as_fits(units)
             units = list(chunk.units)
             yield chunk
+            del chunk  # so that its tensors are freed before the next chunk's are made
         self._run_context(len(self.ids.context))
         if self.plan.reference == "local":
             self._remember_inputs()
@@ -193,8 +194,10 @@ class _PackedPass:
         size = self.n_per_chunk if units or self.is_whole else max(2, FIRST_CHUNK_TOKENS // self.q)
         while rest:
             size = -(-len(rest) // -(-len(rest) // size)) if self.is_whole else size  # of equal length
-            yield (chunk := self._measure_as_fits(rest[:size]))
+            chunk = self._measure_as_fits(rest[:size])
             rest, size = rest[len(chunk.units) :], self.n_per_chunk
+            yield chunk
+            del chunk
 
     @property
     def is_whole(self) -> bool:
