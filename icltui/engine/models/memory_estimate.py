@@ -157,13 +157,13 @@ class MeasureCost:
 
     @property
     def _of_copy(self) -> int:
-        """Three rows of logits, and what the layers keep of two chunks, as one is freed after the next is made.
+        """Three rows of logits, and what the layers keep, a part of it twice while it is stacked.
 
         Kept are z, v and the block's output of each layer, as they are captured and as they are stacked, and W z where
         the model computes it precisely enough; else it is made layer by layer.
         """
         wide = max(4, self.width)
-        images = 2 * self.all_widths if self.width >= 4 else 0
+        images = self.all_widths if self.width >= 4 else 0
         return wide * (3 * self.vocabulary + images + 6 * self.widest + 8 * self.hidden * self.n_layers)
 
     @property

@@ -90,7 +90,7 @@ def test_the_cache_is_what_a_cache_takes():
     held = sum(layer.keys.nbytes + layer.values.nbytes for layer in cache.layers)
     context = 4 * 64 * (2 * 2 * 6 + 2 * 40 + 4 * 24) + 5 * 64**2
     token = 4 * (20 * 24 + 3 * 80 + 2 * 2 * 2 * 6) + 16 * (64 + 256)
-    copy = 4 * (3 * 300 + 2 * 3 * 80 + 6 * 80 + 8 * 24 * 3)
+    copy = 4 * (3 * 300 + 3 * 80 + 6 * 80 + 8 * 24 * 3)
     full = 4 * (4 * 300 + 3 * 80 + 4 * 24 * 3)
     assert measure_bytes(config, 4) == 5 * (held + context + 256 * (token + copy) + full + 1536 * 3 * 64) // 4
     longer = LlamaConfig(**config.to_dict() | {"max_position_embeddings": 10**6})
