@@ -32,7 +32,7 @@ def test_only_strength_and_held_out_queries_may_differ():
     assert again.spec.holdout == (IDS,)
     other = Ids((1,), (5, 9, 2, 78), (30, 4, 81), (0, 1, 2, 3, 4))
     for changed in (spec(other), spec(rank=1), spec(mode="frozen"), spec(components="shift")):
-        before = last.built.patch
+        before = last.build(spec(), ignore_progress).patch
         assert last.build(changed, ignore_progress).patch is not before
     last.forget()
     assert last.built is None
