@@ -160,7 +160,7 @@ def test_text_comes_from_files(capsys, tmp_path):
         (["measure", "-q", "b", "--revision", "v9", "--model", "."], 2, "not with a folder"),
         (["measure", "-q", "b", "--dtype", "float8"], 2, "not known"),
         (["measure", "-q", "b", "--device", "gpu"], 2, "not available"),
-        (["measure", "-q", "b", "--model", "./none"], 3, "no folder './none'"),
+        (["measure", "-q", "b", "--model", "./none"], 3, "no folder or file './none'"),
         (["measure", "-q", "b", "--model", "nobody/nothing"], 3, "nobody/nothing"),
         (["generate", "-q", "b", "--tokens", "0"], 2, "ask for 1 to"),
         (["measure", "-q", "b", "-o", "no/such/folder/x"], 2, "cannot write"),

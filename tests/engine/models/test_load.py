@@ -132,7 +132,7 @@ def test_a_cancelled_load_does_not_hinder_the_next(folder):
 @pytest.mark.parametrize(
     ("model", "words"),
     [
-        ("./no-such-folder", "no folder './no-such-folder'"),
+        ("./no-such-folder", "no folder or file './no-such-folder'"),
         ("{empty}", "has no config.json"),
         ("{weightless}", "has no weights"),
         ("{cut}", r"model\.safetensors' is damaged or cut off: download it again"),
