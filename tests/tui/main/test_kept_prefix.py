@@ -62,6 +62,7 @@ async def test_only_the_step_from_the_sink_is_marked():
         assert [measured.mark("delta_norm", unit, 0) for unit in range(4)] == ["", "!", "", ""]
         assert measured.mark("z_norm", 1, 0) == ""
         assert "! about the sink" in desk.text()
+        await desk.until(lambda: desk.screen.unit == 19)  # the table opens on its last row
         await desk.press("g", "down")
         assert desk.screen.unit == 1
         (line,) = (line for line in desk.text().splitlines() if "❯" in line and " The " in line)
