@@ -70,18 +70,21 @@ def _scaling(header: GgufHeader, text: Any) -> dict[str, Any]:
     def number(key: str) -> Any:
         return header.settings.get(f"{header.architecture}.rope.scaling.{key}")
 
-    kind = header.text(f"{header.architecture}.rope.scaling.type")
-    if FREQUENCIES in header.tensors:
+    kind = header.text(f"{header.architecture}.rope.scaling.type") or "linear"  # as llama.cpp takes it
+    factor = number("factor") or header.settings.get(f"{header.architecture}.rope.scale_linear")
+    is_scaled = kind != "none" and factor not in (None, 0, 1)
+    if number("attn_factor") not in (None, 1):
+        raise _unknown(header, "rope.scaling.attn_factor")
+    if FREQUENCIES in header.tensors and not is_scaled:
         return _llama_3(header, text)
-    if kind in ("", "none") and ROPE_TENSORS.isdisjoint(header.tensors):
-        return {}
-    if kind == "linear" and number("factor"):
-        return {"rope_type": "linear", "factor": number("factor")}
+    if kind in ("linear", "none") and ROPE_TENSORS.isdisjoint(header.tensors):
+        return {"rope_type": "linear", "factor": factor} if is_scaled else {}
     if kind == "yarn" and number("factor") and number("original_context_length"):
         length = {"original_max_position_embeddings": number("original_context_length")}
         known = {key: number(f"yarn_{key}") for key in ("beta_fast", "beta_slow") if number(f"yarn_{key}")}
         return {"rope_type": "yarn", "factor": number("factor"), **length, **known}
-    raise _unknown(header, f"rope.scaling.type {kind!a}" if kind else "rope_factors_long.weight")
+    unread = sorted(ROPE_TENSORS & header.tensors.keys())
+    raise _unknown(header, unread[0] if unread else f"rope.scaling.type {kind!a}")
 
 
 def _llama_3(header: GgufHeader, text: Any) -> dict[str, Any]:

@@ -245,6 +245,31 @@ def test_scaled_positions_are_read_from_the_settings(tmp_path, kind, more):
     assert not torch.equal(logits(scaled), logits(make_model("qwen2")))
 
 
+@pytest.mark.parametrize("key", ["rope.scaling.factor", "rope.scale_linear"])
+def test_a_factor_without_a_type_scales_linearly(tmp_path, key):
+    scaled = make_model(
+        "qwen2", rope_parameters={"rope_type": "linear", "rope_theta": 10000.0, "factor": 4.0}
+    )
+    file = write_gguf(tmp_path / "tiny.gguf", scaled, "qwen2", settings={f"qwen2.{key}": 4.0})
+    assert torch.equal(logits(loaded_from(file).model), logits(scaled))
+
+
+def test_type_none_leaves_positions_as_they_are(tmp_path):
+    plain = make_model("qwen2")
+    settings = {"qwen2.rope.scaling.type": "none", "qwen2.rope.scaling.factor": 4.0}
+    file = write_gguf(tmp_path / "tiny.gguf", plain, "qwen2", settings=settings)
+    assert torch.equal(logits(loaded_from(file).model), logits(plain))
+
+
+def test_factors_of_attention_and_two_scalings_at_once_are_refused(model, tmp_path):
+    file = write_gguf(tmp_path / "a.gguf", model, "llama", settings={"llama.rope.scaling.attn_factor": 1.5})
+    assert "scales its positions by rope.scaling.attn_factor" in refusal(file)
+    factors = {"rope_freqs.weight": np.ones(8, np.float32)}
+    scaled = {"llama.rope.scaling.factor": 4.0}
+    file = write_gguf(tmp_path / "b.gguf", model, "llama", settings=scaled, tensors=factors)
+    assert "scales its positions by rope_freqs.weight" in refusal(file)
+
+
 def test_an_unknown_scaling_is_refused(model, tmp_path):
     file = write_gguf(tmp_path / "tiny.gguf", model, "llama", settings={"llama.rope.scaling.type": "spiral"})
     assert "scales its positions by rope.scaling.type 'spiral'" in refusal(file)
