@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, Generic, TypeVar
 
+import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 from transformers.pytorch_utils import Conv1D
@@ -69,12 +70,13 @@ class _SiteAdapter:
         self.shifts = self._overrides("shift", "add_shift")
         self.needs_stream = self.sees_residual or self.shifts
         self.shifts_inside = self.shifts and not self.is_parallel
-        """False for a parallel block, whose v is known only at its end."""
+        """False for a parallel block, which has no tensor that is v."""
+        self.shifts_attention = self.shifts and self.is_parallel and hook.shifts_at_residual
+        """Whether attention's output is shifted, so that the block adds up what it does in the contextual run."""
         self.rows = _flat if hook.flatten else _unchanged
         self.add_shift = self._add_shift_to_rows if hook.flatten else partial(hook.add_shift, site.layer)
         self.stream: Tensor | None = None
         """The tensor that the skip connection carries past the MLP."""
-        self.attention_output: Tensor | None = None
         self.z: tuple[Tensor, Tensor | None] | None = None
         """The model's own z, and the z that replaces it."""
 
@@ -120,11 +122,18 @@ class _SiteAdapter:
     def on_block_input(self, args: Any, kwargs: Any) -> Arguments | None:
         r = hidden_input(args, kwargs)
         new = self.hook.block_input(self.layer, self.rows(r))
-        self.stream, self.attention_output, self.z = (r if new is None else new.view_as(r)), None, None
+        self.stream, self.z = (r if new is None else new.view_as(r)), None
         return None if new is None else _replaced(args, kwargs, self.stream)
 
     def on_attention_output(self, _: nn.Module, args: Any, kwargs: Any, output: Any) -> None:  # noqa: ARG002
-        self.attention_output = hidden_output(output)
+        assert self.stream is not None
+        attended = hidden_output(output)
+        # No tensor of the model is v, which its own dtype would round in each run. The block's input may come from
+        # another device, and is seen before accelerate moves it.
+        stream = self.stream.to(attended.device, torch.promote_types(attended.dtype, torch.float32))
+        self.hook.residual(self.layer, self.rows(stream + attended))
+        if self.shifts_attention:
+            self.add_shift(attended)
 
     def on_norm_input(self, args: Any, kwargs: Any) -> None:
         self.stream = hidden_input(args, kwargs)
@@ -172,19 +181,13 @@ class _SiteAdapter:
 
     def on_block_output(self, _: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:  # noqa: ARG002
         out = hidden_output(output)
-        shifts_output = self.shifts and self.is_parallel
-        if self.is_parallel and self.sees_residual:
-            assert self.stream is not None
-            assert self.attention_output is not None
-            # The block's input may come from another device, and is seen before accelerate moves it.
-            stream = self.stream.to(self.attention_output.device)
-            self.hook.residual(self.layer, self.rows(stream + self.attention_output))
+        shifts_output = self.shifts and self.is_parallel and not self.shifts_attention
         if shifts_output:
             out = out.clone()
             self.add_shift(out)
         # The last of several parallel residual streams.
         self.hook.block_output(self.layer, out.reshape(-1, *out.shape[-2:])[-1])
-        self.stream = self.attention_output = self.z = None
+        self.stream = self.z = None
         if not shifts_output:
             return None
         return type(output)((out, *output[1:])) if isinstance(output, tuple | list) else out

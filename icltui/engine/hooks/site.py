@@ -58,6 +58,11 @@ class SiteHook:
     flatten: ClassVar[bool] = True
     """True: tensors are (tokens, hidden). False: they have the model's own shape (…, hidden), which is quicker."""
 
+    @property
+    def shifts_at_residual(self) -> bool:
+        """Whether the shift depends on v alone, so that it is known as soon as v is."""
+        return False
+
     def block_input(self, layer: int, r: Hidden) -> Hidden | None:
         """Sees the residual stream that enters the block, and may replace it."""
 

@@ -82,6 +82,11 @@ class TokenPatch(SiteHook):
         """
         self.targets, self.at = targets, at
 
+    @property
+    def shifts_at_residual(self) -> bool:
+        """False for a control, whose random directions are drawn for z first."""
+        return self.noise is None
+
     def residual(self, layer: int, v: Float[Tensor, "tokens hidden"]) -> None:
         self.v[layer] = widen(v).clone()  # the shift moves v's stream later
 

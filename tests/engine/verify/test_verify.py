@@ -45,6 +45,13 @@ def test_ok_with_controls_far_off(family):
         assert result.logits[half].linf > 10 * result.logits["patched"].linf
 
 
+def test_parallel_blocks_add_up_what_they_do_in_the_context_run():
+    loaded = tiny("gpt_neox", torch.bfloat16)
+    result = verify.verify(loaded, loaded.sites, IDS, seed=0)
+    assert [check.block_error for check in result.layers] == [0, 0, 0]
+    assert result.logits["patched"].linf == 0
+
+
 def test_some_layers_only():
     loaded = tiny("llama", torch.float32)
     assert verify.verify(loaded, loaded.sites[:2], IDS, seed=0).ok
