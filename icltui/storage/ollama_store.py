@@ -18,7 +18,7 @@ PREFIX = "ollama:"
 STORES = ("~/.ollama/models", "/usr/share/ollama/.ollama/models")
 """Where a user's Ollama keeps models, and where the service does."""
 _HOST, _OWNER, _TAG = "registry.ollama.ai", "library", "latest"
-_MODEL = "application/vnd.ollama.image.model"
+_MODEL, _ADAPTER = "application/vnd.ollama.image.model", "application/vnd.ollama.image.adapter"
 _DIGEST = re.compile(r"sha256[:-]([0-9a-f]{64})")
 _MOST_MANIFEST = 2**20
 _MOST_LISTED = 1000
@@ -102,9 +102,23 @@ def _manifests(store: Path) -> Iterator[Path]:
 
 def _blob(name: str, store: Path, manifest: Path) -> Path:
     layers = _read(name, manifest).layers
-    digest = next((layer.digest for layer in layers if layer.mediaType == _MODEL), None)
-    if digest is None:
-        raise ModelError(f"model {name!r} has no weights by its manifest {shown(manifest)}: pull it again")
+    digests = [layer.digest for layer in layers if layer.mediaType == _MODEL]
+    if not digests:
+        raise ModelError(
+            f"model {name!r} has no GGUF here by its manifest, {shown(manifest)}: give a model that Ollama "
+            "runs on this machine from one"
+        )
+    if any(layer.mediaType == _ADAPTER for layer in layers):  # without it this would be another model
+        raise ModelError(
+            f"model {name!r} is an adapter on another model's weights, which is not read here: give that model, or one "
+            "with the adapter merged"
+        )
+    if len(digests) > 1:
+        raise ModelError(
+            f"model {name!r} has its weights in {len(digests):,} files, where one is read: give a .gguf file that "
+            "holds them all"
+        )
+    digest = digests[0]
     match = _DIGEST.fullmatch(digest)
     if match is None:
         raise ModelError(

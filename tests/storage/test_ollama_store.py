@@ -74,12 +74,27 @@ def test_a_digest_without_a_blob_is_refused(store: Path, digest: str, said: str)
 
 def test_a_manifest_without_weights_or_damaged_is_refused(store: Path) -> None:
     file = manifest(store, "registry.ollama.ai/library/bad/latest", DIGEST, kind="text/plain")
-    with pytest.raises(ModelError, match="has no weights by its manifest"):
+    with pytest.raises(ModelError, match="has no GGUF here by its manifest"):
         ollama_file("ollama:bad")
     for content in (b"", b"[]", b"\xff", b"[" * 10**5):
         file.write_bytes(content)
         with pytest.raises(ModelError, match=r"has a damaged manifest, .*: pull it again"):
             ollama_file("ollama:bad")
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("application/vnd.ollama.image.adapter", "is an adapter on another model's weights"),
+        (MODEL, "has its weights in 2 files"),
+    ],
+)
+def test_weights_that_are_a_part_of_the_model_are_refused(store: Path, kind: str, said: str) -> None:
+    file = manifest(store, "registry.ollama.ai/library/more/latest", DIGEST)
+    layers = json.loads(file.read_text())["layers"]
+    file.write_text(json.dumps({"layers": [*layers, {"mediaType": kind, "digest": DIGEST}]}))
+    with pytest.raises(ModelError, match=said):
+        ollama_file("ollama:more")
 
 
 def test_without_a_store_or_models_it_says_so(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
