@@ -16,6 +16,7 @@ def migrate(document: dict[str, Any]) -> None:
     if (written := document["format"]) < 5:
         for session in (document, *_sessions_of_runs(document)):
             _say_never(session)
+            _name_kept(session)
             if session.get("format") == written:
                 session["format"] = FORMAT
 
@@ -48,3 +49,17 @@ def _say_never(session: dict[str, Any]) -> None:
     records = (measurement.get("tokens"), generation.get("ids"), verification.get("ids"))
     if any(isinstance(record, dict) and record.get("prefix") == [] for record in records):
         prompt["bos"] = "never"
+
+
+def _name_kept(session: dict[str, Any]) -> None:
+    """Before format 5 the kept tokens' texts were in the measurement alone, their ids in each record."""
+    measurement = session.get("measurement")
+    tokens = measurement.get("tokens") if isinstance(measurement, dict) else None
+    kept = tokens.get("prefix") if isinstance(tokens, dict) else None
+    if not isinstance(kept, list) or not all(isinstance(token, dict) for token in kept):
+        return
+    for record in (session.get("generation"), session.get("verification")):
+        if not isinstance(record, dict) or not isinstance(ids := record.get("ids"), dict):
+            continue
+        if ids.get("prefix") == [token.get("id") for token in kept]:
+            record["kept_prefix"] = kept

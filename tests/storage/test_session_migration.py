@@ -59,6 +59,17 @@ def test_any_result_tells(tmp_path, part):
     assert older(replace(session, **lone), tmp_path / "a.json").prompt.bos == "never"
 
 
+def test_a_record_names_the_tokens_that_its_ids_kept(tmp_path):
+    """The texts were in the measurement alone; one of other tokens does not tell them."""
+    path, session = tmp_path / "a.json", with_prefix(A_SESSION, 5)
+    read = older(session, path)
+    assert read.generation.kept_prefix == read.verification.kept_prefix == session.measurement.tokens.prefix
+    other = replace(
+        session, generation=replace(session.generation, ids=with_prefix(A_SESSION, 6).generation.ids)
+    )
+    assert older(other, path).generation.kept_prefix == ()
+
+
 def test_a_prompt_that_was_not_run_takes_todays_meaning(tmp_path):
     session = Session(prompt=Prompt(context="a", query="b"))
     assert older(session, tmp_path / "a.json").prompt.bos == "auto"
