@@ -149,7 +149,7 @@ class ResultTabs(ContentSwitcher, Bordered):
         formula = MEASURES[self.measure].meaning(measured.dynamics)[1] or "undefined"
         silence = " · no next tokens" if measured.is_mute else ""
         return {
-            "stream": f"layer {self.shown_layer}{self._noise()} · {method}{silence}{self._sink()}",
+            "stream": f"layer {self.shown_layer}{self._sink()}{self._noise()} · {method}{silence}",
             "plots": self._plot_subtitle(formula, method),
             "heatmap": f"{formula} · {method}",
             "text": method,

@@ -64,12 +64,20 @@ async def test_only_the_step_from_the_sink_is_marked():
         assert "! about the sink" in desk.text()
         await desk.until(lambda: desk.screen.unit == 19)  # the table opens on its last row
         await desk.press("g", "down")
-        assert desk.screen.unit == 1
+        await desk.until(lambda: desk.screen.unit == 1)
         (line,) = (line for line in desk.text().splitlines() if "❯" in line and " The " in line)
         assert " !" in line
         await desk.press("6")
         await desk.drawn()
         assert ", about the sink  layer" in desk.text()
+
+
+async def test_a_narrow_border_still_says_what_the_mark_means():
+    """What it cuts is the end: the words come before whatever else the border says of the numbers."""
+    async with open_desk(session(query=LAST), size=(80, 24)) as desk:
+        await desk.press("4")
+        await desk.drawn()
+        assert f"layer {desk.screen.numbers.shown_layer} · ! about the sink" in desk.text()
 
 
 @pytest.mark.parametrize(
