@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from icltui.engine.export.gguf_writing import written
 from icltui.engine.hooks.site import Site, hidden_output
 from icltui.engine.patch.patch import HeldPatch
 from icltui.values.errors import EngineError, ModelError
@@ -51,20 +52,17 @@ def write_vectors(path: Path, vectors: Vectors, model_hint: str) -> None:
     """Write the file; ``model_hint``: the model's type.
 
     Raises:
+        OSError: the disk is full.
         EngineError: the vectors that are read back differ in a bit from those written.
     """
-    from gguf import GGUFReader, GGUFWriter
+    from gguf import GGUFWriter
 
     writer = GGUFWriter(path, ARCHITECTURE)
     writer.add_string(f"{ARCHITECTURE}.model_hint", model_hint)
     writer.add_uint32(f"{ARCHITECTURE}.layer_count", len(vectors))
     for layer, vector in vectors.items():
         writer.add_tensor(f"direction.{layer}", vector.numpy())
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    found = {tensor.name: torch.from_numpy(tensor.data.copy()) for tensor in GGUFReader(path).tensors}
+    found = {tensor.name: torch.from_numpy(tensor.data.copy()) for tensor in written(writer, path).tensors}
     wanted = {f"direction.{layer}": vector for layer, vector in vectors.items()}
     if found.keys() != wanted.keys() or not all(torch.equal(found[name], wanted[name]) for name in wanted):
         raise EngineError(

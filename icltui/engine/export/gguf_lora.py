@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from icltui.engine.export.gguf_writing import written
 from icltui.engine.export.peft import PREFIX, Adapter, has_experts
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.values.errors import BadInput, EngineError
@@ -77,9 +78,10 @@ def write_lora(path: Path, adapter: Adapter, architecture: str, names: Names) ->
 
     Raises:
         BadInput: the architecture has no name for a matrix of the adapter.
+        OSError: the disk is full.
         EngineError: the tensors that are read back differ in a bit from those written.
     """
-    from gguf import GGUFReader, GGUFType, GGUFWriter
+    from gguf import GGUFType, GGUFWriter
 
     tensors = _renamed(adapter, architecture, names)
     writer = GGUFWriter(path, architecture)
@@ -91,11 +93,7 @@ def write_lora(path: Path, adapter: Adapter, architecture: str, names: Names) ->
     writer.add_string("icltui.fingerprint", adapter.base.fingerprint)
     for name, tensor in tensors.items():
         writer.add_tensor(name, tensor.numpy())
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    found = _tensors(GGUFReader(path))
+    found = _tensors(written(writer, path))
     if found.keys() != tensors.keys() or not all(torch.equal(found[name], tensors[name]) for name in tensors):
         raise EngineError("the adapter that was read back is not the one that was written: nothing was kept")
 

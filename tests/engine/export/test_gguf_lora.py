@@ -1,6 +1,7 @@
 """An adapter for llama.cpp: what is in the file, that llama.cpp makes of it what the patch does, what is refused."""
 
 import errno
+import resource
 
 import pytest
 import torch
@@ -252,6 +253,23 @@ def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch):
 
     monkeypatch.setattr(GGUFWriter, "write_tensors_to_file", full)
     refused(tmp_path, BadInput, "cannot write .*lora.gguf: .*no space left on device.*: choose another place")
+
+
+@pytest.mark.parametrize("form", ["gguf-lora", "gguf-control-vector"])
+@pytest.mark.parametrize("part", [0.5, 0.9, 0.999])
+def test_a_disk_that_fills_up_meanwhile_leaves_nothing(form, part, tmp_path):
+    """The last bytes of a tensor are lost without an error: they are in a buffer when numpy is done with them."""
+    engine = engine_of(model_of("llama"))
+    export(engine, tmp_path / "whole.gguf", format=form)
+    size = (tmp_path / "whole.gguf").stat().st_size
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(size * part), before[1]))
+    try:
+        with pytest.raises(BadInput, match=r"cannot write .*lora.gguf: .*: choose another place"):
+            export(engine, tmp_path / "lora.gguf", format=form)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [path.name for path in tmp_path.iterdir()] == ["whole.gguf"]
 
 
 def test_a_place_that_is_taken_is_refused(tmp_path):
