@@ -19,7 +19,7 @@ from icltui.api.messages import DEMO
 from icltui.api.progress_callback import ProgressCallback
 from icltui.bench.start_parts import Part, Start
 from icltui.system.child_environment import child_environment, own_command
-from icltui.values.errors import EngineError
+from icltui.values.errors import BadInput, EngineError, ModelError
 
 CONTEXT = "The capital of France is Rome. The capital of Spain is Cairo."
 QUERY = " The capital of France is"
@@ -65,7 +65,9 @@ def time_start(settings: StartSettings, on_progress: ProgressCallback) -> StartR
     """Start each program ``settings.repeat`` times, in turns.
 
     Raises:
-        EngineError: one of them fails, with the last line that it wrote.
+        BadInput: the command refuses the settings.
+        ModelError: the command refuses the model.
+        EngineError: one of them fails otherwise, with the last line that it wrote.
     """
     found: tuple[list[tuple[Part, bytes]], ...] = ([], [], [])
     for done in range(settings.repeat):
@@ -92,6 +94,9 @@ def _run(command: Sequence[str]) -> tuple[Part, bytes]:
     clock, after = time.perf_counter() - begin, resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode:
         last = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        for kind in (BadInput, ModelError):  # what was given is at fault, in icltui's own words
+            if done.returncode == kind.exit_code and last.startswith("icltui: "):
+                raise kind(last.removeprefix("icltui: "))
         raise EngineError(f"{shlex.join(command)} failed with {done.returncode}: {last or 'it said nothing'}")
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return Part("whole", cpu, clock), done.stdout

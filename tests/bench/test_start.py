@@ -12,7 +12,7 @@ from icltui.bench.start import StartResults, StartSettings, time_start
 from icltui.bench.start_parts import Part
 from icltui.bench.start_table import start_table
 from icltui.bench.tensor_reads import TensorReads
-from icltui.values.errors import EngineError
+from icltui.values.errors import BadInput, EngineError, ModelError
 
 
 def test_a_tensor_counts_as_often_as_it_is_taken_out(tmp_path, monkeypatch):
@@ -35,6 +35,18 @@ def test_a_program_that_fails_is_told_with_its_last_line(monkeypatch):
     failing = [sys.executable, "-c", "raise SystemExit('first\\nwhy it fails')"]
     monkeypatch.setattr(StartSettings, "commands", (failing, failing, failing))
     with pytest.raises(EngineError, match="failed with 1: why it fails"):
+        time_start(StartSettings(), lambda *_: None)
+
+
+@pytest.mark.parametrize("kind", [BadInput, ModelError])
+def test_what_the_command_refuses_is_refused_in_its_words(kind, monkeypatch):
+    failing = [
+        sys.executable,
+        "-c",
+        f"import sys; print('icltui: no model', file=sys.stderr); sys.exit({kind.exit_code})",
+    ]
+    monkeypatch.setattr(StartSettings, "commands", (failing, failing, failing))
+    with pytest.raises(kind, match=r"^no model$"):
         time_start(StartSettings(), lambda *_: None)
 
 
