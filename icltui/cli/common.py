@@ -49,7 +49,7 @@ def load_request(args: argparse.Namespace, session: Session | None) -> LoadModel
     name = saved.name if saved is not None else DEMO if args.model is None else args.model
     if not name:
         raise BadInput(
-            "--model is empty: give a Hugging Face id or a folder, or leave it out for the embedded model"
+            "--model is empty: give a Hugging Face id, a folder or a GGUF file, or leave it out for the embedded model"
         )
     usual = LoadModel(model=name)
     if saved is not None:

@@ -18,13 +18,13 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "generate": ("three lanes of text: with context, query only, query + ΔW", generate.add_arguments),
     "replay": ("compute a session's results again; exit 1 when something differs", replay.add_arguments),
     "export": (
-        "write a session as csv, Markdown or a figure, or its patch for PEFT or llama.cpp",
+        "a session as table, report or figure; its patch for other programs",
         export.add_arguments,
     ),
     "engine": ("the engine as a server on stdin and stdout, for --engine", lambda _parser: None),
     "config": ("where everything is kept, and the settings in force", lambda _parser: None),
     "demo": ("train or evaluate the embedded model, make its example sessions", demo.add_arguments),
-    "bench": ("what the packed measure costs, against other ways to the same numbers", bench.add_arguments),
+    "bench": ("what measuring, decoding, the screen and the start cost here", bench.add_arguments),
     "help": ("the manual, a page for each topic", help.add_arguments),
 }
 """What each command is for, and what adds its arguments."""
@@ -63,7 +63,8 @@ def _explorer() -> argparse.ArgumentParser:
             [
                 "commands (icltui COMMAND --help shows more):",
                 *(f"  {name:<10} {purpose}" for name, (purpose, _) in COMMANDS.items()),
-                "\nexit codes: 0 done, 1 a check failed, 2 bad use or input, 3 model not loaded, 130 interrupted",
+                "\nexit codes: 0 done, 1 a check failed, 2 bad use or input, 3 model not loaded,",
+                "130 interrupted",
             ]
         ),
     )

@@ -27,7 +27,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     theme: str = ""
     """A theme's name; empty: the one chosen last in the palette, or the default."""
     model: str = ""
-    """A Hugging Face id or a folder, used where neither ``--model`` nor a session says another; empty: the demo."""
+    """A model as ``--model`` takes it, used where neither ``--model`` nor a session says another; empty: the demo."""
     colours: Literal["auto", "16", "256", "truecolor"] = "auto"
     """How many colours the terminal shows."""
     mouse: bool = True

@@ -37,7 +37,7 @@ class ModelInfo(Record, frozen=True):
     """The loaded model, as a session remembers it."""
 
     name: str
-    """Hugging Face id, folder, or ``demo`` for the embedded model."""
+    """Hugging Face id, folder, GGUF file, ``ollama:NAME``, or ``demo`` for the embedded model."""
     revision: str | None
     """Branch, tag or commit; None: the repository's default."""
     fingerprint: str

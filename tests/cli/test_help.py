@@ -11,6 +11,7 @@ import pytest
 from icltui.cli.main import main
 from icltui.storage.manual import DOCS, TOPICS
 from icltui.text.rich_markdown import rendered
+from tests.docs.reference import parsers
 from tests.hostile import cells_of
 from tests.waiting import PATIENCE
 
@@ -22,6 +23,13 @@ def test_without_a_topic_every_topic_is_listed(capsys: pytest.CaptureFixture[str
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines[2:]] == list(TOPICS)
     assert all(cells_of(line) <= 80 for line in lines)
+
+
+def test_the_help_of_every_command_fits_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    for name, parser in parsers().items():
+        wide = [line for line in parser.format_help().splitlines() if cells_of(line) > 80]
+        assert not wide, name
 
 
 @pytest.mark.parametrize("topic", TOPICS)

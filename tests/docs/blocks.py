@@ -23,6 +23,7 @@ _BLOCK = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _SPAN = re.compile(r"`((?:[^`\n]|\n(?!\n))+)`")
 _HOP = re.compile(r"^\d+\. `([\w/]+\.py)`, `([\w.]+)`", re.MULTILINE)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
+_VARIABLE = re.compile(r"[A-Z_]+=")
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,8 @@ def links(page: Path) -> list[str]:
 
 
 def commands(line: str) -> Iterator[list[str]]:
-    """The words of each command of a line, in the order in which ``&&`` joins them."""
-    words = shlex.split(line, comments=True)
+    """The words of each command of a line, in the order in which ``&&`` joins them, without variables set for it."""
+    words = [word for word in shlex.split(line, comments=True) if not _VARIABLE.match(word)]
     while "&&" in words:
         at = words.index("&&")
         yield words[:at]

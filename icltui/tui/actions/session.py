@@ -27,7 +27,7 @@ SESSION_ACTIONS: tuple[Action, ...] = (
     Action("Session", "copy", "ctrl+g", "copy_pane", "Copy pane",
         help="Send what the focused pane holds to the terminal's clipboard, through SSH and tmux too (OSC 52)."),
     Action("Session", "model", "L,f2", "load_model", "Load model",
-        help="Load another model: a recent one, a folder or a Hugging Face id; shows first how much memory it takes."),
+        help="Load another model: a recent one, a folder, a GGUF file, Ollama's, or an id; first its memory is shown."),
     Action("Session", "redraw", "U,f8", "app.redraw", "Redraw",
         help="Redraw the whole screen, for instance after another program has written over it."),
     Action("Session", "help", "question_mark,f1", "show_help", "Help", is_in_footer=True,
