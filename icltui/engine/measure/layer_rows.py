@@ -1,13 +1,15 @@
 """The numbers of each unit at one layer.
 
-Enters: z, v and ‖g‖ of consecutive units. Leaves: a :class:`~icltui.values.Row` each. The trajectory in weights is
-in :mod:`icltui.engine.measure.weight_steps`; this module takes norms, ratios and cosines of its steps, several
-units at a time.
+Enters: z, v and ‖g‖ of consecutive units. Leaves: a :class:`~icltui.values.Row` each, once the numbers of all layers
+are read from their device together. The trajectory in weights is in :mod:`icltui.engine.measure.weight_steps`; this
+module takes norms, ratios and cosines of its steps, several units at a time.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
 
 import torch
 from jaxtyping import Bool, Float
@@ -15,9 +17,35 @@ from torch import Tensor
 
 from icltui.engine.hooks.site import Site
 from icltui.engine.measure.predictions import finite_or_none, finite_rows
-from icltui.engine.measure.rank_one import Experts, Images, weight_norm, working_device
+from icltui.engine.measure.rank_one import Experts, Images, exact_dtype, weight_norm, working_device
 from icltui.engine.measure.weight_steps import Steps, Trajectory, start_trajectory
 from icltui.values import Dynamics, Row
+
+Line = list[float | None]
+"""A unit's numbers at one layer; None where one is not finite."""
+
+
+@dataclass(frozen=True)
+class UnreadRows:
+    """Rows of consecutive units at one layer, whose numbers are still on their device."""
+
+    table: Float[Tensor, "units columns"]
+    rows: Callable[[list[Line]], list[Row]]
+    """The rows of the table's lines."""
+
+
+def read_rows(unread: Sequence[UnreadRows]) -> list[Row]:
+    """The rows in the given order; the host waits for each device once."""
+    flat: dict[torch.device, list[Tensor]] = {}
+    for part in unread:
+        flat.setdefault(part.table.device, []).append(part.table.flatten())
+    numbers = {device: iter(finite_rows(torch.cat(tables)[None])[0]) for device, tables in flat.items()}
+    rows = []
+    for part in unread:
+        n_units, n_columns = part.table.shape
+        of_device = numbers[part.table.device]
+        rows += part.rows([[*islice(of_device, n_columns)] for _ in range(n_units)])
+    return rows
 
 
 @dataclass
@@ -58,42 +86,52 @@ class LayerRows:
         v: Float[Tensor, "units hidden"],
         g_norm: Float[Tensor, " units"],
         known: Images,
-    ) -> list[Row]:
+    ) -> Iterator[UnreadRows]:
         """The rows of the next units; ``known``: what of W z was seen already."""
-        rows = []
         device = working_device(self.site, known, z.device)
         z, v, g_norm = z.to(device), v.to(device), g_norm.to(device)
         if self.trajectory is None:
             first = {name: p[:1].clone() for name, p in known.items()}
             self.trajectory = start_trajectory(self.dynamics, self.site, z[:1].clone(), first, self.experts)
             self.v, self.g_norm = v[0].clone(), g_norm[0].clone()
-            rows.append(self._first(units[0], float(z[0].double().norm())))
+            z_norm = z[:1].to(exact_dtype(z)).norm(dim=-1, keepdim=True)
+            yield UnreadRows(z_norm, partial(self._first, units[0]))
             units, z, v, g_norm = units[1:], z[1:], v[1:], g_norm[1:]
             known = {name: p[1:] for name, p in known.items()}
         if not units:
-            return rows
+            return
         steps = self.trajectory.take(z, known)
         table, matrices = self._table(steps, z, v, g_norm), self._matrix_norms(steps)
-        lines = finite_rows(torch.stack([*table.values(), *matrices.values()], dim=-1))
-        for unit, line in zip(units, lines, strict=True):
-            named = dict(zip(table, line, strict=False))
-            norms = dict(zip(matrices, line[len(table) :], strict=True))
-            rows.append(self._row(unit, named, norms))
+        numbers = torch.stack([*table.values(), *matrices.values()], dim=-1)
+        yield UnreadRows(numbers, partial(self._rows, units, [*table], [*matrices]))
         self.last = steps.last()
         if self.keeps:
             self.kept.append(steps)
-        return rows
 
-    def _first(self, unit: int, z_norm: float) -> Row:
-        accumulates = self.dynamics != "drop"
-        return Row(
+    def _first(self, unit: int, lines: list[Line]) -> list[Row]:
+        ((z_norm,),) = lines
+        nothing = None if self.dynamics == "drop" else 0.0
+        row = Row(
             unit=unit,
             layer=self.site.layer,
-            z_norm=finite_or_none(z_norm),
+            z_norm=z_norm,
             learning_rate=finite_or_none(z_norm**-2) if z_norm else None,
-            net_patch_norm=0.0 if accumulates else None,
-            cumulative_patch_norm=0.0 if accumulates else None,
+            net_patch_norm=nothing,
+            cumulative_patch_norm=nothing,
         )
+        return [row]
+
+    def _rows(
+        self, units: Sequence[int], names: list[str], matrices: list[str], lines: list[Line]
+    ) -> list[Row]:
+        return [
+            self._row(
+                unit,
+                dict(zip(names, line, strict=False)),
+                dict(zip(matrices, line[len(names) :], strict=True)),
+            )
+            for unit, line in zip(units, lines, strict=True)
+        ]
 
     def _table(
         self,

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from icltui.engine.hooks.out_of_memory import run_as_fits
 from icltui.engine.hooks.site import Site
-from icltui.engine.measure.layer_rows import LayerRows
+from icltui.engine.measure.layer_rows import LayerRows, UnreadRows, read_rows
 from icltui.engine.measure.predictions import Vocabulary, predict
 from icltui.engine.measure.run_prefixes import Plan, PrefixChunk
 from icltui.engine.measure.unit_similarity import compare_units
@@ -99,14 +99,13 @@ class Measurer:
 
     def _take(self, chunk: PrefixChunk) -> Measured:
         self._start(chunk)
-        rows: list[list[Row]] = [[] for _ in chunk.units]
-        if chunk.units:
-            for k, layer in enumerate(self.layers):
-                known = chunk.images.get(layer.site.layer, {})
-                taken = layer.take(chunk.units, chunk.z[:, k], chunk.v[:, k], chunk.g_norm[:, k], known)
-                for of_unit, row in zip(rows, taken, strict=True):
-                    of_unit.append(row)
-        return [row for of_unit in rows for row in of_unit], self._predictions(chunk)
+        unread: list[UnreadRows] = []
+        for k, layer in enumerate(self.layers if chunk.units else ()):
+            known = chunk.images.get(layer.site.layer, {})
+            unread += layer.take(chunk.units, chunk.z[:, k], chunk.v[:, k], chunk.g_norm[:, k], known)
+        by_layer, n_units = read_rows(unread), len(chunk.units)
+        rows = [row for k in range(n_units) for row in by_layer[k::n_units]]
+        return rows, self._predictions(chunk)
 
     def _predictions(self, chunk: PrefixChunk) -> list[Prediction]:
         again: list[PrefixChunk] = []

@@ -24,8 +24,7 @@ def finite_or_none(value: float | Tensor) -> float | None:
 
 def finite_rows(table: Float[Tensor, "rows columns"]) -> list[list[float | None]]:
     """The numbers of a table for records: None where one is not finite."""
-    lines = table.double().tolist()
-    return [[number if math.isfinite(number) else None for number in line] for line in lines]
+    return [[number if math.isfinite(number) else None for number in line] for line in table.tolist()]
 
 
 def kl_divergence(

@@ -119,7 +119,7 @@ class _Shrink:
         self.first = first.to(self.exact)
         self.y, self.key, self.back = _Rows(self.first), _Rows(self.first), _Rows(self.first)
         """y_j, B_j/‖B_j‖², W_0ᵀ W_0 y_j of all units so far."""
-        self.net_square = 0.0
+        self.net_square: Tensor | float = 0.0
 
     def __copy__(self) -> "_Shrink":
         twin = object.__new__(_Shrink)
@@ -146,7 +146,7 @@ class _Shrink:
         own = index[begin:, None]
         added = (terms * (2.0 * (index[None] < own) + (index[None] == own))).sum(-1)
         squares = self.net_square + added.cumsum(0)
-        self.net_square = float(squares[-1])
+        self.net_square = squares[-1].clone()
         return squares.clamp_min(0.0).sqrt()
 
 
