@@ -251,6 +251,7 @@ class _Module:
     mem_get_info = staticmethod(lambda _device=None: (FREE_BYTES, FREE_BYTES))
     memory_reserved = memory_allocated = staticmethod(lambda _device=None: 0)
     _is_in_bad_fork = staticmethod(lambda: False)
+    get_amp_supported_dtype = staticmethod(lambda: [torch.bfloat16, torch.float16])
     manual_seed = manual_seed_all = synchronize = empty_cache = set_device = staticmethod(lambda *_: None)
 
 

@@ -61,6 +61,7 @@ MEASURES: dict[str, Request] = {
         prompt=msgspec.structs.replace(PROMPT, positions="keep"), dynamics="drop", reference="local"
     ),
     "some layers": Measure(prompt=PROMPT, layers="last"),
+    "float32": Measure(prompt=PROMPT, precision="float32"),
 }
 GENERATIONS: dict[str, Request] = {
     "per-step": Generate(prompt=PROMPT, n_tokens=3),

@@ -10,9 +10,10 @@ import pytest
 import torch
 from torch import nn
 from torch.autograd import forward_ad
-from torch.nn.functional import embedding, linear, scaled_dot_product_attention, silu
+from torch.nn.functional import embedding, layer_norm, linear, scaled_dot_product_attention, silu
 
 from tests.ghost.device import GhostTensor, one_backward_thread
+from tests.ghost.models import Watching
 from tests.ghost.traffic import watched
 
 SAME = "Expected all tensors to be on the same device"
@@ -156,6 +157,23 @@ def test_gradients_and_derivatives_are_those_of_the_cpu():
         for device in ("ghost:0", "ghost:1"):
             assert torch.equal(gradient(device), wanted)
             assert torch.equal(derivative(device), slope)
+
+
+def test_the_derivative_of_a_norm_is_that_of_a_watched_cpu():
+    """torch multiplies in another order for tensors of a class that is not its own."""
+    rows = torch.randn(2, 50, 64, generator=torch.Generator().manual_seed(0))
+
+    def derivative(device: str) -> torch.Tensor:
+        with forward_ad.dual_level():
+            x = forward_ad.make_dual(*rows.to(device))
+            return forward_ad.unpack_dual(layer_norm(x, (64,))).tangent.cpu()
+
+    plain = derivative("cpu")
+    with Watching():
+        watched_ = derivative("cpu")
+    assert torch.equal(derivative("ghost:1"), watched_)
+    assert not torch.equal(plain, watched_)
+    assert torch.allclose(plain, watched_, rtol=1e-4, atol=1e-6)
 
 
 def test_a_gradient_crosses_devices():
