@@ -20,7 +20,7 @@ def components_table(found: Comparison, width: int) -> str:
 def _parts(found: Comparison) -> Iterable[RenderableType]:
     n, kept = len(found.prompts), sorted({scores.n_kept for scores in found.prompts})
     yield (
-        f"{visible(found.model)}, {found.dtype}, --bos {found.bos} ({', '.join(map(str, kept))} kept tokens); "
+        f"{visible(found.model)}, {found.dtype}, --bos {found.bos} ({', '.join(map(str, kept))} kept); "
         f"{n} prompts. KL(with context ‖ …) of the next token after the query, in nats, over the prompts."
     )
     yield table(

@@ -7,8 +7,12 @@ from icltui.api.option_table import option_of
 from icltui.cli.options import add_option
 from icltui.cli.output import print_progress, terminal_width
 from icltui.system.streams import print_text
+from icltui.values.errors import BadInput
 
 S = TypeVar("S", bound=Any)
+
+_OPTIONS = {"context_sizes": "-n", "query_sizes": "-q", "memory": "--no-memory"}
+"""Options that are called otherwise than the field that they set."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -90,7 +94,7 @@ def bench(args: argparse.Namespace) -> int:
     if args.only == "real":
         reports.append(_bench_real(args))
     if args.only in (None, "screen"):
-        reports.append(_bench_screen())
+        reports.append(_bench_screen(args))
     if args.only == "components":
         reports.append(_compare_components(args))
     if args.only == "start":
@@ -121,6 +125,8 @@ def _bench_real(args: argparse.Namespace) -> str:
 
     given = {"context_sizes": real.CONTEXT, "query_sizes": real.QUERY, "decode": real.DECODE, **vars(args)}
     shape = given.pop("shape", None)
+    if shape is not None and "model" in given:
+        raise BadInput("--shape and --model each name what is timed: leave one of them out")
     models = real.measure_real(_settings(RaceSettings, argparse.Namespace(**given)), shape, print_progress)
     return real_table(models, terminal_width())
 
@@ -134,11 +140,12 @@ def _bench_gpu(args: argparse.Namespace) -> int:
     return 0
 
 
-def _bench_screen() -> str:
+def _bench_screen(args: argparse.Namespace) -> str:
     from icltui.bench.screen import ScreenSettings, measure_screen
     from icltui.bench.screen_table import screen_table
 
-    return screen_table(measure_screen(ScreenSettings(), print_progress), terminal_width())
+    settings = _settings(ScreenSettings, args) if args.only else ScreenSettings()
+    return screen_table(measure_screen(settings, print_progress), terminal_width())
 
 
 def _compare_components(args: argparse.Namespace) -> str:
@@ -151,11 +158,20 @@ def _compare_components(args: argparse.Namespace) -> str:
 
 
 def _settings(kind: type[S], args: argparse.Namespace) -> S:
-    """Settings of ``kind``, from the options that were given."""
+    """Settings of ``kind``, from the options that were given.
+
+    Raises:
+        BadInput: an option that ``kind`` has no field for, and so would do nothing.
+    """
     from dataclasses import fields  # no command but this one needs it
 
-    given = vars(args)
-    settings: S = kind(**{field.name: given[field.name] for field in fields(kind) if field.name in given})
+    given = {name: value for name, value in vars(args).items() if name not in ("command", "only")}
+    if idle := [name for name in given if name not in {field.name for field in fields(kind)}]:
+        options = ", ".join(_OPTIONS.get(name, f"--{name.replace('_', '-')}") for name in sorted(idle))
+        raise BadInput(
+            f"{options}: of no use {f'with --only {args.only}' if args.only else 'without --only'}"
+        )
+    settings: S = kind(**given)
     return settings
 
 

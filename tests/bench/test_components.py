@@ -95,7 +95,7 @@ def test_what_is_counted():
 
 def test_the_table_shows_medians_with_quartiles_and_of_each_kind():
     lines = [" ".join(line.split()) for line in components_table(HAND_MADE, 110).splitlines()]
-    assert lines[0].startswith("m␛[2J, float32, --bos always (1 kept tokens); 3 prompts.")
+    assert lines[0].startswith("m␛[2J, float32, --bos always (1 kept); 3 prompts.")
     assert "no patch 3 2 to 4 1 of 3 ·" in lines
     assert "ΔW alone 2 1.5 to 4.5 1 of 3 1 of 3" in lines
     assert "a 2 2 1.5 0.5" in lines
@@ -133,7 +133,7 @@ def test_the_command_prints_the_table(monkeypatch, capsys):
     monkeypatch.setattr(components, "PROMPTS", PROMPTS[:2])
     assert main(["bench", "--only", "components", "--bos", "always"]) == 0
     out, err = capsys.readouterr()
-    assert "float32, --bos always (1 kept tokens); 2 prompts." in " ".join(out.split())
+    assert "float32, --bos always (1 kept); 2 prompts." in " ".join(out.split())
     assert "prompt 2 of 2: contradicted facts" in err
 
 
