@@ -41,6 +41,8 @@ RECIPES: Mapping[str, Recipe] = {
     "per step, two runs": Recipe(mode="per-step"),
 }
 """The methods with a patch, each on all layers."""
+HELD_AND_PER_STEP = {name: RECIPES[name] for name in ("compiled, rank 8", "per step, two runs")}
+"""One method of each kind, for models on which all would take long."""
 _NOTE = (
     f"{LOOP}: model(ids, past_key_values=…) by hand. {PLAIN}: our lane of the query alone; {CONTEXT}: of context "
     "and query. The others hold a patch on all layers. Per step runs the context beside the query: two runs per "

@@ -16,7 +16,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from icltui.api.messages import Measure, UnitsMeasured
-from icltui.bench.decode import PlainLoop
+from icltui.bench.decode import HELD_AND_PER_STEP, PlainLoop
 from icltui.bench.model_and_prompts import BenchModel, TokenPrompt
 from icltui.bench.model_shapes import GPU, random_model, weight_bytes
 from icltui.engine.generate.generate import make_decoder
@@ -27,7 +27,6 @@ from icltui.engine.patch.build import PatchSpec, build_patch
 from icltui.engine.patch.decoding import Decoder
 from icltui.engine.prompts.tokenize import Ids
 from icltui.text.units import in_gib
-from icltui.values.recipe import Recipe
 
 ROOM = 4 * 2**30
 """Bytes beside the weights that the longest measure needs."""
@@ -38,10 +37,6 @@ WAITS = (
     "Memcpy DtoH",
     "aten::item",
 )
-RECIPES = {
-    "compiled, rank 8": Recipe(mode="compiled", n_fitted=16, rank=8, ridge=1e-4),
-    "per step, two runs": Recipe(),
-}
 
 
 @dataclass(frozen=True)
@@ -181,7 +176,7 @@ class _Runs:
         ids = Ids(prompt.prefix, prompt.context, prompt.query, tuple(range(prompt.n + 1)))
         speeds = {"bare loop": self._speed(PlainLoop(self.bench_model.model, ids.plain))}
         loaded = self.bench_model.loaded
-        for name, recipe in RECIPES.items():
+        for name, recipe in HELD_AND_PER_STEP.items():
             spec = PatchSpec(loaded, loaded.sites, ids, "reset", recipe)
             speeds[name] = self._speed(make_decoder([spec], build_patch(spec, n_later=0), "patched"))
         bare = speeds["bare loop"]

@@ -159,9 +159,7 @@ def _alternate(runs: dict[str, RunMethod], prompt: TokenPrompt, settings: RaceSe
             if turn and taken[name][0][0] > settings.limit:
                 continue
             taken[name].append(_timed(run, prompt, settings.clock))
-            if (
-                settings.dtype == "float32"
-            ):  # in half precision two right ways lie further apart than any tolerance
+            if settings.dtype == "float32":  # in half precision right ways lie further apart than a tolerance
                 check_agreement(name, taken[name][-1][1], taken[next(iter(runs))][0][1], prompt)
     return [_row(name, prompt, of_way) for name, of_way in taken.items()]
 

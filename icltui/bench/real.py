@@ -4,19 +4,17 @@
 model that they name.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
 from icltui.api.progress_callback import ProgressCallback
-from icltui.bench.decode import LOOP, PLAIN, Decoding, time_decoding
+from icltui.bench.decode import HELD_AND_PER_STEP, LOOP, PLAIN, Decoding, time_decoding
 from icltui.bench.jobs import Ratio, job_ratios
 from icltui.bench.memory import peak_memory
 from icltui.bench.methods import FLOOR, FLOOR_EVERY_COPY, METHODS, OURS, SAMPLED, Method, plain_forward
 from icltui.bench.model_and_prompts import RaceSettings, Size, load_bench_model
 from icltui.bench.model_shapes import REAL, full_name
 from icltui.bench.race import Race, race
-from icltui.values.recipe import Recipe
 
 CONTEXT, QUERY, DECODE = (256,), (8,), 16
 """Context and query tokens of the prompt, and the tokens that every lane decodes."""
@@ -24,10 +22,6 @@ TIME, MEMORY = 1.15, 1.3
 """Packed over plain, at most, as it is wanted."""
 PER_STEP = 2.0
 """A lane whose every token gets a patch of its own over a bare loop, at most, as it is wanted."""
-_RECIPES: Mapping[str, Recipe] = {
-    "compiled, rank 8": Recipe(mode="compiled", n_fitted=16, rank=8, ridge=1e-4),
-    "per step, two runs": Recipe(),
-}
 RACE = (METHODS[0], METHODS[1], Method(FLOOR_EVERY_COPY, partial(plain_forward, every_copy=True)), *SAMPLED)
 
 
@@ -58,7 +52,7 @@ def _measured(settings: RaceSettings, on_progress: ProgressCallback) -> RealMode
     bench_model = load_bench_model(settings)
     progress("racing")
     raced = race(replace(settings, memory=False), progress, RACE, bench_model)
-    decoding = time_decoding(settings, progress, _RECIPES, bench_model)
+    decoding = time_decoding(settings, progress, HELD_AND_PER_STEP, bench_model)
     ratios = [*_race_ratios(raced), *_decode_ratios(decoding), *job_ratios(bench_model, settings, progress)]
     name, threads = bench_model.name, raced.threads
     del bench_model  # before other processes load it
@@ -102,7 +96,7 @@ def _decode_ratios(decoding: Decoding) -> list[Ratio]:
             f"a token, {name} / bare loop", line.ratio / bare.ratio, wanted.get(name), line.milliseconds / 1e3
         )
         for name, line in lines.items()
-        if name in (PLAIN, *_RECIPES)
+        if name in (PLAIN, *HELD_AND_PER_STEP)
     ]
 
 

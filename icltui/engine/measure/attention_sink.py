@@ -35,11 +35,8 @@ def find_sink(loaded: LoadedModel) -> Sink | None:
     try:
         with attach(loaded.sites, Capture(slice(None))) as capture:
             forward(loaded.model, row)
-    except (
-        EngineError,
-        ForwardError,
-    ):  # numbers that are not finite, or more tokens than there are positions
-        return None
+    except (EngineError, ForwardError):
+        return None  # numbers that are not finite, or more tokens than there are positions
     ratios = norm_ratios(capture.states().v)
     layers = [site.layer for site, ratio in zip(loaded.sites, ratios.tolist(), strict=True) if ratio >= RATIO]
     return Sink(position=0, ratio=float(ratios.max()), layers=tuple(layers)) if layers else None

@@ -153,9 +153,8 @@ def forward(
         logits = logits[-1]
     elif "logits_to_keep" not in known:
         logits = logits[logits_to_keep]
-    if not bool(logits.sum().isfinite()) and not bool(
-        (logits < torch.inf).all()
-    ):  # the sum is quicker than each
+    # The sum is quicker than each.
+    if not bool(logits.sum().isfinite()) and not bool((logits < torch.inf).all()):
         dtype = str(model.dtype).removeprefix("torch.")
         advice = "its weights may be damaged" if dtype in ("float32", "float64") else "try --dtype float32"
         raise EngineError(f"the model's logits are not numbers in {dtype}: {advice}")

@@ -46,9 +46,8 @@ class HeaderReader:
 
     def __init__(self, header: GgufHeader) -> None:
         self.fields = {key: _field(value) for key, value in header.settings.items()}
-        if (
-            f"{header.architecture}.vocab_size" not in self.fields
-        ):  # the number of words is, and no more of them
+        if f"{header.architecture}.vocab_size" not in self.fields:
+            # Of the words transformers then asks for the number alone.
             n_words = header.left_out.get(WORDS, 0)
             self.fields[WORDS] = _Field([_LIST, _CODES[str]], [b""], [0] * n_words)
         self.tensors = list(_tensors(header))
