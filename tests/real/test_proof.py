@@ -69,7 +69,9 @@ def test_a_shift_off_by_one_in_a_thousand_at_one_layer_is_caught(layer, engine, 
     monkeypatch.setattr(TokenPatch, "shift", wrong)
     proof = run_to_result.verify(engine, Verify(prompt=CAPITALS))
     assert not proof.ok
-    assert "rounding makes" in proof.caveat
+    assert proof.caveat.startswith(f"at layer {layer} the block misses by ")
+    missing = [c.layer for c in proof.layers if not c.block_error <= c.limits["block"].allowed]
+    assert missing == [layer], "each block is handed what entered it in the right run"
 
 
 def test_the_zoo_s_row_of_it_is_exact(gguf):
