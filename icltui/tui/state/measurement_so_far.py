@@ -31,6 +31,8 @@ class MeasuredUnits:
         is_about_sink = tokens is not None and is_ruled(sink, tokens.ids)
         self.ruled_unit = ruled_unit(dynamics, len(tokens.units)) if tokens and is_about_sink else None
         """The unit whose ‖δ‖ is about an attention sink; None where there is none."""
+        self.is_sink_in_query = sink is not None and tokens is not None and not tokens.ids.prefix
+        """Whether the query's first token is an attention sink without the context, as nothing is kept before it."""
         self.version = 0
         self.path: Path | None = None
         """How the units were measured; None until all of them are."""

@@ -156,7 +156,11 @@ class ResultTabs(ContentSwitcher, Bordered):
         }.get(self.current or "", "")
 
     def _sink(self) -> str:
-        return "" if self._explorer.results.measured.ruled_unit is None else f" · {SINK} about the sink"
+        """A mark where a unit's numbers are about an attention sink, or where the query begins with one."""
+        measured = self._explorer.results.measured
+        if measured.ruled_unit is not None:
+            return f" · {SINK} about the sink"
+        return f" · {SINK} nothing kept" if measured.is_sink_in_query else ""
 
     def _noise(self) -> str:
         """What ‖δ‖ comes to by rounding alone at this layer, where the model is in half precision."""

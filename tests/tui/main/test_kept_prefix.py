@@ -80,6 +80,24 @@ async def test_a_narrow_border_still_says_what_the_mark_means():
         assert f"layer {desk.screen.numbers.shown_layer} · ! about the sink" in desk.text()
 
 
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+@pytest.mark.parametrize(
+    ("other", "is_said"),
+    [
+        (session(), True),
+        (session(START), False),
+        (session(model=samples.MODEL), False),
+        (session(reference="local"), False),
+    ],
+)
+async def test_the_tables_border_says_that_nothing_is_kept(other, is_said, size):
+    """At the small size the context, whose border says so too, is on another page."""
+    async with open_desk(other, size=size) as desk:
+        await desk.press("4")
+        await desk.drawn()
+        assert (f"layer {desk.screen.numbers.shown_layer} · ! nothing kept · " in desk.text()) == is_said
+
+
 @pytest.mark.parametrize(
     "other",
     [
