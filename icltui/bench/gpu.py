@@ -17,6 +17,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from icltui.api.messages import Measure, UnitsMeasured
 from icltui.bench.decode import HELD_AND_PER_STEP, PlainLoop
+from icltui.bench.methods import plain_forward
 from icltui.bench.model_and_prompts import BenchModel, TokenPrompt
 from icltui.bench.model_shapes import GPU, random_model, weight_bytes
 from icltui.engine.generate.generate import make_decoder
@@ -150,11 +151,7 @@ class _Runs:
 
     @torch.inference_mode()
     def _plain(self, prompt: TokenPrompt) -> float:
-        row = [*prompt.prefix, *prompt.context, *prompt.query * (prompt.n + 1)]
-        most = self.bench_model.loaded.window or len(row)
-        for begin in range(0, len(row), most):
-            ids = torch.tensor([row[begin : begin + most]], device=self.device)
-            self.bench_model.model(ids, use_cache=False, logits_to_keep=1)
+        plain_forward(self.bench_model)(prompt)
         return 0.0
 
     def _waits(self, prompt: TokenPrompt) -> str:
