@@ -207,7 +207,7 @@ class LocalEngine:
         self.info, self.dtype_reason = msgspec.structs.replace(self.info, dtype_reason=reason), reason
 
     def _export(self, request: Export) -> Iterator[Event]:
-        self._model()
+        was_offloaded = is_offloaded(self._model().model)
         assert self.info is not None
         try:
             yield from run_export(request, self.info, self._model, self._fresh)
@@ -216,8 +216,9 @@ class LocalEngine:
                 self.last_patch.forget()
                 self.loaded = None  # an adapter may be stuck in it: the next job loads it anew
             raise
-        if request.format == "peft" and self.request is not None and is_offloaded(self._model().model):
-            self.loaded = None  # PEFT lays an offloaded model out anew, its own way
+        if request.format == "peft" and self.request is not None and was_offloaded:
+            self.last_patch.forget()
+            self.loaded = None  # PEFT takes the hooks off an offloaded model, or lays it out its own way
 
     def _fresh(self) -> Generator[Event, None, Any]:
         """The present model without any change: loaded anew, as memory may not hold two."""
