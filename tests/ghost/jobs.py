@@ -99,16 +99,16 @@ VERIFICATIONS: dict[str, Request] = {
 
 
 def exports(folder: Path) -> dict[str, Request]:
-    """Every format, into ``folder``."""
+    """Every format, into ``folder``; PEFT last, after which an offloaded model is loaded anew."""
     frozen = Recipe(mode="frozen", carrier="bias")
     return {
-        "peft": Export(prompt=PROMPT, recipe=COMPILED, format="peft", path=str(folder / "peft")),
         "control vector": Export(
             prompt=PROMPT, recipe=frozen, format="gguf-control-vector", path=str(folder / "vector.gguf")
         ),
         "factors": Export(
             prompt=PROMPT, recipe=COMPILED, format="factors", path=str(folder / "factors.safetensors")
         ),
+        "peft": Export(prompt=PROMPT, recipe=COMPILED, format="peft", path=str(folder / "peft")),
     }
 
 
@@ -122,7 +122,7 @@ def quick(load: LoadModel, folder: Path) -> dict[str, Request]:
 
 
 def every(load: LoadModel, folder: Path) -> dict[str, Request]:
-    """Every job; last the exports, after one of which an offloaded model is loaded anew."""
+    """Every job; last the exports, after which an offloaded model is loaded anew."""
     return loading(load) | MEASURES | GENERATIONS | VERIFICATIONS | exports(folder)
 
 

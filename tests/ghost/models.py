@@ -22,7 +22,6 @@ from icltui.zoo.tiny_model import build
 from tests.engine.small_models import make_tokenizer
 
 Layout = Literal["cpu", "one", "second", "spread", "offload", "mixed"]
-LAYOUTS: tuple[Layout, ...] = ("one", "second", "spread", "offload", "mixed")
 """All on ``ghost:0``; all on ``ghost:1``; the upper half on ``ghost:1``, or at rest in main memory; some of each."""
 UPPER: Mapping[Layout, tuple[str, ...]] = {
     "spread": ("ghost:1",),
