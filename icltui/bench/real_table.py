@@ -6,7 +6,7 @@ from rich.console import RenderableType
 
 from icltui.bench.methods import SAMPLED_PREFIXES
 from icltui.bench.real import RealModel
-from icltui.text.tables import number, numbers, render, table, words
+from icltui.text.tables import number, numbers, phrases, render, table
 
 _NOTE = (
     "Plain forward: n + (n+1) q tokens, logits of the last alone. Sampled: measured on "
@@ -36,9 +36,9 @@ def real_table(models: Sequence[RealModel], width: int) -> str:
     notes = [f"{model.name}: {note}" for model in models for note in model.notes]
     parts: list[RenderableType] = [
         title,
-        table([words(""), *numbers(*columns, "wanted")], rows),
+        table([phrases(""), *numbers(*columns, "wanted")], rows),
         f"Seconds of the first part of each ratio, {clock}",
-        table([words(""), *numbers(*columns)], seconds),
+        table([phrases(""), *numbers(*columns)], seconds),
         "\n".join([_NOTE, *notes]),
     ]
     return render(parts, width)

@@ -30,16 +30,22 @@ def words(title: str) -> Column:
     return Column(title, overflow="ellipsis")
 
 
+def phrases(title: str) -> Column:
+    """A column of text, which goes on below where the table is too wide."""
+    return Column(title, overflow="fold")
+
+
 def numbers(*titles: str) -> list[Column]:
     """Columns of numbers, which are never cut while there is text to cut."""
     return [Column(title, justify="right", no_wrap=True) for title in titles]
 
 
 def table(columns: Iterable[Column], rows: Iterable[Iterable[str]]) -> Table:
-    """A table with one line for each row."""
+    """A table with one line for each row, but where :func:`phrases` need more."""
     made = Table(*columns, box=None, padding=(0, 1), pad_edge=False, collapse_padding=True)
+    folds = [column.overflow == "fold" for column in made.columns]
     for row in rows:
-        made.add_row(*(Text(cell, no_wrap=True, overflow="ellipsis") for cell in row))
+        made.add_row(*(Text(c, no_wrap=not f, overflow="ellipsis") for c, f in zip(row, folds, strict=True)))
     return made
 
 

@@ -16,6 +16,7 @@ PARAMETERS = {"GPT-2 124M": 124_439_808, "SmolLM2-135M": 134_515_008, "Qwen3-0.6
 def test_command_prints_a_ratio_for_every_cost(monkeypatch, capsys):
     monkeypatch.setattr(decode, "SIZE", (6, 16))
     monkeypatch.setattr(jobs, "N_TOKENS", 2)
+    monkeypatch.setenv("COLUMNS", "120")
     words = "--only real --shape llama, -n 6 -q 2 --repeat 1 --decode 1 --no-memory"
     assert main(["bench", *words.split()]) == 0
     out, err = capsys.readouterr()

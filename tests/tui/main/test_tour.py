@@ -40,6 +40,7 @@ async def test_from_the_first_step_to_the_last(size: tuple[int, int], tmp_path: 
         await desk.drawn()
         assert STEPS[0].press in desk.text()
         assert "❯" in desk.text(), "what the card speaks of is in sight"
+        await desk.until(lambda: desk.screen.unit == desk.explorer.results.measured.last_unit == 19)
         await desk.press("k")
         assert step(desk).startswith("Tour 1"), "any row is not the one with the mark"
         await desk.until(lambda: desk.screen.unit == desk.explorer.results.measured.last_unit - 1)
