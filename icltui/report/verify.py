@@ -72,9 +72,9 @@ class HeldError:
 
 
 def held_errors(verification: Verification) -> list[HeldError]:
-    """The errors that decide, of each kind the one that is nearest to what is allowed; older proofs have fewer."""
-    checks = [check for check in verification.layers if check.limits]
-    found = [_nearest(checks, name, *texts) for name, texts in _LAYER_ERRORS.items()] if checks else []
+    """The errors that decide, of each kind the one nearest to what is allowed; older or edited proofs have fewer."""
+    held = {name: [check for check in verification.layers if name in check.limits] for name in _LAYER_ERRORS}
+    found = [_nearest(checks, name, *_LAYER_ERRORS[name]) for name, checks in held.items() if checks]
     if verification.logit_scale is not None:
         plain = verification.logits["plain"].linf if "plain" in verification.logits else None
         effect = None if plain is None or not verification.logit_scale else plain / verification.logit_scale

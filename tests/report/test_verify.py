@@ -90,3 +90,12 @@ def test_each_error_that_decides_is_beside_its_floor_in_a_unit_that_is_named(
 def test_an_older_proof_names_the_unit_of_each() -> None:
     text = verify.verify_table(A_MODEL, A_VERIFICATION)
     assert "noise floor 1e-06 (logits)   tolerance 0.0001 (a share)" in text
+
+
+def test_a_proof_that_somebody_edited_shows_what_is_left() -> None:
+    layers = tuple(
+        msgspec.structs.replace(check, limits={"block": check.limits["block"], "other": check.limits["mlp"]})
+        for check in HELD.layers
+    )
+    held = verify.held_errors(msgspec.structs.replace(HELD, layers=layers))
+    assert [error.short for error in held] == ["block", "logits"]
