@@ -4,6 +4,9 @@ import msgspec
 
 from icltui.api.messages import (
     Event,
+    ExamEnded,
+    ExamRowEnded,
+    ExamStarted,
     ExportEnded,
     GenerationEnded,
     Measure,
@@ -16,6 +19,7 @@ from icltui.api.messages import (
     VerificationEnded,
 )
 from icltui.values import (
+    Exam,
     ExportReport,
     Generation,
     Measurement,
@@ -44,6 +48,8 @@ class Collected:
         """One generation for each query, with the report on its patch once that has been tested."""
         self.verification: Verification | None = None
         self.export: ExportReport | None = None
+        self.exam: Exam | None = None
+        """The exam so far, with the rows that have ended."""
         self._rows: list[Row] = []
         self._predictions: dict[int, Prediction] = {}
         """The last prediction of each unit: one may come again, its divergence from the full context then known."""
@@ -68,6 +74,10 @@ class Collected:
                 self.verification = event.verification
             case ExportEnded():
                 self.export = event.report
+            case ExamStarted() | ExamEnded():
+                self.exam = event.exam
+            case ExamRowEnded() if self.exam:
+                self.exam = msgspec.structs.replace(self.exam, rows=(*self.exam.rows, event.row))
 
     def _whole_measurement(self, ended: MeasureEnded) -> Measurement | None:
         if self.tokens is None or not isinstance(self.request, Measure):

@@ -12,6 +12,9 @@ from icltui.values import (
     LANES,
     Dynamics,
     Estimate,
+    Exam,
+    ExamPatch,
+    ExamRow,
     ExportFormat,
     ExportReport,
     Generation,
@@ -31,6 +34,7 @@ from icltui.values import (
     Verification,
 )
 from icltui.values.bounds import Count, ExitCode, LayerIndex, Seed, Size, TokenCount
+from icltui.values.exam import USUAL_ROWS
 from icltui.values.prompt import Prompt
 from icltui.values.recipe import Recipe, Sampling
 
@@ -170,7 +174,44 @@ class Export(Message, frozen=True):
     writes the date, is taken from here; other tokens of the text are refused. None: what the prompt is now."""
 
 
-Request = LoadModel | EstimateModel | CountTokens | Measure | Generate | GenerateEach | Verify | Export
+class OtherContext(Message, frozen=True):
+    """A second context that a patch is to hold besides, with queries of its own."""
+
+    prompt: Prompt
+    """The context; its query is ignored."""
+    queries: tuple[str, ...]
+    """The queries that its half of the patch is fitted on."""
+    holdout: tuple[str, ...]
+    """Its unseen queries."""
+
+
+class Examine(Message, frozen=True):
+    """Put every patch of one context to the same test → Progress…, ExamStarted, ExamRowEnded…, ExamEnded.
+
+    The patches are made of the recipe's queries and tested on the held-out ones. A patch that cannot be made is a row
+    with its reason.
+    """
+
+    prompt: Prompt
+    """The prompt; *frozen* takes the patch of its query, the first of the recipe's where it is empty."""
+    layers: str = "all"
+    """Layers, as :func:`icltui.values.prompt.resolve_layers` reads them."""
+    recipe: Recipe = Recipe(mode="compiled")
+    holdout: tuple[str, ...] = ()
+    """The unseen queries; one that is among the recipe's is left out, and told."""
+    answers: dict[str, str] = {}
+    """True answers by query; a query without one is right where it is answered as with the context."""
+    rows: tuple[ExamPatch, ...] = USUAL_ROWS
+    """The patches to examine."""
+    other: OtherContext | None = None
+    """A second context: every row is tested on its queries too, and ``joined`` holds both."""
+    seed: Seed = 0
+    """Seed of the resamples that the intervals come from."""
+
+
+Request = (
+    LoadModel | EstimateModel | CountTokens | Measure | Generate | GenerateEach | Verify | Export | Examine
+)
 
 # Events are past participles.
 
@@ -246,6 +287,24 @@ class ExportEnded(Message, frozen=True):
     report: ExportReport
 
 
+class ExamStarted(Message, frozen=True):
+    """The unseen queries were answered with the context and without it; the exam has no row yet."""
+
+    exam: Exam
+
+
+class ExamRowEnded(Message, frozen=True):
+    """One patch was examined, or could not be made."""
+
+    row: ExamRow
+
+
+class ExamEnded(Message, frozen=True):
+    """The whole exam, with the rows that were sent before."""
+
+    exam: Exam
+
+
 class JobEnded(Message, frozen=True):
     """The job is done."""
 
@@ -302,6 +361,9 @@ Event = (
     | PatchTested
     | VerificationEnded
     | ExportEnded
+    | ExamStarted
+    | ExamRowEnded
+    | ExamEnded
     | JobEnded
     | JobCancelled
     | JobFailed

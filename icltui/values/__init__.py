@@ -5,6 +5,19 @@ that is undefined or not finite is ``None``. Symbols refer to the papers named i
 """
 
 from icltui.values.base import Candidate, LogitError, PromptIds, Record, Token
+from icltui.values.exam import (
+    EXAM_PATCHES,
+    EXAM_TITLES,
+    AnswersFrom,
+    Exam,
+    ExamAnswer,
+    ExamPatch,
+    ExamQuery,
+    ExamRow,
+    PriorGroup,
+    RankPoint,
+    ScoresOnOther,
+)
 from icltui.values.export import ExportFormat, ExportReport
 from icltui.values.generation import LANE_TITLES, LANES, Agreement, Generation, Lane, LaneStep, LaneText
 from icltui.values.measurement import (
@@ -32,10 +45,13 @@ from icltui.values.session import FORMAT, Run, Session
 from icltui.values.verification import ErrorLimits, LayerCheck, Verification
 
 __all__ = [
+    "EXAM_PATCHES",
+    "EXAM_TITLES",
     "FORMAT",
     "LANES",
     "LANE_TITLES",
     "Agreement",
+    "AnswersFrom",
     "Candidate",
     "CurvePoint",
     "Curves",
@@ -44,6 +60,11 @@ __all__ = [
     "Dynamics",
     "ErrorLimits",
     "Estimate",
+    "Exam",
+    "ExamAnswer",
+    "ExamPatch",
+    "ExamQuery",
+    "ExamRow",
     "ExportFormat",
     "ExportReport",
     "FieldReplay",
@@ -62,14 +83,17 @@ __all__ = [
     "Path",
     "Precision",
     "Prediction",
+    "PriorGroup",
     "PromptIds",
     "Quantize",
+    "RankPoint",
     "Record",
     "Reference",
     "RefusedLayer",
     "Replay",
     "Row",
     "Run",
+    "ScoresOnOther",
     "Section",
     "SectionReplay",
     "Session",

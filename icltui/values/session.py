@@ -6,6 +6,7 @@ import msgspec
 
 from icltui.values.base import PromptIds
 from icltui.values.bounds import Count, RunNumber, TokenCount
+from icltui.values.exam import Exam
 from icltui.values.generation import Generation
 from icltui.values.measurement import Dynamics, Measurement, Precision, Reference
 from icltui.values.model import ModelInfo
@@ -13,7 +14,7 @@ from icltui.values.prompt import Prompt
 from icltui.values.recipe import Recipe, Sampling
 from icltui.values.verification import Verification
 
-FORMAT = 5
+FORMAT = 6
 """Grows when an older program could no longer read the file. Older files are read; what they lack takes its default."""
 
 
@@ -50,6 +51,8 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     """The generation; None where nothing was generated."""
     verification: Verification | None = None
     """The proof; None where nothing was proved."""
+    exam: Exam | None = None
+    """The exam of every patch of this context; None where none was held."""
     runs: tuple["Run", ...] = ()
     """The runs that led here, in the order of their numbers; empty where there was no other run."""
     run: RunNumber | None = None

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 
 from icltui.api.messages import (
     Event,
+    ExamEnded,
+    ExamStarted,
     GenerationEnded,
     MeasureEnded,
     ModelLoaded,
@@ -14,6 +16,7 @@ from icltui.api.messages import (
     UnitsMeasured,
     VerificationEnded,
 )
+from icltui.values import Exam
 from icltui.values.bounds import LAYERS
 from icltui.values.errors import EngineError
 
@@ -50,6 +53,9 @@ class EventChecker:
                 self._check_layers(generation.layers)
             case VerificationEnded(verification=verification):
                 self._check_layers(check.layer for check in verification.layers)
+            case ExamStarted(exam=exam) | ExamEnded(exam=exam):
+                self._check_layers(exam.layers)
+                _check_answers(exam)
 
     def _check_layers(self, layers: Iterable[int]) -> None:
         if (layer := max(layers, default=0)) >= self._n_layers:
@@ -58,3 +64,11 @@ class EventChecker:
     def _check_units(self, units: Iterable[int]) -> None:
         if (unit := max(units, default=0)) > self._n_units:
             raise EngineError(f"the engine names unit {unit} of {self._n_units}")
+
+
+def _check_answers(exam: Exam) -> None:
+    for row in exam.rows:
+        if row.queries and len(row.queries) != len(exam.queries):
+            raise EngineError(
+                f"the engine's exam has {len(row.queries)} answers to {len(exam.queries)} queries"
+            )

@@ -16,7 +16,19 @@ from icltui.values.bounds import COUNT, LAYERS, SEED
 from icltui.values.errors import EngineError, SessionError
 from icltui.worker.protocol import ClientMessage, ServerMessage, decode_client_message, decode_server_message
 
-SAID = {"n_parameters", "weight_bytes", "measure_bytes", "available_bytes", "window", "done", "total", "seed"}
+SAID = {
+    "n_parameters",
+    "weight_bytes",
+    "measure_bytes",
+    "available_bytes",
+    "window",
+    "done",
+    "total",
+    "seed",
+} | {
+    "floats",
+    "bytes",
+}
 """Sizes in bytes and parameters, a model's own word on its positions, and seeds: nothing is as many as they say."""
 
 
