@@ -3,6 +3,7 @@
 import msgspec
 
 from icltui.api.messages import (
+    CompileEnded,
     Event,
     ExamEnded,
     ExamRowEnded,
@@ -19,6 +20,7 @@ from icltui.api.messages import (
     VerificationEnded,
 )
 from icltui.values import (
+    Compilation,
     Exam,
     ExportReport,
     Generation,
@@ -50,6 +52,7 @@ class Collected:
         self.export: ExportReport | None = None
         self.exam: Exam | None = None
         """The exam so far, with the rows that have ended."""
+        self.compilation: Compilation | None = None
         self._rows: list[Row] = []
         self._predictions: dict[int, Prediction] = {}
         """The last prediction of each unit: one may come again, its divergence from the full context then known."""
@@ -78,6 +81,8 @@ class Collected:
                 self.exam = event.exam
             case ExamRowEnded() if self.exam:
                 self.exam = msgspec.structs.replace(self.exam, rows=(*self.exam.rows, event.row))
+            case CompileEnded():
+                self.compilation = event.compilation
 
     def _whole_measurement(self, ended: MeasureEnded) -> Measurement | None:
         if self.tokens is None or not isinstance(self.request, Measure):

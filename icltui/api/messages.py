@@ -10,6 +10,10 @@ import msgspec
 
 from icltui.values import (
     LANES,
+    Calibrate,
+    ChoicePoint,
+    Compilation,
+    CompiledFormat,
     Dynamics,
     Estimate,
     Exam,
@@ -209,8 +213,49 @@ class Examine(Message, frozen=True):
     """Seed of the resamples that the intervals come from."""
 
 
+class Compile(Message, frozen=True):
+    """Make one patch of the context, choose how by leave-one-out, test it, and write it unless it would harm.
+
+    → Progress…, QueryWritten… where the model writes the queries, ChoiceAdvanced…, CompileEnded.
+    """
+
+    prompt: Prompt
+    """The context; the query may be empty: then the first unseen or calibration query serves in its place."""
+    layers: str = "all"
+    """Layers, as :func:`icltui.values.prompt.resolve_layers` reads them; the choice is among them."""
+    recipe: Recipe = Recipe(mode="compiled")
+    """Where the choice begins. Its queries are those of ``calibrate`` ``user``."""
+    pinned: tuple[str, ...] = ()
+    """Fields of the recipe, or ``layers``, that are taken as they are and not chosen."""
+    holdout: tuple[str, ...] = ()
+    """Unseen queries, to test the patch on."""
+    calibrate: Calibrate = "self"
+    """Where the calibration queries come from."""
+    n_queries: TokenCount = 24
+    """How many calibration queries are wanted, where they are not the user's."""
+    seed: Seed = 0
+    """Seed of what the model writes."""
+    budget: float = 60.0
+    """Seconds that the choice may take."""
+    format: CompiledFormat = "none"
+    """What is written."""
+    path: str = ""
+    """A folder for ``peft``, a file for ``gguf-lora``; it must not exist. Written where the engine runs."""
+    force: bool = False
+    """Whether the patch is written even if it would harm."""
+
+
 Request = (
-    LoadModel | EstimateModel | CountTokens | Measure | Generate | GenerateEach | Verify | Export | Examine
+    LoadModel
+    | EstimateModel
+    | CountTokens
+    | Measure
+    | Generate
+    | GenerateEach
+    | Verify
+    | Export
+    | Compile
+    | Examine
 )
 
 # Events are past participles.
@@ -305,6 +350,29 @@ class ExamEnded(Message, frozen=True):
     exam: Exam
 
 
+class QueryWritten(Message, frozen=True):
+    """One calibration query of self-study, as it is written."""
+
+    query: str
+    """Its text."""
+    continuation: str = ""
+    """What the model goes on to say in the context."""
+    done: Count = 0
+    """Queries so far, this one included."""
+    total: Count = 0
+    """How many are wanted."""
+
+
+class ChoiceAdvanced(Message, frozen=True):
+    """One more way to make the patch was tried."""
+
+    point: ChoicePoint
+
+
+class CompileEnded(Message, frozen=True):
+    compilation: Compilation
+
+
 class JobEnded(Message, frozen=True):
     """The job is done."""
 
@@ -364,6 +432,9 @@ Event = (
     | ExamStarted
     | ExamRowEnded
     | ExamEnded
+    | QueryWritten
+    | ChoiceAdvanced
+    | CompileEnded
     | JobEnded
     | JobCancelled
     | JobFailed

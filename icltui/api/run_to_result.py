@@ -5,8 +5,18 @@ from typing import TypeVar
 
 from icltui.api.collect import Collected
 from icltui.api.engine import Engine
-from icltui.api.messages import Event, Export, Generate, GenerateEach, LoadModel, Measure, Request, Verify
-from icltui.values import ExportReport, Generation, Measurement, ModelInfo, Verification
+from icltui.api.messages import (
+    Compile,
+    Event,
+    Export,
+    Generate,
+    GenerateEach,
+    LoadModel,
+    Measure,
+    Request,
+    Verify,
+)
+from icltui.values import Compilation, ExportReport, Generation, Measurement, ModelInfo, Verification
 from icltui.values.errors import EngineError
 
 Result = TypeVar("Result")
@@ -42,6 +52,13 @@ def verify(engine: Engine, request: Verify) -> Verification:
 def export(engine: Engine, request: Export) -> ExportReport:
     """Write the patch for another program."""
     return _given(_run(engine, request).export, "an export")
+
+
+def compile(
+    engine: Engine, request: Compile, on_event: Callable[[Event], None] = lambda _event: None
+) -> Compilation:
+    """Make one patch of the context; ``on_event`` hears every event as it comes."""
+    return _given(_run(engine, request, on_event).compilation, "a compilation")
 
 
 def _run(

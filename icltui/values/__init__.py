@@ -5,6 +5,18 @@ that is undefined or not finite is ``None``. Symbols refer to the papers named i
 """
 
 from icltui.values.base import Candidate, LogitError, PromptIds, Record, Token
+from icltui.values.compilation import (
+    Calibrate,
+    CalibrationSummary,
+    ChoicePoint,
+    CollateralSummary,
+    Compilation,
+    CompiledFormat,
+    CompiledQuery,
+    LeaveOneOut,
+    PatchChoice,
+    Unseen,
+)
 from icltui.values.exam import (
     EXAM_PATCHES,
     EXAM_TITLES,
@@ -52,7 +64,14 @@ __all__ = [
     "LANE_TITLES",
     "Agreement",
     "AnswersFrom",
+    "Calibrate",
+    "CalibrationSummary",
     "Candidate",
+    "ChoicePoint",
+    "CollateralSummary",
+    "Compilation",
+    "CompiledFormat",
+    "CompiledQuery",
     "CurvePoint",
     "Curves",
     "Difference",
@@ -74,10 +93,12 @@ __all__ = [
     "LaneText",
     "LayerCheck",
     "LayerFit",
+    "LeaveOneOut",
     "LogitError",
     "Measurement",
     "ModelInfo",
     "Pairs",
+    "PatchChoice",
     "PatchReport",
     "PatchTest",
     "Path",
@@ -102,6 +123,7 @@ __all__ = [
     "Token",
     "TokenizedPrompt",
     "Unit",
+    "Unseen",
     "Verification",
     "ZooRow",
 ]

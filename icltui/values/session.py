@@ -6,6 +6,7 @@ import msgspec
 
 from icltui.values.base import PromptIds
 from icltui.values.bounds import Count, RunNumber, TokenCount
+from icltui.values.compilation import Compilation
 from icltui.values.exam import Exam
 from icltui.values.generation import Generation
 from icltui.values.measurement import Dynamics, Measurement, Precision, Reference
@@ -53,6 +54,8 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     """The proof; None where nothing was proved."""
     exam: Exam | None = None
     """The exam of every patch of this context; None where none was held."""
+    compilation: Compilation | None = None
+    """The context as one patch; None where nothing was compiled."""
     runs: tuple["Run", ...] = ()
     """The runs that led here, in the order of their numbers; empty where there was no other run."""
     run: RunNumber | None = None
@@ -63,6 +66,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
         """What the prompt was for the model when its patch was made, else when it was measured or proved."""
         held = (
             self.generation and self.generation.ids,
+            self.compilation and self.compilation.ids,
             self.measurement and self.measurement.tokens.ids,
             self.verification and self.verification.ids,
         )

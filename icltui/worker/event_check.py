@@ -6,6 +6,8 @@ Events enter in the order in which they arrive; one that does not fit raises :cl
 from collections.abc import Iterable
 
 from icltui.api.messages import (
+    ChoiceAdvanced,
+    CompileEnded,
     Event,
     ExamEnded,
     ExamStarted,
@@ -56,6 +58,12 @@ class EventChecker:
             case ExamStarted(exam=exam) | ExamEnded(exam=exam):
                 self._check_layers(exam.layers)
                 _check_answers(exam)
+            case ChoiceAdvanced(point=point):
+                self._check_layers(point.layers)
+            case CompileEnded(compilation=compilation):
+                self._check_layers(compilation.chosen.layers)
+                for point in compilation.leave_one_out.curve:
+                    self._check_layers(point.layers)
 
     def _check_layers(self, layers: Iterable[int]) -> None:
         if (layer := max(layers, default=0)) >= self._n_layers:

@@ -19,6 +19,7 @@ from icltui.worker.protocol import (
     encode,
     job_of,
 )
+from tests.compilations import CHOICE_POINT, COMPILATION
 from tests.tui.samples import PATCH
 
 ROW = Row(unit=1, layer=0, z_norm=1.5, learning_rate=1e-300, net_patch_norm=None)
@@ -52,6 +53,16 @@ PREDICTION = Prediction(
         messages.GenerateEach(prompt=Prompt(), queries=("a", "b\x1b[2J"), recipe=Recipe(alpha=0.5)),
         messages.Export(prompt=Prompt(), recipe=Recipe(mode="frozen"), path="out", fingerprint="f"),
         messages.Verify(prompt=Prompt(), seed=7),
+        messages.Compile(
+            prompt=Prompt(context="c"),
+            recipe=Recipe(mode="compiled", queries=("a", "[/INST]"), ridge=0.01),
+            pinned=("ridge",),
+            holdout=("b",),
+            calibrate="user",
+            seed=2**63 - 1,
+            format="gguf-lora",
+            path="out",
+        ),
     ],
 )
 def test_an_order_comes_back_as_it_was(request_: messages.Request) -> None:
@@ -69,6 +80,9 @@ def test_an_order_comes_back_as_it_was(request_: messages.Request) -> None:
         messages.JobFailed(kind="BadInput", message="no", exit_code=2),
         messages.Progress(stage="load", done=1, total=2),
         messages.PatchTested(patch=PATCH),
+        messages.QueryWritten(query="[/INST]\x1b[2J", continuation="π", done=1, total=24),
+        messages.ChoiceAdvanced(point=CHOICE_POINT),
+        messages.CompileEnded(compilation=COMPILATION),
         messages.ExportEnded(report=ExportReport(format="peft", files=("a/b",), rank=4, n_tensors=36)),
     ],
 )
