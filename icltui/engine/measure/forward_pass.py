@@ -15,7 +15,7 @@ from torch import Tensor
 
 from icltui.engine.hooks.attach import attach
 from icltui.engine.hooks.capture import Capture, States, widen
-from icltui.engine.hooks.run_model import forward_output, run_model
+from icltui.engine.hooks.run_model import forward_output
 from icltui.engine.hooks.site import Site, input_device
 from icltui.engine.prompts.tokenize import Ids
 from icltui.values.errors import BadInput, EngineError, ForwardError
@@ -83,18 +83,20 @@ def position_ids(ids: Ids, gap: Gap, positions: Positions, n_more: int = 0) -> r
     return [*range(first), *range(first + end - begin, length)]
 
 
-def forward_rows(model: Any, rows: Sequence[Sequence[int]], position_ids: Sequence[Sequence[int]]) -> None:
-    """Run several rows in one pass without a cache, for the hooks at work in it.
+def forward_rows(
+    model: Any, rows: Sequence[Sequence[int]], position_ids: Sequence[Sequence[int]], n_logits: int = 1
+) -> Float[Tensor, "rows last vocabulary"]:
+    """Several rows in one pass without a cache: the logits after the last ``n_logits`` positions of the longest.
 
     Shorter rows are padded on the right, where causal attention does not look.
     """
     if len(rows) == 1:
-        forward(model, rows[0], position_ids=position_ids[0])
-        return
+        keep = torch.arange(len(rows[0]) - n_logits, len(rows[0]))
+        return forward(model, rows[0], position_ids=position_ids[0], logits_to_keep=keep)[None]
     longest = max(map(len, rows))
     known, device = forward_arguments(model), input_device(model)
     ids = torch.tensor([[*row, *[0] * (longest - len(row))] for row in rows], device=device)
-    kwargs: dict[str, Any] = {"logits_to_keep": 1} if "logits_to_keep" in known else {}
+    kwargs: dict[str, Any] = {"logits_to_keep": n_logits} if "logits_to_keep" in known else {}
     padded = [[*at, *range(at[-1] + 1, at[-1] + 1 + longest - len(at))] for at in position_ids]
     if any(at != list(range(longest)) for at in padded):
         if "position_ids" not in known:
@@ -102,7 +104,8 @@ def forward_rows(model: Any, rows: Sequence[Sequence[int]], position_ids: Sequen
         kwargs["position_ids"] = torch.tensor(padded, device=device)
         # Without a mask, a jump in the positions is taken for the beginning of another text.
         kwargs["attention_mask"] = torch.ones_like(ids)
-    run_model(model, ids, use_cache=False, **kwargs)
+    logits: Tensor = forward_output(model, ids, use_cache=False, **kwargs).logits[:, -n_logits:]
+    return logits
 
 
 def forward(

@@ -133,7 +133,6 @@ def build_patch(
     Raises:
         BadInput: tokens that no patch can meet, or too high a rank.
     """
-    is_compiled = spec.recipe.mode == "compiled"
     rows = [spec.ids, *spec.calibration]
     n_more = spec.n_fitted + n_later
     reader, passages = PassageReader(spec.loaded, spec.sites, spec.positions, len(rows)), []
@@ -142,9 +141,20 @@ def build_patch(
         still = partial(on_progress, "reading the contextual text", number, len(rows))
         passages.append(reader.read(ids, n_with_room(spec, ids, n_more), still))
     own, *others = passages
+    if spec.recipe.mode != "per-step":
+        on_progress("making the patch", 0, 1)
+    return build_from(spec, own, others)
+
+
+def build_from(spec: PatchSpec, own: Passage, others: Sequence[Passage]) -> BuiltPatch:
+    """The patch at strength 1 from passages that were read: the prompt's ``own``, and those of the recipe's queries.
+
+    Raises:
+        BadInput: tokens that no patch can meet, or too high a rank.
+    """
+    is_compiled = spec.recipe.mode == "compiled"
     if spec.recipe.mode == "per-step":
         return BuiltPatch(spec, own)
-    on_progress("making the patch", 0, 1)
     fitted = tuple(
         FittedTokens(
             passage,
