@@ -24,7 +24,12 @@ Control = Literal["none", "random", "shuffled", "other"]
 AlphaSearch = Literal["search", "jvp"]
 """A strength found by line search, or in closed form to first order, on the logits after the query."""
 
+Weighing = Literal["plain", "ordinary"]
+"""What a solved patch is least in: its norm; or its effect on ordinary text, tr(ΔW C ΔWᵀ)."""
+
 LARGEST_ALPHA = 2.0
+LARGEST_EPSILON = 1e3
+"""At which C is the identity to a thousandth: a larger one is the plain metric."""
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,7 +46,13 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     rank: TokenCount | None = None
     """Compiled: the rank that the patch is cut to, by SVD; None: as many as tokens are fitted."""
     ridge: float = 0.0
-    """Compiled: ρ in ``K = ZᵀZ + ρI``, as a share of the mean of ZᵀZ's diagonal."""
+    """Compiled: ρ in ``K = ZᵀZ + ρI``, as a share of the mean of ZᵀZ's diagonal; with a metric, of ZᵀC⁻¹Z's."""
+    metric: Weighing = "plain"
+    """Held: what the patch is least in, among all that fit its tokens."""
+    epsilon: float = 0.01
+    """Ordinary metric: ε in ``C = E[z zᵀ] + ε (tr E[z zᵀ]/d) I``."""
+    background: str = ""
+    """Ordinary metric: the file of a text that is ordinary; empty: the model's own, else the program's."""
     queries: tuple[str, ...] = ()
     """Compiled: the queries that the patch is fitted on; empty: the prompt's own."""
     control: Control = "none"
@@ -67,14 +78,17 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True):
 def idle(recipe: Recipe) -> tuple[str, ...]:
     """Names of the fields that were changed and mean nothing beside the others."""
     usual = Recipe()
-    held, compiled = ("carrier",), ("n_fitted", "rank", "ridge", "queries")
+    weighing = ("metric", "epsilon", "background")
+    held, compiled = ("carrier", *weighing), ("n_fitted", "rank", "ridge", "queries")
     names: tuple[str, ...] = {"per-step": (*held, *compiled), "frozen": compiled, "compiled": ()}[recipe.mode]
     if recipe.components == "weights":
         names = (*names, "carrier")
     if (
         recipe.components == "shift" and recipe.carrier == "bias"
     ):  # a constant is a mean, and nothing is solved
-        names = (*names, "rank", "ridge")
+        names = (*names, "rank", "ridge", *weighing)
+    if recipe.metric == "plain":
+        names = (*names, "epsilon", "background")
     if recipe.control != "other":
         names = (*names, "other_context")
     return tuple(dict.fromkeys(name for name in names if getattr(recipe, name) != getattr(usual, name)))
@@ -101,6 +115,10 @@ def patch_words(recipe: Recipe) -> str:
         words += [f"ridge {recipe.ridge:g}"] if recipe.ridge else []
     if recipe.mode != "per-step" and recipe.carrier == "bias" and recipe.components != "weights":
         words.append("the shift as a constant")
+    if recipe.mode != "per-step" and recipe.metric == "ordinary":
+        words.append(
+            f"ordinary metric, ε {recipe.epsilon:g}{' of another text' if recipe.background else ''}"
+        )
     if recipe.alpha != 1.0:
         words.append(f"α {recipe.alpha}" if isinstance(recipe.alpha, str) else f"α {recipe.alpha:g}")
     if recipe.control != "none":

@@ -120,3 +120,13 @@ def test_the_canonical_recipe_keeps_what_means_something_and_drops_the_rest(mode
     names = Recipe.__struct_fields__
     assert all(getattr(plain, name) == getattr(recipe, name) for name in names if name not in dropped)
     assert all(getattr(plain, name) == getattr(Recipe(), name) for name in dropped)
+
+
+def test_the_metric_means_something_where_a_held_patch_is_solved():
+    weighed = {"metric": "ordinary", "epsilon": 0.1, "background": "/a"}
+    assert idle(Recipe(**weighed)) == tuple(weighed)
+    assert idle(Recipe(mode="frozen", **weighed)) == idle(Recipe(mode="compiled", **weighed)) == ()
+    assert idle(Recipe(mode="frozen", epsilon=0.1, background="/a")) == ("epsilon", "background")
+    assert idle(Recipe(mode="compiled", carrier="bias", components="shift", **weighed)) == tuple(weighed)
+    assert patch_words(Recipe(mode="frozen", **weighed)).endswith("ordinary metric, ε 0.1 of another text")
+    assert patch_words(Recipe(mode="frozen", metric="ordinary")).endswith("ordinary metric, ε 0.01")

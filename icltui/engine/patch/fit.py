@@ -6,8 +6,9 @@ the k fitted tokens are seen; ΔW is solved for Z_C − Z, the shift for V_C −
 One token gives the rank-1 patch of [1], theorem 2.2; several give its least squares.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 import torch
 from jaxtyping import Float, Int
@@ -19,6 +20,7 @@ from icltui.engine.hooks.site import Site, SiteHook
 from icltui.engine.measure.forward_pass import forward_rows
 from icltui.engine.measure.predictions import finite_or_none
 from icltui.engine.measure.rank_one import project, weight_norm
+from icltui.engine.metric.metric import LayerMetric, Metric
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.patch.calibration import Passage
 from icltui.engine.patch.low_rank_map import Fit, LowRank, check_rank, solve
@@ -26,6 +28,8 @@ from icltui.engine.patch.patch import LayerPatch, control_noise, random_like
 from icltui.values import LayerFit
 from icltui.values.errors import BadInput
 from icltui.values.recipe import Recipe
+
+_PLAIN: Mapping[int, LayerMetric] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -91,8 +95,11 @@ def fit_layers(
     fitted: Sequence[FittedTokens],
     recipe: Recipe,
     unshifted: frozenset[int] = frozenset(),
+    metrics: Mapping[int, LayerMetric] = _PLAIN,
 ) -> dict[int, FittedLayer]:
     """The patch at strength 1 by layer, whatever the recipe's; layers in ``unshifted`` get no shift.
+
+    It is least in the ``metrics`` by layer; in its norm where there are none.
 
     Raises:
         BadInput: tokens that no patch can meet, or too high a rank.
@@ -106,7 +113,8 @@ def fit_layers(
     ends = [number * longest + len(part.row) for number, part in enumerate(fitted)]
     at = [index for part, end in zip(fitted, ends, strict=True) for index in range(end - part.n_tokens, end)]
     positions = [part.passage.position_ids[: len(part.row)] for part in fitted]
-    with attach(sites, PatchFitter(sites, recipe, z, v, torch.tensor(at), unshifted)) as fitter:
+    fitter = PatchFitter(sites, recipe, z, v, torch.tensor(at), unshifted, metrics)
+    with attach(sites, fitter):
         forward_rows(loaded.model, [part.row for part in fitted], positions)
     return fitter.layers
 
@@ -122,6 +130,7 @@ class PatchFitter(SiteHook):
     at: Int[Tensor, " fitted"]
     """Indices among all tokens of the pass, its rows laid end to end."""
     unshifted: frozenset[int] = frozenset()
+    metrics: Mapping[int, LayerMetric] = field(default_factory=dict)
     layers: dict[int, FittedLayer] = field(default_factory=dict)
     v: dict[int, Tensor] = field(default_factory=dict)
     g: dict[int, Tensor] = field(default_factory=dict)
@@ -143,7 +152,7 @@ class PatchFitter(SiteHook):
             return None
         made.z = x[self.at.to(x.device)]
         made.dz = self._missing(self.z_context, layer, made.z)
-        map_, made.fit = self._solve(layer, "ΔW", made.z, made.dz)
+        map_, made.fit = self._solve(layer, "ΔW", made.z, made.dz, self._metric(layer).z)
         made.patch = LayerPatch(weights=map_)
         return (x + map_(x)).to(z.dtype)
 
@@ -163,9 +172,12 @@ class PatchFitter(SiteHook):
             made.patch, made.shift_fit = replace(made.patch, bias=bias), _fit_of_constant(bias, made.delta)
             return bias.expand(self.n_rows, -1)
         made.g = g[at]
-        output, made.shift_fit = self._solve(layer, "the shift", made.g, made.delta)
+        output, made.shift_fit = self._solve(layer, "the shift", made.g, made.delta, self._metric(layer).g)
         made.patch = replace(made.patch, output=output)
         return output(g)
+
+    def _metric(self, layer: int) -> LayerMetric:
+        return self.metrics.get(layer, LayerMetric())
 
     def _missing(
         self, context: Float[Tensor, "layers fitted hidden"], layer: int, present: Float[Tensor, "_ hidden"]
@@ -178,9 +190,14 @@ class PatchFitter(SiteHook):
         return difference if self.noise is None else random_like(difference, self.noise)
 
     def _solve(
-        self, layer: int, what: str, x: Float[Tensor, "fitted width"], missing: Float[Tensor, "fitted hidden"]
+        self,
+        layer: int,
+        what: str,
+        x: Float[Tensor, "fitted width"],
+        missing: Float[Tensor, "fitted hidden"],
+        metric: Metric | None,
     ) -> tuple[LowRank, Fit]:
-        map_, fit = solve(x, missing, self.recipe.ridge, self.recipe.rank)
+        map_, fit = solve(x, missing, self.recipe.ridge, self.recipe.rank, metric)
         if self.recipe.ridge == 0 and len(x) > 1 and not fit.is_met:
             raise BadInput(
                 f"layer {layer}: of {len(x)} tokens to fit {len(x) - fit.rank} depend on the others, so {what} is not "

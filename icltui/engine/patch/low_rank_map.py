@@ -1,8 +1,10 @@
 """A linear map of low rank, from vectors and their images; neither d×d nor m×d is ever formed.
 
-Enters: Z (vectors in), D (vectors out, which must be added for each), a ridge, a rank. Leaves: a :class:`LowRank` map
-x ↦ D K⁻¹ Zᵀ x with K = ZᵀZ + ρI, and a :class:`Fit`. With one vector it is D zᵀ/‖z‖². All is solved in float64, from
-Z's singular values Z = U S Vᵀ, since K's condition number is the square of Z's: D K⁻¹ Zᵀ = [D V S/(S²+ρ)] Uᵀ.
+Enters: Z (vectors in), D (vectors out, which must be added for each), a ridge, a rank, a metric. Leaves: a
+:class:`LowRank` map x ↦ D K⁻¹ Zᵀ x with K = ZᵀZ + ρI, and a :class:`Fit`. With one vector it is D zᵀ/‖z‖². All is
+solved in float64, from Z's singular values Z = U S Vᵀ, since K's condition number is the square of Z's:
+D K⁻¹ Zᵀ = [D V S/(S²+ρ)] Uᵀ. In a metric C it is x ↦ D (ZᵀC⁻¹Z + ρI)⁻¹ ZᵀC⁻¹ x: the same map of C^-½ x, solved for
+C^-½ Z.
 """
 
 from dataclasses import dataclass
@@ -13,6 +15,7 @@ from torch import Tensor
 from torch.nn.functional import linear
 
 from icltui.engine.measure.rank_one import exact_dtype
+from icltui.engine.metric.metric import Metric
 from icltui.values.errors import BadInput
 
 NOISE = 1e-6
@@ -55,9 +58,9 @@ class Fit:
     error: float
     """‖map(Z) − D‖ / ‖D‖."""
     condition: float
-    """The condition number of K; infinite where it is singular."""
+    """The condition number of K, in a metric ZᵀC⁻¹Z + ρI; infinite where it is singular."""
     rank: int
-    """Numerical rank of Z, whose vectors are known to single precision."""
+    """Numerical rank of Z, in a metric of C^-½ Z, whose vectors are known to single precision."""
     is_met: bool
     """Whether every vector can be met: they are independent, or all images are zero."""
 
@@ -67,10 +70,12 @@ def solve(
     d: Float[Tensor, "tokens hidden"],
     ridge: float = 0.0,
     rank: int | None = None,
+    metric: Metric | None = None,
 ) -> tuple[LowRank, Fit]:
     """The map that sends each row of ``z`` to that of ``d``, by least squares with ``ridge``.
 
-    ``ridge`` is ρ as a share of the mean of ZᵀZ's diagonal. ``rank`` cuts the map to its largest singular values.
+    ``ridge`` is ρ as a share of the mean of ZᵀZ's diagonal, with a metric of ZᵀC⁻¹Z's. ``rank`` cuts the map to its
+    largest singular values. Of all maps that fit, it is that of least norm, with a metric of least tr(map C mapᵀ).
     Vectors that depend on each other are met by least squares only, see :attr:`Fit.is_met`.
 
     >>> map_, fit = solve(torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 3.0]]))
@@ -79,17 +84,20 @@ def solve(
     """
     exact = exact_dtype(z)
     z, d = z.to(exact), d.to(exact)
-    rows, singular, columns = torch.linalg.svd(z, full_matrices=False)  # z = rows · S · columns
+    seen = z if metric is None else metric.whiten(z)
+    rows, singular, columns = torch.linalg.svd(seen, full_matrices=False)  # seen = rows · S · columns
     largest = float(singular.max())
     threshold = largest * max(z.shape) * torch.finfo(torch.float32).eps
     is_known = singular > threshold
-    penalty = ridge * float(z.square().sum()) / len(z)
+    penalty = ridge * float(seen.square().sum()) / len(z)
     squares = singular.square() + penalty
     kept = is_known if penalty == 0 else squares > 0
     scale = torch.where(kept, singular / squares.where(kept, 1.0), 0.0)
     write, read = (d.T @ rows * scale)[:, kept], columns[kept]
     smallest = float(singular[-1]) if len(z) <= z.shape[1] else 0.0
     lowest = smallest**2 + penalty
+    if metric is not None:
+        read, write = _orthonormal(metric.whiten(read), write)
     numerical_rank, wanted = int(is_known.sum()), float(d.norm())
     if rank is not None and rank < len(read):
         read, write = _cut(read, write, rank)
@@ -101,6 +109,14 @@ def solve(
         is_met=numerical_rank == len(z) or wanted <= NOISE * float(z.norm()),
     )
     return LowRank(read, write), fit
+
+
+def _orthonormal(
+    read: Float[Tensor, "rank width"], write: Float[Tensor, "hidden rank"]
+) -> tuple[Float[Tensor, "rank width"], Float[Tensor, "hidden rank"]]:
+    """The same map with orthonormal rows of ``read``, which norms and cuts rely on."""
+    columns, triangle = torch.linalg.qr(read.T)
+    return columns.T, write @ triangle.T
 
 
 def _cut(
