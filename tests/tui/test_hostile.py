@@ -15,7 +15,7 @@ from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from textual import events
-from textual.widgets import Input
+from textual.widgets import Input, TextArea
 
 from icltui.api.messages import (
     Event,
@@ -108,6 +108,16 @@ async def note(desk: Desk, texts: list[str]) -> None:
         await dialog("A", then=("enter",))(desk, texts)
 
 
+async def queries(desk: Desk, texts: list[str]) -> None:
+    """The texts among the queries, kept and opened again."""
+    await dialog("Q")(desk, texts)
+    for editor in desk.app.screen.query(TextArea):
+        editor.post_message(events.Paste("\n".join(texts)))
+    await desk.press("ctrl+s")
+    await desk.until(lambda: desk.app.screen is desk.screen)
+    await dialog("Q")(desk, texts)
+
+
 PANES: dict[str, Show] = {
     "text": keys("0", "l"),
     "stream": keys("g"),
@@ -128,6 +138,7 @@ DIALOGS: dict[str, Show] = {
     "unsaved": dialog("1", "x", "ctrl+q"),
     "export": dialog("e", "p"),
     "settings": dialog("o"),
+    "queries": queries,
     "range": dialog("r", then=("enter",)),
     "note": note,
     "runs": dialog("H"),

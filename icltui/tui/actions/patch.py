@@ -22,6 +22,8 @@ PATCH_ACTIONS: tuple[Action, ...] = (
         help="Raise the strength α by 0.01."),
     Action("Patch", "settings", "o", "set_choices", "Settings",
         help="Type strength, fit, rank, ridge, controls, held-out queries, sampling, tokens and units."),
+    Action("Patch", "queries", "Q", "edit_queries", "Queries",
+        help="Write the queries that a compiled patch is fitted on and those that it is tested on; or take a file's."),
     Action("Patch", "curves", "C", "vary_patch", "Curves",
         help="Turn ΔW on and vary the patch: KL against α, against layers from both ends, and against queries."),
     Action("Patch", "toggle_layer", "space", "toggle_layer", "Tick layer",

@@ -131,7 +131,7 @@ PANE_HELP: dict[str, PaneHelp] = {
         "how many tokens are equal. Per step the patched lane is exact on all layers; frozen and compiled are "
         "held while generating, and are the honest test of a context as weights.",
         formulas=_PATCH,
-        actions=("delta", "weaker", "stronger", "mode", "components", "carrier", "settings"),
+        actions=("delta", "weaker", "stronger", "mode", "components", "carrier", "queries", "settings"),
         keys=_SCROLLING,
     ),
     "text": PaneHelp(

@@ -2,6 +2,7 @@
 
 from typing import cast
 
+from icltui.tui.dialogs.queries import QueriesDialog
 from icltui.tui.dialogs.settings import SettingsDialog
 from icltui.tui.main.actions_base import ScreenActions, ScreenParts
 from icltui.tui.main.engine_actions import EngineActions
@@ -61,6 +62,16 @@ class RunActions(ScreenActions):
         chosen = await self._ask(SettingsDialog(self._explorer.settings))
         if chosen is not None:
             self._explorer.change_settings(chosen)
+
+    def action_edit_queries(self) -> None:
+        """Write the queries that a patch is fitted and tested on."""
+        self._begin(self._edit_queries)
+
+    async def _edit_queries(self) -> None:
+        self._editors.take()
+        lists = await self._ask(QueriesDialog(self._explorer.query_lists))
+        if lists is not None:
+            self._explorer.change_queries(lists)
 
     def action_verify_patch(self) -> None:
         """Verify, and show what comes of it."""

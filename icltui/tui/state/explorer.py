@@ -12,6 +12,7 @@ from icltui.api.engine import Client
 from icltui.api.messages import Generate, LoadModel, Measure, Verify
 from icltui.tui.state.change import Change
 from icltui.tui.state.controller import Controller
+from icltui.tui.state.query_lists import QueryLists, count_words
 from icltui.tui.state.run_settings import PATCH_CHOICES, Choice, RunSettings, method_words
 from icltui.values import Run, Session
 from icltui.values.prompt import Prompt
@@ -81,6 +82,20 @@ class Explorer(Controller):
             or settings.n_tokens != before.n_tokens
         ):
             self._regenerate()
+
+    @property
+    def query_lists(self) -> QueryLists:
+        """The queries that a patch is fitted and tested on."""
+        return QueryLists(self.settings.recipe.queries, self.settings.holdout)
+
+    def change_queries(self, lists: QueryLists) -> None:
+        """Fit and test a patch on other queries; a compiled one that is on is made again."""
+        if lists == self.query_lists:
+            return
+        recipe = with_changes(self.settings.recipe, queries=lists.fitted)
+        self.change_settings(replace(self.settings, recipe=recipe, holdout=lists.held_out))
+        fitted, held_out = count_words(len(lists.fitted)), count_words(len(lists.held_out))
+        self._noticed(f"{fitted} to fit a compiled patch on, {held_out} to test it on", False)
 
     def _follow_patch(self) -> None:
         """Let a patch that is on act at once as it is now asked for."""

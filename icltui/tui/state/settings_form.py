@@ -54,7 +54,7 @@ def _text(option: Option, settings: RunSettings) -> str:
 
 def _read(option: Option, text: str) -> Any:
     if tuple in option.types:
-        return _queries(text.strip())
+        return queries_of_file(text) if text.strip() else ()
     value = option.read(_lines(text) if _is_free_text(option) else text.strip())
     if option.field == "n_tokens" and value > _MOST_TOKENS:
         raise BadInput(f"{value} is out of range: give 1 to {_MOST_TOKENS}")
@@ -87,10 +87,13 @@ def _meant(escape: str) -> str:
     return chr(int(escape[1:], 16)) if len(escape) > 1 else _LONG.get(escape, escape)
 
 
-def _queries(text: str) -> tuple[str, ...]:
-    if not text:
-        return ()
-    path = typed_path(text.removeprefix("@"))
+def queries_of_file(text: str) -> tuple[str, ...]:
+    """The queries in the file that is named as typed, with ``@`` before its name or without.
+
+    Raises:
+        BadInput: no such file, none of queries, or one too large to be read while the screen waits.
+    """
+    path = typed_path(text.strip().removeprefix("@"))
     if os.path.exists(path) and not (path.is_file() and path.stat().st_size <= _MOST_BYTES):
         raise BadInput(
             f"{str(path)!r} is not a file of queries of at most {_MOST_BYTES:,} bytes: name another"

@@ -1,4 +1,4 @@
-"""Completion of a typed path by the folders and GGUF files on the disk; call it in a thread, as it reads the disk."""
+"""Completion of a typed path by the folders and files on the disk; call it in a thread, as it reads the disk."""
 
 import os
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ ENDING = ".gguf"
 
 @dataclass(frozen=True)
 class ModelPath:
-    """A folder or a GGUF file that a path may mean."""
+    """A folder or a file that a path may mean."""
 
     text: str
     """The path as one would type it: with ``~`` where that was typed, without a slash at the end."""
@@ -51,27 +51,29 @@ def _holds_gguf(folder: Path) -> bool:
         return False
 
 
-def candidates(text: str) -> list[ModelPath]:
-    """Folders and GGUF files whose path begins with ``text``, sorted; hidden ones only where their dot was typed."""
+def candidates(text: str, ending: str = ENDING) -> list[ModelPath]:
+    """Folders, and files with this ending, whose path begins with ``text``, sorted; hidden ones where their dot was
+    typed.
+    """
     head, _, start = text.rpartition("/")
     is_alone = not head and not text.startswith("/")  # ~ or .
     folder = _meant(text if is_alone else f"{head}/")
     if folder is None:
         return []
     if is_alone:
-        return [_candidate(text)] if os.path.isdir(folder) else []
+        return [_candidate(text, ending)] if os.path.isdir(folder) else []
     try:
         with os.scandir(folder) as entries:
-            found = (entry.name for entry in entries if _is_candidate(entry, start))
+            found = (entry.name for entry in entries if _is_candidate(entry, start, ending))
             names = sorted(islice(found, MOST))
     except OSError:
         return []
-    return [_candidate(f"{head}/{name}") for name in names]
+    return [_candidate(f"{head}/{name}", ending) for name in names]
 
 
-def _candidate(text: str) -> ModelPath:
+def _candidate(text: str, ending: str) -> ModelPath:
     path = _meant(text)
-    return ModelPath(text, is_model(text), is_file=path is not None and path.is_file())
+    return ModelPath(text, ending == ENDING and is_model(text), is_file=path is not None and path.is_file())
 
 
 def _meant(text: str) -> Path | None:
@@ -91,11 +93,11 @@ def completed(text: str, found: list[ModelPath]) -> str:
     return common if len(common) > len(text) else text
 
 
-def _is_candidate(entry: "os.DirEntry[str]", start: str) -> bool:
+def _is_candidate(entry: "os.DirEntry[str]", start: str, ending: str) -> bool:
     name = entry.name
     if not name.startswith(start) or (name.startswith(".") and not start) or not name.isprintable():
         return False
     try:
-        return entry.is_dir() or (name.endswith(ENDING) and entry.is_file())
+        return entry.is_dir() or (name.endswith(ending) and entry.is_file())
     except OSError:
         return False

@@ -91,6 +91,7 @@ CASES = {
     "little_stronger": Case(alpha, 1.01),
     "curves": Case(n_jobs),
     "settings": Case(dialog, "SettingsDialog"),
+    "queries": Case(dialog, "QueriesDialog"),
     "toggle_layer": Case(ticked, before=("3", "g")),
     "all_layers": Case(ticked, EVERY_LAYER, before=("3", "n")),
     "no_layers": Case(ticked, (), before=("3", "a"), keys=("n",)),

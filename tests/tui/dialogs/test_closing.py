@@ -30,6 +30,7 @@ from icltui.tui.dialogs.help import HelpDialog
 from icltui.tui.dialogs.load_model import LoadModelDialog
 from icltui.tui.dialogs.manual import ManualDialog
 from icltui.tui.dialogs.open_session import OpenSessionDialog
+from icltui.tui.dialogs.queries import QueriesDialog
 from icltui.tui.dialogs.recover import RecoverDialog
 from icltui.tui.dialogs.save_session import SaveSessionDialog
 from icltui.tui.dialogs.settings import SettingsDialog
@@ -61,6 +62,7 @@ OPENED: dict[type[Screen[Any]], str] = {
     UnsavedDialog: "ctrl+l",
     ExportDialog: "e",
     SettingsDialog: "o",
+    QueriesDialog: "Q",
     AskTextDialog: "r",
     CompareDialog: "B",
     LoadModelDialog: "L",
@@ -75,6 +77,7 @@ MADE: dict[type[Screen[Any]], Callable[[Desk], Screen[Any]]] = {
     UnsavedDialog: lambda _: UnsavedDialog("a"),
     ExportDialog: lambda _: ExportDialog([ExportOption("report", "words", Path("a.md"))]),
     SettingsDialog: lambda desk: SettingsDialog(desk.explorer.settings),
+    QueriesDialog: lambda desk: QueriesDialog(desk.explorer.query_lists),
     AskTextDialog: lambda _: AskTextDialog("Layers", "all", ""),
     CompareDialog: lambda _: CompareDialog(SESSION, "now", OTHER),
     LoadModelDialog: lambda desk: LoadModelDialog(desk.explorer.models),

@@ -17,6 +17,7 @@ FIELDS = {
     "open": ("ctrl+l", "path"),
     "export": ("e", "path"),
 }
+FIELDS |= {"queries": ("Q", "file")}
 FIELDS |= {"fitted on": ("o", "queries"), "tested on": ("o", "holdout")}
 """The key that opens each dialog, and the field in it."""
 TOLD = (
