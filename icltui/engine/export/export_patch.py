@@ -1,6 +1,6 @@
 """A patch, written in a form that other programs read, and the loss that this costs.
 
-Enters: a loaded model and a request. Leaves: files, and an :class:`~icltui.values.ExportReport`. An adapter, which is
+Enters: a built patch at its strength. Leaves: files, and an :class:`~icltui.values.ExportReport`. An adapter, which is
 yet to be tried on a fresh model, leaves as an :class:`UncheckedAdapter`: plain values and a few logits, which keep no
 model, so that there is room for the fresh one.
 """
@@ -16,7 +16,6 @@ from msgspec.structs import replace as with_changes
 from torch import Tensor
 from transformers.pytorch_utils import Conv1D
 
-from icltui.api.messages import Export
 from icltui.api.progress_callback import ProgressCallback
 from icltui.engine.export.control_vector import added, vectors_of, write_vectors
 from icltui.engine.export.factors_file import write_factors
@@ -24,8 +23,6 @@ from icltui.engine.export.foldable import FoldablePatch, foldable_patch
 from icltui.engine.export.gguf_lora import architecture_of, names_of, with_lora, write_lora
 from icltui.engine.export.peft import Adapter, has_experts, make_adapter, write_adapter
 from icltui.engine.export.reference_logits import ReferenceLogits, reference_logits
-from icltui.engine.generate.jobs import make_patch
-from icltui.engine.generate.prepare_request import make_spec
 from icltui.engine.measure.predictions import finite_or_none, kl_divergence
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.patch.alpha_search import patched_logits, with_alpha
@@ -33,6 +30,7 @@ from icltui.engine.patch.build import BuiltPatch, refit
 from icltui.engine.patch.exactness_at_load import tolerance_of
 from icltui.values import ExportFormat, ExportReport, ModelInfo
 from icltui.values.errors import BadInput
+from icltui.values.recipe import Recipe
 
 VLLM_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """The values of ``max_lora_rank`` that vLLM accepts."""
@@ -47,15 +45,14 @@ class UncheckedAdapter:
 
 
 @torch.no_grad()  # not inference mode, which rules derivatives out
-def export_adapter(
-    loaded: LoadedModel, request: Export, folder: Path, on_progress: ProgressCallback
-) -> UncheckedAdapter:
+def export_adapter(whole: BuiltPatch, folder: Path, on_progress: ProgressCallback) -> UncheckedAdapter:
     """Write the adapter into ``folder``.
 
     Raises:
-        BadInput: no part of the patch fits into an adapter, or no patch can be built by its recipe.
+        BadInput: no part of the patch fits into an adapter.
     """
-    whole, leaving, adapter = _adapter(loaded, request, on_progress)
+    loaded = whole.spec.loaded
+    leaving, adapter = _adapter(whole, on_progress)
     write_adapter(folder, adapter)
     references = reference_logits(leaving.built)
     notes = (*_rounding(loaded, references), *_programs(loaded, adapter.rank), *_beside(loaded))
@@ -63,18 +60,17 @@ def export_adapter(
 
 
 @torch.no_grad()
-def export_gguf_lora(
-    loaded: LoadedModel, request: Export, path: Path, on_progress: ProgressCallback
-) -> ExportReport:
+def export_gguf_lora(whole: BuiltPatch, path: Path, on_progress: ProgressCallback) -> ExportReport:
     """Write the adapter to ``path`` as llama.cpp reads it, and try what is read back in this program.
 
     Raises:
         BadInput: no part of the patch fits into an adapter, or llama.cpp has no name for what does.
         EngineError: the file's matrices, added to the products of the model's, are not the patch.
     """
+    loaded = whole.spec.loaded
     architecture = architecture_of(loaded)
     names = names_of(loaded, architecture)
-    whole, leaving, adapter = _adapter(loaded, request, on_progress)
+    leaving, adapter = _adapter(whole, on_progress)
     write_lora(path, adapter, architecture, names)
     references = reference_logits(leaving.built)
     on_progress("reading the adapter back", 0, 1)
@@ -89,20 +85,18 @@ def export_gguf_lora(
 
 
 @torch.no_grad()
-def export_control_vector(
-    loaded: LoadedModel, request: Export, path: Path, on_progress: ProgressCallback
-) -> ExportReport:
+def export_control_vector(whole: BuiltPatch, path: Path, on_progress: ProgressCallback) -> ExportReport:
     """Write the control vector to ``path``, and try it in this program.
 
     Raises:
         BadInput: a patch without a shift that a control vector can hold.
         EngineError: the vectors, added to the blocks' outputs, do not have the effect of the shift.
     """
-    if request.recipe.components == "weights":
+    loaded = whole.spec.loaded
+    if whole.spec.recipe.components == "weights":
         raise BadInput(
             "a control vector is the shift, which ΔW alone leaves out: give --components both or shift"
         )
-    whole = _whole(loaded, request, on_progress)
     recipe = with_changes(whole.spec.recipe, components="shift", carrier="bias")
     spec = replace(whole.spec, recipe=recipe)
     leaving = with_alpha(refit(replace(whole, spec=spec), frozenset({0})))
@@ -131,35 +125,42 @@ def export_control_vector(
 
 @torch.no_grad()
 def export_factors(
-    info: ModelInfo, loaded: LoadedModel, request: Export, path: Path, on_progress: ProgressCallback
+    info: ModelInfo,
+    whole: BuiltPatch,
+    path: Path,
+    on_progress: ProgressCallback,  # noqa: ARG001
 ) -> ExportReport:
     """The patch's factors and the vectors that it was fitted on, written to ``path``."""
-    built = _whole(loaded, request, on_progress)
-    n_tensors = len(write_factors(path, built, info.fingerprint))
-    return ExportReport(format="factors", files=(), rank=built.rank, n_tensors=n_tensors)
+    n_tensors = len(write_factors(path, whole, info.fingerprint))
+    return ExportReport(format="factors", files=(), rank=whole.rank, n_tensors=n_tensors)
 
 
-def _adapter(
-    loaded: LoadedModel, request: Export, on_progress: ProgressCallback
-) -> tuple[BuiltPatch, FoldablePatch, Adapter]:
-    """The whole patch, the part of it that weights can carry, and that part as an adapter."""
-    recipe = request.recipe
+def check_carrier(recipe: Recipe) -> None:
+    """Refuse a patch that no adapter can hold, before it is made.
+
+    Raises:
+        BadInput: its shift is a constant.
+    """
     if recipe.carrier == "bias" and recipe.components != "weights":
         raise BadInput(
             "an adapter of weights cannot hold the shift as a constant: give --components weights, generate with "
             "--carrier output, or export --to gguf-control-vector"
         )
-    whole = _whole(loaded, request, on_progress)
+
+
+def _adapter(whole: BuiltPatch, on_progress: ProgressCallback) -> tuple[FoldablePatch, Adapter]:
+    """The part of the patch that weights can carry, and that part as an adapter."""
+    check_carrier(whole.spec.recipe)
     on_progress("seeing what weights can carry", 0, 1)
     leaving = foldable_patch(whole)
     patch = leaving.built.patch
     assert patch is not None
     on_progress("writing the adapter", 0, 1)
-    adapter = make_adapter(loaded, patch.at(leaving.built.alpha), leaving.factors)
+    adapter = make_adapter(whole.spec.loaded, patch.at(leaving.built.alpha), leaving.factors)
     if not adapter.tensors:
         why = next(iter(leaving.unshifted.values()))
         raise BadInput(f"nothing of this patch fits into an adapter, as {why}: give --components both")
-    return whole, leaving, adapter
+    return leaving, adapter
 
 
 def _adapter_report(
@@ -179,12 +180,6 @@ def _adapter_report(
         left_out=(*_shifts(leaving.unshifted), *([_cost(*kls)] if leaving.unshifted else [])),
         notes=notes,
         **_compared(references, kls),
-    )
-
-
-def _whole(loaded: LoadedModel, request: Export, on_progress: ProgressCallback) -> BuiltPatch:
-    return make_patch(
-        make_spec(loaded, request.prompt, request.layers, request.recipe, kept=request.ids), on_progress
     )
 
 

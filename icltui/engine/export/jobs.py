@@ -19,22 +19,26 @@ from msgspec.structs import replace as with_changes
 from safetensors import SafetensorError
 
 from icltui.api.messages import Event, Export, ExportEnded, Progress
+from icltui.api.progress_callback import ProgressCallback
 from icltui.engine.export.control_vector import check_gguf
 from icltui.engine.export.export_patch import (
     UncheckedAdapter,
+    check_carrier,
     export_adapter,
     export_control_vector,
     export_factors,
     export_gguf_lora,
 )
 from icltui.engine.export.peft_check import check_peft, compare_with_peft
-from icltui.engine.generate.prepare_request import with_kept_header
+from icltui.engine.generate.jobs import make_patch
+from icltui.engine.generate.prepare_request import make_spec, with_kept_header
 from icltui.engine.models.background_thread import run_in_background, run_when_idle
 from icltui.engine.models.loaded_model import LoadedModel
+from icltui.engine.patch.build import BuiltPatch
 from icltui.engine.prompts.tokenize import tokenize
 from icltui.storage.atomic import leftover_prefix, remove_leftovers, sync_folder
 from icltui.storage.paths import shown
-from icltui.values import ExportReport, ModelInfo
+from icltui.values import ExportFormat, ExportReport, ModelInfo
 from icltui.values.errors import BadInput, EngineError, reason_of
 
 Model = Callable[[], LoadedModel]
@@ -44,6 +48,10 @@ Fresh = Callable[[], Generator[Event, None, Any]]
 
 _FILES = {"gguf-lora": export_gguf_lora, "gguf-control-vector": export_control_vector}
 """What writes a format that is one file."""
+_MADE = "made"
+"""Its name in a staged folder."""
+Draft = UncheckedAdapter | ExportReport
+"""What was written into a staged folder; an adapter for PEFT is yet to be read back."""
 
 
 def run_export(request: Export, info: ModelInfo, model: Model, fresh: Fresh) -> Iterator[Event]:
@@ -55,30 +63,59 @@ def run_export(request: Export, info: ModelInfo, model: Model, fresh: Fresh) -> 
         EngineError: the written file is not the patch; it is removed.
     """
     target = Path(request.path)
-    _check(request, info, target)
+    _check(request, info)
     notes = _on_the_prompt(model(), request)
-    with _staged(target) as folder:
-        if request.format == "peft":
-            draft = yield from run_in_background(
-                lambda on_progress: export_adapter(model(), request, folder, on_progress)
+    with staged(target) as folder:
+        draft = yield from run_in_background(
+            lambda on_progress: write_draft(
+                _whole(model(), request, on_progress), request.format, folder, info, on_progress
             )
-            untouched = yield from fresh()
-            yield Progress(stage="reading the adapter back", done=0, total=1)
-            report = yield from run_in_background(lambda _on_progress: _read_back(untouched, folder, draft))
-            made = folder
-        else:
-            made = folder / "made"
-            write = _FILES.get(request.format, partial(export_factors, info))
-            report = yield from run_in_background(
-                lambda on_progress: write(model(), request, made, on_progress)
-            )
-        files = [target / path.name for path in sorted(folder.iterdir())] if made is folder else [target]
-        _refuse_existing(target)
-        _make_private(made)
-        os.rename(made, target)
-        sync_folder(target.parent)
-    yield ExportEnded(
-        report=with_changes(report, files=tuple(map(str, files)), notes=(*report.notes, *notes))
+        )
+        report = yield from keep_draft(draft, folder, target, fresh)
+    yield ExportEnded(report=with_changes(report, notes=(*report.notes, *notes)))
+
+
+def write_draft(
+    whole: BuiltPatch, form: ExportFormat, folder: Path, info: ModelInfo, on_progress: ProgressCallback
+) -> Draft:
+    """Write the patch into the staged ``folder``; what comes back keeps no model.
+
+    Raises:
+        BadInput: a patch that the format cannot hold.
+        EngineError: the written file is not the patch.
+    """
+    if form == "peft":
+        return export_adapter(whole, folder, on_progress)
+    write = _FILES.get(form, partial(export_factors, info))
+    return write(whole, folder / _MADE, on_progress)
+
+
+def keep_draft(
+    draft: Draft, folder: Path, target: Path, fresh: Fresh
+) -> Generator[Event, None, ExportReport]:
+    """Read an adapter back into a fresh model, and move what was written from ``folder`` to ``target``.
+
+    Raises:
+        BadInput: something is at the target by now.
+        EngineError: the adapter that is read back is not the patch.
+    """
+    if isinstance(draft, ExportReport):
+        report, made, files = draft, folder / _MADE, [target]
+    else:
+        untouched = yield from fresh()
+        yield Progress(stage="reading the adapter back", done=0, total=1)
+        report = yield from run_in_background(lambda _on_progress: _read_back(untouched, folder, draft))
+        made, files = folder, [target / path.name for path in sorted(folder.iterdir())]
+    _refuse_existing(target)
+    _make_private(made)
+    os.rename(made, target)
+    sync_folder(target.parent)
+    return with_changes(report, files=tuple(map(str, files)))
+
+
+def _whole(loaded: LoadedModel, request: Export, on_progress: ProgressCallback) -> BuiltPatch:
+    return make_patch(
+        make_spec(loaded, request.prompt, request.layers, request.recipe, kept=request.ids), on_progress
     )
 
 
@@ -88,13 +125,9 @@ def _read_back(untouched: Any, folder: Path, draft: UncheckedAdapter) -> ExportR
     return with_changes(draft.report, largest_difference=difference)
 
 
-def _check(request: Export, info: ModelInfo, target: Path) -> None:
+def _check(request: Export, info: ModelInfo) -> None:
     """Refuses requests that are known to fail before any work."""
-    if not request.path:
-        raise BadInput("there is no place to write to: give -o PATH")
-    _refuse_existing(target)
-    if not target.parent.is_dir():
-        raise BadInput(f"cannot write {shown(target)}: its folder is not there: make it first")
+    check_target(request.path, request.format)
     if request.recipe.mode == "per-step":
         raise BadInput(
             "a patch per step is made anew for every token, so there is none to write: give --mode frozen or compiled"
@@ -104,9 +137,28 @@ def _check(request: Export, info: ModelInfo, target: Path) -> None:
             f"this patch belongs to other weights (fingerprint {request.fingerprint}, those of {info.name!r} have "
             f"{info.fingerprint}): give --model and --revision of its own model, or generate it anew on this one"
         )
-    if request.format == "peft":
+    if request.format in ("peft", "gguf-lora"):
+        check_carrier(request.recipe)
+
+
+def check_target(path: str, form: ExportFormat) -> None:
+    """Refuse, before any work, a place that cannot be written and a format whose package is missing.
+
+    Raises:
+        BadInput: nothing can be written at ``path``.
+        ModelError: the package is missing.
+    """
+    if not path:
+        raise BadInput("there is no place to write to: give -o PATH")
+    target = Path(path)
+    _refuse_existing(target)
+    if not target.parent.is_dir():
+        raise BadInput(f"cannot write {shown(target)}: its folder is not there: make it first")
+    if not os.access(target.parent, os.W_OK):
+        raise BadInput(f"cannot write {shown(target)}: permission denied: choose another place")
+    if form == "peft":
         check_peft()
-    elif request.format in _FILES:
+    elif form in _FILES:
         check_gguf()
 
 
@@ -127,7 +179,7 @@ def _refuse_existing(target: Path) -> None:
 
 
 @contextmanager
-def _staged(target: Path) -> Iterator[Path]:
+def staged(target: Path) -> Iterator[Path]:
     """A private folder beside the target, removed at the end with any file left in it.
 
     Raises:
