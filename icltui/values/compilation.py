@@ -9,7 +9,7 @@ from typing import Literal
 
 from icltui.values.base import PromptIds, Record
 from icltui.values.bounds import Count, LayerIndex, TokenCount
-from icltui.values.recipe import Components, Recipe
+from icltui.values.recipe import Components, Recipe, Weighing
 
 Calibrate = Literal["user", "repeat", "self"]
 """Where the calibration queries come from: a file; the context in pieces; the model's own, written in the context."""
@@ -21,8 +21,8 @@ QueryRole = Literal["unseen", "calibration"]
 class PatchChoice(Record, frozen=True):
     """How the patch is made."""
 
-    metric: str
-    """``plain`` or ``ordinary``."""
+    metric: Weighing
+    """What the patch is least in."""
     epsilon: float
     """Of the ordinary metric: the share of the mean diagonal that is added to it."""
     ridge: float
@@ -93,8 +93,8 @@ class ChoicePoint(Record, frozen=True):
 
     step: str
     """What is varied, such as ``epsilon``."""
-    metric: str
-    """``plain`` or ``ordinary``."""
+    metric: Weighing
+    """What the patch is least in."""
     epsilon: float
     """Of the ordinary metric: the share of the mean diagonal that is added to it."""
     ridge: float

@@ -11,10 +11,12 @@ from threading import Event as Flag
 from threading import Lock, Thread
 from typing import TypeVar
 
-from icltui.api.messages import Progress
+from icltui.api.messages import Event, Progress
 from icltui.api.progress_callback import ProgressCallback
 
 Result = TypeVar("Result")
+Send = Callable[[Event], None]
+"""Sends an event of the running work; raises, as ``on_progress`` does, where nobody listens any more."""
 
 HEARTBEAT = 0.5
 """Seconds of silence after which the last progress is repeated, so that the caller may stop."""
@@ -31,19 +33,30 @@ def run_in_background(work: Callable[[ProgressCallback], Result]) -> Generator[P
 
     Closing the generator early cancels the work: the next call of ``on_progress`` raises :class:`Cancelled` in it.
     """
-    events: SimpleQueue[Progress | None] = SimpleQueue()
+    events = stream_in_background(lambda on_progress, _send: work(on_progress))
+    return (yield from events)  # type: ignore[misc] # nothing but progress is sent
+
+
+def stream_in_background(
+    work: Callable[[ProgressCallback, Send], Result],
+) -> Generator[Event, None, Result]:
+    """As :func:`run_in_background`, for work that also sends events of its own."""
+    events: SimpleQueue[Event | None] = SimpleQueue()
     outcome: Future[Result] = Future()
     is_cancelled = Flag()
 
-    def on_progress(stage: str, done: int = 0, total: int = 0) -> None:
+    def send(event: Event) -> None:
         if is_cancelled.is_set():
             raise Cancelled
-        events.put(Progress(stage=stage, done=done, total=total))
+        events.put(event)
+
+    def on_progress(stage: str, done: int = 0, total: int = 0) -> None:
+        send(Progress(stage=stage, done=done, total=total))
 
     def run(outcome: Future[Result]) -> None:
         try:
             with _ONE_AT_A_TIME:
-                outcome.set_result(work(on_progress))
+                outcome.set_result(work(on_progress, send))
         except BaseException as error:  # noqa: BLE001 -- raised again in the caller's thread
             outcome.set_exception(error)
         events.put(None)
@@ -57,7 +70,8 @@ def run_in_background(work: Callable[[ProgressCallback], Result]) -> Generator[P
         del outcome  # else an error's traceback and this frame would keep each other, and a model with them
 
 
-def _until_none(events: "SimpleQueue[Progress | None]") -> Iterator[Progress]:
+def _until_none(events: "SimpleQueue[Event | None]") -> Iterator[Event]:
+    """The events; in a silence the last progress once more."""
     last: Progress | None = None
     while True:
         try:
@@ -68,7 +82,7 @@ def _until_none(events: "SimpleQueue[Progress | None]") -> Iterator[Progress]:
                 continue
         if event is None:
             return
-        last = event
+        last = event if isinstance(event, Progress) else last
         yield event
 
 

@@ -5,9 +5,9 @@ from threading import Event as Flag
 import pytest
 import torch
 
-from icltui.api.messages import Progress
+from icltui.api.messages import Progress, QueryWritten
 from icltui.engine.models import background_thread
-from icltui.engine.models.background_thread import Cancelled, run_in_background
+from icltui.engine.models.background_thread import Cancelled, run_in_background, stream_in_background
 from tests.engine.generators import run_to_end
 
 
@@ -60,6 +60,24 @@ def test_silence_is_filled_so_that_the_listener_may_stop(monkeypatch):
     assert [next(events), next(events), next(events)] == [at(1)] * 3
     go_on.set()
     assert run_to_end(events)[1] is None
+
+
+def test_events_of_the_work_come_among_its_progress_and_are_never_repeated(monkeypatch):
+    monkeypatch.setattr(background_thread, "HEARTBEAT", 0.01)
+    go_on, written = Flag(), QueryWritten(query="q", done=1, total=2)
+
+    def work(on_progress, send):
+        on_progress("work", 1, 3)
+        send(written)
+        go_on.wait(10)
+        return "made"
+
+    events = stream_in_background(work)
+    assert [next(events), next(events), next(events)] == [at(1), written, at(1)]
+    go_on.set()
+    rest, result = run_to_end(events)
+    assert result == "made"
+    assert set(rest) <= {at(1)}
 
 
 def test_cancelled_work_ends_before_the_next_begins():
