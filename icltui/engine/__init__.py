@@ -18,6 +18,8 @@ A folder imports only folders before it; inside a folder a module imports only m
     verify     gradient_alignment ─▶ verdict ─▶ verify
     export     reference_logits ─▶ foldable ─▶ factors_file ─▶ control_vector
                peft ─▶ peft_check ─▶ export_patch ─▶ jobs
+    compile    list_pattern ─▶ context_reader ─▶ repeat_context ─▶ study_templates ─▶ written_text ─▶ study_file
+               self_study ─▶ calibration_queries
     local      all of it, as an engine in this process
 
 Glossary, also the axis names in signatures: ``hidden`` d, the residual stream's width; ``inner`` m, the width of W z of

@@ -1,0 +1,71 @@
+"""The pattern of a context that lists examples: ``plum: yellow`` line by line, ``f(1) = 5; f(2) = 8;``.
+
+Enters: a text. Leaves: a :class:`ListPattern`, or None where the text is no such list. The key of an example, up to
+where its value begins, is a query whose next token the context decides.
+"""
+
+from dataclasses import dataclass, replace
+
+_ARROWS = (" -> ", " => ", " → ", "->", "=>", "→", "\t", " | ", " = ", ": ", ":", " – ", " - ", "=", " is ")
+"""What separates a key from its value; of several the first counts."""
+_BETWEEN = ("\n\n", "\n", "; ", ";", ". ", ", ")
+"""What separates two examples; of several the first counts."""
+_MOST_WORDS = 12
+"""Of a key: longer ones are prose that happens to hold a colon."""
+_FEWEST = 2
+"""Of examples."""
+_MOST_LINES = 4
+"""Of one example."""
+
+
+@dataclass(frozen=True)
+class ListPattern:
+    """How the examples of a list are written."""
+
+    between: str
+    """What separates two examples."""
+    arrow: str
+    """What separates a key from its value."""
+    lines: int = 1
+    """Parts of one example, such as a question and its answer; the value is the last one's."""
+
+    def items(self, text: str) -> list[str]:
+        """The examples of ``text``, without what separates them."""
+        parts = [part.strip() for part in text.split(self.between) if part.strip()]
+        starts = range(0, len(parts), self.lines)
+        return [self.between.join(parts[start : start + self.lines]) for start in starts]
+
+    def value_begins(self, item: str) -> int | None:
+        """The character of ``item`` at which its value begins; None where it has no key, or no value."""
+        begin = item.rfind(self.between.strip(" ")) + 1 if self.lines > 1 else 0
+        begin = max(begin, item.rfind("\n") + 1)  # an example of several lines ends in its value
+        key, _, value = item[begin:].partition(self.arrow)
+        is_key = bool(key.strip()) and len(key.split()) <= _MOST_WORDS and bool(value.strip())
+        return len(item) - len(value.lstrip()) if is_key else None
+
+    def joint(self, context: str) -> str:
+        """What goes between ``context`` and the next example."""
+        ends = (n for n in range(len(self.between), -1, -1) if context.endswith(self.between[:n]))
+        return self.between[next(ends) :]
+
+
+def find_list_pattern(text: str) -> ListPattern | None:
+    """The pattern that all examples of ``text`` follow."""
+    for between in _BETWEEN:
+        whole = text.rstrip().removesuffix(between.strip())
+        for arrow in _ARROWS:
+            pattern = ListPattern(between, arrow)
+            items = pattern.items(whole)
+            if len(items) >= _FEWEST and all(pattern.value_begins(item) is not None for item in items):
+                return replace(pattern, lines=_lines_of_one(items, arrow))
+    return None
+
+
+def _lines_of_one(items: list[str], arrow: str) -> int:
+    """The number of items that make up an example, whose keys come again and again: ``Q: … A: … Q: … A: …``."""
+    keys = [item.partition(arrow)[0] for item in items]
+    for n in range(2, _MOST_LINES + 1):
+        comes_again = len(keys) >= 2 * n and all(key == keys[k % n] for k, key in enumerate(keys))
+        if len(set(keys[:n])) == n and comes_again:
+            return n
+    return 1
