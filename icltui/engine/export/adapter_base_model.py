@@ -16,6 +16,7 @@ from icltui.engine.models.fingerprint import fingerprint
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.storage.paths import MODEL_DIR
 from icltui.text.escape import visible
+from icltui.values.patch_source import PATCH_FILE, PatchSource
 
 CARD = "README.md"
 
@@ -70,8 +71,8 @@ def _commit(name: str, revision: str | None) -> str | None:
         return None
 
 
-def write_card(folder: Path, base: Base) -> None:
-    """Write the model card of the adapter in ``folder``."""
+def write_card(folder: Path, base: Base, source: PatchSource | None = None) -> None:
+    """Write the model card of the adapter in ``folder``, made from ``source`` where that lies beside it."""
     where = "revision " + base.revision if base.revision else "default branch"
     known = {
         "base": base.place if base.is_here else f"{base.place} ({where})",
@@ -96,6 +97,7 @@ def write_card(folder: Path, base: Base) -> None:
             "",
             *lines,
             "",
+            *([] if source is None else _provenance(source)),
             *([_unpacking(base)] if base.is_gguf else [moved] if base.is_here else []),
             f"icltui {__version__} made it; its fingerprint is what `icltui measure --format json` tells of the loaded",
             "model: on weights with another one this adapter is another patch.",
@@ -103,6 +105,16 @@ def write_card(folder: Path, base: Base) -> None:
         ]
     )
     (folder / CARD).write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+def _provenance(source: PatchSource) -> list[str]:
+    """Whether the patch was forced, and what the file beside it tells."""
+    reason = visible(source.refused or "").replace("`", " ")
+    return [
+        *([f"**Forced:** {reason}.", ""] if source.forced else []),
+        f"`{PATCH_FILE}` holds the context and the queries that it was made from: take it away where they are private.",
+        "",
+    ]
 
 
 def _unpacking(base: Base) -> str:

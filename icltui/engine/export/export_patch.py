@@ -30,6 +30,7 @@ from icltui.engine.patch.build import BuiltPatch, refit
 from icltui.engine.patch.exactness_at_load import tolerance_of
 from icltui.values import ExportFormat, ExportReport, ModelInfo
 from icltui.values.errors import BadInput
+from icltui.values.patch_source import PatchSource
 from icltui.values.recipe import Recipe
 
 VLLM_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
@@ -45,22 +46,26 @@ class UncheckedAdapter:
 
 
 @torch.no_grad()  # not inference mode, which rules derivatives out
-def export_adapter(whole: BuiltPatch, folder: Path, on_progress: ProgressCallback) -> UncheckedAdapter:
-    """Write the adapter into ``folder``.
+def export_adapter(
+    whole: BuiltPatch, folder: Path, on_progress: ProgressCallback, source: PatchSource | None = None
+) -> UncheckedAdapter:
+    """Write the adapter into ``folder``, with what it was made from where that is given.
 
     Raises:
         BadInput: no part of the patch fits into an adapter.
     """
     loaded = whole.spec.loaded
     leaving, adapter = _adapter(whole, on_progress)
-    write_adapter(folder, adapter)
+    write_adapter(folder, adapter, source)
     references = reference_logits(leaving.built)
     notes = (*_rounding(loaded, references), *_programs(loaded, adapter.rank), *_beside(loaded))
     return UncheckedAdapter(references, _adapter_report("peft", whole, leaving, adapter, references, notes))
 
 
 @torch.no_grad()
-def export_gguf_lora(whole: BuiltPatch, path: Path, on_progress: ProgressCallback) -> ExportReport:
+def export_gguf_lora(
+    whole: BuiltPatch, path: Path, on_progress: ProgressCallback, source: PatchSource | None = None
+) -> ExportReport:
     """Write the adapter to ``path`` as llama.cpp reads it, and try what is read back in this program.
 
     Raises:
@@ -71,7 +76,7 @@ def export_gguf_lora(whole: BuiltPatch, path: Path, on_progress: ProgressCallbac
     architecture = architecture_of(loaded)
     names = names_of(loaded, architecture)
     leaving, adapter = _adapter(whole, on_progress)
-    write_lora(path, adapter, architecture, names)
+    write_lora(path, adapter, architecture, names, source)
     references = reference_logits(leaving.built)
     on_progress("reading the adapter back", 0, 1)
     with with_lora(loaded.model, path, names):

@@ -19,7 +19,9 @@ from torch import Tensor, nn
 from icltui.engine.export.gguf_writing import written
 from icltui.engine.export.peft import PREFIX, Adapter, has_experts
 from icltui.engine.models.loaded_model import LoadedModel
+from icltui.storage.patch_source import encode_source
 from icltui.values.errors import BadInput, EngineError
+from icltui.values.patch_source import PATCH_KEY, PatchSource
 
 _OTHER_NAMES = {
     "mistral": "llama",
@@ -73,7 +75,9 @@ def names_of(loaded: LoadedModel, architecture: str) -> Names:
     return {path: f"{name}.weight" for path, name in named if name is not None}
 
 
-def write_lora(path: Path, adapter: Adapter, architecture: str, names: Names) -> None:
+def write_lora(
+    path: Path, adapter: Adapter, architecture: str, names: Names, source: PatchSource | None = None
+) -> None:
     """Write the file.
 
     Raises:
@@ -91,6 +95,8 @@ def write_lora(path: Path, adapter: Adapter, architecture: str, names: Names) ->
     writer.add_base_model_count(1)
     writer.add_base_model_name(0, adapter.base.place)
     writer.add_string("icltui.fingerprint", adapter.base.fingerprint)
+    if source is not None:
+        writer.add_string(PATCH_KEY, encode_source(source).decode())
     for name, tensor in tensors.items():
         writer.add_tensor(name, tensor.numpy())
     found = _tensors(written(writer, path))

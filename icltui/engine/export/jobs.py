@@ -40,14 +40,13 @@ from icltui.storage.atomic import leftover_prefix, remove_leftovers, sync_folder
 from icltui.storage.paths import shown
 from icltui.values import ExportFormat, ExportReport, ModelInfo
 from icltui.values.errors import BadInput, EngineError, reason_of
+from icltui.values.patch_source import PatchSource
 
 Model = Callable[[], LoadedModel]
 """Returns the loaded model, which is not kept: it makes room for the model that the adapter is tried on."""
 Fresh = Callable[[], Generator[Event, None, Any]]
 """Yields the events of loading the model anew, and returns it."""
 
-_FILES = {"gguf-lora": export_gguf_lora, "gguf-control-vector": export_control_vector}
-"""What writes a format that is one file."""
 _MADE = "made"
 """Its name in a staged folder."""
 Draft = UncheckedAdapter | ExportReport
@@ -76,17 +75,26 @@ def run_export(request: Export, info: ModelInfo, model: Model, fresh: Fresh) -> 
 
 
 def write_draft(
-    whole: BuiltPatch, form: ExportFormat, folder: Path, info: ModelInfo, on_progress: ProgressCallback
+    whole: BuiltPatch,
+    form: ExportFormat,
+    folder: Path,
+    info: ModelInfo,
+    on_progress: ProgressCallback,
+    source: PatchSource | None = None,
 ) -> Draft:
     """Write the patch into the staged ``folder``; what comes back keeps no model.
+
+    An adapter carries the ``source`` that it was made from, where that is given.
 
     Raises:
         BadInput: a patch that the format cannot hold.
         EngineError: the written file is not the patch.
     """
     if form == "peft":
-        return export_adapter(whole, folder, on_progress)
-    write = _FILES.get(form, partial(export_factors, info))
+        return export_adapter(whole, folder, on_progress, source)
+    if form == "gguf-lora":
+        return export_gguf_lora(whole, folder / _MADE, on_progress, source)
+    write = export_control_vector if form == "gguf-control-vector" else partial(export_factors, info)
     return write(whole, folder / _MADE, on_progress)
 
 
@@ -158,7 +166,7 @@ def check_target(path: str, form: ExportFormat) -> None:
         raise BadInput(f"cannot write {shown(target)}: permission denied: choose another place")
     if form == "peft":
         check_peft()
-    elif form in _FILES:
+    elif form != "factors":
         check_gguf()
 
 

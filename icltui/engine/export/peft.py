@@ -27,6 +27,8 @@ from icltui.engine.measure.rank_one import project
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.patch.low_rank_map import LowRank
 from icltui.engine.patch.patch import HeldPatch
+from icltui.storage.patch_source import encode_source
+from icltui.values.patch_source import PATCH_FILE, PatchSource
 
 PREFIX = "base_model.model."
 """The prefix of each module's path; PEFT does not find tensors under another, and loads zeros."""
@@ -77,9 +79,11 @@ def make_adapter(loaded: LoadedModel, patch: HeldPatch, factors: Mapping[int, fl
     return Adapter(tensors, _config(loaded, base, pieces, paths, rank), rank, base)
 
 
-def write_adapter(folder: Path, adapter: Adapter) -> None:
-    """Writes both files and the model card into an existing folder."""
-    write_card(folder, adapter.base)
+def write_adapter(folder: Path, adapter: Adapter, source: PatchSource | None = None) -> None:
+    """Writes both files, the model card and, where it is given, the ``source`` into an existing folder."""
+    write_card(folder, adapter.base, source)
+    if source is not None:
+        (folder / PATCH_FILE).write_bytes(encode_source(source))
     save_file(adapter.tensors, folder / WEIGHTS, metadata={"format": "pt"})
     (folder / CONFIG).write_text(json.dumps(adapter.config, indent=2) + "\n", encoding="utf-8")
 
