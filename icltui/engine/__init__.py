@@ -20,6 +20,7 @@ A folder imports only folders before it; inside a folder a module imports only m
                peft ─▶ peft_check ─▶ export_patch ─▶ jobs
     compile    list_pattern ─▶ context_reader ─▶ repeat_context ─▶ study_templates ─▶ written_text ─▶ study_file
                self_study ─▶ calibration_queries
+    distill    lora ─▶ distill
     local      all of it, as an engine in this process
 
 Glossary, also the axis names in signatures: ``hidden`` d, the residual stream's width; ``inner`` m, the width of W z of
