@@ -231,7 +231,7 @@ class Compile(Message, frozen=True):
     """Unseen queries, to test the patch on."""
     calibrate: Calibrate = "self"
     """Where the calibration queries come from."""
-    n_queries: TokenCount = 24
+    n_queries: TokenCount = 16
     """How many calibration queries are wanted, where they are not the user's."""
     seed: Seed = 0
     """Seed of what the model writes."""

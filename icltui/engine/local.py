@@ -12,6 +12,7 @@ import msgspec
 import torch
 
 from icltui.api.messages import (
+    Compile,
     CountTokens,
     EstimateModel,
     Event,
@@ -30,6 +31,7 @@ from icltui.api.messages import (
     Verify,
 )
 from icltui.api.progress_callback import ProgressCallback
+from icltui.engine.compile.jobs import run_compile
 from icltui.engine.export.jobs import check_same_weights, run_export
 from icltui.engine.generate.jobs import run_generate, run_generate_each
 from icltui.engine.generate.last_patch import LastPatch
@@ -173,6 +175,8 @@ class LocalEngine:
                 yield from self._verify(request, should_stop)
             case Export():
                 yield from self._export(request)
+            case Compile():
+                yield from self._compile(request)
 
     def _load(self, request: LoadModel) -> Iterator[Event]:
         loaded = yield from load(request, self._make_room)
@@ -207,16 +211,28 @@ class LocalEngine:
         self.info, self.dtype_reason = msgspec.structs.replace(self.info, dtype_reason=reason), reason
 
     def _export(self, request: Export) -> Iterator[Event]:
-        was_offloaded = is_offloaded(self._model().model)
         assert self.info is not None
+        writing = run_export(request, self.info, self._model, self._fresh)
+        yield from self._writing(writing, request.format == "peft")
+
+    def _compile(self, request: Compile) -> Iterator[Event]:
+        self._model()
+        assert self.info is not None
+        self.last_patch.forget()  # so that two are never in memory
+        writing = run_compile(request, self.info, self._model, self._fresh)
+        yield from self._writing(writing, request.format == "peft")
+
+    def _writing(self, events: Iterator[Event], is_peft: bool) -> Iterator[Event]:
+        """The events of a job that may write an adapter; no adapter and no change of PEFT's stays in the model."""
+        was_offloaded = is_offloaded(self._model().model)
         try:
-            yield from run_export(request, self.info, self._model, self._fresh)
+            yield from events
         except EngineError:
             if self.request is not None:
                 self.last_patch.forget()
                 self.loaded = None  # an adapter may be stuck in it: the next job loads it anew
             raise
-        if request.format == "peft" and self.request is not None and was_offloaded:
+        if is_peft and self.request is not None and was_offloaded:
             self.last_patch.forget()
             self.loaded = None  # PEFT takes the hooks off an offloaded model, or lays it out its own way
 
