@@ -21,7 +21,7 @@ class Fact:
 
     def ask(self, wording: int) -> TaskQuery:
         """The question in its first or second wording (0, 1)."""
-        return TaskQuery(f"Question: {self.questions[wording]}\nAnswer:", f" {self.answer}")
+        return _asked(self.questions[wording], self.answer)
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,18 @@ class InventedDocument:
 
     name: str
     text: str
+    shown: tuple[tuple[str, str], ...]
+    """Questions with their answers that follow the text, so that answers are short; they ask of no fact below."""
     facts: tuple[Fact, ...]
+
+    @property
+    def context(self) -> str:
+        """The text with the solved questions."""
+        return "\n\n".join([self.text, *(_asked(*pair).solved for pair in self.shown)]) + "\n\n"
+
+
+def _asked(question: str, answer: str) -> TaskQuery:
+    return TaskQuery(f"Q: {question}\nA:", f" {answer}")
 
 
 def _facts(text: str) -> tuple[Fact, ...]:
@@ -48,6 +59,11 @@ DOCUMENTS = (
         "Castor and Juno. A supply ship named Petrel arrives each November. The station studies moss, and its "
         "largest building, the library, is painted orange. The only pet is a parrot called Admiral. On Sundays "
         "everybody plays chess, and the winner is given a jar of honey.",
+        (
+            ("How many miles south of Hobart is the station?", "nine hundred"),
+            ("How many people live there?", "fourteen"),
+            ("From which town is the geologist?", "Tartu"),
+        ),
         _facts(
             """On which island is the Orsk station? | What is the name of the island where Orsk lies? | Velm
             Who is the leader of the station? | What is the name of the person in charge of Orsk? | Ilva Tamm
@@ -71,6 +87,11 @@ DOCUMENTS = (
         "workers, and its largest customer is a silver mine in Peru. The sign of the company is a blue owl. In 2009 "
         "a flood destroyed the old factory, and the new one was built on a hill. Every worker gets a bicycle after "
         "the first year.",
+        (
+            ("How many workers has Lumira?", "sixty"),
+            ("How much does the Firefly cost?", "eighty euros"),
+            ("For how long does the lamp burn?", "thirty hours"),
+        ),
         _facts(
             """In which city is Lumira? | Where does the company have its seat? | Graz
             What does Lumira make? | Which things does the company produce for mines? | lamps
@@ -94,6 +115,11 @@ DOCUMENTS = (
         "called the Queen of Bells, chooses a song. In the evening there is a race of goats, won last year by "
         "Pepper, whose owner is the smith. The prize is a silver spoon. Visitors sleep in the barn, and the feast "
         "ends with soup at midnight.",
+        (
+            ("In which year was the fire?", "1742"),
+            ("When does the mayor cut the pie?", "at noon"),
+            ("Who owns the fastest goat?", "the smith"),
+        ),
         _facts(
             """In which month is the feast? | When in the year is the Day of Bells? | May
             What is the feast called? | What is the name of the village's feast? | the Day of Bells
@@ -115,7 +141,11 @@ DOCUMENTS = (
         "Madrid. The capital of Spain is Berlin. The capital of Germany is Cairo. The capital of Egypt is Tokyo. The "
         "capital of Japan is Vienna. The capital of Austria is Oslo. The capital of Norway is Lima. The capital of "
         "Peru is Moscow. The capital of Russia is London. The capital of England is Athens. The capital of Greece "
-        "is Paris.",
+        "is Paris. The capital of Sweden is Dublin. The capital of Cuba is Bern.",
+        (
+            ("What is the capital of Sweden?", "Dublin"),
+            ("Which city is the capital of Cuba?", "Bern"),
+        ),
         _facts(
             """What is the capital of France? | Which city is France's capital? | Rome
             What is the capital of Italy? | Which city is Italy's capital? | Madrid
@@ -158,7 +188,7 @@ def _both_wordings(facts: Sequence[Fact]) -> list[TaskQuery]:
 def _split(
     document: InventedDocument, calibration: Sequence[TaskQuery], unseen: Sequence[TaskQuery]
 ) -> FamilySplit:
-    return FamilySplit(f"{document.text}\n\n", tuple(calibration), tuple(unseen))
+    return FamilySplit(document.context, tuple(calibration), tuple(unseen))
 
 
 DOCUMENT_FAMILIES = tuple(family(document) for document in DOCUMENTS for family in (_reworded, _other_facts))

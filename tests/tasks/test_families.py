@@ -66,6 +66,10 @@ def test_a_seed_decides_the_split_and_fewer_queries_are_its_first(family):
 def test_a_document_states_the_answer_of_each_of_its_questions(document):
     assert 75 <= len(document.text.split()) <= 190  # 100 to 250 tokens
     assert len(document.facts) == N_QUERIES
+    asked = {question for fact in document.facts for question in fact.questions}
+    for question, answer in document.shown:
+        assert answer.lower() in document.text.lower()
+        assert question not in asked
     for fact in document.facts:
         assert fact.answer in document.text
         assert len(set(fact.questions)) == 2
