@@ -3,6 +3,7 @@
 import msgspec
 
 from icltui.api.messages import (
+    AdaptersJoined,
     CompileEnded,
     Event,
     ExamEnded,
@@ -24,6 +25,7 @@ from icltui.values import (
     Exam,
     ExportReport,
     Generation,
+    JoinedPatch,
     Measurement,
     ModelInfo,
     Prediction,
@@ -53,6 +55,7 @@ class Collected:
         self.exam: Exam | None = None
         """The exam so far, with the rows that have ended."""
         self.compilation: Compilation | None = None
+        self.joined: JoinedPatch | None = None
         self._rows: list[Row] = []
         self._predictions: dict[int, Prediction] = {}
         """The last prediction of each unit: one may come again, its divergence from the full context then known."""
@@ -83,6 +86,8 @@ class Collected:
                 self.exam = msgspec.structs.replace(self.exam, rows=(*self.exam.rows, event.row))
             case CompileEnded():
                 self.compilation = event.compilation
+            case AdaptersJoined():
+                self.joined = event.joined
 
     def _whole_measurement(self, ended: MeasureEnded) -> Measurement | None:
         if self.tokens is None or not isinstance(self.request, Measure):

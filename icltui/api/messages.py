@@ -22,6 +22,7 @@ from icltui.values import (
     ExportFormat,
     ExportReport,
     Generation,
+    JoinedPatch,
     Lane,
     LaneStep,
     ModelInfo,
@@ -39,6 +40,7 @@ from icltui.values import (
 )
 from icltui.values.bounds import Count, ExitCode, LayerIndex, Seed, Size, TokenCount
 from icltui.values.exam import USUAL_ROWS
+from icltui.values.patch_source import PatchSource
 from icltui.values.prompt import Prompt
 from icltui.values.recipe import Recipe, Sampling
 
@@ -245,6 +247,20 @@ class Compile(Message, frozen=True):
     """Whether the patch is written even if it would harm."""
 
 
+class JoinAdapters(Message, frozen=True):
+    """Solve the patches of several contexts together, tell how they interfere, and write one adapter.
+
+    → Progress…, AdaptersJoined.
+    """
+
+    contexts: tuple[PatchSource, ...]
+    """What the patches are made from, as each adapter has it beside it: one for each context, all of one model."""
+    format: CompiledFormat = "peft"
+    """What is written."""
+    path: str = ""
+    """A folder for ``peft``, a file for ``gguf-lora``; it must not exist. Written where the engine runs."""
+
+
 Request = (
     LoadModel
     | EstimateModel
@@ -256,6 +272,7 @@ Request = (
     | Export
     | Compile
     | Examine
+    | JoinAdapters
 )
 
 # Events are past participles.
@@ -373,6 +390,10 @@ class CompileEnded(Message, frozen=True):
     compilation: Compilation
 
 
+class AdaptersJoined(Message, frozen=True):
+    joined: JoinedPatch
+
+
 class JobEnded(Message, frozen=True):
     """The job is done."""
 
@@ -435,6 +456,7 @@ Event = (
     | QueryWritten
     | ChoiceAdvanced
     | CompileEnded
+    | AdaptersJoined
     | JobEnded
     | JobCancelled
     | JobFailed

@@ -11,12 +11,21 @@ from icltui.api.messages import (
     Export,
     Generate,
     GenerateEach,
+    JoinAdapters,
     LoadModel,
     Measure,
     Request,
     Verify,
 )
-from icltui.values import Compilation, ExportReport, Generation, Measurement, ModelInfo, Verification
+from icltui.values import (
+    Compilation,
+    ExportReport,
+    Generation,
+    JoinedPatch,
+    Measurement,
+    ModelInfo,
+    Verification,
+)
 from icltui.values.errors import EngineError
 
 Result = TypeVar("Result")
@@ -59,6 +68,13 @@ def compile(
 ) -> Compilation:
     """Make one patch of the context; ``on_event`` hears every event as it comes."""
     return _given(_run(engine, request, on_event).compilation, "a compilation")
+
+
+def join(
+    engine: Engine, request: JoinAdapters, on_event: Callable[[Event], None] = lambda _event: None
+) -> JoinedPatch:
+    """Write the adapter of several contexts; ``on_event`` hears every event as it comes."""
+    return _given(_run(engine, request, on_event).joined, "a joined patch")
 
 
 def _run(

@@ -32,6 +32,7 @@ from icltui.values.exam import (
 )
 from icltui.values.export import ExportFormat, ExportReport
 from icltui.values.generation import LANE_TITLES, LANES, Agreement, Generation, Lane, LaneStep, LaneText
+from icltui.values.joined_patch import AnswerConflict, JoinedContext, JoinedPatch
 from icltui.values.measurement import (
     Dynamics,
     Measurement,
@@ -63,6 +64,7 @@ __all__ = [
     "LANES",
     "LANE_TITLES",
     "Agreement",
+    "AnswerConflict",
     "AnswersFrom",
     "Calibrate",
     "CalibrationSummary",
@@ -88,6 +90,8 @@ __all__ = [
     "ExportReport",
     "FieldReplay",
     "Generation",
+    "JoinedContext",
+    "JoinedPatch",
     "Lane",
     "LaneStep",
     "LaneText",

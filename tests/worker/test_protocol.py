@@ -20,6 +20,7 @@ from icltui.worker.protocol import (
     job_of,
 )
 from tests.compilations import CHOICE_POINT, COMPILATION
+from tests.joined_patches import JOINED, SOURCE
 from tests.tui.samples import PATCH
 
 ROW = Row(unit=1, layer=0, z_norm=1.5, learning_rate=1e-300, net_patch_norm=None)
@@ -63,6 +64,7 @@ PREDICTION = Prediction(
             format="gguf-lora",
             path="out",
         ),
+        messages.JoinAdapters(contexts=(SOURCE, SOURCE), path="out"),
     ],
 )
 def test_an_order_comes_back_as_it_was(request_: messages.Request) -> None:
@@ -83,6 +85,7 @@ def test_an_order_comes_back_as_it_was(request_: messages.Request) -> None:
         messages.QueryWritten(query="[/INST]\x1b[2J", continuation="π", done=1, total=24),
         messages.ChoiceAdvanced(point=CHOICE_POINT),
         messages.CompileEnded(compilation=COMPILATION),
+        messages.AdaptersJoined(joined=JOINED),
         messages.ExportEnded(report=ExportReport(format="peft", files=("a/b",), rank=4, n_tensors=36)),
     ],
 )
