@@ -16,6 +16,7 @@ from icltui.api.messages import (
     CountTokens,
     EstimateModel,
     Event,
+    Examine,
     Export,
     Generate,
     GenerateEach,
@@ -32,6 +33,7 @@ from icltui.api.messages import (
 )
 from icltui.api.progress_callback import ProgressCallback
 from icltui.engine.compile.jobs import run_compile
+from icltui.engine.exam.jobs import run_exam
 from icltui.engine.export.jobs import check_same_weights, run_export
 from icltui.engine.generate.jobs import run_generate, run_generate_each
 from icltui.engine.generate.last_patch import LastPatch
@@ -177,6 +179,8 @@ class LocalEngine:
                 yield from self._export(request)
             case Compile():
                 yield from self._compile(request)
+            case Examine():
+                yield from run_exam(self._model(), request)
 
     def _load(self, request: LoadModel) -> Iterator[Event]:
         loaded = yield from load(request, self._make_room)

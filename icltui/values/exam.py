@@ -5,10 +5,12 @@ distributions after the query's last token and after each of the first tokens of
 on which the context changes nothing has no R.
 """
 
+from collections.abc import Sequence
 from typing import Literal, get_args
 
 from icltui.values.base import Record
 from icltui.values.bounds import Count, LayerIndex, Seed, Size, TokenCount
+from icltui.values.errors import BadInput
 
 ExamPatch = Literal[
     "per-step",
@@ -206,3 +208,35 @@ class Exam(Record, frozen=True):
     """What the user should know, in sentences."""
     seconds: float = 0.0
     """Duration of the whole exam."""
+
+
+LEAST_UNSEEN, MOST_UNSEEN = 2, 1000
+"""Unseen queries of one exam: fewer say nothing, and each is held in memory with its states."""
+
+
+def unseen_queries(
+    calibration: Sequence[str], holdout: Sequence[str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The held-out queries that no patch is made from, each once, and a note on those that were left out.
+
+    Raises:
+        BadInput: no calibration query, or too few or too many unseen ones.
+    """
+    if not calibration:
+        raise BadInput(
+            "no calibration query to make a patch from: give --queries FILE, one query on each line"
+        )
+    unseen = tuple(dict.fromkeys(query for query in holdout if query not in calibration))
+    n_left_out = len(holdout) - len(unseen)
+    if len(unseen) < LEAST_UNSEEN:
+        fitted = f" ({n_left_out} of them fitted, or given twice)" if n_left_out else ""
+        raise BadInput(
+            f"{len(holdout)} held-out queries{fitted} leave {len(unseen)} unseen, where {LEAST_UNSEEN} are needed: "
+            "give --holdout FILE, with a query on each line that is not among the calibration's"
+        )
+    if len(unseen) > MOST_UNSEEN:
+        raise BadInput(f"{len(unseen):,} unseen queries: at most {MOST_UNSEEN:,} are examined at once")
+    if not n_left_out:
+        return unseen, ()
+    were = "query was" if n_left_out == 1 else "queries were"
+    return unseen, (f"{n_left_out} held-out {were} left out: fitted, or given twice",)

@@ -46,6 +46,10 @@ class LowRank:
     def rank(self) -> int:
         return int(self.read.shape[0])
 
+    def cut(self, rank: int) -> "LowRank":
+        """The nearest map of rank ``rank``, by its singular values; itself where it has no more."""
+        return self if rank >= self.rank else LowRank(*_cut(self.read, self.write, rank))
+
     def to(self, like: Tensor) -> "LowRank":
         """On the device and in the precision of ``like``."""
         return LowRank(self.read.to(like.device, like.dtype), self.write.to(like.device, like.dtype))

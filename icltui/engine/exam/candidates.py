@@ -1,0 +1,129 @@
+"""A patch that sits the exam, and the passages that all of them are made from.
+
+Enters: passages that were read once. Leaves: a :class:`Candidate`: what acts while rows are forced through the model,
+a lane that goes on with queries, and what the patch costs.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from icltui.engine.exam.answers import StartLane
+from icltui.engine.exam.score import Acting
+from icltui.engine.generate.generate import make_decoder
+from icltui.engine.hooks.attach import attach
+from icltui.engine.hooks.capture import States
+from icltui.engine.models.loaded_model import LoadedModel
+from icltui.engine.patch.build import BuiltPatch, PatchSpec
+from icltui.engine.patch.calibration import Passage
+from icltui.engine.patch.decoding import Decoder, Rows
+from icltui.engine.patch.low_rank_map import LowRank
+from icltui.engine.patch.patch import HeldPatch, LayerPatch, TokenPatch
+
+
+@dataclass(frozen=True)
+class Material:
+    """The passages that every patch of a context is made from."""
+
+    spec: PatchSpec
+    """Its recipe is the session's own."""
+    own: Passage
+    """The passage of the prompt's query."""
+    calibration: tuple[Passage, ...]
+    seconds: float
+    """Duration of reading the calibration's passages."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A patch, or no patch, as the exam puts it to the test."""
+
+    acting: Acting
+    start: StartLane
+    """A lane of some passages' queries, without the context."""
+    made: str = ""
+    """How it was made, in words."""
+    seconds: float = 0.0
+    """Time that it took to make, with reading what it is made from."""
+    layers: Mapping[int, LayerPatch] = field(default_factory=dict)
+    """The held patch by layer, at its strength; empty where it is not made of such."""
+    floats: int | None = None
+    """Numbers that it stores; None where it is not held."""
+    rank: int | None = None
+    """The largest rank of its parts; None where it is not held."""
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it acts on any text, with no context beside it."""
+        return self.floats is not None
+
+
+def no_patch(loaded: LoadedModel) -> Candidate:
+    """The model as it is."""
+    return Candidate(
+        lambda _passages: nullcontext(), lambda passages: Decoder(_plain_rows(loaded, passages), None)
+    )
+
+
+def held_patch(loaded: LoadedModel, patch: HeldPatch, made: str = "", seconds: float = 0.0) -> Candidate:
+    """One patch for every token, at its strength."""
+    layers = {layer: part.times(patch.alpha) for layer, part in patch.layers.items()}
+    whole = HeldPatch(patch.sites, layers)
+    return Candidate(
+        acting=lambda _passages: attach(whole.sites, whole),
+        start=lambda passages: Decoder(_plain_rows(loaded, passages), whole),
+        made=made,
+        seconds=seconds,
+        layers=layers,
+        floats=n_floats(layers.values()),
+        rank=max((map_.rank for layer in layers.values() for map_ in maps(layer)), default=1),
+    )
+
+
+def patch_per_step(spec: PatchSpec, made: str = "") -> Candidate:
+    """A new patch for every token, aimed by its contextual states."""
+
+    def acting(passages: Sequence[Passage]) -> AbstractContextManager[object]:
+        patch = TokenPatch(spec.sites, spec.recipe.components)
+        patch.aim(States.join([passage.targets for passage in passages]), _after_prefix(passages))
+        return attach(spec.sites, patch)
+
+    def start(passages: Sequence[Passage]) -> Decoder:
+        specs = [replace(spec, ids=passage.ids) for passage in passages]
+        return make_decoder(specs, BuiltPatch(specs[0]), "patched")
+
+    return Candidate(acting, start, made)
+
+
+def maps(layer: LayerPatch) -> list[LowRank]:
+    """The layer's low-rank maps."""
+    return [map_ for map_ in (layer.weights, layer.output) if map_ is not None]
+
+
+def n_floats(layers: Iterable[LayerPatch]) -> int:
+    """The numbers in the factors and constants of a patch."""
+    total = 0
+    for layer in layers:
+        total += sum(map_.read.numel() + map_.write.numel() for map_ in maps(layer))
+        total += 0 if layer.bias is None else layer.bias.numel()
+    return total
+
+
+def _plain_rows(loaded: LoadedModel, passages: Sequence[Passage]) -> Rows:
+    rows = [passage.ids.plain for passage in passages]
+    positions = [passage.position_ids[: len(row)] for passage, row in zip(passages, rows, strict=True)]
+    return Rows(loaded.model, rows, positions)
+
+
+def _after_prefix(passages: Sequence[Passage]) -> Int[Tensor, " targets"]:
+    """The indices of the queries' and continuations' tokens, the rows laid end to end and padded on the right."""
+    longest = max(len(passage.plain) for passage in passages)
+    spans = (
+        torch.arange(len(passage.ids.prefix), len(passage.plain)) + number * longest
+        for number, passage in enumerate(passages)
+    )
+    return torch.cat([*spans])

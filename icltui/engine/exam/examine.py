@@ -1,0 +1,82 @@
+"""One patch put to the test: its row of the exam.
+
+Enters: a candidate, the questions, and unrelated text. Leaves: an :class:`~icltui.values.ExamRow`.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from icltui.engine.exam.bootstrap import median, median_interval
+from icltui.engine.exam.candidates import Candidate, held_patch
+from icltui.engine.exam.prior_margin import by_prior
+from icltui.engine.exam.questions import Questions, each_answer, judge
+from icltui.engine.exam.rank_curve import rank_curve
+from icltui.engine.exam.score import forced_logits, kl_sum, r_of
+from icltui.engine.hooks.site import Site
+from icltui.engine.measure.predictions import finite_or_none
+from icltui.engine.patch.patch import HeldPatch, LayerPatch
+from icltui.values import ExamAnswer, ExamPatch, ExamRow, RankPoint
+
+FLOAT_BYTES = 4
+
+
+def answer_all(questions: Questions, candidate: Candidate) -> tuple[ExamAnswer, ...]:
+    """Every question through the patch."""
+    found = each_answer(questions.loaded, questions.passages, candidate, questions.n_answer)
+    made = []
+    for item, (passage, answer, logits) in zip(questions.items, found, strict=True):
+        kl = kl_sum(passage, logits, questions.n_scored)
+        made.append(
+            ExamAnswer(
+                kl=finite_or_none(kl),
+                r=r_of(kl, item.record.kl_plain, item.record.n_tokens),
+                text=answer.text(questions.loaded),
+                right=judge(questions.loaded, item.wanted, item.record.answer, answer),
+            )
+        )
+    return tuple(made)
+
+
+def row_of(
+    name: ExamPatch, candidate: Candidate, questions: Questions, said: tuple[ExamAnswer, ...], seed: int
+) -> ExamRow:
+    """The row, but for what is not asked by a question: collateral, ranks."""
+    rs, records = [answer.r for answer in said if answer.r is not None], questions.records
+    interval = median_interval(rs, seed)
+    both = zip(records, said, strict=True)
+    return ExamRow(
+        patch=name,
+        made=candidate.made,
+        r_median=interval.median,
+        r_low=interval.low,
+        r_high=interval.high,
+        r_mean=sum(rs) / len(rs) if rs else None,
+        n_queries=len(rs),
+        n_tokens=sum(record.n_tokens for record in records),
+        right=sum(answer.right for answer in said),
+        right_context=sum(record.right_context for record in records),
+        right_plain=sum(record.right_plain for record in records),
+        right_of_context=sum(record.right_context and answer.right for record, answer in both),
+        seconds=candidate.seconds,
+        floats=candidate.floats,
+        bytes=None if candidate.floats is None else FLOAT_BYTES * candidate.floats,
+        rank=candidate.rank,
+        by_prior=by_prior([record.prior_margin for record in records], said),
+        queries=said,
+    )
+
+
+def cut_medians(questions: Questions, candidate: Candidate, sites: Sequence[Site]) -> tuple[RankPoint, ...]:
+    """Median R of the held patch at lower ranks."""
+
+    def r_median(layers: Mapping[int, LayerPatch]) -> float | None:
+        cut = held_patch(questions.loaded, HeldPatch(sites, layers))
+        logits = (
+            one for _, some in forced_logits(questions.loaded, questions.passages, cut.acting) for one in some
+        )
+        rs = (
+            r_of(kl_sum(item.passage, one, questions.n_scored), item.record.kl_plain, item.record.n_tokens)
+            for item, one in zip(questions.items, logits, strict=True)
+        )
+        return median([r for r in rs if r is not None])
+
+    return rank_curve(candidate.layers, r_median)

@@ -1,0 +1,91 @@
+"""Every way from a context to weights, by the name of its row.
+
+Enters: the :class:`~icltui.engine.exam.candidates.Material` of one context. Leaves: a
+:class:`~icltui.engine.exam.candidates.Candidate`, or an error of one line where there is no such patch.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+
+from msgspec.structs import replace as with_changes
+
+from icltui.api.progress_callback import ProgressCallback
+from icltui.engine.exam.candidates import Candidate, Material, held_patch, patch_per_step
+from icltui.engine.patch.alpha_search import with_alpha
+from icltui.engine.patch.build import build_from
+from icltui.values import ExamPatch
+from icltui.values.recipe import Recipe, patch_words
+
+Way = Callable[[Material, ProgressCallback], Candidate]
+"""Makes one candidate; raises an :class:`~icltui.values.errors.IcltuiError` where that cannot be."""
+USUAL_RIDGE, USUAL_EPSILON = 0.01, 0.01
+"""ρ and ε where the session's recipe was not made for a compiled patch, or not for the ordinary metric."""
+
+
+def plain_recipe(recipe: Recipe) -> Recipe:
+    """The session's recipe, compiled, least in its norm."""
+    ridge = recipe.ridge if recipe.mode == "compiled" else USUAL_RIDGE
+    return with_changes(
+        recipe, mode="compiled", metric="plain", ridge=ridge, control="none", other_context=""
+    )
+
+
+def ordinary_recipe(recipe: Recipe) -> Recipe:
+    """The session's recipe, compiled, least in its effect on ordinary text."""
+    plain = plain_recipe(recipe)
+    if recipe.mode == "compiled" and recipe.metric == "ordinary":
+        return with_changes(plain, metric="ordinary")
+    return with_changes(plain, metric="ordinary", epsilon=USUAL_EPSILON, ridge=USUAL_RIDGE)
+
+
+def _frozen_recipe(recipe: Recipe) -> Recipe:
+    return Recipe(mode="frozen", components=recipe.components, carrier=recipe.carrier)
+
+
+def _mean_shift_recipe(_recipe: Recipe) -> Recipe:
+    return Recipe(mode="frozen", components="shift", carrier="bias")
+
+
+def _shift_recipe(recipe: Recipe) -> Recipe:
+    return with_changes(ordinary_recipe(recipe), components="shift", carrier="output")
+
+
+def _random_recipe(recipe: Recipe) -> Recipe:
+    return with_changes(ordinary_recipe(recipe), control="random", alpha=1.0)
+
+
+def _by_recipe(of: Callable[[Recipe], Recipe], n_read: int | None = None) -> Way:
+    """The patch that a recipe makes of the calibration, or of its first ``n_read`` queries; 0: of the prompt's own."""
+
+    def make(material: Material, on_progress: ProgressCallback) -> Candidate:
+        recipe, begin = of(material.spec.recipe), time.perf_counter()
+        passages = material.calibration[:n_read]
+        spec = replace(material.spec, recipe=recipe)
+        built = with_alpha(build_from(spec, material.own, passages), on_progress)
+        reading = material.seconds * (len(passages) or 1) / len(material.calibration)
+        seconds = time.perf_counter() - begin + reading
+        assert built.patch is not None
+        words = patch_words(with_changes(recipe, alpha=built.alpha))
+        return held_patch(spec.loaded, built.patch.at(built.alpha), words, seconds)
+
+    return make
+
+
+def _per_step(material: Material, _on_progress: ProgressCallback) -> Candidate:
+    recipe = Recipe(components=material.spec.recipe.components)
+    return patch_per_step(replace(material.spec, recipe=recipe), patch_words(recipe))
+
+
+WAYS: Mapping[ExamPatch, Way] = MappingProxyType(
+    {
+        "per-step": _per_step,
+        "plain": _by_recipe(plain_recipe),
+        "ordinary": _by_recipe(ordinary_recipe),
+        "frozen": _by_recipe(_frozen_recipe, n_read=0),
+        "mean-shift": _by_recipe(_mean_shift_recipe),
+        "shift-alone": _by_recipe(_shift_recipe),
+        "random": _by_recipe(_random_recipe),
+    }
+)
