@@ -13,7 +13,7 @@ from msgspec.structs import FieldInfo, fields
 
 from icltui.values.errors import BadInput
 
-Group = Literal["model", "patch", "text", "tests", "prompt", "method", "pairs"]
+Group = Literal["model", "patch", "text", "tests", "prompt", "method", "pairs", "compile"]
 """Options that are listed together, and offered by the same commands."""
 
 

@@ -9,7 +9,7 @@ from functools import partial
 
 from msgspec import Struct
 
-from icltui.api.messages import DEMO, Generate, GenerateEach, LoadModel, Measure, Verify
+from icltui.api.messages import DEMO, Compile, Generate, GenerateEach, LoadModel, Measure, Verify
 from icltui.api.option import Option
 from icltui.values import Session
 from icltui.values.bounds import SEED, TOKENS
@@ -19,6 +19,9 @@ from icltui.values.recipe import LARGEST_ALPHA, Recipe, Sampling
 
 SITES = ("mlp", "norm", "down", "block")
 """The modules of a block that can be named by hand."""
+
+MOST_CALIBRATION_QUERIES = 256
+"""That are made of a context."""
 
 _SOLVED = "--mode compiled and something to solve"
 _DTYPES, _DEVICES = "auto, float32, bfloat16, float16, float64", "auto, cpu, cuda, cuda:N, mps"
@@ -36,6 +39,7 @@ _model = partial(Option, of=(LoadModel,), group="model")
 _patch = partial(Option, of=(Recipe,), group="patch")
 _sampling = partial(Option, of=(Sampling,), group="text")
 _prompt = partial(Option, of=(Prompt,), group="prompt")
+_compile = partial(Option, of=(Compile,), group="compile")
 _method = partial(Option, of=(Measure, Session), group="method")
 
 OPTIONS: tuple[Option, ...] = (
@@ -125,7 +129,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "holdout",
         "other queries after the same context, one per line",
-        (Generate, GenerateEach, Session),
+        (Generate, GenerateEach, Session, Compile),
         "tests",
         label="test on",
         hint="a file of other queries after the same context; empty: none",
@@ -187,7 +191,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "seed",
         "of sampling, one noise for all lanes, and of the controls",
-        (Sampling, Recipe, Verify),
+        (Sampling, Recipe, Verify, Compile),
         "text",
         hint="of the text, one noise for all lanes, and of the controls",
         need="give 0 to 2^63 - 1",
@@ -228,7 +232,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "layers",
         "all, last, or a list such as 0,3,5-8 (default {default})",
-        (Measure, Generate, GenerateEach, Verify, Session),
+        (Measure, Generate, GenerateEach, Verify, Session, Compile),
         "prompt",
         metavar="L",
     ),
@@ -245,6 +249,27 @@ OPTIONS: tuple[Option, ...] = (
         "compute in the model's own numbers, or in float32 with the same weights (default {default})",
         hint="of the measure: model, or float32 with the same weights",
     ),
+    _compile(
+        "calibrate",
+        "where the calibration queries come from: --queries; the context in pieces; or the model, which writes them in "
+        "the context (default: user with --queries, else self)",
+    ),
+    _compile(
+        "n_queries",
+        "calibration queries to make of the context (default {default})",
+        metavar="N",
+        need=f"ask for 2 to {MOST_CALIBRATION_QUERIES}",
+        is_allowed=lambda n: 2 <= n <= MOST_CALIBRATION_QUERIES,
+        fault="{value} calibration queries",
+    ),
+    _compile(
+        "budget",
+        "seconds that the choice may take (default {default})",
+        metavar="S",
+        need="give more than 0",
+        is_allowed=lambda seconds: math.isfinite(seconds) and seconds > 0,
+    ),
+    _compile("force", "write it even if it would harm, and mark it"),
     Option("pairs", "compare every unit with every other (not in csv)", (Measure,), "pairs"),
 )
 

@@ -72,7 +72,7 @@ def start_job(args: argparse.Namespace) -> tuple[Engine, ModelInfo, Session]:
     """An engine with the model loaded, that model, and a session of the prompt."""
     title = args.save.stem if args.save else ""
     session = Session(title=title, prompt=_read_checked_prompt(args), **values_of(args, Session))
-    _check_paths(args)  # before a model is loaded, which takes long
+    check_paths(args)  # before a model is loaded, which takes long
     engine = local_engine()
     model = load_model(engine, load_request(args, None))
     return engine, model, replace(session, model=model)
@@ -94,7 +94,7 @@ def _read_checked_prompt(args: argparse.Namespace) -> Prompt:
     return prompt
 
 
-def _check_paths(args: argparse.Namespace) -> None:
+def check_paths(args: argparse.Namespace) -> None:
     """Refuse a file of ``-o`` or ``--save`` that cannot be written."""
     check_output(args)
     if args.save is None:

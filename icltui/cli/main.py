@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from icltui.cli import (
     bench,
+    compile,
     config,
     demo,
     engine,
@@ -72,6 +73,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "verify": verify.verify,
     "zoo": verify.zoo,
     "generate": generate.generate,
+    "compile": compile.compile,
     "replay": replay.replay,
     "export": export.export,
     "demo": demo.demo,

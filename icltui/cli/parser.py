@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from icltui import __version__
-from icltui.cli import bench, demo, explore, export, generate, help, measure, replay, verify
+from icltui.cli import bench, compile, demo, explore, export, generate, help, measure, replay, verify
 from icltui.system.streams import print_text
 from icltui.values.errors import BadInput
 
@@ -16,6 +16,10 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "measure": ("per-unit, per-layer measures of a context as table, json or csv", measure.add_arguments),
     "verify": ("prove the patch on this model and prompt; exit 1 when a check fails", verify.add_arguments),
     "generate": ("three lanes of text: with context, query only, query + ΔW", generate.add_arguments),
+    "compile": (
+        "a context becomes one adapter; exit 1 where it would harm",
+        compile.add_arguments,
+    ),
     "replay": ("compute a session's results again; exit 1 when something differs", replay.add_arguments),
     "export": (
         "a session as table, report or figure; its patch for other programs",

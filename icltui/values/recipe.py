@@ -62,6 +62,10 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """Seed of the controls ``random`` and ``shuffled``."""
 
 
+COMPILED = Recipe(mode="compiled", metric="ordinary", ridge=0.01)
+"""Where *compile* begins to choose."""
+
+
 class Sampling(msgspec.Struct, frozen=True, kw_only=True):
     """How tokens are drawn. All lanes share one noise per step, so they differ only where their distributions do."""
 

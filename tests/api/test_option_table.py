@@ -48,7 +48,11 @@ def test_an_option_sets_a_field_of_all_that_it_says() -> None:
 
 def test_every_option_is_one_of_a_command_with_its_help_and_its_default() -> None:
     commands = parser._commands()._subparsers._group_actions[0].choices
-    found = {flag for command in ("measure", "verify", "generate") for flag in flags_of(commands[command])}
+    found = {
+        flag
+        for command in ("measure", "verify", "generate", "compile")
+        for flag in flags_of(commands[command])
+    }
     for option in OPTIONS:
         assert set(option.names) <= found, option.field
     assert max(flags_of(commands["generate"]).values()) == 1
