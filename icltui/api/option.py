@@ -32,6 +32,8 @@ class Option(Struct, frozen=True, dict=True):
     metavar: str | None = None
     takes_file: bool = False
     """Whether ``@FILE`` may be given for the text in it."""
+    names_file: bool = False
+    """Whether its text is the path of a file that the engine reads."""
     label: str = ""
     """Its name in the explorer's form, where that is not the field's."""
     hint: str = ""

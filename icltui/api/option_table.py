@@ -15,7 +15,7 @@ from icltui.values import Session
 from icltui.values.bounds import SEED, TOKENS
 from icltui.values.errors import BadInput
 from icltui.values.prompt import Prompt
-from icltui.values.recipe import LARGEST_ALPHA, Recipe, Sampling
+from icltui.values.recipe import LARGEST_ALPHA, LARGEST_EPSILON, Recipe, Sampling
 
 SITES = ("mlp", "norm", "down", "block")
 """The modules of a block that can be named by hand."""
@@ -24,6 +24,7 @@ MOST_CALIBRATION_QUERIES = 256
 """That are made of a context."""
 
 _SOLVED = "--mode compiled and something to solve"
+_IN_ORDINARY = "--mode frozen or compiled, something to solve and --metric ordinary"
 _DTYPES, _DEVICES = "auto, float32, bfloat16, float16, float64", "auto, cpu, cuda, cuda:N, mps"
 
 
@@ -115,6 +116,26 @@ OPTIONS: tuple[Option, ...] = (
         is_allowed=_is_not_negative,
         fault="ridge {value} is not a penalty",
         goes_with=_SOLVED,
+    ),
+    _patch(
+        "metric",
+        "held: the patch that is least in its norm, or in its effect on ordinary text (default {default})",
+        goes_with="--mode frozen or compiled and something to solve",
+    ),
+    _patch(
+        "epsilon",
+        "ordinary: how far the metric is from ordinary text alone, as a share of the mean square (default {default})",
+        metavar="E",
+        need=f"give more than 0, at most {LARGEST_EPSILON:g}",
+        is_allowed=lambda epsilon: 0 < epsilon <= LARGEST_EPSILON,
+        goes_with=_IN_ORDINARY,
+    ),
+    _patch(
+        "background",
+        "ordinary: a text file of what is ordinary (default: the model's own, else one that comes with the program)",
+        metavar="FILE",
+        names_file=True,
+        goes_with=_IN_ORDINARY,
     ),
     _patch(
         "queries",

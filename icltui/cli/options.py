@@ -9,7 +9,7 @@ from msgspec import Struct
 from icltui.api.option import Group, Option
 from icltui.api.option_table import OPTIONS, SITES, options_of
 from icltui.storage import text_file
-from icltui.storage.paths import typed_path
+from icltui.storage.paths import file_path, typed_path
 from icltui.storage.query_file import read_queries
 from icltui.values.errors import BadInput
 
@@ -37,6 +37,8 @@ def add_option(container: Container, option: Option, **changes: Any) -> None:
         words |= {"type": typed_path, "metavar": "FILE", "default": None}
     elif option.takes_file or option.field == "model":
         words |= {"metavar": option.metavar, "default": None}
+    elif option.names_file:
+        words |= {"type": file_path, "metavar": option.metavar}
     elif option.types:
         words |= {"type": _reader(option), "metavar": option.metavar}
     else:

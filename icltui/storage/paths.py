@@ -47,6 +47,15 @@ def typed_path(text: str) -> Path:
     return Path(path)
 
 
+def file_path(text: str) -> str:
+    """The absolute path that a person means by ``text``, as a session keeps it; empty: none.
+
+    Raises:
+        BadInput: see :func:`typed_path`.
+    """
+    return os.path.abspath(typed_path(text)) if text else ""
+
+
 def _short(text: str) -> str:
     return ascii(text) if len(text) <= _SHOWN else f"{text[:_SHOWN]!a}…"
 
@@ -65,9 +74,10 @@ def sessions_folder() -> Path:
     return here if here.is_dir() else user_folder("data") / "sessions"
 
 
-def user_folder(kind: Literal["config", "data", "state"]) -> Path:
+def user_folder(kind: Literal["cache", "config", "data", "state"]) -> Path:
     """The platform's folder of the kind; where no home is known (a container's user), one that cannot exist."""
     paths = {
+        "cache": platformdirs.user_cache_path,
         "config": platformdirs.user_config_path,
         "data": platformdirs.user_data_path,
         "state": platformdirs.user_state_path,
@@ -104,6 +114,8 @@ def state_folder() -> Path:
 _PACKAGE = Path(__file__).resolve().parent.parent
 MODEL_DIR = _PACKAGE / "demo" / "model"
 """The embedded model's folder: ``config.json``, ``model.safetensors``, ``tokenizer.json``, ``evaluation.json``."""
+BACKGROUND = _PACKAGE / "background.txt"
+"""The text that is ordinary where neither the user nor the model has one."""
 EXAMPLES = (
     "contradicted-capital",
     "nonce-mapping",

@@ -34,6 +34,8 @@ class PromptIds(Record, frozen=True):
     """``context + query`` of each other query that the patch was compiled on, by the query's text."""
     other_context: dict[str, tuple[TokenId, ...]] = {}
     """The ids of the control's context, by its text."""
+    background: str = ""
+    """The digest of the text that a patch's metric is of; empty where there is none."""
 
     def unlike(self, others: "PromptIds") -> str:
         """Where ``others``, of the same text, differ from these ids, in words; empty where they do not."""
@@ -44,11 +46,14 @@ class PromptIds(Record, frozen=True):
             *_of_both("of a query that the patch is compiled on", self.queries, others.queries),
             *_of_both("of the control's context", self.other_context, others.other_context),
         )
-        return "; ".join(
+        changed = [
             f"other tokens {where} ({len(then)} then, {len(now)} now)"
             for where, then, now in parts
             if then != now
-        )
+        ]
+        if self.background and others.background and self.background != others.background:
+            changed.append(f"another background text ({self.background} then, {others.background} now)")
+        return "; ".join(changed)
 
 
 def _of_both(where: str, then: dict[str, tuple[int, ...]], now: dict[str, tuple[int, ...]]) -> list[_Part]:

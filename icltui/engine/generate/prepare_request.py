@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from icltui.api.option_table import check_options
 from icltui.engine.hooks.site import Site
+from icltui.engine.metric.background import read_background
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.patch.build import PatchSpec
 from icltui.engine.prompts.prompt_check import check_known, check_length
@@ -17,7 +18,7 @@ from icltui.engine.prompts.tokenize import Ids, tokenize
 from icltui.values import PromptIds, TokenizedPrompt
 from icltui.values.errors import BadInput
 from icltui.values.prompt import Prompt, resolve_layers
-from icltui.values.recipe import Recipe
+from icltui.values.recipe import Recipe, canonical
 
 
 @dataclass(frozen=True)
@@ -85,10 +86,16 @@ def make_spec(
         other_context=prepare_inputs(loaded, other, layers, n_more).ids.context
         if recipe.control == "other"
         else (),
+        background=read_background(loaded, recipe.background) if _weighs(recipe) else None,
     )
     if kept is not None:
         _check_same(kept, spec.record)
     return spec
+
+
+def _weighs(recipe: Recipe) -> bool:
+    """Whether the patch is solved in the metric of a text."""
+    return canonical(recipe).metric == "ordinary"
 
 
 def with_kept_header(loaded: LoadedModel, ids: Ids, kept: PromptIds, n_more: int = 0) -> Ids:

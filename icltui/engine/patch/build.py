@@ -15,6 +15,9 @@ from msgspec.structs import replace as with_changes
 
 from icltui.api.progress_callback import ProgressCallback, ignore_progress
 from icltui.engine.hooks.site import Site
+from icltui.engine.metric.background import Background
+from icltui.engine.metric.metric import LayerMetric
+from icltui.engine.metric.ordinary import ordinary_moments
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.patch.calibration import Passage, PassageReader, in_other_context
 from icltui.engine.patch.fit import FittedLayer, FittedTokens, fit_layers
@@ -42,6 +45,8 @@ class PatchSpec:
     holdout: tuple[Ids, ...] = ()
     other_context: tuple[int, ...] = ()
     """The context of the control ``other``, tokenised."""
+    background: Background | None = None
+    """The text that is ordinary; None where the recipe asks for none."""
 
     @property
     def record(self) -> PromptIds:
@@ -51,7 +56,18 @@ class PatchSpec:
             for text, ids in zip(self.recipe.queries, self.calibration, strict=False)
         }
         other = {self.recipe.other_context: self.other_context} if self.recipe.control == "other" else {}
-        return with_changes(self.ids.record, queries=rows, other_context=other)
+        text = self.background.digest if self.background is not None else ""
+        return with_changes(self.ids.record, queries=rows, other_context=other, background=text)
+
+    def metrics(self, on_progress: ProgressCallback = ignore_progress) -> dict[int, LayerMetric]:
+        """What the recipe weighs a patch by, by layer: none where it is the norm.
+
+        Raises:
+            BadInput: a background of too few tokens, or memory that does not suffice.
+        """
+        if self.recipe.metric == "plain" or self.background is None:
+            return {}
+        return ordinary_moments(self.loaded, self.background, on_progress).metrics(self.recipe.epsilon)
 
     @property
     def n_fitted(self) -> int:
@@ -133,6 +149,7 @@ def build_patch(
     Raises:
         BadInput: tokens that no patch can meet, or too high a rank.
     """
+    spec.metrics(on_progress)
     rows = [spec.ids, *spec.calibration]
     n_more = spec.n_fitted + n_later
     reader, passages = PassageReader(spec.loaded, spec.sites, spec.positions, len(rows)), []
@@ -177,7 +194,7 @@ def fit_built(built: BuiltPatch, unshifted: frozenset[int] = frozenset()) -> dic
     """Each layer of the patch with the vectors that it was fitted on, which :func:`refit` drops."""
     spec = built.spec
     aimed = [replace(part, passage=with_control(spec, part.passage)) for part in built.fitted]
-    return fit_layers(spec.loaded, spec.sites, aimed, spec.recipe, unshifted)
+    return fit_layers(spec.loaded, spec.sites, aimed, spec.recipe, unshifted, spec.metrics())
 
 
 def n_with_room(spec: PatchSpec, ids: Ids, n_more: int) -> int:

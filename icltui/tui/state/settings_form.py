@@ -11,7 +11,7 @@ from typing import Any
 
 from icltui.api.option import Option
 from icltui.api.option_table import OPTIONS, check_options
-from icltui.storage.paths import typed_path
+from icltui.storage.paths import file_path, typed_path
 from icltui.storage.query_file import read_queries
 from icltui.tui.state.run_settings import RunSettings
 from icltui.values.errors import BadInput
@@ -55,6 +55,8 @@ def _text(option: Option, settings: RunSettings) -> str:
 def _read(option: Option, text: str) -> Any:
     if tuple in option.types:
         return queries_of_file(text) if text.strip() else ()
+    if option.names_file:
+        return file_path(_lines(text.strip()))
     value = option.read(_lines(text) if _is_free_text(option) else text.strip())
     if option.field == "n_tokens" and value > _MOST_TOKENS:
         raise BadInput(f"{value} is out of range: give 1 to {_MOST_TOKENS}")

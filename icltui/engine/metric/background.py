@@ -1,0 +1,114 @@
+"""A text of what is ordinary, as rows of tokens.
+
+Enters: the name of a file, or none. Leaves: a :class:`Background`, and rows of it, in two parts: one for the metric,
+the other held out, so that a patch's effect on ordinary text is not measured on what it was made to leave alone.
+A form feed ends a document, and no row goes on from one to the next.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from icltui.engine.models.loaded_model import LoadedModel
+from icltui.engine.prompts.kept_token import kept_token
+from icltui.engine.prompts.offsets import encode
+from icltui.storage.paths import BACKGROUND, typed_path
+from icltui.storage.text_file import read_text
+from icltui.values.errors import BadInput
+
+Part = Literal["metric", "held out"]
+FILE = "background.txt"
+"""A model's own background, in its folder."""
+ROW = 256
+"""Tokens of a row, those kept before it included."""
+_PERIOD = 5
+"""Of so many rows one is held out."""
+MOST_ROWS = 128
+"""Of a part; those of a longer text are evenly spread over it."""
+FEWEST_TOKENS = 1024
+"""Of a text: less of it says little about what is ordinary."""
+_FEWEST_IN_ROW = 8
+
+
+@dataclass(frozen=True)
+class Background:
+    """A text, and where it is from."""
+
+    name: str
+    """Where it is from, for messages."""
+    text: str
+
+    @property
+    def digest(self) -> str:
+        """16 hexadecimal digits that tell the text from any other."""
+        return hashlib.sha256(self.text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Row:
+    """Tokens of the text, after those that are kept before every text."""
+
+    ids: tuple[int, ...]
+    n_kept: int
+    """The number of kept tokens."""
+
+
+def read_background(loaded: LoadedModel, file: str) -> Background:
+    """The text of ``file``; where it is empty, the model's own, else the one that comes with the program.
+
+    Raises:
+        BadInput: a file that cannot be read, is too large, or is no UTF-8.
+    """
+    own = _own_file(loaded)
+    path = typed_path(file) if file else own or BACKGROUND
+    name = "the background text" if path == BACKGROUND else f"the background text {file or path}"
+    text = read_text(path, "give --background another file, or leave it out")
+    if "\0" in text:
+        raise BadInput(f"{name} is no text, as it contains a NUL: give --background another file")
+    return Background(name, text)
+
+
+def _own_file(loaded: LoadedModel) -> Path | None:
+    """The background beside the model's weights, where its folder has one."""
+    folder = Path(str(getattr(loaded.model, "name_or_path", "") or ""))
+    file = folder / FILE
+    return file if folder.is_absolute() and file.is_file() else None
+
+
+def rows(loaded: LoadedModel, background: Background, part: Part = "metric") -> list[Row]:
+    """The rows of one part of the text, at most :data:`MOST_ROWS`, each with the kept tokens before it.
+
+    Raises:
+        BadInput: a text of fewer than :data:`FEWEST_TOKENS` tokens.
+    """
+    every = list(_rows(loaded, background.text))
+    n_tokens = sum(len(row.ids) - row.n_kept for row in every)
+    if n_tokens < FEWEST_TOKENS:
+        raise BadInput(
+            f"{background.name} has {n_tokens:,} tokens, too few to say what is ordinary: give --background a file of "
+            f"{FEWEST_TOKENS:,} or more"
+        )
+    held_out = every[_PERIOD - 1 :: _PERIOD]
+    wanted = held_out if part == "held out" else [row for row in every if row not in held_out]
+    step = max(1.0, len(wanted) / MOST_ROWS)
+    return [wanted[int(k * step)] for k in range(min(len(wanted), MOST_ROWS))]
+
+
+def _rows(loaded: LoadedModel, text: str) -> Iterator[Row]:
+    length = min(ROW, loaded.window or ROW)
+    for document in text.split("\f"):
+        prefix, body = encode(loaded.tokenizer, document.strip("\n"), special=True)
+        kept = tuple(prefix or _instead(loaded))
+        ids = [token for token, _ in body]
+        step = length - len(kept)
+        for begin in range(0, len(ids), step):
+            if len(piece := ids[begin : begin + step]) >= _FEWEST_IN_ROW:
+                yield Row((*kept, *piece), len(kept))
+
+
+def _instead(loaded: LoadedModel) -> list[int]:
+    """The token that takes the sink, where the tokenizer puts none, as in a prompt."""
+    token = kept_token(loaded) if loaded.sink else None
+    return [] if token is None else [token]
