@@ -62,6 +62,19 @@ class ContextReader:
         check_length(self.loaded, ids, n_more)
         return ids
 
+    def comes_back(self, query: str) -> bool:
+        """Whether there is room for ``query``, and its tokens after the context spell it, none of them a special one.
+
+        Else a session, which keeps texts, could not make the same patch again.
+        """
+        ids, tokenizer = self.ids(query, n_more=1), self.loaded.tokenizer
+        if ids is None:
+            return False
+        special = set(tokenizer.all_special_ids)
+        # A chat's turn ends in special tokens of its template.
+        own = [token for token in ids.query if not (self.prompt.chat and token in special)]
+        return special.isdisjoint(own) and query.strip() in tokenizer.decode(own)
+
     def logits(self, ids: Ids) -> Float[Tensor, "tokens vocabulary"]:
         """Logits after each of the query's tokens, with the context."""
         return forward(self.loaded.model, ids.query, self._after_context(ids), logits_to_keep=_all(ids.query))

@@ -7,10 +7,10 @@ where its value begins, is a query whose next token the context decides.
 from dataclasses import dataclass, replace
 
 _ARROWS = (" -> ", " => ", " → ", "->", "=>", "→", "\t", " | ", " = ", ": ", ":", " – ", " - ", "=", " is ")
-"""What separates a key from its value; of several the first counts."""
+"""What separates a key from its value; of several the first counts, and words only where each example has a line."""
 _BETWEEN = ("\n\n", "\n", "; ", ";", ". ", ", ")
 """What separates two examples; of several the first counts."""
-_MOST_WORDS = 12
+_MOST_WORDS = 8
 """Of a key: longer ones are prose that happens to hold a colon."""
 _FEWEST = 2
 """Of examples."""
@@ -55,7 +55,7 @@ def find_list_pattern(text: str) -> ListPattern | None:
         whole = text.rstrip().removesuffix(between.strip())
         for arrow in _ARROWS:
             pattern = ListPattern(between, arrow)
-            items = pattern.items(whole)
+            items = [] if arrow.strip().isalpha() and between != "\n" else pattern.items(whole)
             if len(items) >= _FEWEST and all(pattern.value_begins(item) is not None for item in items):
                 return replace(pattern, lines=_lines_of_one(items, arrow))
     return None

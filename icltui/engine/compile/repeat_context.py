@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from icltui.api.progress_callback import ProgressCallback
 from icltui.engine.compile.context_reader import ContextReader
-from icltui.engine.compile.list_pattern import find_list_pattern
+from icltui.engine.compile.list_pattern import ListPattern, find_list_pattern
 from icltui.engine.measure.predictions import kl_divergence
 from icltui.engine.prompts.offsets import encode, fill_gaps
 from icltui.engine.prompts.tokenize import Ids
@@ -26,13 +26,21 @@ def repeat_context(reader: ContextReader, n: int, on_progress: ProgressCallback)
     pattern = find_list_pattern(context)
     items = pattern.items(context) if pattern else sentences(context)
     chosen = spread(list(dict.fromkeys(items)), n)
+    made: list[str] = []
     for number, item in enumerate(chosen):
         on_progress("repeating the context in pieces", number, len(chosen))
-        begin = pattern.value_begins(item) if pattern else None
-        if begin is not None and pattern is not None:
-            yield pattern.joint(context) + before_value(reader, item, begin)
-        elif piece := cut_where_context_decides(reader, joint_of_prose(context) + item[:MOST_CHARACTERS]):
+        piece = _piece(reader, pattern, item)
+        if piece.strip() and len(piece) <= MOST_CHARACTERS and piece not in made and reader.comes_back(piece):
+            made.append(piece)
             yield piece
+
+
+def _piece(reader: ContextReader, pattern: ListPattern | None, item: str) -> str:
+    context = reader.prompt.context
+    begin = pattern.value_begins(item) if pattern else None
+    if pattern is not None and begin is not None:
+        return pattern.joint(context) + before_value(reader, item, begin)
+    return cut_where_context_decides(reader, joint_of_prose(context) + item[:MOST_CHARACTERS])
 
 
 def sentences(text: str) -> list[str]:

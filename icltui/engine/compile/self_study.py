@@ -71,27 +71,37 @@ class SelfStudy:
         for number in range(MOST_ATTEMPTS_PER_QUERY * n):
             if len(made) == n or time.monotonic() > end:
                 return
-            if number == len(self.file.attempts):
-                self.file.add(self._attempt(number, made, partial(self._tell, len(made), n)))
-            attempt = self.file.attempts[number]
+            attempt = self._kept(number, made) or self._made(number, made, n)
             if attempt.dropped:
                 self.dropped[attempt.dropped] += 1
             else:
                 made.append(attempt.query)
                 yield attempt.query
 
-    def _tell(self, done: int, n: int) -> None:
-        self.on_progress("the model writes queries", done, n)
-
-    def _attempt(self, number: int, made: Sequence[str], on_token: Callable[[], object]) -> Attempt:
-        seed = (self.seed * 1_000_003 + number) % SEED
-        sampler = Sampler(Sampling(temperature=TEMPERATURE, top_p=TOP_P, seed=seed))
+    def _kept(self, number: int, made: Sequence[str]) -> Attempt | None:
+        """The attempt, if the study was here before, and what it kept is still a query."""
+        if number >= len(self.file.attempts):
+            return None
+        attempt = self.file.attempts[number]
         try:
-            query = self._query(number, sampler, on_token)
+            if not attempt.dropped:
+                check_query(self.reader, attempt.query, made)
+        except Dropped:
+            self.file.begin_anew_at(number)
+            return None
+        return attempt
+
+    def _made(self, number: int, made: Sequence[str], n: int) -> Attempt:
+        on_token = partial(self.on_progress, "the model writes queries", len(made), n)
+        chance = Sampling(temperature=TEMPERATURE, top_p=TOP_P, seed=(self.seed * 1_000_003 + number) % SEED)
+        try:
+            query = self._query(number, Sampler(chance), on_token)
             check_query(self.reader, query, made)
-        except Dropped as reason:
-            return Attempt("", str(reason))
-        return Attempt(query)
+            attempt = Attempt(query)
+        except Dropped as error:
+            attempt = Attempt("", error.reason)
+        self.file.add(attempt)
+        return attempt
 
     def _query(self, number: int, sampler: Sampler, on_token: Callable[[], object]) -> str:
         if self.pattern is not None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from icltui.engine.compile.study_templates import VERSION
+from icltui.engine.compile.written_text import Reason
 from icltui.engine.models.fingerprint import fingerprint
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.prompts.tokenize import Ids
@@ -30,7 +31,7 @@ class Attempt(msgspec.Struct, frozen=True):
     """One text that the model wrote: a query, or why it is none."""
 
     query: str
-    dropped: str = ""
+    dropped: Reason | None = None
 
 
 @dataclass
@@ -42,6 +43,11 @@ class StudyFile:
     attempts: list[Attempt] = field(default_factory=list)
     is_damaged: bool = False
     """Whether there was a file that could not be read: it is begun anew."""
+
+    def begin_anew_at(self, number: int) -> None:
+        """Drop what is from attempt ``number`` on, as it cannot be what the model wrote."""
+        self.is_damaged = True
+        del self.attempts[number:]
 
     def add(self, attempt: Attempt) -> None:
         """Keep one more."""

@@ -6,17 +6,38 @@ Enters: a text. Leaves: a text without markup around it, or a :class:`Dropped`.
 import re
 import unicodedata
 from collections.abc import Iterable
+from typing import Literal
 
 from icltui.engine.compile.context_reader import ContextReader
 
 MOST_CHARACTERS = 400
-_MARKUP = " \t*_`#>\"'“”«»"
+_JOINERS = "\n\t\u200c\u200d"
+"""Control characters that texts are written with: lines, columns, and what joins or parts letters and emoji."""
+_MARKUP = " \t\n*_`#>\"'“”«»"
 """What a model writes around a question."""
 _LABEL = re.compile(r"\A(?:\(?\d{1,3}[.):]|[-•]|(?:question|query|q)\s*\d*\s*:)\s*", re.IGNORECASE)
 
 
+Reason = Literal[
+    "empty",
+    "unfinished",
+    "no question",
+    "no example of the list",
+    "too long",
+    "not plain text",
+    "written twice",
+    "with the whole context in it",
+    "not what its tokens spell",
+]
+"""Why a text is no query."""
+
+
 class Dropped(Exception):
-    """The text is no query; the message says why, in a few words."""
+    """The text is no query."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason)
+        self.reason: Reason = reason
 
 
 def without_markup(text: str) -> str:
@@ -25,9 +46,8 @@ def without_markup(text: str) -> str:
     >>> without_markup('1. **Question:** "Who is Mia?"')
     'Who is Mia?'
     """
-    shorter = text.strip(_MARKUP)
-    while shorter != text:
-        text, shorter = shorter, _LABEL.sub("", shorter, count=1).strip(_MARKUP)
+    while (shorter := _LABEL.sub("", text.strip(_MARKUP), count=1)) != text:
+        text = shorter
     return text
 
 
@@ -44,27 +64,17 @@ def check_query(reader: ContextReader, query: str, others: Iterable[str]) -> Non
     if len(query) > MOST_CHARACTERS:
         raise Dropped("too long")
     if any(
-        unicodedata.category(mark) in ("Cc", "Cf", "Cs", "Co", "Cn") for mark in query if mark not in "\n\t"
+        unicodedata.category(mark)[0] == "C" or mark == "\ufffd" for mark in query if mark not in _JOINERS
     ):
         raise Dropped("not plain text")
     if words in {comparable(other) for other in others}:
         raise Dropped("written twice")
     if comparable(reader.prompt.context) in words:
-        raise Dropped("the whole context in it")
-    if not _comes_back(reader, query):
+        raise Dropped("with the whole context in it")
+    if not reader.comes_back(query):
         raise Dropped("not what its tokens spell")
 
 
 def comparable(text: str) -> str:
     """The text as far as two texts count as one: without case and the number of spaces."""
     return " ".join(text.casefold().split())
-
-
-def _comes_back(reader: ContextReader, query: str) -> bool:
-    """Whether the query's tokens after the context spell it, none of them a special one."""
-    ids, tokenizer = reader.ids(query, n_more=1), reader.loaded.tokenizer
-    if ids is None:
-        return False
-    special = set(tokenizer.all_special_ids)
-    own = ids.query if not reader.prompt.chat else [token for token in ids.query if token not in special]
-    return not special & set(own) and query.strip() in tokenizer.decode(own)
