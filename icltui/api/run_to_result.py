@@ -8,6 +8,7 @@ from icltui.api.engine import Engine
 from icltui.api.messages import (
     Compile,
     Event,
+    Examine,
     Export,
     Generate,
     GenerateEach,
@@ -19,6 +20,7 @@ from icltui.api.messages import (
 )
 from icltui.values import (
     Compilation,
+    Exam,
     ExportReport,
     Generation,
     JoinedPatch,
@@ -75,6 +77,11 @@ def join(
 ) -> JoinedPatch:
     """Write the adapter of several contexts; ``on_event`` hears every event as it comes."""
     return _given(_run(engine, request, on_event).joined, "a joined patch")
+
+
+def exam(engine: Engine, request: Examine, on_event: Callable[[Event], None] = lambda _event: None) -> Exam:
+    """Put every patch to the test; ``on_event`` hears every event as it comes."""
+    return _given(_run(engine, request, on_event).exam, "an exam")
 
 
 def _run(

@@ -9,6 +9,7 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from icltui import __version__
+from icltui.report.exam import exam_parts
 from icltui.report.generate import lane_title
 from icltui.report.kept_prefix import kept_lines
 from icltui.report.measure_tables import measure_parts
@@ -40,6 +41,8 @@ def _sections(session: Session) -> Iterator[str]:
             yield from _lanes(session, model, session.generation)
         if session.verification is not None:
             yield from ("## Verification", *_set(verify_parts(model, session.verification)))
+        if session.exam is not None:
+            yield from ("## Exam", *_set(exam_parts(session.exam)))
     if session.runs:
         yield from ("## Runs", set_table("What was run, in this order", run_table(session.runs)))
     missing = [words for name, words in _PARTS.items() if model is None or getattr(session, name) is None]

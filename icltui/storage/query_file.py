@@ -20,3 +20,22 @@ def read_queries(path: Path) -> tuple[str, ...]:
     if len(queries) > MOST_QUERIES:
         raise BadInput(f"{str(path)!r} holds {len(queries):,} queries: at most {MOST_QUERIES:,} can be run")
     return queries
+
+
+def read_answered_queries(path: Path) -> tuple[tuple[str, ...], dict[str, str]]:
+    """The queries, and the true answers by query: in a line with a tab the answer is what comes after the first one.
+
+    Raises:
+        BadInput: as :func:`read_queries`; a line whose query or answer is blank, or two answers to one query.
+    """
+    queries, answers = [], dict[str, str]()
+    for line in read_queries(path):
+        query, tab, answer = line.partition("\t")
+        if tab and not (query.strip() and answer.strip()):
+            raise BadInput(
+                f"{str(path)!r}: the line {line[:40]!r} needs a query before its tab and an answer after it"
+            )
+        if tab and answers.setdefault(query, answer) != answer:
+            raise BadInput(f"{str(path)!r} has two answers to {query[:40]!r}: leave one of them out")
+        queries.append(query)
+    return tuple(queries), answers

@@ -1,12 +1,12 @@
 """One patch put to the test: its row of the exam.
 
-Enters: a candidate, the questions, and unrelated text. Leaves: an :class:`~icltui.values.ExamRow`.
+Enters: a examinee, the questions, and unrelated text. Leaves: an :class:`~icltui.values.ExamRow`.
 """
 
 from collections.abc import Mapping, Sequence
 
 from icltui.engine.exam.bootstrap import median, median_interval
-from icltui.engine.exam.candidates import Candidate, held_patch
+from icltui.engine.exam.examinee import Examinee, held_patch
 from icltui.engine.exam.prior_margin import by_prior
 from icltui.engine.exam.questions import Questions, each_answer, judge
 from icltui.engine.exam.rank_curve import rank_curve
@@ -19,9 +19,9 @@ from icltui.values import ExamAnswer, ExamPatch, ExamRow, RankPoint
 FLOAT_BYTES = 4
 
 
-def answer_all(questions: Questions, candidate: Candidate) -> tuple[ExamAnswer, ...]:
+def answer_all(questions: Questions, examinee: Examinee) -> tuple[ExamAnswer, ...]:
     """Every question through the patch."""
-    found = each_answer(questions.loaded, questions.passages, candidate, questions.n_answer)
+    found = each_answer(questions.loaded, questions.passages, examinee, questions.n_answer)
     made = []
     for item, (passage, answer, logits) in zip(questions.items, found, strict=True):
         kl = kl_sum(passage, logits, questions.n_scored)
@@ -37,7 +37,7 @@ def answer_all(questions: Questions, candidate: Candidate) -> tuple[ExamAnswer, 
 
 
 def row_of(
-    name: ExamPatch, candidate: Candidate, questions: Questions, said: tuple[ExamAnswer, ...], seed: int
+    name: ExamPatch, examinee: Examinee, questions: Questions, said: tuple[ExamAnswer, ...], seed: int
 ) -> ExamRow:
     """The row, but for what is not asked by a question: collateral, ranks."""
     rs, records = [answer.r for answer in said if answer.r is not None], questions.records
@@ -45,7 +45,7 @@ def row_of(
     both = zip(records, said, strict=True)
     return ExamRow(
         patch=name,
-        made=candidate.made,
+        made=examinee.made,
         r_median=interval.median,
         r_low=interval.low,
         r_high=interval.high,
@@ -56,16 +56,16 @@ def row_of(
         right_context=sum(record.right_context for record in records),
         right_plain=sum(record.right_plain for record in records),
         right_of_context=sum(record.right_context and answer.right for record, answer in both),
-        seconds=candidate.seconds,
-        floats=candidate.floats,
-        bytes=None if candidate.floats is None else FLOAT_BYTES * candidate.floats,
-        rank=candidate.rank,
+        seconds=examinee.seconds,
+        floats=examinee.floats,
+        bytes=None if examinee.floats is None else FLOAT_BYTES * examinee.floats,
+        rank=examinee.rank,
         by_prior=by_prior([record.prior_margin for record in records], said),
         queries=said,
     )
 
 
-def cut_medians(questions: Questions, candidate: Candidate, sites: Sequence[Site]) -> tuple[RankPoint, ...]:
+def cut_medians(questions: Questions, examinee: Examinee, sites: Sequence[Site]) -> tuple[RankPoint, ...]:
     """Median R of the held patch at lower ranks."""
 
     def r_median(layers: Mapping[int, LayerPatch]) -> float | None:
@@ -79,4 +79,4 @@ def cut_medians(questions: Questions, candidate: Candidate, sites: Sequence[Site
         )
         return median([r for r in rs if r is not None])
 
-    return rank_curve(candidate.layers, r_median)
+    return rank_curve(examinee.layers, r_median)

@@ -15,8 +15,8 @@ from msgspec.structs import replace as with_changes
 from icltui.api.messages import Event, ExamEnded, Examine, ExamRowEnded, ExamStarted
 from icltui.api.progress_callback import ProgressCallback
 from icltui.engine.exam.bootstrap import N_RESAMPLES
-from icltui.engine.exam.candidates import Material
 from icltui.engine.exam.examine import answer_all, cut_medians, row_of
+from icltui.engine.exam.examinee import Material
 from icltui.engine.exam.questions import Questions, n_answer_tokens, read_all
 from icltui.engine.exam.rank_curve import rank_for
 from icltui.engine.exam.score import r_of
@@ -84,12 +84,12 @@ def _row(
     """The row of one patch, with the reason where there is none."""
     on_progress(f"making the patch: {EXAM_TITLES[name]}", 0, 1)
     try:
-        candidate = WAYS[name](material, on_progress)
+        examinee = WAYS[name](material, on_progress)
         on_progress(f"examining: {EXAM_TITLES[name]}", 0, 1)
-        row = row_of(name, candidate, questions, answer_all(questions, candidate), seed)
+        row = row_of(name, examinee, questions, answer_all(questions, examinee), seed)
         if name in WITH_RANKS:
             on_progress(f"cutting to lower ranks: {EXAM_TITLES[name]}", 0, 1)
-            ranks = cut_medians(questions, candidate, material.spec.sites)
+            ranks = cut_medians(questions, examinee, material.spec.sites)
             row = with_changes(row, ranks=ranks, rank_90=rank_for(ranks))
     except IcltuiError as error:
         return ExamRow(patch=name, reason=str(error))

@@ -1,7 +1,7 @@
 """The questions of an exam: unseen queries, answered by the model with the context and without it.
 
 Enters: a spec with calibration and held-out queries, and true answers where there are any. Leaves:
-:class:`Questions`, on which every patch is scored, and the :class:`~icltui.engine.exam.candidates.Material` that the
+:class:`Questions`, on which every patch is scored, and the :class:`~icltui.engine.exam.examinee.Material` that the
 patches are made from. One pass over the context serves all of them.
 """
 
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from icltui.api.progress_callback import ProgressCallback
 from icltui.engine.exam.answers import Answer, answers, contextual_tokens, is_right, log_p_of
-from icltui.engine.exam.candidates import Candidate, Material, no_patch
+from icltui.engine.exam.examinee import Examinee, Material, no_patch
 from icltui.engine.exam.score import forced_logits, kl_sum
 from icltui.engine.measure.predictions import finite_or_none
 from icltui.engine.models.loaded_model import LoadedModel
@@ -29,7 +29,7 @@ MOST_ANSWER_TOKENS = 64
 
 
 @dataclass(frozen=True)
-class Question:
+class AnsweredQuery:
     """One unseen query."""
 
     passage: Passage
@@ -43,7 +43,7 @@ class Questions:
     """The unseen queries of one context."""
 
     loaded: LoadedModel
-    items: tuple[Question, ...]
+    items: tuple[AnsweredQuery, ...]
     n_scored: int
     """Tokens of each answer whose distributions count."""
     n_answer: int
@@ -123,7 +123,7 @@ def ask(
             right_plain=judge(loaded, wanted, truth, answer),
             prior_margin=finite_or_none(answer.log_p - log_p),
         )
-        items.append(Question(passage, wanted, record))
+        items.append(AnsweredQuery(passage, wanted, record))
     return Questions(loaded, tuple(items), n_scored, n_answer)
 
 
@@ -133,8 +133,8 @@ def judge(loaded: LoadedModel, wanted: Sequence[int], truth: str | None, answer:
 
 
 def each_answer(
-    loaded: LoadedModel, passages: Sequence[Passage], candidate: Candidate, n: int
+    loaded: LoadedModel, passages: Sequence[Passage], examinee: Examinee, n: int
 ) -> Iterator[tuple[Passage, Answer, Float[Tensor, "_tokens vocabulary"]]]:
-    """Each passage with the candidate's answer of ``n`` tokens and its logits on the contextual answer."""
-    for some, forced in forced_logits(loaded, passages, candidate.acting):
-        yield from zip(some, answers(loaded, some, forced, candidate.start, n), forced, strict=True)
+    """Each passage with the examinee's answer of ``n`` tokens and its logits on the contextual answer."""
+    for some, forced in forced_logits(loaded, passages, examinee.acting):
+        yield from zip(some, answers(loaded, some, forced, examinee.start, n), forced, strict=True)

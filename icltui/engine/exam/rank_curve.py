@@ -6,7 +6,7 @@ Enters: a held patch, and R as a function of a patch. Leaves: R at rank 1, 2, 4,
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from icltui.engine.exam.candidates import maps
+from icltui.engine.exam.examinee import maps
 from icltui.engine.patch.patch import LayerPatch
 from icltui.values import RankPoint
 

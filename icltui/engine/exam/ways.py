@@ -1,7 +1,7 @@
 """Every way from a context to weights, by the name of its row.
 
-Enters: the :class:`~icltui.engine.exam.candidates.Material` of one context. Leaves: a
-:class:`~icltui.engine.exam.candidates.Candidate`, or an error of one line where there is no such patch.
+Enters: the :class:`~icltui.engine.exam.examinee.Material` of one context. Leaves: a
+:class:`~icltui.engine.exam.examinee.Examinee`, or an error of one line where there is no such patch.
 """
 
 import time
@@ -12,14 +12,14 @@ from types import MappingProxyType
 from msgspec.structs import replace as with_changes
 
 from icltui.api.progress_callback import ProgressCallback
-from icltui.engine.exam.candidates import Candidate, Material, held_patch, patch_per_step
+from icltui.engine.exam.examinee import Examinee, Material, held_patch, patch_per_step
 from icltui.engine.patch.alpha_search import with_alpha
 from icltui.engine.patch.build import build_from
 from icltui.values import ExamPatch
 from icltui.values.recipe import Recipe, patch_words
 
-Way = Callable[[Material, ProgressCallback], Candidate]
-"""Makes one candidate; raises an :class:`~icltui.values.errors.IcltuiError` where that cannot be."""
+Way = Callable[[Material, ProgressCallback], Examinee]
+"""Makes one examinee; raises an :class:`~icltui.values.errors.IcltuiError` where that cannot be."""
 USUAL_RIDGE, USUAL_EPSILON = 0.01, 0.01
 """ρ and ε where the session's recipe was not made for a compiled patch, or not for the ordinary metric."""
 
@@ -59,7 +59,7 @@ def _random_recipe(recipe: Recipe) -> Recipe:
 def _by_recipe(of: Callable[[Recipe], Recipe], n_read: int | None = None) -> Way:
     """The patch that a recipe makes of the calibration, or of its first ``n_read`` queries; 0: of the prompt's own."""
 
-    def make(material: Material, on_progress: ProgressCallback) -> Candidate:
+    def make(material: Material, on_progress: ProgressCallback) -> Examinee:
         recipe, begin = of(material.spec.recipe), time.perf_counter()
         passages = material.calibration[:n_read]
         spec = replace(material.spec, recipe=recipe)
@@ -73,7 +73,7 @@ def _by_recipe(of: Callable[[Recipe], Recipe], n_read: int | None = None) -> Way
     return make
 
 
-def _per_step(material: Material, _on_progress: ProgressCallback) -> Candidate:
+def _per_step(material: Material, _on_progress: ProgressCallback) -> Examinee:
     recipe = Recipe(components=material.spec.recipe.components)
     return patch_per_step(replace(material.spec, recipe=recipe), patch_words(recipe))
 

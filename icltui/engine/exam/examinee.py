@@ -1,6 +1,6 @@
 """A patch that sits the exam, and the passages that all of them are made from.
 
-Enters: passages that were read once. Leaves: a :class:`Candidate`: what acts while rows are forced through the model,
+Enters: passages that were read once. Leaves: a :class:`Examinee`: what acts while rows are forced through the model,
 a lane that goes on with queries, and what the patch costs.
 """
 
@@ -39,7 +39,7 @@ class Material:
 
 
 @dataclass(frozen=True)
-class Candidate:
+class Examinee:
     """A patch, or no patch, as the exam puts it to the test."""
 
     acting: Acting
@@ -62,18 +62,18 @@ class Candidate:
         return self.floats is not None
 
 
-def no_patch(loaded: LoadedModel) -> Candidate:
+def no_patch(loaded: LoadedModel) -> Examinee:
     """The model as it is."""
-    return Candidate(
+    return Examinee(
         lambda _passages: nullcontext(), lambda passages: Decoder(_plain_rows(loaded, passages), None)
     )
 
 
-def held_patch(loaded: LoadedModel, patch: HeldPatch, made: str = "", seconds: float = 0.0) -> Candidate:
+def held_patch(loaded: LoadedModel, patch: HeldPatch, made: str = "", seconds: float = 0.0) -> Examinee:
     """One patch for every token, at its strength."""
     layers = {layer: part.times(patch.alpha) for layer, part in patch.layers.items()}
     whole = HeldPatch(patch.sites, layers)
-    return Candidate(
+    return Examinee(
         acting=lambda _passages: attach(whole.sites, whole),
         start=lambda passages: Decoder(_plain_rows(loaded, passages), whole),
         made=made,
@@ -84,7 +84,7 @@ def held_patch(loaded: LoadedModel, patch: HeldPatch, made: str = "", seconds: f
     )
 
 
-def patch_per_step(spec: PatchSpec, made: str = "") -> Candidate:
+def patch_per_step(spec: PatchSpec, made: str = "") -> Examinee:
     """A new patch for every token, aimed by its contextual states."""
 
     def acting(passages: Sequence[Passage]) -> AbstractContextManager[object]:
@@ -96,7 +96,7 @@ def patch_per_step(spec: PatchSpec, made: str = "") -> Candidate:
         specs = [replace(spec, ids=passage.ids) for passage in passages]
         return make_decoder(specs, BuiltPatch(specs[0]), "patched")
 
-    return Candidate(acting, start, made)
+    return Examinee(acting, start, made)
 
 
 def maps(layer: LayerPatch) -> list[LowRank]:
