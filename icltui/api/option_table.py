@@ -118,6 +118,11 @@ OPTIONS: tuple[Option, ...] = (
         goes_with=_SOLVED,
     ),
     _patch(
+        "cross_fit",
+        "compiled on queries: fit each a second time, as it is through the patch that is made without it",
+        goes_with="--mode compiled and two or more --queries",
+    ),
+    _patch(
         "metric",
         "held: the patch that is least in its norm, or in its effect on ordinary text (default {default})",
         goes_with="--mode frozen or compiled and something to solve",

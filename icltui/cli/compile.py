@@ -29,7 +29,7 @@ from icltui.values.recipe import COMPILED, idle
 FORMATS: tuple[CompiledFormat, ...] = ("peft", "gguf-lora")
 _PROMPT = ("context", "query", "bos", "chat", "positions")
 _PATCH = ("ridge", "components", "carrier", "alpha", "n_fitted", "rank")
-_CHOSEN = ("metric", "epsilon", "ridge", "components", "alpha", "rank")
+_CHOSEN = ("metric", "epsilon", "ridge", "components", "alpha", "rank", "cross_fit")
 """Fields of the recipe that are chosen unless they are given."""
 
 
@@ -52,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_option(patch, option_of("layers"), default=None, help="all, or a list such as 0,3,5-8")
     for name in _PATCH:
         add_option(patch, option_of(name), default=None)
+    add_option(patch, option_of("cross_fit"), default=None, action=argparse.BooleanOptionalAction)
     add_option(patch, option_of("budget"))
     add_option(patch, option_of("force"))
     add_options(parser.add_argument_group("model"), "model")

@@ -53,6 +53,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """Ordinary metric: ε in ``C = E[z zᵀ] + ε (tr E[z zᵀ]/d) I``."""
     background: str = ""
     """Ordinary metric: the file of a text that is ordinary; empty: the model's own, else the program's."""
+    cross_fit: bool = False
+    """Compiled on several queries: whether each is fitted a second time, as the patch made without it leaves it."""
     queries: tuple[str, ...] = ()
     """Compiled: the queries that the patch is fitted on; empty: the prompt's own."""
     control: Control = "none"
@@ -62,7 +64,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """Seed of the controls ``random`` and ``shuffled``."""
 
 
-COMPILED = Recipe(mode="compiled", metric="ordinary", ridge=0.01)
+COMPILED = Recipe(mode="compiled", metric="ordinary", ridge=10.0, cross_fit=True)
 """Where *compile* begins to choose."""
 
 
@@ -83,7 +85,7 @@ def idle(recipe: Recipe) -> tuple[str, ...]:
     """Names of the fields that were changed and mean nothing beside the others."""
     usual = Recipe()
     weighing = ("metric", "epsilon", "background")
-    held, compiled = ("carrier", *weighing), ("n_fitted", "rank", "ridge", "queries")
+    held, compiled = ("carrier", *weighing), ("n_fitted", "rank", "ridge", "queries", "cross_fit")
     names: tuple[str, ...] = {"per-step": (*held, *compiled), "frozen": compiled, "compiled": ()}[recipe.mode]
     if recipe.components == "weights":
         names = (*names, "carrier")
@@ -93,6 +95,8 @@ def idle(recipe: Recipe) -> tuple[str, ...]:
         names = (*names, "rank", "ridge", *weighing)
     if recipe.metric == "plain":
         names = (*names, "epsilon", "background")
+    if len(recipe.queries) < 2:  # nothing is left where one is left out
+        names = (*names, "cross_fit")
     if recipe.control != "other":
         names = (*names, "other_context")
     return tuple(dict.fromkeys(name for name in names if getattr(recipe, name) != getattr(usual, name)))
@@ -115,6 +119,7 @@ def patch_words(recipe: Recipe) -> str:
         words[0] += f" on {on}"
         if recipe.n_fitted:
             words[0] += f" and {recipe.n_fitted} token{'s' if recipe.n_fitted > 1 else ''} after {whom}"
+        words += ["cross-fitted"] if recipe.cross_fit and n > 1 else []
         words += [f"rank {recipe.rank}"] if recipe.rank else []
         words += [f"ridge {recipe.ridge:g}"] if recipe.ridge else []
     if recipe.mode != "per-step" and recipe.carrier == "bias" and recipe.components != "weights":

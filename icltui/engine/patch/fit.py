@@ -4,6 +4,10 @@ Enters: passages, whose tokens' contextual states are known. Leaves: each layer'
 :class:`~icltui.engine.patch.patch.LayerPatch`, and how it fits. At each selected layer the patched-so-far Z and V of
 the k fitted tokens are seen; ΔW is solved for Z_C − Z, the shift for V_C − V through the down projection's inputs G.
 One token gives the rank-1 patch of [1], theorem 2.2; several give its least squares.
+
+*Cross-fitted*, each passage passes twice: as the patch makes it, and as the patch without this passage makes it, and
+both are fitted. What a layer is fitted on is then also what a query that the patch has never seen brings to it, and
+what the layers below miss of such a query is left to be fitted (out-of-fold predictions, as in stacking).
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,6 +27,7 @@ from icltui.engine.measure.rank_one import project, weight_norm
 from icltui.engine.metric.metric import LayerMetric, Metric
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.patch.calibration import Passage
+from icltui.engine.patch.left_out_map import leave_out
 from icltui.engine.patch.low_rank_map import Fit, LowRank, check_rank, solve
 from icltui.engine.patch.patch import LayerPatch, control_noise, random_like
 from icltui.values import LayerFit
@@ -89,6 +94,15 @@ class FittedLayer:
         )
 
 
+@dataclass(frozen=True)
+class FitPass:
+    """What one pass over the fitted tokens gives."""
+
+    layers: dict[int, FittedLayer]
+    left_out: tuple[Float[Tensor, "_tokens vocabulary"], ...] = ()
+    """Logits after each passage's query and its fitted continuation, through the patch that was made without it."""
+
+
 def fit_layers(
     loaded: LoadedModel,
     sites: Sequence[Site],
@@ -104,19 +118,55 @@ def fit_layers(
     Raises:
         BadInput: tokens that no patch can meet, or too high a rank.
     """
+    is_twice = recipe.cross_fit and len(fitted) > 1
+    return fit_pass(loaded, sites, fitted, recipe, unshifted, metrics, leaving_out=is_twice).layers
+
+
+def fit_pass(
+    loaded: LoadedModel,
+    sites: Sequence[Site],
+    fitted: Sequence[FittedTokens],
+    recipe: Recipe,
+    unshifted: frozenset[int] = frozenset(),
+    metrics: Mapping[int, LayerMetric] = _PLAIN,
+    *,
+    leaving_out: bool = True,
+) -> FitPass:
+    """The patch as :func:`fit_layers` makes it; ``leaving_out``: each passage passes a second time, left out.
+
+    Raises:
+        BadInput: tokens that no patch can meet, or too high a rank.
+    """
     z, v = (
         torch.cat([getattr(part.passage.targets, name)[:, part.among_targets] for part in fitted], dim=1)
         for name in ("z", "v")
     )
-    check_rank(recipe.rank, z.shape[1], z.shape[2], recipe.ridge)
-    longest = max(len(part.row) for part in fitted)
+    n, longest = len(fitted), max(len(part.row) for part in fitted)
     ends = [number * longest + len(part.row) for number, part in enumerate(fitted)]
     at = [index for part, end in zip(fitted, ends, strict=True) for index in range(end - part.n_tokens, end)]
-    positions = [part.passage.position_ids[: len(part.row)] for part in fitted]
-    fitter = PatchFitter(sites, recipe, z, v, torch.tensor(at), unshifted, metrics)
+    groups = [number for number, part in enumerate(fitted) for _ in range(part.n_tokens)]
+    left_rows: tuple[slice, ...] = ()
+    if leaving_out:
+        left_rows = tuple(slice((n + k) * longest, (n + k + 1) * longest) for k in range(n))
+        if recipe.cross_fit:
+            z, v, groups = torch.cat([z, z], dim=1), torch.cat([v, v], dim=1), groups * 2
+            at = [*at, *(index + n * longest for index in at)]
+    check_rank(recipe.rank, z.shape[1], z.shape[2], recipe.ridge)
+    fitter = PatchFitter(
+        sites, recipe, z, v, torch.tensor(at), unshifted, metrics, torch.tensor(groups), left_rows
+    )
+    twice = [*fitted, *fitted] if leaving_out else fitted
+    positions = [part.passage.position_ids[: len(part.row)] for part in twice]
+    begins = [len(part.passage.ids.plain) - 1 for part in fitted]
+    n_logits = longest - min(begins) if leaving_out else 1
     with attach(sites, fitter):
-        forward_rows(loaded.model, [part.row for part in fitted], positions)
-    return fitter.layers
+        logits = forward_rows(loaded.model, [part.row for part in twice], positions, n_logits)
+    first = n_logits - longest
+    left_out = tuple(
+        widen(row[begin + first : len(part.row) + first])
+        for row, begin, part in zip(logits[n:], begins, fitted, strict=bool(leaving_out))
+    )
+    return FitPass(fitter.layers, left_out)
 
 
 @dataclass
@@ -131,6 +181,10 @@ class PatchFitter(SiteHook):
     """Indices among all tokens of the pass, its rows laid end to end."""
     unshifted: frozenset[int] = frozenset()
     metrics: Mapping[int, LayerMetric] = field(default_factory=dict)
+    groups: Int[Tensor, " fitted"] | None = None
+    """The passage that each fitted token is of."""
+    left_rows: Sequence[slice] = ()
+    """The tokens of each passage's second row, on which the patch acts that is made without it; none: no such rows."""
     layers: dict[int, FittedLayer] = field(default_factory=dict)
     v: dict[int, Tensor] = field(default_factory=dict)
     g: dict[int, Tensor] = field(default_factory=dict)
@@ -154,7 +208,7 @@ class PatchFitter(SiteHook):
         made.dz = self._missing(self.z_context, layer, made.z)
         map_, made.fit = self._solve(layer, "ΔW", made.z, made.dz, self._metric(layer).z)
         made.patch = LayerPatch(weights=map_)
-        return (x + map_(x)).to(z.dtype)
+        return (x + self._added(map_, x, made.z, made.dz, self._metric(layer).z)).to(z.dtype)
 
     def down_input(self, layer: int, g: Float[Tensor, "tokens inner"]) -> None:
         self.g[layer] = widen(g)
@@ -170,11 +224,41 @@ class PatchFitter(SiteHook):
         if self.recipe.carrier == "bias" or g is None or not bool(g[at].any(-1).all()):
             bias = made.delta.mean(0)
             made.patch, made.shift_fit = replace(made.patch, bias=bias), _fit_of_constant(bias, made.delta)
-            return bias.expand(self.n_rows, -1)
+            return self._constant(bias, made.delta)
         made.g = g[at]
         output, made.shift_fit = self._solve(layer, "the shift", made.g, made.delta, self._metric(layer).g)
         made.patch = replace(made.patch, output=output)
-        return output(g)
+        return self._added(output, g, made.g, made.delta, self._metric(layer).g)
+
+    def _added(
+        self,
+        map_: LowRank,
+        x: Float[Tensor, "tokens width"],
+        fitted: Float[Tensor, "fitted width"],
+        missing: Float[Tensor, "fitted hidden"],
+        metric: Metric | None,
+    ) -> Float[Tensor, "tokens hidden"]:
+        """What the map adds to each token; to those of a second row, what the map made without its passage adds."""
+        added = map_(x)
+        if self.left_rows:
+            assert self.groups is not None
+            maps = leave_out(fitted, missing, self.groups, self.recipe.ridge, self.recipe.rank, metric)
+            for number, row in enumerate(self.left_rows):
+                exact = maps.without(number)
+                added[row] = exact(x[row].to(exact.read)).to(added)
+        return added
+
+    def _constant(
+        self, bias: Float[Tensor, " hidden"], missing: Float[Tensor, "fitted hidden"]
+    ) -> Float[Tensor, "tokens hidden"]:
+        """The constant shift of each token; of those of a second row, the mean without its passage."""
+        added = bias.expand(self.n_rows, -1)
+        if self.left_rows:
+            assert self.groups is not None
+            added, groups = added.clone(), self.groups.to(missing.device)
+            for number, row in enumerate(self.left_rows):
+                added[row] = missing[groups != number].mean(0)
+        return added
 
     def _metric(self, layer: int) -> LayerMetric:
         return self.metrics.get(layer, LayerMetric())

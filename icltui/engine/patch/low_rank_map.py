@@ -101,7 +101,7 @@ def solve(
     smallest = float(singular[-1]) if len(z) <= z.shape[1] else 0.0
     lowest = smallest**2 + penalty
     if metric is not None:
-        read, write = _orthonormal(metric.whiten(read), write)
+        read, write = orthonormal(metric.whiten(read), write)
     numerical_rank, wanted = int(is_known.sum()), float(d.norm())
     if rank is not None and rank < len(read):
         read, write = _cut(read, write, rank)
@@ -115,7 +115,7 @@ def solve(
     return LowRank(read, write), fit
 
 
-def _orthonormal(
+def orthonormal(
     read: Float[Tensor, "rank width"], write: Float[Tensor, "hidden rank"]
 ) -> tuple[Float[Tensor, "rank width"], Float[Tensor, "hidden rank"]]:
     """The same map with orthonormal rows of ``read``, which norms and cuts rely on."""
