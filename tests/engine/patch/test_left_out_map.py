@@ -8,7 +8,7 @@ from icltui.engine.patch.left_out_map import leave_out
 from icltui.engine.patch.low_rank_map import solve
 
 WIDTH, HIDDEN = 12, 7
-GROUPS = torch.tensor([0, 0, 1, 1, 1, 2, 0, 3])
+OF_EACH = torch.tensor([0, 0, 1, 1, 1, 2, 0, 3])
 
 
 def random(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -26,19 +26,19 @@ def a_metric():
 def test_it_is_the_map_that_never_saw_the_group(group, rank, metric):
     z, d, x = random(8, WIDTH), random(8, HIDDEN, seed=1), random(3, WIDTH, seed=2)
     whole = z if metric is None else metric.whiten(z)
-    kept = GROUPS != group
+    kept = group != OF_EACH
     # ρ is a share of the mean over all vectors: another share of the mean over those that are kept
     share = 0.3 * float(whole.square().sum(1).mean() / whole[kept].square().sum(1).mean())
     wanted, _ = solve(z[kept], d[kept], share, None if rank is None else min(rank, int(kept.sum())), metric)
-    got = leave_out(z, d, GROUPS, 0.3, rank, metric).without(group)
+    got = leave_out(z, d, OF_EACH, 0.3, rank, metric).without(group)
     assert torch.allclose(got(x), wanted(x), atol=1e-10)
 
 
 def test_the_residual_is_what_the_map_without_the_group_misses():
     z, d = random(8, WIDTH), random(8, HIDDEN, seed=1)
-    maps = leave_out(z, d, GROUPS, 0.1)
+    maps = leave_out(z, d, OF_EACH, 0.1)
     for group in range(4):
-        own = GROUPS == group
+        own = group == OF_EACH
         assert torch.allclose(maps.missed(group), d[own] - maps.without(group)(z[own]), atol=1e-10)
 
 
