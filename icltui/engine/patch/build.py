@@ -6,7 +6,7 @@ or several queries and of the model's continuation in the context; *per-step* ho
 each token while text is generated.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -20,7 +20,8 @@ from icltui.engine.metric.metric import LayerMetric
 from icltui.engine.metric.ordinary import ordinary_moments
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.patch.calibration import Passage, PassageReader, in_other_context
-from icltui.engine.patch.fit import FittedLayer, FittedTokens, fit_layers
+from icltui.engine.patch.fit import FitPass, FittedTokens, fit_pass
+from icltui.engine.patch.fitter import FittedLayer
 from icltui.engine.patch.patch import Alpha, HeldPatch, TokenPatch, control_noise
 from icltui.engine.prompts.tokenize import Ids
 from icltui.values import LayerFit, PromptIds
@@ -169,10 +170,15 @@ def build_from(spec: PatchSpec, own: Passage, others: Sequence[Passage]) -> Buil
     Raises:
         BadInput: tokens that no patch can meet, or too high a rank.
     """
-    is_compiled = spec.recipe.mode == "compiled"
     if spec.recipe.mode == "per-step":
         return BuiltPatch(spec, own)
-    fitted = tuple(
+    return refit(BuiltPatch(spec, own, fitted_tokens(spec, own, others)))
+
+
+def fitted_tokens(spec: PatchSpec, own: Passage, others: Sequence[Passage]) -> tuple[FittedTokens, ...]:
+    """The tokens that a held patch is fitted on: of ``others``, where there are none of the prompt's own passage."""
+    is_compiled = spec.recipe.mode == "compiled"
+    return tuple(
         FittedTokens(
             passage,
             len(passage.ids.query) if is_compiled else 1,
@@ -180,21 +186,32 @@ def build_from(spec: PatchSpec, own: Passage, others: Sequence[Passage]) -> Buil
         )
         for passage in (others or [own])
     )
-    return refit(BuiltPatch(spec, own, fitted))
 
 
 def refit(built: BuiltPatch, unshifted: frozenset[int] = frozenset()) -> BuiltPatch:
     """The patch fitted anew on its tokens, at the spec's layers; layers in ``unshifted`` get no shift."""
-    sites, layers = built.spec.sites, fit_built(built, unshifted)
+    return with_layers(built, fit_built(built, unshifted))
+
+
+def with_layers(built: BuiltPatch, layers: Mapping[int, FittedLayer]) -> BuiltPatch:
+    """The patch whose layers were fitted."""
+    sites = built.spec.sites
     patch = HeldPatch(sites, {layer: made.patch for layer, made in layers.items()})
     return replace(built, patch=patch, fits=tuple(layers[site.layer].record(site) for site in sites))
 
 
 def fit_built(built: BuiltPatch, unshifted: frozenset[int] = frozenset()) -> dict[int, FittedLayer]:
     """Each layer of the patch with the vectors that it was fitted on, which :func:`refit` drops."""
+    return fit_leaving_out(built, (), unshifted).layers
+
+
+def fit_leaving_out(
+    built: BuiltPatch, strengths: Sequence[float], unshifted: frozenset[int] = frozenset()
+) -> FitPass:
+    """The layers, and each fitted passage through the patch made without it, at each of the ``strengths``."""
     spec = built.spec
     aimed = [replace(part, passage=with_control(spec, part.passage)) for part in built.fitted]
-    return fit_layers(spec.loaded, spec.sites, aimed, spec.recipe, unshifted, spec.metrics())
+    return fit_pass(spec.loaded, spec.sites, aimed, spec.recipe, unshifted, spec.metrics(), strengths)
 
 
 def n_with_room(spec: PatchSpec, ids: Ids, n_more: int) -> int:

@@ -1,9 +1,8 @@
-"""A held patch, fitted layer by layer in one pass without the context, in which it also acts.
+"""A held patch, fitted in one pass without the context, in which it also acts.
 
 Enters: passages, whose tokens' contextual states are known. Leaves: each layer's
-:class:`~icltui.engine.patch.patch.LayerPatch`, and how it fits. At each selected layer the patched-so-far Z and V of
-the k fitted tokens are seen; ΔW is solved for Z_C − Z, the shift for V_C − V through the down projection's inputs G.
-One token gives the rank-1 patch of [1], theorem 2.2; several give its least squares.
+:class:`~icltui.engine.patch.patch.LayerPatch`, and how it fits; see :mod:`icltui.engine.patch.fitter`. One token gives
+the rank-1 patch of [1], theorem 2.2; several give its least squares.
 
 *Cross-fitted*, each passage passes twice: as the patch makes it, and as the patch without this passage makes it, and
 both are fitted. What a layer is fitted on is then also what a query that the patch has never seen brings to it, and
@@ -11,27 +10,22 @@ what the layers below miss of such a query is left to be fitted (out-of-fold pre
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from icltui.engine.hooks.attach import attach
 from icltui.engine.hooks.capture import widen
-from icltui.engine.hooks.site import Site, SiteHook
+from icltui.engine.hooks.site import Site
 from icltui.engine.measure.forward_pass import forward_rows
-from icltui.engine.measure.predictions import finite_or_none
-from icltui.engine.measure.rank_one import project, weight_norm
-from icltui.engine.metric.metric import LayerMetric, Metric
+from icltui.engine.metric.metric import LayerMetric
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.patch.calibration import Passage
-from icltui.engine.patch.left_out_map import leave_out
-from icltui.engine.patch.low_rank_map import Fit, LowRank, check_rank, solve
-from icltui.engine.patch.patch import LayerPatch, control_noise, random_like
-from icltui.values import LayerFit
-from icltui.values.errors import BadInput
+from icltui.engine.patch.fitter import FittedLayer, LeftOutRow, PatchFitter
+from icltui.engine.patch.low_rank_map import check_rank
 from icltui.values.recipe import Recipe
 
 _PLAIN: Mapping[int, LayerMetric] = MappingProxyType({})
@@ -61,65 +55,13 @@ class FittedTokens:
         return slice(begin, begin + self.n_tokens)
 
 
-@dataclass
-class FittedLayer:
-    """One layer's patch, how well it fits, and the vectors of the fitted tokens in the pass without the context."""
-
-    patch: LayerPatch = field(default_factory=LayerPatch)
-    fit: Fit | None = None
-    """The fit of ΔW; None without it, as are ``z`` and ``dz``."""
-    shift_fit: Fit | None = None
-    """The fit of the shift; None without it, as is ``delta``."""
-    z: Float[Tensor, "fitted hidden"] | None = None
-    dz: Float[Tensor, "fitted hidden"] | None = None
-    delta: Float[Tensor, "fitted hidden"] | None = None
-    """v_C − v."""
-    g: Float[Tensor, "fitted _inner"] | None = None
-    """None where the down projection does not carry the shift."""
-
-    def record(self, site: Site) -> LayerFit:
-        """The error of the layer's patch on its tokens, as a session keeps it."""
-        fit, shift, weights = self.fit, self.shift_fit, self.patch.weights
-        norm = None if weights is None else _norm(site, weights)
-        return LayerFit(
-            layer=site.layer,
-            error=None if fit is None else finite_or_none(fit.error),
-            condition=None if fit is None else finite_or_none(fit.condition),
-            rank=None if fit is None else fit.rank,
-            shift_error=None if shift is None else finite_or_none(shift.error),
-            shift_condition=None if shift is None else finite_or_none(shift.condition),
-            shift_rank=None if shift is None else shift.rank,
-            patch_norm=None if norm is None else finite_or_none(norm),
-            relative_patch_norm=None if norm is None else finite_or_none(norm / weight_norm(site)),
-        )
-
-
 @dataclass(frozen=True)
 class FitPass:
     """What one pass over the fitted tokens gives."""
 
     layers: dict[int, FittedLayer]
-    left_out: tuple[Float[Tensor, "_tokens vocabulary"], ...] = ()
-    """Logits after each passage's query and its fitted continuation, through the patch that was made without it."""
-
-
-def fit_layers(
-    loaded: LoadedModel,
-    sites: Sequence[Site],
-    fitted: Sequence[FittedTokens],
-    recipe: Recipe,
-    unshifted: frozenset[int] = frozenset(),
-    metrics: Mapping[int, LayerMetric] = _PLAIN,
-) -> dict[int, FittedLayer]:
-    """The patch at strength 1 by layer, whatever the recipe's; layers in ``unshifted`` get no shift.
-
-    It is least in the ``metrics`` by layer; in its norm where there are none.
-
-    Raises:
-        BadInput: tokens that no patch can meet, or too high a rank.
-    """
-    is_twice = recipe.cross_fit and len(fitted) > 1
-    return fit_pass(loaded, sites, fitted, recipe, unshifted, metrics, leaving_out=is_twice).layers
+    left_out: Mapping[float, list[Float[Tensor, "_tokens vocabulary"]]] = field(default_factory=dict)
+    """Logits after each passage's query and its fitted continuation, through the patch made without it, by strength."""
 
 
 def fit_pass(
@@ -129,10 +71,13 @@ def fit_pass(
     recipe: Recipe,
     unshifted: frozenset[int] = frozenset(),
     metrics: Mapping[int, LayerMetric] = _PLAIN,
-    *,
-    leaving_out: bool = True,
+    strengths: Sequence[float] = (),
 ) -> FitPass:
-    """The patch as :func:`fit_layers` makes it; ``leaving_out``: each passage passes a second time, left out.
+    """The patch at strength 1 by layer, whatever the recipe's, and each passage through the patch made without it.
+
+    Layers in ``unshifted`` get no shift. The patch is least in the ``metrics`` by layer; in its norm where there are
+    none. For each of the ``strengths`` every passage has one more row, on which the patch acts that is made without it;
+    cross-fitted, those of strength 1 are there and fitted in any case.
 
     Raises:
         BadInput: tokens that no patch can meet, or too high a rank.
@@ -145,164 +90,37 @@ def fit_pass(
     ends = [number * longest + len(part.row) for number, part in enumerate(fitted)]
     at = [index for part, end in zip(fitted, ends, strict=True) for index in range(end - part.n_tokens, end)]
     groups = [number for number, part in enumerate(fitted) for _ in range(part.n_tokens)]
-    left_rows: tuple[slice, ...] = ()
-    if leaving_out:
-        left_rows = tuple(slice((n + k) * longest, (n + k + 1) * longest) for k in range(n))
-        if recipe.cross_fit:
-            z, v, groups = torch.cat([z, z], dim=1), torch.cat([v, v], dim=1), groups * 2
-            at = [*at, *(index + n * longest for index in at)]
+    if recipe.cross_fit and n > 1:
+        strengths = (1.0, *(strength for strength in strengths if strength != 1.0))
+        z, v, groups = torch.cat([z, z], dim=1), torch.cat([v, v], dim=1), groups * 2
+        at = [*at, *(index + n * longest for index in at)]
     check_rank(recipe.rank, z.shape[1], z.shape[2], recipe.ridge)
+    left_rows = [
+        LeftOutRow(number, strength, slice(begin, begin + longest))
+        for lane, strength in enumerate(strengths, 1)
+        for number, begin in enumerate(range(lane * n * longest, (lane + 1) * n * longest, longest))
+    ]
     fitter = PatchFitter(
         sites, recipe, z, v, torch.tensor(at), unshifted, metrics, torch.tensor(groups), left_rows
     )
-    twice = [*fitted, *fitted] if leaving_out else fitted
-    positions = [part.passage.position_ids[: len(part.row)] for part in twice]
+    rows = [*fitted] * (1 + len(strengths))
     begins = [len(part.passage.ids.plain) - 1 for part in fitted]
-    n_logits = longest - min(begins) if leaving_out else 1
+    n_logits = longest - min(begins) if strengths else 1
     with attach(sites, fitter):
-        logits = forward_rows(loaded.model, [part.row for part in twice], positions, n_logits)
+        logits = forward_rows(
+            loaded.model,
+            [part.row for part in rows],
+            [part.passage.position_ids[: len(part.row)] for part in rows],
+            n_logits,
+        )
     first = n_logits - longest
-    left_out = tuple(
-        widen(row[begin + first : len(part.row) + first])
-        for row, begin, part in zip(logits[n:], begins, fitted, strict=bool(leaving_out))
+    return FitPass(
+        fitter.layers,
+        {
+            strength: [
+                widen(row[begin + first : len(part.row) + first])
+                for row, begin, part in zip(logits[lane * n : (lane + 1) * n], begins, fitted, strict=True)
+            ]
+            for lane, strength in enumerate(strengths, 1)
+        },
     )
-    return FitPass(fitter.layers, left_out)
-
-
-@dataclass
-class PatchFitter(SiteHook):
-    """Fits the patch of the tokens ``at`` while every token passes through it."""
-
-    sites: Sequence[Site]
-    recipe: Recipe
-    z_context: Float[Tensor, "layers fitted hidden"]
-    v_context: Float[Tensor, "layers fitted hidden"]
-    at: Int[Tensor, " fitted"]
-    """Indices among all tokens of the pass, its rows laid end to end."""
-    unshifted: frozenset[int] = frozenset()
-    metrics: Mapping[int, LayerMetric] = field(default_factory=dict)
-    groups: Int[Tensor, " fitted"] | None = None
-    """The passage that each fitted token is of."""
-    left_rows: Sequence[slice] = ()
-    """The tokens of each passage's second row, on which the patch acts that is made without it; none: no such rows."""
-    layers: dict[int, FittedLayer] = field(default_factory=dict)
-    v: dict[int, Tensor] = field(default_factory=dict)
-    g: dict[int, Tensor] = field(default_factory=dict)
-    n_rows: int = 0
-
-    def __post_init__(self) -> None:
-        self.index = {site.layer: k for k, site in enumerate(self.sites)}
-        self.noise = control_noise(self.recipe)
-
-    def residual(self, layer: int, v: Float[Tensor, "tokens hidden"]) -> None:
-        self.v[layer] = widen(v[self.at.to(v.device)]).clone()  # the shift moves v's stream later
-
-    def mlp_input(
-        self, layer: int, z: Float[Tensor, "tokens hidden"]
-    ) -> Float[Tensor, "tokens hidden"] | None:
-        x, self.n_rows = widen(z), len(z)
-        made = self.layers[layer] = FittedLayer()
-        if self.recipe.components == "shift":
-            return None
-        made.z = x[self.at.to(x.device)]
-        made.dz = self._missing(self.z_context, layer, made.z)
-        map_, made.fit = self._solve(layer, "ΔW", made.z, made.dz, self._metric(layer).z)
-        made.patch = LayerPatch(weights=map_)
-        return (x + self._added(map_, x, made.z, made.dz, self._metric(layer).z)).to(z.dtype)
-
-    def down_input(self, layer: int, g: Float[Tensor, "tokens inner"]) -> None:
-        self.g[layer] = widen(g)
-
-    def shift(self, layer: int) -> Float[Tensor, "tokens hidden"] | None:
-        v, g = self.v.pop(layer), self.g.pop(layer, None)
-        if self.recipe.components == "weights" or layer in self.unshifted:
-            return None
-        made = self.layers[layer]
-        made.delta = self._missing(self.v_context, layer, v)
-        at = self.at.to(v.device)
-        # If all units of g are dead, it carries nothing: then the shift is a constant, as without any g.
-        if self.recipe.carrier == "bias" or g is None or not bool(g[at].any(-1).all()):
-            bias = made.delta.mean(0)
-            made.patch, made.shift_fit = replace(made.patch, bias=bias), _fit_of_constant(bias, made.delta)
-            return self._constant(bias, made.delta)
-        made.g = g[at]
-        output, made.shift_fit = self._solve(layer, "the shift", made.g, made.delta, self._metric(layer).g)
-        made.patch = replace(made.patch, output=output)
-        return self._added(output, g, made.g, made.delta, self._metric(layer).g)
-
-    def _added(
-        self,
-        map_: LowRank,
-        x: Float[Tensor, "tokens width"],
-        fitted: Float[Tensor, "fitted width"],
-        missing: Float[Tensor, "fitted hidden"],
-        metric: Metric | None,
-    ) -> Float[Tensor, "tokens hidden"]:
-        """What the map adds to each token; to those of a second row, what the map made without its passage adds."""
-        added = map_(x)
-        if self.left_rows:
-            assert self.groups is not None
-            maps = leave_out(fitted, missing, self.groups, self.recipe.ridge, self.recipe.rank, metric)
-            for number, row in enumerate(self.left_rows):
-                exact = maps.without(number)
-                added[row] = exact(x[row].to(exact.read)).to(added)
-        return added
-
-    def _constant(
-        self, bias: Float[Tensor, " hidden"], missing: Float[Tensor, "fitted hidden"]
-    ) -> Float[Tensor, "tokens hidden"]:
-        """The constant shift of each token; of those of a second row, the mean without its passage."""
-        added = bias.expand(self.n_rows, -1)
-        if self.left_rows:
-            assert self.groups is not None
-            added, groups = added.clone(), self.groups.to(missing.device)
-            for number, row in enumerate(self.left_rows):
-                added[row] = missing[groups != number].mean(0)
-        return added
-
-    def _metric(self, layer: int) -> LayerMetric:
-        return self.metrics.get(layer, LayerMetric())
-
-    def _missing(
-        self, context: Float[Tensor, "layers fitted hidden"], layer: int, present: Float[Tensor, "_ hidden"]
-    ) -> Float[Tensor, "fitted hidden"]:
-        """The context's addition to each of the fitted tokens."""
-        target = context[self.index[layer]].to(present.device)
-        if target.shape != present.shape:
-            raise RuntimeError(f"targets of shape {tuple(target.shape)} for tokens of {tuple(present.shape)}")
-        difference = target - present
-        return difference if self.noise is None else random_like(difference, self.noise)
-
-    def _solve(
-        self,
-        layer: int,
-        what: str,
-        x: Float[Tensor, "fitted width"],
-        missing: Float[Tensor, "fitted hidden"],
-        metric: Metric | None,
-    ) -> tuple[LowRank, Fit]:
-        map_, fit = solve(x, missing, self.recipe.ridge, self.recipe.rank, metric)
-        if self.recipe.ridge == 0 and len(x) > 1 and not fit.is_met:
-            raise BadInput(
-                f"layer {layer}: of {len(x)} tokens to fit {len(x) - fit.rank} depend on the others, so {what} is not "
-                "determined: give --ridge, such as 1e-6, or fit fewer tokens"
-            )
-        acting = map_.to(x)
-        return acting, replace(fit, error=_missed(acting(x), missing))
-
-
-def _fit_of_constant(bias: Float[Tensor, " hidden"], missing: Float[Tensor, "fitted hidden"]) -> Fit:
-    """The fit of one vector for all tokens: exact only where all tokens miss one vector."""
-    return Fit(error=_missed(bias, missing), condition=1.0, rank=1, is_met=len(missing) == 1)
-
-
-def _missed(added: Float[Tensor, "*fitted hidden"], missing: Float[Tensor, "_ hidden"]) -> float:
-    """‖added − missing‖ / ‖missing‖, in the precision in which the patch acts."""
-    scale = float(missing.norm())
-    return float((added - missing).norm()) / scale if scale else 0.0
-
-
-def _norm(site: Site, weights: LowRank) -> float:
-    """‖W write read‖, which is ‖W write‖, as the rows of read are orthonormal."""
-    images = project(site, weights.write.T)
-    return float(sum(float(image.square().sum()) for image in images.values()) ** 0.5)
