@@ -7,6 +7,7 @@ that depart from it are decoded.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from jaxtyping import Float
@@ -16,10 +17,21 @@ from icltui.engine.exam.score import in_batches
 from icltui.engine.measure.forward_pass import can_use_cache, forward_arguments
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.patch.calibration import Passage
-from icltui.engine.patch.decoding import Decoder, stop_tokens
+from icltui.engine.patch.decoding import stop_tokens
 
-StartLane = Callable[[Sequence[Passage]], Decoder]
-"""The rows of some passages, to be continued."""
+
+class Lane(Protocol):
+    """Rows that are continued token by token."""
+
+    def prefill(self) -> Float[Tensor, "rows vocabulary"]:
+        """Logits after the last token of each row."""
+
+    def step(self, tokens: Sequence[int]) -> Float[Tensor, "rows vocabulary"]:
+        """Logits after one more token of each row."""
+
+
+StartLane = Callable[[Sequence[Passage]], Lane]
+"""The rows of some passages' queries, to be continued."""
 _TOLERANCES = {torch.float64: 1e-4, torch.float32: 1e-4}
 """The largest error of a padded row's logits, relative to the largest logit; other dtypes: 5e-2."""
 
@@ -94,7 +106,7 @@ def _decoded(
 
 
 def _greedy(
-    loaded: LoadedModel, lane: Decoder, n: int, known: Sequence[Float[Tensor, " vocabulary"]] | None
+    loaded: LoadedModel, lane: Lane, n: int, known: Sequence[Float[Tensor, " vocabulary"]] | None
 ) -> list[Answer]:
     """The answers of the lane's rows; none where its first logits are not those that are ``known`` of the rows."""
     logits = lane.prefill()

@@ -4,14 +4,15 @@ Enters: passages that were read once. Leaves: a :class:`Examinee`: what acts whi
 a lane that goes on with queries, and what the patch costs.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
+from icltui.engine.distill.lora import Lora
 from icltui.engine.exam.answers import StartLane
 from icltui.engine.exam.score import Acting
 from icltui.engine.generate.generate import make_decoder
@@ -62,10 +63,29 @@ class Examinee:
         return self.floats is not None
 
 
+@dataclass(frozen=True)
+class ActingRows:
+    """Rows that go on while something acts on the model."""
+
+    rows: Rows
+    acting: Callable[[], AbstractContextManager[object]]
+
+    def prefill(self) -> Float[Tensor, "rows vocabulary"]:
+        """Logits after the last token of each row."""
+        with self.acting():
+            return self.rows.prefill()
+
+    def step(self, tokens: Sequence[int]) -> Float[Tensor, "rows vocabulary"]:
+        """Logits after one more token of each row."""
+        with self.acting():
+            return self.rows.step(tokens)
+
+
 def no_patch(loaded: LoadedModel) -> Examinee:
     """The model as it is."""
     return Examinee(
-        lambda _passages: nullcontext(), lambda passages: Decoder(_plain_rows(loaded, passages), None)
+        lambda _passages: nullcontext(),
+        lambda passages: ActingRows(_plain_rows(loaded, passages), nullcontext),
     )
 
 
@@ -75,7 +95,7 @@ def held_patch(loaded: LoadedModel, patch: HeldPatch, made: str = "", seconds: f
     whole = HeldPatch(patch.sites, layers)
     return Examinee(
         acting=lambda _passages: attach(whole.sites, whole),
-        start=lambda passages: Decoder(_plain_rows(loaded, passages), whole),
+        start=lambda passages: ActingRows(_plain_rows(loaded, passages), lambda: attach(whole.sites, whole)),
         made=made,
         seconds=seconds,
         layers=layers,
@@ -97,6 +117,15 @@ def patch_per_step(spec: PatchSpec, made: str = "") -> Examinee:
         return make_decoder(specs, BuiltPatch(specs[0]), "patched")
 
     return Examinee(acting, start, made)
+
+
+def lora_patch(loaded: LoadedModel, lora: Lora, rank: int, made: str, seconds: float) -> Examinee:
+    """A trained LoRA, held for every token."""
+
+    def start(passages: Sequence[Passage]) -> ActingRows:
+        return ActingRows(_plain_rows(loaded, passages), lora.acting)
+
+    return Examinee(lambda _passages: lora.acting(), start, made, seconds, floats=lora.n_floats, rank=rank)
 
 
 def maps(layer: LayerPatch) -> list[LowRank]:

@@ -12,9 +12,10 @@ from types import MappingProxyType
 from msgspec.structs import replace as with_changes
 
 from icltui.api.progress_callback import ProgressCallback
-from icltui.engine.exam.examinee import Examinee, Material, held_patch, patch_per_step
+from icltui.engine.distill.distill import distill
+from icltui.engine.exam.examinee import Examinee, Material, held_patch, lora_patch, patch_per_step
 from icltui.engine.patch.alpha_search import with_alpha
-from icltui.engine.patch.build import build_from
+from icltui.engine.patch.build import build_from, fitted_tokens
 from icltui.values import ExamPatch
 from icltui.values.recipe import Recipe, patch_words
 
@@ -78,6 +79,19 @@ def _per_step(material: Material, _on_progress: ProgressCallback) -> Examinee:
     return patch_per_step(replace(material.spec, recipe=recipe), patch_words(recipe))
 
 
+def _distilled(material: Material, on_progress: ProgressCallback) -> Examinee:
+    """The rival: as many directions on as many queries, found by gradient."""
+    recipe = plain_recipe(material.spec.recipe)
+    spec, begin = replace(material.spec, recipe=recipe), time.perf_counter()
+    fitted = fitted_tokens(spec, material.own, material.calibration)
+    hidden = material.calibration[0].targets.z.shape[-1]
+    rank = recipe.rank or min(sum(part.n_tokens for part in fitted), hidden)
+    made = distill(spec.loaded, spec.sites, fitted, rank, recipe.seed, on_progress=on_progress)
+    seconds = time.perf_counter() - begin + material.seconds
+    words = f"a LoRA of rank {rank}, {made.n_steps} gradient steps, ended by its {made.training.end}"
+    return lora_patch(spec.loaded, made.lora, rank, words, seconds)
+
+
 WAYS: Mapping[ExamPatch, Way] = MappingProxyType(
     {
         "per-step": _per_step,
@@ -87,5 +101,6 @@ WAYS: Mapping[ExamPatch, Way] = MappingProxyType(
         "mean-shift": _by_recipe(_mean_shift_recipe),
         "shift-alone": _by_recipe(_shift_recipe),
         "random": _by_recipe(_random_recipe),
+        "distilled": _distilled,
     }
 )

@@ -1,0 +1,81 @@
+"""Collateral: what a patch changes on text that has nothing to do with its context.
+
+Enters: held-out rows of the background text, which no metric was made from. Leaves: mean KL(model ‖ patched model) a
+token, in nats. What the model itself says to the rows is kept, so that each patch costs one pass.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from icltui.api.progress_callback import ProgressCallback
+from icltui.engine.exam.score import MOST_LOGITS, Acting
+from icltui.engine.hooks.capture import widen
+from icltui.engine.measure.forward_pass import forward_rows
+from icltui.engine.measure.predictions import kl_divergence
+from icltui.engine.metric.background import Background, rows
+from icltui.engine.models.loaded_model import LoadedModel
+
+N_TOKENS, ROW_TOKENS, ROWS_AT_ONCE = 1024, 128, 4
+"""Tokens that a collateral is a mean over, at most; of one row; rows of one pass."""
+
+
+@dataclass(frozen=True)
+class UnrelatedText:
+    """Rows of tokens, and the model's own log-probabilities after each but the kept ones."""
+
+    loaded: LoadedModel
+    rows: tuple[tuple[int, ...], ...]
+    n_kept: int
+    log_p: tuple[Float[Tensor, "_tokens vocabulary"], ...]
+
+    @property
+    def n_tokens(self) -> int:
+        """Tokens that the mean is over."""
+        return sum(len(row) - self.n_kept for row in self.rows)
+
+    def collateral(self, acting: Acting, on_progress: ProgressCallback) -> float:
+        """Mean KL(model ‖ patched model) a token, in nats."""
+        with acting([]):
+            patched = _log_p(self.loaded, self.rows, self.n_kept, on_progress)
+        kls = (
+            kl_divergence(p, q)
+            for theirs, ours in zip(self.log_p, patched, strict=True)
+            for p, q in zip(theirs, ours, strict=True)
+        )
+        return float(torch.stack([*kls]).mean())
+
+
+def read_unrelated(
+    loaded: LoadedModel, background: Background, on_progress: ProgressCallback
+) -> UnrelatedText:
+    """Held-out rows of the background, evenly spread over it, and what the model says after their tokens.
+
+    Raises:
+        BadInput: a background of too few tokens.
+    """
+    found = rows(loaded, background, "held out")
+    n_kept = found[0].n_kept
+    width = len(loaded.tokenizer)
+    n_rows = max(1, min(N_TOKENS, MOST_LOGITS // width) // ROW_TOKENS)
+    step = max(1.0, len(found) / n_rows)
+    chosen = [found[int(k * step)].ids[: n_kept + ROW_TOKENS] for k in range(min(n_rows, len(found)))]
+    return UnrelatedText(loaded, tuple(chosen), n_kept, tuple(_log_p(loaded, chosen, n_kept, on_progress)))
+
+
+def _log_p(
+    loaded: LoadedModel, texts: Sequence[tuple[int, ...]], n_kept: int, on_progress: ProgressCallback
+) -> list[Float[Tensor, "_tokens vocabulary"]]:
+    found = []
+    for begin in range(0, len(texts), ROWS_AT_ONCE):
+        on_progress("reading unrelated text", begin, len(texts))
+        some = texts[begin : begin + ROWS_AT_ONCE]
+        longest = max(map(len, some))
+        logits = forward_rows(loaded.model, some, [range(len(row)) for row in some], longest)
+        found += [
+            widen(each[n_kept : len(row)]).log_softmax(-1) for each, row in zip(logits, some, strict=True)
+        ]
+    return found
