@@ -16,19 +16,31 @@ from icltui.api.messages import (
 from icltui.values import (
     LANES,
     Agreement,
+    CalibrationSummary,
     Candidate,
+    ChoicePoint,
+    CollateralSummary,
+    Compilation,
+    CompiledQuery,
     CurvePoint,
     Curves,
     ErrorLimits,
     Estimate,
+    Exam,
+    ExamAnswer,
+    ExamPatch,
+    ExamQuery,
+    ExamRow,
     Generation,
     Lane,
     LaneStep,
     LaneText,
     LayerCheck,
+    LeaveOneOut,
     LogitError,
     Measurement,
     ModelInfo,
+    PatchChoice,
     PatchReport,
     PatchTest,
     Prediction,
@@ -38,8 +50,10 @@ from icltui.values import (
     Token,
     TokenizedPrompt,
     Unit,
+    Unseen,
     Verification,
 )
+from icltui.values.exam import EXAM_PATCHES, USUAL_ROWS
 from icltui.values.prompt import Prompt
 from icltui.values.recipe import Recipe
 
@@ -304,6 +318,136 @@ VERIFICATION = Verification(
     allowed=1.3e-6,
     note="The identity holds for any vectors; the controls and the noise floor are what it is to be judged by.",
 )
+
+
+QUERIES = (
+    "The capital of Egypt is",
+    "The capital of Chad is",
+    "And that of Peru is",
+    "The capital of Mali is",
+)
+"""The first two are fitted."""
+_CURVE = tuple(
+    ChoicePoint(
+        step=step,
+        metric="plain" if step == "metric" and at == 0 else "ordinary",
+        epsilon=(0.001, 0.01, 0.1)[at] if step == "epsilon" else 0.01,
+        ridge=0.01,
+        layers=tuple(range(at * 2, N_LAYERS)) if step == "layers" else tuple(range(N_LAYERS)),
+        components="both",
+        alpha=1.0,
+        r_median=0.95 - 0.1 * abs(at - best),
+        kl=0.05,
+        collateral=1.1 if step == "metric" and at == 0 else 0.15 + 0.1 * at,
+        seconds=0.2,
+        chosen=at == best,
+    )
+    for step, n, best in (("metric", 2, 1), ("epsilon", 3, 1), ("layers", 3, 0))
+    for at in range(n)
+)
+COMPILATION = Compilation(
+    refused=None,
+    chosen=PatchChoice(
+        metric="ordinary",
+        epsilon=0.01,
+        ridge=0.01,
+        layers=tuple(range(N_LAYERS)),
+        components="both",
+        alpha=1.0,
+        rank=18,
+    ),
+    calibration=CalibrationSummary(kind="user", n_queries=2, n_tokens=18, queries=QUERIES[:2]),
+    unseen=Unseen(
+        n_queries=2,
+        n_tokens=4,
+        kl=0.12,
+        kl_plain=2.9,
+        r_median=0.95,
+        r_mean=0.94,
+        equal=4,
+        equal_plain=0,
+        n_agreeing=2,
+        n_agreeing_plain=0,
+    ),
+    collateral=CollateralSummary(kl=0.15, n_tokens=512),
+    leave_one_out=LeaveOneOut(r_median=0.95, n_queries=2, kl=0.1, kl_plain=2.9, curve=_CURVE),
+    seconds=2.5,
+    recipe=Recipe(mode="compiled", metric="ordinary", ridge=0.01, queries=QUERIES[:2]),
+    query=QUERY,
+    sentence="speaks for the context on 2 of 2 unseen queries (0 without it); changes other text by 0.15 nats",
+    queries=tuple(
+        CompiledQuery(
+            query=query,
+            role="calibration" if query in QUERIES[:2] else "unseen",
+            context=" Oslo.",
+            patched=" Oslo.",
+            plain=" Lima.",
+            n_tokens=2,
+            kl=0.06,
+            kl_plain=1.45,
+            r=0.95,
+            equal=2,
+            equal_plain=0,
+            agrees=True,
+            agrees_plain=False,
+        )
+        for query in (*QUERIES[2:], *QUERIES[:2])
+    ),
+)
+"""The sample context as one patch."""
+
+
+def exam_row(patch: ExamPatch) -> ExamRow:
+    """Better the earlier it comes; one could not be made."""
+    at = EXAM_PATCHES.index(patch)
+    if patch == "shift-alone":
+        return ExamRow(
+            patch=patch, reason="the down projections are quantized: it needs weights in full numbers"
+        )
+    r = 1.0 - 0.15 * at
+    return ExamRow(
+        patch=patch,
+        r_median=r,
+        r_low=r - 0.2,
+        r_high=min(r + 0.1, 1.0),
+        n_queries=2,
+        n_tokens=4,
+        right=2 if at < 3 else 1,
+        right_context=2,
+        collateral_kl=None if patch == "per-step" else 0.1 + 0.2 * at,
+        seconds=0.5 * at,
+        floats=None if patch == "per-step" else 30_000,
+        rank=None if patch == "per-step" else 18,
+        queries=tuple(
+            ExamAnswer(kl=5.8 * (1 - r), r=r, text=text, right=text == " Oslo.")
+            for text in (" Oslo.", " Oslo." if at < 3 else " Lima.")
+        ),
+    )
+
+
+def exam(n_rows: int = len(USUAL_ROWS)) -> Exam:
+    """The exam with its first rows."""
+    return Exam(
+        rows=tuple(exam_row(patch) for patch in USUAL_ROWS[:n_rows]),
+        queries=tuple(
+            ExamQuery(
+                query=query,
+                answer=None,
+                n_tokens=2,
+                kl_plain=2.9,
+                context=" Oslo.",
+                plain=" Lima.",
+                right_context=True,
+                right_plain=False,
+                prior_margin=1.5,
+            )
+            for query in QUERIES[2:]
+        ),
+        calibration=QUERIES[:2],
+        n_fitted=1,
+        layers=tuple(range(N_LAYERS)),
+        notes=("two queries give wide intervals",),
+    )
 
 
 def session(*, is_measured: bool = True) -> Session:

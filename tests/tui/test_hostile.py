@@ -18,7 +18,11 @@ from textual import events
 from textual.widgets import Input, TextArea
 
 from icltui.api.messages import (
+    Compile,
+    CompileEnded,
     Event,
+    ExamEnded,
+    Examine,
     Generate,
     LoadModel,
     Measure,
@@ -31,6 +35,7 @@ from icltui.api.messages import (
 )
 from icltui.storage.paths import sessions_folder
 from icltui.storage.sessions import write_session
+from icltui.tui.state.query_lists import QueryLists
 from icltui.tui.widgets.messages import Noticed
 from icltui.values import LANES, Session
 from icltui.values.prompt import Prompt
@@ -108,6 +113,17 @@ async def note(desk: Desk, texts: list[str]) -> None:
         await dialog("A", then=("enter",))(desk, texts)
 
 
+async def exam(desk: Desk, texts: list[str]) -> None:
+    """The context compiled and examined."""
+    desk.explorer.change_queries(QueryLists((), tuple(texts)))
+    await settle(desk, texts)
+    await desk.press("W")
+    await settle(desk, texts)
+    await desk.press("X")
+    await settle(desk, texts)
+    await desk.press("tab", "G")
+
+
 async def queries(desk: Desk, texts: list[str]) -> None:
     """The texts among the queries, kept and opened again."""
     await dialog("Q")(desk, texts)
@@ -125,6 +141,8 @@ PANES: dict[str, Show] = {
     "heatmap": keys("6", "g", "l"),
     "verify": keys("7"),
     "log": keys("8"),
+    "exam": exam,
+    "choice": keys("W"),
     "lanes": keys("9"),
     "layers": keys("3", "k", "k"),
     "query": keys("2", "ctrl+end"),
@@ -156,6 +174,8 @@ def answer(request: Request, texts: list[str]) -> tuple[Event, ...]:
         LoadModel: (odd,),
         Measure: samples.MEASURE,
         Generate: (*samples.generate(LANES), PatchTested(patch=samples.PATCH)),
+        Compile: (CompileEnded(compilation=samples.COMPILATION),),
+        Examine: (ExamEnded(exam=samples.exam()),),
         Verify: (VerificationEnded(verification=samples.VERIFICATION),),
     }
     return tuple(poisoned(event, texts) for event in events.get(type(request), ()))

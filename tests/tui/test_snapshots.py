@@ -13,9 +13,18 @@ from textual.pilot import Pilot
 from textual.strip import Strip
 from textual.widget import Widget
 
-from icltui.api.messages import LoadModel, ModelLoaded, PatchTested, Progress, VerificationEnded
+from icltui.api.messages import (
+    CompileEnded,
+    ExamEnded,
+    LoadModel,
+    ModelLoaded,
+    PatchTested,
+    Progress,
+    VerificationEnded,
+)
 from icltui.tui.app import IcltuiApp
 from icltui.tui.draw.svg import pane_strips, svg_of
+from icltui.tui.state.query_lists import QueryLists
 from icltui.tui.state.tour import STEPS
 from icltui.values import LANES
 from tests.tui import samples
@@ -100,6 +109,34 @@ async def curves(desk: Desk) -> None:
     await desk.press("y")
     await desk.drawn()
     await desk.until(lambda: desk.screen.numbers.plots._timer is None)
+
+
+async def querying(desk: Desk) -> None:
+    """Queries that are typed, one of them twice."""
+    await desk.settle()
+    desk.explorer.change_queries(QueryLists(samples.QUERIES[:2], samples.QUERIES[2:]))
+    await desk.settle()
+    await desk.press("Q", "enter", *" [/INST]", "tab", "enter", *samples.QUERIES[0])
+
+
+async def chosen(desk: Desk) -> None:
+    """What a compilation has tried."""
+    await desk.settle()
+    await desk.press("W")
+    desk.client.finish(CompileEnded(compilation=samples.COMPILATION))
+    await desk.settle()
+    await desk.until(lambda: desk.screen.numbers.plots._timer is None)
+
+
+async def examined(desk: Desk) -> None:
+    """A compiled patch, and an exam with a row that could not be made, at the answers of another."""
+    await chosen(desk)
+    desk.explorer.change_queries(QueryLists(samples.QUERIES[:2], samples.QUERIES[2:]))
+    await desk.settle()
+    await desk.press("X")
+    desk.client.finish(ExamEnded(exam=samples.exam()))
+    await desk.drawn()
+    await desk.press("G", "tab", "j")
 
 
 async def proof(desk: Desk) -> None:
@@ -191,6 +228,7 @@ WHOLE = "Screen"
 """All of the frame: status line, panes, tabs and keys."""
 DIALOG = "ModalScreen > *"
 STREAM, PLOTS, HEATMAP, TEXT, PROOF, LOG = "#stream", "#plots", "#heatmap", "#text", "#verify", "#log"
+EXAM = "#exam"
 PICTURES: dict[Scene, str] = {
     start: STREAM,
     loading: "StatusLine",
@@ -204,6 +242,8 @@ PICTURES: dict[Scene, str] = {
     flips: PLOTS,
     curves: PLOTS,
     proof: PROOF,
+    chosen: PLOTS,
+    examined: EXAM,
     edited: "#body",
     shrunk: STREAM,
     dropped: HEATMAP,
@@ -227,6 +267,8 @@ SMALL: dict[Scene, str] = {
     text: TEXT,
     flips: PLOTS,
     proof: PROOF,
+    querying: DIALOG,
+    examined: EXAM,
     edited: "#context, #query",
     refused: LOG,
     help_screen: DIALOG,

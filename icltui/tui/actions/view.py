@@ -1,7 +1,7 @@
 """Getting around: measures, plots, tabs, panes, words."""
 
 from icltui.tui.actions.action import Action
-from icltui.tui.state.pane_names import PANES, digit_of
+from icltui.tui.state.pane_names import PANES, key_of
 
 # fmt: off
 VIEW_ACTIONS: tuple[Action, ...] = (
@@ -16,13 +16,13 @@ VIEW_ACTIONS: tuple[Action, ...] = (
     Action("Look around", "previous_shade", "S", "move_coloring(-1)", "Previous colouring",
         help="Colour the context's text by the previous number."),
     Action("Look around", "plot", "w", "next_plot", "Next plot",
-        help="Plot the next thing: a measure, next tokens and their flips, the patch against α, layers, queries."),
+        help="Plot the next thing: a measure, next tokens and their flips, the patch varied, what was tried."),
     Action("Look around", "next_tab", "right_square_bracket", "move_tab(1)", "Next tab",
         help="Show the next tab."),
     Action("Look around", "previous_tab", "left_square_bracket", "move_tab(-1)", "Previous tab",
         help="Show the previous tab."),
     Action("Look around", "find", "slash", "find_text", "Find",
-        help="Find a word in the units and their next tokens as you type; in the log, in its lines."),
+        help="Find a word in the units and their next tokens as you type; in log and exam, in their lines."),
     Action("Look around", "find_next", "n", "find_next(1)", "Next match",
         help="Go to the next match."),
     Action("Look around", "find_previous", "N", "find_next(-1)", "Previous match",
@@ -32,7 +32,7 @@ VIEW_ACTIONS: tuple[Action, ...] = (
     Action("Look around", "zoom", "z", "zoom_pane", "Zoom",
         help="Give the focused pane the whole screen; again: back."),
     *(
-        Action("Look around", f"pane_{pane}", str(digit_of(pane)), f"show_pane('{pane}')", f"Go to {pane}",
+        Action("Look around", f"pane_{pane}", key_of(pane), f"show_pane('{pane}')", f"Go to {pane}",
             help=f"Jump to the {pane} pane.")
         for pane in PANES
     ),

@@ -18,7 +18,7 @@ from icltui.tui.dialogs.dialog import Dialog, DialogFrame
 from icltui.tui.dialogs.file_to_write import file_to_write, may_overwrite
 from icltui.tui.widgets.bindings import cancel_key
 from icltui.tui.widgets.line_input import LineInput
-from icltui.values import ExportFormat
+from icltui.values import CompiledFormat, ExportFormat
 from icltui.values.errors import BadInput
 
 
@@ -36,6 +36,8 @@ class ExportOption:
     is_record: bool = False
     """Whether it is made from the session, which may lack something that the screen shows."""
     form: ExportFormat | None = None
+    compiled: CompiledFormat | None = None
+    """The format of what the engine compiles and writes."""
 
 
 class ExportDialog(Dialog[tuple[ExportOption, Path] | None]):

@@ -6,7 +6,7 @@ Symbols are those of :mod:`icltui.report.measures`. Every pane that has a digit 
 from dataclasses import dataclass
 
 from icltui.tui.actions import ACTIONS
-from icltui.tui.state.pane_names import PANES, digit_of
+from icltui.tui.state.pane_names import PANES, key_of
 
 Rows = list[tuple[str, str]]
 """Two columns: a key, a formula or a symbol, and what it does or means."""
@@ -83,7 +83,8 @@ PANE_HELP: dict[str, PaneHelp] = {
     ),
     "plots": PaneHelp(
         what="One measure over the units of the context, one line for each of up to six ticked layers; w plots "
-        "other things: the next tokens and where they flip, and what becomes of the patch as it is varied.",
+        "other things: the next tokens and where they flip, what becomes of the patch as it is varied, and what a "
+        "compilation has tried.",
         reading="The upright line is the selected unit. A step in a line is a unit that mattered at that layer; "
         "a flat line is a layer that the context does not reach. Log scale shows small numbers beside large ones.",
         actions=("plot", "measure", "previous_measure", "log", "curves", "find"),
@@ -114,6 +115,24 @@ PANE_HELP: dict[str, PaneHelp] = {
         ),
         actions=("verify", "mode", "components"),
         keys=_SCROLLING,
+    ),
+    "exam": PaneHelp(
+        what="Patches of this context, each by the same test: one compiled patch (W), and with X every way from the "
+        "context to weights. Below: the answers of the patch under the cursor to queries that it has not seen.",
+        reading="R is 1 where the patched model says without the context what it says with it, 0 where the patch does "
+        "nothing, below 0 where it is worse than none; the median over the queries, with its 95 % bootstrap interval. "
+        "Other text: what the patch does to text that has nothing to do with the context, in nats a token; the less "
+        "the better. Per step is the bound, random of equal norm the floor. ✓ and ✗ say whether an answer is right: "
+        "the true one where a file gives it, else that with the context.",
+        formulas=(
+            (
+                "R = 1 − KL(context ‖ patched) / KL(context ‖ no patch)",
+                "both summed over a query's scored tokens",
+            ),
+            ("other text = E KL(model ‖ patched model)", "a token of unrelated text, in nats"),
+        ),
+        actions=("queries", "compile", "examine", "find", "copy"),
+        keys=(("j k ↓ ↑", "Another patch, or another query."), ("tab", "To the answers, and back by x.")),
     ),
     "log": PaneHelp(
         what="What happened, line by line: engine and model, how units are measured and why, what a patch is "
@@ -158,9 +177,9 @@ MEASURED = ("layers", "plots", "heatmap", "text")
 
 
 def pane_title(pane: str) -> str:
-    """``4 Stream``: the digit that leads there and the name."""
-    digit = f"{digit_of(pane)} " if pane in PANES else ""
-    return f"{digit}{pane.capitalize()}"
+    """``4 Stream``: the key that leads there and the name."""
+    key = f"{key_of(pane)} " if pane in PANES else ""
+    return f"{key}{pane.capitalize()}"
 
 
 def action_rows(ids: tuple[str, ...]) -> Rows:

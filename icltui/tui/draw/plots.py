@@ -14,14 +14,15 @@ from rich.text import Text
 from icltui.report.figure_data import curve_layers
 from icltui.report.measures import MEASURES
 from icltui.report.top_token_flips import Flip
+from icltui.tui.draw.choice_points import choice_lines, names_of, place_of
 from icltui.tui.draw.plotext_renderer import OTHER, Figure, Series
 from icltui.tui.draw.safe_text import CURSOR, display, fit, number
 from icltui.tui.state.leading_tokens import flips, leading
 from icltui.tui.state.measurement_so_far import MeasuredUnits
-from icltui.values import CurvePoint, PatchReport
+from icltui.values import ChoicePoint, CurvePoint, PatchReport
 
-View = Literal["measure", "tokens", "alpha", "layers", "queries"]
-"""What is plotted: the first two over the units, the others of the varied patch."""
+View = Literal["measure", "tokens", "alpha", "layers", "queries", "choice"]
+"""What is plotted: the first two over the units, the last what a compilation has tried, the others a varied patch."""
 OF_PATCH: tuple[View, ...] = ("alpha", "layers", "queries")
 
 _TOKEN_WIDTH = 16
@@ -39,10 +40,11 @@ class Overlay:
     layer: int
 
 
-def views(patch: PatchReport | None) -> tuple[View, ...]:
+def views(patch: PatchReport | None, has_choice: bool) -> tuple[View, ...]:
     """The plots to choose from; queries only where the patch was made from some."""
     has_queries = patch is not None and patch.curves is not None and patch.curves.queries
-    return ("measure", "tokens", "alpha", "layers", *(("queries",) if has_queries else ()))
+    queries: tuple[View, ...] = ("queries",) if has_queries else ()
+    return ("measure", "tokens", "alpha", "layers", *queries, *(("choice",) if has_choice else ()))
 
 
 def measure_figure(
@@ -167,6 +169,29 @@ def curve_figure(patch: PatchReport | None, view: View, log: bool, alpha: float 
         place=place,
         x_names=names,
         below=_least(lines, names),
+    )
+
+
+def choice_figure(points: Sequence[ChoicePoint], log: bool, width: int) -> Figure:
+    """What a compilation has tried, in order: R on queries that were left out, and what happens to other text."""
+    scale = ", log scale" if log else ""
+    chosen = [at for at, point in enumerate(points) if point.chosen]
+    at = chosen[-1] if chosen else len(points) - 1
+    # A patch that is far worse than none would leave no room for the others.
+    r = [None if point.r_median is None else max(point.r_median, -1.0) for point in points]
+    return Figure(
+        title=f"leave-one-out R of what was tried, KL on other text{scale}; ×: chosen",
+        series=[
+            Series("R", r, "r"),
+            Series("other text", [point.collateral for point in points], "o"),
+            Series("chosen", [value if at in chosen else None for at, value in enumerate(r)], OTHER),
+        ],
+        log=log,
+        cursor=at if points else None,
+        place=place_of(points[at]) if points else "",
+        x_names=names_of(points),
+        below=[Text(line) for line in choice_lines(points, width)],
+        empty="Nothing tried yet: W makes one patch of the context, and shows here how it is chosen.",
     )
 
 

@@ -1,4 +1,4 @@
-"""Finding words on the explorer's screen: in the units and their next tokens, or in the log."""
+"""Finding words on the explorer's screen: in the units and their next tokens, in the log, or in the exam."""
 
 from textual.widget import Widget
 
@@ -6,7 +6,9 @@ from icltui.tui.draw.safe_text import fit
 from icltui.tui.main.actions_base import ScreenActions, ScreenParts
 from icltui.tui.main.view_actions import ViewActions
 from icltui.tui.state.search import Search, find_in_lines, find_in_units
+from icltui.tui.widgets.exam_view import AnswerTable
 from icltui.tui.widgets.find_bar import FindBar
+from icltui.tui.widgets.log_view import LogView
 
 _WIDEST_WORD = 16
 
@@ -22,16 +24,19 @@ class FindActions(ScreenActions):
         self._origin: tuple[Widget | None, int, Search] = (None, 0, Search())
 
     @property
-    def _is_in_log(self) -> bool:
-        return self._numbers.current == "log"
+    def _lines(self) -> LogView | AnswerTable | None:
+        """What is shown in lines of its own; None: units."""
+        if self._numbers.current == "log":
+            return self._numbers.log_view
+        return self._numbers.exam.answers if self._numbers.current == "exam" else None
 
     @property
     def _here(self) -> int:
-        return self._numbers.log_view.row if self._is_in_log else self._cursor.unit
+        return self._lines.row if self._lines else self._cursor.unit
 
     def _places(self, word: str) -> tuple[int, ...]:
-        if self._is_in_log:
-            return find_in_lines(word, self._numbers.log_view.rows)
+        if self._lines:
+            return find_in_lines(word, self._lines.rows)
         return find_in_units(word, self._explorer.results.measured)
 
     # What the user does.
@@ -79,14 +84,15 @@ class FindActions(ScreenActions):
 
     @property
     def _where(self) -> str:
-        return "in the log" if self._is_in_log else "in units and next tokens"
+        places = {"log": "in the log", "exam": "in queries and answers"}
+        return places.get(self._numbers.current or "", "in units and next tokens")
 
     def _go(self, found: Search, otherwise: int | None = None) -> None:
         """Select the match; without one, go to ``otherwise``."""
         place = otherwise if found.place is None else found.place
         self.search = found
-        if self._is_in_log:
-            self._numbers.log_view.mark(found.place, place)
+        if self._lines:
+            self._lines.mark(found.place, place)
         elif place is not None:
             self._cursor.unit = place
         self._show_search()
@@ -99,7 +105,7 @@ class FindActions(ScreenActions):
 
     def follow(self, unit: int) -> None:
         """The cursor was moved: it is at another match, or at none."""
-        if self.search.places and not self._is_in_log:
+        if self.search.places and not self._lines:
             self.search = self.search.at_place(unit)
             self._show_search()
 

@@ -19,7 +19,7 @@ from icltui.tui.main.actions_base import ScreenActions
 from icltui.tui.state.session_conversion import left_out, without_words
 from icltui.tui.terminal.osc52 import LIMIT, Copyable, encoded_size
 from icltui.tui.widgets.bordered import Bordered
-from icltui.values import ExportFormat, Session
+from icltui.values import CompiledFormat, ExportFormat, Session
 
 _ROOMY = 60
 """A narrower picture has room for the pane's name alone."""
@@ -35,7 +35,13 @@ _PATCHES: tuple[tuple[str, str, str, ExportFormat], ...] = (
     ("control vector", "the shift for llama.cpp", "-shift.gguf", "gguf-control-vector"),
     ("factors", "z, δ and the patch itself", ".safetensors", "factors"),
 )
-_LANES = {
+_COMPILED: tuple[tuple[str, str, str, CompiledFormat], ...] = (
+    ("compiled adapter", "one patch, chosen and tested (W), for PEFT", "-compiled", "peft"),
+    ("compiled GGUF", "the same for llama.cpp", "-compiled.gguf", "gguf-lora"),
+)
+_WORDS = {
+    "exam-patches": "the exam",
+    "exam-answers": "the exam's answers",
     "lane-context": "the lane with context",
     "lane-plain": "the query's lane",
     "lane-patched": "the patched lane",
@@ -77,6 +83,9 @@ class OutputActions(ScreenActions):
         offer, path = chosen
         if offer.form:
             self._explorer.export_patch(offer.form, str(path))
+            return
+        if offer.compiled:
+            self._explorer.compile(offer.compiled, str(path))
             return
         settings, results = self._explorer.settings, self._explorer.results
         missing = left_out(session.alone, settings, results) if offer.is_record else ()
@@ -120,6 +129,9 @@ class OutputActions(ScreenActions):
         return [
             ExportOption(title, words, self._free(ending), form=form)
             for title, words, ending, form in _PATCHES
+        ] + [
+            ExportOption(title, words, self._free(ending), compiled=form)
+            for title, words, ending, form in _COMPILED
         ]
 
     def _free(self, ending: str) -> Path:
@@ -148,4 +160,4 @@ def _name(widget: Widget | None) -> str:
 
 def _words(widget: Widget | None) -> str:
     """What a pane is called in a sentence."""
-    return _LANES.get(name := _name(widget), name)
+    return _WORDS.get(name := _name(widget), name)

@@ -73,6 +73,19 @@ class RunActions(ScreenActions):
         if lists is not None:
             self._explorer.change_queries(lists)
 
+    def action_compile_context(self, is_forced: bool = False) -> None:
+        """Make one patch of the context, and show what is tried for it."""
+        self._editors.take()
+        self._numbers.plots.view = "choice"
+        self._view.action_show_pane("plots")
+        self._explorer.compile(is_forced=is_forced)
+
+    def action_examine_context(self) -> None:
+        """Examine every way from the context to weights, and show what comes of it."""
+        self._editors.take()
+        self._view.action_show_pane("exam")
+        self._explorer.examine()
+
     def action_verify_patch(self) -> None:
         """Verify, and show what comes of it."""
         self._view.action_show_pane("verify")

@@ -44,6 +44,7 @@ from icltui.tui.widgets.lanes import Lanes
 from icltui.tui.widgets.layer_list import LayerList
 from icltui.tui.widgets.messages import LayerToggled, Noticed
 from icltui.tui.widgets.page_tabs import PageTabs
+from icltui.tui.widgets.patch_sentence import PatchSentence
 from icltui.tui.widgets.prompt_editor import PromptEditor
 from icltui.tui.widgets.result_tabs import ResultTabs
 from icltui.tui.widgets.status_line import StatusLine
@@ -84,6 +85,7 @@ class ExplorerScreen(Screen[None]):
         self.layer_list = LayerList(id="layers")
         self.numbers = ResultTabs(explorer)
         self.lanes = Lanes(id="lanes")
+        self.promise = PatchSentence(explorer)
         self.status_line = StatusLine(explorer)
         self.banner = Static("", id="banner", markup=False)
         self._error_until = 0.0
@@ -113,6 +115,7 @@ class ExplorerScreen(Screen[None]):
             ({Change.NUMBERS}, numbers.draw_numbers),
             ({Change.LANES, Change.SETTINGS}, numbers.draw_patch),
             ({Change.PROOF}, numbers.draw_proof),
+            ({Change.TRIALS, Change.SETTINGS}, numbers.draw_trials),
             ({Change.ESTIMATE}, self.engine.draw_model_estimate),
             ({Change.LOG}, numbers.draw_log),
             ({Change.NUMBERS, Change.SETTINGS, Change.PROOF}, self._draw_layers),
@@ -120,6 +123,7 @@ class ExplorerScreen(Screen[None]):
                 {Change.LANES, Change.SETTINGS},
                 lambda: self.lanes.show(explorer.results, explorer.settings),
             ),
+            ({Change.LANES, Change.SETTINGS}, self.promise.draw_sentence),
             ({Change.COUNTS, Change.SETTINGS}, self.editors.draw_counts),
             (set(Change), self._draw_status),
             (set(Change), self.guide.follow),
@@ -138,6 +142,7 @@ class ExplorerScreen(Screen[None]):
             with Vertical(id="results"):
                 yield self.numbers
                 yield self.lanes
+                yield self.promise
         yield Static("", id="too-small", markup=False)
         yield KeyFooter()
         yield self.find.find_bar

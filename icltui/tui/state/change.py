@@ -3,7 +3,12 @@
 from enum import Enum, auto
 
 from icltui.api.messages import (
+    ChoiceAdvanced,
+    CompileEnded,
     Event,
+    ExamEnded,
+    ExamRowEnded,
+    ExamStarted,
     GenerationEnded,
     LaneAdvanced,
     MeasureEnded,
@@ -27,6 +32,8 @@ class Change(Enum):
     NUMBERS = auto()
     LANES = auto()
     PROOF = auto()
+    TRIALS = auto()
+    """The compilation, what it tries, and the exam."""
     LOG = auto()
     RESULT = auto()
     """A job gave all that it was asked for; nothing of it is drawn apart."""
@@ -38,5 +45,8 @@ CHANGES: dict[type[Event], tuple[Change, ...]] = {
     **dict.fromkeys((PromptTokenized, UnitsMeasured, MeasureEnded), (Change.COUNTS, Change.NUMBERS)),
     **dict.fromkeys((LaneAdvanced, GenerationEnded, PatchTested), (Change.LANES,)),
     VerificationEnded: (Change.PROOF,),
+    **dict.fromkeys(
+        (ChoiceAdvanced, CompileEnded, ExamStarted, ExamRowEnded, ExamEnded), (Change.TRIALS, Change.LANES)
+    ),
 }
 """What each event of the engine changes by itself."""

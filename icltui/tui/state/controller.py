@@ -9,9 +9,12 @@ from msgspec.structs import replace as with_changes
 
 from icltui.api.engine import Client
 from icltui.api.messages import (
+    Compile,
+    CompileEnded,
     EngineDied,
     EstimateModel,
     Event,
+    ExamEnded,
     ExportEnded,
     Generate,
     GenerationEnded,
@@ -29,7 +32,7 @@ from icltui.tui.state.change import CHANGES, Change
 from icltui.tui.state.jobs import EngineNews, Jobs
 from icltui.tui.state.session_state import SessionState
 from icltui.tui.state.wanted_model import Models
-from icltui.values import ExportFormat, ModelInfo
+from icltui.values import Compilation, CompiledFormat, ExportFormat, ModelInfo
 from icltui.values.prompt import Prompt
 
 
@@ -88,10 +91,27 @@ class Controller(SessionState):
     def verify(self) -> None:
         """Prove the patch on this prompt, after whatever runs."""
         if self._can_ask():
-            self._is_asked = True
-            plan = [*self.jobs.plan_without(Verify), self.settings.verify()]
-            self.jobs.ask(self.models.after_load(plan))
-            self._changed(Change.STATUS)
+            self._ask_also(self.settings.verify())
+
+    def compile(self, form: CompiledFormat = "none", path: str = "", is_forced: bool = False) -> None:
+        """Make one patch of the context, after whatever runs, and write it where a path is given."""
+        if self._can_ask():
+            request = self.results.trials.compile(self.settings)
+            self._ask_also(with_changes(request, format=form, path=path, force=is_forced))
+
+    def examine(self) -> None:
+        """Put every patch of the context to one test, after whatever runs."""
+        if self._can_ask():
+            if self.settings.holdout:
+                self._ask_also(self.settings.examine())
+            else:
+                self._noticed("an exam needs queries that no patch has seen: Q writes some, held out", True)
+
+    def _ask_also(self, request: Request) -> None:
+        """Ask for ``request`` after whatever runs or waits."""
+        self._is_asked = True
+        self.jobs.ask(self.models.after_load([*self.jobs.plan_without(type(request)), request]))
+        self._changed(Change.STATUS)
 
     def export_patch(self, form: ExportFormat, path: str) -> None:
         """Write the patch of this prompt for another program, where the engine runs."""
@@ -196,15 +216,35 @@ class Controller(SessionState):
                 self._fit(event.model)
             case ExportEnded():
                 self._noticed(self.engine_status.written, False)
-            case MeasureEnded() | GenerationEnded() | PatchTested() | VerificationEnded():
-                self.is_unsaved |= self._is_asked
-                self._record(request, self._is_new_run)
-                self._is_new_run = False
-                self._changed(Change.RESULT)
+            case MeasureEnded() | GenerationEnded() | PatchTested() | VerificationEnded() | ExamEnded():
+                self._take_result(request)
+            case CompileEnded() if isinstance(request, Compile):
+                self._take_result(request)
+                self._take_patch(request, event.compilation)
         if self.jobs.request is None:
             self._give_up()
             self._settle()
         self._changed(Change.ESTIMATE if isinstance(request, EstimateModel) else Change.STATUS)
+
+    def _take_result(self, request: Request) -> None:
+        """Keep a result with the present run."""
+        self.is_unsaved |= self._is_asked
+        self._record(request, self._is_new_run)
+        self._is_new_run = False
+        self._changed(Change.RESULT)
+
+    def _take_patch(self, request: Compile, made: Compilation) -> None:
+        """Let the patched lane speak through the patch that a compilation chose, unless it would harm."""
+        if made.refused and not request.force:
+            self._noticed(f"refused: {made.refused}", True)
+            return
+        self.settings = replace(self.settings.patched_by(made, self.model), is_delta_on=True)
+        self.is_unsaved = True
+        self._changed(Change.SETTINGS)
+        numbers = [] if self.results.is_numbers_fresh(self.settings) else [self.settings.measure()]
+        self.jobs.ask([*numbers, self.settings.generate(), *self.jobs.plan_without(Generate)])
+        written = f"; written to {path}" if (path := request.path) else ""
+        self._noticed(f"{'it would harm, yet: ' if made.refused else ''}{made.sentence}{written}", False)
 
     def _give_up(self) -> None:
         """Take back, or mark, what the present run has not finished."""

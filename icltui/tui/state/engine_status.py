@@ -7,12 +7,15 @@ from collections.abc import Sequence
 
 from icltui.api.messages import (
     JOB_OVER,
+    CompileEnded,
     CountTokens,
     EngineAwaited,
     EngineDied,
     EngineStarted,
     EstimateModel,
     Event,
+    ExamEnded,
+    ExamRowEnded,
     Export,
     ExportEnded,
     JobFailed,
@@ -30,6 +33,7 @@ from icltui.report.kept_prefix import sink_fact
 from icltui.text.units import in_bytes, short
 from icltui.tui.state.run_settings import method_words
 from icltui.values import Estimate, ModelInfo
+from icltui.values.exam import EXAM_TITLES
 
 
 class EngineStatus:
@@ -102,6 +106,14 @@ class EngineStatus:
                 self.tell_once([f"{method_words(request, event.path)}: {why}"])
             case _, PatchTested():
                 self.lines += filter(None, (event.patch.verdict, *event.patch.notes))
+            case _, CompileEnded():
+                made = event.compilation
+                lines = made.refused and f"refused: {made.refused}", made.sentence, *made.notes, *made.files
+                self.lines += filter(None, lines)
+            case _, ExamRowEnded() if event.row.reason:
+                self.lines.append(f"{EXAM_TITLES[event.row.patch]}: {event.row.reason}")
+            case _, ExamEnded():
+                self.lines += event.exam.notes
             case Export(), ExportEnded():
                 self._tell_export(request, event)
             case CountTokens() | EstimateModel(), JobFailed():

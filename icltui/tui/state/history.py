@@ -16,6 +16,9 @@ from icltui.values import Generation, Run, Session
 MOST_ROWS = 200_000
 """Rows of numbers over all runs; beyond them the oldest runs keep their prompt and texts only. About 70 megabytes."""
 
+_RESULTS = ("measurement", "generation", "verification", "compilation", "exam")
+"""The fields of a session that hold results."""
+
 
 @dataclass(frozen=True)
 class History:
@@ -43,7 +46,7 @@ class History:
     def recorded(self, session: Session, is_new: bool = False) -> "History":
         """This history with the results of a run; ``is_new``: a run was asked for, not more of the present one."""
         alone = session.alone
-        if not (alone.measurement or alone.generation or alone.verification):
+        if not _has_results(alone):
             return self
         present = self.present
         if (
@@ -62,7 +65,7 @@ class History:
         is_known = present and text == (present.session.prompt.context, present.session.prompt.query)
         if is_known or not any(text):
             return self
-        bare = with_changes(session.alone, model=None, measurement=None, generation=None, verification=None)
+        bare = with_changes(session.alone, model=None, **dict.fromkeys(_RESULTS))
         return self._with(bare)
 
     def noted(self, number: int, note: str) -> "History":
@@ -109,18 +112,18 @@ class History:
         return replace(self, runs=tuple(reversed(runs)))
 
 
+def _has_results(session: Session) -> bool:
+    return any(getattr(session, name) for name in _RESULTS)
+
+
 def _is_all_in(session: Session, run: Run) -> bool:
     ours = run.session
-    pairs = (
-        (ours.measurement, session.measurement),
-        (ours.generation, session.generation),
-        (ours.verification, session.verification),
-    )
+    pairs = ((getattr(ours, name), getattr(session, name)) for name in _RESULTS)
     return not run.note and all(one is None or one == other for one, other in pairs)
 
 
 def _is_same_run(ours: Session, theirs: Session, is_new: bool) -> bool:
-    if not (ours.measurement or ours.generation or ours.verification):  # put down by drafted() and not run
+    if not _has_results(ours):  # put down by drafted() and not run
         return ours.prompt == theirs.prompt
     if _asked(ours) != _asked(theirs):
         return False
@@ -167,6 +170,8 @@ def _joined(before: Session, now: Session) -> Session:
         created=before.created,
         measurement=now.measurement or before.measurement,
         verification=now.verification or before.verification,
+        compilation=now.compilation or before.compilation,
+        exam=now.exam or before.exam,
     )
     if _adds_no_text(before.generation, now.generation):
         return with_changes(

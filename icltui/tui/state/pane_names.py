@@ -1,11 +1,12 @@
-"""The panes of the explorer, in the order of their digits, and which of them are tabs of one frame."""
+"""The panes of the explorer with the keys that lead to them, and which of them are tabs of one frame."""
 
-PANES = ("context", "query", "layers", "stream", "plots", "heatmap", "verify", "log", "lanes", "text")
-"""In the order of their digits, 1 to 9 and 0."""
-TABS = (*PANES[3:8], "text")
+PANES = ("context", "query", "layers", "stream", "plots", "heatmap", "verify", "log", "lanes", "text", "exam")
+"""In the order of their keys: 1 to 9, 0 and x."""
+TABS = ("stream", "plots", "heatmap", "verify", "exam", "log", "text")
 """Those that are tabs of one frame."""
+_KEYS = "1234567890x"
 
 
-def digit_of(pane: str) -> int:
+def key_of(pane: str) -> str:
     """The key that leads to a pane."""
-    return (PANES.index(pane) + 1) % 10
+    return _KEYS[PANES.index(pane)]

@@ -31,6 +31,7 @@ from icltui.tui.state.lane_texts import LaneTexts
 from icltui.tui.state.measurement_so_far import MeasuredUnits
 from icltui.tui.state.provenance import Provenance, fingerprint
 from icltui.tui.state.run_settings import RunSettings
+from icltui.tui.state.trials import Trials
 from icltui.values import (
     Curves,
     Generation,
@@ -70,6 +71,8 @@ class Results:
         self.generation_origin: Provenance | None = None
         self.verification_origin: Provenance | None = None
         self.varied_origin: Provenance | None = None
+        self.trials = Trials()
+        """The context as one patch, and its exam."""
         self._complete_units: MeasuredUnits | None = None
         self._collected: Collected | None = None
         """The results of the current job so far."""
@@ -95,12 +98,14 @@ class Results:
         if session.verification:
             results.verification = session.verification
             results.verification_origin = Provenance(settings.verify(), session.model)
+        results.trials = Trials.from_session(session, settings)
         return results
 
     def take(self, request: Request, event: Event) -> None:
         """Add one event of the job that ``request`` started."""
         job = self._collect(request)
         job.take(event)
+        self.trials.take(request, event, job.exam, self.model)
         match request, event:
             case LoadModel(), ModelLoaded():
                 if self.model and fingerprint(self.model) != fingerprint(job.model):
@@ -155,7 +160,7 @@ class Results:
             self.measured, self.measured_origin = self._complete_units, self.measurement_origin
         elif is_measure_cut and origin:
             self.measured_origin = replace(origin, is_stopped=True)
-        return self.texts.give_up() or is_measure_cut
+        return self.texts.give_up() | self.trials.give_up() | is_measure_cut
 
     @property
     def patch(self) -> PatchReport | None:
@@ -194,9 +199,8 @@ class Results:
     @property
     def is_cut(self) -> bool:
         """Whether anything here is a part of a run that is over."""
-        return any(
-            origin and origin.is_stopped for origin in (self.measured_origin, *self.texts.origins.values())
-        )
+        origins = (self.measured_origin, self.trials.exam_origin, *self.texts.origins.values())
+        return any(origin and origin.is_stopped for origin in origins)
 
     def is_numbers_fresh(self, settings: RunSettings) -> bool:
         """Whether the numbers shown are those of ``settings`` and the model; also where there are none."""

@@ -7,10 +7,20 @@ from typing import Any, Literal
 from msgspec import Struct
 from msgspec.structs import replace as with_changes
 
-from icltui.api.messages import CountTokens, Export, Generate, Measure, Request, Verify
+from icltui.api.messages import Compile, CountTokens, Examine, Export, Generate, Measure, Request, Verify
 from icltui.api.option import Option
 from icltui.api.option_table import option_of
-from icltui.values import LANES, Dynamics, ExportFormat, ModelInfo, Path, Precision, Reference
+from icltui.values import (
+    LANES,
+    Calibrate,
+    Compilation,
+    Dynamics,
+    ExportFormat,
+    ModelInfo,
+    Path,
+    Precision,
+    Reference,
+)
 from icltui.values.errors import BadInput
 from icltui.values.prompt import Prompt, layers_text, resolve_layers
 from icltui.values.recipe import LARGEST_ALPHA, Recipe, Sampling, canonical
@@ -20,6 +30,8 @@ Choice = Literal["mode", "components", "carrier", "dynamics", "reference", "posi
 """The choices that one key each steps through, round and round."""
 PATCH_CHOICES: tuple[Choice, ...] = ("mode", "components", "carrier")
 """The choices that only the patched lane depends on."""
+CHOSEN = ("epsilon", "ridge", "components", "alpha")
+"""The recipe's fields that a compilation chooses unless the user has; it chooses the metric in any case."""
 _PARTS = {Prompt: "prompt", Recipe: "recipe", Sampling: "sampling"}
 """The field that holds each struct of options; other options are fields themselves."""
 
@@ -67,6 +79,28 @@ class RunSettings:
     def verify(self) -> Verify:
         """The request that proves the patch."""
         return Verify(**self.choices(Verify))
+
+    def compile(self) -> Compile:
+        """The request that makes one patch of the context; what is not as usual in the recipe is taken as it is."""
+        recipe, usual = (
+            with_changes(self.recipe, mode="compiled", control="none", metric="ordinary"),
+            Recipe(),
+        )
+        pinned = tuple(name for name in CHOSEN if getattr(recipe, name) != getattr(usual, name))
+        calibrate: Calibrate = "user" if recipe.queries else "self"
+        choices = self.choices(Compile) | {"recipe": canonical(recipe)}
+        return Compile(**choices, calibrate=calibrate, pinned=pinned)
+
+    def examine(self) -> Examine:
+        """The request that puts every patch of the context to one test."""
+        recipe = canonical(with_changes(self.recipe, mode="compiled", control="none"))
+        return Examine(**self.choices(Examine) | {"recipe": recipe})
+
+    def patched_by(self, made: Compilation, model: ModelInfo | None) -> "RunSettings":
+        """These settings with the patch that a compilation chose."""
+        n_layers = model.n_layers if model else max(made.chosen.layers, default=-1) + 1
+        ticked = self.ticked(made.chosen.layers, n_layers, refused_by(model))
+        return replace(ticked, recipe=made.recipe)
 
     def export(self, form: ExportFormat, path: str) -> Export:
         """The request that writes the patch; one per step cannot leave, so that of the query's last token does."""

@@ -39,7 +39,11 @@ def session_of(document: Document, settings: RunSettings, results: Results) -> S
     verified = (
         results.verification_origin if _answers(results.verification_origin, settings.verify()) else None
     )
-    origins = [origin for origin in (measured, generated, verified) if origin]
+    trials = results.trials
+    # They say by themselves of which queries they are.
+    compiled = trials.compilation_origin if _is_of_prompt(trials.compilation_origin, settings) else None
+    examined = trials.exam_origin if _is_of_prompt(trials.exam_origin, settings) else None
+    origins = [origin for origin in (measured, generated, verified, compiled, examined) if origin]
     ours = [origin for origin in origins if origin.is_of(results.model)] or origins
     model = ours[0].model if ours else results.model
     kept = [origin for origin in ours if origin.is_of(model)]
@@ -51,6 +55,8 @@ def session_of(document: Document, settings: RunSettings, results: Results) -> S
         measurement=results.measurement if measured in kept else None,
         generation=texts if generated in kept else None,
         verification=results.verification if verified in kept else None,
+        compilation=trials.compilation if compiled in kept else None,
+        exam=trials.exam if examined in kept else None,
     )
 
 
@@ -71,6 +77,8 @@ def left_out(session: Session, settings: RunSettings, results: Results) -> tuple
         ),
         "verification": results.verification is not None
         and results.verification not in [one.verification for one in held],
+        "compilation": results.trials.compilation not in [None, *(one.compilation for one in held)],
+        "exam": results.trials.exam not in [None, *(one.exam for one in held)],
     }
     return tuple(name for name, is_missing in names.items() if is_missing)
 
@@ -79,6 +87,10 @@ def without_words(missing: Iterable[str]) -> str:
     """The end of a line about a file: what is not in it; empty if nothing is missing."""
     names = " and ".join(missing)
     return f", without the {names} on the screen: incomplete, or of another prompt or model" if names else ""
+
+
+def _is_of_prompt(origin: Provenance | None, settings: RunSettings) -> bool:
+    return origin is not None and getattr(origin.request, "prompt", None) == settings.prompt
 
 
 def _answers(origin: Provenance | None, request: Request, lane: Lane | None = None) -> bool:

@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace as with_changes
 
-from icltui.api.messages import Generate, Measure
+from icltui.api.messages import Examine, Generate, Measure
 from icltui.tui.state.provenance import Provenance
 from icltui.tui.state.results import Results
 from icltui.tui.state.run_settings import RunSettings, method_words
@@ -54,6 +54,26 @@ def proof_note(results: Results, settings: RunSettings) -> str:
     if origin is None or results.is_proof_fresh(settings):
         return ""
     return _foreign(origin, results.model, ("verified", "verifies"), "v") or "edited, v verifies"
+
+
+def compilation_note(results: Results, settings: RunSettings) -> str:
+    """Why the compilation is not the answer."""
+    trials = results.trials
+    if trials.compilation_origin is None or trials.is_compilation_fresh(settings, results.model):
+        return ""
+    words = "compiled", "compiles"
+    return _foreign(trials.compilation_origin, results.model, words, "W") or "edited, W compiles"
+
+
+def exam_note(results: Results, settings: RunSettings) -> str:
+    """Why the exam is not the answer."""
+    trials = results.trials
+    origin, exam = trials.exam_origin, trials.exam
+    if origin is None or trials.is_exam_fresh(settings, results.model):
+        return ""
+    if origin.is_stopped and exam and isinstance(origin.request, Examine):
+        return f"stopped at {len(exam.rows)}/{len(origin.request.rows)}, X examines"
+    return _foreign(origin, results.model, ("examined", "examines"), "X") or "edited, X examines"
 
 
 def any_note(results: Results, settings: RunSettings) -> str:

@@ -9,24 +9,24 @@ from textual.widgets import Static
 
 @dataclass(frozen=True)
 class ScreenPage:
-    """A page: its name, the container whose focus shows it, its digits, and the pane that a click goes to."""
+    """A page: its name, the container whose focus shows it, its keys, and the pane that a click goes to."""
 
     name: str
     container: str
-    digits: str
+    keys: str
     pane: str
 
 
 PAGES = (
     ScreenPage("prompt", "prompt", "1-3", "context"),
-    ScreenPage("numbers", "numbers", "4-8 0", "stream"),
+    ScreenPage("numbers", "numbers", "4-8 0 x", "stream"),
     ScreenPage("lanes", "lanes", "9", "lanes"),
 )
 
 
-def pane_link(pane: str, label: str, is_shown: bool) -> Content:
+def pane_link(pane: str, label: str, is_shown: bool, margin: str = " ") -> Content:
     """A label that leads to ``pane`` at a click, reversed where that is shown."""
-    link = Content.from_markup(f"[@click=screen.show_pane('{pane}')] {label} [/]")
+    link = Content.from_markup(f"[@click=screen.show_pane('{pane}')]{margin}{label}{margin}[/]")
     return link.stylize("bold reverse") if is_shown else link
 
 
@@ -36,5 +36,5 @@ class PageTabs(Static):
     page: reactive[str] = reactive("numbers")
 
     def render(self) -> Content:
-        labels = ((page.pane, f"{page.digits} {page.name.capitalize()}", page.name) for page in PAGES)
+        labels = ((page.pane, f"{page.keys} {page.name.capitalize()}", page.name) for page in PAGES)
         return Content(" ").join([pane_link(pane, label, name == self.page) for pane, label, name in labels])

@@ -1,12 +1,14 @@
 """The plot panel: a measure by unit, the next tokens by unit, or a patch that is varied.
 
 A :class:`.MeasuredUnits` enters through :meth:`PlotPanel.show`, beside it that of another run
-to compare with, and the report on a patch through :meth:`PlotPanel.show_patch`; nothing leaves. A drawing can cost a
+to compare with, the report on a patch through :meth:`PlotPanel.show_patch`, and what a compilation has tried through
+:meth:`PlotPanel.show_choice`; nothing leaves. A drawing can cost a
 tenth of a second, so it is kept until something it shows changes, and changes are drawn at most three times a
 second, more seldom if they cost more.
 """
 
 from asyncio import TimerHandle, get_running_loop
+from collections.abc import Sequence
 from time import monotonic
 
 from rich.text import Text
@@ -20,13 +22,14 @@ from icltui.tui.draw.plots import (
     OF_PATCH,
     Overlay,
     View,
+    choice_figure,
     curve_figure,
     measure_figure,
     tokens_figure,
     views,
 )
 from icltui.tui.state.measurement_so_far import MeasuredUnits
-from icltui.values import PatchReport
+from icltui.values import ChoicePoint, PatchReport
 
 INTERVAL = 1 / 3
 """Least seconds from one drawing to the next."""
@@ -62,6 +65,7 @@ class PlotPanel(Widget, can_focus=True):
         super().__init__(id=id)
         self.measured = MeasuredUnits()
         self.patch: PatchReport | None = None
+        self.points: Sequence[ChoicePoint] = ()
         self._other: tuple[MeasuredUnits, str] | None = None
         self.n_drawings = 0
         """How many drawings were made so far."""
@@ -94,14 +98,26 @@ class PlotPanel(Widget, can_focus=True):
         """Show the curves of ``patch``; without curves, say how to get them."""
         if patch is not self.patch:
             self.patch = patch
-            if self.view not in views(patch):
+            if self.view not in self._views:
                 self.view = "alpha"
             self._drawn_of = ()
             self.advance()
 
+    def show_choice(self, points: Sequence[ChoicePoint]) -> None:
+        """Show what a compilation has tried so far."""
+        if points != self.points:
+            self.points = points
+            self._drawn_of = ()
+            self.advance()
+
+    @property
+    def _views(self) -> tuple[View, ...]:
+        """What there is to plot, the present plot included."""
+        return views(self.patch, bool(self.points) or self.view == "choice")
+
     def next_view(self) -> None:
         """Plot the next thing; after the last comes the first."""
-        there = views(self.patch)
+        there = self._views
         self.view = there[(there.index(self.view) + 1) % len(there)]
 
     @property
@@ -164,6 +180,8 @@ class PlotPanel(Widget, can_focus=True):
         return self._drawn
 
     def _figure(self, layers: tuple[int, ...]) -> Figure:
+        if self.view == "choice":
+            return choice_figure(self.points, self.is_log, self.size.width)
         if self.is_of_patch:
             return curve_figure(self.patch, self.view, self.is_log, self.alpha)
         if self.view == "tokens":

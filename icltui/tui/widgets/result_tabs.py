@@ -1,20 +1,29 @@
-"""The tabs of results in one border: table, plots, heatmap, proof, log, text; their names are its title."""
+"""The tabs of results in one border: table, plots, heatmap, proof, exam, log, text; their names are its title."""
 
 from textual.app import ComposeResult
 from textual.content import Content
 from textual.reactive import reactive
+from textual.widget import Widget
 from textual.widgets import ContentSwitcher
 
 from icltui.api.messages import Generate, Measure
 from icltui.report.kept_prefix import SINK
 from icltui.report.measures import MEASURES
 from icltui.tui.draw.safe_text import display
+from icltui.tui.state.exam_table import patch_lines, tested_with
 from icltui.tui.state.explorer import Explorer
 from icltui.tui.state.measurement_so_far import MeasuredUnits
-from icltui.tui.state.pane_names import TABS, digit_of
+from icltui.tui.state.pane_names import TABS, key_of
 from icltui.tui.state.run_settings import method_words
-from icltui.tui.state.staleness import curves_note, numbers_note, proof_note
+from icltui.tui.state.staleness import (
+    compilation_note,
+    curves_note,
+    exam_note,
+    numbers_note,
+    proof_note,
+)
 from icltui.tui.widgets.bordered import Bordered
+from icltui.tui.widgets.exam_view import ExamView
 from icltui.tui.widgets.heatmap import Heatmap
 from icltui.tui.widgets.log_view import LogView
 from icltui.tui.widgets.page_tabs import pane_link
@@ -23,6 +32,9 @@ from icltui.tui.widgets.stream_table import StreamTable
 from icltui.tui.widgets.token_strip import TokenStrip
 from icltui.tui.widgets.verify_view import VerifyView
 from icltui.values.recipe import patch_words
+
+_FRAME = 6
+"""Cells of the border that its title leaves free."""
 
 
 class ResultTabs(ContentSwitcher, Bordered):
@@ -49,25 +61,32 @@ class ResultTabs(ContentSwitcher, Bordered):
         self.plots = PlotPanel(id="plots")
         self.heatmap = Heatmap(id="heatmap")
         self.proof = VerifyView(id="verify")
+        self.exam = ExamView(id="exam")
+        self._examined: object = None
         self.log_view = LogView(id="log")
         self.strip = TokenStrip(id="text")
 
     def compose(self) -> ComposeResult:
         """Yield every tab; the switcher shows one."""
-        yield from (self.stream, self.plots, self.heatmap, self.proof, self.log_view, self.strip)
+        yield from (self.stream, self.plots, self.heatmap, self.proof, self.exam, self.log_view, self.strip)
 
     def on_mount(self) -> None:
         """Show what is there already."""
         self.draw_numbers()
         self.draw_patch()
         self.draw_proof()
+        self.draw_trials()
         self.draw_log()
 
     def show_tab(self, tab: str) -> None:
         """Show a tab and give it the focus."""
         self.current = tab
         self.caption()
-        self.screen.set_focus(self.get_child_by_id(tab))  # at once: keys may have been typed ahead
+        self.screen.set_focus(self._target(tab))  # at once: keys may have been typed ahead
+
+    def _target(self, tab: str) -> Widget:
+        """What of a tab takes the focus."""
+        return self.exam.focused_table if tab == "exam" else self.get_child_by_id(tab)
 
     def neighbour(self, step: int) -> str:
         """The tab ``step`` further; after the last comes the first."""
@@ -130,19 +149,43 @@ class ResultTabs(ContentSwitcher, Bordered):
         self.proof.show(self._explorer.results.verification)
         self.caption()
 
+    def draw_trials(self) -> None:
+        """Pass compilation and exam on."""
+        trials = self._explorer.results.trials
+        if (there := (trials.exam, trials.compilation)) != self._examined:
+            self._examined = there
+            self.exam.show(patch_lines(*there))
+        self.plots.show_choice(trials.points)
+        self.caption()
+
     def draw_log(self) -> None:
         """Pass the log on."""
         self.log_view.show(self._explorer.engine_status.lines)
 
     def caption(self) -> None:
         """Tabs in the upper border, what the numbers are in the lower one."""
-        names = [pane_link(tab, f"{digit_of(tab)} {tab.capitalize()}", tab == self.current) for tab in TABS]
+        names = self._names("  ")
+        if names.cell_length > self.outer_size.width - _FRAME > 0:
+            names = self._names(" ")
         found = self.found if self.current != "verify" else ""
         # What is out of date comes first, set apart by the border's own line: a narrow border cuts the end.
         self.frame(
-            Content("").join(names),
+            names,
             " ─ ".join(filter(None, [self._staleness(), found, self._subtitle()])),
         )
+
+    def _names(self, gap: str) -> Content:
+        """The tabs' names, the shown one reversed; a narrow ``gap`` leaves the blank between key and name out too."""
+        blank = " " * (len(gap) - 1)
+        links = (
+            pane_link(tab, f"{key_of(tab)}{blank}{tab.capitalize()}", tab == self.current, blank)
+            for tab in TABS
+        )
+        return Content("" if blank else gap).join(links)
+
+    def on_resize(self) -> None:
+        """Fit the names to the room."""
+        self.caption()
 
     def _subtitle(self) -> str:
         measured, method = self._explorer.results.measured, self._method()
@@ -152,6 +195,9 @@ class ResultTabs(ContentSwitcher, Bordered):
             "stream": f"layer {self.shown_layer}{self._sink()}{self._noise()} · {method}{silence}",
             "plots": self._plot_subtitle(formula, method),
             "heatmap": f"{formula} · {method}",
+            "exam": tested_with(
+                self._explorer.results.trials.exam, self._explorer.results.trials.compilation
+            ),
             "text": method,
         }.get(self.current or "", "")
 
@@ -169,6 +215,8 @@ class ResultTabs(ContentSwitcher, Bordered):
         return "" if noise is None else f" · ‖δ‖ rounds by {noise:.2g}"
 
     def _plot_subtitle(self, formula: str, method: str) -> str:
+        if self.plots.view == "choice":
+            return "each query answered by a patch that was made without it"
         if not self.plots.is_of_patch:
             return method if self.plots.view == "tokens" else f"{formula} · {method}"
         origin = self._explorer.results.varied_origin
@@ -186,6 +234,10 @@ class ResultTabs(ContentSwitcher, Bordered):
         results, settings = self._explorer.results, self._explorer.settings
         if self.current == "log":
             return ""
+        if self.current == "plots" and self.plots.view == "choice":
+            return display(compilation_note(results, settings))
+        if self.current == "exam":
+            return display(exam_note(results, settings) or compilation_note(results, settings))
         if self.current == "plots" and self.plots.is_of_patch:
             return display(curves_note(results, settings, self.plots.view == "alpha"))
         return display((proof_note if self.current == "verify" else numbers_note)(results, settings))

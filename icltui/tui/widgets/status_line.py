@@ -4,7 +4,7 @@ from msgspec.structs import replace as with_changes
 from textual.content import Content
 from textual.widgets import Static
 
-from icltui.api.messages import Export, Generate, LoadModel, Measure, Progress, Verify
+from icltui.api.messages import Compile, Examine, Export, Generate, LoadModel, Measure, Progress, Verify
 from icltui.text.units import bar, in_bytes
 from icltui.tui.draw.safe_text import display, fit
 from icltui.tui.state.engine_status import EngineStatus
@@ -90,6 +90,15 @@ def _state(explorer: Explorer) -> str:
             return f"● {progress_text(progress, text) if is_at_patch else text}"
         case Verify():
             return f"● {progress_text(progress, 'verifying')}"
+        case Compile() as request:
+            n_tried = len(results.trials.points)
+            tried = f", {n_tried} ways tried" if n_tried and results.trials.is_trying(request) else ""
+            return f"● {progress_text(progress, 'compiling')}{tried}"
+        case Examine() as request:
+            origin, exam = results.trials.exam_origin, results.trials.exam
+            is_begun = exam is not None and origin is not None and origin.request is request
+            rows = f", {len(exam.rows)}/{len(request.rows)} rows" if is_begun and exam else ""
+            return f"● {progress_text(progress, 'examining')}{rows}"
         case Export():
             return f"● {progress_text(progress, 'exporting')}"
     if not jobs.is_loaded:
