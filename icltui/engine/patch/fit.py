@@ -28,6 +28,9 @@ from icltui.engine.patch.fitter import FittedLayer, LeftOutRow, PatchFitter
 from icltui.engine.patch.low_rank_map import check_rank
 from icltui.values.recipe import Recipe
 
+LEFT_OUT_WEIGHT = 1 / 3
+"""Of a token's squared miss where its passage is left out, beside 1 where it is not: alone, or as heavy, such rows
+wander from layer to layer, each made of other queries (SmolLM2, 7 tasks: leave-one-out R .92 at ⅓, .87 at 1)."""
 _PLAIN: Mapping[int, LayerMetric] = MappingProxyType({})
 
 
@@ -90,7 +93,9 @@ def fit_pass(
     ends = [number * longest + len(part.row) for number, part in enumerate(fitted)]
     at = [index for part, end in zip(fitted, ends, strict=True) for index in range(end - part.n_tokens, end)]
     groups = [number for number, part in enumerate(fitted) for _ in range(part.n_tokens)]
+    weights = None
     if recipe.cross_fit and n > 1:
+        weights = torch.tensor([1.0] * len(at) + [LEFT_OUT_WEIGHT] * len(at))
         strengths = (1.0, *(strength for strength in strengths if strength != 1.0))
         z, v, groups = torch.cat([z, z], dim=1), torch.cat([v, v], dim=1), groups * 2
         at = [*at, *(index + n * longest for index in at)]
@@ -101,7 +106,7 @@ def fit_pass(
         for number, begin in enumerate(range(lane * n * longest, (lane + 1) * n * longest, longest))
     ]
     fitter = PatchFitter(
-        sites, recipe, z, v, torch.tensor(at), unshifted, metrics, torch.tensor(groups), left_rows
+        sites, recipe, z, v, torch.tensor(at), unshifted, metrics, torch.tensor(groups), weights, left_rows
     )
     rows = [*fitted] * (1 + len(strengths))
     begins = [len(part.passage.ids.plain) - 1 for part in fitted]

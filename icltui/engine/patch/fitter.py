@@ -9,6 +9,7 @@ acts as it is made without the row's own passage.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -83,6 +84,8 @@ class PatchFitter(SiteHook):
     metrics: Mapping[int, LayerMetric] = field(default_factory=dict)
     groups: Int[Tensor, " fitted"] | None = None
     """The passage that each fitted token is of."""
+    weights: Float[Tensor, " fitted"] | None = None
+    """The weight of each fitted token's squared miss; None: 1."""
     left_rows: Sequence[LeftOutRow] = ()
     layers: dict[int, FittedLayer] = field(default_factory=dict)
     v: dict[int, Tensor] = field(default_factory=dict)
@@ -141,11 +144,23 @@ class PatchFitter(SiteHook):
         added = map_(x)
         if self.left_rows:
             assert self.groups is not None
-            maps = leave_out(fitted, missing, self.groups, self.recipe.ridge, self.recipe.rank, metric)
+            maps = leave_out(*self._weighed(fitted, missing), self.groups, self.recipe.ridge, metric)
+            images = None if self.recipe.rank is None else torch.linalg.qr(map_.write.to(maps.images))[0]
             for row in self.left_rows:
-                exact = maps.without(row.passage)
-                added[row.at] = row.strength * exact(x[row.at].to(exact.read)).to(added)
+                exact = maps.without(row.passage)(x[row.at].to(maps.read))
+                if images is not None:  # one span of images serves all, instead of a cut of each
+                    exact = exact @ images @ images.T
+                added[row.at] = row.strength * exact.to(added)
         return added
+
+    def _weighed(
+        self, x: Float[Tensor, "fitted width"], missing: Float[Tensor, "fitted hidden"]
+    ) -> tuple[Float[Tensor, "fitted width"], Float[Tensor, "fitted hidden"]]:
+        """Vectors and images, whose squared misses then count by the tokens' weights."""
+        if self.weights is None:
+            return x, missing
+        root = self.weights.sqrt().to(x)[:, None]
+        return root * x, root * missing
 
     def _constant(
         self, bias: Float[Tensor, " hidden"], missing: Float[Tensor, "fitted hidden"]
@@ -180,7 +195,7 @@ class PatchFitter(SiteHook):
         missing: Float[Tensor, "fitted hidden"],
         metric: Metric | None,
     ) -> tuple[LowRank, Fit]:
-        map_, fit = solve(x, missing, self.recipe.ridge, self.recipe.rank, metric)
+        map_, fit = solve(*self._weighed(x, missing), self.recipe.ridge, self.recipe.rank, metric)
         if self.recipe.ridge == 0 and len(x) > 1 and not fit.is_met:
             raise BadInput(
                 f"layer {layer}: of {len(x)} tokens to fit {len(x) - fit.rank} depend on the others, so {what} is not "

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from icltui.engine.measure.rank_one import exact_dtype
 from icltui.engine.metric.metric import Metric
-from icltui.engine.patch.low_rank_map import LowRank, orthonormal
+from icltui.engine.patch.low_rank_map import LowRank
 
 FLOOR = 1e-10
 """Ridge where there is none, as a share of the mean diagonal: vectors may depend on each other."""
@@ -31,19 +31,15 @@ class LeftOut:
     images: Float[Tensor, "tokens hidden"]
     """A = K⁻¹ D."""
     groups: Int[Tensor, " tokens"]
-    rank: int | None = None
-    """The rank that each map is cut to."""
 
     def without(self, group: int) -> LowRank:
         """The map had ``group`` not been fitted."""
         own = self.groups == group
         images = self.images - self.inverse[:, own] @ self.missed(group)
-        if self.rank is None:
-            return LowRank(self.read, images.T)
-        return LowRank(*orthonormal(self.read, images.T)).cut(self.rank)
+        return LowRank(self.read, images.T)
 
     def missed(self, group: int) -> Float[Tensor, "_own hidden"]:
-        """The images of ``group`` less what the uncut map without it gives."""
+        """The images of ``group`` less what the map without it gives."""
         own = self.groups == group
         missed: Tensor = torch.linalg.solve(self.inverse[own][:, own], self.images[own])
         return missed
@@ -54,10 +50,9 @@ def leave_out(
     d: Float[Tensor, "tokens hidden"],
     groups: Int[Tensor, " tokens"],
     ridge: float = 0.0,
-    rank: int | None = None,
     metric: Metric | None = None,
 ) -> LeftOut:
-    """The maps that :func:`icltui.engine.patch.low_rank_map.solve` gives without each of the ``groups``.
+    """The maps of full rank that :func:`icltui.engine.patch.low_rank_map.solve` gives without each of the ``groups``.
 
     ρ stays that of all vectors.
 
@@ -72,4 +67,4 @@ def leave_out(
     penalty = max(ridge, FLOOR) * float(gram.diagonal().mean())
     gram.diagonal().add_(penalty if penalty > 0 else 1.0)  # of zero vectors alone
     inverse = torch.cholesky_inverse(torch.linalg.cholesky((gram + gram.T) / 2))
-    return LeftOut(read, inverse, inverse @ d, groups.to(z.device), rank)
+    return LeftOut(read, inverse, inverse @ d, groups.to(z.device))

@@ -79,8 +79,9 @@ def solve(
     """The map that sends each row of ``z`` to that of ``d``, by least squares with ``ridge``.
 
     ``ridge`` is ρ as a share of the mean of ZᵀZ's diagonal, with a metric of ZᵀC⁻¹Z's. ``rank`` cuts the map to its
-    largest singular values. Of all maps that fit, it is that of least norm, with a metric of least tr(map C mapᵀ).
-    Vectors that depend on each other are met by least squares only, see :attr:`Fit.is_met`.
+    largest singular values, with a metric to those of map C^½. Of all maps that fit, it is that of least norm, with a
+    metric of least tr(map C mapᵀ). Vectors that depend on each other are met by least squares only, see
+    :attr:`Fit.is_met`.
 
     >>> map_, fit = solve(torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 3.0]]))
     >>> map_(torch.tensor([[4.0, 5.0]], dtype=torch.float64)).abs()  # D zᵀx/‖z‖² = [0, 3]·8/4
@@ -100,11 +101,11 @@ def solve(
     write, read = (d.T @ rows * scale)[:, kept], columns[kept]
     smallest = float(singular[-1]) if len(z) <= z.shape[1] else 0.0
     lowest = smallest**2 + penalty
-    if metric is not None:
-        read, write = orthonormal(metric.whiten(read), write)
-    numerical_rank, wanted = int(is_known.sum()), float(d.norm())
     if rank is not None and rank < len(read):
         read, write = _cut(read, write, rank)
+    if metric is not None:
+        read, write = _orthonormal(metric.whiten(read), write)
+    numerical_rank, wanted = int(is_known.sum()), float(d.norm())
     missed = float(((z @ read.T) @ write.T - d).norm())
     fit = Fit(
         error=missed / wanted if wanted else 0.0,
@@ -115,7 +116,7 @@ def solve(
     return LowRank(read, write), fit
 
 
-def orthonormal(
+def _orthonormal(
     read: Float[Tensor, "rank width"], write: Float[Tensor, "hidden rank"]
 ) -> tuple[Float[Tensor, "rank width"], Float[Tensor, "hidden rank"]]:
     """The same map with orthonormal rows of ``read``, which norms and cuts rely on."""
