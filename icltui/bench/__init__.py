@@ -17,6 +17,9 @@
 ``pseudo_terminal``     runs a program on a terminal and draws what it writes
 ``key_latency``         finds in the pictures of the screen when a key took effect
 ``fake_engine``         streams made-up measures at a given rate, for ``screen``
+``families``            exams of every patch on families of tasks
+``family_records``      their results as lines of a file
+``families_table``      their results as text
 ``start``               seconds from the start of ``icltui measure`` to its result, by part
 ``start_parts``         the parts, timed in the process that goes through them
 ``tensor_reads``        bytes of tensors taken out of files, so that a second reading shows

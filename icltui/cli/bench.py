@@ -1,12 +1,14 @@
 """``icltui bench``: the packed measure, decoding and the screen, timed."""
 
 import argparse
+from pathlib import Path
 from typing import Any, TypeVar
 
 from icltui.api.option_table import option_of
 from icltui.cli.options import add_option
 from icltui.cli.output import print_progress, terminal_width
 from icltui.system.streams import print_text
+from icltui.values import EXAM_PATCHES, ExamPatch
 from icltui.values.errors import BadInput
 
 S = TypeVar("S", bound=Any)
@@ -66,9 +68,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--only",
         default=None,
-        choices=("race", "decode", "real", "gpu", "screen", "start", "components"),
+        choices=("race", "decode", "real", "gpu", "screen", "start", "components", "families"),
         help="the race, the decoding, the engine on shapes of real models, or of larger ones on a GPU, the screen on a "
-        "pseudo-terminal, or the time from start to result, alone; or the parts of a patch, each alone, on 40 prompts",
+        "pseudo-terminal, or the time from start to result, alone; or the parts of a patch, each alone, on 40 prompts; "
+        "or every patch of a context on families of tasks",
     )
     parser.add_argument(
         "--cpu-time",
@@ -80,8 +83,42 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="for gpu, models of the same build that take no time, to try it on a CPU",
     )
-    parts = parser.add_argument_group("components")
+    parts = parser.add_argument_group("components, families")
     add_option(parts, option_of("bos"), default=argparse.SUPPRESS)
+    _add_family_arguments(parser.add_argument_group("families"))
+
+
+def _add_family_arguments(group: "argparse._ArgumentGroup") -> None:
+    group.add_argument(
+        "--family",
+        type=_names,
+        metavar="NAME;…",
+        help="families of tasks (default: all that are made for the model)",
+    )
+    group.add_argument(
+        "--rows",
+        type=_rows,
+        metavar="PATCH,…",
+        help=f"the patches that are examined, of {', '.join(EXAM_PATCHES[:-1])} (default: all but distilled); none",
+    )
+    group.add_argument(
+        "--patches",
+        type=_positive,
+        metavar="K",
+        help="compile so many patches, to count those refused and those worse than none",
+    )
+    group.add_argument(
+        "--budget",
+        type=_seconds,
+        metavar="SECONDS",
+        help="for each choice by leave-one-out (default 15; 0: choose nothing)",
+    )
+    group.add_argument(
+        "--results",
+        type=Path,
+        metavar="FILE",
+        help="keep results there, a line of JSON each; what it has already is not done again",
+    )
 
 
 def bench(args: argparse.Namespace) -> int:
@@ -97,6 +134,8 @@ def bench(args: argparse.Namespace) -> int:
         reports.append(_bench_screen(args))
     if args.only == "components":
         reports.append(_compare_components(args))
+    if args.only == "families":
+        reports.append(_examine_families(args))
     if args.only == "start":
         reports.append(_bench_start(args))
     print_text("\n".join(reports))
@@ -157,6 +196,13 @@ def _compare_components(args: argparse.Namespace) -> str:
     return components_table(found, terminal_width())
 
 
+def _examine_families(args: argparse.Namespace) -> str:
+    from icltui.bench.families import FamilySettings, examine_families
+    from icltui.bench.families_table import families_table
+
+    return families_table(examine_families(_settings(FamilySettings, args), print_progress), terminal_width())
+
+
 def _settings(kind: type[S], args: argparse.Namespace) -> S:
     """Settings of ``kind``, from the options that were given.
 
@@ -191,6 +237,31 @@ def _positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"{number} is too small: give 1 or more")
     return number
+
+
+def _seconds(text: str) -> float:
+    """A number of seconds from 0 up."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < 1e6:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds: give 0 or more")
+    return seconds
+
+
+def _names(text: str) -> tuple[str, ...]:
+    """Names with semicolons between them, as names of families have commas."""
+    return tuple(name.strip() for name in text.split(";") if name.strip())
+
+
+def _rows(text: str) -> tuple[ExamPatch, ...]:
+    """Names of patches with commas between them; ``none``: no patch."""
+    known: dict[str, ExamPatch] = {name: name for name in EXAM_PATCHES if name != "joined"}
+    names = () if text == "none" else [name.strip() for name in text.split(",")]
+    if wrong := [name for name in names if name not in known]:
+        raise argparse.ArgumentTypeError(f"no patch {wrong[0]!r}: choose from {', '.join(known)}, or none")
+    return tuple(known[name] for name in names)
 
 
 def _positives(text: str) -> tuple[int, ...]:
