@@ -68,18 +68,7 @@ def _title(found: FamilyResults, n: int, n_able: int) -> str:
 def _each_family(
     found: FamilyResults, rows: Rows, exams: Mapping[str, FamilyExam], able: Sequence[str]
 ) -> RenderableType:
-    titles = (
-        "R",
-        "interval",
-        "right",
-        "with context",
-        "without",
-        "of",
-        "collateral",
-        "s",
-        "choice s",
-        "refused",
-    )
+    titles = ("R", "interval", "right/context/none", "collateral", "s", "choice s", "refused")
     lines = []
     for family in found.families:
         row = rows.get(family.name, {}).get(_SHOWN)
