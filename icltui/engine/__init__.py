@@ -13,7 +13,7 @@ A folder imports only folders before it; inside a folder a module imports only m
                rounding_error ─▶ attention_sink ─▶ measure
     metric     background ─▶ metric ─▶ stream ─▶ moments_file ─▶ ordinary
     patch      low_rank_map ─▶ left_out_map ─▶ patch ─▶ decoding ─▶ calibration ─▶ fitter ─▶ fit ─▶ build
-               evaluate ─▶ alpha_search ─▶ leave_one_out ─▶ sweep ─▶ exactness_at_load ─▶ report
+               evaluate ─▶ alpha_search ─▶ leave_one_out ─▶ collateral ─▶ sweep ─▶ exactness_at_load ─▶ report
     generate   sampling ─▶ batching_check ─▶ generate ─▶ prepare_request ─▶ last_patch ─▶ jobs
     verify     gradient_alignment ─▶ verdict ─▶ verify
     export     reference_logits ─▶ foldable ─▶ factors_file ─▶ control_vector

@@ -85,7 +85,7 @@ class CollateralSummary(Record, frozen=True):
     n_tokens: Count
     """How many tokens the mean is over."""
     predicted: float | None = None
-    """½ tr(ΔW C ΔWᵀ) over the layers: what the metric says of it beforehand, up to a scale."""
+    """``kl`` of second order in the patch, ½ tr(ΔW C ΔWᵀ) in the metric of the logits' Fisher information."""
 
 
 class ChoicePoint(Record, frozen=True):

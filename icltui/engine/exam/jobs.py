@@ -21,13 +21,13 @@ from icltui.engine.exam.joined import OtherMaterial, join, lost, scores_on_other
 from icltui.engine.exam.questions import Questions, n_answer_tokens, read_all
 from icltui.engine.exam.rank_curve import rank_for
 from icltui.engine.exam.score import r_of
-from icltui.engine.exam.unrelated_text import UnrelatedText, read_unrelated
 from icltui.engine.exam.ways import WAYS, ordinary_recipe
 from icltui.engine.generate.prepare_request import make_spec
 from icltui.engine.measure.predictions import finite_or_none
 from icltui.engine.models.background_thread import run_in_background
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.patch.build import PatchSpec
+from icltui.engine.patch.collateral import UnrelatedText, read_unrelated
 from icltui.values import EXAM_TITLES, Exam, ExamPatch, ExamRow
 from icltui.values.errors import BadInput, IcltuiError
 from icltui.values.exam import unseen_queries
@@ -131,7 +131,7 @@ def _examined(name: ExamPatch, paper: Paper, exam: Exam, on_progress: ProgressCa
     row = row_of(name, examinee, questions, answer_all(questions, examinee), seed)
     if examinee.is_held:
         row = with_changes(
-            row, collateral_kl=finite_or_none(paper.unrelated.collateral(examinee.acting, on_progress))
+            row, collateral_kl=finite_or_none(paper.unrelated.collateral(examinee.acting([]), on_progress))
         )
     if name in WITH_RANKS:
         on_progress(f"cutting to lower ranks: {EXAM_TITLES[name]}", 0, 1)

@@ -1,26 +1,34 @@
 """Collateral: what a patch changes on text that has nothing to do with its context.
 
 Enters: held-out rows of the background text, which no metric was made from. Leaves: mean KL(model ‖ patched model) a
-token, in nats. What the model itself says to the rows is kept, so that each patch costs one pass.
+token, in nats, and the same of second order. What the model itself says to the rows is kept, so that each patch costs
+one pass.
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from icltui.api.progress_callback import ProgressCallback
-from icltui.engine.exam.score import MOST_LOGITS, Acting
+from icltui.api.progress_callback import ProgressCallback, ignore_progress
 from icltui.engine.hooks.capture import widen
 from icltui.engine.measure.forward_pass import forward_rows
-from icltui.engine.measure.predictions import kl_divergence
+from icltui.engine.measure.predictions import finite_or_none, kl_divergence
 from icltui.engine.metric.background import Background, rows
 from icltui.engine.models.loaded_model import LoadedModel
+from icltui.engine.patch.build import BuiltPatch
+from icltui.engine.patch.decoding import acting
+from icltui.values import CollateralSummary
 
 N_TOKENS, ROW_TOKENS, ROWS_AT_ONCE = 1024, 128, 4
 """Tokens that a collateral is a mean over, at most; of one row; rows of one pass."""
+MOST_LOGITS = 2**27
+"""Numbers that are kept of what the model says."""
+SMALL = 0.1
+"""The strength at which the divergence is still of second order in it."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +45,11 @@ class UnrelatedText:
         """Tokens that the mean is over."""
         return sum(len(row) - self.n_kept for row in self.rows)
 
-    def collateral(self, acting: Acting, on_progress: ProgressCallback) -> float:
-        """Mean KL(model ‖ patched model) a token, in nats."""
-        with acting([]):
+    def collateral(
+        self, patch: AbstractContextManager[object], on_progress: ProgressCallback = ignore_progress
+    ) -> float:
+        """Mean KL(model ‖ patched model) a token in nats, with ``patch`` at work."""
+        with patch:
             patched = _log_p(self.loaded, self.rows, self.n_kept, on_progress)
         kls = (
             kl_divergence(p, q)
@@ -48,9 +58,29 @@ class UnrelatedText:
         )
         return float(torch.stack([*kls]).mean())
 
+    def summarize(
+        self, built: BuiltPatch, on_progress: ProgressCallback = ignore_progress
+    ) -> CollateralSummary:
+        """What the held patch does at its strength, and what it would do if it did that to second order alone.
+
+        Of second order KL = ½ tr(ΔW C ΔWᵀ), C of these rows and ΔW in the Fisher metric of the logits. It is taken from
+        the KL at a tenth of the strength, times 100: no metric over the logits of every layer is ever formed.
+        """
+        assert built.patch is not None, "a patch per step is not held"
+        small = self.collateral(acting(built.patch.at(SMALL * built.alpha)), on_progress)
+        return CollateralSummary(
+            kl=finite_or_none(self.collateral(acting(built.patch.at(built.alpha)), on_progress)),
+            n_tokens=self.n_tokens,
+            predicted=finite_or_none(small / SMALL**2),
+        )
+
 
 def read_unrelated(
-    loaded: LoadedModel, background: Background, on_progress: ProgressCallback
+    loaded: LoadedModel,
+    background: Background,
+    on_progress: ProgressCallback = ignore_progress,
+    n_tokens: int = N_TOKENS,
+    row_tokens: int = ROW_TOKENS,
 ) -> UnrelatedText:
     """Held-out rows of the background, evenly spread over it, and what the model says after their tokens.
 
@@ -60,9 +90,9 @@ def read_unrelated(
     found = rows(loaded, background, "held out")
     n_kept = found[0].n_kept
     width = len(loaded.tokenizer)
-    n_rows = max(1, min(N_TOKENS, MOST_LOGITS // width) // ROW_TOKENS)
+    n_rows = max(1, min(n_tokens, MOST_LOGITS // width) // row_tokens)
     step = max(1.0, len(found) / n_rows)
-    chosen = [found[int(k * step)].ids[: n_kept + ROW_TOKENS] for k in range(min(n_rows, len(found)))]
+    chosen = [found[int(k * step)].ids[: n_kept + row_tokens] for k in range(min(n_rows, len(found)))]
     return UnrelatedText(loaded, tuple(chosen), n_kept, tuple(_log_p(loaded, chosen, n_kept, on_progress)))
 
 
