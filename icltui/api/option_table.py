@@ -310,8 +310,8 @@ def options_of(owner: type[Struct]) -> Iterator[Option]:
     return (option for option in OPTIONS if owner in option.of)
 
 
-def check_options(values: Recipe | Sampling) -> None:
-    """Refuse values by which no patch can be made or no token drawn.
+def check_options(values: Recipe | Sampling | Compile) -> None:
+    """Refuse values by which no patch can be made, chosen, or no token drawn.
 
     Raises:
         BadInput: naming the value, what was needed, and what to do.

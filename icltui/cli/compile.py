@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from icltui.api import run_to_result
 from icltui.api.messages import DEMO, Compile, Event, QueryWritten
 from icltui.api.option_table import check_options, option_of
-from icltui.cli.common import check_paths, load_model, load_request, local_engine, read_prompt, request_from
+from icltui.cli.common import check_paths, load_model, load_request, local_engine, read_prompt
 from icltui.cli.load_progress import show_load_progress
 from icltui.cli.options import add_option, add_options, values_of
 from icltui.cli.output import check_writable, stdout_to_stderr, terminal_width, write_text
@@ -28,7 +28,7 @@ from icltui.values.recipe import COMPILED, idle
 
 FORMATS: tuple[CompiledFormat, ...] = ("peft", "gguf-lora")
 _PROMPT = ("context", "query", "bos", "chat", "positions")
-_PATCH = ("ridge", "components", "carrier", "alpha", "n_fitted", "rank")
+_PATCH = ("metric", "epsilon", "background", "ridge", "components", "carrier", "alpha", "n_fitted", "rank")
 _CHOSEN = ("metric", "epsilon", "ridge", "components", "alpha", "rank", "cross_fit")
 """Fields of the recipe that are chosen unless they are given."""
 
@@ -104,12 +104,11 @@ def compile(args: argparse.Namespace) -> int:
 
 def compiled_session(request: Compile, compilation: Compilation, n_layers: int) -> Session:
     """The session whose generation, replay and export make the same patch."""
-    return request_from(
-        Session,
-        request,
+    return Session(
         prompt=replace(request.prompt, query=compilation.query),
         layers=layers_text(compilation.chosen.layers, n_layers),
         recipe=compilation.recipe,
+        holdout=request.holdout,
         compilation=compilation,
     )
 

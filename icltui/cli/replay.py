@@ -8,15 +8,27 @@ from msgspec.structs import replace
 
 from icltui.api import run_to_result
 from icltui.api.engine import Engine
-from icltui.api.messages import Generate, LoadModel, Measure, Verify
+from icltui.api.messages import Compile, Generate, LoadModel, Measure, Verify
 from icltui.cli.common import load_model, load_request, local_engine, request_from
 from icltui.cli.options import add_options, add_output
 from icltui.cli.output import check_output, stdout_to_stderr, terminal_width, write_text
 from icltui.storage.paths import typed_path
 from icltui.storage.sessions import read_session
-from icltui.values import Generation, Measurement, ModelInfo, Record, Replay, Section, Session, Verification
+from icltui.values import (
+    Compilation,
+    Generation,
+    LeaveOneOut,
+    Measurement,
+    ModelInfo,
+    Record,
+    Replay,
+    Section,
+    Session,
+    Verification,
+)
 from icltui.values.errors import BadInput
 from icltui.values.prompt import layers_text
+from icltui.values.recipe import Recipe
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -88,9 +100,9 @@ def check_weights(saved: ModelInfo, now: ModelInfo) -> None:
 
 
 def _origin(session: Session, path: str) -> ModelInfo:
-    if not (session.measurement or session.generation or session.verification):
+    if not (session.measurement or session.generation or session.verification or session.compilation):
         raise BadInput(
-            f"{path!r} holds no results to compute again: run measure, generate or verify with --save first"
+            f"{path!r} holds no results to compute again: run measure, generate, verify or compile with --save first"
         )
     if session.model is None:
         raise BadInput(
@@ -115,6 +127,8 @@ def _jobs(engine: Engine, session: Session) -> Iterator[tuple[Section, Record, C
         yield "generation", generated, partial(run_to_result.generate, engine, _generate(session, generated))
     if (verified := session.verification) is not None:
         yield "verification", verified, partial(run_to_result.verify, engine, _verify(session, verified))
+    if (compiled := session.compilation) is not None:
+        yield "compilation", result_of(compiled), partial(_compiled_again, engine, session, compiled)
 
 
 def _measure(session: Session, measured: Measurement) -> Measure:
@@ -131,6 +145,39 @@ def _generate(session: Session, generated: Generation) -> Generate:
 def _verify(session: Session, verified: Verification) -> Verify:
     layers = _layers(session, tuple(check.layer for check in verified.layers))
     return request_from(Verify, session, verified, layers=layers)
+
+
+def _compiled_again(engine: Engine, session: Session, compiled: Compilation) -> Compilation:
+    """The patch that was chosen, made and tested anew."""
+    return result_of(run_to_result.compile(engine, _compile(session, compiled)))
+
+
+def _compile(session: Session, compiled: Compilation) -> Compile:
+    """The request that leaves nothing to choose, and writes nothing."""
+    return Compile(
+        prompt=replace(session.prompt, query=compiled.query),
+        layers=_layers(session, compiled.chosen.layers),
+        recipe=compiled.recipe,
+        pinned=(*Recipe.__struct_fields__, "layers"),
+        holdout=tuple(query.query for query in compiled.queries if query.role == "unseen"),
+        calibrate="user",
+    )
+
+
+def result_of(compiled: Compilation) -> Compilation:
+    """What a patch does, without how it was chosen and what was written."""
+    return replace(
+        compiled,
+        chosen=replace(compiled.chosen, pinned=()),
+        calibration=replace(compiled.calibration, kind="user"),
+        leave_one_out=LeaveOneOut(r_median=None),
+        refused=None,
+        forced=False,
+        files=(),
+        left_out=(),
+        notes=(),
+        sentence="",
+    )
 
 
 def _layers(session: Session, layers: tuple[int, ...]) -> str:

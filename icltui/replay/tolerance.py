@@ -58,6 +58,7 @@ _FLOORS: dict[str, str] = {
         ("patched_share", "noise_share", "floor", "effect", "state_error", "cosine", "gradient_alignment"),
         "error",
     ),
+    **dict.fromkeys(("r", "r_median", "r_mean"), "error"),
     **dict.fromkeys(("linf", "noise_floor"), "logit"),
     **dict.fromkeys(("kl", "kl_plain", "kl_to_context", "kl_to_full", "kl_others"), "square"),
     **dict.fromkeys(("mse", "mse_plain", "nmse"), "square"),

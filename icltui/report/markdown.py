@@ -9,6 +9,7 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from icltui import __version__
+from icltui.report.compilation import compilation_parts
 from icltui.report.exam import exam_parts
 from icltui.report.generate import lane_title
 from icltui.report.kept_prefix import kept_lines
@@ -43,6 +44,8 @@ def _sections(session: Session) -> Iterator[str]:
             yield from ("## Verification", *_set(verify_parts(model, session.verification)))
         if session.exam is not None:
             yield from ("## Exam", *_set(exam_parts(session.exam)))
+        if session.compilation is not None:
+            yield from ("## Compiled patch", *_set(compilation_parts(session.compilation, model.n_layers)))
     if session.runs:
         yield from ("## Runs", set_table("What was run, in this order", run_table(session.runs)))
     missing = [words for name, words in _PARTS.items() if model is None or getattr(session, name) is None]

@@ -80,6 +80,10 @@ def _problem_of_counts(session: Session, n_layers: int) -> str | None:
         ):
             without = f" without layers {refused}" if refused else ""
             return f"layers {list(layers)} were {done} on a model of {n_layers}{without}"
+    if session.compilation:
+        tried = {layer for point in session.compilation.leave_one_out.curve for layer in point.layers}
+        if tried and max(tried) >= n_layers:
+            return f"layer {max(tried)} was tried of a model of {n_layers}"
     if session.generation and not session.generation.agreement.keys() <= session.generation.lanes.keys():
         return "a lane is compared that was not generated"
     if session.verification and not {"plain", "patched"} <= session.verification.logits.keys():
@@ -101,6 +105,9 @@ def _problem_of_patch(session: Session) -> str | None:
             check_options(one.sampling)
             if not all(one.holdout):
                 return "a held-out query is empty"
+        if session.compilation is not None:
+            check_options(session.compilation.recipe)
+            check_size(session.compilation.query, "the query of the compiled patch")
     except BadInput as error:
         return str(error)
     return None
@@ -112,6 +119,8 @@ def _layers_worked_on(session: Session) -> dict[str, Sequence[int]]:
         found["measured"] = session.measurement.layers
     if session.generation:
         found["patched"] = session.generation.layers
+    if session.compilation:
+        found["compiled"] = session.compilation.chosen.layers
     if session.verification:
         found["proved"] = [check.layer for check in session.verification.layers]
     return found

@@ -5,7 +5,7 @@ from typing import Literal
 from icltui.values.base import Record
 from icltui.values.bounds import Count
 
-Section = Literal["measurement", "generation", "verification"]
+Section = Literal["measurement", "generation", "verification", "compilation"]
 DifferenceKind = Literal["changed", "tie", "words", "new"]
 """A result that is another one; candidates that swapped places within the tolerance; the program's own words, or the
 way it took; what the record lacked when it was saved. Only ``changed`` counts against a session."""

@@ -73,6 +73,7 @@ def run_compile(request: Compile, info: ModelInfo, model: Model, fresh: Fresh) -
 def _check(request: Compile) -> None:
     """Refuse requests that are known to fail before any work."""
     check_queries(request)
+    check_options(request)
     check_options(request.recipe)
     if request.recipe.mode != "compiled":
         raise BadInput(
