@@ -7,7 +7,7 @@ that depart from it are decoded.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -20,7 +20,8 @@ from icltui.engine.patch.calibration import Passage
 from icltui.engine.patch.decoding import stop_tokens
 
 
-class Lane(Protocol):
+@runtime_checkable
+class AnswerLane(Protocol):
     """Rows that are continued token by token."""
 
     def prefill(self) -> Float[Tensor, "rows vocabulary"]:
@@ -30,7 +31,7 @@ class Lane(Protocol):
         """Logits after one more token of each row."""
 
 
-StartLane = Callable[[Sequence[Passage]], Lane]
+StartLane = Callable[[Sequence[Passage]], AnswerLane]
 """The rows of some passages' queries, to be continued."""
 _TOLERANCES = {torch.float64: 1e-4, torch.float32: 1e-4}
 """The largest error of a padded row's logits, relative to the largest logit; other dtypes: 5e-2."""
@@ -106,7 +107,7 @@ def _decoded(
 
 
 def _greedy(
-    loaded: LoadedModel, lane: Lane, n: int, known: Sequence[Float[Tensor, " vocabulary"]] | None
+    loaded: LoadedModel, lane: AnswerLane, n: int, known: Sequence[Float[Tensor, " vocabulary"]] | None
 ) -> list[Answer]:
     """The answers of the lane's rows; none where its first logits are not those that are ``known`` of the rows."""
     logits = lane.prefill()

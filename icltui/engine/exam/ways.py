@@ -17,28 +17,38 @@ from icltui.engine.exam.examinee import Examinee, Material, held_patch, lora_pat
 from icltui.engine.patch.alpha_search import with_alpha
 from icltui.engine.patch.build import build_from, fitted_tokens
 from icltui.values import ExamPatch
-from icltui.values.recipe import Recipe, patch_words
+from icltui.values.recipe import COMPILED, Recipe, patch_words
 
 Way = Callable[[Material, ProgressCallback], Examinee]
 """Makes one examinee; raises an :class:`~icltui.values.errors.IcltuiError` where that cannot be."""
-USUAL_RIDGE, USUAL_EPSILON = 0.01, 0.01
-"""ρ and ε where the session's recipe was not made for a compiled patch, or not for the ordinary metric."""
+USUAL_RIDGE = 0.01
+"""ρ of the plain patch where the session's recipe makes no such patch."""
 
 
 def plain_recipe(recipe: Recipe) -> Recipe:
-    """The session's recipe, compiled, least in its norm."""
-    ridge = recipe.ridge if recipe.mode == "compiled" else USUAL_RIDGE
+    """The session's recipe, compiled, least in its norm, and fitted once."""
+    is_plain = recipe.mode == "compiled" and recipe.metric == "plain"
     return with_changes(
-        recipe, mode="compiled", metric="plain", ridge=ridge, control="none", other_context=""
+        recipe,
+        mode="compiled",
+        metric="plain",
+        ridge=recipe.ridge if is_plain else USUAL_RIDGE,
+        cross_fit=False,
+        control="none",
+        other_context="",
     )
 
 
 def ordinary_recipe(recipe: Recipe) -> Recipe:
-    """The session's recipe, compiled, least in its effect on ordinary text."""
-    plain = plain_recipe(recipe)
-    if recipe.mode == "compiled" and recipe.metric == "ordinary":
-        return with_changes(plain, metric="ordinary")
-    return with_changes(plain, metric="ordinary", epsilon=USUAL_EPSILON, ridge=USUAL_RIDGE)
+    """The session's recipe where it weighs by ordinary text, else the one that *compile* begins with."""
+    own = recipe if recipe.mode == "compiled" and recipe.metric == "ordinary" else COMPILED
+    return with_changes(
+        plain_recipe(recipe),
+        metric="ordinary",
+        epsilon=own.epsilon,
+        ridge=own.ridge,
+        cross_fit=own.cross_fit,
+    )
 
 
 def _frozen_recipe(recipe: Recipe) -> Recipe:
@@ -54,7 +64,7 @@ def _shift_recipe(recipe: Recipe) -> Recipe:
 
 
 def _random_recipe(recipe: Recipe) -> Recipe:
-    return with_changes(ordinary_recipe(recipe), control="random", alpha=1.0)
+    return with_changes(plain_recipe(recipe), control="random", alpha=1.0)
 
 
 def _by_recipe(of: Callable[[Recipe], Recipe], n_read: int | None = None) -> Way:
