@@ -49,9 +49,9 @@ _FLIPPED = {"positive": "negative", "negative": "positive"}
 
 CLASSES = (
     by_example("category", _classes(_MEMBERS)),
-    by_example("invented labels", _classes(_MEMBERS, _INVENTED)),
-    by_example("permuted labels", _classes(_MEMBERS, _PERMUTED)),
-    by_example("colour of things", _classes(_COLOUR_OF)),
-    by_example("sentiment", _classes(_SENTIMENT)),
-    by_example("flipped sentiment", _classes(_SENTIMENT, _FLIPPED)),
+    by_example("invented labels", _classes(_MEMBERS, _INVENTED), n_examples=15),
+    by_example("permuted labels", _classes(_MEMBERS, _PERMUTED), n_examples=15),
+    by_example("colour of things", _classes(_COLOUR_OF), "{} ="),
+    by_example("sentiment", _classes(_SENTIMENT), "Q: {}\nA:"),
+    by_example("flipped sentiment", _classes(_SENTIMENT, _FLIPPED), "Input: {}\nOutput:", n_examples=12),
 )

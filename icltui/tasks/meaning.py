@@ -11,10 +11,10 @@ _ANTONYMS = pairs(
 )
 _OPPOSITE_GENDER = pairs(
     "king:queen man:woman boy:girl father:mother son:daughter brother:sister uncle:aunt husband:wife "
-    "prince:princess actor:actress waiter:waitress he:she him:her his:hers himself:herself mr:mrs sir:madam "
-    "lord:lady duke:duchess god:goddess hero:heroine host:hostess nephew:niece grandfather:grandmother "
+    "prince:princess actor:actress waiter:waitress he:she him:her himself:herself sir:madam lord:lady "
+    "duke:duchess god:goddess hero:heroine host:hostess nephew:niece grandfather:grandmother "
     "grandson:granddaughter gentleman:gentlewoman bull:cow lion:lioness emperor:empress wizard:witch monk:nun "
-    "groom:bride businessman:businesswoman policeman:policewoman heir:heiress stallion:mare"
+    "groom:bride businessman:businesswoman policeman:policewoman heir:heiress stallion:mare male:female dad:mom"
 )
 _CAPITALS = pairs(
     "France:Paris Italy:Rome Spain:Madrid Germany:Berlin Egypt:Cairo Japan:Tokyo China:Beijing "

@@ -39,7 +39,7 @@ TRANSLATION = (
     by_example("English to French", _FRENCH),
     by_example("English to Spanish", _SPANISH),
     by_example("English to German", _GERMAN),
-    by_example("Spanish to English", [(word, english) for english, word in _SPANISH]),
+    by_example("Spanish to English", [(word, english) for english, word in _SPANISH], "Q: {}\nA:"),
     by_example("number to digits", _DIGITS),
     by_example("number to Spanish", _NUMBERS_IN_SPANISH),
 )
