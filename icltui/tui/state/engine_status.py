@@ -27,6 +27,7 @@ from icltui.api.messages import (
     PatchTested,
     Progress,
     PromptTokenized,
+    QueryWritten,
     Request,
 )
 from icltui.report.kept_prefix import sink_fact
@@ -106,6 +107,8 @@ class EngineStatus:
                 self.tell_once([f"{method_words(request, event.path)}: {why}"])
             case _, PatchTested():
                 self.lines += filter(None, (event.patch.verdict, *event.patch.notes))
+            case _, QueryWritten():
+                self.lines.append(f"query {event.done}/{event.total}: {event.query}")
             case _, CompileEnded():
                 made = event.compilation
                 lines = made.refused and f"refused: {made.refused}", made.sentence, *made.notes, *made.files
