@@ -23,15 +23,15 @@ from icltui.values import (
 )
 from icltui.values.errors import BadInput
 from icltui.values.prompt import Prompt, layers_text, resolve_layers
-from icltui.values.recipe import LARGEST_ALPHA, Recipe, Sampling, canonical
+from icltui.values.recipe import COMPILED, LARGEST_ALPHA, Recipe, Sampling, canonical
 from icltui.values.recipe import patch_words as words_of
 
 Choice = Literal["mode", "components", "carrier", "dynamics", "reference", "positions", "chat"]
 """The choices that one key each steps through, round and round."""
 PATCH_CHOICES: tuple[Choice, ...] = ("mode", "components", "carrier")
 """The choices that only the patched lane depends on."""
-CHOSEN = ("epsilon", "ridge", "components", "alpha")
-"""The recipe's fields that a compilation chooses unless the user has; it chooses the metric in any case."""
+KEPT = ("queries", "n_fitted", "rank", "carrier", "background", "seed")
+"""The recipe's fields that a compilation takes as they are; the others it chooses."""
 _PARTS = {Prompt: "prompt", Recipe: "recipe", Sampling: "sampling"}
 """The field that holds each struct of options; other options are fields themselves."""
 
@@ -81,12 +81,9 @@ class RunSettings:
         return Verify(**self.choices(Verify))
 
     def compile(self) -> Compile:
-        """The request that makes one patch of the context; what is not as usual in the recipe is taken as it is."""
-        recipe, usual = (
-            with_changes(self.recipe, mode="compiled", control="none", metric="ordinary"),
-            Recipe(),
-        )
-        pinned = tuple(name for name in CHOSEN if getattr(recipe, name) != getattr(usual, name))
+        """The request that makes one patch of the context."""
+        recipe = with_changes(COMPILED, **{name: getattr(self.recipe, name) for name in KEPT})
+        pinned = ("rank",) if recipe.rank else ()
         calibrate: Calibrate = "user" if recipe.queries else "self"
         choices = self.choices(Compile) | {"recipe": canonical(recipe)}
         return Compile(**choices, calibrate=calibrate, pinned=pinned)

@@ -21,7 +21,7 @@ from icltui.api.messages import (
 from icltui.tui.state.provenance import Provenance
 from icltui.tui.state.run_settings import RunSettings
 from icltui.values import ChoicePoint, Compilation, Exam, ModelInfo, Session
-from icltui.values.recipe import Recipe, canonical
+from icltui.values.recipe import canonical
 
 
 class Trials:
@@ -129,11 +129,9 @@ class Trials:
 
 def _compile_of(made: Compilation, settings: RunSettings) -> Compile:
     """The request that a saved compilation answered: it names its queries itself."""
-    queries, n_fitted = made.recipe.queries, made.recipe.n_fitted
-    begun = Recipe(mode="compiled", metric="ordinary", queries=queries, n_fitted=n_fitted)
     unseen = tuple(query.query for query in made.queries if query.role == "unseen")
     holdout = _holdout(unseen, made.calibration.queries, settings)
-    return with_changes(settings.compile(), layers="all", recipe=begun, pinned=(), holdout=holdout)
+    return replace(settings, layers="all", recipe=made.recipe, holdout=holdout).compile()
 
 
 def _examine_of(exam: Exam, settings: RunSettings) -> Examine:

@@ -21,7 +21,7 @@ from icltui.storage.sessions import read_session, write_session
 from icltui.tui.draw.exam_lines import answer_columns, fit_end, header, patch_columns
 from icltui.values import LANES, Session
 from icltui.values.exam import USUAL_ROWS
-from icltui.values.recipe import Recipe
+from icltui.values.recipe import COMPILED, Recipe
 from tests.hostile import TOKENS, poisoned
 from tests.tui import samples
 from tests.tui.conftest import Desk, open_desk
@@ -109,11 +109,11 @@ async def test_without_queries_the_model_writes_them(desk: Desk) -> None:
     assert desk.client.request.calibrate == "self"
 
 
-async def test_what_was_set_by_hand_is_not_chosen(desk: Desk) -> None:
-    await begun(desk)
-    await desk.press("c", "W")
-    desk.client.give_way() if desk.client.cancelled else None
-    assert desk.client.request.pinned == ("components",)
+async def test_a_rank_that_was_given_is_not_chosen(desk: Desk) -> None:
+    await begun(desk, with_changes(ASKED, recipe=with_changes(ASKED.recipe, rank=4, ridge=0.5)))
+    await desk.press("W")
+    assert (desk.client.request.pinned, desk.client.request.recipe.rank) == (("rank",), 4)
+    assert desk.client.request.recipe.ridge == COMPILED.ridge, "where the choice begins"
 
 
 async def test_a_refused_patch_is_told_and_changes_nothing(desk: Desk) -> None:
