@@ -26,6 +26,9 @@ NOTHING = (
     "X  examines every way from this context to weights on the held-out queries."
 )
 
+_WIDEST = 104
+"""Cells of a patch with all its numbers: with more, these would be far from its name."""
+
 
 @dataclass(frozen=True)
 class TableColumn(Generic[Line]):
@@ -71,7 +74,8 @@ def patch_columns(width: int) -> tuple[TableColumn[PatchLine], ...]:
         return _shared((_TITLE, _R, _RIGHT, _COLLATERAL), width)
     if width < 88:
         return _shared((_TITLE, _R, _INTERVAL, _RIGHT, _COLLATERAL, _SECONDS), width)
-    return _shared((_TITLE, _R, _INTERVAL, _RIGHT, _COLLATERAL, _SECONDS, _RANK, _FLOATS), width)
+    columns = (_TITLE, _R, _INTERVAL, _RIGHT, _COLLATERAL, _SECONDS, _RANK, _FLOATS)
+    return _shared(columns, min(width, _WIDEST))
 
 
 _QUERY = TableColumn[AnswerLine]("query", 0, lambda line, width: fit_end(line.query, width), is_text=True)
