@@ -5,8 +5,8 @@ recipe keeps them, so that a session makes the same patch again.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
@@ -16,11 +16,12 @@ from icltui.engine.compile.context_reader import ContextReader
 from icltui.engine.compile.repeat_context import repeat_context
 from icltui.engine.compile.self_study import SelfStudy
 from icltui.engine.compile.study_file import open_study
+from icltui.engine.compile.written_text import comparable
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.values.errors import BadInput
 from icltui.values.prompt import Prompt
 
-N_QUERIES = 16
+N_QUERIES = 24
 """Queries, where the context gives as many."""
 MOST_QUERIES = 256
 
@@ -41,7 +42,7 @@ def ignore_query(text: str, number: int, wanted: int) -> None:
     """The default where nobody reads along."""
 
 
-@torch.inference_mode()
+@torch.no_grad()  # not inference mode: what a model keeps of a pass is to serve derivatives later
 def calibration_queries(
     loaded: LoadedModel,
     prompt: Prompt,
@@ -50,8 +51,9 @@ def calibration_queries(
     seed: int = 0,
     on_query: OnQuery = ignore_query,
     on_progress: ProgressCallback = ignore_progress,
+    unseen: Sequence[str] = (),
 ) -> CalibrationQueries:
-    """Up to ``n`` queries after the prompt's context; the prompt's own query does not count.
+    """Up to ``n`` queries after the prompt's context, none of them in ``unseen``; the prompt's own does not count.
 
     ``on_progress`` is called before each pass through the model, and either callback may raise to stop. Of a
     self-study that is stopped, what was written is kept, and the next with the same arguments goes on from there.
@@ -64,25 +66,30 @@ def calibration_queries(
     if not 1 <= n <= MOST_QUERIES:
         raise BadInput(f"{n:,} calibration queries: ask for 1 to {MOST_QUERIES}")
     reader = ContextReader(loaded, prompt)
+    told = _Told(n, {comparable(text) for text in unseen}, on_query)
     if kind == "repeat":
-        queries = _told(repeat_context(reader, n, on_progress), n, on_query)
-        if not queries:
+        told.add_all(repeat_context(reader, n + len(unseen), on_progress))
+        if not told.queries:
             raise BadInput(
                 "no piece of the context can be a query: give --queries, or let the model write some: --calibrate self"
             )
-        return CalibrationQueries(queries)
+        return CalibrationQueries(tuple(told.queries))
     file = open_study(loaded, reader.before(""), prompt.chat, seed)
     study = SelfStudy(reader, seed, file, on_progress)
-    queries, dropped = _told(study.queries(n), n, on_query), counts(study.dropped)
-    if not queries:
+    told.add_all(study.queries(n, told.others.copy()))
+    n_written, dropped = len(told.queries), counts(study.dropped)
+    if not n_written:
         raise BadInput(
             f"the model wrote no usable query in the context ({dropped}): give --queries, try another --seed, or use "
             "--calibrate repeat"
         )
     notes = ["the file of this self-study was damaged, so it was begun anew"] if file.is_damaged else []
-    notes += [f"the model wrote {len(queries)} of {n} queries"] if len(queries) < n else []
     notes += [f"dropped of what the model wrote: {dropped}"] if dropped else []
-    return CalibrationQueries(queries, tuple(notes))
+    if n_written < n:
+        told.add_all(repeat_context(reader, n, on_progress))
+        n_pieces = len(told.queries) - n_written
+        notes.append(f"the model wrote {n_written} of {n} queries, and {n_pieces} are pieces of the context")
+    return CalibrationQueries(tuple(told.queries), tuple(notes))
 
 
 def counts(dropped: Counter[str]) -> str:
@@ -90,9 +97,20 @@ def counts(dropped: Counter[str]) -> str:
     return ", ".join(f"{number} {reason}" for reason, number in dropped.most_common())
 
 
-def _told(made: Iterator[str], n: int, on_query: OnQuery) -> tuple[str, ...]:
-    queries: list[str] = []
-    for text in made:
-        queries.append(text)
-        on_query(text, len(queries), n)
-    return tuple(queries)
+@dataclass
+class _Told:
+    """Queries, each told as it comes."""
+
+    n: int
+    others: set[str]
+    """What no query may be, without regard to case and spaces."""
+    on_query: OnQuery
+    queries: list[str] = field(default_factory=list)
+
+    def add_all(self, made: Iterator[str]) -> None:
+        """Add what is no other query, until there are enough."""
+        while len(self.queries) < self.n and (text := next(made, None)) is not None:
+            if comparable(text) not in self.others:
+                self.others.add(comparable(text))
+                self.queries.append(text)
+                self.on_query(text, len(self.queries), self.n)

@@ -60,6 +60,7 @@ def queries_of(
         BadInput: too few usable queries.
     """
     given, notes = request.recipe.queries, list[str]()
+    own = request.prompt.query
     if request.calibrate != "user":
         made = calibration_queries(
             loaded,
@@ -69,10 +70,10 @@ def queries_of(
             request.seed,
             lambda text, number, wanted: send(QueryWritten(query=text, done=number, total=wanted)),
             on_progress,
+            [own, *request.holdout] if own else request.holdout,
         )
         given, notes = made.queries, list(made.notes)
     calibration = tuple(dict.fromkeys(given))
-    own = request.prompt.query
     unseen = _without(dict.fromkeys((*([own] if own else []), *request.holdout)), calibration, notes)
     if len(calibration) < FEWEST:
         raise BadInput(

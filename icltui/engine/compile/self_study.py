@@ -8,7 +8,7 @@ that was stopped goes on with the same texts.
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -19,7 +19,7 @@ from icltui.api.progress_callback import ProgressCallback
 from icltui.engine.compile.context_reader import ContextReader
 from icltui.engine.compile.list_pattern import ListPattern, find_list_pattern
 from icltui.engine.compile.repeat_context import before_value, cut_where_context_decides, joint_of_prose
-from icltui.engine.compile.study_file import Attempt, StudyFile
+from icltui.engine.compile.study_file import MOST_ATTEMPTS, Attempt, StudyFile
 from icltui.engine.compile.study_templates import (
     GIVEN,
     INSTRUCT,
@@ -29,7 +29,7 @@ from icltui.engine.compile.study_templates import (
     STATEMENTS,
     StudyTemplate,
 )
-from icltui.engine.compile.written_text import Dropped, check_query, without_markup
+from icltui.engine.compile.written_text import Dropped, check_query, comparable, without_markup
 from icltui.engine.generate.sampling import Sampler
 from icltui.engine.prompts.tokenize import Ids
 from icltui.values.bounds import SEED
@@ -64,18 +64,20 @@ class SelfStudy:
         self.plain = ContextReader(loaded, replace(prompt, chat=False)) if prompt.chat else self.reader
         self.templates = (INSTRUCT if self.can_ask else PLAIN) + (GIVEN if prompt.chat else STATEMENTS)
 
-    def queries(self, n: int) -> Iterator[str]:
-        """Up to ``n`` queries, no two alike."""
+    def queries(self, n: int, others: Collection[str] = ()) -> Iterator[str]:
+        """Up to ``n`` queries, no two alike, and none among ``others``, which are as :func:`comparable` makes them."""
         made: list[str] = []
-        end = time.monotonic() + MOST_SECONDS
-        for number in range(MOST_ATTEMPTS_PER_QUERY * n):
-            if len(made) == n or time.monotonic() > end:
+        n_told, end = 0, time.monotonic() + MOST_SECONDS
+        for number in range(min(MOST_ATTEMPTS_PER_QUERY * n + len(others), MOST_ATTEMPTS)):
+            if n_told == n or time.monotonic() > end:
                 return
-            attempt = self._kept(number, made) or self._made(number, made, n)
+            attempt = self._kept(number, made) or self._made(number, made, n_told, n)
             if attempt.dropped:
                 self.dropped[attempt.dropped] += 1
-            else:
-                made.append(attempt.query)
+                continue
+            made.append(attempt.query)
+            if comparable(attempt.query) not in others:
+                n_told += 1
                 yield attempt.query
 
     def _kept(self, number: int, made: Sequence[str]) -> Attempt | None:
@@ -91,8 +93,8 @@ class SelfStudy:
             return None
         return attempt
 
-    def _made(self, number: int, made: Sequence[str], n: int) -> Attempt:
-        on_token = partial(self.on_progress, "the model writes queries", len(made), n)
+    def _made(self, number: int, made: Sequence[str], n_told: int, n: int) -> Attempt:
+        on_token = partial(self.on_progress, "the model writes queries", n_told, n)
         chance = Sampling(temperature=TEMPERATURE, top_p=TOP_P, seed=(self.seed * 1_000_003 + number) % SEED)
         try:
             query = self._query(number, Sampler(chance), on_token)

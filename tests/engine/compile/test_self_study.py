@@ -75,7 +75,7 @@ def test_a_study_stopped_anywhere_goes_on_to_the_same_queries(
     whole, tokens = study(demo, prompt), []
     written = kept(state)
     study(demo, prompt, on_progress=lambda *told: tokens.append(told))
-    assert tokens == []  # nothing is written twice
+    assert "the model writes queries" not in [stage for stage, *_ in tokens]  # nothing is written twice
     forget(state)
     for patience in (1, 4, 9):
         with pytest.raises(Stopped):
@@ -106,6 +106,17 @@ def test_one_who_reads_along_may_stop_and_keeps_what_was_read(demo: LoadedModel,
 def test_more_queries_begin_with_those_of_fewer(demo: LoadedModel) -> None:
     few = study(demo, n=2).queries
     assert study(demo, n=4).queries[:2] == few
+
+
+def test_unseen_queries_stay_unseen_and_others_come_instead(demo: LoadedModel) -> None:
+    made = study(demo, n=4).queries
+    unseen = (made[1], made[2].upper() + " ")
+    again = study(demo, n=4, unseen=unseen).queries
+    assert again[:2] == (made[0], made[3])
+    assert len(set(again)) == 4
+    assert not {*made[1:3]} & {*again}
+    pieces = calibration_queries(demo, LABELS, "repeat", 4, unseen=("pine:",)).queries
+    assert pieces == ("plum:", "salad:", "horse:", "willow:")
 
 
 @pytest.mark.parametrize(
@@ -176,8 +187,14 @@ def test_a_study_ends_in_time_with_what_it_has(demo: LoadedModel, monkeypatch: p
     clock = iter(range(0, 10**6, 400))
     monkeypatch.setattr(self_study.time, "monotonic", lambda: float(next(clock)))
     made = study(demo, n=50)
-    assert 1 <= len(made.queries) <= 2
-    assert made.notes[0] == f"the model wrote {len(made.queries)} of 50 queries"
+    pieces = calibration_queries(demo, LABELS, "repeat", 50).queries
+    n_written = len(made.queries) - len(pieces)
+    assert 1 <= n_written <= 2
+    assert made.queries[n_written:] == pieces
+    assert (
+        made.notes[-1]
+        == f"the model wrote {n_written} of 50 queries, and {len(pieces)} are pieces of the context"
+    )
 
 
 @pytest.mark.parametrize("n", [0, -1, 257, 10**9])
@@ -205,7 +222,9 @@ def test_a_chat_is_asked_in_turns_and_another_prompt_in_text(
     tokenizer = AutoTokenizer.from_pretrained(MODEL_DIR)
     tokenizer.chat_template = TEMPLATE
     chatty = wrap_model(demo.model, tokenizer, "chatty")
-    turns = study(chatty, Prompt(context=STORY.context, chat=True), n=4).queries
+    chat = Prompt(context=STORY.context, chat=True)
+    pieces = calibration_queries(chatty, chat, "repeat").queries
+    turns = [text for text in study(chatty, chat, n=4).queries if text not in pieces]
     assert " What is this text about?" in turns
     assert all(text.endswith(("?", ".")) for text in turns)
     texts = study(chatty, STORY, n=4).queries
