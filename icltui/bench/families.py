@@ -31,10 +31,8 @@ from icltui.values import EXAM_TITLES, Compilation, Exam, ExamPatch, ModelInfo
 from icltui.values.errors import BadInput
 from icltui.values.exam import USUAL_ROWS
 from icltui.values.prompt import Bos, Prompt, layers_text
-from icltui.values.recipe import Recipe
+from icltui.values.recipe import COMPILED
 
-RECIPE = Recipe(mode="compiled", metric="ordinary", epsilon=0.01, ridge=0.01)
-"""Where the choice by leave-one-out begins."""
 N_CALIBRATION = (3, 6, 12)
 """Calibration queries of the patches that are counted, in turns."""
 
@@ -118,7 +116,7 @@ def _start(settings: FamilySettings, on_progress: Callable[[str], None]) -> _Run
         dtype=info.dtype,
         version=info.versions["icltui"],
         bos=settings.bos,
-        recipe=RECIPE,
+        recipe=COMPILED,
         budget=settings.budget,
     )
     return _Run(engine, info, settings, key, on_progress)
@@ -152,7 +150,7 @@ def _exam(run: _Run, family: Family, rows: tuple[ExamPatch, ...]) -> FamilyExam:
     compiled = _compile(run, split, split.calibration) if run.settings.budget else None
     request = Examine(
         prompt=_prompt(run, split),
-        recipe=replace(RECIPE, queries=tuple(query.text for query in split.calibration)),
+        recipe=replace(COMPILED, queries=tuple(query.text for query in split.calibration)),
         holdout=tuple(query.text for query in split.unseen),
         answers={query.text: query.answer for query in split.unseen},
         rows=rows,
@@ -167,7 +165,7 @@ def _exam(run: _Run, family: Family, rows: tuple[ExamPatch, ...]) -> FamilyExam:
         seed=0,
         exam=_examine(run, request),
         choice=compiled.chosen if compiled else None,
-        refused=refusal(compiled.leave_one_out, None) if compiled else None,
+        refused=refusal(compiled.leave_one_out, collateral=compiled.collateral) if compiled else None,
         choice_seconds=compiled.seconds if compiled else 0.0,
     )
 
@@ -190,7 +188,7 @@ def _patch(run: _Run, family: Family, seed: int, n_queries: int) -> FamilyPatch:
         kind=family.kind,
         seed=seed,
         n_queries=n_queries,
-        refused=refusal(found.leave_one_out, None),
+        refused=refusal(found.leave_one_out, collateral=found.collateral),
         r_median=found.unseen.r_median if found.unseen else None,
         r_left_out=found.leave_one_out.r_median,
         collateral=found.collateral.kl if found.collateral else None,
@@ -203,7 +201,7 @@ def _compile(
 ) -> Compilation:
     request = Compile(
         prompt=_prompt(run, split),
-        recipe=replace(RECIPE, queries=tuple(query.text for query in calibration)),
+        recipe=replace(COMPILED, queries=tuple(query.text for query in calibration)),
         calibrate="user",
         holdout=tuple(query.text for query in unseen),
         budget=run.settings.budget,

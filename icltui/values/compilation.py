@@ -105,7 +105,11 @@ class ChoicePoint(Record, frozen=True):
     alpha: float
     """The strength."""
     r_median: float | None
-    """Leave-one-query-out R, or what stands for it before the model runs; None where it is not known."""
+    """Leave-one-query-out R of the query in the middle; None where the context changes nothing."""
+    rank: TokenCount | None = None
+    """The rank that the patch is cut to; None: it is not."""
+    cross_fit: bool = False
+    """Whether each query is fitted a second time, as it is through the patch made without it."""
     kl: float | None = None
     """Leave-one-query-out KL(context ‖ patched) per token, in nats."""
     collateral: float | None = None

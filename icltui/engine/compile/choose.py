@@ -1,20 +1,38 @@
 """How a patch is made, chosen by how it does on each calibration query when that is left out.
 
-Enters: a spec and passages that were read. Leaves: a :class:`Choice`.
+Enters: a spec and passages that were read. Leaves: a :class:`Choice`. From where *compile* begins one thing is varied
+after the other: ridge, rank, ε, components, layers, strength. Of all that was tried, that of least collateral is taken
+whose median R is at most one standard error below the best (the one-standard-error rule of Breiman et al. 1984). What
+is tried depends on the numbers alone, unless the time ends first.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from statistics import median
+from types import MappingProxyType
+
+from msgspec.structs import replace as with_changes
 
 from icltui.api.progress_callback import ProgressCallback, ignore_progress
-from icltui.engine.compile.score_queries import recovered
-from icltui.engine.measure.predictions import finite_or_none
-from icltui.engine.patch.alpha_search import patched_logits, with_alpha
-from icltui.engine.patch.build import BuiltPatch, PatchSpec, build_from
-from icltui.engine.patch.calibration import Passage, logits_without_context
-from icltui.engine.patch.evaluate import TokenSpan, score, sum_scores
+from icltui.engine.compile.leaving_out import Trial, Trials
+from icltui.engine.metric.background import read_background
+from icltui.engine.patch.alpha_search import with_alpha
+from icltui.engine.patch.build import BuiltPatch, PatchSpec, fitted_tokens
+from icltui.engine.patch.calibration import Passage
+from icltui.engine.patch.collateral import read_unrelated
 from icltui.values import ChoicePoint, CollateralSummary, LeaveOneOut
+from icltui.values.errors import BadInput
+
+RIDGE_FACTORS, RANK_FACTORS, EPSILON_FACTORS = (1 / 3, 3.0, 10.0), (0.5, 4), (0.1, 10.0)
+STRENGTHS = (0.8, 0.9, 1.1)
+SLACK = 1.0
+"""Standard errors that the median R may be below the best."""
+N_TOKENS, ROW_TOKENS = 256, 64
+"""Of the unrelated text that ways are compared on; the chosen one is measured on more."""
+N_REFITS = 2
+"""Queries that the chosen patch is made anew without, to say what the closed form leaves out."""
 
 
 @dataclass(frozen=True)
@@ -32,37 +50,162 @@ def choose(
     own: Passage,
     calibration: Sequence[Passage],
     *,
-    pinned: Sequence[str] = (),  # noqa: ARG001
-    budget: float = 60.0,  # noqa: ARG001
+    pinned: Sequence[str] = (),
+    budget: float = 60.0,
     on_progress: ProgressCallback = ignore_progress,
-    on_point: Callable[[ChoicePoint], object] = lambda _point: None,  # noqa: ARG001
+    on_point: Callable[[ChoicePoint], object] = lambda _point: None,
 ) -> Choice:
     """The patch of the ``calibration`` passages; what is not ``pinned`` is chosen within ``budget`` seconds.
+
+    The first way is tried whatever the budget.
 
     Raises:
         BadInput: no patch can be made of these passages.
     """
-    built = with_alpha(build_from(spec, own, calibration), on_progress)
-    return Choice(built, _left_out(spec, own, calibration, on_progress), None)
+    spec.metrics(on_progress)  # so that no way is charged for reading the ordinary text
+    background = spec.background or read_background(spec.loaded, spec.recipe.background)
+    unrelated = read_unrelated(spec.loaded, background, on_progress, N_TOKENS, ROW_TOKENS)
+    trials = Trials(own, calibration, unrelated, spec.sites)
+    search = _Search(trials, budget, on_progress, on_point)
+    best = search.run(_first(spec, calibration, pinned), pinned)
+    collateral = read_unrelated(spec.loaded, background, on_progress).summarize(best.built, on_progress)
+    n_refits = N_REFITS if best.r and search.has_time(N_REFITS) else 0
+    leave_one_out = trials.summarize(best, search.winners, n_refits)
+    return Choice(best.built, leave_one_out, collateral, tuple(search.notes))
 
 
-def _left_out(
-    spec: PatchSpec, own: Passage, calibration: Sequence[Passage], on_progress: ProgressCallback
-) -> LeaveOneOut:
-    patched, plain = [], []
-    for number, passage in enumerate(calibration):
-        on_progress("leaving queries out", number, len(calibration))
-        rest = [*calibration[:number], *calibration[number + 1 :]]
-        built = build_from(replace(spec, calibration=tuple(one.ids for one in rest)), own, rest)
-        span = TokenSpan(passage, 0)
-        patched.append(score(span, patched_logits(built, passage)))
-        plain.append(score(span, logits_without_context(spec.loaded, passage)))
-    r = [known for pair in zip(patched, plain, strict=True) if (known := recovered(*pair)) is not None]
-    ours, theirs = sum_scores(patched), sum_scores(plain)
-    return LeaveOneOut(
-        r_median=median(r) if r else None,
-        n_queries=len(r),
-        kl=finite_or_none(ours.kl / ours.n),
-        kl_plain=finite_or_none(theirs.kl / theirs.n),
-        n_harmed=sum(one < 0 for one in r),
-    )
+@dataclass
+class _Search:
+    """One thing varied after the other, until the budget ends."""
+
+    trials: Trials
+    budget: float
+    on_progress: ProgressCallback
+    on_point: Callable[[ChoicePoint], object]
+    winners: list[Trial] = field(default_factory=list)
+    """What each step ended with."""
+    notes: list[str] = field(default_factory=list)
+    start: float = field(default_factory=time.perf_counter)
+
+    def run(self, first: PatchSpec, pinned: Sequence[str]) -> Trial:
+        """The best of what is tried, at its strength."""
+        alpha = first.recipe.alpha
+        self.attempt("start", _Way(first, (1.0 if isinstance(alpha, str) else float(alpha),)))
+        best = self.end_step()
+        for step, ways in STEPS.items():
+            if step not in pinned and best.r:
+                self.vary(step, ways(best.built.spec), best.built.alpha)
+                best = self.end_step()
+        if isinstance(alpha, str):
+            self.attempt("alpha", _Way(best.built.spec, (with_alpha(best.built, self.on_progress).alpha,)))
+            self.winners.append(self.trials.done[-1])
+        return self.winners[-1]
+
+    def vary(self, step: str, ways: Iterator["_Way"], alpha: float) -> None:
+        """Try ``ways`` while there is time; one that no patch can be made by is passed over."""
+        for way in ways:
+            if not self.has_time():
+                if not self.notes:
+                    self.notes.append(
+                        f"the choice ended at its budget of {self.budget:g} s after {len(self.trials.done)} ways, when "
+                        f"{step} was varied: --budget gives it longer"
+                    )
+                return
+            with suppress(BadInput):
+                self.attempt(step, way if way.strengths else replace(way, strengths=(alpha,)))
+
+    def attempt(self, step: str, way: "_Way") -> None:
+        """Try one way, and tell of it."""
+        self.on_progress(f"trying ways to make the patch: {step}", len(self.trials.done), 0)
+        for trial in self.trials.run(step, way.spec, way.strengths):
+            self.on_point(trial.point)
+
+    def end_step(self) -> Trial:
+        """The best of all so far."""
+        best = least_collateral(self.trials.done)
+        self.winners.append(best)
+        return best
+
+    def has_time(self, n: int = 1) -> bool:
+        """Whether ``n`` more ways can be tried."""
+        slowest = max(trial.seconds for trial in self.trials.done)
+        return time.perf_counter() - self.start + n * slowest <= self.budget
+
+
+def least_collateral(trials: Sequence[Trial]) -> Trial:
+    """The trial of least collateral whose median R is at most :data:`SLACK` standard errors below the best."""
+    known = [trial for trial in trials if trial.r]
+    if not known:
+        return trials[0]
+    best = max(known, key=lambda trial: median(trial.r))
+    enough = median(best.r) - SLACK * best.standard_error
+    return min((trial for trial in known if median(trial.r) >= enough), key=lambda trial: trial.collateral)
+
+
+@dataclass(frozen=True)
+class _Way:
+    """A spec to try, at one or several strengths; none: at that of the best so far."""
+
+    spec: PatchSpec
+    strengths: tuple[float, ...] = ()
+
+
+def _first(spec: PatchSpec, calibration: Sequence[Passage], pinned: Sequence[str]) -> PatchSpec:
+    """Where the choice begins: a rank that was not given is at most that of the tokens."""
+    rank = spec.recipe.rank
+    if rank is None or "rank" in pinned:
+        return spec
+    n_tokens = sum(part.n_tokens for part in fitted_tokens(spec, calibration[0], calibration))
+    width = int(calibration[0].targets.z.shape[-1])
+    return _with(spec, rank=min(rank, n_tokens, width))
+
+
+def _with(spec: PatchSpec, **changes: object) -> PatchSpec:
+    return replace(spec, recipe=with_changes(spec.recipe, **changes))
+
+
+def _ridges(spec: PatchSpec) -> Iterator[_Way]:
+    for factor in RIDGE_FACTORS:
+        yield _Way(_with(spec, ridge=spec.recipe.ridge * factor))
+
+
+def _ranks(spec: PatchSpec) -> Iterator[_Way]:
+    if spec.recipe.rank is not None:
+        for factor in RANK_FACTORS:
+            yield _Way(_with(spec, rank=max(1, int(spec.recipe.rank * factor))))
+
+
+def _epsilons(spec: PatchSpec) -> Iterator[_Way]:
+    if spec.recipe.metric == "ordinary":
+        for factor in EPSILON_FACTORS:
+            yield _Way(_with(spec, epsilon=spec.recipe.epsilon * factor))
+
+
+def _components(spec: PatchSpec) -> Iterator[_Way]:
+    if spec.recipe.components == "both":
+        yield _Way(_with(spec, components="shift"))
+
+
+def _layers(spec: PatchSpec) -> Iterator[_Way]:
+    """Without the lowest sixth, and without the highest."""
+    n = max(1, len(spec.sites) // 6)
+    for at in (slice(n, None), slice(None, -n)):
+        if spec.sites[at]:
+            yield _Way(replace(spec, sites=spec.sites[at]))
+
+
+def _strengths(spec: PatchSpec) -> Iterator[_Way]:
+    yield _Way(spec, STRENGTHS)
+
+
+STEPS: Mapping[str, Callable[[PatchSpec], Iterator[_Way]]] = MappingProxyType(
+    {
+        "ridge": _ridges,
+        "rank": _ranks,
+        "epsilon": _epsilons,
+        "components": _components,
+        "layers": _layers,
+        "alpha": _strengths,
+    }
+)
+"""What is varied, in this order, unless it was given."""

@@ -148,7 +148,7 @@ def _judge(
     fitted = score_queries(built, calibration, queries.calibration, "calibration", on_progress)
     summary = summarize_unseen(others) if others else None
     return Compilation(
-        refused=refusal(choice.leave_one_out, summary),
+        refused=refusal(choice.leave_one_out, summary, choice.collateral),
         chosen=_chosen(built, request.pinned),
         calibration=CalibrationSummary(
             kind=request.calibrate,

@@ -11,17 +11,57 @@ _WAY_OUT = (
 )
 
 
-def refusal(leave_one_out: LeaveOneOut, unseen: Unseen | None) -> str | None:
-    """Why the patch would harm: on the median query it is no better than no patch."""
-    found = [
-        (f"the {leave_one_out.n_queries} calibration queries, each left out in turn", leave_one_out.r_median)
-    ]
-    if unseen is not None:
-        found.append((f"the {unseen.n_queries} unseen queries", unseen.r_median))
-    for what, r_median in found:
-        if r_median is not None and r_median <= 0:
-            return f"the patch harms on {what}: median R {r_median:.2g}, where no patch has 0: {_WAY_OUT}"
+LEAST_R = 0.2
+"""Median R of left-out queries below which chance alone may make a patch harm on unseen ones."""
+MOST_COLLATERAL = 1.0
+"""Nats a token of unrelated text above which the patched model is another model."""
+
+
+def refusal(
+    leave_one_out: LeaveOneOut, unseen: Unseen | None = None, collateral: CollateralSummary | None = None
+) -> str | None:
+    """Why the patch would harm: on queries that it was not made from, or on unrelated text; None: it would not."""
+    why = _left_out_fault(leave_one_out) or _collateral_fault(collateral) or _unseen_fault(unseen)
+    return None if why is None else f"{why}: {_WAY_OUT}"
+
+
+def _left_out_fault(found: LeaveOneOut) -> str | None:
+    n = found.n_queries
+    if found.r_median is None:
+        return (
+            "the context changes nothing at the calibration queries, so there is nothing to put into weights"
+        )
+    on = f"on the {n} calibration queries, each left out in turn"
+    if found.r_median < LEAST_R:
+        return f"the patch does not carry over {on}: median R {found.r_median:.2g}, at least {LEAST_R:g} is needed"
+    if found.n_harmed * 3 > n:
+        return f"the patch harms {found.n_harmed} of {n} calibration queries where each is left out in turn"
+    if found.kl is None or found.kl_plain is None or found.kl >= found.kl_plain:
+        return f"the patch harms {on}: KL {_nats(found.kl)}, without it {_nats(found.kl_plain)}"
     return None
+
+
+def _collateral_fault(found: CollateralSummary | None) -> str | None:
+    if found is None or (found.kl is not None and found.kl <= MOST_COLLATERAL):
+        return None
+    return (
+        f"the patch changes unrelated text by {_nats(found.kl)} a token, at most {MOST_COLLATERAL:g} may be"
+    )
+
+
+def _unseen_fault(found: Unseen | None) -> str | None:
+    if found is None or found.r_median is None:
+        return None
+    on = f"on the {found.n_queries} unseen queries"
+    if found.r_median <= 0:
+        return f"the patch harms {on}: median R {found.r_median:.2g}, where no patch has 0"
+    if found.kl is None or found.kl_plain is None or found.kl >= found.kl_plain:
+        return f"the patch harms {on}: KL {_nats(found.kl)}, without it {_nats(found.kl_plain)}"
+    return None
+
+
+def _nats(kl: float | None) -> str:
+    return "no number" if kl is None else f"{kl:.2g} nats"
 
 
 def sentence(leave_one_out: LeaveOneOut, unseen: Unseen | None, collateral: CollateralSummary | None) -> str:

@@ -1,0 +1,151 @@
+"""The choice by leave-one-out on the embedded model: what it tries, what it takes, what is given, what is refused."""
+
+from statistics import median
+
+import pytest
+import torch
+from msgspec.structs import replace
+
+from icltui.engine.compile.choose import SLACK, STEPS, Choice, choose, least_collateral
+from icltui.engine.compile.leaving_out import Trial
+from icltui.engine.compile.verdict import refusal
+from icltui.engine.generate.prepare_request import make_spec
+from icltui.engine.models.loaded_model import LoadedModel
+from icltui.engine.patch.alpha_search import patched_logits
+from icltui.engine.patch.calibration import PassageReader
+from icltui.tasks.catalogue import families
+from icltui.values import ChoicePoint, CollateralSummary, LeaveOneOut, Unseen
+from icltui.values.prompt import Prompt
+from icltui.values.recipe import COMPILED, Recipe
+
+LABELS = next(family for family in families("embedded") if family.name.startswith("labels")).split()
+TEXTS = tuple(query.text for query in LABELS.calibration[:5])
+START = replace(COMPILED, n_fitted=1, queries=TEXTS)
+
+
+@pytest.fixture(autouse=True)
+def _no_gradients():
+    with torch.no_grad():
+        yield
+
+
+def chosen(
+    demo: LoadedModel,
+    recipe: Recipe = START,
+    pinned: tuple[str, ...] = (),
+    budget: float = 1e6,
+    context: str = LABELS.context,
+) -> tuple[Choice, list[ChoicePoint]]:
+    prompt = Prompt(context=context, query=recipe.queries[0])
+    spec = make_spec(demo, prompt, "all", recipe)
+    reader = PassageReader(demo, spec.sites, "reset", len(spec.calibration))
+    passages = [reader.read(ids, recipe.n_fitted) for ids in spec.calibration]
+    points: list[ChoicePoint] = []
+    return choose(spec, passages[0], passages, pinned=pinned, budget=budget, on_point=points.append), points
+
+
+def ways(points) -> list[ChoicePoint]:
+    return [replace(point, seconds=0.0, chosen=False) for point in points]
+
+
+def test_it_tries_each_thing_and_takes_the_same_again(demo):
+    first, points = chosen(demo)
+    again, _ = chosen(demo)
+    assert {point.step for point in points} == {"start", *STEPS}
+    assert ways(first.leave_one_out.curve) == ways(again.leave_one_out.curve) == ways(points)
+    assert first.built.spec.recipe == again.built.spec.recipe
+    assert first.notes == ()
+    assert first.leave_one_out.n_refits == 2
+    assert first.leave_one_out.refit_difference < 0.2
+    start = points[0]
+    assert first.collateral.kl < 1
+    assert first.leave_one_out.r_median > 0.5
+    assert any(point.chosen for point in first.leave_one_out.curve)
+    assert min(point.collateral for point in points) <= start.collateral
+    passage = first.built.fitted[0].passage
+    assert not torch.equal(patched_logits(first.built, passage), patched_logits(first.built, passage, 0.0))
+
+
+def test_what_is_given_is_not_varied(demo):
+    recipe = replace(START, ridge=0.5, epsilon=0.02, components="shift", rank=2, alpha=0.7)
+    choice, points = chosen(demo, recipe, ("ridge", "epsilon", "rank", "components", "layers", "alpha"))
+    assert [point.step for point in points] == ["start"]
+    made = choice.built
+    assert (made.alpha, made.spec.recipe) == (0.7, recipe)
+    _, points = chosen(demo, recipe, ("ridge",))
+    assert {point.ridge for point in points} == {0.5}
+    assert len({point.rank for point in points}) > 1
+
+
+def test_a_budget_ends_it_with_the_best_so_far(demo):
+    choice, points = chosen(demo, budget=1e-9)
+    assert [point.step for point in points] == ["start"]
+    assert "ended at its budget of 1e-09 s after 1 ways, when ridge was varied" in choice.notes[0]
+    assert choice.built.spec.recipe.ridge == COMPILED.ridge
+    assert choice.leave_one_out.n_refits == 0
+
+
+def test_a_strength_may_be_searched(demo):
+    pinned = ("ridge", "epsilon", "rank", "components", "layers", "alpha")
+    choice, points = chosen(demo, replace(START, alpha="search"), pinned)
+    assert [point.step for point in points] == ["start", "alpha"]
+    assert points[-1].alpha == choice.built.alpha != 1.0
+
+
+def test_a_context_that_says_something_else_of_each_query_is_refused(demo):
+    """No query tells of another, so that nothing carries over."""
+    answers = ("red", "blue", "green", "dax", "blikop")
+    context = "".join(f"{text} {answer}\n" for text, answer in zip(TEXTS, answers, strict=True))
+    choice, _ = chosen(demo, context=context)
+    reason = refusal(choice.leave_one_out, None, choice.collateral)
+    assert reason is not None
+    assert "--queries" in reason
+    assert "--force" in reason
+
+
+def test_a_context_that_changes_nothing_is_refused():
+    nothing = LeaveOneOut(r_median=None, n_queries=0, kl=0.0, kl_plain=0.0)
+    assert refusal(nothing).startswith("the context changes nothing at the calibration queries")
+
+
+GOOD = LeaveOneOut(r_median=0.9, n_queries=9, kl=0.1, kl_plain=2.0, n_harmed=0)
+UNSEEN = Unseen(
+    n_queries=4, n_tokens=4, kl=0.1, kl_plain=2.0, r_median=0.9, r_mean=0.9, equal=4, equal_plain=0
+)
+
+
+@pytest.mark.parametrize(
+    ("left_out", "unseen", "collateral", "words"),
+    [
+        (replace(GOOD, r_median=0.1), None, None, "median R 0.1, at least 0.2 is needed"),
+        (replace(GOOD, n_harmed=4), None, None, "harms 4 of 9 calibration queries"),
+        (replace(GOOD, kl=2.5), None, None, "KL 2.5 nats, without it 2 nats"),
+        (replace(GOOD, kl=None), None, None, "KL no number"),
+        (GOOD, None, CollateralSummary(kl=3.0, n_tokens=9), "unrelated text by 3 nats a token"),
+        (GOOD, None, CollateralSummary(kl=None, n_tokens=9), "unrelated text by no number"),
+        (GOOD, replace(UNSEEN, r_median=-0.1), None, "unseen queries: median R -0.1"),
+        (GOOD, replace(UNSEEN, kl=3.0), None, "unseen queries: KL 3 nats"),
+        (GOOD, UNSEEN, CollateralSummary(kl=0.1, n_tokens=9), None),
+        (GOOD, replace(UNSEEN, r_median=None), None, None),
+    ],
+)
+def test_what_harms_is_refused_with_the_way_out(left_out, unseen, collateral, words):
+    reason = refusal(left_out, unseen, collateral)
+    assert (reason is None) == (words is None)
+    assert words is None or (words in reason and "--force makes it all the same" in reason)
+
+
+def trial(r: tuple[float, ...], collateral: float) -> Trial:
+    return Trial(None, None, (), r, collateral, 1.0)  # type: ignore[arg-type]
+
+
+def test_of_those_within_one_standard_error_the_least_collateral_is_taken():
+    best, near, far = trial((0.9, 0.95, 1.0), 3.0), trial((0.8, 0.93, 1.0), 1.0), trial((0.1, 0.2, 0.3), 0.0)
+    error = 1.2533 * 1.4826 * 0.05 / 3**0.5
+    assert best.standard_error == pytest.approx(error)
+    assert median(near.r) > 0.95 - SLACK * error > median(far.r)
+    assert least_collateral([best, near, far]) is near
+    assert least_collateral([best, far]) is best
+    unknown = trial((), 0.0)
+    assert least_collateral([unknown, best]) is best
+    assert least_collateral([unknown]) is unknown
