@@ -64,7 +64,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """Seed of the controls ``random`` and ``shuffled``."""
 
 
-COMPILED = Recipe(mode="compiled", metric="ordinary", epsilon=0.001, ridge=3.0, rank=4, cross_fit=True)
+COMPILED = Recipe(mode="compiled", metric="ordinary", epsilon=0.001, ridge=3.0, rank=8, cross_fit=True)
 """Where *compile* begins to choose."""
 
 

@@ -16,7 +16,7 @@ from types import MappingProxyType
 from msgspec.structs import replace as with_changes
 
 from icltui.api.progress_callback import ProgressCallback, ignore_progress
-from icltui.engine.compile.leaving_out import Trial, Trials
+from icltui.engine.compile.leaving_out import Trial, LeftOutTrials
 from icltui.engine.metric.background import read_background
 from icltui.engine.patch.alpha_search import with_alpha
 from icltui.engine.patch.build import BuiltPatch, PatchSpec, fitted_tokens
@@ -65,7 +65,7 @@ def choose(
     spec.metrics(on_progress)  # so that no way is charged for reading the ordinary text
     background = spec.background or read_background(spec.loaded, spec.recipe.background)
     unrelated = read_unrelated(spec.loaded, background, on_progress, N_TOKENS, ROW_TOKENS)
-    trials = Trials(own, calibration, unrelated, spec.sites)
+    trials = LeftOutTrials(own, calibration, unrelated, spec.sites)
     search = _Search(trials, budget, on_progress, on_point)
     best = search.run(_first(spec, calibration, pinned), pinned)
     collateral = read_unrelated(spec.loaded, background, on_progress).summarize(best.built, on_progress)
@@ -78,7 +78,7 @@ def choose(
 class _Search:
     """One thing varied after the other, until the budget ends."""
 
-    trials: Trials
+    trials: LeftOutTrials
     budget: float
     on_progress: ProgressCallback
     on_point: Callable[[ChoicePoint], object]

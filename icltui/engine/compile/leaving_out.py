@@ -53,7 +53,7 @@ class Trial:
 
 
 @dataclass
-class Trials:
+class LeftOutTrials:
     """Tries ways to make a patch of the same passages."""
 
     own: Passage

@@ -12,11 +12,13 @@ from icltui.engine.compile.verdict import refusal
 from icltui.engine.generate.prepare_request import make_spec
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.patch.alpha_search import patched_logits
+from icltui.engine.patch.build import BuiltPatch
 from icltui.engine.patch.calibration import PassageReader
 from icltui.tasks.catalogue import families
 from icltui.values import ChoicePoint, CollateralSummary, LeaveOneOut, Unseen
 from icltui.values.prompt import Prompt
 from icltui.values.recipe import COMPILED, Recipe
+from tests.compilations import CHOICE_POINT
 
 LABELS = next(family for family in families("embedded") if family.name.startswith("labels")).split()
 TEXTS = tuple(query.text for query in LABELS.calibration[:5])
@@ -135,11 +137,12 @@ def test_what_harms_is_refused_with_the_way_out(left_out, unseen, collateral, wo
     assert words is None or (words in reason and "--force makes it all the same" in reason)
 
 
-def trial(r: tuple[float, ...], collateral: float) -> Trial:
-    return Trial(None, None, (), r, collateral, 1.0)  # type: ignore[arg-type]
+def test_of_those_within_one_standard_error_the_least_collateral_is_taken(demo):
+    spec = make_spec(demo, Prompt(context="a", query="b"), "all", Recipe())
 
+    def trial(r: tuple[float, ...], collateral: float) -> Trial:
+        return Trial(BuiltPatch(spec), CHOICE_POINT, (), r, collateral, 1.0)
 
-def test_of_those_within_one_standard_error_the_least_collateral_is_taken():
     best, near, far = trial((0.9, 0.95, 1.0), 3.0), trial((0.8, 0.93, 1.0), 1.0), trial((0.1, 0.2, 0.3), 0.0)
     error = 1.2533 * 1.4826 * 0.05 / 3**0.5
     assert best.standard_error == pytest.approx(error)
