@@ -16,7 +16,7 @@ from types import MappingProxyType
 from msgspec.structs import replace as with_changes
 
 from icltui.api.progress_callback import ProgressCallback, ignore_progress
-from icltui.engine.compile.leaving_out import Trial, LeftOutTrials
+from icltui.engine.compile.leaving_out import LeftOutTrials, Trial
 from icltui.engine.metric.background import read_background
 from icltui.engine.patch.alpha_search import with_alpha
 from icltui.engine.patch.build import BuiltPatch, PatchSpec, fitted_tokens
