@@ -25,8 +25,8 @@ ROW = 256
 """Tokens of a row, those kept before it included."""
 _PERIOD = 5
 """Of so many rows one is held out."""
-MOST_ROWS = 128
-"""Of a part; those of a longer text are evenly spread over it."""
+MOST_TOKENS = 10_000
+"""Of a part, or so; the rows of a longer text are evenly spread over it."""
 FEWEST_TOKENS = 1024
 """Of a text: less of it says little about what is ordinary."""
 _FEWEST_IN_ROW = 8
@@ -54,6 +54,11 @@ class Row:
     n_kept: int
     """The number of kept tokens."""
 
+    @property
+    def n_text(self) -> int:
+        """The number of tokens of the text."""
+        return len(self.ids) - self.n_kept
+
 
 def read_background(loaded: LoadedModel, file: str) -> Background:
     """The text of ``file``; where it is empty, the model's own, else the one that comes with the program.
@@ -72,28 +77,33 @@ def read_background(loaded: LoadedModel, file: str) -> Background:
 
 def _own_file(loaded: LoadedModel) -> Path | None:
     """The background beside the model's weights, where its folder has one."""
-    folder = Path(str(getattr(loaded.model, "name_or_path", "") or ""))
-    file = folder / FILE
-    return file if folder.is_absolute() and file.is_file() else None
+    folder = str(getattr(loaded.model, "name_or_path", ""))
+    file = Path(folder, FILE)
+    return file if folder and file.is_file() else None
 
 
 def rows(loaded: LoadedModel, background: Background, part: Part = "metric") -> list[Row]:
-    """The rows of one part of the text, at most :data:`MOST_ROWS`, each with the kept tokens before it.
+    """The rows of one part of the text, at most :data:`MOST_TOKENS`, each with the kept tokens before it.
 
     Raises:
         BadInput: a text of fewer than :data:`FEWEST_TOKENS` tokens.
     """
     every = list(_rows(loaded, background.text))
-    n_tokens = sum(len(row.ids) - row.n_kept for row in every)
-    if n_tokens < FEWEST_TOKENS:
+    if (n_tokens := sum(row.n_text for row in every)) < FEWEST_TOKENS:
         raise BadInput(
             f"{background.name} has {n_tokens:,} tokens, too few to say what is ordinary: give --background a file of "
             f"{FEWEST_TOKENS:,} or more"
         )
-    held_out = every[_PERIOD - 1 :: _PERIOD]
-    wanted = held_out if part == "held out" else [row for row in every if row not in held_out]
-    step = max(1.0, len(wanted) / MOST_ROWS)
-    return [wanted[int(k * step)] for k in range(min(len(wanted), MOST_ROWS))]
+    parts: dict[Part, list[Row]] = {"metric": [], "held out": []}
+    for number, row in enumerate(every):
+        parts["held out" if number % _PERIOD == _PERIOD - 1 else "metric"].append(row)
+    return _thinned(parts[part])
+
+
+def _thinned(part: list[Row]) -> list[Row]:
+    """Every row, or rows at even distances."""
+    step = max(1.0, sum(row.n_text for row in part) / MOST_TOKENS)
+    return [part[int(k * step)] for k in range(int(len(part) / step))]
 
 
 def _rows(loaded: LoadedModel, text: str) -> Iterator[Row]:

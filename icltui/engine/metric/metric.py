@@ -16,7 +16,7 @@ from icltui.engine.measure.rank_one import exact_dtype
 
 @dataclass(frozen=True)
 class Metric:
-    """C = Uᵀ diag(values) U + rest (I − UᵀU), positive definite; its mean eigenvalue is 1 + ε."""
+    """C = Uᵀ diag(values) U + rest (I − UᵀU), positive definite; its eigenvalues are 1 + ε or so in the mean."""
 
     vectors: Float[Tensor, "rank width"]
     """U: orthonormal rows, the directions in which ordinary vectors are largest."""
@@ -47,12 +47,8 @@ class Moments:
     vectors: Float[Tensor, "rank width"]
     values: Float[Tensor, " rank"]
     rest: float
-
-    @property
-    def mean(self) -> float:
-        """The mean eigenvalue, tr E[x xᵀ] / width."""
-        rank, width = self.vectors.shape
-        return (float(self.values.double().sum()) + self.rest * (width - rank)) / width
+    mean: float
+    """The mean eigenvalue, tr E[x xᵀ] / width, of the text alone: a kept sink would be most of it."""
 
     def metric(self, epsilon: float) -> Metric:
         """C = E[x xᵀ] / mean + ε I: as ``epsilon`` alone changes, the eigenvectors serve every one."""

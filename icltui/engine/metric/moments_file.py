@@ -59,7 +59,11 @@ def write_moments(key: str, made: OrdinaryMoments) -> int:
     sites = {f"{layer}.{name}": m for layer, both in made.layers.items() for name, m in _named(both)}
     tensors = {f"{site}.vectors": moments.vectors for site, moments in sites.items()}
     tensors |= {f"{site}.values": moments.values for site, moments in sites.items()}
-    facts = {"key": key, "n_tokens": made.n_tokens, "rest": {site: m.rest for site, m in sites.items()}}
+    facts = {
+        "key": key,
+        "n_tokens": made.n_tokens,
+        "rest": {site: (m.rest, m.mean) for site, m in sites.items()},
+    }
     path = folder() / f"{key}.safetensors"
     temporary = path.with_name(leftover_prefix() + secrets.token_hex(6))
     try:
@@ -100,7 +104,8 @@ def _moments(key: str, names: Names, facts: dict[str, Any], tensors: dict[str, T
 
 
 def _site(name: str, facts: dict[str, Any], tensors: dict[str, Tensor]) -> Moments:
-    vectors, values, rest = tensors[f"{name}.vectors"], tensors[f"{name}.values"], float(facts["rest"][name])
+    vectors, values = tensors[f"{name}.vectors"], tensors[f"{name}.values"]
+    rest, mean = map(float, facts["rest"][name])
     is_shaped = vectors.ndim == 2 and values.shape == vectors.shape[:1]
     if not is_shaped or vectors.dtype != torch.float32 or values.dtype != torch.float32:
         raise ValueError(f"its {name} has another shape")
@@ -108,7 +113,7 @@ def _site(name: str, facts: dict[str, Any], tensors: dict[str, Tensor]) -> Momen
         vectors.isfinite().all() and (values >= 0).all() and values.isfinite().all() and 0 <= rest < torch.inf
     ):
         raise ValueError(f"its {name} is not of numbers")
-    return Moments(vectors, values, rest)
+    return Moments(vectors, values, rest, mean)
 
 
 def _named(both: LayerMoments) -> list[tuple[str, Moments]]:

@@ -5,11 +5,11 @@ Enters: a model and rows. Leaves: :class:`~icltui.engine.metric.metric.OrdinaryM
 eigenvalues follow by Nyström's formula (Tropp et al., arXiv 1706.05736, algorithm 3); the trace gives the rest.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from icltui.api.progress_callback import ProgressCallback, ignore_progress
@@ -27,44 +27,65 @@ RANK = 256
 """Eigenvectors that are kept of wider vectors."""
 _MORE = 64
 """Columns of Ω beyond the rank, for the accuracy of the last of them."""
+_AT_ONCE = 1024
+"""Tokens of one pass."""
 _NOISE = 1e-12
 """Share of the largest eigenvalue below which another is rounding."""
 
 
 @dataclass
-class DenseSum:
+class Sum:
+    """What every sum counts."""
+
+    n: int = 0
+    n_text: int = 0
+    square: float = 0.0
+    """Σ ‖x‖² of the text."""
+
+    def count(self, x: Float[Tensor, "tokens width"], is_text: Bool[Tensor, " tokens"]) -> None:
+        """Counts the rows of ``x``, and those among them that are no kept tokens."""
+        self.n += len(x)
+        self.n_text += int(is_text.sum())
+        self.square += float(x[is_text].square().sum())
+
+    def moments_of(self, vectors: Tensor, values: Tensor, rest: float) -> Moments:
+        """The moments in the precision in which they are kept, whether they are written to a file or not."""
+        vectors, values = (tensor.to("cpu", torch.float32).contiguous() for tensor in (vectors, values))
+        return Moments(vectors, values, rest, self.square / self.n_text / vectors.shape[1])
+
+
+@dataclass(kw_only=True)
+class DenseSum(Sum):
     """Σ x xᵀ."""
 
     total: Float[Tensor, "width width"]
-    n: int = 0
 
-    def add(self, x: Float[Tensor, "tokens width"]) -> None:
-        """Counts each row."""
+    def add(self, x: Float[Tensor, "tokens width"], is_text: Bool[Tensor, " tokens"]) -> None:
+        """Adds each row, see :meth:`count`."""
         x = x.to(self.total.dtype)
+        self.count(x, is_text)
         self.total += x.T @ x
-        self.n += len(x)
 
     def moments(self) -> Moments:
         """Every eigenvalue, largest first."""
         values, columns = torch.linalg.eigh((self.total / self.n).cpu())
-        return _stored(columns.flip(-1).T, values.flip(-1).clamp(min=0.0), 0.0)
+        return self.moments_of(columns.flip(-1).T, values.flip(-1).clamp(min=0.0), 0.0)
 
 
-@dataclass
-class SketchedSum:
+@dataclass(kw_only=True)
+class SketchedSum(Sum):
     """Y = Σ x (xᵀ Ω), and the trace of Σ x xᵀ."""
 
     omega: Float[Tensor, "width columns"]
     image: Float[Tensor, "width columns"]
     trace: float = 0.0
-    n: int = 0
 
-    def add(self, x: Float[Tensor, "tokens width"]) -> None:
-        """Counts each row."""
+    def add(self, x: Float[Tensor, "tokens width"], is_text: Bool[Tensor, " tokens"]) -> None:
+        """Adds each row, see :meth:`count`."""
         x = x.to(self.image.dtype)
+        self.count(x, is_text)
         self.image += x.T @ (x @ self.omega)
         self.trace += float(x.square().sum())
-        self.n += len(x)
 
     def moments(self) -> Moments:
         """The largest eigenvalues of Y (Ωᵀ Y)⁻¹ Yᵀ, and the mean of what they leave of the trace."""
@@ -76,19 +97,18 @@ class SketchedSum:
         columns, singular, _ = torch.linalg.svd(factor, full_matrices=False)
         values = singular.square()[:RANK]
         left = max(0.0, self.trace / self.n - float(values.sum()))
-        rest = left / (len(columns) - len(values))
-        return _stored(columns[:, :RANK].T, values, rest)
+        return self.moments_of(columns[:, :RANK].T, values, left / max(1, len(columns) - len(values)))
 
 
 def new_sum(x: Float[Tensor, "tokens width"]) -> DenseSum | SketchedSum:
     """An empty sum for vectors like ``x``, on their device; Ω depends on the width alone."""
     width, dtype = x.shape[1], exact_dtype(x)
     if width <= WIDEST:
-        return DenseSum(torch.zeros(width, width, dtype=dtype, device=x.device))
+        return DenseSum(total=torch.zeros(width, width, dtype=dtype, device=x.device))
     noise = torch.Generator().manual_seed(width)
     random = torch.randn(width, RANK + _MORE, generator=noise, dtype=torch.float64)
     omega = torch.linalg.qr(random)[0].to(x.device, dtype)
-    return SketchedSum(omega, torch.zeros_like(omega))
+    return SketchedSum(omega=omega, image=torch.zeros_like(omega))
 
 
 def n_bytes(width: int) -> int:
@@ -98,35 +118,37 @@ def n_bytes(width: int) -> int:
     return width * (2 * (RANK + _MORE) * 8 + RANK * 4)
 
 
-def _stored(vectors: Tensor, values: Tensor, rest: float) -> Moments:
-    """The moments in the precision in which they are kept, whether they are stored in a file or not."""
-    return Moments(
-        vectors.to("cpu", torch.float32).contiguous(), values.to("cpu", torch.float32).contiguous(), rest
-    )
-
-
 @dataclass
 class MomentsHook(SiteHook):
-    """Sums up the vectors of every row that passes, but for the first ``n_kept``.
+    """Sums up the vectors of every token of some rows, those kept before every text included.
 
-    What is kept before every text is the same in every row: as a sink its vectors are many times longer than the
-    others, and would be most of the moments though no text is made of them.
+    A patch acts on a kept token as on any other, and one that moves a sink moves all that attend to it.
     """
 
-    n_kept: int = 0
+    at: Int[Tensor, " tokens"]
+    """The tokens' indices in the pass, where shorter rows are padded."""
+    is_text: Bool[Tensor, " tokens"]
+    """Those of them that are not kept before every text."""
     z: dict[int, DenseSum | SketchedSum] = field(default_factory=dict)
     g: dict[int, DenseSum | SketchedSum] = field(default_factory=dict)
 
-    def mlp_input(self, layer: int, z: Float[Tensor, "tokens hidden"]) -> None:
+    def mlp_input(self, layer: int, z: Float[Tensor, "passed hidden"]) -> None:
         self._add(self.z, layer, z)
 
-    def down_input(self, layer: int, g: Float[Tensor, "tokens inner"]) -> None:
+    def down_input(self, layer: int, g: Float[Tensor, "passed inner"]) -> None:
         self._add(self.g, layer, g)
 
-    def _add(self, sums: dict[int, DenseSum | SketchedSum], layer: int, x: Float[Tensor, "tokens _"]) -> None:
+    def _add(self, sums: dict[int, DenseSum | SketchedSum], layer: int, x: Float[Tensor, "passed _"]) -> None:
         if layer not in sums:
             sums[layer] = new_sum(x)
-        sums[layer].add(x[self.n_kept :])
+        sums[layer].add(x[self.at.to(x.device)], self.is_text.to(x.device))
+
+    def aim(self, rows: Sequence[Row]) -> None:
+        """Sets the tokens of the next pass."""
+        longest = max(len(row.ids) for row in rows)
+        index = torch.arange(len(rows) * longest).view(len(rows), longest)
+        self.at = torch.cat([index[k, : len(row.ids)] for k, row in enumerate(rows)])
+        self.is_text = torch.cat([torch.arange(len(row.ids)) >= row.n_kept for row in rows])
 
 
 def stream_moments(
@@ -135,15 +157,29 @@ def stream_moments(
     rows: Sequence[Row],
     on_progress: ProgressCallback = ignore_progress,
 ) -> OrdinaryMoments:
-    """The moments at ``sites`` over the rows, each run by itself."""
-    with attach(sites, MomentsHook()) as hook:
-        for number, row in enumerate(rows):
-            on_progress("reading ordinary text", number, len(rows))
-            hook.n_kept = row.n_kept
-            forward_rows(loaded.model, [row.ids], [range(len(row.ids))])
+    """The moments at ``sites`` over the rows, a few at a time."""
+    hook, done = MomentsHook(torch.arange(0), torch.zeros(0, dtype=torch.bool)), 0
+    with attach(sites, hook):
+        for batch in _batches(rows):
+            on_progress("reading ordinary text", done, len(rows))
+            hook.aim(batch)
+            forward_rows(loaded.model, [row.ids for row in batch], [range(len(row.ids)) for row in batch])
+            done += len(batch)
     layers = {}
     for number, site in enumerate(sites):
         on_progress("weighing ordinary text", number, len(sites))
         g = hook.g.get(site.layer)
         layers[site.layer] = LayerMoments(hook.z[site.layer].moments(), None if g is None else g.moments())
-    return OrdinaryMoments(layers, sum(len(row.ids) - row.n_kept for row in rows))
+    return OrdinaryMoments(layers, sum(row.n_text for row in rows))
+
+
+def _batches(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+    """Rows of like length together, up to :data:`_AT_ONCE` tokens with their padding."""
+    batch: list[Row] = []
+    for row in sorted(rows, key=lambda row: len(row.ids)):
+        if batch and len(row.ids) * (len(batch) + 1) > _AT_ONCE:
+            yield batch
+            batch = []
+        batch.append(row)
+    if batch:
+        yield batch

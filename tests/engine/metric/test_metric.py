@@ -19,7 +19,7 @@ def moments(rank: int = WIDTH) -> Moments:
     scales = torch.logspace(0, -3, WIDTH, dtype=torch.float64)
     basis = torch.linalg.qr(random(WIDTH, WIDTH, seed=5))[0]
     rest = float(scales[rank:].mean()) if rank < WIDTH else 0.0
-    return Moments(basis.T[:rank].contiguous(), scales[:rank], rest)
+    return Moments(basis.T[:rank].contiguous(), scales[:rank], rest, float(scales.mean()))
 
 
 def dense(metric: Metric) -> Tensor:
@@ -92,5 +92,5 @@ def test_a_large_epsilon_is_the_plain_metric() -> None:
 
 
 def test_dead_units_make_every_direction_alike() -> None:
-    dead = Moments(torch.eye(3, dtype=torch.float64), torch.zeros(3, dtype=torch.float64), 0.0)
+    dead = Moments(torch.eye(3, dtype=torch.float64), torch.zeros(3, dtype=torch.float64), 0.0, 0.0)
     assert dead.metric(0.01).whiten(torch.ones(1, 3)).tolist() == [[pytest.approx(10.0)] * 3]
