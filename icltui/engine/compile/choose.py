@@ -2,8 +2,8 @@
 
 Enters: a spec and passages that were read. Leaves: a :class:`Choice`. From where *compile* begins one thing is varied
 after the other: ridge, rank, ε, components, layers, strength. Of all that was tried, that of least collateral is taken
-whose median R is at most one standard error below the best (the one-standard-error rule of Breiman et al. 1984). What
-is tried depends on the numbers alone, unless the time ends first.
+whose median R is at most one standard error below the best (the one-standard-error rule of Breiman et al. 1984), or two
+hundredths. What is tried depends on the numbers alone, unless the time ends first.
 """
 
 import time
@@ -27,9 +27,10 @@ from icltui.values.errors import BadInput
 
 RIDGE_FACTORS, RANK_FACTORS, EPSILON_FACTORS = (1 / 3, 3.0, 10.0), (0.5, 4), (0.1, 10.0)
 STRENGTHS = (0.8, 0.9, 1.1)
-SLACK = 1.0
-"""Standard errors that the median R may be below the best."""
-N_TOKENS, ROW_TOKENS = 256, 64
+SLACK, LEAST_SLACK = 1.0, 0.02
+"""Standard errors that the median R may be below the best, and what it may be in any case: so little is worth no
+collateral, and where all queries are alike their error says nothing of the next one."""
+N_TOKENS = 512
 """Of the unrelated text that ways are compared on; the chosen one is measured on more."""
 N_REFITS = 2
 """Queries that the chosen patch is made anew without, to say what the closed form leaves out."""
@@ -64,7 +65,7 @@ def choose(
     """
     spec.metrics(on_progress)  # so that no way is charged for reading the ordinary text
     background = spec.background or read_background(spec.loaded, spec.recipe.background)
-    unrelated = read_unrelated(spec.loaded, background, on_progress, N_TOKENS, ROW_TOKENS)
+    unrelated = read_unrelated(spec.loaded, background, on_progress, N_TOKENS)
     trials = LeftOutTrials(own, calibration, unrelated, spec.sites)
     search = _Search(trials, budget, on_progress, on_point)
     best = search.run(_first(spec, calibration, pinned), pinned)
@@ -133,12 +134,12 @@ class _Search:
 
 
 def least_collateral(trials: Sequence[Trial]) -> Trial:
-    """The trial of least collateral whose median R is at most :data:`SLACK` standard errors below the best."""
+    """The trial of least collateral among those whose median R is as good as the best, but for the slack."""
     known = [trial for trial in trials if trial.r]
     if not known:
         return trials[0]
     best = max(known, key=lambda trial: median(trial.r))
-    enough = median(best.r) - SLACK * best.standard_error
+    enough = median(best.r) - max(SLACK * best.standard_error, LEAST_SLACK)
     return min((trial for trial in known if median(trial.r) >= enough), key=lambda trial: trial.collateral)
 
 

@@ -80,7 +80,6 @@ def read_unrelated(
     background: Background,
     on_progress: ProgressCallback = ignore_progress,
     n_tokens: int = N_TOKENS,
-    row_tokens: int = ROW_TOKENS,
 ) -> UnrelatedText:
     """Held-out rows of the background, evenly spread over it, and what the model says after their tokens.
 
@@ -90,9 +89,9 @@ def read_unrelated(
     found = rows(loaded, background, "held out")
     n_kept = found[0].n_kept
     width = len(loaded.tokenizer)
-    n_rows = max(1, min(n_tokens, MOST_LOGITS // width) // row_tokens)
+    n_rows = max(1, min(n_tokens, MOST_LOGITS // width) // ROW_TOKENS)
     step = max(1.0, len(found) / n_rows)
-    chosen = [found[int(k * step)].ids[: n_kept + row_tokens] for k in range(min(n_rows, len(found)))]
+    chosen = [found[int(k * step)].ids[: n_kept + ROW_TOKENS] for k in range(min(n_rows, len(found)))]
     return UnrelatedText(loaded, tuple(chosen), n_kept, tuple(_log_p(loaded, chosen, n_kept, on_progress)))
 
 

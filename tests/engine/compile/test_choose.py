@@ -6,7 +6,7 @@ import pytest
 import torch
 from msgspec.structs import replace
 
-from icltui.engine.compile.choose import SLACK, STEPS, Choice, choose, least_collateral
+from icltui.engine.compile.choose import LEAST_SLACK, SLACK, STEPS, Choice, choose, least_collateral
 from icltui.engine.compile.leaving_out import Trial
 from icltui.engine.compile.verdict import refusal
 from icltui.engine.generate.prepare_request import make_spec
@@ -149,6 +149,10 @@ def test_of_those_within_one_standard_error_the_least_collateral_is_taken(demo):
     assert median(near.r) > 0.95 - SLACK * error > median(far.r)
     assert least_collateral([best, near, far]) is near
     assert least_collateral([best, far]) is best
+    alike, little, less = (
+        trial((r,) * 3, c) for r, c in ((0.9, 3.0), (0.91 - LEAST_SLACK, 2.0), (0.87, 1.0))
+    )
+    assert least_collateral([alike, little, less]) is little
     unknown = trial((), 0.0)
     assert least_collateral([unknown, best]) is best
     assert least_collateral([unknown]) is unknown
