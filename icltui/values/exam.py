@@ -154,7 +154,7 @@ class ExamRow(Record, frozen=True):
     collateral_kl: float | None = None
     """Mean KL(model ‖ patched model) a token of unrelated text, in nats; None for a patch that is not held."""
     collateral_predicted: float | None = None
-    """The same to second order from the patch and the ordinary inputs' metric alone, where that is known."""
+    """The same of second order, ½ tr(ΔW C ΔWᵀ) in the logits' Fisher metric: 100 times the KL at a tenth of α."""
     seconds: float = 0.0
     """Time to make the patch, with reading the calibration queries; without testing it."""
     floats: Size | None = None

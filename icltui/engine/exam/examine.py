@@ -5,6 +5,7 @@ Enters: a examinee, the questions, and unrelated text. Leaves: an :class:`~icltu
 
 from collections.abc import Mapping, Sequence
 
+from icltui.api.progress_callback import ProgressCallback
 from icltui.engine.exam.bootstrap import median, median_interval
 from icltui.engine.exam.examinee import Examinee, held_patch
 from icltui.engine.exam.prior_margin import by_prior
@@ -13,6 +14,8 @@ from icltui.engine.exam.rank_curve import rank_curve
 from icltui.engine.exam.score import forced_logits, kl_sum, r_of
 from icltui.engine.hooks.site import Site
 from icltui.engine.measure.predictions import finite_or_none
+from icltui.engine.patch.collateral import SMALL, UnrelatedText
+from icltui.engine.patch.decoding import acting
 from icltui.engine.patch.patch import HeldPatch, LayerPatch
 from icltui.values import ExamAnswer, ExamPatch, ExamRow, RankPoint
 
@@ -80,3 +83,19 @@ def cut_medians(questions: Questions, examinee: Examinee, sites: Sequence[Site])
         return median([r for r in rs if r is not None])
 
     return rank_curve(examinee.layers, r_median)
+
+
+def collateral_of(
+    examinee: Examinee, sites: Sequence[Site], text: UnrelatedText, on_progress: ProgressCallback
+) -> dict[str, float | None]:
+    """What the held patch does to unrelated text, and the same of second order where it has a strength.
+
+    Of second order it is the KL at a tenth of the strength, times 100, as
+    :meth:`icltui.engine.patch.collateral.UnrelatedText.summarize` says.
+    """
+    found = {"collateral_kl": finite_or_none(text.collateral(examinee.acting([]), on_progress))}
+    if examinee.layers:
+        patch = HeldPatch(sites, examinee.layers).at(SMALL)
+        small = text.collateral(acting(patch), on_progress)
+        found["collateral_predicted"] = finite_or_none(small / SMALL**2)
+    return found

@@ -15,7 +15,7 @@ from msgspec.structs import replace as with_changes
 from icltui.api.messages import Event, ExamEnded, Examine, ExamRowEnded, ExamStarted, OtherContext
 from icltui.api.progress_callback import ProgressCallback
 from icltui.engine.exam.bootstrap import N_RESAMPLES
-from icltui.engine.exam.examine import answer_all, cut_medians, row_of
+from icltui.engine.exam.examine import answer_all, collateral_of, cut_medians, row_of
 from icltui.engine.exam.examinee import Material
 from icltui.engine.exam.joined import OtherMaterial, join, lost, scores_on_other, with_interference
 from icltui.engine.exam.questions import Questions, n_answer_tokens, read_all
@@ -23,7 +23,8 @@ from icltui.engine.exam.rank_curve import rank_for
 from icltui.engine.exam.score import r_of
 from icltui.engine.exam.ways import WAYS, ordinary_recipe
 from icltui.engine.generate.prepare_request import make_spec
-from icltui.engine.measure.predictions import finite_or_none
+from icltui.engine.metric.background import Background
+from icltui.engine.metric.ordinary import ordinary_moments
 from icltui.engine.models.background_thread import run_in_background
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.patch.build import PatchSpec
@@ -36,6 +37,8 @@ from icltui.values.recipe import Recipe
 
 WITH_RANKS: frozenset[ExamPatch] = frozenset({"plain", "ordinary", "joined"})
 """The rows whose patch is cut to lower ranks too."""
+WEIGHED: frozenset[ExamPatch] = frozenset({"ordinary", "shift-alone", "joined"})
+"""The rows whose patch is least in the metric of ordinary text."""
 ON_OTHER: frozenset[ExamPatch] = frozenset({"ordinary", "joined"})
 """The rows that answer the other context's queries too."""
 
@@ -82,7 +85,21 @@ def _read(loaded: LoadedModel, request: Examine, on_progress: ProgressCallback) 
     material, questions = read_all(first, unseen, request.answers, on_progress)
     assert first.background is not None, "the recipe of the spec weighs by ordinary text"
     unrelated = read_unrelated(loaded, first.background, on_progress)
-    return Paper(material, questions, unrelated, other, request.seed, notes)
+    weighs = not WEIGHED.isdisjoint(request.rows)
+    more = _weigh(loaded, first.background, on_progress) if weighs else ()
+    return Paper(material, questions, unrelated, other, request.seed, (*notes, *more))
+
+
+def _weigh(loaded: LoadedModel, background: Background, on_progress: ProgressCallback) -> tuple[str, ...]:
+    """The metric of ordinary text, made before the rows that share it, and a note where that took long."""
+    begin = time.perf_counter()
+    ordinary_moments(loaded, background, on_progress)
+    seconds = time.perf_counter() - begin
+    if seconds < 1:
+        return ()
+    return (
+        f"the metric of ordinary text took {seconds:.0f} s, once for each model and text; no row counts it",
+    )
 
 
 def _spec(
@@ -130,9 +147,7 @@ def _examined(name: ExamPatch, paper: Paper, exam: Exam, on_progress: ProgressCa
     on_progress(f"examining: {EXAM_TITLES[name]}", 0, 1)
     row = row_of(name, examinee, questions, answer_all(questions, examinee), seed)
     if examinee.is_held:
-        row = with_changes(
-            row, collateral_kl=finite_or_none(paper.unrelated.collateral(examinee.acting([]), on_progress))
-        )
+        row = with_changes(row, **collateral_of(examinee, material.spec.sites, paper.unrelated, on_progress))
     if name in WITH_RANKS:
         on_progress(f"cutting to lower ranks: {EXAM_TITLES[name]}", 0, 1)
         ranks = cut_medians(questions, examinee, material.spec.sites)

@@ -47,7 +47,7 @@ def engine() -> LocalEngine:
 def background(tmp_path_factory) -> str:
     """A text of its own, short, so that the metric costs little."""
     words = ["sand", "river", "the", "of", "north", "ring", "seven", "moved", "and", "over", "light"]
-    lines = (" ".join(words[(k * k + n) % 11] for n in range(12)) + ".\n" for k in range(160))
+    lines = (" ".join(words[(k * k + n) % 11] for n in range(12)) + ".\n" for k in range(60))
     path = tmp_path_factory.mktemp("text") / "background.txt"
     path.write_text("".join(lines))
     return str(path)
