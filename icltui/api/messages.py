@@ -50,6 +50,10 @@ DeviceMap = Literal["none", "auto", "balanced", "sequential"]
 """How layers are spread over several devices, by accelerate; ``none``: all on one."""
 
 
+AdapterFormat = Literal["peft", "gguf-lora"]
+"""A LoRA adapter for PEFT, or for llama.cpp."""
+
+
 class Message(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="type"):
     """Base of requests and events; ``type`` on the wire is the class's name."""
 
@@ -255,7 +259,9 @@ class JoinAdapters(Message, frozen=True):
 
     contexts: tuple[PatchSource, ...]
     """What the patches are made from, as each adapter has it beside it: one for each context, all of one model."""
-    format: CompiledFormat = "peft"
+    ridge: float | None = None
+    """ρ of the joint solve; None: the largest of the adapters'."""
+    format: AdapterFormat = "peft"
     """What is written."""
     path: str = ""
     """A folder for ``peft``, a file for ``gguf-lora``; it must not exist. Written where the engine runs."""

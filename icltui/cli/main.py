@@ -21,6 +21,7 @@ from icltui.cli import (
     help,
     measure,
     parser,
+    patch,
     replay,
     verify,
 )
@@ -78,6 +79,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "replay": replay.replay,
     "export": export.export,
     "exam": exam.exam,
+    "patch": patch.patch,
     "demo": demo.demo,
     "bench": bench.bench,
     "help": help.help,

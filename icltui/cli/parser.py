@@ -8,7 +8,20 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from icltui import __version__
-from icltui.cli import bench, compile, demo, exam, explore, export, generate, help, measure, replay, verify
+from icltui.cli import (
+    bench,
+    compile,
+    demo,
+    exam,
+    explore,
+    export,
+    generate,
+    help,
+    measure,
+    patch,
+    replay,
+    verify,
+)
 from icltui.system.streams import print_text
 from icltui.values.errors import BadInput
 
@@ -26,6 +39,7 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
         export.add_arguments,
     ),
     "exam": ("every patch of a session's context, put to one test", exam.add_arguments),
+    "patch": ("join adapters made from different contexts into one", patch.add_arguments),
     "engine": ("the engine as a server on stdin and stdout, for --engine", lambda _parser: None),
     "config": ("where everything is kept, and the settings in force", lambda _parser: None),
     "demo": ("train or evaluate the embedded model, make its example sessions", demo.add_arguments),

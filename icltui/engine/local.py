@@ -20,6 +20,7 @@ from icltui.api.messages import (
     Export,
     Generate,
     GenerateEach,
+    JoinAdapters,
     LoadModel,
     Measure,
     MeasureEnded,
@@ -33,6 +34,7 @@ from icltui.api.messages import (
 )
 from icltui.api.progress_callback import ProgressCallback
 from icltui.engine.compile.jobs import run_compile
+from icltui.engine.compile.join_jobs import run_join
 from icltui.engine.exam.jobs import run_exam
 from icltui.engine.export.jobs import check_same_weights, run_export
 from icltui.engine.generate.jobs import run_generate, run_generate_each
@@ -181,6 +183,8 @@ class LocalEngine:
                 yield from self._compile(request)
             case Examine():
                 yield from run_exam(self._model(), request)
+            case JoinAdapters():
+                yield from self._join(request)
 
     def _load(self, request: LoadModel) -> Iterator[Event]:
         loaded = yield from load(request, self._make_room)
@@ -224,6 +228,13 @@ class LocalEngine:
         assert self.info is not None
         self.last_patch.forget()  # so that two are never in memory
         writing = run_compile(request, self.info, self._model, self._fresh)
+        yield from self._writing(writing, request.format == "peft")
+
+    def _join(self, request: JoinAdapters) -> Iterator[Event]:
+        self._model()
+        assert self.info is not None
+        self.last_patch.forget()  # so that two are never in memory
+        writing = run_join(request, self.info, self._model, self._fresh)
         yield from self._writing(writing, request.format == "peft")
 
     def _writing(self, events: Iterator[Event], is_peft: bool) -> Iterator[Event]:

@@ -39,6 +39,8 @@ class PatchSource(Record, frozen=True):
     """Why it would harm; None where it would not."""
     holdout: tuple[str, ...] = ()
     """Unseen queries that it was tested on."""
+    dtype: str = "auto"
+    """The dtype that the model was loaded in, which its fingerprint tells too."""
     name: str = ""
     """Name of its context among others."""
     others: tuple["PatchSource", ...] = ()

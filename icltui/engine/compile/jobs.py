@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -19,6 +18,7 @@ from icltui.api.messages import ChoiceAdvanced, Compile, CompileEnded, Event
 from icltui.api.option_table import check_options
 from icltui.api.progress_callback import ProgressCallback
 from icltui.engine.compile.choose import Choice, choose
+from icltui.engine.compile.read_passages import read_passages
 from icltui.engine.compile.request_queries import RequestQueries, check_queries, queries_of
 from icltui.engine.compile.score_queries import score_queries, summarize_unseen
 from icltui.engine.compile.verdict import refusal, sentence
@@ -27,8 +27,8 @@ from icltui.engine.export.jobs import Draft, Fresh, Model, check_target, keep_dr
 from icltui.engine.generate.prepare_request import make_spec
 from icltui.engine.models.background_thread import Send, stream_in_background
 from icltui.engine.models.loaded_model import LoadedModel
-from icltui.engine.patch.build import BuiltPatch, PatchSpec, n_with_room
-from icltui.engine.patch.calibration import Passage, PassageReader
+from icltui.engine.patch.build import BuiltPatch
+from icltui.engine.patch.calibration import Passage
 from icltui.values import CalibrationSummary, Compilation, ModelInfo, PatchChoice
 from icltui.values.errors import BadInput
 from icltui.values.patch_source import PatchSource
@@ -101,38 +101,22 @@ def _compile(
     recipe = with_changes(request.recipe, queries=queries.calibration)
     prompt = with_changes(request.prompt, query=queries.prompt)
     spec = make_spec(loaded, prompt, request.layers, recipe, queries.unseen)
-    own, calibration, unseen = _read(spec, on_progress)
+    read = read_passages(spec, on_progress)
     choice = choose(
         spec,
-        own,
-        calibration,
+        read.own,
+        read.calibration,
         pinned=request.pinned,
         budget=request.budget,
         on_progress=on_progress,
         on_point=lambda point: send(ChoiceAdvanced(point=point)),
     )
-    compilation = _judge(choice, request, queries, calibration, unseen, on_progress)
+    compilation = _judge(choice, request, queries, read.calibration, read.unseen, on_progress)
     if folder is None or request.format == "none" or (compilation.refused and not request.force):
         return _Outcome(compilation, None)
     source = _source(compilation, request, info)
     draft = write_draft(choice.built, request.format, folder, info, on_progress, source)
     return _Outcome(with_changes(compilation, forced=bool(compilation.refused)), draft)
-
-
-def _read(spec: PatchSpec, on_progress: ProgressCallback) -> tuple[Passage, list[Passage], list[Passage]]:
-    """The prompt's passage, the calibration's and the unseen queries'; the context runs once for all."""
-    rows = [spec.ids, *spec.calibration, *spec.holdout]
-    reader, passages = PassageReader(spec.loaded, spec.sites, spec.positions, len(rows)), dict[int, Passage]()
-    by_query: dict[tuple[int, ...], Passage] = {}
-    for number, ids in enumerate(rows):
-        still = partial(on_progress, "reading the contextual text", number, len(rows))
-        still()
-        if ids.query not in by_query:
-            by_query[ids.query] = reader.read(ids, n_with_room(spec, ids, spec.n_fitted), still)
-        passages[number] = by_query[ids.query]
-    n = len(spec.calibration)
-    own, *others = (passages[number] for number in range(len(rows)))
-    return own, others[:n], others[n:]
 
 
 def _judge(
@@ -196,4 +180,6 @@ def _source(compilation: Compilation, request: Compile, info: ModelInfo) -> Patc
         ids=compilation.ids,
         forced=bool(compilation.refused),
         refused=compilation.refused,
+        dtype=info.dtype,
+        holdout=tuple(query.query for query in compilation.queries if query.role == "unseen"),
     )
