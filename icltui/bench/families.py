@@ -4,10 +4,11 @@
 there; what that file has already, of the same model, version and recipe, is not examined again.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count, islice
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 from msgspec.structs import replace
@@ -26,13 +27,15 @@ from icltui.bench.family_records import (
 from icltui.engine.compile.verdict import refusal
 from icltui.engine.local import LocalEngine
 from icltui.tasks.catalogue import families
-from icltui.tasks.family import Family, FamilySplit, TaskQuery
+from icltui.tasks.family import Family, FamilySplit, Kind, TaskQuery
 from icltui.values import EXAM_TITLES, Compilation, Exam, ExamPatch, ModelInfo
 from icltui.values.errors import BadInput
 from icltui.values.exam import USUAL_ROWS
 from icltui.values.prompt import Bos, Prompt, layers_text
-from icltui.values.recipe import COMPILED
+from icltui.values.recipe import COMPILED, Recipe
 
+N_FITTED: Mapping[Kind, int] = MappingProxyType({"word": 2, "form": 8, "fact": 6})
+"""Tokens of each contextual continuation that are fitted, those of a usual answer; of the embedded model 8."""
 N_CALIBRATION = (3, 6, 12)
 """Calibration queries of the patches that are counted, in turns."""
 
@@ -147,7 +150,7 @@ def _contexts(chosen: Sequence[Family]) -> Iterator[tuple[Family, int, int]]:
 def _exam(run: _Run, family: Family, rows: tuple[ExamPatch, ...]) -> FamilyExam:
     """The rows of one family, its patches made as leave-one-out chooses."""
     split = family.split()
-    compiled = _compile(run, split, split.calibration) if run.settings.budget else None
+    compiled = _compile(run, family, split) if run.settings.budget else None
     request = Examine(
         prompt=_prompt(run, split),
         recipe=replace(COMPILED, queries=tuple(query.text for query in split.calibration)),
@@ -181,7 +184,7 @@ def _examine(run: _Run, request: Examine) -> Exam:
 def _patch(run: _Run, family: Family, seed: int, n_queries: int) -> FamilyPatch:
     """One patch, refused or not by leave-one-out alone, and what it does on the unseen queries."""
     split = family.split(seed, n_queries)
-    found = _compile(run, split, split.calibration, split.unseen)
+    found = _compile(run, family, split, split.unseen)
     return FamilyPatch(
         key=run.key,
         family=family.name,
@@ -196,17 +199,21 @@ def _patch(run: _Run, family: Family, seed: int, n_queries: int) -> FamilyPatch:
     )
 
 
-def _compile(
-    run: _Run, split: FamilySplit, calibration: Sequence[TaskQuery], unseen: Sequence[TaskQuery] = ()
-) -> Compilation:
+def _compile(run: _Run, family: Family, split: FamilySplit, unseen: Sequence[TaskQuery] = ()) -> Compilation:
     request = Compile(
         prompt=_prompt(run, split),
-        recipe=replace(COMPILED, queries=tuple(query.text for query in calibration)),
+        recipe=_recipe(family, split),
         calibrate="user",
         holdout=tuple(query.text for query in unseen),
         budget=run.settings.budget,
     )
     return run_to_result.compile(run.engine, request)
+
+
+def _recipe(family: Family, split: FamilySplit) -> Recipe:
+    queries = tuple(query.text for query in split.calibration)
+    n_fitted = N_FITTED[family.kind] if family.for_model == "general" else COMPILED.n_fitted
+    return replace(COMPILED, queries=queries, n_fitted=n_fitted)
 
 
 def _prompt(run: _Run, split: FamilySplit) -> Prompt:
