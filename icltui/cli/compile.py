@@ -122,7 +122,8 @@ def _request(args: argparse.Namespace) -> Compile:
     given = {name: value for name, value in values_of(args, type(COMPILED)).items() if name != "seed"}
     recipe = replace(COMPILED, **given)
     check_options(recipe)
-    for option in map(option_of, idle(recipe)):
+    made_of_many = replace(recipe, queries=recipe.queries or ("one", "another"))
+    for option in map(option_of, idle(made_of_many)):
         if option.field in given:
             raise BadInput(f"{option.flag} does nothing here: it goes with {option.goes_with}")
     kind = args.calibrate or ("user" if recipe.queries else "self")

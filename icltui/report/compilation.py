@@ -5,7 +5,6 @@ No text of a token is passed on to a terminal as it is.
 
 from collections.abc import Iterable, Iterator
 
-import msgspec
 from rich.console import RenderableType
 from rich.table import Table
 
@@ -64,8 +63,8 @@ def _how(compilation: Compilation, n_layers: int) -> Iterator[str]:
     )
     chosen = compilation.chosen
     pinned = f"; given, not chosen: {', '.join(chosen.pinned)}" if chosen.pinned else ""
-    words_ = visible(patch_words(msgspec.structs.replace(compilation.recipe, queries=())))
-    yield f"patch: {words_}; layers {layers_text(chosen.layers, n_layers)}, rank {chosen.rank}{pinned}"
+    made_by = visible(patch_words(compilation.recipe))
+    yield f"patch: {made_by}; layers {layers_text(chosen.layers, n_layers)}, rank {chosen.rank}{pinned}"
     if found.r_median is not None:
         yield (
             f"leave-one-out: median R {number(found.r_median)} over {found.n_queries} queries, "
