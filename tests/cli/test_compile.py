@@ -177,19 +177,23 @@ def test_a_patch_that_harms_is_refused_and_nothing_is_written(tmp_path: Path) ->
     queries, target = lines_in(tmp_path, "queries.txt", NONCE_QUERIES), tmp_path / "adapter"
     ran = run("compile", "-c", NONCE, "--queries", queries, *QUICK, *HARMFUL, "-o", target)
     assert ran.code == 1, ran.err
-    assert "refused, nothing was written: the patch harms" in ran.out
+    assert "refused, nothing was written: the patch does not carry over" in ran.out
     assert "--force makes it all the same" in " ".join(ran.out.split())
     assert [path.name for path in tmp_path.iterdir()] == ["queries.txt"]
 
 
 def test_forced_it_is_written_and_marked_everywhere(tmp_path: Path) -> None:
-    queries, target, saved = (lines_in(tmp_path, "q.txt", NONCE_QUERIES), tmp_path / "a.gguf", tmp_path / "s.json")
+    queries, target, saved = (
+        lines_in(tmp_path, "q.txt", NONCE_QUERIES),
+        tmp_path / "a.gguf",
+        tmp_path / "s.json",
+    )
     where = ("--to", "gguf-lora", "-o", target, "--save", saved, "--format", "json")
     ran = run("compile", "-c", NONCE, "--queries", queries, *QUICK, *HARMFUL, "--force", *where)
     assert ran.code == 0, ran.err
     document = json.loads(ran.out)
     assert document["forced"] is True
-    assert "harms" in document["refused"]
+    assert "does not carry over" in document["refused"]
     compilation = read_session(saved).compilation
     assert compilation is not None
     assert compilation.forced
