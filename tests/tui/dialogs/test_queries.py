@@ -153,33 +153,30 @@ async def test_a_file_is_added_to_the_list_in_focus(desk: Desk, tmp_path: Path) 
     assert desk.explorer.query_lists == QueryLists(("zero",), ("one", "two"))
 
 
-@pytest.mark.parametrize(
-    ("name", "words"),
-    [
-        ("", "no file: type its path"),
-        ("/nowhere", "cannot read '/nowhere'"),
-        ("~nobody-of-that-name/q", "no user"),
-        ("empty", "holds no query"),
-        ("/dev/null", "is not a file of queries"),
-        ("large", f"an editor takes {PASTE_LIMIT:,}"),
-    ],
-)
-async def test_a_file_that_cannot_be_added_is_told(desk: Desk, tmp_path: Path, name: str, words: str) -> None:
+async def test_a_file_that_cannot_be_added_is_told(desk: Desk, tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     (tmp_path / "large").write_text("a line of some length\n" * (PASTE_LIMIT // 20))
     dialog = await opened(desk)
     field = dialog.query_one(Input)
-    field.focus()
-    field.value = name
-    await desk.press("enter")
-    await desk.until(lambda: words in told(dialog))
+    for name, words in {
+        "": "no file: type its path",
+        "/nowhere": "cannot read '/nowhere'",
+        "~nobody-of-that-name/q": "no user",
+        "empty": "holds no query",
+        "/dev/null": "is not a file of queries",
+        "large": f"an editor takes {PASTE_LIMIT:,}",
+    }.items():
+        field.focus()
+        field.value = name
+        await desk.press("enter")
+        await desk.until(lambda words=words: words in told(dialog))
     assert dialog.query_one("#calibration").text == ""
 
 
 # Any text, any room.
 
 
-@pytest.mark.parametrize("size", [(120, 40), (80, 24), (60, 18)], ids=str)
+@pytest.mark.parametrize("size", [(80, 24), (60, 18)], ids=str)
 async def test_any_text_in_little_room(size: tuple[int, int]) -> None:
     hostile = with_changes(WITH_QUERIES, recipe=Recipe(queries=tuple(TOKENS)), holdout=("[/INST]", "\x1b[2J"))
     async with open_desk(hostile, size=size) as desk:
