@@ -25,7 +25,7 @@ from icltui.engine.patch.collateral import read_unrelated
 from icltui.values import ChoicePoint, CollateralSummary, LeaveOneOut
 from icltui.values.errors import BadInput
 
-RIDGE_FACTORS, RANK_FACTORS, EPSILON_FACTORS = (1 / 3, 3.0, 10.0), (0.5, 4), (0.1, 10.0)
+RIDGE_FACTORS, RANK_FACTORS, EPSILON_FACTORS = (1 / 3, 3.0, 10.0, 30.0), (0.5, 4), (0.1, 10.0)
 STRENGTHS = (0.8, 0.9, 1.1)
 SLACK, LEAST_SLACK = 1.0, 0.02
 """Standard errors that the median R may be below the best, and what it may be in any case: so little is worth no
