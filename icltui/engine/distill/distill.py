@@ -25,8 +25,9 @@ from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.patch.fit import FittedTokens
 from icltui.values.errors import BadInput, EngineError
 
-WINDOW, LEAST_GAIN = 10, 0.01
-"""The plateau: over so many steps the mean loss fell by less than this share of that over as many steps before."""
+WINDOW, LEAST_GAIN = 10, 0.002
+"""The plateau: from so many steps to as many more the mean loss fell by less than this share of the first loss, which
+is what the context brings: less than 0.002 of R was won."""
 _WARM_UP = 5
 """Steps over which the learning rate rises to its value."""
 
@@ -112,13 +113,13 @@ def distill(
 def is_plateau(losses: Sequence[float]) -> bool:
     """Whether the last steps won nothing worth them, see :data:`WINDOW`.
 
-    >>> is_plateau([1.0] * 2 * WINDOW), is_plateau([0.9**step for step in range(100)])
+    >>> is_plateau([2.0] * 2 * WINDOW), is_plateau([2.0 - 0.001 * step for step in range(99)])
     (True, False)
     """
     if len(losses) < 2 * WINDOW:
         return False
     before, now = fmean(losses[-2 * WINDOW : -WINDOW]), fmean(losses[-WINDOW:])
-    return now >= (1 - LEAST_GAIN) * before
+    return before - now < LEAST_GAIN * losses[0]
 
 
 class _Batch:

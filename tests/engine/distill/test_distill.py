@@ -133,15 +133,16 @@ def test_a_training_ends_at_a_plateau_or_its_bounds(fitted):
     assert [(t.end, len(t.losses)) for t in ends] == [("plateau", 2 * WINDOW), ("steps", 2), ("seconds", 1)]
 
 
-def test_a_plateau_is_less_than_a_hundredth_won_over_the_window():
-    def falling(share):
-        return [1.0] * WINDOW + [1 - share] * WINDOW
+def test_a_plateau_is_less_than_a_500th_of_the_first_loss_won_over_the_window():
+    def falling(nats):
+        """A loss of 5 nats, then of 1, that falls by ``nats`` from window to window."""
+        return [5.0, *[1.0] * WINDOW, *[1 - nats] * WINDOW]
 
     assert is_plateau(falling(0.009))
     assert is_plateau(falling(-0.5)), "a loss that rises wins nothing"
     assert not is_plateau(falling(0.011))
-    assert not is_plateau(falling(0.0)[1:]), "too few steps to tell"
-    assert is_plateau([*(5.0 for _ in range(99)), *falling(0.009)]), "only the last steps count"
+    assert not is_plateau([1.0] * (2 * WINDOW - 1)), "too few steps to tell"
+    assert not is_plateau([*falling(0.0), *[0.9] * WINDOW]), "only the last steps count"
 
 
 def test_a_stop_between_steps_leaves_no_hook(fitted):
