@@ -105,7 +105,7 @@ class _Search:
     def vary(self, step: str, ways: Iterator["_Way"], alpha: float) -> None:
         """Try ``ways`` while there is time; one that no patch can be made by is passed over."""
         for way in ways:
-            if not self.has_time():
+            if not self.has_time(1 + N_REFITS):
                 if not self.notes:
                     self.notes.append(
                         f"the choice ended at its budget of {self.budget:g} s after {len(self.trials.done)} ways, when "
