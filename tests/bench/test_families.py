@@ -150,7 +150,19 @@ def test_contexts_never_end_and_every_number_of_queries_has_its_turn():
 
 def test_the_command_compiles_patches_and_refuses_by_leave_one_out_alone(tmp_path: Path, capsys):
     file = tmp_path / "results.jsonl"
-    command = ["bench", "--only", "families", "--family", LABELS, "--rows", "none", "--patches", "1"]
+    command = [
+        "bench",
+        "--only",
+        "families",
+        "--family",
+        LABELS,
+        "--rows",
+        "none",
+        "--patches",
+        "1",
+        "--budget",
+        "0.1",
+    ]
     assert main([*command, "--results", str(file)]) == 0
     (line,) = file.read_text().splitlines()
     found = json.loads(line)
