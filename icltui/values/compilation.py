@@ -135,6 +135,8 @@ class LeaveOneOut(Record, frozen=True):
     """Queries at which the patch is worse than none."""
     curve: tuple[ChoicePoint, ...] = ()
     """Every point that was tried, in order."""
+    standard_error: float | None = None
+    """Of ``r_median``, from the median absolute deviation of the queries' R."""
     n_refits: Count = 0
     """On how many queries the closed form was held against a patch made without them."""
     refit_difference: float | None = None

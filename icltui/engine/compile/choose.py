@@ -2,8 +2,8 @@
 
 Enters: a spec and passages that were read. Leaves: a :class:`Choice`. From where *compile* begins one thing is varied
 after the other: ridge, rank, ε, components, layers, strength. Of all that was tried, that of least collateral is taken
-whose median R is at most one standard error below the best (the one-standard-error rule of Breiman et al. 1984), or two
-hundredths. What is tried depends on the numbers alone, unless the time ends first.
+whose median R is at most one standard error below the best (the one-standard-error rule of Breiman et al. 1984), but at
+least .02 and at most .05. What is tried depends on the numbers alone, unless the time ends first.
 """
 
 import time
@@ -27,9 +27,9 @@ from icltui.values.errors import BadInput
 
 RIDGE_FACTORS, RANK_FACTORS, EPSILON_FACTORS = (1 / 3, 3.0, 10.0, 30.0), (0.5, 4), (0.1, 10.0)
 STRENGTHS = (0.8, 0.9, 1.1)
-SLACK, LEAST_SLACK = 1.0, 0.02
-"""Standard errors that the median R may be below the best, and what it may be in any case: so little is worth no
-collateral, and where all queries are alike their error says nothing of the next one."""
+SLACK, LEAST_SLACK, MOST_SLACK = 1.0, 0.02, 0.05
+"""Standard errors that the median R may be below the best; what it may be in any case, as so little is worth no
+collateral, and a few alike queries have hardly an error; and what it may be at most, as few unlike ones excuse all."""
 N_TOKENS = 512
 """Of the unrelated text that ways are compared on; the chosen one is measured on more."""
 N_REFITS = 2
@@ -139,7 +139,8 @@ def least_collateral(trials: Sequence[Trial]) -> Trial:
     if not known:
         return trials[0]
     best = max(known, key=lambda trial: median(trial.r))
-    enough = median(best.r) - max(SLACK * best.standard_error, LEAST_SLACK)
+    slack = min(max(SLACK * best.standard_error, LEAST_SLACK), MOST_SLACK)
+    enough = median(best.r) - slack
     return min((trial for trial in known if median(trial.r) >= enough), key=lambda trial: trial.collateral)
 
 

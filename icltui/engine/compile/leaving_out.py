@@ -116,6 +116,7 @@ class LeftOutTrials:
                 with_changes(trial.point, chosen=any(trial is winner for winner in winners))
                 for trial in self.done
             ),
+            standard_error=chosen.standard_error if chosen.r else None,
             n_refits=len(differences),
             refit_difference=max(differences, default=None),
         )

@@ -12,7 +12,7 @@ _WAY_OUT = (
 
 
 LEAST_R = 0.2
-"""Median R of left-out queries below which chance alone may make a patch harm on unseen ones."""
+"""Median R of left-out queries, less its standard error, below which a patch may well harm on unseen ones."""
 MOST_COLLATERAL = 1.0
 """Nats a token of unrelated text above which the patched model is another model."""
 
@@ -32,8 +32,9 @@ def _left_out_fault(found: LeaveOneOut) -> str | None:
             "the context changes nothing at the calibration queries, so there is nothing to put into weights"
         )
     on = f"on the {n} calibration queries, each left out in turn"
-    if found.r_median < LEAST_R:
-        return f"the patch does not carry over {on}: median R {found.r_median:.2g}, at least {LEAST_R:g} is needed"
+    if found.r_median - (error := found.standard_error or 0.0) < LEAST_R:
+        known = f"{found.r_median:.2g} ± {error:.2g}" if error else f"{found.r_median:.2g}"
+        return f"the patch does not carry over {on}: median R {known}, at least {LEAST_R:g} is needed"
     if found.n_harmed * 3 > n:
         return f"the patch harms {found.n_harmed} of {n} calibration queries where each is left out in turn"
     if found.kl is None or found.kl_plain is None or found.kl >= found.kl_plain:

@@ -6,7 +6,15 @@ import pytest
 import torch
 from msgspec.structs import replace
 
-from icltui.engine.compile.choose import LEAST_SLACK, SLACK, STEPS, Choice, choose, least_collateral
+from icltui.engine.compile.choose import (
+    LEAST_SLACK,
+    MOST_SLACK,
+    SLACK,
+    STEPS,
+    Choice,
+    choose,
+    least_collateral,
+)
 from icltui.engine.compile.leaving_out import Trial
 from icltui.engine.compile.verdict import refusal
 from icltui.engine.generate.prepare_request import make_spec
@@ -125,6 +133,7 @@ UNSEEN = Unseen(
     ("left_out", "unseen", "collateral", "words"),
     [
         (replace(GOOD, r_median=0.1), None, None, "median R 0.1, at least 0.2 is needed"),
+        (replace(GOOD, r_median=0.4, standard_error=0.25), None, None, "median R 0.4 ± 0.25, at least 0.2"),
         (replace(GOOD, n_harmed=4), None, None, "harms 4 of 9 calibration queries"),
         (replace(GOOD, kl=2.5), None, None, "KL 2.5 nats, without it 2 nats"),
         (replace(GOOD, kl=None), None, None, "KL no number"),
@@ -158,6 +167,8 @@ def test_of_those_within_one_standard_error_the_least_collateral_is_taken(demo):
         trial((r,) * 3, c) for r, c in ((0.9, 3.0), (0.91 - LEAST_SLACK, 2.0), (0.87, 1.0))
     )
     assert least_collateral([alike, little, less]) is little
+    unlike, lower = trial((0.1, 0.9, 1.7), 3.0), trial((0.89 - MOST_SLACK,) * 3, 1.0)
+    assert least_collateral([unlike, lower]) is unlike
     unknown = trial((), 0.0)
     assert least_collateral([unknown, best]) is best
     assert least_collateral([unknown]) is unknown
