@@ -66,6 +66,7 @@ def calibration_queries(
     if not 1 <= n <= MOST_QUERIES:
         raise BadInput(f"{n:,} calibration queries: ask for 1 to {MOST_QUERIES}")
     reader = ContextReader(loaded, prompt)
+    start = reader.before("")  # a context that the model cannot hold is refused
     told = _Told(n, {comparable(text) for text in unseen}, on_query)
     if kind == "repeat":
         told.add_all(repeat_context(reader, n + len(unseen), on_progress))
@@ -74,7 +75,7 @@ def calibration_queries(
                 "no piece of the context can be a query: give --queries, or let the model write some: --calibrate self"
             )
         return CalibrationQueries(tuple(told.queries))
-    file = open_study(loaded, reader.before(""), prompt.chat, seed)
+    file = open_study(loaded, start, prompt.chat, seed)
     study = SelfStudy(reader, seed, file, on_progress)
     told.add_all(study.queries(n, told.others.copy()))
     n_written, dropped = len(told.queries), counts(study.dropped)

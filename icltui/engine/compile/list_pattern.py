@@ -28,12 +28,18 @@ class ListPattern:
     """What separates a key from its value."""
     lines: int = 1
     """Parts of one example, such as a question and its answer; the value is the last one's."""
+    head: str = ""
+    """What the context has before the list, such as an instruction."""
 
-    def items(self, text: str) -> list[str]:
-        """The examples of ``text``, without what separates them."""
-        parts = [part.strip() for part in text.split(self.between) if part.strip()]
+    def examples(self, context: str) -> list[str]:
+        """The examples of ``context``, without what is before and between them."""
+        parts = self.parts(context.removeprefix(self.head))
         starts = range(0, len(parts), self.lines)
         return [self.between.join(parts[start : start + self.lines]) for start in starts]
+
+    def parts(self, text: str) -> list[str]:
+        """What is separated in ``text``."""
+        return [part.strip() for part in text.split(self.between) if part.strip()]
 
     def value_begins(self, item: str) -> int | None:
         """The character of ``item`` at which its value begins; None where it has no key, or no value."""
@@ -50,15 +56,46 @@ class ListPattern:
 
 
 def find_list_pattern(text: str) -> ListPattern | None:
-    """The pattern that all examples of ``text`` follow."""
-    for between in _BETWEEN:
-        whole = text.rstrip().removesuffix(between.strip())
-        for arrow in _ARROWS:
-            pattern = ListPattern(between, arrow)
-            items = [] if arrow.strip().isalpha() and between != "\n" else pattern.items(whole)
-            if len(items) >= _FEWEST and all(pattern.value_begins(item) is not None for item in items):
-                return replace(pattern, lines=_lines_of_one(items, arrow))
+    """The pattern that all examples of ``text`` follow, else that of the examples, on lines, that it ends in."""
+    patterns = [ListPattern(between, arrow) for between in _BETWEEN for arrow in _ARROWS]
+    for pattern in patterns:
+        parts = pattern.parts(_without_end(text, pattern.between))
+        is_word = pattern.arrow.strip().isalpha()
+        if (
+            not (is_word and pattern.between != "\n")
+            and len(_examples(pattern, parts)) == len(parts) >= _FEWEST
+        ):
+            return replace(pattern, lines=_lines_of_one(parts, pattern.arrow))
+    for pattern in patterns:
+        if pattern.between.strip(" \n") or pattern.arrow.strip().isalpha():
+            continue
+        examples = _examples(pattern, pattern.parts(text))
+        if len(examples) >= _FEWEST:
+            head = text[: _begin_of(examples, text)]
+            return replace(pattern, lines=_lines_of_one(examples, pattern.arrow), head=head)
     return None
+
+
+def _without_end(text: str, between: str) -> str:
+    return text.rstrip().removesuffix(between.strip())
+
+
+def _examples(pattern: ListPattern, parts: list[str]) -> list[str]:
+    """The last parts that are examples, as far back as all are of as many lines."""
+    n = 0
+    for part in reversed(parts):
+        if pattern.value_begins(part) is None or part.count("\n") != parts[-1].count("\n"):
+            break
+        n += 1
+    return parts[len(parts) - n :]
+
+
+def _begin_of(examples: list[str], text: str) -> int:
+    """The character of ``text`` at which the examples, its last parts, begin."""
+    at = len(text)
+    for example in reversed(examples):
+        at = text.rindex(example, 0, at)
+    return at
 
 
 def _lines_of_one(items: list[str], arrow: str) -> int:

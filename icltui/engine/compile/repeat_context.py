@@ -24,22 +24,22 @@ def repeat_context(reader: ContextReader, n: int, on_progress: ProgressCallback)
     """Up to ``n`` different pieces, evenly spread over the context, in its order."""
     context = reader.prompt.context
     pattern = find_list_pattern(context)
-    items = pattern.items(context) if pattern else sentences(context)
-    chosen = spread(list(dict.fromkeys(items)), n)
+    examples = dict.fromkeys(pattern.examples(context) if pattern else ())
+    chosen = spread(list({**dict.fromkeys(sentences(pattern.head if pattern else context)), **examples}), n)
     made: list[str] = []
     for number, item in enumerate(chosen):
         on_progress("repeating the context in pieces", number, len(chosen))
-        piece = _piece(reader, pattern, item)
+        piece = _piece(reader, pattern if item in examples else None, item)
         if piece.strip() and len(piece) <= MOST_CHARACTERS and piece not in made and reader.comes_back(piece):
             made.append(piece)
             yield piece
 
 
-def _piece(reader: ContextReader, pattern: ListPattern | None, item: str) -> str:
+def _piece(reader: ContextReader, example_of: ListPattern | None, item: str) -> str:
     context = reader.prompt.context
-    begin = pattern.value_begins(item) if pattern else None
-    if pattern is not None and begin is not None:
-        return pattern.joint(context) + before_value(reader, item, begin)
+    begin = example_of.value_begins(item) if example_of else None
+    if example_of is not None and begin is not None:
+        return example_of.joint(context) + before_value(reader, item, begin)
     return cut_where_context_decides(reader, joint_of_prose(context) + item[:MOST_CHARACTERS])
 
 

@@ -118,13 +118,13 @@ class SelfStudy:
     def _example(self, pattern: ListPattern, sampler: Sampler, on_token: Callable[[], object]) -> str:
         """The next example of the list, up to its value."""
         ids = self.plain.before(self.joint.rstrip(" "), n_more=MOST_TOKENS)
-        parts = pattern.items(self.reader.prompt.context)[0].count("\n")
+        parts = pattern.examples(self.reader.prompt.context)[0].count("\n")
         for text in self._texts(self.plain, ids, (), sampler, on_token):
             item = text.strip()
             begin = pattern.value_begins(item)
             if begin is not None and item.count("\n") >= parts:
                 return self.joint + before_value(self.reader, item, begin)
-            if len(pattern.items(text + "x")) > max(1, pattern.lines):
+            if len(pattern.parts(text + "x")) > pattern.lines:
                 raise Dropped("no example of the list")
         raise Dropped("unfinished")
 

@@ -18,6 +18,9 @@ LISTS = {
     "Q: who?\nA: me\nQ: what?\nA: that\n": (["Q: who?\nA: ", "Q: what?\nA: "], ""),
     "In: c\nOut: d\n\nIn: e\nOut: f\n\n": (["In: c\nOut: ", "In: e\nOut: "], ""),
     "a: b: c\nd: e\n": (["a: ", "d: "], ""),
+    "Translate:\nsea => mer\nsun => soleil\n": (["sea => ", "sun => "], ""),
+    "The moon is far.\n\nQ: far?\nA: yes\n\nQ: near?\nA: no\n\n": (["Q: far?\nA: ", "Q: near?\nA: "], ""),
+    "Name colours.\nQ: sea?\nA: blue\nQ: sun?\nA: red\n": (["Q: sea?\nA: ", "Q: sun?\nA: "], ""),
 }
 
 
@@ -26,7 +29,7 @@ def test_every_example_is_cut_where_its_value_begins(text: str) -> None:
     pattern = find_list_pattern(text)
     assert pattern is not None
     keys, joint = LISTS[text]
-    assert [item[: pattern.value_begins(item)] for item in pattern.items(text)] == keys
+    assert [item[: pattern.value_begins(item)] for item in pattern.examples(text)] == keys
     assert pattern.joint(text) == joint
 
 

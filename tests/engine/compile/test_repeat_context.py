@@ -46,6 +46,12 @@ def test_the_model_answers_a_repeated_key_with_the_contexts_own_value(demo: Load
         assert f"{query}{demo.tokenizer.decode([token])}\n" in LABELS
 
 
+def test_what_is_before_a_list_is_repeated_too(demo: LoadedModel) -> None:
+    first, *keys = pieces(demo, "Name the colour.\nplum: red\npine: blue\n")
+    assert keys == ["plum:", "pine:"]
+    assert "Name the colour.".startswith(first)
+
+
 def test_few_pieces_are_spread_over_the_whole_context(demo: LoadedModel) -> None:
     context = "".join(f"word{k}: red\n" for k in range(40))
     assert pieces(demo, context, n=4) == ["word0:", "word10:", "word20:", "word30:"]
