@@ -56,7 +56,7 @@ class PatchSource(Record, frozen=True):
 def join_sources(contexts: Sequence[PatchSource], recipe: Recipe) -> PatchSource:
     """The source of a patch that holds all ``contexts``, solved together by ``recipe``.
 
-    Each of them keeps its own queries and its own number of fitted tokens.
+    Each of them keeps its own queries, its own number of fitted tokens and its own share of the rank.
     """
 
     def solved(context: PatchSource) -> PatchSource:
@@ -99,7 +99,7 @@ def check_joinable(contexts: Sequence[PatchSource]) -> None:
             )
 
 
-_OF_A_CONTEXT = ("queries", "n_fitted")
+_OF_A_CONTEXT = ("queries", "n_fitted", "rank")
 """Fields of a recipe that each context has for itself."""
 
 
@@ -118,7 +118,8 @@ def _differences(first: PatchSource, other: PatchSource) -> Iterator[tuple[str, 
         ("background", "their background text"),
         ("components", "their components"),
         ("carrier", "what carries the shift"),
+        ("cross_fit", "their cross-fit"),
     ):
         ours, theirs = getattr(first.recipe, field), getattr(other.recipe, field)
         if ours != theirs:
-            yield what, ours or "the usual", theirs or "the usual"
+            yield what, "the usual" if ours == "" else ours, "the usual" if theirs == "" else theirs

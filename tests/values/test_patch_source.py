@@ -13,7 +13,7 @@ OTHER = replace(
     SOURCE,
     name="colours",
     ids=replace(SOURCE.ids, context=(7, 8)),
-    recipe=replace(SOURCE.recipe, n_fitted=4, queries=("sky:",), ridge=0.1),
+    recipe=replace(SOURCE.recipe, n_fitted=4, queries=("sky:",), ridge=0.1, rank=8),
 )
 
 
@@ -47,6 +47,10 @@ OTHER = replace(
             (replace(OTHER, recipe=replace(OTHER.recipe, carrier="bias")),),
             r"carries the shift \(output; bias\)",
         ),
+        (
+            (replace(OTHER, recipe=replace(OTHER.recipe, cross_fit=True)),),
+            r"differ in their cross-fit \(False; True\)",
+        ),
     ],
 )
 def test_adapters_that_cannot_be_solved_together_are_refused_by_one_line(others, reason):
@@ -60,7 +64,7 @@ def test_contexts_of_one_model_can_be_joined_whatever_their_ridge():
 
 
 def test_a_joined_source_lists_every_context_with_its_own_queries():
-    recipe = Recipe(mode="compiled", metric="ordinary", ridge=0.1, alpha=0.5)
+    recipe = Recipe(mode="compiled", metric="ordinary", ridge=0.1, alpha=0.5, rank=16)
     both = join_sources((SOURCE, OTHER), recipe)
     again = decode_source(encode_source(both), "it")
     assert again == both
@@ -69,6 +73,9 @@ def test_a_joined_source_lists_every_context_with_its_own_queries():
     assert [context.name for context in contexts] == ["capitals", "colours", "third"]
     assert [context.recipe.queries for context in contexts] == [SOURCE.recipe.queries, ("sky:",), ("sky:",)]
     assert [context.recipe.n_fitted for context in contexts] == [2, 4, 4]
+    assert [context.recipe.rank for context in contexts] == [None, 8, 8], (
+        "each its own, however often it is joined"
+    )
     assert {(context.recipe.ridge, context.recipe.alpha) for context in contexts} == {(0.1, 0.5)}
     assert [context.ids for context in contexts] == [SOURCE.ids, OTHER.ids, third.ids]
     assert all(context.others == () for context in contexts)

@@ -78,8 +78,8 @@ def read_context(loaded: LoadedModel, source: PatchSource, on_progress: Progress
 def joint_recipe(alone: Sequence[BuiltPatch], ridge: float | None = None) -> tuple[Recipe, tuple[str, ...]]:
     """How all contexts are solved together, and notes on what their patches do not agree in.
 
-    Of ridges and ε it is the largest, which bends the model least; of strengths the mean. A ``ridge`` that is given
-    is the only one.
+    Of ridges and ε it is the largest, which bends the model least; of strengths the mean; ranks add up. A ``ridge``
+    that is given is the only one.
     """
     recipes = [built.spec.recipe for built in alone]
     ridges = [recipe.ridge for recipe in recipes] if ridge is None else [ridge]
@@ -91,7 +91,7 @@ def joint_recipe(alone: Sequence[BuiltPatch], ridge: float | None = None) -> tup
         ridge=max(ridges),
         epsilon=max(epsilons),
         alpha=fmean(alphas),
-        rank=sum(ranks) if len(ranks) == len(recipes) else None,
+        rank=min(sum(ranks), _highest_rank(alone)) if len(ranks) == len(recipes) else None,
     )
     agreed = (
         ("ridge", ridges, made.ridge),
@@ -103,6 +103,12 @@ def joint_recipe(alone: Sequence[BuiltPatch], ridge: float | None = None) -> tup
         for what, values, used in agreed
         if len(set(values)) > 1
     )
+
+
+def _highest_rank(alone: Sequence[BuiltPatch]) -> int:
+    """The highest rank of a patch that is fitted on the tokens of all."""
+    width: int = alone[0].fitted[0].passage.targets.z.shape[-1]
+    return min(width, sum(built.n_tokens for built in alone))
 
 
 def solve_together(alone: Sequence[BuiltPatch], recipe: Recipe) -> BuiltPatch:
