@@ -116,3 +116,14 @@ def test_one_query_cannot_be_left_out():
     spec, passages = material()
     with pytest.raises(BadInput, match="give two calibration queries or more"):
         leave_one_out(spec, passages[0], passages[:1])
+
+
+def test_at_the_lowest_layer_a_cross_fitted_patch_is_one_of_half_the_ridge():
+    """There both rows of a query are equal: (1 + w) Σ‖ΔZ − D‖² + ρ (1 + w)/2 …, whatever the second's weight w."""
+    spec, passages = material(layers=slice(0, 1), components="weights", cross_fit=True)
+    half = with_changes(spec.recipe, cross_fit=False, ridge=spec.recipe.ridge / 2)
+    ours, theirs = (build_from(one, passages[0], passages) for one in (spec, replace(spec, recipe=half)))
+    for passage in passages:
+        got = patched_logits(ours, passage)
+        assert relative_error(got, patched_logits(theirs, passage)) < 1e-4
+        assert relative_error(got, patched_logits(theirs, passage, 0.0)) > 1e-3
