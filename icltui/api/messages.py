@@ -214,7 +214,9 @@ class Examine(Message, frozen=True):
     rows: tuple[ExamPatch, ...] = USUAL_ROWS
     """The patches to examine."""
     other: OtherContext | None = None
-    """A second context: every row is tested on its queries too, and ``joined`` holds both."""
+    """A second context: the ordinary patch is tested on its queries too, and ``joined`` holds both."""
+    budget: float = 30.0
+    """Seconds that choosing the ordinary patch may take; nothing is chosen where the recipe weighs by ordinary text."""
     seed: Seed = 0
     """Seed of the resamples that the intervals come from."""
 

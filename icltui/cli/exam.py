@@ -7,9 +7,10 @@ from msgspec.structs import replace
 
 from icltui.api import run_to_result
 from icltui.api.messages import DEMO, Examine, OtherContext
+from icltui.api.option_table import option_of
 from icltui.cli.common import check_paths, load_model, load_request, local_engine, request_from
 from icltui.cli.load_progress import show_load_progress
-from icltui.cli.options import add_options, add_output
+from icltui.cli.options import add_option, add_options, add_output
 from icltui.cli.output import stdout_to_stderr, terminal_width, write_text
 from icltui.storage.paths import shown, typed_path
 from icltui.storage.query_file import read_answered_queries
@@ -18,6 +19,9 @@ from icltui.values import EXAM_PATCHES, ExamPatch, Session
 from icltui.values.bounds import SEED
 from icltui.values.errors import BadInput
 from icltui.values.exam import USUAL_ROWS, unseen_queries
+from icltui.values.prompt import Prompt
+
+_BUDGET = "seconds that choosing the ordinary patch may take, where the session holds none (default 30)"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     exam.add_argument(
         "--distilled", action="store_true", help="a LoRA trained by gradient too, which takes minutes"
     )
+    add_option(exam, option_of("budget"), default=Examine(prompt=Prompt()).budget, help=_BUDGET)
     exam.add_argument(
         "--other", metavar="SESSION.json", type=typed_path, help="another context, and a patch of both"
     )
@@ -117,6 +122,7 @@ def _request(args: argparse.Namespace, session: Session) -> Examine:
         rows=_rows(args),
         other=None if args.other is None else _other(args, session),
         seed=args.bootstrap_seed,
+        budget=args.budget,
     )
 
 

@@ -72,7 +72,7 @@ def cut_medians(questions: Questions, examinee: Examinee, sites: Sequence[Site])
     """Median R of the held patch at lower ranks."""
 
     def r_median(layers: Mapping[int, LayerPatch]) -> float | None:
-        cut = held_patch(questions.loaded, HeldPatch(sites, layers))
+        cut = held_patch(questions.loaded, HeldPatch(_patched(sites, layers), layers))
         logits = (
             one for _, some in forced_logits(questions.loaded, questions.passages, cut.acting) for one in some
         )
@@ -95,7 +95,12 @@ def collateral_of(
     """
     found = {"collateral_kl": finite_or_none(text.collateral(examinee.acting([]), on_progress))}
     if examinee.layers:
-        patch = HeldPatch(sites, examinee.layers).at(SMALL)
+        patch = HeldPatch(_patched(sites, examinee.layers), examinee.layers).at(SMALL)
         small = text.collateral(acting(patch), on_progress)
         found["collateral_predicted"] = finite_or_none(small / SMALL**2)
     return found
+
+
+def _patched(sites: Sequence[Site], layers: Mapping[int, LayerPatch]) -> list[Site]:
+    """The sites at which the patch acts: a choice may leave some out."""
+    return [site for site in sites if site.layer in layers]

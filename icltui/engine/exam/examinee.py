@@ -37,6 +37,12 @@ class Material:
     calibration: tuple[Passage, ...]
     seconds: float
     """Duration of reading the calibration's passages."""
+    ordinary: PatchSpec
+    """The spec of the patch that weighs by ordinary text."""
+    choice_seconds: float = 0.0
+    """Duration of choosing its recipe and layers."""
+    notes: tuple[str, ...] = ()
+    """What is to be told of the choice."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ was asked for, the whole exam. A patch that cannot be made is a row with the rea
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -21,7 +22,7 @@ from icltui.engine.exam.joined import OtherMaterial, join, lost, scores_on_other
 from icltui.engine.exam.questions import Questions, n_answer_tokens, read_all
 from icltui.engine.exam.rank_curve import rank_for
 from icltui.engine.exam.score import r_of
-from icltui.engine.exam.ways import WAYS, ordinary_recipe
+from icltui.engine.exam.ways import WAYS, is_ordinary, ordinary_recipe, with_choice
 from icltui.engine.generate.prepare_request import make_spec
 from icltui.engine.metric.background import Background
 from icltui.engine.metric.ordinary import ordinary_moments
@@ -37,8 +38,8 @@ from icltui.values.recipe import Recipe
 
 WITH_RANKS: frozenset[ExamPatch] = frozenset({"plain", "ordinary", "joined"})
 """The rows whose patch is cut to lower ranks too."""
-WEIGHED: frozenset[ExamPatch] = frozenset({"ordinary", "shift-alone", "joined"})
-"""The rows whose patch is least in the metric of ordinary text."""
+WEIGHED: frozenset[ExamPatch] = frozenset({"ordinary", "shift-alone", "distilled", "joined"})
+"""The rows whose patch is least in the metric of ordinary text, or is held against one that is."""
 ON_OTHER: frozenset[ExamPatch] = frozenset({"ordinary", "joined"})
 """The rows that answer the other context's queries too."""
 
@@ -82,12 +83,15 @@ def _read(loaded: LoadedModel, request: Examine, on_progress: ProgressCallback) 
     prompt = request.prompt if request.prompt.query else with_changes(request.prompt, query=queries[0])
     first = _spec(loaded, prompt, request, request.recipe, unseen, request.answers)
     other = None if request.other is None else _read_other(loaded, request, request.other, on_progress)
-    material, questions = read_all(first, unseen, request.answers, on_progress)
+    material, questions = read_all(first, request.recipe, unseen, request.answers, on_progress)
     assert first.background is not None, "the recipe of the spec weighs by ordinary text"
     unrelated = read_unrelated(loaded, first.background, on_progress)
     weighs = not WEIGHED.isdisjoint(request.rows)
     more = _weigh(loaded, first.background, on_progress) if weighs else ()
-    return Paper(material, questions, unrelated, other, request.seed, (*notes, *more))
+    if weighs and not is_ordinary(request.recipe):
+        with suppress(BadInput):  # whose reason each of the rows gives
+            material = with_choice(material, request.budget, on_progress)
+    return Paper(material, questions, unrelated, other, request.seed, (*notes, *more, *material.notes))
 
 
 def _weigh(loaded: LoadedModel, background: Background, on_progress: ProgressCallback) -> tuple[str, ...]:
@@ -110,11 +114,10 @@ def _spec(
     unseen: tuple[str, ...],
     answers: dict[str, str],
 ) -> PatchSpec:
-    """The spec, whose recipe is the session's own, with the queries' tokens and the background text."""
+    """The spec of the ordinary patch, with the queries' tokens and the background text."""
     compiled = ordinary_recipe(recipe)
     n_tokens = n_answer_tokens(loaded, compiled, answers)
-    spec = make_spec(loaded, prompt, request.layers, compiled, unseen, n_tokens)
-    return replace(spec, recipe=recipe)
+    return make_spec(loaded, prompt, request.layers, compiled, unseen, n_tokens)
 
 
 def _read_other(
@@ -124,7 +127,7 @@ def _read_other(
     unseen, _ = unseen_queries(other.queries, other.holdout)
     prompt = with_changes(other.prompt, query=other.queries[0])
     spec = _spec(loaded, prompt, request, recipe, unseen, {})
-    return OtherMaterial(*read_all(spec, unseen, {}, on_progress))
+    return OtherMaterial(*read_all(spec, recipe, unseen, {}, on_progress))
 
 
 @torch.no_grad()
@@ -158,7 +161,7 @@ def _examined(name: ExamPatch, paper: Paper, exam: Exam, on_progress: ProgressCa
     if name != "joined":
         return with_changes(row, other=scores)
     alone = next((made.r_median for made in exam.rows if made.patch == "ordinary"), None)
-    scores = with_interference(scores, other, seed, on_progress)
+    scores = with_interference(scores, material, other, seed, on_progress)
     return with_changes(row, other=scores, interference=lost(alone, row.r_median))
 
 

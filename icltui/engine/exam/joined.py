@@ -26,7 +26,7 @@ class OtherMaterial:
 
 
 def join(ours: Material, other: OtherMaterial, on_progress: ProgressCallback) -> Examinee:
-    """One patch of all calibration queries, each with the states of its own context."""
+    """One patch of all calibration queries, each with the states of its own context, by our recipe and layers."""
     theirs = other.material
     both = replace(
         ours,
@@ -51,10 +51,11 @@ def scores_on_other(examinee: Examinee, other: OtherMaterial, seed: int) -> Scor
 
 
 def with_interference(
-    scores: ScoresOnOther, other: OtherMaterial, seed: int, on_progress: ProgressCallback
+    scores: ScoresOnOther, ours: Material, other: OtherMaterial, seed: int, on_progress: ProgressCallback
 ) -> ScoresOnOther:
-    """``scores`` of the joined patch beside those of the patch of the other context alone."""
-    alone = scores_on_other(WAYS["ordinary"](other.material, on_progress), other, seed).r_median
+    """``scores`` of the joined patch beside those of the patch of the other context alone, by the same recipe."""
+    theirs = replace(other.material, ordinary=ours.ordinary)
+    alone = scores_on_other(WAYS["ordinary"](theirs, on_progress), other, seed).r_median
     return with_changes(scores, r_alone=alone, interference=lost(alone, scores.r_median))
 
 

@@ -7,7 +7,7 @@ patches are made from. One pass over the context serves all of them.
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from jaxtyping import Float
@@ -71,9 +71,16 @@ def n_answer_tokens(loaded: LoadedModel, recipe: Recipe, truths: Mapping[str, st
 
 
 def read_all(
-    spec: PatchSpec, texts: Sequence[str], truths: Mapping[str, str], on_progress: ProgressCallback
+    spec: PatchSpec,
+    own_recipe: Recipe,
+    texts: Sequence[str],
+    truths: Mapping[str, str],
+    on_progress: ProgressCallback,
 ) -> tuple[Material, Questions]:
-    """The calibration's passages and the questions; ``texts``: the held-out queries of the spec."""
+    """The calibration's passages and the questions.
+
+    ``spec`` is that of the ordinary patch, ``own_recipe`` the session's own; ``texts``: the spec's held-out queries.
+    """
     n_fitted, n_answer = spec.recipe.n_fitted, n_answer_tokens(spec.loaded, spec.recipe, truths)
     rows = [
         *((ids, n_fitted) for ids in (spec.ids, *spec.calibration)),
@@ -88,7 +95,7 @@ def read_all(
             seconds += time.perf_counter() - begin
     own, *others = passages
     n = len(spec.calibration)
-    material = Material(spec, own, tuple(others[:n]), seconds)
+    material = Material(replace(spec, recipe=own_recipe), own, tuple(others[:n]), seconds, spec)
     return material, ask(spec.loaded, others[n:], texts, truths, n_fitted + 1, n_answer, on_progress)
 
 

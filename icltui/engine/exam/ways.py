@@ -12,10 +12,11 @@ from types import MappingProxyType
 from msgspec.structs import replace as with_changes
 
 from icltui.api.progress_callback import ProgressCallback
+from icltui.engine.compile.choose import choose
 from icltui.engine.distill.distill import distill
 from icltui.engine.exam.examinee import Examinee, Material, held_patch, lora_patch, patch_per_step
 from icltui.engine.patch.alpha_search import with_alpha
-from icltui.engine.patch.build import build_from, fitted_tokens
+from icltui.engine.patch.build import PatchSpec, build_from, fitted_tokens
 from icltui.values import ExamPatch
 from icltui.values.recipe import COMPILED, Recipe, patch_words
 
@@ -26,77 +27,123 @@ USUAL_RIDGE = 0.01
 
 
 def plain_recipe(recipe: Recipe) -> Recipe:
-    """The session's recipe, compiled, least in its norm, and fitted once."""
-    is_plain = recipe.mode == "compiled" and recipe.metric == "plain"
-    return with_changes(
-        recipe,
+    """The session's recipe, where it makes such a patch: compiled, least in its norm, fitted once; else the usual one.
+
+    What was chosen for another metric, such as a rank, says nothing of this one.
+    """
+    if recipe.mode == "compiled" and recipe.metric == "plain":
+        return with_changes(recipe, cross_fit=False, control="none", other_context="")
+    return Recipe(
         mode="compiled",
-        metric="plain",
-        ridge=recipe.ridge if is_plain else USUAL_RIDGE,
-        cross_fit=False,
-        control="none",
-        other_context="",
+        ridge=USUAL_RIDGE,
+        n_fitted=recipe.n_fitted,
+        queries=recipe.queries,
+        background=recipe.background,
+        seed=recipe.seed,
     )
+
+
+def is_ordinary(recipe: Recipe) -> bool:
+    """Whether the session's recipe itself weighs a compiled patch by ordinary text."""
+    return recipe.mode == "compiled" and recipe.metric == "ordinary"
 
 
 def ordinary_recipe(recipe: Recipe) -> Recipe:
     """The session's recipe where it weighs by ordinary text, else the one that *compile* begins with."""
-    own = recipe if recipe.mode == "compiled" and recipe.metric == "ordinary" else COMPILED
+    if is_ordinary(recipe):
+        return with_changes(recipe, control="none", other_context="")
     return with_changes(
-        plain_recipe(recipe),
-        metric="ordinary",
-        epsilon=own.epsilon,
-        ridge=own.ridge,
-        cross_fit=own.cross_fit,
+        COMPILED,
+        n_fitted=recipe.n_fitted,
+        queries=recipe.queries,
+        background=recipe.background,
+        seed=recipe.seed,
     )
 
 
-def _frozen_recipe(recipe: Recipe) -> Recipe:
-    return Recipe(mode="frozen", components=recipe.components, carrier=recipe.carrier)
+def with_choice(material: Material, budget: float, on_progress: ProgressCallback) -> Material:
+    """The material with the ordinary patch's recipe and layers chosen as *compile* does, within ``budget`` seconds.
+
+    Raises:
+        BadInput: no patch can be made of these passages.
+    """
+    begin = time.perf_counter()
+    choice = choose(
+        material.ordinary, material.own, material.calibration, budget=budget, on_progress=on_progress
+    )
+    spec = choice.built.spec
+    alpha = choice.built.alpha
+    return replace(
+        material,
+        ordinary=replace(spec, recipe=with_changes(spec.recipe, alpha=alpha)),
+        choice_seconds=time.perf_counter() - begin,
+        notes=choice.notes,
+    )
 
 
-def _mean_shift_recipe(_recipe: Recipe) -> Recipe:
-    return Recipe(mode="frozen", components="shift", carrier="bias")
+def _plain(material: Material) -> PatchSpec:
+    return replace(material.spec, recipe=plain_recipe(material.spec.recipe))
 
 
-def _shift_recipe(recipe: Recipe) -> Recipe:
-    return with_changes(ordinary_recipe(recipe), components="shift", carrier="output")
+def _ordinary(material: Material) -> PatchSpec:
+    return material.ordinary
 
 
-def _random_recipe(recipe: Recipe) -> Recipe:
-    return with_changes(plain_recipe(recipe), control="random", alpha=1.0)
+def _frozen(material: Material) -> PatchSpec:
+    recipe = plain_recipe(material.spec.recipe)
+    frozen = Recipe(mode="frozen", components=recipe.components, carrier=recipe.carrier)
+    return replace(material.spec, recipe=frozen)
 
 
-def _by_recipe(of: Callable[[Recipe], Recipe], n_read: int | None = None) -> Way:
-    """The patch that a recipe makes of the calibration, or of its first ``n_read`` queries; 0: of the prompt's own."""
+def _mean_shift(material: Material) -> PatchSpec:
+    return replace(material.spec, recipe=Recipe(mode="frozen", components="shift", carrier="bias"))
+
+
+def _shift_alone(material: Material) -> PatchSpec:
+    recipe = with_changes(material.ordinary.recipe, components="shift", carrier="output")
+    return replace(material.ordinary, recipe=recipe)
+
+
+def _random(material: Material) -> PatchSpec:
+    recipe = with_changes(plain_recipe(material.spec.recipe), control="random", alpha=1.0)
+    return replace(material.spec, recipe=recipe)
+
+
+def _held(of: Callable[[Material], PatchSpec], n_read: int | None = None) -> Way:
+    """The patch of a spec and the calibration, or its first ``n_read`` queries; 0: of the prompt's own."""
 
     def make(material: Material, on_progress: ProgressCallback) -> Examinee:
-        recipe, begin = of(material.spec.recipe), time.perf_counter()
+        spec, begin = of(material), time.perf_counter()
         passages = material.calibration[:n_read]
-        spec = replace(material.spec, recipe=recipe)
         built = with_alpha(build_from(spec, material.own, passages), on_progress)
-        reading = material.seconds * (len(passages) or 1) / len(material.calibration)
-        seconds = time.perf_counter() - begin + reading
+        seconds = (
+            time.perf_counter() - begin + material.seconds * (len(passages) or 1) / len(material.calibration)
+        )
         assert built.patch is not None
-        words = patch_words(with_changes(recipe, alpha=built.alpha))
+        words = patch_words(with_changes(spec.recipe, alpha=built.alpha))
         return held_patch(spec.loaded, built.patch.at(built.alpha), words, seconds)
 
     return make
 
 
+def _chosen(material: Material, on_progress: ProgressCallback) -> Examinee:
+    """The ordinary patch, with the time that its choice took."""
+    made = _held(_ordinary)(material, on_progress)
+    return replace(made, seconds=made.seconds + material.choice_seconds)
+
+
 def _per_step(material: Material, _on_progress: ProgressCallback) -> Examinee:
-    recipe = Recipe(components=material.spec.recipe.components)
+    recipe = Recipe(components=plain_recipe(material.spec.recipe).components)
     return patch_per_step(replace(material.spec, recipe=recipe), patch_words(recipe))
 
 
 def _distilled(material: Material, on_progress: ProgressCallback) -> Examinee:
-    """The rival: as many directions on as many queries, found by gradient."""
-    recipe = plain_recipe(material.spec.recipe)
-    spec, begin = replace(material.spec, recipe=recipe), time.perf_counter()
+    """The rival of the ordinary patch: of its rank and layers, on the same queries, found by gradient."""
+    spec, begin = material.ordinary, time.perf_counter()
     fitted = fitted_tokens(spec, material.own, material.calibration)
     hidden = material.calibration[0].targets.z.shape[-1]
-    rank = recipe.rank or min(sum(part.n_tokens for part in fitted), hidden)
-    made = distill(spec.loaded, spec.sites, fitted, rank, recipe.seed, on_progress=on_progress)
+    rank = spec.recipe.rank or min(sum(part.n_tokens for part in fitted), hidden)
+    made = distill(spec.loaded, spec.sites, fitted, rank, spec.recipe.seed, on_progress=on_progress)
     seconds = time.perf_counter() - begin + material.seconds
     words = f"a LoRA of rank {rank}, {made.n_steps} gradient steps, ended by its {made.training.end}"
     return lora_patch(spec.loaded, made.lora, rank, words, seconds)
@@ -105,12 +152,12 @@ def _distilled(material: Material, on_progress: ProgressCallback) -> Examinee:
 WAYS: Mapping[ExamPatch, Way] = MappingProxyType(
     {
         "per-step": _per_step,
-        "plain": _by_recipe(plain_recipe),
-        "ordinary": _by_recipe(ordinary_recipe),
-        "frozen": _by_recipe(_frozen_recipe, n_read=0),
-        "mean-shift": _by_recipe(_mean_shift_recipe),
-        "shift-alone": _by_recipe(_shift_recipe),
-        "random": _by_recipe(_random_recipe),
+        "plain": _held(_plain),
+        "ordinary": _chosen,
+        "frozen": _held(_frozen, n_read=0),
+        "mean-shift": _held(_mean_shift),
+        "shift-alone": _held(_shift_alone),
+        "random": _held(_random),
         "distilled": _distilled,
     }
 )
