@@ -24,12 +24,13 @@ from icltui.engine.patch.build import build_patch
 from icltui.storage.sessions import read_session
 from icltui.values import EXAM_PATCHES
 from icltui.values.errors import BadInput
-from icltui.values.recipe import Recipe
+from icltui.values.recipe import COMPILED, Recipe
 from tests.engine.small_models import tiny
 
 LABELS = read_session(Path(__file__).parents[3] / "sessions" / "labels.json")
 QUERIES, HOLDOUT = LABELS.recipe.queries[:8], LABELS.holdout[:6]
-RECIPE = replace(LABELS.recipe, queries=QUERIES)
+RECIPE = replace(LABELS.recipe, queries=QUERIES, metric="ordinary", epsilon=0.01, ridge=0.01)
+PLAIN = replace(RECIPE, metric="plain")
 
 
 def never() -> bool:
@@ -131,7 +132,7 @@ class ByHand:
 @pytest.mark.parametrize(
     ("name", "recipe"),
     [
-        ("plain", replace(RECIPE, ridge=0.01)),
+        ("plain", PLAIN),
         ("frozen", Recipe(mode="frozen")),
     ],
 )
@@ -165,7 +166,7 @@ def test_a_row_is_what_changed_weights_give(engine, whole, name, recipe):
 def test_collateral_is_what_changed_weights_do_to_the_held_out_rows(engine, whole, background):
     from icltui.engine.metric.background import read_background, rows
 
-    by_hand = ByHand(engine, replace(RECIPE, ridge=0.01))
+    by_hand = ByHand(engine, PLAIN)
     loaded = engine._model()
     found = rows(loaded, read_background(loaded, background), "held out")
     kls = []
@@ -226,6 +227,16 @@ def test_the_same_request_gives_the_same_exam(engine, background):
     assert other.rows[0].r_median != first.rows[1].r_median
 
 
+def test_the_ordinary_patch_is_chosen_where_the_session_holds_none(engine, background):
+    """The budget ends after the first way, where *compile* begins: which it is does not hang on the machine."""
+    made = held(engine, request(background, "ordinary", recipe=PLAIN, budget=1e-9))
+    (row,) = made.rows
+    assert f"rank {COMPILED.rank}" in row.made
+    assert "ordinary metric" in row.made
+    assert row.rank == COMPILED.rank
+    assert any("budget" in note for note in made.notes)
+
+
 def test_true_answers_count_where_they_are_given(engine, background):
     """The context says `` orange`` of an owl; told that it is red, it is wrong, and so is what speaks for it."""
     wrong, right = HOLDOUT[0], HOLDOUT[1]
@@ -241,7 +252,7 @@ def test_true_answers_count_where_they_are_given(engine, background):
 
 
 def test_a_row_that_cannot_be_made_says_why_and_the_others_go_on(engine, background):
-    twice = replace(RECIPE, queries=(*QUERIES, QUERIES[0]), ridge=0.0)
+    twice = replace(PLAIN, queries=(*QUERIES, QUERIES[0]), ridge=0.0)
     made = held(engine, request(background, "plain", "frozen", recipe=twice))
     failed, row = made.rows
     assert "--ridge" in failed.reason
@@ -295,8 +306,7 @@ def test_two_contexts_in_one_patch(engine, background):
     ]
     prompt = replace(LABELS.prompt, context=arrows[0][0], query="")
     other = OtherContext(prompt=prompt, queries=arrows[1], holdout=arrows[2])
-    recipe = replace(RECIPE, metric="ordinary", epsilon=0.01, ridge=0.01)
-    made = held(engine, request(background, "ordinary", "joined", other=other, recipe=recipe))
+    made = held(engine, request(background, "ordinary", "joined", other=other))
     alone, both = made.rows
     assert made.other_queries == arrows[2]
     assert both.interference == pytest.approx(alone.r_median - both.r_median)
