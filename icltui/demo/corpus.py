@@ -1,7 +1,7 @@
 """The embedded model's corpus: an endless stream of documents, and rows of token ids packed from it.
 
-A seed enters; text (:func:`documents`), a tokenizer trained on it (:func:`train_tokenizer`) and rows of ids
-(:func:`rows`) leave. All of it depends on the seed alone.
+A seed enters; text (:func:`documents`, :func:`background`), a tokenizer trained on it (:func:`train_tokenizer`) and
+rows of ids (:func:`rows`) leave. All of it depends on the seed alone.
 """
 
 import itertools
@@ -29,6 +29,11 @@ def documents(seed: str) -> Iterator[str]:
     rng = random.Random(seed)
     while True:
         yield document(rng)
+
+
+def background(n_documents: int = 300) -> str:
+    """What is ordinary to the embedded model: documents of no training seed, as a background text holds them."""
+    return "\f".join(itertools.islice(documents("background"), n_documents))
 
 
 def train_tokenizer(seed: str, n_documents: int = 20_000, vocab_size: int = 1024) -> Tokenizer:

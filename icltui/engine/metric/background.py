@@ -25,7 +25,7 @@ ROW = 256
 """Tokens of a row, those kept before it included."""
 _PERIOD = 5
 """Of so many rows one is held out."""
-MOST_TOKENS = 10_000
+MOST_TOKENS = 16_000
 """Of a part, or so; the rows of a longer text are evenly spread over it."""
 FEWEST_TOKENS = 1024
 """Of a text: less of it says little about what is ordinary."""
