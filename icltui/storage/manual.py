@@ -19,6 +19,8 @@ TOPICS = {
     "maths": "how a context becomes weights, and what follows",
     "verification": "what is proved, controls, noise floor, tautologies",
     "patches": "patches that generate text, what they are worth, their export",
+    "compile": "a context becomes one adapter, chosen, tested, or refused",
+    "carrying-over": "what makes a patch answer queries that it has not seen",
     "performance": "what measuring, decoding and the screen cost",
     "architecture": "the folders of the code, the laws, three walks",
     "changelog": "what changed from version to version",
