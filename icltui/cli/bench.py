@@ -16,6 +16,9 @@ S = TypeVar("S", bound=Any)
 _OPTIONS = {"context_sizes": "-n", "query_sizes": "-q", "memory": "--no-memory"}
 """Options that are called otherwise than the field that they set."""
 
+PARTS = ("race", "decode", "real", "gpu", "screen", "start", "components", "families")
+"""What can be timed alone."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.argument_default = argparse.SUPPRESS  # what is not given is the default of the settings
@@ -68,9 +71,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--only",
         default=None,
-        choices=("race", "decode", "real", "gpu", "screen", "start", "components", "families"),
-        help="the race, the decoding, the engine on shapes of real models, or of larger ones on a GPU, the screen on a "
-        "pseudo-terminal, or the time from start to result, alone; or the parts of a patch, each alone, on 40 prompts; "
+        choices=PARTS,
+        metavar="PART",
+        help=f"{', '.join(PARTS)}: the race, the decoding, the engine on shapes of real models, or of larger ones on "
+        "a GPU, the screen on a pseudo-terminal, or the time from start to result, alone; or the parts of a patch, each "
+        "alone, on 40 prompts; "
         "or every patch of a context on families of tasks",
     )
     parser.add_argument(
