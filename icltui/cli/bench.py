@@ -74,9 +74,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=PARTS,
         metavar="PART",
         help=f"{', '.join(PARTS)}: the race, the decoding, the engine on shapes of real models, or of larger ones on "
-        "a GPU, the screen on a pseudo-terminal, or the time from start to result, alone; or the parts of a patch, each "
-        "alone, on 40 prompts; "
-        "or every patch of a context on families of tasks",
+        "a GPU, the screen on a pseudo-terminal, or the time from start to result, alone; or the parts of a patch, "
+        "each alone, on 40 prompts; or every patch of a context on families of tasks",
     )
     parser.add_argument(
         "--cpu-time",
