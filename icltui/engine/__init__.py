@@ -19,7 +19,7 @@ A folder imports only folders before it; inside a folder a module imports only m
     export     reference_logits ─▶ foldable ─▶ factors_file ─▶ control_vector
                peft ─▶ peft_check ─▶ export_patch ─▶ jobs
     compile    list_pattern ─▶ context_reader ─▶ repeat_context ─▶ study_templates ─▶ written_text ─▶ study_file
-               self_study ─▶ calibration_queries
+               self_study ─▶ calibration_queries ─▶ greedy_answers ─▶ score_queries ─▶ leaving_out ─▶ choose
     distill    lora ─▶ distill
     local      all of it, as an engine in this process
 
