@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from icltui.api import run_to_result
 from icltui.api.messages import Compile, Event, Examine, ExamRowEnded, LoadModel
 from icltui.bench.family_records import (
+    FamilyChoice,
     FamilyExam,
     FamilyPatch,
     FamilyRecord,
@@ -36,6 +37,8 @@ from icltui.values.recipe import COMPILED, Recipe
 
 N_FITTED: Mapping[Kind, int] = MappingProxyType({"word": 2, "form": 8, "fact": 6})
 """Tokens of each contextual continuation that are fitted, those of a usual answer; of the embedded model 8."""
+CHOSEN = ("metric", "epsilon", "ridge", "components", "alpha", "rank")
+"""What a choice says of the recipe."""
 N_CALIBRATION = (3, 6, 12)
 """Calibration queries of the patches that are counted, in turns."""
 
@@ -131,7 +134,8 @@ def _missing(run: _Run, chosen: Sequence[Family], records: Sequence[FamilyRecord
         done = {row.patch for row in rows_of(records, family.name, seed=0)}
         if rows := tuple(row for row in run.settings.rows if row not in done):
             run.on_progress(f"family {number} of {len(chosen)}: {family.name}")
-            yield _exam(run, family, rows)
+            before = [r.made for r in records if isinstance(r, FamilyExam) and r.family == family.name]
+            yield _exam(run, family, rows, before[-1] if before else None)
     known = {(r.family, r.seed, r.n_queries) for r in records if isinstance(r, FamilyPatch)}
     wanted = [*islice(_contexts(chosen), run.settings.patches)]
     for number, (family, seed, n_queries) in enumerate(wanted, 1):
@@ -147,29 +151,33 @@ def _contexts(chosen: Sequence[Family]) -> Iterator[tuple[Family, int, int]]:
             yield family, seed, N_CALIBRATION[(number + seed) % len(N_CALIBRATION)]
 
 
-def _exam(run: _Run, family: Family, rows: tuple[ExamPatch, ...]) -> FamilyExam:
-    """The rows of one family, its patches made as leave-one-out chooses."""
+def _exam(run: _Run, family: Family, rows: tuple[ExamPatch, ...], made: FamilyChoice | None) -> FamilyExam:
+    """Some rows of one family, its compiled patches ``made`` as they were before, or else chosen."""
     split = family.split()
-    compiled = _compile(run, family, split) if run.settings.budget else None
+    if made is None and run.settings.budget:
+        made = _choice(_compile(run, family, split))
+    recipe, layers = _recipe(family, split), "all"
+    if made is not None:
+        recipe = replace(recipe, **{name: getattr(made.choice, name) for name in CHOSEN})
+        layers = layers_text(made.choice.layers, run.info.n_layers)
     request = Examine(
         prompt=_prompt(run, split),
-        recipe=replace(COMPILED, queries=tuple(query.text for query in split.calibration)),
+        layers=layers,
+        recipe=recipe,
         holdout=tuple(query.text for query in split.unseen),
         answers={query.text: query.answer for query in split.unseen},
         rows=rows,
     )
-    if compiled is not None:
-        layers = layers_text(compiled.chosen.layers, run.info.n_layers)
-        request = replace(request, recipe=compiled.recipe, layers=layers)
-    return FamilyExam(
-        key=run.key,
-        family=family.name,
-        kind=family.kind,
-        seed=0,
-        exam=_examine(run, request),
-        choice=compiled.chosen if compiled else None,
-        refused=refusal(compiled.leave_one_out, collateral=compiled.collateral) if compiled else None,
-        choice_seconds=compiled.seconds if compiled else 0.0,
+    exam = _examine(run, request)
+    return FamilyExam(key=run.key, family=family.name, kind=family.kind, seed=0, exam=exam, made=made)
+
+
+def _choice(found: Compilation) -> FamilyChoice:
+    return FamilyChoice(
+        choice=found.chosen,
+        r_left_out=found.leave_one_out.r_median,
+        refused=refusal(found.leave_one_out, collateral=found.collateral),
+        seconds=found.seconds,
     )
 
 

@@ -84,8 +84,8 @@ def _each_family(
                 f"{row.right}/{row.right_context}/{row.right_plain} of {len(exam.exam.queries)}",
                 number(row.collateral_kl),
                 number(row.seconds),
-                number(exam.choice_seconds),
-                "yes" if exam.refused else "",
+                number(exam.made.seconds if exam.made else None),
+                "yes" if exam.made and exam.made.refused else "",
             )
         )
     return table([words(EXAM_TITLES[_SHOWN]), words("kind"), *numbers(*titles)], lines)

@@ -35,6 +35,18 @@ class RunKey(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds for each choice by leave-one-out; 0: nothing was chosen."""
 
 
+class FamilyChoice(msgspec.Struct, frozen=True, kw_only=True):
+    """What leave-one-out chose for one family's context."""
+
+    choice: PatchChoice
+    r_left_out: float | None
+    """Median R over the calibration queries, each left out in turn."""
+    refused: str | None
+    """Why such a patch is refused by what is known without unseen queries; None where it is not."""
+    seconds: float
+    """Duration of the whole compilation."""
+
+
 class FamilyExam(msgspec.Struct, frozen=True, kw_only=True, tag="exam"):
     """One exam of one family; its rows may be some of those that are wanted."""
 
@@ -44,12 +56,8 @@ class FamilyExam(msgspec.Struct, frozen=True, kw_only=True, tag="exam"):
     seed: int
     """Seed of the family's split."""
     exam: Exam
-    choice: PatchChoice | None = None
-    """How the compiled patches were made; None where nothing was chosen."""
-    refused: str | None = None
-    """Why leave-one-out refuses the compiled patch; None where it does not."""
-    choice_seconds: float = 0.0
-    """Duration of choosing."""
+    made: FamilyChoice | None = None
+    """How the compiled patches are made; None where nothing was chosen."""
 
 
 class FamilyPatch(msgspec.Struct, frozen=True, kw_only=True, tag="patch"):

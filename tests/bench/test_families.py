@@ -117,8 +117,8 @@ def test_the_table_gives_medians_over_the_families_of_words_that_the_model_can_d
     )
     lines = words_of(FamilyResults(KEY, chosen, records))
     assert lines[0].startswith("m␛[2J, float32, --bos auto; 4 families.")
-    assert f"{names[0]} + word 0.9 0.9 to 0.9 12/12/0 of 12 0.1 1 0" in lines
-    assert f"{names[2]} word -9 -9 to -9 0/5/0 of 12 · 0 0" in lines
+    assert f"{names[0]} + word 0.9 0.9 to 0.9 12/12/0 of 12 0.1 1 ·" in lines
+    assert f"{names[2]} word -9 -9 to -9 0/5/0 of 12 · 0 ·" in lines
     begin = lines.index("Words that the model can do in context (2 families): medians over the families")
     assert lines[begin + 3] == "compiled, ordinary 2 0.85 20 of 22 (91%) 0.2 2 ·"
     assert lines[begin + 4] == "distilled (gradient) 1 0.5 6 of 12 (50%) · 0 ·"
