@@ -17,7 +17,7 @@ def random(*shape: int, seed: int = 0) -> torch.Tensor:
 
 def a_metric():
     vectors = torch.linalg.qr(random(WIDTH, 5, seed=3))[0].T
-    return Moments(vectors, torch.tensor([9.0, 4.0, 2.0, 1.0, 0.5]).double(), 0.1).metric(0.01)
+    return Moments(vectors, torch.tensor([9.0, 4.0, 2.0, 1.0, 0.5]).double(), 0.1, 1.0).metric(0.01)
 
 
 @pytest.mark.parametrize("metric", [None, a_metric()], ids=["plain", "ordinary"])
