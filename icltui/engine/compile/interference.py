@@ -73,8 +73,8 @@ def _compare(
 
 
 @dataclass(frozen=True)
-class _Outcome:
-    """A patch on one query."""
+class _Effect:
+    """What a patch does on one query."""
 
     r: float | None
     moved: ScoreSums
@@ -90,21 +90,21 @@ class _Query:
         self.sums = score(TokenSpan(passage, 0), self.plain)
         self.is_changed = recovered(self.sums, self.sums) is not None
 
-    def under(self, patch: HeldPatch) -> _Outcome:
+    def under(self, patch: HeldPatch) -> _Effect:
         with acting(patch):
             logits = self._logits()
         bare = TokenSpan(replace(self.passage, logits=self.plain), 0)
-        return _Outcome(recovered(score(TokenSpan(self.passage, 0), logits), self.sums), score(bare, logits))
+        return _Effect(recovered(score(TokenSpan(self.passage, 0), logits), self.sums), score(bare, logits))
 
     def _logits(self) -> Float[Tensor, "tokens vocabulary"]:
         return logits_without_context(self.loaded, self.passage)
 
 
-def _median(outcomes: Sequence[_Outcome]) -> float | None:
+def _median(outcomes: Sequence[_Effect]) -> float | None:
     known = [outcome.r for outcome in outcomes if outcome.r is not None]
     return median(known) if known else None
 
 
-def _mean_moved(outcomes: Sequence[_Outcome]) -> float | None:
+def _mean_moved(outcomes: Sequence[_Effect]) -> float | None:
     n = sum(outcome.moved.n for outcome in outcomes)
     return finite_or_none(sum(outcome.moved.kl for outcome in outcomes) / n) if n else None

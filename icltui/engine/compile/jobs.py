@@ -36,7 +36,7 @@ from icltui.values.prompt import layers_text
 
 
 @dataclass(frozen=True)
-class _Outcome:
+class _CompiledDraft:
     """What the background work leaves: no model is in it."""
 
     compilation: Compilation
@@ -96,7 +96,7 @@ def _compile(
     folder: Path | None,
     on_progress: ProgressCallback,
     send: Send,
-) -> _Outcome:
+) -> _CompiledDraft:
     queries = queries_of(loaded, request, on_progress, send)
     recipe = with_changes(request.recipe, queries=queries.calibration)
     prompt = with_changes(request.prompt, query=queries.prompt)
@@ -113,10 +113,10 @@ def _compile(
     )
     compilation = _judge(choice, request, queries, read.calibration, read.unseen, on_progress)
     if folder is None or request.format == "none" or (compilation.refused and not request.force):
-        return _Outcome(compilation, None)
+        return _CompiledDraft(compilation, None)
     source = _source(compilation, request, info)
     draft = write_draft(choice.built, request.format, folder, info, on_progress, source)
-    return _Outcome(with_changes(compilation, forced=bool(compilation.refused)), draft)
+    return _CompiledDraft(with_changes(compilation, forced=bool(compilation.refused)), draft)
 
 
 def _judge(

@@ -39,7 +39,7 @@ from icltui.values.recipe import Recipe
 
 
 @dataclass(frozen=True)
-class _Outcome:
+class _JoinedDraft:
     """What the background work leaves: no model is in it."""
 
     joined: JoinedPatch
@@ -86,7 +86,7 @@ def _check(request: JoinAdapters, info: ModelInfo) -> None:
 @torch.no_grad()  # not inference mode, which rules derivatives in α out
 def _join(
     loaded: LoadedModel, request: JoinAdapters, info: ModelInfo, folder: Path, on_progress: ProgressCallback
-) -> _Outcome:
+) -> _JoinedDraft:
     parts = [read_context(loaded, source, on_progress) for source in request.contexts]
     on_progress("solving the contexts together", 0, 1)
     alone = [part.alone(part.passages.calibration, on_progress) for part in parts]
@@ -97,7 +97,7 @@ def _join(
     joined = _report(parts, alone, whole, on_progress)
     source = join_sources(request.contexts, with_changes(recipe, alpha=whole.alpha))
     draft = write_draft(whole, request.format, folder, info, on_progress, source)
-    return _Outcome(with_changes(joined, conflicts=clashes, notes=notes), draft)
+    return _JoinedDraft(with_changes(joined, conflicts=clashes, notes=notes), draft)
 
 
 def _refuse_conflicts(clashes: Sequence[AnswerConflict], recipe: Recipe) -> None:

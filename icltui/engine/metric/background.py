@@ -47,7 +47,7 @@ class Background:
 
 
 @dataclass(frozen=True)
-class Row:
+class BackgroundRow:
     """Tokens of the text, after those that are kept before every text."""
 
     ids: tuple[int, ...]
@@ -82,7 +82,7 @@ def _own_file(loaded: LoadedModel) -> Path | None:
     return file if folder and file.is_file() else None
 
 
-def rows(loaded: LoadedModel, background: Background, part: Part = "metric") -> list[Row]:
+def rows(loaded: LoadedModel, background: Background, part: Part = "metric") -> list[BackgroundRow]:
     """The rows of one part of the text, at most :data:`MOST_TOKENS`, each with the kept tokens before it.
 
     Raises:
@@ -94,19 +94,19 @@ def rows(loaded: LoadedModel, background: Background, part: Part = "metric") -> 
             f"{background.name} has {n_tokens:,} tokens, too few to say what is ordinary: give --background a file of "
             f"{FEWEST_TOKENS:,} or more"
         )
-    parts: dict[Part, list[Row]] = {"metric": [], "held out": []}
+    parts: dict[Part, list[BackgroundRow]] = {"metric": [], "held out": []}
     for number, row in enumerate(every):
         parts["held out" if number % _PERIOD == _PERIOD - 1 else "metric"].append(row)
     return _thinned(parts[part])
 
 
-def _thinned(part: list[Row]) -> list[Row]:
+def _thinned(part: list[BackgroundRow]) -> list[BackgroundRow]:
     """Every row, or rows at even distances."""
     step = max(1.0, sum(row.n_text for row in part) / MOST_TOKENS)
     return [part[int(k * step)] for k in range(int(len(part) / step))]
 
 
-def _rows(loaded: LoadedModel, text: str) -> Iterator[Row]:
+def _rows(loaded: LoadedModel, text: str) -> Iterator[BackgroundRow]:
     length = min(ROW, loaded.window or ROW)
     for document in text.split("\f"):
         prefix, body = encode(loaded.tokenizer, document.strip("\n"), special=True)
@@ -115,7 +115,7 @@ def _rows(loaded: LoadedModel, text: str) -> Iterator[Row]:
         step = length - len(kept)
         for begin in range(0, len(ids), step):
             if len(piece := ids[begin : begin + step]) >= _FEWEST_IN_ROW:
-                yield Row((*kept, *piece), len(kept))
+                yield BackgroundRow((*kept, *piece), len(kept))
 
 
 def _instead(loaded: LoadedModel) -> list[int]:

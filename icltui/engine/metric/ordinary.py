@@ -12,7 +12,7 @@ from torch import nn
 
 from icltui.api.progress_callback import ProgressCallback, ignore_progress
 from icltui.engine.hooks.site import Site
-from icltui.engine.metric.background import Background, Row, rows
+from icltui.engine.metric.background import Background, BackgroundRow, rows
 from icltui.engine.metric.metric import OrdinaryMoments
 from icltui.engine.metric.moments_file import VERSION, read_moments, write_moments
 from icltui.engine.metric.stream import RANK, WIDEST, n_bytes, stream_moments
@@ -52,7 +52,7 @@ def ordinary_moments(
     return made
 
 
-def _key(loaded: LoadedModel, ours: Sequence[Row]) -> str:
+def _key(loaded: LoadedModel, ours: Sequence[BackgroundRow]) -> str:
     """What the moments depend on: weights, precision, the sites' modules, and the tokens that the text is here."""
     sites = [
         (s.layer, s.residual, [p.name for p in s.input_projections], _name(s.down_proj)) for s in loaded.sites

@@ -17,7 +17,7 @@ from icltui.engine.hooks.attach import attach
 from icltui.engine.hooks.site import Site, SiteHook
 from icltui.engine.measure.forward_pass import forward_rows
 from icltui.engine.measure.rank_one import exact_dtype
-from icltui.engine.metric.background import Row
+from icltui.engine.metric.background import BackgroundRow
 from icltui.engine.metric.metric import LayerMoments, Moments, OrdinaryMoments
 from icltui.engine.models.loaded_model import LoadedModel
 
@@ -143,7 +143,7 @@ class MomentsHook(SiteHook):
             sums[layer] = new_sum(x)
         sums[layer].add(x[self.at.to(x.device)], self.is_text.to(x.device))
 
-    def aim(self, rows: Sequence[Row]) -> None:
+    def aim(self, rows: Sequence[BackgroundRow]) -> None:
         """Sets the tokens of the next pass."""
         longest = max(len(row.ids) for row in rows)
         index = torch.arange(len(rows) * longest).view(len(rows), longest)
@@ -154,7 +154,7 @@ class MomentsHook(SiteHook):
 def stream_moments(
     loaded: LoadedModel,
     sites: Sequence[Site],
-    rows: Sequence[Row],
+    rows: Sequence[BackgroundRow],
     on_progress: ProgressCallback = ignore_progress,
 ) -> OrdinaryMoments:
     """The moments at ``sites`` over the rows, a few at a time."""
@@ -173,9 +173,9 @@ def stream_moments(
     return OrdinaryMoments(layers, sum(row.n_text for row in rows))
 
 
-def _batches(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+def _batches(rows: Sequence[BackgroundRow]) -> Iterator[Sequence[BackgroundRow]]:
     """Rows of like length together, up to :data:`_AT_ONCE` tokens with their padding."""
-    batch: list[Row] = []
+    batch: list[BackgroundRow] = []
     for row in sorted(rows, key=lambda row: len(row.ids)):
         if batch and len(row.ids) * (len(batch) + 1) > _AT_ONCE:
             yield batch

@@ -8,13 +8,13 @@ from icltui.engine.hooks.attach import attach
 from icltui.engine.hooks.site import SiteHook
 from icltui.engine.measure.forward_pass import forward
 from icltui.engine.metric import stream
-from icltui.engine.metric.background import Row
+from icltui.engine.metric.background import BackgroundRow
 from icltui.engine.metric.metric import Moments
 from icltui.engine.metric.stream import SketchedSum, new_sum, stream_moments
 from icltui.engine.models.background_thread import Cancelled
 from tests.engine.small_models import D, M, tiny
 
-ROWS = [Row((0, *range(40 + 7 * k, 45 + 9 * k)), 1) for k in range(6)]
+ROWS = [BackgroundRow((0, *range(40 + 7 * k, 45 + 9 * k)), 1) for k in range(6)]
 """Of different lengths, so that some are padded."""
 
 
