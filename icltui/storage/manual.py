@@ -21,6 +21,7 @@ TOPICS = {
     "patches": "patches that generate text, what they are worth, their export",
     "compile": "a context becomes one adapter, chosen, tested, or refused",
     "carrying-over": "what makes a patch answer queries that it has not seen",
+    "exam": "every patch of a context put to one test, and how to read it",
     "performance": "what measuring, decoding and the screen cost",
     "architecture": "the folders of the code, the laws, three walks",
     "changelog": "what changed from version to version",
