@@ -105,7 +105,7 @@ def _queries(queries: Iterable[CompiledQuery]) -> Table:
 
 
 def _curve(points: Iterable[ChoicePoint], n_layers: int) -> Table:
-    titles = ("ε", "ridge", "α", "R", "KL", "collateral", "s")
+    titles = ("rank", "ε", "ridge", "α", "R", "KL", "collateral", "s")
     return table(
         [words("step"), words("metric"), words("layers"), words("components"), *numbers(*titles)],
         (
@@ -114,6 +114,7 @@ def _curve(points: Iterable[ChoicePoint], n_layers: int) -> Table:
                 point.metric,
                 layers_text(point.layers, n_layers),
                 point.components,
+                "·" if point.rank is None else str(point.rank),
                 *map(number, (point.epsilon, point.ridge, point.alpha)),
                 *map(number, (point.r_median, point.kl, point.collateral, point.seconds)),
             )

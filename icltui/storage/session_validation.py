@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from icltui.api.option_table import check_options
-from icltui.values import Generation, Measurement, Pairs, Session
+from icltui.values import Exam, Generation, Measurement, Pairs, Session
 from icltui.values.bounds import LAYERS, RUNS, TOKENS
 from icltui.values.errors import BadInput, SessionError
 from icltui.values.prompt import check_size, resolve_layers
@@ -84,6 +84,8 @@ def _problem_of_counts(session: Session, n_layers: int) -> str | None:
         tried = {layer for point in session.compilation.leave_one_out.curve for layer in point.layers}
         if tried and max(tried) >= n_layers:
             return f"layer {max(tried)} was tried of a model of {n_layers}"
+    if session.exam and (problem := _problem_of_exam(session.exam)):
+        return problem
     if session.generation and not session.generation.agreement.keys() <= session.generation.lanes.keys():
         return "a lane is compared that was not generated"
     if session.verification and not {"plain", "patched"} <= session.verification.logits.keys():
@@ -121,9 +123,21 @@ def _layers_worked_on(session: Session) -> dict[str, Sequence[int]]:
         found["patched"] = session.generation.layers
     if session.compilation:
         found["compiled"] = session.compilation.chosen.layers
+    if session.exam and session.exam.layers:
+        found["examined"] = session.exam.layers
     if session.verification:
         found["proved"] = [check.layer for check in session.verification.layers]
     return found
+
+
+def _problem_of_exam(exam: Exam) -> str | None:
+    n_queries, rows = len(exam.queries), Counter(row.patch for row in exam.rows)
+    for row in exam.rows:
+        if rows[row.patch] > 1:
+            return f"the exam has {rows[row.patch]} rows of the patch {row.patch}"
+        if row.queries and len(row.queries) != n_queries:
+            return f"the exam's patch {row.patch} answers {len(row.queries)} of {n_queries} queries"
+    return None
 
 
 def _problem_of_measurement(measured: Measurement) -> str | None:

@@ -25,6 +25,7 @@ from icltui.values.errors import SessionError
 from icltui.values.prompt import Prompt
 from icltui.values.recipe import Recipe, Sampling
 from tests.sessions import A_MODEL, A_SESSION, sessions
+from tests.tui import samples
 
 
 @pytest.fixture(scope="module")
@@ -298,6 +299,24 @@ def test_parts_that_do_not_fit_are_told(saved: Path, path: tuple[Any, ...], valu
     document = put(json.loads(saved.read_text()), path, value)
     saved.write_text(json.dumps(document).replace("Infinity", "1e999"))
     assert words in refusal(saved)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        (("exam", "queries"), [], "the exam's patch per-step answers 2 of 0 queries"),
+        (("exam", "rows", 1, "patch"), "per-step", "the exam has 2 rows of the patch per-step"),
+        (("exam", "layers"), [0, 9], "layers [0, 9] were examined on a model of"),
+    ],
+)
+def test_an_exam_that_does_not_fit_is_told(
+    tmp_path: Path, path: tuple[Any, ...], value: Any, words: str
+) -> None:
+    file = tmp_path / "examined.json"
+    write_session(file, replace(samples.session(), exam=samples.exam()))
+    document = put(json.loads(file.read_text()), path, value)
+    file.write_text(json.dumps(document))
+    assert words in refusal(file)
 
 
 def test_a_layer_that_is_chosen_cannot_be_one_that_was_refused(tmp_path: Path) -> None:

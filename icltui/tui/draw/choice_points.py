@@ -21,6 +21,8 @@ def name_of(point: ChoicePoint) -> str:
         return f"{_SIGNS[point.step]} {getattr(point, point.step):g}"
     if point.step == "layers":
         return f"layers {_layers(point)}"
+    if point.step == "rank":
+        return _rank(point)
     if point.step == "components":
         return _PARTS[point.components]
     return display(point.metric if point.step == "metric" else point.step)
@@ -32,10 +34,14 @@ def names_of(points: Sequence[ChoicePoint]) -> list[str]:
 
 
 def place_of(point: ChoicePoint) -> str:
-    """All of a candidate: ``ordinary ε 0.01, ρ 0.01, layers 0-5, ΔW and Δb, α 1``."""
+    """All of a candidate: ``ordinary ε 0.01, ρ 0.01, rank 8, layers 0-5, ΔW and Δb, α 1``."""
     metric = f"{point.metric} ε {point.epsilon:g}" if point.metric == "ordinary" else display(point.metric)
     parts = f"layers {_layers(point)}, {_PARTS[point.components]}"
-    return f"{metric}, ρ {point.ridge:g}, {parts}, α {point.alpha:g}"
+    return f"{metric}, ρ {point.ridge:g}, {_rank(point)}, {parts}, α {point.alpha:g}"
+
+
+def _rank(point: ChoicePoint) -> str:
+    return "any rank" if point.rank is None else f"rank {point.rank}"
 
 
 def _layers(point: ChoicePoint) -> str:
@@ -48,7 +54,8 @@ def choice_lines(points: Sequence[ChoicePoint], width: int) -> Iterator[str]:
         line, n_left = f"{display(step)}:", 0
         for point in group:
             r = number(point.r_median, 6).strip()
-            text = f" {'▸' if point.chosen else ''}{name_of(point)} R {r} ·"
+            name = name_of(point).removeprefix(step)  # the line begins with it
+            text = f" {'▸' if point.chosen else ''}{f'{name} R {r}'.strip()} ·"
             if n_left or cell_len(line + text) > width - 10:
                 n_left += 1
             else:

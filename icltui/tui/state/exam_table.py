@@ -68,12 +68,16 @@ def tested_with(exam: Exam | None, compilation: Compilation | None) -> str:
         if compilation is None:
             return ""
         unseen = compilation.unseen.n_queries if compilation.unseen else 0
-        return f"{unseen} unseen queries, {compilation.calibration.n_queries} fitted"
-    words = f"{len(exam.queries)} unseen queries, {len(exam.calibration)} fitted"
+        return _tested(unseen, compilation.calibration.n_queries)
+    words = _tested(len(exam.queries), len(exam.calibration))
     context, plain = (
         sum(getattr(query, f"right_{name}") for query in exam.queries) for name in ("context", "plain")
     )
     return f"{words} · right with context {context}, without {plain}"
+
+
+def _tested(n_unseen: int, n_fitted: int) -> str:
+    return f"{n_unseen} unseen quer{'y' if n_unseen == 1 else 'ies'}, {n_fitted} fitted"
 
 
 def _compiled(made: Compilation) -> PatchLine:

@@ -121,7 +121,7 @@ def test_there_is_nothing_to_see_of_curves_that_were_not_computed() -> None:
         assert "C turns ΔW on" in render_plot(curve_figure(patch, "alpha", False), 60, 10).plain
     empty = with_changes(samples.PATCH, curves=Curves())
     assert all(not line.values for line in curve_figure(empty, "alpha", False).series)
-    assert "queries" not in views(samples.VARIED)
+    assert "queries" not in views(samples.VARIED, has_choice=False)
 
 
 def test_layers_with_one_last_digit_get_letters() -> None:
