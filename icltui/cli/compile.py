@@ -46,8 +46,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         queries, option_of("holdout"), help="unseen queries, one per line: the patch is tested on them"
     )
     add_option(queries, option_of("calibrate"), default=None)
-    add_option(queries, option_of("n_queries"))
-    add_option(queries, option_of("seed"), help="of what the model writes (default 0)")
+    for name in _OF_MADE_QUERIES:
+        add_option(queries, option_of(name), default=None)
     patch = parser.add_argument_group("patch", "what is not given is chosen by leave-one-out")
     add_option(patch, option_of("layers"), default=None, help="all, or a list such as 0,3,5-8")
     for name in _PATCH:

@@ -30,8 +30,8 @@ Choice = Literal["mode", "components", "carrier", "dynamics", "reference", "posi
 """The choices that one key each steps through, round and round."""
 PATCH_CHOICES: tuple[Choice, ...] = ("mode", "components", "carrier")
 """The choices that only the patched lane depends on."""
-KEPT = ("queries", "n_fitted", "rank", "carrier", "background", "seed")
-"""The recipe's fields that a compilation takes as they are; the others it chooses."""
+KEPT = ("queries", "n_fitted", "carrier", "background", "seed")
+"""The recipe's fields that a compilation takes as they are, as a rank that is given; the others it chooses."""
 _PARTS = {Prompt: "prompt", Recipe: "recipe", Sampling: "sampling"}
 """The field that holds each struct of options; other options are fields themselves."""
 
@@ -82,10 +82,10 @@ class RunSettings:
 
     def compile(self) -> Compile:
         """The request that makes one patch of the context."""
-        recipe = with_changes(COMPILED, **{name: getattr(self.recipe, name) for name in KEPT})
-        pinned = ("rank",) if recipe.rank else ()
-        calibrate: Calibrate = "user" if recipe.queries else "self"
-        choices = self.choices(Compile) | {"recipe": canonical(recipe)}
+        pinned = ("rank",) if self.recipe.rank else ()
+        kept = {name: getattr(self.recipe, name) for name in (*KEPT, *pinned)}
+        calibrate: Calibrate = "user" if self.recipe.queries else "self"
+        choices = self.choices(Compile) | {"recipe": with_changes(COMPILED, **kept)}
         return Compile(**choices, calibrate=calibrate, pinned=pinned)
 
     def examine(self) -> Examine:

@@ -11,6 +11,7 @@ from icltui.tui.state.results import Results
 from icltui.tui.state.run_settings import RunSettings, method_words
 from icltui.tui.state.staleness import any_note, lane_note, numbers_note, proof_note
 from icltui.values import Measurement, Pairs, Session
+from icltui.values.recipe import COMPILED, Recipe
 from tests.tui import samples
 from tests.tui.conftest import Desk, open_desk
 
@@ -294,3 +295,25 @@ async def test_the_border_says_what_rounding_makes_of_delta_at_the_shown_layer(d
     await desk.until(lambda: "layer 4 · ‖δ‖ rounds by 0.05 · grow · free" in desk.text())
     desk.screen.shown_layer = 5
     await desk.until(lambda: "layer 5 · ‖δ‖ rounds by 0.06 · grow · free" in desk.text())
+
+
+@pytest.mark.parametrize(
+    ("recipe", "begins"),
+    [
+        (Recipe(), COMPILED),
+        (Recipe(mode="frozen", components="shift", alpha=0.5), COMPILED),
+        (
+            Recipe(mode="compiled", queries=("a", "b")),
+            msgspec.structs.replace(COMPILED, queries=("a", "b")),
+        ),
+    ],
+)
+def test_a_compilation_begins_where_that_of_the_command_line_does(recipe: Recipe, begins: Recipe) -> None:
+    request = RunSettings(recipe=recipe).compile()
+    assert request.recipe == begins
+    assert request.pinned == ()
+
+
+def test_a_rank_that_is_given_is_kept_and_not_chosen() -> None:
+    request = RunSettings(recipe=Recipe(mode="compiled", rank=3)).compile()
+    assert (request.recipe.rank, request.pinned) == (3, ("rank",))
