@@ -14,9 +14,9 @@ from icltui.api.option_table import check_options, option_of
 from icltui.cli.common import check_paths, load_model, load_request, local_engine, read_prompt
 from icltui.cli.load_progress import show_load_progress
 from icltui.cli.options import add_option, add_options, values_of
-from icltui.cli.output import check_writable, stdout_to_stderr, terminal_width, write_text
-from icltui.storage.atomic import path_is_taken
-from icltui.storage.paths import real_path, shown, typed_path
+from icltui.cli.output import check_new_target, stdout_to_stderr, terminal_width, write_text
+from icltui.storage.paths import real_path, typed_path
+from icltui.storage.query_file import without_answers
 from icltui.storage.sessions import write_session
 from icltui.text.escape import token_text
 from icltui.values import CompiledFormat, Session
@@ -31,6 +31,9 @@ _PROMPT = ("context", "query", "bos", "chat", "positions")
 _PATCH = ("metric", "epsilon", "background", "ridge", "components", "carrier", "alpha", "n_fitted", "rank")
 _CHOSEN = ("metric", "epsilon", "ridge", "components", "alpha", "rank", "cross_fit")
 """Fields of the recipe that are chosen unless they are given."""
+_VARIED = ("epsilon", "ridge", "components", "alpha", "rank")
+_MADE_BY = {"n_queries": ("repeat", "self"), "seed": ("self",)}
+"""Kinds of calibration that an option concerns."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,13 +49,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         queries, option_of("holdout"), help="unseen queries, one per line: the patch is tested on them"
     )
     add_option(queries, option_of("calibrate"), default=None)
-    for name in _OF_MADE_QUERIES:
-        add_option(queries, option_of(name), default=None)
+    add_option(queries, option_of("n_queries"), default=None)
+    add_option(queries, option_of("seed"), default=None, help="of what the model writes (default 0)")
     patch = parser.add_argument_group("patch", "what is not given is chosen by leave-one-out")
     add_option(patch, option_of("layers"), default=None, help="all, or a list such as 0,3,5-8")
     for name in _PATCH:
-        add_option(patch, option_of(name), default=None)
-    add_option(patch, option_of("cross_fit"), default=None, action=argparse.BooleanOptionalAction)
+        add_option(patch, option_of(name), default=None, help=_patch_help(name))
+    cross_fit = {"default": None, "action": argparse.BooleanOptionalAction}
+    add_option(patch, option_of("cross_fit"), **cross_fit, help=_patch_help("cross_fit"))
     add_option(patch, option_of("budget"))
     add_option(patch, option_of("force"))
     add_options(parser.add_argument_group("model"), "model")
@@ -80,13 +84,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(output=None)  # where the report goes: to stdout
 
 
+def _patch_help(name: str) -> str:
+    """The option's help, with the value that a compilation begins at in the place of its usual default."""
+    option = option_of(name)
+    if name not in _CHOSEN:
+        return option.description
+    begin = getattr(COMPILED, name)
+    begin = f"{begin:g}" if isinstance(begin, float) else "yes" if begin is True else begin
+    return f"{option.help.split(' (default')[0]} ({'begins at' if name in _VARIED else 'default'} {begin})"
+
+
 def compile(args: argparse.Namespace) -> int:
     """``icltui compile``."""
     from icltui.report.compilation import compile_json, compile_text
 
     request = _request(args)
-    _check_target(args)
+    if args.target is not None:
+        check_new_target(args.target)
     check_paths(args)
+    if None not in (args.save, args.target) and real_path(args.save) == real_path(args.target):
+        raise BadInput(f"-o and --save both name {str(args.save)!r}: give each a place of its own")
     engine = local_engine()
     model = load_model(engine, load_request(args, None))
     with _show_progress(sys.stderr) as on_event, stdout_to_stderr():
@@ -120,6 +137,7 @@ def _request(args: argparse.Namespace) -> Compile:
         BadInput: a value that cannot be, or an option that would do nothing.
     """
     given = {name: value for name, value in values_of(args, type(COMPILED)).items() if name != "seed"}
+    given |= {"queries": without_answers(given["queries"])} if "queries" in given else {}
     recipe = replace(COMPILED, **given)
     check_options(recipe)
     made_of_many = replace(recipe, queries=recipe.queries or ("one", "another"))
@@ -133,7 +151,12 @@ def _request(args: argparse.Namespace) -> Compile:
             if kind == "user"
             else f"--queries gives the calibration queries, and --calibrate {kind} makes others: leave one of them out"
         )
+    for name, kinds in _MADE_BY.items():
+        if kind not in kinds and getattr(args, name) is not None:
+            way = " or ".join(kinds)
+            raise BadInput(f"{option_of(name).flag} does nothing here: it goes with --calibrate {way}")
     values: dict[str, Any] = values_of(args, Compile)
+    values["holdout"] = without_answers(values.get("holdout", ()))
     if args.layers is not None and args.layers != "last":
         resolve_layers(args.layers, LAYERS)
     pinned = (*(name for name in _CHOSEN if name in given), *(["layers"] if args.layers is not None else []))
@@ -146,17 +169,6 @@ def _request(args: argparse.Namespace) -> Compile:
         "path": "" if args.target is None else str(args.target),
     }
     return Compile(**values | more)
-
-
-def _check_target(args: argparse.Namespace) -> None:
-    """Refuse, before a model is loaded, a place that cannot be written."""
-    if args.target is None:
-        return
-    if path_is_taken(args.target):
-        raise BadInput(f"{shown(args.target)} exists already: give -o another name")
-    check_writable(args.target, args.target.parent)
-    if args.save is not None and real_path(args.save) == real_path(args.target):
-        raise BadInput(f"-o and --save both name {str(args.save)!r}: give each a place of its own")
 
 
 @contextmanager

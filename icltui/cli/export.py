@@ -10,9 +10,9 @@ from icltui.api.messages import Export
 from icltui.api.option_table import option_of
 from icltui.cli.common import load_model, load_request, local_engine, request_from
 from icltui.cli.options import add_option, add_options, changed_options
-from icltui.cli.output import stdout_to_stderr, terminal_width, write_text
+from icltui.cli.output import check_new_target, stdout_to_stderr, terminal_width, write_text
 from icltui.report.session_formats import FORMAT_TITLES, SESSION_FORMATS, render_session
-from icltui.storage.atomic import path_is_taken, write_file
+from icltui.storage.atomic import write_file
 from icltui.storage.paths import shown, typed_path
 from icltui.storage.sessions import read_session
 from icltui.system.streams import print_error
@@ -73,7 +73,7 @@ def _export_record(args: argparse.Namespace) -> int:
             f"{idle[0]} means nothing to a {FORMAT_TITLES[args.to]}, which shows the session as it is: leave it out"
         )
     session = read_session(args.session)
-    _check_target(args.target)
+    check_new_target(args.target)
     data = render_session(session, args.to)
     write_file(args.target, data)
     return write_text(args, f"{FORMAT_TITLES[args.to]}: {shown(args.target)}, {len(data):,} bytes")
@@ -104,12 +104,7 @@ def _check(path: Path, session: Session, target: Path) -> None:
     """Refuse, before a model is loaded, a session without a patch and a target that exists."""
     if not session.prompt.query:
         raise BadInput(f"{shown(path)} holds no query, so it has no patch: name a session that was run")
-    _check_target(target)
-
-
-def _check_target(target: Path) -> None:
-    if path_is_taken(target):
-        raise BadInput(f"{shown(target)} exists already: give -o another name")
+    check_new_target(target)
 
 
 def _recipe(args: argparse.Namespace, session: Session) -> Recipe:

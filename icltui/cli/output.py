@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
-from icltui.storage.paths import real_path
+from icltui.storage.atomic import path_is_taken
+from icltui.storage.paths import real_path, shown
 from icltui.system.streams import print_error, print_text
 from icltui.values.errors import BadInput, reason_of
 
@@ -30,6 +31,19 @@ def check_writable(path: Path, folder: Path) -> None:
         raise BadInput(f"cannot write {str(path)!r}: give a file in a folder that exists")
     if not os.access(real if real.exists() else folder, os.W_OK):
         raise BadInput(f"cannot write {str(path)!r}: permission denied: choose another place")
+
+
+def check_new_target(target: Path) -> None:
+    """Refuse, before any work, a place of ``-o`` where no new file or folder can be made.
+
+    Raises:
+        BadInput: it is taken, is ``-``, or its folder is not there or may not be written.
+    """
+    if str(target) == "-":
+        raise BadInput("-o - means stdout, where the report goes: name a file or folder that does not exist")
+    if path_is_taken(target):
+        raise BadInput(f"{shown(target)} exists already: give -o another name")
+    check_writable(target, target.parent)
 
 
 def write_text(args: argparse.Namespace, text: str) -> int:

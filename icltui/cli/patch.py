@@ -12,8 +12,7 @@ from icltui.api.option_table import option_of
 from icltui.cli.common import load_model, load_request, local_engine
 from icltui.cli.load_progress import show_load_progress
 from icltui.cli.options import add_option, add_options
-from icltui.cli.output import stdout_to_stderr, terminal_width, write_text
-from icltui.storage.atomic import path_is_taken
+from icltui.cli.output import check_new_target, stdout_to_stderr, terminal_width, write_text
 from icltui.storage.patch_source import read_source
 from icltui.storage.paths import shown, typed_path
 from icltui.values.errors import BadInput
@@ -63,8 +62,7 @@ def patch(args: argparse.Namespace) -> int:
 
     contexts = [context for folder in _folders(args) for context in _contexts(folder)]
     check_joinable(contexts)
-    if path_is_taken(args.target):
-        raise BadInput(f"{shown(args.target)} exists already: give -o another name")
+    check_new_target(args.target)
     engine, first = local_engine(), contexts[0]
     if args.model is None:
         args.model, args.revision, args.dtype = first.model, first.revision, first.dtype

@@ -1,5 +1,6 @@
 """Queries from a file, one per line, to fit or test a patch on."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from icltui.storage.text_file import lines, read_text
@@ -20,6 +21,16 @@ def read_queries(path: Path) -> tuple[str, ...]:
     if len(queries) > MOST_QUERIES:
         raise BadInput(f"{str(path)!r} holds {len(queries):,} queries: at most {MOST_QUERIES:,} can be run")
     return queries
+
+
+def without_answers(queries: Iterable[str]) -> tuple[str, ...]:
+    """The queries alone, of lines that may have the true answer after a tab; a tab at an end is part of the query.
+
+    >>> without_answers(["The capital of Spain is\\t Madrid", "dog\\t"])
+    ('The capital of Spain is', 'dog\\t')
+    """
+    parts = ((line, *line.partition("\t")) for line in queries)
+    return tuple(query if query.strip() and answer.strip() else line for line, query, _, answer in parts)
 
 
 def read_answered_queries(path: Path) -> tuple[tuple[str, ...], dict[str, str]]:

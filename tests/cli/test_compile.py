@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from icltui.cli import compile as compile_command
+from icltui.cli import parser
 from icltui.cli.main import main
 from icltui.storage.patch_source import read_source
 from icltui.storage.sessions import read_session
@@ -238,12 +239,36 @@ def _source():
     )
 
 
+def test_an_answer_after_a_tab_is_no_part_of_a_query(tmp_path: Path) -> None:
+    queries = lines_in(tmp_path, "queries", ("cat:\t orange", "rose:", "egg\t"))
+    holdout = lines_in(tmp_path, "holdout", ("owl:\t orange", "oak:"))
+    words = ["compile", "-c", CONTEXT, "--queries", str(queries), "--holdout", str(holdout)]
+    request = compile_command._request(parser.parse(words))
+    assert request.recipe.queries == ("cat:", "rose:", "egg\t")
+    assert request.holdout == ("owl:", "oak:")
+
+
+def test_the_help_tells_where_a_compilation_begins(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["compile", "--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    for words in (
+        "(default ordinary)",
+        "(begins at 0.001)",
+        "(begins at 3)",
+        "(begins at 8)",
+        "(begins at 1)",
+    ):
+        assert words in told
+    assert "(default plain)" not in told
+
+
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
         (("-c", ""), "the context is empty"),
         (("-c", " \n"), "the context is empty"),
-        (("--queries", "one"), "1 calibration queries, at least 2 are needed"),
+        (("--queries", "one"), "1 calibration query, at least 2 are needed"),
         (("--queries", "same"), "is the context itself"),
         (("--queries", "none"), "holds no query"),
         (("--calibrate", "user"), "--calibrate user needs --queries FILE"),
@@ -253,6 +278,13 @@ def _source():
         (("-o", "x", "--save", "x"), "each a place of its own"),
         (("--save", "there"), "exists already"),
         (("--n-queries", "1"), "ask for 2 to 256"),
+        (
+            ("--queries", "many", "--n-queries", "3"),
+            "--n-queries does nothing here: it goes with --calibrate",
+        ),
+        (("--queries", "many", "--seed", "3"), "--seed does nothing here: it goes with --calibrate self"),
+        (("--calibrate", "repeat", "--seed", "3"), "--seed does nothing here: it goes with --calibrate self"),
+        (("-o", "-"), "-o - means stdout"),
         (("--budget", "0"), "give more than 0"),
         (("--budget", "nan"), "give more than 0"),
         (("--queries", "many", "--carrier", "bias", "-o", "x"), "cannot hold the shift as a constant"),

@@ -44,9 +44,9 @@ def check_queries(request: Compile) -> None:
         raise BadInput(
             f"the query {same.strip()[:40]!r} is the context itself, which it asks nothing of: leave it out"
         )
-    if len(dict.fromkeys(queries)) < FEWEST:
+    if (n := len(dict.fromkeys(queries))) < FEWEST:
         raise BadInput(
-            f"{len(dict.fromkeys(queries))} calibration queries, at least {FEWEST} are needed, as each is left out in "
+            f"{n} calibration {'query' if n == 1 else 'queries'}, at least {FEWEST} are needed, as each is left out in "
             "turn: give more in --queries, or let the model write them: --calibrate self"
         )
 
