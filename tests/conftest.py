@@ -1,15 +1,20 @@
 """One thread per process, no network, no settings of the user: numbers and pictures depend on the code alone.
 
+All workers of a session share one folder for what the program caches and keeps, which is gone after it: moments of
+ordinary text are streamed once, and neither read from the user's own nor put there.
+
 Some tests take as many examples as they are given time for; how many is an option, and each says at the end what it
 counted: ``pytest -n 0 -m soak tests/tui/test_kills.py --kills 100``.
 """
 
 import gc
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from platformdirs import user_cache_path
 
 gc.disable()  # until all is collected: what imports leave behind is there for good
 
@@ -32,6 +37,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     for name, (default, meaning) in HOW_MANY.items():
         parser.addoption(f"--{name}", type=int, default=default, help=f"{meaning} (default: {default})")
     parser.addoption("--rewrite", action="store_true", help="write the goldens and the transcript anew")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Before any worker starts, which gets the folders with its environment.
+
+    What others cache stays where it is, and so does the program's trained model, which is fetched once.
+    """
+    if hasattr(config, "workerinput"):
+        return
+    own = tempfile.TemporaryDirectory(prefix="icltui-tests-", ignore_cleanup_errors=True)
+    config.add_cleanup(own.cleanup)
+    folder, theirs = Path(own.name), user_cache_path()
+    (cache := folder / "cache" / "icltui").mkdir(parents=True)
+    for path in theirs.glob("*"):
+        if path.name != "icltui":
+            (cache.parent / path.name).symlink_to(path)
+    for path in (theirs / "icltui").glob("*.gguf"):
+        (cache / path.name).symlink_to(path)
+    for kind in ("cache", "state"):
+        os.environ[f"XDG_{kind.upper()}_HOME"] = str(folder / kind)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
