@@ -53,15 +53,15 @@ class PatchSource(Record, frozen=True):
         return (replace(self, others=()), *others)
 
 
-def join_sources(contexts: Sequence[PatchSource], recipe: Recipe) -> PatchSource:
-    """The source of a patch that holds all ``contexts``, solved together by ``recipe``.
+def join_sources(contexts: Sequence[PatchSource], recipe: Recipe, layers: str) -> PatchSource:
+    """The source of a patch that holds all ``contexts``, solved together by ``recipe`` at ``layers``.
 
     Each of them keeps its own queries, its own number of fitted tokens and its own share of the rank.
     """
 
     def solved(context: PatchSource) -> PatchSource:
         own = {name: getattr(context.recipe, name) for name in _OF_A_CONTEXT}
-        return replace(context, recipe=replace(recipe, **own))
+        return replace(context, recipe=replace(recipe, **own), layers=layers)
 
     first, *others = map(solved, contexts)
     return replace(first, others=tuple(others))
@@ -110,13 +110,10 @@ def _made_from(context: PatchSource) -> tuple[Any, ...]:
 
 def _differences(first: PatchSource, other: PatchSource) -> Iterator[tuple[str, object, object]]:
     """What must be equal and is not: its name, and both values."""
-    if first.layers != other.layers:
-        yield "their layers", first.layers, other.layers
     for field, what in (
         ("mode", "their mode"),
         ("metric", "their metric"),
         ("background", "their background text"),
-        ("components", "their components"),
         ("carrier", "what carries the shift"),
         ("cross_fit", "their cross-fit"),
     ):

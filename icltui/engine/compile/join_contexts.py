@@ -15,14 +15,16 @@ from msgspec.structs import replace as with_changes
 from icltui.api.progress_callback import ProgressCallback
 from icltui.engine.compile.read_passages import SpecPassages, read_passages
 from icltui.engine.generate.prepare_request import make_spec
+from icltui.engine.hooks.site import Site
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.patch.alpha_search import with_alpha
-from icltui.engine.patch.build import BuiltPatch, PatchSpec, build_from, refit
+from icltui.engine.patch.build import BuiltPatch, PatchSpec, build_from, fitted_tokens, refit
 from icltui.engine.patch.calibration import Passage
 from icltui.engine.patch.low_rank_map import LowRank
 from icltui.engine.patch.patch import HeldPatch, LayerPatch
 from icltui.values import AnswerConflict
 from icltui.values.patch_source import PatchSource
+from icltui.values.prompt import layers_text
 from icltui.values.recipe import Recipe
 
 _ONE_IN = 3
@@ -35,7 +37,11 @@ class ContextPart:
 
     source: PatchSource
     spec: PatchSpec
+    """That of its adapter, whose layers may be fewer than those that are solved together."""
+    sites: Sequence[Site]
+    """The layers of all contexts' adapters."""
     passages: SpecPassages
+    """With targets at all of ``sites``."""
 
     @property
     def is_unseen(self) -> bool:
@@ -62,24 +68,38 @@ class ContextPart:
             BadInput: tokens that no patch can meet.
         """
         spec = replace(self.spec, calibration=tuple(passage.ids for passage in calibration))
-        return with_alpha(build_from(spec, self.passages.own, calibration), on_progress)
+        ours = [number for number, site in enumerate(self.sites) if site in spec.sites]
+        own, *others = (
+            replace(passage, targets=passage.targets.layers(ours))
+            for passage in (self.passages.own, *calibration)
+        )
+        return with_alpha(build_from(spec, own, others), on_progress)
 
 
-def read_context(loaded: LoadedModel, source: PatchSource, on_progress: ProgressCallback) -> ContextPart:
-    """The context's passages, read anew.
+def read_contexts(
+    loaded: LoadedModel, sources: Sequence[PatchSource], on_progress: ProgressCallback
+) -> list[ContextPart]:
+    """The contexts' passages, read anew at the layers of all of their adapters.
 
     Raises:
-        BadInput: a prompt that this model reads as other tokens than those that the adapter was compiled on.
+        BadInput: a prompt that this model reads as other tokens than those that its adapter was compiled on.
     """
-    spec = make_spec(loaded, source.prompt, source.layers, source.recipe, source.holdout, kept=source.ids)
-    return ContextPart(source, spec, read_passages(spec, on_progress))
+    specs = [
+        make_spec(loaded, source.prompt, source.layers, source.recipe, source.holdout, kept=source.ids)
+        for source in sources
+    ]
+    sites = [site for site in loaded.sites if any(site in spec.sites for spec in specs)]
+    return [
+        ContextPart(source, spec, sites, read_passages(replace(spec, sites=sites), on_progress))
+        for source, spec in zip(sources, specs, strict=True)
+    ]
 
 
 def joint_recipe(alone: Sequence[BuiltPatch], ridge: float | None = None) -> tuple[Recipe, tuple[str, ...]]:
     """How all contexts are solved together, and notes on what their patches do not agree in.
 
-    Of ridges and ε it is the largest, which bends the model least; of strengths the mean; ranks add up. A ``ridge``
-    that is given is the only one.
+    Of ridges and ε it is the largest, which bends the model least; of strengths the mean; ranks add up; layers and
+    components are those of any. A ``ridge`` that is given is the only one.
     """
     recipes = [built.spec.recipe for built in alone]
     ridges = [recipe.ridge for recipe in recipes] if ridge is None else [ridge]
@@ -91,6 +111,7 @@ def joint_recipe(alone: Sequence[BuiltPatch], ridge: float | None = None) -> tup
         ridge=max(ridges),
         epsilon=max(epsilons),
         alpha=fmean(alphas),
+        components=components.pop() if len(components := {r.components for r in recipes}) == 1 else "both",
         rank=min(sum(ranks), _highest_rank(alone)) if len(ranks) == len(recipes) else None,
     )
     agreed = (
@@ -98,11 +119,17 @@ def joint_recipe(alone: Sequence[BuiltPatch], ridge: float | None = None) -> tup
         ("ε", epsilons, made.epsilon),
         ("strength", alphas, fmean(alphas)),
     )
-    return made, tuple(
+    notes = [
         f"the adapters differ in {what} ({', '.join(f'{value:g}' for value in values)}): {used:g} is used for all"
         for what, values, used in agreed
         if len(set(values)) > 1
-    )
+    ]
+    n_layers = alone[0].spec.loaded.n_layers
+    layers = [layers_text((site.layer for site in built.spec.sites), n_layers) for built in alone]
+    for what, texts in (("layers", layers), ("components", [recipe.components for recipe in recipes])):
+        if len(set(texts)) > 1:
+            notes.append(f"the adapters differ in {what} ({'; '.join(texts)}): those of all are used for all")
+    return made, tuple(notes)
 
 
 def _highest_rank(alone: Sequence[BuiltPatch]) -> int:
@@ -111,26 +138,34 @@ def _highest_rank(alone: Sequence[BuiltPatch]) -> int:
     return min(width, sum(built.n_tokens for built in alone))
 
 
-def solve_together(alone: Sequence[BuiltPatch], recipe: Recipe) -> BuiltPatch:
-    """The patch that is fitted on the tokens of all, at the strength of ``recipe``.
+def solve_together(
+    parts: Sequence[ContextPart], calibrations: Sequence[Sequence[Passage]], recipe: Recipe
+) -> BuiltPatch:
+    """The patch that is fitted on the tokens of all ``calibrations``, one for each part, at the strength of ``recipe``.
 
     Raises:
         BadInput: more tokens than a map of the model's width can meet, or some that depend on the others.
     """
-    first = alone[0]
-    spec = replace(first.spec, recipe=recipe)
-    fitted = tuple(part for built in alone for part in built.fitted)
-    return with_alpha(refit(BuiltPatch(spec, first.prompt, fitted)))
+    first = parts[0]
+    fitted = tuple(
+        tokens
+        for part, passages in zip(parts, calibrations, strict=True)
+        for tokens in fitted_tokens(part.spec, part.passages.own, passages)
+    )
+    spec = replace(first.spec, sites=first.sites, recipe=recipe)
+    return with_alpha(refit(BuiltPatch(spec, first.passages.own, fitted)))
 
 
 def add_up(patches: Sequence[HeldPatch]) -> HeldPatch:
     """The patches side by side, each as it is: what concatenating their adapters makes."""
-    first = patches[0]
+    sites = {site.layer: site for patch in patches for site in patch.sites}
     layers = {
-        site.layer: reduce(_sum, (patch.layers[site.layer].times(patch.alpha) for patch in patches))
-        for site in first.sites
+        layer: reduce(
+            _sum, (patch.layers[layer].times(patch.alpha) for patch in patches if layer in patch.layers)
+        )
+        for layer in sorted(sites)
     }
-    return HeldPatch(first.sites, layers)
+    return HeldPatch([sites[layer] for layer in layers], layers)
 
 
 def _sum(one: LayerPatch, other: LayerPatch) -> LayerPatch:

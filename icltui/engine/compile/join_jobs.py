@@ -20,7 +20,7 @@ from icltui.engine.compile.join_contexts import (
     add_up,
     conflicts,
     joint_recipe,
-    read_context,
+    read_contexts,
     solve_together,
 )
 from icltui.engine.export.jobs import Draft, Fresh, Model, check_target, keep_draft, staged, write_draft
@@ -35,6 +35,7 @@ from icltui.engine.patch.patch import HeldPatch
 from icltui.values import AnswerConflict, JoinedPatch, ModelInfo
 from icltui.values.errors import BadInput
 from icltui.values.patch_source import check_joinable, join_sources
+from icltui.values.prompt import layers_text
 from icltui.values.recipe import Recipe
 
 
@@ -87,15 +88,16 @@ def _check(request: JoinAdapters, info: ModelInfo) -> None:
 def _join(
     loaded: LoadedModel, request: JoinAdapters, info: ModelInfo, folder: Path, on_progress: ProgressCallback
 ) -> _JoinedDraft:
-    parts = [read_context(loaded, source, on_progress) for source in request.contexts]
+    parts = read_contexts(loaded, request.contexts, on_progress)
     on_progress("solving the contexts together", 0, 1)
     alone = [part.alone(part.passages.calibration, on_progress) for part in parts]
     recipe, notes = joint_recipe(alone, request.ridge)
     clashes = conflicts(parts)
     _refuse_conflicts(clashes, recipe)
-    whole = solve_together(alone, recipe)
+    whole = solve_together(parts, [part.passages.calibration for part in parts], recipe)
     joined = _report(parts, alone, whole, on_progress)
-    source = join_sources(request.contexts, with_changes(recipe, alpha=whole.alpha))
+    layers = layers_text((site.layer for site in whole.spec.sites), info.n_layers)
+    source = join_sources(request.contexts, with_changes(recipe, alpha=whole.alpha), layers)
     draft = write_draft(whole, request.format, folder, info, on_progress, source)
     return _JoinedDraft(with_changes(joined, conflicts=clashes, notes=notes), draft)
 
@@ -121,7 +123,7 @@ def _report(
     tested, both = list(alone), whole
     if not all(part.is_unseen for part in parts):  # then some of the fitted queries serve as the test's
         tested = [part.alone(part.untested, on_progress) for part in parts]
-        both = solve_together(tested, whole.spec.recipe)
+        both = solve_together(parts, [part.untested for part in parts], whole.spec.recipe)
     patches = PatchesToCompare(
         [_acting(built) for built in tested], _acting(both), add_up([_acting(built) for built in tested])
     )

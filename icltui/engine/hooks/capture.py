@@ -47,7 +47,7 @@ class States:
         experts = {layer: torch.cat([part.experts[layer] for part in parts]) for layer in parts[0].experts}
         return States(z, v, out, g_norm, experts)
 
-    def layers(self, at: slice) -> "States":
+    def layers(self, at: slice | list[int]) -> "States":
         """The states at some of the layers."""
         return States(self.z[at], self.v[at], self.out[at], self.g_norm[at], self.experts)
 

@@ -38,7 +38,8 @@ def _no_gradients():
         yield
 
 
-def part_of(family, context, name, queries=(), unseen=(), **recipe) -> ContextPart:
+def part_of(family, context, name, queries=(), unseen=(), layers=slice(None), **recipe) -> ContextPart:
+    """A part whose adapter is of some of the layers, read at all of them."""
     loaded = tiny(family)
 
     def ids(query):
@@ -49,9 +50,8 @@ def part_of(family, context, name, queries=(), unseen=(), **recipe) -> ContextPa
     made = Recipe(mode="compiled", queries=texts, **{"n_fitted": 1, **recipe})
     holdout = tuple(map(ids, unseen))
     spec = PatchSpec(loaded, loaded.sites, calibration[0], "reset", made, calibration, holdout)
-    return ContextPart(
-        with_changes(SOURCE, name=name, recipe=made), spec, read_passages(spec, ignore_progress)
-    )
+    passages, own = read_passages(spec, ignore_progress), replace(spec, sites=loaded.sites[layers])
+    return ContextPart(with_changes(SOURCE, name=name, recipe=made), own, loaded.sites, passages)
 
 
 def both(family="llama", **recipe) -> list[ContextPart]:
@@ -59,8 +59,9 @@ def both(family="llama", **recipe) -> list[ContextPart]:
 
 
 def solved(parts, ridge=None):
-    alone = [part.alone(part.passages.calibration, ignore_progress) for part in parts]
-    return alone, solve_together(alone, joint_recipe(alone, ridge)[0])
+    calibrations = [part.passages.calibration for part in parts]
+    alone = [part.alone(*both, ignore_progress) for part, *both in zip(parts, calibrations, strict=True)]
+    return alone, solve_together(parts, calibrations, joint_recipe(alone, ridge)[0])
 
 
 def through(patch, passage):
@@ -129,6 +130,33 @@ def test_what_the_adapters_differ_in_is_settled_and_told():
     assert [note for note in joint_recipe(alone, 0.1)[1] if "ridge" in note] == []
 
 
+def test_adapters_of_other_layers_and_components_are_solved_at_those_of_all():
+    """As if each had been made at all of them; alone each stays at its own."""
+    made = {"ridge": 1e-3, "cross_fit": True}
+    parts = [
+        part_of("llama", ONE, "one", layers=slice(1, None), **made),
+        part_of("llama", OTHER, "other", layers=slice(None, -1), components="shift", **made),
+    ]
+    alone, joined = solved(parts)
+    n = len(tiny("llama").sites)
+    assert [[*built.patch.layers] for built in alone] == [[*range(1, n)], [*range(n - 1)]]
+    assert all(layer.weights is None for layer in alone[1].patch.layers.values())
+    assert joint_recipe(alone)[1] == (
+        f"the adapters differ in layers (1-{n - 1}; 0-{n - 2}): those of all are used for all",
+        "the adapters differ in components (both; shift): those of all are used for all",
+    )
+    wanted = solved(both(**made))[1]
+    x, g = torch.eye(24, dtype=torch.float64), torch.eye(40, dtype=torch.float64)
+    assert [*joined.patch.layers] == [*range(n)]
+    for layer, ours in joined.patch.layers.items():
+        assert torch.allclose(ours.weights(x), wanted.patch.layers[layer].weights(x))
+        assert torch.allclose(ours.output(g), wanted.patch.layers[layer].output(g))
+    summed = add_up([built.patch for built in alone])
+    assert [*summed.layers] == [*range(n)]
+    assert torch.equal(summed.layers[0].output(g), alone[1].patch.layers[0].output(g))
+    assert torch.equal(summed.layers[n - 1].weights(x), alone[0].patch.layers[n - 1].weights(x))
+
+
 def test_a_query_with_two_answers_is_a_conflict():
     shared = (70, 12, 199)
     one, other = (
@@ -186,7 +214,7 @@ def test_without_unseen_queries_some_are_left_out_of_every_patch():
     assert [passage.ids.query for passage in part.tested] == [queries[0], queries[3], queries[6]]
     assert {p.ids.query for p in part.untested} == set(queries) - {p.ids.query for p in part.tested}
     built = part.alone(part.untested, ignore_progress)
-    assert [fitted.passage for fitted in built.fitted] == list(part.untested)
+    assert [tokens.passage.ids for tokens in built.fitted] == [passage.ids for passage in part.untested]
     whole = part_of("llama", ONE, "one", queries=queries, unseen=UNSEEN)
     assert whole.tested == whole.passages.unseen
     assert whole.untested == whole.passages.calibration
