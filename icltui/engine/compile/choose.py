@@ -2,15 +2,16 @@
 
 Enters: a spec and passages that were read. Leaves: a :class:`Choice`. From where *compile* begins one thing is varied
 after the other: ridge, rank, ε, components, layers, strength. Of all that was tried, that of least collateral is taken
-whose median R is at most one standard error below the best (the one-standard-error rule of Breiman et al. 1984), but at
-least .02 and at most .05. What is tried depends on the numbers alone, unless the time ends first.
+which is as good as the best to within chance, see :func:`least_collateral`. What is tried depends on the numbers alone,
+unless the time ends first.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from statistics import median
+from statistics import fmean, stdev
 from types import MappingProxyType
 
 from msgspec.structs import replace as with_changes
@@ -23,13 +24,14 @@ from icltui.engine.patch.build import BuiltPatch, PatchSpec, fitted_tokens
 from icltui.engine.patch.calibration import Passage
 from icltui.engine.patch.collateral import read_unrelated
 from icltui.values import ChoicePoint, CollateralSummary, LeaveOneOut
-from icltui.values.errors import BadInput
+from icltui.values.errors import BadInput, EngineError
 
 RIDGE_FACTORS, RANK_FACTORS, EPSILON_FACTORS = (1 / 3, 3.0, 10.0, 30.0), (0.5, 4), (0.1, 10.0)
 STRENGTHS = (0.8, 0.9, 1.1)
-SLACK, LEAST_SLACK, MOST_SLACK = 1.0, 0.02, 0.05
-"""Standard errors that the median R may be below the best; what it may be in any case, as so little is worth no
-collateral, and a few alike queries have hardly an error; and what it may be at most, as few unlike ones excuse all."""
+MOST_LOST = 1
+"""Left-out queries whose first token may be another than with the context, beyond those of the way with fewest."""
+MOST_ERRORS = 1.0
+"""Standard errors of the mean difference of left-out KL that a way may be above the best."""
 N_TOKENS = 512
 """Of the unrelated text that ways are compared on; the chosen one is measured on more."""
 N_REFITS = 2
@@ -103,7 +105,7 @@ class _Search:
         return self.winners[-1]
 
     def vary(self, step: str, ways: Iterator["_Way"], alpha: float) -> None:
-        """Try ``ways`` while there is time; one that no patch can be made by is passed over."""
+        """Try ``ways`` while there is time; one that gives no patch, or no numbers, is passed over."""
         for way in ways:
             if not self.has_time(1 + N_REFITS):
                 if not self.notes:
@@ -112,7 +114,7 @@ class _Search:
                         f"{step} was varied: --budget gives it longer"
                     )
                 return
-            with suppress(BadInput):
+            with suppress(BadInput, EngineError):
                 self.attempt(step, way if way.strengths else replace(way, strengths=(alpha,)))
 
     def attempt(self, step: str, way: "_Way") -> None:
@@ -134,14 +136,26 @@ class _Search:
 
 
 def least_collateral(trials: Sequence[Trial]) -> Trial:
-    """The trial of least collateral among those whose median R is as good as the best, but for the slack."""
+    """The trial of least collateral among those as good as the best.
+
+    First those with too few left-out queries that begin as with the context go, see :data:`MOST_LOST`. Of the others
+    that of least left-out KL is the best, and one is as good whose KL is larger by a standard error at most (the
+    one-standard-error rule of Breiman et al. 1984). The error is that of the differences, query by query, as queries
+    differ more than ways do; a median would not see the few queries that a way loses.
+    """
     known = [trial for trial in trials if trial.r]
     if not known:
         return trials[0]
-    best = max(known, key=lambda trial: median(trial.r))
-    slack = min(max(SLACK * best.standard_error, LEAST_SLACK), MOST_SLACK)
-    enough = median(best.r) - slack
-    return min((trial for trial in known if median(trial.r) >= enough), key=lambda trial: trial.collateral)
+    fewest = max(trial.n_agreeing for trial in known) - MOST_LOST
+    keeping = [trial for trial in known if trial.n_agreeing >= fewest]
+    best = min(keeping, key=lambda trial: sum(trial.kls))
+    return min((trial for trial in keeping if _is_as_good(trial, best)), key=lambda trial: trial.price)
+
+
+def _is_as_good(trial: Trial, best: Trial) -> bool:
+    """Whether its left-out KL is above that of ``best`` by chance alone."""
+    worse = [ours - theirs for ours, theirs in zip(trial.kls, best.kls, strict=True)]
+    return fmean(worse) <= MOST_ERRORS * stdev(worse) / math.sqrt(len(worse))
 
 
 @dataclass(frozen=True)

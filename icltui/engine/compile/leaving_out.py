@@ -42,6 +42,21 @@ class Trial:
     """What trying it took, other strengths of the same patch included."""
 
     @property
+    def kls(self) -> tuple[float, ...]:
+        """KL(context ‖ patched) of each query in nats, summed over its tokens."""
+        return tuple(score.kl for score in self.scores)
+
+    @property
+    def n_agreeing(self) -> int:
+        """Queries after which the most probable token is the contextual one."""
+        return sum_scores(self.scores).n_agreeing
+
+    @property
+    def price(self) -> float:
+        """The collateral, to be compared: more than any where it is no number."""
+        return self.collateral if math.isfinite(self.collateral) else math.inf
+
+    @property
     def standard_error(self) -> float:
         """Of the median R, from the median absolute deviation, as a few queries may be far off.
 

@@ -78,6 +78,8 @@ class ScoreSums:
     kl: float
     mse: float
     equal: int
+    n_agreeing: int = 0
+    """Passages at whose first token of that kind the most probable one is the contextual one."""
 
 
 def centred(logits: Float[Tensor, "*rows vocabulary"]) -> Float[Tensor, "*rows vocabulary"]:
@@ -93,7 +95,7 @@ def score(part: TokenSpan, logits: Float[Tensor, "tokens vocabulary"]) -> ScoreS
     kl = torch.where(log_p > -torch.inf, log_p.exp() * (log_p - log_q), 0.0).sum(-1).clamp_min(0)
     mse = (centred(ours) - centred(theirs)).square().mean(-1)
     equal = ours.argmax(-1) == theirs.argmax(-1)
-    return ScoreSums(len(ours), float(kl.sum()), float(mse.sum()), int(equal.sum()))
+    return ScoreSums(len(ours), float(kl.sum()), float(mse.sum()), int(equal.sum()), int(equal[:1].sum()))
 
 
 def sum_scores(scores: Sequence[ScoreSums]) -> ScoreSums:
@@ -103,6 +105,7 @@ def sum_scores(scores: Sequence[ScoreSums]) -> ScoreSums:
         sum(s.kl for s in scores),
         sum(s.mse for s in scores),
         sum(s.equal for s in scores),
+        sum(s.n_agreeing for s in scores),
     )
 
 
