@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import icltui
+from icltui.storage.paths import user_folder
 from tests.waiting import PATIENCE
 
 LOADED = "import sys; print(' '.join(sorted(name for name in sys.modules if '.' not in name)))"
@@ -93,3 +94,12 @@ def test_no_two_modules_define_a_class_of_one_name() -> None:
                 homes[node.name].append(str(path.relative_to(root)))
     assert len(homes) > 100
     assert {name: paths for name, paths in homes.items() if len(paths) > 1} == {}
+
+
+def test_what_tests_cache_and_keep_is_not_the_users() -> None:
+    """Neither in this process nor in those that it starts."""
+    code = "from icltui.storage.paths import user_folder as f; print(*map(f, ('cache', 'state')), sep='\\n')"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    theirs = run.stdout.splitlines()
+    assert theirs == [str(user_folder("cache")), str(user_folder("state"))]
+    assert all("icltui-tests-" in folder for folder in theirs)

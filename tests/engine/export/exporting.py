@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from msgspec.structs import replace
 
 from icltui.api.messages import Export, ExportEnded
 from icltui.api.progress_callback import ignore_progress
@@ -24,6 +25,24 @@ from tests.engine.small_models import FAMILIES, make_tokenizer, tiny
 PROMPT = Prompt(context="abc def ghi", query=" stu")
 FROZEN = Recipe(mode="frozen")
 COMPILED = Recipe(mode="compiled", n_fitted=3)
+ORDINARY = Recipe(
+    mode="compiled",
+    n_fitted=2,
+    queries=(" stu", " jkl abc"),
+    metric="ordinary",
+    ridge=1e-3,
+    rank=6,
+    cross_fit=True,
+)
+"""As *compile* makes a patch: in the metric of a text, cross-fitted, cut."""
+
+
+def on_a_text(recipe: Recipe, folder: Path) -> Recipe:
+    """The recipe with a background of its own, written into the folder."""
+    text = folder / "ordinary.txt"
+    words = ["abc", "def", "ghi", "jkl", "mno", "pqr", "stu"]
+    text.write_text(" ".join(words[(k * k + k // 7) % 7] for k in range(1500)))
+    return replace(recipe, background=str(text))
 
 
 def model_of(family: str) -> LoadedModel:

@@ -17,6 +17,7 @@ from tests.engine.dense_reference import patch_densely
 from tests.engine.export.exporting import (
     COMPILED,
     FROZEN,
+    ORDINARY,
     build_here,
     engine_of,
     export,
@@ -24,6 +25,7 @@ from tests.engine.export.exporting import (
     ids_of,
     logits,
     model_of,
+    on_a_text,
 )
 from tests.engine.export.llama_cpp import log_probabilities
 from tests.engine.gguf_files import make_model, write_gguf
@@ -92,11 +94,18 @@ def test_the_architecture_is_called_as_llama_cpps_converter_calls_it(family, arc
     assert gguf_lora.architecture_of(model_of(family)) == architecture
 
 
-@pytest.mark.parametrize("recipe", [FROZEN, COMPILED], ids=["frozen", "compiled"])
-@pytest.mark.parametrize("family", BASE_ERROR)
+@pytest.mark.parametrize(
+    ("family", "recipe"),
+    [
+        *((family, recipe) for family in BASE_ERROR for recipe in (FROZEN, COMPILED)),
+        ("llama", ORDINARY),
+    ],
+    ids=[*(f"{family}-{how}" for family in BASE_ERROR for how in ("frozen", "compiled")), "llama-ordinary"],
+)
 def test_llama_cpp_makes_of_it_what_the_patch_does(family, recipe, tmp_path):
     """A reader of its own of the file that the model is from, and of the adapter: names, layout, scale and sign."""
     base, lora = write_gguf(tmp_path / "base.gguf", make_model(family), family), tmp_path / "lora.gguf"
+    recipe = on_a_text(recipe, tmp_path) if recipe is ORDINARY else recipe
     engine = engine_from(base)
     report = export(engine, lora, recipe=recipe, **TO)
     with torch.no_grad():

@@ -25,6 +25,7 @@ from tests.engine.dense_reference import patch_densely
 from tests.engine.export.exporting import (
     COMPILED,
     FROZEN,
+    ORDINARY,
     PROMPT,
     build_here,
     engine_of,
@@ -33,6 +34,7 @@ from tests.engine.export.exporting import (
     ids_of,
     logits,
     model_of,
+    on_a_text,
 )
 from tests.engine.small_models import FAMILIES, make_tiny, make_tokenizer, tiny
 
@@ -69,6 +71,26 @@ def test_round_trip(family, recipe, tmp_path):
     assert torch.equal(logits(loaded), before), "the engine's own model is untouched"
     assert hooks_left(loaded.model) == 0
     assert isinstance(list(engine.run(Measure(prompt=PROMPT), lambda: False))[-1], MeasureEnded)
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama"])
+def test_an_ordinary_cross_fitted_patch_is_exported_as_exactly(family, tmp_path):
+    """Module by module the map that acts, and what PEFT makes of all of them."""
+    loaded, recipe = model_of(family), on_a_text(ORDINARY, tmp_path)
+    report = export(engine_of(loaded), tmp_path / "adapter", recipe=recipe)
+    assert report.largest_difference < 1e-4 * report.logit_scale
+    assert report.largest_effect > 0.05 * report.logit_scale
+    assert (report.rank, report.left_out) == (6, ())
+    assert report.kl_exported == report.kl_patch
+    tensors, parts = tensors_of(tmp_path / "adapter"), FAMILIES[family]
+    readers = {"gpt2": ["mlp.c_fc"], "llama": ["mlp.gate_proj", "mlp.up_proj"]}[family]
+    for layer, held in build_here(loaded, recipe).patch.layers.items():
+        read = held.weights.read.double()
+        for name in readers:
+            path = f"{parts.blocks}.{layer}.{name}"
+            weight = loaded.model.get_submodule(path).weight.double()
+            change = (weight.T if parts.transposed else weight) @ held.weights.write.double() @ read
+            assert torch.allclose(product(tensors, path), change, atol=2e-6 * float(change.norm())), path
 
 
 @pytest.mark.parametrize(
