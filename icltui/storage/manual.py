@@ -22,6 +22,7 @@ TOPICS = {
     "compile": "a context becomes one adapter, chosen, tested, or refused",
     "carrying-over": "what makes a patch answer queries that it has not seen",
     "exam": "every patch of a context put to one test, and how to read it",
+    "families": "the exam on families of tasks: words, forms, documents",
     "performance": "what measuring, decoding and the screen cost",
     "architecture": "the folders of the code, the laws, three walks",
     "changelog": "what changed from version to version",
