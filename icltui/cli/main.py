@@ -7,6 +7,7 @@ need them.
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 
 from icltui.cli import (
     bench,
@@ -25,6 +26,7 @@ from icltui.cli import (
     replay,
     verify,
 )
+from icltui.system.interruption import end_background, sigterm_interrupts
 from icltui.system.streams import discard_stdout, open_closed_streams, print_error
 from icltui.text.escape import visible
 from icltui.values.errors import EXIT_INTERRUPTED, BadInput, IcltuiError, reason_of, rust_panic_error
@@ -35,12 +37,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     open_closed_streams()
     try:
         args = parser.parse(sys.argv[1:] if argv is None else argv)
-        return COMMANDS[args.command](args)
+        with nullcontext() if args.command in _WITH_OWN_SIGNALS else sigterm_interrupts():
+            return COMMANDS[args.command](args)
     except IcltuiError as error:
         print_error(f"icltui: {visible(str(error))}")
         return error.exit_code
     except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
+        pass  # without its traceback, which keeps what runs in other threads, it ends below
     except BrokenPipeError:  # the reader of our output closed the pipe
         discard_stdout()
         return 0
@@ -58,6 +61,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print_error(f"icltui: {visible(str(plain))}")
         return plain.exit_code
+    end_background(EXIT_INTERRUPTED)
+    return EXIT_INTERRUPTED
 
 
 def _crash(error: Exception) -> int:
@@ -67,6 +72,7 @@ def _crash(error: Exception) -> int:
     return IcltuiError.exit_code
 
 
+_WITH_OWN_SIGNALS = ("explore", "engine")
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "explore": explore.explore,
     "engine": engine.engine,

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from icltui.api.messages import Event, Progress
 from icltui.api.progress_callback import ProgressCallback
+from icltui.system.interruption import BACKGROUND, WHEN_IDLE
 
 Result = TypeVar("Result")
 Send = Callable[[Event], None]
@@ -61,7 +62,7 @@ def stream_in_background(
             outcome.set_exception(error)
         events.put(None)
 
-    Thread(target=run, args=[outcome], name="background", daemon=True).start()
+    Thread(target=run, args=[outcome], name=BACKGROUND, daemon=True).start()
     try:
         yield from _until_none(events)
         return outcome.result()
@@ -103,4 +104,4 @@ def run_when_idle(work: Callable[[], object]) -> None:
         with _ONE_AT_A_TIME:
             work()
 
-    Thread(target=run, name="when idle", daemon=True).start()
+    Thread(target=run, name=WHEN_IDLE, daemon=True).start()
