@@ -24,7 +24,7 @@ from icltui.engine.patch.decoding import acting
 from icltui.values import CollateralSummary
 
 N_TOKENS, ROW_TOKENS, ROWS_AT_ONCE = 1024, 128, 4
-"""Tokens that a collateral is a mean over, at most; of one row; rows of one pass."""
+"""Tokens that a collateral is a mean over, or so; of one row, at most; rows of one pass."""
 MOST_LOGITS = 2**27
 """Numbers that are kept of what the model says."""
 SMALL = 0.1
@@ -88,10 +88,11 @@ def read_unrelated(
     """
     found = rows(loaded, background, "held out")
     n_kept = found[0].n_kept
-    width = len(loaded.tokenizer)
-    n_rows = max(1, min(n_tokens, MOST_LOGITS // width) // ROW_TOKENS)
-    step = max(1.0, len(found) / n_rows)
-    chosen = [found[int(k * step)].ids[: n_kept + ROW_TOKENS] for k in range(min(n_rows, len(found)))]
+    pieces = [row.ids[: n_kept + ROW_TOKENS] for row in found]
+    most = min(n_tokens, MOST_LOGITS // len(loaded.tokenizer))
+    n_rows = max(1, round(most * len(pieces) / sum(len(piece) - n_kept for piece in pieces)))
+    step = max(1.0, len(pieces) / n_rows)
+    chosen = [pieces[int(k * step)] for k in range(min(n_rows, len(pieces)))]
     return UnrelatedText(loaded, tuple(chosen), n_kept, tuple(_log_p(loaded, chosen, n_kept, on_progress)))
 
 
