@@ -16,7 +16,7 @@ from icltui.engine.compile.join_contexts import (
     solve_together,
 )
 from icltui.engine.compile.read_passages import read_passages
-from icltui.engine.patch.build import PatchSpec
+from icltui.engine.patch.build import PatchSpec, build_from
 from icltui.engine.patch.calibration import logits_without_context
 from icltui.engine.patch.decoding import acting
 from icltui.engine.patch.exactness_at_load import relative_error
@@ -141,6 +141,11 @@ def test_adapters_of_other_layers_and_components_are_solved_at_those_of_all():
     n = len(tiny("llama").sites)
     assert [[*built.patch.layers] for built in alone] == [[*range(1, n)], [*range(n - 1)]]
     assert all(layer.weights is None for layer in alone[1].patch.layers.values())
+    for part, ours in zip(parts, alone, strict=True):
+        read = read_passages(part.spec, ignore_progress)
+        theirs = build_from(part.spec, read.own, read.calibration)
+        for passage in part.passages.calibration:
+            assert relative_error(through(ours.patch, passage), through(theirs.patch, passage)) < 1e-9
     assert joint_recipe(alone)[1] == (
         f"the adapters differ in layers (1-{n - 1}; 0-{n - 2}): those of all are used for all",
         "the adapters differ in components (both; shift): those of all are used for all",
