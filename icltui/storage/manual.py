@@ -23,6 +23,7 @@ TOPICS = {
     "carrying-over": "what makes a patch answer queries that it has not seen",
     "exam": "every patch of a context put to one test, and how to read it",
     "families": "the exam on families of tasks: words, forms, documents",
+    "patch-maths": "how a patch of many tokens is solved, left out, and judged",
     "performance": "what measuring, decoding and the screen cost",
     "architecture": "the folders of the code, the laws, three walks",
     "changelog": "what changed from version to version",

@@ -19,9 +19,9 @@ OTHERS = {"python3", ".venv/bin/pip", ".venv/bin/pytest", "pytest"}
 """What the pages run besides icltui: the installation and the tests, which the continuous integration runs whole."""
 FILES = {
     "notes.txt": "Oslo is red. Rome is blue. Bern is green.",
-    "labels.txt": "plum: yellow\npine: red\nhorse: orange\n",
-    "queries.txt": "pear:\nmoss:\n",
-    "others.txt": "cow:\noak:\n",
+    "labels.txt": "plum: yellow\npine: red\nsalad: yellow\nhorse: orange\nrabbit: orange\nwillow: red\n",
+    "queries.txt": "pear:\nmoss:\nrose:\ncat:\nonion:\nlion:\negg:\nfrog:\nlily:\nfox:\nrice:\nivy:\n",
+    "others.txt": "cow:\noak:\ncake:\n",
 }
 """What the pages call files of the reader's own."""
 FOREIGN = {
