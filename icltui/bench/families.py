@@ -29,7 +29,7 @@ from icltui.engine.compile.verdict import refusal
 from icltui.engine.local import LocalEngine
 from icltui.tasks.catalogue import families
 from icltui.tasks.family import Family, FamilySplit, Kind, TaskQuery
-from icltui.values import EXAM_TITLES, Compilation, Exam, ExamPatch, ModelInfo
+from icltui.values import EXAM_TITLES, Compilation, Exam, ExamPatch, ModelInfo, Unseen
 from icltui.values.errors import BadInput
 from icltui.values.exam import USUAL_ROWS
 from icltui.values.prompt import Bos, Prompt, layers_text
@@ -201,10 +201,18 @@ def _patch(run: _Run, family: Family, seed: int, n_queries: int) -> FamilyPatch:
         n_queries=n_queries,
         refused=refusal(found.leave_one_out, collateral=found.collateral),
         r_median=found.unseen.r_median if found.unseen else None,
+        r_pooled=_pooled(found.unseen),
         r_left_out=found.leave_one_out.r_median,
         collateral=found.collateral.kl if found.collateral else None,
         seconds=found.seconds,
     )
+
+
+def _pooled(found: Unseen | None) -> float | None:
+    """R of all queries at which the context changes something, taken together."""
+    if found is None or found.kl is None or not found.kl_plain:
+        return None
+    return 1 - found.kl / found.kl_plain
 
 
 def _compile(run: _Run, family: Family, split: FamilySplit, unseen: Sequence[TaskQuery] = ()) -> Compilation:

@@ -52,7 +52,10 @@ def _parts(found: FamilyResults) -> Iterable[RenderableType]:
             yield f"{kind} ({len(names)} families): medians over the families"
             yield _summary(names, rows)
     if patches := [record for record in found.records if isinstance(record, FamilyPatch)]:
-        yield "Patches compiled and judged on unseen queries: worse than none is a median R below 0"
+        yield (
+            "Patches compiled, refused by their calibration queries and collateral alone, judged on unseen queries: worse "
+            "than none is R below 0, in the median or of the KL of all queries together"
+        )
         yield _harm(patches)
 
 
@@ -144,7 +147,7 @@ def _harm(patches: Sequence[FamilyPatch]) -> RenderableType:
                 title,
                 str(len(some)),
                 str(len(refused)),
-                str(sum((one.r_median or 0) < 0 for one in refused)),
+                str(sum(one.is_worse for one in refused)),
                 str(len(kept)),
                 str(sum(one.is_harmful for one in kept)),
                 _median(one.r_median for one in kept),

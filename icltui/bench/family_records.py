@@ -79,11 +79,18 @@ class FamilyPatch(msgspec.Struct, frozen=True, kw_only=True, tag="patch"):
     collateral: float | None
     """Mean KL per token of unrelated text, in nats."""
     seconds: float
+    r_pooled: float | None = None
+    """1 − KL(context ‖ patched) / KL(context ‖ no patch), both summed over all unseen queries; None: not known."""
+
+    @property
+    def is_worse(self) -> bool:
+        """Whether it is worse than no patch on the unseen queries: in the median, or in all of them together."""
+        return any(r is not None and r < 0 for r in (self.r_median, self.r_pooled))
 
     @property
     def is_harmful(self) -> bool:
-        """Whether it was not refused, and is worse than no patch in the median."""
-        return self.refused is None and self.r_median is not None and self.r_median < 0
+        """Whether it was not refused, and is worse than no patch."""
+        return self.refused is None and self.is_worse
 
 
 FamilyRecord = FamilyExam | FamilyPatch

@@ -40,10 +40,10 @@ def row(patch, r, right=0, right_context=12, **rest):
     )  # fmt: skip
 
 
-def patched(r_median, refused=None, n_queries=3):
+def patched(r_median, refused=None, n_queries=3, r_pooled=None):
     return FamilyPatch(
         key=KEY, family="x", kind="word", seed=0, n_queries=n_queries, refused=refused, r_median=r_median,
-        r_left_out=0.1, collateral=0.5, seconds=2.0,
+        r_left_out=0.1, collateral=0.5, seconds=2.0, r_pooled=r_pooled,
     )  # fmt: skip
 
 
@@ -138,6 +138,12 @@ def test_patches_are_counted_by_refusal_and_harm():
         "all 5 2 1 3 1 0 0.5 2",
     ]
     assert [record.is_harmful for record in records] == [False, True, False, False, False]
+
+
+def test_a_patch_whose_median_is_good_is_counted_as_worse_where_all_queries_together_are():
+    records = (patched(0.5, r_pooled=-0.1), patched(0.5, r_pooled=0.4), patched(0.5, "harms", r_pooled=-0.1))
+    assert [record.is_harmful for record in records] == [True, False, False]
+    assert words_of(FamilyResults(KEY, (), records))[-1] == "all 3 1 1 2 1 0.5 0.5 2"
 
 
 def test_contexts_never_end_and_every_number_of_queries_has_its_turn():
