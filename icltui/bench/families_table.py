@@ -53,8 +53,8 @@ def _parts(found: FamilyResults) -> Iterable[RenderableType]:
             yield _summary(names, rows)
     if patches := [record for record in found.records if isinstance(record, FamilyPatch)]:
         yield (
-            "Patches compiled, refused by their calibration queries and collateral alone, judged on unseen queries: worse "
-            "than none is R below 0, in the median or of the KL of all queries together"
+            "Patches compiled, refused by their calibration queries and collateral alone, judged on unseen queries; "
+            "worse than none: R below 0, in the median or of the KL of all queries together"
         )
         yield _harm(patches)
 

@@ -2,8 +2,9 @@
 
 Enters: a spec and the passages of two or more queries. Leaves: :class:`LeftOutPatch`: the patch, and the score of each
 query through the patch without it, whose maps follow from the whole one's in closed form
-(:mod:`icltui.engine.patch.left_out_map`). That is exact at the lowest patched layer. Above it the other queries' states
-are those of a patch that has seen the query, unlike in a refit: :func:`refit_without` says what that changes.
+(:mod:`icltui.engine.patch.left_out_map`). That is exact at the lowest patched layer, but that ρ and, where the rank is
+cut, the span of images are those of all queries. Above it the other queries' states are those of a patch that has seen
+the query, unlike in a refit: :func:`refit_without` says what all this changes.
 """
 
 from collections.abc import Mapping, Sequence

@@ -96,9 +96,9 @@ def test_a_sketch_holds_the_largest_directions_and_the_trace(monkeypatch: pytest
     assert sketch.vectors.shape == (20, 120)
     u, rank, columns = sketch.vectors.double(), 20, 40
     missed = matrix(whole) - u.T @ torch.diag(sketch.values.double()) @ u
-    tail = float(
-        whole.values[rank:].sum()
-    )  # of the best there is; the bound is that of theorem 4.1, cut to the rank
+    tail = float(whole.values[rank:].sum())  # what the best approximation of this rank misses
+    # Before the cut at most (1 + r/(k − r − 1)) tail in expectation (Halko et al. 2011, theorem 10.5, for C^½); the cut
+    # adds the sketch's own tail, which is no larger than C's, as the sketch is below C.
     assert float(torch.linalg.matrix_norm(missed, "nuc")) < (2 + rank / (columns - rank - 1)) * tail
     assert float(matrix(sketch).trace()) == pytest.approx(float(matrix(whole).trace()), rel=1e-6)
 
