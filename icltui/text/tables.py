@@ -27,17 +27,17 @@ def yes(value: bool) -> str:
 
 def words(title: str) -> Column:
     """A column of text, which is cut where the table is too wide."""
-    return Column(title, overflow="ellipsis")
+    return Column(Text(title), overflow="ellipsis")
 
 
 def phrases(title: str) -> Column:
     """A column of text, which goes on below where the table is too wide."""
-    return Column(title, overflow="fold")
+    return Column(Text(title), overflow="fold")
 
 
 def numbers(*titles: str) -> list[Column]:
     """Columns of numbers, which are never cut while there is text to cut."""
-    return [Column(title, justify="right", no_wrap=True) for title in titles]
+    return [Column(Text(title), justify="right", no_wrap=True) for title in titles]
 
 
 def table(columns: Iterable[Column], rows: Iterable[Iterable[str]]) -> Table:

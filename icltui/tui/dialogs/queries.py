@@ -24,7 +24,7 @@ from icltui.tui.widgets.prompt_editor import PASTE_LIMIT, PromptEditor
 from icltui.values.errors import BadInput
 
 _KEYS = "^s keeps · tab next · ^l file · esc cancels"
-_NOTHING = "empty: the prompt's own query is fitted"
+_NOTHING = "empty: a run fits the prompt's own query, W what the model writes"
 
 
 class QueriesDialog(Dialog[QueryLists | None]):

@@ -191,7 +191,7 @@ def choice_figure(points: Sequence[ChoicePoint], log: bool, width: int) -> Figur
         place=place_of(points[at]) if points else "",
         x_names=names_of(points),
         below=[Text(line) for line in choice_lines(points, width)],
-        empty="Nothing tried yet: W makes one patch of the context, and shows here how it is chosen.",
+        empty="Nothing tried yet: W makes one patch of the context.",
     )
 
 

@@ -4,6 +4,8 @@ from msgspec.structs import replace
 
 from icltui.report.compilation import compile_text
 from icltui.tui.draw.choice_points import choice_lines, names_of, place_of
+from icltui.tui.draw.plotext_renderer import render_plot
+from icltui.tui.draw.plots import choice_figure
 from tests.compilations import CHOICE_POINT, COMPILATION
 from tests.tui import samples
 
@@ -28,3 +30,7 @@ def test_the_table_of_a_report_tells_ranks_apart() -> None:
     text = compile_text(samples.MODEL, replace(COMPILATION, leave_one_out=found))
     tried = [line.split() for line in text.splitlines() if line.startswith(("rank ", "* start"))]
     assert [line[-8] for line in tried] == ["8", "4", "32", "·"]
+
+
+def test_what_shows_the_choice_is_told_whole_on_a_narrow_screen() -> None:
+    assert "W makes one patch of the context." in render_plot(choice_figure((), False, 56), 56, 10).plain
