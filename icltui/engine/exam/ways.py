@@ -10,6 +10,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from msgspec.structs import replace as with_changes
+from torch import Tensor
 
 from icltui.api.progress_callback import ProgressCallback
 from icltui.engine.compile.choose import choose
@@ -17,6 +18,7 @@ from icltui.engine.distill.distill import distill
 from icltui.engine.exam.examinee import Examinee, Material, held_patch, lora_patch, patch_per_step
 from icltui.engine.patch.alpha_search import with_alpha
 from icltui.engine.patch.build import PatchSpec, build_from, fitted_tokens
+from icltui.engine.patch.patch import HeldPatch, LayerPatch
 from icltui.values import ExamPatch
 from icltui.values.recipe import COMPILED, Recipe, patch_words
 
@@ -104,11 +106,6 @@ def _shift_alone(material: Material) -> PatchSpec:
     return replace(material.ordinary, recipe=recipe)
 
 
-def _random(material: Material) -> PatchSpec:
-    recipe = with_changes(plain_recipe(material.spec.recipe), control="random", alpha=1.0)
-    return replace(material.spec, recipe=recipe)
-
-
 def _held(of: Callable[[Material], PatchSpec], n_read: int | None = None) -> Way:
     """The patch of a spec and the calibration, or its first ``n_read`` queries; 0: of the prompt's own."""
 
@@ -124,6 +121,35 @@ def _held(of: Callable[[Material], PatchSpec], n_read: int | None = None) -> Way
         return held_patch(spec.loaded, built.patch.at(built.alpha), words, seconds)
 
     return make
+
+
+def _random(material: Material, on_progress: ProgressCallback) -> Examinee:
+    """The plain patch with random maps of the same norms.
+
+    Fitted to random vectors, which have nothing in common as the context's have, maps are several times as large.
+    """
+    spec = _plain(material)
+    plain = _held(_plain)(material, on_progress)
+    control = with_changes(spec.recipe, control="random", alpha=1.0)
+    random = _held(lambda _material: replace(spec, recipe=control))(material, on_progress)
+    layers = {layer: _as_large(part, plain.layers[layer]) for layer, part in random.layers.items()}
+    return held_patch(spec.loaded, HeldPatch(spec.sites, layers), random.made, random.seconds)
+
+
+def _as_large(part: LayerPatch, like: LayerPatch) -> LayerPatch:
+    """The layer's patch with the norms of another one's maps and constant."""
+
+    def share(ours: Tensor, theirs: Tensor) -> float:
+        return float(theirs.norm()) / (float(ours.norm()) or 1.0)
+
+    weights, output, bias = part.weights, part.output, part.bias
+    if weights is not None and like.weights is not None:  # a map's norm is its writing side's
+        weights = weights.times(share(weights.write, like.weights.write))
+    if output is not None and like.output is not None:
+        output = output.times(share(output.write, like.output.write))
+    if bias is not None and like.bias is not None:
+        bias = bias * share(bias, like.bias)
+    return LayerPatch(weights, output, bias)
 
 
 def _chosen(material: Material, on_progress: ProgressCallback) -> Examinee:
@@ -157,7 +183,7 @@ WAYS: Mapping[ExamPatch, Way] = MappingProxyType(
         "frozen": _held(_frozen, n_read=0),
         "mean-shift": _held(_mean_shift),
         "shift-alone": _held(_shift_alone),
-        "random": _held(_random),
+        "random": _random,
         "distilled": _distilled,
     }
 )
