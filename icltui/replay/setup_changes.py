@@ -1,7 +1,7 @@
 """What has changed since a session was saved, in sentences: its prompt's tokens, the model, the packages."""
 
 from icltui.values import Measurement, ModelInfo, Record
-from icltui.values.prompt import WHY_ANOTHER
+from icltui.values.prompt import unlike_and_why
 
 
 def prompt_change(saved: Record, again: Record) -> str:
@@ -10,8 +10,8 @@ def prompt_change(saved: Record, again: Record) -> str:
         record.tokens.ids if isinstance(record, Measurement) else getattr(record, "ids", None)
         for record in (saved, again)
     )
-    parts = was.unlike(found) if was and found else ""
-    return parts and f"the prompt is not the session's: {parts}: {WHY_ANOTHER}"
+    parts = unlike_and_why(was, found) if was and found else ""
+    return parts and f"the prompt is not the session's: {parts}"
 
 
 def model_changes(saved: ModelInfo, now: ModelInfo) -> tuple[str, ...]:

@@ -10,14 +10,16 @@ from typing import Literal
 
 import msgspec
 
+from icltui.values.base import PromptIds
 from icltui.values.errors import BadInput
 
 Bos = Literal["auto", "always", "never"]
 Positions = Literal["reset", "keep"]
 """The query's positions when context is missing: right after what is left, or where the full context puts it."""
 
-WHY_ANOTHER = "the chat template writes the time, or it or the tokenizer was edited"
+_WHY_TOKENS = "the chat template writes the time, or it or the tokenizer was edited"
 """How one text becomes other tokens of the same model."""
+_WHY_BACKGROUND = "that text was edited"
 
 _NONE: Mapping[int, str] = MappingProxyType({})
 
@@ -108,3 +110,10 @@ def layers_text(layers: Iterable[int], n_layers: int) -> str:
         else:
             runs.append([layer, layer])
     return ",".join(f"{a}" if a == b else f"{a}-{b}" for a, b in runs)
+
+
+def unlike_and_why(was: PromptIds, now: PromptIds) -> str:
+    """Where the ids of the same text differ, and what may have changed; empty where they do not."""
+    parts = was.unlike(now)
+    is_of_tokens = msgspec.structs.replace(was, background=now.background).unlike(now)
+    return parts and f"{parts}: {_WHY_TOKENS if is_of_tokens else _WHY_BACKGROUND}"

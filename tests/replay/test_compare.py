@@ -11,9 +11,10 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from icltui.replay.compare import compare
-from icltui.replay.setup_changes import model_changes
+from icltui.replay.setup_changes import model_changes, prompt_change
 from icltui.replay.tolerance import DTYPE_TOLERANCES, Tolerances, coarser_dtype
 from icltui.report.replay import replay_json, replay_text
 from icltui.values import (
@@ -24,6 +25,7 @@ from icltui.values import (
     LogitError,
     Measurement,
     PatchReport,
+    PromptIds,
     Record,
     Replay,
     Row,
@@ -32,6 +34,7 @@ from icltui.values import (
     Token,
     Verification,
 )
+from tests.compilations import COMPILATION
 from tests.sessions import A_GENERATION, A_MEASUREMENT, A_MODEL, A_VERIFICATION, HOSTILE, PARIS, ROME, of
 
 THIRD = Token(id=11, text=" Cairo")
@@ -490,3 +493,19 @@ def test_the_finer_the_numbers_the_less_they_may_differ() -> None:
     for finer, coarse in pairwise(order):
         for a, b in zip(astuple(DTYPE_TOLERANCES[finer]), astuple(DTYPE_TOLERANCES[coarse]), strict=True):
             assert a < b < 10_000 * a
+
+
+@pytest.mark.parametrize(
+    ("now", "why"),
+    [
+        (PromptIds(prefix=(), context=(1,), query=(2,), background="b"), "that text was edited"),
+        (PromptIds(prefix=(), context=(9,), query=(2,), background="b"), "the chat template writes the time"),
+        (PromptIds(prefix=(), context=(9,), query=(2,), background="a"), "the chat template writes the time"),
+    ],
+)
+def test_a_note_names_what_was_edited(now: PromptIds, why: str) -> None:
+    was = PromptIds(prefix=(), context=(1,), query=(2,), background="a")
+    note = prompt_change(replace(COMPILATION, ids=was), replace(COMPILATION, ids=now))
+    assert why in note
+    assert note.count("edited") == 1
+    assert not prompt_change(replace(COMPILATION, ids=was), replace(COMPILATION, ids=was))

@@ -69,7 +69,7 @@ def read_background(loaded: LoadedModel, file: str) -> Background:
     own = _own_file(loaded)
     path = typed_path(file) if file else own or BACKGROUND
     name = "the background text" if path == BACKGROUND else f"the background text {file or path}"
-    text = read_text(path, "give --background another file, or leave it out")
+    text = read_text(path, "name another --background, or restore that file")
     if "\0" in text:
         raise BadInput(f"{name} is no text, as it contains a NUL: give --background another file")
     return Background(name, text)

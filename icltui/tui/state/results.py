@@ -44,7 +44,7 @@ from icltui.values import (
     TokenizedPrompt,
     Verification,
 )
-from icltui.values.prompt import WHY_ANOTHER, Prompt
+from icltui.values.prompt import Prompt, unlike_and_why
 
 
 class Results:
@@ -193,8 +193,8 @@ class Results:
             case _:
                 return ""
         was = self.ids_of(request.prompt)
-        parts = was.unlike(now) if was and now else ""
-        return parts and f"the prompt is not the one that was run before: {parts}: {WHY_ANOTHER}"
+        parts = unlike_and_why(was, now) if was and now else ""
+        return parts and f"the prompt is not the one that was run before: {parts}"
 
     @property
     def is_cut(self) -> bool:

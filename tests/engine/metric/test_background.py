@@ -85,7 +85,7 @@ def test_a_long_text_is_thinned_evenly(monkeypatch: pytest.MonkeyPatch) -> None:
         (b"\x7fELF\x00\x01" * 999, "contains a NUL"),
         (b"caf\xe9 " * 999, "the byte at offset 3 (0xe9) is not UTF-8: save it as UTF-8"),
         (b"a" * (4 * 2**20 + 1), "it has more than 4,194,304 bytes: shorten it"),
-        (None, "no such file or directory: give --background another file, or leave it out"),
+        (None, "no such file or directory: name another --background, or restore that file"),
     ],
 )
 def test_what_is_no_background_is_one_line(tmp_path: Path, data: bytes | None, words: str) -> None:
