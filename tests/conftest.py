@@ -10,7 +10,7 @@ counted: ``pytest -n 0 -m soak tests/tui/test_kills.py --kills 100``.
 import gc
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -70,6 +70,14 @@ def pytest_collection_finish() -> None:
     """No search for garbage looks through the libraries' millions of objects again."""
     gc.freeze()
     gc.enable()
+
+
+@pytest.fixture(scope="module")
+def less_text() -> Iterator[None]:
+    """A tenth of the ordinary text, where how ordinary it is is not what is asked."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("icltui.engine.metric.background.MOST_TOKENS", 1600)
+        yield
 
 
 @pytest.fixture

@@ -31,7 +31,9 @@ KEYS = {
     "collateral": {"kl", "n_tokens"},
     "leave_one_out": {"r_median"},
 }
-QUICK = ("--fit", "1", "--budget", "1")
+QUICK = ("--fit", "1", "--budget", "0.001")
+"""One way is tried, whatever the machine."""
+pytestmark = pytest.mark.usefixtures("less_text")
 NONCE = "dax -> wug\nfep -> zib\ntoma -> blick\nkiv -> sont\nmerp -> glag\n"
 NONCE_QUERIES = ("dax ->", "fep ->", "toma ->", "kiv ->")
 """None says anything of another one, so a patch made without it speaks of others."""

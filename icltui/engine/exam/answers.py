@@ -140,8 +140,8 @@ def _are_close(
 def is_right(text: str, answer: str) -> bool:
     """Whether ``text`` begins with ``answer``, whatever space is before it, and no word goes on there.
 
-    >>> is_right(" Rome, the", "Rome"), is_right(" Romeo", "Rome")
-    (True, False)
+    >>> is_right(" Rome, the", "Rome"), is_right(" Romeo", "Rome"), is_right(" Not: Rome", "Rome")
+    (True, False, False)
     """
     said, wanted = text.lstrip(), answer.strip()
     after = said[len(wanted) : len(wanted) + 1]

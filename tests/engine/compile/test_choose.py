@@ -29,6 +29,7 @@ from icltui.values.prompt import Prompt
 from icltui.values.recipe import COMPILED, Recipe
 from tests.compilations import CHOICE_POINT
 
+pytestmark = pytest.mark.usefixtures("less_text")
 LABELS = next(family for family in families("embedded") if family.name.startswith("labels")).split()
 TEXTS = tuple(query.text for query in LABELS.calibration[:4])
 START = replace(COMPILED, n_fitted=1, queries=TEXTS)
@@ -41,9 +42,7 @@ def _no_gradients():
 
 
 @pytest.fixture(autouse=True)
-def _less_text(monkeypatch):
-    """A tenth of the ordinary text, as how good a choice is made here is not what is asked."""
-    monkeypatch.setattr("icltui.engine.metric.background.MOST_TOKENS", 1600)
+def _fewer_tokens(monkeypatch):
     monkeypatch.setattr("icltui.engine.compile.choose.N_TOKENS", 128)
 
 
@@ -85,7 +84,7 @@ def test_it_tries_each_thing_and_takes_what_the_curve_says(demo):
 
 def test_it_takes_the_same_again(demo):
     first, again = (
-        chosen(demo, pinned=("rank", "epsilon", "components", "layers", "alpha"))[0] for _ in range(2)
+        chosen(demo, pinned=("ridge", "epsilon", "components", "layers", "alpha"))[0] for _ in range(2)
     )
     assert ways(first.leave_one_out.curve) == ways(again.leave_one_out.curve)
     assert first.built.spec.recipe == again.built.spec.recipe

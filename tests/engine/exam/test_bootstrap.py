@@ -1,6 +1,7 @@
 """The interval of a median, against every resample that there is."""
 
 from itertools import product
+from math import comb
 from statistics import median as middle
 
 import pytest
@@ -21,6 +22,18 @@ def test_the_ends_are_those_of_every_resample_there_is(values):
     assert found.median == middle(values) == median(values)
     assert found.low == quantile_of_all(values, 0.025)
     assert found.high == quantile_of_all(values, 0.975)
+
+
+def test_it_holds_95_percent_of_the_resamples():
+    """Of n = 2k + 1 draws the median is at most the i-th value where k + 1 of them are, each with probability i/n."""
+    n, k = 101, 50
+    below = [
+        sum(comb(n, m) * (i / n) ** m * (1 - i / n) ** (n - m) for m in range(k + 1, n + 1)) for i in range(n)
+    ]
+    found = median_interval([float(i) for i in range(1, n + 1)], seed=0)
+    for end, share in ((found.low, 0.025), (found.high, 0.975)):
+        wanted = next(i for i, p in enumerate(below) if p >= share)
+        assert end == pytest.approx(wanted, abs=0.6)
 
 
 def test_more_resamples_than_are_drawn_at_a_time_are_one_sample(monkeypatch):

@@ -29,6 +29,7 @@ from icltui.values.errors import BadInput
 from icltui.values.recipe import COMPILED, Recipe
 from tests.engine.small_models import tiny
 
+pytestmark = pytest.mark.usefixtures("less_text")
 LABELS = read_session(Path(__file__).parents[3] / "sessions" / "labels.json")
 QUERIES, HOLDOUT = LABELS.recipe.queries[:8], LABELS.holdout[:6]
 RECIPE = replace(LABELS.recipe, queries=QUERIES, metric="ordinary", epsilon=0.01, ridge=0.01)
