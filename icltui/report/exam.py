@@ -75,9 +75,10 @@ def right_words(exam: Exam) -> str:
 
 def _heading(exam: Exam) -> Iterator[str]:
     n_tokens = sum(query.n_tokens for query in exam.queries)
+    n_fitted = len(exam.calibration)
     yield (
         f"Every patch of one context on {len(exam.queries)} unseen queries ({n_tokens} tokens), made from "
-        f"{len(exam.calibration)} others"
+        f"{n_fitted} other{'' if n_fitted == 1 else 's'}"
     )
     yield "R = 1 − KL(context ‖ patched) / KL(context ‖ none): 1 as with the context, 0 as without, below 0 it harms"
     right = sum(query.right_context for query in exam.queries)

@@ -169,3 +169,4 @@ def test_a_row_without_a_patch_is_told_below_the_table():
     exam = Exam(rows=(ExamRow(patch="plain", reason="give \x1b[2J --ridge"),), queries=(), calibration=("a",))
     text = exam_text(A_MODEL, exam)
     assert "no compiled, plain: give ␛[2J --ridge" in text
+    assert "made from 1 other\n" in text
