@@ -207,6 +207,17 @@ def test_forced_it_is_written_and_marked_everywhere(tmp_path: Path) -> None:
     assert source["recipe"]["queries"] == list(NONCE_QUERIES)
 
 
+def test_forced_it_is_kept_in_a_session_where_no_adapter_is_asked_for(tmp_path: Path) -> None:
+    queries, saved = lines_in(tmp_path, "q.txt", NONCE_QUERIES), tmp_path / "s.json"
+    ran = run("compile", "-c", NONCE, "--queries", queries, *QUICK, *HARMFUL, "--force", "--save", saved)
+    assert ran.code == 0, ran.err
+    assert "refused, made all the same, as it was forced" in ran.out
+    compilation = read_session(saved).compilation
+    assert compilation is not None
+    assert compilation.forced
+    assert not compilation.files
+
+
 def test_the_card_of_a_forced_adapter_says_so(tmp_path: Path) -> None:
     from msgspec.structs import replace
 

@@ -116,7 +116,7 @@ def _compile(
         return _CompiledDraft(compilation, None)
     source = _source(compilation, request, info)
     draft = write_draft(choice.built, request.format, folder, info, on_progress, source)
-    return _CompiledDraft(with_changes(compilation, forced=bool(compilation.refused)), draft)
+    return _CompiledDraft(compilation, draft)
 
 
 def _judge(
@@ -131,8 +131,10 @@ def _judge(
     others = score_queries(built, unseen, queries.unseen, "unseen", on_progress)
     fitted = score_queries(built, calibration, queries.calibration, "calibration", on_progress)
     summary = summarize_unseen(others) if others else None
+    refused = refusal(choice.leave_one_out, summary, choice.collateral)
     return Compilation(
-        refused=refusal(choice.leave_one_out, summary, choice.collateral),
+        refused=refused,
+        forced=refused is not None and request.force,
         chosen=_chosen(built, request.pinned),
         calibration=CalibrationSummary(
             kind=request.calibrate,
@@ -178,7 +180,7 @@ def _source(compilation: Compilation, request: Compile, info: ModelInfo) -> Patc
         layers=layers_text(compilation.chosen.layers, info.n_layers),
         recipe=compilation.recipe,
         ids=compilation.ids,
-        forced=bool(compilation.refused),
+        forced=compilation.forced,
         refused=compilation.refused,
         dtype=info.dtype,
         holdout=tuple(query.query for query in compilation.queries if query.role == "unseen"),
