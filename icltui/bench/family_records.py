@@ -19,7 +19,7 @@ MOST_RESULT_BYTES = 2**28
 
 
 class RunKey(msgspec.Struct, frozen=True, kw_only=True):
-    """What lines must share to stand in one table."""
+    """What lines must share to be in one table."""
 
     model: str
     """Name of the model."""

@@ -20,13 +20,17 @@ A folder imports only folders before it; inside a folder a module imports only m
                peft ─▶ peft_check ─▶ export_patch ─▶ jobs
     compile    list_pattern ─▶ context_reader ─▶ repeat_context ─▶ study_templates ─▶ written_text ─▶ study_file
                self_study ─▶ calibration_queries ─▶ greedy_answers ─▶ score_queries ─▶ leaving_out ─▶ choose
+               verdict ─▶ request_queries ─▶ read_passages ─▶ join_contexts ─▶ interference ─▶ jobs ─▶ join_jobs
     distill    lora ─▶ distill
+    exam       bootstrap ─▶ score ─▶ answers ─▶ prior_margin ─▶ examinee ─▶ rank_curve ─▶ questions
+               examine ─▶ ways ─▶ joined ─▶ jobs
     local      all of it, as an engine in this process
 
 Glossary, also the axis names in signatures: ``hidden`` d, the residual stream's width; ``inner`` m, the width of W z of
 the MLP's first matrices, all of them stacked; ``tokens`` positions of one row; ``rows`` of a batch; ``copies`` prefixes
 of the context that are measured together; ``chosen`` experts that one token goes to; ``layers`` the selected layers,
-ascending; ``vocabulary`` V.
+ascending; ``vocabulary`` V; ``fitted`` tokens that a patch is fitted on; ``width`` d or m, of the vectors that a map
+reads; ``rank`` of a map; ``passed`` tokens of one pass, padding included; ``columns`` of a sketch.
 
 Symbols: z the MLP's input; v the residual stream before the MLP branch; g the input of the down projection; a
 subscript C means with the context. ΔW = (W δz) zᵀ/‖z‖², Δb = δ = v_C − v.

@@ -11,6 +11,7 @@ from typing import Literal
 
 import torch
 
+from icltui.api.option_table import MOST_CALIBRATION_QUERIES
 from icltui.api.progress_callback import ProgressCallback, ignore_progress
 from icltui.engine.compile.context_reader import ContextReader
 from icltui.engine.compile.repeat_context import repeat_context
@@ -23,7 +24,6 @@ from icltui.values.prompt import Prompt
 
 N_QUERIES = 24
 """Queries, where the context gives as many."""
-MOST_QUERIES = 256
 
 OnQuery = Callable[[str, int, int], object]
 """Called with each query, its number from 1, and how many are wanted at most; may raise to stop."""
@@ -63,8 +63,8 @@ def calibration_queries(
     """
     if not prompt.context.strip():
         raise BadInput("there is no context to make queries from: give --context")
-    if not 1 <= n <= MOST_QUERIES:
-        raise BadInput(f"{n:,} calibration queries: ask for 1 to {MOST_QUERIES}")
+    if not 1 <= n <= MOST_CALIBRATION_QUERIES:
+        raise BadInput(f"{n:,} calibration queries: ask for 1 to {MOST_CALIBRATION_QUERIES}")
     reader = ContextReader(loaded, prompt)
     start = reader.before("")  # a context that the model cannot hold is refused
     told = _Told(n, {comparable(text) for text in unseen}, on_query)

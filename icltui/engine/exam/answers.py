@@ -92,7 +92,7 @@ def _decoded(
     start: StartLane,
     n: int,
 ) -> list[Answer]:
-    """All rows at once where the model's numbers stand padding, else one after the other."""
+    """All rows at once where padding leaves the model's numbers as they are, else one after the other."""
     known = dict(zip(map(id, passages), first, strict=True))
 
     def run(some: Sequence[Passage]) -> list[Answer]:

@@ -1,6 +1,6 @@
 """One patch put to the test: its row of the exam.
 
-Enters: a examinee, the questions, and unrelated text. Leaves: an :class:`~icltui.values.ExamRow`.
+Enters: an examinee, the questions, and unrelated text. Leaves: an :class:`~icltui.values.ExamRow`.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,6 +1,6 @@
 """A patch that sits the exam, and the passages that all of them are made from.
 
-Enters: passages that were read once. Leaves: a :class:`Examinee`: what acts while rows are forced through the model,
+Enters: passages that were read once. Leaves: an :class:`Examinee`: what acts while rows are forced through the model,
 a lane that goes on with queries, and what the patch costs.
 """
 

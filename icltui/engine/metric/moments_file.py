@@ -1,6 +1,6 @@
 """Moments that were streamed once, kept in the platform's cache folder; at worst they are streamed again.
 
-Enters: a key, which stands for a model and the very rows of tokens. Leaves: the moments, or None where the file is not
+Enters: a key, made of a model and the very rows of tokens. Leaves: the moments, or None where the file is not
 there or not whole. The files least recently used go when all of them together are larger than :data:`MOST_BYTES`.
 """
 
