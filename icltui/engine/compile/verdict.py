@@ -3,6 +3,8 @@
 Enters: what leave-one-out and the tests found. Leaves: the reason to refuse it, with the way out, or None; and words.
 """
 
+import math
+
 from icltui.values import CollateralSummary, LeaveOneOut, Unseen
 
 _WAY_OUT = (
@@ -12,7 +14,12 @@ _WAY_OUT = (
 
 
 LEAST_R = 0.2
-"""Median R of left-out queries, less its standard error, below which a patch may well harm on unseen ones."""
+"""Median R of queries to come that a patch must surpass, as far as its left-out queries can tell."""
+CONFIDENCE = 1.645
+"""Standard errors below the left-out median that the median of queries to come lies with a chance of 5 % (normal)."""
+LEAST_SPREAD = 0.5
+"""The spread of R over queries that is reckoned with at least, that of a patch which speaks for the context on half of
+them and says nothing on the others: three left-out queries may well be alike by chance."""
 MOST_COLLATERAL = 1.0
 """Nats a token of unrelated text above which the patched model is another model."""
 
@@ -32,9 +39,12 @@ def _left_out_fault(found: LeaveOneOut) -> str | None:
             "the context changes nothing at the calibration queries, so there is nothing to put into weights"
         )
     on = f"on the {n} calibration queries, each left out in turn"
-    if found.r_median - (error := found.standard_error or 0.0) < LEAST_R:
-        known = f"{found.r_median:.2g} ± {error:.2g}" if error else f"{found.r_median:.2g}"
-        return f"the patch does not carry over {on}: median R {known}, at least {LEAST_R:g} is needed"
+    error = max(found.standard_error or 0.0, LEAST_SPREAD / math.sqrt(n))
+    if found.r_median < (needed := LEAST_R + CONFIDENCE * error):
+        return (
+            f"the patch does not carry over {on}: median R {found.r_median:.2g}, at least {needed:.2g} is needed of "
+            "so many, as unlike as they are"
+        )
     if found.n_harmed * 3 > n:
         return f"the patch harms {found.n_harmed} of {n} calibration queries where each is left out in turn"
     if found.kl is None or found.kl_plain is None or found.kl >= found.kl_plain:

@@ -141,8 +141,12 @@ UNSEEN = Unseen(
 @pytest.mark.parametrize(
     ("left_out", "unseen", "collateral", "words"),
     [
-        (replace(GOOD, r_median=0.1), None, None, "median R 0.1, at least 0.2 is needed"),
-        (replace(GOOD, r_median=0.4, standard_error=0.25), None, None, "median R 0.4 ± 0.25, at least 0.2"),
+        # .2 + 1.645 · max(error, .5 / √n): of nine queries .474, of three .675.
+        (replace(GOOD, r_median=0.47), None, None, "median R 0.47, at least 0.47 is needed"),
+        (replace(GOOD, r_median=0.48), None, None, None),
+        (replace(GOOD, r_median=0.6, standard_error=0.25), None, None, "median R 0.6, at least 0.61"),
+        (replace(GOOD, r_median=0.67, n_queries=3), None, None, "3 calibration queries"),
+        (replace(GOOD, r_median=0.68, n_queries=3), None, None, None),
         (replace(GOOD, n_harmed=4), None, None, "harms 4 of 9 calibration queries"),
         (replace(GOOD, kl=2.5), None, None, "KL 2.5 nats, without it 2 nats"),
         (replace(GOOD, kl=None), None, None, "KL no number"),
