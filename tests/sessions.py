@@ -238,6 +238,7 @@ def recipes(draw: st.DrawFn) -> Recipe:
         n_fitted=draw(st.integers(0, 100)),
         rank=draw(st.none() | st.integers(1, 100)),
         ridge=draw(st.floats(0, 1e6)),
+        epsilon=draw(st.floats(0, 1e3, exclude_min=True)),
         queries=draw(st.lists(TEXTS.filter(bool), max_size=2).map(tuple)),
         seed=draw(SEEDS),
     )
