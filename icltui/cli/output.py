@@ -37,13 +37,17 @@ def check_new_target(target: Path) -> None:
     """Refuse, before any work, a place of ``-o`` where no new file or folder can be made.
 
     Raises:
-        BadInput: it is taken, is ``-``, or its folder is not there or may not be written.
+        BadInput: it is taken, is ``-``, or lies in no folder that may be written; folders that are not there are made.
     """
     if str(target) == "-":
         raise BadInput("-o - means stdout, where the report goes: name a file or folder that does not exist")
     if path_is_taken(target):
         raise BadInput(f"{shown(target)} exists already: give -o another name")
-    check_writable(target, target.parent)
+    folder = next(parent for parent in target.absolute().parents if parent.exists())
+    if not folder.is_dir():
+        raise BadInput(f"cannot write {str(target)!r}: {shown(folder)} is no folder: choose another place")
+    if not os.access(folder, os.W_OK):
+        raise BadInput(f"cannot write {str(target)!r}: permission denied: choose another place")
 
 
 def write_text(args: argparse.Namespace, text: str) -> int:

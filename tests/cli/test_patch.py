@@ -23,8 +23,8 @@ CONTEXTS = {
     ),
 }
 QUERIES = {
-    "one": ("cat:", "rose:", "pasta:", "grass:", "egg:", "frog:"),
-    "turned": ("cat:", "tulip:", "rice:", "fern:", "bread:", "dog:"),
+    "one": tuple("cat: rose: pasta: grass: egg: frog: bear: onion: maple: ivy: lion: soup:".split()),
+    "turned": tuple("cat: tulip: rice: fern: bread: dog: wolf: carrot: birch: honey: fox: lily:".split()),
 }
 """One of them is asked in both contexts."""
 MORE = {"one": ("--holdout", "unseen", "--layers", "1-5"), "turned": ()}
@@ -65,8 +65,8 @@ def test_two_adapters_become_one_that_can_be_joined_again(folders, capsys, sourc
     assert add(folders, "one", "turned", "-o", out, "--format", "json") == 0
     told = json.loads(capsys.readouterr().out)
     assert [(one["name"], one["n_fitted"], one["is_unseen"]) for one in told["contexts"]] == [
-        ("one", 6, True),
-        ("turned", 6, False),
+        ("one", 12, True),
+        ("turned", 12, False),
     ]
     for one in told["contexts"]:
         assert one["r_joined"] <= 1

@@ -249,8 +249,8 @@ def test_a_file_with_matrices_that_the_model_lacks_is_not_kept(tmp_path, monkeyp
     write = gguf_lora.write_lora
     monkeypatch.setattr(
         "icltui.engine.export.export_patch.write_lora",
-        lambda path, adapter, of, names: write(
-            path, adapter, of, names | {at: names[at].replace("blk.2", "blk.9") for at in names}
+        lambda path, adapter, of, names, source: write(
+            path, adapter, of, names | {at: names[at].replace("blk.2", "blk.9") for at in names}, source
         ),
     )
     refused(tmp_path, EngineError, r"no matrix of the model is called blk\.9\.ffn_\w+\.weight\.lora_")
