@@ -316,6 +316,19 @@ def _sheets(draw: st.DrawFn) -> Session:
             sampling=draw(samplings()),
             holdout=tuple(filter(None, generation.holdout)),
         )
+    compilation, exam = session.compilation, session.exam
+    if compilation is not None:
+        layers, found = draw(st.sampled_from(usable)), compilation.leave_one_out
+        curve = tuple(msgspec.structs.replace(point, layers=layers) for point in found.curve)
+        compilation = msgspec.structs.replace(
+            compilation,
+            chosen=msgspec.structs.replace(compilation.chosen, layers=layers),
+            leave_one_out=msgspec.structs.replace(found, curve=curve),
+            recipe=draw(recipes()),
+        )
+    if exam is not None:
+        rows = tuple(msgspec.structs.replace(row, queries=()) for row in exam.rows[:1])
+        exam = msgspec.structs.replace(exam, layers=draw(st.sampled_from(usable)), rows=rows)
     if proof is not None:
         proof = msgspec.structs.replace(
             proof,
@@ -340,4 +353,6 @@ def _sheets(draw: st.DrawFn) -> Session:
         measurement=measured,
         generation=generation,
         verification=proof,
+        compilation=compilation,
+        exam=exam,
     )

@@ -54,7 +54,7 @@ def _parts(found: FamilyResults) -> Iterable[RenderableType]:
     if patches := [record for record in found.records if isinstance(record, FamilyPatch)]:
         yield (
             "Patches compiled, refused by their calibration queries and collateral alone, judged on unseen queries; "
-            "worse than none: R below 0, in the median or of the KL of all queries together"
+            "worse: than no patch, R below 0, in the median or of the KL of all queries together"
         )
         yield _harm(patches)
 
@@ -158,9 +158,9 @@ def _harm(patches: Sequence[FamilyPatch]) -> RenderableType:
     titles = (
         "patches",
         "refused",
-        "worse than none",
+        "worse",
         "unforced",
-        "worse than none",
+        "worse",
         "R",
         "collateral",
         "seconds",

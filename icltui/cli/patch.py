@@ -1,6 +1,7 @@
 """``icltui patch add``: the adapters of several contexts solved together, as one adapter."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -85,7 +86,7 @@ def _folders(args: argparse.Namespace) -> list[Path]:
     if len(folders) < 2:
         raise BadInput(f"only {shown(folders[0])} is named: name two adapters or more")
     for number, folder in enumerate(folders):
-        if folder.resolve() in (other.resolve() for other in folders[:number]):
+        if os.path.realpath(folder) in map(os.path.realpath, folders[:number]):
             raise BadInput(f"{shown(folder)} is named twice: name each adapter once")
     return folders
 

@@ -37,14 +37,20 @@ def exam_csv(exam: Exam) -> str:
     return write_csv(lines)
 
 
+_WIDE = 105
+"""Columns of a terminal that has room for the whole table."""
+_WIDE_ALONE = ("predicted", "90 % at", "s")
+"""What a narrower one leaves out, so that the patches keep their names; JSON and CSV have it."""
+
+
 def exam_text(model: ModelInfo, exam: Exam, width: int = 110) -> str:
     """The rows, then the queries through the row that says most."""
-    return render([*model_lines(model), *exam_parts(exam)], width)
+    return render([*model_lines(model), *exam_parts(exam, width)], width)
 
 
-def exam_parts(exam: Exam) -> list[RenderableType]:
+def exam_parts(exam: Exam, width: int = _WIDE) -> list[RenderableType]:
     """Sentences and tables, each table after its title."""
-    parts: list[RenderableType] = ["\n".join(_heading(exam)), _rows(exam)]
+    parts: list[RenderableType] = ["\n".join(_heading(exam)), _rows(exam, width)]
     if lines := "\n".join(_after(exam)):
         parts.append(lines)
     row = shown_row(exam)
@@ -86,9 +92,12 @@ def _heading(exam: Exam) -> Iterator[str]:
     yield f"right: {right_words(exam)}; {right} right with the context, {plain} without it"
 
 
-def _rows(exam: Exam) -> Table:
+def _rows(exam: Exam, width: int) -> Table:
     titles = ("R", "95 %", "mean R", "right", "collateral", "predicted", "rank", "90 % at", "s", "numbers")
-    return table([words("patch"), *numbers(*titles)], (_cells(exam, row) for row in exam.rows))
+    shown = [k for k, title in enumerate(("patch", *titles)) if width >= _WIDE or title not in _WIDE_ALONE]
+    columns = [words("patch"), *numbers(*titles)]
+    cells = (_cells(exam, row) for row in exam.rows)
+    return table([columns[k] for k in shown], ([row[k] for k in shown] for row in cells))
 
 
 def _cells(exam: Exam, row: ExamRow) -> list[str]:

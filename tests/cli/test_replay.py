@@ -169,7 +169,11 @@ def other_weights(document: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("edit", "options", "words"),
     [
-        (no_results, [], "holds no results to compute again: run measure, generate, verify or compile with --save"),
+        (
+            no_results,
+            [],
+            "holds no results to compute again: run measure, generate, verify or compile with --save",
+        ),
         (no_model, [], "does not say which model its results come from"),
         (other_weights, [], "saved was 0123456789abcdef: name the session's own with --model and --revision"),
         (other_weights, ["--model", ""], "--model is empty"),

@@ -41,7 +41,7 @@ WORDS: dict[tuple[str, str], list[str]] = {
     ("exam", "--other"): ["exam", "SESSION", "--other"],
     ("exam", "--output"): ["exam", "SESSION", "-o"],
     ("exam", "--save"): ["exam", "SESSION", "--save"],
-    ("patch add", "adapters"): ["patch", "add", "folder", "-o", "new"],
+    ("patch add", "adapters"): ["patch", "add", "-o", "new", "folder"],
     ("patch add", "--output"): ["patch", "add", "folder", "file", "-o"],
     ("replay", "session"): ["replay"],
     ("replay", "--output"): ["replay", "SESSION", "-o"],
