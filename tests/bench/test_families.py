@@ -22,7 +22,7 @@ LABELS = "labels of food, tool"
 KEY = RunKey(
     model="m\x1b[2J", fingerprint="f", dtype="float32", version="1", recipe=Recipe(), bos="auto", budget=0.0
 )
-pytestmark = pytest.mark.usefixtures("less_text")
+pytestmark = [pytest.mark.soak, pytest.mark.usefixtures("less_text")]
 QUERY = ExamQuery(
     query="q", answer=" a", n_tokens=1, kl_plain=1.0, context=" a", plain=" b", right_context=True,
     right_plain=False, prior_margin=1.0,

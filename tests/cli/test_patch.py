@@ -10,7 +10,7 @@ from icltui.storage.patch_source import encode_source, read_source
 from icltui.values.patch_source import PATCH_FILE, PatchSource
 from tests.joined_patches import SOURCE
 
-pytestmark = pytest.mark.usefixtures("less_text")
+pytestmark = [pytest.mark.soak, pytest.mark.usefixtures("less_text")]
 LABELS = (
     "plum: yellow\npine: red\nsalad: yellow\nhorse: orange\nrabbit: orange\nwillow: red\ncheese: yellow\nmoss: red\n"
     "mouse: orange\npalm: red\n"

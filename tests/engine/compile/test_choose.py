@@ -29,7 +29,7 @@ from icltui.values.prompt import Prompt
 from icltui.values.recipe import COMPILED, Recipe
 from tests.compilations import CHOICE_POINT
 
-pytestmark = pytest.mark.usefixtures("less_text")
+pytestmark = [pytest.mark.soak, pytest.mark.usefixtures("less_text")]
 LABELS = next(family for family in families("embedded") if family.name.startswith("labels")).split()
 TEXTS = tuple(query.text for query in LABELS.calibration[:4])
 START = replace(COMPILED, n_fitted=1, queries=TEXTS)

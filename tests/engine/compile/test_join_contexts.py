@@ -27,6 +27,8 @@ from tests.engine.patch.test_build import EXACT, rows_of
 from tests.engine.small_models import FAMILIES, tiny
 from tests.joined_patches import SOURCE
 
+pytestmark = pytest.mark.soak
+
 ONE, OTHER = (17, 203, 88, 140, 9, 61, 255, 34), (90, 222, 4, 4, 131)
 QUERIES = {ONE: ((70, 12, 199), (33, 101)), OTHER: ((5, 66, 7), (181, 20, 9))}
 UNSEEN = ((44, 210), (150, 3))

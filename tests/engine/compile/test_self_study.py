@@ -15,6 +15,8 @@ from icltui.values.errors import BadInput
 from icltui.values.prompt import Prompt
 from tests.engine.small_models import tiny
 
+pytestmark = pytest.mark.soak
+
 LABELS = Prompt(
     context="plum: yellow\npine: red\nsalad: yellow\nhorse: orange\nwillow: red\ncheese: yellow\n"
 )

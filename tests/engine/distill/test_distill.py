@@ -15,6 +15,8 @@ from tests.engine.patch.test_build import IDS, OTHER, THIRD, compiled
 from tests.engine.patch.test_patch import hooks_left
 from tests.engine.small_models import FAMILIES, attribute, tiny
 
+pytestmark = pytest.mark.soak
+
 LIMITS = TrainingLimits(learning_rates=(1e-2,), max_steps=45)
 
 
