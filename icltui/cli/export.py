@@ -73,7 +73,7 @@ def _export_record(args: argparse.Namespace) -> int:
             f"{idle[0]} means nothing to a {FORMAT_TITLES[args.to]}, which shows the session as it is: leave it out"
         )
     session = read_session(args.session)
-    check_new_target(args.target)
+    check_new_target(args.target, makes_folders=True)
     data = render_session(session, args.to)
     write_file(args.target, data)
     return write_text(args, f"{FORMAT_TITLES[args.to]}: {shown(args.target)}, {len(data):,} bytes")

@@ -33,16 +33,19 @@ def check_writable(path: Path, folder: Path) -> None:
         raise BadInput(f"cannot write {str(path)!r}: permission denied: choose another place")
 
 
-def check_new_target(target: Path) -> None:
+def check_new_target(target: Path, makes_folders: bool = False) -> None:
     """Refuse, before any work, a place of ``-o`` where no new file or folder can be made.
 
     Raises:
-        BadInput: it is taken, is ``-``, or lies in no folder that may be written; folders that are not there are made.
+        BadInput: it is taken, is ``-``, or its folder may not be written, or is not there where none is made.
     """
     if str(target) == "-":
         raise BadInput("-o - means stdout, where the report goes: name a file or folder that does not exist")
     if path_is_taken(target):
         raise BadInput(f"{shown(target)} exists already: give -o another name")
+    if not makes_folders:
+        check_writable(target, target.parent)
+        return
     folder = next(parent for parent in target.absolute().parents if parent.exists())
     if not folder.is_dir():
         raise BadInput(f"cannot write {str(target)!r}: {shown(folder)} is no folder: choose another place")
