@@ -115,7 +115,8 @@ def test_a_stream_may_be_cut_anywhere(data: st.DataObject) -> None:
         *((sequence.encode(), names) for sequence, names in (KEYS | KITTY_KEYS).items()),
         *((reply, []) for reply in REPLIES.values()),
         *((f"\x1b[200~{text}\x1b[201~".encode(), [text]) for text in PASTES),
-        *((text.encode(), [text]) for text in ("é", "世", "🙂", "q", "j")),
+        *((text.encode(), [text]) for text in ("é", "世", "q", "j")),
+        ("🙂".encode(), ["slightly_smiling_face"]),  # Textual names what is neither letter nor digit
         (b"\x1bz", ["alt+z"]),
         (b"\x1bZ", ["alt+shift+z"]),
     ]
