@@ -9,7 +9,7 @@ import pytest
 from rich.cells import cell_len
 
 from icltui.api.option_table import option_of
-from icltui.report import figure, measure_tables
+from icltui.report import figure_style, measure_tables
 from icltui.report.measure_json_csv import measure_csv, measure_json
 from icltui.report.measure_tables import measure_table
 from icltui.report.measures import (
@@ -103,7 +103,7 @@ def test_a_made_up_measure_is_plotted_and_explained() -> None:
 
 
 def test_the_figure_takes_symbols_from_the_registry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(figure._SETTINGS, "svg.fonttype", "none")  # texts as texts
+    monkeypatch.setitem(figure_style._SETTINGS, "svg.fonttype", "none")  # texts as texts
     for field in ("delta_norm", "relative_patch_norm"):
         monkeypatch.setitem(MEASURES, field, replace(MEASURES[field], symbol=f"made up {field}"))
     drawn = render_session(A_SESSION, "svg").decode()
