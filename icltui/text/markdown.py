@@ -51,13 +51,13 @@ def block(text: str) -> str:
     return f"{fence}text\n{lines}\n{fence}"
 
 
-def table(title: str, made: Table) -> str:
-    """A table under its title: words as code, since they are tokens, and numbers to the right."""
+def table(title: str, made: Table, *, in_words: bool = False) -> str:
+    """A table under its title: texts as code, since they are tokens, or ``in_words``; numbers to the right."""
     columns = made.columns
     head = [_cell(str(column.header)) for column in columns]
     rule = ["---:" if column.justify == "right" else ":---" for column in columns]
     cells = [
-        [(_cell if column.justify == "right" else code)(str(cell)) for cell in column.cells]
+        [(_cell if in_words or column.justify == "right" else code)(str(cell)) for cell in column.cells]
         for column in columns
     ]
     rows = "\n".join(f"| {' | '.join(row)} |" for row in (head, rule, *zip(*cells, strict=True)))

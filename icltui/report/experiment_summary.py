@@ -1,0 +1,127 @@
+"""An experiment's summary as text for a terminal, as Markdown and as JSON; sentences and tables are the same in all."""
+
+import math
+import re
+from collections.abc import Iterator
+from itertools import chain, count
+from typing import Any
+
+import msgspec
+from rich.console import RenderableType
+from rich.table import Column, Table
+
+from icltui import __version__
+from icltui.report.json_document import as_json
+from icltui.text.escape import visible
+from icltui.text.markdown import plain
+from icltui.text.markdown import table as set_table
+from icltui.text.tables import number, numbers, phrases, render, table, yes
+from icltui.values.results import Cell, Summary, SummaryTable
+
+_SHOWS_NOT = "What this does not show"
+
+
+def summary_text(summary: Summary, width: int) -> str:
+    """For a terminal of ``width`` columns: question, tables, answer, and what it does not show."""
+    return render(_parts(summary), width)
+
+
+def _parts(summary: Summary) -> Iterator[RenderableType]:
+    yield visible(summary.title)
+    if summary.question:
+        yield visible(summary.question)
+    for shown in summary.tables:
+        yield visible(shown.title)
+        yield _as_table(shown)
+        if shown.note:
+            yield visible(shown.note)
+    if summary.answer:
+        yield "\n".join(map(visible, summary.answer))
+    if summary.shows_not:
+        yield "\n".join((f"{_SHOWS_NOT}:", *(f"* {visible(line)}" for line in summary.shows_not)))
+    yield _count(summary)
+
+
+def _count(summary: Summary) -> str:
+    rows = f"{summary.n_rows:,} row{'' if summary.n_rows == 1 else 's'}"
+    return f"{rows}, {summary.n_failed:,} of them without a result" if summary.n_failed else rows
+
+
+def _as_table(shown: SummaryTable) -> Table:
+    """Columns of numbers to the right, words to the left; a row that is too short ends in dots."""
+    rows = [(*row, *(None,) * (len(shown.columns) - len(row)))[: len(shown.columns)] for row in shown.rows]
+    columns = [_column(visible(title), [row[at] for row in rows]) for at, title in enumerate(shown.columns)]
+    return table(columns, (map(_cell, row) for row in rows))
+
+
+def _column(title: str, cells: list[Cell]) -> Column:
+    are_numbers = all(cell is None or type(cell) in (int, float) for cell in cells)
+    return numbers(title)[0] if are_numbers else phrases(title)
+
+
+def _cell(cell: Cell) -> str:
+    match cell:
+        case bool():
+            return yes(cell)
+        case str():
+            return visible(cell)
+        case int():
+            return str(cell)
+        case _:
+            return number(cell)
+
+
+def summary_markdown(summary: Summary) -> str:
+    """The same, with the figures of ``figures/`` as links; no text of it becomes a mark."""
+    return "\n\n".join(_sections(summary)) + "\n"
+
+
+def _sections(summary: Summary) -> Iterator[str]:
+    yield f"# {plain(summary.title)}"
+    if summary.question:
+        yield plain(summary.question)
+    for shown in summary.tables:
+        yield set_table(shown.title, _as_table(shown), in_words=True)
+        if shown.note:
+            yield plain(shown.note)
+    yield from map(plain, summary.answer)
+    for stem, figure in zip(figure_stems(summary), summary.figures, strict=True):
+        yield f"![{plain(figure.title)}](figures/{stem}.svg)"
+    if summary.shows_not:
+        yield f"## {_SHOWS_NOT}"
+        yield "\n".join(f"- {plain(line)}" for line in summary.shows_not)
+    yield f"{_count(summary)}. Written by icltui {__version__}."
+
+
+def figure_stems(summary: Summary) -> list[str]:
+    """The name of each figure's file without its ending: letters, digits and dashes, and no name twice.
+
+    >>> from icltui.values.results import SummaryFigure
+    >>> named = [SummaryFigure(name=n, title="", kind="bars", x_label="", y_label="") for n in ("a", "../A", "é b")]
+    >>> figure_stems(Summary(title="", figures=tuple(named)))
+    ['a', 'A-2', 'b']
+    """
+    stems: list[str] = []
+    for figure in summary.figures:
+        stem = re.sub("[^A-Za-z0-9_]+", "-", figure.name)[:60].strip("-") or "figure"
+        numbered = (f"{stem}-{at}" for at in count(2))
+        taken = {other.lower() for other in stems}  # to some file systems they are one name
+        stems.append(next(name for name in chain([stem], numbered) if name.lower() not in taken))
+    return stems
+
+
+def summary_json(summary: Summary) -> str:
+    """Every number of the summary, those of the figures too; null where one is not finite."""
+    return as_json(_finite(msgspec.to_builtins(summary)))
+
+
+def _finite(value: Any) -> Any:
+    match value:
+        case float():
+            return value if math.isfinite(value) else None
+        case dict():
+            return {key: _finite(held) for key, held in value.items()}
+        case list() | tuple():
+            return [_finite(held) for held in value]
+        case _:
+            return value
