@@ -5,12 +5,14 @@ import msgspec
 from icltui.api.messages import (
     AdaptersJoined,
     CompileEnded,
+    CurvesEnded,
     Event,
     ExamEnded,
     ExamRowEnded,
     ExamStarted,
     ExportEnded,
     GenerationEnded,
+    HeadsEnded,
     Measure,
     MeasureEnded,
     ModelLoaded,
@@ -21,11 +23,13 @@ from icltui.api.messages import (
     VerificationEnded,
 )
 from icltui.values import (
+    AttentionHeads,
     Compilation,
     Exam,
     ExportReport,
     Generation,
     JoinedPatch,
+    LossCurves,
     Measurement,
     ModelInfo,
     Prediction,
@@ -51,6 +55,8 @@ class Collected:
         self.generations: list[Generation] = []
         """One generation for each query, with the report on its patch once that has been tested."""
         self.verification: Verification | None = None
+        self.curves: LossCurves | None = None
+        self.heads: AttentionHeads | None = None
         self.export: ExportReport | None = None
         self.exam: Exam | None = None
         """The exam so far, with the rows that have ended."""
@@ -78,6 +84,10 @@ class Collected:
                 self.generations[-1] = msgspec.structs.replace(self.generations[-1], patch=event.patch)
             case VerificationEnded():
                 self.verification = event.verification
+            case CurvesEnded():
+                self.curves = event.curves
+            case HeadsEnded():
+                self.heads = event.heads
             case ExportEnded():
                 self.export = event.report
             case ExamStarted() | ExamEnded():

@@ -10,6 +10,7 @@ import msgspec
 
 from icltui.values import (
     LANES,
+    AttentionHeads,
     Calibrate,
     ChoicePoint,
     Compilation,
@@ -25,6 +26,7 @@ from icltui.values import (
     JoinedPatch,
     Lane,
     LaneStep,
+    LossCurves,
     ModelInfo,
     Pairs,
     PatchReport,
@@ -167,6 +169,38 @@ class Verify(Message, frozen=True):
     """Seed of the control patches."""
 
 
+class MeasureCurves(Message, frozen=True):
+    """Measure the loss at every position of a text, with its context and without → PromptTokenized, Progress…,
+    CurvesEnded."""
+
+    prompt: Prompt
+    """The text: context and query; the units of the context are what ``loss_without`` is measured in."""
+    own_texts: Count = 0
+    """How many texts the model writes itself, to compare with; 0: none."""
+    own_tokens: TokenCount = 512
+    """The most tokens that are compared with them, from the text's first on."""
+    seed: Seed = 0
+    """Seed of the first text that the model writes, and of the resamples that the intervals come from."""
+
+
+class MeasureHeads(Message, frozen=True):
+    """Score every attention head on random tokens that are repeated, and split δ by head and unit of the context.
+
+    → PromptTokenized, Progress…, HeadsEnded.
+    """
+
+    prompt: Prompt
+    """The prompt whose δ is split."""
+    layers: str = "all"
+    """Layers in which δ is split, as :func:`icltui.values.prompt.resolve_layers` reads them; scores are of all."""
+    n_random: TokenCount = 50
+    """Random tokens in each sequence, before they are repeated; fewer where the model reads fewer."""
+    n_seeds: Count = 8
+    """Random sequences."""
+    seed: Seed = 0
+    """Seed of the first."""
+
+
 class Export(Message, frozen=True):
     """Make the patch and write it for another program → Progress…, ExportEnded."""
 
@@ -277,6 +311,8 @@ Request = (
     | Generate
     | GenerateEach
     | Verify
+    | MeasureCurves
+    | MeasureHeads
     | Export
     | Compile
     | Examine
@@ -351,6 +387,14 @@ class PatchTested(Message, frozen=True):
 
 class VerificationEnded(Message, frozen=True):
     verification: Verification
+
+
+class CurvesEnded(Message, frozen=True):
+    curves: LossCurves
+
+
+class HeadsEnded(Message, frozen=True):
+    heads: AttentionHeads
 
 
 class ExportEnded(Message, frozen=True):
@@ -457,6 +501,8 @@ Event = (
     | GenerationEnded
     | PatchTested
     | VerificationEnded
+    | CurvesEnded
+    | HeadsEnded
     | ExportEnded
     | ExamStarted
     | ExamRowEnded

@@ -15,15 +15,19 @@ from icltui.api.messages import (
     JoinAdapters,
     LoadModel,
     Measure,
+    MeasureCurves,
+    MeasureHeads,
     Request,
     Verify,
 )
 from icltui.values import (
+    AttentionHeads,
     Compilation,
     Exam,
     ExportReport,
     Generation,
     JoinedPatch,
+    LossCurves,
     Measurement,
     ModelInfo,
     Verification,
@@ -58,6 +62,20 @@ def generate_each(engine: Engine, request: GenerateEach) -> tuple[Generation, ..
 def verify(engine: Engine, request: Verify) -> Verification:
     """Prove the patch."""
     return _given(_run(engine, request).verification, "a verification")
+
+
+def curves(
+    engine: Engine, request: MeasureCurves, on_event: Callable[[Event], None] = lambda _event: None
+) -> LossCurves:
+    """Measure the loss at every position; ``on_event`` hears every event as it comes."""
+    return _given(_run(engine, request, on_event).curves, "loss curves")
+
+
+def heads(
+    engine: Engine, request: MeasureHeads, on_event: Callable[[Event], None] = lambda _event: None
+) -> AttentionHeads:
+    """Score every attention head; ``on_event`` hears every event as it comes."""
+    return _given(_run(engine, request, on_event).heads, "scores of heads")
 
 
 def export(engine: Engine, request: Export) -> ExportReport:

@@ -17,6 +17,15 @@ from icltui.values.compilation import (
     PatchChoice,
     Unseen,
 )
+from icltui.values.curves import (
+    CurveShape,
+    IclScore,
+    IntervalEstimate,
+    LossCurves,
+    OwnTextComparison,
+    PositionRange,
+    WrittenCurve,
+)
 from icltui.values.exam import (
     EXAM_PATCHES,
     EXAM_TITLES,
@@ -32,6 +41,7 @@ from icltui.values.exam import (
 )
 from icltui.values.export import ExportFormat, ExportReport
 from icltui.values.generation import LANE_TITLES, LANES, Agreement, Generation, Lane, LaneStep, LaneText
+from icltui.values.heads import AttentionHeads, HeadContributions, HeadIndex, HeadScore, UnreadableLayer
 from icltui.values.joined_patch import AnswerConflict, JoinedContext, JoinedPatch
 from icltui.values.measurement import (
     Dynamics,
@@ -66,6 +76,7 @@ __all__ = [
     "Agreement",
     "AnswerConflict",
     "AnswersFrom",
+    "AttentionHeads",
     "Calibrate",
     "CalibrationSummary",
     "Candidate",
@@ -75,6 +86,7 @@ __all__ = [
     "CompiledFormat",
     "CompiledQuery",
     "CurvePoint",
+    "CurveShape",
     "Curves",
     "Difference",
     "DifferenceKind",
@@ -90,6 +102,11 @@ __all__ = [
     "ExportReport",
     "FieldReplay",
     "Generation",
+    "HeadContributions",
+    "HeadIndex",
+    "HeadScore",
+    "IclScore",
+    "IntervalEstimate",
     "JoinedContext",
     "JoinedPatch",
     "Lane",
@@ -99,13 +116,16 @@ __all__ = [
     "LayerFit",
     "LeaveOneOut",
     "LogitError",
+    "LossCurves",
     "Measurement",
     "ModelInfo",
+    "OwnTextComparison",
     "Pairs",
     "PatchChoice",
     "PatchReport",
     "PatchTest",
     "Path",
+    "PositionRange",
     "Precision",
     "Prediction",
     "PriorGroup",
@@ -127,7 +147,9 @@ __all__ = [
     "Token",
     "TokenizedPrompt",
     "Unit",
+    "UnreadableLayer",
     "Unseen",
     "Verification",
+    "WrittenCurve",
     "ZooRow",
 ]

@@ -8,19 +8,32 @@ from collections.abc import Iterable
 from icltui.api.messages import (
     ChoiceAdvanced,
     CompileEnded,
+    CurvesEnded,
     Event,
     ExamEnded,
     ExamStarted,
     GenerationEnded,
+    HeadsEnded,
     MeasureEnded,
     ModelLoaded,
     PromptTokenized,
     UnitsMeasured,
     VerificationEnded,
 )
-from icltui.values import Exam
+from icltui.values import Exam, LossCurves
 from icltui.values.bounds import LAYERS
 from icltui.values.errors import EngineError
+
+_BY_POSITION = (
+    "loss",
+    "loss_without",
+    "smooth",
+    "smooth_without",
+    "derivative",
+    "derivative_low",
+    "derivative_high",
+)
+"""The numbers of loss curves that there is one of for each position."""
 
 
 class EventChecker:
@@ -55,6 +68,13 @@ class EventChecker:
                 self._check_layers(generation.layers)
             case VerificationEnded(verification=verification):
                 self._check_layers(check.layer for check in verification.layers)
+            case CurvesEnded(curves=curves):
+                _check_curves(curves)
+            case HeadsEnded(heads=heads):
+                self._check_layers(score.layer for score in heads.heads)
+                self._check_layers(head.layer for head in (*heads.induction_heads, *heads.previous_heads))
+                self._check_layers(part.layer for part in heads.contributions)
+                self._check_layers(layer.layer for layer in (*heads.unreadable, *heads.not_linear))
             case ExamStarted(exam=exam) | ExamEnded(exam=exam):
                 self._check_layers(exam.layers)
                 _check_answers(exam)
@@ -72,6 +92,13 @@ class EventChecker:
     def _check_units(self, units: Iterable[int]) -> None:
         if (unit := max(units, default=0)) > self._n_units:
             raise EngineError(f"the engine names unit {unit} of {self._n_units}")
+
+
+def _check_curves(curves: LossCurves) -> None:
+    n_positions = len(curves.tokens.context) + len(curves.tokens.query)
+    for name in _BY_POSITION:
+        if (n := len(getattr(curves, name))) != n_positions:
+            raise EngineError(f"the engine's {name} has {n} numbers for {n_positions} positions")
 
 
 def _check_answers(exam: Exam) -> None:
