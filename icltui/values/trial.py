@@ -26,7 +26,7 @@ class TrialPatch(Record, frozen=True):
     """The patched layers; None: all that can be."""
     control: TrialControl = "none"
     seed: Seed = 0
-    """Seed of the control, alike for every prompt."""
+    """Seed of the control, to which each prompt adds its own."""
 
 
 class TrialScore(Record, frozen=True):

@@ -23,6 +23,8 @@ class TrialPrompt:
     answer: tuple[int, ...] = ()
     """The tokens that are scored after the query."""
     positions: Positions = "reset"
+    seed: int = 0
+    """Added to the seeds of its controls, so that those of different prompts are independent."""
 
     @property
     def forced(self) -> tuple[int, ...]:
@@ -36,7 +38,7 @@ class TrialPrompt:
         return len(ids.prefix), len(ids.context), len(ids.query), len(self.answer), self.positions
 
 
-def trial_prompt(loaded: LoadedModel, prompt: Prompt, answer: str = "") -> TrialPrompt:
+def trial_prompt(loaded: LoadedModel, prompt: Prompt, answer: str = "", seed: int = 0) -> TrialPrompt:
     """The prompt's ids, and those of the answer as the tokenizer continues the query with it.
 
     Where the query's last token would change with the answer after it, the answer is tokenised by itself.
@@ -49,7 +51,7 @@ def trial_prompt(loaded: LoadedModel, prompt: Prompt, answer: str = "") -> Trial
     whole = Ids(ids.prefix, ids.context, (*ids.query, *tokens), ids.ends)
     check_known(loaded, whole)
     check_length(loaded, whole)
-    return TrialPrompt(ids, tokens, prompt.positions)
+    return TrialPrompt(ids, tokens, prompt.positions, seed)
 
 
 def _answer_ids(loaded: LoadedModel, prompt: Prompt, ids: Ids, answer: str) -> tuple[int, ...]:
