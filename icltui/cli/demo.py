@@ -22,6 +22,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_option(train, option_of("seed"), help=None)
     train.add_argument("--steps", type=int, default=4500, metavar="N", help="default 4500")
+    train.add_argument(
+        "--checkpoints",
+        type=typed_path,
+        default=None,
+        metavar="FOLDER",
+        help="keep a model step-N in it after 0, 1, 2, 3, 4, 6, 8, … steps, for the study of training",
+    )
     examples = actions.add_parser("examples", help="make the sessions that come with the program")
     examples.add_argument(
         "-o", "--output", type=typed_path, required=True, metavar="FOLDER", help="where to save them"
@@ -62,13 +69,17 @@ def _train(args: argparse.Namespace) -> None:
     if args.steps < 1:
         raise BadInput(f"{args.steps} steps: ask for at least 1")
     _make_folder(args.output)
+    if args.checkpoints is not None:
+        _make_folder(args.checkpoints)
+        if any(args.checkpoints.glob("step-*")):
+            raise BadInput(f"{str(args.checkpoints)!r} holds checkpoints already: choose another folder")
     from icltui.demo.train import train
 
     def print_loss(step: int, loss: float) -> None:
         if (step + 1) % 50 == 0:
             print_error(f"step {step + 1} of {args.steps}  loss {loss:.3f} nats")
 
-    train(args.output, args.seed, args.steps, on_step=print_loss)
+    train(args.output, args.seed, args.steps, on_step=print_loss, checkpoints=args.checkpoints)
 
 
 def _patches(_args: argparse.Namespace) -> None:

@@ -1,15 +1,19 @@
 """The embedded model: the weights that ship are those that were scored, and they do what the table says."""
 
+from itertools import pairwise
+
 import msgspec
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from icltui.demo import evaluate
-from icltui.demo.train import STAGES, TOKENS_PER_STEP, row_length, train
+from icltui.demo import train as training
+from icltui.demo.train import STAGES, TOKENS_PER_STEP, checkpoint_steps, row_length, save_checkpoint, train
 from icltui.engine.models.fingerprint import fingerprint
 from icltui.storage.paths import EXAMPLES, MODEL_DIR, example_sessions
 from icltui.storage.sessions import read_session
+from icltui.values.errors import BadInput
 
 
 def shipped_evaluation() -> evaluate.Evaluation:
@@ -133,3 +137,42 @@ def test_the_example_sessions_are_of_the_shipped_weights(demo, path):
 def test_there_are_six_examples():
     assert [path.stem for path in example_sessions()] == list(EXAMPLES)
     assert len(EXAMPLES) >= 6
+
+
+def test_checkpoints_change_no_bit_of_the_weights(tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "TOKENS_PER_STEP", 1024)
+    for name, checkpoints in (("with", tmp_path / "checkpoints"), ("without", None)):
+        train(tmp_path / name, n_steps=3, n_tokenizer_documents=300, checkpoints=checkpoints)
+    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("with", "without")]
+    assert weights[0] == weights[1]
+    folders = {
+        folder.name: (folder / "model.safetensors").read_bytes() for folder in checkpoints_of(tmp_path)
+    }
+    assert set(folders) == {"step-0", "step-1", "step-2", "step-3"}
+    assert folders["step-3"] == weights[0]
+    assert len(set(folders.values())) == 4, "each checkpoint is another model"
+    assert AutoTokenizer.from_pretrained(tmp_path / "checkpoints" / "step-0")("a")["input_ids"]
+
+
+def checkpoints_of(folder):
+    return sorted((folder / "checkpoints").iterdir())
+
+
+@pytest.mark.parametrize("n_steps", [1, 2, 3, 7, 4500])
+def test_checkpoints_are_at_the_ends_and_at_like_ratios(n_steps):
+    steps = checkpoint_steps(n_steps)
+    assert (steps[0], steps[-1]) == (0, n_steps)
+    assert list(steps) == sorted(set(steps))
+    assert all(later <= 2 * earlier for earlier, later in pairwise(steps[1:]))
+
+
+def test_a_checkpoint_is_there_whole_or_not_at_all(demo, tmp_path, monkeypatch):
+    model, tokenizer = demo
+
+    def full_disk(_folder):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(tokenizer, "save_pretrained", full_disk)
+    with pytest.raises(BadInput, match="no space left on device"):
+        save_checkpoint(tmp_path / "step-7", model, tokenizer)
+    assert not list(tmp_path.iterdir())
