@@ -16,8 +16,8 @@ A folder imports only folders before it; inside a folder a module imports only m
                evaluate ─▶ alpha_search ─▶ leave_one_out ─▶ collateral ─▶ sweep ─▶ exactness_at_load ─▶ report
     generate   sampling ─▶ batching_check ─▶ generate ─▶ prepare_request ─▶ last_patch ─▶ jobs
     verify     gradient_alignment ─▶ verdict ─▶ verify
-    trial      prompt ─▶ row_patch ─▶ row_score ─▶ row_strength ─▶ batch ─▶ batching ─▶ row_layers ─▶ row_noise
-               trial
+    trial      prompt ─▶ row_patch ─▶ row_heuristic ─▶ row_score ─▶ row_strength ─▶ batch
+               batching ─▶ row_layers ─▶ row_noise ─▶ trial
     export     reference_logits ─▶ foldable ─▶ factors_file ─▶ control_vector
                peft ─▶ peft_check ─▶ export_patch ─▶ jobs
     compile    list_pattern ─▶ context_reader ─▶ repeat_context ─▶ study_templates ─▶ written_text ─▶ study_file

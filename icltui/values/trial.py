@@ -13,6 +13,9 @@ from icltui.values.recipe import Components
 TrialMode = Literal["per-step", "frozen"]
 """Every token of query and answer has a patch of its own; that of the query's last token is held for all tokens."""
 TrialControl = Literal["none", "random", "shuffled"]
+TrialRule = Literal["theorem", "unembedding"]
+"""Where ΔW comes from: ΔW = (W δz) zᵀ/‖z‖²; the heuristic of a published demonstration, see
+:mod:`icltui.engine.trial.row_heuristic`."""
 
 
 class TrialPatch(Record, frozen=True):
@@ -27,6 +30,8 @@ class TrialPatch(Record, frozen=True):
     control: TrialControl = "none"
     seed: Seed = 0
     """Seed of the control, to which each prompt adds its own."""
+    rule: TrialRule = "theorem"
+    """``unembedding`` has no components, no mode and no control: a frozen change of one matrix, of either sign."""
 
 
 class TrialScore(Record, frozen=True):

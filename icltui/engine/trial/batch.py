@@ -21,6 +21,7 @@ from icltui.engine.measure.predictions import finite_or_none
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.patch.decoding import TargetCapture
 from icltui.engine.trial.prompt import TrialPrompt
+from icltui.engine.trial.row_heuristic import HeuristicRows
 from icltui.engine.trial.row_patch import HeldRows, RowDifferences, RowTokenPatch
 from icltui.engine.trial.row_score import centred_mse, row_kl
 from icltui.engine.trial.row_strength import GRID, search_rows
@@ -29,6 +30,7 @@ from icltui.values.errors import EngineError
 from icltui.values.trial import TrialPatch
 
 Logits = Float[Tensor, "rows positions vocabulary"]
+RowPatch = RowTokenPatch | HeldRows | HeuristicRows
 Curve = tuple[tuple[float, float | None, float | None], ...]
 
 
@@ -119,16 +121,18 @@ class Batch:
 
     def _hook(
         self, patch: TrialPatch, chosen: Sequence[int], targets: States, seeds: Sequence[int]
-    ) -> RowTokenPatch | HeldRows:
+    ) -> RowPatch:
         sites = [self.sites[k] for k in chosen]
         n_first = len(self.prompts[0].ids.query) if patch.mode == "per-step" else 1
         differences = RowDifferences(seeds if patch.control == "random" else None, n_first)
         ones = torch.ones(self.n_rows, dtype=torch.float64)
+        if patch.rule == "unembedding":
+            return self._heuristic(sites, ones)
         if patch.mode == "per-step":
             return RowTokenPatch(
                 sites, patch.components, differences=differences, strengths=ones, all_targets=targets
             )
-        at = torch.arange(self.n_rows) * self.n_targets + len(self.prompts[0].ids.query) - 1
+        at = self.last_targets
         z, v = (tensor[:, at.to(tensor.device)] for tensor in (targets.z, targets.v))
         held = HeldRows(
             sites, patch.components, self.n_rows, self.last_query, z, v, differences, strengths=ones
@@ -137,7 +141,19 @@ class Batch:
             self._without_context(0)
         return held
 
-    def _searched(self, hook: RowTokenPatch | HeldRows) -> tuple[list[float], list[Curve]]:
+    @property
+    def last_targets(self) -> Int[Tensor, " rows"]:
+        """The index of each query's last token among the target tokens of all rows."""
+        return last_of_rows(self.n_rows, self.n_targets, 1, self.n_forced).flatten()
+
+    def _heuristic(self, sites: Sequence[Site], strengths: Float[Tensor, " rows"]) -> HeuristicRows:
+        (_, plain), (_, context), at = self.plain, self.contextual, self.last_targets
+        layers = [site.layer for site in sites]
+        z_context = [context.z[layer][at.to(context.z[layer].device)] for layer in layers]
+        v, z = ([kept[layer] for layer in layers] for kept in (plain.v, plain.z))
+        return HeuristicRows(self.loaded.model, sites, v, z, z_context, strengths)
+
+    def _searched(self, hook: RowPatch) -> tuple[list[float], list[Curve]]:
         """Each row's best strength at the query's last token, and its losses on the coarse grid."""
         wanted = self.contextual[0][:, 0]
         tried: list[tuple[list[float], list[float]]] = []
@@ -149,7 +165,10 @@ class Batch:
                 tried.append((found.tolist(), row_kl(wanted, logits).tolist()))
             return found
 
-        alphas = search_rows(loss, self.n_rows).tolist()
+        alphas = search_rows(loss, self.n_rows)
+        if isinstance(hook, HeuristicRows):  # either sign may be meant
+            opposite = -search_rows(lambda alphas: loss(-alphas), self.n_rows)
+            alphas = torch.where((loss(opposite) < loss(alphas)).cpu(), opposite, alphas)
         curves: list[Curve] = [
             tuple(
                 (alpha, finite_or_none(mse[row]), finite_or_none(kl[row]))
@@ -157,16 +176,17 @@ class Batch:
             )
             for row in range(self.n_rows)
         ]
-        return alphas, curves
+        return alphas.tolist(), curves
 
-    def _through(self, hook: RowTokenPatch | HeldRows, alphas: Sequence[float], n_forced: int) -> Logits:
+    def _through(self, hook: RowPatch, alphas: Sequence[float], n_forced: int) -> Logits:
         """Logits through the patch at each row's strength, on rows with ``n_forced`` tokens of the answer."""
         hook.strengths = torch.tensor(alphas, dtype=torch.float64)
         if isinstance(hook, RowTokenPatch):
             hook.differences.restart()
             self._aim(hook, n_forced)
         is_none = not any(alphas)
-        with nullcontext() if is_none else attach(hook.sites, hook):
+        acting = hook.acting() if isinstance(hook, HeuristicRows) else attach(hook.sites, hook)
+        with nullcontext() if is_none else acting:
             return self._without_context(n_forced)
 
     def _aim(self, hook: RowTokenPatch, n_forced: int) -> None:

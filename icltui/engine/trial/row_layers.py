@@ -13,7 +13,7 @@ from torch import Tensor
 from icltui.engine.hooks.site import Site
 from icltui.engine.measure.predictions import finite_rows
 from icltui.engine.measure.rank_one import Experts, project, weight_norm
-from icltui.engine.trial.batch import Batch, last_of_rows
+from icltui.engine.trial.batch import Batch
 from icltui.values.trial import TrialLayer
 
 _NAMES = ("delta_norm", "shift_norm", "z_norm", "learning_rate", "patch_norm", "relative_patch_norm")
@@ -22,7 +22,7 @@ _NAMES = ("delta_norm", "shift_norm", "z_norm", "learning_rate", "patch_norm", "
 def layer_numbers(batch: Batch) -> list[tuple[TrialLayer, ...]]:
     """The layers of each row, ascending."""
     context, plain = batch.contextual[1], batch.plain[1]
-    last = last_of_rows(batch.n_rows, batch.n_targets, 1, batch.n_forced).flatten()
+    last = batch.last_targets
     tables = []
     for site in batch.sites:
         z_context, v_context = (
