@@ -23,6 +23,7 @@ from icltui.api.messages import (
     JoinAdapters,
     LoadModel,
     Measure,
+    MeasureCurves,
     MeasureEnded,
     ModelLoaded,
     Progress,
@@ -35,6 +36,7 @@ from icltui.api.messages import (
 from icltui.api.progress_callback import ProgressCallback
 from icltui.engine.compile.jobs import run_compile
 from icltui.engine.compile.join_jobs import run_join
+from icltui.engine.curves.jobs import run_curves
 from icltui.engine.exam.jobs import run_exam
 from icltui.engine.export.jobs import check_same_weights, run_export
 from icltui.engine.generate.jobs import run_generate, run_generate_each
@@ -177,6 +179,8 @@ class LocalEngine:
                 yield from run_generate_each(self._model(), request, self.last_patch)
             case Verify():
                 yield from self._verify(request, should_stop)
+            case MeasureCurves():
+                yield from run_curves(self._model(), request)
             case Export():
                 yield from self._export(request)
             case Compile():

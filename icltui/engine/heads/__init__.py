@@ -1,0 +1,1 @@
+"""Attention heads: which repeat what they have seen, and what each brings of the context."""
