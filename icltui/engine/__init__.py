@@ -19,6 +19,7 @@ A folder imports only folders before it; inside a folder a module imports only m
     verify     gradient_alignment ─▶ verdict ─▶ verify
     trial      prompt ─▶ row_patch ─▶ row_heuristic ─▶ row_score ─▶ row_strength ─▶ batch
                batching ─▶ row_layers ─▶ row_noise ─▶ trial
+    contexts   prefix_steps | combination ─▶ fixed_patch
     export     reference_logits ─▶ foldable ─▶ factors_file ─▶ control_vector
                peft ─▶ peft_check ─▶ export_patch ─▶ jobs
     compile    list_pattern ─▶ context_reader ─▶ repeat_context ─▶ study_templates ─▶ written_text ─▶ study_file
@@ -33,7 +34,8 @@ Glossary, also the axis names in signatures: ``hidden`` d, the residual stream's
 the MLP's first matrices, all of them stacked; ``tokens`` positions of one row; ``rows`` of a batch; ``copies`` prefixes
 of the context that are measured together; ``chosen`` experts that one token goes to; ``layers`` the selected layers,
 ascending; ``vocabulary`` V; ``fitted`` tokens that a patch is fitted on; ``width`` d or m, of the vectors that a map
-reads; ``rank`` of a map; ``passed`` tokens of one pass, padding included; ``columns`` of a sketch.
+reads; ``rank`` of a map; ``passed`` tokens of one pass, padding included; ``columns`` of a sketch or a
+table; ``prefixes`` of one context; ``contexts`` before one query.
 
 Symbols: z the MLP's input; v the residual stream before the MLP branch; g the input of the down projection; a
 subscript C means with the context. ΔW = (W δz) zᵀ/‖z‖², Δb = δ = v_C − v.

@@ -15,7 +15,7 @@ N_RESAMPLES = 2000
 ItemT = TypeVar("ItemT")
 
 
-class Interval(NamedTuple):
+class StatisticInterval(NamedTuple):
     """A value and the ends of its interval."""
 
     value: float | None
@@ -23,35 +23,35 @@ class Interval(NamedTuple):
     high: float | None = None
 
 
-def median_interval(values: Sequence[float], seed: int = 0) -> Interval:
+def median_interval(values: Sequence[float], seed: int = 0) -> StatisticInterval:
     """The median, with its interval from resamples.
 
     >>> median_interval([2.0, 2.0, 2.0])
-    Interval(value=2.0, low=2.0, high=2.0)
+    StatisticInterval(value=2.0, low=2.0, high=2.0)
     """
     return bootstrap(values, statistics.median, seed)
 
 
-def mean_interval(values: Sequence[float], seed: int = 0) -> Interval:
+def mean_interval(values: Sequence[float], seed: int = 0) -> StatisticInterval:
     """The mean, with its interval from resamples."""
     return bootstrap(values, statistics.fmean, seed)
 
 
 def bootstrap(
     items: Sequence[ItemT], statistic: Callable[[Sequence[ItemT]], float | None], seed: int = 0
-) -> Interval:
+) -> StatisticInterval:
     """``statistic`` of the items, and its interval over resamples of as many items, drawn with replacement.
 
     Items that depend on each other, such as all numbers of one prompt, belong in one item. Resamples on which the
     statistic is not defined are left out.
     """
     if not items:
-        return Interval(None)
+        return StatisticInterval(None)
     chance = random.Random(seed)
     drawn = (statistic(chance.choices(items, k=len(items))) for _ in range(N_RESAMPLES))
     found = sorted(value for value in drawn if value is not None)
     ends = [quantile(found, share) for share in ((1 - LEVEL) / 2, (1 + LEVEL) / 2)] if found else [None, None]
-    return Interval(statistic(items), *ends)
+    return StatisticInterval(statistic(items), *ends)
 
 
 def quantile(ascending: Sequence[float], share: float) -> float:
@@ -134,7 +134,7 @@ def spearman(x: Sequence[float], y: Sequence[float]) -> float | None:
     return statistics.correlation(ranks(x), ranks(y))
 
 
-def spearman_interval(x: Sequence[float], y: Sequence[float], seed: int = 0) -> Interval:
+def spearman_interval(x: Sequence[float], y: Sequence[float], seed: int = 0) -> StatisticInterval:
     """Spearman's rank correlation, with its interval from resamples of pairs."""
     return bootstrap([*zip(x, y, strict=True)], lambda pairs: spearman(*zip(*pairs, strict=True)), seed)
 

@@ -1,0 +1,1 @@
+"""One query after several contexts: what each part adds, how two parts act together, and a fixed patch beside them."""
