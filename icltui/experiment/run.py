@@ -28,7 +28,7 @@ _SHARE_AT_RISK = 0.05
 """Of the time worked so far, that a kill may lose."""
 
 
-class Rows(Protocol[KeptT]):
+class RowSink(Protocol[KeptT]):
     """Where rows are kept: :class:`icltui.storage.row_store.RowStore`, or :class:`RowsInMemory`."""
 
     def keys(self, *, failed: bool = True) -> set[str]:
@@ -48,11 +48,11 @@ class RowsInMemory(list[RowT]):
     """Rows of an experiment that leaves no folder."""
 
     def keys(self, *, failed: bool = True) -> set[str]:
-        """See :meth:`Rows.keys`."""
+        """See :meth:`RowSink.keys`."""
         return {row.key for row in self if failed or row.error is None}
 
     def append(self, rows: Iterable[RowT]) -> None:  # type: ignore[override]  # the rows of an item come together
-        """See :meth:`Rows.append`."""
+        """See :meth:`RowSink.append`."""
         self.extend(rows)
 
     def flush(self) -> None:
@@ -107,7 +107,7 @@ def ignore(_event: object) -> None:
 
 def run_experiment(
     experiment: Experiment[ItemT, RowT],
-    store: Rows[RowT],
+    store: RowSink[RowT],
     *,
     shard: Shard = Shard(),
     retry: bool = False,
@@ -154,7 +154,7 @@ def run_items(
     engine: LocalEngine,
     model: ModelInfo,
     items: Sequence[tuple[str, ItemT]],
-    store: Rows[RowT],
+    store: RowSink[RowT],
     on_item: Callable[[Sequence[RowT]], object] = ignore,
 ) -> None:
     """Run the items on the loaded model and keep their rows, flushed every few seconds and however it ends."""
