@@ -57,7 +57,9 @@ _GENERAL = (
 )
 _EMBEDDED = (
     *(
-        _Template(name, f"The {name} of {{a}} is {{b}}.", f" The {name} of {{a}} is", [*facts], [*facts.values()])
+        _Template(
+            name, f"The {name} of {{a}} is {{b}}.", f" The {name} of {{a}} is", [*facts], [*facts.values()]
+        )
         for name, facts in (
             ("capital", lexicon.CAPITALS),
             ("language", lexicon.LANGUAGES),

@@ -64,7 +64,7 @@ class TrialScore(Record, frozen=True):
     """Mean KL there, in nats."""
     curve: tuple[tuple[float, float | None, float | None], ...] = ()
     """Of a searched strength: each α of the coarse grid, which is alike for all prompts, with its centred squared
-    error and its KL."""
+    error and its KL; ascending."""
 
 
 class TrialLayer(Record, frozen=True):

@@ -156,13 +156,13 @@ class Batch:
     def _searched(self, hook: RowPatch) -> tuple[list[float], list[Curve]]:
         """Each row's best strength at the query's last token, and its losses on the coarse grid."""
         wanted = self.contextual[0][:, 0]
-        tried: list[tuple[list[float], list[float]]] = []
+        tried: dict[float, tuple[list[float], list[float]]] = {}
 
         def loss(alphas: Float[Tensor, " rows"]) -> Float[Tensor, " rows"]:
             logits = self._through(hook, alphas.tolist(), 0)[:, 0]
-            found = centred_mse(wanted, logits)
-            if len(tried) < len(GRID):
-                tried.append((found.tolist(), row_kl(wanted, logits).tolist()))
+            found, alpha = centred_mse(wanted, logits), float(alphas[0])
+            if abs(alpha) in GRID and bool((alphas == alpha).all()):
+                tried[alpha] = found.tolist(), row_kl(wanted, logits).tolist()
             return found
 
         alphas = search_rows(loss, self.n_rows)
@@ -172,7 +172,7 @@ class Batch:
         curves: list[Curve] = [
             tuple(
                 (alpha, finite_or_none(mse[row]), finite_or_none(kl[row]))
-                for alpha, (mse, kl) in zip(GRID, tried, strict=True)
+                for alpha, (mse, kl) in sorted(tried.items())
             )
             for row in range(self.n_rows)
         ]
