@@ -34,7 +34,11 @@ class Experiment(Protocol, Generic[ItemT, RowT_co]):
         ...
 
     def items(self, engine: LocalEngine, model: ModelInfo) -> Sequence[tuple[str, ItemT]]:
-        """All items for the loaded model, each with its key: a hash of what it asks, never of where it is."""
+        """All items for the loaded model, each with its key: a hash of what it asks, never of where it is.
+
+        Items that run together in one batch name it in a field ``batch``, hexadecimal digits: *run* gets all of them or
+        none, in this order.
+        """
         ...
 
     def run(

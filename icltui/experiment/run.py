@@ -5,10 +5,10 @@ for. Stopped anywhere, the same call goes on where it stopped; several at once s
 """
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from icltui.api import run_to_result
 from icltui.api.messages import Event, LoadModel
@@ -61,13 +61,13 @@ class RowsInMemory(list[RowT]):
 
 @dataclass(frozen=True)
 class Shard:
-    """The i-th of n shares of an experiment's items, i from 1; an item's share follows from its key alone."""
+    """The i-th of n shares of an experiment's work, i from 1; the share of a unit follows from its key alone."""
 
     index: int = 1
     count: int = 1
 
     def holds(self, key: str) -> bool:
-        """Whether the item is in this share."""
+        """Whether the unit is in this share."""
         return int(key[:15], 16) % self.count == self.index - 1
 
 
@@ -99,6 +99,35 @@ class RunProgress:
     def seconds_left(self) -> float | None:
         """Time that the rest takes at this rate."""
         return (self.total - self.done) / self.rate if self.rate else None
+
+
+@dataclass(frozen=True)
+class WorkUnit(Generic[ItemT]):
+    """Items that run together or not at all."""
+
+    key: str
+    """The batch that they are of; of an item by itself the item's own key."""
+    items: list[tuple[str, ItemT]]
+
+    def lacks(self, kept: Collection[str]) -> bool:
+        """Whether the rows of an item are missing."""
+        return any(key not in kept for key, _ in self.items)
+
+
+def work_units(items: Iterable[tuple[str, ItemT]]) -> list[WorkUnit[ItemT]]:
+    """The items, those with the same ``batch`` together, and of one key only the first.
+
+    The rounding of a number depends on what else is in its batch. So a batch is always the same items, whatever is kept
+    already and however many workers there are, and rows are equal bit for bit.
+    """
+    units: dict[str, WorkUnit[ItemT]] = {}
+    seen = set[str]()
+    for key, item in items:
+        if key not in seen:
+            seen.add(key)
+            name = getattr(item, "batch", key)
+            units.setdefault(name, WorkUnit(name, [])).items.append((key, item))
+    return list(units.values())
 
 
 def ignore(_event: object) -> None:
@@ -137,12 +166,15 @@ def run_experiment(
         except ModelError as error:
             refused.append(error)
             continue
-        items = [item for item in experiment.items(engine, model) if shard.holds(item[0])]
-        missing = [item for item in items if item[0] not in kept]
-        watch = _Watch(
-            progress, model.name, len(items), len(items) - len(missing), len(requests) - number - 1
-        )
-        run_items(experiment, engine, model, missing, store, lambda rows: on_progress(watch.after(rows)))  # noqa: B023
+        units = [unit for unit in work_units(experiment.items(engine, model)) if shard.holds(unit.key)]
+        keys = [key for unit in units for key, _ in unit.items]
+        n_kept = sum(key in kept for key in keys)
+        watch = _Watch(progress, model.name, len(keys), n_kept, len(requests) - number - 1)
+        on_progress(watch.progress)
+        missing = [item for unit in units if unit.lacks(kept) for item in unit.items]
+        run_items(
+            experiment, engine, model, missing, store, kept, lambda rows: on_progress(watch.after(rows))
+        )  # noqa: B023
         progress = watch.progress
     if refused:
         raise refused[0]
@@ -155,16 +187,24 @@ def run_items(
     model: ModelInfo,
     items: Sequence[tuple[str, ItemT]],
     store: RowSink[RowT],
-    on_item: Callable[[Sequence[RowT]], object] = ignore,
+    kept: Collection[str] = (),
+    on_rows: Callable[[Sequence[RowT]], object] = ignore,
 ) -> None:
-    """Run the items on the loaded model and keep their rows, flushed every few seconds and however it ends."""
+    """Run whole units of items on the loaded model and keep their rows, flushed every few seconds and at any end.
+
+    Args:
+        kept: keys of items whose rows are kept already, which are run for the sake of their unit.
+        on_rows: called with the rows of each other item.
+    """
     start = flushed = time.monotonic()
     n_rows = 0
     try:
         for rows in experiment.run(engine, model, items) if items else ():
+            if rows and rows[0].key in kept:
+                continue
             store.append(rows)
             n_rows += len(rows)
-            on_item(rows)
+            on_rows(rows)
             now = time.monotonic()
             wait = min(_LONGEST_WAIT, _SHARE_AT_RISK * (now - start))
             if n_rows >= _ROWS_PER_FLUSH or now - flushed > max(_SHORTEST_WAIT, wait):

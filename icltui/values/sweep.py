@@ -12,6 +12,21 @@ from icltui.values.recipe import Components, Mode
 from icltui.values.results import ResultRow
 
 
+class SweepPrompt(Record, frozen=True):
+    """One prompt of PROMPTS."""
+
+    number: Count
+    """Its number there, from 1."""
+    context: str = ""
+    """Text before the query."""
+    query: str = ""
+    """What the model continues."""
+    answer: str = ""
+    """What should follow the query; empty: not known."""
+    tags: tuple[str, ...] = ()
+    """Words to group prompts by."""
+
+
 class SweepRow(ResultRow, frozen=True):
     """One row; a row that failed says what was asked, and its ``error``."""
 
@@ -62,10 +77,14 @@ class SweepRow(ResultRow, frozen=True):
     layers_used: tuple[LayerIndex, ...] = ()
     """The patched layers, ascending; the tuples below have one number for each."""
     delta_norms: tuple[float | None, ...] = ()
-    """‖δ‖ of each layer."""
+    """‖δz‖ = ‖z_C − z‖ of each layer, as *measure* has it."""
+    shift_norms: tuple[float | None, ...] = ()
+    """‖δ‖ = ‖v_C − v‖ of each layer."""
     relative_patch_norms: tuple[float | None, ...] = ()
     """‖ΔW‖ / ‖W‖ of each layer, all matrices that read z together."""
     delta_norm: float | None = None
+    """√Σ‖δz‖² over the layers."""
+    shift_norm: float | None = None
     """√Σ‖δ‖² over the layers."""
     relative_patch_norm: float | None = None
     """√Σ‖ΔW‖² / √Σ‖W‖² over the layers."""
