@@ -15,7 +15,9 @@ A folder imports only folders before it; inside a folder a module imports only m
     patch      low_rank_map ─▶ left_out_map ─▶ patch ─▶ decoding ─▶ calibration ─▶ fitter ─▶ fit ─▶ build
                evaluate ─▶ alpha_search ─▶ leave_one_out ─▶ collateral ─▶ sweep ─▶ exactness_at_load ─▶ report
     generate   sampling ─▶ batching_check ─▶ generate ─▶ prepare_request ─▶ last_patch ─▶ jobs
-    curves     token_losses ─▶ intervals ─▶ smoothing ─▶ icl_score ─▶ own_text ─▶ measure_curves ─▶ jobs
+    curves     token_losses ─▶ intervals ─▶ smoothing ─▶ icl_score ─▶ text_tokens ─▶ own_text
+               measure_curves ─▶ jobs
+    heads      read_attention ─▶ repeated_tokens
     verify     gradient_alignment ─▶ verdict ─▶ verify
     trial      prompt ─▶ row_patch ─▶ row_heuristic ─▶ row_score ─▶ row_strength ─▶ batch
                batching ─▶ row_layers ─▶ row_noise ─▶ trial

@@ -8,11 +8,12 @@ beyond it, and how that changes with the position, is what the model does not kn
 from collections.abc import Iterator, Sequence
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from icltui.api.progress_callback import ProgressCallback, ignore_progress
 from icltui.engine.curves.intervals import curve_difference, curve_shape
+from icltui.engine.curves.text_tokens import is_text_token
 from icltui.engine.curves.token_losses import loss_by_position
 from icltui.engine.measure.forward_pass import can_use_cache, forward_arguments
 from icltui.engine.measure.predictions import finite_rows
@@ -76,12 +77,12 @@ def write_texts(
     rows = Rows(loaded.model, [before] * n_texts, [range(len(before))] * n_texts)
     chances = [torch.Generator().manual_seed(seed + number) for number in range(n_texts)]
     written: list[list[int]] = [[] for _ in range(n_texts)]
-    special = None
+    is_text = None
     for index in range(n_tokens):
         on_progress("writing texts of its own", index, n_tokens)
         logits = rows.prefill() if index == 0 else rows.step([tokens[-1] for tokens in written])
-        special = _special(loaded, logits.shape[-1]) if special is None else special
-        p = logits.cpu().double().masked_fill(special, -torch.inf).softmax(-1)
+        is_text = is_text_token(loaded, logits.shape[-1]) if is_text is None else is_text
+        p = logits.cpu().double().masked_fill(~is_text, -torch.inf).softmax(-1)
         for tokens, row, chance in zip(written, p, chances, strict=True):
             tokens.append(int(torch.multinomial(row, 1, generator=chance)))
     return written
@@ -89,19 +90,6 @@ def write_texts(
 
 def _takes_batches(loaded: LoadedModel) -> bool:
     return can_use_cache(loaded.model) and "position_ids" in forward_arguments(loaded.model)
-
-
-def _special(loaded: LoadedModel, vocabulary: int) -> Bool[Tensor, " vocabulary"]:
-    """Tokens that are no text: special ones, and those that the tokenizer does not know."""
-    special = torch.zeros(vocabulary, dtype=torch.bool)
-    special[len(loaded.tokenizer) :] = True
-    known = loaded.tokenizer.added_tokens_decoder
-    ids = [
-        *loaded.tokenizer.all_special_ids,
-        *(token for token, content in known.items() if content.special),
-    ]
-    special[[token for token in ids if token < vocabulary]] = True
-    return special
 
 
 def _records(
