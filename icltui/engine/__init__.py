@@ -21,7 +21,7 @@ A folder imports only folders before it; inside a folder a module imports only m
     verify     gradient_alignment ─▶ verdict ─▶ verify
     trial      prompt ─▶ row_patch ─▶ row_heuristic ─▶ row_score ─▶ row_strength ─▶ batch
                batching ─▶ row_layers ─▶ row_noise ─▶ trial
-    contexts   prefix_steps | combination ─▶ fixed_patch
+    contexts   differences ─▶ context_sets | held_patch | prefix_steps
     export     reference_logits ─▶ foldable ─▶ factors_file ─▶ control_vector
                peft ─▶ peft_check ─▶ export_patch ─▶ jobs
     compile    list_pattern ─▶ context_reader ─▶ repeat_context ─▶ study_templates ─▶ written_text ─▶ study_file
