@@ -169,12 +169,9 @@ def run_experiment(
         units = [unit for unit in work_units(experiment.items(engine, model)) if shard.holds(unit.key)]
         keys = [key for unit in units for key, _ in unit.items]
         n_kept = sum(key in kept for key in keys)
-        watch = _Watch(progress, model.name, len(keys), n_kept, len(requests) - number - 1)
-        on_progress(watch.progress)
+        watch = _Watch(progress, model.name, len(keys), n_kept, len(requests) - number - 1, on_progress)
         missing = [item for unit in units if unit.lacks(kept) for item in unit.items]
-        run_items(
-            experiment, engine, model, missing, store, kept, lambda rows: on_progress(watch.after(rows))
-        )  # noqa: B023
+        run_items(experiment, engine, model, missing, store, kept, watch.take)
         progress = watch.progress
     if refused:
         raise refused[0]
@@ -215,9 +212,17 @@ def run_items(
 
 
 class _Watch:
-    """Counts the items of one model, and their time."""
+    """Counts the items of one model and their time, and tells how far they are."""
 
-    def __init__(self, before: RunProgress, model: str, n_items: int, n_kept: int, n_models: int) -> None:
+    def __init__(
+        self,
+        before: RunProgress,
+        model: str,
+        n_items: int,
+        n_kept: int,
+        n_models: int,
+        on_progress: Callable[[RunProgress], object],
+    ) -> None:
         total = before.total_so_far + n_items
         self.progress = replace(
             before,
@@ -227,9 +232,11 @@ class _Watch:
             total=total + n_models * n_items,
         )
         self._last = time.monotonic()
+        self._on_progress = on_progress
+        on_progress(self.progress)
 
-    def after(self, rows: Sequence[ResultRow]) -> RunProgress:
-        """The progress with the rows of one more item."""
+    def take(self, rows: Sequence[ResultRow]) -> None:
+        """Count the rows of one more item, and tell."""
         now, was = time.monotonic(), self.progress
         self.progress = replace(
             was,
@@ -239,4 +246,4 @@ class _Watch:
             seconds=was.seconds + now - self._last,
         )
         self._last = now
-        return self.progress
+        self._on_progress(self.progress)

@@ -1,0 +1,119 @@
+"""What the commands of experiments share: the folder of rows, the share to run, and the summary at the end."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+from icltui.api.messages import Event, LoadModel
+from icltui.cli.load_progress import show_load_progress
+from icltui.cli.output import stdout_to_stderr
+from icltui.cli.run_progress import show_run_progress
+from icltui.storage.paths import shown, typed_path
+from icltui.system.streams import print_error
+
+if TYPE_CHECKING:
+    from icltui.experiment.experiment import Experiment
+    from icltui.experiment.run import RowSink, RunProgress
+
+_MOST_SHARDS = 100_000
+
+
+def add_run_options(parser: argparse.ArgumentParser, *, is_folder_required: bool) -> argparse._ArgumentGroup:
+    """Add the options of every experiment that leaves rows."""
+    group = parser.add_argument_group("run")
+    group.add_argument(
+        "--out",
+        metavar="DIR",
+        type=typed_path,
+        required=is_folder_required,
+        help="folder of the rows and their summary; what is there already is not run again",
+    )
+    group.add_argument(
+        "--shard",
+        metavar="I/N",
+        type=_read_shard,
+        default=(1, 1),
+        help="run only the I-th of N shares, such as one for each job of an array; all write into one folder",
+    )
+    group.add_argument("--retry", action="store_true", help="run the items again that ended in an error")
+    return group
+
+
+def run_in_folder(args: argparse.Namespace, experiment: "Experiment[Any, Any]") -> list[dict[str, Any]]:
+    """Run what the folder lacks; all of its rows.
+
+    Raises:
+        IcltuiError: the folder holds other rows, a model cannot be loaded, or rows cannot be written.
+        KeyboardInterrupt: it was interrupted; a line says what is kept.
+    """
+    from icltui.experiment.experiment_folder import claim
+    from icltui.storage.row_store import RowStore, read_rows
+
+    claim(args.out, experiment)
+    store = RowStore(args.out, experiment.row_type)
+    try:
+        run_watched(args, experiment, store)
+    except KeyboardInterrupt:
+        print_error(
+            f"icltui: interrupted: {len(store.keys()):,} items are kept in {shown(args.out)}: the same command goes on"
+        )
+        raise
+    rows: list[dict[str, Any]] = read_rows(args.out).to_pylist()
+    return rows
+
+
+def run_watched(
+    args: argparse.Namespace, experiment: "Experiment[Any, Any]", store: "RowSink[Any]"
+) -> "RunProgress":
+    """Run what the store lacks, with the progress on stderr."""
+    from icltui.cli.common import local_engine
+    from icltui.experiment.run import Shard, run_experiment
+
+    with ExitStack() as stack, stdout_to_stderr():
+        loads = _Loads(stack.enter_context(ExitStack()), stack.enter_context(show_run_progress(sys.stderr)))
+        return run_experiment(
+            experiment,
+            store,
+            shard=Shard(*args.shard),
+            retry=args.retry,
+            engine=local_engine(),  # type: ignore[arg-type]
+            on_progress=loads.loaded,
+            on_load=loads.hear,
+        )
+
+
+class _Loads:
+    """The lines of each model's loading, and the line of the run after them."""
+
+    def __init__(self, stack: ExitStack, on_progress: "Callable[[RunProgress], None]") -> None:
+        self._stack = stack
+        self._on_progress = on_progress
+        self._request: LoadModel | None = None
+        self._on_event: Any = None
+
+    def hear(self, request: LoadModel, event: Event) -> None:
+        """Show an event of the request's loading."""
+        if request is not self._request:
+            self._stack.close()
+            self._request = request
+            self._on_event = self._stack.enter_context(show_load_progress(sys.stderr, request.model))
+        self._on_event(event)
+
+    def loaded(self, progress: "RunProgress") -> None:
+        """Erase the line of loading, and show how far the run is."""
+        self._stack.close()
+        self._request = None
+        self._on_progress(progress)
+
+
+def _read_shard(text: str) -> tuple[int, int]:
+    index, slash, count = text.partition("/")
+    if not (slash and index.isascii() and index.isdigit() and count.isascii() and count.isdigit()):
+        raise argparse.ArgumentTypeError(f"{text!r} is no share: write I/N, such as 1/8")
+    if not 1 <= int(index) <= int(count) <= _MOST_SHARDS:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no share: I goes from 1 to N, and N is at most {_MOST_SHARDS:,}"
+        )
+    return int(index), int(count)
