@@ -13,6 +13,7 @@ from icltui.cli.common import load_request, read_prompt
 from icltui.cli.options import add_options, changed_options, values_of
 from icltui.storage.config import COLOUR_SYSTEMS, Config, config_path, read_config
 from icltui.storage.paths import example_sessions, state_path, typed_path
+from icltui.storage.rows_folder import is_rows_folder
 from icltui.storage.sessions import read_session
 from icltui.system.child_environment import child_environment, own_command
 from icltui.system.streams import is_terminal, print_error
@@ -24,7 +25,12 @@ ESCAPE_DELAY_OVER_SSH = "250"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("session", nargs="?", metavar="SESSION.json", help="open a saved session")
+    parser.add_argument(
+        "session",
+        nargs="?",
+        metavar="SESSION.json|DIR",
+        help="open a saved session, or browse the rows of a folder that a sweep or a study wrote",
+    )
     parser.add_argument(
         "--engine",
         metavar="CMD",
@@ -51,7 +57,8 @@ def add_prompt(parser: argparse.ArgumentParser) -> None:
 
 def explore(args: argparse.Namespace) -> int:
     """The explorer on this terminal, its engine in a child process."""
-    session, path = what_to_open(args)
+    folder = rows_folder(args)
+    session, path = (None, None) if folder else what_to_open(args)
     if not (is_terminal(sys.__stdin__) and is_terminal(sys.__stderr__)):
         raise BadInput(
             "the explorer needs a terminal on stdin and stderr: run it in one, or use measure, verify or generate"
@@ -73,7 +80,7 @@ def explore(args: argparse.Namespace) -> int:
     load, place = load_request(args, session), args.engine or ""
     is_bare = args.session is None and args.context is None and args.query is None
     has_tour = is_bare and args.model is None and is_first_start()
-    app = IcltuiApp(client, load, session, path, notice, config, args.theme, place, has_tour)
+    app = IcltuiApp(client, load, session, path, notice, config, args.theme, place, has_tour, folder)
     app.run(mouse=config.mouse and args.mouse)
     if app.unsaved_work.farewell:
         print_error(app.unsaved_work.farewell)
@@ -110,6 +117,25 @@ def engine_command(text: str | None) -> list[str]:
         return shlex.split(text)
     except ValueError as error:
         raise BadInput(f"--engine {text!r} is not a command: {error}") from error
+
+
+def rows_folder(args: argparse.Namespace) -> Path | None:
+    """The folder of rows to browse; None where a session or a prompt is to be opened.
+
+    Raises:
+        BadInput: it is a folder without rows, or there is a prompt beside it.
+    """
+    path = typed_path(args.session) if args.session else None
+    if path is None or not path.is_dir():
+        return None
+    if given := changed_options(add_prompt, args):
+        raise BadInput(f"both a folder of rows, {args.session!r}, and {' '.join(given)}: give one of them")
+    if not is_rows_folder(path):
+        raise BadInput(
+            f"{args.session!r} is a folder without the rows of a sweep or a study: name the --out folder of one, "
+            "or a session file"
+        )
+    return path
 
 
 def what_to_open(args: argparse.Namespace) -> tuple[Session | None, Path | None]:

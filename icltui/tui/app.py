@@ -34,8 +34,10 @@ from icltui.tui.dialogs.confirm import UnsavedDialog
 from icltui.tui.draw.safe_text import display
 from icltui.tui.main.command_palette import ActionCommands, Palette
 from icltui.tui.main.keep_and_recover import UnsavedWork
+from icltui.tui.main.rows_screen import ROWS_SCREEN, RowsScreen
 from icltui.tui.main.screen import ExplorerScreen
 from icltui.tui.state.explorer import Explorer
+from icltui.tui.state.rows.row_session import load_of
 from icltui.tui.system.apply_settings import apply_config, bind_without_usual_key, remember_theme
 from icltui.tui.system.crash_log import write_crash_log
 from icltui.tui.terminal.frame_diff import FrameDiff
@@ -63,6 +65,7 @@ class IcltuiApp(App[None]):
         theme: the theme to begin with, whatever the settings say.
         place: the command by which the engine runs, where the user gave one.
         has_tour: whether to begin with the tour.
+        folder: whose rows to browse; the engine then starts once one of them is opened.
     """
 
     TITLE = "icltui"
@@ -81,6 +84,7 @@ class IcltuiApp(App[None]):
         theme: str = "",
         place: str = "",
         has_tour: bool = False,
+        folder: Path | None = None,
     ) -> None:
         super().__init__()
         self._config = config or Config()
@@ -90,6 +94,7 @@ class IcltuiApp(App[None]):
         self.explorer.models.place = place
         self.unsaved_work = UnsavedWork(self, self.explorer)
         self._client, self._has_tour = client, has_tour
+        self._load, self._folder = load, folder
         self._frame = FrameDiff()
         self._has_warned_of_bytes = False
 
@@ -129,8 +134,25 @@ class IcltuiApp(App[None]):
             self.call_after_refresh(begin)
         if self._has_tour and isinstance(screen := self.screen_stack[0], ExplorerScreen):
             self.call_after_refresh(screen.guide.action_start_tour)
+        if self._folder is not None:
+            self.install_screen(RowsScreen(self._folder), ROWS_SCREEN)
+            self.push_screen(ROWS_SCREEN)
+            return
         self.call_after_refresh(self.run_worker, self.explorer.start)
         self.call_after_refresh(self.run_worker, self.unsaved_work.offer_recovery)
+
+    @on(RowsScreen.Opened)
+    def open_row(self, event: RowsScreen.Opened) -> None:
+        """Show a row in the explorer; what is not saved there is asked about before it goes."""
+        if isinstance(explorer := self.screen_stack[0], ExplorerScreen):
+            load = load_of(event.row, self._load)
+            explorer.files.open_row(event.session, load, explorer.engine.engage)
+
+    @on(RowsScreen.Left)
+    def leave_rows(self) -> None:
+        """Show the explorer below the rows, once one of them has been opened there."""
+        if isinstance(self.screen, RowsScreen) and self.explorer.jobs.engine != "off":
+            self.pop_screen()
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Show no colours at all under NO_COLOR and a theme of the terminal's own colours, which have no greys.
@@ -231,11 +253,18 @@ class IcltuiApp(App[None]):
         match self.screen:
             case ExplorerScreen() as screen:
                 screen.files.leave()
+            case RowsScreen():
+                self._leave_from_rows()
             case UnsavedDialog():
                 self.unsaved_work.keep_for_good()
                 self.exit(None, 0)
             case ModalScreen() as dialog:
                 dialog.dismiss(None)
+
+    def _leave_from_rows(self) -> None:
+        """Leave as from the explorer below, whose session may not be saved."""
+        if isinstance(screen := self.screen_stack[0], ExplorerScreen):
+            screen.files.leave()
 
     def copy_to_clipboard(self, text: str) -> None:
         """Copy by OSC 52, wrapped as well where tmux or GNU screen is between."""

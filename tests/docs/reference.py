@@ -15,7 +15,7 @@ from textual.widget import Widget
 from icltui import tui
 from icltui.cli import parser as cli_parser
 from icltui.report.measures import MEASURES, PREDICTIONS, MeasureSpec
-from icltui.tui.actions import ACTIONS, MOVES
+from icltui.tui.actions import EVERY_ACTION, MOVES
 from icltui.tui.actions.action import key_text
 from icltui.tui.draw.pane_help import SYMBOLS
 from icltui.values.measurement import Dynamics
@@ -130,13 +130,13 @@ def _row(action: argparse.Action) -> tuple[str, str]:
 
 def keys_page() -> str:
     """Every action with its keys, and the id by which a config file gives it others."""
-    groups = dict.fromkeys(action.group for action in ACTIONS)
+    groups = dict.fromkeys(action.group for action in EVERY_ACTION)
     names = {"": "The same in other steps"}
     parts = ["# Keys", _KEYS_INTRODUCTION]
     for group in sorted(groups, key=lambda group: not group):
         rows = [
             (_keys(action.keys_text()) or "palette", f"`{action.id}`", _cell(action.help))
-            for action in ACTIONS
+            for action in EVERY_ACTION
             if action.group == group
         ]
         parts += [f"## {names.get(group, group)}", _table(("keys", "id", "what it does"), rows)]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from icltui.tui.actions import ACTIONS
+from icltui.tui.actions import EVERY_ACTION
 from tests.docs.blocks import DOCS, PAGES, ROOT, blocks, links, prose, spans, walks
 from tests.docs.reference import PAGES as MADE
 from tests.docs.reference import keys_page, parsers
@@ -36,7 +36,7 @@ def test_every_command_and_action_is_in_the_reference() -> None:
         assert f"## {name}\n" in commands
         for option in parser._option_string_actions:
             assert f"`{option}`" in commands or option in ("-h", "--help", "--version"), (name, option)
-    assert all(f"| `{action.id}` |" in keys_page() for action in ACTIONS)
+    assert all(f"| `{action.id}` |" in keys_page() for action in EVERY_ACTION)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ USER_KEYS: dict[str, str] = {}
 """Keys by the id of each action that the user gave others; the app fills it, since Textual has one keymap per app."""
 
 
-Group = Literal["Run", "What is measured", "Patch", "Look around", "Earlier runs", "Session", ""]
+Group = Literal["Run", "What is measured", "Patch", "Look around", "Earlier runs", "Session", "Rows", ""]
 """Under which title the help lists an action; those of none are another key for one that is listed."""
 
 

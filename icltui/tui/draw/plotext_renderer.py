@@ -72,13 +72,13 @@ def render_plot(figure: Figure, width: int, height: int, colours: Sequence[int] 
     title = Text(figure.title)
     bounds = _bounds(figure)
     if bounds is None:
-        return _fitted([title, Text(figure.empty)], width, height)
+        return fitted([title, Text(figure.empty)], width, height)
     heading = [title, *_legend(figure, colours, width)]
     n_places = max(len(line.values) for line in figure.series)
     flags = [] if figure.flags is None else [_flag_line(figure.flags, n_places, width)]
     room = height - len(heading) - len(flags) - len(figure.below)
     if width < _SMALLEST[0] or room < _SMALLEST[1]:
-        return _fitted([*heading, Text("Too small to draw.")], width, height)
+        return fitted([*heading, Text("Too small to draw.")], width, height)
     import plotext
 
     _set_axes(figure, width, room, n_places, bounds)
@@ -88,7 +88,7 @@ def render_plot(figure: Figure, width: int, height: int, colours: Sequence[int] 
         colour = colours[place % len(colours)] if colours else None
         _draw(line, place, len(figure.series), width, bounds, figure.log, colour)
     lines = Text.from_ansi(plotext.build()).split("\n")
-    return _fitted([*heading, *flags, *lines, *figure.below], width, height)
+    return fitted([*heading, *flags, *lines, *figure.below], width, height)
 
 
 def _bounds(figure: Figure) -> tuple[float, float] | None:
@@ -221,7 +221,7 @@ def thinned(points: list[Point], n_bins: int) -> list[Point]:
     return kept
 
 
-def _fitted(lines: Sequence[Text], width: int, height: int) -> Text:
+def fitted(lines: Sequence[Text], width: int, height: int) -> Text:
     """``lines`` cut and padded to the size."""
     if width < 1:
         return Text()

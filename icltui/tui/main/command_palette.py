@@ -8,8 +8,11 @@ from textual.content import Content
 
 from icltui.tui.actions import ACTIONS
 from icltui.tui.actions.action import Action
+from icltui.tui.actions.rows import ROW_ACTIONS
 from icltui.tui.dialogs.dialog import ClosesOnce
 from icltui.tui.widgets.line_input import PrintableHighlighter
+
+_ANYWHERE = tuple(action for action in ACTIONS if action.id == "quit")
 
 
 class Palette(ClosesOnce[None], CommandPalette):
@@ -25,8 +28,9 @@ class ActionCommands(Provider):
 
     @property
     def _offered(self) -> list[Action]:
-        is_explorer = hasattr(self.screen, "action_run_prompt")
-        return [action for action in ACTIONS if action.group and is_explorer]
+        tables = {"action_run_prompt": ACTIONS, "action_sort_rows": (*ROW_ACTIONS, *_ANYWHERE)}
+        offered = (table for name, table in tables.items() if hasattr(self.screen, name))
+        return [action for action in next(offered, ()) if action.group]
 
     def _label(self, action: Action) -> str:
         keys = action.keys_text()

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
+from icltui.api.messages import LoadModel
 from icltui.storage.paths import is_example, sessions_folder, unused_path
 from icltui.storage.sessions import write_session
 from icltui.tui.dialogs.confirm import UnsavedDialog
@@ -14,7 +15,11 @@ from icltui.tui.dialogs.save_session import SaveSessionDialog
 from icltui.tui.draw.safe_text import display
 from icltui.tui.main.actions_base import ScreenActions, ScreenParts
 from icltui.tui.state.session_conversion import without_words
+from icltui.values import Session
 from icltui.values.errors import SessionError
+
+Engage = Callable[[Callable[[], Awaitable[object]]], None]
+"""Uses the engine without waiting for it."""
 
 
 class FileActions(ScreenActions):
@@ -81,6 +86,15 @@ class FileActions(ScreenActions):
     async def _open(self) -> None:
         if opened := await self._ask(OpenSessionDialog()):
             self._explorer.open(*opened)
+
+    def open_row(self, session: Session, load: LoadModel, engage: Engage) -> None:
+        """Show a row's session once nothing is lost by it; ``engage`` gives the engine its model."""
+
+        async def go_on() -> None:
+            engage(partial(self._explorer.open_on, session, load))
+            self._screen.app.pop_screen()
+
+        self._begin(partial(self.unless_kept, go_on))
 
     async def _new(self) -> None:
         self._explorer.close()

@@ -7,6 +7,7 @@ from icltui.tui.dialogs.settings import SettingsDialog
 from icltui.tui.main.actions_base import ScreenActions, ScreenParts
 from icltui.tui.main.engine_actions import EngineActions
 from icltui.tui.main.guide_actions import GuideActions
+from icltui.tui.main.rows_screen import ROWS_SCREEN
 from icltui.tui.main.view_actions import ViewActions
 from icltui.tui.state.run_settings import Choice
 from icltui.tui.widgets.prompt_editor import PromptEditor
@@ -27,7 +28,7 @@ class RunActions(ScreenActions):
         self._engine.engage(self._explorer.run)
 
     def action_stop_job(self) -> None:
-        """End the tour, or stop a run; else leave the editor or the zoom; else stop the model's loading."""
+        """End the tour, or stop a run; else leave the editor, the zoom or the row; else stop the model's loading."""
         is_in_editor = isinstance(self._screen.focused, PromptEditor)
         if not is_in_editor and self._guide.end_tour():
             return
@@ -37,6 +38,8 @@ class RunActions(ScreenActions):
             self._view.action_show_pane(cast(str, self._numbers.current))
         elif self._screen.maximized is not None:
             self._screen.minimize()
+        elif self._screen.app.is_screen_installed(ROWS_SCREEN):
+            self._screen.app.push_screen(ROWS_SCREEN)
         else:
             self._engine.engage(self._explorer.stop)
 

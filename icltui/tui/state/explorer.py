@@ -9,7 +9,7 @@ from pathlib import Path
 from msgspec.structs import replace as with_changes
 
 from icltui.api.engine import Client
-from icltui.api.messages import Generate, LoadModel, Measure, Verify
+from icltui.api.messages import Generate, LoadModel, Measure, Message, Verify
 from icltui.tui.state.change import Change
 from icltui.tui.state.controller import Controller
 from icltui.tui.state.query_lists import QueryLists, count_words
@@ -141,6 +141,17 @@ class Explorer(Controller):
         self._changed(Change.DOCUMENT)
         if not session.measurement and self.settings.prompt.query:
             self.jobs.ask([*self.jobs.plan, *self._whole_run()])
+
+    async def open_on(self, session: Session, load: LoadModel) -> None:
+        """Put ``session`` on the screen on the model of ``load``, and start the engine where it is not running."""
+        is_held = self.jobs.is_loaded and self.models.load == load
+        if not is_held:
+            self.jobs.ask([load], (Message,))
+        if self.jobs.engine == "off":
+            self.models.load = load
+        self.open(session, None)
+        if self.jobs.engine in ("off", "dead"):
+            await self._start_engine()
 
     def close(self) -> None:
         """Put an empty session on the screen."""

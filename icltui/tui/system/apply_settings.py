@@ -15,7 +15,7 @@ from textual.theme import BUILTIN_THEMES
 from icltui.storage.atomic import write_atomically
 from icltui.storage.config import Config, unknown_choice
 from icltui.storage.paths import state_folder
-from icltui.tui.actions import ACTIONS
+from icltui.tui.actions import ACTIONS, EVERY_ACTION
 from icltui.tui.actions.action import USER_KEYS
 from icltui.tui.system.keymap import keymap
 from icltui.values.errors import BadInput, SessionError
@@ -100,4 +100,4 @@ def remember_theme(name: str) -> None:
 
 def keys_in_force(keys: dict[str, str]) -> dict[str, str]:
     """The keys of every action by its id; ``keys`` replace the usual ones."""
-    return {action.id: keys.get(action.id, action.keys) for action in ACTIONS}
+    return {action.id: keys.get(action.id, action.keys) for action in EVERY_ACTION}

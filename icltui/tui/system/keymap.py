@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from textual.keys import KEY_NAME_REPLACEMENTS, Keys, _character_to_key, key_to_character
 
 from icltui.storage.config import NAME
-from icltui.tui.actions import ACTIONS
+from icltui.tui.actions import EVERY_ACTION
 from icltui.tui.actions.action import Action
 
 _NAMES = {key.value.rpartition("+")[2] for key in Keys if not key.value.startswith("<")}
@@ -37,7 +37,7 @@ _TAKEN = {
 
 def keymap(asked: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
     """The accepted keys by action, and why others are refused; a refused action keeps its usual keys."""
-    known = {action.id: action for action in ACTIONS}
+    known = {action.id: action for action in EVERY_ACTION}
     keys = {id: ",".join(map(_named, text.split(","))) for id, text in asked.items() if id in known}
     faults = {id: next(_faults(known[id], keys[id]), "") for id in keys}
     faults |= {id: _unknown(id, list(known)) for id in asked if id not in known}
@@ -80,9 +80,14 @@ def _faults(action: Action, keys: str) -> Iterator[str]:
 def _clashes(keys: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Each changed action that shares a key with another one, with the line that says so."""
     for id, text in keys.items():
-        for action in ACTIONS:
+        for action in EVERY_ACTION:
             theirs = keys.get(action.id, action.keys).split(",")
             shared = [key for key in text.split(",") if key in theirs]
-            if shared and action.id != id:
+            if shared and action.id != id and _are_of_one_screen(id, action.id):
                 yield id, f"keys: {id} = {shared[0]!a} is also that of {action.id}: choose another"
                 break
+
+
+def _are_of_one_screen(one: str, other: str) -> bool:
+    """Whether both actions can be had at one time; quitting can be had anywhere."""
+    return "quit" in (one, other) or one.startswith("rows_") == other.startswith("rows_")

@@ -60,9 +60,9 @@ class FindBar(Horizontal):
             super().__init__()
             self.is_kept = is_kept
 
-    def __init__(self) -> None:
+    def __init__(self, placeholder: str = "a word · enter stays at the match, esc goes back") -> None:
         super().__init__()
-        self.field = FindInput(compact=True, placeholder="a word · enter stays at the match, esc goes back")
+        self.field = FindInput(compact=True, placeholder=placeholder)
         self._count = Static("", classes="find--count", markup=False)
 
     def compose(self) -> ComposeResult:
@@ -70,10 +70,10 @@ class FindBar(Horizontal):
         yield self.field
         yield self._count
 
-    def open(self) -> None:
-        """Show an empty bar, which gets the keys at once, those typed ahead too."""
+    def open(self, text: str = "") -> None:
+        """Show a bar with ``text``, which gets the keys at once, those typed ahead too."""
         self.display = True
-        self.field.clear()
+        self.field.value = text
         self.show_count("")
         self.screen.set_focus(self.field)
 

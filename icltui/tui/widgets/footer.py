@@ -16,7 +16,7 @@ from textual.widget import Widget
 
 WIDTH = 72
 """Columns that all keys need."""
-GIVING_WAY = ("save_session", "open_session")
+GIVING_WAY = ("save_session", "open_session", "group_rows", "sort_rows")
 """The actions that a narrower footer leaves out."""
 
 _KEY = "bold $footer-key-foreground on $footer-key-background"
