@@ -28,6 +28,8 @@ A folder imports only folders before it; inside a folder a module imports only m
                self_study ─▶ calibration_queries ─▶ greedy_answers ─▶ score_queries ─▶ leaving_out ─▶ choose
                verdict ─▶ request_queries ─▶ read_passages ─▶ join_contexts ─▶ interference ─▶ jobs ─▶ join_jobs
     distill    lora ─▶ distill
+    functions  regression ─▶ block ─▶ train ─▶ explicit_steps ─▶ measure
+    finetune   trainable ─▶ compare
     exam       bootstrap ─▶ score ─▶ answers ─▶ prior_margin ─▶ examinee ─▶ rank_curve ─▶ questions
                examine ─▶ ways ─▶ joined ─▶ jobs
     local      all of it, as an engine in this process

@@ -1,0 +1,1 @@
+"""Examples given in a context against the same examples trained on, in the weights of one model."""
