@@ -19,8 +19,8 @@ A folder imports only folders before it; inside a folder a module imports only m
                measure_curves ─▶ jobs
     heads      read_attention ─▶ repeated_tokens
     verify     gradient_alignment ─▶ verdict ─▶ verify
-    trial      prompt ─▶ row_patch ─▶ row_heuristic ─▶ row_score ─▶ row_strength ─▶ batch
-               batching ─▶ row_layers ─▶ row_noise ─▶ trial
+    trial      prompt ─▶ row_patch ─▶ row_heuristic ─▶ row_score ─▶ row_strength
+               lower_blocks ─▶ batch ─▶ batching ─▶ row_layers ─▶ row_noise ─▶ trial
     contexts   differences ─▶ context_sets | held_patch | prefix_steps
     export     reference_logits ─▶ foldable ─▶ factors_file ─▶ control_vector
                peft ─▶ peft_check ─▶ export_patch ─▶ jobs

@@ -18,7 +18,18 @@ class StudyEntry:
     """``module:class`` in ``icltui.studies``; the class is made from settings alone."""
 
 
-CATALOGUE: tuple[StudyEntry, ...] = ()
+CATALOGUE: tuple[StudyEntry, ...] = (
+    StudyEntry(
+        "steering",
+        "How much of a context does ΔW at one layer replace, at its best strength, and what of it carries over?",
+        "steering:Steering",
+    ),
+    StudyEntry(
+        "exactness",
+        "Does every layer under ΔW and Δb give the block's output that the context gives, on this model?",
+        "exactness:Exactness",
+    ),
+)
 
 
 def study_entry(name: str) -> StudyEntry:

@@ -18,6 +18,7 @@ MODEL = ModelInfo(
     device="cpu",
     window=None,
     path="packed",
+    versions={},
 )
 ASKED = {"ids": (1, 2), "recipe": Recipe(), "text": "é"}
 

@@ -7,7 +7,7 @@ No row is padded, so that each has the numbers of its prompt alone, but for the 
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 from jaxtyping import Float, Int
@@ -20,6 +20,7 @@ from icltui.engine.measure.forward_pass import forward_rows, position_ids
 from icltui.engine.measure.predictions import finite_or_none
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.patch.decoding import TargetCapture
+from icltui.engine.trial.lower_blocks import LowerBlocks, lower_blocks
 from icltui.engine.trial.prompt import TrialPrompt
 from icltui.engine.trial.row_heuristic import HeuristicRows
 from icltui.engine.trial.row_patch import HeldRows, RowDifferences, RowTokenPatch
@@ -62,6 +63,8 @@ class Batch:
     loaded: LoadedModel
     sites: Sequence[Site]
     prompts: Sequence[TrialPrompt]
+    known_below: dict[int, LowerBlocks | None] = field(default_factory=dict)
+    """What is below each layer, once it was asked for."""
 
     @property
     def n_rows(self) -> int:
@@ -156,10 +159,11 @@ class Batch:
     def _searched(self, hook: RowPatch) -> tuple[list[float], list[Curve]]:
         """Each row's best strength at the query's last token, and its losses on the coarse grid."""
         wanted = self.contextual[0][:, 0]
+        lower = self._lower_blocks(hook.sites)
         tried: dict[float, tuple[list[float], list[float]]] = {}
 
         def loss(alphas: Float[Tensor, " rows"]) -> Float[Tensor, " rows"]:
-            logits = self._through(hook, alphas.tolist(), 0)[:, 0]
+            logits = self._through(hook, alphas.tolist(), 0, lower)[:, 0]
             found, alpha = centred_mse(wanted, logits), float(alphas[0])
             if abs(alpha) in GRID and bool((alphas == alpha).all()):
                 tried[alpha] = found.tolist(), row_kl(wanted, logits).tolist()
@@ -178,15 +182,26 @@ class Batch:
         ]
         return alphas.tolist(), curves
 
-    def _through(self, hook: RowPatch, alphas: Sequence[float], n_forced: int) -> Logits:
+    def _lower_blocks(self, patched: Sequence[Site]) -> LowerBlocks | None:
+        """The blocks below the patched ones; None where they must run each time."""
+        first = min((site.layer for site in patched), default=0)
+        if first not in self.known_below:
+            blocks = [site.block for site in self.sites if site.layer < first]
+            is_whole = len(blocks) == first
+            run = partial(self._without_context, 0)
+            self.known_below[first] = lower_blocks(blocks, run) if is_whole else None
+        return self.known_below[first]
+
+    def _through(
+        self, hook: RowPatch, alphas: Sequence[float], n_forced: int, lower: LowerBlocks | None = None
+    ) -> Logits:
         """Logits through the patch at each row's strength, on rows with ``n_forced`` tokens of the answer."""
         hook.strengths = torch.tensor(alphas, dtype=torch.float64)
         if isinstance(hook, RowTokenPatch):
             hook.differences.restart()
             self._aim(hook, n_forced)
-        is_none = not any(alphas)
         acting = hook.acting() if isinstance(hook, HeuristicRows) else attach(hook.sites, hook)
-        with nullcontext() if is_none else acting:
+        with nullcontext() if lower is None else lower.skipped(), acting if any(alphas) else nullcontext():
             return self._without_context(n_forced)
 
     def _aim(self, hook: RowTokenPatch, n_forced: int) -> None:

@@ -113,3 +113,12 @@ def up_projection(site: Site) -> InputProjection:
     if len(found) != 1 or any(one.experts is not None for one in site.input_projections):
         raise BadInput(f"layer {site.layer} has no single up projection, which the heuristic needs")
     return found[0]
+
+
+def has_heuristic(site: Site) -> bool:
+    """Whether the layer has the two matrices that the heuristic needs."""
+    try:
+        up_projection(site)
+    except BadInput:
+        return False
+    return isinstance(site.down_proj, nn.Linear | Conv1D)

@@ -1,0 +1,177 @@
+"""The exactness study: whether every layer under ΔW and Δb gives what the context gives, with the usual criteria.
+
+Enters: prompts of each template. Leaves: for each prompt one :class:`ExactnessRow` of each layer and one of the whole
+model. The criteria are those of a published design for Qwen3: cosine > 0.99 and mean squared error < 0.001 of the mean
+square between the block's outputs, and one significant singular value of ΔW.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from icltui.api.messages import VerificationEnded, Verify
+from icltui.engine.local import LocalEngine
+from icltui.experiment.item_key import item_key
+from icltui.studies.exactness_summary import summarise_exactness
+from icltui.studies.study import StudyBase, prompts_for
+from icltui.tasks.steering import SteeringPrompt, steering_prompts
+from icltui.values import LayerCheck, LogitError, ModelInfo, Verification
+from icltui.values.errors import BadInput, IcltuiError
+from icltui.values.prompt import Prompt
+from icltui.values.results import ResultRow, Summary
+
+
+class ExactnessRow(ResultRow, frozen=True):
+    """One layer of one prompt, or the whole model where ``layer`` is None."""
+
+    prompt: int = 0
+    context: str = ""
+    query: str = ""
+    layer: int | None = None
+    cosine: float | None = None
+    """Of the block's outputs, patched and contextual."""
+    nmse: float | None = None
+    """Their mean squared error over the mean square."""
+    rank: int | None = None
+    """Significant singular values of ΔW."""
+    identity_error: float | None = None
+    """‖(W+ΔW)z − W z_C‖ / ‖W z_C‖."""
+    block_error: float | None = None
+    """‖O_patched − O_context‖ / ‖O_context‖."""
+    block_floor: float | None = None
+    """What rounding makes of that error in right runs."""
+    block_effect: float | None = None
+    """That error without a patch: the context's own effect."""
+    plain_linf: float | None = None
+    """L∞ of the next token's logits against the contextual ones: without a patch; of the whole model's row alone, as
+    the rest."""
+    weights_linf: float | None = None
+    shift_linf: float | None = None
+    patched_linf: float | None = None
+    random_linf: float | None = None
+    shuffled_linf: float | None = None
+    patched_kl: float | None = None
+    """KL in nats."""
+    plain_kl: float | None = None
+    random_kl: float | None = None
+    shuffled_kl: float | None = None
+    noise_floor: float | None = None
+    """L∞ of right runs through other kernels."""
+    ok: bool | None = None
+    """Whether *verify* says yes."""
+    caveat: str = ""
+
+
+@dataclass(frozen=True)
+class ExactnessItem:
+    """One prompt."""
+
+    number: int
+    prompt: SteeringPrompt
+
+
+@dataclass(frozen=True)
+class Exactness(StudyBase):
+    """See the module."""
+
+    kind: ClassVar[str] = "exactness"
+    usual_n: ClassVar[int] = 8
+    row_type: ClassVar[type[ExactnessRow]] = ExactnessRow
+    shows_not: ClassVar[tuple[str, ...]] = (
+        "The identity W z_C = (W + ΔW) z and the rank 1 of ΔW = (W δz) zᵀ/‖z‖² hold for any vectors, of a random model "
+        "too: small errors prove that the hooks are in the right places, not that the model learns in context.",
+        "Each layer is handed what the exact patches below it give, so that its output is the contextual one by "
+        "construction; what is no tautology is how far ΔW or Δb alone, the random patch and the shuffled context miss.",
+        "The patch is made for the token that it is tried on. What it is worth on others is the question of the "
+        "steering study and of the exam.",
+    )
+
+    def items(self, engine: LocalEngine, model: ModelInfo) -> Sequence[tuple[str, ExactnessItem]]:  # noqa: ARG002
+        """The prompts.
+
+        Raises:
+            BadInput: more than can be made.
+        """
+        try:
+            prompts = steering_prompts(prompts_for(model), self.n, self.settings.seed)
+        except ValueError as error:
+            raise BadInput(f"{error}: ask for fewer") from error
+        return [
+            (
+                item_key(self.kind, model, (number, one.context, one.query, self.settings.seed)),
+                ExactnessItem(number, one),
+            )
+            for number, one in enumerate(prompts)
+        ]
+
+    def run(
+        self,
+        engine: LocalEngine,
+        model: ModelInfo,  # noqa: ARG002
+        items: Sequence[tuple[str, ExactnessItem]],
+    ) -> Iterator[Sequence[ExactnessRow]]:
+        """A verification of each prompt."""
+        for key, item in items:
+            prompt = Prompt(context=item.prompt.context, query=item.prompt.query)
+            try:
+                events = engine.run(Verify(prompt=prompt, seed=self.settings.seed + item.number), _never)
+                made = [event.verification for event in events if isinstance(event, VerificationEnded)]
+            except IcltuiError as error:
+                yield [ExactnessRow(key=key, prompt=item.number, error=" ".join(str(error).split()))]
+                continue
+            yield _rows(key, item, made[0])
+
+    def summarise(self, rows: Sequence[Mapping[str, object]]) -> Summary:
+        """How many layers meet each criterion, and how far the controls are from it."""
+        return summarise_exactness(rows, self.question, self.shows_not)
+
+
+def _never() -> bool:
+    return False
+
+
+def _rows(key: str, item: ExactnessItem, made: Verification) -> list[ExactnessRow]:
+    whole = _whole(key, item, made)
+    return [whole, *(_layer(key, part, item, check) for part, check in enumerate(made.layers, 1))]
+
+
+def _whole(key: str, item: ExactnessItem, made: Verification) -> ExactnessRow:
+    errors: dict[str, LogitError] = {**made.logits, **made.controls}
+    return ExactnessRow(
+        key=key,
+        prompt=item.number,
+        context=item.prompt.context,
+        query=item.prompt.query,
+        plain_linf=errors["plain"].linf,
+        weights_linf=errors["weights"].linf,
+        shift_linf=errors["shift"].linf,
+        patched_linf=errors["patched"].linf,
+        random_linf=errors["random"].linf,
+        shuffled_linf=errors["shuffled"].linf,
+        patched_kl=errors["patched"].kl,
+        plain_kl=errors["plain"].kl,
+        random_kl=errors["random"].kl,
+        shuffled_kl=errors["shuffled"].kl,
+        noise_floor=made.noise_floor,
+        ok=made.ok,
+        caveat=made.caveat,
+    )
+
+
+def _layer(key: str, part: int, item: ExactnessItem, check: LayerCheck) -> ExactnessRow:
+    limits = check.limits["block"]
+    return ExactnessRow(
+        key=key,
+        part=part,
+        prompt=item.number,
+        context=item.prompt.context,
+        query=item.prompt.query,
+        layer=check.layer,
+        cosine=check.cosine,
+        nmse=check.nmse,
+        rank=check.rank,
+        identity_error=check.identity_error,
+        block_error=check.block_error,
+        block_floor=limits.floor,
+        block_effect=limits.effect,
+    )

@@ -1,0 +1,205 @@
+"""The steering study: ΔW at one layer at a time in the context's place, of a strength of its own for each prompt.
+
+Enters: templated prompts. Leaves: for each prompt, layer and patch a :class:`SteeringRow`: how far the logits are from
+those with the context, without the patch and with it. The experiment of a published GPT-2 demonstration with what it
+lacked: different prompts, controls with the same search, every layer, strengths judged where they were not chosen.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from icltui.engine.hooks.site import Site
+from icltui.engine.local import LocalEngine
+from icltui.engine.trial.prompt import TrialPrompt, trial_prompt
+from icltui.engine.trial.row_heuristic import has_heuristic
+from icltui.engine.trial.trial import trial
+from icltui.experiment.item_key import item_key
+from icltui.studies.steering_summary import summarise_steering
+from icltui.studies.study import StudyBase, prompts_for
+from icltui.tasks.steering import SteeringPrompt, steering_prompts
+from icltui.values import ModelInfo
+from icltui.values.errors import BadInput
+from icltui.values.prompt import Prompt
+from icltui.values.results import ResultRow, Summary
+from icltui.values.trial import TrialPatch, TrialResult, TrialScore
+
+MOST_LAYERS = 6
+"""Of a deeper model so many layers are taken, evenly spread, the last one among them."""
+N_AT_ONCE = 16
+"""Prompts whose rows are given at once."""
+
+
+class SteeringRow(ResultRow, frozen=True):
+    """One prompt through one patch of one layer; errors are against the logits with the context."""
+
+    prompt: int = 0
+    """The prompt's number."""
+    template: str = ""
+    context: str = ""
+    query: str = ""
+    layer: int = 0
+    patch: str = ""
+    """``ΔW``; the controls ``random`` and ``shuffled``; ``heuristic``, the demonstration's own."""
+    alpha: float | None = None
+    """The strength that the search chose on this prompt."""
+    mse_plain: float | None = None
+    """Mean squared error of the centred logits at the query's last token, without a patch."""
+    mse: float | None = None
+    """Through the patch of that strength."""
+    kl_plain: float | None = None
+    """KL(context ‖ plain) in nats."""
+    kl: float | None = None
+    later_mse_plain: float | None = None
+    """The same after the answer's first token, on which nothing was chosen."""
+    later_mse: float | None = None
+    later_kl_plain: float | None = None
+    later_kl: float | None = None
+    grid: tuple[float, ...] = ()
+    """Strengths that are tried on every prompt."""
+    grid_mse: tuple[float, ...] = ()
+    """The error at each."""
+    grid_kl: tuple[float, ...] = ()
+    noise_floor: float | None = None
+    """L∞ of a right run through other kernels, in logits."""
+
+
+@dataclass(frozen=True)
+class SteeringItem:
+    """One prompt."""
+
+    number: int
+    prompt: SteeringPrompt
+
+
+@dataclass(frozen=True)
+class Steering(StudyBase):
+    """See the module."""
+
+    kind: ClassVar[str] = "steering"
+    usual_n: ClassVar[int] = 80
+    row_type: ClassVar[type[SteeringRow]] = SteeringRow
+    shows_not: ClassVar[tuple[str, ...]] = (
+        "A strength that is chosen on a prompt's own logits can only help there: any direction then improves most "
+        "prompts, as the random control shows. Only the drop beyond the controls' counts.",
+        "The patch of a prompt is made from the same prompt's context: nothing here says that it serves another query.",
+        "The mean squared error counts every token of the vocabulary alike, most of which are never said; read the "
+        "KL beside it.",
+    )
+
+    def items(self, engine: LocalEngine, model: ModelInfo) -> Sequence[tuple[str, SteeringItem]]:  # noqa: ARG002
+        """The prompts.
+
+        Raises:
+            BadInput: more than can be made.
+        """
+        try:
+            prompts = steering_prompts(prompts_for(model), self.n, self.settings.seed)
+        except ValueError as error:
+            raise BadInput(f"{error}: ask for fewer") from error
+        texts = [(one.context, one.query, one.answer) for one in prompts]
+        return [
+            (item_key(self.kind, model, (number, *text, self.settings.seed)), SteeringItem(number, prompt))
+            for number, (text, prompt) in enumerate(zip(texts, prompts, strict=True))
+        ]
+
+    def run(
+        self,
+        engine: LocalEngine,
+        model: ModelInfo,  # noqa: ARG002
+        items: Sequence[tuple[str, SteeringItem]],
+    ) -> Iterator[Sequence[SteeringRow]]:
+        """The rows of each prompt, some prompts at a time."""
+        loaded = engine.loaded
+        assert loaded is not None, "the model is loaded before its items run"
+        asked = _asked(loaded.sites)
+        for begin in range(0, len(items), N_AT_ONCE):
+            some = items[begin : begin + N_AT_ONCE]
+            ready: list[tuple[str, SteeringItem]] = []
+            prompts: list[TrialPrompt] = []
+            for key, item in some:
+                try:
+                    text = Prompt(context=item.prompt.context, query=item.prompt.query)
+                    prompts.append(trial_prompt(loaded, text, item.prompt.answer, self._seed(item)))
+                    ready.append((key, item))
+                except BadInput as error:
+                    yield [SteeringRow(key=key, prompt=item.number, error=str(error))]
+            for result in trial(loaded, prompts, [patch for _, _, patch in asked], n_noise_runs=1):
+                yield _rows(*ready[result.index], asked, result)
+
+    def _seed(self, item: SteeringItem) -> int:
+        return self.settings.seed * 1_000_003 + item.number
+
+    def summarise(self, rows: Sequence[Mapping[str, object]]) -> Summary:
+        """Per layer and patch: who improves, by how much, and what of it holds where nothing was chosen."""
+        return summarise_steering(rows, self.question, self.shows_not)
+
+
+def spread_layers(layers: Sequence[int]) -> list[int]:
+    """All of a few layers; of more, :data:`MOST_LAYERS` at even distances, the last one among them.
+
+    >>> spread_layers(range(30))
+    [4, 9, 14, 19, 24, 29]
+    """
+    n = len(layers)
+    if n <= MOST_LAYERS:
+        return [*layers]
+    return [layers[round((k + 1) * n / MOST_LAYERS) - 1] for k in range(MOST_LAYERS)]
+
+
+Asked = tuple[int, str, TrialPatch]
+"""A layer, the patch's name, the patch."""
+
+
+def _asked(sites: Sequence[Site]) -> list[Asked]:
+    by_layer = {site.layer: site for site in sites}
+    common: dict[str, Any] = {"mode": "frozen", "components": "weights", "alpha": "search"}
+    asked: list[Asked] = []
+    for layer in spread_layers([*by_layer]):
+        common["layers"] = (layer,)
+        asked.append((layer, "ΔW", TrialPatch(**common)))
+        asked.append((layer, "random", TrialPatch(**common, control="random", seed=layer)))
+        asked.append((layer, "shuffled", TrialPatch(**common, control="shuffled", seed=layer)))
+        if has_heuristic(by_layer[layer]):
+            asked.append((layer, "heuristic", TrialPatch(**common, rule="unembedding")))
+    return asked
+
+
+def _rows(key: str, item: SteeringItem, asked: Sequence[Asked], result: TrialResult) -> list[SteeringRow]:
+    if result.error is not None or result.plain is None:
+        return [SteeringRow(key=key, prompt=item.number, error=result.error)]
+    return [
+        _row(key, part, item, layer, name, result, score)
+        for part, ((layer, name, _), score) in enumerate(zip(asked, result.patches, strict=True))
+    ]
+
+
+def _row(
+    key: str, part: int, item: SteeringItem, layer: int, name: str, result: TrialResult, score: TrialScore
+) -> SteeringRow:
+    plain = result.plain
+    assert plain is not None
+    known = [(alpha, mse, kl) for alpha, mse, kl in score.curve if mse is not None and kl is not None]
+    return SteeringRow(
+        key=key,
+        part=part,
+        prompt=item.number,
+        template=item.prompt.template,
+        context=item.prompt.context,
+        query=item.prompt.query,
+        layer=layer,
+        patch=name,
+        alpha=score.alpha,
+        mse_plain=plain.centred_mse,
+        mse=score.centred_mse,
+        kl_plain=plain.kl,
+        kl=score.kl,
+        later_mse_plain=plain.later_centred_mse,
+        later_mse=score.later_centred_mse,
+        later_kl_plain=plain.later_kl,
+        later_kl=score.later_kl,
+        grid=tuple(alpha for alpha, _, _ in known),
+        grid_mse=tuple(mse for _, mse, _ in known),
+        grid_kl=tuple(kl for _, _, kl in known),
+        noise_floor=result.noise_floor,
+    )
