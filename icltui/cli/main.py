@@ -24,6 +24,7 @@ from icltui.cli import (
     parser,
     patch,
     replay,
+    sweep,
     verify,
 )
 from icltui.system.interruption import end_background, sigterm_interrupts
@@ -86,6 +87,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "export": export.export,
     "exam": exam.exam,
     "patch": patch.patch,
+    "sweep": sweep.sweep,
     "demo": demo.demo,
     "bench": bench.bench,
     "help": help.help,

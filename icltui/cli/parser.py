@@ -20,6 +20,7 @@ from icltui.cli import (
     measure,
     patch,
     replay,
+    sweep,
     verify,
 )
 from icltui.system.streams import print_text
@@ -39,6 +40,7 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
         export.add_arguments,
     ),
     "exam": ("every patch of a session's context, put to one test", exam.add_arguments),
+    "sweep": ("many prompts, models and recipes, resumable at any moment", sweep.add_arguments),
     "patch": ("join adapters made from different contexts into one", patch.add_arguments),
     "engine": ("the engine as a server on stdin and stdout, for --engine", lambda _parser: None),
     "config": ("where everything is kept, and the settings in force", lambda _parser: None),

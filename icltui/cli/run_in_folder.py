@@ -12,6 +12,7 @@ from icltui.cli.output import stdout_to_stderr
 from icltui.cli.run_progress import show_run_progress
 from icltui.storage.paths import shown, typed_path
 from icltui.system.streams import print_error
+from icltui.values.results import Summary
 
 if TYPE_CHECKING:
     from icltui.experiment.experiment import Experiment
@@ -41,14 +42,15 @@ def add_run_options(parser: argparse.ArgumentParser, *, is_folder_required: bool
     return group
 
 
-def run_in_folder(args: argparse.Namespace, experiment: "Experiment[Any, Any]") -> list[dict[str, Any]]:
-    """Run what the folder lacks; all of its rows.
+def run_in_folder(args: argparse.Namespace, experiment: "Experiment[Any, Any]") -> Summary:
+    """Run what the folder lacks, and write what its rows add up to beside them.
 
     Raises:
-        IcltuiError: the folder holds other rows, a model cannot be loaded, or rows cannot be written.
+        IcltuiError: the folder holds other rows, a model cannot be loaded, or something cannot be written.
         KeyboardInterrupt: it was interrupted; a line says what is kept.
     """
     from icltui.experiment.experiment_folder import claim
+    from icltui.report.summary_files import write_summary
     from icltui.storage.row_store import RowStore, read_rows
 
     claim(args.out, experiment)
@@ -56,12 +58,14 @@ def run_in_folder(args: argparse.Namespace, experiment: "Experiment[Any, Any]") 
     try:
         run_watched(args, experiment, store)
     except KeyboardInterrupt:
-        print_error(
-            f"icltui: interrupted: {len(store.keys()):,} items are kept in {shown(args.out)}: the same command goes on"
-        )
+        kept = f"{len(store.keys()):,} items are kept in {shown(args.out)}"
+        print_error(f"icltui: interrupted: {kept}: the same command goes on")
         raise
     rows: list[dict[str, Any]] = read_rows(args.out).to_pylist()
-    return rows
+    summary = experiment.summarise(rows)
+    if (line := write_summary(args.out, summary, rows)) is not None:
+        print_error(f"icltui: {line}")
+    return summary
 
 
 def run_watched(

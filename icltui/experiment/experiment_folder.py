@@ -1,9 +1,13 @@
 """The folder of an experiment's rows: it belongs to one kind, version and question."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from icltui import __version__
+from icltui.api.messages import LoadModel
 from icltui.experiment.experiment import Experiment
 from icltui.storage.rows_folder import claim_folder
 from icltui.values.sweep import RowsFolder
@@ -22,3 +26,10 @@ def claim(folder: Path, experiment: Experiment[Any, Any]) -> None:
         asked=dict(experiment.asked()),
     )
     claim_folder(folder, record)
+
+
+def models_asked(loads: Iterable[LoadModel]) -> list[dict[str, object]]:
+    """The models in plain JSON, whatever device each process loads them on."""
+    places = ("device", "device_map")
+    plain = (msgspec.to_builtins(load) for load in loads)
+    return [{name: value for name, value in load.items() if name not in places} for load in plain]

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, ClassVar, Protocol
 
-import msgspec
 from msgspec.structs import replace
 
 from icltui.api.messages import DEMO, LoadModel
 from icltui.experiment.experiment import Experiment, ItemT, RowT_co
+from icltui.experiment.experiment_folder import models_asked
 from icltui.studies.catalogue import study_entry
 from icltui.tasks.family import ForModel
 from icltui.values import ModelInfo
@@ -81,7 +81,7 @@ class StudyBase:
         settings = self.settings
         return {
             "study": self.kind,
-            "model": msgspec.to_builtins(settings.load),
+            "model": models_asked([settings.load])[0],
             "revisions": list(settings.revisions),
             "n": self.n,
             "seed": settings.seed,

@@ -21,6 +21,7 @@ from icltui.engine.local import LocalEngine
 from icltui.engine.prompts.token_texts import as_tokens
 from icltui.engine.trial.prompt import TrialPrompt, trial_prompt
 from icltui.engine.trial.trial import trial
+from icltui.experiment.experiment_folder import models_asked
 from icltui.experiment.item_key import item_key
 from icltui.studies.sweep_recipe import SweepRecipe, patches_of
 from icltui.studies.sweep_summary import summarise_sweep
@@ -75,7 +76,7 @@ class Sweep:
         return {
             "n_prompts": len(self.prompts),
             "prompts": hashlib.blake2b(texts, digest_size=16).hexdigest(),
-            "models": msgspec.to_builtins(self.loads),
+            "models": models_asked(self.loads),
             "layers": list(self.layers),
             "recipes": msgspec.to_builtins(self.recipes),
             "tokens": self.n_tokens,

@@ -4,12 +4,14 @@ Enters: rows as plain dictionaries. Leaves: a :class:`~icltui.values.results.Sum
 """
 
 import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from icltui.studies.statistics import median_interval, spearman_interval
 from icltui.values.results import Cell, FigureSeries, Summary, SummaryFigure, SummaryTable
 
 Row = Mapping[str, object]
+Settings = Mapping[tuple[object, ...], Sequence[Row]]
+_TITLES = {"alpha_asked": "α"}
 _SETTING = ("model", "revision", "dtype", "layers", "mode", "components", "alpha_asked")
 """What rows are grouped by."""
 _MOST_SERIES = 8
@@ -21,7 +23,7 @@ def summarise_sweep(rows: Sequence[Row]) -> Summary:
     right = [row for row in rows if row["error"] is None]
     varied = [name for name in _SETTING if len({row[name] for row in rows}) > 1]
     settings = _grouped(right, lambda row: tuple(row[name] for name in _SETTING))
-    tables = [_settings_table(settings)]
+    tables = list(_settings_tables(settings, varied)) if right else []
     tags = sorted({tag for row in right for tag in _tags(row)})
     if tags:
         tables.append(_tags_table(right, tags))
@@ -49,40 +51,70 @@ def recovered(row: Row) -> float | None:
     return 1 - patched / plain if plain and patched is not None else None
 
 
-def _settings_table(settings: Mapping[tuple[object, ...], Sequence[Row]]) -> SummaryTable:
-    columns = (
-        "rows",
-        "KL plain",
-        "ΔW alone",
-        "Δb alone",
-        "patched",
-        "random",
-        "shuffled",
-        "R",
-        "R low",
-        "R high",
-    )
-    more = ("top-1 plain", "top-1 patched", "log p gain", "of context", "‖ΔW‖/‖W‖", "noise floor")
-    return SummaryTable(
-        title="By model and recipe",
-        columns=(*("model", "revision", "dtype", "layers", "mode", "components", "α"), *columns, *more),
-        rows=tuple((*map(_cell, setting), *_numbers(rows)) for setting, rows in settings.items()),
-        note="Medians over rows; KL to the contextual distribution in nats. R = 1 − KL patched / KL plain, its median "
-        "with an interval of 95 % from resamples. Top-1: share of rows whose most probable next token is the "
-        "context's. Log p gain: of the answer, patched less plain; of context: with the context less plain. Noise "
-        "floor in logits.",
-    )
-
-
-def _numbers(rows: Sequence[Row]) -> list[Cell]:
-    kls = [
-        _median(rows, f"kl_{name}") for name in ("plain", "weights", "shift", "patched", "random", "shuffled")
+def _settings_tables(settings: Settings, varied: Sequence[str]) -> Iterator[SummaryTable]:
+    """Divergences, and then answers and sizes; what is alike in all rows is said once."""
+    shown = [name for name in _SETTING if name in varied] or ["model"]
+    alike = next(iter(settings))
+    same = [
+        f"{_TITLES.get(name, name)} {value}"
+        for name, value in zip(_SETTING, alike, strict=True)
+        if name not in shown and value
     ]
-    shares = [share for row in rows if (share := recovered(row)) is not None]
+    heads = [
+        [value for name, value in zip(_SETTING, setting, strict=True) if name in shown]
+        for setting in settings
+    ]
+    titles = [_TITLES.get(name, name) for name in shown]
+    note = f" In all rows: {', '.join(map(str, same))}." if same else ""
+    yield SummaryTable(
+        title="Divergence from the context's next token",
+        columns=(
+            *titles,
+            "rows",
+            "plain",
+            "ΔW alone",
+            "Δb alone",
+            "patched",
+            "random",
+            "shuffled",
+            "R",
+            "low",
+            "high",
+        ),
+        rows=tuple(
+            (*map(_cell, head), *_divergences(rows))
+            for head, rows in zip(heads, settings.values(), strict=True)
+        ),
+        note="KL(context ‖ other) in nats, medians over rows. R = 1 − patched / plain: its median with an interval of "
+        f"95 % from resamples.{note}",
+    )
+    yield SummaryTable(
+        title="Answers and sizes",
+        columns=(
+            *titles,
+            "same top plain",
+            "same top patched",
+            "gain patched",
+            "gain context",
+            "‖ΔW‖/‖W‖",
+            "noise floor",
+        ),
+        rows=tuple(
+            (*map(_cell, head), *_answers(rows)) for head, rows in zip(heads, settings.values(), strict=True)
+        ),
+        note="Same top: share of rows whose most probable next token is the context's. Gain: of the answer's "
+        "log-probability in nats, over the query alone. All but the shares are medians; the noise floor is in logits.",
+    )
+
+
+def _divergences(rows: Sequence[Row]) -> list[Cell]:
+    names = ("plain", "weights", "shift", "patched", "random", "shuffled")
+    shares = _known(map(recovered, rows))
+    return [len(rows), *(_median(rows, f"kl_{name}") for name in names), *median_interval(shares)]
+
+
+def _answers(rows: Sequence[Row]) -> list[Cell]:
     return [
-        len(rows),
-        *kls,
-        *median_interval(shares),
         _share(rows, "top1_plain"),
         _share(rows, "top1_patched"),
         _median_of(_gain(row, "answer_patched") for row in rows),
@@ -104,9 +136,19 @@ def _tags_table(rows: Sequence[Row], tags: Sequence[str]) -> SummaryTable:
         lines.append((tag, len(ours), *kls, median_interval(shares).value, *gains))
     return SummaryTable(
         title="By tag",
-        columns=("tag", "rows", "KL plain", "patched", "random", "shuffled", "R", "log p gain", "of context"),
+        columns=(
+            "tag",
+            "rows",
+            "plain",
+            "patched",
+            "random",
+            "shuffled",
+            "R",
+            "gain patched",
+            "gain context",
+        ),
         rows=tuple(lines),
-        note="Medians over the rows of all models and recipes.",
+        note="Medians over the rows of all models and recipes; the columns are those of the tables above.",
     )
 
 
@@ -152,9 +194,7 @@ def _sentences(rows: Sequence[Row]) -> Iterable[str]:
             )
 
 
-def _figures(
-    rows: Sequence[Row], settings: Mapping[tuple[object, ...], Sequence[Row]], varied: Sequence[str]
-) -> Iterable[SummaryFigure]:
+def _figures(rows: Sequence[Row], settings: Settings, varied: Sequence[str]) -> Iterable[SummaryFigure]:
     some = list(settings.items())[:_MOST_SERIES]
     names = [_name_of(setting, varied) for setting, _ in some]
     drops = [_known(_drop(row) for row in ours) for _, ours in some]
