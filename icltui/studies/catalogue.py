@@ -29,6 +29,16 @@ CATALOGUE: tuple[StudyEntry, ...] = (
         "Does every layer under ΔW and Δb give the block's output that the context gives, on this model?",
         "exactness:Exactness",
     ),
+    StudyEntry(
+        "deliberation",
+        "Do the updates of several opinions add up, does their order matter, and which opinion wins?",
+        "deliberation:Deliberation",
+    ),
+    StudyEntry(
+        "override",
+        "When does a context override what the model knows, and is belief linear in evidence and patch?",
+        "override:Override",
+    ),
 )
 
 

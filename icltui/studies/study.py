@@ -3,10 +3,10 @@
 Enters: the settings that all studies share. Leaves: the study of a name, ready to run.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from msgspec.structs import replace
 
@@ -16,6 +16,14 @@ from icltui.experiment.experiment_folder import models_asked
 from icltui.studies.catalogue import study_entry
 from icltui.tasks.family import ForModel
 from icltui.values import ModelInfo
+from icltui.values.bounds import Count
+from icltui.values.errors import IcltuiError
+from icltui.values.results import ResultRow, Summary, SummaryFigure, SummaryTable
+
+OneT = TypeVar("OneT")
+RowT = TypeVar("RowT", bound="StudyRow")
+Plain = Mapping[str, Any]
+"""A row as a folder gives it back."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +44,15 @@ class StudySettings:
         if not self.revisions:
             return [self.load]
         return [replace(self.load, revision=revision) for revision in self.revisions]
+
+
+class StudyRow(ResultRow, frozen=True):
+    """Base of a study's rows."""
+
+    model: str = ""
+    revision: str | None = None
+    number: Count = 0
+    """Of the prompt among the study's."""
 
 
 class Study(Experiment[ItemT, RowT_co], Protocol):
@@ -90,6 +107,53 @@ class StudyBase:
     def models(self) -> Sequence[LoadModel]:
         """The model of each revision."""
         return self.settings.models()
+
+    def summary(
+        self,
+        rows: Sequence[Plain],
+        answer: Sequence[str],
+        tables: Sequence[SummaryTable],
+        figures: Sequence[SummaryFigure] = (),
+    ) -> Summary:
+        """The summary with what all studies say."""
+        return Summary(
+            title=f"Study: {self.kind}",
+            question=self.question,
+            answer=tuple(answer),
+            shows_not=self.shows_not,
+            tables=tuple(tables),
+            figures=tuple(figures),
+            n_rows=len(rows),
+            n_failed=sum(row["error"] is not None for row in rows),
+        )
+
+
+def rows_of_each(
+    row_type: type[RowT],
+    model: ModelInfo,
+    items: Sequence[tuple[str, OneT]],
+    rows_of: Callable[[OneT], Sequence[RowT]],
+) -> Iterator[list[RowT]]:
+    """The rows of each item, with its key, the model and their part; where it fails, one row with the error."""
+    for key, item in items:
+        try:
+            rows = rows_of(item)
+        except IcltuiError as error:
+            rows = [row_type(key=key, error=" ".join(str(error).split()))]
+        yield [
+            replace(row, key=key, part=part, model=model.name, revision=model.revision)
+            for part, row in enumerate(rows)
+        ]
+
+
+def by_model(rows: Sequence[Plain]) -> dict[str, list[Plain]]:
+    """The rows that hold a result, by model and revision."""
+    groups: dict[str, list[Plain]] = {}
+    for row in rows:
+        if row["error"] is None:
+            name = row["model"] if row["revision"] is None else f"{row['model']} {row['revision']}"
+            groups.setdefault(name, []).append(row)
+    return groups
 
 
 def prompts_for(model: ModelInfo) -> ForModel:

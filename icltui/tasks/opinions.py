@@ -107,19 +107,21 @@ def _general(chance: random.Random, number: int) -> Dispute:
 
 def _embedded(chance: random.Random, number: int) -> Dispute:
     """The lines of its corpus, which has no speakers: who agrees says the same again."""
-    kind = number % 3
+    kind, end = number % 3, ".\n"
     if kind == 0:
-        name, form, options = "place", f"{chance.choice(lexicon.NAMES)} is in the", lexicon.PLACES
+        person = chance.choice(lexicon.NAMES)
+        name, form, options = "place", f"{person} is in the", lexicon.PLACES
+        query = f"Where is {person}? {form}"
     elif kind == 1:
-        country = chance.choice([*lexicon.CAPITALS])
-        name, form, options = "capital", f"The capital of {country} is", [*lexicon.CAPITALS.values()]
+        name, options = "capital", [*lexicon.CAPITALS.values()]
+        query = form = f"The capital of {chance.choice([*lexicon.CAPITALS])} is"
     else:
-        name, form, options = "invented", f"{lexicon.nonce_word(chance)} ->", lexicon.COLOURS
+        name, options, end = "invented", lexicon.COLOURS, "\n"
+        query = form = f"{lexicon.nonce_word(chance)} ->"
     first, second = chance.sample(options, 2)
-    end = "\n" if name == "invented" else ".\n"
     return Dispute(
         name,
-        form,
+        query,
         f" {first}",
         f" {second}",
         (f"{form} {first}{end}",) * 3,
