@@ -223,7 +223,7 @@ def _coefficients(model: _Model) -> tuple[SummaryTable, str]:
         title=f"{model.name}: coefficients of each fact's own law, in nats",
         columns=("grid", "f", "γ", "low", "high", "a", "low", "high", "c", "low", "high"),
         rows=tuple(lines),
-        note="Medians over facts with 95 % intervals from resamples. c: of c α f(N), when it is fitted too; the law has 0.",
+        note="Medians over facts, with 95 % intervals. c: of c α f(N), when it is fitted too; the law has 0.",
     )
     held = lines[1]
     return table, (
