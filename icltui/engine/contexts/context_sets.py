@@ -21,6 +21,7 @@ from icltui.engine.contexts.differences import (
     step_norms,
 )
 from icltui.engine.hooks.out_of_memory import run_as_fits
+from icltui.engine.measure.predictions import finite_or_none
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.prompts.prompt_check import check_known, check_length
 from icltui.engine.prompts.tokenize import Ids
@@ -55,6 +56,11 @@ class ContextSet:
     chain: tuple[int, ...] = ()
     """Indices of contexts each of which is the one before it and more."""
 
+    @property
+    def by_read(self) -> dict[Tokens, Tokens]:
+        """An answer for each beginning that is read before an answer's last token: such answers share a run."""
+        return {answer[:-1]: answer for answer in self.answers}
+
 
 @dataclass(frozen=True)
 class ContextSetNumbers:
@@ -73,8 +79,12 @@ class _State(NamedTuple):
     """One row's."""
 
     z: Float[Tensor, "layers hidden"]
-    said: Float[Tensor, ""]
-    """Log-probability of the row's answer."""
+    log_p: Float[Tensor, "positions vocabulary"]
+    """After the query's last token and after each token of an answer that is read."""
+
+    def said(self, answer: Tokens) -> Float[Tensor, ""]:
+        """Log-probability of an answer of which the row reads all tokens but the last."""
+        return self.log_p[range(len(answer)), list(answer)].sum()
 
 
 @torch.inference_mode()
@@ -101,13 +111,13 @@ def combine_contexts(loaded: LoadedModel, sets: Sequence[ContextSet]) -> list[Co
 
 
 def _rows(one: ContextSet) -> Iterator[TrialPrompt]:
-    """Every context with every answer, the first context being none; then the longest one, with more tokens after."""
+    """Every context with what is read of answers, the first context being none; the longest one, with more tokens."""
 
     def row(context: Tokens, answer: Tokens) -> TrialPrompt:
         return TrialPrompt(Ids(one.prefix, context, one.query, (0, len(context))), answer)
 
     for context in ((), *one.contexts):
-        for answer in one.answers:
+        for answer in one.by_read.values():
             yield row(context, answer)
     yield row(max(one.contexts, key=len), one.query[-1:] * (N_NOISE_TOKENS + 1))
 
@@ -119,21 +129,22 @@ def _run(loaded: LoadedModel, rows: Sequence[Numbered], n: int) -> dict[int, _St
     last = last_of_rows(batch.n_rows, batch.n_targets, 1, batch.n_forced).flatten()
     z = capture.targets(loaded.sites).z
     z = z[:, last.to(z.device)]
-    answers = torch.tensor([row.answer for _, row in some], device=logits.device)
-    said = logits.log_softmax(-1).gather(-1, answers[..., None])[..., 0].sum(-1)
-    return {index: _State(z[:, k].clone(), said[k]) for k, (index, _) in enumerate(some)}
+    log_p = logits.log_softmax(-1)
+    return {index: _State(z[:, k].clone(), log_p[k].clone()) for k, (index, _) in enumerate(some)}
 
 
 def _numbers(one: ContextSet, states: Iterator[_State]) -> ContextSetNumbers:
     """The numbers of a set from the states of its rows, in the order of :func:`_rows`."""
-    table = [[next(states) for _ in one.answers] for _ in range(len(one.contexts) + 1)]
+    table = [{read: next(states) for read in one.by_read} for _ in range(len(one.contexts) + 1)]
     again = next(states).z
-    z = torch.stack([row[0].z for row in table])
+    z = torch.stack([next(iter(row.values())).z for row in table])
     deltas = z[1:] - z[0]
     longest = max(range(len(one.contexts)), key=lambda k: len(one.contexts[k]))
     noise = (again - z[1 + longest]).double().norm(dim=-1) / deltas[longest].double().norm(dim=-1)
     return ContextSetNumbers(
-        log_p=tuple(layer_values(torch.stack([state.said for state in row])) for row in table),
+        log_p=tuple(
+            tuple(finite_or_none(row[answer[:-1]].said(answer)) for answer in one.answers) for row in table
+        ),
         pairs=tuple(pair_numbers(*(deltas[k] for k in pair)) for pair in one.pairs),
         steps=tuple(step_norms(deltas[[*one.chain]])) if one.chain else (),
         noise=layer_values(noise),
