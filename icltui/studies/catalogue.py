@@ -39,6 +39,17 @@ CATALOGUE: tuple[StudyEntry, ...] = (
         "When does a context override what the model knows, and is belief linear in evidence and patch?",
         "override:Override",
     ),
+    StudyEntry(
+        "functions",
+        "Does a block that learned to fit linear functions from examples fit them through ΔW too, and are its implicit "
+        "steps those of gradient descent?",
+        "functions:FunctionsStudy",
+    ),
+    StudyEntry(
+        "finetune",
+        "Does a context of examples move the weights in the direction in which training on the same examples does?",
+        "finetune:FineTuneStudy",
+    ),
 )
 
 

@@ -4,14 +4,19 @@ Every tuple holds a number for each of ``steps``. A cosine is that of the contex
 the query's last token without the context; None where one of the two is 0.
 """
 
-from icltui.values.base import Record
 from icltui.values.bounds import Count, LayerIndex
+from icltui.values.results import ResultRow
 
 Numbers = tuple[float | None, ...]
 
 
-class FineTuneLayer(Record, frozen=True):
-    """One layer; everything has a default, so that a row of an experiment can be one."""
+class FineTuneRow(ResultRow, frozen=True):
+    """One layer on one prompt; the engine leaves the key and the next three empty."""
+
+    model: str = ""
+    revision: str | None = None
+    task: str = ""
+    """The family of the examples."""
 
     layer: LayerIndex = 0
     n_rows: Count = 0

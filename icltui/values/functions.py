@@ -6,15 +6,15 @@ examples; ``step…`` and ``sgd_step_norm`` one for each example.
 
 from typing import Literal
 
-from icltui.values.base import Record
 from icltui.values.bounds import Count, Seed, TokenCount
+from icltui.values.results import ResultRow
 
 TrainedOn = Literal["full", "any"]
 """Queries after all examples alone, as in the papers; or after any number of them."""
 
 
-class FunctionCurves(Record, frozen=True):
-    """One trained block; everything has a default, so that a row of an experiment can be one."""
+class FunctionsRow(ResultRow, frozen=True):
+    """One trained block; the engine leaves the key empty."""
 
     seed: Seed = 0
     """Seed of the block, of its training and of the functions that it is tested on."""

@@ -1,7 +1,7 @@
 """The same examples in the context and trained on: what each does to W z at the query.
 
 Enters: a prompt whose context is examples, and the same examples by themselves. Leaves: a
-:class:`~icltui.values.finetune.FineTuneLayer` for each layer. Training is plain gradient descent on the mean loss of
+:class:`~icltui.values.finetune.FineTuneRow` for each layer. Training is plain gradient descent on the mean loss of
 the answers' tokens, all examples in one batch, each without a context; only the matrices that read z move, in the
 selected layers. The null levels are trainings on each other's answers and on another task's examples.
 """
@@ -24,9 +24,9 @@ from icltui.engine.measure.rank_one import project
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.trial.prompt import TrialPrompt
 from icltui.values.errors import BadInput
-from icltui.values.finetune import FineTuneLayer
+from icltui.values.finetune import FineTuneRow
 
-RATES = (3.0, 1.0, 0.3, 0.1, 0.03)
+RATES = (10.0, 3.0, 1.0, 0.3, 0.1, 0.03)
 """Learning rates that are tried."""
 _N_TRIED = 4
 """Steps that each is tried for."""
@@ -63,7 +63,7 @@ def compare(
     steps: Sequence[int] = (1, 2, 4, 8, 16),
     rates: Sequence[float] = RATES,
     on_progress: ProgressCallback = ignore_progress,
-) -> list[FineTuneLayer]:
+) -> list[FineTuneRow]:
     """The comparison at each of the sites, after each of ``steps``, ascending; no weight of the model changes.
 
     Raises:
@@ -89,7 +89,9 @@ def compare(
         for examples in (case.examples, case.shuffled, case.others)
     )
     return [
-        FineTuneLayer(
+        FineTuneRow(
+            key="",
+            part=at,
             layer=site.layer,
             n_rows=len(u),
             steps=tuple(steps),

@@ -1,6 +1,6 @@
 """One block from its training to its curves: with the context, through ΔW, by gradient steps, and its controls.
 
-Enters: a setting. Leaves: :class:`icltui.values.functions.FunctionCurves`. Tests are in float64.
+Enters: a setting. Leaves: :class:`icltui.values.functions.FunctionsRow`. Tests are in float64.
 """
 
 import copy
@@ -18,7 +18,7 @@ from icltui.engine.functions.block import RegressionBlock, make_patches
 from icltui.engine.functions.explicit_steps import choose_rate, descend, query_errors
 from icltui.engine.functions.regression import Tasks, draw_tasks, least_squares
 from icltui.engine.functions.train import Setting, train_block
-from icltui.values.functions import FunctionCurves
+from icltui.values.functions import FunctionsRow
 
 _CHUNK = 50
 """Tasks whose ΔW after every number of examples are in memory at once."""
@@ -27,7 +27,7 @@ _TEST_SEED, _RATE_SEED = 2**20, 2**21
 _Curves = dict[str, Tensor]
 
 
-def measure_functions(setting: Setting, on_progress: ProgressCallback = ignore_progress) -> FunctionCurves:
+def measure_functions(setting: Setting, on_progress: ProgressCallback = ignore_progress) -> FunctionsRow:
     """Train a block and measure it; ``on_progress`` may raise to stop."""
     begin = time.perf_counter()
     tests = _draw(setting, setting.n_tasks, _TEST_SEED)
@@ -58,7 +58,7 @@ def measure_block(
     tests: Tasks,
     others: Tasks,
     on_progress: ProgressCallback = ignore_progress,
-) -> FunctionCurves:
+) -> FunctionsRow:
     """The curves of a block; ``others`` are the functions that the gradient steps' learning rate is chosen on."""
     error32 = _error(block, tests)
     block, untrained = (copy.deepcopy(one).double() for one in (block, untrained))
@@ -71,7 +71,8 @@ def measure_block(
     means: dict[str, Any] = {
         name: tuple(torch.cat([part[name] for part in parts]).mean(0).tolist()) for name in parts[0]
     }
-    return FunctionCurves(
+    return FunctionsRow(
+        key="",
         n_inputs=tests.x.shape[-1],
         n_tasks=len(tests.y),
         sgd_rate=rate,
