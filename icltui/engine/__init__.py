@@ -17,7 +17,7 @@ A folder imports only folders before it; inside a folder a module imports only m
     generate   sampling ─▶ batching_check ─▶ generate ─▶ prepare_request ─▶ last_patch ─▶ jobs
     curves     token_losses ─▶ intervals ─▶ smoothing ─▶ icl_score ─▶ text_tokens ─▶ own_text
                measure_curves ─▶ jobs
-    heads      read_attention ─▶ repeated_tokens
+    heads      read_attention ─▶ repeated_tokens ─▶ last_token ─▶ contributions ─▶ measure_heads ─▶ jobs
     verify     gradient_alignment ─▶ verdict ─▶ verify
     trial      prompt ─▶ row_patch ─▶ row_heuristic ─▶ row_score ─▶ row_strength
                lower_blocks ─▶ batch ─▶ batching ─▶ row_layers ─▶ row_noise ─▶ trial

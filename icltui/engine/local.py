@@ -25,6 +25,7 @@ from icltui.api.messages import (
     Measure,
     MeasureCurves,
     MeasureEnded,
+    MeasureHeads,
     ModelLoaded,
     Progress,
     PromptTokenized,
@@ -42,6 +43,7 @@ from icltui.engine.export.jobs import check_same_weights, run_export
 from icltui.engine.generate.jobs import run_generate, run_generate_each
 from icltui.engine.generate.last_patch import LastPatch
 from icltui.engine.generate.prepare_request import prepare_inputs
+from icltui.engine.heads.jobs import run_heads
 from icltui.engine.hooks.out_of_memory import (
     forget_frames,
     is_out_of_memory,
@@ -181,6 +183,10 @@ class LocalEngine:
                 yield from self._verify(request, should_stop)
             case MeasureCurves():
                 yield from run_curves(self._model(), request)
+            case MeasureHeads():
+                loaded = self._model()
+                assert self.info is not None
+                yield from run_heads(loaded, request, self.info.path)
             case Export():
                 yield from self._export(request)
             case Compile():

@@ -70,6 +70,9 @@ class HeadContributions(Record, frozen=True):
     """⟨Σ_j c_hj, δ⟩ / ‖δ‖² of each head."""
     sum_error: float | None
     """‖Σ c_hj − δ‖ / ‖δ‖, δ measured by a run of its own in which the layer's attention cannot see the context."""
+    before_norm: bool = False
+    """Whether a norm follows the attention, as in Gemma: then the numbers are of the change before that norm, and
+    ``sum_error`` is of its image under it."""
 
 
 class AttentionHeads(Record, frozen=True):

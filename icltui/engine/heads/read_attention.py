@@ -33,7 +33,7 @@ def reading_attention(loaded: LoadedModel, take: TakeWeights) -> Iterator[dict[s
         arguments = stack.enter_context(_eager(model))
         for layer, block in blocks_of(loaded).items():
             for module in block.modules():
-                hook = module.register_forward_hook(partial(_take_out, layer, take))
+                hook = module.register_forward_hook(partial(_take_out, layer, take, bool(arguments)))
                 stack.callback(hook.remove)
         yield arguments
 
@@ -84,13 +84,18 @@ def _configs(model: nn.Module) -> Iterator[Any]:
         ]
 
 
-def _take_out(layer: int, take: TakeWeights, _: nn.Module, __: Any, output: Any) -> Any:
-    """The module's results without the weights among them."""
+def _take_out(layer: int, take: TakeWeights, drops: bool, _: nn.Module, __: Any, output: Any) -> Any:
+    """The module's results; with ``drops`` without the weights among them, which would else be kept to the end.
+
+    An outer module is called later, so that its weights count where an inner one makes something like them.
+    """
     if not isinstance(output, tuple | list):
         return None
     for index, part in enumerate(output):
         if index and _are_weights(part):
             take(layer, part[0])
+            if not drops:
+                return None
             return type(output)([*output[:index], None, *output[index + 1 :]])
     return None
 

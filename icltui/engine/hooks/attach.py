@@ -158,7 +158,7 @@ class _SiteAdapter:
         is_all = (
             self.z is not None and z.numel() == self.z[0].numel() and z.data_ptr() == self.z[0].data_ptr()
         )
-        if is_all and isinstance(module, nn.Linear | Conv1D):
+        if is_all and isinstance(module, nn.Linear | Conv1D) and isinstance(output, Tensor):
             out = self.rows(output)
             bias = _bias(module, out)
             self.hook.projection_output(self.layer, name, out if bias is None else out - bias)
