@@ -159,7 +159,7 @@ def test_the_users_own_path_stays(monkeypatch: pytest.MonkeyPatch) -> None:
 
 STARTS = re.compile(
     r"\b(subprocess|subprocess_exec|multiprocessing|ProcessPoolExecutor|sys\.executable"
-    r"|os\.(system|popen|fork|forkpty|(exec|spawn)[lv]p?e?|posix_spawnp?))\b"
+    r"|ray\.init|os\.(system|popen|fork|forkpty|(exec|spawn)[lv]p?e?|posix_spawnp?))\b"
 )
 PLACES = {
     "system/child_environment.py",
@@ -169,6 +169,7 @@ PLACES = {
     "bench/pseudo_terminal.py",
     "bench/memory.py",
     "bench/start.py",
+    "experiment/ray_cluster.py",
     "zoo/real_model.py",
 }
 """Where a process may be started: what is started there is in the tests above, or takes its environment from here."""
