@@ -11,7 +11,7 @@ import pytest
 
 from icltui.experiment import ray_actors
 from icltui.experiment.ray_actors import run_on_ray
-from icltui.experiment.ray_cluster import LOG, connected
+from icltui.experiment.ray_cluster import _QUIET, LOG, connected
 from icltui.experiment.run import RunProgress, Shard, run_experiment
 from icltui.storage.row_store import RowStore, read_rows
 from icltui.values.errors import BadInput, ModelError
@@ -76,7 +76,8 @@ def _command(process: psutil.Process) -> list[str]:
 def nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], Nodes]]:
     """Starts a cluster whose actors can import the tests."""
     pytest.importorskip("ray")
-    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    for name in ("PYTHONSAFEPATH", *_QUIET):
+        monkeypatch.setenv(name, _QUIET.get(name, "1"))  # so that it is put back
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
     monkeypatch.setattr(ray_actors, "_PATIENCE", 3.0)
     logging.getLogger("ray").setLevel(logging.ERROR)

@@ -112,6 +112,15 @@ def test_one_that_fails_is_let_go_with_one_line(failing):
     }[failing]
 
 
+@pytest.fixture(autouse=True)
+def _put_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a tracker changes in the environment of this process."""
+    for name in ("PYTHONSAFEPATH", "PYTHONPATH", "WANDB_MODE", "WANDB_DIR", "WANDB_SILENT"):
+        monkeypatch.setenv(name, os.environ.get(name, ""))
+        if not os.environ[name]:
+            monkeypatch.delenv(name)
+
+
 def test_one_that_is_not_there_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     with pytest.raises(BadInput, match=r"--track wandb needs wandb.*pip install 'icltui\[wandb\]'"):
@@ -131,7 +140,7 @@ def test_one_that_cannot_be_imported_is_one_line(tmp_path, monkeypatch):
 def test_wandb_stays_off_the_network_unless_the_user_wants_it(tmp_path, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: True)
     monkeypatch.setattr(track.importlib, "import_module", lambda _name: Recorder())
-    monkeypatch.setattr(os, "environ", dict(os.environ, WANDB_DIR="/elsewhere"))
+    monkeypatch.setenv("WANDB_DIR", "/elsewhere")
     open_tracker("wandb", tmp_path, print)
     assert (os.environ["WANDB_MODE"], os.environ["WANDB_DIR"]) == ("offline", "/elsewhere")
 
