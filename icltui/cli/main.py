@@ -24,6 +24,7 @@ from icltui.cli import (
     parser,
     patch,
     replay,
+    study,
     sweep,
     verify,
 )
@@ -88,6 +89,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "exam": exam.exam,
     "patch": patch.patch,
     "sweep": sweep.sweep,
+    "study": study.study,
     "demo": demo.demo,
     "bench": bench.bench,
     "help": help.help,

@@ -20,6 +20,7 @@ from icltui.cli import (
     measure,
     patch,
     replay,
+    study,
     sweep,
     verify,
 )
@@ -41,6 +42,7 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     ),
     "exam": ("every patch of a session's context, put to one test", exam.add_arguments),
     "sweep": ("many prompts, models and recipes, resumable at any moment", sweep.add_arguments),
+    "study": ("a question about contexts and weights, run on prompts made for it", study.add_arguments),
     "patch": ("join adapters made from different contexts into one", patch.add_arguments),
     "engine": ("the engine as a server on stdin and stdout, for --engine", lambda _parser: None),
     "config": ("where everything is kept, and the settings in force", lambda _parser: None),

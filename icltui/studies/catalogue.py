@@ -30,6 +30,16 @@ CATALOGUE: tuple[StudyEntry, ...] = (
         "exactness:Exactness",
     ),
     StudyEntry(
+        "few-shot",
+        "How do updates accumulate over examples, and after how many does the answer no longer move?",
+        "few_shot:FewShot",
+    ),
+    StudyEntry(
+        "relevance",
+        "Is the size of an update, or its focus on few tokens, a measure of how good a context is?",
+        "relevance:Relevance",
+    ),
+    StudyEntry(
         "deliberation",
         "Do the updates of several opinions add up, does their order matter, and which opinion wins?",
         "deliberation:Deliberation",

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 
 LEVEL = 0.95
-N_RESAMPLES = 2000
+N_RESAMPLES = 1000
 ItemT = TypeVar("ItemT")
 
 
@@ -131,7 +131,10 @@ def spearman(x: Sequence[float], y: Sequence[float]) -> float | None:
     """
     if len(set(x)) < 2 or len(set(y)) < 2:
         return None
-    return statistics.correlation(ranks(x), ranks(y))
+    middle = (len(x) + 1) / 2  # the mean of all ranks; they and their products are exact
+    a, b = ([rank - middle for rank in ranks(values)] for values in (x, y))
+    together = sum(left * right for left, right in zip(a, b, strict=True))
+    return together / math.sqrt(sum(left**2 for left in a) * sum(right**2 for right in b))
 
 
 def spearman_interval(x: Sequence[float], y: Sequence[float], seed: int = 0) -> StatisticInterval:

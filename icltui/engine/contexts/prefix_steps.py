@@ -33,6 +33,8 @@ class PrefixSteps:
     """‖v_{i+1} − v_i‖."""
     net_shift: Table
     """‖v_i − v_0‖, i from 1."""
+    stream_norms: tuple[float, ...]
+    """‖v_0‖ of each layer."""
     log_p: Table
     """log p_i of each of the given tokens, in nats: a row for each i from 0, a column for each token."""
     kl_to_full: tuple[float, ...]
@@ -61,6 +63,7 @@ def prefix_steps(loaded: LoadedModel, ids: Ids, tokens: Sequence[int], path: Pat
         weight_steps=tuple(_weight_steps(site, z[:, k]) for k, site in enumerate(loaded.sites)),
         shift_steps=_table(dv.T),
         net_shift=_table((v[1:] - v[0]).norm(dim=-1).T),
+        stream_norms=tuple(v[0].norm(dim=-1).tolist()),
         log_p=_table(log_p[:, list(tokens)]),
         kl_to_full=tuple(row_kl(logits[-1:].expand_as(logits), logits).tolist()),
         top=tuple(log_p.argmax(-1).tolist()),

@@ -36,6 +36,7 @@ def test_steps_are_differences_of_runs_by_themselves(family, path):
         torch.stack(some) for some in zip(*(states(loaded, context[:end]) for end in ends), strict=True)
     )
     close(found.shift_steps, (v[1:] - v[:-1]).norm(dim=-1).T)
+    close(found.stream_norms, v[0].norm(dim=-1))
     close(found.net_shift, (v[1:] - v[0]).norm(dim=-1).T)
     close(found.log_p, log_p[:, list(TOKENS)])
     close(
