@@ -105,7 +105,8 @@ def test_a_mean_from_resamples_has_the_spread_of_the_central_limit():
 
 def test_intervals_are_fixed_by_their_seed():
     x, y = _drawn(20), _drawn(20, 1)
-    assert median_interval(x, 3) == median_interval(x, 3) != median_interval(x, 4)
+    assert mean_interval(x, 3) == mean_interval(x, 3) != mean_interval(x, 4)
+    assert median_interval(x, 3) == median_interval(x, 3)
     found = spearman_interval(x, y)
     assert found.value == spearman(x, y)
     assert -1 <= found.low < found.value < found.high <= 1
