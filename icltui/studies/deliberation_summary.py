@@ -109,7 +109,8 @@ def _steps(model: _Model) -> SummaryTable:
             )
             if (own := middle(row, "step")) is not None and whole
         ]
-        shift = [value - model.odds("")[number] for number, value in model.odds(sequence).items()]
+        none, found_odds = model.odds(""), model.odds(sequence)
+        shift = [value - none[number] for number, value in found_odds.items() if number in none]
         lines.append(
             (k, sequence[-2], *median_interval(found, model.seed), *mean_interval(shift, model.seed))
         )
@@ -185,7 +186,8 @@ def last_wins(ab: dict[int, float], ba: dict[int, float], seed: int) -> Statisti
 def _related(model: _Model) -> tuple[SummaryTable, str]:
     """Rank correlations of the ratios with what the answer does."""
     ab, ba, none = model.odds("A1 B1"), model.odds("B1 A1"), model.odds("")
-    alone = {k: model.odds("A1")[k] + model.odds("B1")[k] - 2 * none[k] for k in none}
+    a, b = model.odds("A1"), model.odds("B1")
+    alone = {k: a[k] + b[k] - 2 * none[k] for k in none if {k} <= a.keys() & b.keys() & ab.keys() & ba.keys()}
     questions: list[tuple[str, str, Callable[[int], float]]] = [
         ("order", "change of log-odds when swapped", lambda k: abs(ab[k] - ba[k])),
         ("interaction", "log-odds of AB less those of A and B", lambda k: abs(ab[k] - none[k] - alone[k])),
@@ -196,7 +198,7 @@ def _related(model: _Model) -> tuple[SummaryTable, str]:
         found = [
             (value, number(row["number"]))
             for row in model.pairs("opposed")
-            if (value := middle(row, ratio)) is not None and row["number"] in ab and row["number"] in ba
+            if (value := middle(row, ratio)) is not None and row["number"] in alone
         ]
         x, y = ([pair[k] for pair in found] for k in (0, 1))
         lines.append((ratio, what, len(found), *spearman_interval(x, y, model.seed)))

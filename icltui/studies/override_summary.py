@@ -33,11 +33,13 @@ class _Model:
     seed: int
 
     def cell(self, grid: str, n: int, alpha: float = 0.0) -> list[Plain]:
-        """The rows of one cell whose log-odds are known."""
+        """The rows of one cell whose log-odds and margin are known."""
         return [
             row
             for row in self.rows
-            if (row["grid"], row["n"], row["alpha"]) == (grid, n, alpha) and odds(row) is not None
+            if (row["grid"], row["n"], row["alpha"]) == (grid, n, alpha)
+            and odds(row) is not None
+            and row["margin"] is not None
         ]
 
     def counts(self, grid: str) -> list[int]:
