@@ -90,7 +90,7 @@ class Relevance(StudyBase):
 
 
 def _rows(loaded: LoadedModel, model: ModelInfo, item: QuestionItem) -> list[RelevanceRow]:
-    prompts = _prompts(loaded, item)
+    prompts = context_prompts(loaded, item)
     found = {result.index: result for result in trial(loaded, [*prompts.values()], n_noise_runs=3)}
     rows = []
     for number, (name, prompt) in enumerate(prompts.items()):
@@ -117,7 +117,7 @@ def _rows(loaded: LoadedModel, model: ModelInfo, item: QuestionItem) -> list[Rel
     return rows
 
 
-def _prompts(loaded: LoadedModel, item: QuestionItem) -> dict[str, TrialPrompt]:
+def context_prompts(loaded: LoadedModel, item: QuestionItem) -> dict[str, TrialPrompt]:
     """Each context's prompt, a unit for each token, all of one length."""
     question = item.question
     made = {
