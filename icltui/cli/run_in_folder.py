@@ -2,8 +2,9 @@
 
 import argparse
 import sys
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from icltui.api.messages import Event, LoadModel
@@ -17,7 +18,9 @@ from icltui.values.results import Summary
 if TYPE_CHECKING:
     from icltui.experiment.experiment import Experiment
     from icltui.experiment.run import RowSink, RunProgress
+    from icltui.experiment.track import Tracker
 
+TRACKERS = ("trackio", "wandb")
 _MOST_SHARDS = 100_000
 
 
@@ -39,6 +42,16 @@ def add_run_options(parser: argparse.ArgumentParser, *, is_folder_required: bool
         help="run only the I-th of N shares, such as one for each job of an array; all write into one folder",
     )
     group.add_argument("--retry", action="store_true", help="run the items again that ended in an error")
+    group.add_argument(
+        "--on",
+        metavar="ray",
+        type=_read_cluster,
+        help="run on the GPUs of a cluster of Ray whose nodes all see DIR: ray is the one that this machine is in, or "
+        "this machine alone; ray://HOST:PORT one elsewhere",
+    )
+    group.add_argument(
+        "--track", choices=TRACKERS, help="tell a tracker how far the run is, and what comes of it"
+    )
     return group
 
 
@@ -55,36 +68,79 @@ def run_in_folder(args: argparse.Namespace, experiment: "Experiment[Any, Any]") 
 
     claim(args.out, experiment)
     store = RowStore(args.out, experiment.row_type)
-    try:
-        run_watched(args, experiment, store)
-    except KeyboardInterrupt:
-        kept = f"{len(store.keys()):,} items are kept in {shown(args.out)}"
-        print_error(f"icltui: interrupted: {kept}: the same command goes on")
-        raise
-    rows: list[dict[str, Any]] = read_rows(args.out).to_pylist()
-    summary = experiment.summarise(rows)
+    with tracked(args, experiment) as tracker:
+        try:
+            run_watched(args, experiment, store, tracker)
+        except KeyboardInterrupt:
+            kept = f"{len(store.keys()):,} items are kept in {shown(args.out)}"
+            print_error(f"icltui: interrupted: {kept}: the same command goes on")
+            raise
+        rows: list[dict[str, Any]] = read_rows(args.out).to_pylist()
+        summary = experiment.summarise(rows)
+        if tracker is not None:
+            tracker.end(summary)
     if (line := write_summary(args.out, summary, rows)) is not None:
         print_error(f"icltui: {line}")
     return summary
 
 
+@contextmanager
+def tracked(args: argparse.Namespace, experiment: "Experiment[Any, Any]") -> "Iterator[Tracker | None]":
+    """The tracker that ``--track`` names, if it does, with the run begun; ended when the block is.
+
+    Raises:
+        BadInput: it is not installed.
+    """
+    if args.track is None:
+        yield None
+        return
+    from icltui.experiment.track import open_tracker
+
+    tracker = open_tracker(args.track, args.out or Path(), lambda line: print_error(f"icltui: {line}"))
+    tracker.begin(experiment.kind, experiment.asked())
+    try:
+        yield tracker
+    finally:
+        tracker.end(None)
+
+
 def run_watched(
-    args: argparse.Namespace, experiment: "Experiment[Any, Any]", store: "RowSink[Any]"
+    args: argparse.Namespace,
+    experiment: "Experiment[Any, Any]",
+    store: "RowSink[Any]",
+    tracker: "Tracker | None" = None,
 ) -> "RunProgress":
-    """Run what the store lacks, with the progress on stderr."""
+    """Run what the store lacks, with the progress on stderr and told to the tracker.
+
+    With ``--on`` the store is the one of the rows in ``args.out``.
+    """
     from icltui.cli.common import local_engine
+    from icltui.experiment.row_tally import RowTally, TalliedRows
     from icltui.experiment.run import Shard, run_experiment
 
+    tally = RowTally()
+    common: dict[str, Any] = {"shard": Shard(*args.shard), "retry": args.retry}
     with ExitStack() as stack, stdout_to_stderr():
         loads = _Loads(stack.enter_context(ExitStack()), stack.enter_context(show_run_progress(sys.stderr)))
+
+        def on_progress(progress: "RunProgress") -> None:
+            loads.loaded(progress)
+            if tracker is not None:
+                tracker.tell(tally, progress.total - progress.done)
+
+        if args.on is not None:
+            from icltui.experiment.ray_actors import run_on_ray
+
+            return run_on_ray(
+                experiment, args.out, args.on or None, on_tally=tally.merge, on_progress=on_progress, **common
+            )
         return run_experiment(
             experiment,
-            store,
-            shard=Shard(*args.shard),
-            retry=args.retry,
+            TalliedRows(store, tally),
             engine=local_engine(),  # type: ignore[arg-type]
-            on_progress=loads.loaded,
+            on_progress=on_progress,
             on_load=loads.hear,
+            **common,
         )
 
 
@@ -121,3 +177,15 @@ def _read_shard(text: str) -> tuple[int, int]:
             f"{text!r} is no share: I goes from 1 to N, and N is at most {_MOST_SHARDS:,}"
         )
     return int(index), int(count)
+
+
+def _read_cluster(text: str) -> str:
+    """The address of the cluster; empty: the one that Ray finds."""
+    if text == "ray":
+        return ""
+    host, colon, port = text.removeprefix("ray://").rpartition(":")
+    if not (text.startswith("ray://") and host and colon and port.isascii() and port.isdigit()):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no cluster: write ray, or ray://HOST:PORT of a cluster elsewhere"
+        )
+    return text

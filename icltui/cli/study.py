@@ -8,7 +8,7 @@ from icltui.cli.common import load_request
 from icltui.cli.model_list import read_revisions
 from icltui.cli.options import add_options, add_output
 from icltui.cli.output import check_output, terminal_width, write_text
-from icltui.cli.run_in_folder import add_run_options, run_in_folder, run_watched
+from icltui.cli.run_in_folder import add_run_options, run_in_folder, run_watched, tracked
 from icltui.studies.catalogue import CATALOGUE, study_entry
 from icltui.text.pretty_json import pretty
 from icltui.text.tables import phrases, render, table
@@ -75,6 +75,8 @@ def _check(args: argparse.Namespace) -> None:
     study_entry(args.name)
     if args.out is None and args.shard != (1, 1):
         raise BadInput("--shard needs a folder that all shares write into: give --out DIR")
+    if args.out is None and args.on is not None:
+        raise BadInput("--on ray needs a folder that all nodes share: give --out DIR")
     if args.out is None and args.retry:
         raise BadInput("--retry needs the folder of an earlier run: give --out DIR")
     if args.revisions and args.revision is not None:
@@ -94,8 +96,12 @@ def _run(args: argparse.Namespace) -> Summary:
     from icltui.experiment.run import RowsInMemory
 
     rows = RowsInMemory[Any]()
-    run_watched(args, experiment, rows)
-    return experiment.summarise([asdict(row) for row in rows])
+    with tracked(args, experiment) as tracker:
+        run_watched(args, experiment, rows, tracker)
+        summary: Summary = experiment.summarise([asdict(row) for row in rows])
+        if tracker is not None:
+            tracker.end(summary)
+    return summary
 
 
 def _list(form: str) -> str:

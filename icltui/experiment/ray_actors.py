@@ -138,7 +138,7 @@ def run_on_ray(
         address: see :func:`icltui.experiment.ray_cluster.connected`.
         shard: the share of the items to run.
         retry: whether items that failed before are run again.
-        on_tally: called before ``on_progress`` with the rows of this run.
+        on_tally: called before ``on_progress`` with what the rows since the last call add up to.
         on_progress: called whenever items are done; may raise to stop, and what there is by then is kept.
 
     Raises:
@@ -147,7 +147,7 @@ def run_on_ray(
     """
     folder = folder.absolute()
     kept = RowStore(folder, experiment.row_type).keys(failed=not retry)
-    progress, tally, refused = RunProgress(), RowTally(), list[ModelError]()
+    progress, refused = RunProgress(), list[ModelError]()
     with connected(folder, address) as ray:
         actors, held = _start_actors(ray, folder), (ray.put(experiment),)
         n_models = len(experiment.models())
@@ -165,7 +165,6 @@ def run_on_ray(
             on_progress(progress)
             start, before = time.monotonic(), progress.seconds
             for done, n_items in _hand_out(ray, actors, partial(_run, held, number), missing, kept):
-                tally.merge(done.tally)
                 progress = replace(
                     progress,
                     done=progress.done + n_items,
@@ -173,7 +172,7 @@ def run_on_ray(
                     failed=progress.failed + done.n_failed,
                     seconds=before + time.monotonic() - start,
                 )
-                on_tally(tally)
+                on_tally(done.tally)
                 on_progress(progress)
     if refused:
         raise refused[0]

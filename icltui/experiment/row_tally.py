@@ -4,8 +4,12 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
+from icltui.experiment.run import RowSink
 from icltui.values.results import ResultRow
+
+RowT = TypeVar("RowT", bound=ResultRow)
 
 _NO_MEASURES = frozenset({"key", "part", "error", "seed"})
 
@@ -43,3 +47,25 @@ class RowTally:
     def means(self) -> dict[str, float]:
         """The mean of each field that is a number, over the rows that have it."""
         return {name: self._sums[name] / n for name, n in self._counts.items()}
+
+
+@dataclass
+class TalliedRows(Generic[RowT]):
+    """A sink of rows that counts what goes through it."""
+
+    sink: RowSink[RowT]
+    tally: RowTally
+
+    def keys(self, *, failed: bool = True) -> set[str]:
+        """See :class:`icltui.experiment.run.RowSink`."""
+        return self.sink.keys(failed=failed)
+
+    def append(self, rows: Iterable[RowT]) -> None:
+        """Count the rows and pass them on."""
+        rows = list(rows)
+        self.tally.add(rows)
+        self.sink.append(rows)
+
+    def flush(self) -> None:
+        """See :class:`icltui.experiment.run.RowSink`."""
+        self.sink.flush()
