@@ -2,11 +2,13 @@
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain, count
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
+from rich.cells import cell_len
 from rich.console import RenderableType
 from rich.table import Column, Table
 
@@ -15,24 +17,28 @@ from icltui.report.json_document import as_json
 from icltui.text.escape import visible
 from icltui.text.markdown import plain
 from icltui.text.markdown import table as set_table
-from icltui.text.tables import number, numbers, phrases, render, table, yes
+from icltui.text.tables import NARROWEST, number, numbers_below_words, phrases, render, table, yes
 from icltui.values.results import Cell, Summary, SummaryTable
 
 _SHOWS_NOT = "What this does not show"
+_GAP = 1
+"""Columns between two columns."""
+_PHRASE = 24
+"""Columns of the terminal in which words are readable."""
 
 
 def summary_text(summary: Summary, width: int) -> str:
     """For a terminal of ``width`` columns: question, tables, answer, and what it does not show."""
-    return render(_parts(summary), width)
+    return render(_parts(summary, max(width, NARROWEST)), width)
 
 
-def _parts(summary: Summary) -> Iterator[RenderableType]:
+def _parts(summary: Summary, width: int) -> Iterator[RenderableType]:
     yield visible(summary.title)
     if summary.question:
         yield visible(summary.question)
     for shown in summary.tables:
         yield visible(shown.title)
-        yield _as_table(shown)
+        yield from (_as_table(piece) for piece in _pieces(shown, width))
         if shown.note:
             yield visible(shown.note)
     if summary.answer:
@@ -47,16 +53,47 @@ def _count(summary: Summary) -> str:
     return f"{rows}, {summary.n_failed:,} of them without a result" if summary.n_failed else rows
 
 
+def _pieces(shown: SummaryTable, width: int) -> Iterator[SummaryTable]:
+    """The table, or where it is wider than ``width`` its columns in several: the first one, which names the rows, is
+    in each. So no number is ever cut."""
+    columns = list(zip(*_filled(shown), strict=True)) or [()] * len(shown.columns)
+    wide = [_width(title, cells) for title, cells in zip(shown.columns, columns, strict=True)]
+    pieces: list[list[int]] = [[0]]
+    for at in range(1, len(wide)):
+        if len(pieces[-1]) > 1 and sum(wide[held] + _GAP for held in pieces[-1]) + wide[at] > width:
+            pieces.append([0])
+        pieces[-1].append(at)
+    for piece in pieces if shown.columns else []:
+        rows = tuple(zip(*(columns[at] for at in piece), strict=True))
+        yield replace(shown, columns=tuple(shown.columns[at] for at in piece), rows=rows)
+
+
+def _width(title: str, cells: Sequence[Cell]) -> int:
+    """Columns of the terminal that a column needs: its longest word, and of words a phrase."""
+    texts = [visible(title), *map(_cell, cells)]
+    word = max(cell_len(word) for text in texts for word in text.split() or [""])
+    return word if _are_numbers(cells) else max(word, min(_PHRASE, max(map(cell_len, texts))))
+
+
 def _as_table(shown: SummaryTable) -> Table:
-    """Columns of numbers to the right, words to the left; a row that is too short ends in dots."""
-    rows = [(*row, *(None,) * (len(shown.columns) - len(row)))[: len(shown.columns)] for row in shown.rows]
+    """Columns of numbers to the right, words to the left."""
+    rows = _filled(shown)
     columns = [_column(visible(title), [row[at] for row in rows]) for at, title in enumerate(shown.columns)]
     return table(columns, (map(_cell, row) for row in rows))
 
 
-def _column(title: str, cells: list[Cell]) -> Column:
-    are_numbers = all(cell is None or type(cell) in (int, float) for cell in cells)
-    return numbers(title)[0] if are_numbers else phrases(title)
+def _filled(shown: SummaryTable) -> list[tuple[Cell, ...]]:
+    """The rows; one that is too short ends in dots."""
+    n_columns = len(shown.columns)
+    return [(*row, *(None,) * (n_columns - len(row)))[:n_columns] for row in shown.rows]
+
+
+def _column(title: str, cells: Sequence[Cell]) -> Column:
+    return numbers_below_words(title) if _are_numbers(cells) else phrases(title)
+
+
+def _are_numbers(cells: Sequence[Cell]) -> bool:
+    return all(cell is None or type(cell) in (int, float) for cell in cells)
 
 
 def _cell(cell: Cell) -> str:

@@ -7,7 +7,7 @@ from rich.console import Console, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
-_NARROWEST = 80
+NARROWEST = 80
 """Below this a terminal wraps the lines, which shows more than cut numbers would."""
 
 
@@ -40,6 +40,11 @@ def numbers(*titles: str) -> list[Column]:
     return [Column(Text(title), justify="right", no_wrap=True) for title in titles]
 
 
+def numbers_below_words(title: str) -> Column:
+    """A column of numbers whose title goes on below; a table of these is cut only where the numbers do not fit."""
+    return Column(Text(title), justify="right", overflow="fold")
+
+
 def table(columns: Iterable[Column], rows: Iterable[Iterable[str]]) -> Table:
     """A table with one line for each row, but where :func:`phrases` need more."""
     made = Table(*columns, box=None, padding=(0, 1), pad_edge=False, collapse_padding=True)
@@ -60,7 +65,7 @@ def render(parts: Iterable[RenderableType], width: int) -> str:
     """The parts one below the other, with an empty line between them."""
     page = io.StringIO()
     console = Console(
-        file=page, width=max(width, _NARROWEST), color_system=None, force_terminal=False, legacy_windows=False
+        file=page, width=max(width, NARROWEST), color_system=None, force_terminal=False, legacy_windows=False
     )
     for part in parts:
         console.print(Text(part) if isinstance(part, str) else part)

@@ -139,3 +139,15 @@ def test_rows_as_csv_keep_every_text_and_compute_none():
     assert head == list(ROWS[0])
     assert rows[0] == ["a", "", "0.5", "true", '["x", "y"]', "'=1+1"]
     assert read_csv(text)[2] == ["b", "broken", "", "", "[]", "a,b\n"]
+
+
+def test_numbers_are_never_cut_however_many_columns_there_are() -> None:
+    cells = tuple(float(f"1.{at:02}e-1{at % 10}") for at in range(30))
+    columns = ("run", *(f"longer title {at}" for at in range(30)))
+    shown = SummaryTable(title="Wide", columns=columns, rows=(("no patch at all", *cells), ("x", *cells)))
+    text = summary_text(Summary(title="T", tables=(shown,)), 80)
+    assert "…" not in text
+    assert max(map(len, text.splitlines())) <= 80
+    for cell in cells:
+        assert text.split().count(f"{cell:.3g}") == 2
+    assert text.count("no patch at all") > 1  # each piece names its rows
