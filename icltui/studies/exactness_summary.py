@@ -40,7 +40,7 @@ def summarise_exactness(
         question=question,
         answer=_answer(whole, layers),
         shows_not=shows_not,
-        tables=(_layer_table(layers), _logit_table(whole)),
+        tables=(_criteria_table(layers), _error_table(layers), _logit_table(whole)),
         figures=(_errors_by_layer(layers),),
         n_rows=len(rows),
         n_failed=n_failed,
@@ -101,48 +101,38 @@ def _answer(whole: Rows, layers: Rows) -> tuple[str, ...]:
     return tuple(sentences)
 
 
-def _layer_table(layers: Rows) -> SummaryTable:
-    numbers = sorted({row["layer"] for row in layers})
+def _criteria_table(layers: Rows) -> SummaryTable:
     lines: list[tuple[Cell, ...]] = []
-    for number in numbers:
-        some = [row for row in layers if row["layer"] == number]
-        lines.append(
-            (
-                number,
-                len(some),
-                sum(map(has_cosine, some)),
-                sum(map(has_nmse, some)),
-                sum(map(has_rank, some)),
-                sum(map(meets_unpatched, some)),
-                _least(some, "cosine"),
-                _most(some, "nmse"),
-                _most(some, "identity_error"),
-                _most(some, "block_error"),
-                _most(some, "block_floor"),
-                _least(some, "block_effect"),
-            )
-        )
+    for number, some in _by_layer(layers):
+        counts = (sum(map(test, some)) for test in (has_cosine, has_nmse, has_rank, meets_unpatched))
+        lines.append((number, len(some), *counts))
     return SummaryTable(
-        title="Layers",
-        columns=(
-            "layer",
-            "prompts",
-            "cosine > .99",
-            "nMSE < .001",
-            "rank 1",
-            "nMSE unpatched",
-            "least cosine",
-            "most nMSE",
-            "identity error",
-            "block error",
-            "its floor",
-            "least effect",
-        ),
+        title="Prompts that meet the criteria",
+        columns=("layer", "prompts", "cosine > .99", "nMSE < .001", "rank 1", "nMSE, no patch"),
         rows=tuple(lines),
-        note="Errors are the largest over prompts, relative to the contextual value; its floor: the largest that right "
-        "runs through other kernels make; nMSE unpatched: prompts whose output is within .001 without a patch; least "
-        "effect: the smallest change of the block's output that a context makes.",
+        note="nMSE: mean squared error over mean square of the block's output; no patch: those that are below .001 "
+        "without one.",
     )
+
+
+def _error_table(layers: Rows) -> SummaryTable:
+    lines: list[tuple[Cell, ...]] = []
+    for number, some in _by_layer(layers):
+        most = (_most(some, name) for name in ("nmse", "identity_error", "block_error", "block_floor"))
+        lines.append((number, _least(some, "cosine"), *most, _least(some, "block_effect")))
+    return SummaryTable(
+        title="Errors",
+        columns=("layer", "cosine", "nMSE", "identity", "block", "floor", "effect"),
+        rows=tuple(lines),
+        note="The worst of all prompts, relative to the contextual value. Identity: (W + ΔW) z against W z_C; block: "
+        "the block's output; floor: what right runs through other kernels make of it; effect: the least that a "
+        "context does.",
+    )
+
+
+def _by_layer(layers: Rows) -> list[tuple[int, Rows]]:
+    numbers = sorted({row["layer"] for row in layers})
+    return [(number, [row for row in layers if row["layer"] == number]) for number in numbers]
 
 
 def _logit_table(whole: Rows) -> SummaryTable:
@@ -169,15 +159,14 @@ def _logit_table(whole: Rows) -> SummaryTable:
 
 
 def _errors_by_layer(layers: Rows) -> SummaryFigure:
-    numbers = sorted({row["layer"] for row in layers})
-    series = []
+    groups, series = _by_layer(layers), []
     for label, name in (
         ("error", "block_error"),
         ("noise floor", "block_floor"),
         ("no patch", "block_effect"),
     ):
-        y = tuple(_positive(_median([row for row in layers if row["layer"] == k], name)) for k in numbers)
-        series.append(FigureSeries(label=label, x=tuple(map(float, numbers)), y=y))
+        y = tuple(_positive(_median(some, name)) for _, some in groups)
+        series.append(FigureSeries(label=label, x=tuple(float(number) for number, _ in groups), y=y))
     return SummaryFigure(
         name="block-error",
         title="Relative error of the block's output",

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from icltui.studies.statistics import mean_interval, median_interval
+from icltui.studies.statistics import mean_interval
 from icltui.values.results import Cell, FigureSeries, Summary, SummaryFigure, SummaryTable
 
 PATCHES = ("ΔW", "random", "shuffled", "heuristic")
@@ -58,7 +58,12 @@ def summarise_steering(
         question=question,
         answer=_answer(groups, best[0]),
         shows_not=shows_not,
-        tables=(_own_table(groups), _held_out_table(groups)),
+        tables=(
+            _own_table(groups),
+            _kl_table(groups),
+            _held_out_table(groups, "mse", "MSE"),
+            _held_out_table(groups, "kl", "KL"),
+        ),
         figures=(_before_after(groups, best[0]), _histogram(groups, best[0]), _by_layer(groups)),
         n_rows=len(rows),
         n_failed=sum(row["error"] is not None for row in rows),
@@ -109,74 +114,49 @@ def best_place(rows: Rows) -> int:
 def _own_table(groups: Group) -> SummaryTable:
     lines: list[tuple[Cell, ...]] = []
     for (layer, patch), rows in groups.items():
-        mse, kl = own(rows), own(rows, "kl")
-        mean, median = mean_interval(mse.drops), median_interval(mse.drops)
-        lines.append(
-            (
-                layer,
-                patch,
-                _percent(mse.improved),
-                _mean(mse.before),
-                _mean(mse.after),
-                mean.value,
-                mean.low,
-                mean.high,
-                median.value,
-                _percent(kl.improved),
-                _mean(kl.before),
-                _mean(kl.after),
-                statistics.median(row["alpha"] for row in rows),
-            )
-        )
+        judged, alpha = own(rows), statistics.median(row["alpha"] for row in rows)
+        mean, median = mean_interval(judged.drops), statistics.median(judged.drops)
+        errors = _mean(judged.before), _mean(judged.after)
+        lines.append((layer, patch, _percent(judged.improved), *errors, *mean, median, alpha))
     return SummaryTable(
-        title="Strength chosen on each prompt itself",
-        columns=(
-            "layer",
-            "patch",
-            "improved %",
-            "MSE before",
-            "after",
-            "mean drop",
-            "low",
-            "high",
-            "median drop",
-            "KL improved %",
-            "KL before",
-            "KL after",
-            "median α",
-        ),
+        title="Strength chosen on each prompt itself: MSE",
+        columns=("layer", "patch", "better %", "before", "after", "drop", "low", "high", "median", "α"),
         rows=tuple(lines),
-        note="MSE of centred logits at the query's last token; KL(context ‖ these) in nats; low and high: 95 % of "
-        "the mean drop, over prompts. The search may choose 0, which changes nothing, so no prompt gets worse.",
+        note="MSE of centred logits at the query's last token, means over prompts; drop: the mean with its 95 % "
+        "interval, and the median. The search may choose 0, which changes nothing, so no prompt gets worse.",
     )
 
 
-def _held_out_table(groups: Group) -> SummaryTable:
+def _kl_table(groups: Group) -> SummaryTable:
     lines: list[tuple[Cell, ...]] = []
     for (layer, patch), rows in groups.items():
-        line: list[Cell] = [layer, patch]
-        for judge in (held_out, of_another, at_one):
-            mse, kl = judge(rows), judge(rows, "kl")
-            line += [_percent(mse.improved), _mean(mse.drops), _mean(kl.drops)] if mse.drops else [None] * 3
-        later, later_kl = own(rows, "later_mse"), own(rows, "later_kl")
-        line += (
-            [_percent(later.improved), _mean(later.drops), _mean(later_kl.drops)]
-            if later.drops
-            else [None] * 3
+        judged = own(rows, "kl")
+        mean, errors = mean_interval(judged.drops), (_mean(judged.before), _mean(judged.after))
+        lines.append(
+            (layer, patch, _percent(judged.improved), *errors, *mean, statistics.median(judged.drops))
         )
-        lines.append(tuple(line))
-    kinds = ("other half's α", "another's α", "α = 1", "next token")
     return SummaryTable(
-        title="Where nothing was chosen",
-        columns=(
-            "layer",
-            "patch",
-            *(f"{kind}: {what}" for kind in kinds for what in ("improved %", "MSE drop", "KL drop")),
-        ),
+        title="The same: KL",
+        columns=("layer", "patch", "better %", "before", "after", "drop", "low", "high", "median"),
         rows=tuple(lines),
-        note="Other half's α: the best for the prompts of the other half, in the mean. Another's α: chosen on the "
-        "prompt before. Both on a grid of 0.25. Next token: the own α, after the answer's first token, with the patch "
-        "of the query's last token still held. Drops are means; a negative one is a harm.",
+        note="KL(context ‖ these) in nats. The strength was chosen for the MSE, so a prompt may get worse.",
+    )
+
+
+def _held_out_table(groups: Group, name: str, title: str) -> SummaryTable:
+    lines: list[tuple[Cell, ...]] = []
+    for (layer, patch), rows in groups.items():
+        found = [judge(rows, name) for judge in (held_out, of_another, at_one)] + [own(rows, f"later_{name}")]
+        cells = [(_percent(one.improved), _mean(one.drops)) if one.drops else (None, None) for one in found]
+        lines.append((layer, patch, *(cell for pair in cells for cell in pair)))
+    kinds = ("half", "other", "α=1", "next")
+    return SummaryTable(
+        title=f"Where nothing was chosen: {title}",
+        columns=("layer", "patch", *(column for kind in kinds for column in (f"{kind} %", kind))),
+        rows=tuple(lines),
+        note="Per cent of prompts that improve, and mean drops, a negative one being a harm. Half: the one α that is "
+        "best for the other half of the prompts; other: the α chosen on the prompt before; both on a grid of 0.25. "
+        "Next: the own α after the answer's first token, with the patch of the query's last token still held.",
     )
 
 

@@ -45,7 +45,7 @@ def test_every_layer_of_the_embedded_model_is_exact(engine):
     assert "on 2 of 2 prompts" in summary.answer[0]
     assert "without any patch" in summary.answer[1]
     assert [line[0] for line in summary.tables[0].rows] == [0, 1, 2, 3, 4, 5]
-    assert summary.tables[1].rows[3][0] == "ΔW and Δb"
+    assert summary.tables[2].rows[3][0] == "ΔW and Δb"
 
 
 def test_a_shift_that_is_forgotten_is_counted(engine, monkeypatch):

@@ -134,13 +134,16 @@ def test_the_summary_counts_as_by_hand():
     failed = msgspec.to_builtins(SteeringRow(key="x", prompt=9, error="too long"))
     summary = summarise_steering([*HAND, failed], "why?", ("this",))
     first = dict(zip(summary.tables[0].columns, summary.tables[0].rows[0], strict=True))
-    assert (first["improved %"], first["MSE before"], first["after"], first["mean drop"]) == (
-        75.0,
-        10.0,
-        5.0,
-        5.0,
-    )
-    assert first["median drop"] == 5.5
+    assert [first[name] for name in ("better %", "before", "after", "drop")] == [75.0, 10.0, 5.0, 5.0]
+    assert (first["median"], first["α"]) == (5.5, 1.0)
+    second = dict(zip(summary.tables[2].columns, summary.tables[2].rows[0], strict=True))
+    assert [second[name] for name in ("half %", "half", "other", "α=1", "next")] == [
+        25.0,
+        -1.5,
+        -1.0,
+        2.625,
+        None,
+    ]
     assert (summary.n_rows, summary.n_failed) == (9, 1)
     assert "75.0 % of 4 prompts improve" in summary.answer[0]
     assert "falls from 10 to 5 (mean drop 5, median 5.5)" in summary.answer[0]

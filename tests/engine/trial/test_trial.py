@@ -295,6 +295,15 @@ def test_an_answer_continues_its_query():
         trial_prompt(loaded, Prompt(context="ab", query=" cd"), "e" * 70)
 
 
+def test_a_row_without_a_vector_to_read_gets_a_constant_shift_or_nothing():
+    read = torch.tensor([[0.0, 0.0], [3.0, 4.0]], dtype=torch.float64)
+    write = torch.tensor([[1.0, 2.0], [5.0, 0.0]], dtype=torch.float64)
+    x = torch.tensor([[[7.0, 1.0]], [[3.0, 4.0]]], dtype=torch.float64)
+    strengths = torch.tensor([0.5, 2.0])
+    assert row_patch.RowMap(read, write, True)(x, strengths).tolist() == [[[0.5, 1.0]], [[10.0, 0.0]]]
+    assert row_patch.RowMap(read, write, False)(x, strengths).tolist() == [[[0.0, 0.0]], [[10.0, 0.0]]]
+
+
 def test_another_denominator_is_noticed(monkeypatch):
     """The test of exactness itself: it fails once the map is wrong."""
     real = row_patch.RowMap.__call__
