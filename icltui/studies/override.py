@@ -28,13 +28,13 @@ from icltui.values.prompt import Prompt
 from icltui.values.results import Summary
 from icltui.values.trial import TrialPatch, TrialResult, TrialScore
 
-COUNTS = (1, 2, 4, 8, 16)
+COUNTS = (1, 2, 4, 8)
 """N, numbers of statements."""
-HELD_COUNTS = (0, 1, 2, 4, 8)
+HELD_COUNTS = (0, 1, 2, 4)
 """N beside the fixed patch."""
 SOURCE = 4
 """Statements that the fixed patch is made of; also those of the controls."""
-ALPHAS = (0.0, 0.25, 0.5, 0.75, 1.0)
+ALPHAS = (0.0, 0.25, 0.5, 1.0)
 _PATCHES = (
     *(TrialPatch(mode="frozen", alpha=alpha) for alpha in ALPHAS[1:]),
     TrialPatch(mode="frozen", control="random"),
@@ -69,7 +69,7 @@ class OverrideRow(StudyRow, frozen=True):
     says: bool | None = None
     """Whether the context's answer is the most probable one; None where that is not known."""
     noise: float | None = None
-    """Noise floor of the run with the context, in logits."""
+    """Noise floor of the controls' run with the context, in logits."""
 
 
 class _Answers(NamedTuple):
@@ -130,7 +130,7 @@ def _rows(loaded: LoadedModel, item: FactItem) -> list[OverrideRow]:
     answers = _Answers(
         *(trial_prompt(loaded, Prompt(query=fact.query), text).answer for text in (fact.own, fact.said))
     )
-    found = _trials(loaded, ids, answers, [ids.context * n for n in COUNTS], item, _PATCHES, 1)
+    found = _trials(loaded, ids, answers, [ids.context * n for n in COUNTS], item, _PATCHES)
     own, said = (found[0][k].plain for k in range(2))
     assert own is not None, "what failed has raised"
     assert said is not None, "what failed has raised"
@@ -148,7 +148,7 @@ def _rows(loaded: LoadedModel, item: FactItem) -> list[OverrideRow]:
     )
     rows = [_scored(row, "context", 0, 0.0, own, said)]
     for n, pair in zip(COUNTS, found, strict=True):
-        rows.append(replace(_with_context(row, "context", n, pair), noise=pair[1].noise_floor))
+        rows.append(_with_context(row, "context", n, pair))
         for k, alpha in enumerate(ALPHAS[1:]):
             rows.append(_scored(row, "patch", n, alpha, *(one.patches[k] for one in pair)))
         rows.append(_scored(row, "random", n, 1.0, *(one.patches[-1] for one in pair)))
@@ -156,8 +156,9 @@ def _rows(loaded: LoadedModel, item: FactItem) -> list[OverrideRow]:
     mixed = tuple(chance.sample(ids.context * SOURCE, len(ids.context) * SOURCE))
     controls = [mention.context, mention.context * SOURCE, mixed]
     names = (("mention", 1), ("mention", SOURCE), ("shuffled", SOURCE))
-    for (name, n), pair in zip(names, _trials(loaded, ids, answers, controls, item), strict=True):
-        rows.append(_with_context(row, name, n, pair))
+    checked = _trials(loaded, ids, answers, controls, item, n_noise_runs=1)
+    for (name, n), pair in zip(names, checked, strict=True):
+        rows.append(replace(_with_context(row, name, n, pair), noise=pair[1].noise_floor))
     return rows + _held(loaded, ids, answers, item, row)
 
 

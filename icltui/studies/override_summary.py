@@ -262,7 +262,7 @@ def _failures(model: _Model) -> tuple[SummaryTable, str]:
 
 
 def _margin_figure(model: _Model, number: int) -> SummaryFigure:
-    counts = [n for n in model.counts("context") if n in (0, 1, 4, 16)]
+    counts = model.counts("context")
     return SummaryFigure(
         name=f"margin-{number}",
         title=f"Log-odds after N statements against the prior's margin, {model.name}",

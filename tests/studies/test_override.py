@@ -78,7 +78,7 @@ def test_both_grids_meet_where_they_must(found):
                 assert getattr(ours["held", 0, alpha], name) == pytest.approx(patch, abs=1e-3)
             random = getattr(ours["held random", 0, 1.0], name)
             assert random != pytest.approx(getattr(ours["held", 0, 1.0], name), abs=0.1)
-        assert ours["context", SOURCE, 0.0].noise < 1e-3
+        assert ours["mention", SOURCE, 0.0].noise < 1e-3
 
 
 def test_the_summary_reads_in_text(found):
