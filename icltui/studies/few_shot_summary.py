@@ -43,9 +43,14 @@ def _slopes(name: str, rows: Sequence[Plain], seed: int) -> tuple[SummaryTable, 
         "answers of other examples, a control.",
     )
     task, shuffled = lines[0], lines[2]
+    layers = [
+        statistics.median(column)
+        for column in zip(*(row["layer_slopes"] for row in rows if row["form"] == "task"), strict=False)
+    ]
+    by_layer = f", by layer from {min(layers):.2f} to {max(layers):.2f}" if layers else ""
     sentence = (
-        f"{name}: updates fall with slope {_said(task[2:5])} ({_said(shuffled[2:5])} with shuffled answers); "
-        f"averaging alone gives {_number(lines[3][2])}."
+        f"{name}: steps go with i to the power {_said(task[2:5])}{by_layer}; {_said(shuffled[2:5])} with shuffled "
+        f"answers; averaging alone gives {_number(lines[3][2])}."
     )
     return table, sentence
 

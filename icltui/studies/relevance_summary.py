@@ -34,15 +34,15 @@ def _contexts(name: str, rows: Sequence[Plain], seed: int) -> SummaryTable:
         cells: list[Cell] = [context, len(ours), sum(right) / len(right) if right else None]
         for measure in ("size", "focus", "gain", "change", "noise"):
             found = median_interval(_known(ours, measure), seed)
-            cells += [found.value] if measure == "noise" else [*found]
+            cells += [found.value] if measure in ("change", "noise") else [*found]
         lines.append(tuple(cells))
     columns = ["context", "n", "right"]
-    for measure in ("size", "focus", "gain", "change"):
+    for measure in ("size", "focus", "gain"):
         columns += [measure, "low", "high"]
     lengths = sorted({row["n_tokens"] for row in rows})
     return SummaryTable(
         title=f"{name}: medians by context, of {lengths[0]} to {lengths[-1]} tokens, alike for all of one question",
-        columns=(*columns, "noise"),
+        columns=(*columns, "change", "noise"),
         rows=tuple(lines),
         note="Size: ‖δ‖/‖v‖, focus: Gini of ‖δ_t‖ over context tokens, both the mean over layers; gain: of "
         "log p(answer); change: KL(with ‖ without); noise: L∞ of logits between right runs. Intervals of 95 % "
