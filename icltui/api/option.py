@@ -13,7 +13,7 @@ from msgspec.structs import FieldInfo, fields
 
 from icltui.values.errors import BadInput
 
-Group = Literal["model", "patch", "text", "tests", "prompt", "method", "pairs", "compile"]
+Group = Literal["model", "patch", "text", "tests", "prompt", "method", "pairs", "compile", "curves", "heads"]
 """Options that are listed together, and offered by the same commands."""
 
 

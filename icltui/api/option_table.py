@@ -9,7 +9,17 @@ from functools import partial
 
 from msgspec import Struct
 
-from icltui.api.messages import DEMO, Compile, Generate, GenerateEach, LoadModel, Measure, Verify
+from icltui.api.messages import (
+    DEMO,
+    Compile,
+    Generate,
+    GenerateEach,
+    LoadModel,
+    Measure,
+    MeasureCurves,
+    MeasureHeads,
+    Verify,
+)
 from icltui.api.option import Option
 from icltui.values import Session
 from icltui.values.bounds import SEED, TOKENS
@@ -22,6 +32,11 @@ SITES = ("mlp", "norm", "down", "block")
 
 MOST_CALIBRATION_QUERIES = 256
 """That are made of a context."""
+
+MOST_OWN_TEXTS = 64
+"""That a model writes side by side."""
+MOST_RANDOM, MOST_SEQUENCES = 512, 256
+"""Random tokens that are repeated, as attention grows with their square; and sequences of them."""
 
 _SOLVED = "--mode compiled and something to solve"
 _IN_ORDINARY = "--mode frozen or compiled, something to solve and --metric ordinary"
@@ -217,7 +232,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "seed",
         "of sampling, one noise for all lanes, and of the controls",
-        (Sampling, Recipe, Verify, Compile),
+        (Sampling, Recipe, Verify, Compile, MeasureCurves, MeasureHeads),
         "text",
         hint="of the text, one noise for all lanes, and of the controls",
         need="give 0 to 2^63 - 1",
@@ -258,7 +273,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "layers",
         "all, last, or a list such as 0,3,5-8 (default {default})",
-        (Measure, Generate, GenerateEach, Verify, Session, Compile),
+        (Measure, Generate, GenerateEach, Verify, Session, Compile, MeasureHeads),
         "prompt",
         metavar="L",
     ),
@@ -296,6 +311,49 @@ OPTIONS: tuple[Option, ...] = (
         is_allowed=lambda seconds: math.isfinite(seconds) and seconds > 0,
     ),
     _compile("force", "write it even if it would harm, and mark it"),
+    Option(
+        "own_texts",
+        "texts that the model writes itself, to compare with (default {default}: none)",
+        (MeasureCurves,),
+        "curves",
+        flags=("--own",),
+        metavar="N",
+        need=f"ask for 0 to {MOST_OWN_TEXTS}",
+        is_allowed=lambda n: 0 <= n <= MOST_OWN_TEXTS,
+        fault="{value} texts of the model's own",
+    ),
+    Option(
+        "own_tokens",
+        "the most tokens that are compared with them (default {default})",
+        (MeasureCurves,),
+        "curves",
+        metavar="N",
+        need=f"ask for 1 to {TOKENS}",
+        is_allowed=_is_count,
+        goes_with="--own",
+    ),
+    Option(
+        "n_random",
+        "random tokens that are repeated (default {default})",
+        (MeasureHeads,),
+        "heads",
+        flags=("--random",),
+        metavar="N",
+        need=f"ask for 2 to {MOST_RANDOM}",
+        is_allowed=lambda n: 2 <= n <= MOST_RANDOM,
+        fault="{value} random tokens to repeat",
+    ),
+    Option(
+        "n_seeds",
+        "random sequences (default {default})",
+        (MeasureHeads,),
+        "heads",
+        flags=("--sequences",),
+        metavar="N",
+        need=f"ask for 1 to {MOST_SEQUENCES}",
+        is_allowed=lambda n: 1 <= n <= MOST_SEQUENCES,
+        fault="{value} random sequences",
+    ),
     Option("pairs", "compare every unit with every other (not in csv)", (Measure,), "pairs"),
 )
 
@@ -310,8 +368,8 @@ def options_of(owner: type[Struct]) -> Iterator[Option]:
     return (option for option in OPTIONS if owner in option.of)
 
 
-def check_options(values: Recipe | Sampling | Compile) -> None:
-    """Refuse values by which no patch can be made, chosen, or no token drawn.
+def check_options(values: Recipe | Sampling | Compile | MeasureCurves) -> None:
+    """Refuse values by which no patch can be made, chosen, or no token drawn or written.
 
     Raises:
         BadInput: naming the value, what was needed, and what to do.

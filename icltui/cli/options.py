@@ -114,6 +114,17 @@ def add_job_options(
     return prompt
 
 
+def add_prompt_options(parser: argparse.ArgumentParser, *formats: str, has_layers: bool = True) -> None:
+    """Add prompt, model and output of a command whose result is kept in no session."""
+    prompt = parser.add_argument_group("prompt")
+    for option in OPTIONS:
+        if option.group == "prompt" and (has_layers or option.field != "layers"):
+            add_option(prompt, option, **({"required": True} if option.field == "query" else {}))
+    add_options(parser.add_argument_group("model"), "model")
+    add_output(parser, formats)
+    parser.set_defaults(save=None, **({} if has_layers else {"layers": "all"}))
+
+
 class _AddSite(argparse.Action):
     """Collects the sites given by ``--site``, each key once."""
 

@@ -11,11 +11,13 @@ from icltui import __version__
 from icltui.cli import (
     bench,
     compile,
+    curves,
     demo,
     exam,
     explore,
     export,
     generate,
+    heads,
     help,
     measure,
     patch,
@@ -35,6 +37,8 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
         "a context becomes one adapter; exit 1 where it would harm",
         compile.add_arguments,
     ),
+    "curves": ("loss by position with and without context, and the ICL score", curves.add_arguments),
+    "heads": ("induction heads, and δ by head and unit of the context", heads.add_arguments),
     "replay": ("compute a session's results again; exit 1 when something differs", replay.add_arguments),
     "export": (
         "a session as table, report or figure; its patch for other programs",

@@ -15,6 +15,8 @@ from icltui.api.messages import (
     GenerationEnded,
     LoadModel,
     Measure,
+    MeasureCurves,
+    MeasureHeads,
     PatchTested,
     Request,
     UnitsMeasured,
@@ -80,6 +82,8 @@ def test_each_generation_gets_its_own_report() -> None:
         (run_to_result.measure, MEASURE, "a measurement"),
         (run_to_result.generate, Generate(prompt=samples.PROMPT), "a generation"),
         (run_to_result.verify, Verify(prompt=samples.PROMPT), "a verification"),
+        (run_to_result.curves, MeasureCurves(prompt=samples.PROMPT), "loss curves"),
+        (run_to_result.heads, MeasureHeads(prompt=samples.PROMPT), "scores of heads"),
         (run_to_result.export, Export(prompt=samples.PROMPT), "an export"),
     ],
 )

@@ -50,7 +50,7 @@ def test_every_option_is_one_of_a_command_with_its_help_and_its_default() -> Non
     commands = parser._commands()._subparsers._group_actions[0].choices
     found = {
         flag
-        for command in ("measure", "verify", "generate", "compile")
+        for command in ("measure", "verify", "generate", "compile", "curves", "heads")
         for flag in flags_of(commands[command])
     }
     for option in OPTIONS:

@@ -4,10 +4,11 @@ import pytest
 from msgspec.structs import replace
 
 from icltui.api import messages
-from icltui.values import Prediction, RefusedLayer, Row, Unit
+from icltui.values import HeadIndex, Prediction, RefusedLayer, Row, Unit, UnreadableLayer
 from icltui.values.bounds import LAYERS, TOKENS
 from icltui.values.errors import EngineError
 from icltui.worker.event_check import EventChecker
+from tests.curves_and_heads import CURVES, HEADS, SPLIT
 from tests.sessions import A_GENERATION, A_MEASUREMENT, A_MODEL, A_VERIFICATION
 
 LOADED = messages.ModelLoaded(model=A_MODEL)
@@ -34,6 +35,8 @@ def test_what_an_engine_says_fits() -> None:
         messages.MeasureEnded(layers=A_MEASUREMENT.layers, path="packed", seconds=1.0),
         messages.GenerationEnded(generation=A_GENERATION),
         messages.VerificationEnded(verification=A_VERIFICATION),
+        messages.CurvesEnded(curves=CURVES),
+        messages.HeadsEnded(heads=HEADS),
     ):
         claims.check(event)
 
@@ -57,6 +60,28 @@ def test_what_an_engine_says_fits() -> None:
             "layer",
         ),
         (messages.ModelLoaded(model=replace(A_MODEL, n_layers=0)), "without layers"),
+        (
+            messages.CurvesEnded(curves=replace(CURVES, smooth=CURVES.smooth[1:])),
+            "smooth has 3 numbers for 4",
+        ),
+        (
+            messages.HeadsEnded(heads=replace(HEADS, heads=(replace(HEADS.heads[0], layer=N_LAYERS),))),
+            "layer",
+        ),
+        (
+            messages.HeadsEnded(heads=replace(HEADS, induction_heads=(HeadIndex(layer=N_LAYERS, head=0),))),
+            "layer",
+        ),
+        (
+            messages.HeadsEnded(heads=replace(HEADS, contributions=(replace(SPLIT, layer=N_LAYERS),))),
+            "layer",
+        ),
+        (
+            messages.HeadsEnded(
+                heads=replace(HEADS, not_linear=(UnreadableLayer(layer=N_LAYERS, reason="x"),))
+            ),
+            "layer",
+        ),
         (
             messages.ModelLoaded(model=replace(A_MODEL, refused=(RefusedLayer(layer=N_LAYERS, reason="x"),))),
             "layer",

@@ -20,6 +20,7 @@ from icltui.worker.protocol import (
     job_of,
 )
 from tests.compilations import CHOICE_POINT, COMPILATION
+from tests.curves_and_heads import CURVES, HEADS
 from tests.joined_patches import JOINED, SOURCE
 from tests.tui.samples import PATCH
 
@@ -54,6 +55,8 @@ PREDICTION = Prediction(
         messages.GenerateEach(prompt=Prompt(), queries=("a", "b\x1b[2J"), recipe=Recipe(alpha=0.5)),
         messages.Export(prompt=Prompt(), recipe=Recipe(mode="frozen"), path="out", fingerprint="f"),
         messages.Verify(prompt=Prompt(), seed=7),
+        messages.MeasureCurves(prompt=Prompt(unit="line"), own_texts=3, own_tokens=9, seed=2),
+        messages.MeasureHeads(prompt=Prompt(), layers="0,2", n_random=9, n_seeds=3, seed=1),
         messages.Compile(
             prompt=Prompt(context="c"),
             recipe=Recipe(mode="compiled", queries=("a", "[/INST]"), ridge=0.01),
@@ -86,6 +89,8 @@ def test_an_order_comes_back_as_it_was(request_: messages.Request) -> None:
         messages.ChoiceAdvanced(point=CHOICE_POINT),
         messages.CompileEnded(compilation=COMPILATION),
         messages.AdaptersJoined(joined=JOINED),
+        messages.CurvesEnded(curves=CURVES),
+        messages.HeadsEnded(heads=HEADS),
         messages.ExportEnded(report=ExportReport(format="peft", files=("a/b",), rank=4, n_tensors=36)),
     ],
 )

@@ -9,14 +9,13 @@ from functools import partial
 import torch
 
 from icltui.api.messages import CurvesEnded, Event, MeasureCurves, PromptTokenized
+from icltui.api.option_table import check_options
 from icltui.api.progress_callback import ProgressCallback
 from icltui.engine.curves.measure_curves import measure_curves
-from icltui.engine.curves.own_text import MOST_TEXTS
 from icltui.engine.generate.prepare_request import PromptInputs, prepare_inputs
 from icltui.engine.models.background_thread import run_in_background
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.values import LossCurves
-from icltui.values.errors import BadInput
 
 
 def run_curves(loaded: LoadedModel, request: MeasureCurves) -> Iterator[Event]:
@@ -25,10 +24,7 @@ def run_curves(loaded: LoadedModel, request: MeasureCurves) -> Iterator[Event]:
     Raises:
         BadInput: a prompt that cannot be run, or more texts of its own than can be written side by side.
     """
-    if request.own_texts > MOST_TEXTS:
-        raise BadInput(f"{request.own_texts} texts of the model's own: ask for at most {MOST_TEXTS}")
-    if request.own_texts and not request.own_tokens:
-        raise BadInput("texts of the model's own of 0 tokens: ask for 1 token or more")
+    check_options(request)
     prepared = prepare_inputs(loaded, request.prompt, "all")
     yield PromptTokenized(tokens=prepared.tokens)
     curves = yield from run_in_background(partial(_measure, loaded, prepared, request))

@@ -22,9 +22,6 @@ from icltui.engine.patch.decoding import Rows
 from icltui.engine.prompts.tokenize import Ids
 from icltui.values import OwnTextComparison, WrittenCurve
 
-MOST_TEXTS = 64
-"""Texts that are written side by side."""
-
 
 def compare_with_own(
     loaded: LoadedModel,

@@ -47,7 +47,7 @@ def loss_by_position(
         size = len(ids)  # every chunk would run the whole row again
     at = range(len(ids)) if position_ids is None else position_ids
     while begin < len(ids) - 1:
-        on_progress("reading the text", begin, len(ids))
+        on_progress("reading the text", begin // size, -(-len(ids) // size))
         read = partial(_read, loaded, cache, ids[begin:], at[begin:])
         chunk, size = run_as_fits(read, size, "tokens of the text", partial(cache.restore, begin))
         losses.append(chunk)

@@ -72,9 +72,9 @@ def attention_at_last(
     # A cache of full length even where attention has a window, as packing has shown it to work.
     cache = KVCache(DynamicCache() if path == "packed" else None)
     for begin in range(0, len(ids) - 1, _PASS):
-        on_progress("running the context", begin, len(ids))
+        on_progress("running the context", begin // _PASS, -(-len(ids) // _PASS))
         forward(loaded.model, ids[begin : min(begin + _PASS, len(ids) - 1)], cache)
-    on_progress("reading attention at the last token", len(ids) - 1, len(ids))
+    on_progress("reading attention at the last token")
     weights: dict[int, Tensor] = {}
     calls = {site.layer: _Calls() for site in sites}
     with ExitStack() as stack:

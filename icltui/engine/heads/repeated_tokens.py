@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from icltui.api.option_table import option_of
 from icltui.api.progress_callback import ProgressCallback, ignore_progress
 from icltui.engine.curves.text_tokens import is_text_token
 from icltui.engine.heads.read_attention import reading_attention
@@ -24,9 +25,8 @@ from icltui.values.prompt import Prompt
 
 Scores = dict[int, Float[Tensor, "seeds _heads"]]
 """By layer."""
-LEAST, MOST = 2, 512
-"""Random tokens of a sequence: one is repeated at once, and attention grows with their square."""
-MOST_SEEDS = 256
+LEAST = 2
+"""Random tokens of a sequence: a single one would be repeated at once."""
 
 
 @dataclass(frozen=True)
@@ -106,10 +106,8 @@ def prefix_matching(
 
 
 def _check(n_random: int, n_seeds: int) -> None:
-    if not LEAST <= n_random <= MOST:
-        raise BadInput(f"{n_random} random tokens to repeat: ask for {LEAST} to {MOST}")
-    if not 1 <= n_seeds <= MOST_SEEDS:
-        raise BadInput(f"{n_seeds} random sequences: ask for 1 to {MOST_SEEDS}")
+    option_of("n_random").check(n_random)
+    option_of("n_seeds").check(n_seeds)
 
 
 def _as_reads(loaded: LoadedModel, n_random: int, n_prefix: int, n_usable: int) -> int:

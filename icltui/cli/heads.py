@@ -1,0 +1,39 @@
+"""``icltui heads``: induction heads, and δ by head and unit of the context, as a table, JSON or CSV."""
+
+import argparse
+import sys
+
+from icltui.api import run_to_result
+from icltui.api.messages import MeasureHeads
+from icltui.api.option_table import option_of
+from icltui.cli.common import request_from, start_job
+from icltui.cli.load_progress import show_load_progress
+from icltui.cli.options import add_option, add_options, add_prompt_options, values_of
+from icltui.cli.output import stdout_to_stderr, terminal_width, write_text
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Scores of every attention head on repeated random tokens, and δ of the prompt by head and by unit of the "
+        "context."
+    )
+    add_prompt_options(parser, "table", "json", "csv")
+    heads = parser.add_argument_group("heads")
+    add_options(heads, "heads")
+    add_option(heads, option_of("seed"), help="of the first random sequence (default 0)")
+
+
+def heads(args: argparse.Namespace) -> int:
+    """``icltui heads``."""
+    from icltui.report.heads import heads_csv, heads_json, heads_table
+
+    engine, model, session = start_job(args)
+    request = request_from(MeasureHeads, session, **values_of(args, MeasureHeads))
+    with show_load_progress(sys.stderr, model.name) as on_event, stdout_to_stderr():
+        result = run_to_result.heads(engine, request, on_event)
+    formats = {
+        "json": lambda: heads_json(model, session.prompt, result),
+        "csv": lambda: heads_csv(result),
+        "table": lambda: heads_table(model, result, terminal_width()),
+    }
+    return write_text(args, formats[args.format]())
