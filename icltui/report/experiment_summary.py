@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 from rich.cells import cell_len
-from rich.console import RenderableType
+from rich.console import Console, RenderableType
 from rich.table import Column, Table
 
 from icltui import __version__
@@ -17,12 +17,13 @@ from icltui.report.json_document import as_json
 from icltui.text.escape import visible
 from icltui.text.markdown import plain
 from icltui.text.markdown import table as set_table
-from icltui.text.tables import NARROWEST, number, numbers_below_words, phrases, render, table, yes
+from icltui.text.tables import NARROWEST, number, numbers, phrases, render, table, yes
 from icltui.values.results import Cell, Summary, SummaryTable
 
 _SHOWS_NOT = "What this does not show"
 _GAP = 1
 """Columns between two columns."""
+_ENDLESS = 10_000
 _PHRASE = 24
 """Columns of the terminal in which words are readable."""
 
@@ -38,7 +39,7 @@ def _parts(summary: Summary, width: int) -> Iterator[RenderableType]:
         yield visible(summary.question)
     for shown in summary.tables:
         yield visible(shown.title)
-        yield from (_as_table(piece) for piece in _pieces(shown, width))
+        yield from (_as_table(piece, width) for piece in _pieces(shown, width))
         if shown.note:
             yield visible(shown.note)
     if summary.answer:
@@ -75,11 +76,17 @@ def _width(title: str, cells: Sequence[Cell]) -> int:
     return word if _are_numbers(cells) else max(word, min(_PHRASE, max(map(cell_len, texts))))
 
 
-def _as_table(shown: SummaryTable) -> Table:
-    """Columns of numbers to the right, words to the left."""
+def _as_table(shown: SummaryTable, width: int | None = None) -> Table:
+    """Columns of numbers to the right, words to the left; titles go on below where ``width`` is not enough."""
     rows = _filled(shown)
     columns = [_column(visible(title), [row[at] for row in rows]) for at, title in enumerate(shown.columns)]
-    return table(columns, (map(_cell, row) for row in rows))
+    made = table(columns, (map(_cell, row) for row in rows))
+    if width is not None and Console(width=_ENDLESS).measure(made).maximum > width:
+        for at, column in enumerate(made.columns):
+            if column.justify == "right":
+                column.width = _width(shown.columns[at], [row[at] for row in rows])
+                column.no_wrap, column.overflow = False, "fold"
+    return made
 
 
 def _filled(shown: SummaryTable) -> list[tuple[Cell, ...]]:
@@ -89,7 +96,7 @@ def _filled(shown: SummaryTable) -> list[tuple[Cell, ...]]:
 
 
 def _column(title: str, cells: Sequence[Cell]) -> Column:
-    return numbers_below_words(title) if _are_numbers(cells) else phrases(title)
+    return numbers(title)[0] if _are_numbers(cells) else phrases(title)
 
 
 def _are_numbers(cells: Sequence[Cell]) -> bool:

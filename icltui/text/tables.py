@@ -40,11 +40,6 @@ def numbers(*titles: str) -> list[Column]:
     return [Column(Text(title), justify="right", no_wrap=True) for title in titles]
 
 
-def numbers_below_words(title: str) -> Column:
-    """A column of numbers whose title goes on below; a table of these is cut only where the numbers do not fit."""
-    return Column(Text(title), justify="right", overflow="fold")
-
-
 def table(columns: Iterable[Column], rows: Iterable[Iterable[str]]) -> Table:
     """A table with one line for each row, but where :func:`phrases` need more."""
     made = Table(*columns, box=None, padding=(0, 1), pad_edge=False, collapse_padding=True)
