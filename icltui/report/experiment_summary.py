@@ -2,6 +2,7 @@
 
 import math
 import re
+import textwrap
 from collections.abc import Iterator, Sequence
 from itertools import chain, count
 from typing import Any
@@ -21,6 +22,7 @@ from icltui.text.tables import NARROWEST, number, numbers, phrases, render, tabl
 from icltui.values.results import Cell, Summary, SummaryTable
 
 _SHOWS_NOT = "What this does not show"
+_TITLE_LINES = 2
 _GAP = 1
 """Columns between two columns."""
 _ENDLESS = 10_000
@@ -70,10 +72,12 @@ def _pieces(shown: SummaryTable, width: int) -> Iterator[SummaryTable]:
 
 
 def _width(title: str, cells: Sequence[Cell]) -> int:
-    """Columns of the terminal that a column needs: its longest word, and of words a phrase."""
+    """Columns of the terminal that a column needs: its numbers whole and its title on two lines, or a phrase."""
     texts = [visible(title), *map(_cell, cells)]
     word = max(cell_len(word) for text in texts for word in text.split() or [""])
-    return word if _are_numbers(cells) else max(word, min(_PHRASE, max(map(cell_len, texts))))
+    if not _are_numbers(cells):
+        return max(word, min(_PHRASE, max(map(cell_len, texts))))
+    return next(width for width in count(word) if len(textwrap.wrap(texts[0], max(width, 1))) <= _TITLE_LINES)
 
 
 def _as_table(shown: SummaryTable, width: int | None = None) -> Table:
