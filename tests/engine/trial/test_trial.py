@@ -171,6 +171,20 @@ def test_searched_strengths_are_those_of_each_prompt_alone(mode):
     assert len({result.patches[0].alpha for result in results}) == 3
 
 
+@pytest.mark.parametrize("mode", ["per-step", "frozen"])
+def test_a_random_patch_is_one_patch_at_every_strength(mode):
+    """Also where an answer is read after the query, and the search reads none."""
+    loaded = tiny("llama")
+    common = {"mode": mode, "control": "random", "layers": (1,), "seed": 5}
+    for result in trial(loaded, prompts(), [TrialPatch(alpha="search", **common)]):
+        (score,) = result.patches
+        alphas = [score.alpha, *(alpha for alpha, _, _ in score.curve)]
+        again = [TrialPatch(alpha=alpha, **common) for alpha in alphas]
+        (fixed,) = trial(loaded, [prompts()[result.index]], again)
+        wanted = [score.centred_mse, *(mse for _, mse, _ in score.curve)]
+        close([one.centred_mse for one in fixed.patches], wanted)
+
+
 def test_scores_are_what_their_names_say():
     loaded = tiny("qwen3")
     for result in trial(loaded, prompts()):
