@@ -169,6 +169,8 @@ def test_searched_strengths_are_those_of_each_prompt_alone(mode):
         assert len(score.curve) == 9
         close(score.curve[0][1:], (result.plain.centred_mse, result.plain.kl))
     assert len({result.patches[0].alpha for result in results}) == 3
+    (alone,) = trial(loaded, prompts()[:1], [patch])
+    assert [alpha for alpha, _, _ in alone.patches[0].curve] == [alpha for alpha, _, _ in score.curve]
 
 
 @pytest.mark.parametrize("mode", ["per-step", "frozen"])
