@@ -30,6 +30,7 @@ A folder imports only folders before it; inside a folder a module imports only m
     distill    lora ─▶ distill
     functions  regression ─▶ block ─▶ train ─▶ explicit_steps ─▶ measure
     finetune   trainable ─▶ compare
+    checkpoints measure
     exam       bootstrap ─▶ score ─▶ answers ─▶ prior_margin ─▶ examinee ─▶ rank_curve ─▶ questions
                examine ─▶ ways ─▶ joined ─▶ jobs
     local      all of it, as an engine in this process

@@ -60,6 +60,11 @@ CATALOGUE: tuple[StudyEntry, ...] = (
         "Does a context of examples move the weights in the direction in which training on the same examples does?",
         "finetune:FineTuneStudy",
     ),
+    StudyEntry(
+        "training",
+        "When in its training does a model begin to learn in context, and what appears in its heads and in ΔW then?",
+        "training:TrainingStudy",
+    ),
 )
 
 

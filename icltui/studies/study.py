@@ -13,11 +13,12 @@ from msgspec.structs import replace
 from icltui.api.messages import DEMO, LoadModel
 from icltui.experiment.experiment import Experiment, ItemT, RowT_co
 from icltui.experiment.experiment_folder import models_asked
+from icltui.storage.checkpoint_folders import checkpoint_folders
 from icltui.studies.catalogue import study_entry
 from icltui.tasks.family import ForModel
 from icltui.values import ModelInfo
 from icltui.values.bounds import Count
-from icltui.values.errors import IcltuiError
+from icltui.values.errors import BadInput, IcltuiError
 from icltui.values.results import ResultRow, Summary, SummaryFigure, SummaryTable
 
 OneT = TypeVar("OneT")
@@ -33,14 +34,24 @@ class StudySettings:
     load: LoadModel = field(default_factory=LoadModel)
     """The model, its dtype and its device."""
     revisions: tuple[str, ...] = ()
-    """Branches, tags or commits of the model, one after the other; none: that of ``load``."""
+    """Branches, tags or commits of the model, or checkpoints in its folder, one after the other; none: that of
+    ``load``, or all checkpoints in its folder."""
     n: int | None = None
     """How many prompts, or what the study counts; None: the study's own number."""
     seed: int = 0
     """Seed of the prompts, of controls and of resamples."""
 
     def models(self) -> list[LoadModel]:
-        """The model of each revision."""
+        """The model of each revision.
+
+        Raises:
+            BadInput: a checkpoint that is not in the folder.
+        """
+        if folders := checkpoint_folders(self.load.model):
+            names = self.revisions or tuple(folders)
+            if missing := [name for name in names if name not in folders]:
+                raise BadInput(f"no {missing[0]!r} in {self.load.model!r}: choose from {', '.join(folders)}")
+            return [replace(self.load, model=str(folders[name])) for name in names]
         if not self.revisions:
             return [self.load]
         return [replace(self.load, revision=revision) for revision in self.revisions]
@@ -156,9 +167,14 @@ def by_model(rows: Sequence[Plain]) -> dict[str, list[Plain]]:
     return groups
 
 
+_EMBEDDED_SHAPE = ("Qwen3ForCausalLM", 6, 128, 1_312_768)
+"""Architecture, layers, width and parameters of the embedded model, and so of every checkpoint of its training."""
+
+
 def prompts_for(model: ModelInfo) -> ForModel:
-    """Whose words the prompts are made of: the embedded model knows few."""
-    return "embedded" if model.name == DEMO else "general"
+    """Whose words the prompts are made of: the embedded model knows few, and so do its checkpoints."""
+    shape = model.architecture, model.n_layers, model.hidden_size, model.n_parameters
+    return "embedded" if model.name == DEMO or shape == _EMBEDDED_SHAPE else "general"
 
 
 def load_study(name: str, settings: StudySettings) -> Study[Any, Any]:

@@ -47,7 +47,7 @@ class FineTuneCase:
 
 
 @dataclass(frozen=True)
-class _Training:
+class _TrainingRun:
     """What one training does, step by step."""
 
     images: list[list[Tensor]]
@@ -120,9 +120,9 @@ def _train(
     rate: float,
     steps: Sequence[int],
     on_progress: ProgressCallback,
-) -> _Training:
+) -> _TrainingRun:
     """Gradient descent on copies of the matrices, looked at after each of ``steps``."""
-    done = _Training([], [], [])
+    done = _TrainingRun([], [], [])
     with torch.inference_mode(False), torch.enable_grad(), training_copies(sites) as copies:
         matrices = [matrix for layer in copies.values() for matrix in layer]
         for step in range(1, max(steps) + 1):
@@ -173,7 +173,7 @@ def _losses(
         yield -log_p[torch.arange(len(answer)), torch.tensor(answer, device=log_p.device)]
 
 
-def _cosines(u: Float[Tensor, " inner"], training: _Training, at: int) -> tuple[float | None, ...]:
+def _cosines(u: Float[Tensor, " inner"], training: _TrainingRun, at: int) -> tuple[float | None, ...]:
     """The cosine at each recorded step."""
     return tuple(
         finite_or_none(float(u @ image[at] / (u.norm() * image[at].norm()))) for image in training.images

@@ -1,0 +1,1 @@
+"""What one checkpoint of a training has learned, in plain numbers."""
