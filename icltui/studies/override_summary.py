@@ -101,6 +101,7 @@ def _success(model: _Model) -> tuple[SummaryTable, str]:
     runs += [("patch", n, 1.0) for n in model.counts("patch")]
     runs += [("random", n, 1.0) for n in model.counts("random")[-1:]]
     runs += [(grid, n, 0.0) for grid in ("mention", "shuffled") for n in model.counts(grid)]
+    runs += [(grid, n, 1.0) for grid in ("held", "held random") for n in model.counts(grid)[::3]]
     lines: list[tuple[Cell, ...]] = []
     for run in runs:
         some = model.cell(*run)
@@ -130,8 +131,9 @@ def _success(model: _Model) -> tuple[SummaryTable, str]:
         f"({sum(bool(row['knows']) for row in model.cell('context', 0))} of them). Said: the context's answer is the "
         "most probable one. Slope of log-odds on m₀: −1 where a context adds the same evidence to every prior, 0 "
         "where the prior does not count. Patch: frozen, α = 1, without the statements; random: the same in random "
-        "directions. Mention: the same answer said of another subject. Shuffled: the tokens of N statements in "
-        f"random order. Noise floor of the logits: {_number(_median(noise))} in the median.",
+        "directions. Held: one patch of 4 statements, α = 1, beside N statements. Mention: the same answer said of "
+        "another subject. Shuffled: the tokens of N statements in random order. "
+        f"Noise floor of the logits: {_number(_median(noise))} in the median.",
     )
     by_run = {line[:2]: line for line in lines}
     last = max(model.counts("context"))
