@@ -47,7 +47,7 @@ class FewShotRow(StudyRow, frozen=True):
     right: tuple[bool, ...] = ()
     """Whether that token is the most probable one."""
     noise: float | None = None
-    """The noise floor with all examples: L∞ of logits between right runs through other kernels."""
+    """The noise floor of a task with all examples: L∞ of logits between right runs through other kernels."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,10 @@ def _row(loaded: LoadedModel, model: ModelInfo, item: SeriesItem) -> FewShotRow:
     usable = [row for row in steps.weight_steps if all(step > 0 for step in row)]
     slopes = [slope_of_steps(row) for row in usable]
     n = len(item.examples)
-    (checked,) = trial(loaded, [made], n_noise_runs=3)
+    noise = None
+    if item.form == "task":
+        (checked,) = trial(loaded, [made], n_noise_runs=1)
+        noise = checked.noise_floor
     other = (len(ids.prefix) + len(ids.query)) / (len(ids.context) / n)
     return FewShotRow(
         key="",
@@ -135,7 +138,7 @@ def _row(loaded: LoadedModel, model: ModelInfo, item: SeriesItem) -> FewShotRow:
         log_p=tuple(row[0] for row in steps.log_p),
         kl_to_full=steps.kl_to_full,
         right=tuple(top == answer for top in steps.top),
-        noise=checked.noise_floor,
+        noise=noise,
     )
 
 

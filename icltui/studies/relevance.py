@@ -18,7 +18,7 @@ from icltui.engine.trial.trial import trial
 from icltui.experiment.item_key import item_key
 from icltui.studies.relevance_summary import summarise_relevance
 from icltui.studies.statistics import gini
-from icltui.studies.study import Plain, StudyBase, StudyRow, rows_of_each
+from icltui.studies.study import Plain, StudyBase, StudyRow, prompts_for, rows_of_each
 from icltui.tasks.stories import StoryQuestion, story_questions
 from icltui.values import ModelInfo
 from icltui.values.prompt import Prompt
@@ -45,7 +45,7 @@ class RelevanceRow(StudyRow, frozen=True):
     right: bool | None = None
     """Whether that token is the most probable one with the context."""
     noise: float | None = None
-    """The noise floor: L∞ of logits between right runs through other kernels."""
+    """The noise floor after the relevant context: L∞ of logits between right runs through other kernels."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Relevance(StudyBase):
 
     def items(self, engine: LocalEngine, model: ModelInfo) -> Sequence[tuple[str, QuestionItem]]:  # noqa: ARG002
         """One item for each question."""
-        questions = story_questions(self.n, self.settings.seed)
+        questions = story_questions(prompts_for(model), self.n, self.settings.seed)
         items = [QuestionItem(number, one, self.settings.seed) for number, one in enumerate(questions)]
         return [(item_key(self.kind, model, item), item) for item in items]
 
@@ -91,11 +91,10 @@ class Relevance(StudyBase):
 
 def _rows(loaded: LoadedModel, model: ModelInfo, item: QuestionItem) -> list[RelevanceRow]:
     prompts = context_prompts(loaded, item)
-    found = {result.index: result for result in trial(loaded, [*prompts.values()], n_noise_runs=3)}
+    (checked,) = trial(loaded, [prompts["relevant"]], n_noise_runs=1)
     rows = []
-    for number, (name, prompt) in enumerate(prompts.items()):
+    for name, prompt in prompts.items():
         steps = prefix_steps(loaded, prompt.ids, prompt.answer[:1], model.path)
-        plain = found[number].plain
         sizes = tuple(net[-1] / norm for net, norm in zip(steps.net_shift, steps.stream_norms, strict=True))
         focus = tuple(gini(row) or 0.0 for row in steps.shift_steps)
         rows.append(
@@ -109,9 +108,9 @@ def _rows(loaded: LoadedModel, model: ModelInfo, item: QuestionItem) -> list[Rel
                 focus=statistics.fmean(focus),
                 layer_focus=focus,
                 gain=steps.log_p[-1][0] - steps.log_p[0][0],
-                change=None if plain is None else plain.kl,
+                change=steps.kl_to_full[0],
                 right=steps.top[-1] == prompt.answer[0],
-                noise=found[number].noise_floor,
+                noise=checked.noise_floor if name == "relevant" else None,
             )
         )
     return rows

@@ -1,15 +1,18 @@
 """A question about a person's room, after contexts that answer it, are about the like, or are about something else.
 
-A number and a seed enter; as many questions leave. The words are the embedded model's, which every model knows.
+A kind of model, a number and a seed enter; as many questions leave. The words are the embedded model's, which every
+model knows; the query has the form of its corpus, and is shorter for others.
 """
 
 import random
 from dataclasses import dataclass
 
 from icltui.demo import lexicon
+from icltui.tasks.family import ForModel
 
-N_SENTENCES = 6
+N_SENTENCES = 4
 """Sentences of each context."""
+_QUERIES = {"embedded": "Where is {0}? {0} is in the", "general": "{0} is in the"}
 _MANNERS = ("{} is in the {}.", "{} went to the {}.")
 
 
@@ -20,15 +23,16 @@ class StoryQuestion:
     query: str
     answer: str
     contexts: dict[str, str]
-    """``relevant`` says where the person is; ``tangential`` where five others are; ``irrelevant`` tells capitals."""
+    """``relevant`` says where the person is; ``tangential`` where others are; ``irrelevant`` tells capitals."""
 
 
-def story_questions(n: int, seed: int) -> tuple[StoryQuestion, ...]:
+def story_questions(for_model: ForModel, n: int, seed: int) -> tuple[StoryQuestion, ...]:
     """The first ``n``, each with people and places of its own."""
-    return tuple(_question(random.Random(f"stories {seed} {number}")) for number in range(n))
+    query = _QUERIES[for_model]
+    return tuple(_question(query, random.Random(f"stories {seed} {number}")) for number in range(n))
 
 
-def _question(chance: random.Random) -> StoryQuestion:
+def _question(query: str, chance: random.Random) -> StoryQuestion:
     person, *others = chance.sample(lexicon.NAMES, 2 * N_SENTENCES)
     place, *places = chance.sample(lexicon.PLACES, 2 * N_SENTENCES)
     tangential = [
@@ -42,7 +46,7 @@ def _question(chance: random.Random) -> StoryQuestion:
     irrelevant = [f"The capital of {country} is {capital}." for country, capital in capitals]
     contexts = {"relevant": relevant, "tangential": tangential, "irrelevant": irrelevant}
     return StoryQuestion(
-        f"Where is {person}? {person} is in the",
+        query.format(person),
         f" {place}",
         {name: "".join(f"{sentence}\n" for sentence in some) for name, some in contexts.items()},
     )

@@ -69,7 +69,8 @@ def test_every_form_of_a_series_has_a_row(rows):
         assert row["net"][-1] == pytest.approx(1)
         assert row["kl_to_full"][-1] == pytest.approx(0, abs=1e-6)
         assert row["slope"] == pytest.approx(slope_of_steps(row["weight_steps"]), abs=1e-9)
-        assert 0 < row["noise"] < 1e-3
+        assert (row["noise"] is not None) == (row["form"] == "task")
+    assert 0 < rows[0]["noise"] < 1e-3
     log_p = {row["form"]: row["log_p"] for row in rows}
     assert log_p["task"][0] == pytest.approx(log_p["shuffled"][0])  # without examples they are one prompt
     assert log_p["task"][-1] > log_p["task"][0] + 1

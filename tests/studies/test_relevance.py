@@ -7,10 +7,12 @@ import torch
 from icltui.api.messages import LoadModel
 from icltui.engine.local import LocalEngine
 from icltui.engine.measure.forward_pass import forward_states
+from icltui.engine.trial.prompt import trial_prompt
 from icltui.studies.relevance import Relevance, context_prompts
 from icltui.studies.relevance_summary import CONTEXTS, correlation, wins
 from icltui.studies.statistics import gini
 from icltui.studies.study import StudySettings
+from icltui.values.prompt import Prompt
 
 STUDY = Relevance(StudySettings(n=2))
 
@@ -43,6 +45,18 @@ def test_all_contexts_of_a_question_are_of_one_length_and_only_the_relevant_one_
         assert person not in texts["tangential"] + texts["irrelevant"]
 
 
+def test_contexts_lose_tokens_from_the_left(engine):
+    n_cut = 0
+    for _, item in Relevance(StudySettings(n=30)).items(engine, engine.info):
+        prompts = context_prompts(engine.loaded, item)
+        for name, text in item.question.contexts.items():
+            whole = trial_prompt(engine.loaded, Prompt(context=text, query=item.question.query)).ids.context
+            kept = prompts[name].ids.context
+            assert whole[len(whole) - len(kept) :] == kept
+            n_cut += len(kept) < len(whole)
+    assert n_cut > 0
+
+
 def test_a_row_has_the_numbers_of_runs_by_themselves(engine, rows):
     loaded = engine.loaded
     _, item = STUDY.items(engine, engine.info)[0]
@@ -65,7 +79,8 @@ def test_a_row_has_the_numbers_of_runs_by_themselves(engine, rows):
         change = (whole.exp() * (whole - nothing)).sum()
         assert row["change"] == pytest.approx(float(change), rel=1e-3, abs=1e-5)
         assert row["right"] == (int(whole.argmax()) == answer)
-        assert row["noise"] < 1e-3
+        assert (row["noise"] is not None) == (name == "relevant")
+    assert rows[0]["noise"] < 1e-3
 
 
 def test_the_relevant_context_gives_the_answer_to_the_embedded_model(rows):

@@ -28,12 +28,13 @@ def test_a_series_has_its_examples_in_three_forms(for_model):
 def test_prompts_follow_from_their_seed_and_more_begin_with_fewer():
     assert example_series("general", 5, 3) == example_series("general", 9, 3)[:5]
     assert example_series("general", 5, 3) != example_series("general", 5, 4)
-    assert story_questions(5, 3) == story_questions(9, 3)[:5]
-    assert story_questions(5, 3) != story_questions(5, 4)
+    assert story_questions("general", 5, 3) == story_questions("general", 9, 3)[:5]
+    assert story_questions("general", 5, 3) != story_questions("general", 5, 4)
 
 
-def test_a_story_tells_the_answer_in_its_second_half_and_only_there():
-    for one in story_questions(40, 0):
+@pytest.mark.parametrize("for_model", ["general", "embedded"])
+def test_a_story_tells_the_answer_in_its_second_half_and_only_there(for_model):
+    for one in story_questions(for_model, 40, 0):
         person, place = one.query.split()[-4], one.answer.strip()
         relevant = one.contexts["relevant"].splitlines()
         (at,) = [k for k, line in enumerate(relevant) if person in line]
