@@ -65,6 +65,8 @@ class Batch:
     prompts: Sequence[TrialPrompt]
     known_below: dict[int, LowerBlocks | None] = field(default_factory=dict)
     """What is below each layer, once it was asked for."""
+    shuffled: dict[int, RowCapture] = field(default_factory=dict)
+    """The states in the context shuffled by a seed."""
 
     @property
     def n_rows(self) -> int:
@@ -105,27 +107,32 @@ class Batch:
             EngineError: logits that are not finite.
         """
         seeds = [(patch.seed + one.seed) % (SEED + 1) for one in self.prompts]
-        chosen = [
-            k for k, site in enumerate(self.sites) if patch.layers is None or site.layer in patch.layers
-        ]
-        hook = self._hook(patch, chosen, self._targets(patch, seeds).layers(chosen), seeds)
+        sites = [site for site in self.sites if patch.layers is None or site.layer in patch.layers]
+        hook = self._hook(patch, sites, self._aimed_at(patch, seeds).targets(sites), seeds)
+        if isinstance(hook, HeldRows):
+            fitted = self._through(hook, [1.0] * self.n_rows, self.n_forced)
+            if patch.alpha == 1.0:
+                return PatchedRows(fitted, [1.0] * self.n_rows)
         if patch.alpha != "search":
-            return PatchedRows(
-                self._through(hook, [patch.alpha] * self.n_rows, self.n_forced), [patch.alpha] * self.n_rows
-            )
+            alphas = [patch.alpha] * self.n_rows
+            return PatchedRows(self._through(hook, alphas, self.n_forced), alphas)
         alphas, curves = self._searched(hook)
         return PatchedRows(self._through(hook, alphas, self.n_forced), alphas, curves)
 
-    def _targets(self, patch: TrialPatch, seeds: Sequence[int]) -> States:
+    def _aimed_at(self, patch: TrialPatch, seeds: Sequence[int]) -> RowCapture:
+        """The states that the patch is made of; those of the last shuffle stay for other patches."""
         if patch.control != "shuffled":
-            return self.contextual[1].targets(self.sites)
-        contexts = [_shuffled(one.ids.context, seed) for one, seed in zip(self.prompts, seeds, strict=True)]
-        return self._with_context(contexts)[1].targets(self.sites)
+            return self.contextual[1]
+        if patch.seed not in self.shuffled:
+            self.shuffled.clear()
+            rows = zip(self.prompts, seeds, strict=True)
+            contexts = [_shuffled(one.ids.context, seed) for one, seed in rows]
+            self.shuffled[patch.seed] = self._with_context(contexts)[1]
+        return self.shuffled[patch.seed]
 
     def _hook(
-        self, patch: TrialPatch, chosen: Sequence[int], targets: States, seeds: Sequence[int]
+        self, patch: TrialPatch, sites: Sequence[Site], targets: States, seeds: Sequence[int]
     ) -> RowPatch:
-        sites = [self.sites[k] for k in chosen]
         n_first = len(self.prompts[0].ids.query) if patch.mode == "per-step" else 1
         differences = RowDifferences(seeds if patch.control == "random" else None, n_first)
         ones = torch.ones(self.n_rows, dtype=torch.float64)
@@ -137,12 +144,9 @@ class Batch:
             )
         at = self.last_targets
         z, v = (tensor[:, at.to(tensor.device)] for tensor in (targets.z, targets.v))
-        held = HeldRows(
+        return HeldRows(
             sites, patch.components, self.n_rows, self.last_query, z, v, differences, strengths=ones
         )
-        with attach(sites, held):
-            self._without_context(0)
-        return held
 
     @property
     def last_targets(self) -> Int[Tensor, " rows"]:
