@@ -72,6 +72,16 @@ def test_intervals_cover_what_they_are_of_about_as_often_as_they_say():
     assert all(51 <= n <= 60 for n in n_covered.values()), n_covered
 
 
+def test_losses_that_go_together_say_less_than_as_many_single_ones():
+    single, runs = noise(216), noise(36).repeat_interleave(6)
+    widths = []
+    for losses in (single, runs):
+        of = mean_interval(losses)
+        widths.append((of.high - of.low) / (2 * 1.96 * float(losses.std()) / 216**0.5))
+    assert widths[0] == pytest.approx(1, abs=0.25)
+    assert widths[1] > 1.5
+
+
 def test_several_texts_are_resampled_as_texts():
     offsets = torch.tensor([[0.0], [4.0]]).double()
     one, two = power_law(100)[None], power_law(100) + offsets
