@@ -19,6 +19,7 @@ TOPICS = {
     "maths": "how a context becomes weights, and what follows",
     "verification": "what is proved, controls, noise floor, tautologies",
     "patches": "patches that generate text, what they are worth, their export",
+    "curves-heads": "loss by position, the ICL score, induction heads, δ by head",
     "compile": "a context becomes one adapter, chosen, tested, or refused",
     "carrying-over": "what makes a patch answer queries that it has not seen",
     "exam": "every patch of a context put to one test, and how to read it",
