@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from icltui.values import (
     FORMAT,
     Agreement,
+    AttentionHeads,
     Candidate,
     Generation,
     LaneStep,
@@ -28,6 +29,7 @@ from icltui.values import (
     Verification,
 )
 from icltui.values.bounds import SEED, TOKENS
+from icltui.values.heads import HeadContributions, HeadIndex
 from icltui.values.prompt import Prompt
 from icltui.values.recipe import Recipe, Sampling
 
@@ -227,6 +229,40 @@ def _square(size: int) -> st.SearchStrategy[Any]:
 
 
 SEEDS = st.integers(0, SEED)
+LOSSES = (
+    *("loss", "loss_without", "smooth", "smooth_without"),
+    *("derivative", "derivative_low", "derivative_high"),
+)
+"""The curves' numbers at each position."""
+
+
+def _numbers(n: int) -> st.SearchStrategy[Any]:
+    """So many numbers, some of them not known."""
+    return st.tuples(*[anything(msgspec.inspect.type_info(float | None))] * n)
+
+
+def _whole_heads(draw: st.DrawFn, heads: AttentionHeads, layers: tuple[int, ...]) -> AttentionHeads:
+    """The heads with scores of two heads a layer, and δ split over these and the units."""
+    pairs = [(layer, head) for layer in layers for head in (0, 1)]
+    scores = tuple(
+        msgspec.structs.replace(score, layer=layer, head=head)
+        for score, (layer, head) in zip(heads.heads, pairs, strict=False)
+    )
+    named = tuple(HeadIndex(layer=score.layer, head=score.head) for score in scores[:1])
+    n = len(heads.tokens.units)
+    contributions = tuple(
+        HeadContributions(
+            layer=layer,
+            delta_norm=one.delta_norm,
+            sum_error=one.sum_error,
+            head_share=draw(_numbers(2)),
+            **{name: (draw(_numbers(n)), draw(_numbers(n))) for name in ("share", "norm", "attention")},
+        )
+        for one, layer in zip(heads.contributions, layers, strict=False)
+    )
+    return msgspec.structs.replace(
+        heads, heads=scores, induction_heads=named, previous_heads=(), contributions=contributions
+    )
 
 
 @st.composite
@@ -329,6 +365,14 @@ def _sheets(draw: st.DrawFn) -> Session:
     if exam is not None:
         rows = tuple(msgspec.structs.replace(row, queries=()) for row in exam.rows[:1])
         exam = msgspec.structs.replace(exam, layers=draw(st.sampled_from(usable)), rows=rows)
+    curves, heads = session.curves, session.heads
+    if curves is not None:
+        n = len(curves.tokens.context) + len(curves.tokens.query)
+        losses = {name: draw(_numbers(n)) for name in LOSSES}
+        own = curves.own and msgspec.structs.replace(curves.own, n_tokens=draw(st.integers(0, n)))
+        curves = msgspec.structs.replace(curves, own=own, **losses)
+    if heads is not None:
+        heads = _whole_heads(draw, heads, draw(st.sampled_from(usable)))
     if proof is not None:
         proof = msgspec.structs.replace(
             proof,
@@ -355,4 +399,6 @@ def _sheets(draw: st.DrawFn) -> Session:
         verification=proof,
         compilation=compilation,
         exam=exam,
+        curves=curves,
+        heads=heads,
     )

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from icltui.api.option_table import check_options
+from icltui.storage.inspection_validation import problem_of_curves, problem_of_heads
 from icltui.values import Exam, Generation, Measurement, Pairs, Session
 from icltui.values.bounds import LAYERS, RUNS, TOKENS
 from icltui.values.errors import BadInput, SessionError
@@ -85,6 +86,10 @@ def _problem_of_counts(session: Session, n_layers: int) -> str | None:
         if tried and max(tried) >= n_layers:
             return f"layer {max(tried)} was tried of a model of {n_layers}"
     if session.exam and (problem := _problem_of_exam(session.exam)):
+        return problem
+    if session.curves and (problem := problem_of_curves(session.curves)):
+        return problem
+    if session.heads and (problem := problem_of_heads(session.heads, n_layers)):
         return problem
     if session.generation and not session.generation.agreement.keys() <= session.generation.lanes.keys():
         return "a lane is compared that was not generated"

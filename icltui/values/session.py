@@ -7,8 +7,10 @@ import msgspec
 from icltui.values.base import PromptIds
 from icltui.values.bounds import Count, RunNumber, TokenCount
 from icltui.values.compilation import Compilation
+from icltui.values.curves import LossCurves
 from icltui.values.exam import Exam
 from icltui.values.generation import Generation
+from icltui.values.heads import AttentionHeads
 from icltui.values.measurement import Dynamics, Measurement, Precision, Reference
 from icltui.values.model import ModelInfo
 from icltui.values.prompt import Prompt
@@ -56,6 +58,10 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     """The exam of every patch of this context; None where none was held."""
     compilation: Compilation | None = None
     """The context as one patch; None where nothing was compiled."""
+    curves: LossCurves | None = None
+    """The loss at each position of the text; None where it was not measured."""
+    heads: AttentionHeads | None = None
+    """The attention heads; None where they were not scored."""
     runs: tuple["Run", ...] = ()
     """The runs that led here, in the order of their numbers; empty where there was no other run."""
     run: RunNumber | None = None
@@ -69,6 +75,8 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
             self.compilation and self.compilation.ids,
             self.measurement and self.measurement.tokens.ids,
             self.verification and self.verification.ids,
+            self.curves and self.curves.tokens.ids,
+            self.heads and self.heads.tokens.ids,
         )
         return next((ids for ids in held if ids), None)
 

@@ -27,7 +27,7 @@ def _rows(group: str) -> list[tuple[str, str]]:
     actions = [action for action in ACTIONS if action.group == group and action.keys_text()]
     rows = [(a.keys_text(), a.help) for a in actions if not a.id.startswith("pane_")]
     has_jumps = len(rows) < len(actions)
-    return rows + ([("0 … 9 x", "Jump to the pane of that key.")] if has_jumps else [])
+    return rows + ([("0 … 9 x u t", "Jump to the pane of that key.")] if has_jumps else [])
 
 
 def help_sections(

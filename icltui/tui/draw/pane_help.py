@@ -134,6 +134,42 @@ PANE_HELP: dict[str, PaneHelp] = {
         actions=("queries", "compile", "examine", "find", "copy"),
         keys=(("j k ↓ ↑", "Another patch, or another query."), ("tab", "To the answers, and back by x.")),
     ),
+    "curves": PaneHelp(
+        what="The loss at each position of context and query, −log p of the token that is there: with all of the "
+        "text before it, and with only the earlier tokens of its own unit. One plot at a time, and above it the "
+        "in-context-learning score.",
+        reading="Where *with* is below *without* the earlier text helps. A negative ICL score: late tokens are "
+        "predicted better than early ones. A text of one subject gets easier by itself; beside texts that the model "
+        "wrote (O) a given one shows how much of that is the text's own. Losses of single tokens scatter: the means "
+        "and intervals count, and short texts have wide ones.",
+        formulas=(
+            (
+                "ICL score = mean loss at late positions − mean at early ones",
+                "positions 500 and 50, or tenths",
+            ),
+            ("ΔNLL = loss without − loss with", "what the context gives at a token, in nats"),
+            ("d loss / d ln t", "the slope of the loss in the logarithm of the position, from t/2 to 2t"),
+        ),
+        actions=("loss_curves", "own_text", "plot", "copy"),
+        keys=(("h l ← →", "Another position; j k by ten."), ("g G", "To the first and the last position.")),
+    ),
+    "heads": PaneHelp(
+        what="Every attention head by layer: how it scores on random tokens that are repeated; then, in one layer, "
+        "what each head brings of each unit of the context to δ at the query's last token.",
+        reading="An induction head looks at the token that came after the same token's first occurrence; a previous-"
+        "token head at the one before. Random tokens hold nothing else to go by. A share of δ has a sign: heads may "
+        "pull against each other, and all shares of a layer sum to 1. Scores say what heads attend to, not what "
+        "they do with it.",
+        formulas=(
+            (
+                "δ = Σ_h W_O^h Σ_j α_hj (v_j − o_h)",
+                "over heads h and tokens j of the context; o_h without the context",
+            ),
+            ("share = ⟨c_hj, δ⟩ / ‖δ‖²", "c_hj is the part of head h and unit j"),
+        ),
+        actions=("heads", "plot", "copy"),
+        keys=(("h j k l ↓ ↑", "The crosshair."), ("g G", "To the first and the last column.")),
+    ),
     "log": PaneHelp(
         what="What happened, line by line: engine and model, how units are measured and why, what a patch is "
         "worth, failures, and the last lines of an engine that died.",

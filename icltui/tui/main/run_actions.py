@@ -89,6 +89,18 @@ class RunActions(ScreenActions):
         self._view.action_show_pane("exam")
         self._explorer.examine()
 
+    def action_measure_curves(self, own_texts: int = 0) -> None:
+        """Measure the loss at each position, and show where it will be drawn."""
+        self._editors.take()
+        self._view.action_show_pane("curves")
+        self._explorer.measure_curves(own_texts)
+
+    def action_measure_heads(self) -> None:
+        """Score the heads, and show where they will be drawn."""
+        self._editors.take()
+        self._view.action_show_pane("heads")
+        self._explorer.measure_heads()
+
     def action_verify_patch(self) -> None:
         """Verify, and show what comes of it."""
         self._view.action_show_pane("verify")

@@ -39,6 +39,7 @@ from icltui.tui.state.change import Change
 from icltui.tui.state.explorer import Explorer
 from icltui.tui.widgets.find_bar import FindBar
 from icltui.tui.widgets.footer import KeyFooter
+from icltui.tui.widgets.heads_view import HeadsView
 from icltui.tui.widgets.jump_labels import JumpBar
 from icltui.tui.widgets.lanes import Lanes
 from icltui.tui.widgets.layer_list import LayerList
@@ -116,6 +117,7 @@ class ExplorerScreen(Screen[None]):
             ({Change.LANES, Change.SETTINGS}, numbers.draw_patch),
             ({Change.PROOF}, numbers.draw_proof),
             ({Change.TRIALS, Change.SETTINGS}, numbers.draw_trials),
+            ({Change.INSPECTIONS, Change.SETTINGS}, numbers.draw_inspections),
             ({Change.ESTIMATE}, self.engine.draw_model_estimate),
             ({Change.LOG}, numbers.draw_log),
             ({Change.NUMBERS, Change.SETTINGS, Change.PROOF}, self._draw_layers),
@@ -241,6 +243,11 @@ class ExplorerScreen(Screen[None]):
     def take_layer(self, event: LayerToggled) -> None:
         """Tick or untick the layer for the next run."""
         self.layer_actions.toggle(event.layer)
+
+    @on(HeadsView.LayerChosen)
+    def follow_heads(self, event: HeadsView.LayerChosen) -> None:
+        """The layer of the heads' crosshair is the layer of every view."""
+        self.shown_layer = event.layer
 
     @on(UnitCursor.Moved)
     def follow_cursor(self, event: UnitCursor.Moved) -> None:

@@ -74,6 +74,10 @@ class ViewActions(ScreenActions):
         """Plot something else; from elsewhere, show the plots first."""
         if self._numbers.current == "plots":
             self._numbers.next_plot()
+        elif self._numbers.current == "curves":
+            self._numbers.losses.next_view()
+        elif self._numbers.current == "heads":
+            self._numbers.heads.next_view()
         else:
             self.action_show_pane("plots")
 

@@ -5,11 +5,13 @@ from enum import Enum, auto
 from icltui.api.messages import (
     ChoiceAdvanced,
     CompileEnded,
+    CurvesEnded,
     Event,
     ExamEnded,
     ExamRowEnded,
     ExamStarted,
     GenerationEnded,
+    HeadsEnded,
     LaneAdvanced,
     MeasureEnded,
     PatchTested,
@@ -34,6 +36,8 @@ class Change(Enum):
     PROOF = auto()
     TRIALS = auto()
     """The compilation, what it tries, and the exam."""
+    INSPECTIONS = auto()
+    """The loss at each position, and the attention heads."""
     LOG = auto()
     RESULT = auto()
     """A job gave all that it was asked for; nothing of it is drawn apart."""
@@ -45,6 +49,7 @@ CHANGES: dict[type[Event], tuple[Change, ...]] = {
     **dict.fromkeys((PromptTokenized, UnitsMeasured, MeasureEnded), (Change.COUNTS, Change.NUMBERS)),
     **dict.fromkeys((LaneAdvanced, GenerationEnded, PatchTested), (Change.LANES,)),
     VerificationEnded: (Change.PROOF,),
+    **dict.fromkeys((CurvesEnded, HeadsEnded), (Change.INSPECTIONS,)),
     **dict.fromkeys(
         (ChoiceAdvanced, CompileEnded, ExamStarted, ExamRowEnded, ExamEnded), (Change.TRIALS, Change.LANES)
     ),

@@ -11,6 +11,7 @@ from icltui.api.engine import Client
 from icltui.api.messages import (
     Compile,
     CompileEnded,
+    CurvesEnded,
     EngineDied,
     EstimateModel,
     Event,
@@ -18,6 +19,7 @@ from icltui.api.messages import (
     ExportEnded,
     Generate,
     GenerationEnded,
+    HeadsEnded,
     JobFailed,
     LoadModel,
     Measure,
@@ -106,6 +108,16 @@ class Controller(SessionState):
                 self._ask_also(self.settings.examine())
             else:
                 self._noticed("an exam needs queries that no patch has seen: Q writes some, held out", True)
+
+    def measure_curves(self, own_texts: int = 0) -> None:
+        """Measure the loss at each position, after whatever runs."""
+        if self._can_ask():
+            self._ask_also(self.settings.measure_curves(own_texts))
+
+    def measure_heads(self) -> None:
+        """Score the attention heads, after whatever runs."""
+        if self._can_ask():
+            self._ask_also(self.settings.measure_heads())
 
     def _ask_also(self, request: Request) -> None:
         """Ask for ``request`` after whatever runs or waits."""
@@ -217,6 +229,8 @@ class Controller(SessionState):
             case ExportEnded():
                 self._noticed(self.engine_status.written, False)
             case MeasureEnded() | GenerationEnded() | PatchTested() | VerificationEnded() | ExamEnded():
+                self._take_result(request)
+            case CurvesEnded() | HeadsEnded():
                 self._take_result(request)
             case CompileEnded() if isinstance(request, Compile):
                 self._take_result(request)

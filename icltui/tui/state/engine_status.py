@@ -9,6 +9,7 @@ from icltui.api.messages import (
     JOB_OVER,
     CompileEnded,
     CountTokens,
+    CurvesEnded,
     EngineAwaited,
     EngineDied,
     EngineStarted,
@@ -18,6 +19,7 @@ from icltui.api.messages import (
     ExamRowEnded,
     Export,
     ExportEnded,
+    HeadsEnded,
     JobFailed,
     LoadModel,
     Measure,
@@ -117,6 +119,11 @@ class EngineStatus:
                 self.lines.append(f"{EXAM_TITLES[event.row.patch]}: {event.row.reason}")
             case _, ExamEnded():
                 self.lines += event.exam.notes
+            case _, CurvesEnded():
+                self.lines += event.curves.notes
+            case _, HeadsEnded():
+                layers = (*event.heads.unreadable, *event.heads.not_linear)
+                self.lines += (*event.heads.notes, *(f"layer {one.layer}: {one.reason}" for one in layers))
             case Export(), ExportEnded():
                 self._tell_export(request, event)
             case CountTokens() | EstimateModel(), JobFailed():

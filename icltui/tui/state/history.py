@@ -16,7 +16,7 @@ from icltui.values import Generation, Run, Session
 MOST_ROWS = 200_000
 """Rows of numbers over all runs; beyond them the oldest runs keep their prompt and texts only. About 70 megabytes."""
 
-_RESULTS = ("measurement", "generation", "verification", "compilation", "exam")
+_RESULTS = ("measurement", "generation", "verification", "compilation", "exam", "curves", "heads")
 """The fields of a session that hold results."""
 
 
@@ -172,6 +172,8 @@ def _joined(before: Session, now: Session) -> Session:
         verification=now.verification or before.verification,
         compilation=now.compilation or before.compilation,
         exam=now.exam or before.exam,
+        curves=now.curves or before.curves,
+        heads=now.heads or before.heads,
     )
     if _adds_no_text(before.generation, now.generation):
         return with_changes(

@@ -1,10 +1,13 @@
 """The panes of the explorer with the keys that lead to them, and which of them are tabs of one frame."""
 
-PANES = ("context", "query", "layers", "stream", "plots", "heatmap", "verify", "log", "lanes", "text", "exam")
-"""In the order of their keys: 1 to 9, 0 and x."""
-TABS = ("stream", "plots", "heatmap", "verify", "exam", "log", "text")
+PANES = (
+    *("context", "query", "layers", "stream", "plots", "heatmap", "verify", "log", "lanes"),
+    *("text", "exam", "curves", "heads"),
+)
+"""In the order of their keys: 1 to 9, 0, x, u and t."""
+TABS = ("stream", "plots", "heatmap", "verify", "exam", "curves", "heads", "log", "text")
 """Those that are tabs of one frame."""
-_KEYS = "1234567890x"
+_KEYS = "1234567890xut"
 
 
 def key_of(pane: str) -> str:

@@ -27,6 +27,7 @@ from icltui.api.messages import (
     VerificationEnded,
     Verify,
 )
+from icltui.tui.state.inspections import Inspections
 from icltui.tui.state.lane_texts import LaneTexts
 from icltui.tui.state.measurement_so_far import MeasuredUnits
 from icltui.tui.state.provenance import Provenance, fingerprint
@@ -73,6 +74,8 @@ class Results:
         self.varied_origin: Provenance | None = None
         self.trials = Trials()
         """The context as one patch, and its exam."""
+        self.inspections = Inspections()
+        """The loss at each position, and the attention heads."""
         self._complete_units: MeasuredUnits | None = None
         self._collected: Collected | None = None
         """The results of the current job so far."""
@@ -99,6 +102,7 @@ class Results:
             results.verification = session.verification
             results.verification_origin = Provenance(settings.verify(), session.model)
         results.trials = Trials.from_session(session, settings)
+        results.inspections = Inspections.from_session(session, settings)
         return results
 
     def take(self, request: Request, event: Event) -> None:
@@ -106,6 +110,7 @@ class Results:
         job = self._collect(request)
         job.take(event)
         self.trials.take(request, event, job.exam, self.model)
+        self.inspections.take(request, event, self.model)
         match request, event:
             case LoadModel(), ModelLoaded():
                 if self.model and fingerprint(self.model) != fingerprint(job.model):

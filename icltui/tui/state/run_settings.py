@@ -7,7 +7,18 @@ from typing import Any, Literal
 from msgspec import Struct
 from msgspec.structs import replace as with_changes
 
-from icltui.api.messages import Compile, CountTokens, Examine, Export, Generate, Measure, Request, Verify
+from icltui.api.messages import (
+    Compile,
+    CountTokens,
+    Examine,
+    Export,
+    Generate,
+    Measure,
+    MeasureCurves,
+    MeasureHeads,
+    Request,
+    Verify,
+)
 from icltui.api.option import Option
 from icltui.api.option_table import option_of
 from icltui.values import (
@@ -92,6 +103,14 @@ class RunSettings:
         """The request that puts every patch of the context to one test."""
         recipe = canonical(with_changes(self.recipe, mode="compiled", control="none"))
         return Examine(**self.choices(Examine) | {"recipe": recipe})
+
+    def measure_curves(self, own_texts: int = 0) -> MeasureCurves:
+        """The request for the loss at each position, beside so many texts that the model writes itself."""
+        return MeasureCurves(prompt=self.prompt, own_texts=own_texts, seed=self.recipe.seed)
+
+    def measure_heads(self) -> MeasureHeads:
+        """The request that scores the heads, and splits δ in the ticked layers."""
+        return MeasureHeads(prompt=self.prompt, layers=self.layers, seed=self.recipe.seed)
 
     def patched_by(self, made: Compilation, model: ModelInfo | None) -> "RunSettings":
         """These settings with the patch that a compilation chose."""

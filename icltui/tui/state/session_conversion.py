@@ -43,7 +43,11 @@ def session_of(document: Document, settings: RunSettings, results: Results) -> S
     # They say by themselves of which queries they are.
     compiled = trials.compilation_origin if _is_of_prompt(trials.compilation_origin, settings) else None
     examined = trials.exam_origin if _is_of_prompt(trials.exam_origin, settings) else None
-    origins = [origin for origin in (measured, generated, verified, compiled, examined) if origin]
+    inspections = results.inspections
+    curved = inspections.curves_origin if _is_of_prompt(inspections.curves_origin, settings) else None
+    headed = inspections.heads_origin if _is_of_prompt(inspections.heads_origin, settings) else None
+    held = (measured, generated, verified, compiled, examined, curved, headed)
+    origins = [origin for origin in held if origin]
     ours = [origin for origin in origins if origin.is_of(results.model)] or origins
     model = ours[0].model if ours else results.model
     kept = [origin for origin in ours if origin.is_of(model)]
@@ -57,6 +61,8 @@ def session_of(document: Document, settings: RunSettings, results: Results) -> S
         verification=results.verification if verified in kept else None,
         compilation=trials.compilation if compiled in kept else None,
         exam=trials.exam if examined in kept else None,
+        curves=inspections.curves if curved in kept else None,
+        heads=inspections.heads if headed in kept else None,
     )
 
 
@@ -79,6 +85,8 @@ def left_out(session: Session, settings: RunSettings, results: Results) -> tuple
         and results.verification not in [one.verification for one in held],
         "compilation": results.trials.compilation not in [None, *(one.compilation for one in held)],
         "exam": results.trials.exam not in [None, *(one.exam for one in held)],
+        "curves": results.inspections.curves not in [None, *(one.curves for one in held)],
+        "heads": results.inspections.heads not in [None, *(one.heads for one in held)],
     }
     return tuple(name for name, is_missing in names.items() if is_missing)
 

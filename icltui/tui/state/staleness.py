@@ -76,6 +76,18 @@ def exam_note(results: Results, settings: RunSettings) -> str:
     return _foreign(origin, results.model, ("examined", "examines"), "X") or "edited, X examines"
 
 
+def inspection_note(results: Results, settings: RunSettings, what: str) -> str:
+    """Why the ``curves`` or the ``heads`` are not the answer."""
+    held, model = results.inspections, results.model
+    is_curves = what == "curves"
+    origin = held.curves_origin if is_curves else held.heads_origin
+    is_fresh = held.is_curves_fresh if is_curves else held.is_heads_fresh
+    if origin is None or is_fresh(settings, model):
+        return ""
+    key = "I" if is_curves else "K"
+    return _foreign(origin, model, ("measured", "measures"), key) or f"edited, {key} measures"
+
+
 def any_note(results: Results, settings: RunSettings) -> str:
     """The first note on numbers or lanes; or that there are no results yet."""
     lanes = (lane_note(results, settings, lane) for lane in settings.generate().lanes)

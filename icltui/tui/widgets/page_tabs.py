@@ -19,7 +19,7 @@ class ScreenPage:
 
 PAGES = (
     ScreenPage("prompt", "prompt", "1-3", "context"),
-    ScreenPage("numbers", "numbers", "4-8 0 x", "stream"),
+    ScreenPage("numbers", "numbers", "4-8 0 x u t", "stream"),
     ScreenPage("lanes", "lanes", "9", "lanes"),
 )
 

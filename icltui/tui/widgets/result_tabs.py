@@ -19,22 +19,28 @@ from icltui.tui.state.staleness import (
     compilation_note,
     curves_note,
     exam_note,
+    inspection_note,
     numbers_note,
     proof_note,
 )
 from icltui.tui.widgets.bordered import Bordered
 from icltui.tui.widgets.exam_view import ExamView
+from icltui.tui.widgets.heads_view import HeadsView
 from icltui.tui.widgets.heatmap import Heatmap
 from icltui.tui.widgets.log_view import LogView
+from icltui.tui.widgets.loss_view import LossPlots
 from icltui.tui.widgets.page_tabs import pane_link
 from icltui.tui.widgets.plot_panel import PlotPanel
 from icltui.tui.widgets.stream_table import StreamTable
 from icltui.tui.widgets.token_strip import TokenStrip
 from icltui.tui.widgets.verify_view import VerifyView
+from icltui.values import AttentionHeads, LossCurves
 from icltui.values.recipe import patch_words
 
 _FRAME = 6
 """Cells of the border that its title leaves free."""
+_SHORT = 3
+"""Letters of a tab's name in the narrowest border."""
 
 
 class ResultTabs(ContentSwitcher, Bordered):
@@ -63,12 +69,14 @@ class ResultTabs(ContentSwitcher, Bordered):
         self.proof = VerifyView(id="verify")
         self.exam = ExamView(id="exam")
         self._examined: object = None
+        self.losses, self.heads = LossPlots(id="curves"), HeadsView(id="heads")
         self.log_view = LogView(id="log")
         self.strip = TokenStrip(id="text")
 
     def compose(self) -> ComposeResult:
         """Yield every tab; the switcher shows one."""
-        yield from (self.stream, self.plots, self.heatmap, self.proof, self.exam, self.log_view, self.strip)
+        yield from (self.stream, self.plots, self.heatmap, self.proof, self.exam)
+        yield from (self.losses, self.heads, self.log_view, self.strip)
 
     def on_mount(self) -> None:
         """Show what is there already."""
@@ -76,6 +84,7 @@ class ResultTabs(ContentSwitcher, Bordered):
         self.draw_patch()
         self.draw_proof()
         self.draw_trials()
+        self.draw_inspections()
         self.draw_log()
 
     def show_tab(self, tab: str) -> None:
@@ -158,15 +167,24 @@ class ResultTabs(ContentSwitcher, Bordered):
         self.plots.show_choice(trials.points)
         self.caption()
 
+    def draw_inspections(self) -> None:
+        """Pass loss curves and heads on."""
+        held = self._explorer.results.inspections
+        self.losses.show(held.curves)
+        self.heads.show(held.heads)
+        self.caption()
+
     def draw_log(self) -> None:
         """Pass the log on."""
         self.log_view.show(self._explorer.engine_status.lines)
 
     def caption(self) -> None:
         """Tabs in the upper border, what the numbers are in the lower one."""
-        names = self._names("  ")
-        if names.cell_length > self.outer_size.width - _FRAME > 0:
+        names, room = self._names("  "), self.outer_size.width - _FRAME
+        if names.cell_length > room > 0:
             names = self._names(" ")
+        if names.cell_length > room > 0:
+            names = self._names(" ", _SHORT)
         found = self.found if self.current != "verify" else ""
         # What is out of date comes first, set apart by the border's own line: a narrow border cuts the end.
         self.frame(
@@ -174,12 +192,16 @@ class ResultTabs(ContentSwitcher, Bordered):
             " ─ ".join(filter(None, [self._staleness(), found, self._subtitle()])),
         )
 
-    def _names(self, gap: str) -> Content:
-        """The tabs' names, the shown one reversed; a narrow ``gap`` leaves the blank between key and name out too."""
+    def _names(self, gap: str, letters: int | None = None) -> Content:
+        """The tabs' names, the shown one reversed; a narrow ``gap`` leaves the blank between key and name out too.
+
+        Of the others only the first ``letters`` are shown.
+        """
         blank = " " * (len(gap) - 1)
+        names = {tab: tab.capitalize() if tab == self.current else tab.capitalize()[:letters] for tab in TABS}
         links = (
-            pane_link(tab, f"{key_of(tab)}{blank}{tab.capitalize()}", tab == self.current, blank)
-            for tab in TABS
+            pane_link(tab, f"{key_of(tab)}{blank}{name}", tab == self.current, blank)
+            for tab, name in names.items()
         )
         return Content("" if blank else gap).join(links)
 
@@ -192,6 +214,8 @@ class ResultTabs(ContentSwitcher, Bordered):
         formula = MEASURES[self.measure].meaning(measured.dynamics)[1] or "undefined"
         silence = " · no next tokens" if measured.is_mute else ""
         return {
+            "curves": self._seconds(self._explorer.results.inspections.curves),
+            "heads": self._seconds(self._explorer.results.inspections.heads),
             "stream": f"layer {self.shown_layer}{self._sink()}{self._noise()} · {method}{silence}",
             "plots": self._plot_subtitle(formula, method),
             "heatmap": f"{formula} · {method}",
@@ -200,6 +224,11 @@ class ResultTabs(ContentSwitcher, Bordered):
             ),
             "text": method,
         }.get(self.current or "", "")
+
+    @staticmethod
+    def _seconds(result: LossCurves | AttentionHeads | None) -> str:
+        """What the tab's keys are, and how long its numbers took."""
+        return f"w shows the next plot · {result.seconds:.1f} s" if result else ""
 
     def _sink(self) -> str:
         """A mark where a unit's numbers are about an attention sink, or where the query begins with one."""
@@ -236,6 +265,8 @@ class ResultTabs(ContentSwitcher, Bordered):
             return ""
         if self.current == "plots" and self.plots.view == "choice":
             return display(compilation_note(results, settings))
+        if self.current in ("curves", "heads"):
+            return display(inspection_note(results, settings, self.current))
         if self.current == "exam":
             return display(exam_note(results, settings) or compilation_note(results, settings))
         if self.current == "plots" and self.plots.is_of_patch:
@@ -251,6 +282,7 @@ class ResultTabs(ContentSwitcher, Bordered):
 
     def watch_shown_layer(self, layer: int) -> None:
         self.stream.shown_layer = self.heatmap.shown_layer = self.strip.shown_layer = layer
+        self.heads.shown_layer = layer
         self.plots.shown_layer = layer
         self.caption()
 

@@ -4,7 +4,18 @@ from msgspec.structs import replace as with_changes
 from textual.content import Content
 from textual.widgets import Static
 
-from icltui.api.messages import Compile, Examine, Export, Generate, LoadModel, Measure, Progress, Verify
+from icltui.api.messages import (
+    Compile,
+    Examine,
+    Export,
+    Generate,
+    LoadModel,
+    Measure,
+    MeasureCurves,
+    MeasureHeads,
+    Progress,
+    Verify,
+)
 from icltui.text.units import bar, in_bytes
 from icltui.tui.draw.safe_text import display, fit
 from icltui.tui.state.engine_status import EngineStatus
@@ -99,6 +110,10 @@ def _state(explorer: Explorer) -> str:
             is_begun = exam is not None and origin is not None and origin.request is request
             rows = f", {len(exam.rows)}/{len(request.rows)} rows" if is_begun and exam else ""
             return f"● {progress_text(progress, 'examining')}{rows}"
+        case MeasureCurves():
+            return f"● {progress_text(progress, 'measuring the loss')}"
+        case MeasureHeads():
+            return f"● {progress_text(progress, 'scoring heads')}"
         case Export():
             return f"● {progress_text(progress, 'exporting')}"
     if not jobs.is_loaded:

@@ -201,7 +201,7 @@ async def test_curves(desk: Desk) -> None:
 
 async def test_digits(desk: Desk) -> None:
     targets = {"lanes": "lane-context", "exam": "exam-patches"}
-    for key, pane in zip("1234567890x", PANES, strict=True):
+    for key, pane in zip("1234567890xut", PANES, strict=True):
         await desk.press("escape", key)
         focused = desk.screen.focused
         assert focused is not None
