@@ -12,6 +12,7 @@ TOPICS = {
     "remote": "the model on another machine: ssh and Slurm",
     "models": "what is loaded and how, large models, the embedded one",
     "export": "sessions, replay, reports, tables, figures, files",
+    "browse": "the rows of a sweep or a study: filter, sort, group, plot, open",
     "terminal": "terminals, the clipboard, settings",
     "commands": "every command and option",
     "keys": "every key of the explorer, and how to change it",

@@ -154,6 +154,8 @@ class RowsScreen(Screen[None]):
         self.rows, self.trouble = rows, ""
         if before:
             self._tell(f"{rows.n_rows:,} rows, {rows.n_rows - before.n_rows:+,}")
+        elif rows.note:
+            self._tell(f"{rows.note}: what a column means may differ")
         self._ask(
             self.asked, rows.row_like(before, at) if before and at is not None else None, self.table.row
         )
@@ -210,7 +212,8 @@ class RowsScreen(Screen[None]):
     def _status(self) -> Content:
         doing = "◌ reading" if self._loading.is_awaited else ("✗ not read" if self.trouble else "○ ready")
         right = f"{self._counted()}   {doing} "
-        left = fit(str(self.folder), max(self.size.width - len(right) - 12, 0))
+        kind = f"   {self.rows.record.kind}" if self.rows else ""
+        left = fit(f"{self.folder}{kind}", max(self.size.width - len(right) - 12, 0))
         return Content.assemble((" icltui   ", "bold $text-accent"), left, "  ", (right, "bold"))
 
     def _counted(self) -> str:

@@ -5,8 +5,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from icltui import __version__
 from icltui.storage.row_store import read_rows
+from icltui.storage.rows_folder import read_record
 from icltui.tui.state.rows.columns import RowColumn, row_columns
+from icltui.values.sweep import RowsFolder
 
 _LONGEST_SUMMARY = 500_000
 """Bytes of a summary that are read."""
@@ -20,8 +23,16 @@ class LoadedRows:
     table: Any
     """The pyarrow Table, from whose rows sessions are made."""
     columns: tuple[RowColumn, ...]
+    record: RowsFolder
+    """What the folder says that it holds."""
     summary: str = ""
     """The text of summary.md; empty where there is none."""
+
+    @property
+    def note(self) -> str:
+        """That the rows are of another version; empty where they are not."""
+        theirs = self.record.version
+        return "" if theirs == __version__ else f"rows of icltui {theirs}, and this is {__version__}"
 
     @property
     def n_rows(self) -> int:
@@ -58,8 +69,9 @@ def load_rows(folder: Path) -> LoadedRows:
     Raises:
         BadInput: there are no rows, they are of another version or cannot be read, or pyarrow is missing.
     """
+    record = read_record(folder)
     table = read_rows(folder)
-    return LoadedRows(folder, table, row_columns(table), read_summary(folder))
+    return LoadedRows(folder, table, row_columns(table), record, read_summary(folder))
 
 
 def read_summary(folder: Path) -> str:
