@@ -37,6 +37,7 @@ from icltui.tui.main.run_actions import RunActions
 from icltui.tui.main.view_actions import ViewActions
 from icltui.tui.state.change import Change
 from icltui.tui.state.explorer import Explorer
+from icltui.tui.state.pane_names import key_of
 from icltui.tui.widgets.find_bar import FindBar
 from icltui.tui.widgets.footer import KeyFooter
 from icltui.tui.widgets.heads_view import HeadsView
@@ -275,6 +276,8 @@ class ExplorerScreen(Screen[None]):
         await self.guide.jump(event.pane)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """In an editor digits and the slash are text."""
+        """In an editor digits and the slash are text; in jump mode a letter is that of a pane's name."""
         is_text = action in ("jump_to_pane", "type_find") and isinstance(self.focused, PromptEditor | Input)
+        is_letter = action == "jump_to_pane" and any(key_of(str(pane)).isalpha() for pane in parameters)
+        is_text |= is_letter and isinstance(self.focused, JumpBar)
         return not is_text and super().check_action(action, parameters)

