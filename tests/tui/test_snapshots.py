@@ -15,7 +15,9 @@ from textual.widget import Widget
 
 from icltui.api.messages import (
     CompileEnded,
+    CurvesEnded,
     ExamEnded,
+    HeadsEnded,
     LoadModel,
     ModelLoaded,
     PatchTested,
@@ -27,7 +29,7 @@ from icltui.tui.draw.svg import pane_strips, svg_of
 from icltui.tui.state.query_lists import QueryLists
 from icltui.tui.state.tour import STEPS
 from icltui.values import LANES
-from tests.tui import samples
+from tests.tui import inspections, samples
 from tests.tui.conftest import Desk
 from tests.tui.fake_client import FakeClient
 from tests.tui.golden_text import compare_text
@@ -139,6 +141,35 @@ async def examined(desk: Desk) -> None:
     await desk.press("G", "tab", "j")
 
 
+async def losses(desk: Desk) -> None:
+    """The loss at each position, the cursor moved."""
+    await desk.settle()
+    await desk.press("I")
+    desk.client.finish(CurvesEnded(curves=inspections.curves()))
+    await desk.drawn()
+    await desk.press("h", "h")
+
+
+async def own_text(desk: Desk) -> None:
+    """The given text against the model's own."""
+    await losses(desk)
+    await desk.press("w", "w", "w")
+
+
+async def induction(desk: Desk) -> None:
+    """Heads by layer, the crosshair at the strongest."""
+    await desk.settle()
+    await desk.press("K")
+    desk.client.finish(HeadsEnded(heads=inspections.heads()))
+
+
+async def split(desk: Desk) -> None:
+    """δ of a layer by head and unit."""
+    await induction(desk)
+    await desk.drawn()
+    await desk.press("j", "w", "w", "l")
+
+
 async def proof(desk: Desk) -> None:
     """The verification."""
     await desk.settle()
@@ -228,7 +259,7 @@ WHOLE = "Screen"
 """All of the frame: status line, panes, tabs and keys."""
 DIALOG = "ModalScreen > *"
 STREAM, PLOTS, HEATMAP, TEXT, PROOF, LOG = "#stream", "#plots", "#heatmap", "#text", "#verify", "#log"
-EXAM = "#exam"
+EXAM, CURVES, HEADS = "#exam", "#curves", "#heads"
 PICTURES: dict[Scene, str] = {
     start: STREAM,
     loading: "StatusLine",
@@ -241,6 +272,10 @@ PICTURES: dict[Scene, str] = {
     dropped_text: TEXT,
     flips: PLOTS,
     curves: PLOTS,
+    losses: CURVES,
+    own_text: CURVES,
+    induction: HEADS,
+    split: HEADS,
     proof: PROOF,
     chosen: PLOTS,
     examined: EXAM,
@@ -266,6 +301,8 @@ SMALL: dict[Scene, str] = {
     plots: PLOTS,
     text: TEXT,
     flips: PLOTS,
+    losses: CURVES,
+    split: HEADS,
     proof: PROOF,
     querying: DIALOG,
     examined: EXAM,
@@ -277,7 +314,7 @@ SMALL: dict[Scene, str] = {
     dead: "#banner",
 }
 """At 80×24, one page at a time."""
-COLOURED = (streaming, heatmap, dropped_text, flips, dead)
+COLOURED = (streaming, heatmap, dropped_text, flips, induction, dead)
 """Where colour says something: at 120×40 on light and without colours as well."""
 
 

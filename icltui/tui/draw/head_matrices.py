@@ -65,7 +65,7 @@ def _scores(heads: AttentionHeads, name: Literal["induction", "previous"]) -> Ma
         for layer in layers
     )
     words = {
-        "induction": "attention from a repeated token to the one after its first occurrence",
+        "induction": "attention to the token after a repeated one's first occurrence",
         "previous": "attention from each token to the one before",
     }[name]
     strongest = heads.induction_heads if name == "induction" else heads.previous_heads

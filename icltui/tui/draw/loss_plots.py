@@ -8,7 +8,7 @@ from rich.text import Text
 from icltui.text.escape import token_text
 from icltui.text.spreadsheet import write_tsv
 from icltui.tui.draw.plotext_renderer import Figure, Series
-from icltui.tui.draw.safe_text import fit
+from icltui.tui.draw.safe_text import display, fit
 from icltui.values import LossCurves
 from icltui.values.curves import IntervalEstimate, WrittenCurve
 
@@ -120,14 +120,15 @@ def signed(value: float) -> str:
     return f"{value:.3g}".replace("-", "−")
 
 
-def score_line(curves: LossCurves) -> str:
+def score_lines(curves: LossCurves) -> tuple[str, str]:
     """The in-context-learning score in nats and in bits, and what it is of."""
     score = curves.icl_score
     if score is None:
-        return "ICL score ·: too few positions"
+        return "ICL score ·", "too few positions for a score"
     early, late = score.early, score.late
-    places = f"positions {late.first}–{late.last} less {early.first}–{early.last}"
-    return f"ICL score {interval(score.nats)} nats = {interval(score.bits)} bits · {places}"
+    places = f"loss at positions {late.first}–{late.last} less {early.first}–{early.last}"
+    why = f"; {display(score.note)}" if score.note else ""
+    return f"ICL score {interval(score.nats)} nats = {interval(score.bits)} bits", places + why
 
 
 def losses_copy(curves: LossCurves) -> str:

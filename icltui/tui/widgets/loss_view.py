@@ -8,7 +8,7 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from icltui.tui.draw.colormap import needs_glyphs
-from icltui.tui.draw.loss_plots import LOSS_VIEWS, NOTHING, LossView, loss_figure, losses_copy, score_line
+from icltui.tui.draw.loss_plots import LOSS_VIEWS, NOTHING, LossView, loss_figure, losses_copy, score_lines
 from icltui.tui.draw.plotext_renderer import LINE_COLOURS, fitted, render_plot
 from icltui.tui.widgets.bindings import key_binding
 from icltui.values import LossCurves
@@ -69,9 +69,10 @@ class LossPlots(Widget, can_focus=True):
         if of != self._drawn[0]:
             glyphs = needs_glyphs(self.app) if self._glyphs is None else self._glyphs
             figure = loss_figure(self.curves, self.view, self.position)
-            plot = render_plot(figure, width, height - 1, () if glyphs else LINE_COLOURS)
+            above = [Text(line) for line in score_lines(self.curves)]
+            plot = render_plot(figure, width, max(height - 2, 1), () if glyphs else LINE_COLOURS)
             self._drawn = (
                 of,
-                Text("\n").join([fitted([Text(score_line(self.curves))], width, 1), plot]),
+                Text("\n").join([fitted(above, width, 2), plot]),
             )
         return self._drawn[1]

@@ -1,24 +1,29 @@
 """A folder of rows on the screen: every key, the way into the explorer and back, folders that are broken or grow."""
 
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from textual.pilot import Pilot
 
 from icltui.api.messages import Generate, LoadModel, Measure
 from icltui.tui.actions.rows import ROW_ACTIONS
 from icltui.tui.app import IcltuiApp
 from icltui.tui.dialogs.confirm import UnsavedDialog
 from icltui.tui.dialogs.row_texts import RowTextDialog
+from icltui.tui.draw.svg import pane_strips, svg_of
 from icltui.tui.main.command_palette import ActionCommands
 from icltui.tui.main.rows_screen import RowsScreen
 from tests.tui import samples
 from tests.tui.conftest import Desk
 from tests.tui.fake_client import FakeClient
+from tests.tui.golden_text import compare_text
 from tests.tui.rows_folders import a_row, rows_folder
 from tests.tui.screen_checks import check_screen, check_widget, shown
 
+TEXTS = Path(__file__).parents[1] / "texts"
 SIZES = ((120, 40), (80, 24), (200, 50), (60, 18), (20, 6), (4, 3), (1, 1))
 
 
@@ -315,3 +320,49 @@ async def test_quitting_leaves_at_once(folder: Path) -> None:
     async with browsing(folder) as desk:
         await desk.press("ctrl+q")
         await desk.until(lambda: desk.app._exit)
+
+
+LOOKS: dict[str, tuple[str, ...]] = {
+    "table": (),
+    "groups": ("b",),
+    "histogram": ("p",),
+    "fields": ("v",),
+    "summary": ("m",),
+    "filtering": ("slash", *"kl_plain > "),
+}
+
+
+@pytest.mark.parametrize("look", LOOKS)
+async def test_what_it_looks_like(folder: Path, look: str, is_rewritten: bool) -> None:
+    async with browsing(folder, (80, 24)) as desk:
+        await desk.go_to("tags" if look == "groups" else "kl_plain")
+        await desk.type("j", "j", *LOOKS[look])
+        text = desk.text().replace(str(folder), "sweep".ljust(len(str(folder))))
+        lines = text.splitlines()[1:]  # the first names a folder of this run
+        compare_text(
+            "\n".join(line.rstrip() for line in lines) + "\n", TEXTS / f"rows-{look}-80x24.txt", is_rewritten
+        )
+
+
+async def rows_picture(desk: RowsDesk) -> None:
+    """The table and a scatter below it."""
+    await desk.go_to("kl_plain")
+    await desk.type("s", "s", "x")
+    await desk.go_to("kl_patched")
+    await desk.type("j", "j", "j", "p")
+
+
+def test_a_picture_of_a_plot(folder: Path, snap_compare: Callable[..., bool]) -> None:
+    client = FakeClient()
+    app = IcltuiApp(client, LoadModel(), folder=folder)
+
+    async def run(pilot: Pilot[None]) -> None:
+        desk = RowsDesk(client, app, pilot)
+        await desk.until(lambda: isinstance(app.screen, RowsScreen) and app.screen.is_mounted)
+        await desk.read()
+        await rows_picture(desk)
+        await pilot.pause()
+        picture = re.sub(r"icltui-[0-9a-f]{12}", "pane", svg_of(pane_strips(desk.rows.pane), "rows"))
+        app.export_screenshot = lambda **_: picture  # type: ignore[method-assign]
+
+    assert snap_compare(app, terminal_size=(120, 40), run_before=run)
