@@ -4,9 +4,12 @@ import dataclasses
 
 import msgspec
 import pytest
+import torch
 
 from icltui.api.messages import LoadModel
 from icltui.engine.local import LocalEngine
+from icltui.engine.measure.forward_pass import forward_states
+from icltui.engine.prompts.tokenize import tokenize
 from icltui.engine.trial.prompt import trial_prompt
 from icltui.engine.trial.trial import trial
 from icltui.report.experiment_summary import summary_text
@@ -55,6 +58,23 @@ def test_answers_are_those_of_trials(engine, found):
             ]
             wanted = [result.context.answer_log_p for result in trial(engine.loaded, made)]
             assert (ours[name].log_p_first, ours[name].log_p_second) == pytest.approx(wanted, abs=1e-4)
+
+
+def test_norms_are_of_runs_by_themselves(engine, found):
+    one, loaded = disputes("embedded", 1)[0], engine.loaded
+
+    def z(context):
+        ids, _ = tokenize(loaded, Prompt(context=context, query=one.query))
+        with torch.inference_mode():
+            return forward_states(loaded.model, loaded.sites, ids.full, 1)[1].z[:, 0]
+
+    a, b, u = one.first_lines[0], one.second_lines[0], one.unrelated
+    for name, other in (("opposed", b), ("unrelated", u)):
+        row = next(row for row in found[1] if row.number == 0 and row.pair == name)
+        for norms, context in ((row.norm_first, a), (row.norm_second, other), (row.norm_both, a + other)):
+            assert norms == pytest.approx((z(context) - z("")).norm(dim=-1).tolist(), rel=1e-3)
+        wanted = (z(a + other) - z(other + a)).norm(dim=-1) / (z(a + other) - z("")).norm(dim=-1)
+        assert row.order == pytest.approx(wanted.tolist(), rel=1e-3)
 
 
 def test_every_dispute_has_its_contexts_and_pairs(found):
