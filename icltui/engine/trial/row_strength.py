@@ -23,6 +23,8 @@ def search_rows(loss: RowLoss, n_rows: int) -> Float[Tensor, " rows"]:
 
     >>> search_rows(lambda alpha: (alpha - torch.tensor([0.7, 3.0])) ** 2, 2).tolist()
     [0.69921875, 2.0]
+    >>> search_rows(lambda alpha: (alpha - 1).abs().clamp_min(0.5), 1).tolist()  # flat from 0.5 to 1.5
+    [0.5]
     """
     best = torch.zeros(n_rows, dtype=torch.float64)
     least = torch.full((n_rows,), torch.inf, dtype=torch.float64)
