@@ -14,6 +14,7 @@ from icltui.engine.trial import batching, row_patch
 from icltui.engine.trial import trial as trial_module
 from icltui.engine.trial.batch import Batch
 from icltui.engine.trial.prompt import TrialPrompt, trial_prompt
+from icltui.engine.trial.row_noise import LastStreams
 from icltui.engine.trial.trial import trial
 from icltui.engine.verify.verify import verify
 from icltui.values.errors import BadInput, EngineError
@@ -318,6 +319,17 @@ def test_a_row_without_a_vector_to_read_gets_a_constant_shift_or_nothing():
     strengths = torch.tensor([0.5, 2.0])
     assert row_patch.RowMap(read, write, True)(x, strengths).tolist() == [[[0.5, 1.0]], [[10.0, 0.0]]]
     assert row_patch.RowMap(read, write, False)(x, strengths).tolist() == [[[0.0, 0.0]], [[10.0, 0.0]]]
+
+
+def test_blocks_are_handed_what_entered_them_first():
+    first, later = torch.arange(8.0).view(4, 2), torch.arange(12.0).view(6, 2) + 100
+    streams = LastStreams(torch.tensor([1, 3]), 4)
+    assert streams.block_input(0, first) is None
+    streams.at, streams.n_tokens = torch.tensor([1, 4]), 6
+    given = streams.block_input(0, later)
+    assert given[[1, 4]].tolist() == first[[1, 3]].tolist()
+    assert given[[0, 2, 3, 5]].tolist() == later[[0, 2, 3, 5]].tolist()
+    assert streams.block_input(0, first) is None  # another number of tokens: several streams
 
 
 def test_another_denominator_is_noticed(monkeypatch):
