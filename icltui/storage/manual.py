@@ -26,6 +26,7 @@ TOPICS = {
     "exam": "every patch of a context put to one test, and how to read it",
     "families": "the exam on families of tasks: words, forms, documents",
     "patch-maths": "how a patch of many tokens is solved, left out, and judged",
+    "sweep": "your own prompts, many models and recipes, resumable",
     "studies": "questions put to many prompts, and how to run them",
     "study-few-shot": "how updates accumulate over examples",
     "study-relevance": "whether the size of an update measures a context",
