@@ -65,11 +65,10 @@ def test_the_groups_are_those_of_the_prompts(connection: "duckdb.DuckDBPyConnect
 
 
 def test_a_row_that_is_there_twice_counts_once(swept: Path, connection: "duckdb.DuckDBPyConnection") -> None:
-    (first,) = (swept / "sweep" / "rows").glob("*.parquet")
-    failed = first.with_name("twice.parquet")
-    connection.execute(
-        f"COPY (SELECT * REPLACE ('broken' AS error) FROM '{first}') TO '{failed}' (FORMAT parquet)"
-    )
+    rows = swept / "sweep" / "rows"
+    failed = rows / "twice.parquet"
+    again = f"SELECT * REPLACE ('broken' AS error) FROM '{rows}/*.parquet'"
+    connection.execute(f"COPY ({again}) TO '{failed}' (FORMAT parquet)")
     try:
         counted = connection.execute("SELECT count(*), count(error) FROM results").fetchone()
     finally:
