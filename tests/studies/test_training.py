@@ -10,6 +10,7 @@ from icltui.engine.checkpoints.measure import context_effect, strongest_heads, t
 from icltui.experiment.run import RowsInMemory, run_experiment
 from icltui.storage.paths import MODEL_DIR
 from icltui.studies.study import StudySettings, load_study
+from icltui.studies.training import N_TOKENS
 from icltui.studies.training_summary import bins, icl_score, log_slopes, summarise_training
 from icltui.values.errors import BadInput
 from icltui.values.prompt import Prompt
@@ -46,6 +47,8 @@ def test_the_study_runs_over_checkpoints(checkpoints):
     assert [(row.revision, row.step, row.what) for row in rows][:3] == [
         ("step-8", 8, what) for what in ("text", "heads", "prompt")
     ]
+    assert len(rows[0].loss) == N_TOKENS, "the kept prefix has no loss of its own"
+    assert None not in rows[0].loss
     summary = study.summarise([{name: getattr(row, name) for name in row.__struct_fields__} for row in rows])
     assert [row[0] for row in summary.tables[0].rows] == ["step-8", "step-64"]
     assert {figure.kind for figure in summary.figures} == {"heatmap", "lines"}
