@@ -21,6 +21,7 @@ from icltui.studies.deliberation_summary import summarise_deliberation
 from icltui.studies.study import Plain, StudyBase, StudyRow, prompts_for, rows_of_each
 from icltui.tasks.opinions import Dispute, disputes
 from icltui.values import ModelInfo
+from icltui.values.bounds import LayerIndex
 from icltui.values.errors import BadInput
 from icltui.values.prompt import Prompt
 from icltui.values.results import Summary
@@ -55,6 +56,8 @@ class DeliberationRow(StudyRow, frozen=True):
     """Log-probability of A after the sequence, in nats."""
     log_p_second: float | None = None
     """The same of B."""
+    layers: tuple[LayerIndex, ...] = ()
+    """The layers of the tuples below."""
     step: Layers = ()
     """‖δ − δ of one opinion less‖, of the chain's contexts."""
     norm_first: Layers = ()
@@ -154,7 +157,14 @@ def _rows(loaded: LoadedModel, item: DisputeItem) -> list[DeliberationRow]:
             )
         ],
     )[0]
-    row = DeliberationRow(key="", number=item.number, topic=one.topic, first=one.first, second=one.second)
+    row = DeliberationRow(
+        key="",
+        number=item.number,
+        topic=one.topic,
+        first=one.first,
+        second=one.second,
+        layers=tuple(site.layer for site in loaded.sites),
+    )
     steps = dict(zip(range(1, len(CHAIN) + 1), found.steps, strict=True))
     rows = [
         replace(

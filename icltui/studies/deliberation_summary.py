@@ -230,7 +230,7 @@ def _by_layer(model: _Model, number: int, ratio: str) -> SummaryFigure:
 def _layer_series(rows: Sequence[Plain], label: str, column: str) -> FigureSeries:
     columns = [*zip(*(row[column] for row in rows), strict=True)]
     y = tuple(_median([value for value in some if value is not None]) for some in columns)
-    return FigureSeries(label=label, x=tuple(map(float, range(len(y)))), y=y)
+    return FigureSeries(label=label, x=tuple(map(float, rows[0]["layers"])) if rows else (), y=y)
 
 
 def _median(values: Sequence[float]) -> float | None:

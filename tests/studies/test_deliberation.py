@@ -143,7 +143,15 @@ def pair(number, name, interaction, order):
     nulls = {"null_interaction": (None, 1.7), "null_order": (None, 1.4)}
     weights = {"weight_first": (0.0, 0.5), "weight_second": (0.0, 0.25), "remainder": (None, 0.1)}
     row = DeliberationRow(
-        key=str(number), model="m", number=number, pair=name, **ratios, **nulls, **weights, noise=(None, 1e-6)
+        key=str(number),
+        model="m",
+        layers=(1, 3),
+        number=number,
+        pair=name,
+        **ratios,
+        **nulls,
+        **weights,
+        noise=(None, 1e-6),
     )
     return msgspec.structs.asdict(row)
 
@@ -171,4 +179,5 @@ def test_the_summary_counts_what_the_rows_say():
     assert "the last one wins in a share of 0.875" in answer[2]
     # Swapping moves the answer by 0, 3, 4, 5 nats where the order ratio is 0.1, 0.2, 0.3, 0.4.
     assert related.rows[0][3] == pytest.approx(1.0)
+    assert figures[0].series[0].x == (1.0, 3.0)
     assert figures[0].series[0].y == (None, pytest.approx(0.915))
