@@ -11,7 +11,6 @@ from icltui.cli.output import check_output, terminal_width, write_text
 from icltui.cli.run_in_folder import add_run_options, run_in_folder, run_watched, tracked
 from icltui.studies.catalogue import CATALOGUE, study_entry
 from icltui.text.pretty_json import pretty
-from icltui.text.tables import phrases, render, table
 from icltui.values.bounds import SEED
 from icltui.values.errors import BadInput
 from icltui.values.results import Summary
@@ -107,6 +106,8 @@ def _run(args: argparse.Namespace) -> Summary:
 def _list(form: str) -> str:
     if form == "json":
         return pretty([{"name": entry.name, "question": entry.question} for entry in CATALOGUE])
+    from icltui.text.tables import phrases, render, table
+
     lines = ((entry.name, entry.question) for entry in CATALOGUE)
     return render([table([phrases("study"), phrases("question")], lines)], terminal_width())
 

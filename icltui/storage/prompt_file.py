@@ -9,8 +9,9 @@ import itertools
 import json
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
 
 import msgspec
 
@@ -35,15 +36,14 @@ Found = tuple[int, Mapping[str, object] | str]
 """A line's number, and its fields or what is wrong with it."""
 
 
-@dataclass(frozen=True)
-class PromptSource:
+class PromptSource(NamedTuple):
     """Where prompts are, and how they are read."""
 
     name: str
     """A file, a folder of a data set, or a data set's name with ``:SPLIT``."""
     limit: int = MOST_PROMPTS
     """How many of its prompts are read, from the first on."""
-    columns: Mapping[str, str] = field(default_factory=dict)
+    columns: Mapping[str, str] = MappingProxyType({})
     """What its fields are called there, by our names, where that is another one."""
     shots: int = SHOTS
     """Function-vector form: examples before each query."""
@@ -51,8 +51,7 @@ class PromptSource:
     """Function-vector form: seed of the examples."""
 
 
-@dataclass(frozen=True)
-class PromptList:
+class PromptList(NamedTuple):
     """What was read."""
 
     prompts: tuple[SweepPrompt, ...]

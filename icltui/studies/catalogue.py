@@ -3,13 +3,12 @@
 No study is imported here, so that they are listed at once.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from icltui.values.errors import BadInput
 
 
-@dataclass(frozen=True)
-class StudyEntry:
+class StudyEntry(NamedTuple):
     """One study of the list."""
 
     name: str

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 
 from msgspec.structs import replace
 
-from icltui.engine.contexts.context_sets import ContextSet, Pair, combine_contexts
+from icltui.engine.contexts.context_sets import ContextPair, ContextSet, combine_contexts
 from icltui.engine.contexts.differences import PairNumbers
 from icltui.engine.local import LocalEngine
 from icltui.engine.models.loaded_model import LoadedModel
@@ -152,7 +152,7 @@ def _rows(loaded: LoadedModel, item: DisputeItem) -> list[DeliberationRow]:
                     trial_prompt(loaded, Prompt(query=one.query), answer).answer
                     for answer in (one.first, one.second)
                 ),
-                pairs=tuple(Pair(at[x,], at[y,], at[x, y], at[y, x]) for x, y in PAIRS.values()),
+                pairs=tuple(ContextPair(at[x,], at[y,], at[x, y], at[y, x]) for x, y in PAIRS.values()),
                 chain=tuple(at[tuple(CHAIN[: k + 1])] for k in range(len(CHAIN))),
             )
         ],

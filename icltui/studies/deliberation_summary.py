@@ -16,7 +16,7 @@ VOTES = ("", "A1", "B1", "A1 B1", "B1 A1", "A1 A2 B1", "A1 B1 A2", "B1 A1 A2", *
 
 
 @dataclass(frozen=True)
-class _Model:
+class _DeliberationRows:
     """The rows of one model."""
 
     name: str
@@ -44,7 +44,7 @@ def summarise_deliberation(rows: Sequence[Plain], seed: int) -> Parts:
     tables: list[SummaryTable] = []
     figures: list[SummaryFigure] = []
     for number, (name, some) in enumerate(by_model(rows).items(), 1):
-        model = _Model(name, some, seed)
+        model = _DeliberationRows(name, some, seed)
         pairs, pair_sentences = _pairs(model)
         winners, winner_sentences = _winners(model)
         related, related_sentence = _related(model)
@@ -64,7 +64,7 @@ def _medians(rows: Iterable[Plain], column: str) -> list[float]:
     return [value for row in rows if (value := middle(row, column)) is not None]
 
 
-def _pairs(model: _Model) -> tuple[SummaryTable, list[str]]:
+def _pairs(model: _DeliberationRows) -> tuple[SummaryTable, list[str]]:
     lines: list[tuple[Cell, ...]] = []
     for kind in KINDS:
         some = model.pairs(kind)
@@ -99,7 +99,7 @@ def _pairs(model: _Model) -> tuple[SummaryTable, list[str]]:
     ]
 
 
-def _steps(model: _Model) -> SummaryTable:
+def _steps(model: _DeliberationRows) -> SummaryTable:
     lines: list[tuple[Cell, ...]] = []
     for k, sequence in enumerate(CHAIN, 1):
         found = [
@@ -123,12 +123,12 @@ def _steps(model: _Model) -> SummaryTable:
     )
 
 
-def _first_steps(model: _Model, rows: Sequence[Plain]) -> list[float | None]:
+def _first_steps(model: _DeliberationRows, rows: Sequence[Plain]) -> list[float | None]:
     first = {row["number"]: middle(row, "step") for row in model.contexts(CHAIN[0])}
     return [first[row["number"]] for row in rows]
 
 
-def _winners(model: _Model) -> tuple[SummaryTable, list[str]]:
+def _winners(model: _DeliberationRows) -> tuple[SummaryTable, list[str]]:
     lines: list[tuple[Cell, ...]] = []
     for sequence in VOTES:
         odds = model.odds(sequence)
@@ -183,7 +183,7 @@ def last_wins(ab: dict[int, float], ba: dict[int, float], seed: int) -> Statisti
     return mean_interval([((ab[k] < 0) + (ba[k] > 0)) / 2 for k in ab if k in ba], seed)
 
 
-def _related(model: _Model) -> tuple[SummaryTable, str]:
+def _related(model: _DeliberationRows) -> tuple[SummaryTable, str]:
     """Rank correlations of the ratios with what the answer does."""
     ab, ba, none = model.odds("A1 B1"), model.odds("B1 A1"), model.odds("")
     a, b = model.odds("A1"), model.odds("B1")
@@ -214,7 +214,7 @@ def _related(model: _Model) -> tuple[SummaryTable, str]:
     )
 
 
-def _by_layer(model: _Model, number: int, ratio: str) -> SummaryFigure:
+def _by_layer(model: _DeliberationRows, number: int, ratio: str) -> SummaryFigure:
     series = [_layer_series(model.pairs(kind), kind, ratio) for kind in KINDS]
     series.append(_layer_series(model.pairs("opposed"), "orthogonal vectors", f"null_{ratio}"))
     return SummaryFigure(

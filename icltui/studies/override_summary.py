@@ -25,7 +25,7 @@ BEST_CURVE = "N^power"
 
 
 @dataclass(frozen=True)
-class _Model:
+class _OverrideRows:
     """The rows of one model."""
 
     name: str
@@ -80,7 +80,7 @@ def summarise_override(rows: Sequence[Plain], seed: int) -> Parts:
     tables: list[SummaryTable] = []
     figures: list[SummaryFigure] = []
     for number, (name, some) in enumerate(by_model(rows).items(), 1):
-        model = _Model(name, some, seed)
+        model = _OverrideRows(name, some, seed)
         success, first = _success(model)
         margins, second = _by_margin(model)
         law, third = _law(model)
@@ -96,7 +96,7 @@ def summarise_override(rows: Sequence[Plain], seed: int) -> Parts:
     return answer, tables, figures
 
 
-def _success(model: _Model) -> tuple[SummaryTable, str]:
+def _success(model: _OverrideRows) -> tuple[SummaryTable, str]:
     runs = [("context", n, 0.0) for n in model.counts("context")]
     runs += [("patch", n, 1.0) for n in model.counts("patch")]
     runs += [("random", n, 1.0) for n in model.counts("random")[-1:]]
@@ -154,7 +154,7 @@ def groups(n: int) -> list[slice]:
     return [slice(k * n // count, (k + 1) * n // count) for k in range(count)]
 
 
-def _by_margin(model: _Model) -> tuple[SummaryTable, str]:
+def _by_margin(model: _OverrideRows) -> tuple[SummaryTable, str]:
     counts = model.counts("context")[1:]
     base = sorted(model.cell("context", 0), key=lambda row: row["margin"])
     lines: list[tuple[Cell, ...]] = []
@@ -179,7 +179,7 @@ def _by_margin(model: _Model) -> tuple[SummaryTable, str]:
     )
 
 
-def _law(model: _Model) -> tuple[SummaryTable, str]:
+def _law(model: _OverrideRows) -> tuple[SummaryTable, str]:
     lines: list[tuple[Cell, ...]] = []
     for grid in GRIDS:
         found = model.grids(grid)
@@ -215,7 +215,7 @@ def _left_out(row: Sequence[Cell]) -> float:
     return value if isinstance(value, float) else float("-inf")
 
 
-def _coefficients(model: _Model) -> tuple[SummaryTable, str]:
+def _coefficients(model: _OverrideRows) -> tuple[SummaryTable, str]:
     lines: list[tuple[Cell, ...]] = []
     for grid in GRIDS:
         for curve in ("N", "ln(1 + N)"):
@@ -246,7 +246,7 @@ def _own_coefficients(grids: Sequence[Grid], curve: str, *, has_product: bool) -
     return [[values[k] for values in found] for k in range(4 if has_product else 3)]
 
 
-def _failures(model: _Model) -> tuple[SummaryTable, str]:
+def _failures(model: _OverrideRows) -> tuple[SummaryTable, str]:
     """Where the additive law fails beside a held patch, by cell."""
     found = mean_residuals(model.grids("held"), BEST_CURVE)
     counts, alphas = (sorted({cell[k] for cell in found}) for k in (0, 1))
@@ -263,7 +263,7 @@ def _failures(model: _Model) -> tuple[SummaryTable, str]:
     )
 
 
-def _margin_figure(model: _Model, number: int) -> SummaryFigure:
+def _margin_figure(model: _OverrideRows, number: int) -> SummaryFigure:
     counts = model.counts("context")
     return SummaryFigure(
         name=f"margin-{number}",
@@ -282,7 +282,7 @@ def _margin_figure(model: _Model, number: int) -> SummaryFigure:
     )
 
 
-def _odds_figure(model: _Model, number: int) -> SummaryFigure:
+def _odds_figure(model: _OverrideRows, number: int) -> SummaryFigure:
     alphas = sorted({row["alpha"] for row in model.rows if row["grid"] == "held"})
     series = []
     for alpha in alphas:
@@ -307,7 +307,7 @@ def _odds_figure(model: _Model, number: int) -> SummaryFigure:
     )
 
 
-def _residual_figure(model: _Model, number: int) -> SummaryFigure:
+def _residual_figure(model: _OverrideRows, number: int) -> SummaryFigure:
     found = mean_residuals(model.grids("held"), BEST_CURVE)
     counts, alphas = (sorted({cell[k] for cell in found}) for k in (0, 1))
     return SummaryFigure(

@@ -34,7 +34,7 @@ N_NOISE_TOKENS = 8
 """So many tokens more make the row of a noise floor, after which other kernels may run."""
 
 
-class Pair(NamedTuple):
+class ContextPair(NamedTuple):
     """Indices of the contexts A, B, AB and BA."""
 
     first: int
@@ -52,7 +52,7 @@ class ContextSet:
     contexts: tuple[Tokens, ...]
     answers: tuple[Tokens, ...]
     """What may follow the query; each is scored whole."""
-    pairs: tuple[Pair, ...] = ()
+    pairs: tuple[ContextPair, ...] = ()
     chain: tuple[int, ...] = ()
     """Indices of contexts each of which is the one before it and more."""
 

@@ -6,7 +6,7 @@ import numpy
 import pytest
 import torch
 
-from icltui.engine.contexts.context_sets import ContextSet, Pair, combine_contexts
+from icltui.engine.contexts.context_sets import ContextPair, ContextSet, combine_contexts
 from icltui.engine.contexts.differences import pair_numbers, step_norms
 from icltui.engine.measure.forward_pass import forward_states
 from tests.engine.small_models import tiny
@@ -15,7 +15,7 @@ PREFIX, QUERY = (0,), (70, 12, 199)
 A, B, C = (17, 203, 88), (140, 9), (61, 5, 211)
 ANSWERS = ((3,), (8, 250, 41), (9,))
 CONTEXTS = (A, B, A + B, B + A, A + B + C)
-ONE = ContextSet(PREFIX, QUERY, CONTEXTS, ANSWERS, (Pair(0, 1, 2, 3),), (0, 2, 4))
+ONE = ContextSet(PREFIX, QUERY, CONTEXTS, ANSWERS, (ContextPair(0, 1, 2, 3),), (0, 2, 4))
 
 
 def close(ours, theirs, share=1e-8):
