@@ -176,7 +176,8 @@ class Sweep:
             return rows
         assert engine.loaded is not None
         wanted = [patches_of(item.recipe, self._layers(model, item.recipe)) for _, item in items]
-        patches = list(dict.fromkeys(patch for named in wanted for patch in named.values()))
+        once = dict.fromkeys(patch for named in wanted for patch in named.values())
+        patches = sorted(once, key=lambda patch: patch.seed)  # those of one shuffled context together
         found = trial(engine.loaded, list(prompts.values()), patches, n_noise_runs=1)
         results = {list(prompts)[result.index]: result for result in found}
         return [

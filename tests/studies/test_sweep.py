@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from icltui.api import run_to_result
 from icltui.api.messages import Generate, LoadModel, Measure, Verify
 from icltui.engine.local import LocalEngine
+from icltui.engine.trial.batch import Batch
 from icltui.experiment.run import RowsInMemory, run_experiment
 from icltui.studies.sweep import Sweep
 from icltui.studies.sweep_recipe import SweepRecipe
@@ -142,3 +143,17 @@ def test_the_summary_has_the_settings_that_vary(rows):
     assert [table.title for table in summary.tables][2:] == ["By tag", "Rows without a result"]
     nothing = SWEEP.summarise([])
     assert (nothing.tables, nothing.figures) == ((), ())
+
+
+def test_a_context_is_shuffled_once_for_each_seed(engine, monkeypatch):
+    """Whatever else is varied: a run with a long context takes most of the time."""
+    contexts = []
+    whole = Batch._with_context
+    monkeypatch.setattr(
+        Batch, "_with_context", lambda batch, ids: contexts.append(tuple(ids)) or whole(batch, ids)
+    )
+    recipes = tuple(SweepRecipe(alpha=alpha, seed=seed) for alpha in (0.5, 1.0) for seed in (0, 1))
+    few = Sweep(PROMPTS[:1], layers=("all", "last"), recipes=recipes)
+    run_experiment(few, store := RowsInMemory(), engine=engine)
+    assert len(store) == 8
+    assert len(contexts) == len(set(contexts)) == 3

@@ -287,7 +287,8 @@ class RowsScreen(Screen[None]):
         elif view and self._row_at() is not None:
             row = self._fields()
             try:
-                self.post_message(self.Opened(row, session_of(row, view.rows.folder.name)))
+                session = session_of(row, view.rows.folder.name, view.rows.record.asked)
+                self.post_message(self.Opened(row, session))
             except IcltuiError as error:
                 self._tell(str(error), is_error=True)
 

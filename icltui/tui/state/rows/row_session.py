@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import cast, get_args
 
+import msgspec
 from msgspec.structs import replace
 
 from icltui.api.messages import LoadModel
@@ -14,8 +15,13 @@ from icltui.values.recipe import LARGEST_ALPHA, Components, Mode, Recipe
 Row = Mapping[str, object]
 
 
-def session_of(row: Row, title: str) -> Session:
+def session_of(row: Row, folder: str, asked: Row) -> Session:
     """The session that computes the row again; it holds no numbers yet.
+
+    Args:
+        row: its fields.
+        folder: the name of its folder.
+        asked: what the folder says was asked, among which is how all its prompts are read.
 
     Raises:
         BadInput: the row names no prompt.
@@ -25,11 +31,20 @@ def session_of(row: Row, title: str) -> Session:
         raise BadInput("this row has no context and query, so there is nothing to open: v shows its fields")
     layers = row.get("layers")
     return Session(
-        title=f"{title}-{place}" if (place := row.get("prompt")) is not None else title,
-        prompt=Prompt(context=context, query=query),
+        title=f"{folder}-{place}" if (place := row.get("prompt")) is not None else folder,
+        prompt=replace(_reading(asked.get("reading")), context=context, query=query),
         layers=layers if isinstance(layers, str) and layers else "all",
         recipe=_recipe(row),
     )
+
+
+def _reading(asked: object) -> Prompt:
+    """A prompt without texts, read as ``asked`` says; as usual where it says nothing that is known."""
+    try:
+        found = msgspec.convert(asked, Prompt)
+    except msgspec.ValidationError:
+        return Prompt()
+    return Prompt(bos=found.bos, chat=found.chat, positions=found.positions)
 
 
 def _recipe(row: Row) -> Recipe:
