@@ -5,7 +5,13 @@ import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from icltui.studies.statistics import StatisticInterval, mean_interval, median_interval, spearman_interval
+from icltui.studies.statistics import (
+    StatisticInterval,
+    mean_interval,
+    median_interval,
+    said,
+    spearman_interval,
+)
 from icltui.studies.study import Plain, by_model
 from icltui.values.results import Cell, FigureSeries, SummaryFigure, SummaryTable
 
@@ -90,10 +96,10 @@ def _pairs(model: _DeliberationRows) -> tuple[SummaryTable, list[str]]:
     )
     opposed, _, unrelated, _ = lines
     return table, [
-        f"{model.name}: two opposed opinions have interaction {_said(opposed[2:5])}, beside "
-        f"{_said(unrelated[2:5])} of an opinion and an unrelated sentence; sums have 0, averages "
+        f"{model.name}: two opposed opinions have interaction {said(opposed[2:5])}, beside "
+        f"{said(unrelated[2:5])} of an opinion and an unrelated sentence; sums have 0, averages "
         f"1, orthogonal vectors {_number(opposed[5])}.",
-        f"{model.name}: swapping two opposed opinions changes {_said(opposed[6:9])} of the update's norm (orthogonal "
+        f"{model.name}: swapping two opposed opinions changes {said(opposed[6:9])} of the update's norm (orthogonal "
         f"vectors {_number(opposed[9])}); the best weights are {_number(opposed[10])} for the first and "
         f"{_number(opposed[11])} for the last.",
     ]
@@ -168,9 +174,9 @@ def _winners(model: _DeliberationRows) -> tuple[SummaryTable, list[str]]:
     vote = mean_interval([float(value > 0) for value in model.odds("A1 A2 B1").values()], model.seed)
     first = mean_interval([float(value > 0) for value in model.odds("B1 A1 A2").values()], model.seed)
     return table, [
-        f"{model.name}: of two opposed opinions the last one wins in a share of {_said(last)}.",
-        f"{model.name}: of two voices against one, the two win in a share of {_said(vote)} where the one speaks last, "
-        f"{_said(first)} where it speaks first.",
+        f"{model.name}: of two opposed opinions the last one wins in a share of {said(last)}.",
+        f"{model.name}: of two voices against one, the two win in a share of {said(vote)} where the one speaks last, "
+        f"{said(first)} where it speaks first.",
     ]
 
 
@@ -209,7 +215,7 @@ def _related(model: _DeliberationRows) -> tuple[SummaryTable, str]:
         note="Spearman's, with 95 % intervals from resamples; the answer's numbers without their sign.",
     )
     return table, (
-        f"{model.name}: the order ratio has a rank correlation of {_said(lines[0][3:6])} with how far "
+        f"{model.name}: the order ratio has a rank correlation of {said(lines[0][3:6])} with how far "
         "swapping moves the answer."
     )
 
@@ -239,8 +245,3 @@ def _median(values: Sequence[float]) -> float | None:
 
 def _number(value: Cell) -> str:
     return "–" if value is None else f"{value:.3g}"
-
-
-def _said(interval: Sequence[Cell] | StatisticInterval) -> str:
-    value, low, high = interval
-    return f"{_number(value)} ({_number(low)} to {_number(high)})"

@@ -3,7 +3,7 @@
 import statistics
 from collections.abc import Sequence
 
-from icltui.studies.statistics import StatisticInterval, mean_interval, median_interval
+from icltui.studies.statistics import mean_interval, median_interval, said
 from icltui.studies.study import Plain, by_model
 from icltui.values.results import Cell, FigureSeries, SummaryFigure, SummaryTable
 
@@ -48,8 +48,10 @@ def _slopes(name: str, rows: Sequence[Plain], seed: int) -> tuple[SummaryTable, 
         for column in zip(*(row["layer_slopes"] for row in rows if row["form"] == "task"), strict=False)
     ]
     by_layer = f", by layer from {min(layers):.2f} to {max(layers):.2f}" if layers else ""
+    if task[2] is None:
+        return table, f"{name}: no slope, as steps of W are not known where experts read z, or are 0."
     sentence = (
-        f"{name}: steps go with i to the power {_said(task[2:5])}{by_layer}; {_said(shuffled[2:5])} with shuffled "
+        f"{name}: steps go with i to the power {said(task[2:5])}{by_layer}; {said(shuffled[2:5])} with shuffled "
         f"answers; averaging alone gives {_number(lines[3][2])}."
     )
     return table, sentence
@@ -100,7 +102,7 @@ def _saturation(name: str, rows: Sequence[Plain], seed: int) -> tuple[SummaryTab
     _, nats, median, low, high, within_n, _ = lines[0]
     sentence = (
         f"{name}: the answer stays within what reordering moves it ({_number(nats)} nats) after "
-        f"{_said((median, low, high))} of {n} examples; {within_n} of {len(known)} series get there before the last."
+        f"{said((median, low, high))} of {n} examples; {within_n} of {len(known)} series get there before the last."
     )
     return table, sentence
 
@@ -194,8 +196,3 @@ def _share(values: Sequence[bool]) -> float | None:
 
 def _number(value: Cell) -> str:
     return "–" if value is None else f"{value:.3g}"
-
-
-def _said(interval: Sequence[Cell] | StatisticInterval) -> str:
-    value, low, high = interval
-    return f"{_number(value)} ({_number(low)} to {_number(high)})"

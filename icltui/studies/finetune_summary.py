@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import Any
 
-from icltui.studies.statistics import StatisticInterval, mean_interval
+from icltui.studies.statistics import StatisticInterval, mean_interval, said
 from icltui.values.results import FigureSeries, Summary, SummaryFigure, SummaryTable
 
 COSINES = {
@@ -83,7 +83,9 @@ class _Section:
 
     def sentences(self) -> Iterator[str]:
         for at in (0, len(self.steps) - 1):
-            found = ", ".join(f"{title} {_interval(self.mean(name, at))}" for name, title in COSINES.items())
+            found = ", ".join(
+                f"{title} {said(self.mean(name, at), '+.3f')}" for name, title in COSINES.items()
+            )
             yield (
                 f"{self.model}, mean cosine over layers at step {self.steps[at]}: "
                 f"{found}; ±1/√m is ±{self.null:.3f}."
@@ -175,9 +177,3 @@ class _Section:
                 series=tuple(series),
                 log_x=True,
             )
-
-
-def _interval(interval: StatisticInterval) -> str:
-    if interval.value is None or interval.low is None or interval.high is None:
-        return "–"
-    return f"{interval.value:+.3f} ({interval.low:+.3f} to {interval.high:+.3f})"

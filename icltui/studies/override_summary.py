@@ -13,7 +13,7 @@ from icltui.studies.belief_law import (
     own_r_squared,
     shared_r_squared,
 )
-from icltui.studies.statistics import StatisticInterval, line, mean_interval, median_interval
+from icltui.studies.statistics import line, mean_interval, median_interval, said
 from icltui.studies.study import Plain, by_model
 from icltui.values.results import Cell, FigureSeries, SummaryFigure, SummaryTable
 
@@ -139,8 +139,8 @@ def _success(model: _OverrideRows) -> tuple[SummaryTable, str]:
     last = max(model.counts("context"))
     one, many, mention = by_run["context", 1], by_run["context", last], by_run["mention", 1]
     return table, (
-        f"{model.name}: one false statement wins in a share of {_said(one[3:6])}, {last} of them in "
-        f"{_said(many[3:6])}; the same answer said of another subject in {_said(mention[3:6])}."
+        f"{model.name}: one false statement wins in a share of {said(one[3:6])}, {last} of them in "
+        f"{said(many[3:6])}; the same answer said of another subject in {said(mention[3:6])}."
     )
 
 
@@ -173,6 +173,11 @@ def _by_margin(model: _OverrideRows) -> tuple[SummaryTable, str]:
         note="m₀ = log p₀(right answer) − log p₀(context's answer), nats; groups of like size.",
     )
     first, last = lines[0], lines[-1]
+    if len(lines) < 2:
+        return table, (
+            f"{model.name}: {first[2]} facts, fewer than {2 * LEAST_IN_GROUP}, are one group: nothing is said of how "
+            "success depends on the prior's margin."
+        )
     return table, (
         f"{model.name}: of the facts held least (m₀ to {_number(first[1])}) one statement wins {_number(first[3])}, "
         f"of those held most (m₀ from {_number(last[0])}) {_number(last[3])}."
@@ -231,8 +236,8 @@ def _coefficients(model: _OverrideRows) -> tuple[SummaryTable, str]:
     )
     held = lines[1]
     return table, (
-        f"{model.name}: with f = ln(1 + N) beside a held patch γ is {_said(held[2:5])}, a {_said(held[5:8])}, and "
-        f"the product that the law leaves out has {_said(held[8:11])}."
+        f"{model.name}: with f = ln(1 + N) beside a held patch γ is {said(held[2:5])}, a {said(held[5:8])}, and "
+        f"the product that the law leaves out has {said(held[8:11])}."
     )
 
 
@@ -336,8 +341,3 @@ def _median(values: Sequence[float]) -> float | None:
 
 def _number(value: Cell) -> str:
     return "–" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def _said(interval: Sequence[Cell] | StatisticInterval) -> str:
-    value, low, high = interval
-    return f"{_number(value)} ({_number(low)} to {_number(high)})"

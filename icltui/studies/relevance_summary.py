@@ -3,7 +3,7 @@
 import statistics
 from collections.abc import Sequence
 
-from icltui.studies.statistics import StatisticInterval, bootstrap, median_interval, spearman
+from icltui.studies.statistics import StatisticInterval, bootstrap, median_interval, said, spearman
 from icltui.studies.study import Plain, by_model
 from icltui.values.results import Cell, FigureSeries, SummaryFigure, SummaryTable
 
@@ -109,13 +109,13 @@ def _sentences(
 ) -> list[str]:
     found = {(measure, group): one for measure, group, one in correlations}
     beats = ", ".join(
-        f"{over} in {_said(wins(rows, 'size', over, seed))} of questions" for over in CONTEXTS[1:]
+        f"{over} in {said(wins(rows, 'size', over, seed), '.2f')} of questions" for over in CONTEXTS[1:]
     )
-    focus = ", ".join(f"{over} in {_said(wins(rows, 'focus', over, seed))}" for over in CONTEXTS[1:])
+    focus = ", ".join(f"{over} in {said(wins(rows, 'focus', over, seed), '.2f')}" for over in CONTEXTS[1:])
     within = found["size", "relevant alone"]
     return [
-        f"{name}: size and gain correlate with ρ = {_said(found['size', 'all contexts'])} over all contexts, "
-        f"{_said(found['size', 'texts alone'])} over texts, {_said(within)} among relevant ones.",
+        f"{name}: size and gain correlate with ρ = {said(found['size', 'all contexts'], '.2f')} over all contexts, "
+        f"{said(found['size', 'texts alone'], '.2f')} over texts, {said(within, '.2f')} among relevant ones.",
         f"{name}: the relevant context has the larger update than the {beats}.",
         f"{name}: it has more focus than the {focus}.",
     ]
@@ -175,8 +175,3 @@ def _of(rows: Sequence[Plain], context: str) -> list[Plain]:
 
 def _known(rows: Sequence[Plain], measure: str) -> list[float]:
     return [row[measure] for row in rows if row[measure] is not None]
-
-
-def _said(found: StatisticInterval) -> str:
-    value, low, high = ("–" if one is None else f"{one:.2f}" for one in found)
-    return f"{value} ({low} to {high})"

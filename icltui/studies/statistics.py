@@ -1,7 +1,7 @@
 """Statistics of a few hundred plain numbers: slopes, rank correlations and medians with intervals, R², Gini.
 
 An interval is of 95 %. One from resamples is the percentile bootstrap (Efron and Tibshirani 1993, chapter 13), its
-draws fixed by a seed. What is not defined, such as a slope over one point, is None.
+draws fixed by a seed. What is not defined, such as a slope over one point or an interval from a few items, is None.
 """
 
 import math
@@ -12,6 +12,8 @@ from typing import NamedTuple, TypeVar
 
 LEVEL = 0.95
 N_RESAMPLES = 1000
+LEAST_ITEMS = 5
+"""Items below which resamples say nothing of the interval: of two prompts every rank correlation is 1 or −1."""
 ItemT = TypeVar("ItemT")
 
 
@@ -23,10 +25,23 @@ class StatisticInterval(NamedTuple):
     high: float | None = None
 
 
+def said(interval: Sequence[object], form: str = ".3g") -> str:
+    """A value and its interval, in words for a sentence.
+
+    >>> said((0.5, 0.25, 0.75)), said((0.5, None, None)), said((None, None, None))
+    ('0.5 (0.25 to 0.75)', '0.5', '–')
+    """
+    value, low, high = interval
+    if value is None:
+        return "–"
+    ends = "" if low is None or high is None else f" ({low:{form}} to {high:{form}})"
+    return f"{value:{form}}{ends}"
+
+
 def median_interval(values: Sequence[float], seed: int = 0) -> StatisticInterval:
     """The median, with its interval from resamples.
 
-    >>> median_interval([2.0, 2.0, 2.0])
+    >>> median_interval([2.0, 2.0, 2.0, 2.0, 2.0])
     StatisticInterval(value=2.0, low=2.0, high=2.0)
     """
     return bootstrap(values, statistics.median, seed)
@@ -43,10 +58,12 @@ def bootstrap(
     """``statistic`` of the items, and its interval over resamples of as many items, drawn with replacement.
 
     Items that depend on each other, such as all numbers of one prompt, belong in one item. Resamples on which the
-    statistic is not defined are left out.
+    statistic is not defined are left out. Of fewer than :data:`LEAST_ITEMS` there is no interval.
     """
     if not items:
         return StatisticInterval(None)
+    if len(items) < LEAST_ITEMS:
+        return StatisticInterval(statistic(items))
     chance = random.Random(seed)
     drawn = (statistic(chance.choices(items, k=len(items))) for _ in range(N_RESAMPLES))
     found = sorted(value for value in drawn if value is not None)

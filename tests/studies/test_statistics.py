@@ -119,7 +119,7 @@ def test_resamples_without_the_statistic_are_left_out():
         calls.append(items)
         return None if len(calls) % 2 else 1.0
 
-    assert bootstrap([1, 2], odd)[1:] == (1.0, 1.0)
+    assert bootstrap([1, 2, 3, 4, 5], odd)[1:] == (1.0, 1.0)
     assert len(calls) == N_RESAMPLES + 1
     assert bootstrap([], len) == (None, None, None)
 
@@ -148,3 +148,10 @@ def test_least_squares_is_that_of_numpy():
     by_numpy = numpy.linalg.lstsq(numpy.array(rows), numpy.array(y), rcond=None)[0]
     assert least_squares(rows, y) == pytest.approx(tuple(by_numpy), rel=1e-9)
     assert least_squares([(1.0, 2.0), (2.0, 4.0)], [1.0, 2.0]) is None
+
+
+def test_a_few_items_have_no_interval():
+    """Resamples of two prompts would say that ρ = 1 beyond doubt."""
+    assert spearman_interval([0.0, 1.0], [5.0, 6.0]) == (1.0, None, None)
+    assert mean_interval([1.0, 2.0, 3.0, 4.0]) == (2.5, None, None)
+    assert mean_interval([1.0, 2.0, 3.0, 4.0, 5.0]).low is not None
