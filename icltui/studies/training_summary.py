@@ -7,7 +7,7 @@ from math import log
 from statistics import fmean
 from typing import Any
 
-from icltui.studies.statistics import StatisticInterval, mean_interval
+from icltui.studies.statistics import mean_interval, said
 from icltui.values.results import Cell, FigureSeries, Summary, SummaryFigure, SummaryTable
 
 Grid = tuple[tuple[float | None, ...], ...]
@@ -125,7 +125,8 @@ class _Checkpoints:
 
     @property
     def levels(self) -> Grid:
-        return tuple(one.levels() for one in self.checkpoints)
+        unknown = (None,) * len(self.bins)
+        return tuple(one.levels() or unknown for one in self.checkpoints)
 
     @property
     def slopes(self) -> Grid:
@@ -133,36 +134,35 @@ class _Checkpoints:
         return tuple(log_slopes(levels, self.centres) for levels in self.levels)
 
     def mixed(self) -> tuple[list[_Checkpoint], Grid]:
-        """d² loss / d ln position d ln step, between a checkpoint and the one before, both after the first step."""
-        pairs = [
-            (one, slopes)
-            for one, slopes in zip(self.checkpoints, self.slopes, strict=True)
-            if one.step is not None and one.step > 0
-        ]
+        """d² loss / d ln position d ln step, between a checkpoint and the one before, both after the first step; of
+        checkpoints that name one step, such as ``step1`` and ``step-1``, the first alone counts."""
+        pairs: dict[int, tuple[_Checkpoint, tuple[float | None, ...]]] = {}
+        for one, slopes in zip(self.checkpoints, self.slopes, strict=True):
+            if one.step:
+                pairs.setdefault(one.step, (one, slopes))
         grid = []
-        for (before, old), (after, new) in pairwise(pairs):
-            assert before.step is not None
-            assert after.step is not None
-            ratio = log(after.step / before.step)
+        for (before, (_, old)), (after, (_, new)) in pairwise(pairs.items()):
+            ratio = log(after / before)
             grid.append(
                 tuple(
                     None if a is None or b is None else (b - a) / ratio for a, b in zip(old, new, strict=True)
                 )
             )
-        return [one for one, _ in pairs[1:]], tuple(grid)
+        return [one for one, _ in [*pairs.values()][1:]], tuple(grid)
 
     def sentences(self) -> Iterator[str]:
         known = [one for one in self.checkpoints if one.scores]
         if len(known) < 2:
             for one in known:
-                yield f"{one.name}: ICL score {_shown(mean_interval(one.scores))} nats."
+                yield f"{one.name}: ICL score {said(mean_interval(one.scores), '+.2f')} nats."
             return
         scores = [fmean(one.scores) for one in known]
         falls = [(after - before, at) for at, (before, after) in enumerate(pairwise(scores))]
         steepest, at = min(falls)
+        where = f"between {known[at].name} and {known[at + 1].name}"
         yield (
-            f"{self.model}: the ICL score goes from {scores[0]:+.2f} to {scores[-1]:+.2f} nats; it falls most, by "
-            f"{-steepest:.2f}, between {known[at].name} and {known[at + 1].name}."
+            f"{self.model}: the ICL score goes from {scores[0]:+.2f} to {scores[-1]:+.2f} nats; it "
+            + (f"falls most, by {-steepest:.2f}, {where}." if steepest <= -0.005 else "never falls.")
         )
         for name, title in (("previous", "previous-token"), ("induction", "induction")):
             marks = [(one.mean("heads", name), one.name) for one in known]
@@ -281,9 +281,3 @@ def _marks(one: _Checkpoint) -> tuple[Cell, ...]:
         one.mean("prompt", "answer_context", "answer_plain"),
         one.mean("prompt", "patch_norm"),
     )
-
-
-def _shown(interval: StatisticInterval) -> str:
-    if interval.value is None or interval.low is None or interval.high is None:
-        return "–"
-    return f"{interval.value:+.2f} ({interval.low:+.2f} to {interval.high:+.2f})"

@@ -139,3 +139,23 @@ def test_the_context_s_effect_is_that_of_two_runs():
             assert getattr(found, name) == pytest.approx(log_p)
     assert found.patch_norm is not None
     assert found.patch_norm > 0
+
+
+def test_a_score_that_never_falls_is_not_said_to():
+    rows = [
+        row(f"step-{step}", step, what="text", loss=(2.0,) * 10 + (late,) * 10)
+        for step, late in {1: 1.0, 2: 1.0, 4: 1.5}.items()
+    ]
+    first, *_ = summarise_training(rows, "", ()).answer
+    assert first.endswith("it never falls.")
+
+
+def test_a_checkpoint_without_texts_and_two_of_one_step_are_no_end():
+    losses = {"step-2": 2.0, "step2": 1.9, "step-8": 0.5}
+    rows = [row(name, int(name[-1]), what="text", loss=(2.0, late) * 10) for name, late in losses.items()]
+    rows.append(row("step-4", 4, what="heads", induction=0.5))
+    summary = summarise_training(rows, "", ())
+    mixed = next(table for table in summary.tables if table.title.startswith("d² loss"))
+    assert [name for name, *_ in mixed.rows] == ["step-4", "step-8"]
+    assert {value for _, *cells in mixed.rows for value in cells} == {None}
+    assert {len(cells) for figure in summary.figures for cells in figure.cells} == {6, 5}
