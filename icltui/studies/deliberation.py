@@ -123,7 +123,7 @@ class Deliberation(StudyBase):
         loaded = engine.loaded
         return rows_of_each(DeliberationRow, model, items, lambda item: _rows(loaded, item))
 
-    def summarise(self, rows: Sequence[Mapping[str, object]]) -> Summary:
+    def add_up(self, rows: Sequence[Mapping[str, object]]) -> Summary:
         """Pairs beside their nulls, the steps of the chain, and who wins."""
         plain: Sequence[Plain] = rows
         return self.summary(plain, *summarise_deliberation(plain, self.settings.seed))

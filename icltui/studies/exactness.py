@@ -13,18 +13,18 @@ from icltui.api.messages import VerificationEnded, Verify
 from icltui.engine.local import LocalEngine
 from icltui.experiment.item_key import item_key
 from icltui.studies.exactness_summary import summarise_exactness
-from icltui.studies.study import StudyBase, prompts_for
+from icltui.studies.study import StudyBase, StudyRow, prompts_for, rows_of_each
 from icltui.tasks.steering import SteeringPrompt, steering_prompts
 from icltui.values import LayerCheck, LogitError, ModelInfo, Verification
-from icltui.values.errors import BadInput, IcltuiError
+from icltui.values.bounds import SEED
+from icltui.values.errors import BadInput
 from icltui.values.prompt import Prompt
-from icltui.values.results import ResultRow, Summary
+from icltui.values.results import Summary
 
 
-class ExactnessRow(ResultRow, frozen=True):
+class ExactnessRow(StudyRow, frozen=True):
     """One layer of one prompt, or the whole model where ``layer`` is None."""
 
-    prompt: int = 0
     context: str = ""
     query: str = ""
     layer: int | None = None
@@ -107,21 +107,21 @@ class Exactness(StudyBase):
     def run(
         self,
         engine: LocalEngine,
-        model: ModelInfo,  # noqa: ARG002
+        model: ModelInfo,
         items: Sequence[tuple[str, ExactnessItem]],
     ) -> Iterator[Sequence[ExactnessRow]]:
         """A verification of each prompt."""
-        for key, item in items:
-            prompt = Prompt(context=item.prompt.context, query=item.prompt.query)
-            try:
-                events = engine.run(Verify(prompt=prompt, seed=self.settings.seed + item.number), _never)
-                made = [event.verification for event in events if isinstance(event, VerificationEnded)]
-            except IcltuiError as error:
-                yield [ExactnessRow(key=key, prompt=item.number, error=" ".join(str(error).split()))]
-                continue
-            yield _rows(key, item, made[0])
+        return rows_of_each(ExactnessRow, model, items, lambda item: self._verified(engine, item))
 
-    def summarise(self, rows: Sequence[Mapping[str, object]]) -> Summary:
+    def _verified(self, engine: LocalEngine, item: ExactnessItem) -> list[ExactnessRow]:
+        prompt = Prompt(context=item.prompt.context, query=item.prompt.query)
+        events = engine.run(
+            Verify(prompt=prompt, seed=(self.settings.seed + item.number) % (SEED + 1)), _never
+        )
+        (made,) = [event.verification for event in events if isinstance(event, VerificationEnded)]
+        return [_whole(item, made), *(_layer(item, check) for check in made.layers)]
+
+    def add_up(self, rows: Sequence[Mapping[str, object]]) -> Summary:
         """How many layers meet each criterion, and how far the controls are from it."""
         return summarise_exactness(rows, self.question, self.shows_not)
 
@@ -130,16 +130,11 @@ def _never() -> bool:
     return False
 
 
-def _rows(key: str, item: ExactnessItem, made: Verification) -> list[ExactnessRow]:
-    whole = _whole(key, item, made)
-    return [whole, *(_layer(key, part, item, check) for part, check in enumerate(made.layers, 1))]
-
-
-def _whole(key: str, item: ExactnessItem, made: Verification) -> ExactnessRow:
+def _whole(item: ExactnessItem, made: Verification) -> ExactnessRow:
     errors: dict[str, LogitError] = {**made.logits, **made.controls}
     return ExactnessRow(
-        key=key,
-        prompt=item.number,
+        key="",
+        number=item.number,
         context=item.prompt.context,
         query=item.prompt.query,
         plain_linf=errors["plain"].linf,
@@ -158,12 +153,11 @@ def _whole(key: str, item: ExactnessItem, made: Verification) -> ExactnessRow:
     )
 
 
-def _layer(key: str, part: int, item: ExactnessItem, check: LayerCheck) -> ExactnessRow:
+def _layer(item: ExactnessItem, check: LayerCheck) -> ExactnessRow:
     limits = check.limits["block"]
     return ExactnessRow(
-        key=key,
-        part=part,
-        prompt=item.number,
+        key="",
+        number=item.number,
         context=item.prompt.context,
         query=item.prompt.query,
         layer=check.layer,

@@ -8,6 +8,9 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from msgspec.structs import replace
+
+from icltui.studies.study import by_model
 from icltui.values.results import Cell, FigureSeries, Summary, SummaryFigure, SummaryTable
 
 LEAST_COSINE, MOST_NMSE = 0.99, 1e-3
@@ -22,28 +25,29 @@ _RUNS = (
 )
 
 
-def summarise_exactness(
-    rows: Sequence[Mapping[str, object]], question: str, shows_not: tuple[str, ...]
-) -> Summary:
-    """The tables and the figure."""
-    good: Rows = [row for row in rows if row["error"] is None]
-    whole = [row for row in good if row["layer"] is None]
-    layers = [row for row in good if row["layer"] is not None]
-    n_failed = len(rows) - len(good)
-    title = "Exactness: every layer under ΔW and Δb"
-    if not whole or not layers:
-        return Summary(
-            title=title, question=question, n_rows=len(rows), n_failed=n_failed, shows_not=shows_not
-        )
+def summarise_exactness(rows: Rows, question: str, shows_not: tuple[str, ...]) -> Summary:
+    """The tables and the figure of each model."""
+    answer: list[str] = []
+    tables: list[SummaryTable] = []
+    figures: list[SummaryFigure] = []
+    for number, (name, some) in enumerate(by_model(rows).items(), 1):
+        whole = [row for row in some if row["layer"] is None]
+        layers = [row for row in some if row["layer"] is not None]
+        if whole and layers:
+            answer += [f"{name}: {sentence}" for sentence in _answer(whole, layers)]
+            made = (_criteria_table(layers), _error_table(layers), _logit_table(whole))
+            tables += [replace(table, title=f"{name}: {table.title}") for table in made]
+            figure = _errors_by_layer(layers)
+            figures.append(replace(figure, name=f"{figure.name}-{number}", title=f"{figure.title}, {name}"))
     return Summary(
-        title=title,
+        title="Exactness: every layer under ΔW and Δb",
         question=question,
-        answer=_answer(whole, layers),
+        answer=tuple(answer),
         shows_not=shows_not,
-        tables=(_criteria_table(layers), _error_table(layers), _logit_table(whole)),
-        figures=(_errors_by_layer(layers),),
+        tables=tuple(tables),
+        figures=tuple(figures),
         n_rows=len(rows),
-        n_failed=n_failed,
+        n_failed=sum(row["error"] is not None for row in rows),
     )
 
 
@@ -82,19 +86,19 @@ def _answer(whole: Rows, layers: Rows) -> tuple[str, ...]:
         f"{sum(map(meets, layers))} of {len(layers)} pairs of layer and prompt meet all three criteria: cosine > "
         f"{LEAST_COSINE}, normalised MSE < {MOST_NMSE}, rank 1; on {sum(bool(row['ok']) for row in whole)} of "
         f"{len(whole)} prompts *verify* finds every error explained by rounding.",
-        f"The criteria are weak: {weak} of the {len(layers)} pairs have a normalised MSE < {MOST_NMSE} without any "
+        f"the criteria are weak: {weak} of the {len(layers)} pairs have a normalised MSE < {MOST_NMSE} without any "
         "patch.",
     ]
     if errors and floors and effects:
         sentences.append(
-            f"The block's output misses by {statistics.median(errors):.1e} of its norm in the median and by "
+            f"the block's output misses by {statistics.median(errors):.1e} of its norm in the median and by "
             f"{max(errors):.1e} at most; rounding makes {statistics.median(floors):.1e} and {max(floors):.1e} of "
             f"right runs, and the context moves it by {statistics.median(effects):.1e}."
         )
     linf = {name: _median(whole, f"{name}_linf") for _, name in _RUNS}
     if None not in linf.values():
         sentences.append(
-            f"The next token's logits miss by {linf['patched']:.1e} with the patch, by {linf['plain']:.3g} without, by "
+            f"the next token's logits miss by {linf['patched']:.1e} with the patch, by {linf['plain']:.3g} without, by "
             f"{linf['random']:.3g} with a random one and by {linf['shuffled']:.3g} with the shuffled context's (median "
             "L∞)."
         )

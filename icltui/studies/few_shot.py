@@ -97,7 +97,7 @@ class FewShot(StudyBase):
         loaded = engine.loaded
         return rows_of_each(FewShotRow, model, items, lambda item: [_row(loaded, model, item)])
 
-    def summarise(self, rows: Sequence[Mapping[str, object]]) -> Summary:
+    def add_up(self, rows: Sequence[Mapping[str, object]]) -> Summary:
         """Slopes by form beside the null, and saturation."""
         plain: Sequence[Plain] = rows
         return self.summary(plain, *summarise_few_shot(plain, self.settings.seed))

@@ -82,7 +82,7 @@ class FineTuneStudy(StudyBase):
             except IcltuiError as error:
                 yield [FineTuneRow(**about, error=" ".join(str(error).split()))]
 
-    def summarise(self, rows: Sequence[Mapping[str, object]]) -> Summary:
+    def add_up(self, rows: Sequence[Mapping[str, object]]) -> Summary:
         """The cosines by layer and step beside their null levels, and the query's loss by steps."""
         return summarise_finetune(rows, self.question, self.shows_not)
 

@@ -70,6 +70,6 @@ class FunctionsStudy(StudyBase):
                     )
                 ]
 
-    def summarise(self, rows: Sequence[Mapping[str, object]]) -> Summary:
+    def add_up(self, rows: Sequence[Mapping[str, object]]) -> Summary:
         """Losses by number of examples, the steps' power laws, and the papers' three figures."""
         return summarise_functions(rows, self.question, self.shows_not)

@@ -115,7 +115,7 @@ class Override(StudyBase):
         loaded = engine.loaded
         return rows_of_each(OverrideRow, model, items, lambda item: _rows(loaded, item))
 
-    def summarise(self, rows: Sequence[Mapping[str, object]]) -> Summary:
+    def add_up(self, rows: Sequence[Mapping[str, object]]) -> Summary:
         """Success by N and by margin, and the belief law on both grids."""
         plain: Sequence[Plain] = rows
         return self.summary(plain, *summarise_override(plain, self.settings.seed))

@@ -83,7 +83,7 @@ class Relevance(StudyBase):
         loaded = engine.loaded
         return rows_of_each(RelevanceRow, model, items, lambda item: _rows(loaded, model, item))
 
-    def summarise(self, rows: Sequence[Mapping[str, object]]) -> Summary:
+    def add_up(self, rows: Sequence[Mapping[str, object]]) -> Summary:
         """Sizes and gains by context, and rank correlations."""
         plain: Sequence[Plain] = rows
         return self.summary(plain, *summarise_relevance(plain, self.settings.seed))

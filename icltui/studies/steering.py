@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from msgspec.structs import replace
+
 from icltui.engine.hooks.site import Site
 from icltui.engine.local import LocalEngine
 from icltui.engine.trial.prompt import TrialPrompt, trial_prompt
@@ -16,12 +18,12 @@ from icltui.engine.trial.row_heuristic import has_heuristic
 from icltui.engine.trial.trial import trial
 from icltui.experiment.item_key import item_key
 from icltui.studies.steering_summary import summarise_steering
-from icltui.studies.study import StudyBase, prompts_for
+from icltui.studies.study import StudyBase, StudyRow, prompts_for
 from icltui.tasks.steering import SteeringPrompt, steering_prompts
 from icltui.values import ModelInfo
 from icltui.values.errors import BadInput
 from icltui.values.prompt import Prompt
-from icltui.values.results import ResultRow, Summary
+from icltui.values.results import Summary
 from icltui.values.trial import TrialPatch, TrialResult, TrialScore
 
 MOST_LAYERS = 6
@@ -30,11 +32,9 @@ N_AT_ONCE = 16
 """Prompts whose rows are given at once."""
 
 
-class SteeringRow(ResultRow, frozen=True):
+class SteeringRow(StudyRow, frozen=True):
     """One prompt through one patch of one layer; errors are against the logits with the context."""
 
-    prompt: int = 0
-    """The prompt's number."""
     template: str = ""
     context: str = ""
     query: str = ""
@@ -106,7 +106,7 @@ class Steering(StudyBase):
     def run(
         self,
         engine: LocalEngine,
-        model: ModelInfo,  # noqa: ARG002
+        model: ModelInfo,
         items: Sequence[tuple[str, SteeringItem]],
     ) -> Iterator[Sequence[SteeringRow]]:
         """The rows of each prompt, some prompts at a time."""
@@ -123,14 +123,15 @@ class Steering(StudyBase):
                     prompts.append(trial_prompt(loaded, text, item.prompt.answer, self._seed(item)))
                     ready.append((key, item))
                 except BadInput as error:
-                    yield [SteeringRow(key=key, prompt=item.number, error=str(error))]
+                    failed = SteeringRow(key=key, number=item.number, error=" ".join(str(error).split()))
+                    yield _of_model(model, [failed])
             for result in trial(loaded, prompts, [patch for _, _, patch in asked], n_noise_runs=1):
-                yield _rows(*ready[result.index], asked, result)
+                yield _of_model(model, _rows(*ready[result.index], asked, result))
 
     def _seed(self, item: SteeringItem) -> int:
         return self.settings.seed * 1_000_003 + item.number
 
-    def summarise(self, rows: Sequence[Mapping[str, object]]) -> Summary:
+    def add_up(self, rows: Sequence[Mapping[str, object]]) -> Summary:
         """Per layer and patch: who improves, by how much, and what of it holds where nothing was chosen."""
         return summarise_steering(rows, self.question, self.shows_not)
 
@@ -145,6 +146,10 @@ def spread_layers(layers: Sequence[int]) -> list[int]:
     if n <= MOST_LAYERS:
         return [*layers]
     return [layers[round((k + 1) * n / MOST_LAYERS) - 1] for k in range(MOST_LAYERS)]
+
+
+def _of_model(model: ModelInfo, rows: Sequence[SteeringRow]) -> list[SteeringRow]:
+    return [replace(row, model=model.name, revision=model.revision) for row in rows]
 
 
 Asked = tuple[int, str, TrialPatch]
@@ -167,7 +172,7 @@ def _asked(sites: Sequence[Site]) -> list[Asked]:
 
 def _rows(key: str, item: SteeringItem, asked: Sequence[Asked], result: TrialResult) -> list[SteeringRow]:
     if result.error is not None or result.plain is None:
-        return [SteeringRow(key=key, prompt=item.number, error=result.error)]
+        return [SteeringRow(key=key, number=item.number, error=result.error)]
     return [
         _row(key, part, item, layer, name, result, score)
         for part, ((layer, name, _), score) in enumerate(zip(asked, result.patches, strict=True))
@@ -183,7 +188,7 @@ def _row(
     return SteeringRow(
         key=key,
         part=part,
-        prompt=item.number,
+        number=item.number,
         template=item.prompt.template,
         context=item.prompt.context,
         query=item.prompt.query,

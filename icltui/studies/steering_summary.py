@@ -9,7 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec.structs import replace
+
 from icltui.studies.statistics import mean_interval
+from icltui.studies.study import by_model
 from icltui.values.results import Cell, FigureSeries, Summary, SummaryFigure, SummaryTable
 
 PATCHES = ("ΔW", "random", "shuffled", "heuristic")
@@ -32,41 +35,60 @@ class Judged:
         return [b - a for b, a in zip(self.before, self.after, strict=True)]
 
     @property
+    def mean_drop(self) -> float:
+        return statistics.fmean(self.drops)
+
+    @property
     def improved(self) -> float:
         """The share of prompts whose error drops by more than rounding may."""
         pairs = zip(self.before, self.after, strict=True)
         return sum(after < (1 - ROUNDING) * before for before, after in pairs) / len(self.before)
 
 
-def summarise_steering(
-    rows: Sequence[Mapping[str, object]], question: str, shows_not: tuple[str, ...]
-) -> Summary:
-    """The tables and figures."""
-    good: Rows = [
-        row for row in rows if row["error"] is None and row["mse"] is not None and row["kl"] is not None
-    ]
-    groups: Group = {}
-    for row in sorted(good, key=lambda row: (row["layer"], PATCHES.index(row["patch"]), row["prompt"])):
-        groups.setdefault((row["layer"], row["patch"]), []).append(row)
-    if not groups:
-        return Summary(title="Steering", question=question, n_rows=len(rows), n_failed=len(rows) - len(good))
-    best = max(
-        (key for key in groups if key[1] == "ΔW"), key=lambda key: statistics.fmean(own(groups[key]).drops)
-    )
+def summarise_steering(rows: Rows, question: str, shows_not: tuple[str, ...]) -> Summary:
+    """The tables and figures of each model."""
+    answer: list[str] = []
+    tables: list[SummaryTable] = []
+    figures: list[SummaryFigure] = []
+    for number, (name, some) in enumerate(by_model(rows).items(), 1):
+        groups = _groups(some)
+        helped = {layer: own(of).mean_drop for (layer, patch), of in groups.items() if patch == "ΔW"}
+        if helped:
+            best = max(helped, key=lambda layer: helped[layer])
+            answer += [f"{name}: {sentence}" for sentence in _answer(groups, best)]
+            tables += [replace(table, title=f"{name}: {table.title}") for table in _tables(groups)]
+            drawn = (_before_after(groups, best), _histogram(groups, best), _by_layer(groups))
+            figures += [
+                replace(figure, name=f"{figure.name}-{number}", title=f"{figure.title}, {name}")
+                for figure in drawn
+            ]
     return Summary(
         title="Steering: ΔW at one layer, in the context's place",
         question=question,
-        answer=_answer(groups, best[0]),
+        answer=tuple(answer),
         shows_not=shows_not,
-        tables=(
-            _own_table(groups),
-            _kl_table(groups),
-            _held_out_table(groups, "mse", "MSE"),
-            _held_out_table(groups, "kl", "KL"),
-        ),
-        figures=(_before_after(groups, best[0]), _histogram(groups, best[0]), _by_layer(groups)),
+        tables=tuple(tables),
+        figures=tuple(figures),
         n_rows=len(rows),
         n_failed=sum(row["error"] is not None for row in rows),
+    )
+
+
+def _groups(rows: Rows) -> Group:
+    """The rows of one model that have numbers."""
+    groups: Group = {}
+    known = [row for row in rows if row["mse"] is not None and row["kl"] is not None]
+    for row in sorted(known, key=lambda row: (row["layer"], PATCHES.index(row["patch"]), row["number"])):
+        groups.setdefault((row["layer"], row["patch"]), []).append(row)
+    return groups
+
+
+def _tables(groups: Group) -> tuple[SummaryTable, ...]:
+    return (
+        _own_table(groups),
+        _kl_table(groups),
+        _held_out_table(groups, "mse", "MSE"),
+        _held_out_table(groups, "kl", "KL"),
     )
 
 
@@ -80,8 +102,8 @@ def held_out(rows: Rows, name: str = "mse") -> Judged:
     """Each prompt at the one strength of the grid that is best, in the mean, for the prompts of the other half."""
     before, after = [], []
     for half in (0, 1):
-        chosen_on = [row for row in rows if row["prompt"] % 2 != half]
-        judged_on = [row for row in rows if row["prompt"] % 2 == half]
+        chosen_on = [row for row in rows if row["number"] % 2 != half]
+        judged_on = [row for row in rows if row["number"] % 2 == half]
         if chosen_on and judged_on:
             place = best_place(chosen_on)
             before += [row[f"{name}_plain"] for row in judged_on]
@@ -90,7 +112,9 @@ def held_out(rows: Rows, name: str = "mse") -> Judged:
 
 
 def of_another(rows: Rows, name: str = "mse") -> Judged:
-    """Each prompt at the strength of the grid nearest to the one that was chosen on the prompt before it."""
+    """Each prompt at the strength of the grid nearest to the one chosen on the prompt before it, if any."""
+    if len(rows) < 2:
+        return Judged((), ())
     after = []
     for row, other in zip(rows, [rows[-1], *rows[:-1]], strict=True):
         place = min(range(len(row["grid"])), key=lambda k: abs(row["grid"][k] - other["alpha"]))
@@ -164,7 +188,7 @@ def _answer(groups: Group, layer: int) -> tuple[str, ...]:
     sentences = []
     theorem = own(groups[layer, "ΔW"])
     sentences.append(
-        f"At layer {layer}, where ΔW helps most, {_percent(theorem.improved)} % of {len(theorem.drops)} prompts "
+        f"at layer {layer}, where ΔW helps most, {_percent(theorem.improved)} % of {len(theorem.drops)} prompts "
         f"improve at their own α, and the mean error falls from {_mean(theorem.before):.3g} to "
         f"{_mean(theorem.after):.3g} (mean drop {_mean(theorem.drops):.3g}, median "
         f"{statistics.median(theorem.drops):.3g})."
@@ -174,18 +198,18 @@ def _answer(groups: Group, layer: int) -> tuple[str, ...]:
     for patch in others:
         judged = own(groups[layer, patch])
         parts.append(f"{patch} {_percent(judged.improved)} %, mean drop {_mean(judged.drops):.3g}")
-    sentences.append(f"There, with the same search: {'; '.join(parts)}.")
+    sentences.append(f"there, with the same search: {'; '.join(parts)}.")
     shared = held_out(groups[layer, "ΔW"])
     if shared.drops:
         kl = held_out(groups[layer, "ΔW"], "kl")
         sentences.append(
-            f"With one α, chosen on the other half of the prompts, {_percent(shared.improved)} % improve, mean drop "
+            f"with one α, chosen on the other half of the prompts, {_percent(shared.improved)} % improve, mean drop "
             f"{_mean(shared.drops):.3g}; KL {_mean(kl.before):.3g} to {_mean(kl.after):.3g}."
         )
     later = own(groups[layer, "ΔW"], "later_kl")
     if later.drops:
         sentences.append(
-            f"At the next token, held, the KL goes from {_mean(later.before):.3g} to {_mean(later.after):.3g}."
+            f"at the next token, held, the KL goes from {_mean(later.before):.3g} to {_mean(later.after):.3g}."
         )
     return tuple(sentences)
 

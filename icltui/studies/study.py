@@ -3,6 +3,8 @@
 Enters: the settings that all studies share. Leaves: the study of a name, ready to run.
 """
 
+from abc import abstractmethod
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -25,6 +27,7 @@ OneT = TypeVar("OneT")
 RowT = TypeVar("RowT", bound="StudyRow")
 Plain = Mapping[str, Any]
 """A row as a folder gives it back."""
+_MOST_ERRORS = 20
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ class Study(Experiment[ItemT, RowT_co], Protocol):
 
 @dataclass(frozen=True)
 class StudyBase:
-    """What studies have in common; a subclass adds ``row_type``, ``items``, ``run`` and ``summarise``."""
+    """What studies have in common; a subclass adds ``row_type``, ``items``, ``run`` and ``add_up``."""
 
     settings: StudySettings = StudySettings()
     kind: ClassVar[str]
@@ -119,6 +122,16 @@ class StudyBase:
         """The model of each revision."""
         return self.settings.models()
 
+    @abstractmethod
+    def add_up(self, rows: Sequence[Mapping[str, object]]) -> Summary:
+        """What the rows that hold a result add up to."""
+
+    def summarise(self, rows: Sequence[Mapping[str, object]]) -> Summary:
+        """The same, and why other rows hold none."""
+        made = self.add_up(rows)
+        errors = Counter(str(row["error"]) for row in rows if row["error"] is not None)
+        return replace(made, tables=(*made.tables, _errors_table(errors))) if errors else made
+
     def summary(
         self,
         rows: Sequence[Plain],
@@ -137,6 +150,16 @@ class StudyBase:
             n_rows=len(rows),
             n_failed=sum(row["error"] is not None for row in rows),
         )
+
+
+def _errors_table(errors: Counter[str]) -> SummaryTable:
+    left = len(errors) - _MOST_ERRORS
+    return SummaryTable(
+        title="Rows without a result",
+        columns=("rows", "why"),
+        rows=tuple((n, error) for error, n in errors.most_common(_MOST_ERRORS)),
+        note=f"{left} more kinds of errors." if left > 0 else "",
+    )
 
 
 def rows_of_each(

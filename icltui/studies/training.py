@@ -122,7 +122,7 @@ class TrainingStudy(StudyBase):
             return Path(asked).name, Path(model.name).name
         return model.name, model.revision or ""
 
-    def summarise(self, rows: Sequence[Mapping[str, object]]) -> Summary:
+    def add_up(self, rows: Sequence[Mapping[str, object]]) -> Summary:
         """The marks of each checkpoint, and the loss by position and step with its derivatives."""
         return summarise_training(rows, self.question, self.shows_not)
 

@@ -41,7 +41,7 @@ def test_every_layer_of_the_embedded_model_is_exact(engine):
             < min(whole["plain_linf"], whole["random_linf"], whole["shuffled_linf"])
         )
     summary = STUDY.summarise(rows)
-    assert summary.answer[0].startswith("12 of 12 pairs of layer and prompt meet all three criteria")
+    assert summary.answer[0].startswith("demo: 12 of 12 pairs of layer and prompt meet all three criteria")
     assert "on 2 of 2 prompts" in summary.answer[0]
     assert "without any patch" in summary.answer[1]
     assert [line[0] for line in summary.tables[0].rows] == [0, 1, 2, 3, 4, 5]
@@ -62,13 +62,15 @@ def test_a_prompt_that_fails_is_a_row(engine):
     (row,) = rows_of(engine, [(key, long)])
     assert "positions" in row["error"]
     summary = STUDY.summarise([row])
-    assert (summary.n_rows, summary.n_failed, summary.tables) == (1, 1, ())
+    assert (summary.n_rows, summary.n_failed, summary.answer) == (1, 1, ())
+    assert [table.rows for table in summary.tables] == [((1, row["error"]),)]
 
 
 def test_the_criteria_are_compared_with_no_patch_at_all():
     def layer(number, nmse, effect, rank=1):
         row = ExactnessRow(
             key="k",
+            model="m",
             layer=number,
             cosine=1.0,
             nmse=nmse,
@@ -78,7 +80,7 @@ def test_the_criteria_are_compared_with_no_patch_at_all():
         )
         return msgspec.to_builtins(row)
 
-    whole = msgspec.to_builtins(ExactnessRow(key="k", ok=True))
+    whole = msgspec.to_builtins(ExactnessRow(key="k", model="m", ok=True))
     rows = [
         whole,
         layer(0, 1e-12, 0.03),
@@ -87,5 +89,17 @@ def test_the_criteria_are_compared_with_no_patch_at_all():
         layer(3, 0.01, 0.5),
     ]
     summary = summarise_exactness(rows, "", ())
-    assert summary.answer[0].startswith("2 of 4 pairs")
-    assert summary.answer[1].startswith("The criteria are weak: 1 of the 4 pairs")
+    assert summary.answer[0].startswith("m: 2 of 4 pairs")
+    assert summary.answer[1].startswith("m: the criteria are weak: 1 of the 4 pairs")
+
+
+def test_models_are_never_put_together():
+    whole = [ExactnessRow(key=name, model=name, ok=name == "a") for name in "ab"]
+    layers = [
+        ExactnessRow(key=name, model=name, layer=0, cosine=cosine, nmse=1e-9, rank=1)
+        for name, cosine in (("a", 1.0), ("b", 0.5))
+    ]
+    summary = summarise_exactness([*map(msgspec.to_builtins, [*whole, *layers])], "", ())
+    said = [sentence for sentence in summary.answer if "pairs of layer and prompt" in sentence]
+    assert [sentence[:20] for sentence in said] == ["a: 1 of 1 pairs of l", "b: 0 of 1 pairs of l"]
+    assert [table.title.partition(":")[0] for table in summary.tables] == [*"aaabbb"]

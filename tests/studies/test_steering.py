@@ -81,7 +81,7 @@ def test_an_item_is_the_same_in_whatever_company(engine, rows, monkeypatch):
     study = Steering(StudySettings(n=3))
     items = [item for item in study.items(engine, engine.info) if item[1].number == 1]
     (alone,) = study.run(engine, engine.info, items)
-    for one, two in zip(alone, [row for row in rows if row.prompt == 1], strict=True):
+    for one, two in zip(alone, [row for row in rows if row.number == 1], strict=True):
         assert (one.key, one.part, one.layer, one.patch) == (two.key, two.part, two.layer, two.patch)
         assert one.mse == pytest.approx(two.mse, rel=1e-3, abs=1e-5)
 
@@ -91,10 +91,11 @@ def test_too_many_prompts_are_refused(engine):
         load_study("steering", StudySettings(n=100_000)).items(engine, engine.info)
 
 
-def made(prompt, patch, alpha, mse, grid_mse):
+def made(prompt, patch, alpha, mse, grid_mse, model="m"):
     row = SteeringRow(
         key=str(prompt),
-        prompt=prompt,
+        number=prompt,
+        model=model,
         layer=3,
         patch=patch,
         alpha=alpha,
@@ -131,7 +132,7 @@ def test_strengths_are_judged_where_they_were_not_chosen():
 
 
 def test_the_summary_counts_as_by_hand():
-    failed = msgspec.to_builtins(SteeringRow(key="x", prompt=9, error="too long"))
+    failed = msgspec.to_builtins(SteeringRow(key="x", number=9, error="too long"))
     summary = summarise_steering([*HAND, failed], "why?", ("this",))
     first = dict(zip(summary.tables[0].columns, summary.tables[0].rows[0], strict=True))
     assert [first[name] for name in ("better %", "before", "after", "drop")] == [75.0, 10.0, 5.0, 5.0]
@@ -155,3 +156,17 @@ def test_the_summary_counts_as_by_hand():
 def test_layers_of_deep_models_are_spread():
     assert spread_layers(range(6)) == [0, 1, 2, 3, 4, 5]
     assert spread_layers(range(12)) == [1, 3, 5, 7, 9, 11]
+
+
+def test_models_are_never_put_together():
+    other = [{**row, "model": "n", "mse": row["mse"] / 2, "kl": row["kl"] / 2} for row in HAND]
+    alone, both = (summarise_steering(rows, "", ()) for rows in (HAND, [*HAND, *other]))
+    n = len(alone.tables)
+    assert both.tables[:n] == alone.tables
+    assert [table.title.partition(":")[0] for table in both.tables] == ["m"] * n + ["n"] * n
+    assert both.tables[n].rows[0][4] == 2.5
+    assert len({figure.name for figure in both.figures}) == 6
+
+
+def test_a_single_prompt_has_no_strength_of_another():
+    assert of_another(HAND[:1]).drops == []

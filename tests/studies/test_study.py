@@ -70,3 +70,9 @@ def test_rows_are_grouped_by_model_and_revision_without_those_that_failed():
 def test_the_embedded_model_has_prompts_of_its_own():
     assert prompts_for(MODEL) == "general"
     assert prompts_for(replace(MODEL, name="demo")) == "embedded"
+
+
+def test_why_rows_have_no_result_is_told():
+    rows = [{"error": "too long", "model": "m"}] * 3 + [{"error": "no token", "model": "m"}]
+    (table,) = Relevance(StudySettings()).summarise(rows).tables
+    assert table.rows == ((3, "too long"), (1, "no token"))
