@@ -49,7 +49,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=["per-step"],
         help="a new patch per token of query and answer, or the query's last token's, held (default per-step)",
     )
-    add_option(varied, option_of("components"), **several, default=["both"])
+    add_option(
+        varied,
+        option_of("components"),
+        **several,
+        metavar="PARTS",
+        default=["both"],
+        help="both, weights (ΔW alone), shift (Δb alone) (default both)",
+    )
     add_option(
         varied, option_of("alpha"), **several, default=[1.0], help="strengths, 0 to 2, or search (default 1)"
     )

@@ -14,11 +14,14 @@ class FineTuneRow(ResultRow, frozen=True):
     """One layer on one prompt; the engine leaves the key and the next three empty."""
 
     model: str = ""
+    """Name of the model."""
     revision: str | None = None
+    """Branch, tag, commit or checkpoint; None: the default."""
     task: str = ""
     """The family of the examples."""
 
     layer: LayerIndex = 0
+    """Index of the layer, from 0."""
     n_rows: Count = 0
     """m, rows of the matrices that read z: the cosine of two random directions is about ±1/√m."""
     steps: tuple[int, ...] = ()
@@ -26,6 +29,7 @@ class FineTuneRow(ResultRow, frozen=True):
     rate: float | None = None
     """Their learning rate: the one of least loss on the examples after a few steps."""
     cosine: Numbers = ()
+    """Trained on the right answers."""
     cosine_shuffled: Numbers = ()
     """Trained on the same inputs with each other's answers."""
     cosine_other: Numbers = ()
@@ -37,7 +41,9 @@ class FineTuneRow(ResultRow, frozen=True):
     loss: Numbers = ()
     """Loss of the query's answer without the context after the steps, in nats, summed over its tokens."""
     loss_shuffled: Numbers = ()
+    """The same, trained on the same inputs with each other's answers."""
     loss_other: Numbers = ()
+    """The same, trained on the examples of another task."""
     loss_context: float | None = None
     """Loss of the query's answer with the context, in nats."""
     loss_plain: float | None = None

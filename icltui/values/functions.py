@@ -19,6 +19,7 @@ class FunctionsRow(ResultRow, frozen=True):
     seed: Seed = 0
     """Seed of the block, of its training and of the functions that it is tested on."""
     trained_on: TrainedOn = "full"
+    """How many examples each function of the training had: all, or any number."""
     n_inputs: Count = 0
     """Numbers in x."""
     n_tasks: Count = 0

@@ -27,8 +27,11 @@ class SummaryTable(Record, frozen=True):
     """One table."""
 
     title: str
+    """What it is about."""
     columns: tuple[str, ...]
+    """Titles of the columns."""
     rows: tuple[tuple[Cell, ...], ...]
+    """One cell for each column."""
     note: str = ""
     """What the reader must know to read it: units, controls, intervals."""
 
@@ -40,8 +43,11 @@ class FigureSeries(Record, frozen=True):
     """Points of one colour; of a histogram ``x`` alone, of bars ``x`` counts from 0 and names come from ``ticks``."""
 
     label: str
+    """Its name in the legend."""
     x: tuple[float | None, ...]
+    """Along the horizontal axis; of a histogram the values that are counted."""
     y: tuple[float | None, ...] = ()
+    """Along the vertical axis."""
     low: tuple[float | None, ...] = ()
     """Lower ends of intervals around ``y``; empty: none."""
     high: tuple[float | None, ...] = ()
@@ -54,9 +60,13 @@ class SummaryFigure(Record, frozen=True):
     name: str
     """Stem of its file."""
     title: str
+    """What it shows."""
     kind: FigureKind
+    """How it is drawn."""
     x_label: str
+    """Name and unit of the horizontal axis."""
     y_label: str
+    """Name and unit of the vertical axis."""
     series: tuple[FigureSeries, ...] = ()
     """Empty for a heatmap."""
     ticks: tuple[str, ...] = ()
@@ -66,20 +76,27 @@ class SummaryFigure(Record, frozen=True):
     cells: tuple[tuple[float | None, ...], ...] = ()
     """Of a heatmap: rows from the bottom, values along x."""
     log_x: bool = False
+    """Whether the horizontal axis is logarithmic."""
     log_y: bool = False
+    """Whether the vertical axis is logarithmic."""
 
 
 class Summary(Record, frozen=True):
     """What a folder of rows adds up to."""
 
     title: str
+    """What it sums up."""
     question: str = ""
+    """What was asked; empty where there is no question."""
     answer: tuple[str, ...] = ()
     """What was found, a sentence each, its figures computed from the rows."""
     shows_not: tuple[str, ...] = ()
     """What it does not show, a sentence each."""
     tables: tuple[SummaryTable, ...] = ()
+    """The numbers, in the order in which they are read."""
     figures: tuple[SummaryFigure, ...] = ()
+    """The same to look at."""
     n_rows: int = 0
+    """Rows that it sums up."""
     n_failed: int = 0
     """Rows that hold an error."""

@@ -20,6 +20,7 @@ class TrainingRow(ResultRow, frozen=True):
     name: str = ""
     """The text's or the prompt's kind."""
     what: TrainingItem = "text"
+    """What the row is of: a text, the heads on random tokens, or a prompt."""
     loss: tuple[float | None, ...] = ()
     """Of a text: the loss at each position, in nats."""
     induction: float | None = None
@@ -31,6 +32,7 @@ class TrainingRow(ResultRow, frozen=True):
     previous: float | None = None
     """The previous-token score of the strongest head."""
     previous_head: str = ""
+    """Name of the head of the largest previous-token score, such as L2H1."""
     answer_context: float | None = None
     """Of a prompt: the answer's log-probability with the context, in nats."""
     answer_plain: float | None = None

@@ -22,12 +22,14 @@ class TrialPatch(Record, frozen=True):
     """One patch that is put to the trial; its shift is an output patch wherever the layer has one."""
 
     mode: TrialMode = "per-step"
+    """Whether each token has a patch of its own, or all have the query's last one's."""
     components: Components = "both"
     alpha: float | Literal["search"] = 1.0
     """Strength, 0 to 2; search: the one of least centred squared error at the query's last token, of each prompt."""
     layers: tuple[LayerIndex, ...] | None = None
     """The patched layers; None: all that can be."""
     control: TrialControl = "none"
+    """What takes the place of the context's own patch."""
     seed: Seed = 0
     """Seed of the control, to which each prompt adds its own."""
     rule: TrialRule = "theorem"
@@ -50,6 +52,7 @@ class TrialScore(Record, frozen=True):
     top: TokenId
     """The most probable token."""
     top_probability: float | None
+    """Probability of the most probable next token."""
     entropy: float | None
     """Of the next token's distribution, in nats."""
     alpha: float | None = None
@@ -71,6 +74,7 @@ class TrialLayer(Record, frozen=True):
     """The context's change at one layer: at the query's last token, against a run without the context and a patch."""
 
     layer: LayerIndex
+    """Index of the layer, from 0."""
     delta_norm: float | None
     """‖δz‖ = ‖z_C − z‖."""
     shift_norm: float | None
@@ -93,11 +97,15 @@ class TrialResult(Record, frozen=True):
     n_context: TokenCount
     """Tokens of the context, as of the next three."""
     n_query: TokenCount
+    """Tokens of the query."""
     n_prefix: TokenCount = 0
+    """Tokens kept before the text in all runs."""
     n_answer: TokenCount = 0
+    """Tokens of the answer."""
     context: TrialScore | None = None
     """The run with the context, against itself; None where the prompt failed, as ``plain`` is."""
     plain: TrialScore | None = None
+    """Without the context and without a patch."""
     patches: tuple[TrialScore, ...] = ()
     """In the order of the patches asked for."""
     layers: tuple[TrialLayer, ...] = ()

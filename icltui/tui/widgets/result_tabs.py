@@ -1,5 +1,7 @@
 """The tabs of results in one border: table, plots, heatmap, proof, exam, log, text; their names are its title."""
 
+from typing import NamedTuple
+
 from textual.app import ComposeResult
 from textual.content import Content
 from textual.reactive import reactive
@@ -39,8 +41,21 @@ from icltui.values.recipe import patch_words
 
 _FRAME = 6
 """Cells of the border that its title leaves free."""
-_SHORT = 3
-"""Letters of a tab's name in the narrowest border."""
+
+
+class TabForm(NamedTuple):
+    """How a tab's name is written in the border."""
+
+    margin: str = ""
+    """On both sides of it; where there is none, one blank is between two tabs."""
+    blank: str = ""
+    """Between key and name."""
+    letters: int | None = None
+    """Of the name of a tab that is not shown; None: all."""
+
+
+_FORMS = (TabForm(" ", " "), TabForm(blank=" "), TabForm(), TabForm(letters=3))
+"""From the widest to the narrowest: the first that there is room for is taken."""
 
 
 class ResultTabs(ContentSwitcher, Bordered):
@@ -180,30 +195,23 @@ class ResultTabs(ContentSwitcher, Bordered):
 
     def caption(self) -> None:
         """Tabs in the upper border, what the numbers are in the lower one."""
-        names, room = self._names("  "), self.outer_size.width - _FRAME
-        if names.cell_length > room > 0:
-            names = self._names(" ")
-        if names.cell_length > room > 0:
-            names = self._names(" ", _SHORT)
+        room = self.outer_size.width - _FRAME
+        names = next((names for names in map(self._names, _FORMS[:-1]) if names.cell_length <= room), None)
         found = self.found if self.current != "verify" else ""
         # What is out of date comes first, set apart by the border's own line: a narrow border cuts the end.
         self.frame(
-            names,
+            names or self._names(_FORMS[-1 if room > 0 else 0]),
             " ─ ".join(filter(None, [self._staleness(), found, self._subtitle()])),
         )
 
-    def _names(self, gap: str, letters: int | None = None) -> Content:
-        """The tabs' names, the shown one reversed; a narrow ``gap`` leaves the blank between key and name out too.
-
-        Of the others only the first ``letters`` are shown.
-        """
-        blank = " " * (len(gap) - 1)
-        names = {tab: tab.capitalize() if tab == self.current else tab.capitalize()[:letters] for tab in TABS}
+    def _names(self, form: TabForm) -> Content:
+        """The tabs' names, the shown one whole and reversed."""
         links = (
-            pane_link(tab, f"{key_of(tab)}{blank}{name}", tab == self.current, blank)
-            for tab, name in names.items()
+            pane_link(tab, f"{key_of(tab)}{form.blank}{name}", tab == self.current, form.margin)
+            for tab in TABS
+            for name in [tab.capitalize()[: None if tab == self.current else form.letters]]
         )
-        return Content("" if blank else gap).join(links)
+        return Content("" if form.margin else " ").join(links)
 
     def on_resize(self) -> None:
         """Fit the names to the room."""
