@@ -1,5 +1,6 @@
 """δ split by heads and units: the parts against weights multiplied out by hand, their sum against δ measured apart."""
 
+from copy import deepcopy
 from dataclasses import replace
 
 import pytest
@@ -62,7 +63,8 @@ def test_a_model_whose_prefixes_are_not_packed_is_split_alike(family):
 def test_the_parts_are_the_weights_multiplied_out():
     loaded = tiny("gpt2")
     parts, last = split(loaded), len(IDS.full) - 1
-    states = loaded.model(torch.tensor([IDS.full]), output_hidden_states=True).hidden_states
+    # Its hooks stay in a model that is asked for its states, and the tiny ones serve other tests too.
+    states = deepcopy(loaded.model)(torch.tensor([IDS.full]), output_hidden_states=True).hidden_states
     for layer, block in enumerate(loaded.model.transformer.h):
         attention = block.attn
         qkv = block.ln_1(states[layer][0]) @ attention.c_attn.weight + attention.c_attn.bias

@@ -2,6 +2,7 @@
 
 import gc
 import weakref
+from copy import deepcopy
 
 import pytest
 import torch
@@ -27,12 +28,9 @@ def _no_gradients():
 
 def whole_attentions(model, row: list[int]) -> list[torch.Tensor]:
     """Every layer's weights, as the model's own option gives them, all at once."""
-    way = model.config._attn_implementation
+    model = deepcopy(model)  # which the hooks of this option stay in
     model.set_attn_implementation("eager")
-    try:
-        return model(torch.tensor([row]), output_attentions=True, use_cache=False).attentions
-    finally:
-        model.set_attn_implementation(way)
+    return model(torch.tensor([row]), output_attentions=True, use_cache=False).attentions
 
 
 def slow_scores(weights: torch.Tensor, n_prefix: int, tokens: list[int]) -> tuple[list[float], list[float]]:
@@ -118,7 +116,7 @@ def test_families_of_every_kind_of_code_are_read(family):
 def whole_or_asked(model, row: list[int]) -> list[torch.Tensor]:
     if model._can_set_attn_implementation():
         return [w for w in whole_attentions(model, row) if w is not None]
-    return list(model(torch.tensor([row]), output_attentions=True, use_cache=False).attentions)
+    return list(deepcopy(model)(torch.tensor([row]), output_attentions=True, use_cache=False).attentions)
 
 
 def test_layers_without_attention_are_told():
