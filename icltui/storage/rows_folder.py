@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -78,12 +79,23 @@ def check_same(folder: Path, found: RowsFolder, wanted: RowsFolder) -> None:
     if found.columns != wanted.columns:
         raise BadInput(f"{shown(folder)} holds rows with other columns, of another build of icltui: {other}")
     wanted_plain = msgspec.json.decode(msgspec.json.encode(wanted.asked))
-    for name in dict.fromkeys([*found.asked, *wanted_plain]):
-        then, now = (_short(asked.get(name)) for asked in (found.asked, wanted_plain))
-        if found.asked.get(name) != wanted_plain.get(name):
-            raise BadInput(
-                f"{shown(folder)} holds another {wanted.kind} ({_short(name)} was {then}, now {now}): {other}"
-            )
+    if different := _first_difference(found.asked, wanted_plain):
+        name, then, now = map(_short, different)
+        raise BadInput(f"{shown(folder)} holds another {wanted.kind} ({name} was {then}, now {now}): {other}")
+
+
+def _first_difference(found: Any, wanted: Any) -> tuple[str, object, object] | None:
+    """The name that differs, and both its values; inside a value that is an object, the name there.
+
+    >>> _first_difference({"n": 1, "model": {"model": "a"}}, {"n": 1, "model": {"model": "b"}})
+    ('model', 'a', 'b')
+    """
+    for name in dict.fromkeys([*found, *wanted]):
+        then, now = found.get(name), wanted.get(name)
+        if then != now:
+            inner = isinstance(then, dict) and isinstance(now, dict) and _first_difference(then, now)
+            return inner or (str(name), then, now)
+    return None
 
 
 def _check_free(folder: Path) -> None:

@@ -7,6 +7,7 @@ from math import sqrt
 from typing import Any
 
 from icltui.studies.statistics import StatisticInterval, mean_interval, said
+from icltui.studies.study import by_model
 from icltui.values.results import FigureSeries, Summary, SummaryFigure, SummaryTable
 
 COSINES = {
@@ -22,7 +23,7 @@ def summarise_finetune(
 ) -> Summary:
     """The cosines by layer and step, the query's loss by steps, and both by task, model by model."""
     good: list[Mapping[str, Any]] = [row for row in rows if row["error"] is None]
-    sections = [_Section(name, group) for name, group in _by_model(good).items()]
+    sections = [_Section(name, group) for name, group in by_model(good).items()]
     return Summary(
         title="Fine-tuning: the same examples in the context and trained on",
         question=question,
@@ -35,17 +36,6 @@ def summarise_finetune(
         n_rows=len(rows),
         n_failed=len(rows) - len(good),
     )
-
-
-def _by_model(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
-    groups: dict[str, list[Mapping[str, Any]]] = {}
-    for row in rows:
-        groups.setdefault(f"{row['model']}{_at(row['revision'])}", []).append(row)
-    return groups
-
-
-def _at(revision: str | None) -> str:
-    return "" if revision is None else f" at {revision}"
 
 
 @dataclass(frozen=True)

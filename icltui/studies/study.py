@@ -3,6 +3,7 @@
 Enters: the settings that all studies share. Leaves: the study of a name, ready to run.
 """
 
+import re
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -181,13 +182,22 @@ def rows_of_each(
 
 
 def by_model(rows: Sequence[Plain]) -> dict[str, list[Plain]]:
-    """The rows that hold a result, by model and revision."""
+    """The rows that hold a result, by model and revision, in the order of their names: a folder has its rows in any."""
     groups: dict[str, list[Plain]] = {}
     for row in rows:
         if row["error"] is None:
             name = row["model"] if row["revision"] is None else f"{row['model']} {row['revision']}"
             groups.setdefault(name, []).append(row)
-    return groups
+    return dict(sorted(groups.items(), key=lambda group: by_number(group[0])))
+
+
+def by_number(name: str) -> list[tuple[int, str]]:
+    """A name's place in an order where numbers in names count as numbers.
+
+    >>> sorted(["step-10", "step-9", "main"], key=by_number)
+    ['main', 'step-9', 'step-10']
+    """
+    return [(int(part) if part.isdecimal() else 0, part) for part in re.split(r"(\d+)", name)]
 
 
 _EMBEDDED_SHAPE = ("Qwen3ForCausalLM", 6, 128, 1_312_768)

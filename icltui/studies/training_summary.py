@@ -8,6 +8,7 @@ from statistics import fmean
 from typing import Any
 
 from icltui.studies.statistics import mean_interval, said
+from icltui.studies.study import by_number
 from icltui.values.results import Cell, FigureSeries, Summary, SummaryFigure, SummaryTable
 
 Grid = tuple[tuple[float | None, ...], ...]
@@ -21,7 +22,7 @@ def summarise_training(
     good: list[Mapping[str, Any]] = [row for row in rows if row["error"] is None]
     trainings = [
         _Checkpoints(name, [row for row in good if row["model"] == name])
-        for name in dict.fromkeys(row["model"] for row in good)
+        for name in sorted({row["model"] for row in good}, key=by_number)
     ]
     return Summary(
         title="Training: when a model begins to learn in context",
@@ -106,13 +107,13 @@ class _Checkpoints:
 
     @property
     def checkpoints(self) -> list[_Checkpoint]:
-        """By their steps; those without steps in the order in which they ran."""
+        """By their steps, and by name."""
         names = dict.fromkeys(row["revision"] for row in self.rows)
         found = []
         for name in names:
             rows = [row for row in self.rows if row["revision"] == name]
             found.append(_Checkpoint(name or self.model, rows[0]["step"], rows))
-        return sorted(found, key=lambda one: -1 if one.step is None else one.step)
+        return sorted(found, key=lambda one: (-1 if one.step is None else one.step, by_number(one.name)))
 
     @property
     def bins(self) -> list[tuple[int, int]]:

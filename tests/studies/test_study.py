@@ -76,3 +76,8 @@ def test_why_rows_have_no_result_is_told():
     rows = [{"error": "too long", "model": "m"}] * 3 + [{"error": "no token", "model": "m"}]
     (table,) = Relevance(StudySettings()).summarise(rows).tables
     assert table.rows == ((3, "too long"), (1, "no token"))
+
+
+def test_models_are_in_order_whatever_the_order_of_the_rows():
+    rows = [{"model": "m", "revision": f"step{step}", "error": None} for step in (4, 16, 1)]
+    assert list(by_model(rows)) == ["m step1", "m step4", "m step16"]

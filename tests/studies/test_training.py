@@ -159,3 +159,9 @@ def test_a_checkpoint_without_texts_and_two_of_one_step_are_no_end():
     assert [name for name, *_ in mixed.rows] == ["step-4", "step-8"]
     assert {value for _, *cells in mixed.rows for value in cells} == {None}
     assert {len(cells) for figure in summary.figures for cells in figure.cells} == {6, 5}
+
+
+def test_checkpoints_without_steps_are_in_the_order_of_their_names():
+    rows = [row(name, None, what="text", loss=(2.0,) * 20) for name in ("v10", "v9")]
+    table, *_ = summarise_training(rows, "", ()).tables
+    assert [name for name, *_ in table.rows] == ["v9", "v10"]
