@@ -38,6 +38,7 @@ def test_every_study_is_what_the_list_says(entry):
     assert (nothing.n_rows, nothing.question) == (0, entry.question)
 
 
+@pytest.mark.soak
 def test_a_run_in_memory_and_one_in_a_folder_say_the_same(capsys, tmp_path):
     asked = ["study", "relevance", "--n", "2", "--format", "json"]
     assert main(asked) == 0

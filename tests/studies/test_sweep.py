@@ -82,6 +82,7 @@ def test_the_numbers_are_those_of_the_other_commands(engine, rows, number):
         assert row.top1_patched == made.fit["patched"].top1_equal
 
 
+@pytest.mark.soak
 def test_stopped_and_gone_on_with_it_has_the_same_bits(engine, rows):
     store = RowsInMemory()
 

@@ -140,6 +140,7 @@ def test_the_curves_are_means_over_the_tasks(block, tasks):
     assert curves.loss_least_squares[-1] < 1e-9
 
 
+@pytest.mark.soak
 def test_a_short_training_learns_and_is_a_function_of_its_seed():
     setting = Setting(n_examples=8, n_steps=100, n_tasks=60)
     first, again = (measure_functions(setting) for _ in range(2))

@@ -290,6 +290,7 @@ async def test_what_cannot_be_read_is_one_line(
         check_screen(desk.app)
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("keys", [(), ("p",), ("b",), ("v",), ("m",), ("question_mark",), ("slash", "x")])
 async def test_every_size_has_room(folder: Path, keys: tuple[str, ...]) -> None:
     async with browsing(folder) as desk:

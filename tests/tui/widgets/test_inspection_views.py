@@ -110,6 +110,7 @@ async def test_an_edited_text_marks_both(desk: Desk) -> None:
     await desk.until(lambda: "edited, K measures" in desk.text())
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("is_there", [False, True])
 async def test_every_view_has_room_at_every_size(is_there: bool) -> None:
     async with open_desk(samples.session()) as desk:
