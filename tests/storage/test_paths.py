@@ -50,7 +50,13 @@ WORDS: dict[tuple[str, str], list[str]] = {
     ("demo train", "--output"): ["demo", "train", "-o"],
     ("demo examples", "--output"): ["demo", "examples", "-o"],
     ("demo evaluate", "--folder"): ["demo", "evaluate", "--folder"],
+    ("demo train", "--checkpoints"): ["demo", "train", "-o", "new", "--checkpoints"],
     ("zoo", "--output"): ["verify", "--zoo", "-o"],
+    ("curves", "--output"): ["curves", *PROMPT, "-o"],
+    ("heads", "--output"): ["heads", *PROMPT, "-o"],
+    ("study", "--output"): ["study", "steering", "-o"],
+    ("study", "--out"): ["study", "steering", "--out"],
+    ("sweep", "--out"): ["sweep", "prompts.jsonl", "--out"],
 }
 """The words before the path, of each option whose value is one."""
 TEXTS = {
@@ -61,7 +67,13 @@ TEXTS = {
     "a model": ["measure", *PROMPT, "--model"],
 }
 """The same, where a text may be a path."""
-MADE = {("demo train", "--output"), ("demo examples", "--output")}
+MADE = {
+    ("demo train", "--output"),
+    ("demo train", "--checkpoints"),
+    ("demo examples", "--output"),
+    ("study", "--out"),
+    ("sweep", "--out"),
+}
 """Folders that are made, and may be there."""
 
 
@@ -88,6 +100,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "dangling").symlink_to("nowhere/at/all")
     (tmp_path / "round").symlink_to("round")
     write_session(tmp_path / "session.json", A_SESSION)
+    (tmp_path / "prompts.jsonl").write_text('{"context": "a", "query": "b"}\n')
 
     def unreachable() -> None:
         raise ModelError("a model is asked for")

@@ -16,7 +16,8 @@ LossView = Literal["loss", "gain", "derivative", "own"]
 LOSS_VIEWS: tuple[LossView, ...] = ("loss", "gain", "derivative", "own")
 NOTHING = (
     "No loss curves yet.\n\n"
-    "I  measures the loss at each position of this text, with the context and without.\n"
+    "I  measures the loss at each position of this text,\n"
+    "   with the context and without.\n"
     "O  does so beside four texts that the model writes itself."
 )
 _TOKEN_WIDTH = 16
