@@ -10,8 +10,10 @@ from rich.table import Table
 
 from icltui import __version__
 from icltui.report.compilation import compilation_parts
+from icltui.report.curves import curves_parts
 from icltui.report.exam import exam_parts
 from icltui.report.generate import lane_title
+from icltui.report.heads import heads_parts
 from icltui.report.kept_prefix import kept_lines
 from icltui.report.measure_tables import measure_parts
 from icltui.report.patch import patch_parts
@@ -42,6 +44,10 @@ def _sections(session: Session) -> Iterator[str]:
             yield from _lanes(session, model, session.generation)
         if session.verification is not None:
             yield from ("## Verification", *_set(verify_parts(model, session.verification)))
+        if session.curves is not None:
+            yield from ("## Curves", *_set(curves_parts(model, session.curves)))
+        if session.heads is not None:
+            yield from ("## Heads", *_set(heads_parts(model, session.heads)))
         if session.exam is not None:
             yield from ("## Exam", *_set(exam_parts(session.exam)))
         if session.compilation is not None:

@@ -13,6 +13,7 @@ from icltui.text.escape import visible
 from icltui.text.markdown import block, code, plain
 from icltui.values import Run, Session
 from icltui.values.prompt import Prompt
+from tests.curves_and_heads import CURVES, HEADS
 from tests.sessions import A_MEASUREMENT, A_SESSION, TEXTS
 
 PARSER = MarkdownIt("gfm-like", {"html": True, "linkify": False})
@@ -104,6 +105,18 @@ def test_long_tables_are_folded():
     )
     text = report(msgspec.structs.replace(A_SESSION, measurement=many))
     assert "<details><summary>Each unit at layer 1: 31 rows</summary>\n\n| # | unit |" in text
+
+
+def test_loss_curves_and_heads_are_in_it():
+    text = report(msgspec.structs.replace(A_SESSION, curves=CURVES, heads=HEADS))
+    assert headings(text)[-2:] == ["Curves", "Heads"]
+    for words in (
+        "ICL score: loss at 3–4 less that at 1–2",
+        "**Previous-token heads: ",
+        "δ at the query's last token",
+    ):
+        assert words in text
+    assert "\x1b" not in text
 
 
 @pytest.mark.parametrize("text", BREAKING)

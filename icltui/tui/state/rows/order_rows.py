@@ -13,11 +13,8 @@ def order_of(column: RowColumn, is_descending: bool) -> Any:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    values = sorted_by(column)
-    # Arrow's order of equal rows is the table's only where their place is a second key.
-    places = pa.array(range(len(values)))
-    keys = [("value", "descending" if is_descending else "ascending"), ("place", "ascending")]
-    return pc.sort_indices(pa.table({"value": values, "place": places}), keys)
+    order = "descending" if is_descending else "ascending"
+    return pc.sort_indices(pa.table({"value": sorted_by(column)}), [("value", order)])
 
 
 def sorted_by(column: RowColumn) -> Any:
