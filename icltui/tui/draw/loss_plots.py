@@ -1,5 +1,6 @@
 """The loss at each position of a text as plots: with and without the context, what it gains, its slope, own text."""
 
+import textwrap
 from collections.abc import Sequence
 from typing import Literal
 
@@ -121,8 +122,12 @@ def signed(value: float) -> str:
     return f"{value:.3g}".replace("-", "−")
 
 
-def score_lines(curves: LossCurves) -> tuple[str, str]:
-    """The in-context-learning score in nats and in bits, and what it is of."""
+def score_lines(curves: LossCurves, width: int) -> list[str]:
+    """The in-context-learning score in nats and in bits, and what it is of, wrapped."""
+    return [line for text in _score(curves) for line in textwrap.wrap(text, max(width, 1))]
+
+
+def _score(curves: LossCurves) -> tuple[str, str]:
     score = curves.icl_score
     if score is None:
         return "ICL score ·", "too few positions for a score"

@@ -1,5 +1,6 @@
 """The tab of attention heads: a matrix in shades, its colorbar, what stands out, and the number at the crosshair."""
 
+import textwrap
 from typing import ClassVar
 
 from rich.segment import Segment
@@ -132,8 +133,13 @@ class HeadsView(Widget, can_focus=True):
     @property
     def _header(self) -> int:
         """Lines above the cells: what is shown, colorbar, what stands out, read-out, ticks; fewer in a low pane."""
-        wanted = 4 + len(self.matrix.lines)
-        return min(wanted, max(2, self.size.height - 3))
+        return min(4 + len(self._said), max(2, self.size.height - 3))
+
+    @property
+    def _said(self) -> list[str]:
+        """What is said above the cells, wrapped."""
+        width = max(self.size.width - 1, 1)
+        return [part for line in self.matrix.lines for part in textwrap.wrap(line, width)]
 
     @property
     def _label(self) -> int:
@@ -182,7 +188,7 @@ class HeadsView(Widget, can_focus=True):
             [Segment(f" {matrix.title}", base)],
             [Segment(f" {readings}", strong)],
             self._colorbar(base, muted),
-            *([Segment(f" {line}", base)] for line in matrix.lines),
+            *([Segment(f" {line}", base)] for line in self._said),
         ]
         return self._ticks(muted) if y == self._header - 1 else above[y] if y < len(above) else []
 

@@ -69,10 +69,7 @@ class LossPlots(Widget, can_focus=True):
         if of != self._drawn[0]:
             glyphs = needs_glyphs(self.app) if self._glyphs is None else self._glyphs
             figure = loss_figure(self.curves, self.view, self.position)
-            above = [Text(line) for line in score_lines(self.curves)]
-            plot = render_plot(figure, width, max(height - 2, 1), () if glyphs else LINE_COLOURS)
-            self._drawn = (
-                of,
-                Text("\n").join([fitted(above, width, 2), plot]),
-            )
+            above = [Text(line) for line in score_lines(self.curves, width)][: max(height // 4, 2)]
+            plot = render_plot(figure, width, max(height - len(above), 1), () if glyphs else LINE_COLOURS)
+            self._drawn = of, Text("\n").join([fitted(above, width, len(above)), plot])
         return self._drawn[1]

@@ -1,11 +1,14 @@
 """The tabs of loss curves and of attention heads: run, looked at, kept, marked, at any size."""
 
 import pytest
+from msgspec.structs import replace
+from textual.widget import Widget
 
 from icltui.api.messages import CurvesEnded, HeadsEnded, MeasureCurves, MeasureHeads
 from icltui.storage.session_validation import check_consistent
 from icltui.tui.draw.head_matrices import HEAD_VIEWS, head_matrix
 from icltui.tui.draw.loss_plots import LOSS_VIEWS
+from icltui.values.heads import HeadIndex
 from tests.tui import samples
 from tests.tui.conftest import Desk, open_desk
 from tests.tui.inspections import N_UNITS, N, curves, heads
@@ -88,6 +91,35 @@ def test_a_matrix_holds_the_numbers_of_its_heads() -> None:
     scores = head_matrix(held, "induction", 0)
     assert all(scores.at(one.layer, one.head) == one.induction for one in held.heads)
     assert "δ was not split at layer 0" in head_matrix(held, "share", 0).empty
+
+
+async def test_what_is_said_above_is_whole() -> None:
+    """At the sizes that a terminal has, with a score of a short text and heads of large numbers."""
+    note = (
+        "the ICL score is of the first and the last tenth, as the text has 19 tokens: the usual one takes 510"
+    )
+    score = curves().icl_score
+    assert score is not None
+    named = tuple(HeadIndex(layer=100 + n, head=100 + n) for n in range(9))
+    async with open_desk(samples.session()) as desk:
+        await desk.settle()
+        await desk.press("K")
+        desk.client.finish(HeadsEnded(heads=replace(heads(), previous_heads=named)))
+        await desk.press("I")
+        desk.client.finish(CurvesEnded(curves=replace(curves(), icl_score=replace(score, note=note))))
+        await desk.drawn()
+        for size in ((120, 40), (80, 24)):
+            await desk.pilot.resize_terminal(*size)
+            await desk.press("u")
+            await desk.until(lambda: note in in_one_line(desk.screen.numbers.losses))
+            await desk.press("t", "w")
+            await desk.until(lambda: ", and 3 more" in in_one_line(desk.screen.numbers.heads))
+            await desk.press("w", "w", "w")
+
+
+def in_one_line(widget: Widget) -> str:
+    """What a pane shows, without its line ends."""
+    return " ".join(" ".join(strip.text for strip in widget.render_lines(widget.size.region)).split())
 
 
 async def test_both_are_saved_and_shown_again(desk: Desk) -> None:
