@@ -32,10 +32,11 @@ _PHRASE = 24
 
 def summary_text(summary: Summary, width: int) -> str:
     """For a terminal of ``width`` columns: question, tables, answer, and what it does not show."""
-    return render(_parts(summary, max(width, NARROWEST)), width)
+    return render(summary_parts(summary, max(width, NARROWEST)), width)
 
 
-def _parts(summary: Summary, width: int) -> Iterator[RenderableType]:
+def summary_parts(summary: Summary, width: int) -> Iterator[RenderableType]:
+    """The paragraphs and tables of :func:`summary_text`; no table is wider than ``width``, if two columns fit."""
     yield visible(summary.title)
     if summary.question:
         yield visible(summary.question)

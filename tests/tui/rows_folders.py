@@ -2,15 +2,29 @@
 
 from pathlib import Path
 
+import msgspec
+
 from icltui import __version__
 from icltui.storage.row_store import RowStore
 from icltui.storage.rows_folder import claim_folder
+from icltui.values.results import Summary, SummaryTable
 from icltui.values.sweep import RowsFolder, SweepRow
 from tests.hostile import TOKENS
 
-SUMMARY = (
-    "# A sweep\n\nWhat does it do? \x1b[31m [/INST]\n\n| model | KL |\n| --- | ---: |\n| demo | 1.25 |\n"
+SUMMARY = Summary(
+    title="A sweep",
+    question="What does it do? \x1b[31m [/INST]",
+    tables=(
+        SummaryTable(
+            title="Divergence",
+            columns=("model", *(f"of layer {layer}" for layer in range(9))),
+            rows=(("a/model-of-some-name", *(1.25e-7 * 3**layer for layer in range(9))),),
+        ),
+    ),
+    answer=("It \u202eanswers.",),
+    n_rows=40,
 )
+"""With a table that is wider than a small terminal."""
 
 
 def a_row(number: int) -> SweepRow:
@@ -36,12 +50,12 @@ def a_row(number: int) -> SweepRow:
     )
 
 
-def rows_folder(folder: Path, rows: range = range(40), *, summary: str = SUMMARY) -> Path:
+def rows_folder(folder: Path, rows: range = range(40), *, summary: Summary = SUMMARY) -> Path:
     """The folder, with these rows added to those that it has."""
     record = RowsFolder(kind="sweep", version=__version__, columns=SweepRow.__struct_fields__, asked={})
     claim_folder(folder, record)
     store = RowStore(folder, SweepRow)
     store.append([a_row(number) for number in rows])
     store.flush()
-    (folder / "summary.md").write_text(summary, encoding="utf-8")
+    (folder / "summary.json").write_bytes(msgspec.json.encode(summary))
     return folder

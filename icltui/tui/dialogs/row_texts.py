@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import ClassVar
 
-from rich.console import RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 from textual.app import ComposeResult
@@ -11,7 +11,6 @@ from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
-from icltui.text.escape import glyph
 from icltui.tui.actions.rows import ROW_ACTIONS
 from icltui.tui.dialogs.dialog import Dialog
 from icltui.tui.draw.row_cells import field_text
@@ -19,6 +18,7 @@ from icltui.tui.draw.safe_text import content, display, readable
 from icltui.tui.state.rows.columns import RowColumn
 from icltui.tui.widgets.bindings import key_binding
 from icltui.tui.widgets.vim_scroll import VimScroll
+from icltui.values.results import Summary
 
 _LONGEST = 20_000
 """Characters of a field that are shown."""
@@ -81,11 +81,18 @@ def _whole(text: str) -> str:
     return "\n".join(map(readable, cut.split("\n")))
 
 
-def summary_page(text: str) -> RenderableType:
-    """A summary, whatever is in its file."""
-    from icltui.text.rich_markdown import MarkdownPage  # which the first frame does not need
+class SummaryPage:
+    """A summary in the width that there is: a wide table is in several pieces, and no number of it is cut."""
 
-    return MarkdownPage("\n".join("".join(map(glyph, line.rstrip("\r"))) for line in text.split("\n")))
+    def __init__(self, summary: Summary) -> None:
+        self._summary = summary
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        from icltui.report.experiment_summary import summary_parts  # which the first frame does not need
+
+        for part in summary_parts(self._summary, options.max_width):
+            yield Text(part) if isinstance(part, str) else part
+            yield Text()
 
 
 def help_parts(columns: Iterable[RowColumn]) -> list[RenderableType]:

@@ -21,7 +21,7 @@ from icltui.text.escape import token_text
 from icltui.text.spreadsheet import write_tsv
 from icltui.tui.actions import ROW_BINDINGS
 from icltui.tui.dialogs.dialog import opens_in_vain
-from icltui.tui.dialogs.row_texts import RowTextDialog, fields_of, help_parts, summary_page
+from icltui.tui.dialogs.row_texts import RowTextDialog, SummaryPage, fields_of, help_parts
 from icltui.tui.draw.column_plots import ColumnPlot
 from icltui.tui.draw.row_cells import field_text
 from icltui.tui.draw.safe_text import display, fit
@@ -315,10 +315,10 @@ class RowsScreen(Screen[None]):
     def action_show_summary(self) -> None:
         """Show the folder's summary."""
         if self.rows and self.rows.summary:
-            self.app.push_screen(RowTextDialog("Summary", [summary_page(self.rows.summary)]))
+            self.app.push_screen(RowTextDialog("Summary", [SummaryPage(self.rows.summary)]))
         else:
             self._tell(
-                "the folder has no summary.md yet: the sweep or the study writes it at its end; r reads again"
+                "the folder has no summary yet: the sweep or the study writes it at its end; r reads again"
             )
 
     def action_show_help(self) -> None:

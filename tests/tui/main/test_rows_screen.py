@@ -7,20 +7,23 @@ from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import Static
 
 from icltui.api.messages import Generate, LoadModel, Measure
+from icltui.text.tables import number
 from icltui.tui.actions.rows import ROW_ACTIONS
 from icltui.tui.app import IcltuiApp
 from icltui.tui.dialogs.confirm import UnsavedDialog
-from icltui.tui.dialogs.row_texts import RowTextDialog
+from icltui.tui.dialogs.row_texts import RowText, RowTextDialog
 from icltui.tui.draw.svg import pane_strips, svg_of
 from icltui.tui.main.command_palette import ActionCommands
 from icltui.tui.main.rows_screen import RowsScreen
+from icltui.tui.state.rows.loaded_rows import read_summary
 from tests.tui import samples
 from tests.tui.conftest import Desk
 from tests.tui.fake_client import FakeClient
 from tests.tui.golden_text import compare_text
-from tests.tui.rows_folders import a_row, rows_folder
+from tests.tui.rows_folders import SUMMARY, a_row, rows_folder
 from tests.tui.screen_checks import check_screen, check_widget, shown
 
 TEXTS = Path(__file__).parents[1] / "texts"
@@ -321,6 +324,26 @@ async def test_quitting_leaves_at_once(folder: Path) -> None:
     async with browsing(folder) as desk:
         await desk.press("ctrl+q")
         await desk.until(lambda: desk.app._exit)
+
+
+@pytest.mark.parametrize("size", [(120, 40), (80, 24), (60, 18)])
+async def test_no_number_of_a_summary_is_cut(folder: Path, size: tuple[int, int]) -> None:
+    async with browsing(folder, size) as desk:
+        await desk.type("m")
+        page = desk.app.screen.query_one(RowText).query_one(Static)
+        lines = [strip.text for strip in page.render_lines(page.size.region)]
+        words = {word for line in lines for word in line.split()}
+        numbers = (cell for cell in SUMMARY.tables[0].rows[0][1:] if isinstance(cell, float))
+        assert {number(cell) for cell in numbers} <= words
+
+
+async def test_a_summary_that_cannot_be_read_is_none(folder: Path) -> None:
+    for damaged in (b"", b"{", b"[" * 100_000, b"\xff", b'{"title": 3}'):
+        (folder / "summary.json").write_bytes(damaged)
+        assert read_summary(folder) is None
+    async with browsing(folder) as desk:
+        await desk.type("m")
+        assert isinstance(desk.app.screen, RowsScreen)
 
 
 LOOKS: dict[str, tuple[str, ...]] = {

@@ -5,13 +5,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from icltui import __version__
 from icltui.storage.row_store import read_rows
 from icltui.storage.rows_folder import read_record
+from icltui.storage.text_file import read_bytes
 from icltui.tui.state.rows.columns import RowColumn, row_columns
+from icltui.values.results import Summary
 from icltui.values.sweep import RowsFolder
 
-_LONGEST_SUMMARY = 500_000
+_LONGEST_SUMMARY = 2**26
 """Bytes of a summary that are read."""
 
 
@@ -25,8 +29,8 @@ class LoadedRows:
     columns: tuple[RowColumn, ...]
     record: RowsFolder
     """What the folder says that it holds."""
-    summary: str = ""
-    """The text of summary.md; empty where there is none."""
+    summary: Summary | None = None
+    """What is in summary.json; None where there is none."""
 
     @property
     def note(self) -> str:
@@ -74,10 +78,9 @@ def load_rows(folder: Path) -> LoadedRows:
     return LoadedRows(folder, table, row_columns(table), record, read_summary(folder))
 
 
-def read_summary(folder: Path) -> str:
-    """The text of the folder's summary; empty where there is none that can be read."""
+def read_summary(folder: Path) -> Summary | None:
+    """The folder's summary; None where there is none that can be read."""
     try:
-        with (folder / "summary.md").open("rb") as file:
-            return file.read(_LONGEST_SUMMARY).decode("utf-8", "replace")
-    except OSError:
-        return ""
+        return msgspec.json.decode(read_bytes(folder / "summary.json", _LONGEST_SUMMARY), type=Summary)
+    except (OSError, ValueError, RecursionError):  # the latter two also of msgspec
+        return None
