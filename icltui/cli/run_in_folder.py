@@ -132,7 +132,13 @@ def run_watched(
             from icltui.experiment.ray_actors import run_on_ray
 
             return run_on_ray(
-                experiment, args.out, args.on or None, on_tally=tally.merge, on_progress=on_progress, **common
+                experiment,
+                args.out,
+                args.on or None,
+                on_tally=tally.merge,
+                on_progress=on_progress,
+                say=lambda line: print_error(f"icltui: {line}"),
+                **common,
             )
         return run_experiment(
             experiment,

@@ -8,7 +8,7 @@ key does not.
 import importlib
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from icltui import __version__
 from icltui.api import run_to_result
 from icltui.engine.local import LocalEngine
 from icltui.experiment.experiment import Experiment
+from icltui.experiment.ray_chunks import PATIENCE, RETRIES, ActorLost, Cluster, DoneItems, hand_out, result_of
 from icltui.experiment.ray_cluster import actor_share, connected
 from icltui.experiment.row_tally import RowTally
 from icltui.experiment.run import RunProgress, Shard, ignore, run_items, work_units
@@ -25,7 +26,7 @@ from icltui.storage.paths import shown
 from icltui.storage.row_store import RowStore
 from icltui.storage.rows_folder import is_rows_folder
 from icltui.text.escape import visible
-from icltui.values.errors import BadInput, EngineError, IcltuiError, ModelError
+from icltui.values.errors import BadInput, ModelError
 from icltui.values.results import ResultRow
 
 ItemT = TypeVar("ItemT")
@@ -36,10 +37,6 @@ HeldExperiment = tuple[Any]
 a sweep's prompts; as an argument of the actor's constructor it would be lost to an actor that replaces another.
 """
 _WHOLE = Shard()
-_CHUNKS_PER_ACTOR, _MOST_ITEMS = 8, 128
-"""Items go out in chunks: so many for each actor, so that all end at about the same time, and none of more items."""
-_PATIENCE = 10.0
-"""Seconds without a result after which idle actors are given what others have not answered."""
 
 
 @dataclass(frozen=True)
@@ -51,15 +48,6 @@ class ListedItems:
     model: str
     units: tuple[tuple[str, tuple[str, ...]], ...]
     """The key of each unit of work, with those of its items."""
-
-
-@dataclass(frozen=True)
-class DoneItems:
-    """What became of one chunk of items."""
-
-    chunk: int
-    n_failed: int
-    tally: RowTally
 
 
 class ExperimentActor(Generic[ItemT, RowT]):
@@ -130,6 +118,7 @@ def run_on_ray(
     retry: bool = False,
     on_tally: Callable[[RowTally], object] = ignore,
     on_progress: Callable[[RunProgress], object] = ignore,
+    say: Callable[[str], object] = ignore,
 ) -> RunProgress:
     """Run what the folder has no rows of, on all of a cluster; how far it came.
 
@@ -140,20 +129,22 @@ def run_on_ray(
         retry: whether items that failed before are run again.
         on_tally: called before ``on_progress`` with what the rows since the last call add up to.
         on_progress: called whenever items are done; may raise to stop, and what there is by then is kept.
+        say: called with a line whenever the cluster has no node that can work.
 
     Raises:
         IcltuiError: Ray is missing or cannot be reached, a node does not see the folder, rows cannot be written; or,
             once all others have run, a model that cannot be loaded.
     """
     folder = folder.absolute()
-    kept = RowStore(folder, experiment.row_type).keys(failed=not retry)
+    store = RowStore(folder, experiment.row_type)
+    kept = store.keys(failed=not retry)
     progress, refused = RunProgress(), list[ModelError]()
     with connected(folder, address) as ray:
-        actors, held = _start_actors(ray, folder), (ray.put(experiment),)
+        cluster, held = _start_actors(ray, folder, say), (ray.put(experiment),)
         n_models = len(experiment.models())
         for number in range(n_models):
             try:
-                listed = _list_items(ray, actors, held, number)
+                listed = _list_items(cluster, held, number)
             except ModelError as error:
                 refused.append(error)
                 continue
@@ -164,7 +155,8 @@ def run_on_ray(
             progress = _with_model(progress, listed.model, n_items, n_kept, n_models - number - 1)
             on_progress(progress)
             start, before = time.monotonic(), progress.seconds
-            for done, n_items in _hand_out(ray, actors, partial(_run, held, number), missing, kept):
+            give_up = partial(_as_failed, store)
+            for done, n_items in hand_out(cluster, partial(_run, held, number), missing, kept, give_up):
                 progress = replace(
                     progress,
                     done=progress.done + n_items,
@@ -190,17 +182,19 @@ def _with_model(progress: RunProgress, model: str, n_items: int, n_kept: int, n_
     )
 
 
-def _start_actors(ray: Any, folder: Path) -> list[Any]:
+def _start_actors(ray: Any, folder: Path, say: Callable[[str], object]) -> Cluster:
     """One for each share of the cluster; Ray starts another wherever there is room when one dies."""
     n_actors, share = actor_share(ray.nodes())
-    actor = ray.remote(max_restarts=-1, max_task_retries=-1, **share)(ExperimentActor)
-    return [actor.remote(str(folder)) for _ in range(n_actors)]
+    actor = ray.remote(max_restarts=-1, max_task_retries=RETRIES, **share)(ExperimentActor)
+    return Cluster(ray, [actor.remote(str(folder)) for _ in range(n_actors)], share, say)
 
 
-def _list_items(ray: Any, actors: Sequence[Any], held: HeldExperiment, number: int) -> ListedItems:
+def _list_items(cluster: Cluster, held: HeldExperiment, number: int) -> ListedItems:
     """All actors load the model; what the first of them found."""
-    ready, _ = ray.wait([actor.list.remote(held, number) for actor in actors], num_returns=1)
-    listed = _result(ray, lambda: ray.get(ready[0]))
+    calls = [actor.list.remote(held, number) for actor in cluster.actors]
+    while (ready := cluster.next_of(calls, PATIENCE)) is None:
+        continue
+    listed = result_of(cluster.ray, ready)
     assert isinstance(listed, ListedItems)
     if listed.version != __version__:
         raise BadInput(
@@ -214,73 +208,11 @@ def _run(held: HeldExperiment, number: int, actor: Any, *of_chunk: object) -> An
     return actor.run.remote(held, number, *of_chunk)
 
 
-def _hand_out(
-    ray: Any,
-    actors: Sequence[Any],
-    run: Callable[..., Any],
-    units: Mapping[str, Sequence[str]],
-    kept: Set[str],
-) -> Iterator[tuple[DoneItems, int]]:
-    """What becomes of each chunk of units, once, with the number of items that it lacked; in any order.
-
-    Ray runs a chunk again where its actor died, as soon as there is room for another actor. Where there is none, such
-    as when the cluster has become smaller, an idle actor is given the chunk: a row that is there twice counts once.
-    """
-    n_items = sum(map(len, units.values()))
-    waiting = dict(enumerate(_chunks(units, min(_MOST_ITEMS, n_items // (_CHUNKS_PER_ACTOR * len(actors))))))
-    pool = importlib.import_module("ray.util").ActorPool(list(actors))
-
-    def submit(at: int) -> None:
-        of_chunk = frozenset(item for key in waiting[at] for item in units[key] if item in kept)
-        pool.submit(lambda actor, keys: run(actor, at, keys, of_chunk), waiting[at])
-
-    for at in waiting:
-        submit(at)
-    patience, told = _PATIENCE, time.monotonic()
-    while waiting:
-        try:
-            done = _result(ray, lambda: pool.get_next_unordered(timeout=patience))  # noqa: B023
-        except TimeoutError:
-            for at in waiting:
-                if pool.has_free():
-                    submit(at)
-            continue
-        patience = max(patience, 3 * (time.monotonic() - told) if done.chunk in waiting else 0)
-        told = time.monotonic()
-        if (chunk := waiting.pop(done.chunk, None)) is not None:
-            yield done, sum(item not in kept for key in chunk for item in units[key])
-
-
-def _chunks(units: Mapping[str, Sequence[str]], n_items: int) -> Iterator[list[str]]:
-    """Keys of units, together of at least so many items."""
-    chunk, n = list[str](), 0
-    for key, items in units.items():
-        chunk.append(key)
-        n += len(items)
-        if n >= n_items:
-            yield chunk
-            chunk, n = [], 0
-    if chunk:
-        yield chunk
-
-
-def _result(ray: Any, get: Callable[[], Any]) -> Any:
-    """What an actor's call gave.
-
-    Raises:
-        IcltuiError: what the call raised, without Ray's words around it.
-    """
-    try:
-        return get()
-    except ray.exceptions.GetTimeoutError:
-        raise
-    except ray.exceptions.RayTaskError as error:
-        if isinstance(error.cause, IcltuiError):
-            raise error.cause from None
-        raise EngineError(f"an actor failed: {_line(error.cause)}") from error
-    except ray.exceptions.RayError as error:
-        raise EngineError(f"Ray failed: {_line(error)}: run the same command again to go on") from error
-
-
-def _line(error: BaseException) -> str:
-    return visible(" ".join(f"{type(error).__name__} {error}".split())[:300])
+def _as_failed(store: RowStore[RowT], chunk: int, keys: Sequence[str], error: ActorLost) -> DoneItems:
+    """Keep a row with the error for each of these items."""
+    rows = [store.row_type(key=key, error=str(error)) for key in keys]
+    store.append(rows)
+    store.flush()
+    tally = RowTally()
+    tally.add(rows)
+    return DoneItems(chunk, len(rows), tally)

@@ -93,3 +93,18 @@ def actor_share(nodes: Sequence[Mapping[str, Any]]) -> tuple[int, dict[str, floa
         raise BadInput("the cluster has neither GPUs nor CPUs to work on: add a node to it")
     share = min(_MOST_CPUS, *cpus)
     return sum(n // share for n in cpus), {"num_cpus": share, "num_gpus": 0}
+
+
+def has_room(nodes: Sequence[Mapping[str, Any]], share: Mapping[str, float]) -> bool:
+    """Whether a node that is there could ever hold an actor that takes this share.
+
+    >>> has_room([{"Alive": False, "Resources": {"CPU": 8.0}}], {"num_cpus": 1, "num_gpus": 0})
+    False
+    >>> has_room([{"Alive": True, "Resources": {"CPU": 8.0}}], {"num_cpus": 1, "num_gpus": 0})
+    True
+    """
+    names = {"CPU": "num_cpus", "GPU": "num_gpus"}
+    return any(
+        node["Alive"] and all(node["Resources"].get(name, 0) >= share[ours] for name, ours in names.items())
+        for node in nodes
+    )

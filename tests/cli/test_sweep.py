@@ -1,6 +1,8 @@
 """``icltui sweep``: a folder that goes on and is refused to others, and each bad input in one line."""
 
+import importlib.util
 import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -8,6 +10,8 @@ from icltui.api.messages import DEMO, LoadModel
 from icltui.cli.main import main
 from icltui.cli.model_list import models_of
 from icltui.cli.parser import parse
+from icltui.experiment.run import RunProgress, Shard
+from icltui.experiment.track import Tracker
 from icltui.storage.row_store import read_rows
 
 LINE = (
@@ -69,6 +73,10 @@ def test_a_sweep_leaves_a_folder_and_goes_on(prompts, capsys):
         (["--revisions", ","], "names no revision"),
         (["--model", ""], "--model is empty"),
         (["--seeds", "-1"], "seed -1"),
+        (["--on", "dask"], "'dask' is no cluster: write ray, or ray://HOST:PORT"),
+        (["--on", "ray://:1"], "'ray://:1' is no cluster"),
+        (["--on", "ray://host"], "'ray://host' is no cluster"),
+        (["--track", "mlflow"], "invalid choice: 'mlflow'"),
     ],
 )
 def test_bad_words_are_one_line_before_anything_is_made(prompts, capsys, words, complaint):
@@ -103,3 +111,59 @@ def test_every_model_has_every_revision():
     found = models_of(parse(words))
     assert found == tuple(LoadModel(model=m, revision=r, dtype="float32") for m in "ab" for r in "xy")
     assert models_of(parse(words[:4])) == (LoadModel(model=DEMO),)
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["--on", "ray"], "--on ray needs Ray, which is not installed: pip install 'icltui[ray]'"),
+        (
+            ["--track", "wandb"],
+            "--track wandb needs wandb, which is not installed: pip install 'icltui[wandb]'",
+        ),
+    ],
+)
+def test_an_extra_that_is_not_installed_is_one_line(prompts, capsys, monkeypatch, words, complaint):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name in ("ray", "wandb") else find(name)
+    )
+    assert sweep(prompts, *words) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == f"icltui: {complaint}"
+
+
+def test_ray_gets_the_sweep_its_share_and_the_address(prompts, capsys, monkeypatch):
+    asked = []
+
+    def run_on_ray(experiment, folder, address, *, say, shard, retry, **_):
+        say("the cluster has no node")
+        asked.append((experiment.kind, folder, address, shard, retry))
+        return RunProgress()
+
+    monkeypatch.setattr("icltui.experiment.ray_actors.run_on_ray", run_on_ray)
+    folder = prompts.parent / "out"
+    assert sweep(prompts, "--on", "ray", "--shard", "2/3", "--retry") == 0
+    assert sweep(prompts, "--on", "ray://head:10001") == 0
+    assert asked == [
+        ("sweep", folder, None, Shard(2, 3), True),
+        ("sweep", folder, "ray://head:10001", Shard(), False),
+    ]
+    assert "icltui: the cluster has no node" in capsys.readouterr().err
+
+
+def test_a_tracker_hears_of_the_run_and_of_its_summary(prompts, capsys, monkeypatch):
+    calls = []
+    library = SimpleNamespace(
+        init=lambda **values: calls.append(("init", values)) or print("painted"),  # noqa: T201
+        log=lambda metrics: calls.append(("log", metrics)),
+        finish=lambda: calls.append(("finish", {})),
+    )
+    monkeypatch.setattr("icltui.experiment.track.open_tracker", lambda *of: Tracker(library, of[0], of[2]))
+    assert sweep(prompts, "--track", "trackio") == 0
+    assert "painted" not in capsys.readouterr().out
+    (first, config), *_, (log, numbers), (last, _) = calls
+    assert (first, log, last) == ("init", "log", "finish")
+    assert config["config"]["kind"] == "sweep"
+    assert config["config"]["n_prompts"] == 2
+    assert numbers
+    assert all(isinstance(value, int | float) for value in numbers.values())

@@ -45,6 +45,8 @@ class Squares:
     """Numbers that have no square."""
     deadly: str = ""
     """A folder: the first process that runs 3 leaves a file there and dies."""
+    poison: tuple[int, ...] = ()
+    """Numbers that end every process that runs them."""
     models_asked: tuple[LoadModel, ...] = field(default=(LoadModel(),))
 
     kind: str = "squares"
@@ -69,6 +71,8 @@ class Squares:
             time.sleep(self.seconds_each)
             if item.value == 3 and self.deadly:
                 self._die_once()
+            if item.value in self.poison:
+                os._exit(1)
             if item.value in self.broken:
                 yield [SquareRow(key=key, error="no square", number=item.value)]
                 continue
