@@ -158,6 +158,8 @@ def _csv(path: Path) -> Iterator[Found]:
                 return
             if names is None:
                 names = cells
+                if twice := [name for name in FIELDS if cells.count(name) > 1]:
+                    raise BadInput(f"{shown(path)}: two columns are called {twice[0]!r}: rename one")
             elif cells and len(cells) != len(names):
                 yield number, f"{len(cells)} cells, and the header has {len(names)}"
             elif cells:

@@ -121,19 +121,26 @@ def row_files(folder: Path) -> list[Path]:
 
 def _read(folder: Path, columns: list[str] | None) -> "pyarrow.Table":
     pa, parquet = _pyarrow(), importlib.import_module("pyarrow.parquet")
-    tables = []
+    ours = pa.schema([("key", pa.string()), ("part", pa.int64()), ("error", pa.string())])
+    schema, tables = ours, []
     for path in row_files(folder):
         try:
-            tables.append(parquet.read_table(path, columns=columns, partitioning=None))
-        except (OSError, pa.ArrowException) as error:
+            table = parquet.read_table(path, columns=columns, partitioning=None)
+            schema = pa.unify_schemas([schema, table.schema], promote_options="permissive")
+            for one in ours if columns is None else [one for one in ours if one.name in columns]:
+                if table[one.name].type != one.type or (one.name != "error" and table[one.name].null_count):
+                    raise pa.ArrowInvalid(f"{one.name!r} is not that of a row")
+            tables.append(table)
+        except (OSError, KeyError, pa.ArrowException) as error:
             raise BadInput(
                 f"cannot read {shown(path)}: {' '.join(str(error).split())[:120]}: remove it, then run the same "
                 "command again, which computes its rows anew"
             ) from error
-    if not tables:
-        empty = pa.schema([("key", pa.string()), ("part", pa.int64()), ("error", pa.string())])
-        return empty.empty_table()
-    return pa.concat_tables(tables, promote_options="permissive").combine_chunks()
+    return (
+        pa.concat_tables(tables, promote_options="permissive").combine_chunks()
+        if tables
+        else ours.empty_table()
+    )
 
 
 def schema_of(row_type: type[ResultRow]) -> "pyarrow.Schema":

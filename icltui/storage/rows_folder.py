@@ -80,7 +80,7 @@ def check_same(folder: Path, found: RowsFolder, wanted: RowsFolder) -> None:
         raise BadInput(f"{shown(folder)} holds rows with other columns, of another build of icltui: {other}")
     wanted_plain = msgspec.json.decode(msgspec.json.encode(wanted.asked))
     if different := _first_difference(found.asked, wanted_plain):
-        name, then, now = map(_short, different)
+        name, (then, now) = _short(different[0]), _difference(*different[1:])
         raise BadInput(f"{shown(folder)} holds another {wanted.kind} ({name} was {then}, now {now}): {other}")
 
 
@@ -131,6 +131,15 @@ def _put_new(path: Path, data: bytes) -> None:
     sync_folder(path.parent)
 
 
-def _short(value: object) -> str:
-    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+def _difference(*values: object) -> tuple[str, str]:
+    """Both values, from a little before they differ."""
+    one, other = (
+        value if isinstance(value, str) else msgspec.json.encode(value).decode() for value in values
+    )
+    begin = max(0, len(os.path.commonprefix([one, other])) - 20)
+    dots = "…" if begin else ""
+    return f"{dots}{_short(one[begin:])}", f"{dots}{_short(other[begin:])}"
+
+
+def _short(text: str) -> str:
     return ascii(text)[1:-1] if len(text) <= 60 else f"{ascii(text[:60])[1:-1]}…"

@@ -141,6 +141,7 @@ def test_the_limit_is_of_lines(tmp_path):
         ("p.jsonl", b"", "holds no prompt"),
         ("p.csv", b"", "holds no prompt"),
         ("p.txt", b"x", "prompts come as .jsonl"),
+        ("p.csv", b"query,query\na,b\n", "two columns are called .query."),
         ("p.json", b"{}", "is no list"),
         ("p.json", b"[" * 100_000, "no JSON"),
         ("p.json", b"\xff", "offset 0 .0xff. is not UTF-8"),

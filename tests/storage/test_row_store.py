@@ -119,6 +119,38 @@ def test_a_damaged_file_is_named(folder):
 
 
 @pytest.mark.parametrize(
+    "columns",
+    [
+        {"key": [1], "part": [0], "error": ["a"]},
+        {"key": ["a"], "part": ["b"], "error": ["a"]},
+        {"key": ["a"], "error": ["a"]},
+        {"key": [None], "part": [0], "error": ["a"]},
+        {"key": ["a"], "part": [0], "error": ["a"], "kl_plain": ["much"]},
+    ],
+)
+def test_a_file_of_something_else_is_named(folder, columns):
+    pa = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    store = RowStore(folder, SweepRow)
+    store.append([SweepRow(key="1", kl_plain=1.0)])
+    store.flush()
+    parquet.write_table(pa.table(columns), folder / "rows" / "z.parquet")
+    with pytest.raises(BadInput, match=r"cannot read .*z\.parquet: .*: remove it") as refused:
+        read_rows(folder)
+    assert "\n" not in str(refused.value)
+
+
+def test_what_differs_is_told_where_it_differs(tmp_path):
+    asked = [
+        {"layers": "all", "mode": "per-step", "components": "both", "alpha": alpha} for alpha in (1, 0.5)
+    ]
+    claim_folder(tmp_path / "out", replace(RECORD, asked={"recipes": asked[:1]}))
+    with pytest.raises(BadInput, match=r"\(recipes was ….*\"alpha\":1}], now ….*\"alpha\":0\.5}]\)"):
+        claim_folder(tmp_path / "out", replace(RECORD, asked={"recipes": asked[1:]}))
+
+
+@pytest.mark.parametrize(
     ("change", "complaint"),
     [
         ({"kind": "study"}, "holds rows of sweep, not of study"),
