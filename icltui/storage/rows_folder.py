@@ -1,5 +1,6 @@
 """What a folder of rows says of itself: ``experiment.json``, which is there before any row and never changes."""
 
+import itertools
 import os
 from pathlib import Path
 from typing import Any
@@ -136,7 +137,8 @@ def _difference(*values: object) -> tuple[str, str]:
     one, other = (
         value if isinstance(value, str) else msgspec.json.encode(value).decode() for value in values
     )
-    begin = max(0, len(os.path.commonprefix([one, other])) - 20)
+    equal = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
+    begin = max(0, len(list(equal)) - 20)
     dots = "…" if begin else ""
     return f"{dots}{_short(one[begin:])}", f"{dots}{_short(other[begin:])}"
 
