@@ -117,6 +117,13 @@ def test_losses_are_the_model_s_own():
         text_losses(loaded, "ab", 99)
 
 
+def test_a_model_that_reads_too_few_tokens_is_refused_in_a_line(monkeypatch):
+    loaded = tiny("llama")
+    monkeypatch.setattr(type(loaded), "window", 12)
+    with pytest.raises(BadInput, match="reads 12 tokens: 13 are needed"):
+        text_losses(loaded, "abcdefgh abcdefgh", 12)
+
+
 def test_the_strongest_head_is_the_largest_of_all():
     from icltui.engine.heads.repeated_tokens import prefix_matching
 
