@@ -1,5 +1,6 @@
 """The study of a training: checkpoints of a folder, what is measured at each, and what their rows add up to."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -117,9 +118,8 @@ def test_losses_are_the_model_s_own():
         text_losses(loaded, "ab", 99)
 
 
-def test_a_model_that_reads_too_few_tokens_is_refused_in_a_line(monkeypatch):
-    loaded = tiny("llama")
-    monkeypatch.setattr(type(loaded), "window", 12)
+def test_a_model_that_reads_too_few_tokens_is_refused_in_a_line():
+    loaded = dataclasses.replace(tiny("llama"), window=12)
     with pytest.raises(BadInput, match="reads 12 tokens: 13 are needed"):
         text_losses(loaded, "abcdefgh abcdefgh", 12)
 

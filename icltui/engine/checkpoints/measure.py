@@ -28,7 +28,9 @@ def text_losses(loaded: LoadedModel, text: str, n_tokens: int) -> TrainingRow:
         raise BadInput(f"the text has {len(ids.query)} tokens: {n_tokens} are needed, give a longer one")
     n_read = len(ids.prefix) + n_tokens
     if loaded.window is not None and n_read > loaded.window:
-        raise BadInput(f"the model reads {loaded.window} tokens: {n_read} are needed, choose one that reads more")
+        raise BadInput(
+            f"the model reads {loaded.window} tokens: {n_read} are needed, choose one that reads more"
+        )
     losses = loss_by_position(loaded, [*ids.prefix, *ids.query[:n_tokens]])[len(ids.prefix) :]
     return TrainingRow(key="", what="text", loss=tuple(map(finite_or_none, losses.tolist())))
 
