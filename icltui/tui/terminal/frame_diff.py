@@ -7,7 +7,6 @@ size, is sent as it is.
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import groupby
-from operator import itemgetter
 from typing import cast
 
 from rich.cells import cell_len
@@ -82,12 +81,18 @@ class CellRuns(CompositorUpdate):
         places: dict[Codes, list[str]] = {}
         at: dict[Codes, tuple[int, int]] = {}
         for y, x, cells in self.runs:
-            for codes, run in groupby(cells, key=itemgetter(1)):
-                texts = [text for text, _ in run]
-                places.setdefault(codes, []).append(_step(*at.get(codes, (-1, 0)), y, x) + "".join(texts))
-                x += len(texts)
-                at[codes] = y, x
+            for (codes, has_marks), run in groupby(cells, key=_codes_and_marks):
+                for texts in ([text] for text, _ in run) if has_marks else [[text for text, _ in run]]:
+                    places.setdefault(codes, []).append(_step(*at.get(codes, (-1, 0)), y, x) + "".join(texts))
+                    x += len(texts)
+                    at[codes] = (-1, 0) if has_marks else (y, x)
         return "".join(f"{before}{''.join(texts)}{after}" for (before, after), texts in places.items())
+
+
+def _codes_and_marks(cell: Cell) -> tuple[Codes, bool]:
+    """A cell's style, and whether terminals may differ on its width, so that the next one has to name its column."""
+    text, codes = cell
+    return codes, len(text) > 1
 
 
 def _step(from_y: int, from_x: int, y: int, x: int) -> str:

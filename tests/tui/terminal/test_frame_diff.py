@@ -86,6 +86,18 @@ def test_the_picture_is_that_of_sending_everything(seed, texts):
     assert thrifty.n_sent < lavish.n_sent / 2
 
 
+def test_text_of_doubtful_width_moves_nothing_after_it():
+    """Some terminals give a vowel sign a cell of its own; Rich does not."""
+    frame, chance = FrameDiff(), random.Random(0)
+    rows = [strip(chance, WIDTH) for _ in range(HEIGHT)]
+    frame.reduce(whole(rows), CONSOLE)
+    rows[2] = Strip([Segment("क्षि ab क्षि c", STYLES[0])]).adjust_cell_length(WIDTH, STYLES[0])
+    update = frame.reduce(whole(rows), CONSOLE)
+    assert update is not None
+    places = update.render_segments(CONSOLE).split("\x1b[3;")
+    assert [place.split("H", 1)[1] for place in places[1:]][:4] == ["क्", "षि", " ab क्", "षि"]
+
+
 def test_what_stands_there_is_not_sent_again():
     frame, chance = FrameDiff(), random.Random(0)
     rows = [strip(chance, WIDTH) for _ in range(HEIGHT)]
