@@ -102,9 +102,15 @@ class Override(StudyBase):
     )
 
     def items(self, engine: LocalEngine, model: ModelInfo) -> Sequence[tuple[str, FactItem]]:  # noqa: ARG002
-        """One item for each fact."""
+        """One item for each fact.
+
+        Raises:
+            BadInput: more than there are.
+        """
         seed = self.settings.seed
         found = [FactItem(number, fact, seed) for number, fact in enumerate(contradictions(self.n, seed))]
+        if len(found) < self.n:
+            raise BadInput(f"{self.n} facts are asked for and {len(found)} are known: ask for fewer")
         return [(item_key(self.kind, model, asdict(item)), item) for item in found]
 
     def run(

@@ -14,6 +14,7 @@ from icltui.studies.override import ALPHAS, COUNTS, HELD_COUNTS, SOURCE, Overrid
 from icltui.studies.override_summary import groups, summarise_override
 from icltui.studies.study import StudySettings, load_study
 from icltui.tasks.contradictions import contradictions
+from icltui.values.errors import BadInput
 from icltui.values.prompt import Prompt
 
 N = 2
@@ -156,3 +157,15 @@ def test_groups_of_margins_share_all_facts():
         cuts = groups(n)
         assert [k for cut in cuts for k in range(n)[cut]] == [*range(n)]
         assert len(cuts) == 1 or min(len(range(n)[cut]) for cut in cuts) >= 5
+
+
+def test_more_facts_than_are_known_are_refused(engine):
+    with pytest.raises(BadInput, match="5000 facts are asked for and 90 are known: ask for fewer"):
+        load_study("override", StudySettings(n=5000)).items(engine, engine.info)
+
+
+def test_one_group_of_facts_tells_nothing_of_margins(found):
+    rows = [msgspec.structs.asdict(row) for row in found[1]]
+    sentences = " ".join(summarise_override(rows, 0)[0])
+    assert "are one group: nothing is said" in sentences
+    assert "held least" not in sentences
