@@ -65,7 +65,8 @@ def _notes(prepared: PromptInputs, score: IclScore | None, own: OwnTextCompariso
     ids = prepared.ids
     n_text = len(ids.context) + len(ids.query)
     if score is None:
-        yield f"no ICL score: the text has {n_text} token{'s' * (n_text != 1)}, and {LEAST_TOKENS} losses are the least for it"
+        n_tokens = f"{n_text} token{'s' * (n_text != 1)}"
+        yield f"no ICL score: the text has {n_tokens}, and {LEAST_TOKENS} losses are the least for it"
     elif score.note:
         yield score.note
     if not ids.prefix:
