@@ -32,9 +32,11 @@ from icltui.tui.dialogs.manual import ManualDialog
 from icltui.tui.dialogs.open_session import OpenSessionDialog
 from icltui.tui.dialogs.queries import QueriesDialog
 from icltui.tui.dialogs.recover import RecoverDialog
+from icltui.tui.dialogs.row_texts import RowTextDialog
 from icltui.tui.dialogs.save_session import SaveSessionDialog
 from icltui.tui.dialogs.settings import SettingsDialog
 from icltui.tui.main.command_palette import Palette
+from icltui.tui.main.rows_screen import RowsScreen
 from icltui.tui.main.screen import ExplorerScreen
 from icltui.tui.state.compared_session import ComparedSession
 from icltui.tui.system.autosave import Orphan
@@ -85,6 +87,7 @@ MADE: dict[type[Screen[Any]], Callable[[Desk], Screen[Any]]] = {
     Palette: lambda _: Palette(),
     ConfirmDialog: lambda _: ConfirmDialog("Overwrite it?", OVERWRITE),
     RecoverDialog: lambda _: RecoverDialog([orphan()]),
+    RowTextDialog: lambda _: RowTextDialog("a row", ["its fields"]),
 }
 """Every screen that can lie over another, made."""
 
@@ -100,7 +103,7 @@ def screens(kind: type[Screen[Any]] = Screen) -> Iterator[type[Screen[Any]]]:
 def test_no_screen_is_forgotten() -> None:
     for module in pkgutil.walk_packages(icltui.tui.__path__, "icltui.tui."):
         importlib.import_module(module.name)
-    over_others = {screen for screen in screens() if screen is not ExplorerScreen} - {Dialog}
+    over_others = {*screens()} - {Dialog, ExplorerScreen, RowsScreen}
     assert over_others == MADE.keys()
     assert OPENED.keys() <= MADE.keys()
     assert all(issubclass(screen, ClosesOnce) for screen in over_others)
