@@ -87,7 +87,9 @@ def _answer(whole: Rows, layers: Rows) -> tuple[str, ...]:
         f"{LEAST_COSINE}, normalised MSE < {MOST_NMSE}, rank 1; on {sum(bool(row['ok']) for row in whole)} of "
         f"{len(whole)} prompts *verify* finds every error explained by rounding.",
         f"the criteria are weak: {weak} of the {len(layers)} pairs have a normalised MSE < {MOST_NMSE} without any "
-        "patch.",
+        "patch."
+        if weak
+        else f"none of the {len(layers)} pairs has a normalised MSE < {MOST_NMSE} without a patch.",
     ]
     if errors and floors and effects:
         sentences.append(
