@@ -84,6 +84,11 @@ def run_in_folder(args: argparse.Namespace, experiment: "Experiment[Any, Any]") 
     return summary
 
 
+def exit_code_of(summary: Summary) -> int:
+    """1 where there are rows and not one has a result, so that a script does not take that for done."""
+    return int(0 < summary.n_rows == summary.n_failed)
+
+
 @contextmanager
 def tracked(args: argparse.Namespace, experiment: "Experiment[Any, Any]") -> "Iterator[Tracker | None]":
     """The tracker that ``--track`` names, if it does, with the run begun; ended when the block is.

@@ -8,7 +8,7 @@ from icltui.cli.common import load_request
 from icltui.cli.model_list import read_revisions
 from icltui.cli.options import add_options, add_output
 from icltui.cli.output import check_output, terminal_width, write_text
-from icltui.cli.run_in_folder import add_run_options, run_in_folder, run_watched, tracked
+from icltui.cli.run_in_folder import add_run_options, exit_code_of, run_in_folder, run_watched, tracked
 from icltui.studies.catalogue import CATALOGUE, study_entry
 from icltui.text.pretty_json import pretty
 from icltui.values.bounds import SEED
@@ -62,7 +62,8 @@ def study(args: argparse.Namespace) -> int:
     from icltui.report.experiment_summary import summary_json, summary_text
 
     as_json = args.format == "json"
-    return write_text(args, summary_json(summary) if as_json else summary_text(summary, terminal_width()))
+    write_text(args, summary_json(summary) if as_json else summary_text(summary, terminal_width()))
+    return exit_code_of(summary)
 
 
 def _check(args: argparse.Namespace) -> None:

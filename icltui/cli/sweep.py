@@ -9,7 +9,7 @@ from icltui.api.option_table import option_of
 from icltui.cli.model_list import add_models, models_of
 from icltui.cli.options import add_option, values_of
 from icltui.cli.output import terminal_width
-from icltui.cli.run_in_folder import add_run_options, run_in_folder
+from icltui.cli.run_in_folder import add_run_options, exit_code_of, run_in_folder
 from icltui.storage.prompt_file import FIELDS, MOST_PROMPTS, SHOTS, PromptList, PromptSource, read_prompts
 from icltui.system.streams import print_error, print_text
 from icltui.text.escape import visible
@@ -115,7 +115,7 @@ def sweep(args: argparse.Namespace) -> int:
     from icltui.report.experiment_summary import summary_text
 
     print_text(summary_text(summary, terminal_width()))
-    return 0
+    return exit_code_of(summary)
 
 
 def _experiment(args: argparse.Namespace, found: PromptList) -> Any:

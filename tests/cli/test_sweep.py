@@ -167,3 +167,10 @@ def test_a_tracker_hears_of_the_run_and_of_its_summary(prompts, capsys, monkeypa
     assert config["config"]["n_prompts"] == 2
     assert numbers
     assert all(isinstance(value, int | float) for value in numbers.values())
+
+
+def test_a_sweep_of_nothing_but_errors_says_so_to_scripts(tmp_path):
+    prompts = tmp_path / "p.jsonl"
+    prompts.write_text(json.dumps({"query": "The capital " * 2000}) + "\n")
+    assert sweep(prompts) == 1
+    assert read_rows(tmp_path / "out")["error"][0].as_py()
