@@ -12,6 +12,7 @@ from typing import NamedTuple, TypeVar
 
 LEVEL = 0.95
 N_RESAMPLES = 1000
+LEAST_RESAMPLES, MOST_DRAWN = 200, 2**21
 LEAST_ITEMS = 5
 """Items below which resamples say nothing of the interval: of two prompts every rank correlation is 1 or −1."""
 ItemT = TypeVar("ItemT")
@@ -58,14 +59,16 @@ def bootstrap(
     """``statistic`` of the items, and its interval over resamples of as many items, drawn with replacement.
 
     Items that depend on each other, such as all numbers of one prompt, belong in one item. Resamples on which the
-    statistic is not defined are left out. Of fewer than :data:`LEAST_ITEMS` there is no interval.
+    statistic is not defined are left out. Of fewer than :data:`LEAST_ITEMS` there is no interval; of thousands of
+    items there are fewer resamples, as ten thousand of them would take half a minute.
     """
     if not items:
         return StatisticInterval(None)
     if len(items) < LEAST_ITEMS:
         return StatisticInterval(statistic(items))
     chance = random.Random(seed)
-    drawn = (statistic(chance.choices(items, k=len(items))) for _ in range(N_RESAMPLES))
+    n_resamples = max(LEAST_RESAMPLES, min(N_RESAMPLES, MOST_DRAWN // len(items)))
+    drawn = (statistic(chance.choices(items, k=len(items))) for _ in range(n_resamples))
     found = sorted(value for value in drawn if value is not None)
     ends = [quantile(found, share) for share in ((1 - LEVEL) / 2, (1 + LEVEL) / 2)] if found else [None, None]
     return StatisticInterval(statistic(items), *ends)
