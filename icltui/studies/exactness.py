@@ -11,13 +11,11 @@ from typing import ClassVar
 
 from icltui.api.messages import VerificationEnded, Verify
 from icltui.engine.local import LocalEngine
-from icltui.experiment.item_key import item_key
 from icltui.studies.exactness_summary import summarise_exactness
-from icltui.studies.study import StudyBase, StudyRow, prompts_for, rows_of_each
-from icltui.tasks.steering import SteeringPrompt, steering_prompts
+from icltui.studies.study import StudyBase, StudyRow, rows_of_each
+from icltui.studies.templated_prompts import PromptItem, prompt_items
 from icltui.values import LayerCheck, LogitError, ModelInfo, Verification
 from icltui.values.bounds import SEED
-from icltui.values.errors import BadInput
 from icltui.values.prompt import Prompt
 from icltui.values.results import Summary
 
@@ -63,14 +61,6 @@ class ExactnessRow(StudyRow, frozen=True):
 
 
 @dataclass(frozen=True)
-class ExactnessItem:
-    """One prompt."""
-
-    number: int
-    prompt: SteeringPrompt
-
-
-@dataclass(frozen=True)
 class Exactness(StudyBase):
     """See the module."""
 
@@ -86,34 +76,24 @@ class Exactness(StudyBase):
         "steering study and of the exam.",
     )
 
-    def items(self, engine: LocalEngine, model: ModelInfo) -> Sequence[tuple[str, ExactnessItem]]:  # noqa: ARG002
+    def items(self, engine: LocalEngine, model: ModelInfo) -> Sequence[tuple[str, PromptItem]]:  # noqa: ARG002
         """The prompts.
 
         Raises:
             BadInput: more than can be made.
         """
-        try:
-            prompts = steering_prompts(prompts_for(model), self.n, self.settings.seed)
-        except ValueError as error:
-            raise BadInput(f"{error}: ask for fewer") from error
-        return [
-            (
-                item_key(self.kind, model, (number, one.context, one.query, self.settings.seed)),
-                ExactnessItem(number, one),
-            )
-            for number, one in enumerate(prompts)
-        ]
+        return prompt_items(self, model)
 
     def run(
         self,
         engine: LocalEngine,
         model: ModelInfo,
-        items: Sequence[tuple[str, ExactnessItem]],
+        items: Sequence[tuple[str, PromptItem]],
     ) -> Iterator[Sequence[ExactnessRow]]:
         """A verification of each prompt."""
         return rows_of_each(ExactnessRow, model, items, lambda item: self._verified(engine, item))
 
-    def _verified(self, engine: LocalEngine, item: ExactnessItem) -> list[ExactnessRow]:
+    def _verified(self, engine: LocalEngine, item: PromptItem) -> list[ExactnessRow]:
         prompt = Prompt(context=item.prompt.context, query=item.prompt.query)
         events = engine.run(
             Verify(prompt=prompt, seed=(self.settings.seed + item.number) % (SEED + 1)), _never
@@ -123,14 +103,14 @@ class Exactness(StudyBase):
 
     def add_up(self, rows: Sequence[Mapping[str, object]]) -> Summary:
         """How many layers meet each criterion, and how far the controls are from it."""
-        return summarise_exactness(rows, self.question, self.shows_not)
+        return self.summary(rows, *summarise_exactness(rows))
 
 
 def _never() -> bool:
     return False
 
 
-def _whole(item: ExactnessItem, made: Verification) -> ExactnessRow:
+def _whole(item: PromptItem, made: Verification) -> ExactnessRow:
     errors: dict[str, LogitError] = {**made.logits, **made.controls}
     return ExactnessRow(
         key="",
@@ -153,7 +133,7 @@ def _whole(item: ExactnessItem, made: Verification) -> ExactnessRow:
     )
 
 
-def _layer(item: ExactnessItem, check: LayerCheck) -> ExactnessRow:
+def _layer(item: PromptItem, check: LayerCheck) -> ExactnessRow:
     limits = check.limits["block"]
     return ExactnessRow(
         key="",

@@ -1,6 +1,6 @@
 """What the rows of the exactness study add up to, on plain numbers.
 
-Enters: rows as dictionaries. Leaves: a :class:`~icltui.values.results.Summary`: the criteria layer by layer, the logits
+Enters: rows as dictionaries. Leaves: what each model's add up to: the criteria layer by layer, the logits
 of the whole model beside their controls, and the errors by layer as a figure.
 """
 
@@ -8,10 +8,8 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from msgspec.structs import replace
-
-from icltui.studies.study import by_model
-from icltui.values.results import Cell, FigureSeries, Summary, SummaryFigure, SummaryTable
+from icltui.studies.study import ModelFindings, findings_by_model
+from icltui.values.results import Cell, FigureSeries, SummaryFigure, SummaryTable
 
 LEAST_COSINE, MOST_NMSE = 0.99, 1e-3
 Rows = Sequence[Mapping[str, Any]]
@@ -25,30 +23,18 @@ _RUNS = (
 )
 
 
-def summarise_exactness(rows: Rows, question: str, shows_not: tuple[str, ...]) -> Summary:
-    """The tables and the figure of each model."""
-    answer: list[str] = []
-    tables: list[SummaryTable] = []
-    figures: list[SummaryFigure] = []
-    for number, (name, some) in enumerate(by_model(rows).items(), 1):
-        whole = [row for row in some if row["layer"] is None]
-        layers = [row for row in some if row["layer"] is not None]
-        if whole and layers:
-            answer += [f"{name}: {sentence}" for sentence in _answer(whole, layers)]
-            made = (_criteria_table(layers), _error_table(layers), _logit_table(whole))
-            tables += [replace(table, title=f"{name}: {table.title}") for table in made]
-            figure = _errors_by_layer(layers)
-            figures.append(replace(figure, name=f"{figure.name}-{number}", title=f"{figure.title}, {name}"))
-    return Summary(
-        title="Exactness: every layer under ΔW and Δb",
-        question=question,
-        answer=tuple(answer),
-        shows_not=shows_not,
-        tables=tuple(tables),
-        figures=tuple(figures),
-        n_rows=len(rows),
-        n_failed=sum(row["error"] is not None for row in rows),
-    )
+def summarise_exactness(rows: Rows) -> ModelFindings:
+    """Sentences, tables and the figure of each model."""
+    return findings_by_model(rows, _of_one_model)
+
+
+def _of_one_model(rows: Rows) -> ModelFindings:
+    whole = [row for row in rows if row["layer"] is None]
+    layers = [row for row in rows if row["layer"] is not None]
+    if not whole or not layers:
+        return ModelFindings()
+    tables = (_criteria_table(layers), _error_table(layers), _logit_table(whole))
+    return ModelFindings(_answer(whole, layers), tables, [_errors_by_layer(layers)])
 
 
 def meets(row: Mapping[str, Any]) -> bool:

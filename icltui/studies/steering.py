@@ -16,10 +16,9 @@ from icltui.engine.local import LocalEngine
 from icltui.engine.trial.prompt import TrialPrompt, trial_prompt
 from icltui.engine.trial.row_heuristic import has_heuristic
 from icltui.engine.trial.trial import trial
-from icltui.experiment.item_key import item_key
 from icltui.studies.steering_summary import summarise_steering
-from icltui.studies.study import StudyBase, StudyRow, prompts_for
-from icltui.tasks.steering import SteeringPrompt, steering_prompts
+from icltui.studies.study import StudyBase, StudyRow
+from icltui.studies.templated_prompts import PromptItem, prompt_items
 from icltui.values import ModelInfo
 from icltui.values.errors import BadInput
 from icltui.values.prompt import Prompt
@@ -65,14 +64,6 @@ class SteeringRow(StudyRow, frozen=True):
 
 
 @dataclass(frozen=True)
-class SteeringItem:
-    """One prompt."""
-
-    number: int
-    prompt: SteeringPrompt
-
-
-@dataclass(frozen=True)
 class Steering(StudyBase):
     """See the module."""
 
@@ -87,27 +78,19 @@ class Steering(StudyBase):
         "KL beside it.",
     )
 
-    def items(self, engine: LocalEngine, model: ModelInfo) -> Sequence[tuple[str, SteeringItem]]:  # noqa: ARG002
+    def items(self, engine: LocalEngine, model: ModelInfo) -> Sequence[tuple[str, PromptItem]]:  # noqa: ARG002
         """The prompts.
 
         Raises:
             BadInput: more than can be made.
         """
-        try:
-            prompts = steering_prompts(prompts_for(model), self.n, self.settings.seed)
-        except ValueError as error:
-            raise BadInput(f"{error}: ask for fewer") from error
-        texts = [(one.context, one.query, one.answer) for one in prompts]
-        return [
-            (item_key(self.kind, model, (number, *text, self.settings.seed)), SteeringItem(number, prompt))
-            for number, (text, prompt) in enumerate(zip(texts, prompts, strict=True))
-        ]
+        return prompt_items(self, model)
 
     def run(
         self,
         engine: LocalEngine,
         model: ModelInfo,
-        items: Sequence[tuple[str, SteeringItem]],
+        items: Sequence[tuple[str, PromptItem]],
     ) -> Iterator[Sequence[SteeringRow]]:
         """The rows of each prompt, some prompts at a time."""
         loaded = engine.loaded
@@ -115,7 +98,7 @@ class Steering(StudyBase):
         asked = _asked(loaded.sites)
         for begin in range(0, len(items), N_AT_ONCE):
             some = items[begin : begin + N_AT_ONCE]
-            ready: list[tuple[str, SteeringItem]] = []
+            ready: list[tuple[str, PromptItem]] = []
             prompts: list[TrialPrompt] = []
             for key, item in some:
                 try:
@@ -128,12 +111,12 @@ class Steering(StudyBase):
             for result in trial(loaded, prompts, [patch for _, _, patch in asked], n_noise_runs=1):
                 yield _of_model(model, _rows(*ready[result.index], asked, result))
 
-    def _seed(self, item: SteeringItem) -> int:
+    def _seed(self, item: PromptItem) -> int:
         return self.settings.seed * 1_000_003 + item.number
 
     def add_up(self, rows: Sequence[Mapping[str, object]]) -> Summary:
         """Per layer and patch: who improves, by how much, and what of it holds where nothing was chosen."""
-        return summarise_steering(rows, self.question, self.shows_not)
+        return self.summary(rows, *summarise_steering(rows))
 
 
 def spread_layers(layers: Sequence[int]) -> list[int]:
@@ -170,7 +153,7 @@ def _asked(sites: Sequence[Site]) -> list[Asked]:
     return asked
 
 
-def _rows(key: str, item: SteeringItem, asked: Sequence[Asked], result: TrialResult) -> list[SteeringRow]:
+def _rows(key: str, item: PromptItem, asked: Sequence[Asked], result: TrialResult) -> list[SteeringRow]:
     if result.error is not None or result.plain is None:
         return [SteeringRow(key=key, number=item.number, error=result.error)]
     return [
@@ -180,7 +163,7 @@ def _rows(key: str, item: SteeringItem, asked: Sequence[Asked], result: TrialRes
 
 
 def _row(
-    key: str, part: int, item: SteeringItem, layer: int, name: str, result: TrialResult, score: TrialScore
+    key: str, part: int, item: PromptItem, layer: int, name: str, result: TrialResult, score: TrialScore
 ) -> SteeringRow:
     plain = result.plain
     assert plain is not None

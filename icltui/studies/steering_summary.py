@@ -1,6 +1,6 @@
 """What the rows of the steering study add up to, on plain numbers.
 
-Enters: rows as dictionaries. Leaves: a :class:`~icltui.values.results.Summary`: strengths chosen on each prompt itself;
+Enters: rows as dictionaries. Leaves: what each model's add up to: strengths chosen on each prompt itself;
 strengths chosen on one half of the prompts and judged on the other; figures of the layer where ΔW helps most.
 """
 
@@ -9,11 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from msgspec.structs import replace
-
 from icltui.studies.statistics import mean_interval
-from icltui.studies.study import by_model
-from icltui.values.results import Cell, FigureSeries, Summary, SummaryFigure, SummaryTable
+from icltui.studies.study import ModelFindings, findings_by_model
+from icltui.values.results import Cell, FigureSeries, SummaryFigure, SummaryTable
 
 PATCHES = ("ΔW", "random", "shuffled", "heuristic")
 ROUNDING = 1e-5
@@ -45,33 +43,19 @@ class Judged:
         return sum(after < (1 - ROUNDING) * before for before, after in pairs) / len(self.before)
 
 
-def summarise_steering(rows: Rows, question: str, shows_not: tuple[str, ...]) -> Summary:
-    """The tables and figures of each model."""
-    answer: list[str] = []
-    tables: list[SummaryTable] = []
-    figures: list[SummaryFigure] = []
-    for number, (name, some) in enumerate(by_model(rows).items(), 1):
-        groups = _groups(some)
-        helped = {layer: own(of).mean_drop for (layer, patch), of in groups.items() if patch == "ΔW"}
-        if helped:
-            best = max(helped, key=lambda layer: helped[layer])
-            answer += [f"{name}: {sentence}" for sentence in _answer(groups, best)]
-            tables += [replace(table, title=f"{name}: {table.title}") for table in _tables(groups)]
-            drawn = (_before_after(groups, best), _histogram(groups, best), _by_layer(groups))
-            figures += [
-                replace(figure, name=f"{figure.name}-{number}", title=f"{figure.title}, {name}")
-                for figure in drawn
-            ]
-    return Summary(
-        title="Steering: ΔW at one layer, in the context's place",
-        question=question,
-        answer=tuple(answer),
-        shows_not=shows_not,
-        tables=tuple(tables),
-        figures=tuple(figures),
-        n_rows=len(rows),
-        n_failed=sum(row["error"] is not None for row in rows),
-    )
+def summarise_steering(rows: Rows) -> ModelFindings:
+    """Sentences, tables and figures of each model."""
+    return findings_by_model(rows, _of_one_model)
+
+
+def _of_one_model(rows: Rows) -> ModelFindings:
+    groups = _groups(rows)
+    helped = {layer: own(of).mean_drop for (layer, patch), of in groups.items() if patch == "ΔW"}
+    if not helped:
+        return ModelFindings()
+    best = max(helped, key=lambda layer: helped[layer])
+    figures = (_before_after(groups, best), _histogram(groups, best), _by_layer(groups))
+    return ModelFindings(_answer(groups, best), _tables(groups), figures)
 
 
 def _groups(rows: Rows) -> Group:

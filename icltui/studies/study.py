@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
 
 from msgspec.structs import replace
 
@@ -189,6 +189,30 @@ def by_model(rows: Sequence[Plain]) -> dict[str, list[Plain]]:
             name = row["model"] if row["revision"] is None else f"{row['model']} {row['revision']}"
             groups.setdefault(name, []).append(row)
     return dict(sorted(groups.items(), key=lambda group: by_number(group[0])))
+
+
+class ModelFindings(NamedTuple):
+    """What one model's rows add up to."""
+
+    answer: Sequence[str] = ()
+    tables: Sequence[SummaryTable] = ()
+    figures: Sequence[SummaryFigure] = ()
+
+
+def findings_by_model(
+    rows: Sequence[Plain], find: Callable[[Sequence[Plain]], ModelFindings]
+) -> ModelFindings:
+    """The findings of every model, each with the model's name; figures are numbered, as their names are files."""
+    found = {name: find(some) for name, some in by_model(rows).items()}
+    return ModelFindings(
+        [f"{name}: {sentence}" for name, of in found.items() for sentence in of.answer],
+        [replace(table, title=f"{name}: {table.title}") for name, of in found.items() for table in of.tables],
+        [
+            replace(figure, name=f"{figure.name}-{number}", title=f"{figure.title}, {name}")
+            for number, (name, of) in enumerate(found.items(), 1)
+            for figure in of.figures
+        ],
+    )
 
 
 def by_number(name: str) -> list[tuple[int, str]]:

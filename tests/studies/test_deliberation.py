@@ -6,8 +6,6 @@ import msgspec
 import pytest
 import torch
 
-from icltui.api.messages import LoadModel
-from icltui.engine.local import LocalEngine
 from icltui.engine.measure.forward_pass import forward_states
 from icltui.engine.prompts.tokenize import tokenize
 from icltui.engine.trial.prompt import trial_prompt
@@ -21,14 +19,6 @@ from icltui.tasks.opinions import disputes
 from icltui.values.prompt import Prompt
 
 N = 3
-
-
-@pytest.fixture(scope="module")
-def engine():
-    engine = LocalEngine()
-    for _ in engine.run(LoadModel(), lambda: False):
-        pass
-    return engine
 
 
 def run(engine, n=N):

@@ -3,23 +3,11 @@
 import dataclasses
 
 import msgspec
-import pytest
 
-from icltui.api.messages import LoadModel
-from icltui.engine.local import LocalEngine
 from icltui.engine.patch.patch import TokenPatch
 from icltui.studies.exactness import Exactness, ExactnessRow
-from icltui.studies.exactness_summary import meets, summarise_exactness
+from icltui.studies.exactness_summary import meets
 from icltui.studies.study import StudySettings
-
-
-@pytest.fixture(scope="module")
-def engine():
-    engine = LocalEngine()
-    for _ in engine.run(LoadModel(), lambda: False):
-        pass
-    return engine
-
 
 STUDY = Exactness(StudySettings(n=2))
 
@@ -88,7 +76,7 @@ def test_the_criteria_are_compared_with_no_patch_at_all():
         layer(2, 1e-12, 0.5, rank=2),
         layer(3, 0.01, 0.5),
     ]
-    summary = summarise_exactness(rows, "", ())
+    summary = Exactness().add_up(rows)
     assert summary.answer[0].startswith("m: 2 of 4 pairs")
     assert summary.answer[1].startswith("m: the criteria are weak: 1 of the 4 pairs")
 
@@ -99,7 +87,7 @@ def test_models_are_never_put_together():
         ExactnessRow(key=name, model=name, layer=0, cosine=cosine, nmse=1e-9, rank=1)
         for name, cosine in (("a", 1.0), ("b", 0.5))
     ]
-    summary = summarise_exactness([*map(msgspec.to_builtins, [*whole, *layers])], "", ())
+    summary = Exactness().add_up([*map(msgspec.to_builtins, [*whole, *layers])])
     said = [sentence for sentence in summary.answer if "pairs of layer and prompt" in sentence]
     assert [sentence[:20] for sentence in said] == ["a: 1 of 1 pairs of l", "b: 0 of 1 pairs of l"]
     assert [table.title.partition(":")[0] for table in summary.tables] == [*"aaabbb"]

@@ -7,21 +7,11 @@ import random
 import msgspec
 import pytest
 
-from icltui.api.messages import LoadModel
-from icltui.engine.local import LocalEngine
 from icltui.studies.few_shot import FewShot, averaging_slope, slope_of_steps
 from icltui.studies.few_shot_summary import floors, saturation
 from icltui.studies.study import StudySettings
 
 STUDY = FewShot(StudySettings(n=1))
-
-
-@pytest.fixture(scope="module")
-def engine():
-    engine = LocalEngine()
-    for _ in engine.run(LoadModel(), lambda: False):
-        pass
-    return engine
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,6 @@ import math
 import msgspec
 import pytest
 
-from icltui.api.messages import LoadModel
-from icltui.engine.local import LocalEngine
 from icltui.engine.trial.prompt import trial_prompt
 from icltui.engine.trial.trial import trial
 from icltui.report.experiment_summary import summary_text
@@ -18,14 +16,6 @@ from icltui.values.errors import BadInput
 from icltui.values.prompt import Prompt
 
 N = 2
-
-
-@pytest.fixture(scope="module")
-def engine():
-    engine = LocalEngine()
-    for _ in engine.run(LoadModel(), lambda: False):
-        pass
-    return engine
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,6 @@ import msgspec
 import pytest
 import torch
 
-from icltui.api.messages import LoadModel
-from icltui.engine.local import LocalEngine
 from icltui.engine.measure.forward_pass import forward_states
 from icltui.engine.trial.prompt import trial_prompt
 from icltui.studies.relevance import Relevance, context_prompts
@@ -15,14 +13,6 @@ from icltui.studies.study import StudySettings
 from icltui.values.prompt import Prompt
 
 STUDY = Relevance(StudySettings(n=2))
-
-
-@pytest.fixture(scope="module")
-def engine():
-    engine = LocalEngine()
-    for _ in engine.run(LoadModel(), lambda: False):
-        pass
-    return engine
 
 
 @pytest.fixture(scope="module")

@@ -4,28 +4,18 @@ import msgspec
 import pytest
 import torch
 
-from icltui.api.messages import LoadModel
-from icltui.engine.local import LocalEngine
 from icltui.engine.patch.alpha_search import patched_logits
 from icltui.engine.patch.build import PatchSpec, build_patch
 from icltui.engine.patch.evaluate import centred
 from icltui.engine.prompts.tokenize import tokenize
 from icltui.studies import steering
 from icltui.studies.steering import Steering, SteeringRow, spread_layers
-from icltui.studies.steering_summary import at_one, held_out, of_another, own, summarise_steering
+from icltui.studies.steering_summary import at_one, held_out, of_another, own
 from icltui.studies.study import StudySettings, load_study
 from icltui.tasks.steering import steering_prompts
 from icltui.values.errors import BadInput
 from icltui.values.prompt import Prompt
 from icltui.values.recipe import Recipe
-
-
-@pytest.fixture(scope="module")
-def engine():
-    engine = LocalEngine()
-    for _ in engine.run(LoadModel(), lambda: False):
-        pass
-    return engine
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +123,7 @@ def test_strengths_are_judged_where_they_were_not_chosen():
 
 def test_the_summary_counts_as_by_hand():
     failed = msgspec.to_builtins(SteeringRow(key="x", number=9, error="too long"))
-    summary = summarise_steering([*HAND, failed], "why?", ("this",))
+    summary = Steering().add_up([*HAND, failed])
     first = dict(zip(summary.tables[0].columns, summary.tables[0].rows[0], strict=True))
     assert [first[name] for name in ("better %", "before", "after", "drop")] == [75.0, 10.0, 5.0, 5.0]
     assert (first["median"], first["α"]) == (5.5, 1.0)
@@ -150,7 +140,7 @@ def test_the_summary_counts_as_by_hand():
     assert "falls from 10 to 5 (mean drop 5, median 5.5)" in summary.answer[0]
     assert {figure.kind for figure in summary.figures} == {"scatter", "histogram", "lines"}
     assert summary.figures[1].series[0].x == (6, 5, 9, 0)
-    assert summarise_steering([failed], "why?", ()).tables == ()
+    assert Steering().add_up([failed]).tables == ()
 
 
 def test_layers_of_deep_models_are_spread():
@@ -160,7 +150,7 @@ def test_layers_of_deep_models_are_spread():
 
 def test_models_are_never_put_together():
     other = [{**row, "model": "n", "mse": row["mse"] / 2, "kl": row["kl"] / 2} for row in HAND]
-    alone, both = (summarise_steering(rows, "", ()) for rows in (HAND, [*HAND, *other]))
+    alone, both = (Steering().add_up(rows) for rows in (HAND, [*HAND, *other]))
     n = len(alone.tables)
     assert both.tables[:n] == alone.tables
     assert [table.title.partition(":")[0] for table in both.tables] == ["m"] * n + ["n"] * n

@@ -7,8 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from icltui.api import run_to_result
-from icltui.api.messages import Generate, LoadModel, Measure, Verify
-from icltui.engine.local import LocalEngine
+from icltui.api.messages import Generate, Measure, Verify
 from icltui.engine.trial.batch import Batch
 from icltui.experiment.run import RowsInMemory, run_experiment
 from icltui.studies.sweep import Sweep
@@ -32,13 +31,6 @@ PROMPTS = tuple(
 SWEEP = Sweep(
     PROMPTS, layers=("all", "last"), recipes=(SweepRecipe(), SweepRecipe(mode="frozen", alpha=0.5, seed=3))
 )
-
-
-@pytest.fixture(scope="module")
-def engine():
-    engine = LocalEngine()
-    run_to_result.load(engine, LoadModel())
-    return engine
 
 
 @pytest.fixture(scope="module")
