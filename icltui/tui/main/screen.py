@@ -167,7 +167,7 @@ class ExplorerScreen(Screen[None]):
         self.editors.load()
         self.redraw.draw_all()
         # The widgets' own beginnings, all at unit 0, come after this; saved numbers begin at their last unit.
-        self.call_after_refresh(self.numbers.stream.action_move_last)
+        self.call_after_refresh(self.numbers.stream.begin_at_last)
 
     # One cursor for all views.
 

@@ -82,6 +82,10 @@ class StreamTable(UnitCursor):
         self._lay_out()
         self.unit = self._n_rows - 1 if was_last else self.unit
 
+    def begin_at_last(self) -> None:
+        """Begin at the last unit; no :class:`Moved`, which would undo what numbers that come meanwhile do."""
+        self.unit = self.measured.last_unit
+
     def copied(self) -> str:
         """Every unit, with every measure at the shown layer."""
         return stream_copy(self.measured, self.shown_layer)
