@@ -2,12 +2,17 @@
 
     IcltuiError                 exit code 1
     ├── BadInput                exit code 2   a prompt, option or file that cannot be used as it is
-    │   └── SessionError                      a session file that cannot be read or written
+    │   ├── SessionError                      a session file that cannot be read or written
+    │   └── RequestTooLarge                   more than a server takes in one request
     ├── ModelError              exit code 3   the model could not be loaded, or cannot be explored
     │   └── ForwardError                      its own forward pass fails, or gives no logits
-    └── EngineError             exit code 1   the engine failed while it worked, or went away
-        └── OutOfMemory                       the memory does not suffice, even for one thing at a time
+    ├── EngineError             exit code 1   the engine failed while it worked, or went away
+    │   ├── OutOfMemory                       the memory does not suffice, even for one thing at a time
+    │   └── TimedOut                          the work took longer than a server allows
+    ├── Busy                    exit code 1   a server has as much to do as it takes
+    └── Unauthorized            exit code 1   a request without the server's token, or with another
 
+``code`` is the error's name for programs: in the JSON of every server, and in Python.
 Each message is one line: what is wrong, with the value; what was needed; what to do.
 """
 
@@ -19,34 +24,70 @@ class IcltuiError(Exception):
 
     exit_code: ClassVar[int] = 1
     """Exit code of the command line where this error ends it."""
+    code: ClassVar[str] = "failed"
+    """The error's name for programs."""
 
 
 class BadInput(IcltuiError):
     """A prompt, option or file that cannot be used as it is."""
 
     exit_code = 2
+    code = "bad_input"
 
 
 class SessionError(BadInput):
     """A session file that is damaged, newer than this program, or cannot be written."""
+
+    code = "session"
+
+
+class RequestTooLarge(BadInput):
+    """A request with more than a server takes: bytes, tokens or layers."""
+
+    code = "too_large"
 
 
 class ModelError(IcltuiError):
     """A model that could not be loaded, or whose blocks cannot be explored."""
 
     exit_code = 3
+    code = "model"
 
 
 class ForwardError(ModelError):
     """The model's own code fails at its forward pass, or what it gives holds no logits."""
 
+    code = "forward_pass"
+
 
 class EngineError(IcltuiError):
     """The engine failed while it worked, or its process went away."""
 
+    code = "engine"
+
 
 class OutOfMemory(EngineError):
     """The memory does not suffice; what was computed before holds, and the engine is ready for the next job."""
+
+    code = "out_of_memory"
+
+
+class TimedOut(EngineError):
+    """A job that took longer than a server allows; it was stopped."""
+
+    code = "timed_out"
+
+
+class Busy(IcltuiError):
+    """A server that has as many jobs as it takes."""
+
+    code = "busy"
+
+
+class Unauthorized(IcltuiError):
+    """A request without the server's token, or with another."""
+
+    code = "unauthorized"
 
 
 EXIT_INTERRUPTED = 130
