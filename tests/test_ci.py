@@ -3,9 +3,12 @@
 import re
 import stat
 import tomllib
+from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 PARTS = re.findall(r"set -- (.+)$", (ROOT / ".ci/run").read_text(), re.MULTILINE)[0].split()
@@ -67,3 +70,34 @@ def test_the_environment_is_that_of_the_readme() -> None:
     lines = re.findall(pattern[1], (ROOT / "README.md").read_text(), re.MULTILINE)
     assert len(lines) == 1
     assert "-c tests/constraints.txt" in lines[0]
+
+
+def test_every_package_that_the_tests_need_has_its_version_written_down() -> None:
+    pinned = {
+        canonicalize_name(line.partition("==")[0])
+        for line in (ROOT / "tests/constraints.txt").read_text().splitlines()
+    }
+    seen: set[tuple[str, str]] = set()
+    wanted = [("icltui", "test"), ("icltui", "")]
+    while wanted:
+        name, extra = wanted.pop()
+        try:
+            needs = map(Requirement, requires(name) or ())
+        except PackageNotFoundError:
+            continue  # such as another operating system's
+        for need in needs:
+            if need.marker is None or need.marker.evaluate({"extra": extra}):
+                found = {(canonicalize_name(need.name), one) for one in ("", *need.extras)}
+                wanted += found - seen
+                seen |= found
+    installed = {name for name, _ in seen if _is_installed(name)}
+    assert len(installed) > 60
+    assert installed - pinned - {"icltui", "setuptools"} == set()
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        requires(name)
+    except PackageNotFoundError:
+        return False
+    return True
