@@ -10,7 +10,8 @@
     │   ├── OutOfMemory                       the memory does not suffice, even for one thing at a time
     │   └── TimedOut                          the work took longer than a server allows
     ├── Busy                    exit code 1   a server has as much to do as it takes
-    └── Unauthorized            exit code 1   a request without the server's token, or with another
+    ├── Unauthorized            exit code 1   a request without the server's token, or with another
+    └── Forbidden               exit code 1   a request that a web page of another address may have made
 
 ``code`` is the error's name for programs: in the JSON of every server, and in Python.
 Each message is one line: what is wrong, with the value; what was needed; what to do.
@@ -88,6 +89,12 @@ class Unauthorized(IcltuiError):
     """A request without the server's token, or with another."""
 
     code = "unauthorized"
+
+
+class Forbidden(IcltuiError):
+    """A request that came by way of another address, such as from a web page, to a server without a token."""
+
+    code = "forbidden"
 
 
 EXIT_INTERRUPTED = 130
