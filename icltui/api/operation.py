@@ -22,9 +22,10 @@ from icltui.api.messages import (
     Verify,
 )
 from icltui.api.option import Option
-from icltui.api.option_table import OPTIONS
+from icltui.api.option_table import OPTIONS, option_of, without_flags
+from icltui.values.bounds import LAYERS
 from icltui.values.errors import BadInput
-from icltui.values.prompt import Prompt, check_size
+from icltui.values.prompt import Prompt, check_size, resolve_layers
 from icltui.values.recipe import Recipe, Sampling
 
 PARTS: dict[str, type[Struct]] = {"prompt": Prompt, "recipe": Recipe, "sampling": Sampling}
@@ -40,6 +41,8 @@ class Operation(Struct, frozen=True):
     """The request that it is."""
     purpose: str
     """What the answer is, in one sentence."""
+    required: tuple[str, ...] = ("query",)
+    """The options that must be given."""
 
     @property
     def options(self) -> Iterator[Option]:
@@ -47,50 +50,101 @@ class Operation(Struct, frozen=True):
         owners = {self.request, *(kind for _, kind in self._parts)}
         return (option for option in OPTIONS if owners & set(option.of))
 
-    def read(self, values: Mapping[str, Any]) -> Request:
+    @property
+    def remote_options(self) -> Iterator[Option]:
+        """Those of them that a server offers: none names a file of the engine's machine, or is about one."""
+        return (option for option in self.options if not option.local)
+
+    def default(self, option: Option) -> Any:
+        """The value of one of the operation's options where nothing is given."""
+        owners = (self._usual, *(getattr(self._usual, name) for name, _ in self._parts))
+        return next(getattr(owner, option.field) for owner in owners if hasattr(owner, option.field))
+
+    def read(self, values: Mapping[str, Any], is_remote: bool = False) -> Request:
         """The request that ``values`` amount to, by field of an option; what is not given is as the request has it.
 
+        ``is_remote`` says that they come from another machine.
+
         Raises:
-            BadInput: a name that no option has, a value of another type or out of range, or a text that is too long.
+            BadInput: a name that no option has, or that is not offered there; a value of another type or out of range;
+                a text that is too long; or what is required and not given.
         """
+        if not isinstance(values, Mapping):
+            raise BadInput(f"{type(values).__name__} is no set of options: give them by name")
+        self._check_names(values, is_remote)
+        values = {name: _whole(option_of(name), value) for name, value in values.items()}
+        try:
+            return self._request(values)
+        except BadInput as error:
+            raise BadInput(without_flags(str(error))) from None
+
+    def _check_names(self, values: Mapping[str, Any], is_remote: bool) -> None:
         options = {option.field: option for option in self.options}
+        usable = self.remote_options if is_remote else self.options
         for name in values:
             if name not in options:
-                raise BadInput(f"{name!r} is no option of {self.name}: use {', '.join(options)}")
-        parts = {name: _changed(self._usual(name, kind), values) for name, kind in self._parts}
-        own = {name: value for name, value in values.items() if name in self.request.__struct_fields__}
-        request: Request = _converted({**own, **parts}, self.request)
-        for owner in (request, *parts.values()):
-            for name in filter(options.__contains__, owner.__struct_fields__):
-                value = getattr(owner, name)
-                options[name].check(value)
-                if isinstance(value, str):
-                    check_size(value, f"the {name.replace('_', ' ')}")
+                known = ", ".join(option.field for option in usable)
+                raise BadInput(f"{str(name)[:40]!r} is no option of {self.name}: use {known}")
+            if is_remote and options[name].local:
+                raise BadInput(f"{name!r} is not offered here: {options[name].local}: leave it out")
+        for name in self.required:
+            if not values.get(name):
+                raise BadInput(f"the {name} is empty: give the text whose continuation is to be explained")
+
+    def _request(self, values: Mapping[str, Any]) -> Request:
+        parts = {name: _changed(getattr(self._usual, name), values) for name, _ in self._parts}
+        request: Request = _changed(self._usual, {**values, **parts})
+        for option in self.options:
+            for owner in (request, *parts.values()):
+                if hasattr(owner, option.field):
+                    _check(option, getattr(owner, option.field))
+        if hasattr(request, "layers"):
+            resolve_layers(request.layers, LAYERS)
         return request
 
     @property
     def _parts(self) -> Iterator[tuple[str, type[Struct]]]:
         return ((name, kind) for name, kind in PARTS.items() if name in self.request.__struct_fields__)
 
-    def _usual(self, name: str, kind: type[Struct]) -> Struct:
-        """A part as the request has it where nothing is given."""
-        info = next(info for info in msgspec.structs.fields(self.request) if info.name == name)
-        return info.default if isinstance(info.default, kind) else kind()
+    @property
+    def _usual(self) -> Struct:
+        """The request where nothing is given."""
+        return self.request(prompt=Prompt())
 
 
-def _changed(part: Struct, values: Mapping[str, Any]) -> Struct:
+def _changed(part: Struct, values: Mapping[str, Any]) -> Any:
     """``part`` with those of ``values`` that are its fields."""
-    own = {name: value for name, value in values.items() if name in part.__struct_fields__}
-    changed: Struct = _converted({**msgspec.structs.asdict(part), **own}, type(part))
-    return changed
-
-
-def _converted(values: dict[str, Any], kind: type[Struct]) -> Any:
+    own = {name: getattr(part, name) for name in part.__struct_fields__}
     try:
-        return msgspec.convert(values, kind)
+        return msgspec.convert({name: values.get(name, value) for name, value in own.items()}, type(part))
     except msgspec.ValidationError as error:
-        fault, _, where = str(error).partition(" - at `$.")
-        raise BadInput(f"{where.rstrip('`') or 'a value'}: {fault[:1].lower()}{fault[1:]}") from None
+        fault, _, where = str(error).rpartition(" - at `")
+        path = where.rstrip("`").replace("key` in `", "a name in ").replace("$.", "")
+        raise BadInput(f"{path or 'a value'}: {fault[:1].lower()}{fault[1:]}") from None
+
+
+def _whole(option: Option, value: Any) -> Any:
+    """``value``, as a whole number where it is one: to JSON 2.0 is 2, and some languages write no other."""
+    is_whole = isinstance(value, float) and value.is_integer() and not option.types & {float, bool}
+    return int(value) if is_whole and int in option.types else value
+
+
+def _check(option: Option, value: Any) -> None:
+    """Refuse a value that is out of range, or a text in it that no model could read."""
+    for text in _texts(value):
+        check_size(text, f"the {option.field.replace('_', ' ')}")
+    option.check(value)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text in a value."""
+    match value:
+        case str():
+            yield value
+        case tuple():
+            yield from value
+        case dict():
+            yield from (*value, *value.values())
 
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -108,9 +162,9 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation("heads", MeasureHeads, "Induction heads, and δ by head and unit of the context."),
     Operation(
-        "compile", Compile, "One patch for many queries, chosen by leave-one-out, and how far it carries."
+        "compile", Compile, "One patch for many queries, chosen by leave-one-out, and how far it carries.", ()
     ),
-    Operation("exam", Examine, "Every way from this context to weights, on one sheet, beside controls."),
+    Operation("exam", Examine, "Every way from this context to weights, on one sheet, beside controls.", ()),
 )
 """Everything that may be asked, through whichever door."""
 

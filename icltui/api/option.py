@@ -3,12 +3,14 @@
 Its type, default and choices are those of the field. Text enters :meth:`Option.read` and a value of the field leaves.
 """
 
+import math
+import operator
 from collections.abc import Callable
 from functools import cached_property
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from msgspec import NODEFAULT, Struct
+from msgspec import NODEFAULT, Meta, Struct
 from msgspec.structs import FieldInfo, fields
 
 from icltui.values.errors import BadInput
@@ -38,10 +40,14 @@ class Option(Struct, frozen=True, dict=True):
     """Its name in the explorer's form, where that is not the field's."""
     hint: str = ""
     """Its meaning, beside it in the form; empty: the form does not have it."""
+    words: str = ""
+    """Its meaning where it is no argument of a command, if ``help`` does not say that; with ``{default}`` too."""
+    local: str = ""
+    """Why only a user of the engine's own machine may give it; empty: anyone may."""
     need: str = ""
     """What to give instead, at the end of a complaint."""
-    is_allowed: Callable[[Any], bool] = lambda _value: True
-    """Whether a value of the right type is in range."""
+    bounds: Meta = Meta()
+    """The range of a number, which is finite, and the least length of a text; those of each item of a tuple."""
     fault: str = "{name} {value} is out of range"
     """The complaint about a value that is not allowed."""
     goes_with: str = ""
@@ -67,13 +73,18 @@ class Option(Struct, frozen=True, dict=True):
     @property
     def description(self) -> str:
         """The help text with the default filled in."""
-        return self.help.replace("{default}", _short(self.default))
+        return with_default(self.help, self.default)
 
     @property
     def default(self) -> Any:
         """The value where nothing is given."""
         info = self._info
         return info.default_factory() if info.default is NODEFAULT else info.default
+
+    @property
+    def annotation(self) -> Any:
+        """The type of the field, with its bounds."""
+        return self._info.type
 
     @cached_property
     def types(self) -> frozenset[type]:
@@ -107,7 +118,7 @@ class Option(Struct, frozen=True, dict=True):
         Raises:
             BadInput: naming the value and what to give instead.
         """
-        if value is not None and not self.is_allowed(value):
+        if not _is_within(value, self.bounds):
             name = self.field.replace("_", "-")
             raise BadInput(f"{self.fault.format(name=name, value=_short(value))}: {self.need}")
 
@@ -131,9 +142,31 @@ class Option(Struct, frozen=True, dict=True):
     @property
     def _parts(self) -> tuple[Any, ...]:
         """The parts of the field's type, one by one where it is a union."""
-        kind = self._info.type
+        kind = self.annotation
         parts = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
         return tuple(get_args(part)[0] if get_origin(part) is Annotated else part for part in parts)
+
+
+def with_default(words: str, default: object) -> str:
+    """``words`` with the default in the place of ``{default}``."""
+    return words.replace("{default}", _short(default))
+
+
+def _is_within(value: Any, bounds: Meta) -> bool:
+    if isinstance(value, tuple):
+        return all(_is_within(item, bounds) for item in value)
+    if isinstance(value, str):
+        return len(value) >= (bounds.min_length or 0)
+    if not isinstance(value, int | float):
+        return True
+    ends = (
+        (operator.ge, bounds.ge),
+        (operator.gt, bounds.gt),
+        (operator.le, bounds.le),
+        (operator.lt, bounds.lt),
+    )
+    is_finite = isinstance(value, int) or math.isfinite(value)
+    return is_finite and all(is_kept(value, end) for is_kept, end in ends if end is not None)
 
 
 def _short(value: object) -> str:

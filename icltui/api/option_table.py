@@ -3,11 +3,11 @@
 The command line, the explorer's forms and every check read it. A form lists its options in the table's order.
 """
 
-import math
+import re
 from collections.abc import Iterator
 from functools import partial
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from icltui.api.messages import (
     DEMO,
@@ -43,13 +43,7 @@ _IN_ORDINARY = "--mode frozen or compiled, something to solve and --metric ordin
 _DTYPES, _DEVICES = "auto, float32, bfloat16, float16, float64", "auto, cpu, cuda, cuda:N, mps"
 
 
-def _is_count(value: int) -> bool:
-    return 1 <= value <= TOKENS
-
-
-def _is_not_negative(value: float) -> bool:
-    return math.isfinite(value) and value >= 0
-
+_A_COUNT, _NOT_NEGATIVE, _NOT_EMPTY = Meta(ge=1, le=TOKENS), Meta(ge=0), Meta(min_length=1)
 
 _model = partial(Option, of=(LoadModel,), group="model")
 _patch = partial(Option, of=(Recipe,), group="patch")
@@ -98,7 +92,7 @@ OPTIONS: tuple[Option, ...] = (
         label="α",
         hint=f"strength, 0 to {LARGEST_ALPHA:g}; search: by line search; jvp: to first order",
         need=f"give 0 to {LARGEST_ALPHA:g}, search or jvp",
-        is_allowed=lambda alpha: isinstance(alpha, str) or 0 <= alpha <= LARGEST_ALPHA,
+        bounds=Meta(ge=0, le=LARGEST_ALPHA),
         show=str,
     ),
     _patch(
@@ -109,7 +103,7 @@ OPTIONS: tuple[Option, ...] = (
         label="fit",
         hint="compiled: tokens of the contextual text to fit, after the query",
         need=f"give 0 or more, at most {TOKENS}",
-        is_allowed=lambda n: 0 <= n <= TOKENS,
+        bounds=Meta(ge=0, le=TOKENS),
         fault="{value} continuation tokens to fit",
         goes_with=_SOLVED,
     ),
@@ -119,7 +113,7 @@ OPTIONS: tuple[Option, ...] = (
         metavar="K",
         hint="compiled: cut to this rank; empty: full",
         need=f"give 1 to {TOKENS}",
-        is_allowed=_is_count,
+        bounds=_A_COUNT,
         goes_with=_SOLVED,
     ),
     _patch(
@@ -128,7 +122,7 @@ OPTIONS: tuple[Option, ...] = (
         metavar="R",
         hint="compiled: penalty, such as 1e-4, where tokens depend on each other",
         need="give 0 or more, such as 1e-4",
-        is_allowed=_is_not_negative,
+        bounds=_NOT_NEGATIVE,
         fault="ridge {value} is not a penalty",
         goes_with=_SOLVED,
     ),
@@ -147,7 +141,7 @@ OPTIONS: tuple[Option, ...] = (
         "ordinary: how far the metric is from ordinary text alone, as a share of the mean square (default {default})",
         metavar="E",
         need=f"give more than 0, at most {LARGEST_EPSILON:g}",
-        is_allowed=lambda epsilon: 0 < epsilon <= LARGEST_EPSILON,
+        bounds=Meta(gt=0, le=LARGEST_EPSILON),
         goes_with=_IN_ORDINARY,
     ),
     _patch(
@@ -155,15 +149,17 @@ OPTIONS: tuple[Option, ...] = (
         "ordinary: a text file of what is ordinary (default: the model's own, else one that comes with the program)",
         metavar="FILE",
         names_file=True,
+        local="it names a file of the machine that the engine runs on",
         goes_with=_IN_ORDINARY,
     ),
     _patch(
         "queries",
         "compiled: fit on these queries, one per line, not on -q",
+        words="compiled: fit on these queries, not on the query",
         label="fit on",
         hint="compiled: a file of queries, one per line; empty: the query above",
         need="leave empty lines out",
-        is_allowed=all,
+        bounds=_NOT_EMPTY,
         fault="a query to fit on is empty",
         goes_with=_SOLVED,
     ),
@@ -172,6 +168,7 @@ OPTIONS: tuple[Option, ...] = (
         "other queries after the same context, one per line",
         (Generate, GenerateEach, Session, Compile),
         "tests",
+        words="other queries after the same context, on which the patch is tested",
         label="test on",
         hint="a file of other queries after the same context; empty: none",
     ),
@@ -200,7 +197,7 @@ OPTIONS: tuple[Option, ...] = (
         label="tokens",
         hint="tokens that each lane generates",
         need=f"ask for 1 to {TOKENS}",
-        is_allowed=_is_count,
+        bounds=_A_COUNT,
         fault="{value} tokens to generate",
     ),
     _sampling(
@@ -209,7 +206,7 @@ OPTIONS: tuple[Option, ...] = (
         metavar="T",
         hint="0: the likeliest token each time",
         need="give 0 (greedy) or more",
-        is_allowed=_is_not_negative,
+        bounds=_NOT_NEGATIVE,
     ),
     _sampling(
         "top_k",
@@ -218,7 +215,7 @@ OPTIONS: tuple[Option, ...] = (
         label="top-k",
         hint="draw from so many of the likeliest; empty: all",
         need=f"give 1 to {TOKENS}",
-        is_allowed=_is_count,
+        bounds=_A_COUNT,
     ),
     _sampling(
         "top_p",
@@ -227,7 +224,7 @@ OPTIONS: tuple[Option, ...] = (
         label="top-p",
         hint="draw from the likeliest that together reach it",
         need="give more than 0, at most 1",
-        is_allowed=lambda p: 0 < p <= 1,
+        bounds=Meta(gt=0, le=1),
     ),
     Option(
         "seed",
@@ -236,7 +233,7 @@ OPTIONS: tuple[Option, ...] = (
         "text",
         hint="of the text, one noise for all lanes, and of the controls",
         need="give 0 to 2^63 - 1",
-        is_allowed=lambda seed: 0 <= seed <= SEED,
+        bounds=Meta(ge=0, le=SEED),
     ),
     _prompt(
         "context",
@@ -252,7 +249,7 @@ OPTIONS: tuple[Option, ...] = (
         metavar="UNIT",
         hint="token, line, sentence, or the text at which the context is cut",
         need="use token, line, sentence, or a separator such as ';'",
-        is_allowed=bool,
+        bounds=_NOT_EMPTY,
         fault="the unit is empty",
     ),
     _prompt(
@@ -300,7 +297,7 @@ OPTIONS: tuple[Option, ...] = (
         "calibration queries to make of the context (default {default})",
         metavar="N",
         need=f"ask for 2 to {MOST_CALIBRATION_QUERIES}",
-        is_allowed=lambda n: 2 <= n <= MOST_CALIBRATION_QUERIES,
+        bounds=Meta(ge=2, le=MOST_CALIBRATION_QUERIES),
         fault="{value} calibration queries",
     ),
     _compile(
@@ -308,9 +305,11 @@ OPTIONS: tuple[Option, ...] = (
         "seconds that the choice may take (default {default})",
         metavar="S",
         need="give more than 0",
-        is_allowed=lambda seconds: math.isfinite(seconds) and seconds > 0,
+        bounds=Meta(gt=0),
     ),
-    _compile("force", "write it even if it would harm, and mark it"),
+    _compile(
+        "force", "write it even if it would harm, and mark it", local="nothing is written where it is offered"
+    ),
     Option(
         "own_texts",
         "texts that the model writes itself, to compare with (default {default}: none)",
@@ -319,7 +318,7 @@ OPTIONS: tuple[Option, ...] = (
         flags=("--own",),
         metavar="N",
         need=f"ask for 0 to {MOST_OWN_TEXTS}",
-        is_allowed=lambda n: 0 <= n <= MOST_OWN_TEXTS,
+        bounds=Meta(ge=0, le=MOST_OWN_TEXTS),
         fault="{value} texts of the model's own",
     ),
     Option(
@@ -329,7 +328,7 @@ OPTIONS: tuple[Option, ...] = (
         "curves",
         metavar="N",
         need=f"ask for 1 to {TOKENS}",
-        is_allowed=_is_count,
+        bounds=_A_COUNT,
         goes_with="--own",
     ),
     Option(
@@ -340,7 +339,7 @@ OPTIONS: tuple[Option, ...] = (
         flags=("--random",),
         metavar="N",
         need=f"ask for 2 to {MOST_RANDOM}",
-        is_allowed=lambda n: 2 <= n <= MOST_RANDOM,
+        bounds=Meta(ge=2, le=MOST_RANDOM),
         fault="{value} random tokens to repeat",
     ),
     Option(
@@ -351,11 +350,24 @@ OPTIONS: tuple[Option, ...] = (
         flags=("--sequences",),
         metavar="N",
         need=f"ask for 1 to {MOST_SEQUENCES}",
-        is_allowed=lambda n: 1 <= n <= MOST_SEQUENCES,
+        bounds=Meta(ge=1, le=MOST_SEQUENCES),
         fault="{value} random sequences",
     ),
     Option("pairs", "compare every unit with every other (not in csv)", (Measure,), "pairs"),
 )
+
+
+_FIELDS = {flag: option.field for option in OPTIONS for flag in option.names}
+_FLAG = re.compile(r"(?<![\w-])(--?[a-z][a-z-]*)( TEXT or @FILE| FILE)?")
+
+
+def without_flags(text: str) -> str:
+    """``text`` with the fields of options in the place of their names on the command line.
+
+    >>> without_flags("--fit does nothing here: it goes with --mode compiled")
+    'n_fitted does nothing here: it goes with mode compiled'
+    """
+    return _FLAG.sub(lambda match: _FIELDS.get(match[1], match[0]), text)
 
 
 def option_of(field: str) -> Option:

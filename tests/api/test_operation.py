@@ -46,5 +46,5 @@ def test_what_is_not_given_is_as_the_request_has_it(operation: Any) -> None:
 )
 def test_a_value_that_cannot_be_is_refused_by_its_name(values: dict[str, Any], line: str) -> None:
     with pytest.raises(BadInput) as refused:
-        operation_of("measure").read(values)
+        operation_of("measure").read({"query": "b"} | values)
     assert str(refused.value).startswith(line)

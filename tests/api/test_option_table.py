@@ -103,10 +103,11 @@ def test_a_value_out_of_range_is_refused_wherever_it_comes_from() -> None:
 
 MADE_UP = """
 from icltui.api import option_table
+from msgspec import Meta
 from icltui.api.option import Option
 from icltui.values.recipe import Recipe
 made_up = Option("rank", "made up (default {default})", (Recipe,), "patch", flags=("--zeal",), label="zeal",
-                 hint="how much", need="give 8", is_allowed=lambda value: value != 7, fault="zeal {value}")
+                 hint="how much", need="give 8", bounds=Meta(gt=7), fault="zeal {value}")
 option_table.OPTIONS += (made_up,)
 from icltui.cli import parser
 from icltui.tui.state.settings_form import SETTINGS

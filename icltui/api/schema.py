@@ -1,0 +1,52 @@
+"""What an operation takes, as JSON Schema: made from the table of options, for a server's description and its tools."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from icltui.api.operation import Operation
+from icltui.api.option import Option, with_default
+from icltui.api.option_table import without_flags
+from icltui.values.prompt import MOST_BYTES
+
+_BOUNDS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
+
+
+def input_schema(operation: Operation, is_remote: bool = True) -> dict[str, Any]:
+    """The flat mapping that :meth:`.Operation.read` takes: every option with its type, range, default and meaning."""
+    options = operation.remote_options if is_remote else operation.options
+    properties = {option.field: option_schema(option, operation.default(option)) for option in options}
+    for name in operation.required:
+        del properties[name]["default"]
+        properties[name]["minLength"] = 1
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(operation.required),
+        "additionalProperties": False,
+    }
+
+
+def option_schema(option: Option, default: Any) -> dict[str, Any]:
+    """The values of one option; ``default`` is its value where nothing is given."""
+    values = _within(msgspec.json.schema(option.annotation), option.bounds)
+    return {
+        **values,
+        "default": msgspec.to_builtins(default),
+        "description": with_default(without_flags(option.words or option.help), default),
+    }
+
+
+def _within(schema: Mapping[str, Any], bounds: msgspec.Meta) -> dict[str, Any]:
+    """``schema`` with the bounds of its numbers and texts, also of those in it."""
+    own = dict(schema)
+    if "anyOf" in own:
+        own["anyOf"] = [_within(part, bounds) for part in own["anyOf"]]
+    if own.get("type") == "array":
+        own["items"] = _within(own["items"], bounds)
+    if own.get("type") in ("integer", "number"):
+        own |= {key: end for name, key in _BOUNDS.items() if (end := getattr(bounds, name)) is not None}
+    if own.get("type") == "string":
+        own |= {"maxLength": MOST_BYTES} | ({"minLength": bounds.min_length} if bounds.min_length else {})
+    return own
