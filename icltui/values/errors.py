@@ -3,6 +3,7 @@
     IcltuiError                 exit code 1
     ├── BadInput                exit code 2   a prompt, option or file that cannot be used as it is
     │   ├── SessionError                      a session file that cannot be read or written
+    │   ├── DatabaseError                     a database that cannot be reached, or not written
     │   └── RequestTooLarge                   more than a server takes in one request
     ├── ModelError              exit code 3   the model could not be loaded, or cannot be explored
     │   └── ForwardError                      its own forward pass fails, or gives no logits
@@ -40,6 +41,12 @@ class SessionError(BadInput):
     """A session file that is damaged, newer than this program, or cannot be written."""
 
     code = "session"
+
+
+class DatabaseError(BadInput):
+    """A database that cannot be reached or written, or has other tables; nothing of what failed is in it."""
+
+    code = "database"
 
 
 class RequestTooLarge(BadInput):

@@ -1,0 +1,154 @@
+"""A database's URL: what it means, what of it may be shown, and the engine that connects to it."""
+
+import os
+import re
+import stat
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from icltui.storage.paths import make_folder, shown
+from icltui.values.errors import BadInput, DatabaseError, reason_of
+
+if TYPE_CHECKING:
+    import sqlalchemy
+
+_EXAMPLES = "sqlite:///log.sqlite or postgresql://USER:PASSWORD@HOST/DATABASE"
+_POSTGRESQL = ("postgres", "postgresql")
+"""Names without a driver; the driver is psycopg 3 then."""
+_SECRET = re.compile("pass|secret|token|key", re.IGNORECASE)
+"""Parameters of a URL that are not shown."""
+_WAIT = 10
+"""Seconds to wait for a connection, and for another program's lock on a SQLite file."""
+_AT_BEGIN = {
+    "sqlite": ("BEGIN IMMEDIATE",),
+    "postgresql": (
+        # A column without time zone takes the time as the connection's zone has it.
+        "SET LOCAL timezone = 'UTC'",
+        # So that none waits for ever, such as for a lock.
+        "SET LOCAL statement_timeout = '60s'",
+    ),
+}
+"""What begins each transaction."""
+
+
+def read_url(text: str) -> "sqlalchemy.URL":
+    """The database that ``text`` names.
+
+    Raises:
+        BadInput: SQLAlchemy is not installed, it is no URL, or it names a database that would be gone at the end. The
+            URL itself is not in the message, since it may hold a password.
+    """
+    try:
+        from sqlalchemy import make_url
+        from sqlalchemy.exc import ArgumentError
+    except ImportError as error:
+        raise BadInput("a database needs SQLAlchemy: pip install 'icltui[sql]'") from error
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        raise BadInput(
+            f"the database's URL cannot be read: write {_EXAMPLES}, with %40 for @ and %2F for / in a password"
+        ) from None
+    if url.drivername in _POSTGRESQL:
+        url = url.set(drivername="postgresql+psycopg")
+    if url.get_backend_name() == "sqlite" and _is_in_memory(url):
+        raise BadInput("a SQLite database in memory is gone at the end: name a file, as sqlite:///log.sqlite")
+    return url
+
+
+def shown_url(url: "sqlalchemy.URL") -> str:
+    """The URL as a message or a file may hold it: on one line, without password."""
+    secret = {name: "***" for name in url.query if _SECRET.search(name)}
+    text: str = url.update_query_dict(secret).render_as_string(hide_password=True)
+    return text if text.isprintable() else ascii(text)
+
+
+def file_url(path: Path) -> str:
+    """The URL of the SQLite file at the path."""
+    from sqlalchemy import URL
+
+    text: str = URL.create("sqlite", database=os.fspath(path)).render_as_string()
+    return text
+
+
+def make_engine(url: "sqlalchemy.URL") -> "sqlalchemy.Engine":
+    """What connects, for each transaction anew, so that no connection is held while nothing is written.
+
+    Raises:
+        BadInput: there is no driver for such a database.
+        DatabaseError: a SQLite file cannot be made.
+    """
+    from sqlalchemy import create_engine
+    from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+    from sqlalchemy.pool import NullPool
+
+    try:
+        engine = create_engine(url, poolclass=NullPool, connect_args=_arguments(url))
+    except NoSuchModuleError:
+        raise BadInput(f"no database is called {url.drivername!a}: write {_EXAMPLES}") from None
+    except ImportError as error:
+        raise BadInput(f"the driver of {url.drivername} is missing: {_installation(url, error)}") from error
+    except (ArgumentError, TypeError, ValueError) as error:
+        raise BadInput(
+            f"{shown_url(url)} cannot be used ({type(error).__name__}): check its parameters"
+        ) from None
+    if url.get_backend_name() == "sqlite":
+        _prepare_file(url)
+    _begin_right(engine)
+    return engine
+
+
+def _is_in_memory(url: "sqlalchemy.URL") -> bool:
+    name = url.database or ""
+    return name in ("", ":memory:", "file::memory:") or url.query.get("mode") == "memory"
+
+
+def _arguments(url: "sqlalchemy.URL") -> dict[str, Any]:
+    """How long to wait, unless the URL says it."""
+    waits = {
+        "sqlite": {"timeout": _WAIT},
+        "postgresql": {"connect_timeout": _WAIT, "tcp_user_timeout": _WAIT * 3000},
+    }
+    usual = waits.get(url.get_backend_name(), {})
+    return {name: value for name, value in usual.items() if name not in url.query}
+
+
+def _installation(url: "sqlalchemy.URL", error: ImportError) -> str:
+    if url.drivername == "postgresql+psycopg":
+        return "pip install 'icltui[sql]'"
+    return f"pip install {error.name}" if error.name else f"use {_EXAMPLES}"
+
+
+def _prepare_file(url: "sqlalchemy.URL") -> None:
+    """Make the file, for its owner only, and the folders above it."""
+    if str(url.database).startswith("file:"):
+        return
+    path = Path(str(url.database))
+    try:
+        make_folder(path.absolute().parent)
+        if not path.exists():
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise OSError("it is not a file")
+    except (OSError, ValueError) as error:
+        raise DatabaseError(
+            f"cannot write {shown(path)}: {reason_of(error)}: choose another place"
+        ) from error
+
+
+def _begin_right(engine: "sqlalchemy.Engine") -> None:
+    """Let a transaction hold all that is done in it: on SQLite the making of tables too, locked from the start."""
+    from sqlalchemy import event
+
+    def leave_begin_to_us(connection: Any, _: object) -> None:
+        connection.isolation_level = None
+
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", leave_begin_to_us)
+    for statement in _AT_BEGIN.get(engine.dialect.name, ()):
+        event.listen(engine, "begin", partial(_execute, statement))
+
+
+def _execute(statement: str, connection: "sqlalchemy.Connection") -> None:
+    connection.exec_driver_sql(statement)

@@ -1,0 +1,49 @@
+"""What a database library raises, as one plain line that says what to do."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from icltui.values.errors import DatabaseError, reason_of
+
+if TYPE_CHECKING:
+    import sqlalchemy
+
+_MOST = 240
+_ADVICE = (
+    ("database is locked|statement timeout|lock", "another program holds it: try again when that is done"),
+    ("readonly|read-only", "allow writing there, or choose another database"),
+    ("is full|no space|disk i/o", "make room, then do the same again, which adds what is missing"),
+    ("not a database|malformed|unable to open", "name another file"),
+    ("authentication|password|role .* does not exist", "check user and password"),
+    ("database .* does not exist", "make that database first, or name another one"),
+    ("permission denied|must be owner", "ask for the right to make tables and to write there"),
+    ("refused|translate|resolve|timeout|no such file|unreachable", "check host and port, and that it runs"),
+)
+"""Words of a reason, and what to do then; the first that are found count."""
+_ELSE = "do the same again, which adds only what is missing"
+
+
+@contextmanager
+def one_line_errors(url: "sqlalchemy.URL", where: str) -> Iterator[None]:
+    """Turn whatever the database's library raises inside into a :class:`DatabaseError`.
+
+    Args:
+        url: the database, whose password is taken out of the message.
+        where: the database as it may be shown.
+    """
+    from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+    try:
+        yield
+    except (SQLAlchemyError, OSError, ValueError) as error:
+        cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+        reason = _without_password(" ".join(reason_of(cause).split()), url)
+        advice = next((advice for words, advice in _ADVICE if re.search(words, reason)), _ELSE)
+        raise DatabaseError(f"{where}: {reason[:_MOST]}: {advice}") from None
+
+
+def _without_password(reason: str, url: "sqlalchemy.URL") -> str:
+    password = str(url.password or "").lower()
+    return reason.replace(password, "***") if password else reason

@@ -1,0 +1,85 @@
+"""Writing the log: each measurement in one transaction, and twice is as good as once.
+
+Nothing of it is imported before a database is asked for.
+"""
+
+import importlib
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from icltui.storage.database.address import make_engine, read_url, shown_url
+from icltui.storage.database.entries import LogEntry
+from icltui.storage.database.failure import one_line_errors
+
+if TYPE_CHECKING:
+    import sqlalchemy
+
+_HAS_ON_CONFLICT = ("sqlite", "postgresql")
+"""Where a row that is there already can be passed over by the database itself."""
+
+
+class DatabaseLog:
+    """The log in a database, whose tables are there. Any thread may use it; :func:`open_log` makes it."""
+
+    def __init__(self, engine: "sqlalchemy.Engine", shown: str) -> None:
+        self._engine = engine
+        self.shown = shown
+        """The database as it may be shown: its URL without password."""
+
+    def write(self, *entries: LogEntry) -> int:
+        """Write the measurements, all of them in one transaction; how many rows of them were not there yet.
+
+        Raises:
+            DatabaseError: they could not be written. Then none of them is, and to write them again is safe.
+        """
+        now = datetime.now(UTC)
+        with one_line_errors(self._engine.url, self.shown), self._engine.begin() as connection:
+            # In one order everywhere, so that no two writers wait for each other.
+            ordered = sorted(entries, key=lambda entry: entry.session.session_id)
+            return sum(_add(connection, entry, now) for entry in ordered)
+
+
+def open_log(url: str) -> DatabaseLog:
+    """Connect, and make the tables where they are missing.
+
+    Raises:
+        BadInput: the URL, its driver or the library is missing or wrong.
+        DatabaseError: the database cannot be reached or written, or has other tables of these names.
+    """
+    address = read_url(url)
+    engine, shown = make_engine(address), shown_url(address)
+    from icltui.storage.database.table_check import make_tables
+
+    with one_line_errors(address, shown):
+        make_tables(engine, shown)
+    return DatabaseLog(engine, shown)
+
+
+def _add(connection: "sqlalchemy.Connection", entry: LogEntry, now: datetime) -> int:
+    """New rows of the log."""
+    from icltui.storage.database.tables import LOG, SESSION
+
+    def add(table: "sqlalchemy.Table", key: list[str], rows: list[dict[str, Any]]) -> int:
+        if connection.dialect.name not in _HAS_ON_CONFLICT:
+            rows = _missing(connection, table, key, rows)
+            return connection.execute(table.insert(), rows) and len(rows) if rows else 0
+        dialect = importlib.import_module(f"sqlalchemy.dialects.{connection.dialect.name}")
+        insert = dialect.insert(table).on_conflict_do_nothing(index_elements=key)
+        return int(connection.execute(insert, rows).rowcount) if rows else 0
+
+    add(SESSION, ["session_id"], [{**msgspec.structs.asdict(entry.session), "created_at": now}])
+    rows = [{**msgspec.structs.asdict(row), "created_at": now} for row in entry.rows]
+    return add(LOG, ["session_id", "layer_idx", "token_idx"], rows)
+
+
+def _missing(
+    connection: "sqlalchemy.Connection", table: "sqlalchemy.Table", key: list[str], rows: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Those of one measurement's rows that are not there."""
+    from sqlalchemy import select
+
+    query = select(*(table.c[name] for name in key)).where(table.c.session_id == rows[0]["session_id"])
+    there = {tuple(row) for row in connection.execute(query)}
+    return [row for row in rows if tuple(row[name] for name in key) not in there]
