@@ -1,26 +1,39 @@
 """What the events of one job add up to: a pure fold that knows of no engine, for the command line and the explorer."""
 
+from typing import Any
+
 import msgspec
 
 from icltui.api.messages import (
     AdaptersJoined,
+    Compile,
     CompileEnded,
+    CountTokens,
     CurvesEnded,
     Event,
     ExamEnded,
+    Examine,
     ExamRowEnded,
     ExamStarted,
+    Export,
     ExportEnded,
+    Generate,
+    GenerateEach,
     GenerationEnded,
     HeadsEnded,
+    JoinAdapters,
+    LoadModel,
     Measure,
+    MeasureCurves,
     MeasureEnded,
+    MeasureHeads,
     ModelLoaded,
     PatchTested,
     PromptTokenized,
     Request,
     UnitsMeasured,
     VerificationEnded,
+    Verify,
 )
 from icltui.values import (
     AttentionHeads,
@@ -37,6 +50,22 @@ from icltui.values import (
     TokenizedPrompt,
     Verification,
 )
+
+_RESULTS: dict[type, str] = {
+    LoadModel: "model",
+    CountTokens: "tokens",
+    Measure: "measurement",
+    Generate: "generation",
+    GenerateEach: "generations",
+    Verify: "verification",
+    MeasureCurves: "curves",
+    MeasureHeads: "heads",
+    Export: "export",
+    Examine: "exam",
+    Compile: "compilation",
+    JoinAdapters: "joined",
+}
+"""Where the result of a request is."""
 
 
 class Collected:
@@ -65,6 +94,17 @@ class Collected:
         self._rows: list[Row] = []
         self._predictions: dict[int, Prediction] = {}
         """The last prediction of each unit: one may come again, its divergence from the full context then known."""
+
+    @property
+    def generation(self) -> Generation | None:
+        """The last of the generations."""
+        return self.generations[-1] if self.generations else None
+
+    @property
+    def result(self) -> Any:
+        """What the request asked for; None or empty until it is there, and of an exam the rows so far."""
+        name = _RESULTS.get(type(self.request))
+        return name and getattr(self, name)
 
     def take(self, event: Event) -> None:
         """Add the job's next event."""

@@ -96,7 +96,8 @@ def _patch_help(name: str) -> str:
 
 def compile(args: argparse.Namespace) -> int:
     """``icltui compile``."""
-    from icltui.report.compilation import compile_json, compile_text
+    from icltui.report.answer import result_json
+    from icltui.report.compilation import compile_text
 
     request = _request(args)
     if args.target is not None:
@@ -109,7 +110,7 @@ def compile(args: argparse.Namespace) -> int:
     with _show_progress(sys.stderr) as on_event, stdout_to_stderr():
         compilation = run_to_result.compile(engine, request, on_event)
     if args.format == "json":
-        text = compile_json(model, request.prompt, compilation)
+        text = result_json(model, request, compilation)
     else:
         text = compile_text(model, compilation, terminal_width())
     write_text(args, text)  # first: if the session cannot be saved, the text is not lost

@@ -24,14 +24,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def curves(args: argparse.Namespace) -> int:
     """``icltui curves``."""
-    from icltui.report.curves import curves_csv, curves_json, curves_table
+    from icltui.report.answer import result_json
+    from icltui.report.curves import curves_csv, curves_table
 
     engine, model, session = start_job(args)
     request = request_from(MeasureCurves, session, **values_of(args, MeasureCurves))
     with show_load_progress(sys.stderr, model.name) as on_event, stdout_to_stderr():
         result = run_to_result.curves(engine, request, on_event)
     formats = {
-        "json": lambda: curves_json(model, session.prompt, result),
+        "json": lambda: result_json(model, request, result),
         "csv": lambda: curves_csv(result),
         "table": lambda: curves_table(model, result, terminal_width()),
     }

@@ -75,7 +75,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def exam(args: argparse.Namespace) -> int:
     """``icltui exam``."""
-    from icltui.report.exam import exam_csv, exam_json, exam_text
+    from icltui.report.answer import result_json
+    from icltui.report.exam import exam_csv, exam_text
 
     session = read_session(args.session)
     request = _request(args, session)
@@ -87,7 +88,7 @@ def exam(args: argparse.Namespace) -> int:
     if args.format == "table":
         text = exam_text(model, result, terminal_width())
     else:
-        text = exam_csv(result) if args.format == "csv" else exam_json(model, request.prompt, result)
+        text = exam_csv(result) if args.format == "csv" else result_json(model, request, result)
     write_text(args, text)  # first: if the session cannot be saved, the text is not lost
     if args.save is not None:
         recipe = replace(session.recipe, queries=result.calibration)

@@ -37,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def generate(args: argparse.Namespace) -> int:
     """``icltui generate``."""
     from icltui.report import generate
+    from icltui.report.answer import result_json
 
     patch_and_text = {"recipe": _read_recipe(args), "sampling": _read_sampling(args)}
     if args.with_factors:
@@ -50,7 +51,7 @@ def generate(args: argparse.Namespace) -> int:
         result = run_to_result.generate(engine, request)
     as_json = args.format == "json"
     text = (
-        generate.generate_json(model, session.prompt, result)
+        result_json(model, request, result)
         if as_json
         else generate.generate_text(model, result, terminal_width())
     )
@@ -66,6 +67,7 @@ def generate(args: argparse.Namespace) -> int:
 def _generate_each(args: argparse.Namespace, patch_and_text: dict[str, Any]) -> int:
     """The lanes of every query in a file."""
     from icltui.report import generate
+    from icltui.report.answer import result_json
 
     for option, value in (("-q", args.query), ("--save", args.save), ("--curves", args.curves or None)):
         if value is not None:
@@ -80,7 +82,7 @@ def _generate_each(args: argparse.Namespace, patch_and_text: dict[str, Any]) -> 
         results = run_to_result.generate_each(engine, request)
     as_json = args.format == "json"
     text = (
-        generate.generate_each_json(model, session.prompt, queries, results)
+        result_json(model, request, results)
         if as_json
         else generate.generate_each_text(model, queries, results, terminal_width())
     )

@@ -25,14 +25,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def heads(args: argparse.Namespace) -> int:
     """``icltui heads``."""
-    from icltui.report.heads import heads_csv, heads_json, heads_table
+    from icltui.report.answer import result_json
+    from icltui.report.heads import heads_csv, heads_table
 
     engine, model, session = start_job(args)
     request = request_from(MeasureHeads, session, **values_of(args, MeasureHeads))
     with show_load_progress(sys.stderr, model.name) as on_event, stdout_to_stderr():
         result = run_to_result.heads(engine, request, on_event)
     formats = {
-        "json": lambda: heads_json(model, session.prompt, result),
+        "json": lambda: result_json(model, request, result),
         "csv": lambda: heads_csv(result),
         "table": lambda: heads_table(model, result, terminal_width()),
     }

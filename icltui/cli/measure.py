@@ -20,7 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def measure(args: argparse.Namespace) -> int:
     """``icltui measure``."""
-    from icltui.report.measure_json_csv import measure_csv, measure_json
+    from icltui.report.answer import result_json
+    from icltui.report.measure_json_csv import measure_csv
     from icltui.report.measure_tables import measure_table
 
     if args.pairs and args.format == "csv":
@@ -30,7 +31,7 @@ def measure(args: argparse.Namespace) -> int:
     with stdout_to_stderr():
         result = run_to_result.measure(engine, request)
     formats = {
-        "json": lambda: measure_json(model, session.prompt, result),
+        "json": lambda: result_json(model, request, result),
         "csv": lambda: measure_csv(result),
         "table": lambda: measure_table(model, session.prompt, result, terminal_width()),
     }

@@ -40,18 +40,15 @@ def add_zoo_arguments(parser: argparse.ArgumentParser) -> None:
 
 def verify(args: argparse.Namespace) -> int:
     """``icltui verify``."""
-    from icltui.report.verify import verify_json, verify_table
+    from icltui.report.answer import result_json
+    from icltui.report.verify import verify_table
 
     engine, model, session = start_job(args)
     request = request_from(Verify, session, seed=args.seed)
     with stdout_to_stderr():
         result = run_to_result.verify(engine, request)
     as_json = args.format == "json"
-    text = (
-        verify_json(model, session.prompt, result)
-        if as_json
-        else verify_table(model, result, terminal_width())
-    )
+    text = result_json(model, request, result) if as_json else verify_table(model, result, terminal_width())
     finish_job(args, replace(session, verification=result), text)
     return 0 if result.ok else 1
 
