@@ -38,7 +38,7 @@ Result = TypeVar("Result")
 
 
 def load(
-    engine: Engine, request: LoadModel, on_event: Callable[[Event], None] = lambda _event: None
+    engine: Engine, request: LoadModel, on_event: Callable[[Event], object] = lambda _event: None
 ) -> ModelInfo:
     """Load a model; ``on_event`` hears every event as it comes."""
     return _given(_run(engine, request, on_event).model, "a model")
@@ -65,14 +65,14 @@ def verify(engine: Engine, request: Verify) -> Verification:
 
 
 def curves(
-    engine: Engine, request: MeasureCurves, on_event: Callable[[Event], None] = lambda _event: None
+    engine: Engine, request: MeasureCurves, on_event: Callable[[Event], object] = lambda _event: None
 ) -> LossCurves:
     """Measure the loss at every position; ``on_event`` hears every event as it comes."""
     return _given(_run(engine, request, on_event).curves, "loss curves")
 
 
 def heads(
-    engine: Engine, request: MeasureHeads, on_event: Callable[[Event], None] = lambda _event: None
+    engine: Engine, request: MeasureHeads, on_event: Callable[[Event], object] = lambda _event: None
 ) -> AttentionHeads:
     """Score every attention head; ``on_event`` hears every event as it comes."""
     return _given(_run(engine, request, on_event).heads, "scores of heads")
@@ -84,26 +84,26 @@ def export(engine: Engine, request: Export) -> ExportReport:
 
 
 def compile(
-    engine: Engine, request: Compile, on_event: Callable[[Event], None] = lambda _event: None
+    engine: Engine, request: Compile, on_event: Callable[[Event], object] = lambda _event: None
 ) -> Compilation:
     """Make one patch of the context; ``on_event`` hears every event as it comes."""
     return _given(_run(engine, request, on_event).compilation, "a compilation")
 
 
 def join(
-    engine: Engine, request: JoinAdapters, on_event: Callable[[Event], None] = lambda _event: None
+    engine: Engine, request: JoinAdapters, on_event: Callable[[Event], object] = lambda _event: None
 ) -> JoinedPatch:
     """Write the adapter of several contexts; ``on_event`` hears every event as it comes."""
     return _given(_run(engine, request, on_event).joined, "a joined patch")
 
 
-def exam(engine: Engine, request: Examine, on_event: Callable[[Event], None] = lambda _event: None) -> Exam:
+def exam(engine: Engine, request: Examine, on_event: Callable[[Event], object] = lambda _event: None) -> Exam:
     """Put every patch to the test; ``on_event`` hears every event as it comes."""
     return _given(_run(engine, request, on_event).exam, "an exam")
 
 
 def _run(
-    engine: Engine, request: Request, on_event: Callable[[Event], None] = lambda _event: None
+    engine: Engine, request: Request, on_event: Callable[[Event], object] = lambda _event: None
 ) -> Collected:
     collected = Collected(request)
     for event in engine.run(request, lambda: False):

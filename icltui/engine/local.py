@@ -85,7 +85,7 @@ class _Stopped(Exception):
     """The job was asked to stop."""
 
 
-def _try_out(
+def try_out(
     loaded: loaded_model.LoadedModel, request: LoadModel, on_progress: ProgressCallback
 ) -> tuple[loaded_model.LoadedModel, ModelInfo]:
     """The model without the layers that cannot be used, and its facts."""
@@ -198,7 +198,7 @@ class LocalEngine:
 
     def _load(self, request: LoadModel) -> Iterator[Event]:
         loaded = yield from load(request, self._make_room)
-        self.loaded, self.info = yield from run_in_background(partial(_try_out, loaded, request))
+        self.loaded, self.info = yield from run_in_background(partial(try_out, loaded, request))
         # A later load of it keeps the dtype, however much memory is free by then.
         dtype = self.info.dtype if self.info.dtype_reason else request.dtype
         self.request = msgspec.structs.replace(request, dtype=dtype)
