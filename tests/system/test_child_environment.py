@@ -18,7 +18,7 @@ from icltui.bench.start import StartSettings
 from icltui.cli.explore import engine_command
 from icltui.engine.prompts.render_template import Renderer
 from icltui.system.child_environment import PACKAGE_ROOT, child_environment, guard_children, own_command
-from icltui.tui.draw.figure_process import draw_figure
+from icltui.system.figure_process import draw_figure
 from icltui.values.prompt import Prompt
 from icltui.worker.client import RemoteEngine
 from icltui.zoo.real_model import NotFetched, fetch
@@ -165,7 +165,7 @@ PLACES = {
     "system/child_environment.py",
     "worker/process.py",
     "engine/prompts/render_template.py",
-    "tui/draw/figure_process.py",
+    "system/figure_process.py",
     "bench/pseudo_terminal.py",
     "bench/memory.py",
     "bench/start.py",

@@ -11,8 +11,8 @@ from textual.widget import Widget
 
 from icltui.report.session_formats import FORMAT_TITLES, SessionFormat, render_session
 from icltui.storage.paths import sessions_folder, unused_path
+from icltui.system.figure_process import draw_figure
 from icltui.tui.dialogs.export import ExportDialog, ExportOption
-from icltui.tui.draw.figure_process import draw_figure
 from icltui.tui.draw.safe_text import display
 from icltui.tui.draw.svg import pane_strips, svg_of
 from icltui.tui.main.actions_base import ScreenActions

@@ -10,9 +10,9 @@ import pytest
 from textual.widgets import Input, OptionList, Static
 
 from icltui.api.messages import Export, ExportEnded, JobFailed, Progress
+from icltui.system.figure_process import draw_figure
 from icltui.tui.dialogs.confirm import ConfirmDialog
 from icltui.tui.dialogs.export import ExportDialog
-from icltui.tui.draw.figure_process import draw_figure
 from icltui.tui.draw.svg import pane_strips, svg_of
 from icltui.values import ExportReport
 from icltui.values.errors import BadInput

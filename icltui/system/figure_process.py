@@ -1,4 +1,4 @@
-"""A figure drawn in a process of its own: Matplotlib would make the screen wait, and stay in its memory."""
+"""A figure drawn in a process of its own: Matplotlib would make others wait, and stay in the memory."""
 
 import asyncio
 import contextlib
