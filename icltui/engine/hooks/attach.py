@@ -9,6 +9,7 @@ carries is then v + δ, bit for bit what it carries in the contextual run.
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from threading import local
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -27,7 +28,8 @@ class Attachment(Generic[Hook]):
 
     def __init__(self, sites: Sequence[Site], hook: Hook) -> None:
         self._hook = hook
-        adapters = [_SiteAdapter(site, hook) for site in sites]
+        kind = _ThreadSiteAdapter if hook.has_threads else _SiteAdapter
+        adapters = [kind(site, hook) for site in sites]
         self._pre_hooks = [FastPreHook(*pair) for adapter in adapters for pair in adapter.pre_hooks()]
         self._forward_hooks = [pair for adapter in adapters for pair in adapter.forward_hooks()]
         self._active: list[FastPreHook | RemovableHandle] = []
@@ -135,10 +137,11 @@ class _SiteAdapter:
         if self.shifts_attention:
             self.add_shift(attended)
 
-    def on_norm_input(self, args: Any, kwargs: Any) -> None:
+    def on_norm_input(self, args: Any, kwargs: Any) -> Arguments | None:
         self.stream = hidden_input(args, kwargs)
         if self.sees_residual:
             self.hook.residual(self.layer, self.rows(self.stream))
+        return self._copied(args, kwargs, self.stream)
 
     def on_mlp_input(self, args: Any, kwargs: Any) -> Arguments | None:
         z = hidden_input(args, kwargs)
@@ -150,8 +153,14 @@ class _SiteAdapter:
             self.z = (z, self.hook.mlp_input(self.layer, self.rows(z)))
         new = self.z[1]
         if new is None:
-            return None
+            return self._copied(args, kwargs, z) if self.stream is z else None
         return _replaced(args, kwargs, new.view_as(z) if self.hook.flatten else new)
+
+    def _copied(self, args: Any, kwargs: Any, stream: Tensor) -> Arguments | None:
+        """Arguments with a copy of the stream where its reader keeps it for a gradient, which no shift may change."""
+        if not (self.shifts_inside and torch.is_grad_enabled()):
+            return None
+        return _replaced(args, kwargs, stream.clone())
 
     def on_projection_output(self, name: str, module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
         z = hidden_input(args, kwargs)
@@ -197,6 +206,10 @@ class _SiteAdapter:
         self.hook.add_shift(self.layer, rows)
         if not stream.is_contiguous():  # then the rows may be a copy
             stream.copy_(rows.view_as(stream))
+
+
+class _ThreadSiteAdapter(local, _SiteAdapter):
+    """An adapter whose tensors are each thread's own, so that passes of several threads may run at once."""
 
 
 def _bias(module: nn.Module, out: Tensor) -> Any:

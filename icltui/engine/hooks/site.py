@@ -57,6 +57,8 @@ class SiteHook:
 
     flatten: ClassVar[bool] = True
     """True: tensors are (tokens, hidden). False: they have the model's own shape (…, hidden), which is quicker."""
+    has_threads: ClassVar[bool] = False
+    """Whether passes of several threads may run through the hook at once."""
 
     @property
     def shifts_at_residual(self) -> bool:

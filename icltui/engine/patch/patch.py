@@ -164,7 +164,8 @@ class _Acting(dict[int, LayerPatch]):
         self.layers, self.alpha = layers, alpha
 
     def __missing__(self, layer: int) -> LayerPatch:
-        self[layer] = self.layers[layer].times(self.alpha)
+        is_off = not isinstance(self.alpha, Tensor) and self.alpha == 0
+        self[layer] = LayerPatch() if is_off else self.layers[layer].times(self.alpha)
         return self[layer]
 
 
@@ -189,6 +190,10 @@ class HeldPatch(SiteHook):
     def at(self, alpha: Alpha) -> "HeldPatch":
         """The patch at the strength ``alpha``."""
         return HeldPatch(self.sites, self.layers, alpha)
+
+    def turn(self, alpha: Alpha) -> None:
+        """Act at the strength ``alpha`` from the next pass on; at 0 nothing is added."""
+        self.alpha, self.acting = alpha, _Acting(self.layers, alpha)
 
     def mlp_input(
         self, layer: int, z: Float[Tensor, "*tokens hidden"]
