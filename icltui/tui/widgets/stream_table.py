@@ -83,7 +83,7 @@ class StreamTable(UnitCursor):
         self.unit = self._n_rows - 1 if was_last else self.unit
 
     def begin_at_last(self) -> None:
-        """Begin at the last unit; no :class:`Moved`, which would undo what numbers that come meanwhile do."""
+        """Begin at the last unit; no ``Moved``, which would undo what numbers that come meanwhile do."""
         self.unit = self.measured.last_unit
 
     def copied(self) -> str:
