@@ -1,0 +1,104 @@
+"""One connection to a client, bounded in number and in how long it may keep the server waiting.
+
+uvicorn waits for the end of a request as long as the client likes, and answers in plain text what is no HTTP. Here each
+client has so many seconds at a time in which it is its turn, and is told what is wrong as in every other answer.
+"""
+
+import asyncio
+from typing import Any
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from icltui.serve.error_form import error_body
+from icltui.values.errors import BadInput, Busy, IcltuiError
+
+
+class BoundedConnection(H11Protocol):  # type: ignore[misc]
+    """A connection of uvicorn that ends where its client keeps it waiting.
+
+    The client's turn is while a request is under way, and while an answer waits to be read.
+    """
+
+    seconds = 30.0
+    """How long the client's turn may take at a time."""
+    most = 256
+    """Connections at once; a process may usually hold 1024 files."""
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self._turn: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        super().connection_made(transport)
+        if len(self.connections) > self.most:
+            self._refuse(503, Busy(f"{self.most} connections are open: try again later"))
+        self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._stop_waiting()
+
+    def data_received(self, data: bytes) -> None:
+        if self.transport.is_closing():
+            return  # refused already
+        super().data_received(data)
+        self._wait()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._wait()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._wait()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._wait()
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 -- uvicorn's words, where ours say more
+        self._refuse(400, BadInput("this is no request in HTTP/1.1, or its headers are longer than 16 KiB"))
+
+    def _wait(self) -> None:
+        """Begin to count the client's seconds where it is its turn, and leave off where it is not."""
+        is_arriving = self.conn.their_state in (h11.IDLE, h11.SEND_BODY)
+        if not (is_arriving or self.flow.write_paused or self.transport.is_closing()):
+            self._stop_waiting()
+        elif self._turn is None:
+            self._turn = self.loop.call_later(self.seconds, self._give_up)
+
+    def _stop_waiting(self) -> None:
+        if self._turn is not None:
+            self._turn.cancel()
+            self._turn = None
+
+    def _give_up(self) -> None:
+        self._turn = None
+        if self.flow.write_paused or self.transport.is_closing():
+            self.transport.abort()
+        else:
+            self._refuse(
+                408, BadInput(f"the request did not arrive within {self.seconds:g} seconds: send it again")
+            )
+            self._wait()
+
+    def _refuse(self, status: int, error: IcltuiError) -> None:
+        """Say what is wrong, unless an answer is under way, and end the connection."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected = True  # the application's own answer comes too late
+            self.cycle.message_event.set()
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            body = error_body(error)
+            headers = [
+                ("content-type", "application/json"),
+                ("content-length", str(len(body))),
+                ("connection", "close"),
+            ]
+            for event in (
+                h11.Response(status_code=status, headers=headers),
+                h11.Data(data=body),
+                h11.EndOfMessage(),
+            ):
+                self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
