@@ -22,26 +22,39 @@ from icltui.values.recipe import Recipe
 
 FORMATS: tuple[ExportFormat, ...] = ("peft", "gguf-lora", "gguf-control-vector")
 """What a session's patch can be written as; its factors are written while it is generated."""
+SQL = "sql"
+"""Rows of a database, which may hold others."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("session", metavar="SESSION.json", type=typed_path, help="the session to write from")
     parser.add_argument(
-        "--to",
-        choices=(*SESSION_FORMATS, *FORMATS),
-        required=True,
-        help="what it records, which needs no model: every measure as a table (csv), a Markdown report (md), a figure "
-        "(svg, png); or its patch: a LoRA adapter for PEFT and what reads its files (peft) or for llama.cpp "
-        "(gguf-lora), or the mean shift for llama.cpp (gguf-control-vector)",
+        "session",
+        metavar="SESSION.json",
+        type=typed_path,
+        help="the session to write from; with sql also the folder of a sweep",
     )
     parser.add_argument(
+        "--to",
+        choices=(*SESSION_FORMATS, SQL, *FORMATS),
+        required=True,
+        help="what it records, which needs no model: every measure as a table (csv), a Markdown report (md), a figure "
+        "(svg, png), rows of a database (sql); or its patch: a LoRA adapter for PEFT and what reads its files (peft) "
+        "or for llama.cpp (gguf-lora), or the mean shift for llama.cpp (gguf-control-vector)",
+    )
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument(
         "-o",
         "--output",
         dest="target",
         metavar="PATH",
         type=typed_path,
-        required=True,
-        help="a folder (peft) or a file (all others) that does not exist yet",
+        help="a folder (peft) or a file (all others) that does not exist yet; or a SQLite file (sql), new or with "
+        "other rows",
+    )
+    where.add_argument(
+        "--url",
+        metavar="URL",
+        help="sql: a database in place of -o, such as postgresql://USER@HOST/DATABASE",
     )
     group = parser.add_argument_group(
         "patch", "as in the session, unless given here; no effect on a table, report or figure"
@@ -63,15 +76,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def export(args: argparse.Namespace) -> int:
     """``icltui export``."""
-    return _export_record(args) if args.to in SESSION_FORMATS else _export_patch(args)
+    if args.to in FORMATS:
+        return _export_patch(args)
+    _refuse_idle(args)
+    if args.to != SQL:
+        return _export_record(args)
+    from icltui.cli.export_sql import export_sql
+
+    return export_sql(args)
+
+
+def _refuse_idle(args: argparse.Namespace) -> None:
+    """Refuse options that mean nothing to a record."""
+    places = ("--output", "--url") if args.to == SQL else ("--output",)
+    if idle := [name for name in changed_options(add_arguments, args) if name not in places]:
+        title = FORMAT_TITLES.get(args.to, "database")
+        raise BadInput(
+            f"{idle[0]} means nothing to a {title}, which shows the session as it is: leave it out"
+        )
 
 
 def _export_record(args: argparse.Namespace) -> int:
     """Write what the session holds, without an engine."""
-    if idle := changed_options(add_arguments, args):
-        raise BadInput(
-            f"{idle[0]} means nothing to a {FORMAT_TITLES[args.to]}, which shows the session as it is: leave it out"
-        )
     session = read_session(args.session)
     check_new_target(args.target, makes_folders=True)
     data = render_session(session, args.to)
@@ -82,6 +108,8 @@ def _export_record(args: argparse.Namespace) -> int:
 def _export_patch(args: argparse.Namespace) -> int:
     from icltui.report.export import export_json, export_text
 
+    if args.url is not None:
+        raise BadInput(f"--url is for --to sql: give -o, where the patch as {args.to} is to be")
     session = read_session(args.session)
     _check(args.session, session, args.target)
     recipe = _recipe(args, session)

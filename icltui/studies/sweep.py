@@ -308,7 +308,9 @@ def _sizes(layers: Sequence[TrialLayer]) -> dict[str, object]:
     return {
         "delta_norms": tuple(layer.delta_norm for layer in layers),
         "shift_norms": tuple(layer.shift_norm for layer in layers),
+        "patch_norms": tuple(patch),
         "relative_patch_norms": tuple(layer.relative_patch_norm for layer in layers),
+        "learning_rates": tuple(layer.context_learning_rate for layer in layers),
         "delta_norm": _root([layer.delta_norm for layer in layers]),
         "shift_norm": _root([layer.shift_norm for layer in layers]),
         "relative_patch_norm": size / whole if size is not None and whole else None,

@@ -80,8 +80,12 @@ class SweepRow(ResultRow, frozen=True):
     """‖δz‖ = ‖z_C − z‖ of each layer, as *measure* has it."""
     shift_norms: tuple[float | None, ...] = ()
     """‖δ‖ = ‖v_C − v‖ of each layer."""
+    patch_norms: tuple[float | None, ...] = ()
+    """‖ΔW‖ of each layer, all matrices that read z together."""
     relative_patch_norms: tuple[float | None, ...] = ()
-    """‖ΔW‖ / ‖W‖ of each layer, all matrices that read z together."""
+    """‖ΔW‖ / ‖W‖ of each layer."""
+    learning_rates: tuple[float | None, ...] = ()
+    """1/‖z_C‖² of each layer, as *measure* has it after the context's last unit."""
     delta_norm: float | None = None
     """√Σ‖δz‖² over the layers."""
     shift_norm: float | None = None

@@ -87,6 +87,8 @@ class TrialLayer(Record, frozen=True):
     """‖ΔW‖ = ‖W δz‖ / ‖z‖."""
     relative_patch_norm: float | None
     """‖ΔW‖ / ‖W‖."""
+    context_learning_rate: float | None = None
+    """1/‖z_C‖², which *measure* gives after the context's last unit."""
 
 
 class TrialResult(Record, frozen=True):

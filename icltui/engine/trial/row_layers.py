@@ -16,7 +16,15 @@ from icltui.engine.measure.rank_one import Experts, project, weight_norm
 from icltui.engine.trial.batch import Batch
 from icltui.values.trial import TrialLayer
 
-_NAMES = ("delta_norm", "shift_norm", "z_norm", "learning_rate", "patch_norm", "relative_patch_norm")
+_NAMES = (
+    "delta_norm",
+    "shift_norm",
+    "z_norm",
+    "learning_rate",
+    "patch_norm",
+    "relative_patch_norm",
+    "context_learning_rate",
+)
 
 
 def layer_numbers(batch: Batch) -> list[tuple[TrialLayer, ...]]:
@@ -33,7 +41,15 @@ def layer_numbers(batch: Batch) -> list[tuple[TrialLayer, ...]]:
         experts = context.experts.get(site.layer)
         image, weight = _images(site, dz, None if experts is None else experts[last.to(experts.device)])
         patch = image / z_norm
-        columns = (dz.norm(dim=-1), (v_context - v).norm(dim=-1), z_norm, z_norm**-2, patch, patch / weight)
+        columns = (
+            dz.norm(dim=-1),
+            (v_context - v).norm(dim=-1),
+            z_norm,
+            z_norm**-2,
+            patch,
+            patch / weight,
+            z_context.norm(dim=-1) ** -2,
+        )
         tables.append(finite_rows(torch.stack(columns, dim=-1).cpu()))
     return [
         tuple(

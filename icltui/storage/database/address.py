@@ -32,20 +32,22 @@ _AT_BEGIN = {
 """What begins each transaction."""
 
 
-def read_url(text: str) -> "sqlalchemy.URL":
-    """The database that ``text`` names.
+def read_url(address: str | Path) -> "sqlalchemy.URL":
+    """The database of a URL, or the SQLite file at a path.
 
     Raises:
         BadInput: SQLAlchemy is not installed, it is no URL, or it names a database that would be gone at the end. The
             URL itself is not in the message, since it may hold a password.
     """
     try:
-        from sqlalchemy import make_url
+        from sqlalchemy import URL, make_url
         from sqlalchemy.exc import ArgumentError
     except ImportError as error:
         raise BadInput("a database needs SQLAlchemy: pip install 'icltui[sql]'") from error
+    if isinstance(address, Path):
+        return URL.create("sqlite", database=os.fspath(address))
     try:
-        url = make_url(text)
+        url = make_url(address)
     except (ArgumentError, ValueError):
         raise BadInput(
             f"the database's URL cannot be read: write {_EXAMPLES}, with %40 for @ and %2F for / in a password"
@@ -59,17 +61,21 @@ def read_url(text: str) -> "sqlalchemy.URL":
 
 def shown_url(url: "sqlalchemy.URL") -> str:
     """The URL as a message or a file may hold it: on one line, without password."""
-    secret = {name: "***" for name in url.query if _SECRET.search(name)}
+    secret = dict.fromkeys(_secret_names(url), "hidden")
     text: str = url.update_query_dict(secret).render_as_string(hide_password=True)
     return text if text.isprintable() else ascii(text)
 
 
-def file_url(path: Path) -> str:
-    """The URL of the SQLite file at the path."""
-    from sqlalchemy import URL
-
-    text: str = URL.create("sqlite", database=os.fspath(path)).render_as_string()
+def without_secrets(text: str, url: "sqlalchemy.URL") -> str:
+    """The text without the URL's password, whoever wrote it there."""
+    values = (str(url.password or ""), *(str(url.query[name]) for name in _secret_names(url)))
+    for secret in filter(None, values):
+        text = text.replace(secret, "***")
     return text
+
+
+def _secret_names(url: "sqlalchemy.URL") -> list[str]:
+    return [name for name in url.query if _SECRET.search(name)]
 
 
 def make_engine(url: "sqlalchemy.URL") -> "sqlalchemy.Engine":
@@ -117,7 +123,7 @@ def _arguments(url: "sqlalchemy.URL") -> dict[str, Any]:
 def _installation(url: "sqlalchemy.URL", error: ImportError) -> str:
     if url.drivername == "postgresql+psycopg":
         return "pip install 'icltui[sql]'"
-    return f"pip install {error.name}" if error.name else f"use {_EXAMPLES}"
+    return f"install what has the Python module {error.name}, or use {_EXAMPLES}"
 
 
 def _prepare_file(url: "sqlalchemy.URL") -> None:

@@ -211,9 +211,9 @@ def sweep_entry(row: SweepRow, positions: Positions | None = None) -> LogEntry |
             token_idx=1,
             token_text=text,
             delta_norm=_number(_at(row.delta_norms, index)),
-            update_frobenius_norm=None,
-            implicit_learning_rate=None,
-            cumulative_update_norm=None,
+            update_frobenius_norm=_number(_at(row.patch_norms, index)),
+            implicit_learning_rate=_number(_at(row.learning_rates, index)),
+            cumulative_update_norm=_number(_at(row.patch_norms, index)),  # the sum of one
         )
         for index, layer in enumerate(row.layers_used)
     )

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from icltui.values.errors import DatabaseError, reason_of
+from icltui.storage.database.address import without_secrets
+from icltui.values.errors import DatabaseError
 
 if TYPE_CHECKING:
     import sqlalchemy
@@ -18,6 +19,7 @@ _ADVICE = (
     ("not a database|malformed|unable to open", "name another file"),
     ("authentication|password|role .* does not exist", "check user and password"),
     ("database .* does not exist", "make that database first, or name another one"),
+    ("invalid|keyword argument", "correct the URL"),
     ("permission denied|must be owner", "ask for the right to make tables and to write there"),
     ("refused|translate|resolve|timeout|no such file|unreachable", "check host and port, and that it runs"),
 )
@@ -39,11 +41,6 @@ def one_line_errors(url: "sqlalchemy.URL", where: str) -> Iterator[None]:
         yield
     except (SQLAlchemyError, OSError, ValueError) as error:
         cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-        reason = _without_password(" ".join(reason_of(cause).split()), url)
-        advice = next((advice for words, advice in _ADVICE if re.search(words, reason)), _ELSE)
+        reason = without_secrets(" ".join(str(cause).split()), url)
+        advice = next((advice for words, advice in _ADVICE if re.search(words, reason, re.IGNORECASE)), _ELSE)
         raise DatabaseError(f"{where}: {reason[:_MOST]}: {advice}") from None
-
-
-def _without_password(reason: str, url: "sqlalchemy.URL") -> str:
-    password = str(url.password or "").lower()
-    return reason.replace(password, "***") if password else reason

@@ -5,6 +5,7 @@ Nothing of it is imported before a database is asked for.
 
 import importlib
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -41,8 +42,8 @@ class DatabaseLog:
             return sum(_add(connection, entry, now) for entry in ordered)
 
 
-def open_log(url: str) -> DatabaseLog:
-    """Connect, and make the tables where they are missing.
+def open_log(url: str | Path) -> DatabaseLog:
+    """Connect to the database of a URL, or the SQLite file at a path, and make the tables where they are missing.
 
     Raises:
         BadInput: the URL, its driver or the library is missing or wrong.

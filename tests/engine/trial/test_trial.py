@@ -133,6 +133,7 @@ def test_layers_are_measures_of_one_unit(family):
                 close(getattr(layer, name), getattr(last[layer.layer], name))
             close(layer.z_norm, first[layer.layer].z_norm)
             close(layer.learning_rate, first[layer.layer].learning_rate)
+            close(layer.context_learning_rate, last[layer.layer].learning_rate)
 
 
 @pytest.mark.parametrize("family", ["llama", "gpt2", "gpt_neox"])
