@@ -15,7 +15,9 @@ from msgspec.structs import FieldInfo, fields
 
 from icltui.values.errors import BadInput
 
-Group = Literal["model", "patch", "text", "tests", "prompt", "method", "pairs", "compile", "curves", "heads"]
+Group = Literal[
+    "model", "patch", "text", "tests", "prompt", "method", "pairs", "compile", "curves", "heads", "limits"
+]
 """Options that are listed together, and offered by the same commands."""
 
 

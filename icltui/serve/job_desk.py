@@ -13,8 +13,8 @@ from collections.abc import AsyncGenerator, AsyncIterator
 
 from icltui.api.collect import Collected
 from icltui.api.engine import Client
-from icltui.api.limits import Limits
-from icltui.api.messages import CountTokens, Event, LoadModel, Request
+from icltui.api.limits import Limits, check_request, check_tokens, count_request
+from icltui.api.messages import Event, LoadModel, Request
 from icltui.serve.kept_engine import PATIENCE, KeptEngine, OnEvent
 from icltui.values import ModelInfo
 from icltui.values.errors import Busy, EngineError, IcltuiError, TimedOut
@@ -100,11 +100,13 @@ class JobDesk:
         """A job of ``request``, cancelled where the block is left before its end.
 
         Raises:
-            RequestTooLarge: more than the limits allow.
+            RequestTooLarge: more than the limits allow; of too many tokens the iteration tells.
+            BadInput: layers that the model does not have.
             Busy: as many jobs wait as may.
         """
-        if not self._is_open:
+        if not self._is_open or self.model is None:
             raise EngineError("the server is ending: ask another one")
+        check_request(request, self.limits, self.model.n_layers)
         if self.n_jobs >= self.limits.queue:
             raise Busy(f"{self.n_jobs} jobs wait or run, which is as many as may: ask again later")
         job = DeskJob(request)
@@ -168,10 +170,9 @@ class JobDesk:
             job.end()
 
     async def _count_tokens(self, request: Request) -> None:
-        """Refuse a prompt of too many tokens before anything is computed for it."""
-        prompt = getattr(request, "prompt", None)
-        if prompt is None:
-            return
-        counted = Collected(request)
-        await self._engine.run(CountTokens(prompt=prompt), counted.take)
-        assert counted.tokens is not None
+        """Refuse texts of too many tokens before anything is computed for them."""
+        counted = Collected(count := count_request(request))
+        await self._engine.run(count, counted.take)
+        if counted.tokens is None:
+            raise EngineError("the engine counted no tokens: its command must run icltui engine")
+        check_tokens(counted.tokens, self.limits)
