@@ -4,11 +4,12 @@ Nothing of it is imported before a database is asked for.
 """
 
 import importlib
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
+from msgspec.structs import asdict
 
 from icltui.storage.database.address import make_engine, read_url, shown_url
 from icltui.storage.database.entries import LogEntry
@@ -60,25 +61,38 @@ def open_log(url: str | Path) -> DatabaseLog:
 
 def _add(connection: "sqlalchemy.Connection", entry: LogEntry, now: datetime) -> int:
     """New rows of the log."""
-    from icltui.storage.database.tables import LOG, SESSION
+    from icltui.storage.database.tables import LOG, LOG_KEY, SESSION, SESSION_KEY
 
-    def add(table: "sqlalchemy.Table", key: list[str], rows: list[dict[str, Any]]) -> int:
-        if connection.dialect.name not in _HAS_ON_CONFLICT:
-            rows = _missing(connection, table, key, rows)
-            return connection.execute(table.insert(), rows) and len(rows) if rows else 0
-        dialect = importlib.import_module(f"sqlalchemy.dialects.{connection.dialect.name}")
+    _insert(connection, SESSION, SESSION_KEY, [{**asdict(entry.session), "created_at": now}])
+    return _insert(connection, LOG, LOG_KEY, [{**asdict(row), "created_at": now} for row in entry.rows])
+
+
+def _insert(
+    connection: "sqlalchemy.Connection",
+    table: "sqlalchemy.Table",
+    key: Sequence[str],
+    rows: list[dict[str, Any]],
+) -> int:
+    """Insert those of one measurement's rows that are not there; how many."""
+    if not rows:
+        return 0
+    if (name := connection.dialect.name) in _HAS_ON_CONFLICT:
+        dialect = importlib.import_module(f"sqlalchemy.dialects.{name}")
         insert = dialect.insert(table).on_conflict_do_nothing(index_elements=key)
-        return int(connection.execute(insert, rows).rowcount) if rows else 0
-
-    add(SESSION, ["session_id"], [{**msgspec.structs.asdict(entry.session), "created_at": now}])
-    rows = [{**msgspec.structs.asdict(row), "created_at": now} for row in entry.rows]
-    return add(LOG, ["session_id", "layer_idx", "token_idx"], rows)
+        counted = {"preserve_rowcount": True}
+        return int(connection.execute(insert, rows, execution_options=counted).rowcount)
+    missing = _missing(connection, table, key, rows)
+    if missing:
+        connection.execute(table.insert(), missing)
+    return len(missing)
 
 
 def _missing(
-    connection: "sqlalchemy.Connection", table: "sqlalchemy.Table", key: list[str], rows: list[dict[str, Any]]
+    connection: "sqlalchemy.Connection",
+    table: "sqlalchemy.Table",
+    key: Sequence[str],
+    rows: list[dict[str, Any]],
 ) -> list[dict[str, Any]]:
-    """Those of one measurement's rows that are not there."""
     from sqlalchemy import select
 
     query = select(*(table.c[name] for name in key)).where(table.c.session_id == rows[0]["session_id"])

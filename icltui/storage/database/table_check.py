@@ -3,22 +3,21 @@
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Column, Table, inspect, types
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import IntegrityError, ProgrammingError
 
 from icltui.storage.database.entries import MOST_TEXT
-from icltui.storage.database.tables import LOG, METADATA
+from icltui.storage.database.tables import LOG, LOG_KEY, METADATA, SESSION_KEY
 from icltui.values.errors import DatabaseError
 
 if TYPE_CHECKING:
     import sqlalchemy
 
-_KEY = ("session_id", "layer_idx", "token_idx")
 _TRIES = 3
 _WAY_OUT = "rename that table, or name another database"
 
 
 def make_tables(engine: "sqlalchemy.Engine", where: str) -> None:
-    """Make what is missing, in one transaction, and check what is there.
+    """Check what is there, and make what is missing, in one transaction.
 
     Raises:
         DatabaseError: a table of that name lacks a column, or has one of another type, or one that must be given.
@@ -26,12 +25,13 @@ def make_tables(engine: "sqlalchemy.Engine", where: str) -> None:
     for left in reversed(range(_TRIES)):
         try:
             with engine.begin() as connection:
-                METADATA.create_all(connection)
                 inspector = inspect(connection)
                 for table in METADATA.sorted_tables:
-                    _check(inspector, table, where)
+                    if inspector.has_table(table.name):
+                        _check(inspector, table, where)
+                METADATA.create_all(connection)
             return
-        except DBAPIError:  # also where another process made them at the same moment, which has ended by now
+        except (IntegrityError, ProgrammingError):  # such as where another process made them meanwhile
             if not left:
                 raise
 
@@ -50,9 +50,10 @@ def _check(inspector: Any, table: Table, where: str) -> None:
                 f"{where}: its table {name} has a column {str(extra['name'])!a} that must be given, which the log does "
                 f"not know: give it a default, or {_WAY_OUT}"
             )
-    if table is LOG and _KEY not in _unique_keys(inspector, name):
+    key = LOG_KEY if table is LOG else SESSION_KEY
+    if {*key} not in _unique_keys(inspector, name):
         raise DatabaseError(
-            f"{where}: its table {name} has no unique index on {', '.join(_KEY)}, without which rows would be there "
+            f"{where}: its table {name} has no unique index on {', '.join(key)}, without which rows would be there "
             f"twice: make one, or {_WAY_OUT}"
         )
 
@@ -96,7 +97,8 @@ def _must_be_given(found: dict[str, Any]) -> bool:
     )
 
 
-def _unique_keys(inspector: Any, name: str) -> list[tuple[str, ...]]:
+def _unique_keys(inspector: Any, name: str) -> list[set[str]]:
     indexes = [index["column_names"] for index in inspector.get_indexes(name) if index["unique"]]
     constraints = [one["column_names"] for one in inspector.get_unique_constraints(name)]
-    return [tuple(str(column) for column in columns) for columns in (*indexes, *constraints)]
+    primary = inspector.get_pk_constraint(name)["constrained_columns"]
+    return [set(columns) for columns in (*indexes, *constraints, primary)]

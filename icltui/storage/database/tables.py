@@ -16,6 +16,9 @@ from sqlalchemy import (
 )
 
 METADATA = MetaData()
+SESSION_KEY = ("session_id",)
+LOG_KEY = ("session_id", "layer_idx", "token_idx")
+"""What there is once, so that to write twice does no harm."""
 _HASH = 32
 _WORD = 16
 
@@ -63,7 +66,7 @@ LOG = Table(
     Column("implicit_learning_rate", Double),
     Column("cumulative_update_norm", Double),
     Column("created_at", DateTime(timezone=True), nullable=False),
-    Index("icl_dynamics_log_session_layer_token", "session_id", "layer_idx", "token_idx", unique=True),
+    Index("icl_dynamics_log_session_layer_token", *LOG_KEY, unique=True),
     Index("icl_dynamics_log_prompt_layer", "prompt_hash", "layer_idx"),
 )
 """One row a unit and layer."""
