@@ -22,6 +22,7 @@ from icltui.cli import (
     generate,
     heads,
     help,
+    mcp,
     measure,
     parser,
     patch,
@@ -80,6 +81,7 @@ _WITH_OWN_SIGNALS = ("explore", "engine")
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "explore": explore.explore,
     "engine": engine.engine,
+    "mcp": mcp.mcp,
     "config": config.config,
     "measure": measure.measure,
     "verify": verify.verify,
