@@ -9,30 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from icltui.text.escape import visible
-from icltui.values.errors import (
-    BadInput,
-    Busy,
-    Forbidden,
-    IcltuiError,
-    ModelError,
-    OutOfMemory,
-    RequestTooLarge,
-    TimedOut,
-    Unauthorized,
-)
+from icltui.values.errors import Busy, IcltuiError, RequestTooLarge
 
-STATUS: dict[type[IcltuiError], int] = {
-    IcltuiError: 500,
-    BadInput: 422,
-    RequestTooLarge: 413,
-    ModelError: 500,
-    OutOfMemory: 503,
-    TimedOut: 504,
-    Busy: 503,
-    Unauthorized: 401,
-    Forbidden: 403,
-}
-"""The status of an error: of its own class, or of the nearest above."""
 RETRY_SECONDS = 5
 """Seconds after which one who was told that the server is busy may ask again."""
 CLOSE = {"connection": "close"}
@@ -44,15 +22,10 @@ def error_json(code: str, message: str) -> bytes:
     return msgspec.json.encode({"error": {"code": code, "message": visible(message)}})
 
 
-def status_of(error: IcltuiError) -> int:
-    """The HTTP status of an error."""
-    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
-
-
 def refuse(error: IcltuiError, headers: Mapping[str, str]) -> Response:
     """The answer that tells ``error``, with more ``headers``."""
     retry = {"retry-after": str(RETRY_SECONDS)} if isinstance(error, Busy) else {}
-    return _response(status_of(error), error_json(error.code, str(error)), {**retry, **headers})
+    return _response(error.http_status, error_json(error.code, str(error)), {**retry, **headers})
 
 
 def fault(status: int, message: str, headers: Mapping[str, str] | None = None) -> HTTPException:

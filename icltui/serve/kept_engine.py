@@ -10,6 +10,7 @@ from typing import Any
 
 from icltui.api.collect import Collected
 from icltui.api.engine import Client
+from icltui.api.job_error import error_from
 from icltui.api.messages import (
     JOB_OVER,
     EngineDied,
@@ -20,8 +21,8 @@ from icltui.api.messages import (
     LoadModel,
     Request,
 )
-from icltui.values import ModelInfo, errors
-from icltui.values.errors import EngineError, IcltuiError
+from icltui.values import ModelInfo
+from icltui.values.errors import EngineError
 
 OnEvent = Callable[[Event], object]
 """Hears each event of a job as it comes."""
@@ -138,7 +139,7 @@ class KeptEngine:
         if running.died is not None:
             raise EngineError(_words(running.died))
         if isinstance(last, JobFailed):
-            raise error_of(last)
+            raise error_from(last)
         if isinstance(last, JobCancelled):
             raise EngineError("the engine stopped the job, which nobody had asked for: ask again")
 
@@ -179,13 +180,6 @@ class KeptEngine:
         _settle(self._running.over, event)
         if self._mending is None and self.model is not None and not self._is_closed:
             self._mend(self._start(_ignore))
-
-
-def error_of(failed: JobFailed) -> IcltuiError:
-    """The error by which a job failed."""
-    kind = getattr(errors, failed.kind, EngineError)
-    error: IcltuiError = kind(failed.message)
-    return error
 
 
 def _words(died: EngineDied) -> str:

@@ -1,20 +1,22 @@
-"""Everything that icltui refuses or fails at, as one tree.
+"""Everything that icltui refuses or fails at, as one tree: each error's exit code, HTTP status and name for programs.
 
-    IcltuiError                 exit code 1
-    ├── BadInput                exit code 2   a prompt, option or file that cannot be used as it is
-    │   ├── SessionError                      a session file that cannot be read or written
-    │   ├── DatabaseError                     a database that cannot be reached, or not written
-    │   └── RequestTooLarge                   more than a server takes in one request
-    ├── ModelError              exit code 3   the model could not be loaded, or cannot be explored
-    │   └── ForwardError                      its own forward pass fails, or gives no logits
-    ├── EngineError             exit code 1   the engine failed while it worked, or went away
-    │   ├── OutOfMemory                       the memory does not suffice, even for one thing at a time
-    │   └── TimedOut                          the work took longer than a server allows
-    ├── Busy                    exit code 1   a server has as much to do as it takes
-    ├── Unauthorized            exit code 1   a request without the server's token, or with another
-    └── Forbidden               exit code 1   a request that a web page of another address may have made
+                                exit  HTTP
+    IcltuiError                   1    500
+    ├── BadInput                  2    422   a prompt, option or file that cannot be used as it is
+    │   ├── SessionError                     a session file that cannot be read or written
+    │   ├── DatabaseError                    a database that cannot be reached, or not written
+    │   └── RequestTooLarge            413   more than a server takes in one request
+    ├── ModelError                3          the model could not be loaded, or cannot be explored
+    │   └── ForwardError                     its own forward pass fails, or gives no logits
+    ├── EngineError                          the engine failed while it worked, or went away
+    │   ├── OutOfMemory                503   the memory does not suffice, even for one thing at a time
+    │   └── TimedOut                   504   the work took longer than a server allows
+    ├── Busy                           503   a server has as much to do as it takes
+    ├── Unauthorized                   401   a request without the server's token, or with another
+    └── Forbidden                      403   a request that a web page of another address may have made
 
-``code`` is the error's name for programs: in the JSON of every server, and in Python.
+``code`` is the error's name for programs: in the JSON of every server, and in Python. The class's own name is the
+``kind`` of :class:`~icltui.api.messages.JobFailed`.
 Each message is one line: what is wrong, with the value; what was needed; what to do.
 """
 
@@ -26,6 +28,8 @@ class IcltuiError(Exception):
 
     exit_code: ClassVar[int] = 1
     """Exit code of the command line where this error ends it."""
+    http_status: ClassVar[int] = 500
+    """Status of a server's answer that tells this error."""
     code: ClassVar[str] = "failed"
     """The error's name for programs."""
 
@@ -34,6 +38,7 @@ class BadInput(IcltuiError):
     """A prompt, option or file that cannot be used as it is."""
 
     exit_code = 2
+    http_status = 422
     code = "bad_input"
 
 
@@ -52,6 +57,7 @@ class DatabaseError(BadInput):
 class RequestTooLarge(BadInput):
     """A request with more than a server takes: bytes, tokens or layers."""
 
+    http_status = 413
     code = "too_large"
 
 
@@ -77,32 +83,44 @@ class EngineError(IcltuiError):
 class OutOfMemory(EngineError):
     """The memory does not suffice; what was computed before holds, and the engine is ready for the next job."""
 
+    http_status = 503
     code = "out_of_memory"
 
 
 class TimedOut(EngineError):
     """A job that took longer than a server allows; it was stopped."""
 
+    http_status = 504
     code = "timed_out"
 
 
 class Busy(IcltuiError):
     """A server that has as many jobs as it takes."""
 
+    http_status = 503
     code = "busy"
 
 
 class Unauthorized(IcltuiError):
     """A request without the server's token, or with another."""
 
+    http_status = 401
     code = "unauthorized"
 
 
 class Forbidden(IcltuiError):
     """A request that came by way of another address, such as from a web page, to a server without a token."""
 
+    http_status = 403
     code = "forbidden"
 
+
+ERRORS: dict[str, type[IcltuiError]] = {
+    name: kind
+    for name, kind in tuple(globals().items())
+    if isinstance(kind, type) and issubclass(kind, IcltuiError)
+}
+"""Every error by the name of its class, in the tree's order."""
 
 EXIT_INTERRUPTED = 130
 """Exit code after Ctrl-C."""

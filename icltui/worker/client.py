@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from icltui.api.engine import Listener
-from icltui.api.messages import JOB_OVER, EngineAwaited, EngineDied, EngineStarted, Event, JobFailed, Request
+from icltui.api.job_error import job_failed
+from icltui.api.messages import JOB_OVER, EngineAwaited, EngineDied, EngineStarted, Event, Request
 from icltui.system.log_file import LogFile
 from icltui.values.errors import BadInput, EngineError, reason_of
 from icltui.worker import handshake
@@ -184,9 +185,7 @@ class RemoteEngine:
             self._fail(job, EngineError(reason))
 
     def _fail(self, job: int, error: EngineError | BadInput) -> None:
-        self._forward(
-            job, JobFailed(kind=type(error).__name__, message=str(error), exit_code=error.exit_code)
-        )
+        self._forward(job, job_failed(error))
 
     def _notify(self, job: int, event: Event) -> None:
         if self._listener is not None:

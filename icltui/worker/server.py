@@ -15,9 +15,9 @@ from typing import BinaryIO
 
 from icltui import __version__
 from icltui.api.engine import Engine
+from icltui.api.job_error import job_failed
 from icltui.api.messages import Event, JobCancelled, JobEnded, JobFailed
-from icltui.values import errors
-from icltui.values.errors import EngineError, IcltuiError, rust_panic_error
+from icltui.values.errors import EngineError, IcltuiError, OutOfMemory, rust_panic_error
 from icltui.worker.job_queue import JobQueue
 from icltui.worker.protocol import (
     LINE_LIMIT,
@@ -127,20 +127,14 @@ class Server:
 def job_failure(error: BaseException) -> JobFailed:
     """The event that reports ``error`` in one line."""
     error = rust_panic_error(error) or error
-    if isinstance(error, IcltuiError):
-        kind = next(c.__name__ for c in type(error).__mro__ if c.__module__ == errors.__name__)
-        return JobFailed(kind=kind, message=_sendable(str(error)), exit_code=error.exit_code)
-    text = " ".join(str(error).split())[:500]
-    if type(error).__name__ in ("MemoryError", "OutOfMemoryError") or "can't allocate memory" in text:
-        return JobFailed(kind="EngineError", message=_OUT_OF_MEMORY)
-    return JobFailed(
-        kind="EngineError", message=_sendable(f"{type(error).__name__}: {text} (details in the log)")
-    )
-
-
-def _sendable(text: str) -> str:
-    """The text with lone surrogates, which no message may hold, as escapes."""
-    return text.encode("utf-8", "backslashreplace").decode()
+    if not isinstance(error, IcltuiError):
+        text = " ".join(str(error).split())[:500]
+        is_full = (
+            type(error).__name__ in ("MemoryError", "OutOfMemoryError") or "can't allocate memory" in text
+        )
+        plain = f"{type(error).__name__}: {text} (details in the log)"
+        error = OutOfMemory(_OUT_OF_MEMORY) if is_full else EngineError(plain)
+    return job_failed(error)
 
 
 def _log(error: BaseException) -> None:
