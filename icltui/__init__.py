@@ -17,6 +17,7 @@ context's place. Data flows one way::
 ``report``   records as JSON, CSV, tables, Markdown and figures
 ``engine``   pure torch: models, prompts, measures, patches, generation, proof, export
 ``worker``   the engine in a child process: JSON lines over stdio
+``notebook`` the engine on a model that the user holds: the functions of this package
 ``tui``      the explorer, in Textual; it never sees a tensor
 ``cli``      one file for each command: the only room where all others meet
 ``bench``    races and timings; ``zoo``, the proof on every architecture; ``demo``, the embedded model
@@ -24,3 +25,56 @@ context's place. Data flows one way::
 """
 
 __version__ = "0.2.0"
+
+_WHERE = {
+    "icltui.api.messages": ("Event",),
+    "icltui.notebook.operations": (
+        "describe",
+        "measure",
+        "generate",
+        "verify",
+        "curves",
+        "heads",
+        "compile",
+        "exam",
+    ),
+    "icltui.values": (
+        "AttentionHeads",
+        "Compilation",
+        "Exam",
+        "Generation",
+        "LossCurves",
+        "Measurement",
+        "ModelInfo",
+        "Verification",
+    ),
+    "icltui.values.errors": (
+        "BadInput",
+        "EngineError",
+        "ForwardError",
+        "IcltuiError",
+        "ModelError",
+        "OutOfMemory",
+        "SessionError",
+    ),
+}
+"""The module of each name: it is imported when the name is first used, so that the command line starts at once.
+
+``__init__.pyi`` beside it says the same to type checkers and editors; python -m tests.docs.reference makes it.
+"""
+_MODULES = {name: module for module, names in _WHERE.items() for name in names}
+
+__all__ = [*_MODULES]
+
+
+def __getattr__(name):
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = globals()[name] = getattr(import_module(_MODULES[name]), name)
+    return value
+
+
+def __dir__():
+    return sorted({*globals(), *_MODULES})

@@ -10,6 +10,12 @@ from typing import Protocol
 from icltui.api.messages import Event, Request
 
 
+class OnEvent(Protocol):
+    """Hears every event of an engine in this process as it comes; what it raises ends the work."""
+
+    def __call__(self, event: Event, /) -> object: ...
+
+
 class Engine(Protocol):
     """An engine in this process."""
 

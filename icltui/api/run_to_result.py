@@ -1,7 +1,7 @@
 """One job of an engine in this process, from its request to its result; the explorer sees the events as a stream."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from icltui.api.collect import Collected
 from icltui.api.engine import Engine
@@ -42,6 +42,13 @@ def load(
 ) -> ModelInfo:
     """Load a model; ``on_event`` hears every event as it comes."""
     return _given(_run(engine, request, on_event).model, "a model")
+
+
+def answer(
+    engine: Engine, request: Request, on_event: Callable[[Event], object] = lambda _event: None
+) -> Any:
+    """What any request asks for, as :attr:`.Collected.result` has it; ``on_event`` hears every event as it comes."""
+    return _given(_run(engine, request, on_event).result, "an answer")
 
 
 def measure(engine: Engine, request: Measure) -> Measurement:

@@ -6,15 +6,17 @@ and every number is of the weights as they are at the moment. What was proved of
 proved anew where its weights, dtype, device, modules, hooks or settings are others.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from os import PathLike, fspath
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from torch import nn
 
-from icltui.api.messages import Event, LoadModel, Progress
+from icltui.api.engine import OnEvent
+from icltui.api.messages import LoadModel, Progress
 from icltui.api.progress_callback import ProgressCallback
 from icltui.api.run_to_result import load
 from icltui.engine.hooks.site import Residual, Site
@@ -25,9 +27,6 @@ from icltui.engine.models.shared_copy import copy_sharing_weights
 from icltui.notebook.process_settings import keeping_process_settings
 from icltui.notebook.unwrap import check_tokenizer, unwrap
 from icltui.values import ModelInfo
-
-OnEvent = Callable[[Event], object]
-"""Hears every event of the engine as it comes; what it raises ends the work."""
 
 
 @contextmanager
@@ -46,8 +45,8 @@ def engine_on(
         ModelError: a model that no proof accepts, or that cannot be loaded.
     """
     with keeping_process_settings():
-        if isinstance(model, str):
-            yield _named(LoadModel(model=model, sites=dict(sites or {})), on_event)
+        if isinstance(model, str | PathLike):
+            yield _named(LoadModel(model=fspath(model), sites=dict(sites or {})), on_event)
         else:
             yield _held(model, tokenizer, dict(sites or {}), on_event)
 

@@ -1,23 +1,32 @@
-"""The reference pages of the manual, made from the code: from the parser and the registries of keys and measures.
+"""The reference pages of the manual, made from the code: from the parser and the registries of keys and measures; and
+the stubs of what Python imports, made from the table of options.
 
 ``python -m tests.docs.reference`` writes them.
 """
 
 import argparse
 import importlib
+import inspect
 import pkgutil
+import textwrap
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import get_args
 
 from textual.widget import Widget
 
+import icltui
 from icltui import tui
 from icltui.cli import parser as cli_parser
+from icltui.notebook import operations
+from icltui.notebook.function import RESULTS
+from icltui.notebook.plain_type import type_text
 from icltui.report.measures import MEASURES, PREDICTIONS, MeasureSpec
 from icltui.tui.actions import EVERY_ACTION, MOVES
 from icltui.tui.actions.action import key_text
 from icltui.tui.draw.pane_help import SYMBOLS
+from icltui.values import ModelInfo
 from icltui.values.measurement import Dynamics
 from tests.docs.blocks import DOCS
 
@@ -230,6 +239,57 @@ the JSON and the column in the CSV. What a measure means depends on the dynamics
 leave from the left (*shrink*), or are missing one at a time (*drop*). The last three are numbers of each unit's next
 token. [Maths](maths.md) derives the formulas."""
 
+
+def operations_stub() -> str:
+    """The functions of :mod:`icltui.notebook.operations` as type checkers and editors see them."""
+    functions = [getattr(operations, name) for name in operations.__all__]
+    return "\n".join([_STUB_BEGINNING, *map(_stub, functions)])
+
+
+def _stub(function: Callable[..., object]) -> str:
+    signature = inspect.signature(function)
+    lines: list[str] = []
+    for parameter in signature.parameters.values():
+        if parameter.kind is parameter.KEYWORD_ONLY and "    *," not in lines:
+            lines.append("    *,")
+        default = "" if parameter.default is parameter.empty else f" = {parameter.default!r}"
+        lines.append(f"    {parameter.name}: {type_text(parameter.annotation)}{default},".replace("'", '"'))
+    words = textwrap.indent(inspect.getdoc(function) or "", "    ", lambda line: bool(line.strip())).strip()
+    result = signature.return_annotation.__name__
+    return "\n".join([f"def {function.__name__}(", *lines, f") -> {result}:", f'    """{words}\n    """', ""])
+
+
+_RESULTS = ",\n    ".join(sorted({ModelInfo.__name__, *(kind.__name__ for kind in RESULTS.values())}))
+_STUB_BEGINNING = f"""\
+# Made from the table of options by python -m tests.docs.reference.
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from icltui.api.engine import OnEvent
+from icltui.values import (
+    {_RESULTS},
+)
+"""
+
+
+def package_stub() -> str:
+    """The names of the package as type checkers and editors see them."""
+    lines = (f"from {module} import {name} as {name}" for name, module in sorted(icltui._MODULES.items()))
+    return "\n".join([_PACKAGE_BEGINNING, *lines, "", "__version__: str", ""])
+
+
+_PACKAGE_BEGINNING = """\
+# Made from the table in __init__.py by python -m tests.docs.reference.
+# ruff: noqa: I001
+"""
+
+STUBS: dict[Path, Callable[[], str]] = {
+    Path(icltui.__file__).with_suffix(".pyi"): package_stub,
+    Path(operations.__file__).with_suffix(".pyi"): operations_stub,
+}
+"""Each stub that is made from the code."""
+
 PAGES: dict[str, Callable[[], str]] = {
     "commands": commands_page,
     "keys": keys_page,
@@ -241,3 +301,5 @@ PAGES: dict[str, Callable[[], str]] = {
 if __name__ == "__main__":
     for topic, make in PAGES.items():
         (DOCS / f"{topic}.md").write_text(make(), encoding="utf-8")
+    for path, make in STUBS.items():
+        path.write_text(make(), encoding="utf-8")

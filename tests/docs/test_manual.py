@@ -10,7 +10,7 @@ import pytest
 from icltui.tui.actions import EVERY_ACTION
 from tests.docs.blocks import DOCS, PAGES, ROOT, blocks, links, prose, spans, walks
 from tests.docs.reference import PAGES as MADE
-from tests.docs.reference import keys_page, parsers
+from tests.docs.reference import STUBS, keys_page, parsers
 
 LONGEST_README = 150
 LONGEST_WALK = 8
@@ -28,6 +28,11 @@ def stem(page: Path) -> str:
 def test_the_page_is_what_the_code_gives(topic: str) -> None:
     page = (DOCS / f"{topic}.md").read_text("utf-8")
     assert page == MADE[topic](), f"{topic}.md is older than the code: run python -m tests.docs.reference"
+
+
+@pytest.mark.parametrize("stub", STUBS, ids=stem)
+def test_the_stub_is_what_the_code_gives(stub: Path) -> None:
+    assert stub.read_text("utf-8") == STUBS[stub](), "run python -m tests.docs.reference"
 
 
 def test_every_command_and_action_is_in_the_reference() -> None:

@@ -1,0 +1,130 @@
+"""An operation as a function: its name, its keyword arguments, their types and defaults, and a page of help.
+
+Enters: an operation of the table. Leaves: a function that asks the engine, in this process, and its signature.
+"""
+
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
+from inspect import Parameter, Signature
+from typing import Any
+
+from icltui.api import run_to_result
+from icltui.api.engine import OnEvent
+from icltui.api.operation import Operation
+from icltui.api.option import Option, with_default
+from icltui.api.option_table import without_flags
+from icltui.notebook.held_model import engine_on
+from icltui.notebook.plain_type import plain_type, words_for
+from icltui.values import (
+    AttentionHeads,
+    Compilation,
+    Exam,
+    Generation,
+    LossCurves,
+    Measurement,
+    Verification,
+)
+
+RESULTS: dict[str, type] = {
+    "measure": Measurement,
+    "generate": Generation,
+    "verify": Verification,
+    "curves": LossCurves,
+    "heads": AttentionHeads,
+    "compile": Compilation,
+    "exam": Exam,
+}
+"""What each operation's function returns."""
+
+TEXTS = ("context", "query")
+"""The options that are given by position, after the model and its tokenizer."""
+
+_COMMON = (
+    Parameter("model", Parameter.POSITIONAL_OR_KEYWORD, annotation=object),
+    Parameter("tokenizer", Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=object),
+)
+_LAST = (
+    Parameter("sites", Parameter.KEYWORD_ONLY, default=None, annotation=Mapping[str, str] | None),
+    Parameter("on_event", Parameter.KEYWORD_ONLY, default=None, annotation=OnEvent | None),
+)
+COMMON_HELP = {
+    "model": "a model of transformers in memory, which stays as it is; or a model's name or folder, or 'demo'",
+    "tokenizer": "the model's tokenizer; none where a name is given",
+    "sites": "modules that are not found automatically, such as {'mlp': 'model.layers.{layer}.mlp'}",
+    "on_event": "called with every event of the engine as it comes; what it raises ends the work",
+}
+
+
+def function_of(operation: Operation) -> Callable[..., Any]:
+    """The operation's function, with its signature and help."""
+
+    def ask(
+        model: Any,
+        tokenizer: Any = None,
+        context: str = "",
+        query: str = "",
+        *,
+        sites: Mapping[str, str] | None = None,
+        on_event: OnEvent | None = None,
+        **options: Any,
+    ) -> Any:
+        request = operation.read({"context": context, "query": query, **options})  # first, as it is quick
+        on_event = on_event or (lambda _event: None)
+        with engine_on(model, tokenizer, sites, on_event) as engine:
+            return run_to_result.answer(engine, request, on_event)
+
+    signature = signature_of(operation)
+    ask.__name__ = ask.__qualname__ = operation.name
+    ask.__module__ = "icltui"
+    ask.__doc__ = help_of(operation)
+    ask.__signature__ = signature  # type: ignore[attr-defined]
+    ask.__annotations__ = {p.name: p.annotation for p in signature.parameters.values()}
+    ask.__annotations__["return"] = signature.return_annotation
+    return ask
+
+
+def signature_of(operation: Operation) -> Signature:
+    """Model, tokenizer, context and query by position; every other option by its name."""
+    options = {option.field: option for option in operation.options}
+    by_position = [
+        _parameter(operation, options.pop(name), Parameter.POSITIONAL_OR_KEYWORD) for name in TEXTS
+    ]
+    by_name = [_parameter(operation, option, Parameter.KEYWORD_ONLY) for option in options.values()]
+    return Signature([*_COMMON, *by_position, *by_name, *_LAST], return_annotation=RESULTS[operation.name])
+
+
+def _parameter(operation: Operation, option: Option, kind: Any) -> Parameter:
+    return Parameter(
+        option.field, kind, default=operation.default(option), annotation=plain_type(option.annotation)
+    )
+
+
+def help_of(operation: Operation) -> str:
+    """What the function gives, and each argument with its type, default and meaning."""
+    lines = "\n".join(_arguments(operation))
+    return (
+        f"{operation.purpose}\n\nArgs:\n{lines}\n\nRaises:\n"
+        "    BadInput: a value that cannot be, or something that is no model or no tokenizer.\n"
+        "    ModelError: a model that no proof accepts, or that cannot be loaded.\n"
+        "    EngineError: the engine failed while it worked, for want of memory for instance.\n"
+    )
+
+
+def _arguments(operation: Operation) -> Iterator[str]:
+    options = {option.field: option for option in operation.options}
+    for parameter in signature_of(operation).parameters.values():
+        name, option = parameter.name, options.get(parameter.name)
+        words = COMMON_HELP[name] if option is None else _meaning(option, parameter.default)
+        kind = "" if name in ("model", "tokenizer") else words_for(parameter.annotation)
+        default = "" if parameter.default is Parameter.empty else f"default {parameter.default!r}"
+        brackets = ", ".join(filter(None, (kind, default)))
+        line = f"{name} ({brackets}): {words}" if brackets else f"{name}: {words}"
+        yield textwrap.fill(line, 100, initial_indent=" " * 4, subsequent_indent=" " * 8)
+
+
+def _meaning(option: Option, default: Any) -> str:
+    words = option.words or option.help
+    for ending in (" (default {default})", " (default: empty)", "; default {default}: greedy"):
+        words = words.replace(ending, "")  # it is said beside the type
+    goes_with = f" (with {option.goes_with})" if option.goes_with else ""
+    return without_flags(with_default(words, default) + goes_with)

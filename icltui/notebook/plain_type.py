@@ -1,0 +1,49 @@
+"""The type of an option's value as a caller in Python gives it: without bounds, and any sequence for a tuple."""
+
+import re
+from collections.abc import Mapping, Sequence
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+
+def plain_type(kind: Any) -> Any:
+    """``kind`` without what msgspec checks beyond it.
+
+    >>> plain_type(tuple[Annotated[int, "from 1"], ...])
+    collections.abc.Sequence[int]
+    """
+    origin, parts = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        return plain_type(parts[0])
+    if origin in (Union, UnionType):
+        return Union[tuple(map(plain_type, parts))]  # noqa: UP007 (of parts that are not known)
+    if origin is tuple:
+        return Sequence[plain_type(parts[0])]  # type: ignore[misc]
+    if origin is dict:
+        return Mapping[plain_type(parts[0]), plain_type(parts[1])]  # type: ignore[misc]
+    return kind
+
+
+def type_text(kind: Any) -> str:
+    """``kind`` as it is written in Python, the same in every version of it.
+
+    >>> type_text(Union[float, Literal["search", "jvp"], None])
+    "float | Literal['search', 'jvp'] | None"
+    """
+    origin, parts = get_origin(kind), get_args(kind)
+    if origin in (Union, UnionType):
+        return " | ".join(map(type_text, parts))
+    if origin is Literal:
+        return f"Literal[{', '.join(map(repr, parts))}]"
+    if origin is not None:
+        return f"{origin.__name__}[{', '.join(map(type_text, parts))}]"
+    return "None" if kind is NoneType else str(kind.__name__)
+
+
+def words_for(kind: Any) -> str:
+    """``kind`` for people: choices are listed.
+
+    >>> words_for(Union[float, Literal["search", "jvp"]])
+    "float | 'search' | 'jvp'"
+    """
+    return re.sub(r"Literal\[([^]]*)\]", lambda match: match[1].replace(", ", " | "), type_text(kind))
