@@ -8,24 +8,18 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from icltui.text.escape import visible
-from icltui.values.errors import Busy, IcltuiError, RequestTooLarge
+from icltui.serve.error_form import ErrorForm, ToldError, error_body
+from icltui.values.errors import Busy, IcltuiError
 
 RETRY_SECONDS = 5
 """Seconds after which one who was told that the server is busy may ask again."""
-CLOSE = {"connection": "close"}
-"""The header of an answer after which the rest of a request is not read."""
-
-
-def error_json(code: str, message: str) -> bytes:
-    """The one form of an error, as one line of JSON."""
-    return msgspec.json.encode({"error": {"code": code, "message": visible(message)}})
+JSON_TYPE = "application/json"
 
 
 def refuse(error: IcltuiError, headers: Mapping[str, str]) -> Response:
     """The answer that tells ``error``, with more ``headers``."""
     retry = {"retry-after": str(RETRY_SECONDS)} if isinstance(error, Busy) else {}
-    return _response(error.http_status, error_json(error.code, str(error)), {**retry, **headers})
+    return _response(error.http_status, error_body(error), {**retry, **headers})
 
 
 def fault(status: int, message: str, headers: Mapping[str, str] | None = None) -> HTTPException:
@@ -39,13 +33,13 @@ def fault_json(status: int, message: str) -> bytes:
     >>> fault_json(408, "the body does not come")
     b'{"error":{"code":"request_timeout","message":"the body does not come"}}'
     """
-    return error_json(http.HTTPStatus(status).name.lower(), message)
+    return msgspec.json.encode(ErrorForm(ToldError(http.HTTPStatus(status).name.lower(), message)))
 
 
 async def tell_error(_request: Request, error: Exception) -> Response:
     """Starlette's handler of our own errors."""
     assert isinstance(error, IcltuiError)
-    return refuse(error, CLOSE if isinstance(error, RequestTooLarge) else {})
+    return refuse(error, {})
 
 
 async def tell_fault(request: Request, error: Exception) -> Response:
@@ -61,8 +55,8 @@ async def tell_fault(request: Request, error: Exception) -> Response:
 
 async def tell_crash(_request: Request, _error: Exception) -> Response:
     """Starlette's handler of what nobody foresaw, whose words stay here."""
-    return _response(500, fault_json(500, "the server failed: its log says how"), CLOSE)
+    return _response(500, fault_json(500, "the server failed: its log says how"), {})
 
 
 def _response(status: int, body: bytes, headers: Mapping[str, str]) -> Response:
-    return Response(body + b"\n", status, dict(headers), "application/json")
+    return Response(body + b"\n", status, dict(headers), JSON_TYPE)

@@ -19,7 +19,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 import msgspec
 
 from icltui.api.messages import Event
-from icltui.serve.error_answer import error_json
+from icltui.serve.error_form import error_body
 from icltui.serve.job_desk import DeskJob
 from icltui.values.errors import IcltuiError
 
@@ -58,7 +58,7 @@ async def stream(
                 break
         yield _event("answer", (await answer()).encode())
     except IcltuiError as error:
-        yield _event("error", error_json(error.code, str(error)))
+        yield _event("error", error_body(error))
 
 
 def _event(name: str, data: bytes) -> bytes:

@@ -171,8 +171,9 @@ class JobDesk:
 
     async def _count_tokens(self, request: Request) -> None:
         """Refuse texts of too many tokens before anything is computed for them."""
-        counted = Collected(count := count_request(request))
-        await self._engine.run(count, counted.take)
+        counting = count_request(request)
+        counted = Collected(counting)
+        await self._engine.run(counting, counted.take)
         if counted.tokens is None:
             raise EngineError("the engine counted no tokens: its command must run icltui engine")
         check_tokens(counted.tokens, self.limits)

@@ -129,7 +129,7 @@ class KeptEngine:
         self._running = running
         running.job = self._client.submit(request)
         try:
-            last = await running.over
+            last = await asyncio.shield(running.over)
         except asyncio.CancelledError:
             running.on_event = _ignore
             if not self._is_closed:

@@ -1,4 +1,4 @@
-"""An answer sent piece by piece to a client that may leave, or read slowly, without holding up anybody else."""
+"""An answer sent piece by piece, each when the client has room for it, and given up when it leaves."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine, Mapping
@@ -11,37 +11,23 @@ from icltui.serve.request_body import ClientGone
 
 PIECE = 2**16
 """Bytes that are sent at once."""
-STALLED = 30.0
-"""Seconds in which a client must take a piece."""
 _T = TypeVar("_T")
 
 
 async def send_pieces(send: Send, headers: Mapping[str, str], pieces: AsyncGenerator[bytes, None]) -> None:
-    """Answer with status 200.
-
-    Raises:
-        ClientGone: the client does not read.
-    """
+    """Answer with status 200. No more than a piece waits for a slow reader; the connection ends one that stalls."""
     raw = [(name.encode(), value.encode()) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": 200, "headers": raw})
     async with aclosing(pieces):
         async for piece in pieces:
-            await _send(send, piece, has_more=True)
-    await _send(send, b"", has_more=False)
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
 
 
 async def in_pieces(text: bytes) -> AsyncGenerator[bytes, None]:
     """``text`` in pieces of :data:`PIECE` bytes."""
     for start in range(0, len(text), PIECE):
         yield text[start : start + PIECE]
-
-
-async def _send(send: Send, piece: bytes, has_more: bool) -> None:
-    try:
-        async with asyncio.timeout(STALLED):
-            await send({"type": "http.response.body", "body": piece, "more_body": has_more})
-    except (TimeoutError, OSError):
-        raise ClientGone from None
 
 
 async def unless_gone(receive: Receive, work: Coroutine[Any, Any, _T]) -> _T:
@@ -60,6 +46,8 @@ async def unless_gone(receive: Receive, work: Coroutine[Any, Any, _T]) -> _T:
         for task in (working, leaving):
             task.cancel()
         await asyncio.wait({working, leaving})
+        if not working.cancelled():
+            working.exception()  # of no interest where the client has left
 
 
 async def _left(receive: Receive) -> None:
