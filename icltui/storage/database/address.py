@@ -54,8 +54,8 @@ def read_url(address: str | Path) -> "sqlalchemy.URL":
         ) from None
     if url.drivername in _POSTGRESQL:
         url = url.set(drivername="postgresql+psycopg")
-    if url.get_backend_name() == "sqlite" and _is_in_memory(url):
-        raise BadInput("a SQLite database in memory is gone at the end: name a file, as sqlite:///log.sqlite")
+    if url.get_backend_name() == "sqlite":
+        _check_sqlite(url)
     return url
 
 
@@ -105,9 +105,11 @@ def make_engine(url: "sqlalchemy.URL") -> "sqlalchemy.Engine":
     return engine
 
 
-def _is_in_memory(url: "sqlalchemy.URL") -> bool:
-    name = url.database or ""
-    return name in ("", ":memory:", "file::memory:") or url.query.get("mode") == "memory"
+def _check_sqlite(url: "sqlalchemy.URL") -> None:
+    if url.database in (None, "", ":memory:", "file::memory:") or url.query.get("mode") == "memory":
+        raise BadInput("a SQLite database in memory is gone at the end: name a file, as sqlite:///log.sqlite")
+    if "uri" not in url.query and (unknown := url.query.keys() - {"timeout"}):
+        raise BadInput(f"{min(unknown)!a} is no parameter of a SQLite file: leave it out")
 
 
 def _arguments(url: "sqlalchemy.URL") -> dict[str, Any]:
@@ -133,6 +135,7 @@ def _prepare_file(url: "sqlalchemy.URL") -> None:
     path = Path(str(url.database))
     try:
         make_folder(path.absolute().parent)
+        os.fspath(path).encode()
         if not path.exists():
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
         if not stat.S_ISREG(path.stat().st_mode):

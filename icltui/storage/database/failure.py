@@ -41,6 +41,10 @@ def one_line_errors(url: "sqlalchemy.URL", where: str) -> Iterator[None]:
         yield
     except (SQLAlchemyError, OSError, ValueError) as error:
         cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-        reason = without_secrets(" ".join(str(cause).split()), url)
-        advice = next((advice for words, advice in _ADVICE if re.search(words, reason, re.IGNORECASE)), _ELSE)
+        diagnosis = getattr(cause, "diag", None)  # of PostgreSQL, without the statement
+        words = getattr(diagnosis, "message_primary", None) or str(cause)
+        reason = without_secrets(" ".join(words.split()), url)
+        advice = next(
+            (advice for pattern, advice in _ADVICE if re.search(pattern, reason, re.IGNORECASE)), _ELSE
+        )
         raise DatabaseError(f"{where}: {reason[:_MOST]}: {advice}") from None

@@ -21,4 +21,4 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/log.sqlite"
     server: PostgresServer = request.getfixturevalue("postgres")
-    return server.new_database()
+    return server.new_url()

@@ -1,0 +1,135 @@
+"""URLs and databases that cannot be used: one plain line each, which says what to do and never a password."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from icltui.storage.database.address import read_url, shown_url
+from icltui.storage.database.log import open_log
+from icltui.values.errors import BadInput, DatabaseError
+from tests.postgres import PASSWORD
+from tests.storage.database.test_log import ENTRY, counts
+
+sqlalchemy = pytest.importorskip("sqlalchemy")
+SECRET = "hush-hush"
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("", "cannot be read: write sqlite:///log.sqlite or postgresql://"),
+        ("log.sqlite", "cannot be read"),
+        (f"postgresql://a:{SECRET}@h:port/d", "with %40 for @ and %2F for / in a password"),
+        ("sqlite://", "in memory is gone at the end: name a file"),
+        ("sqlite:///:memory:", "in memory is gone at the end"),
+        ("sqlite:///file:x?mode=memory&uri=true", "in memory is gone at the end"),
+        (f"nosuch://a:{SECRET}@h/d", "no database is called 'nosuch': write "),
+        (f"mysql://a:{SECRET}@h/d", "the driver of mysql is missing: install what has the Python module MySQLdb"),
+        (f"postgresql+asyncpg://a:{SECRET}@h/d", "the driver of postgresql+asyncpg is missing"),
+        (f"postgresql://localhost:1/d?password={SECRET}&nosuch=1", 'option "nosuch": correct the URL'),
+        ("postgresql://localhost:1/d", "refused"),
+        ("sqlite:///nosuch.sqlite?nosuch=1", "'nosuch' is no parameter of a SQLite file: leave it out"),
+        ("sqlite:////dev/null", "cannot write /dev/null: it is not a file: choose another place"),
+        ("sqlite:////proc/x/log.sqlite", "cannot write /proc/x/log.sqlite: no such file or directory"),
+        ("sqlite:///a\0b", "cannot write 'a\\x00b': embedded null byte"),
+    ],
+)  # fmt: skip
+def test_refused_in_one_line(url, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BadInput) as caught:
+        open_log(url)
+    message = str(caught.value)
+    assert words in message
+    assert len(message.splitlines()) == 1
+    assert SECRET not in message
+
+
+@pytest.mark.parametrize("module", ["sqlalchemy", "psycopg"])
+def test_what_is_missing_is_one_pip_away(module, monkeypatch):
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(BadInput, match=r"pip install 'icltui\[sql\]'"):
+        open_log("postgresql://localhost/x")
+
+
+def test_what_is_shown_has_no_password():
+    url = read_url(f"postgres://a:{SECRET}@h/d?sslmode=prefer&sslpassword={SECRET}")
+    assert shown_url(url) == "postgresql+psycopg://a:***@h/d?sslmode=prefer&sslpassword=hidden"
+    assert shown_url(read_url(Path("a\nb\x1b"))).isprintable()
+
+
+def test_a_path_is_a_file_of_that_name(tmp_path):
+    for name in ("log?mode=memory", "%20#x", ":memory:", "ü"):
+        open_log(tmp_path / "below" / name).write(ENTRY)
+        assert (tmp_path / "below" / name).stat().st_mode & 0o777 == 0o600
+        assert counts(open_log(tmp_path / "below" / name)) == (1, 6)
+    with pytest.raises(DatabaseError, match="surrogates not allowed: choose another place"):
+        open_log(tmp_path / "\udc80")
+
+
+def test_a_file_that_is_no_database_stays_as_it_is(tmp_path):
+    path = tmp_path / "notes.txt"
+    path.write_text("mine")
+    with pytest.raises(DatabaseError, match="file is not a database: name another file"):
+        open_log(path)
+    assert path.read_text() == "mine"
+
+
+def test_a_database_that_may_only_be_read(tmp_path):
+    open_log(tmp_path / "log.sqlite")
+    url = f"sqlite:///file:{tmp_path}/log.sqlite?mode=ro&uri=true"
+    with pytest.raises(DatabaseError, match="attempt to write a readonly database: allow writing there"):
+        open_log(url).write(ENTRY)
+
+
+def test_a_locked_database(tmp_path):
+    open_log(tmp_path / "log.sqlite")
+    log = open_log(f"sqlite:///{tmp_path}/log.sqlite?timeout=0.01")
+    words = "database is locked: another program holds it: try again"
+    with (
+        open_log(tmp_path / "log.sqlite")._engine.begin(),
+        pytest.raises(DatabaseError, match=words),
+    ):
+        log.write(ENTRY)
+    assert log.write(ENTRY) == 6
+
+
+def test_a_full_disk(tmp_path):
+    """The limit that SQLite itself has for its file's pages; a full disk gives the same error."""
+    log = open_log(tmp_path / "log.sqlite")
+    n_pages = "PRAGMA max_page_count = 1"
+    full = lambda connection, _: connection.execute(n_pages)  # noqa: E731
+    sqlalchemy.event.listen(log._engine, "connect", full)
+    with pytest.raises(DatabaseError, match="database or disk is full: make room, then do the same again"):
+        log.write(*(_another(number) for number in range(200)))
+    assert counts(log) == (0, 0)
+    sqlalchemy.event.remove(log._engine, "connect", full)
+    assert log.write(ENTRY) == 6
+
+
+def _another(number: int) -> object:
+    import msgspec
+
+    session_id = f"{number:032}"
+    session = msgspec.structs.replace(ENTRY.session, session_id=session_id)
+    rows = tuple(msgspec.structs.replace(row, session_id=session_id) for row in ENTRY.rows)
+    return msgspec.structs.replace(ENTRY, session=session, rows=rows)
+
+
+def test_what_a_server_refuses(postgres):
+    reader = postgres.url("postgres", "reader")
+    wrong = reader.replace("reader@", f"reader:{SECRET}@")
+    right = reader.replace("reader@", "reader:" + "".join(f"%{ord(one):02x}" for one in PASSWORD) + "@")
+    for url, words in (
+        (postgres.url("nosuch"), 'database "nosuch" does not exist: make that database first'),
+        (wrong, 'password authentication failed for user "reader": check user and password'),
+        (reader, "no password supplied: check user and password"),
+        (postgres.url("postgres", "nosuch"), 'role "nosuch" does not exist: check user and password'),
+        (right, "permission denied for schema public: ask for the right to make tables"),
+    ):
+        with pytest.raises(DatabaseError) as caught:
+            open_log(url)
+        message = str(caught.value)
+        assert words in " ".join(message.split())
+        assert len(message.splitlines()) == 1
+        assert not any(secret in message for secret in (SECRET, PASSWORD, "%2f"))
