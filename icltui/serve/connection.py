@@ -10,8 +10,8 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from icltui.serve.error_form import error_body
-from icltui.values.errors import BadInput, Busy, IcltuiError
+from icltui.serve.error_answer import error_json, fault_json
+from icltui.values.errors import Busy
 
 
 class BoundedConnection(H11Protocol):  # type: ignore[misc]
@@ -32,7 +32,8 @@ class BoundedConnection(H11Protocol):  # type: ignore[misc]
     def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)
         if len(self.connections) > self.most:
-            self._refuse(503, Busy(f"{self.most} connections are open: try again later"))
+            told = error_json(Busy.code, f"{self.most} connections are open: ask again later")
+            self._refuse(503, told)
         self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -58,7 +59,9 @@ class BoundedConnection(H11Protocol):  # type: ignore[misc]
         self._wait()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 -- uvicorn's words, where ours say more
-        self._refuse(400, BadInput("this is no request in HTTP/1.1, or its headers are longer than 16 KiB"))
+        self._refuse(
+            400, fault_json(400, "this is no request in HTTP/1.1, or its headers are longer than 16 KiB")
+        )
 
     def _wait(self) -> None:
         """Begin to count the client's seconds where it is its turn, and leave off where it is not."""
@@ -78,27 +81,19 @@ class BoundedConnection(H11Protocol):  # type: ignore[misc]
         if self.flow.write_paused or self.transport.is_closing():
             self.transport.abort()
         else:
-            self._refuse(
-                408, BadInput(f"the request did not arrive within {self.seconds:g} seconds: send it again")
-            )
+            told = f"the request did not come within {self.seconds:g} s: send it at once"
+            self._refuse(408, fault_json(408, told))
             self._wait()
 
-    def _refuse(self, status: int, error: IcltuiError) -> None:
+    def _refuse(self, status: int, body: bytes) -> None:
         """Say what is wrong, unless an answer is under way, and end the connection."""
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.disconnected = True  # the application's own answer comes too late
             self.cycle.message_event.set()
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            body = error_body(error)
-            headers = [
-                ("content-type", "application/json"),
-                ("content-length", str(len(body))),
-                ("connection", "close"),
-            ]
-            for event in (
-                h11.Response(status_code=status, headers=headers),
-                h11.Data(data=body),
-                h11.EndOfMessage(),
-            ):
+            length = ("content-length", str(len(body)))
+            headers = [("content-type", "application/json"), length, ("connection", "close")]
+            head = h11.Response(status_code=status, headers=headers)
+            for event in (head, h11.Data(data=body), h11.EndOfMessage()):
                 self.transport.write(self.conn.send(event) or b"")
         self.transport.close()

@@ -91,7 +91,7 @@ def error_of(answer: bytes) -> tuple[int, str]:
 async def test_half_a_request_is_waited_for_and_then_refused(piece: bytes) -> None:
     app = Application()
     async with served(app, Hasty) as port:
-        assert error_of(await heard(port, piece)) == (408, "bad_input")
+        assert error_of(await heard(port, piece)) == (408, "request_timeout")
         assert await heard(port, LAST) != b""
     assert app.done == 1
 
@@ -104,7 +104,7 @@ async def test_a_client_that_drips_has_no_longer(caplog: pytest.LogCaptureFixtur
         while not answer.done():
             writer.write(b"X-Drip: 1\r\n")
             await asyncio.sleep(0.01)
-        assert error_of(await answer) == (408, "bad_input")
+        assert error_of(await answer) == (408, "request_timeout")
         writer.close()
     assert not caplog.records or max(record.levelno for record in caplog.records) < logging.ERROR
 
@@ -198,7 +198,7 @@ async def test_what_is_no_http_is_told_so(request_: bytes, caplog: pytest.LogCap
     app = Application()
     async with served(app) as port:
         answer = await heard(port, request_)
-        assert answer == b"" or error_of(answer) == (400, "bad_input")
+        assert answer == b"" or error_of(answer) == (400, "bad_request")
         assert (await heard(port, LAST)).endswith(b"ok")
     assert app.done == 1
     assert all(record.exc_info is None for record in caplog.records)
