@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from icltui.api.messages import (
     Compile,
@@ -21,12 +22,12 @@ from icltui.api.messages import (
     Request,
     Verify,
 )
-from icltui.api.option import Option
+from icltui.api.option import Option, with_default
 from icltui.api.option_table import OPTIONS, option_of, without_flags
 from icltui.values.bounds import LAYERS
 from icltui.values.errors import BadInput
 from icltui.values.prompt import Prompt, check_size, resolve_layers
-from icltui.values.recipe import Recipe, Sampling
+from icltui.values.recipe import CHOSEN, COMPILED, Recipe, Sampling
 
 PARTS: dict[str, type[Struct]] = {"prompt": Prompt, "recipe": Recipe, "sampling": Sampling}
 """The fields of a request that have options of their own."""
@@ -55,8 +56,30 @@ class Operation(Struct, frozen=True):
         """Those of them that a server offers: none names a file of the engine's machine, or is about one."""
         return (option for option in self.options if not option.local)
 
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """The options that are chosen for whoever does not give them: their default is None."""
+        return (*CHOSEN, "layers", "calibrate") if self.request is Compile else ()
+
+    def annotation(self, option: Option) -> Any:
+        """The type of one of the operation's options, with its bounds."""
+        return option.annotation | None if option.field in self.chosen else option.annotation
+
+    def description(self, option: Option) -> str:
+        """What one of the operation's options means, without the command line."""
+        words, default = option.words or option.help, self.default(option)
+        if option.field in self.chosen and option.field != "calibrate":  # whose words say it
+            words = f"{words.split(' (default')[0]} (not given: chosen, beginning at {{default}})"
+            default = self._begin(option)
+        return with_default(without_flags(words), default)
+
     def default(self, option: Option) -> Any:
         """The value of one of the operation's options where nothing is given."""
+        if option.field in self.chosen:
+            return None
+        return self._begin(option)
+
+    def _begin(self, option: Option) -> Any:
         owners = (self._usual, *(getattr(self._usual, name) for name, _ in self._parts))
         return next(getattr(owner, option.field) for owner in owners if hasattr(owner, option.field))
 
@@ -72,7 +95,11 @@ class Operation(Struct, frozen=True):
         if not isinstance(values, Mapping):
             raise BadInput(f"{type(values).__name__} is no set of options: give them by name")
         self._check_names(values, is_remote)
-        values = {name: _whole(option_of(name), value) for name, value in values.items()}
+        values = {
+            name: _whole(option_of(name), value)
+            for name, value in values.items()
+            if value is not None or name not in self.chosen
+        }
         try:
             return self._request(values)
         except BadInput as error:
@@ -93,7 +120,7 @@ class Operation(Struct, frozen=True):
 
     def _request(self, values: Mapping[str, Any]) -> Request:
         parts = {name: _changed(getattr(self._usual, name), values) for name, _ in self._parts}
-        request: Request = _changed(self._usual, {**values, **parts})
+        request: Request = _completed(_changed(self._usual, {**values, **parts}), values)
         for option in self.options:
             for owner in (request, *parts.values()):
                 if hasattr(owner, option.field):
@@ -109,7 +136,29 @@ class Operation(Struct, frozen=True):
     @property
     def _usual(self) -> Struct:
         """The request where nothing is given."""
-        return self.request(prompt=Prompt())
+        begin = {"recipe": COMPILED} if self.request is Compile else {}
+        return self.request(prompt=Prompt(), **begin)
+
+
+def _completed(request: Request, given: Mapping[str, Any]) -> Request:
+    """``request`` with what follows from which options were given: what is not, *compile* chooses.
+
+    Raises:
+        BadInput: queries of the user's own where others are wanted, or none where they are.
+    """
+    if not isinstance(request, Compile):
+        return request
+    has_own = bool(request.recipe.queries)
+    kind = request.calibrate if "calibrate" in given else "user" if has_own else "self"
+    if (kind == "user") != has_own:
+        raise BadInput(
+            "calibrate user needs queries: give them"
+            if kind == "user"
+            else f"queries are the calibration queries, and calibrate {kind} makes others: leave one of them out"
+        )
+    return replace(
+        request, calibrate=kind, pinned=tuple(name for name in (*CHOSEN, "layers") if name in given)
+    )
 
 
 def _changed(part: Struct, values: Mapping[str, Any]) -> Any:

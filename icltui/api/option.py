@@ -16,7 +16,18 @@ from msgspec.structs import FieldInfo, fields
 from icltui.values.errors import BadInput
 
 Group = Literal[
-    "model", "patch", "text", "tests", "prompt", "method", "pairs", "compile", "curves", "heads", "limits"
+    "model",
+    "patch",
+    "text",
+    "tests",
+    "prompt",
+    "method",
+    "pairs",
+    "compile",
+    "exam",
+    "curves",
+    "heads",
+    "limits",
 ]
 """Options that are listed together, and offered by the same commands."""
 

@@ -12,6 +12,7 @@ from msgspec import Meta, Struct
 from icltui.api.messages import (
     DEMO,
     Compile,
+    Examine,
     Generate,
     GenerateEach,
     LoadModel,
@@ -166,7 +167,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "holdout",
         "other queries after the same context, one per line",
-        (Generate, GenerateEach, Session, Compile),
+        (Generate, GenerateEach, Session, Compile, Examine),
         "tests",
         words="other queries after the same context, on which the patch is tested",
         label="test on",
@@ -309,6 +310,18 @@ OPTIONS: tuple[Option, ...] = (
     ),
     _compile(
         "force", "write it even if it would harm, and mark it", local="nothing is written where it is offered"
+    ),
+    Option(
+        "rows",
+        "the patches to examine (default: all but distilled, which takes minutes, and joined, of two contexts)",
+        (Examine,),
+        "exam",
+    ),
+    Option(
+        "answers",
+        "true answers by query; a query without one is right where it is answered as with the context",
+        (Examine,),
+        "exam",
     ),
     Option(
         "own_texts",

@@ -6,8 +6,7 @@ from typing import Any
 import msgspec
 
 from icltui.api.operation import Operation
-from icltui.api.option import Option, with_default
-from icltui.api.option_table import without_flags
+from icltui.api.option import Option
 from icltui.values.prompt import MOST_BYTES
 
 _BOUNDS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
@@ -16,7 +15,7 @@ _BOUNDS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "ex
 def input_schema(operation: Operation, is_remote: bool = True) -> dict[str, Any]:
     """The flat mapping that :meth:`.Operation.read` takes: every option with its type, range, default and meaning."""
     options = operation.remote_options if is_remote else operation.options
-    properties = {option.field: option_schema(option, operation.default(option)) for option in options}
+    properties = {option.field: _option_schema(operation, option) for option in options}
     for name in operation.required:
         del properties[name]["default"]
         properties[name]["minLength"] = 1
@@ -28,13 +27,11 @@ def input_schema(operation: Operation, is_remote: bool = True) -> dict[str, Any]
     }
 
 
-def option_schema(option: Option, default: Any) -> dict[str, Any]:
-    """The values of one option; ``default`` is its value where nothing is given."""
-    values = _within(msgspec.json.schema(option.annotation), option.bounds)
+def _option_schema(operation: Operation, option: Option) -> dict[str, Any]:
     return {
-        **values,
-        "default": msgspec.to_builtins(default),
-        "description": with_default(without_flags(option.words or option.help), default),
+        **_within(msgspec.json.schema(operation.annotation(option)), option.bounds),
+        "default": msgspec.to_builtins(operation.default(option)),
+        "description": operation.description(option),
     }
 
 

@@ -24,13 +24,11 @@ from icltui.values.bounds import LAYERS
 from icltui.values.compilation import Compilation
 from icltui.values.errors import BadInput
 from icltui.values.prompt import layers_text, resolve_layers
-from icltui.values.recipe import COMPILED, idle
+from icltui.values.recipe import CHOSEN, COMPILED, idle
 
 FORMATS: tuple[CompiledFormat, ...] = ("peft", "gguf-lora")
 _PROMPT = ("context", "query", "bos", "chat", "positions")
 _PATCH = ("metric", "epsilon", "background", "ridge", "components", "carrier", "alpha", "n_fitted", "rank")
-_CHOSEN = ("metric", "epsilon", "ridge", "components", "alpha", "rank", "cross_fit")
-"""Fields of the recipe that are chosen unless they are given."""
 _VARIED = ("epsilon", "ridge", "components", "alpha", "rank")
 _MADE_BY = {"n_queries": ("repeat", "self"), "seed": ("self",)}
 """Kinds of calibration that an option concerns."""
@@ -87,7 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _patch_help(name: str) -> str:
     """The option's help, with the value that a compilation begins at in the place of its usual default."""
     option = option_of(name)
-    if name not in _CHOSEN:
+    if name not in CHOSEN:
         return option.description
     begin = getattr(COMPILED, name)
     begin = f"{begin:g}" if isinstance(begin, float) else "yes" if begin is True else begin
@@ -160,7 +158,7 @@ def _request(args: argparse.Namespace) -> Compile:
     values["holdout"] = without_answers(values.get("holdout", ()))
     if args.layers is not None and args.layers != "last":
         resolve_layers(args.layers, LAYERS)
-    pinned = (*(name for name in _CHOSEN if name in given), *(["layers"] if args.layers is not None else []))
+    pinned = (*(name for name in CHOSEN if name in given), *(["layers"] if args.layers is not None else []))
     more = {
         "prompt": read_prompt(args),
         "recipe": recipe,

@@ -3,6 +3,7 @@
 Enters: an operation of the table. Leaves: a function that asks the engine, in this process, and its signature.
 """
 
+import re
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from inspect import Parameter, Signature
@@ -11,7 +12,7 @@ from typing import Any
 from icltui.api import run_to_result
 from icltui.api.engine import OnEvent
 from icltui.api.operation import Operation
-from icltui.api.option import Option, with_default
+from icltui.api.option import Option
 from icltui.api.option_table import without_flags
 from icltui.notebook.held_model import engine_on
 from icltui.notebook.plain_type import plain_type, words_for
@@ -95,7 +96,10 @@ def signature_of(operation: Operation) -> Signature:
 
 def _parameter(operation: Operation, option: Option, kind: Any) -> Parameter:
     return Parameter(
-        option.field, kind, default=operation.default(option), annotation=plain_type(option.annotation)
+        option.field,
+        kind,
+        default=operation.default(option),
+        annotation=plain_type(operation.annotation(option)),
     )
 
 
@@ -114,7 +118,7 @@ def _arguments(operation: Operation) -> Iterator[str]:
     options = {option.field: option for option in operation.options}
     for parameter in signature_of(operation).parameters.values():
         name, option = parameter.name, options.get(parameter.name)
-        words = COMMON_HELP[name] if option is None else _meaning(option, parameter.default)
+        words = COMMON_HELP[name] if option is None else _meaning(operation, option)
         kind = "" if name in ("model", "tokenizer") else words_for(parameter.annotation)
         default = "" if parameter.default is Parameter.empty else f"default {parameter.default!r}"
         brackets = ", ".join(filter(None, (kind, default)))
@@ -122,9 +126,8 @@ def _arguments(operation: Operation) -> Iterator[str]:
         yield textwrap.fill(line, 100, initial_indent=" " * 4, subsequent_indent=" " * 8)
 
 
-def _meaning(option: Option, default: Any) -> str:
-    words = option.words or option.help
-    for ending in (" (default {default})", " (default: empty)", "; default {default}: greedy"):
-        words = words.replace(ending, "")  # it is said beside the type
-    goes_with = f" (with {option.goes_with})" if option.goes_with else ""
-    return without_flags(with_default(words, default) + goes_with)
+def _meaning(operation: Operation, option: Option) -> str:
+    said = r" \(default(: empty| [^():]*)\)"  # beside the type
+    words = re.sub(said, "", operation.description(option))
+    goes_with = f" (with {without_flags(option.goes_with)})" if option.goes_with else ""
+    return words + goes_with

@@ -1,4 +1,6 @@
 # Made from the table of options by python -m tests.docs.reference.
+# ruff: noqa: E501
+# fmt: off
 
 from collections.abc import Mapping, Sequence
 from typing import Literal
@@ -159,7 +161,7 @@ def generate(
             patch: a random one of equal norms, the shuffled or another context's
         other_context (str, default ''): for control other (with control other)
         n_tokens (int, default 12): tokens per lane
-        temperature (float, default 0.0): of sampling
+        temperature (float, default 0.0): of sampling; default 0: greedy
         top_k (int | None, default None): draw from the K most probable tokens
         top_p (float, default 1.0): draw from the most probable that reach P
         seed (int, default 0): of sampling, one noise for all lanes, and of the controls
@@ -325,6 +327,109 @@ def compile(
     query: str = "",
     *,
     mode: Literal["per-step", "frozen", "compiled"] = "compiled",
+    components: Literal["both", "weights", "shift"] | None = None,
+    carrier: Literal["output", "bias"] = "output",
+    alpha: float | Literal["search", "jvp"] | None = None,
+    n_fitted: int = 8,
+    rank: int | None = None,
+    ridge: float | None = None,
+    cross_fit: bool | None = None,
+    metric: Literal["plain", "ordinary"] | None = None,
+    epsilon: float | None = None,
+    background: str = "",
+    queries: Sequence[str] = (),
+    holdout: Sequence[str] = (),
+    control: Literal["none", "random", "shuffled", "other"] = "none",
+    other_context: str = "",
+    seed: int = 0,
+    unit: str = "token",
+    bos: Literal["auto", "always", "never"] = "auto",
+    chat: bool = False,
+    positions: Literal["reset", "keep"] = "reset",
+    layers: str | None = None,
+    calibrate: Literal["user", "repeat", "self"] | None = None,
+    n_queries: int = 16,
+    budget: float = 60.0,
+    force: bool = False,
+    sites: Mapping[str, str] | None = None,
+    on_event: OnEvent | None = None,
+) -> Compilation:
+    """One patch for many queries, chosen by leave-one-out, and how far it carries.
+
+    Args:
+        model: a model of transformers in memory, which stays as it is; or a model's name or folder, or
+            'demo'
+        tokenizer (default None): the model's tokenizer; none where a name is given
+        context (str, default ''): the context
+        query (str, default ''): the query after it
+        mode ('per-step' | 'frozen' | 'compiled', default 'compiled'): a new patch per token; the
+            query's last token's, held; or one for many tokens at once, held
+        components ('both' | 'weights' | 'shift' | None, default None): ΔW and Δb, or one alone (not
+            given: chosen, beginning at both)
+        carrier ('output' | 'bias', default 'output'): held: the shift as a patch of the down
+            projection, or as a constant, which ends in repetition (with mode frozen or compiled and a
+            shift)
+        alpha (float | 'search' | 'jvp' | None, default None): strength, 0 to 2; search: by line search;
+            jvp: in closed form to first order (not given: chosen, beginning at 1)
+        n_fitted (int, default 8): compiled: tokens of the contextual continuation to fit, besides the
+            query's own (with mode compiled and something to solve)
+        rank (int | None, default None): compiled: cut the patch to this rank by SVD (not given: chosen,
+            beginning at 8) (with mode compiled and something to solve)
+        ridge (float | None, default None): compiled: penalty, as a share of the mean square (not given:
+            chosen, beginning at 3) (with mode compiled and something to solve)
+        cross_fit (bool | None, default None): compiled on queries: fit each a second time, as it is
+            through the patch that is made without it (not given: chosen, beginning at True) (with mode
+            compiled and two or more queries)
+        metric ('plain' | 'ordinary' | None, default None): held: the patch that is least in its norm,
+            or in its effect on ordinary text (not given: chosen, beginning at ordinary) (with mode
+            frozen or compiled and something to solve)
+        epsilon (float | None, default None): ordinary: how far the metric is from ordinary text alone,
+            as a share of the mean square (not given: chosen, beginning at 0.001) (with mode frozen or
+            compiled, something to solve and metric ordinary)
+        background (str, default ''): ordinary: a text file of what is ordinary (default: the model's
+            own, else one that comes with the program) (with mode frozen or compiled, something to solve
+            and metric ordinary)
+        queries (Sequence[str], default ()): compiled: fit on these queries, not on the query (with mode
+            compiled and something to solve)
+        holdout (Sequence[str], default ()): other queries after the same context, on which the patch is
+            tested
+        control ('none' | 'random' | 'shuffled' | 'other', default 'none'): instead of the context's
+            patch: a random one of equal norms, the shuffled or another context's
+        other_context (str, default ''): for control other (with control other)
+        seed (int, default 0): of sampling, one noise for all lanes, and of the controls
+        unit (str, default 'token'): token, line, sentence, or a separator to cut the context at
+        bos ('auto' | 'always' | 'never', default 'auto'): tokens before the text, kept in both runs
+            (default auto: the tokenizer's own, else one where the model has an attention sink)
+        chat (bool, default False): context and query as one user turn of the tokenizer's chat template,
+            its header kept in both runs
+        positions ('reset' | 'keep', default 'reset'): the query right after what is left of the
+            context, or where the full context puts it
+        layers (str | None, default None): all, last, or a list such as 0,3,5-8 (not given: chosen,
+            beginning at all)
+        calibrate ('user' | 'repeat' | 'self' | None, default None): where the calibration queries come
+            from: queries; the context in pieces; or the model, which writes them in the context
+            (default: user with queries, else self)
+        n_queries (int, default 16): calibration queries to make of the context
+        budget (float, default 60.0): seconds that the choice may take
+        force (bool, default False): write it even if it would harm, and mark it
+        sites (Mapping[str, str] | None, default None): modules that are not found automatically, such
+            as {'mlp': 'model.layers.{layer}.mlp'}
+        on_event (OnEvent | None, default None): called with every event of the engine as it comes; what
+            it raises ends the work
+
+    Raises:
+        BadInput: a value that cannot be, or something that is no model or no tokenizer.
+        ModelError: a model that no proof accepts, or that cannot be loaded.
+        EngineError: the engine failed while it worked, for want of memory for instance.
+    """
+
+def exam(
+    model: object,
+    tokenizer: object = None,
+    context: str = "",
+    query: str = "",
+    *,
+    mode: Literal["per-step", "frozen", "compiled"] = "compiled",
     components: Literal["both", "weights", "shift"] = "both",
     carrier: Literal["output", "bias"] = "output",
     alpha: float | Literal["search", "jvp"] = 1.0,
@@ -344,15 +449,12 @@ def compile(
     bos: Literal["auto", "always", "never"] = "auto",
     chat: bool = False,
     positions: Literal["reset", "keep"] = "reset",
-    layers: str = "all",
-    calibrate: Literal["user", "repeat", "self"] = "self",
-    n_queries: int = 16,
-    budget: float = 60.0,
-    force: bool = False,
+    rows: Sequence[Literal["per-step", "plain", "ordinary", "frozen", "mean-shift", "shift-alone", "random", "distilled", "joined"]] = ("per-step", "plain", "ordinary", "frozen", "mean-shift", "shift-alone", "random"),
+    answers: Mapping[str, str] = {},
     sites: Mapping[str, str] | None = None,
     on_event: OnEvent | None = None,
-) -> Compilation:
-    """One patch for many queries, chosen by leave-one-out, and how far it carries.
+) -> Exam:
+    """Every way from this context to weights, on one sheet, beside controls.
 
     Args:
         model: a model of transformers in memory, which stays as it is; or a model's name or folder, or
@@ -399,97 +501,12 @@ def compile(
             its header kept in both runs
         positions ('reset' | 'keep', default 'reset'): the query right after what is left of the
             context, or where the full context puts it
-        layers (str, default 'all'): all, last, or a list such as 0,3,5-8
-        calibrate ('user' | 'repeat' | 'self', default 'self'): where the calibration queries come from:
-            queries; the context in pieces; or the model, which writes them in the context (default:
-            user with queries, else self)
-        n_queries (int, default 16): calibration queries to make of the context
-        budget (float, default 60.0): seconds that the choice may take
-        force (bool, default False): write it even if it would harm, and mark it
-        sites (Mapping[str, str] | None, default None): modules that are not found automatically, such
-            as {'mlp': 'model.layers.{layer}.mlp'}
-        on_event (OnEvent | None, default None): called with every event of the engine as it comes; what
-            it raises ends the work
-
-    Raises:
-        BadInput: a value that cannot be, or something that is no model or no tokenizer.
-        ModelError: a model that no proof accepts, or that cannot be loaded.
-        EngineError: the engine failed while it worked, for want of memory for instance.
-    """
-
-def exam(
-    model: object,
-    tokenizer: object = None,
-    context: str = "",
-    query: str = "",
-    *,
-    mode: Literal["per-step", "frozen", "compiled"] = "compiled",
-    components: Literal["both", "weights", "shift"] = "both",
-    carrier: Literal["output", "bias"] = "output",
-    alpha: float | Literal["search", "jvp"] = 1.0,
-    n_fitted: int = 8,
-    rank: int | None = None,
-    ridge: float = 0.0,
-    cross_fit: bool = False,
-    metric: Literal["plain", "ordinary"] = "plain",
-    epsilon: float = 0.01,
-    background: str = "",
-    queries: Sequence[str] = (),
-    control: Literal["none", "random", "shuffled", "other"] = "none",
-    other_context: str = "",
-    seed: int = 0,
-    unit: str = "token",
-    bos: Literal["auto", "always", "never"] = "auto",
-    chat: bool = False,
-    positions: Literal["reset", "keep"] = "reset",
-    sites: Mapping[str, str] | None = None,
-    on_event: OnEvent | None = None,
-) -> Exam:
-    """Every way from this context to weights, on one sheet, beside controls.
-
-    Args:
-        model: a model of transformers in memory, which stays as it is; or a model's name or folder, or
-            'demo'
-        tokenizer (default None): the model's tokenizer; none where a name is given
-        context (str, default ''): the context
-        query (str, default ''): the query after it
-        mode ('per-step' | 'frozen' | 'compiled', default 'compiled'): a new patch per token; the
-            query's last token's, held; or one for many tokens at once, held
-        components ('both' | 'weights' | 'shift', default 'both'): ΔW and Δb, or one alone
-        carrier ('output' | 'bias', default 'output'): held: the shift as a patch of the down
-            projection, or as a constant, which ends in repetition (with mode frozen or compiled and a
-            shift)
-        alpha (float | 'search' | 'jvp', default 1.0): strength, 0 to 2; search: by line search; jvp: in
-            closed form to first order
-        n_fitted (int, default 8): compiled: tokens of the contextual continuation to fit, besides the
-            query's own (with mode compiled and something to solve)
-        rank (int | None, default None): compiled: cut the patch to this rank by SVD (with mode compiled
-            and something to solve)
-        ridge (float, default 0.0): compiled: penalty, as a share of the mean square (default 0: exact)
-            (with mode compiled and something to solve)
-        cross_fit (bool, default False): compiled on queries: fit each a second time, as it is through
-            the patch that is made without it (with mode compiled and two or more queries)
-        metric ('plain' | 'ordinary', default 'plain'): held: the patch that is least in its norm, or in
-            its effect on ordinary text (with mode frozen or compiled and something to solve)
-        epsilon (float, default 0.01): ordinary: how far the metric is from ordinary text alone, as a
-            share of the mean square (with mode frozen or compiled, something to solve and metric
-            ordinary)
-        background (str, default ''): ordinary: a text file of what is ordinary (default: the model's
-            own, else one that comes with the program) (with mode frozen or compiled, something to solve
-            and metric ordinary)
-        queries (Sequence[str], default ()): compiled: fit on these queries, not on the query (with mode
-            compiled and something to solve)
-        control ('none' | 'random' | 'shuffled' | 'other', default 'none'): instead of the context's
-            patch: a random one of equal norms, the shuffled or another context's
-        other_context (str, default ''): for control other (with control other)
-        seed (int, default 0): of sampling, one noise for all lanes, and of the controls
-        unit (str, default 'token'): token, line, sentence, or a separator to cut the context at
-        bos ('auto' | 'always' | 'never', default 'auto'): tokens before the text, kept in both runs
-            (default auto: the tokenizer's own, else one where the model has an attention sink)
-        chat (bool, default False): context and query as one user turn of the tokenizer's chat template,
-            its header kept in both runs
-        positions ('reset' | 'keep', default 'reset'): the query right after what is left of the
-            context, or where the full context puts it
+        rows (Sequence['per-step' | 'plain' | 'ordinary' | 'frozen' | 'mean-shift' | 'shift-alone' |
+            'random' | 'distilled' | 'joined'], default ('per-step', 'plain', 'ordinary', 'frozen',
+            'mean-shift', 'shift-alone', 'random')): the patches to examine (default: all but distilled,
+            which takes minutes, and joined, of two contexts)
+        answers (Mapping[str, str], default {}): true answers by query; a query without one is right
+            where it is answered as with the context
         sites (Mapping[str, str] | None, default None): modules that are not found automatically, such
             as {'mlp': 'model.layers.{layer}.mlp'}
         on_event (OnEvent | None, default None): called with every event of the engine as it comes; what

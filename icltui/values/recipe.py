@@ -66,6 +66,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
 
 COMPILED = Recipe(mode="compiled", metric="ordinary", epsilon=0.001, ridge=3.0, rank=8, cross_fit=True)
 """Where *compile* begins to choose."""
+CHOSEN = ("metric", "epsilon", "ridge", "components", "alpha", "rank", "cross_fit")
+"""Fields of the recipe that *compile* chooses unless they are given."""
 
 
 class Sampling(msgspec.Struct, frozen=True, kw_only=True):

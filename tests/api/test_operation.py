@@ -3,12 +3,13 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from icltui.api.messages import Generate, Measure
+from icltui.api.messages import Compile, Examine, Generate, Measure
 from icltui.api.operation import OPERATIONS, operation_of
 from icltui.values.errors import BadInput
 from icltui.values.prompt import MOST_BYTES, Prompt
-from icltui.values.recipe import Recipe, Sampling
+from icltui.values.recipe import COMPILED, Recipe, Sampling
 
 
 def test_the_fields_of_options_become_a_request() -> None:
@@ -31,7 +32,37 @@ def test_an_option_of_two_parts_sets_both() -> None:
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
 def test_what_is_not_given_is_as_the_request_has_it(operation: Any) -> None:
-    assert operation.read({"query": "b"}) == operation.request(prompt=Prompt(query="b"))
+    begin = {"recipe": COMPILED} if operation.request is Compile else {}
+    assert operation.read({"query": "b"}) == operation.request(prompt=Prompt(query="b"), **begin)
+
+
+def test_what_is_given_to_compile_is_not_chosen() -> None:
+    read = operation_of("compile").read
+    request = read({"alpha": 1.0, "rank": None, "queries": ["b", "c"], "holdout": ["d"], "n_queries": 3})
+    assert isinstance(request, Compile)
+    assert (request.pinned, request.calibrate) == (("alpha",), "user")
+    assert request.recipe == replace(COMPILED, queries=("b", "c"))
+    for wrong in ({"calibrate": "user"}, {"calibrate": "self", "queries": ["b"]}):
+        with pytest.raises(BadInput):
+            read(wrong)
+
+
+def test_an_exam_has_its_questions_and_answers() -> None:
+    values = {
+        "context": "a",
+        "queries": ["b"],
+        "holdout": ["c", "d"],
+        "answers": {"c": "e"},
+        "rows": ["plain"],
+    }
+    request = operation_of("exam").read(values)
+    assert request == Examine(
+        prompt=Prompt(context="a"),
+        recipe=Recipe(mode="compiled", queries=("b",)),
+        holdout=("c", "d"),
+        answers={"c": "e"},
+        rows=("plain",),
+    )
 
 
 @pytest.mark.parametrize(

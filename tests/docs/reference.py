@@ -262,6 +262,8 @@ def _stub(function: Callable[..., object]) -> str:
 _RESULTS = ",\n    ".join(sorted({ModelInfo.__name__, *(kind.__name__ for kind in RESULTS.values())}))
 _STUB_BEGINNING = f"""\
 # Made from the table of options by python -m tests.docs.reference.
+# ruff: noqa: E501
+# fmt: off
 
 from collections.abc import Mapping, Sequence
 from typing import Literal
