@@ -10,7 +10,8 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from icltui.serve.error_answer import error_json, fault_json
+from icltui.serve.error_answer import fault_json
+from icltui.serve.error_form import error_body
 from icltui.values.errors import Busy
 
 
@@ -32,8 +33,8 @@ class BoundedConnection(H11Protocol):  # type: ignore[misc]
     def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)
         if len(self.connections) > self.most:
-            told = error_json(Busy.code, f"{self.most} connections are open: ask again later")
-            self._refuse(503, told)
+            busy = Busy(f"{self.most} connections are open: ask again later")
+            self._refuse(busy.http_status, error_body(busy))
         self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
