@@ -13,10 +13,10 @@ from icltui.values.errors import BadInput, DatabaseError, reason_of
 if TYPE_CHECKING:
     import sqlalchemy
 
-_EXAMPLES = "sqlite:///log.sqlite or postgresql://USER:PASSWORD@HOST/DATABASE"
+EXAMPLES = "sqlite:///log.sqlite or postgresql://USER:PASSWORD@HOST/DATABASE"
 _POSTGRESQL = ("postgres", "postgresql")
 """Names without a driver; the driver is psycopg 3 then."""
-_SECRET = re.compile("pass|secret|token|key", re.IGNORECASE)
+SECRET = re.compile("pass|secret|token|key", re.IGNORECASE)
 """Parameters of a URL that are not shown."""
 _WAIT = 10
 """Seconds to wait for a connection, and for another program's lock on a SQLite file."""
@@ -50,7 +50,7 @@ def read_url(address: str | Path) -> "sqlalchemy.URL":
         url = make_url(address)
     except (ArgumentError, ValueError):
         raise BadInput(
-            f"the database's URL cannot be read: write {_EXAMPLES}, with %40 for @ and %2F for / in a password"
+            f"the database's URL cannot be read: write {EXAMPLES}, with %40 for @ and %2F for / in a password"
         ) from None
     if url.drivername in _POSTGRESQL:
         url = url.set(drivername="postgresql+psycopg")
@@ -75,7 +75,7 @@ def without_secrets(text: str, url: "sqlalchemy.URL") -> str:
 
 
 def _secret_names(url: "sqlalchemy.URL") -> list[str]:
-    return [name for name in url.query if _SECRET.search(name)]
+    return [name for name in url.query if SECRET.search(name)]
 
 
 def make_engine(url: "sqlalchemy.URL") -> "sqlalchemy.Engine":
@@ -92,7 +92,7 @@ def make_engine(url: "sqlalchemy.URL") -> "sqlalchemy.Engine":
     try:
         engine = create_engine(url, poolclass=NullPool, connect_args=_arguments(url))
     except NoSuchModuleError:
-        raise BadInput(f"no database is called {url.drivername!a}: write {_EXAMPLES}") from None
+        raise BadInput(f"no database is called {url.drivername!a}: write {EXAMPLES}") from None
     except ImportError as error:
         raise BadInput(f"the driver of {url.drivername} is missing: {_installation(url, error)}") from error
     except (ArgumentError, TypeError, ValueError) as error:
@@ -125,7 +125,7 @@ def _arguments(url: "sqlalchemy.URL") -> dict[str, Any]:
 def _installation(url: "sqlalchemy.URL", error: ImportError) -> str:
     if url.drivername == "postgresql+psycopg":
         return "pip install 'icltui[sql]'"
-    return f"install what has the Python module {error.name}, or use {_EXAMPLES}"
+    return f"install what has the Python module {error.name}, or use {EXAMPLES}"
 
 
 def _prepare_file(url: "sqlalchemy.URL") -> None:

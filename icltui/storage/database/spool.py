@@ -1,0 +1,99 @@
+"""Documents on their way to a database: each is in a file of the user's own until the database has it.
+
+Any number of programs share the file: each operation opens it anew, and SQLite locks it. It is the standard library's
+SQLite, so that no other library has to be there, or loaded, for a document to be safe.
+"""
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from icltui.storage.paths import make_folder, shown
+from icltui.values.errors import BadInput, reason_of
+
+_PATIENCE = 10.0
+"""Seconds to wait for another program's lock."""
+_MOST_BYTES = 4 * 2**30
+_PAGE = 4096
+_MOST_AT_ONCE = 100
+_MOST_BYTES_AT_ONCE = 4 * 2**20
+_TABLE = (
+    "CREATE TABLE IF NOT EXISTS waiting (number INTEGER PRIMARY KEY AUTOINCREMENT, document BLOB NOT NULL, "
+    "fault TEXT)"
+)
+
+
+class SpoolError(BadInput):
+    """The file cannot be used: a full disk, no permission, a file of something else."""
+
+
+class Spool:
+    """The file at ``path``, which is made with its first document and shrinks as documents leave it.
+
+    Every method raises :class:`SpoolError` in one line where it cannot be used.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def keep(self, documents: Sequence[bytes]) -> None:
+        """Add documents after all others: all of them, or none."""
+        with self._opened("written") as file:
+            file.executemany("INSERT INTO waiting (document) VALUES (?)", [(one,) for one in documents])
+
+    def oldest(self) -> list[tuple[int, bytes]]:
+        """The first documents without a fault, each with its number: as many as are sent together."""
+        if not self.path.exists():
+            return []
+        found, size = list[tuple[int, bytes]](), 0
+        with self._opened("read") as file:
+            asked = "SELECT number, document FROM waiting WHERE fault IS NULL ORDER BY number LIMIT ?"
+            for number, document in file.execute(asked, (_MOST_AT_ONCE,)):
+                size += len(document)
+                if found and size > _MOST_BYTES_AT_ONCE:
+                    break
+                found.append((number, document))
+        return found
+
+    def remove(self, numbers: Sequence[int]) -> None:
+        """Let go of documents: the database has them."""
+        with self._opened("written") as file:
+            file.executemany("DELETE FROM waiting WHERE number = ?", [(number,) for number in numbers])
+
+    def set_aside(self, number: int, fault: str) -> None:
+        """Keep a document that cannot be read, with the reason, and offer it no more."""
+        with self._opened("written") as file:
+            file.execute("UPDATE waiting SET fault = ? WHERE number = ?", (fault, number))
+
+    def __len__(self) -> int:
+        """Documents that wait, without those set aside."""
+        if not self.path.exists():
+            return 0
+        with self._opened("read") as file:
+            return int(file.execute("SELECT count(*) FROM waiting WHERE fault IS NULL").fetchone()[0])
+
+    @contextlib.contextmanager
+    def _opened(self, verb: str) -> Iterator[sqlite3.Connection]:
+        """One transaction."""
+        try:
+            self._make()
+            connection = sqlite3.connect(self.path, timeout=_PATIENCE, isolation_level=None)
+            with contextlib.closing(connection) as file:
+                file.execute("PRAGMA auto_vacuum = FULL")  # takes effect while there is no table
+                file.execute(f"PRAGMA max_page_count = {_MOST_BYTES // _PAGE}")
+                # With the lock from the start: to ask for it in between may fail at once, without waiting.
+                file.execute("BEGIN IMMEDIATE")
+                file.execute(_TABLE)
+                with file:
+                    yield file
+        except (OSError, sqlite3.Error) as error:
+            raise SpoolError(f"{shown(self.path)} cannot be {verb}: {reason_of(error)}") from error
+
+    def _make(self) -> None:
+        """Make the file for its owner only; SQLite gives what it puts beside it the same permissions."""
+        if not self.path.is_absolute():  # as where no home folder is known
+            raise OSError("it is not an absolute path")
+        make_folder(self.path.parent)
+        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
