@@ -7,12 +7,15 @@ SQLite, so that no other library has to be there, or loaded, for a document to b
 import contextlib
 import os
 import sqlite3
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from icltui.storage.paths import make_folder, shown
 from icltui.values.errors import BadInput, reason_of
 
+_ALONE = threading.Lock()
+"""One operation at a time in this process, whose threads share the system's locks on a file."""
 _PATIENCE = 10.0
 """Seconds to wait for another program's lock."""
 _MOST_BYTES = 4 * 2**30
@@ -78,16 +81,17 @@ class Spool:
     def _opened(self, verb: str) -> Iterator[sqlite3.Connection]:
         """One transaction."""
         try:
-            self._make()
-            connection = sqlite3.connect(self.path, timeout=_PATIENCE, isolation_level=None)
-            with contextlib.closing(connection) as file:
-                file.execute("PRAGMA auto_vacuum = FULL")  # takes effect while there is no table
-                file.execute(f"PRAGMA max_page_count = {_MOST_BYTES // _PAGE}")
-                # With the lock from the start: to ask for it in between may fail at once, without waiting.
-                file.execute("BEGIN IMMEDIATE")
-                file.execute(_TABLE)
-                with file:
-                    yield file
+            with _ALONE:
+                self._make()
+                connection = sqlite3.connect(self.path, timeout=_PATIENCE, isolation_level=None)
+                with contextlib.closing(connection) as file:
+                    file.execute("PRAGMA auto_vacuum = FULL")  # takes effect while there is no table
+                    file.execute(f"PRAGMA max_page_count = {_MOST_BYTES // _PAGE}")
+                    # With the lock from the start: to ask for it in between may fail at once, without waiting.
+                    file.execute("BEGIN IMMEDIATE")
+                    file.execute(_TABLE)
+                    with file:
+                        yield file
         except (OSError, sqlite3.Error) as error:
             raise SpoolError(f"{shown(self.path)} cannot be {verb}: {reason_of(error)}") from error
 
@@ -96,4 +100,6 @@ class Spool:
         if not self.path.is_absolute():  # as where no home folder is known
             raise OSError("it is not an absolute path")
         make_folder(self.path.parent)
-        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+        # One that is there is not touched: to close it would take SQLite's lock on it from this whole process.
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))

@@ -220,7 +220,9 @@ def test_a_spool_that_cannot_be_written_is_told_and_nothing_else_breaks(program,
     until(lambda: len(database.held) == 1)
     (line,) = one.troubles
     assert line.startswith(f"log: {one.spool.path} cannot be ")
-    assert line.endswith("is a directory: until that is mended, measurements wait in memory alone")
+    assert line.endswith(
+        "unable to open database file: until that is mended, measurements wait in memory alone"
+    )
     os.rmdir(one.spool.path)
     one.put(2)
     assert one.queue.close(PATIENCE) == ""
