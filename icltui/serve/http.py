@@ -5,6 +5,7 @@ json``, alone or as the last of the server-sent events that led to it.
 """
 
 from collections.abc import Callable
+from functools import cached_property
 
 import msgspec
 from starlette.applications import Starlette
@@ -16,6 +17,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from icltui import __version__
+from icltui.api.limits import Limits
 from icltui.api.operation import OPERATIONS, Operation
 from icltui.serve.access import HEALTH, KNOWN, Access
 from icltui.serve.access_log import AccessLog
@@ -24,6 +26,7 @@ from icltui.serve.answer_text import AnswerWriter
 from icltui.serve.error_answer import JSON_TYPE, refuse, tell_crash, tell_error, tell_fault
 from icltui.serve.event_stream import MEDIA_TYPE, next_event, stream
 from icltui.serve.job_desk import DeskJob, JobDesk
+from icltui.serve.openapi import DESCRIPTION, MODEL_FACTS, description
 from icltui.serve.question import Question, read_question
 from icltui.serve.send_answer import in_pieces, send_pieces, unless_gone
 from icltui.values.errors import IcltuiError
@@ -47,6 +50,7 @@ def application(
     routes = [
         *(Route(address_of(op), OperationDoor(op, desk, writer), methods=["POST"]) for op in OPERATIONS),
         Route(HEALTH, HealthDoor(desk), methods=["GET", "HEAD"]),
+        Route(DESCRIPTION, DescriptionDoor(desk.limits, token is not None), methods=["GET", "HEAD"]),
     ]
     app = Starlette(
         routes=routes,
@@ -105,11 +109,24 @@ class HealthDoor:
 
     def _more(self) -> dict[str, object]:
         model, n_jobs = self._desk.model, self._desk.n_jobs
-        names = ("name", "revision", "fingerprint", "architecture", "n_layers", "dtype", "device", "window")
         return {
             "version": __version__,
-            "model": {name: getattr(model, name) for name in names} if model is not None else None,
+            "model": {name: getattr(model, name) for name in MODEL_FACTS} if model is not None else None,
             "busy": n_jobs > 0,
             "queue": max(0, n_jobs - 1),
             "limits": self._desk.limits,
         }
+
+
+class DescriptionDoor:
+    """What the server offers, as OpenAPI."""
+
+    def __init__(self, limits: Limits, has_token: bool) -> None:
+        self._limits, self._has_token = limits, has_token
+
+    @cached_property
+    def _body(self) -> bytes:
+        return msgspec.json.encode(description(self._limits, self._has_token)) + b"\n"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await Response(self._body, media_type=JSON_TYPE)(scope, receive, send)
