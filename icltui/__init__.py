@@ -38,6 +38,7 @@ _WHERE = {
         "compile",
         "exam",
     ),
+    "icltui.notebook.patched": ("patched", "PatchedModel"),
     "icltui.values": (
         "AttentionHeads",
         "Compilation",

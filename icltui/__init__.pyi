@@ -15,6 +15,7 @@ from icltui.values import Measurement as Measurement
 from icltui.values.errors import ModelError as ModelError
 from icltui.values import ModelInfo as ModelInfo
 from icltui.values.errors import OutOfMemory as OutOfMemory
+from icltui.notebook.patched import PatchedModel as PatchedModel
 from icltui.values.errors import SessionError as SessionError
 from icltui.values import Verification as Verification
 from icltui.notebook.operations import compile as compile
@@ -24,6 +25,7 @@ from icltui.notebook.operations import exam as exam
 from icltui.notebook.operations import generate as generate
 from icltui.notebook.operations import heads as heads
 from icltui.notebook.operations import measure as measure
+from icltui.notebook.patched import patched as patched
 from icltui.notebook.operations import verify as verify
 
 __version__: str

@@ -7,6 +7,7 @@ import re
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from inspect import Parameter, Signature
+from types import MappingProxyType
 from typing import Any
 
 from icltui.api import run_to_result
@@ -55,6 +56,8 @@ COMMON_HELP = {
     "on_event": "called with every event of the engine as it comes; what it raises ends the work",
 }
 
+_NO_MORE: Mapping[str, str] = MappingProxyType({})
+
 
 def function_of(operation: Operation) -> Callable[..., Any]:
     """The operation's function, with its signature and help."""
@@ -88,13 +91,14 @@ def signature_of(operation: Operation) -> Signature:
     """Model, tokenizer, context and query by position; every other option by its name."""
     options = {option.field: option for option in operation.options}
     by_position = [
-        _parameter(operation, options.pop(name), Parameter.POSITIONAL_OR_KEYWORD) for name in TEXTS
+        parameter_of(operation, options.pop(name), Parameter.POSITIONAL_OR_KEYWORD) for name in TEXTS
     ]
-    by_name = [_parameter(operation, option, Parameter.KEYWORD_ONLY) for option in options.values()]
+    by_name = [parameter_of(operation, option, Parameter.KEYWORD_ONLY) for option in options.values()]
     return Signature([*_COMMON, *by_position, *by_name, *_LAST], return_annotation=RESULTS[operation.name])
 
 
-def _parameter(operation: Operation, option: Option, kind: Any) -> Parameter:
+def parameter_of(operation: Operation, option: Option, kind: Any) -> Parameter:
+    """The parameter that gives the option's value."""
     return Parameter(
         option.field,
         kind,
@@ -105,7 +109,7 @@ def _parameter(operation: Operation, option: Option, kind: Any) -> Parameter:
 
 def help_of(operation: Operation) -> str:
     """What the function gives, and each argument with its type, default and meaning."""
-    lines = "\n".join(_arguments(operation))
+    lines = arguments_help(operation, signature_of(operation))
     return (
         f"{operation.purpose}\n\nArgs:\n{lines}\n\nRaises:\n"
         "    BadInput: a value that cannot be, or something that is no model or no tokenizer.\n"
@@ -114,11 +118,16 @@ def help_of(operation: Operation) -> str:
     )
 
 
-def _arguments(operation: Operation) -> Iterator[str]:
+def arguments_help(operation: Operation, signature: Signature, more: Mapping[str, str] = _NO_MORE) -> str:
+    """A line for each parameter; ``more`` says what those are that are no options, beside the common ones."""
+    return "\n".join(_arguments(operation, signature, {**COMMON_HELP, **more}))
+
+
+def _arguments(operation: Operation, signature: Signature, others: Mapping[str, str]) -> Iterator[str]:
     options = {option.field: option for option in operation.options}
-    for parameter in signature_of(operation).parameters.values():
+    for parameter in signature.parameters.values():
         name, option = parameter.name, options.get(parameter.name)
-        words = COMMON_HELP[name] if option is None else _meaning(operation, option)
+        words = others[name] if option is None else _meaning(operation, option)
         kind = "" if name in ("model", "tokenizer") else words_for(parameter.annotation)
         default = "" if parameter.default is Parameter.empty else f"default {parameter.default!r}"
         brackets = ", ".join(filter(None, (kind, default)))

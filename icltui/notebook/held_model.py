@@ -24,6 +24,7 @@ from icltui.engine.local import LocalEngine, try_out
 from icltui.engine.models.fingerprint import fingerprint
 from icltui.engine.models.loaded_model import LoadedModel, wrap_model
 from icltui.engine.models.shared_copy import copy_sharing_weights
+from icltui.notebook.acting_patches import check_unpatched
 from icltui.notebook.process_settings import keeping_process_settings
 from icltui.notebook.unwrap import check_tokenizer, unwrap
 from icltui.values import ModelInfo
@@ -112,6 +113,7 @@ def _named(request: LoadModel, on_event: OnEvent) -> LocalEngine:
 
 def _held(model: Any, tokenizer: Any, sites: dict[str, str], on_event: OnEvent) -> LocalEngine:
     own = unwrap(model)
+    check_unpatched(own)
     check_tokenizer(own, tokenizer)
     twin = copy_sharing_weights(own)
     seal = _seal(own, sites)

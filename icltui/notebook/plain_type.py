@@ -37,7 +37,7 @@ def type_text(kind: Any) -> str:
         return f"Literal[{', '.join(map(repr, parts))}]"
     if origin is not None:
         return f"{origin.__name__}[{', '.join(map(type_text, parts))}]"
-    return "None" if kind is NoneType else str(kind.__name__)
+    return {NoneType: "None", Ellipsis: "..."}.get(kind) or str(kind.__name__)
 
 
 def words_for(kind: Any) -> str:

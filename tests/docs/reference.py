@@ -19,7 +19,7 @@ from textual.widget import Widget
 import icltui
 from icltui import tui
 from icltui.cli import parser as cli_parser
-from icltui.notebook import operations
+from icltui.notebook import operations, patched
 from icltui.notebook.function import RESULTS
 from icltui.notebook.plain_type import type_text
 from icltui.report.measures import MEASURES, PREDICTIONS, MeasureSpec
@@ -275,6 +275,50 @@ from icltui.values import (
 """
 
 
+def patched_stub() -> str:
+    """``icltui.patched`` and the class of what it gives, without torch."""
+    return "\n".join([_PATCHED_BEGINNING, _stub(patched.patched), *_class_stub(patched.PatchedModel)])
+
+
+def _class_stub(kind: type) -> Iterator[str]:
+    yield f'class {kind.__name__}:\n    """{inspect.getdoc(kind)}"""\n'
+    for name, member in vars(kind).items():
+        getter = getattr(member, "fget", member)
+        if not inspect.isfunction(getter) or (name.startswith("_") and name not in ("__enter__", "__exit__")):
+            continue
+        parameters = inspect.signature(getter).parameters.values()
+        given = ", ".join(
+            str(p.replace(annotation=p.empty))
+            + ("" if p.annotation is p.empty else f": {type_text(p.annotation)}")
+            for p in parameters
+        )
+        result = inspect.signature(getter).return_annotation
+        words = textwrap.indent(
+            inspect.getdoc(getter) or "", " " * 8, lambda line: bool(line.strip())
+        ).strip()
+        returned = result if isinstance(result, str) else "None" if result is None else type_text(result)
+        closing = "\n        " if "\n" in words else ""
+        body = f'\n        """{words}{closing}"""\n' if words else " ..."
+        yield (
+            "    @property\n" if getter is not member else ""
+        ) + f"    def {name}({given}) -> {returned}:{body}"
+        if getattr(member, "fset", None):
+            yield f"    @{name}.setter\n    def {name}(self, value: {returned}) -> None: ..."
+
+
+_PATCHED_BEGINNING = """\
+# Made from the table of options by python -m tests.docs.reference.
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from icltui.notebook.held_patch_report import HeldPatchReport
+from icltui.values import ExportReport, LayerFit
+from icltui.values.recipe import Recipe
+"""
+
+
 def package_stub() -> str:
     """The names of the package as type checkers and editors see them."""
     lines = (f"from {module} import {name} as {name}" for name, module in sorted(icltui._MODULES.items()))
@@ -289,6 +333,7 @@ _PACKAGE_BEGINNING = """\
 STUBS: dict[Path, Callable[[], str]] = {
     Path(icltui.__file__).with_suffix(".pyi"): package_stub,
     Path(operations.__file__).with_suffix(".pyi"): operations_stub,
+    Path(patched.__file__).with_suffix(".pyi"): patched_stub,
 }
 """Each stub that is made from the code."""
 
