@@ -1,7 +1,7 @@
 """``icltui export … --to sql``: a session's measures, or a sweep's rows, as rows of a database."""
 
 import argparse
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -19,35 +19,29 @@ _AT_ONCE = 200
 def export_sql(args: argparse.Namespace) -> int:
     """Write them, and say how many rows are new; the same command again adds what is missing."""
     entries = _entries(args.session)
-    first = next(entries, None)
-    if first is None:
-        raise BadInput("the session holds no measures, so there is nothing to log: run it and save it first")
+    some = [*islice(entries, _AT_ONCE)]  # what cannot be read is refused before a database is made
     log = open_log(_target(args.target) if args.url is None else args.url)
     n_new = n_rows = n_failed = 0
-    for some in _pieces(first, entries):
+    while some:
         whole = [entry for entry in some if entry is not None]
         n_new += log.write(*whole)
         n_rows += sum(len(entry.rows) for entry in whole)
         n_failed += len(some) - len(whole)
-    failed = f"; {n_failed:,} of the sweep's rows have no result" if n_failed else ""
+        some = [*islice(entries, _AT_ONCE)]
+    failed = f"; without a result: {n_failed:,} of the sweep's rows" if n_failed else ""
     return write_text(args, f"{log.shown}: {n_new:,} new rows, {n_rows - n_new:,} there before{failed}")
 
 
 def _entries(path: Path) -> Iterator[LogEntry | None]:
     if path.is_dir():
         return folder_entries(path)
-    return session_entries(read_session(path), session_title(path))
+    entries = [*session_entries(read_session(path), session_title(path))]
+    if not entries:
+        raise BadInput("the session holds no measures, so there is nothing to log: run it and save it first")
+    return iter(entries)
 
 
 def _target(path: Path) -> Path:
     if str(path) == "-":
         raise BadInput("-o - means stdout, where no database can be: name a file, such as log.sqlite")
     return path
-
-
-def _pieces(first: LogEntry | None, rest: Iterable[LogEntry | None]) -> Iterator[list[LogEntry | None]]:
-    some, rest = [first], iter(rest)
-    while some:
-        some += islice(rest, _AT_ONCE - len(some))
-        yield some
-        some = list(islice(rest, 1))
