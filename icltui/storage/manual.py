@@ -28,6 +28,7 @@ TOPICS = {
     "patch-maths": "how a patch of many tokens is solved, left out, and judged",
     "sweep": "your own prompts, many models and recipes, resumable",
     "sql": "what to ask a folder of rows in SQL, with DuckDB",
+    "database": "a log of measurements in SQLite or PostgreSQL",
     "studies": "questions put to many prompts, and how to run them",
     "study-few-shot": "how updates accumulate over examples",
     "study-relevance": "whether the size of an update measures a context",

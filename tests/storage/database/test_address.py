@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -116,10 +117,23 @@ def _another(number: int) -> object:
     return msgspec.structs.replace(ENTRY, session=session, rows=rows)
 
 
+def test_who_may_not_make_tables_may_write_to_those_there(postgres):
+    url = postgres.new_url()
+    schema = url.rpartition("%3D")[2]
+    open_log(url)
+    postgres.run(f"GRANT USAGE ON SCHEMA {schema} TO reader")
+    postgres.run(f"GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA {schema} TO reader")
+    theirs = url.replace("postgres@", f"reader:{quote(PASSWORD, safe='')}@")
+    with pytest.raises(DatabaseError, match="permission denied for sequence icl_dynamics_log_id_seq"):
+        open_log(theirs).write(ENTRY)
+    postgres.run(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO reader")
+    assert [open_log(theirs).write(ENTRY), open_log(url).write(ENTRY)] == [6, 0]
+
+
 def test_what_a_server_refuses(postgres):
     reader = postgres.url("postgres", "reader")
     wrong = reader.replace("reader@", f"reader:{SECRET}@")
-    right = reader.replace("reader@", "reader:" + "".join(f"%{ord(one):02x}" for one in PASSWORD) + "@")
+    right = reader.replace("reader@", f"reader:{quote(PASSWORD, safe='')}@")
     for url, words in (
         (postgres.url("nosuch"), 'database "nosuch" does not exist: make that database first'),
         (wrong, 'password authentication failed for user "reader": check user and password'),
@@ -132,4 +146,4 @@ def test_what_a_server_refuses(postgres):
         message = str(caught.value)
         assert words in " ".join(message.split())
         assert len(message.splitlines()) == 1
-        assert not any(secret in message for secret in (SECRET, PASSWORD, "%2f"))
+        assert not any(secret in message for secret in (SECRET, PASSWORD, quote(PASSWORD, safe="")))
