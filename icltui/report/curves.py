@@ -16,17 +16,9 @@ from icltui.text.escape import token_text, visible
 from icltui.text.spreadsheet import Cell, write_csv
 from icltui.text.tables import number, numbers, render, table, words
 from icltui.values import CurveShape, IntervalEstimate, LossCurves, ModelInfo, Token
+from icltui.values.curves import BY_POSITION
 from icltui.values.prompt import Prompt
 
-_BY_POSITION = (
-    "loss",
-    "loss_without",
-    "smooth",
-    "smooth_without",
-    "derivative",
-    "derivative_low",
-    "derivative_high",
-)
 _STEPS = 12
 """The most lines of the table of positions."""
 
@@ -41,7 +33,7 @@ def curves_json(model: ModelInfo, prompt: Prompt, curves: LossCurves) -> str:
             "context_tokens": tokens.context,
             "query_tokens": tokens.query,
             "units": tokens.units,
-            **{name: getattr(curves, name) for name in _BY_POSITION},
+            **{name: getattr(curves, name) for name in BY_POSITION},
             "window": curves.window,
             "icl_score": score and score.nats.value,
             "icl_score_bits": score and score.bits.value,
@@ -60,8 +52,8 @@ def curves_csv(curves: LossCurves) -> str:
 
     :func:`icltui.text.spreadsheet.read_csv` reads it.
     """
-    lines: list[Sequence[Cell]] = [["position", "part", "token", *_BY_POSITION]]
-    columns = zip(*(getattr(curves, name) for name in _BY_POSITION), strict=True)
+    lines: list[Sequence[Cell]] = [["position", "part", "token", *BY_POSITION]]
+    columns = zip(*(getattr(curves, name) for name in BY_POSITION), strict=True)
     for position, ((part, token), values) in enumerate(zip(_tokens(curves), columns, strict=True), start=1):
         lines.append([position, part, token_text(token.text), *values])
     return write_csv(lines)

@@ -13,9 +13,9 @@ from icltui.report.json_document import as_json, provenance
 from icltui.report.kept_prefix import kept_json, kept_lines
 from icltui.report.model_notes import model_lines
 from icltui.text.escape import token_text, visible
-from icltui.text.spreadsheet import Cell, write_csv
+from icltui.text.spreadsheet import write_csv
 from icltui.text.tables import number, numbers, render, table, words
-from icltui.values import AttentionHeads, HeadContributions, HeadIndex, HeadScore, ModelInfo, UnreadableLayer
+from icltui.values import AttentionHeads, HeadContributions, HeadIndex, ModelInfo, UnreadableLayer
 from icltui.values.prompt import Prompt, layers_text
 
 _MOST_HEADS, _MOST_UNITS = 8, 5
@@ -45,17 +45,9 @@ def heads_csv(heads: AttentionHeads) -> str:
 
     :func:`icltui.text.spreadsheet.read_csv` reads it.
     """
-    shares = {
-        (part.layer, head): share
-        for part in heads.contributions
-        for head, share in enumerate(part.head_share)
-    }
-    fields = HeadScore.__struct_fields__
-    lines: list[Sequence[Cell]] = [[*fields, "delta_share"]]
-    for score in heads.heads:
-        values = (getattr(score, field) for field in fields)
-        lines.append([*values, shares.get((score.layer, score.head))])
-    return write_csv(lines)
+    columns = heads.columns()
+    cells = zip(*(cells for _, cells in columns.values()), strict=True)
+    return write_csv([[*columns], *cells])
 
 
 def heads_table(model: ModelInfo, heads: AttentionHeads, width: int = 110) -> str:

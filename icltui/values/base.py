@@ -1,12 +1,38 @@
 """What every record is, and what several of them are made of."""
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 import msgspec
 
 from icltui.values.bounds import TokenId
+from icltui.values.frame import Columns, Library, make_frame
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """Base of every value here."""
+
+
+class Table(Record, frozen=True):
+    """Base of what has a table."""
+
+    UNITS: ClassVar[Mapping[str, str]] = {}
+    """The units of the table's columns that have one."""
+
+    def columns(self) -> Columns:
+        """The table's columns."""
+        raise NotImplementedError
+
+    def frame(self, library: Library | None = None) -> Any:
+        """The table as a data frame of pandas or polars: the one named, else whichever is there.
+
+        Numbers are int64 or float64, missing ones NaN in pandas (NA among integers) and null in polars; texts are
+        strings as the model has them. The units of columns are in the ``attrs["units"]`` of pandas.
+
+        Raises:
+            BadInput: the library is not installed.
+        """
+        return make_frame(self.columns(), library, self.UNITS)
 
 
 class Token(Record, frozen=True):

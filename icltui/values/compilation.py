@@ -7,8 +7,9 @@ without it, below 0 worse than no patch. Where the context changes nothing, R is
 
 from typing import Literal
 
-from icltui.values.base import PromptIds, Record
+from icltui.values.base import PromptIds, Record, Table
 from icltui.values.bounds import Count, LayerIndex, TokenCount
+from icltui.values.frame import Columns, columns_of, in_nats
 from icltui.values.recipe import Components, Recipe, Weighing
 
 Calibrate = Literal["user", "repeat", "self"]
@@ -174,7 +175,7 @@ class CompiledQuery(Record, frozen=True):
     """``agrees`` without a patch."""
 
 
-class Compilation(Record, frozen=True):
+class Compilation(Table, frozen=True):
     """A context as one patch, or the reason why there is none."""
 
     refused: str | None
@@ -205,3 +206,9 @@ class Compilation(Record, frozen=True):
     """What the user should know, in sentences."""
     ids: PromptIds | None = None
     """What the prompt was for the model."""
+
+    UNITS = in_nats("kl", "kl_plain")
+
+    def columns(self) -> Columns:
+        """One row for each query, the unseen ones first."""
+        return columns_of(self.queries, CompiledQuery)

@@ -4,9 +4,21 @@ Losses are in nats: −log p of a token given those before it. Positions count f
 kept prefix.
 """
 
-from icltui.values.base import Record
+from icltui.values.base import Record, Table
 from icltui.values.bounds import Seed, TokenCount
+from icltui.values.frame import Columns, in_nats
 from icltui.values.measurement import TokenizedPrompt
+
+BY_POSITION = (
+    "loss",
+    "loss_without",
+    "smooth",
+    "smooth_without",
+    "derivative",
+    "derivative_low",
+    "derivative_high",
+)
+"""The numbers of each position, in the order in which a file has them."""
 
 
 class IntervalEstimate(Record, frozen=True):
@@ -79,7 +91,7 @@ class OwnTextComparison(Record, frozen=True):
     """One for each seed."""
 
 
-class LossCurves(Record, frozen=True):
+class LossCurves(Table, frozen=True):
     """The loss at each position of ``context + query``, the numbers of each tuple in the order of the positions."""
 
     tokens: TokenizedPrompt
@@ -117,3 +129,15 @@ class LossCurves(Record, frozen=True):
     """What the user should know, in sentences."""
     seconds: float = 0.0
     """Duration of the passes."""
+
+    UNITS = in_nats(*BY_POSITION)
+
+    def columns(self) -> Columns:
+        """One row for each position, as in the CSV; ``part`` is *context* or *query*."""
+        context, query = self.tokens.context, self.tokens.query
+        return {
+            "position": (int, range(1, len(self.loss) + 1)),
+            "part": (str, ["context"] * len(context) + ["query"] * len(query)),
+            "token": (str, [token.text for token in (*context, *query)]),
+            **{name: (float, getattr(self, name)) for name in BY_POSITION},
+        }

@@ -8,9 +8,10 @@ on which the context changes nothing has no R.
 from collections.abc import Sequence
 from typing import Literal, get_args
 
-from icltui.values.base import Record
+from icltui.values.base import Record, Table
 from icltui.values.bounds import Count, LayerIndex, Seed, Size, TokenCount
 from icltui.values.errors import BadInput
+from icltui.values.frame import Columns, columns_of, in_nats
 
 ExamPatch = Literal[
     "per-step",
@@ -177,7 +178,7 @@ class ExamRow(Record, frozen=True):
     """One for each of the exam's queries."""
 
 
-class Exam(Record, frozen=True):
+class Exam(Table, frozen=True):
     """The patches of one context, each by the same test."""
 
     rows: tuple[ExamRow, ...]
@@ -208,6 +209,12 @@ class Exam(Record, frozen=True):
     """What the user should know, in sentences."""
     seconds: float = 0.0
     """Duration of the whole exam."""
+
+    UNITS = in_nats("collateral_kl", "collateral_predicted")
+
+    def columns(self) -> Columns:
+        """One row for each patch, as in the CSV."""
+        return columns_of(self.rows, ExamRow, ("ranks", "by_prior", "other", "queries"))
 
 
 LEAST_UNSEEN, MOST_UNSEEN = 2, 1000

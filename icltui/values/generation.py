@@ -2,8 +2,9 @@
 
 from typing import Literal
 
-from icltui.values.base import Candidate, LogitError, PromptIds, Record, Token
+from icltui.values.base import Candidate, LogitError, PromptIds, Record, Table, Token
 from icltui.values.bounds import Count, LayerIndex, TokenCount, TokenId
+from icltui.values.frame import Columns, in_nats
 from icltui.values.patch import PatchReport
 from icltui.values.recipe import Recipe, Sampling
 
@@ -28,6 +29,11 @@ class LaneStep(Record, frozen=True):
     kl_to_context: float | None
     """KL(context lane ‖ this lane) while both lanes hold the same tokens; then None."""
 
+    @property
+    def probability(self) -> float | None:
+        """The probability of the token that was drawn; None where it is not among the most probable."""
+        return next((c.probability for c in self.top if c.token.id == self.token.id), None)
+
 
 class LaneText(Record, frozen=True):
     """One lane, ended."""
@@ -51,7 +57,7 @@ class Agreement(Record, frozen=True):
     """Index of the first token that differs; None if all are equal."""
 
 
-class Generation(Record, frozen=True):
+class Generation(Table, frozen=True):
     """The lanes of one run of *generate*."""
 
     lanes: dict[Lane, LaneText]
@@ -72,3 +78,17 @@ class Generation(Record, frozen=True):
     """What the prompt was for the model; None in older files."""
     kept_prefix: tuple[Token, ...] = ()
     """The tokens kept before the text in both runs."""
+
+    UNITS = in_nats("kl_to_context")
+
+    def columns(self) -> Columns:
+        """One row for each token of each lane; ``probability`` is the token's, where it is among the most probable."""
+        steps = [step for lane in self.lanes.values() for step in lane.steps]
+        return {
+            "lane": (str, [step.lane for step in steps]),
+            "index": (int, [step.index for step in steps]),
+            "token_id": (int, [step.token.id for step in steps]),
+            "token": (str, [step.token.text for step in steps]),
+            "probability": (float, [step.probability for step in steps]),
+            "kl_to_context": (float, [step.kl_to_context for step in steps]),
+        }

@@ -3,8 +3,9 @@
 Attention is in [0, 1]; heads count from 0 in each layer, by query heads where several share keys and values.
 """
 
-from icltui.values.base import Record
+from icltui.values.base import Record, Table
 from icltui.values.bounds import Count, LayerIndex, Seed, TokenCount
+from icltui.values.frame import Columns, Kind, columns_of
 from icltui.values.measurement import TokenizedPrompt
 
 
@@ -49,7 +50,7 @@ class UnreadableLayer(Record, frozen=True):
     """Why, in words."""
 
 
-class HeadContributions(Record, frozen=True):
+class HeadContributions(Table, frozen=True):
     """δ at the query's last token in one layer, head by head and unit by unit, under the local reference.
 
     δ = Σ_h Σ_j c_hj, c_hj = W_O^h α_hj (v_j − o_h): o_h is the head's output where its attention may not see the
@@ -74,8 +75,21 @@ class HeadContributions(Record, frozen=True):
     """Whether a norm follows the attention, as in Gemma: then the numbers are of the change before that norm, and
     ``sum_error`` is of its image under it."""
 
+    def columns(self) -> Columns:
+        """One row for each head and unit of the context, units from 1."""
+        cells = [
+            (head, unit, *values)
+            for head, lines in enumerate(zip(self.share, self.norm, self.attention, strict=True))
+            for unit, values in enumerate(zip(*lines, strict=True), start=1)
+        ]
+        names: dict[str, Kind] = {"head": int, "unit": int, "share": float, "norm": float, "attention": float}
+        return {
+            "layer": (int, [self.layer] * len(cells)),
+            **{name: (kind, [cell[at] for cell in cells]) for at, (name, kind) in enumerate(names.items())},
+        }
 
-class AttentionHeads(Record, frozen=True):
+
+class AttentionHeads(Table, frozen=True):
     """The heads of a model on random tokens, and on one prompt."""
 
     tokens: TokenizedPrompt
@@ -104,3 +118,13 @@ class AttentionHeads(Record, frozen=True):
     """What the user should know, in sentences."""
     seconds: float = 0.0
     """Duration of the passes."""
+
+    def columns(self) -> Columns:
+        """One row for each head, as in the CSV, ``delta_share`` of δ where that was split."""
+        shares = {
+            (part.layer, head): share
+            for part in self.contributions
+            for head, share in enumerate(part.head_share)
+        }
+        split = [shares.get((score.layer, score.head)) for score in self.heads]
+        return {**columns_of(self.heads, HeadScore), "delta_share": (float, split)}

@@ -4,8 +4,9 @@ from typing import Literal
 
 import msgspec
 
-from icltui.values.base import Candidate, PromptIds, Record, Token
+from icltui.values.base import Candidate, PromptIds, Record, Table, Token
 from icltui.values.bounds import LayerIndex, TokenCount
+from icltui.values.frame import Columns, columns_of, in_nats
 from icltui.values.model import Path
 
 Dynamics = Literal["grow", "shrink", "drop"]
@@ -126,7 +127,11 @@ class Prediction(Record, frozen=True):
     """KL(full context ‖ this one); None where the full context has not run yet."""
 
 
-class Pairs(Record, frozen=True):
+_UNKNOWN = Prediction(unit=0, top=(), entropy=None, kl_to_full=None)
+"""Of a unit whose next token was not asked for."""
+
+
+class Pairs(Table, frozen=True):
     """Every unit's rank-1 update against every other's, at one layer; row s, column t, both from unit 1."""
 
     layer: LayerIndex
@@ -136,8 +141,20 @@ class Pairs(Record, frozen=True):
     transfer: tuple[tuple[float | None, ...], ...]
     """What the patch of t leaves undone at s, ‖u_s − u_t (z_t·z_s)/‖z_t‖²‖ / ‖u_s‖; 0: t's patch serves s too."""
 
+    def columns(self) -> Columns:
+        """One row for each pair: the unit s, the other t, both from 1."""
+        n = range(1, len(self.cosine) + 1)
+        pairs = [(s, t) for s in n for t in n]
+        return {
+            "layer": (int, [self.layer] * len(pairs)),
+            "unit": (int, [s for s, _ in pairs]),
+            "other": (int, [t for _, t in pairs]),
+            "cosine": (float, [value for line in self.cosine for value in line]),
+            "transfer": (float, [value for line in self.transfer for value in line]),
+        }
 
-class Measurement(Record, frozen=True):
+
+class Measurement(Table, frozen=True):
     """Every number of one run of *measure*."""
 
     tokens: TokenizedPrompt
@@ -155,3 +172,26 @@ class Measurement(Record, frozen=True):
     precision: Precision = "model"
     pairs: tuple[Pairs, ...] = ()
     """One for each layer where units were compared with each other, else empty."""
+
+    UNITS = in_nats("entropy", "kl_to_full")
+
+    def columns(self) -> Columns:
+        """One row for each unit and layer, as in the CSV: every number, ``norm_…`` of each matrix, the unit's text, the
+        most probable next token and what is known of it. Unit 0 has no text."""
+        matrices = list(dict.fromkeys(name for row in self.rows for name in row.matrix_norms))
+        norms: Columns = {
+            f"norm_{name}": (float, [row.matrix_norms.get(name) for row in self.rows]) for name in matrices
+        }
+        texts = (None, *(unit.text for unit in self.tokens.units))
+        found = {prediction.unit: prediction for prediction in self.predictions}
+        known = [found.get(row.unit, _UNKNOWN) for row in self.rows]
+        first = [prediction.top[0] if prediction.top else None for prediction in known]
+        return {
+            **columns_of(self.rows, Row, ("matrix_norms",)),
+            **norms,
+            "text": (str, [texts[row.unit] for row in self.rows]),
+            "token": (str, [None if token is None else token.token.text for token in first]),
+            "probability": (float, [None if token is None else token.probability for token in first]),
+            "entropy": (float, [prediction.entropy for prediction in known]),
+            "kl_to_full": (float, [prediction.kl_to_full for prediction in known]),
+        }

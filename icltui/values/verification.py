@@ -2,8 +2,9 @@
 
 from msgspec import field
 
-from icltui.values.base import LogitError, PromptIds, Record, Token
+from icltui.values.base import LogitError, PromptIds, Record, Table, Token
 from icltui.values.bounds import LayerIndex, Seed, TokenCount
+from icltui.values.frame import Columns, columns_of
 
 
 class ErrorLimits(Record, frozen=True):
@@ -41,7 +42,7 @@ class LayerCheck(Record, frozen=True):
     """Of ``mlp``, ``identity`` and ``block``: what each error is held to. Empty in older records."""
 
 
-class Verification(Record, frozen=True):
+class Verification(Table, frozen=True):
     """Proof on the loaded model, with controls and the noise floor beside it."""
 
     layers: tuple[LayerCheck, ...]
@@ -78,3 +79,7 @@ class Verification(Record, frozen=True):
     """What the prompt was for the model; None in older files."""
     kept_prefix: tuple[Token, ...] = ()
     """The tokens kept before the text in both runs."""
+
+    def columns(self) -> Columns:
+        """One row for each patched layer."""
+        return columns_of(self.layers, LayerCheck, ("limits",))
