@@ -21,6 +21,7 @@ def _peaks_of_the_hungry() -> dict[model_and_prompts.Size, int]:
     return memory._peaks(SIZE, Method("hungry", _hungry), [(4, 2), (8, 2)])
 
 
+@pytest.mark.soak
 @pytest.mark.skipif(not memory._RESET.exists(), reason="this system does not tell")
 def test_peak_is_what_the_run_takes_at_most():
     # In a process of its own, as in the benchmark: here the garbage of other tests would be freed in between.

@@ -187,9 +187,18 @@ def test_the_cache_is_clean_after_a_layer_that_got_half_of_its_states(engine, wh
     assert_same(events, wanted)
 
 
-@pytest.mark.parametrize("how", [{}, {"reference": "local"}, {"dynamics": "drop", "reference": "local"},
-                                 {"dynamics": "shrink", "reference": "local"}])  # fmt: skip
-@pytest.mark.parametrize("early", [False, True])
+WAYS = [{}, {"reference": "local"}, {"dynamics": "drop", "reference": "local"},
+        {"dynamics": "shrink", "reference": "local"}]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("how", "early"),
+    [
+        ({}, True),
+        ({"dynamics": "drop", "reference": "local"}, False),
+        *(pytest.param(how, early, marks=pytest.mark.soak) for how in WAYS for early in (False, True)),
+    ],
+)
 def test_down_to_one_copy_at_every_chunk(engine, how, early, monkeypatch):
     """Never more than one copy fits: the first chunk finds that out, and the later ones are as small."""
     if early:

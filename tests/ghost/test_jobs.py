@@ -43,7 +43,11 @@ def few(load: LoadModel, _folder: Path) -> dict[str, Request]:
 
 @pytest.mark.parametrize(
     ("family", "layout", "jobs"),
-    [("gpt2", "mixed", quick), ("mixtral", "spread", quick), ("gpt_neox", "mixed", few)],
+    [
+        ("gpt2", "mixed", quick),
+        pytest.param("mixtral", "spread", quick, marks=pytest.mark.zoo),
+        pytest.param("gpt_neox", "mixed", few, marks=pytest.mark.zoo),
+    ],
 )
 def test_jobs_of_each_kind(family, layout, jobs, tmp_path):
     """GPT-NeoX has parallel blocks, and biases that are offloaded with their weights."""

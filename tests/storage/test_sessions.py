@@ -59,12 +59,16 @@ def reads(path: Path) -> Session | None:
         return None
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
-@given(sessions())
-def test_any_session_comes_back_equal(folder: Path, session: Session) -> None:
-    path = folder / "any.json"
-    write_session(path, session)
-    assert read_session(path) == session
+@pytest.mark.parametrize("n_sessions", [10, pytest.param(200, marks=pytest.mark.soak)])
+def test_any_session_comes_back_equal(folder: Path, n_sessions: int) -> None:
+    @settings(max_examples=n_sessions, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(sessions())
+    def comes_back(session: Session) -> None:
+        path = folder / "any.json"
+        write_session(path, session)
+        assert read_session(path) == session
+
+    comes_back()
 
 
 def test_each_row_is_one_line_and_rewriting_changes_nothing(saved: Path) -> None:

@@ -1,5 +1,6 @@
 """The tabs of results in one border: table, plots, heatmap, proof, exam, log, text; their names are its title."""
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from textual.app import ComposeResult
@@ -56,6 +57,26 @@ class TabForm(NamedTuple):
 
 _FORMS = (TabForm(" ", " "), TabForm(blank=" "), TabForm(), TabForm(letters=3))
 """From the widest to the narrowest: the first that there is room for is taken."""
+
+
+@lru_cache(64)
+def _fitting_names(shown: str | None, room: int) -> Content:
+    """The tabs' names in the widest form that ``room`` cells hold; each change of the numbers asks for them."""
+    forms = (_names(shown, form) for form in _FORMS[:-1])
+    return next(
+        (names for names in forms if names.cell_length <= room),
+        _names(shown, _FORMS[-1 if room > 0 else 0]),
+    )
+
+
+def _names(shown: str | None, form: TabForm) -> Content:
+    """The tabs' names, the shown one whole and reversed."""
+    links = (
+        pane_link(tab, f"{key_of(tab)}{form.blank}{name}", tab == shown, form.margin)
+        for tab in TABS
+        for name in [tab.capitalize()[: None if tab == shown else form.letters]]
+    )
+    return Content("" if form.margin else " ").join(links)
 
 
 class ResultTabs(ContentSwitcher, Bordered):
@@ -196,22 +217,12 @@ class ResultTabs(ContentSwitcher, Bordered):
     def caption(self) -> None:
         """Tabs in the upper border, what the numbers are in the lower one."""
         room = self.outer_size.width - _FRAME
-        names = next((names for names in map(self._names, _FORMS[:-1]) if names.cell_length <= room), None)
         found = self.found if self.current != "verify" else ""
         # What is out of date comes first, set apart by the border's own line: a narrow border cuts the end.
         self.frame(
-            names or self._names(_FORMS[-1 if room > 0 else 0]),
+            _fitting_names(self.current, room),
             " ─ ".join(filter(None, [self._staleness(), found, self._subtitle()])),
         )
-
-    def _names(self, form: TabForm) -> Content:
-        """The tabs' names, the shown one whole and reversed."""
-        links = (
-            pane_link(tab, f"{key_of(tab)}{form.blank}{name}", tab == self.current, form.margin)
-            for tab in TABS
-            for name in [tab.capitalize()[: None if tab == self.current else form.letters]]
-        )
-        return Content("" if form.margin else " ").join(links)
 
     def on_resize(self) -> None:
         """Fit the names to the room."""

@@ -105,8 +105,16 @@ def large(kind, dtype):
     return wrap_model(model.to(dtype), make_tokenizer(), family)
 
 
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-@pytest.mark.parametrize("kind", ["deep", "wide", "faint"])
+@pytest.mark.parametrize(
+    ("kind", "dtype"),
+    [
+        *(("deep", torch.bfloat16), ("wide", torch.bfloat16), ("faint", torch.float16)),
+        *(
+            pytest.param(*case, marks=pytest.mark.soak)
+            for case in (("deep", torch.float16), ("wide", torch.float16), ("faint", torch.bfloat16))
+        ),
+    ],
+)
 def test_rounding_is_not_taken_for_a_wrong_mask_nor_hides_one(kind, dtype, monkeypatch):
     """Right masks use a hundredth of what is allowed at the most, wrong ones three times as much at the least."""
     loaded = large(kind, dtype)

@@ -111,7 +111,9 @@ def test_no_screen_is_forgotten() -> None:
 
 TURNS = (0, 1, 2, 3, 5, 8)
 """Of the event loop; the first few are those in which a screen is composed and mounted."""
-SIZES = pytest.mark.parametrize("size", [(120, 40), (80, 24), (1, 1)], ids=str)
+SIZES = pytest.mark.parametrize(
+    "size", [pytest.param((120, 40), marks=pytest.mark.soak), (80, 24), (1, 1)], ids=str
+)
 
 
 @asynccontextmanager

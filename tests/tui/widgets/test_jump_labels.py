@@ -18,7 +18,7 @@ def test_every_pane_has_a_letter_of_its_own() -> None:
     assert letters(["a"] * 26) == list("abcdefghijklmnopqrstuvwxyz")
 
 
-@pytest.mark.parametrize("size", [(120, 40), (80, 24)])
+@pytest.mark.parametrize("size", [pytest.param((120, 40), marks=pytest.mark.soak), (80, 24)])
 async def test_every_pane_is_reached_by_its_letter(size: tuple[int, int]) -> None:
     async with open_desk(samples.session(), size=size) as desk:
         await desk.settle()
