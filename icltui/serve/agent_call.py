@@ -80,8 +80,20 @@ def _fitting(compose: Compose, full: dict[str, Any] | None, most: int) -> dict[s
 
 
 def _builtins(answer: AgentAnswer[Any, Any], full: dict[str, Any] | None) -> dict[str, Any]:
-    document: dict[str, Any] = msgspec.to_builtins(replace(answer, full=full))
+    document: dict[str, Any] = _sendable(msgspec.to_builtins(replace(answer, full=full)))
     return document
+
+
+def _sendable(value: Any) -> Any:
+    """``value`` with lone surrogates, which no JSON may hold, as escapes: a token need not be a whole character."""
+    match value:
+        case str():
+            return value.encode("utf-8", "backslashreplace").decode()
+        case dict():
+            return {_sendable(name): _sendable(one) for name, one in value.items()}
+        case list() | tuple():
+            return list(map(_sendable, value))
+    return value
 
 
 def as_text(answer: dict[str, Any]) -> str:

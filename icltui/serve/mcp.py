@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, TypeAlias
 
 import anyio
 import mcp_types
+from anyio.lowlevel import checkpoint_if_cancelled
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
@@ -20,6 +21,7 @@ from icltui.api.collect import Collected
 from icltui.api.engine import Client
 from icltui.api.limits import Limits
 from icltui.api.messages import LoadModel, Request
+from icltui.api.option_table import without_flags
 from icltui.serve.agent_call import MOST_CHARACTERS, as_text, call
 from icltui.serve.call_progress import CallProgress
 from icltui.serve.frames import FrameInput, FrameOutput
@@ -109,7 +111,8 @@ class AgentServer:
                 self._characters,
             )
         except IcltuiError as error:
-            text = mcp_types.TextContent(text=f"{error.code}: {error}")
+            words = without_flags(str(error)).encode("utf-8", "backslashreplace").decode()
+            text = mcp_types.TextContent(text=f"{error.code}: {words}")
             return mcp_types.CallToolResult(content=[text], is_error=True)
         text = mcp_types.TextContent(text=as_text(answer))
         return mcp_types.CallToolResult(content=[text], structured_content=answer)
@@ -118,6 +121,7 @@ class AgentServer:
         async def ask(request: Request) -> Collected:
             async with self._desk.job(request) as job:
                 async for event in job:
+                    await checkpoint_if_cancelled()  # else a flood of events would never let the call be cancelled
                     await progress.hear(event, job.collected)
             progress.end_job()
             return job.collected
