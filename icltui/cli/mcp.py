@@ -3,9 +3,9 @@
 import argparse
 import asyncio
 
-from icltui.api.limits import Limits
 from icltui.cli.common import load_request
 from icltui.cli.explore import engine_command
+from icltui.cli.limit_options import add_limit_options, limits_of
 from icltui.cli.options import add_options
 from icltui.storage.paths import state_path
 from icltui.system.child_environment import child_environment
@@ -33,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the most of one answer (default 24000, some eight thousand tokens)",
     )
     add_options(parser.add_argument_group("model"), "model")
+    add_limit_options(parser)
 
 
 def _read_characters(text: str) -> int:
@@ -55,5 +56,5 @@ def mcp(args: argparse.Namespace) -> int:
     load, command = load_request(args, None), engine_command(args.engine)
     client = RemoteEngine(command, state_path() / "engine.log", child_environment())
     stdin, stdout = claim_stdio()
-    asyncio.run(serve_agents(client, load, Limits(), args.answer_characters, stdin, stdout))
+    asyncio.run(serve_agents(client, load, limits_of(args), args.answer_characters, stdin, stdout))
     return 0

@@ -121,7 +121,9 @@ class AgentServer:
         async def ask(request: Request) -> Collected:
             async with self._desk.job(request) as job:
                 async for event in job:
-                    await checkpoint_if_cancelled()  # else a flood of events would never let the call be cancelled
+                    await (
+                        checkpoint_if_cancelled()
+                    )  # else a flood of events would never let the call be cancelled
                     await progress.hear(event, job.collected)
             progress.end_job()
             return job.collected

@@ -126,10 +126,10 @@ async def test_what_the_engine_compares_with_is_passed_on_as_controls() -> None:
 async def test_an_exam_has_its_controls_among_the_rows_whatever_is_asked() -> None:
     asked = EngineClient(CannedEngine(CANNED))
     async with agent(asked, mode="legacy") as client:
-        await answered(client, "exam", **GIVEN)
+        await answered(client, "exam", **GIVEN, rows=["plain"])
     request = asked.requests[-1]
     assert isinstance(request, Examine)
-    assert {"random", "per-step"} <= set(request.rows)
+    assert set(request.rows) == {"plain", "random", "per-step"}
 
 
 async def test_a_measure_agrees_with_the_engine_and_has_the_proof_beside_it(engine: LocalEngine) -> None:
