@@ -6,10 +6,13 @@ import gc
 import os
 import shlex
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from icltui.cli.common import load_request, read_prompt
+from icltui.cli.database_log import add_log, say_of_log
 from icltui.cli.options import add_options, changed_options, values_of
 from icltui.storage.config import COLOUR_SYSTEMS, Config, config_path, read_config
 from icltui.storage.paths import example_sessions, state_path, typed_path
@@ -19,6 +22,10 @@ from icltui.system.child_environment import child_environment, own_command
 from icltui.system.streams import is_terminal, print_error
 from icltui.values import Session
 from icltui.values.errors import BadInput
+
+if TYPE_CHECKING:
+    from icltui.tui.state.explorer import Explorer
+    from icltui.tui.system.measurement_log import MeasurementLog
 
 ESCAPE_DELAY_OVER_SSH = "250"
 """Milliseconds until an Escape that nothing follows is the key: TCP sends no lost segment again before 200."""
@@ -37,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="run the engine by this command, found through PATH and started without a shell, such as "
         "'ssh gpubox icltui engine' (default: this program, which imports nothing from the current folder)",
     )
+    add_log(parser)
     parser.add_argument("--theme", default="", metavar="NAME", help="colours of the screen, such as nord")
     parser.add_argument(
         "--no-mouse",
@@ -73,18 +81,43 @@ def explore(args: argparse.Namespace) -> int:
     from icltui.worker.client import RemoteEngine
 
     check_theme(args.theme)
+    log, log_fault = _log_maker(args.log, config)
     if args.model is None and (args.session is None or session is None or session.model is None):
         args.model = config.model or None  # the first example opens by itself, so its model does not count
     client = RemoteEngine(engine_command(args.engine), state_path() / "engine.log", child_environment())
-    notice = "\n".join(filter(None, (*faults, client.log_trouble, encoding_notice())))
+    notice = "\n".join(filter(None, (*faults, log_fault, client.log_trouble, encoding_notice())))
     load, place = load_request(args, session), args.engine or ""
     is_bare = args.session is None and args.context is None and args.query is None
     has_tour = is_bare and args.model is None and is_first_start()
-    app = IcltuiApp(client, load, session, path, notice, config, args.theme, place, has_tour, folder)
+    app = IcltuiApp(client, load, session, path, notice, config, args.theme, place, has_tour, folder, log)
     app.run(mouse=config.mouse and args.mouse)
     if app.unsaved_work.farewell:
         print_error(app.unsaved_work.farewell)
+    if app.measurement_log is not None and (line := app.measurement_log.close(say_of_log)):
+        say_of_log(line)
     return 1 if app.return_code is None else app.return_code  # None: the app ended without an exit
+
+
+def _log_maker(
+    given: str | None, config: Config
+) -> "tuple[Callable[[Explorer], MeasurementLog] | None, str]":
+    """What writes to the database that is asked for; and what is wrong with the settings' one, empty if nothing.
+
+    Raises:
+        BadInput: the one that was given cannot be used.
+    """
+    if not (url := config.log if given is None else given):
+        return None, ""
+    from icltui.storage.database.destination import spool_of
+    from icltui.tui.system.measurement_log import MeasurementLog
+
+    try:
+        spool_of(url)
+    except BadInput as error:
+        if given is not None:
+            raise
+        return None, f"config.toml: log: {error}"
+    return partial(MeasurementLog, url=url), ""
 
 
 def prepare_terminal(config: Config) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from icltui.api.messages import Event, LoadModel
+from icltui.cli.database_log import opened_log
 from icltui.cli.load_progress import show_load_progress
 from icltui.cli.output import stdout_to_stderr
 from icltui.cli.run_progress import show_run_progress
@@ -17,8 +18,10 @@ from icltui.values.results import Summary
 
 if TYPE_CHECKING:
     from icltui.experiment.experiment import Experiment
+    from icltui.experiment.logged_rows import LoggedRows
     from icltui.experiment.run import RowSink, RunProgress
     from icltui.experiment.track import Tracker
+    from icltui.storage.database.log_queue import LogQueue
 
 TRACKERS = ("trackio", "wandb")
 _MOST_SHARDS = 100_000
@@ -68,20 +71,32 @@ def run_in_folder(args: argparse.Namespace, experiment: "Experiment[Any, Any]") 
 
     claim(args.out, experiment)
     store = RowStore(args.out, experiment.row_type)
-    with tracked(args, experiment) as tracker:
+    with opened_log(args) as log, tracked(args, experiment) as tracker:
+        logged = _logged(store, log, experiment)
         try:
-            run_watched(args, experiment, store, tracker)
+            run_watched(args, experiment, logged or store, tracker)
         except KeyboardInterrupt:
             kept = f"{len(store.keys()):,} items are kept in {shown(args.out)}"
             print_error(f"icltui: interrupted: {kept}: the same command goes on")
             raise
         rows: list[dict[str, Any]] = read_rows(args.out).to_pylist()
+        if logged is not None:
+            logged.log_others(rows)
         summary = experiment.summarise(rows)
         if tracker is not None:
             tracker.end(summary)
     if (line := write_summary(args.out, summary, rows)) is not None:
         print_error(f"icltui: {line}")
     return summary
+
+
+def _logged(store: "RowSink[Any]", log: "LogQueue | None", experiment: Any) -> "LoggedRows | None":
+    """The rows of a sweep on their way to the store and to the log, if there is one."""
+    if log is None:
+        return None
+    from icltui.experiment.logged_rows import LoggedRows
+
+    return LoggedRows(store, log, experiment.reading.positions)
 
 
 def exit_code_of(summary: Summary) -> int:

@@ -26,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     names = ", ".join(entry.name for entry in CATALOGUE)
     parser.add_argument("name", metavar="NAME", nargs="?", help=names)
     add_run_options(parser, is_folder_required=False)
+    parser.set_defaults(log=None)  # the rows of studies have no ‖δ‖ of each layer
     study = parser.add_argument_group("study")
     study.add_argument(
         "--n",

@@ -6,6 +6,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from icltui.api.option_table import option_of
+from icltui.cli.database_log import add_log
 from icltui.cli.model_list import add_models, models_of
 from icltui.cli.options import add_option, values_of
 from icltui.cli.output import terminal_width
@@ -31,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PROMPTS",
         help="a file of prompts (.jsonl, .csv, .tsv; .json of inputs and outputs), or NAME[:SPLIT] of a data set",
     )
-    add_run_options(parser, is_folder_required=True)
+    add_log(add_run_options(parser, is_folder_required=True))
     varied = parser.add_argument_group("recipes", "each takes several values; every combination is run")
     several: dict[str, Any] = {"nargs": "+"}
     add_option(

@@ -8,10 +8,10 @@ import asyncio
 import gc
 import os
 import signal
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.console import RenderableType
 from rich.text import Text
@@ -47,6 +47,9 @@ from icltui.tui.terminal.terminal_modes import ResettableDriver
 from icltui.tui.widgets.messages import ExplorerChanged
 from icltui.values import Session
 
+if TYPE_CHECKING:
+    from icltui.tui.system.measurement_log import MeasurementLog
+
 _SIGNALS = ("SIGTERM", "SIGHUP", "SIGINT", "SIGQUIT")
 _NO_COLOR = NoColor()
 _SYSTEM_COMMANDS = ("Theme", "Screenshot")
@@ -66,6 +69,7 @@ class IcltuiApp(App[None]):
         place: the command by which the engine runs, where the user gave one.
         has_tour: whether to begin with the tour.
         folder: whose rows to browse; the engine then starts once one of them is opened.
+        log: makes what writes the explorer's measurements to a database.
     """
 
     TITLE = "icltui"
@@ -85,6 +89,7 @@ class IcltuiApp(App[None]):
         place: str = "",
         has_tour: bool = False,
         folder: Path | None = None,
+        log: "Callable[[Explorer], MeasurementLog] | None" = None,
     ) -> None:
         super().__init__()
         self._config = config or Config()
@@ -93,6 +98,7 @@ class IcltuiApp(App[None]):
         self.explorer = Explorer(client, load, session, path)
         self.explorer.models.place = place
         self.unsaved_work = UnsavedWork(self, self.explorer)
+        self.measurement_log = log and log(self.explorer)
         self._client, self._has_tour = client, has_tour
         self._load, self._folder = load, folder
         self._frame = FrameDiff()
@@ -132,6 +138,8 @@ class IcltuiApp(App[None]):
         self.app_resume_signal.subscribe(self, lambda _app: self.draw_anew())
         for begin in (gc.freeze, gc.enable):  # turned off for the start, whose objects all stay
             self.call_after_refresh(begin)
+        if self.measurement_log is not None:
+            self.call_after_refresh(self.measurement_log.start)
         if self._has_tour and isinstance(screen := self.screen_stack[0], ExplorerScreen):
             self.call_after_refresh(screen.guide.action_start_tour)
         if self._folder is not None:

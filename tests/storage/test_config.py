@@ -8,11 +8,13 @@ import pytest
 from icltui.cli.explore import prepare_terminal
 from icltui.cli.main import main
 from icltui.storage.config import Config, read_config
+from icltui.storage.database.destination import spool_of
 
 FULL = """
 theme = "nord"
 model = "gpt2"
 colours = "256"
+log = "postgresql+psycopg://me:geheim@host/lab"
 mouse = false
 animation = "off"
 [keys]
@@ -38,7 +40,8 @@ def test_without_a_file_all_is_as_usual(file: Path) -> None:
 def test_every_setting_is_read(file: Path) -> None:
     file.write_text(FULL)
     keys = {"run": "f6,ctrl+e"}
-    config = Config(theme="nord", model="gpt2", colours="256", mouse=False, animation="off", keys=keys)
+    values = {"theme": "nord", "model": "gpt2", "colours": "256", "mouse": False, "animation": "off"}
+    config = Config(**values, log="postgresql+psycopg://me:geheim@host/lab", keys=keys)
     assert read_config(file) == (config, ())
 
 
@@ -55,7 +58,7 @@ def test_every_setting_is_read(file: Path) -> None:
         ("[keys]\nrun = 6", 'config.toml: keys of run must be a text such as "ctrl+r,f5"'),
         (
             'color = "16"',
-            "config.toml: setting 'color' is not known: one of theme, model, colours, mouse, animation, keys",
+            "config.toml: setting 'color' is not known: one of theme, model, colours, log, mouse, animation, keys",
         ),
     ],
 )
@@ -99,6 +102,7 @@ def test_the_command_prints_what_is_in_force(file: Path, capsys, monkeypatch: py
     out = capsys.readouterr().out
     assert 'theme = "dracula"' in out
     assert 'model = "gpt2"' in out
+    assert 'log = "postgresql://me@host/lab"' in out, "without password"
     assert 'run = "f6,ctrl+e"' in out
 
 
@@ -110,6 +114,27 @@ def test_the_command_fails_on_a_bad_file(file: Path, capsys) -> None:
     first, second = err.splitlines()
     assert first.startswith("icltui: config.toml: theme 'nort' is not known: one of ansi-dark, ")
     assert second == "icltui: config.toml: keys: 'runn' is not an action: did you mean run?"
+
+
+def test_the_command_says_what_waits_for_a_database(file: Path, capsys) -> None:
+    spool = spool_of(f"sqlite:///{file.parent}/log.sqlite")
+    spool.keep([b"one", b"two"])
+    assert main(["config"]) == 0
+    assert (
+        f"# for a log   {spool.path}  2 wait for the next start with its --log\n" in capsys.readouterr().out
+    )
+    spool.remove([1, 2])
+    assert main(["config"]) == 0
+    assert "for a log" not in capsys.readouterr().out
+
+
+def test_a_log_that_is_no_database_is_a_fault(file: Path, capsys) -> None:
+    file.write_text('log = "my log"\n')
+    assert main(["config"]) == 2
+    assert (
+        "icltui: config.toml: log: the database's URL cannot be read: write sqlite:///"
+        in capsys.readouterr().err
+    )
 
 
 def test_the_command_makes_nothing(file: Path) -> None:

@@ -3,6 +3,7 @@
 import os
 import re
 import stat
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -103,6 +104,16 @@ def make_engine(url: "sqlalchemy.URL") -> "sqlalchemy.Engine":
         _prepare_file(url)
     _begin_right(engine)
     return engine
+
+
+def check_url(text: str) -> None:
+    """Refuse what no attempt to connect would mend.
+
+    Raises:
+        BadInput: as :func:`read_url` and :func:`make_engine` do.
+    """
+    with suppress(DatabaseError):  # of a file that may be there later
+        make_engine(read_url(text))
 
 
 def _check_sqlite(url: "sqlalchemy.URL") -> None:

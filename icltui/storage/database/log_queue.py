@@ -5,6 +5,7 @@ a database that is slow, away or gone stops nobody, and what it has not taken wa
 destination.
 """
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 """Seconds between two attempts to reach a database that is away; each pause is twice the one before."""
+_UNNOTICED = 0.3
+"""Seconds of a wait that nobody need be told of."""
 LAST_WAIT = 5.0
 """Seconds that a program's end waits for the database."""
 _MOST_PENDING = 1_000
@@ -75,18 +78,27 @@ class LogQueue:
         kept.add_done_callback(lambda _: self._pending.release())
         return kept
 
-    def close(self, seconds: float = LAST_WAIT, *, is_patient: bool = False) -> str:
+    def close(
+        self,
+        seconds: float = LAST_WAIT,
+        *,
+        is_patient: bool = False,
+        say: Callable[[str], object] = lambda _line: None,
+    ) -> str:
         """Wait for what is on its way; a line about what is left, empty if nothing is.
 
         Args:
-            seconds: the longest wait.
+            seconds: the longest wait; Ctrl-C ends it.
             is_patient: wait anew as long as the database goes on taking.
+            say: hears that there is a wait, where one can be noticed.
         """
         self._keeper.shutdown()
-        while self._has_started and self._backlog:
-            n_entries = self.n_entries
-            if self._attempt_ends(seconds) or not is_patient or n_entries == self.n_entries:
-                break
+        with contextlib.suppress(KeyboardInterrupt):
+            if self._has_started and self._backlog and not self._attempt_ends(_UNNOTICED):
+                say(
+                    f"log: {self.where}: waiting for it to take what is left (Ctrl-C leaves that to the next start)"
+                )
+                self._wait(seconds, is_patient)
         self._is_closed = True
         self._ask()
         if n_held := self._backlog.n_held:
@@ -94,6 +106,13 @@ class LogQueue:
         if n_left := self._backlog.n_spooled:
             return f"log: {_counted(n_left)} kept in {self._backlog.place}, which the next start with this --log sends"
         return ""
+
+    def _wait(self, seconds: float, is_patient: bool) -> None:
+        n_entries = -1
+        while self._backlog and n_entries != self.n_entries:
+            n_entries = self.n_entries
+            if self._attempt_ends(seconds) or not is_patient:
+                break
 
     def _attempt_ends(self, seconds: float) -> bool:
         """Whether an attempt to send that begins from now on ends within so many seconds."""
@@ -144,7 +163,8 @@ class LogQueue:
                 self._backlog.remove(numbers)
                 rows = f"{n_rows:,} row{'' if n_rows == 1 else 's'}"
                 self._tell(
-                    f"log: {rows} to {self.where}" if n_rows else f"log: {self.where} has these rows", False
+                    f"log: {rows} to {self.where}" if n_rows else f"log: {self.where} has these rows",
+                    "written",
                 )
         except SpoolError as error:
             self._backlog.fail(error)
@@ -160,7 +180,7 @@ class LogQueue:
             from icltui.storage.database.log import open_log
 
             self._log = open_log(self._url)
-            self._tell(f"log: {self.where} is open", False)
+            self._tell(f"log: {self.where} is open", "written")
             self._troubles.end(_DATABASE, f"{self.where} answers again")
         return self._log
 

@@ -2,9 +2,12 @@
 
 import threading
 from collections.abc import Callable
+from typing import Literal
 
-Tell = Callable[[str, bool], object]
-"""Takes a line, and whether it is of trouble or its end, not of what was written; called from other threads."""
+LogNews = Literal["written", "trouble", "over"]
+"""What a line is of: what was written, a trouble, or its end."""
+Tell = Callable[[str, LogNews], object]
+"""Takes a line and what it is of; called from other threads."""
 
 
 class Troubles:
@@ -21,7 +24,7 @@ class Troubles:
             is_known = name in self._present
             self._present.add(name)
         if not is_known:
-            self._tell(f"log: {line}", True)
+            self._tell(f"log: {line}", "trouble")
 
     def end(self, name: str, line: str) -> None:
         """Tell that it is over, if there was trouble."""
@@ -29,4 +32,4 @@ class Troubles:
             was_there = name in self._present
             self._present.discard(name)
         if was_there:
-            self._tell(f"log: {line}", True)
+            self._tell(f"log: {line}", "over")

@@ -34,7 +34,7 @@ from icltui.tui.state.change import CHANGES, Change
 from icltui.tui.state.jobs import EngineNews, Jobs
 from icltui.tui.state.session_state import SessionState
 from icltui.tui.state.wanted_model import Models
-from icltui.values import Compilation, CompiledFormat, ExportFormat, ModelInfo
+from icltui.values import Compilation, CompiledFormat, ExportFormat, ModelInfo, Session
 from icltui.values.prompt import Prompt
 
 
@@ -228,7 +228,10 @@ class Controller(SessionState):
                 self._fit(event.model)
             case ExportEnded():
                 self._noticed(self.engine_status.written, False)
-            case MeasureEnded() | GenerationEnded() | PatchTested() | VerificationEnded() | ExamEnded():
+            case MeasureEnded():
+                self._take_result(request)
+                self._log_measurement(request)
+            case GenerationEnded() | PatchTested() | VerificationEnded() | ExamEnded():
                 self._take_result(request)
             case CurvesEnded() | HeadsEnded():
                 self._take_result(request)
@@ -246,6 +249,21 @@ class Controller(SessionState):
         self._record(request, self._is_new_run)
         self._is_new_run = False
         self._changed(Change.RESULT)
+
+    def _log_measurement(self, request: Request) -> None:
+        """Hand a measurement that is whole to whoever logs it, with what it is of."""
+        results, origin = self.results, self.results.measurement_origin
+        if origin is not None and origin.request is request and isinstance(request, Measure):
+            self._logged(
+                Session(
+                    title=self.document.title,
+                    created="",
+                    prompt=request.prompt,
+                    recipe=self.settings.recipe,
+                    model=origin.model,
+                    measurement=results.measurement,
+                )
+            )
 
     def _take_patch(self, request: Compile, made: Compilation) -> None:
         """Let the patched lane speak through the patch that a compilation chose, unless it would harm."""

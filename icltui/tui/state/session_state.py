@@ -36,10 +36,22 @@ class SessionState:
         self.is_unsaved = False
         self._changed: Callable[[Change], object] = lambda _change: None
         self._noticed: Callable[[str, bool], object] = lambda _text, _is_error: None
+        self._logged: Callable[[Session], object] = lambda _measured: None
 
     def listen(self, changed: Callable[[Change], object], noticed: Callable[[str, bool], object]) -> None:
         """Report changes to a view from now on."""
         self._changed, self._noticed = changed, noticed
+
+    def log_to(self, logged: Callable[[Session], object]) -> None:
+        """Hand each measurement that is whole to ``logged`` from now on, as a session with nothing else."""
+        self._logged = logged
+
+    def hear_log(self, line: str, is_notice: bool, is_error: bool) -> None:
+        """Take a line about where measurements are logged."""
+        self.engine_status.lines.append(line)
+        self._changed(Change.LOG)
+        if is_notice:
+            self._noticed(line, is_error)
 
     @property
     def model(self) -> ModelInfo | None:

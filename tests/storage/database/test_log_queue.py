@@ -13,6 +13,7 @@ from icltui.storage.database import log_queue
 from icltui.storage.database.entries import LogEntry, measurement_entry
 from icltui.storage.database.log_queue import LogQueue
 from icltui.storage.database.spool import Spool
+from icltui.storage.database.troubles import LogNews
 from icltui.values.errors import DatabaseError
 from tests.tui import samples
 from tests.waiting import PATIENCE
@@ -83,8 +84,8 @@ class Program:
         if is_started:
             self.queue.start()
 
-    def _told(self, line: str, is_trouble: bool) -> None:
-        (self.troubles if is_trouble else self.lines).append(line)
+    def _told(self, line: str, news: LogNews) -> None:
+        (self.lines if news == "written" else self.troubles).append(line)
 
     def end(self) -> None:
         """Let its threads end."""
@@ -199,9 +200,12 @@ def test_a_database_that_hangs_stops_nobody(program, database):
     one = program()
     until(lambda: database.n_tries)
     one.put(1)
-    began = monotonic()
-    assert "1 measurement is kept" in one.queue.close(0.05)
+    began, said = monotonic(), list[str]()
+    assert "1 measurement is kept" in one.queue.close(0.05, say=said.append)
     assert monotonic() - began < PATIENCE / 2
+    assert said == [
+        "log: postgresql://me@host/lab: waiting for it to take what is left (Ctrl-C leaves that to the next start)"
+    ]
 
 
 def test_a_patient_end_waits_as_long_as_something_moves(program, database, monkeypatch):
