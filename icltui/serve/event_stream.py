@@ -26,6 +26,8 @@ from icltui.values.errors import IcltuiError
 QUIET = 10.0
 """Seconds of silence after which a comment says that the job goes on."""
 MEDIA_TYPE = "text/event-stream"
+ANSWER, ERROR = "answer", "error"
+"""The names of the last event of a stream, which is one of both."""
 _GOES_ON = b": the job goes on\n\n"
 _encoder = msgspec.json.Encoder()
 
@@ -56,9 +58,9 @@ async def stream(
                 event = await next_event(job)
             except StopAsyncIteration:
                 break
-        yield _event("answer", (await answer()).encode())
+        yield _event(ANSWER, (await answer()).encode())
     except IcltuiError as error:
-        yield _event("error", error_body(error))
+        yield _event(ERROR, error_body(error))
 
 
 def _event(name: str, data: bytes) -> bytes:

@@ -3,13 +3,13 @@ errors."""
 
 import http
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
 from icltui import __version__
 from icltui.api.limits import Limits
-from icltui.api.messages import Measure
+from icltui.api.messages import Event, Measure
 from icltui.api.operation import OPERATIONS, Operation
 from icltui.api.schema import input_schema
 from icltui.serve.access import HEALTH
@@ -17,7 +17,7 @@ from icltui.serve.addresses import address_of
 from icltui.serve.answer_schema import answer_schemas
 from icltui.serve.error_answer import JSON_TYPE
 from icltui.serve.error_form import ErrorForm
-from icltui.serve.event_stream import MEDIA_TYPE
+from icltui.serve.event_stream import ANSWER, ERROR, MEDIA_TYPE
 from icltui.serve.question import FIGURE, PARAMETERS, parameter_schemas
 from icltui.values.errors import IcltuiError
 
@@ -78,10 +78,23 @@ def _operation(operation: Operation, answer: dict[str, Any]) -> dict[str, Any]:
         "responses": {
             "200": {
                 "description": f"What `icltui {operation.name} --format json` prints. {_STREAM}",
-                "content": {JSON_TYPE: {"schema": answer}, MEDIA_TYPE: {"schema": {"type": "string"}}},
+                "content": {JSON_TYPE: {"schema": answer}, MEDIA_TYPE: {"schema": _event()}},
             },
             **{str(status): _refer("responses", f"Error{status}") for status in sorted(_codes())},
         },
+    }
+
+
+def _event() -> dict[str, Any]:
+    """One event of a stream, as those who read OpenAPI take the schema of this type to mean."""
+    names = [kind.__name__ for kind in get_args(Event)]
+    return {
+        "type": "object",
+        "properties": {
+            "event": {"enum": [*names, ANSWER, ERROR]},
+            "data": {"type": "string", "contentMediaType": JSON_TYPE},
+        },
+        "required": ["event", "data"],
     }
 
 
