@@ -22,6 +22,7 @@ SECRET = re.compile("pass|secret|token|key", re.IGNORECASE)
 _WAIT = 10
 """Seconds to wait for a connection, and for another program's lock on a SQLite file."""
 _AT_BEGIN = {
+    # Else the driver begins it at the first row: tables would be made outside it, and two writers could not both wait.
     "sqlite": ("BEGIN IMMEDIATE",),
     "postgresql": (
         # A column without time zone takes the time as the connection's zone has it.
@@ -86,7 +87,7 @@ def make_engine(url: "sqlalchemy.URL") -> "sqlalchemy.Engine":
         BadInput: there is no driver for such a database.
         DatabaseError: a SQLite file cannot be made.
     """
-    from sqlalchemy import create_engine
+    from sqlalchemy import create_engine, event
     from sqlalchemy.exc import ArgumentError, NoSuchModuleError
     from sqlalchemy.pool import NullPool
 
@@ -102,7 +103,8 @@ def make_engine(url: "sqlalchemy.URL") -> "sqlalchemy.Engine":
         ) from None
     if url.get_backend_name() == "sqlite":
         _prepare_file(url)
-    _begin_right(engine)
+    for statement in _AT_BEGIN.get(engine.dialect.name, ()):
+        event.listen(engine, "begin", partial(_execute, statement))
     return engine
 
 
@@ -155,19 +157,6 @@ def _prepare_file(url: "sqlalchemy.URL") -> None:
         raise DatabaseError(
             f"cannot write {shown(path)}: {reason_of(error)}: choose another place"
         ) from error
-
-
-def _begin_right(engine: "sqlalchemy.Engine") -> None:
-    """Let a transaction hold all that is done in it: on SQLite the making of tables too, locked from the start."""
-    from sqlalchemy import event
-
-    def leave_begin_to_us(connection: Any, _: object) -> None:
-        connection.isolation_level = None
-
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", leave_begin_to_us)
-    for statement in _AT_BEGIN.get(engine.dialect.name, ()):
-        event.listen(engine, "begin", partial(_execute, statement))
 
 
 def _execute(statement: str, connection: "sqlalchemy.Connection") -> None:

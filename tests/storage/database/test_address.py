@@ -7,6 +7,7 @@ from urllib.parse import quote
 import pytest
 
 from icltui.storage.database.address import read_url, shown_url
+from icltui.storage.database.failure import one_line_errors
 from icltui.storage.database.log import open_log
 from icltui.values.errors import BadInput, DatabaseError
 from tests.postgres import PASSWORD
@@ -57,6 +58,16 @@ def test_what_is_shown_has_no_password():
     url = read_url(f"postgres://a:{SECRET}@h/d?sslmode=prefer&sslpassword={SECRET}")
     assert shown_url(url) == "postgresql+psycopg://a:***@h/d?sslmode=prefer&sslpassword=hidden"
     assert shown_url(read_url(Path("a\nb\x1b"))).isprintable()
+
+
+def test_a_library_that_repeats_the_password_is_not_believed():
+    url = read_url(f"postgresql://a:{SECRET}@h/d?sslpassword=other-{SECRET}x")
+    with pytest.raises(DatabaseError) as caught, one_line_errors(url, "here"):
+        raise ValueError(f"bad: {SECRET} and\nother-{SECRET}x")
+    assert (
+        str(caught.value)
+        == "here: bad: *** and other-***x: do the same again, which adds only what is missing"
+    )
 
 
 def test_a_path_is_a_file_of_that_name(tmp_path):

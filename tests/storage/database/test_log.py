@@ -6,13 +6,13 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Barrier
+from threading import Barrier, BrokenBarrierError
 from typing import Any
 
 import pytest
 from msgspec.structs import asdict, replace
 
-from icltui.storage.database.entries import measurement_entry, session_entries
+from icltui.storage.database.entries import LogEntry, measurement_entry, session_entries
 from icltui.storage.database.log import DatabaseLog, open_log
 from icltui.storage.paths import example_sessions
 from icltui.storage.sessions import read_session, write_session
@@ -108,6 +108,25 @@ def test_four_writers_at_once_make_the_tables_and_each_row_once(url):
     with ThreadPoolExecutor(4) as threads:
         written = [*threads.map(write, range(4))]
     assert (sum(written), counts(open_log(url))) == (12, (2, 12))
+
+
+def test_two_writers_of_one_sweep_do_not_wait_for_each_other(postgres: PostgresServer):
+    """Each holds its first measurement until the other has begun: in different orders that would be a deadlock."""
+    url, barrier = postgres.new_url(), Barrier(2)
+    open_log(url)
+
+    def meet(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if statement.startswith("INSERT INTO icl_dynamics_session"):
+            with contextlib.suppress(BrokenBarrierError):
+                barrier.wait(0.2)
+
+    def write(entries: tuple[LogEntry, ...]) -> int:
+        log = open_log(url)
+        sqlalchemy.event.listen(log._engine, "after_cursor_execute", meet)
+        return log.write(*entries)
+
+    with ThreadPoolExecutor(2) as threads:
+        assert sum(threads.map(write, [(ENTRY, OTHER), (OTHER, ENTRY)])) == 12
 
 
 def test_two_processes_at_once(tmp_path):
