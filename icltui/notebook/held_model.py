@@ -19,6 +19,7 @@ from icltui.api.engine import OnEvent
 from icltui.api.messages import LoadModel, Progress
 from icltui.api.progress_callback import ProgressCallback
 from icltui.api.run_to_result import load
+from icltui.engine.hooks.out_of_memory import is_out_of_memory, shortage_error
 from icltui.engine.hooks.site import Residual, Site
 from icltui.engine.local import LocalEngine, try_out
 from icltui.engine.models.fingerprint import fingerprint
@@ -44,12 +45,19 @@ def engine_on(
     Raises:
         BadInput: something that is no model or no tokenizer, or a path that the model does not have.
         ModelError: a model that no proof accepts, or that cannot be loaded.
+        OutOfMemory: the memory does not suffice.
     """
     with keeping_process_settings():
-        if isinstance(model, str | PathLike):
-            yield _named(LoadModel(model=fspath(model), sites=dict(sites or {})), on_event)
-        else:
-            yield _held(model, tokenizer, dict(sites or {}), on_event)
+        try:
+            if isinstance(model, str | PathLike):
+                engine = _named(LoadModel(model=fspath(model), sites=dict(sites or {})), on_event)
+            else:
+                engine = _held(model, tokenizer, dict(sites or {}), on_event)
+        except RuntimeError as error:  # as torch's own is
+            if not is_out_of_memory(error):
+                raise
+            raise shortage_error(error) from None
+        yield engine
 
 
 def own_sites(model: Any, loaded: LoadedModel) -> tuple[Site, ...]:

@@ -1,17 +1,32 @@
 """The engine on a model that the user holds: the same numbers as by name, proved once, and no trace on the model."""
 
+import copy
+import gc
+import weakref
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
+from accelerate import cpu_offload
 from torch import Tensor, nn
+from transformers import AutoModelForCausalLM, AutoTokenizer, T5Config, T5ForConditionalGeneration
 from transformers.utils import logging
 
 from icltui.api.messages import Event
-from icltui.api.operation import OPERATIONS
-from icltui.notebook.held_model import engine_on
-from icltui.values.errors import BadInput
+from icltui.api.operation import OPERATIONS, operation_of
+from icltui.api.run_to_result import answer
+from icltui.engine.local import try_out
+from icltui.engine.models.checkpoint import MODEL_DIR
+from icltui.notebook import held_model
+from icltui.notebook.held_model import engine_on, own_sites
+from icltui.values import Measurement
+from icltui.values.errors import BadInput, IcltuiError, ModelError
+from tests.engine.small_models import make_tokenizer, tiny
 
 PROMPT = {"context": "The capital of France is Rome.", "query": "The capital of France is"}
 
@@ -97,3 +112,253 @@ def test_a_job_that_is_broken_off_leaves_the_model_as_it_was(error: type[BaseExc
     with pytest.raises(error), engine_on(model, tokenizer, on_event=fail):
         pass
     assert changed(before, whole_state(model)) == []
+
+
+@pytest.fixture
+def proofs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The fingerprint of each model that was proved."""
+    done: list[str] = []
+
+    def counted(*args: Any) -> Any:
+        loaded, info = try_out(*args)
+        done.append(info.fingerprint)
+        return loaded, info
+
+    monkeypatch.setattr(held_model, "try_out", counted)
+    return done
+
+
+def ask(model: Any, tokenizer: Any) -> Measurement:
+    with engine_on(model, tokenizer) as engine:
+        return answer(engine, operation_of("measure").read(PROMPT))
+
+
+def step(model: Any) -> None:
+    """One step of a training, of one matrix alone."""
+    weight = model.model.layers[2].mlp.down_proj.weight
+    torch.optim.SGD([weight], lr=1e-3).step()
+
+
+def one_number(model: Any) -> None:
+    with torch.no_grad():
+        model.model.layers[1].self_attn.o_proj.weight[3, 5] += 1
+
+
+def attention(model: Any) -> None:
+    model.set_attn_implementation("eager")
+
+
+def steer(model: Any) -> None:
+    model.model.layers[1].register_forward_hook(lambda _module, _args, out: out * 1.5)
+
+
+def replaced(model: Any) -> None:
+    model.model.layers[0].mlp.act_fn = nn.ReLU()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [step, one_number, attention, steer, replaced, lambda m: m.double()],
+    ids=lambda change: change.__name__,
+)
+def test_a_model_is_proved_once_and_again_where_it_changed(change: Any, held: Any, proofs: list[str]) -> None:
+    model, tokenizer = held
+    model.model.layers[2].mlp.down_proj.weight.grad = torch.ones_like(
+        model.model.layers[2].mlp.down_proj.weight
+    )
+    first = ask(model, tokenizer)
+    assert ask(model, tokenizer).rows == first.rows
+    assert len(proofs) == 1
+    change(model)
+    second = ask(model, tokenizer)
+    assert len(proofs) == 2
+    assert change is attention or second.rows != first.rows
+    assert second.rows == ask(copy.deepcopy(model), tokenizer).rows
+    if change is step:
+        assert proofs[0] != proofs[1]
+
+
+def test_another_tokenizer_is_another_proof(held: Any, proofs: list[str]) -> None:
+    model, tokenizer = held
+    ask(model, tokenizer)
+    ask(model, AutoTokenizer.from_pretrained(MODEL_DIR))
+    assert len(proofs) == 2
+
+
+def test_a_remembered_proof_is_the_whole_proof(held: Any) -> None:
+    """Refused layers, rounding and sources of v come back as they were found."""
+    model, tokenizer = held
+    model.bfloat16()
+    with engine_on(model, tokenizer) as first, engine_on(model, tokenizer) as second:
+        assert first.loaded is not None
+        assert second.loaded is not None
+        assert first.info == second.info
+        for name in ("refused", "rounding", "sink", "window", "name"):
+            assert getattr(first.loaded, name) == getattr(second.loaded, name)
+        assert first.loaded.rounding
+        assert [site.residual for site in first.loaded.sites] == [
+            site.residual for site in second.loaded.sites
+        ]
+        own = own_sites(model, second.loaded)
+    modules = {id(module) for module in model.modules()}
+    for site in own:
+        assert {id(site.block), id(site.mlp), *(id(p.module) for p in site.input_projections)} <= modules
+
+
+def test_nothing_keeps_a_model_in_memory() -> None:
+    model = AutoModelForCausalLM.from_pretrained(MODEL_DIR)
+    ask(model, AutoTokenizer.from_pretrained(MODEL_DIR))
+    there = weakref.ref(model)
+    del model
+    gc.collect()
+    assert there() is None
+
+
+def test_training_goes_on_after_a_measure(held: Any) -> None:
+    """No tensor of inference mode stays in the model, where it could not be trained."""
+    model, tokenizer = held
+    model.train()
+    ask(model, tokenizer)
+    model(torch.tensor([[1, 2, 3]])).logits.sum().backward()
+    assert all(parameter.grad is not None for parameter in model.parameters())
+
+
+def test_two_threads_may_ask_at_once(held: Any) -> None:
+    model, tokenizer = held
+    alone = ask(model, tokenizer)
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(lambda _: ask(model, tokenizer), range(3)))
+    assert all(each.rows == alone.rows for each in found)
+
+
+def compiled(model: Any) -> Any:
+    return torch.compile(model)
+
+
+def forward_compiled(model: Any) -> Any:
+    model.forward = torch.compile(model.forward)
+    return model
+
+
+def offloaded(model: Any) -> Any:
+    return cpu_offload(model, execution_device=torch.device("cpu"))
+
+
+def adapted(model: Any) -> Any:
+    torch.manual_seed(0)
+    peft = pytest.importorskip("peft")
+    config = peft.LoraConfig(target_modules=["q_proj", "v_proj"], init_lora_weights=False)
+    return peft.get_peft_model(model, config)
+
+
+def adapted_in_the_mlp(model: Any) -> Any:
+    torch.manual_seed(0)
+    peft = pytest.importorskip("peft")
+    config = peft.LoraConfig(target_modules=["gate_proj", "down_proj"], init_lora_weights=False)
+    return peft.get_peft_model(model, config)
+
+
+@pytest.mark.parametrize("wrap", [compiled, forward_compiled, offloaded])
+def test_a_model_that_is_wrapped_gives_the_same_numbers(wrap: Any, held: Any) -> None:
+    model, tokenizer = held
+    plain = ask(model, tokenizer)
+    assert ask(wrap(model), tokenizer).rows == plain.rows
+
+
+@pytest.mark.parametrize("wrap", [adapted, adapted_in_the_mlp])
+def test_an_adapter_counts(wrap: Any, held: Any) -> None:
+    model, tokenizer = held
+    plain = ask(model, tokenizer)
+    both = wrap(model)
+    before = whole_state(both)
+    found = ask(both, tokenizer)
+    assert changed(before, whole_state(both)) == []
+    merged = ask(copy.deepcopy(both).merge_and_unload(), tokenizer)
+    assert found.rows != plain.rows
+    assert found.rows == merged.rows
+    assert found.predictions == merged.predictions
+
+
+class Trained(nn.Parameter):
+    """A parameter of a class of its own, as quantized ones are."""
+
+
+def headless(model: Any) -> Any:
+    return model.model
+
+
+def on_meta(model: Any) -> Any:
+    return model.to("meta")
+
+
+def with_a_lock(model: Any) -> Any:
+    model.lock = Lock()
+    return model
+
+
+def with_its_own_parameter(model: Any) -> Any:
+    weight = model.model.norm.weight
+    model.model.norm.weight = torch.Tensor._make_subclass(Trained, weight.data, True)
+    return model
+
+
+def virtual_tokens(model: Any) -> Any:
+    peft = pytest.importorskip("peft")
+    return peft.get_peft_model(model, peft.PrefixTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=2))
+
+
+BAD: list[tuple[Any, type[IcltuiError], str]] = [
+    (lambda _: Mock(), BadInput, "a unittest.mock.Mock is no model of transformers: hand in a model such as"),
+    (lambda _: None, BadInput, "a NoneType is no model of transformers"),
+    (lambda _: nn.Linear(2, 2), BadInput, "a torch.nn.modules.linear.Linear is no model of transformers"),
+    (nn.DataParallel, BadInput, "is no model of transformers: hand in its .module"),
+    (
+        lambda m: SimpleNamespace(model=m),
+        BadInput,
+        "a types.SimpleNamespace is no model of transformers: hand in its .model",
+    ),
+    (headless, ModelError, "Qwen3Model has no head that gives logits: load it with AutoModelForCausalLM"),
+    (on_meta, ModelError, "Qwen3ForCausalLM has weights on the meta device"),
+    (with_a_lock, ModelError, "holds something that cannot be copied (TypeError: cannot pickle"),
+    (with_its_own_parameter, ModelError, "parameters of class Trained that are trained"),
+    (virtual_tokens, ModelError, "its adapter is of virtual tokens"),
+    (
+        lambda _: T5ForConditionalGeneration(
+            T5Config(vocab_size=8, d_model=8, d_kv=4, d_ff=8, num_layers=1, num_heads=2)
+        ),
+        ModelError,
+        "T5ForConditionalGeneration reads with an encoder",
+    ),
+    (lambda _: "no/such model", IcltuiError, "no/such model"),
+]
+
+
+@pytest.mark.parametrize(("make", "kind", "line"), BAD)
+def test_what_is_no_model_is_refused_in_a_line(
+    make: Any, kind: type[IcltuiError], line: str, held: Any
+) -> None:
+    model, tokenizer = held
+    with pytest.raises(kind) as refused:
+        ask(make(model), tokenizer)
+    assert line in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("tokenizer", "line"),
+    [
+        (None, "a model in memory needs its tokenizer"),
+        (Mock(), "a unittest.mock.Mock is no tokenizer of transformers"),
+    ],
+)
+def test_what_is_no_tokenizer_is_refused_in_a_line(tokenizer: Any, line: str, held: Any) -> None:
+    with pytest.raises(BadInput, match=line):
+        ask(held[0], tokenizer)
+
+
+def test_a_tokenizer_with_more_tokens_than_the_model_is_refused() -> None:
+    loaded = tiny("gpt2", torch.float32)
+    larger = AutoTokenizer.from_pretrained(MODEL_DIR)
+    with pytest.raises(BadInput, match=r"the tokenizer has 1,024 tokens, the model 300"):
+        ask(loaded.model, larger)
+    assert ask(loaded.model, make_tokenizer()).rows

@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from icltui.engine.models.merged_adapters import adapted_weights, merge_adapters
 from icltui.values.errors import ModelError
 
 
@@ -18,10 +19,10 @@ def copy_sharing_weights(model: nn.Module) -> Any:
 
     Weights that are tied stay tied. The functions that the user hooked to its modules are called in the copy too, with
     the copy's modules: they are part of what the model computes. A forward that ``torch.compile`` made is left out, as
-    it would run the first model.
+    it would run the first model. Adapters of PEFT are merged, into copies of the matrices that they adapt.
 
     Raises:
-        ModelError: something in the model cannot be copied.
+        ModelError: something in the model cannot be copied, or an adapter not merged.
     """
     memo: dict[int, Any] = {id(kept): replaced for kept, replaced in _kept(model)}
     try:
@@ -36,6 +37,8 @@ def copy_sharing_weights(model: nn.Module) -> Any:
             del module.forward
     for name in _MOVERS & set(vars(twin)):
         delattr(twin, name)
+    twin.eval()
+    merge_adapters(twin)
     return twin
 
 
@@ -45,9 +48,10 @@ _MOVERS = {"to", "cuda", "npu", "xpu", "mlu", "sdaa", "musa"}
 
 def _kept(model: nn.Module) -> Iterator[tuple[Any, Any]]:
     """What is not copied deeply, each with what the copy has in its place."""
+    changed = {id(parameter) for parameter in adapted_weights(model)}
     for module in model.modules():
         for parameter in module._parameters.values():
-            if parameter is not None:
+            if parameter is not None and id(parameter) not in changed:
                 yield parameter, _view(parameter)
         for name, value in vars(module).items():
             if isinstance(value, Tensor):  # such as the weight of a weight norm
