@@ -29,6 +29,7 @@ TOPICS = {
     "sweep": "your own prompts, many models and recipes, resumable",
     "sql": "what to ask a folder of rows in SQL, with DuckDB",
     "database": "a log of measurements in SQLite or PostgreSQL",
+    "agents": "the operations as tools for agents, with controls",
     "studies": "questions put to many prompts, and how to run them",
     "study-few-shot": "how updates accumulate over examples",
     "study-relevance": "whether the size of an update measures a context",

@@ -14,7 +14,7 @@ from icltui.tui.system.keymap import keymap
 from tests.docs.blocks import PAGES, READ, ROOT, RUN, RUN_SLOWLY, blocks, commands, own_words, spans
 from tests.docs.reference import parsers
 
-LANGUAGES = {RUN, RUN_SLOWLY, *READ, "text", "toml", "sql"}
+LANGUAGES = {RUN, RUN_SLOWLY, *READ, "text", "toml", "sql", "json"}
 OTHERS = {"python3", ".venv/bin/pip", ".venv/bin/pytest", "pytest"}
 """What the pages run besides icltui: the installation and the tests, which the continuous integration runs whole."""
 FILES = {

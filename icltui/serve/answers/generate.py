@@ -162,11 +162,13 @@ def _test(test: PatchTest) -> str:
 
 def _words(brief: GenerateBrief, controls: dict[str, PatchControl]) -> str:
     lanes: dict[str, LaneBrief] = {name: lane for name, lane in brief.lanes.items() if name != "context"}
-    others = {f"patch: {name}": control.lane for name, control in controls.items() if control.lane}
+    others = {f"control {name}": control.lane for name, control in controls.items() if control.lane}
     said = (f"{name} {_agreement(lane)}" for name, lane in (lanes | others).items())
-    context = brief.lanes.get("context")
-    begin = f"With the context the model says {context.text!r}. " if context else ""
-    return f"{begin}Tokens as with the context, and KL at the first: {'; '.join(said)}."
+    texts = {"context": "With the context", "plain": "without it", "patched": "through the patch"}
+    begin = ", ".join(
+        f"{where} {brief.lanes[name].text!r}" for name, where in texts.items() if name in brief.lanes
+    )
+    return f"{begin}. Tokens as with the context, and KL at the first: {'; '.join(said)}."
 
 
 def _agreement(lane: LaneBrief) -> str:

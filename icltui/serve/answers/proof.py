@@ -156,19 +156,21 @@ def control_words(control: ProofControl) -> str:
     """What a proof says, in a sentence."""
     if control.proof is None:
         return f"The patch was not verified here: {control.why_none}."
-    return _kl_words({name: lane.kl for name, lane in control.proof.lanes.items()}, control.proof.ok)
+    proof = control.proof
+    return _kl_words({name: lane.kl for name, lane in proof.lanes.items()}, proof.ok, proof.caveat)
 
 
 def proof_words(proof: Verification) -> str:
     """The verdict with its controls."""
-    return _kl_words({name: error.kl for name, error in (proof.logits | proof.controls).items()}, proof.ok)
+    found = proof.logits | proof.controls
+    return _kl_words({name: error.kl for name, error in found.items()}, proof.ok, proof.caveat)
 
 
-def _kl_words(kl: dict[str, float | None], is_ok: bool) -> str:
+def _kl_words(kl: dict[str, float | None], is_ok: bool, caveat: str) -> str:
     verdict = "is exact" if is_ok else "is NOT exact"
     return (
         f"The patch {verdict} at the layers that it patches: KL to the run with the context "
         f"{words(kl.get('patched'))} nats; no patch "
         f"{words(kl.get('plain'))}, a random patch of equal norms {words(kl.get('random'))}, the shuffled context's "
-        f"{words(kl.get('shuffled'))}."
+        f"{words(kl.get('shuffled'))}.{caveat and ' '}{caveat}"
     )
