@@ -27,6 +27,7 @@ from icltui.cli import (
     parser,
     patch,
     replay,
+    serve,
     study,
     sweep,
     verify,
@@ -81,6 +82,7 @@ _WITH_OWN_SIGNALS = ("explore", "engine")
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "explore": explore.explore,
     "engine": engine.engine,
+    "serve": serve.serve,
     "mcp": mcp.mcp,
     "config": config.config,
     "measure": measure.measure,

@@ -142,7 +142,7 @@ class JobDesk:
         self._is_open = False
         jobs = dict(self._jobs)
         for task, job in jobs.items():
-            job.end(EngineError("the server is ending: ask again later"))
+            job.end(Busy("the server is ending: ask again later"))
             task.cancel()
         if jobs:
             await asyncio.wait(jobs)

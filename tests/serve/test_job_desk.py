@@ -230,9 +230,9 @@ async def test_whoever_waits_when_the_desk_closes_is_told() -> None:
         await until(lambda: desk.n_jobs == 2)
         await desk.close()
         for task in tasks:
-            with pytest.raises(EngineError, match="the server is ending"):
+            with pytest.raises(Busy, match="the server is ending"):
                 await task
-        with pytest.raises(EngineError, match="the server is ending"):
+        with pytest.raises(Busy, match="the server is ending"):
             await desk.answer(FIRST)
 
 

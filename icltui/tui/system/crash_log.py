@@ -8,8 +8,11 @@ from icltui.system.log_file import LogFile
 from icltui.tui.draw.safe_text import display
 
 
-def write_crash_log(error: BaseException) -> str:
-    """Append ``error`` with its traceback to the crash log; the line to leave on the terminal. Raises nothing."""
+def write_crash_log(error: BaseException, what: str = "icltui stopped") -> str:
+    """Append ``error`` with its traceback to the crash log; the line to leave on the terminal. Raises nothing.
+
+    ``what`` is what came of it.
+    """
     text = display(f"{type(error).__name__}: {_words(error)}")[:200]
     report = "".join(traceback.format_exception(error))
     log = LogFile(state_path() / "crash.log")
@@ -17,7 +20,7 @@ def write_crash_log(error: BaseException) -> str:
         f"--- {datetime.now(UTC).isoformat(timespec='seconds')}\n{report}\n".encode(errors="backslashreplace")
     )
     details = f"details: {log.path}" if log.path else log.trouble
-    return f"icltui stopped because of an internal error ({text}); {details}"
+    return f"{what} because of an internal error ({text}); {details}"
 
 
 def _words(error: BaseException) -> str:
