@@ -61,8 +61,13 @@ def modules_after(code: str) -> set[str]:
             {"torch", "transformers", "rich"},
         ),
         (
+            "import icltui.serve.http, icltui.serve.run_server, icltui.worker.client",
+            {"torch", "transformers", "textual", "plotext", "matplotlib", "mcp"},
+            {"starlette", "uvicorn"},
+        ),
+        (
             "import icltui.cli.main",
-            {"torch", "transformers", "textual", "rich", "plotext", "dataclasses"},
+            {"torch", "transformers", "textual", "rich", "plotext", "dataclasses", "starlette", "uvicorn"},
             {"argparse"},
         ),
         (

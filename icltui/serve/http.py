@@ -27,7 +27,7 @@ from icltui.serve.error_answer import JSON_TYPE, refuse, tell_crash, tell_error,
 from icltui.serve.event_stream import MEDIA_TYPE, next_event, stream
 from icltui.serve.job_desk import DeskJob, JobDesk
 from icltui.serve.openapi import DESCRIPTION, MODEL_FACTS, description
-from icltui.serve.question import Question, read_question
+from icltui.serve.question import HttpQuestion, read_question
 from icltui.serve.send_answer import in_pieces, send_pieces, unless_gone
 from icltui.values.errors import IcltuiError
 
@@ -71,7 +71,7 @@ class OperationDoor:
         question = await read_question(HttpRequest(scope, receive), self._operation, self._desk.limits)
         await unless_gone(receive, self._answer(question, send))
 
-    async def _answer(self, question: Question, send: Send) -> None:
+    async def _answer(self, question: HttpQuestion, send: Send) -> None:
         async with self._desk.job(question.request) as job:
             if question.is_streamed:
                 await self._send_events(question, job, send)
@@ -82,12 +82,12 @@ class OperationDoor:
         headers = {"content-type": JSON_TYPE, "content-length": str(len(text))}
         await send_pieces(send, headers, in_pieces(text))
 
-    async def _send_events(self, question: Question, job: DeskJob, send: Send) -> None:
+    async def _send_events(self, question: HttpQuestion, job: DeskJob, send: Send) -> None:
         first = await next_event(job)  # what is refused at once still has a status of its own
         headers = {"content-type": MEDIA_TYPE, "cache-control": "no-store", "x-accel-buffering": "no"}
         await send_pieces(send, headers, stream(job, first, lambda: self._text(question, job)))
 
-    async def _text(self, question: Question, job: DeskJob) -> str:
+    async def _text(self, question: HttpQuestion, job: DeskJob) -> str:
         assert self._desk.model is not None
         return await self._writer.write(self._desk.model, job.collected, question.has_figure)
 

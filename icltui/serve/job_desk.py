@@ -105,7 +105,7 @@ class JobDesk:
             Busy: as many jobs wait as may.
         """
         if not self._is_open or self.model is None:
-            raise EngineError("the server is ending: ask another one")
+            raise Busy("the server is ending: ask again later")
         check_request(request, self.limits, self.model.n_layers)
         if self.n_jobs >= self.limits.queue:
             raise Busy(f"{self.n_jobs} jobs wait or run, which is as many as may: ask again later")

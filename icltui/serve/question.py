@@ -23,7 +23,7 @@ PARAMETERS: dict[str, tuple[str, ...]] = {"stream": ("true", "false"), FIGURE: (
 """What may be asked for in the address, and its values."""
 
 
-class Question(Struct, frozen=True):
+class HttpQuestion(Struct, frozen=True):
     """One request, and how it is answered."""
 
     request: Request
@@ -33,7 +33,7 @@ class Question(Struct, frozen=True):
     """Whether the answer holds the measurement's figure."""
 
 
-async def read_question(request: HttpRequest, operation: Operation, limits: Limits) -> Question:
+async def read_question(request: HttpRequest, operation: Operation, limits: Limits) -> HttpQuestion:
     """What ``request`` asks of ``operation``.
 
     Raises:
@@ -49,7 +49,7 @@ async def read_question(request: HttpRequest, operation: Operation, limits: Limi
     if wanted and operation.request is not Measure:
         raise BadInput(f"no figure is drawn of {operation.name}: ask for one of a measurement")
     is_streamed = asked.get("stream", "true" if _prefers_events(request) else "false") == "true"
-    return Question(operation.read(values, is_remote=True), is_streamed, wanted)
+    return HttpQuestion(operation.read(values, is_remote=True), is_streamed, wanted)
 
 
 def _parameters(given: Mapping[str, str]) -> Mapping[str, str]:
