@@ -31,7 +31,7 @@ def modules_after(code: str) -> set[str]:
     [
         (
             "import icltui.tui.app, icltui.storage.sessions, icltui.report.verify, icltui.worker.client",
-            {"torch", "transformers", "markdown_it"},
+            {"torch", "transformers", "markdown_it", "sqlalchemy", "psycopg", "sqlite3"},
             {"textual"},
         ),
         (
@@ -53,6 +53,7 @@ def modules_after(code: str) -> set[str]:
                 "beartype",
                 "bitsandbytes",
                 "gguf",
+                "sqlalchemy",
                 "matplotlib",
                 "peft",
                 "scipy",

@@ -16,6 +16,7 @@ from icltui.storage.config import Config
 from icltui.tui.app import IcltuiApp
 from icltui.tui.main.screen import ExplorerScreen
 from icltui.tui.state.explorer import Explorer
+from icltui.tui.system.measurement_log import MeasurementLog
 from icltui.values import Session
 from tests.tui import samples
 from tests.tui.fake_client import FakeClient
@@ -116,10 +117,14 @@ async def open_desk(
     client: FakeClient | None = None,
     notice: str = "",
     config: Config | None = None,
+    log: str = "",
 ) -> AsyncIterator[Desk]:
     """A running explorer."""
     client = client or FakeClient()
-    app = IcltuiApp(client, LoadModel(), session, path, notice, config)
+    app = IcltuiApp(
+        *(client, LoadModel(), session, path, notice, config),
+        log=partial(MeasurementLog, url=log) if log else None,
+    )
     async with app.run_test(size=size) as pilot:
         yield Desk(client, app, pilot)
 
