@@ -17,7 +17,7 @@ from icltui.api.limits import Limits, check_request, check_tokens, count_request
 from icltui.api.messages import Event, LoadModel, Request
 from icltui.serve.kept_engine import PATIENCE, KeptEngine, OnEvent
 from icltui.values import ModelInfo
-from icltui.values.errors import Busy, EngineError, IcltuiError, TimedOut
+from icltui.values.errors import Busy, EngineError, TimedOut
 
 
 class DeskJob:
@@ -27,7 +27,7 @@ class DeskJob:
         self.request = request
         self.collected = Collected(request)
         """What the events so far add up to."""
-        self._events: asyncio.Queue[Event | IcltuiError | None] = asyncio.Queue()
+        self._events: asyncio.Queue[Event | Exception | None] = asyncio.Queue()
         """Not bounded: the engine never waits for a reader, and :class:`.Limits` bound what it may send."""
 
     def __aiter__(self) -> "DeskJob":
@@ -37,7 +37,7 @@ class DeskJob:
         event = await self._events.get()
         if event is None:
             raise StopAsyncIteration
-        if isinstance(event, IcltuiError):
+        if isinstance(event, Exception):
             raise event
         return event
 
@@ -46,7 +46,7 @@ class DeskJob:
         self.collected.take(event)
         self._events.put_nowait(event)
 
-    def end(self, error: IcltuiError | None = None) -> None:
+    def end(self, error: Exception | None = None) -> None:
         """End the iteration, by an error where there was one."""
         self._events.put_nowait(error)
 
@@ -164,7 +164,7 @@ class JobDesk:
                     "fewer layers, or ask when less is going on"
                 )
             )
-        except IcltuiError as error:
+        except Exception as error:  # noqa: BLE001 -- its caller, who waits, decides what comes of it
             job.end(error)
         else:
             job.end()

@@ -247,3 +247,13 @@ async def test_a_death_told_after_its_jobs_failures_is_the_reason() -> None:
         )
         with pytest.raises(EngineError, match="exit code 1: RuntimeError: boom"):
             await task
+
+
+async def test_what_nobody_foresaw_reaches_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = DeskClient()
+    async with opened(client) as desk:
+        with monkeypatch.context() as patch:
+            patch.setattr(client, "submit", lambda _request: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                await desk.answer(FIRST)
+        assert (await desk.answer(FIRST)).measurement is not None
