@@ -14,6 +14,9 @@ from tests.waiting import PATIENCE
 
 LOADED = "import sys; print(' '.join(sorted(name for name in sys.modules if '.' not in name)))"
 
+DOORS = ("sqlalchemy", "psycopg", "duckdb", "starlette", "uvicorn", "mcp", "pandas", "polars")
+"""Libraries of a database, a server, agents and notebooks, which load where these are asked for."""
+
 
 def modules_after(code: str) -> set[str]:
     run = subprocess.run(
@@ -31,7 +34,7 @@ def modules_after(code: str) -> set[str]:
     [
         (
             "import icltui.tui.app, icltui.storage.sessions, icltui.report.verify, icltui.worker.client",
-            {"torch", "transformers", "markdown_it", "sqlalchemy", "psycopg", "sqlite3"},
+            {"torch", "transformers", "markdown_it", "sqlite3", *DOORS},
             {"textual"},
         ),
         (
@@ -53,11 +56,11 @@ def modules_after(code: str) -> set[str]:
                 "beartype",
                 "bitsandbytes",
                 "gguf",
-                "sqlalchemy",
                 "matplotlib",
                 "peft",
                 "scipy",
                 "torchvision",
+                *DOORS,
             },
             {"torch", "transformers", "rich"},
         ),
@@ -68,17 +71,23 @@ def modules_after(code: str) -> set[str]:
         ),
         (
             "import icltui.cli.main",
-            {"torch", "transformers", "textual", "rich", "plotext", "dataclasses", "starlette", "uvicorn"},
+            {"torch", "transformers", "textual", "rich", "plotext", "dataclasses", *DOORS},
             {"argparse"},
         ),
         (
             "import icltui.cli.main\ntry: icltui.cli.main.main(['--help'])\nexcept SystemExit: pass",
-            {"torch", "transformers", "textual", "rich", "plotext"},
+            {"torch", "transformers", "textual", "rich", "plotext", *DOORS},
             {"argparse"},
         ),
         (
+            "import icltui.storage.database.log, icltui.storage.database.entries\nimport icltui.cli.main\n"
+            "icltui.cli.main.main(['export', 'none.json', '--to', 'sql', '-o', 'x'])",
+            {"torch", "transformers", "textual", "rich", "plotext", "pyarrow", *DOORS},
+            {"argparse", "icltui"},
+        ),
+        (
             "import icltui.cli.main\nicltui.cli.main.main(['help', 'maths'])",
-            {"torch", "transformers", "textual", "rich", "plotext"},
+            {"torch", "transformers", "textual", "rich", "plotext", *DOORS},
             {"argparse"},
         ),
     ],

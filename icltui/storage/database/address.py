@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 EXAMPLES = "sqlite:///log.sqlite or postgresql://USER:PASSWORD@HOST/DATABASE"
 _POSTGRESQL = ("postgres", "postgresql")
 """Names without a driver; the driver is psycopg 3 then."""
+_PSYCOPG = "postgresql+psycopg"
 SECRET = re.compile("pass|secret|token|key", re.IGNORECASE)
 """Parameters of a URL that are not shown."""
 _WAIT = 10
@@ -55,7 +56,7 @@ def read_url(address: str | Path) -> "sqlalchemy.URL":
             f"the database's URL cannot be read: write {EXAMPLES}, with %40 for @ and %2F for / in a password"
         ) from None
     if url.drivername in _POSTGRESQL:
-        url = url.set(drivername="postgresql+psycopg")
+        url = url.set(drivername=_PSYCOPG)
     if url.get_backend_name() == "sqlite":
         _check_sqlite(url)
     return url
@@ -63,6 +64,8 @@ def read_url(address: str | Path) -> "sqlalchemy.URL":
 
 def shown_url(url: "sqlalchemy.URL") -> str:
     """The URL as a message or a file may hold it: on one line, without password."""
+    if url.drivername == _PSYCOPG:
+        url = url.set(drivername="postgresql")
     secret = dict.fromkeys(_secret_names(url), "hidden")
     text: str = url.update_query_dict(secret).render_as_string(hide_password=True)
     return text if text.isprintable() else ascii(text)
@@ -136,7 +139,7 @@ def _arguments(url: "sqlalchemy.URL") -> dict[str, Any]:
 
 
 def _installation(url: "sqlalchemy.URL", error: ImportError) -> str:
-    if url.drivername == "postgresql+psycopg":
+    if url.drivername == _PSYCOPG:
         return "pip install 'icltui[sql]'"
     return f"install what has the Python module {error.name}, or use {EXAMPLES}"
 

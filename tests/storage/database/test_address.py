@@ -56,7 +56,7 @@ def test_what_is_missing_is_one_pip_away(module, monkeypatch):
 
 def test_what_is_shown_has_no_password():
     url = read_url(f"postgres://a:{SECRET}@h/d?sslmode=prefer&sslpassword={SECRET}")
-    assert shown_url(url) == "postgresql+psycopg://a:***@h/d?sslmode=prefer&sslpassword=hidden"
+    assert shown_url(url) == "postgresql://a:***@h/d?sslmode=prefer&sslpassword=hidden"
     assert shown_url(read_url(Path("a\nb\x1b"))).isprintable()
 
 
