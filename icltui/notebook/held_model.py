@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from os import PathLike, fspath
+from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -17,6 +18,7 @@ from torch import nn
 
 from icltui.api.engine import OnEvent
 from icltui.api.messages import LoadModel, Progress
+from icltui.api.option_table import without_flags
 from icltui.api.progress_callback import ProgressCallback
 from icltui.api.run_to_result import load
 from icltui.engine.hooks.out_of_memory import is_out_of_memory, shortage_error
@@ -29,6 +31,7 @@ from icltui.notebook.acting_patches import check_unpatched
 from icltui.notebook.process_settings import keeping_process_settings
 from icltui.notebook.unwrap import check_tokenizer, unwrap
 from icltui.values import ModelInfo
+from icltui.values.errors import IcltuiError
 
 
 @contextmanager
@@ -53,11 +56,14 @@ def engine_on(
                 engine = _named(LoadModel(model=fspath(model), sites=dict(sites or {})), on_event)
             else:
                 engine = _held(model, tokenizer, dict(sites or {}), on_event)
+            yield engine
+        except IcltuiError as error:
+            error.args = (without_flags(str(error)),)
+            raise
         except RuntimeError as error:  # as torch's own is
             if not is_out_of_memory(error):
                 raise
             raise shortage_error(error) from None
-        yield engine
 
 
 def own_sites(model: Any, loaded: LoadedModel) -> tuple[Site, ...]:
@@ -104,19 +110,28 @@ class _Proof:
 
 
 _PROOFS: "WeakKeyDictionary[nn.Module, _Proof]" = WeakKeyDictionary()
-_LAST_NAMED: dict[str, tuple[LoadModel, LocalEngine]] = {}
-"""The model that was last asked for by its name; no second one is kept in memory."""
+_LAST_NAMED: dict[str, tuple[object, LocalEngine]] = {}
+"""The engine on the model that was last asked for by its name; no second model is kept in memory."""
 
 
 def _named(request: LoadModel, on_event: OnEvent) -> LocalEngine:
+    seal = request, _files(request.model)
     known, engine = _LAST_NAMED.get("engine", (None, None))
-    if engine is not None and known == request and engine.loaded is not None:
+    if engine is not None and known == seal and engine.loaded is not None:
         return engine
     _LAST_NAMED.clear()
     engine = LocalEngine()
     load(engine, request, on_event)
-    _LAST_NAMED["engine"] = request, engine
+    _LAST_NAMED["engine"] = seal, engine
     return engine
+
+
+def _files(name: str) -> list[tuple[str, int, int]]:
+    """Name, size and time of each file of a model on this machine, which a training may have written anew."""
+    path = Path(name).expanduser()
+    files = path.iterdir() if path.is_dir() else [path] if path.is_file() else []
+    known = ((file.name, file.stat()) for file in files)
+    return sorted((name, status.st_size, status.st_mtime_ns) for name, status in known)
 
 
 def _held(model: Any, tokenizer: Any, sites: dict[str, str], on_event: OnEvent) -> LocalEngine:

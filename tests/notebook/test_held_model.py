@@ -2,9 +2,11 @@
 
 import copy
 import gc
+import shutil
 import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from threading import Lock
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +19,7 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, T5Config, T5ForConditionalGeneration
 from transformers.utils import logging
 
+import icltui
 from icltui.api.messages import Event
 from icltui.api.operation import OPERATIONS, operation_of
 from icltui.api.run_to_result import answer
@@ -362,3 +365,23 @@ def test_a_tokenizer_with_more_tokens_than_the_model_is_refused() -> None:
     with pytest.raises(BadInput, match=r"the tokenizer has 1,024 tokens, the model 300"):
         ask(loaded.model, larger)
     assert ask(loaded.model, make_tokenizer()).rows
+
+
+def test_a_folder_that_was_written_anew_is_loaded_anew(tmp_path: Path) -> None:
+    shutil.copytree(MODEL_DIR, tmp_path / "m")
+    before = icltui.describe(tmp_path / "m").fingerprint
+    assert icltui.describe(MODEL_DIR).fingerprint == before
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "m")
+    with engine_on(tmp_path / "m") as first, engine_on(str(tmp_path / "m")) as second:
+        assert first is second
+    with torch.no_grad():
+        model.model.norm.weight.mul_(2)
+    model.save_pretrained(tmp_path / "m")
+    assert icltui.describe(tmp_path / "m").fingerprint != before
+
+
+def test_an_error_of_the_engine_names_options_as_python_does(held: Any) -> None:
+    model, tokenizer = held
+    loose = cpu_offload(model.bfloat16(), execution_device=torch.device("cpu"))
+    with pytest.raises(BadInput, match="use precision model, or load it with dtype float32"):
+        icltui.measure(loose, tokenizer, **PROMPT, precision="float32")
