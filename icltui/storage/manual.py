@@ -12,6 +12,7 @@ TOPICS = {
     "remote": "the model on another machine: ssh and Slurm",
     "models": "what is loaded and how, large models, the embedded one",
     "export": "sessions, replay, reports, tables, figures, files",
+    "python": "the operations on a model that you hold, tables, patches, sessions",
     "browse": "rows of a sweep or study: filter, sort, group, plot",
     "terminal": "terminals, the clipboard, settings",
     "commands": "every command and option",

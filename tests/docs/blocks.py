@@ -16,6 +16,8 @@ RUN = "sh"
 """The language of a block whose commands the tests run."""
 RUN_SLOWLY = "sh slow"
 """The same of commands that take long: the soak tests run them."""
+PYTHON, PYTHON_SLOWLY = "python", "python slow"
+"""The languages of blocks whose examples the tests run; the soak tests those that take long."""
 READ = ("console", "bash")
 """Those of blocks whose commands need a network, a GPU, another machine or minutes: the tests parse them."""
 

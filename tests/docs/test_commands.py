@@ -1,7 +1,6 @@
 """Every command in the README and the manual does what the page says: run where it can be, parsed where it cannot."""
 
 import re
-import shutil
 import tomllib
 from pathlib import Path
 
@@ -11,19 +10,23 @@ from icltui.cli.main import main
 from icltui.cli.parser import parse
 from icltui.storage.config import read_config
 from icltui.tui.system.keymap import keymap
-from tests.docs.blocks import PAGES, READ, ROOT, RUN, RUN_SLOWLY, blocks, commands, own_words, spans
+from tests.docs.blocks import (
+    PAGES,
+    PYTHON,
+    PYTHON_SLOWLY,
+    READ,
+    RUN,
+    RUN_SLOWLY,
+    blocks,
+    commands,
+    own_words,
+    spans,
+)
 from tests.docs.reference import parsers
 
-LANGUAGES = {RUN, RUN_SLOWLY, *READ, "text", "toml", "sql", "json"}
+LANGUAGES = {RUN, RUN_SLOWLY, PYTHON, PYTHON_SLOWLY, *READ, "text", "toml", "sql", "json"}
 OTHERS = {"python3", ".venv/bin/pip", ".venv/bin/pytest", "pytest"}
 """What the pages run besides icltui: the installation and the tests, which the continuous integration runs whole."""
-FILES = {
-    "notes.txt": "Oslo is red. Rome is blue. Bern is green.",
-    "labels.txt": "plum: yellow\npine: red\nsalad: yellow\nhorse: orange\nrabbit: orange\nwillow: red\n",
-    "queries.txt": "pear:\nmoss:\nrose:\ncat:\nonion:\nlion:\negg:\nfrog:\nlily:\nfox:\nrice:\nivy:\n",
-    "others.txt": "cow:\noak:\ncake:\n",
-}
-"""What the pages call files of the reader's own."""
 FOREIGN = {
     "--ntasks",
     "--pty",
@@ -39,18 +42,6 @@ FOREIGN = {
 VARIABLE = re.compile(r"[A-Z_]+=")
 """A variable of the environment that is set before a command."""
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of a reader who has the examples and some texts, and folders of the platform that are empty."""
-    shutil.copytree(ROOT / "sessions", tmp_path / "sessions")
-    for name, text in FILES.items():
-        (tmp_path / name).write_text(text, "utf-8")
-    for kind in ("STATE", "DATA", "CONFIG"):
-        monkeypatch.setenv(f"XDG_{kind}_HOME", str(tmp_path / kind))
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
