@@ -26,6 +26,8 @@ WHOLE_CONTEXT = "context"
 """The unit of a sweep's row: its only unit is the whole context."""
 MOST_TEXT = 10_000
 """Characters of a text in the log: a longer one is cut, and ends with …; its hash is of the whole."""
+_MOST_ITEMS = 1_000
+"""Of a list in a recipe, such as its queries; a longer one ends with …."""
 _NOT_STORED = re.compile("[\0\ud800-\udfff]")
 """What PostgreSQL refuses in a text: NUL, and halves of characters."""
 _BYTES = 16
@@ -305,9 +307,11 @@ def _stored(text: str | None) -> str | None:
 
 
 def _plain(value: Any) -> Any:
-    """Plain JSON with all its texts as the log takes them."""
+    """Plain JSON with its texts as the log takes them, and no more of a list than is read."""
     if isinstance(value, str):
         return stored_text(value)
     if isinstance(value, Mapping):
         return {stored_text(name): _plain(inner) for name, inner in value.items()}
-    return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value
+    if isinstance(value, list | tuple):
+        return [*map(_plain, value[:_MOST_ITEMS]), *(["…"] if len(value) > _MOST_ITEMS else [])]
+    return value

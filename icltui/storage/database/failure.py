@@ -13,13 +13,15 @@ if TYPE_CHECKING:
 
 _MOST = 240
 _ADVICE = (
-    ("database is locked|statement timeout|lock", "another program holds it: try again when that is done"),
+    ("is locked|statement timeout|deadlock", "another program holds it: try again when that is done"),
+    ("too many|slots are reserved", "others have all its connections: try again when they are done"),
+    ("no schema", "make that schema first, or name another one"),
     ("readonly|read-only", "allow writing there, or choose another database"),
     ("is full|no space|disk i/o", "make room, then do the same again, which adds what is missing"),
     ("not a database|malformed|unable to open", "name another file"),
     ("authentication|password|role .* does not exist", "check user and password"),
     ("database .* does not exist", "make that database first, or name another one"),
-    ("invalid|keyword argument", "correct the URL"),
+    ("invalid (connection|sslmode|value|port|integer)|keyword argument", "correct the URL"),
     ("permission denied|must be owner", "ask for the right to make tables and to write there"),
     ("refused|translate|resolve|timeout|no such file|unreachable", "check host and port, and that it runs"),
 )

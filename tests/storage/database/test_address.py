@@ -60,6 +60,24 @@ def test_what_is_shown_has_no_password():
     assert shown_url(read_url(Path("a\nb\x1b"))).isprintable()
 
 
+@pytest.mark.parametrize(
+    ("reason", "advice"),
+    [
+        ("could not extend file: No space left on device", "make room, then do the same again"),
+        ("deadlock detected", "another program holds it: try again when that is done"),
+        ("canceling statement due to statement timeout", "another program holds it"),
+        ("FATAL: sorry, too many clients already", "others have all its connections"),
+        ("cannot execute CREATE TABLE in a read-only transaction", "allow writing there"),
+        ("no schema has been selected to create in", "make that schema first"),
+        ("terminating connection due to administrator command", "do the same again, which adds only what is missing"),
+    ],
+)  # fmt: skip
+def test_what_to_do_follows_from_the_reason(reason, advice):
+    with pytest.raises(DatabaseError) as caught, one_line_errors(read_url("postgresql://h/d"), "here"):
+        raise OSError(reason)
+    assert str(caught.value).startswith(f"here: {reason}: {advice}")
+
+
 def test_a_library_that_repeats_the_password_is_not_believed():
     url = read_url(f"postgresql://a:{SECRET}@h/d?sslpassword=other-{SECRET}x")
     with pytest.raises(DatabaseError) as caught, one_line_errors(url, "here"):

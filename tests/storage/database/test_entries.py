@@ -94,6 +94,13 @@ def test_a_long_text_is_cut_and_says_so():
     assert hash_of_prompt("x" * 10**5, "") != hash_of_prompt("x" * 10**5 + "y", "")
 
 
+def test_a_long_list_of_queries_is_cut_and_says_so():
+    recipe = Recipe(queries=tuple(map(str, range(10_000))))
+    entry = measurement_entry(A_MODEL, PROMPT, A_MEASUREMENT, source="measure", recipe=recipe)
+    assert entry.session.recipe is not None
+    assert entry.session.recipe["queries"] == [*map(str, range(1000)), "…"]
+
+
 OTHERS: dict[str, Any] = {
     "weights": {"model": replace(A_MODEL, fingerprint="abd")},
     "dtype": {"model": replace(A_MODEL, dtype="bfloat16")},
