@@ -39,6 +39,7 @@ _WHERE = {
         "exam",
     ),
     "icltui.notebook.patched": ("patched", "PatchedModel"),
+    "icltui.notebook.session": ("Session",),
     "icltui.values": (
         "AttentionHeads",
         "Compilation",

@@ -16,6 +16,7 @@ from icltui.values.errors import ModelError as ModelError
 from icltui.values import ModelInfo as ModelInfo
 from icltui.values.errors import OutOfMemory as OutOfMemory
 from icltui.notebook.patched import PatchedModel as PatchedModel
+from icltui.notebook.session import Session as Session
 from icltui.values.errors import SessionError as SessionError
 from icltui.values import Verification as Verification
 from icltui.notebook.operations import compile as compile

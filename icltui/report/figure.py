@@ -14,9 +14,10 @@ from icltui.values import Measurement, Session
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import FigureBase
 
-_HEIGHT = 7.4
+HEIGHT = 7.4
+"""Inches of the page."""
 _TEXTS = 48
 """With more units than this, the axis has their numbers instead of their texts."""
 _LONGEST = 14
@@ -29,10 +30,11 @@ def figure(session: Session, kind: FigureFormat) -> bytes:
     Raises:
         BadInput: Matplotlib is not installed.
     """
-    return render_figure(lambda drawn: _draw(drawn, session), _HEIGHT, kind, "figure")
+    return render_figure(lambda drawn: draw_measures(drawn, session), HEIGHT, kind, "figure")
 
 
-def _draw(drawn: "Figure", session: Session) -> None:
+def draw_measures(drawn: "FigureBase", session: Session) -> None:
+    """Heatmap, curves and answers, one below the other, on a page or a part of one."""
     measurement = session.measurement
     assert measurement is not None
     n_axes = 3 if measurement.predictions else 2
@@ -46,7 +48,7 @@ def _draw(drawn: "Figure", session: Session) -> None:
     _label_units(axes[-1], measurement)
 
 
-def _draw_heat(drawn: "Figure", axes: "Axes", measurement: Measurement) -> None:
+def _draw_heat(drawn: "FigureBase", axes: "Axes", measurement: Measurement) -> None:
     """‖δ‖ of every unit at every layer; what is undefined stays white."""
     from matplotlib.ticker import LogLocator
 

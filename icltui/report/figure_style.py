@@ -23,7 +23,7 @@ FORMATS: tuple[FigureFormat, ...] = get_args(FigureFormat)
 WIDTH = 7.2
 """Inches across two columns of a paper."""
 _DPI = 200
-"""Dots per inch of a PNG."""
+"""Dots per inch of a PNG, and of a heatmap in an SVG."""
 _SPREAD = 20
 """Shades follow the logarithm where the largest number is so many times the least."""
 _SETTINGS: dict[str, Any] = {
@@ -49,8 +49,15 @@ _DASHES: tuple[Any, ...] = ("-", "--", ":", "-.", (0, (5, 1)), (0, (1, 1)))
 MARKS = "osd^vx"
 
 
-def render_figure(draw: Callable[["Figure"], None], height: float, kind: FigureFormat, extra: str) -> bytes:
-    """What ``draw`` draws on an empty page ``height`` inches high.
+def render_figure(
+    draw: Callable[["Figure"], None],
+    height: float,
+    kind: FigureFormat,
+    extra: str,
+    width: float = WIDTH,
+    dpi: int = _DPI,
+) -> bytes:
+    """What ``draw`` draws on an empty page, ``width`` by ``height`` inches; heatmaps have ``dpi`` dots per inch.
 
     Raises:
         BadInput: Matplotlib is not installed; the line names the ``extra`` that brings it.
@@ -60,10 +67,12 @@ def render_figure(draw: Callable[["Figure"], None], height: float, kind: FigureF
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return _bytes(draw, height, kind)
+        return _bytes(draw, (width, height), kind, dpi)
 
 
-def _bytes(draw: Callable[["Figure"], None], height: float, kind: FigureFormat) -> bytes:
+def _bytes(
+    draw: Callable[["Figure"], None], size: tuple[float, float], kind: FigureFormat, dpi: int
+) -> bytes:
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -72,11 +81,11 @@ def _bytes(draw: Callable[["Figure"], None], height: float, kind: FigureFormat) 
     with mpl.rc_context():
         mpl.rcdefaults()  # whatever the user's own settings are
         mpl.rcParams.update(_SETTINGS)
-        drawn = Figure(figsize=(WIDTH, height), layout="constrained")
+        drawn = Figure(figsize=size, layout="constrained")
         FigureCanvasAgg(drawn)
         draw(drawn)
         metadata = {"Date": None, "Creator": "icltui"} if kind == "svg" else {"Software": "icltui"}
-        drawn.savefig(page, format=kind, dpi=_DPI, metadata=metadata)
+        drawn.savefig(page, format=kind, dpi=dpi, metadata=metadata)
     return page.getvalue()
 
 

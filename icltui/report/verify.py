@@ -38,12 +38,18 @@ def verify_table(model: ModelInfo, verification: Verification, width: int = 110)
 
 def verify_parts(model: ModelInfo, verification: Verification) -> tuple[RenderableType, ...]:
     """The proof as sentences and tables, each table after its title."""
-    titles = {field: check.header or check.symbol for field, check in LAYER_CHECKS.items()}
-    caveat = verification.caveat
-    controls = [(f"control: {name}", error) for name, error in verification.controls.items()]
     return (
         *model_lines(model),
         *kept_lines(model, verification.ids, verification.kept_prefix),
+        *proof_parts(verification),
+    )
+
+
+def proof_parts(verification: Verification) -> tuple[RenderableType, ...]:
+    """The proof without the model's lines; the last one is the verdict."""
+    titles = {field: check.header or check.symbol for field, check in LAYER_CHECKS.items()}
+    controls = [(f"control: {name}", error) for name, error in verification.controls.items()]
+    return (
         "Each layer, relative to the run with the context",
         numbers_table(verification.layers, {"layer": "layer", **titles}),
         "Logits after the query, against those with the context",
@@ -51,8 +57,14 @@ def verify_parts(model: ModelInfo, verification: Verification) -> tuple[Renderab
         *_held_table(verification),
         logits_line(verification),
         f"note: {visible(verification.note)}",
-        f"{'ok' if verification.ok else 'FAILED'}{caveat and ': '}{visible(caveat)}",
+        verdict_line(verification),
     )
+
+
+def verdict_line(verification: Verification) -> str:
+    """Whether it holds, and what is to be known of that."""
+    caveat = verification.caveat
+    return f"{'ok' if verification.ok else 'FAILED'}{caveat and ': '}{visible(caveat)}"
 
 
 @dataclass(frozen=True)

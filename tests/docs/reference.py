@@ -19,9 +19,10 @@ from textual.widget import Widget
 import icltui
 from icltui import tui
 from icltui.cli import parser as cli_parser
-from icltui.notebook import operations, patched
+from icltui.notebook import operations, patched, session
 from icltui.notebook.function import RESULTS
 from icltui.notebook.plain_type import type_text
+from icltui.notebook.session import Session
 from icltui.report.measures import MEASURES, PREDICTIONS, MeasureSpec
 from icltui.tui.actions import EVERY_ACTION, MOVES
 from icltui.tui.actions.action import key_text
@@ -280,32 +281,74 @@ def patched_stub() -> str:
     return "\n".join([_PATCHED_BEGINNING, _stub(patched.patched), *_class_stub(patched.PatchedModel)])
 
 
+def session_stub() -> str:
+    """``icltui.Session``, without the engine."""
+    return "\n".join([_SESSION_BEGINNING, *_class_stub(Session)]).replace("NotebookSession", "Session")
+
+
 def _class_stub(kind: type) -> Iterator[str]:
     yield f'class {kind.__name__}:\n    """{inspect.getdoc(kind)}"""\n'
     for name, member in vars(kind).items():
-        getter = getattr(member, "fget", member)
-        if not inspect.isfunction(getter) or (name.startswith("_") and name not in ("__enter__", "__exit__")):
-            continue
-        parameters = inspect.signature(getter).parameters.values()
-        given = ", ".join(
-            str(p.replace(annotation=p.empty))
-            + ("" if p.annotation is p.empty else f": {type_text(p.annotation)}")
-            for p in parameters
+        function = getattr(member, "fget", None) or getattr(member, "__func__", member)
+        if inspect.isfunction(function) and (not name.startswith("_") or name in ("__enter__", "__exit__")):
+            above = "@property" if function is getattr(member, "fget", None) else ""
+            above = above or ("@classmethod" if isinstance(member, classmethod) else "")
+            yield (f"    {above}\n" if above else "") + _method_stub(name, function)
+            if getattr(member, "fset", None):
+                returned = _annotated(inspect.signature(function).return_annotation)
+                yield f"    @{name}.setter\n    def {name}(self, value: {returned}) -> None: ..."
+
+
+def _method_stub(name: str, function: Callable[..., object]) -> str:
+    signature = inspect.signature(function)
+    given, is_by_name = [], False
+    for parameter in signature.parameters.values():
+        if parameter.kind is parameter.KEYWORD_ONLY and not is_by_name:
+            given.append("*")
+        is_by_name = is_by_name or parameter.kind in (parameter.KEYWORD_ONLY, parameter.VAR_POSITIONAL)
+        stars = {parameter.VAR_POSITIONAL: "*", parameter.VAR_KEYWORD: "**"}.get(parameter.kind, "")
+        kind = "" if parameter.annotation is parameter.empty else f": {_annotated(parameter.annotation)}"
+        default = (
+            "" if parameter.default is parameter.empty else f" = {parameter.default!r}".replace("'", '"')
         )
-        result = inspect.signature(getter).return_annotation
-        words = textwrap.indent(
-            inspect.getdoc(getter) or "", " " * 8, lambda line: bool(line.strip())
-        ).strip()
-        returned = result if isinstance(result, str) else "None" if result is None else type_text(result)
-        closing = "\n        " if "\n" in words else ""
-        body = f'\n        """{words}{closing}"""\n' if words else " ..."
-        yield (
-            "    @property\n" if getter is not member else ""
-        ) + f"    def {name}({given}) -> {returned}:{body}"
-        if getattr(member, "fset", None):
-            yield f"    @{name}.setter\n    def {name}(self, value: {returned}) -> None: ..."
+        given.append(f"{stars}{parameter.name}{kind}{default}")
+    words = textwrap.indent(inspect.getdoc(function) or "", " " * 8, lambda line: bool(line.strip())).strip()
+    closing = "\n        " if "\n" in words else ""
+    body = f'\n        """{words}{closing}"""\n' if words else " ..."
+    parameters = ", ".join(given)
+    head = f"    def {name}({parameters}) -> {_annotated(signature.return_annotation)}:"
+    if len(head) > _STUB_WIDTH:
+        lines = "".join(f"        {one},\n" for one in given)
+        head = f"    def {name}(\n{lines}    ) -> {_annotated(signature.return_annotation)}:"
+    return head + body
 
 
+def _annotated(kind: object) -> str:
+    return kind if isinstance(kind, str) else "None" if kind is None else type_text(kind)
+
+
+_STUB_WIDTH = 110
+_SESSION_BEGINNING = """\
+# Made from the code by python -m tests.docs.reference.
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from icltui.api.engine import OnEvent
+from icltui.values import (
+    AttentionHeads,
+    Compilation,
+    Exam,
+    Generation,
+    LossCurves,
+    Measurement,
+    ModelInfo,
+    Verification,
+)
+from icltui.values.prompt import Prompt
+from icltui.values.recipe import Recipe
+"""
 _PATCHED_BEGINNING = """\
 # Made from the table of options by python -m tests.docs.reference.
 
@@ -334,6 +377,7 @@ STUBS: dict[Path, Callable[[], str]] = {
     Path(icltui.__file__).with_suffix(".pyi"): package_stub,
     Path(operations.__file__).with_suffix(".pyi"): operations_stub,
     Path(patched.__file__).with_suffix(".pyi"): patched_stub,
+    Path(session.__file__).with_suffix(".pyi"): session_stub,
 }
 """Each stub that is made from the code."""
 
