@@ -5,13 +5,13 @@ arguments of a function: ``{"context": …, "query": …, "layers": …}``. Its 
 options: an option that is added there is a name in every door.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 import msgspec
 from msgspec import Struct
-from msgspec.structs import replace
 
+from icltui.api.consistency import complete_compile, complete_exam, complete_generate
 from icltui.api.messages import (
     Compile,
     Examine,
@@ -31,141 +31,125 @@ from icltui.values.recipe import CHOSEN, COMPILED, Recipe, Sampling
 
 PARTS: dict[str, type[Struct]] = {"prompt": Prompt, "recipe": Recipe, "sampling": Sampling}
 """The fields of a request that have options of their own."""
+_LONGEST_NAME = 40
 
 
-class Operation(Struct, frozen=True):
+class Operation(Struct, frozen=True, kw_only=True):
     """One thing that may be asked about a context, a request with a name."""
 
     name: str
     """Its name: the command's, the agents' tool's, the function's in Python."""
-    request: type[Struct]
-    """The request that it is."""
+    usual: Struct
+    """The request that it is, where nothing is given."""
     purpose: str
     """What the answer is, in one sentence."""
     required: tuple[str, ...] = ("query",)
     """The options that must be given."""
+    unused: frozenset[str] = frozenset()
+    """Options of its parts that mean nothing to it."""
+    chosen: frozenset[str] = frozenset()
+    """Options that it chooses itself where they are not given, which None says too."""
+    meanings: Mapping[str, str] = {}
+    """What an option means here, where its own help does not say it."""
+    complete: Callable[[Any, Collection[str]], Request] = lambda request, _given: request
+    """Checks the request's options against each other, and sets what follows from those that were given."""
+
+    @property
+    def request(self) -> type[Struct]:
+        """The class of its request."""
+        return type(self.usual)
 
     @property
     def options(self) -> Iterator[Option]:
         """The options that may be given, in the table's order."""
-        owners = {self.request, *(kind for _, kind in self._parts)}
-        return (option for option in OPTIONS if owners & set(option.of))
+        owners = {self.request, *(PARTS[name] for name in self._parts)}
+        return (option for option in OPTIONS if owners & set(option.of) and option.field not in self.unused)
 
     @property
     def remote_options(self) -> Iterator[Option]:
         """Those of them that a server offers: none names a file of the engine's machine, or is about one."""
         return (option for option in self.options if not option.local)
 
-    @property
-    def chosen(self) -> tuple[str, ...]:
-        """The options that are chosen for whoever does not give them: their default is None."""
-        return (*CHOSEN, "layers", "calibrate") if self.request is Compile else ()
-
     def annotation(self, option: Option) -> Any:
         """The type of one of the operation's options, with its bounds."""
         return option.annotation | None if option.field in self.chosen else option.annotation
 
-    def description(self, option: Option) -> str:
-        """What one of the operation's options means, without the command line."""
-        words, default = option.words or option.help, self.default(option)
-        if option.field in self.chosen and option.field != "calibrate":  # whose words say it
-            words = f"{words.split(' (default')[0]} (not given: chosen, beginning at {{default}})"
-            default = self._begin(option)
-        return with_default(without_flags(words), default)
-
     def default(self, option: Option) -> Any:
         """The value of one of the operation's options where nothing is given."""
-        if option.field in self.chosen:
-            return None
-        return self._begin(option)
+        return None if option.field in self.chosen else self._begin(option)
 
-    def _begin(self, option: Option) -> Any:
-        owners = (self._usual, *(getattr(self._usual, name) for name, _ in self._parts))
-        return next(getattr(owner, option.field) for owner in owners if hasattr(owner, option.field))
+    def help(self, option: Option) -> str:
+        """What one of the operation's options means, with its default, on the command line."""
+        words, begin = self.meanings.get(option.field, option.help), self._begin(option)
+        if option.field in self.chosen and "(default: " not in words:
+            words = words.split(" (default")[0] + " (begins at {default})"
+        return with_default(words, begin)
+
+    def description(self, option: Option) -> str:
+        """The same in the words of a door that has no command line."""
+        return without_flags(self.help(option)).replace("(begins at", "(not given: chosen, beginning at")
 
     def read(self, values: Mapping[str, Any], is_remote: bool = False) -> Request:
-        """The request that ``values`` amount to, by field of an option; what is not given is as the request has it.
+        """The request that ``values`` amount to, by field of an option; what is not given is as usual.
 
         ``is_remote`` says that they come from another machine.
 
         Raises:
             BadInput: a name that no option has, or that is not offered there; a value of another type or out of range;
-                a text that is too long; or what is required and not given.
+                a text that is too long; one that is required and not given, or that does nothing beside the others.
         """
         if not isinstance(values, Mapping):
             raise BadInput(f"{type(values).__name__} is no set of options: give them by name")
         self._check_names(values, is_remote)
-        values = {
-            name: _whole(option_of(name), value)
-            for name, value in values.items()
-            if value is not None or name not in self.chosen
-        }
         try:
-            return self._request(values)
+            return self.request_of(values)
         except BadInput as error:
             raise BadInput(without_flags(str(error))) from None
 
-    def _check_names(self, values: Mapping[str, Any], is_remote: bool) -> None:
-        options = {option.field: option for option in self.options}
-        usable = self.remote_options if is_remote else self.options
-        for name in values:
-            if name not in options:
-                known = ", ".join(option.field for option in usable)
-                raise BadInput(f"{str(name)[:40]!r} is no option of {self.name}: use {known}")
-            if is_remote and options[name].local:
-                raise BadInput(f"{name!r} is not offered here: {options[name].local}: leave it out")
-        for name in self.required:
-            if not values.get(name):
-                raise BadInput(f"the {name} is empty: give the text whose continuation is to be explained")
+    def request_of(self, values: Mapping[str, Any]) -> Request:
+        """The request that ``values`` amount to, each the operation's: complaints have the command line's names.
 
-    def _request(self, values: Mapping[str, Any]) -> Request:
-        parts = {name: _changed(getattr(self._usual, name), values) for name, _ in self._parts}
-        request: Request = _completed(_changed(self._usual, {**values, **parts}), values)
+        Raises:
+            BadInput: as :meth:`read`.
+        """
+        given = {n: v for n, v in values.items() if v is not None or n not in self.chosen}
+        values = {name: _whole(option_of(name), value) for name, value in given.items()}
+        parts = {name: _changed(part, values) for name, part in self._parts.items()}
+        request = _changed(self.usual, {**values, **parts})
         for option in self.options:
             for owner in (request, *parts.values()):
                 if hasattr(owner, option.field):
                     _check(option, getattr(owner, option.field))
+        if "query" in self.required and not request.prompt.query:
+            raise BadInput("the query is empty: type the text whose continuation is to be explained")
         if hasattr(request, "layers"):
             resolve_layers(request.layers, LAYERS)
-        return request
+        return self.complete(request, values)
+
+    def _check_names(self, values: Mapping[str, Any], is_remote: bool) -> None:
+        options = {option.field: option for option in self.options}
+        for name in values:
+            if name not in options:
+                known = ", ".join(o.field for o in options.values() if not (is_remote and o.local))
+                raise BadInput(f"{str(name)[:_LONGEST_NAME]!r} is no option of {self.name}: use {known}")
+            if is_remote and options[name].local:
+                raise BadInput(f"{name!r} is not offered here: {options[name].local}: leave it out")
+
+    def _begin(self, option: Option) -> Any:
+        owners = (self.usual, *self._parts.values())
+        return next(getattr(owner, option.field) for owner in owners if hasattr(owner, option.field))
 
     @property
-    def _parts(self) -> Iterator[tuple[str, type[Struct]]]:
-        return ((name, kind) for name, kind in PARTS.items() if name in self.request.__struct_fields__)
-
-    @property
-    def _usual(self) -> Struct:
-        """The request where nothing is given."""
-        begin = {"recipe": COMPILED} if self.request is Compile else {}
-        return self.request(prompt=Prompt(), **begin)
-
-
-def _completed(request: Request, given: Mapping[str, Any]) -> Request:
-    """``request`` with what follows from which options were given: what is not, *compile* chooses.
-
-    Raises:
-        BadInput: queries of the user's own where others are wanted, or none where they are.
-    """
-    if not isinstance(request, Compile):
-        return request
-    has_own = bool(request.recipe.queries)
-    kind = request.calibrate if "calibrate" in given else "user" if has_own else "self"
-    if (kind == "user") != has_own:
-        raise BadInput(
-            "calibrate user needs queries: give them"
-            if kind == "user"
-            else f"queries are the calibration queries, and calibrate {kind} makes others: leave one of them out"
-        )
-    return replace(
-        request, calibrate=kind, pinned=tuple(name for name in (*CHOSEN, "layers") if name in given)
-    )
+    def _parts(self) -> dict[str, Struct]:
+        """The parts of the usual request that have options of their own."""
+        return {name: getattr(self.usual, name) for name in PARTS if hasattr(self.usual, name)}
 
 
 def _changed(part: Struct, values: Mapping[str, Any]) -> Any:
     """``part`` with those of ``values`` that are its fields."""
-    own = {name: getattr(part, name) for name in part.__struct_fields__}
+    own = {name: values.get(name, getattr(part, name)) for name in part.__struct_fields__}
     try:
-        return msgspec.convert({name: values.get(name, value) for name, value in own.items()}, type(part))
+        return msgspec.convert(own, type(part))
     except msgspec.ValidationError as error:
         fault, _, where = str(error).rpartition(" - at `")
         path = where.rstrip("`").replace("key` in `", "a name in ").replace("$.", "")
@@ -198,22 +182,65 @@ def _texts(value: Any) -> Iterator[str]:
 
 OPERATIONS: tuple[Operation, ...] = (
     Operation(
-        "measure", Measure, "What each unit of a context does at each layer: ‖δ‖, ‖ΔW‖, learning rates."
+        name="measure",
+        usual=Measure(prompt=Prompt()),
+        purpose="What each unit of a context does at each layer: ‖δ‖, ‖ΔW‖, learning rates.",
     ),
     Operation(
-        "generate", Generate, "Text with the context, without it, and without it through the patch ΔW."
+        name="generate",
+        usual=Generate(prompt=Prompt()),
+        purpose="Text with the context, without it, and without it through the patch ΔW.",
+        complete=complete_generate,
     ),
     Operation(
-        "verify", Verify, "Whether the patch is exact on this prompt, beside controls and the noise floor."
+        name="verify",
+        usual=Verify(prompt=Prompt()),
+        purpose="Whether the patch is exact on this prompt, beside controls and the noise floor.",
+        meanings={"seed": "of the control patches (default {default})"},
     ),
     Operation(
-        "curves", MeasureCurves, "The loss at every position with context and without, and the ICL score."
+        name="curves",
+        usual=MeasureCurves(prompt=Prompt()),
+        purpose="The loss at every position with context and without, and the ICL score.",
+        meanings={"seed": "of the model's own texts and of the intervals (default {default})"},
     ),
-    Operation("heads", MeasureHeads, "Induction heads, and δ by head and unit of the context."),
     Operation(
-        "compile", Compile, "One patch for many queries, chosen by leave-one-out, and how far it carries.", ()
+        name="heads",
+        usual=MeasureHeads(prompt=Prompt()),
+        purpose="Induction heads, and δ by head and unit of the context.",
+        meanings={"seed": "of the first random sequence (default {default})"},
     ),
-    Operation("exam", Examine, "Every way from this context to weights, on one sheet, beside controls.", ()),
+    Operation(
+        name="compile",
+        usual=Compile(prompt=Prompt(), recipe=COMPILED),
+        purpose="One patch for many queries, chosen by leave-one-out, and how far it carries.",
+        required=("context",),
+        unused=frozenset({"mode", "control", "other_context", "unit"}),
+        chosen=frozenset({*CHOSEN, "layers", "calibrate"}),
+        meanings={
+            "query": "one more unseen query",
+            "queries": "calibration queries, one per line: the patch is made from them",
+            "holdout": "unseen queries, one per line: the patch is tested on them",
+            "seed": "of what the model writes (default {default})",
+            "layers": "all, or a list such as 0,3,5-8",
+        },
+        complete=complete_compile,
+    ),
+    Operation(
+        name="exam",
+        usual=Examine(prompt=Prompt()),
+        purpose="Every way from this context to weights, on one sheet, beside controls.",
+        required=("queries", "holdout"),
+        unused=frozenset({"mode", "control", "other_context", "unit"}),
+        meanings={
+            "query": "the query whose patch the row frozen is (default: the first of the calibration queries)",
+            "queries": "calibration queries, one per line: patches are made from them",
+            "holdout": "unseen queries, one per line: each patch is tested on them",
+            "seed": "of the controls, and of the intervals' resamples (default {default})",
+            "budget": "seconds that choosing the ordinary patch may take (default {default})",
+        },
+        complete=complete_exam,
+    ),
 )
 """Everything that may be asked, through whichever door."""
 

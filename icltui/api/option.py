@@ -53,8 +53,6 @@ class Option(Struct, frozen=True, dict=True):
     """Its name in the explorer's form, where that is not the field's."""
     hint: str = ""
     """Its meaning, beside it in the form; empty: the form does not have it."""
-    words: str = ""
-    """Its meaning where it is no argument of a command, if ``help`` does not say that; with ``{default}`` too."""
     local: str = ""
     """Why only a user of the engine's own machine may give it; empty: anyone may."""
     need: str = ""
@@ -106,8 +104,16 @@ class Option(Struct, frozen=True, dict=True):
 
     @cached_property
     def choices(self) -> tuple[str, ...]:
-        """The words that the value may be."""
-        return tuple(word for part in self._parts if get_origin(part) is Literal for word in get_args(part))
+        """The words that the value, or each item of it, may be."""
+        parts = (
+            part for whole in self._parts for part in (whole, *get_args(whole)[: get_origin(whole) is tuple])
+        )
+        return tuple(word for part in parts if get_origin(part) is Literal for word in get_args(part))
+
+    @property
+    def is_list(self) -> bool:
+        """Whether the value is a list of words."""
+        return tuple in self.types and bool(self.choices)
 
     def read(self, text: str) -> Any:
         """The value of ``text``.
@@ -133,9 +139,11 @@ class Option(Struct, frozen=True, dict=True):
         """
         if not _is_within(value, self.bounds):
             name = self.field.replace("_", "-")
-            raise BadInput(f"{self.fault.format(name=name, value=_short(value))}: {self.need}")
+            raise BadInput(f"{self.fault.format(name=name, value=shown_value(value))}: {self.need}")
 
     def _parse(self, text: str) -> Any:
+        if self.is_list:
+            return tuple(map(self._word, text.split(",")))
         if text in self.choices or str in self.types:
             return text if text or NoneType not in self.types else None
         if not text and NoneType in self.types:
@@ -146,6 +154,11 @@ class Option(Struct, frozen=True, dict=True):
                     return number(text)
                 except ValueError:
                     raise BadInput(f"{text!r} is not a {noun}: {self.need}") from None
+        return self._word(text)
+
+    def _word(self, text: str) -> str:
+        if (word := text.strip()) in self.choices:
+            return word
         raise BadInput(f"{text!r} not known: use {', '.join(self.choices)}")
 
     @cached_property
@@ -162,7 +175,7 @@ class Option(Struct, frozen=True, dict=True):
 
 def with_default(words: str, default: object) -> str:
     """``words`` with the default in the place of ``{default}``."""
-    return words.replace("{default}", _short(default))
+    return words.replace("{default}", shown_value(default))
 
 
 def _is_within(value: Any, bounds: Meta) -> bool:
@@ -182,5 +195,6 @@ def _is_within(value: Any, bounds: Meta) -> bool:
     return is_finite and all(is_kept(value, end) for is_kept, end in ends if end is not None)
 
 
-def _short(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+def shown_value(value: object) -> str:
+    """A value in a sentence."""
+    return f"{value:g}" if isinstance(value, float) else "yes" if value is True else str(value)

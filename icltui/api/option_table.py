@@ -22,7 +22,7 @@ from icltui.api.messages import (
     Verify,
 )
 from icltui.api.option import Option
-from icltui.values import Session
+from icltui.values import EXAM_PATCHES, Session
 from icltui.values.bounds import SEED, TOKENS
 from icltui.values.errors import BadInput
 from icltui.values.prompt import Prompt
@@ -156,7 +156,6 @@ OPTIONS: tuple[Option, ...] = (
     _patch(
         "queries",
         "compiled: fit on these queries, one per line, not on -q",
-        words="compiled: fit on these queries, not on the query",
         label="fit on",
         hint="compiled: a file of queries, one per line; empty: the query above",
         need="leave empty lines out",
@@ -169,7 +168,6 @@ OPTIONS: tuple[Option, ...] = (
         "other queries after the same context, one per line",
         (Generate, GenerateEach, Session, Compile, Examine),
         "tests",
-        words="other queries after the same context, on which the patch is tested",
         label="test on",
         hint="a file of other queries after the same context; empty: none",
     ),
@@ -230,7 +228,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "seed",
         "of sampling, one noise for all lanes, and of the controls",
-        (Sampling, Recipe, Verify, Compile, MeasureCurves, MeasureHeads),
+        (Sampling, Recipe, Verify, Compile, MeasureCurves, MeasureHeads, Examine),
         "text",
         hint="of the text, one noise for all lanes, and of the controls",
         need="give 0 to 2^63 - 1",
@@ -271,7 +269,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "layers",
         "all, last, or a list such as 0,3,5-8 (default {default})",
-        (Measure, Generate, GenerateEach, Verify, Session, Compile, MeasureHeads),
+        (Measure, Generate, GenerateEach, Verify, Session, Compile, MeasureHeads, Examine),
         "prompt",
         metavar="L",
     ),
@@ -301,27 +299,17 @@ OPTIONS: tuple[Option, ...] = (
         bounds=Meta(ge=2, le=MOST_CALIBRATION_QUERIES),
         fault="{value} calibration queries",
     ),
-    _compile(
+    Option(
         "budget",
         "seconds that the choice may take (default {default})",
+        (Compile, Examine),
+        "compile",
         metavar="S",
         need="give more than 0",
         bounds=Meta(gt=0),
     ),
     _compile(
         "force", "write it even if it would harm, and mark it", local="nothing is written where it is offered"
-    ),
-    Option(
-        "rows",
-        "the patches to examine (default: all but distilled, which takes minutes, and joined, of two contexts)",
-        (Examine,),
-        "exam",
-    ),
-    Option(
-        "answers",
-        "true answers by query; a query without one is right where it is answered as with the context",
-        (Examine,),
-        "exam",
     ),
     Option(
         "own_texts",
@@ -366,6 +354,19 @@ OPTIONS: tuple[Option, ...] = (
         bounds=Meta(ge=1, le=MOST_SEQUENCES),
         fault="{value} random sequences",
     ),
+    Option(
+        "rows",
+        f"the patches to examine, of {', '.join(EXAM_PATCHES)} (default: all but the last two)",
+        (Examine,),
+        "exam",
+        metavar="NAME,…",
+    ),
+    Option(
+        "answers",
+        "true answers by query; a query without one is right where it is answered as with the context",
+        (Examine,),
+        "exam",
+    ),
     Option("pairs", "compare every unit with every other (not in csv)", (Measure,), "pairs"),
 )
 
@@ -375,12 +376,13 @@ _FLAG = re.compile(r"(?<![\w-])(--?[a-z][a-z-]*)( TEXT or @FILE| FILE)?")
 
 
 def without_flags(text: str) -> str:
-    """``text`` with the fields of options in the place of their names on the command line.
+    """``text`` as a door says it that has no command line: with fields in the place of flags, and no files.
 
     >>> without_flags("--fit does nothing here: it goes with --mode compiled")
     'n_fitted does nothing here: it goes with mode compiled'
     """
-    return _FLAG.sub(lambda match: _FIELDS.get(match[1], match[0]), text)
+    named = _FLAG.sub(lambda match: _FIELDS.get(match[1], match[0]), text)
+    return named.replace(", one per line", "").replace(", one query on each line", "")
 
 
 def option_of(field: str) -> Option:

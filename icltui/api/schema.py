@@ -15,24 +15,22 @@ _BOUNDS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "ex
 def input_schema(operation: Operation, is_remote: bool = True) -> dict[str, Any]:
     """The flat mapping that :meth:`.Operation.read` takes: every option with its type, range, default and meaning."""
     options = operation.remote_options if is_remote else operation.options
-    properties = {option.field: _option_schema(operation, option) for option in options}
-    for name in operation.required:
-        del properties[name]["default"]
-        properties[name]["minLength"] = 1
     return {
         "type": "object",
-        "properties": properties,
+        "properties": {option.field: option_schema(operation, option) for option in options},
         "required": list(operation.required),
         "additionalProperties": False,
     }
 
 
-def _option_schema(operation: Operation, option: Option) -> dict[str, Any]:
-    return {
-        **_within(msgspec.json.schema(operation.annotation(option)), option.bounds),
-        "default": msgspec.to_builtins(operation.default(option)),
-        "description": operation.description(option),
-    }
+def option_schema(operation: Operation, option: Option) -> dict[str, Any]:
+    """The values of one of the operation's options; one that must be given is not empty."""
+    schema = _within(msgspec.json.schema(operation.annotation(option)), option.bounds)
+    if option.field in operation.required:
+        schema["minItems" if schema["type"] == "array" else "minLength"] = 1
+    else:
+        schema["default"] = msgspec.to_builtins(operation.default(option))
+    return {**schema, "description": operation.description(option)}
 
 
 def _within(schema: Mapping[str, Any], bounds: msgspec.Meta) -> dict[str, Any]:

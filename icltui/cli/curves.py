@@ -5,10 +5,10 @@ import sys
 
 from icltui.api import run_to_result
 from icltui.api.messages import MeasureCurves
-from icltui.api.option_table import option_of
+from icltui.api.operation import operation_of
 from icltui.cli.common import request_from, start_job
 from icltui.cli.load_progress import show_load_progress
-from icltui.cli.options import add_option, add_options, add_prompt_options, values_of
+from icltui.cli.options import add_model_and_output, add_operation, values_of
 from icltui.cli.output import stdout_to_stderr, terminal_width, write_text
 
 
@@ -16,10 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Loss by position in nats, what the context gives, the ICL score, and the derivative in ln position."
     )
-    add_prompt_options(parser, "table", "json", "csv", has_layers=False)
-    curves = parser.add_argument_group("curves")
-    add_options(curves, "curves")
-    add_option(curves, option_of("seed"), help="of the model's own texts and of the intervals (default 0)")
+    add_operation(parser, operation_of("curves"), {"seed": "curves"})
+    add_model_and_output(parser, "table", "json", "csv")
+    parser.set_defaults(layers="all")
 
 
 def curves(args: argparse.Namespace) -> int:

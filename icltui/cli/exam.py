@@ -18,7 +18,7 @@ from icltui.storage.sessions import read_session, write_session
 from icltui.values import EXAM_PATCHES, ExamPatch, Session
 from icltui.values.bounds import SEED
 from icltui.values.errors import BadInput
-from icltui.values.exam import USUAL_ROWS, unseen_queries
+from icltui.values.exam import unseen_queries
 from icltui.values.prompt import Prompt
 
 _BUDGET = "seconds that choosing the ordinary patch may take, where the session holds none (default 30)"
@@ -46,13 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="unseen queries, one per line, each with its true answer after a tab where there is one",
     )
     exam = parser.add_argument_group("exam")
-    exam.add_argument(
-        "--rows",
-        metavar="NAME,…",
-        type=_read_rows,
-        default=USUAL_ROWS,
-        help=f"the patches to examine, of {', '.join(EXAM_PATCHES)} (default: all but the last two)",
-    )
+    add_option(exam, option_of("rows"))
     exam.add_argument(
         "--distilled", action="store_true", help="a LoRA trained by gradient too, which takes minutes"
     )
@@ -143,14 +137,6 @@ def _other(args: argparse.Namespace, session: Session) -> OtherContext:
     if other.prompt.context == session.prompt.context:
         raise BadInput(f"{shown(args.other)} holds the same context: name a session of another one")
     return OtherContext(prompt=other.prompt, queries=other.recipe.queries, holdout=other.holdout)
-
-
-def _read_rows(text: str) -> tuple[ExamPatch, ...]:
-    names = [name.strip() for name in text.split(",")]
-    for name in names:
-        if name not in EXAM_PATCHES:
-            raise argparse.ArgumentTypeError(f"{name!r} is no row: choose from {', '.join(EXAM_PATCHES)}")
-    return tuple(name for name in EXAM_PATCHES if name in names)
 
 
 def _read_seed(text: str) -> int:

@@ -7,31 +7,29 @@ from typing import Any
 from msgspec.structs import replace
 
 from icltui.api import run_to_result
+from icltui.api.consistency import check_recipe, check_sampling
 from icltui.api.messages import Export, Generate, GenerateEach
-from icltui.api.option_table import check_options, option_of
+from icltui.api.operation import operation_of
 from icltui.cli.common import finish_job, request_from, start_job
-from icltui.cli.options import add_job_options, add_options, values_of
+from icltui.cli.options import add_model_and_output, add_operation, values_of
 from icltui.cli.output import stdout_to_stderr, terminal_width, write_text
 from icltui.storage.paths import typed_path
 from icltui.storage.query_file import read_queries
 from icltui.values.errors import BadInput, SessionError
-from icltui.values.recipe import Recipe, Sampling, idle
+from icltui.values.recipe import Recipe, Sampling
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    prompt = add_job_options(parser, "text", "json", is_query_required=False)
-    prompt.add_argument(
+    groups = add_operation(parser, operation_of("generate"), query={"required": False})
+    groups["prompt"].add_argument(
         "--each", metavar="FILE", type=typed_path, help="one run for each line of the file, in place of -q"
     )
-    add_options(parser.add_argument_group("patch"), "patch")
-    add_options(parser.add_argument_group("text"), "text")
-    tests = parser.add_argument_group("tests of the patch")
-    add_options(tests, "tests")
-    tests.add_argument(
+    groups["tests of the patch"].add_argument(
         "--with-factors",
         action="store_true",
         help="with --save: z, δ and the patch's factors as safetensors beside the session",
     )
+    add_model_and_output(parser, "text", "json", has_session=True)
 
 
 def generate(args: argparse.Namespace) -> int:
@@ -39,7 +37,10 @@ def generate(args: argparse.Namespace) -> int:
     from icltui.report import generate
     from icltui.report.answer import result_json
 
-    patch_and_text = {"recipe": _read_recipe(args), "sampling": _read_sampling(args)}
+    recipe, sampling = Recipe(**values_of(args, Recipe)), Sampling(**values_of(args, Sampling))
+    check_recipe(recipe)
+    check_sampling(sampling)
+    patch_and_text = {"recipe": recipe, "sampling": sampling}
     if args.with_factors:
         _check_factors(args)
     if args.each is not None:
@@ -105,31 +106,3 @@ def _check_factors(args: argparse.Namespace) -> None:
         )
     if _factors_path(args.save).exists():
         raise SessionError(f"{str(_factors_path(args.save))!r} exists already: give --save another name")
-
-
-def _read_recipe(args: argparse.Namespace) -> Recipe:
-    """The recipe that the options amount to.
-
-    Raises:
-        BadInput: a value that cannot be, or an option that would do nothing.
-    """
-    recipe = Recipe(**values_of(args, Recipe))
-    check_options(recipe)
-    for option in map(option_of, idle(recipe)):
-        raise BadInput(
-            f"{option.flag} does nothing in mode {recipe.mode!r} with components {recipe.components!r}: it goes with "
-            f"{option.goes_with}"
-        )
-    return recipe
-
-
-def _read_sampling(args: argparse.Namespace) -> Sampling:
-    """How text is drawn.
-
-    Raises:
-        BadInput: an option that would do nothing.
-    """
-    sampling = Sampling(**values_of(args, Sampling))
-    if sampling.temperature == 0 and (sampling.top_k is not None or sampling.top_p < 1):
-        raise BadInput("--top-k and --top-p do nothing at temperature 0: give --temperature too")
-    return sampling

@@ -5,10 +5,10 @@ import sys
 
 from icltui.api import run_to_result
 from icltui.api.messages import MeasureHeads
-from icltui.api.option_table import option_of
+from icltui.api.operation import operation_of
 from icltui.cli.common import request_from, start_job
 from icltui.cli.load_progress import show_load_progress
-from icltui.cli.options import add_option, add_options, add_prompt_options, values_of
+from icltui.cli.options import add_model_and_output, add_operation, values_of
 from icltui.cli.output import stdout_to_stderr, terminal_width, write_text
 
 
@@ -17,10 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Scores of every attention head on repeated random tokens, and δ of the prompt by head and by unit of the "
         "context."
     )
-    add_prompt_options(parser, "table", "json", "csv")
-    heads = parser.add_argument_group("heads")
-    add_options(heads, "heads")
-    add_option(heads, option_of("seed"), help="of the first random sequence (default 0)")
+    add_operation(parser, operation_of("heads"), {"seed": "heads"})
+    add_model_and_output(parser, "table", "json", "csv")
 
 
 def heads(args: argparse.Namespace) -> int:

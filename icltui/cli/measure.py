@@ -8,9 +8,10 @@ from msgspec.structs import replace
 
 from icltui.api import run_to_result
 from icltui.api.messages import Measure
+from icltui.api.operation import operation_of
 from icltui.cli.common import finish_job, request_from, start_job
 from icltui.cli.database_log import add_log, opened_log
-from icltui.cli.options import add_job_options, add_options
+from icltui.cli.options import add_model_and_output, add_operation
 from icltui.cli.output import stdout_to_stderr, terminal_width
 from icltui.values import Measurement, Session
 from icltui.values.errors import BadInput
@@ -20,9 +21,8 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    prompt = add_job_options(parser, "table", "json", "csv")
-    add_options(prompt, "method")
-    add_options(prompt, "pairs")
+    add_operation(parser, operation_of("measure"))
+    add_model_and_output(parser, "table", "json", "csv", has_session=True)
     add_log(parser)
 
 

@@ -1,11 +1,13 @@
 """The table of options as arguments of the command line, and parsed arguments as the fields that they set."""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from msgspec import Struct
 
+from icltui.api.operation import Operation
 from icltui.api.option import Group, Option
 from icltui.api.option_table import OPTIONS, SITES, options_of
 from icltui.storage import text_file
@@ -33,6 +35,8 @@ def add_option(container: Container, option: Option, **changes: Any) -> None:
         words["action"] = "store_true"
     elif dict in option.types:
         words |= {"action": _AddSite, "type": _site, "metavar": option.metavar}
+    elif option.is_list:
+        words |= {"type": _reader(option), "metavar": option.metavar}
     elif tuple in option.types:
         words |= {"type": typed_path, "metavar": "FILE", "default": None}
     elif option.takes_file or option.field == "model":
@@ -44,6 +48,51 @@ def add_option(container: Container, option: Option, **changes: Any) -> None:
     else:
         words["choices"] = option.choices
     container.add_argument(*option.names, **(words | changes))
+
+
+_GROUPS: dict[str, str] = {
+    "prompt": "prompt",
+    "method": "prompt",
+    "pairs": "prompt",
+    "patch": "patch",
+    "text": "text",
+    "tests": "tests of the patch",
+}
+"""The titles that groups of options have in a command's help, in its order; the others have their own name."""
+
+
+def add_operation(
+    parser: argparse.ArgumentParser,
+    operation: Operation,
+    titles: Mapping[str, str] = MappingProxyType({}),
+    **changes: dict[str, Any],
+) -> dict[str, argparse._ArgumentGroup]:
+    """Add every option of an operation; returns their groups by title.
+
+    ``titles`` and ``changes`` are by field: the group that an option goes to, and its arguments for argparse.
+    """
+    where = {o.field: titles.get(o.field, _GROUPS.get(o.group, o.group)) for o in operation.options}
+    order = ["prompt", *titles.values(), *_GROUPS.values(), *where.values()]
+    groups: dict[str, argparse._ArgumentGroup] = {}
+    for option in sorted(operation.options, key=lambda option: order.index(where[option.field])):
+        title = where[option.field]
+        if title not in groups:
+            groups[title] = parser.add_argument_group(title)
+        own = {"help": operation.help(option)} | changes.get(option.field, {})
+        if option.field in operation.required:
+            own = {"required": True} | own
+        add_option(groups[title], option, **own)
+    return groups
+
+
+def flat_values(args: argparse.Namespace, operation: Operation) -> dict[str, Any]:
+    """What was given of an operation's options, by field, with the content of files.
+
+    Raises:
+        BadInput: a file cannot be read, or a value in it is not allowed.
+    """
+    given = ((option, getattr(args, option.field, None)) for option in operation.options)
+    return {option.field: _value(option, value) for option, value in given if value is not None}
 
 
 def values_of(args: argparse.Namespace, owner: type[Struct]) -> dict[str, Any]:
@@ -59,7 +108,7 @@ def values_of(args: argparse.Namespace, owner: type[Struct]) -> dict[str, Any]:
 def _value(option: Option, value: Any) -> Any:
     if option.takes_file:
         return read_text(value, is_query=option.field == "query")
-    return read_queries(value) if tuple in option.types else value
+    return read_queries(value) if tuple in option.types and not option.is_list else value
 
 
 def read_text(text: str, is_query: bool = False) -> str:
@@ -101,28 +150,16 @@ def add_output(parser: argparse.ArgumentParser, formats: tuple[str, ...]) -> arg
     return group
 
 
-def add_job_options(
-    parser: argparse.ArgumentParser, *formats: str, is_query_required: bool = True
-) -> Container:
-    """Add the options that measure, verify and generate share; returns the group of the prompt."""
-    prompt = parser.add_argument_group("prompt")
-    add_options(prompt, "prompt", query={"required": is_query_required})
+def add_model_and_output(parser: argparse.ArgumentParser, *formats: str, has_session: bool = False) -> None:
+    """Add the options of the model and of the output, with ``--save`` where the result is kept in a session."""
     add_options(parser.add_argument_group("model"), "model")
-    add_output(parser, formats).add_argument(
-        "--save", metavar="SESSION.json", type=typed_path, help="save the result as a session too"
-    )
-    return prompt
-
-
-def add_prompt_options(parser: argparse.ArgumentParser, *formats: str, has_layers: bool = True) -> None:
-    """Add prompt, model and output of a command whose result is kept in no session."""
-    prompt = parser.add_argument_group("prompt")
-    for option in OPTIONS:
-        if option.group == "prompt" and (has_layers or option.field != "layers"):
-            add_option(prompt, option, **({"required": True} if option.field == "query" else {}))
-    add_options(parser.add_argument_group("model"), "model")
-    add_output(parser, formats)
-    parser.set_defaults(save=None, **({} if has_layers else {"layers": "all"}))
+    output = add_output(parser, formats)
+    if has_session:
+        output.add_argument(
+            "--save", metavar="SESSION.json", type=typed_path, help="save the result as a session too"
+        )
+    else:
+        parser.set_defaults(save=None)
 
 
 class _AddSite(argparse.Action):

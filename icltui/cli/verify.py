@@ -6,9 +6,9 @@ from msgspec.structs import replace
 
 from icltui.api import run_to_result
 from icltui.api.messages import Verify
-from icltui.api.option_table import option_of
+from icltui.api.operation import operation_of
 from icltui.cli.common import finish_job, request_from, start_job
-from icltui.cli.options import add_job_options, add_option, add_output
+from icltui.cli.options import add_model_and_output, add_operation, add_output
 from icltui.cli.output import check_output, stdout_to_stderr, terminal_width, write_text
 from icltui.system.streams import print_error
 
@@ -17,8 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "icltui verify --zoo proves it on a tiny model of every architecture (--zoo --help shows more)"
     )
-    add_job_options(parser, "table", "json")
-    add_option(parser, option_of("seed"), help="of the control patches (default 0)")
+    add_operation(parser, operation_of("verify"), {"seed": "controls"})
+    add_model_and_output(parser, "table", "json", has_session=True)
 
 
 def add_zoo_arguments(parser: argparse.ArgumentParser) -> None:

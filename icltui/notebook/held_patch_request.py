@@ -139,7 +139,7 @@ def _read(values: dict[str, Any], given: Mapping[str, Any]) -> PatchRequest:
         )
     if not values.get("query") and values.get("mode") == "compiled" and values.get("queries"):
         values["query"] = next(iter(values["queries"]))
-    operation = Operation("patched", Generate, _GENERATE.purpose)
+    operation = Operation(name="patched", usual=_GENERATE.usual, purpose=_GENERATE.purpose)
     request = operation.read({name: value for name, value in values.items() if name in OPTIONS})
     assert isinstance(request, Generate)
     recipe = request.recipe

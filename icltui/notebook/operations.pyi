@@ -152,10 +152,9 @@ def generate(
         background (str, default ''): ordinary: a text file of what is ordinary (default: the model's
             own, else one that comes with the program) (with mode frozen or compiled, something to solve
             and metric ordinary)
-        queries (Sequence[str], default ()): compiled: fit on these queries, not on the query (with mode
+        queries (Sequence[str], default ()): compiled: fit on these queries, not on query (with mode
             compiled and something to solve)
-        holdout (Sequence[str], default ()): other queries after the same context, on which the patch is
-            tested
+        holdout (Sequence[str], default ()): other queries after the same context
         curves (bool, default False): vary strength, layers from both ends, and calibration queries
         control ('none' | 'random' | 'shuffled' | 'other', default 'none'): instead of the context's
             patch: a random one of equal norms, the shuffled or another context's
@@ -207,7 +206,7 @@ def verify(
         tokenizer (default None): the model's tokenizer; none where a name is given
         context (str, default ''): the context
         query (str, default ''): the query after it
-        seed (int, default 0): of sampling, one noise for all lanes, and of the controls
+        seed (int, default 0): of the control patches
         unit (str, default 'token'): token, line, sentence, or a separator to cut the context at
         bos ('auto' | 'always' | 'never', default 'auto'): tokens before the text, kept in both runs
             (default auto: the tokenizer's own, else one where the model has an attention sink)
@@ -251,7 +250,7 @@ def curves(
         tokenizer (default None): the model's tokenizer; none where a name is given
         context (str, default ''): the context
         query (str, default ''): the query after it
-        seed (int, default 0): of sampling, one noise for all lanes, and of the controls
+        seed (int, default 0): of the model's own texts and of the intervals
         unit (str, default 'token'): token, line, sentence, or a separator to cut the context at
         bos ('auto' | 'always' | 'never', default 'auto'): tokens before the text, kept in both runs
             (default auto: the tokenizer's own, else one where the model has an attention sink)
@@ -298,7 +297,7 @@ def heads(
         tokenizer (default None): the model's tokenizer; none where a name is given
         context (str, default ''): the context
         query (str, default ''): the query after it
-        seed (int, default 0): of sampling, one noise for all lanes, and of the controls
+        seed (int, default 0): of the first random sequence
         unit (str, default 'token'): token, line, sentence, or a separator to cut the context at
         bos ('auto' | 'always' | 'never', default 'auto'): tokens before the text, kept in both runs
             (default auto: the tokenizer's own, else one where the model has an attention sink)
@@ -326,7 +325,6 @@ def compile(
     context: str = "",
     query: str = "",
     *,
-    mode: Literal["per-step", "frozen", "compiled"] = "compiled",
     components: Literal["both", "weights", "shift"] | None = None,
     carrier: Literal["output", "bias"] = "output",
     alpha: float | Literal["search", "jvp"] | None = None,
@@ -339,10 +337,7 @@ def compile(
     background: str = "",
     queries: Sequence[str] = (),
     holdout: Sequence[str] = (),
-    control: Literal["none", "random", "shuffled", "other"] = "none",
-    other_context: str = "",
     seed: int = 0,
-    unit: str = "token",
     bos: Literal["auto", "always", "never"] = "auto",
     chat: bool = False,
     positions: Literal["reset", "keep"] = "reset",
@@ -361,9 +356,7 @@ def compile(
             'demo'
         tokenizer (default None): the model's tokenizer; none where a name is given
         context (str, default ''): the context
-        query (str, default ''): the query after it
-        mode ('per-step' | 'frozen' | 'compiled', default 'compiled'): a new patch per token; the
-            query's last token's, held; or one for many tokens at once, held
+        query (str, default ''): one more unseen query
         components ('both' | 'weights' | 'shift' | None, default None): ΔW and Δb, or one alone (not
             given: chosen, beginning at both)
         carrier ('output' | 'bias', default 'output'): held: the shift as a patch of the down
@@ -378,7 +371,7 @@ def compile(
         ridge (float | None, default None): compiled: penalty, as a share of the mean square (not given:
             chosen, beginning at 3) (with mode compiled and something to solve)
         cross_fit (bool | None, default None): compiled on queries: fit each a second time, as it is
-            through the patch that is made without it (not given: chosen, beginning at True) (with mode
+            through the patch that is made without it (not given: chosen, beginning at yes) (with mode
             compiled and two or more queries)
         metric ('plain' | 'ordinary' | None, default None): held: the patch that is least in its norm,
             or in its effect on ordinary text (not given: chosen, beginning at ordinary) (with mode
@@ -389,23 +382,18 @@ def compile(
         background (str, default ''): ordinary: a text file of what is ordinary (default: the model's
             own, else one that comes with the program) (with mode frozen or compiled, something to solve
             and metric ordinary)
-        queries (Sequence[str], default ()): compiled: fit on these queries, not on the query (with mode
+        queries (Sequence[str], default ()): calibration queries: the patch is made from them (with mode
             compiled and something to solve)
-        holdout (Sequence[str], default ()): other queries after the same context, on which the patch is
-            tested
-        control ('none' | 'random' | 'shuffled' | 'other', default 'none'): instead of the context's
-            patch: a random one of equal norms, the shuffled or another context's
-        other_context (str, default ''): for control other (with control other)
-        seed (int, default 0): of sampling, one noise for all lanes, and of the controls
-        unit (str, default 'token'): token, line, sentence, or a separator to cut the context at
+        holdout (Sequence[str], default ()): unseen queries: the patch is tested on them
+        seed (int, default 0): of what the model writes
         bos ('auto' | 'always' | 'never', default 'auto'): tokens before the text, kept in both runs
             (default auto: the tokenizer's own, else one where the model has an attention sink)
         chat (bool, default False): context and query as one user turn of the tokenizer's chat template,
             its header kept in both runs
         positions ('reset' | 'keep', default 'reset'): the query right after what is left of the
             context, or where the full context puts it
-        layers (str | None, default None): all, last, or a list such as 0,3,5-8 (not given: chosen,
-            beginning at all)
+        layers (str | None, default None): all, or a list such as 0,3,5-8 (not given: chosen, beginning
+            at all)
         calibrate ('user' | 'repeat' | 'self' | None, default None): where the calibration queries come
             from: queries; the context in pieces; or the model, which writes them in the context
             (default: user with queries, else self)
@@ -429,7 +417,6 @@ def exam(
     context: str = "",
     query: str = "",
     *,
-    mode: Literal["per-step", "frozen", "compiled"] = "compiled",
     components: Literal["both", "weights", "shift"] = "both",
     carrier: Literal["output", "bias"] = "output",
     alpha: float | Literal["search", "jvp"] = 1.0,
@@ -442,13 +429,12 @@ def exam(
     background: str = "",
     queries: Sequence[str] = (),
     holdout: Sequence[str] = (),
-    control: Literal["none", "random", "shuffled", "other"] = "none",
-    other_context: str = "",
     seed: int = 0,
-    unit: str = "token",
     bos: Literal["auto", "always", "never"] = "auto",
     chat: bool = False,
     positions: Literal["reset", "keep"] = "reset",
+    layers: str = "all",
+    budget: float = 30.0,
     rows: Sequence[Literal["per-step", "plain", "ordinary", "frozen", "mean-shift", "shift-alone", "random", "distilled", "joined"]] = ("per-step", "plain", "ordinary", "frozen", "mean-shift", "shift-alone", "random"),
     answers: Mapping[str, str] = {},
     sites: Mapping[str, str] | None = None,
@@ -461,9 +447,8 @@ def exam(
             'demo'
         tokenizer (default None): the model's tokenizer; none where a name is given
         context (str, default ''): the context
-        query (str, default ''): the query after it
-        mode ('per-step' | 'frozen' | 'compiled', default 'compiled'): a new patch per token; the
-            query's last token's, held; or one for many tokens at once, held
+        query (str, default ''): the query whose patch the row frozen is (default: the first of the
+            calibration queries)
         components ('both' | 'weights' | 'shift', default 'both'): ΔW and Δb, or one alone
         carrier ('output' | 'bias', default 'output'): held: the shift as a patch of the down
             projection, or as a constant, which ends in repetition (with mode frozen or compiled and a
@@ -486,25 +471,23 @@ def exam(
         background (str, default ''): ordinary: a text file of what is ordinary (default: the model's
             own, else one that comes with the program) (with mode frozen or compiled, something to solve
             and metric ordinary)
-        queries (Sequence[str], default ()): compiled: fit on these queries, not on the query (with mode
+        queries (Sequence[str], default ()): calibration queries: patches are made from them (with mode
             compiled and something to solve)
-        holdout (Sequence[str], default ()): other queries after the same context, on which the patch is
-            tested
-        control ('none' | 'random' | 'shuffled' | 'other', default 'none'): instead of the context's
-            patch: a random one of equal norms, the shuffled or another context's
-        other_context (str, default ''): for control other (with control other)
-        seed (int, default 0): of sampling, one noise for all lanes, and of the controls
-        unit (str, default 'token'): token, line, sentence, or a separator to cut the context at
+        holdout (Sequence[str], default ()): unseen queries: each patch is tested on them
+        seed (int, default 0): of the controls, and of the intervals' resamples
         bos ('auto' | 'always' | 'never', default 'auto'): tokens before the text, kept in both runs
             (default auto: the tokenizer's own, else one where the model has an attention sink)
         chat (bool, default False): context and query as one user turn of the tokenizer's chat template,
             its header kept in both runs
         positions ('reset' | 'keep', default 'reset'): the query right after what is left of the
             context, or where the full context puts it
+        layers (str, default 'all'): all, last, or a list such as 0,3,5-8
+        budget (float, default 30.0): seconds that choosing the ordinary patch may take
         rows (Sequence['per-step' | 'plain' | 'ordinary' | 'frozen' | 'mean-shift' | 'shift-alone' |
             'random' | 'distilled' | 'joined'], default ('per-step', 'plain', 'ordinary', 'frozen',
-            'mean-shift', 'shift-alone', 'random')): the patches to examine (default: all but distilled,
-            which takes minutes, and joined, of two contexts)
+            'mean-shift', 'shift-alone', 'random')): the patches to examine, of per-step, plain,
+            ordinary, frozen, mean-shift, shift-alone, random, distilled, joined (default: all but the
+            last two)
         answers (Mapping[str, str], default {}): true answers by query; a query without one is right
             where it is answered as with the context
         sites (Mapping[str, str] | None, default None): modules that are not found automatically, such

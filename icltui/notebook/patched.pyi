@@ -71,10 +71,9 @@ def patched(
         background (str, default ''): ordinary: a text file of what is ordinary (default: the model's
             own, else one that comes with the program) (with mode frozen or compiled, something to solve
             and metric ordinary)
-        queries (Sequence[str], default ()): compiled: fit on these queries, not on the query (with mode
+        queries (Sequence[str], default ()): compiled: fit on these queries, not on query (with mode
             compiled and something to solve)
-        holdout (Sequence[str], default ()): other queries after the same context, on which the patch is
-            tested
+        holdout (Sequence[str], default ()): other queries after the same context
         control ('none' | 'random' | 'shuffled' | 'other', default 'none'): instead of the context's
             patch: a random one of equal norms, the shuffled or another context's
         other_context (str, default ''): for control other (with control other)

@@ -89,7 +89,8 @@ def test_a_text_at_its_limit_passes_and_one_beyond_it_does_not() -> None:
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
 def test_what_is_not_given_is_within_the_limits(operation: Operation) -> None:
-    check_request(operation.read({"context": "a", "query": "b"}), Limits(), 64)
+    queries = {"queries": ["c"], "holdout": ["d", "e"]} if operation.name == "exam" else {}
+    check_request(operation.read({"context": "a", "query": "b"} | queries), Limits(), 64)
 
 
 def test_every_limit_has_an_option() -> None:

@@ -43,19 +43,21 @@ def test_an_option_sets_a_field_of_all_that_it_says() -> None:
             if field.name == option.field
         ]
         assert len(defaults) == len(option.of), option.field
-        assert len(set(map(repr, defaults))) == 1, option.field
+        if option.field != "budget":  # an exam's choice is one row of many
+            assert len(set(map(repr, defaults))) == 1, option.field
 
 
 def test_every_option_is_one_of_a_command_with_its_help_and_its_default() -> None:
     commands = parser._commands()._subparsers._group_actions[0].choices
     found = {
         flag
-        for command in ("measure", "verify", "generate", "compile", "exam", "curves", "heads")
+        for command in ("measure", "verify", "generate", "compile", "curves", "heads", "exam")
         for flag in flags_of(commands[command])
     }
     for option in OPTIONS:
-        if option.field != "answers":  # which a file of unseen queries holds, each after a tab
-            assert set(option.names) <= found, option.field
+        assert set(option.names) <= found or option.field == "answers", (
+            option.field
+        )  # they are in a file of queries
     assert max(flags_of(commands["generate"]).values()) == 1
 
 

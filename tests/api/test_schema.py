@@ -10,6 +10,14 @@ from icltui.api.operation import OPERATIONS, Operation, operation_of
 from icltui.api.schema import input_schema
 from icltui.values.errors import BadInput
 
+TWO = {"queries": ["a", "b"], "metric": "ordinary"}
+USUAL: dict[str, dict[str, Any]] = {
+    "generate": TWO | {"mode": "compiled", "control": "other", "other_context": "c", "temperature": 1.0},
+    "exam": TWO | {"holdout": ["x", "y"]},
+}
+"""Values beside which no option of an operation does nothing."""
+BESIDE = {("generate", "other_context"), ("exam", "queries"), ("exam", "holdout")}
+"""Options whose values must also suit others, which no schema says."""
 EACH = pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
 
 
@@ -29,9 +37,12 @@ def test_every_default_is_a_value(operation: Operation) -> None:
     defaults = {
         name: values["default"] for name, values in schema["properties"].items() if "default" in values
     }
-    values = json.loads(json.dumps(defaults)) | {"query": "b"}
+    required = {"context": "a", "query": "b"} | (
+        {"queries": ["a"], "holdout": ["x", "y"]} if operation.name == "exam" else {}
+    )
+    values = json.loads(json.dumps(defaults)) | required
     jsonschema.validate(values, schema)
-    assert operation.read(values, is_remote=True) == operation.read({"query": "b"})
+    assert operation.read(values, is_remote=True) == operation.read(required)
 
 
 @EACH
@@ -56,6 +67,8 @@ def test_it_takes_what_the_operation_takes(operation: Operation) -> None:
     schema = input_schema(operation)
     validator = jsonschema.Draft202012Validator(schema)
     for option in operation.remote_options:
+        if (operation.name, option.field) in BESIDE:
+            continue
         for value in edges(schema["properties"][option.field]):
             if option.field == "layers" and isinstance(value, str):
                 continue  # what a list of layers is, no schema says
@@ -80,4 +93,9 @@ def test_what_names_a_file_or_writes_one_is_not_offered_to_other_machines() -> N
     ]
     with pytest.raises(BadInput, match="'background' is not offered here: it names a file of the machine"):
         operation_of("generate").read({"query": "b", "background": "/etc/passwd"}, is_remote=True)
-    assert operation_of("generate").read({"query": "b", "background": "a.txt"}).recipe.background == "a.txt"
+    assert (
+        operation_of("generate")
+        .read({"query": "b", "background": "a.txt", "mode": "frozen", "metric": "ordinary"})
+        .recipe.background
+        == "a.txt"
+    )

@@ -266,7 +266,7 @@ def test_the_help_tells_where_a_compilation_begins(capsys: pytest.CaptureFixture
         main(["compile", "--help"])
     told = " ".join(capsys.readouterr().out.split())
     for words in (
-        "(default ordinary)",
+        "(begins at ordinary)",
         "(begins at 0.001)",
         "(begins at 3)",
         "(begins at 8)",

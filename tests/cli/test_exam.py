@@ -142,7 +142,7 @@ def test_a_session_without_queries_says_what_to_do(capsys):
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
-        (["--rows", "best"], "'best' is no row: choose from per-step"),
+        (["--rows", "best"], "'best' not known: use per-step"),
         (["--rows", "joined"], "--other"),
         (["--bootstrap-seed", "-1"], "no seed"),
         (["--bootstrap-seed", "9" * 30], "no seed"),

@@ -90,7 +90,12 @@ def test_every_operation_leaves_the_model_as_it_was(operation: Any, held: Any) -
     model, tokenizer = held
     in_training(model)
     before = whole_state(model)
-    few = {"compile": {"holdout": ("Q: 1",), "n_queries": 2, "budget": 1.0}, "heads": {"n_seeds": 1}}
+    queries = {"queries": ("Q: 1", "Q: 2"), "holdout": ("Q: 3", "Q: 4"), "budget": 1.0}
+    few = {
+        "compile": {"holdout": ("Q: 1",), "n_queries": 2, "budget": 1.0},
+        "exam": queries | {"rows": ("plain", "frozen")},
+        "heads": {"n_seeds": 1},
+    }
     known = {option.field for option in operation.options}
     request = operation.read(
         {name: v for name, v in (PROMPT | few.get(operation.name, {})).items() if name in known}

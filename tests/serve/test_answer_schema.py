@@ -5,10 +5,9 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from msgspec.structs import replace
 
 from icltui.api.collect import Collected
-from icltui.api.messages import Examine, LoadModel
+from icltui.api.messages import LoadModel
 from icltui.api.operation import OPERATIONS, Operation
 from icltui.engine.local import LocalEngine
 from icltui.report.answer import answer_json
@@ -49,7 +48,9 @@ ASKED: dict[str, list[dict[str, Any]]] = {
             "holdout": ["; tree is"],
         }
     ],
-    "exam": [{"queries": ["; moon is", "; tree is"]}],
+    "exam": [
+        {"queries": ["; moon is", "; tree is"], "holdout": ["; sea is", "; sky is"], "budget": 0.01},
+    ],
 }
 
 
@@ -80,9 +81,7 @@ def strict(schema: Any) -> Any:
 def test_a_real_answer_fits_its_schema(
     operation: Operation, values: dict[str, Any], engine: tuple[LocalEngine, Collected]
 ) -> None:
-    request = operation.read(PROMPT | values)
-    if isinstance(request, Examine):
-        request = replace(request, holdout=("; sea is", "; sky is"), budget=0.01)
+    request = operation.read({k: v for k, v in (PROMPT | values).items() if k not in operation.unused})
     collected = Collected(request)
     for event in engine[0].run(request, lambda: False):
         collected.take(event)
