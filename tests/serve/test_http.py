@@ -119,6 +119,7 @@ async def test_every_operation_is_asked_at_its_address(server: Server) -> None:
     assert len(addresses) == len(OPERATIONS)
     for operation in OPERATIONS:
         given = {name: BODY[name] for name in ("context", "query")}
+        given |= {"queries": ["a"], "holdout": ["b", "c"]} if operation.name == "exam" else {}
         await server.post(address_of(operation), given)
         assert isinstance(server.engine.request, operation.request), operation.name
 

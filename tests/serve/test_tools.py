@@ -53,6 +53,10 @@ CANNED: dict[type, Event] = {
 """Answers made by hand, whose texts are hostile."""
 
 
+QUERIES = {"queries": ["a"], "holdout": ["b", "c"]}
+"""What an exam needs besides."""
+
+
 @pytest.fixture(scope="module")
 def engine() -> LocalEngine:
     loaded = LocalEngine()
@@ -105,7 +109,7 @@ async def test_what_the_engine_compares_with_is_passed_on_as_controls() -> None:
         curves = await answered(client, "curves", **GIVEN)
         heads = await answered(client, "heads", **GIVEN)
         compiled = await answered(client, "compile", **GIVEN, ridge=1.0)
-        sheet = await answered(client, "exam", **GIVEN)
+        sheet = await answered(client, "exam", **GIVEN, **QUERIES)
     gain = curves["controls"]["gain"]
     assert (gain["value"], gain["low"], gain["high"]) == (-1.5, -2.0, -1.0)
     assert gain["excludes_zero"]
@@ -126,7 +130,7 @@ async def test_what_the_engine_compares_with_is_passed_on_as_controls() -> None:
 async def test_an_exam_has_its_controls_among_the_rows_whatever_is_asked() -> None:
     asked = EngineClient(CannedEngine(CANNED))
     async with agent(asked, mode="legacy") as client:
-        await answered(client, "exam", **GIVEN, rows=["plain"])
+        await answered(client, "exam", **GIVEN, **QUERIES, rows=["plain"])
     request = asked.requests[-1]
     assert isinstance(request, Examine)
     assert set(request.rows) == {"plain", "random", "per-step"}
