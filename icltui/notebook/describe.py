@@ -17,7 +17,7 @@ def describe(
 ) -> ModelInfo:
     """The model's fingerprint, layers, dtype and device, the layers on which the patch is not exact, and why.
 
-    Args: as those of :func:`icltui.measure`.
+    Args: as those of ``icltui.measure``.
 
     Raises:
         BadInput: something that is no model or no tokenizer.
