@@ -5,6 +5,7 @@ client has so many seconds at a time in which it is its turn, and is told what i
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import h11
@@ -26,12 +27,15 @@ class BoundedConnection(H11Protocol):  # type: ignore[misc]
     most = 256
     """Connections at once; a process may usually hold 1024 files."""
 
+    lingering = 5.0
+    """How long the rest of a refused request passes by, unkept: to close earlier would take the answer back."""
+
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
         self._turn: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:
-        super().connection_made(transport)
+        super().connection_made(LingeringTransport(transport, self._is_sending, self._linger))
         if len(self.connections) > self.most:
             busy = Busy(f"{self.most} connections are open: ask again later")
             self._refuse(busy.http_status, error_body(busy))
@@ -63,6 +67,14 @@ class BoundedConnection(H11Protocol):  # type: ignore[misc]
         self._refuse(
             400, fault_json(400, "this is no request in HTTP/1.1, or its headers are longer than 16 KiB")
         )
+
+    def _is_sending(self) -> bool:
+        """Whether the client may be in the middle of a request."""
+        return self.conn.their_state in (h11.SEND_BODY, h11.ERROR)
+
+    def _linger(self) -> None:
+        self._stop_waiting()
+        self._turn = self.loop.call_later(self.lingering, self.transport.abort)
 
     def _wait(self) -> None:
         """Begin to count the client's seconds where it is its turn, and leave off where it is not."""
@@ -98,3 +110,44 @@ class BoundedConnection(H11Protocol):  # type: ignore[misc]
             for event in (head, h11.Data(data=body), h11.EndOfMessage()):
                 self.transport.write(self.conn.send(event) or b"")
         self.transport.close()
+
+
+class LingeringTransport:
+    """A transport that, when it is closed while its peer sends, ends its own side first.
+
+    The rest is received and dropped. A socket that is closed with something unread in it resets the connection, and the
+    peer loses what it has not read yet.
+
+    Args:
+        transport: the transport.
+        is_peer_sending: tells whether there may be something unread.
+        on_linger: called once the transport's own side has ended; it ends the other after some time.
+    """
+
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        is_peer_sending: Callable[[], bool],
+        on_linger: Callable[[], object],
+    ) -> None:
+        self._transport, self._is_peer_sending, self._on_linger = transport, is_peer_sending, on_linger
+        self._is_lingering = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def is_closing(self) -> bool:
+        """Whether nothing more is sent."""
+        return self._is_lingering or self._transport.is_closing()
+
+    def close(self) -> None:
+        """End the transport, or its own side first."""
+        if self.is_closing():
+            return
+        if not (self._is_peer_sending() and self._transport.can_write_eof()):
+            self._transport.close()
+            return
+        self._is_lingering = True
+        self._transport.write_eof()
+        self._transport.resume_reading()
+        self._on_linger()

@@ -54,6 +54,9 @@ ASKED: dict[str, list[dict[str, Any]]] = {
 }
 
 
+SLOW = ("compile", "exam")
+
+
 @pytest.fixture(scope="module")
 def engine() -> tuple[LocalEngine, Collected]:
     engine, load = LocalEngine(), LoadModel()
@@ -75,8 +78,16 @@ def strict(schema: Any) -> Any:
 
 @pytest.mark.parametrize(
     ("operation", "values"),
-    [(operation, values) for operation in OPERATIONS for values in ASKED[operation.name]],
-    ids=lambda value: value.name if isinstance(value, Operation) else str(value),
+    [
+        pytest.param(
+            operation,
+            values,
+            id=f"{operation.name} {at}",
+            marks=[pytest.mark.soak] if at or operation.name in SLOW else [],
+        )
+        for operation in OPERATIONS
+        for at, values in enumerate(ASKED[operation.name])
+    ],
 )
 def test_a_real_answer_fits_its_schema(
     operation: Operation, values: dict[str, Any], engine: tuple[LocalEngine, Collected]

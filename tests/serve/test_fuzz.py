@@ -9,7 +9,6 @@ import pytest
 
 from icltui.api.limits import Limits
 from icltui.api.messages import LoadModel
-from icltui.api.operation import OPERATIONS
 from icltui.serve import answer_text
 from icltui.serve.http import application
 from icltui.serve.job_desk import JobDesk
@@ -79,4 +78,4 @@ def test_thousands_of_requests_to_the_embedded_model(
     count(f"{sum(fuzzed.requests.values())} requests: {fuzzed.statuses}")
     check(fuzzed)
     assert crashes == []
-    assert len(fuzzed.answered) >= len(OPERATIONS)
+    assert len(fuzzed.answered) >= 6  # without words that go together nothing is compiled
