@@ -70,8 +70,13 @@ def modules_after(code: str) -> set[str]:
             {"starlette", "uvicorn"},
         ),
         (
+            "import icltui.serve.mcp",
+            {"torch", "transformers", "textual", "plotext", "matplotlib", "uvicorn"},
+            {"mcp", "mcp_types"},
+        ),
+        (
             "import icltui.cli.main",
-            {"torch", "transformers", "textual", "rich", "plotext", "dataclasses", *DOORS},
+            {"torch", "transformers", "textual", "rich", "plotext", "dataclasses", "asyncio", *DOORS},
             {"argparse"},
         ),
         (

@@ -1,7 +1,6 @@
 """``icltui mcp``: the operations for agents, as tools of the Model Context Protocol on stdin and stdout."""
 
 import argparse
-import asyncio
 
 from icltui.cli.common import load_request
 from icltui.cli.explore import engine_command
@@ -44,12 +43,16 @@ def _read_characters(text: str) -> int:
 
 def mcp(args: argparse.Namespace) -> int:
     """Serve one agent's client until its input ends."""
+    import asyncio
+
     try:
         from icltui.serve.mcp import serve_agents
     except ModuleNotFoundError as error:
+        if (error.name or "icltui").startswith("icltui"):
+            raise
         raise BadInput(
-            "agents are served by mcp, which is not installed: pip install 'icltui[mcp]'"
-        ) from error
+            f"agents need {error.name}, which is not installed: pip install 'icltui[mcp]'"
+        ) from None
     from icltui.worker.client import RemoteEngine
     from icltui.worker.redirect_output import claim_stdio
 

@@ -72,13 +72,14 @@ class AgentServer:
             IcltuiError: the engine does not start, or the model cannot be loaded.
         """
         if self._opening is None or (self._opening.done() and self._opening.exception() is not None):
-            self._opening = asyncio.create_task(self._desk.open(), name="opening")
-            self._opening.add_done_callback(_heard)
+            self.begin()
+        assert self._opening is not None
         return await asyncio.shield(self._opening)
 
     def begin(self) -> None:
-        """Load the model before anybody asks."""
-        asyncio.ensure_future(self.model()).add_done_callback(_heard)
+        """Load the model, before anybody asks."""
+        self._opening = asyncio.create_task(self._desk.open(), name="opening")
+        self._opening.add_done_callback(_heard)
 
     async def close(self) -> None:
         """End every job, and the engine."""

@@ -4,6 +4,9 @@ import asyncio
 import io
 import json
 import os
+import subprocess
+import sys
+from subprocess import PIPE
 from typing import Any
 
 import pytest
@@ -11,9 +14,11 @@ from mcp.shared.exceptions import MCPError
 
 from icltui.api.limits import Limits
 from icltui.api.messages import LoadModel
+from icltui.cli.main import main
 from icltui.serve import call_progress
 from icltui.serve.frames import FrameInput, FrameOutput
 from icltui.serve.mcp import serve_agents
+from icltui.system.child_environment import child_environment
 from icltui.values.errors import ModelError
 from tests.serve.agents import EngineClient, PatientEngine, agent
 from tests.waiting import PATIENCE, until
@@ -197,3 +202,52 @@ async def test_malformed_parameters_are_answered_and_the_server_goes_on() -> Non
     os.close(wire.to_server)
     await asyncio.wait_for(wire.serving, PATIENCE)
     os.close(wire.from_server)
+
+
+def test_a_missing_library_is_named_with_the_extra_that_has_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delitem(sys.modules, "icltui.serve.mcp")
+    monkeypatch.setitem(sys.modules, "mcp_types", None)
+    assert main(["mcp"]) == 2
+    assert capsys.readouterr().err == (
+        "icltui: agents need mcp_types, which is not installed: pip install 'icltui[mcp]'\n"
+    )
+
+
+@pytest.mark.parametrize("text", ["3999", "1000001", "many", "9" * 30])
+def test_an_answer_has_room_for_its_controls(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["mcp", "--answer-characters", text]) == 2
+    assert f"'{text}': give 4000 to 1000000" in capsys.readouterr().err
+
+
+PRINTS = """
+import os, sys
+from msgspec.structs import replace
+from icltui.cli.main import main
+from icltui.serve import tools
+def read(arguments, read=tools.TOOLS["model"].read):
+    print("print"), os.write(1, b"native\\n"), sys.stdout.flush()
+    return read(arguments)
+tools.TOOLS["model"] = replace(tools.TOOLS["model"], read=read)
+sys.exit(main(["mcp", "--engine", f"{sys.executable} -m icltui.bench.fake_engine --layers 2 --rate 50"]))
+"""
+
+
+def test_nothing_but_the_protocol_is_on_stdout() -> None:
+    """Whatever prints, in Python or below it; and the end of the input is the end of the program."""
+    call = {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": "model", "arguments": {}}}
+    ready = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+    process = subprocess.Popen(
+        [sys.executable, "-c", PRINTS], stdin=PIPE, stdout=PIPE, stderr=PIPE, env=child_environment()
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(b"".join(map(line, (INITIALIZE, ready, call))))
+    process.stdin.flush()
+    answers = [json.loads(process.stdout.readline()) for _ in range(2)]
+    rest, log = process.communicate(timeout=PATIENCE)
+    assert [answer["id"] for answer in answers] == [1, 2]
+    assert (rest, process.returncode) == (b"", 0)
+    assert b"print" in log
+    assert b"native" in log
