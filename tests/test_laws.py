@@ -71,7 +71,7 @@ def modules_after(code: str) -> set[str]:
         ),
         (
             "import icltui.serve.mcp",
-            {"torch", "transformers", "textual", "plotext", "matplotlib", "uvicorn"},
+            {"torch", "transformers", "textual", "plotext", "matplotlib"},
             {"mcp", "mcp_types"},
         ),
         (

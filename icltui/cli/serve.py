@@ -1,7 +1,6 @@
 """``icltui serve``: the operations over HTTP, from an engine in a child process."""
 
 import argparse
-import asyncio
 import os
 import socket
 import sys
@@ -55,6 +54,8 @@ def _read_port(text: str) -> int:
 
 def serve(args: argparse.Namespace) -> int:
     """Serve until a signal."""
+    import asyncio
+
     try:
         import starlette
         import uvicorn
