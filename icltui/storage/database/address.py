@@ -48,7 +48,9 @@ def read_url(address: str | Path) -> "sqlalchemy.URL":
     except ImportError as error:
         raise BadInput("a database needs SQLAlchemy: pip install 'icltui[sql]'") from error
     if isinstance(address, Path):
-        return URL.create("sqlite", database=os.fspath(address))
+        # The driver has its own idea of such a name as ":memory:".
+        name = f"./{address}" if str(address).startswith((":", "file:")) else os.fspath(address)
+        return URL.create("sqlite", database=name)
     try:
         url = make_url(address)
     except (ArgumentError, ValueError):

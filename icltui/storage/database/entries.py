@@ -6,14 +6,12 @@ Symbols as in :class:`icltui.values.Row`.
 
 import hashlib
 import json
-import math
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import msgspec
 
-from icltui.text.escape import glyph
+from icltui.storage.database.stored_value import stored_json, stored_number, stored_or_none, stored_text
 from icltui.values import Measurement, ModelInfo, Row, Session
 from icltui.values.base import Record
 from icltui.values.prompt import Positions, Prompt, layers_text
@@ -24,12 +22,6 @@ Source = Literal["session", "sweep", "explorer", "measure"]
 """Where a measurement comes from: a session's file, a sweep's folder, the running explorer, the command."""
 WHOLE_CONTEXT = "context"
 """The unit of a sweep's row: its only unit is the whole context."""
-MOST_TEXT = 10_000
-"""Characters of a text in the log: a longer one is cut, and ends with …; its hash is of the whole."""
-_MOST_ITEMS = 1_000
-"""Of a list in a recipe, such as its queries; a longer one ends with …."""
-_NOT_STORED = re.compile("[\0\ud800-\udfff]")
-"""What PostgreSQL refuses in a text: NUL, and halves of characters."""
 _BYTES = 16
 
 
@@ -45,7 +37,7 @@ class LoggedRow(Record, frozen=True, gc=False):
     token_idx: int
     """Number of the context's unit, from 1; 0 before any unit has come, gone or been left out."""
     token_text: str | None
-    """Text of the unit, see :func:`stored_text`; None at 0."""
+    """Text of the unit, see :func:`.stored_text`; None at 0."""
     delta_norm: float | None
     """``delta_norm``: ‖δ‖ = ‖A_i − A_{i−1}‖; None at 0."""
     update_frobenius_norm: float | None
@@ -98,9 +90,9 @@ class LoggedSession(Record, frozen=True):
     n_query: int | None
     """Tokens of the query."""
     context_text: str
-    """The context, see :func:`stored_text`."""
+    """The context, see :func:`.stored_text`."""
     query_text: str
-    """The query, see :func:`stored_text`."""
+    """The query, see :func:`.stored_text`."""
     recipe: dict[str, Any] | None
     """How the patch beside it was made, which no number of the log depends on; None: there was none."""
 
@@ -142,7 +134,7 @@ def measurement_entry(
         n_query=len(tokens.query),
         context_text=stored_text(prompt.context),
         query_text=stored_text(prompt.query),
-        recipe=None if recipe is None else _plain(msgspec.to_builtins(recipe)),
+        recipe=None if recipe is None else stored_json(msgspec.to_builtins(recipe)),
     )
     texts = [None, *(stored_text(unit.text) for unit in tokens.units)]
     rows = (_row(row, session_id, prompt_hash, texts[row.unit]) for row in measurement.rows)
@@ -180,9 +172,9 @@ def sweep_entry(row: SweepRow, positions: Positions | None = None) -> LogEntry |
         session_id=row.key,
         source="sweep",
         title=f"prompt {row.prompt}",
-        version=_stored(row.version) or None,
+        version=stored_or_none(row.version) or None,
         model=stored_text(row.model),
-        revision=_stored(row.revision) or None,
+        revision=stored_or_none(row.revision) or None,
         fingerprint=stored_text(row.fingerprint),
         dtype=stored_text(row.dtype),
         device=None,
@@ -212,10 +204,10 @@ def sweep_entry(row: SweepRow, positions: Positions | None = None) -> LogEntry |
             layer_idx=layer,
             token_idx=1,
             token_text=text,
-            delta_norm=_number(_at(row.delta_norms, index)),
-            update_frobenius_norm=_number(_at(row.patch_norms, index)),
-            implicit_learning_rate=_number(_at(row.learning_rates, index)),
-            cumulative_update_norm=_number(_at(row.patch_norms, index)),  # the sum of one
+            delta_norm=stored_number(_at(row.delta_norms, index)),
+            update_frobenius_norm=stored_number(_at(row.patch_norms, index)),
+            implicit_learning_rate=stored_number(_at(row.learning_rates, index)),
+            cumulative_update_norm=stored_number(_at(row.patch_norms, index)),  # the sum of one
         )
         for index, layer in enumerate(row.layers_used)
     )
@@ -227,16 +219,6 @@ def hash_of_prompt(context: str, query: str) -> str:
     return _digest([context, query])
 
 
-def stored_text(text: str) -> str:
-    """The text as every database takes it: NUL as ␀, half a character as its number, :data:`MOST_TEXT` at most.
-
-    >>> stored_text("a\\0b\\udc80")
-    'a␀b\\\\udc80'
-    """
-    text = _NOT_STORED.sub(lambda match: glyph(match[0]), text[: MOST_TEXT + 1])
-    return text if len(text) <= MOST_TEXT else f"{text[: MOST_TEXT - 1]}…"
-
-
 def _row(row: Row, session_id: str, prompt_hash: str, text: str | None) -> LoggedRow:
     return LoggedRow(
         session_id=session_id,
@@ -244,10 +226,10 @@ def _row(row: Row, session_id: str, prompt_hash: str, text: str | None) -> Logge
         layer_idx=row.layer,
         token_idx=row.unit,
         token_text=text,
-        delta_norm=_number(row.delta_norm),
-        update_frobenius_norm=_number(row.patch_norm),
-        implicit_learning_rate=_number(row.learning_rate),
-        cumulative_update_norm=_number(row.cumulative_patch_norm),
+        delta_norm=stored_number(row.delta_norm),
+        update_frobenius_norm=stored_number(row.patch_norm),
+        implicit_learning_rate=stored_number(row.learning_rate),
+        cumulative_update_norm=stored_number(row.cumulative_patch_norm),
     )
 
 
@@ -257,7 +239,7 @@ def _of_model(model: ModelInfo | None) -> dict[str, str | None]:
         return dict.fromkeys(names)
     version = model.versions.get("icltui")
     texts = (version, model.name, model.revision, model.fingerprint, model.dtype, model.device)
-    return dict(zip(names, map(_stored, texts), strict=True))
+    return dict(zip(names, map(stored_or_none, texts), strict=True))
 
 
 def _session_id(model: ModelInfo | None, prompt: Prompt, prompt_hash: str, measurement: Measurement) -> str:
@@ -293,25 +275,5 @@ def _layers(layers: tuple[int, ...]) -> str:
     return layers_text(layers, n_layers=0)  # by their numbers, also where they are all
 
 
-def _number(value: float | None) -> float | None:
-    """None too where it is not finite, which not every database holds."""
-    return value if value is not None and math.isfinite(value) else None
-
-
 def _at(values: tuple[float | None, ...], index: int) -> float | None:
     return values[index] if index < len(values) else None
-
-
-def _stored(text: str | None) -> str | None:
-    return None if text is None else stored_text(text)
-
-
-def _plain(value: Any) -> Any:
-    """Plain JSON with its texts as the log takes them, and no more of a list than is read."""
-    if isinstance(value, str):
-        return stored_text(value)
-    if isinstance(value, Mapping):
-        return {stored_text(name): _plain(inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [*map(_plain, value[:_MOST_ITEMS]), *(["…"] if len(value) > _MOST_ITEMS else [])]
-    return value

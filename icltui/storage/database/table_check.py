@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Column, Table, inspect, types
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 
-from icltui.storage.database.entries import MOST_TEXT
+from icltui.storage.database.stored_value import MOST_TEXT
 from icltui.storage.database.tables import LOG, LOG_KEY, METADATA, SESSION_KEY
 from icltui.values.errors import DatabaseError
 

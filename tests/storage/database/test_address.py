@@ -88,7 +88,11 @@ def test_a_library_that_repeats_the_password_is_not_believed():
     )
 
 
-def test_a_path_is_a_file_of_that_name(tmp_path):
+def test_a_path_is_a_file_of_that_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in (":memory:", "file:x"):
+        open_log(Path(name)).write(ENTRY)
+        assert counts(open_log(tmp_path / name)) == (1, 6)
     for name in ("log?mode=memory", "%20#x", ":memory:", "ü"):
         open_log(tmp_path / "below" / name).write(ENTRY)
         assert (tmp_path / "below" / name).stat().st_mode & 0o777 == 0o600

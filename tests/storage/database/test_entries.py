@@ -9,15 +9,14 @@ from hypothesis import given, settings
 from msgspec.structs import asdict, replace
 
 from icltui.storage.database.entries import (
-    MOST_TEXT,
     LoggedRow,
     LoggedSession,
     hash_of_prompt,
     measurement_entry,
     session_entries,
-    stored_text,
     sweep_entry,
 )
+from icltui.storage.database.stored_value import MOST_TEXT, stored_text
 from icltui.values import Measurement, ModelInfo, Run, Session
 from icltui.values.prompt import Prompt
 from icltui.values.recipe import Recipe

@@ -121,7 +121,7 @@ def test_a_spool_is_no_log(send_to, tmp_path):
 
 def test_a_server_that_restarts_gets_every_row_once(send_to, postgres: PostgresServer):
     url = postgres.new_url()
-    count = f"SELECT count(*), count(DISTINCT (session_id, layer_idx, token_idx)) FROM {url[-4:]}.icl_dynamics_log"
+    count = "SELECT count(*), count(DISTINCT (session_id, layer_idx, token_idx)) FROM icl_dynamics_log"
     one = send_to(url)
     one.put(1)
     until(lambda: one.queue.n_rows == N_ROWS)
@@ -136,7 +136,7 @@ def test_a_server_that_restarts_gets_every_row_once(send_to, postgres: PostgresS
     until(lambda: one.queue.n_rows == 3 * N_ROWS)
     assert one.queue.close(PATIENCE) == ""
     assert len(one.troubles) == 2
-    assert postgres.run(count) == [(3 * N_ROWS, 3 * N_ROWS)]
+    assert postgres.run(count, url) == [(3 * N_ROWS, 3 * N_ROWS)]
 
 
 def test_a_wrong_password_is_told_and_never_shown(send_to, postgres: PostgresServer):
