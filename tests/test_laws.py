@@ -38,6 +38,12 @@ def modules_after(code: str) -> set[str]:
             {"textual"},
         ),
         (
+            "from icltui.storage.database.destination import spool_of\nimport icltui.tui.system.measurement_log\n"
+            "spool_of('postgresql://me@host/lab')",
+            {"torch", "sqlalchemy", "psycopg", "textual"},
+            {"sqlite3"},
+        ),
+        (
             "import icltui.worker.server, icltui.worker.client",
             {"torch", "transformers", "textual"},
             {"msgspec"},
