@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from icltui.api import run_to_result
 from icltui.api.engine import Engine
 from icltui.api.messages import DEMO, LoadModel
+from icltui.api.option_table import options_of
 from icltui.cli.load_progress import show_load_progress
 from icltui.cli.options import values_of
 from icltui.cli.output import check_output, check_writable, stdout_to_stderr, write_text
@@ -76,6 +77,12 @@ def start_job(args: argparse.Namespace) -> tuple[Engine, ModelInfo, Session]:
     engine = local_engine()
     model = load_model(engine, load_request(args, None))
     return engine, model, replace(session, model=model)
+
+
+def job_request(kind: type[R], args: argparse.Namespace, session: Session, **more: Any) -> R:
+    """The request of a job: what the session does not hold is read from the options, each file once."""
+    own = values_of(args, kind, without=[option.field for option in options_of(Session)])
+    return request_from(kind, session, **own | more)
 
 
 def request_from(kind: type[R], *sources: Struct, **more: Any) -> R:

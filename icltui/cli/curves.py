@@ -6,9 +6,9 @@ import sys
 from icltui.api import run_to_result
 from icltui.api.messages import MeasureCurves
 from icltui.api.operation import operation_of
-from icltui.cli.common import request_from, start_job
+from icltui.cli.common import job_request, start_job
 from icltui.cli.load_progress import show_load_progress
-from icltui.cli.options import add_model_and_output, add_operation, values_of
+from icltui.cli.options import add_model_and_output, add_operation
 from icltui.cli.output import stdout_to_stderr, terminal_width, write_text
 
 
@@ -27,7 +27,7 @@ def curves(args: argparse.Namespace) -> int:
     from icltui.report.curves import curves_csv, curves_table
 
     engine, model, session = start_job(args)
-    request = request_from(MeasureCurves, session, **values_of(args, MeasureCurves))
+    request = job_request(MeasureCurves, args, session)
     with show_load_progress(sys.stderr, model.name) as on_event, stdout_to_stderr():
         result = run_to_result.curves(engine, request, on_event)
     formats = {

@@ -10,7 +10,7 @@ from icltui.api import run_to_result
 from icltui.api.consistency import check_recipe, check_sampling
 from icltui.api.messages import Export, Generate, GenerateEach
 from icltui.api.operation import operation_of
-from icltui.cli.common import finish_job, request_from, start_job
+from icltui.cli.common import finish_job, job_request, request_from, start_job
 from icltui.cli.options import add_model_and_output, add_operation, values_of
 from icltui.cli.output import stdout_to_stderr, terminal_width, write_text
 from icltui.storage.paths import typed_path
@@ -47,7 +47,7 @@ def generate(args: argparse.Namespace) -> int:
         return _generate_each(args, patch_and_text)
     engine, model, session = start_job(args)
     session = replace(session, **patch_and_text)
-    request = request_from(Generate, session, curves=args.curves)
+    request = job_request(Generate, args, session)
     with stdout_to_stderr():
         result = run_to_result.generate(engine, request)
     as_json = args.format == "json"
@@ -78,7 +78,7 @@ def _generate_each(args: argparse.Namespace, patch_and_text: dict[str, Any]) -> 
     queries = read_queries(args.each)
     args.query = queries[0]
     engine, model, session = start_job(args)
-    request = request_from(GenerateEach, session, queries=queries, **patch_and_text)
+    request = job_request(GenerateEach, args, session, queries=queries, **patch_and_text)
     with stdout_to_stderr():
         results = run_to_result.generate_each(engine, request)
     as_json = args.format == "json"

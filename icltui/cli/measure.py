@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from icltui.api import run_to_result
 from icltui.api.messages import Measure
 from icltui.api.operation import operation_of
-from icltui.cli.common import finish_job, request_from, start_job
+from icltui.cli.common import finish_job, job_request, start_job
 from icltui.cli.database_log import add_log, opened_log
 from icltui.cli.options import add_model_and_output, add_operation
 from icltui.cli.output import stdout_to_stderr, terminal_width
@@ -36,7 +36,7 @@ def measure(args: argparse.Namespace) -> int:
         raise BadInput("--pairs does not go with csv: use --format json or table")
     with opened_log(args) as log:
         engine, model, session = start_job(args)
-        request = request_from(Measure, session, pairs=args.pairs)
+        request = job_request(Measure, args, session)
         with stdout_to_stderr():
             result = run_to_result.measure(engine, request)
         if log is not None:

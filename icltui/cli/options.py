@@ -1,7 +1,7 @@
 """The table of options as arguments of the command line, and parsed arguments as the fields that they set."""
 
 import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -95,13 +95,14 @@ def flat_values(args: argparse.Namespace, operation: Operation) -> dict[str, Any
     return {option.field: _value(option, value) for option, value in given if value is not None}
 
 
-def values_of(args: argparse.Namespace, owner: type[Struct]) -> dict[str, Any]:
-    """The fields of ``owner`` that the options set, with the content of files.
+def values_of(args: argparse.Namespace, owner: type[Struct], without: Collection[str] = ()) -> dict[str, Any]:
+    """The fields of ``owner`` that the options set, with the content of files, ``without`` those that are known.
 
     Raises:
         BadInput: a file cannot be read, or a value in it is not allowed.
     """
-    given = ((option, getattr(args, option.field, None)) for option in options_of(owner))
+    wanted = (option for option in options_of(owner) if option.field not in without)
+    given = ((option, getattr(args, option.field, None)) for option in wanted)
     return {option.field: _value(option, value) for option, value in given if value is not None}
 
 

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from icltui.api import run_to_result
 from icltui.api.messages import Verify
 from icltui.api.operation import operation_of
-from icltui.cli.common import finish_job, request_from, start_job
+from icltui.cli.common import finish_job, job_request, start_job
 from icltui.cli.options import add_model_and_output, add_operation, add_output
 from icltui.cli.output import check_output, stdout_to_stderr, terminal_width, write_text
 from icltui.system.streams import print_error
@@ -44,7 +44,7 @@ def verify(args: argparse.Namespace) -> int:
     from icltui.report.verify import verify_table
 
     engine, model, session = start_job(args)
-    request = request_from(Verify, session, seed=args.seed)
+    request = job_request(Verify, args, session)
     with stdout_to_stderr():
         result = run_to_result.verify(engine, request)
     as_json = args.format == "json"
