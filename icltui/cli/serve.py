@@ -67,7 +67,8 @@ def serve(args: argparse.Namespace) -> int:
     from icltui.serve.access import check_token
     from icltui.serve.listen import open_socket
 
-    token = os.environ.pop(TOKEN, None) if args.token is None else args.token  # of no use to the engine
+    kept = os.environ.pop(TOKEN, None)  # of no use to the engine
+    token = kept if args.token is None else args.token
     check_token(token, args.host)
     with open_socket(args.host, args.port) as listening:
         asyncio.run(_serve(args, token, listening))

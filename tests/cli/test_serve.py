@@ -26,6 +26,7 @@ CONTEXT, QUERY = (
     "The capital of France is",
 )
 PROMPT = {"context": CONTEXT, "query": QUERY}
+ARGUMENTS = ["-c", CONTEXT, "-q", QUERY, "--format", "json"]
 SLOW = f"{sys.executable} -m icltui.bench.fake_engine --layers 2 --rate 50"
 
 
@@ -126,25 +127,26 @@ def test_an_engine_that_does_not_start_is_one_line(capsys: pytest.CaptureFixture
     assert capsys.readouterr().err == "icltui: the engine's command was not found: no-such-program\n"
 
 
+@pytest.mark.soak
 def test_answers_are_those_of_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """On the real engine, byte for byte but for how long it took."""
     with serving(tmp_path) as server:
-        measured = server.client.post(ANALYZE, json={**PROMPT, "layers": "0-1", "pairs": True}).text
-        verified = server.client.post("/v1/verify", json=PROMPT).text
-        written = server.client.post("/v1/generate", json={**PROMPT, "n_tokens": 2}).text
+        for address, more, argv in (
+            (ANALYZE, {"layers": "0-1", "pairs": True}, ["measure", "--layers", "0-1", "--pairs"]),
+            ("/v1/verify", {}, ["verify"]),
+            ("/v1/generate", {"n_tokens": 2}, ["generate", "--tokens", "2"]),
+            ("/v1/curves", {}, ["curves"]),
+            ("/v1/heads", {"n_seeds": 1}, ["heads", "--sequences", "1"]),
+        ):
+            text = server.client.post(address, json={**PROMPT, **more}).text
+            assert main([*argv, *ARGUMENTS]) == 0
+            assert _but_seconds(text) == _but_seconds(capsys.readouterr().out), address
         code, err = server.end(signal.SIGTERM)
     assert code == 130
-    assert [line.split(" 200 ")[0] for line in err.splitlines()] == [
-        f"127.0.0.1 POST {address}" for address in (ANALYZE, "/v1/verify", "/v1/generate")
+    assert [line.rpartition(" ")[0].rpartition(" ")[0] for line in err.splitlines()] == [
+        f"127.0.0.1 POST {address} 200"
+        for address in (ANALYZE, "/v1/verify", "/v1/generate", "/v1/curves", "/v1/heads")
     ]
-    prompt = ["-c", CONTEXT, "-q", QUERY, "--format", "json"]
-    for text, argv in (
-        (measured, ["measure", *prompt, "--layers", "0-1", "--pairs"]),
-        (verified, ["verify", *prompt]),
-        (written, ["generate", *prompt, "--tokens", "2"]),
-    ):
-        assert main(argv) == 0
-        assert _but_seconds(text) == _but_seconds(capsys.readouterr().out)
 
 
 def _but_seconds(text: str) -> list[str]:
