@@ -10,6 +10,7 @@ from threading import Barrier, BrokenBarrierError
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
 from msgspec.structs import asdict, replace
 
 from icltui.storage.database.entries import LogEntry, measurement_entry, session_entries
@@ -19,7 +20,7 @@ from icltui.storage.sessions import read_session, write_session
 from icltui.values.errors import DatabaseError
 from icltui.values.recipe import Recipe
 from tests.postgres import PostgresServer, running_postgres
-from tests.sessions import A_MEASUREMENT, A_MODEL, A_SESSION, HOSTILE
+from tests.sessions import A_MEASUREMENT, A_MODEL, A_SESSION, HOSTILE, sessions
 
 sqlalchemy = pytest.importorskip("sqlalchemy")
 
@@ -67,6 +68,21 @@ def test_what_is_written_twice_is_there_once(url):
     again = open_log(url)
     assert (again.write(OTHER, *entries), counts(again)) == (6, (len(entries) + 1, n_rows + 6))
     assert (len(entries), n_rows > 1000) == (7, True)
+
+
+@pytest.mark.soak
+@settings(max_examples=50, deadline=None, suppress_health_check=[*HealthCheck])
+@given(session=sessions())
+def test_any_session_can_be_written_and_is_there_once(url, session):
+    log = open_log(url)
+    entries = [*session_entries(session)]
+    n_before = len(rows(log))
+    n_new = log.write(*entries)
+    assert len(rows(log)) == n_before + n_new
+    assert log.write(*entries) == 0
+    ids = {entry.session.session_id for entry in entries}
+    there = [row for row in rows(log) if row["session_id"] in ids]
+    assert len(there) >= sum(len(entry.rows) for entry in entries)
 
 
 def test_the_recipe_can_be_asked_for_by_name(url):
