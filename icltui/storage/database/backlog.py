@@ -61,13 +61,13 @@ class Backlog:
         if kept := [number for number in numbers if number > 0]:
             self._spool.remove(kept)
 
-    def set_aside(self, number: int, fault: str) -> None:
-        """Offer a document no more that cannot be read.
+    def set_aside(self, number: int) -> None:
+        """Leave a document to another version of the program.
 
         Raises:
             SpoolError: the spool cannot be written.
         """
-        self._spool.set_aside(number, fault)
+        self._spool.set_aside(number)
 
     def __len__(self) -> int:
         """Documents that wait."""

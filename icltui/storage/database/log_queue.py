@@ -92,8 +92,8 @@ class LogQueue:
             is_patient: wait anew as long as the database goes on taking.
             say: hears that there is a wait, where one can be noticed.
         """
-        self._keeper.shutdown()
         with contextlib.suppress(KeyboardInterrupt):
+            self._keeper.shutdown()
             if self._has_started and self._backlog and not self._attempt_ends(_UNNOTICED):
                 say(
                     f"log: {self.where}: waiting for it to take what is left (Ctrl-C leaves that to the next start)"
@@ -192,7 +192,7 @@ class LogQueue:
                 entries.append(msgspec.json.decode(document, type=LogEntry))
                 numbers.append(number)
             except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-                self._backlog.set_aside(number, str(error))
+                self._backlog.set_aside(number)
                 self._troubles.tell(_ENTRY, f"{self._backlog.place}: an entry of another version: {error}")
         return entries, numbers
 

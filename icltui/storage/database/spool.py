@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from icltui import __version__
 from icltui.storage.paths import make_folder, shown
 from icltui.values.errors import BadInput, reason_of
 
@@ -24,8 +25,9 @@ _MOST_AT_ONCE = 100
 _MOST_BYTES_AT_ONCE = 4 * 2**20
 _TABLE = (
     "CREATE TABLE IF NOT EXISTS waiting (number INTEGER PRIMARY KEY AUTOINCREMENT, document BLOB NOT NULL, "
-    "fault TEXT)"
+    "refused_by TEXT)"
 )
+_READABLE = "refused_by IS NOT ?"
 
 
 class SpoolError(BadInput):
@@ -47,13 +49,13 @@ class Spool:
             file.executemany("INSERT INTO waiting (document) VALUES (?)", [(one,) for one in documents])
 
     def oldest(self) -> list[tuple[int, bytes]]:
-        """The first documents without a fault, each with its number: as many as are sent together."""
+        """The first documents that this version can read, each with its number: as many as are sent together."""
         if not self.path.exists():
             return []
         found, size = list[tuple[int, bytes]](), 0
         with self._opened("read") as file:
-            asked = "SELECT number, document FROM waiting WHERE fault IS NULL ORDER BY number LIMIT ?"
-            for number, document in file.execute(asked, (_MOST_AT_ONCE,)):
+            asked = f"SELECT number, document FROM waiting WHERE {_READABLE} ORDER BY number LIMIT ?"
+            for number, document in file.execute(asked, (__version__, _MOST_AT_ONCE)):
                 size += len(document)
                 if found and size > _MOST_BYTES_AT_ONCE:
                     break
@@ -65,17 +67,19 @@ class Spool:
         with self._opened("written") as file:
             file.executemany("DELETE FROM waiting WHERE number = ?", [(number,) for number in numbers])
 
-    def set_aside(self, number: int, fault: str) -> None:
-        """Keep a document that cannot be read, with the reason, and offer it no more."""
+    def set_aside(self, number: int) -> None:
+        """Keep a document that this version cannot read for another version."""
         with self._opened("written") as file:
-            file.execute("UPDATE waiting SET fault = ? WHERE number = ?", (fault, number))
+            file.execute("UPDATE waiting SET refused_by = ? WHERE number = ?", (__version__, number))
 
     def __len__(self) -> int:
-        """Documents that wait, without those set aside."""
+        """Documents that wait, without those that this version cannot read."""
         if not self.path.exists():
             return 0
         with self._opened("read") as file:
-            return int(file.execute("SELECT count(*) FROM waiting WHERE fault IS NULL").fetchone()[0])
+            return int(
+                file.execute(f"SELECT count(*) FROM waiting WHERE {_READABLE}", (__version__,)).fetchone()[0]
+            )
 
     @contextlib.contextmanager
     def _opened(self, verb: str) -> Iterator[sqlite3.Connection]:

@@ -28,12 +28,17 @@ def test_documents_leave_in_the_order_in_which_they_came(tmp_path: Path) -> None
     assert documents(spool) == [b"two", b"three"]
 
 
-def test_a_document_set_aside_is_kept_and_not_offered(tmp_path: Path) -> None:
+def test_a_document_set_aside_is_kept_for_another_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     spool = Spool(tmp_path / "a.sqlite")
     spool.keep([b"bad", b"good"])
-    spool.set_aside(1, "no such field")
+    spool.set_aside(1)
     assert documents(spool) == [b"good"]
     assert len(spool) == 1
+    monkeypatch.setattr("icltui.storage.database.spool.__version__", "99")
+    assert documents(spool) == [b"bad", b"good"]
+    assert len(spool) == 2
 
 
 def test_a_number_is_never_given_twice(tmp_path: Path) -> None:
