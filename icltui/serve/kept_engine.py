@@ -63,6 +63,8 @@ class KeptEngine:
         """What makes the engine ready: its start, or the end of a job that nobody waits for."""
         self._greeted: asyncio.Future[EngineDied | None] | None = None
         self._running: _Running | None = None
+        self._was_used = False
+        """Whether a job has begun since the engine was started: one that dies by itself is not started in a loop."""
         self._is_closed = False
 
     async def open(self, on_event: OnEvent) -> ModelInfo:
@@ -82,6 +84,7 @@ class KeptEngine:
             IcltuiError: the engine refuses or fails, or its process ended; it is started again then.
         """
         await self._get_ready()
+        self._was_used = True
         await self._ask(request, on_event)
 
     async def close(self) -> None:
@@ -109,7 +112,7 @@ class KeptEngine:
             task.exception()  # told to whoever waited; the next job tries again
 
     async def _start(self, on_event: OnEvent) -> None:
-        self._greeted = asyncio.get_running_loop().create_future()
+        self._was_used, self._greeted = False, asyncio.get_running_loop().create_future()
         await self._client.start(self._hear)
         if died := await self._greeted:
             raise EngineError(_words(died))
@@ -171,14 +174,13 @@ class KeptEngine:
                 running.on_event(event)
 
     def _mourn(self, event: EngineDied) -> None:
-        """Fail the job that ran, and start the engine again; a death between two jobs waits for the next one."""
+        """Fail the job that ran, and start the engine again, unless it died before it was of any use."""
         self.is_ready = False
         _settle(self._greeted, event)
-        if self._running is None:
-            return
-        self._running.died = event
-        _settle(self._running.over, event)
-        if self._mending is None and self.model is not None and not self._is_closed:
+        if self._running is not None:
+            self._running.died = event
+            _settle(self._running.over, event)
+        if self._was_used and self._mending is None and not self._is_closed:
             self._mend(self._start(_ignore))
 
 

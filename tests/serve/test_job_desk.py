@@ -23,7 +23,7 @@ from icltui.serve.job_desk import JobDesk
 from icltui.values.errors import BadInput, Busy, EngineError, TimedOut
 from icltui.values.prompt import Prompt
 from tests.serve.desk_client import DeskClient
-from tests.waiting import until
+from tests.waiting import idle, until
 
 FIRST, SECOND = (Measure(prompt=Prompt(context=text, query=" so")) for text in ("one two", "three"))
 
@@ -175,13 +175,18 @@ async def test_the_engines_death_fails_the_job_that_ran_and_no_other() -> None:
         assert client.n_starts == 2
 
 
-async def test_an_engine_that_died_idle_is_started_for_the_next_job() -> None:
+async def test_an_engine_that_died_idle_is_started_again_and_not_for_ever() -> None:
     client = DeskClient()
     async with opened(client) as desk:
+        await desk.answer(FIRST)
         client.die("gone")
         assert not desk.is_ready
+        await until(lambda: desk.is_ready)
+        client.die("gone before it was of any use")
+        await idle()
+        assert (desk.is_ready, client.n_starts) == (False, 2)
         assert (await desk.answer(FIRST)).measurement is not None
-        assert client.n_starts == 2
+        assert client.n_starts == 3
 
 
 async def test_an_engine_that_does_not_come_back_is_tried_for_each_job() -> None:
