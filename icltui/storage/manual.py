@@ -19,6 +19,7 @@ TOPICS = {
     "commands": "every command and option",
     "keys": "every key of the explorer, and how to change it",
     "measures": "every number of the table, with its formula",
+    "errors": "every error: code, exit code, HTTP status",
     "maths": "how a context becomes weights, and what follows",
     "verification": "what is proved, controls, noise floor, tautologies",
     "patches": "patches that generate text, what they are worth, exports",

@@ -24,7 +24,7 @@ from typing import ClassVar
 
 
 class IcltuiError(Exception):
-    """Root of the tree; its text is shown to the user as it is."""
+    """Root of the tree: whatever has no class of its own. Its text is shown to the user as it is."""
 
     exit_code: ClassVar[int] = 1
     """Exit code of the command line where this error ends it."""

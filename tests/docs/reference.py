@@ -28,6 +28,7 @@ from icltui.tui.actions import EVERY_ACTION, MOVES
 from icltui.tui.actions.action import key_text
 from icltui.tui.draw.pane_help import SYMBOLS
 from icltui.values import ModelInfo
+from icltui.values.errors import ERRORS
 from icltui.values.measurement import Dynamics
 from tests.docs.blocks import DOCS
 
@@ -234,11 +235,38 @@ _WIDGETS_INTRODUCTION = (
     "*scroll* is wherever a text scrolls: the proof, the log, the lanes, the help and this manual."
 )
 
+_ERRORS_INTRODUCTION = """\
+An error is one line: what is wrong, with the value; what was needed; what to do. The command line prints it and ends
+with the *exit code*, a server answers with the *HTTP status* and `{"error": {"code": …, "message": …}}`, a tool of
+[agents](agents.md) begins it with the *code*, and [Python](python.md) raises the *class*, such as `icltui.BadInput`,
+whose attribute `code` is the same. The engine's process names the class in the event `JobFailed`."""
+
 _MEASURES_INTRODUCTION = """\
 One number for each unit of the context and each layer, at the query's last token. The name in brackets is the key in
 the JSON and the column in the CSV. What a measure means depends on the dynamics: units arrive from the left (*grow*),
 leave from the left (*shrink*), or are missing one at a time (*drop*). The last three are numbers of each unit's next
 token. [Maths](maths.md) derives the formulas."""
+
+
+def errors_page() -> str:
+    """Every error with what each door tells of it."""
+    rows = [
+        (
+            f"`{kind.code}`",
+            f"`{name}`",
+            str(kind.exit_code),
+            str(kind.http_status),
+            _cell((kind.__doc__ or "").splitlines()[0]),
+        )
+        for name, kind in ERRORS.items()
+    ]
+    return _page(
+        [
+            "# Errors",
+            _ERRORS_INTRODUCTION,
+            _table(("code", "class", "exit code", "HTTP status", "what it is"), rows),
+        ]
+    )
 
 
 def operations_stub() -> str:
@@ -385,6 +413,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "commands": commands_page,
     "keys": keys_page,
     "measures": measures_page,
+    "errors": errors_page,
 }
 """Each page that is made from the code, by its topic."""
 
