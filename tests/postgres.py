@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -17,6 +17,9 @@ import pytest
 PASSWORD = "to/p@s s%"
 """Of the user ``reader``, who may log in and nothing else; the user ``postgres`` may do everything and needs none."""
 _SETTINGS = ("fsync = off", "shared_buffers = 8MB", "max_connections = 20", "listen_addresses = ''")
+_GUARD = 'cat; "$0" -D "$1" stop --mode=immediate; rm -rf "$2"'
+"""Ends the server once the tests' process is gone, however that ended: then nobody holds the other end of stdin."""
+_OPTIONS = ("--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions")
 _ACCESS = "local all reader scram-sha-256\nlocal all all trust\n"
 
 
@@ -62,24 +65,18 @@ def running_postgres() -> Iterator[PostgresServer]:
         run("pg_ctl", "start", "--wait", f"--log={log}")
 
     def stop() -> None:
-        if (data / "postmaster.pid").exists():
-            run("pg_ctl", "stop", "--mode=immediate")
+        run("pg_ctl", "stop", "--mode=immediate")
 
-    try:
+    with ExitStack() as at_the_end:
+        at_the_end.callback(shutil.rmtree, folder, ignore_errors=True)
         try:
             programs = _programs(folder, user)
-            run(
-                "initdb",
-                "--auth=trust",
-                "--encoding=UTF8",
-                "--locale=C",
-                "--username=postgres",
-                "--no-sync",
-                "--no-instructions",
-            )
+            run("initdb", "--username=postgres", *_OPTIONS)
             (data / "pg_hba.conf").write_text(_ACCESS)
-            settings = "\n".join((*_SETTINGS, f"unix_socket_directories = '{folder}'"))
-            (data / "postgresql.auto.conf").write_text(settings)
+            settings = (*_SETTINGS, f"unix_socket_directories = '{folder}'")
+            (data / "postgresql.auto.conf").write_text("\n".join(settings))
+            guard = ["sh", "-c", _GUARD, programs / "pg_ctl", data, folder]
+            at_the_end.callback(_started(guard, user).communicate)
             start()
         except (OSError, subprocess.SubprocessError) as error:
             said = log.read_text() if log.exists() else ""
@@ -87,9 +84,11 @@ def running_postgres() -> Iterator[PostgresServer]:
         server = PostgresServer(folder, start, stop)
         server.run(f"CREATE ROLE reader LOGIN PASSWORD '{PASSWORD}'")
         yield server
-    finally:
-        stop()
-        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _started(command: list[Any], user: dict[str, Any]) -> "subprocess.Popen[bytes]":
+    quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    return subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True, **quiet, **user)
 
 
 def _nobody(folder: Path) -> dict[str, Any]:
