@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.table import Table
 
+from icltui.notebook.held_patch_report import HeldPatchReport
 from icltui.report.generate import lane_title
 from icltui.report.patch import patch_parts
 from icltui.report.session_picture import session_picture
@@ -53,7 +54,7 @@ def svg_of(session: Session) -> str | None:
 
 
 def show_in_notebooks() -> None:
-    """Let every measurement, generation and proof show itself."""
+    """Let every measurement, generation, proof and report on a patch show itself."""
     for kind in (Measurement, *_PARTS):
         kind._repr_mimebundle_ = _shown  # type: ignore[attr-defined]
 
@@ -142,6 +143,7 @@ def _titled(parts: Any) -> Iterator[Any]:
 _PARTS: dict[type, Callable[[Any], Iterator[Any]]] = {
     Generation: _generation_parts,
     Verification: _verification_parts,
+    HeldPatchReport: lambda report: _titled(report.parts),
 }
 _MOST = 4096
 """Characters of a text, or tokens of a lane, that are shown."""

@@ -60,7 +60,12 @@ def render(parts: Iterable[RenderableType], width: int) -> str:
     """The parts one below the other, with an empty line between them."""
     page = io.StringIO()
     console = Console(
-        file=page, width=max(width, NARROWEST), color_system=None, force_terminal=False, legacy_windows=False
+        file=page,
+        width=max(width, NARROWEST),
+        color_system=None,
+        force_terminal=False,
+        force_jupyter=False,  # else in a notebook each part is shown there, and the page stays empty
+        legacy_windows=False,
     )
     for part in parts:
         console.print(Text(part) if isinstance(part, str) else part)

@@ -59,6 +59,15 @@ def test_a_session_is_one_svg_that_is_the_same_each_time_and_sets_nothing():
     assert "control: random" in bundle["text/plain"]
 
 
+@pytest.mark.usefixtures("without_matplotlib")
+def test_in_a_notebook_nothing_is_shown_but_what_is_asked_for(monkeypatch):
+    """Where rich finds Jupyter, a console shows by itself what it should write to its file."""
+    wanted = display.bundle_of(A_VERIFICATION)
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    monkeypatch.setattr("rich.jupyter.display", lambda *_: pytest.fail("rich shows it in the notebook"))
+    assert display.bundle_of(A_VERIFICATION) == wanted
+
+
 def test_controls_and_verdict_are_those_of_the_session():
     session = read_session(SAVED)
     shown = controls(session)
