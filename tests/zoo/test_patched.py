@@ -1,4 +1,4 @@
-"""A patch in a user's model on tiny random models of families that differ most: in z, v, norms, experts and positions."""
+"""A patch in a user's model on tiny random models of the families that differ most."""
 
 import pytest
 import torch
