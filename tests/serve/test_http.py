@@ -234,13 +234,15 @@ async def test_an_error_in_the_middle_of_a_stream_is_its_last_event(server: Serv
 async def test_a_stream_says_that_it_lives(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(event_stream, "QUIET", 0.01)
     server.engine.is_held = True
-    waiting = asyncio.create_task(server.post(headers=EVENTS))
-    await until(lambda: server.engine.request == MEASURE)
-    await asyncio.sleep(0.05)
-    server.engine.work(server.engine.job)
-    names = [name for name, _ in events_of((await waiting).text)]
-    assert names[0] == "comment"
-    assert names[-1] == "answer"
+    async with (
+        served(server.app) as port,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client,
+        client.stream("POST", ANALYZE, json=BODY, headers=EVENTS) as answer,
+    ):
+        lines = answer.aiter_lines()
+        assert [await anext(lines) for _ in range(3)] == [": the job goes on", "", ": the job goes on"]
+        server.engine.work(server.engine.job)
+        assert "event: answer" in [line async for line in lines]
 
 
 @pytest.mark.parametrize("how", [{"params": {"figure": "svg"}}, {"body": {**BODY, "figure": True}}])
