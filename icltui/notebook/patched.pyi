@@ -126,6 +126,12 @@ class PatchedModel:
         """The query's tokens after those that are kept, where the patch is exact: ``model(**patch.inputs)``."""
 
     @property
+    def inputs_with_context(self) -> dict[str, Any]:
+        """The same with the context before the query: what the model says to them without the patch, it says to
+        :attr:`inputs` with it.
+        """
+
+    @property
     def alpha(self) -> float:
         """The strength, 0 to 2, that the patch acts with; it may be set while it acts. At 0 nothing is added."""
 

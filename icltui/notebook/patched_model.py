@@ -132,8 +132,18 @@ class PatchedModel:
     @property
     def inputs(self) -> dict[str, Any]:
         """The query's tokens after those that are kept, where the patch is exact: ``model(**patch.inputs)``."""
-        ids = torch.tensor([self._built.spec.ids.plain], device=input_device(self._model))
-        return {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+        return self._row(self._built.spec.ids.plain)
+
+    @property
+    def inputs_with_context(self) -> dict[str, Any]:
+        """The same with the context before the query: what the model says to them without the patch, it says to
+        :attr:`inputs` with it.
+        """
+        return self._row(self._built.spec.ids.full)
+
+    def _row(self, ids: list[int]) -> dict[str, Any]:
+        row = torch.tensor([ids], device=input_device(self._model))
+        return {"input_ids": row, "attention_mask": torch.ones_like(row)}
 
     @property
     def alpha(self) -> float:

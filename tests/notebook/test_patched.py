@@ -72,6 +72,7 @@ def test_it_says_what_a_plain_pass_over_context_and_query_says(family):
     patch = patched(model, tokenizer, context, query)
     random = patched(model, tokenizer, context, query, control="random")
     assert torch.equal(patch.inputs["input_ids"], tokenizer(query, return_tensors="pt").input_ids)
+    assert torch.equal(patch.inputs_with_context["input_ids"], whole)
     with no_trace(model, patch.inputs):
         with patch:
             error = (model(**patch.inputs).logits[0, -1] - wanted).abs().max()

@@ -56,9 +56,8 @@ def test_it_says_what_a_plain_pass_says_alone_and_in_a_batch(family):
     model, tokenizer = build(family), make_tokenizer()
     sites = SITE_PATHS.get(family)
     patch = patched(model, tokenizer, CONTEXT, QUERY, sites=sites)
-    whole = torch.tensor([[*patch._built.spec.ids.full]])
     row = patch.inputs["input_ids"]
-    wanted, plain = model(whole).logits[0, -1], model(row).logits
+    wanted, plain = model(patch.inputs_with_context["input_ids"]).logits[0, -1], model(row).logits
     with patch:
         got = model(row).logits
         batch = model(row.repeat(3, 1)).logits
