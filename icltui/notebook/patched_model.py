@@ -88,6 +88,9 @@ class PatchedModel:
         self._live = LivePatch(sites, built.patch.layers, built.alpha)
         self._attachment: Attachment[LivePatch] = attach(sites, self._live)
         self._noise: float | None = None
+        self._fingerprint = fingerprint(
+            model
+        )  # an adapter of PEFT is apart there, and merged in what the engine has
 
     def __enter__(self) -> "PatchedModel":
         check_not_compiled(self._model)
@@ -199,7 +202,7 @@ class PatchedModel:
         )
 
     def _check_unchanged(self) -> None:
-        now, then = fingerprint(self._model), self.model_info.fingerprint
+        now, then = fingerprint(self._model), self._fingerprint
         if now != then:
             raise BadInput(
                 f"the model's weights changed since the patch was made (fingerprint {then}, now {now}): make it anew"

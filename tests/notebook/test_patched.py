@@ -206,6 +206,40 @@ def test_training_goes_through_it(demo, frozen):
     model.zero_grad()
 
 
+def test_gradients_are_the_same_where_activations_are_computed_again(demo, frozen):
+    model, _ = demo
+
+    def gradients():
+        model.zero_grad()
+        with frozen:
+            model(**frozen.inputs, use_cache=False).logits[0, -1].logsumexp(0).backward()
+        return [parameter.grad for parameter in model.parameters()]
+
+    model.train()
+    once = gradients()
+    model.gradient_checkpointing_enable()
+    again = gradients()
+    model.gradient_checkpointing_disable()
+    model.eval().zero_grad()
+    assert any(gradient.abs().max() > 1e-3 for gradient in once)
+    assert all(torch.equal(a, b) for a, b in zip(once, again, strict=True))
+
+
+@torch.no_grad()
+def test_a_model_with_an_adapter_of_peft_goes_through_it():
+    from peft import LoraConfig, get_peft_model
+
+    loaded = make_tiny("llama")
+    config = LoraConfig(r=2, target_modules=["q_proj", "up_proj", "down_proj"], init_lora_weights=False)
+    model = get_peft_model(loaded.model, config).eval()
+    patch = patched(model, loaded.tokenizer, "the sky is green. ", "the sky is")
+    wanted, plain = model(**patch.inputs_with_context).logits[0, -1], model(**patch.inputs).logits[0, -1]
+    with patch:
+        error = (model(**patch.inputs).logits[0, -1] - wanted).abs().max()
+    assert error <= 1e-5 < 0.5 < (plain - wanted).abs().max()
+    assert torch.equal(model(**patch.inputs).logits[0, -1], plain)
+
+
 def test_it_says_what_it_is_beside_controls(frozen):
     assert (
         repr(frozen) == "<patch of Qwen3ForCausalLM: frozen, ΔW and Δb; 6 of 6 layers, rank 1; does not act>"
@@ -251,9 +285,8 @@ def test_it_is_saved_as_an_adapter_that_is_the_patch(demo, frozen, tmp_path):
 def test_a_session_gives_prompt_and_recipe(demo, frozen):
     model, tokenizer = demo
     session = Session(prompt=Prompt(context=CONTEXT, query=QUERY), recipe=Recipe(mode="frozen", alpha=0.5))
-    half = patched(model, tokenizer, session=session)
-    assert half.alpha == 0.5
     whole = patched(model, tokenizer, session=session, alpha=1.0)
+    assert (whole.alpha, patched(model, tokenizer, session=session).alpha) == (1.0, 0.5)
     with frozen:
         wanted = model(**frozen.inputs).logits
     with whole:
