@@ -126,6 +126,8 @@ def check_url(text: str) -> None:
 def _check_sqlite(url: "sqlalchemy.URL") -> None:
     if url.database in (None, "", ":memory:", "file::memory:") or url.query.get("mode") == "memory":
         raise BadInput("a SQLite database in memory is gone at the end: name a file, as sqlite:///log.sqlite")
+    if url.database.startswith("~"):
+        raise BadInput("~ is not a home folder in a URL: write the whole path after sqlite:///")
     if "uri" not in url.query and (unknown := url.query.keys() - {"timeout"}):
         raise BadInput(f"{min(unknown)!a} is no parameter of a SQLite file: leave it out")
 

@@ -22,6 +22,7 @@ _ADVICE = (
     ("authentication|password|role .* does not exist", "check user and password"),
     ("database .* does not exist", "make that database first, or name another one"),
     ("invalid (connection|sslmode|value|port|integer)|keyword argument", "correct the URL"),
+    ("greenlet|coroutine", "name a driver that is not asynchronous"),
     ("permission denied|must be owner", "ask for the right to make tables and to write there"),
     ("refused|translate|resolve|timeout|no such file|unreachable", "check host and port, and that it runs"),
 )

@@ -18,8 +18,8 @@ from icltui.storage.database.failure import one_line_errors
 if TYPE_CHECKING:
     import sqlalchemy
 
-_HAS_ON_CONFLICT = ("sqlite", "postgresql")
-"""Where a row that is there already can be passed over by the database itself."""
+_PASSES_OVER = (("sqlite", "pysqlite"), ("postgresql", "psycopg"))
+"""Where the database itself passes over a row that is there, and the driver counts the others right."""
 
 
 class DatabaseLog:
@@ -76,8 +76,9 @@ def _insert(
     """Insert those of one measurement's rows that are not there; how many."""
     if not rows:
         return 0
-    if (name := connection.dialect.name) in _HAS_ON_CONFLICT:
-        dialect = importlib.import_module(f"sqlalchemy.dialects.{name}")
+    dialect = connection.dialect
+    if (dialect.name, dialect.driver) in _PASSES_OVER:
+        dialect = importlib.import_module(f"sqlalchemy.dialects.{dialect.name}")
         insert = dialect.insert(table).on_conflict_do_nothing(index_elements=key)
         counted = {"preserve_rowcount": True}
         return int(connection.execute(insert, rows, execution_options=counted).rowcount)

@@ -32,6 +32,7 @@ SECRET = "hush-hush"
         (f"postgresql://localhost:1/d?password={SECRET}&nosuch=1", 'option "nosuch": correct the URL'),
         ("postgresql://localhost:1/d", "refused"),
         ("sqlite:///nosuch.sqlite?nosuch=1", "'nosuch' is no parameter of a SQLite file: leave it out"),
+        ("sqlite:///~/log.sqlite", "~ is not a home folder in a URL: write the whole path"),
         ("sqlite:////dev/null", "cannot write /dev/null: it is not a file: choose another place"),
         ("sqlite:////proc/x/log.sqlite", "cannot write /proc/x/log.sqlite: no such file or directory"),
         ("sqlite:///a\0b", "cannot write 'a\\x00b': embedded null byte"),

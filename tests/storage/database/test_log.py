@@ -105,7 +105,7 @@ def test_nothing_to_write(url):
 
 
 def test_where_a_database_passes_over_no_row_they_are_looked_for_first(url, monkeypatch):
-    monkeypatch.setattr("icltui.storage.database.log._HAS_ON_CONFLICT", ())
+    monkeypatch.setattr("icltui.storage.database.log._PASSES_OVER", ())
     log = open_log(url)
     assert log.write(replace(ENTRY, rows=ENTRY.rows[:4])) == 4
     assert [log.write(ENTRY, OTHER), log.write(ENTRY)] == [8, 0]
