@@ -147,7 +147,7 @@ class LogQueue:
                 self._turn.wait_for(lambda: self._is_asked, pause or None)
                 self._is_asked = False
                 self._n_begun += 1
-            pause = 0.0 if self._send() else min(LONGEST_PAUSE, max(SHORTEST_PAUSE, 2 * pause))
+            pause = 0.0 if self._send() else longer(pause)
             with self._turn:
                 self._n_done = self._n_begun
                 self._turn.notify_all()
@@ -195,6 +195,15 @@ class LogQueue:
                 self._backlog.set_aside(number)
                 self._troubles.tell(_ENTRY, f"{self._backlog.place}: an entry of another version: {error}")
         return entries, numbers
+
+
+def longer(pause: float) -> float:
+    """The seconds to wait after an attempt that failed, from those that were waited before it.
+
+    >>> longer(0.0), longer(1.0), longer(40.0), longer(60.0)
+    (1.0, 2.0, 60.0, 60.0)
+    """
+    return min(LONGEST_PAUSE, max(SHORTEST_PAUSE, 2 * pause))
 
 
 def _counted(n: int) -> str:
