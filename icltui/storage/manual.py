@@ -32,6 +32,7 @@ TOPICS = {
     "sweep": "your own prompts, many models and recipes, resumable",
     "sql": "what to ask a folder of rows in SQL, with DuckDB",
     "database": "a log of measurements in SQLite or PostgreSQL",
+    "http": "the operations for any program, with curl or any client",
     "agents": "the operations as tools for agents, with controls",
     "studies": "questions put to many prompts, and how to run them",
     "study-few-shot": "how updates accumulate over examples",
