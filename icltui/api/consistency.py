@@ -84,7 +84,7 @@ def complete_exam(request: Examine, given: Collection[str]) -> Examine:
     """
     _check_given(request.recipe, given)
     unseen_queries(request.recipe.queries, request.holdout)
-    if unasked := next((query for query in request.answers if query not in request.holdout), None):
+    for unasked in request.answers.keys() - set(request.holdout):
         raise BadInput(f"an answer to {unasked[:40]!r}, which is no held-out query: leave it out")
     if request.other is None and "joined" in request.rows:
         raise BadInput(

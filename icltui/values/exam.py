@@ -233,12 +233,13 @@ def unseen_queries(
         raise BadInput(
             "no calibration query to make a patch from: give --queries FILE, one query on each line"
         )
-    unseen = tuple(dict.fromkeys(query for query in holdout if query not in calibration))
+    fitted = set(calibration)
+    unseen = tuple(dict.fromkeys(query for query in holdout if query not in fitted))
     n_left_out = len(holdout) - len(unseen)
     if len(unseen) < LEAST_UNSEEN:
-        fitted = f" ({n_left_out} of them fitted, or given twice)" if n_left_out else ""
+        why = f" ({n_left_out} of them fitted, or given twice)" if n_left_out else ""
         raise BadInput(
-            f"{len(holdout)} held-out queries{fitted} leave {len(unseen)} unseen, where {LEAST_UNSEEN} are needed: "
+            f"{len(holdout)} held-out queries{why} leave {len(unseen)} unseen, where {LEAST_UNSEEN} are needed: "
             "give --holdout FILE, with a query on each line that is not among the calibration's"
         )
     if len(unseen) > MOST_UNSEEN:

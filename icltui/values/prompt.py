@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from icltui.values.base import PromptIds
+from icltui.values.bounds import LAYERS
 from icltui.values.errors import BadInput
 
 Bos = Literal["auto", "always", "never"]
@@ -23,6 +24,9 @@ _WHY_BACKGROUND = "that text was edited"
 
 _NONE: Mapping[int, str] = MappingProxyType({})
 
+
+_MOST_NAMED = 4 * LAYERS
+_SHOWN = 80
 
 MOST_BYTES = 4 * 2**20
 """Of a text in UTF-8: about a million tokens, which take seconds to count."""
@@ -72,22 +76,29 @@ def resolve_layers(text: str, n_layers: int, refused: Mapping[int, str] = _NONE)
     if text in ("all", "none", "last"):
         return {"all": usable, "none": (), "last": usable[-1:]}[text]
     chosen: set[int] = set()
+    n_named = 0
     for part in text.split(","):
         first, dash, last = (piece.strip() for piece in part.partition("-"))
         numbers = [first, last] if dash else [first]
         if not all(number.isdecimal() and len(number) < 20 for number in numbers):
             raise BadInput(
-                f"layers {text!r} not understood: write all, none, last, or a list such as 0,3,5-8"
+                f"layers {_short(text)!r} not understood: write all, none, last, or a list such as 0,3,5-8"
             )
         begin, end = int(first), int(last or first)
         if begin > end:
             raise BadInput(f"layers {part.strip()!r} run backwards: write {end}-{begin}")
         if end >= n_layers:
             raise BadInput(f"layers {part.strip()!r} out of range: this model has layers 0 to {n_layers - 1}")
+        if (n_named := n_named + end - begin + 1) > _MOST_NAMED:  # each costs time, named before or not
+            raise BadInput(f"layers {_short(text)!r} names some of them very often: name each once")
         chosen.update(range(begin, end + 1))
     for layer in sorted(chosen & refused.keys()):
         raise BadInput(f"layer {layer} cannot be used: {refused[layer]}: leave it out")
     return tuple(sorted(chosen))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def layers_text(layers: Iterable[int], n_layers: int) -> str:

@@ -2,6 +2,7 @@
 
 import math
 import re
+import time
 from typing import Any
 
 import pytest
@@ -164,3 +165,11 @@ def test_a_value_that_cannot_be_is_refused_by_its_name(values: dict[str, Any], l
     with pytest.raises(BadInput) as refused:
         operation_of("measure").read({"query": "b"} | values)
     assert str(refused.value).startswith(line)
+
+
+def test_many_queries_are_told_apart_in_no_time() -> None:
+    many = [str(number) for number in range(60_000)]
+    start = time.process_time()
+    with pytest.raises(BadInput, match="60,000 unseen queries: at most 1,000 are examined at once"):
+        operation_of("exam").read({"context": "a", "queries": [f"{q}!" for q in many], "holdout": many})
+    assert time.process_time() - start < 3

@@ -1,5 +1,7 @@
 """Layer texts: read, written, refused."""
 
+import time
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -92,3 +94,12 @@ def test_the_longest_text_is_accepted_and_one_byte_more_is_not(character: str) -
     check_size(longest, "the context")
     with pytest.raises(BadInput, match="shorten it"):
         check_size(longest + "a", "the context")
+
+
+@pytest.mark.parametrize("text", ["0-4095," * 500_000 + "1", "0," * 2_000_000, "x" * 4_000_000])
+def test_a_list_of_layers_takes_no_time_however_long(text: str) -> None:
+    start = time.process_time()
+    with pytest.raises(BadInput) as refused:
+        resolve_layers(text, 4096)
+    assert time.process_time() - start < 2
+    assert len(str(refused.value)) < 300
