@@ -2,7 +2,6 @@
 
 import copy
 import gc
-import shutil
 import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +15,7 @@ import pytest
 import torch
 from accelerate import cpu_offload
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, AutoTokenizer, T5Config, T5ForConditionalGeneration
+from transformers import AutoTokenizer, T5Config, T5ForConditionalGeneration
 from transformers.utils import logging
 
 import icltui
@@ -29,9 +28,17 @@ from icltui.notebook import held_model
 from icltui.notebook.held_model import engine_on, own_sites
 from icltui.values import Measurement
 from icltui.values.errors import BadInput, IcltuiError, ModelError
-from tests.engine.small_models import make_tokenizer, tiny
+from tests.engine.small_models import make_tiny, make_tokenizer, tiny
 
-PROMPT = {"context": "The capital of France is Rome.", "query": "The capital of France is"}
+
+@pytest.fixture
+def held() -> tuple[Any, Any]:
+    """A tiny model as its user made it, and its tokenizer: proved in no time."""
+    loaded = make_tiny("qwen3", torch.float32)
+    return loaded.model.requires_grad_(True), loaded.tokenizer
+
+
+PROMPT = {"context": "Paris is big", "query": " so"}
 
 
 def whole_state(model: nn.Module) -> dict[str, Any]:
@@ -90,21 +97,15 @@ def test_every_operation_leaves_the_model_as_it_was(operation: Any, held: Any) -
     model, tokenizer = held
     in_training(model)
     before = whole_state(model)
-    queries = {"queries": ("Q: 1", "Q: 2"), "holdout": ("Q: 3", "Q: 4"), "budget": 1.0}
-    few = {
-        "compile": {"holdout": ("Q: 1",), "n_queries": 2, "budget": 1.0},
-        "exam": queries | {"rows": ("plain", "frozen")},
+    queries: dict[str, Any] = {"queries": ("a", "b", "c"), "holdout": ("d", "e"), "budget": 0.5}
+    more = {
+        "compile": queries,
+        "exam": queries | {"rows": ("plain", "ordinary"), "ridge": 0.1},
         "heads": {"n_seeds": 1},
     }
-    known = {option.field for option in operation.options}
-    request = operation.read(
-        {name: v for name, v in (PROMPT | few.get(operation.name, {})).items() if name in known}
-    )
-    try:
-        with engine_on(model, tokenizer) as engine:
-            list(engine.run(request, lambda: False))
-    except BadInput:
-        assert operation.name in ("compile", "exam")  # which need more than this prompt
+    request = operation.read(PROMPT | more.get(operation.name, {}))
+    with engine_on(model, tokenizer) as engine:
+        assert answer(engine, request)
     assert changed(before, whole_state(model)) == []
 
 
@@ -143,7 +144,7 @@ def ask(model: Any, tokenizer: Any) -> Measurement:
 
 def step(model: Any) -> None:
     """One step of a training, of one matrix alone."""
-    weight = model.model.layers[2].mlp.down_proj.weight
+    weight = model.model.layers[0].mlp.down_proj.weight
     torch.optim.SGD([weight], lr=1e-3).step()
 
 
@@ -171,8 +172,8 @@ def replaced(model: Any) -> None:
 )
 def test_a_model_is_proved_once_and_again_where_it_changed(change: Any, held: Any, proofs: list[str]) -> None:
     model, tokenizer = held
-    model.model.layers[2].mlp.down_proj.weight.grad = torch.ones_like(
-        model.model.layers[2].mlp.down_proj.weight
+    model.model.layers[0].mlp.down_proj.weight.grad = torch.ones_like(
+        model.model.layers[0].mlp.down_proj.weight
     )
     first = ask(model, tokenizer)
     assert ask(model, tokenizer).rows == first.rows
@@ -189,7 +190,7 @@ def test_a_model_is_proved_once_and_again_where_it_changed(change: Any, held: An
 def test_another_tokenizer_is_another_proof(held: Any, proofs: list[str]) -> None:
     model, tokenizer = held
     ask(model, tokenizer)
-    ask(model, AutoTokenizer.from_pretrained(MODEL_DIR))
+    ask(model, make_tokenizer())
     assert len(proofs) == 2
 
 
@@ -214,10 +215,10 @@ def test_a_remembered_proof_is_the_whole_proof(held: Any) -> None:
 
 
 def test_nothing_keeps_a_model_in_memory() -> None:
-    model = AutoModelForCausalLM.from_pretrained(MODEL_DIR)
-    ask(model, AutoTokenizer.from_pretrained(MODEL_DIR))
-    there = weakref.ref(model)
-    del model
+    loaded = make_tiny("qwen3", torch.float32)
+    ask(loaded.model, loaded.tokenizer)
+    there = weakref.ref(loaded.model)
+    del loaded
     gc.collect()
     assert there() is None
 
@@ -266,13 +267,14 @@ def adapted_in_the_mlp(model: Any) -> Any:
     return peft.get_peft_model(model, config)
 
 
-@pytest.mark.parametrize("wrap", [compiled, forward_compiled, offloaded])
+@pytest.mark.parametrize("wrap", [pytest.param(compiled, marks=pytest.mark.zoo), forward_compiled, offloaded])
 def test_a_model_that_is_wrapped_gives_the_same_numbers(wrap: Any, held: Any) -> None:
     model, tokenizer = held
     plain = ask(model, tokenizer)
     assert ask(wrap(model), tokenizer).rows == plain.rows
 
 
+@pytest.mark.zoo
 @pytest.mark.parametrize("wrap", [adapted, adapted_in_the_mlp])
 def test_an_adapter_counts(wrap: Any, held: Any) -> None:
     model, tokenizer = held
@@ -373,15 +375,16 @@ def test_a_tokenizer_with_more_tokens_than_the_model_is_refused() -> None:
 
 
 def test_a_folder_that_was_written_anew_is_loaded_anew(tmp_path: Path) -> None:
-    shutil.copytree(MODEL_DIR, tmp_path / "m")
+    loaded = make_tiny("qwen3", torch.float32)
+    for part in (loaded.model, loaded.tokenizer):
+        part.save_pretrained(tmp_path / "m")
     before = icltui.describe(tmp_path / "m").fingerprint
-    assert icltui.describe(MODEL_DIR).fingerprint == before
-    model = AutoModelForCausalLM.from_pretrained(tmp_path / "m")
+    assert icltui.describe(loaded.model, loaded.tokenizer).fingerprint == before
     with engine_on(tmp_path / "m") as first, engine_on(str(tmp_path / "m")) as second:
         assert first is second
     with torch.no_grad():
-        model.model.norm.weight.mul_(2)
-    model.save_pretrained(tmp_path / "m")
+        loaded.model.model.norm.weight.mul_(2)
+    loaded.model.save_pretrained(tmp_path / "m")
     assert icltui.describe(tmp_path / "m").fingerprint != before
 
 
