@@ -1,6 +1,7 @@
 """A patch in a model that the user holds: what it says there, beside independent references, and what it leaves."""
 
 import gc
+import inspect
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,6 +11,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, pipeline
 
 from icltui.api import run_to_result
 from icltui.api.messages import Generate
+from icltui.api.option_table import options_of
 from icltui.engine.models.checkpoint import MODEL_DIR
 from icltui.notebook.held_model import engine_on
 from icltui.notebook.patched import patched
@@ -291,6 +293,13 @@ def test_a_session_gives_prompt_and_recipe(demo, frozen):
         wanted = model(**frozen.inputs).logits
     with whole:
         assert torch.equal(model(**frozen.inputs).logits, wanted)
+
+
+def test_every_option_of_a_recipe_is_one_of_its_own():
+    signature, words = inspect.signature(patched), inspect.getdoc(patched)
+    for option in options_of(Recipe):
+        assert option.field in signature.parameters
+        assert f"\n    {option.field} (" in words
 
 
 REFUSED = {
