@@ -1,9 +1,12 @@
 """What agents are answered, by the real engine and its embedded model in this process."""
 
+import contextlib
 import json
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from icltui.api import run_to_result
@@ -29,6 +32,7 @@ from icltui.cli.main import main
 from icltui.engine.local import LocalEngine
 from icltui.serve.answers.answer import rounded
 from icltui.serve.tools import TOOLS
+from icltui.values.errors import BadInput
 from icltui.values.prompt import Prompt
 from icltui.values.recipe import Control, Recipe
 from tests.curves_and_heads import CURVES, HEADS
@@ -247,3 +251,34 @@ async def test_a_prompt_of_too_many_tokens_is_refused(engine: LocalEngine) -> No
         counted = await client.call_tool("count_tokens", {"query": "one two"})
     assert result.content[0].text.startswith("too_large: ")
     assert counted.structured_content["result"]["fits"]
+
+
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+NAMES = sorted({name for tool in TOOLS.values() for name in tool.input_schema["properties"]})
+
+
+@settings(max_examples=50)
+@given(st.sampled_from(sorted(TOOLS)), st.dictionaries(st.sampled_from(NAMES) | st.text(max_size=6), JUNK))
+def test_arguments_of_any_kind_are_read_or_refused(name: str, arguments: dict[str, Any]) -> None:
+    """Nothing that JSON can hold is more than a bad argument."""
+    with contextlib.suppress(BadInput):
+        TOOLS[name].read(arguments)
+
+
+@pytest.mark.soak
+async def test_what_takes_longer_is_answered_by_the_real_engine_too(engine: LocalEngine) -> None:
+    """With held-out queries, so that every control is there."""
+    queries = [f"The capital of {country} is" for country in ("France", "Spain")]
+    holdout = [f"The capital of {country} is" for country in ("Japan", "Norway")]
+    more = {"queries": queries, "holdout": holdout}
+    async with agent(EngineClient(engine), mode="legacy") as client:
+        compiled = await answered(client, "compile", **GIVEN, **more, budget=2)
+        sheet = await answered(client, "exam", **GIVEN, **more, ridge=0.001, rows=["plain"])
+    assert compiled["controls"]["n_unseen_tokens"] > 0
+    assert compiled["controls"]["kl_without_patch"] is not None
+    assert {row["patch"] for row in sheet["result"]["rows"]} == {"per-step", "plain", "random"}
+    assert sheet["controls"]["bound"]["r_median"] > sheet["controls"]["random"]["r_median"]

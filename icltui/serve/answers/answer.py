@@ -13,6 +13,7 @@ from msgspec import Struct, field
 from icltui.api.collect import Collected
 from icltui.api.limits import Limits
 from icltui.api.messages import Request
+from icltui.api.option_table import without_flags
 from icltui.report.kept_prefix import sink_words
 from icltui.values import ModelInfo, PromptIds, Token
 from icltui.values.errors import Busy, IcltuiError, TimedOut
@@ -108,7 +109,7 @@ class Asked(Struct, frozen=True, kw_only=True):
         except (Busy, TimedOut):
             raise
         except IcltuiError as error:
-            return None, str(error)
+            return None, without_flags(str(error))
 
 
 Compose = Callable[[Cut], AgentAnswer[Any, Any]]
@@ -144,7 +145,7 @@ def kept_tokens(model: ModelInfo, kept: Iterable[Token], ids: PromptIds | None) 
     is_ruled = model.sink is not None and ids is not None and not ids.prefix
     return KeptTokens(
         tokens=tuple(token.text for token in kept)[:_KEPT],
-        warning=sink_words(model, ids) if is_ruled and ids is not None else "",
+        warning=without_flags(sink_words(model, ids)) if is_ruled and ids is not None else "",
     )
 
 

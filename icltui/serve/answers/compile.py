@@ -1,5 +1,6 @@
 """A context as one patch, for an agent: what was chosen and what it does on unseen queries, against no patch."""
 
+from icltui.api.option_table import without_flags
 from icltui.serve.answers.answer import AgentAnswer, Asked, Brief, Compose, Cut, name_of, rounded, words
 from icltui.values import Compilation, CompiledQuery
 from icltui.values.errors import EngineError
@@ -87,7 +88,7 @@ def _brief(asked: Asked, found: Compilation, cut: Cut) -> CompileBrief:
     return CompileBrief(
         model=name_of(asked.model),
         sentence=f"The patch {found.sentence}.",
-        refused=found.refused,
+        refused=None if found.refused is None else without_flags(found.refused),
         patch=patch_words(found.recipe),
         layers=layers_text(found.chosen.layers, asked.model.n_layers),
         n_calibration=found.calibration.n_queries,
@@ -95,7 +96,7 @@ def _brief(asked: Asked, found: Compilation, cut: Cut) -> CompileBrief:
         r_median=rounded(found.unseen.r_median) if found.unseen else None,
         kl=rounded(found.unseen.kl) if found.unseen else None,
         unseen=cut.rows("unseen", (_query(query, cut) for query in unseen)),
-        notes=cut.rows("notes", (*found.left_out, *found.notes)),
+        notes=cut.rows("notes", map(without_flags, (*found.left_out, *found.notes))),
     )
 
 

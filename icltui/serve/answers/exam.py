@@ -3,6 +3,7 @@
 from msgspec.structs import replace
 
 from icltui.api.messages import Examine
+from icltui.api.option_table import without_flags
 from icltui.serve.answers.answer import AgentAnswer, Asked, Brief, Compose, Cut, name_of, rounded, words
 from icltui.values import EXAM_PATCHES, Exam, ExamPatch, ExamRow
 from icltui.values.errors import EngineError
@@ -104,7 +105,7 @@ def _row(row: ExamRow) -> ExamRowBrief:
         collateral_kl=rounded(row.collateral_kl),
         seconds=rounded(row.seconds),
         floats=row.floats,
-        reason=row.reason,
+        reason=without_flags(row.reason),
     )
 
 
@@ -120,7 +121,7 @@ def _controls(found: Exam) -> ExamControls:
 
 
 def _words(found: Exam, controls: ExamControls) -> str:
-    said = "; ".join(f"{row.patch} {row.reason or words(row.r_median)}" for row in found.rows)
+    said = "; ".join(f"{row.patch} {row.reason or words(row.r_median)}" for row in map(_row, found.rows))
     return (
         f"Median R on {len(found.queries)} unseen queries: {said}. Answered right: {controls.right_with_context} with "
         f"the context, {controls.right_without} without it."

@@ -3,6 +3,7 @@
 from msgspec.structs import replace
 
 from icltui.api.messages import Generate
+from icltui.api.option_table import without_flags
 from icltui.serve.answers.answer import (
     AgentAnswer,
     Asked,
@@ -134,7 +135,7 @@ def _brief(asked: Asked, generation: Generation, cut: Cut) -> GenerateBrief:
         lanes={name: _lane(generation, name) for name in generation.lanes},
         verdict=report.verdict if report else "",
         tests=cut.rows("tests", map(_test, report.tests)) if report else (),
-        notes=cut.rows("notes", report.notes) if report else (),
+        notes=cut.rows("notes", map(without_flags, report.notes)) if report else (),
     )
 
 
