@@ -215,3 +215,23 @@ async def test_what_is_no_http_in_the_middle_of_an_answer_ends_it(caplog: pytest
         writer.close()
         assert (await heard(port, LAST)).endswith(b"ok")
     assert all(record.exc_info is None for record in caplog.records)
+
+
+async def test_an_answer_after_a_refusal_is_not_sent(caplog: pytest.LogCaptureFixture) -> None:
+    is_refused = asyncio.Event()
+    app = Application()
+
+    async def late(scope: Any, _receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            await is_refused.wait()
+            await app._answer(send, b"late")
+
+    async with served(late) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(CHUNKED + b"no chunk at all\r\n")
+        told = await reader.readuntil(b"}}")
+        is_refused.set()
+        await until(lambda: app.done)
+        writer.close()
+        assert error_of(told + await reader.read()) == (400, "bad_request")
+    assert all(record.exc_info is None for record in caplog.records)
