@@ -72,8 +72,10 @@ def test_it_takes_what_the_operation_takes(operation: Operation) -> None:
         for value in edges(schema["properties"][option.field]):
             if option.field == "layers" and isinstance(value, str):
                 continue  # what a list of layers is, no schema says
-                values = {"query": "b", option.field: value}
-                assert is_read(operation, values) == validator.is_valid(values), values
+            usual = {"context": "a", "query": "b"} | USUAL.get(operation.name, {})
+            values = usual | {option.field: value}
+            assert is_read(operation, values) == validator.is_valid(values), values
+    assert not validator.is_valid(usual | {"zeal": 1})
 
 
 def is_read(operation: Operation, values: dict[str, Any]) -> bool:
