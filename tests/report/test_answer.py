@@ -45,7 +45,7 @@ from tests.tui import samples
 
 PROMPT = Prompt(context="a", query="b", positions="keep", chat=True)
 EXAM = Exam(rows=(ExamRow(patch="plain"),), queries=(), calibration=("a",))
-OTHER = msgspec.structs.replace(A_GENERATION, kept_prefix=())
+OTHER = msgspec.structs.replace(A_GENERATION, lanes={"plain": A_GENERATION.lanes["plain"]})
 CASES: dict[str, tuple[Request, tuple[Event, ...], Callable[[], str]]] = {
     "measure": (
         Measure(prompt=PROMPT),
@@ -109,6 +109,11 @@ def test_the_answer_is_the_document_of_its_command(name: str) -> None:
     assert text == document() == result_json(REFUSING, request, collected.result)
     made_of = json.loads(text)
     assert (made_of["positions"], made_of["chat"]) == ("keep", True)
+
+
+def test_of_several_generations_the_last_is_the_answer_to_one_query() -> None:
+    _, events, _ = CASES["generate --each"]
+    assert collect(Generate(prompt=PROMPT), events).result == OTHER
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -20,7 +20,7 @@ from icltui.api.messages import (
     Verify,
 )
 from icltui.serve.job_desk import JobDesk
-from icltui.values.errors import BadInput, Busy, EngineError, TimedOut
+from icltui.values.errors import BadInput, Busy, EngineError, RequestTooLarge, TimedOut
 from icltui.values.prompt import Prompt
 from tests.serve.desk_client import DeskClient
 from tests.waiting import idle, until
@@ -71,6 +71,20 @@ async def test_tokens_are_counted_before_anything_is_computed() -> None:
     async with opened(client) as desk:
         await desk.answer(FIRST)
         assert [type(request) for request in client.requests] == [LoadModel, CountTokens, Measure]
+
+
+async def test_too_many_tokens_are_refused_once_they_are_counted_and_too_many_layers_at_once() -> None:
+    client = DeskClient()
+    async with opened(client, Limits(prompt_tokens=1)) as desk:
+        with pytest.raises(RequestTooLarge, match="tokens, where this server takes 1: shorten"):
+            await desk.answer(FIRST)
+        assert [type(request) for request in client.requests] == [LoadModel, CountTokens]
+        assert desk.n_jobs == 0
+    client = DeskClient()
+    async with opened(client, Limits(layers=1)) as desk:
+        with pytest.raises(RequestTooLarge, match="2 layers, where this server takes 1: "):
+            await desk.answer(FIRST)
+        assert [type(request) for request in client.requests] == [LoadModel]
 
 
 async def test_jobs_run_one_at_a_time_in_order() -> None:
