@@ -210,11 +210,12 @@ def test_a_database_that_hangs_stops_nobody(program, database):
 
 def test_a_patient_end_waits_as_long_as_something_moves(program, database, monkeypatch):
     monkeypatch.setattr("icltui.storage.database.spool._MOST_AT_ONCE", 1)
-    database.write, write = lambda *entries: (sleep(0.05), write(*entries))[1], database.write
+    monkeypatch.setattr(log_queue, "_UNNOTICED", 0.01)
+    database.write, write = lambda *entries: (sleep(0.15), write(*entries))[1], database.write
     one = program()
-    one.put(*range(20))
-    assert one.queue.close(0.3, is_patient=True) == ""
-    assert len(database.held) == 20
+    one.put(*range(10))
+    assert one.queue.close(1.0, is_patient=True) == ""
+    assert len(database.held) == 10
 
 
 def test_a_spool_that_cannot_be_written_is_told_and_nothing_else_breaks(program, database):
