@@ -5,6 +5,7 @@ import gc
 import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 from types import SimpleNamespace
@@ -238,6 +239,27 @@ def test_two_threads_may_ask_at_once(held: Any) -> None:
     with ThreadPoolExecutor(3) as pool:
         found = list(pool.map(lambda _: ask(model, tokenizer), range(3)))
     assert all(each.rows == alone.rows for each in found)
+
+
+@contextmanager
+def another_dtype() -> Iterator[None]:
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+        assert torch.get_default_dtype() == torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+SURROUNDINGS = [torch.no_grad, lambda: torch.autocast("cpu"), lambda: torch.device("meta"), another_dtype]
+
+
+@pytest.mark.parametrize("surroundings", SURROUNDINGS, ids=("no_grad", "autocast", "device", "dtype"))
+def test_what_is_set_for_all_code_changes_no_number(surroundings: Any, held: Any) -> None:
+    model, tokenizer = held
+    plain = ask(model, tokenizer)
+    with surroundings():
+        assert ask(copy.deepcopy(model), tokenizer).rows == plain.rows
 
 
 def compiled(model: Any) -> Any:
