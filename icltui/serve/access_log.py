@@ -40,7 +40,7 @@ class AccessLog:
         try:
             await self._app(scope, receive, noting)
         except ClientGone:
-            status += " (left)"
+            status = "200 (left)" if status == "200" else "- (left)"  # and no fault of the server
         except Exception as error:  # noqa: BLE001 -- unforeseen: its client was told, its traceback is for the log
             self._tell_crash(error)
         finally:

@@ -33,6 +33,7 @@ class BoundedConnection(H11Protocol):  # type: ignore[misc]
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
         self._turn: asyncio.TimerHandle | None = None
+        self._is_refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(LingeringTransport(transport, self._is_sending, self._linger))
@@ -70,7 +71,7 @@ class BoundedConnection(H11Protocol):  # type: ignore[misc]
 
     def _is_sending(self) -> bool:
         """Whether the client may be in the middle of a request."""
-        return self.conn.their_state in (h11.SEND_BODY, h11.ERROR)
+        return self._is_refused or self.conn.their_state is h11.SEND_BODY
 
     def _linger(self) -> None:
         self._stop_waiting()
@@ -100,6 +101,7 @@ class BoundedConnection(H11Protocol):  # type: ignore[misc]
 
     def _refuse(self, status: int, body: bytes) -> None:
         """Say what is wrong, unless an answer is under way, and end the connection."""
+        self._is_refused = True
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.disconnected = True  # the application's own answer comes too late
             self.cycle.message_event.set()

@@ -159,6 +159,11 @@ async def test_more_connections_than_may_be_are_refused() -> None:
             await reader.readuntil(b"ok")
         assert error_of(await heard(port)) == (503, "busy")
         assert error_of(await heard(port, GET * 1000)) == (503, "busy")
+        with socket.create_connection(("127.0.0.1", port)) as eager:
+            eager.sendall(GET)  # there before the server knows of the connection
+            assert error_of(await heard(port)) == (503, "busy")  # and so the other one was refused before
+            assert error_of(eager.recv(2**16)) == (503, "busy")
+            assert eager.recv(1) == b""  # an end, and no reset
         for _, writer in kept:
             writer.close()
         await until_answered(port)

@@ -333,7 +333,7 @@ async def test_a_client_who_leaves_stops_its_job(server: Server, query: str) -> 
             assert server.engine.cancelled == []
         await until(lambda: server.engine.cancelled == [job])
         await until(lambda: server.lines)
-        assert "(left)" in server.lines[0]
+        assert f" {'200' if query else '-'} (left) " in server.lines[0]
         server.engine.is_held = False
         assert (await server.post()).status_code == 200
 
