@@ -140,6 +140,21 @@ async def test_the_longest_line_is_exactly_so_long(length: int) -> None:
     assert len(found) == (length <= 8192)
 
 
+async def test_a_line_without_an_end_is_never_held() -> None:
+    class Endless(io.BytesIO):
+        longest = 0
+
+        def readline(self, size: int | None = -1, /) -> bytes:
+            piece = super().readline(size)
+            self.longest = max(self.longest, len(piece))
+            return piece
+
+    stream = Endless(b"x" * 10**6 + b"\n" + line({"jsonrpc": "2.0", "method": "x"}))
+    found = [one async for one in FrameInput(stream, FrameOutput(io.BytesIO()), 1024)]
+    assert len(found) == 1
+    assert stream.longest <= 2**16
+
+
 class Wire:
     """A server on two pipes."""
 
