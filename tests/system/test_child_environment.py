@@ -166,6 +166,7 @@ PLACES = {
     "worker/process.py",
     "engine/prompts/render_template.py",
     "system/figure_process.py",
+    "bench/http.py",
     "bench/pseudo_terminal.py",
     "bench/memory.py",
     "bench/start.py",
