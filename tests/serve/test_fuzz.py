@@ -51,7 +51,7 @@ def check(fuzzed: Fuzzed) -> None:
 
 def test_requests_to_an_engine_that_makes_up_measures() -> None:
     with on_a_thread(made_up) as port:
-        fuzzed = fuzz(port, n_examples=15, has_bounds=False)
+        fuzzed = fuzz(port, n_examples=10, has_bounds=False)
     check(fuzzed)
     assert fuzzed.answered >= {"POST /v1/inference/analyze-icl", "POST /v1/generate", "GET /health"}
 
