@@ -71,12 +71,12 @@ def modules_after(code: str) -> set[str]:
             {"torch", "transformers", "rich"},
         ),
         (
-            "import icltui.serve.http, icltui.serve.run_server, icltui.worker.client",
+            "import icltui.serve.http.application, icltui.serve.http.run_server, icltui.worker.client",
             {"torch", "transformers", "textual", "plotext", "matplotlib", "mcp"},
             {"starlette", "uvicorn"},
         ),
         (
-            "import icltui.serve.mcp",
+            "import icltui.serve.mcp.server",
             {"torch", "transformers", "textual", "plotext", "matplotlib"},
             {"mcp", "mcp_types"},
         ),

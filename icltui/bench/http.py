@@ -17,7 +17,7 @@ from icltui.api.engine import Engine
 from icltui.api.messages import LoadModel, Request
 from icltui.api.operation import operation_of
 from icltui.report.answer import answer_json
-from icltui.serve.addresses import ANALYZE
+from icltui.serve.http.addresses import ANALYZE
 from icltui.system.child_environment import child_environment, own_command
 from icltui.system.streams import print_text
 from icltui.values import ModelInfo

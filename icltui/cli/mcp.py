@@ -46,7 +46,7 @@ def mcp(args: argparse.Namespace) -> int:
     import asyncio
 
     try:
-        from icltui.serve.mcp import serve_agents
+        from icltui.serve.mcp.server import serve_agents
     except ModuleNotFoundError as error:
         if (error.name or "icltui").startswith("icltui"):
             raise

@@ -64,8 +64,8 @@ def serve(args: argparse.Namespace) -> int:
             "HTTP is served by starlette and uvicorn, which are not installed: pip install 'icltui[serve]'"
         ) from error
     del starlette, uvicorn
-    from icltui.serve.access import check_token
-    from icltui.serve.listen import open_socket
+    from icltui.serve.http.access import check_token
+    from icltui.serve.http.listen import open_socket
 
     kept = os.environ.pop(TOKEN, None)  # of no use to the engine
     token = kept if args.token is None else args.token
@@ -76,10 +76,10 @@ def serve(args: argparse.Namespace) -> int:
 
 
 async def _serve(args: argparse.Namespace, token: str | None, listening: socket.socket) -> None:
-    from icltui.serve.http import application
+    from icltui.serve.http.application import application
+    from icltui.serve.http.listen import url_of
+    from icltui.serve.http.run_server import run_server
     from icltui.serve.job_desk import JobDesk
-    from icltui.serve.listen import url_of
-    from icltui.serve.run_server import run_server
     from icltui.tui.system.crash_log import write_crash_log
     from icltui.worker.client import RemoteEngine
 

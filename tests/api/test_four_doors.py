@@ -14,9 +14,9 @@ from icltui.api.operation import OPERATIONS, Operation, operation_of
 from icltui.api.option import Option
 from icltui.cli import generate, options, parser
 from icltui.notebook.function import signature_of
-from icltui.serve.addresses import address_of
-from icltui.serve.openapi import description
-from icltui.serve.tools import TOOLS, _operation_tool
+from icltui.serve.http.addresses import address_of
+from icltui.serve.http.openapi import description
+from icltui.serve.mcp.tools import TOOLS, _operation_tool
 from icltui.values import Session
 from icltui.values.errors import BadInput
 from icltui.values.prompt import Prompt

@@ -18,7 +18,7 @@ import pytest
 
 from icltui.cli.main import main
 from icltui.cli.serve import TOKEN
-from icltui.serve.addresses import ANALYZE
+from icltui.serve.http.addresses import ANALYZE
 from tests.waiting import PATIENCE
 
 CONTEXT, QUERY = (
