@@ -15,11 +15,19 @@ if TYPE_CHECKING:
     import sqlalchemy
 
 EXAMPLES = "sqlite:///log.sqlite or postgresql://USER:PASSWORD@HOST/DATABASE"
+_UNREADABLE = (
+    f"the database's URL cannot be read: write {EXAMPLES}, with %40 for @ and %2F for / in a password"
+)
 _POSTGRESQL = ("postgres", "postgresql")
 """Names without a driver; the driver is psycopg 3 then."""
 _PSYCOPG = "postgresql+psycopg"
-SECRET = re.compile("pass|secret|token|key", re.IGNORECASE)
+SECRET = re.compile("pass|secret|token|key|pwd|credential|odbc_connect", re.IGNORECASE)
 """Parameters of a URL that are not shown."""
+_URL = re.compile(
+    r"(?P<kind>\w+)(?:\+\w+)?://(?:(?P<user>[^:/]*)(?::[^@]*)?@)?(?P<place>[^?]*)(?:\?(?P<query>.*))?",
+    re.DOTALL,
+)
+"""Split where SQLAlchemy splits it: a password goes to the first @, whatever else is in it."""
 _WAIT = 10
 """Seconds to wait for a connection, and for another program's lock on a SQLite file."""
 _AT_BEGIN = {
@@ -33,6 +41,19 @@ _AT_BEGIN = {
     ),
 }
 """What begins each transaction."""
+
+
+def url_parts(text: str) -> dict[str, str]:
+    """The ``kind``, ``user``, ``place`` and ``query`` of a URL, without its password.
+
+    Raises:
+        BadInput: it is no URL, or a part of a password may be in its place. The URL is not in the message.
+    """
+    found = _URL.fullmatch(text)
+    parts = {name: value or "" for name, value in found.groupdict().items()} if found else {}
+    if not parts or "?" in parts["user"] or ("@" in parts["place"] and parts["kind"] != "sqlite"):
+        raise BadInput(_UNREADABLE)
+    return parts
 
 
 def read_url(address: str | Path) -> "sqlalchemy.URL":
@@ -51,12 +72,11 @@ def read_url(address: str | Path) -> "sqlalchemy.URL":
         # The driver has its own idea of such a name as ":memory:".
         name = f"./{address}" if str(address).startswith((":", "file:")) else os.fspath(address)
         return URL.create("sqlite", database=name)
+    url_parts(address)
     try:
         url = make_url(address)
     except (ArgumentError, ValueError):
-        raise BadInput(
-            f"the database's URL cannot be read: write {EXAMPLES}, with %40 for @ and %2F for / in a password"
-        ) from None
+        raise BadInput(_UNREADABLE) from None
     if url.drivername in _POSTGRESQL:
         url = url.set(drivername=_PSYCOPG)
     if url.get_backend_name() == "sqlite":
@@ -75,7 +95,10 @@ def shown_url(url: "sqlalchemy.URL") -> str:
 
 def without_secrets(text: str, url: "sqlalchemy.URL") -> str:
     """The text without the URL's password, whoever wrote it there."""
-    values = (str(url.password or ""), *(str(url.query[name]) for name in _secret_names(url)))
+    values = (
+        str(url.password or ""),
+        *(value for name in _secret_names(url) for value in url.normalized_query[name]),
+    )
     for secret in filter(None, values):
         text = text.replace(secret, "***")
     return text

@@ -3,16 +3,14 @@
 import hashlib
 import importlib.util
 import os
-import re
 from pathlib import Path
 from urllib.parse import parse_qsl, urlencode
 
-from icltui.storage.database.address import EXAMPLES, SECRET
+from icltui.storage.database.address import SECRET, url_parts
 from icltui.storage.database.spool import Spool
 from icltui.storage.paths import file_slug, real_path, shown, state_path
 from icltui.values.errors import BadInput
 
-_URL = re.compile(r"(?P<kind>\w+)(?:\+\w+)?://(?P<place>[^?]*)(?:\?(?P<query>.*))?", re.DOTALL)
 _FILE = "sqlite"
 
 
@@ -30,18 +28,16 @@ def destination(url: str) -> str:
     'sqlite:////tmp/log.sqlite'
 
     Raises:
-        BadInput: it is no URL. It is not in the message, since it may hold a password.
+        BadInput: see :func:`.url_parts`.
     """
-    if (found := _URL.fullmatch(url)) is None:
-        raise BadInput(f"the database's URL cannot be read: write {EXAMPLES}")
-    kind, place = {"postgres": "postgresql"}.get(found["kind"], found["kind"]), found["place"]
-    if kind == _FILE:
-        place = place if place.startswith("/file:") else f"/{_absolute(place[1:])}"
+    parts = url_parts(url)
+    kind, place = {"postgres": "postgresql"}.get(parts["kind"], parts["kind"]), parts["place"]
+    if kind != _FILE:
+        place = f"{parts['user']}@{place}" if parts["user"] else place
     else:
-        server, slash, name = place.partition("/")
-        login, at, host = server.rpartition("@")
-        place = f"{login.partition(':')[0]}{at}{host}{slash}{name}"
-    pairs = [(name, value) for name, value in parse_qsl(found["query"] or "") if not SECRET.search(name)]
+        start = "/file:" if place.startswith("/file:") else "/"
+        place = f"{start}{_absolute(place.removeprefix(start))}"
+    pairs = [(name, value) for name, value in parse_qsl(parts["query"]) if not SECRET.search(name)]
     text = f"{kind}://{place}{'?' if pairs else ''}{urlencode(pairs)}"
     return text if text.isprintable() else ascii(text)
 

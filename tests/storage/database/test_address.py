@@ -7,6 +7,7 @@ from urllib.parse import quote
 import pytest
 
 from icltui.storage.database.address import read_url, shown_url
+from icltui.storage.database.destination import destination, spool_of
 from icltui.storage.database.failure import one_line_errors
 from icltui.storage.database.log import open_log
 from icltui.values.errors import BadInput, DatabaseError
@@ -22,6 +23,9 @@ SECRET = "hush-hush"
     [
         ("", "cannot be read: write sqlite:///log.sqlite or postgresql://"),
         ("log.sqlite", "cannot be read"),
+        (f"postgresql://a:x@{SECRET}@h/d", "with %40 for @ and %2F for / in a password"),
+        (f"postgresql://a:x@y/{SECRET}@h/d", "with %40 for @"),
+        (f"postgresql://h?password={SECRET}@h/d", "with %40 for @"),
         (f"postgresql://a:{SECRET}@h:port/d", "with %40 for @ and %2F for / in a password"),
         ("sqlite://", "in memory is gone at the end: name a file"),
         ("sqlite:///:memory:", "in memory is gone at the end"),
@@ -53,6 +57,32 @@ def test_what_is_missing_is_one_pip_away(module, monkeypatch):
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(BadInput, match=r"pip install 'icltui\[sql\]'"):
         open_log("postgresql://localhost/x")
+
+
+@pytest.mark.parametrize(
+    ("url", "where"),
+    [
+        (f"postgresql://a:x/{SECRET}@h/d", "postgresql://a@h/d"),
+        (f"postgresql://a:?{SECRET}@h/d", "postgresql://a@h/d"),
+        (f"postgresql://a:/{SECRET}:@h:1/d?x=a@b", "postgresql://a@h:1/d?x=a%40b"),
+        (f"postgresql://:{SECRET}@h/d", "postgresql://h/d"),
+        (f"postgresql://a@b:{SECRET}@h/d", "postgresql://a@b@h/d"),
+        (f"mssql+pyodbc:///?odbc_connect=PWD%3D{SECRET}", "mssql:///"),
+        (f"mysql://h/d?passwd={SECRET}&pwd={SECRET}", "mysql://h/d"),
+        ("sqlite:////a@b:c@d", "sqlite:////a@b:c@d"),
+    ],
+)
+def test_where_rows_wait_has_no_password_in_its_name(url, where):
+    assert (destination(url), SECRET in shown_url(read_url(url))) == (where, False)
+    assert SECRET not in str(spool_of(url).path)
+
+
+def test_a_relative_file_is_another_one_in_another_folder(tmp_path, monkeypatch):
+    for url in ("sqlite:///log.sqlite", "sqlite:///file:log.sqlite?uri=true"):
+        first = spool_of(url).path
+        with monkeypatch.context() as there:
+            there.chdir(tmp_path)
+            assert spool_of(url).path != first
 
 
 def test_what_is_shown_has_no_password():
