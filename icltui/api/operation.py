@@ -24,6 +24,7 @@ from icltui.api.messages import (
 )
 from icltui.api.option import Option, with_default
 from icltui.api.option_table import OPTIONS, option_of, without_flags
+from icltui.api.type_fault import type_fault
 from icltui.values.bounds import LAYERS
 from icltui.values.errors import BadInput
 from icltui.values.prompt import Prompt, check_size, resolve_layers
@@ -151,9 +152,7 @@ def _changed(part: Struct, values: Mapping[str, Any]) -> Any:
     try:
         return msgspec.convert(own, type(part))
     except msgspec.ValidationError as error:
-        fault, _, where = str(error).rpartition(" - at `")
-        path = where.rstrip("`").replace("key` in `", "a name in ").replace("$.", "")
-        raise BadInput(f"{path or 'a value'}: {fault[:1].lower()}{fault[1:]}") from None
+        raise BadInput(type_fault(error)) from None
 
 
 def _whole(option: Option, value: Any) -> Any:

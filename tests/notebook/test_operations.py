@@ -79,7 +79,7 @@ def test_events_are_heard() -> None:
     [
         ({"query": ""}, "the query is empty"),
         ({"contxt": "a"}, "'contxt' is no option of measure: use context"),
-        ({"dynamics": "fall"}, "dynamics: invalid enum value 'fall'"),
+        ({"dynamics": "fall"}, "dynamics: 'fall' not known: use grow, shrink, drop"),
         ({"layers": "9"}, "layer"),
     ],
 )

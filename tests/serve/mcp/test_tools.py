@@ -214,7 +214,7 @@ async def test_an_answer_fits_the_window_or_says_what_to_ask(engine: LoadedEngin
 
 REFUSED: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("measure", {"context": "a"}, "bad_input: the query is empty"),
-    ("measure", {"query": 3}, "bad_input: query: expected `str`"),
+    ("measure", {"query": 3}, "bad_input: query: a text is needed"),
     ("measure", {"query": "a", "layers": "77"}, "bad_input: layers '77' out of range"),
     ("measure", {"query": "a", "units": "3-1"}, "bad_input: units '3-1'"),
     ("measure", {"query": "a", "units": 3}, "bad_input: units '3' not understood"),
