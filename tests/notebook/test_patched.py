@@ -2,6 +2,8 @@
 
 import gc
 import inspect
+import subprocess
+import sys
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,6 +22,7 @@ from icltui.values.errors import BadInput
 from icltui.values.prompt import Prompt
 from icltui.values.recipe import Recipe
 from tests.engine.small_models import make_tiny
+from tests.waiting import PATIENCE
 
 CONTEXT = "The capital of France is Rome. The capital of Spain is Cairo."
 QUERY = " The capital of France is"
@@ -352,3 +355,30 @@ def test_a_model_that_it_would_not_be_right_in_is_refused(demo, frozen):
 
 def as_dict(struct: Any) -> dict[str, Any]:
     return {name: getattr(struct, name) for name in struct.__struct_fields__}
+
+
+COMPILED = """
+import sys, torch
+from icltui.engine.models.checkpoint import MODEL_DIR
+from icltui.notebook.patched import patched
+from transformers import AutoModelForCausalLM, AutoTokenizer
+model = AutoModelForCausalLM.from_pretrained(MODEL_DIR)
+patch = patched(model, AutoTokenizer.from_pretrained(MODEL_DIR), sys.argv[1], sys.argv[2])
+compiled = torch.compile(model, backend="eager")
+with torch.no_grad():
+    for alpha in (None, 1, 0, 0.5, 1, 0, None):
+        if alpha is None:
+            print(torch.equal(compiled(**patch.inputs).logits, model(**patch.inputs).logits))
+        else:
+            with patch:
+                patch.alpha = alpha
+                print(torch.equal(compiled(**patch.inputs).logits, model(**patch.inputs).logits))
+"""
+
+
+@pytest.mark.zoo
+def test_what_is_compiled_beside_it_follows_its_strength():
+    """Code that is compiled of the model goes through it; in a process whose types nothing checks meanwhile."""
+    command = [sys.executable, "-c", COMPILED, CONTEXT, QUERY]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True)
+    assert run.stdout.split() == ["True"] * 7

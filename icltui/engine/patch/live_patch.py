@@ -25,6 +25,14 @@ class LivePatch(HeldPatch):
     def __init__(self, sites: Sequence[Site], layers: Mapping[int, LayerPatch], alpha: Alpha = 1.0) -> None:
         self._of_thread = local()
         super().__init__(sites, layers, alpha)
+        self.turn(alpha)
+
+    def turn(self, alpha: Alpha) -> None:
+        super().turn(alpha)
+        for (
+            layer
+        ) in self.layers:  # all at once: code of torch.compile takes two empty dictionaries for the same
+            self.acting[layer]
 
     @property
     def g(self) -> Tensor | None:  # each thread has its own
