@@ -55,7 +55,7 @@ class LogQueue:
         self._keeper = ThreadPoolExecutor(1, "log spool")
         self._pending = threading.BoundedSemaphore(_MOST_PENDING)
         self._log: DatabaseLog | None = None
-        self._has_started = self._is_closed = False
+        self._has_started = self._is_closed = self._is_reached = False
         self._turn = threading.Condition()
         self._is_asked, self._n_begun, self._n_done = True, 0, 0
 
@@ -161,11 +161,13 @@ class LogQueue:
                 n_rows = log.write(*entries)
                 self.n_rows, self.n_entries = self.n_rows + n_rows, self.n_entries + len(entries)
                 self._backlog.remove(numbers)
+                self._reach()
                 rows = f"{n_rows:,} row{'' if n_rows == 1 else 's'}"
                 self._tell(
                     f"log: {rows} to {self.where}" if n_rows else f"log: {self.where} has these rows",
                     "written",
                 )
+            self._reach()
         except SpoolError as error:
             self._backlog.fail(error)
             return False
@@ -180,9 +182,14 @@ class LogQueue:
             from icltui.storage.database.log import open_log
 
             self._log = open_log(self._url)
-            self._tell(f"log: {self.where} is open", "written")
-            self._troubles.end(_DATABASE, f"{self.where} answers again")
         return self._log
+
+    def _reach(self) -> None:
+        """Tell that the database takes what comes: one that is full, or may only be read, can be opened too."""
+        if not self._is_reached:
+            self._is_reached = True
+            self._tell(f"log: {self.where} is open", "written")
+        self._troubles.end(_DATABASE, f"{self.where} answers again")
 
     def _read(self, batch: Sequence[tuple[int, bytes]]) -> tuple[list[LogEntry], list[int]]:
         """The entries that can be read, and the numbers of their documents; others are set aside."""

@@ -44,7 +44,7 @@ class FakeDatabase:
 
     def __init__(self) -> None:
         self.held: dict[str, LogEntry] = {}
-        self.reason = ""
+        self.reason = self.reason_to_write = ""
         self.n_tries = 0
         self.gate = threading.Event()
         self.gate.set()
@@ -58,6 +58,8 @@ class FakeDatabase:
 
     def write(self, *entries: LogEntry) -> int:
         self.open("")
+        if self.reason_to_write:
+            raise DatabaseError(self.reason_to_write)
         new = {one.session.session_id: one for one in entries if one.session.session_id not in self.held}
         self.held |= new
         return sum(len(one.rows) for one in new.values())
@@ -143,6 +145,21 @@ def test_a_lost_connection_loses_no_row_and_is_told_once(program, database):
     assert one.queue.close(PATIENCE) == ""
     assert one.troubles == [lost, "log: postgresql://me@host/lab answers again"]
     assert len(one.spool) == 0
+
+
+def test_a_database_that_opens_and_takes_nothing_is_told_once(program, database):
+    """Such as one that is full, may only be read, or whose tables others may write."""
+    database.reason_to_write = "database or disk is full"
+    one = program()
+    one.put(1)
+    until(lambda: database.n_tries > 6)
+    lost = f"log: database or disk is full; measurements wait in {one.spool.path}"
+    assert one.troubles == [lost]
+    database.reason_to_write = ""
+    until(lambda: database.held)
+    assert one.queue.close(PATIENCE) == ""
+    assert one.troubles == [lost, "log: postgresql://me@host/lab answers again"]
+    assert sum("is open" in line for line in one.lines) == 1
 
 
 def test_pauses_grow_and_new_work_ends_them(program, database, monkeypatch):
