@@ -12,6 +12,8 @@ BACKLOG = 128
 def open_socket(host: str, port: int) -> socket.socket:
     """A socket bound to ``host`` and ``port``; port 0 takes a free one. Nobody can connect before it listens.
 
+    Until then nobody else can be bound there either; :func:`let_again` ends that, before it listens.
+
     Raises:
         BadInput: the address is none of this machine's, or the port is taken or not allowed.
     """
@@ -27,10 +29,17 @@ def open_socket(host: str, port: int) -> socket.socket:
     try:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         opened.bind(address)
+        # Two sockets with this option may be bound to one port, and only the later to listen hears that it is taken.
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
     except OSError as error:
         opened.close()
         raise BadInput(_fault(error, host, port)) from None
     return opened
+
+
+def let_again(opened: socket.socket) -> None:
+    """Let the next server have the port at once when this one has ended, though connections of it still linger."""
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 
 
 def _fault(error: OSError, host: str, port: int) -> str:

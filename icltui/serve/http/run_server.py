@@ -7,7 +7,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from icltui.serve.http.connection import BoundedConnection
-from icltui.serve.http.listen import BACKLOG
+from icltui.serve.http.listen import BACKLOG, let_again
 from icltui.serve.job_desk import JobDesk
 
 LAST_WORDS = 2
@@ -55,4 +55,5 @@ async def run_server(
         backlog=BACKLOG,
         timeout_graceful_shutdown=LAST_WORDS,
     )
+    let_again(listening)
     await DeskServer(config, desk, on_ready).serve([listening])
