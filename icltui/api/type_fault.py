@@ -15,8 +15,9 @@ _KINDS = {
     "array": "a list",
     "object": "an object",
     "null": "nothing",
+    "bytes": "bytes",
 }
-"""msgspec's names of types that JSON has, too."""
+"""Types by their names in msgspec."""
 _LONGEST = 40
 
 
@@ -57,7 +58,7 @@ def _way_out(name: str, is_word: bool) -> str:
         option = option_of(name)
     except StopIteration:
         return ""
-    if option.need:
+    if option.need and (is_word or option.types & {int, float}):
         return f": {option.need}"
     if is_word and option.choices:
         return f": use {', '.join(option.choices)}"

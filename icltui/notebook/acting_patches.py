@@ -8,23 +8,24 @@ from torch import nn
 from icltui.values.errors import BadInput
 
 _ACTING: "WeakKeyDictionary[nn.Module, object]" = WeakKeyDictionary()
+"""The mark of the patch in each model: the patch itself holds its model, which would never leave memory then."""
 _LOCK = Lock()
 
 
 def acting_in(model: nn.Module) -> object | None:
-    """The patch that acts in the model; None where none does."""
+    """The mark of the patch that acts in the model; None where none does."""
     return _ACTING.get(model)
 
 
-def begin(model: nn.Module, patch: object) -> None:
-    """From now on ``patch`` acts in the model.
+def begin(model: nn.Module, mark: object) -> None:
+    """From now on the patch of that mark acts in the model.
 
     Raises:
         BadInput: one does already.
     """
     with _LOCK:
         check_unpatched(model)
-        _ACTING[model] = patch
+        _ACTING[model] = mark
 
 
 def end(model: nn.Module) -> None:

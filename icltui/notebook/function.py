@@ -16,7 +16,8 @@ from icltui.api.operation import Operation
 from icltui.api.option import Option
 from icltui.api.option_table import without_flags
 from icltui.notebook.held_model import engine_on
-from icltui.notebook.plain_type import plain_type, words_for
+from icltui.notebook.plain_type import plain_number, plain_type, words_for
+from icltui.notebook.unwrap import check_order
 from icltui.values import (
     AttentionHeads,
     Compilation,
@@ -72,7 +73,9 @@ def function_of(operation: Operation) -> Callable[..., Any]:
         on_event: OnEvent | None = None,
         **options: Any,
     ) -> Any:
-        request = operation.read({"context": context, "query": query, **options})  # first, as it is quick
+        check_order(model, tokenizer)  # first, as it is quick
+        values = {"context": context, "query": query, **options}
+        request = operation.read({name: plain_number(value) for name, value in values.items()})
         on_event = on_event or (lambda _event: None)
         with engine_on(model, tokenizer, sites, on_event) as engine:
             return run_to_result.answer(engine, request, on_event)

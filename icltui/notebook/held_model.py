@@ -29,9 +29,9 @@ from icltui.engine.models.loaded_model import LoadedModel, wrap_model
 from icltui.engine.models.shared_copy import copy_sharing_weights
 from icltui.notebook.acting_patches import check_unpatched
 from icltui.notebook.process_settings import keeping_process_settings
-from icltui.notebook.unwrap import check_tokenizer, unwrap
+from icltui.notebook.unwrap import check_order, check_tokenizer, unwrap
 from icltui.values import ModelInfo
-from icltui.values.errors import IcltuiError
+from icltui.values.errors import BadInput, IcltuiError
 
 
 @contextmanager
@@ -50,6 +50,11 @@ def engine_on(
         ModelError: a model that no proof accepts, or that cannot be loaded.
         OutOfMemory: the memory does not suffice.
     """
+    check_order(model, tokenizer)
+    if sites is not None and not isinstance(sites, Mapping):
+        raise BadInput(
+            f"sites is {sites!r}: give modules by name, such as {{'mlp': 'model.layers.{{layer}}.mlp'}}"
+        )
     with keeping_process_settings():
         try:
             if isinstance(model, str | PathLike):

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from icltui.api.messages import Generate
 from icltui.api.operation import Operation, operation_of
 from icltui.api.option_table import option_of
+from icltui.notebook.plain_type import plain_number
 from icltui.storage.patch_source import read_source
 from icltui.values import ModelInfo, PromptIds, Session
 from icltui.values.errors import BadInput
@@ -129,6 +130,7 @@ def _with(request: PatchRequest, kept: PromptIds | None, fingerprint: str | None
 
 
 def _read(values: dict[str, Any], given: Mapping[str, Any]) -> PatchRequest:
+    values = {name: plain_number(value) for name, value in values.items()}
     for name in given:
         if name not in OPTIONS:
             raise BadInput(f"{name!r} is no option of patched: use {', '.join(OPTIONS)}")

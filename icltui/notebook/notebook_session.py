@@ -15,6 +15,7 @@ from icltui.api.engine import OnEvent
 from icltui.api.messages import Generate, Measure, Verify
 from icltui.api.operation import Operation, operation_of
 from icltui.notebook.display import Bundle, bundle_of_session, svg_of
+from icltui.notebook.plain_type import plain_number
 from icltui.storage.atomic import path_is_taken
 from icltui.storage.paths import shown
 from icltui.storage.sessions import read_session, write_session
@@ -41,6 +42,11 @@ class NotebookSession:
     """A prompt, its settings, and all that came of them. It never changes; a notebook shows it as a picture."""
 
     def __init__(self, value: SessionValue) -> None:
+        if not isinstance(value, SessionValue):
+            raise BadInput(
+                f"{type(value).__name__} is no session: open one with icltui.Session.open(path), or make one with "
+                "icltui.Session.of(model, tokenizer, context, query)"
+            )
         self.value = value
 
     @classmethod
@@ -71,7 +77,13 @@ class NotebookSession:
             BadInput: a name that none of them has, or a value that cannot be.
             ModelError: a model that no proof accepts, or that cannot be loaded.
         """
+        from icltui.notebook.unwrap import (
+            check_order,
+        )  # with torch, which a session that is opened needs not
+
+        check_order(model, tokenizer)
         values = {"context": context, "query": query, **options}
+        values = {name: plain_number(value) for name, value in values.items()}
         for name in values:
             if not any(name in _names(operation) for operation in _OPERATIONS):
                 known = dict.fromkeys(name for operation in _OPERATIONS for name in _names(operation))

@@ -9,6 +9,7 @@ from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import replace
+from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -37,9 +38,10 @@ from icltui.notebook.held_patch_request import (
     request_of_texts,
     source_of,
 )
+from icltui.notebook.plain_type import plain_number
 from icltui.notebook.process_settings import keeping_process_settings
 from icltui.notebook.try_held_patch import contextual_noise, report_held
-from icltui.notebook.unwrap import unwrap
+from icltui.notebook.unwrap import check_order, unwrap
 from icltui.values import ExportReport, LayerFit, ModelInfo, Session
 from icltui.values.errors import BadInput
 from icltui.values.prompt import layers_text
@@ -63,6 +65,12 @@ def patched_model(
             session or the adapter.
         ModelError: a model that no proof accepts.
     """
+    if isinstance(model, str | PathLike):
+        raise BadInput(
+            f"a patch stays in a model in memory, and {fspath(model)!r} is a name: load it with "
+            "AutoModelForCausalLM.from_pretrained"
+        )
+    check_order(model, tokenizer)
     request = _request(session, adapter, dict(given))
     own = unwrap(model)
     check_not_compiled(model)
@@ -88,6 +96,7 @@ class PatchedModel:
         self._live = LivePatch(sites, built.patch.layers, built.alpha)
         self._attachment: Attachment[LivePatch] = attach(sites, self._live)
         self._noise: float | None = None
+        self._mark = object()
         self._fingerprint = fingerprint(
             model
         )  # an adapter of PEFT is apart there, and merged in what the engine has
@@ -95,7 +104,7 @@ class PatchedModel:
     def __enter__(self) -> "PatchedModel":
         check_not_compiled(self._model)
         self._check_unchanged()
-        begin(self._model, self)
+        begin(self._model, self._mark)
         try:
             self._attachment.__enter__()
         except BaseException:
@@ -110,7 +119,7 @@ class PatchedModel:
     @property
     def is_acting(self) -> bool:
         """Whether the model goes through the patch at the moment."""
-        return acting_in(self._model) is self
+        return acting_in(self._model) is self._mark
 
     @property
     def recipe(self) -> Recipe:
@@ -155,6 +164,7 @@ class PatchedModel:
 
     @alpha.setter
     def alpha(self, value: float) -> None:
+        value = plain_number(value)
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise BadInput(
                 f"alpha {value!r} is no number: give 0 to 2, or make the patch anew to have it searched"
@@ -199,6 +209,12 @@ class PatchedModel:
         return (
             f"<patch of {type(self._model).__name__}: {words}; {len(self.layers)} of {self.model_info.n_layers} "
             f"layers, rank {self.rank}; {state}>"
+        )
+
+    def __reduce_ex__(self, protocol: Any, /) -> Any:
+        raise BadInput(
+            "a patch belongs to its model in memory, and is not copied or pickled: save(path) writes it, and "
+            "icltui.patched(model, tokenizer, adapter=path) makes it again"
         )
 
     def _check_unchanged(self) -> None:

@@ -1,4 +1,4 @@
-"""The type of an option's value as a caller in Python gives it: without bounds, and any sequence for a tuple."""
+"""An option's value as a caller in Python gives it: its type without bounds, any sequence for a tuple, any number."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -22,6 +22,17 @@ def plain_type(kind: Any) -> Any:
     if origin is dict:
         return Mapping[plain_type(parts[0]), plain_type(parts[1])]  # type: ignore[misc]
     return kind
+
+
+def plain_number(value: Any) -> Any:
+    """``value``, as a number of Python where it is one of numpy or torch, as loops over their arrays give.
+
+    >>> import numpy
+    >>> plain_number(numpy.float32(0.5)), plain_number(numpy.arange(3)[1]), plain_number("0.5")
+    (0.5, 1, '0.5')
+    """
+    is_one = getattr(value, "ndim", None) == 0 and callable(getattr(value, "item", None))
+    return value.item() if is_one else value
 
 
 def type_text(kind: Any) -> str:

@@ -4,6 +4,7 @@ Compiled models and adapters of PEFT are opened: what is in them has the same we
 """
 
 import sys
+from os import PathLike, fspath
 from typing import Any
 
 from torch import nn
@@ -74,6 +75,26 @@ def _is_empty(module: nn.Module) -> bool:
     """Whether the module's own weights are nowhere: not on a device, and not where accelerate keeps them."""
     keeps = getattr(vars(module).get("_hf_hook"), "offload", False)
     return not keeps and any(p is not None and p.device.type == "meta" for p in module._parameters.values())
+
+
+def check_order(model: Any, tokenizer: Any) -> None:
+    """Refuse arguments that are in one another's place.
+
+    Raises:
+        BadInput: saying which belongs where.
+    """
+    order = "write (model, tokenizer, context, query)"
+    if isinstance(model, PreTrainedTokenizerBase):
+        raise BadInput(f"the first argument is the model, and a tokenizer was given: {order}")
+    if isinstance(model, str | PathLike):
+        if tokenizer is not None:
+            given = "a text" if isinstance(tokenizer, str) else "a tokenizer"
+            raise BadInput(
+                f"{fspath(model)!r} is the name of a model, which brings its own tokenizer, and {given} was given in "
+                "its place: write (model, context=…, query=…)"
+            )
+    elif isinstance(tokenizer, str):
+        raise BadInput(f"the second argument is the model's tokenizer, and a text was given: {order}")
 
 
 def check_tokenizer(model: Any, tokenizer: Any) -> None:

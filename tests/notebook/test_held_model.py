@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import Mock
 
+import numpy
 import pytest
 import torch
 from accelerate import cpu_offload
@@ -361,7 +362,7 @@ BAD: list[tuple[Any, type[IcltuiError], str]] = [
         ModelError,
         "T5ForConditionalGeneration reads with an encoder",
     ),
-    (lambda _: "no/such model", IcltuiError, "no/such model"),
+    (lambda _: "demo", BadInput, "'demo' is the name of a model, which brings its own tokenizer"),
 ]
 
 
@@ -381,11 +382,40 @@ def test_what_is_no_model_is_refused_in_a_line(
     [
         (None, "a model in memory needs its tokenizer"),
         (Mock(), "a unittest.mock.Mock is no tokenizer of transformers"),
+        (
+            "Paris is big",
+            r"is the model's tokenizer, and a text was given: write \(model, tokenizer, context",
+        ),
     ],
 )
 def test_what_is_no_tokenizer_is_refused_in_a_line(tokenizer: Any, line: str, held: Any) -> None:
     with pytest.raises(BadInput, match=line):
         ask(held[0], tokenizer)
+
+
+@pytest.mark.parametrize("door", [icltui.measure, icltui.patched, icltui.Session.of])
+def test_arguments_in_one_anothers_place_are_told_apart(door: Any, held: Any) -> None:
+    """Before anything is said of a query, which is empty where all arguments are one too far to the left."""
+    model, tokenizer = held
+    with pytest.raises(BadInput, match="the second argument is the model's tokenizer, and a text was given"):
+        door(model, *PROMPT.values())
+    with pytest.raises(BadInput, match="the first argument is the model, and a tokenizer was given"):
+        door(tokenizer, model)
+    with pytest.raises(
+        BadInput, match=r"'demo' is (the name of a model, which brings its own|a name: load it)"
+    ):
+        door("demo", *PROMPT.values())
+    with pytest.raises(BadInput, match=r"sites is 'mlp': give modules by name"):
+        door(model, tokenizer, **PROMPT, sites="mlp")
+
+
+def test_numbers_of_numpy_and_torch_are_numbers(held: Any) -> None:
+    model, tokenizer = held
+    for alpha in (*numpy.linspace(0, 1, 2, dtype=numpy.float32), torch.tensor(0.5)):
+        made = icltui.generate(
+            model, tokenizer, **PROMPT, mode="frozen", alpha=alpha, n_tokens=numpy.int64(1), layers="0"
+        )
+        assert (made.recipe.alpha, len(made.lanes["patched"].token_ids)) == (float(alpha), 1)
 
 
 def test_a_tokenizer_with_more_tokens_than_the_model_is_refused() -> None:

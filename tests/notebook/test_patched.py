@@ -1,9 +1,12 @@
 """A patch in a model that the user holds: what it says there, beside independent references, and what it leaves."""
 
+import copy
 import gc
 import inspect
+import pickle
 import subprocess
 import sys
+import weakref
 from contextlib import contextmanager
 from typing import Any
 
@@ -175,6 +178,28 @@ def test_nothing_is_left_of_it_whatever_ends_the_block(demo, frozen):
     model.lm_head.weight.requires_grad_(True)
 
 
+def test_a_model_that_it_acts_in_is_not_copied_and_not_kept():
+    loaded = make_tiny("qwen3")
+    model = loaded.model
+    patch = patched(model, loaded.tokenizer, "the sky is green. ", "the sky is")
+    with patch:
+        for copied in (copy.deepcopy, pickle.dumps):
+            with pytest.raises(
+                BadInput, match="a patch acts in this model, and a copy would keep it for good"
+            ):
+                copied(model)
+            with pytest.raises(
+                BadInput, match=r"a patch belongs to its model in memory.*save\(path\) writes it"
+            ):
+                copied(patch)
+    assert torch.equal(copy.deepcopy(model)(**patch.inputs).logits, model(**patch.inputs).logits)
+    patch.__enter__()  # in a cell of its own, and forgotten
+    there = weakref.ref(model)
+    del patch, model, loaded
+    gc.collect()
+    assert there() is None
+
+
 @torch.no_grad()
 def test_its_strength_is_set_while_it_acts(demo, frozen):
     model, _ = demo
@@ -315,6 +340,7 @@ REFUSED = {
     "idle": ({"rank": 2}, "rank does nothing in mode 'frozen'"),
     "layers": ({"layers": "99"}, "layers '99' out of range"),
     "both": ({"session": 1, "adapter": "x"}, "give one"),
+    "path": ({"session": "x.json"}, "str is no session: open one with"),
     "no session": ({"session": 1}, "int is no session"),
     "no adapter": ({"context": "", "query": "", "adapter": "nowhere"}, "cannot read nowhere"),
     "adapter and text": ({"adapter": "nowhere"}, "the adapter has its own context"),
@@ -366,13 +392,16 @@ model = AutoModelForCausalLM.from_pretrained(MODEL_DIR)
 patch = patched(model, AutoTokenizer.from_pretrained(MODEL_DIR), sys.argv[1], sys.argv[2])
 compiled = torch.compile(model, backend="eager")
 with torch.no_grad():
-    for alpha in (None, 1, 0, 0.5, 1, 0, None):
-        if alpha is None:
-            print(torch.equal(compiled(**patch.inputs).logits, model(**patch.inputs).logits))
-        else:
-            with patch:
-                patch.alpha = alpha
-                print(torch.equal(compiled(**patch.inputs).logits, model(**patch.inputs).logits))
+    plain = compiled(**patch.inputs).logits
+    with patch:
+        said = []
+        for alpha in (1, 0, 0.5):
+            patch.alpha = alpha
+            said.append(compiled(**patch.inputs).logits)
+        for alpha, logits in zip((1, 0, 0.5), said):
+            patch.alpha = alpha
+            print(torch.equal(logits, model(**patch.inputs).logits))
+    print(torch.equal(plain, said[1]), torch.equal(plain, compiled(**patch.inputs).logits))
 """
 
 
@@ -381,4 +410,4 @@ def test_what_is_compiled_beside_it_follows_its_strength():
     """Code that is compiled of the model goes through it; in a process whose types nothing checks meanwhile."""
     command = [sys.executable, "-c", COMPILED, CONTEXT, QUERY]
     run = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True)
-    assert run.stdout.split() == ["True"] * 7
+    assert run.stdout.split() == ["True"] * 5

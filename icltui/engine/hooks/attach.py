@@ -19,6 +19,7 @@ from transformers.pytorch_utils import Conv1D
 
 from icltui.engine.hooks.fast_pre_hook import Arguments, FastPreHook, PreHook
 from icltui.engine.hooks.site import Site, SiteHook, expert_indices, hidden_input, hidden_output
+from icltui.values.errors import BadInput
 
 Hook = TypeVar("Hook", bound=SiteHook)
 
@@ -210,6 +211,12 @@ class _SiteAdapter:
 
 class _ThreadSiteAdapter(local, _SiteAdapter):
     """An adapter whose tensors are each thread's own, so that passes of several threads may run at once."""
+
+    def __reduce_ex__(self, protocol: Any, /) -> Any:
+        raise BadInput(
+            "a patch acts in this model, and a copy would keep it for good: leave the with block before the model is "
+            "copied or pickled; save_pretrained writes it without the patch"
+        )
 
 
 def _bias(module: nn.Module, out: Tensor) -> Any:
