@@ -66,6 +66,7 @@ def run_in_folder(args: argparse.Namespace, experiment: "Experiment[Any, Any]") 
         KeyboardInterrupt: it was interrupted; a line says what is kept.
     """
     from icltui.experiment.experiment_folder import claim
+    from icltui.experiment.run import Shard
     from icltui.report.summary_files import write_summary
     from icltui.storage.row_store import RowStore, read_rows
 
@@ -81,7 +82,7 @@ def run_in_folder(args: argparse.Namespace, experiment: "Experiment[Any, Any]") 
             raise
         rows: list[dict[str, Any]] = read_rows(args.out).to_pylist()
         if logged is not None:
-            logged.log_others(rows)
+            logged.log_others(rows, Shard(*args.shard))
         summary = experiment.summarise(rows)
         if tracker is not None:
             tracker.end(summary)

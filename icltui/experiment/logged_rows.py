@@ -4,11 +4,10 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
 
-import msgspec
-
-from icltui.experiment.run import RowSink
+from icltui.experiment.run import RowSink, Shard
 from icltui.storage.database.entries import LogEntry, sweep_entry
 from icltui.storage.database.log_queue import LogQueue
+from icltui.storage.database.sweep_folder import sweep_row
 from icltui.values.prompt import Positions
 from icltui.values.sweep import SweepRow
 
@@ -42,11 +41,14 @@ class LoggedRows:
         self._pending = []
         self._sink.flush()
 
-    def log_others(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Log those rows of the folder that came from earlier runs or other processes, as plain values."""
-        others = [row for row in rows if row["key"] not in self._logged]
+    def log_others(self, rows: Iterable[Mapping[str, Any]], share: Shard) -> None:
+        """Log those rows of the folder that came from earlier runs or other processes, as plain values.
+
+        Of several shares, each logs its own part of them, so that all of them together send each row once.
+        """
+        others = [row for row in rows if row["key"] not in self._logged and share.holds(row["key"])]
         for begin in range(0, len(others), _AT_ONCE):
-            self._log([msgspec.convert(row, SweepRow) for row in others[begin : begin + _AT_ONCE]])
+            self._log([sweep_row(row) for row in others[begin : begin + _AT_ONCE]])
 
     def _log(self, rows: list[SweepRow]) -> None:
         self._logged.update(row.key for row in rows if row.error is None)

@@ -1,6 +1,6 @@
 """The rows of a sweep's folder as entries of the log."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
@@ -31,17 +31,25 @@ def folder_entries(folder: Path) -> Iterator[LogEntry | None]:
     positions = _positions(record)
     for batch in read_rows(folder).to_batches():
         for values in batch.to_pylist():
-            yield sweep_entry(_row(folder, values), positions)
+            try:
+                row = sweep_row(values)
+            except BadInput as error:
+                raise BadInput(f"{shown(folder)} holds {error}") from error
+            yield sweep_entry(row, positions)
 
 
-def _row(folder: Path, values: dict[str, Any]) -> SweepRow:
-    # What an older sweep lacks takes its default.
+def sweep_row(values: Mapping[str, Any]) -> SweepRow:
+    """The row of plain values; what an older sweep lacks takes its default.
+
+    Raises:
+        BadInput: it is damaged.
+    """
     known = {name: value for name, value in values.items() if value is not None}
     try:
         return msgspec.convert(known, SweepRow)
     except msgspec.ValidationError as error:
         raise BadInput(
-            f"{shown(folder)} holds a damaged row ({visible(str(error))[:120]}): run its sweep again, into a new folder"
+            f"a damaged row ({visible(str(error))[:120]}): run its sweep again, into a new folder"
         ) from error
 
 
