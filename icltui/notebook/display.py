@@ -12,7 +12,11 @@ from typing import Any
 from rich.table import Table
 
 from icltui.notebook.held_patch_report import HeldPatchReport
+from icltui.report.compilation import compilation_parts
+from icltui.report.curves import found_losses
+from icltui.report.exam import exam_parts
 from icltui.report.generate import lane_title
+from icltui.report.heads import found_heads
 from icltui.report.patch import patch_parts
 from icltui.report.session_picture import session_picture
 from icltui.report.summary_tables import flip_table, largest_delta_table
@@ -20,7 +24,19 @@ from icltui.report.verify import proof_parts, verdict_line
 from icltui.text.escape import visible
 from icltui.text.html import Block, Title, page
 from icltui.text.tables import render
-from icltui.values import LANES, Generation, Lane, Measurement, Record, Session, Verification
+from icltui.values import (
+    LANES,
+    AttentionHeads,
+    Compilation,
+    Exam,
+    Generation,
+    Lane,
+    LossCurves,
+    Measurement,
+    Record,
+    Session,
+    Verification,
+)
 from icltui.values.prompt import Prompt
 
 Bundle = dict[str, str]
@@ -39,7 +55,7 @@ def bundle_of_session(session: Session) -> Bundle:
 
 
 def bundle_of(value: Record) -> Bundle:
-    """A measurement as a session's figure; lanes and proofs as HTML."""
+    """A measurement as a session's figure; every other result as HTML."""
     if isinstance(value, Measurement):
         return bundle_of_session(
             Session(title="measurement", prompt=_prompt(value), created="", measurement=value)
@@ -54,7 +70,7 @@ def svg_of(session: Session) -> str | None:
 
 
 def show_in_notebooks() -> None:
-    """Let every measurement, generation, proof and report on a patch show itself."""
+    """Let every result, and a report on a patch, show itself."""
     for kind in (Measurement, *_PARTS):
         kind._repr_mimebundle_ = _shown  # type: ignore[attr-defined]
 
@@ -140,9 +156,15 @@ def _titled(parts: Any) -> Iterator[Any]:
         yield Title(part) if isinstance(following, Table) and isinstance(part, str) else part
 
 
+_UNKNOWN = 0
+"""How many layers a model has of which nothing is known: no list of layers is all of them."""
 _PARTS: dict[type, Callable[[Any], Iterator[Any]]] = {
     Generation: _generation_parts,
     Verification: _verification_parts,
+    LossCurves: lambda curves: _titled(found_losses(curves)),
+    AttentionHeads: lambda heads: _titled(found_heads(heads, _UNKNOWN)),
+    Compilation: lambda compilation: _titled(compilation_parts(compilation, _UNKNOWN)),
+    Exam: lambda exam: _titled(exam_parts(exam)),
     HeldPatchReport: lambda report: _titled(report.parts),
 }
 _MOST = 4096

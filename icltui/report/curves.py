@@ -72,9 +72,19 @@ def curves_table(model: ModelInfo, curves: LossCurves, width: int = 110) -> str:
 def curves_parts(model: ModelInfo, curves: LossCurves) -> list[RenderableType]:
     """The curves as sentences and tables, each table after its title."""
     tokens = curves.tokens
+    return [
+        *model_lines(model),
+        *kept_lines(model, tokens.ids, tokens.prefix),
+        *found_losses(curves),
+        f"{curves.seconds:.2f} s; every position: --format json or csv",
+    ]
+
+
+def found_losses(curves: LossCurves) -> list[RenderableType]:
+    """The same without its model and the time that it took."""
+    tokens = curves.tokens
     n_context, n_query = len(tokens.context), len(tokens.query)
-    parts: list[RenderableType] = [*model_lines(model), *kept_lines(model, tokens.ids, tokens.prefix)]
-    parts += [f"note: {visible(note)}" for note in (*tokens.notes, *curves.notes)]
+    parts: list[RenderableType] = [f"note: {visible(note)}" for note in (*tokens.notes, *curves.notes)]
     parts += [
         f"Loss by position in nats, means over positions: {n_context} of context, then {n_query} of query; "
         "without: given its own unit alone",
@@ -87,7 +97,7 @@ def curves_parts(model: ModelInfo, curves: LossCurves) -> list[RenderableType]:
         of = f"{n_texts} text{'s' * (n_texts != 1)} that the model wrote itself"
         parts += [f"The first {curves.own.n_tokens} tokens against {of}", _own_table(curves)]
         parts += [f"it wrote (seed {text.seed}): {_start(text.text)}" for text in curves.own.texts]
-    return [*parts, f"{curves.seconds:.2f} s; every position: --format json or csv"]
+    return parts
 
 
 def _start(text: str) -> str:

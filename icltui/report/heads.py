@@ -58,9 +58,19 @@ def heads_table(model: ModelInfo, heads: AttentionHeads, width: int = 110) -> st
 def heads_parts(model: ModelInfo, heads: AttentionHeads) -> list[RenderableType]:
     """The heads as sentences and tables, each table after its title."""
     tokens = heads.tokens
-    parts: list[RenderableType] = [*model_lines(model), *kept_lines(model, tokens.ids, tokens.prefix)]
-    parts += [f"note: {visible(note)}" for note in (*tokens.notes, *heads.notes)]
-    parts += [f"not read: {line}" for line in _by_reason(heads.unreadable, model)]
+    return [
+        *model_lines(model),
+        *kept_lines(model, tokens.ids, tokens.prefix),
+        *found_heads(heads, model.n_layers),
+        f"{heads.seconds:.2f} s; every head, unit and layer: --format json",
+    ]
+
+
+def found_heads(heads: AttentionHeads, n_layers: int) -> list[RenderableType]:
+    """The same without its model and the time that it took; ``n_layers`` of the model are all layers."""
+    tokens = heads.tokens
+    parts: list[RenderableType] = [f"note: {visible(note)}" for note in (*tokens.notes, *heads.notes)]
+    parts += [f"not read: {line}" for line in _by_reason(heads.unreadable, n_layers)]
     if heads.heads:
         what = f"{heads.n_random} random tokens, repeated; {heads.n_seeds} sequences"
         parts += [
@@ -70,13 +80,12 @@ def heads_parts(model: ModelInfo, heads: AttentionHeads) -> list[RenderableType]
             _score_table(heads, "previous"),
             f"Attention spread evenly would score {number(heads.chance)}; null: where nothing is repeated.",
         ]
-    parts += _delta_parts(model, heads)
-    return [*parts, f"{heads.seconds:.2f} s; every head, unit and layer: --format json"]
+    return [*parts, *_delta_parts(heads, n_layers)]
 
 
-def _by_reason(layers: Sequence[UnreadableLayer], model: ModelInfo) -> Iterator[str]:
+def _by_reason(layers: Sequence[UnreadableLayer], n_layers: int) -> Iterator[str]:
     for reason in dict.fromkeys(layer.reason for layer in layers):
-        of = layers_text((layer.layer for layer in layers if layer.reason == reason), model.n_layers)
+        of = layers_text((layer.layer for layer in layers if layer.reason == reason), n_layers)
         yield f"layers {of}: {visible(reason)}"
 
 
@@ -98,8 +107,8 @@ def _score_table(heads: AttentionHeads, name: str) -> Table:
     return table(numbers("head", name, "low", "high", *titles), rows)
 
 
-def _delta_parts(model: ModelInfo, heads: AttentionHeads) -> Iterator[RenderableType]:
-    yield from (f"δ is not split: {line}" for line in _by_reason(heads.not_linear, model))
+def _delta_parts(heads: AttentionHeads, n_layers: int) -> Iterator[RenderableType]:
+    yield from (f"δ is not split: {line}" for line in _by_reason(heads.not_linear, n_layers))
     if not heads.contributions:
         return
     yield (

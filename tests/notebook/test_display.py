@@ -1,5 +1,6 @@
 """What a notebook shows: an SVG with controls and verdict, HTML without Matplotlib, and no text that is markup."""
 
+import re
 import xml.etree.ElementTree as ElementTree
 from html.parser import HTMLParser
 from pathlib import Path
@@ -15,7 +16,10 @@ from icltui.text.html import MOST_ROWS
 from icltui.values import Candidate, Prediction, Row, Session, Token, Unit
 from icltui.values.prompt import Prompt
 from tests import hostile
+from tests.compilations import COMPILATION
+from tests.curves_and_heads import CURVES, HEADS
 from tests.sessions import A_GENERATION, A_MEASUREMENT, A_MODEL, A_SESSION, A_VERIFICATION
+from tests.tui.samples import exam
 
 SAVED = Path(__file__).parents[2] / "sessions" / "contradicted-capital.json"
 SCRIPT = "<script>alert(1)</script>--><img src=x onerror=alert(1)>"
@@ -148,9 +152,15 @@ def test_results_show_themselves():
     for value, words in (
         (A_GENERATION, ["With context", "Query only · 1 of 2 tokens as with the context", "plain"]),
         (A_VERIFICATION, ["ok", "control: shuffled", "noise floor"]),
+        (CURVES, ["Loss by position in nats", "What it adds up to"]),
+        (HEADS, ["Induction heads", "Previous-token heads"]),
+        (COMPILATION, ["Unseen queries, answered three ways"]),
+        (exam(), ["The queries through the patch"]),
     ):
         bundle = value._repr_mimebundle_(include=None, exclude=None)
         assert bundle.keys() == {"text/plain", "text/html"}
+        assert not re.search("--[a-z]", bundle["text/plain"])  # an option of the command line
+        Tags(bundle["text/html"])
         for word in words:
             assert word in bundle["text/html"]
             assert word in bundle["text/plain"]
