@@ -67,7 +67,7 @@ def test_a_session_without_measures(kind):
 )
 def test_options_of_a_patch_mean_nothing_here(argv, name):
     args = parse(["export", "s.json", "--to", "csv", "-o", "x", *argv])
-    assert changed_options(add_arguments, args) == ([name] if name else [])
+    assert changed_options(add_arguments, args) == ["--output", *([name] if name else [])]
 
 
 def test_such_an_option_is_refused_before_anything_is_read(capsys):
