@@ -30,6 +30,19 @@ _URL = re.compile(
 """Split where SQLAlchemy splits it: a password goes to the first @, whatever else is in it."""
 _WAIT = 10
 """Seconds to wait for a connection, and for another program's lock on a SQLite file."""
+_USUAL = {
+    "sqlite": {"timeout": _WAIT},
+    "postgresql": {
+        "connect_timeout": _WAIT,
+        "tcp_user_timeout": _WAIT * 3000,
+        # A server that is gone without a word, such as without power, while it is waited for.
+        "keepalives_idle": _WAIT,
+        "keepalives_interval": _WAIT,
+        "keepalives_count": 3,
+        # Else it is the database's own, in which not every text can be said.
+        "client_encoding": "utf8",
+    },
+}
 _AT_BEGIN = {
     # Else the driver begins it at the first row: tables would be made outside it, and two writers could not both wait.
     "sqlite": ("BEGIN IMMEDIATE",),
@@ -156,12 +169,11 @@ def _check_sqlite(url: "sqlalchemy.URL") -> None:
 
 
 def _arguments(url: "sqlalchemy.URL") -> dict[str, Any]:
-    """How long to wait, unless the URL says it."""
-    waits = {
-        "sqlite": {"timeout": _WAIT},
-        "postgresql": {"connect_timeout": _WAIT, "tcp_user_timeout": _WAIT * 3000},
-    }
-    usual = waits.get(url.get_backend_name(), {})
+    """What the driver is told, unless the URL says it."""
+    usual: dict[str, Any] = dict(_USUAL.get(url.get_backend_name(), {}))
+    if url.drivername == _PSYCOPG:
+        # Of another client, where a pool such as PgBouncer hands connections round: they have the same names there.
+        usual["prepare_threshold"] = None
     return {name: value for name, value in usual.items() if name not in url.query}
 
 

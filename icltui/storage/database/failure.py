@@ -17,6 +17,7 @@ _ADVICE = (
     ("too many|slots are reserved", "others have all its connections: try again when they are done"),
     ("no schema", "make that schema first, or name another one"),
     ("readonly|read-only", "allow writing there, or choose another database"),
+    ("no equivalent in encoding|invalid byte sequence", "name a database whose encoding is UTF8"),
     ("is full|no space|disk i/o", "make room, then do the same again, which adds what is missing"),
     ("not a database|malformed|unable to open", "name another file"),
     ("authentication|password|role .* does not exist", "check user and password"),
@@ -27,6 +28,8 @@ _ADVICE = (
     ("refused|translate|resolve|timeout|no such file|unreachable", "check host and port, and that it runs"),
 )
 """Words of a reason, and what to do then; the first that are found count."""
+_HINT = re.compile(r"^\s*Is the server running .*\?$", re.MULTILINE)
+"""What libpq adds to a reason, which the advice says too."""
 _ELSE = "do the same again, which adds only what is missing"
 
 
@@ -46,7 +49,7 @@ def one_line_errors(url: "sqlalchemy.URL", where: str) -> Iterator[None]:
         cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
         diagnosis = getattr(cause, "diag", None)  # of PostgreSQL, without the statement
         words = getattr(diagnosis, "message_primary", None) or str(cause)
-        reason = without_secrets(" ".join(words.split()), url)
+        reason = without_secrets(" ".join(_HINT.sub("", words).split()), url)
         advice = next(
             (advice for pattern, advice in _ADVICE if re.search(pattern, reason, re.IGNORECASE)), _ELSE
         )

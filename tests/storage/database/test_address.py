@@ -97,6 +97,7 @@ def test_what_is_shown_has_no_password():
         ("could not extend file: No space left on device", "make room, then do the same again"),
         ("deadlock detected", "another program holds it: try again when that is done"),
         ("canceling statement due to statement timeout", "another program holds it"),
+        ('text has no equivalent in encoding "LATIN1"', "name a database whose encoding is UTF8"),
         ("FATAL: sorry, too many clients already", "others have all its connections"),
         ("cannot execute CREATE TABLE in a read-only transaction", "allow writing there"),
         ("no schema has been selected to create in", "make that schema first"),
@@ -107,6 +108,12 @@ def test_what_to_do_follows_from_the_reason(reason, advice):
     with pytest.raises(DatabaseError) as caught, one_line_errors(read_url("postgresql://h/d"), "here"):
         raise OSError(reason)
     assert str(caught.value).startswith(f"here: {reason}: {advice}")
+
+
+def test_what_a_library_advises_is_not_said_twice():
+    with pytest.raises(DatabaseError) as caught, one_line_errors(read_url("postgresql://h/d"), "here"):
+        raise OSError("Connection refused\n\tIs the server running on that host and accepting connections?\n")
+    assert str(caught.value) == "here: Connection refused: check host and port, and that it runs"
 
 
 def test_a_library_that_repeats_the_password_is_not_believed():
@@ -192,6 +199,33 @@ def test_who_may_not_make_tables_may_write_to_those_there(postgres):
         open_log(theirs).write(ENTRY)
     postgres.run(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO reader")
     assert [open_log(theirs).write(ENTRY), open_log(url).write(ENTRY)] == [6, 0]
+
+
+def test_a_connection_leaves_nothing_to_the_next_user_of_a_pool_and_notices_a_dead_server(postgres):
+    log = open_log(postgres.new_url())
+    with log._engine.begin() as connection:
+        for _ in range(10):
+            connection.execute(sqlalchemy.text("SELECT :x"), [{"x": n} for n in range(10)])
+        there = connection.execute(sqlalchemy.text("SELECT count(*) FROM pg_prepared_statements")).scalar()
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        settings = driver.info.get_parameters()
+    assert there == 0
+    assert {name: settings[name] for name in settings if "keepalives" in name} == {
+        "keepalives_idle": "10",
+        "keepalives_interval": "10",
+        "keepalives_count": "3",
+    }
+
+
+def test_a_database_of_another_encoding(postgres):
+    for encoding in ("SQL_ASCII", "LATIN1"):
+        postgres.run(f"CREATE DATABASE {encoding} ENCODING '{encoding}' TEMPLATE template0")
+    assert open_log(postgres.url("sql_ascii")).write(ENTRY) == 6
+    with pytest.raises(
+        DatabaseError, match='no equivalent in encoding "LATIN1": name a database whose encoding is UTF8'
+    ):
+        open_log(postgres.url("latin1")).write(ENTRY)
 
 
 def test_what_a_server_refuses(postgres):

@@ -64,12 +64,11 @@ def n_rows(path: Path) -> int:
         file.close()
 
 
-def test_a_locked_database_is_tried_again(send_to, tmp_path, monkeypatch):
-    monkeypatch.setattr("icltui.storage.database.address._WAIT", 0.01)
+def test_a_locked_database_is_tried_again(send_to, tmp_path):
     path = tmp_path / "log.sqlite"
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
-    one = send_to(f"sqlite:///{path}")
+    one = send_to(f"sqlite:///{path}?timeout=0.01")
     one.put(1)
     until(lambda: one.troubles)
     assert "database is locked: another program holds it" in one.troubles[0]
