@@ -30,7 +30,7 @@ _URL = re.compile(
 """Split where SQLAlchemy splits it: a password goes to the first @, whatever else is in it."""
 _WAIT = 10
 """Seconds to wait for a connection, and for another program's lock on a SQLite file."""
-_USUAL = {
+_USUAL: dict[str, dict[str, Any]] = {
     "sqlite": {"timeout": _WAIT},
     "postgresql": {
         "connect_timeout": _WAIT,
@@ -170,7 +170,7 @@ def _check_sqlite(url: "sqlalchemy.URL") -> None:
 
 def _arguments(url: "sqlalchemy.URL") -> dict[str, Any]:
     """What the driver is told, unless the URL says it."""
-    usual: dict[str, Any] = dict(_USUAL.get(url.get_backend_name(), {}))
+    usual = {**_USUAL.get(url.get_backend_name(), {})}
     if url.drivername == _PSYCOPG:
         # Of another client, where a pool such as PgBouncer hands connections round: they have the same names there.
         usual["prepare_threshold"] = None
