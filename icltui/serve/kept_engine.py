@@ -4,6 +4,7 @@ A client of an engine enters; one job at a time is run on it. What queues the jo
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from icltui.api.engine import Client
 from icltui.api.job_error import error_from
 from icltui.api.messages import (
     JOB_OVER,
+    EngineAwaited,
     EngineDied,
     EngineStarted,
     Event,
@@ -28,6 +30,8 @@ OnEvent = Callable[[Event], object]
 """Hears each event of a job as it comes."""
 PATIENCE = 3.0
 """Seconds that a job may go on once it was asked to stop; then the engine's process is killed."""
+MOST_PATIENCE = 60.0
+"""The most of them, where the model takes long to load: to kill the engine costs everybody as much as its load."""
 _LONGEST = 300
 """Characters of the log's last line that are told."""
 
@@ -50,7 +54,8 @@ class KeptEngine:
     Args:
         client: the engine, not started yet.
         load: the model to load, again each time that the engine is started.
-        patience: seconds until a job that does not listen is killed, the engine with it.
+        patience: seconds until a job that does not listen is killed, the engine with it; as many as the model took to
+            load where that is more, up to :data:`MOST_PATIENCE`.
     """
 
     def __init__(self, client: Client, load: LoadModel, patience: float = PATIENCE) -> None:
@@ -66,6 +71,8 @@ class KeptEngine:
         self._was_used = False
         """Whether a job has begun since the engine was started: one that dies by itself is not started in a loop."""
         self._is_closed = False
+        self._on_silence: OnEvent = _ignore
+        """Hears that an engine which was started does not answer."""
 
     async def open(self, on_event: OnEvent) -> ModelInfo:
         """Start the engine and load the model; ``on_event`` hears how that goes.
@@ -112,7 +119,9 @@ class KeptEngine:
             task.exception()  # told to whoever waited; the next job tries again
 
     async def _start(self, on_event: OnEvent) -> None:
+        began = time.monotonic()
         self._was_used, self._greeted = False, asyncio.get_running_loop().create_future()
+        self._on_silence = on_event
         await self._client.start(self._hear)
         if died := await self._greeted:
             raise EngineError(_words(died))
@@ -126,6 +135,7 @@ class KeptEngine:
         if collected.model is None:
             raise EngineError("the engine loaded no model: its command must run icltui engine")
         self.model, self.is_ready = collected.model, True
+        self._patience = max(self._patience, min(time.monotonic() - began, MOST_PATIENCE))
 
     async def _ask(self, request: Request, on_event: OnEvent) -> None:
         running = _Running(on_event, asyncio.get_running_loop().create_future())
@@ -167,6 +177,8 @@ class KeptEngine:
             _settle(self._greeted, None)
         elif isinstance(event, EngineDied):
             self._mourn(event)
+        elif isinstance(event, EngineAwaited):
+            self._on_silence(event)
         elif running is not None and job in (running.job, 0):
             if isinstance(event, JOB_OVER):
                 _settle(running.over, event)

@@ -1,6 +1,7 @@
 """The desk: one job at a time, in order; few wait, none for ever, and none for a caller who has left."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -9,6 +10,7 @@ import pytest
 from icltui.api.limits import Limits
 from icltui.api.messages import (
     CountTokens,
+    EngineAwaited,
     EngineDied,
     LoadModel,
     Measure,
@@ -150,6 +152,40 @@ async def test_a_job_that_does_not_listen_is_killed_and_the_model_loaded_again()
         assert (await desk.answer(SECOND)).measurement is not None
         assert (client.n_kills, client.n_starts) == (1, 2)
         assert len(of_kind(client, LoadModel)) == 2
+
+
+async def test_a_job_may_end_by_itself_for_as_long_as_the_model_would_take_to_load_again() -> None:
+    client = DeskClient()
+    client.is_deaf = client.is_silent = True
+    desk = JobDesk(client, LoadModel(), patience=0)
+    began = time.monotonic()
+    opening = asyncio.create_task(desk.open())
+    await until(lambda: time.monotonic() > began + 0.3)
+    client.greet()
+    await opening
+    task = await held(client, desk, FIRST)
+    task.cancel()
+    await until(lambda: client.cancelled == [client.job])
+    await idle()
+    client.give_way(client.job)
+    client.is_held = False
+    assert (await desk.answer(SECOND)).measurement is not None
+    assert (client.n_kills, client.n_starts) == (0, 1)
+    await desk.close()
+
+
+async def test_an_engine_that_does_not_answer_is_told() -> None:
+    client = DeskClient()
+    client.is_silent = True
+    desk, heard = JobDesk(client, LoadModel()), []
+    opening = asyncio.create_task(desk.open(heard.append))
+    await until(lambda: client.n_starts == 1)
+    silence = EngineAwaited(seconds=10, log_tail=("Permission denied",))
+    client.send(0, silence)
+    assert heard == [silence]
+    client.greet()
+    await opening
+    await desk.close()
 
 
 async def test_a_job_has_so_much_time() -> None:
