@@ -102,7 +102,7 @@ def shown_url(url: "sqlalchemy.URL") -> str:
     if url.drivername == _PSYCOPG:
         url = url.set(drivername="postgresql")
     secret = dict.fromkeys(_secret_names(url), "hidden")
-    text: str = url.update_query_dict(secret).render_as_string(hide_password=True)
+    text: str = url.update_query_dict(secret).render_as_string(hide_password=True).replace(":***@", "@", 1)
     return text if text.isprintable() else ascii(text)
 
 

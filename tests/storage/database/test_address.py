@@ -87,7 +87,7 @@ def test_a_relative_file_is_another_one_in_another_folder(tmp_path, monkeypatch)
 
 def test_what_is_shown_has_no_password():
     url = read_url(f"postgres://a:{SECRET}@h/d?sslmode=prefer&sslpassword={SECRET}")
-    assert shown_url(url) == "postgresql://a:***@h/d?sslmode=prefer&sslpassword=hidden"
+    assert shown_url(url) == "postgresql://a@h/d?sslmode=prefer&sslpassword=hidden"
     assert shown_url(read_url(Path("a\nb\x1b"))).isprintable()
 
 
