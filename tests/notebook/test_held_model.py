@@ -99,10 +99,10 @@ def test_every_operation_leaves_the_model_as_it_was(operation: Any, held: Any) -
     model, tokenizer = held
     in_training(model)
     before = whole_state(model)
-    queries: dict[str, Any] = {"queries": ("a", "b", "c"), "holdout": ("d", "e"), "budget": 0.5}
+    queries: dict[str, Any] = {"queries": ("a", "b"), "holdout": ("d", "e")}
     more = {
-        "compile": queries,
-        "exam": queries | {"rows": ("plain", "ordinary"), "ridge": 0.1},
+        "compile": queries | {"budget": 0.1},
+        "exam": queries | {"rows": ("plain", "ordinary"), "ridge": 0.1, "budget": 0.1},
         "heads": {"n_seeds": 1},
     }
     request = operation.read(PROMPT | more.get(operation.name, {}))
@@ -167,9 +167,18 @@ def replaced(model: Any) -> None:
     model.model.layers[0].mlp.act_fn = nn.ReLU()
 
 
+def doubled(model: Any) -> None:
+    model.double()
+
+
 @pytest.mark.parametrize(
     "change",
-    [step, one_number, attention, steer, replaced, lambda m: m.double()],
+    [
+        step,
+        attention,
+        steer,
+        *(pytest.param(one, marks=pytest.mark.zoo) for one in (one_number, replaced, doubled)),
+    ],
     ids=lambda change: change.__name__,
 )
 def test_a_model_is_proved_once_and_again_where_it_changed(change: Any, held: Any, proofs: list[str]) -> None:
@@ -252,10 +261,18 @@ def another_dtype() -> Iterator[None]:
         torch.set_default_dtype(torch.float32)
 
 
+@contextmanager
+def all_at_once() -> Iterator[None]:
+    with torch.no_grad(), torch.autocast("cpu"), torch.device("meta"), another_dtype():
+        yield
+
+
 SURROUNDINGS = [torch.no_grad, lambda: torch.autocast("cpu"), lambda: torch.device("meta"), another_dtype]
 
 
-@pytest.mark.parametrize("surroundings", SURROUNDINGS, ids=("no_grad", "autocast", "device", "dtype"))
+@pytest.mark.parametrize(
+    "surroundings", [all_at_once, *(pytest.param(one, marks=pytest.mark.zoo) for one in SURROUNDINGS)]
+)
 def test_what_is_set_for_all_code_changes_no_number(surroundings: Any, held: Any) -> None:
     model, tokenizer = held
     plain = ask(model, tokenizer)
@@ -290,7 +307,14 @@ def adapted_in_the_mlp(model: Any) -> Any:
     return peft.get_peft_model(model, config)
 
 
-@pytest.mark.parametrize("wrap", [pytest.param(compiled, marks=pytest.mark.zoo), forward_compiled, offloaded])
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        pytest.param(compiled, marks=pytest.mark.zoo),
+        pytest.param(forward_compiled, marks=pytest.mark.zoo),
+        offloaded,
+    ],
+)
 def test_a_model_that_is_wrapped_gives_the_same_numbers(wrap: Any, held: Any) -> None:
     model, tokenizer = held
     plain = ask(model, tokenizer)

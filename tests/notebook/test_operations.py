@@ -55,7 +55,13 @@ def test_signature_and_help_have_every_option(operation: Any) -> None:
     assert signature.return_annotation is RESULTS[operation.name]
 
 
-@pytest.mark.parametrize("options", [{}, {"dynamics": "drop", "layers": "last"}, {"unit": "sentence"}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"dynamics": "drop", "layers": "0,3-4", "unit": "sentence"},
+        *(pytest.param(one, marks=pytest.mark.zoo) for one in ({}, {"layers": "last"}, {"unit": "sentence"})),
+    ],
+)
 def test_a_held_model_gives_the_numbers_of_the_command_line(
     options: dict[str, str], held: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -90,6 +96,7 @@ def test_a_mistake_is_one_line(values: dict[str, Any], line: str) -> None:
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.zoo
 def test_a_type_checker_knows_options_and_results(tmp_path: Path) -> None:
     (tmp_path / "user.py").write_text(USER)
     command = [

@@ -69,7 +69,7 @@ def no_trace(model: Any, inputs: dict[str, Any]):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("family", ["llama", "gpt2", "qwen3", "gemma3", "gpt_neox", "mixtral"])
+@pytest.mark.parametrize("family", ["gpt2", "gemma3", "gpt_neox", "mixtral"])  # 42 families in the zoo
 def test_it_says_what_a_plain_pass_over_context_and_query_says(family):
     loaded = make_tiny(family)  # float64
     model, tokenizer = loaded.model, loaded.tokenizer
