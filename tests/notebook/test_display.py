@@ -127,6 +127,7 @@ def long_session(n_units: int, n_layers: int) -> Session:
     )
 
 
+@pytest.mark.zoo
 def test_a_long_session_is_under_300_kilobytes():
     session = long_session(1000, 30)
     drawn = session_picture(session)

@@ -91,7 +91,7 @@ def test_it_says_what_a_plain_pass_over_context_and_query_says(family):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("mode", ["frozen", "compiled"])
+@pytest.mark.parametrize("mode", ["frozen", pytest.param("compiled", marks=pytest.mark.zoo)])
 def test_the_models_own_generate_says_what_the_patched_lane_says(demo, mode):
     model, tokenizer = demo
     with engine_on(model, tokenizer) as engine:
