@@ -59,7 +59,7 @@ def _n_waiting(path: Path) -> str:
     try:
         n = len(Spool(path))
     except SpoolError as error:
-        return str(error)
+        return str(error).removeprefix(f"{shown(path)} ")
     return f"{n:,} {'waits' if n == 1 else 'wait'} for the next start with its --log" if n else ""
 
 

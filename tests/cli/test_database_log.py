@@ -8,6 +8,7 @@ import pytest
 from icltui.cli.main import main
 from icltui.storage.database.destination import spool_of
 from icltui.storage.row_store import read_rows
+from tests.cli.loaded_once import load_once
 
 pytest.importorskip("sqlalchemy")
 MEASURE = ("measure", "-c", "The cat is red.", "-q", "The cat is")
@@ -16,6 +17,9 @@ LINE = '{{"context": "The {0} is red.", "query": "The {0} is", "answer": " red"}
 
 @pytest.fixture(autouse=True)
 def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of the user's; and no figures, which take most of a sweep's time here."""
+    monkeypatch.setattr("icltui.report.summary_files.FORMATS", ())
+    load_once(monkeypatch)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.chdir(tmp_path)
 

@@ -14,6 +14,7 @@ from icltui.storage.sessions import write_session
 from icltui.values import Session
 from icltui.values.prompt import Prompt
 from icltui.values.sweep import RowsFolder, SweepRow
+from tests.cli.loaded_once import load_once
 from tests.sessions import A_SESSION, HOSTILE
 
 pytest.importorskip("sqlalchemy")
@@ -34,6 +35,7 @@ def asked(path, query: str) -> list[tuple]:
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("icltui.report.summary_files.FORMATS", ())  # figures take most of a sweep's time
     return tmp_path
 
 
@@ -51,7 +53,8 @@ def test_a_session_twice_and_another_beside_it(folder, capsys):
     assert titles == [("capital-conflict",), ("t",)]
 
 
-def test_a_sweeps_row_is_what_measure_gives_of_the_whole_context(folder, capsys):
+def test_a_sweeps_row_is_what_measure_gives_of_the_whole_context(folder, capsys, monkeypatch):
+    load_once(monkeypatch)
     (folder / "p.jsonl").write_text(json.dumps({"context": CONTEXT, "query": QUERY}))
     assert run(capsys, "sweep", "p.jsonl", "--out", "swept", "--layers", "all", "last")[0] == 0
     failed = RowStore(folder / "swept", SweepRow)

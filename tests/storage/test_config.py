@@ -124,6 +124,11 @@ def test_the_command_says_what_waits_for_a_database(file: Path, capsys) -> None:
         f"# for a log   {spool.path}  2 wait for the next start with its --log\n" in capsys.readouterr().out
     )
     spool.remove([1, 2])
+    spool.path.rename(aside := spool.path.with_suffix(".aside"))
+    spool.path.write_text("of something else, and longer than a header would be" * 20)
+    assert main(["config"]) == 0
+    assert f"# for a log   {spool.path}  cannot be read: file is not a database\n" in capsys.readouterr().out
+    aside.rename(spool.path)
     assert main(["config"]) == 0
     assert "for a log" not in capsys.readouterr().out
 
