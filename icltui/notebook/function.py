@@ -129,8 +129,8 @@ def arguments_help(operation: Operation, signature: Signature, more: Mapping[str
 def _arguments(operation: Operation, signature: Signature, others: Mapping[str, str]) -> Iterator[str]:
     options = {option.field: option for option in operation.options}
     for parameter in signature.parameters.values():
-        name, option = parameter.name, options.get(parameter.name)
-        words = others[name] if option is None else _meaning(operation, option)
+        name = parameter.name
+        words = others.get(name) or _meaning(operation, options[name])
         kind = "" if name in ("model", "tokenizer") else words_for(parameter.annotation)
         default = "" if parameter.default is Parameter.empty else f"default {parameter.default!r}"
         brackets = ", ".join(filter(None, (kind, default)))

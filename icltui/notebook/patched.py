@@ -12,6 +12,7 @@ from icltui.api.operation import operation_of
 from icltui.notebook.function import arguments_help, parameter_of
 from icltui.notebook.held_patch_request import OPTIONS
 from icltui.notebook.patched_model import PatchedModel, patched_model
+from icltui.values.prompt import Bos
 
 __all__ = ["PatchedModel", "patched"]
 
@@ -28,6 +29,8 @@ def patched(
     **options: Any,
 ) -> PatchedModel:
     texts = {name: text for name, text in (("context", context), ("query", query)) if text}
+    if options.get("bos", "") is None:
+        del options["bos"]
     return patched_model(model, tokenizer, {**texts, **options}, session, adapter, sites)
 
 
@@ -36,6 +39,8 @@ _OWN = {
     "model": "a model of transformers in memory",
     "tokenizer": "the model's tokenizer",
     "session": "in place of the texts: its prompt and its recipe, which other options change",
+    "bos": "tokens before the text, kept in both runs (default None: what the tokenizer writes itself, as in your own "
+    "calls; auto: where that is nothing, one that takes an attention sink)",
     "adapter": "in place of the texts: the folder of an adapter that icltui wrote, which is made again from its texts",
 }
 
@@ -49,6 +54,8 @@ def _parameters() -> Iterator[Parameter]:
         elif option.field == "mode":
             kind = Literal["frozen", "compiled"]
             yield Parameter("mode", Parameter.KEYWORD_ONLY, default="frozen", annotation=kind)
+        elif option.field == "bos":
+            yield Parameter("bos", Parameter.KEYWORD_ONLY, default=None, annotation=Bos | None)
         elif option.field in OPTIONS:
             yield parameter_of(_GENERATE, option, Parameter.KEYWORD_ONLY)
     yield Parameter("session", Parameter.KEYWORD_ONLY, default=None, annotation=object)

@@ -30,7 +30,7 @@ def patched(
     control: Literal["none", "random", "shuffled", "other"] = "none",
     other_context: str = "",
     seed: int = 0,
-    bos: Literal["auto", "always", "never"] = "auto",
+    bos: Literal["auto", "always", "never"] | None = None,
     chat: bool = False,
     layers: str = "all",
     session: object = None,
@@ -78,8 +78,9 @@ def patched(
             patch: a random one of equal norms, the shuffled or another context's
         other_context (str, default ''): for control other (with control other)
         seed (int, default 0): of sampling, one noise for all lanes, and of the controls
-        bos ('auto' | 'always' | 'never', default 'auto'): tokens before the text, kept in both runs
-            (default auto: the tokenizer's own, else one where the model has an attention sink)
+        bos ('auto' | 'always' | 'never' | None, default None): tokens before the text, kept in both
+            runs (default None: what the tokenizer writes itself, as in your own calls; auto: where that
+            is nothing, one that takes an attention sink)
         chat (bool, default False): context and query as one user turn of the tokenizer's chat template,
             its header kept in both runs
         layers (str, default 'all'): all, last, or a list such as 0,3,5-8

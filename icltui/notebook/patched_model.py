@@ -44,7 +44,7 @@ from icltui.notebook.try_held_patch import contextual_noise, report_held
 from icltui.notebook.unwrap import check_order, unwrap
 from icltui.values import ExportReport, LayerFit, ModelInfo, Session
 from icltui.values.errors import BadInput
-from icltui.values.prompt import layers_text
+from icltui.values.prompt import Bos, layers_text
 from icltui.values.recipe import Recipe, patch_words
 
 Result = TypeVar("Result")
@@ -71,6 +71,8 @@ def patched_model(
             "AutoModelForCausalLM.from_pretrained"
         )
     check_order(model, tokenizer)
+    if session is None and adapter is None:
+        given = {"bos": _own_bos(tokenizer, is_chat=bool(given.get("chat"))), **given}
     request = _request(session, adapter, dict(given))
     own = unwrap(model)
     check_not_compiled(model)
@@ -82,6 +84,19 @@ def patched_model(
             engine.loaded, request.prompt, request.layers, request.recipe, request.holdout, kept=request.kept
         )
         return PatchedModel(own, request, engine.info, make_patch(spec, ignore_progress))
+
+
+def _own_bos(tokenizer: Any, is_chat: bool) -> Bos:
+    """What keeps before the text just what the tokenizer writes there itself, as the user's own calls have it.
+
+    A patch that was made behind another kept token fits none of them: compiled on SmolLM2 it wrote garbage.
+    """
+    if (
+        is_chat
+        or tokenizer("a")["input_ids"][:1] != tokenizer("a", add_special_tokens=False)["input_ids"][:1]
+    ):
+        return "auto"
+    return "never"
 
 
 class PatchedModel:

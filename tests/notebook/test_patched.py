@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from tokenizers import processors
 from transformers import AutoModelForCausalLM, AutoTokenizer, pipeline
 
 from icltui.api import run_to_result
@@ -24,6 +25,7 @@ from icltui.values import Session
 from icltui.values.errors import BadInput
 from icltui.values.prompt import Prompt
 from icltui.values.recipe import Recipe
+from tests.engine.measure.test_attention_sink import with_sink
 from tests.engine.small_models import make_tiny
 from tests.waiting import PATIENCE
 
@@ -41,6 +43,21 @@ def demo() -> tuple[Any, Any]:
 @pytest.fixture(scope="module")
 def frozen(demo):
     return patched(*demo, CONTEXT, QUERY)
+
+
+@pytest.mark.parametrize("given", [{}, {"bos": "auto"}, {"bos": "never"}], ids=str)
+@pytest.mark.parametrize("writes_bos", [True, False])
+def test_its_tokens_are_those_that_the_tokenizer_writes_itself(writes_bos, given):
+    """Also where the model has an attention sink, for which every other operation keeps a token."""
+    loaded = with_sink()
+    tokenizer = loaded.tokenizer
+    if not writes_bos:
+        tokenizer.backend_tokenizer.post_processor = processors.ByteLevel(trim_offsets=False)
+    own = tokenizer(OTHER)["input_ids"]
+    bare = tokenizer(OTHER, add_special_tokens=False)["input_ids"]
+    patch = patched(loaded.model, tokenizer, OTHER * 3, OTHER, **given)
+    wanted = {"auto": [0, *bare], "never": bare}.get(given.get("bos"), own)
+    assert patch.inputs["input_ids"].tolist() == [wanted]
 
 
 def traces(model: Any) -> list[object]:

@@ -26,7 +26,8 @@ def test_frozen_and_compiled_patches_equal_the_context_where_they_are_made(engin
         assert error <= 20 * patch.noise
         assert error < 1e-3 * float((plain - wanted).abs().max())
         assert torch.equal(model(**patch.inputs).logits[0, -1], plain)
-        lanes = icltui.generate(model, tokenizer, *texts, **options, n_tokens=4).lanes
+        assert torch.equal(patch.inputs["input_ids"], tokenizer(texts[1], return_tensors="pt")["input_ids"])
+        lanes = icltui.generate(model, tokenizer, *texts, **options, bos="never", n_tokens=4).lanes
         assert tuple(said.tolist()) == lanes["patched"].token_ids
         if patch.recipe.mode == "compiled":
             assert torch.equal(said, model.generate(**patch.inputs_with_context, **how)[0, n_whole:])
