@@ -154,7 +154,7 @@ def _but_seconds(text: str) -> list[str]:
     return [line for line in text.splitlines() if '"seconds":' not in line]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.soak), signal.SIGTERM])
 def test_a_signal_ends_the_running_job_and_the_engine(tmp_path: Path, number: int) -> None:
     with (
         serving(tmp_path, "--engine", SLOW) as server,

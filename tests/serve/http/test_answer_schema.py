@@ -7,11 +7,10 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from icltui.api.collect import Collected
-from icltui.api.messages import LoadModel
 from icltui.api.operation import OPERATIONS, Operation
-from icltui.engine.local import LocalEngine
 from icltui.report.answer import answer_json
 from icltui.serve.http.answer_schema import ANSWERS, answer_schemas
+from tests.serve.loaded_engine import LoadedEngine
 
 PROMPT = {
     "context": "cat is gato; dog is perro; sun is sol; house is casa",
@@ -57,15 +56,6 @@ ASKED: dict[str, list[dict[str, Any]]] = {
 SLOW = ("compile", "exam")
 
 
-@pytest.fixture(scope="module")
-def engine() -> tuple[LocalEngine, Collected]:
-    engine, load = LocalEngine(), LoadModel()
-    loaded = Collected(load)
-    for event in engine.run(load, lambda: False):
-        loaded.take(event)
-    return engine, loaded
-
-
 def strict(schema: Any) -> Any:
     """``schema`` with no room for keys that it does not name."""
     if isinstance(schema, list):
@@ -90,14 +80,13 @@ def strict(schema: Any) -> Any:
     ],
 )
 def test_a_real_answer_fits_its_schema(
-    operation: Operation, values: dict[str, Any], engine: tuple[LocalEngine, Collected]
+    operation: Operation, values: dict[str, Any], engine: LoadedEngine
 ) -> None:
     request = operation.read({k: v for k, v in (PROMPT | values).items() if k not in operation.unused})
     collected = Collected(request)
-    for event in engine[0].run(request, lambda: False):
+    for event in engine.run(request, lambda: False):
         collected.take(event)
-    assert engine[1].model is not None
-    answer = json.loads(answer_json(engine[1].model, request, collected))
+    answer = json.loads(answer_json(engine.model, request, collected))
     answers, components = answer_schemas("#/$defs/{name}")
     schema = strict({"$defs": components, **answers[operation.name]})
     Draft202012Validator.check_schema(schema)

@@ -114,7 +114,7 @@ async def test_of_a_key_that_is_given_twice_the_last_counts(caplog: pytest.LogCa
         assert json.loads(answer.partition(b"\r\n\r\n")[2])["query_tokens"][0]["text"] == " no"
 
 
-@pytest.mark.parametrize("token", [TOKEN, None])
+@pytest.mark.parametrize("token", [TOKEN, pytest.param(None, marks=pytest.mark.soak)])
 async def test_a_body_without_end(token: str | None, caplog: pytest.LogCaptureFixture) -> None:
     before = psutil.Process().memory_info().rss
     async with mistreated(token, caplog) as (_, port):

@@ -14,7 +14,6 @@ import httpx
 from icltui.api.limits import Limits
 from icltui.api.messages import LoadModel
 from icltui.api.operation import OPERATIONS
-from icltui.engine.local import LocalEngine
 from icltui.serve.http.addresses import address_of
 from icltui.serve.http.application import application
 from icltui.serve.http.openapi import description
@@ -22,6 +21,7 @@ from icltui.serve.job_desk import JobDesk
 from tests.docs.blocks import DOCS, blocks
 from tests.serve.desk_client import DeskClient
 from tests.serve.http.served import served
+from tests.serve.loaded_engine import LoadedEngine
 
 PAGE = DOCS / "http.md"
 USUAL = "127.0.0.1:8642"
@@ -29,10 +29,10 @@ COMMANDS = [line for block in blocks(PAGE) for line in block.lines if line.start
 
 
 @asynccontextmanager
-async def embedded() -> AsyncIterator[str]:
+async def embedded(engine: LoadedEngine) -> AsyncIterator[str]:
     """Where the embedded model is served."""
     client = DeskClient()
-    client.engine = LocalEngine()  # type: ignore[assignment]
+    client.engine = engine  # type: ignore[assignment]
     desk = JobDesk(client, LoadModel())
     await desk.open()
     async with served(application(desk)) as port:
@@ -55,9 +55,9 @@ async def answer_to(words: list[str]) -> str:
         return (await client.post(address, content=body, headers={"content-type": "application/json"})).text
 
 
-async def test_every_command_of_the_page_is_answered() -> None:
+async def test_every_command_of_the_page_is_answered(engine: LoadedEngine) -> None:
     assert len(COMMANDS) == 6
-    async with embedded() as address:
+    async with embedded(engine) as address:
         for command in COMMANDS:
             text = await answer_to(shlex.split(command.replace(USUAL, address)))
             if "stream=true" in command:
@@ -69,10 +69,10 @@ async def test_every_command_of_the_page_is_answered() -> None:
                 assert "error" not in json.loads(text), command
 
 
-async def test_the_client_in_python_gets_an_answer() -> None:
+async def test_the_client_in_python_gets_an_answer(engine: LoadedEngine) -> None:
     (text,) = (block.text for block in blocks(PAGE) if block.text.startswith("import "))
     found: dict[str, object] = {}
-    async with embedded() as address:
+    async with embedded(engine) as address:
         await asyncio.to_thread(exec, text.replace(USUAL, address), found)
     assert isinstance(found["answer"], dict)
     assert len(found["answer"]["units"]) == 2

@@ -7,7 +7,6 @@ from typing import Any
 
 from mcp.client.client import Client as AgentClient
 
-from icltui.api import run_to_result
 from icltui.api.engine import Engine, Listener
 from icltui.api.limits import Limits
 from icltui.api.messages import (
@@ -23,7 +22,6 @@ from icltui.api.messages import (
     PromptTokenized,
     Request,
 )
-from icltui.engine.local import LocalEngine
 from icltui.serve.job_desk import JobDesk
 from icltui.serve.mcp.agent_call import MOST_CHARACTERS
 from icltui.serve.mcp.server import AgentServer
@@ -92,20 +90,6 @@ class EngineClient:
         self.is_closed = True
         for task in self._tasks:
             task.cancel()
-
-
-class LoadedEngine:
-    """The real engine with the embedded model, which is loaded once for all that ask."""
-
-    def __init__(self) -> None:
-        self.engine = LocalEngine()
-        self.model = run_to_result.load(self.engine, LoadModel())
-
-    def run(self, request: Request, should_stop: Callable[[], bool]) -> Iterator[Event]:
-        if isinstance(request, LoadModel):
-            yield ModelLoaded(model=self.model)
-        else:
-            yield from self.engine.run(request, should_stop)
 
 
 class PatientEngine:

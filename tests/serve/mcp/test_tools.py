@@ -34,7 +34,8 @@ from icltui.values.errors import BadInput
 from icltui.values.prompt import Prompt
 from icltui.values.recipe import Recipe
 from tests.curves_and_heads import CURVES, HEADS
-from tests.serve.mcp.agents import CannedEngine, EngineClient, LoadedEngine, agent
+from tests.serve.loaded_engine import LoadedEngine
+from tests.serve.mcp.agents import CannedEngine, EngineClient, agent
 from tests.sessions import A_VERIFICATION
 from tests.tui.samples import COMPILATION, exam
 
@@ -57,11 +58,6 @@ CANNED: dict[type, Event] = {
 
 QUERIES = {"queries": ["a"], "holdout": ["b", "c"]}
 """What an exam needs besides."""
-
-
-@pytest.fixture(scope="module")
-def engine() -> LoadedEngine:
-    return LoadedEngine()
 
 
 async def answered(client: Any, name: str, **arguments: Any) -> dict[str, Any]:
@@ -91,17 +87,6 @@ def test_every_tool_promises_controls_and_what_is_evidence() -> None:
         assert {"summary", "result", "controls", "evidence"} <= set(schema["required"])
         controls = schema["properties"]["controls"]["$ref"].rpartition("/")[2]
         assert schema["$defs"][controls]["required"], f"{tool.name} may answer without any control"
-
-
-@pytest.mark.parametrize("name", ["model", "count_tokens", "measure", "generate", "verify"])
-async def test_no_tool_answers_without_controls(engine: LoadedEngine, name: str) -> None:
-    async with agent(EngineClient(engine), mode="legacy") as client:
-        more = {"model": {}, "generate": {**GIVEN, "n_tokens": 2}}
-        answer = await answered(client, name, **more.get(name, GIVEN))
-    assert answer["controls"]
-    assert answer["evidence"]
-    for control in ("random", "shuffled"):  # in words too
-        assert name == "count_tokens" or control in answer["summary"]
 
 
 async def test_what_the_engine_compares_with_is_passed_on_as_controls() -> None:
