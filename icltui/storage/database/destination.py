@@ -3,6 +3,7 @@
 import hashlib
 import importlib.util
 import os
+import re
 from pathlib import Path
 from urllib.parse import parse_qsl, urlencode
 
@@ -12,6 +13,8 @@ from icltui.storage.paths import file_slug, real_path, shown, state_path
 from icltui.values.errors import BadInput
 
 _FILE = "sqlite"
+_HOW = re.compile("timeout|keepalive|ssl|application_name", re.IGNORECASE)
+"""Parameters of a URL that say how a database is reached, and not which one it is."""
 
 
 def spool_folder() -> Path:
@@ -23,7 +26,7 @@ def destination(url: str) -> str:
     """The database as it may be shown, without password: equal for equal databases, as far as a text tells.
 
     >>> destination("postgresql+psycopg://me:secret@host:5432/lab?connect_timeout=3")
-    'postgresql://me@host:5432/lab?connect_timeout=3'
+    'postgresql://me@host:5432/lab'
     >>> destination("sqlite:////tmp/log.sqlite")
     'sqlite:////tmp/log.sqlite'
 
@@ -37,7 +40,11 @@ def destination(url: str) -> str:
     else:
         start = "/file:" if place.startswith("/file:") else "/"
         place = f"{start}{_absolute(place.removeprefix(start))}"
-    pairs = [(name, value) for name, value in parse_qsl(parts["query"]) if not SECRET.search(name)]
+    pairs = [
+        (name, value)
+        for name, value in parse_qsl(parts["query"])
+        if not SECRET.search(name) and not _HOW.search(name)
+    ]
     text = f"{kind}://{place}{'?' if pairs else ''}{urlencode(pairs)}"
     return text if text.isprintable() else ascii(text)
 

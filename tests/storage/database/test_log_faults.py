@@ -164,15 +164,17 @@ def test_one_database_has_one_spool_whatever_else_its_url_says():
         "postgresql://me:one@host/lab",
         "postgres://me:two@host/lab",
         "postgresql+psycopg://me@host/lab?password=three",
+        "postgresql://me@host/lab?connect_timeout=3&sslmode=require&application_name=lab",
     )
     assert {spool_of(url).path for url in same} == {spool_of(same[0]).path}
     others = (
         "postgresql://me@host/other",
         "postgresql://you@host/lab",
         "postgresql://me@host:1/lab",
+        "postgresql://me@host/lab?options=-csearch_path%3Dlab",
         "sqlite:///a",
     )
-    assert len({spool_of(url).path for url in (same[0], *others)}) == 5
+    assert len({spool_of(url).path for url in (same[0], *others)}) == 6
     with pytest.raises(BadInput, match="%40 for @"):  # else a part of the password would be the host's name
         destination("postgresql://me:p@ss:word@host/lab")
 
