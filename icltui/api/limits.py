@@ -119,12 +119,12 @@ def count_request(request: Request) -> CountTokens:
 
 
 def check_tokens(tokens: TokenizedPrompt, limits: Limits) -> None:
-    """Refuse a request whose texts, as :func:`count_request` has them, are too long.
+    """Refuse a request whose texts, as :func:`count_request` has them, are too long; what is kept before them is free.
 
     Raises:
         RequestTooLarge: naming their number, the limit, and what to shorten.
     """
-    n = len(tokens.prefix) + len(tokens.context) + len(tokens.query)
+    n = len(tokens.context) + len(tokens.query)
     _refuse(n, limits.prompt_tokens, "tokens", "shorten the context or the queries")
 
 

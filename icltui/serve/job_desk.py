@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from icltui.api.collect import Collected
 from icltui.api.engine import Client
 from icltui.api.limits import Limits, check_request, check_tokens, count_request
-from icltui.api.messages import Event, LoadModel, Request
+from icltui.api.messages import CountTokens, Event, LoadModel, Request
 from icltui.serve.kept_engine import PATIENCE, KeptEngine, OnEvent
 from icltui.values import ModelInfo
 from icltui.values.errors import Busy, EngineError, TimedOut
@@ -155,7 +155,8 @@ class JobDesk:
         """Wait for the turn of ``job``, and run it."""
         try:
             async with asyncio.timeout(self.limits.seconds), self._turn:
-                await self._count_tokens(job.request)
+                if not isinstance(job.request, CountTokens):  # which says itself whether they are too many
+                    await self._count_tokens(job.request)
                 await self._engine.run(job.request, job.take)
         except TimeoutError:
             job.end(

@@ -82,9 +82,9 @@ def test_every_text_of_a_request_is_counted() -> None:
 
 def test_a_text_at_its_limit_passes_and_one_beyond_it_does_not() -> None:
     tokens = TokenizedPrompt(prefix=(TOKEN,), context=(TOKEN,) * 3, query=(TOKEN,), units=())
-    check_tokens(tokens, Limits(prompt_tokens=5))
-    with pytest.raises(RequestTooLarge, match=r"^5 tokens, where this server takes 4: shorten the context"):
-        check_tokens(tokens, Limits(prompt_tokens=4))
+    check_tokens(tokens, Limits(prompt_tokens=4))
+    with pytest.raises(RequestTooLarge, match=r"^4 tokens, where this server takes 3: shorten the context"):
+        check_tokens(tokens, Limits(prompt_tokens=3))
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -23,6 +24,8 @@ from icltui.api.messages import (
     Measure,
     MeasureCurves,
     MeasureHeads,
+    Request,
+    UnitsMeasured,
     VerificationEnded,
     Verify,
 )
@@ -197,6 +200,51 @@ async def test_an_answer_fits_the_window_or_says_what_to_ask(engine: LoadedEngin
             assert refused.content[0].text.startswith("too_large: ")
 
 
+async def test_what_just_fits_is_told_so_and_answered(engine: LoadedEngine) -> None:
+    async with agent(EngineClient(engine), mode="legacy") as client:
+        counted = (await answered(client, "count_tokens", **GIVEN))["result"]
+    n_tokens = counted["context"] + counted["query"]
+    assert counted["kept"]
+    for n_allowed in (n_tokens, n_tokens - 1):
+        async with agent(EngineClient(engine), Limits(prompt_tokens=n_allowed), mode="legacy") as client:
+            fits = (await answered(client, "count_tokens", **GIVEN))["result"]["fits"]
+            verified = await client.call_tool("verify", {**GIVEN, "layers": "0"})
+        assert (fits, verified.is_error) == ((n_allowed == n_tokens), (n_allowed < n_tokens))
+
+
+class NoisyEngine:
+    """The embedded model in an arithmetic of which so much is rounding that some of ‖δ‖ or all of it is."""
+
+    def __init__(self, engine: LoadedEngine, noise: float) -> None:
+        self.engine, self.noise = engine, noise
+
+    def run(self, request: Request, should_stop: Callable[[], bool]) -> Iterator[Event]:
+        for event in self.engine.run(request, should_stop):
+            if isinstance(event, UnitsMeasured):
+                rows = tuple(replace(row, delta_noise=self.noise) for row in event.rows)
+                yield replace(event, rows=rows)
+            else:
+                yield event
+
+
+async def test_what_is_no_more_than_rounding_is_said_in_words(engine: LoadedEngine) -> None:
+    norms = run_to_result.measure(engine, Measure(prompt=PROMPT, layers="0")).rows
+    middle = sorted(row.delta_norm for row in norms if row.delta_norm)[2]
+    for noise, said in ((middle, "3 of 16 ‖δ‖ are no more than rounding"), (1e9, "None of 16 units moves")):
+        async with agent(EngineClient(NoisyEngine(engine, noise)), mode="legacy") as client:
+            summary = (await answered(client, "measure", **GIVEN, layers="0"))["summary"]
+        assert said in summary
+        assert ("moves the model most" in summary) == (noise == middle)
+
+
+async def test_words_of_the_next_token_say_what_the_model_reads(engine: LoadedEngine) -> None:
+    said = {"grow": "without the context, ' Rome'", "drop": "with the whole context, "}
+    for dynamics, words in said.items():
+        async with agent(EngineClient(engine), mode="legacy") as client:
+            answer = await answered(client, "measure", **GIVEN, dynamics=dynamics, layers="0", unit="line")
+        assert words in answer["summary"]
+
+
 REFUSED: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("measure", {"context": "a"}, "bad_input: the query is empty"),
     ("measure", {"query": 3}, "bad_input: query: a text is needed"),
@@ -229,8 +277,11 @@ async def test_a_prompt_of_too_many_tokens_is_refused(engine: LoadedEngine) -> N
     async with agent(EngineClient(engine), Limits(prompt_tokens=8), mode="legacy") as client:
         result = await client.call_tool("measure", GIVEN)
         counted = await client.call_tool("count_tokens", {"query": "one two"})
+        too_many = await client.call_tool("count_tokens", GIVEN)
     assert result.content[0].text.startswith("too_large: ")
     assert counted.structured_content["result"]["fits"]
+    assert not too_many.structured_content["result"]["fits"]
+    assert "too many" in too_many.structured_content["summary"]
 
 
 JUNK = st.recursive(

@@ -129,16 +129,17 @@ async def measure(asked: Asked) -> Compose:
         brief = _brief(asked, measurement, cut)
         rows = [row for row in measurement.rows if row.unit]
         tokens = measurement.tokens
+        controls = MeasureControls(
+            n_rows=len(rows),
+            n_rows_of_noise=sum(row.is_noise for row in rows),
+            noise=_noise_words(rows),
+            kept=kept_tokens(asked.model, tokens.prefix, tokens.ids),
+            verification=control,
+        )
         return AgentAnswer(
-            summary=f"{_words(brief)} {control_words(control)}",
+            summary=f"{_words(brief, controls)} {control_words(control)}",
             result=brief,
-            controls=MeasureControls(
-                n_rows=len(rows),
-                n_rows_of_noise=sum(row.is_noise for row in rows),
-                noise=_noise_words(rows),
-                kept=kept_tokens(asked.model, tokens.prefix, tokens.ids),
-                verification=control,
-            ),
+            controls=controls,
             evidence=EVIDENCE,
             left_out=cut.left_out,
         )
@@ -252,16 +253,35 @@ def _noise_words(rows: list[Row]) -> str:
     return "computed in float32, where the noise of ‖δ‖ is not estimated: see the noise floor of the verification"
 
 
-def _words(brief: MeasureBrief) -> str:
+def _words(brief: MeasureBrief, controls: MeasureControls) -> str:
     if not brief.top_units:
         return "The context is empty, so that nothing moves the model."
-    top = brief.top_units[0]
+    top, n_noise = brief.top_units[0], controls.n_rows_of_noise
     most = f"unit {top.unit} {top.text!r} moves the model most: {words(top.share)} of all ‖δ‖"
-    said = f"Of {brief.n_units} units, {most}."
+    said = [f"Of {brief.n_units} units, {most}."]
+    if n_noise == controls.n_rows:
+        said = [f"None of {brief.n_units} units moves the model by more than rounding does."]
+    elif n_noise:
+        said.append(f"{n_noise} of {controls.n_rows} ‖δ‖ are no more than rounding.")
+    said += filter(None, (_sentence(controls.kept.warning), _next_words(brief)))
+    return " ".join(said)
+
+
+def _sentence(text: str) -> str:
+    return text and f"{text[0].upper()}{text[1:].rstrip('.')}."
+
+
+def _next_words(brief: MeasureBrief) -> str:
     first, last = brief.next_at_first, brief.next_at_last
     if first is None or last is None:
-        return said
+        return ""
+    grows = brief.dynamics == "grow"
+    at_first, at_last = (
+        ("without the context", "with it")
+        if grows
+        else ("with the whole context", f"at the last unit, as {brief.dynamics} leaves the context there")
+    )
     return (
-        f"{said} The next token is {first.text!r} ({words(first.probability)}) at unit 0, {last.text!r} "
-        f"({words(last.probability)}) at the last unit."
+        f"The next token is {first.text!r} ({words(first.probability)}) {at_first}, {last.text!r} "
+        f"({words(last.probability)}) {at_last}."
     )
