@@ -240,6 +240,29 @@ def test_nothing_keeps_a_model_in_memory() -> None:
     assert there() is None
 
 
+@pytest.mark.parametrize("norm", [nn.utils.weight_norm, nn.utils.parametrizations.weight_norm])
+def test_a_weight_that_is_computed_is_measured_as_it_is_at_the_moment(norm: Any, held: Any) -> None:
+    model, tokenizer = held
+    other, names = copy.deepcopy(model), ("gate_proj", "down_proj")
+    with torch.no_grad():
+        for layer in model.model.layers:
+            for name in names:
+                norm(getattr(layer.mlp, name))
+        model(torch.tensor([[1]]))
+        for layer, plain in zip(model.model.layers, other.model.layers, strict=True):
+            for name in names:
+                matrix = getattr(layer.mlp, name)
+                size = next(
+                    part for key, part in matrix.named_parameters() if key.endswith(("_g", "original0"))
+                )
+                size.mul_(1.5)  # and no pass since, which would compute the matrix anew
+                direction = next(
+                    part for key, part in matrix.named_parameters() if key.endswith(("_v", "original1"))
+                )
+                getattr(plain.mlp, name).weight.copy_(torch._weight_norm(direction, size, 0))
+    assert ask(model, tokenizer).rows == ask(other, tokenizer).rows
+
+
 def test_training_goes_on_after_a_measure(held: Any) -> None:
     """No tensor of inference mode stays in the model, where it could not be trained."""
     model, tokenizer = held
@@ -342,6 +365,43 @@ def test_an_adapter_counts(wrap: Any, held: Any) -> None:
     assert found.predictions == merged.predictions
 
 
+class Adapted(nn.Linear):
+    """A matrix with an adapter of nobody's library beside it, as many write their own."""
+
+    def __init__(self, matrix: nn.Linear) -> None:
+        super().__init__(matrix.in_features, matrix.out_features, bias=False)
+        self.weight = matrix.weight
+        self.down = nn.Parameter(torch.randn(2, matrix.in_features))
+        self.up = nn.Parameter(torch.randn(matrix.out_features, 2))
+
+    def forward(self, z: Tensor) -> Tensor:
+        return super().forward(z) + z @ self.down.T @ self.up.T
+
+
+class Around(nn.Module):
+    """The same as a module around the matrix."""
+
+    def __init__(self, matrix: nn.Linear) -> None:
+        super().__init__()
+        self.adapted = Adapted(matrix)
+        self.matrix, self.down, self.up = matrix, self.adapted.down, self.adapted.up
+        del self.adapted
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.matrix(z) + z @ self.down.T @ self.up.T
+
+
+def adapted_by_hand(kind: Any) -> Any:
+    """Its ‖ΔW‖ would be that of the matrix without what is added, 20 % off."""
+
+    def made(model: Any) -> Any:
+        for layer in model.model.layers:
+            layer.mlp.gate_proj = kind(layer.mlp.gate_proj)
+        return model
+
+    return made
+
+
 class Trained(nn.Parameter):
     """A parameter of a class of its own, as quantized ones are."""
 
@@ -384,6 +444,16 @@ BAD: list[tuple[Any, type[IcltuiError], str]] = [
     (on_meta, ModelError, "Qwen3ForCausalLM has weights on the meta device"),
     (with_a_lock, ModelError, "holds something that cannot be copied (TypeError: cannot pickle"),
     (with_its_own_parameter, ModelError, "parameters of class Trained that are trained"),
+    (
+        adapted_by_hand(Adapted),
+        ModelError,
+        "its Adapted adds to a matrix what down and up give, which is not in",
+    ),
+    (
+        adapted_by_hand(Around),
+        ModelError,
+        "its Around adds to a matrix what down and up give, which is not in",
+    ),
     (virtual_tokens, ModelError, "its adapter is of virtual tokens"),
     (
         lambda _: T5ForConditionalGeneration(

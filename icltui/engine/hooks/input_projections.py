@@ -5,12 +5,15 @@ Enters: a module, the trace of its block, z. Leaves: an :class:`~icltui.engine.h
 
 from dataclasses import replace
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
 from icltui.engine.hooks.site import InputProjection
 from icltui.engine.hooks.trace import Trace, is_made_of, is_same
+
+_PLAIN = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 
 
 def find_input_projections(
@@ -19,7 +22,7 @@ def find_input_projections(
     """Every matrix inside ``root`` that multiplies z, named by its module's path in ``root``, or ``root``'s ``path``.
 
     Raises:
-        LookupError: a module reads z and does not show which of its weights multiplies it.
+        LookupError: a module reads z and does not show which of its weights multiplies it, or adds others to it.
     """
     hidden = z.shape[-1]
     rows = z.reshape(-1, hidden)
@@ -32,9 +35,13 @@ def find_input_projections(
                 raise LookupError(
                     f"its {type(module).__name__} reads the MLP's input but does not show its matrix"
                 )
+            if module is not root and _matrices(module) and any(is_same(tensor, z) for tensor in tensors):
+                raise _added_to(module)
         elif any(is_same(tensor, z) or is_made_of(tensor, rows) for tensor in tensors):
             if projection.experts is not None and module not in trace.routed:
                 projection = replace(projection, name="all experts")
+            if _is_plain(module) and set(_matrices(module)) > {"weight"}:
+                raise _added_to(module)
             found.append(projection)
     return found
 
@@ -43,6 +50,26 @@ def _has_weights_of_its_own(module: nn.Module) -> bool:
     """Whether the module may multiply by weights that are not known as a matrix, such as packed ones."""
     is_leaf = next(module.children(), None) is None
     return is_leaf and any(True for _ in (*module.parameters(), *module.buffers()))
+
+
+def _matrices(module: nn.Module) -> list[str]:
+    """Names of the matrices that are the module's own, its parts' left out."""
+    return [name for name, own in module._parameters.items() if own is not None and own.ndim > 1]
+
+
+def _is_plain(module: nn.Module) -> bool:
+    """Whether the module is a matrix in numbers of its own, without scales beside it."""
+    weight = module._parameters.get("weight")
+    return isinstance(module, nn.Linear) and weight is not None and weight.dtype in _PLAIN
+
+
+def _added_to(module: nn.Module) -> LookupError:
+    """An adapter that is not PEFT's: what it adds to the matrix is no change of it that could be seen."""
+    others = " and ".join(name for name in _matrices(module) if name != "weight")
+    return LookupError(
+        f"its {type(module).__name__} adds to a matrix what {others} give, which is not in the "
+        "matrix: merge them into it"
+    )
 
 
 def _as_projection(name: str, module: nn.Module, hidden: int) -> InputProjection | None:
