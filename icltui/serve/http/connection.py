@@ -11,8 +11,7 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from icltui.serve.http.error_answer import fault_json
-from icltui.serve.http.error_form import error_body
+from icltui.serve.http.error_answer import error_json, fault_json
 from icltui.values.errors import Busy
 
 
@@ -39,7 +38,7 @@ class BoundedConnection(H11Protocol):  # type: ignore[misc]
         super().connection_made(LingeringTransport(transport, self._is_sending, self._linger))
         if len(self.connections) > self.most:
             busy = Busy(f"{self.most} connections are open: ask again later")
-            self._refuse(busy.http_status, error_body(busy))
+            self._refuse(busy.http_status, error_json(busy))
         self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -1,4 +1,7 @@
-"""An error as the answer to an HTTP request: one form, whatever refused it, and never a traceback."""
+"""An error as the answer to an HTTP request: ``{"error": {"code": …, "message": …}}``, whatever refused it.
+
+What nobody foresaw is told in the same form, and never with a traceback.
+"""
 
 import http
 from collections.abc import Mapping
@@ -8,7 +11,6 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from icltui.serve.http.error_form import ErrorForm, ToldError, error_body
 from icltui.values.errors import Busy, IcltuiError
 
 RETRY_SECONDS = 5
@@ -16,10 +18,30 @@ RETRY_SECONDS = 5
 JSON_TYPE = "application/json"
 
 
+class ToldError(msgspec.Struct, frozen=True):
+    """What went wrong."""
+
+    code: str
+    """The error's name for programs."""
+    message: str
+    """One line: what is wrong, what was needed, what to do."""
+
+
+class ErrorForm(msgspec.Struct, frozen=True):
+    """An answer that tells an error."""
+
+    error: ToldError
+
+
+def error_json(error: IcltuiError) -> bytes:
+    """``error`` in JSON."""
+    return msgspec.json.encode(ErrorForm(ToldError(error.code, str(error))))
+
+
 def refuse(error: IcltuiError, headers: Mapping[str, str]) -> Response:
     """The answer that tells ``error``, with more ``headers``."""
     retry = {"retry-after": str(RETRY_SECONDS)} if isinstance(error, Busy) else {}
-    return _response(error.http_status, error_body(error), {**retry, **headers})
+    return _response(error.http_status, error_json(error), {**retry, **headers})
 
 
 def fault(status: int, message: str, headers: Mapping[str, str] | None = None) -> HTTPException:
@@ -28,7 +50,7 @@ def fault(status: int, message: str, headers: Mapping[str, str] | None = None) -
 
 
 def fault_json(status: int, message: str) -> bytes:
-    """The form of such an error.
+    """Such an error in JSON.
 
     >>> fault_json(408, "the body does not come")
     b'{"error":{"code":"request_timeout","message":"the body does not come"}}'

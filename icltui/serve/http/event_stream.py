@@ -19,7 +19,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 import msgspec
 
 from icltui.api.messages import Event
-from icltui.serve.http.error_form import error_body
+from icltui.serve.http.error_answer import error_json
 from icltui.serve.job_desk import DeskJob
 from icltui.values.errors import IcltuiError
 
@@ -60,7 +60,7 @@ async def stream(
                 break
         yield _event(ANSWER, (await answer()).encode())
     except IcltuiError as error:
-        yield _event(ERROR, error_body(error))
+        yield _event(ERROR, error_json(error))
 
 
 def _event(name: str, data: bytes) -> bytes:

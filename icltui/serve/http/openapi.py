@@ -15,8 +15,7 @@ from icltui.api.schema import input_schema
 from icltui.serve.http.access import HEALTH
 from icltui.serve.http.addresses import address_of
 from icltui.serve.http.answer_schema import answer_schemas
-from icltui.serve.http.error_answer import JSON_TYPE
-from icltui.serve.http.error_form import ErrorForm
+from icltui.serve.http.error_answer import JSON_TYPE, ErrorForm
 from icltui.serve.http.event_stream import ANSWER, ERROR, MEDIA_TYPE
 from icltui.serve.http.question import FIGURE, PARAMETERS, parameter_schemas
 from icltui.values.errors import IcltuiError
@@ -50,6 +49,7 @@ def description(limits: Limits, has_token: bool) -> dict[str, Any]:
         "type": "string",
         "description": "where asked for: SVG",
     }
+    schemas |= {_body_name(op): _body(op) for op in OPERATIONS} | dict(_error_schemas())
     paths = {address_of(op): {"post": _operation(op, answers[op.name])} for op in OPERATIONS}
     document: dict[str, Any] = {
         "openapi": "3.1.0",
@@ -64,17 +64,26 @@ def description(limits: Limits, has_token: bool) -> dict[str, Any]:
     return document
 
 
-def _operation(operation: Operation, answer: dict[str, Any]) -> dict[str, Any]:
+def _body_name(operation: Operation) -> str:
+    return f"{operation.name.capitalize()}Options"
+
+
+def _body(operation: Operation) -> dict[str, Any]:
     values = input_schema(operation)
-    names = [name for name in PARAMETERS if name != FIGURE or operation.request is Measure]
     if operation.request is Measure:
         values["properties"][FIGURE] = _FIGURE_SCHEMA
+    return values
+
+
+def _operation(operation: Operation, answer: dict[str, Any]) -> dict[str, Any]:
+    names = [name for name in PARAMETERS if name != FIGURE or operation.request is Measure]
+    body = {JSON_TYPE: {"schema": _refer("schemas", _body_name(operation))}}
     schemas = parameter_schemas()
     return {
         "operationId": operation.name,
         "summary": operation.purpose,
         "parameters": [{"name": name, "in": "query", "schema": schemas[name]} for name in names],
-        "requestBody": {"required": True, "content": {JSON_TYPE: {"schema": values}}},
+        "requestBody": {"required": True, "content": body},
         "responses": {
             "200": {
                 "description": f"What `icltui {operation.name} --format json` prints. {_STREAM}",
@@ -153,14 +162,18 @@ def _tree(error: type[IcltuiError]) -> Iterator[type[IcltuiError]]:
         yield from _tree(below)
 
 
-def _error_responses() -> Iterator[tuple[str, dict[str, Any]]]:
+def _error_schemas() -> Iterator[tuple[str, dict[str, Any]]]:
+    """The form of an error with each status, by a name: who generates a client has one class of each."""
     for status, codes in sorted(_codes().items()):
         told = {"properties": {"code": {"enum": list(dict.fromkeys(codes))}}}
-        schema = {"allOf": [_refer("schemas", "ErrorForm"), {"properties": {"error": told}}]}
-        yield (
-            f"Error{status}",
-            {"description": http.HTTPStatus(status).phrase, "content": {JSON_TYPE: {"schema": schema}}},
-        )
+        yield f"Error{status}", {"allOf": [_refer("schemas", "ErrorForm"), {"properties": {"error": told}}]}
+
+
+def _error_responses() -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, _ in _error_schemas():
+        content = {JSON_TYPE: {"schema": _refer("schemas", name)}}
+        phrase = http.HTTPStatus(int(name.removeprefix("Error"))).phrase
+        yield name, {"description": phrase, "content": content}
 
 
 def _refer(kind: str, name: str) -> dict[str, str]:

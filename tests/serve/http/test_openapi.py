@@ -44,20 +44,24 @@ def _references(part: Any) -> list[str]:
 
 
 def test_every_option_of_every_operation_is_in_it(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
     for operation in OPERATIONS:
         body = document["paths"][address_of(operation)]["post"]["requestBody"]["content"]["application/json"]
         options = {option.field for option in operation.remote_options}
-        assert set(body["schema"]["properties"]) - {"figure"} == options
+        assert set(schemas[_name(body["schema"])]["properties"]) - {"figure"} == options
+
+
+def _name(schema: dict[str, str]) -> str:
+    """The name by which a client that is generated has a class."""
+    return schema["$ref"].removeprefix("#/components/schemas/")
 
 
 def test_every_error_is_in_it_with_its_status(document: dict[str, Any]) -> None:
     for error in vars(errors).values():
         if isinstance(error, type) and issubclass(error, errors.IcltuiError):
             (answer,) = document["components"]["responses"][f"Error{error.http_status}"]["content"].values()
-            assert (
-                error.code
-                in answer["schema"]["allOf"][1]["properties"]["error"]["properties"]["code"]["enum"]
-            )
+            form = document["components"]["schemas"][_name(answer["schema"])]
+            assert error.code in form["allOf"][1]["properties"]["error"]["properties"]["code"]["enum"]
             for operation in OPERATIONS:
                 assert str(error.http_status) in document["paths"][address_of(operation)]["post"]["responses"]
 
