@@ -26,6 +26,7 @@ from icltui.engine.hooks.site import Residual, Site
 from icltui.engine.local import LocalEngine, try_out
 from icltui.engine.models.fingerprint import fingerprint
 from icltui.engine.models.loaded_model import LoadedModel, wrap_model
+from icltui.engine.models.merged_adapters import adapter_state
 from icltui.engine.models.shared_copy import copy_sharing_weights
 from icltui.notebook.acting_patches import check_unpatched
 from icltui.notebook.process_settings import keeping_process_settings
@@ -169,7 +170,7 @@ def _progress(on_event: OnEvent) -> ProgressCallback:
 
 
 def _seal(model: Any, sites: dict[str, str]) -> tuple[object, ...]:
-    """What a proof holds for: it is another one where a weight was changed, moved or replaced, and after a new hook.
+    """What a proof holds for: another, where a weight was changed, moved or replaced, an adapter set, or a hook added.
 
     Weights are told apart by their fingerprint, a sample, and by torch's count of the changes in place, which misses
     those through ``.data`` alone: such a change of a few weights keeps fingerprint and proof, though every number is
@@ -184,4 +185,4 @@ def _seal(model: Any, sites: dict[str, str]) -> tuple[object, ...]:
         for name, module in model.named_modules()
     )
     config = repr(model.config.to_dict()), getattr(model.config, "_attn_implementation", None)
-    return fingerprint(model), weights, modules, config, tuple(sorted(sites.items()))
+    return fingerprint(model), weights, adapter_state(model), modules, config, tuple(sorted(sites.items()))

@@ -26,6 +26,7 @@ from icltui.engine.generate.prepare_request import make_spec
 from icltui.engine.hooks.attach import Attachment, attach
 from icltui.engine.hooks.site import input_device
 from icltui.engine.models.fingerprint import fingerprint
+from icltui.engine.models.merged_adapters import adapter_state
 from icltui.engine.patch.build import BuiltPatch
 from icltui.engine.patch.live_patch import LivePatch
 from icltui.notebook.acting_patches import acting_in, begin, end
@@ -112,9 +113,8 @@ class PatchedModel:
         self._attachment: Attachment[LivePatch] = attach(sites, self._live)
         self._noise: float | None = None
         self._mark = object()
-        self._fingerprint = fingerprint(
-            model
-        )  # an adapter of PEFT is apart there, and merged in what the engine has
+        self._fingerprint = fingerprint(model)  # of the user's, where an adapter of PEFT is apart
+        self._adapters = adapter_state(model)
 
     def __enter__(self) -> "PatchedModel":
         check_not_compiled(self._model)
@@ -237,6 +237,10 @@ class PatchedModel:
         if now != then:
             raise BadInput(
                 f"the model's weights changed since the patch was made (fingerprint {then}, now {now}): make it anew"
+            )
+        if adapter_state(self._model) != self._adapters:
+            raise BadInput(
+                "other adapters act in the model, or others as strongly, than when the patch was made: make it anew"
             )
         device = str(input_device(self._model))
         if device != self.model_info.device:

@@ -15,6 +15,7 @@ import torch
 from tokenizers import processors
 from transformers import AutoModelForCausalLM, AutoTokenizer, pipeline
 
+import icltui
 from icltui.api import run_to_result
 from icltui.api.messages import Generate
 from icltui.api.option_table import options_of
@@ -285,6 +286,30 @@ def test_a_model_with_an_adapter_of_peft_goes_through_it():
         error = (model(**patch.inputs).logits[0, -1] - wanted).abs().max()
     assert error <= 1e-5 < 0.5 < (plain - wanted).abs().max()
     assert torch.equal(model(**patch.inputs).logits[0, -1], plain)
+
+
+@torch.no_grad()
+def test_a_patch_of_one_adapter_is_none_of_another():
+    """All weights are in memory under either: which adapter acts is no weight."""
+    from peft import LoraConfig, get_peft_model
+
+    loaded = make_tiny("llama")
+    config = LoraConfig(r=2, target_modules=["up_proj"], init_lora_weights=False)
+    model = get_peft_model(loaded.model, config).eval()
+    model.add_adapter("second", config)
+    prompt = model, loaded.tokenizer, "the sky is green. ", "the sky is"
+    patch, first = patched(*prompt), icltui.describe(*prompt[:2])
+    model.set_adapter("second")
+    assert icltui.describe(*prompt[:2]).fingerprint != first.fingerprint
+    with pytest.raises(BadInput, match="other adapters act in the model"):
+        patch.__enter__()
+    with model.disable_adapter(), pytest.raises(BadInput, match="other adapters act in the model"):
+        patch.__enter__()
+    model.set_adapter("default")
+    assert icltui.describe(*prompt[:2]).fingerprint == first.fingerprint
+    with patch:
+        said = model(**patch.inputs).logits[0, -1]
+    assert (said - model(**patch.inputs_with_context).logits[0, -1]).abs().max() < 1e-5
 
 
 def test_it_says_what_it_is_beside_controls(frozen):

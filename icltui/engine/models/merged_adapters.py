@@ -27,6 +27,19 @@ def adapted_weights(model: nn.Module) -> Iterator[nn.Parameter]:
         yield from layer.get_base_layer().parameters()
 
 
+def adapter_state(model: nn.Module) -> tuple[tuple[object, ...], ...]:
+    """Which adapters act at each layer that has some, how strongly, and which are merged: no weight tells."""
+    return tuple(
+        (
+            name,
+            layer.disable_adapters,
+            *map(tuple, (layer.active_adapters, layer.merged_adapters)),
+            tuple(sorted(getattr(layer, "scaling", {}).items())),
+        )
+        for name, layer in _adapted_layers(model)
+    )
+
+
 def merge_adapters(model: Any) -> None:
     """Put the active adapters into the weights, in place, and take their modules out.
 
