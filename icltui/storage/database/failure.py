@@ -12,13 +12,15 @@ if TYPE_CHECKING:
     import sqlalchemy
 
 _MOST = 240
+AGAIN = "do the same again, which adds only what is missing"
+"""What to do where somebody has to; a queue does it by itself."""
 _ADVICE = (
     ("is locked|statement timeout|deadlock", "another program holds it: try again when that is done"),
     ("too many|slots are reserved", "others have all its connections: try again when they are done"),
     ("no schema", "make that schema first, or name another one"),
     ("readonly|read-only", "allow writing there, or choose another database"),
     ("no equivalent in encoding|invalid byte sequence", "name a database whose encoding is UTF8"),
-    ("is full|no space|disk i/o", "make room, then do the same again, which adds what is missing"),
+    ("is full|no space|disk i/o", f"make room, then {AGAIN}"),
     ("not a database|malformed|unable to open", "name another file"),
     ("authentication|password|role .* does not exist", "check user and password"),
     ("database .* does not exist", "make that database first, or name another one"),
@@ -30,7 +32,6 @@ _ADVICE = (
 """Words of a reason, and what to do then; the first that are found count."""
 _HINT = re.compile(r"^\s*Is the server running .*\?$", re.MULTILINE)
 """What libpq adds to a reason, which the advice says too."""
-_ELSE = "do the same again, which adds only what is missing"
 
 
 @contextmanager
@@ -51,6 +52,6 @@ def one_line_errors(url: "sqlalchemy.URL", where: str) -> Iterator[None]:
         words = getattr(diagnosis, "message_primary", None) or str(cause)
         reason = without_secrets(" ".join(_HINT.sub("", words).split()), url)
         advice = next(
-            (advice for pattern, advice in _ADVICE if re.search(pattern, reason, re.IGNORECASE)), _ELSE
+            (advice for pattern, advice in _ADVICE if re.search(pattern, reason, re.IGNORECASE)), AGAIN
         )
         raise DatabaseError(f"{where}: {reason[:_MOST]}: {advice}") from None

@@ -16,6 +16,7 @@ import msgspec
 from icltui.storage.database.backlog import Backlog
 from icltui.storage.database.destination import destination
 from icltui.storage.database.entries import LogEntry
+from icltui.storage.database.failure import AGAIN
 from icltui.storage.database.spool import Spool, SpoolError
 from icltui.storage.database.troubles import Tell, Troubles
 from icltui.values.errors import IcltuiError
@@ -173,7 +174,8 @@ class LogQueue:
             return False
         except Exception as error:  # noqa: BLE001 -- whatever it is, what waits is safe and is tried again
             self._log = None
-            self._troubles.tell(_DATABASE, f"{_line(error)}; measurements wait in {self._backlog.place}")
+            line = _line(error).removesuffix(f": {AGAIN}").removesuffix(f", then {AGAIN}")
+            self._troubles.tell(_DATABASE, f"{line}; measurements wait in {self._backlog.place}")
             return False
         return True
 

@@ -89,7 +89,7 @@ def test_a_full_disk_loses_nothing(send_to, tmp_path, monkeypatch):
     one = send_to(f"sqlite:///{path}")
     one.put(1)
     until(lambda: one.troubles)
-    assert "database or disk is full: make room" in one.troubles[0]
+    assert "database or disk is full: make room; measurements wait in " in one.troubles[0]
     assert (n_rows(path), len(one.spool)) == (0, 1), "all of a measurement, or nothing"
     monkeypatch.setitem(address._AT_BEGIN, "sqlite", begin)
     until(lambda: one.queue.n_rows == N_ROWS)
