@@ -20,15 +20,16 @@ from icltui import __version__
 from icltui.api.collect import Collected
 from icltui.api.engine import Client
 from icltui.api.limits import Limits
-from icltui.api.messages import LoadModel, Request
+from icltui.api.messages import EngineAwaited, Event, LoadModel, Request
 from icltui.api.option_table import without_flags
 from icltui.serve.job_desk import JobDesk
 from icltui.serve.mcp.agent_call import MOST_CHARACTERS, as_text, call
 from icltui.serve.mcp.call_progress import CallProgress
 from icltui.serve.mcp.frames import FrameInput, FrameOutput
 from icltui.serve.mcp.tools import TOOLS, AgentTool
+from icltui.text.escape import visible
 from icltui.values import ModelInfo
-from icltui.values.errors import IcltuiError
+from icltui.values.errors import IcltuiError, TimedOut
 
 INSTRUCTIONS = (
     "icltui says what a context does to a language model's weights: its own model's, not yours. Begin with the tool "
@@ -36,6 +37,7 @@ INSTRUCTIONS = (
     "context and without. Every answer has controls: tell them with the number. Answers are short; detail and units "
     "give more."
 )
+_LONGEST_WORDS = 300
 _LAST_WORDS = 1.0
 """Seconds that the client may take to read what is written when it has closed its end."""
 
@@ -53,6 +55,8 @@ class AgentServer:
     def __init__(self, desk: JobDesk, characters: int = MOST_CHARACTERS) -> None:
         self._desk, self._characters = desk, characters
         self._opening: asyncio.Task[ModelInfo] | None = None
+        self._last_words = ""
+        """The last line that an engine wrote which does not answer, such as a question for a password."""
 
     def server(self) -> "Server[dict[str, Any]]":
         """What speaks the protocol."""
@@ -70,16 +74,29 @@ class AgentServer:
 
         Raises:
             IcltuiError: the engine does not start, or the model cannot be loaded.
+            TimedOut: it is not loaded within a job's time; it goes on loading.
         """
         if self._opening is None or (self._opening.done() and self._opening.exception() is not None):
             self.begin()
         assert self._opening is not None
-        return await asyncio.shield(self._opening)
+        seconds = self._desk.limits.seconds
+        try:
+            async with asyncio.timeout(seconds):
+                return await asyncio.shield(self._opening)
+        except TimeoutError:
+            log = f": {self._last_words}" if self._last_words else ""
+            raise TimedOut(
+                f"no model is loaded after {seconds:g} s{log}; it goes on: ask again later"
+            ) from None
 
     def begin(self) -> None:
         """Load the model, before anybody asks."""
-        self._opening = asyncio.create_task(self._desk.open(), name="opening")
+        self._opening = asyncio.create_task(self._desk.open(self._hear), name="opening")
         self._opening.add_done_callback(_heard)
+
+    def _hear(self, event: Event) -> None:
+        if isinstance(event, EngineAwaited):
+            self._last_words = visible(event.log_tail[-1][:_LONGEST_WORDS]) if event.log_tail else ""
 
     async def close(self) -> None:
         """End every job, and the engine."""

@@ -13,13 +13,15 @@ import pytest
 from mcp.shared.exceptions import MCPError
 
 from icltui.api.limits import Limits
-from icltui.api.messages import LoadModel
+from icltui.api.messages import EngineAwaited, LoadModel
 from icltui.cli.main import main
+from icltui.serve.job_desk import JobDesk
 from icltui.serve.mcp import call_progress
 from icltui.serve.mcp.frames import FrameInput, FrameOutput
-from icltui.serve.mcp.server import serve_agents
+from icltui.serve.mcp.server import AgentServer, serve_agents
 from icltui.system.child_environment import child_environment
-from icltui.values.errors import ModelError
+from icltui.values.errors import ModelError, TimedOut
+from tests.serve.desk_client import DeskClient
 from tests.serve.mcp.agents import EngineClient, PatientEngine, agent
 from tests.waiting import PATIENCE, until
 
@@ -61,6 +63,21 @@ async def test_a_model_that_cannot_be_loaded_is_told_and_tried_again() -> None:
         engine.is_let_go = True
         result = await client.call_tool("count_tokens", PROMPT)
         assert result.structured_content["result"]["model"] == "made up (float32, cpu)"
+
+
+async def test_a_call_waits_for_the_model_as_long_as_for_a_job_and_is_told_what_the_engine_says() -> None:
+    client = DeskClient()
+    client.is_silent = True
+    server = AgentServer(JobDesk(client, LoadModel(), Limits(seconds=0.05)))
+    server.begin()
+    await until(lambda: client.n_starts == 1)
+    client.send(0, EngineAwaited(seconds=10, log_tail=("gpubox's password:",)))
+    with pytest.raises(TimedOut, match=r"no model is loaded after 0\.05 s: gpubox's password:; it goes on"):
+        await server.model()
+    client.greet()
+    assert (await server.model()).n_layers == 2
+    assert client.n_starts == 1
+    await server.close()
 
 
 async def test_a_cancelled_call_stops_its_job_and_the_next_is_answered() -> None:
