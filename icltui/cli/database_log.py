@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from icltui.system.streams import print_error
+from icltui.text.escape import visible
 
 if TYPE_CHECKING:
     from icltui.storage.database.log_queue import LogQueue
@@ -24,7 +25,7 @@ def add_log(container: "argparse.ArgumentParser | argparse._ArgumentGroup") -> N
 
 def say_of_log(line: str) -> None:
     """A line about the log on stderr."""
-    print_error(f"icltui: {line}")
+    print_error(f"icltui: {visible(line)}")  # a database's own words may be in it
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from icltui.cli.database_log import say_of_log
 from icltui.cli.main import main
 from icltui.storage.database.destination import spool_of
 from icltui.storage.row_store import read_rows
@@ -54,6 +55,11 @@ def test_without_its_database_a_measurement_is_printed_and_kept(capsys):
     assert main([*MEASURE, "--log", "sqlite:///lab/log.sqlite"]) == 0
     assert "log: 42 new rows in" in capsys.readouterr().err
     assert len(spool) == 0
+
+
+def test_what_a_database_says_cannot_write_to_the_terminal(capsys):
+    say_of_log("log: lab: \x1b[2Jgone\r")
+    assert capsys.readouterr().err == "icltui: log: lab: ␛[2Jgone␍\n"
 
 
 @pytest.mark.parametrize(
