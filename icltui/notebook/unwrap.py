@@ -32,6 +32,11 @@ def unwrap(model: Any) -> Any:
         raise ModelError(f"{name} reads with an encoder and writes with a decoder: a decoder alone is needed")
     if own.get_output_embeddings() is None:
         raise ModelError(f"{name} has no head that gives logits: load it with AutoModelForCausalLM")
+    if own.device.type == "cpu" and own.config._attn_implementation == "flex_attention":
+        raise ModelError(  # its compiled kernels corrupt memory in the passes of many rows at once
+            f"{name} has flex_attention, which on a CPU may end this whole process: call "
+            "set_attn_implementation('sdpa') on it first"
+        )
     if any(_is_empty(module) for module in own.modules()):
         raise ModelError(f"{name} has weights on the meta device, which holds no numbers: load them first")
     return own

@@ -414,6 +414,11 @@ def on_meta(model: Any) -> Any:
     return model.to("meta")
 
 
+def flexible(model: Any) -> Any:
+    model.config._attn_implementation = "flex_attention"
+    return model
+
+
 def with_a_lock(model: Any) -> Any:
     model.lock = Lock()
     return model
@@ -442,6 +447,11 @@ BAD: list[tuple[Any, type[IcltuiError], str]] = [
     ),
     (headless, ModelError, "Qwen3Model has no head that gives logits: load it with AutoModelForCausalLM"),
     (on_meta, ModelError, "Qwen3ForCausalLM has weights on the meta device"),
+    (
+        flexible,
+        ModelError,
+        "Qwen3ForCausalLM has flex_attention, which on a CPU may end this whole process: call ",
+    ),
     (with_a_lock, ModelError, "holds something that cannot be copied (TypeError: cannot pickle"),
     (with_its_own_parameter, ModelError, "parameters of class Trained that are trained"),
     (
