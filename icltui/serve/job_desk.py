@@ -159,16 +159,17 @@ class JobDesk:
                     await self._count_tokens(job.request)
                 await self._engine.run(job.request, job.take)
         except TimeoutError:
-            job.end(
-                TimedOut(
-                    f"not done within {self.limits.seconds:g} s, the wait included: shorten the context, choose "
-                    "fewer layers, or ask when less is going on"
-                )
-            )
+            job.end(TimedOut(self._lateness()))
         except Exception as error:  # noqa: BLE001 -- its caller, who waits, decides what comes of it
             job.end(error)
         else:
             job.end()
+
+    def _lateness(self) -> str:
+        late = f"not done within {self.limits.seconds:g} s, the wait included"
+        if not self.is_ready:
+            return f"{late}, as the engine is being started again: ask again later"
+        return f"{late}: shorten the context, choose fewer layers, or ask when less is going on"
 
     async def _count_tokens(self, request: Request) -> None:
         """Refuse texts of too many tokens before anything is computed for them."""

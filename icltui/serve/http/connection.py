@@ -11,7 +11,7 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from icltui.serve.http.error_answer import error_json, fault_json
+from icltui.serve.http.error_answer import JSON_TYPE, RETRY_SECONDS, error_json, fault_json
 from icltui.values.errors import Busy
 
 
@@ -106,7 +106,9 @@ class BoundedConnection(H11Protocol):  # type: ignore[misc]
             self.cycle.message_event.set()
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             length = ("content-length", str(len(body)))
-            headers = [("content-type", "application/json"), length, ("connection", "close")]
+            headers = [("content-type", JSON_TYPE), length, ("connection", "close")]
+            if status == Busy.http_status:
+                headers.append(("retry-after", str(RETRY_SECONDS)))
             head = h11.Response(status_code=status, headers=headers)
             for event in (head, h11.Data(data=body), h11.EndOfMessage()):
                 self.transport.write(self.conn.send(event) or b"")

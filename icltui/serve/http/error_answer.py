@@ -77,7 +77,7 @@ async def tell_fault(request: Request, error: Exception) -> Response:
 
 async def tell_crash(_request: Request, _error: Exception) -> Response:
     """Starlette's handler of what nobody foresaw, whose words stay here."""
-    return _response(500, fault_json(500, "the server failed: its log says how"), {})
+    return refuse(IcltuiError("the server failed: its log says how"), {})
 
 
 def _response(status: int, body: bytes, headers: Mapping[str, str]) -> Response:

@@ -150,7 +150,7 @@ def _health(model: dict[str, Any]) -> dict[str, Any]:
 
 def _codes() -> dict[int, list[str]]:
     """The errors' codes by the status that they are told with."""
-    codes = {status: [http.HTTPStatus(status).name.lower()] for status in (*_FAULTS, 500)}
+    codes = {status: [http.HTTPStatus(status).name.lower()] for status in _FAULTS}
     for error in _tree(IcltuiError):
         codes.setdefault(error.http_status, []).append(error.code)
     return codes

@@ -157,7 +157,9 @@ async def test_more_connections_than_may_be_are_refused() -> None:
             writer.write(GET)
         for reader, _ in kept:
             await reader.readuntil(b"ok")
-        assert error_of(await heard(port)) == (503, "busy")
+        refused = await heard(port)
+        assert error_of(refused) == (503, "busy")
+        assert b"\r\nretry-after: 5\r\n" in refused
         assert error_of(await heard(port, GET * 1000)) == (503, "busy")
         with socket.create_connection(("127.0.0.1", port)) as eager:
             eager.sendall(GET)  # there before the server knows of the connection
