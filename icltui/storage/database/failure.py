@@ -19,12 +19,15 @@ _ADVICE = (
     ("too many|slots are reserved", "others have all its connections: try again when they are done"),
     ("no schema", "make that schema first, or name another one"),
     ("readonly|read-only", "allow writing there, or choose another database"),
-    ("no equivalent in encoding|invalid byte sequence", "name a database whose encoding is UTF8"),
+    ("no equivalent in encoding|invalid byte sequence|codec can't", "name a database whose encoding is UTF8"),
     ("is full|no space|disk i/o", f"make room, then {AGAIN}"),
     ("not a database|malformed|unable to open", "name another file"),
     ("authentication|password|role .* does not exist", "check user and password"),
     ("database .* does not exist", "make that database first, or name another one"),
-    ("invalid (connection|sslmode|value|port|integer)|keyword argument", "correct the URL"),
+    (
+        "invalid (connection|sslmode|value|port|integer)|bad value|keyword argument|support SSL|supported between",
+        "correct the URL",
+    ),
     ("greenlet|coroutine", "name a driver that is not asynchronous"),
     ("permission denied|must be owner", "ask for the right to make tables and to write there"),
     ("refused|translate|resolve|timeout|no such file|unreachable", "check host and port, and that it runs"),
@@ -46,7 +49,7 @@ def one_line_errors(url: "sqlalchemy.URL", where: str) -> Iterator[None]:
 
     try:
         yield
-    except (SQLAlchemyError, OSError, ValueError) as error:
+    except (SQLAlchemyError, OSError, ValueError, TypeError, ImportError) as error:
         cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
         diagnosis = getattr(cause, "diag", None)  # of PostgreSQL, without the statement
         words = getattr(diagnosis, "message_primary", None) or str(cause)

@@ -35,6 +35,8 @@ SECRET = "hush-hush"
         (f"postgresql+asyncpg://a:{SECRET}@h/d", "the driver of postgresql+asyncpg is missing"),
         (f"postgresql://localhost:1/d?password={SECRET}&nosuch=1", 'option "nosuch": correct the URL'),
         ("postgresql://localhost:1/d", "refused"),
+        ("postgresql://localhost:1/d?connect_timeout=soon", "correct the URL"),
+        ("postgresql://localhost:1/d?keepalives_idle=soon", "correct the URL"),
         ("sqlite:///nosuch.sqlite?nosuch=1", "'nosuch' is no parameter of a SQLite file: leave it out"),
         ("sqlite:///~/log.sqlite", "~ is not a home folder in a URL: write the whole path"),
         ("sqlite:////dev/null", "cannot write /dev/null: it is not a file: choose another place"),
@@ -95,6 +97,7 @@ def test_what_is_shown_has_no_password():
     ("reason", "advice"),
     [
         ("could not extend file: No space left on device", "make room, then do the same again"),
+        ("server does not support SSL, but SSL was required", "correct the URL"),
         ("deadlock detected", "another program holds it: try again when that is done"),
         ("canceling statement due to statement timeout", "another program holds it"),
         ('text has no equivalent in encoding "LATIN1"', "name a database whose encoding is UTF8"),
@@ -108,6 +111,18 @@ def test_what_to_do_follows_from_the_reason(reason, advice):
     with pytest.raises(DatabaseError) as caught, one_line_errors(read_url("postgresql://h/d"), "here"):
         raise OSError(reason)
     assert str(caught.value).startswith(f"here: {reason}: {advice}")
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        (TypeError("'>=' not supported between instances of 'int' and 'str'"), "correct the URL"),
+        (ImportError("the asyncio module needs greenlet"), "name a driver that is not asynchronous"),
+    ],
+)
+def test_what_a_driver_raises_of_its_parameters_is_one_line_too(error, advice):
+    with pytest.raises(DatabaseError, match=advice), one_line_errors(read_url("postgresql://h/d"), "here"):
+        raise error
 
 
 def test_what_a_library_advises_is_not_said_twice():
