@@ -41,8 +41,9 @@ def flags_of(name: str) -> set[str]:
 
 def body_of(operation: Operation) -> dict[str, Any]:
     """The schema of the body that the operation's address takes."""
-    post = description(Limits(), has_token=False)["paths"][address_of(operation)]["post"]
-    schema: dict[str, Any] = post["requestBody"]["content"]["application/json"]["schema"]
+    document = description(Limits(), has_token=False)
+    body = document["paths"][address_of(operation)]["post"]["requestBody"]["content"]["application/json"]
+    schema: dict[str, Any] = document["components"]["schemas"][body["schema"]["$ref"].rpartition("/")[2]]
     return schema
 
 
