@@ -37,6 +37,12 @@ class Hasty(BoundedConnection):
     seconds = lingering = 0.5
 
 
+class Curt(Hasty):
+    """One that also lets the rest of a refused request pass by for a moment only."""
+
+    lingering = 0.1
+
+
 def head(token: str | None, address: str = ANALYZE, method: str = "POST", *lines: str) -> bytes:
     """A request's head, without its end."""
     own = [] if token is None else [f"Authorization: Bearer {token}"]
@@ -117,7 +123,7 @@ async def test_of_a_key_that_is_given_twice_the_last_counts(caplog: pytest.LogCa
 @pytest.mark.parametrize("token", [TOKEN, pytest.param(None, marks=pytest.mark.soak)])
 async def test_a_body_without_end(token: str | None, caplog: pytest.LogCaptureFixture) -> None:
     before = psutil.Process().memory_info().rss
-    async with mistreated(token, caplog) as (_, port):
+    async with mistreated(token, caplog, Curt) as (_, port):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(
             head(token, ANALYZE, "POST", "Content-Type: application/json", "Transfer-Encoding: chunked", "")
