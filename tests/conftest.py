@@ -27,7 +27,7 @@ HOW_MANY = {
     "kills": (3, "times that the engine is killed at a random moment"),
     "texts": (1, "sets of hostile texts that go through every place"),
     "sizes": (15, "sizes that the terminal takes while numbers stream in"),
-    "damaged": (1000, "damaged session files that are read"),
+    "damaged": (500, "damaged session files that are read"),
 }
 """The options with what they are without one, and what they count."""
 

@@ -139,6 +139,7 @@ def test_there_are_six_examples():
     assert len(EXAMPLES) >= 6
 
 
+@pytest.mark.soak
 def test_checkpoints_change_no_bit_of_the_weights(tmp_path, monkeypatch):
     monkeypatch.setattr(training, "TOKENS_PER_STEP", 1024)
     for name, checkpoints in (("with", tmp_path / "checkpoints"), ("without", None)):

@@ -54,6 +54,7 @@ def test_jobs_of_each_kind(family, layout, jobs, tmp_path):
     check(family, (layout,), jobs, tmp_path)
 
 
+@pytest.mark.zoo
 def test_an_offloaded_model_is_where_it_was_after_an_export(tmp_path):
     """PEFT takes an offloaded model's hooks off, and lays it out its own way."""
     load = request_for("llama", save_tiny("llama", tmp_path / "model"), "offload")

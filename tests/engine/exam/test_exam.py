@@ -231,6 +231,7 @@ def test_numbers_and_ranks(engine, whole):
     assert plain.rank_90 == kept[0] < plain.rank
 
 
+@pytest.mark.soak
 def test_the_same_request_gives_the_same_exam(engine, background):
     asked = request(background, "ordinary", "random", seed=4)
     first, again = held(engine, asked), held(engine, asked)
@@ -277,6 +278,7 @@ def test_a_row_that_cannot_be_made_says_why_and_the_others_go_on(engine, backgro
     assert not row.reason
 
 
+@pytest.mark.soak
 def test_no_rival_can_be_trained_on_experts():
     loaded = tiny("mixtral", torch.float32)
     engine = LocalEngine(loaded, loaded.describe("packed"))

@@ -230,6 +230,7 @@ for case in {CASES!r}:
 """
 
 
+@pytest.mark.soak
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_a_measure_takes_no_more_than_was_told():
     done = subprocess.run(

@@ -41,7 +41,8 @@ async def test_it_opens_from_the_help_and_closes_to_it(desk: Desk) -> None:
     await desk.until(lambda: desk.app.screen is desk.screen)
 
 
-@pytest.mark.parametrize("size", [pytest.param((120, 40), marks=pytest.mark.soak), (80, 24)])
+@pytest.mark.soak
+@pytest.mark.parametrize("size", [(120, 40), (80, 24)])
 async def test_every_page_is_reached_by_one_key(size: tuple[int, int]) -> None:
     async with open_desk(samples.session(), size=size) as desk:
         await desk.settle()
