@@ -19,6 +19,7 @@ from icltui.storage.paths import real_path, typed_path
 from icltui.storage.sessions import write_session
 from icltui.values.errors import BadInput, ModelError
 from tests.sessions import A_SESSION
+from tests.thinned import thinned
 
 PROMPT = ["-c", "a", "-q", "b"]
 WORDS: dict[tuple[str, str], list[str]] = {
@@ -131,7 +132,7 @@ def is_usable(option: tuple[str, str], text: str) -> bool:
     return (option in MADE and text == "folder") or (option[1] == "--save" and text == "dangling")
 
 
-@pytest.mark.parametrize("text", [*NO_NAMES, *OF_NO_USE], ids=lambda text: ascii(text[:14]))
+@pytest.mark.parametrize("text", thinned([*NO_NAMES, *OF_NO_USE], 3), ids=lambda text: ascii(text[:14]))
 @pytest.mark.parametrize("option", WORDS, ids=" ".join)
 def test_a_path_that_cannot_be_used(
     option: tuple[str, str], text: str, folder: Path, capsys: pytest.CaptureFixture[str]

@@ -20,6 +20,7 @@ from icltui.storage.paths import MODEL_DIR
 from tests.engine.export.exporting import PROMPT, export
 from tests.engine.gguf_files import make_model, write_gguf
 from tests.engine.small_models import make_tiny, make_tokenizer, tiny
+from tests.thinned import thinned
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def named(name):
     return replace(tiny("llama", torch.float32), name=name)
 
 
-@pytest.mark.parametrize("name", ["./m", "m", "{here}/m", "elsewhere/../m", DEMO])
+@pytest.mark.parametrize("name", thinned(["./m", "m", "{here}/m", "elsewhere/../m", DEMO], 2))
 def test_its_base_is_found_from_another_folder(name, here, monkeypatch):
     engine = LocalEngine()
     list(engine.run(LoadModel(model=name.format(here=here), device="cpu"), lambda: False))

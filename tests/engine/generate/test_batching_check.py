@@ -13,6 +13,7 @@ from icltui.values import LANES, Generation
 from icltui.values.prompt import Positions
 from icltui.values.recipe import Recipe, Sampling
 from tests.engine.small_models import FAMILIES, make_tiny, tiny
+from tests.thinned import thinned
 
 CONTEXT = (17, 203, 88, 140, 9, 61, 255, 34)
 QUERIES = ((70, 12, 199), (33, 101), (5, 66, 7, 181, 90), (250,))
@@ -54,7 +55,7 @@ def assert_same(ours: Generation, theirs: Generation) -> None:
 @pytest.mark.parametrize(
     ("sampling", "positions"), [(Sampling(), "reset"), (HOT, "keep")], ids=["greedy-reset", "sampled-keep"]
 )
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", thinned(FAMILIES, 2))
 def test_rows_say_together_what_each_says_alone(family, sampling, positions):
     some = cases(family, Recipe(), positions)
     made = together(some, BuiltPatch(some[0]), LANES, sampling)

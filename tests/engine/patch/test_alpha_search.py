@@ -13,6 +13,7 @@ from icltui.engine.prompts.tokenize import Ids
 from icltui.values.errors import BadInput
 from icltui.values.recipe import Recipe
 from tests.engine.small_models import FAMILIES, tiny
+from tests.thinned import thinned
 
 CONTEXT = (17, 203, 88, 140, 9, 61, 255, 34)
 IDS = Ids((0,), CONTEXT, (70, 12, 199), tuple(range(9)))
@@ -54,7 +55,7 @@ def test_search_is_no_worse_than_any_point_of_a_grid(mode):
 
 
 @pytest.mark.parametrize("mode", ["frozen", "compiled", "per-step"])
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", thinned(FAMILIES, 2))
 def test_the_closed_form_is_the_derivative_by_differences(family, mode):
     made = built(
         family,

@@ -8,6 +8,7 @@ from icltui.engine.patch.calibration import PassageReader, logits_without_contex
 from icltui.engine.patch.exactness_at_load import relative_error
 from icltui.engine.prompts.tokenize import Ids
 from tests.engine.small_models import FAMILIES, tiny
+from tests.thinned import thinned
 
 CONTEXT = (17, 203, 88, 140, 9, 61, 255, 34)
 QUERIES = ((70, 12, 199), (33, 101), (5, 66, 7, 181), (90,))
@@ -33,7 +34,7 @@ def test_a_passage_is_what_the_model_says_with_the_context_there():
 
 
 @pytest.mark.parametrize("positions", ["reset", "keep"])
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", thinned(FAMILIES, 2))
 def test_behind_one_context_each_query_is_read_as_alone(family, positions):
     loaded = tiny(family)
     reader = PassageReader(loaded, loaded.sites, positions, len(IDS))

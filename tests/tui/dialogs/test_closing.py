@@ -41,6 +41,7 @@ from icltui.tui.main.screen import ExplorerScreen
 from icltui.tui.state.compared_session import ComparedSession
 from icltui.tui.system.autosave import Orphan
 from icltui.values import Run
+from tests.thinned import thinned
 from tests.tui import samples
 from tests.tui.conftest import Desk, open_desk
 
@@ -111,9 +112,7 @@ def test_no_screen_is_forgotten() -> None:
 
 TURNS = (0, 1, 2, 3, 5, 8)
 """Of the event loop; the first few are those in which a screen is composed and mounted."""
-SIZES = pytest.mark.parametrize(
-    "size", [pytest.param((120, 40), marks=pytest.mark.soak), (80, 24), (1, 1)], ids=str
-)
+SIZES = pytest.mark.parametrize("size", thinned([(80, 24), (120, 40), (1, 1)], 3), ids=str)
 
 
 @asynccontextmanager

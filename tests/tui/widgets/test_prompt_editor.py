@@ -17,6 +17,7 @@ from textual.events import Key, Paste
 from textual.widgets import TextArea
 
 from icltui.tui.widgets.prompt_editor import PASTE_LIMIT, PromptEditor, drawn
+from tests.thinned import thinned
 from tests.tui.conftest import Desk
 from tests.waiting import idle, until
 
@@ -220,7 +221,7 @@ async def test_a_megabyte_is_refused_in_one_line_and_loses_nothing(desk: Desk) -
 
 
 @pytest.mark.parametrize(
-    "piece", ["word ", "漢字", "\x1b[31m👍🏽\n", "a line of some words\n", "x" * 500 + "\t"]
+    "piece", thinned(["word ", "漢字", "\x1b[31m👍🏽\n", "a line of some words\n", "x" * 500 + "\t"], 2)
 )
 async def test_what_an_editor_takes_is_not_felt(desk: Desk, piece: str) -> None:
     text = (piece * PASTE_LIMIT)[: PASTE_LIMIT - len(desk.screen.context.text)]
