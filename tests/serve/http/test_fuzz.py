@@ -57,7 +57,7 @@ def test_requests_to_an_engine_that_makes_up_measures() -> None:
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", [0])  # another seed, or four, when the server changes: 80 s each
 def test_thousands_of_requests_to_the_embedded_model(
     seed: int, tmp_path: Path, count: Callable[[str], None]
 ) -> None:
