@@ -2,10 +2,12 @@
 
 import re
 import stat
+import subprocess
 import tomllib
 from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 
+import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -70,6 +72,16 @@ def test_the_environment_is_that_of_the_readme() -> None:
     lines = re.findall(pattern[1], (ROOT / "README.md").read_text(), re.MULTILINE)
     assert len(lines) == 1
     assert "-c tests/constraints.txt" in lines[0]
+
+
+def test_nothing_else_lies_at_the_top() -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if listed.returncode:
+        pytest.skip("no checkout of git")
+    top = {line.partition("/")[0] for line in listed.stdout.splitlines()}
+    assert {name for name in top if not name.startswith(".")} == {
+        *("pyproject.toml", "README.md", "LICENSE", "icltui", "tests", "sessions"),
+    }
 
 
 def test_every_package_that_the_tests_need_has_its_version_written_down() -> None:
