@@ -207,6 +207,7 @@ def test_forced_it_is_written_and_marked_everywhere(tmp_path: Path) -> None:
     assert source["recipe"]["queries"] == list(NONCE_QUERIES)
 
 
+@pytest.mark.soak
 def test_forced_it_is_kept_in_a_session_where_no_adapter_is_asked_for(tmp_path: Path) -> None:
     queries, saved = lines_in(tmp_path, "q.txt", NONCE_QUERIES), tmp_path / "s.json"
     ran = run("compile", "-c", NONCE, "--queries", queries, *QUICK, *HARMFUL, "--force", "--save", saved)

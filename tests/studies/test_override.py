@@ -29,6 +29,7 @@ def cells(rows, number):
     return {(row.grid, row.n, row.alpha): row for row in rows if row.number == number}
 
 
+@pytest.mark.soak
 def test_contexts_and_controls_are_trials_of_their_texts(engine, found):
     for number, fact in enumerate(contradictions(N)):
         ours = cells(found[1], number)

@@ -47,6 +47,7 @@ def test_contexts_lose_tokens_from_the_left(engine):
     assert n_cut > 0
 
 
+@pytest.mark.soak
 def test_a_row_has_the_numbers_of_runs_by_themselves(engine, rows):
     loaded = engine.loaded
     _, item = STUDY.items(engine, engine.info)[0]

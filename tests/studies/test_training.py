@@ -40,6 +40,7 @@ def test_a_folder_of_checkpoints_is_its_models_in_the_order_of_their_steps(check
     assert StudySettings(load=LoadModel(model=str(MODEL_DIR))).models() == [LoadModel(model=str(MODEL_DIR))]
 
 
+@pytest.mark.soak
 def test_the_study_runs_over_checkpoints(checkpoints):
     study = load_study("training", StudySettings(load=LoadModel(model=str(checkpoints)), n=1))
     rows = RowsInMemory()

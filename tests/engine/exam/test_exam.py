@@ -316,6 +316,7 @@ def test_a_row_that_needs_another_context_says_so(engine, background):
         list(engine.run(request(background, "joined"), never))
 
 
+@pytest.mark.soak
 def test_two_contexts_in_one_patch(engine, background):
     """The joined patch is that of all tokens at once: it speaks for both, while one context's own does so for one."""
     arrows = [

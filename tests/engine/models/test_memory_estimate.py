@@ -166,6 +166,7 @@ PEAKS = {
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize(("n", "q"), [(120, 1), (40, 6)])
 @pytest.mark.parametrize("config", PEAKS.values(), ids=PEAKS)
+@pytest.mark.soak
 def test_the_tensors_of_a_measure_are_those_that_its_chunk_was_chosen_by(config, n, q, dtype, monkeypatch):
     """What lives at once, of all that torch allocates: no more than the formula says, and no less than half of it."""
     torch.manual_seed(0)

@@ -83,6 +83,7 @@ def test_a_template_without_bounds_is_refused(monkeypatch, name):
 
 
 @pytest.mark.parametrize("name", thinned(ENDLESS, 2))
+@pytest.mark.soak
 def test_a_template_without_end_is_refused_in_a_thread_too(monkeypatch, name):
     """Where no signal could be waited for; and the next one is rendered."""
     monkeypatch.setattr(render_template, "SECONDS", 0.2)
