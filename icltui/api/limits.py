@@ -33,51 +33,26 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _limit = partial(Option, of=(Limits,), group="limits", fault="{value} is no limit")
-_count = partial(_limit, metavar="N")
+
+
+def _count(field: str, what: str, flag: str, least: int, most: int) -> Option:
+    return _limit(
+        field,
+        f"{what} (default {{default}})",
+        flags=(flag,),
+        metavar="N",
+        bounds=Meta(ge=least, le=most),
+        need=f"give {least} to {most}",
+    )
+
 
 LIMIT_OPTIONS: tuple[Option, ...] = (
-    _count(
-        "body_bytes",
-        "bytes of one request (default {default})",
-        flags=("--max-body",),
-        bounds=Meta(ge=1, le=COUNT),
-        need=f"give 1 to {COUNT}",
-    ),
-    _count(
-        "prompt_tokens",
-        "tokens of all texts of one request (default {default})",
-        flags=("--max-tokens",),
-        bounds=Meta(ge=1, le=TOKENS),
-        need=f"give 1 to {TOKENS}",
-    ),
-    _count(
-        "new_tokens",
-        "tokens to generate or to fit (default {default})",
-        flags=("--max-new-tokens",),
-        bounds=Meta(ge=1, le=TOKENS),
-        need=f"give 1 to {TOKENS}",
-    ),
-    _count(
-        "queries",
-        "queries besides the prompt's own (default {default})",
-        flags=("--max-queries",),
-        bounds=Meta(ge=0, le=10_000),
-        need="give 0 to 10000",
-    ),
-    _count(
-        "layers",
-        "layers of one request (default {default})",
-        flags=("--max-layers",),
-        bounds=Meta(ge=1, le=LAYERS),
-        need=f"give 1 to {LAYERS}",
-    ),
-    _count(
-        "queue",
-        "jobs that wait or run (default {default})",
-        flags=("--max-queue",),
-        bounds=Meta(ge=1, le=1024),
-        need="give 1 to 1024",
-    ),
+    _count("body_bytes", "bytes of one request", "--max-body", 1, COUNT),
+    _count("prompt_tokens", "tokens of all texts of one request", "--max-tokens", 1, TOKENS),
+    _count("new_tokens", "tokens to generate or to fit", "--max-new-tokens", 1, TOKENS),
+    _count("queries", "queries besides the prompt's own", "--max-queries", 0, 10_000),
+    _count("layers", "layers of one request", "--max-layers", 1, LAYERS),
+    _count("queue", "jobs that wait or run", "--max-queue", 1, 1024),
     _limit(
         "seconds",
         "until a job's answer, its wait included (default {default})",

@@ -27,8 +27,8 @@ def destination(url: str) -> str:
 
     >>> destination("postgresql+psycopg://me:secret@host:5432/lab?connect_timeout=3")
     'postgresql://me@host:5432/lab'
-    >>> destination("sqlite:////tmp/log.sqlite")
-    'sqlite:////tmp/log.sqlite'
+    >>> destination("sqlite:////srv/log.sqlite")
+    'sqlite:////srv/log.sqlite'
 
     Raises:
         BadInput: see :func:`.url_parts`.
