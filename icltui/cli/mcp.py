@@ -50,9 +50,7 @@ def mcp(args: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         if (error.name or "icltui").startswith("icltui"):
             raise
-        raise BadInput(
-            f"agents need {error.name}, which is not installed: pip install 'icltui[mcp]'"
-        ) from None
+        raise BadInput("agents need mcp, which is not installed: pip install 'icltui[mcp]'") from None
     from icltui.worker.client import RemoteEngine
     from icltui.worker.redirect_output import claim_stdio
 

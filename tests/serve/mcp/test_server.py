@@ -243,7 +243,7 @@ def test_a_missing_library_is_named_with_the_extra_that_has_it(
     monkeypatch.setitem(sys.modules, "mcp_types", None)
     assert main(["mcp"]) == 2
     assert capsys.readouterr().err == (
-        "icltui: agents need mcp_types, which is not installed: pip install 'icltui[mcp]'\n"
+        "icltui: agents need mcp, which is not installed: pip install 'icltui[mcp]'\n"
     )
 
 
