@@ -9,6 +9,8 @@ DOCS = Path(__file__).resolve().parents[1] / "docs"
 
 TOPICS = {
     "tutorial": "from the first start to a patch of your own",
+    "screen": "colours, table, layers, heatmap, plots",
+    "runs": "editors, lanes, strength, the tree of runs",
     "remote": "the model on another machine: ssh and Slurm",
     "models": "what is loaded and how, large models, the embedded one",
     "export": "sessions, replay, reports, tables, figures, files",
