@@ -1,82 +1,31 @@
 """The tabs of results in one border: table, plots, heatmap, proof, exam, log, text; their names are its title."""
 
-from functools import lru_cache
-from typing import NamedTuple
+from dataclasses import replace
 
 from textual.app import ComposeResult
-from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import ContentSwitcher
 
-from icltui.api.messages import Generate, Measure
-from icltui.report.kept_prefix import SINK
-from icltui.report.measures import MEASURES
-from icltui.tui.draw.safe_text import display
-from icltui.tui.state.exam_table import patch_lines, tested_with
+from icltui.tui.draw.tab_captions import TabShown, staleness, subtitle
+from icltui.tui.state.exam_table import patch_lines
 from icltui.tui.state.explorer import Explorer
 from icltui.tui.state.measurement_so_far import MeasuredUnits
-from icltui.tui.state.pane_names import TABS, key_of
-from icltui.tui.state.run_settings import method_words
-from icltui.tui.state.staleness import (
-    compilation_note,
-    curves_note,
-    exam_note,
-    inspection_note,
-    numbers_note,
-    proof_note,
-)
+from icltui.tui.state.pane_names import TABS
 from icltui.tui.widgets.bordered import Bordered
 from icltui.tui.widgets.exam_view import ExamView
 from icltui.tui.widgets.heads_view import HeadsView
 from icltui.tui.widgets.heatmap import Heatmap
 from icltui.tui.widgets.log_view import LogView
 from icltui.tui.widgets.loss_view import LossPlots
-from icltui.tui.widgets.page_tabs import pane_link
 from icltui.tui.widgets.plot_panel import PlotPanel
 from icltui.tui.widgets.stream_table import StreamTable
+from icltui.tui.widgets.tab_names import fitting_names
 from icltui.tui.widgets.token_strip import TokenStrip
 from icltui.tui.widgets.verify_view import VerifyView
-from icltui.values import AttentionHeads, LossCurves
-from icltui.values.recipe import patch_words
 
 _FRAME = 6
 """Cells of the border that its title leaves free."""
-
-
-class TabForm(NamedTuple):
-    """How a tab's name is written in the border."""
-
-    margin: str = ""
-    """On both sides of it; where there is none, one blank is between two tabs."""
-    blank: str = ""
-    """Between key and name."""
-    letters: int | None = None
-    """Of the name of a tab that is not shown; None: all."""
-
-
-_FORMS = (TabForm(" ", " "), TabForm(blank=" "), TabForm(), TabForm(letters=3))
-"""From the widest to the narrowest: the first that there is room for is taken."""
-
-
-@lru_cache(64)
-def _fitting_names(shown: str | None, room: int) -> Content:
-    """The tabs' names in the widest form that ``room`` cells hold; each change of the numbers asks for them."""
-    forms = (_names(shown, form) for form in _FORMS[:-1])
-    return next(
-        (names for names in forms if names.cell_length <= room),
-        _names(shown, _FORMS[-1 if room > 0 else 0]),
-    )
-
-
-def _names(shown: str | None, form: TabForm) -> Content:
-    """The tabs' names, the shown one whole and reversed."""
-    links = (
-        pane_link(tab, f"{key_of(tab)}{form.blank}{name}", tab == shown, form.margin)
-        for tab in TABS
-        for name in [tab.capitalize()[: None if tab == shown else form.letters]]
-    )
-    return Content("" if form.margin else " ").join(links)
 
 
 class ResultTabs(ContentSwitcher, Bordered):
@@ -218,79 +167,21 @@ class ResultTabs(ContentSwitcher, Bordered):
         """Tabs in the upper border, what the numbers are in the lower one."""
         room = self.outer_size.width - _FRAME
         found = self.found if self.current != "verify" else ""
+        shown = self._tab_shown
         # What is out of date comes first, set apart by the border's own line: a narrow border cuts the end.
-        self.frame(
-            _fitting_names(self.current, room),
-            " ─ ".join(filter(None, [self._staleness(), found, self._subtitle()])),
-        )
+        remarks = [staleness(self._explorer, shown), found, subtitle(self._explorer, shown)]
+        self.frame(fitting_names(self.current, room), " ─ ".join(filter(None, remarks)))
+
+    @property
+    def _tab_shown(self) -> TabShown:
+        shown = TabShown(self.current or "", self.shown_layer, self.measure)
+        if self.current != "plots":
+            return shown
+        return replace(shown, plot=self.plots.view, is_of_patch=self.plots.is_of_patch)
 
     def on_resize(self) -> None:
         """Fit the names to the room."""
         self.caption()
-
-    def _subtitle(self) -> str:
-        measured, method = self._explorer.results.measured, self._method()
-        formula = MEASURES[self.measure].meaning(measured.dynamics)[1] or "undefined"
-        silence = " · no next tokens" if measured.is_mute else ""
-        return {
-            "curves": self._seconds(self._explorer.results.inspections.curves),
-            "heads": self._seconds(self._explorer.results.inspections.heads),
-            "stream": f"layer {self.shown_layer}{self._sink()}{self._noise()} · {method}{silence}",
-            "plots": self._plot_subtitle(formula, method),
-            "heatmap": f"{formula} · {method}",
-            "exam": tested_with(
-                self._explorer.results.trials.exam, self._explorer.results.trials.compilation
-            ),
-            "text": method,
-        }.get(self.current or "", "")
-
-    @staticmethod
-    def _seconds(result: LossCurves | AttentionHeads | None) -> str:
-        """What the tab's keys are, and how long its numbers took."""
-        return f"w shows the next plot · {result.seconds:.1f} s" if result else ""
-
-    def _sink(self) -> str:
-        """A mark where a unit's numbers are about an attention sink, or where the query begins with one."""
-        measured = self._explorer.results.measured
-        if measured.ruled_unit is not None:
-            return f" · {SINK} about the sink"
-        return f" · {SINK} nothing kept" if measured.is_sink_in_query else ""
-
-    def _noise(self) -> str:
-        """What ‖δ‖ comes to by rounding alone at this layer, where the model is in half precision."""
-        measured = self._explorer.results.measured
-        noise = measured.value("delta_noise", measured.last_unit, self.shown_layer)
-        return "" if noise is None else f" · ‖δ‖ rounds by {noise:.2g}"
-
-    def _plot_subtitle(self, formula: str, method: str) -> str:
-        if self.plots.view == "choice":
-            return "each query answered by a patch that was made without it"
-        if not self.plots.is_of_patch:
-            return method if self.plots.view == "tokens" else f"{formula} · {method}"
-        origin = self._explorer.results.varied_origin
-        request = origin.request if origin else None
-        return patch_words(request.recipe) if isinstance(request, Generate) else ""
-
-    def _method(self) -> str:
-        """How the numbers shown were measured; where there are none, how they will be."""
-        results = self._explorer.results
-        origin = results.measured_origin
-        request = origin.request if origin and isinstance(origin.request, Measure) else None
-        return method_words(request or self._explorer.settings.measure(), results.measured.path)
-
-    def _staleness(self) -> str:
-        results, settings = self._explorer.results, self._explorer.settings
-        if self.current == "log":
-            return ""
-        if self.current == "plots" and self.plots.view == "choice":
-            return display(compilation_note(results, settings))
-        if self.current in ("curves", "heads"):
-            return display(inspection_note(results, settings, self.current))
-        if self.current == "exam":
-            return display(exam_note(results, settings) or compilation_note(results, settings))
-        if self.current == "plots" and self.plots.is_of_patch:
-            return display(curves_note(results, settings, self.plots.view == "alpha"))
-        return display((proof_note if self.current == "verify" else numbers_note)(results, settings))
 
     def watch_found(self) -> None:
         self.caption()
