@@ -303,6 +303,7 @@ def sessions(draw: st.DrawFn) -> Session:
             number=number,
             parent=draw(st.none() | st.integers(1, number - 1)) if number > 1 else None,
             note=draw(TEXTS),
+            starred=draw(st.booleans()),
             session=draw(_sheets()),
         )
         for number in numbers

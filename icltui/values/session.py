@@ -95,5 +95,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     """The number of the run that was on the screen when this one was asked."""
     note: str = ""
     """The user's own line about it."""
+    starred: bool = False
+    """Whether the user marked it as one to come back to."""
     session: Session
     """Settings and results of the run: a whole session, without runs."""

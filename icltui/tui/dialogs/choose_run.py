@@ -14,6 +14,7 @@ from textual.widgets.option_list import Option
 from icltui.tui.dialogs.dialog import Dialog, DialogFrame, key_hints
 from icltui.tui.draw.safe_text import content, fit
 from icltui.tui.state.history import History
+from icltui.tui.state.run_tree import tree_lines
 from icltui.tui.widgets.bindings import key_binding
 from icltui.values import Prediction, Run
 
@@ -50,7 +51,7 @@ class ChooseRunDialog(Dialog[RunChoice | None]):
     def __init__(self, history: History, enter: Verb, compared: str = "") -> None:
         super().__init__()
         self._history, self._enter, self._compared = history, enter, compared
-        self._runs = list(history.tree())
+        self._runs = [(len(line.guides) // 2, line.run) for line in tree_lines(history.runs)]
 
     def compose(self) -> ComposeResult:
         with DialogFrame("Runs of this session" if self._enter == "go" else "Compare with", "esc closes"):

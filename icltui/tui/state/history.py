@@ -2,22 +2,27 @@
 
 A run is what was asked and what came of it. Turning ΔW on, another strength or a proof add to the run before the user;
 another prompt, other layers, another model, or a run asked for with other choices begin the next one; so does another
-patch after one that was varied, whose curves cost too much to be let go.
+patch after one that was varied, whose curves cost too much to be let go. A run that the user starred, wrote a note on
+or branched from keeps its choices: other ones begin the next run.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from msgspec.structs import replace as with_changes
 
-from icltui.tui.state.provenance import fingerprint
-from icltui.values import Generation, Run, Session
+from icltui.tui.state.one_run import (
+    RESULTS,
+    has_results,
+    is_all_in,
+    is_same_run,
+    joined_results,
+    loses_curves,
+)
+from icltui.tui.state.run_tree import branch_of, tree_lines
+from icltui.values import Run, Session
 
 MOST_ROWS = 200_000
 """Rows of numbers over all runs; beyond them the oldest runs keep their prompt and texts only. About 70 megabytes."""
-
-_RESULTS = ("measurement", "generation", "verification", "compilation", "exam", "curves", "heads")
-"""The fields of a session that hold results."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,8 @@ class History:
 
     runs: tuple[Run, ...] = ()
     at: int | None = None
+    pruned: tuple[tuple[Run, ...], ...] = ()
+    """The branches that were cut off, the last one at the end, to be brought back while the session is open."""
 
     @classmethod
     def of(cls, session: Session) -> "History":
@@ -46,16 +53,16 @@ class History:
     def recorded(self, session: Session, is_new: bool = False) -> "History":
         """This history with the results of a run; ``is_new``: a run was asked for, not more of the present one."""
         alone = session.alone
-        if not _has_results(alone):
+        if not has_results(alone):
             return self
         present = self.present
         if (
             present is None
-            or not _is_same_run(present.session, alone, is_new)
-            or _loses_curves(present.session, alone)
+            or not is_same_run(present.session, alone, is_new or self._is_kept(present))
+            or loses_curves(present.session, alone)
         ):
             return self._with(alone)._thinned()
-        run = with_changes(present, session=_joined(present.session, alone))
+        run = with_changes(present, session=joined_results(present.session, alone))
         return replace(self, runs=tuple(run if r.number == run.number else r for r in self.runs))
 
     def drafted(self, session: Session) -> "History":
@@ -65,7 +72,7 @@ class History:
         is_known = present and text == (present.session.prompt.context, present.session.prompt.query)
         if is_known or not any(text):
             return self
-        bare = with_changes(session.alone, model=None, **dict.fromkeys(_RESULTS))
+        bare = with_changes(session.alone, model=None, **dict.fromkeys(RESULTS))
         return self._with(bare)
 
     def noted(self, number: int, note: str) -> "History":
@@ -73,115 +80,91 @@ class History:
         runs = (with_changes(run, note=note) if run.number == number else run for run in self.runs)
         return replace(self, runs=tuple(runs))
 
+    def starred(self, number: int) -> "History":
+        """This history with the star of a run set, or taken away."""
+        runs = (
+            with_changes(run, starred=not run.starred) if run.number == number else run for run in self.runs
+        )
+        return replace(self, runs=tuple(runs))
+
+    def with_child(self, parent: int | None, session: Session) -> "History":
+        """This history with another run that came of ``parent``; the present run stays on the screen."""
+        number = self._next_number
+        run = Run(number=number, parent=parent, session=session.alone)
+        return replace(self, runs=(*self.runs, run))._thinned()
+
+    def branch(self, number: int) -> tuple[Run, ...]:
+        """The run of that number and all that came of it."""
+        return branch_of(self.runs, number)
+
+    def without(self, number: int) -> "History":
+        """This history without the branch of that run, which :meth:`regrown` brings back.
+
+        A present run that goes with it gives way to its parent, else the run above, else the one below.
+        """
+        branch = self.branch(number)
+        gone = {run.number for run in branch}
+        order = [line.run.number for line in tree_lines(self.runs)]
+        left = [other for other in order if other not in gone]
+        at = self.at
+        if at in gone:
+            cut = self.run(number)
+            above = [other for other in order[: order.index(number)] if other not in gone]
+            nearest = [cut.parent] if cut and cut.parent in left else [*above[-1:], *left[:1]]
+            at = nearest[0] if nearest else None
+        runs = tuple(run for run in self.runs if run.number not in gone)
+        return replace(self, runs=runs, at=at, pruned=(*self.pruned, branch))
+
+    def regrown(self) -> "History":
+        """This history with the branch that was cut off last."""
+        if not self.pruned:
+            return self
+        runs = sorted((*self.runs, *self.pruned[-1]), key=lambda run: run.number)
+        return replace(self, runs=tuple(runs), pruned=self.pruned[:-1])
+
     def neighbour(self, step: int) -> Run | None:
-        """The run ``step`` further in the order of numbers; None beyond the ends."""
-        numbers = [run.number for run in self.runs]
+        """The run ``step`` lines further down the tree; None beyond the ends."""
+        runs = [line.run for line in tree_lines(self.runs)]
+        numbers = [run.number for run in runs]
         place = numbers.index(self.at) + step if self.at in numbers else len(numbers) - 1
-        return self.runs[place] if 0 <= place < len(self.runs) else None
+        return runs[place] if 0 <= place < len(runs) else None
+
+    @property
+    def place(self) -> int:
+        """The line of the present run in the tree, from 1; 0 where there is none."""
+        return next((at for at, line in enumerate(tree_lines(self.runs), 1) if line.run.number == self.at), 0)
 
     def saved_in(self, session: Session) -> Session:
         """``session`` with the runs, where there is more to them than itself."""
-        if len(self.runs) < 2 and all(_is_all_in(session, run) for run in self.runs):
+        if len(self.runs) < 2 and all(is_all_in(session, run) for run in self.runs):
             return session
         return with_changes(session, runs=self.runs, run=self.at)
 
-    def tree(self) -> Iterator[tuple[int, Run]]:
-        """Each run with its depth: a branch goes one deeper where its parent has gone on another way before."""
-        depths: dict[int | None, int] = {None: 0}
-        led_on: set[int | None] = set()
-        for run in self.runs:
-            parent = run.parent if run.parent in depths else None
-            depths[run.number] = depths[parent] + (parent in led_on and parent is not None)
-            led_on.add(parent)
-            yield depths[run.number], run
+    def _is_kept(self, run: Run) -> bool:
+        """Whether the user meant it to stay as it is."""
+        return bool(run.starred or run.note or any(other.parent == run.number for other in self.runs))
+
+    @property
+    def _next_number(self) -> int:
+        """No number is given twice, not even that of a run that was cut off."""
+        branches = (self.runs, *self.pruned)
+        return max((run.number for branch in branches for run in branch), default=0) + 1
 
     def _with(self, alone: Session) -> "History":
-        number = max((run.number for run in self.runs), default=0) + 1
-        return History((*self.runs, Run(number=number, parent=self.at, session=alone)), number)
+        number = self._next_number
+        run = Run(number=number, parent=self.at, session=alone)
+        return replace(self, runs=(*self.runs, run), at=number)
 
     def _thinned(self) -> "History":
-        """The newest runs with their rows, as many as there is room for."""
-        room, runs = MOST_ROWS, []
+        """The newest runs with their rows, as many as there is room for; runs that share rows take room once."""
+        room, counted, runs = MOST_ROWS, set[int](), list[Run]()
         for run in reversed(self.runs):
             measured = run.session.measurement
-            room -= len(measured.rows) if measured else 0
+            if measured and id(measured) not in counted:
+                counted.add(id(measured))
+                room -= len(measured.rows)
             is_kept = room >= 0 or run.number == self.at
             runs.append(
                 run if is_kept else with_changes(run, session=with_changes(run.session, measurement=None))
             )
         return replace(self, runs=tuple(reversed(runs)))
-
-
-def _has_results(session: Session) -> bool:
-    return any(getattr(session, name) for name in _RESULTS)
-
-
-def _is_all_in(session: Session, run: Run) -> bool:
-    ours = run.session
-    pairs = ((getattr(ours, name), getattr(session, name)) for name in _RESULTS)
-    return not run.note and all(one is None or one == other for one, other in pairs)
-
-
-def _is_same_run(ours: Session, theirs: Session, is_new: bool) -> bool:
-    if not _has_results(ours):  # put down by drafted() and not run
-        return ours.prompt == theirs.prompt
-    if _asked(ours) != _asked(theirs):
-        return False
-    return not is_new or _drawn(ours) == _drawn(theirs)
-
-
-def _asked(session: Session) -> tuple[object, ...]:
-    return (
-        session.prompt,
-        session.layers,
-        session.dynamics,
-        session.reference,
-        session.precision,
-        fingerprint(session.model),
-    )
-
-
-def _drawn(session: Session) -> tuple[object, ...]:
-    return (session.recipe, session.sampling, session.n_tokens, session.holdout)
-
-
-def _adds_no_text(before: Generation | None, now: Generation | None) -> bool:
-    """Whether ``now`` has none that ``before`` has not, and fewer."""
-    if before is None or now is None:
-        return before is not None
-    is_part = all(before.lanes.get(lane) == text for lane, text in now.lanes.items())
-    return is_part and len(now.lanes) < len(before.lanes)
-
-
-def _loses_curves(before: Session, now: Session) -> bool:
-    if _adds_no_text(before.generation, now.generation):
-        return False
-    return _has_curves(before.generation) and not _has_curves(now.generation)
-
-
-def _has_curves(generation: Generation | None) -> bool:
-    return bool(generation and generation.patch and generation.patch.curves)
-
-
-def _joined(before: Session, now: Session) -> Session:
-    """One run's results, the newer where there are both; its texts stay with the choices that they answer."""
-    joined = with_changes(
-        now,
-        created=before.created,
-        measurement=now.measurement or before.measurement,
-        verification=now.verification or before.verification,
-        compilation=now.compilation or before.compilation,
-        exam=now.exam or before.exam,
-        curves=now.curves or before.curves,
-        heads=now.heads or before.heads,
-    )
-    if _adds_no_text(before.generation, now.generation):
-        return with_changes(
-            joined,
-            generation=before.generation,
-            recipe=before.recipe,
-            sampling=before.sampling,
-            n_tokens=before.n_tokens,
-            holdout=before.holdout,
-        )
-    return joined

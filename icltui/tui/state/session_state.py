@@ -119,6 +119,11 @@ class SessionState:
         self.history, self.is_unsaved = self.history.noted(number, note.strip()), True
         self._changed(Change.SETTINGS)
 
+    def star(self, number: int) -> None:
+        """Mark a run as one to come back to, or no more."""
+        self.history, self.is_unsaved = self.history.starred(number), True
+        self._changed(Change.SETTINGS)
+
     def compare_with(self, other: ComparedSession | None) -> None:
         """Compare the numbers with others from now on, or with none."""
         self.other = other

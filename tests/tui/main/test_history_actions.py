@@ -8,6 +8,7 @@ from icltui.api.messages import CountTokens, Generate, Measure, PatchTested, Ver
 from icltui.storage.sessions import read_session, write_session
 from icltui.tui.state import history as module
 from icltui.tui.state.history import History
+from icltui.tui.state.run_tree import tree_lines
 from icltui.tui.state.session_conversion import left_out
 from icltui.values import LANES, Run
 from tests.tui import samples
@@ -89,11 +90,11 @@ async def test_stepping_back_shows_the_run_as_it_was_and_the_next_one_branches_t
     assert ear.lines[-1] == "no earlier run"
     await ran(ear, "fourth")
     assert numbers(ear.explorer.history) == [(1, None), (2, 1), (3, 2), (4, 1)]
-    assert [(depth, run.number) for depth, run in ear.explorer.history.tree()] == [
-        (0, 1),
-        (0, 2),
-        (0, 3),
-        (1, 4),
+    assert [(line.guides, line.run.number) for line in tree_lines(ear.explorer.history.runs)] == [
+        ("", 1),
+        ("├─", 2),
+        ("│ ", 3),
+        ("└─", 4),
     ]
 
 
@@ -216,10 +217,19 @@ def test_beyond_the_room_the_oldest_numbers_give_way(monkeypatch) -> None:
     history = History.of(A)
     for context in "bcd":
         prompt = replace(samples.PROMPT, context=context)
-        history = history.recorded(replace(A, prompt=prompt))
+        history = history.recorded(replace(A, prompt=prompt, measurement=replace(samples.MEASUREMENT)))
     kept = [run.session.measurement is not None for run in history.runs]
     assert kept == [False, False, True, True]
     assert all(run.session.generation == A.generation for run in history.runs)
+
+
+def test_runs_that_share_their_numbers_take_room_once(monkeypatch) -> None:
+    monkeypatch.setattr(module, "MOST_ROWS", len(samples.MEASUREMENT.rows))
+    history = History.of(A)
+    for alpha in (0.25, 0.5):
+        history = history.with_child(1, replace(A, recipe=replace(A.recipe, alpha=alpha)))
+    assert [run.parent for run in history.runs] == [None, 1, 1]
+    assert all(run.session.measurement is A.measurement for run in history.runs)
 
 
 def test_a_run_is_never_numbered_twice() -> None:
