@@ -23,6 +23,8 @@ NOISE = "~"
 """Mark before a ‖δ‖ that rounding alone can make."""
 CHANGED = "▸"
 """Mark before a next token that the previous unit did not predict."""
+PEAK = "▲"
+"""Mark of a number that stands out from the others."""
 INDEX = ("unit", "layer")
 """The fields of a row that say which unit and which layer it is of."""
 DELTA_NOISE = "delta_noise"

@@ -73,13 +73,14 @@ PANE_HELP: dict[str, PaneHelp] = {
         reading="‖δ‖ is how far a unit moved what the MLP reads; ‖ΔW‖/‖W‖ is the same as a change of weights; "
         "net is the way from the start, without detours. ▸ marks where the most likely next token changes: "
         "the unit there is what changed the model's mind. p is that token's probability. ~ marks a ‖δ‖ that is no more "
-        "than rounding in the model's half precision; precision float32, in the form o, computes without it.",
+        "than rounding in the model's half precision; precision float32, in the form o, computes without it. ▲ marks a "
+        "peak of the chosen number: greater than its neighbours, and above the median by three scaled median deviations.",
         formulas=(
             ("δ_i = A_i − A_{i−1}", "A_i: the MLP's input z after the first i units"),
             ("W_i = W_{i−1} + (W_0 δ_i) A_0ᵀ / ‖A_0‖²", "each unit is one step of gradient descent"),
             ("h = 1 / ‖A_i‖²", "its implicit learning rate"),
         ),
-        actions=("dynamics", "reference", "find", "find_next", "find_previous"),
+        actions=("next_flip", "previous_flip", "next_peak", "previous_peak", "measure", "find", "dynamics"),
     ),
     "plots": PaneHelp(
         what="One measure over the units of the context, one line for each of up to six ticked layers; w plots "

@@ -1,10 +1,16 @@
-"""Finding words on the explorer's screen: in the units and their next tokens, in the log, or in the exam."""
+"""Finding things on the explorer's screen: flips, peaks, and words in units, next tokens, the log or the exam."""
+
+from collections.abc import Sequence
 
 from textual.widget import Widget
 
+from icltui.report.measures import CHANGED, PEAK
 from icltui.tui.draw.safe_text import fit
+from icltui.tui.draw.token_colorings import COLORINGS, measure_coloring
 from icltui.tui.main.actions_base import ScreenActions, ScreenParts
 from icltui.tui.main.view_actions import ViewActions
+from icltui.tui.state.leading_tokens import flips
+from icltui.tui.state.peaks import peak_units
 from icltui.tui.state.search import Search, find_in_lines, find_in_units
 from icltui.tui.widgets.exam_view import AnswerTable
 from icltui.tui.widgets.find_bar import FindBar
@@ -61,6 +67,36 @@ class FindActions(ScreenActions):
         if not self.search.places:
             self._tell(f"{fit(word, _WIDEST_WORD).rstrip()}: not found {self._where}")
 
+    def action_move_flip(self, step: int) -> None:
+        """The next flip, or the one before."""
+        found = {flip.unit: flip for flip in flips(self._explorer.results.measured)}
+        unit = self._step_to(tuple(found), step, CHANGED)
+        if unit is None:
+            self._tell("no flips: the most likely next token is the same at every unit measured")
+        else:
+            sides = found[unit].before, found[unit].after
+            before, after = (fit(side.token.text, _WIDEST_WORD).rstrip() for side in sides)
+            self._numbers.found += f" {before} → {after}"
+
+    def action_move_peak(self, step: int) -> None:
+        """The next peak of the number that is shown, or the one before."""
+        measured, layer = self._explorer.results.measured, self._cursor.shown_layer
+        in_text = self._numbers.current == "text"
+        shown = COLORINGS[self._numbers.strip.coloring] if in_text else measure_coloring(self._cursor.measure)
+        values = [shown.value(measured, unit, layer) for unit in range(measured.n_units)]
+        places = peak_units(measured, shown.name, layer, values)
+        if self._step_to(places, step, f"{PEAK}{shown.title}") is None:
+            at, key = f" at layer {layer}" if shown.is_by_layer else "", "s" if in_text else "m"
+            self._tell(f"no peaks: no {shown.title}{at} rises above its scatter; {key} shows other numbers")
+
+    def _step_to(self, units: Sequence[int], step: int, mark: str) -> int | None:
+        """Put the cursor on the next of ``units``, round and round, and say which of them it is."""
+        found = Search(mark, tuple(units)).step(self._cursor.unit, step)
+        if found.place is not None:
+            self._cursor.unit = found.place
+            self._numbers.found = f"{mark} {found.words()}"
+        return found.place
+
     def seek(self, word: str) -> None:
         """Go to the first match at or after where the user came from."""
         start = self._origin[1]
@@ -105,7 +141,7 @@ class FindActions(ScreenActions):
 
     def follow(self, unit: int) -> None:
         """The cursor was moved: it is at another match, or at none."""
-        if self.search.places and not self._lines:
+        if not self._lines:
             self.search = self.search.at_place(unit)
             self._show_search()
 
