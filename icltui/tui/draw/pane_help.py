@@ -74,7 +74,7 @@ PANE_HELP: dict[str, PaneHelp] = {
         "net is the way from the start, without detours. ▸ marks where the most likely next token changes: "
         "the unit there is what changed the model's mind. p is that token's probability. ~ marks a ‖δ‖ that is no more "
         "than rounding in the model's half precision; precision float32, in the form o, computes without it. ▲ marks a "
-        "peak of the chosen number: greater than its neighbours, and above the median by three scaled median deviations.",
+        "peak of the chosen number: more than its neighbours, and above the median by three scaled median deviations.",
         formulas=(
             ("δ_i = A_i − A_{i−1}", "A_i: the MLP's input z after the first i units"),
             ("W_i = W_{i−1} + (W_0 δ_i) A_0ᵀ / ‖A_0‖²", "each unit is one step of gradient descent"),
