@@ -190,14 +190,16 @@ class Controller(SessionState):
         if isinstance(event, EngineNews):
             self._hear_engine(event)
         elif answer := self.jobs.take(job, event):
-            request, event = answer
-            self._warn_of_another_prompt(request, event)
-            self.results.take(request, event)
-            self._log(request, event)
-            for change in CHANGES.get(type(event), ()):
-                self._changed(change)
-            self._follow(request, event)
+            self._hear_job(*answer)
         self.jobs.advance()
+
+    def _hear_job(self, request: Request, event: Event) -> None:
+        self._warn_of_another_prompt(request, event)
+        self.results.take(request, event)
+        self._log(request, event)
+        for change in CHANGES.get(type(event), ()):
+            self._changed(change)
+        self._follow(request, event)
 
     def _hear_engine(self, event: EngineNews) -> None:
         self.jobs.take_engine(event)

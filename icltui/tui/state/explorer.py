@@ -1,8 +1,9 @@
 """The explorer as a plain object: what the user does enters as methods, what a view must redraw leaves as parts.
 
-It is an :class:`~icltui.tui.state.controller.Controller` whose choices, runs and documents the user changes.
+It is a :class:`~icltui.tui.state.fanning.FanController` whose choices, runs and documents the user changes.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from msgspec.structs import replace as with_changes
 from icltui.api.engine import Client
 from icltui.api.messages import Generate, LoadModel, Measure, Message, Verify
 from icltui.tui.state.change import Change
-from icltui.tui.state.controller import Controller
+from icltui.tui.state.fanning import FanController
 from icltui.tui.state.query_lists import QueryLists, count_words
 from icltui.tui.state.run_settings import PATCH_CHOICES, Choice, RunSettings, method_words
 from icltui.values import Run, Session
@@ -19,7 +20,7 @@ from icltui.values.prompt import Prompt
 from icltui.values.recipe import LARGEST_ALPHA, idle
 
 
-class Explorer(Controller):
+class Explorer(FanController):
     """All that the user can do."""
 
     def __init__(
@@ -122,12 +123,48 @@ class Explorer(Controller):
         run = self.history.run(number)
         if run is None or (number == self.history.at and not self._is_edited(run)):
             return
-        if self.jobs.is_running:
+        if self.is_screen_awaited:
             self._noticed("a run is in progress: stop it with esc, then step", True)
             return
         self._return_to(run, self.model if self.jobs.is_loaded else None)
         self._noticed(f"run {number}{': ' + run.note if run.note else ''}", False)
         self.count()
+
+    def prune(self, number: int) -> bool:
+        """Cut off a run and all that came of it, until :meth:`regrow`; whether it was cut off."""
+        branch = self.history.branch(number)
+        gone, left = {run.number for run in branch}, self.history.without(number).present
+        if len(branch) == len(self.history.runs):
+            self._noticed("these are all the runs: ^n begins a new session", True)
+        elif self.is_fanning and self.fan and self.fan.base in gone:
+            self._noticed("a fan of this run is under way: stop it with esc, then prune", True)
+        elif self.history.at in gone and self.is_screen_awaited:
+            self._noticed("a run is in progress: stop it with esc, then prune", True)
+        else:
+            if self.history.at in gone and left:
+                self._step_aside(left)
+            self.history, self.is_unsaved = self.history.without(number), True
+            self._noticed(f"cut off: {_runs_words(branch)}; u in the tree (H) brings it back", False)
+            self._changed(Change.STATUS)
+            return True
+        return False
+
+    def _step_aside(self, left: Run) -> None:
+        """Show a run that stays; a prompt that was typed and not run stays too, below it."""
+        known = self.history.runs
+        self._return_to(left, self.model if self.jobs.is_loaded else None)
+        drafts = (with_changes(run, parent=left.number) for run in self.history.runs[len(known) :])
+        self.history = replace(self.history, runs=(*known, *drafts))
+
+    def regrow(self) -> None:
+        """Bring back the branch that was cut off last."""
+        if not self.history.pruned:
+            self._noticed("no run was cut off", False)
+            return
+        words = _runs_words(self.history.pruned[-1])
+        self.history, self.is_unsaved = self.history.regrown(), True
+        self._noticed(f"back: {words}", False)
+        self._changed(Change.STATUS)
 
     def _is_edited(self, run: Run) -> bool:
         return self.settings.prompt != run.session.prompt
@@ -160,3 +197,8 @@ class Explorer(Controller):
     def _open(self, session: Session, path: Path | None) -> None:
         self._show(session, path, self.model if self.jobs.is_loaded else None)
         self._is_asked = self._is_new_run = False
+        self.fan = None
+
+
+def _runs_words(runs: Sequence[Run]) -> str:
+    return f"run {runs[0].number}{f' and {len(runs) - 1} below it' if len(runs) > 1 else ''}"

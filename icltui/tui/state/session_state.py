@@ -130,9 +130,13 @@ class SessionState:
         self._changed(Change.NUMBERS)
 
     def _record(self, request: Request, is_new: bool) -> None:
-        """Record the results of ``request``; where there is no more room, say which numbers were dropped."""
+        """Record the results of ``request``."""
+        self._keep_history(self.history.recorded(self._run_of(self.settings.asking(request)), is_new))
+
+    def _keep_history(self, history: History) -> None:
+        """Take a history with more in it; where there is no more room, say which numbers were dropped."""
         before = {run.number for run in self.history.runs if run.session.measurement}
-        self.history = self.history.recorded(self._run_of(self.settings.asking(request)), is_new)
+        self.history = history
         after = {run.number for run in self.history.runs if run.session.measurement}
         if gone := sorted(before - after):
             self._noticed(
