@@ -40,7 +40,7 @@ from icltui.values import (
     TokenizedPrompt,
     Verification,
 )
-from icltui.values.bounds import Count, ExitCode, LayerIndex, Seed, Size, TokenCount
+from icltui.values.bounds import Count, ExitCode, LayerIndex, Seed, Size, TokenCount, TokenId
 from icltui.values.exam import USUAL_ROWS
 from icltui.values.patch_source import PatchSource
 from icltui.values.prompt import Prompt
@@ -135,6 +135,22 @@ class Generate(Message, frozen=True):
     """Other queries after the same context, to test the patch on."""
     curves: bool = False
     """Whether the patch is varied too: strength, layers from both ends, calibration queries."""
+    forced: dict[Lane, tuple[TokenId, ...]] = {}
+    """The tokens that a lane begins with, whatever it would draw."""
+
+
+class GenerateAhead(Message, frozen=True):
+    """Generate the patched lane at other strengths, before anybody has asked for them → StrengthGenerated…
+
+    The context's lane is run once and the patch made once. What takes longer than ``budget`` is left out.
+    """
+
+    generate: Generate
+    """The lanes and the patch; its own strength is not generated."""
+    alphas: tuple[float, ...]
+    """The strengths, in the order in which they are generated."""
+    budget: float = 30.0
+    """Seconds after which no further strength is begun."""
 
 
 class GenerateEach(Message, frozen=True):
@@ -310,6 +326,7 @@ Request = (
     | Measure
     | Generate
     | GenerateEach
+    | GenerateAhead
     | Verify
     | MeasureCurves
     | MeasureHeads
@@ -377,6 +394,13 @@ class LaneAdvanced(Message, frozen=True):
 
 class GenerationEnded(Message, frozen=True):
     generation: Generation
+
+
+class StrengthGenerated(Message, frozen=True):
+    """The patched lane at one more strength."""
+
+    generation: Generation
+    """The patched lane alone, with its strength in the recipe and, where the patch was tested, its report."""
 
 
 class PatchTested(Message, frozen=True):
@@ -499,6 +523,7 @@ Event = (
     | MeasureEnded
     | LaneAdvanced
     | GenerationEnded
+    | StrengthGenerated
     | PatchTested
     | VerificationEnded
     | CurvesEnded

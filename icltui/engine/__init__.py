@@ -14,7 +14,8 @@ A folder imports only folders before it; inside a folder a module imports only m
     metric     background ─▶ metric ─▶ stream ─▶ moments_file ─▶ ordinary
     patch      low_rank_map ─▶ left_out_map ─▶ patch ─▶ decoding ─▶ calibration ─▶ fitter ─▶ fit ─▶ build
                evaluate ─▶ alpha_search ─▶ leave_one_out ─▶ collateral ─▶ sweep ─▶ exactness_at_load ─▶ report
-    generate   sampling ─▶ batching_check ─▶ generate ─▶ prepare_request ─▶ last_patch ─▶ jobs
+    generate   sampling ─▶ batching_check ─▶ lane_in_context ─▶ generate ─▶ prepare_request ─▶ last_patch
+               jobs ─▶ ahead
     curves     token_losses ─▶ intervals ─▶ smoothing ─▶ icl_score ─▶ text_tokens ─▶ own_text
                measure_curves ─▶ jobs
     heads      read_attention ─▶ repeated_tokens ─▶ last_token ─▶ contributions ─▶ measure_heads ─▶ jobs

@@ -19,6 +19,7 @@ from icltui.api.messages import (
     Examine,
     Export,
     Generate,
+    GenerateAhead,
     GenerateEach,
     JoinAdapters,
     LoadModel,
@@ -40,6 +41,7 @@ from icltui.engine.compile.join_jobs import run_join
 from icltui.engine.curves.jobs import run_curves
 from icltui.engine.exam.jobs import run_exam
 from icltui.engine.export.jobs import check_same_weights, run_export
+from icltui.engine.generate.ahead import run_generate_ahead
 from icltui.engine.generate.jobs import run_generate, run_generate_each
 from icltui.engine.generate.last_patch import LastPatch
 from icltui.engine.generate.prepare_request import prepare_inputs
@@ -179,6 +181,8 @@ class LocalEngine:
                 yield from run_generate(self._model(), request, self.last_patch)
             case GenerateEach():
                 yield from run_generate_each(self._model(), request, self.last_patch)
+            case GenerateAhead():
+                yield from run_generate_ahead(self._model(), request, self.last_patch, should_stop)
             case Verify():
                 yield from self._verify(request, should_stop)
             case MeasureCurves():

@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from msgspec import field
+
 from icltui.values.base import Candidate, LogitError, PromptIds, Record, Table, Token
 from icltui.values.bounds import Count, LayerIndex, TokenCount, TokenId
 from icltui.values.frame import Columns, in_nats
@@ -28,10 +30,23 @@ class LaneStep(Record, frozen=True):
     """The most probable tokens, most probable first."""
     kl_to_context: float | None
     """KL(context lane ‖ this lane) while both lanes hold the same tokens; then None."""
+    drawn_probability: float | None = None
+    """The probability of the token that was drawn; None in older files."""
+    rank: Count | None = None
+    """How many tokens are at least as probable as the one that was drawn, itself among them; None in older files."""
+    kl_on_own_text: float | None = None
+    """KL(with the context ‖ this lane), both after the query and this lane's own text so far.
+
+    It equals ``kl_to_context`` where that is known. None in the context lane, and in older files.
+    """
+    is_end: bool = False
+    """Whether the model ends the text by this token."""
 
     @property
     def probability(self) -> float | None:
-        """The probability of the token that was drawn; None where it is not among the most probable."""
+        """The probability of the token that was drawn; None in older files where it is not among the most probable."""
+        if self.drawn_probability is not None:
+            return self.drawn_probability
         return next((c.probability for c in self.top if c.token.id == self.token.id), None)
 
 
@@ -78,11 +93,13 @@ class Generation(Table, frozen=True):
     """What the prompt was for the model; None in older files."""
     kept_prefix: tuple[Token, ...] = ()
     """The tokens kept before the text in both runs."""
+    forced: dict[Lane, tuple[TokenId, ...]] = field(default_factory=dict)
+    """The tokens that a lane was made to begin with; lanes that drew every token are not in it."""
 
-    UNITS = in_nats("kl_to_context")
+    UNITS = in_nats("kl_to_context", "kl_on_own_text")
 
     def columns(self) -> Columns:
-        """One row for each token of each lane; ``probability`` is the token's, where it is among the most probable."""
+        """One row for each token of each lane."""
         steps = [step for lane in self.lanes.values() for step in lane.steps]
         return {
             "lane": (str, [step.lane for step in steps]),
@@ -91,4 +108,5 @@ class Generation(Table, frozen=True):
             "token": (str, [step.token.text for step in steps]),
             "probability": (float, [step.probability for step in steps]),
             "kl_to_context": (float, [step.kl_to_context for step in steps]),
+            "kl_on_own_text": (float, [step.kl_on_own_text for step in steps]),
         }

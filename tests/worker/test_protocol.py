@@ -53,6 +53,9 @@ PREDICTION = Prediction(
             curves=True,
         ),
         messages.GenerateEach(prompt=Prompt(), queries=("a", "b\x1b[2J"), recipe=Recipe(alpha=0.5)),
+        messages.GenerateAhead(
+            generate=messages.Generate(prompt=Prompt(), forced={"plain": (3, 1)}), alphas=(0.5, 1.05)
+        ),
         messages.Export(prompt=Prompt(), recipe=Recipe(mode="frozen"), path="out", fingerprint="f"),
         messages.Verify(prompt=Prompt(), seed=7),
         messages.MeasureCurves(prompt=Prompt(unit="line"), own_texts=3, own_tokens=9, seed=2),

@@ -4,15 +4,18 @@ Enters: specs, and a built patch. Leaves: lane steps as they come, then each spe
 The lanes advance together, so that their distributions can be compared token by token; all share the noise of a step.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from jaxtyping import Float
+from msgspec.structs import replace as with_changes
 from torch import Tensor
 
 from icltui.api.progress_callback import ProgressCallback, ignore_progress
 from icltui.engine.generate.batching_check import check_padding
+from icltui.engine.generate.lane_in_context import LanesInContext
 from icltui.engine.generate.sampling import Sampler
 from icltui.engine.measure.forward_pass import position_ids
 from icltui.engine.measure.predictions import finite_or_none, kl_divergence, top_candidates
@@ -25,11 +28,15 @@ from icltui.engine.prompts.tokenize import Ids
 from icltui.values import Agreement, Generation, Lane, LaneStep, LaneText, LogitError
 from icltui.values.recipe import Sampling
 
+_FREE: Mapping[Lane, Sequence[int]] = MappingProxyType({})
+
 
 @dataclass
 class Track:
     """The tokens of one lane so far."""
 
+    forced: Sequence[int] = ()
+    """The tokens that it begins with, whatever it would draw."""
     first_logits: Tensor | None = None
     tokens: list[int] = field(default_factory=list)
     steps: list[LaneStep] = field(default_factory=list)
@@ -43,25 +50,30 @@ def generate(
     lanes: Sequence[Lane],
     n_tokens: int,
     sampling: Sampling = Sampling(),  # noqa: B008 -- frozen
+    forced: Mapping[Lane, Sequence[int]] = _FREE,
+    in_context: LanesInContext | None = None,
+    context: Decoder | None = None,
     on_progress: ProgressCallback = ignore_progress,
 ) -> Iterator[LaneStep | Generation]:
     """Lane steps in the order in which they are made, then the whole generation of each spec.
 
     The specs differ in their query alone, and share one built patch; more than one run as a batch. The context lane
-    always runs, as the others are measured against it. The patched lane needs a built patch.
+    always runs, as the others are measured against it: by the decoder ``context`` where it is given. The patched lane
+    needs a built patch. With ``in_context``, of the one spec, the generation has each lane's divergence along its own
+    text too.
 
     Raises:
         PaddingChangesLogits: padding changes this model's logits; no step was made.
     """
     names: tuple[Lane, ...] = ("context", *(lane for lane in lanes if lane != "context"))
-    tracks: list[dict[Lane, Track]] = [{name: Track() for name in names} for _ in specs]
-    decoders: dict[Lane, Decoder] = {}
-    for name in names:
+    tracks: list[dict[Lane, Track]] = [{name: Track(forced.get(name, ())) for name in names} for _ in specs]
+    decoders: dict[Lane, Decoder] = {} if context is None else {"context": context}
+    for name in names[len(decoders) :]:
         decoders[name] = make_decoder(specs, built, name, decoders.get("context"))
     sampler = Sampler(sampling)
     for index in range(n_tokens):
         on_progress(f"generating for {len(specs)} queries", index, n_tokens)
-        context: list[Tensor | None] = [None] * len(specs)
+        reference: list[Tensor | None] = [None] * len(specs)
         for name, decoder in decoders.items():
             if all(of[name].ended for of in tracks):
                 continue
@@ -72,14 +84,29 @@ def generate(
                 if of[name].ended:
                     continue
                 if name == "context":
-                    context[number] = logits[number].log_softmax(-1)
+                    reference[number] = logits[number].log_softmax(-1)
                 same = of[name].tokens == of["context"].tokens[:index]
                 yield _advance(
-                    spec.loaded, name, of[name], sampler, logits[number], context[number] if same else None
+                    spec.loaded, name, of[name], sampler, logits[number], reference[number] if same else None
                 )
+                if in_context is not None and not same:
+                    in_context.add(name, of[name].tokens, logits[number])
         if all(track.ended for of in tracks for track in of.values()):
             break
+    if in_context is not None:
+        _take_divergences(tracks[0], in_context)
     yield from (summarize(of, spec, sampling) for of, spec in zip(tracks, specs, strict=True))
+
+
+def _take_divergences(tracks: dict[Lane, Track], in_context: LanesInContext) -> None:
+    """Puts the divergence along its own text into each step of the other lanes."""
+    for name, track in tracks.items():
+        if name != "context":
+            later = in_context.divergences(name)
+            track.steps = [
+                with_changes(step, kl_on_own_text=later.get(step.index, step.kl_to_context))
+                for step in track.steps
+            ]
 
 
 def make_decoder(
@@ -91,7 +118,7 @@ def make_decoder(
     if name == "context":
         shares = is_per_step and all(one.control_ids == one.ids for one in specs)
         return (
-            _contextual(specs)
+            contextual(specs)
             if shares
             else Decoder(_contextual_rows(model, [one.ids for one in specs]), None)
         )
@@ -104,10 +131,10 @@ def make_decoder(
         return Decoder(rows, built.patch.at(built.alpha))
     patch = TokenPatch(spec.sites, spec.recipe.components, built.alpha, control_noise(spec.recipe))
     leader = leader if isinstance(leader, ContextDecoder) else None
-    return PerStepDecoder(rows, patch, _contextual(specs), [len(one.ids.query) for one in specs], leader)
+    return PerStepDecoder(rows, patch, contextual(specs), [len(one.ids.query) for one in specs], leader)
 
 
-def _contextual(specs: Sequence[PatchSpec]) -> ContextDecoder:
+def contextual(specs: Sequence[PatchSpec]) -> ContextDecoder:
     """Rows in the context that the patch is made of, whose states aim it."""
     rows = _contextual_rows(specs[0].loaded.model, [one.control_ids for one in specs])
     return ContextDecoder(rows, None, specs[0].sites, [len(one.ids.query) for one in specs])
@@ -130,7 +157,7 @@ def _advance(
     ``context``: the contextual lane's log-probabilities, where both lanes have equal tokens so far.
     """
     log_p, index = logits.log_softmax(-1), len(track.tokens)
-    token = sampler.draw(log_p, index)
+    token = track.forced[index] if index < len(track.forced) else sampler.draw(log_p, index)
     track.tokens.append(token)
     track.first_logits = logits if index == 0 else track.first_logits
     track.ended = token in stop_tokens(loaded)
@@ -141,6 +168,9 @@ def _advance(
         text=loaded.tokenizer.decode(track.tokens[:-1] if track.ended else track.tokens),
         top=top_candidates(loaded.tokenizer, log_p),
         kl_to_context=None if context is None else finite_or_none(kl_divergence(context, log_p)),
+        drawn_probability=float(log_p[token].exp()),
+        rank=int((log_p >= log_p[token]).sum()),
+        is_end=track.ended,
     )
     track.steps.append(made)
     return made
@@ -168,6 +198,7 @@ def summarize(tracks: dict[Lane, Track], spec: PatchSpec, sampling: Sampling) ->
         recipe=spec.recipe,
         layers=tuple(site.layer for site in spec.sites),
         sampling=sampling,
+        forced={name: tuple(track.forced) for name, track in tracks.items() if track.forced},
     )
 
 

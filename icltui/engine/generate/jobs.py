@@ -25,12 +25,14 @@ from icltui.api.progress_callback import ProgressCallback
 from icltui.engine.generate.batching_check import PaddingChangesLogits, can_batch, in_batches
 from icltui.engine.generate.generate import generate
 from icltui.engine.generate.last_patch import LastPatch
+from icltui.engine.generate.lane_in_context import LanesInContext
 from icltui.engine.generate.prepare_request import make_spec
 from icltui.engine.models.background_thread import run_in_background
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.patch.alpha_search import with_alpha
 from icltui.engine.patch.build import BuiltPatch, PatchSpec
 from icltui.engine.patch.report import report_patch
+from icltui.engine.prompts.prompt_check import check_known
 from icltui.engine.prompts.token_texts import as_tokens
 from icltui.values import Generation, LaneStep
 from icltui.values.errors import BadInput
@@ -42,8 +44,8 @@ def run_generate(loaded: LoadedModel, request: Generate, last: LastPatch) -> Ite
     Raises:
         BadInput: a prompt, recipe or sampling that cannot be.
     """
-    spec = _spec(loaded, request)
-    built = yield from _built(spec, request, last)
+    spec = spec_of(loaded, request)
+    built = yield from make_patch_at(spec, request, last)
     yield from _lanes(spec, built, request)
     if built is not None:
         yield from _tested(built, request.curves)
@@ -58,20 +60,20 @@ def run_generate_each(loaded: LoadedModel, request: GenerateEach, last: LastPatc
     if not request.queries:
         raise BadInput("no query to run: give at least one")
     # All queries are checked before the first is run, which may take long.
-    specs = [_spec(loaded, request, query) for query in request.queries]
-    built = yield from _built(specs[0], request, last)
+    specs = [spec_of(loaded, request, query) for query in request.queries]
+    built = yield from make_patch_at(specs[0], request, last)
     generations: list[Generation] | None = None
     if can_batch(specs[0], built):
         generations = yield from run_in_background(partial(_in_rows, specs, built, request))
     for number, spec in enumerate(specs):
         if generations is not None:
-            yield GenerationEnded(generation=_whole(generations[number], spec, request))
+            yield GenerationEnded(generation=whole(generations[number], spec, request))
         else:
             if number and built is not None:
                 built = (
                     replace(built, spec=spec)
                     if spec.calibration
-                    else (yield from _built(spec, request, last))
+                    else (yield from make_patch_at(spec, request, last))
                 )
             yield from _lanes(spec, built, request)
         if built is not None and (number == 0 or not (spec.calibration or generations)):
@@ -98,17 +100,26 @@ def _how(request: Generate | GenerateEach) -> dict[str, Any]:
     return {"lanes": request.lanes, "n_tokens": request.n_tokens, "sampling": request.sampling}
 
 
-def _spec(loaded: LoadedModel, request: Generate | GenerateEach, query: str | None = None) -> PatchSpec:
+def spec_of(loaded: LoadedModel, request: Generate | GenerateEach, query: str | None = None) -> PatchSpec:
+    """The request in the model's terms, for its own query or another one.
+
+    Raises:
+        BadInput: a prompt, recipe or sampling that cannot be.
+    """
     if request.n_tokens < 1:
         raise BadInput(f"{request.n_tokens} tokens to generate: ask for at least 1")
     check_options(request.sampling)
     prompt = request.prompt if query is None else with_changes(request.prompt, query=query)
-    return make_spec(loaded, prompt, request.layers, request.recipe, request.holdout, request.n_tokens)
+    spec = make_spec(loaded, prompt, request.layers, request.recipe, request.holdout, request.n_tokens)
+    for tokens in request.forced.values() if isinstance(request, Generate) else ():
+        check_known(loaded, replace(spec.ids, query=(*spec.ids.query, *tokens)))
+    return spec
 
 
-def _built(
+def make_patch_at(
     spec: PatchSpec, request: Generate | GenerateEach, last: LastPatch
 ) -> Generator[Event, None, BuiltPatch | None]:
+    """The patch of the request, at its strength; None where no lane asks for one."""
     if "patched" not in request.lanes:
         return None
     alpha, is_varied = request.recipe.alpha, isinstance(request, Generate) and request.curves
@@ -119,14 +130,15 @@ def _built(
 
 def _lanes(spec: PatchSpec, built: BuiltPatch | None, request: Generate | GenerateEach) -> Iterator[Event]:
     """The lanes of one prompt, step by step."""
-    for made in generate([spec], built, **_how(request)):
+    forced = request.forced if isinstance(request, Generate) else {}
+    for made in generate([spec], built, **_how(request), forced=forced, in_context=LanesInContext(spec)):
         if isinstance(made, LaneStep):
             yield LaneAdvanced(step=made)
         else:
-            yield GenerationEnded(generation=_whole(made, spec, request))
+            yield GenerationEnded(generation=whole(made, spec, request))
 
 
-def _whole(made: Generation, spec: PatchSpec, request: Generate | GenerateEach) -> Generation:
+def whole(made: Generation, spec: PatchSpec, request: Generate | GenerateEach) -> Generation:
     """The generation with its held-out queries and its tokens."""
     kept = as_tokens(spec.loaded.tokenizer, spec.record.prefix)
     return with_changes(made, holdout=request.holdout, ids=spec.record, kept_prefix=kept)
