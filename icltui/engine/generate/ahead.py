@@ -15,8 +15,8 @@ from torch import Tensor
 from icltui.api.messages import Event, GenerateAhead, StrengthGenerated
 from icltui.engine.generate.generate import contextual, generate
 from icltui.engine.generate.jobs import make_patch_at, spec_of, whole
-from icltui.engine.generate.last_patch import LastPatch
 from icltui.engine.generate.lane_in_context import LanesInContext
+from icltui.engine.generate.last_patch import LastPatch
 from icltui.engine.hooks.capture import States
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.patch.build import BuiltPatch

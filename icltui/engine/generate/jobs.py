@@ -24,8 +24,8 @@ from icltui.api.option_table import check_options
 from icltui.api.progress_callback import ProgressCallback
 from icltui.engine.generate.batching_check import PaddingChangesLogits, can_batch, in_batches
 from icltui.engine.generate.generate import generate
-from icltui.engine.generate.last_patch import LastPatch
 from icltui.engine.generate.lane_in_context import LanesInContext
+from icltui.engine.generate.last_patch import LastPatch
 from icltui.engine.generate.prepare_request import make_spec
 from icltui.engine.models.background_thread import run_in_background
 from icltui.engine.models.loaded_model import LoadedModel

@@ -35,7 +35,7 @@ def test_it_is_that_of_whole_rows_in_float64(family, together, monkeypatch):
     spec = PatchSpec(loaded, loaded.sites, IDS, "reset", Recipe(mode="frozen"))
     built = build_patch(spec, 2)
     lanes = ("context", "plain", "patched")
-    *steps, whole = generate([spec], built, lanes=lanes, n_tokens=N, in_context=LanesInContext(spec))
+    *_steps, whole = generate([spec], built, lanes=lanes, n_tokens=N, in_context=LanesInContext(spec))
     n_later = 0
     for lane in lanes[1:]:
         tokens = list(whole.lanes[lane].token_ids)
