@@ -131,7 +131,7 @@ _LETTER = "Z"
 KEY_KINDS = (
     KeyKind("table, j and k", b"4 g", _forth_and_back(b"j", b"k"), row_unit),
     KeyKind("heatmap, l and h", b"6 g", _forth_and_back(b"l", b"h"), cell_unit),
-    KeyKind("typing in the query", b"2", _typing, n_typed),
+    KeyKind("typing in the query", b"2 i", _typing, n_typed),
     KeyKind("tabs, 4 to 6", b"4 g", _switching, tab_shown, SLOW),
 )
 TABS = (("table", b"4"), ("plots", b"5"), ("heatmap", b"6"))

@@ -119,6 +119,14 @@ class PseudoTerminal:
             time.sleep(quiet / 10)
         raise EngineError(f"the program did not come to rest within {limit:g} s")
 
+    def rest(self, quiet: float, limit: float) -> None:
+        """Wait until nothing is written for ``quiet`` seconds after the next output, or ``limit`` without any."""
+        began, n_seen = time.perf_counter(), len(self.chunks)
+        while (now := time.perf_counter()) - began < limit or len(self.chunks) > n_seen:
+            if len(self.chunks) > n_seen and now - self.chunks[-1].at > quiet:
+                return
+            time.sleep(quiet / 20)
+
     def until(self, is_so: Callable[[Sequence[str]], bool], what: str, limit: float = 120.0) -> None:
         """Wait until ``is_so`` holds of the screen's lines; drawing takes time, so nothing is timed meanwhile.
 

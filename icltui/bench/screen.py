@@ -15,6 +15,7 @@ from pathlib import Path
 from statistics import median
 
 from icltui.api.progress_callback import ProgressCallback
+from icltui.bench.key_cost import COST_KINDS, CostKind, KeyCosts, key_costs
 from icltui.bench.key_latency import (
     KEY_KINDS,
     PAUSES,
@@ -37,6 +38,8 @@ QUIET = 0.7
 """Seconds without a byte after which a start is over."""
 REST = 1.0
 """Seconds before a tab's bytes are counted."""
+COSTED_UNITS = 200
+"""Units that are measured while what a key costs is counted."""
 UPDATES = 8
 """Units per second while bytes are counted: each update of the screen shows one."""
 _SYNC = b"\x1b[?2026h"
@@ -54,6 +57,8 @@ class ScreenSettings:
     layers: int = 24
     rate: float = 40.0
     """Units per second while keys are pressed."""
+    costed: int = 12
+    """Keys per kind whose CPU time and bytes are counted."""
     seconds: float = 8.0
     """Seconds for which each tab's bytes are counted."""
 
@@ -87,6 +92,7 @@ class ScreenResults:
     paints: dict[str, tuple[float, ...]]
     """Milliseconds from exec to the first full paint, for each start of each program."""
     key_times: tuple[KeyTimes, ...]
+    costs: tuple[KeyCosts, ...]
     traffic: tuple[Traffic, ...]
     peak: int | None
     """Peak bytes of the explorer's process; None where the system does not tell."""
@@ -106,13 +112,15 @@ def measure_screen(settings: ScreenSettings, on_progress: ProgressCallback) -> S
         bench = ScreenBench(Path(folder), settings)
         on_progress(f"first paint: {settings.starts} starts")
         paints = bench.first_paints(n_widgets)
+        on_progress("CPU time and bytes of each key")
+        costs = tuple(bench.costs_of(kind) for kind in COST_KINDS)
         on_progress("keys while the model loads")
         loading = bench.keys_while_loading()
         on_progress(f"keys while {settings.units} units × {settings.layers} layers stream")
         streaming = bench.keys_while_streaming()
         on_progress(f"bytes at {UPDATES} updates a second")
         traffic, peak, has_torch = bench.traffic()
-    return ScreenResults(settings, n_widgets, paints, (*loading, *streaming), traffic, peak, has_torch)
+    return ScreenResults(settings, n_widgets, paints, (*loading, *streaming), costs, traffic, peak, has_torch)
 
 
 class ScreenBench:
@@ -122,8 +130,6 @@ class ScreenBench:
         self._folder, self._settings = folder, settings
         self._n_homes = 0
         self._chance = random.Random(0)
-        self._context = folder / "context.txt"
-        self._context.write_text(" ".join(f"w{at}" for at in range(settings.units)))
 
     def _start(self, module: str, *words: str) -> PseudoTerminal:
         self._n_homes += 1
@@ -131,10 +137,16 @@ class ScreenBench:
         home.mkdir()
         return PseudoTerminal(own_command(*words, module=module), home)
 
-    def _start_streaming(self, rate: float, at_once: int) -> PseudoTerminal:
+    def _start_streaming(self, rate: float, at_once: int, n_units: int | None = None) -> PseudoTerminal:
         words = ("--layers", str(self._settings.layers), "--rate", str(rate), "--at-once", str(at_once))
         engine = own_command(*words, module="icltui.bench.fake_engine")
-        return self._start("icltui", "-c", f"@{self._context}", "-q", "w0", "--engine", shlex.join(engine))
+        context = self._context(n_units or self._settings.units)
+        return self._start("icltui", "-c", f"@{context}", "-q", "w0", "--engine", shlex.join(engine))
+
+    def _context(self, n_units: int) -> Path:
+        path = self._folder / f"context-{n_units}.txt"
+        path.write_text(" ".join(f"w{at}" for at in range(n_units)))
+        return path
 
     # The first paint.
 
@@ -198,6 +210,15 @@ class ScreenBench:
             pressed.append((terminal.press(key), expected))
             time.sleep(self._chance.uniform(*kind.pauses))
         return pressed
+
+    def costs_of(self, kind: CostKind) -> KeyCosts:
+        """What each key costs in a program at rest, with :data:`COSTED_UNITS` units; a new start for each kind."""
+        terminal = self._start_streaming(1.0, 2 * COSTED_UNITS, COSTED_UNITS)
+        terminal.until(is_measured, "the end of the stream")
+        terminal.settle(QUIET)
+        costs = key_costs(terminal, kind, self._settings.costed)
+        terminal.close()
+        return costs
 
     # Bytes and memory.
 

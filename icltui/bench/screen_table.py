@@ -35,6 +35,21 @@ def screen_table(results: ScreenResults, width: int) -> str:
                 _key_rows(results),
             ),
             table(
+                [
+                    words("what a key costs, at rest"),
+                    *numbers("CPU ms", "most", "the first", "bytes", "most"),
+                ],
+                [
+                    (
+                        each.kind,
+                        *(number(ms) for ms in (median(each.milliseconds), max(each.milliseconds))),
+                        number(each.milliseconds[0]),
+                        *(str(round(n)) for n in (median(each.n_bytes), max(each.n_bytes))),
+                    )
+                    for each in results.costs
+                ],
+            ),
+            table(
                 [words("to the terminal, tab"), *numbers("KiB/unit", "KiB/update", "updates/unit")],
                 [
                     (

@@ -8,6 +8,7 @@ import pytest
 from icltui.api.messages import Measure, MeasureEnded, PromptTokenized, UnitsMeasured
 from icltui.bench import screen
 from icltui.bench.fake_engine import FakeEngine
+from icltui.bench.key_cost import CostKind, KeyCosts, key_costs
 from icltui.bench.key_latency import n_streamed, painted_at, waits_for
 from icltui.bench.pseudo_terminal import OutputChunk, PseudoTerminal
 from icltui.bench.screen import ScreenSettings, Traffic, measure_screen
@@ -70,21 +71,48 @@ def test_a_program_that_ends_is_told_with_what_it_showed(tmp_path):
     terminal.close()
 
 
+BUSY = """
+import os, time, tty
+tty.setraw(0)
+while key := os.read(0, 1):
+    start = time.process_time()
+    while key == b"b" and time.process_time() - start < 0.05:
+        pass
+    os.write(1, b"x" * 300 if key == b"b" else b"y")
+"""
+"""A program that computes for 50 ms and writes 300 bytes at each b, and one byte at any other key."""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells of another process's CPU time")
+def test_a_key_costs_what_the_program_computes_and_writes_for_it(tmp_path):
+    terminal = PseudoTerminal([sys.executable, "-c", BUSY], tmp_path)
+    terminal.press(b"a")
+    terminal.settle(0.1)
+    costs = key_costs(terminal, CostKind("both", b"a", (b"b", b"c"), b"d"), 4)
+    terminal.close()
+    assert costs.n_bytes == (300, 1, 300, 1)
+    dear, cheap = costs.milliseconds[::2], costs.milliseconds[1::2]
+    assert all(50 <= ms < 80 for ms in dear), "what is pressed after it is not counted"
+    assert max(cheap) < 20
+
+
 @pytest.mark.soak
 def test_all_of_it_once(monkeypatch):
     for name, value in (("QUIET", 0.3), ("REST", 0.2), ("UPDATES", 30), ("KEY_KINDS", screen.KEY_KINDS[::3])):
         monkeypatch.setattr(screen, name, value)
+    monkeypatch.setattr(screen, "COST_KINDS", screen.COST_KINDS[::5])
     monkeypatch.setattr(
         screen.ScreenBench, "keys_while_loading", lambda _: []
     )  # torch would take its seconds
     figures = measure_screen(
-        ScreenSettings(starts=1, keys=3, units=250, layers=2, seconds=0.3), lambda _: None
+        ScreenSettings(starts=1, keys=3, units=250, layers=2, seconds=0.3, costed=2), lambda _: None
     )
     assert figures.n_widgets > 20
     assert 0 < figures.ratio(screen.OURS) < 100
     assert [len(each.milliseconds) + each.n_unanswered for each in figures.key_times] == [3] * 2
     assert all(each.milliseconds for each in figures.key_times)
     assert all(0 < ms < 20_000 for each in figures.key_times for ms in each.milliseconds)
+    assert all(0 < ms < 5_000 for each in figures.costs for ms in each.milliseconds)
     assert [each.tab for each in figures.traffic] == ["table", "plots", "heatmap", "text"]
     assert all(0 < each.n_bytes < 100_000 for each in figures.traffic)
     assert figures.has_torch is (False if sys.platform == "linux" else None)
@@ -96,11 +124,13 @@ def test_all_of_it_once(monkeypatch):
 def test_command_prints_the_table_alone(monkeypatch, capsys):
     paints = {screen.BARE: (100.0,), screen.OURS: (120.0,)}
     traffic = (Traffic("table", 10, 20480, 10),)
-    figures = screen.ScreenResults(ScreenSettings(), 30, paints, (), traffic, 80_000_000, False)
+    costs = (KeyCosts("zoom z", (90.0, 30.0, 40.0), (9000, 3000, 4000)),)
+    figures = screen.ScreenResults(ScreenSettings(), 30, paints, (), costs, traffic, 80_000_000, False)
     monkeypatch.setattr(screen, "measure_screen", lambda _settings, _on_progress: figures)
     assert bench.bench(bench.argparse.Namespace(only="screen")) == 0
     out = capsys.readouterr().out
     assert "1.20" in out
     assert re.search(r"^table +2\.00 +2\.00 +1\.00$", out, re.MULTILINE)
+    assert re.search(r"^zoom z +40 +90 +90 +4000 +9000$", out, re.MULTILINE)
     assert "80 MB" in out
     assert n_streamed(["● 12/1000 units"]) == 12
