@@ -5,6 +5,7 @@ Below 100×30 the screen shows one of three pages at a time, with the same widge
 
 from textual.dom import DOMNode
 from textual.geometry import Size
+from textual.widget import Widget
 from textual.widgets import Static
 
 from icltui.report.measures import MEASURES
@@ -93,7 +94,8 @@ class ViewActions(ScreenActions):
         """Jump to a pane, whatever page it is on; the focus moves now, not after the keys typed ahead."""
         if not self._screen.is_mounted:
             return  # typed before there is anything to see
-        self._screen.maximized = None
+        if not (pane in TABS and self._screen.maximized is self._numbers):
+            self._screen.maximized = None
         if pane in TABS:
             self.turn_to("numbers")
             self._numbers.show_tab(pane)
@@ -109,4 +111,9 @@ class ViewActions(ScreenActions):
         if self._screen.maximized is not None:
             self._screen.minimize()
         elif self._screen.focused is not None:
-            self._screen.maximize(self._screen.focused)
+            self._screen.maximized = self._zoomed(self._screen.focused)
+
+    def _zoomed(self, widget: Widget) -> Widget:
+        """What fills the screen for a widget: its pane. The lanes go together, unless they have a page already."""
+        groups = [self._numbers] if self._screen.has_class("-paged") else [self._numbers, self._lanes]
+        return next((pane for pane in groups if pane in widget.ancestors_with_self), widget)

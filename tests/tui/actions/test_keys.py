@@ -239,6 +239,37 @@ async def test_zoom(desk: Desk) -> None:
     assert desk.screen.maximized is None
 
 
+@pytest.mark.parametrize("size", [(120, 40), (80, 24)])
+async def test_any_pane_fills_the_screen_and_goes_back(size: tuple[int, int]) -> None:
+    async with open_desk(samples.session(), size=size) as desk:
+        await desk.settle()
+        screen = desk.screen
+        is_paged = size == (80, 24)
+        for pane in ("context", "query", "layers", "stream", "text", "lanes"):
+            screen.view.action_show_pane(pane)
+            await desk.drawn()
+            before = [strip.text for strip in screen._compositor.render_strips()]
+            screen.view.action_zoom_pane()
+            await desk.drawn()
+            filled = screen.maximized
+            assert filled is not None, pane
+            # Between the status line and the keys nothing else is left.
+            assert filled.outer_size == (size[0], size[1] - 2), (pane, filled.outer_size)
+            if pane == "lanes":
+                assert filled is (screen.focused if is_paged else screen.lanes)
+            screen.view.action_zoom_pane()
+            await desk.drawn()
+            assert [strip.text for strip in screen._compositor.render_strips()] == before, pane
+
+
+async def test_a_zoom_lasts_from_tab_to_tab(desk: Desk) -> None:
+    await desk.press("z", "right_square_bracket", "0")
+    assert desk.screen.maximized is desk.screen.numbers
+    assert desk.screen.numbers.current == "text"
+    await desk.press("3")
+    assert desk.screen.maximized is None
+
+
 async def test_open(desk: Desk) -> None:
     for key in ("ctrl+l", "f3"):
         await desk.press(key)
