@@ -80,7 +80,7 @@ def _state(place: Path) -> str:
 def _values(settings: Config, theme: str, log: str) -> list[str]:
     values: dict[str, str | bool] = {"theme": theme, "model": settings.model, "colours": settings.colours}
     values["log"] = log
-    values |= {"mouse": settings.mouse, "animation": settings.animation}
+    values |= {"mouse": settings.mouse, "launcher": settings.launcher, "animation": settings.animation}
     return [f"{name} = {json.dumps(value)}" for name, value in values.items()]
 
 

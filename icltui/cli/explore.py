@@ -52,6 +52,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_false",
         help="leave the mouse to the terminal, to select text",
     )
+    parser.add_argument(
+        "--no-launcher",
+        dest="launcher",
+        action="store_false",
+        help="begin on the first example, without the list of sessions",
+    )
     add_prompt(parser)
     add_options(parser.add_argument_group("model"), "model")
 
@@ -82,14 +88,17 @@ def explore(args: argparse.Namespace) -> int:
 
     check_theme(args.theme)
     log, log_fault = _log_maker(args.log, config)
+    is_bare = args.session is None and args.context is None and args.query is None and args.model is None
     if args.model is None and (args.session is None or session is None or session.model is None):
         args.model = config.model or None  # the first example opens by itself, so its model does not count
     client = RemoteEngine(engine_command(args.engine), state_path() / "engine.log", child_environment())
     notice = "\n".join(filter(None, (*faults, log_fault, client.log_trouble, encoding_notice())))
     load, place = load_request(args, session), args.engine or ""
-    is_bare = args.session is None and args.context is None and args.query is None
+    has_launcher = is_bare and config.launcher and args.launcher
     has_tour = is_bare and args.model is None and is_first_start()
-    app = IcltuiApp(client, load, session, path, notice, config, args.theme, place, has_tour, folder, log)
+    app = IcltuiApp(
+        client, load, session, path, notice, config, args.theme, place, has_tour, folder, log, has_launcher
+    )
     app.run(mouse=config.mouse and args.mouse)
     if app.unsaved_work.farewell:
         print_error(app.unsaved_work.farewell)

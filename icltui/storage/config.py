@@ -34,6 +34,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     """URL of the database that the explorer writes its measurements to, as ``--log`` takes it; empty: none."""
     mouse: bool = True
     """Whether the mouse is the explorer's; without, the terminal selects text with it as usual."""
+    launcher: bool = True
+    """Whether a start without a session offers the last ones and the examples."""
     animation: Literal["auto", "on", "off"] = "auto"
     """Whether things slide; auto: not over SSH."""
     keys: dict[str, str] = {}

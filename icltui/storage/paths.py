@@ -116,16 +116,16 @@ MODEL_DIR = _PACKAGE / "demo" / "model"
 """The embedded model's folder: ``config.json``, ``model.safetensors``, ``tokenizer.json``, ``evaluation.json``."""
 BACKGROUND = _PACKAGE / "background.txt"
 """The text that is ordinary where neither the user nor the model has one."""
-EXAMPLES = (
-    "contradicted-capital",
-    "nonce-mapping",
-    "entity-story",
-    "linear-function",
-    "months",
-    "control",
-    "labels",
-)
-"""The sessions that come with the program, in the order in which a newcomer should open them."""
+EXAMPLES = {
+    "contradicted-capital": "one false sentence turns the next token; patched weights say the same",
+    "nonce-mapping": "made-up words, known from the context alone: nothing was learnt before",
+    "entity-story": "the last move counts: which tokens tell the model where Mia is",
+    "linear-function": "numbers go on by a rule that only the context shows",
+    "months": "a rule that this small model hardly has: the first answer stays",
+    "control": "a context about something else: weights move, the answer does not",
+    "labels": "one patch made from 25 queries answers others: it carries over, and says where not",
+}
+"""The sessions that come with the program, in the order in which a newcomer should open them: name, what it shows."""
 
 
 def example_sessions() -> tuple[Path, ...]:

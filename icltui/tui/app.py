@@ -29,6 +29,7 @@ from textual.widgets import Input, TextArea
 from icltui.api.engine import Client
 from icltui.api.messages import LoadModel
 from icltui.storage.config import Config
+from icltui.storage.paths import is_example
 from icltui.tui.actions import QUIT
 from icltui.tui.dialogs.confirm import UnsavedDialog
 from icltui.tui.draw.safe_text import display
@@ -70,6 +71,7 @@ class IcltuiApp(App[None]):
         has_tour: whether to begin with the tour.
         folder: whose rows to browse; the engine then starts once one of them is opened.
         log: makes what writes the explorer's measurements to a database.
+        has_launcher: whether to offer the last sessions and the examples over what shows at the start.
     """
 
     TITLE = "icltui"
@@ -90,6 +92,7 @@ class IcltuiApp(App[None]):
         has_tour: bool = False,
         folder: Path | None = None,
         log: "Callable[[Explorer], MeasurementLog] | None" = None,
+        has_launcher: bool = False,
     ) -> None:
         super().__init__()
         self._config = config or Config()
@@ -99,7 +102,7 @@ class IcltuiApp(App[None]):
         self.explorer.models.place = place
         self.unsaved_work = UnsavedWork(self, self.explorer)
         self.measurement_log = log and log(self.explorer)
-        self._client, self._has_tour = client, has_tour
+        self._client, self._has_tour, self._has_launcher = client, has_tour, has_launcher
         self._load, self._folder = load, folder
         self._frame = FrameDiff()
         self._has_warned_of_bytes = False
@@ -140,14 +143,24 @@ class IcltuiApp(App[None]):
             self.call_after_refresh(begin)
         if self.measurement_log is not None:
             self.call_after_refresh(self.measurement_log.start)
-        if self._has_tour and isinstance(screen := self.screen_stack[0], ExplorerScreen):
-            self.call_after_refresh(screen.guide.action_start_tour)
         if self._folder is not None:
             self.install_screen(RowsScreen(self._folder), ROWS_SCREEN)
             self.push_screen(ROWS_SCREEN)
             return
         self.call_after_refresh(self.run_worker, self.explorer.start)
-        self.call_after_refresh(self.run_worker, self.unsaved_work.offer_recovery)
+        self.call_after_refresh(self.run_worker, self._welcome)
+
+    async def _welcome(self) -> None:
+        """Offer unsaved work, else the last sessions and the examples; then begin the tour, where that is due.
+
+        Whoever typed already, or opened something, is at work and is not asked.
+        """
+        is_recovered, screen = await self.unsaved_work.offer_recovery(), self.screen
+        if is_recovered or not isinstance(screen, ExplorerScreen) or self.explorer.is_unsaved:
+            return
+        path = await screen.files.launch(screen.engine.engage) if self._has_launcher else None
+        if self._has_tour and (path is None or is_example(path)):
+            screen.guide.action_start_tour()
 
     @on(RowsScreen.Opened)
     def open_row(self, event: RowsScreen.Opened) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from time import monotonic
 
 import pytest
-from textual.widgets import Input, OptionList
+from textual.widgets import Input
 
 from icltui.api.messages import JobFailed, Measure
 from icltui.storage.paths import sessions_folder, state_folder
@@ -14,6 +14,7 @@ from icltui.storage.sessions import read_session, write_session
 from icltui.tui.dialogs.confirm import ConfirmDialog, UnsavedDialog
 from icltui.tui.dialogs.open_session import OpenSessionDialog
 from icltui.tui.dialogs.save_session import SaveSessionDialog
+from icltui.tui.widgets.choice_list import ChoiceList
 from icltui.tui.widgets.messages import Noticed
 from icltui.values import LANES, Session
 from icltui.values.prompt import Prompt
@@ -293,7 +294,7 @@ async def test_listed_sessions_open_with_enter(tmp_path: Path) -> None:
         await desk.settle()
         await desk.press("ctrl+l")
         await desk.until(lambda: isinstance(desk.app.screen, OpenSessionDialog))
-        assert desk.app.screen.query_one(OptionList).option_count >= 1
+        assert desk.app.screen.query_one(ChoiceList).n_lines >= 1
         await desk.press("enter")
         await desk.until(lambda: desk.explorer.settings.prompt == samples.PROMPT)
         await desk.until(lambda: desk.client.request == desk.explorer.settings.measure())

@@ -8,13 +8,14 @@ from pathlib import Path
 
 from icltui.api.messages import LoadModel
 from icltui.storage.paths import is_example, sessions_folder, unused_path
+from icltui.storage.recent_sessions import remember_session
 from icltui.storage.sessions import write_session
 from icltui.tui.dialogs.confirm import UnsavedDialog
-from icltui.tui.dialogs.open_session import OpenSessionDialog
 from icltui.tui.dialogs.save_session import SaveSessionDialog
 from icltui.tui.draw.safe_text import display
 from icltui.tui.main.actions_base import ScreenActions, ScreenParts
 from icltui.tui.state.session_conversion import without_words
+from icltui.tui.state.wanted_model import load_of
 from icltui.values import Session
 from icltui.values.errors import SessionError
 
@@ -28,6 +29,7 @@ class FileActions(ScreenActions):
     def __init__(self, parts: ScreenParts) -> None:
         super().__init__(parts)
         self._writer = ThreadPoolExecutor(1, "save")
+        self._remembered: Path | None = None
 
     def action_save_session(self) -> None:
         """Save to the session's own file, or ask for one."""
@@ -83,7 +85,34 @@ class FileActions(ScreenActions):
         note = without_words(self._explorer.saved(path, session))
         self._tell(display(f"saved to {path}{note}"))
 
+    def remember_opened(self) -> None:
+        """Put a file that was opened or saved at the top of the list of those to choose from."""
+        path = self._explorer.document.path
+        if path is not None and path != self._remembered and not is_example(path):
+            self._screen.run_worker(lambda: remember_session(path), thread=True, group="recent")
+        self._remembered = path
+
+    async def launch(self, engage: Engage) -> Path | None:
+        """Offer the sessions used last and the examples, over what shows already; the path of the one opened.
+
+        One of the user's own gets the model that it was made on.
+        """
+        from icltui.tui.dialogs.open_session import OpenSessionDialog  # which the first frame does not need
+
+        opened = await self._ask(OpenSessionDialog("", leave=f"stays on {self._explorer.document.title}"))
+        if opened is None:
+            return None
+        session, path = opened
+        if is_example(path):
+            self._explorer.open(session, path)
+        else:
+            load = load_of(session, self._explorer.models)
+            engage(partial(self._explorer.open_on, session, load, path))
+        return path
+
     async def _open(self) -> None:
+        from icltui.tui.dialogs.open_session import OpenSessionDialog
+
         if opened := await self._ask(OpenSessionDialog()):
             self._explorer.open(*opened)
 

@@ -7,7 +7,6 @@ from icltui.storage.sessions import session_title
 from icltui.tui.dialogs.ask_text import AskTextDialog
 from icltui.tui.dialogs.choose_run import ChooseRunDialog, RunChoice, Verb
 from icltui.tui.dialogs.comparison import CompareDialog
-from icltui.tui.dialogs.open_session import OpenSessionDialog
 from icltui.tui.main.actions_base import ScreenActions
 from icltui.tui.state.compared_session import ComparedSession
 
@@ -54,6 +53,8 @@ class HistoryActions(ScreenActions):
                 explorer.compare_with(None)
 
     async def _compare_file(self) -> None:
+        from icltui.tui.dialogs.open_session import OpenSessionDialog  # which the first frame does not need
+
         if opened := await self._ask(OpenSessionDialog("Compare with", "compares")):
             session, path = opened
             self._explorer.compare_with(ComparedSession.of(session, session_title(path)))

@@ -68,16 +68,23 @@ class UnsavedWork:
         """Release the kept work, which another program may then find."""
         self._autosave.close()
 
-    async def offer_recovery(self) -> None:
-        """Open work that an earlier program left; it is removed from there only once it is kept here."""
+    async def offer_recovery(self) -> bool:
+        """Open work that an earlier program left; it is removed from there only once it is kept here.
+
+        Returns:
+            Whether there was any that the user wanted.
+        """
         found = await asyncio.to_thread(orphans)
         opened = next(filter(None, map(self._opened_already, found)), None)
         if opened:
             await self._recover(*opened)
-        elif found and (chosen := await self._app.push_screen_wait(RecoverDialog(found))):
+            return True
+        if found and (chosen := await self._app.push_screen_wait(RecoverDialog(found))):
             screen = self._app.screen_stack[0]
             if isinstance(screen, ExplorerScreen):  # on which a slow disk has left time to type
                 await screen.files.unless_kept(lambda: self._recover(*chosen))
+            return True
+        return False
 
     async def _recover(self, orphan: Orphan, session: Session) -> None:
         self._explorer.open(session, None)

@@ -205,6 +205,7 @@ class ExplorerScreen(Screen[None]):
 
     def _draw_status(self) -> None:
         self.engine.remember_loaded()
+        self.files.remember_opened()
         self.status_line.refresh()
         death = self.explorer.engine_status.death
         if death != self._death:

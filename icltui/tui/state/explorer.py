@@ -179,14 +179,14 @@ class Explorer(FanController):
         if not session.measurement and self.settings.prompt.query:
             self.jobs.ask([*self.jobs.plan, *self._whole_run()])
 
-    async def open_on(self, session: Session, load: LoadModel) -> None:
+    async def open_on(self, session: Session, load: LoadModel, path: Path | None = None) -> None:
         """Put ``session`` on the screen on the model of ``load``, and start the engine where it is not running."""
         is_held = self.jobs.is_loaded and self.models.load == load
         if not is_held:
             self.jobs.ask([load], (Message,))
         if self.jobs.engine == "off":
             self.models.load = load
-        self.open(session, None)
+        self.open(session, path)
         if self.jobs.engine in ("off", "dead"):
             await self._start_engine()
 

@@ -13,9 +13,11 @@ from icltui.api.messages import (
     ModelLoaded,
     Request,
 )
+from icltui.storage.recent_models import recent_models
 from icltui.tui.state.jobs import Jobs
 from icltui.tui.state.model_estimate import ModelEstimate
 from icltui.tui.state.staleness import short_name
+from icltui.values import Session
 
 
 class Models:
@@ -68,3 +70,22 @@ class Models:
         if self._jobs.is_loaded:
             return f"{short_name(self.load.model)} stays the model"
         return f"no model is loaded: L loads one, ctrl+r loads {short_name(self.load.model)}"
+
+
+def load_of(session: Session, models: Models) -> LoadModel:
+    """The model that the session's numbers came from, as it was loaded before; the present one where it has none."""
+    saved, present = session.model, models.load
+    if saved is None or saved.name == present.model:
+        return present
+    known = next((load for load in recent_models(models.place) if load.model == saved.name), None)
+    if known is not None and known.revision == saved.revision and known.quantize == saved.quantize:
+        return known
+    return LoadModel(
+        model=saved.name,
+        revision=saved.revision,
+        dtype=saved.dtype,
+        quantize=saved.quantize,
+        sites=saved.sites,
+        device=present.device,
+        device_map=present.device_map,
+    )
