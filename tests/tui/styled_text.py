@@ -44,22 +44,22 @@ def described(style: Style | None) -> str:
 
 def in_light(app: App[object]) -> None:
     """The light theme."""
-    app.theme = "textual-light"
+    app.theme = "icltui-light"
 
 
 def without_colour(app: App[object]) -> None:
     """As under NO_COLOR: greys, and characters in place of shades."""
     app._filters.append(Monochrome())
     _with_glyphs(app, True)
-    app.theme = "textual-dark"
+    app.theme = "icltui-dark"
 
 
 def as_it_was(app: App[object]) -> None:
     """Back to colours on dark, every line drawn anew."""
     app._filters[:] = [one for one in app._filters if not isinstance(one, Monochrome)]
     _with_glyphs(app, False)
-    app.theme = "textual-light"
-    app.theme = "textual-dark"
+    app.theme = "icltui-light"
+    app.theme = "icltui-dark"
 
 
 def _with_glyphs(app: App[object], glyphs: bool) -> None:

@@ -1,22 +1,106 @@
 """Numbers as shades: a level between two bounds, and the colour or the character that shows it.
 
-The colours are xterm-256 indices, as SSH often leaves no more; their lightness rises evenly, so the ramp reads in
-grey too. Where there are fewer colours, characters of rising ink take their place.
+One ramp goes from the background to the accent of the theme, lightness rising (on light themes falling) in equal
+steps, by way of blue and grey, or of grey and blue, as cividis does (Nuñez et al. 2018): it reads in grey, and to
+every eye. A terminal of 256 colours gets the same ramp from its own colours; where there are fewer, characters of
+rising ink take their place.
 """
 
 import math
+from dataclasses import dataclass
+from functools import cache
 
+from rich.segment import Segment
 from rich.style import Style
 from textual.app import App
 
-COLOURS = (17, 54, 90, 126, 162, 198, 203, 209, 215, 221, 228)
-"""Dark to light: lightness L* 7, 24, 32, 39, 47, 55, 62, 69, 78, 87, 98."""
+from icltui.tui.draw.oklab import OKLab, between
+
 GLYPHS = "·:-=+*#%@"
 """Little ink to much; a blank means not known."""
 
-_INK_DARK, _INK_LIGHT = "color(16)", "color(231)"
-_FIRST_LIGHT = 6
-"""From this colour on, dark ink reads better."""
+_N_SHADES = 24
+"""Neighbours of one shade are sent as one, so that more of them would be more bytes."""
+_DARK = (
+    *(OKLab(0.235, -0.004, -0.022), OKLab(0.32, -0.012, -0.065), OKLab(0.41, -0.006, -0.058)),
+    *(OKLab(0.50, -0.002, -0.030), OKLab(0.59, -0.002, 0.004), OKLab(0.68, -0.006, 0.048)),
+    *(OKLab(0.77, -0.012, 0.095), OKLab(0.86, -0.014, 0.138), OKLab(0.93, -0.02, 0.165)),
+)
+_LIGHT = (
+    *(
+        OKLab(0.955, 0.001, 0.012),
+        OKLab(0.885, 0.001, 0.03),
+        OKLab(0.80, 0.0, 0.022),
+        OKLab(0.71, -0.002, 0.0),
+    ),
+    *(OKLab(0.62, -0.004, -0.028), OKLab(0.53, -0.008, -0.06), OKLab(0.44, -0.012, -0.088)),
+    *(OKLab(0.36, -0.014, -0.105), OKLab(0.29, -0.014, -0.1)),
+)
+_DARK_256 = (233, 17, 18, 24, 60, 66, 102, 144, 179, 185, 227)
+_LIGHT_256 = (231, 230, 187, 145, 103, 67, 61, 25, 19, 18, 17)
+"""Colours of xterm's cube near the two ramps, their lightness rising and falling as those do."""
+_FIRST_READABLE = 0.45
+"""Ink is of the ramp from here on: the beginning is too near the background."""
+_MIDDLE = 0.5
+"""From this share of the ramp on, the other ink reads better."""
+
+
+@dataclass(frozen=True, eq=False)
+class Ramp:
+    """Shades from the background to the accent."""
+
+    shades: tuple[Style, ...]
+    """Each colour as background, with ink that reads on it."""
+    inks: tuple[Style, ...]
+    """Each colour as ink on the background of the theme, all of them readable there."""
+    needs_glyphs: bool
+    """Whether the terminal shows no colours, or too few for the ramp."""
+
+    def style(self, fraction: float) -> Style:
+        """The background of a cell at ``fraction`` (0 to 1) of the ramp, and ink that reads on it."""
+        return self.shades[_step(fraction, len(self.shades))]
+
+    def ink(self, fraction: float) -> Style:
+        """The ink of a bar or a line at ``fraction`` of the ramp."""
+        return self.inks[_step(fraction, len(self.inks))]
+
+    def bar(self, base: Style, n_cells: int = 12) -> list[Segment]:
+        """The ramp itself, from its beginning to its end, in ``n_cells`` cells."""
+        if self.needs_glyphs:
+            return [Segment(GLYPHS, base)]
+        return [Segment(" ", base + self.style(at / (n_cells - 1))) for at in range(n_cells)]
+
+
+def ramp(app: App[object], glyphs: bool | None = None) -> Ramp:
+    """The ramp of the app's theme on its terminal; ``glyphs`` decides about characters, whatever the terminal."""
+    has_few = not app.is_headless and app.console.color_system == "256"
+    return _ramp(app.current_theme.dark, has_few, needs_glyphs(app) if glyphs is None else glyphs)
+
+
+@cache
+def _ramp(is_dark: bool, is_256: bool, glyphs: bool) -> Ramp:
+    colours = _of_256(is_dark) if is_256 else _of_24_bits(is_dark)
+    light, dark = ("color(231)", "color(16)") if is_256 else ("#f5f6f8", "#101216")
+    low, high = (light, dark) if is_dark else (dark, light)
+    n = len(colours)
+    shades = (
+        Style.parse(f"{low if at / (n - 1) < _MIDDLE else high} on {colour}")
+        for at, colour in enumerate(colours)
+    )
+    return Ramp(
+        tuple(shades),
+        tuple(Style.parse(colour) for colour in colours[int(_FIRST_READABLE * n) :]),
+        glyphs,
+    )
+
+
+def _of_24_bits(is_dark: bool) -> list[str]:
+    stops = _DARK if is_dark else _LIGHT
+    return [between(stops, at / (_N_SHADES - 1)).hex for at in range(_N_SHADES)]
+
+
+def _of_256(is_dark: bool) -> list[str]:
+    return [f"color({index})" for index in (_DARK_256 if is_dark else _LIGHT_256)]
 
 
 def level(value: float | None, low: float, high: float, log: bool) -> float | None:
@@ -41,17 +125,6 @@ def level(value: float | None, low: float, high: float, log: bool) -> float | No
 
 def _step(fraction: float, n: int) -> int:
     return min(n - 1, int(fraction * n))
-
-
-def colour(fraction: float) -> Style:
-    """The style of a cell at ``fraction`` of the ramp: its colour as background, and ink that reads on it."""
-    return _STYLES[_step(fraction, len(COLOURS))]
-
-
-_STYLES = tuple(
-    Style.parse(f"{_INK_DARK if step >= _FIRST_LIGHT else _INK_LIGHT} on color({index})")
-    for step, index in enumerate(COLOURS)
-)
 
 
 def glyph(fraction: float) -> str:

@@ -8,11 +8,11 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
-from icltui.tui.draw.colormap import colour, glyph
+from icltui.tui.draw.colormap import glyph
 from icltui.tui.draw.heatmap_layout import HeatmapLayout
 from icltui.tui.draw.safe_text import display, number
 from icltui.tui.draw.shaded_lines import ShadedLines
-from icltui.tui.state.measurement_so_far import Bounds
+from icltui.tui.state.shade_bounds import Bounds
 
 _CROSSHAIR = ("", "+", "[]", "[ ]")
 """The mark of the cell under the crosshair, by cell width."""
@@ -30,7 +30,7 @@ class HeatmapLines(ShadedLines):
     @cached_property
     def bounds(self) -> Bounds | None:
         """The numbers at the ends of the ramp, at all layers."""
-        return self.measured.bounds(self.coloring.name, self.grid.layers, positive=self.is_log)
+        return self.measured.shade_bounds(self.coloring.name, self.grid.layers, positive=self.is_log)
 
     def above(self, line: int, scroll: int) -> list[Segment]:
         """Line 0, 1 or 2 above the cells: colorbar, read-out, ticks, scrolled by ``scroll`` columns."""
@@ -86,7 +86,7 @@ class HeatmapLines(ShadedLines):
         is_cursor = unit == self.unit and layer == self.layer
         fraction = self.fraction(unit, layer)
         if fraction is not None and not self.glyphs:
-            style = self.base + colour(fraction)
+            style = self.base + self.ramp.style(fraction)
             return (_CROSSHAIR[width], style + _BOLD) if is_cursor else (" " * width, style)
         if fraction is not None:
             text = glyph(fraction) * width

@@ -9,10 +9,11 @@ from rich.style import Style
 
 from icltui.report.kept_prefix import SINK
 from icltui.report.measures import NOISE
-from icltui.tui.draw.colormap import COLOURS, GLYPHS, colour, level
+from icltui.tui.draw.colormap import Ramp, level
 from icltui.tui.draw.safe_text import fit, graduate
 from icltui.tui.draw.token_colorings import Coloring
-from icltui.tui.state.measurement_so_far import Bounds, MeasuredUnits
+from icltui.tui.state.measurement_so_far import MeasuredUnits
+from icltui.tui.state.shade_bounds import Bounds
 
 _MARKS = {NOISE: ", within rounding", SINK: ", about the sink"}
 TOKEN_WIDTH = 24
@@ -27,14 +28,18 @@ class ShadedLines:
     coloring: Coloring
     has_log_scale: bool
     """Whether shades follow the logarithm, where the number allows it."""
-    glyphs: bool
-    """Whether characters replace colours."""
+    ramp: Ramp
     unit: int
     layer: int
     """The cursor's unit and layer."""
     base: Style
     muted: Style
     strong: Style
+
+    @property
+    def glyphs(self) -> bool:
+        """Whether characters replace colours."""
+        return self.ramp.needs_glyphs
 
     @property
     def is_log(self) -> bool:
@@ -59,13 +64,9 @@ class ShadedLines:
             yield Segment("no numbers yet", self.muted)
             return
         low, high = graduate(self.bounds)
-        yield Segment(low + " ", self.muted)
-        if self.glyphs:
-            yield Segment(GLYPHS, self.base)
-        else:
-            last = len(COLOURS) - 1
-            yield from (Segment(" ", self.base + colour(step / last)) for step in range(last + 1))
-        yield Segment(f" {high}   {self.coloring.meaning(self.measured)}", self.muted)
+        yield Segment(f"≤ {low} ", self.muted)
+        yield from self.ramp.bar(self.base)
+        yield Segment(f" ≥ {high}   {self.coloring.meaning(self.measured)}", self.muted)
 
     def token(self) -> str:
         """The cursor's unit as text."""

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from icltui.report.measures import MEASURES
-from icltui.tui.state.measurement_so_far import Bounds, MeasuredUnits
+from icltui.tui.state.measurement_so_far import MeasuredUnits
+from icltui.tui.state.shade_bounds import Bounds, shade_bounds
 from icltui.values import Dynamics
 
 _KL: dict[Dynamics, str] = {
@@ -41,10 +42,10 @@ class Coloring:
     """Why the measurement has no such number and how to get it; empty where it has."""
 
     def bounds(self, measured: MeasuredUnits, layer: int, *, positive: bool) -> Bounds | None:
-        """The least and greatest finite number; only positive ones, if a log scale asks."""
+        """The ends of the ramp for the finite numbers; for the positive ones, if a log scale asks."""
         found = (self.value(measured, unit, layer) for unit in measured.units)
-        values = [v for v in found if v is not None and math.isfinite(v) and (v > 0 or not positive)]
-        return (min(values), max(values)) if values else None
+        values = (v for v in found if v is not None and math.isfinite(v) and (v > 0 or not positive))
+        return shade_bounds(sorted(values))
 
 
 @cache

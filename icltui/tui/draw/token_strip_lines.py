@@ -13,12 +13,12 @@ from rich.segment import Segment
 from rich.style import Style
 
 from icltui.report.measures import CHANGED
-from icltui.tui.draw.colormap import colour, glyph
+from icltui.tui.draw.colormap import glyph
 from icltui.tui.draw.safe_text import fit, number
 from icltui.tui.draw.shaded_lines import TOKEN_WIDTH, ShadedLines
 from icltui.tui.draw.token_colorings import COLORINGS
 from icltui.tui.draw.wrap import Piece, WrappedText
-from icltui.tui.state.measurement_so_far import Bounds
+from icltui.tui.state.shade_bounds import Bounds
 
 HEADER = 4
 """The choice of shades, the legend, the read-out, and a blank line."""
@@ -86,7 +86,7 @@ class TokenStripLines(ShadedLines):
         fraction = self.fraction(unit, self.layer)
         if fraction is None:
             return "·" if self.measured.is_measured(unit) else ""
-        return glyph(fraction) if self.glyphs else str(colour(fraction))
+        return glyph(fraction) if self.glyphs else str(self.ramp.style(fraction))
 
     def line(self, line: int) -> list[Segment]:
         """One line below the header, counted from the first."""
@@ -104,7 +104,7 @@ class TokenStripLines(ShadedLines):
         if not self.measured.is_measured(piece.unit):
             return piece.text, self.muted
         fraction = None if self.glyphs else self.fraction(piece.unit, self.layer)
-        return piece.text, self.base if fraction is None else self.base + colour(fraction)
+        return piece.text, self.base if fraction is None else self.base + self.ramp.style(fraction)
 
     def _ink(self, piece: Piece) -> tuple[str, Style]:
         fraction = self.fraction(piece.unit, self.layer)

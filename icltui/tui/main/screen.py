@@ -77,7 +77,7 @@ class ExplorerScreen(Screen[None]):
     unit: reactive[int] = reactive(0, repaint=False)
     shown_layer: reactive[int] = reactive(0, repaint=False)
     measure: reactive[str] = reactive("delta_norm", repaint=False)
-    is_log: reactive[bool] = reactive(False, repaint=False)
+    is_log: reactive[bool] = reactive(True, repaint=False)
 
     def __init__(self, explorer: Explorer) -> None:
         super().__init__()

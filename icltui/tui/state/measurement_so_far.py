@@ -10,12 +10,11 @@ from typing import Self
 from icltui.report.kept_prefix import SINK, is_ruled, ruled_unit
 from icltui.report.measures import NOISE
 from icltui.report.top_token_flips import flip_at
+from icltui.tui.state.shade_bounds import Bounds, shade_bounds
 from icltui.values import Dynamics, Measurement, Path, Prediction, Row, Sink, TokenizedPrompt
 
 EMPTY_CONTEXT, FULL_CONTEXT = "∅", "nothing"
 """The text of unit 0: where *grow* begins; and what is missing where *shrink* and *drop* do."""
-Bounds = tuple[float, float]
-"""The least and the greatest of some numbers."""
 
 
 class MeasuredUnits:
@@ -40,7 +39,8 @@ class MeasuredUnits:
         self._predictions: dict[int, Prediction] = {}
         self._changed: dict[int, int] = {}
         """The version at which each unit changed last."""
-        self._bounds: dict[tuple[str, tuple[int, ...], bool], Bounds | None] = {}
+        self._sorted: dict[tuple[str, tuple[int, ...], bool], list[float]] = {}
+        """The finite numbers of a measure on some layers, ascending; or only the positive ones."""
         self._peaks: dict[tuple[str, int, int], list[float | None]] = {}
 
     @classmethod
@@ -57,7 +57,7 @@ class MeasuredUnits:
         self.version += 1
         rows = tuple(rows)
         if any(row.unit in self._rows.get(row.layer, ()) for row in rows):
-            self._bounds.clear()
+            self._sorted.clear()
             self._peaks.clear()
         n_units = self.n_units
         for row in rows:
@@ -66,8 +66,8 @@ class MeasuredUnits:
         for prediction in predictions:
             self._predictions[prediction.unit] = prediction
             self._changed[prediction.unit] = self.version
-        for key in self._bounds:
-            self._widen(key, rows)
+        for key in self._sorted:
+            self._sort_in(key, rows)
         if self.n_units != n_units:
             self._peaks.clear()
         for (measure, layer, _), peaks in self._peaks.items():
@@ -150,19 +150,27 @@ class MeasuredUnits:
 
     def bounds(self, measure: str, layers: Sequence[int], *, positive: bool = False) -> Bounds | None:
         """The least and greatest finite number on ``layers``; only positive ones, if a log scale asks."""
-        key = (measure, tuple(layers), positive)
-        if key not in self._bounds:
-            self._bounds[key] = None
-            self._widen(key, [row for layer in layers for row in self._rows.get(layer, {}).values()])
-        return self._bounds[key]
+        values = self._ascending(measure, layers, positive)
+        return (values[0], values[-1]) if values else None
 
-    def _widen(self, key: tuple[str, tuple[int, ...], bool], rows: Iterable[Row]) -> None:
-        """Let known bounds hold ``rows`` too, which costs less than to look at every row again."""
+    def shade_bounds(self, measure: str, layers: Sequence[int], *, positive: bool = False) -> Bounds | None:
+        """The ends of a ramp for the numbers on ``layers``; for the positive ones, if a log scale asks."""
+        return shade_bounds(self._ascending(measure, layers, positive))
+
+    def _ascending(self, measure: str, layers: Sequence[int], positive: bool) -> list[float]:
+        key = (measure, tuple(layers), positive)
+        if key not in self._sorted:
+            self._sorted[key] = []
+            self._sort_in(key, [row for layer in layers for row in self._rows.get(layer, {}).values()])
+        return self._sorted[key]
+
+    def _sort_in(self, key: tuple[str, tuple[int, ...], bool], rows: Iterable[Row]) -> None:
+        """Let known numbers hold those of ``rows`` too, which costs less than to look at every row again."""
         measure, layers, positive = key
         found = (getattr(row, measure) for row in rows if row.layer in layers)
-        finite = [value for value in found if value is not None and math.isfinite(value)]
-        values = [*(self._bounds[key] or ()), *(value for value in finite if value > 0 or not positive)]
-        self._bounds[key] = (min(values), max(values)) if values else None
+        finite = (value for value in found if value is not None and math.isfinite(value))
+        self._sorted[key].extend(value for value in finite if value > 0 or not positive)
+        self._sorted[key].sort()  # quick on what is sorted but for its end
 
     def prediction(self, unit: int) -> Prediction | None:
         """The next-token distribution after ``unit``."""

@@ -18,15 +18,18 @@ from icltui.storage.paths import state_folder
 from icltui.tui.actions import ACTIONS, EVERY_ACTION
 from icltui.tui.actions.action import USER_KEYS
 from icltui.tui.system.keymap import keymap
+from icltui.tui.system.theme import DARK, THEMES
 from icltui.values.errors import BadInput, SessionError
 
-DEFAULT_THEME, FEW_COLOURS_THEME = "textual-dark", "ansi-dark"
+DEFAULT_THEME, FEW_COLOURS_THEME = DARK.name, "ansi-dark"
 """The second is for terminals of 16 colours, which would show another theme in its nearest colours."""
 
 
 def apply_config(app: App[None], config: Config, theme: str = "") -> tuple[str, ...]:
     """Set up ``app`` before it runs; ``theme`` wins over the config. A line for each setting that cannot be used."""
     default = FEW_COLOURS_THEME if app.console.color_system == "standard" else DEFAULT_THEME
+    for own in THEMES:
+        app.register_theme(own)
     app.theme, theme_faults = choose_theme(theme, config, known_themes(), default)
     keys, key_faults = keymap(config.keys)
     USER_KEYS.clear()
@@ -57,8 +60,8 @@ def check_theme(name: str) -> None:
 
 
 def known_themes() -> list[str]:
-    """The names of Textual's themes."""
-    return sorted(BUILTIN_THEMES)
+    """The names of our themes and of Textual's, ours first."""
+    return [*(theme.name for theme in THEMES), *sorted(BUILTIN_THEMES)]
 
 
 def choose_theme(

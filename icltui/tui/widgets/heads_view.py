@@ -12,7 +12,7 @@ from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
-from icltui.tui.draw.colormap import COLOURS, GLYPHS, colour, glyph, level, needs_glyphs
+from icltui.tui.draw.colormap import Ramp, glyph, level, ramp
 from icltui.tui.draw.head_matrices import (
     HEAD_VIEWS,
     NOTHING,
@@ -197,18 +197,15 @@ class HeadsView(Widget, can_focus=True):
         return (min(known), max(known)) if known else None
 
     @property
-    def _glyphs(self) -> bool:
-        return needs_glyphs(self.app) if self._glyphs_asked is None else self._glyphs_asked
+    def _ramp(self) -> Ramp:
+        return ramp(self.app, self._glyphs_asked)
 
     def _colorbar(self, base: Style, muted: Style) -> list[Segment]:
         if (bounds := self._bounds()) is None:
             return [Segment(" no numbers", muted)]
         low, high = graduate(bounds)
-        last = len(COLOURS) - 1
-        shades = [Segment(" ", base + colour(step / last)) for step in range(last + 1)]
-        ramp = [Segment(GLYPHS, base)] if self._glyphs else shades
         words = f" {high}   rows: {self.matrix.row_title}s, columns: {self.matrix.column_title}s"
-        return [Segment(f" {low} ", muted), *ramp, Segment(words, muted)]
+        return [Segment(f" {low} ", muted), *self._ramp.bar(base), Segment(words, muted)]
 
     def _ticks(self, muted: Style) -> list[Segment]:
         width, first = self._cell_width, self._first_column
@@ -238,6 +235,6 @@ class HeadsView(Widget, can_focus=True):
     def _cell(self, fraction: float | None, width: int, is_cursor: bool, base: Style) -> Segment:
         if fraction is None:
             return Segment("·".center(width), base + _CURSOR if is_cursor else base)
-        if self._glyphs:
+        if self._ramp.needs_glyphs:
             return Segment(glyph(fraction) * width, base + _CURSOR if is_cursor else base)
-        return Segment(_MARKS[width] if is_cursor else " " * width, base + colour(fraction))
+        return Segment(_MARKS[width] if is_cursor else " " * width, base + self._ramp.style(fraction))

@@ -86,7 +86,7 @@ class Heatmap(ShadedUnits):
 
     @property
     def _bounds(self) -> tuple[float, float] | None:
-        return self.measured.bounds(self.measure, self.measured.layers, positive=self._is_log)
+        return self.measured.shade_bounds(self.measure, self.measured.layers, positive=self._is_log)
 
     def watch_shown_layer(self, before: int, after: int) -> None:
         """Repaint two rows, and the read-out."""

@@ -62,7 +62,7 @@ class LayerList(UnitCursor, Bordered):
     COMPONENT_CLASSES: ClassVar[set[str]] = {"layer-list--cursor", "layer-list--bars", "layer-list--quiet"}
 
     measure: reactive[str] = reactive("delta_norm", repaint=False)
-    is_log: reactive[bool] = reactive(False)
+    is_log: reactive[bool] = reactive(True)
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)

@@ -56,7 +56,7 @@ class PlotPanel(Widget, can_focus=True):
     """The position of the vertical line."""
     alpha: reactive[float | None] = reactive(None, repaint=False)
     """Which strength the curve against α marks; None: the one that the varied patch has."""
-    is_log: reactive[bool] = reactive(False, repaint=False)
+    is_log: reactive[bool] = reactive(True, repaint=False)
     """Whether the scale is logarithmic, where the measure allows it."""
     glyphs: reactive[bool] = reactive(False, repaint=False)
     """Whether digits replace colours; chosen for the terminal when the panel is mounted."""

@@ -36,7 +36,7 @@ class ResultTabs(ContentSwitcher, Bordered):
     unit: reactive[int] = reactive(0, repaint=False)
     shown_layer: reactive[int] = reactive(0, repaint=False)
     measure: reactive[str] = reactive("delta_norm", repaint=False)
-    is_log: reactive[bool] = reactive(False, repaint=False)
+    is_log: reactive[bool] = reactive(True, repaint=False)
     found: reactive[str] = reactive("", repaint=False)
     """The word that was looked for, and the number of its matches."""
 

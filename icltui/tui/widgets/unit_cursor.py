@@ -14,11 +14,11 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 
-from icltui.tui.draw.colormap import needs_glyphs
+from icltui.tui.draw.colormap import Ramp, needs_glyphs, ramp
 from icltui.tui.draw.token_colorings import Coloring
 from icltui.tui.state.measurement_so_far import MeasuredUnits
 
-LinesState = tuple[MeasuredUnits, Coloring, bool, bool, int, int, Style, Style, Style]
+LinesState = tuple[MeasuredUnits, Coloring, bool, Ramp, int, int, Style, Style, Style]
 NOT_MEASURED = "Nothing measured yet: write a context and a query, then run."
 
 
@@ -124,7 +124,7 @@ class ShadedUnits(UnitCursor):
     }
     """
 
-    is_log: reactive[bool] = reactive(False)
+    is_log: reactive[bool] = reactive(True)
     """Whether shades follow the logarithm, where the number allows it."""
     glyphs: reactive[bool] = reactive(False)
     """Whether characters replace colours; chosen for the terminal when the widget is mounted."""
@@ -150,4 +150,4 @@ class ShadedUnits(UnitCursor):
         """What :class:`~icltui.tui.draw.shaded_lines.ShadedLines` draws."""
         cursor, component = (self.unit, self.shown_layer), self.get_component_rich_style
         styles = (self.rich_style, component("shaded--muted"), component("shaded--strong"))
-        return self.measured, coloring, self.is_log, self.glyphs, *cursor, *styles
+        return self.measured, coloring, self.is_log, ramp(self.app, self.glyphs), *cursor, *styles

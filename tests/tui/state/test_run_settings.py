@@ -217,7 +217,7 @@ async def test_a_divergence_that_is_not_known_yet_is_a_dot_and_then_a_number() -
 
         def divergence() -> str:
             return (
-                next(line for line in desk.text().splitlines() if "❯  8" in line).split("┃")[-2].split()[-2]
+                next(line for line in desk.text().splitlines() if "❯  8" in line).split("│")[-2].split()[-2]
             )
 
         assert divergence() == "·"
@@ -240,7 +240,7 @@ async def test_a_measure_without_next_tokens_says_so(dynamics: str) -> None:
         await desk.drawn()
         assert f"layer 5 · {dynamics} · free · reset · packed · no next tokens" in desk.text()
         row = next(line for line in desk.text().splitlines() if "❯" in line)
-        assert row.split("┃")[-2].split()[-2:] == ["·", "·"]
+        assert row.split("│")[-2].split()[-2:] == ["·", "·"]
 
 
 async def test_a_choice_beside_a_stopped_run_is_told() -> None:

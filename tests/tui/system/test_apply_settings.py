@@ -27,12 +27,12 @@ NORD = Config(theme="nord")
 @pytest.mark.parametrize(
     ("asked", "environment", "config", "remembered", "theme"),
     [
-        ("", "", Config(), "", "textual-dark"),
+        ("", "", Config(), "", "icltui-dark"),
         ("", "", Config(), "monokai", "monokai"),
         ("", "", NORD, "monokai", "nord"),
         ("", "dracula", NORD, "monokai", "dracula"),
         ("gruvbox", "dracula", NORD, "monokai", "gruvbox"),
-        ("", "", Config(), "gone-with-a-plugin", "textual-dark"),
+        ("", "", Config(), "gone-with-a-plugin", "icltui-dark"),
         ("", " , flexoki", NORD, "", "flexoki"),
     ],
 )
@@ -56,11 +56,11 @@ def test_unknown_themes_are_passed_over_and_said(monkeypatch: pytest.MonkeyPatch
 
 def test_a_theme_from_the_command_line_is_refused_at_once() -> None:
     check_theme("nord")
-    with pytest.raises(BadInput, match="--theme 'nort' is not known: one of ansi-dark,"):
+    with pytest.raises(BadInput, match="--theme 'nort' is not known: one of icltui-dark,"):
         check_theme("nort")
 
 
-@pytest.mark.parametrize(("term", "theme"), [("linux", "ansi-dark"), ("xterm-256color", "textual-dark")])
+@pytest.mark.parametrize(("term", "theme"), [("linux", "ansi-dark"), ("xterm-256color", "icltui-dark")])
 def test_where_there_are_16_colours_the_terminal_s_own_are_used(
     monkeypatch: pytest.MonkeyPatch, term: str, theme: str
 ) -> None:

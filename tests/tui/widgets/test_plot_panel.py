@@ -171,7 +171,7 @@ async def settled(app: Shown, pilot: Pilot[None]) -> int:
 async def test_the_panel_names_measure_layers_and_scale() -> None:
     app = Shown(board_of(["a", "b", "c"], layers=range(24)))
     async with app.run_test(size=(80, 20)) as pilot:
-        await wait_for(pilot, lambda: "‖δ‖ by unit, 6 of 24 layers" in app.text())
+        await wait_for(pilot, lambda: "6 of 24 layers" in app.text())
         app.panel.measure, app.panel.is_log, app.panel.shown_layers = "patch_norm", True, (1, 2)
         await wait_for(pilot, lambda: "‖ΔW‖ by unit, log scale" in app.text())
         assert "unit 0 ∅  ━1 L1  ━2 L2 " in app.text()

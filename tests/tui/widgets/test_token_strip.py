@@ -6,7 +6,7 @@ from rich.color import Color
 from textual.app import App, ComposeResult
 from textual.geometry import Region
 
-from icltui.tui.draw.colormap import COLOURS
+from icltui.tui.draw.colormap import ramp
 from icltui.tui.draw.token_colorings import COLORINGS
 from icltui.tui.draw.token_strip_lines import HEADER
 from icltui.tui.state.measurement_so_far import MeasuredUnits
@@ -53,11 +53,10 @@ class Shown(App[None]):
     def lines(self) -> list[str]:
         return [self.strip.render_line(y).text.rstrip() for y in range(self.strip.size.height)]
 
-    def background(self, x: int, y: int) -> int | None:
+    def background(self, x: int, y: int) -> Color | None:
         style = next(iter(self.strip.render_line(y).crop(x, x + 1))).style
         assert style is not None
-        colour = style.bgcolor
-        return colour.number if isinstance(colour, Color) else None
+        return style.bgcolor
 
     def is_marked(self, x: int, y: int) -> bool:
         style = next(iter(self.strip.render_line(y).crop(x, x + 1))).style
@@ -74,11 +73,11 @@ async def test_an_empty_board_says_what_to_do() -> None:
 async def test_choice_legend_readout_and_text() -> None:
     app = Shown(board_of(TEXTS))
     async with app.run_test(size=(40, 9)) as pilot:
-        app.strip.unit, app.strip.shown_layer = 6, 2
+        app.strip.unit, app.strip.shown_layer, app.strip.is_log = 6, 2, False
         await pilot.pause()
         assert app.lines() == [
             " s  ‖δ‖  ‖ΔW‖/‖W‖  h  drop-one  KL  |ΔK",
-            " ‖δ‖  1.02             11   how far thi",
+            " ‖δ‖  ≤ 2              ≥ 10   how far t",
             " ‖δ‖ = 6.02  layer 2  unit 6 ·Rome  nex",
             "",
             " ∅ The capital of France is Rome.⏎",
@@ -92,6 +91,7 @@ async def test_choice_legend_readout_and_text() -> None:
 async def test_without_colours_ink_stands_below_the_text() -> None:
     app = Shown(board_of(TEXTS), glyphs=True)
     async with app.run_test(size=(40, 9)) as pilot:
+        app.strip.is_log = False
         await pilot.pause()
         assert app.lines()[HEADER:] == [
             " ∅ The capital of France is Rome.⏎",
@@ -115,13 +115,13 @@ async def test_shades_follow_the_numbers_and_the_selected_unit_is_marked() -> No
     async with app.run_test(size=(60, 9)) as pilot:
         app.strip.unit = 4
         await pilot.pause()
-        assert app.background(3, HEADER) == COLOURS[0]
-        assert app.background(10, HEADER + 1) == COLOURS[-1]
+        assert app.background(3, HEADER) == ramp(app).style(0.0).bgcolor
+        assert app.background(10, HEADER + 1) == ramp(app).style(1.0).bgcolor
         assert [x for x in range(40) if app.is_marked(x, HEADER)] == list(range(17, 24)), "' France'"
-        before = app.background(8, HEADER)
-        app.strip.is_log = True
-        assert app.background(8, HEADER) != before
-        assert "log" in app.lines()[1]
+        before = app.background(1, HEADER + 1)
+        app.strip.is_log = False
+        assert app.background(1, HEADER + 1) != before
+        assert "log" not in app.lines()[1]
 
 
 async def test_a_colouring_without_numbers_says_how_to_get_them() -> None:
@@ -133,7 +133,7 @@ async def test_a_colouring_without_numbers_says_how_to_get_them() -> None:
             " drop-one: these numbers are grow: press D until drop, then ^r",
             " drop-one undefined  layer 0  unit 0 ∅  next ·Paris 0.750",
         ]
-        assert app.background(3, HEADER) not in COLOURS
+        assert app.background(3, HEADER) not in {style.bgcolor for style in ramp(app).shades}
         app.strip.move_coloring(1)
         assert (app.strip.coloring, app.lines()[2].split()[:3]) == ("kl", ["KL", "=", "0.25"])
 
