@@ -19,7 +19,7 @@ from icltui.storage.paths import typed_path
 from icltui.storage.session_index import SessionFacts, SessionIndex
 from icltui.storage.sessions import read_session
 from icltui.tui.dialogs.dialog import Dialog, DialogFrame
-from icltui.tui.draw.colormap import needs_glyphs
+from icltui.tui.draw.colormap import ramp
 from icltui.tui.draw.session_lines import session_line, session_preview
 from icltui.tui.state.session_list import SessionEntry, known_sessions
 from icltui.tui.system.path_completion import is_path
@@ -58,7 +58,7 @@ class OpenSessionDialog(Dialog[Opened | None]):
         self._all: list[SessionEntry] = []
         self._shown: list[SessionEntry] = []
         self._is_listed = self._is_enter_typed = False
-        self._now, self._has_glyphs = datetime.now(), False
+        self._now = datetime.now()
 
     def compose(self) -> ComposeResult:
         with DialogFrame(self._title, self._keys, "sessions"):
@@ -74,7 +74,6 @@ class OpenSessionDialog(Dialog[Opened | None]):
     def on_mount(self) -> None:
         """Begin in the field, above the list."""
         self.query_one(".error").display = False
-        self._has_glyphs = needs_glyphs(self.app)
         self.query_one(Input).focus()
         self._list_all()
 
@@ -148,7 +147,7 @@ class OpenSessionDialog(Dialog[Opened | None]):
         self.query_one(ChoiceList).page(pages)
 
     def _line(self, index: int, width: int) -> list[Piece]:
-        return session_line(self._shown[index], width, self._now, self._has_glyphs)
+        return session_line(self._shown[index], width, self._now, ramp(self.app))
 
     @on(ChoiceList.LineMoved)
     def _draw_preview(self) -> None:

@@ -5,7 +5,7 @@ from datetime import datetime
 from rich.style import Style
 from textual.content import Content
 
-from icltui.tui.draw.colormap import colour, glyph
+from icltui.tui.draw.colormap import Ramp, glyph
 from icltui.tui.draw.safe_text import fit, readable
 from icltui.tui.state.session_list import SessionEntry
 
@@ -13,9 +13,7 @@ _WHEN, _NAME, _CELLS = 15, (16, 30), (12, 24)
 _GAP = "  "
 
 
-def session_line(
-    entry: SessionEntry, width: int, now: datetime, has_glyphs: bool
-) -> list[tuple[str, Style | str]]:
+def session_line(entry: SessionEntry, width: int, now: datetime, ramp: Ramp) -> list[tuple[str, Style | str]]:
     """Name, picture, moment, then model and note, or what an example shows, on ``width`` cells."""
     is_roomy = width >= 100
     name, cells = _NAME[is_roomy], _CELLS[is_roomy]
@@ -23,18 +21,22 @@ def session_line(
     rest = max(width - name - cells - _WHEN - 3 * len(_GAP), 0)
     return [
         (fit(entry.name, name) + _GAP, "strong"),
-        *heat_strip(entry.facts.heat if entry.facts else (), cells, has_glyphs),
+        *heat_strip(entry.facts.heat if entry.facts else (), cells, ramp),
         (_GAP + fit(entry.when(now), _WHEN) + _GAP, ""),
         (fit(entry.remark(), rest) if entry.remark() else " " * rest, "warning" if is_faulty else "quiet"),
     ]
 
 
-def heat_strip(heat: tuple[int, ...], width: int, has_glyphs: bool) -> list[tuple[str, Style | str]]:
+def heat_strip(heat: tuple[int, ...], width: int, ramp: Ramp) -> list[tuple[str, Style | str]]:
     """‖δ‖ of the units in turn, a cell for each as far as there is room, else for the largest of several."""
     n = min(len(heat), width)
     cells = [max(heat[len(heat) * k // n : len(heat) * (k + 1) // n]) for k in range(n)]
     drawn: list[tuple[str, Style | str]] = [
-        (" ", "") if level < 0 else (glyph(level / 100), "") if has_glyphs else (" ", colour(level / 100))
+        (" ", "")
+        if level < 0
+        else (glyph(level / 100), "")
+        if ramp.needs_glyphs
+        else (" ", ramp.style(level / 100))
         for level in cells
     ]
     return [*drawn, (" " * (width - n), "")]
