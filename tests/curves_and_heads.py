@@ -1,4 +1,4 @@
-"""Loss curves and attention heads made by hand, with a hostile token."""
+"""Loss curves, attention heads and patch effects made by hand, with a hostile token."""
 
 from icltui.values import (
     AttentionHeads,
@@ -10,10 +10,12 @@ from icltui.values import (
     IntervalEstimate,
     LossCurves,
     OwnTextComparison,
+    PatchEffects,
     PositionRange,
     Token,
     TokenizedPrompt,
     Unit,
+    UnitEffects,
     UnreadableLayer,
     WrittenCurve,
 )
@@ -86,3 +88,18 @@ HEADS = AttentionHeads(
     not_linear=(UnreadableLayer(layer=0, reason="a norm follows"),),
     seconds=0.25,
 )
+EFFECTS = PatchEffects(
+    tokens=TOKENS,
+    layers=(0, 1),
+    units=(
+        UnitEffects(unit=1, kl=(1.75, 1.25), all_layers=1.25, prefix=1.25),
+        UnitEffects(unit=2, kl=(2.5, None), all_layers=1e-7, prefix=0.0),
+    ),
+    plain=2.0,
+    random=(2.25, 2.0),
+    n_random=8,
+    noise=1e-7,
+    seed=3,
+    seconds=0.5,
+)
+"""At layer 0 the second unit is worse than no patch, and the full context at layer 1 has no number."""

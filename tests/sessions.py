@@ -18,6 +18,7 @@ from icltui.values import (
     Measurement,
     ModelInfo,
     Pairs,
+    PatchEffects,
     Prediction,
     RefusedLayer,
     Row,
@@ -265,6 +266,16 @@ def _whole_heads(draw: st.DrawFn, heads: AttentionHeads, layers: tuple[int, ...]
     )
 
 
+def _whole_effects(draw: st.DrawFn, effects: PatchEffects, layers: tuple[int, ...]) -> PatchEffects:
+    """The effects with a number at each of the layers, of at most one unit."""
+    units = tuple(
+        msgspec.structs.replace(of, unit=1, kl=draw(_numbers(len(layers))))
+        for of in effects.units[: min(1, len(effects.tokens.units))]
+    )
+    random = draw(_numbers(len(layers))) if effects.random else ()
+    return msgspec.structs.replace(effects, layers=layers, units=units, random=random)
+
+
 @st.composite
 def recipes(draw: st.DrawFn) -> Recipe:
     """Any recipe that a patch can be made by."""
@@ -374,6 +385,7 @@ def _sheets(draw: st.DrawFn) -> Session:
         curves = msgspec.structs.replace(curves, own=own, **losses)
     if heads is not None:
         heads = _whole_heads(draw, heads, draw(st.sampled_from(usable)))
+    effects = session.effects and _whole_effects(draw, session.effects, draw(st.sampled_from(usable)))
     if proof is not None:
         proof = msgspec.structs.replace(
             proof,
@@ -402,4 +414,5 @@ def _sheets(draw: st.DrawFn) -> Session:
         exam=exam,
         curves=curves,
         heads=heads,
+        effects=effects,
     )

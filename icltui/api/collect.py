@@ -10,6 +10,7 @@ from icltui.api.messages import (
     CompileEnded,
     CountTokens,
     CurvesEnded,
+    EffectsEnded,
     Event,
     ExamEnded,
     Examine,
@@ -25,6 +26,7 @@ from icltui.api.messages import (
     LoadModel,
     Measure,
     MeasureCurves,
+    MeasureEffects,
     MeasureEnded,
     MeasureHeads,
     ModelLoaded,
@@ -45,6 +47,7 @@ from icltui.values import (
     LossCurves,
     Measurement,
     ModelInfo,
+    PatchEffects,
     Prediction,
     Row,
     TokenizedPrompt,
@@ -60,6 +63,7 @@ _RESULTS: dict[type, str] = {
     Verify: "verification",
     MeasureCurves: "curves",
     MeasureHeads: "heads",
+    MeasureEffects: "effects",
     Export: "export",
     Examine: "exam",
     Compile: "compilation",
@@ -86,6 +90,7 @@ class Collected:
         self.verification: Verification | None = None
         self.curves: LossCurves | None = None
         self.heads: AttentionHeads | None = None
+        self.effects: PatchEffects | None = None
         self.export: ExportReport | None = None
         self.exam: Exam | None = None
         """The exam so far, with the rows that have ended."""
@@ -128,6 +133,8 @@ class Collected:
                 self.curves = event.curves
             case HeadsEnded():
                 self.heads = event.heads
+            case EffectsEnded():
+                self.effects = event.effects
             case ExportEnded():
                 self.export = event.report
             case ExamStarted() | ExamEnded():

@@ -29,6 +29,7 @@ from icltui.values import (
     LossCurves,
     ModelInfo,
     Pairs,
+    PatchEffects,
     PatchReport,
     Path,
     Precision,
@@ -38,6 +39,7 @@ from icltui.values import (
     Reference,
     Row,
     TokenizedPrompt,
+    UnitEffects,
     Verification,
 )
 from icltui.values.bounds import Count, ExitCode, LayerIndex, Seed, Size, TokenCount, TokenId
@@ -217,6 +219,20 @@ class MeasureHeads(Message, frozen=True):
     """Seed of the first."""
 
 
+class MeasureEffects(Message, frozen=True):
+    """Let the patch of each layer act alone, of the context up to each unit, and see how near the answer comes.
+
+    → PromptTokenized, (Progress | EffectsMeasured)…, EffectsEnded.
+    """
+
+    prompt: Prompt
+    """The prompt; its query is answered without the context."""
+    layers: str = "all"
+    """Layers, as :func:`icltui.values.prompt.resolve_layers` reads them."""
+    seed: Seed = 0
+    """Seed of the random patches, the control."""
+
+
 class Export(Message, frozen=True):
     """Make the patch and write it for another program → Progress…, ExportEnded."""
 
@@ -330,6 +346,7 @@ Request = (
     | Verify
     | MeasureCurves
     | MeasureHeads
+    | MeasureEffects
     | Export
     | Compile
     | Examine
@@ -419,6 +436,21 @@ class CurvesEnded(Message, frozen=True):
 
 class HeadsEnded(Message, frozen=True):
     heads: AttentionHeads
+
+
+class EffectsMeasured(Message, frozen=True):
+    """A chunk of units, of which every layer's patch has acted."""
+
+    layers: tuple[LayerIndex, ...]
+    """The layers, ascending."""
+    plain: float | None
+    """KL without the context and without a patch."""
+    units: tuple[UnitEffects, ...]
+    """Each unit once in a job; the last unit, which is the full context, comes first."""
+
+
+class EffectsEnded(Message, frozen=True):
+    effects: PatchEffects
 
 
 class ExportEnded(Message, frozen=True):
@@ -528,6 +560,8 @@ Event = (
     | VerificationEnded
     | CurvesEnded
     | HeadsEnded
+    | EffectsMeasured
+    | EffectsEnded
     | ExportEnded
     | ExamStarted
     | ExamRowEnded

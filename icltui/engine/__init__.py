@@ -22,6 +22,7 @@ A folder imports only folders before it; inside a folder a module imports only m
     verify     gradient_alignment ─▶ verdict ─▶ verify
     trial      prompt ─▶ row_patch ─▶ row_heuristic ─▶ row_score ─▶ row_strength
                lower_blocks ─▶ batch ─▶ batching ─▶ row_layers ─▶ row_noise ─▶ trial
+    effects    prefix_states | lone_patches ─▶ measure_effects ─▶ jobs
     contexts   differences ─▶ context_sets | held_patch | prefix_steps
     export     reference_logits ─▶ foldable ─▶ factors_file ─▶ control_vector
                peft ─▶ peft_check ─▶ export_patch ─▶ jobs

@@ -25,6 +25,7 @@ from icltui.api.messages import (
     LoadModel,
     Measure,
     MeasureCurves,
+    MeasureEffects,
     MeasureEnded,
     MeasureHeads,
     ModelLoaded,
@@ -39,6 +40,7 @@ from icltui.api.progress_callback import ProgressCallback
 from icltui.engine.compile.jobs import run_compile
 from icltui.engine.compile.join_jobs import run_join
 from icltui.engine.curves.jobs import run_curves
+from icltui.engine.effects.jobs import run_effects
 from icltui.engine.exam.jobs import run_exam
 from icltui.engine.export.jobs import check_same_weights, run_export
 from icltui.engine.generate.ahead import run_generate_ahead
@@ -191,6 +193,10 @@ class LocalEngine:
                 loaded = self._model()
                 assert self.info is not None
                 yield from run_heads(loaded, request, self.info.path)
+            case MeasureEffects():
+                loaded = self._model()
+                assert self.info is not None
+                yield from run_effects(loaded, request, self.info.path)
             case Export():
                 yield from self._export(request)
             case Compile():

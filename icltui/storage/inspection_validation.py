@@ -1,6 +1,6 @@
-"""What does not fit in a session's loss curves and attention heads, whose views expect numbers in equal lengths."""
+"""What does not fit in a session's curves, heads and patch effects, whose views expect numbers in equal lengths."""
 
-from icltui.values import AttentionHeads, LossCurves
+from icltui.values import AttentionHeads, LossCurves, PatchEffects
 
 _BY_POSITION = (
     *("loss", "loss_without", "smooth", "smooth_without"),
@@ -37,4 +37,19 @@ def problem_of_heads(heads: AttentionHeads, n_layers: int) -> str | None:
             return f"δ at layer {one.layer} is split over different numbers of heads"
         if any(len(row) != n_units for table in tables for row in table):
             return f"δ at layer {one.layer} is not split over the {n_units} units of the context"
+    return None
+
+
+def problem_of_effects(effects: PatchEffects, n_layers: int) -> str | None:
+    """What does not fit in patch effects of a model of ``n_layers``; None where all does."""
+    layers, n_units = effects.layers, len(effects.tokens.units)
+    if list(layers) != sorted({*layers}) or any(layer >= n_layers for layer in layers):
+        return f"effects are at layers {list(layers)}, ascending and of {n_layers}"
+    units = [of.unit for of in effects.units]
+    if units != sorted({*units}) or any(not 0 < unit <= n_units for unit in units):
+        return f"effects are of {len(units)} units, each once and from 1 to {n_units}"
+    if any(len(of.kl) != len(layers) for of in effects.units):
+        return f"effects of a unit are not at all of the {len(layers)} layers"
+    if len(effects.random) not in (0, len(layers)):
+        return f"{len(effects.random)} random patches are named for {len(layers)} layers"
     return None

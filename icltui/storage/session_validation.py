@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from icltui.api.option_table import check_options
-from icltui.storage.inspection_validation import problem_of_curves, problem_of_heads
+from icltui.storage.inspection_validation import problem_of_curves, problem_of_effects, problem_of_heads
 from icltui.values import Exam, Generation, Measurement, Pairs, Session
 from icltui.values.bounds import LAYERS, RUNS, TOKENS
 from icltui.values.errors import BadInput, SessionError
@@ -90,6 +90,8 @@ def _problem_of_counts(session: Session, n_layers: int) -> str | None:
     if session.curves and (problem := problem_of_curves(session.curves)):
         return problem
     if session.heads and (problem := problem_of_heads(session.heads, n_layers)):
+        return problem
+    if session.effects and (problem := problem_of_effects(session.effects, n_layers)):
         return problem
     if session.generation and not session.generation.agreement.keys() <= session.generation.lanes.keys():
         return "a lane is compared that was not generated"

@@ -26,6 +26,7 @@ from icltui.values.curves import (
     PositionRange,
     WrittenCurve,
 )
+from icltui.values.effects import PatchEffects, UnitEffects
 from icltui.values.exam import (
     EXAM_PATCHES,
     EXAM_TITLES,
@@ -122,6 +123,7 @@ __all__ = [
     "OwnTextComparison",
     "Pairs",
     "PatchChoice",
+    "PatchEffects",
     "PatchReport",
     "PatchTest",
     "Path",
@@ -147,6 +149,7 @@ __all__ = [
     "Token",
     "TokenizedPrompt",
     "Unit",
+    "UnitEffects",
     "UnreadableLayer",
     "Unseen",
     "Verification",

@@ -8,6 +8,7 @@ from icltui.values.base import PromptIds
 from icltui.values.bounds import Count, RunNumber, TokenCount
 from icltui.values.compilation import Compilation
 from icltui.values.curves import LossCurves
+from icltui.values.effects import PatchEffects
 from icltui.values.exam import Exam
 from icltui.values.generation import Generation
 from icltui.values.heads import AttentionHeads
@@ -62,6 +63,8 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     """The loss at each position of the text; None where it was not measured."""
     heads: AttentionHeads | None = None
     """The attention heads; None where they were not scored."""
+    effects: PatchEffects | None = None
+    """The patch effects by layer and unit; None where they were not measured."""
     runs: tuple["Run", ...] = ()
     """The runs that led here, in the order of their numbers; empty where there was no other run."""
     run: RunNumber | None = None
@@ -77,6 +80,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
             self.verification and self.verification.ids,
             self.curves and self.curves.tokens.ids,
             self.heads and self.heads.tokens.ids,
+            self.effects and self.effects.tokens.ids,
         )
         return next((ids for ids in held if ids), None)
 

@@ -9,6 +9,8 @@ from icltui.api.messages import (
     ChoiceAdvanced,
     CompileEnded,
     CurvesEnded,
+    EffectsEnded,
+    EffectsMeasured,
     Event,
     ExamEnded,
     ExamStarted,
@@ -20,7 +22,7 @@ from icltui.api.messages import (
     UnitsMeasured,
     VerificationEnded,
 )
-from icltui.values import Exam, LossCurves
+from icltui.values import Exam, LossCurves, UnitEffects
 from icltui.values.bounds import LAYERS
 from icltui.values.errors import EngineError
 
@@ -75,6 +77,14 @@ class EventChecker:
                 self._check_layers(head.layer for head in (*heads.induction_heads, *heads.previous_heads))
                 self._check_layers(part.layer for part in heads.contributions)
                 self._check_layers(layer.layer for layer in (*heads.unreadable, *heads.not_linear))
+            case EffectsMeasured(layers=layers, units=units):
+                self._check_effects(layers, units)
+            case EffectsEnded(effects=effects):
+                self._check_effects(effects.layers, effects.units)
+                if (n := len(effects.random)) not in (0, len(effects.layers)):
+                    raise EngineError(
+                        f"the engine's effects have {n} controls for {len(effects.layers)} layers"
+                    )
             case ExamStarted(exam=exam) | ExamEnded(exam=exam):
                 self._check_layers(exam.layers)
                 _check_answers(exam)
@@ -88,6 +98,12 @@ class EventChecker:
     def _check_layers(self, layers: Iterable[int]) -> None:
         if (layer := max(layers, default=0)) >= self._n_layers:
             raise EngineError(f"the engine names layer {layer} of a model of {self._n_layers}")
+
+    def _check_effects(self, layers: tuple[int, ...], units: tuple[UnitEffects, ...]) -> None:
+        self._check_layers(layers)
+        self._check_units(of.unit for of in units)
+        if wrong := next((of for of in units if len(of.kl) != len(layers)), None):
+            raise EngineError(f"the engine's effects have {len(wrong.kl)} numbers for {len(layers)} layers")
 
     def _check_units(self, units: Iterable[int]) -> None:
         if (unit := max(units, default=0)) > self._n_units:

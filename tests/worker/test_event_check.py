@@ -8,7 +8,7 @@ from icltui.values import HeadIndex, Prediction, RefusedLayer, Row, Unit, Unread
 from icltui.values.bounds import LAYERS, TOKENS
 from icltui.values.errors import EngineError
 from icltui.worker.event_check import EventChecker
-from tests.curves_and_heads import CURVES, HEADS, SPLIT
+from tests.curves_and_heads import CURVES, EFFECTS, HEADS, SPLIT
 from tests.sessions import A_GENERATION, A_MEASUREMENT, A_MODEL, A_VERIFICATION
 
 LOADED = messages.ModelLoaded(model=A_MODEL)
@@ -37,6 +37,8 @@ def test_what_an_engine_says_fits() -> None:
         messages.VerificationEnded(verification=A_VERIFICATION),
         messages.CurvesEnded(curves=CURVES),
         messages.HeadsEnded(heads=HEADS),
+        messages.EffectsMeasured(layers=EFFECTS.layers, plain=2.0, units=EFFECTS.units),
+        messages.EffectsEnded(effects=EFFECTS),
     ):
         claims.check(event)
 
@@ -81,6 +83,18 @@ def test_what_an_engine_says_fits() -> None:
                 heads=replace(HEADS, not_linear=(UnreadableLayer(layer=N_LAYERS, reason="x"),))
             ),
             "layer",
+        ),
+        (messages.EffectsEnded(effects=replace(EFFECTS, layers=(0, N_LAYERS))), "layer"),
+        (messages.EffectsEnded(effects=replace(EFFECTS, random=(0.5,))), "1 controls for 2 layers"),
+        (
+            messages.EffectsMeasured(layers=(0,), plain=None, units=EFFECTS.units),
+            "2 numbers for 1 layers",
+        ),
+        (
+            messages.EffectsMeasured(
+                layers=(0, 1), plain=None, units=(replace(EFFECTS.units[0], unit=N_UNITS + 1),)
+            ),
+            "unit",
         ),
         (
             messages.ModelLoaded(model=replace(A_MODEL, refused=(RefusedLayer(layer=N_LAYERS, reason="x"),))),

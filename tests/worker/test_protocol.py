@@ -20,7 +20,7 @@ from icltui.worker.protocol import (
     job_of,
 )
 from tests.compilations import CHOICE_POINT, COMPILATION
-from tests.curves_and_heads import CURVES, HEADS
+from tests.curves_and_heads import CURVES, EFFECTS, HEADS
 from tests.joined_patches import JOINED, SOURCE
 from tests.tui.samples import PATCH
 
@@ -60,6 +60,7 @@ PREDICTION = Prediction(
         messages.Verify(prompt=Prompt(), seed=7),
         messages.MeasureCurves(prompt=Prompt(unit="line"), own_texts=3, own_tokens=9, seed=2),
         messages.MeasureHeads(prompt=Prompt(), layers="0,2", n_random=9, n_seeds=3, seed=1),
+        messages.MeasureEffects(prompt=Prompt(), layers="0,2", seed=1),
         messages.Compile(
             prompt=Prompt(context="c"),
             recipe=Recipe(mode="compiled", queries=("a", "[/INST]"), ridge=0.01),
@@ -94,6 +95,8 @@ def test_an_order_comes_back_as_it_was(request_: messages.Request) -> None:
         messages.AdaptersJoined(joined=JOINED),
         messages.CurvesEnded(curves=CURVES),
         messages.HeadsEnded(heads=HEADS),
+        messages.EffectsMeasured(layers=EFFECTS.layers, plain=2.0, units=EFFECTS.units),
+        messages.EffectsEnded(effects=EFFECTS),
         messages.ExportEnded(report=ExportReport(format="peft", files=("a/b",), rank=4, n_tensors=36)),
     ],
 )

@@ -5,13 +5,17 @@ grows: what is added to it is handed to the layer that adds it, and to nobody af
 nothing has to be dropped, and a layer's keys and values are in memory twice only while that layer works.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
-from icltui.engine.measure.forward_pass import KVCache
+from icltui.engine.hooks.out_of_memory import run_as_fits
+from icltui.engine.measure.forward_pass import KVCache, forward
 
 States = Float[Tensor, "1 heads _tokens _width"]
 
@@ -29,6 +33,22 @@ class _FixedLayer(DynamicLayer):  # type: ignore[misc]  # transformers is untype
     ) -> tuple[States, States]:
         """All keys and values that the new tokens see, which are kept nowhere."""
         return torch.cat([self.keys, key_states], dim=-2), torch.cat([self.values, value_states], dim=-2)
+
+
+def extend(model: Any, cache: KVCache, tokens: Sequence[int]) -> None:
+    """Run ``tokens`` after those in ``cache``, as many at once as the memory suffices for."""
+    size = len(tokens)
+    while tokens:
+        length, left = cache.length, tokens
+
+        def feed(n: int, left: Sequence[int] = left) -> None:
+            forward(model, left[:n], cache)
+
+        def undo(length: int = length) -> None:
+            cache.restore(length)
+
+        _, size = run_as_fits(feed, min(size, len(tokens)), "tokens of the context", undo)
+        tokens = tokens[size:]
 
 
 def first_tokens(cache: KVCache, length: int) -> KVCache:

@@ -13,7 +13,6 @@ a missing unit is missing from that layer's attention alone.
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, TypeVar
 
 import torch
@@ -32,7 +31,7 @@ from icltui.engine.measure.block_inputs import (
     contextual_inputs,
     one_for_each_token,
 )
-from icltui.engine.measure.context_cache import first_tokens
+from icltui.engine.measure.context_cache import extend, first_tokens
 from icltui.engine.measure.forward_pass import Gap, KVCache, forward, position_ids, token_row
 from icltui.engine.measure.packed_mask import packed_masks
 from icltui.engine.models.device import free_bytes
@@ -219,15 +218,7 @@ class _PackedPass:
     def _run_context(self, end: int) -> None:
         """Extend the cache to the first ``end`` context tokens."""
         before = [*self.ids.prefix, *self.ids.context]
-        tokens = before[self.cache.length : self.n_prefix + end]
-        size = len(tokens)
-        while tokens:
-            feed = partial(self._feed, tokens)
-            _, size = self._as_fits(feed, min(size, len(tokens)), "tokens of the context")
-            tokens = tokens[size:]
-
-    def _feed(self, tokens: list[int], n: int) -> None:
-        forward(self.loaded.model, tokens[:n], self.cache)
+        extend(self.loaded.model, self.cache, before[self.cache.length : self.n_prefix + end])
 
     def _as_fits(self, run: Callable[[int], Result], size: int, of: str) -> tuple[Result, int]:
         """:func:`run_as_fits`, which leaves the cache as it is where the memory does not suffice."""

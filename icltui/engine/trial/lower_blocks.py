@@ -43,20 +43,36 @@ def lower_blocks(blocks: Sequence[nn.Module], run: Run) -> LowerBlocks | None:
 
     Blocks whose forward was replaced before, as accelerate does to move weights, are run each time.
     """
+    found = _checked(blocks, blocks[-1:], run)
+    return found[0] if found else None
+
+
+def all_lower_blocks(blocks: Sequence[nn.Module], run: Run) -> list[LowerBlocks]:
+    """The lowest block, the lowest two, and so on; empty where :func:`lower_blocks` gives none."""
+    return _checked(blocks, blocks, run)
+
+
+def _checked(blocks: Sequence[nn.Module], kept: Sequence[nn.Module], run: Run) -> list[LowerBlocks]:
+    """Every block of ``kept`` with those below it, ``kept`` ending with the last one."""
     if not blocks or any("forward" in block.__dict__ for block in blocks):
-        return None
-    seen: list[Any] = []
-    handle = blocks[-1].register_forward_hook(lambda _, __, output: seen.append(_copied(output)))
+        return []
+    seen: list[tuple[nn.Module, Any]] = []
+    handles = [
+        block.register_forward_hook(lambda block, _, output: seen.append((block, _copied(output))))
+        for block in kept
+    ]
     try:
         wanted = run()
     finally:
-        handle.remove()
-    if len(seen) != 1:
-        return None
-    lower = LowerBlocks(blocks, seen[0])
-    with lower.skipped():
+        for handle in handles:
+            handle.remove()
+    if [block for block, _ in seen] != [*kept]:
+        return []
+    n = len(blocks) - len(kept) + 1
+    lower = [LowerBlocks(blocks[: n + k], output) for k, (_, output) in enumerate(seen)]
+    with lower[-1].skipped():
         found = run()
-    return lower if torch.equal(found, wanted) else None
+    return lower if torch.equal(found, wanted) else []
 
 
 def _copied(output: Any) -> Any:

@@ -6,6 +6,8 @@ from icltui.api.messages import (
     ChoiceAdvanced,
     CompileEnded,
     CurvesEnded,
+    EffectsEnded,
+    EffectsMeasured,
     Event,
     ExamEnded,
     ExamRowEnded,
@@ -37,7 +39,7 @@ class Change(Enum):
     TRIALS = auto()
     """The compilation, what it tries, and the exam."""
     INSPECTIONS = auto()
-    """The loss at each position, and the attention heads."""
+    """The loss at each position, the attention heads, and the patch effects."""
     LOG = auto()
     RESULT = auto()
     """A job gave all that it was asked for; nothing of it is drawn apart."""
@@ -49,7 +51,7 @@ CHANGES: dict[type[Event], tuple[Change, ...]] = {
     **dict.fromkeys((PromptTokenized, UnitsMeasured, MeasureEnded), (Change.COUNTS, Change.NUMBERS)),
     **dict.fromkeys((LaneAdvanced, GenerationEnded, PatchTested), (Change.LANES,)),
     VerificationEnded: (Change.PROOF,),
-    **dict.fromkeys((CurvesEnded, HeadsEnded), (Change.INSPECTIONS,)),
+    **dict.fromkeys((CurvesEnded, HeadsEnded, EffectsMeasured, EffectsEnded), (Change.INSPECTIONS,)),
     **dict.fromkeys(
         (ChoiceAdvanced, CompileEnded, ExamStarted, ExamRowEnded, ExamEnded), (Change.TRIALS, Change.LANES)
     ),

@@ -12,6 +12,7 @@ from icltui.api.messages import (
     Compile,
     CompileEnded,
     CurvesEnded,
+    EffectsEnded,
     EngineDied,
     EstimateModel,
     Event,
@@ -118,6 +119,11 @@ class Controller(SessionState):
         """Score the attention heads, after whatever runs."""
         if self._can_ask():
             self._ask_also(self.settings.measure_heads())
+
+    def measure_effects(self) -> None:
+        """Let each layer's patch act alone, after whatever runs."""
+        if self._can_ask():
+            self._ask_also(self.settings.measure_effects())
 
     def _ask_also(self, request: Request) -> None:
         """Ask for ``request`` after whatever runs or waits."""
@@ -235,7 +241,7 @@ class Controller(SessionState):
                 self._log_measurement(request)
             case GenerationEnded() | PatchTested() | VerificationEnded() | ExamEnded():
                 self._take_result(request)
-            case CurvesEnded() | HeadsEnded():
+            case CurvesEnded() | HeadsEnded() | EffectsEnded():
                 self._take_result(request)
             case CompileEnded() if isinstance(request, Compile):
                 self._take_result(request)

@@ -6,7 +6,7 @@ from icltui.tui.state.provenance import fingerprint
 from icltui.values import Generation, Run, Session
 from icltui.values.recipe import canonical
 
-RESULTS = ("measurement", "generation", "verification", "compilation", "exam", "curves", "heads")
+RESULTS = ("measurement", "generation", "verification", "compilation", "exam", "curves", "heads", "effects")
 """The fields of a session that hold results."""
 
 
@@ -82,6 +82,7 @@ def joined_results(before: Session, now: Session) -> Session:
         exam=now.exam or before.exam,
         curves=now.curves or before.curves,
         heads=now.heads or before.heads,
+        effects=now.effects or before.effects,
     )
     if _adds_no_text(before.generation, now.generation):
         return with_changes(

@@ -75,7 +75,7 @@ class Results:
         self.trials = Trials()
         """The context as one patch, and its exam."""
         self.inspections = Inspections()
-        """The loss at each position, and the attention heads."""
+        """The loss at each position, the attention heads, and the patch effects."""
         self._complete_units: MeasuredUnits | None = None
         self._collected: Collected | None = None
         """The results of the current job so far."""
@@ -165,7 +165,8 @@ class Results:
             self.measured, self.measured_origin = self._complete_units, self.measurement_origin
         elif is_measure_cut and origin:
             self.measured_origin = replace(origin, is_stopped=True)
-        return self.texts.give_up() | self.trials.give_up() | is_measure_cut
+        is_cut = self.texts.give_up() | self.trials.give_up() | self.inspections.give_up()
+        return is_cut | is_measure_cut
 
     @property
     def patch(self) -> PatchReport | None:

@@ -15,6 +15,7 @@ from icltui.api.messages import (
     Generate,
     Measure,
     MeasureCurves,
+    MeasureEffects,
     MeasureHeads,
     Request,
     Verify,
@@ -111,6 +112,10 @@ class RunSettings:
     def measure_heads(self) -> MeasureHeads:
         """The request that scores the heads, and splits δ in the ticked layers."""
         return MeasureHeads(prompt=self.prompt, layers=self.layers, seed=self.recipe.seed)
+
+    def measure_effects(self) -> MeasureEffects:
+        """The request for what each ticked layer's patch does alone, of the context up to each unit."""
+        return MeasureEffects(prompt=self.prompt, layers=self.layers, seed=self.recipe.seed)
 
     def patched_by(self, made: Compilation, model: ModelInfo | None) -> "RunSettings":
         """These settings with the patch that a compilation chose."""

@@ -46,7 +46,8 @@ def session_of(document: Document, settings: RunSettings, results: Results) -> S
     inspections = results.inspections
     curved = inspections.curves_origin if _is_of_prompt(inspections.curves_origin, settings) else None
     headed = inspections.heads_origin if _is_of_prompt(inspections.heads_origin, settings) else None
-    held = (measured, generated, verified, compiled, examined, curved, headed)
+    acted = inspections.effects_origin if _is_of_prompt(inspections.effects_origin, settings) else None
+    held = (measured, generated, verified, compiled, examined, curved, headed, acted)
     origins = [origin for origin in held if origin]
     ours = [origin for origin in origins if origin.is_of(results.model)] or origins
     model = ours[0].model if ours else results.model
@@ -63,6 +64,7 @@ def session_of(document: Document, settings: RunSettings, results: Results) -> S
         exam=trials.exam if examined in kept else None,
         curves=inspections.curves if curved in kept else None,
         heads=inspections.heads if headed in kept else None,
+        effects=inspections.whole_effects if acted in kept else None,
     )
 
 
@@ -87,6 +89,7 @@ def left_out(session: Session, settings: RunSettings, results: Results) -> tuple
         "exam": results.trials.exam not in [None, *(one.exam for one in held)],
         "curves": results.inspections.curves not in [None, *(one.curves for one in held)],
         "heads": results.inspections.heads not in [None, *(one.heads for one in held)],
+        "effects": results.inspections.effects not in [None, *(one.effects for one in held)],
     }
     return tuple(name for name, is_missing in names.items() if is_missing)
 

@@ -12,6 +12,7 @@ from icltui.api.messages import (
     LoadModel,
     Measure,
     MeasureCurves,
+    MeasureEffects,
     MeasureHeads,
     Progress,
     Verify,
@@ -114,6 +115,8 @@ def _state(explorer: Explorer) -> str:
             return f"● {progress_text(progress, 'measuring the loss')}"
         case MeasureHeads():
             return f"● {progress_text(progress, 'scoring heads')}"
+        case MeasureEffects():
+            return f"● {progress_text(progress, 'patching layer by layer')}"
         case Export():
             return f"● {progress_text(progress, 'exporting')}"
     if not jobs.is_loaded:

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from icltui.engine.hooks.capture import Capture
-from icltui.engine.measure import run_prefixes
+from icltui.engine.measure import context_cache, run_prefixes
 from icltui.engine.measure.forward_pass import position_ids, token_row
 from icltui.engine.measure.run_prefixes import Plan, measure_prefixes, tokens_per_chunk
 from icltui.engine.models import memory_estimate
@@ -186,7 +186,8 @@ def test_the_context_runs_once(monkeypatch):
         fed.append(len(tokens))
         return honest(model, tokens, *args, **kwargs)
 
-    monkeypatch.setattr(run_prefixes, "forward", counting)
+    for module in (run_prefixes, context_cache):
+        monkeypatch.setattr(module, "forward", counting)
     gather(tiny("llama"), Plan(ids(9, 3, 2)), "packed")
     assert sum(fed) == 2 + 9 + 10 * 3
 
