@@ -54,6 +54,7 @@ class Action:
 _NAMES = {
     "question_mark": "?",
     "slash": "/",
+    "ampersand": "&",
     "left_square_bracket": "[",
     "right_square_bracket": "]",
     "escape": "esc",

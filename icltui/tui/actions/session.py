@@ -5,11 +5,13 @@ from icltui.tui.actions.action import Action
 # fmt: off
 SESSION_ACTIONS: tuple[Action, ...] = (
     Action("Earlier runs", "earlier_run", "comma", "step_run(-1)", "Earlier run", shown_keys=",",
-        help="Show the previous run with its prompt, choices and numbers; running from there branches."),
+        help="Show the run above in the tree, with its prompt, choices and numbers; running from there branches."),
     Action("Earlier runs", "later_run", "full_stop", "step_run(1)", "Later run", shown_keys=".",
-        help="Show the next run."),
+        help="Show the run below in the tree."),
     Action("Earlier runs", "runs", "H", "show_runs", "Runs",
-        help="List the runs of this session: go to one, compare with one, write a note."),
+        help="The tree of this session's runs: go to one, star, note, prune, search, put two side by side."),
+    Action("Earlier runs", "fan", "ampersand", "fan_out", "Fan",
+        help="Run a grid of one choice from this run, such as alpha 0 0.5 1, mode, or layers each."),
     Action("Earlier runs", "note", "A", "note_run", "Note",
         help="Write a line about this run; it is saved with the session."),
     Action("Earlier runs", "compare", "B", "compare_runs", "Compare",

@@ -1,27 +1,24 @@
-"""Earlier runs on the explorer's screen: step, choose, annotate, compare."""
+"""Earlier runs on the explorer's screen: step, choose, annotate, compare, fan out."""
 
 from functools import partial
 
 from icltui.report.session_comparison import differing_settings
 from icltui.storage.sessions import session_title
-from icltui.tui.dialogs.ask_text import AskTextDialog
-from icltui.tui.dialogs.choose_run import ChooseRunDialog, RunChoice, Verb
-from icltui.tui.dialogs.comparison import CompareDialog
 from icltui.tui.main.actions_base import ScreenActions
 from icltui.tui.state.compared_session import ComparedSession
 
 
 class HistoryActions(ScreenActions):
-    """The runs of the session."""
+    """The runs of the session; their dialogs are imported where they are opened first."""
 
     def action_step_run(self, step: int) -> None:
-        """Go to the run before, or to the next one."""
+        """Go to the run above in the tree, or to the one below."""
         self._editors.take()
         self._explorer.step_run(step)
 
     def action_show_runs(self) -> None:
-        """Choose one of the runs."""
-        self._begin(partial(self._choose, "go"))
+        """Show the tree of the runs."""
+        self._begin(self._choose)
 
     def action_note_run(self) -> None:
         """Write a line about the present run."""
@@ -32,28 +29,52 @@ class HistoryActions(ScreenActions):
 
     def action_compare_runs(self) -> None:
         """Show what differs from the run compared with; choose one first where there is none."""
-        self._begin(self._contrast if self._explorer.other else partial(self._choose, "compare"))
+        self._begin(self._contrast if self._explorer.other else partial(self._choose, is_to_compare=True))
 
-    async def _choose(self, enter: Verb) -> None:
+    def action_fan_out(self) -> None:
+        """Run a grid of one choice from the present run; or see how far it is."""
+        self._editors.take()
+        self._begin(self._fan)
+
+    async def _choose(self, is_to_compare: bool = False, at: int | None = None) -> None:
+        from icltui.tui.dialogs.runs import RunChoice, RunsDialog
+
         self._editors.take()
         explorer = self._explorer
-        label = explorer.other.label if explorer.other else ""
-        choice = await self._ask(ChooseRunDialog(explorer.history, enter, label))
+        choice = await self._ask(RunsDialog(explorer, "compare" if is_to_compare else "go", at))
         match choice:
             case RunChoice("go", number):
                 explorer.go_to_run(number)
-            case RunChoice("note", number):
-                await self._note(number)
             case RunChoice("compare", number) if run := explorer.history.run(number):
                 explorer.compare_with(ComparedSession.of(run.session, f"run {number}"))
                 await self._contrast()
+            case RunChoice("beside", number, other):
+                await self._beside(number, other)
+            case RunChoice("fan", number):
+                explorer.go_to_run(number)
+                await self._fan()
             case RunChoice("file"):
                 await self._compare_file()
             case RunChoice("alone"):
                 explorer.compare_with(None)
 
+    async def _fan(self) -> None:
+        from icltui.tui.dialogs.fan import FanDialog
+
+        if (number := await self._ask(FanDialog(self._explorer))) is not None:
+            self._explorer.go_to_run(number)
+
+    async def _beside(self, number: int, other: int) -> None:
+        from icltui.tui.dialogs.comparison import CompareDialog
+
+        runs = [self._explorer.history.run(one) for one in (number, other)]
+        if runs[0] and runs[1]:
+            theirs = ComparedSession.of(runs[1].session, f"run {other}")
+            answer = await self._ask(CompareDialog(runs[0].session, f"run {number}", theirs, is_kept=False))
+            await self._choose(at=number, is_to_compare=answer == "compare")
+
     async def _compare_file(self) -> None:
-        from icltui.tui.dialogs.open_session import OpenSessionDialog  # which the first frame does not need
+        from icltui.tui.dialogs.open_session import OpenSessionDialog
 
         if opened := await self._ask(OpenSessionDialog("Compare with", "compares")):
             session, path = opened
@@ -61,6 +82,8 @@ class HistoryActions(ScreenActions):
             await self._contrast()
 
     async def _contrast(self) -> None:
+        from icltui.tui.dialogs.comparison import CompareDialog
+
         explorer = self._explorer
         if explorer.other is None:
             return
@@ -72,13 +95,12 @@ class HistoryActions(ScreenActions):
             case "alone":
                 explorer.compare_with(None)
             case "compare":
-                await self._choose("compare")
+                await self._choose(is_to_compare=True)
 
     async def _note(self, number: int) -> None:
-        run = self._explorer.history.run(number)
-        if run is None:
-            return
-        question = AskTextDialog(f"Note on run {number}", run.note, "what you saw in it")
-        note = await self._ask(question)
-        if note is not None:
-            self._explorer.annotate(number, note)
+        from icltui.tui.dialogs.runs import note_dialog
+
+        if run := self._explorer.history.run(number):
+            note = await self._ask(note_dialog(run))
+            if note is not None:
+                self._explorer.annotate(number, note)

@@ -65,6 +65,11 @@ class Fan:
         return sum(point.number is not None for point in self.points)
 
     @property
+    def family(self) -> set[int | None]:
+        """The numbers of its runs and of the run that they come of."""
+        return {self.base, *(point.number for point in self.points if point.number)}
+
+    @property
     def place(self) -> int:
         """The number of the present run in the fan, from 1."""
         return next((at for at, point in enumerate(self.points, 1) if point.is_open), len(self.points))

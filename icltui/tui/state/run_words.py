@@ -22,7 +22,8 @@ _NAMES = {
 """Names of fields that are not the fields' own."""
 _BARE = ("mode", "components", "dynamics", "reference", "carrier", "positions")
 """Fields whose values say by themselves which field they are of."""
-_TEXTS = ("context", "query", "other_context")
+TEXTS = ("context", "query", "other_context")
+"""Fields of running text."""
 _LISTS = ("queries", "holdout")
 _LEAD, _SNIPPET = 12, 32
 """Characters before the first that differs, so that no word is cut; and characters in all."""
@@ -55,7 +56,7 @@ def title_of(run: Run, parent: Run | None) -> str:
 
 
 def _words(name: str, old: Any, new: Any) -> str:
-    if name in _TEXTS:
+    if name in TEXTS:
         return f"{name.replace('_', ' ')} {_first_difference(old, new)}"
     if name in _LISTS:
         what = "to fit" if name == "queries" else "held out"
@@ -119,6 +120,8 @@ class RunNumbers:
     """KL(with context ‖ patched) in nats after the query."""
     kl_plain: float | None = None
     """KL(with context ‖ no patch) there."""
+    kl_text: float | None = None
+    """Mean of that KL along the patched lane's own text."""
     kl_others: float | None = None
     """Mean KL on tokens that the patch was not made from: other queries, else the later text."""
     n_equal: int = 0
@@ -133,10 +136,15 @@ class RunNumbers:
         fit, equal = generation.fit, generation.agreement.get("patched")
         patched, plain = fit.get("patched"), fit.get("plain")
         tests = generation.patch.tests if generation.patch else ()
+        lane = generation.lanes.get("patched")
+        along = (
+            [step.kl_on_own_text for step in lane.steps if step.kl_on_own_text is not None] if lane else []
+        )
         others = {test.what: test.kl for test in tests}
         return cls(
             kl=patched.kl if patched else None,
             kl_plain=plain.kl if plain else None,
+            kl_text=sum(along) / len(along) if along else None,
             kl_others=others.get("other queries", others.get("later tokens")),
             n_equal=equal.equal if equal else 0,
             n_tokens=equal.total if equal else 0,

@@ -21,10 +21,12 @@ from icltui.text.units import bar, in_bytes
 from icltui.tui.draw.safe_text import display, fit
 from icltui.tui.state.engine_status import EngineStatus
 from icltui.tui.state.explorer import Explorer
+from icltui.tui.state.run_words import title_of
 from icltui.tui.state.staleness import any_note, short_name
 from icltui.values import ModelInfo
 
 _STAGE_WIDTH, _BAR_WIDTH = 32, 8
+_FAN_WIDTH, _TITLE_WIDTH = 24, 32
 _MOST_THINGS = 9999
 """A larger total is a number of bytes."""
 _SUFFIXES = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
@@ -69,6 +71,25 @@ def loading_text(engine_status: EngineStatus, model: str) -> str:
     return f"needs {need} of {in_bytes(estimate.available_bytes)} free"
 
 
+def fan_text(explorer: Explorer) -> str:
+    """How far the fan is: ``● 3 of 8: α 0.5``."""
+    fan = explorer.fan
+    if fan is None or (point := fan.current) is None:
+        return ""
+    end = ", the last" if fan.state == "ending" else ""
+    return f"● {fan.place} of {len(fan.points)}: {fit(point.variation.words, _FAN_WIDTH).rstrip()}{end}"
+
+
+def run_text(explorer: Explorer) -> str:
+    """Where the present run is in the tree, and what tells it from its parent; empty where it is the only one."""
+    history = explorer.history
+    if (run := history.present) is None or len(history.runs) < 2:
+        return ""
+    parent = history.run(run.parent)
+    words = f" · {fit(title_of(run, parent), _TITLE_WIDTH).rstrip()}" if parent else ""
+    return f"run {history.place} of {len(history.runs)}{words}"
+
+
 def state_text(explorer: Explorer) -> str:
     """What is going on, in a few words after a sign, and a proof that waits for its turn."""
     jobs, text = explorer.jobs, _state(explorer)
@@ -78,6 +99,13 @@ def state_text(explorer: Explorer) -> str:
 
 def _state(explorer: Explorer) -> str:
     jobs, results, measured = explorer.jobs, explorer.results, explorer.results.measured
+    if (
+        explorer.is_fanning
+        and not explorer.is_screen_awaited
+        and jobs.engine == "ready"
+        and not jobs.is_stopping
+    ):
+        return fan_text(explorer)
     if jobs.engine == "dead":
         return "✗ engine gone, ^r restarts"
     if jobs.engine in ("off", "starting"):
@@ -138,5 +166,6 @@ class StatusLine(Static):
         delta = f"ΔW {'on' if settings.is_delta_on else 'off'}"
         right = f"{state_text(explorer)}   {delta} "[: max(width - 1, 0)]
         mark = "*" if explorer.is_unsaved else ""
-        left = fit(f"{explorer.document.title}{mark}   {model_text(explorer.model)}", width - len(right) - 12)
+        names = (f"{explorer.document.title}{mark}", run_text(explorer), model_text(explorer.model))
+        left = fit("   ".join(filter(None, names)), width - len(right) - 12)
         return Content.assemble((" icltui   ", "bold $text-accent"), left, "  ", (right, "bold"))

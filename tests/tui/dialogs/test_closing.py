@@ -21,11 +21,11 @@ from textual.screen import Screen
 
 import icltui.tui
 from icltui.tui.dialogs.ask_text import AskTextDialog
-from icltui.tui.dialogs.choose_run import ChooseRunDialog
 from icltui.tui.dialogs.comparison import CompareDialog
 from icltui.tui.dialogs.confirm import OVERWRITE, ConfirmDialog, UnsavedDialog
 from icltui.tui.dialogs.dialog import ClosesOnce, Dialog
 from icltui.tui.dialogs.export import ExportDialog, ExportOption
+from icltui.tui.dialogs.fan import FanDialog
 from icltui.tui.dialogs.help import HelpDialog
 from icltui.tui.dialogs.load_model import LoadModelDialog
 from icltui.tui.dialogs.manual import ManualDialog
@@ -33,6 +33,7 @@ from icltui.tui.dialogs.open_session import OpenSessionDialog
 from icltui.tui.dialogs.queries import QueriesDialog
 from icltui.tui.dialogs.recover import RecoverDialog
 from icltui.tui.dialogs.row_texts import RowTextDialog
+from icltui.tui.dialogs.runs import RunsDialog
 from icltui.tui.dialogs.save_session import SaveSessionDialog
 from icltui.tui.dialogs.settings import SettingsDialog
 from icltui.tui.main.command_palette import Palette
@@ -59,7 +60,8 @@ def orphan() -> Orphan:
 
 OPENED: dict[type[Screen[Any]], str] = {
     HelpDialog: "question_mark",
-    ChooseRunDialog: "H",
+    RunsDialog: "H",
+    FanDialog: "ampersand",
     OpenSessionDialog: "ctrl+l",
     SaveSessionDialog: "ctrl+s",
     UnsavedDialog: "ctrl+l",
@@ -74,7 +76,8 @@ OPENED: dict[type[Screen[Any]], str] = {
 """Every screen that a key opens over the stream, and the key."""
 MADE: dict[type[Screen[Any]], Callable[[Desk], Screen[Any]]] = {
     HelpDialog: lambda _: HelpDialog("grow", pane="stream"),
-    ChooseRunDialog: lambda desk: ChooseRunDialog(desk.explorer.history, "go", "another"),
+    RunsDialog: lambda desk: RunsDialog(desk.explorer),
+    FanDialog: lambda desk: FanDialog(desk.explorer),
     OpenSessionDialog: lambda _: OpenSessionDialog(),
     SaveSessionDialog: lambda _: SaveSessionDialog(Path("a.json"), write, "no room"),
     UnsavedDialog: lambda _: UnsavedDialog("a"),

@@ -1,0 +1,124 @@
+"""One run at a glance: its context shaded by what each unit does, what it said, its numbers, how it was asked.
+
+A run enters; lines of styled text leave.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from rich.segment import Segment
+from rich.style import Style
+
+from icltui.tui.draw.colormap import level
+from icltui.tui.draw.run_lines import RunLine
+from icltui.tui.draw.safe_text import display, fit, number
+from icltui.tui.draw.wrap import wrap_units
+from icltui.values import LANE_TITLES, LANES, Measurement, Session
+from icltui.values.recipe import patch_words
+
+Line = list[Segment]
+_STRIP_LINES, _STRIP_UNITS = 5, 400
+_LANE_LINES = 2
+
+
+@dataclass(frozen=True)
+class PreviewStyles:
+    """How a preview looks."""
+
+    base: Style
+    muted: Style
+    strong: Style
+    shade: Callable[[float], Style] | None
+    """The style of a number as a fraction of the ramp; None where there are no colours."""
+    glyph: Callable[[float], str]
+
+
+def preview_lines(line: RunLine, width: int, styles: PreviewStyles) -> list[Line]:
+    """The lines of one run, each of at most ``width`` cells."""
+    return list(_lines(line, max(width, 10), styles))
+
+
+def _lines(line: RunLine, width: int, styles: PreviewStyles) -> Iterator[Line]:
+    session, run = line.run.session, line.run
+    star = " ★" if run.starred else ""
+    yield [Segment(fit(f"run {run.number}{star}  {_moment(session.created)}", width), styles.strong)]
+    yield from _wrapped(line.title, width, 3, styles.base)
+    if run.note:
+        yield from _wrapped(f"“{run.note}”", width, 3, styles.muted)
+    yield []
+    yield from _strip(session, width, styles)
+    yield []
+    yield from _wrapped(_numbers(line), width, 2, styles.strong)
+    for lane in LANES:
+        said = session.generation.lanes.get(lane) if session.generation else None
+        if said is not None:
+            yield [Segment(fit(LANE_TITLES[lane], width), styles.muted)]
+            yield from _wrapped(said.text or "no text", width, _LANE_LINES, styles.base)
+    yield []
+    yield from _wrapped(_settings(session), width, 4, styles.muted)
+
+
+def _strip(session: Session, width: int, styles: PreviewStyles) -> Iterator[Line]:
+    """The units of the context, each on the shade of its largest ‖δ‖ over the layers, in the logarithm."""
+    measured = session.measurement
+    if measured is None:
+        yield from _wrapped(session.prompt.context or session.prompt.query, width, _STRIP_LINES, styles.base)
+        yield [Segment(fit("not measured", width), styles.muted)]
+        return
+    peaks = _peaks(measured)
+    known = [peak for peak in peaks.values() if peak > 0]
+    low, high = (min(known), max(known)) if known else (1.0, 1.0)
+    units = ((unit.index, unit.text) for unit in measured.tokens.units[:_STRIP_UNITS])
+    for pieces in wrap_units(units, width).lines[:_STRIP_LINES]:
+        fractions = [level(peaks.get(piece.unit), low, high, log=True) for piece in pieces]
+        pairs = list(zip(pieces, fractions, strict=True))
+        yield [Segment(piece.text, _shaded(fraction, styles)) for piece, fraction in pairs]
+        if styles.shade is None:
+            ink = (" " if f is None else styles.glyph(f) for _, f in pairs)
+            yield [Segment(mark * piece.width, styles.muted) for mark, piece in zip(ink, pieces, strict=True)]
+    yield [Segment(fit("‖δ‖, the largest of all layers", width), styles.muted)]
+
+
+def _shaded(fraction: float | None, styles: PreviewStyles) -> Style:
+    return styles.base if fraction is None or styles.shade is None else styles.base + styles.shade(fraction)
+
+
+def _peaks(measured: Measurement) -> dict[int, float]:
+    peaks: dict[int, float] = {}
+    for row in measured.rows:
+        if row.delta_norm is not None:
+            peaks[row.unit] = max(row.delta_norm, peaks.get(row.unit, 0.0))
+    return peaks
+
+
+def _numbers(line: RunLine) -> str:
+    found = line.numbers
+    named = (
+        *(("KL", found.kl), ("query only", found.kl_plain)),
+        *(("in its text", found.kl_text), ("elsewhere", found.kl_others)),
+    )
+    words = [f"{name} {number(value, 6).strip()}" for name, value in named if value is not None]
+    if found.n_tokens:
+        words.append(f"equal {found.n_equal}/{found.n_tokens}")
+    return " · ".join(words) or "no patch was made"
+
+
+def _settings(session: Session) -> str:
+    prompt, sampling = session.prompt, session.sampling
+    words = [patch_words(session.recipe), f"layers {session.layers}", session.dynamics, f"unit {prompt.unit}"]
+    words += ["chat"] if prompt.chat else []
+    words += [f"temperature {sampling.temperature:g}"] if sampling.temperature else []
+    return " · ".join([*words, *([session.model.name] if session.model else [])])
+
+
+def _wrapped(text: str, width: int, most: int, style: Style) -> Iterator[Line]:
+    lines = wrap_units([(0, text[: width * most * 2])], width).lines
+    for at, line in enumerate(lines[:most]):
+        shown = "".join(piece.text for piece in line)
+        is_cut = at == most - 1 and (len(lines) > most or len(text) > width * most * 2)
+        yield [Segment(fit(f"{shown.rstrip()}…", width).rstrip() if is_cut else shown, style)]
+
+
+def _moment(created: str) -> str:
+    """Day and time in UTC; empty where it is none."""
+    return display(f"{created[:10]} {created[11:16]}") if created[10:11] == "T" else ""
