@@ -3,13 +3,13 @@
 A run enters; lines of styled text leave.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rich.segment import Segment
 from rich.style import Style
 
-from icltui.tui.draw.colormap import level
+from icltui.tui.draw.colormap import Ramp, glyph, level
 from icltui.tui.draw.run_lines import RunLine
 from icltui.tui.draw.safe_text import display, fit, number
 from icltui.tui.draw.wrap import wrap_units
@@ -28,9 +28,7 @@ class PreviewStyles:
     base: Style
     muted: Style
     strong: Style
-    shade: Callable[[float], Style] | None
-    """The style of a number as a fraction of the ramp; None where there are no colours."""
-    glyph: Callable[[float], str]
+    ramp: Ramp
 
 
 def preview_lines(line: RunLine, width: int, styles: PreviewStyles) -> list[Line]:
@@ -73,14 +71,16 @@ def _strip(session: Session, width: int, styles: PreviewStyles) -> Iterator[Line
         fractions = [level(peaks.get(piece.unit), low, high, log=True) for piece in pieces]
         pairs = list(zip(pieces, fractions, strict=True))
         yield [Segment(piece.text, _shaded(fraction, styles)) for piece, fraction in pairs]
-        if styles.shade is None:
-            ink = (" " if f is None else styles.glyph(f) for _, f in pairs)
+        if styles.ramp.needs_glyphs:
+            ink = (" " if f is None else glyph(f) for _, f in pairs)
             yield [Segment(mark * piece.width, styles.muted) for mark, piece in zip(ink, pieces, strict=True)]
     yield [Segment(fit("‖δ‖, the largest of all layers", width), styles.muted)]
 
 
 def _shaded(fraction: float | None, styles: PreviewStyles) -> Style:
-    return styles.base if fraction is None or styles.shade is None else styles.base + styles.shade(fraction)
+    if fraction is None or styles.ramp.needs_glyphs:
+        return styles.base
+    return styles.base + styles.ramp.style(fraction)
 
 
 def _peaks(measured: Measurement) -> dict[int, float]:

@@ -6,7 +6,7 @@ from rich.segment import Segment
 from textual.strip import Strip
 from textual.widget import Widget
 
-from icltui.tui.draw.colormap import colour, glyph, needs_glyphs
+from icltui.tui.draw.colormap import ramp
 from icltui.tui.draw.run_lines import RunLine
 from icltui.tui.draw.run_preview_lines import Line, PreviewStyles, preview_lines
 
@@ -54,6 +54,5 @@ class RunPreview(Widget):
             base=self.rich_style,
             muted=self.get_component_rich_style("run-preview--muted"),
             strong=self.get_component_rich_style("run-preview--strong"),
-            shade=None if needs_glyphs(self.app) else colour,
-            glyph=glyph,
+            ramp=ramp(self.app),
         )
