@@ -1,6 +1,7 @@
 """The explorer on a fake client, and a terminal that looks the same everywhere, however slow the machine is."""
 
 import os
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -39,6 +40,9 @@ def steady_terminal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(TextArea, "_toggle_cursor_blink_visible", lambda _self: None)
     monkeypatch.setattr(Input, "_toggle_cursor", lambda _self: None)
+    monkeypatch.setattr("icltui.tui.state.log_lines.now", lambda: 0.0)
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
     monkeypatch.setattr(Notification, "time_left", PATIENCE)  # what was told stays told
     for module in ("textual.pilot", "textual.app"):
         monkeypatch.setattr(f"{module}.wait_for_idle", idle)

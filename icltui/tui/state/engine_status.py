@@ -34,6 +34,7 @@ from icltui.api.messages import (
 )
 from icltui.report.kept_prefix import sink_fact
 from icltui.text.units import in_bytes, short
+from icltui.tui.state.log_lines import LogLines
 from icltui.tui.state.run_settings import method_words
 from icltui.values import Estimate, ModelInfo
 from icltui.values.exam import EXAM_TITLES
@@ -43,7 +44,7 @@ class EngineStatus:
     """The log, and what of the present is no result."""
 
     def __init__(self) -> None:
-        self.lines: list[str] = []
+        self.lines = LogLines()
         self.progress: Progress | None = None
         self.estimate: Estimate | None = None
         """What the model to be loaded takes, until its loading begins."""
