@@ -26,7 +26,7 @@ async def test_lines_written_while_hidden_are_wrapped_to_the_pane() -> None:
         assert n_rows < len(lines) + 10
         await desk.pilot.resize_terminal(60, 18)
         await desk.until(lambda: len(log.rows) != n_rows)
-        assert max(map(len, log.rows)) <= log.size.width - 9
+        assert max(len(row.rstrip()) for row in log.rows) <= log.size.width - 9
 
 
 async def test_each_line_has_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
