@@ -182,13 +182,22 @@ PANE_HELP: dict[str, PaneHelp] = {
         what="Three continuations of the query: with the context, without it, and without it but with the "
         "weights changed by ΔW and the shift. All draw the same random numbers, so they differ only where "
         "their distributions do.",
-        reading="The underlined token is where a lane first leaves the first one. Below the text: the most "
-        "likely tokens right after the query. In the border: KL from the lane with the context there, and "
-        "how many tokens are equal. Per step the patched lane is exact on all layers; frozen and compiled are "
-        "held while generating, and are the honest test of a context as weights.",
-        formulas=_PATCH,
+        reading="Every token that differs from the first lane's is underlined. The stronger its shade, the further the "
+        "lane is from what the context would say there, after the lane's own text so far (none below 0.01 nats), or "
+        "the less probable it was (none from .9 on); the border says which. Below: the token at the cursor and its "
+        "alternatives, on the same lines in all lanes. In the border: KL right after the query, and how many tokens "
+        "are equal. A branch makes this lane begin otherwise, as a run of its own; ^r begins freely again. Per step "
+        "the patched lane is exact on all layers; frozen and compiled are held, and are the honest test.",
+        formulas=(*_PATCH, ("KL_i = KL(p(·|C,x,y_<i) ‖ lane(·|x,y_<i))", "y: the lane's own text, in both")),
         actions=("delta", "weaker", "stronger", "mode", "components", "carrier", "queries", "settings"),
-        keys=_SCROLLING,
+        keys=(
+            ("h l g G", "Another token, in all lanes."),
+            ("j k ↓ ↑", "Another alternative."),
+            ("⏎", "Branch: this lane goes on from the alternative."),
+            ("+", "As many tokens again."),
+            ("s", "Shade by KL, or by p."),
+            ("^d ^u", "Scroll the text."),
+        ),
     ),
     "text": PaneHelp(
         what="The context's own text, each unit marked by how much it matters.",

@@ -11,6 +11,7 @@ from icltui.tui.main.rows_screen import ROWS_SCREEN
 from icltui.tui.main.view_actions import ViewActions
 from icltui.tui.state.run_settings import Choice
 from icltui.tui.widgets.prompt_editor import PromptEditor
+from icltui.values import Lane
 
 
 class RunActions(ScreenActions):
@@ -55,6 +56,14 @@ class RunActions(ScreenActions):
     def action_change_alpha(self, step: float) -> None:
         """Make the patch stronger or weaker."""
         self._explorer.change_alpha(step)
+
+    def action_branch_lane(self, lane: Lane, tokens: tuple[int, ...]) -> None:
+        """Let a lane begin with these tokens and go on by itself."""
+        self._explorer.branch(lane, tokens)
+
+    def action_continue_lanes(self) -> None:
+        """Generate as many tokens again."""
+        self._explorer.go_on()
 
     def action_set_choices(self) -> None:
         """Type strength, fit, controls, tests, sampling and units."""

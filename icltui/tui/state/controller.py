@@ -60,6 +60,7 @@ class Controller(SessionState):
         """Measure and generate what is on the screen now; a dead engine is restarted for it."""
         if self._has_query():
             self._is_asked = self._is_new_run = True
+            self.settings = replace(self.settings, forced={})
             self.jobs.ask(self.models.after_load(self._whole_run()), (Measure, Generate, Verify))
             await self._start_dead_engine()
 
@@ -303,5 +304,7 @@ class Controller(SessionState):
     def _fit(self, model: ModelInfo) -> None:
         """Put the choices in this model's terms, also those of requests that wait."""
         self.settings, self._counted = self.settings.fitted(model), None
+        if any(not origin.is_of(model) for origin in self.results.texts.origins.values()):
+            self.settings = replace(self.settings, forced={})  # another model's tokens
         self.jobs.plan = [self.settings.renew(request) for request in self.jobs.plan]
         self._changed(Change.SETTINGS)

@@ -15,7 +15,8 @@ from icltui.tui.state.change import Change
 from icltui.tui.state.fanning import FanController
 from icltui.tui.state.query_lists import QueryLists, count_words
 from icltui.tui.state.run_settings import PATCH_CHOICES, Choice, RunSettings, method_words
-from icltui.values import Run, Session
+from icltui.values import Lane, Run, Session
+from icltui.values.bounds import TOKENS
 from icltui.values.prompt import Prompt
 from icltui.values.recipe import LARGEST_ALPHA, idle
 
@@ -36,7 +37,7 @@ class Explorer(FanController):
         """Take the prompt as the editors hold it."""
         prompt = with_changes(self.settings.prompt, context=context, query=query)
         if prompt != self.settings.prompt:
-            self._set_settings(replace(self.settings, prompt=prompt))
+            self._set_settings(replace(self.settings, prompt=prompt, forced={}))
             self._changed(Change.COUNTS)
 
     def switch_delta(self) -> None:
@@ -68,6 +69,27 @@ class Explorer(FanController):
             return
         self._set_settings(settings)
         self._follow_patch()
+
+    def branch(self, lane: Lane, tokens: tuple[int, ...]) -> None:
+        """Let one lane begin with ``tokens`` and go on by itself, as a run of its own; other lanes stay as they are."""
+        said = tuple(step.token.id for step in self.results.texts.steps.get(lane, ()))
+        if said[: len(tokens)] == tokens:
+            self._noticed("the lane goes on with that token already: j k choose another", False)
+        elif not self.results.is_lane_fresh(lane, self.settings):
+            self._noticed("the lane is not of these choices: ctrl+r runs, then branch", True)
+        elif self._can_ask():
+            self._is_new_run = True
+            self._set_settings(self.settings.branched(lane, tokens))
+            self._regenerate()
+
+    def go_on(self) -> None:
+        """Generate as many tokens again in every lane, after those that there are."""
+        n_tokens = self.settings.n_tokens
+        if self.results.texts.steps:
+            self._set_settings(replace(self.settings, n_tokens=min(2 * n_tokens, TOKENS)))
+            self._regenerate()
+        else:
+            self._noticed("no text to go on from: ctrl+r runs", False)
 
     def change_settings(self, settings: RunSettings) -> None:
         """Change several choices: lanes that change are generated again, numbers follow at the next run."""

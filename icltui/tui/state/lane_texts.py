@@ -34,7 +34,7 @@ class LaneTexts:
         steps, known = self._complete.get(step.lane, ((), None))
         if known is None or known is not self.origins.get(step.lane):
             return False
-        is_same = known.is_what(origin.request, origin.model, step.lane) and step.index < len(steps)
+        is_same = known.begins(origin.request, origin.model, step.lane) and step.index < len(steps)
         return is_same and steps[step.index].token.id == step.token.id
 
     def complete(self, generation: Generation, origin: Provenance) -> None:

@@ -49,7 +49,8 @@ def has_asked_the_same(ours: Session, theirs: Session) -> bool:
 
 
 def _drawn(session: Session) -> tuple[object, ...]:
-    return (session.recipe, session.sampling, session.n_tokens, session.holdout)
+    forced = session.generation.forced if session.generation else {}
+    return (session.recipe, session.sampling, session.n_tokens, session.holdout, forced)
 
 
 def _adds_no_text(before: Generation | None, now: Generation | None) -> bool:

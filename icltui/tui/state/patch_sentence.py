@@ -3,9 +3,11 @@
 Results and settings enter; the sentence leaves, or nothing where nothing of it is known.
 """
 
+from collections.abc import Sequence
+
 from icltui.tui.state.results import Results
 from icltui.tui.state.run_settings import RunSettings
-from icltui.values import PatchReport
+from icltui.values import PatchReport, PatchTest, Tested
 
 
 def patch_sentence(results: Results, settings: RunSettings) -> str:
@@ -19,6 +21,30 @@ def patch_sentence(results: Results, settings: RunSettings) -> str:
         return f"made although it would harm: {made.sentence}" if made.refused else made.sentence
     is_compiled = settings.recipe.mode == "compiled"
     return _of_report(results.patch) if is_compiled and results.patch else ""
+
+
+_KINDS: dict[Tested, str] = {
+    "fitted tokens": "its own tokens",
+    "later tokens": "later text",
+    "other queries": "unseen queries",
+    "other queries, later": "their later text",
+}
+
+
+def words_of_tests(tests: Sequence[PatchTest]) -> str:
+    """What each test of a patch found, in words: the tokens said as with the context, and KL with and without it."""
+    return " · ".join(
+        f"{_KINDS[test.what]} {test.equal}/{test.n_tokens} as with the context (plain {test.equal_plain}), "
+        f"KL {_short(test.kl)} (plain {_short(test.kl_plain)})"
+        if not at
+        else f"{_KINDS[test.what]} {test.equal}/{test.n_tokens} ({test.equal_plain}), "
+        f"KL {_short(test.kl)} ({_short(test.kl_plain)})"
+        for at, test in enumerate(tests)
+    )
+
+
+def _short(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.2g}"
 
 
 def _of_report(patch: PatchReport) -> str:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from msgspec.structs import replace as with_changes
+
 from icltui.api.messages import Generate, Request
 from icltui.values import Lane, ModelInfo
 from icltui.values.prompt import Prompt
@@ -29,13 +31,20 @@ class Provenance:
         """Whether ``request``, or a lane of it, would bring the same from ``model``."""
         return self.is_of(model) and self.answers(request, lane)
 
+    def begins(self, request: Request, model: ModelInfo | None, lane: Lane) -> bool:
+        """Whether the lane that ``request`` would bring from ``model`` begins as this one, however long it gets."""
+        ours = self.request
+        if not isinstance(ours, Generate) or not isinstance(request, Generate):
+            return False
+        return self.is_what(with_changes(request, n_tokens=ours.n_tokens), model, lane)
+
     def answers(self, request: Request, lane: Lane | None = None) -> bool:
         """Whether ``request`` asks for the same, or the same lane; only the patched one depends on the patch."""
         ours = self.request
         if lane is None or not isinstance(ours, Generate) or not isinstance(request, Generate):
             return ours == request
-        text = (ours.prompt, ours.n_tokens, ours.sampling)
-        if text != (request.prompt, request.n_tokens, request.sampling):
+        text = (ours.prompt, ours.n_tokens, ours.sampling, ours.forced.get(lane))
+        if text != (request.prompt, request.n_tokens, request.sampling, request.forced.get(lane)):
             return False
         patch = (ours.layers, ours.recipe, ours.holdout)
         return lane != "patched" or patch == (request.layers, request.recipe, request.holdout)

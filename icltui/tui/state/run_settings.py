@@ -28,6 +28,7 @@ from icltui.values import (
     Compilation,
     Dynamics,
     ExportFormat,
+    Lane,
     ModelInfo,
     Path,
     Precision,
@@ -65,6 +66,8 @@ class RunSettings:
     n_tokens: int = 12
     is_delta_on: bool = False
     """Whether the third lane runs."""
+    forced: Mapping[Lane, tuple[int, ...]] = field(default_factory=dict, hash=False)
+    """The tokens that a lane is made to begin with."""
 
     @property
     def patch_words(self) -> str:
@@ -185,6 +188,10 @@ class RunSettings:
             if struct in option.of
         }
         return replace(self, **(parts or changes))
+
+    def branched(self, lane: Lane, tokens: tuple[int, ...]) -> "RunSettings":
+        """These settings with a lane that begins with ``tokens``."""
+        return replace(self, forced={**self.forced, lane: tokens})
 
     def with_next(self, choice: Choice) -> "RunSettings":
         """These settings with the next value of one choice, the first after the last."""

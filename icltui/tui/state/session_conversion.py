@@ -22,7 +22,8 @@ def settings_of(session: Session, path: Path | None) -> RunSettings:
     """
     is_patched = session.generation is not None and "patched" in session.generation.lanes
     is_delta_on = is_patched and not (path and is_example(path))
-    settings = RunSettings(**choices_in(session), is_delta_on=is_delta_on)
+    forced = session.generation.forced if session.generation else {}
+    settings = RunSettings(**choices_in(session), is_delta_on=is_delta_on, forced=forced)
     return settings.fitted(session.model) if session.model else settings
 
 
@@ -126,4 +127,5 @@ def _answering_texts(results: Results, settings: RunSettings) -> Generation | No
         agreement={lane: value for lane, value in texts.agreement.items() if lane in lanes},
         fit={lane: value for lane, value in texts.fit.items() if lane in lanes},
         patch=None,
+        forced={lane: tokens for lane, tokens in texts.forced.items() if lane in lanes},
     )

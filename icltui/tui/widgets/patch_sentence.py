@@ -1,10 +1,14 @@
-"""One line under the lanes: what the patch of the patched lane does where it was not made, in words."""
+"""Lines under the lanes: what the patch of the patched lane does where it was not made, in words."""
 
+from textual.content import Content
 from textual.widgets import Static
 
 from icltui.tui.draw.safe_text import content
 from icltui.tui.state.explorer import Explorer
-from icltui.tui.state.patch_sentence import patch_sentence
+from icltui.tui.state.patch_sentence import patch_sentence, words_of_tests
+
+_STYLES = ("bold", "$text-muted")
+"""Of the sentence, and of the tests."""
 
 
 class PatchSentence(Static):
@@ -13,10 +17,9 @@ class PatchSentence(Static):
     DEFAULT_CSS = """
     PatchSentence {
         height: auto;
-        max-height: 2;
+        max-height: 4;
         padding: 0 1;
         display: none;
-        text-style: bold;
         &.-said { display: block; }
     }
     """
@@ -24,12 +27,16 @@ class PatchSentence(Static):
     def __init__(self, explorer: Explorer) -> None:
         super().__init__("", id="patch-sentence", markup=False)
         self._explorer = explorer
-        self._drawn = ""
+        self._drawn = ("", "")
 
     def draw_sentence(self) -> None:
         """Say it of the patch that is on the screen."""
-        sentence = patch_sentence(self._explorer.results, self._explorer.settings)
-        if sentence != self._drawn:
-            self._drawn = sentence
-            self.update(content(sentence))
-            self.set_class(bool(sentence), "-said")
+        results, settings = self._explorer.results, self._explorer.settings
+        is_shown = settings.is_delta_on and results.is_lane_fresh("patched", settings)
+        tests = results.patch.tests if is_shown and results.patch else ()
+        said = patch_sentence(results, settings), words_of_tests(tests)
+        if said != self._drawn:
+            self._drawn = said
+            lines = [content(line, style) for line, style in zip(said, _STYLES, strict=True) if line]
+            self.update(Content("\n").join(lines))
+            self.set_class(bool(lines), "-said")
