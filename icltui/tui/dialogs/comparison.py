@@ -13,7 +13,7 @@ from textual.widgets import Static
 from icltui.report.session_comparison import ComparedLine, compared_results, differing_settings
 from icltui.text.tables import number
 from icltui.tui.dialogs.dialog import Dialog
-from icltui.tui.draw.safe_text import content, display, passage
+from icltui.tui.draw.safe_text import content, display, passage, readable
 from icltui.tui.state.compared_session import ComparedSession
 from icltui.tui.state.run_words import RunNumbers
 from icltui.tui.widgets.bindings import key_binding
@@ -142,7 +142,7 @@ def _marked(lane: LaneText | None, at: int | None) -> Text:
     upto = lane.steps[at].text
     text = Text(passage(before).plain)
     text.append(f"{_MARK}{passage(upto[len(before) :]).plain or '␣'}", "bold reverse")
-    return text.append(passage(lane.text[len(upto) :]).plain)
+    return text.append(readable(lane.text[len(upto) :]))
 
 
 def _lane(session: Session, lane: Lane) -> LaneText | None:

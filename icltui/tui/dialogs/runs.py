@@ -90,9 +90,9 @@ class RunsDialog(Dialog[RunChoice | None]):
             yield Static(key_hints(self._keys()), classes="answers")
 
     def _keys(self) -> Iterator[tuple[str, str]]:
-        yield "enter", "goes there" if self._enter == "go" else "compares"
-        yield from (("space c", "two beside"), ("*", "star"), ("a", "note"), ("d u", "prune, undo"))
-        yield from (("/", "search"), ("f", "fan"), ("o", "a file"))
+        yield "enter", "go" if self._enter == "go" else "compare"
+        yield from (("space c", "beside"), ("*", "star"), ("a", "note"), ("d u", "prune, undo"))
+        yield from (("/", "search"), ("f", "fan"), ("o", "file"))
         if self._explorer.other:
             yield "x", f"stop comparing with {fit(self._explorer.other.label, 16).rstrip()}"
 

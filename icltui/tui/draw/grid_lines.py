@@ -5,6 +5,8 @@ Points of a grid enter; cells of exact width leave, each with its role.
 
 from collections.abc import Sequence
 
+from rich.cells import set_cell_size
+
 from icltui.tui.draw.exam_lines import Cells
 from icltui.tui.draw.safe_text import fit, number
 from icltui.tui.state.run_grid import Grid, GridPoint
@@ -21,7 +23,7 @@ def grid_header(grid: Grid, width: int) -> str:
     bar, words = _widths(width)
     name = fit({"alpha": "α"}.get(grid.name, grid.name.replace("_", " ")) or "value", _VALUE)
     numbers = f"{'run':>{_RUN}} {'KL':>{_NUMBER}} {' ' * bar} {'in text':>{_NUMBER}} {'equal':>{_EQUAL}}"
-    return f"{name} {numbers} {fit('ΔW says', words) if words else ''}"
+    return f"{name} {numbers} {set_cell_size('ΔW says', words)}"
 
 
 def grid_cells(grid: Grid, row: int, width: int, is_present: bool) -> Cells:
@@ -41,7 +43,7 @@ def grid_cells(grid: Grid, row: int, width: int, is_present: bool) -> Cells:
         (f" {number(found.kl, _NUMBER)} ", ""),
         (bar_of(found.kl, _most(grid.points), bar), "mark"),
         (f" {number(found.kl_text, _NUMBER)} {equal:>{_EQUAL}} ", ""),
-        (fit(first_words(point.run.session), words) if words else "", ""),
+        (fit(first_words(point.run.session).strip(), words) if words else "", ""),
     ]
 
 

@@ -6,7 +6,7 @@ Runs enter; cells of exact width leave, each with its role.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 
 from icltui.tui.draw.exam_lines import Cells
 from icltui.tui.draw.safe_text import fit, number
@@ -62,7 +62,8 @@ def header(width: int) -> str:
     """The names of the columns."""
     title, words = _widths(width)
     kl = f"{'KL':>{_KL}}"
-    return fit("     run", title) + " " * _GAP + kl + (" " * _GAP + fit("ΔW says", words) if words else "")
+    says = " " * _GAP + set_cell_size("ΔW says", words) if words else ""
+    return set_cell_size("  run", title) + " " * _GAP + kl + says
 
 
 def cells(line: RunLine, width: int, is_present: bool, is_marked: bool) -> Cells:
@@ -75,17 +76,14 @@ def cells(line: RunLine, width: int, is_present: bool, is_marked: bool) -> Cells
     left = room - len(marks) - cell_len(head)
     title = fit(line.title, max(left, 0))
     spare = left - cell_len(title.rstrip(" ")) - _GAP
-    made: Cells = [
-        (marks, "mark"),
-        (fit(head, cell_len(head)) if left >= 0 else fit(head, room - 2), "quiet"),
-    ]
+    made: Cells = [(marks, "mark"), (set_cell_size(head, min(cell_len(head), max(room - 2, 0))), "quiet")]
     if run.note and spare >= 4:
-        made += [(title.rstrip(" "), ""), ("  " + fit(f"“{run.note}”", spare), "quiet")]
+        made += [(title.rstrip(" "), ""), (" " * _GAP + fit(f"“{run.note}”", spare), "quiet")]
     else:
         made += [(title, "")]
     made += [(" " * _GAP + number(line.numbers.kl, _KL), "")]
     if words:
-        said = fit(line.words, words) if line.words else fit("not run", words)
+        said = fit(line.words.strip() or "not run", words)
         made += [(" " * _GAP + said, "" if line.is_patched else "quiet")]
     return made
 

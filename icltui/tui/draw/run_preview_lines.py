@@ -18,7 +18,9 @@ from icltui.values.recipe import patch_words
 
 Line = list[Segment]
 _STRIP_LINES, _STRIP_UNITS = 5, 400
-_LANE_LINES = 2
+_LANE_LINES, _LABEL = 2, 14
+_FEW = 14
+"""Lines with which only what matters is shown."""
 
 
 @dataclass(frozen=True)
@@ -31,43 +33,51 @@ class PreviewStyles:
     ramp: Ramp
 
 
-def preview_lines(line: RunLine, width: int, styles: PreviewStyles) -> list[Line]:
-    """The lines of one run, each of at most ``width`` cells."""
-    return list(_lines(line, max(width, 10), styles))
+def preview_lines(line: RunLine, width: int, height: int, styles: PreviewStyles) -> list[Line]:
+    """The lines of one run, each of at most ``width`` cells; where there are few of them, without blanks between."""
+    made = list(_lines(line, max(width, 10), _STRIP_LINES if height > _FEW else 2, styles))
+    return made if height > _FEW else [one for one in made if one]
 
 
-def _lines(line: RunLine, width: int, styles: PreviewStyles) -> Iterator[Line]:
+def _lines(line: RunLine, width: int, n_strip: int, styles: PreviewStyles) -> Iterator[Line]:
     session, run = line.run.session, line.run
     star = " ★" if run.starred else ""
     yield [Segment(fit(f"run {run.number}{star}  {_moment(session.created)}", width), styles.strong)]
-    yield from _wrapped(line.title, width, 3, styles.base)
+    yield from _wrapped(line.title, width, 3 if n_strip == _STRIP_LINES else 1, styles.base)
     if run.note:
         yield from _wrapped(f"“{run.note}”", width, 3, styles.muted)
     yield []
-    yield from _strip(session, width, styles)
+    yield from _strip(session, width, n_strip, styles)
     yield []
     yield from _wrapped(_numbers(line), width, 2, styles.strong)
     for lane in LANES:
         said = session.generation.lanes.get(lane) if session.generation else None
         if said is not None:
+            words = said.text.strip() or "no text"
+            if n_strip < _STRIP_LINES:
+                yield [
+                    Segment(fit(LANE_TITLES[lane], _LABEL), styles.muted),
+                    Segment(fit(words, width - _LABEL)),
+                ]
+                continue
             yield [Segment(fit(LANE_TITLES[lane], width), styles.muted)]
-            yield from _wrapped(said.text or "no text", width, _LANE_LINES, styles.base)
+            yield from _wrapped(words, width, _LANE_LINES, styles.base)
     yield []
     yield from _wrapped(_settings(session), width, 4, styles.muted)
 
 
-def _strip(session: Session, width: int, styles: PreviewStyles) -> Iterator[Line]:
+def _strip(session: Session, width: int, n_lines: int, styles: PreviewStyles) -> Iterator[Line]:
     """The units of the context, each on the shade of its largest ‖δ‖ over the layers, in the logarithm."""
     measured = session.measurement
     if measured is None:
-        yield from _wrapped(session.prompt.context or session.prompt.query, width, _STRIP_LINES, styles.base)
+        yield from _wrapped(session.prompt.context or session.prompt.query, width, n_lines, styles.base)
         yield [Segment(fit("not measured", width), styles.muted)]
         return
     peaks = _peaks(measured)
     known = [peak for peak in peaks.values() if peak > 0]
     low, high = (min(known), max(known)) if known else (1.0, 1.0)
     units = ((unit.index, unit.text) for unit in measured.tokens.units[:_STRIP_UNITS])
-    for pieces in wrap_units(units, width).lines[:_STRIP_LINES]:
+    for pieces in wrap_units(units, width).lines[:n_lines]:
         fractions = [level(peaks.get(piece.unit), low, high, log=True) for piece in pieces]
         pairs = list(zip(pieces, fractions, strict=True))
         yield [Segment(piece.text, _shaded(fraction, styles)) for piece, fraction in pairs]

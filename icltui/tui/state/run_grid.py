@@ -31,12 +31,11 @@ class Grid:
 
 
 def grid_of(history: History, number: int | None) -> Grid:
-    """The grid around a run: of its children, else the one that it is itself a point of; empty where there is none."""
+    """The larger of the grids around a run, of its children and of its siblings; empty where there is none."""
     run = history.run(number)
-    for base in (run, history.run(run.parent) if run else None):
-        if base is not None and (grid := _below(history, base)).points:
-            return grid
-    return Grid(number)
+    bases = (run, history.run(run.parent) if run else None)
+    grids = [_below(history, base) for base in bases if base is not None]
+    return max(grids, key=lambda grid: len(grid.points), default=Grid(number))
 
 
 def _below(history: History, base: Run) -> Grid:

@@ -45,9 +45,12 @@ class RunPreview(Widget):
     def render_line(self, y: int) -> Strip:
         """One line of the run."""
         if self._drawn is None:
-            self._drawn = preview_lines(self._line, self.size.width, self._styles()) if self._line else []
+            self._drawn = self._made()
         segments: list[Segment] = self._drawn[y] if y < len(self._drawn) else []
         return Strip(segments).adjust_cell_length(self.size.width, self.rich_style)
+
+    def _made(self) -> list[Line]:
+        return preview_lines(self._line, *self.size, self._styles()) if self._line else []
 
     def _styles(self) -> PreviewStyles:
         return PreviewStyles(
