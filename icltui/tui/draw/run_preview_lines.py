@@ -57,7 +57,7 @@ def _lines(line: RunLine, width: int, n_strip: int, styles: PreviewStyles) -> It
             if n_strip < _STRIP_LINES:
                 yield [
                     Segment(fit(LANE_TITLES[lane], _LABEL), styles.muted),
-                    Segment(fit(words, width - _LABEL)),
+                    Segment(fit(words, width - _LABEL), styles.base),
                 ]
                 continue
             yield [Segment(fit(LANE_TITLES[lane], width), styles.muted)]
