@@ -12,27 +12,14 @@ from tests.thinned import thinned
 from tests.tui import samples
 from tests.tui.state.test_explorer import Ear, idle
 
-N_STEPS = 40
+N_STEPS = 80
 LINES = ("alpha 0 0.5 1", "mode", "layers each", "temperature 0 1", "unit line", "dynamics")
 
 
 DEEDS = (
-    *(
-        "edit",
-        "edit",
-        "run",
-        "run",
-        "answer",
-        "answer",
-        "answer",
-        "answer",
-        "fail",
-        "step",
-        "step",
-        "go",
-        "note",
-    ),
-    *("star", "prune", "regrow", "fan", "fan", "stop", "alpha", "delta", "die", "mode"),
+    *("answer",) * 16,
+    *("edit", "edit", "run", "run", "fail", "step", "step", "go", "note", "star", "prune", "prune", "regrow"),
+    *("fan", "fan", "fan", "stop", "alpha", "delta", "die", "mode"),
 )
 
 
