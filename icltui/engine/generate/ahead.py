@@ -14,14 +14,13 @@ from torch import Tensor
 
 from icltui.api.messages import Event, GenerateAhead, StrengthGenerated
 from icltui.engine.generate.generate import contextual, generate
-from icltui.engine.generate.jobs import make_patch_at, spec_of, whole
+from icltui.engine.generate.jobs import make_patch_at, report, spec_of, whole
 from icltui.engine.generate.lane_in_context import LanesInContext
 from icltui.engine.generate.last_patch import LastPatch
 from icltui.engine.hooks.capture import States
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.patch.build import BuiltPatch
 from icltui.engine.patch.decoding import ContextDecoder
-from icltui.engine.patch.report import report_patch
 from icltui.values import Generation, PatchReport
 
 MOST_KEPT = 2**25
@@ -96,7 +95,7 @@ def run_generate_ahead(
                 context=context,
                 on_progress=on_progress,
             )
-            patch = report_patch(one, on_progress=on_progress) if one.prompt is not None else None
+            patch = None if one.prompt is None else report(one, False, last, on_progress)
         except _Interrupted:
             return
         assert isinstance(made, Generation)

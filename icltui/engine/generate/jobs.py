@@ -34,7 +34,7 @@ from icltui.engine.patch.build import BuiltPatch, PatchSpec
 from icltui.engine.patch.report import report_patch
 from icltui.engine.prompts.prompt_check import check_known
 from icltui.engine.prompts.token_texts import as_tokens
-from icltui.values import Generation, LaneStep
+from icltui.values import Generation, LaneStep, PatchReport
 from icltui.values.errors import BadInput
 
 
@@ -48,7 +48,7 @@ def run_generate(loaded: LoadedModel, request: Generate, last: LastPatch) -> Ite
     built = yield from make_patch_at(spec, request, last)
     yield from _lanes(spec, built, request)
     if built is not None:
-        yield from _tested(built, request.curves)
+        yield from _tested(built, request.curves, last)
 
 
 def run_generate_each(loaded: LoadedModel, request: GenerateEach, last: LastPatch) -> Iterator[Event]:
@@ -77,7 +77,7 @@ def run_generate_each(loaded: LoadedModel, request: GenerateEach, last: LastPatc
                 )
             yield from _lanes(spec, built, request)
         if built is not None and (number == 0 or not (spec.calibration or generations)):
-            yield from _tested(built, False)
+            yield from _tested(built, False, last)
 
 
 @torch.inference_mode()
@@ -144,10 +144,16 @@ def whole(made: Generation, spec: PatchSpec, request: Generate | GenerateEach) -
     return with_changes(made, holdout=request.holdout, ids=spec.record, kept_prefix=kept)
 
 
-def _tested(built: BuiltPatch, curves: bool) -> Iterator[Event]:
+def _tested(built: BuiltPatch, curves: bool, last: LastPatch) -> Iterator[Event]:
     """The report on the patch, where building it read the prompt's passage."""
     if built.prompt is not None:
-        yield PatchTested(patch=(yield from run_in_background(partial(report_patch, built, curves))))
+        yield PatchTested(patch=(yield from run_in_background(partial(report, built, curves, last))))
+
+
+@torch.no_grad()
+def report(built: BuiltPatch, curves: bool, last: LastPatch, on_progress: ProgressCallback) -> PatchReport:
+    """The report on the patch, on the tokens of the one before where it is the same at another strength."""
+    return report_patch(built, curves, on_progress, last.test_tokens(built, on_progress))
 
 
 @torch.no_grad()  # not inference mode, which rules derivatives out

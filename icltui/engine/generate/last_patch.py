@@ -1,4 +1,4 @@
-"""The patch that was built last, kept for a next job that wants it at another strength.
+"""The patch that was built last, kept with the tokens of its tests for a next job that wants it at another strength.
 
 Enters: a :class:`~icltui.engine.patch.build.PatchSpec`. Leaves: the patch at strength 1. Building a patch reads the
 contextual text and fits every layer, and depends on all of the spec but the strength and the held-out queries.
@@ -10,6 +10,8 @@ from msgspec.structs import replace as with_changes
 
 from icltui.api.progress_callback import ProgressCallback
 from icltui.engine.patch.build import BuiltPatch, PatchSpec, build_patch
+from icltui.engine.patch.evaluate import TestTokens, tokens_to_test
+from icltui.engine.prompts.tokenize import Ids
 
 
 @dataclass
@@ -17,6 +19,8 @@ class LastPatch:
     """At most one patch, with its model; whoever drops the model calls :meth:`forget`."""
 
     built: BuiltPatch | None = None
+    _tested: tuple[tuple[Ids, ...], TestTokens] | None = None
+    """The held-out queries, and the tokens that it was tested on."""
 
     def build(self, spec: PatchSpec, on_progress: ProgressCallback) -> BuiltPatch:
         """The patch at strength 1, built unless the last one is it.
@@ -26,13 +30,23 @@ class LastPatch:
         """
         if self.built is not None and _apart_from_strength(self.built.spec) == _apart_from_strength(spec):
             return replace(self.built, spec=spec)
-        self.built = None  # so that two are never in memory
+        self.forget()  # so that two are never in memory
         self.built = build_patch(spec, on_progress=on_progress)
         return self.built
 
+    def test_tokens(self, built: BuiltPatch, on_progress: ProgressCallback) -> TestTokens:
+        """The tokens that ``built`` is tested on, read unless it is the last patch, whatever its strength."""
+        last = self.built
+        if last is None or built.patch is not last.patch or built.prompt is not last.prompt:
+            return tokens_to_test(built, on_progress)
+        if self._tested is None or self._tested[0] != built.spec.holdout:
+            self._tested = None
+            self._tested = built.spec.holdout, tokens_to_test(built, on_progress)
+        return self._tested[1]
+
     def forget(self) -> None:
         """Free the patch, which also holds on to its model."""
-        self.built = None
+        self.built = self._tested = None
 
 
 def _apart_from_strength(spec: PatchSpec) -> PatchSpec:

@@ -5,7 +5,7 @@ fit on the first kind proves nothing, as the patch was fitted on it; the others 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Float
@@ -109,37 +109,80 @@ def sum_scores(scores: Sequence[ScoreSums]) -> ScoreSums:
     )
 
 
+Bare = tuple[ScoreSums, Float[Tensor, " layers"]]
+"""The score of some tokens without a patch, and ‖z_C − z‖² there, of each layer."""
+
+
+@dataclass
+class TestTokens:
+    """The tokens that a patch is tested on, and what they give without a patch, which no strength changes."""
+
+    __test__ = False  # no class of pytest's
+
+    parts: dict[Tested, list[TokenSpan]]
+    _bare: dict[int, list[Bare]] = field(default_factory=dict)
+    """Of each passage, in the order of :meth:`by_passage`."""
+
+    def by_passage(self) -> list[tuple[Passage, list[tuple[Tested, TokenSpan]]]]:
+        """Each passage with its tokens of every kind, so that it is run once."""
+        found: dict[int, tuple[Passage, list[tuple[Tested, TokenSpan]]]] = {}
+        for kind, parts in self.parts.items():
+            for part in parts:
+                found.setdefault(id(part.passage), (part.passage, []))[1].append((kind, part))
+        return list(found.values())
+
+    def bare(self, built: BuiltPatch, passage: Passage, parts: Sequence[TokenSpan]) -> list[Bare]:
+        """What the ``parts`` of a passage give without a patch."""
+        if id(passage) not in self._bare:
+            logits, z = _run(built, passage, None)
+            self._bare[id(passage)] = [(score(part, logits), _distance(part, z)) for part in parts]
+        return self._bare[id(passage)]
+
+
+def tokens_to_test(built: BuiltPatch, on_progress: ProgressCallback = ignore_progress) -> TestTokens:
+    """The tokens that the patch is tested on; passages that it was not fitted on are read."""
+    return TestTokens(spans_by_kind(built, unfitted_passages(built, on_progress)))
+
+
 def evaluate_patch(
-    built: BuiltPatch, parts: dict[Tested, list[TokenSpan]], on_progress: ProgressCallback = ignore_progress
+    built: BuiltPatch, tokens: TestTokens, on_progress: ProgressCallback = ignore_progress
 ) -> tuple[PatchTest, ...]:
     """A test of each kind of tokens."""
-    n_parts, done, tests = sum(map(len, parts.values())), 0, []
-    for kind, kept in parts.items():
-        patched, bare, states = [], [], []
-        for part in kept:
-            on_progress("testing the patch", done, n_parts)
-            done += 1
-            logits, z = _run(built, part, built.acting_on(part.passage))
-            without, z_without = _run(built, part, None)
-            patched.append(score(part, logits))
-            bare.append(score(part, without))
-            states.append(_misses(part, z, z_without))
-        ours, theirs = sum_scores(patched), sum_scores(bare)
-        missed, gap = (torch.stack(squares).sum(0) for squares in zip(*states, strict=True))
-        tests.append(
-            PatchTest(
-                what=kind,
-                n_tokens=ours.n,
-                kl=finite_or_none(ours.kl / ours.n),
-                kl_plain=finite_or_none(theirs.kl / ours.n),
-                mse=finite_or_none(ours.mse / ours.n),
-                mse_plain=finite_or_none(theirs.mse / ours.n),
-                equal=ours.equal,
-                equal_plain=theirs.equal,
-                state_error=finite_or_none((missed / gap)[gap > 0].sqrt().mean()),
-            )
-        )
-    return tuple(tests)
+    patched: dict[Tested, list[ScoreSums]] = {kind: [] for kind in tokens.parts}
+    bare: dict[Tested, list[ScoreSums]] = {kind: [] for kind in tokens.parts}
+    squares: dict[Tested, list[tuple[Tensor, Tensor]]] = {kind: [] for kind in tokens.parts}
+    passages = tokens.by_passage()
+    for done, (passage, kept) in enumerate(passages):
+        on_progress("testing the patch", done, len(passages))
+        logits, z = _run(built, passage, built.acting_on(passage))
+        without = tokens.bare(built, passage, [part for _, part in kept])
+        for (kind, part), (theirs, gap) in zip(kept, without, strict=True):
+            patched[kind].append(score(part, logits))
+            bare[kind].append(theirs)
+            squares[kind].append((_distance(part, z), gap))
+    return tuple(_test(kind, patched[kind], bare[kind], squares[kind]) for kind in tokens.parts)
+
+
+def _test(
+    kind: Tested,
+    patched: Sequence[ScoreSums],
+    bare: Sequence[ScoreSums],
+    squares: Sequence[tuple[Float[Tensor, " layers"], Float[Tensor, " layers"]]],
+) -> PatchTest:
+    """``squares``: ‖z_C − z‖² with the patch and without it, of each part."""
+    ours, theirs = sum_scores(patched), sum_scores(bare)
+    missed, gap = (torch.stack(each).sum(0) for each in zip(*squares, strict=True))
+    return PatchTest(
+        what=kind,
+        n_tokens=ours.n,
+        kl=finite_or_none(ours.kl / ours.n),
+        kl_plain=finite_or_none(theirs.kl / ours.n),
+        mse=finite_or_none(ours.mse / ours.n),
+        mse_plain=finite_or_none(theirs.mse / ours.n),
+        equal=ours.equal,
+        equal_plain=theirs.equal,
+        state_error=finite_or_none((missed / gap)[gap > 0].sqrt().mean()),
+    )
 
 
 NOTHING = 1e-5
@@ -178,23 +221,16 @@ def _count(part: TokenSpan) -> int:
 
 
 def _run(
-    built: BuiltPatch, part: TokenSpan, patch: HeldPatch | TokenPatch | None
+    built: BuiltPatch, passage: Passage, patch: HeldPatch | TokenPatch | None
 ) -> tuple[Float[Tensor, "tokens vocabulary"], Float[Tensor, "layers tokens hidden"]]:
     """Logits of the whole passage, and the MLP's inputs at its tokens, after the patch's map."""
-    spec, last = built.spec, slice(-len(part.passage.logits), None)
+    spec, last = built.spec, slice(-len(passage.logits), None)
     with acting(patch), attach(spec.sites, TargetCapture(last)) as seen:
-        logits = logits_without_context(spec.loaded, part.passage)
+        logits = logits_without_context(spec.loaded, passage)
     return logits, seen.targets(spec.sites).z.to(logits.device)
 
 
-def _misses(
-    part: TokenSpan,
-    z: Float[Tensor, "layers tokens hidden"],
-    z_without: Float[Tensor, "layers tokens hidden"],
-) -> tuple[Float[Tensor, " layers"], Float[Tensor, " layers"]]:
-    """‖z_C − z‖² with and without the patch, summed over the part's tokens, of each layer."""
+def _distance(part: TokenSpan, z: Float[Tensor, "layers tokens hidden"]) -> Float[Tensor, " layers"]:
+    """‖z_C − z‖², summed over the part's tokens, of each layer."""
     wanted = part.passage.targets.z[:, len(part.passage.ids.query) - 1 :].to(z.device)
-    missed, gap = (
-        (wanted - got)[:, part.begin : part.end].double().square().sum((1, 2)) for got in (z, z_without)
-    )
-    return missed, gap
+    return (wanted - z)[:, part.begin : part.end].double().square().sum((1, 2))

@@ -8,10 +8,10 @@ import torch
 from icltui.api.progress_callback import ProgressCallback, ignore_progress
 from icltui.engine.patch.build import BuiltPatch
 from icltui.engine.patch.evaluate import (
+    TestTokens,
     evaluate_patch,
     fitted_queries,
-    spans_by_kind,
-    unfitted_passages,
+    tokens_to_test,
     verdict,
 )
 from icltui.engine.patch.sweep import sweep_patch
@@ -20,14 +20,18 @@ from icltui.values import PatchReport
 
 @torch.no_grad()  # not inference mode, which rules derivatives in α out
 def report_patch(
-    built: BuiltPatch, curves: bool = False, on_progress: ProgressCallback = ignore_progress
+    built: BuiltPatch,
+    curves: bool = False,
+    on_progress: ProgressCallback = ignore_progress,
+    tokens: TestTokens | None = None,
 ) -> PatchReport:
     """The report on ``built``; with ``curves`` the patch is also varied.
 
-    A patch per step is made for every token: the only test is of its strength, on other queries.
+    A patch per step is made for every token: the only test is of its strength, on other queries. The ``tokens`` of a
+    report on the same patch at another strength spare reading them.
     """
-    parts = spans_by_kind(built, unfitted_passages(built, on_progress))
-    tests = evaluate_patch(built, parts, on_progress)
+    tokens = tokens or tokens_to_test(built, on_progress)
+    tests = evaluate_patch(built, tokens, on_progress)
     return PatchReport(
         n_tokens=built.n_tokens,
         rank=built.rank,
@@ -36,7 +40,7 @@ def report_patch(
         tests=tests,
         verdict=verdict(tests) if built.patch is not None else "",
         notes=_notes(built),
-        curves=sweep_patch(built, parts, on_progress) if curves else None,
+        curves=sweep_patch(built, tokens.parts, on_progress) if curves else None,
     )
 
 
