@@ -244,10 +244,11 @@ OPTIONS: tuple[Option, ...] = (
     _prompt("query", "the query after it", flags=("-q", "--query"), metavar="TEXT|@FILE", takes_file=True),
     _prompt(
         "unit",
-        "token, line, sentence, or a separator to cut the context at",
+        "token, line, sentence, a separator to cut the context at, or auto: tokens up to 200, else sentences; "
+        "sentence/3,7 opens two of them into their tokens",
         metavar="UNIT",
-        hint="token, line, sentence, or the text at which the context is cut",
-        need="use token, line, sentence, or a separator such as ';'",
+        hint="auto, token, line, sentence, or the text at which the context is cut",
+        need="use auto, token, line, sentence, or a separator such as ';'",
         bounds=_NOT_EMPTY,
         fault="the unit is empty",
     ),

@@ -89,8 +89,8 @@ def tab_shown(lines: Lines) -> object:
 
 def n_streamed(lines: Lines) -> int:
     """The number of measured units in the first line."""
-    found = re.search(r"(\d+)/\d+ units", lines[0])
-    return int(found[1]) if found else -1
+    found = re.search(r"([\d,]+) of [\d,]+ units", lines[0])
+    return int(found[1].replace(",", "")) if found else -1
 
 
 def is_measured(lines: Lines) -> bool:

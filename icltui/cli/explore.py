@@ -22,6 +22,7 @@ from icltui.system.child_environment import child_environment, own_command
 from icltui.system.streams import is_terminal, print_error
 from icltui.values import Session
 from icltui.values.errors import BadInput
+from icltui.values.unit_choice import AUTO
 
 if TYPE_CHECKING:
     from icltui.tui.state.explorer import Explorer
@@ -65,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_prompt(parser: argparse.ArgumentParser) -> None:
     """The prompt, and the options that mean nothing without one."""
     group = parser.add_argument_group("prompt")
-    add_options(group, "prompt")
+    add_options(group, "prompt", unit={"default": AUTO})
     add_options(group, "method")
 
 

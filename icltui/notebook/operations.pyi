@@ -59,7 +59,8 @@ def measure(
         tokenizer (default None): the model's tokenizer; none where a name is given
         context (str, default ''): the context
         query (str, default ''): the query after it
-        unit (str, default 'token'): token, line, sentence, or a separator to cut the context at
+        unit (str, default 'token'): token, line, sentence, a separator to cut the context at, or auto:
+            tokens up to 200, else sentences; sentence/3,7 opens two of them into their tokens
         bos ('auto' | 'always' | 'never', default 'auto'): tokens before the text, kept in both runs
             (default auto: the tokenizer's own, else one where the model has an attention sink)
         chat (bool, default False): context and query as one user turn of the tokenizer's chat template,
@@ -164,7 +165,8 @@ def generate(
         top_k (int | None, default None): draw from the K most probable tokens
         top_p (float, default 1.0): draw from the most probable that reach P
         seed (int, default 0): of sampling, one noise for all lanes, and of the controls
-        unit (str, default 'token'): token, line, sentence, or a separator to cut the context at
+        unit (str, default 'token'): token, line, sentence, a separator to cut the context at, or auto:
+            tokens up to 200, else sentences; sentence/3,7 opens two of them into their tokens
         bos ('auto' | 'always' | 'never', default 'auto'): tokens before the text, kept in both runs
             (default auto: the tokenizer's own, else one where the model has an attention sink)
         chat (bool, default False): context and query as one user turn of the tokenizer's chat template,
@@ -207,7 +209,8 @@ def verify(
         context (str, default ''): the context
         query (str, default ''): the query after it
         seed (int, default 0): of the control patches
-        unit (str, default 'token'): token, line, sentence, or a separator to cut the context at
+        unit (str, default 'token'): token, line, sentence, a separator to cut the context at, or auto:
+            tokens up to 200, else sentences; sentence/3,7 opens two of them into their tokens
         bos ('auto' | 'always' | 'never', default 'auto'): tokens before the text, kept in both runs
             (default auto: the tokenizer's own, else one where the model has an attention sink)
         chat (bool, default False): context and query as one user turn of the tokenizer's chat template,
@@ -251,7 +254,8 @@ def curves(
         context (str, default ''): the context
         query (str, default ''): the query after it
         seed (int, default 0): of the model's own texts and of the intervals
-        unit (str, default 'token'): token, line, sentence, or a separator to cut the context at
+        unit (str, default 'token'): token, line, sentence, a separator to cut the context at, or auto:
+            tokens up to 200, else sentences; sentence/3,7 opens two of them into their tokens
         bos ('auto' | 'always' | 'never', default 'auto'): tokens before the text, kept in both runs
             (default auto: the tokenizer's own, else one where the model has an attention sink)
         chat (bool, default False): context and query as one user turn of the tokenizer's chat template,
@@ -298,7 +302,8 @@ def heads(
         context (str, default ''): the context
         query (str, default ''): the query after it
         seed (int, default 0): of the first random sequence
-        unit (str, default 'token'): token, line, sentence, or a separator to cut the context at
+        unit (str, default 'token'): token, line, sentence, a separator to cut the context at, or auto:
+            tokens up to 200, else sentences; sentence/3,7 opens two of them into their tokens
         bos ('auto' | 'always' | 'never', default 'auto'): tokens before the text, kept in both runs
             (default auto: the tokenizer's own, else one where the model has an attention sink)
         chat (bool, default False): context and query as one user turn of the tokenizer's chat template,

@@ -1,5 +1,6 @@
 """What *measure* gives: what each unit of the context did at each layer."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -17,7 +18,7 @@ Precision = Literal["model", "float32"]
 """What is computed in: the model's own numbers, or float32 with the same weights."""
 
 
-class Unit(Record, frozen=True):
+class Unit(Record, frozen=True, omit_defaults=True):
     """A piece of the context; ``index`` counts from 1, as unit 0 is the empty context."""
 
     index: TokenCount
@@ -26,6 +27,16 @@ class Unit(Record, frozen=True):
     """Text of the unit, as it is in the context."""
     tokens: TokenCount
     """How many tokens it has."""
+    part_of: TokenCount = 0
+    """Number of the larger unit that was opened into its tokens, this being one of them; 0: of none."""
+
+
+def whole_number(units: Sequence[Unit], index: int) -> int:
+    """The number that unit ``index`` (from 1) has, or the larger unit that it is part of, where none is opened."""
+    number = 0
+    for unit in units[:index]:
+        number = unit.part_of or number + 1
+    return number
 
 
 class TokenizedPrompt(Record, frozen=True):

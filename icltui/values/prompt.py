@@ -40,7 +40,7 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     query: str = ""
     """What the model continues; empty only while it is typed."""
     unit: str = "token"
-    """``token``, ``line``, ``sentence``, or a separator at which the context is cut."""
+    """``auto``, ``token``, ``line``, ``sentence``, or a separator; ``sentence/3,7`` opens two into their tokens."""
     bos: Bos = "auto"
     """Tokens before the text, the kept prefix. auto: the tokenizer's own, else one where the model has a sink."""
     chat: bool = False

@@ -166,7 +166,7 @@ def test_layers_are_understood_before_an_engine_is_asked() -> None:
             "layers: a text is needed, and a list was given: all, last, or a list such as 0,",
         ),
         ({"pairs": 1}, "pairs: true or false is needed, and a whole number was given"),
-        ({"unit": ""}, "the unit is empty: use token, line, sentence"),
+        ({"unit": ""}, "the unit is empty: use auto, token, line, sentence"),
         ({"dynamics": "fall"}, "dynamics: 'fall' not known: use grow, shrink, drop"),
         ({"context": "é" * MOST_BYTES}, "the context has 8,388,608 bytes, more than 4,194,304: shorten it"),
     ],

@@ -133,4 +133,4 @@ def test_command_prints_the_table_alone(monkeypatch, capsys):
     assert re.search(r"^table +2\.00 +2\.00 +1\.00$", out, re.MULTILINE)
     assert re.search(r"^zoom z +40 +90 +90 +4000 +9000$", out, re.MULTILINE)
     assert "80 MB" in out
-    assert n_streamed(["● 12/1000 units"]) == 12
+    assert n_streamed(["● 1,012 of 1,500 units, 4 s left"]) == 1012

@@ -41,7 +41,7 @@ async def test_start_runs_by_itself_and_streams() -> None:
         desk.client.finish(samples.LOADED)
         desk.client.send(2, samples.TOKENIZED, samples.chunk(0, 8))
         await desk.drawn()
-        assert "8/19 units" in desk.text()
+        assert "8 of 19 units" in desk.text()
         assert desk.screen.unit == 8, "the cursor follows what streams in"
         assert desk.screen.layer_list.unit == 8
         assert "19 tok" in desk.text()

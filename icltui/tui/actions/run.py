@@ -22,6 +22,8 @@ RUN_ACTIONS: tuple[Action, ...] = (
         help="Stop the running job; again: end the engine. Otherwise leave the editor, or the zoom."),
     Action("What is measured", "dynamics", "D", "next_choice('dynamics')", "Dynamics",
         help="Units arrive from the left (grow), leave from the left (shrink), or are missing one at a time (drop)."),
+    Action("What is measured", "open_unit", "enter", "open_unit", "Open unit",
+        help="Measure the selected sentence or line by its tokens; on one of these: the whole again."),
     Action("What is measured", "reference", "R", "next_choice('reference')", "Reference",
         help="A missing unit was never there (free), or is only hidden from each layer's own attention (local)."),
     Action("What is measured", "positions", "P", "next_choice('positions')", "Positions",

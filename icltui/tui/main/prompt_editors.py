@@ -50,7 +50,8 @@ class PromptEditors:
             self._remark(self._context, display(uncounted[1]))
         else:
             tokens = counts[1] if counts and counts[0] == prompt else None
-            self._context.show_count(len(tokens.context) if tokens else None, self._kept(tokens))
+            n_tokens = len(tokens.context) if tokens else None
+            self._context.show_count(n_tokens, self._kept(tokens), self._room(tokens))
             self._query.show_count(len(tokens.query) if tokens else None)
 
     def _kept(self, tokens: TokenizedPrompt | None) -> str:
@@ -61,6 +62,14 @@ class PromptEditors:
             return f"{fit(kept_words(tokens.ids, tokens.prefix), _KEPT_WIDTH).rstrip()} + "
         model = self._explorer.model
         return f"{SINK} nothing kept before " if model and model.sink else ""
+
+    def _room(self, tokens: TokenizedPrompt | None) -> str:
+        """How much of the model's positions the whole prompt takes, once that is half of them."""
+        model = self._explorer.model
+        if tokens is None or model is None or model.window is None:
+            return ""
+        n = len(tokens.prefix) + len(tokens.context) + len(tokens.query)
+        return f" · {n:,} of {model.window:,}" if 2 * n >= model.window else ""
 
     def _remark(self, editor: PromptEditor, text: str) -> None:
         editor.frame(editor.border_title or "", text)

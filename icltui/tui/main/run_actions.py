@@ -65,6 +65,11 @@ class RunActions(ScreenActions):
         """Generate as many tokens again."""
         self._explorer.go_on()
 
+    def action_open_unit(self) -> None:
+        """Measure the selected unit by its tokens, or whole again."""
+        self._editors.take()
+        self._explorer.open_unit(self._numbers.unit)
+
     def action_set_choices(self) -> None:
         """Type strength, fit, controls, tests, sampling and units."""
         self._begin(self._set_choices)

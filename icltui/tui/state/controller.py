@@ -28,6 +28,7 @@ from icltui.api.messages import (
     ModelLoaded,
     PatchTested,
     Request,
+    UnitsMeasured,
     VerificationEnded,
     Verify,
 )
@@ -37,6 +38,9 @@ from icltui.tui.state.session_state import SessionState
 from icltui.tui.state.wanted_model import Models
 from icltui.values import Compilation, CompiledFormat, ExportFormat, ModelInfo, Session
 from icltui.values.prompt import Prompt
+
+LONG = 1_000
+"""Characters of a context, about two hundred tokens, after which the lanes speak before the numbers come."""
 
 
 class Controller(SessionState):
@@ -153,7 +157,10 @@ class Controller(SessionState):
         self._fit_settings()
         if not self.settings.prompt.query.strip():
             return []
-        return [self.settings.measure(), self.settings.generate()]
+        numbers, texts = self.settings.measure(), self.settings.generate()
+        # What the model says takes seconds, the numbers of a long context may take minutes.
+        is_long = len(self.settings.prompt.context) > LONG
+        return [texts, numbers] if is_long else [numbers, texts]
 
     def _can_ask(self) -> bool:
         """Whether a request other than a run makes sense; if not, the user gets a notice."""
@@ -203,6 +210,9 @@ class Controller(SessionState):
     def _hear_job(self, request: Request, event: Event) -> None:
         self._warn_of_another_prompt(request, event)
         self.results.take(request, event)
+        if isinstance(event, UnitsMeasured):
+            measured = self.results.measured
+            self.engine_status.pace.note(measured.n_measured, measured.n_units)
         self._log(request, event)
         for change in CHANGES.get(type(event), ()):
             self._changed(change)

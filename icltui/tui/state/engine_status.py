@@ -35,6 +35,7 @@ from icltui.api.messages import (
 from icltui.report.kept_prefix import sink_fact
 from icltui.text.units import in_bytes, short
 from icltui.tui.state.log_lines import LogLines
+from icltui.tui.state.pace import Pace
 from icltui.tui.state.run_settings import method_words
 from icltui.values import Estimate, ModelInfo
 from icltui.values.exam import EXAM_TITLES
@@ -46,6 +47,7 @@ class EngineStatus:
     def __init__(self) -> None:
         self.lines = LogLines()
         self.progress: Progress | None = None
+        self.pace = Pace()
         self.estimate: Estimate | None = None
         """What the model to be loaded takes, until its loading begins."""
         self.death: str = ""
@@ -66,6 +68,7 @@ class EngineStatus:
     def rest(self) -> None:
         """Forget the progress of a job that is over."""
         self.progress = self.estimate = None
+        self.pace.rest()
 
     def take_engine(self, event: EngineStarted | EngineAwaited | EngineDied) -> None:
         """Remember a start, a silence before it, or a death."""
@@ -94,6 +97,7 @@ class EngineStatus:
                 self.lines.append(event.stage)
             case _, Progress():
                 self.progress, self.estimate = event, None
+                self.pace.note(event.done, event.total or 0)
             case LoadModel(), ModelEstimated():
                 self.progress, self.estimate = None, event.estimate
                 self.lines.append(f"{request.model}: {estimate_line(event.estimate)}")

@@ -11,14 +11,17 @@ from msgspec.structs import replace as with_changes
 
 from icltui.api.engine import Client
 from icltui.api.messages import Generate, LoadModel, Measure, Message, Verify
+from icltui.api.option_table import option_of
 from icltui.tui.state.change import Change
 from icltui.tui.state.fanning import FanController
 from icltui.tui.state.query_lists import QueryLists, count_words
 from icltui.tui.state.run_settings import PATCH_CHOICES, Choice, RunSettings, method_words
 from icltui.values import Lane, Run, Session
 from icltui.values.bounds import TOKENS
+from icltui.values.measurement import whole_number
 from icltui.values.prompt import Prompt
 from icltui.values.recipe import LARGEST_ALPHA, idle
+from icltui.values.unit_choice import AUTO, OPENABLE, UnitChoice
 
 
 class Explorer(FanController):
@@ -127,6 +130,27 @@ class Explorer(FanController):
         else:
             self._noticed(f"patch: {self.settings.patch_words}; ^t turns ΔW on", False)
 
+    def open_unit(self, unit: int) -> None:
+        """Measure a unit by its tokens, all others whole; where it is one of them, measure the whole unit again."""
+        tokens = self.results.measured.tokens
+        if tokens is None or not 0 < unit <= len(tokens.units) or not self._can_ask():
+            return
+        choice, chosen = UnitChoice.parse(self.settings.prompt.unit), tokens.units[unit - 1]
+        if not self.results.is_numbers_fresh(self.settings):
+            self._noticed(
+                "the numbers are of another prompt: ctrl+r measures this one, then open a unit", True
+            )
+        elif chosen.tokens == 1 and not chosen.part_of:
+            self._noticed("this unit is one token: there is nothing in it to open", False)
+        elif choice.kind not in OPENABLE:
+            self._noticed(f"units of {choice.kind!r} do not open: press o, then unit sentence or line", True)
+        else:
+            text = choice.switched(whole_number(tokens.units, unit)).text
+            self._set_settings(self.settings.with_value(option_of("unit"), text))
+            self._is_asked = True
+            plan = [*self.jobs.plan_without(Measure), self.settings.measure()]
+            self.jobs.ask(self.models.after_load(plan), (Measure,))
+
     # The runs before.
 
     def step_run(self, step: int) -> None:
@@ -214,7 +238,7 @@ class Explorer(FanController):
 
     def close(self) -> None:
         """Put an empty session on the screen."""
-        self.open(Session(created="", prompt=Prompt()), None)
+        self.open(Session(created="", prompt=Prompt(unit=AUTO)), None)
 
     def _open(self, session: Session, path: Path | None) -> None:
         self._show(session, path, self.model if self.jobs.is_loaded else None)

@@ -43,11 +43,16 @@ class Provenance:
         ours = self.request
         if lane is None or not isinstance(ours, Generate) or not isinstance(request, Generate):
             return ours == request
-        text = (ours.prompt, ours.n_tokens, ours.sampling, ours.forced.get(lane))
-        if text != (request.prompt, request.n_tokens, request.sampling, request.forced.get(lane)):
+        if _text(ours, lane) != _text(request, lane):
             return False
         patch = (ours.layers, ours.recipe, ours.holdout)
         return lane != "patched" or patch == (request.layers, request.recipe, request.holdout)
+
+
+def _text(request: Generate, lane: Lane) -> tuple[object, ...]:
+    """What a lane's text depends on; no text depends on how the context is cut."""
+    prompt = with_changes(request.prompt, unit=Prompt().unit)
+    return prompt, request.n_tokens, request.sampling, request.forced.get(lane)
 
 
 def fingerprint(model: ModelInfo | None) -> str | None:

@@ -61,9 +61,12 @@ class PromptEditor(TextArea, Bordered, ImmediateBindings):
         """The selection, else the whole text."""
         return self.selected_text or self.text
 
-    def show_count(self, n_tokens: int | None, kept: str = "") -> None:
-        """Show the number of tokens in the border, after what is ``kept`` before them; None: not known."""
-        self.frame(self._title, "… tok" if n_tokens is None else f"{kept}{n_tokens} tok")
+    def show_count(self, n_tokens: int | None, kept: str = "", room: str = "") -> None:
+        """Show the number of tokens in the border, between what is ``kept`` before them and the ``room`` there is.
+
+        None: the number is not known.
+        """
+        self.frame(self._title, "… tok" if n_tokens is None else f"{kept}{n_tokens:,} tok{room}")
 
     def scroll_cursor_visible(self, center: bool = False, animate: bool = False) -> Offset:
         """Scroll to the cursor, but not while an undo has yet to bring it back into the shortened text."""

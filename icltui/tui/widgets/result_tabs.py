@@ -8,6 +8,7 @@ from textual.widget import Widget
 from textual.widgets import ContentSwitcher
 
 from icltui.tui.draw.tab_captions import TabShown, staleness, subtitle
+from icltui.tui.state.cursor_place import same_place
 from icltui.tui.state.exam_table import patch_lines
 from icltui.tui.state.explorer import Explorer
 from icltui.tui.state.measurement_so_far import MeasuredUnits
@@ -108,12 +109,12 @@ class ResultTabs(ContentSwitcher, Bordered):
         self.draw_layers()
 
     def _mind_the_place(self, measured: MeasuredUnits) -> None:
-        """A run of the same tokens brings the cursor back to where it was put, unless it is moved meanwhile."""
+        """A run of the same context brings the cursor back to where it was put, unless it is moved meanwhile."""
         before = self._shown
         if measured is not before:
-            is_same = before is not None and measured.tokens is not None and before.tokens == measured.tokens
             is_put = before is not None and 0 <= self.unit < before.last_unit
-            self._wanted = self.unit if is_same and is_put else None
+            place = same_place(self.unit, before.tokens, measured.tokens) if before is not None else None
+            self._wanted = place if is_put else None
         elif self.stream.unit != self._placed:
             self._wanted = None
 

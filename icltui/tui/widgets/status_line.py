@@ -94,7 +94,8 @@ def state_text(explorer: Explorer) -> str:
     """What is going on, in a few words after a sign, and a proof that waits for its turn."""
     jobs, text = explorer.jobs, _state(explorer)
     is_awaited = jobs.request is not None and any(isinstance(request, Verify) for request in jobs.plan)
-    return f"{text}, then verify" if is_awaited else text
+    left = explorer.engine_status.pace.words if jobs.request else ""
+    return ", ".join(filter(None, (text, left, "then verify" if is_awaited else "")))
 
 
 def _state(explorer: Explorer) -> str:
@@ -121,7 +122,7 @@ def _state(explorer: Explorer) -> str:
             origin = results.measured_origin
             if origin is None or origin.request is not request:  # the model may have to be loaded again first
                 return f"● {progress_text(progress, 'measuring')}"
-            return f"● {measured.n_measured - 1}/{measured.n_units - 1} units"
+            return f"● {measured.n_measured - 1:,} of {measured.n_units - 1:,} units"
         case Generate() as request:
             done, origin = results.texts.n_steps(request), results.generation_origin
             text = f"{done}/{request.n_tokens * len(request.lanes)} tokens"

@@ -77,6 +77,7 @@ CASES = {
     "verify": Case(lambda desk: desk.screen.numbers.current, "verify"),
     "stop": Case(lambda desk: len(desk.client.cancelled), before=("ctrl+r",)),
     "dynamics": Case(lambda desk: desk.explorer.settings.dynamics),
+    "open_unit": Case(lambda desk: len(desk.toasts())),
     "reference": Case(lambda desk: desk.explorer.settings.reference),
     "positions": Case(lambda desk: desk.explorer.settings.prompt.positions),
     "chat": Case(lambda desk: desk.explorer.settings.prompt.chat),

@@ -146,8 +146,8 @@ async def test_measure_and_scale(desk: Desk) -> None:
     await desk.press("5", "m", "y")
     numbers = desk.screen.numbers
     assert numbers.plots.measure == numbers.heatmap.measure == desk.screen.layer_list.measure == "patch_norm"
-    assert numbers.plots.is_log
-    assert numbers.heatmap.is_log
+    assert not numbers.plots.is_log
+    assert not numbers.heatmap.is_log
     await desk.until(lambda: "log scale" in desk.text())
     await desk.press("M", "M")
     assert numbers.plots.measure == list(MEASURES)[-1], "round and round"
@@ -169,7 +169,7 @@ async def test_the_text_shares_unit_layer_and_scale(desk: Desk) -> None:
     numbers = desk.screen.numbers
     await desk.press("0", "g", "l", "l", "y")
     await desk.until(lambda: numbers.stream.unit == numbers.heatmap.unit == numbers.plots.unit == 2)
-    assert numbers.strip.is_log
+    assert not numbers.strip.is_log
     await desk.press("3", "k")
     await desk.until(lambda: numbers.strip.shown_layer == desk.screen.shown_layer)
     await desk.press("4", "j")

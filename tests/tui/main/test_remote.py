@@ -57,7 +57,7 @@ async def far(tmp_path: Path) -> AsyncIterator[Far]:
     app = IcltuiApp(engine, LoadModel(), waiting())
     async with app.run_test(size=(120, 40)) as pilot:
         desk = Far(engine, app, pilot)
-        await desk.until(lambda: "8/19 units" in desk.text())
+        await desk.until(lambda: "8 of 19 units" in desk.text())
         await desk.until(lambda: desk.screen.unit == 8)  # the frame speaks of rows before the table has them
         yield desk
 
