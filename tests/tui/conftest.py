@@ -83,8 +83,8 @@ class Desk:
     async def drawn(self) -> None:
         """Let everything that was said be drawn."""
         await self.pilot.pause()
-        plots = self.screen.numbers.plots
-        await self.until(lambda: not self.screen.redraw.is_awaited and plots._timer is None)
+        numbers, redraw = self.screen.numbers, self.screen.redraw
+        await self.until(lambda: not (redraw.is_awaited or ("plots" in numbers.fed and numbers.plots._timer)))
         await self.pilot.pause()
 
     async def settle(self) -> None:

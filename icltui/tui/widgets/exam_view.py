@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from textual import on
-from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
 from textual.events import DescendantFocus
@@ -108,16 +107,11 @@ class ExamView(Vertical):
     """
 
     def __init__(self, *, id: str) -> None:
-        super().__init__(id=id)
         self.patches, self.answers = PatchTable(id=f"{id}-patches"), AnswerTable(id=f"{id}-answers")
         self._nothing = Static(Content(NOTHING), classes="exam--nothing")
+        super().__init__(self._nothing, self.patches, self.answers, id=id)  # at once: a table gets the focus
         self.focused_table: RowTable = self.patches
         """The table that had the focus last."""
-
-    def compose(self) -> ComposeResult:
-        yield self._nothing
-        yield self.patches
-        yield self.answers
 
     def on_mount(self) -> None:
         """Say what to do while there is nothing."""

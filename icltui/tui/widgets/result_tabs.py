@@ -1,11 +1,10 @@
 """The tabs of results in one border: table, plots, heatmap, proof, exam, log, text; their names are its title."""
 
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from textual.app import ComposeResult
 from textual.reactive import reactive
-from textual.widget import Widget
-from textual.widgets import ContentSwitcher
 
 from icltui.tui.draw.tab_captions import TabShown, staleness, subtitle
 from icltui.tui.state.cursor_place import same_place
@@ -14,58 +13,39 @@ from icltui.tui.state.explorer import Explorer
 from icltui.tui.state.measurement_so_far import MeasuredUnits
 from icltui.tui.state.pane_names import TABS
 from icltui.tui.widgets.bordered import Bordered
-from icltui.tui.widgets.exam_view import ExamView
-from icltui.tui.widgets.heads_view import HeadsView
-from icltui.tui.widgets.heatmap import Heatmap
-from icltui.tui.widgets.log_view import LogView
-from icltui.tui.widgets.loss_view import LossPlots
-from icltui.tui.widgets.plot_panel import PlotPanel
 from icltui.tui.widgets.stream_table import StreamTable
 from icltui.tui.widgets.tab_names import fitting_names
-from icltui.tui.widgets.token_strip import TokenStrip
-from icltui.tui.widgets.verify_view import VerifyView
+from icltui.tui.widgets.tab_views import TabViews
+
+if TYPE_CHECKING:
+    from icltui.tui.widgets.heatmap import Heatmap
+    from icltui.tui.widgets.plot_panel import PlotPanel
+    from icltui.tui.widgets.token_strip import TokenStrip
 
 _FRAME = 6
 """Cells of the border that its title leaves free."""
 
 
-class ResultTabs(ContentSwitcher, Bordered):
+class ResultTabs(TabViews, Bordered):
     """One tab at a time; unit, layer, measure and scale are the same in all of them."""
 
     ALLOW_MAXIMIZE = True
 
-    unit: reactive[int] = reactive(0, repaint=False)
-    shown_layer: reactive[int] = reactive(0, repaint=False)
-    measure: reactive[str] = reactive("delta_norm", repaint=False)
-    is_log: reactive[bool] = reactive(True, repaint=False)
     found: reactive[str] = reactive("", repaint=False)
     """The word that was looked for, and the number of its matches."""
 
     def __init__(self, explorer: Explorer) -> None:
-        super().__init__(id="numbers", classes="pane", initial="stream")
+        super().__init__(id="numbers", classes="pane")
         self._explorer = explorer
         self._shown: MeasuredUnits | None = None
         self._wanted: int | None = None
         """The unit to come back to, as soon as a run has got there."""
         self._placed = 0
         self._compared: object = None
-        self.stream = StreamTable(id="stream")
-        self.plots = PlotPanel(id="plots")
-        self.heatmap = Heatmap(id="heatmap")
-        self.proof = VerifyView(id="verify")
-        self.exam = ExamView(id="exam")
         self._examined: object = None
-        self.losses, self.heads = LossPlots(id="curves"), HeadsView(id="heads")
-        self.log_view = LogView(id="log")
-        self.strip = TokenStrip(id="text")
 
-    def compose(self) -> ComposeResult:
-        """Yield every tab; the switcher shows one."""
-        yield from (self.stream, self.plots, self.heatmap, self.proof, self.exam)
-        yield from (self.losses, self.heads, self.log_view, self.strip)
-
-    def on_mount(self) -> None:
-        """Show what is there already."""
+    def draw_all(self) -> None:
+        """Pass everything on."""
         self.draw_numbers()
         self.draw_patch()
         self.draw_proof()
@@ -75,13 +55,10 @@ class ResultTabs(ContentSwitcher, Bordered):
 
     def show_tab(self, tab: str) -> None:
         """Show a tab and give it the focus."""
-        self.current = tab
+        view = self.switch_to(tab)
         self.caption()
-        self.screen.set_focus(self._target(tab))  # at once: keys may have been typed ahead
-
-    def _target(self, tab: str) -> Widget:
-        """What of a tab takes the focus."""
-        return self.exam.focused_table if tab == "exam" else self.get_child_by_id(tab)
+        # At once: keys may have been typed ahead.
+        self.screen.set_focus(self.exam.focused_table if tab == "exam" else view)
 
     def neighbour(self, step: int) -> str:
         """The tab ``step`` further; after the last comes the first."""
@@ -91,12 +68,12 @@ class ResultTabs(ContentSwitcher, Bordered):
         """Pass the measurement on: whole when it is a new one, else only what was added."""
         measured = self._explorer.results.measured
         self._mind_the_place(measured)
-        for view in (self.stream, self.plots, self.heatmap, self.strip):
-            if measured is self._shown:
+        for view in self._views_of_numbers:
+            if view.measured is measured:
                 view.advance()
             else:
                 view.show(measured)
-        if self._explorer.other is not self._compared:
+        if "plots" in self.fed and self._explorer.other is not self._compared:
             self._compared = other = self._explorer.other
             self.plots.compare(other.measured if other else None, other.label if other else "")
         if measured is not self._shown:
@@ -107,6 +84,17 @@ class ResultTabs(ContentSwitcher, Bordered):
             if measured.last_unit > self._wanted:
                 self._wanted = None
         self.draw_layers()
+
+    @property
+    def _views_of_numbers(self) -> "Iterator[StreamTable | PlotPanel | Heatmap | TokenStrip]":
+        if "stream" in self.fed:
+            yield self.stream
+        if "plots" in self.fed:
+            yield self.plots
+        if "heatmap" in self.fed:
+            yield self.heatmap
+        if "text" in self.fed:
+            yield self.strip
 
     def _mind_the_place(self, measured: MeasuredUnits) -> None:
         """A run of the same context brings the cursor back to where it was put, unless it is moved meanwhile."""
@@ -123,15 +111,17 @@ class ResultTabs(ContentSwitcher, Bordered):
         explorer = self._explorer
         ticked = explorer.ticked
         layers = explorer.results.measured.layers
-        self.plots.shown_layers = tuple(layer for layer in layers if layer in ticked) or layers
+        if "plots" in self.fed:
+            self.plots.shown_layers = tuple(layer for layer in layers if layer in ticked) or layers
         self.set_class(not explorer.results.is_numbers_fresh(explorer.settings), "stale")
         self.caption()
 
     def draw_patch(self) -> None:
         """Pass the varied patch on."""
-        alpha = self._explorer.settings.recipe.alpha
-        self.plots.alpha = alpha if isinstance(alpha, float) else None
-        self.plots.show_patch(self._explorer.results.varied)
+        if "plots" in self.fed:
+            alpha = self._explorer.settings.recipe.alpha
+            self.plots.alpha = alpha if isinstance(alpha, float) else None
+            self.plots.show_patch(self._explorer.results.varied)
         self.caption()
 
     def next_plot(self) -> None:
@@ -141,28 +131,34 @@ class ResultTabs(ContentSwitcher, Bordered):
 
     def draw_proof(self) -> None:
         """Pass the verification on."""
-        self.proof.show(self._explorer.results.verification)
+        if "verify" in self.fed:
+            self.proof.show(self._explorer.results.verification)
         self.caption()
 
     def draw_trials(self) -> None:
         """Pass compilation and exam on."""
         trials = self._explorer.results.trials
-        if (there := (trials.exam, trials.compilation)) != self._examined:
+        there = trials.exam, trials.compilation
+        if "exam" in self.fed and there != self._examined:
             self._examined = there
             self.exam.show(patch_lines(*there))
-        self.plots.show_choice(trials.points)
+        if "plots" in self.fed:
+            self.plots.show_choice(trials.points)
         self.caption()
 
     def draw_inspections(self) -> None:
         """Pass loss curves and heads on."""
         held = self._explorer.results.inspections
-        self.losses.show(held.curves)
-        self.heads.show(held.heads)
+        if "curves" in self.fed:
+            self.losses.show(held.curves)
+        if "heads" in self.fed:
+            self.heads.show(held.heads)
         self.caption()
 
     def draw_log(self) -> None:
         """Pass the log on."""
-        self.log_view.show(self._explorer.engine_status.lines)
+        if "log" in self.fed:
+            self.log_view.show(self._explorer.engine_status.lines)
 
     def caption(self) -> None:
         """Tabs in the upper border, what the numbers are in the lower one."""
@@ -187,20 +183,14 @@ class ResultTabs(ContentSwitcher, Bordered):
     def watch_found(self) -> None:
         self.caption()
 
-    def watch_unit(self, unit: int) -> None:
-        """Move the row, the line and the crosshair together."""
-        self.stream.unit = self.plots.unit = self.heatmap.unit = self.strip.unit = unit
-
-    def watch_shown_layer(self, layer: int) -> None:
-        self.stream.shown_layer = self.heatmap.shown_layer = self.strip.shown_layer = layer
-        self.heads.shown_layer = layer
-        self.plots.shown_layer = layer
+    def watch_shown_layer(self) -> None:
+        super().watch_shown_layer()
         self.caption()
 
-    def watch_measure(self, measure: str) -> None:
-        self.plots.measure = self.heatmap.measure = measure
+    def watch_measure(self) -> None:
+        super().watch_measure()
         self.caption()
 
-    def watch_is_log(self, is_log: bool) -> None:
-        self.plots.is_log = self.heatmap.is_log = self.strip.is_log = is_log
+    def watch_is_log(self) -> None:
+        super().watch_is_log()
         self.caption()

@@ -26,6 +26,7 @@ async def test_a_change_is_drawn_however_late_it_is(late_clock: Desk) -> None:
 
 
 async def test_a_plot_is_drawn_however_late_it_is(late_clock: Desk) -> None:
+    await late_clock.pilot.press("5")
     plots = late_clock.screen.numbers.plots
     plots._may_draw_at = monotonic() + 0.05
     plots.advance()
