@@ -1,7 +1,8 @@
 """The child: reads messages from one stream and writes the events of one job after another to the other.
 
-The calling thread runs the jobs in order. A second thread reads messages, so that a cancel takes effect at once; the
-end of the input, which means that the parent is gone, ends the process even in the middle of a job.
+The calling thread runs the jobs in order; what comes before numbers, imports and loads, runs at low priority, since a
+user types meanwhile. A second thread reads messages, so that a cancel takes effect at once; the end of the input, which
+means that the parent is gone, ends the process even in the middle of a job.
 """
 
 import faulthandler
@@ -10,13 +11,15 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
+from functools import partial
 from threading import Lock, Thread
 from typing import BinaryIO
 
 from icltui import __version__
 from icltui.api.engine import Engine
 from icltui.api.job_error import job_failed
-from icltui.api.messages import Event, JobCancelled, JobEnded, JobFailed
+from icltui.api.messages import Event, JobCancelled, JobEnded, JobFailed, LoadModel
+from icltui.system.low_priority import at_low_priority
 from icltui.values.errors import EngineError, IcltuiError, OutOfMemory, rust_panic_error
 from icltui.worker.job_queue import JobQueue
 from icltui.worker.protocol import (
@@ -71,13 +74,16 @@ class Server:
         self._send(Hello(PROTOCOL, __version__))
         Thread(target=self._read_messages, name="messages", daemon=True).start()
         try:
-            engine = make_engine()
+            engine = at_low_priority(make_engine)
         except Exception as error:  # noqa: BLE001 (logged; without an engine there is no process)
             _log(error)
             self._exit_process(error.exit_code if isinstance(error, IcltuiError) else 1)
             return
         while (message := self._jobs.take()) is not None:
-            self._run_job(engine, message)
+            if isinstance(message.request, LoadModel):
+                at_low_priority(partial(self._run_job, engine, message))
+            else:
+                self._run_job(engine, message)
 
     def _run_job(self, engine: Engine, message: Submit) -> None:
         try:
