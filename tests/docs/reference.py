@@ -227,9 +227,9 @@ Exit codes: 0 done; 1 a check failed (`verify`), something differs (`replay`), o
 (`export`); 2 bad use or input; 3 the model could not be loaded or its own code failed; 130 interrupted."""
 
 _KEYS_INTRODUCTION = """\
-Single letters and digits act outside the editors; in the editors they are text. `^r` is ctrl+r. What has no key is
-in the palette, `^p`. The *id* is the name by which the section `[keys]` of the config file gives an action other keys
-([terminal](terminal.md))."""
+Single letters and digits act until `i` or `enter` begins writing in an editor; then they are text. `^r` is ctrl+r.
+What has no key is in the palette, `^p`. The *id* is the name by which the section `[keys]` of the config file gives an
+action other keys ([terminal](terminal.md))."""
 
 _WIDGETS_INTRODUCTION = (
     "*scroll* is wherever a text scrolls: the proof, the log, the lanes, the help and this manual."

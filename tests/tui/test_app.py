@@ -102,7 +102,7 @@ async def test_delta_fills_the_third_lane(desk: Desk) -> None:
 
 
 async def test_editing_marks_what_is_older(desk: Desk) -> None:
-    await desk.press("1", "x")
+    await desk.press("1", "i", "x")
     await desk.until(lambda: "edited" in desk.text())
     assert desk.explorer.settings.prompt.context == "x" + samples.CONTEXT
     assert "… tok" in desk.text()
@@ -149,7 +149,7 @@ async def test_numbers_that_were_not_written_are_told(tmp_path: Path) -> None:
 
 async def test_an_edit_since_the_run_costs_the_file_no_numbers(desk: Desk, tmp_path: Path) -> None:
     path = tmp_path / "mine.json"
-    await desk.press("1", "x", "ctrl+s")
+    await desk.press("1", "i", "x", "ctrl+s")
     await desk.until(lambda: isinstance(desk.app.screen, SaveSessionDialog))
     desk.app.screen.query_one(Input).value = str(path)
     await desk.press("enter")
@@ -233,7 +233,7 @@ async def test_saving_again_asks_nothing(tmp_path: Path) -> None:
     write_session(path, samples.session())
     async with open_desk(read_session(path), path) as desk:
         await desk.settle()
-        await desk.press("1", "x", "ctrl+s")
+        await desk.press("1", "i", "x", "ctrl+s")
         await desk.until(lambda: read_session(path).prompt.context.startswith("x"))
         assert read_session(path).title == "capital-conflict"
 
@@ -246,7 +246,7 @@ async def test_examples_are_never_overwritten(monkeypatch: pytest.MonkeyPatch, t
     before = path.read_bytes()
     async with open_desk(read_session(path), path) as desk:
         await desk.settle()
-        await desk.press("1", "x", "ctrl+s")
+        await desk.press("1", "i", "x", "ctrl+s")
         await desk.until(lambda: isinstance(desk.app.screen, SaveSessionDialog))
         desk.app.screen.query_one(Input).value = str(path)
         await desk.press("enter")
@@ -257,7 +257,7 @@ async def test_examples_are_never_overwritten(monkeypatch: pytest.MonkeyPatch, t
 async def test_overwriting_is_asked(desk: Desk, tmp_path: Path) -> None:
     path = tmp_path / "there.json"
     path.write_text("precious")
-    await desk.press("1", "x", "ctrl+s")
+    await desk.press("1", "i", "x", "ctrl+s")
     await desk.until(lambda: isinstance(desk.app.screen, SaveSessionDialog))
     desk.app.screen.query_one(Input).value = str(path)
     await desk.press("enter")
@@ -304,7 +304,7 @@ async def test_listed_sessions_open_with_enter(tmp_path: Path) -> None:
 async def test_leaving_unsaved_work_asks(key: str, is_left: bool) -> None:
     async with open_desk(samples.session()) as desk:
         await desk.settle()
-        await desk.press("1", "x", "ctrl+q")
+        await desk.press("1", "i", "x", "ctrl+q")
         await desk.until(lambda: isinstance(desk.app.screen, UnsavedDialog))
         await desk.press(key)
         await desk.until(lambda: desk.app._exit if is_left else desk.app.screen is desk.screen)
@@ -316,7 +316,7 @@ async def test_leaving_with_save_saves(tmp_path: Path) -> None:
     write_session(path, samples.session())
     async with open_desk(read_session(path), path) as desk:
         await desk.settle()
-        await desk.press("1", "x", "ctrl+q")
+        await desk.press("1", "i", "x", "ctrl+q")
         await desk.until(lambda: isinstance(desk.app.screen, UnsavedDialog))
         await desk.press("s")
         await desk.until(lambda: desk.app._exit)
@@ -353,7 +353,7 @@ async def test_a_signal_keeps_unsaved_work_and_says_where() -> None:
 async def test_leaving_twice_keeps_unsaved_work_and_says_where() -> None:
     async with open_desk(samples.session()) as desk:
         await desk.settle()
-        await desk.press("1", "x", "ctrl+q")
+        await desk.press("1", "i", "x", "ctrl+q")
         await desk.until(lambda: isinstance(desk.app.screen, UnsavedDialog))
         await desk.press("ctrl+q")
         await desk.until(lambda: desk.app._exit)

@@ -99,7 +99,7 @@ async def loading(desk: Desk, texts: list[str]) -> None:
 
 async def pasted(desk: Desk, texts: list[str]) -> None:
     """The texts on the clipboard, into an editor at the end of what is there."""
-    await desk.press("1", "ctrl+end")
+    await desk.press("1", "i", "ctrl+end")
     for text in texts:
         desk.screen.context.post_message(events.Paste(text))
     await desk.press("x", "left", "backspace", "enter", "ctrl+z")
@@ -152,8 +152,8 @@ PANES: dict[str, Show] = {
 DIALOGS: dict[str, Show] = {
     "help": dialog("question_mark"),
     "open": dialog("ctrl+l", then=("enter",)),
-    "save": dialog("1", "x", "ctrl+s", then=("enter",)),
-    "unsaved": dialog("1", "x", "ctrl+q"),
+    "save": dialog("1", "i", "x", "ctrl+s", then=("enter",)),
+    "unsaved": dialog("1", "i", "x", "ctrl+q"),
     "export": dialog("e", "p"),
     "settings": dialog("o"),
     "queries": queries,

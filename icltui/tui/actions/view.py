@@ -44,5 +44,10 @@ VIEW_ACTIONS: tuple[Action, ...] = (
             help=f"Jump to the {pane} pane.")
         for pane in PANES
     ),
+    *(
+        Action("", f"leap_{pane}", f"alt+{key_of(pane)}", f"leap_to_pane('{pane}')", f"Go to {pane}",
+            help=f"Jump to the {pane} pane, also while you write.")
+        for pane in PANES if key_of(pane).isdecimal()
+    ),
 )
 # fmt: on

@@ -131,7 +131,7 @@ class HelpDialog(Dialog[str | None]):
         """One text in a frame."""
         with HelpText(classes="dialog tall") as dialog:
             dialog.border_title = "Help"
-            dialog.border_subtitle = "letters act outside the editors · m manual · t tour · esc closes"
+            dialog.border_subtitle = "letters act until you write · m manual · t tour · esc closes"
             for text in self._pane:
                 yield Static(text, classes="section")
             if self._pane:

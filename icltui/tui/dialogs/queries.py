@@ -79,7 +79,7 @@ class QueriesDialog(Dialog[QueryLists | None]):
                 (self._fitted, read.lists.fitted),
                 (self._held_out, read.lists.held_out),
             ):
-                editor.frame(editor.border_title or "", count_words(len(queries)))
+                editor.remark(count_words(len(queries)))
 
     def _read(self) -> ReadQueries | None:
         try:

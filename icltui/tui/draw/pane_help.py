@@ -34,8 +34,10 @@ _PATCH = (
     ("T(C,x; W,b) = T(x; W+ΔW, b+Δb)", "the block's output: with the context, and without it but patched"),
 )
 _EDITING = (
+    ("i ⏎", "Write: letters are text; a click on the text in focus does the same."),
+    ("esc", "End writing: letters and digits are commands, j k h l g G move."),
+    ("alt+1 … alt+0", "To another pane, also while you write."),
     ("^z ^y", "Undo and redo."),
-    ("esc", "Leave the editor: outside, letters and digits are commands."),
 )
 _SCROLLING = (("j k ↓ ↑", "Scroll."), ("g G", "To the top and the bottom."))
 

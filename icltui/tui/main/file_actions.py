@@ -127,6 +127,8 @@ class FileActions(ScreenActions):
 
     async def _new(self) -> None:
         self._explorer.close()
+        await self._screen.run_action("show_pane('context')")
+        self._editors.begin()
 
     async def _exit(self) -> None:
         self._explorer.is_unsaved = False  # saved, or knowingly discarded

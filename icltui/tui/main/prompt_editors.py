@@ -5,7 +5,7 @@ from textual.timer import Timer
 from icltui.report.kept_prefix import SINK, kept_words
 from icltui.tui.draw.safe_text import display, fit
 from icltui.tui.state.explorer import Explorer
-from icltui.tui.widgets.prompt_editor import PromptEditor
+from icltui.tui.widgets.modal_editor import ModalEditor
 from icltui.values import TokenizedPrompt
 
 COUNT_AFTER = 0.4
@@ -17,8 +17,9 @@ _KEPT_WIDTH = 20
 class PromptEditors:
     """Context and query."""
 
-    def __init__(self, explorer: Explorer, context: PromptEditor, query: PromptEditor) -> None:
+    def __init__(self, explorer: Explorer, context: ModalEditor, query: ModalEditor) -> None:
         self._explorer, self._context, self._query = explorer, context, query
+        context.neighbours[1], query.neighbours[-1] = query, context
         self._timer: Timer | None = None
 
     def load(self) -> None:
@@ -26,6 +27,10 @@ class PromptEditors:
         prompt = self._explorer.settings.prompt
         self._context.load_text(prompt.context)
         self._query.load_text(prompt.query)
+
+    def begin(self) -> None:
+        """Write the context, the focus there: the next key may be its first letter."""
+        self._context.focus_to_write()
 
     def take(self) -> None:
         """Bring what the editors hold into the explorer."""
@@ -44,10 +49,10 @@ class PromptEditors:
         counts, uncounted = results.counts, results.uncounted
         if not prompt.query:  # no model is asked then, and nothing may look as if one were
             self._query.show_count(0)
-            self._remark(self._context, "counted with a query")
+            self._context.remark("counted with a query")
         elif uncounted and uncounted[0] == prompt:
-            self._remark(self._query, "not counted")
-            self._remark(self._context, display(uncounted[1]))
+            self._query.remark("not counted")
+            self._context.remark(display(uncounted[1]))
         else:
             tokens = counts[1] if counts and counts[0] == prompt else None
             n_tokens = len(tokens.context) if tokens else None
@@ -70,6 +75,3 @@ class PromptEditors:
             return ""
         n = len(tokens.prefix) + len(tokens.context) + len(tokens.query)
         return f" · {n:,} of {model.window:,}" if 2 * n >= model.window else ""
-
-    def _remark(self, editor: PromptEditor, text: str) -> None:
-        editor.frame(editor.border_title or "", text)

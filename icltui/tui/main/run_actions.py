@@ -10,7 +10,7 @@ from icltui.tui.main.guide_actions import GuideActions
 from icltui.tui.main.rows_screen import ROWS_SCREEN
 from icltui.tui.main.view_actions import ViewActions
 from icltui.tui.state.run_settings import Choice
-from icltui.tui.widgets.prompt_editor import PromptEditor
+from icltui.tui.widgets.modal_editor import ModalEditor
 from icltui.values import Lane
 
 
@@ -30,7 +30,7 @@ class RunActions(ScreenActions):
 
     def action_stop_job(self) -> None:
         """End the tour, or stop a run; else leave the editor, the zoom or the row; else stop the model's loading."""
-        is_in_editor = isinstance(self._screen.focused, PromptEditor)
+        is_in_editor = isinstance(self._screen.focused, ModalEditor)
         if not is_in_editor and self._guide.end_tour():
             return
         if self._explorer.jobs.is_running:

@@ -45,16 +45,21 @@ from icltui.tui.widgets.jump_labels import JumpBar
 from icltui.tui.widgets.lanes import Lanes
 from icltui.tui.widgets.layer_list import LayerList
 from icltui.tui.widgets.messages import LayerToggled, Noticed
+from icltui.tui.widgets.modal_editor import ModalEditor
 from icltui.tui.widgets.page_tabs import PageTabs
 from icltui.tui.widgets.patch_sentence import PatchSentence
-from icltui.tui.widgets.prompt_editor import PromptEditor
 from icltui.tui.widgets.result_tabs import ResultTabs
 from icltui.tui.widgets.status_line import StatusLine
 from icltui.tui.widgets.unit_cursor import UnitCursor
 
 NOTICE_FOR = 8.0
 """Seconds that a plain line stays."""
-_TYPED = {"show_pane": "jump_to_pane", "find_text": "type_find", "jump_by_letter": "jump_by_letter"}
+_TYPED = {
+    "show_pane": "jump_to_pane",
+    "leap_to_pane": "leap_to_pane",
+    "find_text": "type_find",
+    "jump_by_letter": "jump_by_letter",
+}
 """Actions that move the focus, and what their keys call; the palette calls the first, also from an editor."""
 
 
@@ -82,8 +87,8 @@ class ExplorerScreen(Screen[None]):
     def __init__(self, explorer: Explorer) -> None:
         super().__init__()
         self.explorer = explorer
-        self.context = PromptEditor("1 Context", id="context", placeholder="what the model learns from")
-        self.question = PromptEditor("2 Query", id="query", placeholder="what the model continues")
+        self.context = ModalEditor("1 Context", id="context", placeholder="what the model learns from")
+        self.question = ModalEditor("2 Query", id="query", placeholder="what the model continues")
         self.layer_list = LayerList(id="layers")
         self.numbers = ResultTabs(explorer)
         self.lanes = Lanes(id="lanes")
@@ -277,8 +282,10 @@ class ExplorerScreen(Screen[None]):
         await self.guide.jump(event.pane)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """In an editor digits and the slash are text; in jump mode a letter is that of a pane's name."""
-        is_text = action in ("jump_to_pane", "type_find") and isinstance(self.focused, PromptEditor | Input)
+        """Where the user writes digits and the slash are text; in jump mode a letter is that of a pane's name."""
+        focused = self.focused
+        takes_text = focused.takes_text if isinstance(focused, ModalEditor) else isinstance(focused, Input)
+        is_text = action in ("jump_to_pane", "type_find") and takes_text
         is_letter = action == "jump_to_pane" and any(key_of(str(pane)).isalpha() for pane in parameters)
-        is_text |= is_letter and isinstance(self.focused, JumpBar)
+        is_text |= is_letter and isinstance(focused, JumpBar)
         return not is_text and super().check_action(action, parameters)

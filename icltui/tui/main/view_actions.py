@@ -90,6 +90,10 @@ class ViewActions(ScreenActions):
         """Jump by a digit."""
         self.action_show_pane(pane)
 
+    def action_leap_to_pane(self, pane: str) -> None:
+        """Jump by Alt and a digit, also while the user writes."""
+        self.action_show_pane(pane)
+
     def action_show_pane(self, pane: str) -> None:
         """Jump to a pane, whatever page it is on; the focus moves now, not after the keys typed ahead."""
         if not self._screen.is_mounted:

@@ -86,12 +86,12 @@ STEPS = (
     Step(
         "the proof",
         "Verify proves each layer, beside controls, and says what is a tautology.",
-        "v verifies; 4 and 9 come back. In an editor press esc first.",
+        "v verifies; 4 and 9 come back. While you write press esc first.",
         lambda before, now: bool(now.verification) and now.verification is not before.verification,
     ),
     Step(
         "yours",
-        "1 is the context, tab the query: type, ^r runs, esc leaves the editor.",
+        "1 is the context: i writes, tab goes to the query, ^r runs, esc ends writing.",
         "Change the text, then ^s saves the session under a name of yours.",
         lambda before, now: now.prompt != before.prompt and now.document is not before.document,
     ),

@@ -23,6 +23,8 @@ from icltui.tui.terminal.messages import PasteTruncated, UndecodableInput
 _KEPT = ("last_x", "last_y", "mouse_pixels", "terminal_size", "terminal_pixel_size")
 """The parser's attributes that describe the terminal."""
 
+_DIGITS = "0123456789"
+
 _LONGEST = 32
 """Characters of a sequence: Textual's parser takes a longer one for text."""
 
@@ -67,6 +69,11 @@ class InputEvents:
                 yield UndecodableInput(n, is_paste=False)
 
     def _sequence(self, sequence: str) -> Iterator[Message]:
+        if (
+            len(sequence) == 2 and sequence[1] in _DIGITS
+        ):  # Textual knows it as what one terminal types for it
+            yield events.Key(f"alt+{sequence[1]}", None)
+            return
         found = self._parse(sequence) if len(sequence) <= _LONGEST else []
         if not found and len(sequence) == 2:  # Escape and a character that are no key of their own
             found = [_with_alt(event) for event in self._parse(sequence[1])]

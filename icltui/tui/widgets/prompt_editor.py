@@ -11,6 +11,7 @@ from typing import Any
 from rich.containers import Lines
 from rich.style import Style
 from rich.text import Text
+from textual.content import Content
 from textual.document._document import Document, DocumentBase
 from textual.document._document_navigator import DocumentNavigator
 from textual.document._wrapped_document import WrappedDocument
@@ -30,13 +31,13 @@ PASTE_LIMIT = 200_000
 
 
 class PromptEditor(TextArea, Bordered, ImmediateBindings):
-    """A plain text editor; the screen decides what Escape does in it."""
+    """A plain text editor."""
 
     def __init__(self, title: str, *, id: str, placeholder: str) -> None:
         super().__init__(id=id, placeholder=placeholder, soft_wrap=True, tab_behavior="focus")
         self.cursor_blink = False
         self.highlight_cursor_line = False
-        self._title = title
+        self._title, self._remark = Content(title), ""
         self.show_count(None)
         self._row = 0
 
@@ -57,6 +58,11 @@ class PromptEditor(TextArea, Bordered, ImmediateBindings):
             text = f"not pasted: the {self.id} would have {n_characters:,} characters"
             self.post_message(Noticed(f"{text}, an editor takes {PASTE_LIMIT:,}: paste less", True))
 
+    @property
+    def takes_text(self) -> bool:
+        """Whether letters are text now."""
+        return True
+
     def copied(self) -> str:
         """The selection, else the whole text."""
         return self.selected_text or self.text
@@ -66,7 +72,21 @@ class PromptEditor(TextArea, Bordered, ImmediateBindings):
 
         None: the number is not known.
         """
-        self.frame(self._title, "… tok" if n_tokens is None else f"{kept}{n_tokens:,} tok{room}")
+        self.remark("… tok" if n_tokens is None else f"{kept}{n_tokens:,} tok{room}")
+
+    def remark(self, text: str) -> None:
+        """Write ``text`` into the lower border."""
+        self._remark = text
+        self.draw_title()
+
+    def draw_title(self) -> None:
+        """Draw title and remark."""
+        self.frame(self.heading, self._remark)
+
+    @property
+    def heading(self) -> Content:
+        """What the upper border says."""
+        return self._title
 
     def scroll_cursor_visible(self, center: bool = False, animate: bool = False) -> Offset:
         """Scroll to the cursor, but not while an undo has yet to bring it back into the shortened text."""

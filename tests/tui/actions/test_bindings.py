@@ -86,7 +86,15 @@ def test_the_help_lists_every_action() -> None:
 def test_two_keys_never_meet_on_one_pane() -> None:
     """A letter of the screen that a widget takes for something else would be lost there: only on purpose."""
     mine = {key for action in ACTIONS for key in action.keys.split(",") if key}
-    on_purpose = {"n", "enter", "left", "right", "s"}  # in layers, lanes and editors; in the heatmap
+    on_purpose = {
+        "n",
+        "enter",
+        "left",
+        "right",
+        "s",
+        "i",
+        "escape",
+    }  # in layers, lanes and editors; in the heatmap
     for node, bindings in OWN.items():
         if "widgets" in node.__module__ and node.__name__ != "FindInput":
             taken = {key for binding in bindings for key in binding.key.split(",")} & mine

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from icltui.tui.actions import ACTIONS
 from icltui.tui.actions.action import Action
-from icltui.tui.state.pane_names import PANES
+from icltui.tui.state.pane_names import PANES, key_of
 from icltui.values import Run, Session
 from tests.tui import samples
 from tests.tui.conftest import Desk
@@ -123,8 +123,14 @@ CASES = {
     "jump": Case(lambda desk: desk.screen.guide.jump_bar.display, True),
     "zoom": Case(lambda desk: desk.screen.maximized is not None, True),
     **{f"pane_{pane}": Case(focused, pane, before=("3",)) for pane in PANES},
+    **{
+        f"leap_{pane}": Case(focused, pane, before=("1" if pane == "query" else "2", "i"))
+        for pane in PANES
+        if key_of(pane).isdecimal()
+    },
     "pane_layers": Case(focused, "layers"),
     "pane_lanes": Case(focused, "lane-context"),
+    "leap_lanes": Case(focused, "lane-context", before=("2", "i")),
     "pane_exam": Case(focused, "exam-patches", before=("3",)),
     "earlier_run": Case(run_at, 1, session=THREE_RUNS),
     "later_run": Case(run_at, 3, session=THREE_RUNS),

@@ -31,7 +31,7 @@ async def test_run(desk: Desk) -> None:
 
 
 async def test_run_from_an_editor_takes_its_text(desk: Desk) -> None:
-    await desk.press("2", "!", "ctrl+r")
+    await desk.press("2", "i", "!", "ctrl+r")
     desk.client.give_way() if desk.client.cancelled else None
     assert desk.client.request.prompt.query == "!" + samples.QUERY
 
@@ -95,7 +95,7 @@ async def test_escape_in_an_editor_leaves_it_and_lets_the_model_load() -> None:
 
 async def test_letters_are_text_in_an_editor(desk: Desk) -> None:
     n_jobs = desk.client.job
-    await desk.press("1", "d", "v", "p", "z", "5", "question_mark")
+    await desk.press("1", "i", "d", "v", "p", "z", "5", "question_mark")
     assert desk.screen.context.text.startswith("dvpz5?")
     assert desk.client.job == n_jobs
 
@@ -105,7 +105,7 @@ async def test_what_is_typed_ahead_of_a_jump_is_text(size: tuple[int, int]) -> N
     async with open_desk(samples.session(), size=size) as desk:
         await desk.settle()
         n_jobs, screen = desk.client.job, desk.screen
-        for jump in ("9", "3", "5", "4", "1"):
+        for jump in ("9", "3", "5", "4", "1", "i"):
             type_ahead(desk, jump)
         type_ahead(desk, *"dvpzcb")
         await desk.until(lambda: screen.context.text.startswith("dvpzcb"))

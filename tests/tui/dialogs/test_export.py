@@ -164,7 +164,7 @@ async def test_what_the_process_that_draws_refuses_is_told() -> None:
 
 
 async def test_numbers_of_an_older_prompt_are_not_passed_off_as_this_one(desk: Desk) -> None:
-    await desk.press("1", "x", "escape")
+    await desk.press("1", "i", "x", "escape")
     await open_dialog(desk, path="r.md")
     await desk.press("enter")
     await closed(desk)

@@ -64,7 +64,7 @@ async def test_what_was_typed_before_the_question_came_is_not_lost(monkeypatch: 
     gate = Event()
     monkeypatch.setattr(keep_and_recover, "orphans", lambda: [*(gate.wait(PATIENCE) and orphans())])
     async with open_desk() as desk:
-        await desk.press("1", "h", "i")
+        await desk.press("1", "i", "h", "i")
         gate.set()
         await asked(desk)
         await desk.press("enter")

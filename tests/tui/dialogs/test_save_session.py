@@ -63,7 +63,7 @@ async def test_own_file_that_cannot_be_written_offers_other_places(tmp_path: Pat
     path.chmod(0o400)
     async with open_desk(read_session(path), path) as desk:
         await desk.settle()
-        await desk.press("1", "x", "ctrl+s")
+        await desk.press("1", "i", "x", "ctrl+s")
         await desk.until(lambda: isinstance(desk.app.screen, SaveSessionDialog))
         await desk.until(lambda: "it is read-only" in desk.text())
         assert "nothing is lost" in desk.text()
@@ -85,7 +85,7 @@ async def test_a_full_place_offers_others_in_the_same_dialog(
         write_session(path, session)  # type: ignore[arg-type]
 
     monkeypatch.setattr(file_actions, "write_session", refuse_in_full)
-    await desk.press("1", "x", "ctrl+s")
+    await desk.press("1", "i", "x", "ctrl+s")
     await desk.until(lambda: isinstance(desk.app.screen, SaveSessionDialog))
     assert not desk.app.screen.query_one(OptionList).display
     desk.app.screen.query_one(Input).value = str(tmp_path / "full" / "mine.json")
@@ -106,7 +106,7 @@ async def test_leaving_waits_for_a_place(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(file_actions, "write_session", refuse)
     async with open_desk(samples.session(), tmp_path / "mine.json") as desk:
         await desk.settle()
-        await desk.press("1", "x", "ctrl+q", "s")
+        await desk.press("1", "i", "x", "ctrl+q", "s")
         await desk.until(lambda: isinstance(desk.app.screen, SaveSessionDialog))
         await desk.press("escape")
         await desk.until(lambda: desk.app.screen is desk.screen)
@@ -137,7 +137,7 @@ async def test_what_another_program_wrote_meanwhile_is_not_replaced_unasked(tmp_
     write_session(path, samples.session())
     async with open_desk(samples.session(), path) as desk:
         await desk.settle()
-        await desk.press("1", "x", "ctrl+s")
+        await desk.press("1", "i", "x", "ctrl+s")
         await desk.until(lambda: not desk.explorer.is_unsaved)
         write_session(path, samples.session(is_measured=False))
         await desk.press("y", "ctrl+s")
@@ -174,7 +174,7 @@ async def test_the_newest_of_two_saves_is_what_lies_in_the_file(
         monkeypatch.setattr(file_actions, "write_session", write_the_first_slowly)
         await desk.press("ctrl+s")
         await desk.until(lambda: n_begun == 1)
-        await desk.press("1", "x", "ctrl+s")
+        await desk.press("1", "i", "x", "ctrl+s")
         await desk.pilot.pause(0.05)  # a second thread would have begun, and be done before the first
         gate.set()
         await desk.until(lambda: any("saved to" in line for line in desk.toasts()))

@@ -72,7 +72,7 @@ async def test_n_in_the_layer_list_unticks(desk: Desk) -> None:
 async def test_digits_and_slashes_are_text_in_the_line(desk: Desk) -> None:
     await desk.press("slash", "1", "slash", "9")
     assert desk.screen.find.find_bar.field.value == "1/9"
-    await desk.press("escape", "1", "slash")
+    await desk.press("escape", "1", "i", "slash")
     assert desk.screen.context.text.startswith("/")
 
 

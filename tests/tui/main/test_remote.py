@@ -79,7 +79,7 @@ async def test_a_line_that_is_cut_keeps_the_numbers_and_one_key_goes_on(tmp_path
 async def test_a_frozen_line_hinders_no_key_and_is_ended_by_escape_twice(tmp_path: Path) -> None:
     async with far(tmp_path) as desk:
         desk.signal(signal.SIGSTOP)
-        await desk.press("4", "g", "j", "1", "x", "y")
+        await desk.press("4", "g", "j", "1", "i", "x", "y")
         assert desk.screen.unit == 1
         assert "xy" in desk.screen.context.text
         await desk.press("escape")
@@ -104,6 +104,6 @@ async def test_no_key_waits_for_an_engine_that_never_answers() -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         desk = Desk(Stuck(), app, pilot)
         async with asyncio.timeout(PATIENCE):
-            await desk.press("ctrl+r", "escape", "escape", "ctrl+r", "v", "4", "g", "j", "1", "x", "y")
+            await desk.press("ctrl+r", "escape", "escape", "ctrl+r", "v", "4", "g", "j", "1", "i", "x", "y")
             await desk.until(lambda: desk.screen.unit == 1)
         assert "xy" in desk.screen.context.text

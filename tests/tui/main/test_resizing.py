@@ -36,7 +36,7 @@ STEPS = (
     *(
         ("escape", "ctrl+p"),
         ("d",),
-        ("escape", "1", "x", "ctrl+s"),
+        ("escape", "1", "i", "x", "ctrl+s"),
         ("escape", "ctrl+q"),
         ("c",),
     ),

@@ -57,7 +57,7 @@ async def test_from_the_first_step_to_the_last(size: tuple[int, int], tmp_path: 
         await desk.press("v")
         desk.client.finish(VerificationEnded(verification=samples.VERIFICATION))
         await desk.until(lambda: step(desk).startswith("Tour 5"))
-        await desk.press("1", "x", "escape")
+        await desk.press("1", "i", "x", "escape")
         assert step(desk), "esc in an editor leaves the editor"
         await desk.press("ctrl+s")
         await desk.until(lambda: isinstance(desk.app.screen, SaveSessionDialog))
@@ -115,7 +115,7 @@ async def test_it_opens_the_example_and_asks_before_work_is_lost(desk: Desk) -> 
     await desk.press("t")
     await desk.until(lambda: step(desk))
     assert desk.explorer.document.path == EXAMPLE
-    await desk.press("1", "x", "escape", "ctrl+n")
+    await desk.press("1", "i", "x", "escape", "ctrl+n")
     await desk.until(lambda: desk.app.screen is not desk.screen)
     await desk.press("c")
     await desk.until(lambda: desk.app.screen is desk.screen)

@@ -92,7 +92,7 @@ async def test_positions_and_chat_change_the_prompt_and_so_the_lanes(desk: Desk)
 
 async def test_an_edit_keeps_positions_and_chat(desk: Desk) -> None:
     await choose_all(desk)
-    await desk.press("1", "x")
+    await desk.press("1", "i", "x")
     await desk.until(lambda: desk.explorer.settings.prompt.context.startswith("x"))
     prompt = desk.explorer.settings.prompt
     assert (prompt.positions, prompt.chat, prompt.unit, prompt.bos) == ("keep", True, "token", "auto")
@@ -100,7 +100,7 @@ async def test_an_edit_keeps_positions_and_chat(desk: Desk) -> None:
 
 async def test_letters_of_choices_are_text_in_an_editor(desk: Desk) -> None:
     before = desk.explorer.settings.measure()
-    await desk.press("1", *KEYS)
+    await desk.press("1", "i", *KEYS)
     await desk.until(lambda: desk.explorer.settings.prompt.context.startswith("DRPT"))
     assert method_words(desk.explorer.settings.measure()) == method_words(before)
 

@@ -108,7 +108,7 @@ async def test_an_edit_after_the_run_costs_no_results() -> None:
     async with open_desk(samples.session()) as desk:
         await desk.settle()
         await run_delta(desk)
-        await desk.press("1", "x")
+        await desk.press("1", "i", "x")
         await desk.until(lambda: desk.explorer.settings.prompt.context.startswith("x"))
         desk.app._leave_on_signal(15)
         await desk.until(lambda: desk.app._exit)
@@ -123,7 +123,7 @@ async def test_edits_are_kept_without_a_run_and_join_its_file_later(monkeypatch:
     monkeypatch.setattr("icltui.tui.main.keep_and_recover.KEEP_AFTER", 0.01)
     async with open_desk(samples.session()) as desk:
         await desk.settle()
-        await desk.press("1", "x")
+        await desk.press("1", "i", "x")
         await desk.until(
             lambda: [read_session(path).prompt.context for path in kept()] == ["x" + samples.CONTEXT]
         )

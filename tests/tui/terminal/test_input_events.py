@@ -22,7 +22,7 @@ KEYS = {
     sequence: [event.key for event in XTermParser().feed(sequence) if isinstance(event, events.Key)]
     for sequence in ANSI_SEQUENCES_KEYS
     if sequence not in {"\x1b", "\x1b\x1b", "\x9b"}
-}
+} | {f"\x1b{digit}": [f"alt+{digit}"] for digit in range(10)}
 """Every key that Textual knows by one sequence, and what it names it; the Escape key has tests of its own."""
 KITTY_KEYS = {
     "\x1b[27u": ["escape"],

@@ -14,7 +14,11 @@ async def test_it_says_what_is_possible_and_the_palette_at_the_end():
         assert line(desk).startswith("^r Run  ^t ΔW  v Verify")
         assert line(desk).endswith("^p palette")
         await desk.press("2")
-        await desk.until(lambda: "v Verify" not in line(desk))
+        await desk.until(lambda: line(desk).startswith("i Write"))
+        assert "v Verify" in line(desk)
+        await desk.press("i")
+        await desk.until(lambda: line(desk).startswith("esc Done"))
+        assert "v Verify" not in line(desk)
 
 
 async def test_where_it_is_narrow_save_and_open_give_way():

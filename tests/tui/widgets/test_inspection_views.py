@@ -136,7 +136,7 @@ async def test_both_are_saved_and_shown_again(desk: Desk) -> None:
 
 async def test_an_edited_text_marks_both(desk: Desk) -> None:
     await measured(desk)
-    await desk.press("1", "x", "escape", "u")
+    await desk.press("1", "i", "x", "escape", "u")
     await desk.until(lambda: "edited, I measures" in desk.text())
     await desk.press("t")
     await desk.until(lambda: "edited, K measures" in desk.text())

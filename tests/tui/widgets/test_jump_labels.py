@@ -69,6 +69,6 @@ async def test_a_digit_and_the_mouse_leave_too(desk: Desk) -> None:
 
 
 async def test_letter_and_text_may_be_typed_ahead(desk: Desk) -> None:
-    type_ahead(desk, "ctrl+o", KEYS["context"], *"dvp")
+    type_ahead(desk, "ctrl+o", KEYS["context"], "i", *"dvp")
     await desk.until(lambda: desk.screen.context.text == "dvp" + samples.CONTEXT)
     assert desk.screen.focused is desk.screen.context

@@ -225,7 +225,7 @@ async def test_a_megabyte_is_refused_in_one_line_and_loses_nothing(desk: Desk) -
 )
 async def test_what_an_editor_takes_is_not_felt(desk: Desk, piece: str) -> None:
     text = (piece * PASTE_LIMIT)[: PASTE_LIMIT - len(desk.screen.context.text)]
-    await desk.press("1", "ctrl+end")
+    await desk.press("1", "i", "ctrl+end")
     began = process_time()
     desk.screen.context.post_message(Paste(text))
     await desk.until(lambda: len(desk.screen.context.text) >= PASTE_LIMIT - 1000)
