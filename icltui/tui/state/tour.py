@@ -91,7 +91,7 @@ STEPS = (
     ),
     Step(
         "yours",
-        "1 is the context: i writes, tab goes to the query, ^r runs, esc ends writing.",
+        "1 is the context: i writes, tab to the query, ^r runs, esc ends it.",
         "Change the text, then ^s saves the session under a name of yours.",
         lambda before, now: now.prompt != before.prompt and now.document is not before.document,
     ),
