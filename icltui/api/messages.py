@@ -144,7 +144,8 @@ class Generate(Message, frozen=True):
 class GenerateAhead(Message, frozen=True):
     """Generate the patched lane at other strengths, before anybody has asked for them → StrengthGenerated…
 
-    The context's lane is run once and the patch made once. What takes longer than ``budget`` is left out.
+    The context's lane is run once and the patch made once. First come all texts; then, where the patch is tested, each
+    again with the report. What takes longer than ``budget`` is left out.
     """
 
     generate: Generate
@@ -152,7 +153,7 @@ class GenerateAhead(Message, frozen=True):
     alphas: tuple[float, ...]
     """The strengths, in the order in which they are generated."""
     budget: float = 30.0
-    """Seconds after which no further strength is begun."""
+    """Seconds after which nothing more is sent."""
 
 
 class GenerateEach(Message, frozen=True):

@@ -100,6 +100,7 @@ def explore(args: argparse.Namespace) -> int:
     app = IcltuiApp(
         client, load, session, path, notice, config, args.theme, place, has_tour, folder, log, has_launcher
     )
+    app.explorer.looks_ahead = True
     app.run(mouse=config.mouse and args.mouse)
     if app.unsaved_work.farewell:
         print_error(app.unsaved_work.farewell)

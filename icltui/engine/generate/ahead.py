@@ -6,6 +6,7 @@ context is run once: a strength then costs the lane's own tokens and the tests o
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from jaxtyping import Float
@@ -21,7 +22,7 @@ from icltui.engine.hooks.capture import States
 from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.patch.build import BuiltPatch
 from icltui.engine.patch.decoding import ContextDecoder
-from icltui.values import Generation, PatchReport
+from icltui.values import Generation
 
 MOST_KEPT = 2**25
 """Logits of the context lane that are kept; where there would be more, it is run for each strength."""
@@ -61,7 +62,7 @@ class RecordedContext(ContextDecoder):
 def run_generate_ahead(
     loaded: LoadedModel, request: GenerateAhead, last: LastPatch, should_stop: Callable[[], bool]
 ) -> Iterator[Event]:
-    """The patched lane and the report on the patch at each strength, while there is time.
+    """The patched lane at each strength; then, with it, the report on the patch at each; while there is time.
 
     Raises:
         BadInput: a prompt, recipe or sampling that cannot be.
@@ -75,15 +76,14 @@ def run_generate_ahead(
     in_context, context = LanesInContext(spec), _recorded(built, asked.n_tokens)
 
     def on_progress(stage: str, done: int = 0, total: int = 0) -> None:  # noqa: ARG001
-        if should_stop():
+        if should_stop() or time.monotonic() > end:
             raise _Interrupted
 
-    for alpha in request.alphas:
-        if time.monotonic() > end:
-            return
-        recipe = with_changes(spec.recipe, alpha=alpha)
-        one = replace(built, spec=replace(spec, recipe=recipe), alpha=alpha)
-        try:
+    texts: list[tuple[BuiltPatch, Generation]] = []
+    with suppress(_Interrupted):
+        for alpha in request.alphas:
+            on_progress("")
+            one = _at(built, alpha)
             *_, made = generate(
                 [one.spec],
                 one,
@@ -95,11 +95,17 @@ def run_generate_ahead(
                 context=context,
                 on_progress=on_progress,
             )
-            patch = None if one.prompt is None else report(one, False, last, on_progress)
-        except _Interrupted:
-            return
-        assert isinstance(made, Generation)
-        yield StrengthGenerated(generation=_patched_alone(whole(made, one.spec, asked), patch))
+            assert isinstance(made, Generation)
+            texts.append((one, _patched_alone(whole(made, one.spec, asked))))
+            yield StrengthGenerated(generation=texts[-1][1])
+        for one, made in texts if built.prompt is not None else ():
+            patch = report(one, False, last, on_progress)
+            yield StrengthGenerated(generation=with_changes(made, patch=patch))
+
+
+def _at(built: BuiltPatch, alpha: float) -> BuiltPatch:
+    recipe = with_changes(built.spec.recipe, alpha=alpha)
+    return replace(built, spec=replace(built.spec, recipe=recipe), alpha=alpha)
 
 
 def _recorded(built: BuiltPatch, n_tokens: int) -> RecordedContext | None:
@@ -112,11 +118,10 @@ def _recorded(built: BuiltPatch, n_tokens: int) -> RecordedContext | None:
     return RecordedContext(lane.rows, lane.patch, lane.sites, lane.n_query)
 
 
-def _patched_alone(made: Generation, patch: PatchReport | None) -> Generation:
+def _patched_alone(made: Generation) -> Generation:
     return with_changes(
         made,
         lanes={"patched": made.lanes["patched"]},
         agreement={"patched": made.agreement["patched"]},
         fit={"patched": made.fit["patched"]},
-        patch=patch,
     )

@@ -38,6 +38,7 @@ from icltui.tui.main.view_actions import ViewActions
 from icltui.tui.state.change import Change
 from icltui.tui.state.explorer import Explorer
 from icltui.tui.state.pane_names import key_of
+from icltui.tui.widgets.alpha_knob import AlphaKnob
 from icltui.tui.widgets.find_bar import FindBar
 from icltui.tui.widgets.footer import KeyFooter
 from icltui.tui.widgets.heads_view import HeadsView
@@ -92,7 +93,7 @@ class ExplorerScreen(Screen[None]):
         self.layer_list = LayerList(id="layers")
         self.numbers = ResultTabs(explorer)
         self.lanes = Lanes(id="lanes")
-        self.promise = PatchSentence(explorer)
+        self.knob, self.promise = AlphaKnob(explorer), PatchSentence(explorer)
         self.status_line = StatusLine(explorer)
         self.banner = Static("", id="banner", markup=False)
         self._error_until = 0.0
@@ -131,6 +132,7 @@ class ExplorerScreen(Screen[None]):
                 {Change.LANES, Change.SETTINGS},
                 lambda: self.lanes.show(explorer.results, explorer.settings),
             ),
+            ({Change.LANES, Change.SETTINGS, Change.STRENGTHS}, self.knob.draw_knob),
             ({Change.LANES, Change.SETTINGS}, self.promise.draw_sentence),
             ({Change.COUNTS, Change.SETTINGS}, self.editors.draw_counts),
             (set(Change), self._draw_status),
@@ -150,6 +152,7 @@ class ExplorerScreen(Screen[None]):
             with Vertical(id="results"):
                 yield self.numbers
                 yield self.lanes
+                yield self.knob
                 yield self.promise
         yield Static("", id="too-small", markup=False)
         yield KeyFooter()

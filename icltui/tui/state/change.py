@@ -40,6 +40,8 @@ class Change(Enum):
     """The compilation, what it tries, and the exam."""
     INSPECTIONS = auto()
     """The loss at each position, the attention heads, and the patch effects."""
+    STRENGTHS = auto()
+    """What is known of the patch at other strengths."""
     LOG = auto()
     RESULT = auto()
     """A job gave all that it was asked for; nothing of it is drawn apart."""

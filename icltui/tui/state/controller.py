@@ -84,7 +84,7 @@ class Controller(SessionState):
     def count(self) -> None:
         """Count the tokens of the prompt, if the engine is idle; never twice in vain."""
         prompt, counts = self.settings.prompt, self.results.counts
-        is_idle = self.jobs.is_loaded and self.jobs.request is None and not self.jobs.plan
+        is_idle = self.jobs.is_loaded and self.jobs.is_free
         if is_idle and prompt.query and prompt not in (self._counted, counts and counts[0]):
             self._counted = prompt
             self.jobs.ask([self.settings.count()])

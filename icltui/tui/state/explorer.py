@@ -1,6 +1,6 @@
 """The explorer as a plain object: what the user does enters as methods, what a view must redraw leaves as parts.
 
-It is a :class:`~icltui.tui.state.fanning.FanController` whose choices, runs and documents the user changes.
+It is a :class:`~icltui.tui.state.looking_ahead.AheadController` whose choices, runs and documents the user changes.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from icltui.api.engine import Client
 from icltui.api.messages import Generate, LoadModel, Measure, Message, Verify
 from icltui.api.option_table import option_of
 from icltui.tui.state.change import Change
-from icltui.tui.state.fanning import FanController
+from icltui.tui.state.looking_ahead import AheadController
 from icltui.tui.state.query_lists import QueryLists, count_words
 from icltui.tui.state.run_settings import PATCH_CHOICES, Choice, RunSettings, method_words
 from icltui.values import Lane, Run, Session
@@ -24,7 +24,7 @@ from icltui.values.recipe import LARGEST_ALPHA, idle
 from icltui.values.unit_choice import AUTO, OPENABLE, UnitChoice
 
 
-class Explorer(FanController):
+class Explorer(AheadController):
     """All that the user can do."""
 
     def __init__(

@@ -148,7 +148,7 @@ class FanController(Controller):
     def _go_on(self) -> None:
         """Ask for the next of the fan, where nothing else runs or waits."""
         fan, jobs = self.fan, self.jobs
-        if fan is None or fan.state == "over" or not jobs.is_loaded or jobs.request or jobs.plan:
+        if fan is None or fan.state == "over" or not jobs.is_loaded or not jobs.is_free:
             return
         if request := fan.next_request():
             jobs.ask([request])

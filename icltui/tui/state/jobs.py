@@ -16,6 +16,7 @@ from icltui.api.messages import (
     EngineStarted,
     EstimateModel,
     Event,
+    GenerateAhead,
     JobCancelled,
     JobFailed,
     LoadModel,
@@ -25,7 +26,7 @@ from icltui.api.messages import (
 
 EngineState = Literal["off", "starting", "ready", "dead"]
 EngineNews = EngineStarted | EngineAwaited | EngineDied
-_BRIEF = (CountTokens, EstimateModel)
+_BRIEF = (CountTokens, EstimateModel, GenerateAhead)
 """Jobs that give way to any other: the user has not asked for them."""
 
 
@@ -55,6 +56,11 @@ class Jobs:
     def is_running(self) -> bool:
         """Whether a job runs, other than the start of the engine and the loading of its model."""
         return not isinstance(self._worth, LoadModel | None)
+
+    @property
+    def is_free(self) -> bool:
+        """Whether no job runs, or waits, but one that looks ahead."""
+        return (self.request is None or isinstance(self.request, GenerateAhead)) and not self.plan
 
     @property
     def _worth(self) -> Request | None:

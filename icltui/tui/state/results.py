@@ -252,6 +252,10 @@ class Results:
         is_known = origin and origin.is_what(request, self.model, "patched")
         return self.varied.curves if self.varied and is_known else None
 
+    def put(self, generation: Generation, origin: Provenance) -> None:
+        """Take texts that no job of now has brought."""
+        self._keep_lanes(generation, origin)
+
     def _keep_lanes(self, generation: Generation, origin: Provenance) -> None:
         self.generation, self.generation_origin = generation, origin
         self.texts.complete(generation, origin)

@@ -20,7 +20,7 @@ from icltui.api.messages import Generate
 from icltui.report.kept_prefix import SINK, is_patch_ruled
 from icltui.tui.draw.clipboard_text import lane_copy
 from icltui.tui.draw.colormap import needs_glyphs, ramp
-from icltui.tui.draw.lane_lines import LaneLines, LaneShade, LaneStyles, share_rows
+from icltui.tui.draw.lane_lines import LaneLines, LaneShade, LaneStyles, Rows, share_rows
 from icltui.tui.draw.safe_text import display, number
 from icltui.tui.state.results import Results
 from icltui.tui.state.run_settings import RunSettings
@@ -59,7 +59,11 @@ class LanePane(ScrollView, Bordered, can_focus=True):
         & > .lane--muted { color: $text-muted; }
         & > .lane--strong { text-style: bold; }
         & > .lane--bar { color: $accent; }
-        & > .lane--cursor { text-style: bold reverse; }
+        & > .lane--cursor {
+            background: $block-cursor-background;
+            color: $block-cursor-foreground;
+            text-style: bold;
+        }
         & > .lane--other-cursor {
             background: $block-cursor-blurred-background;
             color: $foreground;
@@ -196,7 +200,7 @@ class LanePane(ScrollView, Bordered, can_focus=True):
             has_focus=self.has_focus,
             shade=lanes.shade,
             width=size.width - 2 * _MARGIN,
-            rows=share_rows(size.height),
+            rows=share_rows(size.height) if self._steps else Rows(size.height, 0, 0),
             styles=self._styles(),
             ramp=ramp(self.app),
         )
@@ -207,7 +211,8 @@ class LanePane(ScrollView, Bordered, can_focus=True):
             for name in ("lane--muted", "lane--strong", "lane--bar", "lane--cursor", "lane--other-cursor")
         )
         base = self.rich_style + Style(dim=True) if self.has_class("stale") else self.rich_style
-        other = Style(reverse=True) if needs_glyphs(self.app) else other
+        if needs_glyphs(self.app):
+            cursor, other = Style(reverse=True, bold=True), Style(reverse=True)
         return LaneStyles(base, base + muted, base + strong, base + bar, cursor, other)
 
     def _line(self, row: int) -> list[Segment]:
