@@ -110,7 +110,8 @@ class _Job:
         self.positions, self.seed, self.on_progress = request.prompt.positions, request.seed, on_progress
         self.after = PrefixStates(loaded, prepared.sites, self.ids, self.positions, path).after
         self.n_units, self.n_done = len(self.ids.ends) - 1, 0
-        self.start = time.perf_counter()
+        self.chunk = 0, 0.0
+        """The cells that were done when the present chunk began, and the time."""
         on_progress("running the context")
         self.full, self.full_states = self.after(self.n_units)
         self.rows = cache(self._rows)
@@ -140,6 +141,7 @@ class _Job:
         units, rows = units[:n], self.rows(n)
         answers, states = zip(*(self._target(unit) for unit in units), strict=True)
         targets, n_before = States.join(states), self.n_done
+        self.chunk = n_before, time.perf_counter()
         by_layer = []
         for layer in self.layers:
             self._tell()
@@ -183,6 +185,8 @@ class _Job:
     def _tell(self) -> None:
         """How many cells there are, and how long the rest will take by those that are done."""
         total, done = len(self.layers) * self.n_units, self.n_done
-        left = (time.perf_counter() - self.start) * (total - done) / done if done else 0.0
+        before, start = self.chunk
+        is_known = before > 0 and done > before  # the first chunk is one row, whose cells take longer
+        left = (time.perf_counter() - start) * (total - done) / (done - before) if is_known else 0.0
         stage = f"patching, {left:.0f} s left" if left >= 1 else "patching layer by layer"
         self.on_progress(stage, done, total)

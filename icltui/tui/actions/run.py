@@ -18,6 +18,8 @@ RUN_ACTIONS: tuple[Action, ...] = (
         help="The same, beside four texts of equal length that the model writes itself."),
     Action("Run", "heads", "K", "measure_heads", "Heads",
         help="Score every attention head on repeated random tokens, and split δ by head and unit of the context."),
+    Action("Run", "effects", "E", "measure_effects", "Patch effects",
+        help="Let the patch of each layer act alone, of the context up to each unit: how near does the answer come?"),
     Action("Run", "stop", "escape", "stop_job", "Stop",
         help="Stop the running job; again: end the engine. Otherwise leave the editor, or the zoom."),
     Action("What is measured", "dynamics", "D", "next_choice('dynamics')", "Dynamics",

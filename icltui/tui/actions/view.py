@@ -16,7 +16,7 @@ VIEW_ACTIONS: tuple[Action, ...] = (
     Action("Look around", "previous_shade", "S", "move_coloring(-1)", "Previous colouring",
         help="Colour the context's text by the previous number."),
     Action("Look around", "plot", "w", "next_plot", "Next plot",
-        help="Plot the next thing: a measure, next tokens, the patch varied; in curves and heads their next view."),
+        help="Show the next plot, or view of curves or heads; in the heatmap numbers, difference to B, patch effects."),
     Action("Look around", "next_tab", "right_square_bracket", "move_tab(1)", "Next tab",
         help="Show the next tab."),
     Action("Look around", "previous_tab", "left_square_bracket", "move_tab(-1)", "Previous tab",

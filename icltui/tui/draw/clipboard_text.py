@@ -28,10 +28,20 @@ def stream_copy(measured: MeasuredUnits, layer: int) -> str:
 
 def measure_copy(measured: MeasuredUnits, measure: str, layers: Sequence[int]) -> str:
     """One measure: a line for each unit, a column for each of ``layers``."""
+    return cells_copy(measured, measure, layers, lambda unit, layer: measured.value(measure, unit, layer))
+
+
+def cells_copy(
+    measured: MeasuredUnits,
+    name: str,
+    layers: Sequence[int],
+    value: Callable[[int, int], float | None],
+) -> str:
+    """Any number of units at layers: a line for each unit, a column for each of ``layers``."""
     return _units(
         measured,
-        [f"{measure}_layer_{layer}" for layer in layers],
-        lambda unit: [measured.value(measure, unit, layer) for layer in layers],
+        [f"{name}_layer_{layer}" for layer in layers],
+        lambda unit: [value(unit, layer) for layer in layers],
     )
 
 

@@ -55,6 +55,8 @@ class Ramp:
     """Each colour as ink on the background of the theme, all of them readable there."""
     needs_glyphs: bool
     """Whether the terminal shows no colours, or too few for the ramp."""
+    glyphs: str = GLYPHS
+    """The characters that then take their place."""
 
     def style(self, fraction: float) -> Style:
         """The background of a cell at ``fraction`` (0 to 1) of the ramp, and ink that reads on it."""
@@ -64,10 +66,14 @@ class Ramp:
         """The ink of a bar or a line at ``fraction`` of the ramp."""
         return self.inks[_step(fraction, len(self.inks))]
 
+    def glyph(self, fraction: float) -> str:
+        """The character at ``fraction`` of the ramp."""
+        return self.glyphs[_step(fraction, len(self.glyphs))]
+
     def bar(self, base: Style, n_cells: int = 12) -> list[Segment]:
         """The ramp itself, from its beginning to its end, in ``n_cells`` cells."""
         if self.needs_glyphs:
-            return [Segment(GLYPHS, base)]
+            return [Segment(self.glyphs, base)]
         return [Segment(" ", base + self.style(at / (n_cells - 1))) for at in range(n_cells)]
 
 

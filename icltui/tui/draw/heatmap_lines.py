@@ -1,65 +1,77 @@
-"""The lines of the heatmap: cells in shades, below a colorbar, a read-out and ticks."""
+"""The lines of the heatmap: cells in shades, below a colorbar, a read-out and the units' texts."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import groupby
 
 from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
-from icltui.tui.draw.colormap import glyph
+from icltui.tui.draw.colormap import Ramp
 from icltui.tui.draw.heatmap_layout import HeatmapLayout
+from icltui.tui.draw.heatmap_picture import HeatmapPicture
 from icltui.tui.draw.safe_text import display, number
-from icltui.tui.draw.shaded_lines import ShadedLines
-from icltui.tui.state.shade_bounds import Bounds
+from icltui.tui.draw.unit_axis import AxisText, axis_lines
 
-_CROSSHAIR = ("", "+", "[]", "[ ]")
-"""The mark of the cell under the crosshair, by cell width."""
 _CURSOR = Style(reverse=True, bold=True)
 _BOLD = Style(bold=True)
 _UNKNOWN = "·"
+_UPPER = "▀"
+_NUMBER_WIDTH = 5
+"""Cells from this width on have their number in them."""
+
+Cell = tuple[str, Style]
 
 
 @dataclass(frozen=True)
-class HeatmapLines(ShadedLines):
-    """One state of the heatmap; its shades are those of all layers."""
+class HeatmapLines:
+    """One state of the heatmap."""
 
+    picture: HeatmapPicture
     grid: HeatmapLayout
-
-    @cached_property
-    def bounds(self) -> Bounds | None:
-        """The numbers at the ends of the ramp, at all layers."""
-        return self.measured.shade_bounds(self.coloring.name, self.grid.layers, positive=self.is_log)
+    scale: Ramp
+    unit: int
+    layer: int
+    """The crosshair's unit and layer."""
+    base: Style
+    muted: Style
+    strong: Style
 
     def above(self, line: int, scroll: int) -> list[Segment]:
-        """Line 0, 1 or 2 above the cells: colorbar, read-out, ticks, scrolled by ``scroll`` columns."""
+        """A line above the cells: colorbar, read-out, or units' texts scrolled by ``scroll`` columns."""
         if line == 0:
-            return list(self.colorbar())
-        return [Segment(" " + self._readout(), self.strong)] if line == 1 else self._ticks(scroll)
+            return [*self._colorbar()]
+        if line == 1:
+            return [Segment(" " + self.picture.readout(self.unit, self.layer), self.strong)]
+        return self._axis(line - 2, scroll)
 
-    def _readout(self) -> str:
-        number = self.number() if self.layer in self.grid.layers else "not measured"
-        return f"{number}  layer {self.layer}  unit {self.unit} {self.token()}{self._matrices()}"
+    def _colorbar(self) -> Iterator[Segment]:
+        if self.picture.refusal:
+            yield Segment(" " + display(self.picture.refusal), self.strong)
+            return
+        title, low, high = map(display, self.picture.legend)
+        yield Segment(f" {title}  ", self.muted)
+        if not low:
+            yield Segment("no numbers yet", self.muted)
+            return
+        yield Segment(f"{low} ", self.muted)
+        yield from self.scale.bar(self.base, 13)
+        yield Segment(f" {high}", self.muted)
 
-    def _matrices(self) -> str:
-        norms = self.measured.matrix_norms(self.unit, self.layer).items()
-        each = (f"{display(name.removesuffix('_proj'))} {number(norm, 8).strip()}" for name, norm in norms)
-        return f"  ‖ΔW‖ of {'  '.join(each)}" if norms else ""
+    def _axis(self, line: int, scroll: int) -> list[Segment]:
+        grid, room = self.grid, (scroll, scroll + self._room())
+        units = grid.units_in_sight(scroll)
+        text = self.picture.measured.unit_text
+        texts = axis_lines(units, grid.left, text, self.unit, room, grid.axis)[line]
+        return [Segment(" " * grid.label, self.base), *self._spaced(texts, scroll)]
 
-    def _ticks(self, scroll: int) -> list[Segment]:
-        grid, mark = self.grid, str(self.unit)
-        step, column = grid.tick_step(), self.unit * grid.cell_width
-        numbers = (str(unit) for unit in range(0, grid.n_units, step))
-        line = "".join(number.ljust(step * grid.cell_width) for number in numbers)
-        ahead, behind = line[:column].ljust(column), line[column + len(mark) :]
-        if not ahead.endswith(" "):
-            ahead = ahead.rstrip("0123456789").ljust(column)  # the mark cuts this number: drop all of it
-        behind = " " * (len(behind) - len(behind.lstrip("0123456789"))) + behind.lstrip("0123456789")
-        texts = Strip(
-            [Segment(ahead, self.muted), Segment(mark, self.base + _CURSOR), Segment(behind, self.muted)]
-        )
-        return [Segment(" " * grid.label, self.base), *texts.crop(scroll, scroll + self._room())]
+    def _spaced(self, texts: list[AxisText], at: int) -> Iterator[Segment]:
+        for one in sorted(texts, key=lambda one: one.start):
+            if one.start > at:
+                yield Segment(" " * (one.start - at), self.base)
+            yield Segment(one.text, self.base + _CURSOR if one.unit == self.unit else self.muted)
+            at = one.end
 
     def _room(self) -> int:
         return max(0, self.grid.width - self.grid.label)
@@ -67,29 +79,78 @@ class HeatmapLines(ShadedLines):
     def cells(self, line: int, scroll: int) -> list[Segment]:
         """One line of cells after the layer's number, scrolled by ``scroll`` columns."""
         grid = self.grid
-        layer = grid.layer_at(line)
-        if layer is None:
+        upper, lower = grid.both_at(line)
+        if upper is None or self.picture.refusal:
             return []
-        label = str(layer) if line % grid.cell_height == 0 else ""
-        style = self.base + _CURSOR if layer == self.layer and label else self.muted
         units = grid.units_in_sight(scroll)
-        drawn = [self._cell(unit, layer) for unit in units]
+        if not units:
+            return []
+        drawn = list(
+            self._one_layer(line, upper, units) if upper == lower else self._two(upper, lower, units)
+        )
+        if self.layer in (upper, lower) and self.unit in units:
+            drawn[self.unit - units.start] = self._crosshair(line)
         # Cells of one shade become one segment: over a slow line each segment costs its escape sequence.
         runs = groupby(drawn, key=lambda cell: cell[1])
         strip = Strip([Segment("".join(text for text, _ in run), style) for style, run in runs])
-        start = scroll - units.start * grid.cell_width
-        in_front = [Segment(label.rjust(grid.label - 1), style), Segment(" ", self.base)]
-        return [*in_front, *strip.crop(start, start + self._room())]
+        start = scroll - grid.left(units.start)
+        return [*self._label(line, upper, lower), *strip.crop(start, start + self._room())]
 
-    def _cell(self, unit: int, layer: int) -> tuple[str, Style]:
-        width = self.grid.cell_width
-        is_cursor = unit == self.unit and layer == self.layer
-        fraction = self.fraction(unit, layer)
-        if fraction is not None and not self.glyphs:
-            style = self.base + self.ramp.style(fraction)
-            return (_CROSSHAIR[width], style + _BOLD) if is_cursor else (" " * width, style)
-        if fraction is not None:
-            text = glyph(fraction) * width
+    def _label(self, line: int, upper: int, lower: int | None) -> Iterator[Segment]:
+        """The layer's number; of two layers that share a line the crosshair's, else the upper one's."""
+        is_on = self.layer in (upper, lower)
+        layer = self.layer if is_on else upper
+        text = str(layer) if self.grid.label_line(layer) == line else ""
+        style = self.base + _CURSOR if is_on and text else self.muted
+        yield Segment(text.rjust(self.grid.label - 1), style)
+        yield Segment(" ", self.base)
+
+    def _one_layer(self, line: int, layer: int, units: range) -> Iterator[Cell]:
+        shades, has_numbers = self.picture.shades(layer), self.grid.label_line(layer) == line
+        for unit in units:
+            fraction, width = shades[unit], self.grid.width_of(unit)
+            if fraction is None:
+                yield self._missing(unit, width, has_numbers)
+            elif self.scale.needs_glyphs:
+                yield self.scale.glyph(fraction) * width, self.base
+            else:
+                has_number = has_numbers and width >= _NUMBER_WIDTH
+                text = self._number(unit, layer, width - 1) if has_number else ""
+                yield text.center(width), self.base + self.scale.style(fraction)
+
+    def _number(self, unit: int, layer: int, width: int) -> str:
+        return number(self.picture.value(unit, layer), min(width, 8)).strip()
+
+    def _missing(self, unit: int, width: int, is_marked: bool = True) -> Cell:
+        is_undefined = is_marked and not self.scale.needs_glyphs and unit in self.picture.units
+        return (_UNKNOWN if is_undefined else " ").center(width), self.base
+
+    def _two(self, upper: int, lower: int | None, units: range) -> Iterator[Cell]:
+        above = self.picture.shades(upper)
+        below = self.picture.shades(lower) if lower is not None else [None] * len(above)
+        ground = self.base.background_style
+        for unit in units:
+            pair, width = (above[unit], below[unit]), self.grid.width_of(unit)
+            if pair == (None, None):
+                yield self._missing(unit, width)
+                continue
+            top, bottom = (ground if one is None else self.scale.style(one) for one in pair)
+            ink = Style.from_color(top.bgcolor, bottom.bgcolor)
+            yield (" " if top.bgcolor == bottom.bgcolor else _UPPER) * width, self.base + ink
+
+    def _crosshair(self, line: int) -> Cell:
+        """The crosshair's cell, which hides the other layer of its line."""
+        fraction, width = self.picture.shades(self.layer)[self.unit], self.grid.width_of(self.unit)
+        is_plain = fraction is None or self.scale.needs_glyphs
+        style = self.base + (_CURSOR if is_plain else self.scale.style(fraction or 0.0) + _BOLD)
+        if fraction is None:
+            text = self._missing(self.unit, width)[0]
+        elif self.scale.needs_glyphs:
+            text = self.scale.glyph(fraction) * width
         else:
-            text = (_UNKNOWN if self.measured.is_measured(unit) and not self.glyphs else " ").center(width)
-        return text, self.base + _CURSOR if is_cursor else self.base
+            text = ""
+        if width < 3:
+            return text or ("+" if width == 1 else "[]"), style
+        has_number = width >= _NUMBER_WIDTH and not text and self.grid.label_line(self.layer) == line
+        inner = self._number(self.unit, self.layer, width - 2) if has_number else ""
+        return f"[{(inner or text[1:-1]).center(width - 2)}]", style

@@ -93,11 +93,15 @@ PANE_HELP: dict[str, PaneHelp] = {
         actions=("plot", "measure", "previous_measure", "log", "curves", "find"),
     ),
     "heatmap": PaneHelp(
-        what="One measure of every unit (left to right) at every layer (0 on top), as shades.",
-        reading="Above the cells are the scale, from the least to the greatest number, and the number under "
-        "the crosshair. A strong column is a unit that moved all layers, a strong row a layer that all units move. "
-        "The crosshair is the selected unit and layer of every other pane.",
-        actions=("measure", "previous_measure", "log", "find", "zoom"),
+        what="One measure of every unit (left to right) at every layer (0 on top), as shades; its difference to run B; "
+        "or what the patch of each layer does alone.",
+        reading="Above the cells are the scale and the number under the crosshair. A strong column is a unit that "
+        "moved all layers, a strong row a layer that all units move. Effects are causal, no norm: the query alone is "
+        "answered with one layer's patch, made of the context up to the unit. The shade is the way from the answer "
+        "without a patch (no shade) to the full context's; the other colour is further away. A patch brings what its "
+        "layer and all below have read, and cannot undo that later layers miss the context. By construction the last "
+        "layer's row is the context itself, and unit 0 is no patch.",
+        actions=("plot", "effects", "measure", "previous_measure", "log", "find", "zoom"),
     ),
     "verify": PaneHelp(
         what="The proof: the patched model, without the context, compared with the model with it; and what would "

@@ -1,4 +1,4 @@
-"""What the lines of heatmap and token strip share: numbers as shades, the colorbar, the number at the cursor."""
+"""The lines of the token strip: numbers as shades, the colorbar, the number at the cursor."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +18,15 @@ from icltui.tui.state.shade_bounds import Bounds
 _MARKS = {NOISE: ", within rounding", SINK: ", about the sink"}
 TOKEN_WIDTH = 24
 """Most cells of a token in a read-out."""
+
+
+def number_text(coloring: Coloring, measured: MeasuredUnits, unit: int, layer: int) -> str:
+    """The number of a unit at a layer, whole, and what it is no more than."""
+    value = coloring.value(measured, unit, layer)
+    if value is not None:
+        mark = measured.mark(coloring.name, unit, layer)
+        return f"{coloring.title} = {value:.7g}{_MARKS.get(mark, '')}"
+    return f"{coloring.title} undefined" if measured.is_measured(unit) else "not yet"
 
 
 @dataclass(frozen=True)
@@ -74,9 +83,4 @@ class ShadedLines:
 
     def number(self) -> str:
         """The number at the cursor."""
-        title, measured = self.coloring.title, self.measured
-        value = self.coloring.value(measured, self.unit, self.layer)
-        if value is not None:
-            mark = measured.mark(self.coloring.name, self.unit, self.layer)
-            return f"{title} = {value:.7g}{_MARKS.get(mark, '')}"
-        return f"{title} undefined" if measured.is_measured(self.unit) else "not yet"
+        return number_text(self.coloring, self.measured, self.unit, self.layer)

@@ -20,7 +20,7 @@ from icltui.tui.state.staleness import (
     numbers_note,
     proof_note,
 )
-from icltui.values import AttentionHeads, LossCurves
+from icltui.values import AttentionHeads, LossCurves, PatchEffects
 from icltui.values.recipe import patch_words
 
 
@@ -35,6 +35,8 @@ class TabShown:
     """What is plotted, in the tab of plots."""
     is_of_patch: bool = False
     """Whether that is a patch and no measurement."""
+    picture: str = "numbers"
+    """What the heatmap shows."""
 
 
 def staleness(explorer: Explorer, shown: TabShown) -> str:
@@ -47,6 +49,8 @@ def staleness(explorer: Explorer, shown: TabShown) -> str:
             return display(compilation_note(results, settings))
         case "plots" if shown.is_of_patch:
             return display(curves_note(results, settings, shown.plot == "alpha"))
+        case "heatmap" if shown.picture == "effects":
+            return display(inspection_note(results, settings, "effects"))
         case "curves" | "heads" as tab:
             return display(inspection_note(results, settings, tab))
         case "exam":
@@ -70,6 +74,8 @@ def subtitle(explorer: Explorer, shown: TabShown) -> str:
             return f"layer {shown.layer}{marks} · {_method(explorer)}{silence}"
         case "plots":
             return _plot_subtitle(explorer, shown)
+        case "heatmap" if shown.picture == "effects":
+            return _effects_subtitle(results.inspections.effects)
         case "heatmap":
             return f"{_formula(explorer, shown.measure)} · {_method(explorer)}"
         case "exam":
@@ -77,6 +83,14 @@ def subtitle(explorer: Explorer, shown: TabShown) -> str:
         case "text":
             return _method(explorer)
     return ""
+
+
+def _effects_subtitle(effects: PatchEffects | None) -> str:
+    """How far rounding alone goes, and how long the effects took."""
+    if effects is None or not effects.seconds:
+        return ""
+    noise = "" if effects.noise is None else f"rounding {effects.noise:.2g} · "
+    return f"the last layer's row is the context itself · {noise}{effects.seconds:.1f} s"
 
 
 def _seconds(result: LossCurves | AttentionHeads | None) -> str:

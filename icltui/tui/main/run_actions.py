@@ -115,6 +115,13 @@ class RunActions(ScreenActions):
         self._view.action_show_pane("heads")
         self._explorer.measure_heads()
 
+    def action_measure_effects(self) -> None:
+        """Let the patch of each layer act alone, and show where that will be drawn."""
+        self._editors.take()
+        self._view.action_show_pane("heatmap")
+        self._numbers.show_effects()
+        self._explorer.measure_effects()
+
     def action_verify_patch(self) -> None:
         """Verify, and show what comes of it."""
         self._view.action_show_pane("verify")

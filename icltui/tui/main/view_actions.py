@@ -79,6 +79,11 @@ class ViewActions(ScreenActions):
             self._numbers.losses.next_view()
         elif self._numbers.current == "heads":
             self._numbers.heads.next_view()
+        elif self._numbers.current == "heatmap":
+            if not self._numbers.next_picture():
+                self._screen.notify(
+                    "nothing else to show yet: B chooses a run to compare, E computes patch effects"
+                )
         else:
             self.action_show_pane("plots")
 

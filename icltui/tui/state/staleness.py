@@ -77,14 +77,15 @@ def exam_note(results: Results, settings: RunSettings) -> str:
 
 
 def inspection_note(results: Results, settings: RunSettings, what: str) -> str:
-    """Why the ``curves`` or the ``heads`` are not the answer."""
+    """Why the ``curves``, the ``heads`` or the ``effects`` are not the answer."""
     held, model = results.inspections, results.model
-    is_curves = what == "curves"
-    origin = held.curves_origin if is_curves else held.heads_origin
-    is_fresh = held.is_curves_fresh if is_curves else held.is_heads_fresh
+    origin, is_fresh, key = {
+        "curves": (held.curves_origin, held.is_curves_fresh, "I"),
+        "heads": (held.heads_origin, held.is_heads_fresh, "K"),
+        "effects": (held.effects_origin, held.is_effects_fresh, "E"),
+    }[what]
     if origin is None or is_fresh(settings, model):
         return ""
-    key = "I" if is_curves else "K"
     return _foreign(origin, model, ("measured", "measures"), key) or f"edited, {key} measures"
 
 

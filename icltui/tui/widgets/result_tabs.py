@@ -76,6 +76,9 @@ class ResultTabs(TabViews, Bordered):
         if "plots" in self.fed and self._explorer.other is not self._compared:
             self._compared = other = self._explorer.other
             self.plots.compare(other.measured if other else None, other.label if other else "")
+        if "heatmap" in self.fed:
+            other = self._explorer.other
+            self.heatmap.compare(other.measured if other else None, other.label if other else "")
         if measured is not self._shown:
             self._shown = measured
             self.stream.unit = max(measured.last_unit, 0)
@@ -129,6 +132,17 @@ class ResultTabs(TabViews, Bordered):
         self.plots.next_view()
         self.caption()
 
+    def next_picture(self) -> bool:
+        """Show the heatmap's next picture; whether there is another one."""
+        has_more = self.heatmap.next_picture()
+        self.caption()
+        return has_more
+
+    def show_effects(self) -> None:
+        """Show the heatmap of patch effects, if only to say that there are none yet."""
+        self.heatmap.picture = "effects"
+        self.caption()
+
     def draw_proof(self) -> None:
         """Pass the verification on."""
         if "verify" in self.fed:
@@ -153,6 +167,8 @@ class ResultTabs(TabViews, Bordered):
             self.losses.show(held.curves)
         if "heads" in self.fed:
             self.heads.show(held.heads)
+        if "heatmap" in self.fed:
+            self.heatmap.show_effects(held.effects)
         self.caption()
 
     def draw_log(self) -> None:
@@ -172,6 +188,8 @@ class ResultTabs(TabViews, Bordered):
     @property
     def _tab_shown(self) -> TabShown:
         shown = TabShown(self.current or "", self.shown_layer, self.measure)
+        if self.current == "heatmap":
+            return replace(shown, picture=self.heatmap.picture)
         if self.current != "plots":
             return shown
         return replace(shown, plot=self.plots.view, is_of_patch=self.plots.is_of_patch)

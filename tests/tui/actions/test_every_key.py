@@ -94,6 +94,7 @@ CASES = {
     "loss_curves": Case(n_jobs),
     "own_text": Case(n_jobs),
     "heads": Case(n_jobs),
+    "effects": Case(n_jobs),
     "settings": Case(dialog, "SettingsDialog"),
     "queries": Case(dialog, "QueriesDialog"),
     "compile": Case(n_jobs),
