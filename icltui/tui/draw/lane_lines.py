@@ -49,7 +49,7 @@ class LaneStyles(NamedTuple):
     """The token at the cursor in other panes."""
 
 
-class Rows(NamedTuple):
+class PaneRows(NamedTuple):
     """How many lines each part of the pane has."""
 
     text: int
@@ -57,15 +57,15 @@ class Rows(NamedTuple):
     alternatives: int
 
 
-def share_rows(height: int) -> Rows:
+def share_rows(height: int) -> PaneRows:
     """The parts of a pane of ``height`` lines; the text has most, and at least two of them.
 
     >>> share_rows(11), share_rows(5)
-    (Rows(text=4, readout=2, alternatives=5), Rows(text=2, readout=1, alternatives=2))
+    (PaneRows(text=4, readout=2, alternatives=5), PaneRows(text=2, readout=1, alternatives=2))
     """
     readout = 2 if height >= 10 else 1 if height >= 4 else 0
     alternatives = max(0, min(N_ALTERNATIVES, height - readout - 2)) if readout else 0
-    return Rows(height - readout - alternatives, readout, alternatives)
+    return PaneRows(height - readout - alternatives, readout, alternatives)
 
 
 def pieces(steps: Sequence[LaneStep]) -> list[str]:
@@ -95,7 +95,7 @@ class LaneLines:
     has_focus: bool
     shade: LaneShade
     width: int
-    rows: Rows
+    rows: PaneRows
     styles: LaneStyles
     ramp: Ramp
 

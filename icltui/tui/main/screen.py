@@ -113,11 +113,13 @@ class ExplorerScreen(Screen[None]):
         ):
             vars(self).update(actions.methods())
         # A document goes into the editors at once: the next key would take theirs for what is typed into it.
-        self.redraw = Redraw(self, self._drawers(), {Change.DOCUMENT: self.editors.load})
+        # A step of α whose text is there is shown by its own key's press, however fast they come.
+        at_once = {Change.DOCUMENT: self.editors.load, Change.STRENGTHS: self._draw_strength}
+        self.redraw = Redraw(self, self._drawers(), at_once)
 
     def _drawers(self) -> list[tuple[set[Change], Callable[[], object]]]:
         """What draws which changes, in this order."""
-        explorer, numbers = self.explorer, self.numbers
+        numbers = self.numbers
         return [
             ({Change.DOCUMENT}, self.find.forget),
             ({Change.NUMBERS}, numbers.draw_numbers),
@@ -128,11 +130,7 @@ class ExplorerScreen(Screen[None]):
             ({Change.ESTIMATE}, self.engine.draw_model_estimate),
             ({Change.LOG}, numbers.draw_log),
             ({Change.NUMBERS, Change.SETTINGS, Change.PROOF}, self._draw_layers),
-            (
-                {Change.LANES, Change.SETTINGS},
-                lambda: self.lanes.show(explorer.results, explorer.settings),
-            ),
-            ({Change.LANES, Change.SETTINGS, Change.STRENGTHS}, self.knob.draw_knob),
+            ({Change.LANES, Change.SETTINGS}, self._draw_strength),
             ({Change.LANES, Change.SETTINGS}, self.promise.draw_sentence),
             ({Change.COUNTS, Change.SETTINGS}, self.editors.draw_counts),
             (set(Change), self._draw_status),
@@ -210,6 +208,10 @@ class ExplorerScreen(Screen[None]):
             self._n_layers = explorer.n_layers
             self.shown_layer = max(explorer.n_layers - 1, 0)
         self.numbers.draw_layers()
+
+    def _draw_strength(self) -> None:
+        self.lanes.show(self.explorer.results, self.explorer.settings)
+        self.knob.draw_knob()
 
     def _draw_status(self) -> None:
         self.engine.remember_loaded()

@@ -136,7 +136,7 @@ class AheadController(FanController):
         self._is_asked = True
         self.results.put(joined(known, made), Provenance(request, self.model))
         self._take_result(request)
-        for change in (Change.SETTINGS, Change.LANES, Change.STATUS):
+        for change in (Change.SETTINGS, Change.LANES, Change.STATUS, Change.STRENGTHS):
             self._changed(change)
         if self.looks_ahead and isinstance(self.jobs.request, GenerateAhead):
             self._ask_report()

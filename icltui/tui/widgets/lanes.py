@@ -20,7 +20,7 @@ from icltui.api.messages import Generate
 from icltui.report.kept_prefix import SINK, is_patch_ruled
 from icltui.tui.draw.clipboard_text import lane_copy
 from icltui.tui.draw.colormap import needs_glyphs, ramp
-from icltui.tui.draw.lane_lines import LaneLines, LaneShade, LaneStyles, Rows, share_rows
+from icltui.tui.draw.lane_lines import LaneLines, LaneShade, LaneStyles, PaneRows, share_rows
 from icltui.tui.draw.safe_text import display, number
 from icltui.tui.state.results import Results
 from icltui.tui.state.run_settings import RunSettings
@@ -200,7 +200,7 @@ class LanePane(ScrollView, Bordered, can_focus=True):
             has_focus=self.has_focus,
             shade=lanes.shade,
             width=size.width - 2 * _MARGIN,
-            rows=share_rows(size.height) if self._steps else Rows(size.height, 0, 0),
+            rows=share_rows(size.height) if self._steps else PaneRows(size.height, 0, 0),
             styles=self._styles(),
             ramp=ramp(self.app),
         )
