@@ -13,12 +13,13 @@ def migrate(document: dict[str, Any]) -> None:
     """Bring ``document``, whose format is known to be a number, to the present format, its runs included."""
     if document["format"] < 3:
         _gather_recipe(document)
-    if (written := document["format"]) < 5:
-        for session in (document, *_sessions_of_runs(document)):
+    written = document["format"]
+    for session in (document, *_sessions_of_runs(document)):
+        if written < 5:
             _say_never(session)
             _name_kept(session)
-            if session.get("format") == written:
-                session["format"] = FORMAT
+        if session.get("format") == written:
+            session["format"] = FORMAT
 
 
 def _gather_recipe(document: dict[str, Any]) -> None:

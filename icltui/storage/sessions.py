@@ -21,6 +21,7 @@ from icltui.storage.paths import (
     shown,
 )
 from icltui.storage.session_migration import migrate
+from icltui.storage.session_sharing import joined, take_sources, written_once
 from icltui.storage.session_validation import check_consistent
 from icltui.storage.text_file import decode_utf8, utf8_problem
 from icltui.text.pretty_json import pretty
@@ -42,8 +43,10 @@ def read_session(path: Path) -> Session:
         document = _parse(_read(path))
         _check_format(document)
         migrate(document)
+        sources = take_sources(document)
         session = msgspec.convert(document, Session)
         _check_nothing_lost(document, msgspec.to_builtins(session), "$")
+        session = joined(session, sources)
         check_consistent(session)
     except msgspec.ValidationError as error:
         message = f"is damaged: {_plain(error)}: fix it there or restore a copy"
@@ -64,7 +67,7 @@ def write_session(path: Path, session: Session) -> None:
     """
     try:
         check_consistent(session)
-        data = pretty(session).encode() + b"\n"
+        data = pretty(written_once(session)).encode() + b"\n"
         if len(data) > SIZE_LIMIT:
             raise SessionError(f"it would have {len(data):,} bytes, more than {SIZE_LIMIT:,}")
         _replace(Path(real_path(path)), data)

@@ -2,12 +2,14 @@
 
 import json
 import re
+from math import isfinite
 from typing import Any
 
 import msgspec
 
 _LINE = 560
 """What is shorter than this, in characters, stays on one line."""
+_ENCODE = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 _UNSAFE = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
@@ -24,26 +26,26 @@ def pretty(value: object) -> str:
 
 
 def _lay_out(value: Any, indent: str) -> str:
-    if not _is_long(value):
-        flat = json.dumps(value, ensure_ascii=False, allow_nan=False)
-        if len(flat) <= _LINE or not isinstance(value, dict | list | tuple):
-            return flat
-    inner = indent + " "
+    """The value from the inside out: each thing is written once, and what fits goes on its line."""
     if isinstance(value, dict):
-        parts = [
-            f"{json.dumps(key, ensure_ascii=False)}: {_lay_out(item, inner)}" for key, item in value.items()
-        ]
-        opening, closing = "{}"
-    else:
-        parts = [_lay_out(item, inner) for item in value]
-        opening, closing = "[]"
-    body = ",\n".join(inner + part for part in parts)
-    return f"{opening}\n{body}\n{indent}{closing}"
+        inner = indent + " "
+        parts = [f"{_scalar(key)}: {_lay_out(item, inner)}" for key, item in value.items()]
+        return _joined(parts, indent, "{", "}")
+    if isinstance(value, list | tuple):
+        inner = indent + " "
+        return _joined([_lay_out(item, inner) for item in value], indent, "[", "]")
+    return _scalar(value)
 
 
-def _is_long(value: Any) -> bool:
-    """Whether it holds too many things for one line; found without writing them, which may take a second each."""
-    if not isinstance(value, dict | list | tuple):
-        return False
-    inner = value.values() if isinstance(value, dict) else value
-    return len(value) > _LINE // 3 or any(map(_is_long, inner))
+def _joined(parts: list[str], indent: str, opening: str, closing: str) -> str:
+    is_short = sum(map(len, parts)) + 2 * max(len(parts), 1) <= _LINE
+    if is_short and not any("\n" in part for part in parts):
+        return f"{opening}{', '.join(parts)}{closing}"
+    inner = f",\n{indent} "
+    return f"{opening}\n{indent} {inner.join(parts)}\n{indent}{closing}"
+
+
+def _scalar(value: Any) -> str:
+    if type(value) is float and isfinite(value):
+        return repr(value)
+    return _ENCODE(value)

@@ -18,7 +18,7 @@ from icltui.values.prompt import Prompt
 from icltui.values.recipe import Recipe, Sampling
 from icltui.values.verification import Verification
 
-FORMAT = 6
+FORMAT = 7
 """Grows when an older program could no longer read the file. Older files are read; what they lack takes its default."""
 
 

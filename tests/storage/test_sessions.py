@@ -235,7 +235,7 @@ def test_any_value_in_any_place_reads_or_is_told(saved: Path) -> None:
         (b"{}", "not an icltui session"),
         (b'{"format": true}', "not an icltui session"),
         (b'{"format": 0, "prompt": {}}', "not an icltui session"),
-        (b'{"format": 7, "all": "else"}', "by a newer icltui (format 7; this one reads 6): update icltui"),
+        (b'{"format": 8, "all": "else"}', "by a newer icltui (format 8; this one reads 7): update icltui"),
         (b'{"format": 1}', "missing required field `prompt`"),
         (b'{"format": 1, "prompt": {"context": 3}}', "`$.prompt.context`"),
         (b'{"format": 1, "prompt": {"quert": "?"}}', "holds 'quert' at $.prompt"),
