@@ -1,5 +1,7 @@
-"""The runs on the screen: stepping, the list, the note, and two of them side by side."""
+"""The runs on the screen: stepping, the tree, the note, a fan, and two of them side by side."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -7,19 +9,38 @@ from msgspec.structs import replace
 from textual.events import Key
 from textual.widgets import Input
 
+from icltui.api.messages import Generate
 from icltui.storage.sessions import read_session, write_session
 from icltui.tui.dialogs.ask_text import AskTextDialog
 from icltui.tui.dialogs.comparison import CompareDialog
+from icltui.tui.dialogs.confirm import ConfirmDialog
+from icltui.tui.dialogs.fan import FanDialog, GridTable
 from icltui.tui.dialogs.open_session import OpenSessionDialog
 from icltui.tui.dialogs.runs import RunsDialog
 from icltui.tui.state.compared_session import ComparedSession
-from icltui.values import Run
+from icltui.tui.state.history import History
+from icltui.tui.state.run_grid import grid_of
+from icltui.tui.widgets.run_tree import RunTree
+from icltui.values import LANES, Generation, LaneText, Run, Token
+from icltui.values.recipe import Recipe
 from tests.tui import samples
 from tests.tui.conftest import Desk, open_desk
 
 A = samples.session()
 HOSTILE = "[/INST] \x1b[31m\u202e\ud83d 漢字 [b"
 B = replace(A, prompt=replace(A.prompt, context=HOSTILE))
+SPOKEN = samples.generation(LANES)
+
+
+def parted() -> Generation:
+    """The same, but for the patched lane's second token and those after it."""
+    steps = SPOKEN.lanes["patched"].steps
+    other = [replace(step, token=Token(id=9, text=" no"), text=f"{steps[0].text} no") for step in steps[1:2]]
+    lane = LaneText(text=other[0].text, token_ids=(1, 9), steps=(steps[0], *other))
+    return replace(SPOKEN, lanes={**SPOKEN.lanes, "patched": lane})
+
+
+PARTED = parted()
 SESSION = replace(
     A,
     runs=(
@@ -181,3 +202,131 @@ async def test_the_other_run_is_laid_over_the_plot(three: Desk) -> None:
     await three.until(lambda: "run 1" in three.text())
     three.explorer.compare_with(None)
     await three.until(lambda: "run 1" not in three.text())
+
+
+# The tree.
+
+FAMILY = replace(
+    A,
+    recipe=Recipe(alpha=0.5),
+    generation=SPOKEN,
+    runs=(
+        Run(number=1, session=A),
+        *(
+            Run(number=number, parent=1, session=replace(A, recipe=Recipe(alpha=alpha), generation=SPOKEN))
+            for number, alpha in ((2, 0.0), (3, 0.5))
+        ),
+        Run(
+            number=4, parent=3, session=replace(A, recipe=Recipe(alpha=0.5, mode="frozen"), generation=PARTED)
+        ),
+    ),
+    run=3,
+)
+
+
+@asynccontextmanager
+async def family(size: tuple[int, int] = (120, 40)) -> AsyncIterator[Desk]:
+    """The tree of four runs, opened."""
+    async with open_desk(FAMILY, size=size) as desk:
+        await desk.settle()
+        await desk.press("H")
+        await on(desk, RunsDialog)
+        yield desk
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_the_tree_shows_what_differs_and_the_frame_says_where_one_is(size: tuple[int, int]) -> None:
+    async with family(size) as desk:
+        await desk.until(lambda: "frozen" in desk.text() or size[1] < 30)
+        text = desk.text()
+        assert "├─2  α 1 → 0 " in text
+        assert "└─3  α 1 → 0.5 " in text
+        assert "3 of 4" in text
+        assert "Query + ΔW" in text, "of the preview"
+        assert "run 3 of 4 · α 1 → 0.5" in text, "behind it, in the frame"
+
+
+async def test_star_and_search_and_back() -> None:
+    async with family() as desk:
+        await desk.press("asterisk")
+        assert [run.starred for run in desk.explorer.history.runs] == [False, False, True, False]
+        await desk.until(lambda: "3★" in desk.text())
+        await desk.press("slash", *"frozen")
+        await desk.until(lambda: "1 of 4 with" in desk.text())
+        assert [line.run.number for line in desk.app.screen.query_one(RunTree).lines] == [4]
+        await desk.press("enter", "escape")
+        await desk.until(lambda: len(desk.app.screen.query_one(RunTree).lines) == 4)
+        await desk.press("escape")
+        await desk.until(lambda: desk.app.screen is desk.screen)
+
+
+async def test_pruning_asks_about_what_led_on_and_u_brings_it_back() -> None:
+    async with family() as desk:
+        await desk.press("d")
+        await on(desk, ConfirmDialog)
+        assert "run 3 with 1 run below it" in desk.text()
+        await desk.press("c")
+        await on(desk, RunsDialog)
+        assert len(desk.explorer.history.runs) == 4
+        await desk.press("j", "d")
+        await desk.until(lambda: [run.number for run in desk.explorer.history.runs] == [1, 2, 3])
+        await desk.press("d")
+        await desk.until(lambda: [run.number for run in desk.explorer.history.runs] == [1, 2])
+        assert desk.explorer.history.at == 1
+        await desk.press("u", "u")
+        await desk.until(lambda: [run.number for run in desk.explorer.history.runs] == [1, 2, 3, 4])
+        await desk.press("asterisk", "d")
+        await on(desk, ConfirmDialog)
+        await desk.press("p", "escape")
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_two_marked_runs_are_shown_whole_side_by_side(size: tuple[int, int]) -> None:
+    async with family(size) as desk:
+        await desk.press("space", "j", "space", "c")
+        await on(desk, CompareDialog)
+        text = desk.text()
+        assert "run 3 beside run 4" in text
+        assert "≠ patch" in text
+        assert "they part at token 2" in text
+        assert text.count("▸") >= 2
+        assert desk.explorer.other is None, "nothing is laid over the plots by it"
+        await desk.press("escape")
+        await on(desk, RunsDialog)
+
+
+async def test_a_fan_is_begun_by_a_line_watched_and_stopped() -> None:
+    async with family() as desk:
+        await desk.press("f")
+        await on(desk, FanDialog)
+        field = desk.app.screen.query_one(Input)
+        field.value = "alpha 7"
+        await desk.press("enter")
+        await desk.until(lambda: "out of range" in desk.text())
+        field.value = "n_tokens 1 2 3"
+        await desk.until(lambda: "3 runs: tokens 1, 2, 3" in desk.text())
+        await desk.press("enter")
+        await desk.until(lambda: isinstance(desk.explorer.jobs.request, Generate))
+        await desk.until(lambda: "1 of 3" in desk.text() and "waits" in desk.text())
+        await desk.press("escape")
+        desk.client.finish(*samples.generate(LANES))
+        await desk.until(lambda: not desk.explorer.is_fanning)
+        assert [run.number for run in desk.explorer.history.runs] == [1, 2, 3, 4, 5]
+        await desk.until(lambda: desk.app.screen.query_one(GridTable).grid.points[0].run)
+        assert "not run" in desk.text()
+        await desk.press("enter")
+        await desk.until(lambda: desk.explorer.history.at == 5)
+
+
+def test_the_grid_of_a_run_is_that_of_its_children_or_of_its_siblings() -> None:
+    history = History.of(FAMILY)
+    for number in (1, 2, 3):
+        grid = grid_of(history, number)
+        assert (grid.base, grid.name) == (1, "alpha")
+        assert [(point.value, point.run.number) for point in grid.points if point.run] == [
+            ("0", 2),
+            ("0.5", 3),
+            ("1", 1),
+        ]
+    assert grid_of(history, 4).name == "mode"
+    assert grid_of(History(), None).points == ()
