@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 V = TypeVar("V", bound=Widget)
 _SHARED: Mapping[str, tuple[str, ...]] = {
-    "stream": ("unit", "shown_layer"),
+    "stream": ("unit", "shown_layer", "measure", "is_log"),
     "plots": ("unit", "shown_layer", "measure", "is_log"),
     "heatmap": ("unit", "shown_layer", "measure", "is_log"),
     "text": ("unit", "shown_layer", "is_log"),

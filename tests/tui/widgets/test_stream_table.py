@@ -60,7 +60,7 @@ async def test_rows_show_the_numbers_of_the_layer() -> None:
         head, empty, first = app.lines()[:3]
         assert head.split() == ["#", "token", "‖δ‖", "h", "‖ΔW‖/‖W‖", "net", "next", "token", "p"]
         assert empty.split() == ["❯", "0", "∅", "·", "0.010", "·", "0", "·Paris", "0.750"]
-        assert first.split() == ["1", "·Rome", "1.000", "0.010", "1.0e-03", "0.500", "·Paris", "0.750"]
+        assert first.split() == ["1", "·Rome", "▏", "1.000", "0.010", "1.0e-03", "0.500", "·Paris", "0.750"]
         app.table.shown_layer = 3
         assert "1.03" in app.lines()[2]
 
@@ -217,3 +217,139 @@ async def test_a_delta_that_rounding_alone_can_make_is_marked(width: int) -> Non
         await pilot.pause()
         marked = [("~" in line) for line in app.lines()[1:5]]
     assert marked == [False, True, False, False]
+
+
+async def test_no_row_stays_blank_whatever_comes_first() -> None:
+    """Rows before the newest may still have no numbers, as when a job is stopped: they are drawn all the same."""
+    measured = MeasuredUnits(tokenized(TEXTS))
+    app = Shown(measured)
+    async with app.run_test(size=(80, 70)) as pilot:
+        for units in ([0, 1], [5], [12], [20, 19], [40]):
+            fill(measured, units)
+            app.table.advance()
+            await pilot.pause()
+            painted = painted_lines(app)
+            app.table.forget_lines()
+            app.table.refresh()
+            await pilot.pause()
+            assert painted == painted_lines(app)
+            assert [line.lstrip("❯ ").split(" ")[0] for line in painted[1 : max(units) + 2]] == [
+                str(unit) for unit in range(max(units) + 1)
+            ]
+
+
+def painted_lines(app: Shown) -> list[str]:
+    """What Textual has painted, and not what it would."""
+    return [strip.text.rstrip() for strip in app.screen._compositor.render_strips()]
+
+
+SIZES = {" a": 3.0, " b": 1.0, " c": 50.0, " d": 2.0, " e": 1.5, " f": 2.5}
+
+
+def sized(units: range = range(7)) -> MeasuredUnits:
+    """Units with one peak among them."""
+    measured = MeasuredUnits(tokenized(list(SIZES)))
+    add_sized(measured, units)
+    return measured
+
+
+def add_sized(measured: MeasuredUnits, units: range) -> None:
+    sizes = [0.0, *SIZES.values()]
+    rows = [samples.row(unit, 0) for unit in units]
+    rows = [
+        msgspec.structs.replace(row, delta_norm=sizes[row.unit] if row.unit else None, net_patch_norm=5.0)
+        for row in rows
+    ]
+    measured.add(rows, [prediction_of(unit) for unit in units])
+
+
+def units_shown(app: Shown) -> list[int]:
+    """The units of the rows, from the top."""
+    return [int(line.lstrip("❯ ").split(" ")[0]) for line in painted_lines(app)[1:] if line]
+
+
+async def test_rows_are_sorted_by_each_column_in_turn_and_the_cursor_stays() -> None:
+    app = Shown(sized())
+    async with app.run_test(size=(80, 12)) as pilot:
+        app.table.unit = 2
+        seen = []
+        for _ in range(8):
+            await pilot.press("s")
+            await pilot.pause()
+            assert app.table.unit == 2
+            assert next(line for line in painted_lines(app) if line.startswith("❯")).split()[1] == "2"
+            seen.append((app.table.sorted_by and app.table.sorted_by.column, units_shown(app)))
+        assert seen[0] == ("delta_norm", [3, 1, 6, 4, 5, 2, 0])
+        assert seen[3][1] == [0, 1, 2, 3, 4, 5, 6], "equal numbers are as in the text"
+        assert [name for name, _ in seen] == [
+            *("delta_norm", "learning_rate", "relative_patch_norm", "net_patch_norm", "probability"),
+            *("next", "token", None),
+        ]
+        assert seen[-1][1] == list(range(7))
+
+
+async def test_the_order_is_turned_round_and_undone_and_the_title_says_so() -> None:
+    app = Shown(sized())
+    async with app.run_test(size=(80, 12)) as pilot:
+        await pilot.press("s")
+        await pilot.pause()
+        assert "‖δ‖↓" in painted_lines(app)[0]
+        await pilot.press("S")
+        await pilot.pause()
+        assert "‖δ‖↑" in painted_lines(app)[0]
+        assert units_shown(app) == [2, 5, 4, 6, 1, 3, 0], "what has no number comes last"
+        await pilot.press("g", "j")
+        await pilot.pause()
+        assert app.table.unit == 5, "down is the next row"
+        await pilot.press("G", "k")
+        assert app.table.unit == 3
+        await pilot.press("number_sign")
+        await pilot.pause()
+        assert units_shown(app) == list(range(7))
+        await pilot.click(StreamTable, offset=(app.lines()[0].index("‖δ‖") + 1, 0))
+        await wait_for(pilot, lambda: units_shown(app)[0] == 3)
+
+
+async def test_what_streams_in_takes_its_place_in_the_order() -> None:
+    measured = sized(range(3))
+    app = Shown(measured)
+    async with app.run_test(size=(80, 12)) as pilot:
+        await pilot.press("s", "g", "j")
+        assert app.table.unit == 2
+        add_sized(measured, range(3, 7))
+        app.table.advance()
+        await pilot.pause()
+        assert units_shown(app) == [3, 1, 6, 4, 5, 2, 0]
+        assert app.table.unit == 2
+
+
+@pytest.mark.parametrize("is_log", [True, False])
+async def test_the_bar_is_as_long_as_the_number_is_great_and_a_peak_is_marked(is_log: bool) -> None:
+    app = Shown(sized())
+    async with app.run_test(size=(120, 12)) as pilot:
+        app.table.is_log = is_log
+        await pilot.pause()
+        filled = [sum(line.count(mark) for mark in "▏▎▍▌▋▊▉█") for line in app.lines()[1:8]]
+        assert filled[3] == max(filled)
+        assert filled[0] == 0
+        assert ["▲" in line for line in app.lines()[1:8]] == [at == 3 for at in range(7)]
+        app.table.measure = "net_patch_norm"
+        await pilot.pause()
+        assert app.lines()[0].split()[2] == "net", "the chosen number is first"
+        assert not any("▲" in line for line in app.lines())
+
+
+SHOTS = [
+    f"The capital of {land} is {city}\n"
+    for land, city in (("France", "Paris"), ("Spain", "Madrid"), ("Chad", "X"))
+]
+
+
+async def test_units_show_where_they_differ_and_spare_width_goes_to_their_text() -> None:
+    app = Shown(board_of(SHOTS))
+    async with app.run_test(size=(60, 12)) as pilot:
+        await pilot.pause()
+        assert ["…Spain" in line for line in app.lines()[1:5]] == [False, False, True, False]
+        await pilot.resize_terminal(200, 12)
+        await wait_for(pilot, lambda: app.table.size.width > 190)
+        assert "The·capital·of·Spain·is·Madrid⏎" in app.lines()[3].replace(" ", "·")
