@@ -71,18 +71,27 @@ PANE_HELP: dict[str, PaneHelp] = {
     ),
     "stream": PaneHelp(
         what="One row for each unit of the context (a token, line or sentence) and what it did to the model, at "
-        "one layer and at the query's last token. Row 0 is the empty context.",
+        "one layer and at the query's last token. Row 0 is the empty context. The bar is the chosen number (m, M), "
+        "which is the first of the columns; y makes its scale linear.",
         reading="‖δ‖ is how far a unit moved what the MLP reads; ‖ΔW‖/‖W‖ is the same as a change of weights; "
-        "net is the way from the start, without detours. ▸ marks where the most likely next token changes: "
-        "the unit there is what changed the model's mind. p is that token's probability. ~ marks a ‖δ‖ that is no more "
-        "than rounding in the model's half precision; precision float32, in the form o, computes without it. ▲ marks a "
-        "peak of the chosen number: more than its neighbours, and above the median by three scaled median deviations.",
+        "net is the way from the start, without detours. ▸ marks a flip: the most likely next token changes, and p "
+        "is its probability. ▲ marks a peak of the chosen number: more than its neighbours, and above the median by "
+        "three scaled median deviations. ~ marks a ‖δ‖ that is no more than rounding in the model's half precision; "
+        "precision float32, in the form o, computes without it. A text that begins as its neighbours do is shown, "
+        "after …, from where it differs; 0 shows it whole.",
         formulas=(
             ("δ_i = A_i − A_{i−1}", "A_i: the MLP's input z after the first i units"),
             ("W_i = W_{i−1} + (W_0 δ_i) A_0ᵀ / ‖A_0‖²", "each unit is one step of gradient descent"),
             ("h = 1 / ‖A_i‖²", "its implicit learning rate"),
         ),
         actions=("next_flip", "previous_flip", "next_peak", "previous_peak", "measure", "find", "dynamics"),
+        keys=(
+            (
+                "s S",
+                "Sort by the next column, the greatest on top; the other way round. A click on a title sorts too.",
+            ),
+            ("#", "Back to the text's order."),
+        ),
     ),
     "plots": PaneHelp(
         what="One measure over the units of the context, one line for each of up to six ticked layers; w plots "

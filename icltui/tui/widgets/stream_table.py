@@ -22,9 +22,10 @@ from icltui.tui.draw.colormap import level, ramp
 from icltui.tui.draw.safe_text import CURSOR
 from icltui.tui.draw.table_columns import USUAL_TEXT, Column, columns
 from icltui.tui.draw.unit_texts import widest_unit
-from icltui.tui.state.measurement_so_far import Bounds, MeasuredUnits
+from icltui.tui.state.measurement_so_far import MeasuredUnits
 from icltui.tui.state.peaks import peak_units
 from icltui.tui.state.row_order import SortedBy, sorted_units
+from icltui.tui.state.shade_bounds import Bounds
 from icltui.tui.widgets.bindings import first_and_last, key_binding, pages
 from icltui.tui.widgets.unit_cursor import UnitCursor
 
@@ -155,9 +156,11 @@ class StreamTable(UnitCursor):
 
     def _repaint_changed(self) -> None:
         """Repaint the lines that were painted from something else."""
+        of_all, cursor, top, width = self._state_of_all(), self.unit, self.scroll_offset.y, self.size.width
         for y in range(self.size.height):
-            if self._painted.get(y) != self._state_of(y):
-                self.refresh(Region(0, y, self.size.width, 1))
+            unit = _HEADER if y == 0 else self.unit_at(top + y - 1)
+            if self._painted.get(y) != self._state_of(unit, of_all, cursor):
+                self.refresh(Region(0, y, width, 1))
 
     def _draw_anew(self) -> None:
         self._set_in_order()
@@ -282,7 +285,7 @@ class StreamTable(UnitCursor):
 
     def render_line(self, y: int) -> Strip:
         """The header, or one of the rows below it."""
-        state = self._painted[y] = self._state_of(y)
+        state = self._painted[y] = self._state_of(self._unit_on(y), self._state_of_all(), self.unit)
         if (line := self._lines.get(state)) is None:
             line = self._lines[state] = self._draw(y)
         return line
@@ -291,16 +294,21 @@ class StreamTable(UnitCursor):
         """The unit on a line of the screen; the number of rows or more where there is none yet."""
         return _HEADER if y == 0 else self.unit_at(self.scroll_offset.y + y - 1)
 
-    def _state_of(self, y: int) -> tuple[object, ...]:
+    def _state_of_all(self) -> tuple[object, ...]:
+        """What every line is drawn from."""
+        width, shown = self.scrollable_content_region.width, (self.measure, self.shown_layer)
+        return (width, self._n_units, self._widest, self._n_rows > 0, *shown)
+
+    def _state_of(self, unit: int | None, of_all: tuple[object, ...], cursor: int) -> tuple[object, ...]:
         """All that a line is drawn from."""
-        unit, width, measured = self._unit_on(y), self.scrollable_content_region.width, self.measured
-        shared = (unit, width, self._n_units, self._widest, self._n_rows > 0, self.measure, self.shown_layer)
         if unit is _HEADER:
-            return (*shared, self.sorted_by, measured.n_units)
+            return (*of_all, self.sorted_by, self.measured.n_units)
         if unit >= self._n_rows:  # numbers may come in before a paint that knows of their row
-            return (width,)
-        changed = measured.changed_at((unit, unit - 1, 0))  # its next token is compared with another unit's
-        return (*shared, changed, unit == self.unit, self._fraction(unit), unit in self._peaks)
+            return of_all[:1]
+        changed = self.measured.changed_at(
+            (unit, unit - 1, 0)
+        )  # its next token is held against another unit's
+        return (unit, *of_all, changed, unit == cursor, self._fraction(unit), unit in self._peaks)
 
     @property
     def _has_log_bars(self) -> bool:

@@ -92,9 +92,10 @@ def test_two_keys_never_meet_on_one_pane() -> None:
         "left",
         "right",
         "s",
+        "S",
         "i",
         "escape",
-    }  # in layers, lanes and editors; in the heatmap
+    }  # in layers, lanes and editors; in table and heatmap
     for node, bindings in OWN.items():
         if "widgets" in node.__module__ and node.__name__ != "FindInput":
             taken = {key for binding in bindings for key in binding.key.split(",")} & mine
