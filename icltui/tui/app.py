@@ -8,7 +8,7 @@ import asyncio
 import gc
 import os
 import signal
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from rich.console import RenderableType
 from rich.text import Text
 from textual import on
-from textual.app import App, SystemCommand
+from textual.app import App
 from textual.binding import BindingType
 from textual.dom import DOMNode
 from textual.driver import Driver
@@ -33,7 +33,6 @@ from icltui.storage.paths import is_example
 from icltui.tui.actions import QUIT
 from icltui.tui.dialogs.confirm import UnsavedDialog
 from icltui.tui.draw.safe_text import display
-from icltui.tui.main.command_palette import ActionCommands, Palette
 from icltui.tui.main.keep_and_recover import UnsavedWork
 from icltui.tui.main.rows_screen import ROWS_SCREEN, RowsScreen
 from icltui.tui.main.screen import ExplorerScreen
@@ -53,7 +52,6 @@ if TYPE_CHECKING:
 
 _SIGNALS = ("SIGTERM", "SIGHUP", "SIGINT", "SIGQUIT")
 _NO_COLOR = NoColor()
-_SYSTEM_COMMANDS = ("Theme", "Screenshot")
 
 
 class IcltuiApp(App[None]):
@@ -76,7 +74,6 @@ class IcltuiApp(App[None]):
 
     TITLE = "icltui"
     CSS_PATH = "icltui.tcss"
-    COMMANDS = App.COMMANDS | {ActionCommands}
     BINDINGS: ClassVar[list[BindingType]] = [QUIT]
 
     def __init__(
@@ -294,13 +291,21 @@ class IcltuiApp(App[None]):
             self._driver.write(wrapped)
 
     def action_command_palette(self) -> None:
-        """Open the palette, in which every action is found by its words."""
-        if not isinstance(self.screen, Palette):
-            self.push_screen(Palette(id="--command-palette"))
+        """Open the palette, in which every action is found by its words; not over a dialog."""
+        self._open_palette()
 
-    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """Textual's own commands, less those that the registry of actions has."""
-        return (c for c in super().get_system_commands(screen) if c.title in _SYSTEM_COMMANDS)
+    def action_change_theme(self, name: str = "") -> None:
+        """Take a theme; without a name, list them."""
+        if name in self.available_themes:
+            self.theme = name
+        else:
+            self._open_palette("/theme ")
+
+    def _open_palette(self, text: str = "") -> None:
+        from icltui.tui.main.command_palette import open_palette  # which the first frame does not need
+
+        if not isinstance(self.screen, ModalScreen):
+            open_palette(self.screen, text)
 
     def _handle_exception(self, error: Exception) -> None:
         """Leave with one line and keep the traceback in the log; tests still see the error itself."""

@@ -32,6 +32,10 @@ class Action:
     is_in_footer: bool = False
     shown_keys: str = ""
     """The keys as a person reads them; by default made from ``keys``."""
+    argument: str = ""
+    """What the action's method can be given as a text, for the palette's ``/id NAME``; empty: nothing."""
+    takes_any: bool = True
+    """Whether the argument may be a text that the palette does not list."""
 
     def binding(self) -> Binding:
         """The binding as Textual takes it."""

@@ -21,7 +21,7 @@ VIEW_ACTIONS: tuple[Action, ...] = (
         help="Show the next tab."),
     Action("Look around", "previous_tab", "left_square_bracket", "move_tab(-1)", "Previous tab",
         help="Show the previous tab."),
-    Action("Look around", "find", "slash", "find_text", "Find",
+    Action("Look around", "find", "slash", "find_text", "Find", argument="WORD",
         help="Find a word in the units and their next tokens as you type; in log and exam, in their lines."),
     Action("Look around", "find_next", "n", "find_next(1)", "Next match",
         help="Go to the next match."),

@@ -37,7 +37,11 @@ class PageView(VerticalScroll, VimScroll, can_focus=True):
 
 
 class ManualDialog(Dialog[None]):
-    """Closes with nothing."""
+    """Closes with nothing.
+
+    Args:
+        topic: whose page to begin with; empty: the first.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         key_binding(
@@ -49,8 +53,9 @@ class ManualDialog(Dialog[None]):
         ),
     ]
 
-    def __init__(self) -> None:
+    def __init__(self, topic: str = "") -> None:
         super().__init__()
+        self._first = list(TOPICS).index(topic) if topic in TOPICS else 0
         self._topics = OptionList(*(Option(name, id=name) for name in TOPICS), id="topics", markup=False)
         self._page = PageView()
 
@@ -63,8 +68,8 @@ class ManualDialog(Dialog[None]):
             yield self._page
 
     def on_mount(self) -> None:
-        """Begin in the first page."""
-        self._topics.highlighted = 0
+        """Begin in the first page, or in that of the topic."""
+        self._topics.highlighted = self._first
         self._page.focus()
 
     @on(OptionList.OptionHighlighted)

@@ -1,55 +1,60 @@
-"""The command palette: every action of the registry, found by its label or its explanation."""
+"""The command palette over the screen that shows: what it offers there, and what happens with the answer."""
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
 
-from textual.command import CommandInput, CommandPalette, DiscoveryHit, Hit, Hits, Provider
-from textual.content import Content
+from textual.screen import Screen
 
+from icltui.report.session_formats import FORMAT_TITLES
+from icltui.storage.manual import TOPICS
+from icltui.storage.recent_models import recent_models
 from icltui.tui.actions import ACTIONS
 from icltui.tui.actions.action import Action
+from icltui.tui.actions.palette_entries import PaletteOffers, Word
 from icltui.tui.actions.rows import ROW_ACTIONS
-from icltui.tui.dialogs.dialog import ClosesOnce
-from icltui.tui.widgets.line_input import PrintableHighlighter
+from icltui.tui.dialogs.palette import Palette
+from icltui.tui.main.screen import ExplorerScreen
+from icltui.tui.state.model_form import choices_text
+from icltui.tui.state.session_list import known_sessions
+from icltui.tui.system.apply_settings import known_themes
 
-_ANYWHERE = tuple(action for action in ACTIONS if action.id == "quit")
-
-
-class Palette(ClosesOnce[None], CommandPalette):
-    """Textual's command palette, in whose field any text can be pasted."""
-
-    def on_mount(self) -> None:
-        """Draw the field without characters that a terminal would obey."""
-        self.query_one(CommandInput).highlighter = PrintableHighlighter()
+_ANYWHERE = tuple(action for action in ACTIONS if action.id in ("quit", "theme"))
 
 
-class ActionCommands(Provider):
-    """Offers the actions of the screen below the palette, where that screen has them."""
+def offered(screen: Screen[Any]) -> list[Action]:
+    """The actions that ``screen`` has."""
+    tables = {"action_run_prompt": ACTIONS, "action_sort_rows": (*ROW_ACTIONS, *_ANYWHERE)}
+    found = (table for name, table in tables.items() if hasattr(screen, name))
+    return [action for action in next(found, ()) if action.group]
 
-    @property
-    def _offered(self) -> list[Action]:
-        tables = {"action_run_prompt": ACTIONS, "action_sort_rows": (*ROW_ACTIONS, *_ANYWHERE)}
-        offered = (table for name, table in tables.items() if hasattr(self.screen, name))
-        return [action for action in next(offered, ()) if action.group]
 
-    def _label(self, action: Action) -> str:
-        keys = action.keys_text()
-        return f"{action.label}  {keys}" if keys else action.label
+def open_palette(screen: Screen[Any], text: str = "") -> None:
+    """Show the palette over ``screen``, and let that run what is chosen."""
+    if isinstance(screen, ExplorerScreen):
+        explorer = screen.explorer
+        screen.editors.take()
+        offers = PaletteOffers(offered(screen), explorer.settings, explorer.layers_of)
+        place = explorer.models.place
+    else:
+        offers, place = PaletteOffers(offered(screen)), ""
 
-    def _command(self, action: Action) -> Callable[[], object]:
-        return partial(self.screen.run_action, action.action)
+    def run(action: str | None) -> None:
+        if action:
+            screen.call_later(screen.run_action, action)
 
-    async def discover(self) -> Hits:
-        """Every action, before anything is typed."""
-        for action in self._offered:
-            label = self._label(action)
-            yield DiscoveryHit(Content(label), self._command(action), text=label, help=action.help)
+    screen.app.push_screen(Palette(offers, text, lambda: argument_words(place)), run)
 
-    async def search(self, query: str) -> Hits:
-        """Actions that match what is typed."""
-        matcher = self.matcher(query)
-        for action in self._offered:
-            score = max(matcher.match(action.label), matcher.match(action.help) / 2)
-            if score > 0:
-                label = matcher.highlight(self._label(action))
-                yield Hit(score, label, self._command(action), help=action.help)
+
+def argument_words(place: str) -> Mapping[str, Sequence[Word]]:
+    """What the arguments of actions can be; it reads folders."""
+    now = datetime.now()
+    return {
+        "theme": [Word(name) for name in known_themes()],
+        "help": [Word(topic, words) for topic, words in TOPICS.items()],
+        "export": [Word(kind, title) for kind, title in FORMAT_TITLES.items()],
+        "model": [Word(load.model, choices_text(load)) for load in recent_models(place)],
+        "open": [
+            Word(entry.name, entry.lesson or entry.when(now), str(entry.path)) for entry in known_sessions()
+        ],
+    }

@@ -3,9 +3,12 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from icltui.storage.recent_models import remember_model
+from msgspec.structs import replace
+
+from icltui.storage.recent_models import recent_models, remember_model
 from icltui.tui.dialogs.load_model import LoadModelDialog
 from icltui.tui.main.actions_base import ScreenActions, ScreenParts
+from icltui.tui.state.model_form import blank
 
 
 class EngineActions(ScreenActions):
@@ -25,9 +28,15 @@ class EngineActions(ScreenActions):
         async with self._turn:
             await act()
 
-    def action_load_model(self) -> None:
-        """Load another model."""
-        self._begin(self._load_model)
+    def action_load_model(self, name: str = "") -> None:
+        """Load another model, as it was loaded before; without a name, ask for one."""
+        if name:
+            models = self._explorer.models
+            usual = replace(blank(models.load), model=name)
+            load = next((load for load in recent_models(models.place) if load.model == name), usual)
+            self.engage(lambda: self._explorer.load_model(load))
+        else:
+            self._begin(self._load_model)
 
     async def _load_model(self) -> None:
         self._editors.take()

@@ -7,9 +7,10 @@ from functools import partial
 from pathlib import Path
 
 from icltui.api.messages import LoadModel
-from icltui.storage.paths import is_example, sessions_folder, unused_path
+from icltui.storage.atomic import path_is_taken
+from icltui.storage.paths import is_example, sessions_folder, typed_path, unused_path
 from icltui.storage.recent_sessions import remember_session
-from icltui.storage.sessions import write_session
+from icltui.storage.sessions import read_session, write_session
 from icltui.tui.dialogs.confirm import UnsavedDialog
 from icltui.tui.dialogs.save_session import SaveSessionDialog
 from icltui.tui.draw.safe_text import display
@@ -17,7 +18,7 @@ from icltui.tui.main.actions_base import ScreenActions, ScreenParts
 from icltui.tui.state.session_conversion import without_words
 from icltui.tui.state.wanted_model import load_of
 from icltui.values import Session
-from icltui.values.errors import SessionError
+from icltui.values.errors import BadInput, SessionError
 
 Engage = Callable[[Callable[[], Awaitable[object]]], None]
 """Uses the engine without waiting for it."""
@@ -31,17 +32,43 @@ class FileActions(ScreenActions):
         self._writer = ThreadPoolExecutor(1, "save")
         self._remembered: Path | None = None
 
-    def action_save_session(self) -> None:
-        """Save to the session's own file, or ask for one."""
-        self._begin(partial(self._save, self._explorer.document.path))
+    def action_save_session(self, name: str = "") -> None:
+        """Save to the session's own file, or ask for one; a name is that of a file beside the other sessions."""
+        if name:
+            self._begin(partial(self._save_named, name))
+        else:
+            self._begin(partial(self._save, self._explorer.document.path))
+
+    async def _save_named(self, name: str) -> None:
+        """Save under a name that was typed; what lies there already is asked about."""
+        self._editors.take()
+        try:
+            typed = name if name.endswith(".json") else f"{name}.json"
+            path = typed_path(typed if "/" in name else str(sessions_folder() / typed))
+        except BadInput as error:
+            self._screen.notify(display(str(error)), severity="error", markup=False)
+            return
+        if path != self._explorer.document.path and path_is_taken(path):
+            await self._save_as(path, f"{path.name} is there already")
+        else:
+            await self._save(path)
 
     def action_save_session_as(self) -> None:
         """Save to a file that is asked for."""
         self._begin(partial(self._save, None))
 
-    def action_open_session(self) -> None:
-        """Open another session."""
-        self._begin(partial(self.unless_kept, self._open))
+    def action_open_session(self, path: str = "") -> None:
+        """Open another session; without a path, show those there are."""
+        self._begin(partial(self.unless_kept, partial(self._open_path, path) if path else self._open))
+
+    async def _open_path(self, text: str) -> None:
+        try:
+            path = typed_path(text)
+            session = await asyncio.to_thread(read_session, path)
+        except BadInput as error:
+            self._screen.notify(display(str(error)), severity="error", markup=False)
+        else:
+            self._explorer.open(session, path)
 
     def action_new_session(self) -> None:
         """Open an empty session."""

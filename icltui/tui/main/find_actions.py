@@ -51,8 +51,14 @@ class FindActions(ScreenActions):
         """Open the bar to type a word."""
         self.action_find_text()
 
-    def action_find_text(self) -> None:
-        """Ask for a word; where the screen has pages, on the page that shows it."""
+    def action_find_text(self, word: str = "") -> None:
+        """Go to a word, or ask for one; where the screen has pages, on the page that shows it."""
+        if word:
+            self._view.turn_to("numbers")
+            self._go(Search(word, self._places(word)).from_place(self._here), self._here)
+            if not self.search.places:
+                self._tell(f"{fit(word, _WIDEST_WORD).rstrip()}: not found {self._where}")
+            return
         self._origin = self._screen.focused, self._here, self.search
         self._view.turn_to("numbers")
         self.find_bar.open()

@@ -70,8 +70,14 @@ class GuideActions(ScreenActions):
 
     # Help.
 
-    def action_show_help(self) -> None:
-        """Explain the pane in focus, every key, what each number means now, and what the model's check found."""
+    def action_show_help(self, topic: str = "") -> None:
+        """Explain the pane in focus, every key, what each number means now, and what the model's check found.
+
+        Of a topic of the manual, its page.
+        """
+        if topic:
+            self.action_show_manual(topic)
+            return
         model, settings = self._explorer.model, self._explorer.settings
         facts = model_facts(model) if model else ()
         self._screen.app.push_screen(
@@ -82,13 +88,13 @@ class GuideActions(ScreenActions):
         if wish == TOUR:
             self.action_start_tour()
 
-    def action_show_manual(self) -> None:
-        """Open the manual."""
+    def action_show_manual(self, topic: str = "") -> None:
+        """Open the manual, at a topic's page."""
         from icltui.tui.dialogs.manual import (
             ManualDialog,  # with Markdown, which the first frame does not need
         )
 
-        self._screen.app.push_screen(ManualDialog())
+        self._screen.app.push_screen(ManualDialog(topic))
 
     @property
     def _pane(self) -> str | None:

@@ -10,7 +10,8 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from icltui.report.session_formats import FORMAT_TITLES, SessionFormat, render_session
-from icltui.storage.paths import sessions_folder, unused_path
+from icltui.storage.atomic import write_file
+from icltui.storage.paths import make_folder, sessions_folder, unused_path
 from icltui.system.figure_process import draw_figure
 from icltui.tui.dialogs.export import ExportDialog, ExportOption
 from icltui.tui.draw.safe_text import display
@@ -20,6 +21,7 @@ from icltui.tui.state.session_conversion import left_out, without_words
 from icltui.tui.terminal.osc52 import LIMIT, Copyable, encoded_size
 from icltui.tui.widgets.bordered import Bordered
 from icltui.values import CompiledFormat, ExportFormat, Session
+from icltui.values.errors import BadInput, reason_of
 
 _ROOMY = 60
 """A narrower picture has room for the pane's name alone."""
@@ -70,9 +72,25 @@ class OutputActions(ScreenActions):
             what = f"{lines} line{'' if lines == 1 else 's'} of {_words(self._screen.focused)}"
             self._tell(f"{what} sent to the terminal's clipboard")
 
-    def action_export_session(self) -> None:
-        """Ask what goes where, and see that it gets there."""
-        self._begin(self._export)
+    def action_export_session(self, kind: str = "") -> None:
+        """Ask what goes where, and see that it gets there; a record of a named kind goes to a free name."""
+        self._begin(partial(self._write_record, kind) if kind else self._export)
+
+    async def _write_record(self, kind: str) -> None:
+        self._editors.take()
+        records = self._records(self._explorer.session(self._explorer.document.title))
+        offer = next((offer for offer in records if offer.proposal.suffix == f".{kind}"), None)
+        if offer is None or offer.make is None:
+            self._tell(display(f"{kind!r} is not known: use {', '.join(_RECORDS)}"))
+            return
+        try:
+            make_folder(offer.proposal.parent)
+            await asyncio.to_thread(write_file, offer.proposal, await offer.make())
+        except (OSError, BadInput) as error:
+            reason = reason_of(error) if isinstance(error, OSError) else str(error)
+            self._screen.notify(display(f"cannot export: {reason}"), severity="error", markup=False)
+        else:
+            self._tell_written(offer, offer.proposal)
 
     async def _export(self) -> None:
         self._editors.take()
@@ -87,7 +105,11 @@ class OutputActions(ScreenActions):
         if offer.compiled:
             self._explorer.compile(offer.compiled, str(path))
             return
+        self._tell_written(offer, path)
+
+    def _tell_written(self, offer: ExportOption, path: Path) -> None:
         settings, results = self._explorer.settings, self._explorer.results
+        session = self._explorer.session(self._explorer.document.title)
         missing = left_out(session.alone, settings, results) if offer.is_record else ()
         if offer.label != FORMAT_TITLES["md"]:
             missing = tuple(what for what in missing if what == "numbers")  # nothing else is ever in it

@@ -2,6 +2,7 @@
 
 from typing import cast
 
+from icltui.api.option_table import option_of
 from icltui.tui.dialogs.queries import QueriesDialog
 from icltui.tui.dialogs.settings import SettingsDialog
 from icltui.tui.main.actions_base import ScreenActions, ScreenParts
@@ -10,8 +11,10 @@ from icltui.tui.main.guide_actions import GuideActions
 from icltui.tui.main.rows_screen import ROWS_SCREEN
 from icltui.tui.main.view_actions import ViewActions
 from icltui.tui.state.run_settings import Choice
+from icltui.tui.state.settings_form import text_of, with_text
 from icltui.tui.widgets.modal_editor import ModalEditor
 from icltui.values import Lane
+from icltui.values.errors import BadInput
 
 
 class RunActions(ScreenActions):
@@ -69,6 +72,20 @@ class RunActions(ScreenActions):
         """Measure the selected unit by its tokens, or whole again."""
         self._editors.take()
         self._explorer.open_unit(self._numbers.unit)
+
+    def action_set_option(self, field: str, text: str) -> None:
+        """Set one option by a command of the palette; a patch that is on acts at once."""
+        self._editors.take()
+        explorer, option = self._explorer, option_of(field)
+        try:
+            if field == "layers":
+                explorer.choose_layers(set(explorer.layers_of(text)))
+            else:
+                explorer.change_settings(with_text(explorer.settings, option, text))
+        except BadInput as error:
+            explorer.complain(str(error))
+        else:
+            explorer.say(f"{option.title}: {text_of(option, explorer.settings)}")
 
     def action_set_choices(self) -> None:
         """Type strength, fit, controls, tests, sampling and units."""

@@ -174,6 +174,11 @@ class RunSettings:
         refused = refused_by(model)
         return self.ticked(self.chosen(model.n_layers, refused), model.n_layers, refused)
 
+    @staticmethod
+    def has(option: Option) -> bool:
+        """Whether these settings have the option."""
+        return option.of[0] in _PARTS or option.field in CHOICES
+
     def value_of(self, option: Option) -> Any:
         """The value of ``option`` in these settings."""
         part = _PARTS.get(option.of[0])

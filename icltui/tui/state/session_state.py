@@ -112,6 +112,10 @@ class SessionState:
         """One plain line for the user."""
         self._noticed(line, False)
 
+    def complain(self, line: str) -> None:
+        """One plain line for the user about something that cannot be done."""
+        self._noticed(line, True)
+
     # The runs before.
 
     def annotate(self, number: int, note: str) -> None:

@@ -37,12 +37,33 @@ def with_texts(settings: RunSettings, texts: Mapping[str, str]) -> RunSettings:
     changed = settings
     for option in SETTINGS:
         if (text := texts[option.field]) != _text(option, settings):
-            try:
-                changed = changed.with_value(option, _read(option, text))
-            except BadInput as error:
-                raise BadInput(f"{option.title}: {error}") from error
+            changed = _changed(changed, option, text)
     check_options(changed.recipe)
     return changed
+
+
+def with_text(settings: RunSettings, option: Option, text: str) -> RunSettings:
+    """``settings`` with one option, whatever form has it.
+
+    Raises:
+        BadInput: naming the option, its value and what to give instead.
+    """
+    changed = _changed(settings, option, text)
+    check_options(changed.recipe)
+    return changed
+
+
+def text_of(option: Option, settings: RunSettings) -> str:
+    """The option's value as :func:`with_text` takes it; of a list its length."""
+    value = settings.value_of(option)
+    return ("on" if value else "off") if isinstance(value, bool) else _text(option, settings)
+
+
+def _changed(settings: RunSettings, option: Option, text: str) -> RunSettings:
+    try:
+        return settings.with_value(option, _read(option, text))
+    except BadInput as error:
+        raise BadInput(f"{option.title}: {error}") from error
 
 
 def _text(option: Option, settings: RunSettings) -> str:
@@ -53,6 +74,10 @@ def _text(option: Option, settings: RunSettings) -> str:
 
 
 def _read(option: Option, text: str) -> Any:
+    if bool in option.types:
+        if (word := text.strip()) not in ("on", "off"):
+            raise BadInput(f"{word!r} not known: use on, off")
+        return word == "on"
     if tuple in option.types:
         return queries_of_file(text) if text.strip() else ()
     if option.names_file:

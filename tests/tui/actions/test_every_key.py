@@ -149,6 +149,8 @@ CASES = {
     "redraw": Case(lambda desk: desk.app._frame),
     "help": Case(dialog, "HelpDialog"),
     "manual": Case(dialog, "ManualDialog"),
+    "palette": Case(dialog, "Palette"),
+    "theme": Case(dialog, "Palette"),
     "tour": Case(lambda desk: desk.screen.guide.tour_card.display, True),
     "quit": Case(dialog, "UnsavedDialog", before=("3", "space")),
 }

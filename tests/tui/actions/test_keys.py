@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-from textual.command import CommandPalette
 from textual.events import Key
 from textual.widgets import Input, Static
 
@@ -12,9 +11,10 @@ from icltui.report.measures import MEASURES
 from icltui.tui.actions import ACTIONS, BINDINGS
 from icltui.tui.dialogs.help import HelpDialog, help_sections
 from icltui.tui.dialogs.open_session import OpenSessionDialog
+from icltui.tui.dialogs.palette import Palette
 from icltui.tui.dialogs.save_session import SaveSessionDialog
 from icltui.tui.draw.token_colorings import COLORINGS
-from icltui.tui.main.command_palette import ActionCommands
+from icltui.tui.main.command_palette import offered
 from icltui.tui.state.pane_names import PANES
 from icltui.values import LANES
 from tests.tui import samples
@@ -325,21 +325,20 @@ async def test_help(desk: Desk) -> None:
 
 async def test_palette_runs_actions(desk: Desk) -> None:
     await desk.press("ctrl+p")
-    await desk.until(lambda: isinstance(desk.app.screen, CommandPalette))
+    await desk.until(lambda: isinstance(desk.app.screen, Palette))
     await desk.press(*"patch mode")
-    await desk.until(lambda: desk.app.screen.query_one("CommandList").option_count)  # type: ignore[attr-defined]
     await desk.press("enter")
     await desk.until(lambda: desk.explorer.settings.recipe.mode == "frozen")
 
 
 async def test_every_action_exists_and_is_offered(desk: Desk) -> None:
-    offered = {action.id for action in ActionCommands(desk.screen)._offered}
+    offers = {action.id for action in offered(desk.screen)}
     for action in ACTIONS:
         name = action.action.split("(")[0]
         owner = desk.app if name.startswith("app.") else desk.screen
         assert hasattr(owner, f"action_{name.removeprefix('app.')}"), action.id
         assert action.help.endswith((".", "?"))
-        assert not action.group or action.id in offered
+        assert not action.group or action.id in offers
 
 
 def test_ids_and_keys_are_unique() -> None:

@@ -20,6 +20,8 @@ from textual.events import Key
 from textual.screen import Screen
 
 import icltui.tui
+from icltui.tui.actions import ACTIONS
+from icltui.tui.actions.palette_entries import PaletteOffers
 from icltui.tui.dialogs.ask_text import AskTextDialog
 from icltui.tui.dialogs.comparison import CompareDialog
 from icltui.tui.dialogs.confirm import OVERWRITE, ConfirmDialog, UnsavedDialog
@@ -30,13 +32,13 @@ from icltui.tui.dialogs.help import HelpDialog
 from icltui.tui.dialogs.load_model import LoadModelDialog
 from icltui.tui.dialogs.manual import ManualDialog
 from icltui.tui.dialogs.open_session import OpenSessionDialog
+from icltui.tui.dialogs.palette import Palette
 from icltui.tui.dialogs.queries import QueriesDialog
 from icltui.tui.dialogs.recover import RecoverDialog
 from icltui.tui.dialogs.row_texts import RowTextDialog
 from icltui.tui.dialogs.runs import RunsDialog
 from icltui.tui.dialogs.save_session import SaveSessionDialog
 from icltui.tui.dialogs.settings import SettingsDialog
-from icltui.tui.main.command_palette import Palette
 from icltui.tui.main.rows_screen import RowsScreen
 from icltui.tui.main.screen import ExplorerScreen
 from icltui.tui.state.compared_session import ComparedSession
@@ -88,7 +90,7 @@ MADE: dict[type[Screen[Any]], Callable[[Desk], Screen[Any]]] = {
     CompareDialog: lambda _: CompareDialog(SESSION, "now", OTHER),
     LoadModelDialog: lambda desk: LoadModelDialog(desk.explorer.models),
     ManualDialog: lambda _: ManualDialog(),
-    Palette: lambda _: Palette(),
+    Palette: lambda _: Palette(PaletteOffers(ACTIONS)),
     ConfirmDialog: lambda _: ConfirmDialog("Overwrite it?", OVERWRITE),
     RecoverDialog: lambda _: RecoverDialog([orphan()]),
     RowTextDialog: lambda _: RowTextDialog("a row", ["its fields"]),

@@ -16,7 +16,7 @@ from icltui.tui.app import IcltuiApp
 from icltui.tui.dialogs.confirm import UnsavedDialog
 from icltui.tui.dialogs.row_texts import RowText, RowTextDialog
 from icltui.tui.draw.svg import pane_strips, svg_of
-from icltui.tui.main.command_palette import ActionCommands
+from icltui.tui.main.command_palette import offered
 from icltui.tui.main.rows_screen import RowsScreen
 from icltui.tui.state.rows.loaded_rows import read_summary
 from tests.tui import samples
@@ -137,9 +137,9 @@ async def test_every_key_does_what_it_says(folder: Path) -> None:
 
 async def test_the_palette_offers_what_there_is(folder: Path) -> None:
     async with browsing(folder) as desk:
-        offered = ActionCommands(desk.rows)._offered
-        assert {action.id for action in offered} == {*KEYS, "quit"}
-        for action in offered:
+        offers = offered(desk.rows)
+        assert {action.id for action in offers} == {*KEYS, "quit", "theme"}
+        for action in offers:
             name = action.action.split("(")[0]
             owner = desk.app if name.startswith("app.") else desk.rows
             assert hasattr(owner, f"action_{name.removeprefix('app.')}")

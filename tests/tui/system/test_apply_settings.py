@@ -3,12 +3,12 @@
 import asyncio
 
 import pytest
-from textual.command import CommandPalette
 from textual.widgets import Input
 
 from icltui.api.messages import LoadModel
 from icltui.storage.config import Config
 from icltui.tui.app import IcltuiApp
+from icltui.tui.dialogs.palette import Palette
 from icltui.tui.system.apply_settings import (
     check_theme,
     choose_theme,
@@ -105,7 +105,7 @@ async def test_no_cursor_blinks_not_even_in_the_palette() -> None:
     async with open_desk(samples.session()) as desk:
         await desk.settle()
         await desk.press("ctrl+p")
-        await desk.until(lambda: isinstance(desk.app.screen, CommandPalette))
+        await desk.until(lambda: isinstance(desk.app.screen, Palette))
         await desk.until(lambda: not desk.app.screen.query_one(Input).cursor_blink)
 
 

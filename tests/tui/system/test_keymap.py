@@ -1,12 +1,14 @@
 """The user's own keys: those that can be had act and are shown, the others are refused in one line."""
 
+import re
+
 import pytest
-from textual.command import CommandPalette
 
 from icltui.api.messages import Measure
 from icltui.storage.config import Config
 from icltui.tui.actions import ACTIONS
 from icltui.tui.dialogs.help import HelpDialog
+from icltui.tui.dialogs.palette import Palette
 from icltui.tui.dialogs.save_session import SaveSessionDialog
 from icltui.tui.system.keymap import keymap
 from tests.tui import samples
@@ -91,9 +93,9 @@ async def test_own_keys_are_shown_wherever_keys_are() -> None:
         await desk.settle()
         assert "f6 Run" in desk.text().splitlines()[-1]
         await desk.press("ctrl+p")
-        await desk.until(lambda: isinstance(desk.app.screen, CommandPalette))
+        await desk.until(lambda: isinstance(desk.app.screen, Palette))
         await desk.press(*"run")
-        await desk.until(lambda: "Run  F6" in desk.text())
+        await desk.until(lambda: re.search("Run +F6", desk.text()))
         await desk.press("escape", "escape", "f9")
         await desk.until(lambda: isinstance(desk.app.screen, HelpDialog))
         await desk.press("ctrl+d")  # behind the focused pane come all keys

@@ -17,7 +17,7 @@ import icltui
 from icltui.bench.pseudo_terminal import SIZE, PseudoTerminal, TerminalPicture
 from tests.tui.terminal.replies import REPLIES
 
-COMMAND = [sys.executable, "-m", "icltui", "--engine", "sleep 600"]
+COMMAND = [sys.executable, "-m", "icltui", "--no-launcher", "--engine", "sleep 600"]
 """The explorer on its example; its engine never says anything."""
 PATIENCE = 60.0
 F8, FOCUS = b"\x1b[19~", b"\x1b[I"
