@@ -26,6 +26,8 @@ SESSION_ACTIONS: tuple[Action, ...] = (
         help="Start with an empty context and query."),
     Action("Session", "export", "e", "export_session", "Export", argument="KIND", takes_any=False,
         help="Write a report, a table, a figure, a picture of the pane, or the patch for another program."),
+    Action("Session", "record", "", "record_screen", "Record",
+        help="Record the screen from here on; called again, write one SVG that moves, where sessions are."),
     Action("Session", "copy", "ctrl+g", "copy_pane", "Copy pane",
         help="Send what the focused pane holds to the terminal's clipboard, through SSH and tmux too (OSC 52)."),
     Action("Session", "model", "L,f2", "load_model", "Load model", argument="NAME",

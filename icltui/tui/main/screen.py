@@ -32,6 +32,7 @@ from icltui.tui.main.history_actions import HistoryActions
 from icltui.tui.main.layer_actions import LayerActions
 from icltui.tui.main.output_actions import OutputActions
 from icltui.tui.main.prompt_editors import PromptEditors
+from icltui.tui.main.record_actions import RecordActions
 from icltui.tui.main.redraw import Redraw
 from icltui.tui.main.run_actions import RunActions
 from icltui.tui.main.view_actions import ViewActions
@@ -103,13 +104,14 @@ class ExplorerScreen(Screen[None]):
         self.files, self.engine, self.view = FileActions(parts), EngineActions(parts), ViewActions(parts)
         self.find = FindActions(parts, self.view)
         self.guide = GuideActions(parts, self.view, self.files)
-        self.layer_actions = LayerActions(parts)
+        self.layer_actions, self.recorder = LayerActions(parts), RecordActions(parts)
         # Textual looks for actions on the screen: there it finds those of the objects that it is made of.
         for actions in (
             *(self.files, self.engine, self.view, self.find, self.guide, self.layer_actions),
             RunActions(parts, self.view, self.engine, self.guide),
             HistoryActions(parts),
             OutputActions(parts),
+            self.recorder,
         ):
             vars(self).update(actions.methods())
         # A document goes into the editors at once: the next key would take theirs for what is typed into it.
