@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from icltui.tui.state.explorer import Explorer
     from icltui.tui.system.measurement_log import MeasurementLog
 
+SERVED_AT = "127.0.0.1:8000"
+"""Where ``--serve`` listens unless it is told."""
 ESCAPE_DELAY_OVER_SSH = "250"
 """Milliseconds until an Escape that nothing follows is the key: TCP sends no lost segment again before 200."""
 
@@ -54,6 +56,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="leave the mouse to the terminal, to select text",
     )
     parser.add_argument(
+        "--serve",
+        nargs="?",
+        const=SERVED_AT,
+        metavar="HOST:PORT",
+        help=f"show the explorer in a browser instead, to whoever reaches this address (default {SERVED_AT})",
+    )
+    parser.add_argument(
         "--no-launcher",
         dest="launcher",
         action="store_false",
@@ -74,7 +83,11 @@ def explore(args: argparse.Namespace) -> int:
     """The explorer on this terminal, its engine in a child process."""
     folder = rows_folder(args)
     session, path = (None, None) if folder else what_to_open(args)
-    if not (is_terminal(sys.__stdin__) and is_terminal(sys.__stderr__)):
+    if args.serve is not None and not _is_in_browser():
+        from icltui.cli.serve_browser import serve_browser
+
+        return serve_browser(args.serve)
+    if not _has_screen():
         raise BadInput(
             "the explorer needs a terminal on stdin and stderr: run it in one, or use measure, verify or generate"
         )
@@ -107,6 +120,16 @@ def explore(args: argparse.Namespace) -> int:
     if app.measurement_log is not None and (line := app.measurement_log.close(say_of_log)):
         say_of_log(line)
     return 1 if app.return_code is None else app.return_code  # None: the app ended without an exit
+
+
+def _has_screen() -> bool:
+    """Whether there is a terminal, or a browser that shows what the program writes."""
+    return _is_in_browser() or (is_terminal(sys.__stdin__) and is_terminal(sys.__stderr__))
+
+
+def _is_in_browser() -> bool:
+    """Whether textual-serve started this process."""
+    return os.environ.get("TEXTUAL_DRIVER", "").endswith(":WebDriver")
 
 
 def _log_maker(

@@ -124,15 +124,16 @@ class Access:
 
 def _check_local(headers: list[tuple[bytes, bytes]]) -> None:
     hosts = [value for name, value in headers if name == b"host"]
-    if len(hosts) != 1 or not _names_this_machine(b"http://" + hosts[0]):
+    if len(hosts) != 1 or not names_this_machine(b"http://" + hosts[0]):
         raise Forbidden(
             "the request's Host is not this machine: ask 127.0.0.1 or localhost, or serve with a token"
         )
-    if not all(_names_this_machine(value) for name, value in headers if name == b"origin"):
+    if not all(names_this_machine(value) for name, value in headers if name == b"origin"):
         raise Forbidden("a web page of another origin may not ask: ask from a program, or serve with a token")
 
 
-def _names_this_machine(url: bytes) -> bool:
+def names_this_machine(url: bytes) -> bool:
+    """Whether the host of ``url``, a scheme and an authority alone, is ``localhost`` or a loopback address."""
     try:
         text = url.decode("ascii")
         parts = urlsplit(text)
