@@ -11,15 +11,19 @@ from icltui.storage.atomic import path_is_taken
 from icltui.storage.paths import is_example, sessions_folder, typed_path, unused_path
 from icltui.storage.recent_sessions import remember_session
 from icltui.storage.sessions import read_session, write_session
+from icltui.text.units import in_bytes
 from icltui.tui.dialogs.confirm import UnsavedDialog
 from icltui.tui.dialogs.save_session import SaveSessionDialog
 from icltui.tui.draw.safe_text import display
 from icltui.tui.main.actions_base import ScreenActions, ScreenParts
 from icltui.tui.state.session_conversion import without_words
 from icltui.tui.state.wanted_model import load_of
+from icltui.tui.widgets.messages import Noticed
 from icltui.values import Session
 from icltui.values.errors import BadInput, SessionError
 
+_AT_ONCE = 0.2
+"""Seconds of writing after which a line says that it goes on."""
 Engage = Callable[[Callable[[], Awaitable[object]]], None]
 """Uses the engine without waiting for it."""
 
@@ -29,7 +33,9 @@ class FileActions(ScreenActions):
 
     def __init__(self, parts: ScreenParts) -> None:
         super().__init__(parts)
-        self._writer = ThreadPoolExecutor(1, "save")
+        self._thread = ThreadPoolExecutor(1, "save")
+        self._writing: dict[Path, asyncio.Task[None]] = {}
+        """The newest state that is on its way to each file."""
         self._remembered: Path | None = None
 
     def action_save_session(self, name: str = "") -> None:
@@ -81,6 +87,8 @@ class FileActions(ScreenActions):
     async def unless_kept(self, go_on: Callable[[], Awaitable[object]]) -> None:
         """Call ``go_on`` at once if nothing is lost by it, else as the user decides."""
         self._editors.take()
+        if self._writing:
+            await asyncio.wait(self._writing.values())
         document = self._explorer.document
         if self._explorer.is_unsaved:
             answer = await self._ask(UnsavedDialog(document.title))
@@ -95,22 +103,48 @@ class FileActions(ScreenActions):
             return await self._save_as(unused_path(sessions_folder(), self._explorer.document.title))
         if path == self._explorer.document.path and self._explorer.document.is_overtaken:
             return await self._save_as(path, "another program has written this file since it was opened")
-        try:
-            await self._write(path)
-        except SessionError as error:
-            return await self._save_as(path, str(error))
-        return True
+        return await self._write(path)
 
     async def _save_as(self, proposal: Path, complaint: str = "") -> bool:
-        return await self._ask(SaveSessionDialog(proposal, self._write, complaint)) is not None
+        path = await self._ask(SaveSessionDialog(proposal, complaint))
+        return path is not None and await self._write(path)
 
-    async def _write(self, path: Path) -> None:
-        """On a thread, as a large session takes seconds; on one, or an older state could come to lie over a newer."""
-        document = self._explorer.document
+    async def _write(self, path: Path) -> bool:
+        """Write, and ask for another place where that fails; whoever waits may go, the file is written all the same."""
+        task = self._writing[path] = asyncio.create_task(self._write_behind(path))
+        try:
+            await asyncio.shield(task)
+        except SessionError as error:
+            return await self._save_as(path, str(error))
+        except asyncio.CancelledError:
+            task.add_done_callback(self._tell_failure)
+            raise
+        return True
+
+    async def _write_behind(self, path: Path) -> None:
+        """On a thread, as a large session takes a while; on one, or an older state could come to lie over a newer."""
+        document, me = self._explorer.document, asyncio.current_task()
         session = self._explorer.session(document.title if path == document.path else path.stem)
-        await asyncio.get_running_loop().run_in_executor(self._writer, write_session, path, session)
-        note = without_words(self._explorer.saved(path, session))
-        self._tell(display(f"saved to {path}{note}"))
+        writing = asyncio.get_running_loop().run_in_executor(
+            self._thread, lambda: write_session(path, session) if self._writing.get(path) is me else None
+        )
+        try:
+            if not (await asyncio.wait([writing], timeout=_AT_ONCE))[0]:
+                self._explorer.say(f"saving {path.name} …")
+            await writing
+            if self._writing.get(path) is me:  # else a newer state follows
+                note = without_words(self._explorer.saved(path, session))
+                stamp = self._explorer.document.stamp
+                size = f", {in_bytes(stamp[-1])}" if stamp else ""
+                self._explorer.say(f"saved {path.name}{size}{note}")
+        finally:
+            if self._writing.get(path) is me:
+                del self._writing[path]
+
+    def _tell_failure(self, task: asyncio.Task[None]) -> None:
+        """Say that a file could not be written which nobody waits for."""
+        if error := task.exception():
+            self._screen.post_message(Noticed(f"{error} — nothing is lost: the work stays in memory", True))
 
     def remember_opened(self) -> None:
         """Put a file that was opened or saved at the top of the list of those to choose from."""

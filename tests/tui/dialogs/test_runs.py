@@ -89,7 +89,7 @@ async def test_a_session_saved_at_once_after_opening_is_that_session(three: Desk
     write_session(path, B)
     three.explorer.open(B, path)
     three.screen.files.action_save_session()
-    await three.until(lambda: any("saved to" in line for line in three.toasts()))
+    await three.until(lambda: any("saved " in line for line in three.toasts()))
     assert read_session(path).prompt == B.prompt
 
 

@@ -128,7 +128,7 @@ async def test_an_edit_during_the_writing_stays_unsaved(
         monkeypatch.setattr(file_actions, "write_session", write_while_typing)
         await desk.press("ctrl+s")
         await desk.until(path.exists)
-        await desk.until(lambda: any("saved to" in line for line in desk.toasts()))
+        await desk.until(lambda: any("saved " in line for line in desk.toasts()))
         assert desk.explorer.is_unsaved
 
 
@@ -177,7 +177,7 @@ async def test_the_newest_of_two_saves_is_what_lies_in_the_file(
         await desk.press("1", "i", "x", "ctrl+s")
         await desk.pilot.pause(0.05)  # a second thread would have begun, and be done before the first
         gate.set()
-        await desk.until(lambda: any("saved to" in line for line in desk.toasts()))
+        await desk.until(lambda: any("saved " in line for line in desk.toasts()))
         await desk.until(lambda: n_begun == 2)
     assert read_session(path).prompt.context == "x" + samples.CONTEXT
 
@@ -225,3 +225,59 @@ async def test_a_name_alone_goes_where_the_list_of_sessions_looks(desk: Desk) ->
     await desk.until(lambda: desk.explorer.document.path)
     assert desk.explorer.document.path == sessions_folder() / "mine.json"
     assert desk.explorer.document.path.exists()
+
+
+async def test_the_name_is_typed_over_and_the_folder_stays(desk: Desk, tmp_path: Path) -> None:
+    await desk.press("ctrl+s")
+    await desk.until(lambda: isinstance(desk.app.screen, SaveSessionDialog))
+    name, folder = desk.app.screen.query(Input)
+    assert name.selected_text == name.value == "capital-conflict"
+    assert folder.value == str(sessions_folder())
+    folder.value = str(tmp_path / "notes")
+    await desk.press(*"page", "enter")
+    await desk.until(lambda: desk.explorer.document.path)
+    assert desk.explorer.document.path == tmp_path / "notes" / "page.json"
+
+
+async def test_while_it_is_written_keys_go_to_the_screen_and_leaving_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, gate = tmp_path / "mine.json", Event()
+
+    def write_slowly(path: Path, session: Session) -> None:
+        gate.wait(PATIENCE)
+        write_session(path, session)
+
+    monkeypatch.setattr(file_actions, "write_session", write_slowly)
+    async with open_desk(samples.session(), path) as desk:
+        await desk.settle()
+        await desk.press("1", "i", "x", "ctrl+s")
+        await desk.until(lambda: "saving mine.json …" in desk.toasts())
+        await desk.press("escape", "5")
+        assert desk.screen.numbers.current == "plots"
+        await desk.press("ctrl+q")
+        await desk.drawn()
+        assert not desk.app._exit
+        gate.set()
+        await desk.until(lambda: desk.app._exit)
+    assert read_session(path).prompt.context == "x" + samples.CONTEXT
+
+
+async def test_a_file_that_cannot_be_written_is_told_where_nobody_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = Event()
+
+    def fail(path: Path, _session: Session) -> None:
+        gate.wait(PATIENCE)
+        raise SessionError(f"cannot save {path}: no space left on device: choose another place")
+
+    monkeypatch.setattr(file_actions, "write_session", fail)
+    async with open_desk(samples.session(), tmp_path / "mine.json") as desk:
+        await desk.settle()
+        await desk.press("1", "i", "x", "ctrl+s")
+        await desk.until(lambda: "saving mine.json …" in desk.toasts())
+        await desk.press("ctrl+l")
+        gate.set()
+        await desk.until(lambda: any("nothing is lost" in line for line in desk.toasts()))
+        assert desk.explorer.is_unsaved
