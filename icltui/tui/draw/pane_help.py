@@ -62,8 +62,10 @@ PANE_HELP: dict[str, PaneHelp] = {
     "layers": PaneHelp(
         what="The model's layers. [x] is measured and patched at the next run, [ ] is left out, [-] was refused "
         "by the check when the model was loaded; the border says why.",
-        reading="The bars are the chosen measure over the units, each layer on its own scale; the number after "
-        "them is that at the selected unit. Once the patch is verified, the last number is the layer's block "
+        reading="The cell after the layer's number is its mean of the chosen measure, on one scale for all layers; ▲ "
+        "marks the greatest, where the list opens. The bars are the measure over the units, each layer on its own "
+        "scale; the number after them is that at the selected unit. z gives each layer more lines. Once the patch "
+        "is verified, the last number is the layer's block "
         "error. With every layer patched the query says what the context made it say; with some of them, "
         "what those layers alone carry.",
         formulas=(("block error", "‖O_patched − O_context‖ / ‖O_context‖, O: what the block puts out"),),

@@ -99,6 +99,8 @@ class ExplorerScreen(Screen[None]):
         self.banner = Static("", id="banner", markup=False)
         self._error_until = 0.0
         self._death, self._n_layers = "", 0
+        self._unplaced: int | None = None
+        """The layer at which a model begins, until numbers say where most happens."""
         self.editors = PromptEditors(explorer, self.context, self.question)
         parts = ScreenParts(self, explorer, self, self.editors, self.numbers, self.lanes)
         self.files, self.engine, self.view = FileActions(parts), EngineActions(parts), ViewActions(parts)
@@ -206,9 +208,15 @@ class ExplorerScreen(Screen[None]):
         is_proof_fresh = results.is_proof_fresh(explorer.settings)
         self.layer_list.show_proof(results.verification if is_proof_fresh else None)
         if explorer.n_layers != self._n_layers:
-            # Another model begins at its last layer: there the context's work is done.
+            # Another model begins at its last layer, and where most happens once that is known.
             self._n_layers = explorer.n_layers
-            self.shown_layer = max(explorer.n_layers - 1, 0)
+            self.shown_layer = self._unplaced = max(explorer.n_layers - 1, 0)
+        if results.measured.path is not None and self._unplaced is not None:
+            busiest = results.measured.busiest_layer(self.measure)
+            if self.shown_layer == self._unplaced and busiest is not None:  # the user has put it nowhere
+                self.shown_layer = busiest
+            self._unplaced = None
+            self.layer_list.centre()
         self.numbers.draw_layers()
 
     def _draw_strength(self) -> None:

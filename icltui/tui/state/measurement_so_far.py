@@ -157,6 +157,20 @@ class MeasuredUnits:
         """The ends of a ramp for the numbers on ``layers``; for the positive ones, if a log scale asks."""
         return shade_bounds(self._ascending(measure, layers, positive))
 
+    def mean(self, measure: str, layer: int) -> float | None:
+        """The mean over the units, without a ‖δ‖ about an attention sink; None where there is no finite number."""
+        values = self._ascending(measure, (layer,), False)
+        about_sink = None if self.ruled_unit is None else self.value(measure, self.ruled_unit, layer)
+        is_left_out = measure == "delta_norm" and about_sink is not None and math.isfinite(about_sink)
+        n = len(values) - is_left_out
+        return (math.fsum(values) - (about_sink or 0.0) * is_left_out) / n if n else None
+
+    def busiest_layer(self, measure: str) -> int | None:
+        """The layer with the greatest mean; None where there are no numbers."""
+        means = {layer: self.mean(measure, layer) for layer in self.layers}
+        known = {layer: mean for layer, mean in means.items() if mean is not None}
+        return max(known, key=lambda layer: known[layer]) if known else None
+
     def _ascending(self, measure: str, layers: Sequence[int], positive: bool) -> list[float]:
         key = (measure, tuple(layers), positive)
         if key not in self._sorted:

@@ -1,11 +1,12 @@
-"""The layers, one line each: ticked or not, a sparkline over the units, the number at the selected unit.
+"""The layers, one line each: ticked or not, how much happens there, bars over the units, the selected unit's number.
 
-The mark is drawn as ``[x]``, never by colour alone; ``[-]`` is a layer that the check at load refused, its reason in
-the border under the cursor and in the tooltip. Once the patch is verified, each line ends in its block error.
+On the whole screen a layer has as many lines as there is room for. The mark is drawn as ``[x]``, never by colour alone;
+``[-]`` is a layer that the check at load refused, its reason in the border under the cursor and in the tooltip. Once
+the patch is verified, each line ends in its block error.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from rich.segment import Segment
 from rich.style import Style
@@ -16,10 +17,12 @@ from textual.geometry import Offset, Region, Size
 from textual.reactive import reactive
 from textual.strip import Strip
 
-from icltui.report.measures import MEASURES
+from icltui.report.measures import MEASURES, PEAK
+from icltui.tui.draw.bar import bar
 from icltui.tui.draw.clipboard_text import layers_copy
-from icltui.tui.draw.colormap import level
-from icltui.tui.draw.safe_text import CURSOR, content, display, number
+from icltui.tui.draw.colormap import level, ramp
+from icltui.tui.draw.safe_text import CURSOR, content, display, fit, number
+from icltui.tui.draw.sparkline import Heights, bar_segments, heights
 from icltui.tui.state.measurement_so_far import MeasuredUnits
 from icltui.tui.widgets.bindings import key_binding
 from icltui.tui.widgets.bordered import Bordered
@@ -27,24 +30,30 @@ from icltui.tui.widgets.messages import LayerToggled
 from icltui.tui.widgets.unit_cursor import UnitCursor
 from icltui.values import Verification
 
-_BARS = "▁▂▃▄▅▆▇█"
+_NARROW, _WIDE = 20, 30
+"""Cells from which on there is room for the number, and for the block error."""
+_ROOMY = 90
+"""Cells from which on the greatest number and its unit are shown too."""
+_UNIT_TEXT = 16
+_LEAST_HEAT = 0.125
+"""An eighth of a cell: a layer with numbers has something to be seen."""
+_ROWS, _GAP_FROM = 5, 3
+"""The most rows of one layer, where the list has the whole screen; and from how many on the topmost stays blank."""
 
 
-def sparkline(
-    series: Sequence[float | None], bounds: tuple[float, float] | None, width: int, log: bool
-) -> str:
-    """``series`` stretched over exactly ``width`` bars, the largest of each bin; blank where nothing is known."""
-    if width <= 0:
-        return ""
-    if bounds is None or not series:
-        return " " * width
-    bars = []
-    for column in range(width):
-        first, last = column * len(series) // width, (column + 1) * len(series) // width
-        known = [value for value in series[first : max(last, first + 1)] if value is not None]
-        height = level(max(known), *bounds, log) if known else None
-        bars.append(" " if height is None else _BARS[min(7, int(height * 8))])
-    return "".join(bars)
+class Line(NamedTuple):
+    """What is drawn on one line."""
+
+    label: str = ""
+    heat: float | None = None
+    """The layer's mean, as a fraction of the way from the least layer's to the greatest."""
+    is_busiest: bool = False
+    heights: Heights = ()
+    row: int = 0
+    """Of the bars, from the top."""
+    value: str = ""
+    remark: str = ""
+    is_cursor: bool = False
 
 
 class LayerList(UnitCursor, Bordered):
@@ -59,10 +68,10 @@ class LayerList(UnitCursor, Bordered):
         # Elsewhere n is the next match.
         key_binding("layers.none", "n", "screen.tick_layers('none')", "None", "Untick every layer"),
     ]
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"layer-list--cursor", "layer-list--bars", "layer-list--quiet"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"layer-list--cursor", "layer-list--quiet"}
 
     measure: reactive[str] = reactive("delta_norm", repaint=False)
-    is_log: reactive[bool] = reactive(True)
+    is_log: reactive[bool] = reactive(True, repaint=False)
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
@@ -70,7 +79,9 @@ class LayerList(UnitCursor, Bordered):
         self.ticked: frozenset[int] = frozenset()
         self.refused: Mapping[int, str] = {}
         self._errors: dict[int, float | None] = {}
-        self._lines: dict[int, tuple[list[tuple[str, str]], bool]] = {}
+        self._heat: dict[int, float | None] = {}
+        self._busiest: int | None = None
+        self._lines: dict[int, Line] = {}
         """What was drawn last, line by line."""
         self._caption()
 
@@ -84,12 +95,38 @@ class LayerList(UnitCursor, Bordered):
             reasons = [content(f"layer {layer} is refused: {reason}") for layer, reason in refused.items()]
             self.tooltip = Content("\n").join(reasons) if reasons else None
         self._caption()
-        if self.virtual_size.height != n_layers:
-            self.virtual_size = Size(0, n_layers)
+        self._warm()
+        if self.virtual_size.height != n_layers * self.n_rows:
+            self.virtual_size = Size(0, n_layers * self.n_rows)
             self.refresh(layout=True)
         for y in range(self.size.height):
             if self._lines.get(y) != self._line_at(y):
                 self.refresh(Region(0, y, self.size.width, 1))
+
+    def _warm(self) -> None:
+        """Find how much happens at each layer, and where the most does."""
+        means = {layer: self.measured.mean(self.measure, layer) for layer in self.measured.layers}
+        known = [mean for mean in means.values() if mean is not None]
+        low, high = min(known, default=0.0), max(known, default=0.0)
+        self._heat = {layer: level(mean, low, high, self.is_log) for layer, mean in means.items()}
+        self._busiest = self.measured.busiest_layer(self.measure) if low < high else None
+
+    @property
+    def n_rows(self) -> int:
+        """The lines of one layer: more than one where the list has the whole screen."""
+        if not self.n_layers or not self.is_attached or not self.is_maximized:
+            return 1
+        return max(1, min(_ROWS, self.size.height // self.n_layers))
+
+    def on_resize(self) -> None:
+        """Take as many lines as there is room for, the cursor in sight."""
+        self.virtual_size = Size(0, self.n_layers * self.n_rows)
+        self.reveal()
+
+    def centre(self) -> None:
+        """Show as much before the cursor as after it."""
+        y = self.shown_layer * self.n_rows - self.size.height // 2
+        self.scroll_to(y=max(0, y), animate=False, force=True, immediate=True)
 
     def show_proof(self, verification: Verification | None) -> None:
         """Draw each layer's block error, or none."""
@@ -127,17 +164,22 @@ class LayerList(UnitCursor, Bordered):
     def watch_measure(self) -> None:
         self._refresh_all()
 
+    def watch_is_log(self) -> None:
+        self._refresh_all()
+
     def _refresh_all(self) -> None:
+        self._warm()
         self._caption()
         self.refresh()
 
     def region_of(self, unit: int, layer: int) -> Region:  # noqa: ARG002
         """The layer's line, whatever the unit."""
-        return Region(0, layer, self.size.width, 1)
+        return Region(0, layer * self.n_rows, self.size.width, self.n_rows)
 
     def cell_at(self, offset: Offset) -> tuple[int, int] | None:
         """The layer whose line it is."""
-        return (self.unit, offset.y) if 0 <= offset.y < self.n_layers else None
+        layer = offset.y // self.n_rows
+        return (self.unit, layer) if 0 <= layer < self.n_layers else None
 
     def action_move(self, step: int) -> None:
         """Move the cursor by ``step`` layers."""
@@ -151,35 +193,58 @@ class LayerList(UnitCursor, Bordered):
             self.post_message(LayerToggled(cell[1]))
 
     def render_line(self, y: int) -> Strip:
-        """One layer; below the last, nothing."""
-        self._lines[y] = pieces, is_cursor = self._line_at(y)
-        base = self.get_component_rich_style("layer-list--cursor") if is_cursor else self.rich_style
-        segments = [Segment(text, self._style(base, name, is_cursor)) for text, name in pieces if text]
-        return Strip(segments).adjust_cell_length(self.scrollable_content_region.width, base)
+        """A line of a layer; below the last, nothing."""
+        line = self._lines[y] = self._line_at(y)
+        base = self.get_component_rich_style("layer-list--cursor") if line.is_cursor else self.rich_style
+        # The cursor's line has the cursor's colours alone, since bars could vanish in them.
+        inks, quiet = ramp(self.app), base if line.is_cursor else self._quiet(base)
+        heat = bar(max(line.heat, _LEAST_HEAT), 1) if line.heat is not None else " "
+        ink = base if line.is_cursor or line.heat is None else base + inks.ink(line.heat)
+        segments = [Segment(line.label, base if self.n_layers else quiet)]
+        if line.heights:
+            mark = PEAK if line.is_busiest else heat
+            segments += [Segment(mark if line.row == self.n_rows - 1 else " ", ink), Segment(" ", base)]
+            segments += bar_segments(line.heights, line.row, self.n_rows, inks, base, is_plain=line.is_cursor)
+        segments += [Segment(line.value, base), Segment(line.remark, quiet)]
+        width = self.scrollable_content_region.width
+        return Strip([s for s in segments if s.text]).adjust_cell_length(width, base)
 
-    def _line_at(self, y: int) -> tuple[list[tuple[str, str]], bool]:
-        """The pieces of a line, and whether the cursor is on it."""
-        layer = y + self.scroll_offset.y
-        if not self.n_layers and y == 0:
-            return [("waiting for the model", "layer-list--quiet")], False
-        if layer >= self.n_layers:
-            return [], False
-        return self._pieces(layer, self.scrollable_content_region.width), layer == self.shown_layer
+    def _quiet(self, base: Style) -> Style:
+        return base + self.get_component_rich_style("layer-list--quiet", partial=True)
 
-    def _pieces(self, layer: int, width: int) -> list[tuple[str, str]]:
-        """Mark, index, sparkline, number at the unit, block error: whatever of it has room."""
+    def _line_at(self, y: int) -> Line:
+        """What is drawn on a line of the screen."""
+        layer, row = divmod(y + self.scroll_offset.y, self.n_rows)
+        if not self.n_layers:
+            return Line("waiting for the model" if y == 0 else "")
+        return self._line_of(layer, row) if layer < self.n_layers else Line()
+
+    def _line_of(self, layer: int, row: int) -> Line:
+        """Mark, index, heat, bars, number at the unit, block error: whatever of it has room."""
+        width, is_last = self.scrollable_content_region.width, row == self.n_rows - 1
         mark = "-" if layer in self.refused else "x" if layer in self.ticked else " "
-        cursor = CURSOR if layer == self.shown_layer else " "
-        label = f"[{mark}]{cursor}{layer:>{len(str(self.n_layers - 1))}} "
+        is_cursor = layer == self.shown_layer
+        index = f"{layer:>{len(str(self.n_layers - 1))}}"
+        label = f"[{mark}]{CURSOR if is_cursor else ' '}{index}" if is_last else " " * (len(index) + 4)
         if layer in self.refused:
-            return [(label, ""), (" refused", "layer-list--quiet")]
-        value = number(self.measured.value(self.measure, self.unit, layer), 8) if width >= 20 else ""
-        error = number(self._errors.get(layer), 9) if self._errors and width >= 30 else ""
-        room = width - len(label) - len(value) - len(error)
+            return Line(label, remark="  refused" if is_last else "", is_cursor=is_cursor)
+        value = number(self.measured.value(self.measure, self.unit, layer), 8) if width >= _NARROW else ""
+        remark = number(self._errors.get(layer), 9) if self._errors and width >= _WIDE else ""
+        remark += self._greatest(layer) if width >= _ROOMY else ""
+        room = max(0, width - len(label) - 2 - len(value) - len(remark))
         bounds = self.measured.bounds(self.measure, (layer,))
-        bars = sparkline(self.measured.peaks(self.measure, layer, max(room, 0)), bounds, room, self.is_log)
-        return [(label, ""), (bars, "layer-list--bars"), (value, ""), (error, "layer-list--quiet")]
+        shown = heights(self.measured.peaks(self.measure, layer, room), bounds, room, self.is_log)
+        if not is_last:
+            value, remark = "", ""
+        is_busiest = layer == self._busiest
+        return Line(label, self._heat.get(layer), is_busiest, shown, row, value, remark, is_cursor)
 
-    def _style(self, base: Style, name: str, is_cursor: bool) -> Style:
-        """The cursor's line has the cursor's colours alone, since bars could vanish in them."""
-        return base if is_cursor or not name else base + self.get_component_rich_style(name, partial=True)
+    def _greatest(self, layer: int) -> str:
+        """The greatest number of the layer, and the unit that it is at."""
+        values = self.measured.series(self.measure, layer)
+        known = [unit for unit, value in enumerate(values) if value is not None]
+        unit = max(known, key=lambda unit: values[unit] or 0.0, default=None)
+        if unit is None:
+            return " " * (_UNIT_TEXT + 20)
+        text = fit(self.measured.unit_text(unit), _UNIT_TEXT)
+        return f"  max {number(values[unit], 7).strip():<7} {unit:>5} {text}"
