@@ -5,16 +5,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rich.text import Text
+from rich.segment import Segment
+from textual.strip import Strip
 
-from icltui.tui.draw.plotext_renderer import LINE_COLOURS, Figure, Series, fitted, render_plot
-from icltui.tui.draw.safe_text import display, graduate, number
+from icltui.tui.draw.plot_area import PlotInk
+from icltui.tui.draw.plot_drawing import plot_lines
+from icltui.tui.draw.plot_figure import Figure, Scale, Series
+from icltui.tui.draw.safe_text import display, number
 from icltui.tui.state.rows.columns import RowColumn
 
 _MOST_POINTS, _MOST_ROWS = 4_000, 2_000
 """Points that a scatter draws, and rows that a median of lines is made of."""
-_SMALLEST = (24, 8)
-_CURSOR_COLOUR = 244
+_MOST_BINS = 60
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,16 +32,24 @@ class ColumnPlot:
     is_log: bool
 
 
-def draw_plot(plot: ColumnPlot, width: int, height: int, colours: Sequence[int] = LINE_COLOURS) -> Text:
-    """The plot on ``width`` × ``height`` cells; without ``colours`` in characters alone."""
+def draw_plot(plot: ColumnPlot, width: int, height: int, ink: PlotInk) -> list[Strip]:
+    """The plot on ``width`` × ``height`` cells."""
+    figure = _figure(plot, width)
+    if isinstance(figure, Figure):
+        return plot_lines(figure, width, height, ink)
+    lines = [Strip([Segment(line, ink.base)]).adjust_cell_length(width, ink.base) for line in figure]
+    return [*lines, *[Strip.blank(width, ink.base)] * max(height - len(lines), 0)][:height]
+
+
+def _figure(plot: ColumnPlot, width: int) -> Figure | list[str]:
+    """What to draw; lines of text where there is nothing."""
     if plot.column.kind == "numbers":
-        return render_plot(_layers(plot), width, height, colours)
+        return _layers(plot)
     if not plot.column.is_plotted:
-        words = f"{plot.column.name} holds no numbers: b groups the rows by it"
-        return fitted([Text(display(words))], width, height)
+        return [display(f"{plot.column.name} holds no numbers: b groups the rows by it")]
     if plot.against is not None:
-        return _scatter(plot, plot.against, width, height, colours)
-    return _histogram(plot, width, height, colours)
+        return _scatter(plot, plot.against)
+    return _histogram(plot, width)
 
 
 def _layers(plot: ColumnPlot) -> Figure:
@@ -51,9 +61,13 @@ def _layers(plot: ColumnPlot) -> Figure:
     medians = [_median([each[at] for each in some if at < len(each)]) for at in range(min(longest, 2_000))]
     mine = (values[plot.row].as_py() or []) if plot.row is not None and plot.row < n else []
     part = f"{len(some):,} of {n:,}" if step > 1 else f"{n:,}"
-    name, scale = display(plot.column.name), ", log scale" if plot.is_log else ""
-    series = [Series("this row", mine, "r"), Series(f"median of {part} rows", medians, "m")]
-    return Figure(title=f"{name} by index{scale}", series=series, log=plot.is_log)
+    return Figure(
+        y_title=display(plot.column.name),
+        title=f"by index, with the median of {part} rows",
+        series=[Series("this row", mine), Series("median", medians)],
+        log=plot.is_log,
+        x_title="index",
+    )
 
 
 def _evenly(n: int, step: int) -> Any:
@@ -80,25 +94,19 @@ def _scaled(values: Any, is_log: bool) -> Any:
     return pc.log10(positive)
 
 
-def _histogram(plot: ColumnPlot, width: int, height: int, colours: Sequence[int]) -> Text:
+def _histogram(plot: ColumnPlot, width: int) -> Figure | list[str]:
     import pyarrow.compute as pc
 
     values = _scaled(plot.column.values, plot.is_log)
     name = display(plot.column.name)
     known = values.drop_null()
-    missing = len(values) - len(known)
-    heading = [
-        Text(f"{name}: histogram of {len(known):,} rows{_scale(plot.is_log)}{_missing(missing, plot.is_log)}")
-    ]
+    title = f"histogram of {len(known):,} rows{_missing(len(values) - len(known), plot.is_log)}"
     if not len(known):
-        return fitted([*heading, Text("No numbers to draw.")], width, height)
-    heading.append(Text(_summary(known, plot.is_log)))
+        return [f"{name}: {title}", "No numbers to draw."]
     low, high = pc.min(known).as_py(), pc.max(known).as_py()
     if low == high:
-        return fitted(
-            [*heading, Text(f"All of them are {number(_back(low, plot.is_log), 9).strip()}.")], width, height
-        )
-    n_bins = max(4, min(60, (width - 12) // 2))
+        return [f"{name}: {title}", f"All of them are {number(_back(low, plot.is_log), 9).strip()}."]
+    n_bins = max(4, min(_MOST_BINS, (width - 12) // 2))
     counts = [0] * n_bins
     shares = pc.divide(
         pc.subtract(pc.multiply(known, 0.5), low / 2), high / 2 - low / 2
@@ -107,12 +115,21 @@ def _histogram(plot: ColumnPlot, width: int, height: int, colours: Sequence[int]
     for pair in pc.value_counts(places).to_pylist():
         counts[int(pair["values"])] = pair["counts"]
     mark = values[plot.row].as_py() if plot.row is not None and plot.row < len(values) else None
-    cursor = None if mark is None else (mark / 2 - low / 2) / (high / 2 - low / 2)
-    ends = [_back(low + (high - low) * share, plot.is_log) for share in _SHARES]
-    return _bars(counts, ends, cursor, heading, (width, height), colours)
+    summary = _summary(known, plot.is_log)
+    return Figure(
+        y_title="rows",
+        title=f"{name}{_scale(plot.is_log)}: {title}",
+        series=[Series("", [float(count) for count in counts], "bars")],
+        x_title="",
+        x_scale=_axis(low, high, plot.is_log),
+        mark=None if mark is None else min(int(_share(mark, low, high) * n_bins), n_bins - 1),
+        below=lambda _at: [summary],
+    )
 
 
-_SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
+def _axis(low: float, high: float, is_log: bool) -> Scale:
+    """The x axis from ``low`` to ``high``, which are logarithms on a log scale."""
+    return Scale(_back(low, is_log), _back(high, is_log), is_log)
 
 
 def _scale(is_log: bool) -> str:
@@ -140,44 +157,7 @@ def _back(value: float, is_log: bool) -> float:
         return math.inf
 
 
-def _begin(width: int, height: int) -> Any:
-    import plotext  # in here: the first frame does without, and begins the sooner
-
-    plotext.clear_figure()
-    plotext.limitsize(False, False)
-    plotext.theme("clear")
-    plotext.plotsize(width, height)
-    return plotext
-
-
-def _bars(
-    counts: list[int],
-    ends: list[float],
-    cursor: float | None,
-    heading: list[Text],
-    size: tuple[int, int],
-    colours: Sequence[int],
-) -> Text:
-    width, height = size[0], size[1] - len(heading)
-    if width < _SMALLEST[0] or height < _SMALLEST[1] - 3:
-        return fitted([*heading, Text("Too small to draw.")], *size)
-    plotext = _begin(width, height)
-    n = len(counts)
-    colour = colours[0] if colours else None
-    plotext.bar(
-        [at + 0.5 for at in range(n)], counts, width=1.0, color=colour, marker=None if colours else "#"
-    )
-    plotext.xlim(0, n)
-    plotext.ylim(0, max(counts))
-    plotext.xticks([share * n for share in _SHARES], graduate(ends))
-    peaks = sorted({0, max(counts) // 2, max(counts)})
-    plotext.yticks(peaks, [f"{peak:,}".rjust(8) for peak in peaks])
-    if cursor is not None:
-        plotext.vline(min(max(cursor, 0.0), 1.0) * n, _CURSOR_COLOUR)
-    return fitted([*heading, *Text.from_ansi(plotext.build()).split("\n")], *size)
-
-
-def _scatter(plot: ColumnPlot, against: RowColumn, width: int, height: int, colours: Sequence[int]) -> Text:
+def _scatter(plot: ColumnPlot, against: RowColumn) -> Figure | list[str]:
     import pyarrow.compute as pc
 
     x, y = (_scaled(column.values, plot.is_log) for column in (against, plot.column))
@@ -185,37 +165,35 @@ def _scatter(plot: ColumnPlot, against: RowColumn, width: int, height: int, colo
     xs, ys = x.filter(both), y.filter(both)
     n, step = len(xs), max(1, len(xs) // _MOST_POINTS)
     part = f", {len(range(0, n, step)):,} of them drawn" if step > 1 else ""
-    names = f"{display(plot.column.name)} against {display(against.name)}"
-    heading = [Text(f"{names}: {n:,} rows{part}{_scale(plot.is_log)}{_missing(len(x) - n, plot.is_log)}")]
+    title = f"against {display(against.name)}: {n:,} rows{part}{_missing(len(x) - n, plot.is_log)}"
     if n < 2:
-        return fitted([*heading, Text("No rows with both numbers to draw.")], width, height)
-    low_x, high_x, low_y, high_y = (f(v).as_py() for v in (xs, ys) for f in (pc.min, pc.max))
-    heading.append(
-        Text(f"correlation {_words(_correlation(xs, ys))}, of ranks {_words(_rank_correlation(xs, ys))}")
-    )
-    room = height - len(heading)
-    if width < _SMALLEST[0] or room < _SMALLEST[1] - 3:
-        return fitted([*heading, Text("Too small to draw.")], width, height)
-    plotext = _begin(width, room)
+        return [f"{display(plot.column.name)} {title}", "No rows with both numbers to draw."]
+    low, high = pc.min(xs).as_py(), pc.max(xs).as_py()
+    words = f"correlation {_words(_correlation(xs, ys))}, of ranks {_words(_rank_correlation(xs, ys))}"
     some = _evenly(n, step)
-    points = zip(xs.take(some).to_pylist(), ys.take(some).to_pylist(), strict=True)
-    placed = [(_share(a, low_x, high_x), _share(b, low_y, high_y)) for a, b in points]
-    plotext.scatter(
-        [a for a, _ in placed],
-        [b for _, b in placed],
-        color=colours[0] if colours else None,
-        marker="braille" if colours else ".",
-    )
+    cloud = Series("", _numbers(ys.take(some), plot.is_log), "cloud", x=_shares(xs.take(some), low, high))
+    series = [cloud]
     if plot.row is not None and plot.row < len(x) and both[plot.row].as_py():
-        at = _share(x[plot.row].as_py(), low_x, high_x), _share(y[plot.row].as_py(), low_y, high_y)
-        plotext.text("◆", *at, color=colours[1] if colours else None, style="bold")
-    plotext.xlim(0.0, 1.0)
-    plotext.ylim(0.0, 1.0)
-    for ticks, low, high in ((plotext.xticks, low_x, high_x), (plotext.yticks, low_y, high_y)):
-        ends = [_back(low + (high - low) * share, plot.is_log) for share in _SHARES]
-        texts = graduate(ends) if high > low else ["", "", graduate(ends[:1])[0], "", ""]
-        ticks(list(_SHARES), [text.rjust(8) if ticks == plotext.yticks else text for text in texts])
-    return fitted([*heading, *Text.from_ansi(plotext.build()).split("\n")], width, height)
+        at, value = _share(x[plot.row].as_py(), low, high), _back(y[plot.row].as_py(), plot.is_log)
+        series.append(Series("", [value], "points", "◆", x=[at]))
+    return Figure(
+        y_title=display(plot.column.name),
+        title=title,
+        series=series,
+        focus=1,
+        log=plot.is_log,
+        x_title="",
+        x_scale=_axis(low, high, plot.is_log),
+        below=lambda _at: [words],
+    )
+
+
+def _numbers(values: Any, is_log: bool) -> list[float]:
+    return [_back(value, is_log) for value in values.to_pylist()]
+
+
+def _shares(values: Any, low: float, high: float) -> list[float]:
+    return [_share(value, low, high) for value in values.to_pylist()]
 
 
 def _share(value: float, low: float, high: float) -> float:

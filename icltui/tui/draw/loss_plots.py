@@ -2,13 +2,12 @@
 
 import textwrap
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
-
-from rich.text import Text
 
 from icltui.text.escape import token_text
 from icltui.text.spreadsheet import write_tsv
-from icltui.tui.draw.plotext_renderer import Figure, Series
+from icltui.tui.draw.plot_figure import Figure, Series
 from icltui.tui.draw.safe_text import display, fit
 from icltui.values import LossCurves
 from icltui.values.curves import IntervalEstimate, WrittenCurve
@@ -25,13 +24,23 @@ _TOKEN_WIDTH = 16
 Numbers = Sequence[float | None]
 
 
-def loss_figure(curves: LossCurves, view: LossView, at: int) -> Figure:
-    """One of the plots, its cursor at the position of index ``at``."""
-    place = f"position {at + 1} {fit(_tokens(curves)[at], _TOKEN_WIDTH).rstrip()}" if _tokens(curves) else ""
-    names = [str(position + 1) for position in range(len(curves.loss))]
-    title, series, below = _PARTS[view](curves)
+def loss_figure(curves: LossCurves, view: LossView, focus: int = 0) -> Figure:
+    """One of the plots, the line number ``focus`` of it bright."""
+    tokens = _tokens(curves)
+    y_title, title, lines, below = _PARTS[view](curves)
     return Figure(
-        title=title, series=series, cursor=at, place=place, x_names=names, below=below, empty=_empty(view)
+        y_title=y_title,
+        title=title,
+        series=[replace(line, depth=at / max(1, len(lines) - 1)) for at, line in enumerate(lines)],
+        focus=min(focus, max(len(lines) - 1, 0)),
+        place=lambda at: (
+            f"position {at + 1} {fit(tokens[at], _TOKEN_WIDTH).rstrip()}" if at < len(tokens) else ""
+        ),
+        x_title="position",
+        x_names=[str(position + 1) for position in range(len(curves.loss))],
+        x_texts=tokens,
+        below=lambda _at: below,
+        empty=_empty(view),
     )
 
 
@@ -41,55 +50,56 @@ def _empty(view: LossView) -> str:
     return "The text has too few positions."
 
 
-Parts = tuple[str, list[Series], list[Text]]
+Parts = tuple[str, str, list[Series], list[str]]
+"""The title of the y axis, what else there is to say, the lines, and what is below."""
 
 
 def _loss(curves: LossCurves) -> Parts:
     window = curves.window
     smooth = [
-        Series(f"with, mean of {window}", [*curves.smooth], "W"),
-        Series(f"without, mean of {window}", [*curves.smooth_without], "O"),
+        Series(f"with, mean of {window}", [*curves.smooth]),
+        Series(f"without, mean of {window}", [*curves.smooth_without]),
     ]
-    lines = [Series("with context", [*curves.loss], "w"), Series("without", [*curves.loss_without], "o")]
-    return "loss in nats by position", [*lines, *(smooth if window > 1 else [])], []
+    lines = [Series("with context", [*curves.loss]), Series("without", [*curves.loss_without])]
+    return "loss, nats a token", "with the context and without", [*lines, *(smooth if window > 1 else [])], []
 
 
 def _gain(curves: LossCurves) -> Parts:
     gain = [_less(without, with_) for without, with_ in zip(curves.loss_without, curves.loss, strict=True)]
     smooth = [_less(a, b) for a, b in zip(curves.smooth_without, curves.smooth, strict=True)]
-    lines = [Series("ΔNLL", gain, "d")]
+    lines = [Series("ΔNLL", gain)]
     if curves.window > 1:
-        lines.append(Series(f"mean of {curves.window}", smooth, "m"))
+        lines.append(Series(f"mean of {curves.window}", smooth))
     words = f"on the query {interval(curves.gain)} nats a token"
-    return "ΔNLL = loss without − with, in nats by position", lines, [Text(words)]
+    return "ΔNLL, nats a token", "loss without − with", lines, [words]
 
 
 def _derivative(curves: LossCurves) -> Parts:
     lines = [
-        Series("d loss / d ln position", [*curves.derivative], "d"),
-        Series("low", [*curves.derivative_low], "l"),
-        Series("high", [*curves.derivative_high], "h"),
+        Series("slope", [*curves.derivative]),
+        Series("low", [*curves.derivative_low]),
+        Series("high", [*curves.derivative_high]),
     ]
     words = f"over all positions {interval(curves.shape.slope)} nats in ln position"
-    return "slope of the loss in ln position, with its 95 % interval", lines, [Text(words)]
+    return "d loss / d ln position, nats", "slope of the loss, with its 95 % interval", lines, [words]
 
 
 def _own(curves: LossCurves) -> Parts:
     own = curves.own
     if own is None:
-        return "given text against the model's own", [], []
+        return "loss, nats a token", "given text against the model's own", [], []
     mean = [_mean([text.loss[at] for text in own.texts if at < len(text.loss)]) for at in range(own.n_tokens)]
     lines = [
-        Series("given", [*curves.loss[: own.n_tokens]], "g"),
-        Series(f"own, mean of {len(own.texts)}", mean, "o"),
+        Series("given", [*curves.loss[: own.n_tokens]]),
+        Series(f"own, mean of {len(own.texts)}", mean),
     ]
     below = [
-        Text(f"level: given {interval(own.given.level)}, own {interval(own.own.level)}"),
-        Text(f"slope: given {interval(own.given.slope)}, own {interval(own.own.slope)}"),
-        Text(f"given − own: level {interval(own.difference.level)}, slope {interval(own.difference.slope)}"),
-        *(Text(_sample(text)) for text in own.texts[:4]),
+        f"level: given {interval(own.given.level)}, own {interval(own.own.level)}",
+        f"slope: given {interval(own.given.slope)}, own {interval(own.own.slope)}",
+        f"given − own: level {interval(own.difference.level)}, slope {interval(own.difference.slope)}",
+        *(_sample(text) for text in own.texts[:4]),
     ]
-    return f"loss of the first {own.n_tokens} tokens, given and the model's own, in nats", lines, below
+    return "loss, nats a token", f"first {own.n_tokens} tokens, given and the model's own", lines, below
 
 
 def _sample(text: WrittenCurve) -> str:

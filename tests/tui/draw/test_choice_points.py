@@ -4,10 +4,10 @@ from msgspec.structs import replace
 
 from icltui.report.compilation import compile_text
 from icltui.tui.draw.choice_points import choice_lines, names_of, place_of
-from icltui.tui.draw.plotext_renderer import render_plot
 from icltui.tui.draw.plots import choice_figure
 from tests.compilations import CHOICE_POINT, COMPILATION
 from tests.tui import samples
+from tests.tui.draw.test_plot_drawing import drawn
 
 START = replace(CHOICE_POINT, step="start", rank=8)
 RANKS = tuple(replace(CHOICE_POINT, step="rank", rank=rank, chosen=False) for rank in (4, 32, None))
@@ -33,4 +33,4 @@ def test_the_table_of_a_report_tells_ranks_apart() -> None:
 
 
 def test_what_shows_the_choice_is_told_whole_on_a_narrow_screen() -> None:
-    assert "W makes one patch of the context." in render_plot(choice_figure((), False, 56), 56, 10).plain
+    assert "W makes one patch of the context." in drawn(choice_figure((), False, 56), None, 56, 10)[1]

@@ -3,12 +3,22 @@
 import pytest
 from msgspec.structs import replace as with_changes
 
-from icltui.tui.draw.plotext_renderer import render_plot
-from icltui.tui.draw.plots import View, curve_figure, measure_figure, tokens_figure, views
+from icltui.tui.draw.plots import (
+    Overlay,
+    Pin,
+    View,
+    curve_figure,
+    layer_figures,
+    measure_figure,
+    measures_figures,
+    tokens_figure,
+    views,
+)
 from icltui.tui.state.leading_tokens import flips, leading
 from icltui.tui.state.measurement_so_far import MeasuredUnits
 from icltui.values import CurvePoint, Curves, Dynamics, Prediction
 from tests.tui import HOSTILE, board_of, samples, tokenized
+from tests.tui.draw.test_plot_drawing import drawn
 
 
 def told(*answers: tuple[str, float], dynamics: Dynamics = "grow") -> MeasuredUnits:
@@ -51,14 +61,13 @@ def test_leading_tokens_come_first_and_gaps_stay_gaps() -> None:
 
 
 def test_the_flips_are_drawn_and_listed() -> None:
-    text = render_plot(tokens_figure(told(*ANSWERS), False, 2, 72), 72, 16).plain
-    lines = [line.rstrip() for line in text.split("\n")]
-    assert lines[:3] == [
-        "p of the leading next tokens by unit; gap: not among the likeliest",
-        "unit 2 b  ━a ·Rome 0.930  ━b ·Cairo  ━c ·Oslo  ━d ·Paris 0.010",
-        "━e x 1.0e-03",
+    lines = [line.rstrip() for line in drawn(tokens_figure(told(*ANSWERS), False, 72), 2, 72, 18)]
+    assert lines[:2] == [
+        "p  of the leading next tokens; gap: not among the likeliest",
+        "unit 2 b  ━ ·Rome 0.930  ━ ·Cairo  ━ ·Oslo  ━ ·Paris 0.010  ━ x 1.0e-03",
     ]
-    assert lines[3].split() == ["flips", "▾", "▾"]
+    assert lines[2].split() == ["flips", "▾", "▾"]
+    assert [line.split() for line in lines[-4:-2]] == [["unit", *"01234"], ["text", "∅", *"abcd"]]
     assert lines[-2:] == [
         "the answer flips 2 times, from the unit before",
         "❯unit 2 ·Rome 0.930 ← ·Cairo 0.500   unit 4 ·Oslo 0.600 ← ·Rome 0.900",
@@ -67,38 +76,36 @@ def test_the_flips_are_drawn_and_listed() -> None:
 
 def test_many_flips_show_those_around_the_cursor() -> None:
     measured = told(*((f" {unit}", 0.5) for unit in range(60)))
+    figure = tokens_figure(measured, False, 80)
     for unit, first, last in ((0, 1, 10), (30, 25, 34), (59, 50, 59)):
-        below = [line.plain for line in tokens_figure(measured, False, unit, 80).below]
+        below = figure.below(unit)
         assert below[0] == f"the answer flips 59 times, from the unit before, {first} to {last} shown"
         assert len(below) == 6
         assert not unit or any(f"❯unit {unit} " in line for line in below)
 
 
 def test_an_answer_that_never_flips_is_said() -> None:
-    assert tokens_figure(told((" Rome", 0.5), (" Rome", 0.6)), False, 0, 80).below[0].plain == (
-        "the answer has not flipped so far"
-    )
+    figure = tokens_figure(told((" Rome", 0.5), (" Rome", 0.6)), False, 80)
+    assert figure.below(0) == ["the answer has not flipped so far"]
 
 
 def test_hostile_tokens_are_drawn() -> None:
     measured = told(*((text, 0.5) for text in HOSTILE))
     for width, height in ((1, 1), (20, 8), (60, 18), (78, 21)):
         for unit in range(len(HOSTILE)):
-            text = render_plot(tokens_figure(measured, False, unit, width), width, height)
-            assert not set(text.plain) & set("\x1b\x00\x7f\x9f\t\r\ud800")
-            assert len(text.plain.split("\n")) <= height
+            lines = drawn(tokens_figure(measured, False, width), unit, width, height)
+            assert not set("".join(lines)) & set("\x1b\x00\x7f\x9f\t\r\n\ud800")
 
 
 def test_curves_tell_where_the_patch_is_best() -> None:
     figure = curve_figure(samples.VARIED, "alpha", True)
-    text = render_plot(figure, 72, 16).plain
-    lines = [line.rstrip() for line in text.split("\n")]
+    lines = [line.rstrip() for line in drawn(figure, figure.mark, 72)]
     assert lines[:2] == [
-        "KL(with context ‖ patched) against α, log scale",
-        "α 1  ━q this query 0.010  ━Q elsewhere 0.120",
+        "KL(with context ‖ patched), nats, log scale  against the strength α",
+        "α 1  ━ this query 0.010  ━ elsewhere 0.120",
     ]
     assert lines[-1] == "least: this query 0.010 at 1 · elsewhere 0.120 at 1"
-    assert lines[-2].split() == ["0", "0.5", "1", "1.5", "2"]
+    assert lines[-2].split() == ["α", "0", "0.5", "1", "1.5", "2"]
 
 
 @pytest.mark.parametrize(
@@ -113,25 +120,51 @@ def test_each_curve_has_its_lines(view: View, names: list[str]) -> None:
     curves = with_changes(samples.VARIED.curves, queries=points)
     figure = curve_figure(with_changes(samples.VARIED, curves=curves), view, False)
     assert [line.name for line in figure.series] == names
-    assert len({line.mark for line in figure.series}) == len(names)
+    assert len({line.depth for line in figure.series}) == len(names)
 
 
 def test_there_is_nothing_to_see_of_curves_that_were_not_computed() -> None:
     for patch in (None, samples.PATCH):
-        assert "C turns ΔW on" in render_plot(curve_figure(patch, "alpha", False), 60, 10).plain
+        assert "C turns ΔW on" in drawn(curve_figure(patch, "alpha", False), None, 60, 10)[1]
     empty = with_changes(samples.PATCH, curves=Curves())
     assert all(not line.values for line in curve_figure(empty, "alpha", False).series)
     assert "queries" not in views(samples.VARIED, has_choice=False)
 
 
-def test_layers_with_one_last_digit_get_letters() -> None:
-    measured = board_of(["a"], layers=(0, 5, 10))
-    assert [line.mark for line in measure_figure(measured, "delta_norm", (0, 5), False, 0).series] == [
-        "0",
-        "5",
+def test_every_layer_has_its_line_and_the_shown_one_is_in_front() -> None:
+    measured = board_of(["a", "b"], layers=range(28))
+    figure = measure_figure(measured, "delta_norm", range(28), False, 11)
+    assert [line.name for line in figure.series] == [f"L{layer}" for layer in range(28)]
+    assert figure.series[figure.focus].layer == 11
+    assert [line.depth for line in figure.series] == sorted({line.depth for line in figure.series})
+    some = measure_figure(measured, "delta_norm", (3, 5), False, 11)
+    assert [line.layer for line in some.series] == [3, 5, 11], "the layer in focus is never missing"
+    assert "3 of 28 layers" in some.title
+
+
+def test_units_left_out_alone_are_bars_and_no_line() -> None:
+    measured = board_of(["a", "b"], dynamics="drop")
+    figure = measure_figure(measured, "delta_norm", (0, 1, 2), False, 1)
+    assert [line.kind for line in figure.series] == ["dots", "bars", "dots"]
+    assert {line.kind for line in tokens_figure(measured, False, 80).series} == {"points"}
+    panels, at = layer_figures(measured, "delta_norm", (0, 1, 2), False, 1)
+    assert ([panel.series[0].kind for panel in panels], at) == (["bars"] * 3, 1)
+
+
+def test_another_run_and_pins_of_the_measure_lie_over_the_layers() -> None:
+    measured = board_of(["a", "b"])
+    pins = (Pin("delta_norm", 3, "run 1", (None, 1.0)), Pin("patch_norm", 3, "run 1", (None, 1.0)))
+    figure = measure_figure(measured, "delta_norm", (0,), False, 0, Overlay(measured, "[/INST] old"), pins)
+    assert [(line.name, line.kind) for line in figure.series] == [
+        ("L0", "line"),
+        ("[/INST] old L0", "points"),
+        ("L3 run 1", "line"),
     ]
-    assert [line.mark for line in measure_figure(measured, "delta_norm", (0, 5, 10), False, 0).series] == [
-        "a",
-        "b",
-        "c",
-    ]
+
+
+def test_a_layer_has_a_panel_for_each_measure_that_there_is() -> None:
+    measured = board_of(["a", "b"], dynamics="drop")
+    panels, at = measures_figures(measured, "patch_norm", True, 2)
+    names = [panel.series[0].name for panel in panels]
+    assert names[at] == "‖ΔW‖ L2"
+    assert not any("Σ" in name for name in names), "a path has no length where units are left out alone"

@@ -1,32 +1,37 @@
 """The plot of a column, drawn again only when what it shows changes."""
 
-from rich.text import Text
+from typing import ClassVar
+
 from textual.reactive import reactive
+from textual.strip import Strip
 from textual.widget import Widget
 
-from icltui.tui.draw.colormap import needs_glyphs
 from icltui.tui.draw.column_plots import ColumnPlot, draw_plot
-from icltui.tui.draw.plotext_renderer import LINE_COLOURS
+from icltui.tui.widgets.plot_ink import PLOT_CLASSES, PLOT_CSS, plot_ink
 
 
 class PlotView(Widget):
     """One plot, or nothing."""
 
-    DEFAULT_CSS = "PlotView { height: 1fr; }"
+    COMPONENT_CLASSES: ClassVar[set[str]] = PLOT_CLASSES
+    DEFAULT_CSS = f"PlotView {{ height: 1fr; {PLOT_CSS} }}"
 
     plot: reactive[ColumnPlot | None] = reactive(None)
 
     def __init__(self, *, glyphs: bool | None = None, id: str | None = None) -> None:
         super().__init__(id=id)
         self._glyphs = glyphs
-        self._drawn: tuple[object, Text] = (None, Text())
+        self._drawn: tuple[object, list[Strip]] = (None, [])
 
-    def render(self) -> Text:
-        """The drawing; it is kept, since Textual asks for it often."""
-        if self.plot is None:
-            return Text()
-        of = self.plot, self.size, self.app.native_ansi_color
-        if of != self._drawn[0]:
-            glyphs = needs_glyphs(self.app) if self._glyphs is None else self._glyphs
-            self._drawn = of, draw_plot(self.plot, *self.size, () if glyphs else LINE_COLOURS)
-        return self._drawn[1]
+    def notify_style_update(self) -> None:
+        """Follow another theme."""
+        self._drawn = (None, [])
+        super().notify_style_update()
+
+    def render_line(self, y: int) -> Strip:
+        """A line of the drawing, which is kept, since Textual asks for it often."""
+        width, height = self.size
+        if self.plot is not None and (of := (self.plot, self.size)) != self._drawn[0]:
+            self._drawn = of, draw_plot(self.plot, width, height, plot_ink(self, self._glyphs))
+        lines = self._drawn[1] if self.plot is not None else []
+        return lines[y] if y < len(lines) else Strip.blank(width, self.rich_style)
