@@ -96,12 +96,20 @@ PANE_HELP: dict[str, PaneHelp] = {
         ),
     ),
     "plots": PaneHelp(
-        what="One measure over the units of the context, one line for each of up to six ticked layers; w plots "
-        "other things: the next tokens and where they flip, what becomes of the patch as it is varied, and what a "
+        what="One measure over the units of the context, a line for each ticked layer, the selected one bright; w "
+        "plots other things: the next tokens and where they flip, what becomes of the patch as it is varied, and what a "
         "compilation has tried.",
-        reading="The upright line is the selected unit. A step in a line is a unit that mattered at that layer; "
-        "a flat line is a layer that the context does not reach. Log scale shows small numbers beside large ones.",
+        reading="The upright line is the selected unit; its numbers are above. A step in a line is a unit that "
+        "mattered at that layer; a flat line is a layer that the context does not reach. Lines are named where they "
+        "end, and coloured by depth. Units that are left out one at a time are bars, since none follows another. "
+        "Log scale shows small numbers beside large ones.",
         actions=("plot", "measure", "previous_measure", "log", "curves", "find"),
+        keys=(
+            ("h l g G", "The cursor: a unit, or a point of what is varied."),
+            ("j k ↓ ↑", "The line: of another layer, another token, a pinned curve."),
+            ("V", "A small panel for each layer; again: for each measure; again: one plot."),
+            ("+", "Pin the line in focus while runs come and go; again: let it go."),
+        ),
     ),
     "heatmap": PaneHelp(
         what="One measure of every unit (left to right) at every layer (0 on top), as shades; its difference to run B; "
@@ -169,7 +177,11 @@ PANE_HELP: dict[str, PaneHelp] = {
             ("d loss / d ln t", "the slope of the loss in the logarithm of the position, from t/2 to 2t"),
         ),
         actions=("loss_curves", "own_text", "plot", "copy"),
-        keys=(("h l ← →", "Another position; j k by ten."), ("g G", "To the first and the last position.")),
+        keys=(
+            ("h l ← →", "Another position; ^d ^u by ten."),
+            ("j k ↓ ↑", "Another line."),
+            ("g G", "To the first and the last position."),
+        ),
     ),
     "heads": PaneHelp(
         what="Every attention head by layer: how it scores on random tokens that are repeated; then, in one layer, "

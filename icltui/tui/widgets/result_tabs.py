@@ -76,6 +76,9 @@ class ResultTabs(TabViews, Bordered):
         if "plots" in self.fed and self._explorer.other is not self._compared:
             self._compared = other = self._explorer.other
             self.plots.compare(other.measured if other else None, other.label if other else "")
+        if "plots" in self.fed:
+            number = self._explorer.history.at
+            self.plots.run_name = "" if number is None else f"run {number}"
         if "heatmap" in self.fed:
             other = self._explorer.other
             self.heatmap.compare(other.measured if other else None, other.label if other else "")

@@ -51,7 +51,7 @@ async def test_curves_stay_while_the_patch_is_off_and_come_back_with_it(desk: De
     await desk.press("d")
     desk.client.finish(*samples.generate(LANES[:2]))
     await desk.drawn()
-    assert "against α" in desk.text()
+    assert "against the strength α" in desk.text()
     await desk.press("d")
     desk.client.finish(*samples.generate(LANES), PatchTested(patch=samples.PATCH))
     assert desk.explorer.results.patch.curves == samples.VARIED.curves
@@ -74,7 +74,7 @@ async def test_curves_are_saved_and_shown_again(desk: Desk, tmp_path: Path) -> N
     write_session(tmp_path / "varied.json", session)
     async with open_desk(read_session(tmp_path / "varied.json"), tmp_path / "varied.json") as again:
         await again.press("5", "w", "w")
-        await again.until(lambda: "KL(with context ‖ patched) against α" in again.text())
+        await again.until(lambda: "against the strength α" in again.text())
         assert "edited" not in again.text()
 
 
@@ -93,11 +93,11 @@ async def test_queries_are_offered_where_there_are_some(desk: Desk) -> None:
 
 async def test_the_curve_against_alpha_follows_the_strength_and_is_no_older_for_it(desk: Desk) -> None:
     await vary(desk)
-    await desk.until(lambda: "α 1  ━q this query 0.010" in desk.text())
+    await desk.until(lambda: "α 1  ━ this query 0.010" in desk.text())
     await desk.press("9", "shift+left", "5")
     desk.client.finish(*samples.generate(LANES), PatchTested(patch=samples.PATCH))
     await desk.drawn()
-    await desk.until(lambda: "α 0.5  ━q this query 2.51" in desk.text())
+    await desk.until(lambda: "α 0.5  ━ this query 2.51" in desk.text())
     assert "varies it" not in desk.text()
     await desk.press("w")
     await desk.until(lambda: "edited, C varies it" in desk.text())

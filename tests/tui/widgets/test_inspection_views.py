@@ -50,7 +50,7 @@ async def test_the_loss_is_read_at_the_cursor(desk: Desk) -> None:
     await measured(desk)
     assert "ICL score −0.5 (−0.75 to 0) nats = −0.72 (−0.97 to −0.22) bits" in desk.text()
     plots = desk.screen.numbers.losses
-    await desk.press("g", "l", "l", "j", "h")
+    await desk.press("g", "l", "l", "ctrl+d", "h")
     assert plots.position == 11
     await desk.until(lambda: "position 12 " in desk.text())
     for view in (*LOSS_VIEWS[1:], LOSS_VIEWS[0]):
