@@ -97,8 +97,8 @@ PANE_HELP: dict[str, PaneHelp] = {
     ),
     "plots": PaneHelp(
         what="One measure over the units of the context, a line for each ticked layer, the selected one bright; w "
-        "plots other things: the next tokens and where they flip, what becomes of the patch as it is varied, and what a "
-        "compilation has tried.",
+        "plots other things: the next tokens and where they flip, what becomes of the patch as it is varied, and what "
+        "a compilation has tried.",
         reading="The upright line is the selected unit; its numbers are above. A step in a line is a unit that "
         "mattered at that layer; a flat line is a layer that the context does not reach. Lines are named where they "
         "end, and coloured by depth. Units that are left out one at a time are bars, since none follows another. "
