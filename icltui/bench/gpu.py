@@ -27,7 +27,7 @@ from icltui.engine.models.device import free_bytes, pick_device
 from icltui.engine.patch.build import PatchSpec, build_patch
 from icltui.engine.patch.decoding import Decoder
 from icltui.engine.prompts.tokenize import Ids
-from icltui.text.units import in_gib
+from icltui.text.units import in_bytes
 
 ROOM = 4 * 2**30
 """Bytes beside the weights that the longest measure needs."""
@@ -59,7 +59,7 @@ class GpuSettings:
 def gpu_lines(settings: GpuSettings) -> Iterator[str]:
     """The findings, each as soon as it is there."""
     device, start = pick_device(settings.device), time.perf_counter()
-    yield f"{_device_name(device)}, {in_gib(free_bytes(device), 1)} free, torch {torch.__version__}"
+    yield f"{_device_name(device)}, {in_bytes(free_bytes(device))} free, torch {torch.__version__}"
     yield "all prefixes × all layers, against a plain forward pass of as many tokens, n + (n+1) q"
     models = [(shape, "bfloat16") for shape in GPU] + [(GPU[0], "float32")]
     for shape, dtype in models:
@@ -69,7 +69,7 @@ def gpu_lines(settings: GpuSettings) -> Iterator[str]:
             continue
         needed = 0 if settings.tiny else weight_bytes(shape, dtype) + ROOM
         if needed > free_bytes(device):
-            yield f"{title}: left out, as it needs {in_gib(needed, 1)} and {in_gib(free_bytes(device), 1)} are free"
+            yield f"{title}: left out, as it needs {in_bytes(needed)} and {in_bytes(free_bytes(device))} are free"
             continue
         runs = _Runs(shape, dtype, settings)
         yield from (f"{title}: {line}" for line in runs.lines(start + settings.limit))
@@ -117,7 +117,7 @@ class _Runs:
         loaded = self.bench_model.loaded
         chunk = tokens_per_chunk(loaded, loaded.sites, ids)
         memory = (
-            f"peak {in_gib(peak)} against {in_gib(floor_peak)}"
+            f"peak {in_bytes(peak)} against {in_bytes(floor_peak)}"
             if self.device.type == "cuda"
             else "no peak here"
         )

@@ -9,7 +9,7 @@ from typing import TextIO
 
 from icltui.api.messages import DEMO, Event, ModelEstimated, Progress
 from icltui.text.escape import visible
-from icltui.text.units import in_gib
+from icltui.text.units import in_bytes
 from icltui.values import Estimate
 
 _CLEAR = "\r\x1b[K"
@@ -44,11 +44,11 @@ def estimate_line(name: str, estimate: Estimate) -> str:
     ...     n_parameters=124_439_808, weight_bytes=497_759_232, measure_bytes=2**27, available_bytes=2**34
     ... )
     >>> estimate_line("gpt2", estimate)
-    'gpt2: 124 M parameters, 0.46 GiB of weights, a measure adds up to 0.12 GiB, 16.0 GiB free'
+    'gpt2: 124 M parameters, 498 MB of weights, a measure adds up to 134 MB, 17.2 GB free'
     """
     return (
-        f"{visible(name)}: {_count(estimate.n_parameters)} parameters, {in_gib(estimate.weight_bytes)} of weights, "
-        f"a measure adds up to {in_gib(estimate.measure_bytes)}, {in_gib(estimate.available_bytes, 1)} free"
+        f"{visible(name)}: {_count(estimate.n_parameters)} parameters, {in_bytes(estimate.weight_bytes)} of weights, "
+        f"a measure adds up to {in_bytes(estimate.measure_bytes)}, {in_bytes(estimate.available_bytes)} free"
     )
 
 
@@ -56,7 +56,7 @@ def progress_line(progress: Progress) -> str:
     """The stage, and the progress where it is known.
 
     >>> progress_line(Progress(stage="loading gpt2", done=2**28, total=2**30))
-    'loading gpt2  0.2 GiB of 1.0 GiB'
+    'loading gpt2  268 MB of 1.07 GB'
     >>> progress_line(Progress(stage="proving the patch on it", done=3, total=12))
     'proving the patch on it  3 of 12'
     """
@@ -65,7 +65,7 @@ def progress_line(progress: Progress) -> str:
         return stage
     if progress.total <= _MOST_PASSES:
         return f"{stage}  {progress.done} of {progress.total}"
-    return f"{stage}  {in_gib(progress.done, 1)} of {in_gib(progress.total, 1)}"
+    return f"{stage}  {in_bytes(progress.done)} of {in_bytes(progress.total)}"
 
 
 def _count(number: int) -> str:

@@ -1,4 +1,7 @@
-"""Numbers of bytes and of parameters as people read them, and a bar of characters."""
+"""Numbers of bytes and of parameters as people read them, and a bar of characters.
+
+Sizes are decimal on every screen and in every message: 1 GB is 10^9 bytes, as a disk and a model hub count them.
+"""
 
 _UNITS = (("T", 10**12), ("G", 10**9), ("M", 10**6), ("k", 10**3))
 
@@ -23,17 +26,6 @@ def in_bytes(count: int) -> str:
     """
     text = short(count)
     return text + "B" if text[-1].isalpha() else text + " B"
-
-
-def in_gib(count: int, digits: int = 2) -> str:
-    """Bytes as memory is sold: in GiB with ``digits`` decimals, or in MiB where that would be next to nothing.
-
-    >>> in_gib(3 * 2**30), in_gib(3 * 2**30, 1), in_gib(5 * 2**20)
-    ('3.00 GiB', '3.0 GiB', '5.0 MiB')
-    """
-    if count < 2**30 / 20:
-        return f"{count / 2**20:.1f} MiB"
-    return f"{count / 2**30:.{digits}f} GiB"
 
 
 def bar(done: int, total: int, width: int) -> str:

@@ -26,7 +26,7 @@ def test_what_does_not_fit_or_is_too_late_is_said(monkeypatch):
     monkeypatch.setattr(gpu, "free_bytes", lambda _: 2**30)
     lines = list(gpu_lines(GpuSettings(device="cpu")))
     assert len(lines) == 2 + 4
-    assert lines[3] == "Llama-8B bfloat16: left out, as it needs 19.0 GiB and 1.0 GiB are free"
+    assert lines[3] == "Llama-8B bfloat16: left out, as it needs 20.4 GB and 1.07 GB are free"
     late = list(gpu_lines(GpuSettings(device="cpu", tiny=True, limit=-1.0)))
     assert all("left out, as -1 s are over" in line for line in late[2:])
 

@@ -11,7 +11,7 @@ from icltui.values import Estimate
 ESTIMATE = Estimate(
     n_parameters=124_439_808, weight_bytes=497_759_232, measure_bytes=2**27, available_bytes=2**34
 )
-LINE = "gpt2: 124 M parameters, 0.46 GiB of weights, a measure adds up to 0.12 GiB, 16.0 GiB free"
+LINE = "gpt2: 124 M parameters, 498 MB of weights, a measure adds up to 134 MB, 17.2 GB free"
 EVENTS = (
     Progress(stage="loading gpt2", done=0, total=0),
     ModelEstimated(estimate=ESTIMATE),
@@ -43,7 +43,7 @@ def test_a_terminal_shows_how_far_it_is_and_is_left_clean():
     text = said(Terminal())
     lines = [line.split("\x1b[K")[-1] for line in text.split("\n")]
     assert lines == [LINE, ""]
-    assert "loading gpt2  0.2 GiB of 1.0 GiB" in text
+    assert "loading gpt2  268 MB of 1.07 GB" in text
 
 
 def test_a_terminal_is_left_clean_after_an_error():
@@ -74,7 +74,7 @@ def test_progress_of_unknown_length_is_its_stage():
 
 @pytest.mark.parametrize(
     ("done", "total", "text"),
-    [(3, 12, "3 of 12"), (2**20, 2**22, "1.0 MiB of 4.0 MiB"), (2**20, 2**30, "1.0 MiB of 1.0 GiB")],
+    [(3, 12, "3 of 12"), (2**20, 2**22, "1.05 MB of 4.19 MB"), (2**20, 2**30, "1.05 MB of 1.07 GB")],
 )
 def test_passes_are_counted_and_bytes_have_their_unit(done, total, text):
     assert progress_line(Progress(stage="at work", done=done, total=total)) == f"at work  {text}"

@@ -155,7 +155,7 @@ def test_a_chunk_that_does_not_fit_is_halved_and_the_numbers_are_those_of_half_c
         events = run(engine)
     assert shortage.n_failed == 1
     assert lines_of(events) == [
-        "the memory does not suffice for 6 copies of the query at once (2.00 GiB more): going on with 3"
+        "the memory does not suffice for 6 copies of the query at once (2.15 GB more): going on with 3"
     ]
     assert_same(events, wanted)
     if kth == 0:
@@ -248,7 +248,7 @@ def test_one_plain_line_where_not_even_one_copy_fits_and_the_engine_stays_usable
 def test_the_line_says_what_was_needed():
     line = str(shortage_error(FULL, 3 * 2**29))
     assert line == (
-        "out of memory: 2.00 GiB more were needed and 1.50 GiB were free: shorten the context, choose fewer layers, "
+        "out of memory: 2.15 GB more were needed and 1.61 GB were free: shorten the context, choose fewer layers, "
         "or load a smaller model or dtype"
     )
     assert str(shortage_error(MemoryError())).startswith("out of memory: shorten the context")

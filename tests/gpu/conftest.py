@@ -11,7 +11,7 @@ import torch
 from icltui.bench.model_shapes import GPU, random_model, weight_bytes
 from icltui.engine.local import LocalEngine
 from icltui.engine.models.device import free_bytes
-from icltui.text.units import in_gib
+from icltui.text.units import in_bytes
 
 DEVICE = os.environ.get("ICLTUI_GPU_TESTS", "cuda")
 IS_TINY = DEVICE == "cpu"
@@ -41,7 +41,7 @@ def engine(request: pytest.FixtureRequest) -> Iterator[LocalEngine]:
     torch.manual_seed(0)
     needed, free = (0 if IS_TINY else weight_bytes(shape, dtype)), free_bytes(torch.device(DEVICE))
     if needed + ROOM > free and not IS_TINY:
-        pytest.skip(f"{shape} in {dtype} needs {in_gib(needed + ROOM)}, and {in_gib(free)} are free")
+        pytest.skip(f"{shape} in {dtype} needs {in_bytes(needed + ROOM)}, and {in_bytes(free)} are free")
     loaded = random_model(shape, dtype, DEVICE, tiny=IS_TINY)
     engine = LocalEngine(loaded, loaded.describe("packed"))
     yield engine

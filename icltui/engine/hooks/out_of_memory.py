@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import torch
 
-from icltui.text.units import in_gib
+from icltui.text.units import in_bytes
 from icltui.values.errors import OutOfMemory
 
 LOG = getLogger("icltui.engine")
@@ -52,7 +52,7 @@ def run_as_fits(
         # After the handler, since the error itself keeps what it passed through.
         undo()
         release_memory()
-        more = f" ({in_gib(asked)} more)" if asked else ""
+        more = f" ({in_bytes(asked)} more)" if asked else ""
         LOG.warning(f"the memory does not suffice for {size} {of} at once{more}: going on with {size // 2}")
         size //= 2
 
@@ -69,8 +69,8 @@ def is_out_of_memory(error: BaseException) -> bool:
 def shortage_error(error: BaseException, free: int | None = None) -> OutOfMemory:
     """The error to show for ``error``; ``free``: the bytes that are free, where they are known."""
     asked = _asked(error)
-    needed = f"{in_gib(asked)} more were needed" if asked else ""
-    there = "" if free is None else f"{in_gib(free)} {'were' if asked else 'are'} free"
+    needed = f"{in_bytes(asked)} more were needed" if asked else ""
+    there = "" if free is None else f"{in_bytes(free)} {'were' if asked else 'are'} free"
     facts = " and ".join(filter(None, (needed, there)))
     return OutOfMemory(f"out of memory: {f'{facts}: ' if facts else ''}{ADVICE}")
 

@@ -19,7 +19,7 @@ from icltui.engine.metric.stream import RANK, WIDEST, n_bytes, stream_moments
 from icltui.engine.models.device import free_bytes
 from icltui.engine.models.fingerprint import fingerprint
 from icltui.engine.models.loaded_model import LoadedModel
-from icltui.text.units import in_bytes, in_gib
+from icltui.text.units import in_bytes
 from icltui.values.errors import BadInput
 
 _LAST: WeakKeyDictionary[nn.Module, tuple[Background, OrdinaryMoments]] = WeakKeyDictionary()
@@ -83,7 +83,7 @@ def _check_memory(loaded: LoadedModel) -> None:
     needed = sum(map(n_bytes, inner)) + n_bytes(hidden) * len(loaded.sites)
     if needed > (free := free_bytes(loaded.device)):
         raise BadInput(
-            f"the metric of ordinary text needs {in_gib(needed)} beside this model and {in_gib(free)} are free: give "
+            f"the metric of ordinary text needs {in_bytes(needed)} beside this model and {in_bytes(free)} are free: give "
             "--metric plain, or a smaller model"
         )
 

@@ -17,7 +17,7 @@ from icltui.api.messages import LoadModel
 from icltui.engine.models.device import DTYPES, has_instructions, pick_dtype
 from icltui.engine.models.memory_estimate import estimate_memory, missing_bytes
 from icltui.engine.models.stored_tensors import StoredTensor
-from icltui.text.units import in_gib
+from icltui.text.units import in_bytes
 
 
 def stored_dtype(config: Any, stored: Mapping[str, StoredTensor]) -> torch.dtype | None:
@@ -57,5 +57,5 @@ def choose_dtype(
     wide = estimate_memory(stored, config, replace(request, dtype="float32"), torch.float32, free)
     if missing_bytes(wide) <= 0:
         return torch.float32, reason
-    needed = in_gib(wide.weight_bytes + wide.measure_bytes)
-    return asked, f"{reason}, so it is slow: float32 would take {needed} of {in_gib(free)} free"
+    needed = in_bytes(wide.weight_bytes + wide.measure_bytes)
+    return asked, f"{reason}, so it is slow: float32 would take {needed} of {in_bytes(free)} free"

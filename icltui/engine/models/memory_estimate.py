@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from icltui.api.messages import LoadModel
 from icltui.engine.models.stored_tensors import StoredTensor
-from icltui.text.units import in_gib
+from icltui.text.units import in_bytes
 from icltui.values import Estimate
 from icltui.values.bounds import SIZE
 
@@ -197,8 +197,8 @@ def shortage(request: LoadModel, size_of: Callable[[LoadModel], Estimate]) -> st
     advice = [option for option, other in options.items() if missing_bytes(size_of(other)) <= 0]
     needed = estimated.weight_bytes + estimated.measure_bytes
     return (
-        f"model {request.model!r} needs {in_gib(needed)} ({in_gib(estimated.weight_bytes)} of weights, "
-        f"{in_gib(estimated.measure_bytes)} for a measure), and {in_gib(estimated.available_bytes)} are free: "
+        f"model {request.model!r} needs {in_bytes(needed)} ({in_bytes(estimated.weight_bytes)} of weights, "
+        f"{in_bytes(estimated.measure_bytes)} for a measure), and {in_bytes(estimated.available_bytes)} are free: "
         f"try {', '.join([*advice, 'or a smaller model']) if advice else 'a smaller model'}"
     )
 

@@ -156,7 +156,7 @@ def test_the_size_is_that_of_the_unpacked_model_and_comes_first(file, model):
 def test_a_file_that_does_not_fit_is_refused_before_it_is_read(file, monkeypatch):
     monkeypatch.setattr("icltui.engine.models.load.free_bytes", lambda *_: 1000)
     assert "needs" in (said := refusal(file))
-    assert "0.0 MiB are free" in said
+    assert "1 kB are free" in said
 
 
 def test_loading_can_be_cancelled_and_puts_transformers_back(file):

@@ -269,7 +269,7 @@ def test_what_cannot_fit_is_refused_with_the_ways_out_that_would_do():
         return shortage(request, sized(weights))
 
     assert advice(3 * GIB) == (
-        "model 'big' needs 3.25 GiB (3.00 GiB of weights, 0.25 GiB for a measure), and 2.00 GiB are free: "
+        "model 'big' needs 3.49 GB (3.22 GB of weights, 268 MB for a measure), and 2.15 GB are free: "
         "try --dtype bfloat16, --quantize 4bit, --device-map auto, or a smaller model"
     )
     assert advice(7 * GIB).endswith("free: try --quantize 4bit, --device-map auto, or a smaller model")
@@ -279,5 +279,5 @@ def test_what_cannot_fit_is_refused_with_the_ways_out_that_would_do():
         "free: try --dtype bfloat16, --device-map auto, or a smaller model"
     )
     assert shortage(request, sized(2 * GIB - GIB // 4)) == ""
-    assert "needs 0.25 GiB (1.0 MiB of weights" in (small := shortage(request, sized(2**20, free=2**21)))
-    assert "2.0 MiB are free" in small
+    assert "needs 269 MB (1.05 MB of weights" in (small := shortage(request, sized(2**20, free=2**21)))
+    assert "2.1 MB are free" in small
