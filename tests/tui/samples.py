@@ -3,6 +3,7 @@
 import math
 
 import msgspec
+from msgspec.structs import replace
 
 from icltui.api.messages import (
     Event,
@@ -46,6 +47,7 @@ from icltui.values import (
     Prediction,
     RefusedLayer,
     Row,
+    Run,
     Session,
     Token,
     TokenizedPrompt,
@@ -460,3 +462,36 @@ def session(*, is_measured: bool = True) -> Session:
         measurement=MEASUREMENT if is_measured else None,
         generation=generation(LANES[:2]) if is_measured else None,
     )
+
+
+def parted(generation: Generation) -> Generation:
+    """The same, but for the patched lane's second token, which ends it."""
+    steps = generation.lanes["patched"].steps
+    other = replace(steps[1], token=Token(id=9, text=" no"), text=f"{steps[0].text} no")
+    lane = LaneText(text=other.text, token_ids=(steps[0].token.id, 9), steps=(steps[0], other))
+    return replace(generation, lanes={**generation.lanes, "patched": lane})
+
+
+def with_kl(generation: Generation, kl: float) -> Generation:
+    """The same, with the KL of the patched lane after the query."""
+    kls: dict[Lane, float] = {"plain": 2.91, "patched": kl}
+    fit = {lane: LogitError(mse=1.0, kl=one, linf=1.0, top1_equal=one < 1) for lane, one in kls.items()}
+    return replace(generation, fit=fit)
+
+
+def family() -> Session:
+    """A session of four runs: a first one, two strengths of it, and another mode of the second, whose text parts."""
+    first, said = session(), generation()
+    alphas = ((2, 0.0, 2.91), (3, 0.5, 0.62))
+    grid = (
+        Run(
+            number=number,
+            parent=1,
+            session=replace(first, recipe=Recipe(alpha=alpha), generation=with_kl(said, kl)),
+        )
+        for number, alpha, kl in alphas
+    )
+    frozen = replace(first, recipe=Recipe(alpha=0.5, mode="frozen"), generation=with_kl(parted(said), 1.25))
+    last = Run(number=4, parent=3, session=frozen, note="only the query's own token")
+    runs = (Run(number=1, session=first, starred=True), *grid, last)
+    return replace(first, recipe=Recipe(alpha=0.5), generation=with_kl(said, 0.62), runs=runs, run=3)

@@ -225,6 +225,29 @@ async def exporting(desk: Desk) -> None:
     await desk.press("6", "e", "down", "down")
 
 
+async def tree(desk: Desk) -> None:
+    """The tree of runs, with the one under the cursor at a glance."""
+    await desk.settle()
+    desk.explorer.open(samples.family(), None)
+    await desk.settle()
+    await desk.press("H")
+
+
+async def beside(desk: Desk) -> None:
+    """Two runs side by side, whose texts part."""
+    await tree(desk)
+    await desk.press("space", "j", "space", "c")
+
+
+async def grid(desk: Desk) -> None:
+    """A fan of which two runs are there, one is on its way, and one waits."""
+    await tree(desk)
+    await desk.press("escape")
+    desk.explorer.go_to_run(1)
+    desk.explorer.fan_out("alpha 0 0.5 1 1.5")
+    await desk.press("ampersand")
+
+
 async def lanes_explained(desk: Desk) -> None:
     """The help on the lanes."""
     await lanes(desk)
@@ -290,6 +313,9 @@ PICTURES: dict[Scene, str] = {
     touring: "TourCard",
     dead: "#banner, StatusLine",
     exporting: DIALOG,
+    tree: DIALOG,
+    beside: DIALOG,
+    grid: DIALOG,
 }
 """At 120×40: the panes of each scene."""
 SMALL: dict[Scene, str] = {
@@ -310,11 +336,13 @@ SMALL: dict[Scene, str] = {
     refused: LOG,
     help_screen: DIALOG,
     exporting: DIALOG,
+    tree: DIALOG,
+    beside: DIALOG,
     touring: "TourCard",
     dead: "#banner",
 }
 """At 80×24, one page at a time."""
-COLOURED = (streaming, heatmap, dropped_text, flips, induction, dead)
+COLOURED = (streaming, heatmap, dropped_text, flips, induction, dead, tree)
 """Where colour says something: at 120×40 on light and without colours as well."""
 
 

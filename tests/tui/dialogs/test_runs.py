@@ -21,26 +21,13 @@ from icltui.tui.state.compared_session import ComparedSession
 from icltui.tui.state.history import History
 from icltui.tui.state.run_grid import grid_of
 from icltui.tui.widgets.run_tree import RunTree
-from icltui.values import LANES, Generation, LaneText, Run, Token
-from icltui.values.recipe import Recipe
+from icltui.values import LANES, Run
 from tests.tui import samples
 from tests.tui.conftest import Desk, open_desk
 
 A = samples.session()
 HOSTILE = "[/INST] \x1b[31m\u202e\ud83d 漢字 [b"
 B = replace(A, prompt=replace(A.prompt, context=HOSTILE))
-SPOKEN = samples.generation(LANES)
-
-
-def parted() -> Generation:
-    """The same, but for the patched lane's second token and those after it."""
-    steps = SPOKEN.lanes["patched"].steps
-    other = [replace(step, token=Token(id=9, text=" no"), text=f"{steps[0].text} no") for step in steps[1:2]]
-    lane = LaneText(text=other[0].text, token_ids=(1, 9), steps=(steps[0], *other))
-    return replace(SPOKEN, lanes={**SPOKEN.lanes, "patched": lane})
-
-
-PARTED = parted()
 SESSION = replace(
     A,
     runs=(
@@ -206,22 +193,7 @@ async def test_the_other_run_is_laid_over_the_plot(three: Desk) -> None:
 
 # The tree.
 
-FAMILY = replace(
-    A,
-    recipe=Recipe(alpha=0.5),
-    generation=SPOKEN,
-    runs=(
-        Run(number=1, session=A),
-        *(
-            Run(number=number, parent=1, session=replace(A, recipe=Recipe(alpha=alpha), generation=SPOKEN))
-            for number, alpha in ((2, 0.0), (3, 0.5))
-        ),
-        Run(
-            number=4, parent=3, session=replace(A, recipe=Recipe(alpha=0.5, mode="frozen"), generation=PARTED)
-        ),
-    ),
-    run=3,
-)
+FAMILY = samples.family()
 
 
 @asynccontextmanager
@@ -249,7 +221,7 @@ async def test_the_tree_shows_what_differs_and_the_frame_says_where_one_is(size:
 async def test_star_and_search_and_back() -> None:
     async with family() as desk:
         await desk.press("asterisk")
-        assert [run.starred for run in desk.explorer.history.runs] == [False, False, True, False]
+        assert [run.starred for run in desk.explorer.history.runs] == [True, False, True, False]
         await desk.until(lambda: "3★" in desk.text())
         await desk.press("slash", *"frozen")
         await desk.until(lambda: "1 of 4 with" in desk.text())
@@ -269,6 +241,9 @@ async def test_pruning_asks_about_what_led_on_and_u_brings_it_back() -> None:
         await on(desk, RunsDialog)
         assert len(desk.explorer.history.runs) == 4
         await desk.press("j", "d")
+        await on(desk, ConfirmDialog)
+        assert "with a note" in desk.text()
+        await desk.press("p")
         await desk.until(lambda: [run.number for run in desk.explorer.history.runs] == [1, 2, 3])
         await desk.press("d")
         await desk.until(lambda: [run.number for run in desk.explorer.history.runs] == [1, 2])
