@@ -1,9 +1,9 @@
-"""Loss curves and attention heads of the sample prompt, made up but of plausible shape."""
+"""Loss curves, attention heads and patch effects of the sample prompt, made up but of plausible shape."""
 
 import math
 
 from icltui.api.messages import PromptTokenized
-from icltui.values import AttentionHeads, LossCurves
+from icltui.values import AttentionHeads, LossCurves, PatchEffects, UnitEffects
 from icltui.values.curves import (
     CurveShape,
     IclScore,
@@ -104,4 +104,29 @@ def heads(n_heads: int = 4) -> AttentionHeads:
         seed=0,
         n_seeds=8,
         seconds=0.5,
+    )
+
+
+def effects(units: range = range(1, N_UNITS + 1)) -> PatchEffects:
+    """What each layer's patch does alone: nothing at first, nearly all at last, and once the contrary."""
+    layers = range(samples.N_LAYERS)
+    return PatchEffects(
+        tokens=TEXT,
+        layers=tuple(layers),
+        units=tuple(
+            UnitEffects(
+                unit=unit,
+                kl=tuple(2.0 - 2.0 * layer * unit / (N_UNITS * layers[-1]) for layer in layers)
+                if unit != 3
+                else (3.5,) * len(layers),
+                all_layers=2.0 - 2.0 * unit / N_UNITS,
+                prefix=2.0 - 2.0 * unit / N_UNITS,
+            )
+            for unit in units
+        ),
+        plain=2.0,
+        random=(2.25,) * len(layers),
+        n_random=8,
+        noise=2e-7,
+        seconds=0.75,
     )

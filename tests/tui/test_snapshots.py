@@ -16,6 +16,7 @@ from textual.widget import Widget
 from icltui.api.messages import (
     CompileEnded,
     CurvesEnded,
+    EffectsEnded,
     ExamEnded,
     HeadsEnded,
     LoadModel,
@@ -75,6 +76,15 @@ async def heatmap(desk: Desk) -> None:
     """The heatmap, its crosshair moved."""
     await desk.settle()
     await desk.press("6", "h", "h", "j", "j")
+
+
+async def patch_effects(desk: Desk) -> None:
+    """What each layer's patch does alone, of the context up to each unit."""
+    await desk.settle()
+    await desk.press("E")
+    desk.client.finish(EffectsEnded(effects=inspections.effects()))
+    await desk.press("k", "h", "h")
+    await desk.drawn()
 
 
 async def plots(desk: Desk) -> None:
@@ -290,6 +300,7 @@ PICTURES: dict[Scene, str] = {
     delta: WHOLE,
     compiled: "#lane-patched",
     heatmap: HEATMAP,
+    patch_effects: HEATMAP,
     plots: PLOTS,
     text: TEXT,
     dropped_text: TEXT,

@@ -82,10 +82,10 @@ class EffectsPicture(HeatmapPicture):
     def more(self, unit: int, layer: int) -> str:
         controls: list[tuple[str, float | None]] = [("no patch", self.plain)]
         if of := self._units.get(unit):
-            controls += [("all layers", of.all_layers), ("this context", of.prefix)]
+            controls += [("all layers", of.all_layers), ("context", of.prefix)]
         at = self._at.get(layer)
         if self.effects and self.effects.random and at is not None:
-            controls.append(("random patch", self.effects.random[at]))
+            controls.append(("random", self.effects.random[at]))
         return "  ".join(f"{name} {_short(value)}" for name, value in controls)
 
 

@@ -9,6 +9,8 @@ from functools import cached_property
 
 _WIDEST, _TALLEST = 16, 6
 """Most columns of a unit, most lines of a layer."""
+_NUMBER_WIDTH = 5
+"""Columns that a number takes with the space after it."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,11 @@ class HeatmapLayout:
     def width_of(self, unit: int) -> int:
         """Columns of a unit; neighbours differ by one at most."""
         return self.left(unit + 1) - self.left(unit)
+
+    @property
+    def has_numbers(self) -> bool:
+        """Whether numbers fit into the cells, into all of them."""
+        return self.span // max(1, self.n_units) >= _NUMBER_WIDTH
 
     @cached_property
     def halves(self) -> int:

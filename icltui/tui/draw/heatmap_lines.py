@@ -18,8 +18,6 @@ _CURSOR = Style(reverse=True, bold=True)
 _BOLD = Style(bold=True)
 _UNKNOWN = "·"
 _UPPER = "▀"
-_NUMBER_WIDTH = 5
-"""Cells from this width on have their number in them."""
 
 Cell = tuple[str, Style]
 
@@ -106,20 +104,26 @@ class HeatmapLines:
         yield Segment(" ", self.base)
 
     def _one_layer(self, line: int, layer: int, units: range) -> Iterator[Cell]:
-        shades, has_numbers = self.picture.shades(layer), self.grid.label_line(layer) == line
+        shades, is_labelled = self.picture.shades(layer), self.grid.label_line(layer) == line
+        has_numbers = is_labelled and self.grid.has_numbers
         for unit in units:
             fraction, width = shades[unit], self.grid.width_of(unit)
             if fraction is None:
-                yield self._missing(unit, width, has_numbers)
+                yield self._missing(unit, width, is_labelled)
             elif self.scale.needs_glyphs:
                 yield self.scale.glyph(fraction) * width, self.base
             else:
-                has_number = has_numbers and width >= _NUMBER_WIDTH
-                text = self._number(unit, layer, width - 1) if has_number else ""
+                text = self._number(unit, layer, width - 1) if has_numbers else ""
                 yield text.center(width), self.base + self.scale.style(fraction)
 
     def _number(self, unit: int, layer: int, width: int) -> str:
-        return number(self.picture.value(unit, layer), min(width, 8)).strip()
+        """The number in ``width`` cells, as ``2e-7`` where it is that small; empty where none fits."""
+        value = self.picture.value(unit, layer)
+        shown = number(value, min(width, 8)).strip()
+        if value is None or "#" not in shown:
+            return shown
+        short = f"{value:.0e}".replace("e-0", "e-").replace("e+0", "e")
+        return short if len(short) <= width else ""
 
     def _missing(self, unit: int, width: int, is_marked: bool = True) -> Cell:
         is_undefined = is_marked and not self.scale.needs_glyphs and unit in self.picture.units
@@ -151,6 +155,6 @@ class HeatmapLines:
             text = ""
         if width < 3:
             return text or ("+" if width == 1 else "[]"), style
-        has_number = width >= _NUMBER_WIDTH and not text and self.grid.label_line(self.layer) == line
+        has_number = self.grid.has_numbers and not text and self.grid.label_line(self.layer) == line
         inner = self._number(self.unit, self.layer, width - 2) if has_number else ""
         return f"[{(inner or text[1:-1]).center(width - 2)}]", style

@@ -80,8 +80,7 @@ class ResultTabs(TabViews, Bordered):
             number = self._explorer.history.at
             self.plots.run_name = "" if number is None else f"run {number}"
         if "heatmap" in self.fed:
-            other = self._explorer.other
-            self.heatmap.compare(other.measured if other else None, other.label if other else "")
+            self._draw_pictures()
         if measured is not self._shown:
             self._shown = measured
             self.stream.unit = max(measured.last_unit, 0)
@@ -137,9 +136,16 @@ class ResultTabs(TabViews, Bordered):
 
     def next_picture(self) -> bool:
         """Show the heatmap's next picture; whether there is another one."""
+        self._draw_pictures()  # the key may have been typed ahead
         has_more = self.heatmap.next_picture()
         self.caption()
         return has_more
+
+    def _draw_pictures(self) -> None:
+        """Pass what the heatmap has other pictures of: the compared run, and the patch effects."""
+        other = self._explorer.other
+        self.heatmap.compare(other.measured if other else None, other.label if other else "")
+        self.heatmap.show_effects(self._explorer.results.inspections.effects)
 
     def show_effects(self) -> None:
         """Show the heatmap of patch effects, if only to say that there are none yet."""
@@ -171,7 +177,7 @@ class ResultTabs(TabViews, Bordered):
         if "heads" in self.fed:
             self.heads.show(held.heads)
         if "heatmap" in self.fed:
-            self.heatmap.show_effects(held.effects)
+            self._draw_pictures()
         self.caption()
 
     def draw_log(self) -> None:

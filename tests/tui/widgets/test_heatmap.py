@@ -475,7 +475,7 @@ async def test_patch_effects_stream_in_beside_their_controls() -> None:
         await pilot.pause()
         assert app.lines()[0].startswith(" KL(full context ‖ patched)  ≥ 4 ")
         assert " KL = 1.75  layer 0  unit 1" in app.lines()[1]
-        assert "no patch 2  all layers 1.2  this context 1.2  random patch 2.2" in app.lines()[1]
+        assert "no patch 2  all layers 1.2  context 1.2  random 2.2" in app.lines()[1]
         picture = heatmap._picture
         assert [picture.shade(unit, 0) for unit in range(3)] == [0.5, 0.5625, 0.375]
         assert picture.shade(2, 1) is None

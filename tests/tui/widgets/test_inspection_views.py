@@ -4,14 +4,22 @@ import pytest
 from msgspec.structs import replace
 from textual.widget import Widget
 
-from icltui.api.messages import CurvesEnded, HeadsEnded, MeasureCurves, MeasureHeads
+from icltui.api.messages import (
+    CurvesEnded,
+    EffectsEnded,
+    EffectsMeasured,
+    HeadsEnded,
+    MeasureCurves,
+    MeasureEffects,
+    MeasureHeads,
+)
 from icltui.storage.session_validation import check_consistent
 from icltui.tui.draw.head_matrices import HEAD_VIEWS, head_matrix
 from icltui.tui.draw.loss_plots import LOSS_VIEWS
 from icltui.values.heads import HeadIndex
 from tests.tui import samples
 from tests.tui.conftest import Desk, open_desk
-from tests.tui.inspections import N_UNITS, N, curves, heads
+from tests.tui.inspections import N_UNITS, N, curves, effects, heads
 from tests.tui.screen_checks import check_screen
 
 SIZES = ((120, 40), (80, 24), (200, 50), (60, 18), (30, 9), (3, 2))
@@ -35,6 +43,63 @@ async def test_keys_ask_for_them(desk: Desk) -> None:
     await desk.press("O")
     assert isinstance(desk.client.request, MeasureCurves)
     assert desk.client.request.own_texts == 4
+
+
+async def test_effects_come_unit_by_unit_and_stay_where_they_are_stopped(desk: Desk) -> None:
+    await desk.press("E")
+    assert isinstance(desk.client.request, MeasureEffects)
+    await desk.until(lambda: "no patch effects yet: E" in desk.text())
+    whole = effects()
+    for units in (whole.units[-1:], whole.units[:2]):
+        desk.client.send(
+            desk.client.job,
+            samples.TOKENIZED,
+            EffectsMeasured(layers=whole.layers, plain=whole.plain, units=units),
+        )
+    await desk.drawn()
+    held = desk.explorer.results.inspections
+    assert [of.unit for of in held.effects.units if held.effects] == [1, 2, N_UNITS]
+    await desk.until(lambda: "no shade: no patch, 2" in desk.text())
+    assert held.whole_effects is None
+    assert desk.explorer.session("x").effects is None
+    await desk.press("escape")
+    desk.client.give_way()
+    await desk.drawn()
+    assert len(held.effects.units if held.effects else ()) == 3
+    await desk.press("E")
+    desk.client.finish(EffectsEnded(effects=whole))
+    await desk.drawn()
+    await desk.press("E")  # the same again, stopped: those that were whole come back
+    desk.client.send(
+        desk.client.job,
+        samples.TOKENIZED,
+        EffectsMeasured(layers=whole.layers, plain=1.0, units=whole.units[:1]),
+    )
+    await desk.press("escape")
+    desk.client.give_way()
+    await desk.drawn()
+    assert held.whole_effects == whole
+    assert "random 2.2" in desk.text()
+
+
+async def test_effects_are_saved_and_of_their_prompt(desk: Desk) -> None:
+    await desk.press("E")
+    desk.client.finish(EffectsEnded(effects=effects()))
+    await desk.drawn()
+    session = desk.explorer.session("x")
+    check_consistent(session)
+    assert session.effects == effects()
+    async with open_desk(session) as other:
+        await other.settle()
+        await other.press("6", "w")
+        await other.until(lambda: "no shade: no patch, 2" in other.text())
+        await other.press("1", "i", "x")
+        await other.until(lambda: "edited, E measures" in other.text())
+
+
+async def test_w_says_that_there_is_no_other_picture(desk: Desk) -> None:
+    await desk.press("6", "w")
+    await desk.until(lambda: any("E computes patch effects" in line for line in desk.toasts()))
 
 
 async def test_a_stopped_one_leaves_what_was_there(desk: Desk) -> None:
