@@ -56,6 +56,11 @@ class HeatmapLayout:
         """Columns of a unit; neighbours differ by one at most."""
         return self.left(unit + 1) - self.left(unit)
 
+    @cached_property
+    def widths(self) -> tuple[int, ...]:
+        """Columns of each unit."""
+        return tuple(map(self.width_of, range(self.n_units)))
+
     @property
     def has_numbers(self) -> bool:
         """Whether numbers fit into the cells, into all of them."""

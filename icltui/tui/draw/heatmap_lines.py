@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby
 
 from rich.segment import Segment
@@ -20,6 +21,12 @@ _UNKNOWN = "·"
 _UPPER = "▀"
 
 Cell = tuple[str, Style]
+
+
+@lru_cache(4096)
+def _two_colours(base: Style, top: Style, bottom: Style) -> Style:
+    """The background of ``top`` as ink on that of ``bottom``."""
+    return base + Style.from_color(top.bgcolor, bottom.bgcolor)
 
 
 @dataclass(frozen=True)
@@ -65,11 +72,17 @@ class HeatmapLines:
         return [Segment(" " * grid.label, self.base), *self._spaced(texts, scroll)]
 
     def _spaced(self, texts: list[AxisText], at: int) -> Iterator[Segment]:
+        """The texts with the blanks between them; those that are not selected are one segment, which is fewer bytes."""
+        before = ""
         for one in sorted(texts, key=lambda one: one.start):
-            if one.start > at:
-                yield Segment(" " * (one.start - at), self.base)
-            yield Segment(one.text, self.base + _CURSOR if one.unit == self.unit else self.muted)
-            at = one.end
+            before, at = before + " " * (one.start - at), one.end
+            if one.unit == self.unit:
+                yield Segment(before, self.muted)
+                yield Segment(one.text, self.base + _CURSOR)
+                before = ""
+            else:
+                before += one.text
+        yield Segment(before, self.muted)
 
     def _room(self) -> int:
         return max(0, self.grid.width - self.grid.label)
@@ -130,17 +143,20 @@ class HeatmapLines:
         return (_UNKNOWN if is_undefined else " ").center(width), self.base
 
     def _two(self, upper: int, lower: int | None, units: range) -> Iterator[Cell]:
-        above = self.picture.shades(upper)
-        below = self.picture.shades(lower) if lower is not None else [None] * len(above)
-        ground = self.base.background_style
-        for unit in units:
-            pair, width = (above[unit], below[unit]), self.grid.width_of(unit)
-            if pair == (None, None):
-                yield self._missing(unit, width)
-                continue
-            top, bottom = (ground if one is None else self.scale.style(one) for one in pair)
-            ink = Style.from_color(top.bgcolor, bottom.bgcolor)
-            yield (" " if top.bgcolor == bottom.bgcolor else _UPPER) * width, self.base + ink
+        tops, bottoms = self._grounds(upper, units), self._grounds(lower, units)
+        widths, base, ground = self.grid.widths, self.base, self.base.background_style
+        for unit, top, bottom in zip(units, tops, bottoms, strict=True):
+            if top is bottom:
+                yield self._missing(unit, widths[unit]) if top is None else (" " * widths[unit], base + top)
+            else:
+                yield _UPPER * widths[unit], _two_colours(base, top or ground, bottom or ground)
+
+    def _grounds(self, layer: int | None, units: range) -> list[Style | None]:
+        """The shades of some units at a layer; None where there is none."""
+        if layer is None:
+            return [None] * len(units)
+        style, shades = self.scale.style, self.picture.shades(layer)
+        return [None if one is None else style(one) for one in shades[units.start : units.stop]]
 
     def _crosshair(self, line: int) -> Cell:
         """The crosshair's cell, which hides the other layer of its line."""
