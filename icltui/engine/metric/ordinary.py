@@ -83,8 +83,8 @@ def _check_memory(loaded: LoadedModel) -> None:
     needed = sum(map(n_bytes, inner)) + n_bytes(hidden) * len(loaded.sites)
     if needed > (free := free_bytes(loaded.device)):
         raise BadInput(
-            f"the metric of ordinary text needs {in_bytes(needed)} beside this model and {in_bytes(free)} are free: give "
-            "--metric plain, or a smaller model"
+            f"the metric of ordinary text needs {in_bytes(needed)} beside this model and {in_bytes(free)} are free: "
+            "give --metric plain, or a smaller model"
         )
 
 

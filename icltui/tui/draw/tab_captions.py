@@ -11,7 +11,7 @@ from icltui.report.measures import MEASURES
 from icltui.tui.draw.safe_text import display
 from icltui.tui.state.exam_table import tested_with
 from icltui.tui.state.explorer import Explorer
-from icltui.tui.state.run_settings import method_words
+from icltui.tui.state.plain_method import plain_method
 from icltui.tui.state.staleness import (
     compilation_note,
     curves_note,
@@ -133,4 +133,4 @@ def _method(explorer: Explorer) -> str:
     results = explorer.results
     origin = results.measured_origin
     request = origin.request if origin and isinstance(origin.request, Measure) else None
-    return method_words(request or explorer.settings.measure(), results.measured.path)
+    return plain_method(request or explorer.settings.measure(), results.measured.path)

@@ -14,6 +14,7 @@ from icltui.tui.main.view_actions import ViewActions
 from icltui.tui.state.engine_status import model_facts
 from icltui.tui.state.jump_keys import letters, targets
 from icltui.tui.state.pane_names import PANES, TABS
+from icltui.tui.state.run_settings import method_words
 from icltui.tui.state.tour import END, Tour, sight
 from icltui.tui.widgets.jump_labels import JumpBar, JumpLabel
 from icltui.tui.widgets.tour_card import TourCard
@@ -79,7 +80,9 @@ class GuideActions(ScreenActions):
             self.action_show_manual(topic)
             return
         model, settings = self._explorer.model, self._explorer.settings
-        facts = model_facts(model) if model else ()
+        measured = self._explorer.results.measured
+        method = method_words(settings.measure(), measured.path)
+        facts = [("measured", method), *(model_facts(model) if model else ())]
         self._screen.app.push_screen(
             HelpDialog(settings.dynamics, facts, self._pane, self._cursor.measure), self._leave_help
         )

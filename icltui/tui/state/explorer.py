@@ -14,6 +14,7 @@ from icltui.api.messages import Generate, LoadModel, Measure, Message, Verify
 from icltui.api.option_table import option_of
 from icltui.tui.state.change import Change
 from icltui.tui.state.looking_ahead import AheadController
+from icltui.tui.state.plain_method import plain_method
 from icltui.tui.state.query_lists import QueryLists, count_words
 from icltui.tui.state.run_settings import PATCH_CHOICES, Choice, RunSettings, method_words
 from icltui.values import Lane, Run, Session
@@ -53,7 +54,8 @@ class Explorer(AheadController):
         self._set_settings(self.settings.with_next(choice))
         if choice not in PATCH_CHOICES:
             if self.results.measured_origin is None:  # else the numbers' own border says it
-                self._noticed(f"measure: {method_words(self.settings.measure())}", False)
+                asked = self.settings.measure()
+                self._noticed(f"measure: {plain_method(asked)} ({method_words(asked)})", False)
             self.count()
         elif choice in idle(self.settings.recipe):
             self._noticed(

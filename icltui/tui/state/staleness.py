@@ -3,6 +3,7 @@
 from msgspec.structs import replace as with_changes
 
 from icltui.api.messages import Examine, Generate, Measure
+from icltui.tui.state.plain_method import plain_method
 from icltui.tui.state.provenance import Provenance
 from icltui.tui.state.results import Results
 from icltui.tui.state.run_settings import RunSettings, method_words
@@ -16,13 +17,14 @@ def numbers_note(results: Results, settings: RunSettings) -> str:
         return ""
     asked = method_words(settings.measure())
     is_same = isinstance(origin.request, Measure) and method_words(origin.request) == asked
+    asked = plain_method(settings.measure())
     if origin.is_stopped:
         return f"stopped at {measured.n_measured - 1}/{measured.n_units - 1}, ^r runs" + (
-            "" if is_same else f" {asked}"
+            "" if is_same else f": {asked}"
         )
     if foreign := _foreign(origin, results.model, ("measured", "measures")):
         return foreign if is_same else f"{foreign}: {asked}"
-    return "edited, ^r runs" if is_same else f"^r runs {asked}"
+    return "edited, ^r runs" if is_same else f"^r runs: {asked}"
 
 
 def lane_note(results: Results, settings: RunSettings, lane: Lane) -> str:

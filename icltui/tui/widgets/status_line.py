@@ -67,7 +67,7 @@ def loading_text(engine_status: EngineStatus, model: str) -> str:
         stage = engine_status.progress and engine_status.progress.stage.replace(model, name)
         progress = engine_status.progress and with_changes(engine_status.progress, stage=stage)
         return progress_text(progress, f"loading {name}")
-    need = f"{in_bytes(estimate.weight_bytes)} + {in_bytes(estimate.measure_bytes)}"
+    need = in_bytes(estimate.weight_bytes + estimate.measure_bytes)
     return f"needs {need} of {in_bytes(estimate.available_bytes)} free"
 
 

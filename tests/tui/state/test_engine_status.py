@@ -24,7 +24,7 @@ def test_the_estimate_is_one_line_and_shown_until_loading_begins() -> None:
     assert loading_text(engine_status, LOAD.model) == "reading gpt2"
     engine_status.take(LOAD, ModelEstimated(estimate=samples.ESTIMATE))
     assert engine_status.lines == [f"gpt2: {ESTIMATED}"]
-    assert loading_text(engine_status, LOAD.model) == "needs 548 MB + 96 MB of 6.2 GB free"
+    assert loading_text(engine_status, LOAD.model) == "needs 644 MB of 6.2 GB free"
     engine_status.take(LOAD, LOADING)
     assert loading_text(engine_status, LOAD.model) == "loading gpt2 312 MB of 548 MB ████░░░░"
     engine_status.take(LOAD, ModelLoaded(model=samples.MODEL))
@@ -85,7 +85,7 @@ async def test_loading_streams_into_the_status_line_and_the_log() -> None:
         async with open_desk(samples.session(), size=size) as desk:
             await desk.until(lambda: desk.client.job == 1)
             desk.client.send(1, ModelEstimated(estimate=samples.ESTIMATE))
-            await desk.until(lambda: "needs 548 MB + 96 MB of 6.2 GB free" in desk.text())
+            await desk.until(lambda: "needs 644 MB of 6.2 GB free" in desk.text())
             desk.client.send(1, LOADING)
             await desk.until(lambda: "◌ loading gpt2 312 MB of 548 MB ████░░░░" in desk.text())
             await desk.press("8")

@@ -45,20 +45,23 @@ async def test_each_key_goes_round_its_values(desk: Desk) -> None:
 async def test_a_choice_marks_the_numbers_and_a_run_takes_it(desk: Desk) -> None:
     await desk.press("D", "R")
     explorer = desk.explorer
-    assert numbers_note(explorer.results, explorer.settings) == "^r runs shrink · local · reset"
+    assert (
+        numbers_note(explorer.results, explorer.settings)
+        == "^r runs: each token taken away in turn, hidden from attention"
+    )
     assert lane_note(explorer.results, explorer.settings, "plain") == "", "no lane depends on them"
     assert proof_note(explorer.results, explorer.settings) == ""
     assert desk.toasts() == [], "the border says it"
     assert explorer.is_unsaved
     await desk.drawn()
-    assert "^r runs shrink · local · reset ─ layer 5 · grow · free · reset · packed" in desk.text()
+    assert "^r runs: each token taken away in turn, hidden from attention ─ layer 5" in desk.text()
     await desk.press("ctrl+r")
     assert desk.client.request == explorer.settings.measure()
     assert (desk.client.request.dynamics, desk.client.request.reference) == ("shrink", "local")
     desk.client.send(desk.client.job, samples.TOKENIZED, samples.chunk(0, 3))
     await desk.drawn()
-    assert "layer 5 · shrink · local · reset" in desk.text()
-    assert "packed" not in desk.text(), "not known before the end"
+    assert "layer 5 · each token taken away in turn, hidden from attention" in desk.text()
+    assert "pass" not in desk.text(), "not known before the end"
     pairs = (Pairs(layer=5, cosine=((1.0,),), transfer=((0.0,),)),)
     desk.client.finish(msgspec.structs.replace(samples.MEASURED, path="loop", pairs=pairs))
     measured = explorer.session("a").measurement
@@ -67,8 +70,11 @@ async def test_a_choice_marks_the_numbers_and_a_run_takes_it(desk: Desk) -> None
     assert measured.pairs == pairs
     desk.client.finish(*samples.generate(("context", "plain")))
     await desk.drawn()
-    assert "layer 5 · shrink · local · reset · loop" in desk.text()
+    assert "layer 5 · each token taken away in turn, hidden from attention, a" in desk.text()
     assert any_note(explorer.results, explorer.settings) == ""
+
+
+TOLD = "measure: each token taken away in turn, hidden from attention (shrink · local · reset)"
 
 
 async def test_a_choice_before_there_are_numbers_is_told() -> None:
@@ -77,8 +83,8 @@ async def test_a_choice_before_there_are_numbers_is_told() -> None:
         desk.client.finish(samples.LOADED)
         await desk.press("R", "D")
         await desk.drawn()
-        assert desk.toasts() == ["measure: shrink · local · reset"], "the newest line replaces the one before"
-        assert "layer 5 · shrink · local · reset" in desk.text()
+        assert desk.toasts() == [TOLD], "the newest line replaces the one before"
+        assert "layer 5 · each token taken away in turn, hidden from attention" in desk.text()
 
 
 async def test_positions_and_chat_change_the_prompt_and_so_the_lanes(desk: Desk) -> None:
@@ -136,7 +142,7 @@ async def test_the_border_says_the_formula_of_the_numbers_that_are_shown() -> No
         await desk.settle()
         await desk.press("6")
         await desk.drawn()
-        assert "‖A − A_without‖ · drop · free · reset · packed" in desk.text()
+        assert "‖A − A_without‖ · each token left out alone, in one pass" in desk.text()
         await desk.press("D")
         await desk.drawn()
         assert "‖A − A_without‖" in desk.text(), "the numbers are still those of drop"
@@ -174,7 +180,7 @@ async def test_a_session_brings_its_choices_and_takes_them_back(tmp_path: Path) 
         settings = desk.explorer.settings
         assert (settings.dynamics, settings.reference) == ("drop", "local")
         assert (settings.prompt.positions, settings.prompt.chat) == ("keep", True)
-        assert "drop · local · keep · chat · packed" in desk.text()
+        assert "left out alone, hidden from attention" in desk.text()
         assert desk.explorer.session("capital-conflict") == chosen_session()
         await choose_all(desk)
         changed = desk.explorer.session("a")
@@ -188,7 +194,10 @@ async def test_numbers_saved_beside_other_choices_are_older() -> None:
     async with open_desk(saved) as desk:
         await desk.until(lambda: desk.client.requests)
         note = numbers_note(desk.explorer.results, desk.explorer.settings)
-        assert note == "^r runs grow · local · keep · chat"
+        assert (
+            note
+            == "^r runs: each token added in turn, hidden from attention, positions kept, in the chat template"
+        )
 
 
 def test_a_prediction_that_comes_twice_is_kept_once() -> None:
@@ -227,8 +236,10 @@ async def test_a_divergence_that_is_not_known_yet_is_a_dot_and_then_a_number() -
         assert desk.explorer.results.measured.n_measured == 9
 
 
-@pytest.mark.parametrize("dynamics", ["shrink", "drop"])
-async def test_a_measure_without_next_tokens_says_so(dynamics: str) -> None:
+@pytest.mark.parametrize(
+    ("dynamics", "words"), [("shrink", "taken away in turn"), ("drop", "left out alone")]
+)
+async def test_a_measure_without_next_tokens_says_so(dynamics: str, words: str) -> None:
     async with open_desk(session_under(dynamics)) as desk:
         await desk.until(lambda: desk.client.job == 1)
         desk.client.finish(samples.LOADED)
@@ -238,7 +249,7 @@ async def test_a_measure_without_next_tokens_says_so(dynamics: str) -> None:
         assert "no next tokens" not in desk.text(), "they may still come"
         desk.client.finish(samples.MEASURED)
         await desk.drawn()
-        assert f"layer 5 · {dynamics} · free · reset · packed · no next tokens" in desk.text()
+        assert f"layer 5 · each token {words}, in one pass · no next tokens" in desk.text()
         row = next(line for line in desk.text().splitlines() if "❯" in line)
         assert row.split("│")[-2].split()[-2:] == ["·", "·"]
 
@@ -251,10 +262,10 @@ async def test_a_choice_beside_a_stopped_run_is_told() -> None:
         await desk.press("escape")
         desk.client.give_way()
         await desk.drawn()
-        assert "stopped at 8/19, ^r runs ─ layer 5 · grow" in desk.text()
+        assert "stopped at 8/19, ^r runs ─ layer 5 · each token added" in desk.text()
         await desk.press("D")
         await desk.drawn()
-        assert "stopped at 8/19, ^r runs shrink · free · reset ─ layer 5 · grow" in desk.text()
+        assert "stopped at 8/19, ^r runs: each token taken away in turn ─ layer 5 ·" in desk.text()
 
 
 async def test_numbers_of_another_model_say_what_a_run_would_measure() -> None:
@@ -268,7 +279,7 @@ async def test_numbers_of_another_model_say_what_a_run_would_measure() -> None:
         results, explorer = desk.explorer.results, desk.explorer
         assert numbers_note(results, explorer.settings) == "measured on gpt2, ^r measures on demo"
         await desk.press("D")
-        told = "measured on gpt2, ^r measures on demo: shrink · free · reset"
+        told = "measured on gpt2, ^r measures on demo: each token taken away in turn"
         assert numbers_note(results, explorer.settings) == told
 
 
@@ -292,9 +303,9 @@ async def test_the_border_says_what_rounding_makes_of_delta_at_the_shown_layer(d
     rows = [msgspec.structs.replace(samples.row(last, n), delta_noise=0.01 * (n + 1)) for n in (4, 5)]
     desk.explorer.results.measured.add(rows, ())
     desk.screen.shown_layer = 4
-    await desk.until(lambda: "layer 4 · ‖δ‖ rounds by 0.05 · grow · free" in desk.text())
+    await desk.until(lambda: "layer 4 · ‖δ‖ rounds by 0.05 · each token added in turn" in desk.text())
     desk.screen.shown_layer = 5
-    await desk.until(lambda: "layer 5 · ‖δ‖ rounds by 0.06 · grow · free" in desk.text())
+    await desk.until(lambda: "layer 5 · ‖δ‖ rounds by 0.06 · each token added in turn" in desk.text())
 
 
 @pytest.mark.parametrize(
