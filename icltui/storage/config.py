@@ -30,6 +30,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     """A model as ``--model`` takes it, used where neither ``--model`` nor a session says another; empty: the demo."""
     colours: Literal["auto", "16", "256", "truecolor"] = "auto"
     """How many colours the terminal shows."""
+    graphics: Literal["auto", "kitty", "sixel", "off"] = "auto"
+    """By which protocol the figure is shown in pixels; auto: what the terminal answers that it has."""
     log: str = ""
     """URL of the database that the explorer writes its measurements to, as ``--log`` takes it; empty: none."""
     mouse: bool = True

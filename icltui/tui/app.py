@@ -10,6 +10,7 @@ import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -41,7 +42,14 @@ from icltui.tui.state.rows.row_session import load_of
 from icltui.tui.system.apply_settings import apply_config, bind_without_usual_key, remember_theme
 from icltui.tui.system.crash_log import write_crash_log
 from icltui.tui.terminal.frame_diff import FrameDiff
-from icltui.tui.terminal.messages import PasteTruncated, TerminalLost, TerminalReset, UndecodableInput
+from icltui.tui.terminal.graphics import QUERY, Graphics, GraphicsQuery
+from icltui.tui.terminal.messages import (
+    PasteTruncated,
+    TerminalLost,
+    TerminalReply,
+    TerminalReset,
+    UndecodableInput,
+)
 from icltui.tui.terminal.osc52 import copyable_text, passed_on
 from icltui.tui.terminal.terminal_modes import ResettableDriver
 from icltui.tui.widgets.messages import ExplorerChanged
@@ -102,6 +110,7 @@ class IcltuiApp(App[None]):
         self._client, self._has_tour, self._has_launcher = client, has_tour, has_launcher
         self._load, self._folder = load, folder
         self._frame = FrameDiff()
+        self._asked: GraphicsQuery | None = None
         self._has_warned_of_bytes = False
 
     def get_default_screen(self) -> Screen[None]:
@@ -265,6 +274,28 @@ class IcltuiApp(App[None]):
         is_handled = await super().run_action(action, default_namespace, namespaces)
         await asyncio.sleep(0)
         return is_handled
+
+    async def graphics(self) -> Graphics:
+        """What the terminal shows besides text: it is asked each time, as another one may be attached by now."""
+        wanted = self._config.graphics
+        if self._driver is None or self.is_headless or wanted == "off":
+            return Graphics()
+        self._asked = GraphicsQuery()
+        self._driver.write(QUERY)
+        found = await self._asked.answer()
+        self._asked = None
+        return found if wanted == "auto" else replace(found, pictures=wanted)
+
+    @on(TerminalReply)
+    def take_reply(self, event: TerminalReply) -> None:
+        """Take what the terminal answers."""
+        if self._asked is not None:
+            self._asked.take(event.text)
+
+    def write_picture(self, sequence: str) -> None:
+        """Send a sequence to the terminal as it is."""
+        if self._driver is not None:
+            self._driver.write(sequence)
 
     async def action_quit(self) -> None:
         """Leave; ask first where something is not saved, and asked again keep it aside. A dialog only closes."""

@@ -58,8 +58,8 @@ def test_every_setting_is_read(file: Path) -> None:
         ("[keys]\nrun = 6", 'config.toml: keys of run must be a text such as "ctrl+r,f5"'),
         (
             'color = "16"',
-            "config.toml: setting 'color' is not known: one of theme, model, colours, log, mouse, launcher, "
-            "animation, keys",
+            "config.toml: setting 'color' is not known: one of theme, model, colours, graphics, log, mouse, "
+            "launcher, animation, keys",
         ),
     ],
 )

@@ -26,6 +26,8 @@ SESSION_ACTIONS: tuple[Action, ...] = (
         help="Start with an empty context and query."),
     Action("Session", "export", "e", "export_session", "Export", argument="KIND", takes_any=False,
         help="Write a report, a table, a figure, a picture of the pane, or the patch for another program."),
+    Action("Session", "figure", "F", "show_figure", "Figure",
+        help="Show the export's figure in pixels over the whole screen (kitty, sixel); elsewhere write it to a file."),
     Action("Session", "record", "", "record_screen", "Record",
         help="Record the screen from here on; called again, write one SVG that moves, where sessions are."),
     Action("Session", "copy", "ctrl+g", "copy_pane", "Copy pane",

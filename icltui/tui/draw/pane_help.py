@@ -103,7 +103,7 @@ PANE_HELP: dict[str, PaneHelp] = {
         "mattered at that layer; a flat line is a layer that the context does not reach. Lines are named where they "
         "end, and coloured by depth. Units that are left out one at a time are bars, since none follows another. "
         "Log scale shows small numbers beside large ones.",
-        actions=("plot", "measure", "previous_measure", "log", "curves", "find"),
+        actions=("plot", "measure", "previous_measure", "log", "curves", "figure", "find"),
         keys=(
             ("h l g G", "The cursor: a unit, or a point of what is varied."),
             ("j k ↓ ↑", "The line: of another layer, another token, a pinned curve."),

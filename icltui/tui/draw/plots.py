@@ -223,7 +223,7 @@ def curve_figure(
         title = "against the number of layers"
     elif view == "queries":
         lines, points = _lines(curves.queries, "fitted"), curves.queries
-        at, x_title, title = len(points) - 1, "queries", "against the number of calibration queries"
+        at, x_title, title = len(points) - 1, "queries", "against the number of queries"
     else:
         lines, points = _lines(curves.alpha, "this query"), curves.alpha
         strength = patch.alpha if alpha is None else alpha

@@ -25,6 +25,7 @@ from icltui.tui.dialogs.dialog import opens_in_vain
 from icltui.tui.draw.safe_text import display
 from icltui.tui.main.actions_base import ScreenParts
 from icltui.tui.main.engine_actions import EngineActions
+from icltui.tui.main.figure_actions import FigureActions
 from icltui.tui.main.file_actions import FileActions
 from icltui.tui.main.find_actions import FindActions
 from icltui.tui.main.guide_actions import GuideActions
@@ -113,6 +114,7 @@ class ExplorerScreen(Screen[None]):
             RunActions(parts, self.view, self.engine, self.guide),
             HistoryActions(parts),
             OutputActions(parts),
+            FigureActions(parts),
             self.recorder,
         ):
             vars(self).update(actions.methods())

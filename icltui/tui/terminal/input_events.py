@@ -9,16 +9,18 @@ from textual import constants, events
 from textual._xterm_parser import XTermParser
 from textual.message import Message
 
+from icltui.tui.terminal.graphics import REPLY
 from icltui.tui.terminal.input_lexer import (
     EscapeKey,
     EscapeSequence,
+    GraphicsAnswer,
     InputLexer,
     PastedText,
     Piece,
     TypedText,
     UndecodedBytes,
 )
-from icltui.tui.terminal.messages import PasteTruncated, UndecodableInput
+from icltui.tui.terminal.messages import PasteTruncated, TerminalReply, UndecodableInput
 
 _KEPT = ("last_x", "last_y", "mouse_pixels", "terminal_size", "terminal_pixel_size")
 """The parser's attributes that describe the terminal."""
@@ -57,6 +59,10 @@ class InputEvents:
                 yield from self._parse(text)
             case EscapeKey():
                 yield events.Key("escape", "\x1b")
+            case GraphicsAnswer(text):
+                yield TerminalReply(text)
+            case EscapeSequence(text) if REPLY.fullmatch(text):
+                yield TerminalReply(text)
             case EscapeSequence(text):
                 yield from self._sequence(text)
             case PastedText(text, n_unreadable, n_lost):

@@ -21,6 +21,8 @@ PASTE_LIMIT = 2**24
 """Most characters of one paste."""
 REPLY_LIMIT = 2**24
 """Most characters of one reply: a clipboard may be long."""
+_ANSWER = 128
+"""Most characters that are kept of a reply."""
 _SEQUENCE_LIMIT = 256
 """Most characters of any other sequence."""
 
@@ -105,7 +107,14 @@ class UndecodedBytes:
     n: int
 
 
-Piece = TypedText | EscapeSequence | EscapeKey | PastedText | UndecodedBytes
+@dataclass(frozen=True)
+class GraphicsAnswer:
+    """What a terminal says about a picture (kitty's protocol)."""
+
+    text: str
+
+
+Piece = TypedText | EscapeSequence | EscapeKey | PastedText | UndecodedBytes | GraphicsAnswer
 
 
 class InputLexer:
@@ -194,6 +203,8 @@ class InputLexer:
     def _close(self) -> Iterator[Piece]:
         if isinstance(self._open, _OpenPaste):
             yield self._open.paste()
+        elif self._open is not None and self._open.text.startswith("G"):
+            yield GraphicsAnswer(self._open.text)
         self._open = None
 
 
@@ -225,18 +236,21 @@ class _OpenPaste:
 
 
 class _OpenReply:
-    """A reply whose end has not come yet; its text is dropped."""
+    """A reply whose end has not come yet; all but its beginning is dropped."""
 
     silence: ClassVar[float] = SILENCE
 
     def __init__(self) -> None:
         self._n = 0
+        self.text = ""
+        """The beginning, as much of it as an answer about a picture has."""
 
     def take(self, held: str) -> tuple[str, bool]:
         """The rest of ``held`` after the reply, and whether the reply has ended; any key ends one that was cut off."""
         body = _BODY.match(held)
         rest = held[body.end() :] if body else held
         self._n += len(held) - len(rest)
+        self.text += held[: min(len(held) - len(rest), _ANSWER - len(self.text))]
         if rest in ("", _ESC):
             return rest, self._n > REPLY_LIMIT
         end = _END_OF_REPLY.match(rest)

@@ -1,4 +1,4 @@
-"""Messages about the terminal: another size, its end, input that could not be read or was too long."""
+"""Messages about the terminal: another size, its end, its answers, input that could not be read or was too long."""
 
 from textual.message import Message
 
@@ -30,3 +30,15 @@ class PasteTruncated(Message):
     def __init__(self, n: int) -> None:
         super().__init__()
         self.n = n
+
+
+class TerminalReply(Message):
+    """The terminal answers the question which pictures it shows.
+
+    Args:
+        text: the whole sequence, or what is in it.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.text = text

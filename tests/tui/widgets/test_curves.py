@@ -88,7 +88,7 @@ async def test_queries_are_offered_where_there_are_some(desk: Desk) -> None:
     await desk.drawn()
     await desk.press("w", "w")
     assert desk.screen.numbers.plots.view == "queries"
-    await desk.until(lambda: "against the number of calibration queries" in desk.text())
+    await desk.until(lambda: "against the number of queries" in desk.text())
 
 
 async def test_the_curve_against_alpha_follows_the_strength_and_is_no_older_for_it(desk: Desk) -> None:
