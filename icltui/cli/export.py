@@ -37,9 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--to",
         choices=(*SESSION_FORMATS, SQL, *FORMATS),
         required=True,
-        help="what it records, which needs no model: every measure as a table (csv), a Markdown report (md), a figure "
-        "(svg, png), rows of a database (sql); or its patch: a LoRA adapter for PEFT and what reads its files (peft) "
-        "or for llama.cpp (gguf-lora), or the mean shift for llama.cpp (gguf-control-vector)",
+        help="what it records, which needs no model: every measure as a table (csv), a report with its figure (md, "
+        "html), a figure (svg, png), rows of a database (sql); or its patch: a LoRA adapter for PEFT and what reads "
+        "its files (peft) or for llama.cpp (gguf-lora), or the mean shift for llama.cpp (gguf-control-vector)",
     )
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument(

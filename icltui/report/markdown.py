@@ -3,6 +3,7 @@
 Its sentences and tables are those of the headless commands; here they are only set another way.
 """
 
+from base64 import b64encode
 from collections.abc import Iterable, Iterator
 
 from rich.console import RenderableType
@@ -24,22 +25,25 @@ from icltui.text.markdown import table as set_table
 from icltui.values import LANES, Generation, Measurement, ModelInfo, Session
 from icltui.values.prompt import Prompt
 
+_FIGURE = "![‖δ‖ of every unit at every layer; its ‖ΔW‖/‖W‖; what the query is answered after it][figure]"
 _PARTS = {"measurement": "measures", "generation": "lanes", "verification": "proof"}
 
 
-def markdown(session: Session) -> str:
-    """The report, ending in a line end."""
-    return "\n\n".join(_sections(session)) + "\n"
+def markdown(session: Session, figure: bytes | None = None) -> str:
+    """The report, ending in a line end; with a PNG its picture is in it, the bytes as the last line, by themselves."""
+    sections = _sections(session, figure is not None)
+    image = () if figure is None else (f"[figure]: data:image/png;base64,{b64encode(figure).decode()}",)
+    return "\n\n".join((*sections, *image)) + "\n"
 
 
-def _sections(session: Session) -> Iterator[str]:
+def _sections(session: Session, has_figure: bool) -> Iterator[str]:
     yield f"# {plain(session.title or 'icltui session')}"
     yield from _prompt(session.prompt, session.measurement)
     model = session.model
     if model is not None:
         yield from ("## Model", "\n".join(f"- {line}" for line in _model(model)))
         if session.measurement is not None:
-            yield from _measures(model, session.prompt, session.measurement)
+            yield from _measures(model, session.prompt, session.measurement, _FIGURE if has_figure else "")
         if session.generation is not None:
             yield from _lanes(session, model, session.generation)
         if session.verification is not None:
@@ -88,8 +92,8 @@ def _model(model: ModelInfo) -> Iterator[str]:
         yield "sites by hand: " + ", ".join(code(f"{key}={path}") for key, path in model.sites.items())
 
 
-def _measures(model: ModelInfo, prompt: Prompt, measurement: Measurement) -> Iterator[str]:
-    yield "## Measures"
+def _measures(model: ModelInfo, prompt: Prompt, measurement: Measurement, figure: str) -> Iterator[str]:
+    yield from filter(None, ("## Measures", figure))
     how = "all units in one packed pass" if measurement.path == "packed" else "a pass for each unit"
     yield f"Seen at the query's last token; {how}, {measurement.seconds:.2f} s."
     if measurement.layers and measurement.tokens.units:

@@ -1,4 +1,4 @@
-"""A figure drawn in a process of its own: Matplotlib would make others wait, and stay in the memory."""
+"""A figure, or a report with one, made in a process of its own: Matplotlib makes others wait, and stays in memory."""
 
 import asyncio
 import contextlib
@@ -12,15 +12,16 @@ from icltui.values import Session
 from icltui.values.errors import BadInput
 
 
-async def draw_figure(session: Session, kind: Literal["svg", "png"]) -> bytes:
-    """The figure as ``icltui export`` writes it.
+async def draw_figure(session: Session, kind: Literal["svg", "png", "md", "html"]) -> bytes:
+    """The figure or the report as ``icltui export`` writes it.
 
     Raises:
         BadInput: the command refuses, with its reason.
     """
+    what = "report was not made" if kind in ("md", "html") else "figure was not drawn"
     with tempfile.TemporaryDirectory(prefix="icltui-") as folder:
         source, target = Path(folder, "session.json"), Path(folder, f"figure.{kind}")
-        await asyncio.to_thread(write_session, source, session.alone)
+        await asyncio.to_thread(write_session, source, session if kind in ("md", "html") else session.alone)
         process = await asyncio.create_subprocess_exec(
             *own_command("export", str(source), "--to", kind, "-o", str(target)),
             env=child_environment(),
@@ -39,5 +40,5 @@ async def draw_figure(session: Session, kind: Literal["svg", "png"]) -> bytes:
         if process.returncode:
             lines = told.decode("utf-8", "replace").strip().splitlines()
             reason = lines[-1].removeprefix("icltui: ") if lines else f"exit code {process.returncode}"
-            raise BadInput(f"the figure was not drawn: {reason}")
+            raise BadInput(f"the {what}: {reason}")
         return target.read_bytes()

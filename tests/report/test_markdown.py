@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from markdown_it import MarkdownIt
 
-from icltui.report import session_formats
+from icltui.report.markdown import markdown
 from icltui.text.escape import visible
 from icltui.text.markdown import block, code, plain
 from icltui.values import Run, Session
@@ -32,7 +32,7 @@ BREAKING = (
 
 
 def report(session: Session) -> str:
-    return session_formats.render_session(session, "md").decode()
+    return markdown(session)
 
 
 def headings(text: str) -> list[str]:

@@ -3,13 +3,16 @@
 import csv
 import subprocess
 import sys
+from base64 import b64decode
 
 import pytest
+from msgspec.structs import replace
 
 from icltui.cli.export import add_arguments
 from icltui.cli.main import main
 from icltui.cli.options import changed_options
 from icltui.cli.parser import parse
+from icltui.report.markdown import markdown
 from icltui.report.session_formats import SESSION_FORMATS, render_session
 from icltui.storage.sessions import write_session
 from icltui.values import Session
@@ -47,7 +50,7 @@ def test_what_is_there_is_kept(capsys, saved, tmp_path, kind):
     assert target.read_text() == "x"
 
 
-@pytest.mark.parametrize("kind", [kind for kind in SESSION_FORMATS if kind != "md"])
+@pytest.mark.parametrize("kind", [kind for kind in SESSION_FORMATS if kind not in ("md", "html")])
 def test_a_session_without_measures(kind):
     with pytest.raises(BadInput, match="the session holds no measures, so there is no"):
         render_session(Session(prompt=Prompt(query="q")), kind)
@@ -87,4 +90,22 @@ def test_no_torch_is_loaded_and_nothing_is_said(saved, tmp_path):
     run = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=PATIENCE
     )
-    assert (run.stdout.splitlines()[-1], run.stderr) == ("[0, 0, 0, 0] []", "")
+    assert (run.stdout.splitlines()[-1], run.stderr) == (f"{[0] * len(SESSION_FORMATS)} []", "")
+
+
+def test_the_report_has_the_figure_in_it_and_text_stays_text():
+    session = replace(A_SESSION, title="<script>alert(1)</script>")
+    text = render_session(session, "md").decode()
+    body, _, image = text.rpartition("[figure]: data:image/png;base64,")
+    assert b64decode(image).startswith(b"\x89PNG")
+    assert "][figure]\n" in body
+    assert all(len(line) < 4000 for line in body.splitlines()), "what is read is not between bytes"
+    page = render_session(session, "html").decode()
+    assert f'<img src="data:image/png;base64,{image.strip()}"' in page
+    assert "<script" not in page
+    assert "<table>" in page
+
+
+def test_without_matplotlib_the_report_has_no_figure(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert render_session(A_SESSION, "md").decode() == markdown(A_SESSION)

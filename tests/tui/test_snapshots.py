@@ -232,7 +232,7 @@ async def help_screen(desk: Desk) -> None:
 async def exporting(desk: Desk) -> None:
     """What can be exported from the heatmap."""
     await desk.settle()
-    await desk.press("6", "e", "down", "down")
+    await desk.press("6", "e", "down", "down", "down")
 
 
 async def tree(desk: Desk) -> None:

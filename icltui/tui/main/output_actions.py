@@ -26,7 +26,8 @@ from icltui.values.errors import BadInput, reason_of
 _ROOMY = 60
 """A narrower picture has room for the pane's name alone."""
 _RECORDS: dict[SessionFormat, str] = {
-    "md": "prompt, tables, lanes, proof",
+    "md": "prompt, figure, tables, lanes, proof",
+    "html": "the same as one web page",
     "csv": "every measure, unit and layer",
     "png": "heatmap, curves, next tokens",
     "svg": "the same, as vectors",
@@ -111,7 +112,7 @@ class OutputActions(ScreenActions):
         settings, results = self._explorer.settings, self._explorer.results
         session = self._explorer.session(self._explorer.document.title)
         missing = left_out(session.alone, settings, results) if offer.is_record else ()
-        if offer.label != FORMAT_TITLES["md"]:
+        if offer.label not in (FORMAT_TITLES["md"], FORMAT_TITLES["html"]):
             missing = tuple(what for what in missing if what == "numbers")  # nothing else is ever in it
         line = f"{offer.label} written to {path}{without_words(missing)}"
         self._screen.notify(display(line), timeout=8, markup=False)
@@ -123,9 +124,7 @@ class OutputActions(ScreenActions):
                 FORMAT_TITLES[kind],
                 words,
                 self._free(f".{kind}"),
-                partial(draw_figure, session, kind)
-                if kind in ("png", "svg")
-                else partial(_record, session, kind),
+                partial(_record, session, kind) if kind == "csv" else partial(draw_figure, session, kind),
                 True,
             )
             for kind, words in _RECORDS.items()

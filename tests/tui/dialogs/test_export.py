@@ -21,7 +21,7 @@ from tests.tui import samples
 from tests.tui.conftest import Desk, open_desk
 
 REPORT = ExportReport(format="peft", files=("p/x.safetensors",), rank=1, n_tensors=36, left_out=("ΔW",))
-MARKDOWN, CSV, PNG, _SVG, PANE, SCREEN, PEFT, LORA, GGUF, FACTORS = range(10)
+MARKDOWN, _HTML, CSV, PNG, _SVG, PANE, SCREEN, PEFT, LORA, GGUF, FACTORS = range(11)
 
 
 async def open_dialog(desk: Desk, kind: int = MARKDOWN, path: str | None = None) -> ExportDialog:
@@ -66,7 +66,7 @@ async def test_a_table_to_a_path_as_typed(desk: Desk) -> None:
     dialog = await open_dialog(desk)
     field = dialog.query_one(Input)
     assert field.value.endswith("capital-conflict.md")
-    await desk.press("down")
+    await desk.press("down", "down")
     assert field.value.endswith("capital-conflict.csv")
     assert dialog.query_one(".dialog").border_title == "Export: CSV table"
     field.value = "mine.csv"
