@@ -46,7 +46,7 @@ SESSION_ACTIONS: tuple[Action, ...] = (
     Action("Session", "theme", "", "app.change_theme", "Theme", argument="NAME", takes_any=False,
         help="Choose the colours of the screen; they are remembered."),
     Action("Session", "tour", "", "start_tour", "Tour",
-        help="Five steps on the first example, each over once you have done it."),
+        help="Ten steps from the first example to a session of your own, each over once you have done it."),
     Action("Session", "quit", "ctrl+q", "app.quit", "Quit", is_in_footer=True,
         help="Leave; asks when something is not saved. In a dialog: close it."),
 )

@@ -15,7 +15,7 @@ from icltui.tui.state.engine_status import model_facts
 from icltui.tui.state.jump_keys import letters, targets
 from icltui.tui.state.pane_names import PANES, TABS
 from icltui.tui.state.run_settings import method_words
-from icltui.tui.state.tour import END, Tour, sight
+from icltui.tui.state.tour import END, Sight, Tour, sight
 from icltui.tui.widgets.jump_labels import JumpBar, JumpLabel
 from icltui.tui.widgets.tour_card import TourCard
 from icltui.values.errors import SessionError
@@ -129,8 +129,11 @@ class GuideActions(ScreenActions):
 
     async def _begin_tour(self) -> None:
         self._view.action_show_pane("stream")
-        self.tour = Tour(sight(self._explorer, self._cursor.unit))
+        self.tour = Tour(self._sight())
         self.tour_card.show(self.tour.step)
+
+    def _sight(self) -> Sight:
+        return sight(self._explorer, self._cursor.unit, self._numbers.current or "")
 
     def end_tour(self) -> bool:
         """Put the card away; False if there is none."""
@@ -140,7 +143,7 @@ class GuideActions(ScreenActions):
 
     def follow(self) -> None:
         """Whatever moves or changes may be what the tour waits for."""
-        if self.tour is None or not self.tour.look(sight(self._explorer, self._cursor.unit)):
+        if self.tour is None or not self.tour.look(self._sight()):
             return
         if self.tour.step is None:
             self.end_tour()

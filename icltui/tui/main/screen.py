@@ -257,6 +257,7 @@ class ExplorerScreen(Screen[None]):
     def follow_focus(self, event: DescendantFocus) -> None:
         """Show the page that the focus is on."""
         self.view.follow_focus(event.widget)
+        self.guide.follow()
 
     @on(TextArea.Changed)
     def note_edit(self) -> None:

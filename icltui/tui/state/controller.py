@@ -35,7 +35,7 @@ from icltui.api.messages import (
 from icltui.tui.state.change import CHANGES, Change
 from icltui.tui.state.jobs import EngineNews, Jobs
 from icltui.tui.state.session_state import SessionState
-from icltui.tui.state.wanted_model import Models
+from icltui.tui.state.wanted_model import Models, toy_note
 from icltui.values import Compilation, CompiledFormat, ExportFormat, ModelInfo, Session
 from icltui.values.prompt import Prompt
 
@@ -207,7 +207,13 @@ class Controller(SessionState):
             self._hear_job(*answer)
         self.jobs.advance()
 
+    @property
+    def is_asked(self) -> bool:
+        """Whether the user asked for the last run, which otherwise came with what was opened."""
+        return self._is_asked
+
     def _hear_job(self, request: Request, event: Event) -> None:
+        self._warn_of_toy(event)
         self._warn_of_another_prompt(request, event)
         self.results.take(request, event)
         if isinstance(event, UnitsMeasured):
@@ -225,6 +231,12 @@ class Controller(SessionState):
             self._give_up()
         for change in (Change.LOG, Change.ESTIMATE, Change.STATUS):
             self._changed(change)
+
+    def _warn_of_toy(self, event: Event) -> None:
+        """Say of a page that the embedded model is no reader of pages."""
+        if (words := toy_note(self.models.load, event)) and self.engine_status.tell_once([words]):
+            self._changed(Change.LOG)
+            self._noticed(words, False)
 
     def _warn_of_another_prompt(self, request: Request, event: Event) -> None:
         words = self.results.another_prompt(request, event)

@@ -1,4 +1,4 @@
-"""The tour: five things to do on the screen, each over once it was done. Without Textual.
+"""The tour: ten things to do on the screen, each over once it was done. Without Textual.
 
 What the explorer holds enters as a :class:`Sight`; a step is done when the present sight differs from the one at its
 beginning in the way that the step asks for. So any way of doing it counts, and no key is taken from anyone.
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from icltui.storage.paths import state_folder
+from icltui.storage.paths import is_example, state_folder
 from icltui.tui.state.explorer import Explorer
 from icltui.tui.state.session_file import Document
 from icltui.values.errors import SessionError
@@ -27,14 +27,21 @@ class Sight:
     verification: object
     is_patched: bool
     """Whether ΔW is on and the patched lane has spoken."""
-    is_unsaved: bool
+    is_asked: bool
+    """Whether the user asked for the last run; that at the start comes by itself."""
+    alpha: float | str
+    mode: str
     prompt: Prompt
     document: Document
+    tab: str = ""
+    """Which of the tabs shows."""
+    example: str = ""
+    """The name of the example that is open; empty: none."""
 
 
-def sight(explorer: Explorer, unit: int) -> Sight:
-    """The explorer as it is now, its cursor at ``unit``."""
-    results = explorer.results
+def sight(explorer: Explorer, unit: int, tab: str = "") -> Sight:
+    """The explorer as it is now, its cursor at ``unit``, a tab in sight."""
+    results, path = explorer.results, explorer.document.path
     turns = [at for at in range(results.measured.last_unit + 1) if results.measured.has_changed(at)]
     generation = results.generation
     has_spoken = generation is not None and "patched" in generation.lanes
@@ -44,9 +51,13 @@ def sight(explorer: Explorer, unit: int) -> Sight:
         measurement=results.measurement,
         verification=results.verification,
         is_patched=explorer.settings.is_delta_on and has_spoken,
-        is_unsaved=explorer.is_unsaved,
+        is_asked=explorer.is_asked,
+        alpha=explorer.settings.recipe.alpha,
+        mode=explorer.settings.recipe.mode,
         prompt=explorer.settings.prompt,
         document=explorer.document,
+        tab=tab,
+        example=path.stem if path is not None and is_example(path) else "",
     )
 
 
@@ -74,8 +85,19 @@ STEPS = (
         "run",
         "A run measures every token at every layer, then continues the query.",
         "^r runs what is on the screen: the query with the context, and without.",
-        # A run that nobody asked for, such as the one at the start, leaves nothing to save.
-        lambda before, now: now.measurement is not before.measurement and now.is_unsaved,
+        lambda before, now: now.measurement is not before.measurement and now.is_asked,
+    ),
+    Step(
+        "heatmap",
+        "The same numbers, every layer at once: bright is where a token did much.",
+        "6 shows the heatmap; h j k l move in it.",
+        lambda _, now: now.tab == "heatmap",
+    ),
+    Step(
+        "text",
+        "And on the words themselves: the context, shaded by what each token did.",
+        "0 shows the text; s shades it by another number.",
+        lambda _, now: now.tab == "text",
     ),
     Step(
         "the weights",
@@ -84,19 +106,37 @@ STEPS = (
         lambda _, now: now.is_patched,
     ),
     Step(
+        "strength",
+        "The change can be made weaker or stronger: 1 is what the context does.",
+        "9, then ← or →: the third lane follows the strength α.",
+        lambda before, now: now.alpha != before.alpha,
+    ),
+    Step(
+        "frozen",
+        "So far each token had a patch of its own. Held for all, does it last?",
+        "p: frozen, one patch for the whole answer. Watch where the lane drifts.",
+        lambda _, now: now.mode == "frozen",
+    ),
+    Step(
         "the proof",
         "Verify proves each layer, beside controls, and says what is a tautology.",
         "v verifies; 4 and 9 come back. While you write press esc first.",
         lambda before, now: bool(now.verification) and now.verification is not before.verification,
     ),
     Step(
+        "labels",
+        "One patch of 25 queries answers words that it never saw: it carries over.",
+        "^l, type labels, enter: d there discards what you tried. Read lane 3 (9).",
+        lambda _, now: now.example == "labels",
+    ),
+    Step(
         "yours",
         "1 is the context: i writes, tab to the query, ^r runs, esc ends it.",
-        "Change the text, then ^s saves the session under a name of yours.",
+        "Change the text; ^s asks for a name, and enter writes the file.",
         lambda before, now: now.prompt != before.prompt and now.document is not before.document,
     ),
 )
-END = "that was the tour: ? explains the pane you are in, ^p finds everything by name, ^l opens more examples"
+END = "that was the tour: ? explains the pane you are in, : finds everything by name, ^l opens more examples"
 
 
 class Tour:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from icltui.api.messages import (
+    DEMO,
     CountTokens,
     EstimateModel,
     Event,
@@ -11,6 +12,7 @@ from icltui.api.messages import (
     LoadModel,
     Message,
     ModelLoaded,
+    PromptTokenized,
     Request,
 )
 from icltui.storage.recent_models import recent_models
@@ -18,6 +20,19 @@ from icltui.tui.state.jobs import Jobs
 from icltui.tui.state.model_estimate import ModelEstimate
 from icltui.tui.state.staleness import short_name
 from icltui.values import Session
+
+TOY_TOKENS = 200
+"""Tokens of a context from which it is taken for a page of ordinary text; those of the examples have 70 at most."""
+TOY = (
+    "the embedded model is a toy, trained on small tasks and no language model: of a page like this it makes little; "
+    "L loads one, such as Qwen/Qwen3-0.6B or ollama:NAME"
+)
+
+
+def toy_note(load: LoadModel, event: Event) -> str:
+    """What to say of a page given to the embedded model; empty where there is nothing to say."""
+    is_page = isinstance(event, PromptTokenized) and len(event.tokens.context) > TOY_TOKENS
+    return TOY if is_page and load.model == DEMO else ""
 
 
 class Models:

@@ -1,4 +1,4 @@
-"""The tour: five steps, each left behind when it was done, whichever way; esc ends it; it is offered once."""
+"""The tour: ten steps, each left behind when it was done, whichever way; esc ends it; it is offered once."""
 
 from pathlib import Path
 
@@ -9,7 +9,9 @@ from icltui.api.messages import LoadModel, ModelLoaded, VerificationEnded
 from icltui.storage.paths import example_sessions
 from icltui.storage.sessions import read_session
 from icltui.tui.app import IcltuiApp
+from icltui.tui.dialogs.confirm import UnsavedDialog
 from icltui.tui.dialogs.help import HelpDialog
+from icltui.tui.dialogs.open_session import OpenSessionDialog
 from icltui.tui.dialogs.save_session import SaveSessionDialog
 from icltui.tui.state.tour import STEPS, Tour, is_first_start, sight
 from icltui.values import LANES
@@ -27,7 +29,7 @@ def step(desk: Desk) -> str:
 
 
 def test_every_line_fits_80_columns() -> None:
-    assert len(STEPS) == 5
+    assert len(STEPS) == 10
     assert all(len(line) <= 76 for step in STEPS for line in (step.text, step.press))
 
 
@@ -36,7 +38,7 @@ async def test_from_the_first_step_to_the_last(size: tuple[int, int], tmp_path: 
     async with open_desk(read_session(EXAMPLE), EXAMPLE, size=size) as desk:
         await desk.settle()
         await desk.screen.run_action("start_tour")
-        await desk.until(lambda: step(desk).startswith("Tour 1 of 5"))
+        await desk.until(lambda: step(desk).startswith("Tour 1 of 10"))
         await desk.drawn()
         assert STEPS[0].press in desk.text()
         assert "❯" in desk.text(), "what the card speaks of is in sight"
@@ -51,12 +53,29 @@ async def test_from_the_first_step_to_the_last(size: tuple[int, int], tmp_path: 
         await desk.press("ctrl+r")
         await desk.settle()
         await desk.until(lambda: step(desk).startswith("Tour 3"))
+        await desk.press("6")
+        await desk.until(lambda: step(desk).startswith("Tour 4"))
+        await desk.press("0")
+        await desk.until(lambda: step(desk).startswith("Tour 5"))
         await desk.press("ctrl+t")
         desk.client.finish(*samples.generate(LANES))
-        await desk.until(lambda: step(desk).startswith("Tour 4"))
+        await desk.until(lambda: step(desk).startswith("Tour 6"))
+        await desk.press("9", "left")
+        await desk.until(lambda: step(desk).startswith("Tour 7"))
+        await desk.press("p")
+        await desk.until(lambda: step(desk).startswith("Tour 8"))
+        desk.client.give_way()
+        await desk.settle()
         await desk.press("v")
         desk.client.finish(VerificationEnded(verification=samples.VERIFICATION))
-        await desk.until(lambda: step(desk).startswith("Tour 5"))
+        await desk.until(lambda: step(desk).startswith("Tour 9"))
+        await desk.press("ctrl+l")
+        await desk.until(lambda: isinstance(desk.app.screen, UnsavedDialog))
+        await desk.press("d")
+        await desk.until(lambda: isinstance(desk.app.screen, OpenSessionDialog))
+        await desk.press(*"labels", "enter")
+        await desk.until(lambda: step(desk).startswith("Tour 10"))
+        assert desk.explorer.document.title == "labels"
         await desk.press("1", "i", "x", "escape")
         assert step(desk), "esc in an editor leaves the editor"
         await desk.press("ctrl+s")
@@ -79,10 +98,11 @@ async def test_saved_texts_of_the_same_model_hold_nothing_up(monkeypatch: pytest
         await desk.until(lambda: step(desk).startswith("Tour 2"))
         await desk.press("ctrl+r")
         await desk.settle()
-        assert step(desk).startswith("Tour 3")
+        await desk.press("6", "0")
+        await desk.until(lambda: step(desk).startswith("Tour 5"))
         await desk.press("ctrl+t")
         await desk.settle()
-        assert step(desk).startswith("Tour 4")
+        assert step(desk).startswith("Tour 6")
 
 
 async def test_the_run_at_the_start_is_not_the_users() -> None:

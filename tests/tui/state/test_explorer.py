@@ -24,6 +24,7 @@ from icltui.tui.state.explorer import Change, Explorer
 from icltui.tui.state.run_settings import RunSettings
 from icltui.tui.state.session_conversion import left_out
 from icltui.tui.state.staleness import any_note, lane_note, numbers_note, proof_note
+from icltui.tui.state.wanted_model import TOY, toy_note
 from icltui.tui.widgets.status_line import state_text
 from icltui.values import LANES, CurvePoint, Curves, Session
 from icltui.values.recipe import Recipe
@@ -746,3 +747,15 @@ async def test_a_proof_that_waits_is_told_of() -> None:
     ear.client.finish(*samples.MEASURE)
     ear.client.finish(*samples.generate(LANES[:2]))
     assert state_text(ear.explorer) == "● verifying"
+
+
+async def test_a_page_on_the_embedded_model_is_said_to_be_no_fair_test() -> None:
+    ear = await idle()
+    page = msgspec.structs.replace(samples.TOKENS, context=samples.TOKENS.context * 20)
+    for tokens, n in ((samples.TOKENS, 0), (page, 1), (page, 1)):
+        await ear.explorer.run()
+        ear.client.finish(PromptTokenized(tokens=tokens), *samples.MEASURE[1:])
+        ear.client.finish(*samples.generate(LANES[:2]))
+        assert ear.lines.count(TOY) == n
+    assert TOY in ear.explorer.engine_status.lines
+    assert toy_note(LoadModel(model="gpt2"), PromptTokenized(tokens=page)) == ""
