@@ -39,7 +39,7 @@ _FAR = 0.5
 
 
 def diverging(app: App[object], glyphs: bool | None = None) -> Ramp:
-    """The scale of the app's theme on its terminal, its middle at 0.5; see :func:`.colormap.ramp`."""
+    """The scale of the app's theme on its terminal, its middle at 0.5; see :func:`icltui.tui.draw.colormap.ramp`."""
     has_few = not app.is_headless and app.console.color_system == "256"
     return _scale(app.current_theme.dark, has_few, needs_glyphs(app) if glyphs is None else glyphs)
 
