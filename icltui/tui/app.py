@@ -32,13 +32,11 @@ from icltui.api.messages import LoadModel
 from icltui.storage.config import Config
 from icltui.storage.paths import is_example
 from icltui.tui.actions import QUIT
-from icltui.tui.dialogs.confirm import UnsavedDialog
 from icltui.tui.draw.safe_text import display
 from icltui.tui.main.keep_and_recover import UnsavedWork
-from icltui.tui.main.rows_screen import ROWS_SCREEN, RowsScreen
 from icltui.tui.main.screen import ExplorerScreen
 from icltui.tui.state.explorer import Explorer
-from icltui.tui.state.rows.row_session import load_of
+from icltui.tui.state.pane_names import ROWS_SCREEN
 from icltui.tui.system.apply_settings import apply_config, bind_without_usual_key, remember_theme
 from icltui.tui.system.crash_log import write_crash_log
 from icltui.tui.terminal.frame_diff import FrameDiff
@@ -56,6 +54,7 @@ from icltui.tui.widgets.messages import ExplorerChanged
 from icltui.values import Session
 
 if TYPE_CHECKING:
+    from icltui.tui.main.rows_screen import RowsScreen
     from icltui.tui.system.measurement_log import MeasurementLog
 
 _SIGNALS = ("SIGTERM", "SIGHUP", "SIGINT", "SIGQUIT")
@@ -150,6 +149,8 @@ class IcltuiApp(App[None]):
         if self.measurement_log is not None:
             self.call_after_refresh(self.measurement_log.start)
         if self._folder is not None:
+            from icltui.tui.main.rows_screen import RowsScreen
+
             self.install_screen(RowsScreen(self._folder), ROWS_SCREEN)
             self.push_screen(ROWS_SCREEN)
             return
@@ -168,17 +169,17 @@ class IcltuiApp(App[None]):
         if self._has_tour and (path is None or is_example(path)):
             screen.guide.action_start_tour()
 
-    @on(RowsScreen.Opened)
-    def open_row(self, event: RowsScreen.Opened) -> None:
+    def on_rows_screen_opened(self, event: "RowsScreen.Opened") -> None:
         """Show a row in the explorer; what is not saved there is asked about before it goes."""
         if isinstance(explorer := self.screen_stack[0], ExplorerScreen):
+            from icltui.tui.state.rows.row_session import load_of
+
             load = load_of(event.row, self._load)
             explorer.files.open_row(event.session, load, explorer.engine.engage)
 
-    @on(RowsScreen.Left)
-    def leave_rows(self) -> None:
+    def on_rows_screen_left(self) -> None:
         """Show the explorer below the rows, once one of them has been opened there."""
-        if isinstance(self.screen, RowsScreen) and self.explorer.jobs.engine != "off":
+        if self._is_on_rows and self.explorer.jobs.engine != "off":
             self.pop_screen()
 
     def get_line_filters(self) -> Sequence[LineFilter]:
@@ -302,13 +303,23 @@ class IcltuiApp(App[None]):
         match self.screen:
             case ExplorerScreen() as screen:
                 screen.files.leave()
-            case RowsScreen():
-                self._leave_from_rows()
-            case UnsavedDialog():
-                self.unsaved_work.keep_for_good()
-                self.exit(None, 0)
             case ModalScreen() as dialog:
-                dialog.dismiss(None)
+                self._quit_from(dialog)
+            case _ if self._is_on_rows:
+                self._leave_from_rows()
+
+    def _quit_from(self, dialog: ModalScreen[Any]) -> None:
+        from icltui.tui.dialogs.confirm import UnsavedDialog
+
+        if isinstance(dialog, UnsavedDialog):
+            self.unsaved_work.keep_for_good()
+            self.exit(None, 0)
+        else:
+            dialog.dismiss(None)
+
+    @property
+    def _is_on_rows(self) -> bool:
+        return self.is_screen_installed(ROWS_SCREEN) and self.screen is self.get_screen(ROWS_SCREEN)
 
     def _leave_from_rows(self) -> None:
         """Leave as from the explorer below, whose session may not be saved."""

@@ -6,11 +6,14 @@ Strips must be taken in the app's thread; the SVG can be made of them in any thr
 import io
 from collections.abc import Sequence
 from hashlib import sha256
+from typing import Any
 
 from rich.console import Console
 from textual._compositor import Compositor
+from textual.screen import Screen
 from textual.strip import Strip, StripRenderable
 from textual.widget import Widget
+from textual.widgets._toast import ToastRack
 
 from icltui.text.escape import visible
 
@@ -20,6 +23,18 @@ def pane_strips(pane: Widget) -> list[Strip]:
     compositor = Compositor()
     compositor.reflow(pane, pane.outer_size)
     return compositor.render_strips(pane.outer_size)
+
+
+def screen_strips(screen: Screen[Any]) -> list[Strip]:
+    """The whole screen as it is now, without what it tells in passing."""
+    compositor = Compositor()
+    compositor.reflow(screen, screen.size)
+    compositor._full_map = {
+        widget: place
+        for widget, place in compositor._full_map.items()
+        if not any(isinstance(node, ToastRack) for node in widget.ancestors_with_self)
+    }
+    return compositor.render_strips(screen.size)
 
 
 def svg_of(strips: Sequence[Strip], title: str) -> str:

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from msgspec.structs import replace
+from textual.screen import ModalScreen
 
 from icltui.storage.recent_models import recent_models, remember_model
-from icltui.tui.dialogs.load_model import LoadModelDialog
 from icltui.tui.main.actions_base import ScreenActions, ScreenParts
 from icltui.tui.state.model_form import blank
 
@@ -39,6 +39,8 @@ class EngineActions(ScreenActions):
             self._begin(self._load_model)
 
     async def _load_model(self) -> None:
+        from icltui.tui.dialogs.load_model import LoadModelDialog
+
         self._editors.take()
         load = await self._ask(LoadModelDialog(self._explorer.models))
         if load is not None:
@@ -47,7 +49,11 @@ class EngineActions(ScreenActions):
     def draw_model_estimate(self) -> None:
         """Show the dialog, if it is open, what is known of the model in it."""
         dialog = self._screen.app.screen
-        if isinstance(dialog, LoadModelDialog) and dialog.is_mounted:
+        if not isinstance(dialog, ModalScreen) or not dialog.is_mounted:
+            return
+        from icltui.tui.dialogs.load_model import LoadModelDialog
+
+        if isinstance(dialog, LoadModelDialog):
             dialog.draw_model_estimate()
 
     def remember_loaded(self) -> None:

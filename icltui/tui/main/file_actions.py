@@ -12,8 +12,6 @@ from icltui.storage.paths import is_example, sessions_folder, typed_path, unused
 from icltui.storage.recent_sessions import remember_session
 from icltui.storage.sessions import read_session, write_session
 from icltui.text.units import in_bytes
-from icltui.tui.dialogs.confirm import UnsavedDialog
-from icltui.tui.dialogs.save_session import SaveSessionDialog
 from icltui.tui.draw.safe_text import display
 from icltui.tui.main.actions_base import ScreenActions, ScreenParts
 from icltui.tui.state.session_conversion import without_words
@@ -91,6 +89,8 @@ class FileActions(ScreenActions):
             await asyncio.wait(self._writing.values())
         document = self._explorer.document
         if self._explorer.is_unsaved:
+            from icltui.tui.dialogs.confirm import UnsavedDialog
+
             answer = await self._ask(UnsavedDialog(document.title))
             if answer != "Discard" and not (answer == "Save" and await self._save(document.path)):
                 return
@@ -106,6 +106,8 @@ class FileActions(ScreenActions):
         return await self._write(path)
 
     async def _save_as(self, proposal: Path, complaint: str = "") -> bool:
+        from icltui.tui.dialogs.save_session import SaveSessionDialog
+
         path = await self._ask(SaveSessionDialog(proposal, complaint))
         return path is not None and await self._write(path)
 

@@ -1,6 +1,7 @@
 """Finding things on the explorer's screen: flips, peaks, and words in units, next tokens, the log or the exam."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from textual.widget import Widget
 
@@ -12,9 +13,11 @@ from icltui.tui.main.view_actions import ViewActions
 from icltui.tui.state.leading_tokens import flips
 from icltui.tui.state.peaks import peak_units
 from icltui.tui.state.search import Search, find_in_lines, find_in_units
-from icltui.tui.widgets.exam_view import AnswerTable
 from icltui.tui.widgets.find_bar import FindBar
-from icltui.tui.widgets.log_view import LogView
+
+if TYPE_CHECKING:
+    from icltui.tui.widgets.exam_view import AnswerTable
+    from icltui.tui.widgets.log_view import LogView
 
 _WIDEST_WORD = 16
 
@@ -30,7 +33,7 @@ class FindActions(ScreenActions):
         self._origin: tuple[Widget | None, int, Search] = (None, 0, Search())
 
     @property
-    def _lines(self) -> LogView | AnswerTable | None:
+    def _lines(self) -> "LogView | AnswerTable | None":
         """What is shown in lines of its own; None: units."""
         if self._numbers.current == "log":
             return self._numbers.log_view

@@ -6,7 +6,6 @@ from textual.widget import Widget
 
 from icltui.storage.paths import example_sessions
 from icltui.storage.sessions import read_session
-from icltui.tui.dialogs.help import TOUR, HelpDialog
 from icltui.tui.draw.safe_text import display
 from icltui.tui.main.actions_base import ScreenActions, ScreenParts
 from icltui.tui.main.file_actions import FileActions
@@ -79,6 +78,8 @@ class GuideActions(ScreenActions):
         if topic:
             self.action_show_manual(topic)
             return
+        from icltui.tui.dialogs.help import HelpDialog
+
         model, settings = self._explorer.model, self._explorer.settings
         measured = self._explorer.results.measured
         method = method_words(settings.measure(), measured.path)
@@ -88,7 +89,7 @@ class GuideActions(ScreenActions):
         )
 
     def _leave_help(self, wish: str | None) -> None:
-        if wish == TOUR:
+        if wish == "tour":
             self.action_start_tour()
 
     def action_show_manual(self, topic: str = "") -> None:

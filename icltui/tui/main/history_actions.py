@@ -2,7 +2,6 @@
 
 from functools import partial
 
-from icltui.report.session_comparison import differing_settings
 from icltui.storage.sessions import session_title
 from icltui.tui.main.actions_base import ScreenActions
 from icltui.tui.state.compared_session import ComparedSession
@@ -82,6 +81,7 @@ class HistoryActions(ScreenActions):
             await self._contrast()
 
     async def _contrast(self) -> None:
+        from icltui.report.session_comparison import differing_settings
         from icltui.tui.dialogs.comparison import CompareDialog
 
         explorer = self._explorer

@@ -8,7 +8,6 @@ from textual.app import App
 from textual.timer import Timer
 
 from icltui.storage.paths import real_path
-from icltui.tui.dialogs.recover import RecoverDialog
 from icltui.tui.draw.safe_text import display
 from icltui.tui.main.screen import ExplorerScreen
 from icltui.tui.state.change import Change
@@ -79,7 +78,11 @@ class UnsavedWork:
         if opened:
             await self._recover(*opened)
             return True
-        if found and (chosen := await self._app.push_screen_wait(RecoverDialog(found))):
+        if not found:
+            return False
+        from icltui.tui.dialogs.recover import RecoverDialog
+
+        if chosen := await self._app.push_screen_wait(RecoverDialog(found)):
             screen = self._app.screen_stack[0]
             if isinstance(screen, ExplorerScreen):  # on which a slow disk has left time to type
                 await screen.files.unless_kept(lambda: self._recover(*chosen))

@@ -1,6 +1,5 @@
 """Ticking layers on the explorer's screen: those that the next run measures and patches."""
 
-from icltui.tui.dialogs.ask_text import AskTextDialog
 from icltui.tui.main.actions_base import ScreenActions
 
 
@@ -29,6 +28,8 @@ class LayerActions(ScreenActions):
             self._explorer.say("the layers are known once the model is loaded")
 
     async def _type_layers(self) -> None:
+        from icltui.tui.dialogs.ask_text import AskTextDialog
+
         explorer = self._explorer
         hint = f"all, none, last, or a list such as 0,3,5-{explorer.n_layers - 1}"
         question = AskTextDialog("Layers", explorer.settings.layers, hint, explorer.layers_of)

@@ -40,7 +40,6 @@ from icltui.tui.widgets.rows.plot_view import PlotView
 from icltui.values import Session
 from icltui.values.errors import IcltuiError
 
-ROWS_SCREEN = "rows"
 """The name under which the application keeps the screen, so that it is found as it was left."""
 _READING = "Reading the rows …"
 _PLACEHOLDER = "kl_plain > 1 · tags:capital · a word · enter keeps it, esc goes back"

@@ -3,13 +3,11 @@
 from typing import cast
 
 from icltui.api.option_table import option_of
-from icltui.tui.dialogs.queries import QueriesDialog
-from icltui.tui.dialogs.settings import SettingsDialog
 from icltui.tui.main.actions_base import ScreenActions, ScreenParts
 from icltui.tui.main.engine_actions import EngineActions
 from icltui.tui.main.guide_actions import GuideActions
-from icltui.tui.main.rows_screen import ROWS_SCREEN
 from icltui.tui.main.view_actions import ViewActions
+from icltui.tui.state.pane_names import ROWS_SCREEN
 from icltui.tui.state.run_settings import Choice
 from icltui.tui.state.settings_form import text_of, with_text
 from icltui.tui.widgets.modal_editor import ModalEditor
@@ -93,6 +91,8 @@ class RunActions(ScreenActions):
 
     async def _set_choices(self) -> None:
         self._editors.take()
+        from icltui.tui.dialogs.settings import SettingsDialog
+
         chosen = await self._ask(SettingsDialog(self._explorer.settings))
         if chosen is not None:
             self._explorer.change_settings(chosen)
@@ -103,6 +103,8 @@ class RunActions(ScreenActions):
 
     async def _edit_queries(self) -> None:
         self._editors.take()
+        from icltui.tui.dialogs.queries import QueriesDialog
+
         lists = await self._ask(QueriesDialog(self._explorer.query_lists))
         if lists is not None:
             self._explorer.change_queries(lists)

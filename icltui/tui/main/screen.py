@@ -8,7 +8,7 @@ the registry.
 from collections.abc import Callable
 from dataclasses import replace
 from time import monotonic
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -43,7 +43,6 @@ from icltui.tui.state.pane_names import key_of
 from icltui.tui.widgets.alpha_knob import AlphaKnob
 from icltui.tui.widgets.find_bar import FindBar
 from icltui.tui.widgets.footer import KeyFooter
-from icltui.tui.widgets.heads_view import HeadsView
 from icltui.tui.widgets.jump_labels import JumpBar
 from icltui.tui.widgets.lanes import Lanes
 from icltui.tui.widgets.layer_list import LayerList
@@ -54,6 +53,9 @@ from icltui.tui.widgets.patch_sentence import PatchSentence
 from icltui.tui.widgets.result_tabs import ResultTabs
 from icltui.tui.widgets.status_line import StatusLine
 from icltui.tui.widgets.unit_cursor import UnitCursor
+
+if TYPE_CHECKING:
+    from icltui.tui.widgets.heads_view import HeadsView
 
 NOTICE_FOR = 8.0
 """Seconds that a plain line stays."""
@@ -269,8 +271,7 @@ class ExplorerScreen(Screen[None]):
         """Tick or untick the layer for the next run."""
         self.layer_actions.toggle(event.layer)
 
-    @on(HeadsView.LayerChosen)
-    def follow_heads(self, event: HeadsView.LayerChosen) -> None:
+    def on_heads_view_layer_chosen(self, event: "HeadsView.LayerChosen") -> None:
         """The layer of the heads' crosshair is the layer of every view."""
         self.shown_layer = event.layer
 

@@ -7,6 +7,8 @@ PANES = (
 """In the order of their keys: 1 to 9, 0, x, u and t."""
 TABS = ("stream", "plots", "heatmap", "verify", "exam", "curves", "heads", "log", "text")
 """Those that are tabs of one frame."""
+ROWS_SCREEN = "rows"
+"""The screen of rows, where a folder is browsed."""
 _KEYS = "1234567890xut"
 
 

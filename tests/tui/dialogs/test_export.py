@@ -9,16 +9,18 @@ import msgspec
 import pytest
 from textual.widgets import Input, OptionList, Static
 
-from icltui.api.messages import Export, ExportEnded, JobFailed, Progress
+from icltui.api.messages import Export, ExportEnded, JobFailed, LoadModel, Progress
 from icltui.system.figure_process import draw_figure
+from icltui.tui.app import IcltuiApp
 from icltui.tui.dialogs.confirm import ConfirmDialog
 from icltui.tui.dialogs.export import ExportDialog
-from icltui.tui.draw.svg import pane_strips, svg_of
+from icltui.tui.draw.svg import pane_strips, screen_strips, svg_of
 from icltui.values import ExportReport
 from icltui.values.errors import BadInput
 from icltui.values.recipe import Recipe
 from tests.tui import samples
 from tests.tui.conftest import Desk, open_desk
+from tests.tui.fake_client import FakeClient
 
 REPORT = ExportReport(format="peft", files=("p/x.safetensors",), rank=1, n_tensors=36, left_out=("ΔW",))
 MARKDOWN, _HTML, CSV, PNG, _SVG, PANE, SCREEN, PEFT, LORA, GGUF, FACTORS = range(11)
@@ -138,7 +140,7 @@ async def test_a_figure_is_drawn_elsewhere_and_can_be_given_up(
             ended.set()
         return b"picture"
 
-    monkeypatch.setattr("icltui.tui.main.output_actions.draw_figure", draw)
+    monkeypatch.setattr("icltui.tui.main.export_offers.draw_figure", draw)
     dialog = await open_dialog(desk, PNG, "f.png")
     await desk.press("enter")
     await desk.until(lambda: said(dialog) == "making the PNG figure …")
@@ -196,6 +198,18 @@ async def test_a_picture_of_the_screen(desk: Desk) -> None:
     for words in ("icltui", "1 Context", "9 With context", "3 Layers", "Quit"):
         assert words in text
     assert "esc cancels" not in text
+
+
+async def test_a_picture_of_the_screen_leaves_out_what_is_told_in_passing() -> None:
+    app = IcltuiApp(FakeClient(), LoadModel(), samples.session())
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        app.notify("over everything")
+        desk = Desk(FakeClient(), app, pilot)
+        await desk.until(lambda: "over everything" in desk.text())
+        lines = [strip.text for strip in screen_strips(app.screen)]
+    assert "icltui" in lines[0]
+    assert len(lines) == 40
+    assert "over everything" not in "".join(lines)
 
 
 async def test_every_pane_has_a_picture_the_same_each_time(desk: Desk) -> None:

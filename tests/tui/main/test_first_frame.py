@@ -1,0 +1,59 @@
+"""What is loaded before the first frame, as the interpreter itself sees it: the rest waits until it is first shown."""
+
+import subprocess
+import sys
+
+from tests.waiting import PATIENCE
+
+FIRST_FRAME = """
+import asyncio, sys
+from icltui.api.messages import LoadModel
+from icltui.tui.app import IcltuiApp
+from tests.tui.fake_client import FakeClient
+
+async def show():
+    app = IcltuiApp(FakeClient(), LoadModel())
+    async with app.run_test(size=(120, 40)):
+        print(*sys.modules, sep="\\n")
+
+asyncio.run(show())
+"""
+WAITS = (
+    "icltui.tui.main.rows_screen",
+    "icltui.tui.main.export_offers",
+    "icltui.tui.draw.svg",
+    "icltui.tui.draw.pane_help",
+    "icltui.tui.draw.plots",
+    "icltui.tui.draw.plotext_renderer",
+    "icltui.tui.draw.heatmap_lines",
+    "icltui.tui.widgets.plot_panel",
+    "icltui.tui.widgets.heatmap",
+    "icltui.tui.widgets.token_strip",
+    "icltui.tui.widgets.exam_view",
+    "icltui.tui.widgets.heads_view",
+    "icltui.tui.widgets.loss_view",
+    "icltui.tui.widgets.log_view",
+    "icltui.tui.widgets.verify_view",
+    "icltui.report.session_comparison",
+    "icltui.report.session_formats",
+    "icltui.storage.database",
+    "plotext",
+    "markdown_it",
+    "torch",
+    "transformers",
+)
+MOST_OWN = 190
+"""Modules of our own; each costs a third of a millisecond."""
+
+
+def test_what_is_not_shown_is_not_loaded() -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", FIRST_FRAME], capture_output=True, text=True, check=True, timeout=PATIENCE
+    )
+    loaded = set(run.stdout.split())
+    assert "icltui.tui.widgets.stream_table" in loaded
+    assert not loaded & set(WAITS)
+    dialogs = {name for name in loaded if name.startswith("icltui.tui.dialogs.")}
+    assert dialogs <= {"icltui.tui.dialogs.dialog"}
+    own = [name for name in loaded if name.startswith("icltui.")]
+    assert len(own) <= MOST_OWN, sorted(own)
