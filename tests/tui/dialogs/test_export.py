@@ -184,7 +184,7 @@ async def test_a_picture_of_any_pane(desk: Desk) -> None:
     await closed(desk)
     text = picture_text("pane.svg")
     assert text.startswith("capital-conflict: heatmap")
-    for words in ("╭", "┗", "6 Heatmap"):
+    for words in ("╭", "╰", "6 Heatmap"):
         assert words in text
     assert "over everything" not in text
     assert "esc cancels" not in text
