@@ -3,14 +3,8 @@
 from collections.abc import Iterable
 from typing import ClassVar
 
-from rich.padding import Padding
-from rich.rule import Rule
-from rich.table import Table
-from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import VerticalScroll
-from textual.widgets import Static
 
 from icltui.report.measures import MEASURES, MeasureSpec, prediction_meanings
 from icltui.tui.actions import ACTIONS, MOVES
@@ -18,8 +12,11 @@ from icltui.tui.dialogs.dialog import Dialog
 from icltui.tui.draw.pane_help import MEASURED, PANE_HELP, SYMBOLS, action_rows, pane_title
 from icltui.tui.draw.safe_text import display
 from icltui.tui.widgets.bindings import key_binding
-from icltui.tui.widgets.vim_scroll import VimScroll
+from icltui.tui.widgets.help_text import HelpBlock, HelpText
 from icltui.values import Dynamics
+
+_COLUMN = 16
+"""Where meanings begin."""
 
 
 def _rows(group: str) -> list[tuple[str, str]]:
@@ -46,27 +43,24 @@ def _meaning(measure: MeasureSpec, dynamics: Dynamics) -> tuple[str, str]:
     return measure.symbol, ": ".join(filter(None, measure.meaning(dynamics))) or f"undefined under {dynamics}"
 
 
-def _section(title: str, rows: list[tuple[str, str]]) -> Table:
-    """A title over two columns; long meanings wrap in theirs."""
-    table = Table(
-        box=None, show_header=False, padding=(0, 1), title=Text(title, "bold"), title_justify="left"
-    )
-    table.add_column(width=13, no_wrap=True)
-    table.add_column(ratio=1)
-    for head, meaning in rows:
-        table.add_row(Text(head, "bold"), Text(meaning))
-    return table
+def section(title: str, rows: Iterable[tuple[str, str]]) -> list[HelpBlock]:
+    """A title over two columns."""
+    return [HelpBlock(title), *(HelpBlock(head, meaning, _COLUMN) for head, meaning in rows), HelpBlock()]
 
 
-def pane_texts(pane: str, dynamics: Dynamics, measure: str) -> list[Text | Table]:
+def pane_blocks(pane: str, dynamics: Dynamics, measure: str) -> list[HelpBlock]:
     """What a pane is, how it is read, its formulas with their symbols, and its keys."""
     text = PANE_HELP[pane]
     formulas = [*([_formula(MEASURES[measure], dynamics)] if pane in MEASURED else []), *text.formulas]
+    # Each formula on a line of its own, since it may be long, and below it what it says.
+    below = [
+        block for formula, words in formulas for block in (HelpBlock(f" {formula}"), HelpBlock("", words, 3))
+    ]
     return [
-        Text(f"{pane_title(pane)}\n", "bold").append(text.what, "not bold"),
-        Text("How to read it\n", "bold").append(text.reading, "not bold"),
-        *([_formulas(formulas), _section("Symbols", SYMBOLS)] if formulas else []),
-        _section("Keys here", [*text.keys, *action_rows(text.actions)]),
+        *(HelpBlock(pane_title(pane)), HelpBlock("", text.what), HelpBlock()),
+        *(HelpBlock("How to read it"), HelpBlock("", text.reading), HelpBlock()),
+        *([HelpBlock("Formulas"), *below, HelpBlock(), *section("Symbols", SYMBOLS)] if formulas else []),
+        *section("Keys here", [*text.keys, *action_rows(text.actions)]),
     ]
 
 
@@ -76,22 +70,6 @@ def _formula(measure: MeasureSpec, dynamics: Dynamics) -> tuple[str, str]:
         f"{measure.symbol} = {formula}" if formula else measure.symbol,
         words or f"undefined under {dynamics}",
     )
-
-
-def _formulas(rows: list[tuple[str, str]]) -> Table:
-    """Each formula on a line of its own, since it may be long, and below it what it says."""
-    table = Table(
-        box=None, show_header=False, padding=(0, 1), title=Text("Formulas", "bold"), title_justify="left"
-    )
-    table.add_column(ratio=1)
-    for formula, meaning in rows:
-        table.add_row(Text(formula, "bold"))
-        table.add_row(Padding(Text(meaning), (0, 0, 0, 2)))
-    return table
-
-
-class HelpText(VerticalScroll, VimScroll, can_focus=True):
-    """The whole help in one frame, to scroll."""
 
 
 TOUR = "tour"
@@ -124,20 +102,18 @@ class HelpDialog(Dialog[str | None]):
         measure: str = "delta_norm",
     ) -> None:
         super().__init__()
-        self._pane = pane_texts(pane, dynamics, measure) if pane in PANE_HELP else []
-        self._sections = help_sections(dynamics, facts)
+        explained = pane_blocks(pane, dynamics, measure) if pane in PANE_HELP else []
+        rule = [HelpBlock("everything", is_rule=True), HelpBlock()] if explained else []
+        sections = help_sections(dynamics, facts).items()
+        whole = [block for title, rows in sections for block in section(title, rows)]
+        self._blocks = [*explained, *rule, *whole]
 
     def compose(self) -> ComposeResult:
         """One text in a frame."""
-        with HelpText(classes="dialog tall") as dialog:
-            dialog.border_title = "Help"
-            dialog.border_subtitle = "letters act until you write · m manual · t tour · esc closes"
-            for text in self._pane:
-                yield Static(text, classes="section")
-            if self._pane:
-                yield Static(Rule("everything", style="dim"), classes="section")
-            for title, rows in self._sections.items():
-                yield Static(_section(title, rows), classes="section")
+        text = HelpText(self._blocks, classes="dialog tall")
+        text.border_title = "Help"
+        text.border_subtitle = "letters act outside the editors · m manual · t tour · esc closes"
+        yield text
 
     def action_show_manual(self) -> None:
         """Open the manual over the help."""

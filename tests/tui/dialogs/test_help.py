@@ -4,7 +4,7 @@ import pytest
 
 from icltui.report.measures import MEASURES
 from icltui.tui.actions import ACTIONS
-from icltui.tui.dialogs.help import HelpDialog, pane_texts
+from icltui.tui.dialogs.help import HelpDialog, pane_blocks
 from icltui.tui.dialogs.open_session import OpenSessionDialog
 from icltui.tui.draw.pane_help import MEASURED, PANE_HELP, action_rows, pane_title
 from icltui.tui.state.pane_names import PANES
@@ -26,7 +26,7 @@ def test_every_pane_is_explained() -> None:
 @pytest.mark.parametrize("measure", MEASURES)
 def test_every_measure_is_explained_in_the_panes_that_show_it(measure: str, dynamics: str) -> None:
     for pane in MEASURED:
-        assert pane_texts(pane, dynamics, measure)  # type: ignore[arg-type]
+        assert pane_blocks(pane, dynamics, measure)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("size", "digit"), [((120, 40), 3), ((80, 24), 1), ((80, 24), 9)])
