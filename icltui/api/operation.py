@@ -214,7 +214,7 @@ OPERATIONS: tuple[Operation, ...] = (
         usual=Compile(prompt=Prompt(), recipe=COMPILED),
         purpose="One patch for many queries, chosen by leave-one-out, and how far it carries.",
         required=("context",),
-        unused=frozenset({"mode", "control", "other_context", "unit"}),
+        unused=frozenset({"mode", "control", "other_context", "unit", "layer_alphas"}),
         chosen=frozenset({*CHOSEN, "layers", "calibrate"}),
         meanings={
             "query": "one more unseen query",
@@ -230,7 +230,7 @@ OPERATIONS: tuple[Operation, ...] = (
         usual=Examine(prompt=Prompt()),
         purpose="Every way from this context to weights, on one sheet, beside controls.",
         required=("queries", "holdout"),
-        unused=frozenset({"mode", "control", "other_context", "unit"}),
+        unused=frozenset({"mode", "control", "other_context", "unit", "layer_alphas"}),
         meanings={
             "query": "the query whose patch the row frozen is (default: the first of the calibration queries)",
             "queries": "calibration queries, one per line: patches are made from them",

@@ -26,7 +26,7 @@ from icltui.values import EXAM_PATCHES, Session
 from icltui.values.bounds import SEED, TOKENS
 from icltui.values.errors import BadInput
 from icltui.values.prompt import Prompt
-from icltui.values.recipe import LARGEST_ALPHA, LARGEST_EPSILON, Recipe, Sampling
+from icltui.values.recipe import LARGEST_ALPHA, LARGEST_EPSILON, Recipe, Sampling, strengths_of
 
 SITES = ("mlp", "norm", "down", "block")
 """The modules of a block that can be named by hand."""
@@ -95,6 +95,13 @@ OPTIONS: tuple[Option, ...] = (
         need=f"give 0 to {LARGEST_ALPHA:g}, search or jvp",
         bounds=Meta(ge=0, le=LARGEST_ALPHA),
         show=str,
+    ),
+    _patch(
+        "layer_alphas",
+        "strengths of single layers, which the strength of all multiplies, such as 3=0.5,7=0 (default: each 1)",
+        metavar="L=A,…",
+        label="by layer",
+        hint="strengths of single layers, such as 3=0.5,7=0; empty: each 1",
     ),
     _patch(
         "n_fitted",
@@ -404,5 +411,7 @@ def check_options(values: Recipe | Sampling | Compile | MeasureCurves) -> None:
     """
     for option in options_of(type(values)):
         option.check(getattr(values, option.field))
+    if isinstance(values, Recipe):
+        strengths_of(values.layer_alphas)
     if isinstance(values, Recipe) and values.control == "other" and not values.other_context:
         raise BadInput("control 'other' needs another context: give --other-context TEXT or @FILE")

@@ -96,6 +96,7 @@ def generate(
     components: Literal["both", "weights", "shift"] = "both",
     carrier: Literal["output", "bias"] = "output",
     alpha: float | Literal["search", "jvp"] = 1.0,
+    layer_alphas: str = "",
     n_fitted: int = 8,
     rank: int | None = None,
     ridge: float = 0.0,
@@ -137,6 +138,8 @@ def generate(
             shift)
         alpha (float | 'search' | 'jvp', default 1.0): strength, 0 to 2; search: by line search; jvp: in
             closed form to first order
+        layer_alphas (str, default ''): strengths of single layers, which the strength of all
+            multiplies, such as 3=0.5,7=0 (default: each 1)
         n_fitted (int, default 8): compiled: tokens of the contextual continuation to fit, besides the
             query's own (with mode compiled and something to solve)
         rank (int | None, default None): compiled: cut the patch to this rank by SVD (with mode compiled

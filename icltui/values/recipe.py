@@ -4,11 +4,14 @@ All that a session stores of a patch is its :class:`Recipe`: on the same model i
 Symbols and sources as in ``icltui.engine``.
 """
 
-from typing import Literal
+import re
+from collections.abc import Mapping
+from typing import Annotated, Literal
 
 import msgspec
 
 from icltui.values.bounds import Seed, TokenCount
+from icltui.values.errors import BadInput
 
 Mode = Literal["per-step", "frozen", "compiled"]
 """A new patch for every token; that of the query's last token, held; one patch for many tokens at once, held."""
@@ -32,6 +35,10 @@ LARGEST_EPSILON = 1e3
 """At which C is the identity to a thousandth: a larger one is the plain metric."""
 
 
+_STRENGTH = r" *[0-9]{1,4} *= *([01](\.[0-9]{0,8})?|\.[0-9]{1,8}|2(\.0{0,8})?) *"
+_STRENGTHS = rf"^({_STRENGTH}(,{_STRENGTH})*)?$"
+
+
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """How a patch is made. What does not concern ``mode`` is not looked at: see :func:`idle`."""
 
@@ -41,6 +48,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """What carries the shift of a frozen or compiled patch."""
     alpha: float | AlphaSearch = 1.0
     """Strength, 0 to 2: what the patch adds is multiplied by it; 1 is the patch itself, 0 none."""
+    layer_alphas: Annotated[str, msgspec.Meta(pattern=_STRENGTHS)] = ""
+    """Strengths of single layers, which ``alpha`` multiplies, as :func:`strengths_of` reads them; empty: each 1."""
     n_fitted: TokenCount = 8
     """Compiled: how many tokens of the contextual continuation are fitted, besides the query's own."""
     rank: TokenCount | None = None
@@ -81,6 +90,31 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True):
     """Only the most probable tokens that together reach this probability may be drawn."""
     seed: Seed = 0
     """Seed of the noise that tokens are drawn with."""
+
+
+def strengths_of(text: str) -> dict[int, float]:
+    """The strengths of layers, by layer.
+
+    >>> strengths_of("3=0.5, 7=0")
+    {3: 0.5, 7: 0.0}
+
+    Raises:
+        BadInput: it is no such list, or a strength is out of range.
+    """
+    if not re.fullmatch(_STRENGTHS, text):
+        need = f"give LAYER=STRENGTH, such as 3=0.5,7=0, with strengths of 0 to {LARGEST_ALPHA:g}"
+        raise BadInput(f"{text[:60]!r} is no list of strengths by layer: {need}")
+    parts = (part.partition("=") for part in text.split(",") if part.strip())
+    return {int(layer): float(alpha) for layer, _, alpha in parts}
+
+
+def strengths_text(strengths: Mapping[int, float]) -> str:
+    """The text that :func:`strengths_of` reads; a strength of 1 is left out.
+
+    >>> strengths_text({7: 0.0, 3: 0.5, 1: 1.0})
+    '3=0.5,7=0'
+    """
+    return ",".join(f"{layer}={alpha:g}" for layer, alpha in sorted(strengths.items()) if alpha != 1)
 
 
 def idle(recipe: Recipe) -> tuple[str, ...]:
@@ -132,6 +166,8 @@ def patch_words(recipe: Recipe) -> str:
         )
     if recipe.alpha != 1.0:
         words.append(f"α {recipe.alpha}" if isinstance(recipe.alpha, str) else f"α {recipe.alpha:g}")
+    if recipe.layer_alphas:
+        words.append(f"α by layer {recipe.layer_alphas}")
     if recipe.control != "none":
         words.append(f"control: {recipe.control}")
     return ", ".join(words)

@@ -83,6 +83,8 @@ def _check(request: Compile) -> None:
         raise BadInput(
             f"control {request.recipe.control!r} is for tests of a patch, and no context's: leave it out"
         )
+    if request.recipe.layer_alphas:
+        raise BadInput("a patch is chosen with all layers at one strength: leave the strengths by layer out")
     if request.format != "none":
         check_target(request.path, request.format)
         check_carrier(request.recipe)

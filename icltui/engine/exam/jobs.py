@@ -77,6 +77,10 @@ def run_exam(loaded: LoadedModel, request: Examine) -> Iterator[Event]:
 def _read(loaded: LoadedModel, request: Examine, on_progress: ProgressCallback) -> Paper:
     """Everything is checked and read before the first row."""
     queries = request.recipe.queries
+    if request.recipe.layer_alphas:
+        raise BadInput(
+            "an exam compares patches with all layers at one strength: leave the strengths by layer out"
+        )
     unseen, notes = unseen_queries(queries, request.holdout)
     if request.other is None and "joined" in request.rows:
         raise BadInput("'joined' needs another context: give --other SESSION.json, or leave the row out")

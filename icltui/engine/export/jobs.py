@@ -140,6 +140,10 @@ def _check(request: Export, info: ModelInfo) -> None:
         raise BadInput(
             "a patch per step is made anew for every token, so there is none to write: give --mode frozen or compiled"
         )
+    if request.recipe.layer_alphas and request.format == "factors":
+        raise BadInput(
+            "factors are of layers at strength 1: export as peft or gguf-lora, or leave the strengths by layer out"
+        )
     if request.fingerprint not in (None, info.fingerprint):
         raise BadInput(
             f"this patch belongs to other weights (fingerprint {request.fingerprint}, those of {info.name!r} have "

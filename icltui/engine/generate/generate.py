@@ -20,9 +20,8 @@ from icltui.engine.generate.sampling import Sampler
 from icltui.engine.measure.forward_pass import position_ids
 from icltui.engine.measure.predictions import finite_or_none, kl_divergence, top_candidates
 from icltui.engine.models.loaded_model import LoadedModel
-from icltui.engine.patch.build import BuiltPatch, PatchSpec
+from icltui.engine.patch.build import BuiltPatch, PatchSpec, token_patch
 from icltui.engine.patch.decoding import ContextDecoder, Decoder, PerStepDecoder, Rows, stop_tokens
-from icltui.engine.patch.patch import TokenPatch, control_noise
 from icltui.engine.prompts.token_texts import as_tokens
 from icltui.engine.prompts.tokenize import Ids
 from icltui.values import Agreement, Generation, Lane, LaneStep, LaneText, LogitError
@@ -129,7 +128,7 @@ def make_decoder(
     assert built is not None, "build the patch before its lane is made"
     if built.patch is not None:
         return Decoder(rows, built.patch.at(built.alpha))
-    patch = TokenPatch(spec.sites, spec.recipe.components, built.alpha, control_noise(spec.recipe))
+    patch = token_patch(spec, built.alpha)
     leader = leader if isinstance(leader, ContextDecoder) else None
     return PerStepDecoder(rows, patch, contextual(specs), [len(one.ids.query) for one in specs], leader)
 

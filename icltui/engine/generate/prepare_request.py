@@ -18,7 +18,7 @@ from icltui.engine.prompts.tokenize import Ids, tokenize
 from icltui.values import PromptIds, TokenizedPrompt
 from icltui.values.errors import BadInput
 from icltui.values.prompt import Prompt, resolve_layers
-from icltui.values.recipe import Recipe, canonical
+from icltui.values.recipe import Recipe, canonical, strengths_of
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,8 @@ def make_spec(
             ``kept``.
     """
     check_options(recipe)
+    if strange := [n for n in strengths_of(recipe.layer_alphas) if n >= loaded.n_layers]:
+        raise BadInput(f"a strength for layer {strange[0]}: this model has layers 0 to {loaded.n_layers - 1}")
     is_compiled = recipe.mode == "compiled"
     n_more = max(n_tokens, recipe.n_fitted + 1 if is_compiled else 1)
     own = prepare_inputs(loaded, prompt, layers, n_more)

@@ -22,11 +22,11 @@ from icltui.engine.models.loaded_model import LoadedModel
 from icltui.engine.patch.calibration import Passage, PassageReader, in_other_context
 from icltui.engine.patch.fit import FitPass, FittedTokens, fit_pass
 from icltui.engine.patch.fitter import FittedLayer
-from icltui.engine.patch.patch import Alpha, HeldPatch, TokenPatch, control_noise
+from icltui.engine.patch.patch import Alpha, HeldPatch, LayerPatch, TokenPatch, control_noise
 from icltui.engine.prompts.tokenize import Ids
 from icltui.values import LayerFit, PromptIds
 from icltui.values.prompt import Positions
-from icltui.values.recipe import Recipe
+from icltui.values.recipe import Recipe, strengths_of
 
 N_LATER = 8
 """Tokens of the contextual continuation, after the fitted ones, that a patch is tested on."""
@@ -127,10 +127,18 @@ class BuiltPatch:
         return max(parts, default=1)
 
 
+def token_patch(spec: PatchSpec, alpha: Alpha) -> TokenPatch:
+    """A patch for each token by the spec's recipe, not aimed yet."""
+    recipe = spec.recipe
+    patch = TokenPatch(spec.sites, recipe.components, alpha, control_noise(recipe))
+    patch.layer_alphas = strengths_of(recipe.layer_alphas)
+    return patch
+
+
 def per_step_patch(spec: PatchSpec, passage: Passage, alpha: Alpha) -> TokenPatch:
     """A patch for each token of ``passage``, aimed at its contextual states."""
     targets = with_control(spec, passage).targets
-    patch = TokenPatch(spec.sites, spec.recipe.components, alpha, control_noise(spec.recipe))
+    patch = token_patch(spec, alpha)
     patch.aim(targets, slice(len(passage.ids.prefix), None))
     return patch
 
@@ -194,10 +202,25 @@ def refit(built: BuiltPatch, unshifted: frozenset[int] = frozenset()) -> BuiltPa
 
 
 def with_layers(built: BuiltPatch, layers: Mapping[int, FittedLayer]) -> BuiltPatch:
-    """The patch whose layers were fitted."""
+    """The patch whose layers were fitted, each at the strength that the recipe gives it."""
     sites = built.spec.sites
-    patch = HeldPatch(sites, {layer: made.patch for layer, made in layers.items()})
+    strengths = strengths_of(built.spec.recipe.layer_alphas)
+    patch = HeldPatch(sites, {n: _at(made.patch, strengths.get(n, 1.0)) for n, made in layers.items()})
     return replace(built, patch=patch, fits=tuple(layers[site.layer].record(site) for site in sites))
+
+
+def with_layer_alphas(built: BuiltPatch, spec: PatchSpec) -> BuiltPatch:
+    """A patch whose layers are all at strength 1 at those of ``spec``, which it is then of."""
+    strengths = strengths_of(spec.recipe.layer_alphas)
+    if built.patch is None or not strengths:
+        return replace(built, spec=spec)
+    layers = {layer: _at(part, strengths.get(layer, 1.0)) for layer, part in built.patch.layers.items()}
+    return replace(built, spec=spec, patch=HeldPatch(built.patch.sites, layers))
+
+
+def _at(part: LayerPatch, alpha: float) -> LayerPatch:
+    """One layer's patch at a strength of its own."""
+    return part if alpha == 1 else part.times(alpha)
 
 
 def fit_built(built: BuiltPatch, unshifted: frozenset[int] = frozenset()) -> dict[int, FittedLayer]:

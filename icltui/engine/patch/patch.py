@@ -69,6 +69,8 @@ class TokenPatch(SiteHook):
     at: slice | Int[Tensor, " targets"] | None = None
     """The tokens of the run that have a target, the others stay unpatched; None: all have one."""
     v: dict[int, Tensor] = field(default_factory=dict)
+    layer_alphas: Mapping[int, float] = field(default_factory=dict)
+    """The strength of each layer whose own is another than 1."""
     index: dict[int, int] = field(init=False)
     """The index of each layer among the selected ones."""
 
@@ -96,7 +98,7 @@ class TokenPatch(SiteHook):
         if self.components == "shift":
             return None
         x = widen(self._targeted(z))
-        dz = scaled(self._difference(self._target("z", layer, x), x), self.alpha)
+        dz = scaled(self._difference(self._target("z", layer, x), x), self._strength(layer))
         return self._among(z, apply_map(x, x, dz).to(z.dtype))
 
     def shift(self, layer: int) -> Float[Tensor, "tokens hidden"] | None:
@@ -104,8 +106,12 @@ class TokenPatch(SiteHook):
         if self.components == "weights":
             return None
         present = self._targeted(v)
-        delta = scaled(self._difference(self._target("v", layer, present), present), self.alpha)
+        difference = self._difference(self._target("v", layer, present), present)
+        delta = scaled(difference, self._strength(layer))
         return delta if self.at is None else self._among(torch.zeros_like(v), delta)
+
+    def _strength(self, layer: int) -> Alpha:
+        return self.alpha * self.layer_alphas[layer] if layer in self.layer_alphas else self.alpha
 
     def _targeted(self, tokens: Float[Tensor, "tokens hidden"]) -> Float[Tensor, "targets hidden"]:
         return tokens if self.at is None else tokens[self.at]

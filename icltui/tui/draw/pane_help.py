@@ -70,6 +70,12 @@ PANE_HELP: dict[str, PaneHelp] = {
         "what those layers alone carry.",
         formulas=(("block error", "‖O_patched − O_context‖ / ‖O_context‖, O: what the block puts out"),),
         actions=("toggle_layer", "all_layers", "no_layers", "invert_layers", "upward_layers", "range_layers"),
+        keys=(
+            (
+                "- +",
+                "The strength of this layer's patch, beside α: ×0 leaves it out, ×1 is the patch itself.",
+            ),
+        ),
     ),
     "stream": PaneHelp(
         what="One row for each unit of the context (a token, line or sentence) and what it did to the model, at "

@@ -27,6 +27,10 @@ class LayerActions(ScreenActions):
         else:
             self._explorer.say("the layers are known once the model is loaded")
 
+    def action_change_layer_alpha(self, step: float) -> None:
+        """Make the selected layer's patch stronger or weaker."""
+        self._explorer.change_layer_alpha(self._cursor.shown_layer, step)
+
     async def _type_layers(self) -> None:
         from icltui.tui.dialogs.ask_text import AskTextDialog
 

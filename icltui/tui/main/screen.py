@@ -53,6 +53,7 @@ from icltui.tui.widgets.patch_sentence import PatchSentence
 from icltui.tui.widgets.result_tabs import ResultTabs
 from icltui.tui.widgets.status_line import StatusLine
 from icltui.tui.widgets.unit_cursor import UnitCursor
+from icltui.values.recipe import strengths_of
 
 if TYPE_CHECKING:
     from icltui.tui.widgets.heads_view import HeadsView
@@ -208,7 +209,10 @@ class ExplorerScreen(Screen[None]):
     def _draw_layers(self) -> None:
         explorer = self.explorer
         results = explorer.results
-        self.layer_list.show(results.measured, explorer.n_layers, explorer.ticked, explorer.refused)
+        strengths = strengths_of(explorer.settings.recipe.layer_alphas)
+        self.layer_list.show(
+            results.measured, explorer.n_layers, explorer.ticked, explorer.refused, strengths
+        )
         is_proof_fresh = results.is_proof_fresh(explorer.settings)
         self.layer_list.show_proof(results.verification if is_proof_fresh else None)
         if explorer.n_layers != self._n_layers:

@@ -96,6 +96,16 @@ class Explorer(AheadController):
         else:
             self._noticed("no text to go on from: ctrl+r runs", False)
 
+    def change_layer_alpha(self, layer: int, step: float) -> None:
+        """Change the strength of one layer's patch, beside that of all, and generate the patched lane again."""
+        if layer not in self.ticked:
+            self._noticed(f"layer {layer} is not patched: space ticks it", False)
+            return
+        settings = self.settings.with_layer_alpha(layer, step)
+        if settings != self.settings:
+            self._set_settings(settings)
+            self._follow_patch()
+
     def change_settings(self, settings: RunSettings) -> None:
         """Change several choices: lanes that change are generated again, numbers follow at the next run."""
         before = self.settings

@@ -36,7 +36,15 @@ from icltui.values import (
 )
 from icltui.values.errors import BadInput
 from icltui.values.prompt import Prompt, layers_text, resolve_layers
-from icltui.values.recipe import COMPILED, LARGEST_ALPHA, Recipe, Sampling, canonical
+from icltui.values.recipe import (
+    COMPILED,
+    LARGEST_ALPHA,
+    Recipe,
+    Sampling,
+    canonical,
+    strengths_of,
+    strengths_text,
+)
 from icltui.values.recipe import patch_words as words_of
 
 Choice = Literal["mode", "components", "carrier", "dynamics", "reference", "positions", "chat"]
@@ -105,7 +113,7 @@ class RunSettings:
 
     def examine(self) -> Examine:
         """The request that puts every patch of the context to one test."""
-        recipe = canonical(with_changes(self.recipe, mode="compiled", control="none"))
+        recipe = canonical(with_changes(self.recipe, mode="compiled", control="none", layer_alphas=""))
         return Examine(**self.choices(Examine) | {"recipe": recipe})
 
     def measure_curves(self, own_texts: int = 0) -> MeasureCurves:
@@ -193,6 +201,12 @@ class RunSettings:
             if struct in option.of
         }
         return replace(self, **(parts or changes))
+
+    def with_layer_alpha(self, layer: int, step: float) -> "RunSettings":
+        """Another strength of one layer by ``step``, within its bounds."""
+        strengths = strengths_of(self.recipe.layer_alphas)
+        strengths[layer] = min(max(round(strengths.get(layer, 1.0) + step, 2), 0.0), LARGEST_ALPHA)
+        return self.with_value(option_of("layer_alphas"), strengths_text(strengths))
 
     def branched(self, lane: Lane, tokens: tuple[int, ...]) -> "RunSettings":
         """These settings with a lane that begins with ``tokens``."""

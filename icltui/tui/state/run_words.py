@@ -12,6 +12,7 @@ from icltui.values.recipe import canonical
 _PARTS = {"both": "ΔW and Δb", "weights": "ΔW alone", "shift": "Δb alone"}
 _NAMES = {
     "alpha": "α",
+    "layer_alphas": "α by layer",
     "n_fitted": "fit",
     "cross_fit": "cross-fit",
     "top_k": "top-k",
@@ -87,6 +88,8 @@ def _value(name: str, value: Any) -> str:
             return "on" if value else "off"
         case float():
             return f"{value:g}"
+        case "" if name == "layer_alphas":
+            return "all 1"
         case tuple():
             return str(len(value))
     if name == "components":

@@ -6,6 +6,7 @@ the patch is verified, each line ends in its block error.
 """
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import ClassVar, NamedTuple
 
 from rich.segment import Segment
@@ -30,6 +31,7 @@ from icltui.tui.widgets.messages import LayerToggled
 from icltui.tui.widgets.unit_cursor import UnitCursor
 from icltui.values import Verification
 
+_NONE: Mapping[int, float] = MappingProxyType({})
 _NARROW, _WIDE = 20, 30
 """Cells from which on there is room for the number, and for the block error."""
 _ROOMY = 90
@@ -65,6 +67,14 @@ class LayerList(UnitCursor, Bordered):
         key_binding("layers.first", "g,home", "move(-10000)", "First", "To the first layer"),
         key_binding("layers.last", "G,end", "move(10000)", "Last", "To the last layer"),
         key_binding("layers.tick", "enter", "screen.toggle_layer", "Tick", "Tick or untick the layer"),
+        key_binding(
+            *("layers.weaker", "minus", "screen.change_layer_alpha(-0.1)"),
+            *("Weaker layer", "Lower the strength of this layer's patch by 0.1"),
+        ),
+        key_binding(
+            *("layers.stronger", "plus", "screen.change_layer_alpha(0.1)"),
+            *("Stronger layer", "Raise the strength of this layer's patch by 0.1, up to 2"),
+        ),
         # Elsewhere n is the next match.
         key_binding("layers.none", "n", "screen.tick_layers('none')", "None", "Untick every layer"),
     ]
@@ -79,6 +89,7 @@ class LayerList(UnitCursor, Bordered):
         self.ticked: frozenset[int] = frozenset()
         self.refused: Mapping[int, str] = {}
         self._errors: dict[int, float | None] = {}
+        self._strengths = _NONE
         self._heat: dict[int, float | None] = {}
         self._busiest: int | None = None
         self._lines: dict[int, Line] = {}
@@ -86,9 +97,18 @@ class LayerList(UnitCursor, Bordered):
         self._caption()
 
     def show(
-        self, measured: MeasuredUnits, n_layers: int, ticked: Sequence[int], refused: Mapping[int, str]
+        self,
+        measured: MeasuredUnits,
+        n_layers: int,
+        ticked: Sequence[int],
+        refused: Mapping[int, str],
+        strengths: Mapping[int, float] = _NONE,
     ) -> None:
-        """Draw these layers with the numbers of ``measured``; ``refused`` ones with no number."""
+        """Draw these layers with the numbers of ``measured``; ``refused`` ones with no number.
+
+        ``strengths`` are those of layers whose patch has one of its own.
+        """
+        self._strengths = strengths
         self.measured, self.n_layers, self.ticked = measured, n_layers, frozenset(ticked)
         if refused != self.refused:
             self.refused = refused
@@ -229,6 +249,8 @@ class LayerList(UnitCursor, Bordered):
         if layer in self.refused:
             return Line(label, remark="  refused" if is_last else "", is_cursor=is_cursor)
         value = number(self.measured.value(self.measure, self.unit, layer), 8) if width >= _NARROW else ""
+        if is_last and layer in self._strengths:
+            label += f" ×{self._strengths[layer]:g}"
         remark = number(self._errors.get(layer), 9) if self._errors and width >= _WIDE else ""
         remark += self._greatest(layer) if width >= _ROOMY else ""
         room = max(0, width - len(label) - 2 - len(value) - len(remark))

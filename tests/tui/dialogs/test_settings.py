@@ -57,6 +57,7 @@ def test_every_field_has_its_way_back(tmp_path: Path) -> None:
     (tmp_path / "q.txt").write_text("one\n\ntwo\n")
     given = {
         "alpha": "0.35",
+        "layer_alphas": "3=0.5,7=0",
         "n_fitted": "4",
         "rank": "2",
         "ridge": "1e-4",
@@ -77,6 +78,7 @@ def test_every_field_has_its_way_back(tmp_path: Path) -> None:
     settings = set_to(CHOSEN, **given)
     assert settings.recipe == Recipe(
         alpha=0.35,
+        layer_alphas="3=0.5,7=0",
         n_fitted=4,
         rank=2,
         ridge=1e-4,

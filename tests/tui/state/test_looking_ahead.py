@@ -169,3 +169,20 @@ def test_a_text_is_found_by_all_that_it_depends_on() -> None:
     )
     kept.take(own, samples.MODEL, at(0.5))
     assert kept.find(own, samples.MODEL) is None, "the file may be another by now"
+
+
+async def test_a_layers_own_strength_is_asked_for_and_shown() -> None:
+    ear = await speaking()
+    ear.explorer.change_layer_alpha(2, -0.1)
+    ear.client.give_way()
+    assert isinstance(ear.client.request, Generate)
+    assert ear.client.request.recipe.layer_alphas == "2=0.9"
+    for _ in range(12):
+        ear.explorer.change_layer_alpha(2, -0.1)
+    assert ear.explorer.settings.recipe.layer_alphas == "2=0"
+    for _ in range(10):
+        ear.explorer.change_layer_alpha(2, 0.1)
+    assert ear.explorer.settings.recipe.layer_alphas == "", "each 1, as before"
+    ear.explorer.choose_layers({0})
+    ear.explorer.change_layer_alpha(2, 0.1)
+    assert ear.lines[-1] == "layer 2 is not patched: space ticks it"

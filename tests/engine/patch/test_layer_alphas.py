@@ -1,0 +1,99 @@
+"""A layer's own strength multiplies its patch alone, in every mode, and what is exported carries it."""
+
+import pytest
+import torch
+from msgspec.structs import replace as with_changes
+
+from icltui.api.messages import Export, Generate, GenerationEnded, PatchTested
+from icltui.api.option_table import check_options
+from icltui.api.progress_callback import ignore_progress
+from icltui.engine.generate.last_patch import LastPatch
+from icltui.engine.local import LocalEngine
+from icltui.engine.patch.build import PatchSpec, build_patch
+from icltui.engine.patch.evaluate import tokens_to_test
+from icltui.engine.prompts.tokenize import Ids
+from icltui.values.errors import BadInput
+from icltui.values.prompt import Prompt
+from icltui.values.recipe import Recipe
+from tests.engine.small_models import tiny
+
+IDS = Ids((1,), (5, 9, 2, 77), (30, 4, 81), (0, 1, 2, 3, 4))
+PROMPT = Prompt(context="abcd", query="ef")
+MODES = [
+    Recipe(),
+    Recipe(mode="frozen"),
+    Recipe(mode="frozen", carrier="bias", alpha=0.7),
+    Recipe(mode="compiled", n_fitted=2, ridge=1e-3),
+]
+
+
+def spec(recipe: Recipe) -> PatchSpec:
+    loaded = tiny("llama")
+    return PatchSpec(loaded, loaded.sites, IDS, "reset", recipe)
+
+
+def asked(recipe: Recipe, **options):
+    loaded = tiny("llama")
+    request = Generate(prompt=PROMPT, recipe=recipe, n_tokens=3, **options)
+    events = list(LocalEngine(loaded, loaded.describe("packed")).run(request, lambda: False))
+    made = next(event.generation for event in events if isinstance(event, GenerationEnded))
+    return made.fit["patched"], [event.patch for event in events if isinstance(event, PatchTested)]
+
+
+@pytest.mark.parametrize("recipe", MODES)
+def test_all_layers_at_one_strength_are_that_strength_of_all(recipe):
+    half = with_changes(recipe, alpha=recipe.alpha / 2)
+    each = with_changes(recipe, layer_alphas="0=0.5,1=0.5,2=0.5")
+    ours, theirs = asked(each)[0], asked(half)[0]
+    assert ours.mse == pytest.approx(theirs.mse, rel=1e-5)
+    assert ours.kl == pytest.approx(theirs.kl, rel=1e-4)
+    assert asked(recipe)[0].mse != pytest.approx(theirs.mse, rel=1e-2)
+
+
+@torch.no_grad()
+def test_a_layer_at_zero_adds_nothing_and_the_others_stay():
+    whole = build_patch(spec(MODES[3]))
+    less = build_patch(spec(with_changes(MODES[3], layer_alphas="1=0")))
+    x = torch.randn(4, 32, dtype=torch.float64)
+    for layer, part in less.patch.layers.items():
+        theirs = whole.patch.layers[layer].weights(x[:, : part.weights.read.shape[1]])
+        assert torch.equal(
+            part.weights(x[:, : part.weights.read.shape[1]]), 0 * theirs if layer == 1 else theirs
+        )
+
+
+@torch.no_grad()
+def test_the_patch_is_not_built_again_for_it():
+    last = LastPatch()
+    first = last.build(spec(MODES[3]), ignore_progress)
+    tokens = last.test_tokens(first, ignore_progress)
+    other = last.build(spec(with_changes(MODES[3], layer_alphas="0=0.3,2=1.4")), ignore_progress)
+    assert other.fitted is first.fitted
+    assert last.test_tokens(other, ignore_progress) is tokens
+    fresh = build_patch(other.spec)
+    for layer, part in other.patch.layers.items():
+        assert torch.equal(part.weights.write, fresh.patch.layers[layer].weights.write)
+        assert torch.equal(part.output.write, fresh.patch.layers[layer].output.write)
+    assert last.build(spec(MODES[3]), ignore_progress).patch is first.patch
+    assert tokens_to_test(other).parts.keys() == tokens.parts.keys()
+
+
+@pytest.mark.parametrize(
+    "text", ["0=2.5", "0=-0.1", "0=nan", "0=0.5;1=0.6", "0", "=1", "-1=1", "99999=1", "0=1e0"]
+)
+def test_a_strength_that_cannot_be_is_refused(text):
+    with pytest.raises(BadInput, match="strength"):
+        check_options(Recipe(layer_alphas=text))
+
+
+def test_a_layer_that_the_model_lacks_is_refused():
+    with pytest.raises(BadInput, match="this model has layers 0 to 2"):
+        asked(Recipe(layer_alphas="3=0.5"))
+
+
+def test_factors_which_are_of_strength_1_are_refused(tmp_path):
+    loaded = tiny("llama")
+    recipe = Recipe(mode="frozen", layer_alphas="0=0.5")
+    request = Export(prompt=PROMPT, recipe=recipe, format="factors", path=str(tmp_path / "f.safetensors"))
+    with pytest.raises(BadInput, match="factors are of layers at strength 1"):
+        list(LocalEngine(loaded, loaded.describe("packed")).run(request, lambda: False))
