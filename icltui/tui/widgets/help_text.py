@@ -83,10 +83,9 @@ class HelpText(ScrollView, VimScroll, can_focus=True):
         selection = self.text_selection
         if selection is not None and (span := selection.get_span(y)) is not None:
             start, end = span[0], strip.cell_length if span[1] == -1 else span[1]
-            chosen = strip.crop(start, end).apply_style(
-                self.screen.get_component_rich_style("screen--selection")
-            )
-            strip = Strip.join([strip.crop(0, start), chosen, strip.crop(end)])
+            chosen = self.screen.get_component_rich_style("screen--selection")
+            marked = Segment.apply_style(strip.crop(start, end), post_style=chosen)
+            strip = Strip([*strip.crop(0, start), *marked, *strip.crop(end)])
         return strip.adjust_cell_length(self._width, base).apply_offsets(0, y)
 
     def get_selection(self, selection: Selection) -> tuple[str, str]:
