@@ -11,6 +11,7 @@ from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
 from icltui.tui.draw.safe_text import content
+from icltui.tui.terminal.sure_repaint import SureRepaint
 
 Answer = TypeVar("Answer")
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class ClosesOnce(ScreenBase[Answer]):
         return closing
 
 
-class Dialog(ClosesOnce[Answer], ModalScreen[Answer]):
+class Dialog(ClosesOnce[Answer], SureRepaint, ModalScreen[Answer]):
     """A question over the explorer: closes with the answer, or with None."""
 
     def say(self, text: str) -> None:

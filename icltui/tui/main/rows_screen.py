@@ -31,6 +31,7 @@ from icltui.tui.state.rows.loaded_rows import LoadedRows, load_rows
 from icltui.tui.state.rows.row_session import session_of
 from icltui.tui.state.rows.rows_view import RowsQuery, RowsView, rows_view
 from icltui.tui.terminal.osc52 import LIMIT, encoded_size
+from icltui.tui.terminal.sure_repaint import SureRepaint
 from icltui.tui.widgets.bordered import Bordered
 from icltui.tui.widgets.find_bar import FindBar
 from icltui.tui.widgets.footer import KeyFooter
@@ -75,7 +76,7 @@ class RowsPane(Vertical, Bordered):
         return self.has_class("-plot")
 
 
-class RowsScreen(Screen[None]):
+class RowsScreen(SureRepaint, Screen[None]):
     """The rows of one folder."""
 
     BINDINGS: ClassVar[list[BindingType]] = ROW_BINDINGS

@@ -40,6 +40,7 @@ from icltui.tui.main.view_actions import ViewActions
 from icltui.tui.state.change import Change
 from icltui.tui.state.explorer import Explorer
 from icltui.tui.state.pane_names import key_of
+from icltui.tui.terminal.sure_repaint import SureRepaint
 from icltui.tui.widgets.alpha_knob import AlphaKnob
 from icltui.tui.widgets.find_bar import FindBar
 from icltui.tui.widgets.footer import KeyFooter
@@ -77,7 +78,7 @@ def _typed_ahead(binding: BindingType) -> BindingType:
     return replace(binding, action=binding.action.replace(name, _TYPED[name], 1), priority=True)
 
 
-class ExplorerScreen(Screen[None]):
+class ExplorerScreen(SureRepaint, Screen[None]):
     """The one screen; dialogs open over it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [_typed_ahead(binding) for binding in BINDINGS]
