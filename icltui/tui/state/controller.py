@@ -151,7 +151,13 @@ class Controller(SessionState):
     def _fit_settings(self) -> None:
         """Put the choices in the loaded model's terms, before they go into a request."""
         if self.jobs.is_loaded and self.model:
-            self.settings = self.settings.fitted(self.model)
+            self._put_in_terms_of(self.model)
+
+    def _put_in_terms_of(self, model: ModelInfo) -> None:
+        was_saved = not self.is_unsaved
+        self.settings = self.settings.fitted(model)
+        if was_saved:  # it was not the user who changed the choices
+            self.is_unsaved = False
 
     def _whole_run(self) -> list[Request]:
         self._fit_settings()
@@ -276,8 +282,10 @@ class Controller(SessionState):
 
     def _take_result(self, request: Request) -> None:
         """Keep a result with the present run."""
-        self.is_unsaved |= self._is_asked
+        was_saved = not self.is_unsaved
         self._record(request, self._is_new_run)
+        if was_saved and not self._is_asked:  # nobody misses what nobody asked for
+            self.is_unsaved = False
         self._is_new_run = False
         self._changed(Change.RESULT)
 
@@ -302,7 +310,6 @@ class Controller(SessionState):
             self._noticed(f"refused: {made.refused}", True)
             return
         self.settings = replace(self.settings.patched_by(made, self.model), is_delta_on=True)
-        self.is_unsaved = True
         self._changed(Change.SETTINGS)
         numbers = [] if self.results.is_numbers_fresh(self.settings) else [self.settings.measure()]
         self.jobs.ask([*numbers, self.settings.generate(), *self.jobs.plan_without(Generate)])
@@ -325,7 +332,8 @@ class Controller(SessionState):
 
     def _fit(self, model: ModelInfo) -> None:
         """Put the choices in this model's terms, also those of requests that wait."""
-        self.settings, self._counted = self.settings.fitted(model), None
+        self._put_in_terms_of(model)
+        self._counted = None
         if any(not origin.is_of(model) for origin in self.results.texts.origins.values()):
             self.settings = replace(self.settings, forced={})  # another model's tokens
         self.jobs.plan = [self.settings.renew(request) for request in self.jobs.plan]

@@ -201,7 +201,7 @@ class Explorer(AheadController):
         else:
             if self.history.at in gone and left:
                 self._step_aside(left)
-            self.history, self.is_unsaved = self.history.without(number), True
+            self.history = self.history.without(number)
             self._noticed(f"cut off: {_runs_words(branch)}; u in the tree (H) brings it back", False)
             self._changed(Change.STATUS)
             return True
@@ -220,7 +220,7 @@ class Explorer(AheadController):
             self._noticed("no run was cut off", False)
             return
         words = _runs_words(self.history.pruned[-1])
-        self.history, self.is_unsaved = self.history.regrown(), True
+        self.history = self.history.regrown()
         self._noticed(f"back: {words}", False)
         self._changed(Change.STATUS)
 

@@ -14,6 +14,7 @@ from icltui.tui.state.engine_status import EngineStatus
 from icltui.tui.state.history import History
 from icltui.tui.state.results import Results
 from icltui.tui.state.run_settings import RunSettings, refused_by
+from icltui.tui.state.saved_work import Work
 from icltui.tui.state.session_conversion import left_out, session_of, settings_of
 from icltui.tui.state.session_file import Document, document_of, stamp_of
 from icltui.values import ModelInfo, Run, Session
@@ -33,6 +34,8 @@ class SessionState:
         self.history = History()
         self.other: ComparedSession | None = None
         """The session that the numbers are compared with."""
+        self._saved: Work | None = None
+        """The work that is in a file, or that nobody would miss; None: no file has what is on the screen."""
         self.is_unsaved = False
         self._changed: Callable[[Change], object] = lambda _change: None
         self._noticed: Callable[[str, bool], object] = lambda _text, _is_error: None
@@ -108,6 +111,15 @@ class SessionState:
         self._changed(Change.STATUS)
         return missing
 
+    @property
+    def is_unsaved(self) -> bool:
+        """Whether something of the user's would be lost; set to False, what is there now counts as saved."""
+        return self._saved is None or not self._saved.holds(Work(self.settings, self.history))
+
+    @is_unsaved.setter
+    def is_unsaved(self, is_unsaved: bool) -> None:
+        self._saved = None if is_unsaved else Work(self.settings, self.history)
+
     def say(self, line: str) -> None:
         """One plain line for the user."""
         self._noticed(line, False)
@@ -120,12 +132,12 @@ class SessionState:
 
     def annotate(self, number: int, note: str) -> None:
         """Write the user's note about a run."""
-        self.history, self.is_unsaved = self.history.noted(number, note.strip()), True
+        self.history = self.history.noted(number, note.strip())
         self._changed(Change.SETTINGS)
 
     def star(self, number: int) -> None:
         """Mark a run as one to come back to, or no more."""
-        self.history, self.is_unsaved = self.history.starred(number), True
+        self.history = self.history.starred(number)
         self._changed(Change.SETTINGS)
 
     def compare_with(self, other: ComparedSession | None) -> None:
@@ -158,7 +170,7 @@ class SessionState:
         if session.generation is None:  # nothing tells whether ΔW was on
             self.settings = replace(self.settings, is_delta_on=is_delta_on)
         self.results = Results.from_session(session, self.settings, loaded or session.model)
-        self.history, self.is_unsaved = replace(drafted, at=run.number), True
+        self.history = replace(drafted, at=run.number)
         self._changed(Change.DOCUMENT)
 
     def _show(self, session: Session, path: Path | None, loaded: ModelInfo | None) -> None:
@@ -169,5 +181,5 @@ class SessionState:
         self.is_unsaved = False
 
     def _set_settings(self, settings: RunSettings) -> None:
-        self.settings, self.is_unsaved = settings, True
+        self.settings = settings
         self._changed(Change.SETTINGS)

@@ -52,10 +52,6 @@ SESSION = replace(samples.session(), runs=(Run(number=1, session=samples.session
 OTHER = ComparedSession.of(samples.session(), "another")
 
 
-async def write(_path: Path) -> None:
-    """Save nothing."""
-
-
 def orphan() -> Orphan:
     return Orphan(Path("gone.json"), "gone", "", datetime(2026, 1, 1, tzinfo=UTC), False)
 
@@ -81,7 +77,7 @@ MADE: dict[type[Screen[Any]], Callable[[Desk], Screen[Any]]] = {
     RunsDialog: lambda desk: RunsDialog(desk.explorer),
     FanDialog: lambda desk: FanDialog(desk.explorer),
     OpenSessionDialog: lambda _: OpenSessionDialog(),
-    SaveSessionDialog: lambda _: SaveSessionDialog(Path("a.json"), write, "no room"),
+    SaveSessionDialog: lambda _: SaveSessionDialog(Path("a.json"), "no room"),
     UnsavedDialog: lambda _: UnsavedDialog("a"),
     ExportDialog: lambda _: ExportDialog([ExportOption("report", "words", Path("a.md"))]),
     SettingsDialog: lambda desk: SettingsDialog(desk.explorer.settings),

@@ -111,6 +111,8 @@ async def test_what_came_by_itself_is_not_unsaved_work() -> None:
     assert not ear.explorer.is_unsaved
     await ear.explorer.run()
     ear.client.finish(*samples.MEASURE)
+    assert not ear.explorer.is_unsaved, "the same again is no work"
+    ear.explorer.edit("other", samples.QUERY)
     assert ear.explorer.is_unsaved
 
 

@@ -128,7 +128,7 @@ async def test_edits_are_kept_without_a_run_and_join_its_file_later(monkeypatch:
             lambda: [read_session(path).prompt.context for path in kept()] == ["x" + samples.CONTEXT]
         )
         assert ".draft@" in kept()[0].name
-        await desk.press("backspace", "ctrl+r")
+        await desk.press("ctrl+r")
         await desk.settle()
         await desk.until(lambda: [".draft@" in path.name for path in kept()] == [False])
 
