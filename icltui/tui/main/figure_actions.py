@@ -2,12 +2,15 @@
 
 import asyncio
 
+from icltui.api.messages import LoadModel
 from icltui.storage.atomic import write_file
 from icltui.storage.paths import make_folder, sessions_folder, unused_path
 from icltui.tui.draw.safe_text import display
 from icltui.tui.main.actions_base import ScreenActions
 from icltui.tui.terminal.graphics import Graphics, HasGraphics
 from icltui.values.errors import BadInput
+
+_BUSY = "a run is on: F shows the figure after it"
 
 
 class FigureActions(ScreenActions):
@@ -17,10 +20,16 @@ class FigureActions(ScreenActions):
         """Draw the figure in a process of its own and show it; never beside a run, whose lines would wait."""
         if self._explorer.results.measured.n_units == 0:
             self._tell("nothing measured yet: a run fills the figure")
-        elif self._explorer.jobs.request is not None:
-            self._tell("a run is on: F shows the figure after it")
+        elif self._is_running:
+            self._tell(_BUSY)
         else:
             self._begin(self._show)
+
+    @property
+    def _is_running(self) -> bool:
+        """Whether anything streams in, or is about to."""
+        request = self._explorer.jobs.request
+        return request is not None and not isinstance(request, LoadModel)
 
     async def _show(self) -> None:
         from icltui.system.figure_process import draw_figure
@@ -43,8 +52,8 @@ class FigureActions(ScreenActions):
 
         width, height = self._screen.app.size
         picture = await asyncio.to_thread(picture_of, png, graphics, (width, height - 1))
-        if self._explorer.jobs.request is not None:
-            self._tell("a run is on: F shows the figure after it")
+        if self._is_running:  # by now
+            self._tell(_BUSY)
             return
         self._screen.app.clear_notifications()
         await self._ask(FigureView(picture))

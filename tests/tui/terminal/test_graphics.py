@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+import icltui
 from icltui.storage.config import Config
 from icltui.tui.app import IcltuiApp
 from icltui.tui.dialogs.figure_view import FigureView
@@ -18,6 +19,7 @@ from icltui.tui.terminal.messages import TerminalReply
 from icltui.tui.terminal.pictures import FORGET, LIMIT, kitty, picture_of, sixel
 from tests.tui import samples
 from tests.tui.conftest import open_desk
+from tests.tui.terminal.test_driver import COMMAND, Pty
 
 COLOURS = [(0, 0, 0), (255, 0, 0), (0, 255, 0), (0, 0, 255)]
 
@@ -159,9 +161,27 @@ async def test_without_pictures_the_figure_is_written_and_the_line_says_where(
 
 async def test_no_figure_beside_a_run() -> None:
     async with open_desk(samples.session()) as desk:
-        await desk.until(lambda: desk.client.requests)
-        await desk.press("F")
+        await desk.settle()
+        await desk.press("ctrl+r", "F")
         await desk.until(lambda: any("F shows the figure after it" in toast for toast in desk.toasts()))
+
+
+@pytest.mark.soak
+def test_on_a_terminal_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(icltui.__file__).parents[1]))
+    pty = Pty(COMMAND, tmp_path)
+    try:
+        pty.view.shows("1 Context", "^q Quit")
+        pty.press(b"F")
+        pty.wait(lambda: QUERY.encode() in pty.view.sent, "the question")
+        pty.press(f"\x1b_Gi={QUERY_ID};OK\x1b\\\x1b[6;20;10t\x1b[?62;22c".encode())
+        pty.wait(lambda: b"\x1b_Ga=T,f=100" in pty.view.sent, "the picture")
+        n = len(pty.view.sent)
+        pty.press(b"x")
+        pty.wait(lambda: FORGET.encode() in pty.view.sent[n:], "the picture is taken away")
+        pty.wait(lambda: b"1 Context" in pty.view.sent[n:], "every cell is sent again")
+    finally:
+        pty.close()
 
 
 def test_the_question_ends_with_what_every_terminal_answers() -> None:
