@@ -142,7 +142,6 @@ class FanController(Controller):
         created = datetime.now(UTC).isoformat(timespec="seconds")
         self._keep_history(self.history.with_child(fan.base, with_changes(point.session, created=created)))
         point.number = self.history.runs[-1].number
-        self.is_unsaved = True
         self._changed(Change.RESULT)
 
     def _go_on(self) -> None:

@@ -286,3 +286,26 @@ def test_the_numbers_of_a_run_are_those_of_its_patch() -> None:
 
 def test_a_value_is_asked_for_once() -> None:
     assert asked("alpha 1 1.0 1", replace(RunSettings(), n_tokens=3)) == ["α 1"]
+
+
+async def test_runs_of_a_fan_stars_and_cut_branches_are_unsaved_until_they_are_saved(tmp_path: Path) -> None:
+    ear = await idle()
+    explorer, path = ear.explorer, tmp_path / "s.json"
+
+    def save() -> None:
+        explorer.saved(path, explorer.session("s"))
+        assert not explorer.is_unsaved
+
+    save()
+    explorer.fan_out("alpha 0")
+    answer(ear)
+    assert explorer.is_unsaved
+    save()
+    explorer.star(2)
+    assert explorer.is_unsaved
+    explorer.star(2)
+    assert not explorer.is_unsaved, "as it was saved"
+    assert explorer.prune(2)
+    assert explorer.is_unsaved
+    explorer.regrow()
+    assert not explorer.is_unsaved
