@@ -44,6 +44,7 @@ class PlotArea:
         self.figure, self.scale, self._ink = figure, scale, ink
         self.width, self.height = size
         self.n = max(figure.n_positions, 1)
+        self._has_bars = any(line.kind == "bars" for line in figure.series)
         self._canvas = BrailleCanvas(*size)
         last = figure.focus if 0 <= figure.focus < len(figure.series) else None
         for at in [
@@ -56,7 +57,10 @@ class PlotArea:
     # Where things are.
 
     def column(self, at: int) -> int:
-        """The column of cells in the middle of a position's room."""
+        """The column of cells in the middle of a position's room, or of its bar."""
+        if self._has_bars:
+            first, end = self._room(at)
+            return (first + end - 1) // 2
         return (2 * at + 1) * self.width // (2 * self.n)
 
     def position(self, column: int) -> int:
@@ -117,8 +121,8 @@ class PlotArea:
 
     def _room(self, at: int) -> tuple[int, int]:
         """The columns of cells of a position's bar; the last one is left free where there are several."""
-        first, end = at * self.width // self.n, (at + 1) * self.width // self.n
-        return first, max(first + 1, end - (self.width >= 2 * self.n))
+        first, room = at * self.width // self.n, self.width // self.n
+        return first, first + max(1, room - (room > 1))
 
     def _bars(self, values: Sequence[float | None], owner: int) -> None:
         zero = self.scale.fraction(0.0) or 0.0
