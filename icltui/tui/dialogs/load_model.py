@@ -5,6 +5,7 @@ The dialog shows the engine's estimate before anything is loaded: the size, and 
 
 import asyncio
 from collections.abc import Sequence
+from datetime import datetime
 from typing import ClassVar
 
 from msgspec.structs import replace
@@ -19,10 +20,12 @@ from textual.widgets.option_list import Option
 
 from icltui.api.messages import LoadModel
 from icltui.storage.ollama_store import ollama_models
-from icltui.storage.recent_models import recent_models
+from icltui.storage.recent_models import Recent, recent_loads
+from icltui.text.units import short
 from icltui.tui.dialogs.dialog import Dialog, DialogFrame
 from icltui.tui.draw.safe_text import content, display
 from icltui.tui.state.model_form import FIELDS, blank, choices_text, load_of, texts_of
+from icltui.tui.state.session_list import moment_words
 from icltui.tui.state.wanted_model import Models
 from icltui.tui.system.path_completion import ModelPath, candidates, completed, is_model, is_path
 from icltui.tui.widgets.bindings import cancel_key, key_binding
@@ -31,6 +34,10 @@ from icltui.values.errors import BadInput
 
 ESTIMATE_AFTER = 0.5
 """Seconds after the last key until the engine is asked about a model that exists."""
+
+
+Listed = Recent | ModelPath
+"""A model that was loaded before or could be, or a path."""
 
 
 class ModelList(OptionList):
@@ -72,14 +79,16 @@ class LoadModelDialog(Dialog[LoadModel | None]):
         super().__init__()
         self._models = models
         self._sites: dict[str, str] = {}
-        self._listed: list[LoadModel | ModelPath] = []
+        self._listed: list[Listed] = []
         self._timer: Timer | None = None
 
     def compose(self) -> ComposeResult:
         texts = texts_of(blank(self._models.load))
         keys = "enter loads · F2 estimates · tab completes · esc cancels"
         with DialogFrame("Load a model", keys, "form model"):
-            yield LineInput(id="model", placeholder="Hugging Face id, folder or GGUF", compact=True)
+            yield LineInput(
+                id="model", placeholder="Hugging Face id, folder, GGUF file or ollama:NAME", compact=True
+            )
             yield ModelList(id="candidates", markup=False)
             with VerticalScroll(can_focus=False):
                 for field in FIELDS:
@@ -118,7 +127,8 @@ class LoadModelDialog(Dialog[LoadModel | None]):
         text = text.strip()
         if not is_path(text):
             known = await asyncio.to_thread(self._known)
-            self._show([load for load in known if text.lower() in load.model.lower()])
+            words = text.lower().split()
+            self._show([one for one in known if all(word in _words(one).lower() for word in words)])
         elif self._models.place:
             self._show([], "the engine runs on another machine: its folders are not known here")
         else:
@@ -127,14 +137,19 @@ class LoadModelDialog(Dialog[LoadModel | None]):
             if is_complete:
                 self._estimate_soon()
 
-    def _known(self) -> list[LoadModel]:
-        """The recent models, then the other ones of Ollama on this machine, if that is the engine's."""
-        recent = recent_models(self._models.place)
-        names = [] if self._models.place else ollama_models()
-        others = [name for name in names if name not in {load.model for load in recent}]
-        return [*recent, *(replace(blank(self._models.load), model=name) for name in others)]
+    def _known(self) -> list[Listed]:
+        """The recent models, then those of Ollama and in the current folder, if this machine is the engine's."""
+        recent = recent_loads(self._models.place)
+        if self._models.place:
+            return [*recent]
+        names = {one.load.model for one in recent}
+        ollama = [
+            Recent(replace(blank(self._models.load), model=n)) for n in ollama_models() if n not in names
+        ]
+        here = [path for path in candidates("./") if path.is_model and path.text not in names]
+        return [*recent, *ollama, *here]
 
-    def _show(self, listed: Sequence[LoadModel | ModelPath], remark: str = "") -> None:
+    def _show(self, listed: Sequence[Listed], remark: str = "") -> None:
         self._listed = list(listed)
         candidates = self.query_one(ModelList)
         candidates.clear_options()
@@ -142,12 +157,12 @@ class LoadModelDialog(Dialog[LoadModel | None]):
         candidates.display = bool(self._listed)
         self.say(remark)
 
-    def _option(self, listed: LoadModel | ModelPath) -> Option:
+    def _option(self, listed: Listed) -> Option:
         if isinstance(listed, ModelPath):
             mark, name, remark = ("●" if listed.is_model else " "), listed.text, "model" * listed.is_model
         else:
-            mark, name = ("●" if listed == self._models.load else " "), listed.model
-            remark = choices_text(listed)
+            mark, name = ("●" if listed.load == self._models.load else " "), listed.load.model
+            remark = _remark(listed)
         return Option(
             Content.assemble(f"{mark} ", content(name), (f"  {display(remark)}", "$foreground-muted"))
         )
@@ -159,13 +174,13 @@ class LoadModelDialog(Dialog[LoadModel | None]):
             return
         listed = self._listed[highlighted.option_index]
         with self.prevent(Input.Changed):
-            self._typed.value = listed.text if isinstance(listed, ModelPath) else listed.model
-            if isinstance(listed, LoadModel):
-                self._sites = listed.sites
-                for name, text in texts_of(listed).items():
+            self._typed.value = listed.text if isinstance(listed, ModelPath) else listed.load.model
+            if isinstance(listed, Recent):
+                self._sites = listed.load.sites
+                for name, text in texts_of(listed.load).items():
                     self.query_one(f"#{name}", Input).value = text
         self._forget_estimate()
-        if isinstance(listed, LoadModel) or listed.is_model:
+        if isinstance(listed, Recent) or listed.is_model:
             self._estimate_soon()
 
     @on(OptionList.OptionSelected)
@@ -242,3 +257,20 @@ class LoadModelDialog(Dialog[LoadModel | None]):
             if is_told:
                 self.say(str(error))
             return None
+
+
+def _remark(recent: Recent) -> str:
+    """What the model was when it was loaded last, when that was, and the choices that are not the defaults."""
+    facts = [
+        f"{short(recent.n_parameters)} parameters" if recent.n_parameters else "",
+        f"{recent.n_layers} layers" if recent.n_layers else "",
+        recent.dtype if recent.load.dtype == "auto" else "",
+        choices_text(recent.load),
+        moment_words(recent.moment, datetime.now()) if recent.moment else "",
+    ]
+    return " · ".join(filter(None, facts))
+
+
+def _words(listed: Listed) -> str:
+    """What a model is found by."""
+    return listed.text if isinstance(listed, ModelPath) else f"{listed.load.model} {_remark(listed)}"

@@ -9,7 +9,7 @@ from icltui.tui.draw.colormap import Ramp, glyph
 from icltui.tui.draw.safe_text import fit, readable
 from icltui.tui.state.session_list import SessionEntry
 
-_WHEN, _NAME, _CELLS = 15, (16, 30), (12, 24)
+_WHEN, _NAME, _CELLS = 15, (16, 22), (12, 20)
 _GAP = "  "
 
 

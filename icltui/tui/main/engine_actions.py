@@ -61,4 +61,7 @@ class EngineActions(ScreenActions):
         models = self._explorer.models
         if self._explorer.jobs.is_loaded and models.load is not self._remembered:
             self._remembered = load = models.load
-            self._screen.run_worker(lambda: remember_model(load, models.place), thread=True, group="recent")
+            model = self._explorer.model
+            self._screen.run_worker(
+                lambda: remember_model(load, models.place, model), thread=True, group="recent"
+            )

@@ -48,7 +48,7 @@ class SessionEntry:
 
     def when(self, now: datetime) -> str:
         """When it was last used."""
-        return "example" if self.is_example else moment_words(datetime.fromtimestamp(self.moment), now)
+        return "example" if self.is_example else moment_words(self.moment, now)
 
     def remark(self) -> str:
         """The model and the note, or what an example shows; of a file that cannot be read why."""
@@ -87,14 +87,18 @@ def _written(path: Path) -> float:
         return 0.0
 
 
-def moment_words(moment: datetime, now: datetime) -> str:
-    """A past moment on the user's clock: the hour of the last days, then the date.
+def moment_words(seconds: float, now: datetime) -> str:
+    """A moment in seconds since 1970 on the user's clock: the hour of the last days, then the date.
 
-    >>> moment_words(datetime(2026, 3, 4, 18, 2), datetime(2026, 3, 5, 9))
+    >>> moment_words(datetime(2026, 3, 4, 18, 2).timestamp(), datetime(2026, 3, 5, 9))
     'yesterday 18:02'
-    >>> moment_words(datetime(2026, 1, 4, 18, 2), datetime(2026, 3, 5, 9))
+    >>> moment_words(datetime(2026, 1, 4, 18, 2).timestamp(), datetime(2026, 3, 5, 9))
     '4 Jan 18:02'
     """
+    try:
+        moment = datetime.fromtimestamp(seconds)
+    except (OverflowError, ValueError, OSError):  # a file's time can be any number
+        return "unknown"
     days = (now.date() - moment.date()).days
     if days == 0:
         return f"today {moment:%H:%M}"

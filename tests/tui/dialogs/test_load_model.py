@@ -350,3 +350,19 @@ def test_the_log_says_what_is_out_of_the_ordinary_about_a_model() -> None:
     model = msgspec.structs.replace(samples.MODEL, notes=("an adapter lies beside it",))
     assert model_facts(model)[-1] == ("model", "an adapter lies beside it")
     assert len(model_facts(model)) == len(model_facts(samples.MODEL)) + 1
+
+
+async def test_recent_models_tell_what_they_were_and_are_found_by_it(desk: Desk, tmp_path: Path) -> None:
+    remember_model(
+        LoadModel(model="some/large"),
+        "",
+        msgspec.structs.replace(samples.MODEL, n_layers=28, n_parameters=600_000_000),
+    )
+    remember_model(LoadModel(model="some/small"))
+    (tmp_path / "here.gguf").write_bytes(b"GGUF")
+    await desk.press("L")
+    await desk.until(lambda: "some/small" in desk.text())
+    assert "600 M parameters · 28 layers · float32 · today" in desk.text()
+    assert "./here.gguf" in desk.text()
+    desk.app.screen.query_one("#model", Input).value = "28 layers"
+    await desk.until(lambda: "some/large" in desk.text() and "some/small" not in desk.text())

@@ -191,5 +191,9 @@ async def test_an_opened_file_is_remembered(desk: Desk, tmp_path: Path) -> None:
 
 def test_moments_in_words() -> None:
     now = datetime(2026, 3, 5, 9)
-    words = [moment_words(datetime(*day, 18, 2), now) for day in ((2026, 3, 5), (2026, 3, 2), (2025, 3, 5))]
+    words = [
+        moment_words(datetime(*day, 18, 2).timestamp(), now)
+        for day in ((2026, 3, 5), (2026, 3, 2), (2025, 3, 5))
+    ]
+    assert {moment_words(odd, now) for odd in (float("nan"), 1e300, -1e300)} == {"unknown"}
     assert words == ["today 18:02", "Monday 18:02", "5 Mar 2025"]
