@@ -43,6 +43,7 @@ from icltui.tui.main.rows_screen import RowsScreen
 from icltui.tui.main.screen import ExplorerScreen
 from icltui.tui.state.compared_session import ComparedSession
 from icltui.tui.system.autosave import Orphan
+from icltui.tui.terminal.sure_repaint import SureRepaint
 from icltui.values import Run
 from tests.thinned import thinned
 from tests.tui import samples
@@ -105,7 +106,7 @@ def screens(kind: type[Screen[Any]] = Screen) -> Iterator[type[Screen[Any]]]:
 def test_no_screen_is_forgotten() -> None:
     for module in pkgutil.walk_packages(icltui.tui.__path__, "icltui.tui."):
         importlib.import_module(module.name)
-    over_others = {*screens()} - {Dialog, ExplorerScreen, RowsScreen}
+    over_others = {*screens()} - {Dialog, ExplorerScreen, RowsScreen, SureRepaint}
     assert over_others == MADE.keys()
     assert OPENED.keys() <= MADE.keys()
     assert all(issubclass(screen, ClosesOnce) for screen in over_others)
