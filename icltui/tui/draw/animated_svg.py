@@ -126,7 +126,7 @@ _LINES = {"u": "underline", "s": "line-through"}
 
 
 def _style(frames: Sequence[Frame], shown: Sequence[int], looks: dict[_Look, str]) -> Iterator[str]:
-    yield f"text{{font:{SIZE}px {_FONTS};white-space:pre}}\n"
+    yield f"text{{font:{SIZE}px {_FONTS}}}\n"
     for look, name in looks.items():
         lines = " ".join(line for mark, line in _LINES.items() if mark in look.marks)
         rules = [f"fill:{look.ink}", *(rule for mark, rule in _MARKS.items() if mark in look.marks)]
@@ -175,4 +175,7 @@ def _drawn(y: int, run: _Run, looks: dict[_Look, str], ground: str) -> str:
     if not text.strip(" "):
         return rect
     at = f'x="{x:.1f}" y="{y * LINE + 18.5:.1f}" textLength="{width:.1f}"'
-    return f'{rect}<text class="{looks[look]}" {at}>{escape(visible(text), quote=False)}</text>'
+    words = escape(visible(text), quote=False).replace(
+        " ", "\xa0"
+    )  # of several blanks most programs draw one
+    return f'{rect}<text class="{looks[look]}" {at}>{words}</text>'

@@ -31,7 +31,7 @@ def shown_at(svg: str, seconds: float) -> list[str]:
         if (name := group.get("class")) and _is_visible(style[1], name, seconds):
             for text in group.iter(f"{SVG}text"):
                 y = float(text.get("y", "0"))
-                lines[y] = lines.get(y, "") + (text.text or "")
+                lines[y] = lines.get(y, "") + (text.text or "").replace("\xa0", " ")
     return [lines[y] for y in sorted(lines)]
 
 
