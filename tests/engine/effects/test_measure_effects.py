@@ -192,3 +192,23 @@ def test_what_cannot_be_shown_is_refused():
     with pytest.raises(BadInput, match="use larger units, such as sentences, or fewer layers"):
         module._check_size(30, 986)
     module._check_size(1, MOST_CELLS)
+
+
+def test_random_patches_differ_and_their_median_is_shown(monkeypatch):
+    loaded = tiny("gpt2")
+    found, _ = effects_of(loaded)
+    monkeypatch.setattr(module, "N_RANDOM", 1)
+    each = [effects_of(loaded, replace(REQUEST, seed=seed))[0].random for seed in range(N_RANDOM)]
+    assert len(set(each)) == N_RANDOM
+    medians = torch.tensor(each, dtype=torch.float64).quantile(0.5, dim=0)
+    assert found.random == pytest.approx(medians.tolist(), rel=1e-6)
+
+
+def test_blocks_below_a_patched_layer_run_once():
+    loaded, runs = tiny("gpt2"), []
+    handle = loaded.sites[0].mlp.register_forward_hook(lambda *_: runs.append(0))
+    whole, _ = effects_of(loaded)
+    handle.remove()
+    # For each of two chunks: layer 0, all layers, the run without a patch, its check; for the controls layer 0.
+    assert len(runs) < 2 * (len(whole.layers) + 2) * 2 + len(whole.layers) * 2
+    assert len(whole.units) == 3
