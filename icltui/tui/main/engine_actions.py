@@ -8,7 +8,6 @@ from textual.screen import ModalScreen
 
 from icltui.storage.recent_models import recent_models, remember_model
 from icltui.tui.main.actions_base import ScreenActions, ScreenParts
-from icltui.tui.state.model_form import blank
 
 
 class EngineActions(ScreenActions):
@@ -31,6 +30,8 @@ class EngineActions(ScreenActions):
     def action_load_model(self, name: str = "") -> None:
         """Load another model, as it was loaded before; without a name, ask for one."""
         if name:
+            from icltui.tui.state.model_form import blank  # which the first frame does not need
+
             models = self._explorer.models
             usual = replace(blank(models.load), model=name)
             load = next((load for load in recent_models(models.place) if load.model == name), usual)

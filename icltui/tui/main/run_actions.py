@@ -9,7 +9,6 @@ from icltui.tui.main.guide_actions import GuideActions
 from icltui.tui.main.view_actions import ViewActions
 from icltui.tui.state.pane_names import ROWS_SCREEN
 from icltui.tui.state.run_settings import Choice
-from icltui.tui.state.settings_form import text_of, with_text
 from icltui.tui.widgets.modal_editor import ModalEditor
 from icltui.values import Lane
 from icltui.values.errors import BadInput
@@ -73,6 +72,8 @@ class RunActions(ScreenActions):
 
     def action_set_option(self, field: str, text: str) -> None:
         """Set one option by a command of the palette; a patch that is on acts at once."""
+        from icltui.tui.state.settings_form import text_of, with_text  # which the first frame does not need
+
         self._editors.take()
         explorer, option = self._explorer, option_of(field)
         try:
