@@ -55,7 +55,7 @@ class ClosesOnce(ScreenBase[Answer]):
         return closing
 
 
-class Dialog(ClosesOnce[Answer], SureRepaint, ModalScreen[Answer]):
+class Dialog(ClosesOnce[Answer], ModalScreen[Answer], SureRepaint):
     """A question over the explorer: closes with the answer, or with None."""
 
     def say(self, text: str) -> None:
