@@ -55,8 +55,8 @@ class CompareDialog(Dialog[str | None]):
             asked = differing_settings(ours, theirs)
             yield Static(self._table("Different settings", asked, "none: both have the same settings"))
             yield Static(self._texts(), classes="section")
-            lanes = {_lane_name(lane) for lane in LANES}
-            results = [line for line in compared_results(ours, theirs) if line.name not in lanes]
+            shown = {*map(_lane_name, LANES), "equal to context"}
+            results = [line for line in compared_results(ours, theirs) if line.name.strip() not in shown]
             yield Static(self._table("Results", [*kl_lines(ours, theirs), *results], "no numbers yet"))
 
     def _table(self, title: str, rows: list[ComparedLine], nothing: str) -> Table:
@@ -107,6 +107,9 @@ def _kl_lines(left: RunNumbers, right: RunNumbers) -> Iterator[ComparedLine]:
         a, b = getattr(left, field), getattr(right, field)
         if (a, b) != (None, None):
             yield ComparedLine(name, *("–" if value is None else number(value) for value in (a, b)))
+    if left.n_tokens or right.n_tokens:
+        equal = (f"{one.n_equal}/{one.n_tokens}" if one.n_tokens else "–" for one in (left, right))
+        yield ComparedLine("ΔW equal to context", *equal)
 
 
 def first_difference(ours: LaneText | None, theirs: LaneText | None) -> int | None:
