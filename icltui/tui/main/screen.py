@@ -18,6 +18,7 @@ from textual.events import DescendantFocus, Event, Resize
 from textual.notifications import SeverityLevel
 from textual.reactive import reactive
 from textual.screen import Screen
+from textual.widget import Widget
 from textual.widgets import Input, Static, TextArea
 
 from icltui.tui.actions import BINDINGS
@@ -167,6 +168,17 @@ class ExplorerScreen(SureRepaint, Screen[None]):
         yield self.find.find_bar
         yield self.guide.tour_card
         yield self.guide.jump_bar
+
+    def _watch_maximized(self, before: Widget | None, maximized: Widget | None) -> None:
+        """Textual's classes of a pane that fills the screen, styled in one go: no rule has them but these widgets'.
+
+        Each change of the screen's classes would restyle every widget that is on it.
+        """
+        self.set_class(maximized is not None, "-maximized-view", update=False)
+        panes = [pane for pane in (before, maximized) if pane is not None]
+        for pane in panes:
+            pane.set_class(pane is maximized, "-maximized", update=False)
+        self.app.stylesheet.update_nodes([self, *panes])
 
     async def on_event(self, event: Event) -> None:
         """Open no more once the program is to end."""

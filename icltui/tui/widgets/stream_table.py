@@ -331,7 +331,7 @@ class StreamTable(UnitCursor):
             base = self.get_component_rich_style("stream-table--cursor")
             segments = [Segment(CURSOR + " ".join(self._cell(column, unit) for column in shown), base)]
         elif unit < self._n_rows:
-            cells = (segment for column in shown for segment in self._segments(column, unit))
+            cells = (segment for column in shown for segment in self._segments(column, unit, base))
             segments = [Segment(" ", base), *cells]
         return Strip(segments).adjust_cell_length(width, base)
 
@@ -355,16 +355,16 @@ class StreamTable(UnitCursor):
         fraction = self._fraction(unit)
         return " " * (column.width - 1) if fraction is None else bar(max(fraction, 0.02), column.width - 1)
 
-    def _segments(self, column: Column, unit: int) -> list[Segment]:
+    def _segments(self, column: Column, unit: int, base: Style) -> list[Segment]:
         if column.role != "heat":
-            return [Segment(self._cell(column, unit) + " ", self._style(column, unit))]
+            return [Segment(self._cell(column, unit) + " ", self._style(column, unit) or base)]
         peak = self.get_component_rich_style("stream-table--peak")
-        ink = self.rich_style + ramp(self.app).ink(self._fraction(unit) or 0.0)
+        ink = base + ramp(self.app).ink(self._fraction(unit) or 0.0)
         return [Segment(self._mark(unit), peak), Segment(self._bar(column, unit) + " ", ink)]
 
-    def _style(self, column: Column, unit: int) -> Style:
+    def _style(self, column: Column, unit: int) -> Style | None:
         if column.role == "next" and self.measured.has_changed(unit):
             return self.get_component_rich_style("stream-table--changed")
         if column.role in ("unit", "token"):
             return self.get_component_rich_style(f"stream-table--{column.role}")
-        return self.rich_style
+        return None

@@ -2,7 +2,13 @@
 
 import subprocess
 import sys
+from collections.abc import Iterable
 
+import pytest
+from textual.css.stylesheet import Stylesheet
+from textual.dom import DOMNode
+
+from tests.tui.conftest import Desk
 from tests.waiting import PATIENCE
 
 FIRST_FRAME = """
@@ -57,3 +63,22 @@ def test_what_is_not_shown_is_not_loaded() -> None:
     assert dialogs <= {"icltui.tui.dialogs.dialog"}
     own = [name for name in loaded if name.startswith("icltui.")]
     assert len(own) <= MOST_OWN, sorted(own)
+
+
+async def test_a_pane_that_fills_the_screen_restyles_no_other(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    styled: list[str | None] = []
+    update = Stylesheet.update_nodes
+
+    def count(self: Stylesheet, nodes: Iterable[DOMNode], animate: bool = False) -> None:
+        found = list(nodes)
+        styled.extend(node.id for node in found)
+        update(self, found, animate)
+
+    monkeypatch.setattr(Stylesheet, "update_nodes", count)
+    for key in ("z", "z"):
+        styled.clear()
+        await desk.press(key)
+        await desk.drawn()
+        assert set(styled) <= {None, "numbers"}, "the screen and the pane"
