@@ -39,11 +39,10 @@ def run_lines(history: History, pattern: str = "") -> list[RunLine]:
     known = {run.number: run for run in history.runs}
     titles = {number: title_of(run, known.get(run.parent or 0)) for number, run in known.items()}
     wanted = pattern.lower().strip()
-    kept = {number for number, run in known.items() if wanted in searched_text(run, titles[number])}
-    return [
-        _line(run, guides, titles[run.number])
-        for run, guides in tree_lines(history.runs, kept if wanted else None)
-    ]
+    kept: set[int] | None = None
+    if wanted:
+        kept = {number for number, run in known.items() if wanted in searched_text(run, titles[number])}
+    return [_line(run, guides, titles[run.number]) for run, guides in tree_lines(history.runs, kept)]
 
 
 def _line(run: Run, guides: str, title: str) -> RunLine:
