@@ -75,7 +75,11 @@ class HeatmapLines:
         """The texts with the blanks between them; those that are not selected are one segment, which is fewer bytes."""
         before = ""
         for one in sorted(texts, key=lambda one: one.start):
-            before, at = before + " " * (one.start - at), one.end
+            gap, at = " " * (one.start - at), one.end
+            if before:
+                before += gap
+            elif gap:
+                yield Segment(gap, self.base)  # apart, as a picture in SVG drops blanks at a segment's start
             if one.unit == self.unit:
                 yield Segment(before, self.muted)
                 yield Segment(one.text, self.base + _CURSOR)
