@@ -207,6 +207,27 @@ async def shrunk(desk: Desk) -> None:
     await desk.press("g", "j", "P")
 
 
+async def bars(desk: Desk) -> None:
+    """Units that are missing one at a time, as bars of one layer beside the others' dots."""
+    await dropped(desk)
+    await desk.press("5")
+    await desk.drawn()
+
+
+async def pinned(desk: Desk) -> None:
+    """A curve that is pinned, the line of another layer in focus."""
+    await plots(desk)
+    await desk.press("k", "plus", "k", "k", "h", "h")
+    await desk.drawn()
+
+
+async def panels(desk: Desk) -> None:
+    """A small panel for each layer."""
+    await plots(desk)
+    await desk.press("V", "k", "h")
+    await desk.drawn()
+
+
 async def dropped(desk: Desk) -> None:
     """The heatmap of units that are missing one at a time."""
     await desk.settle()
@@ -302,6 +323,9 @@ PICTURES: dict[Scene, str] = {
     heatmap: HEATMAP,
     patch_effects: HEATMAP,
     plots: PLOTS,
+    bars: PLOTS,
+    pinned: PLOTS,
+    panels: PLOTS,
     text: TEXT,
     dropped_text: TEXT,
     flips: PLOTS,
@@ -336,6 +360,7 @@ SMALL: dict[Scene, str] = {
     compiled: "#lane-patched",
     heatmap: HEATMAP,
     plots: PLOTS,
+    panels: PLOTS,
     text: TEXT,
     flips: PLOTS,
     losses: CURVES,
