@@ -87,6 +87,18 @@ async def patch_effects(desk: Desk) -> None:
     await desk.drawn()
 
 
+async def sorted_rows(desk: Desk) -> None:
+    """The table by its greatest numbers."""
+    await desk.settle()
+    await desk.press("s", "k", "k")
+
+
+async def zoomed_layers(desk: Desk) -> None:
+    """The layers on the whole screen."""
+    await desk.settle()
+    await desk.press("3", "z", "k")
+
+
 async def plots(desk: Desk) -> None:
     """The plots of ‖ΔW‖ on a log scale."""
     await desk.settle()

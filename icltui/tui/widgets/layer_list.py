@@ -224,7 +224,10 @@ class LayerList(UnitCursor, Bordered):
         if line.heights:
             mark = PEAK if line.is_busiest else heat
             segments += [Segment(mark if line.row == self.n_rows - 1 else " ", ink), Segment(" ", base)]
-            segments += bar_segments(line.heights, line.row, self.n_rows, inks, base, is_plain=line.is_cursor)
+            gap = int(self.n_rows >= _GAP_FROM)
+            shown = line.heights if line.row >= gap else (None,) * len(line.heights)
+            place = line.row - gap, self.n_rows - gap
+            segments += bar_segments(shown, *place, inks, base, is_plain=line.is_cursor)
         segments += [Segment(line.value, base), Segment(line.remark, quiet)]
         width = self.scrollable_content_region.width
         return Strip([s for s in segments if s.text]).adjust_cell_length(width, base)

@@ -82,6 +82,8 @@ async def test_the_whole_screen_gives_each_layer_more_lines() -> None:
         labels = [y for y in range(layers.size.height) if "[x]" in layers.render_line(y).text]
         assert labels == [layers.n_rows * (layer + 1) - 1 for layer in range(samples.N_LAYERS)]
         assert "max" in layers.render_line(labels[0]).text
+        tops = [layers.render_line(label - layers.n_rows + 1).text for label in labels]
+        assert not any(top.strip() for top in tops), "a blank line is between two layers"
         await desk.press("g", "j")
         assert desk.screen.shown_layer == 1
         region = layers.region_of(0, 1)
