@@ -15,7 +15,7 @@ from icltui.values.recipe import LARGEST_ALPHA
 
 _BARS = "▁▂▃▄▅▆▇█"
 _UNKNOWN = "·"
-_CELLS = (81, 41, 21, 11)
+_CELLS = (41, 21, 11)
 """Of the scale: the most that leave room for the words are taken."""
 _WORDS = 36
 _FLOOR = 1e-4

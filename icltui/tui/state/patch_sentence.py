@@ -34,8 +34,8 @@ _KINDS: dict[Tested, str] = {
 def words_of_tests(tests: Sequence[PatchTest]) -> str:
     """What each test of a patch found, in words: the tokens said as with the context, and KL with and without it."""
     return " · ".join(
-        f"{_KINDS[test.what]} {test.equal}/{test.n_tokens} as with the context ({test.equal_plain} without it), "
-        f"KL {_short(test.kl)} ({_short(test.kl_plain)} without it)"
+        f"{_KINDS[test.what]} {test.equal}/{test.n_tokens} as with the context ({test.equal_plain} without the patch), "
+        f"KL {_short(test.kl)} ({_short(test.kl_plain)})"
         if not at
         else f"{_KINDS[test.what]} {test.equal}/{test.n_tokens} ({test.equal_plain}), "
         f"KL {_short(test.kl)} ({_short(test.kl_plain)})"

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from msgspec.structs import replace as with_changes
+from safetensors.torch import load_file
 
 from icltui.api.messages import Export, Generate, GenerationEnded, PatchTested
 from icltui.api.option_table import check_options
@@ -15,7 +16,7 @@ from icltui.engine.prompts.tokenize import Ids
 from icltui.values.errors import BadInput
 from icltui.values.prompt import Prompt
 from icltui.values.recipe import Recipe
-from tests.engine.small_models import tiny
+from tests.engine.small_models import make_tiny, tiny
 
 IDS = Ids((1,), (5, 9, 2, 77), (30, 4, 81), (0, 1, 2, 3, 4))
 PROMPT = Prompt(context="abcd", query="ef")
@@ -89,6 +90,23 @@ def test_a_strength_that_cannot_be_is_refused(text):
 def test_a_layer_that_the_model_lacks_is_refused():
     with pytest.raises(BadInput, match="this model has layers 0 to 2"):
         asked(Recipe(layer_alphas="3=0.5"))
+
+
+def test_an_adapter_carries_it(tmp_path):
+    """It is read back into an untouched model and compared with the patch; its B has each layer's share."""
+    written = {}
+    for text in ("", "1=0.25"):
+        loaded = make_tiny("llama")
+        path = tmp_path / f"a{text}"
+        recipe = Recipe(mode="frozen", layer_alphas=text)
+        request = Export(prompt=PROMPT, recipe=recipe, format="peft", path=str(path))
+        *_, ended = LocalEngine(loaded, loaded.describe("packed")).run(request, lambda: False)
+        assert ended.report.largest_difference < 1e-4
+        written[text] = load_file(path / "adapter_model.safetensors")
+    for name, whole in written[""].items():
+        if "lora_B" in name:
+            share = 0.25 if ".layers.1." in name else 1.0
+            torch.testing.assert_close(written["1=0.25"][name], share * whole)
 
 
 def test_factors_which_are_of_strength_1_are_refused(tmp_path):

@@ -161,7 +161,7 @@ async def test_the_title_names_the_parts_that_act(size: tuple[int, int]) -> None
 
 def test_the_tests_of_a_patch_are_words() -> None:
     assert words_of_tests(samples.PATCH.tests) == (
-        "its own tokens 9/9 as with the context (6 without it), KL 1.7e-10 (1.5 without it) "
+        "its own tokens 9/9 as with the context (6 without the patch), KL 1.7e-10 (1.5) "
         "· later text 7/8 (8), KL 0.74 (0.29)"
     )
 
