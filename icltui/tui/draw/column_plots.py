@@ -119,7 +119,7 @@ def _histogram(plot: ColumnPlot, width: int) -> Figure | list[str]:
     return Figure(
         y_title="rows",
         title=f"{name}{_scale(plot.is_log)}: {title}",
-        series=[Series("", [float(count) for count in counts], "bars")],
+        series=[Series("", [float(count) or None for count in counts], "bars")],
         x_title="",
         x_scale=_axis(low, high, plot.is_log),
         mark=None if mark is None else min(int(_share(mark, low, high) * n_bins), n_bins - 1),
