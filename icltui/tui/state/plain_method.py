@@ -2,6 +2,7 @@
 
 from icltui.api.messages import Measure
 from icltui.values import Path
+from icltui.values.unit_choice import UnitChoice
 
 _UNITS = {"token": "token", "line": "line", "sentence": "sentence", "auto": "unit"}
 _DYNAMICS = {
@@ -18,7 +19,7 @@ def plain_method(request: Measure, path: Path | None = None) -> str:
     What is usual is not said: without the context the query moves up, and a missing unit was never there.
     """
     prompt = request.prompt
-    what = _DYNAMICS[request.dynamics].format(unit=_UNITS.get(prompt.unit, "piece"))
+    what = _DYNAMICS[request.dynamics].format(unit=_UNITS.get(UnitChoice.parse(prompt.unit).kind, "piece"))
     prefixes = "all prefixes " if (request.dynamics, path) == ("grow", "packed") else ""
     parts = (
         what,
