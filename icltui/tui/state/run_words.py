@@ -107,8 +107,15 @@ def _fields(before: Session, now: Session) -> Iterator[tuple[str, Any, Any]]:
     yield from _of_both(before.sampling, now.sampling)
     yield "n_tokens", before.n_tokens, now.n_tokens
     yield "holdout", before.holdout, now.holdout
+    yield "branch", _branch(before), _branch(now)
     if before.model and now.model and before.model.fingerprint != now.model.fingerprint:
         yield "model", before.model.name, now.model.name
+
+
+def _branch(session: Session) -> str:
+    """Which lanes were made to begin otherwise, and with how many tokens."""
+    forced = session.generation.forced if session.generation else {}
+    return ", ".join(f"{lane} at token {len(tokens)}" for lane, tokens in forced.items()) or "none"
 
 
 def _of_both(before: Any, now: Any) -> Iterator[tuple[str, Any, Any]]:

@@ -71,7 +71,7 @@ class AlphaKnob(Widget):
             width=self.size.width,
             ramp=ramp(self.app),
             base=base,
-            muted=base + self.get_component_rich_style("alpha-knob--muted", partial=True),
+            muted=self.get_component_rich_style("alpha-knob--muted"),
         )
 
     def on_click(self, event: Click) -> None:

@@ -34,7 +34,7 @@ _TITLES: dict[Lane, str] = {**LANE_TITLES, "context": f"9 {LANE_TITLES['context'
 _PARTS: dict[Components, str] = {"both": "ΔW+Δb", "weights": "ΔW alone", "shift": "Δb alone"}
 _OFF = "ΔW is off.\n\n^t (or d) turns it on: the query alone, through weights changed the way the context changed them."
 _EMPTY = "no text yet"
-_BRANCHED = "⑂"
+_BRANCHED = "↳"
 _MARGIN = 1
 """Columns left and right of the text."""
 
@@ -207,13 +207,13 @@ class LanePane(ScrollView, Bordered, can_focus=True):
 
     def _styles(self) -> LaneStyles:
         muted, strong, bar, cursor, other = (
-            self.get_component_rich_style(name, partial=True)
+            self.get_component_rich_style(name)
             for name in ("lane--muted", "lane--strong", "lane--bar", "lane--cursor", "lane--other-cursor")
         )
-        base = self.rich_style + Style(dim=True) if self.has_class("stale") else self.rich_style
+        old = Style(dim=True) if self.has_class("stale") else Style()
         if needs_glyphs(self.app):
             cursor, other = Style(reverse=True, bold=True), Style(reverse=True)
-        return LaneStyles(base, base + muted, base + strong, base + bar, cursor, other)
+        return LaneStyles(self.rich_style + old, muted + old, strong + old, bar + old, cursor, other)
 
     def _line(self, row: int) -> list[Segment]:
         if self._lines is None:

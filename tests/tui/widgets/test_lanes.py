@@ -190,7 +190,7 @@ async def test_the_cursor_is_one_for_all_lanes_and_branches_the_lane_that_has_th
         desk.client.finish(GenerationEnded(generation=made))
         await desk.drawn()
         assert len(desk.explorer.history.runs) == n_runs + 1, "a branch is a run of its own"
-        assert "Query only ⑂3" in desk.text()
+        assert "Query only ↳3" in desk.text()
         await desk.press("ctrl+r")
         await desk.until(lambda: isinstance(desk.explorer.jobs.request, Measure))
         assert desk.explorer.settings.generate().forced == {}, "a run begins freely"
