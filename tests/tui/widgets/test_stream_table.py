@@ -8,6 +8,7 @@ from rich.cells import cell_len
 from textual.app import App, ComposeResult
 
 from icltui.tui.draw.table_columns import columns
+from icltui.tui.draw.unit_texts import own_part
 from icltui.tui.state.measurement_so_far import MeasuredUnits
 from icltui.tui.widgets.stream_table import StreamTable
 from tests.tui import HOSTILE, board_of, fill, prediction_of, samples, tokenized, wait_for
@@ -353,3 +354,10 @@ async def test_units_show_where_they_differ_and_spare_width_goes_to_their_text()
         await pilot.resize_terminal(200, 12)
         await wait_for(pilot, lambda: app.table.size.width > 190)
         assert "The·capital·of·Spain·is·Madrid⏎" in app.lines()[3].replace(" ", "·")
+
+
+def test_the_least_of_what_is_shared_is_left_out() -> None:
+    """A unit that is nearly its neighbour still differs from the others."""
+    others = ["The capital of France is Paris", "The capital of Spain is Madrid", "Nothing of it"]
+    assert own_part("The capital of France is Rome", others) == "…France is Rome"
+    assert own_part("The same", ["The same", "The end"]) == "The same"
