@@ -209,26 +209,34 @@ class Controller(SessionState):
         """Take one event from the client: what it brings, what that changes, and what follows."""
         if isinstance(event, EngineNews):
             self._hear_engine(event)
-        elif answer := self.jobs.take(job, event):
-            self._hear_job(*answer)
+        elif (answer := self.jobs.take(job, event)) and not self._hear_aside(*answer):
+            request, event = answer
+            self._warn(request, event)
+            self.results.take(request, event)
+            self._note_pace(event)
+            self._log(request, event)
+            for change in CHANGES.get(type(event), ()):
+                self._changed(change)
+            self._follow(request, event)
         self.jobs.advance()
+        self._use_idle_engine()
+
+    def _hear_aside(self, _request: Request, _event: Event) -> bool:
+        """Take an event of a job that works beside what is on the screen; whether it is of such a one."""
+        return False
+
+    def _use_idle_engine(self) -> None:
+        """Ask for what is worth computing where nothing else is."""
 
     @property
     def is_asked(self) -> bool:
         """Whether the user asked for the last run, which otherwise came with what was opened."""
         return self._is_asked
 
-    def _hear_job(self, request: Request, event: Event) -> None:
-        self._warn_of_toy(event)
-        self._warn_of_another_prompt(request, event)
-        self.results.take(request, event)
+    def _note_pace(self, event: Event) -> None:
         if isinstance(event, UnitsMeasured):
             measured = self.results.measured
             self.engine_status.pace.note(measured.n_measured, measured.n_units)
-        self._log(request, event)
-        for change in CHANGES.get(type(event), ()):
-            self._changed(change)
-        self._follow(request, event)
 
     def _hear_engine(self, event: EngineNews) -> None:
         self.jobs.take_engine(event)
@@ -238,17 +246,13 @@ class Controller(SessionState):
         for change in (Change.LOG, Change.ESTIMATE, Change.STATUS):
             self._changed(change)
 
-    def _warn_of_toy(self, event: Event) -> None:
-        """Say of a page that the embedded model is no reader of pages."""
-        if (words := toy_note(self.models.load, event)) and self.engine_status.tell_once([words]):
-            self._changed(Change.LOG)
-            self._noticed(words, False)
-
-    def _warn_of_another_prompt(self, request: Request, event: Event) -> None:
-        words = self.results.another_prompt(request, event)
-        if words and self.engine_status.tell_once([words]):
-            self._changed(Change.LOG)
-            self._noticed(words, True)
+    def _warn(self, request: Request, event: Event) -> None:
+        """Say of a page that the embedded model is no reader of pages, and of a text that it is another prompt."""
+        toy, other = toy_note(self.models.load, event), self.results.another_prompt(request, event)
+        for words, is_error in ((toy, False), (other, True)):
+            if words and self.engine_status.tell_once([words]):
+                self._changed(Change.LOG)
+                self._noticed(words, is_error)
 
     def _log(self, request: Request, event: Event) -> None:
         n_lines = len(self.engine_status.lines)

@@ -115,9 +115,8 @@ class FanController(Controller):
         self._changed(Change.STATUS)
         return True
 
-    def hear(self, job: int, event: Event) -> None:
-        """Take one event from the client; when nothing is left to do, the fan goes on."""
-        super().hear(job, event)
+    def _use_idle_engine(self) -> None:
+        super()._use_idle_engine()
         self._go_on()
 
     def _hear_engine(self, event: EngineNews) -> None:
@@ -125,17 +124,17 @@ class FanController(Controller):
             self._end_fan()
         super()._hear_engine(event)
 
-    def _hear_job(self, request: Request, event: Event) -> None:
+    def _hear_aside(self, request: Request, event: Event) -> bool:
         fan = self.fan
         if fan is None or not fan.owns(request):
-            super()._hear_job(request, event)
-            return
+            return super()._hear_aside(request, event)
         self._log(request, event)
         if point := fan.take(event):
             self._keep(fan, point)
         if isinstance(event, JOB_OVER):
             self._settle()
         self._changed(Change.STATUS)
+        return True
 
     def _keep(self, fan: Fan, point: FanPoint) -> None:
         """Make a run of a point whose results are whole."""

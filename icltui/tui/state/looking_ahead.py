@@ -56,15 +56,13 @@ class AheadController(FanController):
 
     # What is heard.
 
-    def hear(self, job: int, event: Event) -> None:
-        """Take one event from the client; when nothing is left to do, look ahead."""
-        super().hear(job, event)
+    def _use_idle_engine(self) -> None:
+        super()._use_idle_engine()
         self._look_ahead()
 
-    def _hear_job(self, request: Request, event: Event) -> None:
+    def _hear_aside(self, request: Request, event: Event) -> bool:
         if not isinstance(request, GenerateAhead):
-            super()._hear_job(request, event)
-            return
+            return super()._hear_aside(request, event)
         if isinstance(event, StrengthGenerated):
             self.strengths.take(request.generate, self.model, event.generation)
             self._changed(Change.STRENGTHS)
@@ -74,6 +72,7 @@ class AheadController(FanController):
             if not isinstance(event, JobCancelled):
                 self._looked = self._asked  # also where it failed: it would again
             self.count()
+        return True
 
     @property
     def _looking(self) -> tuple[bytes, float] | None:
