@@ -21,7 +21,7 @@ from textual.app import App
 from textual.binding import BindingType
 from textual.dom import DOMNode
 from textual.driver import Driver
-from textual.events import DescendantFocus
+from textual.events import DescendantFocus, Event, InputEvent
 from textual.filter import LineFilter, Monochrome, NoColor
 from textual.screen import ModalScreen, Screen
 from textual.theme import Theme
@@ -199,6 +199,11 @@ class IcltuiApp(App[None]):
             renderable = self._frame.reduce(renderable, self.console)
         super()._display(screen, renderable)
 
+    async def on_event(self, event: Event) -> None:
+        """Take no key once the screens have closed: one that comes as the program ends would look for them in vain."""
+        if self._screen_stack or not isinstance(event, InputEvent):
+            await super().on_event(event)
+
     def action_redraw(self) -> None:
         """Reset the terminal's modes and send every cell again: another program may have written there."""
         if isinstance(self._driver, ResettableDriver):
@@ -210,7 +215,9 @@ class IcltuiApp(App[None]):
     def draw_anew(self) -> None:
         """Send every cell, whatever was sent before."""
         self._frame = FrameDiff()  # which knows of no cell
-        if self.screen.size == self.size:  # or else all is laid out and sent in a moment
+        if (
+            self._screen_stack and self.screen.size == self.size
+        ):  # or else all is laid out and sent in a moment
             self.screen.refresh()
 
     @on(UndecodableInput)

@@ -6,15 +6,15 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.events import Click, Key, Resize
 from textual.geometry import Size
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from icltui.tui.dialogs.dialog import Dialog
 from icltui.tui.terminal.graphics import HasGraphics
 from icltui.tui.terminal.messages import TerminalReset
 from icltui.tui.terminal.pictures import FORGET, Picture
 
 
-class FigureView(ModalScreen[None]):
+class FigureView(Dialog[None]):
     """One picture, sent once; a terminal of another size would have lost it, so that ends the view."""
 
     DEFAULT_CSS = """

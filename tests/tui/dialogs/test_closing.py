@@ -28,6 +28,7 @@ from icltui.tui.dialogs.confirm import OVERWRITE, ConfirmDialog, UnsavedDialog
 from icltui.tui.dialogs.dialog import ClosesOnce, Dialog
 from icltui.tui.dialogs.export import ExportDialog, ExportOption
 from icltui.tui.dialogs.fan import FanDialog
+from icltui.tui.dialogs.figure_view import FigureView
 from icltui.tui.dialogs.help import HelpDialog
 from icltui.tui.dialogs.load_model import LoadModelDialog
 from icltui.tui.dialogs.manual import ManualDialog
@@ -43,6 +44,7 @@ from icltui.tui.main.rows_screen import RowsScreen
 from icltui.tui.main.screen import ExplorerScreen
 from icltui.tui.state.compared_session import ComparedSession
 from icltui.tui.system.autosave import Orphan
+from icltui.tui.terminal.pictures import Picture
 from icltui.tui.terminal.sure_repaint import SureRepaint
 from icltui.values import Run
 from tests.thinned import thinned
@@ -91,6 +93,7 @@ MADE: dict[type[Screen[Any]], Callable[[Desk], Screen[Any]]] = {
     ConfirmDialog: lambda _: ConfirmDialog("Overwrite it?", OVERWRITE),
     RecoverDialog: lambda _: RecoverDialog([orphan()]),
     RowTextDialog: lambda _: RowTextDialog("a row", ["its fields"]),
+    FigureView: lambda _: FigureView(Picture("", 1, 1)),
 }
 """Every screen that can lie over another, made."""
 
