@@ -39,6 +39,7 @@ class MeasuredUnits:
         self._predictions: dict[int, Prediction] = {}
         self._changed: dict[int, int] = {}
         """The version at which each unit changed last."""
+        self._last_unit = -1
         self._sorted: dict[tuple[str, tuple[int, ...], bool], list[float]] = {}
         """The finite numbers of a measure on some layers, ascending; or only the positive ones."""
         self._peaks: dict[tuple[str, int, int], list[float | None]] = {}
@@ -55,7 +56,7 @@ class MeasuredUnits:
     def add(self, rows: Iterable[Row], predictions: Iterable[Prediction]) -> None:
         """Take in one chunk; a row or a prediction that came before is replaced."""
         self.version += 1
-        rows = tuple(rows)
+        rows, predictions = tuple(rows), tuple(predictions)
         if any(row.unit in self._rows.get(row.layer, ()) for row in rows):
             self._sorted.clear()
             self._peaks.clear()
@@ -66,6 +67,8 @@ class MeasuredUnits:
         for prediction in predictions:
             self._predictions[prediction.unit] = prediction
             self._changed[prediction.unit] = self.version
+        new = (*(row.unit for row in rows), *(prediction.unit for prediction in predictions))
+        self._last_unit = max((self._last_unit, *new))
         for key in self._sorted:
             self._sort_in(key, rows)
         if self.n_units != n_units:
@@ -95,7 +98,7 @@ class MeasuredUnits:
     @property
     def last_unit(self) -> int:
         """The highest unit that something is known of; −1 when nothing is."""
-        return max(self._changed, default=-1)
+        return self._last_unit
 
     @property
     def n_units(self) -> int:
@@ -138,8 +141,9 @@ class MeasuredUnits:
 
     def _raise(self, peaks: list[float | None], measure: str, rows: Iterable[Row]) -> None:
         """Let known peaks hold ``rows`` too."""
+        n_units = self.n_units
         for row in rows:
-            value, place = getattr(row, measure), row.unit * len(peaks) // self.n_units
+            value, place = getattr(row, measure), row.unit * len(peaks) // n_units
             before = peaks[place]
             if value is not None and (before is None or value > before):
                 peaks[place] = value
