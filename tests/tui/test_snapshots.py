@@ -23,6 +23,7 @@ from icltui.api.messages import (
     ModelLoaded,
     PatchTested,
     Progress,
+    StrengthGenerated,
     VerificationEnded,
 )
 from icltui.tui.app import IcltuiApp
@@ -34,6 +35,7 @@ from tests.tui import inspections, samples
 from tests.tui.conftest import Desk
 from tests.tui.fake_client import FakeClient
 from tests.tui.golden_text import compare_text
+from tests.tui.state.test_looking_ahead import at
 from tests.tui.styled_text import LOOKS, as_it_was, styled_text
 
 TEXTS = Path(__file__).parent / "texts"
@@ -62,6 +64,23 @@ async def lanes(desk: Desk) -> None:
     """Three lanes, and the focus on them."""
     await delta(desk)
     await desk.press("9")
+
+
+async def lane_tokens(desk: Desk) -> None:
+    """The cursor on a token of the lanes, one of its alternatives chosen, shaded by p."""
+    await lanes(desk)
+    await desk.press("tab", "l", "l", "j", "s")
+
+
+async def strengths(desk: Desk) -> None:
+    """A strength that was generated ahead, and KL at those that are known."""
+    await desk.settle()
+    desk.explorer.looks_ahead = True
+    await desk.press("9", "d")
+    desk.client.finish(*samples.generate(LANES))
+    alphas = (0.5, 0.9, 0.95, 1.05, 1.1, 1.5)
+    desk.client.send(desk.client.job, *(StrengthGenerated(generation=at(alpha)) for alpha in alphas))
+    await desk.press("right")
 
 
 async def compiled(desk: Desk) -> None:
@@ -331,7 +350,9 @@ PICTURES: dict[Scene, str] = {
     loading: "StatusLine",
     streaming: STREAM,
     delta: WHOLE,
-    compiled: "#lane-patched",
+    compiled: "#lane-patched, #patch-sentence",
+    lane_tokens: "#lanes",
+    strengths: "#lane-patched, #alpha-knob",
     heatmap: HEATMAP,
     patch_effects: HEATMAP,
     plots: PLOTS,
@@ -369,7 +390,9 @@ SMALL: dict[Scene, str] = {
     start: STREAM,
     streaming: STREAM,
     lanes: WHOLE,
-    compiled: "#lane-patched",
+    compiled: "#lane-patched, #patch-sentence",
+    lane_tokens: "#lanes",
+    strengths: "#alpha-knob",
     heatmap: HEATMAP,
     plots: PLOTS,
     panels: PLOTS,

@@ -60,8 +60,8 @@ class LanePane(ScrollView, Bordered, can_focus=True):
         & > .lane--strong { text-style: bold; }
         & > .lane--bar { color: $accent; }
         & > .lane--cursor {
-            background: $block-cursor-background;
-            color: $block-cursor-foreground;
+            background: $foreground;
+            color: $background;
             text-style: bold;
         }
         & > .lane--other-cursor {
