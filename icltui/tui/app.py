@@ -102,6 +102,7 @@ class IcltuiApp(App[None]):
         self._config = config or Config()
         self._notices = [*notice.splitlines(), *apply_config(self, self._config, theme)]
         self._first_theme = self.theme
+        self._first_variables, self._has_begun = self.get_css_variables(), False
         self.explorer = Explorer(client, load, session, path)
         self.explorer.models.place = place
         self.unsaved_work = UnsavedWork(self, self.explorer)
@@ -191,6 +192,16 @@ class IcltuiApp(App[None]):
         if not self.native_ansi_color:
             return filters
         return [_NO_COLOR if isinstance(filter_, Monochrome) else filter_ for filter_ in filters]
+
+    def refresh_css(self, animate: bool = True) -> None:
+        """Style everything anew, but not at the start: Textual asks for it as soon as it knows the theme.
+
+        Every widget is styled by that theme already, and would be parsed, styled and laid out a second time.
+        """
+        variables = self.get_css_variables()
+        if self._has_begun or variables != self._first_variables:
+            super().refresh_css(animate)
+        self._has_begun = True
 
     def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
         """Send what differs from what the terminal shows."""

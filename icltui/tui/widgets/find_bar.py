@@ -62,7 +62,10 @@ class FindBar(Horizontal):
 
     def __init__(self, placeholder: str = "a word · enter stays at the match, esc goes back") -> None:
         super().__init__()
-        self.field = FindInput(compact=True, placeholder=placeholder)
+        self.field = FindInput(placeholder=placeholder)
+        # Compact without the watcher, which would style a field that is on no screen yet.
+        self.field.set_reactive(FindInput.compact, True)
+        self.field.add_class("-textual-compact", update=False)
         self._count = Static("", classes="find--count", markup=False)
 
     def compose(self) -> ComposeResult:

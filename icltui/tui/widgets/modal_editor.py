@@ -40,7 +40,9 @@ class ModalEditor(PromptEditor):
 
     def __init__(self, title: str, *, id: str, placeholder: str) -> None:
         super().__init__(title, id=id, placeholder=placeholder)
-        self.read_only = True
+        # Set without its watcher, which would style an editor that is on no screen yet.
+        self.set_reactive(ModalEditor.read_only, True)
+        self.add_class("-read-only", update=False)
         self.neighbours: dict[int, ModalEditor] = {}
         """The editors that tab (1) and shift+tab (-1) lead to while the user writes."""
         self._was_clicked = self._is_warned = False

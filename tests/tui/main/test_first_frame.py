@@ -3,12 +3,13 @@
 import subprocess
 import sys
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 from textual.css.stylesheet import Stylesheet
 from textual.dom import DOMNode
 
-from tests.tui.conftest import Desk
+from tests.tui.conftest import Desk, open_desk
 from tests.waiting import PATIENCE
 
 FIRST_FRAME = """
@@ -82,3 +83,18 @@ async def test_a_pane_that_fills_the_screen_restyles_no_other(
         await desk.press(key)
         await desk.drawn()
         assert set(styled) <= {None, "numbers"}, "the screen and the pane"
+
+
+async def test_nothing_is_styled_twice_as_it_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    styled: list[str] = []
+    apply = Stylesheet.apply
+
+    def note(self: Stylesheet, node: DOMNode, **how: Any) -> None:
+        if not node.is_attached:
+            styled.append(type(node).__name__)
+        apply(self, node, **how)
+
+    monkeypatch.setattr(Stylesheet, "apply", note)
+    monkeypatch.setattr(Stylesheet, "reparse", lambda _self: styled.append("all"))
+    async with open_desk():
+        assert not styled
