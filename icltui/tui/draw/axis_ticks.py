@@ -20,14 +20,14 @@ def linear_ticks(low: float, high: float, n_most: int) -> list[float]:
         first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
         if last - first < max(n_most, 1):
             return [float(f"{at * step:.12g}") for at in range(first, last + 1)]
-    return []
+    return [0.0] if low <= 0 <= high else [low]
 
 
 def _steps(least: float) -> Iterator[float]:
-    """Round steps from about ``least`` on; the least float may be below them."""
+    """Round steps from about ``least`` on; the least and the greatest floats may be beyond them."""
     power = math.floor(math.log10(least)) if least > 0 else -307
     for more in range(4):
-        yield from (float(f"{digit}e{power + more}") for digit in (1, 2, 5) if power + more > -308)
+        yield from (float(f"{digit}e{power + more}") for digit in (1, 2, 5) if -308 < power + more < 308)
 
 
 def log_ticks(low: float, high: float, n_most: int) -> list[float]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.style import Style
@@ -87,6 +87,7 @@ def test_a_log_scale_has_one_two_and_five_of_each_decade_or_decades(
 
 @settings(max_examples=60, deadline=None)
 @given(st.floats(allow_nan=False, allow_infinity=False), st.floats(allow_nan=False), st.integers(1, 12))
+@example(-9.99999999e307, 0.0, 1)
 def test_ticks_are_few_and_inside_for_any_numbers(low: float, more: float, n: int) -> None:
     high = max(low, more if math.isfinite(more) else low)
     for ticks in (linear_ticks(low, high, n), log_ticks(low, high, n) if low > 0 else []):
