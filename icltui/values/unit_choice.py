@@ -4,8 +4,7 @@ Torch-free. An opened unit is measured token by token, all others whole: one pre
 """
 
 import re
-from dataclasses import dataclass, replace
-from typing import Self
+from typing import NamedTuple, Self
 
 AUTO = "auto"
 """Tokens of a short context; of a long one sentences, or lines where there are hardly any sentences."""
@@ -19,8 +18,7 @@ _MOST_OPENED = 64
 _OPENED = re.compile(rf"({'|'.join(OPENABLE)})/(\d{{1,7}}(?:,\d{{1,7}}){{0,{_MOST_OPENED - 1}}})")
 
 
-@dataclass(frozen=True)
-class UnitChoice:
+class UnitChoice(NamedTuple):
     """A kind of units, and the numbers of those that are opened into their tokens."""
 
     kind: str
@@ -47,4 +45,4 @@ class UnitChoice:
     def switched(self, number: int) -> "UnitChoice":
         """The choice with that unit opened; where it is, closed. Beyond the most, the first opened one is closed."""
         opened = {*self.opened} ^ {number}
-        return replace(self, opened=tuple(sorted(opened))[-_MOST_OPENED:])
+        return self._replace(opened=tuple(sorted(opened))[-_MOST_OPENED:])

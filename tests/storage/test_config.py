@@ -89,7 +89,7 @@ def test_the_command_prints_places_and_a_file_to_begin_with(file: Path, capsys) 
     assert err == ""
     assert f"# config      {file}" in out
     assert "not there yet" in out
-    assert 'theme = "textual-dark"' in out
+    assert 'theme = "icltui-dark"' in out
     assert 'run = "ctrl+r,f5"' in out
     file.write_text(out)
     assert main(["config"]) == 0, "what it prints is a config file"
@@ -111,7 +111,7 @@ def test_the_command_fails_on_a_bad_file(file: Path, capsys) -> None:
     file.write_text('theme = "nort"\n[keys]\nrunn = "f6"\n')
     assert main(["config"]) == 2
     out, err = capsys.readouterr()
-    assert 'theme = "textual-dark"' in out
+    assert 'theme = "icltui-dark"' in out
     first, second = err.splitlines()
     assert first.startswith("icltui: config.toml: theme 'nort' is not known: one of ansi-dark, ")
     assert second == "icltui: config.toml: keys: 'runn' is not an action: did you mean run?"

@@ -15,7 +15,7 @@ from icltui.tui.draw.grid_lines import grid_cells, grid_header
 from icltui.tui.draw.safe_text import content
 from icltui.tui.state.explorer import Explorer
 from icltui.tui.state.fan_line import NEED
-from icltui.tui.state.run_grid import Grid, grid_of, grid_of_fan
+from icltui.tui.state.run_grid import FanGrid, grid_of, grid_of_fan
 from icltui.tui.widgets.bindings import key_binding
 from icltui.tui.widgets.line_input import LineInput
 from icltui.tui.widgets.row_table import RowTable
@@ -28,19 +28,19 @@ _SEEN_EVERY = 0.25
 _MOST_NAMED = 6
 
 
-class GridTable(RowTable):
+class FanTable(RowTable):
     """The points of a grid, line by line."""
 
     DEFAULT_CSS = """
-    GridTable > .row-table--mark { color: $accent; }
+    FanTable > .row-table--mark { color: $accent; }
     """
     COMPONENT_CLASSES: ClassVar[set[str]] = {"row-table--mark"}
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self.grid, self.present = Grid(), 0
+        self.grid, self.present = FanGrid(), 0
 
-    def show(self, grid: Grid, present: int | None) -> None:
+    def show(self, grid: FanGrid, present: int | None) -> None:
         """Show these points; ``present``: the run on the screen."""
         if (grid, present or 0) != (self.grid, self.present):
             self.grid, self.present = grid, present or 0
@@ -78,7 +78,7 @@ class FanDialog(Dialog[int | None]):
     def __init__(self, explorer: Explorer) -> None:
         super().__init__()
         self._explorer = explorer
-        self._table = GridTable(id="grid")
+        self._table = FanTable(id="grid")
 
     def compose(self) -> ComposeResult:
         at = self._explorer.history.at
@@ -107,7 +107,7 @@ class FanDialog(Dialog[int | None]):
         self._table.show(self._grid(), self._explorer.history.at)
         self.query_one(".fan").border_subtitle = content(self._progress())
 
-    def _grid(self) -> Grid:
+    def _grid(self) -> FanGrid:
         """The fan that is under way, or the last one where the screen shows it; else the present run's grid."""
         explorer, history = self._explorer, self._explorer.history
         if (fan := explorer.fan) and (explorer.is_fanning or history.at in fan.family):

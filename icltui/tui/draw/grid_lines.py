@@ -9,7 +9,7 @@ from rich.cells import set_cell_size
 
 from icltui.tui.draw.exam_lines import Cells
 from icltui.tui.draw.safe_text import fit, number
-from icltui.tui.state.run_grid import Grid, GridPoint
+from icltui.tui.state.run_grid import FanGrid, GridPoint
 from icltui.tui.state.run_words import RunNumbers, first_words
 
 _VALUE, _RUN, _NUMBER, _EQUAL = 10, 4, 7, 7
@@ -18,7 +18,7 @@ _FIXED = _VALUE + _RUN + 2 * _NUMBER + _EQUAL + 5
 _EIGHTHS = "▏▎▍▌▋▊▉█"
 
 
-def grid_header(grid: Grid, width: int) -> str:
+def grid_header(grid: FanGrid, width: int) -> str:
     """The names of the columns."""
     bar, words = _widths(width)
     name = fit({"alpha": "α"}.get(grid.name, grid.name.replace("_", " ")) or "value", _VALUE)
@@ -26,7 +26,7 @@ def grid_header(grid: Grid, width: int) -> str:
     return f"{name} {numbers} {set_cell_size('ΔW says', words)}"
 
 
-def grid_cells(grid: Grid, row: int, width: int, is_present: bool) -> Cells:
+def grid_cells(grid: FanGrid, row: int, width: int, is_present: bool) -> Cells:
     """One point: ``KL`` after the query, its bar, the mean KL along the text, tokens equal, and the first words."""
     point = grid.points[row]
     bar, words = _widths(width)

@@ -34,7 +34,7 @@ from icltui.api.messages import (
 )
 from icltui.report.kept_prefix import sink_fact
 from icltui.text.units import in_bytes, short
-from icltui.tui.state.log_lines import LogLines
+from icltui.tui.state.log_lines import TimedLines
 from icltui.tui.state.pace import Pace
 from icltui.tui.state.run_settings import method_words
 from icltui.values import Estimate, ModelInfo
@@ -45,7 +45,7 @@ class EngineStatus:
     """The log, and what of the present is no result."""
 
     def __init__(self) -> None:
-        self.lines = LogLines()
+        self.lines = TimedLines()
         self.progress: Progress | None = None
         self.pace = Pace()
         self.estimate: Estimate | None = None

@@ -8,7 +8,7 @@ now = time.time
 """Seconds since the epoch; tests have a clock of their own."""
 
 
-class LogLines(list[str]):
+class TimedLines(list[str]):
     """A list of lines that only grows, and remembers when it did."""
 
     def __init__(self, lines: Iterable[str] = ()) -> None:

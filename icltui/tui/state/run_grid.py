@@ -20,7 +20,7 @@ class GridPoint:
 
 
 @dataclass(frozen=True)
-class Grid:
+class FanGrid:
     """The runs of one choice."""
 
     base: int | None = None
@@ -30,29 +30,29 @@ class Grid:
     points: tuple[GridPoint, ...] = ()
 
 
-def grid_of(history: History, number: int | None) -> Grid:
+def grid_of(history: History, number: int | None) -> FanGrid:
     """The larger of the grids around a run, of its children and of its siblings; empty where there is none."""
     run = history.run(number)
     bases = (run, history.run(run.parent) if run else None)
     grids = [_below(history, base) for base in bases if base is not None]
-    return max(grids, key=lambda grid: len(grid.points), default=Grid(number))
+    return max(grids, key=lambda grid: len(grid.points), default=FanGrid(number))
 
 
-def _below(history: History, base: Run) -> Grid:
+def _below(history: History, base: Run) -> FanGrid:
     """The grid of the choice in which most children of ``base`` alone differ."""
     children = [run for run in history.runs if run.parent == base.number]
     changed = {run.number: changed_fields(base.session, run.session) for run in children}
     alone = (fields[0] for fields in changed.values() if len(fields) == 1)
     counted = Counter(field for field in alone if field not in TEXTS)
     if not counted:
-        return Grid(base.number)
+        return FanGrid(base.number)
     field = counted.most_common(1)[0][0]
     runs = [base, *(run for run in children if changed[run.number] in ((field,), ()))]
     points = (GridPoint(value_of(run.session, field), run) for run in runs)
-    return Grid(base.number, field, tuple(sorted(points, key=_order)))
+    return FanGrid(base.number, field, tuple(sorted(points, key=_order)))
 
 
-def grid_of_fan(history: History, fan: Fan) -> Grid:
+def grid_of_fan(history: History, fan: Fan) -> FanGrid:
     """The points of a fan, also those that are still to come."""
     current = fan.current if fan.state != "over" else None
     points = []
@@ -60,7 +60,7 @@ def grid_of_fan(history: History, fan: Fan) -> Grid:
         waits = "waits" if fan.state == "runs" else "not run"
         state = "" if point.number else point.problem or ("runs" if point is current else waits)
         points.append(GridPoint(point.variation.value, history.run(point.number), state))
-    return Grid(fan.base, fan.points[0].variation.name if fan.points else "", tuple(points))
+    return FanGrid(fan.base, fan.points[0].variation.name if fan.points else "", tuple(points))
 
 
 def _order(point: GridPoint) -> tuple[bool, float, int]:

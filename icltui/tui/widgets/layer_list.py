@@ -43,7 +43,7 @@ _ROWS, _GAP_FROM = 5, 3
 """The most rows of one layer, where the list has the whole screen; and from how many on the topmost stays blank."""
 
 
-class Line(NamedTuple):
+class LayerLine(NamedTuple):
     """What is drawn on one line."""
 
     label: str = ""
@@ -92,7 +92,7 @@ class LayerList(UnitCursor, Bordered):
         self._strengths = _NONE
         self._heat: dict[int, float | None] = {}
         self._busiest: int | None = None
-        self._lines: dict[int, Line] = {}
+        self._lines: dict[int, LayerLine] = {}
         """What was drawn last, line by line."""
         self._caption()
 
@@ -235,14 +235,14 @@ class LayerList(UnitCursor, Bordered):
     def _quiet(self, base: Style) -> Style:
         return base + self.get_component_rich_style("layer-list--quiet", partial=True)
 
-    def _line_at(self, y: int) -> Line:
+    def _line_at(self, y: int) -> LayerLine:
         """What is drawn on a line of the screen."""
         layer, row = divmod(y + self.scroll_offset.y, self.n_rows)
         if not self.n_layers:
-            return Line("waiting for the model" if y == 0 else "")
-        return self._line_of(layer, row) if layer < self.n_layers else Line()
+            return LayerLine("waiting for the model" if y == 0 else "")
+        return self._line_of(layer, row) if layer < self.n_layers else LayerLine()
 
-    def _line_of(self, layer: int, row: int) -> Line:
+    def _line_of(self, layer: int, row: int) -> LayerLine:
         """Mark, index, heat, bars, number at the unit, block error: whatever of it has room."""
         width, is_last = self.scrollable_content_region.width, row == self.n_rows - 1
         mark = "-" if layer in self.refused else "x" if layer in self.ticked else " "
@@ -250,7 +250,7 @@ class LayerList(UnitCursor, Bordered):
         index = f"{layer:>{len(str(self.n_layers - 1))}}"
         label = f"[{mark}]{CURSOR if is_cursor else ' '}{index}" if is_last else " " * (len(index) + 4)
         if layer in self.refused:
-            return Line(label, remark="  refused" if is_last else "", is_cursor=is_cursor)
+            return LayerLine(label, remark="  refused" if is_last else "", is_cursor=is_cursor)
         value = number(self.measured.value(self.measure, self.unit, layer), 8) if width >= _NARROW else ""
         if is_last and layer in self._strengths:
             label += f" ×{self._strengths[layer]:g}"
@@ -262,7 +262,7 @@ class LayerList(UnitCursor, Bordered):
         if not is_last:
             value, remark = "", ""
         is_busiest = layer == self._busiest
-        return Line(label, self._heat.get(layer), is_busiest, shown, row, value, remark, is_cursor)
+        return LayerLine(label, self._heat.get(layer), is_busiest, shown, row, value, remark, is_cursor)
 
     def _greatest(self, layer: int) -> str:
         """The greatest number of the layer, and the unit that it is at."""

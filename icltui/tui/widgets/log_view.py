@@ -11,7 +11,7 @@ from textual.strip import Strip
 from icltui.text.escape import visible
 from icltui.tui.draw.safe_text import display
 from icltui.tui.draw.wrap import wrap_units
-from icltui.tui.state.log_lines import LogLines
+from icltui.tui.state.log_lines import TimedLines
 from icltui.tui.widgets.vim_scroll import VimScroll
 
 MOST_LINES = 2000
@@ -37,14 +37,14 @@ class LogView(ScrollView, VimScroll, can_focus=True):
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
-        self._told = LogLines()
+        self._told = TimedLines()
         self._rows: list[tuple[str, str]] = []
         """The time, of a line's first row, and the text."""
         self._n_wrapped = 0
         self._wrapped_to = 0
         self._marked: int | None = None
 
-    def show(self, lines: LogLines) -> None:
+    def show(self, lines: TimedLines) -> None:
         """Show ``lines``, a log of which an earlier part may be shown already."""
         if lines is not self._told:
             self._told, self._wrapped_to = lines, 0

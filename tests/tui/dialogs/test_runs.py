@@ -14,7 +14,7 @@ from icltui.storage.sessions import read_session, write_session
 from icltui.tui.dialogs.ask_text import AskTextDialog
 from icltui.tui.dialogs.comparison import CompareDialog
 from icltui.tui.dialogs.confirm import ConfirmDialog
-from icltui.tui.dialogs.fan import FanDialog, GridTable
+from icltui.tui.dialogs.fan import FanDialog, FanTable
 from icltui.tui.dialogs.open_session import OpenSessionDialog
 from icltui.tui.dialogs.runs import RunsDialog
 from icltui.tui.state.compared_session import ComparedSession
@@ -287,7 +287,7 @@ async def test_a_fan_is_begun_by_a_line_watched_and_stopped() -> None:
         desk.client.finish(*samples.generate(LANES))
         await desk.until(lambda: not desk.explorer.is_fanning)
         assert [run.number for run in desk.explorer.history.runs] == [1, 2, 3, 4, 5]
-        await desk.until(lambda: desk.app.screen.query_one(GridTable).grid.points[0].run)
+        await desk.until(lambda: desk.app.screen.query_one(FanTable).grid.points[0].run)
         assert "not run" in desk.text()
         await desk.press("enter")
         await desk.until(lambda: desk.explorer.history.at == 5)
