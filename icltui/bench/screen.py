@@ -155,7 +155,7 @@ class ScreenBench:
         programs = {
             BARE: ("icltui.bench.bare_textual_app", str(n_widgets)),
             PANES: ("icltui.bench.bare_textual_app", "panes"),
-            OURS: ("icltui", "--engine", "cat"),  # an engine that never answers
+            OURS: ("icltui", "--no-launcher", "--engine", "cat"),  # an engine that never answers
         }
         paints: dict[str, list[float]] = {name: [] for name in programs}
         for _ in range(self._settings.starts + 1):
@@ -175,7 +175,7 @@ class ScreenBench:
     def _times_while_loading(self, kind: KeyKind) -> KeyTimes:
         waits: list[float | None] = []
         for _ in range(3):
-            terminal = self._start("icltui")
+            terminal = self._start("icltui", "--no-launcher")
             terminal.until(lambda lines: "Quit" in lines[-1], "its keys")
             pressed = self._press(terminal, kind, self._settings.keys)
             terminal.settle(QUIET)
