@@ -30,6 +30,7 @@ from icltui.bench.key_latency import (
     waits_for,
 )
 from icltui.bench.pseudo_terminal import PseudoTerminal, TerminalPicture
+from icltui.storage.paths import example_sessions
 from icltui.system.child_environment import own_command
 
 BARE, PANES, OURS = "bare Textual, as many texts", "bare Textual, its own widgets as panes", "icltui"
@@ -155,7 +156,7 @@ class ScreenBench:
         programs = {
             BARE: ("icltui.bench.bare_textual_app", str(n_widgets)),
             PANES: ("icltui.bench.bare_textual_app", "panes"),
-            OURS: ("icltui", "--no-launcher", "--engine", "cat"),  # an engine that never answers
+            OURS: ("icltui", _session(), "--engine", "cat"),  # an engine that never answers
         }
         paints: dict[str, list[float]] = {name: [] for name in programs}
         for _ in range(self._settings.starts + 1):
@@ -175,7 +176,7 @@ class ScreenBench:
     def _times_while_loading(self, kind: KeyKind) -> KeyTimes:
         waits: list[float | None] = []
         for _ in range(3):
-            terminal = self._start("icltui", "--no-launcher")
+            terminal = self._start("icltui", _session())
             terminal.until(lambda lines: "Quit" in lines[-1], "its keys")
             pressed = self._press(terminal, kind, self._settings.keys)
             terminal.settle(QUIET)
@@ -243,6 +244,11 @@ class ScreenBench:
         counted = terminal.chunks[first:]
         data = b"".join(chunk.data for chunk in counted)
         return Traffic(tab, round(UPDATES * self._settings.seconds), len(data), data.count(_SYNC))
+
+
+def _session() -> str:
+    """What is opened: without a session a launcher or the tour would take the keys that are counted."""
+    return str(example_sessions()[0])
 
 
 def _pictures(terminal: PseudoTerminal) -> Iterator[tuple[float, list[str]]]:
