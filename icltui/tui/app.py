@@ -103,6 +103,7 @@ class IcltuiApp(App[None]):
         self._notices = [*notice.splitlines(), *apply_config(self, self._config, theme)]
         self._first_theme = self.theme
         self._first_variables, self._has_begun = self.get_css_variables(), False
+        self.stylesheet.set_variables(self._first_variables)  # which has those of Textual's theme until now
         self.explorer = Explorer(client, load, session, path)
         self.explorer.models.place = place
         self.unsaved_work = UnsavedWork(self, self.explorer)

@@ -113,7 +113,7 @@ def test_the_command_fails_on_a_bad_file(file: Path, capsys) -> None:
     out, err = capsys.readouterr()
     assert 'theme = "icltui-dark"' in out
     first, second = err.splitlines()
-    assert first.startswith("icltui: config.toml: theme 'nort' is not known: one of ansi-dark, ")
+    assert first.startswith("icltui: config.toml: theme 'nort' is not known: one of icltui-dark, ")
     assert second == "icltui: config.toml: keys: 'runn' is not an action: did you mean run?"
 
 

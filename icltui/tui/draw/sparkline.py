@@ -46,12 +46,12 @@ def _eighths(height: float | None, n_rows: int) -> int:
 
 
 def bar_segments(
-    shown: Heights, row: int, n_rows: int, ramp: Ramp, base: Style, *, is_plain: bool
+    shown: Heights, shades: Heights, row: int, n_rows: int, ramp: Ramp, base: Style, *, is_plain: bool
 ) -> list[Segment]:
-    """The same in the ramp's inks, or in ``base`` alone where that is asked for."""
+    """The same in the ramp's inks at ``shades``, or in ``base`` alone where that is asked for."""
     text = bars(shown, row, n_rows)
     if is_plain:
         return [Segment(text, base)]
-    inks = (base if height is None else base + ramp.ink(height) for height in shown)
+    inks = (base if shade is None else base + ramp.ink(shade) for shade in shades)
     runs = groupby(zip(text, inks, strict=True), key=lambda cell: cell[1])
     return [Segment("".join(character for character, _ in run), ink) for ink, run in runs]

@@ -51,6 +51,8 @@ class LayerLine(NamedTuple):
     """The layer's mean, as a fraction of the way from the least layer's to the greatest."""
     is_busiest: bool = False
     heights: Heights = ()
+    shades: Heights = ()
+    """Of the bars, from the least number of all layers to the greatest."""
     row: int = 0
     """Of the bars, from the top."""
     value: str = ""
@@ -227,7 +229,7 @@ class LayerList(UnitCursor, Bordered):
             gap = int(self.n_rows >= _GAP_FROM)
             shown = line.heights if line.row >= gap else (None,) * len(line.heights)
             place = line.row - gap, self.n_rows - gap
-            segments += bar_segments(shown, *place, inks, base, is_plain=line.is_cursor)
+            segments += bar_segments(shown, line.shades, *place, inks, base, is_plain=line.is_cursor)
         segments += [Segment(line.value, base), Segment(line.remark, quiet)]
         width = self.scrollable_content_region.width
         return Strip([s for s in segments if s.text]).adjust_cell_length(width, base)
@@ -258,11 +260,16 @@ class LayerList(UnitCursor, Bordered):
         remark += self._greatest(layer) if width >= _ROOMY else ""
         room = max(0, width - len(label) - 2 - len(value) - len(remark))
         bounds = self.measured.bounds(self.measure, (layer,))
-        shown = heights(self.measured.peaks(self.measure, layer, room), bounds, room, self.is_log)
+        peaks, layers = self.measured.peaks(self.measure, layer, room), self.measured.layers
+        shown = heights(peaks, bounds, room, self.is_log)
+        ends = self.measured.shade_bounds(self.measure, layers, positive=self.is_log)
+        shades = heights(peaks, ends, room, self.is_log)
         if not is_last:
             value, remark = "", ""
         is_busiest = layer == self._busiest
-        return LayerLine(label, self._heat.get(layer), is_busiest, shown, row, value, remark, is_cursor)
+        return LayerLine(
+            label, self._heat.get(layer), is_busiest, shown, shades, row, value, remark, is_cursor
+        )
 
     def _greatest(self, layer: int) -> str:
         """The greatest number of the layer, and the unit that it is at."""

@@ -44,7 +44,7 @@ class StreamTable(UnitCursor):
         scrollbar-size-vertical: 1;
         & > .stream-table--header { color: $text-muted; text-style: bold; }
         & > .stream-table--unit { color: $text-muted; }
-        & > .stream-table--token { color: $text-accent; }
+        & > .stream-table--token { color: $foreground; }
         & > .stream-table--peak { color: $text-accent; text-style: bold; }
         & > .stream-table--changed { color: $text-success; text-style: bold; }
         & > .stream-table--cursor {

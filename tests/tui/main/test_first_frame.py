@@ -6,9 +6,11 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
+from textual.color import Color
 from textual.css.stylesheet import Stylesheet
 from textual.dom import DOMNode
 
+from icltui.storage.config import Config
 from tests.tui.conftest import Desk, open_desk
 from tests.waiting import PATIENCE
 
@@ -98,3 +100,12 @@ async def test_nothing_is_styled_twice_as_it_begins(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(Stylesheet, "reparse", lambda _self: styled.append("all"))
     async with open_desk():
         assert not styled
+
+
+@pytest.mark.parametrize("theme", ["icltui-light", "nord", ""])
+async def test_the_first_frame_has_the_colours_of_the_theme(theme: str) -> None:
+    async with open_desk(config=Config(theme=theme)) as desk:
+        wanted = desk.app.get_theme(theme or "icltui-dark")
+        assert wanted
+        assert desk.app.current_theme is wanted
+        assert desk.screen.styles.background == Color.parse(wanted.background)
