@@ -213,6 +213,8 @@ def anything(kind: Any) -> st.SearchStrategy[Any]:
             return st.one_of(*map(anything, kinds))
         case msgspec.inspect.LiteralType(values=values):
             return st.sampled_from(values)
+        case msgspec.inspect.StrType(pattern=str(pattern)):
+            return st.from_regex(pattern.removeprefix("^").removesuffix("$"), fullmatch=True)
         case msgspec.inspect.IntType(ge=least, le=most, lt=over):
             return st.integers(least, over - 1 if most is None else most)
         case _:
