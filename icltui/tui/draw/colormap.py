@@ -8,7 +8,7 @@ rising ink take their place.
 
 import math
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 from rich.segment import Segment
 from rich.style import Style
@@ -19,7 +19,7 @@ from icltui.tui.draw.oklab import OKLab, between
 GLYPHS = "·:-=+*#%@"
 """Little ink to much; a blank means not known."""
 
-_N_SHADES = 24
+_N_SHADES = 18
 """Neighbours of one shade are sent as one, so that more of them would be more bytes."""
 _DARK = (
     *(OKLab(0.235, -0.004, -0.022), OKLab(0.32, -0.012, -0.065), OKLab(0.41, -0.006, -0.058)),
@@ -61,6 +61,14 @@ class Ramp:
     def style(self, fraction: float) -> Style:
         """The background of a cell at ``fraction`` (0 to 1) of the ramp, and ink that reads on it."""
         return self.shades[_step(fraction, len(self.shades))]
+
+    def ground(self, fraction: float) -> Style:
+        """The background alone, for cells without text: over a slow line an ink costs as much as a background."""
+        return self._grounds[_step(fraction, len(self.shades))]
+
+    @cached_property
+    def _grounds(self) -> tuple[Style, ...]:
+        return tuple(shade.background_style for shade in self.shades)
 
     def ink(self, fraction: float) -> Style:
         """The ink of a bar or a line at ``fraction`` of the ramp."""

@@ -131,7 +131,8 @@ class HeatmapLines:
                 yield self.scale.glyph(fraction) * width, self.base
             else:
                 text = self._number(unit, layer, width - 1) if has_numbers else ""
-                yield text.center(width), self.base + self.scale.style(fraction)
+                look = self.base + self.scale.style(fraction) if text else self.scale.ground(fraction)
+                yield text.center(width), look
 
     def _number(self, unit: int, layer: int, width: int) -> str:
         """The number in ``width`` cells, as ``2e-7`` where it is that small; empty where none fits."""
@@ -151,7 +152,7 @@ class HeatmapLines:
         widths, base, ground = self.grid.widths, self.base, self.base.background_style
         for unit, top, bottom in zip(units, tops, bottoms, strict=True):
             if top is bottom:
-                yield self._missing(unit, widths[unit]) if top is None else (" " * widths[unit], base + top)
+                yield self._missing(unit, widths[unit]) if top is None else (" " * widths[unit], top)
             else:
                 yield _UPPER * widths[unit], _two_colours(base, top or ground, bottom or ground)
 
@@ -159,8 +160,8 @@ class HeatmapLines:
         """The shades of some units at a layer; None where there is none."""
         if layer is None:
             return [None] * len(units)
-        style, shades = self.scale.style, self.picture.shades(layer)
-        return [None if one is None else style(one) for one in shades[units.start : units.stop]]
+        ground, shades = self.scale.ground, self.picture.shades(layer)
+        return [None if one is None else ground(one) for one in shades[units.start : units.stop]]
 
     def _crosshair(self, line: int) -> Cell:
         """The crosshair's cell, which hides the other layer of its line."""
