@@ -81,12 +81,26 @@ class AlphaLine:
         return round(alpha / LARGEST_ALPHA * (self.n_cells - 1))
 
     def _words(self) -> Iterator[Segment]:
+        """The fullest words that fit whole: half a number is a wrong one."""
         if self.alpha is None:
             yield Segment("searched for", self.muted)
             return
-        yield Segment(f"{self.alpha:g}", self.base + Style(bold=True))
-        if self.alpha in self.kl:
-            yield Segment(f"  KL {number(self.kl[self.alpha], 7).strip()}", self.base)
+        yield Segment(alpha := f"{self.alpha:g}", self.base + Style(bold=True))
+        taken = self.begin + self.n_cells + len(f" {LARGEST_ALPHA:g}  {alpha}")
+        kl, least = next(
+            (two for two in self._numbers() if taken + len("".join(two)) <= self.width), ("", "")
+        )
+        yield Segment(kl, self.base)
+        yield Segment(least, self.muted)
+
+    def _numbers(self) -> Iterator[tuple[str, str]]:
+        """KL now and the least KL, in fewer and fewer words."""
+        now = self.kl.get(self.alpha) if self.alpha is not None else None
+        long, short = ("" if now is None else f"  KL {number(now, width).strip()}" for width in (7, 5))
         if len(self.kl) >= _MANY:
             at = min(self.kl, key=self.kl.__getitem__)
-            yield Segment(f"  least {number(self.kl[at], 7).strip()} at {at:g}", self.muted)
+            yield long, f"  least {number(self.kl[at], 7).strip()} at {at:g}"
+            yield long, f"  least at {at:g}"
+            yield short, f"  least at {at:g}"
+        yield long, ""
+        yield short, ""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
 
+from rich.cells import set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
@@ -46,10 +47,19 @@ class HeatmapLines:
     def above(self, line: int, scroll: int) -> list[Segment]:
         """A line above the cells: colorbar, read-out, or units' texts scrolled by ``scroll`` columns."""
         if line == 0:
-            return [*self._colorbar()]
+            return self._cut([*self._colorbar()])
         if line == 1:
-            return [Segment(" " + self.picture.readout(self.unit, self.layer), self.strong)]
+            return self._cut([Segment(" " + self.picture.readout(self.unit, self.layer), self.strong)])
         return self._axis(line - 2, scroll)
+
+    def _cut(self, segments: list[Segment]) -> list[Segment]:
+        """The segments, of which the last one ends with ``…`` where the pane ends before it does."""
+        *others, last = segments
+        room = self.grid.width - sum(one.cell_length for one in others)
+        if last.cell_length <= room or room <= 0:
+            return segments
+        cut = set_cell_size(last.text, room - 1).rstrip() + "…"
+        return [*others, Segment(cut, last.style)]
 
     def _colorbar(self) -> Iterator[Segment]:
         if self.picture.refusal:

@@ -101,6 +101,8 @@ class ExplorerScreen(SureRepaint, Screen[None]):
         self.numbers = ResultTabs(explorer)
         self.lanes = Lanes(id="lanes")
         self.knob, self.promise = AlphaKnob(explorer), PatchSentence(explorer)
+        self.answer = Vertical(id="answer")
+        """The lanes with the strength that they are of."""
         self.status_line = StatusLine(explorer)
         self.banner = Static("", id="banner", markup=False)
         self._error_until = 0.0
@@ -160,9 +162,10 @@ class ExplorerScreen(SureRepaint, Screen[None]):
                 yield self.layer_list
             with Vertical(id="results"):
                 yield self.numbers
-                yield self.lanes
-                yield self.knob
-                yield self.promise
+                with self.answer:
+                    yield self.lanes
+                    yield self.knob
+                    yield self.promise
         yield Static("", id="too-small", markup=False)
         yield KeyFooter()
         yield self.find.find_bar
@@ -178,7 +181,8 @@ class ExplorerScreen(SureRepaint, Screen[None]):
         panes = [pane for pane in (before, maximized) if pane is not None]
         for pane in panes:
             pane.set_class(pane is maximized, "-maximized", update=False)
-        self.app.stylesheet.update_nodes([self, *panes])
+        inner = [self.lanes] if self.answer in panes else []
+        self.app.stylesheet.update_nodes([self, *panes, *inner])
 
     async def on_event(self, event: Event) -> None:
         """Open no more once the program is to end."""

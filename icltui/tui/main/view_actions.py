@@ -123,6 +123,7 @@ class ViewActions(ScreenActions):
             self._screen.maximized = self._zoomed(self._screen.focused)
 
     def _zoomed(self, widget: Widget) -> Widget:
-        """What fills the screen for a widget: its pane. The lanes go together, unless they have a page already."""
-        groups = [self._numbers] if self._screen.has_class("-paged") else [self._numbers, self._lanes]
+        """What fills the screen for a widget: its pane. Lanes go together with α, unless they have a page already."""
+        answer = self._screen.query_one("#answer")
+        groups = [self._numbers] if self._screen.has_class("-paged") else [self._numbers, answer]
         return next((pane for pane in groups if pane in widget.ancestors_with_self), widget)

@@ -62,6 +62,8 @@ def _words(name: str, old: Any, new: Any) -> str:
     if name in _LISTS:
         what = "to fit" if name == "queries" else "held out"
         return f"queries {what} {len(old)} → {len(new)}" if len(old) != len(new) else f"other queries {what}"
+    if name == "branch" and new != "none":
+        return f"branch of {new}"
     if name == "chat":
         return f"chat {'on' if new else 'off'}"
     label = "" if name in _BARE else f"{_NAMES.get(name, name.replace('_', ' '))} "

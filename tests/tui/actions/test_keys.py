@@ -256,10 +256,19 @@ async def test_any_pane_fills_the_screen_and_goes_back(size: tuple[int, int]) ->
             # Between the status line and the keys nothing else is left.
             assert filled.outer_size == (size[0], size[1] - 2), (pane, filled.outer_size)
             if pane == "lanes":
-                assert filled is (screen.focused if is_paged else screen.lanes)
+                assert filled is (screen.focused if is_paged else screen.answer)
             screen.view.action_zoom_pane()
             await desk.drawn()
             assert [strip.text for strip in screen._compositor.render_strips()] == before, pane
+
+
+async def test_lanes_that_fill_the_screen_keep_their_strength(desk: Desk) -> None:
+    await desk.press("9", "d")
+    desk.client.finish(*samples.generate(("context", "plain", "patched")))
+    await desk.press("z")
+    await desk.drawn()
+    assert any(line.startswith("α 0 ") for line in desk.text().splitlines()[-3:])
+    assert "1 Context" not in desk.text()
 
 
 async def test_a_zoom_lasts_from_tab_to_tab(desk: Desk) -> None:

@@ -22,10 +22,25 @@ def text_of(one: AlphaLine) -> str:
 
 def test_bars_are_kl_on_a_log_scale_and_what_is_unknown_is_a_dot() -> None:
     one = line(1.0, {0.0: 10.0, 0.5: 1.0, 1.0: 1e-9, 1.1: 0.01})
-    assert text_of(one) == "α 0 █····▇····▁▄········· 2  1  KL 1.0e-09  least 1.0e-09 at 1"
+    assert text_of(one) == "α 0 █····▇····▁▄········· 2  1  KL 1.0e-09  least at 1"
     (marked,) = [segment.text for segment in one.segments() if segment.style and segment.style.reverse]
     assert marked == "▁"
     assert text_of(line(None, {})).endswith("searched for")
+
+
+@pytest.mark.parametrize(
+    ("width", "words"),
+    [
+        (90, "0.45  KL 4.7e-05  least 4.7e-05 at 0.45"),
+        (78, "0.45  KL 5e-05  least at 0.45"),
+        (36, "0.45  KL 4.7e-05"),
+        (60, "0.45  KL 4.7e-05  least at 0.45"),
+    ],
+)
+def test_words_without_room_are_left_out_whole(width: int, words: str) -> None:
+    shown = text_of(line(0.45, {0.0: 4.28, 0.45: 4.71e-5, 1.0: 0.1}, width))
+    assert shown.endswith(f" 2  {words}")
+    assert len(shown) <= width
 
 
 @pytest.mark.parametrize(("width", "n_cells"), [(200, 41), (80, 41), (40, 11), (10, 11)])

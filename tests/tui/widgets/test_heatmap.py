@@ -387,6 +387,19 @@ async def test_two_layers_share_a_line_and_the_crosshair_is_of_one() -> None:
         assert "▀" not in "".join(app.lines())
 
 
+async def test_words_without_room_end_with_a_sign() -> None:
+    app = Shown(board_of(TEXTS), glyphs=False)
+    async with app.run_test(size=(40, 12)) as pilot:
+        app.heatmap.unit = 13
+        await pilot.pause()
+        legend, readout, *_ = app.lines()
+        assert [line[-1] for line in (legend, readout)] == ["…", "…"]
+        assert readout.startswith(" ‖δ‖ = ")
+        await pilot.resize_terminal(160, 12)
+        await pilot.pause()
+        assert not [line for line in app.lines()[:2] if "…" in line]
+
+
 async def test_wide_cells_hold_their_numbers() -> None:
     app = Shown(board_of(TEXTS[:5]), glyphs=False)
     async with app.run_test(size=(100, 16)) as pilot:
