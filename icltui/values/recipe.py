@@ -113,8 +113,24 @@ def strengths_text(strengths: Mapping[int, float]) -> str:
 
     >>> strengths_text({7: 0.0, 3: 0.5, 1: 1.0})
     '3=0.5,7=0'
+    >>> strengths_text({3: 0.00001, 7: 0.1234567})
+    '3=0.00001,7=0.1234567'
     """
-    return ",".join(f"{layer}={alpha:g}" for layer, alpha in sorted(strengths.items()) if alpha != 1)
+    return ",".join(f"{layer}={_digits(alpha)}" for layer, alpha in sorted(strengths.items()) if alpha != 1)
+
+
+def _digits(alpha: float) -> str:
+    """As many decimals as the list may have, never in powers of ten, which it cannot hold."""
+    return f"{alpha:.8f}".rstrip("0").rstrip(".")
+
+
+def stepped(alpha: float, step: float) -> float:
+    """``alpha`` changed by ``step``, to the hundredth and within its bounds.
+
+    >>> stepped(0.9837, 0.05), stepped(0.004, -0.005), stepped(1.8, 0.5)
+    (1.03, 0.0, 2.0)
+    """
+    return min(max(0.0, round(alpha + step, 2)), LARGEST_ALPHA)
 
 
 def idle(recipe: Recipe) -> tuple[str, ...]:

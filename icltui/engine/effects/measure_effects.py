@@ -11,7 +11,7 @@ the context up to the unit, which is a tautology, as the patches of all layers d
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache, partial
+from functools import lru_cache, partial
 
 import torch
 from jaxtyping import Float
@@ -114,7 +114,8 @@ class _Job:
         """The cells that were done when the present chunk began, and the time."""
         on_progress("running the context")
         self.full, self.full_states = self.after(self.n_units)
-        self.rows = cache(self._rows)
+        # Each holds what every block gives: those of a chunk, and of what is left over.
+        self.rows = lru_cache(maxsize=2)(self._rows)
         self.plain = self._kl(self.rows(1).plain())[0]
         self.most_rows = self._most_rows()
 
@@ -131,7 +132,9 @@ class _Job:
 
     def columns_as_fit(self, units: Sequence[int]) -> list[UnitEffects]:
         """The effects of as many of ``units``, from the first on, as the memory suffices for at once."""
-        columns, n = run_as_fits(partial(self._columns, units), len(units), "patched rows")
+        columns, n = run_as_fits(
+            partial(self._columns, units), len(units), "patched rows", self.rows.cache_clear
+        )
         if n < len(units):
             self.most_rows = n
         return columns
@@ -170,7 +173,9 @@ class _Job:
             found: list[float | None] = []
             while left := seeds[len(found) :]:
                 n = min(self.most_rows, len(left))
-                found += run_as_fits(partial(self._random, layer, left), n, "patched rows")[0]
+                found += run_as_fits(
+                    partial(self._random, layer, left), n, "patched rows", self.rows.cache_clear
+                )[0]
             known = torch.tensor([value for value in found if value is not None])
             yield finite_or_none(known.quantile(0.5)) if len(known) else None
 

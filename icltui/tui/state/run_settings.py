@@ -38,10 +38,10 @@ from icltui.values.errors import BadInput
 from icltui.values.prompt import Prompt, layers_text, resolve_layers
 from icltui.values.recipe import (
     COMPILED,
-    LARGEST_ALPHA,
     Recipe,
     Sampling,
     canonical,
+    stepped,
     strengths_of,
     strengths_text,
 )
@@ -205,7 +205,7 @@ class RunSettings:
     def with_layer_alpha(self, layer: int, step: float) -> "RunSettings":
         """Another strength of one layer by ``step``, within its bounds."""
         strengths = strengths_of(self.recipe.layer_alphas)
-        strengths[layer] = min(max(round(strengths.get(layer, 1.0) + step, 2), 0.0), LARGEST_ALPHA)
+        strengths[layer] = stepped(strengths.get(layer, 1.0), step)
         return self.with_value(option_of("layer_alphas"), strengths_text(strengths))
 
     def branched(self, lane: Lane, tokens: tuple[int, ...]) -> "RunSettings":
@@ -222,7 +222,7 @@ class RunSettings:
         """Another strength by ``step``, within its bounds; from the ``found`` one where it is searched for."""
         alpha = self.recipe.alpha
         start = (1.0 if found is None else found) if isinstance(alpha, str) else alpha
-        return self.with_value(option_of("alpha"), min(max(round(start + step, 2), 0.0), LARGEST_ALPHA))
+        return self.with_value(option_of("alpha"), stepped(start, step))
 
 
 CHOICES = frozenset(field.name for field in fields(RunSettings))

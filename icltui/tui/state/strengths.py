@@ -7,6 +7,7 @@ background that is a file of the user's may change, so that nothing of it is kep
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import zip_longest
 
 import msgspec
 from msgspec.structs import replace as with_changes
@@ -14,7 +15,7 @@ from msgspec.structs import replace as with_changes
 from icltui.api.messages import Generate
 from icltui.tui.state.provenance import fingerprint
 from icltui.values import LANES, Generation, ModelInfo
-from icltui.values.recipe import LARGEST_ALPHA
+from icltui.values.recipe import stepped
 
 STEP = 0.05
 """Of the strengths that are generated ahead, which a key's press takes."""
@@ -45,7 +46,7 @@ class Strengths:
         alpha = request.recipe.alpha
         if isinstance(alpha, str) or request.curves or "patched" not in request.lanes:
             return None
-        return self._of(request, model).get(round(alpha, 4))
+        return self._of(request, model).get(alpha)
 
     def curve(self, request: Generate, model: ModelInfo | None) -> dict[float, float]:
         """KL(with context ‖ patched) after the query by strength, as far as it is known, by rising strength."""
@@ -63,14 +64,20 @@ class Strengths:
 
 def _ahead(at: float) -> Iterator[float]:
     """Two steps to both sides, then the wide steps, then all others outward."""
-    n = round(LARGEST_ALPHA / STEP)
-    wide = round(LARGEST_ALPHA / _WIDE)
-    steps = [k * STEP for k in range(1, n + 1)]
-    order = (*steps[:2], *(k * _WIDE for k in range(1, wide + 1)), *steps)
-    for step in order:
-        for alpha in (at + step, at - step):
-            if -STEP < alpha < LARGEST_ALPHA + STEP:
-                yield round(min(max(alpha, 0.0), LARGEST_ALPHA), 4)
+    steps = [*_outward(at, STEP)]
+    yield from (*steps[:4], *_outward(at, _WIDE), *steps)
+
+
+def _outward(at: float, step: float) -> Iterator[float]:
+    """The strengths that key after key leads to, to both sides by turns."""
+    for pair in zip_longest(_to_the_end(at, step), _to_the_end(at, -step)):
+        yield from (alpha for alpha in pair if alpha is not None)
+
+
+def _to_the_end(at: float, step: float) -> Iterator[float]:
+    while (alpha := stepped(at, step)) != at:
+        yield alpha
+        at = alpha
 
 
 def is_tested(request: Generate) -> bool:
@@ -94,7 +101,7 @@ def key_of(request: Generate, model: ModelInfo | None) -> bytes:
 def _alpha(made: Generation) -> float | None:
     """The strength that was asked for; None where one was searched for, or no patch acted."""
     alpha = made.recipe.alpha
-    return None if isinstance(alpha, str) or "patched" not in made.lanes else round(alpha, 4)
+    return None if isinstance(alpha, str) or "patched" not in made.lanes else alpha
 
 
 def _patched_alone(made: Generation) -> Generation:

@@ -1,6 +1,7 @@
 """One layer's patch alone must do what putting that block's contextual output in its place does, run in full."""
 
 import dataclasses
+import weakref
 
 import pytest
 import torch
@@ -8,14 +9,16 @@ from msgspec.structs import replace
 from torch.nn.functional import kl_div
 
 from icltui.api.messages import MeasureEffects
+from icltui.engine.effects import lone_patches
 from icltui.engine.effects import measure_effects as module
 from icltui.engine.effects.measure_effects import MOST_CELLS, N_RANDOM, measure_effects
 from icltui.engine.generate.prepare_request import prepare_inputs
 from icltui.engine.trial import lower_blocks
+from icltui.values import UnitEffects
 from icltui.values.errors import BadInput
 from icltui.values.prompt import Prompt
 from tests.engine.dense_reference import DenseModel
-from tests.engine.small_models import FAMILIES, attribute, tiny
+from tests.engine.small_models import FAMILIES, attribute, make_tiny, tiny
 from tests.thinned import thinned
 
 PROMPT = Prompt(context="dogs bark, cats", query=" mew", unit=" ")
@@ -153,16 +156,22 @@ def test_a_chosen_layer_is_the_same_and_its_controls_are_its_own():
 def test_memory_that_does_not_suffice_halves_the_rows(monkeypatch):
     loaded = tiny("qwen3")
     found, _ = effects_of(loaded)
-    through, sizes = module.LonePatches.through, []
+    through, sizes, failed = module.LonePatches.through, [], []
 
     def scarce(self, *args):
         sizes.append(self.n_rows)
+        assert not any(rows() for rows in failed), (
+            "what the larger try holds is given back before the smaller one"
+        )
         if self.n_rows > 1:
+            through(self, *args)
+            failed.append(weakref.ref(self))
             raise MemoryError
         return through(self, *args)
 
     monkeypatch.setattr(module.LonePatches, "through", scarce)
     few, _ = effects_of(loaded)
+    assert failed
     assert max(sizes) > 1
     assert sizes.count(2) < 4  # it is not tried over and over
     assert [of.kl for of in few.units] == [pytest.approx(of.kl, rel=1e-9, abs=1e-12) for of in found.units]
@@ -204,11 +213,53 @@ def test_random_patches_differ_and_their_median_is_shown(monkeypatch):
     assert found.random == pytest.approx(medians.tolist(), rel=1e-6)
 
 
-def test_blocks_below_a_patched_layer_run_once():
-    loaded, runs = tiny("gpt2"), []
-    handle = loaded.sites[0].mlp.register_forward_hook(lambda *_: runs.append(0))
-    whole, _ = effects_of(loaded)
-    handle.remove()
-    # For each of two chunks: layer 0, all layers, the run without a patch, its check; for the controls layer 0.
-    assert len(runs) < 2 * (len(whole.layers) + 2) * 2 + len(whole.layers) * 2
-    assert len(whole.units) == 3
+def test_blocks_below_a_patched_layer_run_once(monkeypatch):
+    loaded, runs, through = make_tiny("gpt2"), [], module.LonePatches.through
+    for site in loaded.sites:
+        site.mlp.register_forward_hook(lambda *_, layer=site.layer: runs.append(layer))
+
+    def counted(self, targets, layers, *more):
+        runs.clear()
+        logits = through(self, targets, layers, *more)
+        if layers[0]:
+            assert runs == list(range(layers[0], loaded.n_layers))
+        return logits
+
+    monkeypatch.setattr(module.LonePatches, "through", counted)
+    effects_of(loaded)
+
+
+def test_the_noise_floor_is_the_largest_difference_of_what_is_equal():
+    units = [
+        UnitEffects(unit=number, kl=(), all_layers=together, prefix=prefix)
+        for number, (together, prefix) in enumerate([(1.0, 1.5), (3.0, 1.0), (None, 9.0), (2.0, 2.0)])
+    ]
+    assert module._noise(units) == 2.0
+    assert module._noise(units[2:3]) is None
+
+
+@pytest.mark.parametrize("layer", [0, 1])
+def test_a_random_patch_adds_vectors_of_the_patchs_norms(layer, monkeypatch):
+    loaded, added = tiny("llama"), []
+    difference = lone_patches.RowTokenPatch._difference
+
+    def seen(self, target, present):
+        made = difference(self, target, present)
+        rows = (target - present).view(len(self.strengths), -1, present.shape[-1])
+        added.append((self.differences.seeds, rows, made.view_as(rows)))
+        return made
+
+    monkeypatch.setattr(lone_patches.RowTokenPatch, "_difference", seen)
+    monkeypatch.setattr(module, "rows_at_once", lambda *_: N_RANDOM)
+    prompt = replace(PROMPT, query="abc")
+    with torch.inference_mode():
+        prepared = prepare_inputs(loaded, prompt, str(layer))
+        measure_effects(loaded, prepared, MeasureEffects(prompt=prompt, layers=str(layer)), "packed")
+    noises = [(wanted, made) for seeds, wanted, made in added if seeds is not None]
+    assert noises
+    full = [wanted for _, wanted, _ in added[:2]]  # of z, then of the residual stream
+    for number, (wanted, made) in enumerate(noises):
+        torch.testing.assert_close(wanted, full[number % 2].expand_as(wanted))
+        torch.testing.assert_close(made.norm(dim=-1), wanted.norm(dim=-1))
+        assert float(torch.cosine_similarity(made, wanted, dim=-1).abs().max()) < 0.9
+        assert len({*made[:, 0, 0].tolist()}) == len(made), "each row has noise of its own"

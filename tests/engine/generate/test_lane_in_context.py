@@ -13,7 +13,7 @@ from icltui.engine.patch.build import PatchSpec, build_patch
 from icltui.engine.prompts.tokenize import Ids
 from icltui.values.errors import BadInput
 from icltui.values.prompt import Prompt
-from icltui.values.recipe import Recipe
+from icltui.values.recipe import Recipe, Sampling
 from tests.engine.small_models import make_tiny, tiny
 
 IDS = Ids((0,), (17, 203, 88, 140, 9, 61), (70, 12, 199), tuple(range(7)))
@@ -73,6 +73,10 @@ def test_a_forced_beginning_is_said_and_what_follows_is_drawn():
         assert lanes[1]["plain"].token_ids[2] == int(log_p(loaded.model, row).argmax())
     assert lanes[1]["context"] == lanes[0]["context"], "another lane's text stays as it is"
     drawn = lanes[1]["plain"].steps
+    with torch.inference_mode():
+        first = log_p(loaded.model, row[:-2])
+    assert drawn[0].drawn_probability == pytest.approx(float(first[9].exp()), rel=1e-5)
+    assert drawn[0].rank == 1 + int((first > first[9]).sum())
     assert [step.rank > 1 for step in drawn] == [True, True, False, False]
 
 
@@ -92,3 +96,30 @@ def test_the_token_that_ends_a_text_is_marked():
     steps = [event.step for event in ask(loaded) if isinstance(event, LaneAdvanced)]
     ended = [step for step in steps if step.lane == "context"]
     assert [(step.is_end, step.text) for step in ended] == [(True, "")]
+
+
+@pytest.mark.parametrize("sampling", [Sampling(), Sampling(temperature=1.0, seed=5)])
+@pytest.mark.parametrize("recipe", [Recipe(), Recipe(mode="frozen"), Recipe(control="shuffled", seed=1)])
+def test_a_beginning_that_the_lane_would_draw_changes_nothing(recipe, sampling):
+    """Nor does what is asked for of one lane change another."""
+    loaded = tiny("llama")
+    free = generation(ask(loaded, recipe=recipe, sampling=sampling))
+    own = {lane: text.token_ids[:2] for lane, text in free.lanes.items()}
+    again = generation(ask(loaded, recipe=recipe, sampling=sampling, forced=own))
+    assert again.lanes == free.lanes
+    other = generation(ask(loaded, recipe=recipe, sampling=sampling, forced={"patched": (9, 11)}))
+    assert other.lanes["patched"].token_ids[:2] == (9, 11)
+    assert all(other.lanes[lane] == free.lanes[lane] for lane in ("context", "plain"))
+
+
+def generation(events):
+    return next(event.generation for event in events if isinstance(event, GenerationEnded))
+
+
+def test_equal_probabilities_share_the_rank_of_the_last():
+    loaded = make_tiny("llama")
+    torch.nn.init.zeros_(loaded.model.lm_head.weight)
+    made = generation(ask(loaded))
+    n = loaded.model.lm_head.weight.shape[0]
+    assert {step.rank for step in made.lanes["plain"].steps} == {n}
+    assert made.lanes["plain"].steps[0].drawn_probability == pytest.approx(1 / n)

@@ -8,14 +8,15 @@ from safetensors.torch import load_file
 from icltui.api.messages import Export, Generate, GenerationEnded, PatchTested
 from icltui.api.option_table import check_options
 from icltui.api.progress_callback import ignore_progress
+from icltui.engine.generate.generate import make_decoder
 from icltui.engine.generate.last_patch import LastPatch
 from icltui.engine.local import LocalEngine
-from icltui.engine.patch.build import PatchSpec, build_patch
+from icltui.engine.patch.build import BuiltPatch, PatchSpec, build_patch
 from icltui.engine.patch.evaluate import tokens_to_test
 from icltui.engine.prompts.tokenize import Ids
 from icltui.values.errors import BadInput
 from icltui.values.prompt import Prompt
-from icltui.values.recipe import Recipe
+from icltui.values.recipe import Recipe, strengths_of
 from tests.engine.small_models import make_tiny, tiny
 
 IDS = Ids((1,), (5, 9, 2, 77), (30, 4, 81), (0, 1, 2, 3, 4))
@@ -49,6 +50,48 @@ def test_all_layers_at_one_strength_are_that_strength_of_all(recipe):
     assert ours.mse == pytest.approx(theirs.mse, rel=1e-5)
     assert ours.kl == pytest.approx(theirs.kl, rel=1e-4)
     assert asked(recipe)[0].mse != pytest.approx(theirs.mse, rel=1e-2)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("alpha", "text"), [(1.0, "1=0.3"), (0.7, "0=0.5,2=1.6"), (1.3, "0=0,1=0")])
+def test_per_step_each_layer_goes_its_own_share_of_the_way(alpha, text):
+    """Against hooks on whole modules: z + a (z_C - z) into the MLP, and a (v_C - v) onto the block's output."""
+    asked = spec(Recipe(alpha=alpha, layer_alphas=text))
+    ours = make_decoder([asked], BuiltPatch(asked, alpha=alpha), "patched").prefill()[0]
+    shares = {layer: alpha * strengths_of(text).get(layer, 1.0) for layer in range(3)}
+    model, q = asked.loaded.model, len(IDS.query)
+    seen, missing, handles = {}, {}, []
+
+    def keep(layer, inputs, z):
+        seen[layer] = inputs[0][:, -q:].clone(), z[:, -q:].clone()
+
+    def go(layer, inputs, z):
+        v_context, z_context = seen[layer]
+        missing[layer] = shares[layer] * (v_context - inputs[0][:, -q:])
+        z = z.clone()
+        z[:, -q:] += shares[layer] * (z_context - z[:, -q:])
+        return z
+
+    def add(layer, output):
+        output = output[0] if isinstance(output, tuple) else output
+        output[:, -q:] += missing[layer]
+
+    blocks = model.model.layers
+    for layer, block in enumerate(blocks):
+        norm = block.post_attention_layernorm
+        handles.append(norm.register_forward_hook(lambda _, args, z, n=layer: keep(n, args, z)))
+    model(torch.tensor([IDS.full]), use_cache=False)
+    for layer, block in enumerate(blocks):
+        handles.pop(0).remove()
+        norm = block.post_attention_layernorm
+        handles.append(norm.register_forward_hook(lambda _, args, z, n=layer: go(n, args, z)))
+        handles.append(block.register_forward_hook(lambda _, __, out, n=layer: add(n, out)))
+    try:
+        theirs = model(torch.tensor([IDS.plain]), use_cache=False).logits[0, -1]
+    finally:
+        for handle in handles:
+            handle.remove()
+    torch.testing.assert_close(ours, theirs.to(ours), rtol=1e-9, atol=1e-9)
 
 
 @torch.no_grad()

@@ -14,6 +14,7 @@ from icltui.api.messages import (
     PatchTested,
     StrengthGenerated,
 )
+from icltui.tui.state.run_settings import RunSettings
 from icltui.tui.state.strengths import Strengths
 from icltui.values import LANES, Generation, LogitError
 from icltui.values.recipe import Recipe
@@ -145,6 +146,22 @@ async def test_a_report_that_a_text_lacks_is_asked_for_once_and_joins_it() -> No
     assert ear.explorer.results.patch is not None
     assert isinstance(ear.client.request, GenerateAhead)
     assert len(ear.client.request.alphas) > 30, "then the other strengths"
+
+
+@pytest.mark.parametrize("start", [0.0, 0.125, 0.9837, 1.0, 2.0])
+@pytest.mark.parametrize("step", [0.05, -0.05, 0.5, -0.5])
+def test_wherever_it_starts_a_key_leads_to_a_strength_that_is_asked_for(start: float, step: float) -> None:
+    settings = RunSettings(recipe=Recipe(alpha=start))
+    there = {start, *Strengths().missing(settings.generate(), None, start)}
+    for _ in range(5):
+        settings = settings.with_alpha(step, None)
+        assert settings.recipe.alpha in there
+
+
+def test_no_other_strength_is_shown_however_near() -> None:
+    kept, request = Strengths(), Generate(prompt=samples.PROMPT)
+    kept.take(request, samples.MODEL, at(0.12341))
+    assert kept.find(with_changes(request, recipe=Recipe(alpha=0.12344)), samples.MODEL) is None
 
 
 def test_a_text_is_found_by_all_that_it_depends_on() -> None:
