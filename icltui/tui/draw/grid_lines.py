@@ -51,7 +51,7 @@ def bar_of(value: float | None, most: float, width: int) -> str:
     """A bar of ``value`` on ``width`` cells, which ``most`` fills; in eighths of a cell.
 
     >>> bar_of(0.5, 1.0, 4), bar_of(0.1, 1.0, 2)
-    ('██  ', '▏ ')
+    ('██  ', '▎ ')
     """
     if value is None or most <= 0 or width < 1:
         return " " * max(width, 0)

@@ -143,12 +143,14 @@ async def test_layers_by_mouse(desk: Desk) -> None:
 
 
 async def test_measure_and_scale(desk: Desk) -> None:
-    await desk.press("5", "m", "y")
+    await desk.press("5", "m")
+    await desk.until(lambda: "log scale" in desk.text())
+    await desk.press("y")
     numbers = desk.screen.numbers
     assert numbers.plots.measure == numbers.heatmap.measure == desk.screen.layer_list.measure == "patch_norm"
     assert not numbers.plots.is_log
     assert not numbers.heatmap.is_log
-    await desk.until(lambda: "log scale" in desk.text())
+    await desk.until(lambda: "log scale" not in desk.text())
     await desk.press("M", "M")
     assert numbers.plots.measure == list(MEASURES)[-1], "round and round"
 
@@ -196,7 +198,7 @@ async def test_curves(desk: Desk) -> None:
     assert (request.curves, request.lanes) == (True, LANES)
     assert (desk.screen.numbers.current, desk.screen.numbers.plots.view) == ("plots", "alpha")
     desk.client.finish(*samples.generate(LANES), PatchTested(patch=samples.VARIED))
-    await desk.until(lambda: "against α" in desk.text())
+    await desk.until(lambda: "against the strength α" in desk.text())
 
 
 async def test_digits(desk: Desk) -> None:

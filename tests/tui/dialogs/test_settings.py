@@ -117,7 +117,7 @@ def test_every_field_has_its_way_back(tmp_path: Path) -> None:
         ("n_tokens", "4097", "tokens: 4097 is out of range: give 1 to 4096"),
         ("temperature", "-1", "temperature -1 is out of range"),
         ("seed", "-1", "seed -1 is out of range"),
-        ("unit", "", "unit: the unit is empty: use token, line"),
+        ("unit", "", "unit: the unit is empty: use auto, token, line"),
         ("bos", "maybe", "special: 'maybe' not known: use auto, always, never"),
     ],
 )
