@@ -6,7 +6,7 @@ Symbols as in :class:`icltui.values.Row`.
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -17,6 +17,7 @@ from icltui.values.base import Record
 from icltui.values.prompt import Positions, Prompt, layers_text
 from icltui.values.recipe import Recipe
 from icltui.values.sweep import SweepRow
+from icltui.values.unit_choice import AUTO
 
 Source = Literal["session", "sweep", "explorer", "measure"]
 """Where a measurement comes from: a session's file, a sweep's folder, the running explorer, the command."""
@@ -78,7 +79,7 @@ class LoggedSession(Record, frozen=True):
     positions: str | None
     """Where the query's positions are without the context: reset or keep."""
     unit: str
-    """What a unit is: token, line, sentence, a separator, or ``context``."""
+    """What a unit is: token, line, sentence, a separator, ``context``; auto where that took larger ones than tokens."""
     layers: str
     """The measured layers, such as ``0,3,5-8``."""
     path: str | None
@@ -126,7 +127,7 @@ def measurement_entry(
         reference=measurement.reference,
         precision=measurement.precision,
         positions=prompt.positions,
-        unit=stored_text(prompt.unit),
+        unit=stored_text(_kind_of_units(prompt.unit, [unit.tokens for unit in tokens.units])),
         layers=_layers(measurement.layers),
         path=measurement.path,
         n_units=len(tokens.units),
@@ -217,6 +218,11 @@ def sweep_entry(row: SweepRow, positions: Positions | None = None) -> LogEntry |
 def hash_of_prompt(context: str, query: str) -> str:
     """32 hexadecimal digits of the texts."""
     return _digest([context, query])
+
+
+def _kind_of_units(asked: str, sizes: Sequence[int]) -> str:
+    """``asked``, or ``token`` where ``auto`` measured each token: rows of one kind are found by one word."""
+    return "token" if asked == AUTO and all(size == 1 for size in sizes) else asked
 
 
 def _row(row: Row, session_id: str, prompt_hash: str, text: str | None) -> LoggedRow:

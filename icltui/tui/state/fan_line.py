@@ -111,7 +111,7 @@ def _steps(word: str) -> Iterator[str]:
             f"{word!r} has {'no value' if n_values < 1 else 'too many values'}: take 1 to {MOST_RUNS}"
         )
     for at in range(n_values):
-        yield f"{round(first + at * step, 9):g}"
+        yield f"{round(first + at * step, 9):.12g}"
 
 
 def _with(

@@ -13,7 +13,7 @@ from icltui.engine.prompts.units import split_units
 from icltui.values import Token, Unit
 from icltui.values.measurement import whole_number
 from icltui.values.prompt import Prompt
-from icltui.values.unit_choice import FEWEST, SHORT, UnitChoice
+from icltui.values.unit_choice import FEWEST, MOST, SHORT, UnitChoice
 from tests.engine.small_models import tiny
 
 
@@ -27,7 +27,12 @@ def cut(unit: str, context: str) -> tuple[list[Unit], tuple[int, ...], list[str]
     ("context", "kind"),
     [
         ("A short one. Of two sentences.", "token"),
-        ("a" * SHORT, "token"),
+        ("It rains. " * (SHORT // 10), "token"),
+        ("It rains. " * (SHORT // 10) + "\n", "sentence"),
+        (("a" * 99 + ". ") * (FEWEST - 2) + "a" * 9, "token"),
+        (("a" * 99 + ". ") * (FEWEST - 1) + "a", "sentence"),
+        ("a. " * (MOST - 1) + "a", "sentence"),
+        ("a. " * MOST + "a", "token"),
         ("It rains. " * 30, "sentence"),
         ("x = 1\n" * 60, "sentence"),  # whose ends a line's are too
         ("no end in sight, " * 30, "token"),
@@ -52,6 +57,13 @@ def test_an_opened_unit_is_its_tokens_and_the_others_stay_whole() -> None:
 
 def test_a_unit_that_is_not_there_is_said() -> None:
     assert cut("line/9", "a\nb\n")[2] == ["unit 9 is not there to be opened: the context has 2"]
+    assert cut("line/3", "a\nb\n")[2] == ["unit 3 is not there to be opened: the context has 2"]
+    assert cut("line/2", "a\nb\n")[2] == []
+
+
+def test_a_unit_of_one_token_has_nothing_to_open() -> None:
+    assert cut("line/1,2", "\nab\n")[0] == cut("line/2", "\nab\n")[0]
+    assert cut("token", "ab") == cut("auto/1", "ab")
 
 
 @given(st.text(alphabet="ab. \n", max_size=60), st.sets(st.integers(1, 9), max_size=4))
@@ -78,6 +90,10 @@ def test_a_choice_is_read_back_and_switched() -> None:
     choice = UnitChoice("line").switched(7).switched(3)
     assert (choice.text, UnitChoice.parse(choice.text)) == ("line/3,7", choice)
     assert choice.switched(3).switched(7).text == "line"
+    assert UnitChoice.parse("line/0,3") == UnitChoice("line", (3,))
+    many = UnitChoice("line", tuple(range(1, 65)))
+    assert many.switched(70).opened == (*range(2, 65), 70)
+    assert UnitChoice.parse(many.text) == many
 
 
 def test_opened_units_are_measured_as_every_token_would_be() -> None:

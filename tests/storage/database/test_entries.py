@@ -148,6 +148,18 @@ def test_the_id_does_not_follow_from_what_they_do_not_depend_on():
     assert {row.session_id for row in same.rows} == {same.session.session_id}
 
 
+@pytest.mark.parametrize(
+    ("asked", "sizes", "stored"),
+    [("auto", (1, 1), "token"), ("auto", (1, 7), "auto"), ("line", (1, 1), "line"), ("auto", (), "token")],
+)
+def test_tokens_are_called_so_also_where_they_were_measured_by_auto(asked, sizes, stored):
+    units = tuple(
+        replace(A_MEASUREMENT.tokens.units[0], index=n, tokens=size) for n, size in enumerate(sizes, 1)
+    )
+    measured = replace(A_MEASUREMENT, rows=(), tokens=replace(A_MEASUREMENT.tokens, units=units))
+    assert entry_of(prompt=replace(PROMPT, unit=asked), measurement=measured).session.unit == stored
+
+
 def test_each_run_of_a_session_once():
     earlier = replace(A_SESSION, measurement=DROPPED)
     runs = (Run(number=1, session=earlier), Run(number=2, session=A_SESSION))

@@ -26,6 +26,7 @@ def asked(line: str, settings: RunSettings | None = None) -> list[str]:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
+        ("seed 999999:1000001:1", ["seed 999999", "seed 1000000", "seed 1000001"]),
         ("alpha 0 0.5 1", ["α 0", "α 0.5", "α 1"]),
         ("α 0:1:0.25", ["α 0", "α 0.25", "α 0.5", "α 0.75", "α 1"]),
         ("alpha search 1 1", ["α search", "α 1"]),
