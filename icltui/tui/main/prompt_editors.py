@@ -74,4 +74,4 @@ class PromptEditors:
         if tokens is None or model is None or model.window is None:
             return ""
         n = len(tokens.prefix) + len(tokens.context) + len(tokens.query)
-        return f" · {n:,} of {model.window:,}" if 2 * n >= model.window else ""
+        return f"{n:,} of {model.window:,} · " if 2 * n >= model.window else ""

@@ -14,7 +14,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.events import DescendantFocus, Event, Resize
+from textual.events import DescendantFocus, Event, Paste, Resize
 from textual.notifications import SeverityLevel
 from textual.reactive import reactive
 from textual.screen import Screen
@@ -286,6 +286,14 @@ class ExplorerScreen(SureRepaint, Screen[None]):
     def note_edit(self) -> None:
         """Take the edited text into the explorer."""
         self.editors.take_soon_counted()
+
+    @on(Paste)
+    def refuse_paste(self) -> None:
+        """Say where a paste goes, where nothing takes one; nothing of it is a command."""
+        if not isinstance(self.focused, TextArea | Input):
+            self.post_message(
+                Noticed("not pasted: 1 leads to the context, 2 to the query; paste there", True)
+            )
 
     @on(LayerToggled)
     def take_layer(self, event: LayerToggled) -> None:

@@ -27,6 +27,12 @@ _KEPT = ("last_x", "last_y", "mouse_pixels", "terminal_size", "terminal_pixel_si
 
 _DIGITS = "0123456789"
 
+_SHORTEST_TEXT = 32
+_FEWEST_WORDS = 4
+"""What is in one read, at least, of a text that nobody typed: keys that waited for a slow line are no words."""
+_REST = 0.05
+"""Seconds after a read of such a text within which the next one is more of it."""
+
 _LONGEST = 32
 """Characters of a sequence: Textual's parser takes a longer one for text."""
 
@@ -37,6 +43,8 @@ class InputEvents:
     def __init__(self, escape_delay: float = constants.ESCAPE_DELAY) -> None:
         self._lexer = InputLexer(escape_delay)
         self._parser = XTermParser()
+        self._text_came = float("-inf")
+        """When text last came that nobody typed."""
 
     @property
     def deadline(self) -> float | None:
@@ -46,12 +54,21 @@ class InputEvents:
     def feed(self, data: bytes, now: float) -> Iterator[Message]:
         """The messages that ``data``, read at ``now``, completes."""
         for piece in self._lexer.feed(data, now):
-            yield from self._messages(piece)
+            if isinstance(piece, TypedText) and self._is_pasted(piece.text, now):
+                self._text_came = now
+                yield events.Paste(piece.text.replace("\0", ""))
+            else:
+                yield from self._messages(piece)
 
     def expire(self, now: float) -> Iterator[Message]:
         """The messages of what stayed incomplete until ``now``."""
         for piece in self._lexer.expire(now):
             yield from self._messages(piece)
+
+    def _is_pasted(self, text: str, now: float) -> bool:
+        """Whether a terminal that does not mark its pastes was given this one: its letters must run no commands."""
+        is_rest = now - self._text_came <= _REST
+        return is_rest or (len(text) >= _SHORTEST_TEXT and len(text.split()) >= _FEWEST_WORDS)
 
     def _messages(self, piece: Piece) -> Iterator[Message]:
         match piece:

@@ -68,11 +68,11 @@ class PromptEditor(TextArea, Bordered, ImmediateBindings):
         return self.selected_text or self.text
 
     def show_count(self, n_tokens: int | None, kept: str = "", room: str = "") -> None:
-        """Show the number of tokens in the border, between what is ``kept`` before them and the ``room`` there is.
+        """Show the number of tokens in the border, after the ``room`` there is and what is ``kept`` before them.
 
-        None: the number is not known.
+        None: the number is not known. The room comes first, as a border that is too short is cut at its end.
         """
-        self.remark("… tok" if n_tokens is None else f"{kept}{n_tokens:,} tok{room}")
+        self.remark("… tok" if n_tokens is None else f"{room}{kept}{n_tokens:,} tok")
 
     def remark(self, text: str) -> None:
         """Write ``text`` into the lower border."""

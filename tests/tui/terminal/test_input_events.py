@@ -299,3 +299,26 @@ def test_a_flood_is_read_in_time_that_grows_with_it() -> None:
             if not list(source.feed(chance.randbytes(4096).hex().encode(), 0.0))
         ]
         assert max(held) <= 6, "what is open is not looked through again"
+
+
+PAGE = "Quit and verify the run?\rThe letters of a page are commands, each of them.\r" * 100
+
+
+@pytest.mark.parametrize("size", [60, 512, 4096])
+def test_a_paste_that_no_terminal_marks_is_a_paste_and_no_commands(size: int) -> None:
+    data = PAGE.encode()
+    reads = [data[start : start + size] for start in range(0, len(data), size)]
+    told_of = told(reads, gap=0.01)
+    assert "".join(message.text for message in told_of if isinstance(message, events.Paste)) == PAGE
+    assert len(told_of) == len(reads)
+
+
+@pytest.mark.parametrize(
+    "typed", ["j" * 500, "4kkk v vv 6hhjj llkk", "/open months\r", "the river is", "\r" * 40, "j k " * 7]
+)
+def test_keys_that_waited_are_keys(typed: str) -> None:
+    assert all(isinstance(message, events.Key) for message in told([typed.encode()]))
+
+
+def test_a_key_after_a_paste_is_a_key() -> None:
+    assert keys([PAGE.encode()[:200], b"q"], gap=0.2) == [PAGE[:200], "q"]

@@ -47,6 +47,19 @@ async def test_a_paste_is_text_and_no_command(desk: Desk) -> None:
     assert desk.client.job == n_jobs
 
 
+async def test_a_paste_that_nothing_takes_is_refused_in_one_line(desk: Desk) -> None:
+    n_jobs = desk.client.job
+    await desk.press("4")
+    desk.app.post_message(Paste("vvv\n4d"))
+    await desk.until(lambda: any("not pasted: 1 leads to the context" in toast for toast in desk.toasts()))
+    assert desk.screen.context.text == samples.CONTEXT
+    assert desk.client.job == n_jobs
+    await desk.press("1")
+    desk.app.post_message(Paste("A line"))
+    await desk.until(lambda: desk.screen.context.text == "A line" + samples.CONTEXT)
+    assert sum("not pasted" in toast for toast in desk.toasts()) == 1
+
+
 async def test_the_second_click_writes(desk: Desk) -> None:
     context = desk.screen.context
     await desk.pilot.click("#context", offset=(3, 1))
