@@ -1,12 +1,15 @@
 """The explorer in a browser: each page that is opened is an explorer of its own, with its own engine, on this machine.
 
 textual-serve runs the program and passes keys and cells on. Whoever reaches the address acts as the user who started
-it, so a page of another origin is refused, and on a loopback address a name that is not this machine's (DNS rebinding).
+it, so a page of another origin is refused, and so is a name that somebody else may have pointed here (DNS rebinding).
 """
 
 import shlex
 from collections.abc import Awaitable, Callable, Sequence
+from ipaddress import ip_address
+from socket import gethostname
 from typing import Any
+from urllib.parse import urlsplit
 
 from aiohttp import web
 from textual_serve.server import Server
@@ -59,12 +62,26 @@ class BrowserServer(Server):
     @web.middleware
     async def _checked(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
         """Refuse who comes by way of another page or name."""
-        if self._is_local and not names_this_machine(f"http://{request.host}".encode()):
-            raise web.HTTPForbidden(text="the address names another machine: open 127.0.0.1 or localhost\n")
+        if not self._is_own_name(request.host):
+            ways = "127.0.0.1 or localhost" if self._is_local else "its number, or serve on this name"
+            raise web.HTTPForbidden(text=f"the address names another machine: open {ways}\n")
         origin = request.headers.get("Origin")
         if origin is not None and origin.partition("://")[2] != request.host:
             raise web.HTTPForbidden(text="a page of another origin may not use the explorer\n")
         return await handler(request)
+
+    def _is_own_name(self, authority: str) -> bool:
+        """Whether a page can have this name only as this machine's: of the network a number, or a name without a dot.
+
+        A name with a dot is whoever's domain it is in, unless it is the one that the server was given.
+        """
+        if self._is_local:
+            return names_this_machine(f"http://{authority}".encode())
+        try:
+            name = urlsplit(f"//{authority}").hostname or ""
+        except ValueError:
+            return False
+        return "." not in name or is_number(name) or name in (self.host.lower(), gethostname().lower())
 
     async def handle_index(self, request: web.Request) -> Any:
         """The page, whose addresses are those by which it was reached: a tunnel's port may be another."""
@@ -80,3 +97,12 @@ class BrowserServer(Server):
             return await super().handle_websocket(request)
         finally:
             self._n_visitors -= 1
+
+
+def is_number(host: str) -> bool:
+    """Whether the host is an address of numbers, for which no name server is asked."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True

@@ -51,6 +51,14 @@ async def test_an_address_of_the_network_lets_its_own_page_in() -> None:
     async with served(SLEEPER, host="192.0.2.1") as server:
         assert await status(server, Host="gpubox:8000", Origin="http://gpubox:8000") == 200
         assert await status(server, Host="gpubox:8000", Origin="http://evil.example") == 403
+        for name in ("192.0.2.1:8000", "[2001:db8::1]:8000"):
+            assert await status(server, Host=name, Origin=f"http://{name}") == 200
+        for name in ("evil.example:8000", "192.0.2.1.example", "evil.", "[:8000"):
+            assert await status(server, Host=name, Origin=f"http://{name}") == 403, "a name pointed here"
+    async with served(SLEEPER, host="GPU.example") as server:
+        assert await status(server, Host="gpu.example:8000", Origin="http://gpu.example:8000") == 200, (
+            "as it was told"
+        )
 
 
 async def test_the_page_names_the_address_by_which_it_was_reached() -> None:

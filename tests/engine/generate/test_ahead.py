@@ -14,7 +14,7 @@ from icltui.engine.generate import ahead
 from icltui.engine.local import LocalEngine
 from icltui.values.prompt import Prompt
 from icltui.values.recipe import Recipe, Sampling
-from tests.engine.small_models import tiny
+from tests.engine.small_models import make_tiny, tiny
 
 PROMPT = Prompt(context="abcd", query="ef")
 ALPHAS = (1.5, 0.25, 0.0)
@@ -71,3 +71,21 @@ def test_no_strength_is_begun_after_its_time_or_once_it_is_asked_to_stop():
         seen.append(event)
     assert sum(isinstance(event, StrengthGenerated) for event in seen) == 1
     assert len(passes) > request.n_tokens, "asked at every token"
+
+
+def test_the_context_is_not_run_again_for_another_strength():
+    loaded, passes = make_tiny("llama"), []
+    loaded.model.register_forward_hook(lambda *_: passes.append(1))
+    request = Generate(prompt=PROMPT, n_tokens=4)
+    counts = []
+    for alphas in ((1.0,), (1.0, 1.0, 1.0)):
+        passes.clear()
+        list(
+            LocalEngine(loaded, loaded.describe("packed")).run(
+                GenerateAhead(generate=request, alphas=alphas), bool
+            )
+        )
+        counts.append(len(passes))
+    assert counts == [8, 16], (
+        "the context and the patched lane; then the patched lane alone, whose text is the same"
+    )

@@ -107,6 +107,19 @@ def test_a_layer_at_zero_adds_nothing_and_the_others_stay():
 
 
 @torch.no_grad()
+def test_a_constant_shift_has_its_layers_strength_too():
+    recipe = Recipe(mode="frozen", carrier="bias")
+    whole, less = (
+        build_patch(spec(with_changes(recipe, layer_alphas=text))).patch for text in ("", "1=0.25")
+    )
+    for layer, part in less.layers.items():
+        share = 0.25 if layer == 1 else 1.0
+        torch.testing.assert_close(part.bias, share * whole.layers[layer].bias, rtol=0, atol=0)
+        torch.testing.assert_close(part.weights.write, share * whole.layers[layer].weights.write)
+        assert part.output is None
+
+
+@torch.no_grad()
 def test_the_patch_is_not_built_again_for_it():
     last = LastPatch()
     first = last.build(spec(MODES[3]), ignore_progress)
