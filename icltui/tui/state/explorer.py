@@ -41,7 +41,9 @@ class Explorer(AheadController):
         """Take the prompt as the editors hold it."""
         prompt = with_changes(self.settings.prompt, context=context, query=query)
         if prompt != self.settings.prompt:
-            self._set_settings(replace(self.settings, prompt=prompt, forced={}))
+            at = self.history.present
+            made = at.session.generation if at and at.session.prompt == prompt else None  # an edit undone
+            self._set_settings(replace(self.settings, prompt=prompt, forced=made.forced if made else {}))
             self._changed(Change.COUNTS)
 
     def switch_delta(self) -> None:

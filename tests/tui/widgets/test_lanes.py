@@ -191,6 +191,11 @@ async def test_the_cursor_is_one_for_all_lanes_and_branches_the_lane_that_has_th
         await desk.drawn()
         assert len(desk.explorer.history.runs) == n_runs + 1, "a branch is a run of its own"
         assert "Query only ↳3" in desk.text()
+        prompt = desk.explorer.settings.prompt
+        desk.explorer.edit(f"{prompt.context}x", prompt.query)
+        assert desk.explorer.settings.generate().forced == {}
+        desk.explorer.edit(prompt.context, prompt.query)
+        assert desk.explorer.settings.generate().forced == made.forced, "an edit undone costs no branch"
         await desk.press("ctrl+r")
         await desk.until(lambda: isinstance(desk.explorer.jobs.request, Measure))
         assert desk.explorer.settings.generate().forced == {}, "a run begins freely"
