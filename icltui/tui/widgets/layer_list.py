@@ -218,8 +218,9 @@ class LayerList(UnitCursor, Bordered):
         """A line of a layer; below the last, nothing."""
         line = self._lines[y] = self._line_at(y)
         base = self.get_component_rich_style("layer-list--cursor") if line.is_cursor else self.rich_style
+        muted = self.get_component_rich_style("layer-list--quiet")
         # The cursor's line has the cursor's colours alone, since bars could vanish in them.
-        inks, quiet = ramp(self.app), base if line.is_cursor else self._quiet(base)
+        inks, quiet = ramp(self.app), base if line.is_cursor else muted
         heat = bar(max(line.heat, _LEAST_HEAT), 1) if line.heat is not None else " "
         ink = base if line.is_cursor or line.heat is None else base + inks.ink(line.heat)
         segments = [Segment(line.label, base if self.n_layers else quiet)]
@@ -233,9 +234,6 @@ class LayerList(UnitCursor, Bordered):
         segments += [Segment(line.value, base), Segment(line.remark, quiet)]
         width = self.scrollable_content_region.width
         return Strip([s for s in segments if s.text]).adjust_cell_length(width, base)
-
-    def _quiet(self, base: Style) -> Style:
-        return base + self.get_component_rich_style("layer-list--quiet", partial=True)
 
     def _line_at(self, y: int) -> LayerLine:
         """What is drawn on a line of the screen."""

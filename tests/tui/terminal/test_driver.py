@@ -114,9 +114,9 @@ def open_pty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callab
     def start(*env: str) -> Pty:
         pty = Pty(["env", *env, *COMMAND], tmp_path)
         opened.append(pty)
-        pty.view.shows("1 Context", "^q Quit", "Tour 1 of 5")
+        pty.view.shows("1 Context", "^q Quit", "Tour 1 of 10")
         pty.press(b"\x1b")
-        pty.view.misses("Tour 1 of 5")
+        pty.view.misses("Tour 1 of 10")
         return pty
 
     yield start
@@ -175,7 +175,7 @@ def test_what_a_terminal_does_and_sends(open_pty: Callable[..., Pty]) -> None:
 
     replies = b"".join([*REPLIES.values(), FOCUS])
     check_redrawn(pty, lambda: pty.press(replies + F8))  # and in the table none does a thing
-    pty.press(b"1" + replies)
+    pty.press(b"1i" + replies)
     pty.press("zq caf\xe9".encode("latin-1") + b"xz ")
     pty.press(b"\x1b[200~<\xff\xfe>\x1b[201~")
     pty.view.shows("zq cafxz <\ufffd\ufffd>The", "not UTF-8")
@@ -193,7 +193,7 @@ def test_what_a_terminal_does_and_sends(open_pty: Callable[..., Pty]) -> None:
 def test_a_terminal_that_is_gone_ends_it(open_pty: Callable[..., Pty], tmp_path: Path) -> None:
     pty = open_pty("PYTHONIOENCODING=latin-1")
     pty.view.shows("╭─ 1 Context ──", "encoding is iso8859-1", "written in UTF-8")
-    pty.press(b"1precious ")
+    pty.press(b"1iprecious ")
     pty.view.shows("precious")
     pty.unplug()
     assert pty.exit_code == 128 + signal.SIGHUP
