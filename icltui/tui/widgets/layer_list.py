@@ -10,7 +10,6 @@ from types import MappingProxyType
 from typing import ClassVar, NamedTuple
 
 from rich.segment import Segment
-from rich.style import Style
 from textual.binding import BindingType
 from textual.content import Content
 from textual.events import Click

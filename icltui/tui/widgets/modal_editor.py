@@ -18,16 +18,22 @@ WRITES, ENDS = "i or ⏎ writes", "writing, esc ends"
 """What the title says in either mode."""
 
 
+def _at_once(id: str, key: str, action: str, label: str, tooltip: str) -> Binding:
+    return Binding(key, action, label, tooltip=tooltip, id=id, show=False, priority=True)
+
+
 class ModalEditor(PromptEditor):
     """An editor that takes letters as text only while the user writes."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("i,enter", "write", "Write", tooltip="Write at the cursor", id="editor.write"),
+        # What begins writing acts before the next key is handed out, which is text, even where it could be a jump.
+        # What ends it waits for the letters before it, which the editor takes in their turn.
+        Binding("i,enter", "write", "Write", tooltip="Write at the cursor", id="editor.write", priority=True),
         Binding(
             "escape", "end_writing", "Done", tooltip="End writing: letters are commands", id="editor.end"
         ),
-        key_binding("editor.next", "tab", "go_on(1)", "Next", "Write in the next editor"),
-        key_binding("editor.previous", "shift+tab", "go_on(-1)", "Previous", "Write in the previous editor"),
+        _at_once("editor.next", "tab", "go_on(1)", "Next", "Write in the next editor"),
+        _at_once("editor.previous", "shift+tab", "go_on(-1)", "Previous", "Write in the previous editor"),
         key_binding("editor.left", "h", "cursor_left", "Left", "One character left"),
         key_binding("editor.down", "j", "cursor_down", "Down", "One row down"),
         key_binding("editor.up", "k", "cursor_up", "Up", "One row up"),

@@ -107,8 +107,9 @@ async def test_what_is_typed_ahead_of_a_jump_is_text(size: tuple[int, int]) -> N
         n_jobs, screen = desk.client.job, desk.screen
         for jump in ("9", "3", "5", "4", "1", "i"):
             type_ahead(desk, jump)
-        type_ahead(desk, *"dvpzcb")
-        await desk.until(lambda: screen.context.text.startswith("dvpzcb"))
+        type_ahead(desk, *"dvpzcbuxt5", "tab", *"uxt", "shift+tab", "i")
+        await desk.until(lambda: screen.context.text.startswith("dvpzcbuxt5i"))
+        await desk.until(lambda: screen.question.text.startswith("uxt"))
         await desk.drawn()
         assert screen.focused is screen.context
         assert (desk.client.job, desk.explorer.settings.recipe.mode) == (n_jobs, "per-step")
