@@ -74,7 +74,7 @@ def _poison(value: Any, kind: Any, text: Callable[[], str]) -> Any:
             return {_poison(k, key, text): _poison(v, held, text) for k, v in value.items()}
         case msgspec.inspect.UnionType(types=kinds):
             return next((_poison(value, k, text) for k in kinds if _is_of(value, k)), value)
-        case msgspec.inspect.StrType():
+        case msgspec.inspect.StrType(pattern=None):  # one with a pattern is refused when it is read
             return text()
         case _:
             return value

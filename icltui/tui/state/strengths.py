@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import zip_longest
 
-import msgspec
 from msgspec.structs import replace as with_changes
 
 from icltui.api.messages import Generate
@@ -93,9 +92,8 @@ def is_kept(request: Generate) -> bool:
 def key_of(request: Generate, model: ModelInfo | None) -> bytes:
     """Everything that a text depends on but the strength."""
     at_one = with_changes(request.recipe, alpha=1.0)
-    return msgspec.json.encode(
-        [fingerprint(model), with_changes(request, recipe=at_one, curves=False, lanes=LANES)]
-    )
+    what = fingerprint(model), with_changes(request, recipe=at_one, curves=False, lanes=LANES)
+    return repr(what).encode("utf-8", "surrogatepass")  # JSON has no half characters
 
 
 def _alpha(made: Generation) -> float | None:

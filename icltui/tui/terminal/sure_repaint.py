@@ -14,12 +14,12 @@ from textual.screen import Screen
 class SureRepaint(Screen[Any]):
     """Repaints all of itself where the places before a layout are not known; the difference of frames sends little."""
 
-    _places: object = None
+    _places_before: object = None
     """Where everything was after the last layout."""
 
     def _refresh_layout(self, size: Size | None = None, scroll: bool = False) -> None:
         compositor = self._compositor
-        if compositor._full_map is not self._places:
+        if compositor._full_map is not self._places_before:
             compositor._dirty_regions.add(compositor.size.region)
         super()._refresh_layout(size, scroll)
-        self._places = compositor._full_map
+        self._places_before = compositor._full_map

@@ -161,7 +161,8 @@ class LanePane(ScrollView, Bordered, can_focus=True):
 
     def copied(self) -> str:
         """The title, the whole text, and the candidates after the query."""
-        return lane_copy(" · ".join(filter(None, self._frame)).removeprefix("9 "), self._steps)
+        title = " · ".join(filter(None, self._frame)).removeprefix("9 ")
+        return lane_copy(title.removesuffix(f", shade {self.lanes.shade}"), self._steps)
 
     @property
     def n_tokens(self) -> int:

@@ -143,6 +143,7 @@ CASES = {
     "save_as": Case(dialog, "SaveSessionDialog"),
     "open": Case(dialog, "OpenSessionDialog"),
     "export": Case(dialog, "ExportDialog"),
+    "figure": Case(lambda desk: len(desk.toasts())),
     "record": Case(lambda desk: desk.screen.recorder.n_frames),
     "copy": Case(lambda desk: len(desk.toasts())),
     "new": Case(lambda desk: desk.screen.context.text, ""),

@@ -82,7 +82,7 @@ async def test_a_frozen_line_hinders_no_key_and_is_ended_by_escape_twice(tmp_pat
         await desk.press("4", "g", "j", "1", "i", "x", "y")
         assert desk.screen.unit == 1
         assert "xy" in desk.screen.context.text
-        await desk.press("escape")
+        await desk.press("escape", "escape")  # the first ends the writing
         await desk.until(lambda: "◌ stopping, esc again ends the engine" in desk.text())
         await desk.press("escape")
         await desk.until(lambda: "the engine was stopped — press ctrl+r" in desk.text())

@@ -84,7 +84,7 @@ PANES = {
     "plots": "unit\ttext\tdelta_norm_layer_0\t",
     "heatmap": "unit\ttext\tdelta_norm_layer_0\tdelta_norm_layer_1",
     "verify": "✓ the patched model is the contextual one",
-    "log": "engine 0 started\n",
+    "log": "00:00:00 engine 0 started\n",
     "lanes": "With context · 11 tok\n\n Rome. The capital of Egypt is Oslo.",
 }
 
