@@ -163,6 +163,13 @@ def test_a_newcomer_sees_numbers_then_turns_the_patch_on_saves_and_quits(explore
     assert len(session.measurement.predictions) == 17
 
 
+def write(terminal: Terminal, text: bytes) -> None:
+    """Write into the context."""
+    terminal.press(b"1i")
+    terminal.until(lambda: "writing, esc ends" in terminal.text, "the context taking letters as text")
+    terminal.press(text)
+
+
 SILENT = ["--engine", "sleep 1000"]
 """An engine that never answers: the screen is there at once, and stays as it is."""
 
@@ -179,7 +186,7 @@ def test_a_signal_leaves_the_terminal_as_it_was(explorer, number):
 def test_a_signal_keeps_unsaved_work_and_the_next_start_offers_it(explorer, home):
     terminal = explorer("-q", "dax", *SILENT)
     terminal.until(lambda: "1 Context" in terminal.text, "the first frame")
-    terminal.press(b"1half a thought")
+    write(terminal, b"half a thought")
     terminal.until(lambda: "half a thought" in terminal.text, "the text")
     terminal.process.send_signal(signal.SIGTERM)
     line = terminal.left_behind()
@@ -200,7 +207,7 @@ def test_a_line_that_breaks_keeps_unsaved_work(explorer, home):
     """The terminal goes away, as a window that is closed, and SIGHUP comes: nothing can be written to it any more."""
     terminal = explorer("-q", "dax", *SILENT)
     terminal.until(lambda: "1 Context" in terminal.text, "the first frame")
-    terminal.press(b"1half a thought")
+    write(terminal, b"half a thought")
     terminal.until(lambda: "half a thought" in terminal.text, "the text")
     os.close(terminal.master)
     terminal.process.send_signal(signal.SIGHUP)
@@ -217,7 +224,7 @@ def test_a_crash_leaves_one_line_the_work_and_the_terminal_as_it_was(explorer, h
     )
     terminal = explorer("-q", "dax", *SILENT, program=("-c", code))
     terminal.until(lambda: "1 Context" in terminal.text, "the first frame")
-    terminal.press(b"1half a thought")
+    write(terminal, b"half a thought")
     terminal.until(lambda: "half a thought" in terminal.text, "the text")
     terminal.press(b"\x1bOP")  # F1
     lines = terminal.left_behind()
