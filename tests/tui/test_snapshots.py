@@ -221,7 +221,7 @@ async def proof(desk: Desk) -> None:
 async def edited(desk: Desk) -> None:
     """An edited context and an unticked layer, with older numbers beside them."""
     await desk.settle()
-    await desk.press("3", "j", "space", "1", "H", "i", ".", " ")
+    await desk.press("3", "j", "space", "1", "i", "H", "i", ".", " ")
     desk.client.give_way() if desk.client.cancelled else None
 
 
