@@ -1,9 +1,11 @@
 """What a server answers, as JSON Schema: the documents of ``icltui.report``, from the types of what is in them.
 
-Every key of a document is required: nothing is left out where it is empty or unknown, which is ``null``.
+Every key of a document is required: nothing is left out where it is empty or unknown, which is ``null``; but for
+``part_of`` of a unit, which only the tokens of an opened one have.
 """
 
 import re
+from collections.abc import Sequence
 from inspect import cleandoc
 from typing import Any
 
@@ -129,6 +131,10 @@ ANSWERS: dict[str, type[Struct]] = {
 """The document that an operation of that name answers with."""
 
 
+_LEFT_OUT = {Unit.__name__: ("part_of",)}
+"""By type, the keys that are not there where they have their default."""
+
+
 def answer_schemas(template: str) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
     """The schema of each operation's answer, and those that they refer to, by name.
 
@@ -136,18 +142,20 @@ def answer_schemas(template: str) -> tuple[dict[str, dict[str, Any]], dict[str, 
         template: what a reference looks like, with ``{name}`` in it.
     """
     answers, components = msgspec.json.schema_components(ANSWERS.values(), ref_template=template)
-    return dict(zip(ANSWERS, answers, strict=True)), {name: _plain(part) for name, part in components.items()}
+    return dict(zip(ANSWERS, answers, strict=True)), {
+        name: _plain(part, _LEFT_OUT.get(name, ())) for name, part in components.items()
+    }
 
 
-def _plain(schema: dict[str, Any]) -> dict[str, Any]:
-    """``schema`` as an answer has it: no key left out, no default, its meaning in one paragraph."""
+def _plain(schema: dict[str, Any], left_out: Sequence[str]) -> dict[str, Any]:
+    """``schema`` as an answer has it: no key left out but ``left_out``, no default, its meaning in one paragraph."""
     if "properties" not in schema:
         return schema
     schema["properties"] = {
         name: {key: value for key, value in part.items() if key != "default"}
         for name, part in schema["properties"].items()
     }
-    schema["required"] = list(schema["properties"])
+    schema["required"] = [name for name in schema["properties"] if name not in left_out]
     if "description" in schema:
         first = cleandoc(schema["description"]).partition("\n\n")[0]
         schema["description"] = re.sub(r":\w+:`([^`]*)`|``([^`]*)``", r"\1\2", " ".join(first.split()))
