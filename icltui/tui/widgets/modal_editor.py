@@ -95,8 +95,8 @@ class ModalEditor(PromptEditor):
         return Content.assemble(super().heading, (f" · {words}", style))
 
     def watch_has_focus(self, has_focus: bool) -> None:
-        """Leaving ends writing; nobody finds letters to be text where they come back."""
-        if not has_focus:
+        """Leaving ends writing; nobody finds letters to be text where they come back. Another window is no leaving."""
+        if not has_focus and self.app.app_focus and self.screen.focused is not self:
             self._was_clicked = False
             self.action_end_writing()
         self.draw_title()

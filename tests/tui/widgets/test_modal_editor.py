@@ -1,7 +1,7 @@
 """Editors whose letters are commands until the user writes: what begins and ends that, and what a newcomer meets."""
 
 import pytest
-from textual.events import Paste
+from textual.events import AppBlur, AppFocus, Paste
 
 from icltui.tui.terminal.input_events import InputEvents
 from tests.tui import samples
@@ -107,3 +107,17 @@ async def test_a_newcomer_who_types_is_told_once(desk: Desk) -> None:
     await desk.press("1", *"Tyy")
     assert sum("i or ⏎ writes" in line for line in desk.toasts()) == 1
     assert desk.screen.context.text == samples.CONTEXT
+
+
+async def test_another_window_does_not_end_writing() -> None:
+    async with open_desk(samples.session(), size=(120, 40)) as desk:
+        await desk.settle()
+        await desk.press("1", "i", "a")
+        for leaves in (AppBlur(), AppFocus()):
+            desk.app.post_message(leaves)
+            await desk.drawn()
+        assert desk.screen.context.takes_text
+        await desk.press("b")
+        assert desk.screen.context.text.startswith("ab")
+        await desk.press("escape", "4")
+        assert not desk.screen.context.takes_text
