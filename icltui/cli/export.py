@@ -36,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--to",
         choices=(*SESSION_FORMATS, SQL, *FORMATS),
+        metavar="FORMAT",  # all of them are wider than a terminal
         required=True,
         help="what it records, which needs no model: every measure as a table (csv), a report with its figure (md, "
         "html), a figure (svg, png), rows of a database (sql); or its patch: a LoRA adapter for PEFT and what reads "
