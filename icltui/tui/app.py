@@ -164,8 +164,12 @@ class IcltuiApp(App[None]):
 
         Whoever typed already, or opened something, is at work and is not asked.
         """
-        is_recovered, screen = await self.unsaved_work.offer_recovery(), self.screen
-        if is_recovered or not isinstance(screen, ExplorerScreen) or self.explorer.is_unsaved:
+        if (
+            await self.unsaved_work.offer_recovery() or not self._screen_stack
+        ):  # the user may have left meanwhile
+            return
+        screen = self.screen
+        if not isinstance(screen, ExplorerScreen) or self.explorer.is_unsaved:
             return
         path = await screen.files.launch(screen.engine.engage) if self._has_launcher else None
         if self._has_tour and (path is None or is_example(path)):

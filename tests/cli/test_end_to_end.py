@@ -147,10 +147,10 @@ def test_a_newcomer_sees_numbers_then_turns_the_patch_on_saves_and_quits(explore
     terminal.press(b"\x14")  # ctrl+t
     terminal.until(lambda: "12/12 equal" in terminal.text, "the patched lane equal to the contextual one")
     terminal.press(b"\x13")  # ctrl+s
-    terminal.until(lambda: "untitled.json" in terminal.text, "the save dialog")
+    terminal.until(lambda: "Save session" in terminal.text, "the save dialog")
     path = home / "mine.json"
     terminal.press(b"\x15")  # ctrl+u
-    terminal.until(lambda: "path of the session file" in terminal.text, "the empty field")
+    terminal.until(lambda: "a name, or a path" in terminal.text, "the empty field")
     terminal.press(str(path).encode())
     terminal.until(lambda: "mine.json" in terminal.text, "the path as typed")
     terminal.press(b"\r")

@@ -13,6 +13,8 @@ def write_crash_log(error: BaseException, what: str = "icltui stopped") -> str:
 
     ``what`` is what came of it.
     """
+    cause = getattr(error, "error", None)  # of Textual's WorkerFailed, which does not say where it came from
+    error = cause if isinstance(cause, BaseException) else error
     text = display(f"{type(error).__name__}: {_words(error)}")[:200]
     report = "".join(traceback.format_exception(error))
     log = LogFile(state_path() / "crash.log")

@@ -60,6 +60,8 @@ def test_the_file_is_the_patch_to_the_bit(family, recipe, tmp_path):
     loaded = model_of(family)
     report = export(engine_of(loaded), tmp_path / "factors.safetensors", recipe=recipe, **TO)
     layers, metadata = read(tmp_path / "factors.safetensors")
+    # In memory as torch lays it out: some kernels give other last bits where numbers begin elsewhere, as in the file.
+    layers = {layer: {name: part.clone() for name, part in parts.items()} for layer, parts in layers.items()}
     assert report.n_tensors == sum(map(len, layers.values()))
     with torch.no_grad():
         built = build_here(loaded, recipe)

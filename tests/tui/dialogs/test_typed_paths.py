@@ -13,7 +13,7 @@ from tests.tui import samples
 from tests.tui.conftest import open_desk
 
 FIELDS = {
-    "save": ("ctrl+s", "path"),
+    "save": ("ctrl+s", "name"),
     "open": ("ctrl+l", "path"),
     "export": ("e", "path"),
 }
