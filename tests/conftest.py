@@ -23,6 +23,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 COUNTED = "counted"
+TIERS = ("zoo", "soak", "real", "gpu")
 HOW_MANY = {
     "kills": (3, "times that the engine is killed at a random moment"),
     "texts": (1, "sets of hostile texts that go through every place"),
@@ -64,6 +65,26 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     gpu = Path(__file__).parent / "gpu"
     is_ours = collection_path in (gpu, *gpu.parents) or gpu in collection_path.parents
     return True if config.option.markexpr == "gpu" and not is_ours else None
+
+
+MANY = 4
+"""Cases of one kind of which every second is left to the tier soak."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of many cases of one kind every second runs plainly, the others in a tier: the plain run has five minutes.
+
+    A kind of which some cases are in a tier already stays as it is, and so does a case that is asked for by its name.
+    """
+    kinds: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if "[" in item.nodeid:
+            kinds.setdefault(item.nodeid.split("[")[0], []).append(item)
+    for cases in kinds.values():
+        if len(cases) >= MANY and not any(case.get_closest_marker(tier) for case in cases for tier in TIERS):
+            for case in cases[1::2]:
+                case.add_marker(pytest.mark.soak)
 
 
 def pytest_collection_finish() -> None:

@@ -1,6 +1,7 @@
 """An animated SVG shows each frame for its time, and nothing of the others; a line that frames share is in it once."""
 
 import re
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -109,3 +110,18 @@ def test_a_recording_shortens_waits_and_ends() -> None:
         recording.take(strips(chr(100 + at)))
     assert recording.is_full
     assert len(recording.frames) == MOST
+
+
+def test_the_picture_of_the_readme_moves_and_is_small() -> None:
+    path = Path(__file__).parents[2] / "screens" / "explorer.svg"
+    svg = path.read_text(encoding="utf-8")
+    assert path.stat().st_size < 300_000
+    ElementTree.fromstring(svg)
+    assert any("the patched model is the contextual one" in line for line in shown_at(svg, _seconds(svg) - 1))
+    assert not any("the patched model" in line for line in shown_at(svg, 0.1))
+
+
+def _seconds(svg: str) -> float:
+    found = re.search(r"animation:k\d+ ([\d.]+)s", svg)
+    assert found
+    return float(found[1])
