@@ -67,13 +67,13 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if config.option.markexpr == "gpu" and not is_ours else None
 
 
-MANY = 4
-"""Cases of one kind of which every second is left to the tier soak."""
+SOME, MANY = 3, 9
+"""Cases of one kind of which every second, or every third alone, runs plainly."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of many cases of one kind every second runs plainly, the others in a tier: the plain run has five minutes.
+    """Of several cases of one kind a few run plainly, the others in the tier soak: the plain run has five minutes.
 
     A kind of which some cases are in a tier already stays as it is, and so does a case that is asked for by its name.
     """
@@ -82,8 +82,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if "[" in item.nodeid:
             kinds.setdefault(item.nodeid.split("[")[0], []).append(item)
     for cases in kinds.values():
-        if len(cases) >= MANY and not any(case.get_closest_marker(tier) for case in cases for tier in TIERS):
-            for case in cases[1::2]:
+        if len(cases) < SOME or any(case.get_closest_marker(tier) for case in cases for tier in TIERS):
+            continue
+        kept = cases[:: 3 if len(cases) >= MANY else 2]
+        for case in cases:
+            if case not in kept:
                 case.add_marker(pytest.mark.soak)
 
 
