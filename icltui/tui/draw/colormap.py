@@ -7,6 +7,7 @@ rising ink take their place.
 """
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 
@@ -87,25 +88,29 @@ class Ramp:
 
 def ramp(app: App[object], glyphs: bool | None = None) -> Ramp:
     """The ramp of the app's theme on its terminal; ``glyphs`` decides about characters, whatever the terminal."""
-    has_few = not app.is_headless and app.console.color_system == "256"
-    return _ramp(app.current_theme.dark, has_few, needs_glyphs(app) if glyphs is None else glyphs)
+    return _ramp(*terminal_of(app), needs_glyphs(app) if glyphs is None else glyphs)
+
+
+def terminal_of(app: App[object]) -> tuple[bool, bool]:
+    """Whether the theme is dark, and whether the terminal has 256 colours and no more."""
+    return app.current_theme.dark, not app.is_headless and app.console.color_system == "256"
+
+
+def with_ink(colours: Sequence[str], ways: Iterable[float], is_dark: bool, is_256: bool) -> tuple[Style, ...]:
+    """Each colour as background, with ink that reads on it; ``ways``: how far it is from the theme's background."""
+    light, dark = ("color(231)", "color(16)") if is_256 else ("#f5f6f8", "#101216")
+    near, far = (light, dark) if is_dark else (dark, light)
+    inks = (near if way < _MIDDLE else far for way in ways)
+    return tuple(Style.parse(f"{ink} on {colour}") for ink, colour in zip(inks, colours, strict=True))
 
 
 @cache
 def _ramp(is_dark: bool, is_256: bool, glyphs: bool) -> Ramp:
     colours = _of_256(is_dark) if is_256 else _of_24_bits(is_dark)
-    light, dark = ("color(231)", "color(16)") if is_256 else ("#f5f6f8", "#101216")
-    low, high = (light, dark) if is_dark else (dark, light)
     n = len(colours)
-    shades = (
-        Style.parse(f"{low if at / (n - 1) < _MIDDLE else high} on {colour}")
-        for at, colour in enumerate(colours)
-    )
-    return Ramp(
-        tuple(shades),
-        tuple(Style.parse(colour) for colour in colours[int(_FIRST_READABLE * n) :]),
-        glyphs,
-    )
+    shades = with_ink(colours, (at / (n - 1) for at in range(n)), is_dark, is_256)
+    inks = tuple(Style.parse(colour) for colour in colours[int(_FIRST_READABLE * n) :])
+    return Ramp(shades, inks, glyphs)
 
 
 def _of_24_bits(is_dark: bool) -> list[str]:

@@ -9,7 +9,7 @@ from functools import cache
 from rich.style import Style
 from textual.app import App
 
-from icltui.tui.draw.colormap import Ramp, needs_glyphs
+from icltui.tui.draw.colormap import Ramp, needs_glyphs, terminal_of, with_ink
 from icltui.tui.draw.oklab import OKLab, between
 
 GLYPHS = "%=~-·:+*#"
@@ -34,24 +34,18 @@ _BROWN = (
 )
 _DARK_256 = (117, 74, 31, 24, 17, 233, 58, 94, 136, 178, 221)
 _LIGHT_256 = (94, 130, 172, 179, 223, 231, 189, 146, 68, 25, 18)
-_FAR = 0.5
-"""From this share of the way from the middle on, the other ink reads better."""
 
 
 def diverging(app: App[object], glyphs: bool | None = None) -> Ramp:
     """The scale of the app's theme on its terminal, its middle at 0.5; see :func:`icltui.tui.draw.colormap.ramp`."""
-    has_few = not app.is_headless and app.console.color_system == "256"
-    return _scale(app.current_theme.dark, has_few, needs_glyphs(app) if glyphs is None else glyphs)
+    return _scale(*terminal_of(app), needs_glyphs(app) if glyphs is None else glyphs)
 
 
 @cache
 def _scale(is_dark: bool, is_256: bool, glyphs: bool) -> Ramp:
     colours = _of_256(is_dark) if is_256 else _of_24_bits(is_dark)
-    light, dark = ("color(231)", "color(16)") if is_256 else ("#f5f6f8", "#101216")
-    near, far = (light, dark) if is_dark else (dark, light)
-    ways = [abs(2 * at / (len(colours) - 1) - 1) for at in range(len(colours))]
-    inks = [near if way < _FAR else far for way in ways]
-    shades = tuple(Style.parse(f"{ink} on {colour}") for ink, colour in zip(inks, colours, strict=True))
+    ways = (abs(2 * at / (len(colours) - 1) - 1) for at in range(len(colours)))
+    shades = with_ink(colours, ways, is_dark, is_256)
     return Ramp(shades, tuple(Style.parse(colour) for colour in colours), glyphs, GLYPHS)
 
 
